@@ -1,0 +1,1 @@
+"""Usage and cost of AI providers as Dagster assets."""

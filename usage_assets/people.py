@@ -1,0 +1,49 @@
+"""What is kept of the people in the providers' answers (``USAGE_PEOPLE``). No address leaves this module unasked."""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+Policy = Literal["ids", "hash", "names"]
+T = TypeVar("T")
+
+_ADDRESS = re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)+")
+
+
+@dataclass(frozen=True)
+class People:
+    """The policy for e-mail addresses: ``ids`` keeps ids, ``hash`` hides addresses, ``names`` keeps them."""
+
+    policy: Policy = "ids"
+    hash_key: str = field(default="", repr=False)
+
+    def only_id(self, address: str) -> str:
+        """An address that is the provider's only id of a person (Claude Code actors): kept, or hashed."""
+        return self._hashed(address) if self.policy == "hash" else address
+
+    def sent_unasked(self, address: str | None) -> str | None:
+        """An address beside an id: kept under ``names``, hashed under ``hash``, otherwise dropped."""
+        if address is None or self.policy == "ids":
+            return None
+        return self.only_id(address)
+
+    def scrubbed(self, value: T) -> T:
+        """Decoded JSON of unknown meaning (fields that we do not know yet) without readable addresses."""
+        return value if self.policy == "names" else self._scrubbed(value)
+
+    def _scrubbed(self, value: Any) -> Any:
+        """Before encoding, not after: in encoded text an escape (``\\n``) would be taken for part of an address."""
+        if isinstance(value, str):
+            return _ADDRESS.sub(lambda found: self.sent_unasked(found.group()) or "address-dropped", value)
+        if isinstance(value, dict):
+            return {self._scrubbed(name): self._scrubbed(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [self._scrubbed(inner) for inner in value]
+        return value
+
+    def _hashed(self, address: str) -> str:
+        """Keyed, so that nobody can hash a staff list and compare; case-folded, so that one person stays one."""
+        digest = hmac.digest(self.hash_key.encode(), address.strip().casefold().encode(), hashlib.sha256)
+        return f"person-{digest.hex()[:24]}"

@@ -1,0 +1,126 @@
+"""How the row of a table is declared: columns with type, unit and meaning, and the grain.
+
+Everything else that describes a table (Arrow schema, DDL, column schema, dictionary, checks) is derived from the
+declaration, here and in warehouse.tables. Knows neither Dagster nor DuckDB.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from operator import attrgetter
+from types import NoneType
+from typing import Annotated, ClassVar, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+import pyarrow as pa
+
+from usage_assets import money
+
+ARROW_TYPES: Mapping[type, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    Decimal: pa.decimal128(money.PRECISION, money.SCALE),
+    bool: pa.bool_(),
+    date: pa.date32(),
+    datetime: pa.timestamp("us", tz="UTC"),
+}
+
+
+Address = Literal["only_id", "sent_unasked"]
+
+
+def column(
+    description: str,
+    *,
+    unit: str | None = None,
+    additive: bool = True,
+    personal: bool = False,
+    address: Address | None = None,
+) -> msgspec.Meta:
+    """What a column means.
+
+    ``unit`` makes it a measure, whose daily total is shown unless it is not ``additive``. ``personal`` keeps its values
+    out of previews. An e-mail ``address`` is personal, and USAGE_PEOPLE decides what is stored: it is the provider's
+    only id of a person, or was sent unasked beside one.
+    """
+    extra = {"unit": unit, "additive": additive, "personal": personal or address is not None, "address": address}
+    return msgspec.Meta(description=description, extra=extra)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One declared column, as everything derived from a row model reads it."""
+
+    name: str
+    type: type
+    nullable: bool
+    description: str
+    unit: str | None
+    additive: bool
+    personal: bool
+    address: Address | None
+
+    @property
+    def arrow(self) -> pa.Field:
+        """The column's Arrow field."""
+        return pa.field(self.name, ARROW_TYPES[self.type], nullable=self.nullable)
+
+
+class Row(msgspec.Struct, kw_only=True, gc=False):
+    """A declared table. Its docstring's first line states the grain in words; ``grain`` states it in columns."""
+
+    table: ClassVar[str]
+    """``schema.name`` in the warehouse."""
+    grain: ClassVar[tuple[str, ...]]
+    """The columns that identify a row, beside ``connection`` and ``usage_date`` (null is a value of its own)."""
+    totals: ClassVar[Mapping[str, str]] = {}
+    """Totals per day that are not the plain sum of an additive measure: name -> SQL aggregate."""
+    slice_by: ClassVar[str | None] = None
+    """The column whose values are written by different assets, where several share the table."""
+
+    connection: Annotated[str, column("Connection: one provider organization or ChatGPT workspace")]
+    usage_date: Annotated[date, column("UTC day of the usage")]
+
+
+def declared(table: str) -> type[Row]:
+    """Return the row model of a table. Raises KeyError for a name that nothing declares."""
+    return {row.table: row for row in Row.__subclasses__()}[table]
+
+
+@cache
+def columns(row: type[msgspec.Struct]) -> tuple[Column, ...]:
+    """The declared columns, in declaration order (``connection`` and ``usage_date`` first)."""
+    return tuple(_columns(row))
+
+
+def _columns(row: type[msgspec.Struct]) -> Iterator[Column]:
+    hints = get_type_hints(row, include_extras=True)
+    for name in sorted(row.__struct_fields__, key=lambda name: name not in ("connection", "usage_date")):
+        annotated, meta = get_args(hints[name]) if get_origin(hints[name]) is Annotated else (None, None)
+        options = [option for option in get_args(annotated) or (annotated,) if option is not NoneType]
+        if len(options) != 1 or options[0] not in ARROW_TYPES:
+            raise TypeError(f"{row.__name__}.{name} needs Annotated[<one storable type>, column(...)]")
+        yield Column(
+            name=name,
+            type=options[0],
+            nullable=NoneType in get_args(annotated),
+            description=meta.description,
+            **meta.extra,
+        )
+
+
+@cache
+def arrow_schema(row: type[Row]) -> pa.Schema:
+    """The Arrow schema that a table of these rows has, exactly."""
+    return pa.schema([column.arrow for column in columns(row)])
+
+
+def to_arrow(row: type[Row], rows: Iterable[Row]) -> pa.Table:
+    """Rows as an Arrow table of the declared schema. Raises ArrowInvalid or OverflowError for a misfit."""
+    schema = arrow_schema(row)
+    values = list(zip(*map(attrgetter(*schema.names), rows), strict=True)) or [()] * len(schema)
+    return pa.Table.from_arrays(
+        [pa.array(column, type=field.type) for column, field in zip(values, schema, strict=True)], schema=schema
+    )

@@ -1,0 +1,63 @@
+"""Amounts are exact or refused: nothing is silently rounded to fewer places than a column has."""
+
+from decimal import Decimal
+
+import pytest
+
+from usage_assets import money
+
+LARGEST = Decimal("99999999999999.999999999999999999999999")
+
+
+@pytest.mark.parametrize(
+    ("amount", "kept"),
+    [
+        ("0.06", "0.06"),
+        ("-12.5", "-12.5"),
+        ("1e-24", "1e-24"),
+        ("1E+3", "1000"),
+        ("0.13080438340307526", "0.13080438340307526"),
+        (str(LARGEST), str(LARGEST)),
+        (f"-{LARGEST}", f"-{LARGEST}"),
+        ("0.0000000000000000000000005", "0"),
+        ("0.0000000000000000000000015", "2e-24"),
+        ("1e-999999", "0"),
+    ],
+)
+def test_an_amount_is_kept_to_24_places_and_rounded_half_even(amount: str, kept: str) -> None:
+    stored = money.stored(Decimal(amount))
+    assert stored == Decimal(kept)
+    assert stored.as_tuple().exponent == -money.SCALE
+
+
+@pytest.mark.parametrize("amount", ["NaN", "sNaN", "-NaN", "Infinity", "-Infinity", "1e14", "-1e14", "1e400", "9" * 60])
+def test_what_cannot_be_stored_is_refused(amount: str) -> None:
+    with pytest.raises(money.AmountError):
+        money.stored(Decimal(amount))
+
+
+def test_the_largest_amount_that_rounds_up_is_refused() -> None:
+    with pytest.raises(money.AmountError):
+        money.stored(LARGEST + Decimal("0.0000000000000000000000009"))
+
+
+def test_a_total_is_exact_where_sum_rounds() -> None:
+    amounts = [Decimal("99999.999999999999999999999999"), Decimal("1e-24")] * 3
+    assert money.total(amounts) == 3 * 100000
+    assert money.total([LARGEST, Decimal("-1e-24")]) == Decimal("99999999999999.999999999999999999999998")
+    assert money.total([]) == 0
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        ("186.500", "186.5"),
+        ("0.000000", "0"),
+        ("1E+3", "1000"),
+        ("100", "100"),
+        ("-0.10", "-0.1"),
+        ("1e-24", f"0.{'0' * 23}1"),
+    ],
+)
+def test_the_plain_text_of_an_amount_has_no_exponent_and_no_idle_zeros(amount: str, text: str) -> None:
+    assert money.plain(Decimal(amount)) == text

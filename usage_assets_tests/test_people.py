@@ -1,0 +1,58 @@
+"""No address is kept unless the policy says so."""
+
+import pytest
+
+from usage_assets.people import People
+
+ADDRESS = "Ann.O'Neil+ai@mail.example.com"
+
+
+def test_ids_keeps_an_address_only_where_it_is_the_only_id() -> None:
+    people = People("ids")
+    assert people.only_id(ADDRESS) == ADDRESS
+    assert people.sent_unasked(ADDRESS) is None
+
+
+def test_names_keeps_every_address() -> None:
+    people = People("names")
+    assert people.only_id(ADDRESS) == people.sent_unasked(ADDRESS) == ADDRESS
+
+
+def test_hash_is_stable_keyed_and_one_per_person() -> None:
+    people = People("hash", "key")
+    assert people.only_id(ADDRESS) == people.sent_unasked(f" {ADDRESS.upper()} ")
+    assert people.only_id(ADDRESS) != People("hash", "another key").only_id(ADDRESS)
+    assert people.only_id(ADDRESS) != people.only_id(f"x{ADDRESS}")
+    assert "@" not in people.only_id(ADDRESS)
+    assert people.only_id("someone@example.com") == "person-c8acd56a2d51d2152d063b4f"
+
+
+@pytest.mark.parametrize("policy", ["ids", "hash", "names"])
+def test_no_address_stays_none(policy: str) -> None:
+    assert People(policy, "key").sent_unasked(None) is None  # type: ignore[arg-type]  # a parameter is only text
+
+
+@pytest.mark.parametrize(
+    ("value", "scrubbed"),
+    [
+        ("by a@b.example, c@d.example.org!", "by address-dropped, address-dropped!"),
+        (
+            {"x\ny@example.com": ["a\tz@example.com", 7, None, True]},
+            {"x\naddress-dropped": ["a\taddress-dropped", 7, None, True]},
+        ),
+        ("jürgen@bücher.example", "address-dropped"),
+        ("@handle, a@b, 10@", "@handle, a@b, 10@"),
+    ],
+)
+def test_text_of_unknown_meaning_loses_its_addresses(value: object, scrubbed: object) -> None:
+    assert People("ids").scrubbed(value) == scrubbed
+    assert People("names").scrubbed(value) == value
+
+
+def test_a_hashed_address_in_text_is_the_hash_that_columns_have() -> None:
+    people = People("hash", "key")
+    assert people.scrubbed([f"for {ADDRESS}"]) == [f"for {people.only_id(ADDRESS)}"]
+
+
+def test_the_hash_key_is_not_shown() -> None:
+    assert "a secret key" not in repr(People("hash", "a secret key"))

@@ -1,0 +1,110 @@
+"""A row model is a table's only declaration: what is derived from it is exact, and a bad declaration is refused."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated
+
+import pyarrow as pa
+import pytest
+
+from usage_assets.rows import Row, arrow_schema, column, columns, to_arrow
+
+
+class Sample(Row, kw_only=True):
+    """One row per connection, day and name."""
+
+    table = "test.sample"
+    grain = ("name",)
+
+    name: Annotated[str, column("Name")]
+    amount: Annotated[Decimal | None, column("Amount", unit="cents", additive=False)] = None
+    count: Annotated[int | None, column("Count", unit="things")] = None
+    flag: Annotated[bool | None, column("Flag")] = None
+    moment: Annotated[datetime | None, column("Moment")] = None
+    address: Annotated[str | None, column("Address", address="only_id")] = None
+
+
+DAY = date(2026, 11, 12)
+
+
+def sample(**values: object) -> Sample:
+    """A row, with what is not under test filled in."""
+    return Sample(**{"connection": "c", "usage_date": DAY, "name": "n", **values})  # type: ignore[arg-type]  # by name
+
+
+def test_connection_and_day_come_first_and_the_rest_as_declared() -> None:
+    assert [c.name for c in columns(Sample)] == [
+        *("connection", "usage_date", "name", "amount", "count", "flag", "moment", "address")
+    ]
+
+
+def test_a_column_knows_its_meaning() -> None:
+    by_name = {c.name: c for c in columns(Sample)}
+    amount, address = by_name["amount"], by_name["address"]
+    assert (amount.type, amount.nullable, amount.unit, amount.additive) == (Decimal, True, "cents", False)
+    assert (amount.description, amount.personal) == ("Amount", False)
+    assert (address.personal, address.address) == (True, "only_id")
+    assert not by_name["name"].nullable
+
+
+def test_the_arrow_schema_is_the_declaration() -> None:
+    assert arrow_schema(Sample) == pa.schema(
+        [
+            pa.field("connection", pa.string(), nullable=False),
+            pa.field("usage_date", pa.date32(), nullable=False),
+            pa.field("name", pa.string(), nullable=False),
+            pa.field("amount", pa.decimal128(38, 24)),
+            pa.field("count", pa.int64()),
+            pa.field("flag", pa.bool_()),
+            pa.field("moment", pa.timestamp("us", tz="UTC")),
+            pa.field("address", pa.string()),
+        ]
+    )
+
+
+def test_rows_become_a_table_without_losing_a_digit() -> None:
+    amount = Decimal("99999999999999.999999999999999999999999")
+    rows = [sample(amount=amount, count=2**63 - 1, flag=False, moment=datetime(2026, 1, 1, tzinfo=UTC)), sample()]
+    table = to_arrow(Sample, rows)
+    assert table.schema == arrow_schema(Sample)
+    assert [Sample(**row) for row in table.to_pylist()] == rows
+
+
+def test_no_rows_are_an_empty_table_of_the_same_schema() -> None:
+    assert to_arrow(Sample, []).equals(arrow_schema(Sample).empty_table())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"count": 2**63}, {"amount": Decimal("1e-25")}, {"amount": Decimal("1e14")}],
+    ids=["int", "places", "size"],
+)
+def test_a_value_that_does_not_fit_is_refused(values: dict[str, object]) -> None:
+    with pytest.raises((pa.ArrowInvalid, OverflowError)):
+        to_arrow(Sample, [sample(**values)])
+
+
+def test_a_column_of_a_type_that_no_table_has_is_refused() -> None:
+    class Floating(Row, kw_only=True):
+        """One row per connection and day."""
+
+        table = "test.floating"
+        grain = ()
+
+        amount: Annotated[float, column("Amount")]
+
+    with pytest.raises(TypeError, match=r"Floating\.amount"):
+        columns(Floating)
+
+
+def test_a_column_without_a_meaning_is_refused() -> None:
+    class Meaningless(Row, kw_only=True):
+        """One row per connection and day."""
+
+        table = "test.meaningless"
+        grain = ()
+
+        amount: int
+
+    with pytest.raises(TypeError, match=r"Meaningless\.amount"):
+        columns(Meaningless)
