@@ -1,0 +1,664 @@
+"""One plausible company: who works there and what they use on a given day, as rows at the finest grain.
+
+A day's rows depend on the seed and the day alone. Nothing here knows HTTP, clocks or restatements (see ledger.py).
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import date
+from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, localcontext
+from random import Random
+from typing import Any, NamedTuple
+
+Row = dict[str, Any]
+Value = Decimal | int | None
+DayRows = dict[str, list[Row]]
+
+EMAIL_DOMAIN = "acme-robotics.example"
+OPENED = date(2025, 1, 1)  # growth is counted from here
+WEEKDAY_PACE = (1.0, 1.05, 1.1, 1.05, 0.9, 0.25, 0.2)
+ATTENDANCE = (0.95, 0.95, 0.95, 0.95, 0.9, 0.45, 0.4)
+DOUBLE = Context(prec=17)  # providers print doubles: at most 17 significant digits
+EXACT = Context(prec=100, traps=[Inexact, InvalidOperation, DivisionByZero])  # a sum is exact or it raises
+SMALLEST = Decimal("1E-22")  # no amount has more places, so that its hundredth still fits in 24
+
+# One day in so many; which ones depends on the seed.
+OPENAI_QUIET = ("openai quiet", 29)
+OPENAI_PARTIAL = ("openai partial", 17)  # people's projects rest, only service accounts work
+ANTHROPIC_QUIET = ("anthropic quiet", 29)
+CLAUDE_CODE_QUIET = ("claude code quiet", 23)
+CODEX_QUIET = ("codex quiet", 29)
+CODEX_WORKSPACE_ONLY = ("codex workspace only", 19)  # the day is one workspace row, unknown per user
+
+
+class Company:
+    """The company that a seed stands for."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def day(self, provider: str, day: date) -> DayRows:
+        """The rows of every endpoint of `provider` on `day`, each unique in its dimensions."""
+        return PROVIDERS[provider](self, day)
+
+    def dice(self, what: str, day: date) -> Random:
+        """The random numbers of one subject on one day."""
+        return Random(f"{self.seed} {what} {day}")  # noqa: S311 - plausible data, not a secret
+
+    def falls_on(self, event: tuple[str, int], day: date) -> bool:
+        """Whether the event happens on `day`."""
+        name, every = event
+        return (day.toordinal() + int(self._digest(name)[:8], 16)) % every == 0
+
+    def identifier(self, prefix: str, name: str | None) -> str | None:
+        """A provider-like identifier for a name, None for no name."""
+        return None if name is None else prefix + self._digest(prefix + name)[:24]
+
+    def pace(self, day: date) -> float:
+        """How busy a day is: the rhythm of the week times the company's growth."""
+        return WEEKDAY_PACE[day.weekday()] * (0.5 + max(0, (day - OPENED).days) / 600)
+
+    def _digest(self, name: str) -> str:
+        return hashlib.sha256(f"{self.seed} {name}".encode()).hexdigest()
+
+
+def email(person: str | None) -> str | None:
+    """A person's address, None for nobody."""
+    return None if person is None else f"{person}@{EMAIL_DOMAIN}"
+
+
+def total(values: Iterable[Value]) -> Value:
+    """The exact sum of the known values; None when none is known."""
+    known = [value for value in values if value is not None]
+    with localcontext(EXACT):
+        return sum(known[1:], known[0]) if known else None
+
+
+def millionths(tokens: int, price: Decimal) -> Decimal:
+    """`tokens` at a price per million, exact."""
+    return (tokens * price).scaleb(-6)
+
+
+def as_reported(amount: Decimal, dice: Random) -> Decimal:
+    """`amount`, mostly with the ragged 17 digits that providers report because they add up doubles."""
+    if dice.random() < 0.4:
+        return amount
+    ragged = DOUBLE.multiply(amount, 1 + Decimal(dice.randrange(1, 10**9)).scaleb(-16))
+    return ragged.quantize(SMALLEST) if ragged.adjusted() < -6 else ragged
+
+
+# --- OpenAI -----------------------------------------------------------------------------------------------------------
+
+
+class OpenAIModel(NamedTuple):
+    """List prices in dollars per million tokens."""
+
+    input: Decimal
+    cached: Decimal
+    output: Decimal
+
+
+class OpenAICaller(NamedTuple):
+    """Who calls OpenAI: a person (with a key, or without one in the playground) or a service account's key."""
+
+    project: str
+    person: str | None
+    key: str | None
+    models: tuple[str, ...]
+    requests: int  # on an ordinary day
+    modes: tuple[tuple[bool, str], ...] = ((False, "default"),)  # batch, service tier
+    audio: bool = False
+
+
+OPENAI_MODELS = {
+    "gpt-5.5": OpenAIModel(Decimal("5"), Decimal("0.5"), Decimal("30")),
+    "gpt-5.4": OpenAIModel(Decimal("2.5"), Decimal("0.25"), Decimal("15")),
+    "gpt-5.4-mini": OpenAIModel(Decimal("0.25"), Decimal("0.025"), Decimal("2")),
+    "gpt-5.4-nano": OpenAIModel(Decimal("0.05"), Decimal("0.005"), Decimal("0.4")),
+    "gpt-5.3-codex": OpenAIModel(Decimal("1.75"), Decimal("0.175"), Decimal("14")),
+}
+OPENAI_TIERS = {"default": Decimal(1), "priority": Decimal(2), "flex": Decimal("0.5")}
+OPENAI_CALLERS = (
+    OpenAICaller("checkout", "alice", "alice laptop", ("gpt-5.5", "gpt-5.4-mini"), 60),
+    OpenAICaller("checkout", "bob", "bob laptop", ("gpt-5.4", "gpt-5.3-codex"), 45),
+    OpenAICaller("checkout", "chen", None, ("gpt-5.5",), 12),
+    OpenAICaller(
+        "checkout",
+        None,
+        "checkout service",
+        ("gpt-5.4-mini", "gpt-5.4-nano"),
+        900,
+        ((False, "default"), (False, "priority")),
+    ),
+    OpenAICaller("support-bot", "dana", "dana notebook", ("gpt-5.4",), 30),
+    OpenAICaller("support-bot", "emeka", None, ("gpt-5.4-mini",), 8),
+    OpenAICaller("support-bot", None, "support bot", ("gpt-5.4", "gpt-5.4-mini"), 1500, audio=True),
+    OpenAICaller("data-platform", "fatima", "fatima key", ("gpt-5.4-nano", "gpt-5.4"), 80),
+    OpenAICaller("data-platform", "goran", "goran key", ("gpt-5.3-codex",), 70),
+    OpenAICaller("data-platform", "hana", None, ("gpt-5.5",), 9),
+    OpenAICaller(
+        "data-platform",
+        None,
+        "nightly labels",
+        ("gpt-5.4-nano", "gpt-5.4-mini"),
+        2500,
+        ((True, "default"), (False, "flex")),
+    ),
+    OpenAICaller(
+        "research", "ivan", "ivan experiments", ("gpt-5.5", "gpt-5.4"), 90, ((False, "default"), (True, "default"))
+    ),
+    OpenAICaller("research", "julia", "julia experiments", ("gpt-5.5",), 55),
+    OpenAICaller("research", "kofi", "kofi evals", ("gpt-5.4-mini",), 200, ((False, "flex"),)),
+    OpenAICaller("research", "lena", None, ("gpt-5.4",), 6),
+)
+# Billed by the piece and absent from usage/completions: line item, project, key, unit, dollars apiece, pieces a day.
+OPENAI_EXTRAS = (
+    ("web search tool calls", "support-bot", "support bot", None, Decimal("0.01"), 120),
+    ("gpt-image-2, output", "checkout", "checkout service", "images", Decimal("0.042"), 15),
+)
+
+
+def openai_day(company: Company, day: date) -> DayRows:
+    """Completions per project, user, key, model, batch, tier and source; their costs per line item, in dollars."""
+    if company.falls_on(OPENAI_QUIET, day):
+        return {"usage_completions": [], "costs": []}
+    dice = company.dice("openai", day)
+    usage = list(_completions(company, day, dice))
+    return {"usage_completions": usage, "costs": list(_openai_costs(company, day, usage, dice))}
+
+
+def _openai_caller(company: Company, project: str, person: str | None, key: str | None) -> Row:
+    return {
+        "project_id": company.identifier("proj_", project),
+        "user_id": company.identifier("user-", person),
+        "user_email": email(person),
+        "api_key_id": company.identifier("key_", key),
+    }
+
+
+def _completions(company: Company, day: date, dice: Random) -> Iterator[Row]:
+    pace, people_rest = company.pace(day), company.falls_on(OPENAI_PARTIAL, day)
+    for caller in OPENAI_CALLERS:
+        if dice.random() > ATTENDANCE[day.weekday()] or (people_rest and caller.person):
+            continue
+        for model in caller.models:
+            for batch, tier in caller.modes:
+                if dice.random() < 0.12:
+                    continue
+                requests = 1 + int(caller.requests * pace * (0.5 + dice.random()))
+                yield (
+                    _openai_caller(company, caller.project, caller.person, caller.key)
+                    | {"model": model, "batch": batch, "service_tier": tier}
+                    | {"api_source": "agents_api" if caller.key == "support bot" else "unlabeled"}
+                    | _completion_tokens(requests, caller.audio, dice)
+                )
+
+
+def _completion_tokens(requests: int, audio: bool, dice: Random) -> Row:
+    text_in, text_out = requests * dice.randrange(150, 2500), requests * dice.randrange(60, 900)
+    cached = requests * dice.randrange(0, 3000) if dice.random() < 0.6 else 0
+    written = cached // 4
+    audio_in, audio_out = (text_in // 5, text_out // 7) if audio else (0, 0)
+    image_in = text_in // 9 if dice.random() < 0.1 else 0
+    uncached = text_in + audio_in + image_in
+    return {
+        "num_model_requests": requests,
+        "input_tokens": uncached + cached + written,
+        "input_uncached_tokens": uncached,
+        "input_cached_tokens": cached,
+        "input_cache_write_tokens": written,
+        "input_text_tokens": text_in,
+        "input_audio_tokens": audio_in,
+        "input_image_tokens": image_in,
+        "input_cached_text_tokens": cached - cached // 50,
+        "input_cached_audio_tokens": cached // 50,
+        "input_cached_image_tokens": 0,
+        "output_tokens": text_out + audio_out,
+        "output_text_tokens": text_out,
+        "output_audio_tokens": audio_out,
+        "output_image_tokens": 0,
+    }
+
+
+def _openai_costs(company: Company, day: date, usage: list[Row], dice: Random) -> Iterator[Row]:
+    lines: dict[tuple[Any, ...], Row] = {}
+    for row in usage:
+        for line_item, tokens, price in _line_items(row):
+            line = {name: row[name] for name in ("project_id", "user_id", "user_email", "api_key_id", "api_source")}
+            line |= {"line_item": line_item, "quantity_unit": "tokens"}
+            line = lines.setdefault(tuple(line.values()), line | {"amount": Decimal(0), "quantity": 0})
+            line["amount"] += millionths(tokens, price)
+            line["quantity"] += tokens
+    for line_item, project, key, unit, price, pieces in OPENAI_EXTRAS:
+        count = int(pieces * company.pace(day) * (0.5 + dice.random()))
+        if count:
+            line = _openai_caller(company, project, None, key)
+            line |= {"api_source": "unlabeled", "line_item": line_item, "quantity_unit": unit}
+            lines[tuple(line.values())] = line | {"amount": count * price, "quantity": count}
+    for line in lines.values():
+        yield line | {"amount": as_reported(line["amount"], dice)}
+
+
+def _line_items(row: Row) -> Iterator[tuple[str, int, Decimal]]:
+    model = OPENAI_MODELS[row["model"]]
+    factor = OPENAI_TIERS[row["service_tier"]] * (Decimal("0.5") if row["batch"] else 1)
+    yield f"{row['model']}, input", row["input_uncached_tokens"] + row["input_cache_write_tokens"], model.input * factor
+    if row["input_cached_tokens"]:
+        yield f"{row['model']}, cached input", row["input_cached_tokens"], model.cached * factor
+    yield f"{row['model']}, output", row["output_tokens"], model.output * factor
+
+
+# --- Anthropic --------------------------------------------------------------------------------------------------------
+
+
+class ClaudeModel(NamedTuple):
+    """List price in cents per million uncached input tokens; the other classes are fixed multiples of it."""
+
+    title: str
+    input: Decimal
+    geos: tuple[str, ...]
+
+
+class ClaudeCaller(NamedTuple):
+    """Who calls Claude: a key, a person signed in (account), a service account, or the Console (none of them)."""
+
+    workspace: str | None  # None is the default workspace
+    key: str | None
+    account: str | None
+    service_account: str | None
+    models: tuple[str, ...]
+    requests: int
+    tiers: tuple[str, ...] = ("standard",)
+    long_context: bool = False
+    web_search: bool = False
+
+
+class Coder(NamedTuple):
+    """An actor of Claude Code with the terminals they work in; `plan` is customer and subscription type."""
+
+    actor_type: str
+    actor_name: str
+    plan: tuple[str, str | None]
+    terminals: tuple[str, ...]
+    models: tuple[str, ...]
+    remote: bool = False
+
+
+CLAUDE_MODELS = {
+    "claude-opus-5": ClaudeModel("Claude Opus 5", Decimal(500), ("global", "us")),
+    "claude-sonnet-5": ClaudeModel("Claude Sonnet 5", Decimal(300), ("global",)),
+    "claude-haiku-4-5": ClaudeModel("Claude Haiku 4.5", Decimal(100), ("global",)),
+    "claude-sonnet-4": ClaudeModel("Claude Sonnet 4", Decimal(300), ("not_available",)),
+}
+# Ledger field, token_type of the cost report, words of its description, multiple of the input price.
+CLAUDE_TOKEN_CLASSES = (
+    ("uncached_input_tokens", "uncached_input_tokens", "Input Tokens", Decimal(1)),
+    ("cache_read_input_tokens", "cache_read_input_tokens", "Input Tokens, Cache Read", Decimal("0.1")),
+    (
+        "cache_creation_5m_input_tokens",
+        "cache_creation.ephemeral_5m_input_tokens",
+        "Input Tokens, Cache Write, 5m",
+        Decimal("1.25"),
+    ),
+    (
+        "cache_creation_1h_input_tokens",
+        "cache_creation.ephemeral_1h_input_tokens",
+        "Input Tokens, Cache Write, 1h",
+        Decimal(2),
+    ),
+    ("output_tokens", "output_tokens", "Output Tokens", Decimal(5)),
+)
+CLAUDE_CODE_WORKSPACE = "Claude Code"
+CLAUDE_CALLERS = (
+    ClaudeCaller(None, None, None, None, ("claude-opus-5",), 15),
+    ClaudeCaller(None, "prototype", None, None, ("claude-haiku-4-5",), 40),
+    ClaudeCaller("Checkout", "checkout prod", None, None, ("claude-haiku-4-5", "claude-sonnet-5"), 700),
+    ClaudeCaller("Checkout", "checkout staging", None, None, ("claude-haiku-4-5",), 60),
+    ClaudeCaller(
+        "Support",
+        "support prod",
+        None,
+        None,
+        ("claude-sonnet-5", "claude-sonnet-4"),
+        800,
+        ("standard", "priority"),
+        web_search=True,
+    ),
+    ClaudeCaller("Support", None, None, "support triage", ("claude-haiku-4-5",), 350),
+    ClaudeCaller(
+        "Research",
+        "research batch",
+        None,
+        None,
+        ("claude-opus-5", "claude-sonnet-5"),
+        400,
+        ("standard", "batch"),
+        long_context=True,
+    ),
+    ClaudeCaller("Research", None, "ivan", None, ("claude-opus-5",), 25, web_search=True),
+    ClaudeCaller("Research", None, "julia", None, ("claude-opus-5", "claude-sonnet-5"), 30),
+)
+CODERS = (
+    Coder(
+        "user_actor", "alice", ("api", None), ("iTerm.app", "vscode"), ("claude-opus-5", "claude-sonnet-5"), remote=True
+    ),
+    Coder("user_actor", "bob", ("subscription", "team"), ("Apple_Terminal", "vscode"), ("claude-sonnet-5",)),
+    Coder(
+        "user_actor", "chen", ("subscription", "enterprise"), ("WarpTerminal", "tmux"), ("claude-opus-5",), remote=True
+    ),
+    Coder("user_actor", "dana", ("api", None), ("vscode",), ("claude-sonnet-5", "claude-haiku-4-5")),
+    Coder("user_actor", "dana", ("subscription", "team"), ("vscode", "cursor"), ("claude-sonnet-5",)),
+    Coder("user_actor", "emeka", ("api", "enterprise"), ("tmux",), ("claude-opus-5", "claude-haiku-4-5")),
+    Coder(
+        "user_actor", "fatima", ("subscription", "enterprise"), ("ghostty", "pycharm"), ("claude-opus-5",), remote=True
+    ),
+    Coder("user_actor", "goran", ("subscription", "team"), ("windows-terminal",), ("claude-haiku-4-5",)),
+    Coder("user_actor", "hana", ("api", None), ("iTerm.app", "tmux", "vscode"), ("claude-opus-5",)),
+    Coder("api_actor", "Laptop key (Bob)", ("api", None), ("Apple_Terminal", "vscode"), ("claude-sonnet-5",)),
+    Coder(
+        "api_actor",
+        "CI key (nightly, eu-west)",
+        ("api", None),
+        ("non-interactive",),
+        ("claude-haiku-4-5",),
+        remote=True,
+    ),
+)
+CODE_TOOLS = ("edit_tool", "multi_edit_tool", "write_tool", "notebook_edit_tool")
+
+
+def anthropic_day(company: Company, day: date) -> DayRows:
+    """Claude Code records, message tokens (with those of Claude Code on API billing) and what they cost, in cents."""
+    if company.falls_on(ANTHROPIC_QUIET, day):
+        return {"usage_messages": [], "cost_report": [], "claude_code": []}
+    dice = company.dice("anthropic", day)
+    code = [] if company.falls_on(CLAUDE_CODE_QUIET, day) else list(_claude_code(company, day))
+    messages = [*_messages(company, day, dice), *_code_messages(company, code)]
+    return {
+        "usage_messages": messages,
+        "cost_report": list(_claude_costs(company, messages, dice)),
+        "claude_code": code,
+    }
+
+
+def _claude_code(company: Company, day: date) -> Iterator[Row]:
+    dice = company.dice("claude code", day)
+    for coder in CODERS:
+        if dice.random() > ATTENDANCE[day.weekday()]:
+            continue
+        for terminal in coder.terminals:
+            for remote in (False, True) if coder.remote else (False,):
+                if dice.random() < 0.1:
+                    continue
+                sessions = 1 + int(6 * company.pace(day) * dice.random())
+                yield {
+                    "actor_type": coder.actor_type,
+                    "actor_name": email(coder.actor_name) if coder.actor_type == "user_actor" else coder.actor_name,
+                    "terminal_type": terminal,
+                    "customer_type": coder.plan[0],
+                    "subscription_type": coder.plan[1],
+                    "is_remote": remote,
+                    "num_sessions": sessions,
+                    "lines_added": sessions * dice.randrange(0, 120),
+                    "lines_removed": sessions * dice.randrange(0, 50),
+                    "commits": dice.randrange(0, sessions + 1),
+                    "pull_requests": dice.randrange(0, 1 + sessions // 2),
+                    "tool_actions": {
+                        tool: {"accepted": dice.randrange(0, 9 * sessions), "rejected": dice.randrange(0, 2 * sessions)}
+                        for tool in CODE_TOOLS
+                    },
+                    "model_breakdown": [_code_model(model, sessions, dice) for model in coder.models],
+                }
+
+
+def _code_model(model: str, sessions: int, dice: Random) -> Row:
+    tokens = {
+        "uncached_input_tokens": sessions * dice.randrange(500, 9000),
+        "output_tokens": sessions * dice.randrange(300, 6000),
+        "cache_read_input_tokens": sessions * dice.randrange(1000, 90_000),
+        "cache_creation_5m_input_tokens": sessions * dice.randrange(100, 9000),
+    }
+    cents = sum(
+        (
+            millionths(tokens.get(field, 0), CLAUDE_MODELS[model].input * multiple)
+            for field, _, _, multiple in CLAUDE_TOKEN_CLASSES
+        ),
+        Decimal(0),
+    )
+    whole = dice.random() < 0.2
+    return {"model": model, **tokens, "estimated_cents": Decimal(int(cents)) if whole else as_reported(cents, dice)}
+
+
+def _messages(company: Company, day: date, dice: Random) -> Iterator[Row]:
+    for caller in CLAUDE_CALLERS:
+        if dice.random() > ATTENDANCE[day.weekday()]:
+            continue
+        for model in caller.models:
+            for tier in caller.tiers:
+                for geo in CLAUDE_MODELS[model].geos:
+                    for window in ("0-200k", "200k-1M") if caller.long_context else ("0-200k",):
+                        if dice.random() < 0.3:
+                            continue
+                        requests = 1 + int(caller.requests * company.pace(day) * dice.random())
+                        cached = requests if dice.random() < 0.5 else 0
+                        yield {
+                            "workspace_id": company.identifier("wrkspc_01", caller.workspace),
+                            "api_key_id": company.identifier("apikey_01", caller.key),
+                            "account_id": company.identifier("user_01", caller.account),
+                            "service_account_id": company.identifier("svac_01", caller.service_account),
+                            "model": model,
+                            "service_tier": tier,
+                            "context_window": window,
+                            "inference_geo": geo,
+                            "speed": "fast" if caller.account == "ivan" else "standard",
+                            "uncached_input_tokens": requests * dice.randrange(100, 4000),
+                            "cache_read_input_tokens": cached * dice.randrange(0, 6000),
+                            "cache_creation_5m_input_tokens": cached * dice.randrange(0, 700),
+                            "cache_creation_1h_input_tokens": cached * dice.randrange(0, 90) * dice.randrange(0, 2),
+                            "output_tokens": requests * dice.randrange(50, 1200),
+                            "web_search_requests": dice.randrange(0, 1 + requests // 3) if caller.web_search else 0,
+                        }
+
+
+def _code_messages(company: Company, code: list[Row]) -> Iterable[Row]:
+    """The message rows of Claude Code billed by the API: its estimates are inside the cost report, as live."""
+    rows: dict[tuple[Any, ...], Row] = {}
+    for record in code:
+        if record["customer_type"] != "api":
+            continue
+        signed_in = record["actor_type"] == "user_actor"
+        for used in record["model_breakdown"]:
+            row: Row = {
+                "workspace_id": company.identifier("wrkspc_01", CLAUDE_CODE_WORKSPACE),
+                "api_key_id": None if signed_in else company.identifier("apikey_01", record["actor_name"]),
+                "account_id": company.identifier("user_01", record["actor_name"].split("@")[0]) if signed_in else None,
+                "service_account_id": None,
+                "model": used["model"],
+                "service_tier": "standard",
+                "context_window": "0-200k",
+                "inference_geo": CLAUDE_MODELS[used["model"]].geos[0],
+                "speed": "standard",
+            }
+            tokens = {field: used.get(field, 0) for field, *_ in CLAUDE_TOKEN_CLASSES} | {"web_search_requests": 0}
+            total = rows.setdefault(tuple(row.values()), row | dict.fromkeys(tokens, 0))
+            for field, count in tokens.items():
+                total[field] += count
+    return rows.values()
+
+
+def _claude_costs(company: Company, messages: list[Row], dice: Random) -> Iterator[Row]:
+    """Cents per workspace and description; Priority Tier is committed spend and never in the cost report."""
+    cents: defaultdict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
+    for row in messages:
+        if row["service_tier"] != "priority":
+            for line, amount in _claude_lines(row):
+                cents[line] += amount
+    research = company.identifier("wrkspc_01", "Research")
+    cents[_other_line(research, "Code Execution Usage", "code_execution")] = 5 * Decimal(dice.randrange(1, 90)).scaleb(
+        -1
+    )
+    for line, amount in cents.items():
+        yield dict(zip(CLAUDE_COST_DIMENSIONS, line, strict=True)) | {"amount": as_reported(amount, dice)}
+
+
+CLAUDE_COST_DIMENSIONS = (
+    "workspace_id",
+    "description",
+    "cost_type",
+    "model",
+    "service_tier",
+    "token_type",
+    "context_window",
+    "inference_geo",
+)
+
+
+def _other_line(workspace_id: str | None, description: str, cost_type: str) -> tuple[Any, ...]:
+    return (workspace_id, description, cost_type, None, None, None, None, None)
+
+
+def _claude_lines(row: Row) -> Iterator[tuple[tuple[Any, ...], Decimal]]:
+    model = CLAUDE_MODELS[row["model"]]
+    factor, notes = Decimal(1), ""
+    for applies, times, note in (
+        (row["service_tier"] == "batch", Decimal("0.5"), ", Batch"),
+        (row["context_window"] == "200k-1M", Decimal(2), ", Long Context"),
+        (row["inference_geo"] == "us", Decimal("1.1"), ", US Inference"),
+    ):
+        if applies:
+            factor, notes = factor * times, notes + note
+    for field, token_type, words, multiple in CLAUDE_TOKEN_CLASSES:
+        if row[field]:
+            description = f"{model.title} Usage - {words}{notes}"
+            dimensions = (row["service_tier"], token_type, row["context_window"], row["inference_geo"])
+            line = (row["workspace_id"], description, "tokens", row["model"], *dimensions)
+            yield line, millionths(row[field], model.input * multiple * factor)
+    if row["web_search_requests"]:
+        yield _other_line(row["workspace_id"], "Web Search Usage", "web_search"), Decimal(row["web_search_requests"])
+
+
+# --- ChatGPT Codex ----------------------------------------------------------------------------------------------------
+
+
+class CodexUser(NamedTuple):
+    """A person in the ChatGPT workspace; `billing` is credits or (natively) usd; some addresses are not given."""
+
+    person: str
+    models: tuple[str, ...]
+    clients: tuple[str, ...]
+    billing: str = "credits"
+    has_email: bool = True
+
+
+# Credits per million tokens: uncached input, cached input, output (help.openai.com 20001106).
+CODEX_RATES = {
+    "gpt-5.5": (Decimal(125), Decimal("12.5"), Decimal(750)),
+    "gpt-5.4": (Decimal("62.5"), Decimal("6.25"), Decimal(375)),
+    "gpt-5.3-codex": (Decimal("43.75"), Decimal("4.375"), Decimal(350)),
+    "other": (Decimal("62.5"), Decimal("6.25"), Decimal(375)),
+}
+CODEX_DOLLARS_PER_CREDIT = Decimal("0.04")
+CODEX_USERS = (
+    CodexUser("alice", ("gpt-5.5", "gpt-5.3-codex"), ("CODEX_CLI", "CODEX_IDE")),
+    CodexUser("bob", ("gpt-5.4",), ("CODEX_IDE",)),
+    CodexUser("chen", ("gpt-5.3-codex", "other"), ("CODEX_CLI", "CODEX_UNKNOWN_DEFAULT")),
+    CodexUser("dana", ("gpt-5.5",), ("CODEX_CLOUD",)),
+    CodexUser("emeka", ("gpt-5.4", "gpt-5.3-codex"), ("CODEX_CLI",), has_email=False),
+    CodexUser("goran", ("gpt-5.5", "gpt-5.4"), ("CODEX_CLI", "CODEX_CLOUD"), billing="usd"),
+    CodexUser("hana", ("gpt-5.3-codex",), ("CODEX_IDE", "CODEX_CLOUD")),
+    CodexUser("ivan", ("gpt-5.5",), ("CODEX_CLI",)),
+    CodexUser("kofi", ("gpt-5.4",), ("CODEX_CLI", "CODEX_IDE")),
+    CodexUser("lena", ("gpt-5.3-codex", "gpt-5.5"), ("CODEX_IDE",)),
+)
+CODEX_COUNTERS = (
+    "threads",
+    "turns",
+    "credits",
+    "cost_usd",
+    "estimated_cost_usd",
+    "uncached_text_input_tokens",
+    "cached_text_input_tokens",
+    "text_output_tokens",
+    "text_total_tokens",
+)
+
+
+def chatgpt_day(company: Company, day: date) -> DayRows:
+    """Codex use per user; on a workspace-only day one row with no user. Null counters are unknown, not zero."""
+    if company.falls_on(CODEX_QUIET, day):
+        return {"codex_usage": []}
+    dice = company.dice("codex", day)
+    rows = [_codex_row(company, user, day, dice) for user in CODEX_USERS if dice.random() < ATTENDANCE[day.weekday()]]
+    if rows and company.falls_on(CODEX_WORKSPACE_ONLY, day):
+        return {"codex_usage": [workspace_row(rows)]}
+    return {"codex_usage": rows}
+
+
+def workspace_row(rows: Iterable[Row]) -> Row:
+    """The workspace's row of a day: its rows added up, clients by client and models by model and speed."""
+    rows = list(rows)
+    return {
+        "user_id": None,
+        "email": None,
+        "totals": _added(row["totals"] for row in rows),
+        "clients": _cut((cell for row in rows for cell in row["clients"]), "client_id"),
+        "models": _cut((cell for row in rows for cell in row["models"] or ()), "model", "speed") or None,
+    }
+
+
+def _codex_row(company: Company, user: CodexUser, day: date, dice: Random) -> Row:
+    cells = [
+        {"client_id": client, "model": model, "speed": speed} | _codex_counters(company, user, model, speed, day, dice)
+        for client in user.clients
+        for model in user.models
+        for speed in (("standard", "fast") if model == "gpt-5.5" else ("standard",))
+    ]
+    reported = cells[1:] if dice.random() < 0.1 else cells  # totals may exceed the sum of the clients
+    return {
+        "user_id": company.identifier("user-", user.person),
+        "email": email(user.person) if user.has_email else None,
+        "totals": _added(cells),
+        "clients": _cut(reported, "client_id"),
+        "models": None if dice.random() < 0.08 else _cut(cells, "model", "speed"),
+    }
+
+
+def _codex_counters(company: Company, user: CodexUser, model: str, speed: str, day: date, dice: Random) -> Row:
+    threads = 1 + int(5 * company.pace(day) * dice.random())
+    turns = threads * dice.randrange(1, 12)
+    tokens = [turns * dice.randrange(300, 4000), turns * dice.randrange(500, 20_000), turns * dice.randrange(50, 900)]
+    fast = 2 if speed == "fast" else 1
+    prices = (fast * rate for rate in CODEX_RATES[model])
+    credit_value = sum(map(millionths, tokens, prices), Decimal(0))
+    dollar_value = credit_value * CODEX_DOLLARS_PER_CREDIT
+    money: Row = {"credits": credit_value, "cost_usd": None, "estimated_cost_usd": dollar_value}
+    if user.billing == "usd":
+        money = {"credits": Decimal(0), "cost_usd": dollar_value, "estimated_cost_usd": None}
+    elif dice.random() < 0.03:
+        money["estimated_cost_usd"] = None
+    return {
+        "threads": threads,
+        "turns": turns,
+        **money,
+        "uncached_text_input_tokens": tokens[0],
+        "cached_text_input_tokens": tokens[1],
+        "text_output_tokens": tokens[2],
+        "text_total_tokens": sum(tokens),
+    }
+
+
+def _added(cells: Iterable[Row]) -> Row:
+    """The counters of some cells added up; unknown ones are left out, and unknown everywhere stays unknown."""
+    cells = list(cells)
+    return {counter: total(cell[counter] for cell in cells) for counter in CODEX_COUNTERS}
+
+
+def _cut(cells: Iterable[Row], *dimensions: str) -> list[Row]:
+    groups: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for cell in cells:
+        groups[tuple(cell[name] for name in dimensions)].append(cell)
+    return [dict(zip(dimensions, key, strict=True)) | _added(group) for key, group in groups.items()]
+
+
+PROVIDERS = {"openai": openai_day, "anthropic": anthropic_day, "chatgpt": chatgpt_day}

@@ -1,0 +1,8 @@
+"""The sandbox's fixed credentials: they open nothing but the sandbox itself."""
+
+OPENAI_ADMIN_KEY = "sk-admin-sandbox"
+ANTHROPIC_ADMIN_KEY = "sk-ant-admin-sandbox"
+CHATGPT_ANALYTICS_KEY = "chatgpt-sandbox-key"
+CHATGPT_WORKSPACE_ID = "ws-sandbox"
+PORT_CLIENT_ID = "sandbox-client-id"
+PORT_CLIENT_SECRET = "sandbox-client-secret"  # noqa: S105 - accepted by the sandbox only

@@ -1,0 +1,193 @@
+"""Scripted faults over the emulated routes: /control/faults sets them, a middleware makes them happen.
+
+A kind of fault is one entry of KINDS: it gets the fault, the request and the real answer, and decides what is sent.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from usage_assets.sandbox.api import json_response
+
+REPEATED_TOKEN = "page_repeated"  # noqa: S105 - a page token, not a secret
+Answer = Callable[[Scope], Awaitable[Response]]
+
+
+@dataclass
+class Fault:
+    """What goes wrong on which calls (1-based since it was set; None is every call) of the routes matching `route`."""
+
+    route: str
+    kind: str
+    calls: tuple[int, ...] | None
+    options: Mapping[str, Any]
+    seen: int = 0
+    fired: int = 0
+
+    def is_due(self, line: str) -> bool:
+        """Count a request ("METHOD path") that matches; true when this call is to go wrong."""
+        if not fnmatchcase(line, f"{self.route}*"):
+            return False
+        self.seen += 1
+        return self.calls is None or self.seen in self.calls
+
+    def described(self) -> dict[str, Any]:
+        """As /control/faults lists it."""
+        calls = None if self.calls is None else list(self.calls)
+        return {"route": self.route, "fault": self.kind, "calls": calls, **self.options, "fired": self.fired}
+
+
+class ConnectionDroppedError(Exception):
+    """The connection is to be closed without an answer."""
+
+
+async def _status(options: Mapping[str, Any], _scope: Scope, _answer: Answer) -> Response:
+    body = options.get("body", {"error": {"message": "a fault set through /control/faults"}})
+    return json_response(body, options["status"], options.get("headers"))
+
+
+async def _delay(options: Mapping[str, Any], scope: Scope, answer: Answer) -> Response:
+    await asyncio.sleep(float(options["seconds"]))
+    return await answer(scope)
+
+
+async def _truncate(_options: Mapping[str, Any], scope: Scope, answer: Answer) -> Response:
+    whole = await answer(scope)
+    body = bytes(whole.body)
+    return Response(body[: len(body) // 2], whole.status_code, media_type="application/json")
+
+
+async def _reset(_options: Mapping[str, Any], _scope: Scope, _answer: Answer) -> Response:
+    raise ConnectionDroppedError
+
+
+async def _repeat_token(_options: Mapping[str, Any], scope: Scope, answer: Answer) -> Response:
+    query = parse_qsl(scope["query_string"].decode(), keep_blank_values=True)
+    token = dict(query).get("page", REPEATED_TOKEN)
+    if token == REPEATED_TOKEN:  # no real page: the first one is served again and again
+        query = [(name, value) for name, value in query if name != "page"]
+        scope = {**scope, "query_string": urlencode(query).encode()}
+    page = await answer(scope)
+    body = json.loads(bytes(page.body), parse_float=Decimal)
+    return json_response(body | {"has_more": True, "next_page": token}, page.status_code)
+
+
+async def _short_page(options: Mapping[str, Any], scope: Scope, answer: Answer) -> Response:
+    return await answer({**scope, "page_size": options["size"]})
+
+
+async def _html(_options: Mapping[str, Any], _scope: Scope, _answer: Answer) -> Response:
+    return HTMLResponse("<!doctype html><title>Just a moment...</title><h1>Checking your browser</h1>")
+
+
+async def _replace(options: Mapping[str, Any], _scope: Scope, _answer: Answer) -> Response:
+    if "text" in options:
+        return Response(options["text"], media_type="application/json")
+    return json_response(options["body"])
+
+
+class Kind(NamedTuple):
+    """What a kind of fault does and which options it takes; of `needs` exactly one is given."""
+
+    act: Callable[[Mapping[str, Any], Scope, Answer], Awaitable[Response]]
+    needs: Mapping[str, type | tuple[type, ...]] = {}
+    takes: Mapping[str, type | tuple[type, ...]] = {}
+
+
+KINDS = {
+    "status": Kind(_status, {"status": int}, {"body": object, "headers": dict}),
+    "delay": Kind(_delay, {"seconds": (int, Decimal)}),
+    "truncate": Kind(_truncate),
+    "reset": Kind(_reset),
+    "repeat_token": Kind(_repeat_token),
+    "short_page": Kind(_short_page, {"size": int}),
+    "html": Kind(_html),
+    "replace": Kind(_replace, {"body": object, "text": str}),
+}
+
+
+def read_fault(declared: Any) -> Fault:
+    """A fault from its JSON. Raises ValueError saying what is wrong with it."""
+    if not isinstance(declared, dict):
+        raise ValueError("a fault is an object with route and fault")
+    options = dict(declared)
+    route, name, calls = options.pop("route", None), options.pop("fault", None), options.pop("calls", None)
+    if not isinstance(route, str) or not route:
+        raise ValueError('route must be text such as "GET /openai/v1/organization/costs"')
+    if name not in KINDS:
+        raise ValueError(f"fault must be one of {', '.join(KINDS)}, not {name!r}")
+    if calls is not None and not (isinstance(calls, list) and all(type(n) is int and n > 0 for n in calls)):
+        raise ValueError("calls must be a list of numbers from 1")
+    kind = KINDS[name]
+    known = {**kind.needs, **kind.takes}
+    for option, value in options.items():
+        if option not in known:
+            raise ValueError(f"the fault {name} takes no {option}")
+        if not isinstance(value, known[option]):
+            raise ValueError(f"{option} of the fault {name} has the wrong type")
+    if kind.needs and len(options.keys() & kind.needs.keys()) != 1:
+        raise ValueError(f"the fault {name} needs {' or '.join(kind.needs)}")
+    return Fault(route, name, None if calls is None else tuple(calls), options)
+
+
+class Connections:
+    """The server's open connections, so that one can be dropped; a test client without a server has none."""
+
+    def __init__(self) -> None:
+        self.open: Iterable[Any] = ()
+
+    def drop(self, client: object) -> None:
+        """Close the client's connection at once. Raises ConnectionDroppedError when there is no real connection."""
+        for connection in list(self.open):
+            if connection.client == client:
+                connection.transport.abort()
+                return
+        raise ConnectionDroppedError
+
+
+class FaultMiddleware:
+    """Lets the first fault that is due happen to a request; /control is never touched."""
+
+    def __init__(self, app: ASGIApp, faults: list[Fault], connections: Connections) -> None:
+        self.app, self.faults, self.connections = app, faults, connections
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        due = self._due(scope) if scope["type"] == "http" and not scope["path"].startswith("/control") else None
+        if due is None:
+            await self.app(scope, receive, send)
+            return
+        due.fired += 1
+        try:
+            response = await KINDS[due.kind].act(due.options, scope, lambda scope: _answer(self.app, scope, receive))
+        except ConnectionDroppedError:
+            self.connections.drop(scope["client"])
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            return
+        await response(scope, receive, send)
+
+    def _due(self, scope: Scope) -> Fault | None:
+        line = f"{scope['method']} {scope['path']}"
+        return next(iter([fault for fault in self.faults if fault.is_due(line)]), None)
+
+
+async def _answer(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
+    """The whole answer of the app behind the faults."""
+    messages: list[Message] = []
+
+    async def collect(message: Message) -> None:
+        messages.append(message)
+
+    await app(scope, receive, collect)
+    response = Response(b"".join(message.get("body", b"") for message in messages[1:]), messages[0]["status"])
+    response.raw_headers = messages[0]["headers"]
+    return response

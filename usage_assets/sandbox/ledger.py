@@ -1,0 +1,251 @@
+"""The company's books: every row the sandbox knows, restatements included, and exact sums over them.
+
+The emulated providers read rows here; /control/truth adds up the same books, never the pages that were served.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, localcontext
+from typing import Any
+
+from usage_assets.sandbox.company import (
+    CLAUDE_COST_DIMENSIONS,
+    EMAIL_DOMAIN,
+    EXACT,
+    Company,
+    DayRows,
+    Row,
+    Value,
+    total,
+)
+
+HISTORY_DAYS = 400
+CHANGES = ("scale", "add", "remove", "clear")
+
+Unit = Callable[[Row], Value]
+
+
+class Clock:
+    """Real time, or a frozen moment."""
+
+    def __init__(self, frozen: datetime | None = None) -> None:
+        self.frozen = frozen
+
+    def now(self) -> datetime:
+        """The sandbox's time, aware, UTC."""
+        return self.frozen or datetime.now(UTC)
+
+    def today(self) -> date:
+        """The sandbox's UTC date."""
+        return self.now().date()
+
+
+@dataclass(frozen=True)
+class Book:
+    """What the ledger keeps of one endpoint: its rows' dimensions (every other field is a measure) and true units.
+
+    `newcomer` gives the dimensions that make the n-th row that comes in late unlike the day's others.
+    """
+
+    dimensions: tuple[str, ...]
+    units: Mapping[str, Unit]
+    newcomer: Callable[[list[Row], int], Row]
+
+
+def _fields(*names: str, **renamed: str) -> dict[str, Unit]:
+    def reader(field: str) -> Unit:
+        return lambda row: row[field]
+
+    return {unit: reader(field) for unit, field in (dict(zip(names, names, strict=True)) | renamed).items()}
+
+
+def _estimated_cents(customer_type: str) -> Unit:
+    def cents(row: Row) -> Value:
+        models = row["model_breakdown"] if row["customer_type"] == customer_type else []
+        return total(used["estimated_cents"] for used in models)
+
+    return cents
+
+
+def _codex_totals(*counters: str) -> dict[str, Unit]:
+    def reader(counter: str) -> Unit:
+        return lambda row: row["totals"][counter]
+
+    return {counter: reader(counter) for counter in counters}
+
+
+def _late_openai_user(_rows: list[Row], n: int) -> Row:
+    return {"user_id": f"user-late{n}", "user_email": f"late{n}@{EMAIL_DOMAIN}"}
+
+
+def _late_codex_user(rows: list[Row], n: int) -> Row:
+    workspace_only = bool(rows) and rows[0]["user_id"] is None
+    return {"user_id": None if workspace_only else f"user-late{n}", "email": None}
+
+
+BOOKS: dict[str, dict[str, Book]] = {
+    "openai": {
+        "usage_completions": Book(
+            ("project_id", "user_id", "user_email", "api_key_id", "model", "batch", "service_tier", "api_source"),
+            _fields("input_tokens", "output_tokens", "num_model_requests"),
+            _late_openai_user,
+        ),
+        "costs": Book(
+            ("project_id", "user_id", "user_email", "api_key_id", "line_item", "quantity_unit", "api_source"),
+            _fields(usd="amount"),
+            _late_openai_user,
+        ),
+    },
+    "anthropic": {
+        "usage_messages": Book(
+            (
+                "workspace_id",
+                "api_key_id",
+                "account_id",
+                "service_account_id",
+                "model",
+                "service_tier",
+                "context_window",
+                "inference_geo",
+                "speed",
+            ),
+            _fields(
+                "uncached_input_tokens",
+                "cache_read_input_tokens",
+                "cache_creation_5m_input_tokens",
+                "cache_creation_1h_input_tokens",
+                "output_tokens",
+                "web_search_requests",
+            ),
+            lambda _, n: {"api_key_id": f"apikey_01late{n}"},
+        ),
+        "cost_report": Book(
+            CLAUDE_COST_DIMENSIONS, _fields(cents="amount"), lambda _, n: {"workspace_id": f"wrkspc_01late{n}"}
+        ),
+        "claude_code": Book(
+            ("actor_type", "actor_name", "terminal_type", "customer_type", "subscription_type", "is_remote"),
+            {
+                "estimated_cents_api": _estimated_cents("api"),
+                "estimated_cents_subscription": _estimated_cents("subscription"),
+                **_fields(claude_code_sessions="num_sessions"),
+            },
+            lambda _, n: {"actor_type": "user_actor", "actor_name": f"late{n}@{EMAIL_DOMAIN}"},
+        ),
+    },
+    "chatgpt": {
+        "codex_usage": Book(
+            ("user_id", "email"),
+            _codex_totals("credits", "cost_usd", "estimated_cost_usd", "threads", "turns"),
+            _late_codex_user,
+        ),
+    },
+}
+
+
+class Ledger:
+    """The books of one company for the clock's last 400 days and today."""
+
+    def __init__(self, seed: int, clock: Clock) -> None:
+        self.clock = clock
+        self.reset(seed)
+
+    def reset(self, seed: int) -> None:
+        """The books of the company of `seed` as they were before any restatement."""
+        self.company = Company(seed)
+        self._days: dict[tuple[str, date], DayRows] = {}
+        self._newcomers = 0
+
+    def first_day(self) -> date:
+        """The earliest day with rows."""
+        return self.clock.today() - timedelta(days=HISTORY_DAYS)
+
+    def rows(self, provider: str, endpoint: str, day: date) -> list[Row]:
+        """The rows of a day at the finest grain; none outside the books' days."""
+        return self._day(provider, day)[endpoint] if self.first_day() <= day <= self.clock.today() else []
+
+    def truth(self, start: date, end: date) -> dict[str, Any]:
+        """Exact sums per provider, unit and day as decimal strings; a day without a known value is absent."""
+        days: dict[str, dict[str, dict[str, str]]] = {}
+        totals: dict[str, dict[str, str]] = {}
+        for provider, books in BOOKS.items():
+            sums = self._sums(provider, books, max(start, self.first_day()), min(end, self.clock.today()))
+            days[provider] = {
+                unit: {day: _plain(value) for day, value in by_day.items()} for unit, by_day in sums.items()
+            }
+            totals[provider] = {unit: _plain(total(by_day.values()) or 0) for unit, by_day in sums.items()}
+        return {"days": days, "totals": totals}
+
+    def restate(self, provider: str, endpoint: str, day: date, change: str, factor: int) -> int:
+        """Change the books of one day by one of CHANGES; answers how many rows it touched."""
+        rows = self._day(provider, day)[endpoint]
+        third, rest = rows[::3], [row for n, row in enumerate(rows) if n % 3]
+        match change:
+            case "scale":
+                dimensions = BOOKS[provider][endpoint].dimensions
+                after, touched = [_scaled(row, dimensions, factor) for row in third] + rest, len(third)
+            case "add":
+                after, touched = [*rows, self._newcomer(provider, endpoint, day)], 1
+            case "remove":
+                after, touched = rest, len(third)
+            case "clear":
+                after, touched = [], len(rows)
+        self._day(provider, day)[endpoint] = after
+        return touched
+
+    def _newcomer(self, provider: str, endpoint: str, day: date) -> Row:
+        """A plausible row that the day does not have yet: one of an earlier day, of someone new."""
+        self._newcomers += 1
+        earlier = (self.company.day(provider, day - timedelta(days=n))[endpoint] for n in range(1, HISTORY_DAYS))
+        row = next(rows[0] for rows in earlier if rows)
+        return row | BOOKS[provider][endpoint].newcomer(self.rows(provider, endpoint, day), self._newcomers)
+
+    def _day(self, provider: str, day: date) -> DayRows:
+        if (provider, day) not in self._days:
+            self._days[provider, day] = self.company.day(provider, day)
+        return self._days[provider, day]
+
+    def _sums(
+        self, provider: str, books: Mapping[str, Book], start: date, end: date
+    ) -> dict[str, dict[str, Decimal | int]]:
+        days = [start + timedelta(days=n) for n in range((end - start).days + 1)]
+        sums: dict[str, dict[str, Decimal | int]] = {}
+        for endpoint, book in books.items():
+            for unit, value in book.units.items():
+                by_day = {str(day): total(map(value, self.rows(provider, endpoint, day))) for day in days}
+                sums[unit] = {day: summed for day, summed in by_day.items() if summed is not None}
+        return sums
+
+
+def _plain(value: Decimal | int) -> str:
+    return f"{Decimal(value):f}"
+
+
+def group(rows: Sequence[Row], dimensions: Iterable[str], kept: Iterable[str]) -> list[Row]:
+    """`rows` summed over every dimension that is not kept; those dimensions become None."""
+    dimensions, kept = tuple(dimensions), frozenset(kept)
+    blank = {name: None for name in dimensions if name not in kept}
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in dimensions if name in kept), []).append(row)
+    return [
+        {name: total(row[name] for row in same) for name in same[0] if name not in dimensions}
+        | {name: same[0][name] for name in dimensions}
+        | blank
+        for same in groups.values()
+    ]
+
+
+def _scaled(row: Row, dimensions: Sequence[str], factor: int) -> Row:
+    return {name: value if name in dimensions else _times(value, factor) for name, value in row.items()}
+
+
+def _times(value: Any, factor: int) -> Any:
+    if isinstance(value, dict):
+        return {name: _times(inner, factor) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_times(inner, factor) for inner in value]
+    if isinstance(value, int | Decimal):
+        with localcontext(EXACT):
+            return value * factor
+    return value

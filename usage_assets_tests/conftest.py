@@ -1,0 +1,84 @@
+"""What every test may use: one sandbox process for the whole session, fresh and at a fixed time in each test.
+
+``sandbox`` is all a test needs to name. Both clocks stand at NOW: the sandbox's is frozen, this process' goes on from
+there, so that "yesterday" is 2026-11-19 for everybody.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+import time_machine
+
+NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
+TODAY = NOW.date()
+
+
+def last_days(count: int) -> list[date]:
+    """The last ``count`` closed days before NOW, ascending."""
+    return [TODAY - timedelta(days=n) for n in range(count, 0, -1)]
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """The running sandbox and its /control switches."""
+
+    base_url: str
+    switches: httpx.Client
+
+    def control(self, method: str, path: str, body: object = None, **query: str) -> Any:
+        """Turn a switch, such as ``control("POST", "restate", {...})``; returns the decoded answer, decimals exact."""
+        answer = self.switches.request(method, f"/control/{path}", json=body, params=query).raise_for_status()
+        return answer.json(parse_float=Decimal)
+
+    def truth(self, start: date, end: date) -> dict[str, dict[str, Decimal]]:
+        """The true totals of the days from start to end: provider -> unit -> exact total."""
+        totals = self.control("GET", "truth", start=str(start), end=str(end))["totals"]
+        return {
+            provider: {unit: Decimal(amount) for unit, amount in units.items()} for provider, units in totals.items()
+        }
+
+    def faults(self, *faults: dict[str, Any]) -> None:
+        """Script what goes wrong from now on."""
+        self.control("POST", "faults", {"faults": faults})
+
+    def requests(self) -> list[dict[str, Any]]:
+        """What was asked since the test began: n, method, path, query (name and value pairs), status."""
+        requests: list[dict[str, Any]] = self.control("GET", "requests")["requests"]
+        return requests
+
+
+@contextmanager
+def running_sandbox() -> Iterator[str]:
+    """A sandbox in a process of its own; yields its address."""
+    command = [sys.executable, "-m", "usage_assets.sandbox", "--port", "0", "--now", NOW.isoformat()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("sandbox listening on "), f"the sandbox did not start: {line!r}"
+            yield line.split()[-1]
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[Sandbox]:
+    """The session's sandbox. Tests use ``sandbox``, which is fresh."""
+    with running_sandbox() as url, httpx.Client(base_url=url, timeout=30) as switches:
+        yield Sandbox(url, switches)
+
+
+@pytest.fixture
+def sandbox(sandbox_process: Sandbox) -> Iterator[Sandbox]:
+    """The sandbox as it starts: default seed, nothing restated, no faults, nothing asked. The time is NOW."""
+    sandbox_process.control("POST", "reset", {"now": NOW.isoformat()})
+    with time_machine.travel(NOW):
+        yield sandbox_process

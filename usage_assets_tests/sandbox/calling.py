@@ -1,0 +1,203 @@
+"""A plain HTTP caller of the sandbox with the right keys, and the finest query of each of the six endpoints."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+
+from usage_assets.sandbox.app import HOST, SandboxServer, build_app, listen
+from usage_assets.sandbox.credentials import (
+    ANTHROPIC_ADMIN_KEY,
+    CHATGPT_ANALYTICS_KEY,
+    CHATGPT_WORKSPACE_ID,
+    OPENAI_ADMIN_KEY,
+)
+
+NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
+TODAY = NOW.date()
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+KEYS = {
+    "openai": {"authorization": f"Bearer {OPENAI_ADMIN_KEY}"},
+    "anthropic": {"x-api-key": ANTHROPIC_ADMIN_KEY, "anthropic-version": "2023-06-01"},
+    "chatgpt": {"authorization": f"Bearer {CHATGPT_ANALYTICS_KEY}"},
+}
+Params = Mapping[str, Any]
+
+
+def unix(day: date) -> int:
+    """Unix seconds of the day's UTC midnight."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+def midnight(day: date) -> str:
+    """The day's UTC midnight in RFC 3339."""
+    return f"{day}T00:00:00Z"
+
+
+def exact(body: bytes | str) -> Any:
+    """JSON with every number exact."""
+    return json.loads(body, parse_float=Decimal)
+
+
+def unix_window(start: date, end: date) -> dict[str, Any]:
+    """An OpenAI or ChatGPT window; `end` is exclusive."""
+    return {"start_time": unix(start), "end_time": unix(end)}
+
+
+def rfc3339_window(start: date, end: date) -> dict[str, Any]:
+    """An Anthropic window; `end` is exclusive."""
+    return {"starting_at": midnight(start), "ending_at": midnight(end)}
+
+
+@dataclass(frozen=True, eq=False)
+class Endpoint:
+    """How to read an endpoint: its path, its window, and its query at the finest grain it is asked for."""
+
+    provider: str
+    name: str
+    path: str
+    window: Callable[[date, date], dict[str, Any]]
+    finest: Params
+    schema: tuple[str, str]  # file under fixtures/schemas, fragment
+
+
+ENDPOINTS = {
+    (endpoint.provider, endpoint.name): endpoint
+    for endpoint in (
+        Endpoint(
+            "openai",
+            "costs",
+            "/openai/v1/organization/costs",
+            unix_window,
+            {"group_by[]": ["project_id", "user_id", "line_item", "api_key_id"], "limit": 180},
+            ("openai_usage.json", ""),
+        ),
+        Endpoint(
+            "openai",
+            "usage_completions",
+            "/openai/v1/organization/usage/completions",
+            unix_window,
+            {"group_by[]": ["project_id", "user_id", "api_key_id", "model", "batch", "service_tier"], "limit": 31},
+            ("openai_usage.json", ""),
+        ),
+        Endpoint(
+            "anthropic",
+            "usage_messages",
+            "/anthropic/v1/organizations/usage_report/messages",
+            rfc3339_window,
+            {"group_by[]": ["workspace_id", "api_key_id", "account_id", "model", "service_tier"], "limit": 31},
+            ("anthropic_legacy_reports.json", "#/$defs/messages_usage_report"),
+        ),
+        Endpoint(
+            "anthropic",
+            "cost_report",
+            "/anthropic/v1/organizations/cost_report",
+            rfc3339_window,
+            {"group_by[]": ["workspace_id", "description"], "limit": 31},
+            ("anthropic_legacy_reports.json", "#/$defs/cost_report"),
+        ),
+        Endpoint(
+            "anthropic",
+            "claude_code",
+            "/anthropic/v1/organizations/usage_report/claude_code",
+            lambda start, _end: {"starting_at": str(start)},
+            {"limit": 10},
+            ("anthropic_legacy_reports.json", "#/$defs/claude_code_usage_report"),
+        ),
+        Endpoint(
+            "chatgpt",
+            "codex_usage",
+            f"/chatgpt/v1/analytics/codex/workspaces/{CHATGPT_WORKSPACE_ID}/usage",
+            unix_window,
+            {"limit": 100},
+            ("chatgpt_codex_usage.json", ""),
+        ),
+    )
+}
+
+
+@contextmanager
+def running_sandbox(now: datetime) -> Iterator[str]:
+    """A sandbox of the default company at `now`, in a thread; yields its address."""
+    listener = listen(0)
+    server = SandboxServer(build_app(now=now))
+    thread = Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield f"http://{HOST}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+class SandboxCaller:
+    """GETs provider routes with the right key, and the control routes."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+
+    def get(self, path: str, params: Params, headers: Mapping[str, str] | None = None) -> httpx.Response:
+        """One request; the provider's key is sent unless `headers` says otherwise. A None parameter is left out."""
+        given = {name: value for name, value in params.items() if value is not None}
+        provider = path.split("/")[1]
+        return self.client.get(path, params=given, headers=KEYS[provider] if headers is None else dict(headers))
+
+    def pages(self, path: str, params: Params) -> Iterator[Any]:
+        """Every page of a query, numbers exact."""
+        token: str | None = None
+        while True:
+            answer = self.get(path, {**params, "page": token})
+            assert answer.status_code == 200, answer.text
+            body = exact(answer.content)
+            yield body
+            token = body["next_page"]
+            assert body["has_more"] is (token is not None)
+            if token is None:
+                return
+
+    def days(self, endpoint: Endpoint, start: date, end: date, **params: Any) -> dict[date, list[Any]]:
+        """Everything an endpoint says of [start, end) at the finest grain, page by page, rows per day."""
+        query = {**endpoint.finest, **params}
+        if endpoint.name == "claude_code":
+            return {
+                day: [
+                    row
+                    for page in self.pages(endpoint.path, {"starting_at": str(day), **query})
+                    for row in page["data"]
+                ]
+                for day in days(start, end)
+            }
+        by_day: dict[date, list[Any]] = {day: [] for day in days(start, end)}
+        for page in self.pages(endpoint.path, {**endpoint.window(start, end), **query}):
+            for item in page["data"]:
+                by_day[day_of(item)] += item.get("results", [item])
+        return by_day
+
+    def control(self, path: str, body: Any = None, method: str = "POST") -> Any:
+        """A control call that must succeed."""
+        answer = self.client.request(method, f"/control{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        return exact(answer.content)
+
+    def truth(self, **params: Any) -> Any:
+        """/control/truth."""
+        return exact(self.client.get("/control/truth", params=params).raise_for_status().content)
+
+
+def days(start: date, end: date) -> list[date]:
+    """[start, end)."""
+    return [start + timedelta(days=n) for n in range((end - start).days)]
+
+
+def day_of(item: Mapping[str, Any]) -> date:
+    """The day of a bucket or flat row."""
+    if "starting_at" in item:
+        return date.fromisoformat(item["starting_at"][:10])
+    return datetime.fromtimestamp(item["start_time"], UTC).date()

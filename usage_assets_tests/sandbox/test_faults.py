@@ -1,0 +1,145 @@
+"""Every kind of scripted fault really happens, to the calls it was set for and to no other."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from usage_assets.sandbox.faults import KINDS
+from usage_assets_tests.sandbox.calling import ENDPOINTS, TODAY, SandboxCaller, exact
+
+COSTS = ENDPOINTS["openai", "costs"]
+WINDOW = COSTS.window(TODAY - timedelta(days=10), TODAY)
+ROUTE = f"GET {COSTS.path}"
+
+
+def get(sandbox: SandboxCaller, **params: Any) -> httpx.Response:
+    return sandbox.get(COSTS.path, {**WINDOW, **params})
+
+
+def set_fault(sandbox: SandboxCaller, fault: str, **options: Any) -> None:
+    sandbox.control("/faults", {"faults": [{"route": ROUTE, "fault": fault, **options}]})
+
+
+def test_every_kind_has_a_test_here() -> None:
+    assert set(KINDS) == {"status", "delay", "truncate", "reset", "repeat_token", "short_page", "html", "replace"}
+
+
+def test_status_answers_with_the_given_status_body_and_headers(sandbox: SandboxCaller) -> None:
+    body = {"error": {"message": "Slow down"}}
+    set_fault(sandbox, "status", status=429, body=body, headers={"retry-after": "3"})
+    answer = get(sandbox)
+    assert (answer.status_code, answer.json(), answer.headers["retry-after"]) == (429, body, "3")
+
+
+def test_status_has_a_body_of_its_own(sandbox: SandboxCaller) -> None:
+    set_fault(sandbox, "status", status=500)
+    assert "error" in get(sandbox).json()
+
+
+def test_delay_answers_late_and_right(sandbox: SandboxCaller) -> None:
+    expected = get(sandbox).content
+    set_fault(sandbox, "delay", seconds=0.4)
+    with pytest.raises(httpx.ReadTimeout):
+        sandbox.client.get(COSTS.path, timeout=0.1)
+    begun = time.monotonic()
+    assert get(sandbox).content == expected
+    assert time.monotonic() - begun >= 0.4
+
+
+def test_truncate_cuts_the_json_of_a_complete_answer(sandbox: SandboxCaller) -> None:
+    whole = get(sandbox).content
+    set_fault(sandbox, "truncate")
+    answer = get(sandbox)
+    assert answer.status_code == 200
+    assert 0 < len(answer.content) < len(whole)
+    assert whole.startswith(answer.content)
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    with pytest.raises(ValueError, match=r".+"):
+        answer.json()
+
+
+def test_reset_closes_the_connection_without_an_answer(sandbox: SandboxCaller) -> None:
+    set_fault(sandbox, "reset", calls=[1])
+    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+        get(sandbox)
+    assert get(sandbox).status_code == 200
+    statuses = [entry["status"] for entry in sandbox.control("/requests", method="GET")["requests"]]
+    assert statuses == [None, 200]
+
+
+def test_repeat_token_never_comes_to_an_end(sandbox: SandboxCaller) -> None:
+    honest = exact(get(sandbox, limit=4).content)
+    set_fault(sandbox, "repeat_token")
+    first = exact(get(sandbox, limit=4).content)
+    assert first["data"] == honest["data"]
+    again = exact(get(sandbox, limit=4, page=first["next_page"]).content)
+    assert again == first
+    assert first["has_more"] is True
+    later = exact(get(sandbox, limit=4, page=honest["next_page"]).content)
+    assert later["next_page"] == honest["next_page"]
+    assert later["data"][0]["start_time"] == honest["data"][-1]["end_time"]
+
+
+def test_short_page_serves_fewer_buckets_than_were_asked_for(sandbox: SandboxCaller) -> None:
+    whole = exact(get(sandbox, limit=10).content)["data"]
+    set_fault(sandbox, "short_page", size=3)
+    pages = list(sandbox.pages(COSTS.path, {**WINDOW, "limit": 10}))
+    assert [len(page["data"]) for page in pages] == [3, 3, 3, 1]
+    assert [bucket for page in pages for bucket in page["data"]] == whole
+
+
+def test_html_is_what_a_proxy_would_say(sandbox: SandboxCaller) -> None:
+    set_fault(sandbox, "html")
+    answer = get(sandbox)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
+def test_replace_answers_with_the_given_body_digit_for_digit(sandbox: SandboxCaller) -> None:
+    fault = f'{{"faults": [{{"route": "{ROUTE}", "fault": "replace", "body": {{"value": 0.1234567890123456789}}}}]}}'
+    assert sandbox.client.post("/control/faults", content=fault).status_code == 200
+    assert get(sandbox).text == '{"value":0.1234567890123456789}'
+
+
+def test_replace_answers_with_any_text(sandbox: SandboxCaller) -> None:
+    set_fault(sandbox, "replace", text='{"value": NaN')
+    assert get(sandbox).text == '{"value": NaN'
+
+
+def test_a_fault_happens_on_its_calls_only(sandbox: SandboxCaller) -> None:
+    get(sandbox)
+    set_fault(sandbox, "status", status=503, calls=[2, 4])
+    assert [get(sandbox).status_code for _ in range(5)] == [200, 503, 200, 503, 200]
+    (listed,) = sandbox.control("/faults", method="GET")["faults"]
+    assert listed == {"route": ROUTE, "fault": "status", "status": 503, "calls": [2, 4], "fired": 2}
+    assert sandbox.control("/faults", method="DELETE") == {"faults": []}
+
+
+@pytest.mark.parametrize(
+    ("route", "hit"),
+    [
+        (ROUTE, True),
+        ("GET /openai", True),
+        ("GET /*/organization/costs", True),
+        ("GET /openai/v1/organization/usage", False),
+        ("POST /openai", False),
+        ("* /openai*costs", True),
+    ],
+)
+def test_a_route_is_a_prefix_or_a_glob(sandbox: SandboxCaller, route: str, hit: bool) -> None:
+    sandbox.control("/faults", {"faults": [{"route": route, "fault": "status", "status": 500}]})
+    assert (get(sandbox).status_code == 500) is hit
+
+
+def test_the_first_fault_that_is_due_happens(sandbox: SandboxCaller) -> None:
+    set_fault(sandbox, "status", status=500, calls=[1])
+    set_fault(sandbox, "status", status=502)
+    assert [get(sandbox).status_code for _ in range(2)] == [500, 502]
+
+
+def test_faults_reach_port_and_never_the_control(sandbox: SandboxCaller) -> None:
+    sandbox.control("/faults", {"faults": [{"route": "*", "fault": "status", "status": 500}]})
+    assert sandbox.client.post("/port/v1/auth/access_token", json={}).status_code == 500
+    assert sandbox.client.get("/control/health").status_code == 200
