@@ -1,0 +1,23 @@
+"""What each provider's API is: endpoints, bodies, refusals, and how they become rows. No Dagster, no DuckDB."""
+
+from collections.abc import Mapping
+
+from usage_assets.providers.anthropic import ANTHROPIC
+from usage_assets.providers.chatgpt import CHATGPT
+from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.providers.http import Client, Fetched
+from usage_assets.providers.openai import OPENAI
+from usage_assets.providers.transport import PermanentError, ProviderError, TransientError
+
+PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (OPENAI, ANTHROPIC, CHATGPT)}
+
+__all__ = [
+    "PROVIDERS",
+    "Client",
+    "Endpoint",
+    "Fetched",
+    "PermanentError",
+    "Provider",
+    "ProviderError",
+    "TransientError",
+]

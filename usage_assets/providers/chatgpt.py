@@ -1,0 +1,135 @@
+"""ChatGPT Enterprise: Codex analytics. Three moneys that are never added: credits, cost_usd, estimated_cost_usd.
+
+Source: the Codex governance page at developers.openai.com and a captured OpenAPI description of September 2026.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from functools import partial
+from typing import Annotated
+
+from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.providers.reading import Item, Json, Moment, OtherFields, Reading, as_json
+from usage_assets.providers.windows import unix_seconds
+from usage_assets.rows import Row, column
+
+measure = partial(column, additive=False)
+"""The cuts overlap: no column of the table may be summed over all its rows."""
+tokens = partial(measure, unit="tokens")
+
+MEASURES = (
+    "threads",
+    "turns",
+    "credits",
+    "cost_usd",
+    "estimated_cost_usd",
+    "uncached_text_input_tokens",
+    "cached_text_input_tokens",
+    "text_output_tokens",
+    "text_total_tokens",
+)
+
+
+class CodexRecord(Item, kw_only=True, rename={"start": "start_time", "end": "end_time"}):
+    """What is read of a usage row before it is split into its cuts."""
+
+    start: Moment
+    end: Moment
+    totals: dict[str, object]
+    clients: list[dict[str, object]] | None = None
+    models: list[dict[str, object]] | None = None
+
+
+class CodexUsage(
+    Row,
+    kw_only=True,
+    rename={"actor_type": "actor.type", "actor_user_id": "actor.user_id", "user_email": "actor.email"},
+):
+    """One row per connection, day, cut and what the cut is by: user, user and client, user and model, or nothing.
+
+    The cuts user, client, model and workspace show the same use four times: choose one before summing. Totals of a
+    user may exceed the sum of the clients. A null counter is unknown, not zero. Revised for some days afterwards.
+    """
+
+    table = "chatgpt.codex_usage"
+    grain = ("cut", "workspace_id", "user_id", "actor_type", "actor_user_id", "client_id", "model", "speed")
+    totals = {
+        name: f"case when bool_or(cut = 'user') then sum({name}) filter (where cut = 'user') "
+        f"else sum({name}) filter (where cut = 'workspace') end"
+        for name in MEASURES
+    }
+
+    cut: Annotated[str, column("user, client, model or workspace: what the row is a part of")]
+    workspace_id: Annotated[str, column("ChatGPT workspace")]
+    user_id: Annotated[str | None, column("User; none in the cut workspace")] = None
+    actor_type: Annotated[str | None, column("Kind of actor, such as user")] = None
+    actor_user_id: Annotated[str | None, column("User as the actor states it")] = None
+    user_email: Annotated[str | None, column("Address of the user; sent unasked", address="sent_unasked")] = None
+    client_id: Annotated[str | None, column("Client in the cut client; CODEX_UNKNOWN_DEFAULT is unknown")] = None
+    model: Annotated[str | None, column("Model in the cut model; `other` is unknown")] = None
+    speed: Annotated[str | None, column("Speed in the cut model: standard or fast")] = None
+    threads: Annotated[int | None, measure("Threads", unit="threads")] = None
+    turns: Annotated[int | None, measure("Turns", unit="turns")] = None
+    credits: Annotated[Decimal | None, measure("Use that is billed in credits; not dollars", unit="credits")] = None
+    cost_usd: Annotated[Decimal | None, measure("Use that is billed in dollars", unit="USD")] = None
+    estimated_cost_usd: Annotated[
+        Decimal | None, measure("The credits at the workspace's overage rate; not billed", unit="USD")
+    ] = None
+    uncached_text_input_tokens: Annotated[int | None, tokens("Text input that was not cached")] = None
+    cached_text_input_tokens: Annotated[int | None, tokens("Text input read from the cache")] = None
+    text_output_tokens: Annotated[int | None, tokens("Text output")] = None
+    text_total_tokens: Annotated[int | None, tokens("All text tokens")] = None
+    code_attribution: Annotated[str | None, column("Code attributed to Codex, as sent, as JSON")] = None
+    other_fields: OtherFields = None
+
+
+def codex_records(record: Json, path: str, reading: Reading) -> Iterator[tuple[str, Json]]:
+    """The cuts of a usage row. Which query it answers says whose row it is: a user's id may be null, too."""
+    whose = {name: record.get(name) for name in ("user_id", "actor")} | {"workspace_id": reading.workspace_id}
+    others = {name: value for name, value in record.items() if name not in ("totals", "clients", "models")}
+    if (attribution := others.get("code_attribution")) is not None:
+        others["code_attribution"] = as_json(reading.people.scrubbed(attribution))
+    cut = reading.query.get("group", "user")
+    yield f"{path}.totals", others | record["totals"] | whose | {"cut": cut}
+    if cut == "user":
+        for list_name, part in (("clients", "client"), ("models", "model")):
+            for n, cell in enumerate(record.get(list_name) or ()):
+                yield f"{path}.{list_name}[{n}]", cell | whose | {"cut": part}
+
+
+def _error_message(body: object) -> str | None:
+    match body:
+        case {"detail": str(message)} | {"error": {"message": str(message)}}:
+            return message
+        case {"detail": [{"loc": [*places], "msg": str(message)}, *_]}:
+            return f"{'.'.join(map(str, places))}: {message}"
+    return None
+
+
+CHATGPT = Provider(
+    name="chatgpt",
+    base_url="https://api.chatgpt.com",
+    headers=lambda key: {"Authorization": f"Bearer {key}"},
+    error_message=_error_message,
+    advice={
+        401: "Check the key (CHATGPT_ANALYTICS_KEY for the default connection)",
+        403: "The key needs the scope codex.enterprise.analytics.read",
+        404: "Check the workspace (CHATGPT_WORKSPACE_ID) and that the key belongs to it",
+    },
+    lookback_days=90,
+    endpoints=(
+        Endpoint(
+            name="codex_usage",
+            group="codex",
+            path="v1/analytics/codex/workspaces/{workspace_id}/usage",
+            row=CodexUsage,
+            item=CodexRecord,
+            records=codex_records,
+            window_days=31,
+            window_params=unix_seconds,
+            params={"group_by": "day", "limit": "30000"},
+            queries=({}, {"group": "workspace"}),
+            bucket_per_day=False,
+        ),
+    ),
+)

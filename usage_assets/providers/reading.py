@@ -1,0 +1,211 @@
+"""How decoded pages become rows: typed, exact, on their day, with nothing lost. Pure: no HTTP.
+
+A row model is also the model of the provider's result: a column that is renamed to a dotted name is read from inside
+an object (``amount_value`` from ``amount.value``). A new endpoint needs no code here.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from functools import cache, cached_property
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import pyarrow as pa
+
+from usage_assets import money
+from usage_assets.people import People
+from usage_assets.providers.windows import DAY, Window
+from usage_assets.rows import Row, column, columns, to_arrow
+
+Json = dict[str, Any]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+S = TypeVar("S", bound=msgspec.Struct)
+
+GroupedBy = Annotated[
+    str,
+    column(
+        "Dimensions that the provider granted, sorted, comma-separated. A dimension that is not listed is null "
+        "because it was not asked for; one that is listed is null because the usage has none"
+    ),
+]
+OtherFields = Annotated[str | None, column("Fields of the result that this version does not know, as JSON")]
+
+_OURS = frozenset(("connection", "usage_date", "grouped_by", "other_fields"))
+_FRAME = frozenset(
+    (
+        "object",
+        "date",
+        "results",
+        "start_time",
+        "end_time",
+        "start_time_iso",
+        "end_time_iso",
+        "starting_at",
+        "ending_at",
+    )
+)
+"""What stands around a result and is in ``usage_date`` already (the ``_iso`` ones are undocumented, seen at OpenAI)."""
+_MISSING = re.compile(r"Object missing required field `(.+)`")
+
+
+def as_json(value: object) -> str:
+    """JSON as it is stored: keys sorted, so that their order is no change; decimals as text, so that digits survive."""
+    return msgspec.json.encode(value, order="sorted").decode()
+
+
+class ShapeError(Exception):
+    """An answer that does not have the shape we know: field path, day and what is wrong, in one line."""
+
+    def __init__(self, path: str, day: date | None, reason: str) -> None:
+        super().__init__(f"{path} ({day}): {reason}" if day else f"{path}: {reason}")
+
+
+class Item(msgspec.Struct, kw_only=True):
+    """What stands in a page's ``data``: something of one UTC day. Subclasses declare the times as their API does."""
+
+    start: Moment
+    end: Moment | None = None
+
+
+@dataclass
+class Reading:
+    """What is known, and what is counted, while the pages of one window become rows."""
+
+    connection: str
+    workspace_id: str | None
+    window: Window
+    query: Mapping[str, str]
+    grouped_by: tuple[str, ...]
+    people: People
+    tables: list[pa.Table] = field(default_factory=list)
+    days_seen: set[date] = field(default_factory=set)
+    day: date | None = None
+    rounded: int = 0
+    unknown_fields: Counter[str] = field(default_factory=Counter)
+
+    @cached_property
+    def grouping(self) -> str:
+        """The dimensions that were asked for and granted, as stored in ``grouped_by``."""
+        return ",".join(sorted(self.grouped_by))
+
+    def read(self, row: type[Row], item: type[Item], records: "Records", data: Iterable[Any]) -> int:
+        """Add the rows of a page's ``data``; returns how many. Raises ShapeError: nothing of the window is usable."""
+        rows: list[Row] = []
+        for n, raw in enumerate(data):
+            path = f"$.data[{n}]"
+            self.day = None
+            self.day = self._day_of(self._convert(item, path, raw, strict=False), path)
+            self.days_seen.add(self.day)
+            rows += [self.build(row, place, fields) for place, fields in records(raw, path, self)]
+        try:
+            self.tables.append(to_arrow(row, rows))
+        except (pa.ArrowInvalid, OverflowError) as error:
+            raise ShapeError("$.data", None, f"a value does not fit its column: {error}") from None
+        return len(rows)
+
+    def build(self, model: type[S], path: str, fields: Json) -> S:
+        """One record, typed: amounts as they are stored, addresses as the policy wants them, unknown fields kept.
+
+        Takes ``fields`` over. Raises ShapeError.
+        """
+        layout = _layout(model)
+        self._flatten(fields, layout.objects, path)
+        unknown = None if layout.known.issuperset(fields) else {n: fields[n] for n in fields.keys() - layout.known}
+        fields["other_fields"] = self._kept(unknown) if unknown else None
+        fields["connection"] = self.connection
+        fields["usage_date"] = self.day
+        fields["grouped_by"] = self.grouping
+        built = self._convert(model, path, fields)
+        for name, spelled in layout.amounts:
+            if (amount := getattr(built, name)) is not None:
+                setattr(built, name, self._stored(amount, path, spelled))
+        for name, keep in layout.addresses:
+            if (address := getattr(built, name)) is not None:
+                setattr(built, name, keep(self.people, address))
+        return built
+
+    def _day_of(self, item: Item, path: str) -> date:
+        day = item.start.astimezone(UTC).date()
+        midnight = datetime.combine(day, time(), UTC)
+        if item.start != midnight or not midnight < (item.end or midnight + DAY) <= midnight + DAY:
+            raise ShapeError(path, day, f"{item.start} to {item.end} is not within one UTC day")
+        if day not in self.window:
+            raise ShapeError(path, day, f"outside the days that were asked for ({self.window})")
+        return day
+
+    def _flatten(self, fields: Json, objects: Iterable[str], path: str) -> None:
+        """Replace the objects by their fields, under dotted names."""
+        if not isinstance(fields, dict):
+            raise ShapeError(path, self.day, "Expected `object`")
+        for name in objects:
+            inner = fields.pop(name, None)
+            if isinstance(inner, dict):
+                for key, value in inner.items():
+                    fields[f"{name}.{key}"] = value
+            elif inner is not None:
+                raise ShapeError(f"{path}.{name}", self.day, "Expected `object`")
+
+    def _convert(self, model: type[S], path: str, value: object, *, strict: bool = True) -> S:
+        try:
+            return msgspec.convert(value, model, strict=strict)
+        except msgspec.ValidationError as error:
+            reason, _, inner = str(error).partition(" - at `$")
+            place = path + inner.removesuffix("`")
+            if missing := _MISSING.fullmatch(reason):
+                place, reason = f"{place}.{missing[1]}", "the field is missing"
+            raise ShapeError(place, self.day, reason) from None
+
+    def _stored(self, amount: Decimal, path: str, spelled: str) -> Decimal:
+        try:
+            kept = money.stored(amount)
+        except money.AmountError as error:
+            raise ShapeError(f"{path}.{spelled}", self.day, str(error)) from None
+        self.rounded += kept != amount
+        return kept
+
+    def _kept(self, unknown: Json) -> str:
+        self.unknown_fields.update(unknown.keys())
+        return as_json(self.people.scrubbed(unknown))
+
+
+Records = Callable[[Json, str, Reading], Iterator[tuple[str, Json]]]
+"""Splits an item of a page into records: (path, fields) each. The item's own model has checked what it relies on."""
+
+
+def results(bucket: Json, path: str, _reading: Reading) -> Iterator[tuple[str, Json]]:
+    """The results of a bucket. Unknown fields of the bucket itself are kept with each of them."""
+    others = {f"bucket.{name}": bucket[name] for name in bucket.keys() - _FRAME}
+    for n, result in enumerate(bucket["results"]):
+        yield f"{path}.results[{n}]", {**result, **others} if others and isinstance(result, dict) else result
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What ``build`` needs to know about a model."""
+
+    objects: tuple[str, ...]
+    """Objects that columns are read from, outer ones first."""
+    known: frozenset[str]
+    amounts: tuple[tuple[str, str], ...]
+    """Decimal columns: name, and how the provider spells it."""
+    addresses: tuple[tuple[str, Callable[[People, str], str | None]], ...]
+
+
+@cache
+def _layout(model: type[msgspec.Struct]) -> _Layout:
+    spelled = dict(zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True))
+    declared = columns(model)
+    return _Layout(
+        objects=tuple(sorted({name[: dot.start()] for name in spelled.values() for dot in re.finditer(r"\.", name)})),
+        known=frozenset(spelled.values()) - _OURS | _FRAME,
+        amounts=tuple((column.name, spelled[column.name]) for column in declared if column.type is Decimal),
+        addresses=tuple(
+            (column.name, People.only_id if column.address == "only_id" else People.sent_unasked)
+            for column in declared
+            if column.address
+        ),
+    )

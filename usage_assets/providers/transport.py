@@ -1,0 +1,255 @@
+"""One GET to a provider: authentication, pace, retries, and errors in one line without secrets.
+
+What is asked, and in which order, stands in http.py. Nothing but GET exists here.
+"""
+
+import ipaddress
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+from threading import Event
+from typing import Any, NoReturn, TypeVar
+
+import httpx
+import msgspec
+import tenacity
+
+from usage_assets.people import People
+from usage_assets.providers.endpoint import Provider
+from usage_assets.providers.pace import Pace
+from usage_assets.providers.reading import ShapeError
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+LONGEST_REASON = 500
+NOTHING_STORED = "Nothing was stored"
+LATER = "Nothing was stored: run the same days again later"
+INCOMPLETE = "Nothing was stored, because the answer is not complete"
+UNKNOWN_SHAPE = "Nothing was stored: this version does not know an answer of this shape"
+
+
+_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def decoded(content: bytes) -> Any:
+    """JSON in which no digit has passed through a float. Raises msgspec.DecodeError, and nothing else."""
+    try:
+        return _decoder.decode(content)
+    except (UnicodeDecodeError, RecursionError, InvalidOperation) as error:
+        raise msgspec.DecodeError(f"not readable ({type(error).__name__})") from None
+
+
+class ProviderError(Exception):
+    """A fetch that failed: where, what, the provider's own words and what to do, in one line without any secret."""
+
+    def __init__(self, message: str, *, status: int | None = None, reason: str = "", retry_after: float = 0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.reason = reason
+        """The provider's own words."""
+        self.retry_after = retry_after
+        """Seconds that the provider wants to be left alone."""
+
+
+class PermanentError(ProviderError):
+    """Asking again does not help: a 4xx, an answer of unknown shape, a page chain that does not end."""
+
+
+class TransientError(ProviderError):
+    """429, 5xx, a timeout, a broken connection or body. Outside of this module it means: after the last attempt."""
+
+
+class StoppedError(Exception):
+    """Another part of the same fetch has failed: this one gave up."""
+
+
+class Transport:
+    """What a connection's requests share. Raises PermanentError for a key or a base URL that must not be used."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        connection: str,
+        key: str,
+        base_url: str,
+        people: People,
+        concurrency: int,
+        requests_per_second: float,
+        attempts: int,
+        base_delay: float,
+        longest_delay: float,
+        connect_timeout: float,
+        read_timeout: float,
+    ) -> None:
+        self._provider = provider
+        self._key = key
+        self._people = people
+        self._pace = Pace(requests_per_second)
+        self._attempts = attempts
+        self._longest_delay = longest_delay
+        self._backoff = tenacity.wait_exponential(base_delay, longest_delay) + tenacity.wait_random(0, base_delay)
+        if not key or not key.isascii() or not key.isprintable() or key.strip() != key:
+            raise PermanentError(f"{connection}: the key is empty or no key at all. {self.advice(401)}.")
+        url = _checked_url(connection, base_url)
+        self._client = httpx.Client(
+            base_url=url,
+            headers={"User-Agent": f"usage-assets/{version('usage-assets')}", **provider.headers(key)},
+            timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=None),
+            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+            follow_redirects=False,  # the key would go with it
+            trust_env=not _is_loopback(url),  # proxies and private CAs; no proxy can reach this machine's loopback
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def get(
+        self,
+        path: str,
+        params: Sequence[tuple[str, str]],
+        read: Callable[[bytes], T],
+        *,
+        place: str,
+        stop: Event,
+        on_retry: Callable[[], None],
+    ) -> T:
+        """What ``read`` makes of the body of a 200. ``place`` says in messages what was asked for.
+
+        ``read`` raises msgspec.DecodeError for a broken body (tried again) and ShapeError for an unknown one. Raises
+        PermanentError, TransientError after the last attempt, or StoppedError as soon as ``stop`` is set.
+        """
+
+        def before_retry(state: tenacity.RetryCallState) -> None:
+            error = _error_of(state)
+            logger.warning("%s Again in %.1f s, attempt %d", error, state.upcoming_sleep, state.attempt_number + 1)
+            on_retry()
+            if error.status == httpx.codes.TOO_MANY_REQUESTS:
+                self._pace.hold(state.upcoming_sleep)
+
+        def give_up(state: tenacity.RetryCallState) -> NoReturn:
+            error = _error_of(state)
+            if stop.is_set():
+                raise StoppedError
+            message = f"{error} Gave up after attempt {state.attempt_number}. {LATER}."
+            raise TransientError(message, status=error.status, reason=error.reason) from None
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TransientError),
+            wait=lambda state: max(self._backoff(state), min(_error_of(state).retry_after, self._longest_delay)),
+            stop=tenacity.stop_after_attempt(self._attempts) | tenacity.stop_when_event_set(stop),
+            sleep=tenacity.sleep_using_event(stop),
+            before_sleep=before_retry,
+            retry_error_callback=give_up,
+        )
+        result: T = retrying(self._attempt, path, params, read, place, stop)
+        return result
+
+    def failure(
+        self,
+        kind: type[ProviderError],
+        place: str,
+        what: str,
+        advice: str | None = None,
+        *,
+        status: int | None = None,
+        reason: str = "",
+    ) -> ProviderError:
+        """An error whose message shows neither the key nor an address."""
+        sentences = (f"{place}: {self._safe(what)}", advice)
+        message = " ".join(f"{sentence.rstrip('.')}." for sentence in sentences if sentence)
+        return kind(message, status=status, reason=reason)
+
+    def advice(self, status: int) -> str:
+        """What to do about a status."""
+        redirect = status < httpx.codes.BAD_REQUEST
+        return self._provider.advice.get(status, "Check the base URL" if redirect else NOTHING_STORED)
+
+    def _attempt(
+        self, path: str, params: Sequence[tuple[str, str]], read: Callable[[bytes], T], place: str, stop: Event
+    ) -> T:
+        self._pace.wait(stop)
+        if stop.is_set():
+            raise StoppedError
+        try:
+            response = self._client.get(path, params=httpx.QueryParams(list(params)))
+        except httpx.RequestError as error:
+            raise self.failure(TransientError, place, f"no answer ({type(error).__name__}: {error})") from None
+        if response.status_code != httpx.codes.OK:
+            raise self._refused(place, response)
+        try:
+            return read(response.content)
+        except msgspec.DecodeError as error:
+            kind = response.headers.get("content-type", "no content type")
+            what = f"a broken answer ({kind}, {len(response.content)} bytes): {error}"
+            raise self.failure(TransientError, place, what) from None
+        except ShapeError as error:
+            raise self.failure(PermanentError, place, str(error), UNKNOWN_SHAPE) from None
+
+    def _refused(self, place: str, response: httpx.Response) -> ProviderError:
+        """The error that an answer other than 200 stands for."""
+        status, reason = response.status_code, self._reason(response)
+        request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
+        what = f"{status} from GET {response.url.path}: {reason}{f' (request {request_id})' if request_id else ''}"
+        if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            error = self.failure(TransientError, place, what, status=status, reason=reason)
+            error.retry_after = _retry_after(response.headers.get("retry-after", ""))
+            return error
+        return self.failure(PermanentError, place, what, self.advice(status), status=status, reason=reason)
+
+    def _reason(self, response: httpx.Response) -> str:
+        if response.is_redirect:
+            return "a redirect, not followed because the key would go with it"
+        try:
+            message = self._provider.error_message(decoded(response.content))
+        except msgspec.DecodeError:
+            message = None
+        return self._safe(message or response.text or response.reason_phrase)
+
+    def _safe(self, text: str) -> str:
+        """Someone else's text as one short line, without the key and without addresses."""
+        line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return self._people.scrubbed(line.replace(self._key, "[key]"))[:LONGEST_REASON]
+
+
+def _checked_url(connection: str, text: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise PermanentError(f"{connection}: the base URL cannot be read: {error}") from None
+    if url.scheme not in ("http", "https") or not url.host or url.userinfo:
+        raise PermanentError(f"{connection}: the base URL must look like https://host/path, without user or password")
+    if url.scheme == "http" and not _is_loopback(url):
+        raise PermanentError(f"{connection}: http://{url.host} would show the key to the network: use https://")
+    return url
+
+
+def _is_loopback(url: httpx.URL) -> bool:
+    try:
+        return ipaddress.ip_address(url.host).is_loopback
+    except ValueError:
+        return url.host == "localhost"
+
+
+def _error_of(state: tenacity.RetryCallState) -> TransientError:
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, TransientError):
+        raise TypeError(f"only a TransientError is tried again, not {error!r}")
+    return error
+
+
+def _retry_after(value: str) -> float:
+    """Seconds of a ``Retry-After`` header, which may be a date; 0 for a stale or unreadable one."""
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return 0
+    return max(0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

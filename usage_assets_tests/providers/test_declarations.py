@@ -1,0 +1,62 @@
+"""Endpoints are data: what every declaration must be consistent with."""
+
+from collections import Counter
+
+import duckdb
+import pytest
+
+from usage_assets.providers import PROVIDERS, Endpoint, Provider
+from usage_assets.rows import arrow_schema, columns
+from usage_assets_tests.providers.conftest import every_endpoint
+
+
+@every_endpoint
+def test_dimensions_and_grain_are_columns(provider: Provider, endpoint: Endpoint) -> None:
+    names = {column.name for column in columns(endpoint.row)}
+    assert set(endpoint.group_by) <= set(endpoint.row.grain) <= names
+    assert not {column.name for column in columns(endpoint.row) if column.unit} & set(endpoint.row.grain)
+
+
+@every_endpoint
+def test_a_window_fits_on_a_page(provider: Provider, endpoint: Endpoint) -> None:
+    assert int(endpoint.params["limit"]) >= endpoint.window_days
+
+
+@every_endpoint
+def test_the_grain_is_said_first_and_every_column_is_described(provider: Provider, endpoint: Endpoint) -> None:
+    assert (endpoint.row.__doc__ or "").startswith("One row per connection, day, ")
+    assert all(column.description for column in columns(endpoint.row))
+    assert endpoint.row.table == f"{provider.name}.{endpoint.name}"
+
+
+@every_endpoint
+def test_money_and_counts_have_units(provider: Provider, endpoint: Endpoint) -> None:
+    for column in columns(endpoint.row):
+        assert (column.unit is not None) == (column.type.__name__ in ("int", "Decimal")), column.name
+
+
+@every_endpoint
+def test_daily_totals_are_sql(provider: Provider, endpoint: Endpoint) -> None:
+    rows = arrow_schema(endpoint.row).empty_table()
+    for aggregate in endpoint.row.totals.values():
+        assert duckdb.sql(f"select {aggregate} from rows").fetchall() == [(None,)]
+    assert len(rows) == 0
+
+
+@every_endpoint
+def test_no_amount_is_added_over_currencies_or_cuts(provider: Provider, endpoint: Endpoint) -> None:
+    assert not [c.name for c in columns(endpoint.row) if c.type.__name__ == "Decimal" and c.additive]
+
+
+def test_anthropic_refuses_more_than_five_dimensions() -> None:
+    assert all(len(endpoint.group_by) <= 5 for endpoint in PROVIDERS["anthropic"].endpoints)
+
+
+def test_names_are_unique() -> None:
+    tables = Counter(endpoint.row.table for provider in PROVIDERS.values() for endpoint in provider.endpoints)
+    assert set(tables.values()) == {1}
+
+
+@pytest.mark.parametrize(("name", "days"), [("openai", 365), ("anthropic", None), ("chatgpt", 90)])
+def test_providers_remember_so_many_days(name: str, days: int | None) -> None:
+    assert PROVIDERS[name].lookback_days == days

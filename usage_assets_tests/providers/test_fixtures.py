@@ -1,0 +1,192 @@
+"""Recorded bodies of every provider and endpoint become rows: the official ones with exactly these values."""
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pytest
+
+from usage_assets.people import People
+from usage_assets.providers.reading import Reading, ShapeError
+from usage_assets.providers.windows import Window
+from usage_assets_tests.providers.conftest import ENDPOINTS
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+ALWAYS = Window(date(2020, 1, 1), date(2039, 12, 31))
+BODIES = {
+    str(file.relative_to(FIXTURES)): file
+    for name in ENDPOINTS
+    for file in sorted((FIXTURES / name).glob("*.json"))
+    if "_error_" not in file.name
+}
+SPOILT = {name: file for name, file in BODIES.items() if "_bad_" in name} | {
+    # An invented shape of Codex usage, which the documented one is not.
+    name: BODIES[name]
+    for name in ["chatgpt/codex_usage/composed_illustrative.json"]
+}
+SOUND = BODIES.keys() - SPOILT.keys()
+
+
+def read(name: str) -> list[dict[str, Any]]:
+    """The rows of a fixture."""
+    file = BODIES[name]
+    _, endpoint = ENDPOINTS[f"{file.parts[-3]}/{file.parts[-2]}"]
+    query = {"group": "workspace"} if "workspace" in file.name else {}
+    reading = Reading("fixture", "ws-fixture", ALWAYS, query, endpoint.group_by, People("names"))
+    body = msgspec.json.Decoder(float_hook=Decimal).decode(file.read_bytes())
+    assert reading.read(endpoint.row, endpoint.item, endpoint.records, body["data"]) == len(reading.tables[0])
+    assert not reading.unknown_fields
+    rows: list[dict[str, Any]] = pa.concat_tables(reading.tables).to_pylist()
+    return rows
+
+
+@pytest.mark.parametrize("name", sorted(SOUND))
+def test_a_sound_body_becomes_rows(name: str) -> None:
+    rows = read(name)
+    assert all(row["connection"] == "fixture" and row["usage_date"] in ALWAYS for row in rows)
+    assert rows or "no_data" in name or "empty_tail" in name
+
+
+@pytest.mark.parametrize("name", sorted(SPOILT))
+def test_a_spoilt_body_is_refused(name: str) -> None:
+    with pytest.raises(ShapeError, match=r"\$\.data\[0\]"):
+        read(name)
+
+
+def known(row: dict[str, Any]) -> dict[str, Any]:
+    """What a row says beside connection and grouping."""
+    return {
+        name: value for name, value in row.items() if value is not None and name not in ("connection", "grouped_by")
+    }
+
+
+def test_official_openai_costs() -> None:
+    assert list(map(known, read("openai/costs/official.json"))) == [
+        {"usage_date": date(2024, 11, 1), "amount_value": Decimal("0.06"), "amount_currency": "usd"}
+    ]
+
+
+def test_official_openai_completions() -> None:
+    assert list(map(known, read("openai/usage_completions/official.json"))) == [
+        {
+            "usage_date": date(2024, 11, 1),
+            "num_model_requests": 5,
+            "input_tokens": 1000,
+            "input_uncached_tokens": 500,
+            "input_cached_tokens": 400,
+            "input_cache_write_tokens": 100,
+            "input_text_tokens": 400,
+            "input_audio_tokens": 50,
+            "input_image_tokens": 50,
+            "input_cached_text_tokens": 300,
+            "input_cached_audio_tokens": 50,
+            "input_cached_image_tokens": 50,
+            "output_tokens": 500,
+            "output_text_tokens": 400,
+            "output_audio_tokens": 50,
+            "output_image_tokens": 50,
+        }
+    ]
+
+
+def test_official_anthropic_messages() -> None:
+    assert list(map(known, read("anthropic/usage_messages/official.json"))) == [
+        {
+            "usage_date": date(2025, 8, 1),
+            "workspace_id": "wrkspc_01JwQvzr7rXLA5AGx3HKfFUJ",
+            "api_key_id": "apikey_01Rj2N8SVvo6BePZj99NhmiT",
+            "account_id": "user_01WCz1FkmYMm4gnmykNKUu3Q",
+            "model": "claude-opus-5",
+            "service_tier": "standard",
+            "service_account_id": "svac_01Hk3R9TWxq7CfQak00OiVw4",
+            "context_window": "0-200k",
+            "inference_geo": "global",
+            "uncached_input_tokens": 1500,
+            "cache_read_input_tokens": 200,
+            "cache_creation_5m_input_tokens": 500,
+            "cache_creation_1h_input_tokens": 1000,
+            "output_tokens": 500,
+            "web_search_requests": 10,
+        }
+    ]
+
+
+def test_official_anthropic_costs_are_cents() -> None:
+    assert list(map(known, read("anthropic/cost_report/official.json"))) == [
+        {
+            "usage_date": date(2025, 8, 1),
+            "workspace_id": "wrkspc_01JwQvzr7rXLA5AGx3HKfFUJ",
+            "description": "Claude Opus 5 Usage - Input Tokens",
+            "cost_type": "tokens",
+            "model": "claude-opus-5",
+            "service_tier": "standard",
+            "token_type": "uncached_input_tokens",
+            "context_window": "0-200k",
+            "inference_geo": "global",
+            "amount_cents": Decimal("123.78912"),
+            "currency": "USD",
+        }
+    ]
+
+
+def test_official_claude_code() -> None:
+    assert list(map(known, read("anthropic/claude_code/official.json"))) == [
+        {
+            "usage_date": date(2025, 8, 8),
+            "organization_id": "12345678-1234-5678-1234-567812345678",
+            "actor_type": "user_actor",
+            "actor_email": "user@emaildomain.com",
+            "terminal_type": "iTerm.app",
+            "customer_type": "api",
+            "subscription_type": "enterprise",
+            "is_remote": False,
+            "num_sessions": 15,
+            "lines_added": 342,
+            "lines_removed": 128,
+            "commits": 8,
+            "pull_requests": 2,
+            "edit_tool_accepted": 25,
+            "edit_tool_rejected": 3,
+            "multi_edit_tool_accepted": 12,
+            "multi_edit_tool_rejected": 1,
+            "write_tool_accepted": 8,
+            "write_tool_rejected": 0,
+            "notebook_edit_tool_accepted": 5,
+            "notebook_edit_tool_rejected": 2,
+            "model_breakdown": (
+                '[{"cache_creation":2340,"cache_read":8790,"currency":"USD","estimated_cost_cents":"186",'
+                '"input":45230,"model":"claude-opus-5","output":12450},'
+                '{"cache_creation":890,"cache_read":3420,"currency":"USD","estimated_cost_cents":"42",'
+                '"input":23100,"model":"claude-sonnet-5","output":5680}]'
+            ),
+            "estimated_cost_usd_cents": Decimal(228),
+        }
+    ]
+
+
+def test_official_codex_row_knows_only_what_it_is_told() -> None:
+    assert list(map(known, read("chatgpt/codex_usage/official_workspace_usage.json"))) == [
+        {
+            "usage_date": date(2025, 10, 1),
+            "cut": "workspace",
+            "workspace_id": "ws-fixture",
+            "uncached_text_input_tokens": 110,
+            "cached_text_input_tokens": 220,
+            "text_output_tokens": 55,
+            "text_total_tokens": 385,
+        }
+    ]
+
+
+def test_amounts_of_other_currencies_stay_apart() -> None:
+    rows = read("openai/costs/composed_other_currency.json")
+    assert len({row["amount_currency"] for row in rows}) == len(rows) == 2
+
+
+def test_amounts_that_are_strings_are_amounts() -> None:
+    rows = read("openai/costs/observed_string_amounts.json")
+    assert {type(row["amount_value"]) for row in rows} == {Decimal}
+    assert Decimal("12.50") in {row["amount_value"] for row in rows}

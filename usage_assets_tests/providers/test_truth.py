@@ -1,0 +1,202 @@
+"""What is fetched is what the provider's books say, to the last digit, in as few requests as the API allows."""
+
+from collections import Counter, defaultdict
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from usage_assets.providers import PROVIDERS, Endpoint, Provider
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.providers.conftest import ENDPOINTS, NewClient, every_endpoint
+
+UNITS = {
+    "openai/costs": {"usd": "amount_usd"},
+    "openai/usage_completions": {name: name for name in ("input_tokens", "output_tokens", "num_model_requests")},
+    "anthropic/usage_messages": {
+        name: name
+        for name in (
+            "uncached_input_tokens",
+            "cache_read_input_tokens",
+            "cache_creation_5m_input_tokens",
+            "cache_creation_1h_input_tokens",
+            "output_tokens",
+            "web_search_requests",
+        )
+    },
+    "anthropic/cost_report": {"cents": "amount_cents"},
+    "anthropic/claude_code": {
+        "estimated_cents_api": "estimated_cents_api",
+        "estimated_cents_subscription": "estimated_cents_subscription",
+        "claude_code_sessions": "num_sessions",
+    },
+    "chatgpt/codex_usage": {name: name for name in ("credits", "cost_usd", "estimated_cost_usd", "threads", "turns")},
+}
+"""True unit -> the daily total that shows it."""
+
+
+def daily_total(endpoint: Endpoint, rows: pa.Table, name: str) -> dict[str, Decimal]:
+    """A daily total as the warehouse computes it, without days of nothing."""
+    aggregate = endpoint.row.totals.get(name, f"sum({name})")
+    found = duckdb.sql(f"select usage_date::varchar, {aggregate} from rows group by usage_date").fetchall()
+    return {day: Decimal(total) for day, total in found if total}
+
+
+def true_totals(sandbox: Sandbox, provider: str, unit: str, days: list[date]) -> dict[str, Decimal]:
+    """A unit's true total of each day, without days of nothing."""
+    books: dict[str, Any] = sandbox.control("GET", "truth", start=str(days[0]), end=str(days[-1]))["days"]
+    return {day: Decimal(total) for day, total in books[provider][unit].items() if Decimal(total)}
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_every_day_of_90_equals_the_books(sandbox: Sandbox, new_client: NewClient, name: str) -> None:
+    provider, endpoint = ENDPOINTS[name]
+    days = last_days(90)
+    rows = new_client(provider).fetch(endpoint, days).rows
+    for unit, total in UNITS[name].items():
+        expected = true_totals(sandbox, provider.name, unit, days)
+        assert expected
+        assert daily_total(endpoint, rows, total) == expected
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_small_pages_lose_and_double_nothing(sandbox: Sandbox, new_client: NewClient, name: str) -> None:
+    provider, endpoint = ENDPOINTS[name]
+    days = last_days(10)
+    small = replace(endpoint, params={**endpoint.params, "limit": "3"})
+    fetched = new_client(provider).fetch(small, days)
+    assert fetched.requests > fetched.windows * len(endpoint.queries)
+    whole = new_client(provider).fetch(endpoint, days)
+    assert sorted(map(str, fetched.rows.to_pylist())) == sorted(map(str, whole.rows.to_pylist()))
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "windows", "requests", "refused", "split_windows"),
+    [
+        ("openai/costs", 365, 3, 3, 1, 1),
+        ("openai/usage_completions", 365, 12, 12, 0, 0),
+        ("anthropic/usage_messages", 365, 12, 12, 0, 0),
+        ("anthropic/cost_report", 365, 12, 12, 0, 0),
+        ("anthropic/claude_code", 365, 365, 365, 0, 0),
+        ("chatgpt/codex_usage", 90, 3, 6, 0, 0),
+    ],
+)
+def test_a_year_takes_as_few_requests_as_the_api_allows(
+    sandbox: Sandbox,
+    new_client: NewClient,
+    name: str,
+    days: int,
+    windows: int,
+    requests: int,
+    refused: int,
+    split_windows: int,
+) -> None:
+    provider, endpoint = ENDPOINTS[name]
+    fetched = new_client(provider).fetch(endpoint, last_days(days))
+    assert (fetched.windows, fetched.requests) == (windows, requests)
+    assert (fetched.refused, fetched.split_windows, fetched.retries) == (refused, split_windows, 0)
+    assert len(sandbox.requests()) == requests + refused + split_windows
+    assert not fetched.days_without_bucket
+
+
+def test_runs_of_186_and_179_days_are_three_requests_for_openai_costs(sandbox: Sandbox, new_client: NewClient) -> None:
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    client = new_client(provider)
+    days = last_days(365)
+    assert sum(client.fetch(endpoint, run).requests for run in (days[:186], days[186:])) == 3
+
+
+@every_endpoint
+def test_every_row_is_of_the_connection_and_of_a_day_that_was_asked_for(
+    new_client: NewClient, provider: Provider, endpoint: Endpoint
+) -> None:
+    days = last_days(7)[::2]
+    rows = new_client(provider, connection="emea").fetch(endpoint, days).rows.to_pylist()
+    assert {row["connection"] for row in rows} == {"emea"}
+    assert {row["usage_date"] for row in rows} == set(days)
+
+
+@every_endpoint
+def test_rows_are_unique_in_their_grain(new_client: NewClient, provider: Provider, endpoint: Endpoint) -> None:
+    rows = new_client(provider).fetch(endpoint, last_days(60)).rows.to_pylist()
+    grain = ("usage_date", *endpoint.row.grain)
+    assert len({tuple(row[name] for name in grain) for row in rows}) == len(rows) > 0
+
+
+@every_endpoint
+def test_no_days_need_no_request(
+    sandbox: Sandbox, new_client: NewClient, provider: Provider, endpoint: Endpoint
+) -> None:
+    fetched = new_client(provider).fetch(endpoint, [])
+    assert len(fetched.rows) == fetched.requests == len(sandbox.requests()) == 0
+
+
+@every_endpoint
+def test_a_day_that_was_cleared_is_empty_and_not_without_a_bucket(
+    sandbox: Sandbox, new_client: NewClient, provider: Provider, endpoint: Endpoint
+) -> None:
+    days = last_days(3)
+    sandbox.control("POST", "restate", {"provider": provider.name, "days": [str(days[1])], "change": "clear"})
+    fetched = new_client(provider).fetch(endpoint, days)
+    assert {row["usage_date"] for row in fetched.rows.to_pylist()} == {days[0], days[2]}
+    assert not fetched.days_without_bucket
+
+
+def test_api_keys_are_grouped_from_the_day_on_that_allows_it(sandbox: Sandbox, new_client: NewClient) -> None:
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    floor = date(2025, 12, 6)
+    days = [floor + timedelta(days=n) for n in range(-10, 10)]
+    client = new_client(provider)
+    fetched = client.fetch(endpoint, days)
+    groupings = {row["usage_date"]: row["grouped_by"] for row in fetched.rows.to_pylist()}
+    assert {day >= floor: grouping for day, grouping in groupings.items()} == {
+        False: "line_item,project_id,user_id",
+        True: "api_key_id,line_item,project_id,user_id",
+    }
+    assert not any(row["api_key_id"] for row in fetched.rows.to_pylist() if row["usage_date"] < floor)
+    assert daily_total(endpoint, fetched.rows, "amount_usd") == true_totals(sandbox, "openai", "usd", days)
+    assert (fetched.requests, fetched.refused, fetched.split_windows) == (1, 1, 1)
+    assert fetched.groupings == {"line_item,project_id,user_id": 10, "api_key_id,line_item,project_id,user_id": 10}
+
+    again = client.fetch(endpoint, days[:5])
+    assert (again.requests, again.refused, again.split_windows) == (1, 0, 0), "what was learnt is not asked again"
+    assert set(again.groupings) == {"line_item,project_id,user_id"}
+
+
+def test_cuts_of_codex_show_the_same_use(new_client: NewClient) -> None:
+    provider, endpoint = ENDPOINTS["chatgpt/codex_usage"]
+    rows = new_client(provider).fetch(endpoint, last_days(30)).rows
+    turns: dict[str, Counter[date]] = defaultdict(Counter)
+    for row in rows.to_pylist():
+        turns[row["cut"]][row["usage_date"]] += row["turns"]
+    assert turns.keys() == {"user", "workspace", "client", "model"}
+    assert turns["user"].items() < turns["workspace"].items(), "a day may have the workspace's row only"
+    assert turns["client"] <= turns["user"], "totals may exceed the sum of the clients"
+
+
+def test_models_of_claude_code_unnest_exactly(sandbox: Sandbox, new_client: NewClient) -> None:
+    provider, endpoint = ENDPOINTS["anthropic/claude_code"]
+    days = last_days(20)
+    rows = new_client(provider).fetch(endpoint, days).rows
+    (cents,) = duckdb.sql(
+        """
+        select sum(estimated_cost_cents) from (
+          select unnest(from_json(
+            model_breakdown, '[{"model": "VARCHAR", "estimated_cost_cents": "DECIMAL(38,24)", "currency": "VARCHAR"}]'
+          ), recursive := true)
+          from rows
+        )
+        where currency = 'USD'
+        """
+    ).fetchall()[0]
+    truth = sandbox.truth(days[0], days[-1])["anthropic"]
+    assert cents == truth["estimated_cents_api"] + truth["estimated_cents_subscription"]
+    assert len(rows) > 0
+
+
+def test_providers_are_known_by_name() -> None:
+    assert list(PROVIDERS) == ["openai", "anthropic", "chatgpt"]

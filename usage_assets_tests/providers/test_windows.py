@@ -1,0 +1,53 @@
+"""Days become the fewest windows, and windows are spelled as each API wants them."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from usage_assets.providers.windows import Window, rfc3339, single_day, unix_seconds, windows
+
+FIRST = date(2026, 2, 27)
+
+
+def days(*offsets: int) -> list[date]:
+    """Days after FIRST."""
+    return [FIRST + timedelta(days=n) for n in offsets]
+
+
+@pytest.mark.parametrize(
+    ("asked", "size", "sizes"),
+    [
+        ([], 31, []),
+        ([0], 31, [1]),
+        (range(31), 31, [31]),
+        (range(32), 31, [31, 1]),
+        (range(186), 180, [180, 6]),
+        (range(365), 31, [31] * 11 + [24]),
+        ([0, 1, 2, 5, 6, 9], 31, [3, 2, 1]),
+        ([2, 0, 1, 1, 2], 31, [3]),
+        (range(5), 1, [1] * 5),
+    ],
+)
+def test_days_become_the_fewest_windows_that_cover_exactly_them(asked: list[int], size: int, sizes: list[int]) -> None:
+    found = windows(days(*asked), size)
+    assert [len(window.days) for window in found] == sizes
+    assert [day for window in found for day in window.days] == sorted(set(days(*asked)))
+
+
+def test_a_window_is_split_without_losing_a_day() -> None:
+    early, late = Window(FIRST, FIRST + timedelta(days=9)).split(FIRST + timedelta(days=4))
+    assert (early.days, late.days) == (days(0, 1, 2, 3), days(4, 5, 6, 7, 8, 9))
+
+
+def test_windows_end_at_the_midnight_after_their_last_day() -> None:
+    window = Window(FIRST, date(2026, 3, 1))
+    assert unix_seconds(window) == {"start_time": "1772150400", "end_time": "1772409600"}
+    assert rfc3339(window) == {"starting_at": "2026-02-27T00:00:00Z", "ending_at": "2026-03-02T00:00:00Z"}
+    assert single_day(Window(FIRST, FIRST)) == {"starting_at": "2026-02-27"}
+
+
+def test_a_window_reads_as_its_days() -> None:
+    assert str(Window(FIRST, FIRST)) == "2026-02-27"
+    assert str(Window(FIRST, date(2026, 3, 1))) == "2026-02-27 to 2026-03-01"
+    assert FIRST in Window(FIRST, FIRST)
+    assert FIRST + timedelta(days=1) not in Window(FIRST, FIRST)
