@@ -1,0 +1,274 @@
+"""What Port must be told: the difference between the entities that should be there and those it has acknowledged, and
+sending exactly that. The ledger of acknowledgements is kept by the caller.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
+from typing import TypeAlias
+
+import httpx
+import msgspec
+
+from usage_assets.port.client import MAX_BODY_BYTES, MAX_DELETES, MAX_UPSERTS, PortClient, PortError
+from usage_assets.port.provision import provision
+
+Value: TypeAlias = "str | int | Decimal | bool | Sequence[Value] | Mapping[str, Value] | None"
+
+IN_FLIGHT = ""
+"""The content hash of an entity that was sent but not yet acknowledged: whether Port took it is not known."""
+
+_ENVELOPE_BYTES = len('{"entities":[]}')
+_ONE_IS_TO_BLAME = frozenset({404, 409, 413, 422})
+"""Refusals of a whole call for which one of its entities may be to blame."""
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+@dataclass(frozen=True)
+class Entity:
+    """One entity as it should be in Port.
+
+    ``properties`` has every property of the blueprint, None where it has no value: what is left out stays in Port.
+    """
+
+    blueprint: str
+    identifier: str
+    title: str
+    properties: Mapping[str, Value]
+    usage_date: date
+
+    def encoded(self) -> bytes:
+        """The entity as Port gets it: one text for one content, every digit of a decimal, no exponents."""
+        return _encoder.encode(
+            {"identifier": self.identifier, "title": self.title, "properties": _exact(self.properties)}
+        )
+
+    def content_hash(self) -> str:
+        """SHA-256 of what is sent; decimals that are equal (1.0, 1.00) hash alike."""
+        return hashlib.sha256(self.encoded()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """One line of the ledger: the content that Port holds of an entity, or IN_FLIGHT where that is not known."""
+
+    blueprint: str
+    identifier: str
+    usage_date: date
+    content_hash: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What has to be sent."""
+
+    upserts: tuple[Entity, ...] = ()
+    deletes: tuple[Acknowledged, ...] = ()
+    unchanged: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.upserts or self.deletes)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An entity that Port refused, with Port's reason."""
+
+    blueprint: str
+    identifier: str
+    reason: str
+
+
+@dataclass
+class PushReport:
+    """What a push did. Failures are for the caller to fail on: everything else stands."""
+
+    upserted: int = 0
+    deleted: int = 0
+    requests: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+
+Record: TypeAlias = Callable[[Sequence[Acknowledged], Sequence[Acknowledged]], None]
+"""Writes to the ledger, in one transaction: lines to insert or replace, lines to remove."""
+
+
+def diff(desired: Iterable[Entity], acknowledged: Iterable[Acknowledged]) -> Changes:
+    """Compare the entities of some days with the ledger's lines of the same days.
+
+    Raises ValueError where two entities have one identifier: the last one would win, and flip with each push.
+    """
+    held = {(line.blueprint, line.identifier): line for line in acknowledged}
+    upserts: list[Entity] = []
+    seen: set[tuple[str, str]] = set()
+    for entity in desired:
+        key = (entity.blueprint, entity.identifier)
+        if key in seen:
+            raise ValueError(f"two entities of {entity.blueprint} are called {entity.identifier}")
+        seen.add(key)
+        if key not in held or held[key].content_hash != entity.content_hash():
+            upserts.append(entity)
+    deletes = tuple(line for key, line in held.items() if key not in seen)
+    return Changes(tuple(upserts), deletes, len(seen) - len(upserts))
+
+
+def push(client: PortClient, changes: Changes, record: Record) -> PushReport:
+    """Send the changes and record what Port acknowledges, batch by batch.
+
+    Before anything is sent, ``record`` marks every entity of the changes IN_FLIGHT: whatever is killed or times out
+    afterwards, the next diff sends what is not certain, also when the content has meanwhile gone back to what it was.
+
+    Upserts go first. A failure in between then leaves entities too many for a while, never too few; and an entity
+    whose relation moves to another target no longer depends on the one that goes.
+
+    Entities that Port refuses are reported; the rest goes on. Raises PortError when Port cannot be reached, refuses
+    the credentials, or has a blueprint that conflicts with ours; what was answered until then is recorded.
+    """
+    if not changes:
+        return PushReport()
+    before = client.requests
+    provision(client, sorted({entity.blueprint for entity in changes.upserts}))
+    upserts = [_Sending(entity.encoded(), _line(entity)) for entity in changes.upserts]
+    deletes = [_Sending(_encoder.encode(line.identifier), line) for line in changes.deletes]
+    record([replace(sending.line, content_hash=IN_FLIGHT) for sending in upserts + deletes], [])
+
+    upserted = _deliver(
+        partial(_upsert, client), _batches(upserts, MAX_UPSERTS), client.concurrency, lambda lines: record(lines, [])
+    )
+    deleted = _deliver(
+        partial(_delete, client), _batches(deletes, MAX_DELETES), client.concurrency, lambda lines: record([], lines)
+    )
+    return PushReport(upserted.taken, deleted.taken, client.requests - before, upserted.failures + deleted.failures)
+
+
+@dataclass(frozen=True)
+class _Sending:
+    """An entity on its way: what goes into the body, and its line in the ledger once Port has taken it."""
+
+    encoded: bytes
+    line: Acknowledged
+
+
+@dataclass
+class _Delivery:
+    taken: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+
+_Verdict: TypeAlias = tuple[Acknowledged, str | None]
+"""What became of an entity: None when Port took it, otherwise Port's reason."""
+
+
+def _line(entity: Entity) -> Acknowledged:
+    return Acknowledged(entity.blueprint, entity.identifier, entity.usage_date, entity.content_hash())
+
+
+def _batches(sendings: Iterable[_Sending], most: int) -> Iterator[list[_Sending]]:
+    """The fewest calls that Port's limits allow: one blueprint, so many entities, 1 MiB (bytes of the body)."""
+    blueprint = attrgetter("line.blueprint")
+    for _, of_blueprint in groupby(sorted(sendings, key=blueprint), blueprint):
+        batch: list[_Sending] = []
+        size = _ENVELOPE_BYTES
+        for sending in of_blueprint:
+            length = len(sending.encoded) + len(",")
+            if batch and (len(batch) == most or size + length > MAX_BODY_BYTES):
+                yield batch
+                batch, size = [], _ENVELOPE_BYTES
+            batch.append(sending)
+            size += length
+        yield batch
+
+
+def _deliver(
+    send: Callable[[list[_Sending]], list[_Verdict]],
+    batches: Iterable[list[_Sending]],
+    concurrency: int,
+    acknowledge: Callable[[list[Acknowledged]], None],
+) -> _Delivery:
+    """Send the batches, several at a time, and acknowledge in this thread whatever has been answered meanwhile.
+
+    After the first error no further batch is started; those under way are waited for and acknowledged.
+    """
+    delivery = _Delivery()
+    errors: list[BaseException] = []
+    pool = ThreadPoolExecutor(concurrency)
+    try:
+        pending = {pool.submit(send, batch) for batch in batches}
+        while pending:
+            answered, pending = wait(pending, return_when=FIRST_COMPLETED)
+            errors += [error for call in answered if (error := call.exception())]
+            if errors:
+                pending = {call for call in pending if not call.cancel()}
+            verdicts = [verdict for call in answered if not call.exception() for verdict in call.result()]
+            taken = [line for line, reason in verdicts if reason is None]
+            if taken:
+                acknowledge(taken)
+            delivery.taken += len(taken)
+            delivery.failures += [
+                Failure(line.blueprint, line.identifier, reason) for line, reason in verdicts if reason is not None
+            ]
+    finally:
+        pool.shutdown(cancel_futures=True)
+    if errors:
+        raise errors[0]
+    return delivery
+
+
+def _upsert(client: PortClient, batch: list[_Sending]) -> list[_Verdict]:
+    try:
+        refused = client.bulk_upsert(batch[0].line.blueprint, [msgspec.Raw(sending.encoded) for sending in batch])
+    except PortError as error:
+        return _halved(partial(_upsert, client), batch, error)
+    return [(sending.line, refused.get(position)) for position, sending in enumerate(batch)]
+
+
+def _delete(client: PortClient, batch: list[_Sending]) -> list[_Verdict]:
+    try:
+        client.bulk_delete(batch[0].line.blueprint, [sending.line.identifier for sending in batch])
+    except PortError as error:
+        if error.status != httpx.codes.NOT_FOUND or len(batch) > 1:
+            return _halved(partial(_delete, client), batch, error)
+    return [(sending.line, None) for sending in batch]
+
+
+def _halved(
+    send: Callable[[list[_Sending]], list[_Verdict]], batch: list[_Sending], error: PortError
+) -> list[_Verdict]:
+    """Send a refused batch in halves until the entity that is to blame stands alone. Raises errors of another kind."""
+    if error.status not in _ONE_IS_TO_BLAME:
+        raise error
+    if len(batch) == 1:
+        return [(batch[0].line, str(error))]
+    middle = len(batch) // 2
+    return send(batch[:middle]) + send(batch[middle:])
+
+
+def _exact(value: Value) -> object:
+    """The value with its decimals as the digits that they are. Raises TypeError for a float, ValueError for NaN."""
+    match value:
+        case Decimal():
+            return msgspec.Raw(_digits(value).encode())
+        case float():
+            raise TypeError(f"{value} is a float: amounts are decimals")
+        case Mapping():
+            return {key: _exact(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_exact(item) for item in value]
+        case _:
+            return value
+
+
+def _digits(value: Decimal) -> str:
+    if not value.is_finite():
+        raise ValueError(f"{value} is not a number that Port can hold")
+    digits = f"{value:f}"
+    if "." in digits:
+        digits = digits.rstrip("0").rstrip(".")
+    return "0" if digits == "-0" else digits

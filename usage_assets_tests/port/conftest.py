@@ -1,0 +1,84 @@
+"""A catalog to test against: the sandbox's Port, a client of it, and a ledger that can die like a process."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from usage_assets.port.client import PortClient
+from usage_assets.port.sync import Acknowledged, Entity, PushReport, diff, push
+from usage_assets_tests.conftest import Sandbox
+
+SECRET = "sandbox-client-secret"
+
+
+class KilledError(Exception):
+    """The process ended before it could write an acknowledgement down."""
+
+
+@dataclass
+class Ledger:
+    """What the warehouse would hold. ``writes_left`` = 1 lets one write happen and then kills."""
+
+    lines: dict[tuple[str, str], Acknowledged] = field(default_factory=dict)
+    writes_left: int | None = None
+
+    def record(self, taken: Sequence[Acknowledged], gone: Sequence[Acknowledged]) -> None:
+        """Write one transaction."""
+        if self.writes_left is not None:
+            if self.writes_left == 0:
+                raise KilledError
+            self.writes_left -= 1
+        self.lines |= {(line.blueprint, line.identifier): line for line in taken}
+        for line in gone:
+            del self.lines[line.blueprint, line.identifier]
+
+
+@dataclass
+class Catalog:
+    """The emulated Port, seen as we see it (``push``), as a user does (``as_user``) and as it is (``stored``)."""
+
+    sandbox: Sandbox
+    client: PortClient
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def push(self, entities: Iterable[Entity], client: PortClient | None = None) -> PushReport:
+        """Make Port hold exactly these entities of ours."""
+        return push(client or self.client, diff(entities, self.ledger.lines.values()), self.ledger.record)
+
+    def stored(self, blueprint: str = "claude_cost_record") -> dict[str, Any]:
+        """Identifier -> properties of every entity that Port has."""
+        return {entity["identifier"]: entity["properties"] for entity in self.client.search(blueprint)}
+
+    def as_user(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """A call that somebody else makes."""
+        return self.client._call(method, path, dict[str, Any], body=body)
+
+    def forget_requests(self) -> None:
+        """Start counting requests anew."""
+        self.sandbox.control("POST", "requests/clear")
+
+    def asked(self, route: str = "") -> list[int]:
+        """Statuses of the requests whose ``METHOD path`` contains ``route``."""
+        log = self.sandbox.requests()
+        return [entry["status"] for entry in log if route in f"{entry['method']} {entry['path']}"]
+
+
+@pytest.fixture
+def new_client(sandbox: Sandbox) -> Iterator[Callable[..., PortClient]]:
+    """Makes clients of the sandbox's Port that retry without pauses; closes them."""
+    with ExitStack() as opened:
+
+        def make(**options: Any) -> PortClient:
+            settings: dict[str, Any] = {"attempts": 3, "base_delay": 0.001, "client_secret": SECRET} | options
+            return opened.enter_context(PortClient(f"{sandbox.base_url}/port", "sandbox-client-id", **settings))
+
+        yield make
+
+
+@pytest.fixture
+def catalog(sandbox: Sandbox, new_client: Callable[..., PortClient]) -> Catalog:
+    """An empty catalog."""
+    return Catalog(sandbox, new_client())

@@ -1,0 +1,191 @@
+"""The data model: the seven published blueprints, and what provisioning does to Port."""
+
+import copy
+import hashlib
+import json
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from usage_assets.port.client import PortError
+from usage_assets.port.provision import BLUEPRINTS, blueprint, plan, provision
+from usage_assets.port.sync import Entity, Value
+from usage_assets_tests.port.conftest import Catalog
+
+COST = "claude_cost_record"
+
+# SHA-256 over the compact JSON of each blueprint as Port's two pages print it (keys in their order).
+PUBLISHED = {
+    "openai_daily_usage": "5498422527a527ed36d86dd8b3be0e7eb57df2d88b750c8f089547f786741715",
+    "openai_model_usage": "fc5ef7814737e527a869f794f744698243e756df5b1d851aa624c83b17a3b2e0",
+    "claude_usage_record": "16d4f10be33ccc7b146f7a835fdb1b5a0e799e9f8f625a887bdf52ae8a4be326",
+    "claude_cost_record": "92a8dd7d13f6bfac280571c833967a76322a04ccd81f0b467713412e828c1537",
+    "claude_workspace_usage": "827f8d479b22d68031a460b4660c7062d527a070e4d078a0dbc406efc5d87428",
+    "claude_model_usage": "456b8dbf2cd5cf9a37b3a3f2b81ddc5d0943e303315c2bd0c732f5ebf3fa4931",
+    "claude_code_analytics": "50b63e5a3b87753d8f7c79b167abf068ba0e2fd39fc2806d46b5c825ff6e20af",
+}
+
+
+@pytest.mark.parametrize("identifier", PUBLISHED)
+def test_a_published_blueprint_is_kept_letter_for_letter(identifier: str) -> None:
+    text = json.dumps(blueprint(identifier), separators=(",", ":"), ensure_ascii=False)
+    assert hashlib.sha256(text.encode()).hexdigest() == PUBLISHED[identifier]
+
+
+def test_no_other_blueprint_is_shipped_unseen() -> None:
+    shipped = {path.name.removesuffix(".json") for path in BLUEPRINTS.iterdir()}
+    assert shipped == set(PUBLISHED)
+
+
+EXAMPLES: dict[tuple[str, str | None], Value] = {
+    ("string", None): "text",
+    ("string", "date"): "2026-01-01",
+    ("string", "date-time"): "2026-01-01T00:00:00Z",
+    ("number", None): Decimal("1.25"),
+    ("array", None): [{"model": "m", "estimated_cost": {"currency": "USD", "amount": Decimal("0.1")}}],
+}
+
+
+@pytest.mark.parametrize("identifier", PUBLISHED)
+def test_port_takes_full_and_empty_entities_of_every_blueprint(catalog: Catalog, identifier: str) -> None:
+    schema = blueprint(identifier)["schema"]
+    full = {key: EXAMPLES[value["type"], value.get("format")] for key, value in schema["properties"].items()}
+    empty = {key: value if key in schema["required"] else None for key, value in full.items()}
+    day = date(2026, 1, 1)
+    report = catalog.push(
+        [Entity(identifier, "full", "Full", full, day), Entity(identifier, "empty", "Empty", empty, day)]
+    )
+    assert report.failures == []
+    assert catalog.stored(identifier) == {"full": full, "empty": empty}
+
+
+def in_port(catalog: Catalog, identifier: str = COST) -> dict[str, Any]:
+    """The blueprint as Port has it, without what Port itself adds."""
+    found = catalog.client.get_blueprint(identifier)
+    assert found is not None
+    return {key: value for key, value in found.items() if key in blueprint(identifier)}
+
+
+def users_own(**changes: Any) -> dict[str, Any]:
+    """A cost blueprint that a user has made from the published one."""
+    return copy.deepcopy(blueprint(COST)) | changes
+
+
+def test_a_missing_blueprint_is_created_as_published(catalog: Catalog) -> None:
+    [step] = provision(catalog.client, [COST])
+    assert step.creates
+    assert in_port(catalog) == blueprint(COST)
+
+
+@pytest.mark.parametrize("identifier", PUBLISHED)
+def test_a_blueprint_that_is_there_is_left_alone(catalog: Catalog, identifier: str) -> None:
+    provision(catalog.client, [identifier])
+    catalog.forget_requests()
+    assert provision(catalog.client, [identifier]) == []
+    assert len(catalog.asked("GET")) == len(catalog.asked()) == 1
+
+
+def test_format_date_is_tried_and_given_up_where_port_refuses_it(
+    catalog: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    provision(catalog.client, ["openai_daily_usage"])
+    assert catalog.asked("POST /port/v1/blueprints") == [422, 201]
+    wanted = blueprint("openai_daily_usage")
+    del wanted["schema"]["properties"]["date"]["format"]
+    assert in_port(catalog, "openai_daily_usage") == wanted
+    assert "Port refuses format: date in openai_daily_usage" in caplog.text
+
+
+def test_format_date_is_given_up_for_a_missing_property_too(catalog: Catalog) -> None:
+    theirs = blueprint("openai_model_usage")
+    del theirs["schema"]["properties"]["date"]
+    theirs["schema"]["required"] = []
+    catalog.as_user("POST", "/blueprints", theirs)
+    [step] = provision(catalog.client, ["openai_model_usage"])
+    assert step.adds == ("date",)
+    properties = in_port(catalog, "openai_model_usage")["schema"]["properties"]
+    assert properties["date"] == {"type": "string", "title": "Date"}
+
+
+def test_a_users_changes_stay_and_what_is_missing_is_added(catalog: Catalog) -> None:
+    theirs = users_own(title="What Claude costs", icon="Money")
+    theirs["schema"] = {
+        "properties": {
+            "record_date": {"type": "string", "title": "Day", "description": "without a format"},
+            "amount": {"type": "number", "title": "Dollars", "minimum": 0},
+            "team_name": {"type": "string", "title": "Team"},
+        },
+        "required": ["record_date", "team_name"],
+    }
+    doubled = {"title": "Doubled", "type": "number", "calculation": ".properties.amount * 2"}
+    theirs["calculationProperties"] = {"doubled": doubled}
+    catalog.as_user("POST", "/blueprints", theirs)
+    [step] = provision(catalog.client, [COST])
+    assert (step.creates, step.adds) == (False, ("currency",))
+    theirs["schema"]["properties"]["currency"] = {"type": "string", "title": "Currency"}
+    assert in_port(catalog) == theirs
+
+
+def test_missing_calculations_are_added_and_changed_ones_stay(catalog: Catalog) -> None:
+    theirs = blueprint("claude_usage_record")
+    del theirs["calculationProperties"]["total_input_tokens"]
+    theirs["calculationProperties"]["total_tokens"]["calculation"] = ".properties.output_tokens"
+    catalog.as_user("POST", "/blueprints", theirs)
+    [step] = provision(catalog.client, ["claude_usage_record"])
+    assert step.adds == ("total_input_tokens",)
+    published = blueprint("claude_usage_record")["calculationProperties"]["total_input_tokens"]
+    theirs["calculationProperties"]["total_input_tokens"] = published
+    assert in_port(catalog, "claude_usage_record") == theirs
+
+
+CONFLICTS: list[tuple[dict[str, Any], str]] = [
+    ({"schema": {"amount": {"type": "string"}}}, "amount is string property there and number property here"),
+    (
+        {"schema": {"record_date": {"type": "string", "format": "url"}}},
+        "record_date is url string property there and date-time string property here",
+    ),
+    (
+        {"calculationProperties": {"amount": {"type": "number", "calculation": "1"}}},
+        "amount is number in calculationProperties there and number property here",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "problem"), CONFLICTS)
+def test_a_conflict_leaves_port_as_it_is(catalog: Catalog, changes: dict[str, Any], problem: str) -> None:
+    properties = {key: value for key, value in blueprint(COST)["schema"]["properties"].items() if key != "amount"}
+    theirs = users_own(schema={"properties": properties | changes.get("schema", {}), "required": []})
+    theirs["calculationProperties"] = changes.get("calculationProperties", {})
+    catalog.as_user("POST", "/blueprints", theirs)
+    catalog.forget_requests()
+    day = date(2026, 1, 1)
+    entities = [
+        Entity(COST, "2026-01-01-cost", "t", {"record_date": "2026-01-01T00:00:00Z", "amount": Decimal(1)}, day),
+        Entity("claude_usage_record", "2026-01-01-usage", "t", {"record_date": "2026-01-01T00:00:00Z"}, day),
+    ]
+    with pytest.raises(PortError, match=rf"nothing was sent: {COST}\.{problem}: rename or remove it in Port$"):
+        catalog.push(entities)
+    assert catalog.asked("POST") == catalog.asked("PATCH") == []
+    assert catalog.ledger.lines == {}
+
+
+def test_a_plan_only_looks(catalog: Catalog) -> None:
+    steps = plan(catalog.client, [COST, "claude_usage_record"])
+    assert [step.blueprint for step in steps] == [COST, "claude_usage_record"]
+    assert len(catalog.asked("GET")) == 2
+    assert len(catalog.asked("blueprints")) == 2
+
+
+def test_a_creation_whose_answer_is_lost_is_not_an_error(catalog: Catalog) -> None:
+    catalog.sandbox.faults({"route": "POST /port/v1/blueprints", "calls": [1], "fault": "truncate"})
+    provision(catalog.client, [COST])
+    assert in_port(catalog) == blueprint(COST)
+
+
+def test_a_blueprint_that_port_refuses_is_an_error(catalog: Catalog) -> None:
+    refusal = {"ok": False, "error": "invalid_request", "message": "no more blueprints in your plan"}
+    catalog.sandbox.faults({"route": "POST /port/v1/blueprints", "fault": "status", "status": 422, "body": refusal})
+    with pytest.raises(PortError, match=r"422.*no more blueprints in your plan"):
+        provision(catalog.client, [COST])

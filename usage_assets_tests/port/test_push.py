@@ -1,0 +1,347 @@
+"""The sync against the emulated Port: whatever goes wrong on the way, Port ends up holding exactly our entities."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from usage_assets.port.client import MAX_BODY_BYTES, PortClient, PortError
+from usage_assets.port.sync import Entity, Failure, Value
+from usage_assets_tests.port.conftest import Catalog, KilledError
+
+COST = "claude_cost_record"
+BULK = f"POST /port/v1/blueprints/{COST}/entities/bulk"
+DELETE = f"POST /port/v1/blueprints/{COST}/bulk/entities/delete"
+EVERY_COST_ROUTE = f"POST /port/v1/blueprints/{COST}/*"
+FIRST = date(2026, 1, 1)
+
+
+def costs(number: int, amount: Decimal = Decimal("1.25"), **properties: Value) -> list[Entity]:
+    """One cost record for each of so many days."""
+    return [cost(FIRST + timedelta(days=n), amount, **properties) for n in range(number)]
+
+
+def cost(day: date, amount: Decimal = Decimal("1.25"), **properties: Value) -> Entity:
+    """The cost record of a day."""
+    known: dict[str, Value] = {"record_date": f"{day}T00:00:00Z", "amount": amount, "currency": "USD"}
+    return Entity(COST, f"{day}-cost", f"Claude Cost - {day}", known | properties, day)
+
+
+def expected(entities: list[Entity]) -> dict[str, object]:
+    """What Port must answer when it holds exactly these."""
+    return {entity.identifier: entity.properties for entity in entities}
+
+
+def is_exactly(catalog: Catalog, entities: list[Entity]) -> bool:
+    """Whether Port and the ledger hold these entities and no others, with these properties."""
+    acknowledged = {line.identifier: line.content_hash for line in catalog.ledger.lines.values()}
+    hashes = {entity.identifier: entity.content_hash() for entity in entities}
+    return catalog.stored(COST) == expected(entities) and acknowledged == hashes
+
+
+def test_entities_are_created_in_calls_of_twenty(catalog: Catalog) -> None:
+    report = catalog.push(costs(45))
+    assert (report.upserted, report.deleted, report.failures) == (45, 0, [])
+    assert catalog.asked(BULK) == [200, 200, 200]
+    assert is_exactly(catalog, costs(45))
+
+
+def test_a_push_without_changes_makes_no_request(catalog: Catalog) -> None:
+    catalog.push(costs(3))
+    catalog.forget_requests()
+    report = catalog.push(costs(3))
+    assert catalog.asked() == []
+    assert report.requests == 0
+
+
+def test_a_push_without_changes_asks_for_no_token(catalog: Catalog, new_client: Callable[..., PortClient]) -> None:
+    catalog.push(costs(3))
+    catalog.forget_requests()
+    catalog.push(costs(3), new_client())
+    assert catalog.asked() == []
+
+
+def test_only_what_changed_is_sent(catalog: Catalog) -> None:
+    catalog.push(costs(60))
+    catalog.forget_requests()
+    restated = [*costs(59), cost(FIRST + timedelta(days=59), Decimal(2))]
+    report = catalog.push(restated)
+    assert report.upserted == 1
+    assert catalog.asked(BULK) == [200]
+    assert is_exactly(catalog, restated)
+
+
+def test_vanished_entities_are_deleted_in_calls_of_a_hundred(catalog: Catalog) -> None:
+    catalog.push(costs(130))
+    catalog.forget_requests()
+    report = catalog.push(costs(5))
+    assert report.deleted == 125
+    assert catalog.asked() == catalog.asked(DELETE) == [200, 200]
+    assert is_exactly(catalog, costs(5))
+
+
+def test_content_that_changes_and_returns_is_followed(catalog: Catalog) -> None:
+    for amount in (Decimal(1), Decimal(2), Decimal(1)):
+        catalog.push(costs(1, amount))
+        assert is_exactly(catalog, costs(1, amount))
+
+
+def test_a_value_that_is_gone_becomes_null_in_port(catalog: Catalog) -> None:
+    catalog.push(costs(1))
+    catalog.push(costs(1, currency=None))
+    assert catalog.stored(COST)["2026-01-01-cost"]["currency"] is None
+
+
+def test_amounts_keep_every_digit_on_the_way(catalog: Catalog) -> None:
+    amounts = [
+        Decimal("12345678901234.123456789012345678901234"),
+        Decimal("0.000000000000000000000001"),
+        Decimal("1E+3"),
+    ]
+    entities = [cost(FIRST + timedelta(days=n), amount) for n, amount in enumerate(amounts)]
+    catalog.push(entities)
+    assert [entity["amount"] for _, entity in sorted(catalog.stored(COST).items())] == amounts
+
+
+def test_a_body_is_at_most_one_mebibyte_counted_in_bytes(catalog: Catalog) -> None:
+    wide = "é" * (MAX_BODY_BYTES // 40)  # 20 of them are 1 MiB in bytes and half of that in characters
+    report = catalog.push(costs(20, currency=wide))
+    assert report.upserted == 20
+    assert catalog.asked(BULK) == [200, 200]
+
+
+def test_an_entity_that_is_too_large_for_port_is_reported_and_the_others_stand(catalog: Catalog) -> None:
+    large = cost(FIRST + timedelta(days=9), currency="x" * MAX_BODY_BYTES)
+    report = catalog.push([*costs(3), large])
+    assert report.upserted == 3
+    assert [(failure.identifier, "413" in failure.reason) for failure in report.failures] == [("2026-01-10-cost", True)]
+    assert catalog.stored(COST) == expected(costs(3))
+
+
+def test_one_bad_entity_of_twenty_is_reported_and_nineteen_are_acknowledged(catalog: Catalog) -> None:
+    wrong = cost(FIRST + timedelta(days=7), currency=7)
+    report = catalog.push([wrong if entity.identifier == wrong.identifier else entity for entity in costs(20)])
+    assert catalog.asked(BULK) == [207]
+    assert report.upserted == 19
+    [failure] = report.failures
+    assert (failure.blueprint, failure.identifier) == (COST, "2026-01-08-cost")
+    assert "currency" in failure.reason
+    catalog.forget_requests()
+    assert catalog.push(costs(20)).upserted == 1
+    assert is_exactly(catalog, costs(20))
+
+
+def test_an_answer_that_leaves_an_entity_out_does_not_acknowledge_it(catalog: Catalog) -> None:
+    some = {"ok": True, "entities": [{"created": True, "identifier": "2026-01-01-cost", "index": 0}], "errors": []}
+    catalog.sandbox.faults({"route": BULK, "calls": [1], "fault": "replace", "body": some})
+    report = catalog.push(costs(2))
+    assert report.failures == [Failure(COST, "2026-01-02-cost", "Port's answer does not mention it")]
+
+
+def test_an_identifier_that_port_refuses_does_not_take_its_batch_along(catalog: Catalog) -> None:
+    bad = replace(cost(FIRST + timedelta(days=40)), identifier="not valid (at all)")
+    report = catalog.push([*costs(19), bad])
+    assert report.upserted == 19
+    [failure] = report.failures
+    assert failure.identifier == "not valid (at all)"
+    assert "422" in failure.reason
+    assert len(catalog.asked(BULK)) <= 11
+    assert catalog.stored(COST) == expected(costs(19))
+
+
+def test_a_refused_batch_is_halved_until_it_fits(catalog: Catalog) -> None:
+    too_large = {"ok": False, "error": "payload_too_large", "message": "limit is 1MiB"}
+    catalog.sandbox.faults({"route": BULK, "calls": [1, 2], "fault": "status", "status": 413, "body": too_large})
+    report = catalog.push(costs(20))
+    assert catalog.asked(BULK) == [413, 413, 200, 200, 200]
+    assert report.failures == []
+    assert is_exactly(catalog, costs(20))
+
+
+def test_several_calls_are_in_flight(catalog: Catalog) -> None:
+    catalog.push(costs(1))
+    catalog.sandbox.faults({"route": BULK, "fault": "delay", "seconds": 0.5})
+    start = time.monotonic()
+    assert catalog.push(costs(161)).upserted == 160
+    assert time.monotonic() - start < 3 < 8 * 0.5
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 408])
+def test_a_passing_refusal_is_tried_again(catalog: Catalog, status: int) -> None:
+    catalog.sandbox.faults({"route": BULK, "calls": [1], "fault": "status", "status": status})
+    assert catalog.push(costs(3)).upserted == 3
+    assert catalog.asked(BULK) == [status, 200]
+
+
+@pytest.mark.parametrize("fault", [{"fault": "reset"}, {"fault": "truncate"}, {"fault": "html"}])
+def test_a_broken_answer_is_tried_again(catalog: Catalog, fault: dict[str, object]) -> None:
+    catalog.sandbox.faults({"route": EVERY_COST_ROUTE, "calls": [1], **fault})
+    assert catalog.push(costs(3)).upserted == 3
+    assert is_exactly(catalog, costs(3))
+
+
+def test_a_token_that_runs_out_in_the_middle_is_renewed(catalog: Catalog) -> None:
+    catalog.push(costs(5))
+    catalog.forget_requests()
+    catalog.sandbox.control("POST", "clock", {"now": "2027-11-20T08:00:00Z"})
+    assert catalog.push(costs(10)).upserted == 5
+    assert 401 in catalog.asked()
+    assert len(catalog.asked("auth/access_token")) == 1
+    assert is_exactly(catalog, costs(10))
+
+
+def test_a_token_that_is_refused_twice_ends_the_push(catalog: Catalog) -> None:
+    catalog.push(costs(1))
+    catalog.sandbox.faults({"route": BULK, "fault": "status", "status": 401})
+    with pytest.raises(PortError, match=r"401.*check PORT_CLIENT_ID and PORT_CLIENT_SECRET"):
+        catalog.push(costs(2))
+    assert catalog.asked(BULK)[1:] == [401, 401]
+
+
+FATAL = [
+    pytest.param({"fault": "reset"}, id="reset"),
+    pytest.param({"fault": "delay", "seconds": 1.0}, id="timeout"),
+    pytest.param({"fault": "status", "status": 500}, id="500"),
+    pytest.param({"fault": "status", "status": 403}, id="403"),
+    pytest.param({"fault": "truncate"}, id="truncated"),
+]
+
+
+@pytest.mark.parametrize("fault", FATAL)
+def test_a_push_that_breaks_off_is_completed_by_the_next(
+    catalog: Catalog, new_client: Callable[..., PortClient], fault: dict[str, object]
+) -> None:
+    catalog.push(costs(30))
+    catalog.sandbox.faults({"route": EVERY_COST_ROUTE, "calls": [2, 3, 4, 5, 6], **fault})
+    impatient = new_client(attempts=1, read_timeout=0.3, concurrency=2)
+    restated = costs(200, Decimal(9))[25:]
+    with pytest.raises(PortError):
+        catalog.push(restated, impatient)
+    assert len(catalog.asked(BULK)) < 10
+    catalog.sandbox.control("DELETE", "faults")
+    assert catalog.push(restated).failures == []
+    assert is_exactly(catalog, restated)
+
+
+def test_what_was_answered_before_a_push_broke_off_is_not_sent_again(
+    catalog: Catalog, new_client: Callable[..., PortClient]
+) -> None:
+    catalog.sandbox.faults({"route": BULK, "calls": [3, 4, 5], "fault": "status", "status": 403})
+    with pytest.raises(PortError, match="403"):
+        catalog.push(costs(100), new_client(concurrency=1))
+    catalog.sandbox.control("DELETE", "faults")
+    assert catalog.push(costs(100)).upserted == 60
+
+
+def test_a_call_that_succeeds_beside_a_failing_one_is_acknowledged(
+    catalog: Catalog, new_client: Callable[..., PortClient]
+) -> None:
+    catalog.sandbox.faults(
+        {"route": BULK, "calls": [1], "fault": "status", "status": 403},
+        {"route": BULK, "calls": [2], "fault": "delay", "seconds": 0.5},
+    )
+    with pytest.raises(PortError, match="403"):
+        catalog.push(costs(40), new_client(concurrency=2))
+    assert catalog.push(costs(40)).upserted == 20
+
+
+def test_content_that_returns_after_an_answer_was_lost_is_sent(catalog: Catalog) -> None:
+    before, during = costs(3, Decimal(1)), costs(3, Decimal(2))
+    catalog.push(before)
+    catalog.sandbox.faults({"route": BULK, "fault": "truncate"})
+    with pytest.raises(PortError, match="cannot be read"):
+        catalog.push(during)
+    catalog.sandbox.control("DELETE", "faults")
+    assert catalog.stored(COST) == expected(during)
+    catalog.push(before)
+    assert is_exactly(catalog, before)
+
+
+def test_an_entity_that_was_created_unanswered_and_is_wanted_no_more_goes(catalog: Catalog) -> None:
+    catalog.ledger.writes_left = 1
+    with pytest.raises(KilledError):
+        catalog.push(costs(3))
+    assert catalog.stored(COST) == expected(costs(3))
+    catalog.ledger.writes_left = None
+    catalog.push([])
+    assert is_exactly(catalog, [])
+
+
+def test_a_process_that_dies_at_any_write_loses_nothing(catalog: Catalog) -> None:
+    wanted: list[Entity] = []
+    for died_after in range(8):
+        wanted = [*costs(70, Decimal(died_after)), *costs(140, Decimal("7.5"))[70 + died_after :]]
+        catalog.ledger.writes_left = died_after % 4
+        with pytest.raises(KilledError):
+            catalog.push(wanted)
+        catalog.ledger.writes_left = None
+        catalog.push(wanted)
+        assert is_exactly(catalog, wanted)
+
+
+def test_an_entity_that_somebody_else_deleted_counts_as_deleted(catalog: Catalog) -> None:
+    catalog.push(costs(4))
+    catalog.as_user("DELETE", f"/blueprints/{COST}/entities/2026-01-02-cost?delete_dependents=false")
+    report = catalog.push(costs(1))
+    assert (report.deleted, report.failures) == (3, [])
+    assert is_exactly(catalog, costs(1))
+
+
+def test_a_delete_that_fails_because_an_entity_is_missing_is_done_one_by_one(catalog: Catalog) -> None:
+    catalog.push(costs(3))
+    missing = {"ok": False, "error": "not_found", "message": "there is no such entity"}
+    catalog.sandbox.faults({"route": DELETE, "calls": [1, 2], "fault": "status", "status": 404, "body": missing})
+    report = catalog.push(costs(1))
+    assert catalog.asked(DELETE) == [404, 404, 200]
+    assert (report.deleted, report.failures) == (2, [])
+    assert len(catalog.ledger.lines) == 1
+
+
+def test_an_entity_that_others_depend_on_is_reported_and_theirs_stay(catalog: Catalog) -> None:
+    catalog.push(costs(8))
+    relation = {"day": {"target": COST, "title": "Day", "required": False, "many": False}}
+    note = {"identifier": "note", "title": "Note", "schema": {"properties": {}, "required": []}, "relations": relation}
+    catalog.as_user("POST", "/blueprints", note)
+    theirs = {"identifier": "n1", "title": "n1", "properties": {}, "relations": {"day": "2026-01-06-cost"}}
+    catalog.as_user("POST", "/blueprints/note/entities?upsert=false", theirs)
+    report = catalog.push(costs(1))
+    assert report.deleted == 6
+    assert [failure.identifier for failure in report.failures] == ["2026-01-06-cost"]
+    assert list(catalog.stored("note")) == ["n1"]
+    assert sorted(catalog.stored(COST)) == ["2026-01-01-cost", "2026-01-06-cost"]
+
+
+def test_properties_that_a_user_added_to_an_entity_stay(catalog: Catalog) -> None:
+    catalog.push(costs(1))
+    properties = catalog.as_user("GET", f"/blueprints/{COST}")["blueprint"]["schema"]["properties"]
+    schema = {"properties": properties | {"owner": {"type": "string"}}, "required": ["record_date"]}
+    catalog.as_user("PATCH", f"/blueprints/{COST}", {"schema": schema})
+    catalog.as_user("PATCH", f"/blueprints/{COST}/entities/2026-01-01-cost", {"properties": {"owner": "ada"}})
+    catalog.push(costs(1, Decimal(2)))
+    assert catalog.stored(COST)["2026-01-01-cost"] == {**costs(1, Decimal(2))[0].properties, "owner": "ada"}
+
+
+def test_upserts_go_before_deletes(catalog: Catalog) -> None:
+    catalog.push(costs(2))
+    catalog.forget_requests()
+    catalog.push(costs(3)[2:])
+    log = [f"{entry['method']} {entry['path']}" for entry in catalog.sandbox.requests()]
+    assert log.index(BULK) < log.index(DELETE)
+
+
+def test_nothing_is_deleted_when_the_upserts_fail(catalog: Catalog) -> None:
+    catalog.push(costs(2))
+    catalog.sandbox.faults({"route": BULK, "fault": "status", "status": 403})
+    with pytest.raises(PortError):
+        catalog.push(costs(3)[2:])
+    assert catalog.asked(DELETE) == []
+
+
+def test_another_account_gets_everything(catalog: Catalog, new_client: Callable[..., PortClient]) -> None:
+    """The ledger is kept per account: with none of this account's lines, all entities are sent."""
+    catalog.push(costs(3))
+    elsewhere = Catalog(catalog.sandbox, new_client())
+    assert elsewhere.push(costs(3)).upserted == 3
