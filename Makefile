@@ -11,13 +11,14 @@ READY := .venv/.ready
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check
+.PHONY: help demo run test check docs
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
 	@echo "make run     Dagster with the accounts in .env; PORT=$(PORT)"
 	@echo "make test    the test suite"
 	@echo "make check   lint, format, types"
+	@echo "make docs    write docs/tables.md from the declarations"
 
 # Made again only when what is installed has changed.
 $(READY): pyproject.toml constraints.txt
@@ -38,7 +39,10 @@ run: $(READY)
 	@$(BIN)/python -m usage_assets.local --port $(PORT)
 
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4
+
+docs: $(READY)
+	@$(BIN)/python docs/generate_tables.py
 
 check: $(READY)
 	@$(BIN)/ruff check .

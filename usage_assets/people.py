@@ -29,6 +29,10 @@ class People:
             return None
         return self.only_id(address)
 
+    def in_name(self, name: str) -> str:
+        """A name that somebody chose (an API key's): an address in it is hashed under ``hash``, otherwise kept."""
+        return self._scrubbed(name) if self.policy == "hash" else name
+
     def scrubbed(self, value: T) -> T:
         """Decoded JSON of unknown meaning (fields that we do not know yet) without readable addresses."""
         return value if self.policy == "names" else self._scrubbed(value)

@@ -28,7 +28,7 @@ ARROW_TYPES: Mapping[type, pa.DataType] = {
 }
 
 
-Address = Literal["only_id", "sent_unasked"]
+Address = Literal["only_id", "sent_unasked", "in_name"]
 
 
 def column(
@@ -43,7 +43,7 @@ def column(
 
     ``unit`` makes it a measure, whose daily total is shown unless it is not ``additive``. ``personal`` keeps its values
     out of previews. An e-mail ``address`` is personal, and USAGE_PEOPLE decides what is stored: it is the provider's
-    only id of a person, or was sent unasked beside one.
+    only id of a person, was sent unasked beside one, or stands in a name that somebody chose.
     """
     extra = {"unit": unit, "additive": additive, "personal": personal or address is not None, "address": address}
     return msgspec.Meta(description=description, extra=extra)

@@ -27,6 +27,13 @@ def test_hash_is_stable_keyed_and_one_per_person() -> None:
     assert people.only_id("someone@example.com") == "person-c8acd56a2d51d2152d063b4f"
 
 
+def test_a_name_loses_its_address_under_hash_only() -> None:
+    people = People("hash", "key")
+    assert people.in_name(f"Laptop of {ADDRESS} (2)") == f"Laptop of {people.only_id(ADDRESS)} (2)"
+    assert people.in_name("ci") == "ci"
+    assert People("ids").in_name(ADDRESS) == People("names").in_name(ADDRESS) == ADDRESS
+
+
 @pytest.mark.parametrize("policy", ["ids", "hash", "names"])
 def test_no_address_stays_none(policy: str) -> None:
     assert People(policy, "key").sent_unasked(None) is None  # type: ignore[arg-type]  # a parameter is only text

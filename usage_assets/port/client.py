@@ -2,7 +2,6 @@
 provision.py. Source: docs.port.io/api-reference.
 """
 
-import ipaddress
 import logging
 import re
 import threading
@@ -17,6 +16,8 @@ from urllib.parse import quote
 import httpx
 import msgspec
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from usage_assets.addresses import checked_url, is_loopback
 
 MAX_UPSERTS = 20
 MAX_DELETES = 100
@@ -93,8 +94,8 @@ class _SearchPage(msgspec.Struct):
 class PortClient:
     """One Port account. May be used by several threads; asks Port for nothing before the first call.
 
-    ``base_url`` has no ``/v1`` (``https://api.getport.io``). Raises PortError for an ``http://`` address that is not
-    this machine: the client secret would be readable on the way.
+    ``base_url`` has no ``/v1`` (``https://api.getport.io``). Raises PortError for an address with a password, and
+    for an ``http://`` one that is not this machine: the client secret would be readable on the way.
     """
 
     def __init__(
@@ -109,7 +110,10 @@ class PortClient:
         read_timeout: float = 60.0,
         concurrency: int = 8,
     ) -> None:
-        address = _address(base_url)
+        try:
+            address = checked_url(base_url.rstrip("/").removesuffix("/v1"))
+        except ValueError as error:
+            raise PortError(f"PORT_BASE_URL {error}") from None
         self.account = f"{address.netloc.decode().replace('getport.io', 'port.io')}/{client_id}"
         """Stable id of the Port account: host (Port's two domains are one service) and client id."""
         self.concurrency = concurrency
@@ -135,6 +139,7 @@ class PortClient:
             headers={"User-Agent": f"usage-assets/{version('usage-assets')}", "Content-Type": "application/json"},
             timeout=httpx.Timeout(read_timeout, connect=10.0),
             limits=httpx.Limits(max_connections=concurrency),
+            trust_env=not is_loopback(address),  # proxies and private CAs; no proxy can reach this machine's loopback
         )
 
     def __enter__(self) -> Self:
@@ -298,23 +303,6 @@ class PortClient:
         for secret in (self._credentials["clientSecret"], self._token and self._token.access_token):
             text = text.replace(secret, "***") if secret else text
         return re.sub(r"[\x00-\x1f\x7f]+", " ", text)[:500]
-
-
-def _address(base_url: str) -> httpx.URL:
-    try:
-        address = httpx.URL(base_url.rstrip("/").removesuffix("/v1"))
-    except httpx.InvalidURL:
-        address = httpx.URL()
-    if address.host and (address.scheme == "https" or (address.scheme == "http" and _is_loopback(address.host))):
-        return address
-    raise PortError(f"PORT_BASE_URL {base_url!r}: an https:// address is needed (http:// only for this machine)")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _named(request: httpx.Request) -> str:

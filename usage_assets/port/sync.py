@@ -5,13 +5,14 @@ sending exactly that. The ledger of acknowledgements is kept by the caller.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
+from uuid import uuid4
 
 import httpx
 import msgspec
@@ -21,8 +22,8 @@ from usage_assets.port.provision import provision
 
 Value: TypeAlias = "str | int | Decimal | bool | Sequence[Value] | Mapping[str, Value] | None"
 
-IN_FLIGHT = ""
-"""The content hash of an entity that was sent but not yet acknowledged: whether Port took it is not known."""
+UNKNOWN = ""
+"""The content hash of an entity of which nobody can say what Port holds: the next diff sends it."""
 
 _ENVELOPE_BYTES = len('{"entities":[]}')
 _ONE_IS_TO_BLAME = frozenset({404, 409, 413, 422})
@@ -57,7 +58,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """One line of the ledger: the content that Port holds of an entity, or IN_FLIGHT where that is not known."""
+    """One line of the ledger: the content that Port holds of an entity, or UNKNOWN, or the mark of a push."""
 
     blueprint: str
     identifier: str
@@ -95,9 +96,22 @@ class PushReport:
     requests: int = 0
     failures: list[Failure] = field(default_factory=list)
 
+    def add(self, other: "PushReport") -> None:
+        """Add what a further push of the same days did."""
+        self.upserted += other.upserted
+        self.deleted += other.deleted
+        self.requests += other.requests
+        self.failures += other.failures
 
-Record: TypeAlias = Callable[[Sequence[Acknowledged], Sequence[Acknowledged]], None]
-"""Writes to the ledger, in one transaction: lines to insert or replace, lines to remove."""
+
+class Ledger(Protocol):
+    """Where a push writes what it knows; each call is one transaction."""
+
+    def mark(self, lines: Sequence[Acknowledged], push: str) -> None:
+        """Note, before they are sent, that nobody knows what Port holds of these until this push says so."""
+
+    def acknowledge(self, held: Sequence[Acknowledged], gone: Sequence[Acknowledged], push: str) -> None:
+        """Write what Port has taken and deleted. A line that no longer bears this push's mark becomes UNKNOWN."""
 
 
 def diff(desired: Iterable[Entity], acknowledged: Iterable[Acknowledged]) -> Changes:
@@ -119,11 +133,12 @@ def diff(desired: Iterable[Entity], acknowledged: Iterable[Acknowledged]) -> Cha
     return Changes(tuple(upserts), deletes, len(seen) - len(upserts))
 
 
-def push(client: PortClient, changes: Changes, record: Record) -> PushReport:
+def push(client: PortClient, changes: Changes, ledger: Ledger) -> PushReport:
     """Send the changes and record what Port acknowledges, batch by batch.
 
-    Before anything is sent, ``record`` marks every entity of the changes IN_FLIGHT: whatever is killed or times out
+    Before anything is sent, every line of the changes is marked as this push's: whatever is killed or times out
     afterwards, the next diff sends what is not certain, also when the content has meanwhile gone back to what it was.
+    Of two pushes that send the same entity at once nobody knows which one Port heard last: the mark tells them apart.
 
     Upserts go first. A failure in between then leaves entities too many for a while, never too few; and an entity
     whose relation moves to another target no longer depends on the one that goes.
@@ -137,13 +152,20 @@ def push(client: PortClient, changes: Changes, record: Record) -> PushReport:
     provision(client, sorted({entity.blueprint for entity in changes.upserts}))
     upserts = [_Sending(entity.encoded(), _line(entity)) for entity in changes.upserts]
     deletes = [_Sending(_encoder.encode(line.identifier), line) for line in changes.deletes]
-    record([replace(sending.line, content_hash=IN_FLIGHT) for sending in upserts + deletes], [])
+    mark = uuid4().hex
+    ledger.mark([sending.line for sending in upserts + deletes], mark)
 
     upserted = _deliver(
-        partial(_upsert, client), _batches(upserts, MAX_UPSERTS), client.concurrency, lambda lines: record(lines, [])
+        partial(_upsert, client),
+        _batches(upserts, MAX_UPSERTS),
+        client.concurrency,
+        lambda lines: ledger.acknowledge(lines, [], mark),
     )
     deleted = _deliver(
-        partial(_delete, client), _batches(deletes, MAX_DELETES), client.concurrency, lambda lines: record([], lines)
+        partial(_delete, client),
+        _batches(deletes, MAX_DELETES),
+        client.concurrency,
+        lambda lines: ledger.acknowledge([], lines, mark),
     )
     return PushReport(upserted.taken, deleted.taken, client.requests - before, upserted.failures + deleted.failures)
 

@@ -12,7 +12,17 @@ import msgspec
 
 from usage_assets import money
 from usage_assets.providers.endpoint import Endpoint, Provider, error_message
-from usage_assets.providers.reading import GroupedBy, Item, Json, Moment, OtherFields, Reading, as_json, results
+from usage_assets.providers.reading import (
+    GroupedBy,
+    Item,
+    Json,
+    Moment,
+    Occurrence,
+    OtherFields,
+    Reading,
+    as_json,
+    results,
+)
 from usage_assets.providers.windows import rfc3339, single_day
 from usage_assets.rows import Row, column
 
@@ -43,7 +53,8 @@ class UsageMessages(
         "web_search_requests": "server_tool_use.web_search_requests",
     },
 ):
-    """One row per connection, day, workspace, API key, account, model and service tier.
+    """One row per connection, day, workspace, API key, account, model, service tier, service account, context window,
+    place of inference and speed.
 
     The four classes of input tokens are disjoint: all input is their sum. Priority Tier is in here, not in the costs.
     """
@@ -148,7 +159,6 @@ class ModelUse(
     cache_creation: Annotated[int, tokens("Input written to the cache")]
     estimated_cost_cents: Annotated[Decimal, column("Estimated cost in minor units of currency", unit="cents")]
     currency: Annotated[str, column("Currency code as sent")]
-    other_fields: OtherFields = None
 
 
 class ClaudeCode(
@@ -166,7 +176,8 @@ class ClaudeCode(
     }
     | {f"{tool}_{what}": f"tool_actions.{tool}.{what}" for tool in TOOLS for what in ("accepted", "rejected")},
 ):
-    """One row per connection, day, organization, actor, terminal, customer type, subscription and remote or local.
+    """One row per connection, day, organization, actor, terminal, customer type, subscription, remote or local, and
+    occurrence: two API keys of one name are one actor to Anthropic.
 
     Estimates are never billed money: those of API customers are already inside the cost report, those of subscribers
     are notional. Sessions are distinct within a row only.
@@ -182,6 +193,7 @@ class ClaudeCode(
         "customer_type",
         "subscription_type",
         "is_remote",
+        "occurrence",
     )
     totals = {
         "estimated_cents_api": "sum(estimated_cost_usd_cents) filter (where customer_type = 'api')",
@@ -193,11 +205,12 @@ class ClaudeCode(
     actor_email: Annotated[
         str | None, column("Address of the person, the only id that Anthropic gives", address="only_id")
     ] = None
-    api_key_name: Annotated[str | None, column("Name of the API key of an api_actor", personal=True)] = None
+    api_key_name: Annotated[str | None, column("Name of the API key of an api_actor", address="in_name")] = None
     terminal_type: Annotated[str, column("Terminal or editor, such as vscode or iTerm.app")]
     customer_type: Annotated[str, column("How it is paid: api or subscription")]
     subscription_type: Annotated[str | None, column("Subscription: enterprise or team")] = None
     is_remote: Annotated[bool | None, column("Whether it ran remotely; none in old records")] = None
+    occurrence: Occurrence = 1
     num_sessions: Annotated[int, column("Sessions", unit="sessions")]
     lines_added: Annotated[int, column("Lines of code added", unit="lines")]
     lines_removed: Annotated[int, column("Lines of code removed", unit="lines")]
@@ -211,7 +224,6 @@ class ClaudeCode(
     write_tool_rejected: Annotated[int, proposals("Rejected proposals of the write tool")] = 0
     notebook_edit_tool_accepted: Annotated[int, proposals("Accepted proposals of the notebook edit tool")] = 0
     notebook_edit_tool_rejected: Annotated[int, proposals("Rejected proposals of the notebook edit tool")] = 0
-    other_tool_actions: Annotated[str | None, column("Proposals of other tools, as JSON")] = None
     model_breakdown: Annotated[
         str, column("Per model and currency, as JSON: tokens and estimated_cost_cents, an exact decimal as text")
     ]
@@ -222,29 +234,35 @@ class ClaudeCode(
 
 
 def claude_code_records(record: Json, path: str, reading: Reading) -> Iterator[tuple[str, Json]]:
-    """A record as one row: its models become text (sorted, so that their order is no change), new tools are kept."""
-    uses = [
-        reading.build(ModelUse, f"{path}.model_breakdown[{n}]", use) for n, use in enumerate(record["model_breakdown"])
-    ]
-    actions = record["tool_actions"]
-    others = {tool: counts for tool, counts in actions.items() if tool not in TOOLS}
+    """A record as one row: its models become text, sorted, so that their order is no change.
+
+    A field that is new in a model joins the record's own unknown fields: a value for each model, in the text's order.
+    """
+    uses: list[tuple[ModelUse, Json]] = []
+    for n, fields in enumerate(record["model_breakdown"]):
+        place = f"{path}.model_breakdown[{n}]"
+        unknown = reading.take_unknown(ModelUse, place, fields)
+        uses.append((reading.build(ModelUse, place, fields), unknown))
+    uses.sort(key=lambda use: (use[0].model, use[0].currency, as_json(use)))
+    others = {
+        f"model_breakdown.{name}": [unknown.get(name) for _, unknown in uses]
+        for name in {name for _, unknown in uses for name in unknown}
+    }
     yield (
         path,
         record
+        | others
         | {
-            "tool_actions": {tool: counts for tool, counts in actions.items() if tool in TOOLS},
-            "other_tool_actions": as_json(others) if others else None,
-            "model_breakdown": as_json(sorted(map(_stored_use, uses), key=lambda use: (use["model"], use["currency"]))),
+            "model_breakdown": as_json([_stored_use(use) for use, _ in uses]),
             "estimated_cost_usd_cents": money.total(
-                use.estimated_cost_cents for use in uses if use.currency.upper() == "USD"
+                use.estimated_cost_cents for use, _ in uses if use.currency.upper() == "USD"
             ),
         },
     )
 
 
 def _stored_use(use: ModelUse) -> Json:
-    kept = {name: value for name, value in msgspec.structs.asdict(use).items() if value is not None}
-    return kept | {"estimated_cost_cents": money.plain(use.estimated_cost_cents)}
+    return msgspec.structs.asdict(use) | {"estimated_cost_cents": money.plain(use.estimated_cost_cents)}
 
 
 bucketed = partial(

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Annotated
 
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets.providers.reading import Item, Json, Moment, OtherFields, Reading, as_json
+from usage_assets.providers.reading import Item, Json, Moment, Occurrence, OtherFields, Reading, as_json
 from usage_assets.providers.windows import unix_seconds
 from usage_assets.rows import Row, column
 
@@ -45,14 +45,25 @@ class CodexUsage(
     kw_only=True,
     rename={"actor_type": "actor.type", "actor_user_id": "actor.user_id", "user_email": "actor.email"},
 ):
-    """One row per connection, day, cut and what the cut is by: user, user and client, user and model, or nothing.
+    """One row per connection, day, cut, what the cut is by (user, user and client, user and model, or nothing) and
+    occurrence: users without an id are not told apart.
 
     The cuts user, client, model and workspace show the same use four times: choose one before summing. Totals of a
     user may exceed the sum of the clients. A null counter is unknown, not zero. Revised for some days afterwards.
     """
 
     table = "chatgpt.codex_usage"
-    grain = ("cut", "workspace_id", "user_id", "actor_type", "actor_user_id", "client_id", "model", "speed")
+    grain = (
+        "cut",
+        "workspace_id",
+        "user_id",
+        "actor_type",
+        "actor_user_id",
+        "client_id",
+        "model",
+        "speed",
+        "occurrence",
+    )
     totals = {
         name: f"case when bool_or(cut = 'user') then sum({name}) filter (where cut = 'user') "
         f"else sum({name}) filter (where cut = 'workspace') end"
@@ -68,6 +79,7 @@ class CodexUsage(
     client_id: Annotated[str | None, column("Client in the cut client; CODEX_UNKNOWN_DEFAULT is unknown")] = None
     model: Annotated[str | None, column("Model in the cut model; `other` is unknown")] = None
     speed: Annotated[str | None, column("Speed in the cut model: standard or fast")] = None
+    occurrence: Occurrence = 1
     threads: Annotated[int | None, measure("Threads", unit="threads")] = None
     turns: Annotated[int | None, measure("Turns", unit="turns")] = None
     credits: Annotated[Decimal | None, measure("Use that is billed in credits; not dollars", unit="credits")] = None
@@ -79,7 +91,7 @@ class CodexUsage(
     cached_text_input_tokens: Annotated[int | None, tokens("Text input read from the cache")] = None
     text_output_tokens: Annotated[int | None, tokens("Text output")] = None
     text_total_tokens: Annotated[int | None, tokens("All text tokens")] = None
-    code_attribution: Annotated[str | None, column("Code attributed to Codex, as sent, as JSON")] = None
+    code_attribution: Annotated[str | None, column("Code attributed to Codex, as sent, as JSON", personal=True)] = None
     other_fields: OtherFields = None
 
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from usage_assets.people import People
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets.providers.reading import Reading
+from usage_assets.providers.reading import Reading, numbered
 from usage_assets.providers.transport import INCOMPLETE, PermanentError, StoppedError, Transport, decoded
 from usage_assets.providers.windows import DAY, Window, windows
 from usage_assets.rows import arrow_schema
@@ -272,7 +272,7 @@ def _fetched(endpoint: Endpoint, days: frozenset[date], planned: int, chains: Se
     seen = frozenset[date]().union(*(reading.days_seen for reading in readings))
     tables = [table for reading in readings for table in reading.tables]
     return Fetched(
-        rows=pa.concat_tables([arrow_schema(endpoint.row).empty_table(), *tables]),
+        rows=numbered(endpoint.row, pa.concat_tables([arrow_schema(endpoint.row).empty_table(), *tables])),
         days_without_bucket=days - seen if endpoint.bucket_per_day else frozenset(),
         windows=planned,
         requests=counts["requests"],

@@ -30,7 +30,7 @@ class Bucket(Item, kw_only=True, rename={"start": "start_time", "end": "end_time
 
 
 class Costs(Row, kw_only=True, rename={"amount_value": "amount.value", "amount_currency": "amount.currency"}):
-    """One row per connection, day, project, user, line item, API key, currency and unit of quantity.
+    """One row per connection, day, project, user, line item, API key, API source, currency and unit of quantity.
 
     What OpenAI bills. Do not add amounts of different currencies.
     """
@@ -60,7 +60,7 @@ class Costs(Row, kw_only=True, rename={"amount_value": "amount.value", "amount_c
 
 
 class UsageCompletions(Row, kw_only=True):
-    """One row per connection, day, project, user, API key, model, batch and service tier.
+    """One row per connection, day, project, user, API key, model, batch, service tier and API source.
 
     input_tokens contains the cached and cache-write tokens: do not add token columns to each other. Counters are null
     where OpenAI does not report them, which is normal in old data.

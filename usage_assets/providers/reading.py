@@ -19,7 +19,7 @@ import pyarrow as pa
 from usage_assets import money
 from usage_assets.people import People
 from usage_assets.providers.windows import DAY, Window
-from usage_assets.rows import Row, column, columns, to_arrow
+from usage_assets.rows import Address, Row, column, columns, to_arrow
 
 Json = dict[str, Any]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -32,9 +32,12 @@ GroupedBy = Annotated[
         "because it was not asked for; one that is listed is null because the usage has none"
     ),
 ]
-OtherFields = Annotated[str | None, column("Fields of the result that this version does not know, as JSON")]
+Occurrence = Annotated[int, column("1; rows that nothing else tells apart are numbered")]
+OtherFields = Annotated[
+    str | None, column("Fields of the result that this version does not know, as JSON", personal=True)
+]
 
-_OURS = frozenset(("connection", "usage_date", "grouped_by", "other_fields"))
+_OURS = frozenset(("connection", "usage_date", "grouped_by", "occurrence", "other_fields"))
 _FRAME = frozenset(
     (
         "object",
@@ -49,6 +52,12 @@ _FRAME = frozenset(
     )
 )
 """What stands around a result and is in ``usage_date`` already (the ``_iso`` ones are undocumented, seen at OpenAI)."""
+_POLICY: Mapping[Address, Callable[[People, str], str | None]] = {
+    "only_id": People.only_id,
+    "sent_unasked": People.sent_unasked,
+    "in_name": People.in_name,
+}
+"""What the policy for people makes of an address."""
 _MISSING = re.compile(r"Object missing required field `(.+)`")
 
 
@@ -112,13 +121,12 @@ class Reading:
 
         Takes ``fields`` over. Raises ShapeError.
         """
-        layout = _layout(model)
-        self._flatten(fields, layout.objects, path)
-        unknown = None if layout.known.issuperset(fields) else {n: fields[n] for n in fields.keys() - layout.known}
+        unknown = self.take_unknown(model, path, fields)
         fields["other_fields"] = self._kept(unknown) if unknown else None
         fields["connection"] = self.connection
         fields["usage_date"] = self.day
         fields["grouped_by"] = self.grouping
+        layout = _layout(model)
         built = self._convert(model, path, fields)
         for name, spelled in layout.amounts:
             if (amount := getattr(built, name)) is not None:
@@ -127,6 +135,12 @@ class Reading:
             if (address := getattr(built, name)) is not None:
                 setattr(built, name, keep(self.people, address))
         return built
+
+    def take_unknown(self, model: type[msgspec.Struct], path: str, fields: Json) -> Json:
+        """Flatten ``fields`` and move those out of it that the model does not know. Raises ShapeError."""
+        layout = _layout(model)
+        self._flatten(fields, layout.objects, path)
+        return {} if layout.known.issuperset(fields) else {n: fields.pop(n) for n in fields.keys() - layout.known}
 
     def _day_of(self, item: Item, path: str) -> date:
         day = item.start.astimezone(UTC).date()
@@ -172,6 +186,27 @@ class Reading:
         return as_json(self.people.scrubbed(unknown))
 
 
+def numbered(row: type[Row], rows: pa.Table) -> pa.Table:
+    """The rows of a fetch, with their ``occurrence``: by content, so that the order of pages is no change.
+
+    Rows that are equal in everything keep one number: they are more likely one record on two shifting pages than two
+    records, and the warehouse refuses them rather than count one twice.
+    """
+    grain = ["usage_date", *row.grain]
+    if "occurrence" not in grain or rows.group_by(grain).aggregate([]).num_rows == rows.num_rows:
+        return rows
+    rows = rows.sort_by([(name, "ascending") for name in dict.fromkeys((*grain, *rows.column_names))])
+    numbers: list[int] = []
+    before: tuple[object, object] | None = None
+    keys = zip(*(rows[name].to_pylist() for name in grain), strict=True)
+    for key, content in zip(keys, rows.to_pylist(), strict=True):
+        number = numbers[-1] if before and before[0] == key else 0
+        numbers.append(number if before == (key, content) else number + 1)
+        before = (key, content)
+    place = rows.schema.get_field_index("occurrence")
+    return rows.set_column(place, rows.schema.field(place), pa.array(numbers, pa.int64()))
+
+
 Records = Callable[[Json, str, Reading], Iterator[tuple[str, Json]]]
 """Splits an item of a page into records: (path, fields) each. The item's own model has checked what it relies on."""
 
@@ -203,9 +238,5 @@ def _layout(model: type[msgspec.Struct]) -> _Layout:
         objects=tuple(sorted({name[: dot.start()] for name in spelled.values() for dot in re.finditer(r"\.", name)})),
         known=frozenset(spelled.values()) - _OURS | _FRAME,
         amounts=tuple((column.name, spelled[column.name]) for column in declared if column.type is Decimal),
-        addresses=tuple(
-            (column.name, People.only_id if column.address == "only_id" else People.sent_unasked)
-            for column in declared
-            if column.address
-        ),
+        addresses=tuple((column.name, _POLICY[column.address]) for column in declared if column.address),
     )

@@ -3,7 +3,6 @@
 What is asked, and in which order, stands in http.py. Nothing but GET exists here.
 """
 
-import ipaddress
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ import httpx
 import msgspec
 import tenacity
 
+from usage_assets.addresses import checked_url, is_loopback
 from usage_assets.people import People
 from usage_assets.providers.endpoint import Provider
 from usage_assets.providers.pace import Pace
@@ -96,14 +96,17 @@ class Transport:
         self._backoff = tenacity.wait_exponential(base_delay, longest_delay) + tenacity.wait_random(0, base_delay)
         if not key or not key.isascii() or not key.isprintable() or key.strip() != key:
             raise PermanentError(f"{connection}: the key is empty or no key at all. {self.advice(401)}.")
-        url = _checked_url(connection, base_url)
+        try:
+            url = checked_url(base_url)
+        except ValueError as error:
+            raise PermanentError(f"{connection}: the base URL {error}") from None
         self._client = httpx.Client(
             base_url=url,
             headers={"User-Agent": f"usage-assets/{version('usage-assets')}", **provider.headers(key)},
             timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=None),
             limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
             follow_redirects=False,  # the key would go with it
-            trust_env=not _is_loopback(url),  # proxies and private CAs; no proxy can reach this machine's loopback
+            trust_env=not is_loopback(url),  # proxies and private CAs; no proxy can reach this machine's loopback
         )
 
     def close(self) -> None:
@@ -216,25 +219,6 @@ class Transport:
         """Someone else's text as one short line, without the key and without addresses."""
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return self._people.scrubbed(line.replace(self._key, "[key]"))[:LONGEST_REASON]
-
-
-def _checked_url(connection: str, text: str) -> httpx.URL:
-    try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL as error:
-        raise PermanentError(f"{connection}: the base URL cannot be read: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host or url.userinfo:
-        raise PermanentError(f"{connection}: the base URL must look like https://host/path, without user or password")
-    if url.scheme == "http" and not _is_loopback(url):
-        raise PermanentError(f"{connection}: http://{url.host} would show the key to the network: use https://")
-    return url
-
-
-def _is_loopback(url: httpx.URL) -> bool:
-    try:
-        return ipaddress.ip_address(url.host).is_loopback
-    except ValueError:
-        return url.host == "localhost"
 
 
 def _error_of(state: tenacity.RetryCallState) -> TransientError:

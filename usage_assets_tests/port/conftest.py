@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -25,15 +25,24 @@ class Ledger:
     lines: dict[tuple[str, str], Acknowledged] = field(default_factory=dict)
     writes_left: int | None = None
 
-    def record(self, taken: Sequence[Acknowledged], gone: Sequence[Acknowledged]) -> None:
-        """Write one transaction."""
+    def mark(self, lines: Sequence[Acknowledged], push: str) -> None:
+        """Write the marks, in one transaction."""
+        self._survive()
+        self.lines |= {(line.blueprint, line.identifier): replace(line, content_hash=push) for line in lines}
+
+    def acknowledge(self, held: Sequence[Acknowledged], gone: Sequence[Acknowledged], push: str) -> None:
+        """Write what Port took, in one transaction. Nobody else pushes here."""
+        self._survive()
+        assert {self.lines[line.blueprint, line.identifier].content_hash for line in (*held, *gone)} <= {push}
+        self.lines |= {(line.blueprint, line.identifier): line for line in held}
+        for line in gone:
+            del self.lines[line.blueprint, line.identifier]
+
+    def _survive(self) -> None:
         if self.writes_left is not None:
             if self.writes_left == 0:
                 raise KilledError
             self.writes_left -= 1
-        self.lines |= {(line.blueprint, line.identifier): line for line in taken}
-        for line in gone:
-            del self.lines[line.blueprint, line.identifier]
 
 
 @dataclass
@@ -46,7 +55,7 @@ class Catalog:
 
     def push(self, entities: Iterable[Entity], client: PortClient | None = None) -> PushReport:
         """Make Port hold exactly these entities of ours."""
-        return push(client or self.client, diff(entities, self.ledger.lines.values()), self.ledger.record)
+        return push(client or self.client, diff(entities, self.ledger.lines.values()), self.ledger)
 
     def stored(self, blueprint: str = "claude_cost_record") -> dict[str, Any]:
         """Identifier -> properties of every entity that Port has."""

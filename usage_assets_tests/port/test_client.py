@@ -36,8 +36,34 @@ def add_entity(catalog: Catalog, identifier: str) -> None:
     ["http://api.getport.io", "http://10.0.0.7/port", "ftp://api.getport.io", "api.getport.io", "", "https://"],
 )
 def test_an_address_that_would_show_the_secret_is_refused(address: str) -> None:
-    with pytest.raises(PortError, match=r"PORT_BASE_URL .*: an https:// address is needed"):
+    with pytest.raises(PortError, match=r"^PORT_BASE_URL .*https://"):
         PortClient(address, "id", SECRET)
+
+
+def test_a_password_in_the_address_is_refused_without_being_repeated() -> None:
+    with pytest.raises(PortError, match=r"^PORT_BASE_URL .* without user or password") as refused:
+        PortClient("https://user:hunter2@api.getport.io", "id", SECRET)
+    assert "hunter2" not in repr(refused.value)
+
+
+def test_a_proxy_is_not_used_for_loopback(
+    monkeypatch: pytest.MonkeyPatch, catalog: Catalog, new_client: Callable[..., PortClient]
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    new_client().authenticate()
+    assert catalog.asked() == [200]
+
+
+def test_a_proxy_is_used_for_the_real_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as proxy:
+        proxy.bind(("127.0.0.1", 0))  # nobody listens: a proxy that refuses
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        with (
+            PortClient("https://usage-assets.invalid", "id", SECRET, attempts=1) as client,
+            pytest.raises(PortError, match="refused"),
+        ):
+            client.authenticate()
 
 
 @pytest.mark.parametrize("address", ["http://localhost:1/port", "http://127.0.0.1", "http://[::1]:8", "https://h/"])

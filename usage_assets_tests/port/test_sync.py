@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usage_assets.port.sync import IN_FLIGHT, Acknowledged, Entity, Value, diff
+from usage_assets.port.sync import UNKNOWN, Acknowledged, Entity, Value, diff
 
 DAY = date(2026, 11, 1)
 
@@ -57,14 +57,14 @@ def test_content_that_returns_to_what_it_was_is_sent_again() -> None:
     assert diff([first], acknowledged(second)).upserts == (first,)
 
 
-def test_an_entity_in_flight_is_sent_whatever_its_content() -> None:
-    in_flight = [replace(line, content_hash=IN_FLIGHT) for line in acknowledged(entity())]
-    assert diff([entity()], in_flight).upserts == (entity(),)
+def test_an_entity_of_unknown_state_is_sent_whatever_its_content() -> None:
+    unknown = [replace(line, content_hash=UNKNOWN) for line in acknowledged(entity())]
+    assert diff([entity()], unknown).upserts == (entity(),)
 
 
-def test_an_entity_in_flight_that_is_wanted_no_more_is_deleted() -> None:
-    in_flight = [replace(line, content_hash=IN_FLIGHT) for line in acknowledged(entity())]
-    assert diff([], in_flight).deletes == tuple(in_flight)
+def test_an_entity_of_unknown_state_that_is_wanted_no_more_is_deleted() -> None:
+    unknown = [replace(line, content_hash=UNKNOWN) for line in acknowledged(entity())]
+    assert diff([], unknown).deletes == tuple(unknown)
 
 
 def test_the_same_identifier_in_two_blueprints_is_two_entities() -> None:

@@ -83,7 +83,9 @@ class Answers:
         """Let the next calls be answered with these bodies, in order."""
         encode = msgspec.json.Encoder(decimal_format="number").encode
         self.faults(
-            provider, endpoint, *({"fault": "replace", "text": encode(body).decode(), "calls": [1]} for body in bodies)
+            provider,
+            endpoint,
+            *({"fault": "replace", "text": encode(body).decode(), "calls": [n]} for n, body in enumerate(bodies, 1)),
         )
 
     def faults(self, provider: Provider, endpoint: Endpoint, *faults: dict[str, Any]) -> None:

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from usage_assets.people import People
+from usage_assets.providers import Fetched
 from usage_assets_tests.providers.conftest import DAY, ENDPOINTS, Answers
 
-USE = {"model": "claude-a", "tokens": {"input": 1, "output": 2, "cache_read": 3, "cache_creation": 4}}
+TOKENS = {"input": 1, "output": 2, "cache_read": 3, "cache_creation": 4}
+USE = {"model": "claude-a", "tokens": TOKENS}
 
 
 def cost(amount: Decimal | int, currency: str = "USD") -> dict[str, Any]:
@@ -16,13 +19,18 @@ def cost(amount: Decimal | int, currency: str = "USD") -> dict[str, Any]:
     return {"estimated_cost": {"amount": amount, "currency": currency}}
 
 
-def first_row(answers: Answers, **changes: Any) -> dict[str, Any]:
-    """The row of the day's first record, with some of its fields changed."""
+def fetched(answers: Answers, *records: dict[str, Any], people: People | None = None) -> Fetched:
+    """What a day is whose records are the day's first one, each with some of its fields changed."""
     provider, endpoint = ENDPOINTS["anthropic/claude_code"]
     body = answers.real(provider, endpoint)
-    body["data"][0] |= changes
-    answers.replace(provider, endpoint, body)
-    row: dict[str, Any] = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()[0]
+    answers.replace(provider, endpoint, body | {"data": [body["data"][0] | changes for changes in records]})
+    return answers.new_client(provider, people=people).fetch(endpoint, [DAY])
+
+
+def first_row(answers: Answers, people: People | None = None, **changes: Any) -> dict[str, Any]:
+    """The row of the day's first record, with some of its fields changed."""
+    [row] = fetched(answers, changes, people=people).rows.to_pylist()
+    assert isinstance(row, dict)
     return row
 
 
@@ -46,11 +54,13 @@ def test_a_record_without_models_costs_nothing(answers: Answers) -> None:
 
 def test_tools_that_are_new_are_kept_and_tools_that_are_absent_did_nothing(answers: Answers) -> None:
     new = {"accepted": 3, "rejected": 1}
-    row = first_row(answers, tool_actions={"write_tool": {"accepted": 5, "rejected": 2}, "browser_tool": new})
+    actions = {"write_tool": {"accepted": 5, "rejected": 2}, "browser_tool": new}
+    answer = fetched(answers, {"tool_actions": actions})
+    [row] = answer.rows.to_pylist()
     assert (row["write_tool_accepted"], row["write_tool_rejected"]) == (5, 2)
     assert (row["edit_tool_accepted"], row["edit_tool_rejected"]) == (0, 0)
-    assert json.loads(row["other_tool_actions"]) == {"browser_tool": new}
-    assert row["other_fields"] is None
+    assert json.loads(row["other_fields"]) == {"tool_actions.browser_tool": new}
+    assert answer.unknown_fields == {"tool_actions.browser_tool": 1}
 
 
 @pytest.mark.parametrize("absent", ["is_remote", "subscription_type"])
@@ -58,6 +68,47 @@ def test_old_records_may_say_less(answers: Answers, absent: str) -> None:
     assert first_row(answers, **{absent: None})[absent] is None
 
 
-def test_a_field_that_is_new_in_a_model_is_kept_with_it(answers: Answers) -> None:
-    row = first_row(answers, model_breakdown=[USE | cost(1) | {"speed": "fast"}])
-    assert json.loads(json.loads(row["model_breakdown"])[0]["other_fields"]) == {"speed": "fast"}
+def test_fields_that_are_new_in_a_model_are_kept_in_the_order_of_the_models(answers: Answers) -> None:
+    fast, slow, other = (USE | cost(1) | news for news in ({"speed": "fast"}, {"speed": "slow"}, {"model": "a-model"}))
+    fast["tokens"] = {**TOKENS, "thought": 7}
+    answer = fetched(answers, {"model_breakdown": [slow, fast, other]}, {"model_breakdown": [fast, other, slow]})
+    row, same = answer.rows.to_pylist()
+    assert json.loads(row["other_fields"]) == {
+        "model_breakdown.speed": [None, "fast", "slow"],
+        "model_breakdown.tokens.thought": [None, 7, None],
+    }
+    assert [use["model"] for use in json.loads(row["model_breakdown"])] == ["a-model", "claude-a", "claude-a"]
+    assert json.loads(row["model_breakdown"])[0].keys() == json.loads(row["model_breakdown"])[1].keys()
+    assert {**row, "occurrence": 0} == {**same, "occurrence": 0}
+    assert answer.unknown_fields == {"model_breakdown.speed": 2, "model_breakdown.tokens.thought": 2}
+
+
+def test_keys_of_one_name_are_numbered_whatever_the_order_of_their_records(answers: Answers) -> None:
+    key = {"actor": {"type": "api_actor", "api_key_name": "ci"}}
+    records = [key | {"core_metrics": metrics(sessions)} for sessions in (5, 3, 4)]
+    records.append({"actor": {"type": "api_actor", "api_key_name": "another"}})
+    rows = fetched(answers, *records).rows.to_pylist()
+    numbers = {(row["api_key_name"], row["occurrence"]): row["num_sessions"] for row in rows}
+    assert numbers.keys() == {("another", 1), ("ci", 1), ("ci", 2), ("ci", 3)}
+    assert [numbers["ci", n] for n in (1, 2, 3)] == [3, 4, 5]
+    assert sorted(map(str, rows)) == sorted(map(str, fetched(answers, *records[::-1]).rows.to_pylist()))
+
+
+def test_equal_records_are_not_told_apart_so_that_the_warehouse_refuses_them(answers: Answers) -> None:
+    record = {"actor": {"type": "api_actor", "api_key_name": "ci"}}
+    assert [row["occurrence"] for row in fetched(answers, record, record).rows.to_pylist()] == [1, 1]
+
+
+def metrics(sessions: int) -> dict[str, Any]:
+    """Core metrics of so many sessions."""
+    counts = ("commits_by_claude_code", "pull_requests_by_claude_code")
+    return {"num_sessions": sessions, "lines_of_code": {"added": 1, "removed": 1}, **dict.fromkeys(counts, 0)}
+
+
+@pytest.mark.parametrize("policy", ["ids", "hash", "names"])
+def test_an_address_in_the_name_of_a_key_is_readable_unless_hashed(answers: Answers, policy: Any) -> None:
+    people = People(policy, "key")
+    actor = {"type": "api_actor", "api_key_name": "Laptop of bob@example.com"}
+    address = people.only_id("bob@example.com")
+    assert ("@" in address) == (policy != "hash")
+    assert first_row(answers, people, actor=actor)["api_key_name"] == f"Laptop of {address}"

@@ -32,7 +32,15 @@ def test_the_grain_is_said_first_and_every_column_is_described(provider: Provide
 @every_endpoint
 def test_money_and_counts_have_units(provider: Provider, endpoint: Endpoint) -> None:
     for column in columns(endpoint.row):
-        assert (column.unit is not None) == (column.type.__name__ in ("int", "Decimal")), column.name
+        counted = column.type.__name__ in ("int", "Decimal") and column.name not in endpoint.row.grain
+        assert (column.unit is not None) == counted, column.name
+
+
+@every_endpoint
+def test_text_of_unknown_meaning_is_in_no_preview(provider: Provider, endpoint: Endpoint) -> None:
+    unknown = [c for c in columns(endpoint.row) if c.name in ("other_fields", "code_attribution")]
+    assert unknown
+    assert all(column.personal for column in unknown)
 
 
 @every_endpoint

@@ -4,7 +4,35 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
+import pytest
+
 from usage_assets.providers.pace import Pace
+
+
+class Clock(Event):
+    """A clock that stands still unless somebody waits for this event."""
+
+    now = 1000.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Let the time pass."""
+        self.now += timeout or 0
+        return False
+
+    def spacing(self, pace: Pace) -> float:
+        """Seconds between two requests of now."""
+        pace.wait(self)
+        first = self.now
+        pace.wait(self)
+        return self.now - first
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What the pace sees as the time."""
+    clock = Clock()
+    monkeypatch.setattr("usage_assets.providers.pace.time.monotonic", lambda: clock.now)
+    return clock
 
 
 def seconds_for(pace: Pace, requests: int, threads: int = 4) -> float:
@@ -25,6 +53,30 @@ def test_a_refusal_holds_everyone_and_halves_the_rate_once() -> None:
         pace.hold(0.2)
     assert seconds_for(pace, 1) >= 0.2
     assert 0.2 <= seconds_for(pace, 11) < 0.8
+
+
+def test_every_quiet_minute_doubles_the_rate_until_it_is_the_configured_one(clock: Clock) -> None:
+    pace = Pace(2)
+    for _ in range(3):
+        pace.hold(10)
+        clock.wait(10)
+    spacings = []
+    for _ in range(5):
+        spacings.append(clock.spacing(pace))
+        clock.wait(60 - spacings[-1])
+    assert spacings == pytest.approx([4, 2, 1, 0.5, 0.5])
+
+
+def test_a_minute_is_quiet_only_after_the_hold_and_without_another_refusal(clock: Clock) -> None:
+    pace = Pace(2)
+    pace.hold(120)
+    clock.wait(150)
+    assert clock.spacing(pace) == pytest.approx(1)
+    pace.hold(0)
+    clock.wait(40)
+    assert clock.spacing(pace) == pytest.approx(2)
+    clock.wait(600)
+    assert clock.spacing(pace) == pytest.approx(0.5)
 
 
 def test_a_stop_ends_the_wait() -> None:

@@ -192,6 +192,27 @@ def test_fields_that_are_named_like_our_own_columns_cannot_replace_them(answers:
     assert json.loads(row["other_fields"]) == {"connection": "theirs", "usage_date": "2020-01-01", "grouped_by": "x"}
 
 
+def test_codex_rows_without_a_user_are_numbered_over_all_pages(answers: Answers) -> None:
+    provider, endpoint = ENDPOINTS["chatgpt/codex_usage"]
+    body = answers.real(provider, endpoint)
+    nobody = body["data"][0] | {"user_id": None, "actor": None, "clients": [], "models": []}
+    pages = [
+        body | {"data": [nobody | {"totals": {"turns": turns}}], "has_more": turns == 2, "next_page": "2"}
+        for turns in (2, 1)
+    ]
+    user_cut = replace(endpoint, queries=({},))
+    for order in (pages, [pages[1] | {"has_more": True}, pages[0] | {"has_more": False}]):
+        answers.replace(provider, endpoint, *order)
+        rows = answers.new_client(provider).fetch(user_cut, [DAY]).rows.to_pylist()
+        assert {row["occurrence"]: row["turns"] for row in rows} == {1: 1, 2: 2}
+
+
+@pytest.mark.parametrize("name", ["anthropic/claude_code", "chatgpt/codex_usage"])
+def test_a_field_that_is_named_like_our_number_is_only_kept(answers: Answers, name: str) -> None:
+    row = fetch_spoilt(answers, name, f"{RESULT[name]}occurrence", 7).rows.to_pylist()[0]
+    assert (row["occurrence"], json.loads(row["other_fields"])) == (1, {"occurrence": 7})
+
+
 @pytest.mark.parametrize(
     ("sent", "stored", "rounded"),
     [

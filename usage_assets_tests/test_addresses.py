@@ -1,0 +1,38 @@
+"""An address is used only where the secret that goes there stays secret."""
+
+import httpx
+import pytest
+
+from usage_assets.addresses import checked_url, is_loopback
+
+
+@pytest.mark.parametrize("text", ["http://localhost:1/port", "http://127.0.0.1", "http://[::1]:8/v1", "https://h/v1"])
+def test_https_and_this_machine_are_fine(text: str) -> None:
+    assert checked_url(text) == httpx.URL(text)
+
+
+@pytest.mark.parametrize("text", ["", "https://", "api.openai.com", "ftp://127.0.0.1", "https://h:port", "https://[::"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^must look like https://host/path"):
+        checked_url(text)
+
+
+@pytest.mark.parametrize("host", ["api.openai.com", "10.0.0.7:80", "localhost.example.com"])
+def test_http_is_for_this_machine_only(host: str) -> None:
+    with pytest.raises(ValueError, match="would show the key to the network: use https://"):
+        checked_url(f"http://{host}/v1")
+
+
+@pytest.mark.parametrize("text", ["https://user:hunter2@h/v1", "https://hunter2@h", "https://user:hunter2"])
+def test_a_password_is_refused_without_being_repeated(text: str) -> None:
+    with pytest.raises(ValueError, match="without user or password") as refused:
+        checked_url(text)
+    assert "hunter2" not in repr(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("http://localhost", True), ("http://127.9.9.9", True), ("https://[::1]", True), ("https://10.0.0.7", False)],
+)
+def test_loopback_is_this_machine(text: str, expected: bool) -> None:
+    assert is_loopback(httpx.URL(text)) is expected
