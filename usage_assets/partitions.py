@@ -1,0 +1,58 @@
+"""The one calendar: the daily partitions, the backfill policy, and what "today" is. All days are UTC days."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+
+from usage_assets.settings import Settings, SettingsError
+
+MAX_PARTITIONS_PER_RUN = 186
+"""6 windows of 31 days, and one page of OpenAI costs plus a few days."""
+
+
+def utc_today() -> date:
+    """Return the running UTC day, which no provider has closed yet."""
+    return datetime.now(UTC).date()
+
+
+def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
+    """Build the ONE partitions definition: Dagster lets assets share a run only where they share it."""
+    return dg.DailyPartitionsDefinition(
+        settings.usage_start_date.isoformat(), timezone="UTC", end_offset=1 if settings.usage_include_today else 0
+    )
+
+
+def backfill_policy() -> dg.BackfillPolicy:
+    """Build the ONE backfill policy: ranges of days, so that a year is a few runs and a few requests."""
+    return dg.BackfillPolicy.multi_run(MAX_PARTITIONS_PER_RUN)
+
+
+def days_of(partition_keys: Iterable[str]) -> list[date]:
+    """Return the days of partition keys, ascending."""
+    return sorted(map(date.fromisoformat, partition_keys))
+
+
+def last_day(settings: Settings) -> date:
+    """Return the newest day that has a partition."""
+    return utc_today() - timedelta(days=0 if settings.usage_include_today else 1)
+
+
+def parse_days(start: str, end: str, settings: Settings) -> tuple[date, date]:
+    """Return the first and last day of a range a person typed. Raises SettingsError in words."""
+    first, last = _day("start", start), _day("end", end)
+    if last < first:
+        raise SettingsError(f"end {last} is before start {first}")
+    if last > last_day(settings):
+        hint = "" if settings.usage_include_today else " (USAGE_INCLUDE_TODAY=true adds today)"
+        raise SettingsError(f"end {last} has no partition yet: the newest day is {last_day(settings)}{hint}")
+    if first < settings.usage_start_date:
+        raise SettingsError(f"start {first} is before USAGE_START_DATE {settings.usage_start_date}")
+    return first, last
+
+
+def _day(name: str, text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise SettingsError(f"{name} {text!r} is not a day: write YYYY-MM-DD") from None

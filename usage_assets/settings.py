@@ -1,0 +1,260 @@
+"""What a user can configure: environment, ``.env`` and the connections file. Secrets are read, never shown.
+
+Nothing here opens a network connection or the warehouse. Every refusal is one line that names the variable or the
+file, the line and the field (SettingsError).
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from usage_assets.people import People, Policy
+
+ProviderName = Literal["openai", "anthropic", "chatgpt"]
+ENV_FILE = ".env"
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used: what is wrong, where, and what to do, in one line."""
+
+
+class MissingKeyError(SettingsError):
+    """A run needs a secret that is not configured."""
+
+
+@dataclass(frozen=True)
+class KeyReference:
+    """Where a secret is: ``env:NAME`` or ``file:PATH``. Read when it is used, never stored or shown."""
+
+    scheme: Literal["env", "file"]
+    place: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse a reference; anything else may be a secret itself and is refused without being repeated."""
+        scheme, _, place = text.partition(":")
+        if scheme not in ("env", "file") or not place or (scheme == "env" and not place.isidentifier()):
+            raise ValueError("write env:NAME or file:PATH; a key itself does not belong in this file")
+        return cls("env" if scheme == "env" else "file", place)
+
+    def read(self, env: Mapping[str, str]) -> str | None:
+        """Return the secret, or None where there is none. Raises OSError or ValueError for a file that is not text."""
+        if self.scheme == "env":
+            return env.get(self.place, "").strip() or None
+        path = Path(self.place).expanduser()
+        return (path.read_text().strip() or None) if path.is_file() else None
+
+    def __str__(self) -> str:
+        return self.place if self.scheme == "env" else f"file {self.place}"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One provider organization or ChatGPT workspace, with what is needed to ask it."""
+
+    name: str
+    provider: ProviderName
+    key_reference: KeyReference
+    key: SecretStr | None
+    base_url: str
+    workspace_id: str | None
+    start_date: date
+    disabled_endpoints: frozenset[str] = frozenset()
+
+    def required_key(self) -> str:
+        """Return the key. Raises MissingKeyError with the place where it should be."""
+        if self.key is None:
+            raise MissingKeyError(f"connection {self.name}: no key: set {self.key_reference} (for example in .env)")
+        return self.key.get_secret_value()
+
+
+@dataclass(frozen=True)
+class PortAccount:
+    """The Port account that entities are pushed to."""
+
+    base_url: str
+    client_id: str
+    client_secret: SecretStr
+
+
+class ConnectionEntry(BaseModel):
+    """One ``[[connection]]`` of the connections file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    provider: ProviderName
+    key: str
+    base_url: str | None = None
+    workspace_id: str | None = None
+    start_date: date | None = None
+    endpoints: dict[str, bool] = Field(default_factory=dict)
+
+
+class ConnectionsFile(BaseModel):
+    """The whole connections file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connection: list[ConnectionEntry] = Field(default_factory=list)
+
+
+class Settings(BaseSettings):
+    """All settings, from the environment and ``.env``. Field names are the variables' names in lower case."""
+
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        str_strip_whitespace=True,
+    )
+
+    openai_admin_key: SecretStr | None = None
+    openai_base_url: str = "https://api.openai.com/v1"
+    anthropic_admin_key: SecretStr | None = None
+    anthropic_base_url: str = "https://api.anthropic.com"
+    chatgpt_analytics_key: SecretStr | None = None
+    chatgpt_workspace_id: str | None = None
+    chatgpt_base_url: str = "https://api.chatgpt.com"
+    port_client_id: str | None = None
+    port_client_secret: SecretStr | None = None
+    port_base_url: str = "https://api.getport.io"
+    usage_warehouse: Path = Path("data/usage.duckdb")
+    usage_start_date: date = date(2025, 1, 1)
+    usage_connections: Path | None = None
+    usage_people: Policy = "ids"
+    usage_hash_key: SecretStr | None = None
+    usage_schedule: str = "0 6 * * *"
+    usage_lookback_days: int = Field(default=7, ge=1, le=186)
+    usage_include_today: bool = False
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Read the environment. Raises SettingsError, one line for the first thing that is wrong."""
+        try:
+            return cls(**overrides)
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{ENV_FILE}: cannot be read: {error}") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            variable = str(first["loc"][0]).upper() if first["loc"] else "settings"
+            raise SettingsError(f"{variable}: {first['msg']} (set in the environment or .env)") from None
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The database file, absolute, so that runs started elsewhere write the same one."""
+        return self.usage_warehouse.expanduser().absolute()
+
+    @property
+    def people(self) -> People:
+        """The policy for people. Raises SettingsError where hashing has no key."""
+        if self.usage_people == "hash" and not self.usage_hash_key:
+            raise SettingsError("USAGE_PEOPLE=hash needs USAGE_HASH_KEY: any long random text that stays the same")
+        return People(self.usage_people, self.usage_hash_key.get_secret_value() if self.usage_hash_key else "")
+
+    @property
+    def port_account(self) -> PortAccount | None:
+        """The Port account, or None where Port is not configured. Raises SettingsError for half of one."""
+        if self.port_client_id and self.port_client_secret:
+            return PortAccount(self.port_base_url, self.port_client_id, self.port_client_secret)
+        if self.port_client_id or self.port_client_secret:
+            missing = "PORT_CLIENT_SECRET" if self.port_client_id else "PORT_CLIENT_ID"
+            raise SettingsError(f"{missing}: not set, but the other half of Port's credentials is")
+        return None
+
+    def connections(self) -> tuple[Connection, ...]:
+        """The connections whose assets exist: the configured ones, or all three defaults where none is."""
+        defaults = tuple(self._default_connections())
+        named = tuple(self._named_connections())
+        keyed = tuple(connection for connection in defaults if connection.key)
+        if not keyed and not named:
+            return defaults
+        twice = {connection.name for connection in keyed} & {connection.name for connection in named}
+        if twice:
+            raise SettingsError(
+                f"{self.usage_connections}: connection {sorted(twice)[0]}: its environment variable is set too; "
+                "rename one or unset the variable"
+            )
+        return keyed + named
+
+    def _default_connections(self) -> Iterator[Connection]:
+        keys: dict[ProviderName, tuple[str, SecretStr | None]] = {
+            "openai": ("OPENAI_ADMIN_KEY", self.openai_admin_key),
+            "anthropic": ("ANTHROPIC_ADMIN_KEY", self.anthropic_admin_key),
+            "chatgpt": ("CHATGPT_ANALYTICS_KEY", self.chatgpt_analytics_key),
+        }
+        for provider, (variable, key) in keys.items():
+            yield Connection(
+                name=provider,
+                provider=provider,
+                key_reference=KeyReference("env", variable),
+                key=key,
+                base_url=self._base_url(provider),
+                workspace_id=self.chatgpt_workspace_id if provider == "chatgpt" else None,
+                start_date=self.usage_start_date,
+            )
+
+    def _named_connections(self) -> Iterator[Connection]:
+        if self.usage_connections is None:
+            return
+        path = self.usage_connections
+        environment = _environment()
+        names: set[str] = set()
+        for number, entry in enumerate(_read_connections(path).connection, 1):
+            place = f"{path}: connection {number} ({entry.name})"
+            if entry.name in names:
+                raise SettingsError(f"{place}: the name is used twice; names are the first part of asset keys")
+            names.add(entry.name)
+            if entry.name in get_args(ProviderName) and entry.name != entry.provider:
+                # the default names are the only ones whose entities have identifiers without a prefix
+                raise SettingsError(f"{place}: the name is not for provider {entry.provider}: choose another one")
+            try:
+                reference = KeyReference.parse(entry.key)
+                key = reference.read(environment)
+            except (OSError, ValueError) as error:
+                raise SettingsError(f"{place}: key: {error}") from None
+            yield Connection(
+                name=entry.name,
+                provider=entry.provider,
+                key_reference=reference,
+                key=SecretStr(key) if key else None,
+                base_url=entry.base_url or self._base_url(entry.provider),
+                workspace_id=entry.workspace_id,
+                start_date=max(entry.start_date or self.usage_start_date, self.usage_start_date),
+                disabled_endpoints=frozenset(name for name, wanted in entry.endpoints.items() if not wanted),
+            )
+
+    def _base_url(self, provider: ProviderName) -> str:
+        urls: dict[ProviderName, str] = {
+            "openai": self.openai_base_url,
+            "anthropic": self.anthropic_base_url,
+            "chatgpt": self.chatgpt_base_url,
+        }
+        return urls[provider]
+
+
+def _environment() -> dict[str, str]:
+    """What ``env:NAME`` is looked up in: ``.env`` and, before it, the environment, as for all other variables."""
+    return {name: value for source in (dotenv_values(ENV_FILE), os.environ) for name, value in source.items() if value}
+
+
+def _read_connections(path: Path) -> ConnectionsFile:
+    try:
+        return ConnectionsFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise SettingsError(f"USAGE_CONNECTIONS: {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"USAGE_CONNECTIONS: {path}: not a TOML file: {error}") from None
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        field = ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
+        raise SettingsError(f"USAGE_CONNECTIONS: {path}: {field}: {first['msg']}") from None

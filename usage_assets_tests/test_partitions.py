@@ -1,0 +1,101 @@
+"""The calendar at fixed times: which days exist, and what is said of those that do not."""
+
+from datetime import UTC, date, datetime
+
+import dagster as dg
+import pytest
+import time_machine
+
+from usage_assets.partitions import backfill_policy, daily_partitions, days_of, last_day, parse_days
+from usage_assets.settings import Settings, SettingsError
+
+CLOSED, WITH_TODAY = (
+    Settings.load(_env_file=None, usage_start_date="2025-01-01", usage_include_today=included)
+    for included in (False, True)
+)
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "closed"),
+    [
+        pytest.param("2026-11-20T12:00:00+00:00", "2026-11-19", id="noon"),
+        pytest.param("2026-11-20T00:00:00+00:00", "2026-11-19", id="midnight"),
+        pytest.param("2026-11-19T23:59:59.999999+00:00", "2026-11-18", id="last moment of a day"),
+        pytest.param("2026-12-01T06:00:00+00:00", "2026-11-30", id="first of a month"),
+        pytest.param("2027-01-01T06:00:00+00:00", "2026-12-31", id="first of a year"),
+        pytest.param("2028-03-01T06:00:00+00:00", "2028-02-29", id="leap day"),
+        pytest.param("2026-11-20T01:00:00+14:00", "2026-11-18", id="east of Greenwich"),
+        pytest.param("2026-11-19T22:00:00-10:00", "2026-11-19", id="west of Greenwich"),
+    ],
+)
+def test_the_last_day_is_the_last_closed_one_and_dagster_agrees(now: str, closed: str) -> None:
+    with time_machine.travel(datetime.fromisoformat(now), tick=False):
+        assert str(last_day(CLOSED)) == closed
+        assert daily_partitions(CLOSED).get_last_partition_key() == closed
+        today = str(last_day(WITH_TODAY))
+        assert today == str(datetime.now(UTC).date())
+        assert daily_partitions(WITH_TODAY).get_last_partition_key() == today
+
+
+def test_days_are_utc_days_from_the_start_date_on() -> None:
+    partitions = daily_partitions(Settings.load(_env_file=None, usage_start_date="2024-02-28"))
+    assert partitions.timezone == "UTC"
+    assert partitions.get_partition_keys()[:3] == ["2024-02-28", "2024-02-29", "2024-03-01"]
+
+
+def test_a_start_date_in_the_future_leaves_no_day() -> None:
+    settings = Settings.load(_env_file=None, usage_start_date="2027-01-01")
+    with time_machine.travel(NOON, tick=False):
+        assert daily_partitions(settings).get_partition_keys() == []
+        with pytest.raises(SettingsError, match="has no partition yet"):
+            parse_days("2027-01-01", "2027-01-02", settings)
+
+
+def test_a_backfill_is_split_into_runs_of_186_days() -> None:
+    policy = backfill_policy()
+    assert policy == dg.BackfillPolicy.multi_run(186)
+
+
+def test_days_of_keys_are_ascending() -> None:
+    assert days_of(["2026-01-01", "2025-12-31"]) == [date(2025, 12, 31), date(2026, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [("2025-01-01", "2026-11-19"), ("2026-11-19", "2026-11-19"), ("2025-12-31", "2026-01-01")],
+)
+def test_a_range_that_a_person_types_includes_both_ends(start: str, end: str) -> None:
+    with time_machine.travel(NOON, tick=False):
+        assert parse_days(start, end, CLOSED) == (date.fromisoformat(start), date.fromisoformat(end))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        ("2026-02-30", "2026-11-01", "start '2026-02-30' is not a day: write YYYY-MM-DD"),
+        ("2026-11-01", "yesterday", "end 'yesterday' is not a day: write YYYY-MM-DD"),
+        ("01.11.2026", "2026-11-02", "start '01.11.2026' is not a day: write YYYY-MM-DD"),
+        ("2026-11-01T00:00:00", "2026-11-02", "start '2026-11-01T00:00:00' is not a day: write YYYY-MM-DD"),
+        ("", "2026-11-02", "start '' is not a day: write YYYY-MM-DD"),
+        ("2026-11-02", "2026-11-01", "end 2026-11-01 is before start 2026-11-02"),
+        ("2024-12-31", "2026-11-01", "start 2024-12-31 is before USAGE_START_DATE 2025-01-01"),
+        (
+            "2026-11-01",
+            "2026-11-20",
+            "end 2026-11-20 has no partition yet: the newest day is 2026-11-19 (USAGE_INCLUDE_TODAY=true adds today)",
+        ),
+    ],
+)
+def test_a_range_that_cannot_be_is_refused_in_one_line(start: str, end: str, said: str) -> None:
+    with time_machine.travel(NOON, tick=False), pytest.raises(SettingsError) as refused:
+        parse_days(start, end, CLOSED)
+    assert str(refused.value) == said
+
+
+def test_today_can_be_asked_for_where_it_is_included_and_tomorrow_cannot() -> None:
+    with time_machine.travel(NOON, tick=False):
+        assert parse_days("2026-11-20", "2026-11-20", WITH_TODAY) == (date(2026, 11, 20), date(2026, 11, 20))
+        with pytest.raises(SettingsError) as refused:
+            parse_days("2026-11-20", "2026-11-21", WITH_TODAY)
+    assert str(refused.value) == "end 2026-11-21 has no partition yet: the newest day is 2026-11-20"

@@ -1,0 +1,351 @@
+"""What a user may write into the environment, ``.env`` and the connections file, and what is said where it is wrong."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from usage_assets.settings import Connection, KeyReference, MissingKeyError, Settings, SettingsError
+
+SECRET = "sk-admin-very-secret-0123456789"
+OPENAI = '[[connection]]\nname = "openai_emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\n'
+Connections = Callable[[str], Path]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable of ours is set, and the current folder is empty: no ``.env`` of a developer is read."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def connections_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connections:
+    """Write the connections file and name it in the environment."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "connections.toml"
+        path.write_text(text)
+        monkeypatch.setenv("USAGE_CONNECTIONS", str(path))
+        return path
+
+    return write
+
+
+def refusal(load: Callable[[], object]) -> str:
+    """Return the one line that a refused setting is reported with."""
+    with pytest.raises(SettingsError) as refused:
+        load()
+    assert len(str(refused.value).splitlines()) == 1
+    return str(refused.value)
+
+
+def by_name(settings: Settings) -> dict[str, Connection]:
+    """Connections by their names."""
+    return {connection.name: connection for connection in settings.connections()}
+
+
+def test_everything_has_a_default() -> None:
+    settings = Settings.load()
+    assert settings.openai_base_url == "https://api.openai.com/v1"
+    assert settings.anthropic_base_url == "https://api.anthropic.com"
+    assert settings.chatgpt_base_url == "https://api.chatgpt.com"
+    assert settings.port_base_url == "https://api.getport.io"
+    assert settings.port_account is None
+    assert settings.usage_warehouse == Path("data/usage.duckdb")
+    assert settings.usage_start_date == date(2025, 1, 1)
+    assert settings.people.policy == "ids"
+    assert settings.usage_schedule == "0 6 * * *"
+    assert settings.usage_lookback_days == 7
+    assert settings.usage_include_today is False
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [
+        ("OPENAI_BASE_URL", "https://gateway.example/v1", "https://gateway.example/v1"),
+        ("ANTHROPIC_BASE_URL", "https://gateway.example", "https://gateway.example"),
+        ("CHATGPT_WORKSPACE_ID", "ws-1", "ws-1"),
+        ("CHATGPT_BASE_URL", "https://gateway.example", "https://gateway.example"),
+        ("PORT_CLIENT_ID", "client", "client"),
+        ("PORT_BASE_URL", "https://api.us.getport.io", "https://api.us.getport.io"),
+        ("USAGE_WAREHOUSE", "/elsewhere/usage.duckdb", Path("/elsewhere/usage.duckdb")),
+        ("USAGE_START_DATE", "2024-02-29", date(2024, 2, 29)),
+        ("USAGE_CONNECTIONS", "connections.toml", Path("connections.toml")),
+        ("USAGE_PEOPLE", "names", "names"),
+        ("USAGE_SCHEDULE", "30 5 * * *", "30 5 * * *"),
+        ("USAGE_LOOKBACK_DAYS", "30", 30),
+        ("USAGE_INCLUDE_TODAY", "true", True),
+    ],
+)
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_every_variable_is_read(
+    monkeypatch: pytest.MonkeyPatch, where: str, variable: str, text: str, value: object
+) -> None:
+    if where == ".env":
+        Path(".env").write_text(f'{variable}="{text}"\n')
+    else:
+        monkeypatch.setenv(variable, text)
+    assert getattr(Settings.load(), variable.lower()) == value
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_SECRET", "USAGE_HASH_KEY"],
+)
+def test_every_secret_is_read_without_the_blanks_around_it(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, f" {SECRET}\n")
+    assert getattr(Settings.load(), variable.lower()).get_secret_value() == SECRET
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", text)
+    assert [connection.key for connection in Settings.load().connections() if connection.key] == []
+    assert len(Settings.load().connections()) == 3
+
+
+def test_the_environment_comes_before_the_env_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("USAGE_LOOKBACK_DAYS=3\nUSAGE_START_DATE=2026-01-01\n")
+    monkeypatch.setenv("USAGE_LOOKBACK_DAYS", "5")
+    settings = Settings.load()
+    assert (settings.usage_lookback_days, settings.usage_start_date) == (5, date(2026, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("USAGE_START_DATE", "2025-02-30"),
+        ("USAGE_START_DATE", "yesterday"),
+        ("USAGE_PEOPLE", "everything"),
+        ("USAGE_LOOKBACK_DAYS", "0"),
+        ("USAGE_LOOKBACK_DAYS", "187"),
+        ("USAGE_LOOKBACK_DAYS", "a week"),
+        ("USAGE_INCLUDE_TODAY", "perhaps"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str
+) -> None:
+    monkeypatch.setenv(variable, text)
+    message = refusal(Settings.load)
+    assert message.startswith(f"{variable}: ")
+    assert message.endswith("(set in the environment or .env)")
+
+
+def test_an_env_file_that_is_not_text_is_named() -> None:
+    Path(".env").write_bytes(b"OPENAI_ADMIN_KEY=\xff\xfe\n")
+    assert refusal(Settings.load).startswith(".env: cannot be read: ")
+
+
+def test_the_warehouse_is_the_same_file_wherever_a_run_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USAGE_WAREHOUSE", "usage.duckdb")
+    assert Settings.load().warehouse_path == Path.cwd() / "usage.duckdb"
+    monkeypatch.setenv("USAGE_WAREHOUSE", "~/usage.duckdb")
+    assert Settings.load().warehouse_path == Path.home() / "usage.duckdb"
+
+
+def test_port_needs_both_halves_of_its_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT_CLIENT_ID", "client")
+    assert refusal(lambda: Settings.load().port_account).startswith("PORT_CLIENT_SECRET: not set")
+    monkeypatch.delenv("PORT_CLIENT_ID")
+    monkeypatch.setenv("PORT_CLIENT_SECRET", SECRET)
+    message = refusal(lambda: Settings.load().port_account)
+    assert message.startswith("PORT_CLIENT_ID: not set")
+    assert SECRET not in message
+    monkeypatch.setenv("PORT_CLIENT_ID", "client")
+    account = Settings.load().port_account
+    assert account is not None
+    assert (account.client_id, account.client_secret.get_secret_value()) == ("client", SECRET)
+
+
+def test_hashing_people_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USAGE_PEOPLE", "hash")
+    assert "USAGE_HASH_KEY" in refusal(lambda: Settings.load().people)
+    monkeypatch.setenv("USAGE_HASH_KEY", SECRET)
+    assert Settings.load().people.hash_key == SECRET
+
+
+def test_without_any_key_all_three_connections_exist() -> None:
+    connections = Settings.load().connections()
+    assert [connection.name for connection in connections] == ["openai", "anthropic", "chatgpt"]
+    assert [connection.provider for connection in connections] == ["openai", "anthropic", "chatgpt"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"),
+    [("OPENAI_ADMIN_KEY", "openai"), ("ANTHROPIC_ADMIN_KEY", "anthropic"), ("CHATGPT_ANALYTICS_KEY", "chatgpt")],
+)
+def test_with_one_key_only_its_connection_exists(monkeypatch: pytest.MonkeyPatch, variable: str, name: str) -> None:
+    with pytest.raises(MissingKeyError, match=f"connection {name}: no key: set {variable}"):
+        by_name(Settings.load())[name].required_key()
+    monkeypatch.setenv(variable, SECRET)
+    (connection,) = Settings.load().connections()
+    assert (connection.name, connection.required_key()) == (name, SECRET)
+
+
+def test_a_connection_of_the_file_stands_beside_the_default_one(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Connections
+) -> None:
+    connections_file(
+        OPENAI
+        + 'base_url = "https://gateway.example/v1"\nstart_date = 2025-06-01\n'
+        + "endpoints = {costs = false, usage_completions = true}\n"
+        + '[[connection]]\nname = "team"\nprovider = "chatgpt"\nkey = "env:TEAM_KEY"\nworkspace_id = "ws-2"\n'
+    )
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "default")
+    monkeypatch.setenv("EMEA_KEY", SECRET)
+    connections = by_name(Settings.load())
+    assert list(connections) == ["openai", "openai_emea", "team"]
+    emea = connections["openai_emea"]
+    assert emea.required_key() == SECRET
+    assert emea.base_url == "https://gateway.example/v1"
+    assert emea.start_date == date(2025, 6, 1)
+    assert emea.disabled_endpoints == {"costs"}
+    team = connections["team"]
+    assert (team.workspace_id, team.base_url) == ("ws-2", "https://api.chatgpt.com")
+    with pytest.raises(MissingKeyError, match="connection team: no key: set TEAM_KEY"):
+        team.required_key()
+
+
+def test_a_connection_starts_no_earlier_than_the_first_partition(connections_file: Connections) -> None:
+    connections_file(OPENAI + "start_date = 2020-01-01\n")
+    assert by_name(Settings.load())["openai_emea"].start_date == date(2025, 1, 1)
+
+
+def test_a_connection_without_a_key_in_the_environment_hides_the_unconfigured_defaults(
+    connections_file: Connections,
+) -> None:
+    connections_file(OPENAI)
+    assert list(by_name(Settings.load())) == ["openai_emea"]
+
+
+def test_an_empty_connections_file_changes_nothing(connections_file: Connections) -> None:
+    connections_file("")
+    assert len(Settings.load().connections()) == 3
+
+
+def test_a_referenced_variable_may_stand_in_the_env_file(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Connections
+) -> None:
+    connections_file(OPENAI)
+    Path(".env").write_text(f"EMEA_KEY={SECRET}\n")
+    assert by_name(Settings.load())["openai_emea"].required_key() == SECRET
+    monkeypatch.setenv("EMEA_KEY", "of-the-environment")
+    assert by_name(Settings.load())["openai_emea"].required_key() == "of-the-environment"
+
+
+def test_a_key_may_stand_in_a_file_of_its_own(connections_file: Connections, tmp_path: Path) -> None:
+    connections_file(OPENAI.replace("env:EMEA_KEY", f"file:{tmp_path}/key"))
+    with pytest.raises(MissingKeyError, match=r"no key: set file .*/key"):
+        by_name(Settings.load())["openai_emea"].required_key()
+    (tmp_path / "key").write_text(f"{SECRET}\n")
+    assert by_name(Settings.load())["openai_emea"].required_key() == SECRET
+
+
+def test_a_key_file_that_is_not_text_is_named_by_its_connection(connections_file: Connections, tmp_path: Path) -> None:
+    path = connections_file(OPENAI.replace("env:EMEA_KEY", f"file:{tmp_path}/key"))
+    (tmp_path / "key").write_bytes(b"\xff\xfe")
+    message = refusal(Settings.load().connections)
+    assert message.startswith(f"{path}: connection 1 (openai_emea): key: ")
+
+
+@pytest.mark.parametrize("text", [SECRET, f"env:{SECRET}", "env:", "file:", f"https://{SECRET}", "", f"ENV:{SECRET}"])
+def test_a_key_itself_is_refused_without_being_repeated(connections_file: Connections, text: str) -> None:
+    path = connections_file(OPENAI.replace("env:EMEA_KEY", text))
+    message = refusal(Settings.load().connections)
+    assert message.startswith(f"{path}: connection 1 (openai_emea): key: write env:NAME or file:PATH")
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("[[connection]", "not a TOML file: ", id="broken TOML"),
+        pytest.param(OPENAI + f'key = "{SECRET}"\n', "not a TOML file: ", id="field twice"),
+        pytest.param(OPENAI + f'api_key = "{SECRET}"\n', "connection.1.api_key: ", id="unknown field"),
+        pytest.param(OPENAI.replace("connection", "connections"), "connections: ", id="unknown table"),
+        pytest.param(OPENAI.replace("[[connection]]", "[connection]"), "connection: ", id="not a list"),
+        pytest.param(OPENAI + OPENAI.replace("openai_emea", "Open AI"), "connection.2.name: ", id="name"),
+        pytest.param(OPENAI.replace('"openai"', '"azure"'), "connection.1.provider: ", id="provider"),
+        pytest.param(OPENAI.replace('key = "env:EMEA_KEY"', ""), "connection.1.key: ", id="no key"),
+        pytest.param(OPENAI.replace('"env:EMEA_KEY"', f'["{SECRET}"]'), "connection.1.key: ", id="key of another type"),
+        pytest.param(OPENAI + 'start_date = "soon"\n', "connection.1.start_date: ", id="start date"),
+        pytest.param(OPENAI + 'endpoints = {costs = "x"}\n', "connection.1.endpoints.costs: ", id="endpoint switch"),
+    ],
+)
+def test_a_mistake_in_the_connections_file_is_named_by_file_and_field(
+    connections_file: Connections, text: str, said: str
+) -> None:
+    path = connections_file(text)
+    message = refusal(Settings.load().connections)
+    assert message.startswith(f"USAGE_CONNECTIONS: {path}: {said}")
+    assert SECRET not in message
+
+
+def test_a_connections_file_that_cannot_be_read_is_named(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Connections, tmp_path: Path
+) -> None:
+    path = connections_file("")
+    path.write_bytes(b"\xff\xfe")
+    assert refusal(Settings.load().connections).startswith(f"USAGE_CONNECTIONS: {path}: not a TOML file: ")
+    path.unlink()
+    assert refusal(Settings.load().connections) == f"USAGE_CONNECTIONS: {path}: No such file or directory"
+    monkeypatch.setenv("USAGE_CONNECTIONS", str(tmp_path))
+    assert refusal(Settings.load().connections) == f"USAGE_CONNECTIONS: {tmp_path}: Is a directory"
+
+
+def test_two_connections_cannot_have_one_name(connections_file: Connections) -> None:
+    path = connections_file(OPENAI + OPENAI)
+    assert refusal(Settings.load().connections).startswith(
+        f"{path}: connection 2 (openai_emea): the name is used twice"
+    )
+
+
+def test_a_connection_cannot_have_the_name_of_a_configured_default(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Connections
+) -> None:
+    path = connections_file(OPENAI.replace("openai_emea", "openai"))
+    assert list(by_name(Settings.load())) == ["openai"]
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", SECRET)
+    message = refusal(Settings.load().connections)
+    assert message.startswith(f"{path}: connection openai: ")
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "provider"), [("openai", "anthropic"), ("anthropic", "openai"), ("chatgpt", "openai")]
+)
+def test_a_default_name_stays_with_its_provider(connections_file: Connections, name: str, provider: str) -> None:
+    text = OPENAI.replace("openai_emea", name).replace('"openai"\nkey', f'"{provider}"\nkey')
+    path = connections_file(text)
+    message = refusal(Settings.load().connections)
+    assert message.startswith(f"{path}: connection 1 ({name}): ")
+    assert f"provider {provider}" in message
+    connections_file(text.replace(f'"{provider}"\nkey', f'"{name}"\nkey'))
+    assert list(by_name(Settings.load())) == [name]
+
+
+def test_no_secret_shows_when_a_setting_is_printed(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Connections, tmp_path: Path
+) -> None:
+    variables = ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_SECRET", "EMEA_KEY")
+    for variable in variables:
+        monkeypatch.setenv(variable, SECRET)
+    monkeypatch.setenv("PORT_CLIENT_ID", "client")
+    (tmp_path / "key").write_text(SECRET)
+    connections_file(OPENAI + OPENAI.replace("openai_emea", "of_file").replace("env:EMEA_KEY", f"file:{tmp_path}/key"))
+    settings = Settings.load()
+    connections = settings.connections()
+    assert [connection.required_key() for connection in connections] == [SECRET] * 5
+    printed: list[Any] = [settings, settings.port_account, connections, *(c.key_reference for c in connections)]
+    assert SECRET not in "".join(f"{thing!r} {thing}" for thing in printed)
+    assert SECRET not in settings.model_dump_json()
+
+
+def test_a_reference_says_where_the_key_is_looked_for() -> None:
+    assert str(KeyReference.parse("env:EMEA_KEY")) == "EMEA_KEY"
+    assert str(KeyReference.parse("file:/run/secrets/key")) == "file /run/secrets/key"
