@@ -1,0 +1,480 @@
+"""The one helper that opens the database file: it waits for the lock, does one thing and always closes.
+
+A day is replaced whole or not at all: ``Warehouse.replace`` is the only way into a declared data table.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import pyarrow as pa
+import tenacity
+from dagster_duckdb import DuckDBResource
+from pydantic import Field
+
+from usage_assets.warehouse.ledger import STORED_DAYS, PartitionVersion, PortEntity
+from usage_assets.warehouse.tables import SQL_TYPES, Table
+
+VERSIONS = Table(PartitionVersion)
+PORT_ENTITIES = Table(PortEntity)
+DAYS_WITHOUT_BUCKET = b"usage_assets/days_without_bucket"
+"""Arrow schema metadata: days of a complete answer for which the provider sent no bucket, comma-separated."""
+FETCH_BEGAN = b"usage_assets/fetch_began"
+"""Arrow schema metadata: when the rows were asked for, ISO 8601. What was written later is newer than they are."""
+
+IN_SLICE = "connection = $connection and usage_date between $first and $last"
+"""The bounds of a slice. ``between`` and not a list of days: DuckDB pushes it down into derived queries."""
+
+SAMPLE_ROWS = 5
+
+INEXACT: Mapping[type, tuple[str, ...]] = {int: ("FLOAT", "DOUBLE", "DECIMAL"), Decimal: ("FLOAT", "DOUBLE")}
+"""Types that DuckDB would round silently on insert (``DECIMAL / 100`` is a DOUBLE)."""
+
+_HOLDER = re.compile(r"lock is held in (?:(?P<program>.+) \()?PID (?P<pid>\d+)")
+
+
+class WarehouseError(Exception):
+    """The file or a write was refused: what, where and what to do, in one line. Nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What a write replaces: one connection's contiguous days, and of them one part where a table is shared."""
+
+    connection: str
+    first: date
+    last: date
+    part: str = ""
+    """Value of the row model's ``slice_by`` column; empty for tables without one."""
+
+    @property
+    def days(self) -> list[date]:
+        """Every day of the slice."""
+        return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
+
+    @property
+    def bounds(self) -> dict[str, Any]:
+        """The parameters of ``IN_SLICE``."""
+        return {"connection": self.connection, "first": self.first, "last": self.last}
+
+    def __str__(self) -> str:
+        return f"{self.connection} {self.first} to {self.last}{f' of {self.part}' if self.part else ''}"
+
+
+@dataclass(frozen=True)
+class Select:
+    """The query of a derived table, without connection or day filter: those are added where it runs."""
+
+    sql: str
+    reads: tuple[str, ...]
+    """Tables of which every requested day must be stored already."""
+    reconciliations: tuple[str, ...] = ()
+    """Queries whose every row (connection, usage_date, total, expected, found) is a contradiction."""
+    macros: tuple[str, ...] = ()
+    """Temporary macros that the queries use."""
+    part: str = ""
+    """The part of a shared table that the query computes."""
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """What is wrong with a stored day, in words."""
+
+    day: date
+    text: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """What one day of a table holds after a write."""
+
+    day: date
+    content_hash: str
+    changed: bool
+    changed_run_id: str
+    row_count: int
+    totals: Mapping[str, str | None]
+    """Exact decimals as text; None where nothing was added up."""
+    is_open: bool
+    """Whether the day was still running when it was asked for."""
+    sample: Sequence[Mapping[str, Any]]
+    """A few of the day's rows, without personal columns."""
+
+
+class Warehouse(DuckDBResource):
+    """The DuckDB file. One process has it open at a time; the others wait for at most ``wait_seconds``."""
+
+    wait_seconds: float = Field(default=120, description="How long to wait for a process that has the file open")
+
+    @contextmanager
+    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file, in UTC, and close it whatever happens. Raises WarehouseError.
+
+        DuckDBResource leaves the file locked after an exception, and its wait doubles without jitter: of 12 writers
+        the slowest waited 26 s with it and 8 s with 50-150 ms of jitter.
+        """
+        with closing(self._open()) as connection:
+            try:
+                connection.execute("set TimeZone = 'UTC'")
+                yield connection
+            except duckdb.Error as error:
+                raise WarehouseError(f"{self.database}: {_first_line(error)}") from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file with the ledgers in place and run one transaction: committed whole or not at all.
+
+        There is no rollback: closing does it, and after a failed commit (a full disk) there is nothing to roll back.
+        """
+        with self.get_connection() as connection:
+            connection.begin()
+            for ledger in (VERSIONS, PORT_ENTITIES):
+                create_or_alter(connection, ledger)
+            connection.execute(STORED_DAYS)
+            yield connection
+            connection.commit()
+
+    def replace(self, table: Table, content: pa.Table | Select, target: Slice, run_id: str) -> list[Version]:
+        """Replace the slice by the content and record the version of each day, in one transaction.
+
+        Raises WarehouseError, with nothing written, where the content lies outside the slice, repeats a row of the
+        table's grain, contradicts a reconciliation, needs days that were never stored, leaves out the bucket of a day
+        whose rows are stored, or was asked for before another run stored something else.
+        """
+        with self.transaction() as connection:
+            create_or_alter(connection, table)
+            if isinstance(content, Select):
+                _require_stored(connection, table, content, target)
+                query = _staged_select(connection, table, content)
+            else:
+                query = _staged_table(connection, table, content, target)
+                _refuse_vanished_buckets(connection, table, content, target)
+            rows = in_slice(table, target)
+            connection.execute(f"delete from {table.name} where {rows}", target.bounds)
+            connection.execute(f"insert into {table.name} by name {query} where {rows}", target.bounds)
+            select = content if isinstance(content, Select) else None
+            _refuse_contradictions(contradictions(connection, table, select, target), table)
+            as_of = _as_of(content)
+            versions = _record_versions(connection, table, target, run_id, as_of)
+            _refuse_older_content(connection, table, target, as_of)
+            return versions
+
+    def unknown_fields(self, table: Table, target: Slice) -> Mapping[str, int]:
+        """Return the fields in ``other_fields`` of the slice, with the number of rows that have each."""
+        query = (
+            f"select field, count(*) as rows from (select unnest(json_keys(other_fields)) as field from {table.name} "
+            f"where other_fields is not null and {in_slice(table, target)}) group by field order by field"
+        )
+        return {found["field"]: found["rows"] for found in self.read(query, target.bounds).to_pylist()}
+
+    def read(self, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Return the answer of a query as Arrow (exact decimals)."""
+        with self.get_connection() as connection:
+            return connection.execute(query, dict(parameters or {})).to_arrow_table()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        try:
+            Path(self.database).parent.mkdir(parents=True, exist_ok=True)
+            for attempt in tenacity.Retrying(
+                retry=tenacity.retry_if_exception_message(match=f"(?s).*{_HOLDER.pattern}"),
+                wait=tenacity.wait_random(0.05, 0.15),
+                stop=tenacity.stop_after_delay(self.wait_seconds),
+                reraise=True,
+            ):
+                with attempt:
+                    return duckdb.connect(self.database, config={"custom_user_agent": "usage-assets"})
+        except duckdb.Error as error:
+            raise WarehouseError(self._explained(error)) from error
+        except OSError as error:
+            raise WarehouseError(
+                f"{self.database}: {error.strerror}: set USAGE_WAREHOUSE to a writable path"
+            ) from error
+        raise AssertionError("unreachable: tenacity re-raises")
+
+    def _explained(self, error: duckdb.Error) -> str:
+        message = _first_line(error)
+        if holder := _HOLDER.search(message):
+            return (
+                f"{self.database}: in use by another process (PID {holder['pid']}, {holder['program'] or 'unknown'}); "
+                f"waited {self.wait_seconds:.0f} s: close the notebook, DuckDB shell or run that has it open"
+            )
+        return f"{self.database}: {message.rstrip('.!')}: set USAGE_WAREHOUSE to a DuckDB file or a new, writable path"
+
+
+def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Make the stored table equal its declaration: created, or given new nullable columns.
+
+    Raises WarehouseError for any other difference, with the statement that would mend it.
+    """
+    stored = dict(
+        connection.execute(
+            "select column_name, data_type || if(is_nullable, '', ' not null') from duckdb_columns() "
+            "where schema_name || '.' || table_name = $name",
+            {"name": table.name},
+        ).fetchall()
+    )
+    if not stored:
+        for statement in table.ddl():
+            connection.execute(statement)
+        return
+    for column in table.columns:
+        sql_type = SQL_TYPES[column.type]
+        declared = sql_type if column.nullable else f"{sql_type} not null"
+        found = stored.get(column.name)
+        if found is None and column.nullable:
+            connection.execute(f"alter table {table.name} add column {column.name} {sql_type}")
+            connection.execute(table.comment_ddl(column))
+        elif found is None:
+            raise _differs(table, f"add column {column.name} {sql_type}", f"{column.name} is missing")
+        elif found != declared:
+            is_type = found.removesuffix(" not null") == sql_type
+            mend = f"{'drop' if column.nullable else 'set'} not null" if is_type else f"set data type {sql_type}"
+            raise _differs(table, f"alter column {column.name} {mend}", f"{column.name} is {found}, not {declared}")
+    for name in sorted(stored.keys() - {column.name for column in table.columns}):
+        raise _differs(table, f"drop column {name}", f"{name} is not declared")
+
+
+def _differs(table: Table, mend: str, difference: str) -> WarehouseError:
+    return WarehouseError(
+        f"{table.name}: differs from its declaration: {difference}; to mend it: alter table {table.name} {mend};"
+    )
+
+
+def in_slice(table: Table, target: Slice) -> str:
+    """SQL that is true for the rows of the slice."""
+    return f"{IN_SLICE} and {table.row.slice_by} = '{target.part}'" if table.row.slice_by else IN_SLICE
+
+
+def _staged_table(connection: duckdb.DuckDBPyConnection, table: Table, content: pa.Table, target: Slice) -> str:
+    if not content.schema.equals(table.arrow_schema):
+        different = {field.name for field in set(content.schema) ^ set(table.arrow_schema)}
+        raise WarehouseError(
+            f"{table.name}: the written columns differ from the declared ones: {_listed(sorted(different)) or 'order'}"
+        )
+    connection.register("staged", content)
+    outside = connection.execute(
+        f"select distinct concat_ws(' ', connection, usage_date) as slice from staged "
+        f"where ({in_slice(table, target)}) is not true order by slice",
+        target.bounds,
+    ).fetchall()
+    if outside:
+        raise WarehouseError(
+            f"{table.name}: rows outside {target}, which is all that the run may write: "
+            f"{_listed(name for (name,) in outside)}"
+        )
+    return "select * from staged"
+
+
+def _refuse_vanished_buckets(
+    connection: duckdb.DuckDBPyConnection, table: Table, content: pa.Table, target: Slice
+) -> None:
+    named = (content.schema.metadata or {}).get(DAYS_WITHOUT_BUCKET, b"").decode()
+    vanished = connection.execute(
+        f"select distinct usage_date from {table.name} where {in_slice(table, target)} and usage_date in $days",
+        {**target.bounds, "days": [date.fromisoformat(day) for day in named.split(",") if day]},
+    ).fetchall()
+    if vanished:
+        raise WarehouseError(
+            f"{table.name}: the provider's answer has no bucket for days whose rows are stored: "
+            f"{_listed(sorted(str(day) for (day,) in vanished))}; nothing was changed, run these days again"
+        )
+
+
+def _as_of(content: pa.Table | Select) -> datetime:
+    """Return the time that the content tells of: when it was asked for, or now for what is computed now."""
+    began = None if isinstance(content, Select) else (content.schema.metadata or {}).get(FETCH_BEGAN)
+    return datetime.fromisoformat(began.decode()) if began else datetime.now(UTC)
+
+
+def _refuse_older_content(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice, as_of: datetime) -> None:
+    overtaken = connection.execute(
+        f"""
+        select usage_date, newer.run_id
+        from (select * from ledger.stored_days where table_name = $table_name and slice = $part and {IN_SLICE}) as now
+        join ledger.partition_versions as newer using (table_name, slice, connection, usage_date)
+        where now.changed
+          and newer.version = now.version - 1
+          and newer.written_at > $as_of
+        order by usage_date
+        """,
+        {**target.bounds, "table_name": table.name, "part": target.part, "as_of": as_of},
+    ).fetchall()
+    if overtaken:
+        raise WarehouseError(
+            f"{table.name}: run {overtaken[0][1]} stored a newer answer while this one was fetched: "
+            f"{_listed(str(day) for day, _ in overtaken)}; nothing was changed, run these days again"
+        )
+
+
+def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content: Select, target: Slice) -> None:
+    for source in content.reads:
+        rows = connection.execute(
+            f"select distinct usage_date from ledger.stored_days where table_name = $source and {IN_SLICE}",
+            {**target.bounds, "source": source},
+        ).fetchall()
+        if missing := sorted(set(target.days) - {day for (day,) in rows}):
+            raise WarehouseError(
+                f"{table.name}: {source} of connection {target.connection} was never fetched for "
+                f"{_listed(map(str, missing))}; materialize it first"
+            )
+
+
+def _staged_select(connection: duckdb.DuckDBPyConnection, table: Table, content: Select) -> str:
+    for macro in content.macros:
+        connection.execute(macro)
+    types = {name: sql_type for name, sql_type, *_ in connection.execute(f"describe {content.sql}").fetchall()}
+    if different := types.keys() ^ {column.name for column in table.columns}:
+        raise WarehouseError(
+            f"{table.name}: the query's columns differ from the declaration: {_listed(sorted(different))}"
+        )
+    for column in table.columns:
+        if types[column.name].startswith(INEXACT.get(column.type, ())):
+            raise WarehouseError(
+                f"{table.name}: the query computes {column.name} as {types[column.name]}, which would be rounded to "
+                f"{SQL_TYPES[column.type]}: cast it where its digits are decided"
+            )
+    return f"select * from ({content.sql})"
+
+
+def contradictions(
+    connection: duckdb.DuckDBPyConnection, table: Table, content: Select | None, target: Slice
+) -> list[Contradiction]:
+    """Return what is wrong with the stored slice: repeated grain, and totals that differ from the source's."""
+    grain = ", ".join(table.grain)
+    repeated = connection.execute(
+        f"select usage_date, count(*) from {table.name} where {in_slice(table, target)} "
+        f"group by {grain} having count(*) > 1 order by usage_date",
+        target.bounds,
+    ).fetchall()
+    found = [Contradiction(day, f"{rows} rows for one {grain}") for day, rows in repeated]
+    for query in content.reconciliations if content else ():
+        differing = connection.execute(
+            f"select usage_date, total, expected, found from ({query}) where {IN_SLICE} order by usage_date",
+            target.bounds,
+        ).fetchall()
+        found += [
+            Contradiction(day, f"{total} is {stored} here and {expected} in its source")
+            for day, total, expected, stored in differing
+        ]
+    return found
+
+
+def _refuse_contradictions(found: Sequence[Contradiction], table: Table) -> None:
+    if found:
+        raise WarehouseError(
+            f"{table.name}: {found[0].day}: {found[0].text} ({len(found)} contradictions); nothing was changed"
+        )
+
+
+def _record_versions(
+    connection: duckdb.DuckDBPyConnection, table: Table, target: Slice, run_id: str, as_of: datetime
+) -> list[Version]:
+    day_totals = ", ".join(f"{name} := ({aggregate})::varchar" for name, aggregate in table.totals.items())
+    connection.execute(
+        f"""
+        create or replace temp table written as
+        select
+          usage_date,
+          count(*) as row_count,
+          sha256(string_agg({table.row_text}, chr(10) order by {table.row_text})) as content_hash,
+          {f"to_json(struct_pack({day_totals}))::varchar" if day_totals else "'{}'"} as day_totals
+        from {table.name}
+        where {in_slice(table, target)}
+        group by usage_date
+        """,
+        target.bounds,
+    )
+    connection.execute(
+        """
+        insert into ledger.partition_versions by name
+        with days as (
+          select
+            day::date as usage_date,
+            coalesce(written.row_count, 0) as row_count,
+            coalesce(written.content_hash, sha256('')) as content_hash,
+            coalesce(written.day_totals, '{}') as day_totals
+          from generate_series($first::timestamp, $last::timestamp, interval 1 day) as series(day)
+          left join written on written.usage_date = day
+        )
+        select
+          $connection as connection,
+          days.*,
+          $table_name as table_name,
+          $part as slice,
+          coalesce(stored.version, 0) + 1 as version,
+          days.content_hash is distinct from stored.content_hash as changed,
+          if(days.content_hash is distinct from stored.content_hash, $run_id, stored.changed_run_id) as changed_run_id,
+          days.usage_date >= $today as is_open,
+          $run_id as run_id,
+          $now as written_at
+        from days
+        left join ledger.stored_days as stored
+          on stored.table_name = $table_name
+          and stored.slice = $part
+          and stored.connection = $connection
+          and stored.usage_date = days.usage_date
+        """,
+        {
+            **target.bounds,
+            "table_name": table.name,
+            "part": target.part,
+            "run_id": run_id,
+            "now": datetime.now(UTC),
+            "today": as_of.date(),
+        },
+    )
+    rows = connection.execute(
+        f"""
+        select usage_date, content_hash, changed, changed_run_id, row_count, day_totals, is_open
+        from ledger.stored_days
+        where table_name = $table_name and slice = $part and {IN_SLICE}
+        order by usage_date
+        """,
+        {**target.bounds, "table_name": table.name, "part": target.part},
+    ).fetchall()
+    samples = _samples(connection, table, target)
+    return [
+        Version(
+            day=day,
+            content_hash=content_hash,
+            changed=changed,
+            changed_run_id=changed_run_id,
+            row_count=row_count,
+            totals=msgspec.json.decode(totals, type=dict[str, str | None]),
+            is_open=is_open,
+            sample=samples.get(day, ()),
+        )
+        for day, content_hash, changed, changed_run_id, row_count, totals, is_open in rows
+    ]
+
+
+def _samples(
+    connection: duckdb.DuckDBPyConnection, table: Table, target: Slice
+) -> Mapping[date, Sequence[Mapping[str, Any]]]:
+    shown = ", ".join(column.name for column in table.columns if column.name != "connection" and not column.personal)
+    rows = connection.execute(
+        f"select {shown} from {table.name} where {in_slice(table, target)} "
+        f"qualify row_number() over (partition by usage_date) <= {SAMPLE_ROWS}",
+        target.bounds,
+    )
+    samples: dict[date, list[Mapping[str, Any]]] = {}
+    for row in rows.to_arrow_table().to_pylist():
+        samples.setdefault(row.pop("usage_date"), []).append(row)
+    return samples
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).splitlines()[0]
+
+
+def _listed(items: Any, most: int = 5) -> str:
+    names = list(items)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

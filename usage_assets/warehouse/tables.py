@@ -1,0 +1,149 @@
+"""What a declared table is to DuckDB and to Dagster: DDL, content hash, daily totals, column schema.
+
+All of it is derived from a row model (usage_assets.rows). Opens nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cached_property
+
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+
+from usage_assets import money
+from usage_assets.rows import Column, Row, arrow_schema, columns
+
+SQL_TYPES: Mapping[type, str] = {
+    str: "VARCHAR",
+    int: "BIGINT",
+    Decimal: f"DECIMAL({money.PRECISION},{money.SCALE})",
+    bool: "BOOLEAN",
+    date: "DATE",
+    datetime: "TIMESTAMP WITH TIME ZONE",
+}
+
+PANDAS_TYPES: Mapping[type, str] = {
+    str: "string",
+    int: "integer",
+    Decimal: "decimal",
+    bool: "boolean",
+    date: "date",
+    datetime: "datetime64",
+}
+"""What ``pandas.api.types.infer_dtype`` has to call a column's values: anything else would be converted silently."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A declared table. No keys, indexes or sequences, so that another catalog can hold it later."""
+
+    row: type[Row]
+
+    @property
+    def name(self) -> str:
+        """``schema.name``."""
+        return self.row.table
+
+    @property
+    def schema(self) -> str:
+        """The schema part of the name."""
+        return self.name.partition(".")[0]
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The declared columns, in order."""
+        return columns(self.row)
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        """The schema that a written Arrow table must have exactly."""
+        return arrow_schema(self.row)
+
+    @property
+    def grain(self) -> tuple[str, ...]:
+        """The columns that identify a row."""
+        return ("connection", "usage_date", *self.row.grain)
+
+    @property
+    def description(self) -> str:
+        """The declaration's docstring: grain first, then what to know before summing."""
+        return "\n".join(line.strip() for line in (self.row.__doc__ or "").strip().splitlines())
+
+    @cached_property
+    def totals(self) -> Mapping[str, str]:
+        """Daily totals: name -> SQL aggregate. Additive measures are summed; the declaration adds its own."""
+        sums = {c.name: f"sum({c.name})" for c in self.columns if c.unit and c.additive and c.type in (int, Decimal)}
+        return {**sums, **self.row.totals}
+
+    @property
+    def row_text(self) -> str:
+        """SQL for one row as text: types fixed by the declaration, null distinct from every text."""
+        return f"to_json([{', '.join(f'{column.name}::varchar' for column in self.columns)}])::varchar"
+
+    def ddl(self) -> Iterator[str]:
+        """Yield the statements that create the table as declared, with its comments."""
+        body = ",\n  ".join(self.column_ddl(column) for column in self.columns)
+        yield f"create schema if not exists {self.schema}"
+        yield f"create table {self.name} (\n  {body}\n)"
+        yield f"comment on table {self.name} is {_quoted(self.description)}"
+        yield from map(self.comment_ddl, self.columns)
+
+    def column_ddl(self, column: Column) -> str:
+        """Return one column of the table as DDL."""
+        return f"{column.name} {SQL_TYPES[column.type]}{'' if column.nullable else ' not null'}"
+
+    def comment_ddl(self, column: Column) -> str:
+        """Return the statement that puts a column's meaning and unit into the database."""
+        return f"comment on column {self.name}.{column.name} is {_quoted(_described(column))}"
+
+    def dagster_schema(self) -> dg.TableSchema:
+        """Return the column schema that Dagster's UI shows on the asset."""
+        return dg.TableSchema(
+            columns=[
+                dg.TableColumn(
+                    column.name,
+                    SQL_TYPES[column.type],
+                    description=_described(column),
+                    constraints=dg.TableColumnConstraints(nullable=column.nullable),
+                )
+                for column in self.columns
+            ]
+        )
+
+    def from_pandas(self, frame: pd.DataFrame) -> pa.Table:
+        """Convert a frame exactly or refuse it: pandas and Arrow would let extra columns, floats for decimals, NaN,
+        fractions for integers and times of day for dates through.
+
+        Raises ValueError naming the column.
+        """
+        names = Counter(map(str, frame.columns))
+        names.subtract(column.name for column in self.columns)
+        if different := sorted(name for name, surplus in names.items() if surplus):
+            raise ValueError(f"{self.name}: columns differ from the declaration: {', '.join(different)}")
+        for column in self.columns:
+            values = frame[column.name]
+            found = pd.api.types.infer_dtype(values, skipna=True)
+            if column.type in (int, Decimal) and any(map(_is_nan, values)):
+                found = "NaN"
+            if found not in (PANDAS_TYPES[column.type], "empty"):
+                raise ValueError(f"{self.name}.{column.name}: holds {found}, not {PANDAS_TYPES[column.type]}")
+        try:
+            return pa.Table.from_pandas(frame, schema=self.arrow_schema, preserve_index=False)
+        except (pa.ArrowInvalid, OverflowError) as error:
+            raise ValueError(f"{self.name}: {': '.join(map(str, error.args))}") from error
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, (float, Decimal)) and value != value
+
+
+def _described(column: Column) -> str:
+    return f"{column.description} [{column.unit}]" if column.unit else column.description
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,707 @@
+"""A day is replaced whole or not at all, and its version is recorded with it."""
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+import pytest
+import time_machine
+
+from usage_assets.rows import Row, column, to_arrow
+from usage_assets.warehouse.database import (
+    DAYS_WITHOUT_BUCKET,
+    FETCH_BEGAN,
+    Select,
+    Slice,
+    Warehouse,
+    WarehouseError,
+    contradictions,
+)
+from usage_assets.warehouse.tables import Table
+from usage_assets_tests.warehouse.samples import (
+    DAY,
+    FULL,
+    SAMPLE,
+    Sample,
+    day,
+    days,
+    ledger,
+    models,
+    nothing_changes,
+    sample,
+    stored,
+    write,
+)
+
+
+@contextmanager
+def refused(warehouse: Warehouse, message: str) -> Iterator[None]:
+    """What happens inside is refused in one line, and nothing changes."""
+    with nothing_changes(warehouse), pytest.raises(WarehouseError, match=message) as error:
+        yield
+    assert "\n" not in str(error.value)
+
+
+# Replacing
+
+
+def test_a_written_day_is_read_back_exactly(warehouse: Warehouse) -> None:
+    write(warehouse, [FULL])
+    assert stored(warehouse) == to_arrow(Sample, [FULL]).to_pylist()
+
+
+def test_a_second_write_replaces_the_first(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(model="a"), sample(model="b")])
+    write(warehouse, [sample(model="b", requests=2), sample(model="c")])
+    assert [(row["model"], row["requests"]) for row in stored(warehouse)] == [("b", 2), ("c", 1)]
+
+
+def test_a_day_that_is_now_empty_is_cleared(warehouse: Warehouse) -> None:
+    write(warehouse, [sample()])
+    [version] = write(warehouse, [])
+    assert stored(warehouse) == []
+    assert (version.row_count, version.changed, version.sample) == (0, True, ())
+
+
+def test_other_days_and_other_connections_stay(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(0), sample(1), sample(2)], days(0, 2))
+    write(warehouse, [sample(1, connection="other")], days(1, connection="other"))
+    write(warehouse, [], days(1))
+    assert [row["usage_date"] for row in stored(warehouse, days(0, 2))] == [day(0), day(2)]
+    assert models(warehouse, days(1, connection="other")) == ["m"]
+
+
+def test_a_range_is_its_single_days(warehouse: Warehouse, tmp_path: Path) -> None:
+    rows = [sample(n, model=f"m{k}", amount=Decimal(n)) for n in (0, 1, 3) for k in range(n + 1)]
+    singles = Warehouse(database=str(tmp_path / "singles.duckdb"))
+    for n in range(4):
+        write(singles, [row for row in rows if row.usage_date == day(n)], days(n))
+    write(warehouse, rows, days(0, 3))
+    assert stored(warehouse, days(0, 3)) == stored(singles, days(0, 3))
+    assert ledger(warehouse) == ledger(singles)
+
+
+def test_columns_are_written_by_name(warehouse: Warehouse) -> None:
+    write(warehouse, [FULL])
+    with warehouse.get_connection() as connection:
+        # a table as an older declaration or a person may have left it: the same columns in another order
+        names = ", ".join(reversed(SAMPLE.arrow_schema.names))
+        connection.execute(f"create table tests.turned as select {names} from tests.sample")
+        connection.execute("drop table tests.sample; alter table tests.turned rename to sample")
+        for name in ("connection", "usage_date", "requests"):
+            connection.execute(f"alter table tests.sample alter column {name} set not null")
+    write(warehouse, [FULL])
+    assert Sample(**stored(warehouse)[0]) == FULL
+
+
+def test_an_all_null_column_takes_values_later(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(model=None, level=None, amount=None, person=None)])
+    write(warehouse, [FULL])
+    assert Sample(**stored(warehouse)[0]) == FULL
+
+
+def test_a_large_day_is_replaced_in_one_go(warehouse: Warehouse) -> None:
+    rows = [sample(model=f"m{n}", amount=Decimal(n)) for n in range(20_000)]
+    write(warehouse, rows)
+    [version] = write(warehouse, list(reversed(rows)))
+    assert (version.row_count, version.changed) == (20_000, False)
+    assert len(version.sample) == 5
+
+
+# Refusals
+
+
+def test_a_failing_insert_keeps_the_old_rows(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(model="old")])
+    nulled = to_arrow(Sample, [sample(), sample(model="n")]).set_column(
+        3, pa.field("requests", pa.int64(), nullable=False), pa.array([1, None], pa.int64())
+    )
+    with refused(warehouse, "NOT NULL constraint failed: sample.requests"):
+        warehouse.replace(SAMPLE, nulled, days(0), "run")
+    assert models(warehouse) == ["old"]
+
+
+@pytest.mark.parametrize(
+    ("row", "named"),
+    [
+        (sample(-1), "c 2026-10-31"),
+        (sample(2), "c 2026-11-03"),
+        (sample(0, connection="other"), "other 2026-11-01"),
+        (sample(0, connection="C"), "C 2026-11-01"),
+    ],
+    ids=["before", "after", "another connection", "another case"],
+)
+def test_rows_outside_the_slice_are_refused(warehouse: Warehouse, row: Sample, named: str) -> None:
+    write(warehouse, [sample(0), sample(1)], days(0, 1))
+    with refused(warehouse, rf"tests\.sample: rows outside c 2026-11-01 to 2026-11-02, .*: {named}$"):
+        write(warehouse, [sample(0), row], days(0, 1))
+
+
+def test_a_row_without_day_or_connection_is_refused(warehouse: Warehouse) -> None:
+    write(warehouse, [sample()])
+    for n, name in enumerate(("connection", "usage_date")):
+        nulled = to_arrow(Sample, [sample()])
+        field = nulled.schema.field(name)
+        with refused(warehouse, "rows outside"):
+            warehouse.replace(SAMPLE, nulled.set_column(n, field, pa.nulls(1, field.type)), days(0), "run")
+
+
+def test_many_rows_outside_are_named_by_example(warehouse: Warehouse) -> None:
+    with pytest.raises(WarehouseError, match=r"c 2026-11-02, .*, c 2026-11-06 and 3 more$"):
+        write(warehouse, [sample(n) for n in range(9)])
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (to_arrow(Sample, [FULL]).drop_columns(["trial"]), "trial"),
+        (to_arrow(Sample, [FULL]).append_column("extra", pa.array([1])), "extra"),
+        (to_arrow(Sample, [FULL]).set_column(8, "person", pa.array(["bob"], pa.large_string())), "person"),
+        (to_arrow(Sample, [FULL]).select(list(reversed(SAMPLE.arrow_schema.names))), "order"),
+        (pa.table({"a": [1]}), "a, amount, connection, level, model and 5 more"),
+        (pa.table({}), "amount"),
+    ],
+    ids=["missing", "extra", "another type", "reordered", "another table", "nothing"],
+)
+def test_a_table_of_another_schema_is_refused(warehouse: Warehouse, content: pa.Table, named: str) -> None:
+    write(warehouse, [sample()])
+    with refused(warehouse, rf"tests\.sample: the written columns differ from the declared ones: {named}"):
+        warehouse.replace(SAMPLE, content, days(0), "run")
+
+
+def test_a_repeated_grain_is_refused(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(model="a")])
+    with refused(warehouse, r"tests\.sample: 2026-11-01: 2 rows for one connection, usage_date, model \(1 contra"):
+        write(warehouse, [sample(model="b", requests=1), sample(model="b", requests=2)])
+
+
+def test_null_is_a_value_of_the_grain(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(model=None), sample(model="")])
+    with refused(warehouse, "2 rows for one"):
+        write(warehouse, [sample(model=None), sample(model=None, requests=2)])
+
+
+def test_one_bad_day_refuses_the_whole_range(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(n, model="old") for n in range(3)], days(0, 2))
+    with refused(warehouse, "2026-11-02: 2 rows"):
+        write(warehouse, [sample(0), sample(1), sample(1), sample(2)], days(0, 2))
+
+
+# Days without a bucket
+
+
+def without_bucket(rows: list[Sample], *numbers: int) -> pa.Table:
+    """Rows of an answer that had no bucket for some days."""
+    named = ",".join(str(day(n)) for n in numbers)
+    return to_arrow(Sample, rows).replace_schema_metadata({DAYS_WITHOUT_BUCKET: named.encode()})
+
+
+def test_a_missing_bucket_of_a_day_without_rows_is_an_empty_day(warehouse: Warehouse) -> None:
+    write(warehouse, [], days(1))
+    versions = warehouse.replace(SAMPLE, without_bucket([sample(0)], 1, 2), days(0, 2), "run")
+    assert [version.row_count for version in versions] == [1, 0, 0]
+
+
+def test_a_missing_bucket_of_a_day_with_rows_is_refused(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(1), sample(2)], days(1, 2))
+    with refused(warehouse, "no bucket for days whose rows are stored: 2026-11-02, 2026-11-03; nothing was changed"):
+        warehouse.replace(SAMPLE, without_bucket([sample(0)], 1, 2, 3), days(0, 3), "run")
+
+
+def test_a_missing_bucket_of_another_connections_day_is_no_matter(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(1, connection="other")], days(1, connection="other"))
+    [_, version] = warehouse.replace(SAMPLE, without_bucket([sample(0)], 1), days(0, 1), "run")
+    assert version.row_count == 0
+
+
+# Answers that were overtaken
+
+
+def asked_at(moment: datetime, *rows: Sample) -> pa.Table:
+    """Rows of an answer that was asked for at that moment."""
+    return to_arrow(Sample, rows).replace_schema_metadata({FETCH_BEGAN: moment.isoformat()})
+
+
+BEFORE_THE_WRITE, WRITTEN, AFTER_THE_WRITE = (datetime(2026, 11, 20, hour, tzinfo=UTC) for hour in (7, 8, 9))
+
+
+@pytest.fixture
+def written_meanwhile(warehouse: Warehouse) -> Warehouse:
+    """A warehouse into which another run has written days 0 to 2."""
+    with time_machine.travel(WRITTEN, tick=False):
+        write(warehouse, [sample(n, requests=2) for n in range(3)], days(0, 2), run_id="other")
+    return warehouse
+
+
+def test_an_answer_that_another_run_has_overtaken_is_refused(written_meanwhile: Warehouse) -> None:
+    stale = asked_at(BEFORE_THE_WRITE, sample(0, requests=2), sample(1, requests=1))
+    with refused(written_meanwhile, "run other stored a newer answer while this one was fetched: 2026-11-02; nothing"):
+        written_meanwhile.replace(SAMPLE, stale, days(0, 1), "slow")
+
+
+def test_an_overtaken_answer_that_says_the_same_is_no_matter(written_meanwhile: Warehouse) -> None:
+    same = asked_at(BEFORE_THE_WRITE, sample(requests=2))
+    [version] = written_meanwhile.replace(SAMPLE, same, days(0), "slow")
+    assert not version.changed
+
+
+def test_an_answer_that_was_asked_for_later_replaces_it(written_meanwhile: Warehouse) -> None:
+    newer = asked_at(AFTER_THE_WRITE, sample(requests=3))
+    [version] = written_meanwhile.replace(SAMPLE, newer, days(0), "later")
+    assert version.changed
+
+
+def test_a_day_that_was_asked_for_while_it_was_running_is_open(warehouse: Warehouse) -> None:
+    late = asked_at(datetime(2026, 11, 1, 23, 59, 59, tzinfo=UTC), sample())
+    [version] = warehouse.replace(SAMPLE, late, days(0), "run")
+    assert version.is_open
+
+
+# Declared tables that change
+
+
+class Grown(Row):
+    """One row per connection and day."""
+
+    table = "tests.grown"
+    grain = ()
+
+    requests: Annotated[int, column("Requests made", unit="requests")] = 1
+
+
+class GrownFurther(Row):
+    """One row per connection and day."""
+
+    table = "tests.grown"
+    grain = ()
+
+    region: Annotated[str | None, column("Where it's run", unit="place")] = None
+    requests: Annotated[int, column("Requests made", unit="requests")] = 1
+
+
+def narrow(warehouse: Warehouse, statement: str) -> None:
+    """Change the stored table behind the declaration's back."""
+    write(warehouse, [sample(model="old")])
+    with warehouse.get_connection() as connection:
+        connection.execute(f"alter table tests.sample {statement}")
+
+
+def test_a_nullable_column_gained_is_added_in_place_with_its_comment(warehouse: Warehouse) -> None:
+    old = [Grown(connection="c", usage_date=day(n)) for n in range(2)]
+    warehouse.replace(Table(Grown), to_arrow(Grown, old), days(0, 1), "run")
+    new = GrownFurther(connection="c", usage_date=day(1), region="eu")
+    warehouse.replace(Table(GrownFurther), to_arrow(GrownFurther, [new]), days(1), "run")
+    rows = warehouse.read("select usage_date, region, requests from tests.grown order by usage_date").to_pylist()
+    assert [tuple(row.values()) for row in rows] == [(day(0), None, 1), (day(1), "eu", 1)]
+    comments = warehouse.read("select comment from duckdb_columns() where column_name = 'region'").to_pylist()
+    assert comments == [{"comment": "Where it's run [place]"}]
+
+
+@pytest.mark.parametrize(
+    ("statement", "difference", "mend"),
+    [
+        ("drop column requests", "requests is missing", "add column requests BIGINT"),
+        ("add column extra VARCHAR", "extra is not declared", "drop column extra"),
+        (
+            "alter column amount set data type DOUBLE",
+            r"amount is DOUBLE, not DECIMAL\(38,24\)",
+            r"alter column amount set data type DECIMAL\(38,24\)",
+        ),
+        (
+            "alter column amount set data type DECIMAL(18,2)",
+            r"amount is DECIMAL\(18,2\), not DECIMAL\(38,24\)",
+            r"alter column amount set data type DECIMAL\(38,24\)",
+        ),
+        (
+            "alter column requests set data type INTEGER",
+            "requests is INTEGER not null, not BIGINT not null",
+            "alter column requests set data type BIGINT",
+        ),
+        (
+            "alter column requests drop not null",
+            "requests is BIGINT, not BIGINT not null",
+            "alter column requests set not null",
+        ),
+        (
+            "alter column model set not null",
+            "model is VARCHAR not null, not VARCHAR",
+            "alter column model drop not null",
+        ),
+    ],
+    ids=["missing", "undeclared", "double", "another scale", "another integer", "nullable", "not null"],
+)
+def test_any_other_difference_is_refused_with_the_statement_that_mends_it(
+    warehouse: Warehouse, statement: str, difference: str, mend: str
+) -> None:
+    narrow(warehouse, statement)
+    expected = (
+        rf"tests\.sample: differs from its declaration: {difference}; to mend it: (alter table tests\.sample {mend};)$"
+    )
+    with nothing_changes(warehouse), pytest.raises(WarehouseError, match=expected) as error:
+        write(warehouse, [sample(model="new")])
+    with warehouse.get_connection() as connection:
+        connection.execute(str(error.value).partition("to mend it: ")[2])
+        connection.execute("update tests.sample set requests = 1 where requests is null")
+        connection.execute("alter table tests.sample alter column requests set not null")
+    write(warehouse, [sample(model="new")])
+    assert models(warehouse) == ["new"]
+
+
+def test_a_ledger_that_differs_is_refused_too(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(0)])
+    with warehouse.get_connection() as connection:
+        connection.execute("alter table ledger.partition_versions alter column slice drop not null")
+    with refused(warehouse, r"ledger\.partition_versions: .* slice is VARCHAR, not VARCHAR not null"):
+        write(warehouse, [sample(0, requests=2)])
+
+
+# Versions
+
+
+def test_each_write_records_a_version_of_each_day(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(0, amount=Decimal("1.5")), sample(0, "n", amount=Decimal("0.25"))], days(0, 1), "first")
+    write(warehouse, [sample(0, requests=2)], days(0), "second")
+    lines = ledger(warehouse)
+    assert [(line["usage_date"], line["version"], line["row_count"], line["run_id"]) for line in lines] == [
+        (day(0), 1, 2, "first"),
+        (day(0), 2, 1, "second"),
+        (day(1), 1, 0, "first"),
+    ]
+    assert json.loads(lines[0]["day_totals"]) == {
+        "requests": "2",
+        "amount": "1.750000000000000000000000",
+        "paid_usd": None,
+    }
+    assert json.loads(lines[1]["day_totals"])["amount"] is None
+    assert json.loads(lines[2]["day_totals"]) == {}
+
+
+def test_what_the_write_returns_is_what_the_ledger_holds(warehouse: Warehouse) -> None:
+    rows = [sample(1, amount=Decimal("0.1") ** 24, person="bob@example.com")]
+    versions = write(warehouse, rows, days(0, 1), "run")
+    newest = warehouse.read("select * from ledger.stored_days order by usage_date").to_pylist()
+    assert [(v.day, v.content_hash, v.changed, v.changed_run_id, v.row_count) for v in versions] == [
+        (n["usage_date"], n["content_hash"], n["changed"], n["changed_run_id"], n["row_count"]) for n in newest
+    ]
+    assert versions[1].totals["amount"] == "0.000000000000000000000001"
+    assert [dict(row) for row in versions[1].sample] == [
+        {
+            "model": "m",
+            "requests": 1,
+            "amount": Decimal("0.000000000000000000000001"),
+            "level": None,
+            "trial": None,
+            "noted_at": None,
+        }
+    ]
+
+
+def test_equal_content_is_a_version_that_changed_nothing(warehouse: Warehouse) -> None:
+    hashes = [write(warehouse, rows, run_id=run)[0] for rows, run in (([FULL], "a"), ([FULL], "b"), ([FULL], "c"))]
+    assert [(v.changed, v.changed_run_id) for v in hashes] == [(True, "a"), (False, "a"), (False, "a")]
+    assert len({v.content_hash for v in hashes}) == 1
+    assert [line["run_id"] for line in ledger(warehouse)] == ["a", "b", "c"]
+
+
+def test_content_that_returns_is_a_change_each_time(warehouse: Warehouse) -> None:
+    contents = [[sample(requests=n)] for n in (1, 2, 1, 1)]
+    versions = [write(warehouse, rows, run_id=str(n))[0] for n, rows in enumerate(contents)]
+    assert [v.changed_run_id for v in versions] == ["0", "1", "2", "2"]
+    assert versions[0].content_hash == versions[2].content_hash != versions[1].content_hash
+
+
+def test_the_first_version_of_an_empty_day_is_a_change(warehouse: Warehouse) -> None:
+    assert [write(warehouse, [])[0].changed for _ in range(2)] == [True, False]
+
+
+def test_only_the_days_that_differ_are_changed(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(n) for n in range(3)], days(0, 2), "first")
+    versions = write(warehouse, [sample(0), sample(1, requests=2), sample(2)], days(0, 2), "second")
+    assert [(v.changed, v.changed_run_id) for v in versions] == [(False, "first"), (True, "second"), (False, "first")]
+
+
+def test_versions_of_connections_are_told_apart(warehouse: Warehouse) -> None:
+    write(warehouse, [sample()])
+    [other] = write(warehouse, [sample(connection="other")], days(0, connection="other"))
+    assert other.changed
+    assert [line["version"] for line in ledger(warehouse)] == [1, 1]
+
+
+def test_a_refused_write_records_no_version(warehouse: Warehouse) -> None:
+    with pytest.raises(WarehouseError):
+        write(warehouse, [sample(), sample()])
+    with pytest.raises(WarehouseError, match="does not exist"):
+        ledger(warehouse)
+
+
+def test_a_day_that_is_still_running_is_open(warehouse: Warehouse) -> None:
+    with time_machine.travel(datetime(2026, 11, 2, 23, 59, 59, tzinfo=UTC)):
+        write(warehouse, [], days(0, 2))
+    assert [line["is_open"] for line in ledger(warehouse)] == [False, True, True]
+
+
+def test_the_hash_is_the_sha_256_of_the_sorted_rows(warehouse: Warehouse) -> None:
+    """If this format changes, every stored day reads as restated once: change it knowingly."""
+    rows = [sample(model="b"), sample(model='a"\n|é\\')]
+    expected = [
+        '["c","2026-11-01","a\\"\\n|é\\\\","1",null,null,null,null,null]',
+        '["c","2026-11-01","b","1",null,null,null,null,null]',
+    ]
+    assert write(warehouse, rows)[0].content_hash == hashlib.sha256("\n".join(expected).encode()).hexdigest()
+    assert write(warehouse, [])[0].content_hash == hashlib.sha256(b"").hexdigest()
+    assert write(warehouse, [FULL])[0].content_hash == content_hash([FULL])
+
+
+def content_hash(rows: list[Sample]) -> str:
+    """The hash of a day as the declaration says it, without SQL."""
+    values = ([_text(getattr(row, name)) for name in SAMPLE.arrow_schema.names] for row in rows)
+    lines = sorted(json.dumps(line, separators=(",", ":"), ensure_ascii=False) for line in values)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _text(value: object) -> str | None:
+    match value:
+        case None:
+            return None
+        case bool():
+            return str(value).lower()
+        case Decimal():
+            return f"{value:.24f}"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S.%f}+00"
+    return str(value)
+
+
+def test_the_hash_does_not_depend_on_the_order_of_rows(warehouse: Warehouse) -> None:
+    rows = [sample(model=f"m{n}", requests=n) for n in range(50)]
+    first = write(warehouse, rows)[0].content_hash
+    random.Random(7).shuffle(rows)
+    assert write(warehouse, rows)[0].content_hash == first
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("model", "M"),
+        ("model", "m "),
+        ("model", ""),
+        ("model", None),
+        ("requests", 2),
+        ("amount", FULL.amount + Decimal("1e-24") if FULL.amount else None),
+        ("amount", None),
+        ("level", 0),
+        ("level", None),
+        ("trial", True),
+        ("trial", None),
+        ("noted_at", datetime(2026, 11, 2, 6, 0, 0, 2, UTC)),
+        ("noted_at", None),
+        ("person", "alice@example.com"),
+        ("person", ""),
+        ("person", None),
+        ("person", "null"),
+    ],
+)
+def test_the_hash_depends_on_every_value(warehouse: Warehouse, name: str, value: object) -> None:
+    values = {field: getattr(FULL, field) for field in SAMPLE.arrow_schema.names}
+    before = write(warehouse, [FULL])[0].content_hash
+    after = write(warehouse, [Sample(**{**values, name: value})])[0]
+    assert after.changed
+    assert after.content_hash != before
+
+
+def test_null_empty_text_and_the_word_null_are_three_contents(warehouse: Warehouse) -> None:
+    hashes = {write(warehouse, [sample(person=person)])[0].content_hash for person in (None, "", "null", '""', "NULL")}
+    assert len(hashes) == 5
+
+
+def test_a_value_cannot_pass_for_two_rows_or_two_columns(warehouse: Warehouse) -> None:
+    two = write(warehouse, [sample(model="a", person="x"), sample(model="b", person="y")])[0].content_hash
+    one = write(warehouse, [sample(model='a","1",null\nb', person="y")])[0].content_hash
+    turned = write(warehouse, [sample(model="a", person="y"), sample(model="b", person="x")])[0].content_hash
+    assert len({two, one, turned}) == 3
+
+
+def test_times_are_utc_whatever_the_machines_zone(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        write(warehouse, [FULL])
+        assert write(warehouse, [FULL])[0].content_hash == content_hash([FULL])
+        assert len(stored(warehouse)) == 1
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+
+
+# Derived tables
+
+
+class Doubled(Row):
+    """One row per connection and day of sample."""
+
+    table = "tests.doubled"
+    grain = ()
+
+    requests: Annotated[int, column("Twice the requests", unit="requests")]
+    amount: Annotated[Decimal | None, column("Twice the cost", unit="USD")] = None
+
+
+DOUBLED = Table(Doubled)
+TWICE = """
+select connection, usage_date, 2 * sum(requests) as requests, 2 * sum(amount) as amount
+from tests.sample
+group by connection, usage_date
+"""
+CHECK = """
+select connection, usage_date, 'requests' as total, sum(expected) as expected, sum(found) as found
+from (
+  select connection, usage_date, 2 * requests as expected, 0 as found from tests.sample
+  union all
+  select connection, usage_date, 0, requests from tests.doubled
+)
+group by all
+having sum(expected) <> sum(found)
+"""
+
+
+def doubled(sql: str = TWICE, **options: Any) -> Select:
+    return Select(sql=sql, reads=("tests.sample",), reconciliations=(CHECK,), **options)
+
+
+def derived(warehouse: Warehouse) -> list[tuple[Any, ...]]:
+    rows = warehouse.read("select connection, usage_date, requests, amount from tests.doubled order by all").to_pylist()
+    return [tuple(row.values()) for row in rows]
+
+
+def test_a_query_is_computed_for_the_slice_only(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(n, amount=Decimal("0.5")) for n in range(3)], days(0, 2))
+    write(warehouse, [sample(1, connection="other")], days(1, connection="other"))
+    warehouse.replace(DOUBLED, doubled(), days(1, 2), "run")
+    assert derived(warehouse) == [("c", day(1), 2, 1), ("c", day(2), 2, 1)]
+
+
+def test_a_day_whose_source_was_never_fetched_is_refused(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(0)], days(0))
+    write(warehouse, [sample(2)], days(2))
+    with refused(
+        warehouse, r"tests\.doubled: tests\.sample of connection c was never fetched for 2026-11-02, 2026-11-04"
+    ):
+        warehouse.replace(DOUBLED, doubled(), days(0, 3), "run")
+
+
+def test_another_connections_source_does_not_count(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(0, connection="other")], days(0, connection="other"))
+    with refused(warehouse, "of connection c was never fetched for 2026-11-01; materialize it first"):
+        warehouse.replace(DOUBLED, doubled(), days(0), "run")
+
+
+def test_a_source_that_was_fetched_and_is_empty_gives_an_empty_day(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(0)])
+    warehouse.replace(DOUBLED, doubled(), days(0), "run")
+    write(warehouse, [])
+    [version] = warehouse.replace(DOUBLED, doubled(), days(0), "run")
+    assert (version.row_count, version.changed) == (0, True)
+    assert derived(warehouse) == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        (
+            TWICE.replace("2 * sum(requests)", "3 * sum(requests)"),
+            "2026-11-01: requests is 3 here and 2 in its source",
+        ),
+        (TWICE + " union all " + TWICE, "2026-11-01: 2 rows for one connection, usage_date"),
+        (TWICE.replace("tests.sample", "tests.sample where false"), "requests is 0 here and 2 in its source"),
+        (
+            TWICE.replace(" as amount", " as amounts"),
+            "the query's columns differ from the declaration: amount, amounts",
+        ),
+        (TWICE.replace("usage_date,", ""), "the query's columns differ from the declaration: usage_date"),
+        (TWICE.replace("sum(amount)", "avg(amount)"), "the query computes amount as DOUBLE"),
+        (TWICE.replace("sum(amount)", "sum(amount) / 100"), "the query computes amount as DOUBLE"),
+        (TWICE.replace("2 * sum(requests)", "2 * sum(requests) * 0.5"), "the query computes requests as DECIMAL"),
+        (TWICE.replace("2 * sum(requests)", "2e0 * sum(requests)"), "the query computes requests as DOUBLE"),
+        (TWICE.replace("2 * sum(requests)", "'many'"), "Conversion Error"),
+        (TWICE.replace("2 * sum(requests)", "9223372036854775807 * sum(requests) * 2"), "Conversion Error"),
+        (TWICE.replace("2 * sum(requests)", "null"), "NOT NULL constraint failed"),
+        ("select from", "Parser Error"),
+        (TWICE.replace("tests.sample", "tests.unheard_of"), "Catalog Error"),
+    ],
+)
+def test_a_query_that_is_wrong_writes_nothing(warehouse: Warehouse, sql: str, message: str) -> None:
+    write(warehouse, [sample(0, amount=Decimal("0.5"))])
+    warehouse.replace(DOUBLED, doubled(), days(0), "run")
+    with refused(warehouse, message):
+        warehouse.replace(DOUBLED, doubled(sql), days(0), "run")
+
+
+def test_a_contradiction_of_one_day_refuses_the_whole_range(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(n) for n in range(3)], days(0, 2))
+    wrong = TWICE.replace("2 * sum(requests)", "2 * sum(requests) + (usage_date = '2026-11-02')::int")
+    with refused(warehouse, r"tests\.doubled: 2026-11-02: requests is 3 here and 2 .*\(1 contradictions\)"):
+        warehouse.replace(DOUBLED, doubled(wrong), days(0, 2), "run")
+
+
+def test_contradictions_outside_the_slice_are_not_looked_at(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(n) for n in range(2)], days(0, 1))
+    warehouse.replace(DOUBLED, doubled(), days(0, 1), "run")
+    write(warehouse, [sample(1, requests=9)], days(1))
+    with warehouse.get_connection() as connection:
+        assert contradictions(connection, DOUBLED, doubled(), days(0)) == []
+        [found] = contradictions(connection, DOUBLED, doubled(), days(0, 1))
+    assert (found.day, found.text) == (day(1), "requests is 2 here and 18 in its source")
+
+
+class Shared(Row):
+    """One row per connection, day and source, of tables that several assets write."""
+
+    table = "tests.shared"
+    grain = ("source_table",)
+    slice_by = "source_table"
+
+    source_table: Annotated[str, column("Source")]
+    requests: Annotated[int, column("Requests", unit="requests")]
+
+
+SHARED = Table(Shared)
+
+
+def part(name: str, first: int = 0, last: int | None = None) -> Slice:
+    """The part of a shared table."""
+    target = days(first, last)
+    return Slice(target.connection, target.first, target.last, name)
+
+
+def shared(source: str, requests: int) -> Select:
+    sql = f"select connection, usage_date, '{source}' as source_table, {requests} as requests from tests.sample"
+    return Select(sql=sql, reads=("tests.sample",), part=source)
+
+
+def test_parts_of_a_shared_table_are_replaced_and_versioned_alone(warehouse: Warehouse) -> None:
+    write(warehouse, [sample()])
+    for source, requests in (("a", 1), ("b", 2), ("a", 3), ("a", 3)):
+        warehouse.replace(SHARED, shared(source, requests), part(source), "run")
+    rows = warehouse.read("select source_table, requests from tests.shared order by all").to_pylist()
+    assert [tuple(row.values()) for row in rows] == [("a", 3), ("b", 2)]
+    lines = [line for line in ledger(warehouse) if line["slice"]]
+    assert [(line["slice"], line["version"], line["changed"]) for line in lines] == [
+        ("a", 1, True),
+        ("a", 2, True),
+        ("a", 3, False),
+        ("b", 1, True),
+    ]
+
+
+def test_rows_of_another_part_are_refused(warehouse: Warehouse) -> None:
+    row = Shared(connection="c", usage_date=DAY, source_table="b", requests=1)
+    with pytest.raises(WarehouseError, match=r"rows outside c 2026-11-01 to 2026-11-01 of a, which is all"):
+        warehouse.replace(SHARED, to_arrow(Shared, [row]), part("a"), "run")

@@ -1,0 +1,329 @@
+"""What a materialization writes, what it says on each day's event, and what it refuses, in real in-process runs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from usage_assets.rows import to_arrow
+from usage_assets.warehouse.database import Select, Warehouse
+from usage_assets.warehouse.io_manager import PREVIEW_BYTES, UsageIOManager, table_metadata
+from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample, day, days, models, sample, stored, write
+
+PARTITIONS = dg.DailyPartitionsDefinition("2026-11-01", end_date="2026-12-01")
+KEY = dg.AssetKey(["c", "sample"])
+Content: TypeAlias = pa.Table | pd.DataFrame | Select | None
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance that forgets everything at the end of the test."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def sample_asset(content: Callable[[Sequence[str]], Content]) -> dg.AssetsDefinition:
+    """An asset that writes what ``content`` gives for its partition keys."""
+
+    @dg.asset(
+        key=KEY,
+        partitions_def=PARTITIONS,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        metadata=table_metadata(Sample, "c"),
+    )
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        return dg.MaterializeResult(value=content(context.partition_keys), metadata={"requests_made": 3})
+
+    return asset
+
+
+class Run:
+    """Materializes rows of the sample table and reads the events."""
+
+    def __init__(self, warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
+        self.instance = instance
+        self.resources = {"io_manager": UsageIOManager(warehouse=warehouse)}
+
+    def __call__(self, content: Content, first: int = 0, last: int | None = None) -> dg.ExecuteInProcessResult:
+        """Run the asset for a day, or for a range of days, as the daemon does."""
+        chosen = (
+            {"partition_key": str(day(first))}
+            if last is None
+            else {
+                "tags": {
+                    "dagster/asset_partition_range_start": str(day(first)),
+                    "dagster/asset_partition_range_end": str(day(last)),
+                }
+            }
+        )
+        return dg.materialize(
+            [sample_asset(lambda _: content)],
+            resources=self.resources,
+            instance=self.instance,
+            raise_on_error=False,
+            **chosen,
+        )
+
+    def events(self) -> list[tuple[str | None, dict[str, Any]]]:
+        """Partition and metadata of every materialization, oldest first."""
+        events = self.instance.fetch_materializations(KEY, limit=100, ascending=True)
+        return [
+            (record.partition_key, {name: value.value for name, value in record.asset_materialization.metadata.items()})
+            for record in events.records
+            if record.asset_materialization
+        ]
+
+    def changes(self) -> list[tuple[str | None, bool]]:
+        """Partition and ``changed`` of every materialization, oldest first."""
+        return [(partition, metadata["changed"]) for partition, metadata in self.events()]
+
+
+@pytest.fixture
+def run(warehouse: Warehouse, instance: dg.DagsterInstance) -> Run:
+    return Run(warehouse, instance)
+
+
+def arrow(*rows: Sample) -> pa.Table:
+    return to_arrow(Sample, rows)
+
+
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    """The message of the failed step, which a user sees."""
+    assert not result.success
+    [event] = [event for event in result.all_events if event.is_step_failure]
+    error = event.step_failure_data.error
+    assert error is not None
+    return error.message
+
+
+def test_a_day_is_written_and_described_on_its_event(run: Run, warehouse: Warehouse) -> None:
+    rows = [FULL, sample(model="n", amount=Decimal("0.25"), trial=True)]
+    assert run(arrow(*rows)).success
+    assert stored(warehouse) == arrow(*rows).to_pylist()
+    [(partition, metadata)] = run.events()
+    assert partition == "2026-11-01"
+    preview = metadata.pop("preview")
+    assert metadata == {
+        "dagster/partition_row_count": 2,
+        "content_hash": write(warehouse, rows)[0].content_hash,
+        "changed": True,
+        "requests": 2.0,
+        "amount": 0.38080438340307526,
+        "paid_usd": 0.13080438340307526,
+        "requests_made": 3,
+    }
+    assert preview.splitlines()[0] == "| model | requests | amount | level | trial | noted_at |"
+    assert "| n | 1 | 0.25 |" in preview
+
+
+def test_a_range_describes_each_day_on_its_own_event(run: Run, warehouse: Warehouse) -> None:
+    assert run(arrow(sample(0, requests=5), sample(2, "a", requests=7), sample(2, "b")), 0, 2).success
+    assert len(stored(warehouse, days(0, 2))) == 3
+    facts = {
+        partition: (metadata["dagster/partition_row_count"], metadata.get("requests"), "preview" in metadata)
+        for partition, metadata in run.events()
+    }
+    assert facts == {
+        "2026-11-01": (1, 5.0, True),
+        "2026-11-02": (0, None, False),
+        "2026-11-03": (2, 8.0, True),
+    }
+    assert len({metadata["content_hash"] for _, metadata in run.events()}) == 3
+
+
+def test_totals_are_floats_so_that_they_are_plotted(run: Run) -> None:
+    run(arrow(FULL))
+    [(_, metadata)] = run.events()
+    assert {type(metadata[name]) for name in ("requests", "amount", "paid_usd")} == {float}
+
+
+def test_a_total_of_nothing_is_left_out_and_not_zero(run: Run) -> None:
+    run(arrow(sample(amount=None)))
+    [(_, metadata)] = run.events()
+    assert "amount" not in metadata
+    assert metadata["requests"] == 1.0
+
+
+def test_a_preview_holds_no_person(run: Run) -> None:
+    run(arrow(sample(person="bob@example.com")))
+    [(_, metadata)] = run.events()
+    assert "bob@example.com" not in str(metadata)
+    assert "person" not in metadata["preview"]
+
+
+def test_a_preview_is_cut_to_whole_rows_and_cells_of_bearable_length(run: Run) -> None:
+    wide: dict[str, Any] = {
+        "amount": Decimal("-12345678901234.123456789012345678901234"),
+        "noted_at": FULL.noted_at,
+        "level": 10**18,
+    }
+    run(arrow(*(sample(model=f"{n}" + "😀" * 500, **wide) for n in range(5))))
+    [(_, metadata)] = run.events()
+    header, rule, *rows = metadata["preview"].splitlines()
+    assert 0 < len(rows) < 5
+    assert len(metadata["preview"].encode()) <= PREVIEW_BYTES < len(f"{metadata['preview']}\n{rows[0]}".encode())
+    assert {line.count(" | ") for line in (header, rule, *rows)} == {4}
+    assert {len(row.split(" | ")[0]) for row in rows} == {len("| ") + 60}
+
+
+def test_a_preview_of_text_with_bars_and_line_breaks_is_still_a_table(run: Run) -> None:
+    run(arrow(sample(model="a|b\nc")))
+    [(_, metadata)] = run.events()
+    assert metadata["preview"].splitlines() == ["| model | requests |", "| --- | --- |", "| a\\|b c | 1 |"]
+
+
+def test_equal_content_is_not_announced_as_changed(run: Run) -> None:
+    for requests in (1, 1, 2, 1):
+        run(arrow(sample(requests=requests)))
+    assert run.changes() == [
+        ("2026-11-01", True),
+        ("2026-11-01", False),
+        ("2026-11-01", True),
+        ("2026-11-01", True),
+    ]
+
+
+def test_only_the_days_of_a_range_that_differ_are_announced(run: Run) -> None:
+    run(arrow(sample(0), sample(1), sample(2)), 0, 2)
+    run(arrow(sample(0), sample(1, requests=2), sample(2)), 0, 2)
+    assert [partition for partition, changed in run.changes()[3:] if changed] == ["2026-11-02"]
+
+
+def test_a_change_whose_event_is_missing_is_announced_once_by_the_next_equal_write(
+    run: Run, warehouse: Warehouse
+) -> None:
+    run(arrow(sample(0), sample(1)), 0, 1)
+    write(warehouse, [sample(0), sample(1, requests=2)], days(0, 1), run_id="killed before its events")
+    for _ in range(3):
+        run(arrow(sample(0), sample(1, requests=2)), 0, 1)
+    assert run.changes() == [
+        ("2026-11-01", True),
+        ("2026-11-02", True),
+        ("2026-11-01", False),
+        ("2026-11-02", True),
+        *[("2026-11-01", False), ("2026-11-02", False)] * 2,
+    ]
+
+
+def test_a_first_write_whose_event_is_missing_is_announced_once(run: Run, warehouse: Warehouse) -> None:
+    write(warehouse, [sample()], run_id="killed before its events")
+    for _ in range(3):
+        run(arrow(sample()))
+    assert [changed for _, changed in run.changes()] == [True, False, False]
+
+
+def test_content_that_was_announced_long_ago_and_came_back_unannounced_is_announced(
+    run: Run, warehouse: Warehouse
+) -> None:
+    for requests in (1, 2):
+        run(arrow(sample(requests=requests)))
+    write(warehouse, [sample(requests=1)], run_id="killed before its events")
+    for _ in range(2):
+        run(arrow(sample(requests=1)))
+    assert [changed for _, changed in run.changes()] == [True, True, True, False]
+
+
+def test_what_a_failed_run_announced_is_not_announced_again(run: Run, instance: dg.DagsterInstance) -> None:
+    @dg.asset(deps=[KEY], partitions_def=PARTITIONS, backfill_policy=dg.BackfillPolicy.single_run())
+    def broken() -> None:
+        raise dg.Failure("broken")
+
+    assets = [sample_asset(lambda _: arrow(sample())), broken]
+    for _ in range(2):
+        result = dg.materialize(
+            assets, partition_key="2026-11-01", instance=instance, resources=run.resources, raise_on_error=False
+        )
+        assert not result.success
+    assert [changed for _, changed in run.changes()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (arrow(sample(), sample()), "2 rows for one connection, usage_date, model"),
+        (arrow(sample(1)), "rows outside c 2026-11-01 to 2026-11-01"),
+        (arrow(sample()).drop_columns(["trial"]), "the written columns differ from the declared ones: trial"),
+        (arrow(FULL).to_pandas().assign(extra=1), "columns differ from the declaration: extra"),
+        (arrow(FULL).to_pandas().assign(amount=0.5), r"tests.sample.amount: holds floating, not decimal"),
+        (arrow(FULL).to_pandas().assign(usage_date="2026-11-01"), "usage_date: holds string, not date"),
+        (arrow(FULL).to_pandas().assign(amount=Decimal(10) ** 20), "Rescaling Decimal value would cause data loss"),
+        (Select("select 1 as one", ()), "the query's columns differ from the declaration"),
+        (Select("select * from tests.sample", ("tests.never",)), "tests.never of connection c was never fetched"),
+    ],
+    ids=["grain", "outside", "schema", "extra", "float", "text day", "too large", "query", "source"],
+)
+def test_a_refused_value_fails_the_run_and_leaves_neither_rows_nor_event(
+    run: Run, warehouse: Warehouse, content: Content, message: str
+) -> None:
+    run(arrow(sample(model="old")))
+    text = failure(run(content))
+    assert message in text
+    assert "\n" not in text.strip().removeprefix("dagster._core.definitions.events.Failure: ")
+    assert models(warehouse) == ["old"]
+    assert len(run.events()) == 1
+
+
+def test_one_refused_day_of_a_range_leaves_no_event_at_all(run: Run) -> None:
+    failure(run(arrow(sample(0), sample(1), sample(1)), 0, 1))
+    assert run.events() == []
+
+
+def test_an_exact_frame_is_written_whatever_its_column_order(run: Run, warehouse: Warehouse) -> None:
+    frame = arrow(FULL).to_pandas()[list(reversed(SAMPLE.arrow_schema.names))]
+    assert run(frame).success
+    assert stored(warehouse) == arrow(FULL).to_pylist()
+
+
+def read_back(run: Run, first: int, last: int | None = None) -> pd.DataFrame:
+    """What a downstream asset or a notebook is given for the days."""
+    seen: list[pd.DataFrame] = []
+
+    @dg.asset(
+        ins={"sample": dg.AssetIn(KEY)}, partitions_def=PARTITIONS, backfill_policy=dg.BackfillPolicy.single_run()
+    )
+    def person(sample: pd.DataFrame) -> None:
+        seen.append(sample)
+
+    days_of_run = {
+        "tags": {
+            "dagster/asset_partition_range_start": str(day(first)),
+            "dagster/asset_partition_range_end": str(day(first if last is None else last)),
+        }
+    }
+    source = sample_asset(lambda _: None)
+    result = dg.materialize(
+        [source, person],
+        selection=[person],
+        resources=run.resources,
+        instance=run.instance,
+        **days_of_run,  # type: ignore[arg-type]  # one of the function's keywords
+    )
+    assert result.success
+    return seen[0]
+
+
+def test_a_downstream_reader_gets_exact_decimals_of_its_days_only(run: Run) -> None:
+    run(arrow(FULL, sample(1), sample(2, level=2**53 + 1)), 0, 2)
+    frame = read_back(run, 0, 1)
+    assert list(frame["usage_date"]) == [day(0), day(1)]
+    assert frame["amount"][0] == Decimal("0.130804383403075260000001")
+    assert isinstance(frame["amount"][0], Decimal)
+    assert read_back(run, 2)["level"][0] == 2**53 + 1
+
+
+@pytest.mark.parametrize("rows", [[FULL], [sample()], [FULL, sample(model=None)], []], ids=repr)
+def test_what_is_read_can_be_written_again_unchanged(run: Run, rows: list[Sample]) -> None:
+    run(arrow(*rows))
+    assert run(read_back(run, 0)).success
+    assert [changed for _, changed in run.changes()] == [True, False]
+
+
+def test_the_definition_says_what_the_table_is() -> None:
+    metadata = sample_asset(lambda _: None).metadata_by_key[KEY]
+    assert metadata["dagster/table_name"] == "tests.sample"
+    assert metadata["dagster/storage_kind"] == "duckdb"
+    assert metadata["dagster/column_schema"] == SAMPLE.dagster_schema()

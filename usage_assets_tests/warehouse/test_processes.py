@@ -1,0 +1,331 @@
+"""Other processes, files that cannot be used, and kill -9: who holds the file is named, and no day is ever partial.
+
+Each child process does one thing and is started from a server that has imported what it needs.
+"""
+
+import hashlib
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import date
+from multiprocessing.connection import Connection as Pipe
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError
+from usage_assets_tests.warehouse.samples import (
+    SAMPLE,
+    day,
+    days,
+    ledger,
+    models,
+    nothing_changes,
+    sample,
+    stored,
+    write,
+)
+
+CHILDREN = multiprocessing.get_context("forkserver")
+CHILDREN.set_forkserver_preload(["usage_assets.warehouse.database", __name__])
+
+
+def in_process(target: Any, *args: Any) -> int | None:
+    """Run a function in a process of its own and return its exit code."""
+    with child(target, *args) as process:
+        process.join(60)
+        return process.exitcode
+
+
+@contextmanager
+def child(target: Any, *args: Any) -> Iterator[BaseProcess]:
+    """A process that runs a function, killed at the end if it has not ended."""
+    process = CHILDREN.Process(target=target, args=args)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
+def add_a_day(database: str, number: int) -> None:
+    write(Warehouse(database=database, wait_seconds=1), [sample(number)], days(number))
+
+
+def test_a_failing_write_leaves_the_file_to_others(warehouse: Warehouse) -> None:
+    write(warehouse, [sample()])
+    with pytest.raises(WarehouseError) as kept:  # the traceback that keeps every frame alive
+        write(warehouse, [sample(5)])
+    assert in_process(add_a_day, warehouse.database, 1) == 0
+    assert models(warehouse, days(0, 1)) == ["m", "m"]
+    del kept
+
+
+def hold(database: str, pipe: Pipe) -> None:
+    with Warehouse(database=database).get_connection():
+        pipe.send("held")
+        pipe.recv()
+
+
+@contextmanager
+def held_by_another(database: str) -> Iterator[BaseProcess]:
+    """A process that has the file open."""
+    ours, theirs = CHILDREN.Pipe()
+    with child(hold, database, theirs) as process:
+        assert ours.recv() == "held"
+        yield process
+        ours.send("enough")
+        process.join(60)
+
+
+def test_the_holder_of_the_file_is_named_and_nothing_changes(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(model="old")])
+    hurried = Warehouse(database=warehouse.database, wait_seconds=0.2)
+    with nothing_changes(warehouse), held_by_another(warehouse.database) as holder:
+        with pytest.raises(WarehouseError) as error:
+            write(hurried, [sample(model="new")])
+        assert f"{warehouse.database}: in use by another process (PID {holder.pid}, /" in str(error.value)
+        assert str(error.value).endswith("waited 0 s: close the notebook, DuckDB shell or run that has it open")
+        with pytest.raises(WarehouseError, match=f"PID {holder.pid}"):
+            hurried.read("select 1")
+
+
+def test_a_write_waits_until_the_holder_has_closed_the_file(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(model="old")])
+    ours, theirs = CHILDREN.Pipe()
+    with child(hold, warehouse.database, theirs):
+        assert ours.recv() == "held"
+        with child(add_a_day, warehouse.database, 1) as waiting:
+            ours.send("enough")
+            waiting.join(60)
+            assert waiting.exitcode == 0
+    assert models(warehouse, days(0, 1)) == ["old", "m"]
+
+
+def rewrite_own_day(database: str, number: int) -> None:
+    warehouse = Warehouse(database=database)
+    for requests in range(10):
+        write(warehouse, [sample(number, requests=requests)], days(number))
+
+
+def test_processes_that_write_at_once_all_succeed(warehouse: Warehouse) -> None:
+    processes = [CHILDREN.Process(target=rewrite_own_day, args=(warehouse.database, n)) for n in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert [row["requests"] for row in stored(warehouse, days(0, 1))] == [9, 9]
+    assert [line["version"] for line in ledger(warehouse)] == [*range(1, 11), *range(1, 11)]
+
+
+def unusable(place: str, tmp_path: Path) -> Path:
+    """A path that cannot be a database, for root either."""
+    if place == "a directory":
+        (tmp_path / "usage.duckdb").mkdir()
+    elif place == "not a database":
+        (tmp_path / "usage.duckdb").write_text("dear diary\n" * 1000)
+    elif place == "an empty file":
+        (tmp_path / "usage.duckdb").touch()
+    elif place == "below a file":
+        (tmp_path / "file").write_text("dear diary")
+        return tmp_path / "file" / "usage.duckdb"
+    elif place == "a folder that nobody can write":
+        return Path("/proc/usage.duckdb")
+    elif place == "a full device":
+        return Path("/dev/full")
+    return tmp_path / "usage.duckdb"
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("a directory", "Is a directory"),
+        ("not a database", "not a valid DuckDB database file"),
+        ("an empty file", "not a valid DuckDB database file"),
+        ("below a file", "File exists"),
+        ("a folder that nobody can write", "No such file or directory"),
+        ("a full device", "No space left on device"),
+    ],
+)
+def test_a_path_that_cannot_be_used_is_one_line_that_says_what_to_do(place: str, reason: str, tmp_path: Path) -> None:
+    path = unusable(place, tmp_path)
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    with pytest.raises(WarehouseError) as error:
+        write(Warehouse(database=str(path)), [sample()])
+    assert str(error.value).startswith(f"{path}: ")
+    assert reason in str(error.value)
+    assert "set USAGE_WAREHOUSE to a" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+def write_as_nobody(database: str, pipe: Pipe) -> None:
+    if os.geteuid() == 0:
+        os.setuid(65534)  # root may write everything
+    try:
+        write(Warehouse(database=database), [sample(model="new")])
+    except WarehouseError as error:
+        pipe.send(str(error))
+
+
+@pytest.mark.parametrize("protected", ["file", "folder"])
+def test_a_file_or_folder_that_we_may_not_write_is_named(protected: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "usage.duckdb"
+        if protected == "file":
+            write(Warehouse(database=str(path)), [sample(model="old")])
+            path.chmod(0o444)
+        Path(folder).chmod(0o555)
+        ours, theirs = CHILDREN.Pipe()
+        assert in_process(write_as_nobody, str(path), theirs) == 0
+        assert ours.recv() == (
+            f'{path}: IO Error: Cannot open file "{path}": Permission denied: '
+            "set USAGE_WAREHOUSE to a DuckDB file or a new, writable path"
+        )
+        Path(folder).chmod(0o755)
+        assert path.exists() == (protected == "file")
+        if protected == "file":
+            assert models(Warehouse(database=str(path))) == ["old"]
+
+
+def test_a_connection_that_somebody_left_open_in_this_process_is_one_line(warehouse: Warehouse) -> None:
+    write(warehouse, [sample()])
+    with (
+        duckdb.connect(warehouse.database),
+        pytest.raises(WarehouseError, match="different configuration than existing connections"),
+    ):
+        write(warehouse, [sample()])
+
+
+def test_a_folder_that_does_not_exist_is_made(tmp_path: Path) -> None:
+    write(Warehouse(database=str(tmp_path / "a" / "b" / "usage.duckdb")), [sample()])
+
+
+def test_an_answer_that_cannot_be_given_is_one_line(warehouse: Warehouse) -> None:
+    with pytest.raises(WarehouseError, match=r"Catalog Error: .* does not exist") as error:
+        warehouse.read("select * from tests.never_written")
+    assert "\n" not in str(error.value)
+
+
+def fill_the_disk(database: str, megabytes: int, pipe: Pipe) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (megabytes << 20, megabytes << 20))
+    rows = [sample(model=os.urandom(64).hex()) for _ in range(50_000)]
+    try:
+        write(Warehouse(database=database), rows)
+    except WarehouseError as error:
+        pipe.send(str(error))
+
+
+def test_a_disk_that_fills_up_loses_nothing(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(model="old")])
+    ours, theirs = CHILDREN.Pipe()
+    with nothing_changes(warehouse):
+        assert in_process(fill_the_disk, warehouse.database, 2, theirs) == 0
+        assert warehouse.database in ours.recv()
+
+
+# kill -9. The plan of writes is a function of their number, so that parent and child need not agree on anything else.
+
+KILLS = 20
+PLANNED_DAYS = 10
+
+
+def planned(number: int) -> tuple[Slice, Counter[date]]:
+    """The write of that number: some days, and how many rows each gets. Days are large, so that writing takes time."""
+    plan = random.Random(number)
+    first = plan.randrange(PLANNED_DAYS)
+    last = plan.randrange(first, PLANNED_DAYS)
+    return days(first, last), Counter({day(n): plan.choice((0, 1, 5_000, 20_000)) for n in range(first, last + 1)})
+
+
+def planned_rows(number: int) -> pa.Table:
+    """The rows of that write; each carries its number."""
+    _, counts = planned(number)
+    total = counts.total()
+    columns = {field.name: pa.nulls(total, field.type) for field in SAMPLE.arrow_schema} | {
+        "connection": pa.repeat("c", total),
+        "usage_date": pa.array(counts.elements(), pa.date32()),
+        "model": pa.array((f"row {n}" for count in counts.values() for n in range(count)), pa.string()),
+        "requests": pa.repeat(number, total),
+    }
+    return pa.Table.from_pydict(columns, schema=SAMPLE.arrow_schema)
+
+
+def write_as_planned(database: str, number: int, done: Pipe) -> None:
+    warehouse = Warehouse(database=database)
+    while True:
+        target, _ = planned(number)
+        warehouse.replace(SAMPLE, planned_rows(number), target, run_id=str(number))
+        done.send(number)
+        number += 1
+
+
+def intact_writes(warehouse: Warehouse) -> dict[date, int]:
+    """The number of the write that each day holds, all of it and nothing else, in the table as in the ledger."""
+    rows = warehouse.read(
+        f"""
+        select
+          usage_date,
+          [count(*), count(distinct model), min(requests), max(requests)] as content,
+          sha256(string_agg({SAMPLE.row_text}, chr(10) order by {SAMPLE.row_text})) as content_hash
+        from tests.sample
+        group by usage_date
+        """
+    ).to_pylist()
+    found = {row["usage_date"]: (row["content"], row["content_hash"]) for row in rows}
+    empty = hashlib.sha256(b"").hexdigest()
+    held = {}
+    for line in warehouse.read("select usage_date, run_id, content_hash from ledger.stored_days").to_pylist():
+        stored_day, number = line["usage_date"], int(line["run_id"])
+        content, content_hash = found.pop(stored_day, ([0, 0, number, number], empty))
+        count = planned(number)[1][stored_day]
+        assert content == [count, count, number, number], f"{stored_day} is not what write {number} put there"
+        assert content_hash == line["content_hash"], f"{stored_day} is not what the ledger says"
+        held[stored_day] = number
+    assert not found, "rows of days that the ledger does not know"
+    return held
+
+
+def test_kill_9_at_any_moment_leaves_every_day_whole(warehouse: Warehouse) -> None:
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}")
+    moments = random.Random(seed)
+    held: dict[date, int] = {}
+    number = committed = 0
+    for _ in range(KILLS):
+        ours, theirs = CHILDREN.Pipe(duplex=False)
+        with child(write_as_planned, warehouse.database, number, theirs) as process:
+            theirs.close()
+            held |= dict.fromkeys(planned(ours.recv())[0].days, number)
+            time.sleep(moments.uniform(0, 0.6))
+            process.kill()
+            process.join()
+        with suppress(EOFError):
+            while True:
+                number = ours.recv()
+                held |= dict.fromkeys(planned(number)[0].days, number)
+        number += 1
+        with_the_killed_write = held | dict.fromkeys(planned(number)[0].days, number)
+        found = intact_writes(warehouse)
+        assert found in (held, with_the_killed_write)
+        committed += found == with_the_killed_write
+        held = found
+        number += 1
+    print(f"{number} writes, {KILLS} of them killed, {committed} of these after their commit")
+    target, _ = planned(number)
+    warehouse.replace(SAMPLE, planned_rows(number), target, run_id=str(number))
+    assert intact_writes(warehouse) == held | dict.fromkeys(target.days, number)

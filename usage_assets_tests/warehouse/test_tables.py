@@ -1,0 +1,226 @@
+"""One declaration gives DDL, Arrow schema, column schema, totals and what a pandas frame must be."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from usage_assets.assets.costs import COSTS
+from usage_assets.assets.entities import ENTITIES
+from usage_assets.providers import PROVIDERS
+from usage_assets.rows import Row, declared, to_arrow
+from usage_assets.warehouse.ledger import PartitionVersion, PortEntity
+from usage_assets.warehouse.tables import Table
+from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample
+
+RAW = [endpoint.row for provider in PROVIDERS.values() for endpoint in provider.endpoints]
+EVERY_TABLE = [*RAW, *dict.fromkeys(derived.row for derived in (*ENTITIES, *COSTS)), PartitionVersion, PortEntity]
+
+
+@pytest.fixture
+def memory() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database without a file, in UTC as the warehouse is."""
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+
+
+def create(memory: duckdb.DuckDBPyConnection, table: Table) -> None:
+    for statement in table.ddl():
+        memory.execute(statement)
+
+
+def test_a_declaration_is_ddl_with_comments() -> None:
+    schema, table, comment, *_ = SAMPLE.ddl()
+    assert schema == "create schema if not exists tests"
+    assert table.splitlines() == [
+        "create table tests.sample (",
+        "  connection VARCHAR not null,",
+        "  usage_date DATE not null,",
+        "  model VARCHAR,",
+        "  requests BIGINT not null,",
+        "  amount DECIMAL(38,24),",
+        "  level BIGINT,",
+        "  trial BOOLEAN,",
+        "  noted_at TIMESTAMP WITH TIME ZONE,",
+        "  person VARCHAR",
+        ")",
+    ]
+    assert (
+        comment == "comment on table tests.sample is 'One row per connection, day and model.\n\nIt''s no real table.'"
+    )
+
+
+def test_the_database_says_what_a_table_and_its_columns_are(memory: duckdb.DuckDBPyConnection) -> None:
+    create(memory, SAMPLE)
+    comments = dict(memory.execute("select column_name, comment from duckdb_columns()").fetchall())
+    assert memory.execute("select comment from duckdb_tables()").fetchall() == [(SAMPLE.description,)]
+    assert comments["requests"] == "Requests made [requests]"
+    assert comments["trial"] == "Whether it's a trial"
+    assert comments["usage_date"] == "UTC day of the usage"
+
+
+@pytest.mark.parametrize("row", EVERY_TABLE, ids=lambda row: row.table)
+def test_every_table_is_created_as_declared_and_holds_its_arrow_schema(
+    row: type[Row], memory: duckdb.DuckDBPyConnection
+) -> None:
+    table = Table(row)
+    create(memory, table)
+    memory.register("staged", table.arrow_schema.empty_table())
+    memory.execute(f"insert into {table.name} by name select * from staged")
+    arrow = memory.execute(f"select * from {table.name}").to_arrow_table().schema
+    assert [(field.name, field.type) for field in arrow] == [(f.name, f.type) for f in table.arrow_schema]
+
+
+@pytest.mark.parametrize("row", EVERY_TABLE, ids=lambda row: row.table)
+def test_no_table_has_keys_or_indexes(row: type[Row], memory: duckdb.DuckDBPyConnection) -> None:
+    create(memory, Table(row))
+    assert {kind for (kind,) in memory.execute("select constraint_type from duckdb_constraints()").fetchall()} == {
+        "NOT NULL"
+    }
+    assert memory.execute("select count(*) from duckdb_indexes()").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize("row", EVERY_TABLE, ids=lambda row: row.table)
+def test_every_table_states_its_grain_in_words_and_in_columns_it_has(row: type[Row]) -> None:
+    table = Table(row)
+    assert table.description.startswith("One ")
+    assert set(table.grain) <= {column.name for column in table.columns}
+    assert declared(row.table) is row
+
+
+@pytest.mark.parametrize("row", EVERY_TABLE, ids=lambda row: row.table)
+def test_the_totals_of_every_table_can_be_computed(row: type[Row], memory: duckdb.DuckDBPyConnection) -> None:
+    table = Table(row)
+    create(memory, table)
+    for aggregate in table.totals.values():
+        assert memory.execute(f"select {aggregate} from {table.name}").fetchall() == [(None,)]
+
+
+def test_the_column_schema_shows_units_and_nulls() -> None:
+    shown = {column.name: column for column in SAMPLE.dagster_schema().columns}
+    assert list(shown) == SAMPLE.arrow_schema.names
+    assert shown["amount"].type == "DECIMAL(38,24)"
+    assert shown["amount"].description == "Cost [USD]"
+    assert shown["amount"].constraints.nullable
+    assert not shown["requests"].constraints.nullable
+
+
+def test_additive_measures_are_totalled_and_others_are_not() -> None:
+    assert SAMPLE.totals == {
+        "requests": "sum(requests)",
+        "amount": "sum(amount)",
+        "paid_usd": "sum(amount) filter (where not trial)",
+    }
+
+
+def test_a_table_that_nothing_declares_is_unknown() -> None:
+    with pytest.raises(KeyError):
+        declared("tests.unheard_of")
+
+
+def frame(**values: Any) -> pd.DataFrame:
+    """A frame of one full row, with these columns changed."""
+    row = {name: [value] for name, value in to_arrow(Sample, [FULL]).to_pylist()[0].items()}
+    return pd.DataFrame(row | {name: v if isinstance(v, pd.Series) else [v] for name, v in values.items()})
+
+
+def test_a_frame_becomes_the_same_rows_whatever_the_order_of_its_columns() -> None:
+    reordered = frame()[list(reversed(SAMPLE.arrow_schema.names))]
+    assert SAMPLE.from_pandas(reordered).equals(to_arrow(Sample, [FULL]))
+
+
+def test_a_frame_of_nullable_types_becomes_the_same_rows() -> None:
+    exact = frame(requests=pd.Series([1], dtype="Int64"), trial=pd.Series([False], dtype="boolean"))
+    assert SAMPLE.from_pandas(exact).equals(to_arrow(Sample, [FULL]))
+
+
+@pytest.mark.parametrize("missing", [None, pd.NA], ids=str)
+def test_a_missing_value_of_a_frame_is_null(missing: object) -> None:
+    nothing = dict.fromkeys(("model", "amount", "level", "trial", "person"), missing)
+    [row] = SAMPLE.from_pandas(frame(**nothing, noted_at=pd.NaT)).to_pylist()
+    assert {row[name] for name in (*nothing, "noted_at")} == {None}
+
+
+def test_an_empty_frame_is_no_rows() -> None:
+    assert SAMPLE.from_pandas(frame().iloc[:0]).num_rows == 0
+    assert SAMPLE.from_pandas(pd.DataFrame(columns=SAMPLE.arrow_schema.names)).num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("different", "named"),
+    [
+        (frame().drop(columns="trial"), "trial"),
+        (frame().assign(extra=1), "extra"),
+        (frame().rename(columns={"trial": "Trial"}), "Trial, trial"),
+        (pd.concat([frame(), frame()[["requests"]]], axis=1), "requests"),
+        (frame().assign(extra=1).drop(columns="model"), "extra, model"),
+        (pd.DataFrame(), "amount, connection"),
+    ],
+    ids=["missing", "extra", "misspelled", "twice", "swapped", "no columns"],
+)
+def test_a_frame_of_other_columns_is_refused(different: pd.DataFrame, named: str) -> None:
+    with pytest.raises(ValueError, match=rf"tests\.sample: columns differ from the declaration: {named}"):
+        SAMPLE.from_pandas(different)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("amount", 1.1),
+        ("amount", np.float32(1.1)),
+        ("amount", pd.Series([np.float32(1.1)], dtype=object)),
+        ("amount", float("nan")),
+        ("amount", Decimal("NaN")),
+        ("amount", Decimal("Infinity")),
+        ("amount", "1.1"),
+        ("amount", True),
+        ("amount", Decimal("0.1234567890123456789012345")),
+        ("amount", Decimal(10) ** 14),
+        ("requests", 2.7),
+        ("requests", Decimal("2.7")),
+        ("requests", pd.Series([np.float32(2.7)], dtype=object)),
+        ("requests", float("nan")),
+        ("requests", None),
+        ("requests", "5"),
+        ("requests", True),
+        ("requests", 2**63),
+        ("level", float("nan")),
+        ("trial", 1),
+        ("trial", 2.0),
+        ("trial", "true"),
+        ("model", 5),
+        ("model", b"m"),
+        ("model", {"a": 1}),
+        ("model", ["a"]),
+        ("usage_date", "2026-11-01"),
+        ("usage_date", 20_758),
+        ("usage_date", datetime(2026, 11, 1, 23, tzinfo=UTC)),
+        ("usage_date", pd.Timestamp("2026-11-01 23:00", tz="America/New_York")),
+        ("usage_date", None),
+        ("connection", None),
+        ("noted_at", "2026-11-01"),
+    ],
+    ids=repr,
+)
+def test_a_frame_whose_values_would_be_converted_is_refused(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=name) as refused:
+        SAMPLE.from_pandas(frame(**{name: value}))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[1, 2.5], [1, "2"], [Decimal(1), 2.5], [1, float("nan")], [1, Decimal("NaN")], [1, True]],
+    ids=repr,
+)
+def test_one_inexact_value_among_exact_ones_is_found(values: list[object]) -> None:
+    mixed = pd.concat([frame(), frame(model="n")], ignore_index=True)
+    mixed["level"] = pd.Series(values, dtype=object)
+    with pytest.raises(ValueError, match=r"tests\.sample\.level: holds "):
+        SAMPLE.from_pandas(mixed)
