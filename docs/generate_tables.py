@@ -1,0 +1,51 @@
+"""Writes docs/tables.md, the data dictionary, from the declarations. ``make docs`` runs it; a test compares."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from usage_assets.assets.costs import DailyCost
+from usage_assets.assets.entities import ENTITIES
+from usage_assets.providers import PROVIDERS
+from usage_assets.warehouse.ledger import PartitionVersion, PortEntity
+from usage_assets.warehouse.tables import SQL_TYPES, Table
+
+PAGE = Path(__file__).with_name("tables.md")
+HEAD = """# Tables
+
+Generated from the declarations by `make docs`; do not edit. Every table has one row for each value of its grain, all
+days are UTC days, and money is `DECIMAL(38,24)`: exact. Times of fetching are in `ledger.partition_versions`, not in
+the rows, so that fetching the same data again changes nothing.
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    raw = [endpoint.row for provider in PROVIDERS.values() for endpoint in provider.endpoints]
+    parts = {
+        "Raw: what the providers say": raw,
+        "Costs": [DailyCost],
+        "Port entities": [derived.row for derived in ENTITIES],
+        "Ledgers": [PartitionVersion, PortEntity],
+    }
+    lines = [HEAD]
+    for title, rows in parts.items():
+        lines.append(f"## {title}\n")
+        for row in rows:
+            lines += _section(Table(row))
+    return "\n".join(lines)
+
+
+def _section(table: Table) -> Iterator[str]:
+    yield f"### {table.name}\n"
+    yield table.description
+    yield f"\nGrain: {', '.join(f'`{name}`' for name in table.grain)}.\n"
+    yield "| column | type | unit | meaning |"
+    yield "|---|---|---|---|"
+    for column in table.columns:
+        name = f"`{column.name}`" + ("" if column.nullable else " *")
+        yield f"| {name} | {SQL_TYPES[column.type]} | {column.unit or ''} | {column.description} |"
+    yield "\n\\* never null\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -1,0 +1,79 @@
+"""Costs: three moneys in one table that is never summed across them; ``sql/daily_costs/<source>.sql`` computes them."""
+
+from decimal import Decimal
+from typing import Annotated
+
+from usage_assets.assets.derived import Derived
+from usage_assets.rows import Row, column
+
+
+class DailyCost(Row):
+    """One row per connection, day, source, cost basis, currency and the source's own dimensions.
+
+    Sum amount_usd only within one cost_basis: estimates are already inside what is billed, notional costs are covered
+    by a seat, credits are not a currency. Sum native_amount only within one native_unit and currency.
+    """
+
+    table = "costs.daily_costs"
+    slice_by = "source_table"
+    grain = (
+        "source_table",
+        "cost_basis",
+        "native_unit",
+        "currency",
+        "model",
+        "project_id",
+        "workspace_id",
+        "user_id",
+        "api_key_id",
+        "api_key_name",
+        "line_item",
+        "cost_type",
+        "token_type",
+        "service_tier",
+        "context_window",
+        "inference_geo",
+    )
+    totals = {
+        "billed_usd": "sum(amount_usd) filter (where cost_basis = 'billed')",
+        "estimated_usd": "sum(amount_usd) filter (where cost_basis = 'estimated')",
+        "notional_usd": "sum(amount_usd) filter (where cost_basis = 'notional')",
+        "credits": "sum(native_amount) filter (where native_unit = 'credits')",
+    }
+
+    provider: Annotated[str, column("Provider")]
+    source_table: Annotated[str, column("Raw table that the row is computed from")]
+    cost_basis: Annotated[str, column("billed, estimated, notional or credits; never add one to another")]
+    native_amount: Annotated[Decimal, column("Amount as the provider states it", unit="native_unit", additive=False)]
+    native_unit: Annotated[str, column("dollars, cents, credits; major or minor units of other currencies")]
+    currency: Annotated[str | None, column("Currency, ISO 4217; null for credits")]
+    amount_usd: Annotated[Decimal | None, column("The same amount; null where unknown", unit="USD", additive=False)]
+    usd_reason: Annotated[str | None, column("Why amount_usd is null")]
+    model: Annotated[str | None, column("Model, where the source states it")]
+    project_id: Annotated[str | None, column("OpenAI project")]
+    workspace_id: Annotated[str | None, column("Anthropic workspace (null: the default one) or ChatGPT workspace")]
+    user_id: Annotated[str | None, column("Person, as the provider knows them", personal=True)]
+    api_key_id: Annotated[str | None, column("OpenAI API key")]
+    api_key_name: Annotated[str | None, column("Name of the API key that Claude Code ran with", personal=True)]
+    line_item: Annotated[str | None, column("OpenAI line item or Anthropic description")]
+    cost_type: Annotated[str | None, column("Anthropic: tokens, web_search, code_execution, session_usage")]
+    token_type: Annotated[str | None, column("Anthropic token class")]
+    service_tier: Annotated[str | None, column("Anthropic service tier")]
+    context_window: Annotated[str | None, column("Anthropic context window")]
+    inference_geo: Annotated[str | None, column("Anthropic inference region")]
+    grouped_by: Annotated[str, column("Dimensions the provider granted: a null outside them was not asked for")]
+
+
+COSTS = tuple(
+    Derived(
+        name=source.partition(".")[2],
+        file=source.replace(".", "_"),
+        folder="daily_costs",
+        group="costs",
+        row=DailyCost,
+        reads=(source,),
+        part=source,
+    )
+    for source in ("openai.costs", "anthropic.cost_report", "anthropic.claude_code", "chatgpt.codex_usage")
+)
+"""One part of ``costs.daily_costs`` per source of cost, each an asset of its own, so that none blocks another."""

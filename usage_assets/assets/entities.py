@@ -1,0 +1,162 @@
+"""Entities: the rows of Port's blueprints as published, one table each. ``sql/entities/<blueprint>.sql`` computes them.
+
+Property names, types and identifiers are Port's (port/blueprints/<blueprint>.json); departures from the published
+mappings are listed in docs/port-parity.md.
+"""
+
+from decimal import Decimal
+from typing import Annotated
+
+from usage_assets.assets.derived import Derived
+from usage_assets.rows import Row, column
+
+Midnight = Annotated[str, column("UTC midnight that opens the day, RFC 3339")]
+Title = Annotated[str, column("Title in Port")]
+UncachedInput = Annotated[int, column("Input tokens neither read from nor written to a cache", unit="tokens")]
+Output = Annotated[int, column("Output tokens", unit="tokens")]
+CacheRead = Annotated[int, column("Input tokens read from a cache", unit="tokens")]
+CacheCreation5m = Annotated[int, column("Input tokens written to a 5-minute cache", unit="tokens")]
+CacheCreation1h = Annotated[int, column("Input tokens written to a 1-hour cache", unit="tokens")]
+WebSearches = Annotated[int, column("Web searches", unit="requests")]
+
+
+class OpenaiDailyUsage(Row):
+    """One entity per connection and day that was fetched, also an empty one."""
+
+    table = "port_entities.openai_daily_usage"
+    grain = ("identifier",)
+
+    identifier: Annotated[str, column("Identifier in Port: daily-<day>")]
+    title: Title
+    date: Annotated[str, column("Day, YYYY-MM-DD")]
+    total_requests: Annotated[int, column("Model requests (sum of num_model_requests)", unit="requests")]
+    total_tokens: Annotated[int, column("Input and output tokens (cached ones are inside input)", unit="tokens")]
+    total_cost: Annotated[Decimal | None, column("Cost; null where every cost is in another currency", unit="USD")]
+
+
+class OpenaiModelUsage(Row):
+    """One entity per connection, day and model with usage."""
+
+    table = "port_entities.openai_model_usage"
+    grain = ("identifier",)
+
+    identifier: Annotated[str, column("Identifier in Port: <model>-<unix seconds of the day's UTC midnight>")]
+    title: Title
+    model: Annotated[str, column("Model; unknown where the provider states none")]
+    date: Annotated[str, column("Day, YYYY-MM-DD")]
+    requests: Annotated[int, column("Model requests", unit="requests")]
+    tokens: Annotated[int, column("Input and output tokens (cached ones are inside input)", unit="tokens")]
+
+
+class ClaudeUsageRecord(Row):
+    """One entity per connection and day that was fetched, also an empty one. The token classes are disjoint."""
+
+    table = "port_entities.claude_usage_record"
+    grain = ("identifier",)
+
+    identifier: Annotated[str, column("Identifier in Port: <day>-usage")]
+    title: Title
+    record_date: Midnight
+    uncached_input_tokens: UncachedInput
+    output_tokens: Output
+    cache_read_input_tokens: CacheRead
+    cache_creation_5m_tokens: CacheCreation5m
+    cache_creation_1h_tokens: CacheCreation1h
+    web_search_requests: WebSearches
+
+
+class ClaudeWorkspaceUsage(Row):
+    """One entity per connection, day and workspace with usage. The token classes are disjoint."""
+
+    table = "port_entities.claude_workspace_usage"
+    grain = ("identifier",)
+
+    identifier: Annotated[str, column("Identifier in Port: <workspace>-<day>")]
+    title: Title
+    record_date: Midnight
+    workspace_id: Annotated[str, column("Workspace; the default workspace, which has no id, is default")]
+    uncached_input_tokens: UncachedInput
+    output_tokens: Output
+    cache_read_input_tokens: CacheRead
+    cache_creation_5m_tokens: CacheCreation5m
+    cache_creation_1h_tokens: CacheCreation1h
+    web_search_requests: WebSearches
+
+
+class ClaudeModelUsage(Row):
+    """One entity per connection, day and model with usage. The token classes are disjoint."""
+
+    table = "port_entities.claude_model_usage"
+    grain = ("identifier",)
+
+    identifier: Annotated[str, column("Identifier in Port: <model>-<day>")]
+    title: Title
+    record_date: Midnight
+    model: Annotated[str, column("Model; unknown where the provider states none")]
+    uncached_input_tokens: UncachedInput
+    output_tokens: Output
+    cache_read_input_tokens: CacheRead
+    cache_creation_5m_tokens: CacheCreation5m
+    cache_creation_1h_tokens: CacheCreation1h
+    web_search_requests: WebSearches
+
+
+class ClaudeCostRecord(Row):
+    """One entity per connection and day that was fetched, also an empty one; further currencies have their own."""
+
+    table = "port_entities.claude_cost_record"
+    grain = ("identifier",)
+    totals = {"amount_usd": "sum(amount) filter (where currency = 'USD')"}
+
+    identifier: Annotated[str, column("Identifier in Port: <day>-cost, and the currency where it is not USD")]
+    title: Title
+    record_date: Midnight
+    amount: Annotated[Decimal, column("Cost; dollars where currency is USD", unit="currency", additive=False)]
+    currency: Annotated[str, column("Currency, ISO 4217")]
+
+
+class ClaudeCodeAnalytics(Row):
+    """One entity per connection, day, organization and actor; rows of several terminals are added up."""
+
+    table = "port_entities.claude_code_analytics"
+    grain = ("identifier",)
+
+    identifier: Annotated[str, column("Identifier in Port: <organization>-<actor>-<day>", personal=True)]
+    title: Annotated[str, column("Title in Port", personal=True)]
+    record_date: Midnight
+    organization_id: Annotated[str, column("Anthropic organization")]
+    actor_type: Annotated[str, column("user_actor or api_actor")]
+    actor_name: Annotated[str, column("E-mail address of a person, or name of an API key", personal=True)]
+    terminal_type: Annotated[str | None, column("Terminals used that day, sorted, comma-separated")]
+    num_sessions: Annotated[int, column("Sessions", unit="sessions")]
+    lines_added: Annotated[int, column("Lines of code added", unit="lines")]
+    lines_removed: Annotated[int, column("Lines of code removed", unit="lines")]
+    commits: Annotated[int, column("Commits by Claude Code", unit="commits")]
+    pull_requests: Annotated[int, column("Pull requests by Claude Code", unit="pull requests")]
+    edit_tool_accepted: Annotated[int, column("Edit tool: proposals accepted", unit="proposals")]
+    edit_tool_rejected: Annotated[int, column("Edit tool: proposals rejected", unit="proposals")]
+    write_tool_accepted: Annotated[int, column("Write tool: proposals accepted", unit="proposals")]
+    write_tool_rejected: Annotated[int, column("Write tool: proposals rejected", unit="proposals")]
+    model_breakdown: Annotated[str, column("JSON list: tokens and estimated cost (dollars) per model")]
+
+
+ENTITIES = tuple(
+    Derived(
+        name=row.table.removeprefix("port_entities."),
+        file=row.table.removeprefix("port_entities."),
+        folder="entities",
+        group="entities",
+        row=row,
+        reads=reads,
+    )
+    for row, reads in (
+        (OpenaiDailyUsage, ("openai.costs", "openai.usage_completions")),
+        (OpenaiModelUsage, ("openai.usage_completions",)),
+        (ClaudeUsageRecord, ("anthropic.usage_messages",)),
+        (ClaudeCostRecord, ("anthropic.cost_report",)),
+        (ClaudeWorkspaceUsage, ("anthropic.usage_messages",)),
+        (ClaudeModelUsage, ("anthropic.usage_messages",)),
+        (ClaudeCodeAnalytics, ("anthropic.claude_code",)),
+    )
+)
+"""One derived table per blueprint. The blueprint's id is the table's name."""

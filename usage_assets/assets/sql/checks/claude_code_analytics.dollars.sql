@@ -1,0 +1,48 @@
+-- dollars in model_breakdown of port_entities.claude_code_analytics are the cents of anthropic.claude_code, per currency
+-- (read by pattern: DuckDB's JSON functions take a number through a double, and Port is sent every digit; dollars have
+-- 24 places, those of a cent of 23 places would have 25, so that each model may be off by half of the last one)
+with
+source_models as (
+  select
+    connection,
+    usage_date,
+    unnest(from_json(model_breakdown, '[{
+      "estimated_cost_cents": "DECIMAL(38,24)", "currency": "VARCHAR"
+    }]'), recursive := true)
+  from anthropic.claude_code
+),
+entity_models as (
+  select
+    connection,
+    usage_date,
+    unnest(regexp_extract_all(model_breakdown, '"estimated_cost":\{"currency":"([^"]*)","amount":[-0-9.]+\}', 1))
+      as currency,
+    unnest(regexp_extract_all(model_breakdown, '"estimated_cost":\{"currency":"[^"]*","amount":([-0-9.]+)\}', 1))
+      ::decimal(38, 24) as amount
+  from port_entities.claude_code_analytics
+)
+select
+  connection,
+  usage_date,
+  currency as total,
+  sum(expected) as expected,
+  sum(found) as found
+from (
+  select
+    connection,
+    usage_date,
+    currency,
+    estimated_cost_cents * 0.01 as expected,
+    0 as found
+  from source_models
+  union all
+  select
+    connection,
+    usage_date,
+    currency,
+    0 as expected,
+    amount as found
+  from entity_models
+)
+group by connection, usage_date, currency
+having abs(sum(expected) - sum(found)) >= count(*) * 0.000000000000000000000001

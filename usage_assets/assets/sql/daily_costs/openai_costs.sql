@@ -1,0 +1,30 @@
+-- one row per connection, day, project, user, API key, line item and currency; billed
+select
+  connection,
+  'openai' as provider,
+  usage_date,
+  'openai.costs' as source_table,
+  'billed' as cost_basis,
+  sum(amount_value) as native_amount,
+  case when upper(amount_currency) = 'USD' then 'dollars' else 'major units' end as native_unit,
+  upper(amount_currency) as currency,
+  case when upper(amount_currency) = 'USD' then sum(amount_value) end as amount_usd,
+  case
+    when upper(amount_currency) is null then 'the provider states no currency'
+    when upper(amount_currency) <> 'USD' then 'no exchange rate is configured for ' || upper(amount_currency)
+  end as usd_reason,
+  null as model,
+  project_id,
+  null as workspace_id,
+  user_id,
+  api_key_id,
+  null as api_key_name,
+  line_item,
+  null as cost_type,
+  null as token_type,
+  null as service_tier,
+  null as context_window,
+  null as inference_geo,
+  grouped_by
+from openai.costs
+group by connection, usage_date, upper(amount_currency), project_id, user_id, api_key_id, line_item, grouped_by

@@ -1,0 +1,134 @@
+"""Raw rows with everything filled in that a test does not care about, and a warehouse to derive from them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from usage_assets.assets.costs import COSTS
+from usage_assets.assets.derived import Derived
+from usage_assets.assets.entities import ENTITIES
+from usage_assets.providers.anthropic import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.chatgpt import CodexUsage
+from usage_assets.providers.openai import Costs, UsageCompletions
+from usage_assets.providers.reading import as_json
+from usage_assets.rows import Row, to_arrow
+from usage_assets.warehouse.database import IN_SLICE, Slice, Version, Warehouse
+from usage_assets.warehouse.tables import Table
+
+DAY = date(2026, 11, 1)
+MIDNIGHT = "2026-11-01T00:00:00Z"
+DERIVED: Mapping[str, Derived] = {derived.file: derived for derived in (*ENTITIES, *COSTS)}
+RAW: Mapping[str, type[Row]] = {
+    row.table: row for row in (Costs, UsageCompletions, UsageMessages, CostReport, ClaudeCode, CodexUsage)
+}
+DEFAULTS: Mapping[type[Row], Mapping[str, Any]] = {
+    Costs: {"connection": "openai", "amount_value": Decimal(1), "amount_currency": "usd", "grouped_by": ""},
+    UsageCompletions: {
+        "connection": "openai",
+        "num_model_requests": 1,
+        "input_tokens": 10,
+        "output_tokens": 5,
+        "grouped_by": "",
+    },
+    UsageMessages: {
+        "connection": "anthropic",
+        "uncached_input_tokens": 1,
+        "output_tokens": 2,
+        "cache_read_input_tokens": 3,
+        "cache_creation_5m_input_tokens": 4,
+        "cache_creation_1h_input_tokens": 5,
+        "web_search_requests": 6,
+        "grouped_by": "",
+    },
+    CostReport: {"connection": "anthropic", "amount_cents": Decimal(100), "currency": "USD", "grouped_by": ""},
+    ClaudeCode: {
+        "connection": "anthropic",
+        "organization_id": "org",
+        "actor_type": "user_actor",
+        "actor_email": "bob@example.com",
+        "terminal_type": "vscode",
+        "customer_type": "api",
+        "num_sessions": 1,
+        "lines_added": 2,
+        "lines_removed": 3,
+        "commits": 4,
+        "pull_requests": 5,
+        "edit_tool_accepted": 6,
+        "edit_tool_rejected": 7,
+        "write_tool_accepted": 8,
+        "write_tool_rejected": 9,
+        "model_breakdown": "[]",
+        "estimated_cost_usd_cents": Decimal(0),
+    },
+    CodexUsage: {"connection": "chatgpt", "cut": "user", "workspace_id": "ws", "user_id": "user-1"},
+}
+
+
+def raw(row: type[Row], **values: Any) -> Row:
+    """A raw row of DAY."""
+    return row(usage_date=values.pop("usage_date", DAY), **{**DEFAULTS[row], **values})
+
+
+def models(*uses: tuple[str, ...], tokens: int = 1) -> str:
+    """A stored ``model_breakdown``: (model, cents) or (model, cents, currency) each."""
+    return as_json(
+        [
+            {
+                "model": model,
+                "input": tokens,
+                "output": 2 * tokens,
+                "cache_read": 3 * tokens,
+                "cache_creation": 4 * tokens,
+                "estimated_cost_cents": cents,
+                "currency": currency[0] if currency else "USD",
+            }
+            for model, cents, *currency in uses
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class Days:
+    """Raw days that were fetched, and what is derived from them."""
+
+    warehouse: Warehouse
+
+    def fetched(
+        self, row: type[Row], *rows: Row, connection: str | None = None, first: date = DAY, last: date | None = None
+    ) -> None:
+        """Store the days (DAY unless stated) as fetched, with these rows."""
+        target = Slice(connection or DEFAULTS[row]["connection"], first, last or first)
+        self.warehouse.replace(Table(row), to_arrow(row, rows), target, "run")
+
+    def derive(
+        self, name: str, connection: str | None = None, first: date = DAY, last: date | None = None
+    ) -> list[Version]:
+        """Compute a derived table's days."""
+        derived = DERIVED[name]
+        owner = connection or derived.reads[0].partition(".")[0]
+        target = Slice(owner, first, last or first, derived.part)
+        return self.warehouse.replace(Table(derived.row), derived.select, target, "run")
+
+    def rows(
+        self, name: str, connection: str | None = None, first: date = DAY, last: date | None = None
+    ) -> list[dict[str, Any]]:
+        """Compute a derived table's days and return their rows, sorted."""
+        self.derive(name, connection, first, last)
+        derived = DERIVED[name]
+        target = Slice(connection or derived.reads[0].partition(".")[0], first, last or first)
+        part = f"and source_table = '{derived.part}'" if derived.part else ""
+        query = f"select * from {derived.row.table} where {IN_SLICE} {part} order by all"
+        found: list[dict[str, Any]] = self.warehouse.read(query, target.bounds).to_pylist()
+        return found
+
+    def row(self, name: str, connection: str | None = None) -> dict[str, Any]:
+        """The only row of DAY."""
+        [row] = self.rows(name, connection)
+        return row
+
+
+def days_from(number: int) -> Sequence[date]:
+    """DAY and the following days."""
+    return [DAY + timedelta(days=n) for n in range(number)]
