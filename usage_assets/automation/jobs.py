@@ -1,0 +1,33 @@
+"""Jobs: all usage assets, and all pushes. Who launches them selects one connection's assets and a range of days."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+USAGE_JOB = "usage"
+PORT_SYNC_JOB = "port_sync"
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+def build_jobs(
+    usage_keys: Mapping[str, Sequence[dg.AssetKey]],
+    pushing: Iterable[str],
+) -> list[UnresolvedAssetJobDefinition]:
+    """Build the usage job, and the push job where connections push."""
+    selections = {
+        USAGE_JOB: [key for keys in usage_keys.values() for key in keys],
+        PORT_SYNC_JOB: [port_sync_key(connection) for connection in pushing],
+    }
+    return [dg.define_asset_job(name, dg.AssetSelection.assets(*keys)) for name, keys in selections.items() if keys]
+
+
+def port_sync_key(connection: str) -> dg.AssetKey:
+    """Return the key of a connection's push."""
+    return dg.AssetKey([connection, "port_sync"])
+
+
+def range_tags(first: date, last: date) -> Mapping[str, str]:
+    """Return the tags that make one run of the days from ``first`` to ``last``."""
+    return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}

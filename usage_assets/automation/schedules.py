@@ -1,0 +1,71 @@
+"""Schedules: recent days again and again, because providers restate them. One range run per connection."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+
+import dagster as dg
+
+from usage_assets.assets.raw import earliest_day
+from usage_assets.automation.jobs import USAGE_JOB, range_tags
+from usage_assets.providers import PROVIDERS
+from usage_assets.settings import Settings, SettingsError
+
+WEEKLY_LOOKBACK_DAYS = 31
+"""Providers correct days until the invoice is made: a month is read again every week."""
+WEEKLY_CRON = "0 12 * * 0"
+"""Not at the daily schedule's usual time: the runs of both would ask for the same days at once."""
+
+
+def build_schedules(settings: Settings, usage_keys: Mapping[str, Sequence[dg.AssetKey]]) -> list[dg.ScheduleDefinition]:
+    """Build the daily and the weekly schedule; both run by default where a connection has its key.
+
+    Raises SettingsError for a USAGE_SCHEDULE that is no cron expression.
+    """
+    connections = settings.connections()
+    running = any(connection.key for connection in connections)
+
+    def build(name: str, cron: str, days: int, description: str) -> dg.ScheduleDefinition:
+        @dg.schedule(
+            name=name,
+            job_name=USAGE_JOB,
+            cron_schedule=cron,
+            execution_timezone="UTC",
+            description=description,
+            default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
+        )
+        def schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+            tick = context.scheduled_execution_time
+            today = tick.date()
+            last = today if settings.usage_include_today else today - timedelta(days=1)
+            for connection in connections:
+                keys = usage_keys.get(connection.name)
+                first = max(today - timedelta(days=days), earliest_day(connection, PROVIDERS[connection.provider]))
+                if keys and first <= last:
+                    yield dg.RunRequest(
+                        run_key=f"{name}:{connection.name}:{tick.isoformat()}",
+                        asset_selection=list(keys),
+                        tags={**range_tags(first, last), "usage_assets/connection": connection.name},
+                    )
+
+        return schedule
+
+    try:
+        return [
+            build(
+                "daily_usage_schedule",
+                settings.usage_schedule,
+                settings.usage_lookback_days,
+                f"Fetches the last {settings.usage_lookback_days} closed days of every connection again (late data)",
+            ),
+            build(
+                "weekly_restatement_schedule",
+                WEEKLY_CRON,
+                WEEKLY_LOOKBACK_DAYS,
+                f"Fetches the last {WEEKLY_LOOKBACK_DAYS} closed days of every connection again (corrections)",
+            ),
+        ]
+    except dg.DagsterInvalidDefinitionError:
+        raise SettingsError(
+            f"USAGE_SCHEDULE: {settings.usage_schedule!r} is not a cron expression of five fields (UTC), "
+            "such as '0 6 * * *' (set in the environment or .env)"
+        ) from None

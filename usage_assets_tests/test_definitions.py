@@ -1,0 +1,310 @@
+"""The graph as Dagster and its users see it: what exists, what stands on it, and that it loads with nothing set."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.remote_representation.external_data import RepositorySnap
+from dagster_shared.serdes import serialize_value
+
+from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB, range_tags
+from usage_assets.definitions import build_definitions
+from usage_assets.partitions import last_day
+from usage_assets.rows import declared
+from usage_assets.settings import Settings, SettingsError
+from usage_assets.warehouse.tables import Table
+
+ROOT = Path(__file__).parents[1]
+KEYS: dict[str, Any] = {"openai_admin_key": "k1", "anthropic_admin_key": "k2", "chatgpt_analytics_key": "k3"}
+PORT: dict[str, Any] = {"port_client_id": "client", "port_client_secret": "s"}
+
+GRAPH = """
+anthropic/claude_code  anthropic_claude_code  anthropic.claude_code
+anthropic/cost_report  anthropic_costs  anthropic.cost_report
+anthropic/daily_costs/claude_code  anthropic_costs  costs.daily_costs  claude_code
+anthropic/daily_costs/cost_report  anthropic_costs  costs.daily_costs  cost_report
+anthropic/entities/claude_code_analytics  anthropic_entities  port_entities.claude_code_analytics  claude_code
+anthropic/entities/claude_cost_record  anthropic_entities  port_entities.claude_cost_record  cost_report
+anthropic/entities/claude_model_usage  anthropic_entities  port_entities.claude_model_usage  usage_messages
+anthropic/entities/claude_usage_record  anthropic_entities  port_entities.claude_usage_record  usage_messages
+anthropic/entities/claude_workspace_usage  anthropic_entities  port_entities.claude_workspace_usage  usage_messages
+anthropic/usage_messages  anthropic_usage  anthropic.usage_messages
+chatgpt/codex_usage  chatgpt_codex  chatgpt.codex_usage
+chatgpt/daily_costs/codex_usage  chatgpt_costs  costs.daily_costs  codex_usage
+openai/costs  openai_costs  openai.costs
+openai/daily_costs/costs  openai_costs  costs.daily_costs  costs
+openai/entities/openai_daily_usage  openai_entities  port_entities.openai_daily_usage  costs  usage_completions
+openai/entities/openai_model_usage  openai_entities  port_entities.openai_model_usage  usage_completions
+openai/usage_completions  openai_usage  openai.usage_completions
+"""
+"""Asset key, group, table, and the raw assets of the same connection that it is computed from."""
+
+
+def settings_of(**values: Any) -> Settings:
+    """Settings of these values and of nothing that this machine has set."""
+    fields = {name: field.get_default() for name, field in Settings.model_fields.items()}
+    return Settings.load(_env_file=None, **fields | values)
+
+
+def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    """Asset specs by key, sorted."""
+    by_key = {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+    return dict(sorted(by_key.items()))
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    """The graph that a newcomer sees."""
+    return build_definitions(settings_of())
+
+
+def run_python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh interpreter that knows no variable at all."""
+    return subprocess.run([sys.executable, "-I", "-c", code], cwd=folder, env={}, capture_output=True, text=True)
+
+
+def test_the_graph_loads_in_a_fresh_interpreter_with_an_empty_environment(tmp_path: Path) -> None:
+    done = run_python(
+        "import dagster, usage_assets.definitions as module\n"
+        "loaded = module.defs()\n"
+        "dagster.Definitions.validate_loadable(loaded)\n"
+        "print(len(loaded.resolve_all_asset_specs()))",
+        tmp_path,
+    )
+    assert (done.stdout.strip(), done.stderr) == ("19", "")
+    assert list(tmp_path.iterdir()) == [], "loading the graph opens no file"
+
+
+def test_dagster_finds_the_graph_from_the_repository_root(tmp_path: Path) -> None:
+    """As ``dagster dev`` does, through workspace.yaml; its temporary files are kept out of the repository."""
+    dagster_home = tmp_path / "home"
+    dagster_home.mkdir()
+    environment = {"PATH": os.environ["PATH"], "DAGSTER_HOME": str(dagster_home)}
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Validation successful for code location usage_assets" in done.stdout + done.stderr
+
+
+def test_every_asset_has_its_group_its_table_and_what_it_is_computed_from(definitions: dg.Definitions) -> None:
+    expected = {}
+    for line in GRAPH.strip().splitlines():
+        key, group, table, *reads = line.split()
+        connection = key.partition("/")[0]
+        expected[key] = (group, table, [f"{connection}/{name}" for name in reads])
+    found = {
+        key: (
+            spec.group_name,
+            spec.metadata["dagster/table_name"],
+            sorted(dependency.asset_key.to_user_string() for dependency in spec.deps),
+        )
+        for key, spec in specs(definitions).items()
+        if not key.endswith("/port_sync")
+    }
+    assert found == expected
+
+
+def test_a_push_depends_on_all_entities_of_its_connection_and_on_nothing_else(definitions: dg.Definitions) -> None:
+    graph = specs(definitions)
+    for connection in ("openai", "anthropic"):
+        push = graph[f"{connection}/port_sync"]
+        assert push.group_name == f"{connection}_port"
+        entities = [key for key in graph if key.startswith(f"{connection}/entities/")]
+        assert sorted(dependency.asset_key.to_user_string() for dependency in push.deps) == entities
+    assert "chatgpt/port_sync" not in graph
+
+
+def test_all_assets_and_checks_share_one_calendar_and_one_backfill_policy(definitions: dg.Definitions) -> None:
+    """Dagster puts assets into one run only where both are the same."""
+    repository = definitions.get_repository_def()
+    assets = [asset for asset in repository.assets_defs_by_key.values() if asset.keys]
+    assert len(assets) == 19
+    assert len({id(asset.partitions_def) for asset in assets}) == 1
+    assert len({id(asset.backfill_policy) for asset in assets}) == 1
+    assert assets[0].backfill_policy == dg.BackfillPolicy.multi_run(186)
+    assert assets[0].partitions_def == dg.DailyPartitionsDefinition("2025-01-01", timezone="UTC")
+    check_specs = [spec for checks in repository.asset_checks_defs_by_key.values() for spec in checks.check_specs]
+    assert {id(spec.partitions_def) for spec in check_specs} == {id(assets[0].partitions_def)}
+
+
+def test_every_stored_asset_has_a_check_of_its_content_and_every_raw_one_of_unknown_fields(
+    definitions: dg.Definitions,
+) -> None:
+    keys = definitions.get_repository_def().asset_graph.asset_check_keys
+    stored = [line.split() for line in GRAPH.strip().splitlines()]
+    expected = {(key, "content") for key, *_ in stored} | {
+        (key, "unknown_fields") for key, _group, _table, *reads in stored if not reads
+    }
+    assert {(check.asset_key.to_user_string(), check.name) for check in keys} == expected
+
+
+def test_every_description_begins_with_the_grain(definitions: dg.Definitions) -> None:
+    for key, spec in specs(definitions).items():
+        assert (spec.description or "").startswith(("One row per ", "One entity per ", "One push per ")), key
+
+
+def test_every_column_of_a_stored_asset_is_described_and_every_measure_has_its_unit(
+    definitions: dg.Definitions,
+) -> None:
+    for key, spec in specs(definitions).items():
+        if key.endswith("/port_sync"):
+            continue
+        shown = {column.name: column for column in spec.metadata["dagster/column_schema"].columns}
+        declaration = Table(declared(spec.metadata["dagster/table_name"])).columns
+        assert list(shown) == [column.name for column in declaration]
+        for column in declaration:
+            description = shown[column.name].description or ""
+            assert description.strip(), (key, column.name)
+            assert description.endswith(f"[{column.unit}]") == bool(column.unit), (key, column.name)
+        assert any(column.unit for column in declaration), key
+
+
+@pytest.mark.parametrize(
+    ("asset", "column", "type_", "unit"),
+    [
+        ("openai/costs", "amount_value", "DECIMAL(38,24)", "currency units"),
+        ("openai/usage_completions", "input_tokens", "BIGINT", "tokens"),
+        ("anthropic/cost_report", "amount_cents", "DECIMAL(38,24)", "cents"),
+        ("chatgpt/daily_costs/codex_usage", "amount_usd", "DECIMAL(38,24)", "USD"),
+        ("anthropic/entities/claude_usage_record", "output_tokens", "BIGINT", "tokens"),
+    ],
+)
+def test_a_column_is_shown_with_its_type_and_its_unit(
+    definitions: dg.Definitions, asset: str, column: str, type_: str, unit: str
+) -> None:
+    schema = specs(definitions)[asset].metadata["dagster/column_schema"]
+    (shown,) = (shown for shown in schema.columns if shown.name == column)
+    assert shown.type == type_
+    assert shown.description.endswith(f"[{unit}]")
+
+
+def test_kinds_tell_where_rows_come_from_and_where_they_are(definitions: dg.Definitions) -> None:
+    for key, spec in specs(definitions).items():
+        provider, *middle, name = key.split("/")
+        raw = {"port"} if name == "port_sync" else {provider, "duckdb"}
+        assert spec.kinds == ({"duckdb", "sql"} if middle else raw), key
+
+
+def test_with_keys_only_configured_connections_exist_and_pushes_only_with_port() -> None:
+    graph = specs(build_definitions(settings_of(openai_admin_key="k")))
+    assert {key.partition("/")[0] for key in graph} == {"openai"}
+    assert "openai/port_sync" not in graph
+    assert build_definitions(settings_of(openai_admin_key="k")).sensors == []
+    with_port = build_definitions(settings_of(openai_admin_key="k", **PORT))
+    assert "openai/port_sync" in specs(with_port)
+    (sensor,) = with_port.sensors or []
+    assert isinstance(sensor, dg.SensorDefinition)
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+
+
+def test_without_keys_nothing_runs_by_itself(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    assert {schedule.default_status for schedule in repository.schedule_defs} == {dg.DefaultScheduleStatus.STOPPED}
+    assert {sensor.default_status for sensor in repository.sensor_defs} == {dg.DefaultSensorStatus.STOPPED}
+
+
+def test_half_of_ports_credentials_do_not_load() -> None:
+    with pytest.raises(SettingsError, match="PORT_CLIENT_SECRET: not set"):
+        build_definitions(settings_of(openai_admin_key="k", port_client_id="client"))
+
+
+@pytest.fixture
+def connections_file(tmp_path: Path) -> Callable[[str], Path]:
+    """Write a connections file."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "connections.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_second_organization_has_the_same_graph_under_its_own_name(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Callable[[str], Path]
+) -> None:
+    monkeypatch.setenv("EMEA_KEY", "k")
+    path = connections_file('[[connection]]\nname = "openai_emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\n')
+    graph = specs(build_definitions(settings_of(openai_admin_key="k", usage_connections=path)))
+    first, second = (
+        {key.partition("/")[2]: spec for key, spec in graph.items() if key.startswith(f"{connection}/")}
+        for connection in ("openai", "openai_emea")
+    )
+    assert first.keys() == second.keys()
+    for name, spec in first.items():
+        twin = second[name]
+        assert twin.metadata["dagster/table_name"] == spec.metadata["dagster/table_name"]
+        assert twin.group_name == str(spec.group_name).replace("openai", "openai_emea", 1)
+        assert {dependency.asset_key.path[0] for dependency in twin.deps} <= {"openai_emea"}
+
+
+def test_an_endpoint_that_is_off_takes_only_what_reads_it_along(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Callable[[str], Path]
+) -> None:
+    monkeypatch.setenv("CLAUDE_KEY", "k")
+    path = connections_file(
+        '[[connection]]\nname = "claude"\nprovider = "anthropic"\nkey = "env:CLAUDE_KEY"\n'
+        "endpoints = {claude_code = false}\n"
+    )
+    graph = specs(build_definitions(settings_of(usage_connections=path)))
+    expected = {
+        line.split()[0].replace("anthropic", "claude", 1)
+        for line in GRAPH.strip().splitlines()
+        if line.startswith("anthropic/") and "claude_code" not in line
+    }
+    assert graph.keys() == expected
+
+
+def test_an_endpoint_that_does_not_exist_cannot_be_switched(connections_file: Callable[[str], Path]) -> None:
+    path = connections_file(
+        '[[connection]]\nname = "emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\nendpoints = {cost = false}\n'
+    )
+    with pytest.raises(SettingsError, match=r"^connection emea: endpoints: openai has no cost; it has costs, "):
+        build_definitions(settings_of(usage_connections=path))
+
+
+@pytest.mark.parametrize(
+    ("asset", "variable"),
+    [
+        ("openai/costs", "OPENAI_ADMIN_KEY"),
+        ("openai/usage_completions", "OPENAI_ADMIN_KEY"),
+        ("anthropic/claude_code", "ANTHROPIC_ADMIN_KEY"),
+        ("chatgpt/codex_usage", "CHATGPT_ANALYTICS_KEY"),
+        ("openai/port_sync", "PORT_CLIENT_ID"),
+    ],
+)
+def test_a_run_without_credentials_fails_with_the_variables_name(tmp_path: Path, asset: str, variable: str) -> None:
+    settings = settings_of(usage_warehouse=tmp_path / "usage.duckdb")
+    definitions, day = build_definitions(settings), last_day(settings)
+    job = PORT_SYNC_JOB if asset.endswith("/port_sync") else USAGE_JOB
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = definitions.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            asset_selection=[dg.AssetKey(asset.split("/"))],
+            tags=dict(range_tags(day, day)),
+            raise_on_error=False,
+        )
+        assert instance.get_latest_materialization_event(dg.AssetKey(asset.split("/"))) is None
+    (failure,) = (event for event in result.all_events if event.is_step_failure and not event.is_resource_init_failure)
+    description = failure.step_failure_data.user_failure_data
+    assert description is not None
+    assert variable in str(description.description)
+    assert "\n" not in str(description.description)
+    assert list(tmp_path.iterdir()) == [], "nothing is created by a run that cannot begin"
+
+
+@pytest.mark.filterwarnings("ignore:Property `ScheduleDefinition.environment_vars`:DeprecationWarning")
+def test_no_secret_reaches_what_the_ui_is_told() -> None:
+    secret = "very-secret-0123456789"
+    names = ("openai_admin_key", "anthropic_admin_key", "chatgpt_analytics_key", "port_client_secret", "usage_hash_key")
+    definitions = build_definitions(
+        settings_of(**dict.fromkeys(names, secret), port_client_id="client", usage_people="hash")
+    )
+    snapshot = serialize_value(RepositorySnap.from_def(definitions.get_repository_def()))
+    assert '"usage_completions"' in snapshot
+    assert secret not in snapshot
