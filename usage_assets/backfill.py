@@ -1,0 +1,275 @@
+"""A backfill in this process: range runs on the instance that the UI and the sensor share.
+
+What a person types and sees of it stands in cli.py; what a run does, in the assets.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.execution.plan.objects import StepFailureData
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._utils.interrupts import capture_interrupts, pop_captured_interrupt
+from dagster_shared.error import SerializableErrorInfo
+
+from usage_assets.assets.raw import earliest_day
+from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB, port_sync_key, range_tags
+from usage_assets.partitions import MAX_PARTITIONS_PER_RUN
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.windows import Window, windows
+from usage_assets.settings import Connection, Settings, SettingsError
+from usage_assets.warehouse.database import Warehouse
+
+CODE_LOCATION = "usage_assets"
+"""As workspace.yaml calls it."""
+
+ROWS = "dagster/partition_row_count"
+COUNTS: Mapping[str, str] = {
+    "requests": "requests",
+    "requests_refused": "refused for their grouping",
+    "windows_split": "for windows that this split",
+    "retries": "repeated",
+    "entities_sent": "entities sent",
+    "entities_deleted": "entities deleted",
+}
+"""What an asset's metadata says of a whole run -> what people call it."""
+
+STORED = """
+select
+  sum(row_count) filter (list_contains($raw_tables, table_name))::bigint as rows,
+  sum((costs ->> 'billed_usd')::decimal(38, 24))::varchar as "USD billed",
+  sum((costs ->> 'estimated_usd')::decimal(38, 24))::varchar as "USD estimated",
+  sum((costs ->> 'notional_usd')::decimal(38, 24))::varchar as "USD notional",
+  sum((costs ->> 'credits')::decimal(38, 24))::varchar as "credits"
+from (
+  select *, if(table_name = 'costs.daily_costs', day_totals, null) as costs
+  from ledger.stored_days
+  where connection = $connection and usage_date between $first and $last
+)
+"""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One run of a backfill: a connection's assets of a job, for as many days as a run may have."""
+
+    connection: str
+    job: str
+    assets: tuple[dg.AssetKey, ...]
+    window: Window
+
+
+@dataclass
+class Step:
+    """One asset of a part: how far it is, and what became of it."""
+
+    asset: str
+    window: Window
+    days: int = 0
+    rows: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    """Each of COUNTS."""
+    done: bool = False
+    failure: str = ""
+    """Why it failed, in one line."""
+
+
+@dataclass
+class Share:
+    """One connection's share of a backfill."""
+
+    connection: Connection
+    window: Window
+    parts: Sequence[Part]
+    steps: dict[str, list[Step]] = field(default_factory=lambda: defaultdict(list))
+    """Job -> what became of its steps."""
+    seconds: float = 0
+
+    @property
+    def asset_days(self) -> int:
+        """Partitions to materialize."""
+        return sum(len(part.assets) * len(part.window.days) for part in self.parts)
+
+    @property
+    def pushes(self) -> bool:
+        """Whether it has entities to push."""
+        return any(part.job == PORT_SYNC_JOB for part in self.parts)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Asset -> why it failed."""
+        return {step.asset: step.failure for steps in self.steps.values() for step in steps if step.failure}
+
+    def counts(self, job: str) -> Counter[str]:
+        """COUNTS of a job's runs together."""
+        return sum((step.counts for step in self.steps[job]), Counter())
+
+    def run(self, definitions: dg.Definitions, instance: dg.DagsterInstance, *, log_level: str) -> Iterator[Step]:
+        """Run the parts one after the other, also beyond one that fails, and yield each step whenever it gets on.
+
+        Raises KeyboardInterrupt, with the run ended, where it was interrupted.
+        """
+        began = time.monotonic()
+        for part in self.parts:
+            ended: dict[str, Step] = {}
+            for step in _execute(part, definitions, instance, log_level):
+                ended[step.asset] = step
+                yield step
+            self.steps[part.job] += ended.values()
+        self.seconds = time.monotonic() - began
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the warehouse holds of a connection's days."""
+
+    rows: int
+    """Of the raw tables."""
+    costs: Mapping[str, Decimal]
+    """Unit and cost basis -> total; never to be added up."""
+
+
+def connections_named(settings: Settings, names: Sequence[str]) -> list[Connection]:
+    """The named connections, all where none is named. Raises SettingsError for an unknown one, or one without a key."""
+    known = {connection.name: connection for connection in settings.connections()}
+    for name in names:
+        if name not in known:
+            raise SettingsError(f"connection {name!r} is unknown; known: {', '.join(known)}")
+    chosen = [known[name] for name in dict.fromkeys(names)] or list(known.values())
+    for connection in chosen:
+        connection.required_key()
+    return chosen
+
+
+def share_of(
+    connection: Connection, first: date, last: date, definitions: dg.Definitions, *, push: bool
+) -> Share | None:
+    """What is to be run for the days that the connection can be asked for; None where it is none of them."""
+    earliest = max(first, earliest_day(connection, PROVIDERS[connection.provider]))
+    if earliest > last:
+        return None
+    window = Window(earliest, last)
+    keys = [key for key in definitions.resolve_all_asset_keys() if key.path[0] == connection.name]
+    pushed = port_sync_key(connection.name)
+    jobs = {
+        USAGE_JOB: tuple(sorted(key for key in keys if key != pushed)),
+        PORT_SYNC_JOB: (pushed,) if push and pushed in keys else (),
+    }
+    parts = [
+        Part(connection.name, job, assets, run)
+        for job, assets in jobs.items()
+        for run in windows(window.days, MAX_PARTITIONS_PER_RUN)
+        if assets
+    ]
+    return Share(connection, window, parts)
+
+
+def _execute(part: Part, definitions: dg.Definitions, instance: dg.DagsterInstance, log_level: str) -> Iterator[Step]:
+    steps = {key.to_python_identifier(): Step(key.to_user_string(), part.window) for key in part.assets}
+    for event in _events(part, definitions, instance, log_level):
+        if step := _noted(event, steps, part):
+            yield step
+    for step in steps.values():
+        if not step.done and not step.failure:
+            step.failure = "not computed, because what it reads failed"
+            yield step
+
+
+def _noted(event: dg.DagsterEvent, steps: dict[str, Step], part: Part) -> Step | None:
+    """Note what an event says of a step, and return the step; None where it says nothing new."""
+    name = event.step_key or part.job
+    if event.is_step_materialization:
+        metadata = event.step_materialization_data.materialization.metadata
+        steps[name].days += 1
+        steps[name].rows += _number(metadata, ROWS)
+        steps[name].counts = Counter({count: _number(metadata, count) for count in COUNTS})
+    elif event.is_step_success and name in steps:
+        steps[name].done = True
+    elif event.is_step_failure:
+        steps.setdefault(name, Step(name, part.window)).failure = _reason(event.step_failure_data)
+    elif event.is_failure and not any(step.failure for step in steps.values()):
+        steps[name] = Step(name, part.window, failure=one_line(event.message or "the run failed"))
+    elif not event.is_step_start:
+        return None
+    return steps.get(name)
+
+
+def _events(
+    part: Part, definitions: dg.Definitions, instance: dg.DagsterInstance, log_level: str
+) -> Iterator[dg.DagsterEvent]:
+    """Create a run and execute it here. Raises KeyboardInterrupt at its end, if it was interrupted.
+
+    ``execute_in_process`` would make a run that the UI shows but cannot run again: it does not say where its code is.
+    So this makes it as a launcher does, and is the one place that relies on how Dagster 1.13 does that.
+    """
+    job = definitions.resolve_job_def(part.job)
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(CODE_LOCATION), SINGLETON_REPOSITORY_NAME)
+    run = instance.create_run_for_job(
+        job,
+        run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
+        tags={**range_tags(part.window.first, part.window.last), "usage_assets/connection": part.connection},
+        asset_selection=frozenset(part.assets),
+        remote_job_origin=RemoteJobOrigin(repository, job.name),
+    )
+    # Interrupts reach the assets' own code only: it is rolled back, while an event is written whole or not at all.
+    with capture_interrupts():
+        was_interrupted = False
+        for event in execute_run_iterator(InMemoryJob(job), run, instance):
+            if _is_interruption(event):
+                was_interrupted = True
+            else:
+                yield event
+        if was_interrupted or pop_captured_interrupt():
+            raise KeyboardInterrupt
+
+
+def _number(metadata: Mapping[str, dg.MetadataValue], name: str) -> int:
+    value = metadata[name].value if name in metadata else 0
+    return value if isinstance(value, int) else 0
+
+
+def _is_interruption(event: dg.DagsterEvent) -> bool:
+    match event.event_specific_data:
+        case JobFailureData(failure_reason=RunFailureReason.UNEXPECTED_TERMINATION):
+            return True
+        case StepFailureData(error=SerializableErrorInfo(cls_name=DagsterExecutionInterruptedError.__name__)):
+            return True
+    return False
+
+
+def _reason(failed: StepFailureData) -> str:
+    """The message of our own failures, or of the first cause."""
+    if failed.user_failure_data and failed.user_failure_data.description:
+        return one_line(failed.user_failure_data.description)
+    error = failed.error
+    while error and error.cause:
+        error = error.cause
+    return one_line(error.message.partition(": ")[2] or error.message) if error else "it gives no reason"
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks."""
+    return " ".join(text.split())
+
+
+def stored(warehouse: Warehouse, connection: Connection, window: Window) -> Stored:
+    """What the warehouse holds of a connection's days."""
+    endpoints = PROVIDERS[connection.provider].endpoints
+    parameters = {
+        "connection": connection.name,
+        "first": window.first,
+        "last": window.last,
+        "raw_tables": [endpoint.row.table for endpoint in endpoints],
+    }
+    (row,) = warehouse.read(STORED, parameters).to_pylist()
+    rows = row.pop("rows")
+    return Stored(rows or 0, {unit: Decimal(amount) for unit, amount in row.items() if amount is not None})

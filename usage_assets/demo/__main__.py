@@ -1,0 +1,264 @@
+"""`python -m usage_assets.demo` starts the sandbox and Dagster, backfills every provider, waits for Port and sums up.
+
+Its home starts empty each time, because the sandbox does, and it never sees the user's `.env`, keys or data.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import IO
+
+import click
+import httpx
+from rich.console import Console
+
+from usage_assets.demo.summary import Books, Summary, compare_entities, compare_totals, show, stored_rows
+from usage_assets.local.dagster_dev import AssetPath, Dagster, Progress
+from usage_assets.local.processes import LOCK, Kept, StartError, only_one, terminate_like_ctrl_c
+from usage_assets.partitions import utc_today
+from usage_assets.port.client import PortClient, PortError
+from usage_assets.providers import PROVIDERS, Provider
+from usage_assets.providers.windows import DAY, Window
+from usage_assets.sandbox import credentials
+from usage_assets.warehouse.database import Warehouse, WarehouseError
+
+INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TERM", "TMPDIR", "LD_LIBRARY_PATH")
+"""All that the demo takes of the user's environment: no key, no setting and no proxy is among them."""
+
+PUSH = "port_sync"
+LONGEST_SECONDS, LONGEST_SECONDS_PER_DAY = 600, 4
+SECONDS_BETWEEN_LINES = 10
+ENDED_BADLY = frozenset({"COMPLETED_FAILED", "FAILING", "FAILED", "CANCELING", "CANCELED"})
+WIDTH = 132
+"""Of the tables where no terminal says its own."""
+
+Windows = Mapping[str, Window]
+"""Connection (called as its provider) -> the days that it can be asked for."""
+
+
+class DemoError(Exception):
+    """The demo did not come to its end: what happened, in one line."""
+
+
+class Say:
+    """Lines for the person who watches, each with the seconds since the start."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self._start
+
+    def __call__(self, text: str) -> None:
+        """Print a line."""
+        self.console.print(f"{self.seconds:4.0f} s  {text}", highlight=False, markup=False, soft_wrap=True)
+
+
+@click.command()
+@click.option("--days", type=click.IntRange(1, 365), default=90, show_default=True, help="closed days to fetch")
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="of Dagster's UI")
+@click.option("--ui/--no-ui", default=True, help="stay with the UI, or end after the summary")
+def main(days: int, port: int, *, ui: bool) -> None:
+    """Run the demo in .demo, in the folder that holds workspace.yaml."""
+    console = Console()
+    say = Say(console if console.is_terminal else Console(width=WIDTH))
+    terminate_like_ctrl_c()
+    try:
+        sys.exit(0 if run(Path.cwd(), days, port, stay=ui, say=say) else 1)
+    except StartError as error:
+        click.echo(f"demo: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        say("stopped")
+        sys.exit(130)
+
+
+def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
+    """Run the demo and stop everything that it started. Returns whether nothing differs. Raises StartError."""
+    home = root / ".demo"
+    for name in ("workspace.yaml", "dagster.yaml"):
+        if not (root / name).is_file():
+            raise StartError(f"{root} holds no {name}: start the demo in the folder of usage-assets (make demo)")
+    with only_one(home, "the demo", say) as lock:
+        empty(home)
+        shutil.copy(root / "dagster.yaml", home)
+        with start_sandbox(home, lock) as sandbox:
+            url = address_of(sandbox)
+            say(f"sandbox: {url} stands in for OpenAI, Anthropic, ChatGPT and Port; everything is in {home}")
+            with start_dagster(root, home, lock, url, port) as dagster:
+                if dagster.port != port:
+                    say(f"port {port} is in use: the UI takes {dagster.port}")
+                dagster.wait_until_ready()
+                say(f"Dagster: {dagster.url}")
+                is_equal = fill_and_compare(dagster, sandbox, url, home, days, say)
+                if stay:
+                    say(f"the UI stays at {dagster.url} until Ctrl-C")
+                    dagster.stay_until_interrupted()
+                return is_equal
+
+
+def windows_of(providers: Mapping[str, Provider], days: int, today: date) -> Windows:
+    """The last closed days, of each provider no more than it serves."""
+    return {
+        name: Window(today - DAY * min(days, provider.lookback_days or days), today - DAY)
+        for name, provider in providers.items()
+    }
+
+
+def empty(home: Path) -> None:
+    """Remove what an earlier demo has left, but for the lock that is held."""
+    for left in home.iterdir():
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        elif left.name != LOCK:
+            left.unlink()
+
+
+def isolated(environment: Mapping[str, str]) -> dict[str, str]:
+    """What the demo's processes get of the user's environment. They run in the home, where no `.env` of the user is."""
+    return {name: environment[name] for name in INHERITED if name in environment}
+
+
+def settings_for(sandbox: str, home: Path) -> dict[str, str]:
+    """The settings of the demo's Dagster."""
+    return {
+        "USAGE_WAREHOUSE": str(home / "usage.duckdb"),
+        "OPENAI_ADMIN_KEY": credentials.OPENAI_ADMIN_KEY,
+        "OPENAI_BASE_URL": f"{sandbox}/openai/v1",
+        "ANTHROPIC_ADMIN_KEY": credentials.ANTHROPIC_ADMIN_KEY,
+        "ANTHROPIC_BASE_URL": f"{sandbox}/anthropic",
+        "CHATGPT_ANALYTICS_KEY": credentials.CHATGPT_ANALYTICS_KEY,
+        "CHATGPT_WORKSPACE_ID": credentials.CHATGPT_WORKSPACE_ID,
+        "CHATGPT_BASE_URL": f"{sandbox}/chatgpt",
+        "PORT_CLIENT_ID": credentials.PORT_CLIENT_ID,
+        "PORT_CLIENT_SECRET": credentials.PORT_CLIENT_SECRET,
+        "PORT_BASE_URL": f"{sandbox}/port",
+    }
+
+
+def start_sandbox(home: Path, lock: IO[str]) -> Kept:
+    """Start the sandbox on any free port."""
+    with (home / "sandbox.log").open("w") as log:
+        return Kept(
+            "the sandbox",
+            [sys.executable, "-m", "usage_assets.sandbox", "--port", "0"],
+            lock=lock,
+            cwd=home,
+            advice=f"see {log.name}",
+            env=isolated(os.environ),
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+
+
+def start_dagster(root: Path, home: Path, lock: IO[str], sandbox: str, port: int) -> Dagster:
+    """Start Dagster, in the home and with nothing but the demo's settings."""
+    return Dagster(
+        home,
+        root / "workspace.yaml",
+        port,
+        lock,
+        cwd=home,
+        env=isolated(os.environ) | settings_for(sandbox, home),
+        log=home / "dagster.log",
+    )
+
+
+def address_of(sandbox: Kept) -> str:
+    """Where the sandbox listens, as soon as it does. Raises StartError when it ends before."""
+    words = sandbox.first_line().split()
+    if not words:
+        raise StartError(f"the sandbox did not start: {sandbox.advice}")
+    return words[-1]
+
+
+def fill_and_compare(dagster: Dagster, sandbox: Kept, url: str, home: Path, days: int, say: Say) -> bool:
+    """Backfill every connection, wait for the pushes and print the summary. Returns whether nothing differs."""
+    ready = say.seconds
+    windows = windows_of(PROVIDERS, days, utc_today())
+    try:
+        wait_for(launch(dagster, windows, say), dagster, sandbox, say)
+        filled = say.seconds
+        summary = summarize(url, home, windows)
+    except (DemoError, WarehouseError, PortError, httpx.HTTPError) as error:
+        say(f"FAILED: {error}")
+        return False
+    seconds = {"until Dagster was ready": ready, "backfills and pushes": filled - ready, "in all": say.seconds}
+    show(summary, seconds, say.console)
+    say("everything is equal" if summary.is_equal else "FAILED: NOT EQUAL, see above")
+    return summary.is_equal
+
+
+def launch(dagster: Dagster, windows: Windows, say: Say) -> dict[AssetPath, int]:
+    """Launch a backfill per connection, without the pushes: the sensor's. Returns the days each asset will have."""
+    assets = dagster.assets()
+    for name, window in windows.items():
+        usage = [key for key in assets if key[0] == name and key[-1] != PUSH]
+        dagster.launch_backfill(name, usage, window.days)
+        say(f"{name}: backfill of {len(usage)} assets for {len(window.days)} days, {window}{_served(name, windows)}")
+    return {key: len(windows[key[0]].days) for key in assets}
+
+
+def _served(name: str, windows: Windows) -> str:
+    first = min(window.first for window in windows.values())
+    return f" (it serves the last {PROVIDERS[name].lookback_days})" if windows[name].first > first else ""
+
+
+def wait_for(wanted: Mapping[AssetPath, int], dagster: Dagster, sandbox: Kept, say: Say) -> None:
+    """Wait until every asset has its days and no run is left. Raises DemoError where that will not be."""
+    longest = LONGEST_SECONDS + LONGEST_SECONDS_PER_DAY * max(wanted.values())
+    deadline, next_line = time.monotonic() + longest, 0.0
+    while True:
+        sandbox.require_running()
+        dagster.require_running()
+        progress = dagster.progress()
+        missing = {key: days - progress.days[key] for key, days in wanted.items() if progress.days[key] < days}
+        if not missing and not progress.unfinished_runs:
+            return
+        badly = [f"{title} ({status})" for title, status in progress.backfills.items() if status in ENDED_BADLY]
+        if badly and not progress.unfinished_runs:
+            raise DemoError(f"a backfill ended without all its days: {', '.join(badly)}{_why(progress, dagster)}")
+        if time.monotonic() > deadline:
+            listed = ", ".join(f"{'/'.join(key)} ({days} days)" for key, days in missing.items()) or "the end of a run"
+            raise DemoError(f"still missing after {longest} s: {listed}{_why(progress, dagster)}")
+        if time.monotonic() > next_line:
+            next_line = time.monotonic() + SECONDS_BETWEEN_LINES
+            say(_how_far(wanted, missing, progress))
+        time.sleep(1)
+
+
+def _why(progress: Progress, dagster: Dagster) -> str:
+    reasons = [reason for run in progress.failed_runs for reason in dagster.reasons(run)]
+    return "".join(f"; {reason}" for reason in reasons[:3])
+
+
+def _how_far(wanted: Mapping[AssetPath, int], missing: Mapping[AssetPath, int], progress: Progress) -> str:
+    total, done = sum(wanted.values()), sum(wanted.values()) - sum(missing.values())
+    pushes = {key: days for key, days in wanted.items() if key[-1] == PUSH}
+    pushed = sum(pushes.values()) - sum(missing.get(key, 0) for key in pushes)
+    failed = f", failed: {len(progress.failed_runs)}" if progress.failed_runs else ""
+    return (
+        f"stored {done - pushed:,} of {total - sum(pushes.values()):,} asset days, "
+        f"pushed {pushed} of {sum(pushes.values())} days; runs to go: {progress.unfinished_runs}{failed}"
+    )
+
+
+def summarize(sandbox: str, home: Path, windows: Windows) -> Summary:
+    """Compare what is stored and pushed with the sandbox's books."""
+    warehouse, books = Warehouse(database=str(home / "usage.duckdb")), Books(sandbox)
+    requests = books.requests()  # before the comparison makes its own
+    with PortClient(f"{sandbox}/port", credentials.PORT_CLIENT_ID, credentials.PORT_CLIENT_SECRET) as port:
+        blueprints = compare_entities(warehouse, port, windows)
+    return Summary(compare_totals(warehouse, books, windows), blueprints, stored_rows(warehouse), requests)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,303 @@
+"""What the demo came to: our totals beside the sandbox's own books, and the entities in Port beside ours.
+
+Reads only. The books and the request log are the sandbox's, ours is what a user of the warehouse would query.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import msgspec
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+
+from usage_assets import money
+from usage_assets.assets.entities import ENTITIES
+from usage_assets.assets.port_sync import PortLedger
+from usage_assets.port.client import PortClient
+from usage_assets.port.sync import Entity
+from usage_assets.providers.windows import Window
+from usage_assets.warehouse.database import Slice, Warehouse
+
+OURS: Mapping[tuple[str, str], str] = {
+    ("openai", "openai.costs"): """
+        select usage_date, sum(amount_value)::varchar as usd
+        from openai.costs
+        group by usage_date
+    """,
+    ("openai", "openai.usage_completions"): """
+        select
+          usage_date,
+          sum(input_tokens)::varchar as input_tokens,
+          sum(output_tokens)::varchar as output_tokens,
+          sum(num_model_requests)::varchar as num_model_requests
+        from openai.usage_completions
+        group by usage_date
+    """,
+    ("openai", "costs.daily_costs"): """
+        select usage_date, sum(amount_usd) filter (cost_basis = 'billed')::varchar as usd
+        from costs.daily_costs
+        where provider = 'openai'
+        group by usage_date
+    """,
+    ("anthropic", "anthropic.cost_report"): """
+        select usage_date, sum(amount_cents)::varchar as cents
+        from anthropic.cost_report
+        group by usage_date
+    """,
+    ("anthropic", "anthropic.usage_messages"): """
+        select
+          usage_date,
+          sum(uncached_input_tokens)::varchar as uncached_input_tokens,
+          sum(cache_read_input_tokens)::varchar as cache_read_input_tokens,
+          sum(cache_creation_5m_input_tokens)::varchar as cache_creation_5m_input_tokens,
+          sum(cache_creation_1h_input_tokens)::varchar as cache_creation_1h_input_tokens,
+          sum(output_tokens)::varchar as output_tokens,
+          sum(web_search_requests)::varchar as web_search_requests
+        from anthropic.usage_messages
+        group by usage_date
+    """,
+    ("anthropic", "anthropic.claude_code"): """
+        select
+          usage_date,
+          sum(estimated_cost_usd_cents) filter (customer_type = 'api')::varchar as estimated_cents_api,
+          sum(estimated_cost_usd_cents) filter (customer_type <> 'api')::varchar as estimated_cents_subscription,
+          sum(num_sessions)::varchar as claude_code_sessions
+        from anthropic.claude_code
+        group by usage_date
+    """,
+    ("anthropic", "costs.daily_costs"): """
+        select
+          usage_date,
+          sum(native_amount) filter (cost_basis = 'billed')::varchar as cents,
+          sum(native_amount) filter (cost_basis = 'estimated')::varchar as estimated_cents_api,
+          sum(native_amount) filter (cost_basis = 'notional')::varchar as estimated_cents_subscription
+        from costs.daily_costs
+        where provider = 'anthropic'
+        group by usage_date
+    """,
+    ("chatgpt", "chatgpt.codex_usage"): """
+        select
+          usage_date,
+          sum(threads)::varchar as threads,
+          sum(turns)::varchar as turns
+        from (
+          from chatgpt.codex_usage
+          qualify cut = if(bool_or(cut = 'user') over (partition by usage_date), 'user', 'workspace')
+        )
+        group by usage_date
+    """,
+    ("chatgpt", "costs.daily_costs"): """
+        select
+          usage_date,
+          sum(native_amount) filter (cost_basis = 'credits')::varchar as credits,
+          sum(native_amount) filter (cost_basis = 'billed')::varchar as cost_usd,
+          sum(native_amount) filter (cost_basis = 'estimated')::varchar as estimated_cost_usd
+        from costs.daily_costs
+        where provider = 'chatgpt'
+        group by usage_date
+    """,
+}
+"""Our totals: provider and table -> a row per day, a column per unit of the sandbox's books.
+
+The warehouse holds nothing but the demo's days. Sums are text: Arrow has no integer as wide as DuckDB's sums.
+"""
+
+ROWS = "select table_name, sum(row_count)::bigint as row_count from ledger.stored_days group by all order by all"
+
+NUMBERS = frozenset({"ours", "the books", "rows", "in Port", "requests", "seconds"})
+
+ByDay = Mapping[date, Decimal]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A total of ours beside the one of the sandbox's books."""
+
+    provider: str
+    unit: str
+    source: str
+    ours: Decimal
+    truth: Decimal
+    different_days: tuple[date, ...]
+
+    @property
+    def verdict(self) -> str:
+        """Equal or not, and since when not."""
+        if not self.different_days:
+            return "equal"
+        return f"NOT EQUAL on {len(self.different_days)} days from {self.different_days[0]}"
+
+
+@dataclass(frozen=True)
+class ComparedBlueprint:
+    """The entities of a blueprint: the stored ones beside those in Port."""
+
+    blueprint: str
+    ours: int
+    in_port: int
+    missing: int
+    different: int
+    unknown: int
+
+    @property
+    def verdict(self) -> str:
+        """Equal or not, and how."""
+        if not self.missing and not self.different and not self.unknown:
+            return "equal"
+        return f"NOT EQUAL: {self.missing} missing, {self.different} different, {self.unknown} of no row"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the demo came to."""
+
+    totals: Sequence[Compared]
+    blueprints: Sequence[ComparedBlueprint]
+    rows: Mapping[str, int]
+    requests: Mapping[str, int]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether nothing differs, and something was compared."""
+        verdicts = {total.verdict for total in self.totals} | {each.verdict for each in self.blueprints}
+        return bool(self.totals and self.blueprints) and verdicts == {"equal"}
+
+
+class Books:
+    """The sandbox's own books and request log, over its /control API."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.Client(base_url=f"{url}/control", timeout=60, trust_env=False)
+
+    def truth(self, provider: str, window: Window) -> Mapping[str, ByDay]:
+        """The exact totals of the days: unit -> day -> amount."""
+        days = self._get("truth", start=str(window.first), end=str(window.last))["days"][provider]
+        return {
+            unit: {date.fromisoformat(day): Decimal(amount) for day, amount in by_day.items()}
+            for unit, by_day in days.items()
+        }
+
+    def requests(self) -> Mapping[str, int]:
+        """How often each route was asked, Port's blueprints taken together."""
+        counts: Counter[str] = Counter()
+        for route, count in self._get("requests")["counts"].items():
+            counts[re.sub(r"(?<=/blueprints/)[^/]+", "{blueprint}", route)] += count
+        return counts
+
+    def _get(self, path: str, **query: str) -> Any:
+        return self._http.get(f"/{path}", params=query).raise_for_status().json()
+
+
+def compare_totals(warehouse: Warehouse, books: Books, windows: Mapping[str, Window]) -> list[Compared]:
+    """Compare every unit of every table that has it, day by day; a unit that no table has differs, too."""
+    truth = {provider: books.truth(provider, window) for provider, window in windows.items()}
+    compared = [
+        _compared(provider, unit, source, by_day, truth[provider].get(unit, {}))
+        for (provider, source), query in OURS.items()
+        for unit, by_day in _by_unit(warehouse.read(query)).items()
+    ]
+    seen = {(total.provider, total.unit) for total in compared}
+    return compared + [
+        _compared(provider, unit, "no table", {}, by_day)
+        for provider, units in truth.items()
+        for unit, by_day in units.items()
+        if (provider, unit) not in seen
+    ]
+
+
+def _by_unit(sums: pa.Table) -> dict[str, ByDay]:
+    rows = sums.to_pylist()
+    return {
+        unit: {row["usage_date"]: Decimal(row[unit]) for row in rows if row[unit] is not None}
+        for unit in sums.column_names
+        if unit != "usage_date"
+    }
+
+
+def _compared(provider: str, unit: str, source: str, ours: ByDay, truth: ByDay) -> Compared:
+    zero = Decimal(0)  # the books leave out days without a value, our tables days without a row
+    return Compared(
+        provider,
+        unit,
+        source,
+        ours=money.total(ours.values()),
+        truth=money.total(truth.values()),
+        different_days=tuple(day for day in sorted({*ours, *truth}) if ours.get(day, zero) != truth.get(day, zero)),
+    )
+
+
+def compare_entities(warehouse: Warehouse, port: PortClient, windows: Mapping[str, Window]) -> list[ComparedBlueprint]:
+    """Compare every stored entity with the one in Port, property by property, and the reverse."""
+    compared = []
+    for derived in ENTITIES:
+        provider = derived.reads[0].partition(".")[0]
+        days = Slice(provider, windows[provider].first, windows[provider].last)
+        ours = {
+            entity.identifier: _as_sent(entity)
+            for entity in PortLedger(warehouse, port.account, days, [derived]).read()[0]
+        }
+        exists = port.get_blueprint(derived.name) is not None
+        theirs = {entity["identifier"]: entity for entity in port.search(derived.name)} if exists else {}
+        compared.append(
+            ComparedBlueprint(
+                derived.name,
+                ours=len(ours),
+                in_port=len(theirs),
+                missing=len(ours.keys() - theirs.keys()),
+                different=sum(
+                    any(theirs[identifier][name] != value for name, value in entity.items())
+                    for identifier, entity in ours.items()
+                    if identifier in theirs
+                ),
+                unknown=len(theirs.keys() - ours.keys()),
+            )
+        )
+    return compared
+
+
+def _as_sent(entity: Entity) -> dict[str, Any]:
+    sent: dict[str, Any] = msgspec.json.Decoder(float_hook=Decimal).decode(entity.encoded())
+    return sent
+
+
+def stored_rows(warehouse: Warehouse) -> dict[str, int]:
+    """Rows per table."""
+    return {row["table_name"]: row["row_count"] for row in warehouse.read(ROWS).to_pylist()}
+
+
+def show(summary: Summary, seconds: Mapping[str, float], console: Console) -> None:
+    """Print it."""
+    for provider in dict.fromkeys(total.provider for total in summary.totals):
+        rows = [
+            (total.unit, total.source, _plain(total.ours), _plain(total.truth), total.verdict)
+            for total in summary.totals
+            if total.provider == provider
+        ]
+        _show(console, (provider, "table", "ours", "the books", ""), rows)
+    entities = [(each.blueprint, f"{each.ours:,}", f"{each.in_port:,}", each.verdict) for each in summary.blueprints]
+    _show(console, ("blueprint", "rows", "in Port", ""), entities)
+    _show(console, ("table", "rows"), [(name, f"{count:,}") for name, count in summary.rows.items()])
+    _show(console, ("route", "requests"), [(route, f"{count:,}") for route, count in sorted(summary.requests.items())])
+    _show(console, ("part of the demo", "seconds"), [(part, f"{passed:.0f}") for part, passed in seconds.items()])
+
+
+def _show(console: Console, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for head in heads:
+        table.add_column(head, justify="right" if head in NUMBERS else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    console.print()
+
+
+def _plain(amount: Decimal) -> str:
+    whole, point, places = money.plain(amount).partition(".")
+    return f"{int(whole):,}{point}{places}"

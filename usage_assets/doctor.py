@@ -1,0 +1,220 @@
+"""`usage-assets doctor`: what is configured, whether it works, and what to do where it does not.
+
+Asks each provider for one day, Port for its blueprints, and reads the database file and Dagster's instance; changes
+nothing.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
+
+from usage_assets.definitions import build_definitions
+from usage_assets.local.home import dagster_home, open_instance
+from usage_assets.partitions import utc_today
+from usage_assets.port.client import PortClient, PortError
+from usage_assets.port.provision import plan
+from usage_assets.providers import PROVIDERS, Client, ProviderError
+from usage_assets.settings import Connection, PortAccount, Settings, SettingsError
+from usage_assets.warehouse.database import Warehouse, WarehouseError
+
+ATTEMPTS = 2
+"""A person waits: whoever does not answer now is reported, not waited for."""
+SECONDS_FOR_THE_LOCK = 2
+DAYS_UNTIL_OLD = 2
+SECONDS_UNTIL_SILENT = 120
+"""Dagster's daemon gives a sign of life every 30 s."""
+
+LEDGER = "select view_name from duckdb_views() where schema_name = 'ledger' and view_name = 'stored_days'"
+STORED_TABLES = """
+select connection, table_name, max(usage_date) as newest, count(distinct usage_date) as days
+from ledger.stored_days
+group by connection, table_name
+order by connection, table_name
+"""
+
+
+class Level(IntEnum):
+    """How bad it is."""
+
+    OK = 0
+    WARN = 1
+    FAIL = 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination."""
+
+    level: Level
+    subject: str
+    text: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Examine everything that is configured. Never yields a secret."""
+    yield from _connections(settings)
+    yield from _port(settings)
+    yield from _warehouse(settings)
+    yield from _dagster(settings)
+
+
+def _connections(settings: Settings) -> Iterator[Finding]:
+    try:
+        connections = settings.connections()
+    except SettingsError as error:
+        yield Finding(Level.FAIL, "connections", str(error))
+        return
+    if settings.usage_connections:
+        yield Finding(Level.OK, "connections", f"{settings.usage_connections} can be read")
+    for connection in connections:
+        yield from _connection(connection, settings)
+
+
+def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]:
+    subject = f"connection {connection.name}"
+    provider = PROVIDERS[connection.provider]
+    try:
+        client = Client(
+            provider,
+            connection=connection.name,
+            base_url=connection.base_url,
+            key=connection.required_key(),
+            workspace_id=connection.workspace_id,
+            people=settings.people,
+            attempts=ATTEMPTS,
+        )
+    except (SettingsError, ProviderError) as error:
+        yield Finding(Level.FAIL, subject, str(error).removeprefix(f"{subject}: "))
+        return
+    with client:
+        for endpoint in provider.endpoints:
+            if endpoint.name in connection.disabled_endpoints:
+                yield Finding(Level.OK, subject, f"{endpoint.name} is switched off in {settings.usage_connections}")
+                continue
+            try:
+                client.probe(endpoint)
+            except ProviderError as error:
+                yield Finding(Level.FAIL, subject, f"{endpoint.name}: {error}")
+            else:
+                yield Finding(Level.OK, subject, f"{endpoint.name}: key accepted ({connection.key_reference})")
+
+
+def port_client(account: PortAccount) -> PortClient:
+    """A client of the Port account that soon gives up."""
+    return PortClient(account.base_url, account.client_id, account.client_secret.get_secret_value(), attempts=ATTEMPTS)
+
+
+def blueprints_of(definitions: dg.Definitions, connections: Sequence[Connection]) -> list[str]:
+    """The blueprints that the connections' entities need."""
+    names = {connection.name for connection in connections}
+    keys = [key.path for key in definitions.resolve_all_asset_keys()]
+    return sorted({path[-1] for path in keys if path[0] in names and path[1:-1] == ["entities"]})
+
+
+def _port(settings: Settings) -> Iterator[Finding]:
+    try:
+        account = settings.port_account
+        if account is None:
+            yield Finding(Level.WARN, "Port", "nothing is pushed: PORT_CLIENT_ID and PORT_CLIENT_SECRET are not set")
+            return
+        blueprints = blueprints_of(build_definitions(settings), settings.connections())
+        with port_client(account) as port:
+            port.authenticate()
+            yield Finding(Level.OK, "Port", f"credentials accepted by {account.base_url}")
+            steps = plan(port, blueprints)
+    except (SettingsError, PortError) as error:
+        yield Finding(Level.FAIL, "Port", str(error))
+        return
+    for step in steps:
+        doing = "does not exist yet, the first push creates it" if step.creates else f"gets {', '.join(step.adds)}"
+        yield Finding(Level.OK, f"blueprint {step.blueprint}", doing)
+    ready = len(blueprints) - len(steps)
+    yield Finding(Level.OK, "Port", f"{ready} of {len(blueprints)} blueprints are ready")
+
+
+def _warehouse(settings: Settings) -> Iterator[Finding]:
+    path = settings.warehouse_path
+    if not path.exists():
+        yield _new_warehouse(path)
+        return
+    warehouse = Warehouse(database=str(path), wait_seconds=SECONDS_FOR_THE_LOCK)
+    try:
+        stored = warehouse.read(STORED_TABLES).to_pylist() if len(warehouse.read(LEDGER)) else []
+    except WarehouseError as error:
+        yield Finding(Level.FAIL, "warehouse", str(error))
+        return
+    yield Finding(Level.OK, "warehouse", f"{path} is writable and free, {path.stat().st_size / 1e6:,.1f} MB")
+    if not stored:
+        yield Finding(Level.WARN, "warehouse", "no day is stored yet: run usage-assets backfill, or backfill in the UI")
+    for row in stored:
+        old = row["newest"] < utc_today() - timedelta(days=DAYS_UNTIL_OLD)
+        what_to_do = ": is Dagster running? (make run)" if old else ""
+        yield Finding(
+            Level.WARN if old else Level.OK,
+            f"table {row['table_name']}",
+            f"{row['days']} days of {row['connection']}, the newest is {row['newest']}{what_to_do}",
+        )
+
+
+def _new_warehouse(path: Path) -> Finding:
+    folder = next(folder for folder in path.parents if folder.exists())
+    if not os.access(folder, os.W_OK):
+        return Finding(Level.FAIL, "warehouse", f"{path} cannot be made: {folder} is not writable; set USAGE_WAREHOUSE")
+    return Finding(Level.WARN, "warehouse", f"{path} does not exist yet: the first run makes it")
+
+
+def _dagster(settings: Settings) -> Iterator[Finding]:
+    try:
+        with open_instance() as instance:
+            yield Finding(Level.OK, "Dagster", f"home {dagster_home()}")
+            yield _daemon(instance)
+            yield from _automation(build_definitions(settings), instance)
+    except SettingsError as error:
+        yield Finding(Level.FAIL, "Dagster", str(error))
+
+
+def _daemon(instance: dg.DagsterInstance) -> Finding:
+    beats = [beat.timestamp for beat in instance.get_daemon_heartbeats().values()]
+    newest = datetime.fromtimestamp(max(beats), UTC) if beats else None
+    if newest and datetime.now(UTC) - newest < timedelta(seconds=SECONDS_UNTIL_SILENT):
+        return Finding(Level.OK, "Dagster", "its daemon is running")
+    since = f"since {newest:%Y-%m-%d %H:%M} UTC" if newest else "and never was"
+    return Finding(Level.WARN, "Dagster", f"its daemon is not running {since}: no schedule, no push (make run)")
+
+
+def _automation(definitions: dg.Definitions, instance: dg.DagsterInstance) -> Iterator[Finding]:
+    """Each schedule and sensor: what a person has set in the UI, else what the code says, and its last tick."""
+    states = {state.instigator_name: state for state in instance.all_instigator_state()}
+    for schedule in definitions.schedules or ():
+        if isinstance(schedule, dg.ScheduleDefinition):
+            by_code = schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+            yield _instigator("schedule", schedule.name, states.get(schedule.name), instance, by_code=by_code)
+    for sensor in definitions.sensors or ():
+        by_code = sensor.default_status is dg.DefaultSensorStatus.RUNNING
+        yield _instigator("sensor", sensor.name, states.get(sensor.name), instance, by_code=by_code)
+
+
+def _instigator(
+    kind: str, name: str, state: InstigatorState | None, instance: dg.DagsterInstance, *, by_code: bool
+) -> Finding:
+    subject = f"{kind} {name}"
+    by_person = state.status if state else InstigatorStatus.DECLARED_IN_CODE
+    is_running = by_code if by_person is InstigatorStatus.DECLARED_IN_CODE else by_person is InstigatorStatus.RUNNING
+    if not is_running:
+        return Finding(Level.WARN, subject, "is stopped: start it on the Automation page of the UI")
+    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1) if state else []
+    if not ticks:
+        return Finding(Level.OK, subject, "is running, and has had nothing to do yet")
+    last = ticks[0]
+    when = f"{datetime.fromtimestamp(last.timestamp, UTC):%Y-%m-%d %H:%M} UTC"
+    if last.error:
+        reason = last.error.message.strip().splitlines()[-1]
+        return Finding(Level.FAIL, subject, f"its last tick ({when}) failed: {reason}")
+    outcome = f": {last.skip_reason}" if last.skip_reason else ""
+    return Finding(Level.OK, subject, f"is running, last tick {when}{outcome}")

@@ -1,0 +1,186 @@
+"""A running `dagster dev`, and its GraphQL API.
+
+What is asked of Dagster here is what its own UI asks.
+"""
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import IO, Any, Self
+
+import httpx
+
+from usage_assets.local.processes import HOST, Kept, StartError, free_port
+
+DAGSTER_DEV = (sys.executable, "-W", "ignore:Function `dev_command` is superseded", "-m", "dagster", "dev")
+SECONDS_TO_START = 180
+
+AssetPath = tuple[str, ...]
+"""The parts of an asset's key."""
+
+READY = """{ workspaceOrError {
+  ... on Workspace { locationEntries { locationOrLoadError { ... on PythonError { message } } } }
+  ... on PythonError { message }
+} }"""
+ASSETS = "{ assetNodes { assetKey { path } } }"
+LAUNCH = """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+  ... on LaunchBackfillSuccess { backfillId }
+  ... on Error { message }
+} }"""
+PROGRESS = """{
+  assetNodes { assetKey { path } partitionStats { numMaterialized } }
+  partitionBackfillsOrError { ... on PartitionBackfills { results { title status } } }
+  unfinished: runsOrError(filter: { statuses: [NOT_STARTED, QUEUED, STARTING, STARTED, CANCELING] }) {
+    ... on Runs { results { id } }
+  }
+  failed: runsOrError(filter: { statuses: [FAILURE, CANCELED] }) { ... on Runs { results { id } } }
+}"""
+FAILURES = """query ($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
+  ... on ExecutionStepFailureEvent { stepKey error { message } }
+  ... on RunFailureEvent { message }
+  ... on EngineEvent { message }
+} } } }"""
+
+
+class SilentError(StartError):
+    """Dagster does not answer."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far Dagster is: days per asset (by the parts of its key), what still runs, what went wrong."""
+
+    days: Mapping[AssetPath, int]
+    unfinished_runs: int
+    failed_runs: Sequence[str]
+    backfills: Mapping[str, str]
+    """Title -> status."""
+
+
+class Dagster:
+    """A running `dagster dev` on loopback: web server, daemon and code server."""
+
+    def __init__(
+        self,
+        home: Path,
+        workspace: Path,
+        port: int,
+        lock: IO[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        log: Path | None = None,
+    ) -> None:
+        """Start it; its output goes to the log, or to ours. Raises StartError where no port is free."""
+        # with a taken port `dagster dev` would go on without a web server
+        self.port = free_port(port)
+        self.url = f"http://{HOST}:{self.port}"
+        with log.open("w", encoding="utf-8") if log else nullcontext() as output:
+            self._process = Kept(
+                "Dagster",
+                [*DAGSTER_DEV, "-w", str(workspace), "-h", HOST, "-p", str(self.port)],
+                lock=lock,
+                cwd=cwd,
+                advice=f"see {log}" if log else "see its messages above",
+                env={**env, "DAGSTER_HOME": str(home)},
+                stdout=output,
+                stderr=output,
+            )
+        self._http = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._http.close()
+        self._process.stop()
+
+    def wait_until_ready(self) -> None:
+        """Wait until it serves our assets. Raises StartError when it ends, takes too long or cannot load them."""
+        deadline = time.monotonic() + SECONDS_TO_START
+        while True:
+            self.require_running()
+            try:
+                workspace = self.ask(READY)["workspaceOrError"]
+            except SilentError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.3)
+            else:
+                break
+        answers = [workspace, *(entry["locationOrLoadError"] or {} for entry in workspace.get("locationEntries", ()))]
+        for answer in answers:
+            if "message" in answer:
+                raise StartError(f"Dagster cannot load the assets: {_last_line(answer['message'])}")
+
+    def require_running(self) -> None:
+        """Raise StartError when it has ended by itself."""
+        self._process.require_running()
+
+    def assets(self) -> list[AssetPath]:
+        """The keys of all assets."""
+        return [tuple(node["assetKey"]["path"]) for node in self.ask(ASSETS)["assetNodes"]]
+
+    def launch_backfill(self, title: str, assets: Sequence[AssetPath], days: Sequence[date]) -> None:
+        """Backfill the days of the assets, as the asset graph's button does. Raises StartError where it is refused."""
+        params = {
+            "title": title,
+            "assetSelection": [{"path": list(key)} for key in assets],
+            "partitionNames": [day.isoformat() for day in days],
+        }
+        answer = self.ask(LAUNCH, params=params)["launchPartitionBackfill"]
+        if "message" in answer:
+            raise StartError(f"Dagster refuses the backfill {title}: {_last_line(answer['message'])}")
+
+    def progress(self) -> Progress:
+        """How far it is."""
+        found = self.ask(PROGRESS)
+        return Progress(
+            days={
+                tuple(node["assetKey"]["path"]): node["partitionStats"]["numMaterialized"]
+                for node in found["assetNodes"]
+            },
+            unfinished_runs=len(found["unfinished"]["results"]),
+            failed_runs=[run["id"] for run in found["failed"]["results"]],
+            backfills={
+                backfill["title"]: backfill["status"] for backfill in found["partitionBackfillsOrError"]["results"]
+            },
+        )
+
+    def reasons(self, run: str) -> list[str]:
+        """Why a run failed, a line per step."""
+        events = [event for event in self.ask(FAILURES, run=run)["logsForRun"]["events"] if event]
+        steps = [
+            f"{event['stepKey'].replace('__', '/')}: {_last_line(event['error']['message'])}"
+            for event in events
+            if "stepKey" in event
+        ]
+        return steps or [event["message"] for event in events[-2:]]
+
+    def ask(self, query: str, **variables: object) -> Any:
+        """The data of a GraphQL answer. Raises StartError for a refused query, SilentError where none comes."""
+        try:
+            answer = self._http.post("/graphql", json={"query": query, "variables": variables}).json()
+        except (httpx.TransportError, ValueError) as error:
+            raise SilentError(f"Dagster does not answer: {self._process.advice} ({error})") from None
+        if errors := answer.get("errors"):
+            raise StartError(f"Dagster refuses a query: {errors[0]['message']}")
+        return answer["data"]
+
+    def stay_until_interrupted(self) -> None:
+        """Return at Ctrl-C. Raises StartError when it ends by itself."""
+        try:
+            while True:
+                self.require_running()
+                time.sleep(1)
+        except KeyboardInterrupt:
+            return
+
+
+def _last_line(message: str) -> str:
+    """The line that says what happened, of a message that names the exception's class first."""
+    return message.strip().splitlines()[-1].rpartition("Failure: ")[2]

@@ -1,0 +1,212 @@
+"""The whole product in one object: the real definitions on the sandbox, a DuckDB file and an ephemeral instance."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import httpx
+import msgspec
+import pytest
+
+from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB, port_sync_key, range_tags
+from usage_assets.definitions import build_definitions
+from usage_assets.settings import Settings
+from usage_assets.warehouse.database import Warehouse
+from usage_assets_tests.conftest import Sandbox
+
+CONNECTIONS = ("openai", "anthropic", "chatgpt")
+CODEX_TOTALS = """(
+  select * from chatgpt.codex_usage
+  qualify cut = if(bool_or(cut = 'user') over (partition by usage_date), 'user', 'workspace')
+)"""
+TOTALS: Mapping[str, str] = {
+    "openai usd": "sum(amount_value) from openai.costs",
+    "openai input_tokens": "sum(input_tokens) from openai.usage_completions",
+    "openai output_tokens": "sum(output_tokens) from openai.usage_completions",
+    "openai num_model_requests": "sum(num_model_requests) from openai.usage_completions",
+    "anthropic cents": "sum(amount_cents) from anthropic.cost_report",
+    "anthropic estimated_cents_api": "sum(native_amount) from costs.daily_costs "
+    "where source_table = 'anthropic.claude_code' and cost_basis = 'estimated'",
+    "anthropic estimated_cents_subscription": "sum(native_amount) from costs.daily_costs where cost_basis = 'notional'",
+    "anthropic uncached_input_tokens": "sum(uncached_input_tokens) from anthropic.usage_messages",
+    "anthropic cache_read_input_tokens": "sum(cache_read_input_tokens) from anthropic.usage_messages",
+    "anthropic cache_creation_5m_input_tokens": "sum(cache_creation_5m_input_tokens) from anthropic.usage_messages",
+    "anthropic cache_creation_1h_input_tokens": "sum(cache_creation_1h_input_tokens) from anthropic.usage_messages",
+    "anthropic output_tokens": "sum(output_tokens) from anthropic.usage_messages",
+    "anthropic web_search_requests": "sum(web_search_requests) from anthropic.usage_messages",
+    "anthropic claude_code_sessions": "sum(num_sessions) from anthropic.claude_code",
+    "chatgpt credits": "sum(native_amount) from costs.daily_costs where cost_basis = 'credits'",
+    "chatgpt cost_usd": "sum(native_amount) from costs.daily_costs "
+    "where provider = 'chatgpt' and cost_basis = 'billed'",
+    "chatgpt estimated_cost_usd": "sum(native_amount) from costs.daily_costs "
+    "where provider = 'chatgpt' and cost_basis = 'estimated'",
+    "chatgpt threads": f"sum(threads) from {CODEX_TOTALS}",
+    "chatgpt turns": f"sum(turns) from {CODEX_TOTALS}",
+}
+"""Every unit of the sandbox's books, as our tables have it."""
+
+
+def sandbox_environment(base_url: str, warehouse: Path) -> dict[str, str]:
+    """The environment of a user whose accounts are the sandbox's."""
+    return {
+        "OPENAI_ADMIN_KEY": "sk-admin-sandbox",
+        "OPENAI_BASE_URL": f"{base_url}/openai/v1",
+        "ANTHROPIC_ADMIN_KEY": "sk-ant-admin-sandbox",
+        "ANTHROPIC_BASE_URL": f"{base_url}/anthropic",
+        "CHATGPT_ANALYTICS_KEY": "chatgpt-sandbox-key",
+        "CHATGPT_WORKSPACE_ID": "ws-sandbox",
+        "CHATGPT_BASE_URL": f"{base_url}/chatgpt",
+        "PORT_CLIENT_ID": "sandbox-client-id",
+        "PORT_CLIENT_SECRET": "sandbox-client-secret",
+        "PORT_BASE_URL": f"{base_url}/port",
+        "USAGE_WAREHOUSE": str(warehouse),
+    }
+
+
+@dataclass(frozen=True)
+class Project:
+    """The product as its user has it."""
+
+    sandbox: Sandbox
+    definitions: dg.Definitions
+    instance: dg.DagsterInstance
+    warehouse: Warehouse
+
+    def fetch(self, connection: str, days: list[date], *assets: str) -> dg.ExecuteInProcessResult:
+        """Run a connection's usage assets (or those named) for contiguous days, as a range run does."""
+        keys = [
+            key
+            for key in self.definitions.resolve_all_asset_keys()
+            if key.path[0] == connection and key.path[-1] != "port_sync"
+        ]
+        wanted = [key for key in keys if not assets or "/".join(key.path[1:]) in assets]
+        return self._run(USAGE_JOB, wanted, days)
+
+    def fetch_all(self, days: list[date]) -> None:
+        """Run every connection; all must succeed."""
+        for connection in CONNECTIONS:
+            assert self.fetch(connection, days).success
+
+    def push(self, days: list[date]) -> None:
+        """Push every connection that has entities; all must succeed."""
+        for connection in ("openai", "anthropic"):
+            assert self.push_of(connection, days).success
+
+    def push_of(self, connection: str, days: list[date]) -> dg.ExecuteInProcessResult:
+        """Push one connection."""
+        return self._run(PORT_SYNC_JOB, [port_sync_key(connection)], days)
+
+    def _run(self, job: str, keys: list[dg.AssetKey], days: list[date]) -> dg.ExecuteInProcessResult:
+        return self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            asset_selection=keys,
+            tags=dict(range_tags(days[0], days[-1])),
+            raise_on_error=False,
+        )
+
+    def totals(self) -> dict[str, Decimal]:
+        """Our totals of everything that is stored, by the names of the sandbox's books."""
+        return self.totals_of(*TOTALS)
+
+    def totals_of(self, *names: str) -> dict[str, Decimal]:
+        """Some of them."""
+        totals = {name: self.warehouse.read(f"select {TOTALS[name]}").column(0)[0].as_py() for name in names}
+        return {name: Decimal(total) for name, total in totals.items() if total is not None}
+
+    def truth(self, days: list[date]) -> dict[str, Decimal]:
+        """The sandbox's totals of the days."""
+        truth = self.sandbox.truth(days[0], days[-1])
+        return {f"{provider} {unit}": amount for provider, units in truth.items() for unit, amount in units.items()}
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Every row of a table."""
+        found: list[dict[str, Any]] = self.warehouse.read(f"select * from {table} order by all").to_pylist()
+        return found
+
+    def hashes(self) -> dict[tuple[str, str, str, date], str]:
+        """What each day of each table holds now."""
+        return {
+            (row["table_name"], row["slice"], row["connection"], row["usage_date"]): row["content_hash"]
+            for row in self.rows("ledger.stored_days")
+        }
+
+    def tables(self) -> list[str]:
+        """Every data table."""
+        found = self.warehouse.read("select distinct table_name from ledger.stored_days order by all")
+        names: list[str] = found.column(0).to_pylist()
+        return names
+
+    def content(self) -> dict[str, list[dict[str, Any]]]:
+        """Every row of every data table."""
+        return {table: self.rows(table) for table in self.tables()}
+
+    def port_requests(self) -> list[dict[str, Any]]:
+        """What Port was asked."""
+        return [request for request in self.sandbox.requests() if request["path"].startswith("/port/")]
+
+    def in_port(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Every entity of the emulated Port: (blueprint, identifier) -> title and properties, decimals exact."""
+        with httpx.Client(base_url=f"{self.sandbox.base_url}/port/v1") as port:
+            credentials = {"clientId": "sandbox-client-id", "clientSecret": "sandbox-client-secret"}
+            token = port.post("/auth/access_token", json=credentials).json()["accessToken"]
+            port.headers["Authorization"] = f"Bearer {token}"
+            blueprints = [blueprint["identifier"] for blueprint in port.get("/blueprints").json()["blueprints"]]
+            return {
+                (blueprint, entity["identifier"]): {"title": entity["title"], **entity["properties"]}
+                for blueprint in blueprints
+                for entity in _search(port, blueprint)
+            }
+
+    def entities(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Every row of ``port_entities.*``, in the same form."""
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for table in (table for table in self.tables() if table.startswith("port_entities.")):
+            for row in self.rows(table):
+                identifier = row.pop("identifier")
+                del row["connection"], row["usage_date"]
+                if "model_breakdown" in row:
+                    row["model_breakdown"] = msgspec.json.Decoder(float_hook=Decimal).decode(row["model_breakdown"])
+                found[table.removeprefix("port_entities."), identifier] = row
+        return found
+
+
+def _search(port: httpx.Client, blueprint: str) -> Iterator[dict[str, Any]]:
+    body: dict[str, Any] = {"query": {"combinator": "and", "rules": []}, "limit": 1000}
+    while True:
+        page = port.post(f"/blueprints/{blueprint}/entities/search", json=body).raise_for_status()
+        decoded = page.json(parse_float=Decimal)
+        yield from decoded["entities"]
+        if not decoded.get("next"):
+            return
+        body["from"] = decoded["next"]
+
+
+@contextmanager
+def open_project(
+    sandbox: Sandbox, folder: Path, variables: Mapping[str, str] | None = None, **options: Any
+) -> Iterator[Project]:
+    """Open a project with its warehouse in ``folder``; ``variables`` are set besides the sandbox's."""
+    environment = sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | dict(variables or {})
+    settings = Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
+    warehouse = Warehouse(database=str(settings.warehouse_path))
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Project(sandbox, build_definitions(settings, **options), instance, warehouse)
+
+
+@pytest.fixture
+def project(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
+    """A fresh project on a fresh sandbox."""
+    with open_project(sandbox, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def impatient_project(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
+    """A fresh project whose HTTP clients give up at once."""
+    with open_project(sandbox, tmp_path, patience={"attempts": 2, "base_delay": 0.01, "read_timeout": 0.5}) as opened:
+        yield opened

@@ -1,0 +1,93 @@
+"""The main job: what is stored equals what the providers billed, and Port equals what is stored."""
+
+import dagster as dg
+
+from usage_assets_tests.conftest import last_days
+from usage_assets_tests.end_to_end.conftest import CONNECTIONS, Project
+
+
+def test_ninety_days_are_exact_stay_exact_when_repeated_and_when_three_are_restated(project: Project) -> None:
+    days = last_days(90)
+    project.fetch_all(days)
+    project.push(days)
+    assert project.totals() == project.truth(days)
+    entities = project.entities()
+    assert project.in_port() == entities
+    assert len(entities) > 1000
+
+    hashes, asked = project.hashes(), len(project.port_requests())
+    project.fetch_all(days)
+    project.push(days)
+    assert project.hashes() == hashes
+    assert len(project.port_requests()) == asked
+
+    restated = [days[10], days[40], days[-1]]
+    for provider in CONNECTIONS:
+        for change, day in zip(("scale", "remove", "clear"), restated, strict=True):
+            body = {"provider": provider, "days": [str(day)], "change": change}
+            assert project.sandbox.control("POST", "restate", body)
+    project.fetch_all(days)
+    project.push(days)
+    calls = [request["path"] for request in project.port_requests()[asked:] if request["method"] == "POST"]
+    assert all("/auth/" in call or "/bulk" in call for call in calls)
+    assert project.totals() == project.truth(days)
+    assert {key[3] for key, value in project.hashes().items() if hashes[key] != value} == set(restated)
+    restated_entities = project.entities()
+    assert project.in_port() == restated_entities
+    assert entities.keys() - restated_entities.keys(), "a cleared day should have lost entities"
+    differing = [key for key, entity in restated_entities.items() if entities.get(key) != entity]
+    assert _sent(project) == len(differing)
+
+
+def _sent(project: Project) -> int:
+    """Entities that the last push of each connection sent."""
+    sent = 0
+    for connection in ("openai", "anthropic"):
+        event = project.instance.get_latest_materialization_event(dg.AssetKey([connection, "port_sync"]))
+        assert event is not None
+        assert event.asset_materialization is not None
+        value = event.asset_materialization.metadata["entities_sent"].value
+        assert isinstance(value, int)
+        sent += value
+    return sent
+
+
+def test_a_range_run_equals_its_single_day_runs_for_every_asset(project: Project) -> None:
+    days = last_days(6)
+    for day in days:
+        project.fetch_all([day])
+    singles, single_hashes = project.content(), project.hashes()
+    project.fetch_all(days)
+    assert project.content() == singles
+    assert project.hashes() == single_hashes
+    assert len(singles) == 14
+
+
+def test_a_fetched_empty_day_gives_zero_records_and_no_other_rows(project: Project) -> None:
+    day = last_days(2)[0]
+    for provider in ("openai", "anthropic"):
+        project.sandbox.control("POST", "restate", {"provider": provider, "days": [str(day)], "change": "clear"})
+    project.fetch("openai", [day])
+    project.fetch("anthropic", [day])
+    rows = {table: project.rows(table) for table in project.tables()}
+    assert {table for table, found in rows.items() if found} == {
+        "port_entities.openai_daily_usage",
+        "port_entities.claude_usage_record",
+        "port_entities.claude_cost_record",
+    }
+    assert rows["port_entities.claude_cost_record"][0]["amount"] == 0
+    assert rows["port_entities.openai_daily_usage"][0]["total_cost"] == 0
+
+
+def test_a_day_that_is_now_empty_is_cleared(project: Project) -> None:
+    days = last_days(3)
+    project.fetch_all(days)
+    project.push(days)
+    for provider in CONNECTIONS:
+        project.sandbox.control("POST", "restate", {"provider": provider, "days": [str(days[1])], "change": "clear"})
+    project.fetch_all(days)
+    project.push(days)
+    assert project.totals() == project.truth(days)
+    assert not [row for row in project.rows("openai.costs") if row["usage_date"] == days[1]]
+    assert [row for row in project.rows("openai.costs") if row["usage_date"] == days[2]]
+    assert project.in_port() == project.entities()

@@ -1,0 +1,118 @@
+"""SIGKILL at random moments of writing and of pushing: nothing lost, partial or doubled, and the next run converges.
+
+The processes that die come from a fork server that has imported the product, so that the kills hit work, not imports.
+"""
+
+import multiprocessing
+import random
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from time import monotonic
+
+import dagster as dg
+import httpx
+import time_machine
+
+from usage_assets.rows import declared
+from usage_assets.warehouse.tables import Table
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import Project, open_project
+
+KILLS = 20
+DAYS = last_days(3)
+forks = multiprocessing.get_context("forkserver")
+forks.set_forkserver_preload(["usage_assets_tests.end_to_end.conftest"])
+
+
+def work(task: str, base_url: str, folder: Path, now: datetime, ready: Event) -> None:
+    """Fetch or push in a process of its own that says when it begins."""
+    with httpx.Client() as unused, time_machine.travel(now), open_project(Sandbox(base_url, unused), folder) as project:
+        tasks: dict[str, Callable[[str, list[date]], dg.ExecuteInProcessResult]] = {
+            "fetch": project.fetch,
+            "push": project.push_of,
+        }
+        ready.set()
+        tasks[task]("openai", DAYS)
+
+
+def run(task: str, project: Project, folder: Path, kill_after: float | None = None) -> float:
+    """Run a task in another process, to its end or until it is killed; return how long it had."""
+    ready = forks.Event()
+    process = forks.Process(target=work, args=(task, project.sandbox.base_url, folder, datetime.now(UTC), ready))
+    process.start()
+    assert ready.wait(120)
+    begin = monotonic()
+    process.join(kill_after)
+    had = monotonic() - begin
+    process.kill()
+    process.join()
+    return had
+
+
+def restate(project: Project, luck: random.Random) -> None:
+    """Let the provider change a day."""
+    body = {"provider": "openai", "days": [str(luck.choice(DAYS))], "change": luck.choice(["scale", "add", "remove"])}
+    project.sandbox.control("POST", "restate", body)
+
+
+def assert_every_day_is_one_version(project: Project) -> None:
+    """The stored rows of every day are exactly those whose hash the ledger recorded in the same transaction."""
+    for table in project.tables():
+        text = Table(declared(table)).row_text
+        stored = project.warehouse.read(
+            f"select usage_date, sha256(string_agg({text}, chr(10) order by {text})) as content_hash "
+            f"from {table} group by usage_date"
+        ).to_pylist()
+        hashes = {row["usage_date"]: row["content_hash"] for row in stored}
+        recorded = {day: known for (name, _, _, day), known in project.hashes().items() if name == table}
+        empty = {day: known for day, known in recorded.items() if day not in hashes}
+        assert hashes == {day: known for day, known in recorded.items() if day not in empty}
+        assert set(empty.values()) <= {"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}
+
+
+def announced(project: Project) -> set[tuple[str, date]]:
+    """Days of entity tables that the events of the last run call changed."""
+    found: set[tuple[str, date]] = set()
+    for key in project.definitions.resolve_all_asset_keys():
+        if "entities" not in key.path:
+            continue
+        for record in project.instance.fetch_materializations(key, limit=len(DAYS)).records:
+            event = record.asset_materialization
+            if event and event.partition and event.metadata["changed"].value:
+                found.add((f"port_entities.{key.path[-1]}", date.fromisoformat(event.partition)))
+    return found
+
+
+def test_killed_while_writing(project: Project, tmp_path: Path) -> None:
+    luck = random.Random(7)
+    duration = run("fetch", project, tmp_path)
+    hit = 0
+    for _ in range(KILLS):
+        before = project.hashes()
+        restate(project, luck)
+        run("fetch", project, tmp_path, kill_after=luck.uniform(0, duration))
+        assert_every_day_is_one_version(project)
+        hit += project.hashes() != before
+
+        assert project.fetch("openai", DAYS).success
+        names = ("openai usd", "openai input_tokens", "openai num_model_requests")
+        assert project.totals_of(*names) == {name: project.truth(DAYS)[name] for name in names}
+        changed = {(key[0], key[3]) for key, value in project.hashes().items() if before[key] != value}
+        assert {(table, day) for table, day in changed if table.startswith("port_entities.")} <= announced(project)
+    print(f"{hit} of {KILLS} kills hit after a commit")
+    assert hit > 0
+
+
+def test_killed_while_pushing(project: Project, tmp_path: Path) -> None:
+    luck = random.Random(7)
+    assert project.fetch("openai", DAYS).success
+    duration = run("push", project, tmp_path)
+    for _ in range(KILLS):
+        restate(project, luck)
+        assert project.fetch("openai", DAYS).success
+        run("push", project, tmp_path, kill_after=luck.uniform(0, duration))
+        assert_every_day_is_one_version(project)
+        assert project.push_of("openai", DAYS).success
+        assert project.in_port() == project.entities()

@@ -1,0 +1,125 @@
+"""Runs and pushes that overlap: the newest answer stays, and Port ends up equal to the tables."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from usage_assets.assets import port_sync
+from usage_assets.port.client import PortClient
+from usage_assets.port.sync import Changes, PushReport, push
+from usage_assets.providers import Client, Fetched
+from usage_assets_tests.conftest import last_days
+from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets_tests.end_to_end.test_refusals import failures
+
+DAYS = last_days(2)
+
+
+def restate(project: Project) -> None:
+    """Let OpenAI change the first day."""
+    project.sandbox.control("POST", "restate", {"provider": "openai", "days": [str(DAYS[0])], "change": "scale"})
+
+
+def test_an_older_answer_does_not_replace_a_newer_one(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert project.fetch("openai", DAYS).success
+    fetch, overtaken = Client.fetch, iter([True])
+
+    def slow_fetch(client: Client, *arguments: Any) -> Fetched:
+        answer = fetch(client, *arguments)
+        if next(overtaken, False):  # between this run's answer and its write, another run fetches and writes
+            restate(project)
+            assert project.fetch("openai", DAYS, "costs").success
+        return answer
+
+    monkeypatch.setattr(Client, "fetch", slow_fetch)
+    restate(project)
+    result = project.fetch("openai", DAYS, "costs")
+
+    assert not result.success
+    assert "stored a newer answer while this one was fetched" in failures(result)["openai__costs"]
+    assert project.totals_of("openai usd") == {"openai usd": project.truth(DAYS)["openai usd"]}
+
+
+def test_an_equal_answer_of_an_overlapping_run_is_no_conflict(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch, overtaken = Client.fetch, iter([True])
+
+    def slow_fetch(client: Client, *arguments: Any) -> Fetched:
+        answer = fetch(client, *arguments)
+        if next(overtaken, False):
+            assert project.fetch("openai", DAYS, "costs").success
+        return answer
+
+    monkeypatch.setattr(Client, "fetch", slow_fetch)
+    assert project.fetch("openai", DAYS, "costs").success
+
+
+def test_a_push_that_is_overtaken_by_another_one_ends_with_port_equal_to_the_tables(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert project.fetch("openai", DAYS).success
+    overtaken = iter([True])
+
+    def overtaken_push(client: PortClient, changes: Changes, ledger: Any) -> PushReport:
+        if next(overtaken, False):  # what this push is about to send is old by the time it is sent
+            restate(project)
+            assert project.fetch("openai", DAYS).success
+            assert project.push_of("openai", DAYS).success
+        return push(client, changes, ledger)
+
+    monkeypatch.setattr(port_sync, "push", overtaken_push)
+    assert project.push_of("openai", DAYS).success
+    assert project.in_port() == project.entities()
+
+
+@contextmanager
+def acknowledgements_held_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """Collect what the ledger would be told instead of telling it."""
+    held: list[Any] = []
+    tell = port_sync.PortLedger.acknowledge
+
+    def keep(ledger: port_sync.PortLedger, *arguments: Any) -> None:
+        held.append(lambda: tell(ledger, *arguments))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(port_sync.PortLedger, "acknowledge", keep)
+        patch.setattr(port_sync, "MOST_ROUNDS", 1)
+        yield held
+
+
+def test_an_acknowledgement_that_another_push_has_overtaken_is_not_believed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert project.fetch("openai", DAYS).success
+    with acknowledgements_held_back(monkeypatch) as late:
+        project.push_of("openai", DAYS)
+    restate(project)
+    assert project.fetch("openai", DAYS).success
+    assert project.push_of("openai", DAYS).success
+    for tell in late:
+        tell()
+    assert {row["content_hash"] for row in project.rows("ledger.port_entities")} == {""}
+    assert project.push_of("openai", DAYS).success
+    assert project.in_port() == project.entities()
+
+
+def test_an_endpoint_that_is_off_keeps_its_entities_in_port(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert project.fetch("anthropic", DAYS).success
+    assert project.push_of("anthropic", DAYS).success
+    before = project.in_port()
+    connections = tmp_path / "connections.toml"
+    connections.write_text(
+        '[[connection]]\nname = "anthropic"\nprovider = "anthropic"\nkey = "env:KEY_OF_CLAUDE"\n'
+        "endpoints = { claude_code = false }\n"
+    )
+    monkeypatch.setenv("KEY_OF_CLAUDE", "sk-ant-admin-sandbox")
+    variables = {"ANTHROPIC_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(connections)}
+    with open_project(project.sandbox, tmp_path, variables) as without:
+        assert without.push_of("anthropic", DAYS).success
+        assert without.in_port() == before

@@ -1,0 +1,112 @@
+"""Nothing that a provider refuses can change, lose or invent a stored row; the run says what happened."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from usage_assets_tests.conftest import TODAY, last_days
+from usage_assets_tests.end_to_end.conftest import Project
+
+KEYS = {"openai": "sk-admin-sandbox", "anthropic": "sk-ant-admin-sandbox", "chatgpt": "chatgpt-sandbox-key"}
+ENDPOINTS = {
+    "openai": ("costs", "GET /openai/v1/organization/costs"),
+    "anthropic": ("usage_messages", "GET /anthropic/v1/organizations/usage_report/messages"),
+    "chatgpt": ("codex_usage", "GET /chatgpt/v1/analytics/codex/*"),
+}
+CLAUDE_CODE = "GET /anthropic/v1/organizations/usage_report/claude_code"
+
+
+def refusal(status: int, message: str) -> dict[str, Any]:
+    """An error in the words of all three providers."""
+    return {"fault": "status", "status": status, "body": {"error": {"message": message}, "detail": message}}
+
+
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "500": (refusal(500, "out of order"), "out of order"),
+    "timeout": ({"fault": "delay", "seconds": 2}, "timed out"),
+    "reset": ({"fault": "reset"}, "disconnected"),
+    "truncated body": ({"fault": "truncate"}, "truncated"),
+    "repeated token": ({"fault": "repeat_token"}, "token"),
+    "401": (refusal(401, "Incorrect API key: KEY"), "Incorrect API key"),
+    "400": (refusal(400, "the window is odd"), "the window is odd"),
+}
+
+
+def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """Failed steps, with what a person reads in the run."""
+    return {
+        str(event.step_key): str(event.step_failure_data.error)
+        for event in result.all_events
+        if event.is_step_failure and event.step_failure_data.error
+    }
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("connection", ENDPOINTS)
+def test_a_fault_leaves_every_stored_row_and_fails_the_run_in_words(
+    impatient_project: Project, connection: str, fault: str
+) -> None:
+    project, days, key = impatient_project, last_days(3), KEYS[connection]
+    assert project.fetch(connection, days).success
+    before, hashes = project.content(), project.hashes()
+    project.sandbox.control("POST", "restate", {"provider": connection, "days": [str(days[0])], "change": "clear"})
+    (scripted, words), (endpoint, route) = FAULTS[fault], ENDPOINTS[connection]
+    if "body" in scripted:
+        message = scripted["body"]["detail"].replace("KEY", key)
+        scripted = refusal(scripted["status"], message)
+    project.sandbox.faults({"route": route, **scripted})
+
+    result = project.fetch(connection, days, endpoint)
+
+    assert not result.success
+    assert project.content() == before
+    assert project.hashes() == hashes
+    [read] = failures(result).values()
+    assert words in read
+    assert f"{connection} {endpoint}" in read
+    assert key not in read
+
+
+def test_a_refused_claude_code_leaves_the_rest_of_anthropic_green_and_complete(impatient_project: Project) -> None:
+    project, days = impatient_project, last_days(3)
+    project.sandbox.faults({"route": CLAUDE_CODE, **refusal(403, "Claude Code is not enabled")})
+
+    result = project.fetch("anthropic", days)
+
+    assert not result.success
+    assert set(failures(result)) == {"anthropic__claude_code"}
+    assert "Claude Code is not enabled" in failures(result)["anthropic__claude_code"]
+    ours, truth = project.totals_of("anthropic cents", "anthropic output_tokens"), project.truth(days)
+    assert ours == {name: truth[name] for name in ours}
+    keys = ("usage_messages", "cost_report", "daily_costs/cost_report", "entities/claude_model_usage")
+    for key in keys:
+        asset = dg.AssetKey(["anthropic", *key.split("/")])
+        assert project.instance.get_materialized_partitions(asset) == set(map(str, days))
+    assert not project.instance.get_materialized_partitions(dg.AssetKey(["anthropic", "claude_code"]))
+    assert project.push_of("anthropic", days).success
+    assert project.in_port() == project.entities()
+
+
+@pytest.mark.parametrize(("connection", "lookback"), [("openai", 365), ("chatgpt", 90)])
+def test_days_beyond_the_look_back_fail_before_anything_is_fetched(
+    project: Project, connection: str, lookback: int
+) -> None:
+    earliest = TODAY - timedelta(days=lookback)
+    beyond = [earliest - timedelta(days=1), earliest]
+    endpoint, _ = ENDPOINTS[connection]
+
+    result = project.fetch(connection, beyond, endpoint)
+
+    assert not result.success
+    assert f"the earliest day is {earliest}" in failures(result)[f"{connection}__{endpoint}"]
+    assert not project.sandbox.requests()
+    assert not project.instance.get_materialized_partitions(dg.AssetKey([connection, endpoint]))
+    assert project.fetch(connection, [earliest], endpoint).success
+
+
+def test_days_before_the_connections_start_fail_and_name_it(project: Project) -> None:
+    first = date(2025, 1, 1)
+    result = project.fetch("anthropic", [first], "cost_report")
+    assert result.success, "Anthropic has no look-back; its first partition can be fetched"

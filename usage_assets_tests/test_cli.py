@@ -1,0 +1,406 @@
+"""What a person types and sees: backfills that the UI knows, one clear line for bad input, and the sandbox."""
+
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import httpx
+import pytest
+from dagster import DagsterRunStatus
+
+from usage_assets.backfill import Step, connections_named, share_of
+from usage_assets.definitions import build_definitions
+from usage_assets.providers.windows import Window
+from usage_assets.settings import Settings
+from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
+from usage_assets_tests.terminal import COMMAND, SECRETS, Said, Terminal, holding
+
+DAYS = last_days(3)
+WITHOUT_ROOTS_POWERS = (
+    sys.executable,
+    "-c",
+    """
+import ctypes, os, sys
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
+if os.geteuid() == 0:
+    assert ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+    """,
+)
+"""A read-only file is read-only for root, too (Linux)."""
+RANGE = ("--start", str(DAYS[0]), "--end", str(DAYS[-1]))
+LATEST = str(DAYS[-1])
+
+
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person whose accounts are at the sandbox."""
+    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+
+
+def line_of(connection: str, said: Said) -> str:
+    """The closing line of a connection."""
+    (line,) = (line for line in said.lines if line.startswith(f"{connection} "))
+    return line
+
+
+# Backfills
+
+
+def test_a_backfill_stores_every_connection_and_says_what_it_cost(terminal: Terminal) -> None:
+    said = terminal.type("backfill", *RANGE)
+    truth = terminal.sandbox.truth(DAYS[0], DAYS[-1])
+    assert said.code == 0
+    assert f"days 3, rows {terminal.rows('openai'):,}, requests 2, " in line_of("openai", said)
+    assert f"{truth['openai']['usd']:,.2f} USD billed" in line_of("openai", said)
+    assert f"{truth['anthropic']['cents'] / 100:,.2f} USD billed" in line_of("anthropic", said)
+    assert f"{truth['anthropic']['estimated_cents_api'] / 100:,.2f} USD estimated" in line_of("anthropic", said)
+    assert f"{truth['chatgpt']['credits']:,.2f} credits" in line_of("chatgpt", said)
+    assert "requests 5," in line_of("anthropic", said)
+    assert len(terminal.sandbox.requests()) == 2 + 5 + 2
+
+
+def test_progress_is_a_plain_line_per_asset_where_no_terminal_is(terminal: Terminal) -> None:
+    said = terminal.type("backfill", *RANGE, "--connection", "openai")
+    assert len(said.complaints) == 5
+    assert f"  openai/costs {DAYS[0]} to {LATEST}: days 3, rows " in said.err
+    assert "\x1b" not in said.err
+
+
+def test_only_the_named_connection_is_asked(terminal: Terminal) -> None:
+    assert terminal.type("backfill", *RANGE, "--connection", "chatgpt").code == 0
+    assert {request["path"].split("/")[1] for request in terminal.sandbox.requests()} == {"chatgpt"}
+
+
+def test_its_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them(terminal: Terminal) -> None:
+    terminal.type("backfill", *RANGE, "--connection", "openai")
+    definitions = build_definitions(Settings.load())
+    with dg.DagsterInstance.get() as instance:
+        of_the_location = dg.RunsFilter(tags={".dagster/repository": "__repository__@usage_assets"})
+        (run,) = instance.get_runs(of_the_location)
+        assert run.status is DagsterRunStatus.SUCCESS
+        assert run.remote_job_origin
+        assert run.remote_job_origin.location_name == "usage_assets"
+        (sensor,) = definitions.sensors or ()
+        context = dg.build_sensor_context(instance=instance, definitions=definitions)
+        (request,) = sensor.evaluate_tick(context).run_requests or ()
+    assert request.tags["dagster/asset_partition_range_start"] == str(DAYS[0])
+    assert request.tags["dagster/asset_partition_range_end"] == LATEST
+
+
+def test_a_long_range_is_cut_into_runs_of_at_most_186_days(terminal: Terminal) -> None:
+    settings = Settings.load()
+    first, last = TODAY - timedelta(days=188), TODAY - timedelta(days=1)
+    (openai,) = connections_named(settings, ["openai"])
+    share = share_of(openai, first, last, build_definitions(settings), push=True)
+    assert share
+    cut = first + timedelta(days=186)
+    ranges = [Window(first, cut - timedelta(days=1)), Window(cut, last)]
+    assert [part.window for part in share.parts] == ranges * 2
+    assert [part.job for part in share.parts] == ["usage", "usage", "port_sync", "port_sync"]
+
+
+def test_days_that_a_provider_does_not_serve_are_left_out_and_said(terminal: Terminal) -> None:
+    earliest = TODAY - timedelta(days=90)
+    start = str(earliest - timedelta(days=1))
+    said = terminal.type("backfill", "--start", start, "--end", str(earliest), "--connection", "chatgpt")
+    assert said.code == 0
+    assert f"chatgpt: days before {earliest} cannot be fetched and are left out" in said.complaints
+    assert f"{earliest}: days 1," in line_of("chatgpt", said)
+
+
+def test_push_makes_port_equal_and_a_second_one_sends_nothing(terminal: Terminal) -> None:
+    words = ("backfill", *RANGE, "--push", "--connection", "openai", "--connection", "chatgpt")
+    first = terminal.type(*words)
+    assert first.code == 0
+    assert "Port: requests " in line_of("openai", first)
+    assert "Port:" not in line_of("chatgpt", first)
+    sent = len([request for request in terminal.sandbox.requests() if "/bulk" in request["path"]])
+    second = terminal.type(*words)
+    assert "Port: nothing to send" in line_of("openai", second)
+    assert len([request for request in terminal.sandbox.requests() if "/bulk" in request["path"]]) == sent > 0
+
+
+def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(terminal: Terminal) -> None:
+    body = {"error": {"message": "no"}}
+    terminal.sandbox.faults(
+        {"route": "GET /openai/v1/organization/costs", "fault": "status", "status": 401, "body": body}
+    )
+    said = terminal.type("backfill", *RANGE, "--connection", "openai", "--connection", "chatgpt")
+    failed = [line for line in said.complaints if line.startswith("FAILED: ")]
+    assert said.code == 1
+    assert [line.split(": ")[1] for line in failed] == [
+        "openai/costs",
+        "openai/daily_costs/costs",
+        "openai/entities/openai_daily_usage",
+    ]
+    assert "401 from GET /openai/v1/organization/costs: no. Check the admin key" in failed[0]
+    assert "not computed, because what it reads failed" in failed[1]
+    assert "days 3, rows" in line_of("chatgpt", said)
+    assert "Traceback" not in said.err
+
+
+def test_dagsters_own_messages_are_shown_when_asked_for(terminal: Terminal) -> None:
+    usual = terminal.type("backfill", *RANGE, "--connection", "chatgpt")
+    verbose = terminal.type("backfill", *RANGE, "--connection", "chatgpt", "--verbose")
+    assert "replaced" not in usual.err
+    assert "chatgpt.codex_usage: replaced" in verbose.err
+
+
+def test_a_terminal_shows_a_bar_with_days_and_requests(terminal: Terminal) -> None:
+    ours, theirs = pty.openpty()
+    with open_real_time(terminal):
+        day = real_yesterday()
+        words = ("backfill", "--connection", "chatgpt", "--start", day, "--end", day)
+        with subprocess.Popen([*COMMAND, *words], stderr=theirs, stdout=theirs, stdin=theirs) as run:
+            os.close(theirs)
+            shown = read_all(ours)
+    assert run.returncode == 0
+    assert "2/2 days of assets" in shown
+    assert "2 requests" in shown
+
+
+@contextmanager
+def open_real_time(terminal: Terminal) -> Iterator[None]:
+    """Let the sandbox's clock be that of other processes."""
+    terminal.sandbox.control("POST", "clock", {"now": None})
+    yield
+    terminal.sandbox.control("POST", "clock", {"now": NOW.isoformat()})
+
+
+def real_yesterday() -> str:
+    """The closed day of processes whose clock is not that of the test."""
+    command = "from datetime import *; print(datetime.now(UTC).date() - timedelta(days=1))"
+    return subprocess.run([sys.executable, "-c", command], text=True, capture_output=True, check=True).stdout.strip()
+
+
+def read_all(terminal: int) -> str:
+    """Everything that is written to a terminal until it is closed."""
+    parts: list[bytes] = []
+    try:
+        while part := os.read(terminal, 4096):
+            parts.append(part)
+    except OSError:  # Linux ends a closed terminal so
+        pass
+    finally:
+        os.close(terminal)
+    return b"".join(parts).decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_backfill_says_so_in_one_line_and_leaves_no_half_state(
+    terminal: Terminal, number: signal.Signals
+) -> None:
+    route = "GET /anthropic/v1/organizations/usage_report/claude_code"
+    with open_real_time(terminal):
+        terminal.sandbox.faults({"route": route, "fault": "delay", "seconds": 2})
+        day = real_yesterday()
+        with terminal.start("backfill", "--start", day, "--end", day, "--connection", "anthropic") as run:
+            wait_until_asked(terminal.sandbox, route)
+            run.send_signal(number)
+            out, err = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert out == ""
+    # click ends the line in which a terminal shows ^C
+    (line,) = (line for line in err.splitlines() if line and not line.startswith("  anthropic/"))
+    assert line == "usage-assets: interrupted; what is stored stays, the days under way are as they were"
+    assert "claude_code" not in err
+    with dg.DagsterInstance.get() as instance:
+        assert all(run.is_finished for run in instance.get_runs())
+    assert "anthropic.claude_code" not in terminal.tables()
+
+
+def test_an_interruption_between_two_events_ends_the_run(terminal: Terminal) -> None:
+    settings = Settings.load()
+    definitions = build_definitions(settings)
+    (openai,) = connections_named(settings, ["openai"])
+    share = share_of(openai, DAYS[0], DAYS[-1], definitions, push=False)
+    assert share
+    seen: list[str] = []
+    with dg.DagsterInstance.get() as instance:
+        with pytest.raises(KeyboardInterrupt):
+            interrupt_at_once(share.run(definitions, instance, log_level="CRITICAL"), seen)
+        (run,) = instance.get_runs()
+    assert run.status is DagsterRunStatus.FAILURE
+    assert set(seen) == {"openai/costs"}, "the one that had begun"
+    assert not terminal.sandbox.requests()
+
+
+def interrupt_at_once(steps: Iterable[Step], seen: list[str]) -> None:
+    """Interrupt this process while a step is looked at, and note the steps."""
+    for step in steps:
+        if not seen:
+            os.kill(os.getpid(), signal.SIGINT)
+        seen.append(step.asset)
+
+
+def wait_until_asked(sandbox: Sandbox, route: str) -> None:
+    """Return as soon as a route was asked for."""
+    deadline = time.monotonic() + 60
+    while not any(f"{request['method']} {request['path']}" == route for request in sandbox.requests()):
+        assert time.monotonic() < deadline, f"{route} was not asked for"
+        time.sleep(0.05)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--start", "2026-13-01", "--end", LATEST), "start '2026-13-01' is not a day: write YYYY-MM-DD"),
+        (("--start", LATEST, "--end", "yesterday"), "end 'yesterday' is not a day: write YYYY-MM-DD"),
+        (("--start", LATEST, "--end", str(DAYS[0])), f"end {DAYS[0]} is before start {LATEST}"),
+        (("--start", LATEST, "--end", "2999-01-01"), "end 2999-01-01 has no partition yet"),
+        (("--start", "2020-01-01", "--end", LATEST), "start 2020-01-01 is before USAGE_START_DATE 2025-01-01"),
+        ((*RANGE, "--connection", "opneai"), "connection 'opneai' is unknown; known: openai, anthropic, chatgpt"),
+        (("--start", "2025-01-01", "--end", "2025-01-02", "--connection", "chatgpt"), "before the earliest day"),
+        (("--start", LATEST), "Missing option '--end'. (usage-assets backfill --help)"),
+        ((*RANGE, "--weird"), "No such option"),
+    ],
+)
+def test_bad_words_get_one_line_and_change_nothing(terminal: Terminal, words: tuple[str, ...], complaint: str) -> None:
+    refused(terminal, *words, complaint=complaint)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "complaint"),
+    [
+        ("USAGE_START_DATE", "soon", "USAGE_START_DATE: "),
+        ("OPENAI_ADMIN_KEY", "", "connection 'openai' is unknown; known: anthropic, chatgpt"),
+        ("PORT_CLIENT_SECRET", "", "PORT_CLIENT_SECRET: not set, but the other half"),
+        ("DAGSTER_HOME", "home", "DAGSTER_HOME: home is not the absolute path of a folder"),
+        ("DAGSTER_HOME", "", "DAGSTER_HOME: not set, and the current folder holds no dagster.yaml"),
+    ],
+)
+def test_bad_settings_get_one_line_and_change_nothing(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, complaint: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    refused(terminal, *RANGE, "--connection", "openai", complaint=complaint)
+
+
+def test_a_connection_without_a_key_is_refused_with_the_variables_name(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
+        monkeypatch.delenv(variable)
+    refused(terminal, *RANGE, complaint="connection openai: no key: set OPENAI_ADMIN_KEY")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[[connection]\n", "not a TOML file"),
+        ("[[connection]]\nname = 'x'\nprovider = 'opnai'\nkey = 'env:X'\n", "connection.1.provider"),
+        ("[[connection]]\nname = 'x'\nprovider = 'openai'\nkey = 'sk-admin-sandbox'\n", "a key itself does not belong"),
+    ],
+)
+def test_a_broken_connections_file_gets_one_line(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, text: str, complaint: str
+) -> None:
+    file = terminal.folder / "connections.toml"
+    file.write_text(text)
+    monkeypatch.setenv("USAGE_CONNECTIONS", str(file))
+    said = refused(terminal, *RANGE, complaint=complaint)
+    assert "connections.toml" in said.err
+
+
+def test_a_broken_dagster_yaml_gets_one_line(terminal: Terminal) -> None:
+    (terminal.folder / "home" / "dagster.yaml").write_text("telemetry: [")
+    refused(terminal, *RANGE, complaint="dagster.yaml: ")
+
+
+def test_a_database_path_that_is_a_folder_gets_one_line(terminal: Terminal) -> None:
+    terminal.database.mkdir()
+    refused(terminal, *RANGE, complaint=f"{terminal.database}: ")
+
+
+def test_a_file_that_is_no_database_gets_one_line_and_stays(terminal: Terminal) -> None:
+    terminal.database.write_text("accounts payable\n" * 1000)
+    refused(terminal, *RANGE, complaint=f"{terminal.database}: ")
+    assert terminal.database.read_text() == "accounts payable\n" * 1000
+
+
+def test_a_locked_database_gets_one_line_that_names_the_holder(terminal: Terminal) -> None:
+    duckdb.connect(str(terminal.database)).close()
+    with holding(terminal.database) as holder:
+        refused(terminal, *RANGE, complaint=f"in use by another process (PID {holder.pid}")
+
+
+def test_a_read_only_database_gets_one_line(terminal: Terminal) -> None:
+    duckdb.connect(str(terminal.database)).close()
+    terminal.database.chmod(0o444)
+    before = terminal.database.read_bytes()
+    words = ("backfill", "--start", "2026-01-01", "--end", "2026-01-02")
+    with terminal.start(*words, through=WITHOUT_ROOTS_POWERS) as run:
+        out, err = run.communicate(timeout=60)
+    assert (run.returncode, out, len(err.splitlines())) == (2, "", 1)
+    assert str(terminal.database) in err
+    assert terminal.database.read_bytes() == before
+
+
+def test_push_without_port_gets_one_line(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PORT_CLIENT_ID")
+    monkeypatch.delenv("PORT_CLIENT_SECRET")
+    refused(terminal, *RANGE, "--push", complaint="--push: Port is not configured: set PORT_CLIENT_ID")
+
+
+def test_a_blueprint_that_port_refuses_gets_one_line_and_nothing_is_fetched(terminal: Terminal) -> None:
+    conflicting = {
+        "identifier": "openai_daily_usage",
+        "title": "theirs",
+        "schema": {"properties": {"total_requests": {"type": "string"}}, "required": []},
+    }
+    with httpx.Client(base_url=f"{terminal.sandbox.base_url}/port/v1") as port:
+        credentials = {"clientId": "sandbox-client-id", "clientSecret": "sandbox-client-secret"}
+        token = port.post("/auth/access_token", json=credentials).json()["accessToken"]
+        port.post("/blueprints", json=conflicting, headers={"Authorization": f"Bearer {token}"}).raise_for_status()
+    refused(terminal, *RANGE, "--push", complaint="openai_daily_usage.total_requests is string property there")
+
+
+def refused(terminal: Terminal, *words: str, complaint: str) -> Said:
+    """Type a backfill that must be refused: one line, exit code 2, nothing asked, nothing stored, no run."""
+    said = terminal.type("backfill", *words)
+    assert said.code == 2
+    assert said.out == ""
+    assert len(said.complaints) == 1
+    assert said.err.startswith("usage-assets: ")
+    assert complaint in said.err
+    assert "Traceback" not in said.err
+    assert not any(secret in said.err for secret in SECRETS)
+    assert not any(not request["path"].startswith("/port/") for request in terminal.sandbox.requests())
+    return said
+
+
+# The sandbox
+
+
+def test_the_sandbox_says_where_it_listens(terminal: Terminal) -> None:
+    with terminal.start("sandbox", "--seed", "11", "--now", "2026-11-20T08:00:00Z") as run:
+        assert run.stdout
+        address = run.stdout.readline().split()[-1]
+        health = httpx.get(f"{address}/control/health").json()
+        run.terminate()
+    assert health == {"ok": True, "now": "2026-11-20T08:00:00Z"}
+
+
+def test_a_taken_port_and_a_bad_time_get_one_line(terminal: Terminal) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = terminal.type("sandbox", "--port", str(taken.getsockname()[1]))
+    assert (said.code, len(said.complaints)) == (2, 1)
+    said = terminal.type("sandbox", "--now", "noon")
+    assert said.code == 2
+    assert said.complaints == ["usage-assets: --now 'noon' is not an ISO 8601 time, such as 2026-11-20T08:00:00Z"]

@@ -1,0 +1,264 @@
+"""The pieces of the demo: it never meets the user's keys or data, and it fails when a total or an entity differs.
+
+The whole of it is run by `.ci/run`.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from usage_assets.demo.__main__ import DemoError, Say, empty, isolated, main, settings_for, wait_for, windows_of
+from usage_assets.demo.summary import Books, Compared, Summary, compare_entities, compare_totals, show, stored_rows
+from usage_assets.local.dagster_dev import Progress
+from usage_assets.local.processes import LOCK, only_one
+from usage_assets.port.client import PortClient
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.windows import Window
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets_tests.terminal import ROOT
+
+DAYS = last_days(3)
+WINDOW = Window(DAYS[0], DAYS[-1])
+WINDOWS = dict.fromkeys(PROVIDERS, WINDOW)
+POISON = (
+    "OPENAI_ADMIN_KEY=sk-admin-of-the-user\nUSAGE_WAREHOUSE=/data/of/the/user.duckdb\nUSAGE_CONNECTIONS=users.toml\n"
+)
+
+
+# Isolation
+
+
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a user with keys in the environment, in `.env`, and a demo home below."""
+    for line in POISON.split():
+        name, _, value = line.partition("=")
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
+    (tmp_path / ".env").write_text(POISON)
+    (tmp_path / ".demo").mkdir()
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    shutil.copy(ROOT / "workspace.yaml", tmp_path)
+    shutil.copy(ROOT / "dagster.yaml", tmp_path / ".demo")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def asked_in(folder: Path, command: list[str], environment: Mapping[str, str]) -> str:
+    """What a command prints there."""
+    done = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True, check=True)
+    return done.stdout + done.stderr
+
+
+def test_the_demo_never_reads_the_users_keys_or_database(user: Path) -> None:
+    code = (
+        "from usage_assets.settings import Settings; s = Settings.load(); "
+        "print(s.warehouse_path, s.usage_connections, *(c.key.get_secret_value() for c in s.connections()))"
+    )
+    command = [sys.executable, "-c", code]
+    home = user / ".demo"
+    environment = isolated(os.environ) | settings_for("http://127.0.0.1:1", home)
+    assert asked_in(home, command, environment) == (
+        f"{home}/usage.duckdb None sk-admin-sandbox sk-ant-admin-sandbox chatgpt-sandbox-key\n"
+    )
+    assert not set(environment) & {"HTTP_PROXY", "USAGE_CONNECTIONS"}
+
+
+def test_dagster_finds_no_env_file_where_the_demo_starts_it(user: Path) -> None:
+    code = (
+        "import os; from dagster._cli.utils import get_possibly_temporary_instance_for_cli as opened_by_dagster_dev\n"
+        "with opened_by_dagster_dev(): print(os.environ.get('OPENAI_ADMIN_KEY'))"
+    )
+    command = [sys.executable, "-c", code]
+    home = user / ".demo"
+    environment = isolated(os.environ) | {"DAGSTER_HOME": str(home)}
+    assert asked_in(home, command, environment) == "None\n"
+    assert asked_in(user, command, environment) == "sk-admin-of-the-user\n", "Dagster reads it where it lies"
+
+
+def test_a_new_demo_starts_empty_and_keeps_only_the_lock(tmp_path: Path) -> None:
+    with only_one(tmp_path, "the demo"):
+        (tmp_path / "history").mkdir()
+        (tmp_path / "history" / "runs.db").touch()
+        (tmp_path / "usage.duckdb").touch()
+        (tmp_path / "elsewhere").symlink_to(ROOT)
+        empty(tmp_path)
+        assert [left.name for left in tmp_path.iterdir()] == [LOCK]
+    assert (ROOT / "dagster.yaml").exists()
+
+
+# Starting
+
+
+def test_a_second_demo_is_refused(user: Path) -> None:
+    with only_one(user / ".demo", "the demo"):
+        said = CliRunner().invoke(main, ["--no-ui"])
+    assert said.exit_code == 2
+    assert said.stderr.startswith(f"demo: the demo is already running in {user / '.demo'} (PID {os.getpid()})")
+
+
+def test_a_demo_elsewhere_says_where_it_belongs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(main, ["--no-ui"])
+    assert said.exit_code == 2
+    assert "holds no workspace.yaml: start the demo in the folder of usage-assets (make demo)" in said.stderr
+    assert not (tmp_path / ".demo").exists()
+
+
+def test_days_are_clamped_to_what_each_provider_serves() -> None:
+    windows = windows_of(PROVIDERS, 365, date(2026, 11, 20))
+    assert windows == {
+        "openai": Window(date(2025, 11, 20), date(2026, 11, 19)),
+        "anthropic": Window(date(2025, 11, 20), date(2026, 11, 19)),
+        "chatgpt": Window(date(2026, 8, 22), date(2026, 11, 19)),
+    }
+
+
+# Waiting
+
+
+@dataclass
+class FakeDagster:
+    """A Dagster that is as far as it is told; the real one is part of the whole demo."""
+
+    states: list[Progress]
+    why: list[str] = field(default_factory=list)
+
+    def require_running(self) -> None:
+        """It runs."""
+
+    def progress(self) -> Progress:
+        """The next state, then always the last."""
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+    def reasons(self, run: str) -> list[str]:
+        """Why the run failed."""
+        return [f"{run}: {why}" for why in self.why]
+
+
+COSTS, PUSH = ("openai", "costs"), ("openai", "port_sync")
+DONE = Progress(days={COSTS: 3, PUSH: 3}, unfinished_runs=0, failed_runs=[], backfills={"openai": "REQUESTED"})
+
+
+def wait(*states: Progress, why: str = "") -> str:
+    """Wait for three days of an asset and of its push; returns what was said."""
+    dagster: Any = FakeDagster(list(states), [why] if why else [])
+    said = StringIO()
+    wait_for({COSTS: 3, PUSH: 3}, dagster, dagster, Say(Console(file=said)))
+    return said.getvalue()
+
+
+def test_it_waits_until_every_day_is_stored_and_pushed() -> None:
+    said = wait(replace(DONE, days={COSTS: 3, PUSH: 1}, unfinished_runs=1), DONE)
+    assert "stored 3 of 3 asset days, pushed 1 of 3 days; runs to go: 1" in said
+
+
+def test_a_backfill_that_failed_ends_the_wait_with_the_reason() -> None:
+    failed = Progress({COSTS: 0, PUSH: 0}, 0, ["run-1"], {"openai": "COMPLETED_FAILED"})
+    with pytest.raises(DemoError, match=r"without all its days: openai \(COMPLETED_FAILED\); run-1: 401"):
+        wait(failed, why="401")
+
+
+def test_a_push_that_never_comes_ends_the_wait_with_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usage_assets.demo.__main__.LONGEST_SECONDS", -100)
+    with pytest.raises(DemoError, match=r"still missing after -88 s: openai/port_sync \(3 days\)"):
+        wait(replace(DONE, days={COSTS: 3, PUSH: 0}))
+
+
+# Comparing
+
+
+@pytest.fixture
+def filled(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
+    """Three days of every connection, stored and pushed."""
+    with open_project(sandbox, tmp_path) as project:
+        project.fetch_all(DAYS)
+        project.push(DAYS)
+        yield project
+
+
+def summarized(project: Project) -> Summary:
+    """The summary of what is stored and pushed."""
+    books = Books(project.sandbox.base_url)
+    with PortClient(f"{project.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
+        return Summary(
+            compare_totals(project.warehouse, books, WINDOWS),
+            compare_entities(project.warehouse, port, WINDOWS),
+            stored_rows(project.warehouse),
+            books.requests(),
+        )
+
+
+def test_what_was_fetched_and_pushed_is_equal_and_every_unit_is_compared(filled: Project) -> None:
+    summary = summarized(filled)
+    truth = filled.sandbox.truth(DAYS[0], DAYS[-1])
+    assert summary.is_equal
+    assert {(total.provider, total.unit): total.truth for total in summary.totals} == {
+        (provider, unit): amount for provider, units in truth.items() for unit, amount in units.items()
+    }
+    money = {("openai", "usd"), ("anthropic", "cents"), ("chatgpt", "credits")}
+    assert money <= {(total.provider, total.unit) for total in summary.totals if total.source == "costs.daily_costs"}
+    assert summary.requests["GET /openai/v1/organization/costs"] == 1
+    said = StringIO()
+    show(summary, {"in all": 1.0}, Console(file=said, width=120))
+    assert "NOT EQUAL" not in said.getvalue()
+    assert "port_entities.claude_code_analytics" in said.getvalue()
+
+
+def test_a_single_different_day_is_not_equal_also_where_the_total_is(filled: Project) -> None:
+    first, second, _ = DAYS
+    with filled.warehouse.transaction() as database:
+        for table in ("openai.costs", "costs.daily_costs"):
+            database.execute(
+                f"update {table} set usage_date = case usage_date when $first then $second else $first end "
+                "where usage_date in ($first, $second)",
+                {"first": first, "second": second},
+            )
+    different = [total for total in summarized(filled).totals if total.different_days]
+    assert {total.unit for total in different if total.source == "openai.costs"} == {"usd"}
+    assert different[0].ours == different[0].truth
+    assert different[0].verdict == f"NOT EQUAL on 2 days from {first}"
+
+
+def test_books_that_changed_since_are_not_equal(filled: Project) -> None:
+    filled.sandbox.control("POST", "restate", {"provider": "chatgpt", "days": [str(DAYS[1])], "change": "scale"})
+    summary = summarized(filled)
+    different = {(total.unit, total.source) for total in summary.totals if total.different_days == (DAYS[1],)}
+    assert ("credits", "costs.daily_costs") in different
+    assert not summary.is_equal
+
+
+def test_a_unit_that_no_table_has_is_not_equal() -> None:
+    total = Compared("openai", "gold", "no table", Decimal(0), Decimal(3), (DAYS[0],))
+    assert not Summary([total], [], {}, {}).is_equal
+
+
+def test_a_summary_of_nothing_is_not_equal() -> None:
+    assert not Summary([], [], {}, {}).is_equal
+
+
+def test_entities_that_differ_from_ports_are_not_equal(filled: Project) -> None:
+    with filled.warehouse.transaction() as database:
+        database.execute("update port_entities.openai_daily_usage set total_requests = total_requests + 1")
+        database.execute("update port_entities.claude_usage_record set identifier = identifier || '-moved'")
+        database.execute("delete from port_entities.claude_cost_record")
+    summary = summarized(filled)
+    assert {each.blueprint: each.verdict for each in summary.blueprints if each.verdict != "equal"} == {
+        "openai_daily_usage": "NOT EQUAL: 0 missing, 3 different, 0 of no row",
+        "claude_usage_record": "NOT EQUAL: 3 missing, 0 different, 3 of no row",
+        "claude_cost_record": "NOT EQUAL: 0 missing, 0 different, 3 of no row",
+    }
+    assert not summary.is_equal

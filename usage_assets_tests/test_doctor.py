@@ -1,0 +1,222 @@
+"""What the doctor finds: each fault with what to do, nothing changed, no secret shown."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster_shared.error import SerializableErrorInfo
+
+from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
+from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
+
+YESTERDAY = str(last_days(1)[0])
+
+
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person whose accounts are at the sandbox."""
+    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+
+
+def examined(terminal: Terminal) -> Said:
+    """What the doctor says, whatever it is: no secret and nothing on stderr."""
+    said = terminal.type("doctor")
+    assert not any(secret in said.out for secret in SECRETS)
+    assert said.err == ""
+    return said
+
+
+def finding(said: Said, subject: str) -> str:
+    """The line about a subject."""
+    (line,) = (line for line in said.lines if subject in line)
+    return line
+
+
+def test_a_healthy_setup_has_no_fault(terminal: Terminal) -> None:
+    terminal.type("backfill", "--start", YESTERDAY, "--end", YESTERDAY, "--push")
+    said = examined(terminal)
+    assert said.code == 0
+    assert not [line for line in said.lines if line.startswith("FAIL")]
+    assert [line for line in said.lines if "key accepted" in line] == [
+        "OK    connection openai: costs: key accepted (OPENAI_ADMIN_KEY)",
+        "OK    connection openai: usage_completions: key accepted (OPENAI_ADMIN_KEY)",
+        "OK    connection anthropic: usage_messages: key accepted (ANTHROPIC_ADMIN_KEY)",
+        "OK    connection anthropic: cost_report: key accepted (ANTHROPIC_ADMIN_KEY)",
+        "OK    connection anthropic: claude_code: key accepted (ANTHROPIC_ADMIN_KEY)",
+        "OK    connection chatgpt: codex_usage: key accepted (CHATGPT_ANALYTICS_KEY)",
+    ]
+    assert "OK    Port: 7 of 7 blueprints are ready" in said.lines
+    assert f"OK    table openai.costs: 1 days of openai, the newest is {YESTERDAY}" in said.lines
+    assert "is writable and free" in finding(said, str(terminal.database))
+
+
+def test_each_endpoint_is_asked_for_one_day(terminal: Terminal) -> None:
+    examined(terminal)
+    asked = [request["path"] for request in terminal.sandbox.requests() if not request["path"].startswith("/port/")]
+    assert len(asked) == 7, "one request an endpoint, two for the two queries of codex_usage"
+    assert all(request["method"] == "GET" for request in terminal.sandbox.requests() if "auth" not in request["path"])
+
+
+def test_a_refused_key_is_a_fault_with_advice(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-admin-wrong")
+    said = examined(terminal)
+    assert said.code == 1
+    assert "FAIL  connection openai: costs: " in finding(said, "openai: costs")
+    assert "Check the admin key (OPENAI_ADMIN_KEY" in finding(said, "openai: costs")
+    assert "sk-admin-wrong" not in said.out
+    assert finding(said, "anthropic: cost_report").startswith("OK")
+
+
+def test_an_endpoint_that_is_not_enabled_does_not_hide_the_others(terminal: Terminal) -> None:
+    terminal.sandbox.faults(
+        {"route": "GET /anthropic/v1/organizations/usage_report/claude_code", "fault": "status", "status": 403}
+    )
+    said = examined(terminal)
+    assert said.code == 1
+    assert finding(said, "anthropic: claude_code").startswith("FAIL  connection anthropic: claude_code: ")
+    assert finding(said, "usage_messages").startswith("OK")
+
+
+def test_without_any_key_the_variables_are_named(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
+        monkeypatch.delenv(variable)
+    said = examined(terminal)
+    assert said.code == 1
+    assert finding(said, "OPENAI_ADMIN_KEY").startswith("FAIL  connection openai: no key: set OPENAI_ADMIN_KEY")
+
+
+def test_a_broken_connections_file_is_a_fault_and_the_rest_is_examined(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (terminal.folder / "connections.toml").write_text("[[connection]\n")
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    said = examined(terminal)
+    assert said.code == 1
+    assert "FAIL  connections: USAGE_CONNECTIONS: connections.toml: not a TOML file" in said.out
+    assert "warehouse" in said.out
+
+
+def test_a_switched_off_endpoint_is_not_asked(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANTHROPIC_ADMIN_KEY")
+    monkeypatch.setenv("CLAUDE_KEY", "sk-ant-admin-sandbox")
+    (terminal.folder / "connections.toml").write_text(
+        "[[connection]]\nname = 'claude_emea'\nprovider = 'anthropic'\nkey = 'env:CLAUDE_KEY'\n"
+        "endpoints = { claude_code = false }\n"
+    )
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    said = examined(terminal)
+    assert finding(said, "claude_emea: claude_code") == (
+        "OK    connection claude_emea: claude_code is switched off in connections.toml"
+    )
+    assert not [request for request in terminal.sandbox.requests() if "claude_code" in request["path"]]
+
+
+def test_port_that_is_not_configured_is_a_warning(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PORT_CLIENT_ID")
+    monkeypatch.delenv("PORT_CLIENT_SECRET")
+    assert finding(examined(terminal), "Port: ").startswith("WARN  Port: nothing is pushed")
+
+
+def test_refused_port_credentials_are_a_fault(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT_CLIENT_SECRET", "wrong-secret")
+    line = finding(examined(terminal), "Port")
+    assert line.startswith("FAIL  Port: Port answered 401")
+    assert "check PORT_CLIENT_ID and PORT_CLIENT_SECRET" in line
+    assert "wrong-secret" not in line
+
+
+def test_blueprints_that_do_not_exist_yet_are_announced_and_not_made(terminal: Terminal) -> None:
+    said = examined(terminal)
+    assert "OK    blueprint openai_daily_usage: does not exist yet, the first push creates it" in said.lines
+    assert "OK    Port: 0 of 7 blueprints are ready" in said.lines
+    assert not [request for request in terminal.sandbox.requests() if request["method"] in ("PUT", "PATCH", "DELETE")]
+
+
+def test_a_database_that_does_not_exist_yet_is_not_made(terminal: Terminal) -> None:
+    said = examined(terminal)
+    assert f"WARN  warehouse: {terminal.database} does not exist yet: the first run makes it" in said.lines
+    assert not terminal.database.exists()
+
+
+def test_a_locked_database_is_a_fault_that_names_the_holder(terminal: Terminal) -> None:
+    duckdb.connect(str(terminal.database)).close()
+    with holding(terminal.database) as holder:
+        line = finding(examined(terminal), "warehouse")
+    assert line.startswith("FAIL")
+    assert f"PID {holder.pid}" in line
+
+
+def test_a_file_that_is_no_database_is_a_fault(terminal: Terminal) -> None:
+    terminal.database.write_text("accounts payable\n" * 1000)
+    assert finding(examined(terminal), "warehouse").startswith(f"FAIL  warehouse: {terminal.database}: ")
+
+
+def test_old_days_are_a_warning(terminal: Terminal) -> None:
+    day = str(TODAY - timedelta(days=10))
+    terminal.type("backfill", "--start", day, "--end", day, "--connection", "chatgpt")
+    line = finding(examined(terminal), "table chatgpt.codex_usage")
+    assert line.startswith("WARN")
+    assert "is Dagster running? (make run)" in line
+
+
+def test_a_missing_dagster_home_is_a_fault(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME")
+    assert finding(examined(terminal), "DAGSTER_HOME").startswith("FAIL  Dagster: DAGSTER_HOME: not set")
+
+
+def test_a_daemon_that_never_ran_is_a_warning(terminal: Terminal) -> None:
+    line = finding(examined(terminal), "its daemon")
+    assert line.startswith("WARN  Dagster: its daemon is not running and never was")
+
+
+def test_schedules_and_sensor_are_running_unless_a_person_says_otherwise(terminal: Terminal) -> None:
+    with dg.DagsterInstance.get() as instance:
+        instance.add_instigator_state(state_of("daily_usage_schedule", InstigatorStatus.STOPPED))
+    said = examined(terminal)
+    assert finding(said, "daily_usage_schedule") == (
+        "WARN  schedule daily_usage_schedule: is stopped: start it on the Automation page of the UI"
+    )
+    weekly = finding(said, "weekly_restatement_schedule")
+    assert weekly.startswith("OK    schedule weekly_restatement_schedule: is running")
+    assert finding(said, "port_changed_partitions_sensor").startswith("OK    sensor port_changed_partitions_sensor: is")
+
+
+def test_a_failed_tick_is_a_fault_with_its_reason(terminal: Terminal) -> None:
+    state = state_of("daily_usage_schedule", InstigatorStatus.DECLARED_IN_CODE)
+    with dg.DagsterInstance.get() as instance:
+        instance.add_instigator_state(state)
+        instance.create_tick(
+            TickData(
+                state.instigator_origin_id,
+                state.instigator_name,
+                InstigatorType.SCHEDULE,
+                TickStatus.FAILURE,
+                NOW.timestamp(),
+                error=SerializableErrorInfo("SettingsError: USAGE_SCHEDULE is odd\n", [], "SettingsError"),
+                selector_id=state.selector_id,
+            )
+        )
+    assert finding(examined(terminal), "daily_usage_schedule") == (
+        "FAIL  schedule daily_usage_schedule: its last tick (2026-11-20 08:00 UTC) failed: "
+        "SettingsError: USAGE_SCHEDULE is odd"
+    )
+
+
+def state_of(schedule: str, status: InstigatorStatus) -> InstigatorState:
+    """What the UI stores when a person turns a schedule's switch."""
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
+    origin = RemoteInstigatorOrigin(repository, schedule)
+    return InstigatorState(origin, InstigatorType.SCHEDULE, status, ScheduleInstigatorData("0 6 * * *"))

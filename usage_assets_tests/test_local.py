@@ -1,0 +1,196 @@
+"""Processes on this machine: they end with whoever started them, ports are probed, and nothing is started twice."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from usage_assets.local import processes
+from usage_assets.local.__main__ import main
+from usage_assets.local.processes import LOCK, Kept, StartError, free_port, only_one
+
+SLEEPER = "import time; time.sleep(600)"
+FAMILY = f"""
+import pathlib, subprocess, sys
+child = subprocess.Popen([sys.executable, '-c', {SLEEPER!r}])
+pathlib.Path('child').write_text(str(child.pid))
+child.wait()
+"""
+"""A process with a child, which notes the child's id."""
+
+
+def looks(seconds: float = 30) -> Iterator[None]:
+    """Times to look again, until it is too late."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        yield
+        time.sleep(0.05)
+
+
+def until(is_so: Callable[[], bool], what: str) -> None:
+    """Return as soon as it is so."""
+    assert any(is_so() for _ in looks()), f"too late: {what}"
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process runs; one that only waits to be reaped does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(") ")[2][0] != "Z"
+
+
+def child_of(folder: Path) -> int:
+    """The child that FAMILY has noted."""
+    note = folder / "child"
+    until(lambda: note.exists() and note.read_text() != "", "the child runs")
+    return int(note.read_text())
+
+
+# Children
+
+
+def test_stopping_a_command_stops_what_it_has_started(tmp_path: Path) -> None:
+    with only_one(tmp_path, "it") as lock:
+        kept = Kept("it", [sys.executable, "-c", FAMILY], lock=lock, cwd=tmp_path, advice="see its log")
+        child = child_of(tmp_path)
+        kept.stop()
+    assert not is_running(child)
+
+
+def test_a_command_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
+    stubborn = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FAMILY}"
+    impatient = """
+import sys
+from usage_assets.local import processes
+processes.SECONDS_TO_STOP = 1
+sys.exit(processes.keep(sys.argv[1:]))
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", impatient, sys.executable, "-c", stubborn], stdin=subprocess.PIPE, cwd=tmp_path
+    ) as keeper:
+        child = child_of(tmp_path)
+        assert keeper.stdin
+        keeper.stdin.close()
+        keeper.wait(timeout=30)
+    assert not is_running(child)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_children_end_with_their_parent_however_it_ends(tmp_path: Path, number: signal.Signals) -> None:
+    parent = f"""
+import sys
+from pathlib import Path
+from usage_assets.local.processes import Kept, only_one
+with only_one(Path('.'), 'it') as lock:
+    Kept('it', [sys.executable, '-c', {FAMILY!r}], lock=lock, cwd=Path('.'), advice='')
+    {SLEEPER}
+"""
+    with subprocess.Popen([sys.executable, "-c", parent], cwd=tmp_path, stderr=subprocess.DEVNULL) as started:
+        child = child_of(tmp_path)
+        started.send_signal(number)
+    until(lambda: not is_running(child), "the child has ended")
+    with only_one(tmp_path, "it"):
+        pass
+
+
+def test_a_command_that_ends_by_itself_is_noticed(tmp_path: Path) -> None:
+    with only_one(tmp_path, "it") as lock:
+        kept = Kept("it", [sys.executable, "-c", "raise SystemExit(3)"], lock=lock, cwd=tmp_path, advice="see its log")
+        with pytest.raises(StartError, match=r"it ended by itself \(exit code 3\): see its log"):
+            watch(kept)
+        kept.stop()
+
+
+def watch(kept: Kept) -> None:
+    """Require that it runs, again and again."""
+    for _ in looks():
+        kept.require_running()
+
+
+def test_a_command_runs_with_the_environment_that_it_is_given(tmp_path: Path) -> None:
+    shown = [sys.executable, "-c", "import os; print(os.environ.get('OPENAI_ADMIN_KEY'), os.getcwd())"]
+    with only_one(tmp_path, "it") as lock:
+        kept = Kept(
+            "it", shown, lock=lock, cwd=tmp_path, advice="", env={"PATH": os.environ["PATH"]}, stdout=subprocess.PIPE
+        )
+        assert kept.first_line() == f"None {tmp_path}"
+        kept.stop()
+
+
+# A second start
+
+
+def test_a_second_start_is_refused_with_the_firsts_process_id(tmp_path: Path) -> None:
+    with only_one(tmp_path, "the demo"), pytest.raises(StartError) as refused, only_one(tmp_path, "the demo"):
+        pass
+    assert str(refused.value).startswith(f"the demo is already running in {tmp_path} (PID {os.getpid()}): ")
+
+
+def test_a_start_waits_for_what_a_killed_one_has_left(tmp_path: Path) -> None:
+    killed = subprocess.Popen([sys.executable, "-c", "pass"])
+    killed.wait()
+    with ExitStack() as stack:
+        lock = stack.enter_context(only_one(tmp_path, "it"))
+        left = Kept(
+            "it", [sys.executable, "-c", "import time; time.sleep(1)"], lock=lock, cwd=tmp_path, advice="see its log"
+        )
+    (tmp_path / LOCK).write_text(str(killed.pid))
+    said: list[str] = []
+    with only_one(tmp_path, "it", said.append):
+        assert said == [f"it (PID {killed.pid}) was killed: waiting until its processes have stopped"]
+    left.stop()
+
+
+def test_what_never_ends_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "SECONDS_TO_STOP", -9)
+    with only_one(tmp_path, "it") as lock:
+        left = Kept("it", [sys.executable, "-c", SLEEPER], lock=lock, cwd=tmp_path, advice="see its log")
+    (tmp_path / LOCK).write_text("")
+    with pytest.raises(StartError, match="processes of a killed start"), only_one(tmp_path, "it"):
+        pass
+    left.stop()
+
+
+# Ports
+
+
+def test_the_wanted_port_is_taken_when_it_is_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert free_port(port) == port
+
+
+def test_the_next_free_port_is_taken_when_it_is_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert port < free_port(port) < port + processes.PORTS_TO_TRY
+
+
+def test_no_free_port_is_said() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 65535)),
+        pytest.raises(StartError, match="ports 65535 to 65535 are all in use"),
+    ):
+        free_port(65535)
+
+
+# make run
+
+
+def test_make_run_without_a_home_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    said = CliRunner().invoke(main, [])
+    assert said.exit_code == 2
+    assert said.stderr.startswith("run: DAGSTER_HOME: not set, and the current folder holds no dagster.yaml")
