@@ -25,6 +25,8 @@ from usage_assets.sandbox.control import DEFAULT_SEED
 from usage_assets.settings import Connection, Settings, SettingsError
 from usage_assets.warehouse.database import Warehouse, WarehouseError
 
+TAKEN_BLUEPRINTS = "select distinct blueprint from ledger.port_entities where account = $account"
+"""Blueprints that Port has entities of ours in: they need no look before a push that may have nothing to send."""
 SECONDS_FOR_THE_LOCK = 5
 """How long a command waits for the database file before it starts; its runs have the warehouse's own patience."""
 
@@ -103,7 +105,9 @@ def _require_port(settings: Settings, definitions: dg.Definitions, connections: 
     if settings.port_account is None:
         raise SettingsError("--push: Port is not configured: set PORT_CLIENT_ID and PORT_CLIENT_SECRET")
     with port_client(settings.port_account) as port:
-        provision(port, blueprints_of(definitions, connections))
+        warehouse = Warehouse(database=str(settings.warehouse_path))
+        taken = warehouse.read(TAKEN_BLUEPRINTS, {"account": port.account}).column("blueprint").to_pylist()
+        provision(port, [name for name in blueprints_of(definitions, connections) if name not in taken])
 
 
 def _report(share: Share, settings: Settings) -> None:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -112,6 +113,41 @@ def test_a_long_range_is_cut_into_runs_of_at_most_186_days(terminal: Terminal) -
     assert [part.job for part in share.parts] == ["usage", "usage", "port_sync", "port_sync"]
 
 
+def test_a_year_costs_as_few_requests_as_the_providers_allow(terminal: Terminal) -> None:
+    year = last_days(365)
+    assert terminal.type("backfill", "--start", str(year[0]), "--end", str(year[-1])).code == 0
+    counted = {asset: requests_of(asset) for asset in YEAR}
+    assert counted == YEAR
+    asked = Counter(request["path"].rpartition("/")[2] for request in terminal.sandbox.requests())
+    refused_and_split = counted["openai/costs"]["requests_refused"] + counted["openai/costs"]["windows_split"]
+    assert asked == {"costs": 3 + refused_and_split, "completions": 12, "messages": 12, "cost_report": 12} | {
+        "claude_code": 365,
+        "usage": 6,
+    }
+
+
+YEAR = {
+    "openai/costs": {"requests": 3, "requests_refused": 1, "windows_split": 1},
+    "openai/usage_completions": {"requests": 12, "requests_refused": 0, "windows_split": 0},
+    "anthropic/usage_messages": {"requests": 12, "requests_refused": 0, "windows_split": 0},
+    "anthropic/cost_report": {"requests": 12, "requests_refused": 0, "windows_split": 0},
+    "anthropic/claude_code": {"requests": 365, "requests_refused": 0, "windows_split": 0},
+    "chatgpt/codex_usage": {"requests": 6, "requests_refused": 0, "windows_split": 0},
+}
+"""Codex serves 90 days: three windows, asked per user and for the workspace."""
+
+
+def requests_of(asset: str) -> dict[str, int]:
+    """What the metadata of an asset's runs says of their requests, added up."""
+    with dg.DagsterInstance.get() as instance:
+        events = instance.fetch_materializations(dg.AssetKey(asset.split("/")), limit=1000).records
+    of_each_run = {event.run_id: event.asset_materialization for event in events}
+    return {
+        count: sum(int(str(found.metadata[count].value)) for found in of_each_run.values() if found)
+        for count in YEAR[asset]
+    }
+
+
 def test_days_that_a_provider_does_not_serve_are_left_out_and_said(terminal: Terminal) -> None:
     earliest = TODAY - timedelta(days=90)
     start = str(earliest - timedelta(days=1))
@@ -127,10 +163,11 @@ def test_push_makes_port_equal_and_a_second_one_sends_nothing(terminal: Terminal
     assert first.code == 0
     assert "Port: requests " in line_of("openai", first)
     assert "Port:" not in line_of("chatgpt", first)
-    sent = len([request for request in terminal.sandbox.requests() if "/bulk" in request["path"]])
+    sent = len([request for request in terminal.sandbox.requests() if request["path"].startswith("/port/")])
     second = terminal.type(*words)
     assert "Port: nothing to send" in line_of("openai", second)
-    assert len([request for request in terminal.sandbox.requests() if "/bulk" in request["path"]]) == sent > 0
+    asked = [request for request in terminal.sandbox.requests() if request["path"].startswith("/port/")]
+    assert len(asked) == sent > 0
 
 
 def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(terminal: Terminal) -> None:

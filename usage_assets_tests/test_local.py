@@ -89,8 +89,10 @@ sys.exit(processes.keep(sys.argv[1:]))
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_children_end_with_their_parent_however_it_ends(tmp_path: Path, number: signal.Signals) -> None:
     parent = f"""
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 from usage_assets.local.processes import Kept, only_one
 with only_one(Path('.'), 'it') as lock:
     Kept('it', [sys.executable, '-c', {FAMILY!r}], lock=lock, cwd=Path('.'), advice='')

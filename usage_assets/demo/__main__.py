@@ -90,6 +90,7 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
     with only_one(home, "the demo", say) as lock:
         empty(home)
         shutil.copy(root / "dagster.yaml", home)
+        skip_sign_up(home)
         with start_sandbox(home, lock) as sandbox:
             url = address_of(sandbox)
             say(f"sandbox: {url} stands in for OpenAI, Anthropic, ChatGPT and Port; everything is in {home}")
@@ -111,6 +112,12 @@ def windows_of(providers: Mapping[str, Provider], days: int, today: date) -> Win
         name: Window(today - DAY * min(days, provider.lookback_days or days), today - DAY)
         for name, provider in providers.items()
     }
+
+
+def skip_sign_up(home: Path) -> None:
+    """Tell Dagster that its newsletter dialog was seen: it would cover the first page that a newcomer opens."""
+    (home / ".nux").mkdir()
+    (home / ".nux" / "nux.yaml").write_text("seen: 1\n")
 
 
 def empty(home: Path) -> None:

@@ -3,40 +3,30 @@ select
   connection,
   usage_date,
   total,
-  sum(expected) as expected,
-  sum(found) as found
+  coalesce(sum(expected), 0) as expected,
+  coalesce(sum(found), 0) as found
 from (
-  select
-    connection,
-    usage_date,
-    'requests' as total,
-    num_model_requests as expected,
-    0 as found
-  from openai.usage_completions
-  union all
-  select
-    connection,
-    usage_date,
-    'requests' as total,
-    0 as expected,
-    requests as found
-  from port_entities.openai_model_usage
-  union all
-  select
-    connection,
-    usage_date,
-    'tokens' as total,
-    input_tokens + output_tokens as expected,
-    0 as found
-  from openai.usage_completions
-  union all
-  select
-    connection,
-    usage_date,
-    'tokens' as total,
-    0 as expected,
-    tokens as found
-  from port_entities.openai_model_usage
+  unpivot (
+    select
+      connection,
+      usage_date,
+      num_model_requests as requests,
+      input_tokens + output_tokens as tokens
+    from openai.usage_completions
+  )
+  on columns(* exclude (connection, usage_date))
+  into name total value expected
+  union all by name
+  unpivot (
+    select
+      connection,
+      usage_date,
+      requests,
+      tokens
+    from port_entities.openai_model_usage
+  )
+  on columns(* exclude (connection, usage_date))
+  into name total value found
 )
 group by connection, usage_date, total
-having sum(expected) <> sum(found)
+having coalesce(sum(expected), 0) <> coalesce(sum(found), 0)
