@@ -39,7 +39,7 @@ run: $(READY)
 	@$(BIN)/python -m usage_assets.local --port $(PORT)
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 docs: $(READY)
 	@$(BIN)/python docs/generate_tables.py

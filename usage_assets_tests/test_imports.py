@@ -1,0 +1,22 @@
+"""Which way dependencies point, also through what is imported by what is imported."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def loaded_by(modules: str) -> set[str]:
+    """The modules that importing these loads in a fresh interpreter."""
+    code = f"import sys, {modules}; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+@pytest.mark.parametrize("modules", ["usage_assets.providers", "usage_assets.port.sync, usage_assets.port.provision"])
+def test_the_pure_core_loads_neither_dagster_nor_duckdb(modules: str) -> None:
+    assert not {"dagster", "dagster_duckdb", "duckdb"} & loaded_by(modules)
+
+
+def test_the_sandbox_shares_no_code_with_the_product() -> None:
+    ours = {name for name in loaded_by("usage_assets.sandbox.app") if name.startswith("usage_assets.")}
+    assert all(name.startswith("usage_assets.sandbox") for name in ours)
