@@ -72,7 +72,7 @@ def build_definitions(
         assets=assets,
         asset_checks=checks,
         jobs=build_jobs(usage_keys, entity_keys),
-        schedules=build_schedules(settings, usage_keys),
+        schedules=build_schedules(settings, connections, usage_keys),
         sensors=[build_port_sensor(entity_keys, running=settings.port_account is not None)] if entity_keys else [],
         resources={"warehouse": warehouse, "io_manager": UsageIOManager(warehouse=warehouse), **overrides},
         executor=dg.in_process_executor,

@@ -1,6 +1,7 @@
 """Derived assets: one per declared table and SQL file. What they compute stands in sql/, not here."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import dagster as dg
@@ -37,9 +38,9 @@ class Derived:
         """Return the key of a connection's asset."""
         return dg.AssetKey([connection, self.folder, self.name])
 
-    @property
+    @cached_property
     def select(self) -> Select:
-        """The query and its reconciliation, as the IO manager runs them."""
+        """The query and its reconciliation, as the IO manager runs them; read once for all connections."""
         return Select(
             sql=(SQL / self.folder / f"{self.file}.sql").read_text(),
             reads=self.reads,

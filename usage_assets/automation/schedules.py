@@ -8,7 +8,7 @@ import dagster as dg
 from usage_assets.assets.raw import earliest_day
 from usage_assets.automation.jobs import USAGE_JOB, range_tags
 from usage_assets.providers import PROVIDERS
-from usage_assets.settings import Settings, SettingsError
+from usage_assets.settings import Connection, Settings, SettingsError
 
 WEEKLY_LOOKBACK_DAYS = 31
 """Providers correct days until the invoice is made: a month is read again every week."""
@@ -16,12 +16,13 @@ WEEKLY_CRON = "0 12 * * 0"
 """Not at the daily schedule's usual time: the runs of both would ask for the same days at once."""
 
 
-def build_schedules(settings: Settings, usage_keys: Mapping[str, Sequence[dg.AssetKey]]) -> list[dg.ScheduleDefinition]:
+def build_schedules(
+    settings: Settings, connections: Sequence[Connection], usage_keys: Mapping[str, Sequence[dg.AssetKey]]
+) -> list[dg.ScheduleDefinition]:
     """Build the daily and the weekly schedule; both run by default where a connection has its key.
 
     Raises SettingsError for a USAGE_SCHEDULE that is no cron expression.
     """
-    connections = settings.connections()
     running = any(connection.key for connection in connections)
 
     def build(name: str, cron: str, days: int, description: str) -> dg.ScheduleDefinition:
