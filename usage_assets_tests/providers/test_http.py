@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 import pytest
 
 from usage_assets.providers import PROVIDERS, Client, Endpoint, PermanentError, Provider, ProviderError, TransientError
+from usage_assets.providers.pace import Pace
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.providers.conftest import DAY, ENDPOINTS, KEYS, Answers, NewClient, every_endpoint
 
@@ -153,18 +153,17 @@ def test_retry_after_is_honoured_up_to_the_longest_delay(
     assert seconds in caplog.text
 
 
-def test_a_429_holds_the_other_windows_too(answers: Answers, new_client: NewClient) -> None:
+def test_a_429_holds_the_other_windows_as_long(
+    answers: Answers, new_client: NewClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pace is the connection's: what a hold means for all threads is shown in test_pace.py."""
+    held: list[float] = []
+    monkeypatch.setattr(Pace, "hold", lambda _pace, seconds: held.append(seconds))
     provider, endpoint = ENDPOINTS["anthropic/claude_code"]
-    first_is_refused = refused(429, headers={"retry-after": "3"}, calls=[1])
-    answers.faults(provider, endpoint, first_is_refused, {"fault": "delay", "seconds": 1, "calls": [2]})
-    client = new_client(provider, concurrency=2)
-    with ThreadPoolExecutor(1) as pool:
-        fetched = pool.submit(client.fetch, endpoint, last_days(10))
-        while 200 not in {request["status"] for request in answers.sandbox.requests()}:
-            time.sleep(0.01)
-        time.sleep(0.5)
-        assert len(answers.sandbox.requests()) == 2, "whose answer came during the hold must wait for its next request"
-        assert (fetched.result().requests, fetched.result().retries) == (10, 1)
+    answers.faults(provider, endpoint, refused(429, headers={"retry-after": "1"}, calls=[1]), refused(503, calls=[2]))
+    fetched = new_client(provider, longest_delay=0.3, concurrency=2, attempts=3).fetch(endpoint, last_days(4))
+    assert held == [pytest.approx(0.3)]
+    assert fetched.requests == 4
 
 
 def test_it_gives_up_after_the_last_attempt(answers: Answers, new_client: NewClient) -> None:
