@@ -11,13 +11,14 @@ READY := .venv/.ready
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check docs
+.PHONY: help demo run test check docs bench
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
 	@echo "make run     Dagster with the accounts in .env; PORT=$(PORT)"
 	@echo "make test    the test suite"
 	@echo "make check   lint, format, types"
+	@echo "make bench   the benchmarks; exit 1 where a demand is missed"
 	@echo "make docs    write docs/tables.md from the declarations"
 
 # Made again only when what is installed has changed.
@@ -40,6 +41,9 @@ run: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks
 
 docs: $(READY)
 	@$(BIN)/python docs/generate_tables.py

@@ -6,6 +6,7 @@ from pathlib import Path
 from usage_assets.assets.costs import DailyCost
 from usage_assets.assets.entities import ENTITIES
 from usage_assets.providers import PROVIDERS
+from usage_assets.providers.lookups import LOOKUPS
 from usage_assets.warehouse.ledger import PartitionVersion, PortEntity
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 
@@ -20,11 +21,13 @@ the rows, so that fetching the same data again changes nothing.
 
 def page() -> str:
     """Return the page."""
-    raw = [endpoint.row for provider in PROVIDERS.values() for endpoint in provider.endpoints]
+    endpoints = [endpoint for provider in PROVIDERS.values() for endpoint in provider.endpoints]
+    raw = [row for endpoint in endpoints for row in (endpoint.row, endpoint.control and endpoint.control.row) if row]
     parts = {
         "Raw: what the providers say": raw,
+        "Lookups: what the ids stand for": [lookup.row for lookups in LOOKUPS.values() for lookup in lookups],
         "Costs": [DailyCost],
-        "Port entities": [derived.row for derived in ENTITIES],
+        "Port entities": list(dict.fromkeys(derived.row for derived in ENTITIES)),
         "Ledgers": [PartitionVersion, PortEntity],
     }
     lines = [HEAD]

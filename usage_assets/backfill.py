@@ -5,7 +5,7 @@ What a person types and sees of it stands in cli.py; what a run does, in the ass
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -21,8 +21,9 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from dagster._utils.interrupts import capture_interrupts, pop_captured_interrupt
 from dagster_shared.error import SerializableErrorInfo
 
-from usage_assets.assets.raw import earliest_day
-from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB, port_sync_key, range_tags
+from usage_assets.assets.connected import earliest_day
+from usage_assets.assets.raw import FROM_ARCHIVE
+from usage_assets.automation.jobs import LOOKUPS_JOB, PORT_SYNC_JOB, USAGE_JOB, port_sync_key, range_tags
 from usage_assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.windows import Window, windows
@@ -32,12 +33,15 @@ from usage_assets.warehouse.database import Warehouse
 CODE_LOCATION = "usage_assets"
 """As workspace.yaml calls it."""
 
-ROWS = "dagster/partition_row_count"
+ROWS = ("dagster/partition_row_count", "rows")
+"""What metadata calls the rows of a day, and those of a lookup."""
 COUNTS: Mapping[str, str] = {
     "requests": "requests",
+    "requests_for_control": "requests for control totals",
     "requests_refused": "refused for their grouping",
     "windows_split": "for windows that this split",
     "retries": "repeated",
+    "skipped": "skipped",
     "entities_sent": "entities sent",
     "entities_deleted": "entities deleted",
 }
@@ -60,12 +64,14 @@ from (
 
 @dataclass(frozen=True)
 class Part:
-    """One run of a backfill: a connection's assets of a job, for as many days as a run may have."""
+    """One run of a backfill: a connection's lookups, or its assets of a job for as many days as a run may have."""
 
     connection: str
     job: str
     assets: tuple[dg.AssetKey, ...]
-    window: Window
+    window: Window | None
+    """None for lookups, which have no days."""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -73,7 +79,7 @@ class Step:
     """One asset of a part: how far it is, and what became of it."""
 
     asset: str
-    window: Window
+    window: Window | None
     days: int = 0
     rows: int = 0
     counts: Counter[str] = field(default_factory=Counter)
@@ -81,6 +87,9 @@ class Step:
     done: bool = False
     failure: str = ""
     """Why it failed, in one line."""
+
+    def __str__(self) -> str:
+        return f"{self.asset} {self.window}" if self.window else self.asset
 
 
 @dataclass
@@ -97,7 +106,7 @@ class Share:
     @property
     def asset_days(self) -> int:
         """Partitions to materialize."""
-        return sum(len(part.assets) * len(part.window.days) for part in self.parts)
+        return sum(len(part.assets) * len(part.window.days) for part in self.parts if part.window)
 
     @property
     def pushes(self) -> bool:
@@ -138,36 +147,48 @@ class Stored:
     """Unit and cost basis -> total; never to be added up."""
 
 
-def connections_named(settings: Settings, names: Sequence[str]) -> list[Connection]:
-    """The named connections, all where none is named. Raises SettingsError for an unknown one, or one without a key."""
+def connections_named(settings: Settings, names: Sequence[str], *, keyed: bool = True) -> list[Connection]:
+    """The named connections, all where none is named. Raises SettingsError for an unknown one, or where they must be
+    ``keyed``, for one without a key."""
     known = {connection.name: connection for connection in settings.connections()}
     for name in names:
         if name not in known:
             raise SettingsError(f"connection {name!r} is unknown; known: {', '.join(known)}")
     chosen = [known[name] for name in dict.fromkeys(names)] or list(known.values())
-    for connection in chosen:
+    for connection in chosen if keyed else ():
         connection.required_key()
     return chosen
 
 
 def share_of(
-    connection: Connection, first: date, last: date, definitions: dg.Definitions, *, push: bool
+    connection: Connection,
+    first: date,
+    last: date,
+    definitions: dg.Definitions,
+    *,
+    push: bool,
+    from_archive: bool = False,
 ) -> Share | None:
-    """What is to be run for the days that the connection can be asked for; None where it is none of them."""
-    earliest = max(first, earliest_day(connection, PROVIDERS[connection.provider]))
+    """What is to be run for the days that the connection can be asked for; None where it is none of them. The archive
+    has days only."""
+    earliest = max(first, earliest_day(connection, PROVIDERS[connection.provider], from_archive=from_archive))
     if earliest > last:
         return None
     window = Window(earliest, last)
-    keys = [key for key in definitions.resolve_all_asset_keys() if key.path[0] == connection.name]
+    specs = [spec for spec in definitions.resolve_all_asset_specs() if spec.key.path[0] == connection.name]
+    lookups = {spec.key for spec in specs if spec.partitions_def is None}
+    keys = {spec.key for spec in specs} - lookups
     pushed = port_sync_key(connection.name)
-    jobs = {
-        USAGE_JOB: tuple(sorted(key for key in keys if key != pushed)),
-        PORT_SYNC_JOB: (pushed,) if push and pushed in keys else (),
+    ranges = windows(window.days, MAX_PARTITIONS_PER_RUN)
+    jobs: dict[str, tuple[Iterable[dg.AssetKey], Sequence[Window | None]]] = {
+        LOOKUPS_JOB: (() if from_archive else lookups, [None]),
+        USAGE_JOB: (keys - {pushed}, ranges),
+        PORT_SYNC_JOB: ({pushed} & keys if push else (), ranges),
     }
     parts = [
-        Part(connection.name, job, assets, run)
-        for job, assets in jobs.items()
-        for run in windows(window.days, MAX_PARTITIONS_PER_RUN)
+        Part(connection.name, job, tuple(sorted(assets)), run, {FROM_ARCHIVE: "true"} if from_archive else {})
+        for job, (assets, runs) in jobs.items()
+        for run in runs
         if assets
     ]
     return Share(connection, window, parts)
@@ -188,9 +209,10 @@ def _noted(event: dg.DagsterEvent, steps: dict[str, Step], part: Part) -> Step |
     """Note what an event says of a step, and return the step; None where it says nothing new."""
     name = event.step_key or part.job
     if event.is_step_materialization:
-        metadata = event.step_materialization_data.materialization.metadata
-        steps[name].days += 1
-        steps[name].rows += _number(metadata, ROWS)
+        materialization = event.step_materialization_data.materialization
+        metadata = materialization.metadata
+        steps[name].days += materialization.partition is not None
+        steps[name].rows += sum(_number(metadata, rows) for rows in ROWS)
         steps[name].counts = Counter({count: _number(metadata, count) for count in COUNTS})
     elif event.is_step_success and name in steps:
         steps[name].done = True
@@ -216,7 +238,11 @@ def _events(
     run = instance.create_run_for_job(
         job,
         run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
-        tags={**range_tags(part.window.first, part.window.last), "usage_assets/connection": part.connection},
+        tags={
+            **(range_tags(part.window.first, part.window.last) if part.window else {}),
+            "usage_assets/connection": part.connection,
+            **part.tags,
+        },
         asset_selection=frozenset(part.assets),
         remote_job_origin=RemoteJobOrigin(repository, job.name),
     )

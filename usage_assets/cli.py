@@ -3,15 +3,19 @@
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import NoReturn
 
 import click
 import dagster as dg
 
-from usage_assets.assets.raw import earliest_day
+from usage_assets.addresses import checked_url, is_loopback
+from usage_assets.assets.connected import earliest_day
 from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
 from usage_assets.backfill import Share, connections_named, one_line, share_of, stored
+from usage_assets.capture import Captured, Sanitiser, capture, chosen_endpoints, write
 from usage_assets.definitions import build_definitions
 from usage_assets.doctor import Level, blueprints_of, examine, port_client
 from usage_assets.local.home import open_instance
@@ -20,9 +24,12 @@ from usage_assets.port.client import PortError
 from usage_assets.port.provision import provision
 from usage_assets.progress import display, in_words
 from usage_assets.providers import PROVIDERS
+from usage_assets.providers.shapes import Shape, remember
+from usage_assets.removal import removal_of
 from usage_assets.sandbox.app import serve
 from usage_assets.sandbox.control import DEFAULT_SEED
 from usage_assets.settings import Connection, Settings, SettingsError
+from usage_assets.warehouse.connections import stored_connections
 from usage_assets.warehouse.database import Warehouse, WarehouseError
 
 TAKEN_BLUEPRINTS = "select distinct blueprint from ledger.port_entities where account = $account"
@@ -64,22 +71,27 @@ def cli() -> None:
 @click.option("--end", required=True, metavar="YYYY-MM-DD", help="Last day, included.")
 @click.option("--connection", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
 @click.option("--push", is_flag=True, help="Push the days to Port, too.")
+@click.option("--from-archive", is_flag=True, help="Read archived answers again instead of asking the providers.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's messages.")
-def backfill(start: str, end: str, names: Sequence[str], *, push: bool, verbose: bool) -> int:
+def backfill(start: str, end: str, names: Sequence[str], *, push: bool, from_archive: bool, verbose: bool) -> int:
     """Fetch, store and compute days again, here and now, as runs that the UI shows."""
     settings = Settings.load()
     first, last = parse_days(start, end, settings)
-    connections = connections_named(settings, names)
+    connections = connections_named(settings, names, keyed=not from_archive)
     definitions = build_definitions(settings)
-    shares = [share for each in connections if (share := share_of(each, first, last, definitions, push=push))]
+    shares = [
+        share
+        for each in connections
+        if (share := share_of(each, first, last, definitions, push=push, from_archive=from_archive))
+    ]
     if not shares:
-        earliest = min(earliest_day(each, PROVIDERS[each.provider]) for each in connections)
+        earliest = min(_earliest_day(each, from_archive=from_archive) for each in connections)
         raise SettingsError(f"end {last} is before the earliest day that can be fetched, {earliest}")
     with open_instance() as instance:
         _require_warehouse(settings)
         if push:
             _require_port(settings, definitions, connections)
-        _say_what_is_out_of_reach(connections, first)
+        _say_what_is_out_of_reach(connections, first, from_archive=from_archive)
         with display(sum(share.asset_days for share in shares), verbose=verbose) as shown:
             for share in shares:
                 for step in share.run(definitions, instance, log_level="INFO" if verbose else "CRITICAL"):
@@ -89,15 +101,19 @@ def backfill(start: str, end: str, names: Sequence[str], *, push: bool, verbose:
     return 1 if any(share.failures for share in shares) else 0
 
 
-def _say_what_is_out_of_reach(connections: Sequence[Connection], first: date) -> None:
+def _earliest_day(connection: Connection, *, from_archive: bool) -> date:
+    return earliest_day(connection, PROVIDERS[connection.provider], from_archive=from_archive)
+
+
+def _say_what_is_out_of_reach(connections: Sequence[Connection], first: date, *, from_archive: bool) -> None:
     for connection in connections:
-        earliest = earliest_day(connection, PROVIDERS[connection.provider])
+        earliest = _earliest_day(connection, from_archive=from_archive)
         if first < earliest:
             click.echo(f"{connection.name}: days before {earliest} cannot be fetched and are left out", err=True)
 
 
 def _require_warehouse(settings: Settings) -> None:
-    with Warehouse(database=str(settings.warehouse_path), wait_seconds=SECONDS_FOR_THE_LOCK).transaction():
+    with _warehouse(settings).transaction():
         pass
 
 
@@ -120,6 +136,58 @@ def _report(share: Share, settings: Settings) -> None:
         click.echo(f"FAILED: {asset}: {reason}", err=True)
 
 
+@cli.group()
+def connection() -> None:
+    """See which connections there are, and remove what is left of one."""
+
+
+@connection.command("list")
+def list_connections() -> None:
+    """Show every connection that is configured or has days stored."""
+    settings = Settings.load()
+    configured: dict[str, str] = {each.name: each.provider for each in settings.connections() if each.is_configured}
+    found = stored_connections(_warehouse(settings)) if settings.warehouse_path.exists() else []
+    held = {each.name: each for each in found}
+    for name in sorted(configured.keys() | held.keys()):
+        provider = configured.get(name) or min(held[name].schemas & PROVIDERS.keys(), default="")
+        state = "configured" if name in configured else "only stored"
+        days = f"{held[name].first} to {held[name].last}" if name in held else "no day stored"
+        click.echo(f"{name:<24} {provider:<14} {state:<12} {days}")
+
+
+@connection.command("remove")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Delete; without it, only say what would be deleted.")
+def remove_connection(name: str, *, yes: bool) -> int:
+    """Delete what is stored of a connection that is no longer configured, and its entities in Port."""
+    settings = Settings.load()
+    warehouse, account = _warehouse(settings), settings.port_account
+    with open_instance() as instance, port_client(account) if account else nullcontext() as port:
+        removal = removal_of(name, settings, warehouse, instance, port.account if port else "")
+        for table, rows in removal.rows.items():
+            click.echo(f"{table}: rows {rows:,}")
+        for blueprint, entities in removal.entities.items():
+            click.echo(f"Port, {blueprint}: entities {entities:,}")
+        click.echo(f"archived answers: files {len(removal.archived):,}")
+        click.echo(f"Dagster: which days of {len(removal.assets)} assets are there")
+        for other, entities in removal.elsewhere.items():
+            click.echo(f"Port account {other}: entities {entities:,} stay until this is run for that account", err=True)
+        if not yes:
+            click.echo(f"nothing was deleted; to delete this: usage-assets connection remove {name} --yes")
+            return 0
+        failures = removal.run(warehouse, instance, port)
+    for failure in failures:
+        click.echo(f"FAILED: Port, {failure.blueprint} {failure.identifier}: {one_line(failure.reason)}", err=True)
+    click.echo(
+        f"{len(failures)} entities are still in Port, all rows are kept" if failures else "all of this is deleted"
+    )
+    return 1 if failures else 0
+
+
+def _warehouse(settings: Settings) -> Warehouse:
+    return Warehouse(database=str(settings.warehouse_path), wait_seconds=SECONDS_FOR_THE_LOCK)
+
+
 @cli.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, show_default="any free one")
 @click.option("--seed", type=int, default=DEFAULT_SEED, show_default=True, help="Which company.")
@@ -135,6 +203,42 @@ def _moment(text: str) -> datetime:
     except ValueError:
         raise SettingsError(f"--now {text!r} is not an ISO 8601 time, such as 2026-11-20T08:00:00Z") from None
     return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+
+
+@cli.command("capture")
+@click.option("--connection", "name", required=True, metavar="NAME", help="Whom to ask.")
+@click.option("--day", required=True, metavar="YYYY-MM-DD", help="A day with use of everything that matters.")
+@click.option("--endpoint", "endpoints", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the files; captured beside the database file.")
+def capture_day(name: str, day: str, endpoints: Sequence[str], out: Path | None) -> int:
+    """Keep a day's real answers as sanitised files, and show what in them is not as expected."""
+    settings = Settings.load()
+    first, _ = parse_days(day, day, settings)
+    [connection] = connections_named(settings, [name])
+    folder, sanitiser = out or settings.warehouse_path.with_name("captured"), Sanitiser()
+    shapes: dict[str, Shape] = {}
+    failed = False
+    for captured in capture(connection, settings, first, chosen_endpoints(connection, endpoints)):
+        _show(captured, write(captured, folder, sanitiser))
+        failed |= bool(captured.failure)
+        shapes |= {captured.name: captured.shape} if captured.shape else {}
+    if is_loopback(checked_url(connection.base_url)):
+        click.echo("not remembered as seen live: the answers come from this machine", err=True)
+    else:
+        remember(settings.shapes_path, shapes)
+    click.echo(f"Read the files in {folder} before you show them to anyone.")
+    return 1 if failed else 0
+
+
+def _show(captured: Captured, files: Sequence[Path]) -> None:
+    rows = captured.fetched.rows.num_rows if captured.fetched else 0
+    click.echo(f"{captured.name} {captured.day}: pages {len(captured.contents)}, rows {rows:,}")
+    for path in files:
+        click.echo(f"  {path}")
+    for field, expected, seen in captured.differences():
+        click.echo(f"  {field:<44} expected: {expected:<28} seen: {seen}")
+    if captured.failure:
+        click.echo(f"FAILED: {one_line(captured.failure)}", err=True)
 
 
 @cli.command()

@@ -5,7 +5,7 @@ nothing.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
@@ -14,12 +14,17 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
 
+from usage_assets.assets.connected import endpoints_of, is_superseded, provider_client
+from usage_assets.assets.costs import COSTS
+from usage_assets.assets.entities import ENTITIES
 from usage_assets.definitions import build_definitions
 from usage_assets.local.home import dagster_home, open_instance
 from usage_assets.partitions import utc_today
 from usage_assets.port.client import PortClient, PortError
 from usage_assets.port.provision import plan
-from usage_assets.providers import PROVIDERS, Client, ProviderError
+from usage_assets.providers import PROVIDERS, Endpoint, ProviderError
+from usage_assets.providers.shapes import load, money_columns
+from usage_assets.providers.windows import DAY
 from usage_assets.settings import Connection, PortAccount, Settings, SettingsError
 from usage_assets.warehouse.database import Warehouse, WarehouseError
 
@@ -30,9 +35,15 @@ DAYS_UNTIL_OLD = 2
 SECONDS_UNTIL_SILENT = 120
 """Dagster's daemon gives a sign of life every 30 s."""
 
+DERIVED = frozenset(derived.row.table for derived in (*ENTITIES, *COSTS))
 LEDGER = "select view_name from duckdb_views() where schema_name = 'ledger' and view_name = 'stored_days'"
 STORED_TABLES = """
-select connection, table_name, max(usage_date) as newest, count(distinct usage_date) as days
+select
+  connection,
+  table_name,
+  max(usage_date) as newest,
+  count(distinct usage_date) as days,
+  sum(row_count)::bigint as row_count
 from ledger.stored_days
 group by connection, table_name
 order by connection, table_name
@@ -80,22 +91,17 @@ def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]
     subject = f"connection {connection.name}"
     provider = PROVIDERS[connection.provider]
     try:
-        client = Client(
-            provider,
-            connection=connection.name,
-            base_url=connection.base_url,
-            key=connection.required_key(),
-            workspace_id=connection.workspace_id,
-            people=settings.people,
-            attempts=ATTEMPTS,
-        )
+        client = provider_client(connection, settings, attempts=ATTEMPTS)
+        fetched = endpoints_of(provider, connection)
     except (SettingsError, ProviderError) as error:
         yield Finding(Level.FAIL, subject, str(error).removeprefix(f"{subject}: "))
         return
+    yield Finding(Level.OK, subject, _in_words(connection))
     with client:
         for endpoint in provider.endpoints:
-            if endpoint.name in connection.disabled_endpoints:
-                yield Finding(Level.OK, subject, f"{endpoint.name} is switched off in {settings.usage_connections}")
+            if endpoint not in fetched:
+                where = f"in {settings.usage_connections}" if endpoint.name in connection.endpoints else "by default"
+                yield Finding(Level.OK, subject, f"{endpoint.name} is switched off {where}")
                 continue
             try:
                 client.probe(endpoint)
@@ -103,6 +109,27 @@ def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]
                 yield Finding(Level.FAIL, subject, f"{endpoint.name}: {error}")
             else:
                 yield Finding(Level.OK, subject, f"{endpoint.name}: key accepted ({connection.key_reference})")
+                yield from _unverified_money(connection, endpoint, settings)
+
+
+def _in_words(connection: Connection) -> str:
+    """What is asked of whom, and what is kept: all that tells two connections apart."""
+    ids = ("organization", "project", "workspace_id")
+    scope = [f"{name} {value}" for name in ids if (value := getattr(connection, name))]
+    filters = [f"only {name} {', '.join(values)}" for name, values in connection.filters.items()]
+    pace = [f"{connection.requests_per_second:g} requests a second"] if connection.requests_per_second else []
+    start, people = f"from {connection.start_date}", f"people: {connection.people}"
+    return "; ".join((f"{connection.provider} at {connection.base_url}", *scope, *filters, start, people, *pace))
+
+
+def _unverified_money(connection: Connection, endpoint: Endpoint, settings: Settings) -> Iterator[Finding]:
+    has_money, captured = money_columns(endpoint), load(settings.shapes_path)
+    if has_money and not endpoint.seen_live and f"{connection.provider}/{endpoint.name}" not in captured:
+        text = (
+            f"{endpoint.name}: its money is unverified, because no real answer of it has been seen: "
+            f"usage-assets capture --connection {connection.name} --endpoint {endpoint.name} --day {utc_today() - DAY}"
+        )
+        yield Finding(Level.WARN, f"connection {connection.name}", text)
 
 
 def port_client(account: PortAccount) -> PortClient:
@@ -152,14 +179,32 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
     yield Finding(Level.OK, "warehouse", f"{path} is writable and free, {path.stat().st_size / 1e6:,.1f} MB")
     if not stored:
         yield Finding(Level.WARN, "warehouse", "no day is stored yet: run usage-assets backfill, or backfill in the UI")
+    emptied = _superseded(settings)
     for row in stored:
+        subject = f"table {row['table_name']}"
+        if row["connection"] in emptied and row["row_count"] and row["table_name"] in DERIVED:
+            yield Finding(
+                Level.WARN,
+                subject,
+                f"counts twice: {row['row_count']} rows of {row['connection']}, whose use another connection tells of, "
+                f"too: materialize what is derived of {row['connection']} for all its days, and they go",
+            )
+            continue
         old = row["newest"] < utc_today() - timedelta(days=DAYS_UNTIL_OLD)
         what_to_do = ": is Dagster running? (make run)" if old else ""
         yield Finding(
             Level.WARN if old else Level.OK,
-            f"table {row['table_name']}",
+            subject,
             f"{row['days']} days of {row['connection']}, the newest is {row['newest']}{what_to_do}",
         )
+
+
+def _superseded(settings: Settings) -> Collection[str]:
+    try:
+        connections = settings.connections()
+    except SettingsError:  # said before
+        return ()
+    return {connection.name for connection in connections if is_superseded(connection, connections)}
 
 
 def _new_warehouse(path: Path) -> Finding:

@@ -30,7 +30,7 @@ def stored(amount: Decimal) -> Decimal:
     Decimal('0.130804383403075260000000')
     """
     try:
-        kept = amount.quantize(_STEP, context=_CONTEXT)
+        kept = _CONTEXT.quantize(amount, _STEP)
     except InvalidOperation:  # infinite, a signalling NaN, or more than 38 digits at this scale
         kept = _NAN
     if kept.is_nan():

@@ -9,12 +9,17 @@ from typing import Any, Literal, TypeVar
 Policy = Literal["ids", "hash", "names"]
 T = TypeVar("T")
 
-_ADDRESS = re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)+")
+_ADDRESS = re.compile(r"[\w.+%'-]+(@[\w-]+(?:\.[\w-]+)+)*")
+"""An address, or a word that is none, so that no text is searched twice: a long one of 1 MB took hours otherwise."""
+_HASHED = re.compile(r"person-[0-9a-f]{24}")
 
 
 @dataclass(frozen=True)
 class People:
-    """The policy for e-mail addresses: ``ids`` keeps ids, ``hash`` hides addresses, ``names`` keeps them."""
+    """The policy for e-mail addresses: ``ids`` keeps ids, ``hash`` hides addresses, ``names`` keeps them.
+
+    What it makes of its own results is the same again: archived answers are read with the policy, too.
+    """
 
     policy: Policy = "ids"
     hash_key: str = field(default="", repr=False)
@@ -33,6 +38,10 @@ class People:
         """A name that somebody chose (an API key's): an address in it is hashed under ``hash``, otherwise kept."""
         return self._scrubbed(name) if self.policy == "hash" else name
 
+    def person_name(self, name: str) -> str | None:
+        """A person's own name: kept under ``names`` only."""
+        return name if self.policy == "names" else None
+
     def scrubbed(self, value: T) -> T:
         """Decoded JSON of unknown meaning (fields that we do not know yet) without readable addresses."""
         return value if self.policy == "names" else self._scrubbed(value)
@@ -40,14 +49,20 @@ class People:
     def _scrubbed(self, value: Any) -> Any:
         """Before encoding, not after: in encoded text an escape (``\\n``) would be taken for part of an address."""
         if isinstance(value, str):
-            return _ADDRESS.sub(lambda found: self.sent_unasked(found.group()) or "address-dropped", value)
+            return _ADDRESS.sub(self._without_address, value)
         if isinstance(value, dict):
             return {self._scrubbed(name): self._scrubbed(inner) for name, inner in value.items()}
         if isinstance(value, list):
             return [self._scrubbed(inner) for inner in value]
         return value
 
+    def _without_address(self, found: re.Match[str]) -> str:
+        is_address = found.group(1) is not None
+        return (self.sent_unasked(found.group()) or "address-dropped") if is_address else found.group()
+
     def _hashed(self, address: str) -> str:
         """Keyed, so that nobody can hash a staff list and compare; case-folded, so that one person stays one."""
+        if _HASHED.fullmatch(address):
+            return address
         digest = hmac.digest(self.hash_key.encode(), address.strip().casefold().encode(), hashlib.sha256)
         return f"person-{digest.hex()[:24]}"

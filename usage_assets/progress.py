@@ -41,9 +41,9 @@ class Display:
     def show(self, step: Step) -> None:
         """Show how far a step is."""
         if step.failure:
-            self.say(f"  {step.asset} {step.window}: FAILED: {step.failure}")
+            self.say(f"  {step}: FAILED: {step.failure}")
         elif step.done:
-            self.say(f"  {step.asset} {step.window}: {in_words(step.days, step.rows, step.counts)}")
+            self.say(f"  {step}: {in_words(step.days, step.rows, step.counts)}")
         elif step.days:
             self.bar.advance(self._task)
         else:

@@ -28,7 +28,7 @@ ARROW_TYPES: Mapping[type, pa.DataType] = {
 }
 
 
-Address = Literal["only_id", "sent_unasked", "in_name"]
+Address = Literal["only_id", "sent_unasked", "in_name", "person_name"]
 
 
 def column(
@@ -43,7 +43,8 @@ def column(
 
     ``unit`` makes it a measure, whose daily total is shown unless it is not ``additive``. ``personal`` keeps its values
     out of previews. An e-mail ``address`` is personal, and USAGE_PEOPLE decides what is stored: it is the provider's
-    only id of a person, was sent unasked beside one, or stands in a name that somebody chose.
+    only id of a person, was sent unasked beside one, or stands in a name that somebody chose. So is a person's own
+    name (``person_name``).
     """
     extra = {"unit": unit, "additive": additive, "personal": personal or address is not None, "address": address}
     return msgspec.Meta(description=description, extra=extra)
@@ -68,7 +69,7 @@ class Column:
         return pa.field(self.name, ARROW_TYPES[self.type], nullable=self.nullable)
 
 
-class Row(msgspec.Struct, kw_only=True, gc=False):
+class TableRow(msgspec.Struct, kw_only=True, gc=False):
     """A declared table. Its docstring's first line states the grain in words; ``grain`` states it in columns."""
 
     table: ClassVar[str]
@@ -81,12 +82,40 @@ class Row(msgspec.Struct, kw_only=True, gc=False):
     """The column whose values are written by different assets, where several share the table."""
 
     connection: Annotated[str, column("Connection: one provider organization or ChatGPT workspace")]
+
+
+class Row(TableRow, kw_only=True, gc=False):
+    """A declared table of days: what is written is a connection's days, whole."""
+
     usage_date: Annotated[date, column("UTC day of the usage")]
 
 
-def declared(table: str) -> type[Row]:
+class LookupRow(TableRow, kw_only=True, gc=False):
+    """A declared table of versions: what ids stand for, and stood for. It only grows."""
+
+    grain = ("id", "first_seen")
+
+    id: Annotated[str, column("Id, as costs and usage name it")]
+    first_seen: Annotated[datetime, column("When these attributes were first seen")]
+    seen_until: Annotated[
+        datetime | None, column("When they were found changed, or the id gone; null while they are current")
+    ] = None
+
+
+def declared(table: str) -> type[TableRow]:
     """Return the row model of a table. Raises KeyError for a name that nothing declares."""
-    return {row.table: row for row in Row.__subclasses__()}[table]
+    return declarations()[table]
+
+
+def declarations() -> Mapping[str, type[TableRow]]:
+    """Return every declared table by its name."""
+    return {row.table: row for row in _models(TableRow) if hasattr(row, "table")}
+
+
+def _models(extended: type[TableRow]) -> Iterator[type[TableRow]]:
+    for model in extended.__subclasses__():
+        yield model
+        yield from _models(model)
 
 
 @cache
@@ -112,14 +141,21 @@ def _columns(row: type[msgspec.Struct]) -> Iterator[Column]:
 
 
 @cache
-def arrow_schema(row: type[Row]) -> pa.Schema:
+def arrow_schema(row: type[TableRow]) -> pa.Schema:
     """The Arrow schema that a table of these rows has, exactly."""
     return pa.schema([column.arrow for column in columns(row)])
 
 
-def to_arrow(row: type[Row], rows: Iterable[Row]) -> pa.Table:
+@cache
+def packed_schema(row: type[TableRow]) -> pa.Schema:
+    """The declared schema with texts as dictionaries: ids repeat, and a million rows take half the memory so."""
+    packed = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema([field.with_type(packed) if field.type == pa.string() else field for field in arrow_schema(row)])
+
+
+def to_arrow(row: type[TableRow], rows: Iterable[TableRow], *, packed: bool = False) -> pa.Table:
     """Rows as an Arrow table of the declared schema. Raises ArrowInvalid or OverflowError for a misfit."""
-    schema = arrow_schema(row)
+    schema = packed_schema(row) if packed else arrow_schema(row)
     values = list(zip(*map(attrgetter(*schema.names), rows), strict=True)) or [()] * len(schema)
     return pa.Table.from_arrays(
         [pa.array(column, type=field.type) for column, field in zip(values, schema, strict=True)], schema=schema

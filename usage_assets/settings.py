@@ -6,19 +6,31 @@ file, the line and the field (SettingsError).
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictBool,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from usage_assets.addresses import checked_url
 from usage_assets.people import People, Policy
+from usage_assets.toml_file import TomlFile
 
-ProviderName = Literal["openai", "anthropic", "chatgpt"]
+ProviderName = Literal["openai", "anthropic", "chatgpt", "openai_legacy"]
 ENV_FILE = ".env"
 
 
@@ -67,7 +79,26 @@ class Connection:
     base_url: str
     workspace_id: str | None
     start_date: date
-    disabled_endpoints: frozenset[str] = frozenset()
+    people: Policy = "ids"
+    organization: str | None = None
+    project: str | None = None
+    endpoints: Mapping[str, bool] = field(default_factory=dict)
+    """Endpoints that are switched on or off here, whatever their default is."""
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Only usage of these is asked for, at the endpoints that can be asked so."""
+    requests_per_second: float | None = None
+    place: Callable[..., str] | None = field(default=None, repr=False, compare=False)
+    """Names a field of it with file and line, where it stands in the connections file."""
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether someone has set it up, be it without a key, and not only this graph shows it to a newcomer."""
+        return self.key is not None or self.place is not None
+
+    def refusal(self, *keys: str, reason: str) -> SettingsError:
+        """Return the error for a field that cannot be what it is."""
+        where = self.place(*keys) if self.place else f"connection {self.name}: {'.'.join(keys)}"
+        return SettingsError(f"{where}: {reason}")
 
     def required_key(self) -> str:
         """Return the key. Raises MissingKeyError with the place where it should be."""
@@ -85,18 +116,62 @@ class PortAccount:
     client_secret: SecretStr
 
 
+def _usable_url(text: str) -> str:
+    checked_url(text)
+    return text
+
+
+def _begun(day: date) -> date:
+    if day > datetime.now(UTC).date():
+        raise ValueError("is in the future")
+    return day
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$")]
+"""It goes into a header or a path as it is."""
+Values = Annotated[list[Annotated[str, StringConstraints(min_length=1)]], Field(min_length=1)]
+
+
+class FilterTable(BaseModel):
+    """The ``filters`` of a connection, called as the providers' parameters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    project_ids: Values | None = None
+    user_ids: Values | None = None
+    api_key_ids: Values | None = None
+    models: Values | None = None
+    batch: StrictBool | None = None
+    sizes: Values | None = None
+    sources: Values | None = None
+    line_items: Values | None = None
+    vector_store_ids: Values | None = None
+    context_levels: Values | None = None
+
+    def parameters(self) -> dict[str, tuple[str, ...]]:
+        """The values of those that are set, as text."""
+        given = self.model_dump(exclude_none=True).items()
+        return {name: (str(value).lower(),) if isinstance(value, bool) else tuple(value) for name, value in given}
+
+
 class ConnectionEntry(BaseModel):
     """One ``[[connection]]`` of the connections file."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    name: Name
     provider: ProviderName
     key: str
-    base_url: str | None = None
-    workspace_id: str | None = None
-    start_date: date | None = None
-    endpoints: dict[str, bool] = Field(default_factory=dict)
+    base_url: Annotated[str, AfterValidator(_usable_url)] | None = None
+    organization: Id | None = None
+    project: Id | None = None
+    workspace_id: Id | None = None
+    start_date: Annotated[date, AfterValidator(_begun)] | None = None
+    endpoints: dict[str, StrictBool] = Field(default_factory=dict)
+    filters: FilterTable = Field(default_factory=FilterTable)
+    people: Policy | None = None
+    requests_per_second: float | None = Field(default=None, gt=0, strict=True, allow_inf_nan=False)
 
 
 class ConnectionsFile(BaseModel):
@@ -105,6 +180,10 @@ class ConnectionsFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     connection: list[ConnectionEntry] = Field(default_factory=list)
+
+
+TABLES: Mapping[int, type[BaseModel]] = {1: ConnectionsFile, 3: ConnectionEntry, 4: FilterTable}
+"""Length of a field's path in the connections file -> the table that it stands in."""
 
 
 class Settings(BaseSettings):
@@ -133,9 +212,13 @@ class Settings(BaseSettings):
     usage_connections: Path | None = None
     usage_people: Policy = "ids"
     usage_hash_key: SecretStr | None = None
+    usage_archive: Literal["off"] | Path | None = None
+    usage_archive_max_mb: int = Field(default=4096, ge=1)
+    usage_archive_max_days: int = Field(default=400, ge=1)
     usage_schedule: str = "0 6 * * *"
     usage_lookback_days: int = Field(default=7, ge=1, le=186)
     usage_include_today: bool = False
+    usage_backfill_history: bool = True
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
@@ -155,11 +238,23 @@ class Settings(BaseSettings):
         return self.usage_warehouse.expanduser().absolute()
 
     @property
-    def people(self) -> People:
-        """The policy for people. Raises SettingsError where hashing has no key."""
-        if self.usage_people == "hash" and not self.usage_hash_key:
+    def archive_path(self) -> Path | None:
+        """The folder of archived answers, absolute: ``raw`` beside the database file unless it is set. None: off."""
+        if self.usage_archive == "off":
+            return None
+        folder = self.usage_archive or self.usage_warehouse.parent / "raw"
+        return folder.expanduser().absolute()
+
+    @property
+    def shapes_path(self) -> Path:
+        """The file that remembers what was captured, beside the database file."""
+        return self.warehouse_path.with_name("captured_shapes.json")
+
+    def people(self, policy: Policy) -> People:
+        """What is kept of people under a policy. Raises SettingsError where hashing has no key."""
+        if policy == "hash" and not self.usage_hash_key:
             raise SettingsError("USAGE_PEOPLE=hash needs USAGE_HASH_KEY: any long random text that stays the same")
-        return People(self.usage_people, self.usage_hash_key.get_secret_value() if self.usage_hash_key else "")
+        return People(policy, self.usage_hash_key.get_secret_value() if self.usage_hash_key else "")
 
     @property
     def port_account(self) -> PortAccount | None:
@@ -178,12 +273,11 @@ class Settings(BaseSettings):
         keyed = tuple(connection for connection in defaults if connection.key)
         if not keyed and not named:
             return defaults
-        twice = {connection.name for connection in keyed} & {connection.name for connection in named}
-        if twice:
-            raise SettingsError(
-                f"{self.usage_connections}: connection {sorted(twice)[0]}: its environment variable is set too; "
-                "rename one or unset the variable"
-            )
+        names = {connection.name for connection in keyed}
+        for connection in named:
+            if connection.name in names:
+                reason = "its environment variable is set too; rename one or unset the variable"
+                raise connection.refusal("name", reason=reason)
         return keyed + named
 
     def _default_connections(self) -> Iterator[Connection]:
@@ -201,27 +295,30 @@ class Settings(BaseSettings):
                 base_url=self._base_url(provider),
                 workspace_id=self.chatgpt_workspace_id if provider == "chatgpt" else None,
                 start_date=self.usage_start_date,
+                people=self.usage_people,
             )
 
     def _named_connections(self) -> Iterator[Connection]:
         if self.usage_connections is None:
             return
-        path = self.usage_connections
         environment = _environment()
+        file, entries = _read_connections(self.usage_connections)
         names: set[str] = set()
-        for number, entry in enumerate(_read_connections(path).connection, 1):
-            place = f"{path}: connection {number} ({entry.name})"
+        for number, entry in enumerate(entries):
+            place = partial(file.place, "connection", number)
             if entry.name in names:
-                raise SettingsError(f"{place}: the name is used twice; names are the first part of asset keys")
+                raise SettingsError(f"{place('name')}: used twice; names are the first part of asset keys")
             names.add(entry.name)
             if entry.name in get_args(ProviderName) and entry.name != entry.provider:
                 # the default names are the only ones whose entities have identifiers without a prefix
-                raise SettingsError(f"{place}: the name is not for provider {entry.provider}: choose another one")
+                raise SettingsError(f"{place('name')}: not for provider {entry.provider}: choose another one")
             try:
                 reference = KeyReference.parse(entry.key)
                 key = reference.read(environment)
             except (OSError, ValueError) as error:
-                raise SettingsError(f"{place}: key: {error}") from None
+                raise SettingsError(f"{place('key')}: {error}") from None
+            if entry.people == "hash" and not self.usage_hash_key:
+                raise SettingsError(f"{place('people')}: hash needs USAGE_HASH_KEY in the environment or .env")
             yield Connection(
                 name=entry.name,
                 provider=entry.provider,
@@ -230,12 +327,19 @@ class Settings(BaseSettings):
                 base_url=entry.base_url or self._base_url(entry.provider),
                 workspace_id=entry.workspace_id,
                 start_date=max(entry.start_date or self.usage_start_date, self.usage_start_date),
-                disabled_endpoints=frozenset(name for name, wanted in entry.endpoints.items() if not wanted),
+                people=entry.people or self.usage_people,
+                organization=entry.organization,
+                project=entry.project,
+                endpoints=entry.endpoints,
+                filters=entry.filters.parameters(),
+                requests_per_second=entry.requests_per_second,
+                place=place,
             )
 
     def _base_url(self, provider: ProviderName) -> str:
         urls: dict[ProviderName, str] = {
             "openai": self.openai_base_url,
+            "openai_legacy": self.openai_base_url,
             "anthropic": self.anthropic_base_url,
             "chatgpt": self.chatgpt_base_url,
         }
@@ -247,14 +351,17 @@ def _environment() -> dict[str, str]:
     return {name: value for source in (dotenv_values(ENV_FILE), os.environ) for name, value in source.items() if value}
 
 
-def _read_connections(path: Path) -> ConnectionsFile:
+def _read_connections(path: Path) -> tuple[TomlFile, list[ConnectionEntry]]:
     try:
-        return ConnectionsFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        file = TomlFile.read(path)
+        return file, ConnectionsFile.model_validate(file.content).connection
     except OSError as error:
         raise SettingsError(f"USAGE_CONNECTIONS: {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"USAGE_CONNECTIONS: {path}: not a TOML file: {error}") from None
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
-        field = ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
-        raise SettingsError(f"USAGE_CONNECTIONS: {path}: {field}: {first['msg']}") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            reason = f"unknown; known: {', '.join(TABLES[len(first['loc'])].model_fields)}"
+        raise SettingsError(f"{file.place(*first['loc'])}: {reason}") from None

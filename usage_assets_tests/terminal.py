@@ -98,8 +98,11 @@ class Terminal:
         return names
 
     def rows(self, schema: str) -> int:
-        """Rows of a provider's raw tables."""
-        query = "select sum(row_count)::bigint from ledger.stored_days where starts_with(table_name, $schema || '.')"
+        """Rows of a provider's raw tables, but for those of control totals."""
+        query = (
+            "select sum(row_count)::bigint from ledger.stored_days "
+            "where starts_with(table_name, $schema || '.') and not ends_with(table_name, '_control')"
+        )
         count: int = self.warehouse.read(query, {"schema": schema})[0][0].as_py()
         return count
 

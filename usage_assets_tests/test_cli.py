@@ -7,11 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import dagster as dg
 import duckdb
@@ -19,11 +20,15 @@ import httpx
 import pytest
 from dagster import DagsterRunStatus
 
+from usage_assets.assets.connected import provider_client
 from usage_assets.backfill import Step, connections_named, share_of
 from usage_assets.definitions import build_definitions
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.control import fetch_with_totals
 from usage_assets.providers.windows import Window
 from usage_assets.settings import Settings
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import with_endpoints, with_main_endpoints
 from usage_assets_tests.terminal import COMMAND, SECRETS, Said, Terminal, holding
 
 DAYS = last_days(3)
@@ -51,6 +56,14 @@ def terminal(
     return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
 
 
+@pytest.fixture
+def small_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """The same, with fewer endpoints of OpenAI: each takes its time."""
+    for name, value in with_main_endpoints(terminal.folder).items():
+        monkeypatch.setenv(name, value)
+    return terminal
+
+
 def line_of(connection: str, said: Said) -> str:
     """The closing line of a connection."""
     (line,) = (line for line in said.lines if line.startswith(f"{connection} "))
@@ -64,18 +77,47 @@ def test_a_backfill_stores_every_connection_and_says_what_it_cost(terminal: Term
     said = terminal.type("backfill", *RANGE)
     truth = terminal.sandbox.truth(DAYS[0], DAYS[-1])
     assert said.code == 0
-    assert f"days 3, rows {terminal.rows('openai'):,}, requests 2, " in line_of("openai", said)
+    rows = f"rows {terminal.rows('openai'):,}"
+    assert f"days 3, {rows}, requests 11, requests for control totals 1, " in line_of("openai", said)
     assert f"{truth['openai']['usd']:,.2f} USD billed" in line_of("openai", said)
     assert f"{truth['anthropic']['cents'] / 100:,.2f} USD billed" in line_of("anthropic", said)
     assert f"{truth['anthropic']['estimated_cents_api'] / 100:,.2f} USD estimated" in line_of("anthropic", said)
     assert f"{truth['chatgpt']['credits']:,.2f} credits" in line_of("chatgpt", said)
-    assert "requests 5," in line_of("anthropic", said)
-    assert len(terminal.sandbox.requests()) == 2 + 5 + 2
+    assert "requests 5, requests for control totals 1, " in line_of("anthropic", said)
+    assert len(asked(terminal, "days")) == (11 + 1) + (5 + 1) + 2
+    assert len(asked(terminal, "lookups")) == 12 + 4
 
 
-def test_progress_is_a_plain_line_per_asset_where_no_terminal_is(terminal: Terminal) -> None:
-    said = terminal.type("backfill", *RANGE, "--connection", "openai")
-    assert len(said.complaints) == 5
+LISTS = ("projects", "users", "api_keys", "service_accounts", "workspaces", "me")
+"""How the paths of lookups end."""
+
+
+def asked(terminal: Terminal, kind: Literal["days", "lookups"]) -> list[str]:
+    """How the paths end of which days, or lookups, were asked for."""
+    ends = [request["path"].rpartition("/")[2] for request in terminal.sandbox.requests()]
+    return [end for end in ends if (end in LISTS) == (kind == "lookups")]
+
+
+def test_a_refused_lookup_is_said_and_days_are_stored_all_the_same(terminal: Terminal) -> None:
+    body = {"error": {"type": "permission_error", "message": "no"}}
+    route = "GET /anthropic/v1/organizations/users"
+    terminal.sandbox.faults({"route": route, "fault": "status", "status": 403, "body": body})
+    day = ("--start", LATEST, "--end", LATEST, "--connection", "anthropic")
+    said = terminal.type("backfill", *day)
+    assert said.code == 1
+    (failed,) = (line for line in said.complaints if line.startswith("FAILED: "))
+    assert failed.startswith("FAILED: anthropic/users: anthropic users: 403 from GET ")
+    assert "  anthropic/workspaces: rows 4, requests 1" in said.complaints
+    assert "days 1, rows" in line_of("anthropic", said)
+    jobs = [line.split()[0].split(":")[0] for line in said.complaints if line.startswith("  anthropic/")]
+    assert set(jobs[:4]) == {f"anthropic/{name}" for name in ("api_keys", "organization", "users", "workspaces")}
+
+
+def test_progress_is_a_plain_line_per_asset_where_no_terminal_is(small_terminal: Terminal) -> None:
+    said = small_terminal.type("backfill", *RANGE, "--connection", "openai")
+    assert len(said.complaints) == 5 + 4, "assets of days, and lookups"
+    assert len([line for line in said.complaints if f" {DAYS[0]} to {LATEST}: days 3" in line]) == 5
+    assert "  openai/projects: rows 4, requests 1" in said.complaints
     assert f"  openai/costs {DAYS[0]} to {LATEST}: days 3, rows " in said.err
     assert "\x1b" not in said.err
 
@@ -85,15 +127,17 @@ def test_only_the_named_connection_is_asked(terminal: Terminal) -> None:
     assert {request["path"].split("/")[1] for request in terminal.sandbox.requests()} == {"chatgpt"}
 
 
-def test_its_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them(terminal: Terminal) -> None:
-    terminal.type("backfill", *RANGE, "--connection", "openai")
+def test_its_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them(small_terminal: Terminal) -> None:
+    small_terminal.type("backfill", *RANGE, "--connection", "openai")
     definitions = build_definitions(Settings.load())
     with dg.DagsterInstance.get() as instance:
         of_the_location = dg.RunsFilter(tags={".dagster/repository": "__repository__@usage_assets"})
-        (run,) = instance.get_runs(of_the_location)
-        assert run.status is DagsterRunStatus.SUCCESS
-        assert run.remote_job_origin
-        assert run.remote_job_origin.location_name == "usage_assets"
+        runs = instance.get_runs(of_the_location)
+        assert [run.job_name for run in runs] == ["usage", "lookups"], "the newest first"
+        for run in runs:
+            assert run.status is DagsterRunStatus.SUCCESS
+            assert run.remote_job_origin
+            assert run.remote_job_origin.location_name == "usage_assets"
         (sensor,) = definitions.sensors or ()
         context = dg.build_sensor_context(instance=instance, definitions=definitions)
         (request,) = sensor.evaluate_tick(context).run_requests or ()
@@ -109,43 +153,79 @@ def test_a_long_range_is_cut_into_runs_of_at_most_186_days(terminal: Terminal) -
     assert share
     cut = first + timedelta(days=186)
     ranges = [Window(first, cut - timedelta(days=1)), Window(cut, last)]
-    assert [part.window for part in share.parts] == ranges * 2
-    assert [part.job for part in share.parts] == ["usage", "usage", "port_sync", "port_sync"]
+    assert [part.window for part in share.parts] == [None, *ranges * 2]
+    assert [part.job for part in share.parts] == ["lookups", "usage", "usage", "port_sync", "port_sync"]
+
+
+YEAR = last_days(365)
+EVERY_31_DAYS = Counter(requests=12)
+"""In runs of 186 and 179 days: six windows each."""
+REQUESTS: Mapping[str, Counter[str]] = {
+    # of 180 days; the oldest is refused once and split once, where OpenAI began to tell API keys apart
+    "openai/costs": Counter(requests=3, requests_for_control=3, requests_refused=1, windows_split=1),
+    "openai/usage_completions": EVERY_31_DAYS,
+    "openai/usage_embeddings": EVERY_31_DAYS,
+    "openai/usage_moderations": EVERY_31_DAYS,
+    "openai/usage_images": EVERY_31_DAYS,
+    "openai/usage_audio_speeches": EVERY_31_DAYS,
+    "openai/usage_audio_transcriptions": EVERY_31_DAYS,
+    "openai/usage_vector_stores": EVERY_31_DAYS,
+    "openai/usage_code_interpreter_sessions": EVERY_31_DAYS,
+    "openai/usage_file_search_calls": EVERY_31_DAYS,
+    "openai/usage_web_search_calls": EVERY_31_DAYS,
+    "anthropic/usage_messages": EVERY_31_DAYS,
+    "anthropic/cost_report": EVERY_31_DAYS + Counter(requests_for_control=12),
+    "anthropic/claude_code": Counter(requests=365),
+    # it serves 90 days: three windows, asked per user and for the workspace
+    "chatgpt/codex_usage": Counter(requests=6),
+}
+"""What a year costs: raw asset -> what the metadata of its runs adds up to."""
 
 
 def test_a_year_costs_as_few_requests_as_the_providers_allow(terminal: Terminal) -> None:
-    year = last_days(365)
-    assert terminal.type("backfill", "--start", str(year[0]), "--end", str(year[-1])).code == 0
-    counted = {asset: requests_of(asset) for asset in YEAR}
-    assert counted == YEAR
-    asked = Counter(request["path"].rpartition("/")[2] for request in terminal.sandbox.requests())
-    refused_and_split = counted["openai/costs"]["requests_refused"] + counted["openai/costs"]["windows_split"]
-    assert asked == {"costs": 3 + refused_and_split, "completions": 12, "messages": 12, "cost_report": 12} | {
-        "claude_code": 365,
-        "usage": 6,
-    }
+    """All that a backfill fetches, cut as it cuts it; but not the events that Dagster makes of 7,000 asset days."""
+    settings = Settings.load()
+    definitions = build_definitions(settings)
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
+    for connection in settings.connections():
+        share = share_of(connection, YEAR[0], YEAR[-1], definitions, push=False)
+        assert share
+        with provider_client(connection, settings) as client:
+            for endpoint in PROVIDERS[connection.provider].endpoints:
+                key = dg.AssetKey([connection.name, endpoint.name])
+                for window in (part.window for part in share.parts if part.window and key in part.assets):
+                    fetched, _ = fetch_with_totals(client, endpoint, window.days)
+                    counted[key.to_user_string()] += Counter(
+                        requests=fetched.requests,
+                        requests_for_control=fetched.control_requests,
+                        requests_refused=fetched.refused,
+                        windows_split=fetched.split_windows,
+                    )
+    assert counted == REQUESTS
+    of_openai = sum((counts for asset, counts in counted.items() if asset.startswith("openai/")), Counter[str]())
+    assert (of_openai["requests"], of_openai["requests_for_control"]) == (123, 3)
+    assert len(terminal.sandbox.requests()) == sum(counts.total() for counts in counted.values()), "nothing else"
 
 
-YEAR = {
-    "openai/costs": {"requests": 3, "requests_refused": 1, "windows_split": 1},
-    "openai/usage_completions": {"requests": 12, "requests_refused": 0, "windows_split": 0},
-    "anthropic/usage_messages": {"requests": 12, "requests_refused": 0, "windows_split": 0},
-    "anthropic/cost_report": {"requests": 12, "requests_refused": 0, "windows_split": 0},
-    "anthropic/claude_code": {"requests": 365, "requests_refused": 0, "windows_split": 0},
-    "chatgpt/codex_usage": {"requests": 6, "requests_refused": 0, "windows_split": 0},
-}
-"""Codex serves 90 days: three windows, asked per user and for the workspace."""
-
-
-def requests_of(asset: str) -> dict[str, int]:
-    """What the metadata of an asset's runs says of their requests, added up."""
+def test_the_counts_are_in_the_metadata_of_the_runs(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of costs and of the days that make all the difference: more would only be more events."""
+    for name, value in with_endpoints(terminal.folder, "costs").items():
+        monkeypatch.setenv(name, value)
+    days = YEAR[:187]  # the least that takes two runs, and as many windows as a year
+    said = terminal.type("backfill", "--start", str(days[0]), "--end", str(days[-1]), "--connection", "openai")
+    assert said.code == 0
+    assert "requests 3, requests for control totals 3, refused for their grouping 1, " in line_of("openai", said)
     with dg.DagsterInstance.get() as instance:
-        events = instance.fetch_materializations(dg.AssetKey(asset.split("/")), limit=1000).records
+        events = instance.fetch_materializations(dg.AssetKey(["openai", "costs"]), limit=1000).records
     of_each_run = {event.run_id: event.asset_materialization for event in events}
-    return {
-        count: sum(int(str(found.metadata[count].value)) for found in of_each_run.values() if found)
-        for count in YEAR[asset]
-    }
+    counted = Counter(
+        {
+            name: sum(int(str(found.metadata[name].value)) for found in of_each_run.values() if found)
+            for name in REQUESTS["openai/costs"]
+        }
+    )
+    assert (len(events), len(of_each_run), counted) == (len(days), 2, REQUESTS["openai/costs"])
+    assert len(asked(terminal, "days")) == counted.total()
 
 
 def test_days_that_a_provider_does_not_serve_are_left_out_and_said(terminal: Terminal) -> None:
@@ -157,25 +237,25 @@ def test_days_that_a_provider_does_not_serve_are_left_out_and_said(terminal: Ter
     assert f"{earliest}: days 1," in line_of("chatgpt", said)
 
 
-def test_push_makes_port_equal_and_a_second_one_sends_nothing(terminal: Terminal) -> None:
+def test_push_makes_port_equal_and_a_second_one_sends_nothing(small_terminal: Terminal) -> None:
     words = ("backfill", *RANGE, "--push", "--connection", "openai", "--connection", "chatgpt")
-    first = terminal.type(*words)
+    first = small_terminal.type(*words)
     assert first.code == 0
     assert "Port: requests " in line_of("openai", first)
-    assert "Port:" not in line_of("chatgpt", first)
-    sent = len([request for request in terminal.sandbox.requests() if request["path"].startswith("/port/")])
-    second = terminal.type(*words)
+    assert "Port: requests " in line_of("chatgpt", first)
+    sent = len([request for request in small_terminal.sandbox.requests() if request["path"].startswith("/port/")])
+    second = small_terminal.type(*words)
     assert "Port: nothing to send" in line_of("openai", second)
-    asked = [request for request in terminal.sandbox.requests() if request["path"].startswith("/port/")]
+    asked = [request for request in small_terminal.sandbox.requests() if request["path"].startswith("/port/")]
     assert len(asked) == sent > 0
 
 
-def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(terminal: Terminal) -> None:
+def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(small_terminal: Terminal) -> None:
     body = {"error": {"message": "no"}}
-    terminal.sandbox.faults(
+    small_terminal.sandbox.faults(
         {"route": "GET /openai/v1/organization/costs", "fault": "status", "status": 401, "body": body}
     )
-    said = terminal.type("backfill", *RANGE, "--connection", "openai", "--connection", "chatgpt")
+    said = small_terminal.type("backfill", *RANGE, "--connection", "openai", "--connection", "chatgpt")
     failed = [line for line in said.complaints if line.startswith("FAILED: ")]
     assert said.code == 1
     assert [line.split(": ")[1] for line in failed] == [
@@ -205,7 +285,7 @@ def test_a_terminal_shows_a_bar_with_days_and_requests(terminal: Terminal) -> No
             os.close(theirs)
             shown = read_all(ours)
     assert run.returncode == 0
-    assert "2/2 days of assets" in shown
+    assert "3/3 days of assets" in shown
     assert "2 requests" in shown
 
 
@@ -271,7 +351,7 @@ def test_an_interruption_between_two_events_ends_the_run(terminal: Terminal) -> 
             interrupt_at_once(share.run(definitions, instance, log_level="CRITICAL"), seen)
         (run,) = instance.get_runs()
     assert run.status is DagsterRunStatus.FAILURE
-    assert set(seen) == {"openai/costs"}, "the one that had begun"
+    assert set(seen) == {"openai/project_api_keys"}, "the one that had begun"
     assert not terminal.sandbox.requests()
 
 

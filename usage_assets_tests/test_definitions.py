@@ -23,7 +23,11 @@ ROOT = Path(__file__).parents[1]
 KEYS: dict[str, Any] = {"openai_admin_key": "k1", "anthropic_admin_key": "k2", "chatgpt_analytics_key": "k3"}
 PORT: dict[str, Any] = {"port_client_id": "client", "port_client_secret": "s"}
 
-GRAPH = """
+MODEL_USAGE = (
+    "usage_audio_speeches  usage_audio_transcriptions  usage_completions  usage_embeddings  usage_images"
+    "  usage_moderations"
+)
+GRAPH = f"""
 anthropic/claude_code  anthropic_claude_code  anthropic.claude_code
 anthropic/cost_report  anthropic_costs  anthropic.cost_report
 anthropic/daily_costs/claude_code  anthropic_costs  costs.daily_costs  claude_code
@@ -36,13 +40,35 @@ anthropic/entities/claude_workspace_usage  anthropic_entities  port_entities.cla
 anthropic/usage_messages  anthropic_usage  anthropic.usage_messages
 chatgpt/codex_usage  chatgpt_codex  chatgpt.codex_usage
 chatgpt/daily_costs/codex_usage  chatgpt_costs  costs.daily_costs  codex_usage
+chatgpt/entities/codex_usage_record  chatgpt_entities  port_entities.codex_usage_record  codex_usage
 openai/costs  openai_costs  openai.costs
 openai/daily_costs/costs  openai_costs  costs.daily_costs  costs
-openai/entities/openai_daily_usage  openai_entities  port_entities.openai_daily_usage  costs  usage_completions
-openai/entities/openai_model_usage  openai_entities  port_entities.openai_model_usage  usage_completions
+openai/entities/openai_daily_usage  openai_entities  port_entities.openai_daily_usage  costs  {MODEL_USAGE}
+openai/entities/openai_model_usage  openai_entities  port_entities.openai_model_usage  {MODEL_USAGE}
+openai/usage_audio_speeches  openai_usage  openai.usage_audio_speeches
+openai/usage_audio_transcriptions  openai_usage  openai.usage_audio_transcriptions
+openai/usage_code_interpreter_sessions  openai_usage  openai.usage_code_interpreter_sessions
 openai/usage_completions  openai_usage  openai.usage_completions
+openai/usage_embeddings  openai_usage  openai.usage_embeddings
+openai/usage_file_search_calls  openai_usage  openai.usage_file_search_calls
+openai/usage_images  openai_usage  openai.usage_images
+openai/usage_moderations  openai_usage  openai.usage_moderations
+openai/usage_vector_stores  openai_usage  openai.usage_vector_stores
+openai/usage_web_search_calls  openai_usage  openai.usage_web_search_calls
 """
 """Asset key, group, table, and the raw assets of the same connection that it is computed from."""
+
+LOOKUPS = {
+    "anthropic/api_keys",
+    "anthropic/organization",
+    "anthropic/users",
+    "anthropic/workspaces",
+    "openai/project_api_keys",
+    "openai/projects",
+    "openai/service_accounts",
+    "openai/users",
+}
+"""The assets without days."""
 
 
 def settings_of(**values: Any) -> Settings:
@@ -57,6 +83,16 @@ def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
     return dict(sorted(by_key.items()))
 
 
+def sensors(definitions: dg.Definitions) -> list[str]:
+    """Names of the sensors."""
+    return [str(getattr(sensor, "name", sensor)) for sensor in definitions.sensors or []]
+
+
+def days_specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    """Asset specs but those of lookups."""
+    return {key: spec for key, spec in specs(definitions).items() if key not in LOOKUPS}
+
+
 @pytest.fixture(scope="module")
 def definitions() -> dg.Definitions:
     """The graph that a newcomer sees."""
@@ -68,7 +104,9 @@ def run_python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-I", "-c", code], cwd=folder, env={}, capture_output=True, text=True)
 
 
-def test_the_graph_loads_in_a_fresh_interpreter_with_an_empty_environment(tmp_path: Path) -> None:
+def test_the_graph_loads_in_a_fresh_interpreter_with_an_empty_environment(
+    definitions: dg.Definitions, tmp_path: Path
+) -> None:
     done = run_python(
         "import dagster, usage_assets.definitions as module\n"
         "loaded = module.defs()\n"
@@ -76,7 +114,7 @@ def test_the_graph_loads_in_a_fresh_interpreter_with_an_empty_environment(tmp_pa
         "print(len(loaded.resolve_all_asset_specs()))",
         tmp_path,
     )
-    assert (done.stdout.strip(), done.stderr) == ("19", "")
+    assert (done.stdout.strip(), done.stderr) == (str(len(specs(definitions))), "")
     assert list(tmp_path.iterdir()) == [], "loading the graph opens no file"
 
 
@@ -103,36 +141,57 @@ def test_every_asset_has_its_group_its_table_and_what_it_is_computed_from(defini
             spec.metadata["dagster/table_name"],
             sorted(dependency.asset_key.to_user_string() for dependency in spec.deps),
         )
-        for key, spec in specs(definitions).items()
+        for key, spec in days_specs(definitions).items()
         if not key.endswith("/port_sync")
     }
     assert found == expected
 
 
+def test_lookups_have_no_days_no_upstream_and_a_group_of_their_own(definitions: dg.Definitions) -> None:
+    graph = specs(definitions)
+    assert {key for key, spec in graph.items() if spec.partitions_def is None} == LOOKUPS
+    for key in LOOKUPS:
+        connection, name = key.split("/")
+        assert graph[key].group_name == f"{connection}_lookups"
+        assert graph[key].metadata["dagster/table_name"] == f"{connection}.{name}"
+        assert list(graph[key].deps) == []
+    readers = {dependency.asset_key.to_user_string() for spec in graph.values() for dependency in spec.deps}
+    assert not readers & LOOKUPS, "names are joined where they are there, and nothing waits for them"
+
+
+def test_every_lookup_has_a_check_of_its_fields_and_of_the_ids_that_it_names(definitions: dg.Definitions) -> None:
+    keys = definitions.get_repository_def().asset_graph.asset_check_keys
+    checks = {(check.asset_key.to_user_string(), check.name) for check in keys}
+    found = {(key, name) for key, name in checks if key in LOOKUPS}
+    named = LOOKUPS - {"openai/service_accounts"}
+    assert found == {(key, "unknown_fields") for key in LOOKUPS} | {(key, "unknown_ids") for key in named}
+
+
 def test_a_push_depends_on_all_entities_of_its_connection_and_on_nothing_else(definitions: dg.Definitions) -> None:
     graph = specs(definitions)
-    for connection in ("openai", "anthropic"):
+    for connection in ("openai", "anthropic", "chatgpt"):
         push = graph[f"{connection}/port_sync"]
         assert push.group_name == f"{connection}_port"
         entities = [key for key in graph if key.startswith(f"{connection}/entities/")]
         assert sorted(dependency.asset_key.to_user_string() for dependency in push.deps) == entities
-    assert "chatgpt/port_sync" not in graph
 
 
 def test_all_assets_and_checks_share_one_calendar_and_one_backfill_policy(definitions: dg.Definitions) -> None:
     """Dagster puts assets into one run only where both are the same."""
     repository = definitions.get_repository_def()
-    assets = [asset for asset in repository.assets_defs_by_key.values() if asset.keys]
-    assert len(assets) == 19
+    days = days_specs(definitions)
+    assets = [asset for key, asset in repository.assets_defs_by_key.items() if key.to_user_string() in days]
+    assert len(assets) == len(days) > 0
     assert len({id(asset.partitions_def) for asset in assets}) == 1
     assert len({id(asset.backfill_policy) for asset in assets}) == 1
     assert assets[0].backfill_policy == dg.BackfillPolicy.multi_run(186)
     assert assets[0].partitions_def == dg.DailyPartitionsDefinition("2025-01-01", timezone="UTC")
     check_specs = [spec for checks in repository.asset_checks_defs_by_key.values() for spec in checks.check_specs]
-    assert {id(spec.partitions_def) for spec in check_specs} == {id(assets[0].partitions_def)}
+    of_days = [spec for spec in check_specs if spec.asset_key.to_user_string() in days]
+    assert {id(spec.partitions_def) for spec in of_days} == {id(assets[0].partitions_def)}
 
 
-def test_every_stored_asset_has_a_check_of_its_content_and_every_raw_one_of_unknown_fields(
+def test_every_stored_asset_is_checked_and_a_raw_one_for_unknown_fields_and_by_what_else_the_provider_states(
     definitions: dg.Definitions,
 ) -> None:
     keys = definitions.get_repository_def().asset_graph.asset_check_keys
@@ -140,7 +199,10 @@ def test_every_stored_asset_has_a_check_of_its_content_and_every_raw_one_of_unkn
     expected = {(key, "content") for key, *_ in stored} | {
         (key, "unknown_fields") for key, _group, _table, *reads in stored if not reads
     }
-    assert {(check.asset_key.to_user_string(), check.name) for check in keys} == expected
+    expected |= {("openai/costs", "control_total"), ("anthropic/cost_report", "control_total")}
+    expected |= {("chatgpt/codex_usage", "workspace")}
+    found = {(check.asset_key.to_user_string(), check.name) for check in keys}
+    assert {(key, name) for key, name in found if key not in LOOKUPS} == expected
 
 
 def test_every_description_begins_with_the_grain(definitions: dg.Definitions) -> None:
@@ -161,7 +223,7 @@ def test_every_column_of_a_stored_asset_is_described_and_every_measure_has_its_u
             description = shown[column.name].description or ""
             assert description.strip(), (key, column.name)
             assert description.endswith(f"[{column.unit}]") == bool(column.unit), (key, column.name)
-        assert any(column.unit for column in declaration), key
+        assert any(column.unit for column in declaration) == (key not in LOOKUPS), key
 
 
 @pytest.mark.parametrize(
@@ -194,12 +256,17 @@ def test_with_keys_only_configured_connections_exist_and_pushes_only_with_port()
     graph = specs(build_definitions(settings_of(openai_admin_key="k")))
     assert {key.partition("/")[0] for key in graph} == {"openai"}
     assert "openai/port_sync" not in graph
-    assert build_definitions(settings_of(openai_admin_key="k")).sensors == []
+    assert sensors(build_definitions(settings_of(openai_admin_key="k"))) == ["history_sensor"]
     with_port = build_definitions(settings_of(openai_admin_key="k", **PORT))
     assert "openai/port_sync" in specs(with_port)
-    (sensor,) = with_port.sensors or []
-    assert isinstance(sensor, dg.SensorDefinition)
-    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    assert sensors(with_port) == ["port_changed_partitions_sensor", "history_sensor"]
+    statuses = {sensor.default_status for sensor in with_port.get_repository_def().sensor_defs}
+    assert statuses == {dg.DefaultSensorStatus.RUNNING}
+
+
+def test_nothing_is_fetched_of_the_past_where_that_is_switched_off() -> None:
+    definitions = build_definitions(settings_of(openai_admin_key="k", usage_backfill_history=False, **PORT))
+    assert sensors(definitions) == ["port_changed_partitions_sensor"]
 
 
 def test_without_keys_nothing_runs_by_itself(definitions: dg.Definitions) -> None:
@@ -243,18 +310,93 @@ def test_a_second_organization_has_the_same_graph_under_its_own_name(
         assert {dependency.asset_key.path[0] for dependency in twin.deps} <= {"openai_emea"}
 
 
+LEGACY = """
+old/billing_usage  old_costs  openai_legacy.billing_usage
+old/daily_costs/billing_usage  old_costs  costs.daily_costs  billing_usage
+old/entities/openai_daily_usage  old_entities  port_entities.openai_daily_usage  billing_usage  usage
+old/entities/openai_model_usage  old_entities  port_entities.openai_model_usage  usage
+old/usage  old_usage  openai_legacy.usage
+"""
+"""The graph of a connection of the old endpoints: what is derived reads nothing where another tells of the same use."""
+
+
+@pytest.mark.parametrize(
+    ("organization", "openai", "derives"),
+    [
+        (None, None, True),
+        (None, "", False),
+        (None, 'organization = "org-1"', True),
+        ("org-1", "", True),
+        ("org-1", 'organization = "org-1"', False),
+        ("org-1", 'organization = "org-2"', True),
+    ],
+)
+def test_what_an_old_connection_derives_is_empty_where_an_openai_connection_of_its_organization_exists(
+    monkeypatch: pytest.MonkeyPatch,
+    connections_file: Callable[[str], Path],
+    organization: str | None,
+    openai: str | None,
+    *,
+    derives: bool,
+) -> None:
+    monkeypatch.setenv("OLD_KEY", "k")
+    text = '[[connection]]\nname = "old"\nprovider = "openai_legacy"\nkey = "env:OLD_KEY"\n'
+    text += f'organization = "{organization}"\n' if organization else ""
+    if openai is not None:
+        text += f'[[connection]]\nname = "new"\nprovider = "openai"\nkey = "env:OLD_KEY"\n{openai}\n'
+    graph = specs(build_definitions(settings_of(usage_connections=connections_file(text), **PORT)))
+    found = {
+        key: (
+            spec.group_name,
+            spec.metadata["dagster/table_name"],
+            sorted(dependency.asset_key.to_user_string() for dependency in spec.deps),
+        )
+        for key, spec in graph.items()
+        if key.startswith("old/") and key != "old/port_sync"
+    }
+    expected = {
+        key: (group, table, [f"old/{name}" for name in reads if derives])
+        for key, group, table, *reads in (line.split() for line in LEGACY.strip().splitlines())
+    }
+    assert found == expected
+    assert {key for key in found if (graph[key].description or "").startswith("Empty: ")} == {
+        key for key in found if "/" in key.removeprefix("old/") and not derives
+    }
+    assert "old/port_sync" in graph
+
+
+def test_a_stated_total_is_checked_and_only_warned_of(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Callable[[str], Path]
+) -> None:
+    monkeypatch.setenv("OLD_KEY", "k")
+    path = connections_file('[[connection]]\nname = "old"\nprovider = "openai_legacy"\nkey = "env:OLD_KEY"\n')
+    repository = build_definitions(settings_of(usage_connections=path)).get_repository_def()
+    checks = {(key.asset_key.to_user_string(), key.name) for key in repository.asset_graph.asset_check_keys}
+    assert {name for asset, name in checks if asset == "old/billing_usage"} == {
+        "content",
+        "total_usage",
+        "unknown_fields",
+    }
+    assert [asset for asset, name in checks if name == "total_usage"] == ["old/billing_usage"]
+
+
+def test_without_such_a_connection_the_old_endpoints_are_not_asked(definitions: dg.Definitions) -> None:
+    tables = {spec.metadata.get("dagster/table_name", "") for spec in specs(definitions).values()}
+    assert not [table for table in tables if table.startswith("openai_legacy.")]
+
+
 def test_an_endpoint_that_is_off_takes_only_what_reads_it_along(
     monkeypatch: pytest.MonkeyPatch, connections_file: Callable[[str], Path]
 ) -> None:
     monkeypatch.setenv("CLAUDE_KEY", "k")
     path = connections_file(
         '[[connection]]\nname = "claude"\nprovider = "anthropic"\nkey = "env:CLAUDE_KEY"\n'
-        "endpoints = {claude_code = false}\n"
+        "endpoints = {claude_code = false, users = false}\n"
     )
     graph = specs(build_definitions(settings_of(usage_connections=path)))
     expected = {
         line.split()[0].replace("anthropic", "claude", 1)
-        for line in GRAPH.strip().splitlines()
+        for line in [*GRAPH.strip().splitlines(), *LOOKUPS - {"anthropic/users"}]
         if line.startswith("anthropic/") and "claude_code" not in line
     }
     assert graph.keys() == expected
@@ -264,7 +406,7 @@ def test_an_endpoint_that_does_not_exist_cannot_be_switched(connections_file: Ca
     path = connections_file(
         '[[connection]]\nname = "emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\nendpoints = {cost = false}\n'
     )
-    with pytest.raises(SettingsError, match=r"^connection emea: endpoints: openai has no cost; it has costs, "):
+    with pytest.raises(SettingsError, match=r"line 5: connection\.1\.endpoints\.cost: openai has only costs, "):
         build_definitions(settings_of(usage_connections=path))
 
 

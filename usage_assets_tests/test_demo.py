@@ -19,7 +19,17 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from usage_assets.demo.__main__ import DemoError, Say, empty, isolated, main, settings_for, wait_for, windows_of
+from usage_assets.demo.__main__ import (
+    DemoError,
+    Say,
+    empty,
+    isolated,
+    main,
+    settings_for,
+    wait_for,
+    windows_of,
+    write_connections,
+)
 from usage_assets.demo.summary import Books, Compared, Summary, compare_entities, compare_totals, show, stored_rows
 from usage_assets.local.dagster_dev import Progress
 from usage_assets.local.processes import LOCK, only_one
@@ -27,12 +37,13 @@ from usage_assets.port.client import PortClient
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.windows import Window
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets_tests.end_to_end.conftest import Project, open_project, with_everything
 from usage_assets_tests.terminal import ROOT
 
 DAYS = last_days(3)
 WINDOW = Window(DAYS[0], DAYS[-1])
 WINDOWS = dict.fromkeys(PROVIDERS, WINDOW)
+RAW_TABLES = [endpoint.row.table for provider in PROVIDERS.values() for endpoint in provider.endpoints]
 POISON = (
     "OPENAI_ADMIN_KEY=sk-admin-of-the-user\nUSAGE_WAREHOUSE=/data/of/the/user.duckdb\nUSAGE_CONNECTIONS=users.toml\n"
 )
@@ -70,11 +81,13 @@ def test_the_demo_never_reads_the_users_keys_or_database(user: Path) -> None:
     )
     command = [sys.executable, "-c", code]
     home = user / ".demo"
+    write_connections(home)
     environment = isolated(os.environ) | settings_for("http://127.0.0.1:1", home)
     assert asked_in(home, command, environment) == (
-        f"{home}/usage.duckdb None sk-admin-sandbox sk-ant-admin-sandbox chatgpt-sandbox-key\n"
+        f"{home}/usage.duckdb {home}/connections.toml "
+        "sk-ant-admin-sandbox chatgpt-sandbox-key sk-admin-sandbox sess-sandbox\n"
     )
-    assert not set(environment) & {"HTTP_PROXY", "USAGE_CONNECTIONS"}
+    assert "HTTP_PROXY" not in environment
 
 
 def test_dagster_finds_no_env_file_where_the_demo_starts_it(user: Path) -> None:
@@ -124,6 +137,7 @@ def test_days_are_clamped_to_what_each_provider_serves() -> None:
         "openai": Window(date(2025, 11, 20), date(2026, 11, 19)),
         "anthropic": Window(date(2025, 11, 20), date(2026, 11, 19)),
         "chatgpt": Window(date(2026, 8, 22), date(2026, 11, 19)),
+        "openai_legacy": Window(date(2025, 11, 20), date(2026, 11, 19)),
     }
 
 
@@ -184,7 +198,7 @@ def test_a_push_that_never_comes_ends_the_wait_with_what_is_missing(monkeypatch:
 @pytest.fixture
 def filled(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
     """Three days of every connection, stored and pushed."""
-    with open_project(sandbox, tmp_path) as project:
+    with open_project(sandbox, tmp_path, with_everything(tmp_path)) as project:
         project.fetch_all(DAYS)
         project.push(DAYS)
         yield project
@@ -211,7 +225,8 @@ def test_what_was_fetched_and_pushed_is_equal_and_every_unit_is_compared(filled:
     }
     money = {("openai", "usd"), ("anthropic", "cents"), ("chatgpt", "credits")}
     assert money <= {(total.provider, total.unit) for total in summary.totals if total.source == "costs.daily_costs"}
-    assert summary.requests["GET /openai/v1/organization/costs"] == 1
+    assert summary.requests["GET /openai/v1/organization/costs"] == 2, "the costs and their control totals"
+    assert all(summary.rows[table] for table in RAW_TABLES), "every endpoint is shown with data in it"
     said = StringIO()
     show(summary, {"in all": 1.0}, Console(file=said, width=120))
     assert "NOT EQUAL" not in said.getvalue()

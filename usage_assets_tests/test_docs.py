@@ -20,7 +20,11 @@ def test_the_example_environment_has_every_variable_and_no_other() -> None:
     example = (ROOT / ".env.example").read_text()
     named = {variable.lower() for variable in re.findall(r"^#?([A-Z_]+)=", example, flags=re.MULTILINE)}
     internal = {"openai_base_url", "anthropic_base_url", "chatgpt_base_url"}
-    assert named | internal == set(Settings.model_fields) | (named & internal)
+    keys_of_the_readmes_connections = {
+        variable.lower() for variable in re.findall(r'"env:([A-Z_]+)"', (ROOT / "README.md").read_text())
+    }
+    assert keys_of_the_readmes_connections
+    assert named | internal == set(Settings.model_fields) | keys_of_the_readmes_connections
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -53,20 +53,31 @@ def test_a_healthy_setup_has_no_fault(terminal: Terminal) -> None:
     assert [line for line in said.lines if "key accepted" in line] == [
         "OK    connection openai: costs: key accepted (OPENAI_ADMIN_KEY)",
         "OK    connection openai: usage_completions: key accepted (OPENAI_ADMIN_KEY)",
+        "OK    connection openai: usage_embeddings: key accepted (OPENAI_ADMIN_KEY)",
+        "OK    connection openai: usage_moderations: key accepted (OPENAI_ADMIN_KEY)",
+        "OK    connection openai: usage_images: key accepted (OPENAI_ADMIN_KEY)",
+        "OK    connection openai: usage_audio_speeches: key accepted (OPENAI_ADMIN_KEY)",
+        "OK    connection openai: usage_audio_transcriptions: key accepted (OPENAI_ADMIN_KEY)",
+        "OK    connection openai: usage_vector_stores: key accepted (OPENAI_ADMIN_KEY)",
+        "OK    connection openai: usage_code_interpreter_sessions: key accepted (OPENAI_ADMIN_KEY)",
+        "OK    connection openai: usage_file_search_calls: key accepted (OPENAI_ADMIN_KEY)",
+        "OK    connection openai: usage_web_search_calls: key accepted (OPENAI_ADMIN_KEY)",
         "OK    connection anthropic: usage_messages: key accepted (ANTHROPIC_ADMIN_KEY)",
         "OK    connection anthropic: cost_report: key accepted (ANTHROPIC_ADMIN_KEY)",
         "OK    connection anthropic: claude_code: key accepted (ANTHROPIC_ADMIN_KEY)",
         "OK    connection chatgpt: codex_usage: key accepted (CHATGPT_ANALYTICS_KEY)",
     ]
-    assert "OK    Port: 7 of 7 blueprints are ready" in said.lines
+    assert "OK    Port: 8 of 8 blueprints are ready" in said.lines
     assert f"OK    table openai.costs: 1 days of openai, the newest is {YESTERDAY}" in said.lines
     assert "is writable and free" in finding(said, str(terminal.database))
 
 
-def test_each_endpoint_is_asked_for_one_day(terminal: Terminal) -> None:
-    examined(terminal)
+def test_each_endpoint_that_is_on_is_asked_for_one_day(terminal: Terminal) -> None:
+    said = examined(terminal)
+    off = "OK    connection openai: usage_decisions is switched off by default"
+    assert finding(said, "usage_decisions") == off
     asked = [request["path"] for request in terminal.sandbox.requests() if not request["path"].startswith("/port/")]
-    assert len(asked) == 7, "one request an endpoint, two for the two queries of codex_usage"
+    assert len(asked) == 16, "one request an endpoint, two for the two queries of codex_usage"
     assert all(request["method"] == "GET" for request in terminal.sandbox.requests() if "auth" not in request["path"])
 
 
@@ -109,6 +120,22 @@ def test_a_broken_connections_file_is_a_fault_and_the_rest_is_examined(
     assert "warehouse" in said.out
 
 
+def test_what_a_connection_is_asked_for_is_shown(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
+        monkeypatch.delenv(variable)
+    (terminal.folder / "connections.toml").write_text(
+        "[[connection]]\nname = 'emea'\nprovider = 'openai'\nkey = 'file:key'\norganization = 'org-1'\n"
+        "start_date = 2026-01-01\npeople = 'names'\nrequests_per_second = 2.5\n"
+        "filters = { models = ['gpt-5', 'gpt-5-mini'], batch = true }\n"
+    )
+    (terminal.folder / "key").write_text("sk-admin-sandbox")
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    assert finding(examined(terminal), "openai at ") == (
+        f"OK    connection emea: openai at {terminal.sandbox.base_url}/openai/v1; organization org-1; "
+        "only models gpt-5, gpt-5-mini; only batch true; from 2026-01-01; people: names; 2.5 requests a second"
+    )
+
+
 def test_a_switched_off_endpoint_is_not_asked(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ANTHROPIC_ADMIN_KEY")
     monkeypatch.setenv("CLAUDE_KEY", "sk-ant-admin-sandbox")
@@ -141,7 +168,7 @@ def test_refused_port_credentials_are_a_fault(terminal: Terminal, monkeypatch: p
 def test_blueprints_that_do_not_exist_yet_are_announced_and_not_made(terminal: Terminal) -> None:
     said = examined(terminal)
     assert "OK    blueprint openai_daily_usage: does not exist yet, the first push creates it" in said.lines
-    assert "OK    Port: 0 of 7 blueprints are ready" in said.lines
+    assert "OK    Port: 0 of 8 blueprints are ready" in said.lines
     assert not [request for request in terminal.sandbox.requests() if request["method"] in ("PUT", "PATCH", "DELETE")]
 
 
@@ -220,3 +247,23 @@ def state_of(schedule: str, status: InstigatorStatus) -> InstigatorState:
     repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
     origin = RemoteInstigatorOrigin(repository, schedule)
     return InstigatorState(origin, InstigatorType.SCHEDULE, status, ScheduleInstigatorData("0 6 * * *"))
+
+
+def test_what_an_old_connection_left_is_told_of_where_another_tells_of_the_same_use(terminal: Terminal) -> None:
+    session, connections = terminal.folder / "session.key", terminal.folder / "connections.toml"
+    session.write_text("sess-sandbox")
+    connections.write_text(f'[[connection]]\nname = "old"\nprovider = "openai_legacy"\nkey = "file:{session}"\n')
+    days = ("--start", YESTERDAY, "--end", YESTERDAY)
+    with pytest.MonkeyPatch.context() as before:
+        before.setenv("USAGE_CONNECTIONS", str(connections))
+        before.delenv("OPENAI_ADMIN_KEY")
+        assert terminal.type("backfill", "--connection", "old", *days).code == 0
+        assert "counts twice" not in examined(terminal).out
+    assert "counts twice" not in examined(terminal).out, "the connection itself is gone"
+    with pytest.MonkeyPatch.context() as later:
+        later.setenv("USAGE_CONNECTIONS", str(connections))
+        said = examined(terminal)
+        assert finding(said, "table costs.daily_costs").startswith("WARN  table costs.daily_costs: counts twice: ")
+        assert "rows of old, whose use another connection tells of" in finding(said, "table costs.daily_costs")
+        assert terminal.type("backfill", "--connection", "old", *days).code == 0
+        assert "counts twice" not in examined(terminal).out

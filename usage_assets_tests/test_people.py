@@ -1,6 +1,8 @@
 """No address is kept unless the policy says so."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from usage_assets.people import People
 
@@ -34,6 +36,12 @@ def test_a_name_loses_its_address_under_hash_only() -> None:
     assert People("ids").in_name(ADDRESS) == People("names").in_name(ADDRESS) == ADDRESS
 
 
+def test_a_persons_name_is_kept_where_names_are_wanted_and_nowhere_else() -> None:
+    assert People("names").person_name("Ann O'Neil") == "Ann O'Neil"
+    assert People("ids").person_name("Ann O'Neil") is None
+    assert People("hash", "key").person_name("Ann O'Neil") is None
+
+
 @pytest.mark.parametrize("policy", ["ids", "hash", "names"])
 def test_no_address_stays_none(policy: str) -> None:
     assert People(policy, "key").sent_unasked(None) is None  # type: ignore[arg-type]  # a parameter is only text
@@ -63,3 +71,18 @@ def test_a_hashed_address_in_text_is_the_hash_that_columns_have() -> None:
 
 def test_the_hash_key_is_not_shown() -> None:
     assert "a secret key" not in repr(People("hash", "a secret key"))
+
+
+PARTS = st.sampled_from(
+    ["ann", "a.b+c", "@", "@corp.example", ".", "x@y.z", " ", "person-c8acd56a2d51d2152d063b4f", "\u00e9", "'"]
+)
+
+
+@pytest.mark.parametrize("people", [People("ids"), People("hash", "key"), People("names")], ids=lambda p: p.policy)
+@given(parts=st.lists(PARTS, max_size=6), name=st.text(max_size=8))
+def test_a_policy_changes_nothing_in_what_it_has_made(people: People, parts: list[str], name: str) -> None:
+    text = "".join(parts) + name
+    for make in (people.only_id, people.sent_unasked, people.in_name):
+        made = make(text)
+        assert made is None or make(made) == made
+    assert people.scrubbed(made_of_json := people.scrubbed({text: [text]})) == made_of_json

@@ -25,10 +25,12 @@ from usage_assets.port.provision import blueprint
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.reading import Reading
 from usage_assets.providers.windows import Window
-from usage_assets.warehouse.database import Slice, Warehouse
+from usage_assets.warehouse.database import Answer, Slice, Warehouse
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.assets.days import DERIVED
 
+LEGACY_DAY = Window(date(2024, 11, 1), date(2024, 11, 1))
+"""What was asked for where an answer states no day to trust."""
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 Json = dict[str, Any]
 
@@ -184,12 +186,14 @@ class Pipeline:
         provider, _, name = source.partition("/")
         [endpoint] = [endpoint for endpoint in PROVIDERS[provider].endpoints if endpoint.name == name]
         always = Window(date(2020, 1, 1), date(2039, 12, 31))
-        reading = Reading(connection, None, always, {}, endpoint.group_by, people)
         exact = msgspec.json.Decoder(float_hook=Decimal).decode(json.dumps(body))
-        reading.read(endpoint.row, endpoint.item, endpoint.records, exact["data"])
+        window, page = (LEGACY_DAY, endpoint.page(exact, LEGACY_DAY)) if endpoint.page else (always, exact)
+        reading = Reading(connection, "ws", window, {}, endpoint.group_by, people)
+        reading.read(endpoint.row, endpoint.item, endpoint.records, page["data"])
         days = reading.days_seen
         target = Slice(connection, min(days), max(days))
-        self.warehouse.replace(Table(endpoint.row), pa.concat_tables(reading.tables), target, "run")
+        answer = Answer(rows=pa.concat_tables(reading.tables), began=datetime.now(UTC))
+        self.warehouse.replace(Table(endpoint.row), answer, target, "run")
         return days
 
     def both(self, name: str, body: Json, **options: Any) -> tuple[list[Json], list[Json]]:
@@ -372,6 +376,36 @@ def test_openai_days_keep_identifier_properties_and_meaning(ours: Pipeline) -> N
     assert found == PUBLISHED["openai_daily_usage"].entities(described)
 
 
+def test_the_old_endpoints_keep_identifier_properties_and_meaning(ours: Pipeline) -> None:
+    """The published mappings on the answers that they were written for: a day of one line, a row a snapshot."""
+    rows = [
+        {
+            "snapshot_id": model,
+            "aggregation_timestamp": MIDNIGHT,
+            "n_requests": requests,
+            "n_context_tokens_total": context,
+            "n_generated_tokens_total": generated,
+            "operation": "completion",
+        }
+        for model, requests, context, generated in (("gpt-4o", 5, 1000, 500), ("gpt-5", 1, 10, 3))
+    ]
+    used = {"object": "list", "data": rows}
+    line = {"name": "GPT-4o", "cost": 6.0}
+    billed = {
+        "object": "list",
+        "daily_costs": [{"timestamp": float(MIDNIGHT), "line_items": [line]}],
+        "total_usage": 6.0,
+    }
+    bodies: dict[str, Json] = {"openai_legacy/billing_usage": billed, "openai_legacy/usage": used}
+    found = ours.entities("openai_legacy_model_usage", bodies, connection="openai")
+    assert found == PUBLISHED["openai_model_usage"].entities(used)
+    [published] = PUBLISHED["openai_daily_usage"].entities(billed)
+    [day] = ours.entities("openai_legacy_daily_usage", bodies, connection="openai")
+    assert day["identifier"] == "daily-2024-11-01"
+    assert day["properties"]["total_cost"] == published["properties"]["total_cost"] == Decimal("0.06")
+    assert (day["properties"]["total_requests"], day["properties"]["total_tokens"]) == (6, 1513)
+
+
 # Departures, in the order of docs/port-parity.md
 
 
@@ -487,6 +521,26 @@ def test_departure_rows_of_an_openai_model_are_added_and_not_overwritten(ours: P
     assert (found["identifier"], found["properties"]["requests"]) == (f"gpt-4o-{MIDNIGHT}", 15)
 
 
+def test_departure_rows_of_five_minutes_of_the_old_endpoint_are_added_up(ours: Pipeline) -> None:
+    rows = [
+        {
+            "snapshot_id": "gpt-4o",
+            "aggregation_timestamp": MIDNIGHT + 300 * n,
+            "n_requests": 1,
+            "n_context_tokens_total": 10,
+            "n_generated_tokens_total": 5,
+            "api_key_id": key,
+        }
+        for n, key in ((0, "a"), (0, "b"), (1, "a"))
+    ]
+    used = {"object": "list", "data": rows}
+    published = PUBLISHED["openai_model_usage"].entities(used)
+    assert len({entity["identifier"] for entity in published}) == 2, "of three rows, two collide"
+    [found] = ours.entities("openai_legacy_model_usage", {"openai_legacy/usage": used}, connection="openai")
+    assert found["identifier"] == f"gpt-4o-{MIDNIGHT}"
+    assert found["properties"] == published[0]["properties"] | {"requests": 3, "tokens": 45}
+
+
 def test_departure_openai_usage_without_a_model_is_unknown(ours: Pipeline) -> None:
     [found] = ours.entities("openai_model_usage", {"openai/usage_completions": completions({"model": None})})
     assert found["identifier"] == f"unknown-{MIDNIGHT}"
@@ -578,3 +632,47 @@ def test_departure_a_key_that_is_named_like_a_person_stays_an_actor_of_its_own(o
         ("org-bob@example.com-2025-08-08", "api_actor"),
         ("org-bob@example.com:user_actor-2025-08-08", "user_actor"),
     ]
+
+
+# Codex: ours, Port publishes none
+
+
+def codex(**changes: Any) -> Json:
+    """The documented row of a user with all that it can state, changed."""
+    row: Json = json.loads((FIXTURES / "chatgpt/codex_usage/composed_user_rows.json").read_text())["data"][0]
+    return row | changes
+
+
+def test_a_codex_usage_record_has_the_providers_id_and_no_address(ours: Pipeline) -> None:
+    [found] = ours.entities("codex_usage_record", {"chatgpt/codex_usage": body(codex())}, people=People("names"))
+    assert found == {
+        "identifier": "ws-user-abc-2026-11-02",
+        "title": "user-abc - 2026-11-02",
+        "properties": {
+            "record_date": "2026-11-02T00:00:00Z",
+            "workspace_id": "ws",
+            "user_id": "user-abc",
+            "scope": "user",
+            "credits": Decimal("12.375"),
+            "threads": 3,
+            "turns": 12,
+            "uncached_text_input_tokens": 20000,
+            "cached_text_input_tokens": 50000,
+            "text_output_tokens": 12500,
+            "text_total_tokens": 82500,
+            "cost_usd": None,
+            "estimated_cost_usd": Decimal("0.495"),
+        },
+    }
+
+
+def test_every_property_of_the_codex_blueprint_is_told_to_port_also_where_it_is_unknown(ours: Pipeline) -> None:
+    [found] = ours.entities("codex_usage_record", {"chatgpt/codex_usage": body(codex(totals={}))})
+    properties = blueprint("codex_usage_record")["schema"]["properties"]
+    assert list(found["properties"]) == list(properties)
+    assert {name for name, value in found["properties"].items() if value is not None} == {
+        "record_date",
+        "workspace_id",
+        "user_id",
+        "scope",
+    }

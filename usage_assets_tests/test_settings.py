@@ -1,5 +1,6 @@
 """What a user may write into the environment, ``.env`` and the connections file, and what is said where it is wrong."""
 
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -7,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from usage_assets.settings import Connection, KeyReference, MissingKeyError, Settings, SettingsError
+from usage_assets.assets.connected import endpoints_of
+from usage_assets.providers import PROVIDERS
+from usage_assets.settings import (
+    Connection,
+    ConnectionEntry,
+    FilterTable,
+    KeyReference,
+    MissingKeyError,
+    Settings,
+    SettingsError,
+)
 
 SECRET = "sk-admin-very-secret-0123456789"
 OPENAI = '[[connection]]\nname = "openai_emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\n'
@@ -57,10 +68,11 @@ def test_everything_has_a_default() -> None:
     assert settings.port_account is None
     assert settings.usage_warehouse == Path("data/usage.duckdb")
     assert settings.usage_start_date == date(2025, 1, 1)
-    assert settings.people.policy == "ids"
+    assert settings.usage_people == "ids"
     assert settings.usage_schedule == "0 6 * * *"
     assert settings.usage_lookback_days == 7
     assert settings.usage_include_today is False
+    assert settings.usage_backfill_history is True
 
 
 @pytest.mark.parametrize(
@@ -79,6 +91,7 @@ def test_everything_has_a_default() -> None:
         ("USAGE_SCHEDULE", "30 5 * * *", "30 5 * * *"),
         ("USAGE_LOOKBACK_DAYS", "30", 30),
         ("USAGE_INCLUDE_TODAY", "true", True),
+        ("USAGE_BACKFILL_HISTORY", "false", False),
     ],
 )
 @pytest.mark.parametrize("where", ["environment", ".env"])
@@ -125,6 +138,7 @@ def test_the_environment_comes_before_the_env_file(monkeypatch: pytest.MonkeyPat
         ("USAGE_LOOKBACK_DAYS", "187"),
         ("USAGE_LOOKBACK_DAYS", "a week"),
         ("USAGE_INCLUDE_TODAY", "perhaps"),
+        ("USAGE_BACKFILL_HISTORY", "some"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_by_its_variable(
@@ -164,9 +178,9 @@ def test_port_needs_both_halves_of_its_credentials(monkeypatch: pytest.MonkeyPat
 
 def test_hashing_people_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USAGE_PEOPLE", "hash")
-    assert "USAGE_HASH_KEY" in refusal(lambda: Settings.load().people)
+    assert "USAGE_HASH_KEY" in refusal(lambda: Settings.load().people("hash"))
     monkeypatch.setenv("USAGE_HASH_KEY", SECRET)
-    assert Settings.load().people.hash_key == SECRET
+    assert Settings.load().people("hash").hash_key == SECRET
 
 
 def test_without_any_key_all_three_connections_exist() -> None:
@@ -204,7 +218,7 @@ def test_a_connection_of_the_file_stands_beside_the_default_one(
     assert emea.required_key() == SECRET
     assert emea.base_url == "https://gateway.example/v1"
     assert emea.start_date == date(2025, 6, 1)
-    assert emea.disabled_endpoints == {"costs"}
+    assert emea.endpoints == {"costs": False, "usage_completions": True}
     team = connections["team"]
     assert (team.workspace_id, team.base_url) == ("ws-2", "https://api.chatgpt.com")
     with pytest.raises(MissingKeyError, match="connection team: no key: set TEAM_KEY"):
@@ -250,40 +264,216 @@ def test_a_key_file_that_is_not_text_is_named_by_its_connection(connections_file
     path = connections_file(OPENAI.replace("env:EMEA_KEY", f"file:{tmp_path}/key"))
     (tmp_path / "key").write_bytes(b"\xff\xfe")
     message = refusal(Settings.load().connections)
-    assert message.startswith(f"{path}: connection 1 (openai_emea): key: ")
+    assert message.startswith(f"{path}, line 4: connection.1.key: ")
 
 
 @pytest.mark.parametrize("text", [SECRET, f"env:{SECRET}", "env:", "file:", f"https://{SECRET}", "", f"ENV:{SECRET}"])
 def test_a_key_itself_is_refused_without_being_repeated(connections_file: Connections, text: str) -> None:
     path = connections_file(OPENAI.replace("env:EMEA_KEY", text))
     message = refusal(Settings.load().connections)
-    assert message.startswith(f"{path}: connection 1 (openai_emea): key: write env:NAME or file:PATH")
+    assert message.startswith(f"{path}, line 4: connection.1.key: write env:NAME or file:PATH")
     assert SECRET not in message
+
+
+def test_every_option_of_a_connection_is_read(connections_file: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USAGE_HASH_KEY", SECRET)
+    connections_file(
+        OPENAI
+        + 'organization = "org-1"\nproject = "proj_1"\npeople = "hash"\nrequests_per_second = 5\n'
+        + "endpoints = { usage_decisions = true, costs = false }\n"
+        + "[connection.filters]\n"
+        + 'models = [\n  "gpt-5",\n  "gpt-5-mini",\n]\nbatch = false\n'
+    )
+    emea = by_name(Settings.load())["openai_emea"]
+    assert (emea.organization, emea.project) == ("org-1", "proj_1")
+    assert emea.people == "hash"
+    assert emea.requests_per_second == 5
+    assert emea.endpoints == {"usage_decisions": True, "costs": False}
+    assert emea.filters == {"models": ("gpt-5", "gpt-5-mini"), "batch": ("false",)}
+
+
+def test_every_option_but_the_first_three_may_be_left_out(
+    connections_file: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USAGE_PEOPLE", "names")
+    connections_file(OPENAI)
+    emea = by_name(Settings.load())["openai_emea"]
+    assert (emea.organization, emea.project, emea.workspace_id, emea.requests_per_second) == (None,) * 4
+    assert (emea.endpoints, emea.filters) == ({}, {})
+    assert emea.people == "names", "the policy is USAGE_PEOPLE's where the connection has none of its own"
+
+
+def test_every_filter_of_an_endpoint_can_be_set() -> None:
+    known = {name.removesuffix("[]") for p in PROVIDERS.values() for e in p.endpoints for name in e.filters}
+    assert known == FilterTable.model_fields.keys()
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        pytest.param("[[connection]", "not a TOML file: ", id="broken TOML"),
-        pytest.param(OPENAI + f'key = "{SECRET}"\n', "not a TOML file: ", id="field twice"),
-        pytest.param(OPENAI + f'api_key = "{SECRET}"\n', "connection.1.api_key: ", id="unknown field"),
-        pytest.param(OPENAI.replace("connection", "connections"), "connections: ", id="unknown table"),
-        pytest.param(OPENAI.replace("[[connection]]", "[connection]"), "connection: ", id="not a list"),
-        pytest.param(OPENAI + OPENAI.replace("openai_emea", "Open AI"), "connection.2.name: ", id="name"),
-        pytest.param(OPENAI.replace('"openai"', '"azure"'), "connection.1.provider: ", id="provider"),
-        pytest.param(OPENAI.replace('key = "env:EMEA_KEY"', ""), "connection.1.key: ", id="no key"),
-        pytest.param(OPENAI.replace('"env:EMEA_KEY"', f'["{SECRET}"]'), "connection.1.key: ", id="key of another type"),
-        pytest.param(OPENAI + 'start_date = "soon"\n', "connection.1.start_date: ", id="start date"),
-        pytest.param(OPENAI + 'endpoints = {costs = "x"}\n', "connection.1.endpoints.costs: ", id="endpoint switch"),
+        pytest.param(
+            OPENAI + f'api_key = "{SECRET}"\n',
+            "line 5: connection.1.api_key: unknown; known: name, provider",
+            id="unknown field",
+        ),
+        pytest.param(
+            OPENAI.replace("connection", "connections"),
+            "line 1: connections: unknown; known: connection",
+            id="unknown table",
+        ),
+        pytest.param(OPENAI.replace("[[connection]]", "[connection]"), "line 1: connection: ", id="not a list"),
+        pytest.param(OPENAI + OPENAI.replace("openai_emea", "Open AI"), "line 6: connection.2.name: ", id="name"),
+        pytest.param(OPENAI + OPENAI, "line 6: connection.2.name: used twice", id="name twice"),
+        pytest.param(
+            OPENAI.replace('"openai"', '"azure"'),
+            "line 3: connection.1.provider: Input should be 'openai', ",
+            id="provider",
+        ),
+        pytest.param(OPENAI.replace('key = "env:EMEA_KEY"', ""), "line 1: connection.1.key: ", id="no key"),
+        pytest.param(
+            OPENAI.replace('"env:EMEA_KEY"', f'["{SECRET}"]'), "line 4: connection.1.key: ", id="key of another type"
+        ),
+        pytest.param(
+            OPENAI + f'base_url = "https://me:{SECRET}@gateway"\n',
+            "line 5: connection.1.base_url: must look like",
+            id="password in the address",
+        ),
+        pytest.param(
+            OPENAI + 'base_url = "http://gateway.example"\n',
+            "line 5: connection.1.base_url: would show the key",
+            id="address without TLS",
+        ),
+        pytest.param(OPENAI + 'organization = "org 1"\n', "line 5: connection.1.organization: ", id="organization"),
+        pytest.param(OPENAI + 'project = "a\\nb"\n', "line 5: connection.1.project: ", id="project"),
+        pytest.param(OPENAI + 'workspace_id = "../other"\n', "line 5: connection.1.workspace_id: ", id="workspace"),
+        pytest.param(OPENAI + 'start_date = "soon"\n', "line 5: connection.1.start_date: ", id="start date"),
+        pytest.param(
+            OPENAI + "start_date = 2999-01-01\n",
+            "line 5: connection.1.start_date: is in the future",
+            id="start date in the future",
+        ),
+        pytest.param(
+            OPENAI + "endpoints = { costs = 1 }\n", "line 5: connection.1.endpoints.costs: ", id="endpoint switch"
+        ),
+        pytest.param(
+            OPENAI + "\n[connection.endpoints]\n\ncosts = 'no'\n",
+            "line 8: connection.1.endpoints.costs: ",
+            id="endpoint switch in a table",
+        ),
+        pytest.param(OPENAI + "endpoints = ['costs']\n", "line 5: connection.1.endpoints: ", id="endpoints in a list"),
+        pytest.param(
+            OPENAI + "filters = { regions = ['eu'] }\n",
+            "line 5: connection.1.filters.regions: unknown; known: project_ids, ",
+            id="unknown filter",
+        ),
+        pytest.param(
+            OPENAI + "filters = { models = 'gpt-5' }\n",
+            "line 5: connection.1.filters.models: ",
+            id="filter that is no list",
+        ),
+        pytest.param(
+            OPENAI + "filters = { models = [] }\n", "line 5: connection.1.filters.models: ", id="filter of nothing"
+        ),
+        pytest.param(
+            OPENAI + "filters.models = [\n  'gpt-5',\n  5,\n]\n",
+            "line 5: connection.1.filters.models.2: ",
+            id="filter by a number",
+        ),
+        pytest.param(
+            OPENAI + "filters = { batch = ['true'] }\n",
+            "line 5: connection.1.filters.batch: ",
+            id="batch that is no switch",
+        ),
+        pytest.param(OPENAI + "people = 'none'\n", "line 5: connection.1.people: ", id="people"),
+        pytest.param(
+            OPENAI + "people = 'hash'\n",
+            "line 5: connection.1.people: hash needs USAGE_HASH_KEY",
+            id="people without a hash key",
+        ),
+        pytest.param(
+            OPENAI + "requests_per_second = -1\n", "line 5: connection.1.requests_per_second: ", id="negative rate"
+        ),
+        pytest.param(OPENAI + "requests_per_second = 0\n", "line 5: connection.1.requests_per_second: ", id="no rate"),
+        pytest.param(
+            OPENAI + "requests_per_second = inf\n", "line 5: connection.1.requests_per_second: ", id="endless rate"
+        ),
+        pytest.param(
+            OPENAI + "requests_per_second = true\n",
+            "line 5: connection.1.requests_per_second: ",
+            id="rate that is a switch",
+        ),
     ],
 )
-def test_a_mistake_in_the_connections_file_is_named_by_file_and_field(
+def test_a_mistake_in_the_connections_file_is_named_by_file_line_and_field(
     connections_file: Connections, text: str, said: str
 ) -> None:
     path = connections_file(text)
     message = refusal(Settings.load().connections)
-    assert message.startswith(f"USAGE_CONNECTIONS: {path}: {said}")
+    assert message.startswith(f"{path}, {said}")
     assert SECRET not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param("[[connection]", 1, id="broken TOML"),
+        pytest.param(OPENAI + f'key = "{SECRET}"\n', 5, id="field twice"),
+    ],
+)
+def test_what_is_no_toml_is_named_by_file_and_line(connections_file: Connections, text: str, line: int) -> None:
+    path = connections_file(text)
+    message = refusal(Settings.load().connections)
+    assert message.startswith(f"USAGE_CONNECTIONS: {path}: not a TOML file: ")
+    assert f"(at line {line}, column " in message
+    assert SECRET not in message
+
+
+def test_the_example_in_the_readme_can_be_used(connections_file: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = Path(__file__).parents[1] / "README.md"
+    example = readme.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+    connections_file(example)
+    monkeypatch.setenv("USAGE_HASH_KEY", SECRET)
+    emea, research = Settings.load().connections()
+    assert {endpoint.name for endpoint in endpoints_of(PROVIDERS["openai"], emea)} >= {"costs", "usage_decisions"}
+    assert endpoints_of(PROVIDERS["chatgpt"], research)
+    assert set(ConnectionEntry.model_fields) <= set(re.findall(r"\w+", example)), "the example shows every option"
+
+
+TEAM = '[[connection]]\nname = "team"\nprovider = "chatgpt"\nkey = "env:TEAM_KEY"\nworkspace_id = "ws"\n'
+CLAUDE = '[[connection]]\nname = "claude"\nprovider = "anthropic"\nkey = "env:CLAUDE_KEY"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            OPENAI + "endpoints = { cost = false }\n",
+            "line 5: connection.1.endpoints.cost: openai has only costs, usage_",
+        ),
+        (
+            OPENAI + CLAUDE + "\nfilters = { sizes = ['1'] }\n",
+            "line 10: connection.2.filters.sizes: the endpoints that are on take ",
+        ),
+        (
+            OPENAI + "endpoints.costs = false\nfilters.line_items = ['x']\n",
+            "line 6: connection.1.filters.line_items: the endpoints that are on take api_key_ids, ",
+        ),
+        (CLAUDE + "organization = 'org-1'\n", "line 5: connection.1.organization: anthropic is not asked for one"),
+        (TEAM + "project = 'proj_1'\n", "line 6: connection.1.project: chatgpt is not asked for one"),
+        (OPENAI + "workspace_id = 'ws'\n", "line 5: connection.1.workspace_id: openai is not asked for one"),
+        (
+            OPENAI + TEAM.replace('workspace_id = "ws"', ""),
+            "line 5: connection.2.workspace_id: missing; chatgpt is asked for ",
+        ),
+    ],
+)
+def test_what_a_provider_has_no_use_for_is_named_by_file_line_and_field(
+    connections_file: Connections, text: str, said: str
+) -> None:
+    path = connections_file(text)
+    settings = Settings.load()
+    message = refusal(lambda: [endpoints_of(PROVIDERS[each.provider], each) for each in settings.connections()])
+    assert message.startswith(f"{path}, {said}")
 
 
 def test_a_connections_file_that_cannot_be_read_is_named(
@@ -298,13 +488,6 @@ def test_a_connections_file_that_cannot_be_read_is_named(
     assert refusal(Settings.load().connections) == f"USAGE_CONNECTIONS: {tmp_path}: Is a directory"
 
 
-def test_two_connections_cannot_have_one_name(connections_file: Connections) -> None:
-    path = connections_file(OPENAI + OPENAI)
-    assert refusal(Settings.load().connections).startswith(
-        f"{path}: connection 2 (openai_emea): the name is used twice"
-    )
-
-
 def test_a_connection_cannot_have_the_name_of_a_configured_default(
     monkeypatch: pytest.MonkeyPatch, connections_file: Connections
 ) -> None:
@@ -312,7 +495,7 @@ def test_a_connection_cannot_have_the_name_of_a_configured_default(
     assert list(by_name(Settings.load())) == ["openai"]
     monkeypatch.setenv("OPENAI_ADMIN_KEY", SECRET)
     message = refusal(Settings.load().connections)
-    assert message.startswith(f"{path}: connection openai: ")
+    assert message.startswith(f"{path}, line 2: connection.1.name: its environment variable is set too")
     assert SECRET not in message
 
 
@@ -323,10 +506,20 @@ def test_a_default_name_stays_with_its_provider(connections_file: Connections, n
     text = OPENAI.replace("openai_emea", name).replace('"openai"\nkey', f'"{provider}"\nkey')
     path = connections_file(text)
     message = refusal(Settings.load().connections)
-    assert message.startswith(f"{path}: connection 1 ({name}): ")
-    assert f"provider {provider}" in message
+    assert message.startswith(f"{path}, line 2: connection.1.name: not for provider {provider}")
     connections_file(text.replace(f'"{provider}"\nkey', f'"{name}"\nkey'))
     assert list(by_name(Settings.load())) == [name]
+
+
+def test_only_connections_that_someone_has_set_up_are_configured(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Connections
+) -> None:
+    assert not any(connection.is_configured for connection in Settings.load().connections())
+    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", SECRET)
+    connections_file(OPENAI)
+    configured = by_name(Settings.load())
+    assert list(configured) == ["anthropic", "openai_emea"]
+    assert all(connection.is_configured for connection in configured.values())
 
 
 def test_no_secret_shows_when_a_setting_is_printed(

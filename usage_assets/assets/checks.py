@@ -5,10 +5,29 @@ from datetime import date
 
 import dagster as dg
 
+from usage_assets.assets.derived import SQL
 from usage_assets.partitions import days_of
+from usage_assets.providers import Control
 from usage_assets.rows import Row
-from usage_assets.warehouse.database import Contradiction, Select, Slice, Warehouse, contradictions
+from usage_assets.warehouse.database import (
+    Contradiction,
+    Select,
+    Slice,
+    Warehouse,
+    contradictions,
+    create_or_alter,
+    differences,
+    prepare,
+    unknown_fields,
+)
 from usage_assets.warehouse.tables import Table
+
+Results = Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]
+Comparison = tuple[dg.AssetCheckSpec, str, dg.AssetCheckSeverity]
+"""A check, the query whose every row contradicts it, and how bad that is."""
+
+LISTED_FIELDS, FIELD_CHARACTERS = 50, 100
+"""What is shown of unknown fields: events are small, whatever a provider sends."""
 
 
 def build_checks(
@@ -17,9 +36,12 @@ def build_checks(
     connection: str,
     partitions: dg.PartitionsDefinition[str],
     select: Select | None = None,
+    control: Control | None = None,
 ) -> dg.AssetChecksDefinition:
-    """Build an asset's checks: ``content`` for every day, and a warning where a raw table has ``unknown_fields``."""
+    """Build an asset's checks: ``content`` for every day; of a raw table also ``control_total``, where it has control
+    totals, and warnings: what ``sql/warnings/<table>.<check>.sql`` finds, and where it has ``unknown_fields``."""
     asset, table = definition.key, Table(row)
+    stored = [table, *([Table(control.row)] if control else [])]
     has_other_fields = "other_fields" in table.arrow_schema.names
     grain = f"One row per {', '.join(table.grain)}"
     content = dg.AssetCheckSpec(
@@ -29,7 +51,8 @@ def build_checks(
         partitions_def=partitions,
         description=f"{grain}; every total equals the raw tables'" if select else grain,
     )
-    unknown_fields = dg.AssetCheckSpec(
+    comparisons = list(_comparisons(asset, table, partitions, control))
+    no_unknown_fields = dg.AssetCheckSpec(
         "unknown_fields",
         asset=asset,
         partitions_def=partitions,
@@ -38,7 +61,7 @@ def build_checks(
 
     @dg.multi_asset_check(
         name=f"{asset.to_python_identifier()}_checks",
-        specs=[content, unknown_fields] if has_other_fields else [content],
+        specs=[content, *(spec for spec, *_ in comparisons), *([no_unknown_fields] if has_other_fields else [])],
     )
     def checks(
         context: dg.AssetCheckExecutionContext, warehouse: Warehouse
@@ -46,38 +69,69 @@ def build_checks(
         days = days_of(context.partition_keys)
         target = Slice(connection, days[0], days[-1], select.part if select else "")
         with warehouse.get_connection() as database:
+            for declared in stored:
+                create_or_alter(database, declared)
+            if select:
+                prepare(database, select)
             found = contradictions(database, table, select, target)
-        yield from _content_results(asset, days, found)
+            compared = [(spec, differences(database, query, target), severity) for spec, query, severity in comparisons]
+            fields = unknown_fields(database, table, target) if has_other_fields else {}
+        yield from _results(content, days, found)
+        for spec, different, severity in compared:
+            yield from _results(spec, days, different, severity)
         if has_other_fields:
-            fields = warehouse.unknown_fields(table, target)
             yield dg.AssetCheckResult(
                 asset_key=asset,
-                check_name="unknown_fields",
+                check_name=no_unknown_fields.name,
                 passed=not fields,
                 severity=dg.AssetCheckSeverity.WARN,
-                metadata={"rows": sum(fields.values()), "fields": sorted(fields)},
+                metadata={
+                    "rows": sum(fields.values()),
+                    "fields": [field[:FIELD_CHARACTERS] for field in sorted(fields)[:LISTED_FIELDS]],
+                },
             )
 
     return checks
 
 
-def _content_results(
-    asset: dg.AssetKey, days: Sequence[date], found: Sequence[Contradiction]
-) -> Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]:
+def _comparisons(
+    asset: dg.AssetKey, table: Table, partitions: dg.PartitionsDefinition[str], control: Control | None
+) -> Iterator[Comparison]:
+    """Yield what a raw table is compared with, and what it is warned of: the first line of such a query says it."""
+    file = table.name.replace(".", "_")
+    if control:
+        description = "Each day adds up to what the provider states for it without grouping"
+        spec = dg.AssetCheckSpec("control_total", asset=asset, partitions_def=partitions, description=description)
+        yield spec, (SQL / "controls" / f"{file}.sql").read_text(), dg.AssetCheckSeverity.ERROR
+    for path in sorted((SQL / "warnings").glob(f"{file}.*.sql")):
+        query = path.read_text()
+        name, description = path.suffixes[0].removeprefix("."), query.partition("\n")[0].removeprefix("-- ")
+        spec = dg.AssetCheckSpec(name, asset=asset, partitions_def=partitions, description=description)
+        yield spec, query, dg.AssetCheckSeverity.WARN
+
+
+def _results(
+    spec: dg.AssetCheckSpec,
+    days: Sequence[date],
+    found: Sequence[Contradiction],
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> Results:
     """Yield an evaluation per day: a single result of a range run would show no day at all."""
     for day in days:
         wrong = [contradiction.text for contradiction in found if contradiction.day == day]
         yield dg.AssetCheckEvaluation(
-            asset_key=asset,
-            check_name="content",
+            asset_key=spec.asset_key,
+            check_name=spec.name,
             passed=not wrong,
             metadata={"contradictions": dg.MetadataValue.json(wrong[:5])} if wrong else {},
-            blocking=True,
+            severity=severity,
+            blocking=spec.blocking,
             partition=day.isoformat(),
         )
     yield dg.AssetCheckResult(
-        asset_key=asset,
-        check_name="content",
+        asset_key=spec.asset_key,
+        check_name=spec.name,
         passed=not found,
+        severity=severity,
         metadata={"days": len(days), "contradictions": len(found)},
     )

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Annotated
 
 from usage_assets.assets.derived import Derived
+from usage_assets.providers.lookups import LOOKUPS
 from usage_assets.rows import Row, column
 
 
@@ -55,7 +56,7 @@ class DailyCost(Row):
     user_id: Annotated[str | None, column("Person, as the provider knows them", personal=True)]
     api_key_id: Annotated[str | None, column("OpenAI API key")]
     api_key_name: Annotated[str | None, column("Name of the API key that Claude Code ran with", personal=True)]
-    line_item: Annotated[str | None, column("OpenAI line item or Anthropic description")]
+    line_item: Annotated[str | None, column("OpenAI line item, legacy line or Anthropic description")]
     cost_type: Annotated[str | None, column("Anthropic: tokens, web_search, code_execution, session_usage")]
     token_type: Annotated[str | None, column("Anthropic token class")]
     service_tier: Annotated[str | None, column("Anthropic service tier")]
@@ -72,8 +73,18 @@ COSTS = tuple(
         group="costs",
         row=DailyCost,
         reads=(source,),
+        may_read=tuple(lookup.row.table for lookups in LOOKUPS.values() for lookup in lookups),
         part=source,
     )
-    for source in ("openai.costs", "anthropic.cost_report", "anthropic.claude_code", "chatgpt.codex_usage")
+    for source in (
+        "openai.costs",
+        "anthropic.cost_report",
+        "anthropic.claude_code",
+        "chatgpt.codex_usage",
+        "openai_legacy.billing_usage",
+    )
 )
-"""One part of ``costs.daily_costs`` per source of cost, each an asset of its own, so that none blocks another."""
+"""One part of ``costs.daily_costs`` per source of cost, each an asset of its own, so that none blocks another.
+
+``costs.daily_costs_named`` is a view (``sql/views/``) over it and the lookups: a name changes nothing stored.
+"""

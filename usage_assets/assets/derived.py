@@ -1,6 +1,7 @@
 """Derived assets: one per declared table and SQL file. What they compute stands in sql/, not here."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -31,6 +32,9 @@ class Derived:
     """Asset group after the connection's name."""
     reads: tuple[str, ...]
     """Raw tables, ``<provider>.<last part of the asset key>``."""
+    may_read: tuple[str, ...] = ()
+    """Tables that are read, too, also by the views over the table, but that a connection need not have: those of
+    endpoints that may be switched off, and of lookups."""
     part: str = ""
     """The value of the table's ``slice_by`` column that this asset writes."""
 
@@ -44,25 +48,52 @@ class Derived:
         return Select(
             sql=(SQL / self.folder / f"{self.file}.sql").read_text(),
             reads=self.reads,
+            may_read=self.may_read,
             part=self.part,
             reconciliations=tuple(path.read_text() for path in sorted((SQL / "checks").glob(f"{self.file}.*"))),
             macros=MACROS,
+            views=tuple(path.read_text() for path in sorted((SQL / "views").glob(f"{self.row.table}_*.sql"))),
+        )
+
+    def select_of(self, fetched: Collection[str]) -> Select:
+        """Return the query for a connection with these raw tables: what is read of them must be stored first."""
+        reads = (*self.reads, *(table for table in self.may_read if table in fetched))
+        return replace(self.select, reads=reads)
+
+    @cached_property
+    def nothing(self) -> Select:
+        """No rows, for a connection whose use another one tells of: what was derived before it came is emptied."""
+        part = f" where {self.row.slice_by} = '{self.part}'" if self.row.slice_by else ""
+        rows = (
+            "select connection, usage_date, 'rows of a superseded connection' as total, 0 as expected, "
+            f"count(*) as found from {self.row.table}{part} group by all"
+        )
+        return replace(
+            self.select,
+            sql=f"select * from ({self.select.sql}) where false",
+            reads=(),
+            may_read=(*self.reads, *self.may_read),
+            reconciliations=(rows,),
         )
 
 
 def build_derived_asset(
-    derived: Derived, connection: Connection, partitions: dg.PartitionsDefinition[str], policy: dg.BackfillPolicy
+    derived: Derived,
+    connection: Connection,
+    select: Select,
+    partitions: dg.PartitionsDefinition[str],
+    policy: dg.BackfillPolicy,
 ) -> dg.AssetsDefinition:
     """Build the asset that recomputes the requested days of one derived table from stored rows."""
-    select = derived.select
+    emptied = "Empty: another connection tells of the same use.\n\n" if select is derived.nothing else ""
 
     @dg.asset(
         key=derived.asset_key(connection.name),
         group_name=f"{connection.name}_{derived.group}",
-        deps=[[connection.name, table.partition(".")[2]] for table in derived.reads],
+        deps=[[connection.name, table.partition(".")[2]] for table in select.reads],
         partitions_def=partitions,
         backfill_policy=policy,
-        description=Table(derived.row).description,
+        description=emptied + Table(derived.row).description,
         metadata={
             **table_metadata(derived.row, connection.name, derived.part),
             "query": dg.MetadataValue.md(f"```sql\n{select.sql}```"),
@@ -70,6 +101,6 @@ def build_derived_asset(
         kinds={"duckdb", "sql"},
     )
     def derived_asset() -> dg.MaterializeResult[Select]:
-        return dg.MaterializeResult(value=select, metadata={"source": ", ".join(derived.reads)})
+        return dg.MaterializeResult(value=select, metadata={"source": ", ".join(select.reads)})
 
     return derived_asset

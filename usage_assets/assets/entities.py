@@ -1,13 +1,14 @@
-"""Entities: the rows of Port's blueprints as published, one table each. ``sql/entities/<blueprint>.sql`` computes them.
+"""Entities: the rows of Port's blueprints, one table each. ``sql/entities/<blueprint>.sql`` computes them.
 
 Property names, types and identifiers are Port's (port/blueprints/<blueprint>.json); departures from the published
-mappings are listed in docs/port-parity.md.
+mappings are listed in docs/port-parity.md. Of Codex usage records Port publishes nothing: that blueprint is ours.
 """
 
 from decimal import Decimal
 from typing import Annotated
 
 from usage_assets.assets.derived import Derived
+from usage_assets.providers.lookups import Workspaces
 from usage_assets.rows import Row, column
 
 Midnight = Annotated[str, column("UTC midnight that opens the day, RFC 3339")]
@@ -140,23 +141,58 @@ class ClaudeCodeAnalytics(Row):
     model_breakdown: Annotated[str, column("JSON list: tokens and estimated cost (dollars) per model")]
 
 
-ENTITIES = tuple(
-    Derived(
-        name=row.table.removeprefix("port_entities."),
-        file=row.table.removeprefix("port_entities."),
-        folder="entities",
-        group="entities",
-        row=row,
-        reads=reads,
+class CodexUsageRecord(Row):
+    """One entity per connection, day and user; on days without any user row one for the workspace.
+
+    So all entities of some days can be summed. A null is unknown, not zero. Credits, cost_usd and estimated_cost_usd
+    are never added to each other.
+    """
+
+    table = "port_entities.codex_usage_record"
+    grain = ("identifier",)
+
+    identifier: Annotated[str, column("Identifier in Port: <workspace>-<user, or workspace>-<day>")]
+    title: Title
+    record_date: Midnight
+    workspace_id: Annotated[str, column("ChatGPT workspace")]
+    user_id: Annotated[str | None, column("User; null for the workspace and for a user without an id")]
+    scope: Annotated[str, column("user or workspace: whose use it is")]
+    credits: Annotated[Decimal | None, column("Use that is billed in credits; not dollars", unit="credits")]
+    threads: Annotated[int | None, column("Threads", unit="threads")]
+    turns: Annotated[int | None, column("Turns", unit="turns")]
+    uncached_text_input_tokens: Annotated[int | None, column("Text input that was not cached", unit="tokens")]
+    cached_text_input_tokens: Annotated[int | None, column("Text input read from the cache", unit="tokens")]
+    text_output_tokens: Annotated[int | None, column("Text output", unit="tokens")]
+    text_total_tokens: Annotated[int | None, column("All text tokens", unit="tokens")]
+    cost_usd: Annotated[Decimal | None, column("Use that is billed in dollars", unit="USD")]
+    estimated_cost_usd: Annotated[
+        Decimal | None, column("The credits at the workspace's overage rate; not billed", unit="USD")
+    ]
+
+
+def _entity(row: type[Row], *reads: str, may_read: tuple[str, ...] = (), file: str | None = None) -> Derived:
+    name = row.table.removeprefix("port_entities.")
+    return Derived(
+        name=name, file=file or name, folder="entities", group="entities", row=row, reads=reads, may_read=may_read
     )
-    for row, reads in (
-        (OpenaiDailyUsage, ("openai.costs", "openai.usage_completions")),
-        (OpenaiModelUsage, ("openai.usage_completions",)),
-        (ClaudeUsageRecord, ("anthropic.usage_messages",)),
-        (ClaudeCostRecord, ("anthropic.cost_report",)),
-        (ClaudeWorkspaceUsage, ("anthropic.usage_messages",)),
-        (ClaudeModelUsage, ("anthropic.usage_messages",)),
-        (ClaudeCodeAnalytics, ("anthropic.claude_code",)),
-    )
+
+
+MODEL_REQUESTS = tuple(
+    f"openai.usage_{report}"
+    for report in ("embeddings", "moderations", "images", "audio_speeches", "audio_transcriptions", "decisions")
 )
-"""One derived table per blueprint. The blueprint's id is the table's name."""
+"""What ``sql/macros/openai_model_requests.sql`` reads besides completions."""
+
+ENTITIES = (
+    _entity(OpenaiDailyUsage, "openai.costs", "openai.usage_completions", may_read=MODEL_REQUESTS),
+    _entity(OpenaiModelUsage, "openai.usage_completions", may_read=MODEL_REQUESTS),
+    _entity(ClaudeUsageRecord, "anthropic.usage_messages"),
+    _entity(ClaudeCostRecord, "anthropic.cost_report"),
+    _entity(ClaudeWorkspaceUsage, "anthropic.usage_messages", may_read=(Workspaces.table,)),
+    _entity(ClaudeModelUsage, "anthropic.usage_messages"),
+    _entity(ClaudeCodeAnalytics, "anthropic.claude_code"),
+    _entity(CodexUsageRecord, "chatgpt.codex_usage"),
+    _entity(OpenaiDailyUsage, "openai_legacy.billing_usage", "openai_legacy.usage", file="openai_legacy_daily_usage"),
+    _entity(OpenaiModelUsage, "openai_legacy.usage", file="openai_legacy_model_usage"),
+)
+"""One derived table per blueprint, whose id is the table's name; two of them have two sources."""

@@ -1,25 +1,26 @@
 """Raw assets: one per connection and endpoint, all from one factory. What an endpoint is stands in providers/."""
 
-from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
 
-from usage_assets.partitions import days_of, utc_today
+from usage_assets.assets.connected import earliest_day
+from usage_assets.partitions import days_of
 from usage_assets.providers import Client, Endpoint, Fetched, Provider, ProviderError
+from usage_assets.providers.archive import Archive
+from usage_assets.providers.control import fetch_with_totals
+from usage_assets.providers.reading import as_json
+from usage_assets.providers.replay import Replay
+from usage_assets.providers.shapes import Shapes, money_columns, unverified
 from usage_assets.settings import Connection, SettingsError
-from usage_assets.warehouse.database import DAYS_WITHOUT_BUCKET, FETCH_BEGAN
+from usage_assets.warehouse.database import Answer
 from usage_assets.warehouse.io_manager import table_metadata
 from usage_assets.warehouse.tables import Table
 
-
-def earliest_day(connection: Connection, provider: Provider) -> date:
-    """Return the first day that the connection can be asked for: its own start or the provider's look-back."""
-    if provider.lookback_days is None:
-        return connection.start_date
-    return max(connection.start_date, utc_today() - timedelta(days=provider.lookback_days))
+FROM_ARCHIVE = "usage_assets/from_archive"
+"""Tag of runs that derive days again from the archive."""
 
 
 def build_raw_asset(
@@ -27,10 +28,18 @@ def build_raw_asset(
     provider: Provider,
     connection: Connection,
     client: Callable[[], Client],
+    replay: Callable[[], Replay],
+    archive: Archive | None,
+    shapes: Callable[[], Shapes],
     partitions: dg.PartitionsDefinition[str],
     policy: dg.BackfillPolicy,
 ) -> dg.AssetsDefinition:
-    """Build the asset that fetches the requested days of one endpoint: all of them, or nothing is written."""
+    """Build the asset that fetches the requested days of one endpoint: all of them, or nothing is written.
+
+    In a run with the tag FROM_ARCHIVE they are read from the archive, and no provider is asked.
+    """
+    taken = {parameter.removesuffix("[]") for parameter in endpoint.filters}
+    filters = {name: list(values) for name, values in connection.filters.items() if name in taken}
 
     @dg.asset(
         key=[connection.name, endpoint.name],
@@ -41,22 +50,38 @@ def build_raw_asset(
         metadata=table_metadata(endpoint.row, connection.name),
         kinds={connection.provider, "duckdb"},
     )
-    def raw_asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[pa.Table]:
+    def raw_asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Answer]]:
         days, began = days_of(context.partition_keys), datetime.now(UTC)
+        from_archive = FROM_ARCHIVE in context.run.tags
         try:
-            _refuse_days_out_of_reach(days, connection, provider)
-            fetched = client().fetch(endpoint, days)
+            _refuse_days_out_of_reach(days, connection, provider, from_archive=from_archive)
+            fetched, totals = fetch_with_totals(replay() if from_archive else client(), endpoint, days)
         except (SettingsError, ProviderError) as error:
             raise dg.Failure(str(error), allow_retries=False) from None
-        return dg.MaterializeResult(
-            value=_with_facts(fetched, began), metadata=_metadata(fetched, began, connection, len(days))
+        answer = Answer(
+            rows=fetched.rows,
+            began=began,
+            days_without_bucket=fetched.days_without_bucket,
+            filters=as_json(filters) if filters else None,
+            control=(Table(endpoint.control.row), totals) if endpoint.control else None,
+            stored_at=fetched.stored_at,
         )
+        metadata = _metadata(fetched, began, connection, len(days))
+        if money_columns(endpoint):
+            captured = shapes().get(f"{provider.name}/{endpoint.name}")
+            metadata["shape_verified"] = not unverified(endpoint, fetched.rows, captured)
+        yield dg.MaterializeResult(value=answer, metadata=metadata | ({"filters": filters} if filters else {}))
+        # here the rows are stored: an answer that the warehouse refuses must never be derived from
+        if archive and fetched.answered:
+            archive.write(fetched.answered)
 
     return raw_asset
 
 
-def _refuse_days_out_of_reach(days: list[date], connection: Connection, provider: Provider) -> None:
-    earliest = earliest_day(connection, provider)
+def _refuse_days_out_of_reach(
+    days: list[date], connection: Connection, provider: Provider, *, from_archive: bool
+) -> None:
+    earliest = earliest_day(connection, provider, from_archive=from_archive)
     if days[0] < earliest:
         reason = (
             f"{provider.name} serves the last {provider.lookback_days} days"
@@ -69,23 +94,18 @@ def _refuse_days_out_of_reach(days: list[date], connection: Connection, provider
         )
 
 
-def _with_facts(fetched: Fetched, began: datetime) -> pa.Table:
-    """Return the rows with what the warehouse has to know of the fetch."""
-    days = ",".join(sorted(map(str, fetched.days_without_bucket)))
-    return fetched.rows.replace_schema_metadata({DAYS_WITHOUT_BUCKET: days, FETCH_BEGAN: began.isoformat()})
-
-
 def _metadata(fetched: Fetched, began: datetime, connection: Connection, days: int) -> dict[str, Any]:
     """What the fetch was like; one fetch serves all days of the run, and each day's event shows it."""
     return {
         "requests": fetched.requests,
         "days_in_fetch": days,
+        "requests_for_control": fetched.control_requests,
         "requests_refused": fetched.refused,
         "windows_split": fetched.split_windows,
         "retries": fetched.retries,
         "amounts_rounded": fetched.rounded,
         "unknown_fields": sum(fetched.unknown_fields.values()),
         "days_without_bucket": len(fetched.days_without_bucket),
-        "source": connection.base_url,
-        "fetched_at": dg.MetadataValue.timestamp(began),
+        "source": "archive" if fetched.stored_at else connection.base_url,
+        "fetched_at": dg.MetadataValue.timestamp(min(fetched.stored_at.values(), default=began)),
     }

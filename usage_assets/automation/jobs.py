@@ -1,4 +1,7 @@
-"""Jobs: all usage assets, and all pushes. Who launches them selects one connection's assets and a range of days."""
+"""Jobs: all usage assets, all lookups, all pushes. Who launches them selects one connection's, and a range of days.
+
+Lookups have no days: in one job with the others they would be run again with each range.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -7,17 +10,20 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 USAGE_JOB = "usage"
+LOOKUPS_JOB = "lookups"
 PORT_SYNC_JOB = "port_sync"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 def build_jobs(
     usage_keys: Mapping[str, Sequence[dg.AssetKey]],
+    lookup_keys: Mapping[str, Sequence[dg.AssetKey]],
     pushing: Iterable[str],
 ) -> list[UnresolvedAssetJobDefinition]:
-    """Build the usage job, and the push job where connections push."""
+    """Build the usage job, and those of lookups and pushes where connections have them."""
     selections = {
         USAGE_JOB: [key for keys in usage_keys.values() for key in keys],
+        LOOKUPS_JOB: [key for keys in lookup_keys.values() for key in keys],
         PORT_SYNC_JOB: [port_sync_key(connection) for connection in pushing],
     }
     return [dg.define_asset_job(name, dg.AssetSelection.assets(*keys)) for name, keys in selections.items() if keys]

@@ -153,7 +153,7 @@ def _forget_removed(cursor: Cursor, watched: Mapping[dg.AssetKey, str]) -> None:
 def _settle(instance: dg.DagsterInstance, cursor: Cursor) -> None:
     """Take off what has been pushed; what failed, or whose run was deleted, waits for its next attempt."""
     keys = {pending.push for days in cursor.pending.values() for pending in days.values() if pending.push}
-    outcomes = {key: _outcome(instance, key) for key in keys}
+    outcomes = {key: outcome_of(instance, key) for key in keys}
     for connection, days in list(cursor.pending.items()):
         for day, pending in list(days.items()):
             outcome = outcomes.get(pending.push)
@@ -169,8 +169,8 @@ def _settle(instance: dg.DagsterInstance, cursor: Cursor) -> None:
             del cursor.pending[connection]
 
 
-def _outcome(instance: dg.DagsterInstance, run_key: str) -> bool | None:
-    """Return whether a requested push succeeded; None while it is under way."""
+def outcome_of(instance: dg.DagsterInstance, run_key: str) -> bool | None:
+    """Return whether a requested run succeeded; None while it is under way."""
     records = instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}))
     if any(record.dagster_run.is_success for record in records):
         return True

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -17,6 +18,7 @@ import click
 import httpx
 from rich.console import Console
 
+from usage_assets.automation.jobs import LOOKUPS_JOB
 from usage_assets.demo.summary import Books, Summary, compare_entities, compare_totals, show, stored_rows
 from usage_assets.local.dagster_dev import AssetPath, Dagster, Progress
 from usage_assets.local.processes import LOCK, Kept, StartError, only_one, terminate_like_ctrl_c
@@ -29,6 +31,20 @@ from usage_assets.warehouse.database import Warehouse, WarehouseError
 
 INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TERM", "TMPDIR", "LD_LIBRARY_PATH")
 """All that the demo takes of the user's environment: no key, no setting and no proxy is among them."""
+
+CONNECTIONS = """
+[[connection]]
+name = "openai"
+provider = "openai"
+key = "env:SANDBOX_OPENAI_KEY"
+endpoints = { usage_decisions = true }  # off by default
+
+[[connection]]
+name = "openai_legacy"
+provider = "openai_legacy"  # of the same organization: its rows are kept, what is derived from them is empty
+key = "env:SANDBOX_OPENAI_SESSION"
+"""
+"""What the environment cannot say of the demo's connections."""
 
 PUSH = "port_sync"
 LONGEST_SECONDS, LONGEST_SECONDS_PER_DAY = 600, 4
@@ -91,6 +107,7 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
         empty(home)
         shutil.copy(root / "dagster.yaml", home)
         skip_sign_up(home)
+        write_connections(home)
         with start_sandbox(home, lock) as sandbox:
             url = address_of(sandbox)
             say(f"sandbox: {url} stands in for OpenAI, Anthropic, ChatGPT and Port; everything is in {home}")
@@ -120,6 +137,11 @@ def skip_sign_up(home: Path) -> None:
     (home / ".nux" / "nux.yaml").write_text("seen: 1\n")
 
 
+def write_connections(home: Path) -> None:
+    """Write the connections file that ``settings_for`` names."""
+    (home / "connections.toml").write_text(CONNECTIONS)
+
+
 def empty(home: Path) -> None:
     """Remove what an earlier demo has left, but for the lock that is held."""
     for left in home.iterdir():
@@ -138,7 +160,10 @@ def settings_for(sandbox: str, home: Path) -> dict[str, str]:
     """The settings of the demo's Dagster."""
     return {
         "USAGE_WAREHOUSE": str(home / "usage.duckdb"),
-        "OPENAI_ADMIN_KEY": credentials.OPENAI_ADMIN_KEY,
+        "USAGE_BACKFILL_HISTORY": "false",  # the demo launches its own backfills
+        "USAGE_CONNECTIONS": str(home / "connections.toml"),
+        "SANDBOX_OPENAI_KEY": credentials.OPENAI_ADMIN_KEY,
+        "SANDBOX_OPENAI_SESSION": credentials.OPENAI_SESSION_KEY,
         "OPENAI_BASE_URL": f"{sandbox}/openai/v1",
         "ANTHROPIC_ADMIN_KEY": credentials.ANTHROPIC_ADMIN_KEY,
         "ANTHROPIC_BASE_URL": f"{sandbox}/anthropic",
@@ -192,6 +217,7 @@ def fill_and_compare(dagster: Dagster, sandbox: Kept, url: str, home: Path, days
     ready = say.seconds
     windows = windows_of(PROVIDERS, days, utc_today())
     try:
+        look_up(dagster, sandbox, say)
         wait_for(launch(dagster, windows, say), dagster, sandbox, say)
         filled = say.seconds
         summary = summarize(url, home, windows)
@@ -204,9 +230,24 @@ def fill_and_compare(dagster: Dagster, sandbox: Kept, url: str, home: Path, days
     return summary.is_equal
 
 
+def look_up(dagster: Dagster, sandbox: Kept, say: Say) -> None:
+    """Fetch what ids stand for, before the entities that show it are computed. Raises DemoError where a run fails."""
+    lookups: dict[str, list[AssetPath]] = defaultdict(list)
+    for key, has_days in dagster.assets().items():
+        if not has_days:
+            lookups[key[0]].append(key)
+    for name, keys in lookups.items():
+        dagster.launch_run(LOOKUPS_JOB, keys)
+        say(f"{name}: run of {len(keys)} lookups")
+    wait_for({}, dagster, sandbox, say)
+    progress = dagster.progress()
+    if progress.failed_runs:
+        raise DemoError(f"the lookups failed{_why(progress, dagster)}")
+
+
 def launch(dagster: Dagster, windows: Windows, say: Say) -> dict[AssetPath, int]:
     """Launch a backfill per connection, without the pushes: the sensor's. Returns the days each asset will have."""
-    assets = dagster.assets()
+    assets = [key for key, has_days in dagster.assets().items() if has_days]
     for name, window in windows.items():
         usage = [key for key in assets if key[0] == name and key[-1] != PUSH]
         dagster.launch_backfill(name, usage, window.days)
@@ -221,7 +262,7 @@ def _served(name: str, windows: Windows) -> str:
 
 def wait_for(wanted: Mapping[AssetPath, int], dagster: Dagster, sandbox: Kept, say: Say) -> None:
     """Wait until every asset has its days and no run is left. Raises DemoError where that will not be."""
-    longest = LONGEST_SECONDS + LONGEST_SECONDS_PER_DAY * max(wanted.values())
+    longest = LONGEST_SECONDS + LONGEST_SECONDS_PER_DAY * max(wanted.values(), default=0)
     deadline, next_line = time.monotonic() + longest, 0.0
     while True:
         sandbox.require_running()
@@ -238,7 +279,7 @@ def wait_for(wanted: Mapping[AssetPath, int], dagster: Dagster, sandbox: Kept, s
             raise DemoError(f"still missing after {longest} s: {listed}{_why(progress, dagster)}")
         if time.monotonic() > next_line:
             next_line = time.monotonic() + SECONDS_BETWEEN_LINES
-            say(_how_far(wanted, missing, progress))
+            say(_how_far(wanted, missing, progress) if wanted else f"runs to go: {progress.unfinished_runs}")
         time.sleep(1)
 
 

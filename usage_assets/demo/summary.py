@@ -22,8 +22,10 @@ from usage_assets.assets.entities import ENTITIES
 from usage_assets.assets.port_sync import PortLedger
 from usage_assets.port.client import PortClient
 from usage_assets.port.sync import Entity
+from usage_assets.providers.lookups import LOOKUPS
 from usage_assets.providers.windows import Window
 from usage_assets.warehouse.database import Slice, Warehouse
+from usage_assets.warehouse.lookups import current_items
 
 OURS: Mapping[tuple[str, str], str] = {
     ("openai", "openai.costs"): """
@@ -38,6 +40,78 @@ OURS: Mapping[tuple[str, str], str] = {
           sum(output_tokens)::varchar as output_tokens,
           sum(num_model_requests)::varchar as num_model_requests
         from openai.usage_completions
+        group by usage_date
+    """,
+    ("openai", "openai.usage_embeddings"): """
+        select
+          usage_date,
+          sum(input_tokens)::varchar as embeddings_input_tokens,
+          sum(num_model_requests)::varchar as embeddings_requests
+        from openai.usage_embeddings
+        group by usage_date
+    """,
+    ("openai", "openai.usage_moderations"): """
+        select
+          usage_date,
+          sum(input_tokens)::varchar as moderations_input_tokens,
+          sum(num_model_requests)::varchar as moderations_requests
+        from openai.usage_moderations
+        group by usage_date
+    """,
+    ("openai", "openai.usage_images"): """
+        select
+          usage_date,
+          sum(images)::varchar as images,
+          sum(num_model_requests)::varchar as images_requests
+        from openai.usage_images
+        group by usage_date
+    """,
+    ("openai", "openai.usage_audio_speeches"): """
+        select
+          usage_date,
+          sum(characters)::varchar as speech_characters,
+          sum(num_model_requests)::varchar as speech_requests
+        from openai.usage_audio_speeches
+        group by usage_date
+    """,
+    ("openai", "openai.usage_audio_transcriptions"): """
+        select
+          usage_date,
+          sum(seconds)::varchar as transcribed_seconds,
+          sum(num_model_requests)::varchar as transcription_requests
+        from openai.usage_audio_transcriptions
+        group by usage_date
+    """,
+    ("openai", "openai.usage_vector_stores"): """
+        select usage_date, sum(usage_bytes)::varchar as vector_store_byte_days
+        from openai.usage_vector_stores
+        group by usage_date
+    """,
+    ("openai", "openai.usage_code_interpreter_sessions"): """
+        select usage_date, sum(num_sessions)::varchar as code_interpreter_sessions
+        from openai.usage_code_interpreter_sessions
+        group by usage_date
+    """,
+    ("openai", "openai.usage_file_search_calls"): """
+        select usage_date, sum(num_requests)::varchar as file_searches
+        from openai.usage_file_search_calls
+        group by usage_date
+    """,
+    ("openai", "openai.usage_web_search_calls"): """
+        select
+          usage_date,
+          sum(num_requests)::varchar as web_searches,
+          sum(num_model_requests)::varchar as web_search_model_requests
+        from openai.usage_web_search_calls
+        group by usage_date
+    """,
+    ("openai", "openai.usage_decisions"): """
+        select
+          usage_date,
+          sum(input_tokens)::varchar as decisions_input_tokens,
+          sum(output_tokens)::varchar as decisions_output_tokens,
+          sum(num_model_requests)::varchar as decisions_requests
+        from openai.usage_decisions
         group by usage_date
     """,
     ("openai", "costs.daily_costs"): """
@@ -101,6 +175,24 @@ OURS: Mapping[tuple[str, str], str] = {
           sum(native_amount) filter (cost_basis = 'estimated')::varchar as estimated_cost_usd
         from costs.daily_costs
         where provider = 'chatgpt'
+        group by usage_date
+    """,
+    ("openai_legacy", "openai_legacy.billing_usage"): """
+        select usage_date, sum(cost_cents)::varchar as cents
+        from openai_legacy.billing_usage
+        group by usage_date
+    """,
+    ("openai_legacy", "openai_legacy.usage"): """
+        select
+          usage_date,
+          sum(requests)::varchar as requests,
+          sum(context_tokens)::varchar as context_tokens,
+          sum(generated_tokens)::varchar as generated_tokens,
+          sum(cached_context_tokens)::varchar as cached_context_tokens,
+          sum(images)::varchar as images,
+          sum(seconds)::varchar as seconds,
+          sum(characters)::varchar as characters
+        from openai_legacy.usage
         group by usage_date
     """,
 }
@@ -185,10 +277,10 @@ class Books:
         }
 
     def requests(self) -> Mapping[str, int]:
-        """How often each route was asked, Port's blueprints taken together."""
+        """How often each route was asked, Port's blueprints taken together, and so the projects."""
         counts: Counter[str] = Counter()
         for route, count in self._get("requests")["counts"].items():
-            counts[re.sub(r"(?<=/blueprints/)[^/]+", "{blueprint}", route)] += count
+            counts[re.sub(r"(?<=/blueprints/)[^/]+|(?<=/projects/)[^/]+", "{id}", route)] += count
         return counts
 
     def _get(self, path: str, **query: str) -> Any:
@@ -235,31 +327,30 @@ def _compared(provider: str, unit: str, source: str, ours: ByDay, truth: ByDay) 
 
 def compare_entities(warehouse: Warehouse, port: PortClient, windows: Mapping[str, Window]) -> list[ComparedBlueprint]:
     """Compare every stored entity with the one in Port, property by property, and the reverse."""
-    compared = []
+    ours: dict[str, dict[str, dict[str, Any]]] = {derived.name: {} for derived in ENTITIES}
     for derived in ENTITIES:
         provider = derived.reads[0].partition(".")[0]
         days = Slice(provider, windows[provider].first, windows[provider].last)
-        ours = {
-            entity.identifier: _as_sent(entity)
-            for entity in PortLedger(warehouse, port.account, days, [derived]).read()[0]
-        }
-        exists = port.get_blueprint(derived.name) is not None
-        theirs = {entity["identifier"]: entity for entity in port.search(derived.name)} if exists else {}
-        compared.append(
-            ComparedBlueprint(
-                derived.name,
-                ours=len(ours),
-                in_port=len(theirs),
-                missing=len(ours.keys() - theirs.keys()),
-                different=sum(
-                    any(theirs[identifier][name] != value for name, value in entity.items())
-                    for identifier, entity in ours.items()
-                    if identifier in theirs
-                ),
-                unknown=len(theirs.keys() - ours.keys()),
-            )
-        )
-    return compared
+        stored = PortLedger(warehouse, port.account, days, [derived]).read()[0]
+        ours[derived.name] |= {entity.identifier: _as_sent(entity) for entity in stored}
+    return [_compared_entities(blueprint, entities, port) for blueprint, entities in ours.items()]
+
+
+def _compared_entities(blueprint: str, ours: Mapping[str, Mapping[str, Any]], port: PortClient) -> ComparedBlueprint:
+    exists = port.get_blueprint(blueprint) is not None
+    theirs = {entity["identifier"]: entity for entity in port.search(blueprint)} if exists else {}
+    return ComparedBlueprint(
+        blueprint,
+        ours=len(ours),
+        in_port=len(theirs),
+        missing=len(ours.keys() - theirs.keys()),
+        different=sum(
+            any(theirs[identifier][name] != value for name, value in entity.items())
+            for identifier, entity in ours.items()
+            if identifier in theirs
+        ),
+        unknown=len(theirs.keys() - ours.keys()),
+    )
 
 
 def _as_sent(entity: Entity) -> dict[str, Any]:
@@ -268,8 +359,10 @@ def _as_sent(entity: Entity) -> dict[str, Any]:
 
 
 def stored_rows(warehouse: Warehouse) -> dict[str, int]:
-    """Rows per table."""
-    return {row["table_name"]: row["row_count"] for row in warehouse.read(ROWS).to_pylist()}
+    """Rows per table: of the days, and of what the lookups list now."""
+    lookups = [lookup.row.table for listed in LOOKUPS.values() for lookup in listed]
+    days = {row["table_name"]: row["row_count"] for row in warehouse.read(ROWS).to_pylist()}
+    return days | current_items(warehouse, lookups)
 
 
 def show(summary: Summary, seconds: Mapping[str, float], console: Console) -> None:

@@ -18,6 +18,8 @@ from usage_assets.local.processes import HOST, Kept, StartError, free_port
 
 DAGSTER_DEV = (sys.executable, "-W", "ignore:Function `dev_command` is superseded", "-m", "dagster", "dev")
 SECONDS_TO_START = 180
+CODE_LOCATION, REPOSITORY = "usage_assets", "__repository__"
+"""As workspace.yaml calls it, and as Dagster calls what is in it."""
 
 AssetPath = tuple[str, ...]
 """The parts of an asset's key."""
@@ -26,9 +28,13 @@ READY = """{ workspaceOrError {
   ... on Workspace { locationEntries { locationOrLoadError { ... on PythonError { message } } } }
   ... on PythonError { message }
 } }"""
-ASSETS = "{ assetNodes { assetKey { path } } }"
+ASSETS = "{ assetNodes { assetKey { path } isPartitioned } }"
 LAUNCH = """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
   ... on LaunchBackfillSuccess { backfillId }
+  ... on Error { message }
+} }"""
+LAUNCH_RUN = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) {
+  ... on LaunchRunSuccess { run { id } }
   ... on Error { message }
 } }"""
 PROGRESS = """{
@@ -121,9 +127,23 @@ class Dagster:
         """Raise StartError when it has ended by itself."""
         self._process.require_running()
 
-    def assets(self) -> list[AssetPath]:
-        """The keys of all assets."""
-        return [tuple(node["assetKey"]["path"]) for node in self.ask(ASSETS)["assetNodes"]]
+    def assets(self) -> Mapping[AssetPath, bool]:
+        """The keys of all assets, each with whether it has days."""
+        nodes = self.ask(ASSETS)["assetNodes"]
+        return {tuple(node["assetKey"]["path"]): node["isPartitioned"] for node in nodes}
+
+    def launch_run(self, job: str, assets: Sequence[AssetPath]) -> None:
+        """Launch a run of assets without days. Raises StartError where it is refused."""
+        selector = {
+            "repositoryLocationName": CODE_LOCATION,
+            "repositoryName": REPOSITORY,
+            "jobName": job,
+            "assetSelection": [{"path": list(key)} for key in assets],
+        }
+        params = {"selector": selector, "mode": "default", "runConfigData": {}}
+        answer = self.ask(LAUNCH_RUN, params=params)["launchRun"]
+        if "run" not in answer:
+            raise StartError(f"Dagster refuses the run of {job}: {_last_line(answer.get('message', str(answer)))}")
 
     def launch_backfill(self, title: str, assets: Sequence[AssetPath], days: Sequence[date]) -> None:
         """Backfill the days of the assets, as the asset graph's button does. Raises StartError where it is refused."""
@@ -143,6 +163,7 @@ class Dagster:
             days={
                 tuple(node["assetKey"]["path"]): node["partitionStats"]["numMaterialized"]
                 for node in found["assetNodes"]
+                if node["partitionStats"]
             },
             unfinished_runs=len(found["unfinished"]["results"]),
             failed_runs=[run["id"] for run in found["failed"]["results"]],

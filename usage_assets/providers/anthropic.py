@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 
 from usage_assets import money
-from usage_assets.providers.endpoint import Endpoint, Provider, error_message
+from usage_assets.providers.endpoint import Control, Endpoint, Provider, error_message
 from usage_assets.providers.reading import (
     GroupedBy,
     Item,
@@ -125,6 +125,19 @@ class CostReport(Row, kw_only=True, rename={"amount_cents": "amount"}):
     currency: Annotated[str, column("Currency code as sent: USD")]
     grouped_by: GroupedBy
     other_fields: OtherFields = None
+
+
+class CostReportControl(Row, kw_only=True):
+    """One row per connection, day and currency: what Anthropic bills, asked for without any grouping.
+
+    Control totals of anthropic.cost_report, fetched and stored with it. Never add the two tables.
+    """
+
+    table = "anthropic.cost_report_control"
+    grain = ("currency",)
+
+    amount_cents: Annotated[Decimal, column("Cost in minor units of currency", unit="cents", additive=False)]
+    currency: Annotated[str, column("Currency, ISO 4217")]
 
 
 TOOLS = ("edit_tool", "multi_edit_tool", "write_tool", "notebook_edit_tool")
@@ -299,6 +312,7 @@ ANTHROPIC = Provider(
             path="v1/organizations/cost_report",
             row=CostReport,
             group_by=("workspace_id", "description"),
+            control=Control(row=CostReportControl, amount="amount_cents", currency="currency"),
         ),
         Endpoint(
             name="claude_code",
@@ -307,6 +321,7 @@ ANTHROPIC = Provider(
             row=ClaudeCode,
             item=ClaudeCodeRecord,
             records=claude_code_records,
+            parts={"model_breakdown": ModelUse},
             window_days=1,
             window_params=single_day,
             params={"limit": "1000"},

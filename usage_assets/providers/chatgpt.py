@@ -1,15 +1,18 @@
 """ChatGPT Enterprise: Codex analytics. Three moneys that are never added: credits, cost_usd, estimated_cost_usd.
 
-Source: the Codex governance page at developers.openai.com and a captured OpenAPI description of September 2026.
+Source: the Codex governance page at developers.openai.com and a captured OpenAPI description of September 2026. Rows of
+a second shape are read, too: the illustrative one of a public sample, which no real answer has confirmed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import partial
 from typing import Annotated
 
+import msgspec
+
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets.providers.reading import Item, Json, Moment, Occurrence, OtherFields, Reading, as_json
+from usage_assets.providers.reading import Item, Json, Moment, Occurrence, OtherFields, Reading, ShapeError, as_json
 from usage_assets.providers.windows import unix_seconds
 from usage_assets.rows import Row, column
 
@@ -27,15 +30,28 @@ MEASURES = (
     "cached_text_input_tokens",
     "text_output_tokens",
     "text_total_tokens",
+    "text_input_tokens",
 )
+SHAPES: Mapping[str, frozenset[str]] = {
+    "documented": frozenset(("totals",)),
+    "illustrative": frozenset(("tokens", *MEASURES)),
+}
+"""The shapes of a usage row: name -> fields of which only rows of that shape have any."""
+ILLUSTRATIVE_TOKENS = {
+    "text_input": "text_input_tokens",  # with or without the cached ones: the sample does not say
+    "cached_input": "cached_text_input_tokens",
+    "output": "text_output_tokens",
+}
 
 
 class CodexRecord(Item, kw_only=True, rename={"start": "start_time", "end": "end_time"}):
-    """What is read of a usage row before it is split into its cuts."""
+    """What is read of a usage row, of either shape, before it is split into its cuts."""
 
     start: Moment
     end: Moment
-    totals: dict[str, object]
+    totals: dict[str, object] | msgspec.UnsetType = msgspec.UNSET
+    user: dict[str, object] | None = None
+    tokens: dict[str, object] | None = None
     clients: list[dict[str, object]] | None = None
     models: list[dict[str, object]] | None = None
 
@@ -49,7 +65,8 @@ class CodexUsage(
     occurrence: users without an id are not told apart.
 
     The cuts user, client, model and workspace show the same use four times: choose one before summing. Totals of a
-    user may exceed the sum of the clients. A null counter is unknown, not zero. Revised for some days afterwards.
+    user may exceed the sum of the clients. A null counter is unknown, not zero. Revised for some days afterwards. All
+    rows of a day's cut have one shape: it says how a row was read and is no part of what the row is about.
     """
 
     table = "chatgpt.codex_usage"
@@ -79,6 +96,9 @@ class CodexUsage(
     client_id: Annotated[str | None, column("Client in the cut client; CODEX_UNKNOWN_DEFAULT is unknown")] = None
     model: Annotated[str | None, column("Model in the cut model; `other` is unknown")] = None
     speed: Annotated[str | None, column("Speed in the cut model: standard or fast")] = None
+    shape: Annotated[
+        str | None, column("Shape of the answer: documented, or illustrative (never seen live: money is unverified)")
+    ] = None
     occurrence: Occurrence = 1
     threads: Annotated[int | None, measure("Threads", unit="threads")] = None
     turns: Annotated[int | None, measure("Turns", unit="turns")] = None
@@ -91,13 +111,23 @@ class CodexUsage(
     cached_text_input_tokens: Annotated[int | None, tokens("Text input read from the cache")] = None
     text_output_tokens: Annotated[int | None, tokens("Text output")] = None
     text_total_tokens: Annotated[int | None, tokens("All text tokens")] = None
+    text_input_tokens: Annotated[
+        int | None, tokens("Text input in the shape illustrative, which does not say whether cached is part of it")
+    ] = None
     code_attribution: Annotated[str | None, column("Code attributed to Codex, as sent, as JSON", personal=True)] = None
     other_fields: OtherFields = None
 
 
 def codex_records(record: Json, path: str, reading: Reading) -> Iterator[tuple[str, Json]]:
-    """The cuts of a usage row. Which query it answers says whose row it is: a user's id may be null, too."""
-    whose = {name: record.get(name) for name in ("user_id", "actor")} | {"workspace_id": reading.workspace_id}
+    """The cuts of a usage row. Which query it answers says whose row it is: a user's id may be null, too.
+
+    Raises ShapeError for a row of no shape that we know, and for a day in two shapes: it may tell one use twice.
+    """
+    shape = _shape(record, path, reading)
+    if shape == "illustrative":
+        record = _as_documented(record)
+    whose = {name: record.get(name) for name in ("user_id", "actor")}
+    whose |= {"workspace_id": reading.workspace_id, "shape": shape}
     others = {name: value for name, value in record.items() if name not in ("totals", "clients", "models")}
     if (attribution := others.get("code_attribution")) is not None:
         others["code_attribution"] = as_json(reading.people.scrubbed(attribution))
@@ -107,6 +137,27 @@ def codex_records(record: Json, path: str, reading: Reading) -> Iterator[tuple[s
         for list_name, part in (("clients", "client"), ("models", "model")):
             for n, cell in enumerate(record.get(list_name) or ()):
                 yield f"{path}.{list_name}[{n}]", cell | whose | {"cut": part}
+
+
+def _shape(record: Json, path: str, reading: Reading) -> str:
+    fitting = [shape for shape, fields in SHAPES.items() if not fields.isdisjoint(record)]
+    if len(fitting) != 1:
+        known = "the documented shape (totals) or the illustrative one (credits, tokens)"
+        raise ShapeError(path, reading.day, f"a usage row has either {known}, this one has {len(fitting)} of them")
+    [shape] = fitting
+    if reading.shapes.setdefault(reading.day, shape) != shape:
+        raise ShapeError(path, reading.day, f"a row of the shape {shape} on a day with rows of another shape")
+    return shape
+
+
+def _as_documented(record: Json) -> Json:
+    """An illustrative row with everything where the documented shape has it; what it does not state stays out."""
+    user, tokens = record.get("user") or {}, record.get("tokens") or {}
+    others = {name: value for name, value in record.items() if name not in ("user", "tokens", *MEASURES)}
+    others |= {f"user.{name}": value for name, value in user.items() if name not in ("id", "email")}
+    totals = {name: record[name] for name in MEASURES if name in record}
+    totals |= {ILLUSTRATIVE_TOKENS.get(name, f"tokens.{name}"): count for name, count in tokens.items()}
+    return others | {"user_id": user.get("id"), "actor": {"email": user.get("email")}, "totals": totals}
 
 
 def _error_message(body: object) -> str | None:
@@ -142,6 +193,7 @@ CHATGPT = Provider(
             params={"group_by": "day", "limit": "30000"},
             queries=({}, {"group": "workspace"}),
             bucket_per_day=False,
+            seen_live=False,
         ),
     ),
 )

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from urllib.parse import quote
 
-from usage_assets.providers.reading import Item, Records
+import msgspec
+
+from usage_assets.providers.reading import Item, Json, Records
 from usage_assets.providers.windows import DAY, Window
 from usage_assets.rows import Row
 
@@ -23,7 +26,21 @@ class Refusal:
     def first_day(self, refused: re.Match[str]) -> date | None:
         """The first whole day that may be grouped, where the message names one."""
         since = refused.groupdict().get("since")
-        return (datetime.fromtimestamp(int(since) - 1, UTC) + DAY).date() if since else None
+        try:
+            return (datetime.fromtimestamp(int(since) - 1, UTC) + DAY).date() if since else None
+        except (ValueError, OverflowError, OSError):  # no time at all: then it refuses the window
+            return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """Where an endpoint's control totals are kept: the same days asked for without grouping, which must not change
+    their sum."""
+
+    row: type[Row]
+    """One row per day and currency; its ``amount`` and ``currency`` columns are called as in the endpoint's rows."""
+    amount: str
+    currency: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +57,36 @@ class Endpoint:
     item: type[Item]
     """What stands in a page's ``data``: what is read of it before it is split into records."""
     records: Records
+    parts: Mapping[str, type[msgspec.Struct]] = field(default_factory=dict)
+    """Fields of an item that hold records of another model than ``row``."""
+    page: Callable[[Json, Window], Json] | None = None
+    """The answer to a window as ``{data, has_more, next_page}``, where it is sent in another form."""
     window_days: int
     window_params: Callable[[Window], Mapping[str, str]]
     params: Mapping[str, str] = field(default_factory=dict)
     group_by: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    """Parameters that narrow the answer down, as they are sent (``project_ids[]``, ``batch``): a connection may set
+    them, without the ``[]``."""
     queries: tuple[Mapping[str, str], ...] = ({},)
     """Variants that are asked for each window, one chain of pages each."""
     bucket_per_day: bool
     """Whether a complete answer has a bucket for every day, also for an empty one."""
     refusals: tuple[Refusal, ...] = ()
+    control: Control | None = None
+    seen_live: bool = True
+    """Whether its shape is known from real answers or official examples, and not only from a description."""
+    default_on: bool = True
+    """Whether it is fetched by connections that do not say."""
+
+    def path_in(self, workspace_id: str | None) -> str:
+        """The path as a connection asks for it."""
+        return self.path.format(workspace_id=quote(workspace_id or "", safe=""))
+
+    @property
+    def ungrouped(self) -> "Endpoint":
+        """The same question without any grouping: what its control totals are added up from."""
+        return replace(self, group_by=(), refusals=(), control=None)
 
 
 def error_message(body: object) -> str | None:
@@ -59,6 +97,10 @@ def error_message(body: object) -> str | None:
     return None
 
 
+_ANSWER = r"\b(response|results?|output|answer|rows|groups|records|data)\b"
+_LARGE = r"\b(too (large|big|long|many|much)|exceed\w*|more than|maximum)\b"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Provider:
     """One provider's API: where it is, how it knows us, how it complains, how far back it remembers."""
@@ -67,13 +109,21 @@ class Provider:
     base_url: str
     headers: Callable[[str], Mapping[str, str]]
     """Authentication headers for a key."""
+    scope_headers: Mapping[str, str] = field(default_factory=dict)
+    """Setting of a connection (``organization``, ``project``) -> header that carries it."""
     error_message: Callable[[object], str | None]
     """The message in a decoded error body, or None where the body has none."""
     advice: Mapping[int, str]
     """What to do about a status, in words for the user (401: which variable to look at, 403: which scope)."""
     endpoints: tuple[Endpoint, ...]
     lookback_days: int | None = None
+    superseded_by: str | None = None
+    """The provider that tells of the same use. Where a connection asks it for the same organization, nothing is
+    derived from this one's rows: one use must not be counted twice."""
     token_refused: re.Pattern[str] = re.compile(
         r"\b(page|token|cursor)\b.*\b(invalid|expired|modified)\b|\b(invalid|expired)\b.*\b(page|token|cursor)\b", re.I
     )
     """Matches the message that refuses a page token; the window then starts again, once."""
+    too_large: re.Pattern[str] = re.compile(rf"{_ANSWER}.*{_LARGE}|{_LARGE}.*{_ANSWER}", re.I)
+    """Matches the message that refuses a window for the size of its answer, which is then halved. Anthropic does so to
+    31 days in all dimensions; its words are not known, so this is generous: a mistake costs a few requests."""

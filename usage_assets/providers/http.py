@@ -5,23 +5,24 @@ How one request is made stands in transport.py, what an answer means in reading.
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from http import HTTPStatus
 from threading import Event, Lock
 from typing import Self
-from urllib.parse import quote
 
 import msgspec
 import pyarrow as pa
 
 from usage_assets.people import People
+from usage_assets.providers.archive import Answered, Asked, Body, Keep, question_of
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets.providers.reading import Reading, numbered
+from usage_assets.providers.reading import Json, Reading, numbered
 from usage_assets.providers.transport import INCOMPLETE, PermanentError, StoppedError, Transport, decoded
 from usage_assets.providers.windows import DAY, Window, windows
-from usage_assets.rows import arrow_schema
+from usage_assets.rows import packed_schema
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class Fetched:
     """A complete answer: every page of every window was read and is valid."""
 
     rows: pa.Table
-    """Rows of all windows, in the schema of the endpoint's row model."""
+    """Rows of all windows, in the packed schema of the endpoint's row model (pages have dictionaries of their own)."""
     days_without_bucket: frozenset[date]
     """Days that the provider said nothing about, although it promises a bucket for each."""
     windows: int
@@ -39,9 +40,11 @@ class Fetched:
     requests: int
     """Answered pages of the windows as they were planned."""
     refused: int
-    """Requests that were refused for their grouping."""
+    """Requests that were refused for their grouping, or because their answer would be too large."""
     split_windows: int
     """Answered pages of the windows that such refusals split off."""
+    control_requests: int = field(default=0, kw_only=True)
+    """Answered pages of the control totals, which are asked for beside the rows."""
     retries: int
     """Requests that were made again, and pages that were read in vain."""
     rounded: int
@@ -50,6 +53,10 @@ class Fetched:
     """Fields that this version does not know: name -> how often."""
     groupings: Counter[str]
     """Sets of dimensions that were granted: ``grouped_by`` -> days."""
+    answered: Sequence[Answered] = ()
+    """What is archived as soon as the rows are stored."""
+    stored_at: Mapping[date, datetime] = field(default_factory=dict)
+    """When the rows of a day were stored first, where they come from the archive."""
 
 
 class Page(msgspec.Struct, kw_only=True):
@@ -61,13 +68,16 @@ class Page(msgspec.Struct, kw_only=True):
 
 
 _PAGE_FIELDS = frozenset((*Page.__struct_fields__, "object"))
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Client:
     """One connection's client: ``fetch`` an endpoint's days. A context manager; threads may share it.
 
     ``base_delay`` and ``longest_delay`` are the bounds of the waits between ``attempts``, in seconds like the timeouts.
-    Raises PermanentError for a key or a base URL that must not be used.
+    ``keep`` makes of each page what is archived of it. Raises PermanentError for a key or a base URL that must not be
+    used.
     """
 
     def __init__(
@@ -77,7 +87,9 @@ class Client:
         connection: str,
         key: str,
         base_url: str | None = None,
+        headers: Mapping[str, str] | None = None,
         workspace_id: str | None = None,
+        filters: Mapping[str, Sequence[str]] | None = None,
         people: People | None = None,
         concurrency: int = 16,
         requests_per_second: float = 50,
@@ -86,10 +98,15 @@ class Client:
         longest_delay: float = 120,
         connect_timeout: float = 10,
         read_timeout: float = 60,
+        answer_timeout: float = 300,
+        keep: Keep | None = None,
     ) -> None:
         self.provider = provider
+        self.keep = keep
         self.connection = connection
         self.workspace_id = workspace_id
+        self.headers = headers or {}
+        self.filters = filters or {}
         self.people = people or People()
         self.concurrency = concurrency
         self.transport = Transport(
@@ -97,6 +114,7 @@ class Client:
             connection=connection,
             key=key,
             base_url=base_url or provider.base_url,
+            headers=self.headers,
             people=self.people,
             concurrency=concurrency,
             requests_per_second=requests_per_second,
@@ -105,9 +123,11 @@ class Client:
             longest_delay=longest_delay,
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
+            answer_timeout=answer_timeout,
         )
-        self.refused_before: dict[tuple[str, tuple[str, ...]], date] = {}
-        """What refusals have taught: (endpoint, dimensions) -> first day that may be grouped by them."""
+        self.refused: dict[tuple[str, tuple[str, ...], Window | None], date] = {}
+        """What refusals have taught: endpoint, dimensions and, where it was refused for no stated reason, the window ->
+        first day that may be grouped by them."""
         self.decoding = Lock()
         """Held while a page is objects: threads cannot decode two at once anyway, and memory need not hold two."""
 
@@ -136,7 +156,10 @@ class Client:
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
-        return _fetched(endpoint, frozenset(days), len(planned), chains)
+        readings = [reading for chain in chains for reading in chain.readings]
+        counts: Counter[str] = sum((chain.counts for chain in chains), Counter())
+        fetched = fetched_from(endpoint, days, readings, counts, planned=len(planned))
+        return replace(fetched, answered=[answered for chain in chains for answered in chain.answered])
 
     def probe(self, endpoint: Endpoint) -> None:
         """Ask for yesterday, to learn whether the key may. Raises ProviderError."""
@@ -154,6 +177,9 @@ class _Chains:
     stop: Event
     readings: list[Reading] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    bodies: list[Body] = field(default_factory=list)
+    """What is kept of the chain that is being read."""
+    answered: list[Answered] = field(default_factory=list)
 
     def run(self) -> None:
         """Read everything. The first error of a fetch stops its other windows, which then end without one."""
@@ -179,6 +205,7 @@ class _Chains:
             return
         client = self.client
         reading = Reading(client.connection, client.workspace_id, window, self.query, group_by, client.people)
+        self.bodies = []
         try:
             self._follow(reading)
         except PermanentError as error:
@@ -192,18 +219,24 @@ class _Chains:
         else:
             self.counts[pages] += len(reading.tables)
             self.readings.append(reading)
+            if self.bodies:
+                self.answered.append(Answered(self._asked(reading), self.bodies))
 
     def _learnt(self, window: Window, group_by: tuple[str, ...]) -> tuple[tuple[str, ...], date] | None:
         """Which dimensions remain before which day, where an earlier refusal concerns this window."""
-        for (endpoint, drops), since in list(self.client.refused_before.items()):
-            if endpoint == self.endpoint.name and window.first < since and not set(drops).isdisjoint(group_by):
+        for (endpoint, drops, only), since in list(self.client.refused.items()):
+            concerns = endpoint == self.endpoint.name and only in (None, window) and window.first < since
+            if concerns and not set(drops).isdisjoint(group_by):
                 return _without(drops, group_by), since
         return None
 
     def _read_with_less(self, window: Window, group_by: tuple[str, ...], pages: str, error: PermanentError) -> None:
-        """Read a window whose grouping was refused, without what was refused. Raises any other error again."""
+        """Read a window without the dimensions that were refused, or in halves if its answer would be too large.
+
+        Raises any other error again.
+        """
         for refusal in self.endpoint.refusals:
-            refused = refusal.pattern.search(error.reason)
+            refused = refusal.pattern.search(error.reason) if error.status == HTTPStatus.BAD_REQUEST else None
             if not refused or set(refusal.drops).isdisjoint(group_by):
                 continue
             since = refusal.first_day(refused)
@@ -211,20 +244,21 @@ class _Chains:
                 continue
             logger.info("%s Reading it with fewer dimensions", error)
             self.counts["refused"] += 1
-            if since:
-                self.client.refused_before[self.endpoint.name, refusal.drops] = since
-            self._read(window, group_by if since else _without(refusal.drops, group_by), pages=pages)
+            only = None if since else window
+            self.client.refused[self.endpoint.name, refusal.drops, only] = since or window.last + DAY
+            self._read(window, group_by, pages=pages)
             return
-        raise error
+        if window.first == window.last or not self.client.provider.too_large.search(error.reason):
+            raise error
+        logger.info("%s Reading each half of it", error)
+        self.counts["refused"] += 1
+        half, other = window.split(window.first + len(window.days) // 2 * DAY)
+        self._read(half, group_by, pages=pages)
+        self._read(other, group_by, pages="split_windows")
 
     def _follow(self, reading: Reading) -> None:
         """Read the chain of pages of one window: each names the next."""
-        params = [
-            *self.endpoint.window_params(reading.window).items(),
-            *self.endpoint.params.items(),
-            *self.query.items(),
-            *(("group_by[]", dimension) for dimension in reading.grouped_by),  # joined by commas they break page tokens
-        ]
+        params = self._params(reading)
         tokens: list[str] = []
         page = self._page(reading, params)
         while page.has_more:
@@ -234,20 +268,51 @@ class _Chains:
             tokens.append(page.next_page)
             page = self._page(reading, [*params, ("page", page.next_page)])
 
+    def _params(self, reading: Reading) -> list[tuple[str, str]]:
+        return [
+            *self.endpoint.window_params(reading.window).items(),
+            *self.endpoint.params.items(),
+            *self.query.items(),
+            *((name, value) for name in self.endpoint.filters for value in self._filter(name)),
+            *(("group_by[]", dimension) for dimension in reading.grouped_by),  # joined by commas they break page tokens
+        ]
+
+    def _asked(self, reading: Reading) -> Asked:
+        client = self.client
+        return Asked(
+            question=question_of(
+                self.endpoint,
+                self.query,
+                connection=client.connection,
+                workspace_id=client.workspace_id,
+                headers=client.headers,
+                filters=client.filters,
+            ),
+            params=self._params(reading),
+            grouped_by=reading.grouped_by,
+            first=reading.window.first,
+            last=reading.window.last,
+            people=client.people.policy,
+            fetched_at=datetime.now(UTC),
+        )
+
+    def _filter(self, parameter: str) -> Sequence[str]:
+        return self.client.filters.get(parameter.removesuffix("[]"), ())
+
     def _page(self, reading: Reading, params: list[tuple[str, str]]) -> Page:
         """Add one page to the reading; returns it without its data."""
 
         def read(content: bytes) -> Page:
+            body = self.client.keep and self.client.keep(self.endpoint, self.client.people, content)
             with self.client.decoding:
-                body = decoded(content)
-                page = msgspec.convert(body, Page)
-                rows = reading.read(self.endpoint.row, self.endpoint.item, self.endpoint.records, page.data)
-            reading.unknown_fields.update(f"page.{name}" for name in body.keys() - _PAGE_FIELDS)
+                page, rows = read_page(self.endpoint, reading, content)
+            if body:
+                self.bodies.append(body)
             logger.debug("%s: page %d, %d rows", self._place(reading), len(reading.tables), rows)
-            return Page(data=[], has_more=page.has_more, next_page=page.next_page)
+            return page
 
         return self.client.transport.get(
-            self.endpoint.path.format(workspace_id=quote(self.client.workspace_id or "", safe="")),
+            self.endpoint.path_in(self.client.workspace_id),
             params,
             read,
             place=self._place(reading),
@@ -259,21 +324,45 @@ class _Chains:
         return f"{reading.connection} {self.endpoint.name} {reading.window}"
 
 
+def read_page(endpoint: Endpoint, reading: Reading, content: bytes) -> tuple[Page, int]:
+    """Add one page to the reading; returns it without its data, and how many rows it has.
+
+    Raises msgspec.DecodeError for a broken body and ShapeError for an unknown one.
+    """
+    body = _opened(endpoint, content, reading.window)
+    page = msgspec.convert(body, Page)
+    items = (decoded(item) if isinstance(item, msgspec.Raw) else item for item in page.data)
+    rows = reading.read(endpoint.row, endpoint.item, endpoint.records, items)
+    reading.unknown_fields.update(f"page.{name}" for name in body.keys() - _PAGE_FIELDS)
+    return Page(data=[], has_more=page.has_more, next_page=page.next_page), rows
+
+
+def _opened(endpoint: Endpoint, content: bytes, window: Window) -> Json:
+    """The answer as a page. Its items are left as text, to become objects one after the other: together these take
+    ten times the memory."""
+    if endpoint.page:
+        return endpoint.page(decoded(content), window)
+    fields = decoded(content, _FIELDS)
+    return {name: decoded(text, _ITEMS) if name == "data" else decoded(text) for name, text in fields.items()}
+
+
 def _without(drops: tuple[str, ...], group_by: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dimension for dimension in group_by if dimension not in drops)
 
 
-def _fetched(endpoint: Endpoint, days: frozenset[date], planned: int, chains: Sequence[_Chains]) -> Fetched:
-    readings = [reading for chain in chains for reading in chain.readings]
-    counts: Counter[str] = sum((chain.counts for chain in chains), Counter())
+def fetched_from(
+    endpoint: Endpoint, days: Iterable[date], readings: Sequence[Reading], counts: Mapping[str, int], *, planned: int
+) -> Fetched:
+    """The complete answer that the readings of so many windows are."""
     groupings: Counter[str] = Counter()
     for reading in readings if endpoint.group_by else ():
         groupings[reading.grouping] += len(reading.window.days)
     seen = frozenset[date]().union(*(reading.days_seen for reading in readings))
     tables = [table for reading in readings for table in reading.tables]
+    rows = pa.concat_tables([packed_schema(endpoint.row).empty_table(), *tables])
     return Fetched(
-        rows=numbered(endpoint.row, pa.concat_tables([arrow_schema(endpoint.row).empty_table(), *tables])),
-        days_without_bucket=days - seen if endpoint.bucket_per_day else frozenset(),
+        rows=numbered(endpoint.row, rows),
+        days_without_bucket=frozenset(days) - seen if endpoint.bucket_per_day else frozenset(),
         windows=planned,
         requests=counts["requests"],
         refused=counts["refused"],

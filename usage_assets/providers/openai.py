@@ -1,32 +1,25 @@
-"""OpenAI's organization usage and costs: endpoints, rows, refusals. Money here is dollars, not cents.
+"""OpenAI's organization costs, their refusals, and the provider. Money here is dollars, not cents.
 
-Source: the usage and costs pages of OpenAI's API reference, its SDK 3.51.0, and public reports of live answers.
+Usage stands in openai_usage.py. Source: the costs page of OpenAI's API reference, its SDK 3.51.0, and public reports of
+live answers.
 """
 
 import re
 from decimal import Decimal
-from functools import partial
 from typing import Annotated
 
-from usage_assets.providers.endpoint import Endpoint, Provider, Refusal, error_message
-from usage_assets.providers.reading import GroupedBy, Item, Moment, OtherFields, results
-from usage_assets.providers.windows import unix_seconds
+from usage_assets.providers.endpoint import Control, Provider, Refusal, error_message
+from usage_assets.providers.openai_usage import (
+    API_SOURCE_UNKNOWN,
+    USAGE,
+    ApiKeyId,
+    ApiSource,
+    ProjectId,
+    UserId,
+    bucketed,
+)
+from usage_assets.providers.reading import GroupedBy, OtherFields
 from usage_assets.rows import Row, column
-
-tokens = partial(column, unit="tokens")
-
-ProjectId = Annotated[str | None, column("Project")]
-UserId = Annotated[str | None, column("User; none for service accounts and in old data")]
-ApiKeyId = Annotated[str | None, column("API key, deleted ones included")]
-ApiSource = Annotated[str | None, column("Agents API activity (agents_api) or anything else (unlabeled)")]
-
-
-class Bucket(Item, kw_only=True, rename={"start": "start_time", "end": "end_time"}):
-    """A day of costs or usage."""
-
-    start: Moment
-    end: Moment
-    results: list[object]
 
 
 class Costs(Row, kw_only=True, rename={"amount_value": "amount.value", "amount_currency": "amount.currency"}):
@@ -59,44 +52,19 @@ class Costs(Row, kw_only=True, rename={"amount_value": "amount.value", "amount_c
     other_fields: OtherFields = None
 
 
-class UsageCompletions(Row, kw_only=True):
-    """One row per connection, day, project, user, API key, model, batch, service tier and API source.
+class CostsControl(Row, kw_only=True):
+    """One row per connection, day and currency: what OpenAI bills, asked for without any grouping.
 
-    input_tokens contains the cached and cache-write tokens: do not add token columns to each other. Counters are null
-    where OpenAI does not report them, which is normal in old data.
+    Control totals of openai.costs, fetched and stored with it. Never add the two tables.
     """
 
-    table = "openai.usage_completions"
-    grain = ("project_id", "user_id", "api_key_id", "model", "batch", "service_tier", "api_source")
+    table = "openai.costs_control"
+    grain = ("amount_currency",)
 
-    project_id: ProjectId = None
-    user_id: UserId = None
-    api_key_id: ApiKeyId = None
-    model: Annotated[str | None, column("Model")] = None
-    batch: Annotated[bool | None, column("Whether it went through the Batch API")] = None
-    service_tier: Annotated[str | None, column("Service tier, such as default, flex or priority")] = None
-    api_source: ApiSource = None
-    num_model_requests: Annotated[int, column("Requests made to the model", unit="requests")]
-    input_tokens: Annotated[int, tokens("All input: text, audio, images, cached and cache-write included")]
-    input_uncached_tokens: Annotated[
-        int | None, tokens("Input that was neither read from nor written to the cache")
-    ] = None
-    input_cached_tokens: Annotated[int | None, tokens("Input read from the cache")] = None
-    input_cache_write_tokens: Annotated[int | None, tokens("Input written to the cache, both retentions")] = None
-    input_cache_write_30m_tokens: Annotated[int | None, tokens("Input written to the cache for 30 minutes")] = None
-    input_cache_write_12h_tokens: Annotated[int | None, tokens("Input written to the cache for 12 hours")] = None
-    input_text_tokens: Annotated[int | None, tokens("Uncached text input without cache-write")] = None
-    input_audio_tokens: Annotated[int | None, tokens("Uncached audio input")] = None
-    input_image_tokens: Annotated[int | None, tokens("Uncached image input")] = None
-    input_cached_text_tokens: Annotated[int | None, tokens("Cached text input")] = None
-    input_cached_audio_tokens: Annotated[int | None, tokens("Cached audio input")] = None
-    input_cached_image_tokens: Annotated[int | None, tokens("Cached image input")] = None
-    output_tokens: Annotated[int, tokens("All output: text, audio, images")]
-    output_text_tokens: Annotated[int | None, tokens("Text output")] = None
-    output_audio_tokens: Annotated[int | None, tokens("Audio output")] = None
-    output_image_tokens: Annotated[int | None, tokens("Image output")] = None
-    grouped_by: GroupedBy
-    other_fields: OtherFields = None
+    amount_value: Annotated[
+        Decimal, column("Cost in whole units of amount_currency", unit="currency units", additive=False)
+    ]
+    amount_currency: Annotated[str | None, column("Currency, ISO 4217")] = None
 
 
 API_KEY_FLOOR = Refusal(
@@ -106,16 +74,22 @@ API_KEY_FLOOR = Refusal(
     drops=("api_key_id",),
 )
 
-bucketed = partial(Endpoint, item=Bucket, records=results, window_params=unix_seconds, bucket_per_day=True)
+USER_BY_PROJECT = Refusal(
+    # The SDK says that user_id together with project_id "depends on the organization and requested time range" and is
+    # refused with 400, not in which words. A list of supported values may name user_id where something else is refused.
+    pattern=re.compile(r"^(?:(?!supported values).)*\buser_id\b|\bgroup.*\bcombin|\bcombin.*\bgroup", re.I | re.S),
+    drops=("user_id",),
+)
 
 OPENAI = Provider(
     name="openai",
     base_url="https://api.openai.com/v1",
     headers=lambda key: {"Authorization": f"Bearer {key}"},
+    scope_headers={"organization": "OpenAI-Organization", "project": "OpenAI-Project"},
     error_message=error_message,
     advice={
         401: "Check the admin key (OPENAI_ADMIN_KEY for the default connection): it starts with sk-admin-",
-        403: "The admin key needs the scope api.usage.read: create one as an organization owner",
+        403: "An owner has to give the admin key the scopes api.usage.read and, for names, api.management.read",
         404: "Check the base URL (OPENAI_BASE_URL)",
     },
     lookback_days=365,
@@ -127,17 +101,11 @@ OPENAI = Provider(
             row=Costs,
             window_days=180,
             params={"bucket_width": "1d", "limit": "180"},
-            group_by=("project_id", "user_id", "line_item", "api_key_id"),
-            refusals=(API_KEY_FLOOR,),
+            group_by=("project_id", "user_id", "line_item", "api_key_id", "api_source"),
+            filters=("project_ids[]", "api_key_ids[]", "line_items[]"),
+            control=Control(row=CostsControl, amount="amount_value", currency="amount_currency"),
+            refusals=(API_KEY_FLOOR, API_SOURCE_UNKNOWN, USER_BY_PROJECT),
         ),
-        bucketed(
-            name="usage_completions",
-            group="usage",
-            path="organization/usage/completions",
-            row=UsageCompletions,
-            window_days=31,
-            params={"bucket_width": "1d", "limit": "31"},
-            group_by=("project_id", "user_id", "api_key_id", "model", "batch", "service_tier"),
-        ),
+        *USAGE,
     ),
 )

@@ -7,14 +7,16 @@ an object (``amount_value`` from ``amount.value``). A new endpoint needs no code
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cache, cached_property
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from usage_assets import money
 from usage_assets.people import People
@@ -37,8 +39,9 @@ OtherFields = Annotated[
     str | None, column("Fields of the result that this version does not know, as JSON", personal=True)
 ]
 
-_OURS = frozenset(("connection", "usage_date", "grouped_by", "occurrence", "other_fields"))
-_FRAME = frozenset(
+OURS = frozenset(("connection", "usage_date", "grouped_by", "occurrence", "other_fields"))
+"""Columns that no provider sends."""
+FRAME = frozenset(
     (
         "object",
         "date",
@@ -52,12 +55,15 @@ _FRAME = frozenset(
     )
 )
 """What stands around a result and is in ``usage_date`` already (the ``_iso`` ones are undocumented, seen at OpenAI)."""
-_POLICY: Mapping[Address, Callable[[People, str], str | None]] = {
+POLICY: Mapping[Address, Callable[[People, str], str | None]] = {
     "only_id": People.only_id,
     "sent_unasked": People.sent_unasked,
     "in_name": People.in_name,
+    "person_name": People.person_name,
 }
-"""What the policy for people makes of an address."""
+"""What the policy for people makes of an address or a person's name."""
+_ROWS_AT_ONCE = 5_000
+"""So many rows of a page are objects before they become Arrow: as objects they take ten times the memory."""
 _MISSING = re.compile(r"Object missing required field `(.+)`")
 
 
@@ -93,6 +99,8 @@ class Reading:
     tables: list[pa.Table] = field(default_factory=list)
     days_seen: set[date] = field(default_factory=set)
     day: date | None = None
+    shapes: dict[date | None, str] = field(default_factory=dict)
+    """The shape of each day's rows, where more than one is known of an answer."""
     rounded: int = 0
     unknown_fields: Counter[str] = field(default_factory=Counter)
 
@@ -102,19 +110,40 @@ class Reading:
         return ",".join(sorted(self.grouped_by))
 
     def read(self, row: type[Row], item: type[Item], records: "Records", data: Iterable[Any]) -> int:
-        """Add the rows of a page's ``data``; returns how many. Raises ShapeError: nothing of the window is usable."""
+        """Add the rows of a page's ``data``; returns how many. Raises ShapeError: nothing of the window is usable.
+
+        ``data`` may decode its items one by one: what it raises is passed on, and nothing of the page was added.
+        """
+        page = replace(self, tables=[], days_seen=set(), rounded=0, unknown_fields=Counter())
+        rows = page.add(row, item, records, data)
+        self.tables.append(pa.concat_tables(page.tables))
+        self.days_seen |= page.days_seen
+        self.rounded += page.rounded
+        self.unknown_fields += page.unknown_fields
+        return rows
+
+    def add(self, row: type[Row], item: type[Item], records: "Records", data: Iterable[Any]) -> int:
+        """Add the rows of items; returns how many. Raises ShapeError, with part of them added."""
         rows: list[Row] = []
         for n, raw in enumerate(data):
             path = f"$.data[{n}]"
-            self.day = None
+            self.day = self.window.first if self.window.first == self.window.last else None
             self.day = self._day_of(self._convert(item, path, raw, strict=False), path)
             self.days_seen.add(self.day)
-            rows += [self.build(row, place, fields) for place, fields in records(raw, path, self)]
+            for place, fields in records(raw, path, self):
+                rows.append(self.build(row, place, fields))
+                if len(rows) == _ROWS_AT_ONCE:
+                    self._pack(row, rows)
+        self._pack(row, rows)
+        return sum(table.num_rows for table in self.tables)
+
+    def _pack(self, row: type[Row], rows: list[Row]) -> None:
+        """Turn the rows into Arrow, which empties the list."""
         try:
-            self.tables.append(to_arrow(row, rows))
+            self.tables.append(to_arrow(row, rows, packed=True))
         except (pa.ArrowInvalid, OverflowError) as error:
             raise ShapeError("$.data", None, f"a value does not fit its column: {error}") from None
-        return len(rows)
+        rows.clear()
 
     def build(self, model: type[S], path: str, fields: Json) -> S:
         """One record, typed: amounts as they are stored, addresses as the policy wants them, unknown fields kept.
@@ -178,7 +207,8 @@ class Reading:
             kept = money.stored(amount)
         except money.AmountError as error:
             raise ShapeError(f"{path}.{spelled}", self.day, str(error)) from None
-        self.rounded += kept != amount
+        if kept != amount:
+            self.rounded += 1
         return kept
 
     def _kept(self, unknown: Json) -> str:
@@ -193,18 +223,28 @@ def numbered(row: type[Row], rows: pa.Table) -> pa.Table:
     records, and the warehouse refuses them rather than count one twice.
     """
     grain = ["usage_date", *row.grain]
-    if "occurrence" not in grain or rows.group_by(grain).aggregate([]).num_rows == rows.num_rows:
+    if "occurrence" not in grain:
         return rows
-    rows = rows.sort_by([(name, "ascending") for name in dict.fromkeys((*grain, *rows.column_names))])
-    numbers: list[int] = []
-    before: tuple[object, object] | None = None
-    keys = zip(*(rows[name].to_pylist() for name in grain), strict=True)
-    for key, content in zip(keys, rows.to_pylist(), strict=True):
-        number = numbers[-1] if before and before[0] == key else 0
-        numbers.append(number if before == (key, content) else number + 1)
-        before = (key, content)
+    if rows.select(grain).unify_dictionaries().group_by(grain).aggregate([]).num_rows == rows.num_rows:
+        return rows
+    ranks = [_ranks(rows[name]) for name in dict.fromkeys((*grain, *rows.column_names))]
+    order = np.lexsort(ranks[::-1])
+    differs = np.array([np.diff(rank[order], prepend=-1) != 0 for rank in ranks])
+    contents = differs.any(axis=0).cumsum()
+    before = np.where(differs[: len(grain)].any(axis=0), contents - 1, 0)  # contents of the keys before this one
+    numbers = np.empty_like(contents)
+    numbers[order] = contents - np.maximum.accumulate(before)
     place = rows.schema.get_field_index("occurrence")
     return rows.set_column(place, rows.schema.field(place), pa.array(numbers, pa.int64()))
+
+
+def _ranks(column: pa.ChunkedArray) -> "np.typing.NDArray[np.int32]":
+    """Each value as its place among the column's values; none comes last."""
+    values = column.combine_chunks()
+    encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+    places = pc.rank(encoded.dictionary, tiebreaker="dense").cast(pa.int32())
+    ranks: np.typing.NDArray[np.int32] = places.take(encoded.indices).fill_null(len(places) + 1).to_numpy()
+    return ranks
 
 
 Records = Callable[[Json, str, Reading], Iterator[tuple[str, Json]]]
@@ -213,7 +253,7 @@ Records = Callable[[Json, str, Reading], Iterator[tuple[str, Json]]]
 
 def results(bucket: Json, path: str, _reading: Reading) -> Iterator[tuple[str, Json]]:
     """The results of a bucket. Unknown fields of the bucket itself are kept with each of them."""
-    others = {f"bucket.{name}": bucket[name] for name in bucket.keys() - _FRAME}
+    others = {f"bucket.{name}": bucket[name] for name in bucket.keys() - FRAME}
     for n, result in enumerate(bucket["results"]):
         yield f"{path}.results[{n}]", {**result, **others} if others and isinstance(result, dict) else result
 
@@ -236,7 +276,7 @@ def _layout(model: type[msgspec.Struct]) -> _Layout:
     declared = columns(model)
     return _Layout(
         objects=tuple(sorted({name[: dot.start()] for name in spelled.values() for dot in re.finditer(r"\.", name)})),
-        known=frozenset(spelled.values()) - _OURS | _FRAME,
+        known=frozenset(spelled.values()) - OURS | FRAME,
         amounts=tuple((column.name, spelled[column.name]) for column in declared if column.type is Decimal),
-        addresses=tuple((column.name, _POLICY[column.address]) for column in declared if column.address),
+        addresses=tuple((column.name, POLICY[column.address]) for column in declared if column.address),
     )

@@ -4,12 +4,18 @@ What is asked, and in which order, stands in http.py. Nothing but GET exists her
 """
 
 import logging
-from collections.abc import Callable, Sequence
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
+from functools import cache
 from importlib.metadata import version
-from threading import Event
+from io import BytesIO
+from threading import Event, Lock
 from typing import Any, NoReturn, TypeVar
 
 import httpx
@@ -26,19 +32,22 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LONGEST_REASON = 500
+LARGE_BODY = 1 << 20
+"""Bytes. Smaller bodies are read side by side. Larger ones are read and used one after the other: a month of a large
+organization has 80 MB, and a year at once does not fit into memory."""
 NOTHING_STORED = "Nothing was stored"
 LATER = "Nothing was stored: run the same days again later"
 INCOMPLETE = "Nothing was stored, because the answer is not complete"
 UNKNOWN_SHAPE = "Nothing was stored: this version does not know an answer of this shape"
 
 
-_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
+_EXACT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 
 
-def decoded(content: bytes) -> Any:
+def decoded(content: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T] = _EXACT) -> T:
     """JSON in which no digit has passed through a float. Raises msgspec.DecodeError, and nothing else."""
     try:
-        return _decoder.decode(content)
+        return decoder.decode(content)
     except (UnicodeDecodeError, RecursionError, InvalidOperation) as error:
         raise msgspec.DecodeError(f"not readable ({type(error).__name__})") from None
 
@@ -78,6 +87,7 @@ class Transport:
         connection: str,
         key: str,
         base_url: str,
+        headers: Mapping[str, str],
         people: People,
         concurrency: int,
         requests_per_second: float,
@@ -86,13 +96,19 @@ class Transport:
         longest_delay: float,
         connect_timeout: float,
         read_timeout: float,
+        answer_timeout: float,
     ) -> None:
         self._provider = provider
         self._key = key
         self._people = people
         self._pace = Pace(requests_per_second)
+        self._turn = Lock()
+        """Held while a large body is read and used."""
+        self._large = ThreadPoolExecutor(1, f"large-{connection}")
+        """Where large bodies are used: each thread that did so would keep the memory of its largest one."""
         self._attempts = attempts
         self._longest_delay = longest_delay
+        self._answer_timeout = answer_timeout
         self._backoff = tenacity.wait_exponential(base_delay, longest_delay) + tenacity.wait_random(0, base_delay)
         if not key or not key.isascii() or not key.isprintable() or key.strip() != key:
             raise PermanentError(f"{connection}: the key is empty or no key at all. {self.advice(401)}.")
@@ -102,15 +118,17 @@ class Transport:
             raise PermanentError(f"{connection}: the base URL {error}") from None
         self._client = httpx.Client(
             base_url=url,
-            headers={"User-Agent": f"usage-assets/{version('usage-assets')}", **provider.headers(key)},
+            headers={"User-Agent": f"usage-assets/{version('usage-assets')}", **headers, **provider.headers(key)},
             timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=None),
             limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+            verify=_certificates(),
             follow_redirects=False,  # the key would go with it
             trust_env=not is_loopback(url),  # proxies and private CAs; no proxy can reach this machine's loopback
         )
 
     def close(self) -> None:
         """Close the connections."""
+        self._large.shutdown()
         self._client.close()
 
     def get(
@@ -180,24 +198,44 @@ class Transport:
         self._pace.wait(stop)
         if stop.is_set():
             raise StoppedError
-        try:
-            response = self._client.get(path, params=httpx.QueryParams(list(params)))
-        except httpx.RequestError as error:
-            raise self.failure(TransientError, place, f"no answer ({type(error).__name__}: {error})") from None
-        if response.status_code != httpx.codes.OK:
-            raise self._refused(place, response)
-        try:
-            return read(response.content)
-        except msgspec.DecodeError as error:
-            kind = response.headers.get("content-type", "no content type")
-            what = f"a broken answer ({kind}, {len(response.content)} bytes): {error}"
-            raise self.failure(TransientError, place, what) from None
-        except ShapeError as error:
-            raise self.failure(PermanentError, place, str(error), UNKNOWN_SHAPE) from None
+        with ExitStack() as turn:
+            try:
+                with self._client.stream("GET", path, params=httpx.QueryParams(list(params))) as response:
+                    content = self._whole(response, turn, stop)
+            except httpx.RequestError as error:
+                raise self.failure(TransientError, place, f"no answer ({type(error).__name__}: {error})") from None
+            if response.status_code != httpx.codes.OK:
+                raise self._refused(place, response, content)
+            try:
+                return self._large.submit(read, content).result() if len(content) > LARGE_BODY else read(content)
+            except msgspec.DecodeError as error:
+                kind = response.headers.get("content-type", "no content type")
+                what = f"a broken answer ({kind}, {len(content)} bytes): {error}"
+                raise self.failure(TransientError, place, what) from None
+            except ShapeError as error:
+                raise self.failure(PermanentError, place, str(error), UNKNOWN_SHAPE) from None
 
-    def _refused(self, place: str, response: httpx.Response) -> ProviderError:
+    def _whole(self, response: httpx.Response, turn: ExitStack, stop: Event) -> bytes:
+        """The body. A large one waits on the wire for its turn, which it keeps until ``turn`` is closed.
+
+        httpx bounds each read only: a body of one byte a minute would never time out.
+        """
+        deadline = time.monotonic() + self._answer_timeout
+        content = BytesIO()
+        for piece in response.iter_bytes():
+            if content.tell() <= LARGE_BODY < content.tell() + len(piece):
+                turn.enter_context(self._turn)
+                deadline = time.monotonic() + self._answer_timeout
+                if stop.is_set():
+                    raise StoppedError
+            content.write(piece)
+            if time.monotonic() > deadline:
+                raise httpx.ReadTimeout(f"the answer was not complete after {self._answer_timeout:g} s")
+        return content.getvalue()
+
+    def _refused(self, place: str, response: httpx.Response, content: bytes) -> ProviderError:
         """The error that an answer other than 200 stands for."""
-        status, reason = response.status_code, self._reason(response)
+        status, reason = response.status_code, self._reason(response, content)
         request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
         what = f"{status} from GET {response.url.path}: {reason}{f' (request {request_id})' if request_id else ''}"
         if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
@@ -206,19 +244,25 @@ class Transport:
             return error
         return self.failure(PermanentError, place, what, self.advice(status), status=status, reason=reason)
 
-    def _reason(self, response: httpx.Response) -> str:
+    def _reason(self, response: httpx.Response, content: bytes) -> str:
         if response.is_redirect:
             return "a redirect, not followed because the key would go with it"
         try:
-            message = self._provider.error_message(decoded(response.content))
+            message = self._provider.error_message(decoded(content))
         except msgspec.DecodeError:
             message = None
-        return self._safe(message or response.text or response.reason_phrase)
+        return self._safe(message or content.decode(errors="replace") or response.reason_phrase)
 
     def _safe(self, text: str) -> str:
         """Someone else's text as one short line, without the key and without addresses."""
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return self._people.scrubbed(line.replace(self._key, "[key]"))[:LONGEST_REASON]
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """What TLS connections trust. Reading the certificates takes 20 ms, which connections need not pay each."""
+    return httpx.create_ssl_context()
 
 
 def _error_of(state: tenacity.RetryCallState) -> TransientError:

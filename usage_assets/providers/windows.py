@@ -64,3 +64,13 @@ def rfc3339(window: Window) -> Mapping[str, str]:
 def single_day(window: Window) -> Mapping[str, str]:
     """Window parameter of Claude Code analytics: that one UTC day."""
     return {"starting_at": f"{window.first:%Y-%m-%d}"}
+
+
+def date_range(window: Window) -> Mapping[str, str]:
+    """Window parameters of OpenAI's old billing endpoint; the end is exclusive."""
+    return {"start_date": f"{window.first:%Y-%m-%d}", "end_date": f"{window.end:%Y-%m-%d}"}
+
+
+def date_alone(window: Window) -> Mapping[str, str]:
+    """Window parameter of OpenAI's old usage endpoint: that one UTC day."""
+    return {"date": f"{window.first:%Y-%m-%d}"}

@@ -55,6 +55,7 @@ PROBLEMS = {
     "int_parsing": "{name}: Input should be a valid integer",
     "greater_than_equal": "{name}: Input should be greater than or equal to {ge}",
     "less_than_equal": "{name}: Input should be less than or equal to {le}",
+    "unknown_cursor": "{name}: Input should be the ID of a listed object",
     "literal_error": "{name}: Input should be {expected}",
     "datetime_parsing": "{name}: Input should be a valid RFC 3339 datetime",
     "date_parsing": "{name}: Input should be a valid date in the format YYYY-MM-DD",
@@ -140,7 +141,7 @@ def anthropic_routes(ledger: Ledger) -> list[BaseRoute]:
 
     def bucketed(path: str, report: Report) -> BaseRoute:
         parameters = _parameters(report)
-        return endpoint(path, lambda request: _report_page(ledger, report, parameters, request), _bad_parameter)
+        return endpoint(path, lambda request: _report_page(ledger, report, parameters, request), bad_parameter)
 
     return [
         bucketed("/organizations/usage_report/messages", MESSAGES),
@@ -148,9 +149,9 @@ def anthropic_routes(ledger: Ledger) -> list[BaseRoute]:
         endpoint(
             "/organizations/usage_report/claude_code",
             lambda request: _claude_code_page(ledger, request),
-            _bad_parameter,
+            bad_parameter,
         ),
-        catch_all(lambda _request: _refuse(404, "Not found")),
+        catch_all(lambda _request: refuse(404, "Not found")),
     ]
 
 
@@ -170,7 +171,7 @@ def _parameters(report: Report) -> dict[str, Parameter]:
 def _report_page(
     ledger: Ledger, report: Report, parameters: Mapping[str, Parameter], request: Request
 ) -> dict[str, Any]:
-    _authenticate(request)
+    authenticate(request)
     query = read_query(request, parameters)
     _check_group_by(request, query)
     start, end = _window(report, query, ledger.clock.today())
@@ -179,7 +180,7 @@ def _report_page(
 
 
 def _claude_code_page(ledger: Ledger, request: Request) -> dict[str, Any]:
-    _authenticate(request)
+    authenticate(request)
     query = read_query(request, CLAUDE_CODE_PARAMETERS)
     day = query["starting_at"]
     records, more = _paged(request, ledger.rows("anthropic", "claude_code", day), query["limit"], ledger.clock.now())
@@ -190,26 +191,26 @@ def _paged(request: Request, items: list[Any], limit: int, now: datetime, first:
     try:
         return page_of(request, items, limit, now, first, step)
     except PageTokenError:
-        raise _refuse(400, "page: Invalid page token for these query parameters") from None
+        raise refuse(400, "page: Invalid page token for these query parameters") from None
 
 
-def _authenticate(request: Request) -> None:
+def authenticate(request: Request) -> None:
     key = request.headers.get("x-api-key")
     if key != ANTHROPIC_ADMIN_KEY:
-        raise _refuse(401, "invalid x-api-key" if key else "x-api-key header is required")
+        raise refuse(401, "invalid x-api-key" if key else "x-api-key header is required")
     version = request.headers.get("anthropic-version")
     if version != API_VERSION:
         problem = f'"{version}" is not a valid version' if version else "header is required"
-        raise _refuse(400, f"anthropic-version: {problem}")
+        raise refuse(400, f"anthropic-version: {problem}")
 
 
 def _check_group_by(request: Request, query: Mapping[str, Any]) -> None:
     group_by = query["group_by[]"]
     if len(group_by) > MAX_GROUP_BY:
-        raise _refuse(400, f"group_by[]: At most {MAX_GROUP_BY} dimensions are supported")
+        raise refuse(400, f"group_by[]: At most {MAX_GROUP_BY} dimensions are supported")
     betas = request.headers.get("anthropic-beta", "")
     if ("speed" in group_by or query.get("speeds[]")) and FAST_MODE_BETA not in betas:
-        raise _refuse(400, f"speed requires the anthropic-beta header {FAST_MODE_BETA}")
+        raise refuse(400, f"speed requires the anthropic-beta header {FAST_MODE_BETA}")
 
 
 def _window(report: Report, query: Mapping[str, Any], today: date) -> tuple[date, date]:
@@ -217,10 +218,10 @@ def _window(report: Report, query: Mapping[str, Any], today: date) -> tuple[date
     ending_at = query["ending_at"] or rfc3339("ending_at", stamp(today + timedelta(days=1)))
     message = report.same_day_message
     if message and ending_at.date() <= starting_at.date():
-        raise _refuse(400, message, headers={"x-should-retry": "false"})
+        raise refuse(400, message, headers={"x-should-retry": "false"})
     start, end = rfc3339_day("starting_at", starting_at), rfc3339_day("ending_at", ending_at)
     if end <= start:
-        raise _refuse(400, "ending_at: Input should be after starting_at")
+        raise refuse(400, "ending_at: Input should be after starting_at")
     return start, end
 
 
@@ -273,10 +274,10 @@ def _claude_code_model(used: Row) -> dict[str, Any]:
     }
 
 
-def _refuse(status: int, message: str, headers: Mapping[str, str] | None = None) -> RefusedError:
+def refuse(status: int, message: str, headers: Mapping[str, str] | None = None) -> RefusedError:
     error = {"type": ERROR_TYPES[status], "message": message}
     return RefusedError(status, {"type": "error", "error": error, "request_id": REQUEST_ID}, headers)
 
 
-def _bad_parameter(problem: BadParameterError) -> RefusedError:
-    return _refuse(400, PROBLEMS[problem.problem].format(name=problem.name, **problem.context))
+def bad_parameter(problem: BadParameterError) -> RefusedError:
+    return refuse(400, PROBLEMS[problem.problem].format(name=problem.name, **problem.context))

@@ -16,9 +16,11 @@ from starlette.routing import Mount
 from usage_assets.sandbox.anthropic import anthropic_routes
 from usage_assets.sandbox.chatgpt import chatgpt_routes
 from usage_assets.sandbox.control import DEFAULT_SEED, RequestLog, Sandbox, control_routes
+from usage_assets.sandbox.directory import Directory, anthropic_directory_routes, openai_directory_routes
 from usage_assets.sandbox.faults import FaultMiddleware
 from usage_assets.sandbox.ledger import Clock, Ledger
 from usage_assets.sandbox.openai import openai_routes
+from usage_assets.sandbox.openai_legacy import openai_legacy_routes
 from usage_assets.sandbox.port import PortStore, port_control, port_routes
 
 HOST = "127.0.0.1"
@@ -30,12 +32,22 @@ def build_app(*, seed: int = DEFAULT_SEED, now: datetime | None = None) -> Starl
     What changes while it runs is `app.state.sandbox`, a control.Sandbox.
     """
     clock = Clock(now)
-    sandbox = Sandbox(Ledger(seed, clock), PortStore(clock=clock.now))
+    sandbox = Sandbox(Ledger(seed, clock), PortStore(clock=clock.now), Directory(seed, clock))
     app = Starlette(
         routes=[
-            Mount("/openai/v1", routes=openai_routes(sandbox.ledger)),
-            Mount("/anthropic/v1", routes=anthropic_routes(sandbox.ledger)),
-            Mount("/chatgpt/v1", routes=chatgpt_routes(sandbox.ledger)),
+            Mount(
+                "/openai/v1",
+                routes=[
+                    *openai_legacy_routes(sandbox.ledger),
+                    *openai_directory_routes(sandbox.directory),
+                    *openai_routes(sandbox.ledger),
+                ],
+            ),
+            Mount(
+                "/anthropic/v1",
+                routes=[*anthropic_directory_routes(sandbox.directory), *anthropic_routes(sandbox.ledger)],
+            ),
+            Mount("/chatgpt/v1", routes=chatgpt_routes(sandbox.ledger, sandbox.shapes)),
             Mount("/port/v1", routes=port_routes(sandbox.port)),
             Mount("/control", routes=[*control_routes(sandbox), *port_control(sandbox.port)]),
         ],

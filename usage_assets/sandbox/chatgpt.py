@@ -1,10 +1,12 @@
 """The emulated ChatGPT Enterprise Codex analytics: usage rows per user and day, or per workspace and day.
 
 It serves days only (`group_by=week` is refused with 422). Facts: developers.openai.com governance page and a captured
-OpenAPI document, as listed in fixtures/README.md.
+OpenAPI document, as listed in fixtures/README.md. The same books can also be served in a shape that no real answer is
+known to have (/control/shape): the illustrative one of a public sample.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -23,14 +25,16 @@ from usage_assets.sandbox.api import (
     one_of,
     page_of,
     read_query,
+    stamp,
     text,
     unix,
     unix_day,
 )
-from usage_assets.sandbox.company import Row, workspace_row
+from usage_assets.sandbox.company import Row, total, workspace_row
 from usage_assets.sandbox.credentials import CHATGPT_ANALYTICS_KEY, CHATGPT_WORKSPACE_ID
 from usage_assets.sandbox.ledger import Ledger
 
+CODEX_SHAPES = ("documented", "illustrative")
 LOOKBACK_DAYS = 90
 DEFAULT_DAYS = 30
 PARAMETERS = {
@@ -60,22 +64,31 @@ PROBLEMS = {
 }
 
 
-def chatgpt_routes(ledger: Ledger) -> list[BaseRoute]:
+@dataclass
+class Shapes:
+    """The shape in which rows are served at present."""
+
+    codex_usage: str = CODEX_SHAPES[0]
+
+
+def chatgpt_routes(ledger: Ledger, shapes: Shapes) -> list[BaseRoute]:
     """The routes to mount at /chatgpt/v1."""
     return [
         endpoint(
-            "/analytics/codex/workspaces/{workspace_id}/usage", lambda request: _page(ledger, request), _bad_parameter
+            "/analytics/codex/workspaces/{workspace_id}/usage",
+            lambda request: _page(ledger, request, RESULTS[shapes.codex_usage]),
+            _bad_parameter,
         ),
         catch_all(lambda _request: RefusedError(404, {"detail": "Not Found"})),
     ]
 
 
-def _page(ledger: Ledger, request: Request) -> dict[str, Any]:
+def _page(ledger: Ledger, request: Request, result: Callable[[Row, date], Row]) -> dict[str, Any]:
     _authenticate(request)
     query = read_query(request, PARAMETERS)
     start, end = _window(query, ledger.clock.today())
     rows = [
-        _result(row, day)
+        result(row, day)
         for day in days_between(start, end)
         for row in _rows(ledger.rows("chatgpt", "codex_usage", day), query["group"])
     ]
@@ -110,7 +123,7 @@ def _rows(rows: list[Row], cut: str | None) -> list[Row]:
     return [row for row in rows if row["user_id"] is not None]
 
 
-def _result(row: Row, day: date) -> dict[str, Any]:
+def _documented(row: Row, day: date) -> Row:
     user_id = row["user_id"]
     return {
         "object": "workspace.usage.result",
@@ -123,6 +136,29 @@ def _result(row: Row, day: date) -> dict[str, Any]:
         "models": row["models"],
         "code_attribution": None,
     }
+
+
+def _illustrative(row: Row, day: date) -> Row:
+    """Flat, without moneys in dollars, clients or models; an unknown address is left out."""
+    totals = row["totals"]
+    cached, uncached = totals["cached_text_input_tokens"], totals["uncached_text_input_tokens"]
+    user = {"id": row["user_id"]} | ({"email": row["email"]} if row["email"] else {})
+    return {
+        "start_time": stamp(day),
+        "end_time": stamp(day + timedelta(days=1)),
+        "user": user if row["user_id"] else None,
+        "credits": totals["credits"],
+        "threads": totals["threads"],
+        "turns": totals["turns"],
+        "tokens": {
+            "text_input": total((uncached, cached)),
+            "cached_input": cached,
+            "output": totals["text_output_tokens"],
+        },
+    }
+
+
+RESULTS = dict(zip(CODEX_SHAPES, (_documented, _illustrative), strict=True))
 
 
 def _bad_parameter(problem: BadParameterError) -> RefusedError:

@@ -1,6 +1,7 @@
 """One plausible company: who works there and what they use on a given day, as rows at the finest grain.
 
-A day's rows depend on the seed and the day alone. Nothing here knows HTTP, clocks or restatements (see ledger.py).
+A day's rows depend on the seed and the day alone. Nothing here knows HTTP, clocks or restatements (see ledger.py). What
+the company uses of OpenAI stands in company_openai.py.
 """
 
 import hashlib
@@ -24,8 +25,6 @@ EXACT = Context(prec=100, traps=[Inexact, InvalidOperation, DivisionByZero])  # 
 SMALLEST = Decimal("1E-22")  # no amount has more places, so that its hundredth still fits in 24
 
 # One day in so many; which ones depends on the seed.
-OPENAI_QUIET = ("openai quiet", 29)
-OPENAI_PARTIAL = ("openai partial", 17)  # people's projects rest, only service accounts work
 ANTHROPIC_QUIET = ("anthropic quiet", 29)
 CLAUDE_CODE_QUIET = ("claude code quiet", 23)
 CODEX_QUIET = ("codex quiet", 29)
@@ -37,10 +36,6 @@ class Company:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-
-    def day(self, provider: str, day: date) -> DayRows:
-        """The rows of every endpoint of `provider` on `day`, each unique in its dimensions."""
-        return PROVIDERS[provider](self, day)
 
     def dice(self, what: str, day: date) -> Random:
         """The random numbers of one subject on one day."""
@@ -86,167 +81,6 @@ def as_reported(amount: Decimal, dice: Random) -> Decimal:
         return amount
     ragged = DOUBLE.multiply(amount, 1 + Decimal(dice.randrange(1, 10**9)).scaleb(-16))
     return ragged.quantize(SMALLEST) if ragged.adjusted() < -6 else ragged
-
-
-# --- OpenAI -----------------------------------------------------------------------------------------------------------
-
-
-class OpenAIModel(NamedTuple):
-    """List prices in dollars per million tokens."""
-
-    input: Decimal
-    cached: Decimal
-    output: Decimal
-
-
-class OpenAICaller(NamedTuple):
-    """Who calls OpenAI: a person (with a key, or without one in the playground) or a service account's key."""
-
-    project: str
-    person: str | None
-    key: str | None
-    models: tuple[str, ...]
-    requests: int  # on an ordinary day
-    modes: tuple[tuple[bool, str], ...] = ((False, "default"),)  # batch, service tier
-    audio: bool = False
-
-
-OPENAI_MODELS = {
-    "gpt-5.5": OpenAIModel(Decimal("5"), Decimal("0.5"), Decimal("30")),
-    "gpt-5.4": OpenAIModel(Decimal("2.5"), Decimal("0.25"), Decimal("15")),
-    "gpt-5.4-mini": OpenAIModel(Decimal("0.25"), Decimal("0.025"), Decimal("2")),
-    "gpt-5.4-nano": OpenAIModel(Decimal("0.05"), Decimal("0.005"), Decimal("0.4")),
-    "gpt-5.3-codex": OpenAIModel(Decimal("1.75"), Decimal("0.175"), Decimal("14")),
-}
-OPENAI_TIERS = {"default": Decimal(1), "priority": Decimal(2), "flex": Decimal("0.5")}
-OPENAI_CALLERS = (
-    OpenAICaller("checkout", "alice", "alice laptop", ("gpt-5.5", "gpt-5.4-mini"), 60),
-    OpenAICaller("checkout", "bob", "bob laptop", ("gpt-5.4", "gpt-5.3-codex"), 45),
-    OpenAICaller("checkout", "chen", None, ("gpt-5.5",), 12),
-    OpenAICaller(
-        "checkout",
-        None,
-        "checkout service",
-        ("gpt-5.4-mini", "gpt-5.4-nano"),
-        900,
-        ((False, "default"), (False, "priority")),
-    ),
-    OpenAICaller("support-bot", "dana", "dana notebook", ("gpt-5.4",), 30),
-    OpenAICaller("support-bot", "emeka", None, ("gpt-5.4-mini",), 8),
-    OpenAICaller("support-bot", None, "support bot", ("gpt-5.4", "gpt-5.4-mini"), 1500, audio=True),
-    OpenAICaller("data-platform", "fatima", "fatima key", ("gpt-5.4-nano", "gpt-5.4"), 80),
-    OpenAICaller("data-platform", "goran", "goran key", ("gpt-5.3-codex",), 70),
-    OpenAICaller("data-platform", "hana", None, ("gpt-5.5",), 9),
-    OpenAICaller(
-        "data-platform",
-        None,
-        "nightly labels",
-        ("gpt-5.4-nano", "gpt-5.4-mini"),
-        2500,
-        ((True, "default"), (False, "flex")),
-    ),
-    OpenAICaller(
-        "research", "ivan", "ivan experiments", ("gpt-5.5", "gpt-5.4"), 90, ((False, "default"), (True, "default"))
-    ),
-    OpenAICaller("research", "julia", "julia experiments", ("gpt-5.5",), 55),
-    OpenAICaller("research", "kofi", "kofi evals", ("gpt-5.4-mini",), 200, ((False, "flex"),)),
-    OpenAICaller("research", "lena", None, ("gpt-5.4",), 6),
-)
-# Billed by the piece and absent from usage/completions: line item, project, key, unit, dollars apiece, pieces a day.
-OPENAI_EXTRAS = (
-    ("web search tool calls", "support-bot", "support bot", None, Decimal("0.01"), 120),
-    ("gpt-image-2, output", "checkout", "checkout service", "images", Decimal("0.042"), 15),
-)
-
-
-def openai_day(company: Company, day: date) -> DayRows:
-    """Completions per project, user, key, model, batch, tier and source; their costs per line item, in dollars."""
-    if company.falls_on(OPENAI_QUIET, day):
-        return {"usage_completions": [], "costs": []}
-    dice = company.dice("openai", day)
-    usage = list(_completions(company, day, dice))
-    return {"usage_completions": usage, "costs": list(_openai_costs(company, day, usage, dice))}
-
-
-def _openai_caller(company: Company, project: str, person: str | None, key: str | None) -> Row:
-    return {
-        "project_id": company.identifier("proj_", project),
-        "user_id": company.identifier("user-", person),
-        "user_email": email(person),
-        "api_key_id": company.identifier("key_", key),
-    }
-
-
-def _completions(company: Company, day: date, dice: Random) -> Iterator[Row]:
-    pace, people_rest = company.pace(day), company.falls_on(OPENAI_PARTIAL, day)
-    for caller in OPENAI_CALLERS:
-        if dice.random() > ATTENDANCE[day.weekday()] or (people_rest and caller.person):
-            continue
-        for model in caller.models:
-            for batch, tier in caller.modes:
-                if dice.random() < 0.12:
-                    continue
-                requests = 1 + int(caller.requests * pace * (0.5 + dice.random()))
-                yield (
-                    _openai_caller(company, caller.project, caller.person, caller.key)
-                    | {"model": model, "batch": batch, "service_tier": tier}
-                    | {"api_source": "agents_api" if caller.key == "support bot" else "unlabeled"}
-                    | _completion_tokens(requests, caller.audio, dice)
-                )
-
-
-def _completion_tokens(requests: int, audio: bool, dice: Random) -> Row:
-    text_in, text_out = requests * dice.randrange(150, 2500), requests * dice.randrange(60, 900)
-    cached = requests * dice.randrange(0, 3000) if dice.random() < 0.6 else 0
-    written = cached // 4
-    audio_in, audio_out = (text_in // 5, text_out // 7) if audio else (0, 0)
-    image_in = text_in // 9 if dice.random() < 0.1 else 0
-    uncached = text_in + audio_in + image_in
-    return {
-        "num_model_requests": requests,
-        "input_tokens": uncached + cached + written,
-        "input_uncached_tokens": uncached,
-        "input_cached_tokens": cached,
-        "input_cache_write_tokens": written,
-        "input_text_tokens": text_in,
-        "input_audio_tokens": audio_in,
-        "input_image_tokens": image_in,
-        "input_cached_text_tokens": cached - cached // 50,
-        "input_cached_audio_tokens": cached // 50,
-        "input_cached_image_tokens": 0,
-        "output_tokens": text_out + audio_out,
-        "output_text_tokens": text_out,
-        "output_audio_tokens": audio_out,
-        "output_image_tokens": 0,
-    }
-
-
-def _openai_costs(company: Company, day: date, usage: list[Row], dice: Random) -> Iterator[Row]:
-    lines: dict[tuple[Any, ...], Row] = {}
-    for row in usage:
-        for line_item, tokens, price in _line_items(row):
-            line = {name: row[name] for name in ("project_id", "user_id", "user_email", "api_key_id", "api_source")}
-            line |= {"line_item": line_item, "quantity_unit": "tokens"}
-            line = lines.setdefault(tuple(line.values()), line | {"amount": Decimal(0), "quantity": 0})
-            line["amount"] += millionths(tokens, price)
-            line["quantity"] += tokens
-    for line_item, project, key, unit, price, pieces in OPENAI_EXTRAS:
-        count = int(pieces * company.pace(day) * (0.5 + dice.random()))
-        if count:
-            line = _openai_caller(company, project, None, key)
-            line |= {"api_source": "unlabeled", "line_item": line_item, "quantity_unit": unit}
-            lines[tuple(line.values())] = line | {"amount": count * price, "quantity": count}
-    for line in lines.values():
-        yield line | {"amount": as_reported(line["amount"], dice)}
-
-
-def _line_items(row: Row) -> Iterator[tuple[str, int, Decimal]]:
-    model = OPENAI_MODELS[row["model"]]
-    factor = OPENAI_TIERS[row["service_tier"]] * (Decimal("0.5") if row["batch"] else 1)
-    yield f"{row['model']}, input", row["input_uncached_tokens"] + row["input_cache_write_tokens"], model.input * factor
-    if row["input_cached_tokens"]:
-        yield f"{row['model']}, cached input", row["input_cached_tokens"], model.cached * factor
-    yield f"{row['model']}, output", row["output_tokens"], model.output * factor
 
 
 # --- Anthropic --------------------------------------------------------------------------------------------------------
@@ -659,6 +493,3 @@ def _cut(cells: Iterable[Row], *dimensions: str) -> list[Row]:
     for cell in cells:
         groups[tuple(cell[name] for name in dimensions)].append(cell)
     return [dict(zip(dimensions, key, strict=True)) | _added(group) for key, group in groups.items()]
-
-
-PROVIDERS = {"openai": openai_day, "anthropic": anthropic_day, "chatgpt": chatgpt_day}

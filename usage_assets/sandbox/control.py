@@ -18,6 +18,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from usage_assets.sandbox.api import json_response, stamp
+from usage_assets.sandbox.chatgpt import CODEX_SHAPES, Shapes
+from usage_assets.sandbox.directory import CHANGES as DIRECTORY_CHANGES
+from usage_assets.sandbox.directory import Directory
 from usage_assets.sandbox.faults import Connections, Fault, read_fault
 from usage_assets.sandbox.ledger import BOOKS, CHANGES, Ledger
 from usage_assets.sandbox.port import PortStore
@@ -31,17 +34,21 @@ class Sandbox:
 
     ledger: Ledger
     port: PortStore
+    directory: Directory
     faults: list[Fault] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     connections: Connections = field(default_factory=Connections)
+    shapes: Shapes = field(default_factory=Shapes)
 
     def reset(self, seed: int, now: datetime | None) -> None:
         """A fresh start."""
         self.ledger.clock.frozen = now
         self.ledger.reset(seed)
+        self.directory.reset(seed)
         self.port.reset()
         self.faults.clear()
         self.requests.clear()
+        self.shapes.codex_usage = CODEX_SHAPES[0]
 
 
 class RequestLog:
@@ -85,6 +92,8 @@ def control_routes(sandbox: Sandbox) -> list[BaseRoute]:
         "/reset": {"POST": _reset},
         "/truth": {"GET": _truth},
         "/restate": {"POST": _restate},
+        "/shape": {"POST": _set_shape},
+        "/directory": {"GET": lambda sandbox, _: sandbox.directory.lists, "POST": _change_directory},
         "/requests": {"GET": _requests},
         "/requests/clear": {"POST": _clear_requests},
         "/faults": {"GET": _list_faults, "POST": _add_faults, "DELETE": _clear_faults},
@@ -165,6 +174,26 @@ def _restate(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
             for endpoint in endpoints
         }
     }
+
+
+def _set_shape(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
+    _only(given, "codex_usage")
+    sandbox.shapes.codex_usage = _choice("codex_usage", given.get("codex_usage"), CODEX_SHAPES)
+    return {"codex_usage": sandbox.shapes.codex_usage}
+
+
+def _change_directory(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
+    _only(given, "provider", "list", "item", "change", "name")
+    lists = sandbox.directory.lists
+    provider = _choice("provider", given.get("provider"), lists)
+    listed = _choice("list", given.get("list"), lists[provider])
+    change = _choice("change", given.get("change"), DIRECTORY_CHANGES)
+    if (change == "rename") is not isinstance(given.get("name"), str):
+        raise ControlError("rename needs a name, and nothing else has one")
+    try:
+        return {"id": sandbox.directory.change(provider, listed, given.get("item"), change, given.get("name"))}
+    except KeyError:
+        raise ControlError(f"{listed} has no item with the id or name {given.get('item')!r}") from None
 
 
 def _requests(sandbox: Sandbox, _given: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The sandbox's fixed credentials: they open nothing but the sandbox itself."""
 
 OPENAI_ADMIN_KEY = "sk-admin-sandbox"
+OPENAI_SESSION_KEY = "sess-sandbox"  # for the old endpoints
 ANTHROPIC_ADMIN_KEY = "sk-ant-admin-sandbox"
 CHATGPT_ANALYTICS_KEY = "chatgpt-sandbox-key"
 CHATGPT_WORKSPACE_ID = "ws-sandbox"

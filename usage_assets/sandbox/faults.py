@@ -5,19 +5,24 @@ A kind of fault is one entry of KINDS: it gets the fault, the request and the re
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
-from starlette.responses import HTMLResponse, Response
+import msgspec
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from usage_assets.sandbox.api import json_response
 
 REPEATED_TOKEN = "page_repeated"  # noqa: S105 - a page token, not a secret
+SPLIT_TOKEN = "page_split"  # noqa: S105 - a page token, not a secret
+DRIPS = 20
+"""A body that drips comes in at most so many pieces."""
 Answer = Callable[[Scope], Awaitable[Response]]
 
 
@@ -59,6 +64,19 @@ async def _delay(options: Mapping[str, Any], scope: Scope, answer: Answer) -> Re
     return await answer(scope)
 
 
+async def _drip(options: Mapping[str, Any], scope: Scope, answer: Answer) -> Response:
+    whole = await answer(scope)
+    body = bytes(whole.body)
+    size = len(body) // DRIPS + 1
+
+    async def flow() -> AsyncIterator[bytes]:
+        for begin in range(0, len(body), size):
+            yield body[begin : begin + size]
+            await asyncio.sleep(float(options["seconds"]))
+
+    return StreamingResponse(flow(), whole.status_code, media_type="application/json")
+
+
 async def _truncate(_options: Mapping[str, Any], scope: Scope, answer: Answer) -> Response:
     whole = await answer(scope)
     body = bytes(whole.body)
@@ -69,15 +87,52 @@ async def _reset(_options: Mapping[str, Any], _scope: Scope, _answer: Answer) ->
     raise ConnectionDroppedError
 
 
+class HalfResponse(Response):
+    """Half of the promised body, and then no connection any more."""
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body[: len(self.body) // 2], "more_body": True})
+        raise ConnectionDroppedError
+
+
+async def _break_off(_options: Mapping[str, Any], scope: Scope, answer: Answer) -> Response:
+    whole = await answer(scope)
+    return HalfResponse(whole.body, whole.status_code, media_type="application/json")
+
+
 async def _repeat_token(_options: Mapping[str, Any], scope: Scope, answer: Answer) -> Response:
+    token = _page_token(scope) or REPEATED_TOKEN
+    # no real page: the first one is served again and again
+    page = await answer(_first_page(scope) if token == REPEATED_TOKEN else scope)
+    return json_response(_decoded(page) | {"has_more": True, "next_page": token}, page.status_code)
+
+
+async def _split_bucket(options: Mapping[str, Any], scope: Scope, answer: Answer) -> Response:
+    is_rest = _page_token(scope) == SPLIT_TOKEN
+    page = await answer(_first_page(scope) if is_rest else scope)
+    body, n = _decoded(page), options["bucket"]
+    bucket = body["data"][n]
+    half = len(bucket["results"]) // 2
+    if is_rest:
+        rest = [bucket | {"results": bucket["results"][half:]}, *body["data"][n + 1 :]]
+        return json_response(body | {"data": rest}, page.status_code)
+    begun = [*body["data"][:n], bucket | {"results": bucket["results"][:half]}]
+    return json_response(body | {"data": begun, "has_more": True, "next_page": SPLIT_TOKEN}, page.status_code)
+
+
+def _page_token(scope: Scope) -> str | None:
+    return dict(parse_qsl(scope["query_string"].decode())).get("page")
+
+
+def _first_page(scope: Scope) -> Scope:
     query = parse_qsl(scope["query_string"].decode(), keep_blank_values=True)
-    token = dict(query).get("page", REPEATED_TOKEN)
-    if token == REPEATED_TOKEN:  # no real page: the first one is served again and again
-        query = [(name, value) for name, value in query if name != "page"]
-        scope = {**scope, "query_string": urlencode(query).encode()}
-    page = await answer(scope)
-    body = json.loads(bytes(page.body), parse_float=Decimal)
-    return json_response(body | {"has_more": True, "next_page": token}, page.status_code)
+    return {**scope, "query_string": urlencode([(name, value) for name, value in query if name != "page"]).encode()}
+
+
+def _decoded(page: Response) -> Any:
+    return json.loads(bytes(page.body), parse_float=Decimal)
 
 
 async def _short_page(options: Mapping[str, Any], scope: Scope, answer: Answer) -> Response:
@@ -88,6 +143,80 @@ async def _html(_options: Mapping[str, Any], _scope: Scope, _answer: Answer) -> 
     return HTMLResponse("<!doctype html><title>Just a moment...</title><h1>Checking your browser</h1>")
 
 
+async def _relabel(options: Mapping[str, Any], scope: Scope, answer: Answer) -> Response:
+    whole = await answer(scope)
+    return Response(whole.body, whole.status_code, {"content-type": options["content_type"]})
+
+
+async def _edit(options: Mapping[str, Any], scope: Scope, answer: Answer) -> Response:
+    page = await answer(scope)
+    return json_response(edited(_decoded(page), options["operations"]), page.status_code)
+
+
+def edited(body: Any, operations: Iterable[Mapping[str, Any]]) -> Any:
+    """A decoded body after all operations."""
+    for operation in operations:
+        for place, key in _places(body, operation["path"], adds=operation["do"] == "set"):
+            OPERATIONS[operation["do"]](place, key, operation)
+    return body
+
+
+def _check_operations(options: Mapping[str, Any]) -> None:
+    for operation in options["operations"]:
+        if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
+            raise ValueError('an operation is an object such as {"do": "delete", "path": "data[0].results"}')
+        if operation.get("do") not in OPERATIONS:
+            raise ValueError(f"do must be one of {', '.join(OPERATIONS)}, not {operation.get('do')!r}")
+        if operation["do"] == "set" and "to" not in operation and not isinstance(operation.get("raw"), str):
+            raise ValueError("set needs to, or raw text")
+
+
+def _places(body: Any, path: str, *, adds: bool) -> Iterator[tuple[Any, Any]]:
+    """Containers and keys that a path such as `data[*].results[0].amount` leads to.
+
+    What is not there leads nowhere, unless it is a field that the operation `adds`.
+    """
+    *way, last = (int(step) if step.isdigit() else step for step in re.findall(r"[^.\[\]]+", path))
+    places = [body]
+    for step in way:
+        places = [place[key] for place in places for key in _keys(place, step)]
+    for place in places:
+        keys = [last] if adds and isinstance(place, dict) else _keys(place, last)
+        yield from [(place, key) for key in reversed(keys)]
+
+
+def _keys(place: Any, step: int | str) -> list[Any]:
+    if isinstance(place, list):
+        return list(range(len(place))) if step == "*" else [step] if step in range(len(place)) else []
+    return [step] if isinstance(place, dict) and step in place else []
+
+
+def _set(place: Any, key: Any, operation: Mapping[str, Any]) -> None:
+    # msgspec.Raw: what no decoder gives back, such as NaN, is written as it stands
+    place[key] = msgspec.Raw(operation["raw"].encode()) if "raw" in operation else operation["to"]
+
+
+def _delete(place: Any, key: Any, _operation: Mapping[str, Any]) -> None:
+    del place[key]
+
+
+def _reverse(place: Any, key: Any, _operation: Mapping[str, Any]) -> None:
+    place[key].reverse()
+
+
+def _double(place: Any, key: Any, _operation: Mapping[str, Any]) -> None:
+    place[key] = [*place[key], *place[key]]
+
+
+OPERATIONS: dict[str, Callable[[Any, Any, Mapping[str, Any]], None]] = {
+    "set": _set,
+    "delete": _delete,
+    "reverse": _reverse,
+    "double": _double,
+}
+"""What `edit` does (`do`) at each place that `path` leads to; `set` takes `to` (any JSON) or `raw` (any text)."""
+
+
 async def _replace(options: Mapping[str, Any], _scope: Scope, _answer: Answer) -> Response:
     if "text" in options:
         return Response(options["text"], media_type="application/json")
@@ -95,21 +224,30 @@ async def _replace(options: Mapping[str, Any], _scope: Scope, _answer: Answer) -
 
 
 class Kind(NamedTuple):
-    """What a kind of fault does and which options it takes; of `needs` exactly one is given."""
+    """What a kind of fault does and which options it takes; of `needs` exactly one is given.
+
+    `check` looks into what a type does not say and raises ValueError.
+    """
 
     act: Callable[[Mapping[str, Any], Scope, Answer], Awaitable[Response]]
     needs: Mapping[str, type | tuple[type, ...]] = {}
     takes: Mapping[str, type | tuple[type, ...]] = {}
+    check: Callable[[Mapping[str, Any]], None] = lambda _options: None
 
 
 KINDS = {
     "status": Kind(_status, {"status": int}, {"body": object, "headers": dict}),
     "delay": Kind(_delay, {"seconds": (int, Decimal)}),
+    "drip": Kind(_drip, {"seconds": (int, Decimal)}),
     "truncate": Kind(_truncate),
     "reset": Kind(_reset),
+    "break_off": Kind(_break_off),
     "repeat_token": Kind(_repeat_token),
+    "split_bucket": Kind(_split_bucket, {"bucket": int}),
     "short_page": Kind(_short_page, {"size": int}),
     "html": Kind(_html),
+    "relabel": Kind(_relabel, {"content_type": str}),
+    "edit": Kind(_edit, {"operations": list}, check=_check_operations),
     "replace": Kind(_replace, {"body": object, "text": str}),
 }
 
@@ -135,6 +273,7 @@ def read_fault(declared: Any) -> Fault:
             raise ValueError(f"{option} of the fault {name} has the wrong type")
     if kind.needs and len(options.keys() & kind.needs.keys()) != 1:
         raise ValueError(f"the fault {name} needs {' or '.join(kind.needs)}")
+    kind.check(options)
     return Fault(route, name, None if calls is None else tuple(calls), options)
 
 
@@ -168,12 +307,11 @@ class FaultMiddleware:
         due.fired += 1
         try:
             response = await KINDS[due.kind].act(due.options, scope, lambda scope: _answer(self.app, scope, receive))
+            await response(scope, receive, send)
         except ConnectionDroppedError:
             self.connections.drop(scope["client"])
             while (await receive())["type"] != "http.disconnect":
                 pass
-            return
-        await response(scope, receive, send)
 
     def _due(self, scope: Scope) -> Fault | None:
         line = f"{scope['method']} {scope['path']}"

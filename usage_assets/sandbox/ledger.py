@@ -17,8 +17,12 @@ from usage_assets.sandbox.company import (
     DayRows,
     Row,
     Value,
+    anthropic_day,
+    chatgpt_day,
     total,
 )
+from usage_assets.sandbox.company_openai import openai_day
+from usage_assets.sandbox.company_openai_legacy import MEASURES, openai_legacy_day
 
 HISTORY_DAYS = 400
 CHANGES = ("scale", "add", "remove", "clear")
@@ -79,21 +83,83 @@ def _late_openai_user(_rows: list[Row], n: int) -> Row:
     return {"user_id": f"user-late{n}", "user_email": f"late{n}@{EMAIL_DOMAIN}"}
 
 
+def _late_openai_project(_rows: list[Row], n: int) -> Row:
+    return {"project_id": f"proj_late{n}"}
+
+
 def _late_codex_user(rows: list[Row], n: int) -> Row:
     workspace_only = bool(rows) and rows[0]["user_id"] is None
     return {"user_id": None if workspace_only else f"user-late{n}", "email": None}
 
 
+_CALLER = ("project_id", "user_id", "user_email", "api_key_id")
+DAYS: dict[str, Callable[[Company, date], DayRows]] = {
+    "openai": openai_day,
+    "anthropic": anthropic_day,
+    "chatgpt": chatgpt_day,
+    "openai_legacy": openai_legacy_day,
+}
+"""Provider -> the rows of each of its endpoints on a day before any restatement, unique in their dimensions."""
 BOOKS: dict[str, dict[str, Book]] = {
     "openai": {
         "usage_completions": Book(
-            ("project_id", "user_id", "user_email", "api_key_id", "model", "batch", "service_tier", "api_source"),
+            (*_CALLER, "model", "batch", "service_tier", "api_source"),
             _fields("input_tokens", "output_tokens", "num_model_requests"),
             _late_openai_user,
         ),
         "costs": Book(
-            ("project_id", "user_id", "user_email", "api_key_id", "line_item", "quantity_unit", "api_source"),
+            (*_CALLER, "line_item", "quantity_unit", "api_source"),
             _fields(usd="amount"),
+            _late_openai_user,
+        ),
+        "usage_embeddings": Book(
+            (*_CALLER, "model"),
+            _fields(embeddings_input_tokens="input_tokens", embeddings_requests="num_model_requests"),
+            _late_openai_user,
+        ),
+        "usage_moderations": Book(
+            (*_CALLER, "model"),
+            _fields(moderations_input_tokens="input_tokens", moderations_requests="num_model_requests"),
+            _late_openai_user,
+        ),
+        "usage_images": Book(
+            (*_CALLER, "model", "size", "source"),
+            _fields("images", images_requests="num_model_requests"),
+            _late_openai_user,
+        ),
+        "usage_audio_speeches": Book(
+            (*_CALLER, "model"),
+            _fields(speech_characters="characters", speech_requests="num_model_requests"),
+            _late_openai_user,
+        ),
+        "usage_audio_transcriptions": Book(
+            (*_CALLER, "model"),
+            _fields(transcribed_seconds="seconds", transcription_requests="num_model_requests"),
+            _late_openai_user,
+        ),
+        "usage_vector_stores": Book(
+            ("project_id",),
+            _fields(vector_store_byte_days="usage_bytes"),  # bytes are a level: only byte-days add up over days
+            _late_openai_project,
+        ),
+        "usage_code_interpreter_sessions": Book(
+            ("project_id",), _fields(code_interpreter_sessions="num_sessions"), _late_openai_project
+        ),
+        "usage_file_search_calls": Book(
+            (*_CALLER, "vector_store_id"), _fields(file_searches="num_requests"), _late_openai_user
+        ),
+        "usage_web_search_calls": Book(
+            (*_CALLER, "model", "context_level", "api_source"),
+            _fields(web_searches="num_requests", web_search_model_requests="num_model_requests"),
+            _late_openai_user,
+        ),
+        "usage_decisions": Book(
+            (*_CALLER, "model", "batch", "service_tier", "api_source"),
+            _fields(
+                decisions_input_tokens="input_tokens",
+                decisions_output_tokens="output_tokens",
+                decisions_requests="num_model_requests",
+            ),
             _late_openai_user,
         ),
     },
@@ -138,6 +204,14 @@ BOOKS: dict[str, dict[str, Book]] = {
             ("user_id", "email"),
             _codex_totals("credits", "cost_usd", "estimated_cost_usd", "threads", "turns"),
             _late_codex_user,
+        ),
+    },
+    "openai_legacy": {
+        "billing_usage": Book(("name",), _fields("cents"), lambda _, n: {"name": f"Late models {n}"}),
+        "usage": Book(
+            ("list", "model", "operation", "project_id", "api_key_id", "email", "kind", "span"),
+            _fields(*MEASURES),
+            _late_openai_project,
         ),
     },
 }
@@ -196,13 +270,13 @@ class Ledger:
     def _newcomer(self, provider: str, endpoint: str, day: date) -> Row:
         """A plausible row that the day does not have yet: one of an earlier day, of someone new."""
         self._newcomers += 1
-        earlier = (self.company.day(provider, day - timedelta(days=n))[endpoint] for n in range(1, HISTORY_DAYS))
+        earlier = (DAYS[provider](self.company, day - timedelta(days=n))[endpoint] for n in range(1, HISTORY_DAYS))
         row = next(rows[0] for rows in earlier if rows)
         return row | BOOKS[provider][endpoint].newcomer(self.rows(provider, endpoint, day), self._newcomers)
 
     def _day(self, provider: str, day: date) -> DayRows:
         if (provider, day) not in self._days:
-            self._days[provider, day] = self.company.day(provider, day)
+            self._days[provider, day] = DAYS[provider](self.company, day)
         return self._days[provider, day]
 
     def _sums(

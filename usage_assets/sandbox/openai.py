@@ -1,4 +1,4 @@
-"""The emulated OpenAI organization API: costs and usage/completions in daily buckets.
+"""The emulated OpenAI organization API: costs and every usage report in daily buckets.
 
 It serves days only: the 1m and 1h buckets of usage are refused with 400. Facts: the API reference and public reports
 of live probes, as listed in fixtures/README.md.
@@ -47,6 +47,7 @@ PROBLEMS = {
     "int_parsing": ("invalid_type", "Invalid type for '{name}': expected an integer."),
     "greater_than_equal": ("invalid_request_error", "Limit must be greater than or equal to {ge}."),
     "less_than_equal": ("invalid_request_error", "Limit must be less than or equal to {le}."),
+    "unknown_cursor": ("invalid_value", "Invalid value for '{name}': nothing listed has the id {value}."),
     "literal_error": ("invalid_value", "Invalid value: '{value}'. Supported values are: {expected}."),
     "out_of_range": ("invalid_value", "Invalid value for '{name}': {value} is not a time in Unix seconds."),
     "not_midnight": ("invalid_value", "Invalid value for '{name}': {value} is not the start of a 1d bucket (UTC)."),
@@ -58,6 +59,7 @@ PROBLEMS = {
 class Report:
     """One endpoint: its book, what it groups and filters by, its page size, and how a ledger row looks on the wire."""
 
+    path: str
     book: str
     object: str
     group_by: tuple[str, ...]
@@ -91,6 +93,7 @@ def _cost(row: Row, kept: set[str], day: date) -> Row:
 
 
 COSTS = Report(
+    path="/organization/costs",
     book="costs",
     object="organization.costs.result",
     group_by=("project_id", "user_id", "line_item", "api_key_id", "api_source"),
@@ -103,34 +106,56 @@ COSTS = Report(
     result=_cost,
     api_key_floor=1764979200,  # 2025-12-06
 )
-COMPLETIONS = Report(
-    book="usage_completions",
-    object="organization.usage.completions.result",
-    group_by=("project_id", "user_id", "api_key_id", "model", "batch", "service_tier", "api_source"),
-    filters={
-        _values("project_ids"): "project_id",
-        _values("user_ids"): "user_id",
-        _values("api_key_ids"): "api_key_id",
-        _values("models"): "model",
-        Parameter("batch", boolean): "batch",
-    },
-    max_limit=31,
-    result=_usage,
+FILTERS = {
+    "project_id": _values("project_ids"),
+    "user_id": _values("user_ids"),
+    "api_key_id": _values("api_key_ids"),
+    "model": _values("models"),
+    "batch": Parameter("batch", boolean),
+    "size": Parameter("sizes", one_of(("256x256", "512x512", "1024x1024", "1792x1792", "1024x1792")), many=True),
+    "source": Parameter("sources", one_of(("image.generation", "image.edit", "image.variation")), many=True),
+    "context_level": Parameter("context_levels", one_of(("low", "medium", "high")), many=True),
+    "vector_store_id": _values("vector_store_ids"),
+}
+"""Dimension of usage -> what filters by it; the other dimensions have no filter."""
+
+
+def _usage_report(name: str, *group_by: str, noun: str | None = None) -> Report:
+    return Report(
+        path=f"/organization/usage/{name}",
+        book=f"usage_{name}",
+        object=f"organization.usage.{noun or name}.result",
+        group_by=group_by,
+        filters={FILTERS[dimension]: dimension for dimension in group_by if dimension in FILTERS},
+        max_limit=31,
+        result=_usage,
+    )
+
+
+CALLER = ("project_id", "user_id", "api_key_id")
+USAGE = (
+    _usage_report("completions", *CALLER, "model", "batch", "service_tier", "api_source"),
+    _usage_report("embeddings", *CALLER, "model"),
+    _usage_report("moderations", *CALLER, "model"),
+    _usage_report("images", *CALLER, "model", "size", "source"),
+    _usage_report("audio_speeches", *CALLER, "model"),
+    _usage_report("audio_transcriptions", *CALLER, "model"),
+    _usage_report("vector_stores", "project_id"),
+    _usage_report("code_interpreter_sessions", "project_id"),
+    _usage_report("file_search_calls", *CALLER, "vector_store_id", noun="file_searches"),
+    _usage_report("web_search_calls", *CALLER, "model", "context_level", "api_source", noun="web_searches"),
+    _usage_report("decisions", *CALLER, "model", "batch", "service_tier", "api_source"),
 )
 
 
 def openai_routes(ledger: Ledger) -> list[BaseRoute]:
     """The routes to mount at /openai/v1."""
 
-    def route(path: str, report: Report) -> BaseRoute:
+    def route(report: Report) -> BaseRoute:
         parameters = _parameters(report)
-        return endpoint(path, lambda request: _page(ledger, report, parameters, request), _bad_parameter)
+        return endpoint(report.path, lambda request: _page(ledger, report, parameters, request), bad_parameter)
 
-    return [
-        route("/organization/costs", COSTS),
-        route("/organization/usage/completions", COMPLETIONS),
-        catch_all(_unknown_url),
-    ]
+    return [*map(route, (COSTS, *USAGE)), catch_all(_unknown_url)]
 
 
 def _parameters(report: Report) -> dict[str, Parameter]:
@@ -148,7 +173,7 @@ def _parameters(report: Report) -> dict[str, Parameter]:
 
 
 def _page(ledger: Ledger, report: Report, parameters: Mapping[str, Parameter], request: Request) -> dict[str, Any]:
-    _authenticate(request)
+    authenticate(request)
     query = read_query(request, parameters)
     today = ledger.clock.today()
     start, end = query["start_time"], query["end_time"] or today + timedelta(days=1)
@@ -160,18 +185,18 @@ def _page(ledger: Ledger, report: Report, parameters: Mapping[str, Parameter], r
             request, days_between(start, end), query["limit"], ledger.clock.now(), unix(start), DAY_SECONDS
         )
     except PageTokenError:
-        raise _refuse(400, MODIFIED_QUERY, code="invalid_request_error") from None
+        raise refuse(400, MODIFIED_QUERY, code="invalid_request_error") from None
     return {"object": "page", "data": [_bucket(ledger, report, query, day) for day in days], **more}
 
 
-def _authenticate(request: Request) -> None:
+def authenticate(request: Request) -> None:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key:
         message = "You didn't provide an API key. Provide it in an Authorization header using Bearer auth."
-        raise _refuse(401, message, param=None, code=None)
+        raise refuse(401, message, param=None, code=None)
     if key != OPENAI_ADMIN_KEY:
         masked = f"{key[:3]}{'*' * 8}{key[-4:]}"  # as the real one shows it
-        raise _refuse(401, f"Incorrect API key provided: {masked}.", param=None, code="invalid_api_key")
+        raise refuse(401, f"Incorrect API key provided: {masked}.", param=None, code="invalid_api_key")
 
 
 def _check_history(report: Report, start: date, group_by: Iterable[str], today: date) -> None:
@@ -186,7 +211,7 @@ def _check_history(report: Report, start: date, group_by: Iterable[str], today: 
             "group_by=api_key_id is not available for this time range. "
             f"Try a start_time on or after {report.api_key_floor}."
         )
-        raise _refuse(400, message, param="start_time", code="invalid_request_error")
+        raise refuse(400, message, param="start_time", code="invalid_request_error")
 
 
 def _bucket(ledger: Ledger, report: Report, query: Mapping[str, Any], day: date) -> dict[str, Any]:
@@ -206,15 +231,15 @@ def _selected(row: Row, report: Report, query: Mapping[str, Any]) -> bool:
     return True
 
 
-def _refuse(status: int, message: str, **more: str | None) -> RefusedError:
+def refuse(status: int, message: str, **more: str | None) -> RefusedError:
     return RefusedError(status, {"error": {"message": message, "type": "invalid_request_error", **more}})
 
 
-def _bad_parameter(problem: BadParameterError) -> RefusedError:
+def bad_parameter(problem: BadParameterError) -> RefusedError:
     code, message = PROBLEMS[problem.problem]
     message = message.format(name=problem.name, value=problem.value, **problem.context)
-    return _refuse(400, message, param=problem.name, code=code)
+    return refuse(400, message, param=problem.name, code=code)
 
 
 def _unknown_url(request: Request) -> RefusedError:
-    return _refuse(404, f"Invalid URL ({request.method} {request.url.path})", param=None, code=None)
+    return refuse(404, f"Invalid URL ({request.method} {request.url.path})", param=None, code=None)

@@ -6,7 +6,7 @@ A day is replaced whole or not at all: ``Warehouse.replace`` is the only way int
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,20 +19,21 @@ import tenacity
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
+from usage_assets.rows import declared, packed_schema
 from usage_assets.warehouse.ledger import STORED_DAYS, PartitionVersion, PortEntity
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 
 VERSIONS = Table(PartitionVersion)
 PORT_ENTITIES = Table(PortEntity)
-DAYS_WITHOUT_BUCKET = b"usage_assets/days_without_bucket"
-"""Arrow schema metadata: days of a complete answer for which the provider sent no bucket, comma-separated."""
-FETCH_BEGAN = b"usage_assets/fetch_began"
-"""Arrow schema metadata: when the rows were asked for, ISO 8601. What was written later is newer than they are."""
-
 IN_SLICE = "connection = $connection and usage_date between $first and $last"
 """The bounds of a slice. ``between`` and not a list of days: DuckDB pushes it down into derived queries."""
 
 SAMPLE_ROWS = 5
+ROWS_AT_ONCE = 50_000
+"""About so many rows are grouped or sorted at once. A year of a large organization would take gigabytes."""
+SPARINGLY = "set memory_limit = '256MB'; set threads = 1"
+"""How fetched rows are inserted: they are in memory already. A million of them take 0.2 GB more without, and no less
+time."""
 
 INEXACT: Mapping[type, tuple[str, ...]] = {int: ("FLOAT", "DOUBLE", "DECIMAL"), Decimal: ("FLOAT", "DOUBLE")}
 """Types that DuckDB would round silently on insert (``DECIMAL / 100`` is a DOUBLE)."""
@@ -68,6 +69,23 @@ class Slice:
         return f"{self.connection} {self.first} to {self.last}{f' of {self.part}' if self.part else ''}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A provider's complete answer for a slice: its rows, and what has to be known of the asking."""
+
+    rows: pa.Table
+    began: datetime
+    """When it was asked for. What was written later is newer than these rows."""
+    days_without_bucket: frozenset[date] = frozenset()
+    """Days that the provider said nothing about, although it promises a bucket for each."""
+    filters: str | None = None
+    """What the answer was narrowed down to, as JSON."""
+    control: tuple[Table, pa.Table] | None = None
+    """The answer's control totals, which are stored with it or not at all."""
+    stored_at: Mapping[date, datetime] = field(default_factory=dict)
+    """When a day's answer was first stored, where it comes from the archive. What was stored later is newer."""
+
+
 @dataclass(frozen=True)
 class Select:
     """The query of a derived table, without connection or day filter: those are added where it runs."""
@@ -75,10 +93,14 @@ class Select:
     sql: str
     reads: tuple[str, ...]
     """Tables of which every requested day must be stored already."""
+    may_read: tuple[str, ...] = ()
+    """Tables that may have no rows: those of endpoints that are switched off, for example."""
     reconciliations: tuple[str, ...] = ()
     """Queries whose every row (connection, usage_date, total, expected, found) is a contradiction."""
     macros: tuple[str, ...] = ()
     """Temporary macros that the queries use."""
+    views: tuple[str, ...] = ()
+    """Statements that create the views over the table."""
     part: str = ""
     """The part of a shared table that the query computes."""
 
@@ -141,7 +163,7 @@ class Warehouse(DuckDBResource):
             yield connection
             connection.commit()
 
-    def replace(self, table: Table, content: pa.Table | Select, target: Slice, run_id: str) -> list[Version]:
+    def replace(self, table: Table, content: Answer | Select, target: Slice, run_id: str) -> list[Version]:
         """Replace the slice by the content and record the version of each day, in one transaction.
 
         Raises WarehouseError, with nothing written, where the content lies outside the slice, repeats a row of the
@@ -149,30 +171,10 @@ class Warehouse(DuckDBResource):
         whose rows are stored, or was asked for before another run stored something else.
         """
         with self.transaction() as connection:
-            create_or_alter(connection, table)
-            if isinstance(content, Select):
-                _require_stored(connection, table, content, target)
-                query = _staged_select(connection, table, content)
-            else:
-                query = _staged_table(connection, table, content, target)
-                _refuse_vanished_buckets(connection, table, content, target)
-            rows = in_slice(table, target)
-            connection.execute(f"delete from {table.name} where {rows}", target.bounds)
-            connection.execute(f"insert into {table.name} by name {query} where {rows}", target.bounds)
-            select = content if isinstance(content, Select) else None
-            _refuse_contradictions(contradictions(connection, table, select, target), table)
-            as_of = _as_of(content)
-            versions = _record_versions(connection, table, target, run_id, as_of)
-            _refuse_older_content(connection, table, target, as_of)
-            return versions
-
-    def unknown_fields(self, table: Table, target: Slice) -> Mapping[str, int]:
-        """Return the fields in ``other_fields`` of the slice, with the number of rows that have each."""
-        query = (
-            f"select field, count(*) as rows from (select unnest(json_keys(other_fields)) as field from {table.name} "
-            f"where other_fields is not null and {in_slice(table, target)}) group by field order by field"
-        )
-        return {found["field"]: found["rows"] for found in self.read(query, target.bounds).to_pylist()}
+            if isinstance(content, Answer) and content.control:
+                control, totals = content.control
+                _replace(connection, control, replace(content, rows=totals, control=None), target, run_id)
+            return _replace(connection, table, content, target, run_id)
 
     def read(self, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the answer of a query as Arrow (exact decimals)."""
@@ -206,6 +208,37 @@ class Warehouse(DuckDBResource):
                 f"waited {self.wait_seconds:.0f} s: close the notebook, DuckDB shell or run that has it open"
             )
         return f"{self.database}: {message.rstrip('.!')}: set USAGE_WAREHOUSE to a DuckDB file or a new, writable path"
+
+
+def _replace(
+    connection: duckdb.DuckDBPyConnection, table: Table, content: Answer | Select, target: Slice, run_id: str
+) -> list[Version]:
+    create_or_alter(connection, table)
+    if isinstance(content, Select):
+        query, bounds = _staged_select(connection, table, content, target), target.bounds
+        as_of, filters = datetime.now(UTC), None
+    else:
+        query, bounds = _staged_answer(connection, table, content, target), {}
+        as_of, filters = content.began, content.filters
+    connection.register("archived", _archived(content))
+    connection.execute(f"delete from {table.name} where {in_slice(table, target)}", target.bounds)
+    connection.execute(f"insert into {table.name} by name {query}", bounds)
+    connection.execute("reset memory_limit; reset threads")
+    select = content if isinstance(content, Select) else None
+    _refuse_contradictions(contradictions(connection, table, select, target), table)
+    versions = _record_versions(connection, table, target, run_id, as_of, filters)
+    _refuse_older_content(connection, table, target, as_of)
+    return versions
+
+
+def _archived(content: Answer | Select) -> pa.Table:
+    stored_at = content.stored_at if isinstance(content, Answer) else {}
+    return pa.table(
+        {
+            "usage_date": pa.array(stored_at.keys(), pa.date32()),
+            "stored_at": pa.array(stored_at.values(), pa.timestamp("us", "UTC")),
+        }
+    )
 
 
 def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
@@ -252,13 +285,13 @@ def in_slice(table: Table, target: Slice) -> str:
     return f"{IN_SLICE} and {table.row.slice_by} = '{target.part}'" if table.row.slice_by else IN_SLICE
 
 
-def _staged_table(connection: duckdb.DuckDBPyConnection, table: Table, content: pa.Table, target: Slice) -> str:
-    if not content.schema.equals(table.arrow_schema):
-        different = {field.name for field in set(content.schema) ^ set(table.arrow_schema)}
+def _staged_answer(connection: duckdb.DuckDBPyConnection, table: Table, content: Answer, target: Slice) -> str:
+    if content.rows.schema not in (table.arrow_schema, packed_schema(table.row)):
+        different = {field.name for field in set(content.rows.schema) ^ set(table.arrow_schema)}
         raise WarehouseError(
             f"{table.name}: the written columns differ from the declared ones: {_listed(sorted(different)) or 'order'}"
         )
-    connection.register("staged", content)
+    connection.register("staged", content.rows)
     outside = connection.execute(
         f"select distinct concat_ws(' ', connection, usage_date) as slice from staged "
         f"where ({in_slice(table, target)}) is not true order by slice",
@@ -269,16 +302,17 @@ def _staged_table(connection: duckdb.DuckDBPyConnection, table: Table, content: 
             f"{table.name}: rows outside {target}, which is all that the run may write: "
             f"{_listed(name for (name,) in outside)}"
         )
-    return "select * from staged"
+    _refuse_vanished_buckets(connection, table, content, target)
+    connection.execute(SPARINGLY)
+    return "select * from staged"  # without the slice's bounds: Arrow would apply them, to a copy of everything
 
 
 def _refuse_vanished_buckets(
-    connection: duckdb.DuckDBPyConnection, table: Table, content: pa.Table, target: Slice
+    connection: duckdb.DuckDBPyConnection, table: Table, content: Answer, target: Slice
 ) -> None:
-    named = (content.schema.metadata or {}).get(DAYS_WITHOUT_BUCKET, b"").decode()
     vanished = connection.execute(
         f"select distinct usage_date from {table.name} where {in_slice(table, target)} and usage_date in $days",
-        {**target.bounds, "days": [date.fromisoformat(day) for day in named.split(",") if day]},
+        {**target.bounds, "days": sorted(content.days_without_bucket)},
     ).fetchall()
     if vanished:
         raise WarehouseError(
@@ -287,21 +321,16 @@ def _refuse_vanished_buckets(
         )
 
 
-def _as_of(content: pa.Table | Select) -> datetime:
-    """Return the time that the content tells of: when it was asked for, or now for what is computed now."""
-    began = None if isinstance(content, Select) else (content.schema.metadata or {}).get(FETCH_BEGAN)
-    return datetime.fromisoformat(began.decode()) if began else datetime.now(UTC)
-
-
 def _refuse_older_content(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice, as_of: datetime) -> None:
     overtaken = connection.execute(
         f"""
         select usage_date, newer.run_id
         from (select * from ledger.stored_days where table_name = $table_name and slice = $part and {IN_SLICE}) as now
         join ledger.partition_versions as newer using (table_name, slice, connection, usage_date)
+        left join archived using (usage_date)
         where now.changed
           and newer.version = now.version - 1
-          and newer.written_at > $as_of
+          and coalesce(newer.answered_at, newer.written_at) > coalesce(archived.stored_at, $as_of)
         order by usage_date
         """,
         {**target.bounds, "table_name": table.name, "part": target.part, "as_of": as_of},
@@ -326,9 +355,11 @@ def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content
             )
 
 
-def _staged_select(connection: duckdb.DuckDBPyConnection, table: Table, content: Select) -> str:
-    for macro in content.macros:
-        connection.execute(macro)
+def _staged_select(connection: duckdb.DuckDBPyConnection, table: Table, content: Select, target: Slice) -> str:
+    _require_stored(connection, table, content, target)
+    prepare(connection, content)
+    for view in content.views:
+        connection.execute(view)
     types = {name: sql_type for name, sql_type, *_ in connection.execute(f"describe {content.sql}").fetchall()}
     if different := types.keys() ^ {column.name for column in table.columns}:
         raise WarehouseError(
@@ -340,30 +371,80 @@ def _staged_select(connection: duckdb.DuckDBPyConnection, table: Table, content:
                 f"{table.name}: the query computes {column.name} as {types[column.name]}, which would be rounded to "
                 f"{SQL_TYPES[column.type]}: cast it where its digits are decided"
             )
-    return f"select * from ({content.sql})"
+    return f"select * from ({content.sql}) where {in_slice(table, target)}"
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, content: Select) -> None:
+    """Make what the queries rely on: macros, and the tables that they read as these are declared now.
+
+    Whatever opens the file of an earlier release first, a check of what it holds too, may find less there.
+    """
+    for name in dict.fromkeys((*content.reads, *content.may_read)):
+        create_or_alter(connection, Table(declared(name)))
+    for macro in content.macros:
+        connection.execute(macro)
 
 
 def contradictions(
     connection: duckdb.DuckDBPyConnection, table: Table, content: Select | None, target: Slice
 ) -> list[Contradiction]:
-    """Return what is wrong with the stored slice: repeated grain, and totals that differ from the source's."""
+    """Return what is wrong with the stored slice: repeated grain, and totals that differ from the source's.
+
+    The table must equal its declaration, and the content be prepared.
+    """
     grain = ", ".join(table.grain)
-    repeated = connection.execute(
-        f"select usage_date, count(*) from {table.name} where {in_slice(table, target)} "
-        f"group by {grain} having count(*) > 1 order by usage_date",
+    found: list[Contradiction] = []
+    for part in _parts(connection, table, target):
+        repeated = connection.execute(
+            f"select usage_date, count(*) from {table.name} where {in_slice(table, part)} "
+            f"group by {grain} having count(*) > 1 order by usage_date",
+            part.bounds,
+        ).fetchall()
+        found += [Contradiction(day, f"{rows} rows for one {grain}") for day, rows in repeated]
+    for query in content.reconciliations if content else ():
+        found += differences(connection, query, target)
+    return found
+
+
+def unknown_fields(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> Mapping[str, int]:
+    """Return the fields in ``other_fields`` of the slice, with the number of rows that have each."""
+    fields = connection.execute(
+        f"select field, count(*) from (select unnest(json_keys(other_fields)) as field from {table.name} "
+        f"where other_fields is not null and {in_slice(table, target)}) group by field order by field",
+        target.bounds,
+    )
+    return dict(fields.fetchall())
+
+
+def _parts(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> list[Slice]:
+    """Return the stored days of the slice as slices of about ROWS_AT_ONCE rows, ascending."""
+    bounds = connection.execute(
+        f"""
+        select min(usage_date), max(usage_date)
+        from (
+          select usage_date, sum(count(*)) over (order by usage_date) // {ROWS_AT_ONCE} as part
+          from {table.name}
+          where {in_slice(table, target)}
+          group by usage_date
+        )
+        group by part
+        order by part
+        """,
         target.bounds,
     ).fetchall()
-    found = [Contradiction(day, f"{rows} rows for one {grain}") for day, rows in repeated]
-    for query in content.reconciliations if content else ():
-        differing = connection.execute(
-            f"select usage_date, total, expected, found from ({query}) where {IN_SLICE} order by usage_date",
-            target.bounds,
-        ).fetchall()
-        found += [
-            Contradiction(day, f"{total} is {stored} here and {expected} in its source")
-            for day, total, expected, stored in differing
-        ]
-    return found
+    return [replace(target, first=first, last=last) for first, last in bounds]
+
+
+def differences(connection: duckdb.DuckDBPyConnection, query: str, target: Slice) -> list[Contradiction]:
+    """Return what a reconciliation (see Select) finds in the slice."""
+    differing = connection.execute(
+        f"select usage_date, total, expected, found from ({query}) where {IN_SLICE} order by usage_date",
+        target.bounds,
+    ).fetchall()
+    return [
+        Contradiction(day, f"{total} is {stored} here and {expected} in its source")
+        for day, total, expected, stored in differing
+    ]
 
 
 def _refuse_contradictions(found: Sequence[Contradiction], table: Table) -> None:
@@ -374,23 +455,32 @@ def _refuse_contradictions(found: Sequence[Contradiction], table: Table) -> None
 
 
 def _record_versions(
-    connection: duckdb.DuckDBPyConnection, table: Table, target: Slice, run_id: str, as_of: datetime
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    target: Slice,
+    run_id: str,
+    as_of: datetime,
+    filters: str | None,
 ) -> list[Version]:
     day_totals = ", ".join(f"{name} := ({aggregate})::varchar" for name, aggregate in table.totals.items())
     connection.execute(
-        f"""
-        create or replace temp table written as
-        select
-          usage_date,
-          count(*) as row_count,
-          sha256(string_agg({table.row_text}, chr(10) order by {table.row_text})) as content_hash,
-          {f"to_json(struct_pack({day_totals}))::varchar" if day_totals else "'{}'"} as day_totals
-        from {table.name}
-        where {in_slice(table, target)}
-        group by usage_date
-        """,
-        target.bounds,
+        "create or replace temp table written (usage_date date, row_count bigint, content_hash text, day_totals text)"
     )
+    for part in _parts(connection, table, target):
+        connection.execute(
+            f"""
+            insert into written
+            select
+              usage_date,
+              count(*) as row_count,
+              sha256(string_agg({table.row_text}, chr(10) order by {table.row_text})) as content_hash,
+              {f"to_json(struct_pack({day_totals}))::varchar" if day_totals else "'{}'"} as day_totals
+            from {table.name}
+            where {in_slice(table, part)}
+            group by usage_date
+            """,
+            part.bounds,
+        )
     connection.execute(
         """
         insert into ledger.partition_versions by name
@@ -411,7 +501,9 @@ def _record_versions(
           coalesce(stored.version, 0) + 1 as version,
           days.content_hash is distinct from stored.content_hash as changed,
           if(days.content_hash is distinct from stored.content_hash, $run_id, stored.changed_run_id) as changed_run_id,
-          days.usage_date >= $today as is_open,
+          days.usage_date >= coalesce(archived.stored_at::date, $today) as is_open,
+          $filters as filters,
+          archived.stored_at as answered_at,
           $run_id as run_id,
           $now as written_at
         from days
@@ -420,6 +512,7 @@ def _record_versions(
           and stored.slice = $part
           and stored.connection = $connection
           and stored.usage_date = days.usage_date
+        left join archived on archived.usage_date = days.usage_date
         """,
         {
             **target.bounds,
@@ -428,6 +521,7 @@ def _record_versions(
             "run_id": run_id,
             "now": datetime.now(UTC),
             "today": as_of.date(),
+            "filters": filters,
         },
     )
     rows = connection.execute(
@@ -460,8 +554,8 @@ def _samples(
 ) -> Mapping[date, Sequence[Mapping[str, Any]]]:
     shown = ", ".join(column.name for column in table.columns if column.name != "connection" and not column.personal)
     rows = connection.execute(
-        f"select {shown} from {table.name} where {in_slice(table, target)} "
-        f"qualify row_number() over (partition by usage_date) <= {SAMPLE_ROWS}",
+        f"select {shown} from {table.name} where rowid in (select unnest(min(rowid, {SAMPLE_ROWS})) "
+        f"from {table.name} where {in_slice(table, target)} group by usage_date)",
         target.bounds,
     )
     samples: dict[date, list[Mapping[str, Any]]] = {}

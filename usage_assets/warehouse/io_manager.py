@@ -1,7 +1,7 @@
 """How an asset's value reaches the warehouse: the requested days, exactly, in one transaction, with a version each."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 from dagster import ResourceDependency
 
-from usage_assets.rows import Row, declared
-from usage_assets.warehouse.database import Select, Slice, Version, Warehouse, WarehouseError, in_slice
+from usage_assets.rows import TableRow, declared
+from usage_assets.warehouse.database import Answer, Select, Slice, Version, Warehouse, WarehouseError, in_slice
 from usage_assets.warehouse.tables import Table
 
 TABLE, CONNECTION, PART = "dagster/table_name", "usage_assets/connection", "usage_assets/part"
@@ -18,7 +18,7 @@ PREVIEW_BYTES = 1500
 """Each day's event is stored: 8 kB an event on SQLite without a preview, 20 kB with 6 kB of it."""
 
 
-def table_metadata(row: type[Row], connection: str, part: str = "") -> dict[str, Any]:
+def table_metadata(row: type[TableRow], connection: str, part: str = "") -> dict[str, Any]:
     """What an asset's definition says of its table: shown in the UI, and how the IO manager knows what to replace."""
     return {
         TABLE: row.table,
@@ -30,11 +30,11 @@ def table_metadata(row: type[Row], connection: str, part: str = "") -> dict[str,
 
 
 class UsageIOManager(dg.ConfigurableIOManager):
-    """Writes Arrow tables, Selects and exact pandas frames to the declared table; reads frames for people."""
+    """Writes Answers, Selects, Arrow tables and exact pandas frames to the declared table; reads frames for people."""
 
     warehouse: ResourceDependency[Warehouse]
 
-    def handle_output(self, context: dg.OutputContext, obj: pa.Table | Select | pd.DataFrame) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Answer | Select | pa.Table | pd.DataFrame) -> None:
         """Replace the partitions' days by the value and put what they now hold on each day's event.
 
         Raises dg.Failure, with nothing written, where the warehouse refuses the value.
@@ -42,7 +42,8 @@ class UsageIOManager(dg.ConfigurableIOManager):
         metadata = context.definition_metadata
         table, target = _table(metadata), _slice(metadata, context.asset_partition_keys)
         try:
-            content = table.from_pandas(obj) if isinstance(obj, pd.DataFrame) else obj
+            rows = table.from_pandas(obj) if isinstance(obj, pd.DataFrame) else obj
+            content = Answer(rows=rows, began=datetime.now(UTC)) if isinstance(rows, pa.Table) else rows
             versions = self.warehouse.replace(table, content, target, context.run_id)
         except (WarehouseError, ValueError) as error:
             raise dg.Failure(str(error), allow_retries=False) from error

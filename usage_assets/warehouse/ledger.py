@@ -25,6 +25,12 @@ class PartitionVersion(Row):
     row_count: Annotated[int, column("Rows of the day")]
     day_totals: Annotated[str, column("Totals of the day as JSON: name -> exact decimal as text")]
     is_open: Annotated[bool, column("Whether the day was still running when it was asked for")]
+    filters: Annotated[
+        str | None, column("What the connection narrowed the provider's answer down to, as JSON; null: nothing")
+    ]
+    answered_at: Annotated[
+        datetime | None, column("When the answer was first stored, where it came from the archive; null: written_at")
+    ]
     run_id: Annotated[str, column("Dagster run of this write")]
     written_at: Annotated[datetime, column("When the write was made")]
 
@@ -45,7 +51,7 @@ class PortEntity(Row):
 
 
 STORED_DAYS = """
-create view if not exists ledger.stored_days as
+create or replace view ledger.stored_days as
 select * exclude (position)
 from (
     select *, row_number() over (

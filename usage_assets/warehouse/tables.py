@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from usage_assets import money
-from usage_assets.rows import Column, Row, arrow_schema, columns
+from usage_assets.rows import Column, Row, TableRow, arrow_schema, columns
 
 SQL_TYPES: Mapping[type, str] = {
     str: "VARCHAR",
@@ -41,7 +41,7 @@ PANDAS_TYPES: Mapping[type, str] = {
 class Table:
     """A declared table. No keys, indexes or sequences, so that another catalog can hold it later."""
 
-    row: type[Row]
+    row: type[TableRow]
 
     @property
     def name(self) -> str:
@@ -66,7 +66,7 @@ class Table:
     @property
     def grain(self) -> tuple[str, ...]:
         """The columns that identify a row."""
-        return ("connection", "usage_date", *self.row.grain)
+        return ("connection", *(("usage_date",) if issubclass(self.row, Row) else ()), *self.row.grain)
 
     @property
     def description(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,21 +11,51 @@ from usage_assets.assets.derived import Derived
 from usage_assets.assets.entities import ENTITIES
 from usage_assets.providers.anthropic import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt import CodexUsage
-from usage_assets.providers.openai import Costs, UsageCompletions
+from usage_assets.providers.openai import Costs
+from usage_assets.providers.openai_legacy import BillingUsage, Usage
+from usage_assets.providers.openai_usage import (
+    UsageAudioSpeeches,
+    UsageAudioTranscriptions,
+    UsageCompletions,
+    UsageDecisions,
+    UsageEmbeddings,
+    UsageImages,
+    UsageModerations,
+    UsageWebSearchCalls,
+)
 from usage_assets.providers.reading import as_json
 from usage_assets.rows import Row, to_arrow
-from usage_assets.warehouse.database import IN_SLICE, Slice, Version, Warehouse
+from usage_assets.warehouse.database import IN_SLICE, Answer, Slice, Version, Warehouse
 from usage_assets.warehouse.tables import Table
 
 DAY = date(2026, 11, 1)
 MIDNIGHT = "2026-11-01T00:00:00Z"
 DERIVED: Mapping[str, Derived] = {derived.file: derived for derived in (*ENTITIES, *COSTS)}
 RAW: Mapping[str, type[Row]] = {
-    row.table: row for row in (Costs, UsageCompletions, UsageMessages, CostReport, ClaudeCode, CodexUsage)
+    row.table: row
+    for row in (Costs, UsageCompletions, UsageMessages, CostReport, ClaudeCode, CodexUsage, BillingUsage, Usage)
 }
 DEFAULTS: Mapping[type[Row], Mapping[str, Any]] = {
     Costs: {"connection": "openai", "amount_value": Decimal(1), "amount_currency": "usd", "grouped_by": ""},
     UsageCompletions: {
+        "connection": "openai",
+        "num_model_requests": 1,
+        "input_tokens": 10,
+        "output_tokens": 5,
+        "grouped_by": "",
+    },
+    **{
+        row: {"connection": "openai", "num_model_requests": 1, measure: 10, "grouped_by": ""}
+        for row, measure in (
+            (UsageEmbeddings, "input_tokens"),
+            (UsageModerations, "input_tokens"),
+            (UsageImages, "images"),
+            (UsageAudioSpeeches, "characters"),
+            (UsageAudioTranscriptions, "seconds"),
+            (UsageWebSearchCalls, "num_requests"),
+        )
+    },
+    UsageDecisions: {
         "connection": "openai",
         "num_model_requests": 1,
         "input_tokens": 10,
@@ -63,6 +93,14 @@ DEFAULTS: Mapping[type[Row], Mapping[str, Any]] = {
         "estimated_cost_usd_cents": Decimal(0),
     },
     CodexUsage: {"connection": "chatgpt", "cut": "user", "workspace_id": "ws", "user_id": "user-1"},
+    BillingUsage: {"connection": "openai_legacy", "name": "GPT-4", "cost_cents": Decimal(100)},
+    Usage: {
+        "connection": "openai_legacy",
+        "list_name": "data",
+        "requests": 1,
+        "context_tokens": 10,
+        "generated_tokens": 5,
+    },
 }
 
 
@@ -100,7 +138,7 @@ class Days:
     ) -> None:
         """Store the days (DAY unless stated) as fetched, with these rows."""
         target = Slice(connection or DEFAULTS[row]["connection"], first, last or first)
-        self.warehouse.replace(Table(row), to_arrow(row, rows), target, "run")
+        self.warehouse.replace(Table(row), Answer(rows=to_arrow(row, rows), began=datetime.now(UTC)), target, "run")
 
     def derive(
         self, name: str, connection: str | None = None, first: date = DAY, last: date | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,12 +11,15 @@ import pytest
 
 from usage_assets.assets.checks import build_checks
 from usage_assets.assets.derived import Derived, build_derived_asset
-from usage_assets.providers.anthropic import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers import Control
+from usage_assets.providers.anthropic import ANTHROPIC, ClaudeCode, CostReport, CostReportControl, UsageMessages
 from usage_assets.providers.chatgpt import CodexUsage
-from usage_assets.providers.openai import Costs, UsageCompletions
-from usage_assets.rows import Row
+from usage_assets.providers.openai import Costs
+from usage_assets.providers.openai_legacy import BillingUsage, Usage
+from usage_assets.providers.openai_usage import UsageCompletions
+from usage_assets.rows import Row, to_arrow
 from usage_assets.settings import Connection, KeyReference
-from usage_assets.warehouse.database import Select, Slice, WarehouseError, contradictions
+from usage_assets.warehouse.database import Answer, Select, Slice, WarehouseError, contradictions, prepare
 from usage_assets.warehouse.io_manager import UsageIOManager, table_metadata
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.assets.days import DAY, DERIVED, RAW, Days, days_from, models, raw
@@ -27,7 +30,19 @@ FULL: dict[type[Row], dict[str, Any]] = {
     UsageMessages: {"model": "claude", "workspace_id": "wrk"},
     CostReport: {"amount_cents": Decimal("123.78912")},
     ClaudeCode: {"model_breakdown": models(("opus", "1.5"), ("haiku", "2"))},
-    CodexUsage: {"credits": Decimal(1), "cost_usd": Decimal(2), "estimated_cost_usd": Decimal(3)},
+    CodexUsage: {
+        "credits": Decimal(1),
+        "cost_usd": Decimal(2),
+        "estimated_cost_usd": Decimal(3),
+        "threads": 4,
+        "turns": 5,
+        "uncached_text_input_tokens": 6,
+        "cached_text_input_tokens": 7,
+        "text_output_tokens": 8,
+        "text_total_tokens": 21,
+    },
+    BillingUsage: {"cost_cents": Decimal("123.78912")},
+    Usage: {"model": "gpt-4o"},
 }
 PARTITIONS = dg.DailyPartitionsDefinition("2026-11-01", end_date="2026-12-01")
 POLICY = dg.BackfillPolicy.single_run()
@@ -65,6 +80,7 @@ def test_what_is_computed_contradicts_nothing(name: str, days: Days) -> None:
     fetch(days, derived)
     days.derive(name)
     with days.warehouse.get_connection() as connection:
+        prepare(connection, derived.select)
         assert contradictions(connection, Table(derived.row), derived.select, target_of(derived)) == []
 
 
@@ -112,6 +128,9 @@ def test_a_query_that_doubles_rows_writes_nothing(name: str, days: Days) -> None
         ("anthropic_claude_code", "null as amount_usd"),
         ("chatgpt_codex_usage", "native_amount as amount_usd"),
         ("chatgpt_codex_usage", "if(cost_basis = 'credits', native_amount * 0.04, amount_usd) as amount_usd"),
+        ("openai_legacy_billing_usage", "native_amount as amount_usd"),
+        ("openai_legacy_daily_usage", "total_cost * 100 as total_cost"),
+        ("codex_usage_record", "estimated_cost_usd as cost_usd"),
         ("claude_cost_record", "amount * 100 as amount"),
         ("claude_cost_record", "'EUR' as currency"),
         *(
@@ -133,9 +152,17 @@ def test_a_number_that_is_taken_for_another_writes_nothing(name: str, expression
 class Graph:
     """One derived asset or raw table with its checks, in a real in-process run."""
 
-    def __init__(self, days: Days, asset: dg.AssetsDefinition, row: type[Row], connection: str, select: Select | None):
+    def __init__(
+        self,
+        days: Days,
+        asset: dg.AssetsDefinition,
+        row: type[Row],
+        connection: str,
+        select: Select | None,
+        control: Control | None = None,
+    ):
         self.key = asset.key
-        self.checks = build_checks(asset, row, connection, PARTITIONS, select)
+        self.checks = build_checks(asset, row, connection, PARTITIONS, select, control)
         jobs = [
             dg.define_asset_job("everything", dg.AssetSelection.all()),
             dg.define_asset_job("checks", dg.AssetSelection.checks(self.checks)),
@@ -171,20 +198,21 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 def derived_graph(days: Days, name: str) -> Graph:
     derived = DERIVED[name]
+    provider: Any = derived.reads[0].partition(".")[0]
     connection = Connection(
-        name="anthropic",
-        provider="anthropic",
-        key_reference=KeyReference("env", "ANTHROPIC_ADMIN_KEY"),
+        name=provider,
+        provider=provider,
+        key_reference=KeyReference("env", "KEY"),
         key=None,
-        base_url="https://api.anthropic.com",
+        base_url="https://api.example.com",
         workspace_id=None,
         start_date=DAY,
     )
-    asset = build_derived_asset(derived, connection, PARTITIONS, POLICY)
+    asset = build_derived_asset(derived, connection, derived.select, PARTITIONS, POLICY)
     return Graph(days, asset, derived.row, connection.name, derived.select)
 
 
-def raw_graph(days: Days, row: type[Row]) -> Graph:
+def raw_graph(days: Days, row: type[Row], control: Control | None = None) -> Graph:
     @dg.asset(
         key=["anthropic", row.table.partition(".")[2]],
         partitions_def=PARTITIONS,
@@ -194,7 +222,7 @@ def raw_graph(days: Days, row: type[Row]) -> Graph:
     def raw_asset() -> None:
         """Not run here: the rows are stored already."""
 
-    return Graph(days, raw_asset, row, "anthropic", None)
+    return Graph(days, raw_asset, row, "anthropic", None, control)
 
 
 def evaluations(
@@ -249,6 +277,19 @@ def test_the_content_check_of_a_single_day(days: Days, instance: dg.DagsterInsta
     assert text.startswith("USD is 123.789120000000000000000000 here and 1.23789120000")
 
 
+def test_a_check_may_be_the_first_that_opens_the_file_of_an_earlier_release(
+    days: Days, instance: dg.DagsterInstance
+) -> None:
+    fetch(days, DERIVED["openai_daily_usage"])
+    graph = derived_graph(days, "openai_daily_usage")
+    assert graph.run("everything", DAY, DAY, instance).success
+    with days.warehouse.get_connection() as connection:
+        connection.execute("drop table openai.usage_embeddings")
+    result = graph.run("checks", DAY, DAY, instance)
+    assert result.success
+    assert [passed for _, passed, _ in evaluations(result)] == [True, True]
+
+
 def test_a_raw_tables_grain_is_checked(days: Days, instance: dg.DagsterInstance) -> None:
     days.fetched(CostReport, raw(CostReport))
     with days.warehouse.get_connection() as connection:
@@ -257,6 +298,37 @@ def test_a_raw_tables_grain_is_checked(days: Days, instance: dg.DagsterInstance)
     (_, passed, metadata), *_ = evaluations(result)
     assert not passed
     assert metadata["contradictions"][0].startswith("2 rows for one connection, usage_date, workspace_id, description")
+
+
+COST_REPORT = next(endpoint for endpoint in ANTHROPIC.endpoints if endpoint.control)
+
+
+@pytest.mark.parametrize(("off", "passed"), [("0", True), ("2e-12", True), ("2.1e-12", False), ("-1", False)])
+def test_a_day_that_differs_from_its_control_total_is_shown(
+    days: Days, instance: dg.DagsterInstance, off: str, passed: bool
+) -> None:
+    assert COST_REPORT.control
+    graph, table = raw_graph(days, CostReport, COST_REPORT.control), Table(CostReportControl)
+    rows = [raw(CostReport, description=text, amount_cents=Decimal("0.1")) for text in ("a", "b")]
+    stated = CostReportControl(
+        connection="anthropic", usage_date=DAY, currency="USD", amount_cents=Decimal("0.2") + Decimal(off)
+    )
+    answer = Answer(
+        rows=to_arrow(CostReport, rows), began=datetime.now(UTC), control=(table, to_arrow(CostReportControl, [stated]))
+    )
+    days.warehouse.replace(Table(CostReport), answer, Slice("anthropic", DAY, DAY), "run")
+    result = graph.run("checks", DAY, DAY, instance)
+    assert result.success, "the rows are what the provider says: they go on, and the difference is shown"
+    (partition, found, metadata), whole = evaluations(result, "control_total")
+    assert (partition, found, whole[1]) == (str(DAY), passed, passed)
+    assert passed or metadata["contradictions"][0].startswith("amount_cents in USD is 0.2000")
+    assert all(passed for _, passed, _ in evaluations(result, "content"))
+
+
+def test_days_from_before_there_were_control_totals_do_not_differ(days: Days, instance: dg.DagsterInstance) -> None:
+    days.fetched(CostReport, raw(CostReport))
+    result = raw_graph(days, CostReport, COST_REPORT.control).run("checks", DAY, DAY, instance)
+    assert all(passed for _, passed, _ in evaluations(result, "control_total"))
 
 
 def test_fields_that_we_do_not_know_are_a_warning(days: Days, instance: dg.DagsterInstance) -> None:
@@ -281,3 +353,66 @@ def test_fields_that_we_do_not_know_are_a_warning(days: Days, instance: dg.Dagst
 def test_a_table_without_unknown_fields_has_no_such_check(days: Days) -> None:
     assert {spec.name for spec in derived_graph(days, "claude_cost_record").checks.check_specs} == {"content"}
     assert {spec.name for spec in raw_graph(days, CostReport).checks.check_specs} == {"content", "unknown_fields"}
+
+
+LINES = {"connection": "anthropic", "cost_cents": Decimal("95.1")}
+
+
+def stated(total: str, day: date = DAY) -> Row:
+    """The row of a stated total."""
+    values = {**LINES, "name": None, "cost_cents": None, "total_usage_cents": Decimal(total)}
+    return raw(BillingUsage, usage_date=day, **values)
+
+
+def test_a_stated_total_that_differs_from_the_lines_is_a_warning_with_both(
+    days: Days, instance: dg.DagsterInstance
+) -> None:
+    first, second, third = days_from(3)
+    lines = [raw(BillingUsage, usage_date=day, **LINES) for day in (first, second)]
+    totals = [stated("95.1", first), stated("100.5", second), stated("7", third)]
+    days.fetched(BillingUsage, *lines, *totals, connection="anthropic", last=third)
+    result = raw_graph(days, BillingUsage).run("checks", first, third, instance)
+    *each, whole = evaluations(result, "total_usage")
+    assert [(partition, passed) for partition, passed, _ in each] == [
+        (str(first), True),
+        (str(second), False),
+        (str(third), False),
+    ]
+    [text] = each[1][2]["contradictions"]
+    assert text.startswith("the sum of the lines in cents is 95.1")
+    assert "here and 100.5" in text
+    assert each[2][2]["contradictions"][0].startswith("the sum of the lines in cents is 0")
+    assert (whole[1], whole[2]) == (False, {"days": 3, "contradictions": 2})
+    failed = [found for found in result.get_asset_check_evaluations() if not found.passed]
+    assert {(found.check_name, found.severity) for found in failed} == {("total_usage", dg.AssetCheckSeverity.WARN)}
+
+
+def test_the_providers_own_arithmetic_is_no_difference(days: Days, instance: dg.DagsterInstance) -> None:
+    line = raw(BillingUsage, **LINES)
+    days.fetched(BillingUsage, line, stated("95.10000000000001"), connection="anthropic")
+    result = raw_graph(days, BillingUsage).run("checks", DAY, DAY, instance)
+    assert all(passed for _, passed, _ in evaluations(result, "total_usage"))
+
+
+@pytest.mark.parametrize(
+    ("of_user", "of_workspace", "passed"),
+    [("7.5", "7.5", True), ("1", "7.5", False), (None, "7.5", False), (None, None, True)],
+)
+def test_users_that_do_not_add_up_to_their_workspace_are_a_warning(
+    days: Days, instance: dg.DagsterInstance, of_user: str | None, of_workspace: str | None, passed: bool
+) -> None:
+    """Costs are computed from the users: a user row without an amount hides what the workspace's row states."""
+    amounts = {"user": of_user, "workspace": of_workspace}
+    rows = [
+        raw(CodexUsage, connection="anthropic", cut=cut, cost_usd=amount and Decimal(amount))
+        for cut, amount in amounts.items()
+    ]
+    days.fetched(CodexUsage, *rows, connection="anthropic")
+    result = raw_graph(days, CodexUsage).run("checks", DAY, DAY, instance)
+    assert [found for _, found, _ in evaluations(result, "workspace")] == [passed, passed]
+
+
+def test_a_workspace_without_users_is_no_warning(days: Days, instance: dg.DagsterInstance) -> None:
+    days.fetched(CodexUsage, raw(CodexUsage, connection="anthropic", cut="workspace"), connection="anthropic")
+    result = raw_graph(days, CodexUsage).run("checks", DAY, DAY, instance)
+    assert all(found for _, found, _ in evaluations(result, "workspace"))

@@ -13,6 +13,7 @@ from usage_assets.assets.costs import COSTS, DailyCost
 from usage_assets.providers.anthropic import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt import CodexUsage
 from usage_assets.providers.openai import Costs
+from usage_assets.providers.openai_legacy import BillingUsage
 from usage_assets.rows import Row
 from usage_assets.warehouse.database import WarehouseError
 from usage_assets.warehouse.tables import Table
@@ -335,6 +336,28 @@ def test_rows_of_a_user_without_an_id_are_added_up(days: Days) -> None:
     assert found(days, "chatgpt_codex_usage") == [("credits", 2, "credits", None, None)]
 
 
+# OpenAI's old endpoints
+
+
+def test_legacy_lines_are_billed_cents_and_the_stated_total_is_not_added(days: Days) -> None:
+    days.fetched(
+        BillingUsage,
+        raw(BillingUsage, cost_cents=Decimal("1234.56")),
+        raw(BillingUsage, name="Fine-tuning models", cost_cents=Decimal(0)),
+        raw(BillingUsage, name=None, cost_cents=None, total_usage_cents=Decimal(2000)),
+    )
+    line, free = sorted(days.rows("openai_legacy_billing_usage"), key=lambda row: -row["native_amount"])
+    assert shown(line) == {
+        "cost_basis": "billed",
+        "native_amount": Decimal("1234.56"),
+        "native_unit": "cents",
+        "currency": "USD",
+        "amount_usd": Decimal("12.3456"),
+        "line_item": "GPT-4",
+    }
+    assert (free["line_item"], free["native_amount"], free["amount_usd"]) == ("Fine-tuning models", 0, 0)
+
+
 # Sums
 
 
@@ -354,6 +377,7 @@ def test_native_amounts_equal_the_raw_amounts_to_the_last_of_24_places(days: Day
         rows[CostReport].append(raw(CostReport, description=f"d{n}", amount_cents=amount))
         rows[ClaudeCode].append(raw(ClaudeCode, terminal_type=str(n), model_breakdown=models(("opus", f"{amount:f}"))))
         rows[CodexUsage].append(raw(CodexUsage, user_id=f"u{n}", credits=amount))
+        rows[BillingUsage].append(raw(BillingUsage, name=f"line {n}", cost_cents=amount))
     for file in FILES:
         row = SOURCE[file]
         days.fetched(row, *rows[row])
@@ -366,6 +390,7 @@ def test_a_hundred_times_the_dollars_are_the_cents(days: Days, cents: Decimal) -
     """To the last digit of 22 places: a double of a few micro-dollars has as many, and dollars of cents two more."""
     days.fetched(CostReport, raw(CostReport, amount_cents=cents))
     days.fetched(ClaudeCode, raw(ClaudeCode, model_breakdown=models(("opus", f"{cents:f}"))))
-    for file in ("anthropic_cost_report", "anthropic_claude_code"):
+    days.fetched(BillingUsage, raw(BillingUsage, cost_cents=cents))
+    for file in ("anthropic_cost_report", "anthropic_claude_code", "openai_legacy_billing_usage"):
         [cost] = days.rows(file)
         assert money.total([cost["amount_usd"]] * 100) == cost["native_amount"] == cents

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections import defaultdict
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,17 +13,29 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from usage_assets import money
-from usage_assets.assets.entities import ENTITIES
+from usage_assets.assets.entities import ENTITIES, CodexUsageRecord
 from usage_assets.port.provision import blueprint
 from usage_assets.providers.anthropic import ClaudeCode, CostReport, UsageMessages
-from usage_assets.providers.openai import Costs, UsageCompletions
+from usage_assets.providers.chatgpt import CodexUsage
+from usage_assets.providers.openai import Costs
+from usage_assets.providers.openai_legacy import BillingUsage, Usage
+from usage_assets.providers.openai_usage import (
+    UsageAudioSpeeches,
+    UsageAudioTranscriptions,
+    UsageCompletions,
+    UsageDecisions,
+    UsageEmbeddings,
+    UsageImages,
+    UsageModerations,
+    UsageWebSearchCalls,
+)
 from usage_assets.rows import Row
-from usage_assets.warehouse.database import WarehouseError
+from usage_assets.warehouse.database import Slice, WarehouseError
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.assets.days import DAY, MIDNIGHT, RAW, Days, days_from, models, raw
+from usage_assets_tests.assets.days import DAY, DERIVED, MIDNIGHT, RAW, Days, days_from, models, raw
 
-NAMES = [derived.name for derived in ENTITIES]
-EVERY_FETCHED_DAY = {"claude_usage_record", "claude_cost_record", "openai_daily_usage"}
+NAMES = [derived.file for derived in ENTITIES]
+EVERY_FETCHED_DAY = {"claude_usage_record", "claude_cost_record", "openai_daily_usage", "openai_legacy_daily_usage"}
 CLASSES = (
     "uncached_input_tokens",
     "output_tokens",
@@ -46,8 +59,7 @@ COUNTERS = (
 
 def sources(name: str) -> list[type[Row]]:
     """The raw tables that an entity is computed from."""
-    [derived] = [derived for derived in ENTITIES if derived.name == name]
-    return [RAW[table] for table in derived.reads]
+    return [RAW[table] for table in DERIVED[name].reads]
 
 
 def fetch_empty(days: Days, name: str, connection: str | None = None) -> None:
@@ -60,26 +72,26 @@ def fetch_empty(days: Days, name: str, connection: str | None = None) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_columns_are_the_blueprints_properties(name: str) -> None:
-    [derived] = [derived for derived in ENTITIES if derived.name == name]
+    derived = DERIVED[name]
     columns = [column.name for column in Table(derived.row).columns]
-    properties = blueprint(name)["schema"]["properties"]
+    properties = blueprint(derived.name)["schema"]["properties"]
     assert columns[:4] == ["connection", "usage_date", "identifier", "title"]
     assert columns[4:] == list(properties)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_required_properties_are_never_null(name: str) -> None:
-    [derived] = [derived for derived in ENTITIES if derived.name == name]
+    derived = DERIVED[name]
     nullable = {column.name for column in Table(derived.row).columns if column.nullable}
-    assert nullable.isdisjoint(blueprint(name)["schema"]["required"])
+    assert nullable.isdisjoint(blueprint(derived.name)["schema"]["required"])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_are_numbers_and_texts_are_texts_as_the_blueprint_says(name: str) -> None:
-    [derived] = [derived for derived in ENTITIES if derived.name == name]
+    derived = DERIVED[name]
     declared = {column.name: column.type for column in Table(derived.row).columns}
     expected = {"number": (int, Decimal), "string": (str,), "array": (str,)}
-    for property_name, definition in blueprint(name)["schema"]["properties"].items():
+    for property_name, definition in blueprint(derived.name)["schema"]["properties"].items():
         assert declared[property_name] in expected[definition["type"]], property_name
 
 
@@ -128,7 +140,7 @@ def test_two_connections_of_one_provider_never_mix(name: str, days: Days) -> Non
     theirs = days.rows(name, "emea")
     assert days.rows(name) == ours
     [mine], [other] = ours, theirs
-    assert other["identifier"] == f"emea:{mine['identifier']}"
+    assert other["identifier"] == f"emea:{mine['identifier'].removeprefix('openai_legacy:')}"
     assert {column: value for column, value in other.items() if mine[column] != value} == {
         "connection": "emea",
         "identifier": other["identifier"],
@@ -203,6 +215,44 @@ def test_only_dollars_are_added_and_a_part_of_the_cost_does_not_look_like_all_of
     assert days.row("openai_daily_usage")["total_cost"] == total
 
 
+def test_every_request_to_an_openai_model_is_counted_once(days: Days) -> None:
+    days.fetched(Costs)
+    for row, model in (
+        (UsageCompletions, "gpt"),
+        (UsageDecisions, "gpt"),
+        (UsageEmbeddings, "embedding"),
+        (UsageModerations, "moderation"),
+        (UsageImages, "image"),
+        (UsageAudioSpeeches, "speech"),
+        (UsageAudioTranscriptions, "gpt"),
+        (UsageWebSearchCalls, "gpt"),  # inside completions
+    ):
+        days.fetched(row, raw(row, model=model))
+    daily = days.row("openai_daily_usage")
+    assert (daily["total_requests"], daily["total_tokens"]) == (7, 15 + 15 + 10 + 10)
+    models = {row["model"]: (row["requests"], row["tokens"]) for row in days.rows("openai_model_usage")}
+    assert models == {"gpt": (3, 30), "embedding": (1, 10), "moderation": (1, 10), "image": (1, 0), "speech": (1, 0)}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [UsageDecisions, UsageEmbeddings, UsageModerations, UsageImages, UsageAudioSpeeches, UsageAudioTranscriptions],
+    ids=lambda row: row.__name__,
+)
+def test_model_requests_that_a_query_leaves_out_are_noticed(days: Days, row: type[Row]) -> None:
+    completions = """(
+      select *, num_model_requests as requests, input_tokens + output_tokens as tokens from openai.usage_completions
+    )"""
+    days.fetched(Costs)
+    days.fetched(UsageCompletions, raw(UsageCompletions, model="gpt"))
+    days.fetched(row, raw(row, model="gpt"))
+    for name in ("openai_daily_usage", "openai_model_usage"):
+        derived = DERIVED[name]
+        less = replace(derived.select, sql=derived.select.sql.replace("openai_model_requests()", completions))
+        with pytest.raises(WarehouseError, match="requests is 1 here and 2 in its source"):
+            days.warehouse.replace(Table(derived.row), less, Slice("openai", DAY, DAY), "run")
+
+
 def test_costs_without_usage_and_usage_without_costs_are_both_shown(days: Days) -> None:
     first, second = days_from(2)
     days.fetched(Costs, raw(Costs), last=second)
@@ -236,6 +286,136 @@ def test_usage_without_a_model_is_unknown_and_added_to_a_model_of_that_name(days
     days.fetched(UsageCompletions, raw(UsageCompletions), raw(UsageCompletions, model="unknown"))
     row = days.row("openai_model_usage")
     assert (row["identifier"], row["model"], row["requests"]) == ("unknown-1793491200", "unknown", 2)
+
+
+# OpenAI's old endpoints
+
+
+def test_a_legacy_day_is_the_cents_of_its_lines_in_dollars_and_the_use_of_every_list(days: Days) -> None:
+    days.fetched(
+        BillingUsage,
+        raw(BillingUsage, cost_cents=Decimal("1234.5600000000002")),
+        raw(BillingUsage, name="Fine-tuning models", cost_cents=Decimal(0)),
+        raw(BillingUsage, name=None, cost_cents=None, total_usage_cents=Decimal(9999)),
+    )
+    days.fetched(
+        Usage,
+        raw(Usage, model="gpt-4o", requests=3, context_tokens=100, cached_context_tokens=90, generated_tokens=7),
+        raw(
+            Usage,
+            model="dall-e-3",
+            list_name="dalle_api_data",
+            requests=2,
+            context_tokens=None,
+            generated_tokens=None,
+            images=6,
+        ),
+        raw(Usage, list_name="ft_data", requests=None, context_tokens=None, generated_tokens=None, other_fields="{}"),
+    )
+    assert days.row("openai_legacy_daily_usage") == {
+        "connection": "openai_legacy",
+        "usage_date": DAY,
+        "identifier": "openai_legacy:daily-2026-11-01",
+        "title": "OpenAI Usage 2026-11-01",
+        "date": "2026-11-01",
+        "total_requests": 5,
+        "total_tokens": 107,
+        "total_cost": Decimal("12.345600000000002"),
+    }
+    models = {row["model"]: (row["requests"], row["tokens"]) for row in days.rows("openai_legacy_model_usage")}
+    assert models == {"gpt-4o": (3, 107), "dall-e-3": (2, 0)}
+
+
+def test_a_legacy_connection_and_an_openai_connection_share_tables_and_no_rows(days: Days) -> None:
+    days.fetched(Costs, raw(Costs))
+    days.fetched(UsageCompletions, raw(UsageCompletions))
+    days.fetched(BillingUsage, raw(BillingUsage))
+    days.fetched(Usage, raw(Usage))
+    theirs = days.rows("openai_daily_usage")
+    assert days.row("openai_legacy_daily_usage")["connection"] == "openai_legacy"
+    assert days.rows("openai_daily_usage") == theirs
+    days.fetched(BillingUsage)
+    assert days.row("openai_legacy_daily_usage")["total_cost"] == 0
+
+
+# Codex
+
+
+CODEX_MEASURES = {
+    "credits": Decimal("12.5"),
+    "threads": 2,
+    "turns": 7,
+    "uncached_text_input_tokens": 10,
+    "cached_text_input_tokens": 20,
+    "text_output_tokens": 5,
+    "text_total_tokens": 35,
+    "cost_usd": Decimal("0.75"),
+    "estimated_cost_usd": Decimal("0.5"),
+}
+
+
+def test_a_codex_usage_record_is_a_user_and_a_day_with_three_moneys(days: Days) -> None:
+    days.fetched(CodexUsage, raw(CodexUsage, user_email="someone@example.com", **CODEX_MEASURES))
+    assert days.row("codex_usage_record") == {
+        "connection": "chatgpt",
+        "usage_date": DAY,
+        "identifier": "ws-user-1-2026-11-01",
+        "title": "user-1 - 2026-11-01",
+        "record_date": MIDNIGHT,
+        "workspace_id": "ws",
+        "user_id": "user-1",
+        "scope": "user",
+        **CODEX_MEASURES,
+    }
+
+
+def test_what_is_unknown_of_codex_stays_null(days: Days) -> None:
+    days.fetched(CodexUsage, raw(CodexUsage, threads=0))
+    row = days.row("codex_usage_record")
+    assert {name: row[name] for name in CODEX_MEASURES} == dict.fromkeys(CODEX_MEASURES) | {"threads": 0}
+
+
+@pytest.mark.parametrize("measure", CODEX_MEASURES)
+def test_an_unknown_of_codex_that_becomes_zero_is_noticed(days: Days, measure: str) -> None:
+    days.fetched(CodexUsage, raw(CodexUsage))
+    select = DERIVED["codex_usage_record"].select
+    wrong = replace(select, sql=f"select * replace (coalesce({measure}, 0) as {measure}) from ({select.sql})")
+    with pytest.raises(WarehouseError, match=f"2026-11-01: {measure} is 0"):
+        days.warehouse.replace(Table(CodexUsageRecord), wrong, Slice("chatgpt", DAY, DAY), "run")
+
+
+def test_codex_records_of_some_days_add_up_to_the_use(days: Days) -> None:
+    """The workspace's row shows the same use as the users' rows: it is an entity only where it is all there is."""
+    first, second = days_from(2)
+    days.fetched(
+        CodexUsage,
+        raw(CodexUsage, credits=Decimal(1)),
+        raw(CodexUsage, user_id="user-2", credits=Decimal(2)),
+        raw(CodexUsage, cut="client", client_id="cli", credits=Decimal(1)),
+        raw(CodexUsage, cut="model", model="gpt", speed="fast", credits=Decimal(1)),
+        raw(CodexUsage, cut="workspace", user_id=None, credits=Decimal(3)),
+        raw(CodexUsage, cut="workspace", user_id=None, credits=Decimal(100), usage_date=second),
+        last=second,
+    )
+    rows = days.rows("codex_usage_record", first=first, last=second)
+    assert [(row["identifier"], row["scope"], row["user_id"], row["credits"]) for row in rows] == [
+        ("ws-user-1-2026-11-01", "user", "user-1", 1),
+        ("ws-user-2-2026-11-01", "user", "user-2", 2),
+        ("ws-workspace-2026-11-02", "workspace", None, 100),
+    ]
+
+
+def test_codex_users_without_an_id_are_one_unknown_user_and_not_the_workspace(days: Days) -> None:
+    days.fetched(
+        CodexUsage,
+        *(raw(CodexUsage, user_id=None, occurrence=n, turns=n) for n in (1, 2)),
+        raw(CodexUsage, user_id=None, actor_user_id="user-9", turns=5),
+    )
+    rows = days.rows("codex_usage_record")
+    assert [(row["identifier"], row["scope"], row["user_id"], row["turns"]) for row in rows] == [
+        ("ws-unknown-2026-11-01", "user", None, 3),
+        ("ws-user-9-2026-11-01", "user", "user-9", 5),
+    ]
 
 
 # Anthropic usage and cost

@@ -1,13 +1,20 @@
-"""The two jobs: what they hold, and that a launch takes one connection's part of them."""
+"""The jobs: what they hold, and that a launch takes one connection's part of them."""
 
 from datetime import date
 
 import dagster as dg
 import pytest
 
-from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB, build_jobs, port_sync_key, range_tags
+from usage_assets.automation.jobs import (
+    LOOKUPS_JOB,
+    PORT_SYNC_JOB,
+    USAGE_JOB,
+    build_jobs,
+    port_sync_key,
+    range_tags,
+)
 from usage_assets.definitions import build_definitions
-from usage_assets_tests.test_definitions import KEYS, PORT, settings_of
+from usage_assets_tests.test_definitions import KEYS, LOOKUPS, PORT, settings_of
 
 
 @pytest.fixture(scope="module")
@@ -17,28 +24,42 @@ def definitions() -> dg.Definitions:
 
 
 def test_every_asset_is_in_exactly_one_job(definitions: dg.Definitions) -> None:
-    usage, push = (
-        set(definitions.resolve_job_def(job).asset_layer.executable_asset_keys) for job in (USAGE_JOB, PORT_SYNC_JOB)
+    usage, lookups, push = (
+        set(definitions.resolve_job_def(job).asset_layer.executable_asset_keys)
+        for job in (USAGE_JOB, LOOKUPS_JOB, PORT_SYNC_JOB)
     )
-    assert push == {port_sync_key("openai"), port_sync_key("anthropic")}
-    assert usage | push == {spec.key for spec in definitions.resolve_all_asset_specs()}
+    assert {key.to_user_string() for key in lookups} == LOOKUPS
+    assert push == {port_sync_key("openai"), port_sync_key("anthropic"), port_sync_key("chatgpt")}
+    assert usage | lookups | push == {spec.key for spec in definitions.resolve_all_asset_specs()}
     assert not usage & push
+    assert not lookups & (usage | push)
 
 
-def test_the_usage_job_holds_the_checks_of_its_assets(definitions: dg.Definitions) -> None:
+def test_what_has_no_days_is_in_no_job_with_what_has(definitions: dg.Definitions) -> None:
+    """In one job with the others it would be run again with every range of a backfill."""
+    has_days = {spec.key: spec.partitions_def is not None for spec in definitions.resolve_all_asset_specs()}
+    for job, expected in ((USAGE_JOB, {True}), (LOOKUPS_JOB, {False}), (PORT_SYNC_JOB, {True})):
+        assert {has_days[key] for key in definitions.resolve_job_def(job).asset_layer.executable_asset_keys} == expected
+
+
+def test_jobs_hold_the_checks_of_their_assets(definitions: dg.Definitions) -> None:
     graph = definitions.get_repository_def().asset_graph
     assert graph.asset_check_keys
-    assert definitions.resolve_job_def(USAGE_JOB).asset_layer.asset_graph.asset_check_keys == graph.asset_check_keys
+    of_jobs = [
+        definitions.resolve_job_def(job).asset_layer.asset_graph.asset_check_keys for job in (USAGE_JOB, LOOKUPS_JOB)
+    ]
+    assert set().union(*of_jobs) == graph.asset_check_keys
+    assert {check.asset_key.to_user_string() for check in of_jobs[1]} == LOOKUPS
 
 
 def test_jobs_run_in_one_process_as_long_as_nobody_says_otherwise(definitions: dg.Definitions) -> None:
-    for job in (USAGE_JOB, PORT_SYNC_JOB):
+    for job in (USAGE_JOB, LOOKUPS_JOB, PORT_SYNC_JOB):
         assert definitions.resolve_job_def(job).executor_def.name == "in_process"
 
 
-def test_there_is_no_push_job_where_nothing_is_pushed() -> None:
+def test_there_is_no_job_of_lookups_or_pushes_where_there_are_none() -> None:
     usage_keys = {"chatgpt": [dg.AssetKey(["chatgpt", "codex_usage"])]}
-    assert [job.name for job in build_jobs(usage_keys, [])] == [USAGE_JOB]
+    assert [job.name for job in build_jobs(usage_keys, {"chatgpt": []}, [])] == [USAGE_JOB]
 
 
 def test_a_range_includes_both_of_its_days() -> None:

@@ -7,13 +7,13 @@ import dagster as dg
 import pytest
 import time_machine
 
-from usage_assets.automation.jobs import USAGE_JOB
+from usage_assets.automation.jobs import LOOKUPS_JOB, USAGE_JOB
 from usage_assets.definitions import build_definitions
 from usage_assets.settings import Settings, SettingsError
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.test_definitions import KEYS, settings_of
 
-DAILY, WEEKLY = "daily_usage_schedule", "weekly_restatement_schedule"
+DAILY, WEEKLY, LOOKUPS = "daily_usage_schedule", "weekly_restatement_schedule", "daily_lookups_schedule"
 Range = tuple[str, str]
 
 
@@ -136,12 +136,37 @@ def test_codex_is_asked_for_no_day_that_it_has_forgotten() -> None:
 
 
 def test_a_request_selects_the_usage_assets_of_one_connection_and_no_push(settings: Settings) -> None:
-    graph = build_definitions(settings).resolve_all_asset_keys()
+    specs = build_definitions(settings).resolve_all_asset_specs()
+    graph = {spec.key for spec in specs if spec.partitions_def}
     for request in tick(settings, DAILY, "2026-11-20T06:00"):
         connection = request.tags["usage_assets/connection"]
         own = {key for key in graph if key.path[0] == connection and key.path[-1] != "port_sync"}
         assert set(request.asset_selection or ()) == own
         assert len(request.asset_selection or ()) == len(own) > 0
+
+
+def test_lookups_are_listed_every_day_shortly_before_by_one_run_per_connection(settings: Settings) -> None:
+    schedule = build_definitions(settings).resolve_schedule_def(LOOKUPS)
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("45 5 * * *", "UTC")
+    assert (schedule.job_name, schedule.default_status) == (LOOKUPS_JOB, dg.DefaultScheduleStatus.RUNNING)
+    requests = tick(settings, LOOKUPS, "2026-11-20T05:45")
+    selected = {
+        request.tags["usage_assets/connection"]: {key.path[-1] for key in request.asset_selection or ()}
+        for request in requests
+    }
+    assert selected == {
+        "openai": {"projects", "users", "project_api_keys", "service_accounts"},
+        "anthropic": {"workspaces", "users", "api_keys", "organization"},
+    }
+    assert all("dagster/asset_partition_range_start" not in request.tags for request in requests)
+    keys = {request.run_key for at in ("20", "21") for request in tick(settings, LOOKUPS, f"2026-11-{at}T05:45")}
+    assert len(keys) == 4
+
+
+def test_there_is_no_schedule_of_lookups_where_no_connection_has_any() -> None:
+    definitions = build_definitions(settings_of(chatgpt_analytics_key="k"))
+    names = {schedule.name for schedule in definitions.get_repository_def().schedule_defs}
+    assert names == {DAILY, WEEKLY}
 
 
 def test_a_connection_whose_endpoints_are_all_off_is_not_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def build_graph(entities: dict[str, list[dg.AssetKey]]) -> dg.Definitions:
 
         return port_sync
 
-    return dg.Definitions(assets=[*assets, *map(push, entities)], jobs=build_jobs({}, entities))
+    return dg.Definitions(assets=[*assets, *map(push, entities)], jobs=build_jobs({}, {}, entities))
 
 
 @dataclass

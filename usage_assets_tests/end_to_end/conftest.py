@@ -13,13 +13,18 @@ import httpx
 import msgspec
 import pytest
 
-from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB, port_sync_key, range_tags
+from usage_assets.automation.jobs import LOOKUPS_JOB, PORT_SYNC_JOB, USAGE_JOB, port_sync_key, range_tags
 from usage_assets.definitions import build_definitions
+from usage_assets.providers import PROVIDERS
 from usage_assets.settings import Settings
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import Sandbox
 
-CONNECTIONS = ("openai", "anthropic", "chatgpt")
+CONNECTIONS = ("openai", "anthropic", "chatgpt", "openai_legacy")
+PUSHED = ("openai", "anthropic", "chatgpt")
+"""The last one has no entities: the first tells of the same use."""
+IMPATIENT: Mapping[str, float] = {"attempts": 2, "base_delay": 0.01, "read_timeout": 0.5}
+"""HTTP clients that give up at once."""
 CODEX_TOTALS = """(
   select * from chatgpt.codex_usage
   qualify cut = if(bool_or(cut = 'user') over (partition by usage_date), 'user', 'workspace')
@@ -29,6 +34,24 @@ TOTALS: Mapping[str, str] = {
     "openai input_tokens": "sum(input_tokens) from openai.usage_completions",
     "openai output_tokens": "sum(output_tokens) from openai.usage_completions",
     "openai num_model_requests": "sum(num_model_requests) from openai.usage_completions",
+    "openai embeddings_input_tokens": "sum(input_tokens) from openai.usage_embeddings",
+    "openai embeddings_requests": "sum(num_model_requests) from openai.usage_embeddings",
+    "openai moderations_input_tokens": "sum(input_tokens) from openai.usage_moderations",
+    "openai moderations_requests": "sum(num_model_requests) from openai.usage_moderations",
+    "openai images": "sum(images) from openai.usage_images",
+    "openai images_requests": "sum(num_model_requests) from openai.usage_images",
+    "openai speech_characters": "sum(characters) from openai.usage_audio_speeches",
+    "openai speech_requests": "sum(num_model_requests) from openai.usage_audio_speeches",
+    "openai transcribed_seconds": "sum(seconds) from openai.usage_audio_transcriptions",
+    "openai transcription_requests": "sum(num_model_requests) from openai.usage_audio_transcriptions",
+    "openai vector_store_byte_days": "sum(usage_bytes) from openai.usage_vector_stores",
+    "openai code_interpreter_sessions": "sum(num_sessions) from openai.usage_code_interpreter_sessions",
+    "openai file_searches": "sum(num_requests) from openai.usage_file_search_calls",
+    "openai web_searches": "sum(num_requests) from openai.usage_web_search_calls",
+    "openai web_search_model_requests": "sum(num_model_requests) from openai.usage_web_search_calls",
+    "openai decisions_input_tokens": "sum(input_tokens) from openai.usage_decisions",
+    "openai decisions_output_tokens": "sum(output_tokens) from openai.usage_decisions",
+    "openai decisions_requests": "sum(num_model_requests) from openai.usage_decisions",
     "anthropic cents": "sum(amount_cents) from anthropic.cost_report",
     "anthropic estimated_cents_api": "sum(native_amount) from costs.daily_costs "
     "where source_table = 'anthropic.claude_code' and cost_basis = 'estimated'",
@@ -47,6 +70,19 @@ TOTALS: Mapping[str, str] = {
     "where provider = 'chatgpt' and cost_basis = 'estimated'",
     "chatgpt threads": f"sum(threads) from {CODEX_TOTALS}",
     "chatgpt turns": f"sum(turns) from {CODEX_TOTALS}",
+    "openai_legacy cents": "sum(cost_cents) from openai_legacy.billing_usage",
+    **{
+        f"openai_legacy {name}": f"sum({name}) from openai_legacy.usage"
+        for name in (
+            "requests",
+            "context_tokens",
+            "generated_tokens",
+            "cached_context_tokens",
+            "images",
+            "seconds",
+            "characters",
+        )
+    },
 }
 """Every unit of the sandbox's books, as our tables have it."""
 
@@ -65,7 +101,37 @@ def sandbox_environment(base_url: str, warehouse: Path) -> dict[str, str]:
         "PORT_CLIENT_SECRET": "sandbox-client-secret",
         "PORT_BASE_URL": f"{base_url}/port",
         "USAGE_WAREHOUSE": str(warehouse),
+        "USAGE_BACKFILL_HISTORY": "false",
     }
+
+
+def with_everything(folder: Path) -> dict[str, str]:
+    """Variables with which ``openai`` also fetches what is off by default, and the old endpoints are asked, too."""
+    session = folder / "session.key"
+    session.write_text("sess-sandbox")
+    legacy = f'[[connection]]\nname = "openai_legacy"\nprovider = "openai_legacy"\nkey = "file:{session}"\n'
+    return _with_openai(folder, {"usage_decisions": True}, legacy)
+
+
+def with_main_endpoints(folder: Path) -> dict[str, str]:
+    """Variables with which ``openai`` fetches costs and completions: for what is not about endpoints."""
+    return with_endpoints(folder, "costs", "usage_completions")
+
+
+def with_endpoints(folder: Path, *names: str) -> dict[str, str]:
+    """Variables with which ``openai`` fetches these endpoints only."""
+    return _with_openai(folder, {endpoint.name: endpoint.name in names for endpoint in PROVIDERS["openai"].endpoints})
+
+
+def _with_openai(folder: Path, endpoints: Mapping[str, bool], others: str = "") -> dict[str, str]:
+    key, connections = folder / "openai.key", folder / "connections.toml"
+    key.write_text("sk-admin-sandbox")
+    switches = ", ".join(f"{name} = {str(is_on).lower()}" for name, is_on in endpoints.items())
+    connections.write_text(
+        f'[[connection]]\nname = "openai"\nprovider = "openai"\nkey = "file:{key}"\nendpoints = {{ {switches} }}\n'
+        f"{others}"
+    )
+    return {"OPENAI_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(connections)}
 
 
 @dataclass(frozen=True)
@@ -79,33 +145,37 @@ class Project:
 
     def fetch(self, connection: str, days: list[date], *assets: str) -> dg.ExecuteInProcessResult:
         """Run a connection's usage assets (or those named) for contiguous days, as a range run does."""
-        keys = [
-            key
-            for key in self.definitions.resolve_all_asset_keys()
-            if key.path[0] == connection and key.path[-1] != "port_sync"
-        ]
+        keys = [key for key in self._keys_of(USAGE_JOB) if key.path[0] == connection]
         wanted = [key for key in keys if not assets or "/".join(key.path[1:]) in assets]
         return self._run(USAGE_JOB, wanted, days)
 
+    def look_up(self, connection: str, *lookups: str) -> dg.ExecuteInProcessResult:
+        """Run a connection's lookups (or those named)."""
+        keys = [key for key in self._keys_of(LOOKUPS_JOB) if key.path[0] == connection]
+        return self._run(LOOKUPS_JOB, [key for key in keys if not lookups or key.path[-1] in lookups])
+
+    def _keys_of(self, job: str) -> set[dg.AssetKey]:
+        return set(self.definitions.resolve_job_def(job).asset_layer.executable_asset_keys)
+
     def fetch_all(self, days: list[date]) -> None:
         """Run every connection; all must succeed."""
-        for connection in CONNECTIONS:
+        for connection in sorted({key.path[0] for key in self._keys_of(USAGE_JOB)}):
             assert self.fetch(connection, days).success
 
     def push(self, days: list[date]) -> None:
         """Push every connection that has entities; all must succeed."""
-        for connection in ("openai", "anthropic"):
+        for connection in PUSHED:
             assert self.push_of(connection, days).success
 
     def push_of(self, connection: str, days: list[date]) -> dg.ExecuteInProcessResult:
         """Push one connection."""
         return self._run(PORT_SYNC_JOB, [port_sync_key(connection)], days)
 
-    def _run(self, job: str, keys: list[dg.AssetKey], days: list[date]) -> dg.ExecuteInProcessResult:
+    def _run(self, job: str, keys: list[dg.AssetKey], days: list[date] | None = None) -> dg.ExecuteInProcessResult:
         return self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             asset_selection=keys,
-            tags=dict(range_tags(days[0], days[-1])),
+            tags=dict(range_tags(days[0], days[-1])) if days else {},
             raise_on_error=False,
         )
 
@@ -200,13 +270,20 @@ def open_project(
 
 @pytest.fixture
 def project(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
-    """A fresh project on a fresh sandbox."""
-    with open_project(sandbox, tmp_path) as opened:
+    """A fresh project on a fresh sandbox, with every endpoint switched on."""
+    with open_project(sandbox, tmp_path, with_everything(tmp_path)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def small_project(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
+    """A fresh project with the main endpoints only."""
+    with open_project(sandbox, tmp_path, with_main_endpoints(tmp_path)) as opened:
         yield opened
 
 
 @pytest.fixture
 def impatient_project(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
-    """A fresh project whose HTTP clients give up at once."""
-    with open_project(sandbox, tmp_path, patience={"attempts": 2, "base_delay": 0.01, "read_timeout": 0.5}) as opened:
+    """A fresh project with the main endpoints only, whose HTTP clients give up at once."""
+    with open_project(sandbox, tmp_path, with_main_endpoints(tmp_path), patience=IMPATIENT) as opened:
         yield opened

@@ -1,16 +1,16 @@
 """Runs and pushes that overlap: the newest answer stays, and Port ends up equal to the tables."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from usage_assets.assets import port_sync
+from usage_assets.assets import port_sync, raw
 from usage_assets.port.client import PortClient
 from usage_assets.port.sync import Changes, PushReport, push
-from usage_assets.providers import Client, Fetched
+from usage_assets.providers.control import fetch_with_totals
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project
 from usage_assets_tests.end_to_end.test_refusals import failures
@@ -18,23 +18,38 @@ from usage_assets_tests.end_to_end.test_refusals import failures
 DAYS = last_days(2)
 
 
+@pytest.fixture
+def project(small_project: Project) -> Project:
+    """What overlaps does so whatever else is fetched."""
+    return small_project
+
+
 def restate(project: Project) -> None:
     """Let OpenAI change the first day."""
     project.sandbox.control("POST", "restate", {"provider": "openai", "days": [str(DAYS[0])], "change": "scale"})
 
 
-def test_an_older_answer_does_not_replace_a_newer_one(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert project.fetch("openai", DAYS).success
-    fetch, overtaken = Client.fetch, iter([True])
+def overtaken_by(monkeypatch: pytest.MonkeyPatch, other_run: Callable[[], None]) -> None:
+    """Let another run do something between the next run's whole answer and its write."""
+    overtaken = iter([True])
 
-    def slow_fetch(client: Client, *arguments: Any) -> Fetched:
-        answer = fetch(client, *arguments)
-        if next(overtaken, False):  # between this run's answer and its write, another run fetches and writes
-            restate(project)
-            assert project.fetch("openai", DAYS, "costs").success
+    def slow_fetch(*arguments: Any) -> Any:
+        answer = fetch_with_totals(*arguments)
+        if next(overtaken, False):
+            other_run()
         return answer
 
-    monkeypatch.setattr(Client, "fetch", slow_fetch)
+    monkeypatch.setattr(raw, "fetch_with_totals", slow_fetch)
+
+
+def test_an_older_answer_does_not_replace_a_newer_one(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert project.fetch("openai", DAYS).success
+
+    def restated_and_fetched() -> None:
+        restate(project)
+        assert project.fetch("openai", DAYS, "costs").success
+
+    overtaken_by(monkeypatch, restated_and_fetched)
     restate(project)
     result = project.fetch("openai", DAYS, "costs")
 
@@ -46,15 +61,10 @@ def test_an_older_answer_does_not_replace_a_newer_one(project: Project, monkeypa
 def test_an_equal_answer_of_an_overlapping_run_is_no_conflict(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetch, overtaken = Client.fetch, iter([True])
+    def fetched() -> None:
+        assert project.fetch("openai", DAYS, "costs").success
 
-    def slow_fetch(client: Client, *arguments: Any) -> Fetched:
-        answer = fetch(client, *arguments)
-        if next(overtaken, False):
-            assert project.fetch("openai", DAYS, "costs").success
-        return answer
-
-    monkeypatch.setattr(Client, "fetch", slow_fetch)
+    overtaken_by(monkeypatch, fetched)
     assert project.fetch("openai", DAYS, "costs").success
 
 

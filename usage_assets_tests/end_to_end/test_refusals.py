@@ -1,13 +1,16 @@
 """Nothing that a provider refuses can change, lose or invent a stored row; the run says what happened."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+import time_machine
 
-from usage_assets_tests.conftest import TODAY, last_days
-from usage_assets_tests.end_to_end.conftest import Project
+from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, open_project, with_main_endpoints
 
 KEYS = {"openai": "sk-admin-sandbox", "anthropic": "sk-ant-admin-sandbox", "chatgpt": "chatgpt-sandbox-key"}
 ENDPOINTS = {
@@ -43,14 +46,26 @@ def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="module")
+def stored(
+    request: pytest.FixtureRequest, sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Project]]:
+    """A connection of which three days are stored. No test changes them: that is what each one shows."""
+    folder = tmp_path_factory.mktemp(request.param)
+    sandbox_process.control("POST", "reset", {"now": NOW.isoformat()})
+    with open_project(sandbox_process, folder, with_main_endpoints(folder), patience=IMPATIENT) as project:
+        with time_machine.travel(NOW):
+            assert project.fetch(request.param, last_days(3)).success
+        yield request.param, project
+
+
+@pytest.mark.parametrize("stored", ENDPOINTS, indirect=True)
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("connection", ENDPOINTS)
-def test_a_fault_leaves_every_stored_row_and_fails_the_run_in_words(
-    impatient_project: Project, connection: str, fault: str
-) -> None:
-    project, days, key = impatient_project, last_days(3), KEYS[connection]
-    assert project.fetch(connection, days).success
-    before, hashes = project.content(), project.hashes()
+@pytest.mark.usefixtures("sandbox")
+def test_a_fault_leaves_every_stored_row_and_fails_the_run_in_words(stored: tuple[str, Project], fault: str) -> None:
+    (connection, project), days = stored, last_days(3)
+    key, before, hashes = KEYS[connection], project.content(), project.hashes()
+    assert before
     project.sandbox.control("POST", "restate", {"provider": connection, "days": [str(days[0])], "change": "clear"})
     (scripted, words), (endpoint, route) = FAULTS[fault], ENDPOINTS[connection]
     if "body" in scripted:
@@ -91,9 +106,9 @@ def test_a_refused_claude_code_leaves_the_rest_of_anthropic_green_and_complete(i
 
 @pytest.mark.parametrize(("connection", "lookback"), [("openai", 365), ("chatgpt", 90)])
 def test_days_beyond_the_look_back_fail_before_anything_is_fetched(
-    project: Project, connection: str, lookback: int
+    small_project: Project, connection: str, lookback: int
 ) -> None:
-    earliest = TODAY - timedelta(days=lookback)
+    project, earliest = small_project, TODAY - timedelta(days=lookback)
     beyond = [earliest - timedelta(days=1), earliest]
     endpoint, _ = ENDPOINTS[connection]
 
@@ -106,7 +121,20 @@ def test_days_beyond_the_look_back_fail_before_anything_is_fetched(
     assert project.fetch(connection, [earliest], endpoint).success
 
 
-def test_days_before_the_connections_start_fail_and_name_it(project: Project) -> None:
-    first = date(2025, 1, 1)
-    result = project.fetch("anthropic", [first], "cost_report")
-    assert result.success, "Anthropic has no look-back; its first partition can be fetched"
+def test_days_before_the_connections_start_fail_before_anything_is_fetched(sandbox: Sandbox, tmp_path: Path) -> None:
+    key, connections = tmp_path / "key", tmp_path / "connections.toml"
+    key.write_text(KEYS["anthropic"])
+    connections.write_text(
+        f'[[connection]]\nname = "anthropic"\nprovider = "anthropic"\nkey = "file:{key}"\nstart_date = 2026-11-02\n'
+    )
+    variables = {"ANTHROPIC_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(connections)}
+    with open_project(sandbox, tmp_path, variables) as project:
+        result = project.fetch("anthropic", [date(2026, 11, 1), date(2026, 11, 2)], "cost_report")
+        [read] = failures(result).values()
+        assert "the earliest day is 2026-11-02 (the connection's start date)" in read
+        assert not sandbox.requests()
+        assert project.fetch("anthropic", [date(2026, 11, 2)], "cost_report").success
+
+
+def test_where_a_provider_has_no_look_back_the_first_partition_can_be_fetched(small_project: Project) -> None:
+    assert small_project.fetch("anthropic", [date(2025, 1, 1)], "cost_report").success

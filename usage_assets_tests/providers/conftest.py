@@ -15,19 +15,31 @@ from usage_assets.providers import PROVIDERS, Client, Endpoint, Provider
 from usage_assets.providers.windows import Window
 from usage_assets_tests.conftest import Sandbox
 
-KEYS = {"openai": "sk-admin-sandbox", "anthropic": "sk-ant-admin-sandbox", "chatgpt": "chatgpt-sandbox-key"}
-PATHS = {"openai": "openai/v1", "anthropic": "anthropic", "chatgpt": "chatgpt"}
-ENDPOINTS = {
+KEYS = {
+    "openai": "sk-admin-sandbox",
+    "anthropic": "sk-ant-admin-sandbox",
+    "chatgpt": "chatgpt-sandbox-key",
+    "openai_legacy": "sess-sandbox",
+}
+PATHS = {"openai": "openai/v1", "anthropic": "anthropic", "chatgpt": "chatgpt", "openai_legacy": "openai/v1"}
+EVERY_ENDPOINT = {
     f"{provider.name}/{endpoint.name}": (provider, endpoint)
     for provider in PROVIDERS.values()
     for endpoint in provider.endpoints
 }
+ENDPOINTS = {name: pair for name, pair in EVERY_ENDPOINT.items() if "limit" in pair[1].params}
+"""Those that answer in pages; test_openai_legacy.py has the others."""
 DAY = date(2026, 11, 12)
 """A day on which every endpoint has something."""
 
 every_endpoint = pytest.mark.parametrize(("provider", "endpoint"), ENDPOINTS.values(), ids=ENDPOINTS)
 
 NewClient = Callable[..., Client]
+
+
+def error_body(provider: Provider, words: str) -> dict[str, Any]:
+    """An error as the provider words it."""
+    return {"detail": words} if provider.name == "chatgpt" else {"error": {"message": words}}
 
 
 @pytest.fixture

@@ -6,8 +6,12 @@ import duckdb
 import pytest
 
 from usage_assets.providers import PROVIDERS, Endpoint, Provider
+from usage_assets.providers.windows import windows
 from usage_assets.rows import arrow_schema, columns
-from usage_assets_tests.providers.conftest import every_endpoint
+from usage_assets_tests.conftest import last_days
+from usage_assets_tests.providers.conftest import EVERY_ENDPOINT
+
+every_endpoint = pytest.mark.parametrize(("provider", "endpoint"), EVERY_ENDPOINT.values(), ids=EVERY_ENDPOINT)
 
 
 @every_endpoint
@@ -19,12 +23,14 @@ def test_dimensions_and_grain_are_columns(provider: Provider, endpoint: Endpoint
 
 @every_endpoint
 def test_a_window_fits_on_a_page(provider: Provider, endpoint: Endpoint) -> None:
-    assert int(endpoint.params["limit"]) >= endpoint.window_days
+    assert int(endpoint.params.get("limit", 1)) >= endpoint.window_days
 
 
 @every_endpoint
 def test_the_grain_is_said_first_and_every_column_is_described(provider: Provider, endpoint: Endpoint) -> None:
-    assert (endpoint.row.__doc__ or "").startswith("One row per connection, day, ")
+    assert (endpoint.row.__doc__ or "").startswith(
+        ("One row per connection, day, ", "One row per connection, day and ")
+    )
     assert all(column.description for column in columns(endpoint.row))
     assert endpoint.row.table == f"{provider.name}.{endpoint.name}"
 
@@ -60,11 +66,30 @@ def test_anthropic_refuses_more_than_five_dimensions() -> None:
     assert all(len(endpoint.group_by) <= 5 for endpoint in PROVIDERS["anthropic"].endpoints)
 
 
+def test_a_year_of_openai_is_123_windows() -> None:
+    planned = {e.name: len(windows(last_days(365), e.window_days)) for e in PROVIDERS["openai"].endpoints}
+    assert planned.pop("costs") == 3
+    assert set(planned.values()) == {12}
+    assert 3 + 12 * sum(e.default_on for e in PROVIDERS["openai"].endpoints if e.group == "usage") == 123
+
+
+def test_decisions_are_fetched_only_where_they_are_switched_on() -> None:
+    assert {e.name for p in PROVIDERS.values() for e in p.endpoints if not e.default_on} == {"usage_decisions"}
+
+
+def test_every_usage_report_of_openai_is_grouped_by_all_that_identifies_its_rows() -> None:
+    for endpoint in PROVIDERS["openai"].endpoints:
+        assert endpoint.group_by == endpoint.row.grain[: len(endpoint.group_by)]
+        assert set(endpoint.row.grain) - set(endpoint.group_by) <= {"amount_currency", "quantity_unit"}
+
+
 def test_names_are_unique() -> None:
     tables = Counter(endpoint.row.table for provider in PROVIDERS.values() for endpoint in provider.endpoints)
     assert set(tables.values()) == {1}
 
 
-@pytest.mark.parametrize(("name", "days"), [("openai", 365), ("anthropic", None), ("chatgpt", 90)])
+@pytest.mark.parametrize(
+    ("name", "days"), [("openai", 365), ("anthropic", None), ("chatgpt", 90), ("openai_legacy", None)]
+)
 def test_providers_remember_so_many_days(name: str, days: int | None) -> None:
     assert PROVIDERS[name].lookback_days == days

@@ -1,5 +1,6 @@
 """Recorded bodies of every provider and endpoint become rows: the official ones with exactly these values."""
 
+import json
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -12,33 +13,33 @@ import pytest
 from usage_assets.people import People
 from usage_assets.providers.reading import Reading, ShapeError
 from usage_assets.providers.windows import Window
-from usage_assets_tests.providers.conftest import ENDPOINTS
+from usage_assets_tests.providers.conftest import EVERY_ENDPOINT
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 ALWAYS = Window(date(2020, 1, 1), date(2039, 12, 31))
 BODIES = {
     str(file.relative_to(FIXTURES)): file
-    for name in ENDPOINTS
+    for name in EVERY_ENDPOINT
     for file in sorted((FIXTURES / name).glob("*.json"))
     if "_error_" not in file.name
 }
-SPOILT = {name: file for name, file in BODIES.items() if "_bad_" in name} | {
-    # An invented shape of Codex usage, which the documented one is not.
-    name: BODIES[name]
-    for name in ["chatgpt/codex_usage/composed_illustrative.json"]
-}
+SPOILT = {name: file for name, file in BODIES.items() if "_bad_" in name}
+ASKED_FOR = Window(date(2026, 11, 14), date(2026, 11, 14))
+"""The day of all answers that state none themselves."""
 SOUND = BODIES.keys() - SPOILT.keys()
 
 
 def read(name: str) -> list[dict[str, Any]]:
     """The rows of a fixture."""
     file = BODIES[name]
-    _, endpoint = ENDPOINTS[f"{file.parts[-3]}/{file.parts[-2]}"]
+    provider, endpoint = EVERY_ENDPOINT[f"{file.parts[-3]}/{file.parts[-2]}"]
+    window = ASKED_FOR if provider.name == "openai_legacy" else ALWAYS
     query = {"group": "workspace"} if "workspace" in file.name else {}
-    reading = Reading("fixture", "ws-fixture", ALWAYS, query, endpoint.group_by, People("names"))
+    reading = Reading("fixture", "ws-fixture", window, query, endpoint.group_by, People("names"))
     body = msgspec.json.Decoder(float_hook=Decimal).decode(file.read_bytes())
+    body = endpoint.page(body, window) if endpoint.page else body
     assert reading.read(endpoint.row, endpoint.item, endpoint.records, body["data"]) == len(reading.tables[0])
-    assert not reading.unknown_fields
+    assert bool(reading.unknown_fields) == ("unknown" in file.name)
     rows: list[dict[str, Any]] = pa.concat_tables(reading.tables).to_pylist()
     return rows
 
@@ -90,6 +91,24 @@ def test_official_openai_completions() -> None:
             "output_image_tokens": 50,
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("usage_embeddings", {"num_model_requests": 2, "input_tokens": 16}),
+        ("usage_moderations", {"num_model_requests": 2, "input_tokens": 16}),
+        ("usage_images", {"num_model_requests": 2, "images": 2}),
+        ("usage_audio_speeches", {"num_model_requests": 1, "characters": 45}),
+        ("usage_audio_transcriptions", {"num_model_requests": 1, "seconds": 20}),
+        ("usage_vector_stores", {"usage_bytes": 1024}),
+        ("usage_code_interpreter_sessions", {"num_sessions": 1}),
+        ("usage_file_search_calls", {"num_requests": 2}),
+        ("usage_web_search_calls", {"num_model_requests": 2, "num_requests": 2}),
+    ],
+)
+def test_official_openai_usage(name: str, values: dict[str, int]) -> None:
+    assert list(map(known, read(f"openai/{name}/official.json"))) == [{"usage_date": date(2024, 11, 1), **values}]
 
 
 def test_official_anthropic_messages() -> None:
@@ -174,6 +193,7 @@ def test_official_codex_row_knows_only_what_it_is_told() -> None:
             "usage_date": date(2025, 10, 1),
             "cut": "workspace",
             "workspace_id": "ws-fixture",
+            "shape": "documented",
             "occurrence": 1,
             "uncached_text_input_tokens": 110,
             "cached_text_input_tokens": 220,
@@ -192,3 +212,74 @@ def test_amounts_that_are_strings_are_amounts() -> None:
     rows = read("openai/costs/observed_string_amounts.json")
     assert {type(row["amount_value"]) for row in rows} == {Decimal}
     assert Decimal("12.50") in {row["amount_value"] for row in rows}
+
+
+def test_the_illustrative_codex_row_is_tagged_and_states_no_dollars() -> None:
+    assert list(map(known, read("chatgpt/codex_usage/composed_illustrative.json"))) == [
+        {
+            "usage_date": date(2026, 5, 1),
+            "cut": "user",
+            "workspace_id": "ws-fixture",
+            "user_id": "wsu_abc",
+            "user_email": "someone@example.com",
+            "shape": "illustrative",
+            "occurrence": 1,
+            "threads": 12,
+            "turns": 48,
+            "credits": Decimal(1234),
+            "cached_text_input_tokens": 20000,
+            "text_output_tokens": 5000,
+            "text_input_tokens": 100000,
+        }
+    ]
+
+
+def test_a_legacy_day_is_its_lines_and_its_stated_total() -> None:
+    rows = list(map(known, read("openai_legacy/billing_usage/composed_daily_lines.json")))
+    assert {row.pop("usage_date") for row in rows} == {ASKED_FOR.first}
+    assert rows == [
+        {"total_usage_cents": Decimal("1234.86")},
+        {"name": "GPT-4", "cost_cents": Decimal("1234.5600000000002")},
+        {"name": "Chat models", "cost_cents": Decimal("0.30000000000000004")},
+        {"name": "Fine-tuning models", "cost_cents": Decimal(0)},
+    ]
+
+
+def test_a_legacy_day_without_lines_still_has_its_stated_total() -> None:
+    [row] = read("openai_legacy/billing_usage/composed_empty_day.json")
+    assert (row["name"], row["cost_cents"], row["total_usage_cents"]) == (None, None, Decimal(0))
+
+
+def test_legacy_rows_are_added_up_per_list_and_model() -> None:
+    rows = list(map(known, read("openai_legacy/usage/composed_rows.json")))
+    assert {row.pop("usage_date") for row in rows} == {ASKED_FOR.first}
+    assert rows == [
+        {
+            "list_name": "data",
+            "model": "gpt-4o-2024-08-06",
+            "requests": 8,
+            "context_tokens": 2065,
+            "generated_tokens": 46,
+            "cached_context_tokens": 1200,
+        },
+        {
+            "list_name": "data",
+            "model": "text-embedding-ada-002",
+            "requests": 4,
+            "context_tokens": 400,
+            "generated_tokens": 0,
+        },
+        {"list_name": "dalle_api_data", "model": "dall-e-3", "requests": 3, "images": 6},
+        {"list_name": "whisper_api_data", "model": "whisper-1", "requests": 2, "seconds": 21},
+        {"list_name": "tts_api_data", "model": "tts-1", "requests": 3, "characters": 1200},
+    ]
+
+
+def test_legacy_lists_and_fields_that_we_do_not_know_are_kept() -> None:
+    rows = read("openai_legacy/usage/composed_unknown_lists.json")
+    assert {row["list_name"]: json.loads(row["other_fields"]) for row in rows} == {
+        "data": {"row.n_audio_tokens_total": [7]},
+        "ft_data": {"answer.ft_data": [{"timestamp": 1794614400, "num_tokens": 9, "email": "someone@example.com"}]},
+        "current_usage_usd": {"answer.current_usage_usd": "1.25"},
+    }
+    assert (rows[0]["model"], rows[0]["requests"]) == (None, 2)

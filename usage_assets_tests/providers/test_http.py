@@ -1,83 +1,34 @@
-"""Nothing that a provider does may lose or invent a number: a fetch is complete, or it raises and says why."""
+"""How a complete answer is asked for: keys, addresses, pauses, windows. What each refusal does: test_refusals.py."""
 
 import logging
-import time
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import msgspec
 import pytest
 
-from usage_assets.providers import PROVIDERS, Client, Endpoint, PermanentError, Provider, ProviderError, TransientError
+from usage_assets.providers import PROVIDERS, Client, Endpoint, PermanentError, Provider, TransientError
 from usage_assets.providers.pace import Pace
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.providers.conftest import DAY, ENDPOINTS, KEYS, Answers, NewClient, every_endpoint
+from usage_assets_tests.providers.conftest import (
+    DAY,
+    ENDPOINTS,
+    EVERY_ENDPOINT,
+    Answers,
+    NewClient,
+    error_body,
+    every_endpoint,
+)
 
 WORDS = "the provider's own words"
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
 
-def error_body(provider: Provider, words: str = WORDS) -> Mapping[str, Any]:
-    """An error as the provider words it."""
-    return {"detail": words} if provider.name == "chatgpt" else {"error": {"message": words}}
-
-
 def refused(status: int, **more: Any) -> dict[str, Any]:
     """A status fault; the test adds the provider's body."""
     return {"fault": "status", "status": status, **more}
-
-
-FAULTS: dict[str, tuple[dict[str, Any], type[ProviderError], str]] = {
-    "400": (refused(400), PermanentError, WORDS),
-    "401": (refused(401), PermanentError, "Check the"),
-    "403": (refused(403), PermanentError, WORDS),
-    "404": (refused(404), PermanentError, WORDS),
-    "418": (refused(418), PermanentError, WORDS),
-    "redirect": (refused(302, headers={"location": "https://example.com/"}), PermanentError, "redirect"),
-    "429": (refused(429), TransientError, WORDS),
-    "500": (refused(500), TransientError, WORDS),
-    "503": (refused(503), TransientError, WORDS),
-    "slow": ({"fault": "delay", "seconds": 0.6}, TransientError, "ReadTimeout"),
-    "reset": ({"fault": "reset"}, TransientError, "no answer"),
-    "truncated": ({"fault": "truncate"}, TransientError, "broken answer"),
-    "html": ({"fault": "html"}, TransientError, "text/html"),
-    "not JSON": ({"fault": "replace", "text": '{"data": NaN}'}, TransientError, "broken answer"),
-    "too deep": ({"fault": "replace", "text": "[" * 100_000}, TransientError, "RecursionError"),
-    "number out of range": (
-        {"fault": "replace", "text": '{"data": 1e99999999999999999999}'},
-        TransientError,
-        "InvalidOperation",
-    ),
-    "empty": ({"fault": "replace", "text": ""}, TransientError, "broken answer"),
-    "a list": ({"fault": "replace", "body": []}, TransientError, "broken answer"),
-    "no data": ({"fault": "replace", "body": {"has_more": False}}, TransientError, "`data`"),
-    "no has_more": ({"fault": "replace", "body": {"data": []}}, TransientError, "`has_more`"),
-    "no page token": ({"fault": "replace", "body": {"data": [], "has_more": True}}, PermanentError, "no page token"),
-    "repeated page token": ({"fault": "repeat_token"}, PermanentError, "page token repeats"),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-@every_endpoint
-def test_a_fault_raises_with_what_where_and_what_to_do(
-    answers: Answers, new_client: NewClient, provider: Provider, endpoint: Endpoint, fault: str
-) -> None:
-    script, expected, words = FAULTS[fault]
-    advice = "Check the base URL" if fault == "redirect" else "Nothing was stored"
-    if script["fault"] == "status":
-        script = script | {"body": error_body(provider)}
-    answers.faults(provider, endpoint, script)
-    with pytest.raises(expected) as raised:
-        new_client(provider, read_timeout=0.2 if fault == "slow" else 60).fetch(endpoint, [DAY])
-    assert type(raised.value) is expected
-    assert words in raised.value.message
-    assert raised.value.message.startswith(f"{provider.name} {endpoint.name} {DAY}: ")
-    assert provider.advice.get(raised.value.status or 0, advice) in raised.value.message
-    assert "\n" not in raised.value.message
-    assert KEYS[provider.name] not in repr(raised.value)
 
 
 @every_endpoint
@@ -104,11 +55,19 @@ def test_the_key_is_never_shown(
     assert key not in caplog.text
 
 
-@pytest.mark.parametrize("file", sorted(FIXTURES.rglob("*_error_*.json")), ids=lambda file: file.stem)
+def refusals_of(name: str) -> list[Path]:
+    """What an endpoint's fixtures hold of refusals."""
+    return sorted((FIXTURES / name).glob("*_error_*.json"))
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [pytest.param(name, file, id=f"{name}-{file.stem}") for name in EVERY_ENDPOINT for file in refusals_of(name)],
+)
 def test_recorded_refusals_are_permanent_and_keep_their_words(
-    answers: Answers, new_client: NewClient, file: Path
+    answers: Answers, new_client: NewClient, name: str, file: Path
 ) -> None:
-    provider, endpoint = ENDPOINTS[f"{file.parts[-3]}/{file.parts[-2]}"]
+    provider, endpoint = EVERY_ENDPOINT[name]
     body = msgspec.json.decode(file.read_bytes())
     status = int(file.stem.split("_error_")[1][:3])
     answers.faults(provider, endpoint, refused(status, body=body))
@@ -117,21 +76,8 @@ def test_recorded_refusals_are_permanent_and_keep_their_words(
     words = body["error"]["message"] if "error" in body else body["detail"][0]["msg"]
     assert words in raised.value.message
     assert raised.value.reason.endswith(words)
-    assert len(answers.sandbox.requests()) == 1
-
-
-@pytest.mark.parametrize(
-    "fault", [refused(429), refused(500), {"fault": "reset"}, {"fault": "truncate"}, {"fault": "html"}], ids=str
-)
-@every_endpoint
-def test_a_passing_fault_is_retried_and_changes_nothing(
-    answers: Answers, new_client: NewClient, provider: Provider, endpoint: Endpoint, fault: dict[str, Any]
-) -> None:
-    undisturbed = new_client(provider).fetch(endpoint, [DAY])
-    answers.faults(provider, endpoint, fault | {"calls": [1]})
-    fetched = new_client(provider).fetch(endpoint, [DAY])
-    assert fetched.rows.equals(undisturbed.rows)
-    assert (fetched.retries, fetched.requests) == (1, undisturbed.requests)
+    asked_with_less = "user_by_project" in file.stem
+    assert len(answers.sandbox.requests()) == 1 + asked_with_less
 
 
 @pytest.mark.parametrize(
@@ -187,88 +133,18 @@ def test_no_window_is_started_after_the_first_failure(
 def test_the_error_of_a_failed_window_is_the_one_that_is_raised(answers: Answers, new_client: NewClient) -> None:
     """Windows that wait for another attempt when it happens must not raise their own."""
     provider, endpoint = ENDPOINTS["anthropic/claude_code"]
-    answers.faults(provider, endpoint, refused(503, calls=[1, 2, 3]), refused(403, body=error_body(provider)))
-    started = time.monotonic()
+    answers.faults(provider, endpoint, refused(503, calls=[1, 2, 3]), refused(403, body=error_body(provider, WORDS)))
+    client = new_client(provider, concurrency=4, base_delay=3600, longest_delay=3600)
     with pytest.raises(PermanentError, match=WORDS):
-        new_client(provider, concurrency=4, base_delay=30).fetch(endpoint, last_days(20))
-    assert time.monotonic() - started < 10
+        client.fetch(endpoint, last_days(20))
 
 
-PAGE_TOKEN_REFUSED = {
-    "openai": refused(
-        400, body=error_body(PROVIDERS["openai"], "The page token is invalid, have you modified the query parameters?")
-    ),
-    "anthropic": refused(400, body=error_body(PROVIDERS["anthropic"], "page: Invalid page token")),
-    "chatgpt": refused(422, body={"detail": [{"loc": ["query", "page"], "msg": "Invalid page token"}]}),
-}
-
-
-def paged(endpoint: Endpoint) -> Endpoint:
-    """The endpoint in pages that are too small for DAY and the day before it, one query at a time."""
-    return replace(endpoint, params={**endpoint.params, "limit": "1"}, queries=({},))
-
-
-@every_endpoint
-def test_a_refused_page_token_starts_the_window_again(
-    answers: Answers, new_client: NewClient, provider: Provider, endpoint: Endpoint
-) -> None:
-    days = [DAY - timedelta(days=1), DAY]
-    undisturbed = new_client(provider, concurrency=1).fetch(paged(endpoint), days)
-    before = len(answers.sandbox.requests())
-    answers.faults(provider, endpoint, PAGE_TOKEN_REFUSED[provider.name] | {"calls": [2]})
-    fetched = new_client(provider, concurrency=1).fetch(paged(endpoint), days)
-    assert fetched.rows.equals(undisturbed.rows)
-    assert (fetched.requests, fetched.retries) == (undisturbed.requests, 2)
-    assert len(answers.sandbox.requests()) - before == fetched.requests + fetched.retries
-
-
-@every_endpoint
-def test_a_page_token_that_is_refused_again_is_an_error(
-    answers: Answers, new_client: NewClient, provider: Provider, endpoint: Endpoint
-) -> None:
-    answers.faults(provider, endpoint, PAGE_TOKEN_REFUSED[provider.name] | {"calls": [2, 4]})
-    with pytest.raises(PermanentError, match=r"[Pp]age token"):
-        new_client(provider, concurrency=1).fetch(paged(endpoint), [DAY - timedelta(days=1), DAY])
-    assert len(answers.sandbox.requests()) == 4
-
-
-def test_a_page_that_repeats_a_bucket_adds_its_rows(answers: Answers, new_client: NewClient) -> None:
-    provider, endpoint = ENDPOINTS["openai/costs"]
-    body = answers.real(provider, endpoint)
-    results = body["data"][0]["results"]
-    assert len(results) > 2
-    pages = [
-        body | {"data": [body["data"][0] | {"results": part}], "has_more": more, "next_page": "2" if more else None}
-        for part, more in ((results[:2], True), (results[2:], False))
-    ]
-    whole = new_client(provider).fetch(endpoint, [DAY])
-    answers.replace(provider, endpoint, *pages)
-    assert new_client(provider).fetch(endpoint, [DAY]).rows.equals(whole.rows)
-
-
-@pytest.mark.parametrize("name", [name for name, (_, endpoint) in ENDPOINTS.items() if endpoint.bucket_per_day])
-def test_days_without_a_bucket_are_named(answers: Answers, new_client: NewClient, name: str) -> None:
-    provider, endpoint = ENDPOINTS[name]
-    answers.replace(provider, endpoint, answers.real(provider, endpoint))
-    fetched = new_client(provider).fetch(endpoint, [DAY - timedelta(days=1), DAY])
-    assert fetched.days_without_bucket == {DAY - timedelta(days=1)}
-
-
-@every_endpoint
-def test_a_day_outside_the_window_raises_and_is_named(
-    answers: Answers, new_client: NewClient, provider: Provider, endpoint: Endpoint
-) -> None:
-    answers.replace(provider, endpoint, answers.real(provider, endpoint))
-    with pytest.raises(PermanentError, match=rf"\$\.data\[0\] \({DAY}\): outside the days"):
-        new_client(provider, concurrency=1).fetch(endpoint, [DAY - timedelta(days=1)])
-
-
-def test_windows_are_fetched_side_by_side(answers: Answers, new_client: NewClient) -> None:
+def test_windows_are_fetched_side_by_side(new_client: NewClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is let through before all twelve have come to ask: one after the other, the first would wait in vain."""
+    everyone = Barrier(12)
+    monkeypatch.setattr(Pace, "wait", lambda _pace, _stop: everyone.wait(timeout=60))
     provider, endpoint = ENDPOINTS["openai/usage_completions"]
-    answers.faults(provider, endpoint, {"fault": "delay", "seconds": 0.6})
-    started = time.monotonic()
-    fetched = new_client(provider).fetch(replace(endpoint, window_days=5), last_days(60))
-    assert time.monotonic() - started < 12 * 0.6 / 2
+    fetched = new_client(provider, attempts=1).fetch(replace(endpoint, window_days=5), last_days(60))
     assert fetched.requests == 12
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from usage_assets.people import People
 from usage_assets.providers import Endpoint, PermanentError, Provider
-from usage_assets.rows import arrow_schema, columns
+from usage_assets.rows import columns, packed_schema
 from usage_assets_tests.providers.conftest import DAY, ENDPOINTS, Answers, NewClient, every_endpoint
 
 ABSENT = object()
@@ -290,7 +290,7 @@ def test_the_arrow_table_has_exactly_the_declared_schema(
     new_client: NewClient, provider: Provider, endpoint: Endpoint
 ) -> None:
     fetched = new_client(provider).fetch(endpoint, [DAY, DAY + timedelta(days=1)])
-    assert fetched.rows.schema.equals(arrow_schema(endpoint.row))
+    assert fetched.rows.schema.equals(packed_schema(endpoint.row))
     for column in columns(endpoint.row):
         assert column.nullable or not fetched.rows[column.name].null_count
 

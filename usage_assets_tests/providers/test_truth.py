@@ -17,6 +17,32 @@ from usage_assets_tests.providers.conftest import ENDPOINTS, NewClient, every_en
 UNITS = {
     "openai/costs": {"usd": "amount_usd"},
     "openai/usage_completions": {name: name for name in ("input_tokens", "output_tokens", "num_model_requests")},
+    "openai/usage_embeddings": {
+        "embeddings_input_tokens": "input_tokens",
+        "embeddings_requests": "num_model_requests",
+    },
+    "openai/usage_moderations": {
+        "moderations_input_tokens": "input_tokens",
+        "moderations_requests": "num_model_requests",
+    },
+    "openai/usage_images": {"images": "images", "images_requests": "num_model_requests"},
+    "openai/usage_audio_speeches": {"speech_characters": "characters", "speech_requests": "num_model_requests"},
+    "openai/usage_audio_transcriptions": {
+        "transcribed_seconds": "seconds",
+        "transcription_requests": "num_model_requests",
+    },
+    "openai/usage_vector_stores": {"vector_store_byte_days": "usage_bytes"},
+    "openai/usage_code_interpreter_sessions": {"code_interpreter_sessions": "num_sessions"},
+    "openai/usage_file_search_calls": {"file_searches": "num_requests"},
+    "openai/usage_web_search_calls": {
+        "web_searches": "num_requests",
+        "web_search_model_requests": "num_model_requests",
+    },
+    "openai/usage_decisions": {
+        "decisions_input_tokens": "input_tokens",
+        "decisions_output_tokens": "output_tokens",
+        "decisions_requests": "num_model_requests",
+    },
     "anthropic/usage_messages": {
         name: name
         for name in (
@@ -46,10 +72,18 @@ def daily_total(endpoint: Endpoint, rows: pa.Table, name: str) -> dict[str, Deci
     return {day: Decimal(total) for day, total in found if total}
 
 
+def true_units(sandbox: Sandbox, provider: str, days: list[date]) -> dict[str, dict[str, Decimal]]:
+    """The true total of each unit on each day, without days of nothing."""
+    books: dict[str, Any] = sandbox.control("GET", "truth", start=str(days[0]), end=str(days[-1]))["days"]
+    return {
+        unit: {day: Decimal(total) for day, total in by_day.items() if Decimal(total)}
+        for unit, by_day in books[provider].items()
+    }
+
+
 def true_totals(sandbox: Sandbox, provider: str, unit: str, days: list[date]) -> dict[str, Decimal]:
     """A unit's true total of each day, without days of nothing."""
-    books: dict[str, Any] = sandbox.control("GET", "truth", start=str(days[0]), end=str(days[-1]))["days"]
-    return {day: Decimal(total) for day, total in books[provider][unit].items() if Decimal(total)}
+    return true_units(sandbox, provider, days)[unit]
 
 
 @pytest.mark.parametrize("name", ENDPOINTS)
@@ -57,10 +91,10 @@ def test_every_day_of_90_equals_the_books(sandbox: Sandbox, new_client: NewClien
     provider, endpoint = ENDPOINTS[name]
     days = last_days(90)
     rows = new_client(provider).fetch(endpoint, days).rows
+    truth = true_units(sandbox, provider.name, days)
     for unit, total in UNITS[name].items():
-        expected = true_totals(sandbox, provider.name, unit, days)
-        assert expected
-        assert daily_total(endpoint, rows, total) == expected
+        assert truth[unit]
+        assert daily_total(endpoint, rows, total) == truth[unit]
 
 
 @pytest.mark.parametrize("name", ENDPOINTS)
@@ -154,17 +188,20 @@ def test_api_keys_are_grouped_from_the_day_on_that_allows_it(sandbox: Sandbox, n
     fetched = client.fetch(endpoint, days)
     groupings = {row["usage_date"]: row["grouped_by"] for row in fetched.rows.to_pylist()}
     assert {day >= floor: grouping for day, grouping in groupings.items()} == {
-        False: "line_item,project_id,user_id",
-        True: "api_key_id,line_item,project_id,user_id",
+        False: "api_source,line_item,project_id,user_id",
+        True: "api_key_id,api_source,line_item,project_id,user_id",
     }
     assert not any(row["api_key_id"] for row in fetched.rows.to_pylist() if row["usage_date"] < floor)
     assert daily_total(endpoint, fetched.rows, "amount_usd") == true_totals(sandbox, "openai", "usd", days)
     assert (fetched.requests, fetched.refused, fetched.split_windows) == (1, 1, 1)
-    assert fetched.groupings == {"line_item,project_id,user_id": 10, "api_key_id,line_item,project_id,user_id": 10}
+    assert fetched.groupings == {
+        "api_source,line_item,project_id,user_id": 10,
+        "api_key_id,api_source,line_item,project_id,user_id": 10,
+    }
 
     again = client.fetch(endpoint, days[:5])
     assert (again.requests, again.refused, again.split_windows) == (1, 0, 0), "what was learnt is not asked again"
-    assert set(again.groupings) == {"line_item,project_id,user_id"}
+    assert set(again.groupings) == {"api_source,line_item,project_id,user_id"}
 
 
 def test_cuts_of_codex_show_the_same_use(new_client: NewClient) -> None:
@@ -199,4 +236,4 @@ def test_models_of_claude_code_unnest_exactly(sandbox: Sandbox, new_client: NewC
 
 
 def test_providers_are_known_by_name() -> None:
-    assert list(PROVIDERS) == ["openai", "anthropic", "chatgpt"]
+    assert list(PROVIDERS) == ["openai", "anthropic", "chatgpt", "openai_legacy"]

@@ -1,4 +1,4 @@
-"""A plain HTTP caller of the sandbox with the right keys, and the finest query of each of the six endpoints."""
+"""A plain HTTP caller of the sandbox with the right keys, and the finest query of each endpoint."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +18,7 @@ from usage_assets.sandbox.credentials import (
     CHATGPT_ANALYTICS_KEY,
     CHATGPT_WORKSPACE_ID,
     OPENAI_ADMIN_KEY,
+    OPENAI_SESSION_KEY,
 )
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
@@ -27,6 +28,7 @@ KEYS = {
     "openai": {"authorization": f"Bearer {OPENAI_ADMIN_KEY}"},
     "anthropic": {"x-api-key": ANTHROPIC_ADMIN_KEY, "anthropic-version": "2023-06-01"},
     "chatgpt": {"authorization": f"Bearer {CHATGPT_ANALYTICS_KEY}"},
+    "openai_legacy": {"authorization": f"Bearer {OPENAI_SESSION_KEY}"},
 }
 Params = Mapping[str, Any]
 
@@ -68,6 +70,15 @@ class Endpoint:
     schema: tuple[str, str]  # file under fixtures/schemas, fragment
 
 
+def openai_usage(name: str, *dimensions: str, schema: str = "openai_usage.json") -> Endpoint:
+    """One of OpenAI's usage reports."""
+    path = f"/openai/v1/organization/usage/{name}"
+    return Endpoint(
+        "openai", f"usage_{name}", path, unix_window, {"group_by[]": list(dimensions), "limit": 31}, (schema, "")
+    )
+
+
+CALLER = ("project_id", "user_id", "api_key_id")
 ENDPOINTS = {
     (endpoint.provider, endpoint.name): endpoint
     for endpoint in (
@@ -76,16 +87,21 @@ ENDPOINTS = {
             "costs",
             "/openai/v1/organization/costs",
             unix_window,
-            {"group_by[]": ["project_id", "user_id", "line_item", "api_key_id"], "limit": 180},
+            {"group_by[]": ["project_id", "user_id", "line_item", "api_key_id", "api_source"], "limit": 180},
             ("openai_usage.json", ""),
         ),
-        Endpoint(
-            "openai",
-            "usage_completions",
-            "/openai/v1/organization/usage/completions",
-            unix_window,
-            {"group_by[]": ["project_id", "user_id", "api_key_id", "model", "batch", "service_tier"], "limit": 31},
-            ("openai_usage.json", ""),
+        openai_usage("completions", *CALLER, "model", "batch", "service_tier", "api_source"),
+        openai_usage("embeddings", *CALLER, "model"),
+        openai_usage("moderations", *CALLER, "model"),
+        openai_usage("images", *CALLER, "model", "size", "source"),
+        openai_usage("audio_speeches", *CALLER, "model"),
+        openai_usage("audio_transcriptions", *CALLER, "model"),
+        openai_usage("vector_stores", "project_id"),
+        openai_usage("code_interpreter_sessions", "project_id"),
+        openai_usage("file_search_calls", *CALLER, "vector_store_id"),
+        openai_usage("web_search_calls", *CALLER, "model", "context_level", "api_source"),
+        openai_usage(
+            "decisions", *CALLER, "model", "batch", "service_tier", "api_source", schema="openai_decisions.json"
         ),
         Endpoint(
             "anthropic",
@@ -122,6 +138,30 @@ ENDPOINTS = {
     )
 }
 
+# The old endpoints have neither pages nor buckets, and a key of their own.
+LEGACY_ENDPOINTS = {
+    (endpoint.provider, endpoint.name): endpoint
+    for endpoint in (
+        Endpoint(
+            "openai_legacy",
+            "billing_usage",
+            "/openai/v1/dashboard/billing/usage",
+            lambda start, end: {"start_date": str(start), "end_date": str(end)},
+            {},
+            ("openai_legacy.json", "#/$defs/billing_usage"),
+        ),
+        Endpoint(
+            "openai_legacy",
+            "usage",
+            "/openai/v1/usage",
+            lambda start, _end: {"date": str(start)},
+            {},
+            ("openai_legacy.json", "#/$defs/usage"),
+        ),
+    )
+}
+LEGACY_PATHS = {endpoint.path for endpoint in LEGACY_ENDPOINTS.values()}
+
 
 @contextmanager
 def running_sandbox(now: datetime) -> Iterator[str]:
@@ -146,7 +186,7 @@ class SandboxCaller:
     def get(self, path: str, params: Params, headers: Mapping[str, str] | None = None) -> httpx.Response:
         """One request; the provider's key is sent unless `headers` says otherwise. A None parameter is left out."""
         given = {name: value for name, value in params.items() if value is not None}
-        provider = path.split("/")[1]
+        provider = "openai_legacy" if path in LEGACY_PATHS else path.split("/")[1]
         return self.client.get(path, params=given, headers=KEYS[provider] if headers is None else dict(headers))
 
     def pages(self, path: str, params: Params) -> Iterator[Any]:

@@ -2,13 +2,20 @@
 
 import hashlib
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from usage_assets_tests.sandbox.calling import ENDPOINTS, FIXTURES, NOW, SandboxCaller, running_sandbox
+from usage_assets_tests.sandbox.calling import (
+    ENDPOINTS,
+    FIXTURES,
+    LEGACY_ENDPOINTS,
+    NOW,
+    SandboxCaller,
+    running_sandbox,
+)
 
 FROM, TO = date(2026, 11, 14), date(2026, 11, 16)  # a weekend: all there is, on small pages
 CHECKSUMS = FIXTURES / "CHECKSUMS.sha256"
@@ -20,6 +27,9 @@ def recorded_queries() -> Iterator[tuple[Path, str, dict[str, Any]]]:
         folder = FIXTURES / endpoint.provider / endpoint.name
         query = {**endpoint.window(FROM, TO), **endpoint.finest, "limit": 31}
         yield folder / "recorded.json", endpoint.path, query
+    for endpoint in LEGACY_ENDPOINTS.values():
+        folder = FIXTURES / endpoint.provider / endpoint.name
+        yield folder / "recorded.json", endpoint.path, endpoint.window(FROM, FROM + timedelta(days=1))
     codex = ENDPOINTS["chatgpt", "codex_usage"]
     yield (
         FIXTURES / "chatgpt" / "codex_usage" / "recorded_workspace.json",

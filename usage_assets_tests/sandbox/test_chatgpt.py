@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from usage_assets_tests.sandbox.calling import ENDPOINTS, KEYS, TODAY, SandboxCaller, unix, unix_window
+from usage_assets_tests.sandbox.calling import ENDPOINTS, KEYS, NOW, TODAY, SandboxCaller, unix, unix_window
 
 CODEX = ENDPOINTS["chatgpt", "codex_usage"]
 OLDEST = TODAY - timedelta(days=90)
@@ -132,3 +132,25 @@ def test_rows_have_totals_two_cuts_and_unknown_money(sandbox: SandboxCaller) -> 
                 gaps[cut] += inside < row["totals"]["turns"]
     assert gaps["clients"] > 0
     assert gaps["models"] == 0
+
+
+def test_the_same_books_can_be_served_in_the_illustrative_shape(sandbox: SandboxCaller) -> None:
+    documented = sandbox.get(CODEX.path, {**WINDOW, "limit": 30_000}).json()["data"]
+    assert sandbox.control("/shape", {"codex_usage": "illustrative"}) == {"codex_usage": "illustrative"}
+    rows = sandbox.get(CODEX.path, {**WINDOW, "limit": 30_000}).json()["data"]
+    assert [row["user"]["id"] for row in rows] == [row["user_id"] for row in documented]
+    assert [row["credits"] for row in rows] == [row["totals"]["credits"] for row in documented]
+    assert {tuple(row) for row in rows} == {
+        ("start_time", "end_time", "user", "credits", "threads", "turns", "tokens"),
+    }
+    assert rows[0]["start_time"] == f"{START}T00:00:00Z"
+    [workspace, *_] = sandbox.get(CODEX.path, {**WINDOW, "group": "workspace"}).json()["data"]
+    assert workspace["user"] is None
+    sandbox.control("/reset", {"now": NOW.isoformat()})
+    assert sandbox.get(CODEX.path, {**WINDOW, "limit": 30_000}).json()["data"] == documented
+
+
+def test_an_unknown_shape_is_refused(sandbox: SandboxCaller) -> None:
+    answer = sandbox.client.post("/control/shape", json={"codex_usage": "flat"})
+    assert answer.status_code == 400
+    assert "documented, illustrative" in answer.json()["error"]

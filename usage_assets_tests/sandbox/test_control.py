@@ -16,10 +16,14 @@ import pytest
 
 from usage_assets.sandbox.company import Company
 from usage_assets.sandbox.control import DEFAULT_SEED
+from usage_assets.sandbox.ledger import DAYS
 from usage_assets_tests.sandbox.calling import ENDPOINTS, NOW, TODAY, SandboxCaller, days, exact
 
 OLDEST, YESTERDAY = TODAY - timedelta(days=90), TODAY - timedelta(days=1)
 RESTATED = date(2026, 11, 12)
+# OpenAI's reports beside completions: plain rows like those, which differ in what makes a row that comes in late new.
+ALIKE = {name for provider, name in ENDPOINTS if provider == "openai"} - {"costs", "usage_completions"}
+PAGED = {provider for provider, _ in ENDPOINTS}
 Units = dict[str, Any]
 
 
@@ -27,8 +31,9 @@ def cost_units(rows: list[Any]) -> Units:
     return {"usd": [Decimal(row["amount"]["value"]) for row in rows]}
 
 
-def completion_units(rows: list[Any]) -> Units:
-    return {unit: [row[unit] for row in rows] for unit in ("input_tokens", "output_tokens", "num_model_requests")}
+def counters(**fields: str) -> Callable[[list[Any]], Units]:
+    """Units that are plain fields of the rows."""
+    return lambda rows: {unit: [row[field] for row in rows] for unit, field in fields.items()}
 
 
 def message_units(rows: list[Any]) -> Units:
@@ -60,7 +65,23 @@ def codex_units(rows: list[Any]) -> Units:
 
 UNITS: dict[str, Callable[[list[Any]], Units]] = {
     "costs": cost_units,
-    "usage_completions": completion_units,
+    "usage_completions": counters(
+        input_tokens="input_tokens", output_tokens="output_tokens", num_model_requests="num_model_requests"
+    ),
+    "usage_embeddings": counters(embeddings_input_tokens="input_tokens", embeddings_requests="num_model_requests"),
+    "usage_moderations": counters(moderations_input_tokens="input_tokens", moderations_requests="num_model_requests"),
+    "usage_images": counters(images="images", images_requests="num_model_requests"),
+    "usage_audio_speeches": counters(speech_characters="characters", speech_requests="num_model_requests"),
+    "usage_audio_transcriptions": counters(transcribed_seconds="seconds", transcription_requests="num_model_requests"),
+    "usage_vector_stores": counters(vector_store_byte_days="usage_bytes"),
+    "usage_code_interpreter_sessions": counters(code_interpreter_sessions="num_sessions"),
+    "usage_file_search_calls": counters(file_searches="num_requests"),
+    "usage_web_search_calls": counters(web_searches="num_requests", web_search_model_requests="num_model_requests"),
+    "usage_decisions": counters(
+        decisions_input_tokens="input_tokens",
+        decisions_output_tokens="output_tokens",
+        decisions_requests="num_model_requests",
+    ),
     "usage_messages": message_units,
     "cost_report": cents_units,
     "claude_code": code_units,
@@ -82,9 +103,11 @@ def served(sandbox: SandboxCaller, start: date, end: date) -> dict[str, dict[str
 
 
 def numbers(truth: Any) -> Any:
+    """The truth of the providers that answer in pages; test_openai_legacy.py has the other."""
     return {
         provider: {unit: {day: Decimal(value) for day, value in by_day.items()} for unit, by_day in units.items()}
         for provider, units in truth["days"].items()
+        if provider in PAGED
     }
 
 
@@ -106,7 +129,7 @@ def test_the_truth_is_what_the_pages_add_up_to(sandbox: SandboxCaller) -> None:
         for provider, units in pages.items()
     }
     assert {
-        provider: {unit: Decimal(value) for unit, value in units.items()} for provider, units in truth["totals"].items()
+        provider: {unit: Decimal(value) for unit, value in truth["totals"][provider].items()} for provider in PAGED
     } == totals
     assert all(total > 0 for units in totals.values() for total in units.values())
 
@@ -125,12 +148,19 @@ def test_the_truth_ends_yesterday_unless_asked_further(sandbox: SandboxCaller) -
     assert sandbox.truth(start="2020-01-01", end="2020-02-01")["totals"]["openai"]["usd"] == "0"
 
 
-@pytest.mark.parametrize(("provider", "name"), ENDPOINTS)
-@pytest.mark.parametrize("change", ["scale", "add", "remove", "clear"])
+@pytest.mark.parametrize(
+    ("provider", "name", "change"),
+    [
+        (provider, name, change)
+        for provider, name in ENDPOINTS
+        for change in ("scale", "add", "remove", "clear")
+        if change == "add" or name not in ALIKE
+    ],
+)
 def test_a_restatement_moves_truth_and_pages_together(
     sandbox: SandboxCaller, provider: str, name: str, change: str
 ) -> None:
-    rows = Company(DEFAULT_SEED).day(provider, RESTATED)[name]
+    rows = DAYS[provider](Company(DEFAULT_SEED), RESTATED)[name]
     expected = {"scale": ceil(len(rows) / 3), "add": 1, "remove": ceil(len(rows) / 3), "clear": len(rows)}
     before = numbers(sandbox.truth(start=OLDEST, end=YESTERDAY))
     body = {"provider": provider, "endpoint": name, "days": [str(RESTATED)], "change": change}

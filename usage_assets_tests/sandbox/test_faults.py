@@ -7,12 +7,14 @@ from typing import Any
 import httpx
 import pytest
 
-from usage_assets.sandbox.faults import KINDS
-from usage_assets_tests.sandbox.calling import ENDPOINTS, TODAY, SandboxCaller, exact
+from usage_assets.sandbox.api import json_response
+from usage_assets.sandbox.faults import KINDS, edited
+from usage_assets_tests.sandbox.calling import ENDPOINTS, KEYS, TODAY, SandboxCaller, exact
 
 COSTS = ENDPOINTS["openai", "costs"]
 WINDOW = COSTS.window(TODAY - timedelta(days=10), TODAY)
 ROUTE = f"GET {COSTS.path}"
+FINEST = {"group_by[]": COSTS.finest["group_by[]"]}
 
 
 def get(sandbox: SandboxCaller, **params: Any) -> httpx.Response:
@@ -24,7 +26,8 @@ def set_fault(sandbox: SandboxCaller, fault: str, **options: Any) -> None:
 
 
 def test_every_kind_has_a_test_here() -> None:
-    assert set(KINDS) == {"status", "delay", "truncate", "reset", "repeat_token", "short_page", "html", "replace"}
+    tested = "status delay drip truncate reset break_off repeat_token split_bucket short_page html relabel edit replace"
+    assert set(KINDS) == set(tested.split())
 
 
 def test_status_answers_with_the_given_status_body_and_headers(sandbox: SandboxCaller) -> None:
@@ -41,12 +44,21 @@ def test_status_has_a_body_of_its_own(sandbox: SandboxCaller) -> None:
 
 def test_delay_answers_late_and_right(sandbox: SandboxCaller) -> None:
     expected = get(sandbox).content
-    set_fault(sandbox, "delay", seconds=0.4)
+    set_fault(sandbox, "delay", seconds=30, calls=[1])
     with pytest.raises(httpx.ReadTimeout):
         sandbox.client.get(COSTS.path, timeout=0.1)
+    set_fault(sandbox, "delay", seconds=0.2)
     begun = time.monotonic()
     assert get(sandbox).content == expected
-    assert time.monotonic() - begun >= 0.4
+    assert time.monotonic() - begun >= 0.2
+
+
+def test_drip_answers_right_and_bit_by_bit(sandbox: SandboxCaller) -> None:
+    expected = get(sandbox).content
+    set_fault(sandbox, "drip", seconds=0.01)
+    begun = time.monotonic()
+    assert get(sandbox).content == expected
+    assert time.monotonic() - begun >= 0.01 * 15, "a pause after each piece, and no read waits for long"
 
 
 def test_truncate_cuts_the_json_of_a_complete_answer(sandbox: SandboxCaller) -> None:
@@ -68,6 +80,29 @@ def test_reset_closes_the_connection_without_an_answer(sandbox: SandboxCaller) -
     assert get(sandbox).status_code == 200
     statuses = [entry["status"] for entry in sandbox.control("/requests", method="GET")["requests"]]
     assert statuses == [None, 200]
+
+
+def test_break_off_sends_half_of_what_it_promises(sandbox: SandboxCaller) -> None:
+    whole = get(sandbox).content
+    set_fault(sandbox, "break_off", calls=[1])
+    with sandbox.client.stream("GET", COSTS.path, params=WINDOW, headers=KEYS["openai"]) as answer:
+        assert (answer.status_code, int(answer.headers["content-length"])) == (200, len(whole))
+        with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+            answer.read()
+    assert get(sandbox).content == whole
+
+
+def test_split_bucket_spreads_one_day_over_two_pages(sandbox: SandboxCaller) -> None:
+    honest = exact(get(sandbox, limit=4, **FINEST).content)
+    set_fault(sandbox, "split_bucket", bucket=1)
+    first = exact(get(sandbox, limit=4, **FINEST).content)
+    rest = exact(get(sandbox, limit=4, page=first["next_page"], **FINEST).content)
+    assert first["has_more"] is True
+    assert [len(page["data"]) for page in (first, rest)] == [2, 3]
+    assert first["data"][1]["start_time"] == rest["data"][0]["start_time"]
+    assert first["data"][1]["results"] + rest["data"][0]["results"] == honest["data"][1]["results"]
+    assert first["data"][:1] + rest["data"][1:] == honest["data"][:1] + honest["data"][2:]
+    assert (rest["has_more"], rest["next_page"]) == (honest["has_more"], honest["next_page"])
 
 
 def test_repeat_token_never_comes_to_an_end(sandbox: SandboxCaller) -> None:
@@ -95,6 +130,47 @@ def test_html_is_what_a_proxy_would_say(sandbox: SandboxCaller) -> None:
     set_fault(sandbox, "html")
     answer = get(sandbox)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
+def test_relabel_lies_about_what_the_answer_is(sandbox: SandboxCaller) -> None:
+    honest = get(sandbox).content
+    set_fault(sandbox, "relabel", content_type="text/plain")
+    answer = get(sandbox)
+    assert (answer.headers["content-type"], answer.content) == ("text/plain", honest)
+
+
+@pytest.mark.parametrize(
+    ("operation", "expected"),
+    [
+        ({"do": "set", "path": "a.b", "to": None}, '{"a":{"b":null,"c":[1.10,2]},"d":[{"e":[3]},{}]}'),
+        ({"do": "set", "path": "a.x", "to": [1]}, '{"a":{"b":"x","c":[1.10,2],"x":[1]},"d":[{"e":[3]},{}]}'),
+        ({"do": "set", "path": "a.c[0]", "raw": "NaN"}, '{"a":{"b":"x","c":[NaN,2]},"d":[{"e":[3]},{}]}'),
+        ({"do": "set", "path": "d[*].e[0]", "to": 4}, '{"a":{"b":"x","c":[1.10,2]},"d":[{"e":[4]},{}]}'),
+        ({"do": "delete", "path": "d[0]"}, '{"a":{"b":"x","c":[1.10,2]},"d":[{}]}'),
+        ({"do": "delete", "path": "a.c[*]"}, '{"a":{"b":"x","c":[]},"d":[{"e":[3]},{}]}'),
+        ({"do": "reverse", "path": "a.c"}, '{"a":{"b":"x","c":[2,1.10]},"d":[{"e":[3]},{}]}'),
+        ({"do": "double", "path": "d[0].e"}, '{"a":{"b":"x","c":[1.10,2]},"d":[{"e":[3,3]},{}]}'),
+        ({"do": "delete", "path": "a.nothing.here"}, '{"a":{"b":"x","c":[1.10,2]},"d":[{"e":[3]},{}]}'),
+    ],
+    ids=str,
+)
+def test_an_edit_changes_exactly_what_its_path_leads_to(operation: dict[str, Any], expected: str) -> None:
+    body = exact('{"a":{"b":"x","c":[1.10,2]},"d":[{"e":[3]},{}]}')
+    assert bytes(json_response(edited(body, [operation])).body).decode() == expected
+
+
+def test_edit_works_on_the_real_answer(sandbox: SandboxCaller) -> None:
+    honest = exact(get(sandbox).content)
+    set_fault(sandbox, "edit", operations=[{"do": "reverse", "path": "data"}, {"do": "delete", "path": "data[0]"}])
+    assert exact(get(sandbox).content) == honest | {"data": honest["data"][-2::-1]}
+
+
+@pytest.mark.parametrize(
+    "operation", ["text", {"do": "set"}, {"do": "burn", "path": "a"}, {"do": "set", "path": "a"}], ids=str
+)
+def test_an_edit_that_makes_no_sense_is_refused_when_it_is_set(sandbox: SandboxCaller, operation: Any) -> None:
+    fault = {"route": ROUTE, "fault": "edit", "operations": [operation]}
+    assert sandbox.client.post("/control/faults", json={"faults": [fault]}).status_code == 400
 
 
 def test_replace_answers_with_the_given_body_digit_for_digit(sandbox: SandboxCaller) -> None:

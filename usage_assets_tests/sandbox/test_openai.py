@@ -295,7 +295,81 @@ def test_the_batch_filter_takes_true_and_false(sandbox: SandboxCaller) -> None:
     assert by_batch["true"] > 0
 
 
+@pytest.mark.parametrize(
+    ("report", "parameter", "values"),
+    [
+        ("images", "sizes", ["1024x1024", "256x256"]),
+        ("images", "sources[]", ["image.edit"]),
+        ("web_search_calls", "context_levels", ["low", "high"]),
+        ("decisions", "batch", ["false"]),
+        ("decisions", "batch", ["true"]),
+    ],
+)
+def test_a_filter_of_one_report_keeps_the_rows_of_its_values(
+    sandbox: SandboxCaller, report: str, parameter: str, values: list[str]
+) -> None:
+    endpoint = ENDPOINTS["openai", f"usage_{report}"]
+    dimension = parameter.removesuffix("[]").removesuffix("s")
+    everything = list(results(sandbox, endpoint.path, **endpoint.finest))
+    filtered = list(results(sandbox, endpoint.path, **endpoint.finest, **{parameter: values}))
+    assert filtered == [row for row in everything if str(row[dimension]).lower() in values]
+    assert everything
+
+
+def test_a_filter_by_vector_store_keeps_its_searches(sandbox: SandboxCaller) -> None:
+    endpoint = ENDPOINTS["openai", "usage_file_search_calls"]
+    everything = list(results(sandbox, endpoint.path, **endpoint.finest))
+    stores = sorted({row["vector_store_id"] for row in everything})
+    assert len(stores) > 2
+    filtered = list(results(sandbox, endpoint.path, **endpoint.finest, **{"vector_store_ids[]": stores[:2]}))
+    assert filtered == [row for row in everything if row["vector_store_id"] in stores[:2]]
+
+
+@pytest.mark.parametrize(
+    ("report", "change", "message"),
+    [
+        ("embeddings", {"batch": "true"}, "Unknown parameter: 'batch'."),
+        ("moderations", {"sizes": "256x256"}, "Unknown parameter: 'sizes'."),
+        ("images", {"sizes": "2x2"}, "Invalid value: '2x2'."),
+        ("images", {"sources[]": "image"}, "Invalid value: 'image'."),
+        ("audio_speeches", {"group_by": "size"}, "Invalid value: 'size'."),
+        ("audio_transcriptions", {"bucket_width": "1h"}, "Invalid value: '1h'."),
+        ("vector_stores", {"user_ids": "user-a"}, "Unknown parameter: 'user_ids'."),
+        ("vector_stores", {"group_by[]": "user_id"}, "Invalid value: 'user_id'. Supported values are: 'project_id'."),
+        ("code_interpreter_sessions", {"models": "gpt-5.5"}, "Unknown parameter: 'models'."),
+        ("file_search_calls", {"models[]": "gpt-5.5"}, "Unknown parameter: 'models[]'."),
+        ("file_search_calls", {"group_by": "model"}, "Invalid value: 'model'."),
+        ("web_search_calls", {"context_levels": "huge"}, "Invalid value: 'huge'."),
+        ("web_search_calls", {"limit": 32}, "Limit must be less than or equal to 31."),
+        ("decisions", {"group_by[]": "line_item"}, "Invalid value: 'line_item'."),
+    ],
+)
+def test_a_report_refuses_what_belongs_to_others(
+    sandbox: SandboxCaller, report: str, change: dict[str, Any], message: str
+) -> None:
+    answer = sandbox.get(ENDPOINTS["openai", f"usage_{report}"].path, {**WINDOW, **change})
+    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
+    assert answer.json()["error"]["message"].startswith(message)
+
+
+@pytest.mark.parametrize("name", [name for provider, name in ENDPOINTS if provider == "openai" and name != "costs"])
+def test_every_dimension_of_a_report_adds_up_to_the_same(sandbox: SandboxCaller, name: str) -> None:
+    endpoint = ENDPOINTS["openai", name]
+    dimensions: list[str] = endpoint.finest["group_by[]"]
+
+    def sums(group_by: list[str]) -> dict[str, int]:
+        rows = list(results(sandbox, endpoint.path, limit=31, **{"group_by[]": group_by}))
+        assert all(row[dimension] is None for row in rows for dimension in dimensions if dimension not in group_by)
+        assert {row["object"] for row in rows} == {rows[0]["object"]}
+        measures = rows[0].keys() - {"object", *dimensions}
+        return {measure: sum(row[measure] for row in rows) for measure in measures}
+
+    ungrouped = sums([])
+    assert max(ungrouped.values()) > 0
+    assert all(sums(group_by) == ungrouped for group_by in (dimensions, *([dimension] for dimension in dimensions)))
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_unknown_url_is_refused_in_the_provider_s_envelope(sandbox: SandboxCaller, method: str) -> None:
-    answer = sandbox.client.request(method, "/openai/v1/organization/usage/decisions")
+    answer = sandbox.client.request(method, "/openai/v1/organization/usage/responses")
     assert (answer.status_code, answer.json()["error"]["type"]) == (404, "invalid_request_error")

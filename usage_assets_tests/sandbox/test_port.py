@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -74,13 +74,13 @@ class Port:
 
     def call(
         self, method: str, path: str, body: object = None, query: Mapping[str, Any] | None = None
-    ) -> httpx.Response:
-        answer: httpx.Response = self.client.request(
+    ) -> httpx2.Response:
+        answer: httpx2.Response = self.client.request(
             method, f"/port/v1/{path}", json=body, params=query, headers=self.headers
         )
         return answer
 
-    def upsert(self, *entities: object, query: Mapping[str, str] = UPSERT, blueprint: str = "usage") -> httpx.Response:
+    def upsert(self, *entities: object, query: Mapping[str, str] = UPSERT, blueprint: str = "usage") -> httpx2.Response:
         return self.call("POST", f"blueprints/{blueprint}/entities/bulk", {"entities": entities}, query)
 
     def entity(self, identifier: str, blueprint: str = "usage") -> dict[str, Any]:
@@ -123,7 +123,7 @@ def entity(identifier: str = "a", /, **properties: object) -> dict[str, Any]:
     return {"identifier": identifier, "properties": {"day": DAY, **properties}}
 
 
-def assert_refused(answer: httpx.Response, status: int, fragment: str = "") -> None:
+def assert_refused(answer: httpx2.Response, status: int, fragment: str = "") -> None:
     assert answer.status_code == status, answer.text
     body = answer.json()
     assert body.keys() == {"ok", "error", "message"}

@@ -6,8 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
+import pyarrow as pa
+
 from usage_assets.rows import Row, column, to_arrow
-from usage_assets.warehouse.database import IN_SLICE, Slice, Version, Warehouse
+from usage_assets.warehouse.database import IN_SLICE, Answer, Slice, Version, Warehouse
 from usage_assets.warehouse.tables import Table
 
 DAY = date(2026, 11, 1)
@@ -64,7 +66,12 @@ def write(
     warehouse: Warehouse, rows: Sequence[Sample], target: Slice | None = None, run_id: str = "run"
 ) -> list[Version]:
     """Replace the slice (day 0 unless stated) by the rows."""
-    return warehouse.replace(SAMPLE, to_arrow(Sample, rows), target or days(0), run_id)
+    return warehouse.replace(SAMPLE, answer(to_arrow(Sample, rows)), target or days(0), run_id)
+
+
+def answer(rows: pa.Table, **facts: Any) -> Answer:
+    """An answer that was asked for just now."""
+    return Answer(**{"rows": rows, "began": datetime.now(UTC), **facts})
 
 
 def stored(warehouse: Warehouse, target: Slice | None = None) -> list[dict[str, Any]]:

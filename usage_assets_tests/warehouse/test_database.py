@@ -17,8 +17,7 @@ import time_machine
 
 from usage_assets.rows import Row, column, to_arrow
 from usage_assets.warehouse.database import (
-    DAYS_WITHOUT_BUCKET,
-    FETCH_BEGAN,
+    Answer,
     Select,
     Slice,
     Warehouse,
@@ -31,6 +30,7 @@ from usage_assets_tests.warehouse.samples import (
     FULL,
     SAMPLE,
     Sample,
+    answer,
     day,
     days,
     ledger,
@@ -125,7 +125,7 @@ def test_a_failing_insert_keeps_the_old_rows(warehouse: Warehouse) -> None:
         3, pa.field("requests", pa.int64(), nullable=False), pa.array([1, None], pa.int64())
     )
     with refused(warehouse, "NOT NULL constraint failed: sample.requests"):
-        warehouse.replace(SAMPLE, nulled, days(0), "run")
+        warehouse.replace(SAMPLE, answer(nulled), days(0), "run")
     assert models(warehouse) == ["old"]
 
 
@@ -151,7 +151,7 @@ def test_a_row_without_day_or_connection_is_refused(warehouse: Warehouse) -> Non
         nulled = to_arrow(Sample, [sample()])
         field = nulled.schema.field(name)
         with refused(warehouse, "rows outside"):
-            warehouse.replace(SAMPLE, nulled.set_column(n, field, pa.nulls(1, field.type)), days(0), "run")
+            warehouse.replace(SAMPLE, answer(nulled.set_column(n, field, pa.nulls(1, field.type))), days(0), "run")
 
 
 def test_many_rows_outside_are_named_by_example(warehouse: Warehouse) -> None:
@@ -174,7 +174,7 @@ def test_many_rows_outside_are_named_by_example(warehouse: Warehouse) -> None:
 def test_a_table_of_another_schema_is_refused(warehouse: Warehouse, content: pa.Table, named: str) -> None:
     write(warehouse, [sample()])
     with refused(warehouse, rf"tests\.sample: the written columns differ from the declared ones: {named}"):
-        warehouse.replace(SAMPLE, content, days(0), "run")
+        warehouse.replace(SAMPLE, answer(content), days(0), "run")
 
 
 def test_a_repeated_grain_is_refused(warehouse: Warehouse) -> None:
@@ -198,10 +198,9 @@ def test_one_bad_day_refuses_the_whole_range(warehouse: Warehouse) -> None:
 # Days without a bucket
 
 
-def without_bucket(rows: list[Sample], *numbers: int) -> pa.Table:
-    """Rows of an answer that had no bucket for some days."""
-    named = ",".join(str(day(n)) for n in numbers)
-    return to_arrow(Sample, rows).replace_schema_metadata({DAYS_WITHOUT_BUCKET: named.encode()})
+def without_bucket(rows: list[Sample], *numbers: int) -> Answer:
+    """An answer that had no bucket for some days."""
+    return answer(to_arrow(Sample, rows), days_without_bucket=frozenset(map(day, numbers)))
 
 
 def test_a_missing_bucket_of_a_day_without_rows_is_an_empty_day(warehouse: Warehouse) -> None:
@@ -222,12 +221,57 @@ def test_a_missing_bucket_of_another_connections_day_is_no_matter(warehouse: War
     assert version.row_count == 0
 
 
+# What is stored with an answer
+
+
+class SampleControl(Row):
+    """One row per connection and day: what the provider states without grouping."""
+
+    table = "tests.sample_control"
+    grain = ()
+
+    requests: Annotated[int, column("Requests made", unit="requests")]
+
+
+CONTROL = Table(SampleControl)
+
+
+def controlled(requests: int, *rows: Sample, stated: int = 1) -> Answer:
+    """An answer with its control totals."""
+    total = SampleControl(connection="c", usage_date=DAY, requests=requests)
+    return answer(to_arrow(Sample, rows), control=(CONTROL, to_arrow(SampleControl, [total] * stated)))
+
+
+def test_control_totals_are_stored_and_recorded_with_the_rows(warehouse: Warehouse) -> None:
+    for requests in (1, 2):
+        [version] = warehouse.replace(SAMPLE, controlled(requests, sample()), days(0), "run")
+        assert version.row_count == 1
+    assert warehouse.read("select requests from tests.sample_control").to_pylist() == [{"requests": 2}]
+    recorded = warehouse.read("select table_name, version from ledger.stored_days order by table_name").to_pylist()
+    assert [tuple(row.values()) for row in recorded] == [("tests.sample", 2), ("tests.sample_control", 2)]
+
+
+def test_control_totals_are_stored_with_the_rows_or_not_at_all(warehouse: Warehouse) -> None:
+    warehouse.replace(SAMPLE, controlled(1, sample()), days(0), "run")
+    with refused(warehouse, r"tests\.sample_control: 2026-11-01: 2 rows for one connection, usage_date"):
+        warehouse.replace(SAMPLE, controlled(7, sample(requests=7), stated=2), days(0), "run")
+    with refused(warehouse, r"tests\.sample: 2026-11-01: 2 rows for one connection, usage_date, model"):
+        warehouse.replace(SAMPLE, controlled(7, sample(), sample()), days(0), "run")
+    assert warehouse.read("select requests from tests.sample_control").to_pylist() == [{"requests": 1}]
+
+
+def test_the_filters_of_an_answer_are_in_the_ledger(warehouse: Warehouse) -> None:
+    for filters in (None, '{"models":["m"]}'):
+        warehouse.replace(SAMPLE, answer(to_arrow(Sample, [sample()]), filters=filters), days(0), "run")
+        assert warehouse.read("select filters from ledger.stored_days").to_pylist() == [{"filters": filters}]
+
+
 # Answers that were overtaken
 
 
-def asked_at(moment: datetime, *rows: Sample) -> pa.Table:
-    """Rows of an answer that was asked for at that moment."""
-    return to_arrow(Sample, rows).replace_schema_metadata({FETCH_BEGAN: moment.isoformat()})
+def asked_at(moment: datetime, *rows: Sample) -> Answer:
+    """An answer that was asked for at that moment."""
+    return answer(to_arrow(Sample, rows), began=moment)
 
 
 BEFORE_THE_WRITE, WRITTEN, AFTER_THE_WRITE = (datetime(2026, 11, 20, hour, tzinfo=UTC) for hour in (7, 8, 9))
@@ -296,9 +340,9 @@ def narrow(warehouse: Warehouse, statement: str) -> None:
 
 def test_a_nullable_column_gained_is_added_in_place_with_its_comment(warehouse: Warehouse) -> None:
     old = [Grown(connection="c", usage_date=day(n)) for n in range(2)]
-    warehouse.replace(Table(Grown), to_arrow(Grown, old), days(0, 1), "run")
+    warehouse.replace(Table(Grown), answer(to_arrow(Grown, old)), days(0, 1), "run")
     new = GrownFurther(connection="c", usage_date=day(1), region="eu")
-    warehouse.replace(Table(GrownFurther), to_arrow(GrownFurther, [new]), days(1), "run")
+    warehouse.replace(Table(GrownFurther), answer(to_arrow(GrownFurther, [new])), days(1), "run")
     rows = warehouse.read("select usage_date, region, requests from tests.grown order by usage_date").to_pylist()
     assert [tuple(row.values()) for row in rows] == [(day(0), None, 1), (day(1), "eu", 1)]
     comments = warehouse.read("select comment from duckdb_columns() where column_name = 'region'").to_pylist()
@@ -353,6 +397,33 @@ def test_any_other_difference_is_refused_with_the_statement_that_mends_it(
         connection.execute("alter table tests.sample alter column requests set not null")
     write(warehouse, [sample(model="new")])
     assert models(warehouse) == ["new"]
+
+
+FIRST_LEDGER = """
+drop view ledger.stored_days;
+alter table ledger.partition_versions drop column filters;
+alter table ledger.partition_versions drop column answered_at;
+create view ledger.stored_days as
+select * exclude (position)
+from (
+    select *, row_number() over (
+        partition by table_name, slice, connection, usage_date order by version desc
+    ) as position
+    from ledger.partition_versions
+)
+where position = 1;
+"""
+"""Makes the ledger what the first release wrote."""
+
+
+def test_the_ledger_of_the_first_release_goes_on_with_its_versions(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(0), sample(1)], days(0, 1))
+    with warehouse.get_connection() as connection:
+        connection.execute(FIRST_LEDGER)
+    [version] = write(warehouse, [sample(0)])
+    assert not version.changed
+    newest = warehouse.read("select version, filters, answered_at from ledger.stored_days order by usage_date")
+    assert [tuple(row.values()) for row in newest.to_pylist()] == [(2, None, None), (1, None, None)]
 
 
 def test_a_ledger_that_differs_is_refused_too(warehouse: Warehouse) -> None:
@@ -588,6 +659,12 @@ def test_a_query_is_computed_for_the_slice_only(warehouse: Warehouse) -> None:
     assert derived(warehouse) == [("c", day(1), 2, 1), ("c", day(2), 2, 1)]
 
 
+def test_a_query_may_read_a_column_that_its_source_has_gained_since_it_was_written(warehouse: Warehouse) -> None:
+    narrow(warehouse, "drop column amount")
+    warehouse.replace(DOUBLED, doubled(), days(0), "run")
+    assert derived(warehouse) == [("c", DAY, 2, None)]
+
+
 def test_a_day_whose_source_was_never_fetched_is_refused(warehouse: Warehouse) -> None:
     write(warehouse, [sample(0)], days(0))
     write(warehouse, [sample(2)], days(2))
@@ -704,4 +781,4 @@ def test_parts_of_a_shared_table_are_replaced_and_versioned_alone(warehouse: War
 def test_rows_of_another_part_are_refused(warehouse: Warehouse) -> None:
     row = Shared(connection="c", usage_date=DAY, source_table="b", requests=1)
     with pytest.raises(WarehouseError, match=r"rows outside c 2026-11-01 to 2026-11-01 of a, which is all"):
-        warehouse.replace(SHARED, to_arrow(Shared, [row]), part("a"), "run")
+        warehouse.replace(SHARED, answer(to_arrow(Shared, [row])), part("a"), "run")

@@ -27,6 +27,7 @@ import pytest
 from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError
 from usage_assets_tests.warehouse.samples import (
     SAMPLE,
+    answer,
     day,
     days,
     ledger,
@@ -269,7 +270,7 @@ def write_as_planned(database: str, number: int, done: Pipe) -> None:
     warehouse = Warehouse(database=database)
     while True:
         target, _ = planned(number)
-        warehouse.replace(SAMPLE, planned_rows(number), target, run_id=str(number))
+        warehouse.replace(SAMPLE, answer(planned_rows(number)), target, run_id=str(number))
         done.send(number)
         number += 1
 
@@ -327,5 +328,5 @@ def test_kill_9_at_any_moment_leaves_every_day_whole(warehouse: Warehouse) -> No
         number += 1
     print(f"{number} writes, {KILLS} of them killed, {committed} of these after their commit")
     target, _ = planned(number)
-    warehouse.replace(SAMPLE, planned_rows(number), target, run_id=str(number))
+    warehouse.replace(SAMPLE, answer(planned_rows(number)), target, run_id=str(number))
     assert intact_writes(warehouse) == held | dict.fromkeys(target.days, number)

@@ -13,13 +13,21 @@ import pytest
 from usage_assets.assets.costs import COSTS
 from usage_assets.assets.entities import ENTITIES
 from usage_assets.providers import PROVIDERS
+from usage_assets.providers.lookups import LOOKUPS
 from usage_assets.rows import Row, declared, to_arrow
 from usage_assets.warehouse.ledger import PartitionVersion, PortEntity
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample
 
 RAW = [endpoint.row for provider in PROVIDERS.values() for endpoint in provider.endpoints]
-EVERY_TABLE = [*RAW, *dict.fromkeys(derived.row for derived in (*ENTITIES, *COSTS)), PartitionVersion, PortEntity]
+LISTED = [lookup.row for lookups in LOOKUPS.values() for lookup in lookups]
+EVERY_TABLE = [
+    *RAW,
+    *LISTED,
+    *dict.fromkeys(derived.row for derived in (*ENTITIES, *COSTS)),
+    PartitionVersion,
+    PortEntity,
+]
 
 
 @pytest.fixture

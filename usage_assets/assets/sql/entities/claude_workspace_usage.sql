@@ -1,9 +1,19 @@
--- one row per connection, day and workspace with usage (the default workspace has no id and is `default`)
+-- one row per connection, day and workspace with usage (the default workspace has no id and is `default`);
+-- the title has the name that the workspace was last listed with, or its id
+with
+names as (
+  select
+    connection,
+    id as workspace_id,
+    nullif(trim(name), '') as name
+  from anthropic.workspaces
+  qualify row_number() over (partition by connection, id order by first_seen desc) = 1
+)
 select
   connection,
   usage_date,
   port_identifier(connection, coalesce(workspace_id, 'default') || '-' || usage_date) as identifier,
-  coalesce(workspace_id, 'default') || ' - ' || usage_date as title,
+  coalesce(max(name), coalesce(workspace_id, 'default')) || ' - ' || usage_date as title,
   usage_date || 'T00:00:00Z' as record_date,
   coalesce(workspace_id, 'default') as workspace_id,
   sum(uncached_input_tokens) as uncached_input_tokens,
@@ -13,4 +23,5 @@ select
   sum(cache_creation_1h_input_tokens) as cache_creation_1h_tokens,
   sum(web_search_requests) as web_search_requests
 from anthropic.usage_messages
+left join names using (connection, workspace_id)
 group by connection, usage_date, coalesce(workspace_id, 'default')

@@ -22,9 +22,9 @@ usage as (
   select
     connection,
     usage_date,
-    sum(num_model_requests) as total_requests,
-    sum(input_tokens) + sum(output_tokens) as total_tokens
-  from openai.usage_completions
+    sum(requests) as total_requests,
+    sum(tokens) as total_tokens
+  from openai_model_requests()
   group by connection, usage_date
 )
 select

@@ -2,11 +2,11 @@
 select
   connection,
   usage_date,
-  port_identifier(connection, coalesce(model, 'unknown') || '-' || epoch(usage_date)::bigint) as identifier,
-  coalesce(model, 'unknown') || ' usage' as title,
-  coalesce(model, 'unknown') as model,
+  port_identifier(connection, model || '-' || epoch(usage_date)::bigint) as identifier,
+  model || ' usage' as title,
+  model,
   usage_date::varchar as date,
-  sum(num_model_requests) as requests,
-  sum(input_tokens) + sum(output_tokens) as tokens
-from openai.usage_completions
-group by connection, usage_date, coalesce(model, 'unknown')
+  sum(requests) as requests,
+  sum(tokens) as tokens
+from openai_model_requests()
+group by connection, usage_date, model

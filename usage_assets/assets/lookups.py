@@ -1,0 +1,106 @@
+"""Lookup assets: what a connection's ids stand for, unpartitioned. What a lookup is stands in providers/lookups.py."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+
+import dagster as dg
+
+from usage_assets.providers import PROVIDERS, Client, ProviderError
+from usage_assets.providers.listing import Listed, fetch_lookup
+from usage_assets.providers.lookups import LOOKUPS, Lookup
+from usage_assets.providers.reading import POLICY
+from usage_assets.rows import arrow_schema, columns, to_arrow
+from usage_assets.settings import Connection, SettingsError
+from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.io_manager import table_metadata
+from usage_assets.warehouse.lookups import keep_of_people, record, unknown_ids
+from usage_assets.warehouse.tables import Table
+
+
+def build_lookup_asset(lookup: Lookup, connection: Connection, client: Callable[[], Client]) -> dg.AssetsDefinition:
+    """Build the asset that lists everything and keeps what has changed: all of it, or nothing is written."""
+    key = dg.AssetKey([connection.name, lookup.name])
+    table = Table(lookup.row)
+
+    @dg.asset(
+        key=key,
+        group_name=f"{connection.name}_lookups",
+        description=f"{table.description}\n\nSource: `GET {lookup.path}`.",
+        metadata=table_metadata(lookup.row, connection.name),
+        kinds={connection.provider, "duckdb"},
+        check_specs=[
+            dg.AssetCheckSpec(
+                "unknown_fields",
+                asset=key,
+                description="The provider sends no field that we do not know (the values of others are not kept)",
+            )
+        ],
+    )
+    def lookup_asset(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:  # type: ignore[type-arg]  # beside checks Dagster knows only the bare class
+        began = datetime.now(UTC)
+        try:
+            listed = fetch_lookup(client(), lookup, began)
+            changes = record(warehouse, table, to_arrow(lookup.row, listed.items), connection.name, began)
+            addresses = {column.name: column.address for column in columns(lookup.row) if column.address}
+            policy = {name: partial(POLICY[address], client().people) for name, address in addresses.items()}
+            keep_of_people(warehouse, table, connection.name, policy)
+        except (SettingsError, ProviderError, WarehouseError) as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+        context.log.info(
+            f"{table.name} of {connection.name}: {changes.rows} listed, "
+            f"{changes.new} new, {changes.changed} changed, {changes.gone} gone"
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "rows": changes.rows,
+                "new": changes.new,
+                "changed": changes.changed,
+                "gone": changes.gone,
+                "requests": listed.requests,
+                "retries": listed.retries,
+                "skipped": len(listed.skipped),
+                "skipped_ids": list(listed.skipped[:5]),
+                "source": connection.base_url,
+                "fetched_at": dg.MetadataValue.timestamp(began),
+            },
+            check_results=[_unknown_fields(listed)],
+        )
+
+    return lookup_asset
+
+
+def _unknown_fields(listed: Listed) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name="unknown_fields",
+        passed=not listed.unknown_fields,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"values": listed.unknown_fields.total(), "fields": sorted(listed.unknown_fields)},
+    )
+
+
+def build_unknown_ids_check(lookup: Lookup, connection: Connection) -> dg.AssetChecksDefinition:
+    """Build the check that counts the ids of costs and usage that no lookup of the connection has ever listed.
+
+    It stands on the lookup and not on the costs: those are fetched after it, and a new id is no news before the next
+    lookup.
+    """
+    column = str(lookup.known_as)
+    rows = [endpoint.row for endpoint in PROVIDERS[connection.provider].endpoints]
+    tables = [row.table for row in rows if column in arrow_schema(row).names]
+    lookups = [other.row.table for other in LOOKUPS[connection.provider]]
+
+    @dg.asset_check(
+        asset=dg.AssetKey([connection.name, lookup.name]),
+        name="unknown_ids",
+        description=f"Every {column} in costs and usage is listed, or once was; others have no name but their id",
+    )
+    def check(warehouse: Warehouse) -> dg.AssetCheckResult:
+        found = unknown_ids(warehouse, connection.name, column, tables, lookups)
+        return dg.AssetCheckResult(
+            passed=not found.unknown,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"ids": found.checked, "unknown": found.unknown, "examples": list(found.examples)},
+        )
+
+    return check

@@ -1,0 +1,10 @@
+-- the lines of a day add up to the total that OpenAI states for it (within its own arithmetic: it adds up doubles)
+select
+  connection,
+  usage_date,
+  'the sum of the lines in cents' as total,
+  coalesce(sum(total_usage_cents), 0) as expected,
+  coalesce(sum(cost_cents), 0) as found
+from openai_legacy.billing_usage
+group by connection, usage_date
+having abs(coalesce(sum(total_usage_cents), 0) - coalesce(sum(cost_cents), 0)) > count(*) * 0.0000000001

@@ -1,0 +1,77 @@
+"""What the warehouse holds of each connection, and deleting all of one: a connection's end, never a run's business."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+
+from usage_assets.rows import declarations
+from usage_assets.warehouse.database import PORT_ENTITIES, Warehouse
+
+PortLine = tuple[str, str, date, str]
+"""An entity that a Port account has acknowledged: blueprint, identifier, day, content hash."""
+
+
+@dataclass(frozen=True)
+class StoredConnection:
+    """One connection of which days are stored."""
+
+    name: str
+    schemas: frozenset[str]
+    """Of its tables; its provider is one of them."""
+    first: date
+    last: date
+
+
+def stored_connections(warehouse: Warehouse) -> list[StoredConnection]:
+    """Return the connections of which days are stored, by name."""
+    with warehouse.transaction() as database:
+        rows = database.execute(
+            """
+            select connection, list(distinct split_part(table_name, '.', 1)), min(usage_date), max(usage_date)
+            from ledger.stored_days
+            group by connection
+            order by connection
+            """
+        ).fetchall()
+    return [StoredConnection(name, frozenset(schemas), first, last) for name, schemas, first, last in rows]
+
+
+def row_counts(warehouse: Warehouse, connection: str) -> Mapping[str, int]:
+    """Return how many rows of a connection each declared table has, where it has any, Port's ledger left out."""
+    with warehouse.transaction() as database:
+        counted = [f"select '{table}', count(*) from {table} where connection = $name" for table in _tables(database)]
+        rows = database.execute(" union all ".join(counted) + " order by all", {"name": connection}).fetchall()
+    return {table: count for table, count in rows if count}
+
+
+def delete_rows(warehouse: Warehouse, connection: str) -> None:
+    """Delete every row of a connection, in one transaction, but the lines of what Port still holds of it."""
+    with warehouse.transaction() as database:
+        for table in _tables(database):
+            database.execute(f"delete from {table} where connection = $name", {"name": connection})
+
+
+def port_lines(warehouse: Warehouse, connection: str) -> dict[str, list[PortLine]]:
+    """Return what Port accounts hold of a connection, by account."""
+    with warehouse.transaction() as database:
+        rows = database.execute(
+            """
+            select account, blueprint, identifier, usage_date, content_hash
+            from ledger.port_entities
+            where connection = $name
+            order by account, blueprint, identifier
+            """,
+            {"name": connection},
+        ).fetchall()
+    lines: dict[str, list[PortLine]] = defaultdict(list)
+    for account, *line in rows:
+        lines[account].append(tuple(line))
+    return lines
+
+
+def _tables(database: duckdb.DuckDBPyConnection) -> list[str]:
+    rows = database.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
+    return sorted(declarations().keys() & {name for (name,) in rows} - {PORT_ENTITIES.name})

@@ -1,0 +1,137 @@
+"""How lookups are stored: every version of what an id stood for. Nothing is deleted, and nothing has a day."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from usage_assets.warehouse.database import Warehouse, WarehouseError, create_or_alter
+from usage_assets.warehouse.tables import Table
+
+CURRENT = "connection = $connection and seen_until is null"
+"""The versions that a connection's newest answer holds."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a complete answer changed."""
+
+    rows: int
+    """Items that are current now."""
+    new: int
+    changed: int
+    gone: int
+
+
+@dataclass(frozen=True)
+class UnknownIds:
+    """Ids in costs and usage that no lookup of the connection has ever listed."""
+
+    checked: int
+    """Ids that were looked for."""
+    unknown: int
+    examples: Sequence[str]
+
+
+def record(warehouse: Warehouse, table: Table, answer: pa.Table, connection: str, as_of: datetime) -> Changes:
+    """Make the current versions equal a complete answer of ``as_of``, in one transaction.
+
+    An id that is not listed any more, or not with these attributes, keeps its row, which is closed; new ids and new
+    attributes get a row. The same answer again changes nothing. Raises WarehouseError, with nothing written, where
+    another run stored an answer that is newer.
+    """
+    bounds = {"connection": connection, "as_of": as_of}
+    attributes = ", ".join(c.name for c in table.columns if c.name not in ("connection", "first_seen", "seen_until"))
+    with warehouse.transaction() as database:
+        create_or_alter(database, table)
+        database.register("staged", answer)
+        _refuse_older(database, table, bounds)
+        database.execute(
+            f"""
+            create or replace temp table outdated as
+            select id, id in (select id from staged) as is_listed
+            from (
+              select {attributes} from {table.name} where {CURRENT}
+              except
+              select {attributes} from staged
+            )
+            """,
+            {"connection": connection},
+        )
+        database.execute(
+            f"update {table.name} set seen_until = $as_of where {CURRENT} and id in (select id from outdated)", bounds
+        )
+        opened = database.execute(
+            f"""
+            insert into {table.name} by name
+            select * from staged
+            where id not in (select id from {table.name} where {CURRENT})
+            returning id
+            """,
+            {"connection": connection},
+        ).fetchall()
+        outdated = database.execute("select is_listed from outdated").fetchall()
+    changed = sum(is_listed for (is_listed,) in outdated)
+    return Changes(answer.num_rows, len(opened) - changed, changed, len(outdated) - changed)
+
+
+def _refuse_older(database: duckdb.DuckDBPyConnection, table: Table, bounds: dict[str, Any]) -> None:
+    newer = f"from {table.name} where connection = $connection and greatest(first_seen, seen_until) >= $as_of limit 1"
+    if database.execute(newer, bounds).fetchone():
+        raise WarehouseError(
+            f"{table.name}: another run stored a newer answer of {bounds['connection']} while this one was fetched; "
+            "nothing was changed"
+        )
+
+
+def current_items(warehouse: Warehouse, tables: Sequence[str]) -> dict[str, int]:
+    """Return how many items each lookup lists now, all connections together. The tables must exist."""
+    counts = [f"select '{table}' as table_name, count(*) from {table} where seen_until is null" for table in tables]
+    with warehouse.get_connection() as database:
+        return dict(database.execute(" union all ".join(counts)).fetchall())
+
+
+def unknown_ids(
+    warehouse: Warehouse, connection: str, column: str, tables: Sequence[str], lookups: Sequence[str], most: int = 5
+) -> UnknownIds:
+    """Compare the ids in a column of the tables with those of the lookups; tables that do not exist yet have none."""
+    with warehouse.get_connection() as database:
+        names = database.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
+        stored = {name for (name,) in names}
+        used = [
+            f"select {column} as id from {table} where connection = $connection" for table in tables if table in stored
+        ]
+        known = [f"select id from {lookup} where connection = $connection" for lookup in lookups if lookup in stored]
+        if not used:
+            return UnknownIds(0, 0, ())
+        rows = database.execute(
+            f"""
+            select distinct id, id in ({" union all ".join(known) or "select null where false"}) as is_known
+            from ({" union all ".join(used)})
+            where id is not null
+            order by id
+            """,
+            {"connection": connection},
+        ).fetchall()
+    unknown = [id_ for id_, is_known in rows if not is_known]
+    return UnknownIds(len(rows), len(unknown), unknown[:most])
+
+
+def keep_of_people(
+    warehouse: Warehouse, table: Table, connection: str, kept: Mapping[str, Callable[[str], str | None]]
+) -> None:
+    """Apply the policy for people to versions that were stored under another one. It leaves its own results alone."""
+    with warehouse.transaction() as database:
+        create_or_alter(database, table)
+        for name, keep in kept.items():
+            values = database.execute(
+                f"select distinct {name} from {table.name} where connection = $1 and {name} is not null", [connection]
+            ).fetchall()
+            for value in (value for (value,) in values if keep(value) != value):
+                database.execute(
+                    f"update {table.name} set {name} = $3 where connection = $1 and {name} = $2",
+                    [connection, value, keep(value)],
+                )

@@ -1,0 +1,51 @@
+"""What a connection's settings come to when its provider is asked."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from usage_assets.assets.connected import provider_client
+from usage_assets.people import People
+from usage_assets.settings import Connection, KeyReference
+from usage_assets_tests.test_definitions import settings_of
+
+CONNECTION = Connection(
+    name="emea",
+    provider="openai",
+    key_reference=KeyReference("env", "EMEA_KEY"),
+    key=SecretStr("k"),
+    base_url="https://api.example/v1",
+    workspace_id=None,
+    start_date=date(2026, 1, 1),
+)
+
+
+def headers_of(**changes: Any) -> httpx.Headers:
+    """What stands in the headers of every request."""
+    with provider_client(replace(CONNECTION, **changes), settings_of()) as client:
+        return client.transport._client.headers
+
+
+def test_organization_and_project_are_sent_where_they_are_configured() -> None:
+    headers = headers_of(organization="org-1", project="proj_1")
+    assert (headers["OpenAI-Organization"], headers["OpenAI-Project"]) == ("org-1", "proj_1")
+    assert not {"OpenAI-Organization", "OpenAI-Project"} & headers_of().keys()
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(None, 1 / 50), (4.0, 1 / 4), (0.5, 2)])
+def test_each_connection_has_a_pace_of_its_own(rate: float | None, seconds: float) -> None:
+    connection, other = replace(CONNECTION, requests_per_second=rate), replace(CONNECTION, name="other")
+    with provider_client(connection, settings_of()) as client, provider_client(other, settings_of()) as another:
+        assert client.transport._pace._configured == seconds
+        assert client.transport._pace is not another.transport._pace
+
+
+def test_each_connection_has_filters_and_a_policy_of_its_own() -> None:
+    connection = replace(CONNECTION, filters={"models": ("gpt-5",)}, people="hash")
+    with provider_client(connection, settings_of(usage_hash_key="secret")) as client:
+        assert client.filters == {"models": ("gpt-5",)}
+        assert client.people == People("hash", "secret")

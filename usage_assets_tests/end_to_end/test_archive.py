@@ -1,0 +1,185 @@
+"""Days are derived again from the archive: the same content without a request, or a refusal that names the days."""
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import time_machine
+
+from usage_assets.assets.raw import FROM_ARCHIVE
+from usage_assets.automation.jobs import USAGE_JOB, range_tags
+from usage_assets.providers.windows import DAY
+from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import CONNECTIONS, Project, open_project
+from usage_assets_tests.terminal import Terminal
+
+RAW = {
+    "openai": ("costs", "usage_completions"),
+    "anthropic": ("claude_code", "cost_report"),
+    "chatgpt": ("codex_usage",),
+}
+FLOOR = date(2025, 12, 6)
+"""The first day that OpenAI groups by API key."""
+
+
+def derive(project: Project, connection: str, days: Sequence[date], *assets: str) -> dg.ExecuteInProcessResult:
+    """Run raw assets for the days, from the archive."""
+    return project.definitions.resolve_job_def(USAGE_JOB).execute_in_process(
+        instance=project.instance,
+        asset_selection=[dg.AssetKey([connection, *asset.split("/")]) for asset in assets],
+        tags={**range_tags(days[0], days[-1]), FROM_ARCHIVE: "true"},
+        raise_on_error=False,
+    )
+
+
+def files(folder: Path) -> list[str]:
+    """The archived files, without when they were written."""
+    return sorted(str(path.relative_to(folder / "raw")) for path in folder.rglob("*.zst"))
+
+
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    """Why the one asset failed."""
+    (event,) = (event for event in result.all_events if event.is_step_failure)
+    reason = event.step_failure_data.user_failure_data
+    return str(reason and reason.description)
+
+
+def test_everything_is_derived_again_without_a_request(sandbox: Sandbox, tmp_path: Path) -> None:
+    days = last_days(6)
+    with open_project(sandbox, tmp_path) as project:
+        for connection, assets in RAW.items():
+            assert project.fetch(connection, days[:5], *assets).success
+        for provider in CONNECTIONS:
+            sandbox.control("POST", "restate", {"provider": provider, "days": [str(days[3])], "change": "scale"})
+        for connection, assets in RAW.items():
+            assert project.fetch(connection, days[3:], *assets).success
+        hashes = project.hashes()
+    asked = len(sandbox.requests())
+    with open_project(sandbox, tmp_path, {"USAGE_WAREHOUSE": str(tmp_path / "again.duckdb")}) as project:
+        for connection, assets in RAW.items():
+            assert derive(project, connection, days, *assets).success
+        assert project.hashes() == hashes
+        versions = project.rows("ledger.partition_versions")
+        assert {version["answered_at"] is None for version in versions} == {False}
+    assert len(sandbox.requests()) == asked
+
+
+def test_a_split_window_is_derived_with_the_grouping_that_each_day_was_granted(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    days = [FLOOR + n * DAY for n in range(-2, 2)]
+    with open_project(sandbox, tmp_path) as project:
+        assert project.fetch("openai", days, "costs").success
+        before = project.rows("openai.costs")
+        assert len({row["grouped_by"] for row in before}) > 1
+    assert len(files(tmp_path)) == 3  # two parts, and the control totals
+    with open_project(sandbox, tmp_path, {"USAGE_WAREHOUSE": str(tmp_path / "again.duckdb")}) as project:
+        assert derive(project, "openai", days[1:3], "costs").success
+        assert project.rows("openai.costs") == [row for row in before if row["usage_date"] in days[1:3]]
+
+
+@pytest.mark.parametrize("policy", ["ids", "hash", "names"])
+def test_every_policy_for_people_gives_the_same_content(sandbox: Sandbox, tmp_path: Path, policy: str) -> None:
+    days, people = last_days(1), {"USAGE_PEOPLE": policy, "USAGE_HASH_KEY": "key"}
+    keys = {"openai": ("costs",), "anthropic": ("claude_code",), "chatgpt": ("codex_usage",)}
+    with open_project(sandbox, tmp_path, people) as project:
+        for connection, assets in keys.items():
+            assert project.fetch(connection, days, *assets).success
+        hashes = project.hashes()
+    with open_project(sandbox, tmp_path, people | {"USAGE_WAREHOUSE": str(tmp_path / "again.duckdb")}) as project:
+        for connection, assets in keys.items():
+            assert derive(project, connection, days, *assets).success
+        assert project.hashes() == hashes
+
+
+def test_an_answer_that_the_warehouse_refuses_is_not_archived(sandbox: Sandbox, tmp_path: Path) -> None:
+    days = last_days(2)
+    with open_project(sandbox, tmp_path) as project:
+        assert project.fetch("openai", days, "usage_completions").success
+        before = files(tmp_path)
+        body = {"object": "page", "data": [], "has_more": False, "next_page": None}
+        sandbox.faults(
+            {"route": "GET /openai/v1/organization/usage/completions", "fault": "replace", "text": json.dumps(body)}
+        )
+        assert "no bucket" in failure(project.fetch("openai", days, "usage_completions"))
+        assert files(tmp_path) == before
+
+
+def test_a_window_of_a_fetch_that_failed_is_not_archived(sandbox: Sandbox, tmp_path: Path) -> None:
+    with open_project(sandbox, tmp_path, patience={"attempts": 1}) as project:
+        sandbox.faults(
+            {"route": "GET /anthropic/v1/organizations/usage_report/claude_code", "fault": "status", "status": 500}
+            | {"calls": [2]}
+        )
+        assert not project.fetch("anthropic", last_days(3), "claude_code").success
+        assert files(tmp_path) == []
+
+
+def test_an_answer_that_is_older_than_what_is_stored_changes_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    days = last_days(1)
+    with open_project(sandbox, tmp_path) as project:
+        assert project.fetch("openai", days, "usage_completions").success
+        sandbox.control("POST", "restate", {"provider": "openai", "days": [str(days[0])], "change": "scale"})
+    with open_project(sandbox, tmp_path, {"USAGE_ARCHIVE": "off"}) as project:
+        assert project.fetch("openai", days, "usage_completions").success
+        hashes = project.hashes()
+    with open_project(sandbox, tmp_path) as project:
+        assert "stored a newer answer" in failure(derive(project, "openai", days, "usage_completions"))
+        assert project.hashes() == hashes
+
+
+def test_the_same_answer_may_be_read_otherwise_any_number_of_times(sandbox: Sandbox, tmp_path: Path) -> None:
+    """As another policy reads it, or a newer version of this program."""
+    days, seen = last_days(1), []
+    with open_project(sandbox, tmp_path, {"USAGE_PEOPLE": "names"}) as project:
+        assert project.fetch("chatgpt", days, "codex_usage").success
+    for policy in ("ids", "hash", "names"):
+        with open_project(sandbox, tmp_path, {"USAGE_PEOPLE": policy, "USAGE_HASH_KEY": "key"}) as project:
+            assert derive(project, "chatgpt", days, "codex_usage").success
+            (content_hash,) = project.hashes().values()
+            seen.append(content_hash)
+    assert len(set(seen)) == 3
+
+
+def test_days_that_no_answer_covers_are_named_before_anything_is_written(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    days = last_days(4)
+    with open_project(sandbox, tmp_path) as project:
+        assert project.fetch("chatgpt", days[1:2], "codex_usage").success
+    terminal.database.unlink()
+    monkeypatch.delenv("CHATGPT_ANALYTICS_KEY")
+    monkeypatch.setenv("USAGE_CONNECTIONS", str(tmp_path / "connections.toml"))
+    (tmp_path / "connections.toml").write_text(
+        '[[connection]]\nname = "chatgpt"\nprovider = "chatgpt"\nkey = "env:NOT_SET"\nworkspace_id = "ws-sandbox"\n'
+    )
+    words = ("backfill", "--connection", "chatgpt", "--from-archive")
+    said = terminal.type(*words, "--start", str(days[0]), "--end", str(days[3]))
+    assert said.code == 1
+    missing = f"has no answer for {days[0]}, {days[2]} to {days[3]}. Nothing was stored"
+    assert [line for line in said.complaints if line.startswith("FAILED: chatgpt/codex_usage:") and missing in line]
+    assert terminal.tables() == []
+    said = terminal.type(*words, "--start", str(days[1]), "--end", str(days[1]))
+    assert (said.code, terminal.rows("chatgpt") > 0) == (0, True)
+
+
+def test_the_archive_reaches_further_back_than_the_provider(sandbox: Sandbox, tmp_path: Path) -> None:
+    days = [TODAY - 90 * DAY]
+    with open_project(sandbox, tmp_path) as project:
+        assert project.fetch("chatgpt", days, "codex_usage").success
+        hashes = project.hashes()
+    again = {"USAGE_WAREHOUSE": str(tmp_path / "again.duckdb")}
+    with time_machine.travel(NOW + DAY), open_project(sandbox, tmp_path, again) as project:
+        assert "the earliest day is" in failure(project.fetch("chatgpt", days, "codex_usage"))
+        assert derive(project, "chatgpt", days, "codex_usage").success
+        assert project.hashes() == hashes
+
+
+def test_an_archive_that_is_off_says_so(sandbox: Sandbox, tmp_path: Path) -> None:
+    with open_project(sandbox, tmp_path, {"USAGE_ARCHIVE": "off"}) as project:
+        assert "USAGE_ARCHIVE=off" in failure(derive(project, "chatgpt", last_days(1), "codex_usage"))
+    assert not (tmp_path / "raw").exists()

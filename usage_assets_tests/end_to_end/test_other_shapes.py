@@ -1,0 +1,127 @@
+"""Answers that are not what the documented APIs send: the illustrative Codex shape, and OpenAI's old endpoints."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets_tests.end_to_end.test_refusals import failures
+
+DAYS = last_days(3)
+
+
+@pytest.fixture
+def legacy(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
+    """A project whose only OpenAI connection asks the old endpoints."""
+    session, connections = tmp_path / "session.key", tmp_path / "connections.toml"
+    session.write_text("sess-sandbox")
+    connections.write_text(f'[[connection]]\nname = "old"\nprovider = "openai_legacy"\nkey = "file:{session}"\n')
+    variables = {"OPENAI_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(connections)}
+    with open_project(sandbox, tmp_path, variables) as opened:
+        yield opened
+
+
+def test_codex_in_the_illustrative_shape_gives_the_same_credits_and_reaches_port(project: Project) -> None:
+    def told() -> tuple[list[dict[str, Any]], dict[tuple[str, str], dict[str, Any]]]:
+        assert project.fetch("chatgpt", DAYS).success
+        assert project.push_of("chatgpt", DAYS).success
+        spent = [row for row in project.rows("costs.daily_costs") if row["cost_basis"] == "credits"]
+        assert project.in_port() == project.entities()
+        return spent, project.entities()
+
+    spent, documented = told()
+    project.sandbox.control("POST", "shape", {"codex_usage": "illustrative"})
+    same_spent, illustrative = told()
+    assert same_spent == spent != []
+    assert illustrative.keys() == documented.keys()
+    assert {row["shape"] for row in project.rows("chatgpt.codex_usage")} == {"illustrative"}
+    for key, entity in illustrative.items():
+        assert entity["cost_usd"] is entity["estimated_cost_usd"] is entity["uncached_text_input_tokens"] is None
+        for name in ("credits", "threads", "turns", "cached_text_input_tokens", "text_output_tokens"):
+            assert entity[name] == documented[key][name]
+
+
+def test_a_legacy_connection_alone_gives_days_models_and_billed_dollars(legacy: Project) -> None:
+    assert legacy.fetch("old", DAYS).success
+    truth = legacy.truth(DAYS)
+    daily = legacy.rows("port_entities.openai_daily_usage")
+    assert [row["identifier"] for row in daily] == [f"old:daily-{day}" for day in DAYS]
+    assert sum(row["total_cost"] for row in daily) == truth["openai_legacy cents"] / 100
+    assert sum(row["total_requests"] for row in daily) == truth["openai_legacy requests"]
+    tokens = truth["openai_legacy context_tokens"] + truth["openai_legacy generated_tokens"]
+    assert sum(row["total_tokens"] for row in daily) == tokens
+    assert sum(row["tokens"] for row in legacy.rows("port_entities.openai_model_usage")) == tokens
+    billed = [row["amount_usd"] for row in legacy.rows("costs.daily_costs") if row["cost_basis"] == "billed"]
+    assert 100 * sum(billed, Decimal(0)) == truth["openai_legacy cents"]
+    assert legacy.push_of("old", DAYS).success
+    assert legacy.in_port() == legacy.entities()
+
+
+def test_where_an_openai_connection_tells_of_the_same_use_nothing_is_counted_twice(project: Project) -> None:
+    assert project.fetch("openai_legacy", DAYS).success
+    assert project.fetch("openai", DAYS).success
+    truth = project.truth(DAYS)
+    assert project.totals_of("openai_legacy cents") == {"openai_legacy cents": truth["openai_legacy cents"]}
+    billed = [row["amount_usd"] for row in project.rows("costs.daily_costs")]
+    assert sum(billed, Decimal(0)) == truth["openai usd"]
+    assert {row["connection"] for row in project.rows("port_entities.openai_daily_usage")} == {"openai"}
+
+
+def test_an_openai_connection_that_comes_later_empties_what_the_old_one_derived(
+    legacy: Project, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    assert legacy.fetch("old", DAYS).success
+    assert legacy.push_of("old", DAYS).success
+    connections = tmp_path / "connections.toml"
+    key = f'[[connection]]\nname = "openai"\nprovider = "openai"\nkey = "file:{tmp_path / "session.key"}"\n'
+    (tmp_path / "session.key").write_text("sk-admin-sandbox")
+    connections.write_text(connections.read_text() + key)
+    with open_project(sandbox, tmp_path, {"OPENAI_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(connections)}) as both:
+        assert both.fetch("openai", DAYS).success
+        assert both.push_of("openai", DAYS).success
+        derived = ("daily_costs/billing_usage", "entities/openai_daily_usage", "entities/openai_model_usage")
+        assert both.fetch("old", DAYS, *derived).success
+        assert both.push_of("old", DAYS).success
+        billed = [row["amount_usd"] for row in both.rows("costs.daily_costs")]
+        assert sum(billed, Decimal(0)) == both.truth(DAYS)["openai usd"]
+        assert {row["connection"] for row in both.rows("port_entities.openai_daily_usage")} == {"openai"}
+        assert both.in_port() == both.entities()
+
+
+def test_a_refused_session_key_is_a_failure_that_names_the_replacement_and_never_a_zero(legacy: Project) -> None:
+    assert legacy.fetch("old", DAYS).success
+    before = legacy.content()
+    message = "Your request to GET /v1/usage must be made with a session key"
+    refusal = {"fault": "status", "status": 403, "body": {"error": {"message": message, "type": "server_error"}}}
+    routes = ("GET /openai/v1/usage", "GET /openai/v1/dashboard/billing/usage")
+    legacy.sandbox.faults(*({"route": route, **refusal} for route in routes))
+    result = legacy.fetch("old", DAYS)
+    assert not result.success
+    said = failures(result)
+    for step in ("old__usage", "old__billing_usage"):
+        assert message in said[step]
+        assert "use a connection of provider openai with an admin key" in said[step]
+    assert legacy.content() == before
+
+
+def test_a_stated_total_that_differs_is_a_warning_and_stops_nothing(legacy: Project) -> None:
+    midnight = Decimal("1794960000.0")
+    body = {
+        "object": "list",
+        "daily_costs": [{"timestamp": float(midnight), "line_items": [{"name": "GPT-4", "cost": 95.5}]}],
+        "total_usage": 100.25,
+    }
+    legacy.sandbox.faults({"route": "GET /openai/v1/dashboard/billing/usage", "fault": "replace", "body": body})
+    result = legacy.fetch("old", [DAYS[-2]])
+    assert result.success
+    [cost] = legacy.rows("costs.daily_costs")
+    assert (cost["native_amount"], cost["amount_usd"]) == (Decimal("95.5"), Decimal("0.955"))
+    told = [check for check in result.get_asset_check_evaluations() if check.check_name == "total_usage"]
+    assert [check.severity for check in told if not check.passed] == [dg.AssetCheckSeverity.WARN] * 2
+    assert "95.5" in str(told[0].metadata["contradictions"].value)
+    assert "100.25" in str(told[0].metadata["contradictions"].value)

@@ -1,0 +1,186 @@
+"""The archive's files: whole or not there, never the newest of a day removed, and never in the way of a run."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+
+from usage_assets.people import People
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.archive import (
+    Answered,
+    Archive,
+    ArchiveError,
+    Asked,
+    File,
+    Question,
+    newest,
+    packed,
+    question_of,
+)
+from usage_assets.providers.windows import DAY
+
+(COSTS,) = (endpoint for endpoint in PROVIDERS["openai"].endpoints if endpoint.name == "costs")
+FIRST = date(2026, 11, 1)
+BODY = b'{"data": [\n], "has_more": false, "next_page": null}'
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+Written = Callable[..., list[File]]
+
+
+def question(**filters: list[str]) -> Question:
+    """What is asked of the costs."""
+    return question_of(COSTS, {}, connection="openai", workspace_id=None, headers={}, filters=filters)
+
+
+def answered(first: int = 0, days: int = 1, *contents: bytes, about: Question | None = None) -> Answered:
+    """The answer to a window that begins so many days after the first."""
+    asked = Asked(
+        question=about or question(),
+        params=[("limit", "180")],
+        grouped_by=("project_id",),
+        first=FIRST + first * DAY,
+        last=FIRST + (first + days - 1) * DAY,
+        people="ids",
+        fetched_at=NOON,
+    )
+    return Answered(asked, [packed(COSTS, People(), content) for content in contents or (BODY,)])
+
+
+def archive_in(folder: Path, **limits: int) -> Archive:
+    """An archive."""
+    return Archive(folder, **{"max_megabytes": 100, "max_days": 400} | limits)
+
+
+def write_at(archive: Archive, moment: datetime, *answers: Answered) -> None:
+    """Write at some time, and look at the limits."""
+    archive._bytes_until_pruned = 0
+    with time_machine.travel(moment, tick=False):
+        archive.write(answers)
+
+
+def starts(archive: Archive) -> list[tuple[int, int]]:
+    """The archived windows as first and last day after the first, the oldest answer first."""
+    files = sorted(archive.files(question()), key=lambda file: file.stored_at)
+    return [((file.window.first - FIRST).days, (file.window.last - FIRST).days) for file in files]
+
+
+def test_a_file_gives_back_what_was_asked_and_the_very_pages(tmp_path: Path) -> None:
+    archive = archive_in(tmp_path)
+    write_at(archive, NOON, answered(0, 3, BODY, b'{"data":[]}'))
+    (file,) = archive.files(question())
+    assert file.path == tmp_path / f"openai/costs/2026-11-01_2026-11-03_20261120T120000.000000Z_{file.series}.json.zst"
+    assert (file.window.first, file.window.last, file.stored_at) == (FIRST, FIRST + 2 * DAY, NOON)
+    assert list(file.pages()) == [BODY, b'{"data":[]}']
+    assert file.asked.params == [("limit", "180")]
+    assert file.asked.grouped_by == ("project_id",)
+
+
+def test_answers_to_another_question_do_not_stand_for_each_other(tmp_path: Path) -> None:
+    archive = archive_in(tmp_path)
+    ungrouped = question_of(COSTS.ungrouped, {}, connection="openai", workspace_id=None, headers={}, filters={})
+    headers = {"OpenAI-Organization": "org-2"}
+    others = question_of(COSTS, {}, connection="openai", workspace_id=None, headers=headers, filters={})
+    filtered = question(project_ids=["proj_a"])
+    about = [question(), ungrouped, others, filtered, question(project_ids=["proj_b"])]
+    write_at(archive, NOON, *(answered(about=each) for each in about))
+    assert len({archive.files(each)[0].path for each in about}) == len(about)
+    assert filtered.filters == {"project_ids[]": ["proj_a"]}
+
+
+def test_a_day_is_answered_by_the_newest_file_that_covers_it(tmp_path: Path) -> None:
+    archive = archive_in(tmp_path)
+    for hour, (first, count) in enumerate([(0, 10), (5, 3), (6, 1)]):
+        write_at(archive, NOON + timedelta(hours=hour), answered(first, count))
+    days = [FIRST + n * DAY for n in range(4, 12)]
+    chosen = {file.stored_at.hour: own for file, own in newest(archive.files(question()), days).items()}
+    assert chosen == {12: [days[0], days[4], days[5]], 13: [days[1], days[3]], 14: [days[2]]}
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda b: b[:-6], lambda b: b"", lambda b: b"no archive", lambda b: b[:-200] + b[-150:]]
+)
+def test_a_spoilt_file_is_named_and_never_read_in_part(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
+    archive = archive_in(tmp_path)
+    write_at(archive, NOON, answered(0, 1, bytes(BODY), b'{"data":["%s"]}' % bytes(range(97, 123)) * 9))
+    (file,) = archive.files(question())
+    file.path.write_bytes(spoil(file.path.read_bytes()))
+    with pytest.raises(ArchiveError, match=r"\.json\.zst: cannot be read: .*; remove it, and an older answer is used"):
+        list(file.pages())
+
+
+def test_pages_that_were_exchanged_are_noticed(tmp_path: Path) -> None:
+    one, other = answered(0, 1, b'{"amount": 1.25}'), answered(0, 1, b'{"amount": 1.52}')
+    archive = archive_in(tmp_path)
+    write_at(archive, NOON, Answered(one.asked, [type(one.bodies[0])(one.bodies[0].sum, other.bodies[0].packed)]))
+    (file,) = archive.files(question())
+    with pytest.raises(ArchiveError, match="a page is not as it was written"):
+        list(file.pages())
+
+
+def test_what_newer_answers_have_replaced_goes_when_it_is_old(tmp_path: Path) -> None:
+    archive = archive_in(tmp_path, max_days=10)
+    write_at(archive, NOON, answered(0, 10))
+    write_at(archive, NOON + 1 * DAY, answered(0, 5))
+    write_at(archive, NOON + 2 * DAY, answered(0, 5))
+    write_at(archive, NOON + 20 * DAY, answered(20, 1))
+    assert starts(archive) == [(0, 9), (0, 4), (20, 20)]  # the first is old, too, but the only one of five days
+
+
+def test_too_much_goes_oldest_first_and_the_loss_of_days_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive = archive_in(tmp_path)
+    for n, (first, days) in enumerate([(0, 2), (0, 2), (4, 1)]):
+        write_at(archive, NOON + n * DAY, answered(first, days))
+    size = max(path.stat().st_size for path in tmp_path.rglob("*.zst"))
+    archive._max_bytes = 3 * size + size // 2  # sizes differ by some bytes
+    write_at(archive, NOON + 3 * DAY, answered(6, 1))
+    assert starts(archive) == [(0, 1), (4, 4), (6, 6)]
+    assert not caplog.records
+    write_at(archive, NOON + 4 * DAY, answered(8, 1))
+    assert starts(archive) == [(4, 4), (6, 6), (8, 8)]
+    (record,) = caplog.records
+    assert "the only answers for days from 2026-11-01 to 2026-11-02 are removed; raise USAGE_ARCHIVE_MAX_MB" in (
+        record.getMessage()
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "raw").write_text("a file where the folder should be")
+    archive_in(tmp_path / "raw").write([answered(), answered(1)])
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage().startswith("The archive is not complete, but the days of openai costs are stored: ")
+
+
+def test_a_full_disk_leaves_no_part_of_an_answer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def fill(answered: Answered, path: Path) -> int:
+        path.write_bytes(b"some bytes")
+        written.append(path)
+        if len(written) == 2:
+            raise OSError(28, "No space left on device", str(path))
+        return 10
+
+    monkeypatch.setattr("usage_assets.providers.archive._write", fill)
+    archive_in(tmp_path).write([answered(), answered(1)])
+    assert len(written) == 2
+    assert "No space left on device (USAGE_ARCHIVE)" in caplog.text
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_what_a_killed_run_left_unfinished_is_no_answer_and_goes(tmp_path: Path) -> None:
+    archive = archive_in(tmp_path)
+    write_at(archive, NOON, answered())
+    (file,) = archive.files(question())
+    unfinished = file.path.with_name(f"{file.path.name}.part")
+    unfinished.write_bytes(b"")
+    assert archive.files(question()) == [file]
+    write_at(archive, datetime.now(UTC) + 2 * DAY, answered(1))
+    assert not unfinished.exists()

@@ -1,0 +1,62 @@
+"""On which line of a TOML file something stands, however it is written."""
+
+from pathlib import Path
+
+import pytest
+
+from usage_assets.toml_file import Key, TomlFile
+
+TEXT = """
+# a comment with a [table] in it
+title = "x = 1"
+
+[[connection]]
+name = "a"
+endpoints = { costs = true, usage = false }
+filters.models = [
+  "one",  # name = "c"
+  "two",
+]
+
+[[connection]]
+name = '''
+b
+'''
+[connection.endpoints]
+costs = true
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        pytest.param(("title",), 3, id="first field"),
+        pytest.param(("connection",), 5, id="array of tables"),
+        pytest.param(("connection", 0, "name"), 6, id="field"),
+        pytest.param(("connection", 0, "endpoints", "usage"), 7, id="in an inline table"),
+        pytest.param(("connection", 0, "filters", "models"), 8, id="dotted key"),
+        pytest.param(("connection", 0, "filters", "models", 1), 8, id="in a value of several lines"),
+        pytest.param(("connection", 1), 13, id="second table"),
+        pytest.param(("connection", 1, "name"), 14, id="text of several lines"),
+        pytest.param(("connection", 1, "endpoints", "costs"), 18, id="in a table of its own"),
+        pytest.param(("connection", 1, "key"), 13, id="missing field"),
+        pytest.param(("connection", 2, "key"), 5, id="missing table"),
+        pytest.param(("title", "text"), 3, id="below a text"),
+        pytest.param(("owners",), 1, id="nothing of it"),
+    ],
+)
+def test_a_field_is_named_with_the_line_on_which_it_begins(keys: tuple[Key, ...], line: int) -> None:
+    place = TomlFile(Path("file.toml"), TEXT).place(*keys)
+    name = ".".join(str(key + 1) if isinstance(key, int) else key for key in keys)
+    assert place == f"file.toml, line {line}: {name}"
+
+
+def test_lines_are_those_of_an_editor_whatever_ends_them(tmp_path: Path) -> None:
+    path = tmp_path / "file.toml"
+    path.write_bytes("a = 'form feed \u2028 inside'\r\n\r\nb = 2".encode())
+    assert TomlFile.read(path).place("b") == f"{path}, line 3: b"
+
+
+def test_the_text_does_not_show_when_the_file_is_printed() -> None:
+    assert "secret" not in repr(TomlFile(Path("file.toml"), "key = 'secret'"))

@@ -1,0 +1,61 @@
+"""A large slice is verified and hashed in parts, which shows nowhere; packed rows are stored as others are."""
+
+import pytest
+
+from usage_assets.rows import to_arrow
+from usage_assets.warehouse import database
+from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets_tests.warehouse.samples import (
+    FULL,
+    SAMPLE,
+    Sample,
+    answer,
+    days,
+    ledger,
+    nothing_changes,
+    sample,
+    stored,
+    write,
+)
+
+ROWS = [sample(number, f"m{n}", requests=n) for number in (0, 1, 2, 4) for n in range(3 + number)]
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 4, 6])
+def test_parts_of_a_slice_have_the_versions_of_the_whole(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, rows_at_once: int
+) -> None:
+    whole = write(warehouse, ROWS, days(0, 5), run_id="whole")
+    monkeypatch.setattr(database, "ROWS_AT_ONCE", rows_at_once)
+    parts = write(warehouse, ROWS, days(0, 5), run_id="parts")
+    assert [version.row_count for version in parts] == [3, 4, 5, 0, 7, 0]
+    assert [(v.content_hash, v.totals) for v in parts] == [(v.content_hash, v.totals) for v in whole]
+    assert not any(version.changed for version in parts)
+    assert len(ledger(warehouse)) == 12
+
+
+def test_a_contradiction_of_the_last_part_is_found(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "ROWS_AT_ONCE", 4)
+    write(warehouse, ROWS, days(0, 5))
+    with nothing_changes(warehouse), pytest.raises(WarehouseError, match="2026-11-05: 2 rows for one"):
+        write(warehouse, [*ROWS, sample(4, "m0")], days(0, 5))
+
+
+def test_the_samples_of_a_day_are_some_of_its_rows(warehouse: Warehouse) -> None:
+    for version in write(warehouse, ROWS, days(0, 5)):
+        assert len(version.sample) == min(version.row_count, database.SAMPLE_ROWS)
+        assert {(row["model"], row["requests"]) for row in version.sample} <= {(f"m{n}", n) for n in range(7)}
+
+
+def test_packed_rows_are_stored_as_others(warehouse: Warehouse) -> None:
+    warehouse.replace(SAMPLE, answer(to_arrow(Sample, [FULL], packed=True)), days(0), "run")
+    assert stored(warehouse) == to_arrow(Sample, [FULL]).to_pylist()
+    assert not write(warehouse, [FULL])[0].changed
+
+
+def test_an_insert_leaves_memory_and_threads_as_they_were(warehouse: Warehouse) -> None:
+    settings = "select current_setting('memory_limit'), current_setting('threads')"
+    with warehouse.transaction() as connection:
+        before = connection.execute(settings).fetchall()
+        database._replace(connection, SAMPLE, answer(to_arrow(Sample, ROWS)), days(0, 5), "run")
+        assert connection.execute(settings).fetchall() == before

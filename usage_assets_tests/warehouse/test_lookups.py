@@ -1,0 +1,176 @@
+"""Lookups keep their history: what changes is closed and opened, nothing is lost, and the same answer is no change."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import pyarrow as pa
+import pytest
+
+from usage_assets.rows import LookupRow, column, to_arrow
+from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.lookups import Changes, UnknownIds, current_items, keep_of_people, record, unknown_ids
+from usage_assets.warehouse.tables import Table
+from usage_assets_tests.warehouse.samples import nothing_changes
+
+FIRST = datetime(2026, 11, 20, 5, 45, tzinfo=UTC)
+
+
+class Thing(LookupRow, kw_only=True):
+    """One row per connection, thing and version of its attributes."""
+
+    table = "tests.things"
+
+    name: Annotated[str | None, column("Name")] = None
+    archived_at: Annotated[datetime | None, column("When it was archived")] = None
+
+
+THINGS = Table(Thing)
+
+
+def moment(number: int) -> datetime:
+    """The day's lookup, ``number`` days after the first."""
+    return FIRST + timedelta(days=number)
+
+
+def answer(as_of: datetime, things: Mapping[str, str | None], connection: str = "c", **values: Any) -> pa.Table:
+    """A complete answer: the name of each id."""
+    rows = [Thing(connection=connection, id=id_, first_seen=as_of, name=name, **values) for id_, name in things.items()]
+    return to_arrow(Thing, rows)
+
+
+def look_up(
+    warehouse: Warehouse, number: int, things: Mapping[str, str | None], connection: str = "c", **values: Any
+) -> Changes:
+    """Record a day's answer."""
+    as_of = moment(number)
+    return record(warehouse, THINGS, answer(as_of, things, connection, **values), connection, as_of)
+
+
+def history(warehouse: Warehouse, connection: str = "c") -> list[tuple[str, str | None, int, int | None]]:
+    """Id, name, first day and last day of every version."""
+    query = "select * from tests.things where connection = $connection order by id, first_seen"
+    return [
+        (
+            row["id"],
+            row["name"],
+            (row["first_seen"] - FIRST).days,
+            row["seen_until"] and (row["seen_until"] - FIRST).days,
+        )
+        for row in warehouse.read(query, {"connection": connection}).to_pylist()
+    ]
+
+
+def test_what_is_listed_first_is_new(warehouse: Warehouse) -> None:
+    assert look_up(warehouse, 0, {"a": "A", "b": None}) == Changes(rows=2, new=2, changed=0, gone=0)
+    assert history(warehouse) == [("a", "A", 0, None), ("b", None, 0, None)]
+
+
+def test_the_same_answer_changes_nothing(warehouse: Warehouse) -> None:
+    look_up(warehouse, 0, {"a": "A", "b": None})
+    with nothing_changes(warehouse):
+        assert look_up(warehouse, 1, {"b": None, "a": "A"}) == Changes(rows=2, new=0, changed=0, gone=0)
+
+
+@pytest.mark.parametrize(("before", "after"), [("A", "B"), ("A", None), (None, "A"), ("A", "a")])
+def test_a_new_name_closes_the_old_row_and_opens_another(
+    warehouse: Warehouse, before: str | None, after: str | None
+) -> None:
+    look_up(warehouse, 0, {"a": before, "b": "B"})
+    assert look_up(warehouse, 1, {"a": after, "b": "B"}) == Changes(rows=2, new=0, changed=1, gone=0)
+    assert history(warehouse) == [("a", before, 0, 1), ("a", after, 1, None), ("b", "B", 0, None)]
+
+
+def test_any_attribute_counts_as_a_change(warehouse: Warehouse) -> None:
+    look_up(warehouse, 0, {"a": "A"})
+    assert look_up(warehouse, 1, {"a": "A"}, archived_at=FIRST).changed == 1
+    with nothing_changes(warehouse):
+        look_up(warehouse, 2, {"a": "A"}, archived_at=FIRST)
+
+
+def test_what_is_not_listed_any_more_is_closed_and_stays(warehouse: Warehouse) -> None:
+    look_up(warehouse, 0, {"a": "A", "b": "B"})
+    assert look_up(warehouse, 1, {"a": "A"}) == Changes(rows=1, new=0, changed=0, gone=1)
+    with nothing_changes(warehouse):
+        look_up(warehouse, 2, {"a": "A"})
+    assert history(warehouse) == [("a", "A", 0, None), ("b", "B", 0, 1)]
+
+
+def test_an_empty_answer_closes_everything(warehouse: Warehouse) -> None:
+    look_up(warehouse, 0, {"a": "A", "b": "B"})
+    assert look_up(warehouse, 1, {}) == Changes(rows=0, new=0, changed=0, gone=2)
+    assert history(warehouse) == [("a", "A", 0, 1), ("b", "B", 0, 1)]
+
+
+def test_what_comes_back_is_a_new_version(warehouse: Warehouse) -> None:
+    for number, things in enumerate(({"a": "A"}, {}, {"a": "A"})):
+        changes = look_up(warehouse, number, things)
+    assert changes == Changes(rows=1, new=1, changed=0, gone=0)
+    assert history(warehouse) == [("a", "A", 0, 1), ("a", "A", 2, None)]
+
+
+def test_everything_at_once(warehouse: Warehouse) -> None:
+    look_up(warehouse, 0, {"same": "S", "renamed": "R", "gone": "G"})
+    assert look_up(warehouse, 1, {"same": "S", "renamed": "Q", "new": "N"}) == Changes(rows=3, new=1, changed=1, gone=1)
+    assert history(warehouse) == [
+        ("gone", "G", 0, 1),
+        ("new", "N", 1, None),
+        ("renamed", "R", 0, 1),
+        ("renamed", "Q", 1, None),
+        ("same", "S", 0, None),
+    ]
+
+
+def test_connections_do_not_touch_each_others_rows(warehouse: Warehouse) -> None:
+    look_up(warehouse, 0, {"a": "A"})
+    look_up(warehouse, 1, {"a": "of the other"}, "other")
+    look_up(warehouse, 2, {}, "other")
+    assert history(warehouse) == [("a", "A", 0, None)]
+    assert history(warehouse, "other") == [("a", "of the other", 1, 2)]
+    assert current_items(warehouse, ["tests.things"]) == {"tests.things": 1}
+
+
+@pytest.mark.parametrize("later", [{"a": "B"}, {}], ids=["changed", "gone"])
+def test_an_answer_that_a_newer_one_has_overtaken_is_refused(warehouse: Warehouse, later: dict[str, str]) -> None:
+    look_up(warehouse, 0, {"a": "A"})
+    look_up(warehouse, 2, later)
+    with nothing_changes(warehouse), pytest.raises(WarehouseError, match=r"tests\.things: another run stored a newer"):
+        look_up(warehouse, 1, {"a": "A"})
+
+
+def test_a_write_that_fails_changes_nothing(warehouse: Warehouse) -> None:
+    look_up(warehouse, 0, {"a": "A"})
+    broken = answer(moment(1), {"b": "B"}).drop_columns(["id"])
+    with nothing_changes(warehouse), pytest.raises(WarehouseError):
+        record(warehouse, THINGS, broken, "c", moment(1))
+
+
+# Unknown ids
+
+
+def test_ids_that_were_never_listed_are_counted_with_a_few_examples(warehouse: Warehouse) -> None:
+    look_up(warehouse, 0, {"a": "A", "gone": "G"})
+    look_up(warehouse, 1, {"a": "A"})
+    with warehouse.transaction() as database:
+        database.execute(
+            "create table tests.used as select 'c' as connection, unnest(['a', 'gone', 'x', 'y', 'x', null]) as thing"
+        )
+        database.execute("insert into tests.used values ('other', 'z')")
+    tables, lookups = ["tests.used", "tests.used", "tests.not_there_yet"], ["tests.things", "tests.not_there_either"]
+    assert unknown_ids(warehouse, "c", "thing", tables, lookups) == UnknownIds(4, 2, ["x", "y"])
+    assert unknown_ids(warehouse, "c", "thing", tables, lookups, most=1).examples == ["x"]
+    assert unknown_ids(warehouse, "other", "thing", tables, lookups) == UnknownIds(1, 1, ["z"])
+    assert unknown_ids(warehouse, "c", "thing", tables, []) == UnknownIds(4, 4, ["a", "gone", "x", "y"])
+
+
+def test_nothing_is_unknown_before_anything_is_stored(warehouse: Warehouse) -> None:
+    assert unknown_ids(warehouse, "c", "thing", ["tests.used"], ["tests.things"]) == UnknownIds(0, 0, ())
+
+
+def test_another_policy_for_people_reaches_closed_versions_of_the_connection(warehouse: Warehouse) -> None:
+    look_up(warehouse, 0, {"a": "Alice", "b": "Bob"})
+    look_up(warehouse, 0, {"a": "Alice"}, connection="other")
+    look_up(warehouse, 1, {"a": "Alice"})
+    keep_of_people(warehouse, THINGS, "c", {"name": lambda name: None if name == "Bob" else name.casefold()})
+    assert history(warehouse) == [("a", "alice", 0, None), ("b", None, 0, 1)]
+    assert history(warehouse, "other") == [("a", "Alice", 0, None)]
