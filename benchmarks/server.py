@@ -1,0 +1,63 @@
+"""What the product is measured against, in processes of their own: their memory and CPU do not count as the product's.
+
+The sandbox with a latency, and an OpenAI of made-up days that are as large as you like.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
+
+from benchmarks.bodies import page
+from usage_assets.sandbox.app import HOST, listen
+
+DAY_SECONDS = 86_400
+
+
+@contextmanager
+def running(module: str, *arguments: str) -> Iterator[str]:
+    """A server in a process of its own; yields the address that it prints."""
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
+        try:
+            line = process.stdout.readline() if process.stdout else ""
+            if not line:
+                raise RuntimeError(f"{module} did not start")
+            yield line.split()[-1]
+        finally:
+            process.terminate()
+
+
+async def _answer(request: Request) -> StreamingResponse:
+    start, end = (int(request.query_params[name]) for name in ("start_time", "end_time"))
+    first = datetime.fromtimestamp(start, UTC).date()
+    chunks = page(request.path_params["path"], first, (end - start) // DAY_SECONDS, request.app.state.rows)
+
+    async def body() -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+
+    return StreamingResponse(body(), media_type="application/json")
+
+
+def main() -> None:
+    """Serve until ended."""
+    parser = argparse.ArgumentParser(description="An OpenAI of made-up days.")
+    parser.add_argument("--rows", type=int, required=True, help="results a day")
+    app = Starlette(routes=[Route("/{path:path}", _answer)])
+    app.state.rows = parser.parse_args().rows
+    listener = listen(0)
+    print(f"listening on http://{HOST}:{listener.getsockname()[1]}", flush=True)
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

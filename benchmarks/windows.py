@@ -1,0 +1,78 @@
+"""A year of every endpoint at a provider's latency: one request after the other, and as the product asks.
+
+Both sides are the product's own client on the sandbox, over real HTTP, under the product's rate limit. Only the number
+of requests in flight differs.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from time import monotonic
+from typing import Any
+
+import httpx
+
+from benchmarks.figures import Figure
+from benchmarks.server import running
+from usage_assets.providers import PROVIDERS, Client
+from usage_assets.providers.control import fetch_with_totals
+
+LATENCY = 0.2
+"""Seconds until an answer begins."""
+CONNECTIONS: dict[str, dict[str, Any]] = {
+    "openai": {"path": "openai/v1", "key": "sk-admin-sandbox"},
+    "anthropic": {"path": "anthropic", "key": "sk-ant-admin-sandbox"},
+    "chatgpt": {"path": "chatgpt", "key": "chatgpt-sandbox-key", "workspace_id": "ws-sandbox"},
+}
+
+
+def figures(days: int) -> Iterator[Figure]:
+    """How long the last ``days`` days of all endpoints take, side by side and in turn."""
+    with running("usage_assets.sandbox") as url:
+        yield figure(url, days, LATENCY)
+
+
+def figure(url: str, days: int, latency: float) -> Figure:
+    """The figure of a running sandbox, whose answers are slowed down for good."""
+    requests = fetch_side_by_side(url, days)  # at no latency: from now on the sandbox knows its books
+    fault = {"route": "GET /", "fault": "delay", "seconds": latency}
+    httpx.post(f"{url}/control/faults", json={"faults": [fault]}).raise_for_status()
+    began = monotonic()
+    fetch_side_by_side(url, days)
+    turned = monotonic()
+    fetch_in_turn(url, days)
+    ended = monotonic()
+    return Figure(
+        name=f"{requests} requests of {days} days, {latency * 1000:g} ms each",
+        ours=turned - began,
+        theirs=ended - turned,
+        unit="s",
+        demanded=8,
+        note="wall time; theirs: one at a time",
+    )
+
+
+def fetch_side_by_side(url: str, days: int) -> int:
+    """As scheduled runs do: connections at once, the endpoints of each in turn, windows at once; counts requests."""
+    with ThreadPoolExecutor(len(CONNECTIONS)) as runs:
+        return sum(runs.map(lambda name: _fetch(url, name, days), CONNECTIONS))
+
+
+def fetch_in_turn(url: str, days: int) -> None:
+    """One request at a time."""
+    for name in CONNECTIONS:
+        _fetch(url, name, days, concurrency=1)
+
+
+def _fetch(url: str, name: str, days: int, **options: Any) -> int:
+    provider, connection = PROVIDERS[name], dict(CONNECTIONS[name])
+    asked_for = _last_days(min(days, provider.lookback_days or days))
+    base_url = f"{url}/{connection.pop('path')}"
+    with Client(provider, connection=name, base_url=base_url, **connection, **options) as client:
+        answers = [fetch_with_totals(client, endpoint, asked_for)[0] for endpoint in provider.endpoints]
+    return sum(each.requests + each.refused + each.split_windows + each.control_requests for each in answers)
+
+
+def _last_days(count: int) -> Sequence[date]:
+    today = datetime.now(UTC).date()
+    return [today - timedelta(days=n) for n in range(count, 0, -1)]

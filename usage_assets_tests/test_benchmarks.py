@@ -1,0 +1,54 @@
+"""The benchmarks run, at a tiny size: what they compare is complete and exact. How fast it is, no test asserts."""
+
+from decimal import Decimal
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from benchmarks import memory, parsing, windows
+from benchmarks.figures import Figure
+from usage_assets_tests.conftest import Sandbox
+
+
+def figure(ours: float, theirs: float) -> Figure:
+    """A figure of which a ratio of 2 is demanded."""
+    return Figure(name="a year", ours=ours, theirs=theirs, unit="s", demanded=2)
+
+
+def test_a_figure_says_whether_it_does_what_is_demanded() -> None:
+    assert "2.00x  ok, demanded 2x" in str(figure(1.5, 3))
+    assert "1.99x  MISSED, demanded 2x" in str(figure(1.5, 2.99))
+
+
+def test_windows_of_all_connections_are_fetched_on_both_sides(sandbox: Sandbox) -> None:
+    found = windows.figure(sandbox.base_url, days=1, latency=0.001)
+    asked = [(request["path"], str(request["query"])) for request in sandbox.requests()]
+    requests = len(asked) // 3  # to warm up, side by side, in turn
+    assert found.name.startswith(f"{requests} requests of 1 days")
+    assert sorted(asked[requests : 2 * requests]) == sorted(asked[2 * requests :])
+    assert {path.split("/")[1] for path, _ in asked} == set(windows.CONNECTIONS)
+
+
+def test_parsing_compares_equal_rows_and_only_ours_are_exact() -> None:
+    costs, completions = parsing.figures(1, rows=20, rounds=1)
+    assert costs.name.startswith("costs: 620 rows")
+    assert "whose sum is off by" in costs.note
+    assert completions.name.startswith("usage_completions: 620 rows")
+
+
+def test_parsing_notices_an_amount_that_is_not_as_it_is_spelled() -> None:
+    body = b'{"value": 0.1} {"value": 0.2}'
+    frame = pd.DataFrame({"amount_value": [0.1, 0.2]})
+    exact, wrong = (
+        pa.table({"amount_value": [Decimal("0.1"), Decimal(other)]}) for other in ("0.2", "0.20000000000000001")
+    )
+    assert parsing.exactness(body, exact, frame) == ", whose sum is off by 4.4e-17"
+    with pytest.raises(RuntimeError, match=r"our amounts add up to 0.30000000000000001, those of the body to 0.3"):
+        parsing.exactness(body, wrong, frame)
+
+
+def test_memory_is_that_of_a_run_that_stored_every_row() -> None:
+    (found,) = memory.figures(2, rows=30)
+    assert found.name == "2 days of 30 rows"
+    assert 50 < found.ours < found.theirs
