@@ -1,8 +1,9 @@
 """``python -m benchmarks [windows] [memory] [parsing] [--days N]``: one line a figure; exit 1 where one misses."""
 
-import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import click
 
 from benchmarks import memory, parsing, windows
 from benchmarks.figures import HEADER, Figure
@@ -14,17 +15,16 @@ BENCHMARKS: Mapping[str, Callable[[int], Iterator[Figure]]] = {
 }
 
 
-def main() -> None:
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
+@click.option("--days", default=365, show_default=True, help="fewer for a quick look; demands may then miss")
+def main(names: Sequence[str], days: int) -> None:
     """Run the named benchmarks, or all, and print their figures as they come."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the product against others.")
-    parser.add_argument("names", nargs="*", choices=BENCHMARKS, default=[*BENCHMARKS], help="which (all)")
-    parser.add_argument("--days", type=int, default=365, help="fewer than 365 for a quick look; demands may then miss")
-    arguments = parser.parse_args()
-    print(HEADER)
+    click.echo(HEADER)
     holds = True
-    for name in arguments.names:
-        for figure in BENCHMARKS[name](arguments.days):
-            print(figure, flush=True)
+    for name in names or BENCHMARKS:
+        for figure in BENCHMARKS[name](days):
+            click.echo(str(figure))
             holds = holds and figure.holds
     sys.exit(0 if holds else 1)
 

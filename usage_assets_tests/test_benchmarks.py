@@ -5,8 +5,9 @@ from decimal import Decimal
 import pandas as pd
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 
-from benchmarks import memory, parsing, windows
+from benchmarks import __main__, memory, parsing, windows
 from benchmarks.figures import Figure
 from usage_assets_tests.conftest import Sandbox
 
@@ -19,6 +20,16 @@ def figure(ours: float, theirs: float) -> Figure:
 def test_a_figure_says_whether_it_does_what_is_demanded() -> None:
     assert "2.00x  ok, demanded 2x" in str(figure(1.5, 3))
     assert "1.99x  MISSED, demanded 2x" in str(figure(1.5, 2.99))
+
+
+@pytest.mark.parametrize(("names", "lines", "code"), [([], 3, 1), (["good"], 2, 0), (["bad", "good"], 3, 1)])
+def test_all_benchmarks_run_or_those_named_and_one_that_misses_fails_the_command(
+    monkeypatch: pytest.MonkeyPatch, names: list[str], lines: int, code: int
+) -> None:
+    monkeypatch.setattr(__main__, "BENCHMARKS", {"good": lambda _: [figure(1, 2)], "bad": lambda _: [figure(1, 1)]})
+    monkeypatch.setattr(__main__.main.params[0].type, "choices", ("good", "bad"))
+    result = CliRunner().invoke(__main__.main, names)
+    assert (len(result.output.splitlines()), result.exit_code) == (lines, code)
 
 
 def test_windows_of_all_connections_are_fetched_on_both_sides(sandbox: Sandbox) -> None:
