@@ -40,7 +40,7 @@ run: $(READY)
 	@$(BIN)/python -m usage_assets.local --port $(PORT)
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n auto --maxprocesses 6 --dist worksteal
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks

@@ -4,7 +4,6 @@
 there, so that "yesterday" is 2026-11-19 for everybody.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,11 +19,6 @@ import time_machine
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 TODAY = NOW.date()
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """More workers than cores: a third of the time tests wait, for servers, other processes, the database file."""
-    return (os.cpu_count() or 1) * 3 // 2
 
 
 def last_days(count: int) -> list[date]:
