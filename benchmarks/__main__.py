@@ -1,17 +1,19 @@
-"""``python -m benchmarks [windows] [memory] [parsing] [--days N]``: one line a figure; exit 1 where one misses."""
+"""``python -m benchmarks [NAME]... [--days N]``: one line a figure; exit 1 where one misses what is demanded."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import click
 
-from benchmarks import memory, parsing, windows
+from benchmarks import memory, parsing, port, sensor, windows
 from benchmarks.figures import HEADER, Figure
 
 BENCHMARKS: Mapping[str, Callable[[int], Iterator[Figure]]] = {
     "parsing": parsing.figures,
     "windows": windows.figures,
     "memory": memory.figures,
+    "port": port.figures,
+    "sensor": sensor.figures,
 }
 
 

@@ -1,6 +1,7 @@
 """What a benchmark finds: a line each, with what is demanded of it."""
 
 from dataclasses import dataclass
+from math import inf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,13 +13,13 @@ class Figure:
     theirs: float
     unit: str
     demanded: float
-    """The smallest ratio that will do."""
+    """The smallest ratio that will do; infinite where ours must be nothing."""
     note: str = ""
 
     @property
     def ratio(self) -> float:
         """Theirs in parts of ours."""
-        return self.theirs / self.ours
+        return self.theirs / self.ours if self.ours else inf
 
     @property
     def holds(self) -> bool:

@@ -21,9 +21,10 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from dagster._utils.interrupts import capture_interrupts, pop_captured_interrupt
 from dagster_shared.error import SerializableErrorInfo
 
-from usage_assets.assets.connected import earliest_day
+from usage_assets.assets.connected import earliest_day, lookups_of
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import LOOKUPS_JOB, PORT_SYNC_JOB, USAGE_JOB, port_sync_key, range_tags
+from usage_assets.failures import one_line, reason_of
 from usage_assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.windows import Window, windows
@@ -176,8 +177,8 @@ def share_of(
         return None
     window = Window(earliest, last)
     specs = [spec for spec in definitions.resolve_all_asset_specs() if spec.key.path[0] == connection.name]
-    lookups = {spec.key for spec in specs if spec.partitions_def is None}
-    keys = {spec.key for spec in specs} - lookups
+    keys = {spec.key for spec in specs if spec.partitions_def}
+    lookups = [dg.AssetKey([connection.name, lookup.name]) for lookup in lookups_of(connection)]
     pushed = port_sync_key(connection.name)
     ranges = windows(window.days, MAX_PARTITIONS_PER_RUN)
     jobs: dict[str, tuple[Iterable[dg.AssetKey], Sequence[Window | None]]] = {
@@ -217,7 +218,7 @@ def _noted(event: dg.DagsterEvent, steps: dict[str, Step], part: Part) -> Step |
     elif event.is_step_success and name in steps:
         steps[name].done = True
     elif event.is_step_failure:
-        steps.setdefault(name, Step(name, part.window)).failure = _reason(event.step_failure_data)
+        steps.setdefault(name, Step(name, part.window)).failure = reason_of(event.step_failure_data)
     elif event.is_failure and not any(step.failure for step in steps.values()):
         steps[name] = Step(name, part.window, failure=one_line(event.message or "the run failed"))
     elif not event.is_step_start:
@@ -270,21 +271,6 @@ def _is_interruption(event: dg.DagsterEvent) -> bool:
         case StepFailureData(error=SerializableErrorInfo(cls_name=DagsterExecutionInterruptedError.__name__)):
             return True
     return False
-
-
-def _reason(failed: StepFailureData) -> str:
-    """The message of our own failures, or of the first cause."""
-    if failed.user_failure_data and failed.user_failure_data.description:
-        return one_line(failed.user_failure_data.description)
-    error = failed.error
-    while error and error.cause:
-        error = error.cause
-    return one_line(error.message.partition(": ")[2] or error.message) if error else "it gives no reason"
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks."""
-    return " ".join(text.split())
 
 
 def stored(warehouse: Warehouse, connection: Connection, window: Window) -> Stored:

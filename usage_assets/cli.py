@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,26 +14,33 @@ import dagster as dg
 from usage_assets.addresses import checked_url, is_loopback
 from usage_assets.assets.connected import earliest_day
 from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
-from usage_assets.backfill import Share, connections_named, one_line, share_of, stored
+from usage_assets.backfill import Share, connections_named, share_of, stored
 from usage_assets.capture import Captured, Sanitiser, capture, chosen_endpoints, write
 from usage_assets.definitions import build_definitions
 from usage_assets.doctor import Level, blueprints_of, examine, port_client
+from usage_assets.failures import one_line
 from usage_assets.local.home import open_instance
 from usage_assets.partitions import parse_days
-from usage_assets.port.client import PortError
-from usage_assets.port.provision import provision
+from usage_assets.port.adopt import leftovers, remove
+from usage_assets.port.client import PortClient, PortError
+from usage_assets.port.dashboard import create_dashboard
+from usage_assets.port.provision import ConflictError, Step, plan, provision
 from usage_assets.progress import display, in_words
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.shapes import Shape, remember
 from usage_assets.removal import removal_of
 from usage_assets.sandbox.app import serve
 from usage_assets.sandbox.control import DEFAULT_SEED
-from usage_assets.settings import Connection, Settings, SettingsError
+from usage_assets.settings import Connection, PortAccount, Settings, SettingsError
 from usage_assets.warehouse.connections import stored_connections
 from usage_assets.warehouse.database import Warehouse, WarehouseError
 
 TAKEN_BLUEPRINTS = "select distinct blueprint from ledger.port_entities where account = $account"
 """Blueprints that Port has entities of ours in: they need no look before a push that may have nothing to send."""
+OURS = "select identifier from ledger.port_entities where account = $account and blueprint = $blueprint"
+"""What the ledger has of a blueprint."""
+READY = "every blueprint is as it must be"
+MOST_NAMED = 5
 SECONDS_FOR_THE_LOCK = 5
 """How long a command waits for the database file before it starts; its runs have the warehouse's own patience."""
 
@@ -118,12 +125,11 @@ def _require_warehouse(settings: Settings) -> None:
 
 
 def _require_port(settings: Settings, definitions: dg.Definitions, connections: Sequence[Connection]) -> None:
-    if settings.port_account is None:
-        raise SettingsError("--push: Port is not configured: set PORT_CLIENT_ID and PORT_CLIENT_SECRET")
-    with port_client(settings.port_account) as port:
+    with port_client(_account(settings, "--push: ")) as port:
         warehouse = Warehouse(database=str(settings.warehouse_path))
         taken = warehouse.read(TAKEN_BLUEPRINTS, {"account": port.account}).column("blueprint").to_pylist()
-        provision(port, [name for name in blueprints_of(definitions, connections) if name not in taken])
+        if missing := [name for name in blueprints_of(definitions, connections) if name not in taken]:
+            provision(port, missing)
 
 
 def _report(share: Share, settings: Settings) -> None:
@@ -182,6 +188,102 @@ def remove_connection(name: str, *, yes: bool) -> int:
         f"{len(failures)} entities are still in Port, all rows are kept" if failures else "all of this is deleted"
     )
     return 1 if failures else 0
+
+
+@cli.group("port")
+def port_commands() -> None:
+    """See and make what Port needs, and clear up a catalog that was filled another way."""
+
+
+@port_commands.command("plan")
+def plan_port() -> int:
+    """Show what the blueprints in Port lack, or what of them conflicts. Changes nothing."""
+    settings = Settings.load()
+    steps: dict[str, Step] = {}
+    conflicts: dict[str, None] = {}
+    blueprints = _blueprints(settings)
+    with port_client(_account(settings)) as port:
+        for name in blueprints:
+            try:
+                steps |= {step.blueprint: step for step in plan(port, [name])}
+            except ConflictError as error:
+                conflicts |= dict.fromkeys(error.conflicts)
+    _show_steps(steps.values())
+    for conflict in conflicts:
+        click.echo(f"CONFLICT: {one_line(conflict)}", err=True)
+    if conflicts:
+        click.echo("nothing can be changed before the conflicts are solved")
+        return 1
+    click.echo("nothing was changed; to do this: usage-assets port provision" if steps else READY)
+    return 0
+
+
+@port_commands.command("provision")
+def provision_port() -> None:
+    """Create the blueprints that are missing in Port, and add what others lack. Removes and retypes nothing."""
+    settings = Settings.load()
+    with port_client(_account(settings)) as port:
+        steps = provision(port, _blueprints(settings))
+    _show_steps(steps)
+    click.echo("all of this is done" if steps else READY)
+
+
+@port_commands.command("adopt")
+@click.option("--yes", is_flag=True, help="Delete; without it, only say what would be deleted.")
+def adopt_port(*, yes: bool) -> int:
+    """Delete the entities in Port that only the published Ocean mappings make and nobody will write again."""
+    settings = Settings.load()
+    with port_client(_account(settings)) as port:
+        found = {name: leftovers(port, name, _ours(settings, port, name)) for name in _blueprints(settings)}
+        found = {name: identifiers for name, identifiers in found.items() if identifiers}
+        for name, identifiers in found.items():
+            named = ", ".join(identifiers[:MOST_NAMED])
+            more = f" and {len(identifiers) - MOST_NAMED:,} more" if len(identifiers) > MOST_NAMED else ""
+            click.echo(f"{name}: entities {len(identifiers):,}: {one_line(named)}{more}")
+        if not found:
+            click.echo("no entity in Port is left of the published mappings")
+            return 0
+        if not yes:
+            click.echo("nothing was deleted; to delete these: usage-assets port adopt --yes")
+            return 0
+        failures = remove(port, found)
+    for failure in failures:
+        click.echo(f"FAILED: Port, {failure.blueprint} {failure.identifier}: {one_line(failure.reason)}", err=True)
+    click.echo(f"{len(failures)} entities are still in Port" if failures else "all of these are deleted")
+    return 1 if failures else 0
+
+
+@port_commands.command("dashboard")
+def create_port_dashboard() -> None:
+    """Create a dashboard page in Port; one that is there stays as it is."""
+    with port_client(_account(Settings.load())) as port:
+        made = create_dashboard(port)
+    click.echo(f"the page {made.identifier} is {'created' if made.created else 'there already and stays as it is'}")
+    for title in made.left_out:
+        click.echo(f"left out, a blueprint of its row is missing: {title}")
+
+
+def _account(settings: Settings, who: str = "") -> PortAccount:
+    if settings.port_account is None:
+        raise SettingsError(f"{who}Port is not configured: set PORT_CLIENT_ID and PORT_CLIENT_SECRET")
+    return settings.port_account
+
+
+def _blueprints(settings: Settings) -> Sequence[str]:
+    return blueprints_of(build_definitions(settings), settings.connections())
+
+
+def _show_steps(steps: Iterable[Step]) -> None:
+    for step in steps:
+        click.echo(f"{step.blueprint}: {'creates it with' if step.creates else 'adds'} {', '.join(step.adds)}")
+
+
+def _ours(settings: Settings, port: PortClient, blueprint: str) -> Collection[str]:
+    if not settings.warehouse_path.exists():
+        return ()
+    with _warehouse(settings).transaction() as database:
+        lines = database.execute(OURS, {"account": port.account, "blueprint": blueprint}).fetchall()
+    return {identifier for (identifier,) in lines}
 
 
 def _warehouse(settings: Settings) -> Warehouse:

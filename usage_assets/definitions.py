@@ -20,10 +20,12 @@ from usage_assets.assets.connected import (
     provider_client,
     replay_of,
 )
-from usage_assets.assets.costs import COSTS
+from usage_assets.assets.costs import COSTS, DailyCost
 from usage_assets.assets.derived import build_derived_asset
 from usage_assets.assets.entities import ENTITIES
 from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_check
+from usage_assets.assets.port_connection import build_port_connection
+from usage_assets.assets.port_reconcile import build_port_reconcile
 from usage_assets.assets.port_sync import build_port_sync
 from usage_assets.assets.raw import build_raw_asset
 from usage_assets.automation.history import build_history_sensor
@@ -65,18 +67,20 @@ def build_definitions(
         client = cache(partial(provider_client, connection, settings, keep=archive and packed, **(patience or {})))
         replay = partial(replay_of, connection, settings, archive)
         endpoints = endpoints_of(provider, connection)
-        fetched = {endpoint.row.table for endpoint in endpoints}
         superseded = is_superseded(connection, connections)
-        entities = [entity for entity in ENTITIES if fetched.issuperset(entity.reads)]
-        costs = [cost for cost in COSTS if fetched.issuperset(cost.reads)]
+        sources = {endpoint.row.table: [dg.AssetKey([connection.name, endpoint.name])] for endpoint in endpoints}
+        costs = [cost for cost in COSTS if sources.keys() >= {*cost.reads}]
+        if costs:
+            sources[DailyCost.table] = [cost.asset_key(connection.name) for cost in costs]
+        entities = [entity for entity in ENTITIES if sources.keys() >= {*entity.reads}]
         for endpoint in endpoints:
             raw = build_raw_asset(endpoint, provider, connection, client, replay, archive, shapes, partitions, policy)
             assets.append(raw)
             checks.append(build_checks(raw, endpoint.row, connection.name, partitions, control=endpoint.control))
             usage_keys[connection.name].append(raw.key)
         for derived in (*entities, *costs):
-            select = derived.nothing if superseded else derived.select_of(fetched)
-            asset = build_derived_asset(derived, connection, select, partitions, policy)
+            select = derived.nothing if superseded else derived.select_of(sources)
+            asset = build_derived_asset(derived, connection, select, sources, partitions, policy)
             assets.append(asset)
             checks.append(build_checks(asset, derived.row, connection.name, partitions, select=select))
             usage_keys[connection.name].append(asset.key)
@@ -87,7 +91,9 @@ def build_definitions(
         if entities and (settings.port_account or not configured):
             port = partial(_port_client, settings, patience or {})
             people = partial(settings.people, connection.people)
-            assets.append(build_port_sync(connection, entities, port, people, partitions, policy))
+            assets.append(build_port_sync(connection, endpoints, entities, port, people, partitions, policy))
+            assets.append(build_port_connection(connection, endpoints, port, people))
+            assets.append(build_port_reconcile(connection, endpoints, entities, port, people))
             entity_keys[connection.name] = [derived.asset_key(connection.name) for derived in entities]
     sensors = [build_port_sensor(entity_keys, running=settings.port_account is not None)] if entity_keys else []
     if settings.usage_backfill_history:
@@ -97,7 +103,7 @@ def build_definitions(
         assets=assets,
         asset_checks=checks,
         jobs=build_jobs(usage_keys, lookup_keys, entity_keys),
-        schedules=build_schedules(settings, connections, usage_keys, lookup_keys),
+        schedules=build_schedules(settings, connections, usage_keys, lookup_keys, entity_keys),
         sensors=sensors,
         resources={"warehouse": warehouse, "io_manager": UsageIOManager(warehouse=warehouse), **overrides},
         executor=dg.in_process_executor,

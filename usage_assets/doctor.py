@@ -21,7 +21,7 @@ from usage_assets.definitions import build_definitions
 from usage_assets.local.home import dagster_home, open_instance
 from usage_assets.partitions import utc_today
 from usage_assets.port.client import PortClient, PortError
-from usage_assets.port.provision import plan
+from usage_assets.port.provision import CONNECTION, plan
 from usage_assets.providers import PROVIDERS, Endpoint, ProviderError
 from usage_assets.providers.shapes import load, money_columns
 from usage_assets.providers.windows import DAY
@@ -138,10 +138,11 @@ def port_client(account: PortAccount) -> PortClient:
 
 
 def blueprints_of(definitions: dg.Definitions, connections: Sequence[Connection]) -> list[str]:
-    """The blueprints that the connections' entities need."""
+    """The blueprints that the connections' entities need, and the one that these relate to."""
     names = {connection.name for connection in connections}
     keys = [key.path for key in definitions.resolve_all_asset_keys()]
-    return sorted({path[-1] for path in keys if path[0] in names and path[1:-1] == ["entities"]})
+    needed = {path[-1] for path in keys if path[0] in names and path[1:-1] == ["entities"]}
+    return sorted({*needed, CONNECTION}) if needed else []
 
 
 def _port(settings: Settings) -> Iterator[Finding]:

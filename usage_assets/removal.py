@@ -10,8 +10,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from usage_assets.assets.port_sync import PortLedger
+from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.port.client import PortClient
+from usage_assets.port.provision import CONNECTION
 from usage_assets.port.sync import Acknowledged, Changes, Failure, push
 from usage_assets.settings import Settings, SettingsError
 from usage_assets.warehouse.connections import delete_rows, port_lines, row_counts
@@ -48,8 +49,10 @@ class Removal:
         if port and self.in_port:
             days = [line.usage_date for line in self.in_port]
             ledger = PortLedger(warehouse, port.account, Slice(self.connection, min(days), max(days)), ())
-            if failures := push(port, Changes(deletes=tuple(self.in_port)), ledger).failures:
-                return failures
+            related = tuple(line for line in self.in_port if line.blueprint != CONNECTION)
+            for deletes in (related, tuple(set(self.in_port) - {*related})):  # Port keeps what others relate to
+                if failures := push(port, Changes(deletes=deletes), ledger).failures:
+                    return failures
         instance.wipe_assets(self.assets)
         for path in self.archived:
             path.unlink(missing_ok=True)

@@ -4,6 +4,7 @@
 there, so that "yesterday" is 2026-11-19 for everybody.
 """
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,9 +17,17 @@ from typing import Any
 import httpx
 import pytest
 import time_machine
+from sqlalchemy import Engine, event
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 TODAY = NOW.date()
+
+
+@event.listens_for(Engine, "connect")
+def without_fsync(connection: object, _: object) -> None:
+    """Tests kill processes, never the machine: what Dagster writes need not have reached the disk."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("pragma synchronous = off")
 
 
 def last_days(count: int) -> list[date]:

@@ -1,13 +1,15 @@
 """The benchmarks run, at a tiny size: what they compare is complete and exact. How fast it is, no test asserts."""
 
 from decimal import Decimal
+from math import inf
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import __main__, memory, parsing, windows
+from benchmarks import __main__, memory, parsing, port, sensor, windows
 from benchmarks.figures import Figure
 from usage_assets_tests.conftest import Sandbox
 
@@ -20,6 +22,12 @@ def figure(ours: float, theirs: float) -> Figure:
 def test_a_figure_says_whether_it_does_what_is_demanded() -> None:
     assert "2.00x  ok, demanded 2x" in str(figure(1.5, 3))
     assert "1.99x  MISSED, demanded 2x" in str(figure(1.5, 2.99))
+
+
+@pytest.mark.parametrize(("ours", "holds"), [(0, True), (1, False)])
+def test_where_nothing_is_demanded_only_nothing_will_do(ours: float, holds: bool) -> None:
+    found = Figure(name="a push", ours=ours, theirs=256, unit="req", demanded=inf)
+    assert found.holds is holds
 
 
 @pytest.mark.parametrize(("names", "lines", "code"), [([], 3, 1), (["good"], 2, 0), (["bad", "good"], 3, 1)])
@@ -63,3 +71,21 @@ def test_memory_is_that_of_a_run_that_stored_every_row() -> None:
     (found,) = memory.figures(2, rows=30)
     assert found.name == "2 days of 30 rows"
     assert 50 < found.ours < found.theirs
+
+
+def test_port_ends_up_with_the_tables_and_its_requests_are_those_that_are_counted(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    found = port.figures_of(sandbox.base_url, tmp_path / "usage.duckdb", days=2, latency=0.001, recorded=100)
+    wall, first, again, restated = found
+    assert wall.name == "102 entities, 1 ms a request"
+    assert (first.holds, again.ours, restated.ours) == (True, 0, 6)
+    compared = 1 + len(port.BLUEPRINTS["openai"]) + len(port.BLUEPRINTS["anthropic"])
+    assert first.ours + restated.ours == len(sandbox.requests()) - compared
+
+
+def test_an_idle_tick_and_the_look_ups_see_the_same_events() -> None:
+    allowed, looked_up = sensor.figures(3, events=120, rounds=1)
+    assert allowed.name == looked_up.name == "idle tick over 120 events"
+    assert "of each of 36 partitions" in looked_up.note
+    assert 0 < looked_up.ours < looked_up.theirs

@@ -28,7 +28,7 @@ from usage_assets.providers.control import fetch_with_totals
 from usage_assets.providers.windows import Window
 from usage_assets.settings import Settings
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import with_endpoints, with_main_endpoints
+from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET, with_endpoints, with_main_endpoints
 from usage_assets_tests.terminal import COMMAND, SECRETS, Said, Terminal, holding
 
 DAYS = last_days(3)
@@ -46,6 +46,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 """A read-only file is read-only for root, too (Linux)."""
 RANGE = ("--start", str(DAYS[0]), "--end", str(DAYS[-1]))
 LATEST = str(DAYS[-1])
+LAST_DAY = ("--start", LATEST, "--end", LATEST)
 
 
 @pytest.fixture
@@ -73,18 +74,19 @@ def line_of(connection: str, said: Said) -> str:
 # Backfills
 
 
-def test_a_backfill_stores_every_connection_and_says_what_it_cost(terminal: Terminal) -> None:
+def test_a_backfill_stores_every_connection_and_says_what_it_cost(small_terminal: Terminal) -> None:
+    terminal = small_terminal
     said = terminal.type("backfill", *RANGE)
     truth = terminal.sandbox.truth(DAYS[0], DAYS[-1])
     assert said.code == 0
     rows = f"rows {terminal.rows('openai'):,}"
-    assert f"days 3, {rows}, requests 11, requests for control totals 1, " in line_of("openai", said)
+    assert f"days 3, {rows}, requests 2, requests for control totals 1, " in line_of("openai", said)
     assert f"{truth['openai']['usd']:,.2f} USD billed" in line_of("openai", said)
     assert f"{truth['anthropic']['cents'] / 100:,.2f} USD billed" in line_of("anthropic", said)
     assert f"{truth['anthropic']['estimated_cents_api'] / 100:,.2f} USD estimated" in line_of("anthropic", said)
     assert f"{truth['chatgpt']['credits']:,.2f} credits" in line_of("chatgpt", said)
     assert "requests 5, requests for control totals 1, " in line_of("anthropic", said)
-    assert len(asked(terminal, "days")) == (11 + 1) + (5 + 1) + 2
+    assert len(asked(terminal, "days")) == (2 + 1) + (5 + 1) + 2
     assert len(asked(terminal, "lookups")) == 12 + 4
 
 
@@ -102,8 +104,7 @@ def test_a_refused_lookup_is_said_and_days_are_stored_all_the_same(terminal: Ter
     body = {"error": {"type": "permission_error", "message": "no"}}
     route = "GET /anthropic/v1/organizations/users"
     terminal.sandbox.faults({"route": route, "fault": "status", "status": 403, "body": body})
-    day = ("--start", LATEST, "--end", LATEST, "--connection", "anthropic")
-    said = terminal.type("backfill", *day)
+    said = terminal.type("backfill", *LAST_DAY, "--connection", "anthropic")
     assert said.code == 1
     (failed,) = (line for line in said.complaints if line.startswith("FAILED: "))
     assert failed.startswith("FAILED: anthropic/users: anthropic users: 403 from GET ")
@@ -115,15 +116,15 @@ def test_a_refused_lookup_is_said_and_days_are_stored_all_the_same(terminal: Ter
 
 def test_progress_is_a_plain_line_per_asset_where_no_terminal_is(small_terminal: Terminal) -> None:
     said = small_terminal.type("backfill", *RANGE, "--connection", "openai")
-    assert len(said.complaints) == 5 + 4, "assets of days, and lookups"
-    assert len([line for line in said.complaints if f" {DAYS[0]} to {LATEST}: days 3" in line]) == 5
+    assert len(said.complaints) == 7 + 4, "assets of days, and lookups"
+    assert len([line for line in said.complaints if f" {DAYS[0]} to {LATEST}: days 3" in line]) == 7
     assert "  openai/projects: rows 4, requests 1" in said.complaints
     assert f"  openai/costs {DAYS[0]} to {LATEST}: days 3, rows " in said.err
     assert "\x1b" not in said.err
 
 
 def test_only_the_named_connection_is_asked(terminal: Terminal) -> None:
-    assert terminal.type("backfill", *RANGE, "--connection", "chatgpt").code == 0
+    assert terminal.type("backfill", *LAST_DAY, "--connection", "chatgpt").code == 0
     assert {request["path"].split("/")[1] for request in terminal.sandbox.requests()} == {"chatgpt"}
 
 
@@ -211,6 +212,7 @@ def test_the_counts_are_in_the_metadata_of_the_runs(terminal: Terminal, monkeypa
     """Those of costs and of the days that make all the difference: more would only be more events."""
     for name, value in with_endpoints(terminal.folder, "costs").items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv(*ONE_PLAN_PER_ASSET)
     days = YEAR[:187]  # the least that takes two runs, and as many windows as a year
     said = terminal.type("backfill", "--start", str(days[0]), "--end", str(days[-1]), "--connection", "openai")
     assert said.code == 0
@@ -238,7 +240,7 @@ def test_days_that_a_provider_does_not_serve_are_left_out_and_said(terminal: Ter
 
 
 def test_push_makes_port_equal_and_a_second_one_sends_nothing(small_terminal: Terminal) -> None:
-    words = ("backfill", *RANGE, "--push", "--connection", "openai", "--connection", "chatgpt")
+    words = ("backfill", *LAST_DAY, "--push", "--connection", "openai", "--connection", "chatgpt")
     first = small_terminal.type(*words)
     assert first.code == 0
     assert "Port: requests " in line_of("openai", first)
@@ -255,23 +257,25 @@ def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(small_term
     small_terminal.sandbox.faults(
         {"route": "GET /openai/v1/organization/costs", "fault": "status", "status": 401, "body": body}
     )
-    said = small_terminal.type("backfill", *RANGE, "--connection", "openai", "--connection", "chatgpt")
+    said = small_terminal.type("backfill", *LAST_DAY, "--connection", "openai", "--connection", "chatgpt")
     failed = [line for line in said.complaints if line.startswith("FAILED: ")]
     assert said.code == 1
     assert [line.split(": ")[1] for line in failed] == [
         "openai/costs",
         "openai/daily_costs/costs",
+        "openai/entities/ai_cost_record",
+        "openai/entities/ai_user_cost",
         "openai/entities/openai_daily_usage",
     ]
     assert "401 from GET /openai/v1/organization/costs: no. Check the admin key" in failed[0]
     assert "not computed, because what it reads failed" in failed[1]
-    assert "days 3, rows" in line_of("chatgpt", said)
+    assert "days 1, rows" in line_of("chatgpt", said)
     assert "Traceback" not in said.err
 
 
 def test_dagsters_own_messages_are_shown_when_asked_for(terminal: Terminal) -> None:
-    usual = terminal.type("backfill", *RANGE, "--connection", "chatgpt")
-    verbose = terminal.type("backfill", *RANGE, "--connection", "chatgpt", "--verbose")
+    usual = terminal.type("backfill", *LAST_DAY, "--connection", "chatgpt")
+    verbose = terminal.type("backfill", *LAST_DAY, "--connection", "chatgpt", "--verbose")
     assert "replaced" not in usual.err
     assert "chatgpt.codex_usage: replaced" in verbose.err
 
@@ -285,7 +289,7 @@ def test_a_terminal_shows_a_bar_with_days_and_requests(terminal: Terminal) -> No
             os.close(theirs)
             shown = read_all(ours)
     assert run.returncode == 0
-    assert "3/3 days of assets" in shown
+    assert "5/5 days of assets" in shown
     assert "2 requests" in shown
 
 

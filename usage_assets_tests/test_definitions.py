@@ -12,7 +12,7 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
-from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB, range_tags
+from usage_assets.automation.jobs import PORT_RECONCILE_JOB, USAGE_JOB, range_tags
 from usage_assets.definitions import build_definitions
 from usage_assets.partitions import last_day
 from usage_assets.rows import declared
@@ -27,11 +27,14 @@ MODEL_USAGE = (
     "usage_audio_speeches  usage_audio_transcriptions  usage_completions  usage_embeddings  usage_images"
     "  usage_moderations"
 )
+CLAUDE_COSTS = "daily_costs/claude_code  daily_costs/cost_report"
 GRAPH = f"""
 anthropic/claude_code  anthropic_claude_code  anthropic.claude_code
 anthropic/cost_report  anthropic_costs  anthropic.cost_report
 anthropic/daily_costs/claude_code  anthropic_costs  costs.daily_costs  claude_code
 anthropic/daily_costs/cost_report  anthropic_costs  costs.daily_costs  cost_report
+anthropic/entities/ai_cost_record  anthropic_entities  port_entities.ai_cost_record  {CLAUDE_COSTS}
+anthropic/entities/ai_user_cost  anthropic_entities  port_entities.ai_user_cost  {CLAUDE_COSTS}
 anthropic/entities/claude_code_analytics  anthropic_entities  port_entities.claude_code_analytics  claude_code
 anthropic/entities/claude_cost_record  anthropic_entities  port_entities.claude_cost_record  cost_report
 anthropic/entities/claude_model_usage  anthropic_entities  port_entities.claude_model_usage  usage_messages
@@ -40,9 +43,13 @@ anthropic/entities/claude_workspace_usage  anthropic_entities  port_entities.cla
 anthropic/usage_messages  anthropic_usage  anthropic.usage_messages
 chatgpt/codex_usage  chatgpt_codex  chatgpt.codex_usage
 chatgpt/daily_costs/codex_usage  chatgpt_costs  costs.daily_costs  codex_usage
+chatgpt/entities/ai_cost_record  chatgpt_entities  port_entities.ai_cost_record  daily_costs/codex_usage
+chatgpt/entities/ai_user_cost  chatgpt_entities  port_entities.ai_user_cost  daily_costs/codex_usage
 chatgpt/entities/codex_usage_record  chatgpt_entities  port_entities.codex_usage_record  codex_usage
 openai/costs  openai_costs  openai.costs
 openai/daily_costs/costs  openai_costs  costs.daily_costs  costs
+openai/entities/ai_cost_record  openai_entities  port_entities.ai_cost_record  daily_costs/costs
+openai/entities/ai_user_cost  openai_entities  port_entities.ai_user_cost  daily_costs/costs
 openai/entities/openai_daily_usage  openai_entities  port_entities.openai_daily_usage  costs  {MODEL_USAGE}
 openai/entities/openai_model_usage  openai_entities  port_entities.openai_model_usage  {MODEL_USAGE}
 openai/usage_audio_speeches  openai_usage  openai.usage_audio_speeches
@@ -56,7 +63,7 @@ openai/usage_moderations  openai_usage  openai.usage_moderations
 openai/usage_vector_stores  openai_usage  openai.usage_vector_stores
 openai/usage_web_search_calls  openai_usage  openai.usage_web_search_calls
 """
-"""Asset key, group, table, and the raw assets of the same connection that it is computed from."""
+"""Asset key, group, table, and the assets of the same connection that it is computed from."""
 
 LOOKUPS = {
     "anthropic/api_keys",
@@ -68,7 +75,13 @@ LOOKUPS = {
     "openai/service_accounts",
     "openai/users",
 }
-"""The assets without days."""
+"""The assets of ids, which have no days."""
+TO_PORT = {
+    f"{connection}/{name}"
+    for connection in ("openai", "anthropic", "chatgpt")
+    for name in ("port_sync", "port_connection", "port_reconcile")
+}
+"""The assets that store nothing here."""
 
 
 def settings_of(**values: Any) -> Settings:
@@ -89,8 +102,8 @@ def sensors(definitions: dg.Definitions) -> list[str]:
 
 
 def days_specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
-    """Asset specs but those of lookups."""
-    return {key: spec for key, spec in specs(definitions).items() if key not in LOOKUPS}
+    """Specs of the assets that have days."""
+    return {key: spec for key, spec in specs(definitions).items() if spec.partitions_def}
 
 
 @pytest.fixture(scope="module")
@@ -142,14 +155,22 @@ def test_every_asset_has_its_group_its_table_and_what_it_is_computed_from(defini
             sorted(dependency.asset_key.to_user_string() for dependency in spec.deps),
         )
         for key, spec in days_specs(definitions).items()
-        if not key.endswith("/port_sync")
+        if key not in TO_PORT
     }
     assert found == expected
 
 
-def test_lookups_have_no_days_no_upstream_and_a_group_of_their_own(definitions: dg.Definitions) -> None:
+def test_only_lookups_states_and_reconciliations_have_no_days(definitions: dg.Definitions) -> None:
     graph = specs(definitions)
-    assert {key for key, spec in graph.items() if spec.partitions_def is None} == LOOKUPS
+    of_port = {key for key in TO_PORT if not key.endswith("/port_sync")}
+    assert graph.keys() - days_specs(definitions).keys() == LOOKUPS | of_port
+    for key in of_port:
+        assert graph[key].group_name == f"{key.partition('/')[0]}_port"
+        assert list(graph[key].deps) == []
+
+
+def test_lookups_have_no_upstream_and_a_group_of_their_own(definitions: dg.Definitions) -> None:
+    graph = specs(definitions)
     for key in LOOKUPS:
         connection, name = key.split("/")
         assert graph[key].group_name == f"{connection}_lookups"
@@ -207,14 +228,15 @@ def test_every_stored_asset_is_checked_and_a_raw_one_for_unknown_fields_and_by_w
 
 def test_every_description_begins_with_the_grain(definitions: dg.Definitions) -> None:
     for key, spec in specs(definitions).items():
-        assert (spec.description or "").startswith(("One row per ", "One entity per ", "One push per ")), key
+        grains = ("One row per ", "One entity per ", "One entity: ", "One push per ", "One comparison per ")
+        assert (spec.description or "").startswith(grains), key
 
 
 def test_every_column_of_a_stored_asset_is_described_and_every_measure_has_its_unit(
     definitions: dg.Definitions,
 ) -> None:
     for key, spec in specs(definitions).items():
-        if key.endswith("/port_sync"):
+        if key in TO_PORT:
             continue
         shown = {column.name: column for column in spec.metadata["dagster/column_schema"].columns}
         declaration = Table(declared(spec.metadata["dagster/table_name"])).columns
@@ -247,18 +269,18 @@ def test_a_column_is_shown_with_its_type_and_its_unit(
 
 def test_kinds_tell_where_rows_come_from_and_where_they_are(definitions: dg.Definitions) -> None:
     for key, spec in specs(definitions).items():
-        provider, *middle, name = key.split("/")
-        raw = {"port"} if name == "port_sync" else {provider, "duckdb"}
+        provider, *middle, _ = key.split("/")
+        raw = {"port"} if key in TO_PORT else {provider, "duckdb"}
         assert spec.kinds == ({"duckdb", "sql"} if middle else raw), key
 
 
 def test_with_keys_only_configured_connections_exist_and_pushes_only_with_port() -> None:
     graph = specs(build_definitions(settings_of(openai_admin_key="k")))
     assert {key.partition("/")[0] for key in graph} == {"openai"}
-    assert "openai/port_sync" not in graph
+    assert not graph.keys() & TO_PORT
     assert sensors(build_definitions(settings_of(openai_admin_key="k"))) == ["history_sensor"]
     with_port = build_definitions(settings_of(openai_admin_key="k", **PORT))
-    assert "openai/port_sync" in specs(with_port)
+    assert specs(with_port).keys() & TO_PORT == {key for key in TO_PORT if key.startswith("openai/")}
     assert sensors(with_port) == ["port_changed_partitions_sensor", "history_sensor"]
     statuses = {sensor.default_status for sensor in with_port.get_repository_def().sensor_defs}
     assert statuses == {dg.DefaultSensorStatus.RUNNING}
@@ -313,6 +335,8 @@ def test_a_second_organization_has_the_same_graph_under_its_own_name(
 LEGACY = """
 old/billing_usage  old_costs  openai_legacy.billing_usage
 old/daily_costs/billing_usage  old_costs  costs.daily_costs  billing_usage
+old/entities/ai_cost_record  old_entities  port_entities.ai_cost_record  daily_costs/billing_usage
+old/entities/ai_user_cost  old_entities  port_entities.ai_user_cost  daily_costs/billing_usage
 old/entities/openai_daily_usage  old_entities  port_entities.openai_daily_usage  billing_usage  usage
 old/entities/openai_model_usage  old_entities  port_entities.openai_model_usage  usage
 old/usage  old_usage  openai_legacy.usage
@@ -352,7 +376,7 @@ def test_what_an_old_connection_derives_is_empty_where_an_openai_connection_of_i
             sorted(dependency.asset_key.to_user_string() for dependency in spec.deps),
         )
         for key, spec in graph.items()
-        if key.startswith("old/") and key != "old/port_sync"
+        if key.startswith("old/") and not key.startswith("old/port_")
     }
     expected = {
         key: (group, table, [f"old/{name}" for name in reads if derives])
@@ -362,7 +386,7 @@ def test_what_an_old_connection_derives_is_empty_where_an_openai_connection_of_i
     assert {key for key in found if (graph[key].description or "").startswith("Empty: ")} == {
         key for key in found if "/" in key.removeprefix("old/") and not derives
     }
-    assert "old/port_sync" in graph
+    assert {"old/port_sync", "old/port_reconcile"} <= graph.keys()
 
 
 def test_a_stated_total_is_checked_and_only_warned_of(
@@ -397,7 +421,7 @@ def test_an_endpoint_that_is_off_takes_only_what_reads_it_along(
     expected = {
         line.split()[0].replace("anthropic", "claude", 1)
         for line in [*GRAPH.strip().splitlines(), *LOOKUPS - {"anthropic/users"}]
-        if line.startswith("anthropic/") and "claude_code" not in line
+        if line.startswith("anthropic/") and "claude_code" not in line.split()[0]
     }
     assert graph.keys() == expected
 
@@ -418,17 +442,19 @@ def test_an_endpoint_that_does_not_exist_cannot_be_switched(connections_file: Ca
         ("anthropic/claude_code", "ANTHROPIC_ADMIN_KEY"),
         ("chatgpt/codex_usage", "CHATGPT_ANALYTICS_KEY"),
         ("openai/port_sync", "PORT_CLIENT_ID"),
+        ("openai/port_reconcile", "PORT_CLIENT_ID"),
     ],
 )
 def test_a_run_without_credentials_fails_with_the_variables_name(tmp_path: Path, asset: str, variable: str) -> None:
     settings = settings_of(usage_warehouse=tmp_path / "usage.duckdb")
     definitions, day = build_definitions(settings), last_day(settings)
-    job = PORT_SYNC_JOB if asset.endswith("/port_sync") else USAGE_JOB
+    name = asset.partition("/")[2]
+    job = name if asset in TO_PORT else USAGE_JOB
     with dg.DagsterInstance.ephemeral() as instance:
         result = definitions.resolve_job_def(job).execute_in_process(
             instance=instance,
             asset_selection=[dg.AssetKey(asset.split("/"))],
-            tags=dict(range_tags(day, day)),
+            tags={} if job == PORT_RECONCILE_JOB else dict(range_tags(day, day)),
             raise_on_error=False,
         )
         assert instance.get_latest_materialization_event(dg.AssetKey(asset.split("/"))) is None

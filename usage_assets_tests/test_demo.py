@@ -15,7 +15,9 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import time_machine
 from click.testing import CliRunner
 from rich.console import Console
 
@@ -36,7 +38,8 @@ from usage_assets.local.processes import LOCK, only_one
 from usage_assets.port.client import PortClient
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.windows import Window
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets.warehouse.database import Warehouse
+from usage_assets_tests.conftest import NOW, Sandbox, last_days, running_sandbox
 from usage_assets_tests.end_to_end.conftest import Project, open_project, with_everything
 from usage_assets_tests.terminal import ROOT
 
@@ -195,18 +198,31 @@ def test_a_push_that_never_comes_ends_the_wait_with_what_is_missing(monkeypatch:
 # Comparing
 
 
-@pytest.fixture
-def filled(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
-    """Three days of every connection, stored and pushed."""
-    with open_project(sandbox, tmp_path, with_everything(tmp_path)) as project:
-        project.fetch_all(DAYS)
-        project.push(DAYS)
+@pytest.fixture(scope="module")
+def stored_and_pushed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """Three days of every connection, at a sandbox of their own, which no test changes."""
+    folder = tmp_path_factory.mktemp("filled")
+    with (
+        running_sandbox() as url,
+        httpx.Client(base_url=url, timeout=30) as switches,
+        open_project(Sandbox(url, switches), folder, with_everything(folder)) as project,
+    ):
+        with time_machine.travel(NOW):
+            project.fetch_all(DAYS)
+            project.push(DAYS)
         yield project
 
 
-def summarized(project: Project) -> Summary:
+@pytest.fixture
+def filled(stored_and_pushed: Project, tmp_path: Path) -> Project:
+    """The same, in a database that the test may change."""
+    database = shutil.copy(stored_and_pushed.warehouse.database, tmp_path)
+    return replace(stored_and_pushed, warehouse=Warehouse(database=str(database)))
+
+
+def summarized(project: Project, books_at: Sandbox | None = None) -> Summary:
     """The summary of what is stored and pushed."""
-    books = Books(project.sandbox.base_url)
+    books = Books((books_at or project.sandbox).base_url)
     with PortClient(f"{project.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
         return Summary(
             compare_totals(project.warehouse, books, WINDOWS),
@@ -248,9 +264,10 @@ def test_a_single_different_day_is_not_equal_also_where_the_total_is(filled: Pro
     assert different[0].verdict == f"NOT EQUAL on 2 days from {first}"
 
 
-def test_books_that_changed_since_are_not_equal(filled: Project) -> None:
-    filled.sandbox.control("POST", "restate", {"provider": "chatgpt", "days": [str(DAYS[1])], "change": "scale"})
-    summary = summarized(filled)
+def test_books_that_changed_since_are_not_equal(filled: Project, sandbox: Sandbox) -> None:
+    assert summarized(filled, sandbox).is_equal, "every sandbox has the same books"
+    sandbox.control("POST", "restate", {"provider": "chatgpt", "days": [str(DAYS[1])], "change": "scale"})
+    summary = summarized(filled, sandbox)
     different = {(total.unit, total.source) for total in summary.totals if total.different_days == (DAYS[1],)}
     assert ("credits", "costs.daily_costs") in different
     assert not summary.is_equal

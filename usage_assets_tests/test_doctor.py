@@ -46,7 +46,8 @@ def finding(said: Said, subject: str) -> str:
 
 
 def test_a_healthy_setup_has_no_fault(terminal: Terminal) -> None:
-    terminal.type("backfill", "--start", YESTERDAY, "--end", YESTERDAY, "--push")
+    terminal.type("backfill", "--start", YESTERDAY, "--end", YESTERDAY, "--connection", "chatgpt")
+    terminal.type("port", "provision")
     said = examined(terminal)
     assert said.code == 0
     assert not [line for line in said.lines if line.startswith("FAIL")]
@@ -67,8 +68,8 @@ def test_a_healthy_setup_has_no_fault(terminal: Terminal) -> None:
         "OK    connection anthropic: claude_code: key accepted (ANTHROPIC_ADMIN_KEY)",
         "OK    connection chatgpt: codex_usage: key accepted (CHATGPT_ANALYTICS_KEY)",
     ]
-    assert "OK    Port: 8 of 8 blueprints are ready" in said.lines
-    assert f"OK    table openai.costs: 1 days of openai, the newest is {YESTERDAY}" in said.lines
+    assert "OK    Port: 11 of 11 blueprints are ready" in said.lines
+    assert f"OK    table chatgpt.codex_usage: 1 days of chatgpt, the newest is {YESTERDAY}" in said.lines
     assert "is writable and free" in finding(said, str(terminal.database))
 
 
@@ -168,7 +169,7 @@ def test_refused_port_credentials_are_a_fault(terminal: Terminal, monkeypatch: p
 def test_blueprints_that_do_not_exist_yet_are_announced_and_not_made(terminal: Terminal) -> None:
     said = examined(terminal)
     assert "OK    blueprint openai_daily_usage: does not exist yet, the first push creates it" in said.lines
-    assert "OK    Port: 0 of 8 blueprints are ready" in said.lines
+    assert "OK    Port: 0 of 11 blueprints are ready" in said.lines
     assert not [request for request in terminal.sandbox.requests() if request["method"] in ("PUT", "PATCH", "DELETE")]
 
 
@@ -249,7 +250,11 @@ def state_of(schedule: str, status: InstigatorStatus) -> InstigatorState:
     return InstigatorState(origin, InstigatorType.SCHEDULE, status, ScheduleInstigatorData("0 6 * * *"))
 
 
-def test_what_an_old_connection_left_is_told_of_where_another_tells_of_the_same_use(terminal: Terminal) -> None:
+def test_what_an_old_connection_left_is_told_of_where_another_tells_of_the_same_use(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
+        monkeypatch.delenv(name)
     session, connections = terminal.folder / "session.key", terminal.folder / "connections.toml"
     session.write_text("sess-sandbox")
     connections.write_text(f'[[connection]]\nname = "old"\nprovider = "openai_legacy"\nkey = "file:{session}"\n')

@@ -19,7 +19,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from usage_assets.assets.port_sync import PortLedger
+from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.people import People
 from usage_assets.port.provision import blueprint
 from usage_assets.providers import PROVIDERS

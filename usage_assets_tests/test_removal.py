@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from usage_assets.assets.port_sync import PortLedger
+from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.port.client import PortClient
 from usage_assets.port.sync import Changes, Entity, push
 from usage_assets.providers.lookups import Projects

@@ -1,6 +1,6 @@
 """Derived assets: one per declared table and SQL file. What they compute stands in sql/, not here."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +31,7 @@ class Derived:
     group: str
     """Asset group after the connection's name."""
     reads: tuple[str, ...]
-    """Raw tables, ``<provider>.<last part of the asset key>``."""
+    """Tables of which the day must be stored."""
     may_read: tuple[str, ...] = ()
     """Tables that are read, too, also by the views over the table, but that a connection need not have: those of
     endpoints that may be switched off, and of lookups."""
@@ -55,9 +55,9 @@ class Derived:
             views=tuple(path.read_text() for path in sorted((SQL / "views").glob(f"{self.row.table}_*.sql"))),
         )
 
-    def select_of(self, fetched: Collection[str]) -> Select:
-        """Return the query for a connection with these raw tables: what is read of them must be stored first."""
-        reads = (*self.reads, *(table for table in self.may_read if table in fetched))
+    def select_of(self, tables: Collection[str]) -> Select:
+        """Return the query for a connection with these tables: what is read of them must be stored first."""
+        reads = (*self.reads, *(table for table in self.may_read if table in tables))
         return replace(self.select, reads=reads)
 
     @cached_property
@@ -81,16 +81,20 @@ def build_derived_asset(
     derived: Derived,
     connection: Connection,
     select: Select,
+    sources: Mapping[str, Sequence[dg.AssetKey]],
     partitions: dg.PartitionsDefinition[str],
     policy: dg.BackfillPolicy,
 ) -> dg.AssetsDefinition:
-    """Build the asset that recomputes the requested days of one derived table from stored rows."""
+    """Build the asset that recomputes the requested days of one derived table from stored rows.
+
+    ``sources`` are the connection's assets by the table that they write.
+    """
     emptied = "Empty: another connection tells of the same use.\n\n" if select is derived.nothing else ""
 
     @dg.asset(
         key=derived.asset_key(connection.name),
         group_name=f"{connection.name}_{derived.group}",
-        deps=[[connection.name, table.partition(".")[2]] for table in select.reads],
+        deps=[key for table in select.reads for key in sources[table]],
         partitions_def=partitions,
         backfill_policy=policy,
         description=emptied + Table(derived.row).description,

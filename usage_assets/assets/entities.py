@@ -1,14 +1,15 @@
 """Entities: the rows of Port's blueprints, one table each. ``sql/entities/<blueprint>.sql`` computes them.
 
 Property names, types and identifiers are Port's (port/blueprints/<blueprint>.json); departures from the published
-mappings are listed in docs/port-parity.md. Of Codex usage records Port publishes nothing: that blueprint is ours.
+mappings are listed in docs/port-parity.md. codex_usage_record, ai_cost_record and ai_user_cost are ours.
 """
 
 from decimal import Decimal
 from typing import Annotated
 
+from usage_assets.assets.costs import DailyCost
 from usage_assets.assets.derived import Derived
-from usage_assets.providers.lookups import Workspaces
+from usage_assets.providers.lookups import AnthropicUsers, OpenaiUsers, Projects, ServiceAccounts, Workspaces
 from usage_assets.rows import Row, column
 
 Midnight = Annotated[str, column("UTC midnight that opens the day, RFC 3339")]
@@ -170,6 +171,53 @@ class CodexUsageRecord(Row):
     ]
 
 
+class AiCostRecord(Row):
+    """One entity per connection, day, cost basis, unit, currency, project or workspace, and model.
+
+    Sum amount_usd only within one cost_basis, as in costs.daily_costs, of which this is a coarser cut.
+    """
+
+    table = "port_entities.ai_cost_record"
+    grain = ("identifier",)
+    totals = {"billed_usd": "sum(amount_usd) filter (where cost_basis = 'billed')"}
+
+    identifier: Annotated[
+        str, column("Identifier in Port: <connection>/<cost basis and unit>/<project or workspace>/<model>/<day>")
+    ]
+    title: Title
+    record_date: Midnight
+    provider: Annotated[str, column("Provider")]
+    cost_basis: Annotated[str, column("billed, estimated, notional or credits; never add one to another")]
+    scope_id: Annotated[str | None, column("OpenAI project, Anthropic or ChatGPT workspace; null: none is stated")]
+    scope_name: Annotated[str | None, column("What the project or workspace was last listed as, or its id")]
+    model: Annotated[str, column("Model, or what the line item names first where no model is stated; else unknown")]
+    native_amount: Annotated[Decimal, column("Amount as the provider states it", unit="native_unit", additive=False)]
+    native_unit: Annotated[str, column("dollars, cents, credits; major or minor units of other currencies")]
+    currency: Annotated[str | None, column("Currency, ISO 4217; null for credits")]
+    amount_usd: Annotated[Decimal | None, column("The same amount; null where unknown", unit="USD", additive=False)]
+
+
+class AiUserCost(Row):
+    """One entity per connection, day and user; one without a user for what no user is known of, so that all add up.
+
+    The four moneys are never added to each other. A null is unknown (an amount in another currency), not zero.
+    """
+
+    table = "port_entities.ai_user_cost"
+    grain = ("identifier",)
+
+    identifier: Annotated[str, column("Identifier in Port: <connection>/<user, or unassigned>/<day>", personal=True)]
+    title: Annotated[str, column("Title in Port", personal=True)]
+    record_date: Midnight
+    provider: Annotated[str, column("Provider")]
+    user_id: Annotated[str | None, column("User, as the provider knows them; null: none is stated", personal=True)]
+    user_email: Annotated[str | None, column("E-mail address, where the policy for people keeps it", personal=True)]
+    billed_usd: Annotated[Decimal | None, column("What is billed", unit="USD")]
+    estimated_usd: Annotated[Decimal | None, column("Estimates, which are inside what is billed", unit="USD")]
+    notional_usd: Annotated[Decimal | None, column("List prices of what a seat covers", unit="USD")]
+    credits: Annotated[Decimal, column("Credits; no currency", unit="credits")]
+
+
 def _entity(row: type[Row], *reads: str, may_read: tuple[str, ...] = (), file: str | None = None) -> Derived:
     name = row.table.removeprefix("port_entities.")
     return Derived(
@@ -194,5 +242,10 @@ ENTITIES = (
     _entity(CodexUsageRecord, "chatgpt.codex_usage"),
     _entity(OpenaiDailyUsage, "openai_legacy.billing_usage", "openai_legacy.usage", file="openai_legacy_daily_usage"),
     _entity(OpenaiModelUsage, "openai_legacy.usage", file="openai_legacy_model_usage"),
+    _entity(AiCostRecord, DailyCost.table, may_read=(Projects.table, Workspaces.table)),
+    _entity(AiUserCost, DailyCost.table, may_read=(OpenaiUsers.table, ServiceAccounts.table, AnthropicUsers.table)),
 )
-"""One derived table per blueprint, whose id is the table's name; two of them have two sources."""
+"""One derived table per blueprint, whose id is the table's name; two of them have two sources.
+
+The last two stand on ``costs.daily_costs`` and are there for every provider.
+"""

@@ -1,9 +1,10 @@
-"""Jobs: all usage assets, all lookups, all pushes. Who launches them selects one connection's, and a range of days.
+"""Jobs: all usage assets, all lookups, all pushes, all reconciliations. Who launches them selects one connection's, and
+a range of days.
 
-Lookups have no days: in one job with the others they would be run again with each range.
+Lookups and reconciliations have no days: in one job with the others they would be run again with each range.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 import dagster as dg
@@ -12,19 +13,23 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 USAGE_JOB = "usage"
 LOOKUPS_JOB = "lookups"
 PORT_SYNC_JOB = "port_sync"
+PORT_CONNECTION_JOB = "port_connection"
+PORT_RECONCILE_JOB = "port_reconcile"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 def build_jobs(
     usage_keys: Mapping[str, Sequence[dg.AssetKey]],
     lookup_keys: Mapping[str, Sequence[dg.AssetKey]],
-    pushing: Iterable[str],
+    pushing: Collection[str],
 ) -> list[UnresolvedAssetJobDefinition]:
-    """Build the usage job, and those of lookups and pushes where connections have them."""
+    """Build the usage job, and those of lookups, pushes and reconciliations where connections have them."""
     selections = {
         USAGE_JOB: [key for keys in usage_keys.values() for key in keys],
         LOOKUPS_JOB: [key for keys in lookup_keys.values() for key in keys],
         PORT_SYNC_JOB: [port_sync_key(connection) for connection in pushing],
+        PORT_CONNECTION_JOB: [port_connection_key(connection) for connection in pushing],
+        PORT_RECONCILE_JOB: [port_reconcile_key(connection) for connection in pushing],
     }
     return [dg.define_asset_job(name, dg.AssetSelection.assets(*keys)) for name, keys in selections.items() if keys]
 
@@ -32,6 +37,16 @@ def build_jobs(
 def port_sync_key(connection: str) -> dg.AssetKey:
     """Return the key of a connection's push."""
     return dg.AssetKey([connection, "port_sync"])
+
+
+def port_connection_key(connection: str) -> dg.AssetKey:
+    """Return the key of a connection's state in Port."""
+    return dg.AssetKey([connection, "port_connection"])
+
+
+def port_reconcile_key(connection: str) -> dg.AssetKey:
+    """Return the key of a connection's reconciliation."""
+    return dg.AssetKey([connection, "port_reconcile"])
 
 
 def range_tags(first: date, last: date) -> Mapping[str, str]:

@@ -16,17 +16,22 @@ import dagster as dg
 import msgspec
 
 from usage_assets.automation.jobs import PORT_SYNC_JOB, port_sync_key, range_tags
+from usage_assets.failures import reason_of
 from usage_assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.providers.windows import Window, windows
 
 EVENTS_PER_TICK = 500
 """Of one asset; the rest is read by the next tick (a tick may last 60 s, 5,000 events take 2 s)."""
-MAX_ATTEMPTS = 3
+MAX_ATTEMPTS = 10
 RETRY_PAUSE = timedelta(minutes=1)
-"""Before the second attempt; doubled before the third."""
+"""Before the second attempt; doubled before each further one."""
+LONGEST_PAUSE = timedelta(minutes=60)
+"""Ten attempts take four hours: most outages are shorter."""
 LIFETIME = timedelta(hours=1)
 """A run that has been at it for longer is taken for dead: one whose process was killed stays "started" for ever."""
 RUN_KEY_TAG = "dagster/run_key"
+REASON_LENGTH = 300
+"""What the cursor keeps of a failed push's message: it names the first entities that Port refused."""
 
 
 class Mark(msgspec.Struct, array_like=True, frozen=True):
@@ -55,6 +60,8 @@ class Pending(msgspec.Struct, array_like=True):
     """Run key of the push that was requested."""
     unsent: bool = True
     """Whether a change has come since that request: it needs a push of its own."""
+    reason: str = ""
+    """What the last attempt said of its failure."""
 
 
 class StoredCursor(msgspec.Struct):
@@ -154,6 +161,7 @@ def _settle(instance: dg.DagsterInstance, cursor: Cursor) -> None:
     """Take off what has been pushed; what failed, or whose run was deleted, waits for its next attempt."""
     keys = {pending.push for days in cursor.pending.values() for pending in days.values() if pending.push}
     outcomes = {key: outcome_of(instance, key) for key in keys}
+    reasons = {key: _reason(instance, key) for key, outcome in outcomes.items() if outcome is False}
     for connection, days in list(cursor.pending.items()):
         for day, pending in list(days.items()):
             outcome = outcomes.get(pending.push)
@@ -162,7 +170,7 @@ def _settle(instance: dg.DagsterInstance, cursor: Cursor) -> None:
             elif outcome is True:
                 pending.push, pending.attempts = "", 0
             elif outcome is False:
-                pending.push = ""
+                pending.push, pending.reason = "", reasons[pending.push]
                 pending.attempts += 1
                 pending.failed_at = int(_now().timestamp())
         if not days:
@@ -175,6 +183,15 @@ def outcome_of(instance: dg.DagsterInstance, run_key: str) -> bool | None:
     if any(record.dagster_run.is_success for record in records):
         return True
     return False if all(map(_is_over, records)) else None
+
+
+def _reason(instance: dg.DagsterInstance, run_key: str) -> str:
+    """Return why a push failed, as it says itself; empty where it could not (killed, canceled, deleted)."""
+    for record in instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1):
+        for entry in instance.all_logs(record.dagster_run.run_id, dg.DagsterEventType.STEP_FAILURE):
+            if entry.dagster_event:
+                return reason_of(entry.dagster_event.step_failure_data)[:REASON_LENGTH]
+    return ""
 
 
 def _is_over(record: dg.RunRecord) -> bool:
@@ -229,7 +246,7 @@ def _note_write(cursor: Cursor, connection: str, event: dg.EventLogRecord) -> No
         pending = cursor.pending.setdefault(connection, {}).setdefault(event.partition_key, Pending())
         # several assets share a day: its content is that of all of them
         pending.content = _digest(pending.content, str(facts.get("content_hash")))
-        pending.unsent, pending.attempts, pending.failed_at = True, 0, 0
+        pending.unsent, pending.attempts, pending.failed_at, pending.reason = True, 0, 0, ""
     if pending and event.storage_id > pending.storage_id:
         pending.storage_id, pending.run_id = event.storage_id, event.run_id
 
@@ -260,7 +277,7 @@ def _requests(instance: dg.DagsterInstance, cursor: Cursor, max_days: int) -> It
 
 
 def _is_due(pending: Pending) -> bool:
-    pause = RETRY_PAUSE * 2 ** (pending.attempts - 1)
+    pause = min(RETRY_PAUSE * 2 ** (pending.attempts - 1), LONGEST_PAUSE)
     is_rested = pending.failed_at + pause.total_seconds() <= _now().timestamp()
     return not pending.push and pending.attempts < MAX_ATTEMPTS and is_rested
 
@@ -289,6 +306,7 @@ def _request(connection: str, window: Window, attempts: int, days: dict[str, Pen
 def _skip_reason(cursor: Cursor) -> str:
     states: Counter[str] = Counter()
     parked: list[str] = []
+    reasons: dict[str, None] = {}
     for connection, days in cursor.pending.items():
         for day, pending in days.items():
             if pending.push:
@@ -299,12 +317,16 @@ def _skip_reason(cursor: Cursor) -> str:
                 states["waiting for another attempt"] += 1
             else:
                 states["waiting for the run that writes them"] += 1
+            if pending.reason:
+                reasons[pending.reason] = None
     words = [f"{count} days {state}" for state, count in states.items()]
     if parked:
         words.append(
             f"{len(parked)} days parked after {MAX_ATTEMPTS} failed pushes ({', '.join(sorted(parked)[:5])}): "
             "see the failed port_sync run, then materialize port_sync for them"
         )
+    if reasons:
+        words.append(f"the last push failed: {' / '.join([*reasons][:3])}")
     return "; ".join(words) or "Port has every change"
 
 

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from usage_assets import money
 from usage_assets.assets.entities import ENTITIES
-from usage_assets.assets.port_sync import PortLedger
+from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.port.client import PortClient
 from usage_assets.port.sync import Entity
 from usage_assets.providers.lookups import LOOKUPS
@@ -328,11 +328,10 @@ def _compared(provider: str, unit: str, source: str, ours: ByDay, truth: ByDay) 
 def compare_entities(warehouse: Warehouse, port: PortClient, windows: Mapping[str, Window]) -> list[ComparedBlueprint]:
     """Compare every stored entity with the one in Port, property by property, and the reverse."""
     ours: dict[str, dict[str, dict[str, Any]]] = {derived.name: {} for derived in ENTITIES}
-    for derived in ENTITIES:
-        provider = derived.reads[0].partition(".")[0]
-        days = Slice(provider, windows[provider].first, windows[provider].last)
-        stored = PortLedger(warehouse, port.account, days, [derived]).read()[0]
-        ours[derived.name] |= {entity.identifier: _as_sent(entity) for entity in stored}
+    for provider, window in windows.items():
+        days = Slice(provider, window.first, window.last)
+        for entity in PortLedger(warehouse, port.account, days, ENTITIES).read()[0]:
+            ours[entity.blueprint][entity.identifier] = _as_sent(entity)
     return [_compared_entities(blueprint, entities, port) for blueprint, entities in ours.items()]
 
 

@@ -23,6 +23,8 @@ MAX_UPSERTS = 20
 MAX_DELETES = 100
 MAX_BODY_BYTES = 1 << 20
 SEARCH_LIMIT = 1000
+USER_AGENT = "usage-assets/"
+"""How our User-Agent begins, and with it the data source under which Port files what we write."""
 
 _RETRIED = frozenset({408, 429})
 """Statuses that may pass by themselves, beside every 5xx."""
@@ -136,7 +138,7 @@ class PortClient:
         # A User-Agent of our own makes Port file our entities under a data source that no Ocean resync deletes.
         self._http = httpx.Client(
             base_url=f"{address}/v1",
-            headers={"User-Agent": f"usage-assets/{version('usage-assets')}", "Content-Type": "application/json"},
+            headers={"User-Agent": f"{USER_AGENT}{version('usage-assets')}", "Content-Type": "application/json"},
             timeout=httpx.Timeout(read_timeout, connect=10.0),
             limits=httpx.Limits(max_connections=concurrency),
             trust_env=not is_loopback(address),  # proxies and private CAs; no proxy can reach this machine's loopback
@@ -169,6 +171,14 @@ class PortClient:
         How deep Port merges is not documented: give a section (``schema``, ``calculationProperties``) whole.
         """
         self._call("PATCH", f"/blueprints/{identifier}", dict[str, Any], body=changes)
+
+    def get_page(self, identifier: str) -> dict[str, Any] | None:
+        """A page of the catalog, or None."""
+        return self._existing(f"/pages/{identifier}", dict[str, Any])
+
+    def create_page(self, page: Mapping[str, Any]) -> None:
+        """Create a page."""
+        self._call("POST", "/pages", dict[str, Any], body=page)
 
     def bulk_upsert(self, blueprint: str, entities: Sequence[msgspec.Raw]) -> dict[int, str]:
         """Create or update at most 20 encoded entities; properties that are not given stay as they are.
@@ -209,12 +219,22 @@ class PortClient:
         answer = self._existing(f"/blueprints/{blueprint}/entities/{quote(identifier, safe='')}", _EntityAnswer)
         return answer.entity if answer else None
 
-    def search(self, blueprint: str) -> Iterator[dict[str, Any]]:
-        """Every entity of a blueprint with exact decimals, page by page."""
+    def search(self, blueprint: str, made_by: str | None = None) -> Iterator[dict[str, Any]]:
+        """Every entity of a blueprint with exact decimals, page by page; none where Port has no such blueprint.
+
+        ``made_by``: only those whose data source (a User-Agent) begins so. Port's answers need not show it.
+        """
+        rule = {"property": "$datasource", "operator": "beginsWith", "value": made_by}
+        asked: dict[str, Any] = {"query": {"combinator": "and", "rules": [rule]}} if made_by else {}
         position: str | None = None
         while True:
-            asked = {"limit": SEARCH_LIMIT} | ({"from": position} if position else {})
-            page = self._call("POST", f"/blueprints/{blueprint}/entities/search", _SearchPage, body=asked)
+            asked |= {"limit": SEARCH_LIMIT} | ({"from": position} if position else {})
+            try:
+                page = self._call("POST", f"/blueprints/{blueprint}/entities/search", _SearchPage, body=asked)
+            except PortError as error:
+                if error.status == httpx.codes.NOT_FOUND:
+                    return
+                raise
             yield from page.entities
             if not page.next:
                 return

@@ -4,7 +4,7 @@ stay: what is missing is added, nothing is removed or retyped.
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -14,6 +14,9 @@ from usage_assets.port.client import PortClient, PortError
 BLUEPRINTS = files(__package__) / "blueprints"
 _CALCULATED = ("calculationProperties", "mirrorProperties", "aggregationProperties")
 _REFUSED = (409, 422)
+CONNECTION = "ai_connection"
+"""The blueprint that all others relate to, and what that relation is called."""
+_TO_CONNECTION = {"title": "Connection", "target": CONNECTION, "required": False, "many": False}
 
 _log = logging.getLogger(__name__)
 
@@ -28,24 +31,42 @@ class Step:
     body: Mapping[str, Any]
 
 
+class ConflictError(PortError):
+    """Port has declarations that do not fit ours; each of ``conflicts`` says which and what to do."""
+
+    def __init__(self, conflicts: Sequence[str]) -> None:
+        super().__init__(f"Port's data model does not fit, nothing was sent: {'; '.join(conflicts)}")
+        self.conflicts = conflicts
+
+
 def blueprint(identifier: str) -> dict[str, Any]:
-    """One of our blueprints as it is published."""
+    """One of our blueprints: as the file has it (Port's as they are published), related to its connection's."""
     declared: dict[str, Any] = json.loads(BLUEPRINTS.joinpath(f"{identifier}.json").read_text(encoding="utf-8"))
-    return declared
+    related = {} if identifier == CONNECTION else {CONNECTION: _TO_CONNECTION}
+    return {**declared, "relations": {**declared["relations"], **related}}
 
 
 def plan(client: PortClient, identifiers: Iterable[str]) -> list[Step]:
-    """The steps that these blueprints need. Reads only; raises PortError that names every conflict."""
+    """The steps that these blueprints need, in their order: what others relate to comes first.
+
+    Reads only. Raises ConflictError with every conflict.
+    """
+    wanted = list(identifiers)
+    steps = _steps(client, [identifier for identifier in wanted if identifier != CONNECTION])
+    return [*_steps(client, [CONNECTION]), *steps] if steps or CONNECTION in wanted else steps
+
+
+def _steps(client: PortClient, identifiers: Iterable[str]) -> list[Step]:
     pairs = [(blueprint(identifier), client.get_blueprint(identifier)) for identifier in identifiers]
     conflicts = [conflict for ours, theirs in pairs if theirs for conflict in _conflicts(ours, theirs)]
     if conflicts:
-        raise PortError(f"Port's data model does not fit, nothing was sent: {'; '.join(conflicts)}")
+        raise ConflictError(conflicts)
     return [step for ours, theirs in pairs if (step := _step(ours, theirs))]
 
 
 def provision(client: PortClient, identifiers: Iterable[str]) -> list[Step]:
-    """Make the blueprints ready for our entities and return what was done. Raises PortError before the first change
-    where one of them conflicts.
+    """Make the blueprints ready for our entities and return what was done. Raises ConflictError before the first
+    change.
     """
     steps = plan(client, identifiers)
     for step in steps:
@@ -60,27 +81,23 @@ def _step(ours: Mapping[str, Any], theirs: Mapping[str, Any] | None) -> Step | N
     adds = tuple(key for key in _declarations(ours) if key not in _declarations(theirs))
     if not adds:
         return None
-    body = {
-        "schema": {
-            **theirs["schema"],
-            "properties": _with_added(theirs["schema"]["properties"], ours["schema"]["properties"], adds),
-        },
-        "calculationProperties": _with_added(
-            theirs.get("calculationProperties") or {}, ours["calculationProperties"], adds
-        ),
+    properties = _with_missing(theirs["schema"]["properties"], ours["schema"]["properties"])
+    body = {"schema": {**theirs["schema"], "properties": properties}} | {
+        section: _with_missing(theirs.get(section) or {}, ours[section])
+        for section in ("calculationProperties", "relations")
     }
     return Step(identifier, creates=False, adds=adds, body=body)
 
 
-def _with_added(theirs: Mapping[str, Any], ours: Mapping[str, Any], adds: Iterable[str]) -> dict[str, Any]:
-    return {**theirs, **{key: ours[key] for key in adds if key in ours}}
+def _with_missing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    return {**theirs, **{key: declared for key, declared in ours.items() if key not in theirs}}
 
 
 def _conflicts(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
     existing = _declarations(theirs)
     for key, (section, declared) in _declarations(ours).items():
         their_section, theirs_declared = existing.get(key, (section, declared))
-        wanted, found = declared["type"], theirs_declared.get("type")
+        wanted, found = _type(declared), _type(theirs_declared)
         formats = {declared.get("format"), theirs_declared.get("format")} - {None}
         if (their_section, found) != (section, wanted) or len(formats) > 1:
             yield (
@@ -89,14 +106,24 @@ def _conflicts(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[s
             )
 
 
+def _type(declared: Mapping[str, Any]) -> tuple[str | None, bool]:
+    """What cannot be changed without changing what is stored: of a property its type, of a relation its target."""
+    return declared.get("type") or declared.get("target"), bool(declared.get("many"))
+
+
 def _declarations(of: Mapping[str, Any]) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """Everything that an entity of the blueprint shows as a property: key -> section and declaration."""
+    """Everything that an entity of the blueprint shows: key -> section and declaration.
+
+    Properties of all kinds share their keys; relations have their own.
+    """
     sections = {"schema": of["schema"]["properties"]} | {name: of.get(name) or {} for name in _CALCULATED}
-    return {key: (section, declared) for section, held in sections.items() for key, declared in held.items()}
+    properties = {key: (section, declared) for section, held in sections.items() for key, declared in held.items()}
+    relations = (of.get("relations") or {}).items()
+    return properties | {f"relation {key}": ("relations", declared) for key, declared in relations}
 
 
 def _described(section: str, declared: Mapping[str, Any]) -> str:
-    words = [declared.get("format"), declared.get("type"), "property" if section == "schema" else f"in {section}"]
+    words = [declared.get("format"), _type(declared)[0], "property" if section == "schema" else f"in {section}"]
     return " ".join(word for word in words if word)
 
 

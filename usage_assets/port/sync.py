@@ -3,7 +3,7 @@ sending exactly that. The ledger of acknowledgements is kept by the caller.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import date
@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
+from threading import Lock
 from typing import Protocol, TypeAlias
 from uuid import uuid4
 
@@ -28,6 +29,8 @@ UNKNOWN = ""
 _ENVELOPE_BYTES = len('{"entities":[]}')
 _ONE_IS_TO_BLAME = frozenset({404, 409, 413, 422})
 """Refusals of a whole call for which one of its entities may be to blame."""
+_SHAPE_DIGITS = 8
+"""How much of a content hash is the entity's shape."""
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -44,16 +47,22 @@ class Entity:
     title: str
     properties: Mapping[str, Value]
     usage_date: date
+    relations: Mapping[str, str | None] = field(default_factory=dict)
+    """Relation -> identifier of its target; None where it has none: what is left out stays in Port."""
 
     def encoded(self) -> bytes:
         """The entity as Port gets it: one text for one content, every digit of a decimal, no exponents."""
-        return _encoder.encode(
-            {"identifier": self.identifier, "title": self.title, "properties": _exact(self.properties)}
-        )
+        content = {"identifier": self.identifier, "title": self.title, "properties": _exact(self.properties)}
+        return _encoder.encode({**content, "relations": self.relations} if self.relations else content)
 
     def content_hash(self) -> str:
-        """SHA-256 of what is sent; decimals that are equal (1.0, 1.00) hash alike."""
-        return hashlib.sha256(self.encoded()).hexdigest()
+        """Hash of what is sent, its last digits those of ``shape``; decimals that are equal (1.0, 1.00) hash alike."""
+        return hashlib.sha256(self.encoded()).hexdigest()[:-_SHAPE_DIGITS] + self.shape()
+
+    def shape(self) -> str:
+        """Hash of what the blueprint must have before Port takes the entity: names of properties and relations."""
+        names = _encoder.encode([sorted(self.properties), sorted(self.relations)])
+        return hashlib.sha256(names).hexdigest()[-_SHAPE_DIGITS:]
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,8 @@ class Changes:
     upserts: tuple[Entity, ...] = ()
     deletes: tuple[Acknowledged, ...] = ()
     unchanged: int = 0
+    known: frozenset[str] = frozenset()
+    """Blueprints that are as they must be: Port has taken entities of the same shape. The others are read first."""
 
     def __bool__(self) -> bool:
         return bool(self.upserts or self.deletes)
@@ -120,6 +131,7 @@ def diff(desired: Iterable[Entity], acknowledged: Iterable[Acknowledged]) -> Cha
     Raises ValueError where two entities have one identifier: the last one would win, and flip with each push.
     """
     held = {(line.blueprint, line.identifier): line for line in acknowledged}
+    shapes = {(line.blueprint, line.content_hash[-_SHAPE_DIGITS:]) for line in held.values()}
     upserts: list[Entity] = []
     seen: set[tuple[str, str]] = set()
     for entity in desired:
@@ -130,7 +142,9 @@ def diff(desired: Iterable[Entity], acknowledged: Iterable[Acknowledged]) -> Cha
         if key not in held or held[key].content_hash != entity.content_hash():
             upserts.append(entity)
     deletes = tuple(line for key, line in held.items() if key not in seen)
-    return Changes(tuple(upserts), deletes, len(seen) - len(upserts))
+    unknown = {entity.blueprint for entity in upserts if (entity.blueprint, entity.shape()) not in shapes}
+    known = frozenset(entity.blueprint for entity in upserts) - unknown
+    return Changes(tuple(upserts), deletes, len(seen) - len(upserts), known)
 
 
 def push(client: PortClient, changes: Changes, ledger: Ledger) -> PushReport:
@@ -143,20 +157,23 @@ def push(client: PortClient, changes: Changes, ledger: Ledger) -> PushReport:
     Upserts go first. A failure in between then leaves entities too many for a while, never too few; and an entity
     whose relation moves to another target no longer depends on the one that goes.
 
+    A blueprint that is not known to be as it must be is read and mended first, a known one when Port refuses an entity
+    of it: somebody may have changed or deleted it meanwhile.
+
     Entities that Port refuses are reported; the rest goes on. Raises PortError when Port cannot be reached, refuses
     the credentials, or has a blueprint that conflicts with ours; what was answered until then is recorded.
     """
     if not changes:
         return PushReport()
     before = client.requests
-    provision(client, sorted({entity.blueprint for entity in changes.upserts}))
+    model = _Model(client, {entity.blueprint for entity in changes.upserts}, changes.known)
     upserts = [_Sending(entity.encoded(), _line(entity)) for entity in changes.upserts]
     deletes = [_Sending(_encoder.encode(line.identifier), line) for line in changes.deletes]
     mark = uuid4().hex
     ledger.mark([sending.line for sending in upserts + deletes], mark)
 
     upserted = _deliver(
-        partial(_upsert, client),
+        partial(_upsert, client, model),
         _batches(upserts, MAX_UPSERTS),
         client.concurrency,
         lambda lines: ledger.acknowledge(lines, [], mark),
@@ -168,6 +185,27 @@ def push(client: PortClient, changes: Changes, ledger: Ledger) -> PushReport:
         lambda lines: ledger.acknowledge([], lines, mark),
     )
     return PushReport(upserted.taken, deleted.taken, client.requests - before, upserted.failures + deleted.failures)
+
+
+class _Model:
+    """The blueprints of one push, each looked at once at most."""
+
+    def __init__(self, client: PortClient, wanted: Set[str], known: Set[str]) -> None:
+        self._client = client
+        self._unread = set(known)
+        self._mended: set[str] = set()
+        self._lock = Lock()
+        if unknown := sorted(wanted - known):
+            provision(client, unknown)
+
+    def is_mended(self, blueprint: str) -> bool:
+        """Whether something was missing of a known blueprint. It has been added then."""
+        with self._lock:
+            if blueprint in self._unread:
+                self._unread.remove(blueprint)
+                if provision(self._client, [blueprint]):
+                    self._mended.add(blueprint)
+            return blueprint in self._mended
 
 
 @dataclass(frozen=True)
@@ -243,11 +281,21 @@ def _deliver(
     return delivery
 
 
-def _upsert(client: PortClient, batch: list[_Sending]) -> list[_Verdict]:
+def _upsert(client: PortClient, model: _Model, batch: list[_Sending]) -> list[_Verdict]:
+    verdicts = _offer(client, batch)
+    refused = [sending for sending, (_, reason) in zip(batch, verdicts, strict=True) if reason is not None]
+    if refused and model.is_mended(batch[0].line.blueprint):
+        return [verdict for verdict in verdicts if verdict[1] is None] + _offer(client, refused)
+    return verdicts
+
+
+def _offer(client: PortClient, batch: list[_Sending]) -> list[_Verdict]:
     try:
         refused = client.bulk_upsert(batch[0].line.blueprint, [msgspec.Raw(sending.encoded) for sending in batch])
     except PortError as error:
-        return _halved(partial(_upsert, client), batch, error)
+        if error.status == httpx.codes.NOT_FOUND:  # the blueprint: a missing entity has a verdict of its own
+            return [(sending.line, str(error)) for sending in batch]
+        return _halved(partial(_offer, client), batch, error)
     return [(sending.line, refused.get(position)) for position, sending in enumerate(batch)]
 
 

@@ -1,7 +1,8 @@
 """The emulated Port: its state, its routes under /v1, its rate limits, and the sandbox's switches for it.
 
-What a request may contain is in `port_validation`, search rules and pages in `port_search`. As strict as Port's
-published API reference; where that is silent, the stricter reading. Shares nothing with the product's own Port client.
+What a request may contain is in `port_validation`, search rules and their pages in `port_search`, dashboards in
+`port_pages`. As strict as Port's published API reference; where that is silent, the stricter reading, marked
+[inferred]. Shares nothing with the product's own Port client.
 """
 
 import math
@@ -20,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from usage_assets.sandbox.credentials import PORT_CLIENT_ID, PORT_CLIENT_SECRET
+from usage_assets.sandbox.port_pages import PageBody, check_references
 from usage_assets.sandbox.port_search import (
     Query,
     SearchBody,
@@ -32,10 +34,13 @@ from usage_assets.sandbox.port_search import (
 from usage_assets.sandbox.port_validation import (
     CreateBlueprintParameters,
     Credentials,
+    DeleteAllParameters,
+    DeleteBlueprintParameters,
     DeleteParameters,
     EntitiesBody,
     EntityBody,
     EntityPatch,
+    EntityPut,
     IdentifiersBody,
     JsonObject,
     Parameters,
@@ -102,6 +107,7 @@ class PortStore:
         self.token_ends: dict[str, datetime] = {}
         self.blueprints: dict[str, JsonObject] = {}
         self.entities: dict[str, dict[str, JsonObject]] = {}
+        self.pages: dict[str, JsonObject] = {}
         self.rate_windows: dict[LimitName, RateWindow] = {}
 
     def is_authorized(self, authorization: str) -> bool:
@@ -140,6 +146,12 @@ class PortStore:
         if identifier not in self.entities[blueprint]:
             raise PortError("not_found", f'Entity with identifier "{identifier}" of "{blueprint}" was not found')
         return self.entities[blueprint][identifier]
+
+    def page(self, identifier: str) -> JsonObject:
+        """The page, or a 404."""
+        if identifier not in self.pages:
+            raise PortError("not_found", f'Page with identifier "{identifier}" was not found')
+        return self.pages[identifier]
 
     def timestamp(self) -> str:
         """Now, as Port writes it."""
@@ -207,8 +219,8 @@ def get_blueprint(call: Call[Parameters, None]) -> Reply:
 
 
 def replace_blueprint(call: Call[Parameters, JsonObject]) -> Reply:
-    """PUT /blueprints/{id}: the body is the whole blueprint."""
-    return _changed_blueprint(call, call.body)
+    """PUT /blueprints/{id}: the body is the whole blueprint, which need not repeat its identifier."""
+    return _changed_blueprint(call, {"identifier": call.path[0]} | call.body)
 
 
 def patch_blueprint(call: Call[Parameters, JsonObject]) -> Reply:
@@ -216,16 +228,19 @@ def patch_blueprint(call: Call[Parameters, JsonObject]) -> Reply:
     return _changed_blueprint(call, call.store.blueprint(*call.path) | call.body)
 
 
-def delete_blueprint(call: Call[Parameters, None]) -> Reply:
+def delete_blueprint(call: Call[DeleteBlueprintParameters, None]) -> Reply:
     """DELETE /blueprints/{id}: refused while it has entities or another blueprint relates to it."""
     store, (identifier,) = call.store, call.path
     store.blueprint(identifier)
-    others = (blueprint for name, blueprint in store.blueprints.items() if name != identifier)
-    targets = {relation["target"] for blueprint in others for relation in blueprint["relations"].values()}
-    if store.entities[identifier] or identifier in targets:
+    if store.entities[identifier] or _is_target(store, identifier):
         raise PortError("has_dependents", f'Blueprint "{identifier}" has entities or is the target of a relation')
     del store.blueprints[identifier], store.entities[identifier]
     return Reply(200, {"ok": True})
+
+
+def _is_target(store: PortStore, identifier: str) -> bool:
+    others = (blueprint for name, blueprint in store.blueprints.items() if name != identifier)
+    return identifier in {relation["target"] for blueprint in others for relation in blueprint["relations"].values()}
 
 
 def _changed_blueprint(call: Call[Parameters, JsonObject], raw: JsonObject) -> Reply:
@@ -240,9 +255,10 @@ def _changed_blueprint(call: Call[Parameters, JsonObject], raw: JsonObject) -> R
 def _checked_blueprint(store: PortStore, raw: JsonObject) -> JsonObject:
     check_blueprint(raw, accept_date_format=store.settings.accept_date_format)
     blueprint = BLANK_BLUEPRINT | raw
-    for key, relation in blueprint["relations"].items():
-        if relation["target"] not in {*store.blueprints, blueprint["identifier"]}:
-            raise PortError("invalid_request", f"relations.{key}: there is no blueprint {relation['target']!r}")
+    for section in ("relations", "aggregationProperties"):
+        for key, definition in blueprint[section].items():
+            if definition["target"] not in {*store.blueprints, blueprint["identifier"]}:
+                raise PortError("invalid_request", f"{section}.{key}: there is no blueprint {definition['target']!r}")
     return blueprint
 
 
@@ -293,7 +309,7 @@ def patch_entity(call: Call[WriteParameters, EntityPatch]) -> Reply:
     return _changed_entity(call, call.store.entity(*call.path))
 
 
-def replace_entity(call: Call[WriteParameters, EntityPatch]) -> Reply:
+def replace_entity(call: Call[WriteParameters, EntityPut]) -> Reply:
     """PUT /blueprints/{id}/entities/{id}: everything that is not named is lost."""
     return _changed_entity(call, BLANK_ENTITY)
 
@@ -334,8 +350,12 @@ def _written(
     check_properties(properties, blueprint["schema"])
     check_relations(relations, blueprint["relations"])
     missing = list(_missing_targets(store, key, relations, blueprint["relations"]))
-    if missing and call.query.create_missing_related_entities == "false":
-        raise PortError("not_found", f'Related entity "{missing[0][1]}" of "{missing[0][0]}" was not found')
+    for related, name in missing:
+        if call.query.create_missing_related_entities == "false":
+            raise PortError("not_found", f'Related entity "{name}" of "{related}" was not found')
+        # It is made of nothing but its identifier; that it must fit its own blueprint is [inferred].
+        check_properties({}, store.blueprints[related]["schema"])
+        check_relations({}, store.blueprints[related]["relations"])
     entity = _signed(call, key, base | given | {"properties": properties, "relations": relations})
     if store_it:
         for target in missing:
@@ -374,12 +394,27 @@ def delete_entity(call: Call[DeleteParameters, None]) -> Reply:
 
 
 def delete_entities(call: Call[DeleteParameters, IdentifiersBody]) -> Reply:
-    """POST /blueprints/{id}/bulk/entities/delete: those that exist are deleted and listed, the others passed over."""
+    """POST /blueprints/{id}/bulk/entities/delete. That none goes where one is missing is [inferred]."""
     (blueprint,) = call.path
-    call.store.blueprint(blueprint)
-    existing = [name for name in dict.fromkeys(call.body.entities) if name in call.store.entities[blueprint]]
-    _delete(call, {(blueprint, identifier) for identifier in existing})
-    return Reply(200, {"ok": True, "deletedEntities": existing})
+    named = dict.fromkeys(call.body.entities)
+    for identifier in named:
+        call.store.entity(blueprint, identifier)
+    _delete(call, {(blueprint, identifier) for identifier in named})
+    return Reply(200, {"ok": True, "deletedEntities": list(named)})
+
+
+def delete_all_entities(call: Call[DeleteAllParameters, None]) -> Reply:
+    """DELETE /blueprints/{id}/all-entities. That nothing goes while others relate to it is [inferred]."""
+    store, (blueprint,) = call.store, call.path
+    store.blueprint(blueprint)
+    goes_too = call.query.delete_blueprint == "true"
+    doomed = {(blueprint, identifier) for identifier in store.entities[blueprint]}
+    if _dependents(store, doomed) or (goes_too and _is_target(store, blueprint)):
+        raise PortError("has_dependents", "Nothing was deleted: others relate to it")
+    store.entities[blueprint].clear()
+    if goes_too:
+        del store.blueprints[blueprint], store.entities[blueprint]
+    return Reply(200, {"ok": True})
 
 
 def _delete(call: Call[DeleteParameters, object], doomed: set[EntityKey]) -> None:
@@ -445,6 +480,31 @@ def search_blueprint(call: Call[Parameters, SearchBody]) -> Reply:
     return Reply(200, {"ok": True, "entities": shown} | ({"next": page.next} if page.next else {}))
 
 
+# Pages
+
+
+def create_page(call: Call[Parameters, PageBody]) -> Reply:
+    """POST /pages. The answer names the page; what else it holds is [inferred] from other calls."""
+    identifier = call.body.identifier
+    check_references(call.body, call.store.blueprints)
+    if identifier in call.store.pages:
+        raise PortError("identifier_taken", f'Page with identifier "{identifier}" already exists')
+    call.store.pages[identifier] = msgspec.to_builtins(call.body) | _authorship(call.store, {})
+    return Reply(201, {"ok": True, "page": call.store.pages[identifier]})
+
+
+def get_page(call: Call[Parameters, None]) -> Reply:
+    """GET /pages/{id}."""
+    return Reply(200, {"ok": True, "page": call.store.page(*call.path)})
+
+
+def delete_page(call: Call[Parameters, None]) -> Reply:
+    """DELETE /pages/{id}."""
+    call.store.page(*call.path)
+    del call.store.pages[call.path[0]]
+    return Reply(200, {"ok": True})
+
+
 # Routes
 
 
@@ -479,7 +539,7 @@ ROUTES = (
     PortRoute("GET", "blueprints/*", OTHER, get_blueprint),
     PortRoute("PUT", "blueprints/*", OTHER, replace_blueprint, body=JsonObject),
     PortRoute("PATCH", "blueprints/*", OTHER, patch_blueprint, body=JsonObject),
-    PortRoute("DELETE", "blueprints/*", OTHER, delete_blueprint),
+    PortRoute("DELETE", "blueprints/*", OTHER, delete_blueprint, DeleteBlueprintParameters),
     PortRoute("POST", "blueprints/*/entities", ENTITIES, upsert_entity, UpsertParameters, EntityBody),
     PortRoute("POST", "blueprints/*/entities/bulk", ENTITIES, upsert_entities, UpsertParameters, EntitiesBody),
     PortRoute("POST", "blueprints/*/entities/search", ENTITIES, search_blueprint, body=SearchBody),
@@ -488,10 +548,14 @@ ROUTES = (
     ),
     PortRoute("GET", "blueprints/*/entities/*", ENTITIES, get_entity),
     PortRoute("PATCH", "blueprints/*/entities/*", ENTITIES, patch_entity, WriteParameters, EntityPatch),
-    PortRoute("PUT", "blueprints/*/entities/*", ENTITIES, replace_entity, WriteParameters, EntityPatch),
+    PortRoute("PUT", "blueprints/*/entities/*", ENTITIES, replace_entity, WriteParameters, EntityPut),
     PortRoute("DELETE", "blueprints/*/entities/*", ENTITIES, delete_entity, DeleteParameters),
+    PortRoute("DELETE", "blueprints/*/all-entities", ENTITIES, delete_all_entities, DeleteAllParameters),
     PortRoute("GET", "blueprints/*/entities-count", ENTITIES, count_entities),
     PortRoute("POST", "entities/search", ENTITIES, search_entities, SearchParameters, Query),
+    PortRoute("POST", "pages", OTHER, create_page, body=PageBody),
+    PortRoute("GET", "pages/*", OTHER, get_page),
+    PortRoute("DELETE", "pages/*", OTHER, delete_page),
 )
 
 

@@ -79,8 +79,9 @@ def _position(value: object) -> Decimal | datetime | None:
     return None
 
 
-def _has_position(value: object) -> bool:
-    return _position(value) is not None
+def _is_bound(value: object) -> bool:
+    """A number or an instant; Port takes no bare day here."""
+    return _position(value) is not None and (not isinstance(value, str) or is_date_time(value))
 
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
@@ -96,7 +97,12 @@ def _on_text(test: Callable[[str, str], bool]) -> Callable[[Any, Any], bool]:
 
 
 def _is_range(value: object) -> bool:
-    return isinstance(value, dict) and value.keys() == {"from", "to"} and all(map(_has_position, value.values()))
+    bounds = value.values() if isinstance(value, dict) and value.keys() == {"from", "to"} else [None]
+    return all(isinstance(bound, str) and is_date_time(bound) for bound in bounds)
+
+
+def _is_list_of_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _is_empty(actual: object, _: object) -> bool:
@@ -110,15 +116,15 @@ _absent = _is_a(UnsetType)
 OPERATORS = {
     "=": Operator(_scalar, operator.eq),
     "!=": Operator(_scalar, operator.ne),
-    "in": Operator(_is_a(list), lambda actual, values: actual in values),
-    "notIn": Operator(_is_a(list), lambda actual, values: actual not in values),
+    "in": Operator(_is_list_of_texts, lambda actual, values: actual in values),
+    "notIn": Operator(_is_list_of_texts, lambda actual, values: actual not in values),
     "contains": Operator(_is_a(str), lambda actual, part: isinstance(actual, (str, list)) and part in actual),
     "beginsWith": Operator(_is_a(str), _on_text(str.startswith)),
     "endsWith": Operator(_is_a(str), _on_text(str.endswith)),
-    ">": Operator(_has_position, _ordered(operator.gt)),
-    ">=": Operator(_has_position, _at_least),
-    "<": Operator(_has_position, _ordered(operator.lt)),
-    "<=": Operator(_has_position, _at_most),
+    ">": Operator(_is_bound, _ordered(operator.gt)),
+    ">=": Operator(_is_bound, _at_least),
+    "<": Operator(_is_bound, _ordered(operator.lt)),
+    "<=": Operator(_is_bound, _at_most),
     "between": Operator(_is_range, lambda actual, r: _at_least(actual, r["from"]) and _at_most(actual, r["to"])),
     "isEmpty": Operator(_absent, _is_empty),
     "isNotEmpty": Operator(_absent, lambda actual, _: not _is_empty(actual, _)),
@@ -128,14 +134,15 @@ OPERATORS = {
 def predicate_of(query: Query) -> Predicate:
     """The query as a test of one entity; a rule that Port would refuse raises a 422."""
     tests = [
-        predicate_of(converted(rule, Query)) if "combinator" in rule else _rule_predicate(converted(rule, Rule))
+        predicate_of(converted(rule, Query)) if "combinator" in rule else rule_predicate(converted(rule, Rule))
         for rule in query.rules
     ]
     combine = all if query.combinator == "and" else any
     return lambda entity: combine(test(entity) for test in tests)
 
 
-def _rule_predicate(rule: Rule) -> Predicate:
+def rule_predicate(rule: Rule) -> Predicate:
+    """The rule as a test of one entity, or a 422."""
     if rule.operator not in OPERATORS:
         raise PortError("invalid_request", f"operator {rule.operator!r} is not one of {', '.join(OPERATORS)}")
     chosen = OPERATORS[rule.operator]

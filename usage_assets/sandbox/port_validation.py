@@ -112,7 +112,7 @@ class Credentials(Request):
 
 
 class EntityPatch(Request):
-    """Body of PATCH and PUT of one entity; what is absent stays UNSET."""
+    """Body of PATCH of one entity; what is absent stays UNSET."""
 
     identifier: str | UnsetType = UNSET
     blueprint: str | UnsetType = UNSET
@@ -142,13 +142,18 @@ class EntityPatch(Request):
         return fields
 
 
-class EntityBody(EntityPatch, kw_only=True):
-    """One entity of a create or upsert call. Unlike a patch it names itself and has no nulls outside properties."""
+class EntityPut(EntityPatch):
+    """Body of PUT of one entity: unlike a patch it has no nulls outside properties and relations."""
 
-    identifier: str
     title: str | UnsetType = UNSET
     icon: str | UnsetType = UNSET
     team: str | list[str] | UnsetType = UNSET
+
+
+class EntityBody(EntityPut, kw_only=True):
+    """One entity of a create or upsert call: it names itself."""
+
+    identifier: str
 
 
 class EntitiesBody(Request):
@@ -176,6 +181,12 @@ class CreateBlueprintParameters(Parameters):
     create_catalog_page: Flag = "true"
 
 
+class DeleteBlueprintParameters(Parameters):
+    """Query of DELETE /blueprints/{id}."""
+
+    delete_actions: Flag = "false"
+
+
 class WriteParameters(Parameters):
     """Query of PATCH and PUT of one entity. Ocean adds its own two to every write."""
 
@@ -197,6 +208,13 @@ class DeleteParameters(Parameters, kw_only=True):
     """Query of the single and the bulk delete."""
 
     delete_dependents: Flag
+    run_id: str | UnsetType = UNSET
+
+
+class DeleteAllParameters(Parameters):
+    """Query of DELETE /blueprints/{id}/all-entities."""
+
+    delete_blueprint: Flag = "false"
     run_id: str | UnsetType = UNSET
 
 
@@ -272,12 +290,19 @@ FORMATS: Mapping[str, Callable[[str], bool]] = {
     "user": _is_text,
     "yaml": _is_text,
 }
+NOT_CALCULATED = {"blueprints", "timer"}
+"""Formats of properties that a calculation cannot have."""
 
 
 # Blueprints
 
 PropertyType = Literal["string", "number", "boolean", "object", "array"]
 Title = Annotated[str, Meta(max_length=100)]
+Spec = Literal["open-api", "embedded-url", "async-api"]
+Color = Literal[
+    "blue", "turquoise", "orange", "purple", "pink", "yellow", "green", "red", "gold", "silver", "paleBlue",
+    "darkGray", "lightGray", "bronze", "lime", "olive", "brown"
+]  # fmt: skip
 
 
 class Definition(Request):
@@ -288,12 +313,26 @@ class Definition(Request):
     icon: str | UnsetType = UNSET
 
 
-class PropertyDefinition(Definition, forbid_unknown_fields=False, kw_only=True):
-    """One entry of `schema.properties`; further JSON-schema keywords are let through."""
+class Items(Request):
+    """What every item of an array is."""
+
+    type: PropertyType
+    format: str | UnsetType = UNSET
+
+
+class PropertyDefinition(Definition, kw_only=True):
+    """One entry of `schema.properties`. Port takes every JSON-schema keyword; one that nothing here checks is refused,
+    so that no value passes for valid that Port would refuse.
+    """
 
     type: PropertyType
     format: str | UnsetType = UNSET
     enum: list[Any] | UnsetType = UNSET
+    enum_colors: dict[str, Color] | UnsetType = UNSET
+    default: Any = UNSET
+    items: Items | UnsetType = UNSET
+    spec: Spec | UnsetType = UNSET
+    spec_authentication: JsonObject | UnsetType = UNSET
 
 
 class CalculationDefinition(Definition, kw_only=True):
@@ -302,11 +341,34 @@ class CalculationDefinition(Definition, kw_only=True):
     calculation: str
     type: PropertyType
     format: str | UnsetType = UNSET
-    spec: str | UnsetType = UNSET
+    spec: Spec | UnsetType = UNSET
     spec_authentication: JsonObject | UnsetType = UNSET
     colorized: bool | UnsetType = UNSET
-    colors: dict[str, str] | UnsetType = UNSET
-    items: JsonObject | UnsetType = UNSET
+    colors: dict[str, Color] | UnsetType = UNSET
+    items: Items | UnsetType = UNSET
+
+
+AverageOf = Literal["hour", "day", "week", "month", "total"]
+
+
+class CalculationSpec(Request, kw_only=True):
+    """How entities become one number: counted, or one of their properties added up."""
+
+    func: Literal["count", "average", "sum", "min", "max", "median"]
+    calculation_by: Literal["entities", "property"]
+    property: str | UnsetType = UNSET
+    average_of: AverageOf | UnsetType = UNSET
+    measure_time_by: str | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Check what belongs together."""
+        averages, by_property = self.func == "average", self.calculation_by == "property"
+        if not averages and (self.func == "count") == by_property:
+            raise ValueError(f"func {self.func!r} does not go with calculationBy {self.calculation_by!r}")
+        if (self.property is not UNSET) != by_property:
+            raise ValueError("property goes with calculationBy 'property', and only with it")
+        if (self.average_of is not UNSET) != averages or (self.measure_time_by is not UNSET and not averages):
+            raise ValueError("averageOf goes with func 'average', measureTimeBy only with it")
 
 
 class AggregationDefinition(Definition, kw_only=True):
@@ -314,16 +376,16 @@ class AggregationDefinition(Definition, kw_only=True):
 
     title: Title
     target: str
-    calculation_spec: JsonObject
+    calculation_spec: CalculationSpec
     type: Literal["number"] | UnsetType = UNSET
     query: JsonObject | UnsetType = UNSET
-    path_filter: list[JsonObject] | UnsetType = UNSET
+    path_filter: Annotated[list[JsonObject], Meta(max_length=1)] | UnsetType = UNSET
 
 
 class MirrorDefinition(Request):
-    """One entry of `mirrorProperties`."""
+    """One entry of `mirrorProperties`: relations and, last, a property, between dots."""
 
-    path: str
+    path: Annotated[str, Meta(pattern=r"^([A-Za-z0-9@_=$-]+\.)+[^.]+$")]
     title: Title | UnsetType = UNSET
 
 
@@ -382,9 +444,11 @@ def check_blueprint(raw: JsonObject, *, accept_date_format: bool) -> None:
         for key, definition in definitions.items():
             where = f"{section}.{key}"
             converted(definition, model, where)
-            form = definition.get("format")
-            if form is not None and (form not in FORMATS or (form == DISPUTED_FORMAT and not accept_date_format)):
-                raise PortError("invalid_request", f"{where}: format {form!r} is not one of Port's")
+            refused = NOT_CALCULATED if model is CalculationDefinition else set()
+            refused = refused if accept_date_format else refused | {DISPUTED_FORMAT}
+            for form in (definition.get("format"), definition.get("items", {}).get("format")):
+                if form is not None and (form not in FORMATS or form in refused):
+                    raise PortError("invalid_request", f"{where}: format {form!r} is not one of Port's")
     for key in body.schema.required:
         if key not in body.schema.properties:
             raise PortError("invalid_request", f"schema.required names {key!r}, which schema.properties does not have")
@@ -422,6 +486,9 @@ def _check_value(key: str, value: object, definition: JsonObject) -> None:
         raise _mismatch(f'property "{key}" must match format "{definition["format"]}"')
     if "enum" in definition and value not in definition["enum"]:
         raise _mismatch(f'property "{key}" must be one of the allowed values')
+    if "items" in definition and isinstance(value, list):
+        for position, item in enumerate(value):
+            _check_value(f"{key}[{position}]", item, definition["items"])
 
 
 def check_relations(relations: JsonObject, definitions: JsonObject) -> None:

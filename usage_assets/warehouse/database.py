@@ -246,13 +246,7 @@ def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> None
 
     Raises WarehouseError for any other difference, with the statement that would mend it.
     """
-    stored = dict(
-        connection.execute(
-            "select column_name, data_type || if(is_nullable, '', ' not null') from duckdb_columns() "
-            "where schema_name || '.' || table_name = $name",
-            {"name": table.name},
-        ).fetchall()
-    )
+    stored = _stored_columns(connection, table)
     if not stored:
         for statement in table.ddl():
             connection.execute(statement)
@@ -272,6 +266,19 @@ def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> None
             raise _differs(table, f"alter column {column.name} {mend}", f"{column.name} is {found}, not {declared}")
     for name in sorted(stored.keys() - {column.name for column in table.columns}):
         raise _differs(table, f"drop column {name}", f"{name} is not declared")
+
+
+def _stored_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> Mapping[str, str]:
+    """Return the stored columns and their types; none of a table that does not exist.
+
+    ``duckdb_columns()`` lists every column of every table first: with 39 tables it took 3 ms and this takes 0.5 ms,
+    eight times for each asset.
+    """
+    try:
+        columns = connection.execute(f"describe {table.name}").fetchall()
+    except duckdb.CatalogException:
+        return {}
+    return {name: sql_type if null == "YES" else f"{sql_type} not null" for name, sql_type, null, *_ in columns}
 
 
 def _differs(table: Table, mend: str, difference: str) -> WarehouseError:

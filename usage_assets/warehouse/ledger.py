@@ -45,7 +45,7 @@ class PortEntity(Row):
     blueprint: Annotated[str, column("Blueprint")]
     identifier: Annotated[str, column("Identifier of the entity in Port")]
     content_hash: Annotated[
-        str, column("SHA-256 of what Port holds; the mark of a push that is under way; empty where unknown")
+        str, column("Hash of what Port holds (its end: of which properties); mark of a running push; empty: unknown")
     ]
     pushed_at: Annotated[datetime, column("When Port acknowledged it")]
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from usage_assets.assets.costs import COSTS
+from usage_assets.assets.costs import COSTS, DailyCost
 from usage_assets.assets.derived import Derived
 from usage_assets.assets.entities import ENTITIES
 from usage_assets.providers.anthropic import ClaudeCode, CostReport, UsageMessages
@@ -104,6 +104,11 @@ DEFAULTS: Mapping[type[Row], Mapping[str, Any]] = {
 }
 
 
+def owner_of(derived: Derived) -> str:
+    """The connection whose rows a derived table is computed from here."""
+    return "openai" if derived.reads == (DailyCost.table,) else derived.reads[0].partition(".")[0]
+
+
 def raw(row: type[Row], **values: Any) -> Row:
     """A raw row of DAY."""
     return row(usage_date=values.pop("usage_date", DAY), **{**DEFAULTS[row], **values})
@@ -145,7 +150,7 @@ class Days:
     ) -> list[Version]:
         """Compute a derived table's days."""
         derived = DERIVED[name]
-        owner = connection or derived.reads[0].partition(".")[0]
+        owner = connection or owner_of(derived)
         target = Slice(owner, first, last or first, derived.part)
         return self.warehouse.replace(Table(derived.row), derived.select, target, "run")
 
@@ -155,7 +160,7 @@ class Days:
         """Compute a derived table's days and return their rows, sorted."""
         self.derive(name, connection, first, last)
         derived = DERIVED[name]
-        target = Slice(connection or derived.reads[0].partition(".")[0], first, last or first)
+        target = Slice(connection or owner_of(derived), first, last or first)
         part = f"and source_table = '{derived.part}'" if derived.part else ""
         query = f"select * from {derived.row.table} where {IN_SLICE} {part} order by all"
         found: list[dict[str, Any]] = self.warehouse.read(query, target.bounds).to_pylist()

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from usage_assets.assets.checks import build_checks
+from usage_assets.assets.costs import DailyCost
 from usage_assets.assets.derived import Derived, build_derived_asset
 from usage_assets.providers import Control
 from usage_assets.providers.anthropic import ANTHROPIC, ClaudeCode, CostReport, CostReportControl, UsageMessages
@@ -22,7 +23,7 @@ from usage_assets.settings import Connection, KeyReference
 from usage_assets.warehouse.database import Answer, Select, Slice, WarehouseError, contradictions, prepare
 from usage_assets.warehouse.io_manager import UsageIOManager, table_metadata
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.assets.days import DAY, DERIVED, RAW, Days, days_from, models, raw
+from usage_assets_tests.assets.days import DAY, DERIVED, RAW, Days, days_from, models, owner_of, raw
 
 FULL: dict[type[Row], dict[str, Any]] = {
     Costs: {"amount_value": Decimal("2.5")},
@@ -59,13 +60,15 @@ EVERY_MEASURE = [(name, measure) for name, derived in DERIVED.items() for measur
 def fetch(days: Days, derived: Derived, first: date = DAY, last: date | None = None) -> None:
     """Store a row of every source for each day."""
     stored = [day for day in days_from(31) if first <= day <= (last or first)]
-    for table in derived.reads:
+    for table in derived.reads if derived.reads != (DailyCost.table,) else (Costs.table,):
         row = RAW[table]
         days.fetched(row, *(raw(row, usage_date=day, **FULL[row]) for day in stored), first=first, last=last)
+    if derived.reads == (DailyCost.table,):
+        days.derive("openai_costs", first=first, last=last)
 
 
 def target_of(derived: Derived, first: date = DAY, last: date | None = None) -> Slice:
-    return Slice(derived.reads[0].partition(".")[0], first, last or first, derived.part)
+    return Slice(owner_of(derived), first, last or first, derived.part)
 
 
 def planted(derived: Derived, expression: str) -> Select:
@@ -133,6 +136,10 @@ def test_a_query_that_doubles_rows_writes_nothing(name: str, days: Days) -> None
         ("codex_usage_record", "estimated_cost_usd as cost_usd"),
         ("claude_cost_record", "amount * 100 as amount"),
         ("claude_cost_record", "'EUR' as currency"),
+        ("ai_cost_record", "native_amount * 100 as amount_usd"),
+        ("ai_cost_record", "'estimated' as cost_basis"),
+        ("ai_user_cost", "null as billed_usd"),
+        ("ai_user_cost", "0 as billed_usd, billed_usd as estimated_usd"),
         *(
             ("claude_code_analytics", f"replace(model_breakdown, '\"{name}\":', '\"{name}\":1') as model_breakdown")
             for name in ("input", "output", "cache_read", "cache_creation", "amount")
@@ -198,7 +205,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 def derived_graph(days: Days, name: str) -> Graph:
     derived = DERIVED[name]
-    provider: Any = derived.reads[0].partition(".")[0]
+    provider: Any = owner_of(derived)
     connection = Connection(
         name=provider,
         provider=provider,
@@ -208,7 +215,8 @@ def derived_graph(days: Days, name: str) -> Graph:
         workspace_id=None,
         start_date=DAY,
     )
-    asset = build_derived_asset(derived, connection, derived.select, PARTITIONS, POLICY)
+    sources = {table: [dg.AssetKey([provider, table.partition(".")[2]])] for table in derived.reads}
+    asset = build_derived_asset(derived, connection, derived.select, sources, PARTITIONS, POLICY)
     return Graph(days, asset, derived.row, connection.name, derived.select)
 
 

@@ -366,31 +366,47 @@ amounts = st.lists(
     min_size=1,
     max_size=4,
 )
+cents = st.decimals(min_value=-(10**9), max_value=10**9, places=22, allow_nan=False, allow_infinity=False)
+PERIOD = days_from(10)
+"""Each day has amounts of its own: ten days cost what one does, and ten examples ten times as much."""
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(amounts=amounts)
-def test_native_amounts_equal_the_raw_amounts_to_the_last_of_24_places(days: Days, amounts: list[Decimal]) -> None:
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(by_day=st.lists(amounts, min_size=len(PERIOD), max_size=len(PERIOD)))
+def test_native_amounts_equal_the_raw_amounts_to_the_last_of_24_places(days: Days, by_day: list[list[Decimal]]) -> None:
     rows: dict[type[Row], list[Row]] = defaultdict(list)
-    for n, amount in enumerate(amounts):
-        rows[Costs].append(raw(Costs, project_id=f"p{n % 2}", quantity_unit=str(n), amount_value=amount))
-        rows[CostReport].append(raw(CostReport, description=f"d{n}", amount_cents=amount))
-        rows[ClaudeCode].append(raw(ClaudeCode, terminal_type=str(n), model_breakdown=models(("opus", f"{amount:f}"))))
-        rows[CodexUsage].append(raw(CodexUsage, user_id=f"u{n}", credits=amount))
-        rows[BillingUsage].append(raw(BillingUsage, name=f"line {n}", cost_cents=amount))
+    for day, amounts in zip(PERIOD, by_day, strict=True):
+        for n, amount in enumerate(amounts):
+            at = {"usage_date": day}
+            opus = models(("opus", f"{amount:f}"))
+            rows[Costs].append(raw(Costs, project_id=f"p{n % 2}", quantity_unit=str(n), amount_value=amount, **at))
+            rows[CostReport].append(raw(CostReport, description=f"d{n}", amount_cents=amount, **at))
+            rows[ClaudeCode].append(raw(ClaudeCode, terminal_type=str(n), model_breakdown=opus, **at))
+            rows[CodexUsage].append(raw(CodexUsage, user_id=f"u{n}", credits=amount, **at))
+            rows[BillingUsage].append(raw(BillingUsage, name=f"line {n}", cost_cents=amount, **at))
     for file in FILES:
         row = SOURCE[file]
-        days.fetched(row, *rows[row])
-        assert money.total(cost["native_amount"] for cost in days.rows(file)) == money.total(amounts)
+        days.fetched(row, *rows[row], last=PERIOD[-1])
+        costs = days.rows(file, last=PERIOD[-1])
+        for day, amounts in zip(PERIOD, by_day, strict=True):
+            found = money.total(cost["native_amount"] for cost in costs if cost["usage_date"] == day)
+            assert found == money.total(amounts)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(cents=st.decimals(min_value=-(10**9), max_value=10**9, places=22, allow_nan=False, allow_infinity=False))
-def test_a_hundred_times_the_dollars_are_the_cents(days: Days, cents: Decimal) -> None:
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(by_day=st.lists(cents, min_size=len(PERIOD), max_size=len(PERIOD)))
+def test_a_hundred_times_the_dollars_are_the_cents(days: Days, by_day: list[Decimal]) -> None:
     """To the last digit of 22 places: a double of a few micro-dollars has as many, and dollars of cents two more."""
-    days.fetched(CostReport, raw(CostReport, amount_cents=cents))
-    days.fetched(ClaudeCode, raw(ClaudeCode, model_breakdown=models(("opus", f"{cents:f}"))))
-    days.fetched(BillingUsage, raw(BillingUsage, cost_cents=cents))
+    rows: dict[type[Row], list[Row]] = defaultdict(list)
+    for day, amount in zip(PERIOD, by_day, strict=True):
+        rows[CostReport].append(raw(CostReport, usage_date=day, amount_cents=amount))
+        opus = models(("opus", f"{amount:f}"))
+        rows[ClaudeCode].append(raw(ClaudeCode, usage_date=day, model_breakdown=opus))
+        rows[BillingUsage].append(raw(BillingUsage, usage_date=day, cost_cents=amount))
+    for row, fetched in rows.items():
+        days.fetched(row, *fetched, last=PERIOD[-1])
     for file in ("anthropic_cost_report", "anthropic_claude_code", "openai_legacy_billing_usage"):
-        [cost] = days.rows(file)
-        assert money.total([cost["amount_usd"]] * 100) == cost["native_amount"] == cents
+        costs = days.rows(file, last=PERIOD[-1])
+        assert {cost["usage_date"]: cost["native_amount"] for cost in costs} == dict(zip(PERIOD, by_day, strict=True))
+        assert len(costs) == len(PERIOD)
+        assert all(money.total([cost["amount_usd"]] * 100) == cost["native_amount"] for cost in costs)

@@ -7,9 +7,13 @@ import pytest
 
 from usage_assets.automation.jobs import (
     LOOKUPS_JOB,
+    PORT_CONNECTION_JOB,
+    PORT_RECONCILE_JOB,
     PORT_SYNC_JOB,
     USAGE_JOB,
     build_jobs,
+    port_connection_key,
+    port_reconcile_key,
     port_sync_key,
     range_tags,
 )
@@ -23,23 +27,32 @@ def definitions() -> dg.Definitions:
     return build_definitions(settings_of(**KEYS, **PORT))
 
 
+JOBS = (USAGE_JOB, LOOKUPS_JOB, PORT_SYNC_JOB, PORT_CONNECTION_JOB, PORT_RECONCILE_JOB)
+
+
+def keys_of(definitions: dg.Definitions, job: str) -> set[dg.AssetKey]:
+    """The assets of a job."""
+    return set(definitions.resolve_job_def(job).asset_layer.executable_asset_keys)
+
+
 def test_every_asset_is_in_exactly_one_job(definitions: dg.Definitions) -> None:
-    usage, lookups, push = (
-        set(definitions.resolve_job_def(job).asset_layer.executable_asset_keys)
-        for job in (USAGE_JOB, LOOKUPS_JOB, PORT_SYNC_JOB)
-    )
-    assert {key.to_user_string() for key in lookups} == LOOKUPS
-    assert push == {port_sync_key("openai"), port_sync_key("anthropic"), port_sync_key("chatgpt")}
-    assert usage | lookups | push == {spec.key for spec in definitions.resolve_all_asset_specs()}
-    assert not usage & push
-    assert not lookups & (usage | push)
+    assert {key.to_user_string() for key in keys_of(definitions, LOOKUPS_JOB)} == LOOKUPS
+    for job, key_of in (
+        (PORT_SYNC_JOB, port_sync_key),
+        (PORT_CONNECTION_JOB, port_connection_key),
+        (PORT_RECONCILE_JOB, port_reconcile_key),
+    ):
+        assert keys_of(definitions, job) == {key_of("openai"), key_of("anthropic"), key_of("chatgpt")}
+    in_jobs = [key for job in JOBS for key in keys_of(definitions, job)]
+    assert len(in_jobs) == len(set(in_jobs))
+    assert set(in_jobs) == {spec.key for spec in definitions.resolve_all_asset_specs()}
 
 
 def test_what_has_no_days_is_in_no_job_with_what_has(definitions: dg.Definitions) -> None:
     """In one job with the others it would be run again with every range of a backfill."""
     has_days = {spec.key: spec.partitions_def is not None for spec in definitions.resolve_all_asset_specs()}
-    for job, expected in ((USAGE_JOB, {True}), (LOOKUPS_JOB, {False}), (PORT_SYNC_JOB, {True})):
-        assert {has_days[key] for key in definitions.resolve_job_def(job).asset_layer.executable_asset_keys} == expected
+    for job in JOBS:
+        assert {has_days[key] for key in keys_of(definitions, job)} == {job in (USAGE_JOB, PORT_SYNC_JOB)}
 
 
 def test_jobs_hold_the_checks_of_their_assets(definitions: dg.Definitions) -> None:
@@ -53,7 +66,7 @@ def test_jobs_hold_the_checks_of_their_assets(definitions: dg.Definitions) -> No
 
 
 def test_jobs_run_in_one_process_as_long_as_nobody_says_otherwise(definitions: dg.Definitions) -> None:
-    for job in (USAGE_JOB, LOOKUPS_JOB, PORT_SYNC_JOB):
+    for job in JOBS:
         assert definitions.resolve_job_def(job).executor_def.name == "in_process"
 
 

@@ -7,13 +7,14 @@ import dagster as dg
 import pytest
 import time_machine
 
-from usage_assets.automation.jobs import LOOKUPS_JOB, USAGE_JOB
+from usage_assets.automation.jobs import LOOKUPS_JOB, PORT_RECONCILE_JOB, USAGE_JOB, port_reconcile_key
 from usage_assets.definitions import build_definitions
 from usage_assets.settings import Settings, SettingsError
 from usage_assets_tests.conftest import Sandbox
-from usage_assets_tests.test_definitions import KEYS, settings_of
+from usage_assets_tests.test_definitions import KEYS, PORT, settings_of
 
 DAILY, WEEKLY, LOOKUPS = "daily_usage_schedule", "weekly_restatement_schedule", "daily_lookups_schedule"
+RECONCILE = "weekly_reconcile_schedule"
 Range = tuple[str, str]
 
 
@@ -167,6 +168,29 @@ def test_there_is_no_schedule_of_lookups_where_no_connection_has_any() -> None:
     definitions = build_definitions(settings_of(chatgpt_analytics_key="k"))
     names = {schedule.name for schedule in definitions.get_repository_def().schedule_defs}
     assert names == {DAILY, WEEKLY}
+
+
+def test_everything_is_read_back_from_port_on_sundays_by_one_run_per_connection() -> None:
+    settings = settings_of(**KEYS, **PORT)
+    schedules = {schedule.name: schedule for schedule in build_definitions(settings).get_repository_def().schedule_defs}
+    schedule = schedules[RECONCILE]
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 18 * * 0", "UTC")
+    assert (schedule.job_name, schedule.default_status) == (PORT_RECONCILE_JOB, dg.DefaultScheduleStatus.RUNNING)
+    assert len({each.cron_schedule for each in schedules.values()}) == len(schedules), "each at a time of its own"
+    requests = tick(settings, RECONCILE, "2026-11-22T18:00")
+    assert {request.tags["usage_assets/connection"]: request.asset_selection for request in requests} == {
+        name: [port_reconcile_key(name)] for name in ("openai", "anthropic", "chatgpt")
+    }
+    keys = {request.run_key for at in ("22", "29") for request in tick(settings, RECONCILE, f"2026-11-{at}T18:00")}
+    assert len(keys) == 6
+
+
+def test_nothing_is_read_back_where_port_is_not_configured() -> None:
+    assert RECONCILE not in {
+        schedule.name for schedule in build_definitions(settings_of(**KEYS)).get_repository_def().schedule_defs
+    }
+    newcomer = build_definitions(settings_of()).resolve_schedule_def(RECONCILE)
+    assert newcomer.default_status is dg.DefaultScheduleStatus.STOPPED
 
 
 def test_a_connection_whose_endpoints_are_all_off_is_not_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -12,16 +13,20 @@ import sqlalchemy
 import time_machine
 from dagster._core.events import StepMaterializationData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from usage_assets.automation import sensors
 from usage_assets.automation.jobs import PORT_SYNC_JOB, build_jobs, port_sync_key, range_tags
-from usage_assets.automation.sensors import build_port_sensor
+from usage_assets.automation.sensors import MAX_ATTEMPTS, build_port_sensor
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 DAILY = dg.DailyPartitionsDefinition("2024-01-01", timezone="UTC")
 OPENAI_DAY, OPENAI_MODEL = (dg.AssetKey(["openai", "entities", f"openai_{name}_usage"]) for name in ("daily", "model"))
 CLAUDE_DAY = dg.AssetKey(["anthropic", "entities", "claude_usage_record"])
 ENTITIES = {"openai": [OPENAI_DAY, OPENAI_MODEL], "anthropic": [CLAUDE_DAY]}
+MONDAY_TO_FRIDAY = st.sampled_from([f"2026-11-{day:02}" for day in range(2, 7)])
 LOCATION = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
 
 
@@ -399,35 +404,88 @@ def test_a_b_a_is_three_pushes(daemon: Daemon) -> None:
 
 def fail_until_parked(daemon: Daemon, clock: time_machine.Traveller) -> None:
     """Let every attempt at what is pending fail."""
-    for _ in range(3):
+    for _ in range(MAX_ATTEMPTS):
         assert daemon.tick()
         daemon.fail()
         assert daemon.tick() == []
-        clock.shift(timedelta(minutes=10))
+        clock.shift(timedelta(hours=1))
 
 
 def test_a_failed_push_is_repeated_after_growing_pauses(daemon: Daemon, clock: time_machine.Traveller) -> None:
     daemon.write(OPENAI_DAY, "2026-11-01")
     daemon.tick()
-    for attempt, pause in ((2, timedelta(minutes=1)), (3, timedelta(minutes=2))):
+    for attempt, minutes in enumerate((1, 2, 4, 8, 16, 32, 60, 60, 60), start=2):
         daemon.fail()
         assert daemon.tick() == []
         assert daemon.said == "1 days waiting for another attempt"
+        pause = timedelta(minutes=minutes)
         clock.shift(pause - timedelta(seconds=1))
         assert daemon.tick() == []
         clock.shift(timedelta(seconds=1))
         assert daemon.tick() == ["openai 2026-11-01..2026-11-01"]
         assert str(daemon.requests[0].run_key).endswith(f":{attempt}")
+    assert attempt == MAX_ATTEMPTS
 
 
-def test_after_three_failures_a_day_is_parked_and_named(daemon: Daemon, clock: time_machine.Traveller) -> None:
+def test_after_ten_failures_a_day_is_parked_and_named(daemon: Daemon, clock: time_machine.Traveller) -> None:
     daemon.write(OPENAI_DAY, "2026-11-01")
     fail_until_parked(daemon, clock)
     clock.shift(timedelta(days=30))
     assert daemon.tick() == []
     assert daemon.said is not None
-    assert daemon.said.startswith("1 days parked after 3 failed pushes (openai 2026-11-01): ")
-    assert len(daemon.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))) == 3
+    assert daemon.said == (
+        "1 days parked after 10 failed pushes (openai 2026-11-01): "
+        "see the failed port_sync run, then materialize port_sync for them"
+    )
+    assert len(daemon.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))) == 10
+
+
+def fail_for_real(daemon: Daemon, reason: str) -> None:
+    """Let the runs that the last tick requested be executed, and fail as a push does."""
+    for request in daemon.requests:
+        (launched,) = daemon.instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": str(request.run_key)}))
+        daemon.instance.delete_run(launched.run_id)
+
+        @dg.asset(key=port_sync_key(request.tags["usage_assets/connection"]))
+        def port_sync() -> None:
+            raise dg.Failure(reason, allow_retries=False)
+
+        tags = {**request.tags, "dagster/run_key": str(request.run_key)}
+        assert not dg.materialize([port_sync], instance=daemon.instance, tags=tags, raise_on_error=False).success
+
+
+REFUSED = "Port refused 1 entities, 40 others were sent and 0 deleted: claude_cost_record 2026-11-02-cost: it must be"
+
+
+def test_the_skip_reason_names_the_entity_that_port_refuses_and_why(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    daemon.write(OPENAI_DAY, "2026-11-01", "2026-11-02")
+    for _ in range(MAX_ATTEMPTS):
+        assert daemon.tick() == ["openai 2026-11-01..2026-11-02"]
+        fail_for_real(daemon, f"{REFUSED}\nnumber")
+        daemon.tick()
+        said, limit = daemon.said, len(daemon.cursor or "")
+        clock.shift(timedelta(hours=1))
+    assert limit < 1000
+    assert said == (
+        "2 days parked after 10 failed pushes (openai 2026-11-01, openai 2026-11-02): see the failed port_sync run, "
+        f"then materialize port_sync for them; the last push failed: {REFUSED} number"
+    )
+    daemon.write(OPENAI_DAY, "2026-11-01", "2026-11-02", content="b")
+    daemon.tick()
+    assert daemon.tick() == []
+    assert daemon.said == "2 days being pushed"
+
+
+def test_what_a_failed_push_said_is_kept_in_bounds(daemon: Daemon) -> None:
+    daemon.write(OPENAI_DAY, "2026-11-01")
+    daemon.write(CLAUDE_DAY, "2026-11-01")
+    daemon.tick()
+    fail_for_real(daemon, "x" * 10_000)
+    daemon.tick()
+    assert len(daemon.cursor or "") < 1300
+    assert daemon.said == f"2 days waiting for another attempt; the last push failed: {'x' * 300}"
 
 
 def test_a_parked_day_does_not_hold_up_others(daemon: Daemon, clock: time_machine.Traveller) -> None:
@@ -453,10 +511,10 @@ def test_a_parked_day_that_a_person_pushes_is_done(daemon: Daemon, clock: time_m
     daemon.push_days(daemon.new_run(dg.DagsterRunStatus.STARTED, by_hand("2026-11-01")))
     assert daemon.tick() == []
     assert daemon.said is not None
-    assert daemon.said.startswith("1 days parked after 3 failed pushes (openai 2026-11-02): ")
+    assert daemon.said.startswith("1 days parked after 10 failed pushes (openai 2026-11-02): ")
 
 
-@pytest.mark.parametrize("failures", [1, 3])
+@pytest.mark.parametrize("failures", [1, MAX_ATTEMPTS])
 def test_a_push_that_began_before_the_change_does_not_count(
     daemon: Daemon, clock: time_machine.Traveller, failures: int
 ) -> None:
@@ -468,7 +526,7 @@ def test_a_push_that_began_before_the_change_does_not_count(
     for _ in range(failures):
         daemon.fail()
         daemon.tick()
-        clock.shift(timedelta(minutes=10))
+        clock.shift(timedelta(hours=1))
         daemon.tick()
     daemon.push_days(slow)
     daemon.tick()
@@ -663,16 +721,119 @@ def test_the_cursor_does_not_grow_with_the_days_that_are_pushed_or_parked(
     """Dagster stores it with every tick: an entry per day would be gigabytes for a year that is parked for a week."""
     for asset in (OPENAI_DAY, OPENAI_MODEL, CLAUDE_DAY):
         daemon.write(asset, *days(date(2026, 1, 1), 40))
-    for _ in range(3):
+    for _ in range(MAX_ATTEMPTS):
         assert daemon.tick()
         assert len(daemon.cursor or "") < 1000
         daemon.fail()
         daemon.tick()
-        clock.shift(timedelta(minutes=10))
+        clock.shift(timedelta(hours=1))
     daemon.tick()
     assert len(daemon.cursor or "") < 1000
     assert daemon.said is not None
     assert daemon.said.startswith("80 days parked")
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Whatever happens between ticks, in any order: in the end each change is in a push that was requested after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = ExitStack()
+        self.clock = self.opened.enter_context(time_machine.travel(NOW, tick=False))
+        self.instance = self.opened.enter_context(dg.DagsterInstance.ephemeral())
+        self.daemon = Daemon(self.instance)
+        self.moment = 0
+        self.changed: dict[tuple[str, str], int] = {}
+        self.launched: dict[str, int] = {}
+        self.pushed: dict[tuple[str, str], int] = {}
+
+    def tick(self) -> list[str]:
+        """Run one tick and note when its pushes were launched."""
+        described = self.daemon.tick()
+        self.moment += 1
+        for run in self.daemon.pushes():
+            self.launched.setdefault(run.run_id, self.moment)
+        return described
+
+    @rule()
+    def one_tick(self) -> None:
+        """The daemon's everyday."""
+        self.tick()
+
+    @rule()
+    def a_daemon_that_died_before_it_saved_the_cursor(self) -> None:
+        """The same cursor is evaluated twice, and nothing launched twice."""
+        saved = self.daemon.cursor
+        self.tick()
+        self.daemon.cursor = saved
+        assert self.tick() == []
+
+    @rule(asset=st.sampled_from([OPENAI_DAY, OPENAI_MODEL, CLAUDE_DAY]), days=st.sets(MONDAY_TO_FRIDAY, min_size=1))
+    def write(self, asset: dg.AssetKey, days: set[str]) -> None:
+        """Some days change, perhaps to what they were before."""
+        self.moment += 1
+        for day in sorted(days):
+            self.daemon.write(asset, day, content="ab"[self.moment % 2])
+            self.changed[asset.path[0], day] = self.moment
+
+    @rule(first=st.booleans())
+    def succeed(self, first: bool) -> None:
+        """The oldest or the newest push ends well."""
+        if pushes := self.daemon.pushes():
+            run = pushes[0 if first else -1]
+            self.daemon.push_days(run)
+            for day in days_of_description(described(run.tags)):
+                key = (run.tags["usage_assets/connection"], day)
+                self.pushed[key] = max(self.pushed.get(key, 0), self.launched[run.run_id])
+
+    @rule(how=st.sampled_from(["fails", "is canceled", "is deleted"]))
+    def fail(self, how: str) -> None:
+        """The oldest push comes to nothing."""
+        for run in self.daemon.pushes()[:1]:
+            if how == "is deleted":
+                self.instance.delete_run(run.run_id)
+            elif how == "is canceled":
+                self.instance.report_run_canceled(run)
+            else:
+                self.daemon.event(run, dg.DagsterEventType.RUN_FAILURE)
+
+    @rule(cursor=st.sampled_from([None, "{", '{"pending": 1}']))
+    def lose_the_cursor(self, cursor: str | None) -> None:
+        """Somebody resets it, or what is stored cannot be read."""
+        self.daemon.cursor = cursor
+
+    @rule(minutes=st.sampled_from([1, 5, 90]))
+    def wait(self, minutes: int) -> None:
+        """Time goes by."""
+        self.clock.shift(timedelta(minutes=minutes))
+
+    def teardown(self) -> None:
+        """Let everything that is asked for succeed from now on."""
+        with self.opened:
+            for _ in range(20):
+                self.tick()
+                if self.daemon.said == "Port has every change":
+                    break
+                while self.daemon.pushes():
+                    self.succeed(first=True)
+                self.clock.shift(timedelta(hours=1))
+            assert self.daemon.said == "Port has every change"
+            assert {key for key, moment in self.changed.items() if self.pushed.get(key, 0) < moment} == set()
+
+
+def test_no_change_is_lost_whatever_happens_in_which_order() -> None:
+    run_state_machine_as_test(
+        AnyOrder,
+        settings=settings(
+            max_examples=15,
+            stateful_step_count=25,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],  # shrinking takes minutes
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
 
 
 @pytest.mark.parametrize(

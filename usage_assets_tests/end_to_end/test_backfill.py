@@ -11,6 +11,7 @@ import pytest
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
     CONNECTIONS,
+    ONE_PLAN_PER_ASSET,
     PUSHED,
     TOTALS,
     Project,
@@ -30,17 +31,19 @@ MAIN_TOTALS = [
 
 @pytest.mark.parametrize(
     ("endpoints", "totals", "count", "least_entities"),
-    [(with_main_endpoints, MAIN_TOTALS, 90, 1000), (with_everything, TOTALS, 10, 100)],
+    [(with_main_endpoints, MAIN_TOTALS, 90, 1000), (with_everything, TOTALS, 4, 100)],
     ids=["ninety days", "every endpoint"],
 )
 def test_days_are_exact_stay_exact_when_repeated_and_when_three_are_restated(
     sandbox: Sandbox,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     endpoints: Callable[[Path], Mapping[str, str]],
     totals: Collection[str],
     count: int,
     least_entities: int,
 ) -> None:
+    monkeypatch.setenv(*ONE_PLAN_PER_ASSET)
     days = last_days(count)
     with open_project(sandbox, tmp_path, endpoints(tmp_path)) as project:
         project.fetch_all(days)
@@ -95,7 +98,7 @@ def _sent(project: Project) -> int:
 
 
 def test_a_range_run_equals_its_single_day_runs_for_every_asset(project: Project) -> None:
-    days = last_days(3)
+    days = last_days(2)
     for day in days:
         project.fetch_all([day])
     singles, single_hashes = project.content(), project.hashes()

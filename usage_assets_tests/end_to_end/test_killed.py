@@ -1,4 +1,5 @@
-"""SIGKILL at random moments of writing and of pushing: nothing lost, partial or doubled, and the next run converges.
+"""SIGKILL at random moments of writing and at each request of a push: nothing lost, partial or doubled, and the next
+run converges.
 
 The processes that die come from a fork server that has imported the product, so that the kills hit work, not imports.
 """
@@ -6,23 +7,32 @@ The processes that die come from a fork server that has imported the product, so
 import multiprocessing
 import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from time import monotonic
+from typing import TypeAlias
 
-import dagster as dg
 import httpx
 import pytest
 import time_machine
 
+from usage_assets.assets.entities import ENTITIES
+from usage_assets.assets.port_ledger import PortLedger, push_until_equal
+from usage_assets.port.client import PortClient
 from usage_assets.rows import declared
+from usage_assets.warehouse.database import Slice, Warehouse
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project, with_main_endpoints
 
 KILLS = 20
-DAYS = last_days(3)
+DAYS = last_days(2)
+PUSHED_DAYS = last_days(15)
+ASSETS = ("costs", "usage_completions", "entities/openai_daily_usage")
+Task: TypeAlias = Callable[[str, Path, Event], None]
 forks = multiprocessing.get_context("forkserver")
 forks.set_forkserver_preload(["usage_assets_tests.end_to_end.conftest"])
 
@@ -39,33 +49,49 @@ def project(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
         yield opened
 
 
-def work(task: str, base_url: str, folder: Path, now: datetime, ready: Event) -> None:
-    """Fetch or push in a process of its own that says when it begins."""
-    with (
-        httpx.Client() as unused,
-        time_machine.travel(now),
-        open_project(Sandbox(base_url, unused), folder, variables(folder)) as project,
-    ):
-        tasks: dict[str, Callable[[str, list[date]], dg.ExecuteInProcessResult]] = {
-            "fetch": project.fetch,
-            "push": project.push_of,
-        }
+def fetch(base_url: str, folder: Path, ready: Event) -> None:
+    """Fetch and say when it begins."""
+    with httpx.Client() as unused, open_project(Sandbox(base_url, unused), folder, variables(folder)) as project:
         ready.set()
-        tasks[task]("openai", DAYS)
+        project.fetch("openai", DAYS, *ASSETS)
 
 
-def run(task: str, project: Project, folder: Path, kill_after: float | None = None) -> float:
-    """Run a task in another process, to its end or until it is killed; return how long it had."""
+def push(base_url: str, folder: Path, ready: Event) -> None:
+    """Push and say when it begins: what the asset does, without the seconds that Dagster takes."""
+    target = Slice("openai", PUSHED_DAYS[0], PUSHED_DAYS[-1])
+    entities = {derived.row.table: derived for derived in ENTITIES}
+    with PortClient(f"{base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
+        warehouse = Warehouse(database=str(folder / "usage.duckdb"))
+        ready.set()
+        push_until_equal(port, PortLedger(warehouse, port.account, target, [*entities.values()]))
+
+
+def work(task: Task, base_url: str, folder: Path, now: datetime, ready: Event) -> None:
+    """Do something in a process of its own."""
+    with time_machine.travel(now):
+        task(base_url, folder, ready)
+
+
+@contextmanager
+def running(task: Task, project: Project, folder: Path) -> Iterator[ForkServerProcess]:
+    """A task that begins in another process, and is killed at the end of the block, however far it is."""
     ready = forks.Event()
     process = forks.Process(target=work, args=(task, project.sandbox.base_url, folder, datetime.now(UTC), ready))
     process.start()
     assert ready.wait(120)
-    begin = monotonic()
-    process.join(kill_after)
-    had = monotonic() - begin
-    process.kill()
-    process.join()
-    return had
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
+def run(task: Task, project: Project, folder: Path, kill_after: float | None = None) -> float:
+    """Run a task in another process, to its end or until it is killed; return how long it had."""
+    with running(task, project, folder) as process:
+        begin = monotonic()
+        process.join(kill_after)
+        return monotonic() - begin
 
 
 def restate(project: Project, luck: random.Random) -> None:
@@ -105,16 +131,16 @@ def announced(project: Project) -> set[tuple[str, date]]:
 
 def test_killed_while_writing(project: Project, tmp_path: Path) -> None:
     luck = random.Random(7)
-    duration = run("fetch", project, tmp_path)
+    duration = run(fetch, project, tmp_path)
     hit = 0
     for _ in range(KILLS):
         before = project.hashes()
         restate(project, luck)
-        run("fetch", project, tmp_path, kill_after=luck.uniform(0, duration))
+        run(fetch, project, tmp_path, kill_after=luck.uniform(0, duration))
         assert_every_day_is_one_version(project)
         hit += project.hashes() != before
 
-        assert project.fetch("openai", DAYS).success
+        assert project.fetch("openai", DAYS, *ASSETS).success
         names = ("openai usd", "openai input_tokens", "openai num_model_requests")
         assert project.totals_of(*names) == {name: project.truth(DAYS)[name] for name in names}
         changed = {(key[0], key[3]) for key, value in project.hashes().items() if before[key] != value}
@@ -123,14 +149,33 @@ def test_killed_while_writing(project: Project, tmp_path: Path) -> None:
     assert hit > 0
 
 
+def change_every_entity(project: Project) -> None:
+    """Give every entity another title, and those of the first day another identifier: the former ones have to go."""
+    with project.warehouse.transaction() as database:
+        for table in (table for table in project.tables() if table.startswith("port_entities.")):
+            database.execute(f"update {table} set title = title || '+'")
+            database.execute(
+                f"update {table} set identifier = identifier || '+' where usage_date = ?", [PUSHED_DAYS[0]]
+            )
+
+
+def kill_at_request(number: int, project: Project, folder: Path) -> None:
+    """Let a push die while it waits for the answer to its n-th request, which Port has done or, in turns, not seen."""
+    is_done = number % 2 == 0
+    fault = {"fault": "drip", "seconds": 60} if is_done else {"fault": "reset"}
+    project.sandbox.control("POST", "requests/clear")
+    project.sandbox.faults({"route": "* /port/", "calls": [number], **fault})
+    with running(push, project, folder) as process:
+        while len(asked := project.port_requests()) < number or (is_done and asked[number - 1]["status"] is None):
+            assert process.is_alive(), f"the push made {len(asked)} requests"
+    project.sandbox.control("DELETE", "faults")
+
+
 def test_killed_while_pushing(project: Project, tmp_path: Path) -> None:
-    luck = random.Random(7)
-    assert project.fetch("openai", DAYS).success
-    duration = run("push", project, tmp_path)
-    for _ in range(KILLS):
-        restate(project, luck)
-        assert project.fetch("openai", DAYS).success
-        run("push", project, tmp_path, kill_after=luck.uniform(0, duration))
-        assert_every_day_is_one_version(project)
-        assert project.push_of("openai", DAYS).success
+    assert project.fetch("openai", PUSHED_DAYS).success
+    assert project.push_of("openai", PUSHED_DAYS).success
+    for number in range(1, KILLS + 1):
+        change_every_entity(project)
+        kill_at_request(number, project, tmp_path)
+        push(project.sandbox.base_url, tmp_path, forks.Event())
         assert project.in_port() == project.entities()

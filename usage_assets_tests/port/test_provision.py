@@ -3,14 +3,15 @@
 import copy
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from usage_assets.port.client import PortError
-from usage_assets.port.provision import BLUEPRINTS, blueprint, plan, provision
+from usage_assets.port.client import PortClient, PortError
+from usage_assets.port.provision import BLUEPRINTS, CONNECTION, blueprint, plan, provision
 from usage_assets.port.sync import Entity, Value
 from usage_assets_tests.port.conftest import Catalog
 
@@ -26,18 +27,27 @@ PUBLISHED = {
     "claude_model_usage": "456b8dbf2cd5cf9a37b3a3f2b81ddc5d0943e303315c2bd0c732f5ebf3fa4931",
     "claude_code_analytics": "50b63e5a3b87753d8f7c79b167abf068ba0e2fd39fc2806d46b5c825ff6e20af",
 }
-SHIPPED = {*PUBLISHED, "codex_usage_record"}
+SHIPPED = {*PUBLISHED, "codex_usage_record", "ai_connection", "ai_cost_record", "ai_user_cost"}
 
 
 @pytest.mark.parametrize("identifier", PUBLISHED)
 def test_a_published_blueprint_is_kept_letter_for_letter(identifier: str) -> None:
-    text = json.dumps(blueprint(identifier), separators=(",", ":"), ensure_ascii=False)
+    declared = blueprint(identifier) | {"relations": {}}  # the one to the connection is ours
+    text = json.dumps(declared, separators=(",", ":"), ensure_ascii=False)
     assert hashlib.sha256(text.encode()).hexdigest() == PUBLISHED[identifier]
 
 
 def test_no_other_blueprint_is_shipped_unseen() -> None:
     shipped = {path.name.removesuffix(".json") for path in BLUEPRINTS.iterdir()}
     assert shipped == SHIPPED
+
+
+@pytest.fixture
+def catalog(catalog: Catalog) -> Catalog:
+    """A catalog with the blueprint that all others relate to."""
+    provision(catalog.client, [CONNECTION])
+    catalog.forget_requests()
+    return catalog
 
 
 EXAMPLES: dict[tuple[str, str | None], Value] = {
@@ -115,7 +125,7 @@ def test_a_users_changes_stay_and_what_is_missing_is_added(catalog: Catalog) -> 
     theirs["schema"] = {
         "properties": {
             "record_date": {"type": "string", "title": "Day", "description": "without a format"},
-            "amount": {"type": "number", "title": "Dollars", "minimum": 0},
+            "amount": {"type": "number", "title": "Dollars", "description": "theirs"},
             "team_name": {"type": "string", "title": "Team"},
         },
         "required": ["record_date", "team_name"],
@@ -172,11 +182,30 @@ def test_a_conflict_leaves_port_as_it_is(catalog: Catalog, changes: dict[str, An
     assert catalog.ledger.lines == {}
 
 
+def test_what_others_relate_to_is_created_before_them(new_client: Callable[..., PortClient]) -> None:
+    steps = provision(new_client(), [COST])
+    assert [step.blueprint for step in steps] == [CONNECTION, COST]
+    assert [step.creates for step in steps] == [True, True]
+
+
+def test_a_relation_that_is_missing_is_added_and_one_to_something_else_is_a_conflict(catalog: Catalog) -> None:
+    theirs = users_own(relations={})
+    catalog.as_user("POST", "/blueprints", theirs)
+    [step] = provision(catalog.client, [COST])
+    assert step.adds == ("relation ai_connection",)
+    assert in_port(catalog) == blueprint(COST)
+    other = users_own(identifier="claude_usage_record")
+    other["relations"]["ai_connection"]["target"] = COST
+    catalog.as_user("POST", "/blueprints", other)
+    with pytest.raises(PortError, match=rf"relation ai_connection is {COST} in relations there and ai_connection in"):
+        plan(catalog.client, ["claude_usage_record"])
+
+
 def test_a_plan_only_looks(catalog: Catalog) -> None:
     steps = plan(catalog.client, [COST, "claude_usage_record"])
     assert [step.blueprint for step in steps] == [COST, "claude_usage_record"]
-    assert len(catalog.asked("GET")) == 2
-    assert len(catalog.asked("blueprints")) == 2
+    assert len(catalog.asked("GET")) == 3, "the two and what they relate to"
+    assert len(catalog.asked("blueprints")) == 3
 
 
 def test_a_creation_whose_answer_is_lost_is_not_an_error(catalog: Catalog) -> None:

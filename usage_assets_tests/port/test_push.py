@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import count
 from threading import Barrier
 from typing import Any
 
@@ -11,11 +12,13 @@ import pytest
 
 from usage_assets.port.client import MAX_BODY_BYTES, PortClient, PortError
 from usage_assets.port.sync import Entity, Failure, Value
+from usage_assets_tests.conftest import NOW
 from usage_assets_tests.port.conftest import Catalog, KilledError
 
-COST = "claude_cost_record"
+COST, DAILY = "claude_cost_record", "openai_daily_usage"
 BULK = f"POST /port/v1/blueprints/{COST}/entities/bulk"
 DELETE = f"POST /port/v1/blueprints/{COST}/bulk/entities/delete"
+BLUEPRINT = f"GET /port/v1/blueprints/{COST}"
 EVERY_COST_ROUTE = f"POST /port/v1/blueprints/{COST}/*"
 FIRST = date(2026, 1, 1)
 
@@ -31,16 +34,25 @@ def cost(day: date, amount: Decimal = Decimal("1.25"), **properties: Value) -> E
     return Entity(COST, f"{day}-cost", f"Claude Cost - {day}", known | properties, day)
 
 
-def expected(entities: list[Entity]) -> dict[str, object]:
+def daily_usage(number: int, cost: Decimal = Decimal("0.5")) -> list[Entity]:
+    """OpenAI's usage of each of so many days. Its blueprint has a date, whose format Port refuses at first."""
+    days = [FIRST + timedelta(days=n) for n in range(number)]
+    known: dict[str, Value] = {"total_cost": cost}
+    return [Entity(DAILY, f"daily-{day}", f"Usage {day}", known | {"date": str(day)}, day) for day in days]
+
+
+def expected(entities: list[Entity], blueprint: str = COST) -> dict[str, object]:
     """What Port must answer when it holds exactly these."""
-    return {entity.identifier: entity.properties for entity in entities}
+    return {entity.identifier: entity.properties for entity in entities if entity.blueprint == blueprint}
 
 
 def is_exactly(catalog: Catalog, entities: list[Entity]) -> bool:
     """Whether Port and the ledger hold these entities and no others, with these properties."""
     acknowledged = {line.identifier: line.content_hash for line in catalog.ledger.lines.values()}
     hashes = {entity.identifier: entity.content_hash() for entity in entities}
-    return catalog.stored(COST) == expected(entities) and acknowledged == hashes
+    blueprints = {COST, *(entity.blueprint for entity in entities)}
+    in_port = all(catalog.stored(blueprint) == expected(entities, blueprint) for blueprint in blueprints)
+    return in_port and acknowledged == hashes
 
 
 def test_entities_are_created_in_calls_of_twenty(catalog: Catalog) -> None:
@@ -82,6 +94,81 @@ def test_vanished_entities_are_deleted_in_calls_of_a_hundred(catalog: Catalog) -
     assert report.deleted == 125
     assert catalog.asked() == catalog.asked(DELETE) == [200, 200]
     assert is_exactly(catalog, costs(5))
+
+
+def test_a_restated_day_is_one_call_a_blueprint_one_for_deletes_and_one_for_the_token(
+    catalog: Catalog, new_client: Callable[..., PortClient]
+) -> None:
+    catalog.push([*costs(3), *daily_usage(3)])
+    catalog.forget_requests()
+    restated = [*costs(2), *daily_usage(3, Decimal(7))]
+    catalog.push([cost(FIRST, Decimal(9)), *restated[1:]], new_client())
+    log = [f"{entry['method']} {entry['path']}" for entry in catalog.sandbox.requests()]
+    token, upsert = "POST /port/v1/auth/access_token", f"POST /port/v1/blueprints/{DAILY}/entities/bulk"
+    assert sorted(log) == sorted([token, BULK, upsert, DELETE])
+
+
+def without(catalog: Catalog, name: str) -> None:
+    """Let the cost blueprint have no such property, as before an upgrade, or after somebody deleted it."""
+    schema = catalog.as_user("GET", f"/blueprints/{COST}")["blueprint"]["schema"]
+    properties = {key: declared for key, declared in schema["properties"].items() if key != name}
+    catalog.as_user("PATCH", f"/blueprints/{COST}", {"schema": schema | {"properties": properties}})
+
+
+def test_after_an_upgrade_that_adds_a_property_the_blueprint_is_mended_before_anything_is_sent(
+    catalog: Catalog,
+) -> None:
+    before = [
+        replace(entity, properties={key: value for key, value in entity.properties.items() if key != "currency"})
+        for entity in costs(3)
+    ]
+    catalog.push(before)
+    without(catalog, "currency")
+    catalog.forget_requests()
+    assert catalog.push(costs(3)).upserted == 3
+    assert (catalog.asked(BLUEPRINT), catalog.asked(BULK)) == ([200], [200])
+    assert is_exactly(catalog, costs(3))
+
+
+def test_a_property_that_somebody_deleted_is_added_once_and_what_was_refused_is_sent_again(catalog: Catalog) -> None:
+    catalog.push(costs(41, currency=None))
+    without(catalog, "currency")
+    catalog.forget_requests()
+    report = catalog.push(costs(41))
+    assert (report.upserted, report.failures) == (41, [])
+    assert len(catalog.asked(BLUEPRINT)) == len(catalog.asked("PATCH")) == 1
+    assert is_exactly(catalog, costs(41))
+
+
+def test_a_blueprint_that_somebody_deleted_is_created_again(catalog: Catalog) -> None:
+    catalog.push(costs(41))
+    for day in range(41):
+        path = f"/blueprints/{COST}/entities/{FIRST + timedelta(days=day)}-cost"
+        catalog.as_user("DELETE", f"{path}?delete_dependents=false")
+    catalog.as_user("DELETE", f"/blueprints/{COST}")
+    catalog.forget_requests()
+    assert catalog.push(costs(41, Decimal(3))).upserted == 41
+    asked = catalog.asked(BULK)
+    assert (asked.count(200), {*asked}) == (3, {200, 404})
+    assert is_exactly(catalog, costs(41, Decimal(3)))
+
+
+def test_a_property_that_somebody_retyped_is_named(catalog: Catalog) -> None:
+    catalog.push(costs(2, currency=None))
+    schema = catalog.as_user("GET", f"/blueprints/{COST}")["blueprint"]["schema"]
+    schema["properties"]["currency"] = {"type": "number"}
+    catalog.as_user("PATCH", f"/blueprints/{COST}", {"schema": schema})
+    with pytest.raises(PortError, match=r"claude_cost_record\.currency is number property there and string property"):
+        catalog.push(costs(2))
+
+
+def test_an_entity_that_port_refuses_for_itself_costs_one_look_at_its_blueprint(catalog: Catalog) -> None:
+    catalog.push(costs(50))
+    catalog.forget_requests()
+    wrong = [cost(entity.usage_date, currency=7) for entity in costs(50)]
+    assert len(catalog.push(wrong).failures) == 50
+    assert len(catalog.asked(BLUEPRINT)) == 1
+    assert len(catalog.asked(BULK)) == 3
 
 
 def test_content_that_changes_and_returns_is_followed(catalog: Catalog) -> None:
@@ -193,10 +280,10 @@ def test_a_token_that_runs_out_in_the_middle_is_renewed(catalog: Catalog) -> Non
     catalog.push(costs(5))
     catalog.forget_requests()
     catalog.sandbox.control("POST", "clock", {"now": "2027-11-20T08:00:00Z"})
-    assert catalog.push(costs(10)).upserted == 5
+    assert catalog.push(costs(165)).upserted == 160
     assert 401 in catalog.asked()
-    assert len(catalog.asked("auth/access_token")) == 1
-    assert is_exactly(catalog, costs(10))
+    assert len(catalog.asked("auth/access_token")) == 1, "also where several calls are refused at once"
+    assert is_exactly(catalog, costs(165))
 
 
 def test_a_token_that_is_refused_twice_ends_the_push(catalog: Catalog) -> None:
@@ -230,6 +317,81 @@ def test_a_push_that_breaks_off_is_completed_by_the_next(
     catalog.sandbox.control("DELETE", "faults")
     assert catalog.push(restated).failures == []
     assert is_exactly(catalog, restated)
+
+
+def first_push(_catalog: Catalog) -> list[Entity]:
+    """Port is empty: blueprints are read and created."""
+    return [*costs(25), *daily_usage(3)]
+
+
+def restating_push(catalog: Catalog) -> list[Entity]:
+    """Port has more than is wanted now, and all that is wanted has changed."""
+    catalog.push([*costs(30), *daily_usage(3)])
+    return [*costs(25, Decimal(9)), *daily_usage(2, Decimal(9))]
+
+
+ONCE = {
+    "401": {"fault": "status", "status": 401},
+    "429": {"fault": "status", "status": 429},
+    "429 with Retry-After": {"fault": "status", "status": 429, "headers": {"Retry-After": "0"}},
+    "500": {"fault": "status", "status": 500},
+    "413": {"fault": "status", "status": 413},
+    "reset": {"fault": "reset"},
+    "timeout": {"fault": "delay", "seconds": 0.3},
+    "answer lost": {"fault": "truncate"},
+}
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+@pytest.mark.parametrize(("begin", "calls"), [(first_push, 8), (restating_push, 6)])
+@pytest.mark.parametrize("fault", ONCE.values(), ids=ONCE)
+def test_whichever_call_is_refused_once_port_ends_up_with_the_entities(
+    catalog: Catalog,
+    new_client: Callable[..., PortClient],
+    fault: dict[str, object],
+    begin: Callable[[Catalog], list[Entity]],
+    calls: int,
+    attempts: int,
+) -> None:
+    """Each call in turn: after the same push, or after the next one where that one failed and said so."""
+    for number in count(1):
+        catalog.sandbox.control("POST", "reset", {"now": NOW.isoformat()})
+        catalog = Catalog(catalog.sandbox, new_client())
+        wanted = begin(catalog)
+        catalog.sandbox.faults({"route": "* /port/v1", "calls": [number], **fault})
+        is_told = is_pushed(catalog, wanted, new_client(attempts=attempts, read_timeout=0.15, concurrency=1))
+        [told] = catalog.sandbox.control("GET", "faults")["faults"]
+        catalog.sandbox.control("DELETE", "faults")
+        assert is_told or is_pushed(catalog, wanted, catalog.client)
+        assert is_exactly(catalog, wanted)
+        if not told["fired"]:
+            assert number > calls
+            return
+
+
+def is_pushed(catalog: Catalog, wanted: list[Entity], client: PortClient) -> bool:
+    """Push; return whether the push says that all is well."""
+    try:
+        return not catalog.push(wanted, client).failures
+    except PortError:
+        return False
+
+
+@pytest.mark.parametrize("begin", [first_push, restating_push])
+@pytest.mark.parametrize("position", [0, 19, 24, 26])
+def test_one_bad_entity_in_any_call_is_reported_and_the_others_stand(
+    catalog: Catalog, begin: Callable[[Catalog], list[Entity]], position: int
+) -> None:
+    wanted = begin(catalog)
+    good = wanted[position]
+    bad = replace(good, properties={key: 7 if key != "amount" else "x" for key in good.properties})
+    catalog.forget_requests()
+    report = catalog.push([*wanted[:position], bad, *wanted[position + 1 :]])
+    assert catalog.asked("entities/bulk").count(207) == 1
+    assert [(failure.blueprint, failure.identifier) for failure in report.failures] == [(bad.blueprint, bad.identifier)]
+    assert report.upserted == len(wanted) - 1
+    assert catalog.push(wanted).upserted == 1
+    assert is_exactly(catalog, wanted)
 
 
 def test_what_was_answered_before_a_push_broke_off_is_not_sent_again(

@@ -15,3 +15,20 @@ create or replace temp macro valid_name(name) as
 
 create or replace temp macro port_identifier(connection, published) as
   valid_name(entity_name(connection, published));
+
+-- what the cost entities are called: parts between slashes, nothing for a null; a slash inside a part is written as in
+-- a URL, so that no two lists of parts have one name
+create or replace temp macro path_identifier(parts) as
+  valid_name(
+    array_to_string(
+      list_transform(parts, lambda part: coalesce(replace(replace(part, '%', '%25'), '/', '%2F'), '')),
+      '/'
+    )
+  );
+
+-- the sum of amounts in dollars, zero of none; null where one has no dollar value: a part must not look like all of it
+create or replace temp macro dollars(amounts) as
+  case
+    when amounts is null then 0
+    when len(list_filter(amounts, lambda amount: amount is null)) = 0 then list_sum(amounts)
+  end;

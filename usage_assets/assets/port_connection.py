@@ -1,0 +1,143 @@
+"""The state of a connection's data as an entity in Port, ``ai_connection``, to which all its other entities relate.
+
+It has no days and stands in no table: it is what the ledger and Dagster's instance say at the moment.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import dagster as dg
+
+from usage_assets.assets.port_ledger import PortLedger, in_words, push_until_equal
+from usage_assets.failures import reason_of
+from usage_assets.partitions import WEEKLY_LOOKBACK_DAYS, utc_today
+from usage_assets.people import People
+from usage_assets.port.client import PortClient, PortError
+from usage_assets.port.provision import CONNECTION
+from usage_assets.port.sync import Acknowledged, Entity, PushReport
+from usage_assets.providers import Endpoint
+from usage_assets.settings import Connection, SettingsError
+from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError
+
+DAYS_UNTIL_STALE = 2
+"""A day is fetched in the course of the next one."""
+ERROR_LENGTH = 500
+
+WHOLE_DAYS = """
+select min(usage_date) as first, max(usage_date) as last
+from (
+  select usage_date
+  from ledger.stored_days
+  where connection = $connection and list_contains($tables, table_name) and not is_open
+  group by usage_date
+  having count(distinct table_name) = len($tables)
+)
+"""
+LINES = """
+select blueprint, identifier, usage_date, content_hash
+from ledger.port_entities
+where account = $account and connection = $connection and blueprint = $blueprint
+"""
+
+
+def build_port_connection(
+    connection: Connection,
+    endpoints: Sequence[Endpoint],
+    client: Callable[[], PortClient],
+    people: Callable[[], People],
+) -> dg.AssetsDefinition:
+    """Build the asset that tells Port how a connection's data is, also where nothing else is pushed: after failures."""
+
+    @dg.asset(
+        key=[connection.name, "port_connection"],
+        group_name=f"{connection.name}_port",
+        description="One entity: whether the last runs of a connection succeeded, which days are whole and settled.\n\n"
+        "What has not changed makes no request.",
+        kinds={"port"},
+    )
+    def port_connection(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+        try:
+            with client() as port:
+                report = push_state(port, warehouse, context.instance, connection, endpoints)
+                requests = port.requests
+        except (SettingsError, PortError, WarehouseError) as error:
+            raise dg.Failure(people().scrubbed(str(error)), allow_retries=False) from None
+        if report.failures:
+            raise dg.Failure(people().scrubbed(in_words(report)), allow_retries=False)
+        return dg.MaterializeResult(metadata={"entities_sent": report.upserted, "requests": requests})
+
+    return port_connection
+
+
+def push_state(
+    port: PortClient,
+    warehouse: Warehouse,
+    instance: dg.DagsterInstance,
+    connection: Connection,
+    endpoints: Sequence[Endpoint],
+) -> PushReport:
+    """Tell Port the connection's state, where that differs from what Port has acknowledged. Raises PortError."""
+    state = _state(warehouse, instance, connection, endpoints)
+    ledger = StateLedger(warehouse, port.account, Slice(connection.name, state.usage_date, state.usage_date), (), state)
+    report, _ = push_until_equal(port, ledger)
+    return report
+
+
+@dataclass(frozen=True)
+class StateLedger(PortLedger):
+    """The state of one connection, and what one Port account has acknowledged of it."""
+
+    state: Entity
+
+    def read(self) -> tuple[list[Entity], list[Acknowledged]]:
+        """Return the state and what Port has acknowledged of it."""
+        parameters = {"account": self.account, "connection": self.target.connection, "blueprint": CONNECTION}
+        with self.warehouse.transaction() as database:
+            lines = database.execute(LINES, parameters).fetchall()
+        return [self.state], [Acknowledged(*line) for line in lines]
+
+
+def _state(
+    warehouse: Warehouse, instance: dg.DagsterInstance, connection: Connection, endpoints: Sequence[Endpoint]
+) -> Entity:
+    parameters = {"connection": connection.name, "tables": [endpoint.row.table for endpoint in endpoints]}
+    with warehouse.transaction() as database:
+        first, last = database.execute(WHOLE_DAYS, parameters).fetchall()[0]
+    error = _last_error(instance, [dg.AssetKey([connection.name, endpoint.name]) for endpoint in endpoints])
+    settled = min(last, utc_today() - timedelta(days=WEEKLY_LOOKBACK_DAYS + 1)) if last else None
+    if error:
+        state = "failed"
+    elif last is None:
+        state = "empty"
+    else:
+        state = "stale" if last < utc_today() - timedelta(days=DAYS_UNTIL_STALE) else "ok"
+    return Entity(
+        blueprint=CONNECTION,
+        identifier=connection.name,
+        title=connection.name,
+        properties={
+            "provider": connection.provider,
+            "state": state,
+            "last_closed_day": _midnight(last),
+            "settled_until": _midnight(settled if settled and settled >= first else None),
+            "last_error": error,
+        },
+        usage_date=last or connection.start_date,
+    )
+
+
+def _last_error(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> str | None:
+    """Return why the last run of an endpoint failed, of the first that did: `<endpoint>: <reason>`."""
+    for record in sorted(instance.get_asset_records(keys), key=lambda record: record.asset_entry.asset_key):
+        entry = record.asset_entry
+        if run_id := entry.last_run_id:
+            for log in instance.all_logs(run_id, dg.DagsterEventType.STEP_FAILURE):
+                event = log.dagster_event
+                if event and event.step_key == entry.asset_key.to_python_identifier():
+                    return f"{entry.asset_key.path[-1]}: {reason_of(event.step_failure_data)}"[:ERROR_LENGTH]
+    return None
+
+
+def _midnight(day: date | None) -> str | None:
+    return f"{day}T00:00:00Z" if day else None

@@ -1,0 +1,40 @@
+-- credits and, where every amount has a dollar value, dollars of port_entities.ai_user_cost add up to costs.daily_costs
+select
+  connection,
+  usage_date,
+  total,
+  coalesce(sum(expected), 0) as expected,
+  coalesce(sum(found), 0) as found
+from (
+  select
+    connection,
+    usage_date,
+    cost_basis as total,
+    case when cost_basis = 'credits' then native_amount else amount_usd end as expected,
+    0 as found,
+    amount_usd is null and native_amount <> 0 and cost_basis <> 'credits' as is_unknown
+  from costs.daily_costs
+  union all by name
+  select
+    connection,
+    usage_date,
+    total,
+    0 as expected,
+    found
+  from (
+    unpivot (
+      select
+        connection,
+        usage_date,
+        billed_usd as billed,
+        estimated_usd as estimated,
+        notional_usd as notional,
+        credits
+      from port_entities.ai_user_cost
+    )
+    on billed, estimated, notional, credits
+    into name total value found
+  )
+)
+group by connection, usage_date, total
+having coalesce(sum(expected), 0) <> coalesce(sum(found), 0) and not coalesce(bool_or(is_unknown), false)

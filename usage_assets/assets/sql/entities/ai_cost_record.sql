@@ -1,0 +1,46 @@
+-- one row per connection, day, cost basis, unit, currency, project or workspace, and model; where no model is stated,
+-- what the line item names first stands for it ("gpt-5, input"); names are those last listed, or the ids
+with
+names as (
+  select
+    connection,
+    id as scope_id,
+    nullif(trim(name), '') as name
+  from (
+    select connection, id, name, first_seen from openai.projects
+    union all
+    select connection, id, name, first_seen from anthropic.workspaces
+  )
+  qualify row_number() over (partition by connection, id order by first_seen desc) = 1
+),
+costs as (
+  select
+    * exclude (model),
+    coalesce(project_id, workspace_id) as scope_id,
+    coalesce(model, nullif(split_part(line_item, ', ', 1), ''), 'unknown') as model
+  from costs.daily_costs
+)
+select
+  connection,
+  usage_date,
+  path_identifier([
+    connection,
+    cost_basis || case when cost_basis = 'credits' or currency = 'USD' then '' else '-' || coalesce(currency, '') end,
+    scope_id,
+    model,
+    usage_date::varchar
+  ]) as identifier,
+  concat_ws(' - ', coalesce(max(name), scope_id), model, usage_date) as title,
+  usage_date || 'T00:00:00Z' as record_date,
+  provider,
+  cost_basis,
+  scope_id,
+  coalesce(max(name), scope_id) as scope_name,
+  model,
+  sum(native_amount) as native_amount,
+  native_unit,
+  currency,
+  sum(amount_usd) as amount_usd
+from costs
+left join names using (connection, scope_id)
+group by connection, usage_date, provider, cost_basis, native_unit, currency, scope_id, model

@@ -1,0 +1,46 @@
+-- one row per connection, day and user, and one without a user for what no user is known of: all rows of a day add up to
+-- its costs. Dollars are null where an amount that is not zero has no dollar value: a part must not look like all of it
+with
+people as (
+  select
+    connection,
+    id as user_id,
+    nullif(trim(name), '') as name,
+    email
+  from (
+    select connection, id, name, email, first_seen from openai.users
+    union all
+    select connection, id, name, null, first_seen from openai.service_accounts
+    union all
+    select connection, id, name, email, first_seen from anthropic.users
+  )
+  qualify row_number() over (partition by connection, id order by first_seen desc) = 1
+),
+spent as (
+  select
+    connection,
+    usage_date,
+    provider,
+    user_id,
+    dollars(list(amount_usd) filter (where cost_basis = 'billed' and native_amount <> 0)) as billed_usd,
+    dollars(list(amount_usd) filter (where cost_basis = 'estimated' and native_amount <> 0)) as estimated_usd,
+    dollars(list(amount_usd) filter (where cost_basis = 'notional' and native_amount <> 0)) as notional_usd,
+    coalesce(sum(native_amount) filter (where cost_basis = 'credits'), 0) as credits
+  from costs.daily_costs
+  group by connection, usage_date, provider, user_id
+)
+select
+  connection,
+  usage_date,
+  path_identifier([connection, user_id, usage_date::varchar]) as identifier,
+  coalesce(name, user_id, 'unassigned') || ' - ' || usage_date as title,
+  usage_date || 'T00:00:00Z' as record_date,
+  provider,
+  user_id,
+  coalesce(email, case when user_id like '%_@_%' then user_id end) as user_email,
+  billed_usd,
+  estimated_usd,
+  notional_usd,
+  credits
+from spent
+left join people using (connection, user_id)

@@ -1,0 +1,82 @@
+"""How a connection's data is, as Port is told: what the others relate to, and what people see when a run fails."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from usage_assets.port.client import PortClient
+from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import Project
+
+DAYS = last_days(40)
+
+
+@pytest.fixture
+def project(impatient_project: Project) -> Project:
+    """A project that gives up at once."""
+    return impatient_project
+
+
+def in_port(sandbox: Sandbox, blueprint: str = "ai_connection") -> dict[str, Any]:
+    """The entities of a blueprint."""
+    with PortClient(f"{sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
+        return {entity["identifier"]: entity for entity in port.search(blueprint)}
+
+
+def state(project: Project, connection: str) -> dict[str, Any]:
+    """What Port is told of a connection."""
+    assert project.push_state_of(connection).success
+    properties: dict[str, Any] = in_port(project.sandbox)[connection]["properties"]
+    return properties
+
+
+def test_a_connection_of_which_nothing_is_stored_is_empty(project: Project) -> None:
+    assert state(project, "openai") == {
+        "provider": "openai",
+        "state": "empty",
+        "last_closed_day": None,
+        "settled_until": None,
+        "last_error": None,
+    }
+
+
+def test_whole_and_settled_days_are_told_and_days_with_a_part_only_are_not(project: Project) -> None:
+    assert project.fetch("openai", DAYS[:-1]).success
+    assert project.fetch("openai", DAYS[-1:], "costs").success
+    told = state(project, "openai")
+    assert (told["state"], told["last_closed_day"]) == ("ok", "2026-11-18T00:00:00Z")
+    assert told["settled_until"] == "2026-10-19T00:00:00Z", "the weekly schedule reads 31 days again"
+    with time_machine.travel(NOW + timedelta(days=1)):
+        assert state(project, "openai")["state"] == "stale"
+
+
+def test_a_failed_run_is_told_without_any_push_and_forgotten_after_the_next_good_one(project: Project) -> None:
+    day = DAYS[-1:]
+    assert project.fetch("openai", day).success
+    refused = {"error": {"message": "Incorrect API key provided", "type": "invalid_request_error"}}
+    project.sandbox.faults(
+        {"route": "GET /openai/v1/organization/costs", "fault": "status", "status": 401, "body": refused}
+    )
+    assert not project.fetch("openai", day).success
+    told = state(project, "openai")
+    assert told["state"] == "failed"
+    assert told["last_error"].startswith("costs: ")
+    assert "Incorrect API key provided" in told["last_error"]
+    assert told["last_closed_day"] == "2026-11-19T00:00:00Z", "what is stored stays"
+    project.sandbox.control("DELETE", "faults")
+    assert project.fetch("openai", day).success
+    assert state(project, "openai")["state"] == "ok"
+
+
+def test_every_record_is_related_to_its_connection_and_the_same_state_is_not_sent_again(project: Project) -> None:
+    assert project.fetch("openai", DAYS[-2:]).success
+    assert project.push_of("openai", DAYS[-2:]).success
+    for blueprint in ("openai_daily_usage", "openai_model_usage", "ai_cost_record", "ai_user_cost"):
+        records = in_port(project.sandbox, blueprint)
+        assert {record["relations"]["ai_connection"] for record in records.values()} == {"openai"}, blueprint
+    asked = len(project.port_requests())
+    assert project.push_state_of("openai").success
+    assert project.push_of("openai", DAYS[-2:]).success
+    assert len(project.port_requests()) == asked

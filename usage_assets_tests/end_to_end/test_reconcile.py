@@ -1,0 +1,229 @@
+"""The reconciliation through Dagster: after it Port equals the tables, whatever people did, and theirs is untouched."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from usage_assets.assets.entities import ENTITIES
+from usage_assets.assets.port_reconcile import Books
+from usage_assets.automation.jobs import PORT_RECONCILE_JOB, port_reconcile_key
+from usage_assets.port.client import PortClient
+from usage_assets.port.provision import CONNECTION
+from usage_assets_tests.conftest import last_days
+from usage_assets_tests.end_to_end.conftest import PUSHED, Project
+from usage_assets_tests.port_user import PortUser, port_user
+
+DAYS = last_days(3)
+COST, MODEL = "claude_cost_record", "claude_model_usage"
+FIRST, SECOND = (f"{day}-cost" for day in DAYS[:2])
+BULK = f"POST /port/v1/blueprints/{COST}/entities/bulk"
+ASSETS = ("cost_report", "usage_messages", f"entities/{COST}", f"entities/{MODEL}")
+NOTHING_TO_DO = {"deleted_in_port": 0, "edited_in_port": 0, "not_in_ledger": 0}
+
+
+@pytest.fixture
+def pushed(impatient_project: Project) -> Project:
+    """Three days of some entities of Anthropic, stored and pushed."""
+    assert impatient_project.fetch("anthropic", DAYS, *ASSETS).success
+    assert impatient_project.push_of("anthropic", DAYS).success
+    return impatient_project
+
+
+@pytest.fixture
+def user(pushed: Project) -> Iterator[PortUser]:
+    """Somebody else in the same Port."""
+    with port_user(pushed.sandbox) as signed_in:
+        yield signed_in
+
+
+def run(project: Project, *connections: str) -> dg.ExecuteInProcessResult:
+    """Run the job, for these connections or, as its button does, for all."""
+    return project.definitions.resolve_job_def(PORT_RECONCILE_JOB).execute_in_process(
+        instance=project.instance,
+        asset_selection=[port_reconcile_key(connection) for connection in connections or PUSHED],
+        raise_on_error=False,
+    )
+
+
+def reconcile(project: Project, connection: str = "anthropic") -> dict[str, Any]:
+    """Run it for one connection, successfully, and return what its event says."""
+    result = run(project, connection)
+    assert result.success
+    [event] = result.asset_materializations_for_node(f"{connection}__port_reconcile")
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    """Why the run failed, in the words that a person reads."""
+    assert not result.success
+    [event] = [event for event in result.all_node_events if event.is_step_failure]
+    error = event.step_failure_data.error
+    assert error
+    return error.message
+
+
+def lines(project: Project) -> dict[str, str]:
+    """The ledger: identifier -> content hash."""
+    return {row["identifier"]: row["content_hash"] for row in project.rows("ledger.port_entities")}
+
+
+def test_a_catalog_that_nobody_touched_takes_one_request_per_blueprint(pushed: Project) -> None:
+    asked, entities = len(pushed.port_requests()), pushed.entities()
+    said = reconcile(pushed)
+    of_anthropic = [
+        spec.key for spec in pushed.definitions.resolve_all_asset_specs() if spec.key.path[0] == "anthropic"
+    ]
+    blueprints = [key for key in of_anthropic if key.path[1] == "entities"]
+    requests = ["token", *blueprints, "blueprint of the connection", "connection"]
+    assert said == {"entities_checked": len(entities), **NOTHING_TO_DO, "requests": len(requests)}
+    assert len(pushed.port_requests()) - asked == said["requests"]
+
+
+def test_what_people_deleted_and_edited_is_sent_again_and_counted(pushed: Project, user: PortUser) -> None:
+    before = pushed.in_port()
+    user.delete(COST, FIRST)
+    user.edit(COST, SECOND, {"properties": {"amount": 1}})
+    [model] = [name for kind, name in before if kind == MODEL][:1]
+    user.edit(MODEL, model, {"title": "Our favourite"})
+    assert pushed.in_port() != before
+    said = reconcile(pushed)
+    assert {name: said[name] for name in NOTHING_TO_DO} == NOTHING_TO_DO | {"deleted_in_port": 1, "edited_in_port": 2}
+    assert pushed.in_port() == before == pushed.entities()
+    assert {name: reconcile(pushed)[name] for name in NOTHING_TO_DO} == NOTHING_TO_DO
+
+
+def test_the_entity_that_all_others_relate_to_is_sent_first(pushed: Project, user: PortUser) -> None:
+    before, state = pushed.in_port(), user.entity(CONNECTION, "anthropic")["properties"]
+    user.call("DELETE", f"/blueprints/{CONNECTION}/entities/anthropic", delete_dependents="true")
+    assert pushed.in_port() == {}
+    said = reconcile(pushed)
+    assert {name: said[name] for name in NOTHING_TO_DO} == NOTHING_TO_DO | {"deleted_in_port": len(before)}
+    assert pushed.in_port() == before
+    assert user.entity(CONNECTION, "anthropic")["properties"] == state
+    user.edit(CONNECTION, "anthropic", {"properties": {"state": "stale"}})
+    reconcile(pushed)
+    assert user.entity(CONNECTION, "anthropic")["properties"] == state
+
+
+def test_what_belongs_to_others_stays(pushed: Project, user: PortUser) -> None:
+    user.add_property(COST, "owner", {"type": "string"})
+    user.edit(COST, FIRST, {"title": "Edited", "properties": {"owner": "ada"}})
+    theirs = {"record_date": "2026-01-01T00:00:00Z", "currency": "USD", "owner": "bob"}
+    user.create(COST, "theirs", theirs, title="Theirs")
+    before = user.entity(COST, "theirs")
+    said = reconcile(pushed)
+    assert {name: said[name] for name in NOTHING_TO_DO} == NOTHING_TO_DO | {"edited_in_port": 1}
+    assert user.entity(COST, "theirs") == before
+    assert user.entity(COST, FIRST)["properties"]["owner"] == "ada"
+    assert user.entity(COST, FIRST)["title"] != "Edited"
+
+
+def test_entities_of_ours_that_no_ledger_line_has_are_reported_and_stay(pushed: Project) -> None:
+    before = pushed.in_port()
+    with pushed.warehouse.transaction() as database:
+        database.execute(f"delete from ledger.port_entities where identifier in ('{FIRST}', '{SECOND}')")
+    said = reconcile(pushed)
+    assert said["not_in_ledger"] == 2
+    assert said["not_in_ledger_first"] == f"{COST} {FIRST}; {COST} {SECOND}"
+    assert (said["deleted_in_port"], said["edited_in_port"]) == (0, 0)
+    assert pushed.in_port() == before
+
+
+def test_a_change_that_was_not_pushed_yet_is_no_edit(pushed: Project, user: PortUser) -> None:
+    body = {"provider": "anthropic", "days": [str(DAYS[0])], "change": "scale"}
+    assert pushed.sandbox.control("POST", "restate", body)
+    assert pushed.fetch("anthropic", DAYS, *ASSETS).success
+    assert pushed.in_port() != pushed.entities()
+    user.delete(COST, SECOND)
+    said = reconcile(pushed)
+    assert {name: said[name] for name in NOTHING_TO_DO} == NOTHING_TO_DO | {"deleted_in_port": 1}
+    assert said["entities_checked"] < len(pushed.entities())
+    assert pushed.push_of("anthropic", DAYS).success
+    assert pushed.in_port() == pushed.entities()
+
+
+def test_what_a_push_has_written_meanwhile_is_not_marked(pushed: Project) -> None:
+    with PortClient(f"{pushed.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
+        books = Books(pushed.warehouse, port.account, "anthropic", [each for each in ENTITIES if each.name == COST])
+    read = [entity.line for entity in books.settled()[COST]]
+    assert pushed.sandbox.control(
+        "POST", "restate", {"provider": "anthropic", "days": [str(DAYS[0])], "change": "scale"}
+    )
+    assert pushed.fetch("anthropic", DAYS, *ASSETS).success
+    assert pushed.push_of("anthropic", DAYS).success
+    before = lines(pushed)
+    assert books.doubt(read) == len(DAYS) - 1
+    assert {name for name, content_hash in lines(pushed).items() if content_hash != before[name]} == {
+        f"{day}-cost" for day in DAYS[1:]
+    }
+
+
+def test_entities_of_other_connections_in_the_same_blueprint_are_known(pushed: Project, user: PortUser) -> None:
+    with pushed.warehouse.transaction() as database:
+        database.execute(f"update ledger.port_entities set connection = 'emea' where identifier = '{FIRST}'")
+    user.edit(COST, FIRST, {"title": "Edited"})
+    said = reconcile(pushed)
+    assert {name: said[name] for name in NOTHING_TO_DO} == NOTHING_TO_DO
+    assert user.entity(COST, FIRST)["title"] == "Edited", "it is for the reconciliation of its own connection"
+
+
+@pytest.mark.parametrize("route", ["GET /port/v1/blueprints/*", BULK])
+def test_a_run_that_ends_between_its_marks_and_its_push_is_completed_by_the_next(
+    pushed: Project, user: PortUser, route: str
+) -> None:
+    before = pushed.in_port()
+    user.delete(COST, FIRST)
+    user.edit(COST, SECOND, {"title": "Edited"})
+    pushed.sandbox.faults({"route": route, "fault": "status", "status": 403})
+    assert "Port answered 403" in failure(run(pushed, "anthropic"))
+    assert {name for name, content_hash in lines(pushed).items() if len(content_hash) < 64} >= {FIRST, SECOND}
+    pushed.sandbox.control("DELETE", "faults")
+    said = reconcile(pushed)
+    assert {name: said[name] for name in NOTHING_TO_DO} == NOTHING_TO_DO, "they were counted when they were found"
+    assert pushed.in_port() == before
+
+
+def test_days_that_were_never_computed_are_left_alone(pushed: Project, user: PortUser) -> None:
+    with pushed.warehouse.transaction() as database:
+        database.execute(
+            "delete from ledger.partition_versions where table_name = $table and usage_date = $day",
+            {"table": f"port_entities.{COST}", "day": DAYS[0]},
+        )
+        database.execute(f"delete from port_entities.{COST} where usage_date = $day", {"day": DAYS[0]})
+    user.delete(COST, FIRST)
+    user.delete(COST, SECOND)
+    assert reconcile(pushed)["deleted_in_port"] == 1
+    assert SECOND in user.identifiers(COST)
+    assert FIRST not in user.identifiers(COST)
+
+
+def test_an_entity_that_port_refuses_is_named_and_the_others_are_repaired(pushed: Project, user: PortUser) -> None:
+    before = pushed.in_port()
+    user.delete(COST, FIRST)
+    user.delete(COST, SECOND)
+    dates = [f"{day}T00:00:00Z" for day in DAYS]
+    user.add_property(COST, "record_date", {"type": "string", "format": "date-time", "enum": dates[1:]})
+    result = run(pushed, "anthropic")
+    assert f"Port refused 1 entities, 2 others were sent and 0 deleted: {COST} {FIRST}: " in failure(result)
+    assert before.keys() - pushed.in_port().keys() == {(COST, FIRST)}
+    user.add_property(COST, "record_date", {"type": "string", "format": "date-time", "enum": dates})
+    reconcile(pushed)
+    assert pushed.in_port() == before
+
+
+def test_the_button_reconciles_every_connection_and_one_refusal_stops_no_other(pushed: Project, user: PortUser) -> None:
+    daily, of_openai = f"daily-{DAYS[0]}", ("costs", "usage_completions", "entities/openai_daily_usage")
+    assert pushed.fetch("openai", DAYS, *of_openai).success
+    assert pushed.push_of("openai", DAYS).success
+    before = pushed.in_port()
+    user.delete("openai_daily_usage", daily)
+    user.delete(COST, FIRST)
+    search = "POST /port/v1/blueprints/openai_daily_usage/entities/search"
+    pushed.sandbox.faults({"route": search, "fault": "status", "status": 403})
+    assert "403" in failure(run(pushed))
+    pushed.sandbox.control("DELETE", "faults")
+    assert before.keys() - pushed.in_port().keys() == {("openai_daily_usage", daily)}
+    assert run(pushed).success
+    assert pushed.in_port() == before
