@@ -4,6 +4,7 @@
 there, so that "yesterday" is 2026-11-19 for everybody.
 """
 
+import gc
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +22,12 @@ from sqlalchemy import Engine, event
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 TODAY = NOW.date()
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: let no garbage collection look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @event.listens_for(Engine, "connect")
