@@ -5,13 +5,8 @@ names as (
   select
     connection,
     id as scope_id,
-    nullif(trim(name), '') as name
-  from (
-    select connection, id, name, first_seen from openai.projects
-    union all
-    select connection, id, name, first_seen from anthropic.workspaces
-  )
-  qualify row_number() over (partition by connection, id order by first_seen desc) = 1
+    name
+  from last_listed(['openai.projects', 'anthropic.workspaces'])
 ),
 costs as (
   select

@@ -5,16 +5,9 @@ people as (
   select
     connection,
     id as user_id,
-    nullif(trim(name), '') as name,
+    name,
     email
-  from (
-    select connection, id, name, email, first_seen from openai.users
-    union all
-    select connection, id, name, null, first_seen from openai.service_accounts
-    union all
-    select connection, id, name, email, first_seen from anthropic.users
-  )
-  qualify row_number() over (partition by connection, id order by first_seen desc) = 1
+  from last_listed(['openai.users', 'openai.service_accounts', 'anthropic.users'])
 ),
 spent as (
   select

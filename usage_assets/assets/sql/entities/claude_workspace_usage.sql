@@ -5,9 +5,8 @@ names as (
   select
     connection,
     id as workspace_id,
-    nullif(trim(name), '') as name
-  from anthropic.workspaces
-  qualify row_number() over (partition by connection, id order by first_seen desc) = 1
+    name
+  from last_listed(['anthropic.workspaces'])
 )
 select
   connection,
