@@ -42,8 +42,9 @@ def build_port_sync(
         try:
             with client() as port:
                 ledger = PortLedger(warehouse, port.account, Slice(connection.name, days[0], days[-1]), entities)
-                push_state(port, warehouse, context.instance, connection, endpoints)  # what the others relate to
+                state = push_state(port, warehouse, context.instance, connection, endpoints)  # the others relate to it
                 report, unchanged = push_until_equal(port, ledger)
+                report.failures += state.failures
         except (SettingsError, PortError, WarehouseError) as error:
             raise dg.Failure(people().scrubbed(str(error)), allow_retries=False) from None
         if report.failures:

@@ -1,5 +1,6 @@
 """How a connection's data is, as Port is told: what the others relate to, and what people see when a run fails."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,8 @@ import time_machine
 from usage_assets.port.client import PortClient
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project
+from usage_assets_tests.end_to_end.test_refusals import failures
+from usage_assets_tests.port_user import port_user
 
 DAYS = last_days(40)
 
@@ -80,3 +83,19 @@ def test_every_record_is_related_to_its_connection_and_the_same_state_is_not_sen
     assert project.push_state_of("openai").success
     assert project.push_of("openai", DAYS[-2:]).success
     assert len(project.port_requests()) == asked
+
+
+def test_a_state_that_port_refuses_fails_the_push_that_stands_otherwise(project: Project) -> None:
+    assert project.fetch("openai", DAYS[-2:-1]).success
+    assert project.push_of("openai", DAYS[-2:-1]).success
+    with port_user(project.sandbox) as user:
+        schema = user.call("GET", "/blueprints/ai_connection")["blueprint"]["schema"]
+        schema["properties"]["owner"] = {"type": "string"}
+        user.call("PATCH", "/blueprints/ai_connection", {"schema": {**schema, "required": ["owner"]}})
+    assert project.fetch("openai", DAYS[-1:]).success
+    reason = failures(project.push_of("openai", DAYS[-1:]))["openai__port_sync"]
+    assert re.search("Port refused 1 entities, .* others were sent .*: ai_connection openai: .*owner", reason)
+    assert in_port(project.sandbox)["openai"]["properties"]["last_closed_day"] == "2026-11-18T00:00:00Z"
+    assert {str(day) for day in DAYS[-2:]} == {
+        record["properties"]["record_date"][:10] for record in in_port(project.sandbox, "ai_cost_record").values()
+    }
