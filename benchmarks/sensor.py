@@ -1,6 +1,6 @@
 """An idle tick of the sensor over a long event log, and one look-up for each partition, on the same instance.
 
-Both sides are CPU time of this process, on a SQLite instance as ``make run`` has it. An idle tick is the everyday: it
+Both sides are CPU time of this process, on an instance as ``make run`` has it. An idle tick is the everyday: it
 finds out that nothing is new, every ten seconds.
 """
 
@@ -16,6 +16,7 @@ from time import process_time
 import dagster as dg
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
+from benchmarks.events import project_instance
 from benchmarks.figures import Figure
 from usage_assets.automation.sensors import build_port_sensor
 
@@ -35,7 +36,7 @@ def figures(days: int, events: int = EVENTS, rounds: int = ROUNDS) -> Iterator[F
     }
     keys = [key for keys in entities.values() for key in keys]
     partitions = [str(LAST - timedelta(days=n)) for n in range(days)]
-    with TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(folder) as instance:
+    with TemporaryDirectory() as folder, project_instance(Path(folder)) as instance:
         written = sum(write(instance, Path(folder), key, partitions, events // len(keys)) for key in keys)
         cursor = read_to_the_end(instance, entities)
         ours = median(cpu_of(lambda: tick(instance, entities, cursor)) for _ in range(rounds))

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import __main__, memory, parsing, port, sensor, windows
+from benchmarks import __main__, events, memory, parsing, port, sensor, windows
 from benchmarks.figures import Figure
 from usage_assets_tests.conftest import Sandbox
 
@@ -82,6 +82,11 @@ def test_port_ends_up_with_the_tables_and_its_requests_are_those_that_are_counte
     assert (first.holds, again.ours, restated.ours) == (True, 0, 6)
     compared = 1 + len(port.BLUEPRINTS["openai"]) + len(port.BLUEPRINTS["anthropic"])
     assert first.ours + restated.ours == len(sandbox.requests()) - compared
+
+
+def test_both_event_logs_store_the_same_events() -> None:
+    (found,) = events.figures(3)  # raises where they do not
+    assert found.name.endswith(" events of 3 days")
 
 
 def test_an_idle_tick_and_the_look_ups_see_the_same_events() -> None:

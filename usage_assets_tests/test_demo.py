@@ -33,7 +33,7 @@ from usage_assets.demo.__main__ import (
     write_connections,
 )
 from usage_assets.demo.summary import Books, Compared, Summary, compare_entities, compare_totals, show, stored_rows
-from usage_assets.local.dagster_dev import Progress
+from usage_assets.local.dagster_dev import AssetPath, Progress
 from usage_assets.local.processes import LOCK, only_one
 from usage_assets.port.client import PortClient
 from usage_assets.providers import PROVIDERS
@@ -147,19 +147,26 @@ def test_days_are_clamped_to_what_each_provider_serves() -> None:
 # Waiting
 
 
+State = tuple[Progress, Mapping[AssetPath, int]]
+
+
 @dataclass
 class FakeDagster:
     """A Dagster that is as far as it is told; the real one is part of the whole demo."""
 
-    states: list[Progress]
+    states: list[State]
     why: list[str] = field(default_factory=list)
 
     def require_running(self) -> None:
         """It runs."""
 
     def progress(self) -> Progress:
-        """The next state, then always the last."""
-        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        """What runs in this state."""
+        return self.states[0][0]
+
+    def stored_days(self) -> Mapping[AssetPath, int]:
+        """What is stored in this state. The next one follows; the last one stays."""
+        return (self.states.pop(0) if len(self.states) > 1 else self.states[0])[1]
 
     def reasons(self, run: str) -> list[str]:
         """Why the run failed."""
@@ -167,10 +174,10 @@ class FakeDagster:
 
 
 COSTS, PUSH = ("openai", "costs"), ("openai", "port_sync")
-DONE = Progress(days={COSTS: 3, PUSH: 3}, unfinished_runs=0, failed_runs=[], backfills={"openai": "REQUESTED"})
+DONE = Progress(unfinished_runs=0, failed_runs=[], backfills={"openai": "REQUESTED"})
 
 
-def wait(*states: Progress, why: str = "") -> str:
+def wait(*states: State, why: str = "") -> str:
     """Wait for three days of an asset and of its push; returns what was said."""
     dagster: Any = FakeDagster(list(states), [why] if why else [])
     said = StringIO()
@@ -179,20 +186,20 @@ def wait(*states: Progress, why: str = "") -> str:
 
 
 def test_it_waits_until_every_day_is_stored_and_pushed() -> None:
-    said = wait(replace(DONE, days={COSTS: 3, PUSH: 1}, unfinished_runs=1), DONE)
+    said = wait((replace(DONE, unfinished_runs=1), {COSTS: 3, PUSH: 1}), (DONE, {COSTS: 3, PUSH: 3}))
     assert "stored 3 of 3 asset days, pushed 1 of 3 days; runs to go: 1" in said
 
 
 def test_a_backfill_that_failed_ends_the_wait_with_the_reason() -> None:
-    failed = Progress({COSTS: 0, PUSH: 0}, 0, ["run-1"], {"openai": "COMPLETED_FAILED"})
+    failed = Progress(0, ["run-1"], {"openai": "COMPLETED_FAILED"})
     with pytest.raises(DemoError, match=r"without all its days: openai \(COMPLETED_FAILED\); run-1: 401"):
-        wait(failed, why="401")
+        wait((failed, {COSTS: 0, PUSH: 0}), why="401")
 
 
 def test_a_push_that_never_comes_ends_the_wait_with_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("usage_assets.demo.__main__.LONGEST_SECONDS", -100)
     with pytest.raises(DemoError, match=r"still missing after -88 s: openai/port_sync \(3 days\)"):
-        wait(replace(DONE, days={COSTS: 3, PUSH: 0}))
+        wait((DONE, {COSTS: 3, PUSH: 0}))
 
 
 # Comparing

@@ -268,7 +268,11 @@ def wait_for(wanted: Mapping[AssetPath, int], dagster: Dagster, sandbox: Kept, s
         sandbox.require_running()
         dagster.require_running()
         progress = dagster.progress()
-        missing = {key: days - progress.days[key] for key, days in wanted.items() if progress.days[key] < days}
+        if progress.unfinished_runs and time.monotonic() < next_line:
+            time.sleep(1)
+            continue
+        stored = dagster.stored_days()
+        missing = {key: days - stored[key] for key, days in wanted.items() if stored[key] < days}
         if not missing and not progress.unfinished_runs:
             return
         badly = [f"{title} ({status})" for title, status in progress.backfills.items() if status in ENDED_BADLY]

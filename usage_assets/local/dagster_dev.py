@@ -37,8 +37,8 @@ LAUNCH_RUN = """mutation ($params: ExecutionParams!) { launchRun(executionParams
   ... on LaunchRunSuccess { run { id } }
   ... on Error { message }
 } }"""
+STORED_DAYS = "{ assetNodes { assetKey { path } partitionStats { numMaterialized } } }"
 PROGRESS = """{
-  assetNodes { assetKey { path } partitionStats { numMaterialized } }
   partitionBackfillsOrError { ... on PartitionBackfills { results { title status } } }
   unfinished: runsOrError(filter: { statuses: [NOT_STARTED, QUEUED, STARTING, STARTED, CANCELING] }) {
     ... on Runs { results { id } }
@@ -58,9 +58,8 @@ class SilentError(StartError):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far Dagster is: days per asset (by the parts of its key), what still runs, what went wrong."""
+    """How far Dagster is: what still runs, what went wrong."""
 
-    days: Mapping[AssetPath, int]
     unfinished_runs: int
     failed_runs: Sequence[str]
     backfills: Mapping[str, str]
@@ -156,15 +155,18 @@ class Dagster:
         if "message" in answer:
             raise StartError(f"Dagster refuses the backfill {title}: {_last_line(answer['message'])}")
 
+    def stored_days(self) -> Mapping[AssetPath, int]:
+        """How many days each asset has: a third of a second of CPU for Dagster, while runs write events."""
+        return {
+            tuple(node["assetKey"]["path"]): node["partitionStats"]["numMaterialized"]
+            for node in self.ask(STORED_DAYS)["assetNodes"]
+            if node["partitionStats"]
+        }
+
     def progress(self) -> Progress:
         """How far it is."""
         found = self.ask(PROGRESS)
         return Progress(
-            days={
-                tuple(node["assetKey"]["path"]): node["partitionStats"]["numMaterialized"]
-                for node in found["assetNodes"]
-                if node["partitionStats"]
-            },
             unfinished_runs=len(found["unfinished"]["results"]),
             failed_runs=[run["id"] for run in found["failed"]["results"]],
             backfills={

@@ -1,0 +1,98 @@
+"""What Dagster takes to plan, record and check the days of a range run: our event log, and the class it comes with.
+
+Both are the same SQLite files; ours stay open. The assets do nothing, so that all of it is Dagster's own.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import process_time
+from unittest import mock
+
+import dagster as dg
+
+from benchmarks.figures import Figure
+
+CONFIGURATION = Path(__file__).parent.parent / "dagster.yaml"
+LAST = date(2026, 11, 19)
+ASSETS = 2
+DEMANDED = 2.5
+
+
+def figures(days: int) -> Iterator[Figure]:
+    """The CPU time of a run of ``days`` days over a few assets that do nothing, with a check each."""
+    job, tags = nothing_of(days)
+    with TemporaryDirectory() as folder, project_instance(Path(folder)) as instance:
+        ours, events = cpu_of(job, tags, instance)
+    with TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(folder) as instance:
+        theirs, same = cpu_of(job, tags, instance)
+    if events != same:
+        raise RuntimeError(f"{events} events are stored, and {same} by Dagster's own class")
+    yield Figure(
+        name=f"{events:,} events of {days} days",
+        ours=ours,
+        theirs=theirs,
+        unit="s",
+        demanded=DEMANDED,
+        note="CPU time; theirs: Dagster's SqliteEventLogStorage",
+    )
+
+
+@contextmanager
+def project_instance(folder: Path) -> Iterator[dg.DagsterInstance]:
+    """Open an instance of the project's dagster.yaml in a folder."""
+    shutil.copy(CONFIGURATION, folder)
+    with mock.patch.dict(os.environ, DAGSTER_HOME=str(folder)), dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def nothing_of(days: int) -> tuple[dg.JobDefinition, Mapping[str, str]]:
+    """A job of assets that do nothing on each of so many days, and the tags that ask for all of them."""
+    first = LAST - timedelta(days=days - 1)
+    partitions = dg.DailyPartitionsDefinition(str(first), end_date=str(LAST + timedelta(days=1)))
+    assets = [nothing(f"nothing_{n}", partitions) for n in range(ASSETS)]
+    definitions = dg.Definitions(
+        assets=assets,
+        asset_checks=[check_of(asset, partitions) for asset in assets],
+        executor=dg.in_process_executor,
+    )
+    tags = {"dagster/asset_partition_range_start": str(first), "dagster/asset_partition_range_end": str(LAST)}
+    return definitions.resolve_implicit_global_asset_job_def(), tags
+
+
+def nothing(name: str, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """An asset that puts on each day what our IO manager puts there."""
+
+    @dg.asset(name=name, partitions_def=partitions, backfill_policy=dg.BackfillPolicy.single_run())
+    def asset(context: dg.AssetExecutionContext) -> None:
+        for day in context.partition_keys:
+            facts = {"dagster/partition_row_count": 1, "content_hash": "0" * 64, "changed": False, "amount": 1.0}
+            context.add_asset_metadata(facts, partition_key=day)
+
+    return asset
+
+
+def check_of(asset: dg.AssetsDefinition, partitions: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
+    """A check that finds every day right."""
+    spec = dg.AssetCheckSpec("content", asset=asset.key, partitions_def=partitions)
+
+    @dg.multi_asset_check(name=f"{asset.key.to_python_identifier()}_checks", specs=[spec])
+    def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]:
+        for day in context.partition_keys:
+            yield dg.AssetCheckEvaluation(
+                asset_key=asset.key, check_name=spec.name, passed=True, metadata={}, partition=day
+            )
+        yield dg.AssetCheckResult(asset_key=asset.key, check_name=spec.name, passed=True)
+
+    return check
+
+
+def cpu_of(job: dg.JobDefinition, tags: Mapping[str, str], instance: dg.DagsterInstance) -> tuple[float, int]:
+    """Seconds of CPU that a run takes, and the events that are stored."""
+    began = process_time()
+    run_id = job.execute_in_process(instance=instance, tags=tags).run_id
+    return process_time() - began, len(instance.get_records_for_run(run_id).records)
