@@ -3,15 +3,22 @@
 # The first Python on the path that is new enough; empty where there is none.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+# FOCUS's validator has no packages for other versions; 3.13 compiles one of them for ten minutes.
+PYTHON_FOCUS ?= $(shell for python in python3.12 "$$(pyenv root 2>/dev/null)"/versions/3.12.*/bin/python3.12 python3 \
+	python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python3.13; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 12), (3, 13)))' 2>/dev/null \
+	&& echo "$$python" && break; done)
 UI ?= 1
 DAYS ?= 90
 PORT ?= 3000
+FOCUS_FILE ?=
 
 READY := .venv/.ready
 BIN := .venv/bin
+READY_FOCUS := .venv-focus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check docs bench
+.PHONY: help demo run test check docs bench focus
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
@@ -19,6 +26,7 @@ help:
 	@echo "make test    the test suite"
 	@echo "make check   lint, format, types"
 	@echo "make bench   the benchmarks; exit 1 where a demand is missed"
+	@echo "make focus   FOCUS's own validator over a year of the sandbox, or over FOCUS_FILE=x.csv; needs Python 3.12"
 	@echo "make docs    write docs/tables.md from the declarations"
 
 # Made again only when what is installed has changed.
@@ -52,3 +60,18 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+# Its environment is its own: it needs another Python, and numpy 1.
+$(READY_FOCUS): constraints-focus.txt
+	@test -n "$(PYTHON_FOCUS)" || { \
+		echo "FOCUS's validator needs Python 3.12 (or 3.13) and neither was found: make focus PYTHON_FOCUS=/path/to/python" >&2; exit 2; }
+	@"$(PYTHON_FOCUS)" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 12), (3, 13)))' || { \
+		echo "FOCUS's validator needs Python 3.12 (or 3.13), and $(PYTHON_FOCUS) is not: make focus PYTHON_FOCUS=/path/to/python" >&2; \
+		exit 2; }
+	@"$(PYTHON_FOCUS)" -m venv --clear .venv-focus
+	.venv-focus/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-focus.txt focus-validator
+	@touch $@
+
+focus: $(READY_FOCUS) $(READY)
+	@$(if $(FOCUS_FILE),,$(BIN)/python -m usage_assets.focus)
+	@.venv-focus/bin/python usage_assets/focus/validate.py $(or $(FOCUS_FILE),.focus/year.csv)

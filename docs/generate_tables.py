@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from usage_assets.accounting import Accounting
+from usage_assets.assets.allocation import AllocatedCost
 from usage_assets.assets.costs import DailyCost
 from usage_assets.assets.entities import ENTITIES
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.lookups import LOOKUPS
-from usage_assets.warehouse.ledger import PartitionVersion, PortEntity
+from usage_assets.warehouse.ledger import DayState, PartitionVersion, PortEntity, Restatement
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 
 PAGE = Path(__file__).with_name("tables.md")
@@ -26,9 +28,10 @@ def page() -> str:
     parts = {
         "Raw: what the providers say": raw,
         "Lookups: what the ids stand for": [lookup.row for lookups in LOOKUPS.values() for lookup in lookups],
-        "Costs": [DailyCost],
+        "Costs": [DailyCost, AllocatedCost],
+        "Accounting: what the connections file states": list(Accounting().tables()),
         "Port entities": list(dict.fromkeys(derived.row for derived in ENTITIES)),
-        "Ledgers": [PartitionVersion, PortEntity],
+        "Ledgers": [PartitionVersion, Restatement, DayState, PortEntity],
     }
     lines = [HEAD]
     for title, rows in parts.items():

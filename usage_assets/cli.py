@@ -13,13 +13,16 @@ import dagster as dg
 
 from usage_assets.addresses import checked_url, is_loopback
 from usage_assets.assets.connected import earliest_day
+from usage_assets.assets.entities import foreign_relations
 from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
 from usage_assets.backfill import Share, connections_named, share_of, stored
 from usage_assets.capture import Captured, Sanitiser, capture, chosen_endpoints, write
 from usage_assets.definitions import build_definitions
 from usage_assets.doctor import Level, blueprints_of, examine, port_client
 from usage_assets.failures import one_line
+from usage_assets.focus.export import export, writable
 from usage_assets.local.home import open_instance
+from usage_assets.money import plain
 from usage_assets.partitions import parse_days
 from usage_assets.port.adopt import leftovers, remove
 from usage_assets.port.client import PortClient, PortError
@@ -34,6 +37,7 @@ from usage_assets.sandbox.control import DEFAULT_SEED
 from usage_assets.settings import Connection, PortAccount, Settings, SettingsError
 from usage_assets.warehouse.connections import stored_connections
 from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.published import publish
 
 TAKEN_BLUEPRINTS = "select distinct blueprint from ledger.port_entities where account = $account"
 """Blueprints that Port has entities of ours in: they need no look before a push that may have nothing to send."""
@@ -85,7 +89,8 @@ def backfill(start: str, end: str, names: Sequence[str], *, push: bool, from_arc
     settings = Settings.load()
     first, last = parse_days(start, end, settings)
     connections = connections_named(settings, names, keyed=not from_archive)
-    definitions = build_definitions(settings)
+    # its runs publish nothing: it does that itself, once
+    definitions = build_definitions(settings, warehouse=Warehouse(database=str(settings.warehouse_path)))
     shares = [
         share
         for each in connections
@@ -99,10 +104,13 @@ def backfill(start: str, end: str, names: Sequence[str], *, push: bool, from_arc
         if push:
             _require_port(settings, definitions, connections)
         _say_what_is_out_of_reach(connections, first, from_archive=from_archive)
-        with display(sum(share.asset_days for share in shares), verbose=verbose) as shown:
-            for share in shares:
-                for step in share.run(definitions, instance, log_level="INFO" if verbose else "CRITICAL"):
-                    shown.show(step)
+        try:
+            with display(sum(share.asset_days for share in shares), verbose=verbose) as shown:
+                for share in shares:
+                    for step in share.run(definitions, instance, log_level="INFO" if verbose else "CRITICAL"):
+                        shown.show(step)
+        finally:
+            _publish(settings)
     for share in shares:
         _report(share, settings)
     return 1 if any(share.failures for share in shares) else 0
@@ -119,6 +127,13 @@ def _say_what_is_out_of_reach(connections: Sequence[Connection], first: date, *,
             click.echo(f"{connection.name}: days before {earliest} cannot be fetched and are left out", err=True)
 
 
+def _publish(settings: Settings) -> None:
+    try:
+        publish(_warehouse(settings))
+    except WarehouseError as error:
+        click.echo(f"the copy that people read is not of now: {error}", err=True)
+
+
 def _require_warehouse(settings: Settings) -> None:
     with _warehouse(settings).transaction():
         pass
@@ -129,7 +144,7 @@ def _require_port(settings: Settings, definitions: dg.Definitions, connections: 
         warehouse = Warehouse(database=str(settings.warehouse_path))
         taken = warehouse.read(TAKEN_BLUEPRINTS, {"account": port.account}).column("blueprint").to_pylist()
         if missing := [name for name in blueprints_of(definitions, connections) if name not in taken]:
-            provision(port, missing)
+            provision(port, missing, foreign_relations(settings.port_relations()))
 
 
 def _report(share: Share, settings: Settings) -> None:
@@ -182,6 +197,7 @@ def remove_connection(name: str, *, yes: bool) -> int:
             click.echo(f"nothing was deleted; to delete this: usage-assets connection remove {name} --yes")
             return 0
         failures = removal.run(warehouse, instance, port)
+    _publish(settings)
     for failure in failures:
         click.echo(f"FAILED: Port, {failure.blueprint} {failure.identifier}: {one_line(failure.reason)}", err=True)
     click.echo(
@@ -201,11 +217,11 @@ def plan_port() -> int:
     settings = Settings.load()
     steps: dict[str, Step] = {}
     conflicts: dict[str, None] = {}
-    blueprints = _blueprints(settings)
+    blueprints, relations = _blueprints(settings), foreign_relations(settings.port_relations())
     with port_client(_account(settings)) as port:
         for name in blueprints:
             try:
-                steps |= {step.blueprint: step for step in plan(port, [name])}
+                steps |= {step.blueprint: step for step in plan(port, [name], relations)}
             except ConflictError as error:
                 conflicts |= dict.fromkeys(error.conflicts)
     _show_steps(steps.values())
@@ -223,7 +239,7 @@ def provision_port() -> None:
     """Create the blueprints that are missing in Port, and add what others lack. Removes and retypes nothing."""
     settings = Settings.load()
     with port_client(_account(settings)) as port:
-        steps = provision(port, _blueprints(settings))
+        steps = provision(port, _blueprints(settings), foreign_relations(settings.port_relations()))
     _show_steps(steps)
     click.echo("all of this is done" if steps else READY)
 
@@ -288,6 +304,34 @@ def _ours(settings: Settings, port: PortClient, blueprint: str) -> Collection[st
 
 def _warehouse(settings: Settings) -> Warehouse:
     return Warehouse(database=str(settings.warehouse_path), wait_seconds=SECONDS_FOR_THE_LOCK)
+
+
+@cli.group("export")
+def export_commands() -> None:
+    """Write what is stored as files for others."""
+
+
+@export_commands.command("focus")
+@click.option("--start", required=True, metavar="YYYY-MM-DD", help="First day (UTC).")
+@click.option("--end", required=True, metavar="YYYY-MM-DD", help="Last day, included.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A file that ends in .csv or .parquet.")
+@click.option("--force", is_flag=True, help="Replace the file.")
+def export_focus(start: str, end: str, out: Path, *, force: bool) -> None:
+    """Write costs and purchases as FOCUS 1.2 has them.
+
+    Ids of people are in it as they are stored: USAGE_PEOPLE decides.
+    """
+    settings = Settings.load()
+    first, last = parse_days(start, end, settings)
+    exported = export(_warehouse(settings), settings.accounting(), first, last, writable(out, force=force))
+    for name, days in exported.gaps.items():
+        click.echo(f"{name}: no costs are stored of {days} days: they are not in the file", err=True)
+    for name, days in exported.otherwise_valued.items():
+        click.echo(f"{name}: {days} days are valued with other rates than the connections file states now", err=True)
+    for left in exported.left_out:
+        click.echo(f"left out: {left.reason}: {left.connection}: rows {left.rows:,}, {plain(left.amount)} {left.unit}")
+    billed = ", ".join(f"{plain(amount)} {currency}" for currency, amount in exported.billed.items())
+    click.echo(f"{out}: rows {exported.rows:,}, BilledCost {billed}")
 
 
 @cli.command()

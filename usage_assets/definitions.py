@@ -6,11 +6,14 @@ Dagster loads ``defs``; tests call ``build_definitions`` with settings of their 
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
 import dagster as dg
 
+from usage_assets.assets.accounting import build_accounting_asset, build_invoices_check
+from usage_assets.assets.allocation import ALLOCATIONS
 from usage_assets.assets.checks import build_checks
 from usage_assets.assets.connected import (
     archive_of,
@@ -21,7 +24,7 @@ from usage_assets.assets.connected import (
     replay_of,
 )
 from usage_assets.assets.costs import COSTS, DailyCost
-from usage_assets.assets.derived import build_derived_asset
+from usage_assets.assets.derived import build_derived_asset, stated_tables
 from usage_assets.assets.entities import ENTITIES
 from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_check
 from usage_assets.assets.port_connection import build_port_connection
@@ -30,16 +33,18 @@ from usage_assets.assets.port_sync import build_port_sync
 from usage_assets.assets.raw import build_raw_asset
 from usage_assets.automation.history import build_history_sensor
 from usage_assets.automation.jobs import build_jobs
+from usage_assets.automation.revaluation import build_revaluation_sensor
 from usage_assets.automation.schedules import build_schedules
 from usage_assets.automation.sensors import build_port_sensor
+from usage_assets.automation.webhook import build_failure_sensor
 from usage_assets.partitions import backfill_policy, daily_partitions
 from usage_assets.port.client import PortClient
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.archive import packed
 from usage_assets.providers.shapes import load
 from usage_assets.settings import MissingKeyError, Settings
-from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.io_manager import UsageIOManager
+from usage_assets.warehouse.published import PublishedWarehouse
 
 # Partitioned checks and backfill policies are used on purpose; Dagster would warn of each at every start.
 warnings.filterwarnings("ignore", message=".*(`backfill_policy`|partitions_def on an AssetCheckSpec)", category=Warning)
@@ -54,13 +59,16 @@ def build_definitions(
     replace resources; ``patience`` (attempts, base_delay, ...) replaces what the HTTP clients wait.
     """
     partitions, policy, archive = daily_partitions(settings), backfill_policy(), archive_of(settings)
-    connections = settings.connections()
+    connections, relations = settings.connections(), settings.port_relations()
+    accounting = settings.accounting()
+    stated = stated_tables(accounting)
     configured = settings.usage_connections is not None or any(connection.key for connection in connections)
     shapes = partial(load, settings.shapes_path)
     assets: list[dg.AssetsDefinition] = []
     checks: list[dg.AssetChecksDefinition] = []
     usage_keys: dict[str, list[dg.AssetKey]] = defaultdict(list)
     entity_keys: dict[str, list[dg.AssetKey]] = {}
+    valued_keys: dict[str, list[dg.AssetKey]] = defaultdict(list)
     lookup_keys: dict[str, list[dg.AssetKey]] = {}
     for connection in connections:
         provider = PROVIDERS[connection.provider]
@@ -68,22 +76,36 @@ def build_definitions(
         replay = partial(replay_of, connection, settings, archive)
         endpoints = endpoints_of(provider, connection)
         superseded = is_superseded(connection, connections)
-        sources = {endpoint.row.table: [dg.AssetKey([connection.name, endpoint.name])] for endpoint in endpoints}
+        sources = {endpoint.row.table: {"": dg.AssetKey([connection.name, endpoint.name])} for endpoint in endpoints}
         costs = [cost for cost in COSTS if sources.keys() >= {*cost.reads}]
         if costs:
-            sources[DailyCost.table] = [cost.asset_key(connection.name) for cost in costs]
+            sources[DailyCost.table] = {cost.part: cost.asset_key(connection.name) for cost in costs}
+        allocations = [allocation for allocation in ALLOCATIONS if allocation.part in sources]
         entities = [entity for entity in ENTITIES if sources.keys() >= {*entity.reads}]
         for endpoint in endpoints:
             raw = build_raw_asset(endpoint, provider, connection, client, replay, archive, shapes, partitions, policy)
             assets.append(raw)
             checks.append(build_checks(raw, endpoint.row, connection.name, partitions, control=endpoint.control))
             usage_keys[connection.name].append(raw.key)
-        for derived in (*entities, *costs):
+        for derived in (*entities, *costs, *allocations):
             select = derived.nothing if superseded else derived.select_of(sources)
-            asset = build_derived_asset(derived, connection, select, sources, partitions, policy)
+            if select.stated:
+                select = replace(select, stated=stated)
+            asset = build_derived_asset(derived, connection, select, sources, partitions, policy, is_emptied=superseded)
             assets.append(asset)
-            checks.append(build_checks(asset, derived.row, connection.name, partitions, select=select))
+            checks.append(
+                build_checks(
+                    asset,
+                    derived.row,
+                    connection.name,
+                    partitions,
+                    select=select,
+                    file=f"{derived.folder}/{derived.file}",
+                )
+            )
             usage_keys[connection.name].append(asset.key)
+            if DailyCost.table in (derived.row.table, *derived.reads):
+                valued_keys[connection.name].append(asset.key)
         lookups = lookups_of(connection)
         assets += [build_lookup_asset(lookup, connection, client) for lookup in lookups]
         checks += [build_unknown_ids_check(lookup, connection) for lookup in lookups if lookup.known_as]
@@ -91,21 +113,31 @@ def build_definitions(
         if entities and (settings.port_account or not configured):
             port = partial(_port_client, settings, patience or {})
             people = partial(settings.people, connection.people)
-            assets.append(build_port_sync(connection, endpoints, entities, port, people, partitions, policy))
+            assets.append(build_port_sync(connection, endpoints, entities, relations, port, people, partitions, policy))
             assets.append(build_port_connection(connection, endpoints, port, people))
-            assets.append(build_port_reconcile(connection, endpoints, entities, port, people))
+            assets.append(build_port_reconcile(connection, endpoints, entities, relations, port, people))
             entity_keys[connection.name] = [derived.asset_key(connection.name) for derived in entities]
-    sensors = [build_port_sensor(entity_keys, running=settings.port_account is not None)] if entity_keys else []
+    jobs = build_jobs(usage_keys, lookup_keys, entity_keys, states_money=settings.usage_connections is not None)
+    sensors = []
+    if settings.usage_connections:
+        assets.append(build_accounting_asset(stated))
+        checks.append(build_invoices_check(accounting))
+        sensors.append(build_revaluation_sensor(stated, valued_keys, jobs))
+    if entity_keys:
+        sensors.append(build_port_sensor(entity_keys, running=settings.port_account is not None))
     if settings.usage_backfill_history:
         sensors.append(build_history_sensor(connections, usage_keys))
-    warehouse = Warehouse(database=str(settings.warehouse_path))
+    if url := settings.webhook_url:
+        step_names = {asset.key.to_python_identifier(): asset.key.to_user_string() for asset in assets}
+        sensors.append(build_failure_sensor(url, step_names, settings.secrets()))
+    warehouse = overrides.setdefault("warehouse", PublishedWarehouse(database=str(settings.warehouse_path)))
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
-        jobs=build_jobs(usage_keys, lookup_keys, entity_keys),
+        jobs=jobs,
         schedules=build_schedules(settings, connections, usage_keys, lookup_keys, entity_keys),
         sensors=sensors,
-        resources={"warehouse": warehouse, "io_manager": UsageIOManager(warehouse=warehouse), **overrides},
+        resources={"io_manager": UsageIOManager(warehouse=warehouse), **overrides},
         executor=dg.in_process_executor,
     )
 

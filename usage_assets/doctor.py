@@ -14,9 +14,10 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
 
+from usage_assets.assets.allocation import ALLOCATIONS
 from usage_assets.assets.connected import endpoints_of, is_superseded, provider_client
 from usage_assets.assets.costs import COSTS
-from usage_assets.assets.entities import ENTITIES
+from usage_assets.assets.entities import ENTITIES, foreign_relations
 from usage_assets.definitions import build_definitions
 from usage_assets.local.home import dagster_home, open_instance
 from usage_assets.partitions import utc_today
@@ -27,15 +28,18 @@ from usage_assets.providers.shapes import load, money_columns
 from usage_assets.providers.windows import DAY
 from usage_assets.settings import Connection, PortAccount, Settings, SettingsError
 from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.published import copy_of, is_current
 
 ATTEMPTS = 2
 """A person waits: whoever does not answer now is reported, not waited for."""
 SECONDS_FOR_THE_LOCK = 2
 DAYS_UNTIL_OLD = 2
+TIME_TO_PUBLISH = timedelta(hours=1)
+"""Runs that are under way publish when they end."""
 SECONDS_UNTIL_SILENT = 120
 """Dagster's daemon gives a sign of life every 30 s."""
 
-DERIVED = frozenset(derived.row.table for derived in (*ENTITIES, *COSTS))
+DERIVED = frozenset(derived.row.table for derived in (*ENTITIES, *COSTS, *ALLOCATIONS))
 LEDGER = "select view_name from duckdb_views() where schema_name = 'ledger' and view_name = 'stored_days'"
 STORED_TABLES = """
 select
@@ -72,6 +76,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _connections(settings)
     yield from _port(settings)
     yield from _warehouse(settings)
+    yield from _published(settings.warehouse_path)
+    yield _webhook(settings)
     yield from _dagster(settings)
 
 
@@ -155,7 +161,7 @@ def _port(settings: Settings) -> Iterator[Finding]:
         with port_client(account) as port:
             port.authenticate()
             yield Finding(Level.OK, "Port", f"credentials accepted by {account.base_url}")
-            steps = plan(port, blueprints)
+            steps = plan(port, blueprints, foreign_relations(settings.port_relations()))
     except (SettingsError, PortError) as error:
         yield Finding(Level.FAIL, "Port", str(error))
         return
@@ -198,6 +204,34 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
             subject,
             f"{row['days']} days of {row['connection']}, the newest is {row['newest']}{what_to_do}",
         )
+
+
+def _published(database: Path) -> Iterator[Finding]:
+    """Whether what people read is what is stored; there is nothing to say of a database that does not exist yet."""
+    path, subject = copy_of(database), "published copy"
+    if not database.exists():
+        return
+    if not path.exists():
+        yield Finding(Level.WARN, subject, f"{path} does not exist yet: the next run makes it when it ends")
+        return
+    made_of, changed = (datetime.fromtimestamp(file.stat().st_mtime, UTC) for file in (path, database))
+    text = f"{path} holds what was stored by {made_of:%Y-%m-%d %H:%M} UTC"
+    if is_current(database):
+        yield Finding(Level.OK, subject, f"{text}, which is everything")
+        return
+    is_late = datetime.now(UTC) - changed > TIME_TO_PUBLISH
+    text += f"; the database was changed at {changed:%Y-%m-%d %H:%M} UTC: the next run publishes that when it ends"
+    yield Finding(Level.WARN if is_late else Level.OK, subject, text)
+
+
+def _webhook(settings: Settings) -> Finding:
+    try:
+        is_set = settings.webhook_url is not None
+    except SettingsError as error:
+        return Finding(Level.FAIL, "webhook", str(error))
+    if is_set:
+        return Finding(Level.OK, "webhook", "failed runs are posted to it (USAGE_WEBHOOK_URL)")
+    return Finding(Level.WARN, "webhook", "nobody is told of failed runs: USAGE_WEBHOOK_URL is not set")
 
 
 def _superseded(settings: Settings) -> Collection[str]:

@@ -10,7 +10,7 @@ from usage_assets.settings import Settings, SettingsError
 MAX_PARTITIONS_PER_RUN = 186
 """6 windows of 31 days, and one page of OpenAI costs plus a few days."""
 WEEKLY_LOOKBACK_DAYS = 31
-"""Providers correct days until the invoice is made: a month is read again every week. Older days are settled."""
+"""Providers correct days until the invoice is made: a month is read again every week, settled days too."""
 
 
 def utc_today() -> date:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import cache
 from operator import attrgetter
 from types import NoneType
-from typing import Annotated, ClassVar, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
 import pyarrow as pa
@@ -69,6 +69,18 @@ class Column:
         return pa.field(self.name, ARROW_TYPES[self.type], nullable=self.nullable)
 
 
+class Total(NamedTuple):
+    """A total of a day that is not the plain sum of an additive measure."""
+
+    sql: str
+    """SQL aggregate."""
+    unit: str = ""
+    """What it counts; empty: what the column of the same name does. Of a total ``per`` a column, ``{}`` stands for its
+    value, in upper case."""
+    per: str | None = None
+    """The column (a currency, say) for each value of which there is a total of its own: ``<name>_<value>``."""
+
+
 class TableRow(msgspec.Struct, kw_only=True, gc=False):
     """A declared table. Its docstring's first line states the grain in words; ``grain`` states it in columns."""
 
@@ -76,21 +88,25 @@ class TableRow(msgspec.Struct, kw_only=True, gc=False):
     """``schema.name`` in the warehouse."""
     grain: ClassVar[tuple[str, ...]]
     """The columns that identify a row, beside ``connection`` and ``usage_date`` (null is a value of its own)."""
-    totals: ClassVar[Mapping[str, str]] = {}
-    """Totals per day that are not the plain sum of an additive measure: name -> SQL aggregate."""
+    totals: ClassVar[Mapping[str, Total]] = {}
+    """Totals per day that are not the plain sum of an additive measure, by name."""
     slice_by: ClassVar[str | None] = None
     """The column whose values are written by different assets, where several share the table."""
+
+
+class ConnectionRow(TableRow, kw_only=True, gc=False):
+    """A declared table whose rows belong to connections."""
 
     connection: Annotated[str, column("Connection: one provider organization or ChatGPT workspace")]
 
 
-class Row(TableRow, kw_only=True, gc=False):
+class Row(ConnectionRow, kw_only=True, gc=False):
     """A declared table of days: what is written is a connection's days, whole."""
 
     usage_date: Annotated[date, column("UTC day of the usage")]
 
 
-class LookupRow(TableRow, kw_only=True, gc=False):
+class LookupRow(ConnectionRow, kw_only=True, gc=False):
     """A declared table of versions: what ids stand for, and stood for. It only grows."""
 
     grain = ("id", "first_seen")
@@ -100,6 +116,10 @@ class LookupRow(TableRow, kw_only=True, gc=False):
     seen_until: Annotated[
         datetime | None, column("When they were found changed, or the id gone; null while they are current")
     ] = None
+
+
+class StatedRow(TableRow, kw_only=True, gc=False):
+    """A declared table of what the connections file states: it is as the file was when costs were last computed."""
 
 
 def declared(table: str) -> type[TableRow]:

@@ -6,10 +6,11 @@ file, the line and the field (SettingsError).
 
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import partial
+from decimal import Decimal
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -17,20 +18,25 @@ from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
     StrictBool,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from usage_assets.accounting import Accounting, CreditRate, ExchangeRate, Invoice, Owner, Purchase, repeated
 from usage_assets.addresses import checked_url
 from usage_assets.people import People, Policy
 from usage_assets.toml_file import TomlFile
 
 ProviderName = Literal["openai", "anthropic", "chatgpt", "openai_legacy"]
+PortRelationName = Literal["project", "user"]
 ENV_FILE = ".env"
 
 
@@ -87,6 +93,8 @@ class Connection:
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Only usage of these is asked for, at the endpoints that can be asked so."""
     requests_per_second: float | None = None
+    settling_days: int | None = None
+    """How long after a day's end the provider still changes it; None: as long as its declaration says."""
     place: Callable[..., str] | None = field(default=None, repr=False, compare=False)
     """Names a field of it with file and line, where it stands in the connections file."""
 
@@ -127,10 +135,26 @@ def _begun(day: date) -> date:
     return day
 
 
+def _not_only_dots(text: str) -> str:
+    if text in (".", ".."):
+        raise ValueError("is no identifier in Port")
+    return text
+
+
+def _as_float(number: object) -> object:
+    return float(number) if isinstance(number, Decimal) else number
+
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$")]
 """It goes into a header or a path as it is."""
 Values = Annotated[list[Annotated[str, StringConstraints(min_length=1)]], Field(min_length=1)]
+PortBlueprint = Annotated[
+    str, StringConstraints(pattern=r"^[\p{L}0-9@_.+:\\/-]+$", max_length=100), AfterValidator(_not_only_dots)
+]
+PortIdentifier = Annotated[
+    str, StringConstraints(pattern=r"^[\p{L}0-9@_.+:\\/=-]+$", max_length=1000), AfterValidator(_not_only_dots)
+]
 
 
 class FilterTable(BaseModel):
@@ -171,7 +195,37 @@ class ConnectionEntry(BaseModel):
     endpoints: dict[str, StrictBool] = Field(default_factory=dict)
     filters: FilterTable = Field(default_factory=FilterTable)
     people: Policy | None = None
-    requests_per_second: float | None = Field(default=None, gt=0, strict=True, allow_inf_nan=False)
+    requests_per_second: Annotated[float | None, BeforeValidator(_as_float)] = Field(
+        default=None, gt=0, strict=True, allow_inf_nan=False
+    )
+    settling_days: int | None = Field(default=None, ge=0, le=60, strict=True)
+    """Less than any provider's look-back: a day that is not served any more cannot settle."""
+
+
+class PortRelation(BaseModel):
+    """One ``[[port_relation]]`` of the connections file: to what in a blueprint of the users' own records relate."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: PortRelationName = Field(alias="from")
+    """What of a record it is about; the relation in Port is called the same."""
+    blueprint: PortBlueprint
+    targets: Annotated[Mapping[str, PortIdentifier], Field(min_length=1)] | None = Field(None, validate_default=True)
+    """The provider's id, or an e-mail address -> the entity there. None: the address is its identifier."""
+
+    @field_validator("targets")
+    @classmethod
+    def _told_for_projects(cls, targets: Mapping[str, str] | None, info: ValidationInfo) -> Mapping[str, str] | None:
+        if targets is None and info.data.get("name") == "project":
+            raise ValueError("missing; of a project only its id is known: say which entity each id stands for")
+        return targets
+
+    def target(self, ids: Iterable[str | None]) -> str | None:
+        """Return the entity that the first known of these ids stands for. A hashed address is no address."""
+        known = [text for text in ids if text]
+        if self.targets is None:
+            return next((text for text in known if "@" in text), None)
+        return next((self.targets[text] for text in known if text in self.targets), None)
 
 
 class ConnectionsFile(BaseModel):
@@ -180,10 +234,26 @@ class ConnectionsFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     connection: list[ConnectionEntry] = Field(default_factory=list)
+    port_relation: list[PortRelation] = Field(default_factory=list)
+    credit_rate: list[CreditRate] = Field(default_factory=list)
+    exchange_rate: list[ExchangeRate] = Field(default_factory=list)
+    purchase: list[Purchase] = Field(default_factory=list)
+    invoice: list[Invoice] = Field(default_factory=list)
+    owner: list[Owner] = Field(default_factory=list)
 
 
-TABLES: Mapping[int, type[BaseModel]] = {1: ConnectionsFile, 3: ConnectionEntry, 4: FilterTable}
-"""Length of a field's path in the connections file -> the table that it stands in."""
+TABLES: Mapping[tuple[str, ...], type[BaseModel]] = {
+    (): ConnectionsFile,
+    ("connection",): ConnectionEntry,
+    ("connection", "filters"): FilterTable,
+    ("port_relation",): PortRelation,
+    ("credit_rate",): CreditRate,
+    ("exchange_rate",): ExchangeRate,
+    ("purchase",): Purchase,
+    ("invoice",): Invoice,
+    ("owner",): Owner,
+}
+"""Path in the connections file -> the table that stands there."""
 
 
 class Settings(BaseSettings):
@@ -219,6 +289,7 @@ class Settings(BaseSettings):
     usage_lookback_days: int = Field(default=7, ge=1, le=186)
     usage_include_today: bool = False
     usage_backfill_history: bool = True
+    usage_webhook_url: SecretStr | None = None
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
@@ -250,6 +321,25 @@ class Settings(BaseSettings):
         """The file that remembers what was captured, beside the database file."""
         return self.warehouse_path.with_name("captured_shapes.json")
 
+    @property
+    def webhook_url(self) -> str | None:
+        """Where failed runs are told of; None: nowhere. Raises SettingsError, which does not repeat the address."""
+        if self.usage_webhook_url is None:
+            return None
+        url = self.usage_webhook_url.get_secret_value()
+        try:
+            checked_url(url)
+        except ValueError:
+            shape = "must look like https://host/path, without user or password (http:// only on this machine)"
+            raise SettingsError(f"USAGE_WEBHOOK_URL: {shape}") from None
+        return url
+
+    def secrets(self) -> list[str]:
+        """Every secret that is configured: what no text that leaves this machine may contain."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        keys = [connection.key for connection in self.connections()]
+        return [value.get_secret_value() for value in (*values, *keys) if isinstance(value, SecretStr)]
+
     def people(self, policy: Policy) -> People:
         """What is kept of people under a policy. Raises SettingsError where hashing has no key."""
         if policy == "hash" and not self.usage_hash_key:
@@ -280,6 +370,37 @@ class Settings(BaseSettings):
                 raise connection.refusal("name", reason=reason)
         return keyed + named
 
+    def port_relations(self) -> tuple[PortRelation, ...]:
+        """What records in Port relate to in users' own blueprints: at most one of each name. Raises SettingsError."""
+        if self._connections_file is None:
+            return ()
+        file, content = self._connections_file
+        names = [relation.name for relation in content.port_relation]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise SettingsError(f"{file.place('port_relation', number, 'from')}: used twice; there is one of each")
+        return tuple(content.port_relation)
+
+    def accounting(self) -> Accounting:
+        """What the connections file says about money. Raises SettingsError where two entries contradict each other."""
+        if self._connections_file is None:
+            return Accounting()
+        file, content = self._connections_file
+        names = {connection.name for connection in self.connections()}
+        for table in ("credit_rate", "exchange_rate", "purchase", "invoice", "owner"):
+            entries = getattr(content, table)
+            for number, entry in enumerate(entries):
+                if (name := getattr(entry, "connection", None)) and name not in names:
+                    known = f"unknown; the connections are {', '.join(sorted(names))}"
+                    raise SettingsError(f"{file.place(table, number, 'connection')}: {known}")
+            for number, other in repeated(entries):
+                raise SettingsError(f"{file.place(table, number)}: says again what {file.place(table, other)} says")
+        return Accounting(content.credit_rate, content.exchange_rate, content.purchase, content.invoice, content.owner)
+
+    @cached_property
+    def _connections_file(self) -> tuple[TomlFile, ConnectionsFile] | None:
+        return _read_connections(self.usage_connections) if self.usage_connections else None
+
     def _default_connections(self) -> Iterator[Connection]:
         keys: dict[ProviderName, tuple[str, SecretStr | None]] = {
             "openai": ("OPENAI_ADMIN_KEY", self.openai_admin_key),
@@ -299,12 +420,12 @@ class Settings(BaseSettings):
             )
 
     def _named_connections(self) -> Iterator[Connection]:
-        if self.usage_connections is None:
+        if self._connections_file is None:
             return
         environment = _environment()
-        file, entries = _read_connections(self.usage_connections)
+        file, content = self._connections_file
         names: set[str] = set()
-        for number, entry in enumerate(entries):
+        for number, entry in enumerate(content.connection):
             place = partial(file.place, "connection", number)
             if entry.name in names:
                 raise SettingsError(f"{place('name')}: used twice; names are the first part of asset keys")
@@ -333,6 +454,7 @@ class Settings(BaseSettings):
                 endpoints=entry.endpoints,
                 filters=entry.filters.parameters(),
                 requests_per_second=entry.requests_per_second,
+                settling_days=entry.settling_days,
                 place=place,
             )
 
@@ -351,10 +473,10 @@ def _environment() -> dict[str, str]:
     return {name: value for source in (dotenv_values(ENV_FILE), os.environ) for name, value in source.items() if value}
 
 
-def _read_connections(path: Path) -> tuple[TomlFile, list[ConnectionEntry]]:
+def _read_connections(path: Path) -> tuple[TomlFile, ConnectionsFile]:
     try:
         file = TomlFile.read(path)
-        return file, ConnectionsFile.model_validate(file.content).connection
+        return file, ConnectionsFile.model_validate(file.content)
     except OSError as error:
         raise SettingsError(f"USAGE_CONNECTIONS: {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -363,5 +485,7 @@ def _read_connections(path: Path) -> tuple[TomlFile, list[ConnectionEntry]]:
         first = error.errors(include_input=False)[0]
         reason = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
-            reason = f"unknown; known: {', '.join(TABLES[len(first['loc'])].model_fields)}"
+            table = TABLES[tuple(key for key in first["loc"][:-1] if isinstance(key, str))]
+            known = (field.alias or name for name, field in table.model_fields.items())
+            reason = f"unknown; known: {', '.join(known)}"
         raise SettingsError(f"{file.place(*first['loc'])}: {reason}") from None

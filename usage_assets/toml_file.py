@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -24,8 +25,8 @@ class TomlFile:
 
     @cached_property
     def content(self) -> dict[str, Any]:
-        """What the file says. Raises tomllib.TOMLDecodeError, which names the line."""
-        return tomllib.loads(self.text)
+        """What the file says, numbers with every digit. Raises tomllib.TOMLDecodeError, which names the line."""
+        return tomllib.loads(self.text, parse_float=Decimal)
 
     def place(self, *keys: Key) -> str:
         """Name a field with file and line, such as ``connections.toml, line 7: connection.2.base_url``.

@@ -27,6 +27,9 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.control import fetch_with_totals
 from usage_assets.providers.windows import Window
 from usage_assets.settings import Settings
+from usage_assets.warehouse import published
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import is_current
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET, with_endpoints, with_main_endpoints
 from usage_assets_tests.terminal import COMMAND, SECRETS, Said, Terminal, holding
@@ -114,10 +117,38 @@ def test_a_refused_lookup_is_said_and_days_are_stored_all_the_same(terminal: Ter
     assert set(jobs[:4]) == {f"anthropic/{name}" for name in ("api_keys", "organization", "users", "workspaces")}
 
 
+def test_a_backfill_publishes_once_what_all_its_runs_have_stored(
+    small_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, copies = published._replace, list[Path]()
+
+    def counted(copy: Path, warehouse: Warehouse) -> None:
+        copies.append(copy)
+        replace(copy, warehouse)
+
+    monkeypatch.setattr(published, "_replace", counted)
+    assert small_terminal.type("backfill", *RANGE, "--connection", "anthropic", "--connection", "chatgpt").code == 0
+    assert copies == [small_terminal.folder / "usage-latest.duckdb"]
+    versions = "select * from ledger.partition_versions order by all"
+    with duckdb.connect(str(copies[0]), read_only=True) as copy:
+        copy.execute("set TimeZone = 'UTC'")
+        assert copy.execute(versions).to_arrow_table() == small_terminal.warehouse.read(versions)
+
+
+def test_a_copy_that_cannot_be_made_is_one_line_and_the_backfill_is_done(small_terminal: Terminal) -> None:
+    copy = small_terminal.folder / "usage-latest.duckdb"
+    copy.mkdir()
+    said = small_terminal.type("backfill", *LAST_DAY, "--connection", "chatgpt")
+    assert said.code == 0
+    assert said.complaints[-1] == (
+        f"the copy that people read is not of now: {copy}: Is a directory: what was published before stays"
+    )
+
+
 def test_progress_is_a_plain_line_per_asset_where_no_terminal_is(small_terminal: Terminal) -> None:
     said = small_terminal.type("backfill", *RANGE, "--connection", "openai")
-    assert len(said.complaints) == 7 + 4, "assets of days, and lookups"
-    assert len([line for line in said.complaints if f" {DAYS[0]} to {LATEST}: days 3" in line]) == 7
+    assert len(said.complaints) == 8 + 4, "assets of days, and lookups"
+    assert len([line for line in said.complaints if f" {DAYS[0]} to {LATEST}: days 3" in line]) == 8
     assert "  openai/projects: rows 4, requests 1" in said.complaints
     assert f"  openai/costs {DAYS[0]} to {LATEST}: days 3, rows " in said.err
     assert "\x1b" not in said.err
@@ -139,7 +170,7 @@ def test_its_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them(small_te
             assert run.status is DagsterRunStatus.SUCCESS
             assert run.remote_job_origin
             assert run.remote_job_origin.location_name == "usage_assets"
-        (sensor,) = definitions.sensors or ()
+        sensor = definitions.resolve_sensor_def("port_changed_partitions_sensor")
         context = dg.build_sensor_context(instance=instance, definitions=definitions)
         (request,) = sensor.evaluate_tick(context).run_requests or ()
     assert request.tags["dagster/asset_partition_range_start"] == str(DAYS[0])
@@ -262,6 +293,7 @@ def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(small_term
     assert said.code == 1
     assert [line.split(": ")[1] for line in failed] == [
         "openai/costs",
+        "openai/allocated_costs/costs",
         "openai/daily_costs/costs",
         "openai/entities/ai_cost_record",
         "openai/entities/ai_user_cost",
@@ -341,6 +373,7 @@ def test_an_interrupted_backfill_says_so_in_one_line_and_leaves_no_half_state(
     with dg.DagsterInstance.get() as instance:
         assert all(run.is_finished for run in instance.get_runs())
     assert "anthropic.claude_code" not in terminal.tables()
+    assert is_current(terminal.database), "what is stored can be read"
 
 
 def test_an_interruption_between_two_events_ends_the_run(terminal: Terminal) -> None:

@@ -17,6 +17,7 @@ from usage_assets.definitions import build_definitions
 from usage_assets.partitions import last_day
 from usage_assets.rows import declared
 from usage_assets.settings import Settings, SettingsError
+from usage_assets.warehouse.published import PublishedWarehouse
 from usage_assets.warehouse.tables import Table
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +30,7 @@ MODEL_USAGE = (
 )
 CLAUDE_COSTS = "daily_costs/claude_code  daily_costs/cost_report"
 GRAPH = f"""
+anthropic/allocated_costs/cost_report  anthropic_costs  costs.allocated_costs  daily_costs/cost_report  usage_messages
 anthropic/claude_code  anthropic_claude_code  anthropic.claude_code
 anthropic/cost_report  anthropic_costs  anthropic.cost_report
 anthropic/daily_costs/claude_code  anthropic_costs  costs.daily_costs  claude_code
@@ -46,6 +48,7 @@ chatgpt/daily_costs/codex_usage  chatgpt_costs  costs.daily_costs  codex_usage
 chatgpt/entities/ai_cost_record  chatgpt_entities  port_entities.ai_cost_record  daily_costs/codex_usage
 chatgpt/entities/ai_user_cost  chatgpt_entities  port_entities.ai_user_cost  daily_costs/codex_usage
 chatgpt/entities/codex_usage_record  chatgpt_entities  port_entities.codex_usage_record  codex_usage
+openai/allocated_costs/costs  openai_costs  costs.allocated_costs  daily_costs/costs  {MODEL_USAGE}
 openai/costs  openai_costs  openai.costs
 openai/daily_costs/costs  openai_costs  costs.daily_costs  costs
 openai/entities/ai_cost_record  openai_entities  port_entities.ai_cost_record  daily_costs/costs
@@ -222,6 +225,10 @@ def test_every_stored_asset_is_checked_and_a_raw_one_for_unknown_fields_and_by_w
     }
     expected |= {("openai/costs", "control_total"), ("anthropic/cost_report", "control_total")}
     expected |= {("chatgpt/codex_usage", "workspace")}
+    of_allocated = ("unattributed_share", "usage", "list_price")
+    allocated = [key for key, _, table, *_ in stored if table == "costs.allocated_costs"]
+    expected |= {(key, name) for key in allocated for name in of_allocated}
+    expected |= {(key, "amounts") for key, _, table, *_ in stored if table == "costs.daily_costs"}
     found = {(check.asset_key.to_user_string(), check.name) for check in keys}
     assert {(key, name) for key, name in found if key not in LOOKUPS} == expected
 
@@ -289,6 +296,21 @@ def test_with_keys_only_configured_connections_exist_and_pushes_only_with_port()
 def test_nothing_is_fetched_of_the_past_where_that_is_switched_off() -> None:
     definitions = build_definitions(settings_of(openai_admin_key="k", usage_backfill_history=False, **PORT))
     assert sensors(definitions) == ["port_changed_partitions_sensor"]
+
+
+def test_failed_runs_are_told_of_where_a_webhook_is_set_and_not_otherwise(definitions: dg.Definitions) -> None:
+    assert "run_failure_sensor" not in sensors(definitions)
+    repository = build_definitions(settings_of(usage_webhook_url="https://hooks.example/token")).get_repository_def()
+    sensor = repository.get_sensor_def("run_failure_sensor")
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    with pytest.raises(SettingsError, match="USAGE_WEBHOOK_URL: must look like"):
+        build_definitions(settings_of(usage_webhook_url="http://hooks.example/token"))
+
+
+def test_what_a_run_stores_is_published_whoever_stores_it(definitions: dg.Definitions) -> None:
+    resources = definitions.resources or {}
+    assert isinstance(resources["warehouse"], PublishedWarehouse)
+    assert resources["io_manager"].warehouse is resources["warehouse"]
 
 
 def test_without_keys_nothing_runs_by_itself(definitions: dg.Definitions) -> None:
@@ -423,7 +445,7 @@ def test_an_endpoint_that_is_off_takes_only_what_reads_it_along(
         for line in [*GRAPH.strip().splitlines(), *LOOKUPS - {"anthropic/users"}]
         if line.startswith("anthropic/") and "claude_code" not in line.split()[0]
     }
-    assert graph.keys() == expected
+    assert graph.keys() == expected | {"accounting"}
 
 
 def test_an_endpoint_that_does_not_exist_cannot_be_switched(connections_file: Callable[[str], Path]) -> None:

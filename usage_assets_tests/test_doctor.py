@@ -1,5 +1,6 @@
 """What the doctor finds: each fault with what to do, nothing changed, no secret shown."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster_shared.error import SerializableErrorInfo
 
+from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
 from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
 
@@ -177,6 +179,46 @@ def test_a_database_that_does_not_exist_yet_is_not_made(terminal: Terminal) -> N
     said = examined(terminal)
     assert f"WARN  warehouse: {terminal.database} does not exist yet: the first run makes it" in said.lines
     assert not terminal.database.exists()
+
+
+def test_a_copy_that_is_of_now_or_will_be_is_no_fault_and_one_that_stays_behind_is(terminal: Terminal) -> None:
+    assert "published copy" not in examined(terminal).out, "there is nothing yet to publish"
+    copy = copy_of(terminal.database)
+    with terminal.warehouse.transaction():
+        pass
+    line = finding(examined(terminal), "published copy")
+    assert line == f"WARN  published copy: {copy} does not exist yet: the next run makes it when it ends"
+    changed = NOW - timedelta(hours=2)
+    os.utime(terminal.database, (changed.timestamp(), changed.timestamp()))
+    publish(terminal.warehouse)
+    for _ in range(2):  # the doctor itself opens the database
+        assert finding(examined(terminal), "published copy") == (
+            f"OK    published copy: {copy} holds what was stored by 2026-11-20 06:00 UTC, which is everything"
+        )
+    for minutes, level in ((119, "WARN "), (10, "OK   ")):
+        changed = NOW - timedelta(minutes=minutes)
+        os.utime(terminal.database, (changed.timestamp(), changed.timestamp()))
+        assert finding(examined(terminal), "published copy") == (
+            f"{level} published copy: {copy} holds what was stored by 2026-11-20 06:00 UTC; the database was changed "
+            f"at {changed:%Y-%m-%d %H:%M} UTC: the next run publishes that when it ends"
+        )
+
+
+def test_whether_a_webhook_is_set_is_told_and_never_where_it_is(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert finding(examined(terminal), "webhook: ") == (
+        "WARN  webhook: nobody is told of failed runs: USAGE_WEBHOOK_URL is not set"
+    )
+    monkeypatch.setenv("USAGE_WEBHOOK_URL", "https://hooks.example/secret-token")
+    said = examined(terminal)
+    assert finding(said, "webhook: ") == "OK    webhook: failed runs are posted to it (USAGE_WEBHOOK_URL)"
+    assert "OK    sensor run_failure_sensor: is running, and has had nothing to do yet" in said.lines
+    assert "hooks.example" not in said.out
+    monkeypatch.setenv("USAGE_WEBHOOK_URL", "http://hooks.example/secret-token")
+    said = examined(terminal)
+    assert finding(said, "webhook: ").startswith("FAIL  webhook: USAGE_WEBHOOK_URL: must look like https://")
+    assert "hooks.example" not in said.out
 
 
 def test_a_locked_database_is_a_fault_that_names_the_holder(terminal: Terminal) -> None:

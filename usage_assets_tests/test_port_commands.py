@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def port_of(terminal: Terminal) -> PortClient:
     return PortClient(f"{terminal.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret")
 
 
-def blueprints(user: PortUser) -> dict[str, object]:
+def blueprints(user: PortUser) -> dict[str, dict[str, Any]]:
     """The data model in Port."""
     return {each["identifier"]: each for each in user.call("GET", "/blueprints")["blueprints"]}
 
@@ -112,6 +113,73 @@ def test_a_conflict_is_named_beside_the_other_steps_and_nothing_is_changed(termi
     assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
     assert f"{COST}.amount" in said.err
     assert blueprints(user) == before
+
+
+RELATIONS = """[[port_relation]]
+from = "project"
+blueprint = "service"
+targets = { proj_1 = "billing" }
+
+[[port_relation]]
+from = "user"
+blueprint = "_user"
+"""
+RELATED = {
+    "project": {"ai_cost_record", "claude_workspace_usage", "codex_usage_record"},
+    "user": {"ai_user_cost", CODE},
+}
+
+
+@pytest.fixture
+def relating(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """The same person, whose file names no connection, only what records relate to."""
+    file = terminal.folder / "connections.toml"
+    file.write_text(RELATIONS)
+    monkeypatch.setenv("USAGE_CONNECTIONS", str(file))
+    return terminal
+
+
+def create(user: PortUser, *identifiers: str) -> None:
+    """Make blueprints of the users' own."""
+    for identifier in identifiers:
+        schema: dict[str, object] = {"properties": {}, "required": []}
+        user.call("POST", "/blueprints", {"identifier": identifier, "title": "Theirs", "schema": schema})
+
+
+@pytest.mark.parametrize("created_before", [[], [COST, *RELATED["project"], *RELATED["user"]]])
+def test_relations_to_users_blueprints_are_planned_and_made(
+    relating: Terminal, user: PortUser, created_before: list[str]
+) -> None:
+    with port_of(relating) as port:
+        provision(port, created_before)
+    create(user, "service", "_user")
+    planned = succeeds(relating.type("port", "plan"))
+    for relation, names in RELATED.items():
+        assert {line.partition(":")[0] for line in planned if f"relation {relation}" in line} == names
+    assert succeeds(relating.type("port", "provision"))[-1] == "all of this is done"
+    made = {name: declared["relations"] for name, declared in blueprints(user).items()}
+    for relation, names in RELATED.items():
+        assert {name for name in made if relation in made[name]} == names
+    leads_to = {relation: {made[name][relation]["target"] for name in names} for relation, names in RELATED.items()}
+    assert leads_to == {"project": {"service"}, "user": {"_user"}}
+    assert succeeds(relating.type("port", "plan")) == ["every blueprint is as it must be"]
+
+
+def test_users_blueprints_that_port_does_not_have_are_conflicts_of_one_line_each(
+    relating: Terminal, user: PortUser
+) -> None:
+    said = relating.type("port", "plan")
+    assert said.code == 1
+    assert sorted(line.partition(": create it")[0] for line in said.complaints) == [
+        f"CONFLICT: relation {relation} leads to the blueprint {target}, which is not there"
+        for relation, target in (("project", "service"), ("user", "_user"))
+    ]
+    assert said.lines[-1] == "nothing can be changed before the conflicts are solved"
+    create(user, "_user")
+    said = relating.type("port", "provision")
+    assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
+    assert "the blueprint service, which is not there" in said.err
+    assert blueprints(user).keys() == {"_user"}
 
 
 @pytest.mark.parametrize("command", ["plan", "provision", "adopt"])

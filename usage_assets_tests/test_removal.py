@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 
 from usage_assets.assets.port_ledger import PortLedger
@@ -16,6 +17,7 @@ from usage_assets.rows import to_arrow
 from usage_assets.settings import Settings
 from usage_assets.warehouse.database import Answer, Slice
 from usage_assets.warehouse.lookups import record
+from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.terminal import SECRETS, Said, Terminal
@@ -137,6 +139,8 @@ def test_nothing_is_left_of_a_removed_connection_and_all_of_the_others(terminal:
     said = terminal.type("connection", "remove", "old", "--yes")
     assert (said.code, said.err, said.lines[-1]) == (0, "", "all of this is deleted")
     assert stored(terminal) == {"emea": before["emea"]}
+    with duckdb.connect(str(copy_of(terminal.database)), read_only=True) as copy:
+        assert copy.execute("select distinct connection from openai.costs").fetchall() == [("emea",)]
     assert in_port(terminal) == {"emea:openai_daily_usage", "emea:openai_model_usage"}
     assert remembered("old") == 0, "days that are gone must not count as stored when the name comes back"
     assert remembered("emea") == 3

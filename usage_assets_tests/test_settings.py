@@ -22,6 +22,11 @@ from usage_assets.settings import (
 
 SECRET = "sk-admin-very-secret-0123456789"
 OPENAI = '[[connection]]\nname = "openai_emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\n'
+RELATION = '[[port_relation]]\nfrom = "user"\nblueprint = "_user"\n'
+PROJECTS = (
+    '[[port_relation]]\nfrom = "project"\nblueprint = "service"\n'
+    '[port_relation.targets]\nproj_1 = "billing/Dienst"\n"ws-2" = "b@+=:"\n'
+)
 Connections = Callable[[str], Path]
 
 
@@ -107,7 +112,14 @@ def test_every_variable_is_read(
 
 @pytest.mark.parametrize(
     "variable",
-    ["OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_SECRET", "USAGE_HASH_KEY"],
+    [
+        "OPENAI_ADMIN_KEY",
+        "ANTHROPIC_ADMIN_KEY",
+        "CHATGPT_ANALYTICS_KEY",
+        "PORT_CLIENT_SECRET",
+        "USAGE_HASH_KEY",
+        "USAGE_WEBHOOK_URL",
+    ],
 )
 def test_every_secret_is_read_without_the_blanks_around_it(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, f" {SECRET}\n")
@@ -279,7 +291,7 @@ def test_every_option_of_a_connection_is_read(connections_file: Connections, mon
     monkeypatch.setenv("USAGE_HASH_KEY", SECRET)
     connections_file(
         OPENAI
-        + 'organization = "org-1"\nproject = "proj_1"\npeople = "hash"\nrequests_per_second = 5\n'
+        + 'organization = "org-1"\nproject = "proj_1"\npeople = "hash"\nrequests_per_second = 5\nsettling_days = 0\n'
         + "endpoints = { usage_decisions = true, costs = false }\n"
         + "[connection.filters]\n"
         + 'models = [\n  "gpt-5",\n  "gpt-5-mini",\n]\nbatch = false\n'
@@ -288,6 +300,7 @@ def test_every_option_of_a_connection_is_read(connections_file: Connections, mon
     assert (emea.organization, emea.project) == ("org-1", "proj_1")
     assert emea.people == "hash"
     assert emea.requests_per_second == 5
+    assert emea.settling_days == 0
     assert emea.endpoints == {"usage_decisions": True, "costs": False}
     assert emea.filters == {"models": ("gpt-5", "gpt-5-mini"), "batch": ("false",)}
 
@@ -299,7 +312,7 @@ def test_every_option_but_the_first_three_may_be_left_out(
     connections_file(OPENAI)
     emea = by_name(Settings.load())["openai_emea"]
     assert (emea.organization, emea.project, emea.workspace_id, emea.requests_per_second) == (None,) * 4
-    assert (emea.endpoints, emea.filters) == ({}, {})
+    assert (emea.endpoints, emea.filters, emea.settling_days) == ({}, {}, None)
     assert emea.people == "names", "the policy is USAGE_PEOPLE's where the connection has none of its own"
 
 
@@ -318,7 +331,7 @@ def test_every_filter_of_an_endpoint_can_be_set() -> None:
         ),
         pytest.param(
             OPENAI.replace("connection", "connections"),
-            "line 1: connections: unknown; known: connection",
+            "line 1: connections: unknown; known: connection, port_relation",
             id="unknown table",
         ),
         pytest.param(OPENAI.replace("[[connection]]", "[connection]"), "line 1: connection: ", id="not a list"),
@@ -402,6 +415,50 @@ def test_every_filter_of_an_endpoint_can_be_set() -> None:
             "line 5: connection.1.requests_per_second: ",
             id="rate that is a switch",
         ),
+        *(
+            pytest.param(OPENAI + f"settling_days = {value}\n", "line 5: connection.1.settling_days: ", id=value)
+            for value in ("-1", "61", "7.0", "true", "'7'")
+        ),
+        pytest.param(
+            RELATION.replace("[[port_relation]]", "[port_relation]"), "line 1: port_relation: ", id="one relation"
+        ),
+        pytest.param(
+            OPENAI + RELATION + "to = 1\n",
+            "line 8: port_relation.1.to: unknown; known: from, blueprint, targets",
+            id="unknown field of a relation",
+        ),
+        pytest.param(
+            RELATION.replace('"user"', '"team"'),
+            "line 2: port_relation.1.from: Input should be 'project' or 'user'",
+            id="relation of something else",
+        ),
+        pytest.param(
+            RELATION.replace('from = "user"', ""), "line 1: port_relation.1.from: Field required", id="of nothing"
+        ),
+        pytest.param(
+            RELATION.replace('"_user"', '"my users"'),
+            "line 3: port_relation.1.blueprint: ",
+            id="blueprint with a blank",
+        ),
+        pytest.param(
+            RELATION.replace('"_user"', '"a=b"'), "line 3: port_relation.1.blueprint: ", id="blueprint with ="
+        ),
+        pytest.param(
+            RELATION.replace('"_user"', '".."'), "line 3: port_relation.1.blueprint: ", id="blueprint of dots"
+        ),
+        pytest.param(RELATION.replace("_user", "x" * 101), "line 3: port_relation.1.blueprint: ", id="long blueprint"),
+        pytest.param(
+            PROJECTS.partition("[port_relation.targets]")[0],
+            "line 1: port_relation.1.targets: missing; of a project only its id is known",
+            id="projects without targets",
+        ),
+        pytest.param(RELATION + "targets = {}\n", "line 4: port_relation.1.targets: ", id="no targets"),
+        pytest.param(RELATION + "targets = ['ada']\n", "line 4: port_relation.1.targets: ", id="targets in a list"),
+        pytest.param(
+            PROJECTS + "proj_3 = 'not valid'\n", "line 7: port_relation.1.targets.proj_3: ", id="target with a blank"
+        ),
+        pytest.param(PROJECTS + "proj_3 = '.'\n", "line 7: port_relation.1.targets.proj_3: ", id="target of a dot"),
+        pytest.param(PROJECTS + "proj_3 = 5\n", "line 7: port_relation.1.targets.proj_3: ", id="target of a number"),
     ],
 )
 def test_a_mistake_in_the_connections_file_is_named_by_file_line_and_field(
@@ -411,6 +468,49 @@ def test_a_mistake_in_the_connections_file_is_named_by_file_line_and_field(
     message = refusal(Settings.load().connections)
     assert message.startswith(f"{path}, {said}")
     assert SECRET not in message
+
+
+def test_relations_in_port_are_read_beside_connections_of_the_environment(
+    connections_file: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Settings.load().port_relations() == ()
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", SECRET)
+    connections_file(PROJECTS + RELATION)
+    settings = Settings.load()
+    assert list(by_name(settings)) == ["openai"]
+    projects, users = settings.port_relations()
+    assert (projects.name, projects.blueprint) == ("project", "service")
+    assert projects.targets == {"proj_1": "billing/Dienst", "ws-2": "b@+=:"}
+    assert (users.name, users.blueprint, users.targets) == ("user", "_user", None)
+
+
+def test_two_relations_of_one_thing_are_refused(connections_file: Connections) -> None:
+    path = connections_file(RELATION + OPENAI + PROJECTS + RELATION)
+    message = refusal(Settings.load().port_relations)
+    assert message == f"{path}, line 15: port_relation.3.from: used twice; there is one of each"
+
+
+@pytest.mark.parametrize(
+    ("text", "ids", "target"),
+    [
+        pytest.param(RELATION, ["ada@example.com", "user-1"], "ada@example.com", id="an address"),
+        pytest.param(RELATION, [None, "user-1"], None, id="no address"),
+        pytest.param(RELATION, ["person-0123456789abcdef01234567", "user-1"], None, id="a hashed address"),
+        pytest.param(RELATION, [], None, id="nobody"),
+        pytest.param(PROJECTS, ["proj_1"], "billing/Dienst", id="a project"),
+        pytest.param(PROJECTS, ["proj_2"], None, id="a project without a target"),
+        pytest.param(PROJECTS, [None], None, id="no project"),
+        pytest.param(RELATION + "targets.user-1 = 'E17'", ["ada@example.com", "user-1"], "E17", id="a person's id"),
+        pytest.param(RELATION + "targets.user-1 = 'E17'", ["ada@example.com"], None, id="an address without a target"),
+        pytest.param(RELATION + "targets.'ada@example.com' = 'E17'", ["ada@example.com"], "E17", id="by address"),
+    ],
+)
+def test_a_record_relates_to_what_its_first_known_id_stands_for(
+    connections_file: Connections, text: str, ids: list[str | None], target: str | None
+) -> None:
+    connections_file(text)
+    [relation] = Settings.load().port_relations()
+    assert relation.target(ids) == target
 
 
 @pytest.mark.parametrize(
@@ -437,6 +537,15 @@ def test_the_example_in_the_readme_can_be_used(connections_file: Connections, mo
     assert {endpoint.name for endpoint in endpoints_of(PROVIDERS["openai"], emea)} >= {"costs", "usage_decisions"}
     assert endpoints_of(PROVIDERS["chatgpt"], research)
     assert set(ConnectionEntry.model_fields) <= set(re.findall(r"\w+", example)), "the example shows every option"
+
+
+def test_the_example_of_relations_in_the_readme_can_be_used(connections_file: Connections) -> None:
+    readme = Path(__file__).parents[1] / "README.md"
+    blocks = [block.partition("```")[0] for block in readme.read_text(encoding="utf-8").split("```toml\n")[1:]]
+    connections_file("\n".join(block for block in blocks if "[[port_relation]]" in block))
+    projects, users = Settings.load().port_relations()
+    assert projects.target(["proj_abc123"]) == "billing-api"
+    assert users.target(["ada@example.com"]) == "ada@example.com"
 
 
 TEAM = '[[connection]]\nname = "team"\nprovider = "chatgpt"\nkey = "env:TEAM_KEY"\nworkspace_id = "ws"\n'
@@ -529,6 +638,7 @@ def test_no_secret_shows_when_a_setting_is_printed(
     for variable in variables:
         monkeypatch.setenv(variable, SECRET)
     monkeypatch.setenv("PORT_CLIENT_ID", "client")
+    monkeypatch.setenv("USAGE_WEBHOOK_URL", f"https://hooks.example/{SECRET}")
     (tmp_path / "key").write_text(SECRET)
     connections_file(OPENAI + OPENAI.replace("openai_emea", "of_file").replace("env:EMEA_KEY", f"file:{tmp_path}/key"))
     settings = Settings.load()
@@ -537,6 +647,43 @@ def test_no_secret_shows_when_a_setting_is_printed(
     printed: list[Any] = [settings, settings.port_account, connections, *(c.key_reference for c in connections)]
     assert SECRET not in "".join(f"{thing!r} {thing}" for thing in printed)
     assert SECRET not in settings.model_dump_json()
+
+
+def test_every_secret_is_known_to_those_who_must_not_show_it(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Connections
+) -> None:
+    variables = ("OPENAI_ADMIN_KEY", "PORT_CLIENT_SECRET", "USAGE_HASH_KEY", "USAGE_WEBHOOK_URL", "EMEA_KEY")
+    for variable in variables:
+        monkeypatch.setenv(variable, f"secret of {variable}")
+    connections_file(OPENAI)
+    assert {*Settings.load().secrets()} == {f"secret of {variable}" for variable in variables}
+
+
+def test_without_a_webhook_there_is_no_address_and_a_good_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().webhook_url is None
+    for url in ("https://hooks.slack.com/services/T0/B0/xyz", "http://127.0.0.1:8080/hook?sig=1"):
+        monkeypatch.setenv("USAGE_WEBHOOK_URL", url)
+        assert Settings.load().webhook_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.slack.com/services/token",
+        "hooks.slack.com/services/token",
+        "https:///services/token",
+        "https://user:token@hooks.slack.com/",
+        "ftp://hooks.slack.com/token",
+    ],
+)
+def test_an_address_that_would_give_the_webhook_away_is_refused_without_being_repeated(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("USAGE_WEBHOOK_URL", url)
+    said = refusal(lambda: Settings.load().webhook_url)
+    assert said == (
+        "USAGE_WEBHOOK_URL: must look like https://host/path, without user or password (http:// only on this machine)"
+    )
 
 
 def test_a_reference_says_where_the_key_is_looked_for() -> None:

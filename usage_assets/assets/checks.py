@@ -5,7 +5,9 @@ from datetime import date
 
 import dagster as dg
 
+from usage_assets.assets.allocation import AllocatedCost
 from usage_assets.assets.derived import SQL
+from usage_assets.assets.prices import TOKENS, has_prices, unit_errors
 from usage_assets.partitions import days_of
 from usage_assets.providers import Control
 from usage_assets.rows import Row
@@ -37,9 +39,11 @@ def build_checks(
     partitions: dg.PartitionsDefinition[str],
     select: Select | None = None,
     control: Control | None = None,
+    file: str = "",
 ) -> dg.AssetChecksDefinition:
     """Build an asset's checks: ``content`` for every day; of a raw table also ``control_total``, where it has control
-    totals, and warnings: what ``sql/warnings/<table>.<check>.sql`` finds, and where it has ``unknown_fields``."""
+    totals, and ``unknown_fields``, where it has such; warnings: what ``sql/warnings/<table>.<check>.sql`` and those of
+    a derived ``file`` (``<folder>/<file>``) find; of allocated costs ``list_price``, where there is a price list."""
     asset, table = definition.key, Table(row)
     stored = [table, *([Table(control.row)] if control else [])]
     has_other_fields = "other_fields" in table.arrow_schema.names
@@ -51,7 +55,14 @@ def build_checks(
         partitions_def=partitions,
         description=f"{grain}; every total equals the raw tables'" if select else grain,
     )
-    comparisons = list(_comparisons(asset, table, partitions, control))
+    comparisons = list(_comparisons(asset, table, partitions, control, file))
+    priced = select.part if select and table.row is AllocatedCost and select.part in TOKENS and has_prices() else None
+    list_price = dg.AssetCheckSpec(
+        "list_price",
+        asset=asset,
+        partitions_def=partitions,
+        description="What is billed is not about 100 times the list price of the tokens, or a hundredth of it",
+    )
     no_unknown_fields = dg.AssetCheckSpec(
         "unknown_fields",
         asset=asset,
@@ -61,7 +72,12 @@ def build_checks(
 
     @dg.multi_asset_check(
         name=f"{asset.to_python_identifier()}_checks",
-        specs=[content, *(spec for spec, *_ in comparisons), *([no_unknown_fields] if has_other_fields else [])],
+        specs=[
+            content,
+            *(spec for spec, *_ in comparisons),
+            *([list_price] if priced else []),
+            *([no_unknown_fields] if has_other_fields else []),
+        ],
     )
     def checks(
         context: dg.AssetCheckExecutionContext, warehouse: Warehouse
@@ -75,10 +91,13 @@ def build_checks(
                 prepare(database, select)
             found = contradictions(database, table, select, target)
             compared = [(spec, differences(database, query, target), severity) for spec, query, severity in comparisons]
+            mispriced = list(unit_errors(database, priced, target)) if priced else []
             fields = unknown_fields(database, table, target) if has_other_fields else {}
         yield from _results(content, days, found)
         for spec, different, severity in compared:
             yield from _results(spec, days, different, severity)
+        if priced:
+            yield from _results(list_price, days, mispriced)
         if has_other_fields:
             yield dg.AssetCheckResult(
                 asset_key=asset,
@@ -95,15 +114,17 @@ def build_checks(
 
 
 def _comparisons(
-    asset: dg.AssetKey, table: Table, partitions: dg.PartitionsDefinition[str], control: Control | None
+    asset: dg.AssetKey, table: Table, partitions: dg.PartitionsDefinition[str], control: Control | None, derived: str
 ) -> Iterator[Comparison]:
-    """Yield what a raw table is compared with, and what it is warned of: the first line of such a query says it."""
+    """Yield what a table is compared with, and what it is warned of: the first line of such a query says it."""
     file = table.name.replace(".", "_")
     if control:
         description = "Each day adds up to what the provider states for it without grouping"
         spec = dg.AssetCheckSpec("control_total", asset=asset, partitions_def=partitions, description=description)
         yield spec, (SQL / "controls" / f"{file}.sql").read_text(), dg.AssetCheckSeverity.ERROR
-    for path in sorted((SQL / "warnings").glob(f"{file}.*.sql")):
+    for path in sorted(
+        path for name in filter(None, (file, derived)) for path in (SQL / "warnings").glob(f"{name}.*.sql")
+    ):
         query = path.read_text()
         name, description = path.suffixes[0].removeprefix("."), query.partition("\n")[0].removeprefix("-- ")
         spec = dg.AssetCheckSpec(name, asset=asset, partitions_def=partitions, description=description)

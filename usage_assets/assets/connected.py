@@ -98,6 +98,11 @@ def earliest_day(connection: Connection, provider: Provider, *, from_archive: bo
     return max(connection.start_date, utc_today() - timedelta(days=provider.lookback_days))
 
 
+def settling_days(connection: Connection, provider: Provider) -> int:
+    """Return for how many days after its end a day of the connection may still be changed by its provider."""
+    return provider.settling_days if connection.settling_days is None else connection.settling_days
+
+
 def is_superseded(connection: Connection, connections: Iterable[Connection]) -> bool:
     """Whether another connection tells of the same use: then what is derived from this one's rows is empty.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from usage_assets.assets.derived import Derived
 from usage_assets.providers.lookups import LOOKUPS
-from usage_assets.rows import Row, column
+from usage_assets.rows import Row, Total, column
 
 
 class DailyCost(Row):
@@ -36,10 +36,13 @@ class DailyCost(Row):
         "inference_geo",
     )
     totals = {
-        "billed_usd": "sum(amount_usd) filter (where cost_basis = 'billed')",
-        "estimated_usd": "sum(amount_usd) filter (where cost_basis = 'estimated')",
-        "notional_usd": "sum(amount_usd) filter (where cost_basis = 'notional')",
-        "credits": "sum(native_amount) filter (where native_unit = 'credits')",
+        "billed_usd": Total("sum(amount_usd) filter (where cost_basis = 'billed')", "USD"),
+        "estimated_usd": Total("sum(amount_usd) filter (where cost_basis = 'estimated')", "USD"),
+        "notional_usd": Total("sum(amount_usd) filter (where cost_basis = 'notional')", "USD"),
+        "credits": Total("sum(native_amount) filter (where native_unit = 'credits')", "credits"),
+        "line_items_unparsed": Total(
+            "if(any_value(source_table) = 'openai.costs', count(line_item) - count(usage_type), null)", "rows"
+        ),
     }
 
     provider: Annotated[str, column("Provider")]
@@ -50,7 +53,14 @@ class DailyCost(Row):
     currency: Annotated[str | None, column("Currency, ISO 4217; null for credits")]
     amount_usd: Annotated[Decimal | None, column("The same amount; null where unknown", unit="USD", additive=False)]
     usd_reason: Annotated[str | None, column("Why amount_usd is null")]
-    model: Annotated[str | None, column("Model, where the source states it")]
+    usd_rate: Annotated[
+        Decimal | None, column("What a credit, or a unit of the currency, was worth", unit="USD", additive=False)
+    ]
+    usd_rate_source: Annotated[str | None, column("Who says so, as the connections file states it")]
+    model: Annotated[str | None, column("Model: the source's own, or what an OpenAI line item names first")]
+    usage_type: Annotated[
+        str | None, column("Anthropic token class or cost type; what an OpenAI line item names second; null: not known")
+    ]
     project_id: Annotated[str | None, column("OpenAI project")]
     workspace_id: Annotated[str | None, column("Anthropic workspace (null: the default one) or ChatGPT workspace")]
     user_id: Annotated[str | None, column("Person, as the provider knows them", personal=True)]
@@ -65,6 +75,10 @@ class DailyCost(Row):
     grouped_by: Annotated[str, column("Dimensions the provider granted: a null outside them was not asked for")]
 
 
+READ_BY_VIEWS = (
+    "openai.costs",  # its quantities, in costs.focus
+    *(lookup.row.table for lookups in LOOKUPS.values() for lookup in lookups),
+)
 COSTS = tuple(
     Derived(
         name=source.partition(".")[2],
@@ -73,7 +87,8 @@ COSTS = tuple(
         group="costs",
         row=DailyCost,
         reads=(source,),
-        may_read=tuple(lookup.row.table for lookups in LOOKUPS.values() for lookup in lookups),
+        within="valued.sql",
+        may_read=tuple(table for table in READ_BY_VIEWS if table != source),
         part=source,
     )
     for source in (

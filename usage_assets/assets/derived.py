@@ -1,20 +1,30 @@
 """Derived assets: one per declared table and SQL file. What they compute stands in sql/, not here."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import dagster as dg
+import pyarrow as pa
 
+from usage_assets.accounting import Accounting
 from usage_assets.rows import Row
-from usage_assets.settings import Connection
+from usage_assets.settings import Connection, PortRelation
 from usage_assets.warehouse.database import Select
 from usage_assets.warehouse.io_manager import table_metadata
 from usage_assets.warehouse.tables import Table
 
 SQL = Path(__file__).parent / "sql"
+Ids: TypeAlias = Callable[[Mapping[str, Any]], Iterable[str | None]]
+"""The ids in a row by which something else knows what the row is about."""
 MACROS = tuple(path.read_text() for path in sorted((SQL / "macros").glob("*.sql")))
+
+
+def stated_tables(accounting: Accounting) -> Mapping[Table, pa.Table]:
+    """Return the tables that hold what the connections file says about money, with their rows."""
+    return {Table(row): rows for row, rows in accounting.tables().items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +34,7 @@ class Derived:
     name: str
     """Last part of the asset key."""
     file: str
-    """The query is ``sql/<folder>/<file>.sql``, what it must add up to ``sql/checks/<file>.*``."""
+    """The query is ``sql/<folder>/<file>.sql``, what it must add up to ``sql/checks/<file>.*`` and ``<within>.*``."""
     folder: str
     """Below ``sql/``, and the middle part of the asset key."""
     row: type[Row]
@@ -37,20 +47,35 @@ class Derived:
     endpoints that may be switched off, and of lookups."""
     part: str = ""
     """The value of the table's ``slice_by`` column that this asset writes."""
+    within: str = ""
+    """A query below ``sql/`` over ``native``, which is what the file computes then."""
+    about: Mapping[str, Ids] = field(default_factory=dict)
+    """Relation that users may configure (``PortRelation.name``) -> what its target is known by."""
 
     def asset_key(self, connection: str) -> dg.AssetKey:
         """Return the key of a connection's asset."""
         return dg.AssetKey([connection, self.folder, self.name])
 
+    def foreign(self, relations: Iterable[PortRelation]) -> dict[str, str]:
+        """Return the relations of its entities to the users' own blueprints: relation -> blueprint."""
+        return {relation.name: relation.blueprint for relation in relations if relation.name in self.about}
+
     @cached_property
     def select(self) -> Select:
         """The query and its reconciliation, as the IO manager runs them; read once for all connections."""
+        sql = (SQL / self.folder / f"{self.file}.sql").read_text()
+        if self.within:
+            sql = f"with native as (\n{sql})\n{(SQL / self.within).read_text()}"
+        checks = filter(None, (self.file, self.within.removesuffix(".sql")))
         return Select(
-            sql=(SQL / self.folder / f"{self.file}.sql").read_text(),
+            sql=sql,
             reads=self.reads,
             may_read=self.may_read,
             part=self.part,
-            reconciliations=tuple(path.read_text() for path in sorted((SQL / "checks").glob(f"{self.file}.*"))),
+            stated=stated_tables(Accounting()) if "accounting." in sql else {},
+            reconciliations=tuple(
+                path.read_text() for check in checks for path in sorted((SQL / "checks").glob(f"{check}.*"))
+            ),
             macros=MACROS,
             views=tuple(path.read_text() for path in sorted((SQL / "views").glob(f"{self.row.table}_*.sql"))),
         )
@@ -81,20 +106,28 @@ def build_derived_asset(
     derived: Derived,
     connection: Connection,
     select: Select,
-    sources: Mapping[str, Sequence[dg.AssetKey]],
+    sources: Mapping[str, Mapping[str, dg.AssetKey]],
     partitions: dg.PartitionsDefinition[str],
     policy: dg.BackfillPolicy,
+    *,
+    is_emptied: bool = False,
 ) -> dg.AssetsDefinition:
     """Build the asset that recomputes the requested days of one derived table from stored rows.
 
-    ``sources`` are the connection's assets by the table that they write.
+    ``sources`` are the connection's assets by the table and the part of it that they write. A part of a table stands on
+    the same part of another one (``Select.part``).
     """
-    emptied = "Empty: another connection tells of the same use.\n\n" if select is derived.nothing else ""
+    emptied = "Empty: another connection tells of the same use.\n\n" if is_emptied else ""
 
     @dg.asset(
         key=derived.asset_key(connection.name),
         group_name=f"{connection.name}_{derived.group}",
-        deps=[key for table in select.reads for key in sources[table]],
+        deps=[
+            key
+            for table in select.reads
+            for part, key in sources[table].items()
+            if not (part and select.part) or part == select.part
+        ],
         partitions_def=partitions,
         backfill_policy=policy,
         description=emptied + Table(derived.row).description,

@@ -4,13 +4,16 @@ Property names, types and identifiers are Port's (port/blueprints/<blueprint>.js
 mappings are listed in docs/port-parity.md. codex_usage_record, ai_cost_record and ai_user_cost are ours.
 """
 
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from usage_assets.assets.costs import DailyCost
-from usage_assets.assets.derived import Derived
+from usage_assets.assets.derived import Derived, Ids
+from usage_assets.port.provision import Foreign
 from usage_assets.providers.lookups import AnthropicUsers, OpenaiUsers, Projects, ServiceAccounts, Workspaces
-from usage_assets.rows import Row, column
+from usage_assets.rows import Row, Total, column
+from usage_assets.settings import PortRelation
 
 Midnight = Annotated[str, column("UTC midnight that opens the day, RFC 3339")]
 Title = Annotated[str, column("Title in Port")]
@@ -108,7 +111,7 @@ class ClaudeCostRecord(Row):
 
     table = "port_entities.claude_cost_record"
     grain = ("identifier",)
-    totals = {"amount_usd": "sum(amount) filter (where currency = 'USD')"}
+    totals = {"amount_usd": Total("sum(amount) filter (where currency = 'USD')", "USD")}
 
     identifier: Annotated[str, column("Identifier in Port: <day>-cost, and the currency where it is not USD")]
     title: Title
@@ -179,7 +182,7 @@ class AiCostRecord(Row):
 
     table = "port_entities.ai_cost_record"
     grain = ("identifier",)
-    totals = {"billed_usd": "sum(amount_usd) filter (where cost_basis = 'billed')"}
+    totals = {"billed_usd": Total("sum(amount_usd) filter (where cost_basis = 'billed')", "USD")}
 
     identifier: Annotated[
         str, column("Identifier in Port: <connection>/<cost basis and unit>/<project or workspace>/<model>/<day>")
@@ -218,11 +221,34 @@ class AiUserCost(Row):
     credits: Annotated[Decimal, column("Credits; no currency", unit="credits")]
 
 
-def _entity(row: type[Row], *reads: str, may_read: tuple[str, ...] = (), file: str | None = None) -> Derived:
+def _entity(
+    row: type[Row],
+    *reads: str,
+    may_read: tuple[str, ...] = (),
+    file: str | None = None,
+    about: Mapping[str, Ids] = {},
+) -> Derived:
     name = row.table.removeprefix("port_entities.")
     return Derived(
-        name=name, file=file or name, folder="entities", group="entities", row=row, reads=reads, may_read=may_read
+        name=name,
+        file=file or name,
+        folder="entities",
+        group="entities",
+        row=row,
+        reads=reads,
+        may_read=may_read,
+        about=about,
     )
+
+
+def _of(*columns: str) -> Ids:
+    return lambda row: [row[name] for name in columns]
+
+
+def _of_claude_code(row: Mapping[str, Any]) -> Iterator[str]:
+    """A person, and no API key that is called like one: beside such a key the SQL appends the person's actor type."""
+    if row["actor_type"] == "user_actor":
+        yield row["actor_name"].removesuffix(":user_actor")
 
 
 MODEL_REQUESTS = tuple(
@@ -236,16 +262,36 @@ ENTITIES = (
     _entity(OpenaiModelUsage, "openai.usage_completions", may_read=MODEL_REQUESTS),
     _entity(ClaudeUsageRecord, "anthropic.usage_messages"),
     _entity(ClaudeCostRecord, "anthropic.cost_report"),
-    _entity(ClaudeWorkspaceUsage, "anthropic.usage_messages", may_read=(Workspaces.table,)),
+    _entity(
+        ClaudeWorkspaceUsage,
+        "anthropic.usage_messages",
+        may_read=(Workspaces.table,),
+        about={"project": _of("workspace_id")},
+    ),
     _entity(ClaudeModelUsage, "anthropic.usage_messages"),
-    _entity(ClaudeCodeAnalytics, "anthropic.claude_code"),
-    _entity(CodexUsageRecord, "chatgpt.codex_usage"),
+    _entity(ClaudeCodeAnalytics, "anthropic.claude_code", about={"user": _of_claude_code}),
+    _entity(CodexUsageRecord, "chatgpt.codex_usage", about={"project": _of("workspace_id")}),
     _entity(OpenaiDailyUsage, "openai_legacy.billing_usage", "openai_legacy.usage", file="openai_legacy_daily_usage"),
     _entity(OpenaiModelUsage, "openai_legacy.usage", file="openai_legacy_model_usage"),
-    _entity(AiCostRecord, DailyCost.table, may_read=(Projects.table, Workspaces.table)),
-    _entity(AiUserCost, DailyCost.table, may_read=(OpenaiUsers.table, ServiceAccounts.table, AnthropicUsers.table)),
+    _entity(
+        AiCostRecord,
+        DailyCost.table,
+        may_read=(Projects.table, Workspaces.table),
+        about={"project": _of("scope_id")},
+    ),
+    _entity(
+        AiUserCost,
+        DailyCost.table,
+        may_read=(OpenaiUsers.table, ServiceAccounts.table, AnthropicUsers.table),
+        about={"user": _of("user_email", "user_id")},
+    ),
 )
 """One derived table per blueprint, whose id is the table's name; two of them have two sources.
 
 The last two stand on ``costs.daily_costs`` and are there for every provider.
 """
+
+
+def foreign_relations(relations: Iterable[PortRelation]) -> Foreign:
+    """Return the relations of every blueprint to the users' own."""
+    return {derived.name: derived.foreign(relations) for derived in ENTITIES}

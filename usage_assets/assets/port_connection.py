@@ -9,14 +9,16 @@ from datetime import date, timedelta
 
 import dagster as dg
 
+from usage_assets.assets.connected import earliest_day
 from usage_assets.assets.port_ledger import PortLedger, in_words, push_until_equal
 from usage_assets.failures import reason_of
-from usage_assets.partitions import WEEKLY_LOOKBACK_DAYS, utc_today
+from usage_assets.partitions import utc_today
 from usage_assets.people import People
 from usage_assets.port.client import PortClient, PortError
 from usage_assets.port.provision import CONNECTION
 from usage_assets.port.sync import Acknowledged, Entity, PushReport
-from usage_assets.providers import Endpoint
+from usage_assets.providers import PROVIDERS, Endpoint
+from usage_assets.providers.windows import DAY
 from usage_assets.settings import Connection, SettingsError
 from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError
 
@@ -33,6 +35,13 @@ from (
   group by usage_date
   having count(distinct table_name) = len($tables)
 )
+"""
+SETTLED_DAYS = """
+select usage_date
+from ledger.day_states
+where connection = $connection and list_contains($with_control, table_name)
+group by usage_date
+having bool_and(state = 'settled') and count(*) filter (where list_contains($tables, table_name)) = len($tables)
 """
 LINES = """
 select blueprint, identifier, usage_date, content_hash
@@ -102,10 +111,11 @@ def _state(
     warehouse: Warehouse, instance: dg.DagsterInstance, connection: Connection, endpoints: Sequence[Endpoint]
 ) -> Entity:
     parameters = {"connection": connection.name, "tables": [endpoint.row.table for endpoint in endpoints]}
+    with_control = [table for endpoint in endpoints for table in endpoint.tables]
     with warehouse.transaction() as database:
         first, last = database.execute(WHOLE_DAYS, parameters).fetchall()[0]
+        settled = database.execute(SETTLED_DAYS, {**parameters, "with_control": with_control}).fetchall()
     error = _last_error(instance, [dg.AssetKey([connection.name, endpoint.name]) for endpoint in endpoints])
-    settled = min(last, utc_today() - timedelta(days=WEEKLY_LOOKBACK_DAYS + 1)) if last else None
     if error:
         state = "failed"
     elif last is None:
@@ -120,11 +130,24 @@ def _state(
             "provider": connection.provider,
             "state": state,
             "last_closed_day": _midnight(last),
-            "settled_until": _midnight(settled if settled and settled >= first else None),
+            "settled_until": _midnight(_settled_until(connection, first, last, {day for (day,) in settled})),
             "last_error": error,
         },
         usage_date=last or connection.start_date,
     )
+
+
+def _settled_until(connection: Connection, first: date | None, last: date | None, settled: set[date]) -> date | None:
+    """Return the day up to which every day from the first whole one on is settled.
+
+    Nothing can change any more what the provider does not serve any more.
+    """
+    if first is None or last is None:
+        return None
+    day = max(first, earliest_day(connection, PROVIDERS[connection.provider]))
+    while day in settled:
+        day += DAY
+    return min(day - DAY, last) if day > first else None
 
 
 def _last_error(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> str | None:

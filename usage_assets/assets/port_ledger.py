@@ -1,7 +1,7 @@
 """What Port has acknowledged of one connection's days, beside what it should hold; and pushing until both are equal."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -13,6 +13,7 @@ from usage_assets.port.client import PortClient, PortError
 from usage_assets.port.provision import CONNECTION, blueprint
 from usage_assets.port.sync import UNKNOWN, Acknowledged, Entity, PushReport, diff, push
 from usage_assets.rows import to_arrow
+from usage_assets.settings import PortRelation
 from usage_assets.warehouse.database import IN_SLICE, Slice, Warehouse
 from usage_assets.warehouse.ledger import PortEntity
 
@@ -44,6 +45,12 @@ def in_words(report: PushReport) -> str:
     )
 
 
+def missing_in_words(report: PushReport) -> str:
+    """What Port does not have of what was to be related to."""
+    listed = "; ".join(f"{blueprint} {identifier}" for blueprint, identifier in sorted(report.missing)[:5])
+    return f"Port does not have {len(report.missing)} targets of relations, whose records relate to nothing: {listed}"
+
+
 @dataclass(frozen=True)
 class PortLedger:
     """The entities of one connection's days, and what one Port account has acknowledged of them.
@@ -56,13 +63,14 @@ class PortLedger:
     account: str
     target: Slice
     entities: Sequence[Derived]
+    relations: Sequence[PortRelation] = field(default=(), kw_only=True)
 
     def read(self) -> tuple[list[Entity], list[Acknowledged]]:
         """Return the stored entities of the days and what Port has acknowledged of them, as of one moment."""
         with self.warehouse.transaction() as database:
             tables = database.execute("select distinct table_name from ledger.stored_days").fetchall()
             computed = [derived for derived in self.entities if (derived.row.table,) in tables]
-            desired = [entity for derived in computed for entity in _stored_entities(database, derived, self.target)]
+            desired = [entity for derived in computed for entity in self._stored(database, derived)]
             acknowledged = database.execute(
                 f"""
                 select blueprint, identifier, usage_date, content_hash
@@ -136,19 +144,22 @@ class PortLedger:
         )
         database.execute("insert into ledger.port_entities by name select * from written")
 
-
-def _stored_entities(database: duckdb.DuckDBPyConnection, derived: Derived, target: Slice) -> Iterator[Entity]:
-    properties = blueprint(derived.name)["schema"]["properties"]
-    rows = database.execute(f"select * from {derived.row.table} where {IN_SLICE}", target.bounds).to_arrow_table()
-    for row in rows.to_pylist():
-        yield Entity(
-            blueprint=derived.name,
-            identifier=row["identifier"],
-            title=row["title"],
-            properties={
-                name: _json.decode(row[name]) if declared["type"] in ("array", "object") else row[name]
-                for name, declared in properties.items()
-            },
-            usage_date=row["usage_date"],
-            relations={CONNECTION: target.connection},
-        )
+    def _stored(self, database: duckdb.DuckDBPyConnection, derived: Derived) -> Iterator[Entity]:
+        properties, foreign = blueprint(derived.name)["schema"]["properties"], derived.foreign(self.relations)
+        related = [relation for relation in self.relations if relation.name in foreign]
+        rows = database.execute(f"select * from {derived.row.table} where {IN_SLICE}", self.target.bounds)
+        for row in rows.to_arrow_table().to_pylist():
+            relations: dict[str, str | None] = {CONNECTION: self.target.connection}
+            relations |= {relation.name: relation.target(derived.about[relation.name](row)) for relation in related}
+            yield Entity(
+                blueprint=derived.name,
+                identifier=row["identifier"],
+                title=row["title"],
+                properties={
+                    name: _json.decode(row[name]) if declared["type"] in ("array", "object") else row[name]
+                    for name, declared in properties.items()
+                },
+                usage_date=row["usage_date"],
+                relations=relations,
+                foreign=foreign,
+            )

@@ -9,15 +9,15 @@ import dagster as dg
 
 from usage_assets.assets.derived import Derived
 from usage_assets.assets.port_connection import push_state
-from usage_assets.assets.port_ledger import PortLedger, in_words, push_until_equal
+from usage_assets.assets.port_ledger import PortLedger, in_words, missing_in_words, push_until_equal
 from usage_assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.people import People
 from usage_assets.port.client import USER_AGENT, PortClient, PortError
 from usage_assets.port.provision import CONNECTION
 from usage_assets.port.reconcile import Settled, compare, settled
-from usage_assets.port.sync import UNKNOWN, Acknowledged, PushReport
+from usage_assets.port.sync import UNKNOWN, Acknowledged, PushReport, Targets
 from usage_assets.providers import Endpoint
-from usage_assets.settings import Connection, SettingsError
+from usage_assets.settings import Connection, PortRelation, SettingsError
 from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError
 
 MOST_NAMED = 5
@@ -29,6 +29,7 @@ def build_port_reconcile(
     connection: Connection,
     endpoints: Sequence[Endpoint],
     entities: Sequence[Derived],
+    relations: Sequence[PortRelation],
     client: Callable[[], PortClient],
     people: Callable[[], People],
 ) -> dg.AssetsDefinition:
@@ -45,7 +46,7 @@ def build_port_reconcile(
     def port_reconcile(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
         try:
             with client() as port:
-                books = Books(warehouse, port.account, connection.name, entities)
+                books = Books(warehouse, port.account, connection.name, entities, relations)
                 done = _found(port, books)
                 books.doubt(books.state())
                 done.report.add(push_state(port, warehouse, context.instance, connection, endpoints))
@@ -59,9 +60,12 @@ def build_port_reconcile(
             "edited_in_port": done.edited,
             "not_in_ledger": len(done.not_in_ledger),
             "requests": requests,
+            **({"targets_not_in_port": len(done.report.missing)} if relations else {}),
         }
         if done.not_in_ledger:
             metadata["not_in_ledger_first"] = people().scrubbed("; ".join(sorted(done.not_in_ledger)[:MOST_NAMED]))
+        if done.report.missing:
+            context.log.warning(people().scrubbed(missing_in_words(done.report)))
         if done.report.failures:
             raise dg.Failure(people().scrubbed(in_words(done.report)), metadata=metadata, allow_retries=False)
         context.log.info(f"Port: {', '.join(f'{name} {count}' for name, count in metadata.items())}")
@@ -83,8 +87,8 @@ class _Findings:
 
 def _found(port: PortClient, books: "Books") -> _Findings:
     """Find what people did to our entities, and mark it as UNKNOWN: if this run is killed, the next one repairs it."""
-    done = _Findings()
-    for name, expected in books.settled().items():
+    done, targets = _Findings(), Targets(port)
+    for name, expected in books.settled(targets).items():
         known = books.known(name)
         findings = compare(expected, port.search(name), known)
         done.checked += len(expected)
@@ -93,6 +97,7 @@ def _found(port: PortClient, books: "Books") -> _Findings:
         if findings.unknown:
             ours = {entity["identifier"] for entity in port.search(name, made_by=USER_AGENT)}
             done.not_in_ledger += [f"{name} {lost}" for lost in findings.unknown & ours - books.known(name)]
+    done.report.missing |= targets.missing
     return done
 
 
@@ -111,6 +116,7 @@ class Books:
     account: str
     connection: str
     entities: Sequence[Derived]
+    relations: Sequence[PortRelation] = ()
 
     def ledgers(self, condition: str = "true") -> Iterator[PortLedger]:
         """Yield the ledgers of the days with lines of which this holds, each of as many days as a push may have."""
@@ -126,14 +132,15 @@ class Books:
         ]
         while days:
             near = [day for day in days if (day - days[0]).days < MAX_PARTITIONS_PER_RUN]
-            yield PortLedger(self.warehouse, self.account, Slice(self.connection, near[0], near[-1]), self.entities)
+            target = Slice(self.connection, near[0], near[-1])
+            yield PortLedger(self.warehouse, self.account, target, self.entities, relations=self.relations)
             days = days[len(near) :]
 
-    def settled(self) -> Mapping[str, Sequence[Settled]]:
+    def settled(self, targets: Targets) -> Mapping[str, Sequence[Settled]]:
         """Return by blueprint the entities that Port should hold as the tables have them."""
         found: dict[str, list[Settled]] = defaultdict(list, {derived.name: [] for derived in self.entities})
         for ledger in self.ledgers():
-            for entity in settled(*ledger.read()):
+            for entity in settled(*ledger.read(), targets):
                 found[entity.line.blueprint].append(entity)
         return found
 

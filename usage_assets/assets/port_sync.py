@@ -6,12 +6,12 @@ import dagster as dg
 
 from usage_assets.assets.derived import Derived
 from usage_assets.assets.port_connection import push_state
-from usage_assets.assets.port_ledger import PortLedger, in_words, push_until_equal
+from usage_assets.assets.port_ledger import PortLedger, in_words, missing_in_words, push_until_equal
 from usage_assets.partitions import days_of
 from usage_assets.people import People
 from usage_assets.port.client import PortClient, PortError
 from usage_assets.providers import Endpoint
-from usage_assets.settings import Connection, SettingsError
+from usage_assets.settings import Connection, PortRelation, SettingsError
 from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError
 
 
@@ -19,6 +19,7 @@ def build_port_sync(
     connection: Connection,
     endpoints: Sequence[Endpoint],
     entities: Sequence[Derived],
+    relations: Sequence[PortRelation],
     client: Callable[[], PortClient],
     people: Callable[[], People],
     partitions: dg.PartitionsDefinition[str],
@@ -41,7 +42,8 @@ def build_port_sync(
         days = days_of(context.partition_keys)
         try:
             with client() as port:
-                ledger = PortLedger(warehouse, port.account, Slice(connection.name, days[0], days[-1]), entities)
+                target = Slice(connection.name, days[0], days[-1])
+                ledger = PortLedger(warehouse, port.account, target, entities, relations=relations)
                 state = push_state(port, warehouse, context.instance, connection, endpoints)  # the others relate to it
                 report, unchanged = push_until_equal(port, ledger)
                 report.failures += state.failures
@@ -49,6 +51,8 @@ def build_port_sync(
             raise dg.Failure(people().scrubbed(str(error)), allow_retries=False) from None
         if report.failures:
             raise dg.Failure(people().scrubbed(in_words(report)), allow_retries=False)
+        if report.missing:
+            context.log.warning(people().scrubbed(missing_in_words(report)))
         context.log.info(f"Port: {report.upserted} sent, {report.deleted} deleted, {unchanged} unchanged")
         return dg.MaterializeResult(
             metadata={
@@ -57,6 +61,7 @@ def build_port_sync(
                 "entities_unchanged": unchanged,
                 "requests": report.requests,
                 "days_in_push": len(days),
+                **({"targets_not_in_port": len(report.missing)} if relations else {}),
             }
         )
 

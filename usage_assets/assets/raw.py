@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from usage_assets.assets.connected import earliest_day
+from usage_assets.assets.connected import earliest_day, settling_days
 from usage_assets.partitions import days_of
 from usage_assets.providers import Client, Endpoint, Fetched, Provider, ProviderError
 from usage_assets.providers.archive import Archive
@@ -65,6 +65,7 @@ def build_raw_asset(
             filters=as_json(filters) if filters else None,
             control=(Table(endpoint.control.row), totals) if endpoint.control else None,
             stored_at=fetched.stored_at,
+            settling_days=settling_days(connection, provider),
         )
         metadata = _metadata(fetched, began, connection, len(days))
         if money_columns(endpoint):

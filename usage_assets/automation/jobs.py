@@ -1,5 +1,5 @@
-"""Jobs: all usage assets, all lookups, all pushes, all reconciliations. Who launches them selects one connection's, and
-a range of days.
+"""Jobs: all usage assets, all lookups, all pushes, all reconciliations, accounting. Who launches them selects one
+connection's assets, and a range of days.
 
 Lookups and reconciliations have no days: in one job with the others they would be run again with each range.
 """
@@ -10,11 +10,15 @@ from datetime import date
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from usage_assets.assets.accounting import ACCOUNTING
+
 USAGE_JOB = "usage"
 LOOKUPS_JOB = "lookups"
 PORT_SYNC_JOB = "port_sync"
 PORT_CONNECTION_JOB = "port_connection"
 PORT_RECONCILE_JOB = "port_reconcile"
+ACCOUNTING_JOB = "accounting_tables"
+"""Not as its asset: Dagster calls the asset's own job so."""
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -22,14 +26,17 @@ def build_jobs(
     usage_keys: Mapping[str, Sequence[dg.AssetKey]],
     lookup_keys: Mapping[str, Sequence[dg.AssetKey]],
     pushing: Collection[str],
+    *,
+    states_money: bool = False,
 ) -> list[UnresolvedAssetJobDefinition]:
-    """Build the usage job, and those of lookups, pushes and reconciliations where connections have them."""
+    """Build the usage job, and those of lookups, pushes, reconciliations and accounting where there are any."""
     selections = {
         USAGE_JOB: [key for keys in usage_keys.values() for key in keys],
         LOOKUPS_JOB: [key for keys in lookup_keys.values() for key in keys],
         PORT_SYNC_JOB: [port_sync_key(connection) for connection in pushing],
         PORT_CONNECTION_JOB: [port_connection_key(connection) for connection in pushing],
         PORT_RECONCILE_JOB: [port_reconcile_key(connection) for connection in pushing],
+        ACCOUNTING_JOB: [ACCOUNTING] if states_money else [],
     }
     return [dg.define_asset_job(name, dg.AssetSelection.assets(*keys)) for name, keys in selections.items() if keys]
 

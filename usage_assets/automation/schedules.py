@@ -1,15 +1,18 @@
 """Schedules: recent days again and again, because providers restate them; what ids stand for; what people did in Port.
 
-One run per connection.
+One run per connection; one more for each range of older days that are not settled.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from functools import partial
 
 import dagster as dg
 
-from usage_assets.assets.connected import earliest_day
+from usage_assets.assets.connected import earliest_day, endpoints_of, settling_days
+from usage_assets.automation.history import PRIORITY
 from usage_assets.automation.jobs import (
+    ACCOUNTING_JOB,
     LOOKUPS_JOB,
     PORT_CONNECTION_JOB,
     PORT_RECONCILE_JOB,
@@ -18,9 +21,12 @@ from usage_assets.automation.jobs import (
     port_reconcile_key,
     range_tags,
 )
-from usage_assets.partitions import WEEKLY_LOOKBACK_DAYS
+from usage_assets.partitions import MAX_PARTITIONS_PER_RUN, WEEKLY_LOOKBACK_DAYS
 from usage_assets.providers import PROVIDERS
+from usage_assets.providers.windows import DAY, Window
 from usage_assets.settings import Connection, Settings, SettingsError
+from usage_assets.warehouse.connections import unsettled_days
+from usage_assets.warehouse.database import Warehouse, WarehouseError
 
 WEEKLY_CRON = "0 12 * * 0"
 """Not at the daily schedule's usual time: the runs of both would ask for the same days at once."""
@@ -30,6 +36,15 @@ CONNECTION_CRON = "40 * * * *"
 """Some time after the hour at which most schedules start."""
 RECONCILE_CRON = "0 18 * * 0"
 """Hours after the others of a Sunday: what they change has been pushed by then."""
+INVOICES_CRON = "0 9 3 * *"
+"""When the last days of the month before are stored."""
+LONGEST_GAP = 31
+"""Settled days that are read again rather than begin another run after them: at most one request more of each endpoint
+whose windows are a month (Claude Code: one a day), and another run takes that, too, and a process."""
+TICK_PATIENCE = 10
+"""Seconds that a tick waits for the database file. Dagster gives up a tick after 60."""
+Unsettled = Mapping[tuple[str, str], Sequence[date]]
+"""Stored days that are not settled, by connection and table."""
 
 
 def build_schedules(
@@ -47,7 +62,13 @@ def build_schedules(
     has_key = any(connection.key for connection in connections)
     status = dg.DefaultScheduleStatus.RUNNING if has_key else dg.DefaultScheduleStatus.STOPPED
 
-    def build(name: str, cron: str, days: int, description: str) -> dg.ScheduleDefinition:
+    def build(
+        name: str,
+        cron: str,
+        days: int,
+        description: str,
+        unsettled: Callable[[dg.ScheduleEvaluationContext], Unsettled] = lambda _: {},
+    ) -> dg.ScheduleDefinition:
         @dg.schedule(
             name=name,
             job_name=USAGE_JOB,
@@ -59,16 +80,20 @@ def build_schedules(
         def schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
             tick = context.scheduled_execution_time
             today = tick.date()
-            last = today if settings.usage_include_today else today - timedelta(days=1)
+            recent = Window(today - days * DAY, today if settings.usage_include_today else today - DAY)
+            stored = unsettled(context)
             for connection in connections:
-                keys = usage_keys.get(connection.name)
-                first = max(today - timedelta(days=days), earliest_day(connection, PROVIDERS[connection.provider]))
-                if keys and first <= last:
-                    yield dg.RunRequest(
-                        run_key=f"{name}:{connection.name}:{tick.isoformat()}",
-                        asset_selection=list(keys),
-                        tags={**range_tags(first, last), "usage_assets/connection": connection.name},
-                    )
+                if keys := usage_keys.get(connection.name):
+                    for n, window in enumerate(_ranges(connection, today, recent, stored)):
+                        yield dg.RunRequest(
+                            run_key=f"{name}:{connection.name}:{window.first}:{tick.isoformat()}",
+                            asset_selection=list(keys),
+                            tags={
+                                **range_tags(window.first, window.last),
+                                **(PRIORITY if n else {}),
+                                "usage_assets/connection": connection.name,
+                            },
+                        )
 
         return schedule
 
@@ -86,7 +111,9 @@ def build_schedules(
                 "daily_usage_schedule",
                 settings.usage_schedule,
                 settings.usage_lookback_days,
-                f"Fetches the last {settings.usage_lookback_days} closed days of every connection again (late data)",
+                f"Fetches the last {settings.usage_lookback_days} closed days of every connection again, and all days "
+                "that are stored and not settled (late data)",
+                unsettled=partial(_unsettled, settings),
             ),
             build(
                 "weekly_restatement_schedule",
@@ -110,12 +137,67 @@ def build_schedules(
                 dg.DefaultScheduleStatus.RUNNING if settings.port_account else dg.DefaultScheduleStatus.STOPPED,
                 "Reads every connection's entities back from Port and repairs what people deleted or edited",
             ),
+            *([_invoices_schedule()] if settings.usage_connections else []),
         ]
     except dg.DagsterInvalidDefinitionError:
         raise SettingsError(
             f"USAGE_SCHEDULE: {settings.usage_schedule!r} is not a cron expression of five fields (UTC), "
             "such as '0 6 * * *' (set in the environment or .env)"
         ) from None
+
+
+def _invoices_schedule() -> dg.ScheduleDefinition:
+    return dg.ScheduleDefinition(
+        name="monthly_invoices_schedule",
+        job_name=ACCOUNTING_JOB,
+        cron_schedule=INVOICES_CRON,
+        execution_timezone="UTC",
+        description="Compares the invoices that the connections file states with what is stored of their months",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+
+
+def _unsettled(settings: Settings, context: dg.ScheduleEvaluationContext) -> Unsettled:
+    """Return the stored days that are not settled; none where the database cannot be read now, which the log says."""
+    file = settings.warehouse_path
+    try:
+        if file.exists():
+            return unsettled_days(Warehouse(database=str(file), wait_seconds=TICK_PATIENCE))
+        reason = f"{file}: nothing is stored yet"
+    except WarehouseError as error:
+        reason = str(error)
+    context.log.warning(f"{reason}; only the last {settings.usage_lookback_days} days are read again this time")
+    return {}
+
+
+def _ranges(connection: Connection, today: date, recent: Window, unsettled: Unsettled) -> Iterator[Window]:
+    """Yield the ranges to be asked for, each a run: the recent days first, then older ones that are not settled.
+
+    The first takes in the days that this run can settle. Others have runs of their own, however near they are: a day
+    that its provider refuses for good would otherwise keep the newest days from being stored.
+    """
+    provider = PROVIDERS[connection.provider]
+    earliest = earliest_day(connection, provider)
+    tables = [table for endpoint in endpoints_of(provider, connection) for table in endpoint.tables]
+    stored = {day for table in tables for day in unsettled.get((connection.name, table), ())}
+    older = sorted(day for day in stored if earliest <= day < recent.first)
+    settling = today - (settling_days(connection, provider) + 1) * DAY
+    first = next((day for day in older if day >= settling), max(recent.first, earliest))
+    if first <= recent.last:
+        yield Window(first, recent.last)
+    yield from reversed(_joined(day for day in older if day < first))
+
+
+def _joined(days: Iterable[date]) -> list[Window]:
+    """Return the fewest ranges that cover ascending days, with gaps of at most LONGEST_GAP days."""
+    joined: list[Window] = []
+    for day in days:
+        first, last = (joined[-1].first, joined[-1].last) if joined else (date.min, date.min)
+        if (day - last).days <= LONGEST_GAP + 1 and (day - first).days < MAX_PARTITIONS_PER_RUN:
+            joined[-1] = Window(first, day)
+        else:
+            joined.append(Window(day, day))
+    return joined
 
 
 def _unpartitioned_schedules(

@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from importlib.metadata import version
 from types import TracebackType
@@ -23,6 +23,7 @@ MAX_UPSERTS = 20
 MAX_DELETES = 100
 MAX_BODY_BYTES = 1 << 20
 SEARCH_LIMIT = 1000
+MAX_SEARCHED = 100
 USER_AGENT = "usage-assets/"
 """How our User-Agent begins, and with it the data source under which Port files what we write."""
 
@@ -158,7 +159,7 @@ class PortClient:
 
     def get_blueprint(self, identifier: str) -> dict[str, Any] | None:
         """The blueprint as Port has it, or None."""
-        answer = self._existing(f"/blueprints/{identifier}", _BlueprintAnswer)
+        answer = self._existing(f"/blueprints/{quote(identifier, safe='')}", _BlueprintAnswer)
         return answer.blueprint if answer else None
 
     def create_blueprint(self, blueprint: Mapping[str, Any]) -> None:
@@ -224,13 +225,23 @@ class PortClient:
 
         ``made_by``: only those whose data source (a User-Agent) begins so. Port's answers need not show it.
         """
-        rule = {"property": "$datasource", "operator": "beginsWith", "value": made_by}
-        asked: dict[str, Any] = {"query": {"combinator": "and", "rules": [rule]}} if made_by else {}
+        return self._search(blueprint, _where("$datasource", "beginsWith", made_by) if made_by else {})
+
+    def existing(self, blueprint: str, identifiers: Collection[str]) -> set[str]:
+        """Which of these entities Port has, whoever made them; none where it has no such blueprint."""
+        asked, found = sorted(identifiers), set[str]()
+        for start in range(0, len(asked), MAX_SEARCHED):
+            query = _where("$identifier", "in", asked[start : start + MAX_SEARCHED])
+            found |= {entity["identifier"] for entity in self._search(blueprint, query | {"include": ["$identifier"]})}
+        return found
+
+    def _search(self, blueprint: str, asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        path = f"/blueprints/{quote(blueprint, safe='')}/entities/search"
         position: str | None = None
         while True:
-            asked |= {"limit": SEARCH_LIMIT} | ({"from": position} if position else {})
+            body = {**asked, "limit": SEARCH_LIMIT} | ({"from": position} if position else {})
             try:
-                page = self._call("POST", f"/blueprints/{blueprint}/entities/search", _SearchPage, body=asked)
+                page = self._call("POST", path, _SearchPage, body=body)
             except PortError as error:
                 if error.status == httpx.codes.NOT_FOUND:
                     return
@@ -323,6 +334,10 @@ class PortClient:
         for secret in (self._credentials["clientSecret"], self._token and self._token.access_token):
             text = text.replace(secret, "***") if secret else text
         return re.sub(r"[\x00-\x1f\x7f]+", " ", text)[:500]
+
+
+def _where(field: str, operator: str, value: object) -> dict[str, Any]:
+    return {"query": {"combinator": "and", "rules": [{"property": field, "operator": operator, "value": value}]}}
 
 
 def _named(request: httpx.Request) -> str:

@@ -7,7 +7,8 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from usage_assets.port.client import PortClient, PortError
 
@@ -16,7 +17,9 @@ _CALCULATED = ("calculationProperties", "mirrorProperties", "aggregationProperti
 _REFUSED = (409, 422)
 CONNECTION = "ai_connection"
 """The blueprint that all others relate to, and what that relation is called."""
-_TO_CONNECTION = {"title": "Connection", "target": CONNECTION, "required": False, "many": False}
+Foreign: TypeAlias = Mapping[str, Mapping[str, str]]
+"""Blueprint of ours -> relation -> blueprint of the users' own to which it leads: where they have configured some."""
+NOTHING: Foreign = MappingProxyType({})
 
 _log = logging.getLogger(__name__)
 
@@ -39,38 +42,47 @@ class ConflictError(PortError):
         self.conflicts = conflicts
 
 
-def blueprint(identifier: str) -> dict[str, Any]:
-    """One of our blueprints: as the file has it (Port's as they are published), related to its connection's."""
+def blueprint(identifier: str, foreign: Foreign = NOTHING) -> dict[str, Any]:
+    """One of our blueprints: as the file has it (Port's as they are published), related to its connection's and to
+    the users' own.
+    """
     declared: dict[str, Any] = json.loads(BLUEPRINTS.joinpath(f"{identifier}.json").read_text(encoding="utf-8"))
-    related = {} if identifier == CONNECTION else {CONNECTION: _TO_CONNECTION}
-    return {**declared, "relations": {**declared["relations"], **related}}
+    related = {} if identifier == CONNECTION else {CONNECTION: _relation("Connection", CONNECTION)}
+    theirs = {name: _relation(name.capitalize(), target) for name, target in foreign.get(identifier, {}).items()}
+    return {**declared, "relations": {**declared["relations"], **related, **theirs}}
 
 
-def plan(client: PortClient, identifiers: Iterable[str]) -> list[Step]:
+def _relation(title: str, target: str) -> dict[str, Any]:
+    return {"title": title, "target": target, "required": False, "many": False}
+
+
+def plan(client: PortClient, identifiers: Iterable[str], foreign: Foreign = NOTHING) -> list[Step]:
     """The steps that these blueprints need, in their order: what others relate to comes first.
 
     Reads only. Raises ConflictError with every conflict.
     """
     wanted = list(identifiers)
-    steps = _steps(client, [identifier for identifier in wanted if identifier != CONNECTION])
-    return [*_steps(client, [CONNECTION]), *steps] if steps or CONNECTION in wanted else steps
+    steps = _steps(client, [identifier for identifier in wanted if identifier != CONNECTION], foreign)
+    return [*_steps(client, [CONNECTION], foreign), *steps] if steps or CONNECTION in wanted else steps
 
 
-def _steps(client: PortClient, identifiers: Iterable[str]) -> list[Step]:
-    pairs = [(blueprint(identifier), client.get_blueprint(identifier)) for identifier in identifiers]
+def _steps(client: PortClient, identifiers: Iterable[str], foreign: Foreign) -> list[Step]:
+    pairs = [(blueprint(identifier, foreign), client.get_blueprint(identifier)) for identifier in identifiers]
+    steps = [step for ours, theirs in pairs if (step := _step(ours, theirs))]
     conflicts = [conflict for ours, theirs in pairs if theirs for conflict in _conflicts(ours, theirs)]
+    conflicts += _missing(client, steps, foreign)
     if conflicts:
         raise ConflictError(conflicts)
-    return [step for ours, theirs in pairs if (step := _step(ours, theirs))]
+    return steps
 
 
-def provision(client: PortClient, identifiers: Iterable[str]) -> list[Step]:
+def provision(client: PortClient, identifiers: Iterable[str], foreign: Foreign = NOTHING) -> list[Step]:
     """Make the blueprints ready for our entities and return what was done. Raises ConflictError before the first
     change.
     """
-    steps = plan(client, identifiers)
+    steps = plan(client, identifiers, foreign)
     for step in steps:
-        _take(client, step)
+        _take(client, step, foreign)
     return steps
 
 
@@ -106,6 +118,22 @@ def _conflicts(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[s
             )
 
 
+def _missing(client: PortClient, steps: Iterable[Step], foreign: Foreign) -> Iterator[str]:
+    """Users' own blueprints to which a step would lead; where a relation is there, its target is."""
+    added = {
+        relation: target
+        for step in steps
+        for relation, target in foreign.get(step.blueprint, {}).items()
+        if _key(relation) in step.adds
+    }
+    for relation, target in sorted(added.items()):
+        if client.get_blueprint(target) is None:
+            yield (
+                f"relation {relation} leads to the blueprint {target}, which is not there: "
+                "create it in Port or correct port_relation"
+            )
+
+
 def _type(declared: Mapping[str, Any]) -> tuple[str | None, bool]:
     """What cannot be changed without changing what is stored: of a property its type, of a relation its target."""
     return declared.get("type") or declared.get("target"), bool(declared.get("many"))
@@ -119,7 +147,11 @@ def _declarations(of: Mapping[str, Any]) -> dict[str, tuple[str, Mapping[str, An
     sections = {"schema": of["schema"]["properties"]} | {name: of.get(name) or {} for name in _CALCULATED}
     properties = {key: (section, declared) for section, held in sections.items() for key, declared in held.items()}
     relations = (of.get("relations") or {}).items()
-    return properties | {f"relation {key}": ("relations", declared) for key, declared in relations}
+    return properties | {_key(key): ("relations", declared) for key, declared in relations}
+
+
+def _key(relation: str) -> str:
+    return f"relation {relation}"
 
 
 def _described(section: str, declared: Mapping[str, Any]) -> str:
@@ -127,12 +159,12 @@ def _described(section: str, declared: Mapping[str, Any]) -> str:
     return " ".join(word for word in words if word)
 
 
-def _take(client: PortClient, step: Step) -> None:
+def _take(client: PortClient, step: Step, foreign: Foreign) -> None:
     try:
         _write(client, step)
     except PortError as error:
         # An attempt whose answer was lost may have worked, and then refuses to be repeated.
-        if error.status not in _REFUSED or plan(client, [step.blueprint]):
+        if error.status not in _REFUSED or plan(client, [step.blueprint], foreign):
             raise
 
 

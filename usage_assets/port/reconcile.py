@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from usage_assets.port.sync import Acknowledged, Entity
+from usage_assets.port.sync import Acknowledged, Entity, Targets
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Settled:
 
     line: Acknowledged
     encoded: bytes
-    """As it was sent: decoded it would take several times the memory."""
+    """As it would be sent: decoded it would take several times the memory."""
 
 
 @dataclass
@@ -33,13 +33,17 @@ class Findings:
     """Identifiers that no ledger line has: entities of others, or of ours that were lost track of."""
 
 
-def settled(desired: Iterable[Entity], acknowledged: Iterable[Acknowledged]) -> Iterator[Settled]:
-    """The entities without a change that is still to be sent; only of these can be told what people did to them."""
+def settled(desired: Iterable[Entity], acknowledged: Iterable[Acknowledged], targets: Targets) -> Iterator[Settled]:
+    """The entities without a change that is still to be sent; only of these can be told what people did to them.
+
+    What they relate to is looked up anew: a target that was not there and now is makes an entity differ.
+    """
     held = {(line.blueprint, line.identifier): line for line in acknowledged}
-    for entity in desired:
-        line = held.get((entity.blueprint, entity.identifier))
-        if line and line.content_hash == entity.content_hash():
-            yield Settled(line, entity.encoded())
+    pairs = [(held.get((entity.blueprint, entity.identifier)), entity) for entity in desired]
+    known = [(line, entity) for line, entity in pairs if line and line.content_hash == entity.content_hash()]
+    targets.look_up(entity for _, entity in known)
+    for line, entity in known:
+        yield Settled(line, entity.without(targets.missing).encoded())
 
 
 def compare(expected: Iterable[Settled], found: Iterable[Mapping[str, Any]], known: Collection[str]) -> Findings:

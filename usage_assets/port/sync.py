@@ -5,12 +5,12 @@ sending exactly that. The ledger of acknowledgements is kept by the caller.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import partial
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from threading import Lock
 from typing import Protocol, TypeAlias
 from uuid import uuid4
@@ -19,9 +19,11 @@ import httpx
 import msgspec
 
 from usage_assets.port.client import MAX_BODY_BYTES, MAX_DELETES, MAX_UPSERTS, PortClient, PortError
-from usage_assets.port.provision import provision
+from usage_assets.port.provision import Foreign, provision
 
 Value: TypeAlias = "str | int | Decimal | bool | Sequence[Value] | Mapping[str, Value] | None"
+Target: TypeAlias = tuple[str, str]
+"""Blueprint and identifier of an entity of the users' own."""
 
 UNKNOWN = ""
 """The content hash of an entity of which nobody can say what Port holds: the next diff sends it."""
@@ -49,6 +51,8 @@ class Entity:
     usage_date: date
     relations: Mapping[str, str | None] = field(default_factory=dict)
     """Relation -> identifier of its target; None where it has none: what is left out stays in Port."""
+    foreign: Mapping[str, str] = field(default_factory=dict)
+    """Relation -> blueprint of the users' own to which it leads. Its target need not be there (see Targets)."""
 
     def encoded(self) -> bytes:
         """The entity as Port gets it: one text for one content, every digit of a decimal, no exponents."""
@@ -60,9 +64,27 @@ class Entity:
         return hashlib.sha256(self.encoded()).hexdigest()[:-_SHAPE_DIGITS] + self.shape()
 
     def shape(self) -> str:
-        """Hash of what the blueprint must have before Port takes the entity: names of properties and relations."""
-        names = _encoder.encode([sorted(self.properties), sorted(self.relations)])
-        return hashlib.sha256(names).hexdigest()[-_SHAPE_DIGITS:]
+        """Hash of what the blueprint must have before Port takes the entity: names of properties and relations, and
+        to which of the users' blueprints these lead.
+        """
+        names = [sorted(self.properties), sorted(self.relations), *([self.foreign] if self.foreign else [])]
+        return hashlib.sha256(_encoder.encode(names)).hexdigest()[-_SHAPE_DIGITS:]
+
+    def targets(self) -> Iterator[Target]:
+        """The users' own entities to which it relates."""
+        for relation, blueprint in self.foreign.items():
+            if identifier := self.relations[relation]:
+                yield blueprint, identifier
+
+    def without(self, missing: Set[Target]) -> "Entity":
+        """The same, related to none of these."""
+        if missing.isdisjoint(self.targets()):
+            return self
+        kept = {
+            relation: None if (self.foreign.get(relation), identifier) in missing else identifier
+            for relation, identifier in self.relations.items()
+        }
+        return replace(self, relations=kept)
 
 
 @dataclass(frozen=True)
@@ -106,6 +128,8 @@ class PushReport:
     deleted: int = 0
     requests: int = 0
     failures: list[Failure] = field(default_factory=list)
+    missing: set[Target] = field(default_factory=set)
+    """Of what was to be related to, what Port does not have."""
 
     def add(self, other: "PushReport") -> None:
         """Add what a further push of the same days did."""
@@ -113,6 +137,29 @@ class PushReport:
         self.deleted += other.deleted
         self.requests += other.requests
         self.failures += other.failures
+        self.missing |= other.missing
+
+
+class Targets:
+    """Which of the users' own entities to which ours relate Port has; each is asked for once.
+
+    They are never made by us, and Port refuses whatever relates to one that is not there: a person who left, a service
+    that nobody has registered yet.
+    """
+
+    def __init__(self, client: PortClient) -> None:
+        self.missing: set[Target] = set()
+        self._client = client
+        self._asked: set[Target] = set()
+
+    def look_up(self, entities: Iterable[Entity]) -> None:
+        """Ask for the targets of these entities. Raises PortError."""
+        wanted = {target for entity in entities for target in entity.targets()} - self._asked
+        for blueprint, of_blueprint in groupby(sorted(wanted), itemgetter(0)):
+            identifiers = {identifier for _, identifier in of_blueprint}
+            found = self._client.existing(blueprint, identifiers)
+            self.missing |= {(blueprint, identifier) for identifier in identifiers - found}
+        self._asked |= wanted
 
 
 class Ledger(Protocol):
@@ -157,6 +204,9 @@ def push(client: PortClient, changes: Changes, ledger: Ledger) -> PushReport:
     Upserts go first. A failure in between then leaves entities too many for a while, never too few; and an entity
     whose relation moves to another target no longer depends on the one that goes.
 
+    Relations to entities of the users' own that Port does not have are sent as null; the ledger's line stays that of
+    what they should be.
+
     A blueprint that is not known to be as it must be is read and mended first, a known one when Port refuses an entity
     of it: somebody may have changed or deleted it meanwhile.
 
@@ -166,8 +216,10 @@ def push(client: PortClient, changes: Changes, ledger: Ledger) -> PushReport:
     if not changes:
         return PushReport()
     before = client.requests
-    model = _Model(client, {entity.blueprint for entity in changes.upserts}, changes.known)
-    upserts = [_Sending(entity.encoded(), _line(entity)) for entity in changes.upserts]
+    model = _Model(client, {entity.blueprint: entity.foreign for entity in changes.upserts}, changes.known)
+    targets = Targets(client)
+    targets.look_up(changes.upserts)
+    upserts = [_Sending(entity.without(targets.missing).encoded(), _line(entity)) for entity in changes.upserts]
     deletes = [_Sending(_encoder.encode(line.identifier), line) for line in changes.deletes]
     mark = uuid4().hex
     ledger.mark([sending.line for sending in upserts + deletes], mark)
@@ -184,26 +236,28 @@ def push(client: PortClient, changes: Changes, ledger: Ledger) -> PushReport:
         client.concurrency,
         lambda lines: ledger.acknowledge([], lines, mark),
     )
-    return PushReport(upserted.taken, deleted.taken, client.requests - before, upserted.failures + deleted.failures)
+    failures = upserted.failures + deleted.failures
+    return PushReport(upserted.taken, deleted.taken, client.requests - before, failures, targets.missing)
 
 
 class _Model:
     """The blueprints of one push, each looked at once at most."""
 
-    def __init__(self, client: PortClient, wanted: Set[str], known: Set[str]) -> None:
+    def __init__(self, client: PortClient, wanted: Foreign, known: Set[str]) -> None:
         self._client = client
+        self._foreign = wanted
         self._unread = set(known)
         self._mended: set[str] = set()
         self._lock = Lock()
-        if unknown := sorted(wanted - known):
-            provision(client, unknown)
+        if unknown := sorted(wanted.keys() - known):
+            provision(client, unknown, wanted)
 
     def is_mended(self, blueprint: str) -> bool:
         """Whether something was missing of a known blueprint. It has been added then."""
         with self._lock:
             if blueprint in self._unread:
                 self._unread.remove(blueprint)
-                if provision(self._client, [blueprint]):
+                if provision(self._client, [blueprint], self._foreign):
                     self._mended.add(blueprint)
             return blueprint in self._mended
 

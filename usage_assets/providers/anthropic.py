@@ -24,10 +24,15 @@ from usage_assets.providers.reading import (
     results,
 )
 from usage_assets.providers.windows import rfc3339, single_day
-from usage_assets.rows import Row, column
+from usage_assets.rows import Row, Total, column
 
 tokens = partial(column, unit="tokens")
 proposals = partial(column, unit="proposals")
+MONEY = {
+    "amount_cents": Total("sum(amount_cents) filter (where upper(currency) = 'USD')"),
+    "amount": Total("sum(amount_cents) filter (where upper(currency) <> 'USD')", "minor units of {}", per="currency"),
+}
+"""What a day costs, each currency by itself: ``amount_eur`` beside ``amount_cents``, those of a dollar."""
 
 WorkspaceId = Annotated[str | None, column("Workspace; none is the default workspace")]
 Model = Annotated[str | None, column("Model")]
@@ -109,7 +114,7 @@ class CostReport(Row, kw_only=True, rename={"amount_cents": "amount"}):
         "context_window",
         "inference_geo",
     )
-    totals = {"amount_cents": "sum(amount_cents) filter (where upper(currency) = 'USD')"}
+    totals = MONEY
 
     workspace_id: WorkspaceId = None
     description: Annotated[str | None, column("What was billed, in words")] = None
@@ -135,6 +140,7 @@ class CostReportControl(Row, kw_only=True):
 
     table = "anthropic.cost_report_control"
     grain = ("currency",)
+    totals = MONEY
 
     amount_cents: Annotated[Decimal, column("Cost in minor units of currency", unit="cents", additive=False)]
     currency: Annotated[str, column("Currency, ISO 4217")]
@@ -209,8 +215,10 @@ class ClaudeCode(
         "occurrence",
     )
     totals = {
-        "estimated_cents_api": "sum(estimated_cost_usd_cents) filter (where customer_type = 'api')",
-        "estimated_cents_subscription": "sum(estimated_cost_usd_cents) filter (where customer_type <> 'api')",
+        "estimated_cents_api": Total("sum(estimated_cost_usd_cents) filter (where customer_type = 'api')", "cents"),
+        "estimated_cents_subscription": Total(
+            "sum(estimated_cost_usd_cents) filter (where customer_type <> 'api')", "cents"
+        ),
     }
 
     organization_id: Annotated[str, column("Organization")]
@@ -298,6 +306,7 @@ ANTHROPIC = Provider(
         403: "The key must be an admin key of an organization in which this report is enabled",
         404: "Check the base URL (ANTHROPIC_BASE_URL); individual accounts have no Admin API",
     },
+    settling_days=3,
     endpoints=(
         bucketed(
             name="usage_messages",

@@ -14,7 +14,7 @@ import msgspec
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.providers.reading import Item, Json, Moment, Occurrence, OtherFields, Reading, ShapeError, as_json
 from usage_assets.providers.windows import unix_seconds
-from usage_assets.rows import Row, column
+from usage_assets.rows import Row, Total, column
 
 measure = partial(column, additive=False)
 """The cuts overlap: no column of the table may be summed over all its rows."""
@@ -82,8 +82,10 @@ class CodexUsage(
         "occurrence",
     )
     totals = {
-        name: f"case when bool_or(cut = 'user') then sum({name}) filter (where cut = 'user') "
-        f"else sum({name}) filter (where cut = 'workspace') end"
+        name: Total(
+            f"case when bool_or(cut = 'user') then sum({name}) filter (where cut = 'user') "
+            f"else sum({name}) filter (where cut = 'workspace') end"
+        )
         for name in MEASURES
     }
 
@@ -179,6 +181,7 @@ CHATGPT = Provider(
         403: "The key needs the scope codex.enterprise.analytics.read",
         404: "Check the workspace (CHATGPT_WORKSPACE_ID) and that the key belongs to it",
     },
+    settling_days=7,
     lookback_days=90,
     endpoints=(
         Endpoint(

@@ -84,6 +84,11 @@ class Endpoint:
         return self.path.format(workspace_id=quote(workspace_id or "", safe=""))
 
     @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables that its answer is stored in: that of the rows, and that of the control totals."""
+        return (self.row.table, *([self.control.row.table] if self.control else []))
+
+    @property
     def ungrouped(self) -> "Endpoint":
         """The same question without any grouping: what its control totals are added up from."""
         return replace(self, group_by=(), refusals=(), control=None)
@@ -116,6 +121,9 @@ class Provider:
     advice: Mapping[int, str]
     """What to do about a status, in words for the user (401: which variable to look at, 403: which scope)."""
     endpoints: tuple[Endpoint, ...]
+    settling_days: int
+    """How long after a day's end the provider still changes it. None of them promises a figure: a connection may set
+    another one."""
     lookback_days: int | None = None
     superseded_by: str | None = None
     """The provider that tells of the same use. Where a connection asks it for the same organization, nothing is

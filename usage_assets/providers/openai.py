@@ -19,7 +19,15 @@ from usage_assets.providers.openai_usage import (
     bucketed,
 )
 from usage_assets.providers.reading import GroupedBy, OtherFields
-from usage_assets.rows import Row, column
+from usage_assets.rows import Row, Total, column
+
+MONEY = {
+    "amount_usd": Total("sum(amount_value) filter (where lower(amount_currency) = 'usd')", "USD"),
+    "amount": Total(
+        "sum(amount_value) filter (where lower(amount_currency) is distinct from 'usd')", "{}", per="amount_currency"
+    ),
+}
+"""What a day costs, each currency by itself: ``amount_eur`` beside ``amount_usd``."""
 
 
 class Costs(Row, kw_only=True, rename={"amount_value": "amount.value", "amount_currency": "amount.currency"}):
@@ -30,7 +38,7 @@ class Costs(Row, kw_only=True, rename={"amount_value": "amount.value", "amount_c
 
     table = "openai.costs"
     grain = ("project_id", "user_id", "line_item", "api_key_id", "api_source", "amount_currency", "quantity_unit")
-    totals = {"amount_usd": "sum(amount_value) filter (where lower(amount_currency) = 'usd')"}
+    totals = MONEY
 
     project_id: ProjectId = None
     user_id: UserId = None
@@ -60,6 +68,7 @@ class CostsControl(Row, kw_only=True):
 
     table = "openai.costs_control"
     grain = ("amount_currency",)
+    totals = MONEY
 
     amount_value: Annotated[
         Decimal, column("Cost in whole units of amount_currency", unit="currency units", additive=False)
@@ -92,6 +101,7 @@ OPENAI = Provider(
         403: "An owner has to give the admin key the scopes api.usage.read and, for names, api.management.read",
         404: "Check the base URL (OPENAI_BASE_URL)",
     },
+    settling_days=7,
     lookback_days=365,
     endpoints=(
         bucketed(

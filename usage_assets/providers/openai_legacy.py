@@ -15,7 +15,7 @@ import msgspec
 from usage_assets.providers.endpoint import Endpoint, Provider, error_message
 from usage_assets.providers.reading import Item, Json, Moment, OtherFields, Reading, ShapeError
 from usage_assets.providers.windows import Window, date_alone, date_range
-from usage_assets.rows import Row, column
+from usage_assets.rows import Row, Total, column
 
 tokens = partial(column, unit="tokens")
 
@@ -74,7 +74,7 @@ class BillingUsage(Row, kw_only=True, rename={"cost_cents": "cost", "total_usage
 
     table = "openai_legacy.billing_usage"
     grain = ("name",)
-    totals = {"cost_cents": "sum(cost_cents)", "total_usage_cents": "sum(total_usage_cents)"}
+    totals = {name: Total(f"sum({name})") for name in ("cost_cents", "total_usage_cents")}
 
     name: Annotated[str | None, column("Line, such as a group of models; null in the row of the total")] = None
     cost_cents: Annotated[
@@ -276,6 +276,7 @@ OPENAI_LEGACY = Provider(
         ),
         404: "Check the connection's base URL",
     },
+    settling_days=7,
     superseded_by="openai",
     endpoints=(
         one_day(

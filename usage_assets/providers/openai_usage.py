@@ -10,7 +10,7 @@ from typing import Annotated
 from usage_assets.providers.endpoint import Endpoint, Refusal
 from usage_assets.providers.reading import GroupedBy, Item, Moment, OtherFields, results
 from usage_assets.providers.windows import unix_seconds
-from usage_assets.rows import Row, column
+from usage_assets.rows import Row, Total, column
 
 tokens = partial(column, unit="tokens")
 
@@ -161,7 +161,7 @@ class UsageVectorStores(Row, kw_only=True):
 
     table = "openai.usage_vector_stores"
     grain = ("project_id",)
-    totals = {"usage_bytes": "sum(usage_bytes)"}
+    totals = {"usage_bytes": Total("sum(usage_bytes)")}
 
     project_id: ProjectId = None
     usage_bytes: Annotated[int, column("Bytes stored that day, a level", unit="bytes", additive=False)]

@@ -4,11 +4,13 @@ A day is replaced whole or not at all: ``Warehouse.replace`` is the only way int
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,9 @@ import tenacity
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
-from usage_assets.rows import declared, packed_schema
-from usage_assets.warehouse.ledger import STORED_DAYS, PartitionVersion, PortEntity
-from usage_assets.warehouse.tables import SQL_TYPES, Table
+from usage_assets.rows import columns, declarations, declared, packed_schema
+from usage_assets.warehouse.ledger import VIEWS, PartitionVersion, PortEntity
+from usage_assets.warehouse.tables import SQL_TYPES, Table, quoted
 
 VERSIONS = Table(PartitionVersion)
 PORT_ENTITIES = Table(PortEntity)
@@ -38,6 +40,7 @@ time."""
 INEXACT: Mapping[type, tuple[str, ...]] = {int: ("FLOAT", "DOUBLE", "DECIMAL"), Decimal: ("FLOAT", "DOUBLE")}
 """Types that DuckDB would round silently on insert (``DECIMAL / 100`` is a DOUBLE)."""
 
+_VIEW = re.compile(r"create or replace view (\S+)")
 _HOLDER = re.compile(r"lock is held in (?:(?P<program>.+) \()?PID (?P<pid>\d+)")
 
 
@@ -84,6 +87,8 @@ class Answer:
     """The answer's control totals, which are stored with it or not at all."""
     stored_at: Mapping[date, datetime] = field(default_factory=dict)
     """When a day's answer was first stored, where it comes from the archive. What was stored later is newer."""
+    settling_days: int | None = None
+    """How many days after a day's end the provider still changes it; None where the days have no state."""
 
 
 @dataclass(frozen=True)
@@ -92,17 +97,19 @@ class Select:
 
     sql: str
     reads: tuple[str, ...]
-    """Tables of which every requested day must be stored already."""
+    """Tables of which every requested day must be stored already; of one that is written in parts the same part."""
     may_read: tuple[str, ...] = ()
     """Tables that may have no rows: those of endpoints that are switched off, for example."""
     reconciliations: tuple[str, ...] = ()
-    """Queries whose every row (connection, usage_date, total, expected, found) is a contradiction."""
+    """Queries whose every row (connection, usage_date, total, expected, found) is a contradiction; ``$part`` is set."""
     macros: tuple[str, ...] = ()
     """Temporary macros that the queries use."""
     views: tuple[str, ...] = ()
     """Statements that create the views over the table."""
     part: str = ""
     """The part of a shared table that the query computes."""
+    stated: Mapping[Table, pa.Table] = field(default_factory=dict)
+    """Tables that hold these rows, and no others, when the query runs: what the connections file states."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +133,8 @@ class Version:
     """Exact decimals as text; None where nothing was added up."""
     is_open: bool
     """Whether the day was still running when it was asked for."""
+    state: str | None
+    """Open, provisional or settled (see DayState); None of a derived table."""
     sample: Sequence[Mapping[str, Any]]
     """A few of the day's rows, without personal columns."""
 
@@ -159,7 +168,7 @@ class Warehouse(DuckDBResource):
             connection.begin()
             for ledger in (VERSIONS, PORT_ENTITIES):
                 create_or_alter(connection, ledger)
-            connection.execute(STORED_DAYS)
+            make_views(connection, VIEWS)
             yield connection
             connection.commit()
 
@@ -216,17 +225,17 @@ def _replace(
     create_or_alter(connection, table)
     if isinstance(content, Select):
         query, bounds = _staged_select(connection, table, content, target), target.bounds
-        as_of, filters = datetime.now(UTC), None
+        as_of, asked = datetime.now(UTC), dict[str, Any](filters=None, settling_days=None)
     else:
         query, bounds = _staged_answer(connection, table, content, target), {}
-        as_of, filters = content.began, content.filters
+        as_of, asked = content.began, {"filters": content.filters, "settling_days": content.settling_days}
     connection.register("archived", _archived(content))
     connection.execute(f"delete from {table.name} where {in_slice(table, target)}", target.bounds)
     connection.execute(f"insert into {table.name} by name {query}", bounds)
     connection.execute("reset memory_limit; reset threads")
     select = content if isinstance(content, Select) else None
     _refuse_contradictions(contradictions(connection, table, select, target), table)
-    versions = _record_versions(connection, table, target, run_id, as_of, filters)
+    versions = _record_versions(connection, table, target, run_id, as_of, asked)
     _refuse_older_content(connection, table, target, as_of)
     return versions
 
@@ -285,6 +294,30 @@ def _differs(table: Table, mend: str, difference: str) -> WarehouseError:
     return WarehouseError(
         f"{table.name}: differs from its declaration: {difference}; to mend it: alter table {table.name} {mend};"
     )
+
+
+def make_views(connection: duckdb.DuckDBPyConnection, statements: Iterable[str]) -> None:
+    """Make the views that are not there as the statements have them, over tables as they are declared now.
+
+    The comment of a statement's first view tells. To make them anyway would change the file each time it is opened, and
+    to write that takes as long as the rest of most transactions.
+    """
+    listed = "select schema_name || '.' || view_name, coalesce(comment, '') from duckdb_views() where not internal"
+    stored = dict(connection.execute(listed).fetchall())
+    for statement in statements:
+        names, version = _VIEW.findall(statement), _version(statement)
+        if stored.keys() >= {*names} and stored[names[0]].endswith(version):
+            continue
+        connection.execute(statement)
+        comment = dict(connection.execute(listed).fetchall())[names[0]]
+        connection.execute(f"comment on view {names[0]} is {quoted(f'{comment} {version}'.lstrip())}")
+
+
+@cache
+def _version(views: str) -> str:
+    """Which release's views these are. A view of all columns must be made again where its table gains one."""
+    read = [columns(row) for name, row in sorted(declarations().items()) if name in views]
+    return f"[{sha256(f'{views}{read}'.encode()).hexdigest()[:12]}]"
 
 
 def in_slice(table: Table, target: Slice) -> str:
@@ -352,8 +385,9 @@ def _refuse_older_content(connection: duckdb.DuckDBPyConnection, table: Table, t
 def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content: Select, target: Slice) -> None:
     for source in content.reads:
         rows = connection.execute(
-            f"select distinct usage_date from ledger.stored_days where table_name = $source and {IN_SLICE}",
-            {**target.bounds, "source": source},
+            f"select distinct usage_date from ledger.stored_days where table_name = $source and {IN_SLICE} "
+            "and ($part = '' or slice in ('', $part))",
+            {**target.bounds, "source": source, "part": content.part},
         ).fetchall()
         if missing := sorted(set(target.days) - {day for (day,) in rows}):
             raise WarehouseError(
@@ -365,8 +399,9 @@ def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content
 def _staged_select(connection: duckdb.DuckDBPyConnection, table: Table, content: Select, target: Slice) -> str:
     _require_stored(connection, table, content, target)
     prepare(connection, content)
-    for view in content.views:
-        connection.execute(view)
+    for stated, rows in content.stated.items():
+        replace_all(connection, stated, rows)
+    make_views(connection, content.views)
     types = {name: sql_type for name, sql_type, *_ in connection.execute(f"describe {content.sql}").fetchall()}
     if different := types.keys() ^ {column.name for column in table.columns}:
         raise WarehouseError(
@@ -381,13 +416,23 @@ def _staged_select(connection: duckdb.DuckDBPyConnection, table: Table, content:
     return f"select * from ({content.sql}) where {in_slice(table, target)}"
 
 
+def replace_all(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:
+    """Make a table that exists hold these rows and no others; nothing is written where it does."""
+    connection.register("all_rows", rows)
+    same = f"(from {table.name} except all from all_rows) union all (from all_rows except all from {table.name})"
+    if connection.execute(same).fetchone():
+        connection.execute(f"delete from {table.name}")
+        connection.execute(f"insert into {table.name} by name select * from all_rows")
+
+
 def prepare(connection: duckdb.DuckDBPyConnection, content: Select) -> None:
     """Make what the queries rely on: macros, and the tables that they read as these are declared now.
 
     Whatever opens the file of an earlier release first, a check of what it holds too, may find less there.
     """
-    for name in dict.fromkeys((*content.reads, *content.may_read)):
-        create_or_alter(connection, Table(declared(name)))
+    read = (Table(declared(name)) for name in dict.fromkeys((*content.reads, *content.may_read)))
+    for table in (*read, *content.stated):
+        create_or_alter(connection, table)
     for macro in content.macros:
         connection.execute(macro)
 
@@ -446,7 +491,7 @@ def differences(connection: duckdb.DuckDBPyConnection, query: str, target: Slice
     """Return what a reconciliation (see Select) finds in the slice."""
     differing = connection.execute(
         f"select usage_date, total, expected, found from ({query}) where {IN_SLICE} order by usage_date",
-        target.bounds,
+        target.bounds | ({"part": target.part} if "$part" in query else {}),
     ).fetchall()
     return [
         Contradiction(day, f"{total} is {stored} here and {expected} in its source")
@@ -467,9 +512,10 @@ def _record_versions(
     target: Slice,
     run_id: str,
     as_of: datetime,
-    filters: str | None,
+    asked: Mapping[str, Any],
 ) -> list[Version]:
-    day_totals = ", ".join(f"{name} := ({aggregate})::varchar" for name, aggregate in table.totals.items())
+    of_day = {name: total for name, total in table.totals.items() if not total.per}
+    day_totals = ", ".join(f"{name} := ({total.sql})::varchar" for name, total in of_day.items())
     connection.execute(
         "create or replace temp table written (usage_date date, row_count bigint, content_hash text, day_totals text)"
     )
@@ -488,17 +534,22 @@ def _record_versions(
             """,
             part.bounds,
         )
+    parts = _total_parts(connection, table, target)
     connection.execute(
-        """
+        f"""
         insert into ledger.partition_versions by name
         with days as (
           select
             day::date as usage_date,
             coalesce(written.row_count, 0) as row_count,
             coalesce(written.content_hash, sha256('')) as content_hash,
-            coalesce(written.day_totals, '{}') as day_totals
+            json_merge_patch(
+              coalesce(written.day_totals, '{{}}'), coalesce(parts.totals, '{{}}')
+            )::varchar as day_totals,
+            json_merge_patch($units, coalesce(parts.units, '{{}}'))::varchar as total_units
           from generate_series($first::timestamp, $last::timestamp, interval 1 day) as series(day)
           left join written on written.usage_date = day
+          left join {parts} as parts on parts.usage_date = day
         )
         select
           $connection as connection,
@@ -510,6 +561,7 @@ def _record_versions(
           if(days.content_hash is distinct from stored.content_hash, $run_id, stored.changed_run_id) as changed_run_id,
           days.usage_date >= coalesce(archived.stored_at::date, $today) as is_open,
           $filters as filters,
+          $settling_days as settling_days,
           archived.stored_at as answered_at,
           $run_id as run_id,
           $now as written_at
@@ -528,18 +580,25 @@ def _record_versions(
             "run_id": run_id,
             "now": datetime.now(UTC),
             "today": as_of.date(),
-            "filters": filters,
+            "units": msgspec.json.encode({name: total.unit for name, total in of_day.items()}).decode(),
+            **asked,
         },
     )
+    written = f"table_name = $table_name and slice = $part and {IN_SLICE}"
+    parameters = {**target.bounds, "table_name": table.name, "part": target.part}
     rows = connection.execute(
         f"""
         select usage_date, content_hash, changed, changed_run_id, row_count, day_totals, is_open
         from ledger.stored_days
-        where table_name = $table_name and slice = $part and {IN_SLICE}
+        where {written}
         order by usage_date
         """,
-        {**target.bounds, "table_name": table.name, "part": target.part},
+        parameters,
     ).fetchall()
+    states: Mapping[date, str] = {}
+    if asked["settling_days"] is not None:  # a derived day has no state, and to find that out takes as long
+        query = f"select usage_date, state from ledger.day_states where {written}"
+        states = dict(connection.execute(query, parameters).fetchall())
     samples = _samples(connection, table, target)
     return [
         Version(
@@ -550,10 +609,47 @@ def _record_versions(
             row_count=row_count,
             totals=msgspec.json.decode(totals, type=dict[str, str | None]),
             is_open=is_open,
+            state=states.get(day),
             sample=samples.get(day, ()),
         )
         for day, content_hash, changed, changed_run_id, row_count, totals, is_open in rows
     ]
+
+
+def _total_parts(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> str:
+    """Add up what has a total per value of a column; return SQL for it: per day, names with amounts and units."""
+    if not any(total.per for total in table.totals.values()):
+        return "(select null::date as usage_date, null::json as totals, null::json as units where false)"
+    connection.execute("create or replace temp table parts (usage_date date, name text, total text, unit text)")
+    for name, total in table.totals.items():
+        if total.per:
+            connection.execute(
+                f"""
+                insert into parts
+                select
+                  usage_date,
+                  '{name}_' || coalesce(lower({total.per}), 'unknown'),
+                  ({total.sql})::varchar as total,
+                  replace('{total.unit}', '{{}}', coalesce(upper({total.per}), 'unknown'))
+                from {table.name}
+                where {in_slice(table, target)}
+                group by all
+                having total is not null
+                """,
+                target.bounds,
+            )
+    connection.execute(
+        """
+        create or replace temp table total_parts as
+        select
+          usage_date,
+          to_json(map(list(name order by name), list(total order by name))) as totals,
+          to_json(map(list(name order by name), list(unit order by name))) as units
+        from parts
+        group by usage_date
+        """
+    )
+    return "total_parts"
 
 
 def _samples(

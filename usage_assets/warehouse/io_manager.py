@@ -130,6 +130,8 @@ def _put_on_event(context: dg.OutputContext, version: Version, *, changed: bool)
     }
     if version.is_open:
         metadata["is_open"] = True
+    if version.state:
+        metadata["state"] = version.state
     if version.sample:
         metadata["preview"] = dg.MetadataValue.md(_preview(version.sample))
     dg.AssetExecutionContext.get().add_asset_metadata(

@@ -1,6 +1,7 @@
 """The warehouse's own books: which content each day of each table has had, and what Port has acknowledged."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated
 
 from usage_assets.rows import Row, column
@@ -11,6 +12,8 @@ class PartitionVersion(Row):
 
     The newest row of a day says what the table holds now; the others say what it held before. A write that changed
     nothing is recorded too (``changed`` false): two equal fetches are how a day proves settled.
+
+    Columns that a release has added are null in the versions of releases before it.
     """
 
     table = "ledger.partition_versions"
@@ -24,7 +27,12 @@ class PartitionVersion(Row):
     changed_run_id: Annotated[str, column("Dagster run that wrote this content first")]
     row_count: Annotated[int, column("Rows of the day")]
     day_totals: Annotated[str, column("Totals of the day as JSON: name -> exact decimal as text")]
+    total_units: Annotated[str | None, column("What each of the totals counts, as JSON: name -> unit")]
     is_open: Annotated[bool, column("Whether the day was still running when it was asked for")]
+    settling_days: Annotated[
+        int | None,
+        column("How long after a day's end the connection calls it provisional; null in derived tables", unit="days"),
+    ]
     filters: Annotated[
         str | None, column("What the connection narrowed the provider's answer down to, as JSON; null: nothing")
     ]
@@ -50,6 +58,65 @@ class PortEntity(Row):
     pushed_at: Annotated[datetime, column("When Port acknowledged it")]
 
 
+class Restatement(Row):
+    """One row a total of a day that a write found changed since the write before, and one for a write that changed rows
+    but no total.
+
+    A view over ledger.partition_versions. The first version of a day is no restatement: nothing was said before.
+    ``cause`` tells what the provider restated from what we did ourselves. A figure of 10^14 and more is null here, and
+    exact in partition_versions.
+    """
+
+    table = "ledger.restatements"
+    grain = ("table_name", "slice", "version", "total")
+
+    table_name: Annotated[str, column("Table that was written")]
+    slice: Annotated[str, column("Part of the table that was written; usually empty")]
+    version: Annotated[int, column("Version of the day that this write made")]
+    cause: Annotated[
+        str | None,
+        column(
+            "provider: it says something else than before; running: the day was not over then; filters: it was asked "
+            "for something else; archive: its answer was read again, the provider was not asked; derived: computed "
+            "again from stored rows; null: an earlier release found it"
+        ),
+    ]
+    change: Annotated[
+        str,
+        column("rose, fell; appeared, vanished: nothing was added up before, after; rows: they differ, but no total"),
+    ]
+    total: Annotated[str | None, column("Total of the day, or row_count; null where change is rows")]
+    unit: Annotated[str | None, column("What the total counts; null: an earlier release found it")]
+    before: Annotated[Decimal | None, column("The total before; null: nothing was added up", unit="unit")]
+    after: Annotated[Decimal | None, column("The total now; null: nothing is added up", unit="unit")]
+    difference: Annotated[Decimal | None, column("after - before, exact; what is null counts as 0", unit="unit")]
+    found_at: Annotated[datetime, column("When the write was made")]
+    run_id: Annotated[str, column("Dagster run that found it")]
+
+
+class DayState(Row):
+    """One row a stored day of a raw table: whether the provider may still change it.
+
+    A view over ledger.partition_versions. What is derived from raw days is as settled as they are.
+
+    open: the day was still running when it was asked for last. settled: two fetches, at least 24 hours apart and the
+    later one after the settling time (``settling_days`` of the connection's newest write), had the same content, and so
+    has every one since. provisional: all others. Reading the archive again is no fetch.
+    """
+
+    table = "ledger.day_states"
+    grain = ("table_name", "slice")
+
+    table_name: Annotated[str, column("Raw table")]
+    slice: Annotated[str, column("Part of the table; usually empty")]
+    state: Annotated[str, column("open, provisional or settled")]
+    first_fetched_at: Annotated[
+        datetime | None, column("First fetch that had the present content; null: it came from the archive alone")
+    ]
+    last_fetched_at: Annotated[datetime | None, column("Last fetch, which had it still")]
+    settled_at: Annotated[datetime | None, column("Fetch that settled the day")]
+
+
 STORED_DAYS = """
 create or replace view ledger.stored_days as
 select * exclude (position)
@@ -62,3 +129,160 @@ from (
 where position = 1
 """
 """What each table holds now: the newest version of each day."""
+
+RESTATEMENTS = """
+create or replace view ledger.restatements as
+with versions as (
+    select
+        *,
+        lag(row_count) over writes as row_count_before,
+        lag(day_totals) over writes as day_totals_before,
+        lag(total_units) over writes as total_units_before,
+        lag(filters) over writes as filters_before,
+        lag(is_open) over writes as was_open
+    from ledger.partition_versions
+    window writes as (partition by connection, table_name, slice, usage_date order by version)
+),
+restated as (
+    select
+        *,
+        case
+            when answered_at is not null then 'archive'
+            when table_name not in (
+                select table_name from ledger.partition_versions where settling_days is not null
+            ) then if(total_units is null, null, 'derived')
+            when filters is distinct from filters_before then 'filters'
+            when was_open then 'running'
+            else 'provider'
+        end as cause,
+        map_concat(
+            map {'row_count': row_count_before::varchar},
+            from_json(day_totals_before, '"MAP(VARCHAR, VARCHAR)"')
+        ) as totals_before,
+        map_concat(
+            map {'row_count': row_count::varchar},
+            from_json(day_totals, '"MAP(VARCHAR, VARCHAR)"')
+        ) as totals_after,
+        map_concat(
+            map {'row_count': 'rows'},
+            from_json(coalesce(total_units_before, '{}'), '"MAP(VARCHAR, VARCHAR)"'),
+            from_json(coalesce(total_units, '{}'), '"MAP(VARCHAR, VARCHAR)"')
+        ) as units
+    from versions
+    where changed and row_count_before is not null
+),
+totals as (
+    select
+        connection,
+        usage_date,
+        table_name,
+        slice,
+        version,
+        total,
+        units[total] as unit,
+        totals_before[total] as text_before,
+        totals_after[total] as text_after,
+        try_cast(text_before as decimal(38, 24)) as before,
+        try_cast(text_after as decimal(38, 24)) as after
+    from restated, unnest(list_distinct(map_keys(totals_before) || map_keys(totals_after))) as names(total)
+    -- text that is no number here is too long for one, and compared as it is
+    where coalesce(before::varchar, text_before) is distinct from coalesce(after::varchar, text_after)
+)
+select
+    connection,
+    usage_date,
+    table_name,
+    slice,
+    version,
+    cause,
+    case
+        when totals.total is null then 'rows'
+        when text_before is null then 'appeared'
+        when text_after is null then 'vanished'
+        when coalesce(after > before, text_after::double > text_before::double) then 'rose'
+        else 'fell'
+    end as change,
+    totals.total,
+    totals.unit,
+    totals.before,
+    totals.after,
+    if(
+        totals.total is null,
+        null,
+        try(if(text_after is null, 0, after) - if(text_before is null, 0, before))
+    ) as difference,
+    written_at as found_at,
+    run_id
+from restated
+left join totals using (connection, usage_date, table_name, slice, version)
+"""
+"""What rose or fell in stored days."""
+
+DAY_STATES = """
+create or replace view ledger.day_states as
+with raw_tables as (
+    select connection, table_name, arg_max(settling_days, written_at) as settling_days
+    from ledger.partition_versions
+    where settling_days is not null
+    group by connection, table_name
+),
+fetches as (
+    select
+        connection,
+        usage_date,
+        table_name,
+        slice,
+        version,
+        is_open,
+        written_at,
+        max(version) filter (where changed) over (
+            partition by connection, table_name, slice, usage_date
+        ) as present_since
+    from ledger.partition_versions
+    where answered_at is null
+),
+present as (
+    select
+        *,
+        min(written_at) over (partition by connection, table_name, slice, usage_date) as first_fetched_at
+    from fetches
+    where version >= coalesce(present_since, 1)
+),
+settled as (
+    select
+        connection,
+        usage_date,
+        table_name,
+        slice,
+        arg_max(is_open, version) as is_open,
+        min(first_fetched_at) as first_fetched_at,
+        max(written_at) as last_fetched_at,
+        min(written_at) filter (
+            where written_at >= first_fetched_at + interval 24 hours
+            and written_at >= (usage_date + to_days(settling_days::integer + 1)) at time zone 'UTC'
+        ) as settled_at
+    from present
+    join raw_tables using (connection, table_name)
+    group by connection, usage_date, table_name, slice
+)
+select
+    connection,
+    usage_date,
+    table_name,
+    slice,
+    case
+        when coalesce(settled.is_open, stored_days.is_open) then 'open'
+        when settled_at is null then 'provisional'
+        else 'settled'
+    end as state,
+    first_fetched_at,
+    last_fetched_at,
+    settled_at
+from ledger.stored_days
+semi join raw_tables using (connection, table_name)
+left join settled using (connection, usage_date, table_name, slice)
+"""
+"""Whether the provider may still change what is stored of it."""
+
+VIEWS = (STORED_DAYS, RESTATEMENTS, DAY_STATES)
+"""Each may read those before it."""

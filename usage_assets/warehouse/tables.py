@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from usage_assets import money
-from usage_assets.rows import Column, Row, TableRow, arrow_schema, columns
+from usage_assets.rows import Column, ConnectionRow, Row, TableRow, Total, arrow_schema, columns
 
 SQL_TYPES: Mapping[type, str] = {
     str: "VARCHAR",
@@ -66,7 +66,9 @@ class Table:
     @property
     def grain(self) -> tuple[str, ...]:
         """The columns that identify a row."""
-        return ("connection", *(("usage_date",) if issubclass(self.row, Row) else ()), *self.row.grain)
+        of_connection = ("connection",) if issubclass(self.row, ConnectionRow) else ()
+        of_day = ("usage_date",) if issubclass(self.row, Row) else ()
+        return (*of_connection, *of_day, *self.row.grain)
 
     @property
     def description(self) -> str:
@@ -74,10 +76,14 @@ class Table:
         return "\n".join(line.strip() for line in (self.row.__doc__ or "").strip().splitlines())
 
     @cached_property
-    def totals(self) -> Mapping[str, str]:
-        """Daily totals: name -> SQL aggregate. Additive measures are summed; the declaration adds its own."""
-        sums = {c.name: f"sum({c.name})" for c in self.columns if c.unit and c.additive and c.type in (int, Decimal)}
-        return {**sums, **self.row.totals}
+    def totals(self) -> Mapping[str, Total]:
+        """Daily totals by name. Additive measures are summed; the declaration adds its own."""
+        units = {column.name: column.unit for column in self.columns if column.unit}
+        sums = {
+            c.name: Total(f"sum({c.name})") for c in self.columns if c.unit and c.additive and c.type in (int, Decimal)
+        }
+        totals = {**sums, **self.row.totals}
+        return {name: total._replace(unit=total.unit or units[name]) for name, total in totals.items()}
 
     @property
     def row_text(self) -> str:
@@ -89,7 +95,7 @@ class Table:
         body = ",\n  ".join(self.column_ddl(column) for column in self.columns)
         yield f"create schema if not exists {self.schema}"
         yield f"create table {self.name} (\n  {body}\n)"
-        yield f"comment on table {self.name} is {_quoted(self.description)}"
+        yield f"comment on table {self.name} is {quoted(self.description)}"
         yield from map(self.comment_ddl, self.columns)
 
     def column_ddl(self, column: Column) -> str:
@@ -98,7 +104,7 @@ class Table:
 
     def comment_ddl(self, column: Column) -> str:
         """Return the statement that puts a column's meaning and unit into the database."""
-        return f"comment on column {self.name}.{column.name} is {_quoted(_described(column))}"
+        return f"comment on column {self.name}.{column.name} is {quoted(_described(column))}"
 
     def dagster_schema(self) -> dg.TableSchema:
         """Return the column schema that Dagster's UI shows on the asset."""
@@ -145,5 +151,6 @@ def _described(column: Column) -> str:
     return f"{column.description} [{column.unit}]" if column.unit else column.description
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Text as SQL."""
     return "'" + text.replace("'", "''") + "'"

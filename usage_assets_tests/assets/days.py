@@ -1,13 +1,15 @@
 """Raw rows with everything filled in that a test does not care about, and a warehouse to derive from them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from usage_assets.accounting import Accounting
+from usage_assets.assets.allocation import ALLOCATIONS
 from usage_assets.assets.costs import COSTS, DailyCost
-from usage_assets.assets.derived import Derived
+from usage_assets.assets.derived import Derived, stated_tables
 from usage_assets.assets.entities import ENTITIES
 from usage_assets.providers.anthropic import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt import CodexUsage
@@ -30,7 +32,7 @@ from usage_assets.warehouse.tables import Table
 
 DAY = date(2026, 11, 1)
 MIDNIGHT = "2026-11-01T00:00:00Z"
-DERIVED: Mapping[str, Derived] = {derived.file: derived for derived in (*ENTITIES, *COSTS)}
+DERIVED: Mapping[str, Derived] = {derived.file: derived for derived in (*ENTITIES, *COSTS, *ALLOCATIONS)}
 RAW: Mapping[str, type[Row]] = {
     row.table: row
     for row in (Costs, UsageCompletions, UsageMessages, CostReport, ClaudeCode, CodexUsage, BillingUsage, Usage)
@@ -106,7 +108,8 @@ DEFAULTS: Mapping[type[Row], Mapping[str, Any]] = {
 
 def owner_of(derived: Derived) -> str:
     """The connection whose rows a derived table is computed from here."""
-    return "openai" if derived.reads == (DailyCost.table,) else derived.reads[0].partition(".")[0]
+    source = derived.part or derived.reads[0]
+    return "openai" if source == DailyCost.table else source.partition(".")[0]
 
 
 def raw(row: type[Row], **values: Any) -> Row:
@@ -137,6 +140,8 @@ class Days:
     """Raw days that were fetched, and what is derived from them."""
 
     warehouse: Warehouse
+    accounting: Accounting = field(default_factory=Accounting)
+    """What the connections file states."""
 
     def fetched(
         self, row: type[Row], *rows: Row, connection: str | None = None, first: date = DAY, last: date | None = None
@@ -152,7 +157,8 @@ class Days:
         derived = DERIVED[name]
         owner = connection or owner_of(derived)
         target = Slice(owner, first, last or first, derived.part)
-        return self.warehouse.replace(Table(derived.row), derived.select, target, "run")
+        stated = stated_tables(self.accounting) if derived.select.stated else {}
+        return self.warehouse.replace(Table(derived.row), replace(derived.select, stated=stated), target, "run")
 
     def rows(
         self, name: str, connection: str | None = None, first: date = DAY, last: date | None = None

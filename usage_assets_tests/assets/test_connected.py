@@ -8,8 +8,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from usage_assets.assets.connected import provider_client
+from usage_assets.assets.connected import provider_client, settling_days
 from usage_assets.people import People
+from usage_assets.providers import PROVIDERS
 from usage_assets.settings import Connection, KeyReference
 from usage_assets_tests.test_definitions import settings_of
 
@@ -49,3 +50,8 @@ def test_each_connection_has_filters_and_a_policy_of_its_own() -> None:
     with provider_client(connection, settings_of(usage_hash_key="secret")) as client:
         assert client.filters == {"models": ("gpt-5",)}
         assert client.people == People("hash", "secret")
+
+
+def test_a_connection_settles_as_its_provider_does_or_as_it_says() -> None:
+    assert settling_days(CONNECTION, PROVIDERS["openai"]) == 7
+    assert settling_days(replace(CONNECTION, settling_days=0), PROVIDERS["openai"]) == 0

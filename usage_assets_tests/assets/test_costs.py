@@ -104,10 +104,11 @@ def test_the_daily_totals_keep_the_moneys_apart(days: Days) -> None:
         {name: total and Decimal(total) for name, total in days.derive(file)[0].totals.items()}
         for file in ("openai_costs", "anthropic_claude_code", "chatgpt_codex_usage")
     ]
+    nothing = dict.fromkeys(("billed_usd", "estimated_usd", "notional_usd", "credits", "line_items_unparsed"))
     assert totals == [
-        {"billed_usd": 1, "estimated_usd": None, "notional_usd": None, "credits": None},
-        {"billed_usd": None, "estimated_usd": 1, "notional_usd": 3, "credits": None},
-        {"billed_usd": 2, "estimated_usd": Decimal("0.28"), "notional_usd": None, "credits": 7},
+        {**nothing, "billed_usd": 1, "line_items_unparsed": 0},
+        {**nothing, "estimated_usd": 1, "notional_usd": 3},
+        {**nothing, "billed_usd": 2, "estimated_usd": Decimal("0.28"), "credits": 7},
     ]
     assert "amount_usd" not in Table(DailyCost).totals
 
@@ -137,6 +138,8 @@ def test_openai_costs_are_billed_dollars_per_dimension(days: Days) -> None:
         "native_unit": "dollars",
         "currency": "USD",
         "amount_usd": Decimal("0.13080438340307526000001"),
+        "model": "gpt-5",
+        "usage_type": "input",
         **dimensions,
     }
     assert plain["amount_usd"] == 2
@@ -191,6 +194,7 @@ def test_anthropic_costs_are_billed_cents_and_their_dollars(days: Days) -> None:
         "currency": "USD",
         "amount_usd": Decimal("1.2378912"),
         "line_item": "Claude Usage",
+        "usage_type": "output_tokens",
         **dimensions,
     }
     assert (search["amount_usd"], search["workspace_id"]) == (Decimal("0.005"), None)
@@ -263,7 +267,7 @@ def test_the_three_moneys_of_codex_are_three_rows(days: Days) -> None:
             "cost_basis": "credits",
             "native_amount": Decimal("12.5"),
             "native_unit": "credits",
-            "usd_reason": "no credit rate is configured",
+            "usd_reason": "no credit rate is configured for workspace ws",
             "workspace_id": "ws",
             "user_id": "user-1",
         },

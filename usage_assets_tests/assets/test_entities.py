@@ -626,6 +626,12 @@ def test_an_api_key_that_is_named_like_a_person_is_an_actor_of_its_own(days: Day
         "org-bob@example.com-2026-11-01": ("api_actor", 20),
         "org-bob@example.com:user_actor-2026-11-01": ("user_actor", 1),
     }
+    known_by = DERIVED["claude_code_analytics"].about["user"]
+    people = {row["identifier"]: list(known_by(row)) for row in days.rows("claude_code_analytics")}
+    assert people == {
+        "org-bob@example.com-2026-11-01": [],
+        "org-bob@example.com:user_actor-2026-11-01": ["bob@example.com"],
+    }
 
 
 def test_an_actor_without_a_name_is_unknown(days: Days) -> None:

@@ -1,21 +1,39 @@
 """The schedules at fixed times: which days they ask for again, of whom, and that such a run does the whole job."""
 
+from collections import defaultdict
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 import time_machine
 
+from usage_assets.automation import schedules
 from usage_assets.automation.jobs import LOOKUPS_JOB, PORT_RECONCILE_JOB, USAGE_JOB, port_reconcile_key
 from usage_assets.definitions import build_definitions
+from usage_assets.providers.anthropic import ClaudeCode
+from usage_assets.providers.chatgpt import CodexUsage
+from usage_assets.providers.openai import Costs, CostsControl
+from usage_assets.providers.openai_usage import UsageDecisions
+from usage_assets.rows import Row, to_arrow
 from usage_assets.settings import Settings, SettingsError
+from usage_assets.warehouse.database import Answer, Slice, Warehouse
+from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.test_definitions import KEYS, PORT, settings_of
+from usage_assets_tests.warehouse.test_processes import held_by_another
 
 DAILY, WEEKLY, LOOKUPS = "daily_usage_schedule", "weekly_restatement_schedule", "daily_lookups_schedule"
 RECONCILE = "weekly_reconcile_schedule"
 Range = tuple[str, str]
+
+
+@pytest.fixture(autouse=True)
+def no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is stored but what a test stores: the database file's default place is below the current folder."""
+    monkeypatch.chdir(tmp_path)
 
 
 def tick(settings: Settings, name: str, at: str) -> list[dg.RunRequest]:
@@ -39,6 +57,30 @@ def ranges(settings: Settings, name: str, at: str) -> dict[str, Range]:
         )
         for request in tick(settings, name, at)
     }
+
+
+def runs(settings: Settings, at: str) -> dict[str, list[Range]]:
+    """Every range of the daily schedule by connection, in the order of the requests."""
+    found: dict[str, list[Range]] = defaultdict(list)
+    for request in tick(settings, DAILY, at):
+        days = (
+            request.tags["dagster/asset_partition_range_start"],
+            request.tags["dagster/asset_partition_range_end"],
+        )
+        found[request.tags["usage_assets/connection"]].append(days)
+    return found
+
+
+def fetched(settings: Settings, row: type[Row], first: str, last: str, at: str, **facts: Any) -> None:
+    """Store a connection's days as if they had been fetched at a moment and found empty."""
+    connection = facts.pop("connection", row.table.partition(".")[0])
+    moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
+    content = Answer(**{"rows": to_arrow(row, []), "began": moment, "settling_days": 7, **facts})
+    with time_machine.travel(moment, tick=False):
+        warehouse = Warehouse(database=str(settings.warehouse_path))
+        warehouse.replace(
+            Table(row), content, Slice(connection, date.fromisoformat(first), date.fromisoformat(last)), "run"
+        )
 
 
 def count(days: Range) -> int:
@@ -134,6 +176,139 @@ def test_codex_is_asked_for_no_day_that_it_has_forgotten() -> None:
     found = ranges(settings, DAILY, "2026-11-20T06:00")
     assert found["openai"] == found["anthropic"] == ("2026-05-18", "2026-11-19")
     assert found["chatgpt"] == ("2026-08-22", "2026-11-19")
+
+
+# Days that are not settled
+
+
+OPENAI: dict[str, Any] = {"openai_admin_key": "k"}
+
+
+def test_the_recent_days_take_in_the_one_that_can_settle_now() -> None:
+    settings = settings_of(**OPENAI)
+    for at in ("2026-11-19T06:00", "2026-11-20T06:00"):
+        fetched(settings, Costs, "2026-11-01", "2026-11-19", at)
+    assert runs(settings, "2026-11-21T06:00") == {"openai": [("2026-11-13", "2026-11-20")]}
+    fetched(settings, Costs, "2026-11-13", "2026-11-20", "2026-11-21T06:00")
+    assert runs(settings, "2026-11-21T07:00") == {"openai": [("2026-11-14", "2026-11-20")]}
+
+
+def test_older_days_that_are_not_settled_are_asked_for_by_runs_of_their_own() -> None:
+    """However near they are: if their provider refuses them for good, the newest days are still stored."""
+    settings = settings_of(**OPENAI)
+    fetched(settings, Costs, "2026-11-01", "2026-11-19", "2026-11-20T06:00")
+    recent, older = tick(settings, DAILY, "2026-11-20T07:00")
+    assert runs(settings, "2026-11-20T07:00") == {
+        "openai": [("2026-11-12", "2026-11-19"), ("2026-11-01", "2026-11-11")]
+    }
+    assert [request.tags.get("dagster/priority") for request in (recent, older)] == [None, "-10"]
+    assert recent.asset_selection == older.asset_selection
+    assert recent.run_key != older.run_key
+
+
+def test_settled_days_are_left_alone_until_they_change() -> None:
+    settings = settings_of(**OPENAI)
+    for at in ("2026-10-19T06:00", "2026-10-20T06:00"):
+        fetched(settings, Costs, "2026-09-01", "2026-10-10", at)
+    assert runs(settings, "2026-11-20T06:00") == {"openai": [("2026-11-13", "2026-11-19")]}
+    row = Costs(connection="openai", usage_date=date(2026, 9, 5), amount_value=Decimal(1), grouped_by="")
+    fetched(settings, Costs, "2026-09-05", "2026-09-05", "2026-10-21T06:00", rows=to_arrow(Costs, [row]))
+    assert runs(settings, "2026-11-20T06:00") == {
+        "openai": [("2026-11-13", "2026-11-19"), ("2026-09-05", "2026-09-05")]
+    }
+
+
+@pytest.mark.parametrize(
+    ("stored", "ranges"),
+    [
+        pytest.param(
+            [("2026-08-01", "2026-08-01"), ("2026-09-02", "2026-09-02")], [("2026-08-01", "2026-09-02")], id="month"
+        ),
+        pytest.param(
+            [("2026-08-01", "2026-08-01"), ("2026-09-03", "2026-09-03")],
+            [("2026-09-03", "2026-09-03"), ("2026-08-01", "2026-08-01")],
+            id="more than a month",
+        ),
+        pytest.param(
+            [("2026-01-01", "2026-07-09")], [("2026-07-06", "2026-07-09"), ("2026-01-01", "2026-07-05")], id="half"
+        ),
+    ],
+)
+def test_settled_days_in_between_are_read_again_where_that_saves_a_run(
+    stored: list[Range], ranges: list[Range]
+) -> None:
+    settings = settings_of(**OPENAI)
+    for first, last in stored:
+        fetched(settings, Costs, first, last, "2026-11-19T06:00")
+    assert runs(settings, "2026-11-20T06:00")["openai"][1:] == ranges
+
+
+def test_unsettled_days_of_all_endpoints_of_a_connection_are_asked_for_together() -> None:
+    settings = settings_of(**KEYS)
+    fetched(settings, Costs, "2026-11-01", "2026-11-01", "2026-11-19T06:00")
+    fetched(settings, CostsControl, "2026-11-03", "2026-11-03", "2026-11-19T06:00")
+    fetched(settings, ClaudeCode, "2026-11-05", "2026-11-05", "2026-11-19T06:00", settling_days=3)
+    assert {name: ranges[1:] for name, ranges in runs(settings, "2026-11-20T06:00").items()} == {
+        "openai": [("2026-11-01", "2026-11-03")],
+        "anthropic": [("2026-11-05", "2026-11-05")],
+        "chatgpt": [],
+    }
+
+
+def test_what_nobody_fetches_any_more_is_not_asked_for() -> None:
+    """An endpoint that is off, a connection that was removed, a day that the provider has forgotten."""
+    settings = settings_of(**KEYS)
+    fetched(settings, UsageDecisions, "2026-11-01", "2026-11-01", "2026-11-19T06:00")
+    fetched(settings, Costs, "2026-11-01", "2026-11-01", "2026-11-19T06:00", connection="removed")
+    fetched(settings, CodexUsage, "2026-08-20", "2026-08-23", "2026-08-24T06:00")
+    assert {name: ranges[1:] for name, ranges in runs(settings, "2026-11-20T06:00").items()} == {
+        "openai": [],
+        "anthropic": [],
+        "chatgpt": [("2026-08-22", "2026-08-23")],
+    }
+
+
+def test_a_connection_may_have_a_settling_time_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EMEA_KEY", "k")
+    file = tmp_path / "connections.toml"
+    file.write_text('[[connection]]\nname = "emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\nsettling_days = 20\n')
+    settings = settings_of(usage_connections=file)
+    fetched(settings, Costs, "2026-10-01", "2026-11-19", "2026-11-20T06:00", connection="emea", settling_days=20)
+    assert runs(settings, "2026-11-20T07:00") == {"emea": [("2026-10-30", "2026-11-19"), ("2026-10-01", "2026-10-29")]}
+
+
+def test_the_weekly_schedule_asks_for_a_month_whatever_is_settled(settings: Settings) -> None:
+    fetched(settings, Costs, "2026-09-01", "2026-09-30", "2026-11-19T06:00")
+    assert len(tick(settings, WEEKLY, "2026-11-22T12:00")) == 3
+
+
+def test_without_a_database_the_last_days_are_asked_for_and_no_file_is_made(
+    settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert set(map(len, runs(settings, "2026-11-20T06:00").values())) == {1}
+    assert "data/usage.duckdb: nothing is stored yet; only the last 7 days are read again" in capfd.readouterr().err
+    assert not settings.warehouse_path.exists()
+
+
+def test_with_a_database_that_is_in_use_the_last_days_are_asked_for(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fetched(settings, Costs, "2026-11-01", "2026-11-19", "2026-11-20T06:00")
+    monkeypatch.setattr(schedules, "TICK_PATIENCE", 0.1)
+    with held_by_another(str(settings.warehouse_path)) as holder:
+        assert runs(settings, "2026-11-20T07:00")["openai"] == [("2026-11-13", "2026-11-19")]
+    said = capfd.readouterr().err
+    assert f"in use by another process (PID {holder.pid}, " in said
+    assert "; only the last 7 days are read again this time" in said
+
+
+def test_with_a_file_that_is_no_database_the_last_days_are_asked_for(
+    settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings.warehouse_path.parent.mkdir()
+    settings.warehouse_path.write_text("nothing that DuckDB could read" * 1000)
+    assert set(map(len, runs(settings, "2026-11-20T06:00").values())) == {1}
+    assert "set USAGE_WAREHOUSE to a DuckDB file" in capfd.readouterr().err
 
 
 def test_a_request_selects_the_usage_assets_of_one_connection_and_no_push(settings: Settings) -> None:

@@ -8,6 +8,7 @@ import multiprocessing
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Event
@@ -53,7 +54,7 @@ def fetch(base_url: str, folder: Path, ready: Event) -> None:
     """Fetch and say when it begins."""
     with httpx.Client() as unused, open_project(Sandbox(base_url, unused), folder, variables(folder)) as project:
         ready.set()
-        project.fetch("openai", DAYS, *ASSETS)
+        replace(project, keeps_open=False).fetch("openai", DAYS, *ASSETS)
 
 
 def push(base_url: str, folder: Path, ready: Event) -> None:

@@ -13,7 +13,7 @@ from usage_assets_tests.end_to_end.conftest import Project
 from usage_assets_tests.end_to_end.test_refusals import failures
 from usage_assets_tests.port_user import port_user
 
-DAYS = last_days(40)
+DAYS = last_days(12)
 
 
 @pytest.fixture
@@ -50,9 +50,24 @@ def test_whole_and_settled_days_are_told_and_days_with_a_part_only_are_not(proje
     assert project.fetch("openai", DAYS[-1:], "costs").success
     told = state(project, "openai")
     assert (told["state"], told["last_closed_day"]) == ("ok", "2026-11-18T00:00:00Z")
-    assert told["settled_until"] == "2026-10-19T00:00:00Z", "the weekly schedule reads 31 days again"
-    with time_machine.travel(NOW + timedelta(days=1)):
-        assert state(project, "openai")["state"] == "stale"
+    assert told["settled_until"] is None, "nothing was said twice"
+    with time_machine.travel(NOW + timedelta(hours=25)):
+        assert project.fetch("openai", DAYS[:-1], "costs").success
+        assert state(project, "openai")["settled_until"] is None, "of usage nothing was said twice"
+        assert project.fetch("openai", DAYS[1:-1], "usage_completions").success
+        assert state(project, "openai")["settled_until"] is None, "of usage the first day was said once"
+        assert project.fetch("openai", DAYS[:1], "usage_completions").success
+        told = state(project, "openai")
+        assert (told["state"], told["settled_until"]) == ("stale", "2026-11-13T00:00:00Z")
+
+
+def test_days_that_the_provider_has_forgotten_do_not_hold_back_those_that_settle(project: Project) -> None:
+    kept = last_days(91)[1:]
+    assert project.fetch("chatgpt", kept[:2]).success
+    with time_machine.travel(NOW + timedelta(hours=25)):
+        assert state(project, "chatgpt")["settled_until"] == "2026-08-22T00:00:00Z", "it cannot change any more"
+        assert project.fetch("chatgpt", kept[1:2]).success
+        assert state(project, "chatgpt")["settled_until"] == "2026-08-23T00:00:00Z"
 
 
 def test_a_failed_run_is_told_without_any_push_and_forgotten_after_the_next_good_one(project: Project) -> None:

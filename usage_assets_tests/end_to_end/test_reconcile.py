@@ -11,6 +11,7 @@ from usage_assets.assets.port_reconcile import Books
 from usage_assets.automation.jobs import PORT_RECONCILE_JOB, port_reconcile_key
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION
+from usage_assets.port.sync import Targets
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.end_to_end.conftest import PUSHED, Project
 from usage_assets_tests.port_user import PortUser, port_user
@@ -147,7 +148,7 @@ def test_a_change_that_was_not_pushed_yet_is_no_edit(pushed: Project, user: Port
 def test_what_a_push_has_written_meanwhile_is_not_marked(pushed: Project) -> None:
     with PortClient(f"{pushed.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
         books = Books(pushed.warehouse, port.account, "anthropic", [each for each in ENTITIES if each.name == COST])
-    read = [entity.line for entity in books.settled()[COST]]
+        read = [entity.line for entity in books.settled(Targets(port))[COST]]
     assert pushed.sandbox.control(
         "POST", "restate", {"provider": "anthropic", "days": [str(DAYS[0])], "change": "scale"}
     )

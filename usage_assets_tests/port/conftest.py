@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -64,6 +65,19 @@ class Catalog:
     def as_user(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         """A call that somebody else makes."""
         return self.client._call(method, path, dict[str, Any], body=body)
+
+    def add_users_blueprint(self, identifier: str, *entities: str) -> None:
+        """Make a blueprint of the users' own, with these entities."""
+        schema: dict[str, Any] = {"properties": {}, "required": []}
+        self.as_user("POST", "/blueprints", {"identifier": identifier, "title": "Theirs", "schema": schema})
+        self.add_users_entities(identifier, *entities)
+
+    def add_users_entities(self, blueprint: str, *identifiers: str) -> None:
+        """Make entities of the users' own."""
+        for identifier in identifiers:
+            self.as_user(
+                "POST", f"/blueprints/{quote(blueprint, safe='')}/entities?upsert=true", {"identifier": identifier}
+            )
 
     def forget_requests(self) -> None:
         """Start counting requests anew."""

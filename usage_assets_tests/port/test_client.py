@@ -262,3 +262,24 @@ def test_no_secret_reaches_a_message_or_a_log(
     for text in (str(refused.value), repr(refused.value), repr(client), caplog.text):
         assert SECRET not in text
         assert token not in text
+
+
+def test_what_exists_of_many_entities_is_asked_in_groups_of_a_hundred(provisioned: Catalog) -> None:
+    for name in ("a-7", "a-101", "other"):
+        add_entity(provisioned, name)
+    wanted = {f"a-{n}" for n in range(150)} | {"not valid (at all)"}
+    assert provisioned.client.existing(COST, wanted) == {"a-7", "a-101"}
+    assert len(provisioned.asked("entities/search")) == 2
+    assert provisioned.client.existing(COST, ()) == set()
+    assert len(provisioned.asked("entities/search")) == 2
+
+
+def test_a_users_blueprint_may_have_any_identifier_or_not_exist(catalog: Catalog) -> None:
+    for identifier in ("platform/Dienst+Ämter", "_user"):
+        assert catalog.client.get_blueprint(identifier) is None
+        assert catalog.client.existing(identifier, ["a"]) == set()
+        catalog.add_users_blueprint(identifier, "a")
+        found = catalog.client.get_blueprint(identifier)
+        assert found is not None
+        assert found["identifier"] == identifier
+        assert catalog.client.existing(identifier, ["a", "b"]) == {"a"}

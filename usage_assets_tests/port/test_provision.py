@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from usage_assets.port.client import PortClient, PortError
-from usage_assets.port.provision import BLUEPRINTS, CONNECTION, blueprint, plan, provision
+from usage_assets.port.provision import BLUEPRINTS, CONNECTION, ConflictError, blueprint, plan, provision
 from usage_assets.port.sync import Entity, Value
 from usage_assets_tests.port.conftest import Catalog
 
@@ -219,3 +219,68 @@ def test_a_blueprint_that_port_refuses_is_an_error(catalog: Catalog) -> None:
     catalog.sandbox.faults({"route": "POST /port/v1/blueprints", "fault": "status", "status": 422, "body": refusal})
     with pytest.raises(PortError, match=r"422.*no more blueprints in your plan"):
         provision(catalog.client, [COST])
+
+
+TO_SERVICE = {COST: {"project": "service"}}
+
+
+def test_a_relation_to_a_users_blueprint_is_added_beside_those_that_are_there(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service")
+    provision(catalog.client, [COST])
+    theirs = blueprint(COST)
+    theirs["relations"]["owner"] = {"title": "Owner", "target": "service", "required": False, "many": True}
+    catalog.as_user("PATCH", f"/blueprints/{COST}", {"relations": theirs["relations"]})
+    [step] = provision(catalog.client, [COST], TO_SERVICE)
+    assert (step.creates, step.adds) == (False, ("relation project",))
+    theirs["relations"]["project"] = {"title": "Project", "target": "service", "required": False, "many": False}
+    assert in_port(catalog) == theirs
+    assert provision(catalog.client, [COST], TO_SERVICE) == []
+    assert provision(catalog.client, [COST]) == [], "what is no longer configured stays"
+    assert in_port(catalog) == theirs
+
+
+def test_a_new_blueprint_has_the_relation_and_others_have_not(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service")
+    provision(catalog.client, [COST, "claude_usage_record"], TO_SERVICE)
+    assert in_port(catalog) == blueprint(COST, TO_SERVICE)
+    assert in_port(catalog, "claude_usage_record") == blueprint("claude_usage_record")
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_users_blueprint_that_is_missing_is_a_conflict_and_port_stays_as_it_is(
+    catalog: Catalog, is_there: bool
+) -> None:
+    if is_there:
+        provision(catalog.client, [COST])
+        catalog.forget_requests()
+    both = TO_SERVICE | {"claude_usage_record": {"project": "service"}}
+    with pytest.raises(ConflictError) as refused:
+        provision(catalog.client, [COST, "claude_usage_record"], both)
+    [conflict] = refused.value.conflicts
+    missing = "relation project leads to the blueprint service, which is not there"
+    assert conflict == f"{missing}: create it in Port or correct port_relation"
+    assert catalog.asked("POST /port/v1/blueprints") == catalog.asked("PATCH") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [({"target": "team"}, "is team in relations there and service in relations here"), ({"many": True}, "")],
+)
+def test_a_relation_of_the_same_name_to_something_else_is_a_conflict(
+    catalog: Catalog, changes: dict[str, Any], found: str
+) -> None:
+    for name in ("service", "team"):
+        catalog.add_users_blueprint(name)
+    theirs = blueprint(COST, TO_SERVICE)
+    theirs["relations"]["project"] |= changes
+    catalog.as_user("POST", "/blueprints", theirs)
+    with pytest.raises(ConflictError, match=rf"{COST}\.relation project {found}.*: rename or remove it in Port"):
+        provision(catalog.client, [COST], TO_SERVICE)
+    assert in_port(catalog) == theirs
+
+
+def test_a_creation_with_a_relation_whose_answer_is_lost_is_not_an_error(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service")
+    catalog.sandbox.faults({"route": "POST /port/v1/blueprints", "calls": [1], "fault": "truncate"})
+    provision(catalog.client, [COST], TO_SERVICE)
+    assert in_port(catalog) == blueprint(COST, TO_SERVICE)

@@ -514,3 +514,95 @@ def test_another_account_gets_everything(catalog: Catalog, new_client: Callable[
     catalog.push(costs(3))
     elsewhere = Catalog(catalog.sandbox, new_client())
     assert elsewhere.push(costs(3)).upserted == 3
+
+
+# Relations to entities of the users' own
+
+
+SEARCH_SERVICES = "POST /port/v1/blueprints/service/entities/search"
+
+
+def of_services(*targets: str | None, amount: Decimal = Decimal("1.25")) -> list[Entity]:
+    """Costs of as many days, each of a service."""
+    return [
+        replace(each, relations={"project": target}, foreign={"project": "service"})
+        for each, target in zip(costs(len(targets), amount), targets, strict=True)
+    ]
+
+
+def related_to(catalog: Catalog) -> dict[str, Any]:
+    """Identifier -> what Port has as its project."""
+    return {entity["identifier"][:10]: entity["relations"].get("project") for entity in catalog.client.search(COST)}
+
+
+def test_what_port_has_is_related_to_and_what_it_does_not_have_costs_no_record(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing")
+    catalog.forget_requests()
+    wanted = of_services("billing", "unborn", None, "billing")
+    report = catalog.push(wanted)
+    assert (report.upserted, report.failures, report.missing) == (4, [], {("service", "unborn")})
+    assert list(related_to(catalog).values()) == ["billing", None, None, "billing"]
+    assert catalog.client.existing("service", ["billing", "unborn"]) == {"billing"}, "nothing of theirs is made"
+    assert is_exactly(catalog, wanted), "the ledger has what should be there"
+    assert len(catalog.asked(SEARCH_SERVICES)) == 2, "one of the push, one of this test"
+
+
+def test_a_push_without_changes_asks_for_no_target(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing")
+    catalog.push(of_services("billing", "unborn"))
+    catalog.forget_requests()
+    assert catalog.push(of_services("billing", "unborn")).missing == set()
+    assert catalog.asked() == []
+
+
+def test_only_the_targets_of_what_is_sent_are_asked_for(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing")
+    catalog.push(of_services("billing", "unborn"))
+    catalog.forget_requests()
+    assert catalog.push(of_services("billing", "unborn", "gone")).missing == {("service", "gone")}
+    assert catalog.asked(SEARCH_SERVICES) == [200]
+    catalog.forget_requests()
+    catalog.push(of_services("billing", "unborn"))
+    assert catalog.asked(SEARCH_SERVICES) == [], "a delete relates to nothing"
+
+
+def test_a_target_that_moves_and_one_that_goes_are_followed(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing", "search")
+    catalog.push(of_services("billing", "billing"))
+    catalog.push(of_services("search", None))
+    assert list(related_to(catalog).values()) == ["search", None]
+
+
+def test_a_relation_that_somebody_deleted_from_the_blueprint_is_added_again(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing")
+    catalog.push(of_services("billing"))
+    catalog.as_user("DELETE", f"/blueprints/{COST}/entities/2026-01-01-cost?delete_dependents=false")
+    catalog.as_user("PATCH", f"/blueprints/{COST}", {"relations": {}})
+    report = catalog.push(of_services("billing", amount=Decimal(2)))
+    assert (report.upserted, report.failures) == (1, [])
+    assert list(related_to(catalog).values()) == ["billing"]
+
+
+def test_after_a_change_of_the_users_blueprint_nothing_is_related_to_its_namesake_in_the_old_one(
+    catalog: Catalog,
+) -> None:
+    for name in ("service", "team"):
+        catalog.add_users_blueprint(name, "billing")
+    catalog.push(of_services("billing"))
+    moved = [replace(entity, foreign={"project": "team"}) for entity in of_services("billing")]
+    with pytest.raises(PortError, match="relation project is service in relations there and team in relations here"):
+        catalog.push(moved)
+    catalog.as_user("PATCH", f"/blueprints/{COST}", {"relations": {}})
+    assert catalog.push(moved).upserted == 1
+    found = catalog.client.get_blueprint(COST)
+    assert found is not None
+    assert found["relations"]["project"]["target"] == "team"
+
+
+def test_where_port_cannot_say_what_it_has_nothing_is_sent(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing")
+    catalog.sandbox.faults({"route": SEARCH_SERVICES, "fault": "status", "status": 403})
+    with pytest.raises(PortError, match="403"):
+        catalog.push(of_services("billing"))
+    assert catalog.stored() == {}
+    assert catalog.ledger.lines == {}

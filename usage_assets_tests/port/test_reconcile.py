@@ -10,10 +10,10 @@ import pytest
 
 from usage_assets.port.client import SEARCH_LIMIT, USER_AGENT
 from usage_assets.port.reconcile import Findings, compare, settled
-from usage_assets.port.sync import UNKNOWN, Entity, Value
+from usage_assets.port.sync import UNKNOWN, Entity, Targets, Value
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.port.conftest import Catalog, KilledError
-from usage_assets_tests.port.test_push import COST, costs, is_exactly
+from usage_assets_tests.port.test_push import COST, costs, is_exactly, of_services, related_to
 from usage_assets_tests.port_user import PortUser, port_user
 
 CODE = "claude_code_analytics"
@@ -31,7 +31,7 @@ def findings(catalog: Catalog, entities: Sequence[Entity], blueprint: str = COST
     """Compare the catalog with what it should hold."""
     lines = catalog.ledger.lines.values()
     known = {line.identifier for line in lines if line.blueprint == blueprint}
-    return compare(settled(entities, lines), catalog.client.search(blueprint), known)
+    return compare(settled(entities, lines, Targets(catalog.client)), catalog.client.search(blueprint), known)
 
 
 def found(findings: Findings) -> tuple[list[str], list[str], set[str]]:
@@ -157,7 +157,7 @@ def test_numbers_differ_where_their_doubles_do(catalog: Catalog, sent: str, show
     catalog.push(entities)
     stored = {"amount": int(shown) if shown.isdigit() else Decimal(shown)}
     kept_as_double = [{**entity, "properties": entity["properties"] | stored} for entity in catalog.client.search(COST)]
-    result = compare(settled(entities, catalog.ledger.lines.values()), kept_as_double, {FIRST})
+    result = compare(settled(entities, catalog.ledger.lines.values(), Targets(catalog.client)), kept_as_double, {FIRST})
     assert bool(result.edited) is edited
 
 
@@ -178,7 +178,7 @@ def test_times_differ_where_the_moments_do(catalog: Catalog, shown: str, edited:
         {**entity, "properties": entity["properties"] | {"record_date": shown}}
         for entity in catalog.client.search(COST)
     ]
-    result = compare(settled(entities, catalog.ledger.lines.values()), spelled, {FIRST})
+    result = compare(settled(entities, catalog.ledger.lines.values(), Targets(catalog.client)), spelled, {FIRST})
     assert bool(result.edited) is edited
 
 
@@ -260,3 +260,36 @@ def test_a_thousand_entities_are_one_request(catalog: Catalog, new_client: Calla
     catalog.forget_requests()
     assert found(findings(catalog, entities)) == ([], [], set())
     assert catalog.asked() == [200, 200]
+
+
+def test_a_target_that_is_missing_is_no_edit_and_one_that_came_is_repaired(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing")
+    entities = of_services("billing", "unborn", None)
+    catalog.push(entities)
+    assert found(findings(catalog, entities)) == ([], [], set())
+    catalog.add_users_entities("service", "unborn")
+    assert found(repair(catalog, entities)) == ([], [SECOND], set())
+    assert list(related_to(catalog).values()) == ["billing", "unborn", None]
+    assert found(findings(catalog, entities)) == ([], [], set())
+
+
+def test_a_target_that_went_and_a_relation_that_somebody_changed(catalog: Catalog, user: PortUser) -> None:
+    catalog.add_users_blueprint("service", "billing", "search", "theirs")
+    entities = of_services("billing", "search")
+    catalog.push(entities)
+    user.edit(COST, FIRST, {"relations": {"project": "theirs"}})
+    user.edit(COST, SECOND, {"relations": {"project": None}})
+    user.delete("service", "search")
+    assert found(repair(catalog, entities)) == ([], [FIRST], set()), "nobody is asked for what is not there"
+    assert list(related_to(catalog).values()) == ["billing", None]
+
+
+def test_what_a_reconciliation_of_many_days_relates_to_is_asked_once(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing")
+    entities = of_services("billing", "unborn", "billing", "unborn")
+    catalog.push(entities)
+    catalog.forget_requests()
+    targets, lines = Targets(catalog.client), catalog.ledger.lines.values()
+    assert len([*settled(entities[:2], lines, targets), *settled(entities[2:], lines, targets)]) == 4
+    assert len(catalog.asked("service/entities/search")) == 1
+    assert targets.missing == {("service", "unborn")}

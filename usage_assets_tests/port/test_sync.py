@@ -132,3 +132,33 @@ def test_a_float_is_refused() -> None:
 def test_what_is_no_number_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="not a number that Port can hold"):
         entity(amount=Decimal(value)).encoded()
+
+
+def related(target: str | None, blueprint: str | None = "service") -> Entity:
+    """A cost record that is related to its connection and, where there is one, to a blueprint of the users' own."""
+    foreign = {"project": blueprint} if blueprint else {}
+    relations = {"ai_connection": "anthropic"} | ({"project": target} if foreign else {})
+    return replace(entity(), relations=relations, foreign=foreign)
+
+
+def test_without_a_relation_to_users_blueprints_an_entity_hashes_as_it_always_has() -> None:
+    hashed = "5bc297a13f59d46af55ed2b91e774169a38b0b465a946aeeabb9d4c46ff6a134"
+    assert related(None, blueprint=None).content_hash() == hashed, "otherwise an upgrade sends every catalog again"
+
+
+def test_what_an_entity_relates_to_and_in_which_blueprint_is_part_of_its_content() -> None:
+    entities = [related("a"), related("b"), related(None), related("a", "team"), related(None, blueprint=None)]
+    assert len({each.content_hash() for each in entities}) == len(entities)
+    assert related("a").shape() == related("b").shape() == related(None).shape()
+    assert related("a").shape() != related("a", "team").shape(), "another target of the relation: the blueprint is read"
+
+
+def test_only_targets_that_are_missing_in_their_own_blueprint_are_left_out() -> None:
+    assert set(related("a").targets()) == {("service", "a")}
+    assert set(related(None).targets()) == set()
+    assert related("a").without({("service", "a"), ("team", "b")}).relations == {
+        "ai_connection": "anthropic",
+        "project": None,
+    }
+    for missing in (("service", "b"), ("team", "a"), ("ai_connection", "anthropic")):
+        assert related("a").without({missing}) == related("a")

@@ -362,7 +362,8 @@ def _foreign(target: Target, change: Change) -> bool:
 def _dollars(target: Target, rows: Rows) -> Decimal:
     """The daily totals of money, as the warehouse computes them."""
     table = pa.Table.from_pylist([*rows], schema=arrow_schema(target.endpoint.row))
-    query = f"select {', '.join(target.endpoint.row.totals.values())} from found"
+    totals = [total.sql for total in target.endpoint.row.totals.values() if not total.per]
+    query = f"select {', '.join(totals)} from found"
     return Decimal(sum(filter(None, duckdb.from_arrow(table).query("found", query).fetchall()[0])))
 
 

@@ -52,8 +52,8 @@ def test_text_of_unknown_meaning_is_in_no_preview(provider: Provider, endpoint: 
 @every_endpoint
 def test_daily_totals_are_sql(provider: Provider, endpoint: Endpoint) -> None:
     rows = arrow_schema(endpoint.row).empty_table()
-    for aggregate in endpoint.row.totals.values():
-        assert duckdb.sql(f"select {aggregate} from rows").fetchall() == [(None,)]
+    for total in endpoint.row.totals.values():
+        assert duckdb.sql(f"select {total.sql} from rows").fetchall() == [(None,)]
     assert len(rows) == 0
 
 
@@ -93,3 +93,8 @@ def test_names_are_unique() -> None:
 )
 def test_providers_remember_so_many_days(name: str, days: int | None) -> None:
     assert PROVIDERS[name].lookback_days == days
+
+
+@pytest.mark.parametrize(("name", "days"), [("openai", 7), ("anthropic", 3), ("chatgpt", 7), ("openai_legacy", 7)])
+def test_providers_change_a_day_for_so_long(name: str, days: int) -> None:
+    assert PROVIDERS[name].settling_days == days

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from usage_assets.providers import PROVIDERS, Endpoint, Provider
+from usage_assets.rows import Total
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.providers.conftest import ENDPOINTS, NewClient, every_endpoint
 
@@ -67,7 +68,7 @@ UNITS = {
 
 def daily_total(endpoint: Endpoint, rows: pa.Table, name: str) -> dict[str, Decimal]:
     """A daily total as the warehouse computes it, without days of nothing."""
-    aggregate = endpoint.row.totals.get(name, f"sum({name})")
+    aggregate = endpoint.row.totals.get(name, Total(f"sum({name})")).sql
     found = duckdb.sql(f"select usage_date::varchar, {aggregate} from rows group by usage_date").fetchall()
     return {day: Decimal(total) for day, total in found if total}
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 
-from usage_assets.rows import Row, column, to_arrow
+from usage_assets.rows import Row, Total, column, to_arrow
 from usage_assets.warehouse.database import IN_SLICE, Answer, Slice, Version, Warehouse
 from usage_assets.warehouse.tables import Table
 
@@ -23,7 +23,7 @@ class Sample(Row):
 
     table = "tests.sample"
     grain = ("model",)
-    totals = {"paid_usd": "sum(amount) filter (where not trial)"}
+    totals = {"paid_usd": Total("sum(amount) filter (where not trial)", "USD")}
 
     model: Annotated[str | None, column("Model")] = None
     requests: Annotated[int, column("Requests made", unit="requests")] = 1

@@ -400,9 +400,13 @@ def test_any_other_difference_is_refused_with_the_statement_that_mends_it(
 
 
 FIRST_LEDGER = """
+drop view ledger.day_states;
+drop view ledger.restatements;
 drop view ledger.stored_days;
 alter table ledger.partition_versions drop column filters;
 alter table ledger.partition_versions drop column answered_at;
+alter table ledger.partition_versions drop column total_units;
+alter table ledger.partition_versions drop column settling_days;
 create view ledger.stored_days as
 select * exclude (position)
 from (
@@ -782,3 +786,22 @@ def test_rows_of_another_part_are_refused(warehouse: Warehouse) -> None:
     row = Shared(connection="c", usage_date=DAY, source_table="b", requests=1)
     with pytest.raises(WarehouseError, match=r"rows outside c 2026-11-01 to 2026-11-01 of a, which is all"):
         warehouse.replace(SHARED, answer(to_arrow(Shared, [row])), part("a"), "run")
+
+
+def test_views_are_made_once_and_again_where_they_are_gone_or_from_another_release(warehouse: Warehouse) -> None:
+    with warehouse.transaction():
+        pass
+    stored = Path(warehouse.database).read_bytes()
+    with warehouse.transaction():
+        pass
+    assert Path(warehouse.database).read_bytes() == stored, "nothing is written where nothing has changed"
+    for change in (
+        "drop view ledger.day_states",
+        "create or replace view ledger.stored_days as select 1 as another",
+        "comment on view ledger.stored_days is 'of an earlier release'",
+    ):
+        with warehouse.get_connection() as connection:
+            connection.execute(change)
+        with warehouse.transaction() as connection:
+            assert connection.execute("select usage_date from ledger.stored_days").fetchall() == []
+            assert connection.execute("select state from ledger.day_states").fetchall() == []

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from usage_assets.assets.allocation import ALLOCATIONS
 from usage_assets.assets.costs import COSTS
 from usage_assets.assets.entities import ENTITIES
 from usage_assets.providers import PROVIDERS
@@ -24,7 +25,7 @@ LISTED = [lookup.row for lookups in LOOKUPS.values() for lookup in lookups]
 EVERY_TABLE = [
     *RAW,
     *LISTED,
-    *dict.fromkeys(derived.row for derived in (*ENTITIES, *COSTS)),
+    *dict.fromkeys(derived.row for derived in (*ENTITIES, *COSTS, *ALLOCATIONS)),
     PartitionVersion,
     PortEntity,
 ]
@@ -106,8 +107,13 @@ def test_every_table_states_its_grain_in_words_and_in_columns_it_has(row: type[R
 def test_the_totals_of_every_table_can_be_computed(row: type[Row], memory: duckdb.DuckDBPyConnection) -> None:
     table = Table(row)
     create(memory, table)
-    for aggregate in table.totals.values():
-        assert memory.execute(f"select {aggregate} from {table.name}").fetchall() == [(None,)]
+    for total in table.totals.values():
+        assert memory.execute(f"select {total.sql} from {table.name}").fetchall() in ([(None,)], [(0,)])
+
+
+@pytest.mark.parametrize("row", EVERY_TABLE, ids=lambda row: row.table)
+def test_every_total_has_a_unit(row: type[Row]) -> None:
+    assert all(total.unit for total in Table(row).totals.values())
 
 
 def test_the_column_schema_shows_units_and_nulls() -> None:
@@ -121,9 +127,9 @@ def test_the_column_schema_shows_units_and_nulls() -> None:
 
 def test_additive_measures_are_totalled_and_others_are_not() -> None:
     assert SAMPLE.totals == {
-        "requests": "sum(requests)",
-        "amount": "sum(amount)",
-        "paid_usd": "sum(amount) filter (where not trial)",
+        "requests": ("sum(requests)", "requests", None),
+        "amount": ("sum(amount)", "USD", None),
+        "paid_usd": ("sum(amount) filter (where not trial)", "USD", None),
     }
 
 

@@ -27,10 +27,10 @@ from (
     connection,
     usage_date,
     'amount_usd' as total,
-    case when currency = 'USD' then (native_amount * 0.01)::decimal(38, 24) else 0 end as expected,
+    (native_amount * 0.01)::decimal(38, 24) as expected,
     coalesce(amount_usd, 0) as found
   from costs.daily_costs
-  where source_table = 'anthropic.cost_report'
+  where source_table = 'anthropic.cost_report' and currency = 'USD'
 )
 group by connection, usage_date, total
 having sum(expected) <> sum(found)

@@ -1,5 +1,5 @@
 -- costs.daily_costs holds the three moneys of chatgpt.codex_usage: of user rows, else of the workspace row;
--- no credit becomes a dollar
+-- dollars are dollars
 with counted as (
   select *
   from chatgpt.codex_usage
@@ -49,10 +49,10 @@ from (
     connection,
     usage_date,
     'amount_usd' as total,
-    case when currency = 'USD' then native_amount else 0 end as expected,
+    native_amount as expected,
     coalesce(amount_usd, 0) as found
   from costs.daily_costs
-  where source_table = 'chatgpt.codex_usage'
+  where source_table = 'chatgpt.codex_usage' and currency = 'USD'
 )
 group by connection, usage_date, total
 having sum(expected) <> sum(found)

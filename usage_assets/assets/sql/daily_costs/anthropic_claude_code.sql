@@ -21,11 +21,8 @@ select
   sum(estimated_cost_cents) as native_amount,
   case when upper(currency) = 'USD' then 'cents' else 'minor units' end as native_unit,
   upper(currency) as currency,
-  case when upper(currency) = 'USD' then (sum(estimated_cost_cents) * 0.01)::decimal(38, 24) end as amount_usd,
-  case
-    when upper(currency) <> 'USD' then 'no exchange rate is configured for ' || upper(currency)
-  end as usd_reason,
   model,
+  null as usage_type,
   null as project_id,
   null as workspace_id,
   actor_email as user_id,

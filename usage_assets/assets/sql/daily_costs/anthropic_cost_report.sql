@@ -8,11 +8,8 @@ select
   sum(amount_cents) as native_amount,
   case when upper(currency) = 'USD' then 'cents' else 'minor units' end as native_unit,
   upper(currency) as currency,
-  case when upper(currency) = 'USD' then (sum(amount_cents) * 0.01)::decimal(38, 24) end as amount_usd,
-  case
-    when upper(currency) <> 'USD' then 'no exchange rate is configured for ' || upper(currency)
-  end as usd_reason,
   model,
+  coalesce(token_type, cost_type) as usage_type,
   null as project_id,
   workspace_id,
   null as user_id,

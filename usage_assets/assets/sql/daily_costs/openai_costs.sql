@@ -8,12 +8,8 @@ select
   sum(amount_value) as native_amount,
   case when upper(amount_currency) = 'USD' then 'dollars' else 'major units' end as native_unit,
   upper(amount_currency) as currency,
-  case when upper(amount_currency) = 'USD' then sum(amount_value) end as amount_usd,
-  case
-    when upper(amount_currency) is null then 'the provider states no currency'
-    when upper(amount_currency) <> 'USD' then 'no exchange rate is configured for ' || upper(amount_currency)
-  end as usd_reason,
-  null as model,
+  line_item_model(line_item) as model,
+  line_item_usage_type(line_item) as usage_type,
   project_id,
   null as workspace_id,
   user_id,

@@ -1,0 +1,140 @@
+"""What the connections file says about money, as tables beside the costs; and which stored costs it would now value
+otherwise."""
+
+from calendar import monthrange
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
+
+import dagster as dg
+import pyarrow as pa
+
+from usage_assets.accounting import Accounting, CreditRateRow, ExchangeRateRow, Invoice, digits_of
+from usage_assets.assets.costs import DailyCost
+from usage_assets.money import Money
+from usage_assets.warehouse.database import Warehouse, WarehouseError, create_or_alter, replace_all
+from usage_assets.warehouse.tables import Table
+
+ACCOUNTING = dg.AssetKey("accounting")
+COSTS, CREDIT_RATES, EXCHANGE_RATES = Table(DailyCost), Table(CreditRateRow), Table(ExchangeRateRow)
+
+OTHERWISE_VALUED = """
+select distinct connection, usage_date
+from costs.daily_costs as stored
+left join credit_rates
+  on native_unit = 'credits'
+  and credit_rates.workspace_id = stored.workspace_id
+  and usage_date between credit_rates.valid_from and coalesce(credit_rates.valid_until, date '9999-12-31')
+left join exchange_rates
+  on native_unit in ('major units', 'minor units')
+  and exchange_rates.currency = stored.currency
+  and usage_date between exchange_rates.valid_from and coalesce(exchange_rates.valid_until, date '9999-12-31')
+where coalesce(credit_rates.usd_per_credit, exchange_rates.usd) is distinct from usd_rate
+  or coalesce(credit_rates.source, exchange_rates.source) is distinct from usd_rate_source
+order by connection, usage_date
+"""
+"""Days whose costs were computed with other rates than those that are given now, or with none."""
+
+
+BILLED = """
+select native_unit, sum(native_amount)
+from costs.daily_costs
+where connection = $connection
+  and currency = $currency
+  and cost_basis = 'billed'
+  and usage_date between $first and $last
+group by native_unit
+"""
+WHOLE_DAYS = """
+select count(distinct usage_date)
+from ledger.stored_days
+where table_name = 'costs.daily_costs'
+  and connection = $connection
+  and usage_date between $first and $last
+  and not is_open
+"""
+
+
+def build_accounting_asset(stated: Mapping[Table, pa.Table]) -> dg.AssetsDefinition:
+    """Build the asset that stores what the connections file states: rates, purchases, invoices, owners."""
+
+    @dg.asset(
+        key=ACCOUNTING,
+        group_name="accounting",
+        description="The tables `accounting.*`: rates, purchases, invoices and owners, as the connections file states "
+        "them.\n\nViews by team follow at once. Days that a changed rate covers are computed again by the sensor.",
+        kinds={"duckdb"},
+    )
+    def accounting(warehouse: Warehouse) -> dg.MaterializeResult[None]:
+        try:
+            with warehouse.transaction() as database:
+                for table, rows in stated.items():
+                    create_or_alter(database, table)
+                    replace_all(database, table, rows)
+        except WarehouseError as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+        counts = {table.name.partition(".")[2]: rows.num_rows for table, rows in stated.items()}
+        return dg.MaterializeResult(metadata=counts)
+
+    return accounting
+
+
+def build_invoices_check(accounting: Accounting) -> dg.AssetChecksDefinition:
+    """Build the check that compares each stated invoice with what is stored as billed in its month."""
+
+    @dg.asset_check(
+        asset=ACCOUNTING,
+        name="invoices",
+        description="What is stored as billed in each invoiced month, rounded as the invoice is, is what was invoiced",
+    )
+    def invoices(warehouse: Warehouse) -> dg.AssetCheckResult:
+        try:
+            compared = [against_invoice(warehouse, invoice) for invoice in accounting.invoices]
+        except WarehouseError as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+        different = [text for agrees, text in compared if not agrees]
+        return dg.AssetCheckResult(
+            passed=not different,
+            metadata={"invoices": len(compared), "different": different, "agree": [t for ok, t in compared if ok]},
+        )
+
+    return invoices
+
+
+def against_invoice(warehouse: Warehouse, invoice: Invoice) -> tuple[bool, str]:
+    """Return whether what is stored of an invoice's month is what was invoiced, and both in words.
+
+    Raises WarehouseError.
+    """
+    last = invoice.first.replace(day=monthrange(invoice.first.year, invoice.first.month)[1])
+    bounds = {"connection": invoice.connection, "first": invoice.first, "last": last}
+    with warehouse.transaction() as database:
+        create_or_alter(database, COSTS)
+        billed = database.execute(BILLED, {**bounds, "currency": invoice.currency}).fetchall()
+        (days,) = database.execute(WHOLE_DAYS, bounds).fetchall()[0]
+    digits = digits_of(invoice.currency)
+    minor = {"cents": 2, "minor units": digits}
+    stored = Money(Decimal(0), invoice.currency)
+    for unit, amount in billed:
+        stored += Money.of_minor(amount, invoice.currency, minor.get(unit, 0))
+    stored = stored.rounded(max(digits, -int(invoice.total.as_tuple().exponent)))
+    words = f"{invoice.id} ({invoice.connection} {invoice.month}): invoiced {invoice.money}, stored {stored}"
+    missing = (last - invoice.first).days + 1 - days
+    if missing:
+        words += f"; {missing} days of the month are not stored"
+    return stored == invoice.money, words
+
+
+def otherwise_valued(warehouse: Warehouse, stated: Mapping[Table, pa.Table]) -> Mapping[str, Sequence[date]]:
+    """Return the days, by connection, whose costs were computed with other rates than are stated.
+
+    Raises WarehouseError.
+    """
+    with warehouse.transaction() as database:
+        create_or_alter(database, COSTS)
+        database.register("credit_rates", stated[CREDIT_RATES])
+        database.register("exchange_rates", stated[EXCHANGE_RATES])
+        rows = database.execute(OTHERWISE_VALUED).fetchall()
+    return {connection: [day for _, day in days] for connection, days in groupby(rows, key=itemgetter(0))}

@@ -1,0 +1,103 @@
+"""What is billed beside tokens times list price: not to the cent, but a hundredfold difference is an error of units.
+
+The list is that of ``genai-prices``, an optional dependency; without it there is no such check.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from importlib.util import find_spec
+
+import duckdb
+
+from usage_assets.warehouse.database import IN_SLICE, Contradiction, Slice
+
+HUNDREDFOLD = (Decimal(40), Decimal(250))
+"""Billed over list price, or the other way round, that is taken for an error of units: rebates and unknown prices stay
+far from it."""
+FEW = 1000
+TOKENS = {
+    "anthropic.cost_report": f"""
+        select
+          usage_date,
+          model,
+          sum(uncached_input_tokens)::bigint as input_tokens,
+          sum(output_tokens)::bigint as output_tokens,
+          sum(cache_read_input_tokens)::bigint as cache_read_tokens,
+          sum(cache_creation_5m_input_tokens + cache_creation_1h_input_tokens)::bigint as cache_write_tokens
+        from anthropic.usage_messages
+        where model is not null and {IN_SLICE}
+        group by all
+    """,
+    "openai.costs": f"""
+        select
+          usage_date,
+          model,
+          sum(input_tokens - coalesce(input_cached_tokens, 0))::bigint as input_tokens,
+          sum(output_tokens)::bigint as output_tokens,
+          sum(coalesce(input_cached_tokens, 0))::bigint as cache_read_tokens,
+          0 as cache_write_tokens
+        from openai.usage_completions
+        where model is not null and {IN_SLICE}
+        group by all
+    """,
+}
+"""Source of costs -> tokens that were used per day and model, each in one class only."""
+BILLED = f"""
+select usage_date, model, sum(amount_usd)
+from costs.daily_costs
+where source_table = $source and cost_basis = 'billed' and model is not null and {IN_SLICE}
+group by all
+"""
+
+
+def unit_errors(database: duckdb.DuckDBPyConnection, source: str, target: Slice) -> Iterator[Contradiction]:
+    """Yield the days whose models with a list price are billed about 100 times that, or a hundredth of it."""
+    billed: dict[date, dict[str, Decimal]] = defaultdict(dict)
+    for day, model, dollars in database.execute(BILLED, {**target.bounds, "source": source}).fetchall():
+        if dollars:
+            billed[day][model] = dollars
+    listed: dict[date, Decimal] = defaultdict(Decimal)
+    paid: dict[date, Decimal] = defaultdict(Decimal)
+    provider = source.partition(".")[0]
+    for day, model, *tokens in database.execute(TOKENS[source], target.bounds).fetchall():
+        price = _list_price(provider, model, day, dict(zip(("input", "output", "read", "write"), tokens, strict=True)))
+        if price and model in billed[day]:
+            listed[day] += price
+            paid[day] += billed[day][model]
+    least, most = HUNDREDFOLD
+    for day in sorted(listed):
+        ratio = abs(paid[day]) / listed[day]
+        if least < ratio < most or least < 1 / ratio < most:
+            what = "cents taken for dollars" if ratio > 1 else "dollars taken for cents"
+            text = f"${paid[day]:.2f} is billed, {ratio:.3g} times the list price of ${listed[day]:.2f}: {what}?"
+            yield Contradiction(day, text)
+
+
+def has_prices() -> bool:
+    """Whether there is a price list."""
+    return find_spec("genai_prices") is not None
+
+
+def _list_price(provider: str, model: str, day: date, tokens: Mapping[str, int]) -> Decimal | None:
+    """Dollars of the tokens of a day; None for a model without a price then."""
+    from genai_prices import Usage, calc_price  # noqa: PLC0415 - optional
+
+    # what a few tokens cost, times what was used: a day's tokens are no single request, for which longer ones cost more
+    shares = {
+        "input": Usage(input_tokens=FEW),
+        "read": Usage(input_tokens=FEW, cache_read_tokens=FEW),
+        "write": Usage(input_tokens=FEW, cache_write_tokens=FEW),
+        "output": Usage(output_tokens=FEW),
+    }
+    noon = datetime.combine(day, time(12), UTC)
+    try:
+        prices = {
+            name: calc_price(share, model_ref=model, provider_id=provider, genai_request_timestamp=noon).total_price
+            for name, share in shares.items()
+            if tokens[name]
+        }
+    except LookupError:
+        return None
+    return sum((tokens[name] * price / FEW for name, price in prices.items()), Decimal(0))

@@ -1,0 +1,113 @@
+-- one row per billed row of openai.costs for which API keys or users were refused (grouped_by), API key, user and step,
+-- with how much they used of what it bills; none where nobody's use is known:
+-- * What the line item names goes with that of the same day, project, model and, where granted, API key or user:
+--   cached input with cached tokens, input with the others (OpenAI counts cached tokens as input), output with output,
+--   and text, audio and image tokens with their own where a line item is for those alone.
+-- * Where no report counts tokens of the model: with its images, characters or seconds.
+-- * Line items do not say what went through the Batch API or another service tier, so such tokens count as any other.
+-- * A line item that does not name a model and what is counted stays as it is. So does one of a day whose usage was
+--   narrowed down by a filter that costs do not take: those who are left would pay for those who are not.
+-- Decisions are left out: which line items bill them is not known
+with
+narrowed as (
+  select
+    table_name as report,
+    connection,
+    usage_date
+  from ledger.stored_days
+  where len(list_filter(json_keys(filters), lambda name: name not in ('project_ids', 'models'))) > 0
+),
+reports as (
+  select 1 as step, 'openai.usage_completions' as report, * from openai.usage_completions
+  union all by name
+  select 2 as step, 'openai.usage_embeddings' as report, * from openai.usage_embeddings
+  union all by name
+  select 3 as step, 'openai.usage_moderations' as report, * from openai.usage_moderations
+  union all by name
+  select 4 as step, 'openai.usage_images' as report, * from openai.usage_images
+  union all by name
+  select 5 as step, 'openai.usage_audio_speeches' as report, * from openai.usage_audio_speeches
+  union all by name
+  select 6 as step, 'openai.usage_audio_transcriptions' as report, * from openai.usage_audio_transcriptions
+),
+usage as (
+  unpivot (
+    select
+      step,
+      report,
+      connection,
+      usage_date,
+      project_id,
+      user_id,
+      api_key_id,
+      model,
+      input_tokens - coalesce(input_cached_tokens, 0) as input,
+      input_cached_tokens as "cached input",
+      output_tokens as output,
+      input_text_tokens as "text input",
+      input_audio_tokens as "audio input",
+      input_image_tokens as "image input",
+      output_text_tokens as "text output",
+      output_audio_tokens as "audio output",
+      output_image_tokens as "image output",
+      images,
+      characters,
+      seconds
+    from reports
+    anti join narrowed using (report, connection, usage_date)
+  )
+  on
+    input,
+    "cached input",
+    output,
+    "text input",
+    "audio input",
+    "image input",
+    "text output",
+    "audio output",
+    "image output",
+    images,
+    characters,
+    seconds
+  into name measure value units
+),
+costs as (
+  select
+    rowid as bill,
+    *,
+    replace(regexp_replace(lower(usage_type), '[ _]tokens$', ''), '_', ' ') as measure,
+    string_split(grouped_by, ',') as granted
+  from costs.daily_costs
+  where cost_basis = 'billed' and source_table = 'openai.costs'
+)
+select
+  costs.connection,
+  costs.usage_date,
+  costs.bill,
+  costs.native_amount,
+  costs.amount_usd,
+  usage.api_key_id,
+  usage.user_id,
+  sum(usage.units) as units,
+  if(usage.measure in ('images', 'characters', 'seconds'), usage.measure, 'tokens') as unit,
+  usage.step,
+  case usage.measure
+    when 'input' then 'input_tokens without input_cached_tokens'
+    when 'output' then 'output_tokens'
+    else regexp_replace(usage.measure, '(.+) (input|output)', '\2_\1_tokens')
+  end || ' of ' || usage.report || ' of the same day, model, ' || array_to_string(
+    list_filter(costs.granted, lambda name: name in ('project_id', 'user_id', 'api_key_id')), ', '
+  ) as basis
+from costs
+join usage
+  on usage.connection = costs.connection
+  and usage.usage_date = costs.usage_date
+  and usage.project_id is not distinct from costs.project_id
+  and usage.model = costs.model
+where usage.units > 0
+  and usage.measure in (costs.measure, 'images', 'characters', 'seconds')
+  and list_contains(costs.granted, 'project_id')
+  and not list_has_all(costs.granted, ['api_key_id', 'user_id'])
+  and (usage.api_key_id is not distinct from costs.api_key_id or not list_contains(costs.granted, 'api_key_id'))
+  and (usage.user_id is not distinct from costs.user_id or not list_contains(costs.granted, 'user_id'))
+group by all

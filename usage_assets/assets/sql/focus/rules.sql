@@ -1,0 +1,230 @@
+-- one row per rule and row that breaks it: of FOCUS 1.2 what its own validator does not see (docs/focus.md), that no
+-- charge is there twice, and that the rows to export (exported; exported_text as written) add up to their sources
+with
+broken as (
+  select
+    x_Connection,
+    ChargePeriodStart,
+    ChargeDescription,
+    unnest(
+      list_filter(
+        [
+          if(
+            (
+              ServiceCategory = 'AI and Machine Learning'
+              and ServiceSubcategory = 'Generative AI'
+              and ServiceName is not null
+              and ProviderName = PublisherName
+              and ProviderName = InvoiceIssuerName
+            ) is true,
+            null,
+            'service, category and company are those of an AI provider'
+          ),
+          if(
+            (
+              (ChargeCategory = 'Usage' and ChargeFrequency = 'Usage-Based' and x_CostBasis in ('billed', 'credits'))
+              or (
+                ChargeCategory = 'Purchase'
+                and ChargeFrequency = 'One-Time'
+                and x_CostBasis in ('purchase of credits', 'purchase of seats')
+              )
+            ) is true,
+            null,
+            'what is billed or used of credits is Usage, what is bought a One-Time Purchase, and that is all'
+          ),
+          if(
+            (
+              BillingPeriodStart = date_trunc('month', ChargePeriodStart)
+              and BillingPeriodEnd = BillingPeriodStart + interval 1 month
+              and ChargePeriodStart = date_trunc('day', ChargePeriodStart)
+              and ChargePeriodEnd > ChargePeriodStart
+              and (ChargeCategory <> 'Usage' or ChargePeriodEnd = ChargePeriodStart + interval 1 day)
+            ) is true,
+            null,
+            'a billing period is a month, and a day of use lies in it'
+          ),
+          if(
+            (
+              case x_NativeUnit
+                when 'credits' then BilledCost = 0
+                when 'dollars' then BilledCost = x_NativeAmount and BillingCurrency = 'USD'
+                when 'cents' then BilledCost = product(x_NativeAmount, 0.01) and BillingCurrency = 'USD'
+                when 'major units' then BilledCost = x_NativeAmount and BillingCurrency <> 'USD'
+                when 'minor units' then BillingCurrency <> 'USD' and BilledCost in (
+                  x_NativeAmount,
+                  product(x_NativeAmount, 0.01),
+                  product(x_NativeAmount, 0.001),
+                  product(x_NativeAmount, 0.0001)
+                )
+              end
+            ) is true,
+            null,
+            'BilledCost is the native amount in whole units of its currency, and 0 of credits'
+          ),
+          if(
+            (
+              x_CostBasis <> 'credits'
+              or (
+                PricingUnit = 'Credits'
+                and PricingQuantity = x_NativeAmount
+                and PricingCurrencyEffectiveCost = x_NativeAmount
+                and EffectiveCost = product(x_NativeAmount, x_UsdPerCredit::decimal(14, 10))
+              )
+            ) is true,
+            null,
+            'credits cost what their rate says'
+          ),
+          if(
+            (
+              ListCost = ContractedCost
+              and (x_CostBasis = 'credits' or ContractedCost = BilledCost)
+              and EffectiveCost = if(x_CostBasis = 'purchase of credits', 0, ContractedCost)
+              and (x_CostBasis = 'credits' or PricingCurrencyEffectiveCost = EffectiveCost)
+            ) is true,
+            null,
+            'ListCost, ContractedCost and EffectiveCost are one cost, EffectiveCost of bought credits is 0'
+          ),
+          if(
+            (
+              PricingQuantity is not null
+              and regexp_full_match(PricingUnit, '([1-9][0-9]* )?[A-Z][A-Za-z]*(-[A-Z][a-z]+)?')
+            ) is true,
+            null,
+            'every row has a quantity and a unit'
+          ),
+          if(
+            (
+              regexp_full_match(BillingCurrency, '[A-Z]{3}')
+              and PricingCurrency = if(x_CostBasis = 'credits', 'Credits', BillingCurrency)
+            ) is true,
+            null,
+            'a currency has three capital letters, and credits are priced in Credits'
+          ),
+          if(
+            ChargeClass is null
+            or (
+              ChargeClass = 'Correction'
+              and x_InvoiceId is null
+              and (x_Connection, BillingCurrency, BillingPeriodStart::date) in (
+                select (connection, currency, month) from accounting.invoices
+              )
+            ) is true,
+            null,
+            'a Correction is of a month that is invoiced, and not on that invoice'
+          ),
+          if(
+            (InvoiceId is null) = (select count(InvoiceId) = 0 from exported),
+            null,
+            'InvoiceId is filled in every row or in none'
+          ),
+          if(
+            (SubAccountId is null) = (SubAccountName is null) and (SubAccountId is null) = (SubAccountType is null),
+            null,
+            'a sub-account has a name and a type'
+          )
+        ],
+        lambda rule: rule is not null
+      )
+    ) as rule
+  from exported
+),
+twice as (
+  select *
+  from (
+    select
+      * exclude (
+        BilledCost,
+        ContractedCost,
+        EffectiveCost,
+        ListCost,
+        PricingCurrencyEffectiveCost,
+        PricingQuantity,
+        x_NativeAmount
+      )
+    from exported
+  )
+  group by all
+  having count(*) > 1
+),
+exported_sums as (
+  select
+    x_Connection as connection,
+    ChargePeriodStart,
+    x_SourceTable as source_table,
+    x_NativeUnit as native_unit,
+    BillingCurrency as currency,
+    sum(x_NativeAmount) as native_amount,
+    sum(BilledCost) as billed,
+    sum(EffectiveCost) as effective
+  from exported
+  group by all
+),
+stored_sums as (
+  select
+    connection,
+    usage_date::timestamp at time zone 'UTC' as ChargePeriodStart,
+    source_table,
+    native_unit,
+    coalesce(currency, 'USD') as currency,
+    sum(native_amount) as native_amount,
+    sum(if(native_unit = 'credits', 0, amount_usd)) as billed,
+    sum(amount_usd) as effective
+  from costs.daily_costs
+  where usage_date between $first and $last
+    and ((cost_basis = 'billed' and currency is not null) or (cost_basis = 'credits' and amount_usd is not null))
+  group by all
+  union all
+  select
+    connection,
+    valid_from::timestamp at time zone 'UTC' as ChargePeriodStart,
+    'accounting.purchases' as source_table,
+    if(currency = 'USD', 'dollars', 'major units') as native_unit,
+    currency,
+    sum(amount) as native_amount,
+    sum(amount) as billed,
+    sum(if(kind = 'credits', 0, amount)) as effective
+  from accounting.purchases
+  where valid_from between $first and $last
+    and connection in (select connection from costs.daily_costs)
+  group by all
+)
+select rule, x_Connection as connection, ChargePeriodStart::date as day, ChargeDescription as description
+from broken
+union all
+select 'no charge is there twice', x_Connection, ChargePeriodStart::date, ChargeDescription
+from twice
+union all
+select 'times and numbers are written as FOCUS has them', x_Connection, null, ChargeDescription
+from exported_text
+where not regexp_full_match(
+    concat_ws(' ', BillingPeriodEnd, BillingPeriodStart, ChargePeriodEnd, ChargePeriodStart),
+    '(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ?){4}'
+  )
+  or not regexp_full_match(
+    concat_ws(
+      ' ',
+      BilledCost,
+      ContractedCost,
+      EffectiveCost,
+      ListCost,
+      PricingCurrencyEffectiveCost,
+      PricingQuantity,
+      x_NativeAmount
+    ),
+    '(-?\d+\.\d+ ?){7}'
+  )
+union all
+select
+  'the rows of a day add up to what is stored of it',
+  connection,
+  ChargePeriodStart::date,
+  concat_ws(' ', source_table, native_unit, currency)
+from stored_sums
+full join exported_sums using (connection, ChargePeriodStart, source_table, native_unit, currency)
+where (
+  stored_sums.native_amount = exported_sums.native_amount
+  and (
+    (currency <> 'USD' and source_table <> 'accounting.purchases')  -- amount_usd is in another currency
+    or (stored_sums.billed = exported_sums.billed and stored_sums.effective = exported_sums.effective)
+  )
+) is not true

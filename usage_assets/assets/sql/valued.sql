@@ -1,0 +1,28 @@
+-- the rows of a source (native) with what they are worth in dollars: the only place where cents, credits and other
+-- currencies become dollars. What nobody has stated a rate for has no value, and a reason instead
+select
+  native.*,
+  coalesce(credit_rates.usd_per_credit, exchange_rates.usd) as usd_rate,
+  coalesce(credit_rates.source, exchange_rates.source) as usd_rate_source,
+  case native_unit
+    when 'dollars' then native_amount
+    when 'cents' then product(native_amount, 0.01)
+    when 'credits' then product(native_amount, credit_rates.usd_per_credit::decimal(14, 10))
+    when 'major units' then product(native_amount, exchange_rates.usd::decimal(11, 10))
+    when 'minor units' then product(native_amount, minor_rate(exchange_rates.usd, exchange_rates.minor_digits))
+  end as amount_usd,
+  case
+    when amount_usd is not null then null
+    when native_unit = 'credits' then 'no credit rate is configured for workspace ' || coalesce(native.workspace_id, '?')
+    when native.currency is null then 'the provider states no currency'
+    else 'no exchange rate is configured for ' || native.currency
+  end as usd_reason
+from native
+left join accounting.credit_rates
+  on native_unit = 'credits'
+  and credit_rates.workspace_id = native.workspace_id
+  and native.usage_date between credit_rates.valid_from and coalesce(credit_rates.valid_until, date '9999-12-31')
+left join accounting.exchange_rates
+  on native_unit in ('major units', 'minor units')
+  and exchange_rates.currency = native.currency
+  and native.usage_date between exchange_rates.valid_from and coalesce(exchange_rates.valid_until, date '9999-12-31')

@@ -1,0 +1,152 @@
+"""`python -m usage_assets.focus` makes what `make focus` validates: a year of the sandbox's company, with a rate for
+its credits, a purchase of them, and an invoiced month of which a day was restated afterwards. It keeps to .focus.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import chdir
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import click
+import httpx
+
+from usage_assets import cli
+from usage_assets.assets.connected import earliest_day, provider_client, settling_days
+from usage_assets.assets.costs import COSTS, DailyCost
+from usage_assets.assets.derived import stated_tables
+from usage_assets.demo.__main__ import address_of, empty, isolated, start_sandbox
+from usage_assets.local.processes import StartError, only_one, terminate_like_ctrl_c
+from usage_assets.partitions import utc_today
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.control import fetch_with_totals
+from usage_assets.providers.windows import Window
+from usage_assets.sandbox import credentials
+from usage_assets.settings import Connection, Settings
+from usage_assets.warehouse.database import Answer, Slice, Warehouse
+from usage_assets.warehouse.tables import Table
+
+FILE = "year.csv"
+BILLED = ("openai.costs", "anthropic.cost_report", "chatgpt.codex_usage")
+"""What FOCUS has rows of: estimates are no costs."""
+CONNECTIONS = """
+[[credit_rate]]
+workspace = "{workspace}"
+usd_per_credit = 0.0425
+valid_from = {invoiced}
+source = "contract"
+
+[[purchase]]
+connection = "chatgpt"
+kind = "credits"
+quantity = 100000
+amount = 4250
+id = "order 9"
+valid_from = {invoiced}
+
+[[owner]]
+workspace = "{workspace}"
+team = "apps"
+cost_centre = "4711"
+
+[[invoice]]
+connection = "openai"
+month = "{invoiced:%Y-%m}"
+total = {total}
+id = "INV-1"
+issued = {issued}
+"""
+"""What only the payer knows. Credits of the month before the invoiced one have no rate."""
+
+
+def main() -> None:
+    """Make the file in .focus, in the current folder."""
+    terminate_like_ctrl_c()
+    home = Path.cwd() / ".focus"
+    last = utc_today() - timedelta(days=1)
+    first = last - timedelta(days=364)
+    try:
+        with only_one(home, "make focus") as lock:
+            empty(home)
+            with start_sandbox(home, lock) as sandbox, chdir(home):
+                url = address_of(sandbox)
+                variables = isolated(os.environ) | variables_for(url, first, last, home)
+                os.environ.clear()  # it sees neither keys nor data of the user
+                os.environ.update(variables)
+                make_year(url, Settings.load(), first, last)
+                cli.main(["export", "focus", "--start", str(first), "--end", str(last), "--out", FILE])
+    except StartError as error:
+        click.echo(f"focus: {error}", err=True)
+        sys.exit(2)
+
+
+def invoiced_month(last: date) -> date:
+    """The first day of the month that is invoiced, the last but one before the month of the last day."""
+    return _month_before(_month_before(last))
+
+
+def _month_before(day: date) -> date:
+    return (day.replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
+def variables_for(sandbox: str, first: date, last: date, home: Path) -> dict[str, str]:
+    """The environment of a user whose accounts are the sandbox's. Writes the connections file that it names."""
+    month = invoiced_month(last)
+    issued = (month + timedelta(days=31)).replace(day=1)
+    days = {"start": str(month), "end": str(issued - timedelta(days=1))}
+    truth = httpx.get(f"{sandbox}/control/truth", params=days).raise_for_status().json()
+    total = Decimal(truth["totals"]["openai"]["usd"]).quantize(Decimal("0.01"))
+    workspace, file = credentials.CHATGPT_WORKSPACE_ID, home / "connections.toml"
+    file.write_text(CONNECTIONS.format(workspace=workspace, invoiced=month, issued=issued, total=total))
+    return {
+        "USAGE_WAREHOUSE": str(home / "usage.duckdb"),
+        "USAGE_CONNECTIONS": str(file),
+        "USAGE_START_DATE": str(first),
+        "OPENAI_ADMIN_KEY": credentials.OPENAI_ADMIN_KEY,
+        "OPENAI_BASE_URL": f"{sandbox}/openai/v1",
+        "ANTHROPIC_ADMIN_KEY": credentials.ANTHROPIC_ADMIN_KEY,
+        "ANTHROPIC_BASE_URL": f"{sandbox}/anthropic",
+        "CHATGPT_ANALYTICS_KEY": credentials.CHATGPT_ANALYTICS_KEY,
+        "CHATGPT_WORKSPACE_ID": workspace,
+        "CHATGPT_BASE_URL": f"{sandbox}/chatgpt",
+    }
+
+
+def make_year(sandbox: str, settings: Settings, first: date, last: date) -> None:
+    """Store what the days have cost, and again a day that was restated after its month had been invoiced."""
+    warehouse = Warehouse(database=str(settings.warehouse_path))
+    openai, *others = settings.connections()
+    for connection in (openai, *others):
+        start = max(first, earliest_day(connection, PROVIDERS[connection.provider]))
+        _store(connection, settings, warehouse, Window(start, last).days)
+    restated = invoiced_month(last) + timedelta(days=9)
+    change = {"provider": "openai", "endpoint": "costs", "days": [str(restated)], "change": "scale"}
+    httpx.post(f"{sandbox}/control/restate", json=change).raise_for_status()
+    _store(openai, settings, warehouse, [restated])
+
+
+def _store(connection: Connection, settings: Settings, warehouse: Warehouse, days: Sequence[date]) -> None:
+    """Fetch and derive a connection's costs, as its assets do."""
+    provider, target = PROVIDERS[connection.provider], Slice(connection.name, days[0], days[-1])
+    stated = stated_tables(settings.accounting())
+    with provider_client(connection, settings) as client:
+        for derived in (cost for cost in COSTS if cost.part in BILLED and cost.part.startswith(f"{provider.name}.")):
+            [endpoint] = (endpoint for endpoint in provider.endpoints if endpoint.row.table == derived.part)
+            began = datetime.now(UTC)
+            fetched, totals = fetch_with_totals(client, endpoint, days)
+            answer = Answer(
+                rows=fetched.rows,
+                began=began,
+                control=(Table(endpoint.control.row), totals) if endpoint.control else None,
+                settling_days=settling_days(connection, provider),
+            )
+            warehouse.replace(Table(endpoint.row), answer, target, "focus")
+            select = replace(derived.select, stated=stated)
+            warehouse.replace(Table(DailyCost), select, replace(target, part=derived.part), "focus")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Export of ``costs.focus`` as a FOCUS 1.2 file. What a row is stands in ``assets/sql/views/``, what none may break in
+``assets/sql/focus/rules.sql``.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from usage_assets.accounting import Accounting
+from usage_assets.assets.accounting import otherwise_valued
+from usage_assets.assets.costs import COSTS, DailyCost
+from usage_assets.assets.derived import MACROS, SQL, stated_tables
+from usage_assets.settings import SettingsError
+from usage_assets.warehouse.database import (
+    Warehouse,
+    WarehouseError,
+    create_or_alter,
+    make_views,
+    prepare,
+    replace_all,
+)
+from usage_assets.warehouse.published import copy_of, publish
+from usage_assets.warehouse.tables import Table
+
+SUFFIXES = (".csv", ".parquet")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What has a cost and cannot be a row: why, of which connection, how many rows, how much of what."""
+
+    reason: str
+    connection: str
+    unit: str
+    rows: int
+    amount: Decimal
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What a file holds, and what it does not."""
+
+    rows: int
+    billed: Mapping[str, Decimal]
+    """Currency -> sum of BilledCost."""
+    left_out: Sequence[LeftOut]
+    gaps: Mapping[str, int]
+    """Connection -> days of which no costs are stored."""
+    otherwise_valued: Mapping[str, int]
+    """Connection -> days whose costs were computed with other rates than are stated now."""
+
+
+def writable(out: Path, *, force: bool) -> Path:
+    """Return the path of a file that may be written. Raises SettingsError."""
+    if out.suffix not in SUFFIXES:
+        raise SettingsError(f"--out {out}: end the name with {' or '.join(SUFFIXES)}")
+    if not out.parent.is_dir():
+        raise SettingsError(f"--out {out}: there is no folder {out.parent}")
+    if out.is_dir():
+        raise SettingsError(f"--out {out}: is a folder")
+    if out.exists() and not force:
+        raise SettingsError(f"--out {out}: exists; --force replaces it")
+    return out
+
+
+def export(warehouse: Warehouse, accounting: Accounting, first: date, last: date, out: Path) -> Exported:
+    """Write the charges whose period begins on the days from first to last (UTC) to a CSV or Parquet file.
+
+    Raises WarehouseError, with nothing written, where there are none, a row breaks a rule, or a file cannot be written.
+    """
+    if not Path(warehouse.database).exists():
+        raise WarehouseError(f"{warehouse.database}: nothing is stored yet: usage-assets backfill")
+    stated = stated_tables(accounting)
+    _bring_up_to_date(warehouse, stated)
+    stale = {
+        connection: sum(first <= day <= last for day in valued)
+        for connection, valued in otherwise_valued(warehouse, stated).items()
+    }
+    # from the copy: a year takes a while, and nobody waits for the file meanwhile
+    publish(warehouse)
+    copy, days = copy_of(warehouse.database), {"first": first, "last": last}
+    draft = out.with_name(f".{out.name}.new")
+    try:
+        with closing(duckdb.connect(str(copy), read_only=True)) as database:
+            stage(database, days)
+            exported = _what_is_in(database, days, stale)
+            if not exported.rows:
+                raise WarehouseError(
+                    f"{warehouse.database}: no cost is stored for {first} to {last}; nothing was written"
+                )
+            refuse_broken(database, days)
+            if out.suffix == ".csv":
+                database.sql("from exported_text").write_csv(str(draft))
+            else:
+                database.sql("from exported").write_parquet(str(draft))
+        draft.replace(out)
+    except duckdb.Error as error:
+        raise WarehouseError(f"{out}: {str(error).splitlines()[0]}; nothing was written") from error
+    except OSError as error:
+        raise WarehouseError(f"{out}: {error.strerror}; nothing was written") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+    return exported
+
+
+def _bring_up_to_date(warehouse: Warehouse, stated: Mapping[Table, pa.Table]) -> None:
+    """Make the views those of this release, and what they read of the connections file what that says now."""
+    select = replace(COSTS[0].select, stated=stated)
+    with warehouse.transaction() as database:
+        create_or_alter(database, Table(DailyCost))
+        prepare(database, select)
+        for table, rows in select.stated.items():
+            replace_all(database, table, rows)
+        make_views(database, select.views)
+
+
+def stage(database: duckdb.DuckDBPyConnection, days: Mapping[str, Any]) -> None:
+    """Make ``exported``, the rows of the days, and ``exported_text``, the same as a CSV file has them."""
+    database.execute("set TimeZone = 'UTC'")
+    for macro in (*MACROS, _sql("macros")):
+        database.execute(macro)
+    database.execute(f"create temp table exported as {_sql('rows')}", days)
+    database.execute(f"create temp view exported_text as {_sql('text')}")
+
+
+def refuse_broken(database: duckdb.DuckDBPyConnection, days: Mapping[str, Any]) -> None:
+    """Raise WarehouseError where a staged row breaks a rule, naming both."""
+    if broken := database.execute(f"{_sql('rules')} limit 1", days).fetchone():
+        rule, *row = broken
+        named = ", ".join(str(part) for part in row if part is not None)
+        raise WarehouseError(f"costs.focus: not so: {rule}: {named}; nothing was written")
+
+
+def _what_is_in(
+    database: duckdb.DuckDBPyConnection, days: Mapping[str, Any], otherwise_valued: Mapping[str, int]
+) -> Exported:
+    sums = "select BillingCurrency, count(*), sum(BilledCost) from exported group by all order by all"
+    per_currency = database.execute(sums).fetchall()
+    return Exported(
+        rows=sum(rows for _, rows, _ in per_currency),
+        billed={currency: billed for currency, _, billed in per_currency},
+        left_out=[LeftOut(*row) for row in database.execute(_sql("left_out"), days).fetchall()],
+        gaps=dict(database.execute(_sql("gaps"), days).fetchall()),
+        otherwise_valued={connection: count for connection, count in otherwise_valued.items() if count},
+    )
+
+
+def _sql(name: str) -> str:
+    return (SQL / "focus" / f"{name}.sql").read_text()

@@ -1,0 +1,330 @@
+"""The FOCUS file: exact, complete, and not written where a row breaks a rule; every rule is shown failing."""
+
+import csv
+from collections import defaultdict
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from usage_assets.accounting import Accounting, Invoice
+from usage_assets.focus.__main__ import make_year, variables_for
+from usage_assets.focus.export import Exported, LeftOut, export, refuse_broken, stage
+from usage_assets.providers.anthropic import CostReport
+from usage_assets.providers.chatgpt import CodexUsage
+from usage_assets.providers.openai import Costs
+from usage_assets.settings import Settings
+from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.published import copy_of
+from usage_assets_tests.assets.days import DAY, Days, raw
+from usage_assets_tests.assets.test_valuation import FOUR_CENTS, stating
+from usage_assets_tests.conftest import TODAY, Sandbox
+from usage_assets_tests.focus.test_view import PACK
+from usage_assets_tests.terminal import Terminal
+
+MONEY = ("BilledCost", "ListCost", "ContractedCost", "EffectiveCost", "PricingCurrencyEffectiveCost")
+LAST = DAY + timedelta(days=9)
+SMALLEST = Decimal("0.000000000000000000000001")
+INVOICE = Invoice(connection="openai", month="2026-11", total=Decimal(1), id="INV-1", issued=date(2026, 12, 1))
+
+
+@pytest.fixture
+def filled(days: Days) -> Days:
+    """Costs of three connections, credits with and without a rate, a purchase and an invoice."""
+    return fill(days)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, as exports read it."""
+    folder = tmp_path_factory.mktemp("published")
+    days = fill(Days(Warehouse(database=str(folder / "usage.duckdb"))))
+    exported(days, folder / "x.csv")
+    return copy_of(days.warehouse.database)
+
+
+def fill(days: Days) -> Days:
+    days = stating(days, credit_rates=[FOUR_CENTS], purchases=[PACK], invoices=[INVOICE])
+    days.fetched(
+        Costs,
+        raw(Costs, amount_value=SMALLEST, line_item="gpt-5, input", project_id="p, q", api_key_id='"k"'),
+        raw(Costs, amount_value=Decimal("-20"), line_item="gpt-5, input"),
+        raw(Costs, amount_value=Decimal("0.1"), amount_currency="eur", line_item="gpt-5, output"),
+    )
+    days.fetched(CostReport, raw(CostReport, amount_cents=Decimal("12.345"), workspace_id="w"))
+    days.fetched(
+        CodexUsage,
+        raw(CodexUsage, credits=Decimal("12.5")),
+        raw(CodexUsage, credits=Decimal("7.5"), workspace_id="another"),
+    )
+    for file in ("openai_costs", "anthropic_cost_report", "chatgpt_codex_usage"):
+        days.derive(file)
+    return days
+
+
+def exported(days: Days, out: Path, first: date = DAY, last: date = LAST) -> Exported:
+    """The days as a file."""
+    return export(days.warehouse, days.accounting, first, last, out)
+
+
+def read(file: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file, as text."""
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_a_csv_file_has_every_digit_and_a_point_in_every_number(filled: Days, tmp_path: Path) -> None:
+    out = tmp_path / "x.csv"
+    told = exported(filled, out)
+    rows = read(out)
+    assert sorted(row["BilledCost"] for row in rows) == ["-20.0", "0.0", f"{SMALLEST:f}", "0.1", "0.12345", "3.5"]
+    (used,) = (row for row in rows if row["PricingCurrency"] == "Credits")
+    assert (used["EffectiveCost"], used["PricingQuantity"], used["x_UsdPerCredit"]) == ("0.5", "12.5", "0.04")
+    (smallest,) = (row for row in rows if row["BilledCost"] == f"{SMALLEST:f}")
+    assert (smallest["SubAccountId"], smallest["x_ApiKeyId"]) == ("p, q", '"k"')
+    assert (smallest["ChargePeriodStart"], smallest["ChargePeriodEnd"]) == (
+        "2026-11-01T00:00:00Z",
+        "2026-11-02T00:00:00Z",
+    )
+    assert told == Exported(
+        rows=6,
+        billed={"EUR": Decimal("0.1"), "USD": Decimal("-20") + SMALLEST + Decimal("0.12345") + Decimal("3.5")},
+        left_out=[LeftOut("credits without a rate", "chatgpt", "credits", 1, Decimal("7.5"))],
+        gaps={"anthropic": 9, "chatgpt": 9, "openai": 9},
+        otherwise_valued={},
+    )
+
+
+def test_a_parquet_file_has_decimals_and_times(filled: Days, tmp_path: Path) -> None:
+    out = tmp_path / "x.parquet"
+    exported(filled, out)
+    table = pq.read_table(out)
+    assert table.schema.field("BilledCost").type == pa.decimal128(38, 24)
+    assert table.schema.field("ChargePeriodStart").type == pa.timestamp("us", tz="UTC")
+    assert SMALLEST in table["BilledCost"].to_pylist()
+    exported(filled, tmp_path / "x.csv")
+    assert table.column_names == list(read(tmp_path / "x.csv")[0])
+
+
+def test_only_charges_whose_period_begins_on_the_days_are_there(filled: Days, tmp_path: Path) -> None:
+    for first, last, rows in ((DAY, DAY, 5), (PACK.valid_from, PACK.valid_from, 1), (DAY, PACK.valid_from, 6)):
+        assert exported(filled, tmp_path / "x.csv", first, last).rows == rows
+
+
+def test_an_invoice_is_named_in_every_row_or_in_none(filled: Days, tmp_path: Path) -> None:
+    exported(filled, tmp_path / "x.csv")
+    rows = read(tmp_path / "x.csv")
+    assert {(row["InvoiceId"], row["x_InvoiceId"]) for row in rows} == {("", "INV-1"), ("", "order 9"), ("", "")}
+    exported(filled, tmp_path / "x.csv", PACK.valid_from)
+    assert [(row["InvoiceId"], row["x_InvoiceId"]) for row in read(tmp_path / "x.csv")] == [("order 9", "order 9")]
+
+
+def test_what_the_connections_file_says_now_is_there_and_older_values_are_told(filled: Days, tmp_path: Path) -> None:
+    now = Accounting(credit_rates=[FOUR_CENTS.model_copy(update={"usd_per_credit": Decimal("0.05")})])
+    told = export(filled.warehouse, now, DAY, LAST, tmp_path / "x.csv")
+    assert told.otherwise_valued == {"chatgpt": 1}
+    assert "Purchase" not in {row["ChargeCategory"] for row in read(tmp_path / "x.csv")}
+    assert export(filled.warehouse, now, PACK.valid_from - timedelta(days=4), DAY, tmp_path / "x.csv").rows == 5
+
+
+def test_a_file_of_an_earlier_release_gets_its_views(filled: Days, tmp_path: Path) -> None:
+    with filled.warehouse.get_connection() as database:
+        database.execute("drop view costs.focus; alter table accounting.invoices drop issued")
+    assert exported(filled, tmp_path / "x.csv").rows == 6
+
+
+def test_nothing_is_written_where_a_row_breaks_a_rule(filled: Days, tmp_path: Path) -> None:
+    out = tmp_path / "x.csv"
+    out.write_text("what was there")
+    filled.fetched(CostReport, raw(CostReport, currency="EURO"))
+    filled.derive("anthropic_cost_report")
+    with pytest.raises(WarehouseError) as refused:
+        exported(filled, out)
+    assert str(refused.value) == (
+        "costs.focus: not so: a currency has three capital letters, and credits are priced in Credits: "
+        "anthropic, 2026-11-01, Use that is not itemized; nothing was written"
+    )
+    assert out.read_text() == "what was there"
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".new")] == []
+
+
+def test_a_file_that_cannot_be_written_is_said(filled: Days, tmp_path: Path) -> None:
+    (tmp_path / ".x.csv.new").mkdir()
+    with pytest.raises(WarehouseError, match=r"x\.csv: .*; nothing was written$"):
+        exported(filled, tmp_path / "x.csv")
+
+
+COMPANY = "service, category and company are those of an AI provider"
+KIND = "what is billed or used of credits is Usage, what is bought a One-Time Purchase, and that is all"
+PERIOD = "a billing period is a month, and a day of use lies in it"
+NATIVE = "BilledCost is the native amount in whole units of its currency, and 0 of credits"
+ONE_COST = "ListCost, ContractedCost and EffectiveCost are one cost, EffectiveCost of bought credits is 0"
+QUANTITY = "every row has a quantity and a unit"
+CURRENCY = "a currency has three capital letters, and credits are priced in Credits"
+CORRECTION = "a Correction is of a month that is invoiced, and not on that invoice"
+SUMS = "the rows of a day add up to what is stored of it"
+TEXT = "times and numbers are written as FOCUS has them"
+
+PLANTED = [
+    # what FOCUS's own validator misses (docs/focus.md)
+    (COMPANY, "ServiceCategory = 'Analytics'"),
+    (COMPANY, "ServiceSubcategory = null"),
+    (COMPANY, "InvoiceIssuerName = 'A reseller'"),
+    (KIND, "ChargeFrequency = 'Recurring'"),
+    (KIND, "x_CostBasis = 'estimated'"),
+    (PERIOD, "ChargePeriodEnd = ChargePeriodStart - interval 1 day"),
+    (PERIOD, "ChargePeriodEnd = ChargePeriodEnd + interval 1 day"),
+    (PERIOD, "BillingPeriodStart = BillingPeriodStart - interval 1 month"),
+    (NATIVE, f"({', '.join(MONEY)}) = ({', '.join(['x_NativeAmount'] * len(MONEY))})"),
+    (NATIVE, f"({', '.join(MONEY)}) = ({', '.join(f'-{cost}' for cost in MONEY)})"),
+    (ONE_COST, "ContractedCost = ContractedCost * 100"),
+    (ONE_COST, "ContractedCost = ContractedCost * 100, ListCost = ListCost * 100"),
+    (QUANTITY, "PricingQuantity = null, PricingUnit = null"),
+    (QUANTITY, "PricingUnit = 'tokens'"),
+    (CURRENCY, "PricingCurrency = 'EUR'"),
+    (CORRECTION, "ChargeClass = 'Correction'"),
+    ("InvoiceId is filled in every row or in none", "InvoiceId = 'INV-1'"),
+    ("a sub-account has a name and a type", "SubAccountName = null"),
+]
+"""A rule, and what is wrong in the row of cents, and in no other one."""
+OTHERWISE_PRICED = "EffectiveCost = 0.6, ContractedCost = 0.6, ListCost = 0.6"
+AS_A_DAY = """
+create or replace temp view exported_text as
+select * replace ('2026-11-01' as ChargePeriodStart, digits(BilledCost) as BilledCost) from exported
+"""
+
+
+@pytest.mark.parametrize(("rule", "planted"), PLANTED)
+def test_every_rule_finds_a_planted_error(published: Path, rule: str, planted: str) -> None:
+    assert broken(published, f"update exported set {planted} where x_NativeUnit = 'cents'") == rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "planted"),
+    [
+        ("credits cost what their rate says", f"update exported set {OTHERWISE_PRICED} where x_CostBasis = 'credits'"),
+        (CORRECTION, "update exported set ChargeClass = 'Correction' where x_InvoiceId = 'INV-1' and BilledCost < 0"),
+        ("no charge is there twice", "insert into exported from exported where x_NativeUnit = 'cents'"),
+        (SUMS, "delete from exported where BillingCurrency = 'EUR'"),
+        (SUMS, "delete from exported where x_NativeUnit = 'credits'"),
+        (SUMS, "delete from exported where ChargeCategory = 'Purchase'"),
+        (SUMS, "update exported set x_Connection = 'another' where x_NativeUnit = 'cents'"),
+        (TEXT, AS_A_DAY),
+        (TEXT, "create or replace temp macro digits(amount) as amount::bigint::varchar"),
+    ],
+)
+def test_sums_and_text_find_planted_errors(published: Path, rule: str, planted: str) -> None:
+    assert broken(published, planted) == rule
+
+
+def broken(published: Path, planted: str) -> str | None:
+    """The rule that is broken once an error is planted in the staged rows; none is before."""
+    range_of_days: dict[str, Any] = {"first": DAY, "last": LAST}
+    with duckdb.connect(str(published), read_only=True) as database:
+        stage(database, range_of_days)
+        refuse_broken(database, range_of_days)
+        database.execute(planted)
+        try:
+            refuse_broken(database, range_of_days)
+        except WarehouseError as error:
+            return str(error).removeprefix("costs.focus: not so: ").partition(": ")[0]
+    return None
+
+
+# What a person types
+
+
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person in a folder of their own."""
+    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+
+
+FOCUS = ("export", "focus", "--start", str(DAY), "--end", str(LAST), "--out")
+
+
+def test_an_export_says_what_is_in_it_and_what_is_not(terminal: Terminal) -> None:
+    days = Days(terminal.warehouse)
+    days.fetched(Costs, raw(Costs), raw(Costs, amount_currency="eur", amount_value=Decimal("0.5")))
+    days.fetched(CodexUsage, raw(CodexUsage, credits=Decimal(12)), last=LAST)
+    days.derive("openai_costs")
+    days.derive("chatgpt_codex_usage", last=LAST)
+    said = terminal.type(*FOCUS, "x.csv")
+    assert not said.code
+    assert said.complaints == ["openai: no costs are stored of 9 days: they are not in the file"]
+    assert said.lines == [
+        "left out: credits without a rate: chatgpt: rows 1, 12 credits",
+        "x.csv: rows 2, BilledCost 0.5 EUR, 1 USD",
+    ]
+    assert len(read(terminal.folder / "x.csv")) == 2
+    assert terminal.type(*FOCUS, "x.csv").err == "usage-assets: --out x.csv: exists; --force replaces it\n"
+    assert not terminal.type(*FOCUS, "x.csv", "--force").code
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ((*FOCUS, "x.xlsx"), "--out x.xlsx: end the name with .csv or .parquet"),
+        ((*FOCUS, "there/x.csv"), "--out there/x.csv: there is no folder there"),
+        ((*FOCUS, "folder.csv"), "--out folder.csv: is a folder"),
+        ((*FOCUS[:3], "1.11.2026", *FOCUS[4:], "x.csv"), "start '1.11.2026' is not a day: write YYYY-MM-DD"),
+        ((*FOCUS[:5], "2026-10-01", "--out", "x.csv"), "end 2026-10-01 is before start 2026-11-01"),
+        ((*FOCUS, "x.csv"), "usage.duckdb: nothing is stored yet: usage-assets backfill"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(terminal: Terminal, words: tuple[str, ...], complaint: str) -> None:
+    (terminal.folder / "folder.csv").mkdir()
+    before = sorted(terminal.folder.iterdir())
+    said = terminal.type(*words)
+    assert (said.code, said.out) == (2, "")
+    (line,) = said.complaints
+    assert line.endswith(complaint)
+    assert sorted(terminal.folder.iterdir()) == before
+
+
+def test_days_without_costs_are_no_file(terminal: Terminal) -> None:
+    Days(terminal.warehouse).fetched(Costs, raw(Costs))
+    said = terminal.type(*FOCUS, "x.csv")
+    assert said.code == 2
+    assert said.err.endswith(f"no cost is stored for {DAY} to {LAST}; nothing was written\n")
+    assert not (terminal.folder / "x.csv").exists()
+
+
+# The file that `make focus` validates
+
+
+def test_the_sandboxs_months_add_up_to_its_books_and_the_invoiced_one_to_its_invoice(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, last = date(2026, 9, 1), TODAY - timedelta(days=1)
+    for name, value in variables_for(sandbox.base_url, first, last, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.load()
+    (invoice,) = settings.accounting().invoices
+    as_invoiced = sandbox.truth(first, date(2026, 9, 30))["openai"]["usd"]
+    make_year(sandbox.base_url, settings, first, last)
+    out = tmp_path / "year.csv"
+    told = export(Warehouse(database=str(settings.warehouse_path)), settings.accounting(), first, last, out)
+    truth = sandbox.truth(first, last)
+    billed: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    invoiced = Decimal()
+    for row in read(out):
+        billed[row["x_Connection"], row["ChargeCategory"]] += Decimal(row["BilledCost"])
+        invoiced += Decimal(row["BilledCost"]) if row["x_InvoiceId"] == invoice.id else 0
+    assert billed == {
+        ("openai", "Usage"): truth["openai"]["usd"],
+        ("anthropic", "Usage"): truth["anthropic"]["cents"] / 100,
+        ("chatgpt", "Usage"): truth["chatgpt"]["cost_usd"],
+        ("chatgpt", "Purchase"): 4250,
+    }
+    assert invoiced == as_invoiced != sandbox.truth(first, date(2026, 9, 30))["openai"]["usd"]
+    assert invoice.total == round(as_invoiced, 2)
+    assert {row["ChargeClass"] for row in read(out)} == {"", "Correction"}
+    assert told.left_out == []

@@ -1,0 +1,120 @@
+"""What is made of the verdict of FOCUS's own validator, which itself runs in `make focus`, in another environment."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from usage_assets.focus import validate as module
+from usage_assets.focus.validate import Report, false_alarms, validate
+
+SCRIPT = Path(module.__file__)
+
+
+def rule(check: str, *parts: str) -> dict[str, Any]:
+    """A rule as the validator's package has it."""
+    items = [{"CheckFunction": "CheckModelRule", "ModelRuleId": part} for part in parts]
+    return {"ValidationCriteria": {"MustSatisfy": "...", "Requirement": {"CheckFunction": check, "Items": items}}}
+
+
+RULES = {
+    "BilledCost-C-001-M": rule("TypeDecimal"),
+    "InvoiceId-C-000-O": rule("AND", "InvoiceId-C-001-M", "InvoiceId-C-003-C"),
+    "InvoiceId-C-003-C": rule("OR", "InvoiceId-C-004-C", "InvoiceId-C-005-C"),
+    "InvoiceId-C-004-C": rule("CheckValue"),
+    "InvoiceId-C-005-C": rule("CheckNotValue"),
+    "SubAccountName-C-000-C": rule("AND", "SubAccountName-C-001-M", "SubAccountName-C-002-M"),
+    "SubAccountName-C-001-M": rule("TypeString"),
+    "SubAccountName-C-002-M": rule("FormatString"),
+    "EffectiveCost-C-005-C": rule("CheckValue"),
+}
+NOT_INVOICED = "select null as InvoiceId, 'Usage' as ChargeCategory, 1 as EffectiveCost, 'Units' as PricingUnit"
+
+
+def alarms(charges: str, *broken: str) -> set[str]:
+    """Which of the broken rules are false alarms on these charges."""
+    with duckdb.connect() as database:
+        report = Report({name: "failed" if name in broken else "passed" for name in RULES})
+        return set(false_alarms(report, RULES, database.sql(charges)))
+
+
+def test_a_report_is_read_rule_by_rule(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text("""<?xml version='1.0' encoding='utf-8'?>
+<testsuites name="FOCUS Validations" tests="4" failures="1" errors="1" skipped="1" assertions="None" time="0">
+  <testsuite name="Base-Unknown" time="0">
+    <testcase name="ListUnitPrice-C-002-M :: None" time="0"><error message="failed" /></testcase>
+  </testsuite>
+  <testsuite name="InvoiceId-C-InvoiceId" time="0">
+    <testcase name="InvoiceId-C-001-M :: Type" time="0" />
+    <testcase name="InvoiceId-C-005-C :: Nullability" time="0"><failure name="x" type="AssertionError">Failed</failure>
+    </testcase>
+    <testcase name="Tags-C-009-O :: Type" time="0"><skipped message="Type check for Tags" /></testcase>
+  </testsuite>
+</testsuites>""")
+    read = Report.read(report)
+    assert read.verdicts == {
+        "ListUnitPrice-C-002-M": "errored",
+        "InvoiceId-C-001-M": "passed",
+        "InvoiceId-C-005-C": "failed",
+        "Tags-C-009-O": "skipped",
+    }
+    assert read.broken == ["InvoiceId-C-005-C", "ListUnitPrice-C-002-M"]
+
+
+def test_invoices_named_everywhere_or_nowhere_break_one_of_two_rules_that_contradict_each_other() -> None:
+    assert alarms(NOT_INVOICED, "InvoiceId-C-005-C") == {"InvoiceId-C-005-C"}
+    assert alarms("select 'INV-1' as InvoiceId", "InvoiceId-C-004-C") == {"InvoiceId-C-004-C"}
+    broken = ("InvoiceId-C-000-O", "InvoiceId-C-003-C", "InvoiceId-C-004-C", "InvoiceId-C-005-C")
+    assert alarms(f"{NOT_INVOICED} union all by name select 'INV-1' as InvoiceId", *broken) == set()
+
+
+def test_a_rule_that_is_made_of_others_is_as_false_as_those_of_them_that_are_broken() -> None:
+    broken = ("SubAccountName-C-000-C", "SubAccountName-C-002-M")
+    assert alarms(NOT_INVOICED, *broken) == set(broken)
+    assert alarms(NOT_INVOICED, *broken, "SubAccountName-C-001-M") == {"SubAccountName-C-002-M"}
+    assert alarms(NOT_INVOICED, "SubAccountName-C-000-C") == set()
+
+
+def test_only_seats_may_cost_when_they_are_bought() -> None:
+    for unit, expected in (("Seats", {"EffectiveCost-C-005-C"}), ("Credits", set())):
+        purchase = f"select 'Purchase' as ChargeCategory, '10.5' as EffectiveCost, '{unit}' as PricingUnit"
+        assert alarms(purchase, "EffectiveCost-C-005-C") == expected
+
+
+def test_any_other_broken_rule_is_none() -> None:
+    assert alarms(NOT_INVOICED, "BilledCost-C-001-M") == set()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "exit 0",
+        "echo dead >&2; exit 1",
+        "echo '<testsuites/>' > report.xml",
+        "echo '<testsuites' > report.xml",
+    ],
+)
+def test_a_validator_that_dies_gives_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    command = tmp_path / "focus-validator"
+    command.write_text(f"#!/bin/sh\n{script}\n")
+    command.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(RuntimeError, match=r"^the validator failed itself \(exit code [01]\): "):
+        validate(tmp_path / "x.csv", tmp_path / "focus_validator")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ((), "focus: no file: give a FOCUS file, .csv or .parquet\n"),
+        (("nothing.csv",), "focus: nothing.csv: give a FOCUS file, .csv or .parquet\n"),
+        ((str(SCRIPT),), "focus: the validator is not installed here: make focus\n"),
+    ],
+)
+def test_what_it_cannot_start_with_is_one_line(tmp_path: Path, words: tuple[str, ...], complaint: str) -> None:
+    said = subprocess.run([sys.executable, SCRIPT, *words], cwd=tmp_path, capture_output=True, text=True)
+    assert (said.returncode, said.stdout, said.stderr) == (2, "", complaint)

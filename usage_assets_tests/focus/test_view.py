@@ -1,0 +1,289 @@
+"""``costs.focus``: what is a row of FOCUS, in which currency and quantity, and what becomes of a restated invoice."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import time_machine
+from iso4217 import Currency
+
+from usage_assets.accounting import CreditRate, ExchangeRate, Invoice, Owner, Purchase
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.anthropic import ClaudeCode, CostReport
+from usage_assets.providers.chatgpt import CodexUsage
+from usage_assets.providers.openai import Costs
+from usage_assets.rows import Row, to_arrow
+from usage_assets.warehouse.database import Answer, Slice
+from usage_assets.warehouse.tables import Table
+from usage_assets_tests.assets.days import DAY, Days, raw
+from usage_assets_tests.assets.test_costs import paid
+from usage_assets_tests.assets.test_valuation import FOUR_CENTS, stating
+
+PACK = Purchase(
+    connection="chatgpt",
+    kind="credits",
+    quantity=Decimal(100),
+    amount=Decimal("3.5"),
+    id="order 9",
+    valid_from=date(2026, 11, 5),
+    valid_until=date(2027, 1, 31),
+)
+
+
+def charges(days: Days, *columns: str, where: str = "true") -> list[tuple[Any, ...]]:
+    """Columns of every row of the view."""
+    query = f"select {', '.join(columns)} from costs.focus where {where} order by all"
+    return [tuple(row.values()) for row in days.warehouse.read(query).to_pylist()]
+
+
+def test_what_is_billed_is_billed_in_its_own_currency(days: Days) -> None:
+    days = stating(
+        days, exchange_rates=[ExchangeRate(currency="EUR", usd=Decimal("1.0842"), valid_from=DAY, source="ECB")]
+    )
+    days.fetched(
+        Costs,
+        raw(Costs, amount_value=Decimal("0.000000000000000000000001"), line_item="gpt-5, input"),
+        raw(Costs, amount_value=Decimal("-7.25"), line_item="gpt-5, output"),
+        raw(Costs, amount_value=Decimal(3), amount_currency="eur"),
+    )
+    days.fetched(CostReport, raw(CostReport, amount_cents=Decimal("123.45")))
+    days.derive("openai_costs")
+    days.derive("anthropic_cost_report")
+    columns = ("BillingCurrency", "BilledCost", "EffectiveCost", "PricingCurrency", "x_NativeAmount", "x_NativeUnit")
+    assert charges(days, *columns) == [
+        ("EUR", 3, 3, "EUR", 3, "major units"),
+        ("USD", Decimal("-7.25"), Decimal("-7.25"), "USD", Decimal("-7.25"), "dollars"),
+        ("USD", Decimal("1e-24"), Decimal("1e-24"), "USD", Decimal("1e-24"), "dollars"),
+        ("USD", Decimal("1.2345"), Decimal("1.2345"), "USD", Decimal("123.45"), "cents"),
+    ]
+
+
+def test_minor_units_are_those_of_the_currency(days: Days) -> None:
+    currencies = {currency.code: currency.exponent for currency in Currency if currency.exponent is not None}
+    days.fetched(CostReport, *(raw(CostReport, currency=code, amount_cents=Decimal(10000)) for code in currencies))
+    days.derive("anthropic_cost_report")
+    assert dict(charges(days, "BillingCurrency", "BilledCost")) == {
+        code: Decimal(10000).scaleb(-digits) for code, digits in currencies.items()
+    }
+
+
+def test_estimates_and_what_a_seat_covers_are_no_charges(days: Days) -> None:
+    days.fetched(ClaudeCode, paid(ClaudeCode), paid(ClaudeCode, customer_type="subscription"))
+    days.fetched(CodexUsage, raw(CodexUsage, estimated_cost_usd=Decimal(2)))
+    for file in ("anthropic_claude_code", "chatgpt_codex_usage"):
+        assert days.rows(file)
+    assert charges(days, "*") == []
+
+
+def test_credits_are_priced_in_credits_and_nothing_is_billed(days: Days) -> None:
+    days = stating(days, credit_rates=[FOUR_CENTS])
+    days.fetched(CodexUsage, raw(CodexUsage, credits=Decimal("12.5"), cost_usd=Decimal(3)))
+    days.derive("chatgpt_codex_usage")
+    columns = ("BilledCost", "EffectiveCost", "PricingCurrency", "PricingCurrencyEffectiveCost", "PricingQuantity")
+    assert charges(days, *columns, "PricingUnit", "x_UsdPerCredit", "x_UsdPerCreditSource") == [
+        (0, Decimal("0.5"), "Credits", Decimal("12.5"), Decimal("12.5"), "Credits", Decimal("0.04"), "contract 7"),
+        (3, 3, "USD", 3, 1, "Units", None, None),
+    ]
+
+
+def test_what_has_no_rate_or_no_currency_stays_out_and_is_counted(days: Days) -> None:
+    days = stating(
+        days,
+        credit_rates=[CreditRate(workspace="ws", usd_per_credit=Decimal(1), valid_from=DAY, source="contract")],
+        purchases=[PACK.model_copy(update={"connection": "anthropic", "amount": Decimal(8)})],
+    )
+    days.fetched(CodexUsage, *(raw(CodexUsage, credits=Decimal(n), workspace_id=f"ws{n or ''}") for n in (0, 5, 6)))
+    days.fetched(Costs, raw(Costs, amount_currency=None, amount_value=Decimal(9)))
+    days.derive("chatgpt_codex_usage")
+    days.derive("openai_costs")
+    assert charges(days, "PricingQuantity") == [(0,)]
+    left_out = days.warehouse.read("from costs.focus_left_out order by all").to_pylist()
+    assert [tuple(row.values()) for row in left_out] == [
+        ("anthropic", PACK.valid_from, "purchases of connections without costs", "USD", 1, 8),
+        ("chatgpt", DAY, "credits without a rate", "credits", 2, 11),
+        ("openai", DAY, "costs without a currency", "major units", 1, 9),
+    ]
+
+
+def test_bought_credits_cost_when_they_are_used_and_seats_when_they_are_bought(days: Days) -> None:
+    seats = {"kind": "seats", "id": "order 10", "currency": "EUR", "valid_until": None}
+    days = stating(days, purchases=[PACK, PACK.model_copy(update=seats)])
+    days.fetched(CodexUsage, raw(CodexUsage, cost_usd=Decimal(0)))
+    days.derive("chatgpt_codex_usage")
+    columns = ("BilledCost", "EffectiveCost", "BillingCurrency", "PricingQuantity", "PricingUnit", "ChargeFrequency")
+    assert charges(days, *columns, where="ChargeCategory = 'Purchase'") == [
+        (Decimal("3.5"), 0, "USD", 100, "Credits", "One-Time"),
+        (Decimal("3.5"), Decimal("3.5"), "EUR", 100, "Seats", "One-Time"),
+    ]
+    periods = ("BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd")
+    first, end_of_november = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
+    fifth, end = datetime(2026, 11, 5, tzinfo=UTC), datetime(2027, 2, 1, tzinfo=UTC)
+    assert charges(days, *periods, where="ChargeCategory = 'Purchase'") == [
+        (first, end_of_november, fifth, end_of_november),
+        (first, end_of_november, fifth, end),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("quantities", "expected"),
+    [
+        ([("5", "tokens"), ("7", "tokens")], (12, "Tokens")),
+        ([("0.5", "1000_tokens")], (Decimal("0.5"), "1000 Tokens")),
+        ([("2", "gibibyte_hours")], (2, "GiB-Hours")),
+        ([("5", "tokens"), ("7", "1000_tokens")], (1, "Units")),
+        ([("5", "tokens"), ("7", None)], (1, "Units")),
+        ([("5", "tokens"), (None, "tokens")], (1, "Units")),
+        ([("5", "sessions")], (1, "Units")),
+    ],
+)
+def test_a_quantity_is_stated_where_all_rows_of_a_charge_have_one_of_the_same_unit(
+    days: Days, quantities: Sequence[tuple[str | None, str | None]], expected: tuple[Any, ...]
+) -> None:
+    days.fetched(
+        Costs,
+        *(
+            raw(
+                Costs,
+                line_item="gpt-5, input",
+                api_source=str(n),
+                quantity=quantity and Decimal(quantity),
+                quantity_unit=unit,
+            )
+            for n, (quantity, unit) in enumerate(quantities)
+        ),
+        raw(Costs, line_item="gpt-5, input", project_id="p", quantity=Decimal(1000), quantity_unit="images"),
+    )
+    days.derive("openai_costs")
+    assert charges(days, "BilledCost", "PricingQuantity", "PricingUnit") == sorted(
+        [(1, 1000, "Images"), (len(quantities), *expected)]
+    )
+
+
+def test_a_charge_says_what_it_is_for_and_who_pays(days: Days) -> None:
+    days = stating(days, owners=[Owner(project="p", team="web", cost_centre="4711"), Owner(workspace="w", team="apps")])
+    days.fetched(Costs, raw(Costs, project_id="p", line_item="gpt-5, input", user_id="u", api_key_id="k"), raw(Costs))
+    days.fetched(CostReport, raw(CostReport, workspace_id="w", model="opus", token_type="output_tokens"))
+    days.derive("openai_costs")
+    days.derive("anthropic_cost_report")
+    columns = ("ChargeDescription", "SubAccountId", "SubAccountName", "SubAccountType", "Tags", "ProviderName")
+    found = {row[0]: row[1:] for row in charges(days, *columns, "x_Model", "x_UsageType", "x_UserId", "x_ApiKeyId")}
+    assert {row[:3] for row in found.values()} == {("p", "p", "Project"), ("w", "w", "Workspace"), (None, None, None)}
+    tags = {name: json.loads(row[3]) for name, row in found.items()}
+    assert tags == {
+        "gpt-5, input": {"team": "web", "cost_centre": "4711"},
+        "opus, output_tokens": {"team": "apps"},
+        "Use that is not itemized": {"team": "unowned"},
+    }
+    assert found["gpt-5, input"][4:] == ("OpenAI", "gpt-5", "input", "u", "k")
+    assert found["opus, output_tokens"][4:] == ("Anthropic", "opus", "output_tokens", None, None)
+
+
+def test_every_provider_is_a_service(days: Days) -> None:
+    days.fetched(Costs, raw(Costs))
+    days.derive("openai_costs")
+    with days.warehouse.transaction() as database:
+        for name in PROVIDERS:
+            database.execute("update costs.daily_costs set provider = $1", [name])
+            assert database.execute("select count(ServiceName) from costs.focus").fetchone() == (1,), name
+
+
+# Restated invoices
+
+OCTOBER = date(2026, 10, 9)
+INVOICE = Invoice(connection="openai", month="2026-10", total=Decimal(10), id="INV-1", issued=date(2026, 11, 2))
+
+
+def fetched_at(
+    days: Days,
+    moment: datetime,
+    *rows: Row,
+    row: type[Row] = Costs,
+    filters: str | None = None,
+    file: str = "openai_costs",
+) -> None:
+    """A day of October is fetched and derived at a moment."""
+    with time_machine.travel(moment, tick=False):
+        answer = Answer(rows=to_arrow(row, rows), began=moment, settling_days=7, filters=filters)
+        connection = file.partition("_")[0]
+        days.warehouse.replace(Table(row), answer, Slice(connection, OCTOBER, OCTOBER), "run")
+        days.derive(file, first=OCTOBER)
+
+
+def costing(amount: str, **values: Any) -> Row:
+    return raw(Costs, usage_date=OCTOBER, amount_value=Decimal(amount), **values)
+
+
+def corrections(days: Days) -> list[tuple[Any, ...]]:
+    columns = ("ChargeClass", "BillingCurrency", "BilledCost", "x_InvoiceId", "ChargeDescription")
+    return charges(days, *columns, where="ChargeDescription like '%orrection of %'")
+
+
+def test_what_changes_after_the_invoice_is_a_correction_and_what_is_on_the_invoice_stays(days: Days) -> None:
+    days = stating(days, invoices=[INVOICE])
+    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10"), costing("4", amount_currency="eur"))
+    fetched_at(days, datetime(2026, 11, 5, 23, tzinfo=UTC), costing("7.5"), costing("6", amount_currency="eur"))
+    fetched_at(days, datetime(2026, 11, 6, tzinfo=UTC), costing("8"), costing("6", amount_currency="eur"))
+    what = "orrection of openai.costs, version"
+    assert corrections(days) == [
+        ("Correction", "USD", Decimal("-2.5"), None, f"C{what} 2, found 2026-11-05"),
+        ("Correction", "USD", Decimal("0.5"), None, f"C{what} 3, found 2026-11-06"),
+        (None, "USD", Decimal("-0.5"), "INV-1", f"As invoiced: without the c{what} 3, found 2026-11-06"),
+        (None, "USD", Decimal("2.5"), "INV-1", f"As invoiced: without the c{what} 2, found 2026-11-05"),
+    ]
+    sums = "select x_InvoiceId, BillingCurrency, sum(BilledCost) as billed from costs.focus group by all order by all"
+    assert [tuple(row.values()) for row in days.warehouse.read(sums).to_pylist()] == [
+        ("INV-1", "USD", 10),
+        (None, "EUR", 6),
+        (None, "USD", -2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("issued", "found", "is_correction"),
+    [
+        (date(2026, 11, 2), datetime(2026, 11, 2, 23, 59, tzinfo=UTC), False),
+        (date(2026, 11, 2), datetime(2026, 11, 3, tzinfo=UTC), True),
+        (None, datetime(2026, 11, 7, 23, 59, tzinfo=UTC), False),
+        (None, datetime(2026, 11, 8, tzinfo=UTC), True),
+    ],
+)
+def test_a_month_is_invoiced_on_the_stated_day_or_when_it_is_settled(
+    days: Days, issued: date | None, found: datetime, is_correction: bool
+) -> None:
+    days = stating(days, invoices=[INVOICE.model_copy(update={"issued": issued})])
+    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10"))
+    fetched_at(days, found, costing("7.5"))
+    assert len(corrections(days)) == (2 if is_correction else 0)
+
+
+def test_a_month_without_an_invoice_and_a_change_of_ours_make_no_correction(days: Days) -> None:
+    late = datetime(2026, 11, 15, tzinfo=UTC)
+    november = stating(days, invoices=[INVOICE.model_copy(update={"month": "2026-11"})])
+    fetched_at(november, late - timedelta(days=20), costing("10"))
+    fetched_at(november, late, costing("7.5"))
+    assert corrections(november) == []
+    october = stating(days, invoices=[INVOICE])
+    fetched_at(october, late + timedelta(days=1), costing("5"), filters='{"models": ["gpt-5"]}')
+    assert [row[2] for row in corrections(october)] == [Decimal("-2.5"), Decimal("2.5")]
+
+
+def test_a_correction_of_cents_is_one_of_dollars(days: Days) -> None:
+    days = stating(days, invoices=[INVOICE.model_copy(update={"connection": "anthropic"})])
+    for day, cents in ((20, "100"), (30, "250.5")):
+        report = raw(CostReport, usage_date=OCTOBER, amount_cents=Decimal(cents))
+        moment = datetime(2026, 10, day, tzinfo=UTC) + timedelta(days=10)
+        fetched_at(days, moment, report, row=CostReport, file="anthropic_cost_report")
+    assert [row[:3] for row in corrections(days)] == [
+        ("Correction", "USD", Decimal("1.505")),
+        (None, "USD", Decimal("-1.505")),
+    ]
+    assert charges(days, "sum(BilledCost)") == [(Decimal("2.505"),)]
+
+
+def test_of_several_invoices_of_a_month_none_is_named(days: Days) -> None:
+    days = stating(days, invoices=[INVOICE, INVOICE.model_copy(update={"id": "INV-2"})])
+    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10"))
+    assert charges(days, "InvoiceId", "x_InvoiceId") == [(None, None)]

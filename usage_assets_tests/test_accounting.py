@@ -1,0 +1,149 @@
+"""What the connections file states about money: exact, dated, attributed, or refused with file, line and field."""
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from usage_assets.accounting import InvoiceRow, OwnerRow
+from usage_assets.settings import Settings, SettingsError
+
+EVERYTHING = """
+[[credit_rate]]
+workspace = "ws-1"
+usd_per_credit = 0.0399999999
+valid_from = 2026-01-01
+valid_until = 2026-12-31
+source = "contract 2026-17"
+
+[[exchange_rate]]
+currency = "EUR"
+usd = 1.0842
+valid_from = 2026-11-01
+source = "ECB"
+
+[[purchase]]
+connection = "openai"
+kind = "credits"
+quantity = 100000
+amount = 4000.00
+id = "order 9"
+valid_from = 2026-01-01
+valid_until = 2026-12-31
+
+[[invoice]]
+connection = "openai"
+month = "2026-10"
+total = 1234.56
+id = "INV-10"
+
+[[owner]]
+project = "proj_1"
+team = "web"
+cost_centre = "4711"
+"""
+CREDIT = EVERYTHING.partition("\n[[exchange_rate]]")[0].strip()
+EXCHANGE = '[[exchange_rate]]\ncurrency = "EUR"\nusd = 1.1\nvalid_from = 2026-01-01\nsource = "ECB"\n'
+PURCHASE = "[[purchase]]\n" + EVERYTHING.partition("[[purchase]]\n")[2].partition("\n[[invoice]]")[0]
+INVOICE = "[[invoice]]\n" + EVERYTHING.partition("[[invoice]]\n")[2].partition("\n[[owner]]")[0]
+OWNER = '[[owner]]\nproject = "p"\nteam = "web"\n'
+Load = Callable[[str], Settings]
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Load settings with a connections file of this text, beside the default connections."""
+    monkeypatch.chdir(tmp_path)
+
+    def with_file(text: str) -> Settings:
+        (tmp_path / "connections.toml").write_text(text)
+        return Settings.load(_env_file=None, usage_connections="connections.toml")
+
+    return with_file
+
+
+def test_everything_is_read_with_every_digit(load: Load) -> None:
+    accounting = load(EVERYTHING).accounting()
+    (credit,), (euro,), (pack,), (invoice,), (owner,) = (
+        accounting.credit_rates,
+        accounting.exchange_rates,
+        accounting.purchases,
+        accounting.invoices,
+        accounting.owners,
+    )
+    assert credit.usd_per_credit == Decimal("0.0399999999")
+    assert (euro.usd, euro.valid_until) == (Decimal("1.0842"), None)
+    assert (pack.amount, pack.quantity, pack.currency) == (Decimal(4000), Decimal(100000), "USD")
+    assert (str(invoice.money), invoice.first) == ("1234.56 USD", date(2026, 10, 1))
+    assert owner.owned == ("project", "proj_1")
+    rows = accounting.tables()
+    assert {row.table: table.num_rows for row, table in rows.items()} == {
+        "accounting.credit_rates": 1,
+        "accounting.exchange_rates": 1,
+        "accounting.purchases": 1,
+        "accounting.invoices": 1,
+        "accounting.owners": 1,
+    }
+    assert rows[OwnerRow].to_pylist()[0]["cost_centre"] == "4711"
+
+
+def test_an_invoice_may_state_its_day(load: Load) -> None:
+    for text, issued in ((INVOICE, None), (f"{INVOICE}\nissued = 2026-11-02", date(2026, 11, 2))):
+        ((row,),) = (table.to_pylist() for row, table in load(text).accounting().tables().items() if row is InvoiceRow)
+        assert row["issued"] == issued
+
+
+def test_nothing_is_stated_without_a_file() -> None:
+    assert all(not table.num_rows for table in Settings.load(_env_file=None).accounting().tables().values())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (CREDIT.replace("0.0399999999", "0"), "line 3: credit_rate.1.usd_per_credit: Input should be greater than 0"),
+        (CREDIT.replace("0.0399999999", "true"), "line 3: credit_rate.1.usd_per_credit: write a number"),
+        (CREDIT.replace("0.0399999999", "'0.04'"), "line 3: credit_rate.1.usd_per_credit: write a number"),
+        (CREDIT.replace("0.0399999999", "0.03999999999"), "line 3: credit_rate.1.usd_per_credit: "),
+        (CREDIT.replace("0.0399999999", "nan"), "line 3: credit_rate.1.usd_per_credit: "),
+        (CREDIT.replace('workspace = "ws-1"', 'workspace = " "'), "line 2: credit_rate.1.workspace: "),
+        (CREDIT.replace("2026-12-31", "2025-12-31"), "line 1: credit_rate.1: valid_until 2025-12-31 is before"),
+        (CREDIT.replace("2026-12-31", "2026-13-31"), "not a TOML file"),
+        (CREDIT.replace('source = "contract 2026-17"', ""), "line 1: credit_rate.1.source: Field required"),
+        (CREDIT + "\nrate = 3", "line 7: credit_rate.1.rate: unknown; known: valid_from, valid_until, workspace, "),
+        (EXCHANGE.replace("EUR", "EURO"), "line 2: exchange_rate.1.currency: EURO is not a currency of ISO 4217"),
+        (EXCHANGE.replace("EUR", "eur"), "line 2: exchange_rate.1.currency: eur is not a currency of ISO 4217"),
+        (EXCHANGE.replace("EUR", "USD"), "line 2: exchange_rate.1.currency: USD needs no rate"),
+        (EXCHANGE.replace("1.1", "11"), "line 3: exchange_rate.1.usd: Input should be less than 10"),
+        (
+            EXCHANGE + EXCHANGE,
+            "line 6: exchange_rate.2: says again what connections.toml, line 1: exchange_rate.1 says",
+        ),
+        (
+            PURCHASE.replace('"openai"', '"oenai"'),
+            "line 2: purchase.1.connection: unknown; the connections are anthropic",
+        ),
+        (PURCHASE.replace('"credits"', '"tokens"'), "line 3: purchase.1.kind: Input should be 'credits' or 'seats'"),
+        (INVOICE.replace("2026-10", "2026-13"), "line 3: invoice.1.month: "),
+        (INVOICE + INVOICE.replace("2026-10", "2026-11"), "line 6: invoice.2: says again what"),
+        (OWNER + 'user = "u"\n', "line 1: owner.1: name one of api_key, user, project, workspace"),
+        (OWNER.replace('project = "p"\n', ""), "line 1: owner.1: name one of api_key, user, project, workspace"),
+        (
+            OWNER + OWNER.replace("web", "apps"),
+            "line 4: owner.2: says again what connections.toml, line 1: owner.1 says",
+        ),
+        (OWNER + 'valid_from = 2026-01-01\nconnection = "openai"\n' + OWNER, "line 6: owner.2: says again what"),
+    ],
+)
+def test_a_mistake_is_named_by_file_line_and_field(load: Load, text: str, said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(text).accounting()
+    message = str(refused.value)
+    assert len(message.splitlines()) == 1
+    assert said in message
+
+
+def test_one_entry_may_follow_the_other(load: Load) -> None:
+    owners = OWNER + "valid_until = 2026-01-31\n" + OWNER.replace("web", "apps") + "valid_from = 2026-02-01\n"
+    assert [owner.team for owner in load(owners).accounting().owners] == ["web", "apps"]

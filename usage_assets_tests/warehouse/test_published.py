@@ -1,0 +1,448 @@
+"""The copy that people read: whole, of one state, never in anybody's way, made once for many runs in a row."""
+
+import multiprocessing
+import os
+import resource
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+import time_machine
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.utils import make_new_run_id
+
+from usage_assets.warehouse import published
+from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.published import LIFETIME, PATIENCE, PublishedWarehouse, copy_of, is_current, publish
+from usage_assets_tests.warehouse.samples import days, models, sample, write
+from usage_assets_tests.warehouse.test_processes import child, held_by_another, in_process
+
+CHILDREN = multiprocessing.get_context("forkserver")
+CHILDREN.set_forkserver_preload(["usage_assets.warehouse.published", __name__])
+WRITES = 12
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> PublishedWarehouse:
+    """A warehouse whose runs publish, of which nothing exists yet."""
+    return PublishedWarehouse(database=str(tmp_path / "data" / "usage.duckdb"))
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance that forgets everything at the end of the test."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def run(
+    warehouse: Warehouse,
+    instance: dg.DagsterInstance,
+    model: str = "m",
+    *,
+    fails: bool = False,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> dg.ExecuteInProcessResult:
+    """A run that stores one row of day 0, and may fail afterwards."""
+
+    @dg.asset
+    def stored(warehouse: Warehouse) -> None:
+        write(warehouse, [sample(model=model)])
+        meanwhile()
+        if fails:
+            raise dg.Failure("refused")
+
+    return dg.materialize([stored], instance=instance, resources={"warehouse": warehouse}, raise_on_error=False)
+
+
+def open_copy(warehouse: Warehouse) -> duckdb.DuckDBPyConnection:
+    """Open the copy as a notebook does."""
+    return duckdb.connect(str(copy_of(warehouse.database)), read_only=True)
+
+
+def in_copy(warehouse: Warehouse) -> list[str]:
+    """The models in the copy."""
+    with open_copy(warehouse) as copy:
+        return [model for (model,) in copy.execute("select model from tests.sample order by all").fetchall()]
+
+
+def files(warehouse: Warehouse) -> list[str]:
+    """The names of what is in the database's folder."""
+    return sorted(path.name for path in Path(warehouse.database).parent.iterdir())
+
+
+def warnings(instance: dg.DagsterInstance, ended: dg.ExecuteInProcessResult) -> list[str]:
+    """What a run's log warns of."""
+    return [entry.user_message for entry in instance.all_logs(ended.run_id) if entry.level == 30]
+
+
+def under_way(
+    instance: dg.DagsterInstance,
+    status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED,
+    location: str = "usage_assets",
+) -> dg.DagsterRun:
+    """Add a run that is queued or under way."""
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "__repository__")
+    other = dg.DagsterRun(
+        "usage", make_new_run_id(), status=status, remote_job_origin=RemoteJobOrigin(repository, "usage")
+    )
+    instance.add_run(other)
+    return other
+
+
+def test_the_copy_is_called_after_the_database_and_stands_beside_it() -> None:
+    assert copy_of("/data/usage.duckdb") == Path("/data/usage-latest.duckdb")
+    assert copy_of("/data/costs.db") == Path("/data/costs-latest.duckdb")
+
+
+def test_a_run_publishes_what_it_has_stored(warehouse: PublishedWarehouse, instance: dg.DagsterInstance) -> None:
+    assert run(warehouse, instance, "first").success
+    assert in_copy(warehouse) == ["first"]
+    assert run(warehouse, instance, "second").success
+    assert in_copy(warehouse) == ["second"]
+    assert is_current(warehouse.database)
+    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb"]
+
+
+def test_what_a_failed_run_has_stored_is_published_too(
+    warehouse: PublishedWarehouse, instance: dg.DagsterInstance
+) -> None:
+    assert not run(warehouse, instance, "stored", fails=True).success
+    assert in_copy(warehouse) == ["stored"]
+
+
+def test_a_copy_has_every_table_view_and_comment(warehouse: PublishedWarehouse) -> None:
+    write(warehouse, [sample()])
+    publish(warehouse)
+    catalog = """
+    select schema_name, table_name as name, sql, comment from duckdb_tables()
+    union all select schema_name, view_name, sql, comment from duckdb_views() where not internal
+    union all select schema_name, table_name, column_name, comment from duckdb_columns() where not internal
+    order by all
+    """
+    with open_copy(warehouse) as copy:
+        assert copy.execute(catalog).to_arrow_table() == warehouse.read(catalog)
+        assert copy.execute("select count(*) from ledger.stored_days").fetchone() == (1,)
+
+
+def read_copy(copy: str, pipe: Pipe) -> None:
+    with duckdb.connect(copy, read_only=True) as connection:
+        while True:
+            pipe.send(connection.execute("select list(model) from tests.sample").fetchall())
+            if pipe.recv() == "enough":
+                return
+
+
+def test_readers_hold_their_copy_open_and_block_no_run(
+    warehouse: PublishedWarehouse, instance: dg.DagsterInstance
+) -> None:
+    run(warehouse, instance, "old")
+    path, (one, theirs), (two, others) = str(copy_of(warehouse.database)), CHILDREN.Pipe(), CHILDREN.Pipe()
+    with child(read_copy, path, theirs) as first, child(read_copy, path, others) as second:
+        assert one.recv() == two.recv() == [(["old"],)]
+        impatient = PublishedWarehouse(database=warehouse.database, wait_seconds=0.2)
+        assert run(impatient, instance, "new").success
+        assert in_copy(warehouse) == ["new"]
+        for reader in (one, two):
+            reader.send("again")
+            assert reader.recv() == [(["old"],)]
+            reader.send("enough")
+        for process in (first, second):
+            process.join(60)
+            assert process.exitcode == 0
+
+
+def test_nobody_can_write_the_copy_and_whoever_may_read_the_database_may_read_it(
+    warehouse: PublishedWarehouse,
+) -> None:
+    for mode, expected in ((0o644, 0o444), (0o600, 0o400)):
+        write(warehouse, [sample(model=oct(mode))])
+        Path(warehouse.database).chmod(mode)
+        publish(warehouse)
+        assert copy_of(warehouse.database).stat().st_mode & 0o777 == expected
+
+
+def test_without_a_change_nothing_is_copied(warehouse: PublishedWarehouse, instance: dg.DagsterInstance) -> None:
+    run(warehouse, instance)
+    before = copy_of(warehouse.database).stat()
+
+    @dg.asset
+    def reads(warehouse: Warehouse) -> None:
+        assert models(warehouse) == ["m"]
+
+    assert dg.materialize([reads], instance=instance, resources={"warehouse": warehouse}).success
+    publish(warehouse)
+    assert copy_of(warehouse.database).stat() == before
+
+
+def test_an_older_database_put_in_its_place_is_published(warehouse: PublishedWarehouse, tmp_path: Path) -> None:
+    write(warehouse, [sample(model="old")])
+    backup = tmp_path / "backup.duckdb"
+    Path(warehouse.database).rename(backup)
+    write(warehouse, [sample(model="new")])
+    publish(warehouse)
+    backup.rename(warehouse.database)
+    publish(warehouse)
+    assert in_copy(warehouse) == ["old"]
+
+
+def test_without_a_database_nothing_is_made(tmp_path: Path) -> None:
+    publish(Warehouse(database=str(tmp_path / "usage.duckdb")))
+    assert list(tmp_path.iterdir()) == []
+
+
+# Many runs in a row
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        dg.DagsterRunStatus.QUEUED,
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+    ],
+)
+def test_of_many_runs_in_a_row_the_last_one_publishes(
+    status: dg.DagsterRunStatus, warehouse: PublishedWarehouse, instance: dg.DagsterInstance
+) -> None:
+    run(warehouse, instance, "old")
+    others = [under_way(instance, status) for _ in range(2)]
+    run(warehouse, instance, "new")
+    assert in_copy(warehouse) == ["old"]
+    for other in others:
+        instance.delete_run(other.run_id)
+    run(warehouse, instance, "last")
+    assert in_copy(warehouse) == ["last"]
+
+
+def test_the_first_copy_waits_for_no_other_run(warehouse: PublishedWarehouse, instance: dg.DagsterInstance) -> None:
+    under_way(instance)
+    run(warehouse, instance)
+    assert in_copy(warehouse) == ["m"]
+
+
+def test_a_queue_that_never_ends_delays_a_copy_for_minutes(
+    warehouse: PublishedWarehouse, instance: dg.DagsterInstance
+) -> None:
+    run(warehouse, instance, "old")
+    published_at = datetime.fromtimestamp(copy_of(warehouse.database).stat().st_mtime, UTC)
+    for passed, expected in ((PATIENCE / 2, "old"), (PATIENCE + timedelta(seconds=1), "new")):
+        with time_machine.travel(published_at + passed, tick=False):
+            under_way(instance)
+            run(warehouse, instance, "new")
+        assert in_copy(warehouse) == [expected]
+
+
+def test_a_run_that_was_killed_is_not_waited_for(warehouse: PublishedWarehouse, instance: dg.DagsterInstance) -> None:
+    with time_machine.travel(datetime.now(UTC) - LIFETIME - timedelta(minutes=1), tick=False):
+        killed = under_way(instance, dg.DagsterRunStatus.STARTING)
+        started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, killed.job_name)
+        instance.report_dagster_event(started, killed.run_id)
+    run(warehouse, instance, "old")
+    run(warehouse, instance, "new")
+    assert in_copy(warehouse) == ["new"]
+
+
+def test_runs_of_other_code_are_not_waited_for(warehouse: PublishedWarehouse, instance: dg.DagsterInstance) -> None:
+    """A run that the UI, a schedule or the command line has launched knows where its code is; these here do not."""
+    run(warehouse, instance)
+    ours = under_way(instance)
+    for location, is_waited_for in (("somebody_else", False), ("usage_assets", True)):
+        under_way(instance, location=location)
+        assert published._is_left_to_others(warehouse, ours, instance) == is_waited_for
+
+
+# What goes wrong
+
+
+def end_at_a_megabyte(database: str, at_the_limit: signal.Handlers, pipe: Pipe) -> None:
+    """A run where no file can grow further: the disk is full, or the process dies in the middle of its copy."""
+    signal.signal(signal.SIGXFSZ, at_the_limit)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    with dg.DagsterInstance.ephemeral() as instance:
+        ended = run_reader(PublishedWarehouse(database=database), instance)
+        pipe.send((ended.success, warnings(instance, ended)))
+
+
+def run_reader(warehouse: Warehouse, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    """A run that changes nothing, after others that did not publish."""
+
+    @dg.asset
+    def reads(warehouse: Warehouse) -> None:
+        warehouse.read("select 1")
+
+    return dg.materialize([reads], instance=instance, resources={"warehouse": warehouse}, raise_on_error=False)
+
+
+def large(warehouse: Warehouse) -> None:
+    """Store some megabytes."""
+    write(warehouse, [sample(model=os.urandom(64).hex()) for _ in range(40_000)])
+    assert Path(warehouse.database).stat().st_size > 2 << 20
+
+
+def test_a_full_disk_is_one_warning_and_the_former_copy_stays(warehouse: PublishedWarehouse) -> None:
+    write(warehouse, [sample(model="old")])
+    publish(warehouse)
+    large(warehouse)
+    ours, theirs = CHILDREN.Pipe()
+    assert in_process(end_at_a_megabyte, warehouse.database, signal.SIG_IGN, theirs) == 0
+    reason = f"{copy_of(warehouse.database)}: File too large: what was published before stays"
+    assert ours.recv() == (True, [f"the copy that people read is not of now: {reason}"])
+    assert in_copy(warehouse) == ["old"]
+    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb"]
+
+
+def test_a_run_killed_while_it_publishes_leaves_the_former_copy_and_the_next_one_clears_up(
+    warehouse: PublishedWarehouse, instance: dg.DagsterInstance
+) -> None:
+    write(warehouse, [sample(model="old")])
+    publish(warehouse)
+    large(warehouse)
+    _, theirs = CHILDREN.Pipe()
+    assert in_process(end_at_a_megabyte, warehouse.database, signal.SIG_DFL, theirs) == -signal.SIGXFSZ
+    assert files(warehouse) == ["usage-latest.duckdb", "usage-latest.duckdb.new", "usage.duckdb"]
+    assert in_copy(warehouse) == ["old"]
+    (Path(warehouse.database).parent / "usage-latest.duckdb.new").chmod(0o444)  # it may have been as good as done
+    assert run_reader(warehouse, instance).success
+    assert len(in_copy(warehouse)) == 40_000
+    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb"]
+
+
+def commit_and_die(database: str) -> None:
+    with Warehouse(database=database).transaction() as connection:
+        connection.execute("update tests.sample set model = 'committed'")
+        connection.commit()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_run_had_committed_is_in_the_copy(warehouse: PublishedWarehouse) -> None:
+    write(warehouse, [sample(model="old")])
+    publish(warehouse)
+    in_process(commit_and_die, warehouse.database)
+    assert "usage.duckdb.wal" in files(warehouse)
+    assert not is_current(warehouse.database)
+    publish(warehouse)
+    assert in_copy(warehouse) == ["committed"]
+
+
+def write_into_the_copy_and_die(copy: str) -> None:
+    with duckdb.connect(copy) as connection:
+        connection.execute("update tests.sample set model = 'mine'")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_somebody_wrote_into_a_copy_does_not_get_into_the_next_one(warehouse: PublishedWarehouse) -> None:
+    write(warehouse, [sample(model="old")])
+    publish(warehouse)
+    copy_of(warehouse.database).chmod(0o644)
+    in_process(write_into_the_copy_and_die, str(copy_of(warehouse.database)))
+    assert "usage-latest.duckdb.wal" in files(warehouse)
+    write(warehouse, [sample(model="new")])
+    publish(warehouse)
+    assert in_copy(warehouse) == ["new"]
+
+
+def test_a_database_that_somebody_holds_is_one_warning(
+    warehouse: PublishedWarehouse, instance: dg.DagsterInstance
+) -> None:
+    impatient = PublishedWarehouse(database=warehouse.database, wait_seconds=0.1)
+    write(impatient, [sample()])
+
+    @dg.asset
+    def idle(warehouse: Warehouse) -> None: ...
+
+    with held_by_another(warehouse.database) as holder:
+        ended = dg.materialize([idle], instance=instance, resources={"warehouse": impatient})
+    assert ended.success
+    (warning,) = warnings(instance, ended)
+    assert warning.startswith("the copy that people read is not of now: ")
+    assert f"in use by another process (PID {holder.pid}" in warning
+    assert not copy_of(warehouse.database).exists()
+
+
+def test_a_folder_in_the_copys_place_is_one_line(warehouse: PublishedWarehouse) -> None:
+    write(warehouse, [sample()])
+    copy_of(warehouse.database).mkdir()
+    with pytest.raises(WarehouseError, match=r"usage-latest\.duckdb: Is a directory: what was published before stays"):
+        publish(warehouse)
+    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb"]
+
+
+# Several processes at once
+
+
+def try_to_write(database: str, pipe: Pipe) -> None:
+    try:
+        write(Warehouse(database=database, wait_seconds=0.1), [sample(model="torn")])
+        pipe.send("written")
+    except WarehouseError as error:
+        pipe.send(str(error))
+
+
+def test_nobody_can_write_before_the_last_byte_is_copied(
+    warehouse: PublishedWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(warehouse, [sample(model="whole")])
+    copy, said = shutil.copyfileobj, list[str]()
+
+    def somebody_tries() -> None:
+        ours, theirs = CHILDREN.Pipe()
+        in_process(try_to_write, warehouse.database, theirs)
+        said.append(ours.recv())
+
+    def interrupted(*source_and_target: Any) -> None:
+        somebody_tries()
+        copy(*source_and_target)
+        somebody_tries()
+
+    monkeypatch.setattr(shutil, "copyfileobj", interrupted)
+    publish(warehouse)
+    assert len(said) == 2
+    assert all(f"in use by another process (PID {os.getpid()}," in line for line in said)
+    assert in_copy(warehouse) == ["whole"]
+
+
+def keep_writing(database: str) -> None:
+    for number in range(WRITES):
+        write(Warehouse(database=database), [sample(n, requests=number) for n in range(3)], days(0, 2), str(number))
+        publish(Warehouse(database=database))
+
+
+def keep_publishing(database: str, pipe: Pipe) -> None:
+    while not pipe.poll():
+        publish(Warehouse(database=database))
+
+
+def test_whatever_happens_at_once_every_copy_is_one_state(warehouse: PublishedWarehouse) -> None:
+    """Each write says its number in three days and in the ledger: a torn copy would show two numbers, or not open."""
+    write(warehouse, [sample(n, requests=0) for n in range(3)], days(0, 2), "0")
+    publish(warehouse)
+    seen: set[Any] = set()
+    ours, theirs = CHILDREN.Pipe()
+    with child(keep_writing, warehouse.database) as writer, child(keep_publishing, warehouse.database, theirs) as other:
+        while writer.is_alive():
+            with open_copy(warehouse) as copy:
+                (state,) = copy.execute(
+                    "select (select list(distinct requests) from tests.sample), "
+                    "(select list(distinct run_id::int) from ledger.stored_days)"
+                ).fetchall()
+            assert state[0] == state[1]
+            assert len(state[0]) == 1
+            seen |= {*state[0]}
+        ours.send("enough")
+        for process in (writer, other):
+            process.join(60)
+            assert process.exitcode == 0
+    assert in_copy(warehouse) == ["m"] * 3
+    assert is_current(warehouse.database)
+    assert len(seen) > 2, "there were copies to look at"
+    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb"]
