@@ -23,7 +23,14 @@ from dagster_shared.error import SerializableErrorInfo
 
 from usage_assets.assets.connected import earliest_day, lookups_of
 from usage_assets.assets.raw import FROM_ARCHIVE
-from usage_assets.automation.jobs import LOOKUPS_JOB, PORT_SYNC_JOB, USAGE_JOB, port_sync_key, range_tags
+from usage_assets.automation.jobs import (
+    CONNECTION_TAG,
+    LOOKUPS_JOB,
+    PORT_SYNC_JOB,
+    USAGE_JOB,
+    port_sync_key,
+    range_tags,
+)
 from usage_assets.failures import one_line, reason_of
 from usage_assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.providers import PROVIDERS
@@ -241,7 +248,7 @@ def _events(
         run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
         tags={
             **(range_tags(part.window.first, part.window.last) if part.window else {}),
-            "usage_assets/connection": part.connection,
+            CONNECTION_TAG: part.connection,
             **part.tags,
         },
         asset_selection=frozenset(part.assets),

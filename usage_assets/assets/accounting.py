@@ -14,7 +14,7 @@ import pyarrow as pa
 from usage_assets.accounting import Accounting, CreditRateRow, ExchangeRateRow, Invoice, digits_of
 from usage_assets.assets.costs import DailyCost
 from usage_assets.money import Money
-from usage_assets.warehouse.database import Warehouse, WarehouseError, create_or_alter, replace_all
+from usage_assets.warehouse.database import Warehouse, WarehouseError, create_or_alter, state
 from usage_assets.warehouse.tables import Table
 
 ACCOUNTING = dg.AssetKey("accounting")
@@ -70,9 +70,7 @@ def build_accounting_asset(stated: Mapping[Table, pa.Table]) -> dg.AssetsDefinit
     def accounting(warehouse: Warehouse) -> dg.MaterializeResult[None]:
         try:
             with warehouse.transaction() as database:
-                for table, rows in stated.items():
-                    create_or_alter(database, table)
-                    replace_all(database, table, rows)
+                state(database, stated)
         except WarehouseError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
         counts = {table.name.partition(".")[2]: rows.num_rows for table, rows in stated.items()}

@@ -1,9 +1,10 @@
 """Asset checks: the SQL that was verified before a write was committed, run again on what is stored, day by day."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 
 import dagster as dg
+import duckdb
 
 from usage_assets.assets.allocation import AllocatedCost
 from usage_assets.assets.derived import SQL
@@ -25,8 +26,9 @@ from usage_assets.warehouse.database import (
 from usage_assets.warehouse.tables import Table
 
 Results = Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]
-Comparison = tuple[dg.AssetCheckSpec, str, dg.AssetCheckSeverity]
-"""A check, the query whose every row contradicts it, and how bad that is."""
+Find = Callable[[duckdb.DuckDBPyConnection, Slice], Iterable[Contradiction]]
+Comparison = tuple[dg.AssetCheckSpec, Find, dg.AssetCheckSeverity]
+"""A check, what contradicts it, and how bad that is."""
 
 LISTED_FIELDS, FIELD_CHARACTERS = 50, 100
 """What is shown of unknown fields: events are small, whatever a provider sends."""
@@ -55,14 +57,7 @@ def build_checks(
         partitions_def=partitions,
         description=f"{grain}; every total equals the raw tables'" if select else grain,
     )
-    comparisons = list(_comparisons(asset, table, partitions, control, file))
-    priced = select.part if select and table.row is AllocatedCost and select.part in TOKENS and has_prices() else None
-    list_price = dg.AssetCheckSpec(
-        "list_price",
-        asset=asset,
-        partitions_def=partitions,
-        description="What is billed is not about 100 times the list price of the tokens, or a hundredth of it",
-    )
+    comparisons = list(_comparisons(asset, table, partitions, control, select.part if select else "", file))
     no_unknown_fields = dg.AssetCheckSpec(
         "unknown_fields",
         asset=asset,
@@ -72,12 +67,7 @@ def build_checks(
 
     @dg.multi_asset_check(
         name=f"{asset.to_python_identifier()}_checks",
-        specs=[
-            content,
-            *(spec for spec, *_ in comparisons),
-            *([list_price] if priced else []),
-            *([no_unknown_fields] if has_other_fields else []),
-        ],
+        specs=[content, *(spec for spec, *_ in comparisons), *([no_unknown_fields] if has_other_fields else [])],
     )
     def checks(
         context: dg.AssetCheckExecutionContext, warehouse: Warehouse
@@ -90,14 +80,11 @@ def build_checks(
             if select:
                 prepare(database, select)
             found = contradictions(database, table, select, target)
-            compared = [(spec, differences(database, query, target), severity) for spec, query, severity in comparisons]
-            mispriced = list(unit_errors(database, priced, target)) if priced else []
+            compared = [(spec, list(find(database, target)), severity) for spec, find, severity in comparisons]
             fields = unknown_fields(database, table, target) if has_other_fields else {}
         yield from _results(content, days, found)
         for spec, different, severity in compared:
             yield from _results(spec, days, different, severity)
-        if priced:
-            yield from _results(list_price, days, mispriced)
         if has_other_fields:
             yield dg.AssetCheckResult(
                 asset_key=asset,
@@ -114,21 +101,42 @@ def build_checks(
 
 
 def _comparisons(
-    asset: dg.AssetKey, table: Table, partitions: dg.PartitionsDefinition[str], control: Control | None, derived: str
+    asset: dg.AssetKey,
+    table: Table,
+    partitions: dg.PartitionsDefinition[str],
+    control: Control | None,
+    part: str,
+    derived: str,
 ) -> Iterator[Comparison]:
     """Yield what a table is compared with, and what it is warned of: the first line of such a query says it."""
+
+    def spec(name: str, description: str) -> dg.AssetCheckSpec:
+        return dg.AssetCheckSpec(name, asset=asset, partitions_def=partitions, description=description)
+
     file = table.name.replace(".", "_")
     if control:
         description = "Each day adds up to what the provider states for it without grouping"
-        spec = dg.AssetCheckSpec("control_total", asset=asset, partitions_def=partitions, description=description)
-        yield spec, (SQL / "controls" / f"{file}.sql").read_text(), dg.AssetCheckSeverity.ERROR
+        find = _finding((SQL / "controls" / f"{file}.sql").read_text())
+        yield spec("control_total", description), find, dg.AssetCheckSeverity.ERROR
     for path in sorted(
         path for name in filter(None, (file, derived)) for path in (SQL / "warnings").glob(f"{name}.*.sql")
     ):
         query = path.read_text()
         name, description = path.suffixes[0].removeprefix("."), query.partition("\n")[0].removeprefix("-- ")
-        spec = dg.AssetCheckSpec(name, asset=asset, partitions_def=partitions, description=description)
-        yield spec, query, dg.AssetCheckSeverity.WARN
+        yield spec(name, description), _finding(query), dg.AssetCheckSeverity.WARN
+    if table.row is AllocatedCost and part in TOKENS and has_prices():
+        description = "What is billed is not about 100 times the list price of the tokens, or a hundredth of it"
+        yield spec("list_price", description), _unit_errors(part), dg.AssetCheckSeverity.ERROR
+
+
+def _unit_errors(source: str) -> Find:
+    """What is billed of a source in a wrong unit."""
+    return lambda database, target: unit_errors(database, source, target)
+
+
+def _finding(query: str) -> Find:
+    """What a query whose every row is a contradiction finds."""
+    return lambda database, target: differences(database, query, target)
 
 
 def _results(

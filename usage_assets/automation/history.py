@@ -13,7 +13,7 @@ import dagster as dg
 import msgspec
 
 from usage_assets.assets.connected import earliest_day
-from usage_assets.automation.jobs import USAGE_JOB, range_tags
+from usage_assets.automation.jobs import CONNECTION_TAG, USAGE_JOB, range_tags
 from usage_assets.automation.sensors import outcome_of
 from usage_assets.partitions import MAX_PARTITIONS_PER_RUN, utc_today
 from usage_assets.providers import PROVIDERS
@@ -165,7 +165,7 @@ def _request(name: str, keys: Sequence[dg.AssetKey], history: History, window: W
     return dg.RunRequest(
         run_key=history.run,
         asset_selection=list(keys),
-        tags={**range_tags(window.first, window.last), **PRIORITY, "usage_assets/connection": name},
+        tags={**range_tags(window.first, window.last), **PRIORITY, CONNECTION_TAG: name},
     )
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from usage_assets.assets.accounting import ACCOUNTING, otherwise_valued
-from usage_assets.automation.jobs import ACCOUNTING_JOB, USAGE_JOB, range_tags
+from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, USAGE_JOB, range_tags
 from usage_assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.providers.windows import windows
 from usage_assets.warehouse.database import Warehouse, WarehouseError
@@ -50,7 +50,7 @@ def build_revaluation_sensor(
             dg.RunRequest(
                 job_name=USAGE_JOB,
                 asset_selection=list(valued[connection]),
-                tags={**range_tags(window.first, window.last), "usage_assets/connection": connection},
+                tags={**range_tags(window.first, window.last), CONNECTION_TAG: connection},
             )
             for connection, days in changed.items()
             if connection in valued

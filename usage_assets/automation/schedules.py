@@ -13,6 +13,7 @@ from usage_assets.assets.connected import earliest_day, endpoints_of, settling_d
 from usage_assets.automation.history import PRIORITY
 from usage_assets.automation.jobs import (
     ACCOUNTING_JOB,
+    CONNECTION_TAG,
     LOOKUPS_JOB,
     PORT_CONNECTION_JOB,
     PORT_RECONCILE_JOB,
@@ -91,7 +92,7 @@ def build_schedules(
                             tags={
                                 **range_tags(window.first, window.last),
                                 **(PRIORITY if n else {}),
-                                "usage_assets/connection": connection.name,
+                                CONNECTION_TAG: connection.name,
                             },
                         )
 
@@ -223,7 +224,7 @@ def _unpartitioned_schedules(
             yield dg.RunRequest(
                 run_key=f"{name}:{connection}:{context.scheduled_execution_time.isoformat()}",
                 asset_selection=list(keys),
-                tags={"usage_assets/connection": connection},
+                tags={CONNECTION_TAG: connection},
             )
 
     if asked:

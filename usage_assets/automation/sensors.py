@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 import msgspec
 
-from usage_assets.automation.jobs import PORT_SYNC_JOB, port_sync_key, range_tags
+from usage_assets.automation.jobs import CONNECTION_TAG, PORT_SYNC_JOB, port_sync_key, range_tags
 from usage_assets.failures import reason_of
 from usage_assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.providers.windows import Window, windows
@@ -299,7 +299,7 @@ def _request(connection: str, window: Window, attempts: int, days: dict[str, Pen
     return dg.RunRequest(
         run_key=run_key,
         asset_selection=[port_sync_key(connection)],
-        tags={**range_tags(window.first, window.last), "usage_assets/connection": connection},
+        tags={**range_tags(window.first, window.last), CONNECTION_TAG: connection},
     )
 
 

@@ -13,17 +13,16 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import httpx
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
 from usage_assets.addresses import checked_url, is_loopback
-from usage_assets.automation.jobs import RANGE_END, RANGE_START
+from usage_assets.automation.jobs import CONNECTION_TAG, RANGE_END, RANGE_START
 from usage_assets.failures import one_line, reason_of
 from usage_assets.people import People
 
 WEBHOOK_TAG = "usage_assets/webhook"
 SENT, NOT_TAKEN = "sent", "not taken"
-CONNECTION_TAG = "usage_assets/connection"
 PARTITION_TAG = "dagster/partition"
-REPOSITORY_TAG = ".dagster/repository"
 
 RUNS_PER_TICK = 5
 """A tick may last 60 s, and an answer 10 s."""
@@ -84,7 +83,7 @@ def _untold(context: dg.SensorEvaluationContext, since: datetime) -> Sequence[dg
     """Return the failed runs of this code location that nobody was told of, the oldest first."""
     oldest = max(since, datetime.now(UTC) - GIVE_UP)
     origin = context.code_location_origin
-    ours = {REPOSITORY_TAG: f"{context.repository_name}@{origin.location_name}"} if origin else {}
+    ours = {REPOSITORY_LABEL_TAG: f"{context.repository_name}@{origin.location_name}"} if origin else {}
     failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags=ours, updated_after=oldest)
     return [
         record.dagster_run

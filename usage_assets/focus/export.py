@@ -18,14 +18,7 @@ from usage_assets.assets.accounting import otherwise_valued
 from usage_assets.assets.costs import COSTS, DailyCost
 from usage_assets.assets.derived import MACROS, SQL, stated_tables
 from usage_assets.settings import SettingsError
-from usage_assets.warehouse.database import (
-    Warehouse,
-    WarehouseError,
-    create_or_alter,
-    make_views,
-    prepare,
-    replace_all,
-)
+from usage_assets.warehouse.database import Warehouse, WarehouseError, create_or_alter, make_ready
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.tables import Table
 
@@ -116,10 +109,7 @@ def _bring_up_to_date(warehouse: Warehouse, stated: Mapping[Table, pa.Table]) ->
     select = replace(COSTS[0].select, stated=stated)
     with warehouse.transaction() as database:
         create_or_alter(database, Table(DailyCost))
-        prepare(database, select)
-        for table, rows in select.stated.items():
-            replace_all(database, table, rows)
-        make_views(database, select.views)
+        make_ready(database, select)
 
 
 def stage(database: duckdb.DuckDBPyConnection, days: Mapping[str, Any]) -> None:

@@ -398,10 +398,7 @@ def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content
 
 def _staged_select(connection: duckdb.DuckDBPyConnection, table: Table, content: Select, target: Slice) -> str:
     _require_stored(connection, table, content, target)
-    prepare(connection, content)
-    for stated, rows in content.stated.items():
-        replace_all(connection, stated, rows)
-    make_views(connection, content.views)
+    make_ready(connection, content)
     types = {name: sql_type for name, sql_type, *_ in connection.execute(f"describe {content.sql}").fetchall()}
     if different := types.keys() ^ {column.name for column in table.columns}:
         raise WarehouseError(
@@ -416,13 +413,22 @@ def _staged_select(connection: duckdb.DuckDBPyConnection, table: Table, content:
     return f"select * from ({content.sql}) where {in_slice(table, target)}"
 
 
-def replace_all(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:
-    """Make a table that exists hold these rows and no others; nothing is written where it does."""
-    connection.register("all_rows", rows)
-    same = f"(from {table.name} except all from all_rows) union all (from all_rows except all from {table.name})"
-    if connection.execute(same).fetchone():
-        connection.execute(f"delete from {table.name}")
-        connection.execute(f"insert into {table.name} by name select * from all_rows")
+def make_ready(connection: duckdb.DuckDBPyConnection, content: Select) -> None:
+    """Prepare the content, store what is stated for it, and make the views over its table, which must exist."""
+    prepare(connection, content)
+    state(connection, content.stated)
+    make_views(connection, content.views)
+
+
+def state(connection: duckdb.DuckDBPyConnection, stated: Mapping[Table, pa.Table]) -> None:
+    """Make the tables hold these rows and no others; nothing is written where they do."""
+    for table, rows in stated.items():
+        create_or_alter(connection, table)
+        connection.register("all_rows", rows)
+        same = f"(from {table.name} except all from all_rows) union all (from all_rows except all from {table.name})"
+        if connection.execute(same).fetchone():
+            connection.execute(f"delete from {table.name}")
+            connection.execute(f"insert into {table.name} by name select * from all_rows")
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, content: Select) -> None:

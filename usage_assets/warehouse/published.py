@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import dagster as dg
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
 from usage_assets.warehouse.database import Warehouse, WarehouseError
 
@@ -27,7 +28,6 @@ UNDER_WAY = (
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
 )
-REPOSITORY_TAG = ".dagster/repository"
 MEGABYTE = 1 << 20
 
 
@@ -129,7 +129,7 @@ def _is_left_to_others(warehouse: Warehouse, run: dg.DagsterRun, instance: dg.Da
     if not copy.exists() or datetime.fromtimestamp(copy.stat().st_mtime, UTC) + PATIENCE <= now:
         return False
     origin = run.remote_job_origin
-    ours = {REPOSITORY_TAG: origin.repository_origin.get_label()} if origin else {}
+    ours = {REPOSITORY_LABEL_TAG: origin.repository_origin.get_label()} if origin else {}
     under_way = dg.RunsFilter(statuses=UNDER_WAY, tags=ours, updated_after=now - LIFETIME)
     return any(run_id != run.run_id for run_id in instance.get_run_ids(under_way, limit=2))
 
