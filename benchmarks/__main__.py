@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import click
 
-from benchmarks import events, memory, parsing, port, sensor, windows
+from benchmarks import costs, events, memory, parsing, port, sensor, windows
 from benchmarks.figures import HEADER, Figure
 
 BENCHMARKS: Mapping[str, Callable[[int], Iterator[Figure]]] = {
@@ -13,6 +13,7 @@ BENCHMARKS: Mapping[str, Callable[[int], Iterator[Figure]]] = {
     "windows": windows.figures,
     "memory": memory.figures,
     "port": port.figures,
+    "costs": costs.figures,
     "events": events.figures,
     "sensor": sensor.figures,
 }

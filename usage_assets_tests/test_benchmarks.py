@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import __main__, events, memory, parsing, port, sensor, windows
+from benchmarks import __main__, costs, events, memory, parsing, port, sensor, windows
 from benchmarks.figures import Figure
 from usage_assets_tests.conftest import Sandbox
 
@@ -71,6 +71,12 @@ def test_memory_is_that_of_a_run_that_stored_every_row() -> None:
     (found,) = memory.figures(2, rows=30)
     assert found.name == "2 days of 30 rows"
     assert 50 < found.ours < found.theirs
+
+
+def test_costs_are_built_of_every_billed_row() -> None:
+    built, asked = costs.figures(2, rows=30, asked_rows=90)  # raises where they are not
+    assert built.name == "daily_costs: 2 days of 30 rows"
+    assert asked.name == "month to date among 90 rows"
 
 
 def test_port_ends_up_with_the_tables_and_its_requests_are_those_that_are_counted(

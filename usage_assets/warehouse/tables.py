@@ -32,7 +32,7 @@ PANDAS_TYPES: Mapping[type, str] = {
     Decimal: "decimal",
     bool: "boolean",
     date: "date",
-    datetime: "datetime64",
+    datetime: "datetime64 with a time zone",
 }
 """What ``pandas.api.types.infer_dtype`` has to call a column's values: anything else would be converted silently."""
 
@@ -86,9 +86,15 @@ class Table:
         return {name: total._replace(unit=total.unit or units[name]) for name, total in totals.items()}
 
     @property
-    def row_text(self) -> str:
-        """SQL for one row as text: types fixed by the declaration, null distinct from every text."""
-        return f"to_json([{', '.join(f'{column.name}::varchar' for column in self.columns)}])::varchar"
+    def content_hash(self) -> str:
+        """SQL aggregate over a day's rows: equal where they are, in whatever order.
+
+        A sort key is every value of a row in binary, null distinct from every value. To write decimals out as text took
+        longer than all the rest.
+        """
+        values = ", ".join(f"{column.name}, 'asc nulls last'" for column in self.columns)
+        row = f"md5(create_sort_key({values}))"
+        return f"sha256(string_agg({row}, '' order by {row}))"
 
     def ddl(self) -> Iterator[str]:
         """Yield the statements that create the table as declared, with its comments."""
@@ -122,7 +128,7 @@ class Table:
 
     def from_pandas(self, frame: pd.DataFrame) -> pa.Table:
         """Convert a frame exactly or refuse it: pandas and Arrow would let extra columns, floats for decimals, NaN,
-        fractions for integers and times of day for dates through.
+        fractions for integers, times of day for dates and times without a zone through.
 
         Raises ValueError naming the column.
         """
@@ -135,6 +141,10 @@ class Table:
             found = pd.api.types.infer_dtype(values, skipna=True)
             if column.type in (int, Decimal) and any(map(_is_nan, values)):
                 found = "NaN"
+            if found == "date" and any(isinstance(value, datetime) for value in values):
+                found = "datetime among dates"
+            if found == "datetime64" and (values.isna().all() or values.dt.tz is not None):
+                found = PANDAS_TYPES[datetime]
             if found not in (PANDAS_TYPES[column.type], "empty"):
                 raise ValueError(f"{self.name}.{column.name}: holds {found}, not {PANDAS_TYPES[column.type]}")
         try:

@@ -140,7 +140,7 @@ def test_a_query_that_doubles_rows_writes_nothing(name: str, days: Days) -> None
 @pytest.mark.parametrize(
     ("name", "expression"),
     [
-        ("openai_costs", "amount_usd * 0.01 as amount_usd"),
+        ("openai_costs", "round(amount_usd * 0.01, 24) as amount_usd"),
         ("openai_costs", "null as amount_usd"),
         ("openai_costs", "upper('eur') as currency"),
         ("anthropic_cost_report", "native_amount as amount_usd"),

@@ -14,12 +14,14 @@ from usage_assets.accounting import Accounting, CreditRate, ExchangeRate, Invoic
 from usage_assets.assets.accounting import against_invoice, otherwise_valued
 from usage_assets.assets.derived import SQL, stated_tables
 from usage_assets.money import Money, Rate
-from usage_assets.providers.anthropic import CostReport
+from usage_assets.providers.anthropic import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt import CodexUsage
 from usage_assets.providers.openai import Costs
+from usage_assets.providers.openai_legacy import BillingUsage
+from usage_assets.rows import Row
 from usage_assets.warehouse.database import Slice, WarehouseError
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.assets.days import DAY, DERIVED, Days, raw
+from usage_assets_tests.assets.days import DAY, DERIVED, Days, models, raw
 from usage_assets_tests.assets.test_costs import paid
 
 FOUR_CENTS = CreditRate(workspace="ws", usd_per_credit=Decimal("0.04"), valid_from=DAY, source="contract 7")
@@ -52,6 +54,23 @@ def test_credits_are_worth_what_the_contract_of_their_workspace_says(days: Days)
     ]
     reasons = {row["workspace_id"]: row["usd_reason"] for row in days.rows("chatgpt_codex_usage")}
     assert reasons == {"another": "no credit rate is configured for workspace another", "ws": None}
+
+
+@pytest.mark.parametrize(
+    ("file", "paid_for"),
+    [
+        ("openai_costs", raw(Costs)),
+        ("anthropic_cost_report", raw(CostReport)),
+        ("anthropic_claude_code", raw(ClaudeCode, model_breakdown=models(("claude-opus-5", "100")))),
+        ("openai_legacy_billing_usage", raw(BillingUsage)),
+    ],
+)
+def test_a_rate_of_credits_concerns_no_other_money(days: Days, file: str, paid_for: Row) -> None:
+    """Claude Code has no workspaces: DuckDB took its nulls for numbers, and a workspace's name for a wrong one."""
+    days = stating(days, credit_rates=[FOUR_CENTS])
+    days.fetched(type(paid_for), paid_for)
+    [(unit, currency, usd, rate, source)] = dollars(days, file)
+    assert (unit in ("dollars", "cents"), currency, usd, rate, source) == (True, "USD", 1, None, None)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +304,7 @@ def test_an_invoice_agrees_with_what_is_stored_of_its_month_and_currency(
 @pytest.mark.parametrize(
     "mistake",
     [
-        "native_amount * 0.04 as usd_rate",
+        "round(native_amount * 0.04, 24) as usd_rate",
         "if(currency = 'USD', amount_usd, amount_usd * 100) as amount_usd",
         "if(currency = 'USD', amount_usd, native_amount) as amount_usd",
         "if(currency = 'USD', amount_usd, null) as amount_usd",

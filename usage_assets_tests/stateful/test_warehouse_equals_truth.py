@@ -219,9 +219,8 @@ class WarehouseAndTruth(RuleBasedStateMachine):
         for table in map(Table, map(declared, sorted(tables))):
             for row in self.file.read(f"select * from {table.name}"):
                 rows[table.name, row["connection"], row["usage_date"]].append(row)
-            text = f"string_agg({table.row_text}, chr(10) order by {table.row_text})"
             for row in self.file.read(
-                f"select connection, usage_date, sha256({text}) as digest from {table.name} group by all"
+                f"select connection, usage_date, {table.content_hash} as digest from {table.name} group by all"
             ):
                 hashes[table.name, row["connection"], row["usage_date"]] = row["digest"]
         found = {key: content(stored) for key, stored in rows.items()}

@@ -3,10 +3,9 @@
 import hashlib
 import json
 import random
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -102,12 +101,6 @@ def test_columns_are_written_by_name(warehouse: Warehouse) -> None:
     assert Sample(**stored(warehouse)[0]) == FULL
 
 
-def test_an_all_null_column_takes_values_later(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(model=None, level=None, amount=None, person=None)])
-    write(warehouse, [FULL])
-    assert Sample(**stored(warehouse)[0]) == FULL
-
-
 def test_a_large_day_is_replaced_in_one_go(warehouse: Warehouse) -> None:
     rows = [sample(model=f"m{n}", amount=Decimal(n)) for n in range(20_000)]
     write(warehouse, rows)
@@ -162,14 +155,11 @@ def test_many_rows_outside_are_named_by_example(warehouse: Warehouse) -> None:
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        (to_arrow(Sample, [FULL]).drop_columns(["trial"]), "trial"),
-        (to_arrow(Sample, [FULL]).append_column("extra", pa.array([1])), "extra"),
         (to_arrow(Sample, [FULL]).set_column(8, "person", pa.array(["bob"], pa.large_string())), "person"),
-        (to_arrow(Sample, [FULL]).select(list(reversed(SAMPLE.arrow_schema.names))), "order"),
         (pa.table({"a": [1]}), "a, amount, connection, level, model and 5 more"),
         (pa.table({}), "amount"),
     ],
-    ids=["missing", "extra", "another type", "reordered", "another table", "nothing"],
+    ids=["another type", "another table", "nothing"],
 )
 def test_a_table_of_another_schema_is_refused(warehouse: Warehouse, content: pa.Table, named: str) -> None:
     write(warehouse, [sample()])
@@ -523,36 +513,42 @@ def test_a_day_that_is_still_running_is_open(warehouse: Warehouse) -> None:
     assert [line["is_open"] for line in ledger(warehouse)] == [False, True, True]
 
 
-def test_the_hash_is_the_sha_256_of_the_sorted_rows(warehouse: Warehouse) -> None:
-    """If this format changes, every stored day reads as restated once: change it knowingly."""
-    rows = [sample(model="b"), sample(model='a"\n|é\\')]
-    expected = [
-        '["c","2026-11-01","a\\"\\n|é\\\\","1",null,null,null,null,null]',
-        '["c","2026-11-01","b","1",null,null,null,null,null]',
-    ]
-    assert write(warehouse, rows)[0].content_hash == hashlib.sha256("\n".join(expected).encode()).hexdigest()
-    assert write(warehouse, [])[0].content_hash == hashlib.sha256(b"").hexdigest()
+def test_the_hash_is_of_the_rows_digests_in_order(warehouse: Warehouse) -> None:
+    """If this format changes, also with another DuckDB, every day that is read again reads as restated once: change it
+    knowingly."""
+    rows = [sample(model="b"), sample(model='a"\n|é\\'), sample(model="\0"), sample(model=""), sample(model=None)]
+    rows += [sample(model="x", amount=Decimal("-1.5"), level=-3, trial=True)]
+    assert write(warehouse, rows)[0].content_hash == content_hash(rows)
     assert write(warehouse, [FULL])[0].content_hash == content_hash([FULL])
+    assert write(warehouse, [])[0].content_hash == hashlib.sha256(b"").hexdigest()
 
 
 def content_hash(rows: list[Sample]) -> str:
     """The hash of a day as the declaration says it, without SQL."""
-    values = ([_text(getattr(row, name)) for name in SAMPLE.arrow_schema.names] for row in rows)
-    lines = sorted(json.dumps(line, separators=(",", ":"), ensure_ascii=False) for line in values)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    names = SAMPLE.arrow_schema.names
+    keys = (b"".join(_sort_key(getattr(row, name)) for name in names) for row in rows)
+    digests = sorted(hashlib.md5(key, usedforsecurity=False).hexdigest() for key in keys)
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def _text(value: object) -> str | None:
+def _sort_key(value: object) -> bytes:
+    """A value as bytes that sort as values do: nulls last, texts ended by 0, numbers from their type's least on."""
     match value:
         case None:
-            return None
+            return b"\2"
+        case str():
+            return b"\1" + bytes(byte + 1 for byte in value.encode()) + b"\0"
         case bool():
-            return str(value).lower()
+            return b"\1" + bytes([value])
+        case int():
+            number, size = value, 8
         case Decimal():
-            return f"{value:.24f}"
+            number, size = int(value.scaleb(24)), 16
         case datetime():
-            return f"{value:%Y-%m-%d %H:%M:%S.%f}+00"
-    return str(value)
+            number, size = (value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1), 8
+        case date():
+            number, size = (value - date(1970, 1, 1)).days, 4
+    return b"\1" + (number + (1 << 8 * size - 1)).to_bytes(size)
 
 
 def test_the_hash_does_not_depend_on_the_order_of_rows(warehouse: Warehouse) -> None:
@@ -602,18 +598,6 @@ def test_a_value_cannot_pass_for_two_rows_or_two_columns(warehouse: Warehouse) -
     one = write(warehouse, [sample(model='a","1",null\nb', person="y")])[0].content_hash
     turned = write(warehouse, [sample(model="a", person="y"), sample(model="b", person="x")])[0].content_hash
     assert len({two, one, turned}) == 3
-
-
-def test_times_are_utc_whatever_the_machines_zone(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "America/New_York")
-    time.tzset()
-    try:
-        write(warehouse, [FULL])
-        assert write(warehouse, [FULL])[0].content_hash == content_hash([FULL])
-        assert len(stored(warehouse)) == 1
-    finally:
-        monkeypatch.delenv("TZ")
-        time.tzset()
 
 
 # Derived tables
@@ -709,9 +693,6 @@ def test_a_source_that_was_fetched_and_is_empty_gives_an_empty_day(warehouse: Wa
         (TWICE.replace("usage_date,", ""), "the query's columns differ from the declaration: usage_date"),
         (TWICE.replace("sum(amount)", "avg(amount)"), "the query computes amount as DOUBLE"),
         (TWICE.replace("sum(amount)", "sum(amount) / 100"), "the query computes amount as DOUBLE"),
-        (TWICE.replace("2 * sum(requests)", "2 * sum(requests) * 0.5"), "the query computes requests as DECIMAL"),
-        (TWICE.replace("2 * sum(requests)", "2e0 * sum(requests)"), "the query computes requests as DOUBLE"),
-        (TWICE.replace("2 * sum(requests)", "'many'"), "Conversion Error"),
         (TWICE.replace("2 * sum(requests)", "9223372036854775807 * sum(requests) * 2"), "Conversion Error"),
         (TWICE.replace("2 * sum(requests)", "null"), "NOT NULL constraint failed"),
         ("select from", "Parser Error"),

@@ -13,14 +13,15 @@ select
   end as amount_usd,
   case
     when amount_usd is not null then null
-    when native_unit = 'credits' then 'no credit rate is configured for workspace ' || coalesce(native.workspace_id, '?')
+    when native_unit = 'credits'
+      then 'no credit rate is configured for workspace ' || coalesce(native.workspace_id::varchar, '?')
     when native.currency is null then 'the provider states no currency'
     else 'no exchange rate is configured for ' || native.currency
   end as usd_reason
 from native
 left join accounting.credit_rates
   on native_unit = 'credits'
-  and credit_rates.workspace_id = native.workspace_id
+  and credit_rates.workspace_id = native.workspace_id::varchar  -- a plain null is an integer to DuckDB
   and native.usage_date between credit_rates.valid_from and coalesce(credit_rates.valid_until, date '9999-12-31')
 left join accounting.exchange_rates
   on native_unit in ('major units', 'minor units')

@@ -4,8 +4,11 @@ with rated as (
   select
     stored.*,
     coalesce(credit_rates.usd_per_credit, exchange_rates.usd) as stated_rate,
-    native_amount::double * stated_rate::double
-      / case when native_unit = 'minor units' then pow(10, exchange_rates.minor_digits) else 1 end as about
+    case
+      when stated_rate is not null then
+        native_amount::double * stated_rate::double
+          / case when native_unit = 'minor units' then pow(10, exchange_rates.minor_digits) else 1 end
+    end as about
   from costs.daily_costs as stored
   left join accounting.credit_rates
     on native_unit = 'credits'
