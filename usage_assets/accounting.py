@@ -13,7 +13,16 @@ from typing import Annotated, Literal, Self
 
 import pyarrow as pa
 from iso4217 import Currency
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from usage_assets.money import Money, Rate
 from usage_assets.rows import StatedRow, column, to_arrow
@@ -27,6 +36,13 @@ def _number(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         raise ValueError("write a number")
     return Decimal(value)
+
+
+def _day(value: object) -> object:
+    """A number would be taken for seconds since 1970."""
+    if not isinstance(value, date):
+        raise ValueError("write a day, such as 2026-11-01 (without quotation marks)")
+    return value
 
 
 def _currency(code: str) -> str:
@@ -43,9 +59,10 @@ def _foreign(code: str) -> str:
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Day = Annotated[date, BeforeValidator(_day)]
 Amount = Annotated[Decimal, BeforeValidator(_number), Field(max_digits=24, decimal_places=10)]
 CurrencyCode = Annotated[str, AfterValidator(_currency)]
-Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+Month = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{3}-(0[1-9]|1[0-2])$")]
 
 
 class Entry(BaseModel):
@@ -72,9 +89,15 @@ class Entry(BaseModel):
 class Dated(Entry):
     """An entry that states its days."""
 
-    valid_from: date
-    valid_until: date | None = None
+    valid_from: Day
+    valid_until: Day | None = None
     """The last day; None: until further notice."""
+
+    @field_validator("valid_until")
+    @classmethod
+    def _without_end(cls, day: date | None) -> date | None:
+        """The end of days is no day: a period that lasts until then would end on the day after it."""
+        return None if day == FOR_EVER else day
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:
@@ -155,7 +178,7 @@ class Invoice(Entry):
     total: Amount
     currency: CurrencyCode = USD
     id: Text
-    issued: date | None = None
+    issued: Day | None = None
     """The day it was made; None: not before the month's days were settled."""
 
     @property
@@ -194,7 +217,7 @@ class Owner(Dated):
     workspace: Text | None = None
     team: Text
     cost_centre: Text | None = None
-    valid_from: date = date(1970, 1, 1)
+    valid_from: Day = date(1970, 1, 1)
 
     @model_validator(mode="after")
     def _owns_one_thing(self) -> Self:
@@ -209,7 +232,7 @@ class Owner(Dated):
 
     @property
     def about(self) -> tuple[str, ...]:
-        """What is owned. Not the connection: an owner without one speaks of all."""
+        """What is owned, in one connection or in all."""
         return self.owned
 
 

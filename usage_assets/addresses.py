@@ -12,7 +12,8 @@ def checked_url(text: str) -> httpx.URL:
     """
     try:
         url = httpx.URL(text)
-    except httpx.InvalidURL:
+        url.raw_host.decode().encode("idna")  # as a socket does, which raises where a part is empty or too long
+    except (httpx.InvalidURL, UnicodeError):
         url = httpx.URL()
     if url.scheme not in ("http", "https") or not url.host or url.userinfo:
         raise ValueError("must look like https://host/path, without user or password")

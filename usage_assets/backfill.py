@@ -58,6 +58,7 @@ COUNTS: Mapping[str, str] = {
 STORED = """
 select
   sum(row_count) filter (list_contains($raw_tables, table_name))::bigint as rows,
+  bool_or(table_name = 'costs.daily_costs') as has_costs,
   sum((costs ->> 'billed_usd')::decimal(38, 24))::varchar as "USD billed",
   sum((costs ->> 'estimated_usd')::decimal(38, 24))::varchar as "USD estimated",
   sum((costs ->> 'notional_usd')::decimal(38, 24))::varchar as "USD notional",
@@ -67,6 +68,18 @@ from (
   from ledger.stored_days
   where connection = $connection and usage_date between $first and $last
 )
+"""
+WITHOUT_DOLLARS = """
+select
+  concat_ws(' ', native_unit, 'of', coalesce(currency, 'no currency'), cost_basis, 'without a dollar value') as unit,
+  sum(native_amount) as amount
+from costs.daily_costs
+where connection = $connection
+  and usage_date between $first and $last
+  and amount_usd is null
+  and cost_basis <> 'credits'
+group by all
+order by all
 """
 
 
@@ -290,5 +303,10 @@ def stored(warehouse: Warehouse, connection: Connection, window: Window) -> Stor
         "raw_tables": [endpoint.row.table for endpoint in endpoints],
     }
     (row,) = warehouse.read(STORED, parameters).to_pylist()
-    rows = row.pop("rows")
-    return Stored(rows or 0, {unit: Decimal(amount) for unit, amount in row.items() if amount is not None})
+    rows, has_costs = row.pop("rows"), row.pop("has_costs")
+    costs = {unit: Decimal(amount) for unit, amount in row.items() if amount is not None}
+    if has_costs:
+        del parameters["raw_tables"]
+        unvalued = warehouse.read(WITHOUT_DOLLARS, parameters).to_pylist()
+        costs |= {each["unit"]: each["amount"] for each in unvalued}
+    return Stored(rows or 0, costs)

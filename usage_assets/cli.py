@@ -151,7 +151,8 @@ def _report(share: Share, settings: Settings) -> None:
     held = stored(Warehouse(database=str(settings.warehouse_path)), share.connection, share.window)
     fetched = in_words(len(share.window.days), held.rows, share.counts(USAGE_JOB))
     costs = "".join(f", {amount:,.2f} {unit}" for unit, amount in held.costs.items())
-    pushed = f"; Port: {in_words(0, 0, share.counts(PORT_SYNC_JOB)) or 'nothing to send'}" if share.pushes else ""
+    nothing = "failed" if any(step.failure for step in share.steps[PORT_SYNC_JOB]) else "nothing to send"
+    pushed = f"; Port: {in_words(0, 0, share.counts(PORT_SYNC_JOB)) or nothing}" if share.pushes else ""
     click.echo(f"{share.connection.name} {share.window}: {fetched}{costs}{pushed}; {share.seconds:.0f} s")
     for asset, reason in share.failures.items():
         click.echo(f"FAILED: {asset}: {reason}", err=True)
@@ -173,7 +174,7 @@ def list_connections() -> None:
         provider = configured.get(name) or min(held[name].schemas & PROVIDERS.keys(), default="")
         state = "configured" if name in configured else "only stored"
         days = f"{held[name].first} to {held[name].last}" if name in held else "no day stored"
-        click.echo(f"{name:<24} {provider:<14} {state:<12} {days}")
+        click.echo(f"{name:<24} {provider:<20} {state:<12} {days}")
 
 
 @connection.command("remove")
@@ -327,7 +328,8 @@ def export_focus(start: str, end: str, out: Path, *, force: bool) -> None:
     for name, days in exported.gaps.items():
         click.echo(f"{name}: no costs are stored of {days} days: they are not in the file", err=True)
     for name, days in exported.otherwise_valued.items():
-        click.echo(f"{name}: {days} days are valued with other rates than the connections file states now", err=True)
+        said = "days are valued with other rates than the connections file states now: run them again (backfill)"
+        click.echo(f"{name}: {days} {said}", err=True)
     for left in exported.left_out:
         click.echo(f"left out: {left.reason}: {left.connection}: rows {left.rows:,}, {plain(left.amount)} {left.unit}")
     billed = ", ".join(f"{plain(amount)} {currency}" for currency, amount in exported.billed.items())

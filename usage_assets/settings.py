@@ -5,8 +5,7 @@ file, the line and the field (SettingsError).
 """
 
 import os
-import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -35,7 +34,7 @@ from usage_assets.addresses import checked_url
 from usage_assets.people import People, Policy
 from usage_assets.toml_file import TomlFile
 
-ProviderName = Literal["openai", "anthropic", "chatgpt", "openai_legacy"]
+ProviderName = Literal["openai", "anthropic", "chatgpt", "openai_legacy", "anthropic_analytics"]
 PortRelationName = Literal["project", "user"]
 ENV_FILE = ".env"
 
@@ -172,6 +171,7 @@ class FilterTable(BaseModel):
     line_items: Values | None = None
     vector_store_ids: Values | None = None
     context_levels: Values | None = None
+    products: Values | None = None
 
     def parameters(self) -> dict[str, tuple[str, ...]]:
         """The values of those that are set, as text."""
@@ -386,16 +386,34 @@ class Settings(BaseSettings):
         if self._connections_file is None:
             return Accounting()
         file, content = self._connections_file
-        names = {connection.name for connection in self.connections()}
+        policies = {connection.name: connection.people for connection in self.connections()}
+        owners = [
+            (number, owner) for number, entry in enumerate(content.owner) for owner in self._as_stored(entry, policies)
+        ]
         for table in ("credit_rate", "exchange_rate", "purchase", "invoice", "owner"):
-            entries = getattr(content, table)
-            for number, entry in enumerate(entries):
-                if (name := getattr(entry, "connection", None)) and name not in names:
-                    known = f"unknown; the connections are {', '.join(sorted(names))}"
+            for number, entry in enumerate(getattr(content, table)):
+                if (name := getattr(entry, "connection", None)) and name not in policies:
+                    known = f"unknown; the connections are {', '.join(sorted(policies))}"
                     raise SettingsError(f"{file.place(table, number, 'connection')}: {known}")
-            for number, other in repeated(entries):
-                raise SettingsError(f"{file.place(table, number)}: says again what {file.place(table, other)} says")
-        return Accounting(content.credit_rate, content.exchange_rate, content.purchase, content.invoice, content.owner)
+            for entries in _comparable(owners) if table == "owner" else [list(enumerate(getattr(content, table)))]:
+                for later, former in repeated([entry for _, entry in entries]):
+                    place, other = (file.place(table, entries[position][0]) for position in (later, former))
+                    raise SettingsError(f"{place}: says again what {other} says")
+        return Accounting(
+            content.credit_rate,
+            content.exchange_rate,
+            content.purchase,
+            content.invoice,
+            [owner for _, owner in owners],
+        )
+
+    def _as_stored(self, owner: Owner, policies: Mapping[str, Policy]) -> Iterator[Owner]:
+        """Yield the owner of what costs call it: of a connection that hashes addresses they have none."""
+        kind, stated = owner.owned
+        concerned = {policy for name, policy in policies.items() if owner.connection in (None, name)}
+        names = {self.people(policy).in_name(stated) for policy in concerned} if "@" in stated else {stated}
+        for name in sorted(names):
+            yield owner.model_copy(update={kind: name})
 
     @cached_property
     def _connections_file(self) -> tuple[TomlFile, ConnectionsFile] | None:
@@ -463,6 +481,7 @@ class Settings(BaseSettings):
             "openai": self.openai_base_url,
             "openai_legacy": self.openai_base_url,
             "anthropic": self.anthropic_base_url,
+            "anthropic_analytics": self.anthropic_base_url,
             "chatgpt": self.chatgpt_base_url,
         }
         return urls[provider]
@@ -473,14 +492,18 @@ def _environment() -> dict[str, str]:
     return {name: value for source in (dotenv_values(ENV_FILE), os.environ) for name, value in source.items() if value}
 
 
+def _comparable(owners: Sequence[tuple[int, Owner]]) -> Iterator[Sequence[tuple[int, Owner]]]:
+    """Yield the owners that concern each connection: those without one concern all of them."""
+    for connection in dict.fromkeys(owner.connection for _, owner in owners):
+        yield [(number, owner) for number, owner in owners if owner.connection in (None, connection)]
+
+
 def _read_connections(path: Path) -> tuple[TomlFile, ConnectionsFile]:
     try:
         file = TomlFile.read(path)
         return file, ConnectionsFile.model_validate(file.content)
     except OSError as error:
         raise SettingsError(f"USAGE_CONNECTIONS: {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"USAGE_CONNECTIONS: {path}: not a TOML file: {error}") from None
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         reason = first["msg"].removeprefix("Value error, ")
@@ -488,4 +511,8 @@ def _read_connections(path: Path) -> tuple[TomlFile, ConnectionsFile]:
             table = TABLES[tuple(key for key in first["loc"][:-1] if isinstance(key, str))]
             known = (field.alias or name for name, field in table.model_fields.items())
             reason = f"unknown; known: {', '.join(known)}"
+        if first["type"] == "list_type" and len(first["loc"]) == 1:
+            reason = f"write [[{first['loc'][0]}]]"
         raise SettingsError(f"{file.place(*first['loc'])}: {reason}") from None
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of thousands of digits
+        raise SettingsError(f"USAGE_CONNECTIONS: {path}: not a TOML file: {error}") from None

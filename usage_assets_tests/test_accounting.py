@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from usage_assets.accounting import InvoiceRow, OwnerRow
+from usage_assets.people import People
 from usage_assets.settings import Settings, SettingsError
 
 EVERYTHING = """
@@ -110,6 +111,9 @@ def test_nothing_is_stated_without_a_file() -> None:
         (CREDIT.replace('workspace = "ws-1"', 'workspace = " "'), "line 2: credit_rate.1.workspace: "),
         (CREDIT.replace("2026-12-31", "2025-12-31"), "line 1: credit_rate.1: valid_until 2025-12-31 is before"),
         (CREDIT.replace("2026-12-31", "2026-13-31"), "not a TOML file"),
+        (CREDIT.replace("0.0399999999", "9" * 5000), "not a TOML file"),
+        (CREDIT.replace("2026-01-01", "1767225600"), "line 4: credit_rate.1.valid_from: write a day, such as 2026-"),
+        (CREDIT.replace("2026-12-31", '"1798675200"'), "line 5: credit_rate.1.valid_until: write a day, such as 2026-"),
         (CREDIT.replace('source = "contract 2026-17"', ""), "line 1: credit_rate.1.source: Field required"),
         (CREDIT + "\nrate = 3", "line 7: credit_rate.1.rate: unknown; known: valid_from, valid_until, workspace, "),
         (EXCHANGE.replace("EUR", "EURO"), "line 2: exchange_rate.1.currency: EURO is not a currency of ISO 4217"),
@@ -126,7 +130,10 @@ def test_nothing_is_stated_without_a_file() -> None:
         ),
         (PURCHASE.replace('"credits"', '"tokens"'), "line 3: purchase.1.kind: Input should be 'credits' or 'seats'"),
         (INVOICE.replace("2026-10", "2026-13"), "line 3: invoice.1.month: "),
+        (INVOICE.replace("2026-10", "0000-10"), "line 3: invoice.1.month: "),
+        (INVOICE + "\nissued = 0", "line 7: invoice.1.issued: write a day, such as 2026-"),
         (INVOICE + INVOICE.replace("2026-10", "2026-11"), "line 6: invoice.2: says again what"),
+        (OWNER.replace("[[owner]]", "[owner]"), "line 1: owner: write [[owner]]"),
         (OWNER + 'user = "u"\n', "line 1: owner.1: name one of api_key, user, project, workspace"),
         (OWNER.replace('project = "p"\n', ""), "line 1: owner.1: name one of api_key, user, project, workspace"),
         (
@@ -142,6 +149,55 @@ def test_a_mistake_is_named_by_file_line_and_field(load: Load, text: str, said: 
     message = str(refused.value)
     assert len(message.splitlines()) == 1
     assert said in message
+
+
+def test_the_end_of_days_is_until_further_notice(load: Load) -> None:
+    (pack,) = load(PURCHASE.replace("2026-12-31", "9999-12-31")).accounting().purchases
+    assert pack.valid_until is None
+
+
+def test_a_name_of_two_organizations_has_two_owners(load: Load) -> None:
+    laptop = OWNER.replace('project = "p"', 'api_key = "Laptop"')
+    two = f'{laptop}connection = "openai"\n{laptop.replace("web", "apps")}connection = "anthropic"\n'
+    owners = load(two).accounting().owners
+    assert [(owner.connection, owner.team) for owner in owners] == [("openai", "web"), ("anthropic", "apps")]
+    with pytest.raises(SettingsError, match=r"line 9: owner\.3: says again what"):
+        load(two + laptop).accounting()
+
+
+def test_an_owner_is_stored_as_costs_name_people(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where addresses are hashed, none gets into the database, and its costs have their owner."""
+    monkeypatch.setenv("USAGE_HASH_KEY", "a long random text")
+    address = OWNER.replace('project = "p"', 'user = "Bob@example.com"')
+    key = OWNER.replace('project = "p"', 'api_key = "Laptop key (bob@example.com)"')
+    bob = People("hash", "a long random text").only_id("bob@example.com")
+    for policy, ids in (
+        ("ids", ["Bob@example.com", "Laptop key (bob@example.com)"]),
+        ("hash", [bob, f"Laptop key ({bob})"]),
+    ):
+        monkeypatch.setenv("USAGE_PEOPLE", policy)
+        assert [owner.owned[1] for owner in load(address + key).accounting().owners] == ids
+    with pytest.raises(
+        SettingsError, match=r"line 4: owner\.2: says again what connections\.toml, line 1: owner\.1 says"
+    ):
+        load(address + address.replace("Bob", "bob")).accounting()
+
+
+def test_an_owner_of_connections_with_other_policies_is_stored_as_each_names_people(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USAGE_HASH_KEY", "a long random text")
+    two = "".join(
+        f'[[connection]]\nname = "{name}"\nprovider = "anthropic"\nkey = "env:KEY"\npeople = "{people}"\n'
+        for name, people in (("plain", "ids"), ("hashed", "hash"))
+    )
+    everywhere = OWNER.replace('project = "p"', 'user = "bob@example.com"')
+    assert len(load(two + everywhere).accounting().owners) == 2
+    (plain,) = load(two + everywhere + 'connection = "plain"').accounting().owners
+    (hashed,) = load(two + everywhere + 'connection = "hashed"').accounting().owners
+    assert plain.user == "bob@example.com"
+    assert hashed.user is not None
+    assert "@" not in hashed.user
 
 
 def test_one_entry_may_follow_the_other(load: Load) -> None:

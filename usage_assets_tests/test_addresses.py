@@ -11,7 +11,13 @@ def test_https_and_this_machine_are_fine(text: str) -> None:
     assert checked_url(text) == httpx.URL(text)
 
 
-@pytest.mark.parametrize("text", ["", "https://", "api.openai.com", "ftp://127.0.0.1", "https://h:port", "https://[::"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "https://", "api.openai.com", "ftp://127.0.0.1", "https://h:port", "https://[::"),
+        *("https://api..openai.com/v1", f"https://{'h' * 64}.com/v1"),
+    ],
+)
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^must look like https://host/path"):
         checked_url(text)

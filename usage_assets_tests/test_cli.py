@@ -270,6 +270,17 @@ def test_days_that_a_provider_does_not_serve_are_left_out_and_said(terminal: Ter
     assert f"{earliest}: days 1," in line_of("chatgpt", said)
 
 
+def test_what_has_no_dollar_value_is_said_beside_the_dollars(small_terminal: Terminal) -> None:
+    operation = {"do": "set", "path": "data[*].results[*].amount.currency", "to": "eur"}
+    small_terminal.sandbox.faults(
+        {"route": "GET /openai/v1/organization/costs", "fault": "edit", "operations": [operation]}
+    )
+    said = small_terminal.type("backfill", *LAST_DAY, "--connection", "openai")
+    euros = small_terminal.sandbox.truth(DAYS[-1], DAYS[-1])["openai"]["usd"]
+    assert f", {euros:,.2f} major units of EUR billed without a dollar value;" in line_of("openai", said)
+    assert "USD" not in line_of("openai", said)
+
+
 def test_push_makes_port_equal_and_a_second_one_sends_nothing(small_terminal: Terminal) -> None:
     words = ("backfill", *LAST_DAY, "--push", "--connection", "openai", "--connection", "chatgpt")
     first = small_terminal.type(*words)
@@ -281,6 +292,14 @@ def test_push_makes_port_equal_and_a_second_one_sends_nothing(small_terminal: Te
     assert "Port: nothing to send" in line_of("openai", second)
     asked = [request for request in small_terminal.sandbox.requests() if request["path"].startswith("/port/")]
     assert len(asked) == sent > 0
+
+
+def test_a_push_that_port_refuses_is_not_said_to_have_nothing_to_send(small_terminal: Terminal) -> None:
+    route = "POST /port/v1/blueprints/*/entities/bulk"
+    small_terminal.sandbox.faults({"route": route, "fault": "status", "status": 403, "body": {"ok": False}})
+    said = small_terminal.type("backfill", *LAST_DAY, "--push", "--connection", "openai")
+    assert said.code == 1
+    assert "Port: failed" in line_of("openai", said)
 
 
 def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(small_terminal: Terminal) -> None:

@@ -8,6 +8,8 @@ import dagster as dg
 import duckdb
 import pytest
 
+from usage_assets.accounting import Accounting
+from usage_assets.assets.derived import stated_tables
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.port.client import PortClient
 from usage_assets.port.sync import Changes, Entity, push
@@ -15,10 +17,11 @@ from usage_assets.providers.lookups import Projects
 from usage_assets.providers.openai import Costs
 from usage_assets.rows import to_arrow
 from usage_assets.settings import Settings
-from usage_assets.warehouse.database import Answer, Slice
+from usage_assets.warehouse.database import Answer, Slice, state
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.tables import Table
+from usage_assets_tests.assets.test_valuation import EURO
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.terminal import SECRETS, Said, Terminal
 
@@ -46,6 +49,8 @@ def terminal(home: Terminal) -> Terminal:
     """The same person, who has a day of two organizations stored and pushed, and has taken one out of the file."""
     for name in ("emea", "old"):
         fill(home, name)
+    with home.warehouse.transaction() as database:
+        state(database, stated_tables(Accounting(exchange_rates=[EURO])))
     return home
 
 
@@ -90,7 +95,8 @@ def stored(terminal: Terminal) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
     with terminal.warehouse.get_connection() as database:
         tables = database.execute(
-            "select schema_name || '.' || table_name from duckdb_tables() order by all"
+            "select schema_name || '.' || table_name from duckdb_tables() "
+            "where schema_name <> 'accounting' order by all"
         ).fetchall()
         for (table,) in tables:
             rows = database.execute(f"select connection, count(*) from {table} group by connection").fetchall()

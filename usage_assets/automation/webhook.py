@@ -132,16 +132,21 @@ def post(url: str, text: str) -> None:
     """Post one message. Raises WebhookError, which names neither the address nor what the answer says of it."""
     address = checked_url(url)
     try:
-        # no proxy can reach this machine's loopback
-        with _without_log(), httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=not is_loopback(address)) as client:
-            response = client.post(address, json={"text": text})
+        with (
+            _without_log(),
+            # no proxy can reach this machine's loopback
+            httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=not is_loopback(address)) as client,
+            client.stream("POST", address, json={"text": text}) as response,
+        ):
+            # not all of the body: a server that sends a byte a second would hold the tick
+            words = "" if response.is_success else next(response.iter_text(), "")
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
         raise WebhookError(f"cannot be reached ({type(error).__name__}): it is tried again", is_certain=True) from None
     except httpx.RequestError as error:
         reason = f"gave no answer ({type(error).__name__}): the message may have arrived and is not sent again"
         raise WebhookError(reason, is_certain=False) from None
     if not response.is_success:
-        said = f" ({response.text})" if _SLACK_REASON.fullmatch(response.text) else ""
+        said = f" ({words})" if _SLACK_REASON.fullmatch(words) else ""
         raise WebhookError(f"answered {response.status_code}{said}: it is tried again", is_certain=True)
 
 

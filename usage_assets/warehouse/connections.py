@@ -7,7 +7,7 @@ from datetime import date
 
 import duckdb
 
-from usage_assets.rows import declarations
+from usage_assets.rows import ConnectionRow, declarations
 from usage_assets.warehouse.database import PORT_ENTITIES, Warehouse
 
 PortLine = tuple[str, str, date, str]
@@ -87,5 +87,7 @@ def port_lines(warehouse: Warehouse, connection: str) -> dict[str, list[PortLine
 
 
 def _tables(database: duckdb.DuckDBPyConnection) -> list[str]:
+    """The declared tables of connections that are there. What the connections file states is as that says."""
     rows = database.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
-    return sorted(declarations().keys() & {name for (name,) in rows} - {PORT_ENTITIES.name})
+    declared = {name for name, row in declarations().items() if issubclass(row, ConnectionRow)}
+    return sorted(declared & {name for (name,) in rows} - {PORT_ENTITIES.name})

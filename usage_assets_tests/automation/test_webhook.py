@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import dagster as dg
@@ -40,6 +40,8 @@ class Receiver:
     body: str = "ok"
     is_silent: bool = False
     """Whether it hangs up without an answer."""
+    is_read: Event | None = None
+    """What its answer's body waits for."""
     paths: list[str] = field(default_factory=list)
     messages: list[Any] = field(default_factory=list)
 
@@ -64,6 +66,8 @@ def receiver() -> Iterator[Receiver]:
                 return
             self.send_response(received.status)
             self.end_headers()
+            if received.is_read:
+                received.is_read.wait()
             self.wfile.write(received.body.encode())
 
         def log_message(self, *_: object) -> None: ...
@@ -352,6 +356,13 @@ def test_a_tick_waits_for_seconds_only(
         said = daemon.tick()
     assert said
     assert "gave no answer (ReadTimeout)" in said
+
+
+def test_a_tick_does_not_wait_for_words_that_it_has_no_use_for(daemon: Daemon, receiver: Receiver) -> None:
+    receiver.is_read = Event()
+    daemon.fail()
+    assert daemon.tick() == "1 of 1 failed runs told"
+    receiver.is_read.set()
 
 
 def test_a_tick_that_dies_after_its_post_posts_nothing_twice(

@@ -2,7 +2,7 @@
 
 import csv
 from collections import defaultdict
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.assets.days import DAY, Days, raw
 from usage_assets_tests.assets.test_valuation import FOUR_CENTS, stating
 from usage_assets_tests.conftest import TODAY, Sandbox
-from usage_assets_tests.focus.test_view import PACK
+from usage_assets_tests.focus.test_view import INVOICE as OCTOBERS_INVOICE
+from usage_assets_tests.focus.test_view import OCTOBER, PACK, costing, fetched_at
 from usage_assets_tests.terminal import Terminal
 
 MONEY = ("BilledCost", "ListCost", "ContractedCost", "EffectiveCost", "PricingCurrencyEffectiveCost")
@@ -130,6 +131,17 @@ def test_what_the_connections_file_says_now_is_there_and_older_values_are_told(f
     assert told.otherwise_valued == {"chatgpt": 1}
     assert "Purchase" not in {row["ChargeCategory"] for row in read(tmp_path / "x.csv")}
     assert export(filled.warehouse, now, PACK.valid_from - timedelta(days=4), DAY, tmp_path / "x.csv").rows == 5
+
+
+def test_a_day_that_is_cleared_after_its_invoice_has_corrections_that_add_up_to_nothing(
+    filled: Days, tmp_path: Path
+) -> None:
+    days = stating(filled, invoices=[OCTOBERS_INVOICE])
+    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10"))
+    fetched_at(days, datetime(2026, 11, 5, tzinfo=UTC))
+    told = exported(days, tmp_path / "x.csv", OCTOBER, OCTOBER)
+    assert (told.rows, told.billed) == (2, {"USD": Decimal(0)})
+    assert sorted(row["BilledCost"] for row in read(tmp_path / "x.csv")) == ["-10.0", "10.0"]
 
 
 def test_a_file_of_an_earlier_release_gets_its_views(filled: Days, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import time_machine
 from iso4217 import Currency
 
 from usage_assets.accounting import CreditRate, ExchangeRate, Invoice, Owner, Purchase
-from usage_assets.providers import PROVIDERS
+from usage_assets.assets.costs import COSTS
 from usage_assets.providers.anthropic import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt import CodexUsage
 from usage_assets.providers.openai import Costs
@@ -185,7 +185,7 @@ def test_every_provider_is_a_service(days: Days) -> None:
     days.fetched(Costs, raw(Costs))
     days.derive("openai_costs")
     with days.warehouse.transaction() as database:
-        for name in PROVIDERS:
+        for name in {derived.part.partition(".")[0] for derived in COSTS}:
             database.execute("update costs.daily_costs set provider = $1", [name])
             assert database.execute("select count(ServiceName) from costs.focus").fetchone() == (1,), name
 

@@ -221,10 +221,14 @@ select
   concat_ws(' ', source_table, native_unit, currency)
 from stored_sums
 full join exported_sums using (connection, ChargePeriodStart, source_table, native_unit, currency)
+-- a day that was cleared after its invoice has corrections, which add up to nothing, and no costs
 where (
-  stored_sums.native_amount = exported_sums.native_amount
+  coalesce(stored_sums.native_amount, 0) = coalesce(exported_sums.native_amount, 0)
   and (
     (currency <> 'USD' and source_table <> 'accounting.purchases')  -- amount_usd is in another currency
-    or (stored_sums.billed = exported_sums.billed and stored_sums.effective = exported_sums.effective)
+    or (
+      coalesce(stored_sums.billed, 0) = coalesce(exported_sums.billed, 0)
+      and coalesce(stored_sums.effective, 0) = coalesce(exported_sums.effective, 0)
+    )
   )
 ) is not true
