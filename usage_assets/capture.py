@@ -33,7 +33,7 @@ WORDS = frozenset(
         "object", "currency", "line_item", "model", "model_id", "snapshot_id", "service_tier", "size", "image_size",
         "source", "quantity_unit", "api_source", "cost_type", "token_type", "context_window", "context_level",
         "inference_geo", "description", "customer_type", "subscription_type", "terminal_type", "speed", "client_id",
-        "type", "operation", "request_type",
+        "type", "operation", "request_type", "product", "actor_type",
     )
 )  # fmt: skip
 """Fields whose text is the provider's own vocabulary. Text under any other name is replaced."""

@@ -14,7 +14,7 @@ import dagster as dg
 
 from usage_assets.assets.accounting import build_accounting_asset, build_invoices_check
 from usage_assets.assets.allocation import ALLOCATIONS
-from usage_assets.assets.checks import build_checks
+from usage_assets.assets.checks import Beside, build_checks
 from usage_assets.assets.connected import (
     archive_of,
     endpoints_of,
@@ -22,6 +22,7 @@ from usage_assets.assets.connected import (
     lookups_of,
     provider_client,
     replay_of,
+    told_by,
 )
 from usage_assets.assets.costs import COSTS, DailyCost
 from usage_assets.assets.derived import build_derived_asset, stated_tables
@@ -45,6 +46,7 @@ from usage_assets.providers.shapes import load
 from usage_assets.settings import MissingKeyError, Settings
 from usage_assets.warehouse.io_manager import UsageIOManager
 from usage_assets.warehouse.published import PublishedWarehouse
+from usage_assets.warehouse.tables import Table
 
 # Partitioned checks and backfill policies are used on purpose; Dagster would warn of each at every start.
 warnings.filterwarnings("ignore", message=".*(`backfill_policy`|partitions_def on an AssetCheckSpec)", category=Warning)
@@ -85,7 +87,11 @@ def build_definitions(
         for endpoint in endpoints:
             raw = build_raw_asset(endpoint, provider, connection, client, replay, archive, shapes, partitions, policy)
             assets.append(raw)
-            checks.append(build_checks(raw, endpoint.row, connection.name, partitions, control=endpoint.control))
+            other = told_by(endpoint, connection, connections)
+            beside = Beside(Table(endpoint.compared_with), other.name) if endpoint.compared_with and other else None
+            checks.append(
+                build_checks(raw, endpoint.row, connection.name, partitions, control=endpoint.control, beside=beside)
+            )
             usage_keys[connection.name].append(raw.key)
         for derived in (*entities, *costs, *allocations):
             select = derived.nothing if superseded else derived.select_of(sources)

@@ -22,6 +22,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from usage_assets.demo.__main__ import (
+    ASKED,
     DemoError,
     Say,
     empty,
@@ -36,7 +37,6 @@ from usage_assets.demo.summary import Books, Compared, Summary, compare_entities
 from usage_assets.local.dagster_dev import AssetPath, Progress
 from usage_assets.local.processes import LOCK, only_one
 from usage_assets.port.client import PortClient
-from usage_assets.providers import PROVIDERS
 from usage_assets.providers.windows import Window
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import NOW, Sandbox, last_days, running_sandbox
@@ -45,8 +45,8 @@ from usage_assets_tests.terminal import ROOT
 
 DAYS = last_days(3)
 WINDOW = Window(DAYS[0], DAYS[-1])
-WINDOWS = dict.fromkeys(PROVIDERS, WINDOW)
-RAW_TABLES = [endpoint.row.table for provider in PROVIDERS.values() for endpoint in provider.endpoints]
+WINDOWS = dict.fromkeys(ASKED, WINDOW)
+RAW_TABLES = [endpoint.row.table for provider in ASKED.values() for endpoint in provider.endpoints]
 POISON = (
     "OPENAI_ADMIN_KEY=sk-admin-of-the-user\nUSAGE_WAREHOUSE=/data/of/the/user.duckdb\nUSAGE_CONNECTIONS=users.toml\n"
 )
@@ -135,7 +135,7 @@ def test_a_demo_elsewhere_says_where_it_belongs(tmp_path: Path, monkeypatch: pyt
 
 
 def test_days_are_clamped_to_what_each_provider_serves() -> None:
-    windows = windows_of(PROVIDERS, 365, date(2026, 11, 20))
+    windows = windows_of(ASKED, 365, date(2026, 11, 20))
     assert windows == {
         "openai": Window(date(2025, 11, 20), date(2026, 11, 19)),
         "anthropic": Window(date(2025, 11, 20), date(2026, 11, 19)),
@@ -244,7 +244,7 @@ def test_what_was_fetched_and_pushed_is_equal_and_every_unit_is_compared(filled:
     truth = filled.sandbox.truth(DAYS[0], DAYS[-1])
     assert summary.is_equal
     assert {(total.provider, total.unit): total.truth for total in summary.totals} == {
-        (provider, unit): amount for provider, units in truth.items() for unit, amount in units.items()
+        (provider, unit): amount for provider in ASKED for unit, amount in truth[provider].items()
     }
     money = {("openai", "usd"), ("anthropic", "cents"), ("chatgpt", "credits")}
     assert money <= {(total.provider, total.unit) for total in summary.totals if total.source == "costs.daily_costs"}

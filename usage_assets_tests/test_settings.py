@@ -533,9 +533,14 @@ def test_the_example_in_the_readme_can_be_used(connections_file: Connections, mo
     example = readme.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
     connections_file(example)
     monkeypatch.setenv("USAGE_HASH_KEY", SECRET)
-    emea, research = Settings.load().connections()
+    emea, research, analytics = Settings.load().connections()
     assert {endpoint.name for endpoint in endpoints_of(PROVIDERS["openai"], emea)} >= {"costs", "usage_decisions"}
     assert endpoints_of(PROVIDERS["chatgpt"], research)
+    assert [endpoint.name for endpoint in endpoints_of(PROVIDERS["anthropic_analytics"], analytics)] == [
+        "usage",
+        "cost",
+        "cost_report",
+    ]
     assert set(ConnectionEntry.model_fields) <= set(re.findall(r"\w+", example)), "the example shows every option"
 
 
@@ -567,7 +572,8 @@ CLAUDE = '[[connection]]\nname = "claude"\nprovider = "anthropic"\nkey = "env:CL
             OPENAI + "endpoints.costs = false\nfilters.line_items = ['x']\n",
             "line 6: connection.1.filters.line_items: the endpoints that are on take api_key_ids, ",
         ),
-        (CLAUDE + "organization = 'org-1'\n", "line 5: connection.1.organization: anthropic is not asked for one"),
+        (TEAM + "organization = 'org-1'\n", "line 6: connection.1.organization: chatgpt is not asked for one"),
+        (CLAUDE + "project = 'proj_1'\n", "line 5: connection.1.project: anthropic is not asked for one"),
         (TEAM + "project = 'proj_1'\n", "line 6: connection.1.project: chatgpt is not asked for one"),
         (OPENAI + "workspace_id = 'ws'\n", "line 5: connection.1.workspace_id: openai is not asked for one"),
         (

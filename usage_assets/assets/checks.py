@@ -1,6 +1,7 @@
 """Asset checks: the SQL that was verified before a write was committed, run again on what is stored, day by day."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import dagster as dg
@@ -29,6 +30,36 @@ Results = Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]
 Find = Callable[[duckdb.DuckDBPyConnection, Slice], Iterable[Contradiction]]
 Comparison = tuple[dg.AssetCheckSpec, Find, dg.AssetCheckSeverity]
 """A check, what contradicts it, and how bad that is."""
+COMPARED_WITH = "getvariable('compared_with')"
+"""Stands for the connection of the other table in a warning, which knows the own one as ``connection``."""
+COMPARABLE_DAYS = """
+select usage_date
+from ledger.stored_days
+where (table_name, connection) in (($own, $connection), ($other, $beside))
+  and filters is null
+  and usage_date between $first and $last
+group by usage_date
+having count(*) = 2
+"""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A table that tells of the same use, and the connection whose rows of it do."""
+
+    table: Table
+    connection: str
+
+    @property
+    def check(self) -> str:
+        """The name of the check that compares with it."""
+        return self.table.name.partition(".")[2]
+
+    @property
+    def reason(self) -> str:
+        """Why a day is not compared."""
+        return f"{self.table.name} of {self.connection} does not have the day, or filters narrow one of the two down"
+
 
 LISTED_FIELDS, FIELD_CHARACTERS = 50, 100
 """What is shown of unknown fields: events are small, whatever a provider sends."""
@@ -42,12 +73,14 @@ def build_checks(
     select: Select | None = None,
     control: Control | None = None,
     file: str = "",
+    beside: Beside | None = None,
 ) -> dg.AssetChecksDefinition:
     """Build an asset's checks: ``content`` for every day; of a raw table also ``control_total``, where it has control
     totals, and ``unknown_fields``, where it has such; warnings: what ``sql/warnings/<table>.<check>.sql`` and those of
-    a derived ``file`` (``<folder>/<file>``) find; of allocated costs ``list_price``, where there is a price list."""
+    a derived ``file`` (``<folder>/<file>``) find, of those that compare with another table only where there is one
+    ``beside``; of allocated costs ``list_price``, where there is a price list."""
     asset, table = definition.key, Table(row)
-    stored = [table, *([Table(control.row)] if control else [])]
+    stored = [table, *([Table(control.row)] if control else []), *([beside.table] if beside else [])]
     has_other_fields = "other_fields" in table.arrow_schema.names
     grain = f"One row per {', '.join(table.grain)}"
     content = dg.AssetCheckSpec(
@@ -57,7 +90,7 @@ def build_checks(
         partitions_def=partitions,
         description=f"{grain}; every total equals the raw tables'" if select else grain,
     )
-    comparisons = list(_comparisons(asset, table, partitions, control, select.part if select else "", file))
+    comparisons = list(_comparisons(asset, table, partitions, control, select.part if select else "", file, beside))
     no_unknown_fields = dg.AssetCheckSpec(
         "unknown_fields",
         asset=asset,
@@ -79,12 +112,14 @@ def build_checks(
                 create_or_alter(database, declared)
             if select:
                 prepare(database, select)
+            left_out = _left_out(database, table, beside, target) if beside else {}
             found = contradictions(database, table, select, target)
             compared = [(spec, list(find(database, target)), severity) for spec, find, severity in comparisons]
             fields = unknown_fields(database, table, target) if has_other_fields else {}
         yield from _results(content, days, found)
         for spec, different, severity in compared:
-            yield from _results(spec, days, different, severity)
+            is_beside = beside is not None and spec.name == beside.check
+            yield from _results(spec, days, different, severity, left_out if is_beside else {})
         if has_other_fields:
             yield dg.AssetCheckResult(
                 asset_key=asset,
@@ -107,6 +142,7 @@ def _comparisons(
     control: Control | None,
     part: str,
     derived: str,
+    beside: Beside | None,
 ) -> Iterator[Comparison]:
     """Yield what a table is compared with, and what it is warned of: the first line of such a query says it."""
 
@@ -122,6 +158,8 @@ def _comparisons(
         path for name in filter(None, (file, derived)) for path in (SQL / "warnings").glob(f"{name}.*.sql")
     ):
         query = path.read_text()
+        if COMPARED_WITH in query and not beside:
+            continue
         name, description = path.suffixes[0].removeprefix("."), query.partition("\n")[0].removeprefix("-- ")
         yield spec(name, description), _finding(query), dg.AssetCheckSeverity.WARN
     if table.row is AllocatedCost and part in TOKENS and has_prices():
@@ -139,20 +177,32 @@ def _finding(query: str) -> Find:
     return lambda database, target: differences(database, query, target)
 
 
+def _left_out(database: duckdb.DuckDBPyConnection, table: Table, beside: Beside, target: Slice) -> Mapping[date, str]:
+    """Return the days that are not compared, with the reason. From here on queries know both connections."""
+    for variable, connection in (("connection", target.connection), ("compared_with", beside.connection)):
+        database.execute(f"set variable {variable} = $name", {"name": connection})
+    names = {"own": table.name, "other": beside.table.name, "beside": beside.connection}
+    both = {day for (day,) in database.execute(COMPARABLE_DAYS, target.bounds | names).fetchall()}
+    return {day: beside.reason for day in target.days if day not in both}
+
+
 def _results(
     spec: dg.AssetCheckSpec,
     days: Sequence[date],
-    found: Sequence[Contradiction],
+    found: Iterable[Contradiction],
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+    left_out: Mapping[date, str] = {},
 ) -> Results:
     """Yield an evaluation per day: a single result of a range run would show no day at all."""
+    found = [contradiction for contradiction in found if contradiction.day not in left_out]
     for day in days:
         wrong = [contradiction.text for contradiction in found if contradiction.day == day]
+        said = {"contradictions": dg.MetadataValue.json(wrong[:5])} if wrong else {}
         yield dg.AssetCheckEvaluation(
             asset_key=spec.asset_key,
             check_name=spec.name,
             passed=not wrong,
-            metadata={"contradictions": dg.MetadataValue.json(wrong[:5])} if wrong else {},
+            metadata=said | ({"not_compared": dg.MetadataValue.text(left_out[day])} if day in left_out else {}),
             severity=severity,
             blocking=spec.blocking,
             partition=day.isoformat(),
@@ -162,5 +212,6 @@ def _results(
         check_name=spec.name,
         passed=not found,
         severity=severity,
-        metadata={"days": len(days), "contradictions": len(found)},
+        metadata={"days": len(days), "contradictions": len(found)}
+        | ({"days_not_compared": len(left_out)} if left_out else {}),
     )

@@ -37,6 +37,7 @@ def lookups_of(connection: Connection) -> Sequence[Lookup]:
 def _refuse_misplaced_ids(provider: Provider, connection: Connection) -> None:
     needs_workspace = any("{workspace_id}" in endpoint.path for endpoint in provider.endpoints)
     known = {*provider.scope_headers, *(["workspace_id"] if needs_workspace else [])}
+    known |= {"organization"} if provider.names_organization else set()
     for name in ("organization", "project", "workspace_id"):
         if getattr(connection, name) and name not in known:
             raise connection.refusal(name, reason=f"{provider.name} is not asked for one")
@@ -91,11 +92,14 @@ def _scope_headers(connection: Connection) -> Mapping[str, str]:
 
 
 def earliest_day(connection: Connection, provider: Provider, *, from_archive: bool = False) -> date:
-    """Return the first day that the connection can be asked for: its own start or the provider's look-back, which
-    does not bind the archive."""
-    if provider.lookback_days is None or from_archive:
+    """Return the first day that the connection can be asked for: its own start, or the provider's first day or
+    look-back, which do not bind the archive."""
+    if from_archive:
         return connection.start_date
-    return max(connection.start_date, utc_today() - timedelta(days=provider.lookback_days))
+    days = [connection.start_date, provider.first_day or connection.start_date]
+    if provider.lookback_days is not None:
+        days.append(utc_today() - timedelta(days=provider.lookback_days))
+    return max(days)
 
 
 def settling_days(connection: Connection, provider: Provider) -> int:
@@ -112,3 +116,21 @@ def is_superseded(connection: Connection, connections: Iterable[Connection]) -> 
     return any(
         each.provider == better and each.organization == connection.organization and each.key for each in connections
     )
+
+
+def told_by(endpoint: Endpoint, connection: Connection, connections: Sequence[Connection]) -> Connection | None:
+    """Return the connection whose rows ``endpoint.compared_with`` tell of the same use: itself, or the only one of the
+    other provider and the same organization, where nobody else of its own provider is of that, too.
+
+    Two connections that name no organization are of the same one. One without a key tells of nothing.
+    """
+    if endpoint.compared_with is None:
+        return None
+    other, _, name = endpoint.compared_with.table.partition(".")
+    alike = [each for each in connections if each.organization == connection.organization and each.key]
+    mine = [each for each in alike if each.provider == connection.provider]
+    theirs = [each for each in alike if each.provider == other]
+    if other == connection.provider:
+        mine = theirs = [connection]
+    fetched = {each.name for each in endpoints_of(PROVIDERS[other], theirs[0])} if theirs else ()
+    return theirs[0] if len(mine) == len(theirs) == 1 and name in fetched else None

@@ -84,11 +84,11 @@ def _refuse_days_out_of_reach(
 ) -> None:
     earliest = earliest_day(connection, provider, from_archive=from_archive)
     if days[0] < earliest:
-        reason = (
-            f"{provider.name} serves the last {provider.lookback_days} days"
-            if earliest > connection.start_date
-            else "the connection's start date"
-        )
+        reasons = {
+            connection.start_date: "the connection's start date",
+            provider.first_day: f"{provider.name} serves none before it",
+        }
+        reason = reasons.get(earliest, f"{provider.name} serves the last {provider.lookback_days} days")
         raise SettingsError(
             f"connection {connection.name}: {days[0]} cannot be fetched: the earliest day is {earliest} ({reason}); "
             "choose later days, nothing was fetched or changed"

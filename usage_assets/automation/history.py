@@ -123,7 +123,8 @@ def _current(
     A change of the base URL, the key or the pace is no such thing.
     """
     filters = sorted((name, sorted(values)) for name, values in connection.filters.items())
-    scope = (connection.organization, connection.project, connection.workspace_id)
+    is_told = not PROVIDERS[connection.provider].names_organization
+    scope = (connection.organization if is_told else None, connection.project, connection.workspace_id)
     asked = _digest(connection.provider, connection.people, *scope, *filters)
     assets = _digest(connection.start_date, *sorted(key.to_user_string() for key in keys))
     if history and (history.asked, history.assets) == (asked, assets):

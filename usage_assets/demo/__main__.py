@@ -54,6 +54,8 @@ ENDED_BADLY = frozenset({"COMPLETED_FAILED", "FAILING", "FAILED", "CANCELING", "
 WIDTH = 132
 """Of the tables where no terminal says its own."""
 
+ASKED: Mapping[str, Provider] = {name: PROVIDERS[name] for name in ("openai", "anthropic", "chatgpt", "openai_legacy")}
+"""The providers of the demo's connections, which are called as these."""
 Windows = Mapping[str, Window]
 """Connection (called as its provider) -> the days that it can be asked for."""
 
@@ -216,7 +218,7 @@ def address_of(sandbox: Kept) -> str:
 def fill_and_compare(dagster: Dagster, sandbox: Kept, url: str, home: Path, days: int, say: Say) -> bool:
     """Backfill every connection, wait for the pushes and print the summary. Returns whether nothing differs."""
     ready = say.seconds
-    windows = windows_of(PROVIDERS, days, utc_today())
+    windows = windows_of(ASKED, days, utc_today())
     try:
         look_up(dagster, sandbox, say)
         wait_for(launch(dagster, windows, say), dagster, sandbox, say)

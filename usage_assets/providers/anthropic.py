@@ -307,6 +307,7 @@ ANTHROPIC = Provider(
         404: "Check the base URL (ANTHROPIC_BASE_URL); individual accounts have no Admin API",
     },
     settling_days=3,
+    names_organization=True,
     endpoints=(
         bucketed(
             name="usage_messages",

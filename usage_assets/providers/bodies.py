@@ -58,7 +58,7 @@ def _known_in_page(
     record, models = _known_in_record(row) if is_record else Known(_TIMES, {}, {}), dict(parts)
     held = {name: _known_in_record(models.get(name, row)) for name in item.__struct_encode_fields__}
     in_item = Known(record.plain - held.keys(), record.addresses, held | dict(record.objects))
-    return Known(frozenset(("object", "has_more", "next_page")), {}, {"data": in_item})
+    return Known(frozenset(("object", "has_more", "next_page", "data_refreshed_at")), {}, {"data": in_item})
 
 
 @cache

@@ -64,6 +64,8 @@ class Endpoint:
     window_days: int
     window_params: Callable[[Window], Mapping[str, str]]
     params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What it wants beside the provider's headers."""
     group_by: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
     """Parameters that narrow the answer down, as they are sent (``project_ids[]``, ``batch``): a connection may set
@@ -74,6 +76,9 @@ class Endpoint:
     """Whether a complete answer has a bucket for every day, also for an empty one."""
     refusals: tuple[Refusal, ...] = ()
     control: Control | None = None
+    compared_with: type[Row] | None = None
+    """Rows of another endpoint that tell of the same use, with which a check compares each day: of the provider that
+    the table is called after."""
     seen_live: bool = True
     """Whether its shape is known from real answers or official examples, and not only from a description."""
     default_on: bool = True
@@ -125,6 +130,11 @@ class Provider:
     """How long after a day's end the provider still changes it. None of them promises a figure: a connection may set
     another one."""
     lookback_days: int | None = None
+    first_day: date | None = None
+    """The day before which it serves nothing, however long ago that is."""
+    names_organization: bool = False
+    """Whether a connection may name its organization although nobody is asked for one: it says which connections tell
+    of the same use."""
     superseded_by: str | None = None
     """The provider that tells of the same use. Where a connection asks it for the same organization, nothing is
     derived from this one's rows: one use must not be counted twice."""

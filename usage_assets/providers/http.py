@@ -19,8 +19,8 @@ import pyarrow as pa
 from usage_assets.people import People
 from usage_assets.providers.archive import Answered, Asked, Body, Keep, question_of
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets.providers.reading import Json, Reading, numbered
-from usage_assets.providers.transport import INCOMPLETE, PermanentError, StoppedError, Transport, decoded
+from usage_assets.providers.reading import Json, Moment, Reading, ShapeError, numbered
+from usage_assets.providers.transport import INCOMPLETE, LATER, PermanentError, StoppedError, Transport, decoded
 from usage_assets.providers.windows import DAY, Window, windows
 from usage_assets.rows import packed_schema
 
@@ -65,6 +65,9 @@ class Page(msgspec.Struct, kw_only=True):
     data: list[object]
     has_more: bool
     next_page: str | None = None
+    data_refreshed_at: Moment | None = None
+    """Until when the provider knows what was used, where it says so. It is no part of the rows: it would make each
+    fetch a change."""
 
 
 _PAGE_FIELDS = frozenset((*Page.__struct_fields__, "object"))
@@ -210,7 +213,7 @@ class _Chains:
             self._follow(reading)
         except PermanentError as error:
             self.counts["retries"] += len(reading.tables)
-            if may_restart and reading.tables and client.provider.token_refused.search(error.reason):
+            if may_restart and reading.tables and _is_token_refused(client.provider, error):
                 logger.warning("%s Reading it again from its first page", error)
                 self.counts["retries"] += 1
                 self._read(window, group_by, pages=pages, may_restart=False)
@@ -318,10 +321,15 @@ class _Chains:
             place=self._place(reading),
             stop=self.stop,
             on_retry=lambda: self.counts.update(retries=1),
+            headers=self.endpoint.headers,
         )
 
     def _place(self, reading: Reading) -> str:
         return f"{reading.connection} {self.endpoint.name} {reading.window}"
+
+
+def _is_token_refused(provider: Provider, error: PermanentError) -> bool:
+    return error.status == HTTPStatus.GONE or provider.token_refused.search(error.reason) is not None
 
 
 def read_page(endpoint: Endpoint, reading: Reading, content: bytes) -> tuple[Page, int]:
@@ -331,10 +339,20 @@ def read_page(endpoint: Endpoint, reading: Reading, content: bytes) -> tuple[Pag
     """
     body = _opened(endpoint, content, reading.window)
     page = msgspec.convert(body, Page)
+    _refuse_days_to_come(page, reading.window)
     items = (decoded(item) if isinstance(item, msgspec.Raw) else item for item in page.data)
     rows = reading.read(endpoint.row, endpoint.item, endpoint.records, items)
     reading.unknown_fields.update(f"page.{name}" for name in body.keys() - _PAGE_FIELDS)
     return Page(data=[], has_more=page.has_more, next_page=page.next_page), rows
+
+
+def _refuse_days_to_come(page: Page, window: Window) -> None:
+    """Raise ShapeError for a day that begins when the figures end: it would be stored as one without use."""
+    if page.data_refreshed_at and (
+        unknown := [day for day in window.days if Window(day, day).start >= page.data_refreshed_at]
+    ):
+        reason = f"the provider's figures reach until {page.data_refreshed_at:%Y-%m-%d %H:%M} UTC"
+        raise ShapeError("$.data_refreshed_at", unknown[0], reason, LATER)
 
 
 def _opened(endpoint: Endpoint, content: bytes, window: Window) -> Json:

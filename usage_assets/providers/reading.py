@@ -72,11 +72,18 @@ def as_json(value: object) -> str:
     return msgspec.json.encode(value, order="sorted").decode()
 
 
-class ShapeError(Exception):
-    """An answer that does not have the shape we know: field path, day and what is wrong, in one line."""
+UNKNOWN_SHAPE = "Nothing was stored: this version does not know an answer of this shape"
 
-    def __init__(self, path: str, day: date | None, reason: str) -> None:
+
+class ShapeError(Exception):
+    """An answer that cannot be stored: field path, day and what is wrong, in one line.
+
+    It does not have the shape we know, unless ``advice`` says otherwise.
+    """
+
+    def __init__(self, path: str, day: date | None, reason: str, advice: str = UNKNOWN_SHAPE) -> None:
         super().__init__(f"{path} ({day}): {reason}" if day else f"{path}: {reason}")
+        self.advice = advice
 
 
 class Item(msgspec.Struct, kw_only=True):

@@ -13,8 +13,8 @@ from usage_assets.people import People
 from usage_assets.providers.archive import Archive, ArchiveError, File, Question, newest, question_of
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.http import Fetched, fetched_from, read_page
-from usage_assets.providers.reading import Reading, ShapeError
-from usage_assets.providers.transport import UNKNOWN_SHAPE, PermanentError
+from usage_assets.providers.reading import UNKNOWN_SHAPE, Reading, ShapeError
+from usage_assets.providers.transport import PermanentError
 from usage_assets.providers.windows import windows
 
 
@@ -84,7 +84,8 @@ class Replay:
         except ArchiveError as error:
             raise PermanentError(f"{self.connection} {endpoint.name}: {error}") from None
         except (ShapeError, msgspec.DecodeError) as error:
-            raise PermanentError(f"{self.connection} {endpoint.name}: {file.path}: {error}. {UNKNOWN_SHAPE}.") from None
+            advice = error.advice if isinstance(error, ShapeError) else UNKNOWN_SHAPE
+            raise PermanentError(f"{self.connection} {endpoint.name}: {file.path}: {error}. {advice}.") from None
         if len(days) < len(file.window.days):
             wanted = pa.array(days, pa.date32())
             reading.tables = [table.filter(pc.is_in(table["usage_date"], wanted)) for table in reading.tables]

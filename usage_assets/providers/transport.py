@@ -38,7 +38,6 @@ organization has 80 MB, and a year at once does not fit into memory."""
 NOTHING_STORED = "Nothing was stored"
 LATER = "Nothing was stored: run the same days again later"
 INCOMPLETE = "Nothing was stored, because the answer is not complete"
-UNKNOWN_SHAPE = "Nothing was stored: this version does not know an answer of this shape"
 
 
 _EXACT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
@@ -140,6 +139,7 @@ class Transport:
         place: str,
         stop: Event,
         on_retry: Callable[[], None],
+        headers: Mapping[str, str] | None = None,
     ) -> T:
         """What ``read`` makes of the body of a 200. ``place`` says in messages what was asked for.
 
@@ -169,7 +169,7 @@ class Transport:
             before_sleep=before_retry,
             retry_error_callback=give_up,
         )
-        result: T = retrying(self._attempt, path, params, read, place, stop)
+        result: T = retrying(self._attempt, path, params, read, place, stop, headers)
         return result
 
     def failure(
@@ -193,14 +193,21 @@ class Transport:
         return self._provider.advice.get(status, "Check the base URL" if redirect else NOTHING_STORED)
 
     def _attempt(
-        self, path: str, params: Sequence[tuple[str, str]], read: Callable[[bytes], T], place: str, stop: Event
+        self,
+        path: str,
+        params: Sequence[tuple[str, str]],
+        read: Callable[[bytes], T],
+        place: str,
+        stop: Event,
+        headers: Mapping[str, str] | None,
     ) -> T:
         self._pace.wait(stop)
         if stop.is_set():
             raise StoppedError
         with ExitStack() as turn:
             try:
-                with self._client.stream("GET", path, params=httpx.QueryParams(list(params))) as response:
+                query = httpx.QueryParams(list(params))
+                with self._client.stream("GET", path, params=query, headers=headers) as response:
                     content = self._whole(response, turn, stop)
             except httpx.RequestError as error:
                 raise self.failure(TransientError, place, f"no answer ({type(error).__name__}: {error})") from None
@@ -213,7 +220,7 @@ class Transport:
                 what = f"a broken answer ({kind}, {len(content)} bytes): {error}"
                 raise self.failure(TransientError, place, what) from None
             except ShapeError as error:
-                raise self.failure(PermanentError, place, str(error), UNKNOWN_SHAPE) from None
+                raise self.failure(PermanentError, place, str(error), error.advice) from None
 
     def _whole(self, response: httpx.Response, turn: ExitStack, stop: Event) -> bytes:
         """The body. A large one waits on the wire for its turn, which it keeps until ``turn`` is closed.

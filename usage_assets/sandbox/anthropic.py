@@ -91,7 +91,7 @@ def _messages_result(row: Row) -> Row:
 
 
 def _cost_result(row: Row) -> Row:
-    return {"currency": "USD", **row, "amount": f"{row['amount']:f}"}
+    return {"currency": row["currency"], **row, "amount": f"{row['amount']:f}"}
 
 
 MESSAGES = Report(
@@ -232,7 +232,7 @@ def _bucket(ledger: Ledger, report: Report, query: Mapping[str, Any], day: date)
         if all(not query[name] or row[field] in query[name] for name, field in report.filters.items())
     ]
     kept = {name for grouped in query["group_by[]"] for name in (grouped, *report.companions.get(grouped, ()))}
-    grouped = group(rows, BOOKS["anthropic"][report.book].dimensions, kept)
+    grouped = group(rows, BOOKS["anthropic"][report.book].dimensions, kept | {"currency"})
     return {
         "starting_at": stamp(day),
         "ending_at": stamp(day + timedelta(days=1)),

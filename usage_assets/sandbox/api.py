@@ -45,6 +45,10 @@ class PageTokenError(Exception):
     """The page token was not issued for this query."""
 
 
+class ExpiredTokenError(PageTokenError):
+    """The page token was issued too long ago."""
+
+
 @dataclass(frozen=True)
 class Parameter:
     """A query parameter: `read` turns its text into a value or raises BadParameterError; `many` may be repeated."""
@@ -195,18 +199,29 @@ def days_between(start: date, end: date) -> list[date]:
 
 
 def page_of(
-    request: Request, items: Sequence[Any], limit: int, now: datetime, first: int = 0, step: int = 1
+    request: Request,
+    items: Sequence[Any],
+    limit: int,
+    now: datetime,
+    first: int = 0,
+    step: int = 1,
+    *,
+    valid_from: datetime | None = None,
 ) -> tuple[Sequence[Any], dict[str, Any]]:
     """One page of `items` with its `has_more` and `next_page`; a token says where it starts: first + step * index.
 
     The short_page fault sets `page_size` in the scope: live pages have held fewer items than were asked for.
-    Raises PageTokenError for a token of another query: any changed parameter makes it useless, as live.
+    Raises PageTokenError for a token of another query: any changed parameter makes it useless, as live, and
+    ExpiredTokenError for one that was issued before `valid_from`.
     """
     query = sorted((name, value) for name, value in request.query_params.multi_items() if name != "page")
     fingerprint = zlib.crc32(repr((request.url.path, query)).encode())
     begin = 0
     if "page" in request.query_params:
-        begin = (_position(request.query_params["page"], fingerprint) - first) // step
+        issued, position = _position(request.query_params["page"], fingerprint)
+        if valid_from and issued < valid_from.timestamp():
+            raise ExpiredTokenError
+        begin = (position - first) // step
     end = begin + min(limit, request.scope.get("page_size", limit))
     token = None
     if end < len(items):
@@ -215,14 +230,14 @@ def page_of(
     return items[begin:end], {"has_more": token is not None, "next_page": token}
 
 
-def _position(token: str, fingerprint: int) -> int:
+def _position(token: str, fingerprint: int) -> tuple[int, int]:
     try:
-        _issued, bound_to, position = _TOKEN.unpack(base64.b64decode(token.removeprefix("page_"), validate=True))
+        issued, bound_to, position = _TOKEN.unpack(base64.b64decode(token.removeprefix("page_"), validate=True))
     except (binascii.Error, struct.error, ValueError):
         raise PageTokenError from None
     if bound_to != fingerprint or not token.startswith("page_"):
         raise PageTokenError
-    return int(position)
+    return int(issued), int(position)
 
 
 def catch_all(unknown: Callable[[Request], RefusedError]) -> Route:

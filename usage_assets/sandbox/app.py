@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from usage_assets.sandbox.anthropic import anthropic_routes
+from usage_assets.sandbox.anthropic_analytics import anthropic_analytics_routes
 from usage_assets.sandbox.chatgpt import chatgpt_routes
 from usage_assets.sandbox.control import DEFAULT_SEED, RequestLog, Sandbox, control_routes
 from usage_assets.sandbox.directory import Directory, anthropic_directory_routes, openai_directory_routes
@@ -45,7 +46,11 @@ def build_app(*, seed: int = DEFAULT_SEED, now: datetime | None = None) -> Starl
             ),
             Mount(
                 "/anthropic/v1",
-                routes=[*anthropic_directory_routes(sandbox.directory), *anthropic_routes(sandbox.ledger)],
+                routes=[
+                    *anthropic_directory_routes(sandbox.directory),
+                    *anthropic_analytics_routes(sandbox.ledger),
+                    *anthropic_routes(sandbox.ledger),
+                ],
             ),
             Mount("/chatgpt/v1", routes=chatgpt_routes(sandbox.ledger, sandbox.shapes)),
             Mount("/port/v1", routes=port_routes(sandbox.port)),

@@ -326,14 +326,15 @@ def _claude_costs(company: Company, messages: list[Row], dice: Random) -> Iterat
     cents: defaultdict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
     for row in messages:
         if row["service_tier"] != "priority":
-            for line, amount in _claude_lines(row):
+            for line, amount in claude_lines(row):
                 cents[line] += amount
     research = company.identifier("wrkspc_01", "Research")
     cents[_other_line(research, "Code Execution Usage", "code_execution")] = 5 * Decimal(dice.randrange(1, 90)).scaleb(
         -1
     )
     for line, amount in cents.items():
-        yield dict(zip(CLAUDE_COST_DIMENSIONS, line, strict=True)) | {"amount": as_reported(amount, dice)}
+        dimensions = dict(zip(CLAUDE_COST_DIMENSIONS, line, strict=True))
+        yield dimensions | {"amount": as_reported(amount, dice), "currency": "USD"}
 
 
 CLAUDE_COST_DIMENSIONS = (
@@ -352,7 +353,8 @@ def _other_line(workspace_id: str | None, description: str, cost_type: str) -> t
     return (workspace_id, description, cost_type, None, None, None, None, None)
 
 
-def _claude_lines(row: Row) -> Iterator[tuple[tuple[Any, ...], Decimal]]:
+def claude_lines(row: Row) -> Iterator[tuple[tuple[Any, ...], Decimal]]:
+    """The lines of the cost report that a row of messages belongs to, as CLAUDE_COST_DIMENSIONS, with their cents."""
     model = CLAUDE_MODELS[row["model"]]
     factor, notes = Decimal(1), ""
     for applies, times, note in (

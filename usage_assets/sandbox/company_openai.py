@@ -243,7 +243,7 @@ def _openai_costs(company: Company, day: date, usage: list[Row], dice: Random) -
             line |= {"api_source": "unlabeled", "line_item": line_item, "quantity_unit": unit}
             lines[tuple(line.values())] = line | {"amount": count * price, "quantity": count}
     for line in lines.values():
-        yield line | {"amount": as_reported(line["amount"], dice)}
+        yield line | {"amount": as_reported(line["amount"], dice), "currency": "usd"}
 
 
 def _line_items(row: Row) -> Iterator[tuple[str, int, Decimal]]:

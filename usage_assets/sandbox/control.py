@@ -4,6 +4,7 @@ JSON in, JSON out, no authentication: the sandbox listens on loopback only.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from usage_assets.sandbox.chatgpt import CODEX_SHAPES, Shapes
 from usage_assets.sandbox.directory import CHANGES as DIRECTORY_CHANGES
 from usage_assets.sandbox.directory import Directory
 from usage_assets.sandbox.faults import Connections, Fault, read_fault
-from usage_assets.sandbox.ledger import BOOKS, CHANGES, Ledger
+from usage_assets.sandbox.ledger import BOOKS, CHANGES, COSTS, Ledger
 from usage_assets.sandbox.port import PortStore
 
 DEFAULT_SEED = 7
@@ -92,6 +93,7 @@ def control_routes(sandbox: Sandbox) -> list[BaseRoute]:
         "/reset": {"POST": _reset},
         "/truth": {"GET": _truth},
         "/restate": {"POST": _restate},
+        "/currency": {"POST": _set_currency},
         "/shape": {"POST": _set_shape},
         "/directory": {"GET": lambda sandbox, _: sandbox.directory.lists, "POST": _change_directory},
         "/requests": {"GET": _requests},
@@ -161,6 +163,16 @@ def _restate(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
     endpoints = [_choice("endpoint", given["endpoint"], BOOKS[provider])] if "endpoint" in given else [*BOOKS[provider]]
     change = _choice("change", given.get("change"), CHANGES)
     factor = _whole("factor", given.get("factor", 2))
+    ledger, days = sandbox.ledger, _days_in_books(sandbox, given)
+    return {
+        "changed": {
+            endpoint: {str(day): ledger.restate(provider, endpoint, day, change, factor) for day in days}
+            for endpoint in endpoints
+        }
+    }
+
+
+def _days_in_books(sandbox: Sandbox, given: dict[str, Any]) -> list[date]:
     if not isinstance(given.get("days"), list) or not given["days"]:
         raise ControlError("days must be a list of YYYY-MM-DD")
     days = [_day(text) for text in given["days"]]
@@ -168,12 +180,19 @@ def _restate(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
     for day in days:
         if not ledger.first_day() <= day <= ledger.clock.today():
             raise ControlError(f"{day} is outside the books, which hold {ledger.first_day()} to {ledger.clock.today()}")
-    return {
-        "changed": {
-            endpoint: {str(day): ledger.restate(provider, endpoint, day, change, factor) for day in days}
-            for endpoint in endpoints
-        }
-    }
+    return days
+
+
+def _set_currency(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
+    _only(given, "provider", "days", "currency", "third")
+    provider = _choice("provider", given.get("provider"), COSTS)
+    currency, third = given.get("currency"), _whole("third", given.get("third", 0))
+    if not (isinstance(currency, str) and re.fullmatch("[A-Za-z]{3}", currency)):
+        raise ControlError(f"currency must be a code of three letters, not {currency!r}")
+    if third not in range(3):
+        raise ControlError(f"third must be 0, 1 or 2, not {third}")
+    days = _days_in_books(sandbox, given)
+    return {"changed": {str(day): sandbox.ledger.bill(provider, day, currency, third) for day in days}}
 
 
 def _set_shape(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:

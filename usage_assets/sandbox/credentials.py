@@ -3,6 +3,7 @@
 OPENAI_ADMIN_KEY = "sk-admin-sandbox"
 OPENAI_SESSION_KEY = "sess-sandbox"  # for the old endpoints
 ANTHROPIC_ADMIN_KEY = "sk-ant-admin-sandbox"
+ANTHROPIC_ANALYTICS_KEY = "sk-ant-analytics-sandbox"  # with the scope read:analytics
 CHATGPT_ANALYTICS_KEY = "chatgpt-sandbox-key"
 CHATGPT_WORKSPACE_ID = "ws-sandbox"
 PORT_CLIENT_ID = "sandbox-client-id"

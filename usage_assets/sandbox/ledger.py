@@ -3,7 +3,7 @@
 The emulated providers read rows here; /control/truth adds up the same books, never the pages that were served.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, localcontext
@@ -21,11 +21,19 @@ from usage_assets.sandbox.company import (
     chatgpt_day,
     total,
 )
+from usage_assets.sandbox.company_anthropic_analytics import (
+    COST_DIMENSIONS,
+    TOKENS,
+    USAGE_DIMENSIONS,
+    anthropic_analytics_day,
+)
 from usage_assets.sandbox.company_openai import openai_day
 from usage_assets.sandbox.company_openai_legacy import MEASURES, openai_legacy_day
 
 HISTORY_DAYS = 400
 CHANGES = ("scale", "add", "remove", "clear")
+COSTS = {"openai": "costs", "anthropic": "cost_report"}
+"""Provider -> its endpoint whose amounts have a currency."""
 
 Unit = Callable[[Row], Value]
 
@@ -72,6 +80,10 @@ def _estimated_cents(customer_type: str) -> Unit:
     return cents
 
 
+def _dollars(row: Row) -> Value:
+    return row["amount"] if row["currency"].upper() == "USD" else None
+
+
 def _codex_totals(*counters: str) -> dict[str, Unit]:
     def reader(counter: str) -> Unit:
         return lambda row: row["totals"][counter]
@@ -87,6 +99,10 @@ def _late_openai_project(_rows: list[Row], n: int) -> Row:
     return {"project_id": f"proj_late{n}"}
 
 
+def _late_anthropic_user(_rows: list[Row], n: int) -> Row:
+    return {"actor_type": "user_actor", "actor_id": f"user_01late{n}", "person": f"late{n}"}
+
+
 def _late_codex_user(rows: list[Row], n: int) -> Row:
     workspace_only = bool(rows) and rows[0]["user_id"] is None
     return {"user_id": None if workspace_only else f"user-late{n}", "email": None}
@@ -98,6 +114,7 @@ DAYS: dict[str, Callable[[Company, date], DayRows]] = {
     "anthropic": anthropic_day,
     "chatgpt": chatgpt_day,
     "openai_legacy": openai_legacy_day,
+    "anthropic_analytics": anthropic_analytics_day,
 }
 """Provider -> the rows of each of its endpoints on a day before any restatement, unique in their dimensions."""
 BOOKS: dict[str, dict[str, Book]] = {
@@ -108,8 +125,8 @@ BOOKS: dict[str, dict[str, Book]] = {
             _late_openai_user,
         ),
         "costs": Book(
-            (*_CALLER, "line_item", "quantity_unit", "api_source"),
-            _fields(usd="amount"),
+            (*_CALLER, "line_item", "quantity_unit", "api_source", "currency"),
+            {"usd": _dollars},
             _late_openai_user,
         ),
         "usage_embeddings": Book(
@@ -187,7 +204,9 @@ BOOKS: dict[str, dict[str, Book]] = {
             lambda _, n: {"api_key_id": f"apikey_01late{n}"},
         ),
         "cost_report": Book(
-            CLAUDE_COST_DIMENSIONS, _fields(cents="amount"), lambda _, n: {"workspace_id": f"wrkspc_01late{n}"}
+            (*CLAUDE_COST_DIMENSIONS, "currency"),
+            {"cents": _dollars},
+            lambda _, n: {"workspace_id": f"wrkspc_01late{n}"},
         ),
         "claude_code": Book(
             ("actor_type", "actor_name", "terminal_type", "customer_type", "subscription_type", "is_remote"),
@@ -213,6 +232,16 @@ BOOKS: dict[str, dict[str, Book]] = {
             _fields(*MEASURES),
             _late_openai_project,
         ),
+    },
+    "anthropic_analytics": {
+        "usage": Book(USAGE_DIMENSIONS, _fields(*TOKENS, "web_search_requests", "requests"), _late_anthropic_user),
+        "cost": Book(COST_DIMENSIONS, _fields(cents="amount", list_cents="list_amount"), _late_anthropic_user),
+        "usage_report": Book(USAGE_DIMENSIONS, _fields(enterprise_output_tokens="output_tokens"), _late_anthropic_user),
+        "cost_report": Book(COST_DIMENSIONS, _fields(enterprise_cents="amount"), _late_anthropic_user),
+        "user_usage_report": Book(
+            USAGE_DIMENSIONS, _fields(people_output_tokens="output_tokens"), _late_anthropic_user
+        ),
+        "user_cost_report": Book(COST_DIMENSIONS, _fields(people_cents="amount"), _late_anthropic_user),
     },
 }
 
@@ -267,6 +296,16 @@ class Ledger:
         self._day(provider, day)[endpoint] = after
         return touched
 
+    def bill(self, provider: str, day: date, currency: str, third: int) -> int:
+        """Let a third of a day's costs be in a currency (the same numbers of it); answers how many rows it touched."""
+        endpoint = COSTS[provider]
+        rows = self._day(provider, day)[endpoint]
+        spelled = currency.lower() if provider == "openai" else currency.upper()
+        self._day(provider, day)[endpoint] = [
+            row | {"currency": spelled} if n % 3 == third else row for n, row in enumerate(rows)
+        ]
+        return len(rows[third::3])
+
     def _newcomer(self, provider: str, endpoint: str, day: date) -> Row:
         """A plausible row that the day does not have yet: one of an earlier day, of someone new."""
         self._newcomers += 1
@@ -285,10 +324,21 @@ class Ledger:
         days = [start + timedelta(days=n) for n in range((end - start).days + 1)]
         sums: dict[str, dict[str, Decimal | int]] = {}
         for endpoint, book in books.items():
-            for unit, value in book.units.items():
+            for unit, value in (*book.units.items(), *self._currencies(provider, endpoint, days)):
                 by_day = {str(day): total(map(value, self.rows(provider, endpoint, day))) for day in days}
                 sums[unit] = {day: summed for day, summed in by_day.items() if summed is not None}
         return sums
+
+    def _currencies(self, provider: str, endpoint: str, days: Sequence[date]) -> Iterator[tuple[str, Unit]]:
+        """A unit for each currency but the dollar that the days are billed in, called as its code in lower case."""
+        if endpoint == COSTS.get(provider):
+            found = {row["currency"] for day in days for row in self.rows(provider, endpoint, day)}
+            for currency in sorted(found - {"usd", "USD"}):
+                yield currency.lower(), _amounts_in(currency)
+
+
+def _amounts_in(currency: str) -> Unit:
+    return lambda row: row["amount"] if row["currency"] == currency else None
 
 
 def _plain(value: Decimal | int) -> str:

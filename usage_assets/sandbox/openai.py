@@ -85,7 +85,7 @@ def _cost(row: Row, kept: set[str], day: date) -> Row:
     if crc32(repr((day, *result.values())).encode()) % 5 == 0:
         amount = f"{amount:f}"  # live amounts are JSON numbers or JSON strings
     return {
-        "amount": {"value": amount, "currency": "usd"},
+        "amount": {"value": amount, "currency": row["currency"]},
         **result,
         "quantity": row["quantity"] if "line_item" in kept else None,
         "quantity_unit": row["quantity_unit"],
@@ -216,7 +216,7 @@ def _check_history(report: Report, start: date, group_by: Iterable[str], today: 
 
 def _bucket(ledger: Ledger, report: Report, query: Mapping[str, Any], day: date) -> dict[str, Any]:
     rows = [row for row in ledger.rows("openai", report.book, day) if _selected(row, report, query)]
-    kept = {companion for name in query["group_by"] for companion in (name, *COMPANIONS.get(name, ()))}
+    kept = {companion for name in query["group_by"] for companion in (name, *COMPANIONS.get(name, ()))} | {"currency"}
     grouped = group(rows, BOOKS["openai"][report.book].dimensions, kept)
     results = [{"object": report.object, **report.result(row, kept, day)} for row in grouped]
     return {"object": "bucket", "start_time": unix(day), "end_time": unix(day) + DAY_SECONDS, "results": results}

@@ -6,9 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
+import time_machine
 from pydantic import SecretStr
 
-from usage_assets.assets.connected import provider_client, settling_days
+from usage_assets.assets.connected import earliest_day, provider_client, settling_days
 from usage_assets.people import People
 from usage_assets.providers import PROVIDERS
 from usage_assets.settings import Connection, KeyReference
@@ -55,3 +56,16 @@ def test_each_connection_has_filters_and_a_policy_of_its_own() -> None:
 def test_a_connection_settles_as_its_provider_does_or_as_it_says() -> None:
     assert settling_days(CONNECTION, PROVIDERS["openai"]) == 7
     assert settling_days(replace(CONNECTION, settling_days=0), PROVIDERS["openai"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("today", "earliest"),
+    [("2026-01-15", date(2026, 1, 1)), ("2026-12-31", date(2026, 1, 1)), ("2027-03-01", date(2026, 3, 2))],
+)
+def test_nothing_is_asked_for_before_a_provider_s_first_day_or_look_back(today: str, earliest: date) -> None:
+    connection = replace(CONNECTION, provider="anthropic_analytics", start_date=date(2025, 6, 1))
+    provider = PROVIDERS["anthropic_analytics"]
+    with time_machine.travel(f"{today}T08:00:00Z"):
+        assert earliest_day(connection, provider) == earliest
+        assert earliest_day(connection, provider, from_archive=True) == date(2025, 6, 1)
+        assert earliest_day(replace(connection, start_date=date(2027, 4, 1)), provider) == date(2027, 4, 1)

@@ -315,6 +315,14 @@ def test_asking_for_something_else_begins_again_also_for_days_that_are_stored(
     assert daemon.finish() == []
 
 
+def test_an_organization_that_nobody_is_told_of_changes_no_answer(daemon: Daemon) -> None:
+    daemon.connections = [connection("anthropic")]
+    daemon.store("2026-11-12", "2026-11-19", *keys_of("anthropic"))
+    assert daemon.finish() == []
+    daemon.connections = [connection("anthropic", organization="one")]
+    assert daemon.finish() == []
+
+
 def test_a_change_while_a_run_is_under_way_begins_again_after_it(daemon: Daemon, clock: time_machine.Traveller) -> None:
     daemon.tick()
     clock.shift(timedelta(minutes=1))

@@ -155,17 +155,19 @@ class Project:
     warehouse: Warehouse
     keeps_open: bool = True
     """Whether the file stays open while a run opens and closes it: that is a third of what a run of few rows takes."""
+    checks: bool = True
+    """Whether runs also show as checks what is verified anyhow: that is half of what a run of many days takes."""
 
     def fetch(self, connection: str, days: list[date], *assets: str) -> dg.ExecuteInProcessResult:
         """Run a connection's usage assets (or those named) for contiguous days, as a range run does."""
         keys = [key for key in self._keys_of(USAGE_JOB) if key.path[0] == connection]
         wanted = [key for key in keys if not assets or "/".join(key.path[1:]) in assets]
-        return self._run(USAGE_JOB, wanted, days)
+        return self.run(USAGE_JOB, wanted, days)
 
     def look_up(self, connection: str, *lookups: str) -> dg.ExecuteInProcessResult:
         """Run a connection's lookups (or those named)."""
         keys = [key for key in self._keys_of(LOOKUPS_JOB) if key.path[0] == connection]
-        return self._run(LOOKUPS_JOB, [key for key in keys if not lookups or key.path[-1] in lookups])
+        return self.run(LOOKUPS_JOB, [key for key in keys if not lookups or key.path[-1] in lookups])
 
     def _keys_of(self, job: str) -> set[dg.AssetKey]:
         return set(self.definitions.resolve_job_def(job).asset_layer.executable_asset_keys)
@@ -182,17 +184,23 @@ class Project:
 
     def push_of(self, connection: str, days: list[date]) -> dg.ExecuteInProcessResult:
         """Push one connection."""
-        return self._run(PORT_SYNC_JOB, [port_sync_key(connection)], days)
+        return self.run(PORT_SYNC_JOB, [port_sync_key(connection)], days)
 
     def push_state_of(self, connection: str) -> dg.ExecuteInProcessResult:
         """Tell Port how a connection's data is."""
-        return self._run(PORT_CONNECTION_JOB, [port_connection_key(connection)])
+        return self.run(PORT_CONNECTION_JOB, [port_connection_key(connection)])
 
-    def _run(self, job: str, keys: list[dg.AssetKey], days: list[date] | None = None) -> dg.ExecuteInProcessResult:
+    def run(self, job: str, keys: list[dg.AssetKey], days: list[date] | None = None) -> dg.ExecuteInProcessResult:
+        """Run some assets of a job."""
+        definition, selection = self.definitions.resolve_job_def(job), keys if self.checks else None
+        if not self.checks:
+            assets = [asset for asset in self.definitions.assets or () if isinstance(asset, dg.AssetsDefinition)]
+            own = {check for asset in assets for check in asset.check_keys if check.asset_key in keys}
+            definition = definition.get_subset(asset_selection={*keys}, asset_check_selection=own)
         with self.warehouse.get_connection() if self.keeps_open else nullcontext():
-            return self.definitions.resolve_job_def(job).execute_in_process(
+            return definition.execute_in_process(
                 instance=self.instance,
-                asset_selection=keys,
+                asset_selection=selection,
                 run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},  # of each event, otherwise
                 tags=dict(range_tags(days[0], days[-1])) if days else {},
                 raise_on_error=False,
@@ -208,9 +216,9 @@ class Project:
         return {name: Decimal(total) for name, total in totals.items() if total is not None}
 
     def truth(self, days: list[date]) -> dict[str, Decimal]:
-        """The sandbox's totals of the days."""
+        """The sandbox's totals of the days: of the providers that every project asks."""
         truth = self.sandbox.truth(days[0], days[-1])
-        return {f"{provider} {unit}": amount for provider, units in truth.items() for unit, amount in units.items()}
+        return {f"{name} {unit}": amount for name in CONNECTIONS for unit, amount in truth[name].items()}
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Every row of a table."""

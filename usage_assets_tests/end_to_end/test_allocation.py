@@ -2,14 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from usage_assets import money
-from usage_assets.sandbox.company import _claude_lines
+from usage_assets.sandbox.company import claude_lines
 from usage_assets.sandbox.company_openai import OPENAI_EXTRAS
 from usage_assets.sandbox.control import DEFAULT_SEED
 from usage_assets_tests.conftest import NOW, last_days
@@ -40,14 +40,10 @@ def allocated(project: Project, *names: str) -> Amounts:
     return summed((tuple(row[name] for name in names), row["native_amount"]) for row in rows)
 
 
-def test_anthropics_bill_by_key_and_account_is_what_each_of_them_used_at_list_price(
-    small_project: Project, books: Books
-) -> None:
-    """Where all use of a workspace's model has one price: it cannot be grouped by context window and region, too."""
-    days = last_days(3)
-    assets = ("cost_report", "usage_messages", "daily_costs/cost_report", "allocated_costs/cost_report")
-    assert small_project.fetch("anthropic", days, *assets).success
-    messages = [(day, row) for day in days for row in books.rows("anthropic/usage_messages", day)]
+def used_at_list_price(messages: Iterable[tuple[date, dict[str, Any]]]) -> tuple[Amounts, set[tuple[Any, ...]]]:
+    """Cents by day, workspace, model, key and account, where all use of a workspace's model has one price; and where
+    that is (usage cannot be grouped by context window and region, too)."""
+    messages = list(messages)
     prices = defaultdict(set)
     for day, row in messages:
         prices[day, row["workspace_id"], row["model"]].add((row["context_window"], row["inference_geo"]))
@@ -57,9 +53,21 @@ def test_anthropics_bill_by_key_and_account_is_what_each_of_them_used_at_list_pr
         ((day, row["workspace_id"], model, row["api_key_id"], row["account_id"]), cents)
         for day, row in messages
         if row["service_tier"] != "priority"
-        for (_, _, _, model, *_), cents in _claude_lines(row)
+        for (_, _, _, model, *_), cents in claude_lines(row)
         if (day, row["workspace_id"], model) in one_price
     )
+    return truth, one_price
+
+
+def test_anthropics_bill_by_key_and_account_is_what_each_of_them_used_at_list_price(
+    small_project: Project, books: Books
+) -> None:
+    """Where all use of a workspace's model has one price: it cannot be grouped by context window and region, too."""
+    days = last_days(3)
+    assets = ("cost_report", "usage_messages", "daily_costs/cost_report", "allocated_costs/cost_report")
+    assert small_project.fetch("anthropic", days, *assets).success
+    messages = [(day, row) for day in days for row in books.rows("anthropic/usage_messages", day)]
+    truth, one_price = used_at_list_price(messages)
     ours = allocated(small_project, "usage_date", "workspace_id", "model", "api_key_id", "user_id")
     ours = {key: amount for key, amount in ours.items() if key[:3] in one_price}
     assert ours.keys() == truth.keys()

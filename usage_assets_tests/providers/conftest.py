@@ -20,8 +20,15 @@ KEYS = {
     "anthropic": "sk-ant-admin-sandbox",
     "chatgpt": "chatgpt-sandbox-key",
     "openai_legacy": "sess-sandbox",
+    "anthropic_analytics": "sk-ant-analytics-sandbox",
 }
-PATHS = {"openai": "openai/v1", "anthropic": "anthropic", "chatgpt": "chatgpt", "openai_legacy": "openai/v1"}
+PATHS = {
+    "openai": "openai/v1",
+    "anthropic": "anthropic",
+    "chatgpt": "chatgpt",
+    "openai_legacy": "openai/v1",
+    "anthropic_analytics": "anthropic",
+}
 EVERY_ENDPOINT = {
     f"{provider.name}/{endpoint.name}": (provider, endpoint)
     for provider in PROVIDERS.values()
@@ -87,6 +94,7 @@ class Answers:
             place="test",
             stop=Event(),
             on_retry=lambda: None,
+            headers=endpoint.headers,
         )
         body: dict[str, Any] = msgspec.json.Decoder(float_hook=Decimal).decode(content)
         return body

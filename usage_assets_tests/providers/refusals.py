@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.providers import Endpoint, Fetched, Provider
+from usage_assets.providers.anthropic_analytics import ACTOR, largest_groups
 from usage_assets.providers.chatgpt import MEASURES
 from usage_assets.providers.windows import DAY as ONE_DAY
 from usage_assets.providers.windows import Window, rfc3339, unix_seconds
@@ -54,14 +55,20 @@ class Shape(NamedTuple):
 
 
 BUCKETS_OF_ROWS = Shape("data[0].results[0]")
+OF_AN_API_KEY = Shape(
+    elsewhere=dict.fromkeys(column for column, field in ACTOR.items() if field.startswith("provider."))
+)
+"""The first record's actor has no cloud platform."""
+OF_A_PRODUCT = Shape("data[0].results[0]", never_null=("model",))
+"""Code execution is what has neither product nor model."""
 SHAPES = {
-    "claude_code": Shape(
+    "anthropic.claude_code": Shape(
         elsewhere={
             "model_breakdown": None,
             "estimated_cost_usd_cents": "model_breakdown[0].estimated_cost.amount",
         },
     ),
-    "codex_usage": Shape(
+    "chatgpt.codex_usage": Shape(
         elsewhere={
             **dict.fromkeys(("cut", "workspace_id", "shape", "code_attribution")),
             "client_id": "clients[0].client_id",
@@ -71,14 +78,14 @@ SHAPES = {
         },
         optional_parts=("actor", "clients", "models"),
     ),
-    "billing_usage": Shape(
+    "openai_legacy.billing_usage": Shape(
         "daily_costs[0].line_items[0]",
         elsewhere=dict.fromkeys(("cost_cents", "total_usage_cents")),
         required="cost",
         never_null=("name",),
         has_pages=False,
     ),
-    "usage": Shape(
+    "openai_legacy.usage": Shape(
         elsewhere={
             **dict.fromkeys(("list_name", "requests", "context_tokens", "generated_tokens")),
             **dict.fromkeys(("images", "seconds", "characters")),
@@ -89,14 +96,23 @@ SHAPES = {
         has_pages=False,
         names_days=False,
     ),
+    "anthropic_analytics.usage": OF_AN_API_KEY,
+    "anthropic_analytics.cost": OF_AN_API_KEY,
+    "anthropic_analytics.usage_report": OF_A_PRODUCT,
+    "anthropic_analytics.cost_report": OF_A_PRODUCT,
+    "anthropic_analytics.user_usage_report": Shape(),
+    "anthropic_analytics.user_cost_report": Shape(),
 }
 """Endpoints whose answers are not buckets of rows."""
 CURRENCY: Mapping[str, str] = {
-    "costs": "amount.currency",
-    "cost_report": "currency",
-    "claude_code": "model_breakdown[0].estimated_cost.currency",
+    "openai.costs": "amount.currency",
+    "anthropic.cost_report": "currency",
+    "anthropic.claude_code": "model_breakdown[0].estimated_cost.currency",
+    "anthropic_analytics.cost": "cost.currency",
+    "anthropic_analytics.cost_report": "currency",
+    "anthropic_analytics.user_cost_report": "currency",
 }
-"""Endpoint -> where the currency of its first amount stands."""
+"""Table -> where the currency of its first amount stands."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +125,17 @@ class Target:
     @property
     def shape(self) -> str:
         """Endpoints of one shape are read by the same code."""
-        return self.endpoint.name if self.endpoint.name in SHAPES else f"{self.provider.name} buckets"
+        table = self.endpoint.row.table
+        return (
+            f"{self.provider.name} {self.endpoint.item.__name__}"
+            if table in SHAPES
+            else f"{self.provider.name} buckets"
+        )
 
     @property
     def says(self) -> Shape:
         """What is to know of its answers."""
-        return SHAPES.get(self.endpoint.name, BUCKETS_OF_ROWS)
+        return SHAPES.get(self.endpoint.row.table, BUCKETS_OF_ROWS)
 
     def place(self, field: str) -> str:
         """Where a field of the first record stands in an answer."""
@@ -149,7 +170,7 @@ class Target:
     @property
     def names(self) -> dict[str, str]:
         """Columns of text that is kept as it was sent."""
-        return self.sent(lambda column: column.type is str and column.address != "sent_unasked")
+        return self.sent(lambda column: column.type is str and column.address not in ("sent_unasked", "person_name"))
 
     @property
     def nullable(self) -> dict[str, str]:
@@ -193,12 +214,18 @@ OPTIONAL = Scope(
 )
 BUCKETS = Scope("endpoints with a bucket per day; per shape", lambda target: target.endpoint.bucket_per_day)
 LOOKBACK = Scope(
-    "openai, chatgpt; per shape (the others have no look-back)", lambda target: bool(target.provider.lookback_days)
+    "openai, chatgpt, anthropic_analytics; per shape (the others have no look-back)",
+    lambda target: bool(target.provider.lookback_days),
 )
 LONG_WINDOWS = Scope(
     "endpoints with more than a day a window; per shape", lambda target: target.endpoint.window_days > 1
 )
-WITH_CURRENCY = Scope("endpoints that state a currency", lambda target: target.endpoint.name in CURRENCY, False)
+REFRESHED = Scope("anthropic_analytics; per shape", lambda target: target.provider.name == "anthropic_analytics")
+LARGEST_GROUPS = Scope(
+    "anthropic_analytics/usage_report, cost_report; per shape",
+    lambda target: target.endpoint.records is largest_groups,
+)
+WITH_CURRENCY = Scope("endpoints that state a currency", lambda target: target.endpoint.row.table in CURRENCY, False)
 REQUIRED = Scope(
     "endpoints with an amount or counter that must be there (in Codex none must)",
     lambda target: target.has_required_amount,
@@ -551,6 +578,18 @@ CASES = [
         days=2,
     ),
     Case(name="bucket outside the window", where=DATED, outcome=P, script=outside),
+    Case(
+        name="figures that end before the day",
+        where=REFRESHED,
+        outcome=P,
+        script=lambda _: edit(put("data_refreshed_at", f"{DAY}T00:00:00Z")),
+    ),
+    Case(
+        name="a bucket with 100 groups, which has lost the others",
+        where=LARGEST_GROUPS,
+        outcome=P,
+        script=lambda _: edit(*[{"do": "double", "path": "data[0].results"}] * 6),
+    ),
     Case(name="unordered buckets", where=ANYWHERE, outcome=A, script=reversed_order, days=3),
     Case(name="NaN as an amount", where=EACH, outcome=R, script=amount_is("NaN")),
     Case(name="NaN in quotes as an amount", where=EACH, outcome=P, script=amount_is('"NaN"')),
@@ -568,7 +607,7 @@ CASES = [
         name="mixed currencies",
         where=WITH_CURRENCY,
         outcome=A,
-        script=lambda target: edit(put(target.place(CURRENCY[target.endpoint.name]), "EUR")),
+        script=lambda target: edit(put(target.place(CURRENCY[target.endpoint.row.table]), "EUR")),
         kept=Kept("each amount with its currency; totals are of dollars only", _foreign),
     ),
     Case(

@@ -11,7 +11,7 @@ from usage_assets.providers.bodies import kept_of
 from usage_assets.providers.http import read_page
 from usage_assets.providers.reading import Reading
 from usage_assets_tests.providers.conftest import EVERY_ENDPOINT
-from usage_assets_tests.providers.test_fixtures import ALWAYS, ASKED_FOR, BODIES, SOUND
+from usage_assets_tests.providers.test_fixtures import ALWAYS, BODIES, SOUND, WINDOWS
 
 POLICIES = {policy: People(policy, "key") for policy in ("ids", "hash", "names")}
 every_policy = pytest.mark.parametrize("people", POLICIES.values(), ids=POLICIES)
@@ -35,7 +35,7 @@ def kept_in(name: str, people: People, content: bytes) -> bytes:
 
 def rows_of(name: str, people: People, content: bytes) -> list[dict[str, Any]]:
     """The rows of a body."""
-    window = ASKED_FOR if name.startswith("openai_legacy") else ALWAYS
+    window = WINDOWS.get(name.partition("/")[0], ALWAYS)
     query = {"group": "workspace"} if "workspace" in name else {}
     reading = Reading("fixture", "ws-fixture", window, query, (), people)
     read_page(endpoint_of(name), reading, content)

@@ -17,7 +17,8 @@ every_endpoint = pytest.mark.parametrize(("provider", "endpoint"), EVERY_ENDPOIN
 @every_endpoint
 def test_dimensions_and_grain_are_columns(provider: Provider, endpoint: Endpoint) -> None:
     names = {column.name for column in columns(endpoint.row)}
-    assert set(endpoint.group_by) <= set(endpoint.row.grain) <= names
+    asked = {*endpoint.group_by} - {"actor"}  # an object: its columns begin with its name
+    assert asked <= set(endpoint.row.grain) <= names
     assert not {column.name for column in columns(endpoint.row) if column.unit} & set(endpoint.row.grain)
 
 
@@ -62,8 +63,20 @@ def test_no_amount_is_added_over_currencies_or_cuts(provider: Provider, endpoint
     assert not [c.name for c in columns(endpoint.row) if c.type.__name__ == "Decimal" and c.additive]
 
 
-def test_anthropic_refuses_more_than_five_dimensions() -> None:
-    assert all(len(endpoint.group_by) <= 5 for endpoint in PROVIDERS["anthropic"].endpoints)
+@pytest.mark.parametrize("name", ["anthropic", "anthropic_analytics"])
+def test_anthropic_refuses_more_than_five_dimensions(name: str) -> None:
+    for endpoint in PROVIDERS[name].endpoints:
+        assert len({*endpoint.group_by} - {"cost_type", "token_type"}) <= 5, "these two do not count"
+        assert "rbac_group_id" not in endpoint.group_by, "its groups overlap"
+
+
+@every_endpoint
+def test_what_tells_of_the_same_use_says_that_it_must_not_be_added(provider: Provider, endpoint: Endpoint) -> None:
+    if provider.name == "anthropic_analytics":
+        older = "anthropic.cost_report" if "cost" in endpoint.name else "anthropic.usage_messages"
+        said = " ".join((endpoint.row.__doc__ or "").split())
+        assert older in said
+        assert "never add t" in said
 
 
 def test_a_year_of_openai_is_123_windows() -> None:
@@ -73,8 +86,14 @@ def test_a_year_of_openai_is_123_windows() -> None:
     assert 3 + 12 * sum(e.default_on for e in PROVIDERS["openai"].endpoints if e.group == "usage") == 123
 
 
-def test_decisions_are_fetched_only_where_they_are_switched_on() -> None:
-    assert {e.name for p in PROVIDERS.values() for e in p.endpoints if not e.default_on} == {"usage_decisions"}
+def test_these_are_fetched_only_where_they_are_switched_on() -> None:
+    assert {f"{p.name}/{e.name}" for p in PROVIDERS.values() for e in p.endpoints if not e.default_on} == {
+        "openai/usage_decisions",
+        "anthropic_analytics/usage_report",
+        "anthropic_analytics/cost_report",
+        "anthropic_analytics/user_usage_report",
+        "anthropic_analytics/user_cost_report",
+    }
 
 
 def test_every_usage_report_of_openai_is_grouped_by_all_that_identifies_its_rows() -> None:
@@ -89,12 +108,16 @@ def test_names_are_unique() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "days"), [("openai", 365), ("anthropic", None), ("chatgpt", 90), ("openai_legacy", None)]
+    ("name", "days"),
+    [("openai", 365), ("anthropic", None), ("chatgpt", 90), ("openai_legacy", None), ("anthropic_analytics", 364)],
 )
 def test_providers_remember_so_many_days(name: str, days: int | None) -> None:
     assert PROVIDERS[name].lookback_days == days
 
 
-@pytest.mark.parametrize(("name", "days"), [("openai", 7), ("anthropic", 3), ("chatgpt", 7), ("openai_legacy", 7)])
+@pytest.mark.parametrize(
+    ("name", "days"),
+    [("openai", 7), ("anthropic", 3), ("chatgpt", 7), ("openai_legacy", 7), ("anthropic_analytics", 38)],
+)
 def test_providers_change_a_day_for_so_long(name: str, days: int) -> None:
     assert PROVIDERS[name].settling_days == days

@@ -20,6 +20,7 @@ REQUIRED_AMOUNTS = {
     "openai/costs": "results[0].amount.value",
     "anthropic/cost_report": "results[0].amount",
     "anthropic/claude_code": "model_breakdown[0].estimated_cost.amount",
+    "anthropic_analytics/cost": "cost.amount",
 }
 OPTIONAL_AMOUNTS = {
     "openai/costs": "results[0].quantity",
@@ -30,6 +31,7 @@ REQUIRED_COUNTERS = {
     "openai/usage_completions": "results[0].input_tokens",
     "anthropic/usage_messages": "results[0].cache_creation.ephemeral_5m_input_tokens",
     "anthropic/claude_code": "core_metrics.lines_of_code.added",
+    "anthropic_analytics/usage": "usage.server_tool_use.web_search_requests",
 }
 NO_AMOUNTS = {
     "text": "free",
@@ -149,7 +151,11 @@ def test_a_bucket_that_is_not_one_utc_day_is_refused(answers: Answers, name: str
     assert str(DAY) in raised.value.message
 
 
-RESULT = {"anthropic/claude_code": "", "chatgpt/codex_usage": "totals."}
+RESULT = {"anthropic/claude_code": "", "chatgpt/codex_usage": "totals."} | {
+    name: ""
+    for name, (provider, endpoint) in ENDPOINTS.items()
+    if provider.name == "anthropic_analytics" and not endpoint.bucket_per_day
+}
 """Where a result stands in an item; ``results[0].`` where nothing else is said."""
 
 
@@ -207,7 +213,7 @@ def test_codex_rows_without_a_user_are_numbered_over_all_pages(answers: Answers)
         assert {row["occurrence"]: row["turns"] for row in rows} == {1: 1, 2: 2}
 
 
-@pytest.mark.parametrize("name", ["anthropic/claude_code", "chatgpt/codex_usage"])
+@pytest.mark.parametrize("name", ["anthropic/claude_code", "chatgpt/codex_usage", "anthropic_analytics/cost"])
 def test_a_field_that_is_named_like_our_number_is_only_kept(answers: Answers, name: str) -> None:
     row = fetch_spoilt(answers, name, f"{RESULT[name]}occurrence", 7).rows.to_pylist()[0]
     assert (row["occurrence"], json.loads(row["other_fields"])) == (1, {"occurrence": 7})
@@ -231,6 +237,7 @@ def test_amounts_keep_every_digit(answers: Answers, name: str, sent: Any, stored
     fetched = fetch_spoilt(answers, name, REQUIRED_AMOUNTS[name], sent)
     row = fetched.rows.to_pylist()[0]
     columns_of_amount = {"openai/costs": "amount_value", "anthropic/cost_report": "amount_cents"}
+    columns_of_amount["anthropic_analytics/cost"] = "amount_cents"
     if name in columns_of_amount:
         assert row[columns_of_amount[name]] == Decimal(stored)
     else:

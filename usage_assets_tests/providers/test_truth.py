@@ -62,6 +62,23 @@ UNITS = {
         "claude_code_sessions": "num_sessions",
     },
     "chatgpt/codex_usage": {name: name for name in ("credits", "cost_usd", "estimated_cost_usd", "threads", "turns")},
+    "anthropic_analytics/usage": {
+        name: name
+        for name in (
+            "uncached_input_tokens",
+            "cache_read_input_tokens",
+            "cache_creation_5m_input_tokens",
+            "cache_creation_1h_input_tokens",
+            "output_tokens",
+            "web_search_requests",
+            "requests",
+        )
+    },
+    "anthropic_analytics/cost": {"cents": "amount_cents", "list_cents": "list_amount_cents"},
+    "anthropic_analytics/usage_report": {"enterprise_output_tokens": "output_tokens"},
+    "anthropic_analytics/cost_report": {"enterprise_cents": "amount_cents"},
+    "anthropic_analytics/user_usage_report": {"people_output_tokens": "output_tokens"},
+    "anthropic_analytics/user_cost_report": {"people_cents": "amount_cents"},
 }
 """True unit -> the daily total that shows it."""
 
@@ -118,6 +135,7 @@ def test_small_pages_lose_and_double_nothing(sandbox: Sandbox, new_client: NewCl
         ("anthropic/cost_report", 365, 12, 12, 0, 0),
         ("anthropic/claude_code", 365, 365, 365, 0, 0),
         ("chatgpt/codex_usage", 90, 3, 6, 0, 0),
+        ("anthropic_analytics/cost_report", 90, 3, 3, 0, 0),
     ],
 )
 def test_a_year_takes_as_few_requests_as_the_api_allows(
@@ -237,4 +255,4 @@ def test_models_of_claude_code_unnest_exactly(sandbox: Sandbox, new_client: NewC
 
 
 def test_providers_are_known_by_name() -> None:
-    assert list(PROVIDERS) == ["openai", "anthropic", "chatgpt", "openai_legacy"]
+    assert list(PROVIDERS) == ["openai", "anthropic", "chatgpt", "openai_legacy", "anthropic_analytics"]

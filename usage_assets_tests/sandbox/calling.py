@@ -15,6 +15,7 @@ import httpx
 from usage_assets.sandbox.app import HOST, SandboxServer, build_app, listen
 from usage_assets.sandbox.credentials import (
     ANTHROPIC_ADMIN_KEY,
+    ANTHROPIC_ANALYTICS_KEY,
     CHATGPT_ANALYTICS_KEY,
     CHATGPT_WORKSPACE_ID,
     OPENAI_ADMIN_KEY,
@@ -29,6 +30,11 @@ KEYS = {
     "anthropic": {"x-api-key": ANTHROPIC_ADMIN_KEY, "anthropic-version": "2023-06-01"},
     "chatgpt": {"authorization": f"Bearer {CHATGPT_ANALYTICS_KEY}"},
     "openai_legacy": {"authorization": f"Bearer {OPENAI_SESSION_KEY}"},
+    "anthropic_analytics": {
+        "authorization": f"Bearer {ANTHROPIC_ANALYTICS_KEY}",
+        "anthropic-version": "2026-10-21",
+        "anthropic-beta": "analytics-usage-cost-2026-08-24",
+    },
 }
 Params = Mapping[str, Any]
 
@@ -160,6 +166,34 @@ LEGACY_ENDPOINTS = {
         ),
     )
 }
+ANALYTICS = "/anthropic/v1/organizations/analytics/"
+
+
+def analytics(name: str, width: str, *dimensions: str, **more: Any) -> Endpoint:
+    """One of Anthropic's newer reports."""
+    return Endpoint(
+        "anthropic_analytics",
+        name,
+        f"{ANALYTICS}{name}",
+        rfc3339_window,
+        {"group_by[]": list(dimensions), width: "1d", "limit": 1000, **more},
+        ("anthropic_analytics.json", f"#/$defs/{name}"),
+    )
+
+
+IDENTITY = ("workspace_id", "actor", "api_key_id", "model", "service_tier")
+BY_TIME = {"order_by": "time", "order": "asc"}
+ANALYTICS_ENDPOINTS = {
+    (endpoint.provider, endpoint.name): endpoint
+    for endpoint in (
+        analytics("usage", "time_bucket_width", *IDENTITY, **BY_TIME),
+        analytics("cost", "time_bucket_width", *IDENTITY, "cost_type", "token_type", **BY_TIME),
+        analytics("usage_report", "bucket_width", "product", "model", limit=31),
+        analytics("cost_report", "bucket_width", "product", "model", limit=31),
+        analytics("user_usage_report", "bucket_width", "product", "model"),
+        analytics("user_cost_report", "bucket_width", "product", "model"),
+    )
+}
 LEGACY_PATHS = {endpoint.path for endpoint in LEGACY_ENDPOINTS.values()}
 
 
@@ -187,6 +221,7 @@ class SandboxCaller:
         """One request; the provider's key is sent unless `headers` says otherwise. A None parameter is left out."""
         given = {name: value for name, value in params.items() if value is not None}
         provider = "openai_legacy" if path in LEGACY_PATHS else path.split("/")[1]
+        provider = "anthropic_analytics" if path.startswith(ANALYTICS) else provider
         return self.client.get(path, params=given, headers=KEYS[provider] if headers is None else dict(headers))
 
     def pages(self, path: str, params: Params) -> Iterator[Any]:

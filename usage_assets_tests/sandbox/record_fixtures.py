@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from usage_assets_tests.sandbox.calling import (
+    ANALYTICS_ENDPOINTS,
     ENDPOINTS,
     FIXTURES,
     LEGACY_ENDPOINTS,
@@ -27,9 +28,10 @@ def recorded_queries() -> Iterator[tuple[Path, str, dict[str, Any]]]:
         folder = FIXTURES / endpoint.provider / endpoint.name
         query = {**endpoint.window(FROM, TO), **endpoint.finest, "limit": 31}
         yield folder / "recorded.json", endpoint.path, query
-    for endpoint in LEGACY_ENDPOINTS.values():
+    for endpoint in (LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS).values():
         folder = FIXTURES / endpoint.provider / endpoint.name
-        yield folder / "recorded.json", endpoint.path, endpoint.window(FROM, FROM + timedelta(days=1))
+        query = {**endpoint.window(FROM, FROM + timedelta(days=1)), **endpoint.finest}
+        yield folder / "recorded.json", endpoint.path, query
     codex = ENDPOINTS["chatgpt", "codex_usage"]
     yield (
         FIXTURES / "chatgpt" / "codex_usage" / "recorded_workspace.json",

@@ -294,5 +294,5 @@ def test_claude_code_can_be_refused_while_the_rest_goes_on(sandbox: SandboxCalle
 
 
 def test_an_unknown_url_is_refused_in_the_provider_s_envelope(sandbox: SandboxCaller) -> None:
-    answer = sandbox.get("/anthropic/v1/organizations/analytics/cost", {})
+    answer = sandbox.get("/anthropic/v1/organizations/nothing", {})
     assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found_error")

@@ -194,6 +194,28 @@ def test_what_comes_in_late_is_a_row_of_its_own_at_the_finest_grain(sandbox: San
     assert len(set(users)) == len(users)
 
 
+@pytest.mark.parametrize(
+    ("provider", "name", "dollars"), [("openai", "costs", "usd"), ("anthropic", "cost_report", "cents")]
+)
+def test_costs_in_another_currency_have_a_sum_of_their_own(
+    sandbox: SandboxCaller, provider: str, name: str, dollars: str
+) -> None:
+    end = RESTATED + timedelta(days=1)
+    before = sandbox.truth(start=RESTATED, end=RESTATED)["days"][provider]
+    third = sandbox.control("/currency", {"provider": provider, "days": [str(RESTATED)], "currency": "Eur", "third": 1})
+    rows = sandbox.days(ENDPOINTS[provider, name], RESTATED, end)[RESTATED]
+    money = [row["amount"] if provider == "openai" else {"value": row["amount"], **row} for row in rows]
+    euros = [amount for amount in money if amount["currency"] == ("eur" if provider == "openai" else "EUR")]
+    assert third == {"changed": {str(RESTATED): len(euros)}}
+    after = sandbox.truth(start=RESTATED, end=RESTATED)["days"][provider]
+    assert after.keys() - before.keys() == {"eur"}
+    sums = {unit: Decimal(after[unit][str(RESTATED)]) for unit in (dollars, "eur")}
+    assert sums["eur"] == sum(Decimal(amount["value"]) for amount in euros)
+    assert sum(sums.values()) == Decimal(before[dollars][str(RESTATED)])
+    sandbox.control("/reset", {"now": NOW.isoformat()})
+    assert sandbox.truth(start=RESTATED, end=RESTATED)["days"][provider] == before
+
+
 def test_late_use_on_a_workspace_only_day_stays_in_the_workspace_row(sandbox: SandboxCaller) -> None:
     codex = ENDPOINTS["chatgpt", "codex_usage"]
     users = sandbox.days(codex, OLDEST, TODAY)
@@ -310,6 +332,19 @@ def test_requests_are_listed_without_headers(sandbox: SandboxCaller) -> None:
             {"provider": "openai", "days": ["2027-01-01"], "change": "add"},
             "2027-01-01 is outside the books",
         ),
+        (
+            "/currency",
+            {"provider": "chatgpt", "days": [str(RESTATED)], "currency": "eur"},
+            "provider must be one of openai",
+        ),
+        ("/currency", {"provider": "openai", "days": [str(RESTATED)], "currency": "euro"}, "a code of three letters"),
+        ("/currency", {"provider": "openai", "days": [str(RESTATED)]}, "a code of three letters, not None"),
+        (
+            "/currency",
+            {"provider": "openai", "days": [str(RESTATED)], "currency": "eur", "third": 3},
+            "third must be 0",
+        ),
+        ("/currency", {"provider": "openai", "days": ["2027-01-01"], "currency": "eur"}, "outside the books"),
         ("/faults", {"faults": {}}, "faults must be a list"),
         ("/faults", {"faults": [{"route": "GET /openai", "fault": "rain"}]}, "fault must be one of status"),
         ("/faults", {"faults": [{"fault": "html"}]}, "route must be text"),

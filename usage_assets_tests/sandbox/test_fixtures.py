@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from usage_assets_tests.sandbox.calling import (
+    ANALYTICS_ENDPOINTS,
     ENDPOINTS,
     FIXTURES,
     LEGACY_ENDPOINTS,
@@ -65,7 +66,7 @@ def test_the_readme_lists_every_file_once_with_its_kind() -> None:
 
 @pytest.mark.parametrize("path", SHAPED, ids=lambda path: path.relative_to(FIXTURES).as_posix())
 def test_a_fixture_has_the_provider_s_shape(path: Any) -> None:
-    endpoint = (ENDPOINTS | LEGACY_ENDPOINTS)[path.parent.parent.name, path.parent.name]
+    endpoint = (ENDPOINTS | LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS)[path.parent.parent.name, path.parent.name]
     validator(endpoint).validate(with_number_amounts(exact(path.read_bytes())))
 
 
@@ -76,11 +77,14 @@ def test_the_sandbox_still_answers_as_recorded(sandbox: SandboxCaller, path: Any
     assert sandbox.get(route, query).content == path.read_bytes()
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=lambda endpoint: endpoint.name)
+@pytest.mark.parametrize(
+    "endpoint", (ENDPOINTS | ANALYTICS_ENDPOINTS).values(), ids=lambda endpoint: f"{endpoint.provider}/{endpoint.name}"
+)
 def test_every_emitted_page_has_the_provider_s_shape(sandbox: SandboxCaller, endpoint: Endpoint) -> None:
     check = validator(endpoint)
     start = TODAY - timedelta(days=30)
-    for query in (endpoint.finest, {}):
+    required = {name: value for name, value in endpoint.finest.items() if name.endswith("bucket_width")}
+    for query in (endpoint.finest, required):
         for day in days(start, TODAY) if endpoint.name == "claude_code" else [start]:
             for page in sandbox.pages(endpoint.path, {**endpoint.window(day, TODAY), **query}):
                 check.validate(with_number_amounts(page))

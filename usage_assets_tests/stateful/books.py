@@ -32,12 +32,18 @@ def content(rows: Iterable[Mapping[str, Any]]) -> Content:
 
 def _costs(rows: Sequence[Row]) -> Iterator[Row]:
     for row in rows:
-        yield {**row, "amount": None, "amount_value": row["amount"], "amount_currency": "usd"}
+        yield {
+            **row,
+            "amount": None,
+            "amount_value": row["amount"],
+            "currency": None,
+            "amount_currency": row["currency"],
+        }
 
 
 def _cost_report(rows: Sequence[Row]) -> Iterator[Row]:
     for row in rows:
-        yield {**row, "amount": None, "amount_cents": row["amount"], "currency": "USD"}
+        yield {**row, "amount": None, "amount_cents": row["amount"]}
 
 
 def _claude_code(rows: Sequence[Row]) -> Iterator[Row]:

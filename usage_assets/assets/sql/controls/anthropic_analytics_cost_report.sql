@@ -1,0 +1,30 @@
+-- costs as grouped equal costs as asked for without any grouping, per currency (within the provider's own arithmetic:
+-- it adds up doubles, in another order for each question); days from before there were control totals are left out
+select
+  connection,
+  usage_date,
+  'amount_cents in ' || coalesce(currency, 'no currency') as total,
+  sum(expected) as expected,
+  sum(found) as found
+from (
+  select
+    connection,
+    usage_date,
+    upper(currency) as currency,
+    0 as expected,
+    amount_cents as found,
+    1 as grouped_rows
+  from anthropic_analytics.cost_report
+  union all
+  select
+    connection,
+    usage_date,
+    upper(currency) as currency,
+    amount_cents as expected,
+    0 as found,
+    0 as grouped_rows
+  from anthropic_analytics.cost_report_control
+)
+semi join (from ledger.stored_days where table_name = 'anthropic_analytics.cost_report_control') using (connection, usage_date)
+group by connection, usage_date, currency
+having abs(sum(expected) - sum(found)) > greatest(sum(grouped_rows), 1) * 0.000000000001

@@ -1,0 +1,42 @@
+-- each day has the tokens and web searches that the older usage report of the same organization says
+select
+  getvariable('connection') as connection,
+  usage_date,
+  concat(
+    measure, ' (difference to anthropic.usage_messages of ', getvariable('compared_with'), ': ',
+    sum(if(is_own, counted, -counted)), ')'
+  ) as total,
+  coalesce(sum(counted) filter (where not is_own), 0) as expected,
+  coalesce(sum(counted) filter (where is_own), 0) as found
+from (
+  unpivot (
+    select
+      true as is_own,
+      usage_date,
+      uncached_input_tokens,
+      cache_read_input_tokens,
+      cache_creation_5m_input_tokens,
+      cache_creation_1h_input_tokens,
+      output_tokens,
+      web_search_requests
+    from anthropic_analytics.usage
+    where connection = getvariable('connection')
+    union all by name
+    select
+      false as is_own,
+      usage_date,
+      uncached_input_tokens,
+      cache_read_input_tokens,
+      cache_creation_5m_input_tokens,
+      cache_creation_1h_input_tokens,
+      output_tokens,
+      web_search_requests
+    from anthropic.usage_messages
+    where connection = getvariable('compared_with')
+  )
+  on uncached_input_tokens, cache_read_input_tokens, cache_creation_5m_input_tokens,
+    cache_creation_1h_input_tokens, output_tokens, web_search_requests
+  into name measure value counted
+)
+group by usage_date, measure
+having sum(if(is_own, counted, -counted)) <> 0

@@ -1,0 +1,221 @@
+"""Anthropic's newer reports: tables of their own, equal to the books, compared with the older ones, added to none."""
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from usage_assets.providers import PROVIDERS
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets_tests.end_to_end.test_refusals import failures
+
+DAYS = last_days(3)
+ENDPOINTS = [endpoint.name for endpoint in PROVIDERS["anthropic_analytics"].endpoints]
+COMPARED = {
+    ("cost", "cost_report"): "anthropic.cost_report of claude",
+    ("usage", "usage_messages"): "anthropic.usage_messages of claude",
+    ("cost_report", "cost"): "anthropic_analytics.cost of newer",
+}
+"""Asset and check -> what the check compares it with."""
+
+
+def connections(folder: Path, claude: str = "", newer: str = "") -> dict[str, str]:
+    """Variables with a connection of both reports; the texts are further lines of the two."""
+    admin, analytics, file = folder / "admin.key", folder / "analytics.key", folder / "connections.toml"
+    admin.write_text("sk-ant-admin-sandbox")
+    analytics.write_text("sk-ant-analytics-sandbox")
+    switches = ", ".join(f"{name} = true" for name in ENDPOINTS)
+    file.write_text(
+        f'[[connection]]\nname = "claude"\nprovider = "anthropic"\nkey = "file:{admin}"\n{claude}\n'
+        f'[[connection]]\nname = "newer"\nprovider = "anthropic_analytics"\nkey = "file:{analytics}"\n'
+        f"endpoints = {{ {switches} }}\n{newer}\n"
+    )
+    names = ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY")
+    return {"USAGE_CONNECTIONS": str(file), **dict.fromkeys(names, "")}
+
+
+@pytest.fixture
+def both(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
+    """A project with a connection of both reports, of one organization."""
+    with open_project(sandbox, tmp_path, connections(tmp_path)) as opened:
+        yield opened
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str], list[dg.AssetCheckEvaluation]]:
+    """The comparisons of a run: asset and check -> one evaluation a day, and the one of all."""
+    found: dict[tuple[str, str], list[dg.AssetCheckEvaluation]] = {}
+    for each in result.get_asset_check_evaluations():
+        found.setdefault((each.asset_key.path[-1], each.check_name), []).append(each)
+    return {key: found[key] for key in found.keys() & COMPARED.keys()}
+
+
+def said(evaluation: dg.AssetCheckEvaluation) -> dict[str, Any]:
+    """What a check says."""
+    return {name: value.value for name, value in evaluation.metadata.items()}
+
+
+def fetch_older(project: Project, days: list[date]) -> None:
+    """Store what the newer reports are compared with."""
+    assert project.fetch("claude", days, "cost_report", "usage_messages").success
+
+
+def compared(project: Project, days: list[date] = DAYS) -> dict[tuple[str, str], list[dg.AssetCheckEvaluation]]:
+    """The comparisons of a fetch of the newer reports, which is a success whatever they say."""
+    result = project.fetch("newer", days, *(asset for asset, _ in COMPARED))
+    assert result.success
+    return checks(result)
+
+
+def test_both_agree_with_the_books_and_with_each_other_and_nothing_is_counted_twice(both: Project) -> None:
+    assert both.fetch("claude", DAYS).success
+    before = both.content()
+    result = both.fetch("newer", DAYS)
+    assert result.success
+    found = checks(result)
+    assert found.keys() == COMPARED.keys()
+    assert all(each.passed and "not_compared" not in said(each) for days in found.values() for each in days)
+    truth = both.sandbox.truth(DAYS[0], DAYS[-1])
+    for name in ("cost", "cost_control", "cost_report", "cost_report_control"):
+        cents = sum((row["amount_cents"] for row in both.rows(f"anthropic_analytics.{name}")), Decimal(0))
+        assert cents == truth["anthropic"]["cents"] > 0
+    after = both.content()
+    assert {table: after[table] for table in before} == before, "neither costs nor entities nor the older tables"
+    assert after.keys() - before.keys() == {
+        f"anthropic_analytics.{name}" for name in (*ENDPOINTS, "cost_control", "cost_report_control")
+    }
+    assert {row["settling_days"] for row in both.rows("ledger.stored_days") if row["connection"] == "newer"} == {38}
+
+
+def test_a_day_that_differs_is_a_warning_with_both_figures_and_the_difference(both: Project) -> None:
+    fetch_older(both, DAYS)
+    before = both.sandbox.truth(DAYS[1], DAYS[1])
+    for endpoint in ("cost", "usage"):
+        restated = {"endpoint": endpoint, "days": [str(DAYS[1])], "change": "scale", "factor": 3}
+        both.sandbox.control("POST", "restate", {"provider": "anthropic_analytics", **restated})
+    after = both.sandbox.truth(DAYS[1], DAYS[1])["anthropic_analytics"]
+    found = compared(both)
+    for key, (name, unit) in {
+        ("cost", "cost_report"): ("amount_cents in USD", "cents"),
+        ("usage", "usage_messages"): ("output_tokens", "output_tokens"),
+        ("cost_report", "cost"): ("amount_cents in USD", "cents"),
+    }.items():
+        [*days, summary] = found[key]
+        assert [each.passed for each in days] == [True, False, True]
+        assert {each.severity for each in (*days, summary)} == {dg.AssetCheckSeverity.WARN}
+        here, there = after[unit], before["anthropic"][unit]
+        if key[0] == "cost_report":
+            here, there = there, here
+        [line] = [line for line in said(days[1])["contradictions"] if line.startswith(name)]
+        beside, _, figures = line.removeprefix(f"{name} (difference to ").partition(": ")
+        assert beside == COMPARED[key]
+        difference, _, sides = figures.partition(") is ")
+        ours, _, theirs = sides.partition(" here and ")
+        assert (Decimal(ours), Decimal(theirs.removesuffix(" in its source"))) == (here, there)
+        assert Decimal(difference) == here - there != 0
+
+
+def test_a_millionth_of_a_cent_is_no_difference_and_a_cent_is(both: Project) -> None:
+    fetch_older(both, DAYS[:1])
+    cents = both.sandbox.truth(DAYS[0], DAYS[0])["anthropic"]["cents"]
+    for more, passes in (("0.00000001", True), ("1", False)):
+        item = {
+            "starting_at": f"{DAYS[0]}T00:00:00Z",
+            "ending_at": f"{DAYS[1]}T00:00:00Z",
+            "group": {"workspace_id": None},
+            "cost": {"amount": str(cents + Decimal(more)), "list_amount": "1", "currency": "USD", "requests": None},
+        }
+        body = {"data": [item], "has_more": False, "next_page": None}
+        both.sandbox.control("DELETE", "faults")
+        both.sandbox.faults(
+            {"route": "GET /anthropic/v1/organizations/analytics/cost", "fault": "replace", "body": body}
+        )
+        result = both.fetch("newer", DAYS[:1], "cost")
+        assert result.success
+        assert [each.passed for each in checks(result)["cost", "cost_report"]] == [passes, passes]
+
+
+def test_a_day_that_the_other_side_does_not_have_is_not_compared_and_says_so(both: Project) -> None:
+    fetch_older(both, DAYS[1:])
+    [first, *rest] = compared(both)["cost", "cost_report"]
+    assert first.passed
+    assert "anthropic.cost_report of claude does not have the day" in said(first)["not_compared"]
+    assert all(each.passed for each in rest)
+    assert said(rest[-1]) == {"days": 3, "contradictions": 0, "days_not_compared": 1}
+    assert not [each for each in rest[:-1] if said(each)]
+
+
+def test_a_report_that_filters_narrow_down_is_not_compared(sandbox: Sandbox, tmp_path: Path) -> None:
+    variables = connections(tmp_path, newer='filters = { models = ["claude-opus-5"] }')
+    with open_project(sandbox, tmp_path, variables) as project:
+        fetch_older(project, DAYS[:1])
+        found = compared(project, DAYS[:1])
+        assert {row["model"] for row in project.rows("anthropic_analytics.cost")} == {"claude-opus-5"}
+    assert all(each.passed for days in found.values() for each in days)
+    assert all("filters narrow" in said(day)["not_compared"] for [day, _] in found.values())
+
+
+@pytest.mark.parametrize(
+    ("claude", "newer", "is_compared"),
+    [
+        ("", "", True),
+        ('organization = "one"', 'organization = "one"', True),
+        ('organization = "one"', 'organization = "two"', False),
+        ('organization = "one"', "", False),
+        ("endpoints = { cost_report = false }", "", False),
+        ('[[connection]]\nname = "again"\nprovider = "anthropic"\nkey = "env:HOME"', "", False),
+        ("", '[[connection]]\nname = "again"\nprovider = "anthropic_analytics"\nkey = "env:HOME"', False),
+    ],
+)
+def test_only_the_connection_of_the_same_organization_is_compared(
+    sandbox: Sandbox, tmp_path: Path, claude: str, newer: str, *, is_compared: bool
+) -> None:
+    with open_project(sandbox, tmp_path, connections(tmp_path, claude, newer)) as project:
+        keys = project.definitions.get_repository_def().asset_graph.asset_check_keys
+    found = {(key.asset_key.path[-1], key.name) for key in keys if key.asset_key.path[0] == "newer"}
+    assert (("cost", "cost_report") in found) == is_compared
+    assert ("cost_report", "cost") in found, "both are of one connection"
+
+
+def test_an_admin_key_is_refused_by_the_enterprise_reports_alone(sandbox: Sandbox, tmp_path: Path) -> None:
+    variables = connections(tmp_path)
+    (tmp_path / "analytics.key").write_text("sk-ant-admin-sandbox")
+    with open_project(sandbox, tmp_path, variables) as project:
+        result = project.fetch("newer", DAYS[:1])
+        stored = ["anthropic_analytics.cost", "anthropic_analytics.cost_control", "anthropic_analytics.usage"]
+        assert project.tables() == stored
+    assert failures(result).keys() == {f"newer__{name}" for name in ENDPOINTS if "report" in name}
+    assert all("The key needs the scope read:analytics" in line for line in failures(result).values())
+
+
+def test_days_before_2026_are_refused_before_anything_is_asked(both: Project) -> None:
+    result = both.fetch("newer", [date(2025, 12, 31), date(2026, 1, 1)], "cost")
+    assert (
+        "the earliest day is 2026-01-01 (anthropic_analytics serves none before it)" in failures(result)["newer__cost"]
+    )
+    assert not both.sandbox.requests()
+
+
+def test_a_day_that_anthropic_has_no_figures_of_yet_is_never_an_empty_one(both: Project) -> None:
+    both.sandbox.control("POST", "clock", {"now": f"{DAYS[-1]}T00:30:00Z"})
+    result = both.fetch("newer", DAYS, "cost", "cost_report", "user_usage_report")
+    for line in failures(result).values():
+        assert f"the provider's figures reach until {DAYS[-1]} 00:00 UTC" in line
+        assert "Nothing was stored: run the same days again later." in line
+    assert len(failures(result)) == 3
+    assert both.fetch("newer", DAYS[:-1], "cost", "cost_report", "user_usage_report").success
+
+
+def test_nobody_s_name_or_address_is_stored_unasked(both: Project) -> None:
+    assert both.fetch("newer", DAYS[:1]).success
+    content = str(both.content())
+    assert "user:lena@acme-robotics.example" in content, "the only id of a federated actor"
+    assert content.count("@acme-robotics.example") == content.count("user:lena@acme-robotics.example")
+    assert "Ivan" not in content
+    people = both.rows("anthropic_analytics.user_cost_report")
+    assert people
+    assert all(row["actor_user_id"] and not row["actor_name"] for row in people)

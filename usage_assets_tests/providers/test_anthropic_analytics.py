@@ -1,0 +1,148 @@
+"""Anthropic's newer reports: every kind of identity and of cost as it is stored, and what is no part of a day."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from usage_assets.people import People
+from usage_assets.providers import Fetched
+from usage_assets.providers.anthropic_analytics import ACTOR, MOST_GROUPS, NOT_ASKED_FOR, AnalyticsCost
+from usage_assets_tests.providers.conftest import DAY, ENDPOINTS, Answers
+from usage_assets_tests.providers.test_fixtures import known, read
+
+ANN = {"type": "user_actor", "user_id": "user_1", "email_address": "ann@corp.example", "name": "Ann", "deleted": False}
+
+
+def fetched(answers: Answers, name: str, *changes: dict[str, Any], people: People | None = None) -> Fetched:
+    """What a day is whose rows are the day's first one, each with some of its fields changed."""
+    provider, endpoint = ENDPOINTS[f"anthropic_analytics/{name}"]
+    body = answers.real(provider, endpoint)
+    first = body["data"][0]
+    rows = [
+        first | each | ({"group": first["group"] | each.get("group", {})} if "group" in first else {})
+        for each in changes
+    ]
+    answers.replace(provider, endpoint, body | {"data": rows})
+    return answers.new_client(provider, people=people).fetch(endpoint, [DAY])
+
+
+def of(name: str, actor: dict[str, Any]) -> dict[str, Any]:
+    """The change that makes a row an actor's."""
+    return {"actor": actor} if name.startswith("user_") else {"group": {"actor": actor}}
+
+
+def test_each_kind_of_identity_has_its_columns() -> None:
+    rows = read("anthropic_analytics/usage/composed_actors.json")
+    assert [{name: row[name] for name in ACTOR if row[name] is not None} for row in rows] == [
+        {
+            "actor_type": "user_actor",
+            "actor_user_id": "user_01WCz1FkmYMm4gnmykNKUu3Q",
+            "actor_email": "ann@corp.example",
+            "actor_name": "Ann Example",
+        },
+        {"actor_type": "user_actor", "actor_user_id": "user_01Gone", "actor_name": "Deleted User"},
+        {"actor_type": "service_account_actor", "actor_service_account_id": "svac_01Hk3R9TWxq7CfQak00OiVw4"},
+        {"actor_type": "api_actor", "actor_api_key_id": "apikey_01Rj2N8SVvo6BePZj99NhmiT"},
+        {
+            "actor_type": "federated_actor",
+            "actor_subject": "arn:aws:iam::123456789012:role/build",
+            "actor_provider": "aws",
+            "actor_account_id": "123456789012",
+            "actor_signed_principal": "arn:aws:sts::123456789012:assumed-role/build/bo@corp.example",
+        },
+        {
+            "actor_type": "federated_actor",
+            "actor_provider": "azure",
+            "actor_subscription_id": "00000000-1111-2222-3333-444444444444",
+        },
+        {
+            "actor_type": "federated_actor",
+            "actor_subject": "user:cy@corp.example",
+            "actor_provider": "gcp",
+            "actor_project_number": "123456789012",
+        },
+        {"actor_type": "federated_actor", "actor_provider": "oidc", "actor_issuer": "https://id.corp.example"},
+        {},
+        {},
+    ]
+    assert {row["grouped_by"] for row in rows} == {"actor,api_key_id,model,service_tier,workspace_id"}
+
+
+def test_costs_are_cents_of_every_kind_with_all_digits() -> None:
+    rows = list(map(known, read("anthropic_analytics/cost/composed_cost_types.json")))
+    assert [
+        (row["cost_type"], row.get("token_type"), row["amount_cents"], row["list_amount_cents"]) for row in rows
+    ] == [
+        ("tokens", "uncached_input_tokens", Decimal("123.78912"), Decimal("154.7364")),
+        ("tokens", "cache_creation.ephemeral_1h_input_tokens", Decimal("1e-22"), Decimal("1.25e-22")),
+        ("web_search", None, Decimal(10), Decimal(10)),
+        ("code_execution", None, Decimal("4.5"), Decimal("4.5")),
+        # more places than are stored: rounded once, half to even
+        ("session_usage", None, *[Decimal("12345678.901234567890123456780000")] * 2),
+        ("tokens", "output_tokens", Decimal("-1.5"), Decimal("-1.5")),
+    ]
+    assert not any("list_amount" in total.sql for total in AnalyticsCost.totals.values())
+
+
+def test_an_empty_bucket_of_an_enterprise_report_is_a_day_without_rows() -> None:
+    rows = read("anthropic_analytics/cost_report/composed_products.json")
+    assert [(row["product"], row["model"], row["amount_cents"], row["requests"]) for row in rows] == [
+        ("chat", "claude-opus-5-5", Decimal("98.25"), 7),
+        (None, None, Decimal("1.5"), 3),
+    ]
+
+
+def test_identities_that_are_not_named_are_numbered_and_not_added_up(answers: Answers) -> None:
+    costs = [{"group": {"actor": None}, "cost": {"amount": n, "list_amount": "1", "currency": "USD"}} for n in "241"]
+    rows = fetched(answers, "cost", *costs).rows.to_pylist()
+    assert sorted((row["occurrence"], row["amount_cents"]) for row in rows) == [(1, 1), (2, 2), (3, 4)]
+
+
+def test_a_person_who_leaves_changes_no_day(answers: Answers) -> None:
+    for name in ("usage", "user_cost_report"):
+        still, gone = (fetched(answers, name, of(name, ANN | {"deleted": deleted})) for deleted in (False, True))
+        assert gone.rows.to_pylist() == still.rows.to_pylist()
+        assert not gone.unknown_fields
+
+
+@pytest.mark.parametrize("policy", ["ids", "hash", "names"])
+@pytest.mark.parametrize("name", ["cost", "user_usage_report"])
+def test_names_and_addresses_are_kept_as_the_policy_says(answers: Answers, name: str, policy: Any) -> None:
+    people = People(policy, "key")
+    [row] = fetched(answers, name, of(name, ANN), people=people).rows.to_pylist()
+    hashed = people.only_id("ann@corp.example")
+    assert (row["actor_user_id"], row["actor_email"], row["actor_name"]) == (
+        "user_1",
+        {"ids": None, "hash": hashed, "names": "ann@corp.example"}[policy],
+        {"ids": None, "hash": None, "names": "Ann"}[policy],
+    )
+
+
+def test_a_dimension_that_nobody_asked_for_is_known_while_it_is_null(answers: Answers) -> None:
+    nothing = fetched(answers, "usage", {"group": dict.fromkeys(NOT_ASKED_FOR)})
+    assert not nothing.unknown_fields
+    something = fetched(answers, "usage", {"group": {"speed": "fast"}})
+    assert something.unknown_fields == {"group.speed": 1}
+
+
+def test_an_expired_cursor_is_known_by_its_status_whatever_its_words(answers: Answers) -> None:
+    provider, endpoint = ENDPOINTS["anthropic_analytics/cost"]
+    endpoint = replace(endpoint, params={**endpoint.params, "limit": "10"})
+    client = answers.new_client(provider)
+    undisturbed = client.fetch(endpoint, [DAY])
+    gone = {"fault": "status", "status": 410, "body": {"error": {"message": "Gone"}}, "calls": [2]}
+    answers.faults(provider, endpoint, gone)
+    again = client.fetch(endpoint, [DAY])
+    assert again.retries == 2, "a page in vain, and a refusal"
+    assert again.rows.to_pylist() == undisturbed.rows.to_pylist()
+
+
+def test_99_groups_are_all_of_a_day(answers: Answers) -> None:
+    provider, endpoint = ENDPOINTS["anthropic_analytics/cost_report"]
+    body = answers.real(provider, endpoint)
+    first = body["data"][0]["results"][0]
+    body["data"][0]["results"] = [first | {"model": f"model-{n}"} for n in range(MOST_GROUPS - 1)]
+    answers.replace(provider, endpoint, body)
+    assert answers.new_client(provider).fetch(endpoint, [DAY]).rows.num_rows == MOST_GROUPS - 1
