@@ -12,18 +12,20 @@ UI ?= 1
 DAYS ?= 90
 PORT ?= 3000
 FOCUS_FILE ?=
+AUDIT_DAYS ?= 400
 
 READY := .venv/.ready
 BIN := .venv/bin
 READY_FOCUS := .venv-focus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check docs bench focus
+.PHONY: help demo run test audit check docs bench focus
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
 	@echo "make run     Dagster with the accounts in .env; PORT=$(PORT)"
 	@echo "make test    the test suite"
+	@echo "make audit   400 days of two organizations: every number beside the sandbox's books; AUDIT_DAYS=$(AUDIT_DAYS)"
 	@echo "make check   lint, format, types"
 	@echo "make bench   the benchmarks; exit 1 where a demand is missed"
 	@echo "make focus   FOCUS's own validator over a year of the sandbox, or over FOCUS_FILE=x.csv; needs Python 3.12"
@@ -49,6 +51,9 @@ run: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+audit: $(READY)
+	@USAGE_AUDIT_DAYS=$(AUDIT_DAYS) $(BIN)/python -m pytest usage_assets_tests/end_to_end/test_books.py
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks

@@ -1,0 +1,926 @@
+"""What must stand in every table and view, computed from the sandbox's books in Python, by day and connection.
+
+An arithmetic of its own: decimals and integers here, SQL in the product. It knows the product's declarations (what a
+table's columns are), and none of its queries. What is told of a day when: ``Keeper``.
+"""
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import msgspec
+
+from usage_assets.providers import PROVIDERS
+from usage_assets.rows import declared
+from usage_assets.sandbox.company import EXACT
+from usage_assets.sandbox.ledger import BOOKS, Ledger, group
+from usage_assets.warehouse.tables import Table
+from usage_assets_tests.stateful.books import API_KEY_FLOOR, STORED
+
+Row = dict[str, Any]
+Content = Counter[Hashable]
+FOR_EVER = date.max
+STEP = Decimal("1e-24")
+ROUNDED = Context(prec=100, rounding=ROUND_HALF_UP)
+"""Half away from zero, once."""
+FREE_OF = {"openai.usage_vector_stores": "usage_bytes"}
+DAILY, ALLOCATED = "costs.daily_costs", "costs.allocated_costs"
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+@cache
+def table_of(name: str) -> Table:
+    """A table as it is declared: of which type and unit its columns are."""
+    return Table(declared(name))
+
+
+def total(amounts: Iterable[Decimal | int | None]) -> Any:
+    """The exact sum of those that are known; None of none."""
+    known = [amount for amount in amounts if amount is not None]
+    if not known:
+        return None
+    summed = known[0]
+    for amount in known[1:]:
+        summed = EXACT.add(Decimal(summed), Decimal(amount)) if isinstance(amount, Decimal) else summed + amount
+    return summed
+
+
+def times(amount: Decimal, rate: Decimal) -> Decimal:
+    """The product, to 24 places."""
+    return ROUNDED.multiply(amount, rate).quantize(STEP, context=ROUNDED)
+
+
+def by(rows: Iterable[Row], *names: str) -> dict[tuple[Any, ...], list[Row]]:
+    """Rows by what they have in these columns."""
+    groups: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[name] for name in names)].append(row)
+    return groups
+
+
+def frozen(value: Any) -> Hashable:
+    """A value that can be counted; the order of an object's fields says nothing."""
+    if isinstance(value, dict):
+        cents = {name: Decimal(inner) for name, inner in value.items() if name == "estimated_cost_cents"}
+        return frozenset((name, frozen(inner)) for name, inner in {**value, **cents}.items() if inner is not None)
+    return tuple(map(frozen, value)) if isinstance(value, list) else value
+
+
+def content(rows: Iterable[Mapping[str, Any]]) -> Content:
+    """Rows that can be compared: a null states nothing, JSON is what it says."""
+    return Counter(
+        frozenset(
+            (name, frozen(_decoder.decode(value) if name == "model_breakdown" and isinstance(value, str) else value))
+            for name, value in row.items()
+            if value is not None
+        )
+        for row in rows
+    )
+
+
+@cache
+def own_columns(table: str) -> Sequence[str]:
+    """A table's columns, but for connection and day, by which its rows are found."""
+    return [column.name for column in table_of(table).columns if column.name not in ("connection", "usage_date")]
+
+
+class Dated(NamedTuple):
+    """An entry of the connections file: its table, and what it says."""
+
+    table: str
+    said: Mapping[str, Any]
+
+    def speaks_of(self, day: date) -> bool:
+        """Whether the day is one of its days."""
+        first, last = self.said.get("valid_from", date.min), self.said.get("valid_until", FOR_EVER)
+        return bool(first <= day <= last)
+
+
+Accounting = Sequence[Dated]
+
+
+@dataclass(frozen=True)
+class Account:
+    """A connection: whose books it shows."""
+
+    name: str
+    provider: str
+    ledger: Ledger
+    keeps_names: bool = False
+    """Whether USAGE_PEOPLE is names for it."""
+    endpoints: Sequence[str] = ()
+    """Those that are on; none: all that the sandbox has books of."""
+
+
+@dataclass
+class Lookups:
+    """What ids were last listed as: (connection, kind) -> id -> item."""
+
+    listed: defaultdict[tuple[str, str], dict[str, Row]] = field(default_factory=lambda: defaultdict(dict))
+
+    def name(self, connection: str, kinds: Sequence[str], id_: str | None) -> str | None:
+        """The name of an id; None where it has none."""
+        return next((name for kind in kinds if (name := self._item(connection, kind, id_).get("name"))), None)
+
+    def email(self, connection: str, id_: str | None) -> str | None:
+        """The address of a user; None where none is kept."""
+        return self._item(connection, "users", id_).get("email")
+
+    def _item(self, connection: str, kind: str, id_: str | None) -> Row:
+        return self.listed[connection, kind].get(id_ or "", {})
+
+
+SCOPES, USERS, KEYS = ("projects", "workspaces"), ("users", "service_accounts"), ("project_api_keys", "api_keys")
+
+
+# --- Raw tables -------------------------------------------------------------------------------------------------------
+
+
+def raw_rows(account: Account, day: date) -> dict[str, list[Row]]:
+    """Table -> rows of the day, control totals included."""
+    tables: dict[str, list[Row]] = {}
+    for endpoint in PROVIDERS[account.provider].endpoints:
+        if endpoint.name not in (account.endpoints or BOOKS[account.provider]):
+            continue
+        book = BOOKS[account.provider][endpoint.name]
+        rows = account.ledger.rows(account.provider, endpoint.name, day)
+        granted = {*endpoint.group_by}
+        if endpoint.row.table == "openai.costs" and day < API_KEY_FLOOR:
+            granted -= {"api_key_id"}
+        if granted:
+            kept = granted | {"currency", "quantity_unit"}
+            if "description" in granted:
+                kept = {*book.dimensions}
+            if account.keeps_names and endpoint.row.table == "openai.costs":
+                kept |= {"user_email"}
+            rows = [row | {"grouped_by": ",".join(sorted(granted))} for row in group(rows, book.dimensions, kept)]
+        named = STORED.get(f"{account.provider}/{endpoint.name}", list)(rows)
+        names = own_columns(endpoint.row.table)
+        stored = [{name: row.get(name) for name in names} for row in named]
+        for row, source in zip(stored, rows, strict=False):
+            if "model_breakdown" in row:
+                row["model_breakdown"] = sorted(
+                    map(_model_use, source["model_breakdown"]), key=lambda use: use["model"]
+                )
+        tables[endpoint.row.table] = stored
+        if control := endpoint.control:
+            amounts = by(({**row, "code": (row[control.currency] or "").upper()} for row in stored), "code")
+            tables[control.row.table] = [
+                {control.currency: code, control.amount: total(row[control.amount] for row in same)}
+                for (code,), same in amounts.items()
+            ]
+    return tables
+
+
+def _model_use(used: Row) -> Row:
+    return {
+        "model": used["model"],
+        "input": used["uncached_input_tokens"],
+        "output": used["output_tokens"],
+        "cache_read": used["cache_read_input_tokens"],
+        "cache_creation": used["cache_creation_5m_input_tokens"],
+        "estimated_cost_cents": Decimal(used["estimated_cents"]),
+        "currency": "USD",
+    }
+
+
+# --- Costs ------------------------------------------------------------------------------------------------------------
+
+GRAIN = tuple(name for name in declared(DAILY).grain if name != "source_table")
+
+
+def _cost(source: str, **said: Any) -> Row:
+    blank = dict.fromkeys((*GRAIN, "usage_type"))
+    return {**blank, "provider": source.partition(".")[0], "source_table": source, "grouped_by": "", **said}
+
+
+def _line_item(line_item: str | None) -> tuple[str | None, str | None]:
+    """Model and kind of usage, where the item is those two."""
+    words = (line_item or "").split(", ")
+    if len(words) != 2 or not all(words) or "," in words[1] or re.search(r"[\s,]", words[0]) or words[1][-1:].isspace():
+        return None, None
+    return words[0], words[1]
+
+
+def _openai_costs(rows: Sequence[Row]) -> Iterator[Row]:
+    rows = [row | {"currency": row["amount_currency"].upper()} for row in rows]
+    kept = ("currency", "project_id", "user_id", "api_key_id", "line_item", "grouped_by")
+    for key, same in by(rows, *kept).items():
+        said = dict(zip(kept, key, strict=True))
+        model, kind = _line_item(said["line_item"])
+        yield _cost(
+            "openai.costs",
+            **said,
+            cost_basis="billed",
+            native_amount=total(row["amount_value"] for row in same),
+            native_unit="dollars" if said["currency"] == "USD" else "major units",
+            model=model,
+            usage_type=kind,
+        )
+
+
+def _cost_report(rows: Sequence[Row]) -> Iterator[Row]:
+    kept = ("model", "workspace_id", "cost_type", "token_type", "service_tier", "context_window", "inference_geo")
+    for row in rows:
+        currency = row["currency"].upper()
+        yield _cost(
+            "anthropic.cost_report",
+            **{name: row[name] for name in (*kept, "grouped_by")},
+            cost_basis="billed",
+            native_amount=row["amount_cents"],
+            native_unit="cents" if currency == "USD" else "minor units",
+            currency=currency,
+            line_item=row["description"],
+            usage_type=row["token_type"] or row["cost_type"],
+        )
+
+
+def _claude_code(rows: Sequence[Row]) -> Iterator[Row]:
+    uses = [
+        {**row, **used, "basis": "estimated" if row["customer_type"] == "api" else "notional"}
+        for row in rows
+        for used in row["model_breakdown"]
+    ]
+    for (basis, model, email, key), same in by(uses, "basis", "model", "actor_email", "api_key_name").items():
+        yield _cost(
+            "anthropic.claude_code",
+            cost_basis=basis,
+            native_amount=total(used["estimated_cost_cents"] for used in same),
+            native_unit="cents",
+            currency="USD",
+            model=model,
+            user_id=email,
+            api_key_name=key,
+        )
+
+
+def _codex_usage(rows: Sequence[Row]) -> Iterator[Row]:
+    moneys = (("credits", "credits"), ("billed", "cost_usd"), ("estimated", "estimated_cost_usd"))
+    for (workspace, user), same in by(counted(rows), "workspace_id", "user_id").items():
+        for basis, name in moneys:
+            if (amount := total(row[name] for row in same)) is not None:
+                yield _cost(
+                    "chatgpt.codex_usage",
+                    cost_basis=basis,
+                    native_amount=amount,
+                    native_unit="credits" if basis == "credits" else "dollars",
+                    currency=None if basis == "credits" else "USD",
+                    workspace_id=workspace,
+                    user_id=user,
+                )
+
+
+def counted(rows: Sequence[Row]) -> list[Row]:
+    """The rows of Codex that show the day's use once."""
+    cut = "user" if any(row["cut"] == "user" for row in rows) else "workspace"
+    return [row for row in rows if row["cut"] == cut]
+
+
+SOURCES: Mapping[str, Callable[[Sequence[Row]], Iterator[Row]]] = {
+    "openai.costs": _openai_costs,
+    "anthropic.cost_report": _cost_report,
+    "anthropic.claude_code": _claude_code,
+    "chatgpt.codex_usage": _codex_usage,
+}
+MINOR_DIGITS = {"EUR": 2, "GBP": 2, "JPY": 0}
+
+
+def valued(row: Row, day: date, accounting: Accounting) -> Row:
+    """A cost with what it is worth in dollars."""
+    unit, currency, amount = row["native_unit"], row["currency"], row["native_amount"]
+    rate, dollars, reason = None, None, None
+    if unit == "dollars":
+        dollars = amount
+    elif unit == "cents":
+        dollars = times(amount, Decimal("0.01"))
+    elif unit == "credits":
+        rate = _stated(accounting, "credit_rate", day, workspace=row["workspace_id"])
+        dollars = times(amount, rate["usd_per_credit"]) if rate else None
+        reason = None if rate else f"no credit rate is configured for workspace {row['workspace_id'] or '?'}"
+    else:
+        rate = _stated(accounting, "exchange_rate", day, currency=currency)
+        if rate:
+            digits = MINOR_DIGITS[currency] if unit == "minor units" else 0
+            dollars = times(amount, EXACT.scaleb(rate["usd"], -digits))
+        reason = None if rate else f"no exchange rate is configured for {currency}"
+    stated = {
+        "usd_rate": rate and rate.get("usd_per_credit", rate.get("usd")),
+        "usd_rate_source": rate and rate["source"],
+    }
+    return row | {"amount_usd": dollars, "usd_reason": reason} | stated
+
+
+def _stated(accounting: Accounting, table: str, day: date, **wanted: Any) -> Mapping[str, Any] | None:
+    return next(
+        (
+            entry.said
+            for entry in accounting
+            if entry.table == table
+            and entry.speaks_of(day)
+            and all(entry.said.get(name) == value for name, value in wanted.items())
+        ),
+        None,
+    )
+
+
+# --- Allocation -------------------------------------------------------------------------------------------------------
+
+
+class Use(NamedTuple):
+    """What a key and a user used of what a bill is for; of several steps the first counts."""
+
+    step: int
+    api_key_id: str | None
+    user_id: str | None
+    units: int
+    unit: str
+    basis: str
+
+
+REPORTS = ("completions", "embeddings", "moderations", "images", "audio_speeches", "audio_transcriptions")
+"""Those by which bills are split. Decisions are made by models, too."""
+PIECES = ("images", "characters", "seconds")
+
+
+def _openai_uses(bill: Row, tables: Mapping[str, list[Row]]) -> Iterator[Use]:
+    granted = bill["grouped_by"].split(",")
+    if {"api_key_id", "user_id"} <= {*granted} or "project_id" not in granted or not bill["model"]:
+        return
+    wanted = re.sub(r"[ _]tokens$", "", (bill["usage_type"] or "").lower()).replace("_", " ")
+    common = ", ".join(name for name in granted if name in ("project_id", "user_id", "api_key_id"))
+    for step, report in enumerate(REPORTS, 1):
+        for row in tables.get(f"openai.usage_{report}", ()):
+            same = [name for name in ("user_id", "api_key_id") if name in granted]
+            if (row["project_id"], row["model"]) != (bill["project_id"], bill["model"]):
+                continue
+            if any(row[name] != bill[name] for name in same):
+                continue
+            for measure, units in _measured(row).items():
+                if units and units > 0 and measure in (wanted, *PIECES):
+                    words = {"input": "input_tokens without input_cached_tokens", "output": "output_tokens"}
+                    turned = re.sub(r"(.+) (input|output)", r"\2_\1_tokens", measure)
+                    yield Use(
+                        step,
+                        row["api_key_id"],
+                        row["user_id"],
+                        units,
+                        measure if measure in PIECES else "tokens",
+                        f"{words.get(measure, turned)} of openai.usage_{report} of the same day, model, {common}",
+                    )
+
+
+def _measured(row: Row) -> dict[str, int | None]:
+    kinds = ("text", "audio", "image")
+    measured = {name: row.get(name) for name in PIECES}
+    measured |= {f"{kind} {way}": row.get(f"{way}_{kind}_tokens") for kind in kinds for way in ("input", "output")}
+    measured |= {"output": row.get("output_tokens"), "cached input": row.get("input_cached_tokens")}
+    if row.get("input_tokens") is not None:
+        measured["input"] = row["input_tokens"] - (row.get("input_cached_tokens") or 0)
+    return measured
+
+
+def _anthropic_uses(bill: Row, tables: Mapping[str, list[Row]]) -> Iterator[Use]:
+    searches = bill["cost_type"] == "web_search"
+    measure = "web_search_requests" if searches else (bill["token_type"] or "").replace(".ephemeral", "")
+    start = f"{measure} of anthropic.usage_messages of the same day, workspace_id"
+    for row in tables.get("anthropic.usage_messages", ()):
+        if row["workspace_id"] != bill["workspace_id"] or (row.get(measure) or 0) <= 0:
+            continue
+        step, basis = 1, start if searches else f"{start}, model, service_tier"
+        if not searches:
+            if row["model"] != bill["model"]:
+                continue
+            if row["service_tier"] != bill["service_tier"]:
+                if row["service_tier"] in ("standard", "batch", "priority"):
+                    continue
+                step = 2
+                basis = f"{start}, model and of tiers that anthropic.cost_report has no rows for"
+        unit = "requests" if searches else "tokens"
+        yield Use(step, row["api_key_id"], row["account_id"], row[measure], unit, basis)
+
+
+USES = {"openai.costs": _openai_uses, "anthropic.cost_report": _anthropic_uses}
+
+
+def parts(amount: Decimal | None, units: Sequence[int], ties: Sequence[tuple[str | None, ...]]) -> list[Decimal | None]:
+    """An amount in parts as units, by the largest remainder, in last places of 24."""
+    if amount is None:
+        return [None] * len(units)
+    places, whole = int(abs(amount).scaleb(24, EXACT)), sum(units)
+    shares = [places * unit // whole for unit in units]
+    order = sorted(
+        range(len(units)), key=lambda n: (-(places * units[n] % whole), [(t is None, t or "") for t in ties[n]])
+    )
+    for n in order[: places - sum(shares)]:
+        shares[n] += 1
+    return [(Decimal(share) * (-1 if amount < 0 else 1)).scaleb(-24, EXACT) for share in shares]
+
+
+def allocated(bill: Row, tables: Mapping[str, list[Row]]) -> Iterator[Row]:
+    """A billed row of openai.costs or anthropic.cost_report, in the parts of those who used what it bills."""
+    uses = list(USES[bill["source_table"]](bill, tables))
+    first = min((use.step for use in uses), default=0)
+    whole = {name: bill.get(name) for name in own_columns(ALLOCATED)} | {"billed_amount": bill["native_amount"]}
+    if not uses:
+        is_stated = (
+            bill["api_key_id"] or bill["user_id"] or {"api_key_id", "user_id"} <= {*bill["grouped_by"].split(",")}
+        )
+        yield whole | {"allocation": "stated" if is_stated else "unattributed"}
+        return
+    shared: dict[tuple[Any, ...], int] = defaultdict(int)
+    for use in uses:
+        if use.step == first:
+            shared[use.user_id, use.api_key_id, use.unit, use.basis] += use.units
+    ties = [key[:2] for key in shared]
+    native = parts(bill["native_amount"], list(shared.values()), ties)
+    dollars = parts(bill["amount_usd"], list(shared.values()), ties)
+    for n, ((user, key, unit, basis), units) in enumerate(shared.items()):
+        yield whole | {
+            "native_amount": native[n],
+            "amount_usd": dollars[n],
+            "user_id": user,
+            "api_key_id": key,
+            "allocation": unit,
+            "basis": basis,
+            "units": units,
+            "all_units": sum(shared.values()),
+        }
+
+
+# --- Entities ---------------------------------------------------------------------------------------------------------
+
+CLASSES = {
+    "uncached_input_tokens": "uncached_input_tokens",
+    "output_tokens": "output_tokens",
+    "cache_read_input_tokens": "cache_read_input_tokens",
+    "cache_creation_5m_tokens": "cache_creation_5m_input_tokens",
+    "cache_creation_1h_tokens": "cache_creation_1h_input_tokens",
+    "web_search_requests": "web_search_requests",
+}
+"""Property -> column of anthropic.usage_messages."""
+
+
+def valid(name: str) -> str:
+    """An identifier that Port takes."""
+    fits = [char if char.isalpha() or char in "0123456789@_.+:\\/=-" else "_" for char in name]
+    if "".join(fits) == name and len(name) <= 1000:
+        return name
+    return "".join(fits)[:991] + "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+
+
+def identifier(connection: str, published: str) -> str:
+    """An identifier of a published blueprint."""
+    is_default = connection in ("openai", "anthropic", "chatgpt")
+    return valid(published if is_default else f"{connection}:{published}")
+
+
+def path(*names: str | None) -> str:
+    """An identifier of a blueprint of ours."""
+    return valid("/".join((name or "").replace("%", "%25").replace("/", "%2F") for name in names))
+
+
+def _openai_entities(
+    account: Account, day: date, tables: Mapping[str, list[Row]], _: Lookups
+) -> Mapping[str, list[Row]]:
+    costs = tables["openai.costs"]
+    has_total = all(row["amount_currency"].lower() == "usd" or row["amount_value"] == 0 for row in costs)
+    requests = [
+        (
+            row["model"] or "unknown",
+            row["num_model_requests"],
+            (row.get("input_tokens") or 0) + (row.get("output_tokens") or 0),
+        )
+        for report in (*REPORTS, "decisions")
+        for row in tables.get(f"openai.usage_{report}", ())
+    ]
+    seconds = int(datetime.combine(day, time(), UTC).timestamp())
+    by_model: dict[str, tuple[int, int]] = {}
+    for model, number, tokens in requests:
+        before = by_model.get(model, (0, 0))
+        by_model[model] = (before[0] + number, before[1] + tokens)
+    return {
+        "openai_daily_usage": [
+            {
+                "identifier": identifier(account.name, f"daily-{day}"),
+                "title": f"OpenAI Usage {day}",
+                "date": str(day),
+                "total_requests": sum(number for _, number, _ in requests),
+                "total_tokens": sum(tokens for *_, tokens in requests),
+                "total_cost": (total(row["amount_value"] for row in costs) or Decimal(0)) if has_total else None,
+            }
+        ],
+        "openai_model_usage": [
+            {
+                "identifier": identifier(account.name, f"{model}-{seconds}"),
+                "title": f"{model} usage",
+                "model": model,
+                "date": str(day),
+                "requests": number,
+                "tokens": tokens,
+            }
+            for model, (number, tokens) in by_model.items()
+        ],
+    }
+
+
+def _claude_entity(account: Account, day: date, published: str, title: str, **properties: Any) -> Row:
+    name = identifier(account.name, published)
+    return {"identifier": name, "title": title, "record_date": f"{day}T00:00:00Z", **properties}
+
+
+def _claude_usage(
+    account: Account, day: date, tables: Mapping[str, list[Row]], lookups: Lookups
+) -> Mapping[str, list[Row]]:
+    messages = [
+        {**row, "model": row["model"] or "unknown", "workspace_id": row["workspace_id"] or "default"}
+        for row in tables["anthropic.usage_messages"]
+    ]
+    entity = partial(_claude_entity, account, day)
+
+    def classes(rows: Iterable[Row]) -> Row:
+        rows = list(rows)
+        return {name: sum(row[column] for row in rows) for name, column in CLASSES.items()}
+
+    return {
+        "claude_usage_record": [entity(f"{day}-usage", f"Claude Usage - {day}", **classes(messages))],
+        "claude_model_usage": [
+            entity(f"{model}-{day}", f"{model} - {day}", model=model, **classes(rows))
+            for (model,), rows in by(messages, "model").items()
+        ],
+        "claude_workspace_usage": [
+            entity(
+                f"{scope}-{day}",
+                f"{lookups.name(account.name, SCOPES, scope) or scope} - {day}",
+                workspace_id=scope,
+                **classes(rows),
+            )
+            for (scope,), rows in by(messages, "workspace_id").items()
+        ],
+    }
+
+
+def _claude_costs(account: Account, day: date, tables: Mapping[str, list[Row]], _: Lookups) -> Mapping[str, list[Row]]:
+    amounts = {"USD": Decimal(0)}
+    for row in tables["anthropic.cost_report"]:
+        currency = row["currency"].upper()
+        amounts[currency] = total((amounts.get(currency, Decimal(0)), row["amount_cents"]))
+    return {
+        "claude_cost_record": [
+            _claude_entity(
+                account,
+                day,
+                f"{day}-cost" + ("" if currency == "USD" else f"-{currency}"),
+                f"Claude Cost - {day}" + ("" if currency == "USD" else f" ({currency})"),
+                amount=times(amount, Decimal("0.01")),
+                currency=currency,
+            )
+            for currency, amount in amounts.items()
+        ]
+    }
+
+
+def _claude_code_entities(
+    account: Account, day: date, tables: Mapping[str, list[Row]], _: Lookups
+) -> Mapping[str, list[Row]]:
+    records = tables["anthropic.claude_code"]
+    named = [{**row, "actor_name": row["api_key_name"] or row["actor_email"] or "unknown"} for row in records]
+    return {
+        "claude_code_analytics": [
+            _claude_entity(
+                account,
+                day,
+                f"{organization}-{actor}-{day}",
+                f"{actor} - {day}",
+                **_actor(organization, kind, actor, rows),
+            )
+            for (organization, kind, actor), rows in by(named, "organization_id", "actor_type", "actor_name").items()
+        ]
+    }
+
+
+def _actor(organization: str, kind: str, actor: str, rows: Sequence[Row]) -> Row:
+    counters = ("num_sessions", "lines_added", "lines_removed", "commits", "pull_requests")
+    tools = tuple(f"{tool}_tool_{what}" for tool in ("edit", "write") for what in ("accepted", "rejected"))
+    uses = by((used for row in rows for used in row["model_breakdown"]), "model")
+    return {
+        "organization_id": organization,
+        "actor_type": kind,
+        "actor_name": actor,
+        "terminal_type": ", ".join(sorted({row["terminal_type"] for row in rows})),
+        **{name: sum(row[name] for row in rows) for name in (*counters, *tools)},
+        "model_breakdown": [
+            {
+                "model": model,
+                "tokens": {
+                    name: sum(used[name] for used in same)
+                    for name in ("input", "output", "cache_read", "cache_creation")
+                },
+                "estimated_cost": {
+                    "currency": "USD",
+                    "amount": times(total(used["estimated_cost_cents"] for used in same), Decimal("0.01")),
+                },
+            }
+            for (model,), same in sorted(uses.items())
+        ],
+    }
+
+
+def _codex_entities(
+    account: Account, day: date, tables: Mapping[str, list[Row]], _: Lookups
+) -> Mapping[str, list[Row]]:
+    measures = ("credits", "threads", "turns", "cost_usd", "estimated_cost_usd")
+    tokens = ("uncached_text_input_tokens", "cached_text_input_tokens", "text_output_tokens", "text_total_tokens")
+    records = []
+    for (workspace, user, cut), rows in by(
+        counted(tables["chatgpt.codex_usage"]), "workspace_id", "user_id", "cut"
+    ).items():
+        name = user if cut == "user" else "workspace"
+        records.append(
+            {
+                "identifier": identifier(account.name, f"{workspace}-{name}-{day}"),
+                "title": f"{name} - {day}",
+                "record_date": f"{day}T00:00:00Z",
+                "workspace_id": workspace,
+                "user_id": user,
+                "scope": cut,
+                **{measure: total(row[measure] for row in rows) for measure in (*measures, *tokens)},
+            }
+        )
+    return {"codex_usage_record": records}
+
+
+ENTITIES: Mapping[str, Callable[..., Mapping[str, list[Row]]]] = {
+    "openai.costs": _openai_entities,
+    "anthropic.usage_messages": _claude_usage,
+    "anthropic.cost_report": _claude_costs,
+    "anthropic.claude_code": _claude_code_entities,
+    "chatgpt.codex_usage": _codex_entities,
+}
+"""Raw table -> what it becomes in Port, beside the entities of costs."""
+
+
+def cost_entities(account: Account, day: date, costs: Sequence[Row], lookups: Lookups) -> Mapping[str, list[Row]]:
+    """What every provider's costs become in Port."""
+    midnight, name = f"{day}T00:00:00Z", account.name
+    keys = ("provider", "cost_basis", "native_unit", "currency", "scope_id", "used")
+    cut = [
+        {
+            **row,
+            "scope_id": row["project_id"] or row["workspace_id"],
+            "used": row["model"] or (row["line_item"] or "").split(", ")[0] or "unknown",
+        }
+        for row in costs
+    ]
+    records = []
+    for (provider, basis, unit, currency, scope, model), same in by(cut, *keys).items():
+        kind = basis if basis == "credits" or currency == "USD" else f"{basis}-{currency}"
+        scope_name = lookups.name(name, SCOPES, scope) or scope
+        records.append(
+            {
+                "identifier": path(name, kind, scope, model, str(day)),
+                "title": " - ".join(filter(None, (scope_name, model, str(day)))),
+                "record_date": midnight,
+                "provider": provider,
+                "cost_basis": basis,
+                "scope_id": scope,
+                "scope_name": scope_name,
+                "model": model,
+                "native_amount": total(row["native_amount"] for row in same),
+                "native_unit": unit,
+                "currency": currency,
+                "amount_usd": total(row["amount_usd"] for row in same),
+            }
+        )
+    people = []
+    for (provider, user), same in by(costs, "provider", "user_id").items():
+        address = lookups.email(name, user) or (user if re.fullmatch(".+@.+", user or "") else None)
+        people.append(
+            {
+                "identifier": path(name, user, str(day)),
+                "title": f"{lookups.name(name, USERS, user) or user or 'unassigned'} - {day}",
+                "record_date": midnight,
+                "provider": provider,
+                "user_id": user,
+                "user_email": address,
+                **{f"{basis}_usd": _dollars(same, basis) for basis in ("billed", "estimated", "notional")},
+                "credits": total(row["native_amount"] for row in same if row["cost_basis"] == "credits") or Decimal(0),
+            }
+        )
+    return {"ai_cost_record": records, "ai_user_cost": people}
+
+
+def _dollars(costs: Iterable[Row], basis: str) -> Decimal | None:
+    amounts = [row["amount_usd"] for row in costs if row["cost_basis"] == basis and row["native_amount"] != 0]
+    return None if None in amounts else total(amounts) or Decimal(0)
+
+
+# --- What is kept of each day -----------------------------------------------------------------------------------------
+
+
+def tables_of(
+    account: Account, day: date, accounting: Accounting, lookups: Lookups
+) -> dict[tuple[str, str], list[Row]]:
+    """(table, part of it) -> what it must hold of a connection's day."""
+    raw = raw_rows(account, day)
+    kept = {(table, ""): rows for table, rows in raw.items()}
+    costs: list[Row] = []
+    for source in (source for source in SOURCES if source in raw):
+        kept[DAILY, source] = [valued(row, day, accounting) for row in SOURCES[source](raw[source])]
+        costs += kept[DAILY, source]
+        if source in USES:
+            kept[ALLOCATED, source] = [part for bill in kept[DAILY, source] for part in allocated(bill, raw)]
+    entities = [build(account, day, raw, lookups) for table, build in ENTITIES.items() if table in raw]
+    for found in (*entities, cost_entities(account, day, costs, lookups)):
+        kept |= {(f"port_entities.{blueprint}", ""): rows for blueprint, rows in found.items()}
+    return kept
+
+
+def day_totals(table: str, rows: Sequence[Row]) -> dict[str, Decimal | int]:
+    """What a day adds up to, by the names of its totals."""
+    additive = [c.name for c in table_of(table).columns if c.unit and c.additive and c.type in (int, Decimal)]
+    totals = {name: total(row[name] for row in rows) for name in (*additive, *filter(None, [FREE_OF.get(table)]))}
+
+    def amounts(name: str, amount: str, **wanted: Any) -> None:
+        chosen = (row for row in rows if all(row[column] == value for column, value in wanted.items()))
+        totals[name] = total(row[amount] for row in chosen)
+
+    match table.removesuffix("_control"):
+        case "openai.costs" | "anthropic.cost_report":
+            amount, column, dollars = (
+                ("amount_value", "amount_currency", "amount_usd")
+                if table.startswith("openai")
+                else ("amount_cents", "currency", "amount_cents")
+            )
+            for code in {row[column].upper() for row in rows}:
+                name = dollars if code == "USD" else f"amount_{code.lower()}"
+                totals[name] = total(row[amount] for row in rows if row[column].upper() == code)
+        case "anthropic.claude_code":
+            amounts("estimated_cents_api", "estimated_cost_usd_cents", customer_type="api")
+            amounts("estimated_cents_subscription", "estimated_cost_usd_cents", customer_type="subscription")
+        case "chatgpt.codex_usage":
+            for column in ("threads", "turns", "credits", "cost_usd", "estimated_cost_usd"):
+                totals[column] = total(row[column] for row in counted(rows))
+            for column in ("uncached_text_input", "cached_text_input", "text_output", "text_total", "text_input"):
+                totals[f"{column}_tokens"] = total(row[f"{column}_tokens"] for row in counted(rows))
+        case "costs.daily_costs":
+            for basis in ("billed", "estimated", "notional"):
+                amounts(f"{basis}_usd", "amount_usd", cost_basis=basis)
+            amounts("credits", "native_amount", native_unit="credits")
+            if rows and rows[0]["source_table"] == "openai.costs":
+                totals["line_items_unparsed"] = sum(bool(row["line_item"]) - bool(row["usage_type"]) for row in rows)
+        case "costs.allocated_costs":
+            amounts("billed_usd", "amount_usd")
+            amounts("unattributed_usd", "amount_usd", allocation="unattributed")
+        case "port_entities.claude_cost_record":
+            amounts("amount_usd", "amount", currency="USD")
+        case "port_entities.ai_cost_record":
+            amounts("billed_usd", "amount_usd", cost_basis="billed")
+    return {name: value for name, value in totals.items() if value is not None}
+
+
+@dataclass
+class Kept:
+    """A day of a table: what it holds, and how often which content was written when."""
+
+    rows: list[Row]
+    content: Content
+    totals: Mapping[str, Decimal | int]
+    version: int = 1
+    since: int = 1
+    """The version that had this content first."""
+    writes: list[datetime] = field(default_factory=list)
+
+
+Key = tuple[str, str, str, date]
+"""Table, part, connection, day."""
+
+
+class Keeper:
+    """What every table holds once the runs that it is told of have written it."""
+
+    def __init__(self, accounts: Iterable[Account], accounting: Accounting) -> None:
+        self.accounts = {account.name: account for account in accounts}
+        self.accounting = accounting
+        self.lookups = Lookups()
+        self.days: dict[Key, Kept] = {}
+        self.restatements: list[Row] = []
+
+    def written(self, connection: str, days: Iterable[date], at: datetime, run_id: str, *only: str) -> None:
+        """A run has written a connection's days: all of its tables, or only these."""
+        account = self.accounts[connection]
+        for day in days:
+            for (table, part), rows in tables_of(account, day, self.accounting, self.lookups).items():
+                if not only or table in only:
+                    self._write((table, part, connection, day), rows, at, run_id)
+
+    def _write(self, key: Key, rows: list[Row], at: datetime, run_id: str) -> None:
+        table, part, connection, day = key
+        rows = [{"connection": connection, "usage_date": day, **row} for row in rows]
+        now = Kept(rows, content(rows), day_totals(table, rows), writes=[at])
+        if before := self.days.get(key):
+            now.version, now.since = before.version + 1, before.since
+            now.writes = [*before.writes, at]
+            if now.content != before.content:
+                now.since = now.version
+                lines = list(_compared(table, before, now))
+                same = {
+                    "table_name": table,
+                    "slice": part,
+                    "connection": connection,
+                    "usage_date": day,
+                    "version": now.version,
+                    "cause": "derived" if table.startswith(("costs.", "port_entities.")) else "provider",
+                    "found_at": at,
+                    "run_id": run_id,
+                }
+                self.restatements += [same | line for line in lines or [{"change": "rows"}]]
+        self.days[key] = now
+
+    def rows(self, table: str) -> list[Row]:
+        """Every row of a table."""
+        return [row for (name, *_), kept in self.days.items() if name == table for row in kept.rows]
+
+    def tables(self) -> set[str]:
+        """Every table of days."""
+        return {table for table, *_ in self.days}
+
+    def settling_days(self, connection: str) -> int:
+        """How long the provider of a connection is expected to change a day."""
+        return PROVIDERS[self.accounts[connection].provider].settling_days
+
+    def day_states(self) -> Iterator[Row]:
+        """Which raw days the provider may still change."""
+        for (table, part, connection, day), kept in self.days.items():
+            if table.startswith(("costs.", "port_entities.")):
+                continue
+            first, last = kept.writes[kept.since - 1], kept.writes[-1]
+            settled = datetime.combine(day + timedelta(days=self.settling_days(connection) + 1), time(), UTC)
+            confirmed = [at for at in kept.writes[kept.since :] if at >= first + timedelta(days=1) and at >= settled]
+            yield {
+                "table_name": table,
+                "slice": part,
+                "connection": connection,
+                "usage_date": day,
+                "state": "settled" if confirmed else "provisional",
+                "first_fetched_at": first,
+                "last_fetched_at": last,
+                "settled_at": confirmed[0] if confirmed else None,
+            }
+
+    def settled_until(self, connection: str, today: date) -> date | None:
+        """The last of the days that are settled without a gap, if any is; what is not served any more cannot change."""
+        served = today - timedelta(days=PROVIDERS[self.accounts[connection].provider].lookback_days or 10**5)
+        states = [row for row in self.day_states() if row["connection"] == connection]
+        open_days = {row["usage_date"] for row in states if row["state"] != "settled" and row["usage_date"] >= served}
+        last = min(open_days) - timedelta(days=1)
+        return last if last in {row["usage_date"] for row in states} else None
+
+    def stored_days(self) -> Iterator[Row]:
+        """What the ledger says of each day now."""
+        for (table, part, connection, day), kept in self.days.items():
+            yield {
+                "table_name": table,
+                "slice": part,
+                "connection": connection,
+                "usage_date": day,
+                "version": kept.version,
+                "row_count": len(kept.rows),
+                "written_at": kept.writes[-1],
+                "changed": kept.since == kept.version,
+                "day_totals": kept.totals,
+            }
+
+
+def _compared(table: str, before: Kept, now: Kept) -> Iterator[Row]:
+    one = {"row_count": len(before.rows), **before.totals}
+    other = {"row_count": len(now.rows), **now.totals}
+    for name in one.keys() | other.keys():
+        was, is_ = one.get(name), other.get(name)
+        if was != is_:
+            change = "appeared" if was is None else "vanished" if is_ is None else "rose" if is_ > was else "fell"
+            difference = EXACT.subtract(Decimal(is_ or 0), Decimal(was or 0))
+            unit = unit_of(table, name)
+            yield {"total": name, "unit": unit, "change": change, "before": was, "after": is_, "difference": difference}
+
+
+def unit_of(table: str, name: str) -> str:
+    """What a total counts."""
+    units = {column.name: column.unit for column in table_of(table).columns}
+    match table.partition(".")[0], name.removeprefix("amount_"):
+        case _, "row_count" | "line_items_unparsed":
+            return "rows"
+        case _, "cents" | "estimated_cents_api" | "estimated_cents_subscription":
+            return "cents"
+        case "anthropic", code if code != name:
+            return f"minor units of {code.upper()}"
+        case "openai", code if code != name:
+            return code.upper()
+        case "costs", "credits":
+            return "credits"
+    return units.get(name) or "USD"

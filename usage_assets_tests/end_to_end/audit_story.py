@@ -1,0 +1,485 @@
+"""What happens in the audit: two organizations, days that are fetched as they close, and what changes meanwhile.
+
+Each change is made to a sandbox over /control and to a copy of its books. What must stand after it: audit_books.py.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import httpx
+import time_machine
+
+from usage_assets.automation.jobs import CONNECTION_TAG, RANGE_END, RANGE_START, USAGE_JOB
+from usage_assets.definitions import build_definitions
+from usage_assets.providers import PROVIDERS
+from usage_assets.sandbox.control import DEFAULT_SEED
+from usage_assets.sandbox.directory import Directory
+from usage_assets.sandbox.ledger import Clock, Ledger
+from usage_assets.settings import Settings
+from usage_assets_tests.conftest import Sandbox, running_sandbox
+from usage_assets_tests.end_to_end.audit_books import DAILY, MINOR_DIGITS, Account, Dated, Keeper, total
+from usage_assets_tests.end_to_end.audit_views import whole_units
+from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment
+
+FIRST = date(2025, 11, 23)
+"""In the next two weeks a month ends, and costs begin to be told by API key: also of few days the audit has all."""
+WEEK, MONTHS = 7, 60
+SHORT = 2 * WEEK + 1
+COUNT = int(os.environ.get("USAGE_AUDIT_DAYS", SHORT))
+assert COUNT == SHORT or COUNT > SHORT + WEEK, f"USAGE_AUDIT_DAYS: {SHORT}, or more than {SHORT + WEEK}"
+DAYS = [FIRST + timedelta(days=n) for n in range(COUNT)]
+LAST = DAYS[-1]
+OTHER_SEED = 23
+CLOSED = date(2025, 12, 1)
+"""The first month is over."""
+SWITCH = FIRST + timedelta(days=3)
+"""The last day of rates and owners that change."""
+FEW = ("costs", "usage_completions")
+"""What is fetched of the second OpenAI organization: the first has everything."""
+PROVIDER = {"openai_emea": "openai", "anthropic_labs": "anthropic"}
+
+CONNECTIONS = """
+[[connection]]
+name = "openai"
+provider = "openai"
+key = "file:{folder}/openai.key"
+base_url = "{one}/openai/v1"
+endpoints = {{ usage_decisions = true }}
+requests_per_second = 1000
+
+[[connection]]
+name = "openai_emea"
+provider = "openai"
+key = "file:{folder}/openai.key"
+base_url = "{other}/openai/v1"
+people = "names"
+endpoints = {{ {switches} }}
+requests_per_second = 1000
+
+[[connection]]
+name = "anthropic"
+provider = "anthropic"
+key = "file:{folder}/anthropic.key"
+base_url = "{one}/anthropic"
+requests_per_second = 1000
+
+[[connection]]
+name = "anthropic_labs"
+provider = "anthropic"
+key = "file:{folder}/anthropic.key"
+base_url = "{other}/anthropic"
+endpoints = {{ usage_messages = false, claude_code = false }}
+requests_per_second = 1000
+
+[[connection]]
+name = "chatgpt"
+provider = "chatgpt"
+key = "file:{folder}/chatgpt.key"
+base_url = "{one}/chatgpt"
+workspace_id = "ws-sandbox"
+requests_per_second = 1000
+"""
+
+
+@dataclass
+class Organization:
+    """A company of a sandbox, and a copy of its books and lists that is told of all that the sandbox is told of."""
+
+    sandbox: Sandbox
+    ledger: Ledger
+    directory: Directory
+    changed: set[tuple[str, date]] = field(default_factory=set)
+    """Providers' days that were restated or billed in another currency."""
+
+    @classmethod
+    def at(cls, sandbox: Sandbox, seed: int) -> "Organization":
+        """The company of a seed, whose books are open from the first day of the audit to its end."""
+        clock = Clock(datetime.combine(LAST, time(12), UTC))
+        return cls(sandbox, Ledger(seed, clock), Directory(seed, clock))
+
+    def rows(self, name: str, day: date) -> list[dict[str, Any]]:
+        """What the books have of an endpoint, such as ``openai/costs``, and a day."""
+        provider, endpoint = name.split("/")
+        return self.ledger.rows(provider, endpoint, day)
+
+    def restate(self, name: str, day: date, change: str, factor: int = 2) -> None:
+        """Change a day."""
+        provider, endpoint = name.split("/")
+        what = {"provider": provider, "endpoint": endpoint, "days": [str(day)], "change": change, "factor": factor}
+        self.changed.add((provider, day))
+        answer = self.sandbox.control("POST", "restate", what)
+        assert answer["changed"][endpoint] == {str(day): self.ledger.restate(provider, endpoint, day, change, factor)}
+
+    def bill(self, provider: str, days: Sequence[date], currency: str, third: int) -> None:
+        """Let a third of the costs of days be in a currency."""
+        what = {"provider": provider, "days": [*map(str, days)], "currency": currency, "third": third}
+        self.changed |= {(provider, day) for day in days}
+        answer = self.sandbox.control("POST", "currency", what)
+        assert answer["changed"] == {str(day): self.ledger.bill(provider, day, currency, third) for day in days}
+
+    def change(self, provider: str, listed: str, position: int, change: str, name: str | None = None) -> None:
+        """Change an item of a list."""
+        item = self.directory.lists[provider][listed][position]["id"]
+        what = {"provider": provider, "list": listed, "item": item, "change": change}
+        self.sandbox.control("POST", "directory", what | ({"name": name} if name else {}))
+        self.directory.change(provider, listed, item, change, name)
+
+
+@dataclass
+class Story:
+    """The product, the organizations that it asks, and what must be stored of them."""
+
+    project: Project
+    organizations: tuple[Organization, Organization]
+    keeper: Keeper
+    connections: str
+    environment: Mapping[str, str]
+    travel: time_machine.Traveller
+    now: datetime
+
+    def move_to(self, moment: datetime) -> None:
+        """Let it be this moment everywhere."""
+        for organization in self.organizations:
+            organization.sandbox.control("POST", "clock", {"now": moment.isoformat()})
+        self.travel.move_to(moment, tick=False)
+        self.now = moment
+
+    def wait(self) -> None:
+        """Let a minute go by."""
+        self.move_to(self.now + timedelta(minutes=1))
+
+    def look_up(self, *connections: str) -> None:
+        """List what ids stand for."""
+        for connection in connections:
+            assert self.project.look_up(connection).success
+            account = self.keeper.accounts[connection]
+            organization = self.organizations[connection in PROVIDER]
+            for listed, items in organization.directory.lists[account.provider].items():
+                for item in items:
+                    is_person = listed == "users"
+                    kept = {"name": (item["name"] or "").strip() or None, "email": item.get("email")}
+                    if is_person and not account.keeps_names:
+                        kept = {}
+                    self.keeper.lookups.listed[connection, listed][item["id"]] = kept
+        self.wait()
+
+    def fetch(self, connection: str, days: Sequence[date]) -> None:
+        """Fetch days, as a person or a schedule does."""
+        result = self.project.fetch(connection, [*days])
+        assert result.success
+        self.keeper.written(connection, days, self.now, result.run_id)
+
+    def fetch_all(self, days: Sequence[date]) -> None:
+        """Fetch days of every connection."""
+        for connection in self.keeper.accounts:
+            self.fetch(connection, days)
+        self.wait()
+
+    def tick(self, schedule: str) -> None:
+        """Run what a schedule asks for now."""
+        definition = self.project.definitions.resolve_schedule_def(schedule)
+        with dg.build_schedule_context(instance=self.project.instance, scheduled_execution_time=self.now) as context:
+            requests = definition.evaluate_tick(context).run_requests or []
+        assert requests
+        for request in requests:
+            first, last = (date.fromisoformat(request.tags[tag]) for tag in (RANGE_START, RANGE_END))
+            self.fetch(request.tags[CONNECTION_TAG], [day for day in DAYS if first <= day <= last])
+            self.wait()
+
+    def state(self, accounting: Sequence[Dated]) -> None:
+        """Edit the connections file, load it, and run what the sensor asks for."""
+        Path(self.environment["USAGE_CONNECTIONS"]).write_text(self.connections + toml(accounting))
+        settings = Settings.load(_env_file=None, **{name.lower(): value for name, value in self.environment.items()})
+        self.project = replace(self.project, definitions=build_definitions(settings))
+        self.keeper.accounting = accounting
+        sensor = self.project.definitions.resolve_sensor_def("revaluation_sensor")
+        resources = {"warehouse": self.project.warehouse}
+        with dg.build_sensor_context(instance=self.project.instance, resources=resources) as context:
+            requests = sensor.evaluate_tick(context).run_requests or []
+        assert requests
+        for request in requests:
+            keys = list(request.asset_selection or ())
+            if request.job_name == USAGE_JOB:
+                first, last = (date.fromisoformat(request.tags[tag]) for tag in (RANGE_START, RANGE_END))
+                days = [day for day in DAYS if first <= day <= last]
+                result = self.project.run(USAGE_JOB, keys, days)
+                written = {table_of(key) for key in keys}
+                self.keeper.written(request.tags[CONNECTION_TAG], days, self.now, result.run_id, *written)
+            else:
+                result = replace(self.project, checks=True).run(request.job_name or "", keys)
+                [check] = result.get_asset_check_evaluations()
+                assert str(check.metadata["different"].value).count("I-") == 1, "the one that is made up"
+            assert result.success
+            self.wait()
+
+    def push(self, days: Sequence[date]) -> None:
+        """Push days of every connection."""
+        for connection in self.keeper.accounts:
+            assert self.project.push_of(connection, [*days]).success
+
+
+def table_of(key: dg.AssetKey) -> str:
+    """The table that a derived asset writes."""
+    _, kind, name = key.path
+    return f"port_entities.{name}" if kind == "entities" else f"costs.{kind}"
+
+
+def toml(entries: Iterable[Dated]) -> str:
+    """Entries as the connections file has them."""
+
+    def value(said: object) -> str:
+        return f'"{said}"' if isinstance(said, str) else str(said)
+
+    return "\n".join(
+        f"[[{entry.table}]]\n" + "\n".join(f"{name} = {value(said)}" for name, said in entry.said.items()) + "\n"
+        for entry in entries
+    )
+
+
+def said(table: str, **what: Any) -> Dated:
+    """An entry of the connections file."""
+    return Dated(table, what)
+
+
+def stated(one: Organization, other: Organization) -> list[Dated]:
+    """What only the payer knows: rates that change and have gaps, owners that change, what was bought."""
+    name_one, name_other = one.ledger.company.identifier, other.ledger.company.identifier
+    after = SWITCH + timedelta(days=1)
+    cents = Decimal("0.04")
+    return [
+        said(
+            "credit_rate",
+            workspace="ws-sandbox",
+            usd_per_credit=cents,
+            valid_from=FIRST,
+            valid_until=SWITCH,
+            source="old",
+        ),
+        # two days have none
+        said(
+            "credit_rate",
+            workspace="ws-sandbox",
+            usd_per_credit=Decimal("0.0425123457"),
+            valid_from=after + timedelta(days=2),
+            source="new",
+        ),
+        said(
+            "exchange_rate", currency="EUR", usd=Decimal("1.0842"), valid_from=FIRST, valid_until=SWITCH, source="ECB"
+        ),
+        said("exchange_rate", currency="EUR", usd=Decimal("1.0917654321"), valid_from=after, source="ECB"),
+        said("exchange_rate", currency="JPY", usd=Decimal("0.0064123457"), valid_from=after, source="BoJ"),
+        said(
+            "purchase",
+            connection="chatgpt",
+            kind="credits",
+            quantity=100000,
+            amount=4000,
+            id="order 9",
+            valid_from=FIRST,
+        ),
+        said(
+            "purchase",
+            connection="chatgpt",
+            kind="seats",
+            quantity=40,
+            amount=Decimal("1200.505"),
+            currency="EUR",
+            id="order 10",
+            valid_from=after,
+            valid_until=after + timedelta(days=364),
+        ),
+        said("owner", project=name_one("proj_", "checkout"), team="web", valid_until=SWITCH),
+        said("owner", project=name_one("proj_", "checkout"), team="payments", cost_centre="4711", valid_from=after),
+        said("owner", api_key=name_one("key_", "support bot"), team="bots"),
+        said("owner", user=name_one("user-", "alice"), team="apps", cost_centre="17", valid_from=after),
+        said("owner", workspace=name_one("wrkspc_01", "Research"), team="lab", connection="anthropic"),
+        said("owner", workspace="ws-sandbox", team="people", valid_from=CLOSED),
+        said("owner", api_key="Laptop key (Bob)", team="laptops"),
+        said("owner", project=name_other("proj_", "research"), team="research", connection="openai_emea"),
+        said("owner", project=name_other("proj_", "checkout"), team="nobody's", connection="anthropic"),
+    ]
+
+
+def stated_later(keeper: Keeper) -> list[Dated]:
+    """The same with invoices of the first month, and another rate for days that are stored."""
+    before, month = keeper.accounting, f"{FIRST:%Y-%m}"
+
+    def invoice(id_: str, connection: str, currency: str = "USD", **more: Any) -> Dated:
+        """What has been stored as billed until then."""
+        billed = total(
+            whole_units(row["native_amount"], row["native_unit"], currency)
+            for row in keeper.rows(DAILY)
+            if (row["connection"], row["cost_basis"], row["currency"]) == (connection, "billed", currency)
+        )
+        return said(
+            "invoice",
+            **{"total": round(billed, MINOR_DIGITS.get(currency, 2)), "currency": currency, **more},
+            connection=connection,
+            month=month,
+            id=id_,
+        )
+
+    after = SWITCH + timedelta(days=1)
+    return [
+        *(what for what in before if what.said.get("currency") != "JPY"),
+        said(
+            "exchange_rate", currency="JPY", usd=Decimal("0.0065"), valid_from=after, valid_until=CLOSED, source="bank"
+        ),
+        said(
+            "exchange_rate", currency="JPY", usd=Decimal("0.0063"), valid_from=CLOSED + timedelta(days=1), source="bank"
+        ),
+        invoice("I-1", "openai", issued=CLOSED),
+        invoice("I-2", "openai_emea", "EUR"),
+        invoice("I-3", "anthropic", issued=CLOSED),
+        invoice("I-4", "anthropic", issued=CLOSED + timedelta(days=1), total=Decimal("0.01")),
+        invoice("I-5", "anthropic_labs", "JPY", issued=CLOSED),
+        invoice("I-6", "chatgpt", issued=CLOSED),
+    ]
+
+
+def chapters() -> list[list[date]]:
+    """The days as they are fetched: until the first month is over, some two months at a time, and a last week.
+
+    No provider is asked for what it does not serve any more: Codex is told of 90 days.
+    """
+    first, middle, last = DAYS[: WEEK + 1], DAYS[WEEK + 1 : -WEEK], DAYS[-WEEK:]
+    size = ceil(len(middle) / ceil(len(middle) / MONTHS)) if middle else 1
+    return [first, *(middle[n : n + size] for n in range(0, len(middle), size)), last]
+
+
+def play(story: Story) -> None:
+    """Everything that happens."""
+    one, other = story.organizations
+    first, *months, week = chapters()
+    before: list[date] = []
+    for days in (first, *months):
+        story.move_to(datetime.combine(days[-1], time(8), UTC))
+        bill_in_currencies(one, other, days)
+        empty(one, other, days[0])
+        if not before:
+            story.look_up("openai", "openai_emea", "anthropic", "anthropic_labs")
+        story.fetch_all(days[:-1])
+        restate(one, other, days[:-1])
+        read_again(story, before, days)
+        if not before:
+            story.state(stated_later(story.keeper))
+            one.change("openai", "projects", 0, "rename", "Checkout 2")
+            one.change("openai", "project_api_keys", 2, "delete")
+            story.look_up("openai")
+        before = days
+    story.move_to(datetime.combine(week[-1], time(8), UTC))
+    bill_in_currencies(one, other, week)
+    read_again(story, before, week)
+
+
+def read_again(story: Story, before: Sequence[date], days: Sequence[date]) -> None:
+    """A day after some days are over: read what the daily schedule has to, and a day that it thinks settled."""
+    story.move_to(datetime.combine(days[-1] + timedelta(days=1), time(9), UTC))
+    settled, unsettled = before[-8:][:1], before[-3:][:1]
+    for day in unsettled:
+        restate_once_more(*story.organizations, day)
+    for day in settled:
+        story.organizations[0].restate("chatgpt/codex_usage", day, "scale", 5)
+    story.tick("daily_usage_schedule")
+    if settled:
+        story.fetch("chatgpt", settled)
+        story.wait()
+    story.push([*before, *days])
+
+
+def empty(one: Organization, other: Organization, day: date) -> None:
+    """A day of which there is nothing yet when it is fetched first."""
+    for name, organization in LATE.items():
+        (one, other)[organization].restate(name, day, "clear")
+
+
+LATE = {"openai/costs": 0, "anthropic/cost_report": 1, "anthropic/usage_messages": 0, "chatgpt/codex_usage": 0}
+"""Endpoint, and organization, that tells of a day only when it is read again."""
+
+
+def bill_in_currencies(one: Organization, other: Organization, days: Sequence[date]) -> None:
+    """Euros and yen, and pounds that have no rate; of some days only."""
+    other.bill("openai", days, "eur", 0)
+    other.bill("openai", days[::4], "gbp", 1)
+    other.bill("anthropic", days[1::2], "JPY", 2)
+    other.bill("anthropic", days[::5], "EUR", 0)
+    one.bill("openai", days[3::7], "eur", 2)
+
+
+def restate(one: Organization, other: Organization, days: Sequence[date]) -> None:
+    """Amounts rise and fall, are given back, and vanish; days are emptied, and empty ones get rows."""
+    changes = (("scale", 2), ("scale", -1), ("clear", 1), ("remove", 1), ("add", 1), ("scale", 0))
+    for n, (change, factor) in enumerate(changes, 1):
+        one.restate("openai/costs", days[n], change, factor)
+        other.restate("openai/costs", days[-n], change, factor)
+        one.restate("anthropic/cost_report", days[-n], change, factor)
+        other.restate("anthropic/cost_report", days[n], change, factor)
+    for n, (change, factor) in enumerate((("scale", 3), ("clear", 1), ("remove", 1), ("add", 1))):
+        one.restate("openai/usage_completions", days[-1 - n], change, factor)
+        one.restate("openai/usage_images", days[n], change, factor)
+        one.restate("anthropic/usage_messages", days[n], change, factor)
+        one.restate("anthropic/claude_code", days[-1 - n], change, factor)
+        one.restate("chatgpt/codex_usage", days[1 + n], change, factor)
+    for name, organization in LATE.items():
+        (one, other)[organization].restate(name, days[0], "add")
+
+
+def restate_once_more(one: Organization, other: Organization, day: date) -> None:
+    """A day of the month before, which is invoiced."""
+    one.restate("openai/costs", day, "scale", 3)
+    other.restate("openai/costs", day, "scale", -2)
+    one.restate("anthropic/cost_report", day, "scale", 2)
+    other.restate("anthropic/cost_report", day, "clear")
+    one.restate("chatgpt/codex_usage", day, "scale", 2)
+
+
+@contextmanager
+def story_of(folder: Path, sandbox: Sandbox) -> Iterator[Story]:
+    """Everything as it is before the first day."""
+    with (
+        running_sandbox() as url,
+        httpx.Client(base_url=url, timeout=30) as control,
+        time_machine.travel(datetime.combine(FIRST, time(), UTC), tick=False) as travel,
+    ):
+        second = Sandbox(url, control)
+        second.control("POST", "reset", {"seed": OTHER_SEED})
+        organizations = (Organization.at(sandbox, DEFAULT_SEED), Organization.at(second, OTHER_SEED))
+        one, other = organizations
+        accounts = (
+            Account("openai", "openai", one.ledger),
+            Account("openai_emea", "openai", other.ledger, keeps_names=True, endpoints=FEW),
+            Account("anthropic", "anthropic", one.ledger),
+            Account("anthropic_labs", "anthropic", other.ledger, endpoints=("cost_report",)),
+            Account("chatgpt", "chatgpt", one.ledger),
+        )
+        for name, key in (
+            ("openai", "sk-admin-sandbox"),
+            ("anthropic", "sk-ant-admin-sandbox"),
+            ("chatgpt", "chatgpt-sandbox-key"),
+        ):
+            (folder / f"{name}.key").write_text(key)
+        keeper = Keeper(accounts, stated(one, other))
+        file = folder / "connections.toml"
+        environment = sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | {
+            **dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"), ""),
+            "USAGE_CONNECTIONS": str(file),
+            "USAGE_START_DATE": str(FIRST),
+            "USAGE_LOOKBACK_DAYS": str(2 * WEEK),  # few days are one run, many days two
+            "USAGE_ARCHIVE": "off",
+        }
+        switches = ", ".join(f"{e.name} = {str(e.name in FEW).lower()}" for e in PROVIDERS["openai"].endpoints)
+        connections = CONNECTIONS.format(folder=folder, one=sandbox.base_url, other=url, switches=switches)
+        file.write_text(connections + toml(keeper.accounting))
+        with open_project(sandbox, folder, environment) as project:
+            quick = replace(project, checks=False)
+            yield Story(
+                quick, organizations, keeper, connections, environment, travel, datetime.combine(FIRST, time(), UTC)
+            )

@@ -1,0 +1,362 @@
+"""What must stand in the views over costs, in FOCUS and in what the connections file states.
+
+Computed in Python from the rows that audit_books.py says are stored.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from usage_assets_tests.end_to_end.audit_books import (
+    DAILY,
+    KEYS,
+    MINOR_DIGITS,
+    SCOPES,
+    USERS,
+    Dated,
+    Keeper,
+    Row,
+    by,
+    times,
+    total,
+)
+
+VIEWS: Mapping[str, Sequence[str]] = {
+    "costs.by_day": ("usage_date",),
+    "costs.by_month": ("month",),
+    "costs.by_model": ("usage_date", "model", "usage_type"),
+    "costs.by_project": ("usage_date", "project_id", "project_name", "workspace_id", "workspace_name"),
+    "costs.by_user": ("usage_date", "user_id", "user_name", "user_email"),
+    "costs.by_team": ("usage_date", "team", "cost_centre"),
+}
+"""View -> what it adds up by, beside connection, provider, cost basis, unit and currency."""
+OF_CENTS = Decimal("0.01")
+
+
+def month_of(day: date) -> date:
+    """The first day of its month."""
+    return day.replace(day=1)
+
+
+def next_month(day: date) -> date:
+    """The first day of the month after its own."""
+    return month_of(month_of(day) + timedelta(days=31))
+
+
+def midnight(day: date) -> datetime:
+    """The moment that a day begins."""
+    return datetime.combine(day, time(), UTC)
+
+
+def named(keeper: Keeper) -> list[Row]:
+    """costs.daily_costs_named."""
+    names = keeper.lookups
+    return [
+        {
+            **row,
+            "project_name": names.name(row["connection"], SCOPES, row["project_id"]) or row["project_id"],
+            "workspace_name": names.name(row["connection"], SCOPES, row["workspace_id"]) or row["workspace_id"],
+            "user_name": names.name(row["connection"], USERS, row["user_id"]) or row["user_id"],
+            "user_email": names.email(row["connection"], row["user_id"]),
+            "api_key_display_name": names.name(row["connection"], KEYS, row["api_key_id"])
+            or row["api_key_name"]
+            or row["api_key_id"],
+        }
+        for row in keeper.rows(DAILY)
+    ]
+
+
+def owned(keeper: Keeper) -> list[Row]:
+    """costs.daily_costs_owned."""
+    return [{**row, **owner_of(row, keeper.accounting)} for row in keeper.rows(DAILY)]
+
+
+def owner_of(row: Row, accounting: Iterable[Dated]) -> Row:
+    """The team and cost centre that pay for a cost."""
+    owners = [entry for entry in accounting if entry.table == "owner" and entry.speaks_of(row["usage_date"])]
+    ids = {
+        "api_key": row["api_key_id"] or row["api_key_name"],
+        "user": row["user_id"],
+        "project": row["project_id"],
+        "workspace": row["workspace_id"],
+    }
+    for kind, id_ in ids.items():
+        for entry in owners:
+            said = entry.said
+            if id_ and said.get(kind) == id_ and said.get("connection", row["connection"]) == row["connection"]:
+                return {"team": said["team"], "cost_centre": said.get("cost_centre")}
+    return {"team": "unowned", "cost_centre": None}
+
+
+def sums(keeper: Keeper) -> Iterator[tuple[str, list[Row]]]:
+    """Every view that adds costs up."""
+    costs = [
+        {**row, **owner, "month": month_of(row["usage_date"])}
+        for row, owner in zip(named(keeper), owned(keeper), strict=True)
+    ]
+    costs = [row | {"user_email": name["user_email"]} for row, name in zip(costs, named(keeper), strict=True)]
+    for view, names in VIEWS.items():
+        keys = ("connection", "provider", *names, "cost_basis", "native_unit", "currency")
+        yield view, [dict(zip(keys, key, strict=True)) | _sum(same) for key, same in by(costs, *keys).items()]
+
+
+def _sum(costs: Sequence[Row]) -> Row:
+    unknown = [row for row in costs if row["amount_usd"] is None]
+    is_known = not any(row["native_amount"] for row in unknown)
+    return {
+        "native_amount": total(row["native_amount"] for row in costs),
+        "amount_usd": total(row["amount_usd"] for row in costs) if is_known else None,
+        "rows_without_usd": len(unknown),
+    }
+
+
+# --- FOCUS ------------------------------------------------------------------------------------------------------------
+
+COMPANIES = {
+    "openai": ("OpenAI", "OpenAI API", "Project"),
+    "anthropic": ("Anthropic", "Claude API", "Workspace"),
+    "chatgpt": ("OpenAI", "ChatGPT Enterprise", "Workspace"),
+}
+UNITS = {"tokens": "Tokens", "images": "Images"}
+
+
+def focus(keeper: Keeper) -> list[Row]:
+    """costs.focus."""
+    invoices = list(_invoiced(keeper))
+    quantities = _quantities(keeper)
+    return [
+        *(_charge(row, name, quantities, invoices) for row, name in _charged(keeper)),
+        *_corrections(keeper, invoices),
+        *_purchases(keeper),
+    ]
+
+
+def _charged(keeper: Keeper) -> Iterator[tuple[Row, Row]]:
+    for row, name in zip(owned(keeper), named(keeper), strict=True):
+        if row["cost_basis"] == "billed" or (row["cost_basis"] == "credits" and row["amount_usd"] is not None):
+            yield row, name
+
+
+def whole_units(amount: Decimal, unit: str, currency: str) -> Decimal:
+    """An amount in its currency's whole units."""
+    digits = {"cents": 2, "minor units": MINOR_DIGITS.get(currency, 2)}.get(unit, 0)
+    return times(amount, Decimal(1).scaleb(-digits))
+
+
+def _charge(row: Row, name: Row, quantities: Mapping[tuple[Any, ...], Row], invoices: Sequence[Row]) -> Row:
+    is_credits = row["cost_basis"] == "credits"
+    currency = row["currency"] or "USD"
+    amount = whole_units(row["native_amount"], row["native_unit"], currency)
+    cost = row["amount_usd"] if is_credits else amount
+    key = tuple(
+        row[n] for n in ("connection", "usage_date", "currency", "project_id", "user_id", "api_key_id", "line_item")
+    )
+    quantity = quantities.get(key) if row["source_table"] == "openai.costs" else None
+    scope = row["project_id"] or row["workspace_id"]
+    itemless = "Codex" if row["source_table"] == "chatgpt.codex_usage" else "Use that is not itemized"
+    billed_on = next(
+        (i["id"] for i in invoices if not is_credits and _is_of(i, row, row["usage_date"], currency)), None
+    )
+    return {
+        **_frame(
+            row["connection"], row["provider"], row["usage_date"], row["usage_date"] + timedelta(days=1), currency
+        ),
+        "ChargeCategory": "Usage",
+        "ChargeDescription": row["line_item"] or ", ".join(filter(None, (row["model"], row["usage_type"]))) or itemless,
+        "ChargeFrequency": "Usage-Based",
+        "BilledCost": Decimal(0) if is_credits else amount,
+        **dict.fromkeys(("ContractedCost", "EffectiveCost", "ListCost"), cost),
+        "PricingCurrency": "Credits" if is_credits else currency,
+        "PricingCurrencyEffectiveCost": row["native_amount"] if is_credits else cost,
+        "PricingQuantity": row["native_amount"] if is_credits else quantity["quantity"] if quantity else Decimal(1),
+        "PricingUnit": "Credits" if is_credits else quantity["unit"] if quantity else "Units",
+        "SubAccountId": scope,
+        "SubAccountName": name["project_name"] if row["project_id"] else name["workspace_name"],
+        "SubAccountType": COMPANIES[row["provider"]][2] if scope else None,
+        "Tags": {"team": row["team"], **({"cost_centre": row["cost_centre"]} if row["cost_centre"] else {})},
+        "x_ApiKeyId": row["api_key_id"],
+        "x_ContextWindow": row["context_window"],
+        "x_CostBasis": row["cost_basis"],
+        "x_InferenceGeo": row["inference_geo"],
+        **dict.fromkeys(("InvoiceId", "x_InvoiceId"), billed_on),
+        "x_Model": row["model"],
+        "x_NativeAmount": row["native_amount"],
+        "x_NativeUnit": row["native_unit"],
+        "x_ServiceTier": row["service_tier"],
+        "x_SourceTable": row["source_table"],
+        "x_UsageType": row["usage_type"],
+        "x_UsdPerCredit": row["usd_rate"] if is_credits else None,
+        "x_UsdPerCreditSource": row["usd_rate_source"] if is_credits else None,
+        "x_UserId": row["user_id"],
+    }
+
+
+def _frame(connection: str, provider: str, first: date, after: date, currency: str) -> Row:
+    company, service, _ = COMPANIES[provider]
+    return {
+        **dict.fromkeys(("x_Connection", "BillingAccountId", "BillingAccountName"), connection),
+        **dict.fromkeys(("ProviderName", "PublisherName", "InvoiceIssuerName"), company),
+        "ServiceCategory": "AI and Machine Learning",
+        "ServiceSubcategory": "Generative AI",
+        "BillingCurrency": currency,
+        "BillingPeriodStart": midnight(month_of(first)),
+        "BillingPeriodEnd": midnight(next_month(first)),
+        "ChargePeriodStart": midnight(first),
+        "ChargePeriodEnd": midnight(after),
+        "ServiceName": service,
+    }
+
+
+def _quantities(keeper: Keeper) -> Mapping[tuple[Any, ...], Row]:
+    rows = [{**row, "currency": row["amount_currency"].upper()} for row in keeper.rows("openai.costs")]
+    keys = ("connection", "usage_date", "currency", "project_id", "user_id", "api_key_id", "line_item")
+    found = {}
+    for key, same in by(rows, *keys).items():
+        [unit, *others] = {row["quantity_unit"] for row in same}
+        if unit in UNITS and not others:
+            found[key] = {"quantity": Decimal(total(row["quantity"] for row in same)), "unit": UNITS[unit]}
+    return found
+
+
+def _invoiced(keeper: Keeper) -> Iterator[Row]:
+    stated = [
+        {"currency": "USD", "issued": None, **entry.said} for entry in keeper.accounting if entry.table == "invoice"
+    ]
+    for (connection, month, currency), same in by(stated, "connection", "month", "currency").items():
+        first = date.fromisoformat(f"{month}-01")
+        days = keeper.settling_days(connection)
+        since = [
+            i["issued"] + timedelta(days=1) if i["issued"] else next_month(first) + timedelta(days=days) for i in same
+        ]
+        yield {
+            "connection": connection,
+            "month": first,
+            "currency": currency,
+            "id": same[0]["id"] if len(same) == 1 else None,
+            "changed_since": midnight(min(since)),
+        }
+
+
+def _is_of(invoice: Row, row: Row, day: date, currency: str) -> bool:
+    wanted = (row["connection"], month_of(day), currency)
+    return (invoice["connection"], invoice["month"], invoice["currency"]) == wanted
+
+
+MONEY: Mapping[str, Callable[[str], tuple[str, str] | None]] = {
+    "openai.costs": lambda name: (
+        ("USD", "dollars") if name == "amount_usd" else (name.removeprefix("amount_").upper(), "major units")
+    ),
+    "anthropic.cost_report": lambda name: (
+        ("USD", "cents") if name == "amount_cents" else (name.removeprefix("amount_").upper(), "minor units")
+    ),
+    "chatgpt.codex_usage": lambda name: ("USD", "dollars") if name == "cost_usd" else None,
+}
+"""Raw table of what is billed -> currency and unit of a total, where it is one of money."""
+
+
+def _corrections(keeper: Keeper, invoices: Sequence[Row]) -> Iterator[Row]:
+    for line in keeper.restatements:
+        table, name = line["table_name"], line.get("total")
+        if table not in MONEY or not name or not name.startswith(("amount_", "cost_")):
+            continue
+        if not (money := MONEY[table](name)):
+            continue
+        currency, unit = money
+        for invoice in invoices:
+            if not _is_of(invoice, line, line["usage_date"], currency) or line["found_at"] < invoice["changed_since"]:
+                continue
+            day = line["usage_date"]
+            said = f" of {table}, version {line['version']}, found {line['found_at'].date()}"
+            for kind, sign, words in (
+                (None, -1, "As invoiced: without the correction"),
+                ("Correction", 1, "Correction"),
+            ):
+                native = sign * line["difference"]
+                amount = whole_units(native, unit, currency)
+                provider = keeper.accounts[line["connection"]].provider
+                yield {
+                    **_frame(line["connection"], provider, day, day + timedelta(days=1), currency),
+                    "ChargeCategory": "Usage",
+                    "ChargeClass": kind,
+                    "ChargeDescription": words + said,
+                    "ChargeFrequency": "Usage-Based",
+                    **dict.fromkeys(("BilledCost", "ContractedCost", "EffectiveCost", "ListCost"), amount),
+                    "PricingCurrency": currency,
+                    "PricingCurrencyEffectiveCost": amount,
+                    "PricingQuantity": Decimal(1),
+                    "PricingUnit": "Units",
+                    "x_CostBasis": "billed",
+                    **dict.fromkeys(("InvoiceId", "x_InvoiceId"), None if kind else invoice["id"]),
+                    "x_NativeAmount": native,
+                    "x_NativeUnit": unit,
+                    "x_SourceTable": table,
+                }
+
+
+def _purchases(keeper: Keeper) -> Iterator[Row]:
+    for said in (entry.said for entry in keeper.accounting if entry.table == "purchase"):
+        currency, first = said.get("currency", "USD"), said["valid_from"]
+        last = said.get("valid_until")
+        amount, is_credits = Decimal(said["amount"]), said["kind"] == "credits"
+        effective = Decimal(0) if is_credits else amount
+        after = last + timedelta(days=1) if last else next_month(first)
+        yield {
+            **_frame(said["connection"], keeper.accounts[said["connection"]].provider, first, after, currency),
+            "ChargeCategory": "Purchase",
+            "ChargeDescription": f"Purchase of {said['kind']}, {said['id']}",
+            "ChargeFrequency": "One-Time",
+            **dict.fromkeys(("BilledCost", "ContractedCost", "ListCost"), amount),
+            "EffectiveCost": effective,
+            "PricingCurrency": currency,
+            "PricingCurrencyEffectiveCost": effective,
+            "PricingQuantity": Decimal(said["quantity"]),
+            "PricingUnit": "Credits" if is_credits else "Seats",
+            "x_CostBasis": f"purchase of {said['kind']}",
+            **dict.fromkeys(("InvoiceId", "x_InvoiceId"), said["id"]),
+            "x_NativeAmount": amount,
+            "x_NativeUnit": "dollars" if currency == "USD" else "major units",
+            "x_SourceTable": "accounting.purchases",
+        }
+
+
+def left_out(keeper: Keeper) -> list[Row]:
+    """costs.focus_left_out: credits without a rate."""
+    missing = [r for r in keeper.rows(DAILY) if r["cost_basis"] == "credits" and r["amount_usd"] is None]
+    return [
+        {
+            "connection": connection,
+            "usage_date": day,
+            "reason": "credits without a rate",
+            "native_unit": "credits",
+            "row_count": len(same),
+            "native_amount": total(row["native_amount"] for row in same),
+        }
+        for (connection, day), same in by(missing, "connection", "usage_date").items()
+    ]
+
+
+# --- What the connections file states ---------------------------------------------------------------------------------
+
+
+def stated(keeper: Keeper) -> dict[str, list[Row]]:
+    """The tables accounting.*."""
+    tables: defaultdict[str, list[Row]] = defaultdict(list)
+    for entry in keeper.accounting:
+        tables[f"accounting.{entry.table}s"].append(_stored(entry.table, dict(entry.said)))
+    return tables
+
+
+def _stored(table: str, said: Row) -> Row:
+    match table:
+        case "credit_rate":
+            return {**said, "workspace": None, "workspace_id": said["workspace"]}
+        case "exchange_rate":
+            return {**said, "minor_digits": MINOR_DIGITS[said["currency"]]}
+        case "owner":
+            kind = next(kind for kind in ("api_key", "user", "project", "workspace") if kind in said)
+            return {"valid_from": date(1970, 1, 1), **said, kind: None, "kind": kind, "id": said[kind]}
+        case "invoice":
+            return {"currency": "USD", **said, "month": date.fromisoformat(f"{said['month']}-01")}
+    return {"currency": "USD", **said}

@@ -1,0 +1,349 @@
+"""The audit: every table, view, entity and export says what the providers' books say, to the last digit.
+
+`make audit` plays 400 days. What happens in them: audit_story.py. What must stand then: audit_books.py, audit_views.py.
+"""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from usage_assets.cli import main
+from usage_assets.rows import declared
+from usage_assets.warehouse.published import copy_of
+from usage_assets.warehouse.tables import Table
+from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.end_to_end import audit_views
+from usage_assets_tests.end_to_end.audit_books import ALLOCATED, DAILY, Content, Row, by, content, total
+from usage_assets_tests.end_to_end.audit_story import COUNT, DAYS, FIRST, LAST, SHORT, Story, play, story_of
+from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET
+from usage_assets_tests.end_to_end.test_allocation import ROUNDED, used_at_list_price
+from usage_assets_tests.end_to_end.test_port_connection import in_port as described_in_port
+from usage_assets_tests.end_to_end.test_published import RELATIONS
+from usage_assets_tests.stateful.books import API_KEY_FLOOR
+
+Read = Callable[[str], list[Row]]
+"""The rows of a relation."""
+Books = Mapping[str, Sequence[Row]]
+"""Relation -> its rows, by the books."""
+LAST_PLACE = Decimal("1e-24")
+UNCOMPARED = {
+    "ledger.partition_versions",  # its newest lines are ledger.stored_days, what they changed ledger.restatements
+    "ledger.port_entities",  # what it speaks of is read from Port
+    "openai.projects", "openai.users", "openai.project_api_keys", "openai.service_accounts",
+    "anthropic.workspaces", "anthropic.users", "anthropic.api_keys", "anthropic.organization",
+}  # fmt: skip
+"""Relations of names, and of our own bookkeeping."""
+UNCOMPARED_COLUMNS = {
+    "ledger.stored_days": {
+        "answered_at", "changed_run_id", "content_hash", "filters", "is_open", "run_id", "settling_days", "total_units",
+    },
+}  # fmt: skip
+OF_JSON = ("Tags", "day_totals")
+SUMS_OF_FOCUS = ("BillingCurrency", "ChargeCategory", "ChargeClass")
+
+
+@pytest.mark.timeout(600 + 10 * COUNT)
+def test_everything_says_what_the_books_say(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(*ONE_PLAN_PER_ASSET)
+    with story_of(tmp_path, sandbox) as story:
+        play(story)
+        the_copies_of_the_books_are_the_sandboxes_own(story)
+        books = books_of(story)
+        the_story_has_everything(books)
+        with story.project.warehouse.get_connection() as database:
+            read = reader(database)
+            relations = {name for name, _ in database.execute(RELATIONS).fetchall()}
+            assert not {name for name in relations - UNCOMPARED - books.keys() if read(name)}
+            assert [problem for name in books for problem in different(read, name, content(books[name]))] == []
+            the_published_copy_is_the_database(story, database)
+            if COUNT == SHORT:
+                every_planted_error_is_found(database, read, books)
+        everybodys_part_is_theirs(story, books)
+        entities = in_books(story)
+        assert content(in_port(story)) == content(entities)
+        assert content(spoilt(in_port(story), "native_amount")) != content(entities)
+        connections_are_described(story)
+        exports_are_the_view(story, books["costs.focus"], tmp_path, monkeypatch)
+
+
+def books_of(story: Story) -> Books:
+    """Everything that must be stored."""
+    keeper = story.keeper
+    return {
+        **{table: keeper.rows(table) for table in keeper.tables()},
+        **dict(audit_views.sums(keeper)),
+        "costs.daily_costs_named": audit_views.named(keeper),
+        "costs.daily_costs_owned": audit_views.owned(keeper),
+        "costs.focus": audit_views.focus(keeper),
+        "costs.focus_left_out": audit_views.left_out(keeper),
+        "ledger.restatements": keeper.restatements,
+        "ledger.day_states": list(keeper.day_states()),
+        "ledger.stored_days": list(keeper.stored_days()),
+        **audit_views.stated(keeper),
+    }
+
+
+def the_story_has_everything(books: Books) -> None:
+    """What is compared below is there to be compared."""
+    costs, restated = books[DAILY], books["ledger.restatements"]
+    assert {row["currency"] for row in costs} == {None, "USD", "EUR", "GBP", "JPY"}
+    assert {row["native_unit"] for row in costs} == {"dollars", "cents", "credits", "major units", "minor units"}
+    assert {row["cost_basis"] for row in costs} == {"billed", "estimated", "notional", "credits"}
+    amounts = {row["native_amount"] for row in costs if row["native_unit"] == "dollars"}
+    assert min(amounts) < 0
+    assert 0 in amounts
+    assert any(0 < amount < Decimal("0.01") for amount in amounts)
+    unknown = {(row["currency"], bool(row["usd_reason"])) for row in costs if row["amount_usd"] is None}
+    assert unknown >= {(None, True), ("GBP", True)}
+    rates = {(row["currency"], row["usd_rate"]) for row in costs if row["usd_rate"]}
+    assert Counter(currency for currency, _ in rates) == {None: 2, "EUR": 2, "JPY": 2}
+    assert {row["allocation"] for row in books[ALLOCATED]} == {"stated", "tokens", "requests", "images", "unattributed"}
+    assert {row["change"] for row in restated} == {"rose", "fell", "appeared", "vanished", "rows"}
+    assert {row["cause"] for row in restated} == {"provider", "derived"}
+    assert {row["state"] for row in books["ledger.day_states"]} == {"settled", "provisional"}
+    assert {row["usage_date"] for row in costs} == {*DAYS}
+    assert {row["scope"] for row in books["port_entities.codex_usage_record"]} == {"user", "workspace"}
+
+
+def the_copies_of_the_books_are_the_sandboxes_own(story: Story) -> None:
+    """What was computed here was computed from the books that the product was shown."""
+    for organization in story.organizations:
+        truth = organization.sandbox.control("GET", "truth", start=str(FIRST), end=str(LAST))
+        assert truth == organization.ledger.truth(FIRST, LAST)
+
+
+# --- Tables and views -------------------------------------------------------------------------------------------------
+
+
+def reader(database: duckdb.DuckDBPyConnection) -> Read:
+    """Reads relations; what is JSON is decoded."""
+
+    def read(name: str) -> list[Row]:
+        rows: list[Row] = database.execute(f"select * from {name}").to_arrow_table().to_pylist()
+        return [decoded(row) for row in rows]
+
+    return read
+
+
+def decoded(row: Row) -> Row:
+    """A row whose JSON is what it says."""
+    for name in OF_JSON:
+        if row.get(name):
+            said = json.loads(row[name])
+            numbers = (
+                {total: Decimal(value) for total, value in said.items() if value} if name == "day_totals" else said
+            )
+            row[name] = numbers
+    return row
+
+
+def different(read: Read, name: str, theirs: Content) -> list[Any]:
+    """What is wrong with a relation: some rows that it has and the books do not have, and some that it lacks."""
+    ignored = UNCOMPARED_COLUMNS.get(name, set())
+    ours = content({column: row[column] for column in row.keys() - ignored} for row in read(name))
+    if ours == theirs:
+        return []
+    return [
+        *([f"{name}: not in the books", *list(ours - theirs)[:2]] if ours - theirs else []),
+        *([f"{name}: not stored", *list(theirs - ours)[:2]] if theirs - ours else []),
+    ]
+
+
+def the_published_copy_is_the_database(story: Story, database: duckdb.DuckDBPyConnection) -> None:
+    """Every table and view of it."""
+    with duckdb.connect(str(copy_of(story.project.warehouse.database)), read_only=True) as copy:
+        copy.execute("set TimeZone = 'UTC'")
+        relations = copy.execute(RELATIONS).fetchall()
+        assert relations == database.execute(RELATIONS).fetchall()
+        for name, _ in relations:
+            rows = f"select * from {name} order by all"
+            assert copy.execute(rows).to_arrow_table() == database.execute(rows).to_arrow_table(), name
+
+
+OF_COSTS = (*audit_views.VIEWS, "costs.daily_costs_named", "costs.daily_costs_owned", "costs.focus")
+ONE = (
+    f"update {DAILY} set {{}} where rowid = "
+    f"(select min(rowid) from {DAILY} where cost_basis = '{{}}' and amount_usd {{}})"
+)
+MORE = f"native_amount = native_amount + {LAST_PLACE:f}"
+PLANTED: Mapping[str, Sequence[str]] = {
+    ONE.format(MORE, "billed", "is not null"): OF_COSTS,
+    ONE.format(f"amount_usd = amount_usd - {LAST_PLACE:f}", "billed", "is not null"): OF_COSTS[:2],
+    ONE.format(MORE, "credits", "is null"): ("costs.focus_left_out",),
+    "update ledger.partition_versions set row_count = row_count + 1 where version = 1": (
+        "ledger.restatements",
+        "ledger.stored_days",
+    ),
+    "update ledger.partition_versions set written_at = written_at + interval 1 second": ("ledger.day_states",),
+    "update accounting.owners set team = 'web' where team = 'bots'": ("costs.by_team", "costs.focus"),
+    "delete from accounting.invoices where id = 'I-2'": ("costs.focus",),
+}
+"""An error, and the views that must show it."""
+
+
+def every_planted_error_is_found(database: duckdb.DuckDBPyConnection, read: Read, books: Books) -> None:
+    """One amount of every table, by as little as it can be wrong; and what views must notice."""
+    tables = {name for name, kind in database.execute(RELATIONS).fetchall() if kind == "BASE TABLE"} & books.keys()
+    in_tables = {planted_in(table): (table,) for table in sorted(tables)}
+    contents = {name: content(rows) for name, rows in books.items()}
+    for error, noticed in (*in_tables.items(), *PLANTED.items()):
+        database.execute("begin")
+        try:
+            database.execute(error)
+            assert [name for name in noticed if not different(read, name, contents[name])] == [], error
+        finally:
+            database.execute("rollback")
+
+
+def planted_in(table: str) -> str:
+    """A statement that makes one amount of a table wrong, by one in its last place."""
+    amounts = [column for column in Table(declared(table)).columns if column.unit]
+    if not amounts:
+        return f"delete from {table} where rowid = (select min(rowid) from {table})"
+    column = next((column for column in amounts if column.type is Decimal), amounts[0])
+    change = f"{LAST_PLACE:f}" if column.type is Decimal else "1"
+    row = f"(select min(rowid) from {table} where {column.name} is not null)"
+    return f"update {table} set {column.name} = {column.name} + {change} where rowid = {row}"
+
+
+# --- Allocation -------------------------------------------------------------------------------------------------------
+
+
+def everybodys_part_is_theirs(story: Story, books: Books) -> None:
+    """The parts of each bill are the bill; of undisturbed days each part is what the books know to be its user's.
+
+    OpenAI's to the last digit. Anthropic's but for a millionth: its books know a user's part before the bill's amounts
+    were rounded to the 17 digits of a double.
+    """
+    names = ("source_table", "connection", "usage_date", "currency", "project_id", "workspace_id", "line_item")
+    bills = [row for row in books[DAILY] if row["source_table"] in ("openai.costs", "anthropic.cost_report")]
+    for amount in ("native_amount", "amount_usd"):
+        billed, parts = (
+            {key: total(row[amount] for row in rows) for key, rows in by(table, *names).items()}
+            for table in (bills, books[ALLOCATED])
+        )
+        assert billed == parts
+    of_openai = [row for row in books[ALLOCATED] if (row["connection"], row["allocation"]) == ("openai", "tokens")]
+    one, _ = story.organizations
+    days = {day for day in DAYS if day < API_KEY_FLOOR and ("openai", day) not in one.changed}
+    keys = ("usage_date", "project_id", "user_id", "api_key_id", "line_item")
+    known = [
+        {**row, "usage_date": day}
+        for day in days
+        for row in one.rows("openai/costs", day)
+        if row["quantity_unit"] == "tokens"
+    ]
+    parts = by((row for row in of_openai if row["usage_date"] in days), *keys)
+    assert {key: total(row["native_amount"] for row in rows) for key, rows in parts.items()} == {
+        key: total(row["amount"] for row in rows) for key, rows in by(known, *keys).items()
+    }
+    days = {day for day in DAYS if ("anthropic", day) not in one.changed}
+    messages = [(day, row) for day in days for row in one.rows("anthropic/usage_messages", day)]
+    truth, one_price = used_at_list_price(messages)
+    keys = ("usage_date", "workspace_id", "model", "api_key_id", "user_id")
+    of_anthropic = [row for row in books[ALLOCATED] if row["connection"] == "anthropic" and row["usage_date"] in days]
+    parts = by((row for row in of_anthropic if row["allocation"] != "unattributed"), *keys)
+    ours = {key: total(row["native_amount"] for row in rows) for key, rows in parts.items() if key[:3] in one_price}
+    assert ours.keys() == truth.keys()
+    assert all(abs(ours[key] - cents) < cents * ROUNDED for key, cents in truth.items())
+    assert min(len(ours), len(known)) > 0
+
+
+# --- Port -------------------------------------------------------------------------------------------------------------
+
+
+def in_books(story: Story) -> list[Row]:
+    """Every entity that must be in Port."""
+    return [
+        {"blueprint": table.removeprefix("port_entities."), **row, "connection": None, "usage_date": None}
+        for table in story.keeper.tables()
+        if table.startswith("port_entities.")
+        for row in story.keeper.rows(table)
+    ]
+
+
+def in_port(story: Story) -> list[Row]:
+    """Every entity that is in Port."""
+    entities = story.project.in_port()
+    return [{"blueprint": blueprint, "identifier": name, **row} for (blueprint, name), row in entities.items()]
+
+
+def connections_are_described(story: Story) -> None:
+    """What Port is told of each connection."""
+    entities = described_in_port(story.project.sandbox)
+    assert entities.keys() == story.keeper.accounts.keys()
+    for name, entity in entities.items():
+        settled = story.keeper.settled_until(name, story.now.date())
+        assert entity["properties"] == {
+            "provider": story.keeper.accounts[name].provider,
+            "state": "ok",
+            "last_closed_day": f"{LAST}T00:00:00Z",
+            "settled_until": settled and f"{settled}T00:00:00Z",
+            "last_error": None,
+        }
+
+
+# --- FOCUS ------------------------------------------------------------------------------------------------------------
+
+
+def exports_are_the_view(story: Story, books: Sequence[Row], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a person exports: row by row, and per currency, category and class."""
+    for name, value in story.environment.items():
+        monkeypatch.setenv(name, value)
+    expected = [{**row, "InvoiceId": None} for row in books]  # not every row has one
+    for file in (folder / "all.csv", folder / "all.parquet"):
+        with pytest.raises(SystemExit) as ended:
+            main(["export", "focus", "--start", str(FIRST), "--end", str(LAST), "--out", str(file)])
+        assert not ended.value.code
+        exported = [decoded(row) for row in READ[file.suffix](file)]
+        assert sums_of(exported) == sums_of(expected)
+        assert content(exported) == content(expected)
+        assert content(spoilt(exported, "BilledCost")) != content(expected)
+        assert sums_of(spoilt(exported, "BilledCost")) != sums_of(expected)
+    corrected = {row["BillingCurrency"] for row in books if row.get("ChargeClass") == "Correction"}
+    assert corrected == {"USD", "EUR", "JPY"}
+
+
+def sums_of(rows: Iterable[Row]) -> dict[tuple[Any, ...], Decimal]:
+    """What is billed, per currency, category and class."""
+    cut = by(({"ChargeClass": None, **row} for row in rows), *SUMS_OF_FOCUS)
+    return {key: total(row["BilledCost"] for row in same) for key, same in cut.items()}
+
+
+def from_csv(file: Path) -> Iterator[Row]:
+    """The rows of a CSV file, typed."""
+    with file.open(newline="") as lines:
+        for row in csv.DictReader(lines):
+            yield {name: _typed(name, text) for name, text in row.items()}
+
+
+def _typed(name: str, text: str) -> Any:
+    if not text:
+        return None
+    if name.endswith(("Cost", "Quantity", "Amount", "UsdPerCredit")):
+        return Decimal(text)
+    return datetime.fromisoformat(text) if name.endswith(("Start", "End")) else text
+
+
+def from_parquet(file: Path) -> Iterator[Row]:
+    """The rows of a Parquet file."""
+    with duckdb.connect() as database:
+        database.execute("set TimeZone = 'UTC'")
+        yield from database.execute("select * from read_parquet($1)", [str(file)]).to_arrow_table().to_pylist()
+
+
+READ: Mapping[str, Callable[[Path], Iterator[Row]]] = {".csv": from_csv, ".parquet": from_parquet}
+
+
+def spoilt(rows: Sequence[Row], name: str) -> list[Row]:
+    """The same with one amount wrong in its last place."""
+    n = next(n for n, row in enumerate(rows) if row.get(name) is not None)
+    return [*rows[:n], {**rows[n], name: rows[n][name] + LAST_PLACE}, *rows[n + 1 :]]
