@@ -12,8 +12,8 @@ import pytest
 from usage_assets.assets.checks import build_checks
 from usage_assets.assets.costs import DailyCost
 from usage_assets.assets.derived import Derived, build_derived_asset
-from usage_assets.providers import Control
-from usage_assets.providers.anthropic import ANTHROPIC, ClaudeCode, CostReport, CostReportControl, UsageMessages
+from usage_assets.providers import PROVIDERS, Control
+from usage_assets.providers.anthropic import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt import CodexUsage
 from usage_assets.providers.openai import Costs
 from usage_assets.providers.openai_legacy import BillingUsage, Usage
@@ -332,34 +332,44 @@ def test_a_raw_tables_grain_is_checked(days: Days, instance: dg.DagsterInstance)
     assert metadata["contradictions"][0].startswith("2 rows for one connection, usage_date, workspace_id, description")
 
 
-COST_REPORT = next(endpoint for endpoint in ANTHROPIC.endpoints if endpoint.control)
+CONTROLLED = {
+    endpoint.row.table: (endpoint.row, endpoint.control)
+    for provider in PROVIDERS.values()
+    for endpoint in provider.endpoints
+    if endpoint.control
+}
 
 
+@pytest.mark.parametrize("name", CONTROLLED)
 @pytest.mark.parametrize(("off", "passed"), [("0", True), ("2e-12", True), ("2.1e-12", False), ("-1", False)])
 def test_a_day_that_differs_from_its_control_total_is_shown(
-    days: Days, instance: dg.DagsterInstance, off: str, passed: bool
+    days: Days, instance: dg.DagsterInstance, name: str, off: str, passed: bool
 ) -> None:
-    assert COST_REPORT.control
-    graph, table = raw_graph(days, CostReport, COST_REPORT.control), Table(CostReportControl)
-    rows = [raw(CostReport, description=text, amount_cents=Decimal("0.1")) for text in ("a", "b")]
-    stated = CostReportControl(
-        connection="anthropic", usage_date=DAY, currency="USD", amount_cents=Decimal("0.2") + Decimal(off)
-    )
+    row, control = CONTROLLED[name]
+    of_day: dict[str, Any] = {"connection": "anthropic", "usage_date": DAY, control.currency: "USD"}
+    part = "model" if "model" in row.grain else "line_item"
+    of_row = of_day | {"grouped_by": part, control.amount: Decimal("0.1")}
+    if "list_amount_cents" in row.__struct_fields__:
+        of_row["list_amount_cents"] = Decimal(1)
+    rows = [row(**of_row | {part: text}) for text in ("a", "b")]
+    stated = control.row(**of_day | {control.amount: Decimal("0.2") + Decimal(off)})
     answer = Answer(
-        rows=to_arrow(CostReport, rows), began=datetime.now(UTC), control=(table, to_arrow(CostReportControl, [stated]))
+        rows=to_arrow(row, rows),
+        began=datetime.now(UTC),
+        control=(Table(control.row), to_arrow(control.row, [stated])),
     )
-    days.warehouse.replace(Table(CostReport), answer, Slice("anthropic", DAY, DAY), "run")
-    result = graph.run("checks", DAY, DAY, instance)
+    days.warehouse.replace(Table(row), answer, Slice("anthropic", DAY, DAY), "run")
+    result = raw_graph(days, row, control).run("checks", DAY, DAY, instance)
     assert result.success, "the rows are what the provider says: they go on, and the difference is shown"
     (partition, found, metadata), whole = evaluations(result, "control_total")
     assert (partition, found, whole[1]) == (str(DAY), passed, passed)
-    assert passed or metadata["contradictions"][0].startswith("amount_cents in USD is 0.2000")
+    assert passed or metadata["contradictions"][0].startswith(f"{control.amount} in USD is 0.2000")
     assert all(passed for _, passed, _ in evaluations(result, "content"))
 
 
 def test_days_from_before_there_were_control_totals_do_not_differ(days: Days, instance: dg.DagsterInstance) -> None:
     days.fetched(CostReport, raw(CostReport))
-    result = raw_graph(days, CostReport, COST_REPORT.control).run("checks", DAY, DAY, instance)
+    result = raw_graph(days, CostReport, CONTROLLED[CostReport.table][1]).run("checks", DAY, DAY, instance)
     assert all(passed for _, passed, _ in evaluations(result, "control_total"))
 
 

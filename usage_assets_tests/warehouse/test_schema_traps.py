@@ -349,9 +349,9 @@ def take_steps_in(zone: str, case: str, folder: Path) -> None:
 
 def take_steps(case: str, folder: Path) -> None:
     """Take the steps of each kind in a database of its own, and look at everything that is stored."""
-    for kind, steps in TRAPS[case].items():
-        warehouse = Warehouse(database=str(folder / f"{kind}.duckdb"))
-        with dg.DagsterInstance.ephemeral() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
+        for kind, steps in TRAPS[case].items():
+            warehouse = Warehouse(database=str(folder / f"{kind}.duckdb"))
             run = Run(warehouse, instance)
             for step in steps:
                 take(step, run, warehouse)
