@@ -14,6 +14,9 @@ PORT ?= 3000
 FOCUS_FILE ?=
 AUDIT_DAYS ?= 400
 
+# One more than there are cores: tests wait for processes that they start and kill.
+WORKERS = $(shell $(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 5))')
+
 READY := .venv/.ready
 BIN := .venv/bin
 READY_FOCUS := .venv-focus/.ready
@@ -50,7 +53,7 @@ run: $(READY)
 	@$(BIN)/python -m usage_assets.local --port $(PORT)
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 audit: $(READY)
 	@USAGE_AUDIT_DAYS=$(AUDIT_DAYS) $(BIN)/python -m pytest usage_assets_tests/end_to_end/test_books.py

@@ -138,8 +138,7 @@ def post(url: str, text: str) -> None:
             httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=not is_loopback(address)) as client,
             client.stream("POST", address, json={"text": text}) as response,
         ):
-            # not all of the body: a server that sends a byte a second would hold the tick
-            words = "" if response.is_success else next(response.iter_text(), "")
+            words = "" if response.is_success else _first_words(response)
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
         raise WebhookError(f"cannot be reached ({type(error).__name__}): it is tried again", is_certain=True) from None
     except httpx.RequestError as error:
@@ -148,6 +147,17 @@ def post(url: str, text: str) -> None:
     if not response.is_success:
         said = f" ({words})" if _SLACK_REASON.fullmatch(words) else ""
         raise WebhookError(f"answered {response.status_code}{said}: it is tried again", is_certain=True)
+
+
+def _first_words(response: httpx.Response) -> str:
+    """Return what a refusal begins with; nothing where it breaks off: its status is known all the same.
+
+    Not all of it: a server that sends a byte a second would hold the tick.
+    """
+    try:
+        return next(response.iter_text(), "")
+    except httpx.RequestError:
+        return ""
 
 
 @contextmanager

@@ -40,6 +40,8 @@ class Receiver:
     body: str = "ok"
     is_silent: bool = False
     """Whether it hangs up without an answer."""
+    promised: int = 0
+    """How many bytes it says its answer's body has; 0: it does not say."""
     is_read: Event | None = None
     """What its answer's body waits for."""
     paths: list[str] = field(default_factory=list)
@@ -65,6 +67,8 @@ def receiver() -> Iterator[Receiver]:
                 self.close_connection = True
                 return
             self.send_response(received.status)
+            if received.promised:
+                self.send_header("Content-Length", str(received.promised))
             self.end_headers()
             if received.is_read:
                 received.is_read.wait()
@@ -314,6 +318,14 @@ def test_a_refused_message_is_one_line_and_is_sent_again(
     assert daemon.tick() == "2 of 2 failed runs told"
     assert daemon.tick() == EVERYONE_TOLD
     assert len(receiver.messages) == 3
+
+
+def test_a_refusal_that_breaks_off_is_a_refusal(daemon: Daemon, receiver: Receiver) -> None:
+    daemon.fail()
+    receiver.status, receiver.body, receiver.promised = 503, "", 50
+    assert daemon.tick() == "0 of 1 failed runs told; USAGE_WEBHOOK_URL answered 503: it is tried again"
+    receiver.status, receiver.promised = 200, 0
+    assert daemon.tick() == "1 of 1 failed runs told"
 
 
 @contextmanager

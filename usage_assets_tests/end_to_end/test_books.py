@@ -61,7 +61,7 @@ def test_everything_says_what_the_books_say(sandbox: Sandbox, tmp_path: Path, mo
         with story.project.warehouse.get_connection() as database:
             read = reader(database)
             relations = {name for name, _ in database.execute(RELATIONS).fetchall()}
-            assert not {name for name in relations - UNCOMPARED - books.keys() if read(name)}
+            assert relations - UNCOMPARED - books.keys() == set()
             assert [problem for name in books for problem in different(read, name, content(books[name]))] == []
             the_published_copy_is_the_database(story, database)
             if COUNT == SHORT:

@@ -223,12 +223,12 @@ from stored_sums
 full join exported_sums using (connection, ChargePeriodStart, source_table, native_unit, currency)
 -- a day that was cleared after its invoice has corrections, which add up to nothing, and no costs
 where (
-  coalesce(stored_sums.native_amount, 0) = coalesce(exported_sums.native_amount, 0)
+  coalesce(stored_sums.native_amount, 0) = exported_sums.native_amount
   and (
     (currency <> 'USD' and source_table <> 'accounting.purchases')  -- amount_usd is in another currency
     or (
-      coalesce(stored_sums.billed, 0) = coalesce(exported_sums.billed, 0)
-      and coalesce(stored_sums.effective, 0) = coalesce(exported_sums.effective, 0)
+      coalesce(stored_sums.billed, 0) = exported_sums.billed
+      and coalesce(stored_sums.effective, 0) = exported_sums.effective
     )
   )
 ) is not true
