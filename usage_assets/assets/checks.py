@@ -12,7 +12,7 @@ from usage_assets.assets.derived import SQL
 from usage_assets.assets.prices import TOKENS, has_prices, unit_errors
 from usage_assets.partitions import days_of
 from usage_assets.providers import Control
-from usage_assets.rows import Row
+from usage_assets.rows import Row, TableRow
 from usage_assets.warehouse.database import (
     Contradiction,
     Select,
@@ -152,7 +152,7 @@ def _comparisons(
     file = table.name.replace(".", "_")
     if control:
         description = "Each day adds up to what the provider states for it without grouping"
-        find = _finding((SQL / "controls" / f"{file}.sql").read_text())
+        find = _finding(control_query(table.row, control))
         yield spec("control_total", description), find, dg.AssetCheckSeverity.ERROR
     for path in sorted(
         path for name in filter(None, (file, derived)) for path in (SQL / "warnings").glob(f"{name}.*.sql")
@@ -165,6 +165,12 @@ def _comparisons(
     if table.row is AllocatedCost and part in TOKENS and has_prices():
         description = "What is billed is not about 100 times the list price of the tokens, or a hundredth of it"
         yield spec("list_price", description), _unit_errors(part), dg.AssetCheckSeverity.ERROR
+
+
+def control_query(row: type[TableRow], control: Control) -> str:
+    """Return SQL whose every row is a day that differs from its control total."""
+    names = {"rows": row.table, "totals": control.row.table, "amount": control.amount, "currency": control.currency}
+    return (SQL / "control_total.sql").read_text().format(**names)
 
 
 def _unit_errors(source: str) -> Find:

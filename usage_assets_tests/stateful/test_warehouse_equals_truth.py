@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from usage_assets.assets.derived import SQL
+from usage_assets.assets.checks import control_query
 from usage_assets.providers import Client, Endpoint, ProviderError
 from usage_assets.providers.control import fetch_with_totals
 from usage_assets.providers.windows import Window, windows
@@ -198,7 +198,7 @@ class WarehouseAndTruth(RuleBasedStateMachine):
             if table.name in self.file.tables():
                 assert not contradictions(self.file.held, table, None, every_day)
                 if endpoint.control:
-                    query = (SQL / "controls" / f"{table.name.replace('.', '_')}.sql").read_text()
+                    query = control_query(endpoint.row, endpoint.control)
                     assert not differences(self.file.held, query, every_day)
             key = (table.name, connection, day)
             if key in self.stored and self.stored[key].rows == self.books.stored(name, day, endpoint.group_by):

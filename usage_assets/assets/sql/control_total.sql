@@ -3,28 +3,28 @@
 select
   connection,
   usage_date,
-  'amount_cents in ' || coalesce(currency, 'no currency') as total,
+  '{amount} in ' || coalesce(code, 'no currency') as total,
   sum(expected) as expected,
   sum(found) as found
 from (
   select
     connection,
     usage_date,
-    upper(currency) as currency,
+    upper({currency}) as code,
     0 as expected,
-    amount_cents as found,
+    {amount} as found,
     1 as grouped_rows
-  from anthropic.cost_report
+  from {rows}
   union all
   select
     connection,
     usage_date,
-    upper(currency) as currency,
-    amount_cents as expected,
+    upper({currency}) as code,
+    {amount} as expected,
     0 as found,
     0 as grouped_rows
-  from anthropic.cost_report_control
+  from {totals}
 )
-semi join (from ledger.stored_days where table_name = 'anthropic.cost_report_control') using (connection, usage_date)
-group by connection, usage_date, currency
+semi join (from ledger.stored_days where table_name = '{totals}') using (connection, usage_date)
+group by connection, usage_date, code
 having abs(sum(expected) - sum(found)) > greatest(sum(grouped_rows), 1) * 0.000000000001
