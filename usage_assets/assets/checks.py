@@ -30,8 +30,6 @@ Results = Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]
 Find = Callable[[duckdb.DuckDBPyConnection, Slice], Iterable[Contradiction]]
 Comparison = tuple[dg.AssetCheckSpec, Find, dg.AssetCheckSeverity]
 """A check, what contradicts it, and how bad that is."""
-COMPARED_WITH = "getvariable('compared_with')"
-"""Stands for the connection of the other table in a warning, which knows the own one as ``connection``."""
 COMPARABLE_DAYS = """
 select usage_date
 from ledger.stored_days
@@ -60,6 +58,11 @@ class Beside:
         """Why a day is not compared."""
         return f"{self.table.name} of {self.connection} does not have the day, or filters narrow one of the two down"
 
+    def query(self, own: Table, measures: str) -> str:
+        """SQL whose every row is a day of the own table that differs in its money or its tokens."""
+        text = (SQL / "beside" / f"{measures}.sql").read_text()
+        return text.format(own=own.name, other=self.table.name, connection=self.connection)
+
 
 LISTED_FIELDS, FIELD_CHARACTERS = 50, 100
 """What is shown of unknown fields: events are small, whatever a provider sends."""
@@ -77,8 +80,8 @@ def build_checks(
 ) -> dg.AssetChecksDefinition:
     """Build an asset's checks: ``content`` for every day; of a raw table also ``control_total``, where it has control
     totals, and ``unknown_fields``, where it has such; warnings: what ``sql/warnings/<table>.<check>.sql`` and those of
-    a derived ``file`` (``<folder>/<file>``) find, of those that compare with another table only where there is one
-    ``beside``; of allocated costs ``list_price``, where there is a price list."""
+    a derived ``file`` (``<folder>/<file>``) find, and where the table differs from one ``beside``; of allocated costs
+    ``list_price``, where there is a price list."""
     asset, table = definition.key, Table(row)
     stored = [table, *([Table(control.row)] if control else []), *([beside.table] if beside else [])]
     has_other_fields = "other_fields" in table.arrow_schema.names
@@ -149,6 +152,10 @@ def _comparisons(
     def spec(name: str, description: str) -> dg.AssetCheckSpec:
         return dg.AssetCheckSpec(name, asset=asset, partitions_def=partitions, description=description)
 
+    def warning(name: str, query: str) -> Comparison:
+        description = query.partition("\n")[0].removeprefix("-- ")
+        return spec(name, description), _finding(query), dg.AssetCheckSeverity.WARN
+
     file = table.name.replace(".", "_")
     if control:
         description = "Each day adds up to what the provider states for it without grouping"
@@ -157,11 +164,9 @@ def _comparisons(
     for path in sorted(
         path for name in filter(None, (file, derived)) for path in (SQL / "warnings").glob(f"{name}.*.sql")
     ):
-        query = path.read_text()
-        if COMPARED_WITH in query and not beside:
-            continue
-        name, description = path.suffixes[0].removeprefix("."), query.partition("\n")[0].removeprefix("-- ")
-        yield spec(name, description), _finding(query), dg.AssetCheckSeverity.WARN
+        yield warning(path.suffixes[0].removeprefix("."), path.read_text())
+    if beside:
+        yield warning(beside.check, beside.query(table, "money" if control else "tokens"))
     if table.row is AllocatedCost and part in TOKENS and has_prices():
         description = "What is billed is not about 100 times the list price of the tokens, or a hundredth of it"
         yield spec("list_price", description), _unit_errors(part), dg.AssetCheckSeverity.ERROR
@@ -184,9 +189,7 @@ def _finding(query: str) -> Find:
 
 
 def _left_out(database: duckdb.DuckDBPyConnection, table: Table, beside: Beside, target: Slice) -> Mapping[date, str]:
-    """Return the days that are not compared, with the reason. From here on queries know both connections."""
-    for variable, connection in (("connection", target.connection), ("compared_with", beside.connection)):
-        database.execute(f"set variable {variable} = $name", {"name": connection})
+    """Return the days that are not compared, with the reason."""
     names = {"own": table.name, "other": beside.table.name, "beside": beside.connection}
     both = {day for (day,) in database.execute(COMPARABLE_DAYS, target.bounds | names).fetchall()}
     return {day: beside.reason for day in target.days if day not in both}

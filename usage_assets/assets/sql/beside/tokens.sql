@@ -1,9 +1,9 @@
--- each day has the tokens and web searches that the older usage report of the same organization says
+-- each day has the tokens and web searches that {other} of {connection} says
 select
-  getvariable('connection') as connection,
+  $connection as connection,
   usage_date,
   concat(
-    measure, ' (difference to anthropic.usage_messages of ', getvariable('compared_with'), ': ',
+    measure, ' (difference to {other} of {connection}: ',
     sum(if(is_own, counted, -counted)), ')'
   ) as total,
   coalesce(sum(counted) filter (where not is_own), 0) as expected,
@@ -19,8 +19,8 @@ from (
       cache_creation_1h_input_tokens,
       output_tokens,
       web_search_requests
-    from anthropic_analytics.usage
-    where connection = getvariable('connection')
+    from {own}
+    where connection = $connection
     union all by name
     select
       false as is_own,
@@ -31,8 +31,8 @@ from (
       cache_creation_1h_input_tokens,
       output_tokens,
       web_search_requests
-    from anthropic.usage_messages
-    where connection = getvariable('compared_with')
+    from {other}
+    where connection = '{connection}'
   )
   on uncached_input_tokens, cache_read_input_tokens, cache_creation_5m_input_tokens,
     cache_creation_1h_input_tokens, output_tokens, web_search_requests
