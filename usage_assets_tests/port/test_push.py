@@ -408,8 +408,8 @@ def test_a_call_that_succeeds_beside_a_failing_one_is_acknowledged(
     catalog: Catalog, new_client: Callable[..., PortClient]
 ) -> None:
     catalog.sandbox.faults(
-        {"route": BULK, "calls": [1], "fault": "status", "status": 403},
-        {"route": BULK, "calls": [2], "fault": "delay", "seconds": 0.5},
+        {"route": BULK, "calls": [2], "fault": "status", "status": 403},
+        {"route": BULK, "calls": [1], "fault": "delay", "seconds": 0.5},
     )
     with pytest.raises(PortError, match="403"):
         catalog.push(costs(40), new_client(concurrency=2))
