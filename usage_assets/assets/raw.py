@@ -21,6 +21,9 @@ from usage_assets.warehouse.tables import Table
 
 FROM_ARCHIVE = "usage_assets/from_archive"
 """Tag of runs that derive days again from the archive."""
+FAILED_DAYS = "failed_days"
+"""Metadata of a failed step: the days that the failure is about (ISO dates). Empty where the cause concerns the whole
+connection, so that other days would fail as well."""
 
 
 def build_raw_asset(
@@ -57,7 +60,8 @@ def build_raw_asset(
             _refuse_days_out_of_reach(days, connection, provider, from_archive=from_archive)
             fetched, totals = fetch_with_totals(replay() if from_archive else client(), endpoint, days)
         except (SettingsError, ProviderError) as error:
-            raise dg.Failure(str(error), allow_retries=False) from None
+            about = [str(day) for day in error.days] if isinstance(error, ProviderError) else []
+            raise dg.Failure(str(error), metadata={FAILED_DAYS: about}, allow_retries=False) from None
         answer = Answer(
             rows=fetched.rows,
             began=began,

@@ -267,7 +267,8 @@ class _Chains:
         while page.has_more:
             if not page.next_page or page.next_page in tokens:
                 what = "the page token repeats" if page.next_page else "has_more is true, but no page token is given"
-                raise self.client.transport.failure(PermanentError, self._place(reading), what, INCOMPLETE)
+                days = reading.window.days
+                raise self.client.transport.failure(PermanentError, self._place(reading), what, INCOMPLETE, days=days)
             tokens.append(page.next_page)
             page = self._page(reading, [*params, ("page", page.next_page)])
 
@@ -319,6 +320,7 @@ class _Chains:
             params,
             read,
             place=self._place(reading),
+            days=reading.window.days,
             stop=self.stop,
             on_retry=lambda: self.counts.update(retries=1),
             headers=self.endpoint.headers,

@@ -62,7 +62,7 @@ class Replay:
         )
         chosen = newest(self._archive.files(question), days)
         if missing := set(days).difference(*chosen.values()):
-            raise PermanentError(self._not_covered(question, missing))
+            raise PermanentError(self._not_covered(question, missing), days=sorted(missing))
         return chosen
 
     def _not_covered(self, question: Question, missing: set[date]) -> str:
@@ -82,10 +82,11 @@ class Replay:
             for content in file.pages():
                 read_page(endpoint, reading, content)
         except ArchiveError as error:
-            raise PermanentError(f"{self.connection} {endpoint.name}: {error}") from None
+            raise PermanentError(f"{self.connection} {endpoint.name}: {error}", days=days) from None
         except (ShapeError, msgspec.DecodeError) as error:
             advice = error.advice if isinstance(error, ShapeError) else UNKNOWN_SHAPE
-            raise PermanentError(f"{self.connection} {endpoint.name}: {file.path}: {error}. {advice}.") from None
+            message = f"{self.connection} {endpoint.name}: {file.path}: {error}. {advice}."
+            raise PermanentError(message, days=days) from None
         if len(days) < len(file.window.days):
             wanted = pa.array(days, pa.date32())
             reading.tables = [table.filter(pc.is_in(table["usage_date"], wanted)) for table in reading.tables]

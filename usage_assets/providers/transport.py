@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -35,6 +35,10 @@ LONGEST_REASON = 500
 LARGE_BODY = 1 << 20
 """Bytes. Smaller bodies are read side by side. Larger ones are read and used one after the other: a month of a large
 organization has 80 MB, and a year at once does not fit into memory."""
+_OF_THE_CONNECTION = frozenset((401, 403, 404, 407, 429))
+"""Statuses that other days would get as well, as any redirect would."""
+_UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+"""Nobody was reached: other days would not get further."""
 NOTHING_STORED = "Nothing was stored"
 LATER = "Nothing was stored: run the same days again later"
 INCOMPLETE = "Nothing was stored, because the answer is not complete"
@@ -54,12 +58,23 @@ def decoded(content: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T] = _EX
 class ProviderError(Exception):
     """A fetch that failed: where, what, the provider's own words and what to do, in one line without any secret."""
 
-    def __init__(self, message: str, *, status: int | None = None, reason: str = "", retry_after: float = 0) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        reason: str = "",
+        retry_after: float = 0,
+        days: Sequence[date] = (),
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         self.reason = reason
         """The provider's own words."""
+        self.days = tuple(days)
+        """The days that it is about: the others may succeed without them. None where the cause is the connection's,
+        so that no other days would succeed either."""
         self.retry_after = retry_after
         """Seconds that the provider wants to be left alone."""
 
@@ -137,11 +152,12 @@ class Transport:
         read: Callable[[bytes], T],
         *,
         place: str,
+        days: Sequence[date] = (),
         stop: Event,
         on_retry: Callable[[], None],
         headers: Mapping[str, str] | None = None,
     ) -> T:
-        """What ``read`` makes of the body of a 200. ``place`` says in messages what was asked for.
+        """What ``read`` makes of the body of a 200. ``place`` says in messages what was asked for, ``days`` in errors.
 
         ``read`` raises msgspec.DecodeError for a broken body (tried again) and ShapeError for an unknown one. Raises
         PermanentError, TransientError after the last attempt, or StoppedError as soon as ``stop`` is set.
@@ -159,7 +175,7 @@ class Transport:
             if stop.is_set():
                 raise StoppedError
             message = f"{error} Gave up after attempt {state.attempt_number}. {LATER}."
-            raise TransientError(message, status=error.status, reason=error.reason) from None
+            raise TransientError(message, status=error.status, reason=error.reason, days=error.days) from None
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TransientError),
@@ -169,7 +185,7 @@ class Transport:
             before_sleep=before_retry,
             retry_error_callback=give_up,
         )
-        result: T = retrying(self._attempt, path, params, read, place, stop, headers)
+        result: T = retrying(self._attempt, path, params, read, place, days, stop, headers)
         return result
 
     def failure(
@@ -181,11 +197,12 @@ class Transport:
         *,
         status: int | None = None,
         reason: str = "",
+        days: Sequence[date] = (),
     ) -> ProviderError:
         """An error whose message shows neither the key nor an address."""
         sentences = (f"{place}: {self._safe(what)}", advice)
         message = " ".join(f"{sentence.rstrip('.')}." for sentence in sentences if sentence)
-        return kind(message, status=status, reason=reason)
+        return kind(message, status=status, reason=reason, days=days)
 
     def advice(self, status: int) -> str:
         """What to do about a status."""
@@ -198,6 +215,7 @@ class Transport:
         params: Sequence[tuple[str, str]],
         read: Callable[[bytes], T],
         place: str,
+        days: Sequence[date],
         stop: Event,
         headers: Mapping[str, str] | None,
     ) -> T:
@@ -210,17 +228,22 @@ class Transport:
                 with self._client.stream("GET", path, params=query, headers=headers) as response:
                     content = self._whole(response, turn, stop)
             except httpx.RequestError as error:
-                raise self.failure(TransientError, place, f"no answer ({type(error).__name__}: {error})") from None
+                what, about = (
+                    f"no answer ({type(error).__name__}: {error})",
+                    () if isinstance(error, _UNCONNECTED) else days,
+                )
+                raise self.failure(TransientError, place, what, days=about) from None
             if response.status_code != httpx.codes.OK:
-                raise self._refused(place, response, content)
+                raise self._refused(place, days, response, content)
             try:
                 return self._large.submit(read, content).result() if len(content) > LARGE_BODY else read(content)
             except msgspec.DecodeError as error:
                 kind = response.headers.get("content-type", "no content type")
                 what = f"a broken answer ({kind}, {len(content)} bytes): {error}"
-                raise self.failure(TransientError, place, what) from None
+                raise self.failure(TransientError, place, what, days=days) from None
             except ShapeError as error:
-                raise self.failure(PermanentError, place, str(error), error.advice) from None
+                about = (error.day,) if error.day else days
+                raise self.failure(PermanentError, place, str(error), error.advice, days=about) from None
 
     def _whole(self, response: httpx.Response, turn: ExitStack, stop: Event) -> bytes:
         """The body. A large one waits on the wire for its turn, which it keeps until ``turn`` is closed.
@@ -240,16 +263,17 @@ class Transport:
                 raise httpx.ReadTimeout(f"the answer was not complete after {self._answer_timeout:g} s")
         return content.getvalue()
 
-    def _refused(self, place: str, response: httpx.Response, content: bytes) -> ProviderError:
+    def _refused(self, place: str, days: Sequence[date], response: httpx.Response, content: bytes) -> ProviderError:
         """The error that an answer other than 200 stands for."""
         status, reason = response.status_code, self._reason(response, content)
+        days = () if response.is_redirect or status in _OF_THE_CONNECTION else days
         request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
         what = f"{status} from GET {response.url.path}: {reason}{f' (request {request_id})' if request_id else ''}"
         if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            error = self.failure(TransientError, place, what, status=status, reason=reason)
+            error = self.failure(TransientError, place, what, status=status, reason=reason, days=days)
             error.retry_after = _retry_after(response.headers.get("retry-after", ""))
             return error
-        return self.failure(PermanentError, place, what, self.advice(status), status=status, reason=reason)
+        return self.failure(PermanentError, place, what, self.advice(status), status=status, reason=reason, days=days)
 
     def _reason(self, response: httpx.Response, content: bytes) -> str:
         if response.is_redirect:

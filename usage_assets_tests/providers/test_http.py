@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from usage_assets.providers import PROVIDERS, Client, Endpoint, PermanentError, Provider, TransientError
+from usage_assets.providers import PROVIDERS, Client, Endpoint, PermanentError, Provider, ProviderError, TransientError
 from usage_assets.providers.pace import Pace
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.providers.conftest import (
@@ -110,6 +110,47 @@ def test_a_429_holds_the_other_windows_as_long(
     fetched = new_client(provider, longest_delay=0.3, concurrency=2, attempts=3).fetch(endpoint, last_days(4))
     assert held == [pytest.approx(0.3)]
     assert fetched.requests == 4
+
+
+OF_THE_WINDOW = [refused(400), refused(422), refused(503), {"fault": "truncate"}, {"fault": "reset"}]
+OF_THE_CONNECTION = [refused(401), refused(403), refused(404), refused(429), refused(302)]
+
+
+@pytest.mark.parametrize("fault", OF_THE_WINDOW, ids=str)
+def test_a_failure_names_the_days_of_its_window(answers: Answers, new_client: NewClient, fault: dict[str, Any]) -> None:
+    provider, endpoint = ENDPOINTS["openai/usage_completions"]
+    answers.faults(provider, endpoint, {**fault, "calls": [2, 3]})
+    client = new_client(provider, concurrency=1)
+    with pytest.raises(ProviderError) as raised:
+        client.fetch(replace(endpoint, window_days=2), last_days(4))
+    assert raised.value.days == tuple(last_days(2))
+
+
+@pytest.mark.parametrize("fault", OF_THE_CONNECTION, ids=str)
+def test_a_failure_of_the_connection_is_about_no_days(
+    answers: Answers, new_client: NewClient, fault: dict[str, Any]
+) -> None:
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    answers.faults(provider, endpoint, fault)
+    with pytest.raises(ProviderError) as raised:
+        new_client(provider).fetch(endpoint, last_days(2))
+    assert raised.value.days == ()
+
+
+def test_a_host_that_nobody_reaches_is_about_no_days(new_client: NewClient) -> None:
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    with pytest.raises(TransientError) as raised:
+        new_client(provider, base_url="http://127.0.0.1:9").fetch(endpoint, last_days(2))
+    assert raised.value.days == ()
+
+
+def test_a_shape_that_nobody_knows_is_about_its_day(answers: Answers, new_client: NewClient) -> None:
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    operation = {"do": "set", "path": "data[1].results[0].amount.value", "to": "free"}
+    answers.faults(provider, endpoint, {"fault": "edit", "operations": [operation]})
+    with pytest.raises(PermanentError) as raised:
+        new_client(provider).fetch(endpoint, last_days(3))
+    assert raised.value.days == (last_days(3)[1],)
 
 
 def test_it_gives_up_after_the_last_attempt(answers: Answers, new_client: NewClient) -> None:
