@@ -65,7 +65,6 @@ def build_raw_asset(
         answer = Answer(
             rows=fetched.rows,
             began=began,
-            days_without_bucket=fetched.days_without_bucket,
             filters=as_json(filters) if filters else None,
             control=(Table(endpoint.control.row), totals) if endpoint.control else None,
             stored_at=fetched.stored_at,
@@ -110,7 +109,6 @@ def _metadata(fetched: Fetched, began: datetime, connection: Connection, days: i
         "retries": fetched.retries,
         "amounts_rounded": fetched.rounded,
         "unknown_fields": sum(fetched.unknown_fields.values()),
-        "days_without_bucket": len(fetched.days_without_bucket),
         "source": "archive" if fetched.stored_at else connection.base_url,
         "fetched_at": dg.MetadataValue.timestamp(min(fetched.stored_at.values(), default=began)),
     }

@@ -51,10 +51,7 @@ def fetch_with_totals(client: Source, endpoint: Endpoint, days: Sequence[date]) 
 def _both(client: Source, endpoint: Endpoint, days: Sequence[date]) -> tuple[Fetched, Fetched]:
     grouped, ungrouped = client.fetch(endpoint, days), client.fetch(endpoint.ungrouped, days)
     answered = (*grouped.answered, *ungrouped.answered)
-    missing = grouped.days_without_bucket | ungrouped.days_without_bucket
-    return replace(
-        grouped, control_requests=ungrouped.requests, answered=answered, days_without_bucket=missing
-    ), ungrouped
+    return replace(grouped, control_requests=ungrouped.requests, answered=answered), ungrouped
 
 
 def _sums(control: Control, fetched: Fetched) -> Sums:

@@ -5,7 +5,7 @@ How one request is made stands in transport.py, what an answer means in reading.
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -33,8 +33,6 @@ class Fetched:
 
     rows: pa.Table
     """Rows of all windows, in the packed schema of the endpoint's row model (pages have dictionaries of their own)."""
-    days_without_bucket: frozenset[date]
-    """Days that the provider said nothing about, although it promises a bucket for each."""
     windows: int
     """Windows as they were planned."""
     requests: int
@@ -161,7 +159,7 @@ class Client:
             pool.shutdown(cancel_futures=True)
         readings = [reading for chain in chains for reading in chain.readings]
         counts: Counter[str] = sum((chain.counts for chain in chains), Counter())
-        fetched = fetched_from(endpoint, days, readings, counts, planned=len(planned))
+        fetched = fetched_from(endpoint, readings, counts, planned=len(planned))
         return replace(fetched, answered=[answered for chain in chains for answered in chain.answered])
 
     def probe(self, endpoint: Endpoint) -> None:
@@ -271,6 +269,10 @@ class _Chains:
                 raise self.client.transport.failure(PermanentError, self._place(reading), what, INCOMPLETE, days=days)
             tokens.append(page.next_page)
             page = self._page(reading, [*params, ("page", page.next_page)])
+        if days := days_without_bucket(self.endpoint, reading, reading.window.days):
+            raise self.client.transport.failure(
+                PermanentError, self._place(reading), no_bucket_for(days), LATER, days=days
+            )
 
     def _params(self, reading: Reading) -> list[tuple[str, str]]:
         return [
@@ -366,23 +368,31 @@ def _opened(endpoint: Endpoint, content: bytes, window: Window) -> Json:
     return {name: decoded(text, _ITEMS) if name == "data" else decoded(text) for name, text in fields.items()}
 
 
+def days_without_bucket(endpoint: Endpoint, reading: Reading, days: Sequence[date]) -> list[date]:
+    """The days that a complete answer is silent about, although a bucket is promised for each: silence is not $0."""
+    return [day for day in days if day not in reading.days_seen] if endpoint.bucket_per_day else []
+
+
+def no_bucket_for(days: Sequence[date]) -> str:
+    """What is wrong with an answer that is silent about days."""
+    return f"the answer has no bucket for {', '.join(map(str, windows(days, len(days))))}"
+
+
 def _without(drops: tuple[str, ...], group_by: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dimension for dimension in group_by if dimension not in drops)
 
 
 def fetched_from(
-    endpoint: Endpoint, days: Iterable[date], readings: Sequence[Reading], counts: Mapping[str, int], *, planned: int
+    endpoint: Endpoint, readings: Sequence[Reading], counts: Mapping[str, int], *, planned: int
 ) -> Fetched:
     """The complete answer that the readings of so many windows are."""
     groupings: Counter[str] = Counter()
     for reading in readings if endpoint.group_by else ():
         groupings[reading.grouping] += len(reading.window.days)
-    seen = frozenset[date]().union(*(reading.days_seen for reading in readings))
     tables = [table for reading in readings for table in reading.tables]
     rows = pa.concat_tables([packed_schema(endpoint.row).empty_table(), *tables])
     return Fetched(
         rows=numbered(endpoint.row, rows),
-        days_without_bucket=frozenset(days) - seen if endpoint.bucket_per_day else frozenset(),
         windows=planned,
         requests=counts["requests"],
         refused=counts["refused"],

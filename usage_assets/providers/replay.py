@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from usage_assets.people import People
 from usage_assets.providers.archive import Archive, ArchiveError, File, Question, newest, question_of
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets.providers.http import Fetched, fetched_from, read_page
+from usage_assets.providers.http import Fetched, days_without_bucket, fetched_from, no_bucket_for, read_page
 from usage_assets.providers.reading import UNKNOWN_SHAPE, Reading, ShapeError
 from usage_assets.providers.transport import PermanentError
 from usage_assets.providers.windows import windows
@@ -48,7 +48,7 @@ class Replay:
         stored_at: dict[date, datetime] = {}
         for file, own in chosen:
             stored_at |= {day: min(file.stored_at, stored_at.get(day, file.stored_at)) for day in own}
-        fetched = fetched_from(endpoint, days, readings, Counter(), planned=len(chosen))
+        fetched = fetched_from(endpoint, readings, Counter(), planned=len(chosen))
         return replace(fetched, stored_at=stored_at)
 
     def _newest(self, endpoint: Endpoint, query: Mapping[str, str], days: Sequence[date]) -> dict[File, list[date]]:
@@ -87,8 +87,10 @@ class Replay:
             advice = error.advice if isinstance(error, ShapeError) else UNKNOWN_SHAPE
             message = f"{self.connection} {endpoint.name}: {file.path}: {error}. {advice}."
             raise PermanentError(message, days=days) from None
+        if silent := days_without_bucket(endpoint, reading, days):
+            what = f"{file.path}: {no_bucket_for(silent)}. Nothing was stored: fetch these days from the provider"
+            raise PermanentError(f"{self.connection} {endpoint.name}: {what}.", days=silent)
         if len(days) < len(file.window.days):
             wanted = pa.array(days, pa.date32())
             reading.tables = [table.filter(pc.is_in(table["usage_date"], wanted)) for table in reading.tables]
-            reading.days_seen &= set(days)
         return reading

@@ -89,8 +89,6 @@ class Answer:
     rows: pa.Table
     began: datetime
     """When it was asked for. What was written later is newer than these rows."""
-    days_without_bucket: frozenset[date] = frozenset()
-    """Days that the provider said nothing about, although it promises a bucket for each."""
     filters: str | None = None
     """What the answer was narrowed down to, as JSON."""
     control: tuple[Table, pa.Table] | None = None
@@ -186,8 +184,8 @@ class Warehouse(DuckDBResource):
         """Replace the slice by the content and record the version of each day, in one transaction.
 
         Raises WarehouseError, with nothing written, where the content lies outside the slice, repeats a row of the
-        table's grain, contradicts a reconciliation, needs days that were never stored, leaves out the bucket of a day
-        whose rows are stored, or was asked for before another run stored something else.
+        table's grain, contradicts a reconciliation, needs days that were never stored, or was asked for before another
+        run stored something else.
         """
         with self.transaction() as connection:
             if isinstance(content, Answer) and content.control:
@@ -352,23 +350,8 @@ def _staged_answer(connection: duckdb.DuckDBPyConnection, table: Table, content:
             f"{table.name}: rows outside {target}, which is all that the run may write: "
             f"{_listed(name for (name,) in outside)}"
         )
-    _refuse_vanished_buckets(connection, table, content, target)
     connection.execute(SPARINGLY)
     return "select * from staged"  # without the slice's bounds: Arrow would apply them, to a copy of everything
-
-
-def _refuse_vanished_buckets(
-    connection: duckdb.DuckDBPyConnection, table: Table, content: Answer, target: Slice
-) -> None:
-    vanished = connection.execute(
-        f"select distinct usage_date from {table.name} where {in_slice(table, target)} and usage_date in $days",
-        {**target.bounds, "days": sorted(content.days_without_bucket)},
-    ).fetchall()
-    if vanished:
-        raise WarehouseError(
-            f"{table.name}: the provider's answer has no bucket for days whose rows are stored: "
-            f"{_listed(sorted(str(day) for (day,) in vanished))}; nothing was changed, run these days again"
-        )
 
 
 def _refuse_older_content(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice, as_of: datetime) -> None:

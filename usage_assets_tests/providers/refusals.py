@@ -350,11 +350,6 @@ class Kept(NamedTuple):
     holds: Callable[[Target, Change], bool] = lambda _target, change: not change.gone and not change.new
 
 
-def _without_the_day(_target: Target, change: Change) -> bool:
-    missing = {row["usage_date"] for row in change.gone}
-    return bool(missing) and missing == change.fetched.days_without_bucket and not change.new
-
-
 def _named(text: str) -> Callable[[Target, Change], bool]:
     return lambda target, change: (
         len(change.new) >= len(change.gone) > 0
@@ -412,8 +407,6 @@ class Case:
     """The calls that it happens to when it does not pass: all, unless stated."""
     days: int = 1
     small_pages: bool = False
-    was_stored: bool = True
-    """Whether the days are stored already when it happens."""
     client: Mapping[str, Any] = field(default_factory=dict)
     """Options of the client."""
     patience: Mapping[str, Any] = field(default_factory=dict)
@@ -562,18 +555,9 @@ CASES = [
         script=lambda _: edit({"do": "double", "path": "data"}),
     ),
     Case(
-        name="missing bucket of a day that is not stored",
+        name="missing bucket",
         where=BUCKETS,
-        outcome=A,
-        script=lambda _: edit({"do": "delete", "path": "data[0]"}),
-        kept=Kept("the day as empty", _without_the_day),
-        days=2,
-        was_stored=False,
-    ),
-    Case(
-        name="missing bucket of a day that is stored",
-        where=BUCKETS,
-        outcome=Outcome.REFUSED,
+        outcome=P,
         script=lambda _: edit({"do": "delete", "path": "data[0]"}),
         days=2,
     ),

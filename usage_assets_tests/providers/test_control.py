@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from usage_assets.providers import Endpoint, Provider
+from usage_assets.providers import Endpoint, PermanentError, Provider
 from usage_assets.providers.control import fetch_with_totals
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.providers.conftest import DAY, ENDPOINTS, Answers, NewClient
@@ -100,12 +100,16 @@ def test_the_providers_own_arithmetic_is_no_difference(
 
 
 @every_controlled
-def test_a_day_without_an_ungrouped_bucket_is_a_day_without_a_bucket(
+def test_a_day_without_an_ungrouped_bucket_is_refused(
     answers: Answers, new_client: NewClient, provider: Provider, endpoint: Endpoint
 ) -> None:
     """Otherwise the stored control totals of the day would become nothing, which the provider never said."""
     empty = {"fault": "replace", "body": {"data": [], "has_more": False, "next_page": None}, "calls": [2, 4]}
     answers.faults(provider, endpoint, empty)
-    grouped, totals = fetch_with_totals(new_client(provider), endpoint, [DAY])
-    assert grouped.days_without_bucket == ({DAY} if endpoint.bucket_per_day else set()), "flat rows have no buckets"
-    assert totals.num_rows == 0
+    if endpoint.bucket_per_day:
+        with pytest.raises(PermanentError, match=f"the answer has no bucket for {DAY}") as raised:
+            fetch_with_totals(new_client(provider), endpoint, [DAY])
+        assert raised.value.days == (DAY,)
+    else:
+        _, totals = fetch_with_totals(new_client(provider), endpoint, [DAY])
+        assert totals.num_rows == 0, "flat rows have no buckets"

@@ -10,7 +10,7 @@ from usage_assets.providers import Endpoint, Fetched, PermanentError, Provider
 from usage_assets.providers.archive import Archive, packed
 from usage_assets.providers.replay import Replay
 from usage_assets_tests.conftest import last_days
-from usage_assets_tests.providers.conftest import DAY, EVERY_ENDPOINT, NewClient
+from usage_assets_tests.providers.conftest import DAY, EVERY_ENDPOINT, Answers, NewClient
 
 DAYS = [DAY, *last_days(2)]
 """Two windows."""
@@ -27,9 +27,9 @@ def archived(archive: Archive, provider: Provider, people: People) -> Replay:
     return Replay(archive, connection=provider.name, workspace_id=workspace_id, headers={}, filters={}, people=people)
 
 
-def content(fetched: Fetched) -> tuple[list[str], frozenset[object]]:
+def content(fetched: Fetched) -> list[str]:
     """What is stored of an answer, without its order."""
-    return sorted(map(str, fetched.rows.to_pylist())), fetched.days_without_bucket
+    return sorted(map(str, fetched.rows.to_pylist()))
 
 
 @pytest.fixture
@@ -67,6 +67,22 @@ def test_one_variant_of_the_question_does_not_answer_the_other(new_client: NewCl
     archive.write(new_client(provider, keep=packed).fetch(one, [DAY]).answered)
     with pytest.raises(PermanentError, match=f"chatgpt codex_usage: .* has no answer for {DAY}"):
         archived(archive, provider, People()).fetch(endpoint, [DAY])
+
+
+def test_a_day_that_an_archived_answer_has_no_bucket_for_is_refused(
+    answers: Answers, new_client: NewClient, archive: Archive
+) -> None:
+    """Earlier releases stored and archived such answers."""
+    provider, endpoint = EVERY_ENDPOINT["openai/costs"]
+    days = last_days(3)
+    answers.faults(provider, endpoint, {"fault": "edit", "operations": [{"do": "delete", "path": "data[1]"}]})
+    lenient = replace(endpoint, bucket_per_day=False)
+    archive.write(new_client(provider, keep=packed).fetch(lenient, days).answered)
+    replay = archived(archive, provider, People())
+    assert replay.fetch(endpoint, days[::2]).rows.num_rows
+    with pytest.raises(PermanentError, match=f"openai costs: .* no bucket for {days[1]}. Nothing was stored") as raised:
+        replay.fetch(endpoint, days)
+    assert raised.value.days == (days[1],)
 
 
 def test_a_damaged_file_is_named(new_client: NewClient, archive: Archive) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from usage_assets.providers import PROVIDERS, Endpoint, Provider
 from usage_assets.rows import Total
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.conftest import TODAY, Sandbox, last_days
 from usage_assets_tests.providers.conftest import ENDPOINTS, NewClient, every_endpoint
 
 UNITS = {
@@ -153,7 +153,6 @@ def test_a_year_takes_as_few_requests_as_the_api_allows(
     assert (fetched.windows, fetched.requests) == (windows, requests)
     assert (fetched.refused, fetched.split_windows, fetched.retries) == (refused, split_windows, 0)
     assert len(sandbox.requests()) == requests + refused + split_windows
-    assert not fetched.days_without_bucket
 
 
 def test_runs_of_186_and_179_days_are_three_requests_for_openai_costs(sandbox: Sandbox, new_client: NewClient) -> None:
@@ -189,6 +188,12 @@ def test_no_days_need_no_request(
 
 
 @every_endpoint
+def test_today_can_be_fetched(new_client: NewClient, provider: Provider, endpoint: Endpoint) -> None:
+    """Its bucket is there while the day runs (USAGE_INCLUDE_TODAY): a day without one is refused."""
+    assert new_client(provider).fetch(endpoint, [TODAY]).requests == len(endpoint.queries)
+
+
+@every_endpoint
 def test_a_day_that_was_cleared_is_empty_and_not_without_a_bucket(
     sandbox: Sandbox, new_client: NewClient, provider: Provider, endpoint: Endpoint
 ) -> None:
@@ -196,7 +201,6 @@ def test_a_day_that_was_cleared_is_empty_and_not_without_a_bucket(
     sandbox.control("POST", "restate", {"provider": provider.name, "days": [str(days[1])], "change": "clear"})
     fetched = new_client(provider).fetch(endpoint, days)
     assert {row["usage_date"] for row in fetched.rows.to_pylist()} == {days[0], days[2]}
-    assert not fetched.days_without_bucket
 
 
 def test_api_keys_are_grouped_from_the_day_on_that_allows_it(sandbox: Sandbox, new_client: NewClient) -> None:

@@ -24,8 +24,6 @@ class Attempt:
     """Whether the first window has more than one page, where each bucket is a page."""
     has_rows: bool
     """Whether the provider has anything on these days."""
-    hides_stored_rows: bool
-    """Whether the fault leaves out the bucket of a day whose rows are stored."""
     fired: int
     """How many calls the fault has happened to."""
 
@@ -59,8 +57,6 @@ class Fault:
     """Whether it can happen in a chain of pages."""
     drops: tuple[str, ...] = ()
     """Dimensions that the first window is not grouped by."""
-    hides_buckets: bool = False
-    """Whether the first bucket of each window is left out."""
 
     def at(self, name: str) -> Mapping[str, Any]:
         """As /control/faults wants it, without the route."""
@@ -134,13 +130,6 @@ OBSTACLES: Mapping[str, Fault] = {
     "buckets in another order": Fault(
         script=_edit({"do": "reverse", "path": "data"}), fails=never, where=_never_refused
     ),
-    "missing buckets": Fault(
-        script=_edit({"do": "delete", "path": "data[0]"}),
-        fails=lambda attempt: attempt.hides_stored_rows,
-        where=_never_refused,
-        any_pages=False,
-        hides_buckets=True,
-    ),
     "refused grouping, call 1": Fault(
         script=_status(400, "user_id cannot be combined with project_id in this time range"),
         calls=(1,),
@@ -160,6 +149,7 @@ FAILURES: Mapping[str, Fault] = {
         f"all amounts {text}": Fault(script=_all_amounts(text), fails=if_there_are_rows)
         for text in ("NaN", "1e400", "true", '"free"')
     },
+    "missing buckets": Fault(script=_edit({"do": "delete", "path": "data[0]"}), fails=always, where=_bucketed),
     "rows twice": Fault(script=_all_records("double"), fails=if_there_are_rows),
     "503, all calls": Fault(script=_status(503), fails=always),
     "reset, all calls": Fault(script=_kind("reset"), fails=always),

@@ -251,8 +251,6 @@ class WarehouseAndTruth(RuleBasedStateMachine):
         provider, endpoint = ENDPOINTS[name := self.name(question)]
         fault = faults[data.draw(st.sampled_from([fault for fault in faults if faults[fault].where(endpoint)]))]
         question = question._replace(small_pages=question.small_pages and fault.any_pages)
-        hidden = {(endpoint.row.table, question.connection, day) for day in self.hidden(question, fault)}
-        hides_stored_rows = any(self.stored[key].rows for key in hidden & self.stored.keys())
         path = endpoint.path.format(workspace_id=WORKSPACE)
         self.restate(question)
         self.sandbox.faults({"route": f"GET /{PATHS[provider.name]}/{path}", **fault.at(name)})
@@ -269,7 +267,6 @@ class WarehouseAndTruth(RuleBasedStateMachine):
             first_window=first_window,
             has_second_page=question.small_pages and len(first_window.days) > 1,
             has_rows=any(self.books.rows(name, day) for day in question.days),
-            hides_stored_rows=hides_stored_rows,
             fired=happened["fired"],
         )
         assert failed == fault.fails(attempt)
@@ -289,22 +286,17 @@ class WarehouseAndTruth(RuleBasedStateMachine):
         """The windows that the days are asked for in."""
         return windows(question.days, self.endpoint(question).window_days)
 
-    def hidden(self, question: Question, fault: Fault) -> set[date]:
-        """The days that the answer leaves out."""
-        return {window.first for window in self.windows(question)} if fault.hides_buckets else set()
-
     def truth(self, question: Question, fault: Fault) -> dict[Key, Content]:
         """What must be stored of the answer."""
         name, endpoint = self.name(question), self.endpoint(question)
-        first_window, hidden = self.windows(question)[0], self.hidden(question, fault)
+        first_window = self.windows(question)[0]
         truth: dict[Key, Content] = {}
         for day in question.days:
             dropped = fault.drops if day in first_window else ()
             rows = self.books.stored(name, day, endpoint.group_by, dropped)
-            truth[endpoint.row.table, question.connection, day] = Content() if day in hidden else rows
+            truth[endpoint.row.table, question.connection, day] = rows
             if endpoint.control:
-                totals = self.books.control(name, day)
-                truth[endpoint.control.row.table, question.connection, day] = Content() if day in hidden else totals
+                truth[endpoint.control.row.table, question.connection, day] = self.books.control(name, day)
         return truth
 
     def ask(self, question: Question, fault: Fault = NO_FAULT) -> Asked:
@@ -328,7 +320,6 @@ class WarehouseAndTruth(RuleBasedStateMachine):
         answer = Answer(
             rows=fetched.rows,
             began=began,
-            days_without_bucket=fetched.days_without_bucket,
             control=(Table(endpoint.control.row), totals) if endpoint.control else None,
         )
         target = Slice(question.connection, days[0], days[-1])

@@ -188,29 +188,6 @@ def test_one_bad_day_refuses_the_whole_range(warehouse: Warehouse) -> None:
 # Days without a bucket
 
 
-def without_bucket(rows: list[Sample], *numbers: int) -> Answer:
-    """An answer that had no bucket for some days."""
-    return answer(to_arrow(Sample, rows), days_without_bucket=frozenset(map(day, numbers)))
-
-
-def test_a_missing_bucket_of_a_day_without_rows_is_an_empty_day(warehouse: Warehouse) -> None:
-    write(warehouse, [], days(1))
-    versions = warehouse.replace(SAMPLE, without_bucket([sample(0)], 1, 2), days(0, 2), "run")
-    assert [version.row_count for version in versions] == [1, 0, 0]
-
-
-def test_a_missing_bucket_of_a_day_with_rows_is_refused(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(1), sample(2)], days(1, 2))
-    with refused(warehouse, "no bucket for days whose rows are stored: 2026-11-02, 2026-11-03; nothing was changed"):
-        warehouse.replace(SAMPLE, without_bucket([sample(0)], 1, 2, 3), days(0, 3), "run")
-
-
-def test_a_missing_bucket_of_another_connections_day_is_no_matter(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(1, connection="other")], days(1, connection="other"))
-    [_, version] = warehouse.replace(SAMPLE, without_bucket([sample(0)], 1), days(0, 1), "run")
-    assert version.row_count == 0
-
-
 # What is stored with an answer
 
 
