@@ -327,9 +327,9 @@ def export_focus(start: str, end: str, out: Path, *, force: bool) -> None:
     exported = export(_warehouse(settings), settings.accounting(), first, last, writable(out, force=force))
     for name, days in exported.gaps.items():
         click.echo(f"{name}: no costs are stored of {days} days: they are not in the file", err=True)
-    for name, days in exported.otherwise_valued.items():
-        said = "days are valued with other rates than the connections file states now: run them again (backfill)"
-        click.echo(f"{name}: {days} {said}", err=True)
+    for name, reasons in exported.due.items():
+        for reason in reasons:
+            click.echo(f"{name}: {reason} (usage-assets backfill --due)", err=True)
     for left in exported.left_out:
         click.echo(f"left out: {left.reason}: {left.connection}: rows {left.rows:,}, {plain(left.amount)} {left.unit}")
     billed = ", ".join(f"{plain(amount)} {currency}" for currency, amount in exported.billed.items())

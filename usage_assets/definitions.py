@@ -6,41 +6,34 @@ Dagster loads ``defs``; tests call ``build_definitions`` with settings of their 
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
 import dagster as dg
 
 from usage_assets.assets.accounting import build_accounting_asset, build_invoices_check
-from usage_assets.assets.allocation import ALLOCATIONS
 from usage_assets.assets.checks import Beside, build_checks
 from usage_assets.assets.connected import (
     archive_of,
-    endpoints_of,
-    is_superseded,
     lookups_of,
     provider_client,
     replay_of,
     told_by,
 )
-from usage_assets.assets.costs import COSTS, DailyCost
-from usage_assets.assets.derived import build_derived_asset, stated_tables
-from usage_assets.assets.entities import ENTITIES
+from usage_assets.assets.connection_graph import graph_of, stated_of
+from usage_assets.assets.derived import build_derived_asset
 from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_check
 from usage_assets.assets.port_connection import build_port_connection
 from usage_assets.assets.port_reconcile import build_port_reconcile
 from usage_assets.assets.port_sync import build_port_sync
 from usage_assets.assets.raw import build_raw_asset
-from usage_assets.automation.history import build_history_sensor
+from usage_assets.automation.due_sensor import Watched, build_due_sensor, watched_of
 from usage_assets.automation.jobs import build_jobs
-from usage_assets.automation.revaluation import build_revaluation_sensor
-from usage_assets.automation.schedules import build_schedules
+from usage_assets.automation.schedules import build_schedules, longest_pause, minutes_to_first_fetch
 from usage_assets.automation.sensors import build_port_sensor
 from usage_assets.automation.webhook import build_failure_sensor
 from usage_assets.partitions import backfill_policy, daily_partitions
 from usage_assets.port.client import PortClient
-from usage_assets.providers import PROVIDERS
 from usage_assets.providers.archive import packed
 from usage_assets.providers.shapes import load
 from usage_assets.settings import MissingKeyError, Settings
@@ -63,27 +56,20 @@ def build_definitions(
     partitions, policy, archive = daily_partitions(settings), backfill_policy(), archive_of(settings)
     connections, relations = settings.connections(), settings.port_relations()
     accounting = settings.accounting()
-    stated = stated_tables(accounting)
+    stated = stated_of(settings, minutes_to_first_fetch(settings))
     configured = settings.usage_connections is not None or any(connection.key for connection in connections)
     shapes = partial(load, settings.shapes_path)
     assets: list[dg.AssetsDefinition] = []
     checks: list[dg.AssetChecksDefinition] = []
     usage_keys: dict[str, list[dg.AssetKey]] = defaultdict(list)
     entity_keys: dict[str, list[dg.AssetKey]] = {}
-    valued_keys: dict[str, list[dg.AssetKey]] = defaultdict(list)
+    watched: dict[str, Watched] = {}
     lookup_keys: dict[str, list[dg.AssetKey]] = {}
     for connection in connections:
-        provider = PROVIDERS[connection.provider]
+        graph = graph_of(connection, connections, stated[0])
+        provider, endpoints, entities = graph.provider, graph.endpoints, graph.entities
         client = cache(partial(provider_client, connection, settings, keep=archive and packed, **(patience or {})))
         replay = partial(replay_of, connection, settings, archive)
-        endpoints = endpoints_of(provider, connection)
-        superseded = is_superseded(connection, connections)
-        sources = {endpoint.row.table: {"": dg.AssetKey([connection.name, endpoint.name])} for endpoint in endpoints}
-        costs = [cost for cost in COSTS if sources.keys() >= {*cost.reads}]
-        if costs:
-            sources[DailyCost.table] = {cost.part: cost.asset_key(connection.name) for cost in costs}
-        allocations = [allocation for allocation in ALLOCATIONS if allocation.part in sources]
-        entities = [entity for entity in ENTITIES if sources.keys() >= {*entity.reads}]
         for endpoint in endpoints:
             raw = build_raw_asset(endpoint, provider, connection, client, replay, archive, shapes, partitions, policy)
             assets.append(raw)
@@ -93,11 +79,10 @@ def build_definitions(
                 build_checks(raw, endpoint.row, connection.name, partitions, control=endpoint.control, beside=beside)
             )
             usage_keys[connection.name].append(raw.key)
-        for derived in (*entities, *costs, *allocations):
-            select = derived.nothing if superseded else derived.select_of(sources)
-            if select.stated:
-                select = replace(select, stated=stated)
-            asset = build_derived_asset(derived, connection, select, sources, partitions, policy, is_emptied=superseded)
+        for derived, select in graph.derived:
+            asset = build_derived_asset(
+                derived, connection, select, graph.sources, partitions, policy, is_emptied=graph.is_superseded
+            )
             assets.append(asset)
             checks.append(
                 build_checks(
@@ -110,8 +95,8 @@ def build_definitions(
                 )
             )
             usage_keys[connection.name].append(asset.key)
-            if DailyCost.table in (derived.row.table, *derived.reads):
-                valued_keys[connection.name].append(asset.key)
+        if connection.key and endpoints:
+            watched[connection.name] = watched_of(assets, usage_keys[connection.name], len(endpoints))
         lookups = lookups_of(connection)
         assets += [build_lookup_asset(lookup, connection, client) for lookup in lookups]
         checks += [build_unknown_ids_check(lookup, connection) for lookup in lookups if lookup.known_as]
@@ -126,13 +111,20 @@ def build_definitions(
     jobs = build_jobs(usage_keys, lookup_keys, entity_keys, states_money=settings.usage_connections is not None)
     sensors = []
     if settings.usage_connections:
-        assets.append(build_accounting_asset(stated))
+        assets.append(build_accounting_asset(stated[0]))
         checks.append(build_invoices_check(accounting))
-        sensors.append(build_revaluation_sensor(stated, valued_keys, jobs))
     if entity_keys:
         sensors.append(build_port_sensor(entity_keys, running=settings.port_account is not None))
-    if settings.usage_backfill_history:
-        sensors.append(build_history_sensor(connections, usage_keys))
+    sensors.append(
+        build_due_sensor(
+            watched,
+            stated,
+            jobs,
+            with_history=settings.usage_backfill_history,
+            recent_days=settings.usage_lookback_days,
+            overdue=longest_pause(settings),
+        )
+    )
     if url := settings.webhook_url:
         step_names = {asset.key.to_python_identifier(): asset.key.to_user_string() for asset in assets}
         sensors.append(build_failure_sensor(url, step_names, settings.secrets()))
@@ -141,7 +133,7 @@ def build_definitions(
         assets=assets,
         asset_checks=checks,
         jobs=jobs,
-        schedules=build_schedules(settings, connections, usage_keys, lookup_keys, entity_keys),
+        schedules=build_schedules(settings, connections, usage_keys, lookup_keys, entity_keys, stated),
         sensors=sensors,
         resources={"io_manager": UsageIOManager(warehouse=warehouse), **overrides},
         executor=dg.in_process_executor,

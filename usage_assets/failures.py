@@ -1,5 +1,9 @@
 """Why a step failed, in the words that a person is shown."""
 
+from collections.abc import Iterable
+from datetime import date
+
+import dagster as dg
 from dagster._core.execution.plan.objects import StepFailureData
 
 
@@ -16,3 +20,20 @@ def reason_of(failed: StepFailureData | None) -> str:
     while error and error.cause:
         error = error.cause
     return one_line(error.message.partition(": ")[2] or error.message) if error else "it gives no reason"
+
+
+DAYS = "failed_days"
+"""Metadata of a failure: the days that it is about. Other days may well succeed."""
+
+
+def failure(reason: str, days: Iterable[date] = ()) -> dg.Failure:
+    """A failure that no retry mends, with the days that it is about, where others may succeed."""
+    named = [day.isoformat() for day in days]
+    return dg.Failure(reason, metadata={DAYS: named} if named else None, allow_retries=False)
+
+
+def days_of(failed: StepFailureData | None) -> frozenset[date]:
+    """The days that a failed step names (see ``failure``)."""
+    metadata = failed.user_failure_data.metadata if failed and failed.user_failure_data else {}
+    named = metadata[DAYS].value if DAYS in metadata else []
+    return frozenset(map(date.fromisoformat, named)) if isinstance(named, list) else frozenset()

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from usage_assets.accounting import Accounting
-from usage_assets.assets.derived import stated_tables
+from usage_assets.assets.derived import stated_money
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.port.client import PortClient
 from usage_assets.port.sync import Changes, Entity, push
@@ -50,7 +50,7 @@ def terminal(home: Terminal) -> Terminal:
     for name in ("emea", "old"):
         fill(home, name)
     with home.warehouse.transaction() as database:
-        state(database, stated_tables(Accounting(exchange_rates=[EURO])))
+        state(database, stated_money(Accounting(exchange_rates=[EURO]), datetime.now(UTC)))
     return home
 
 

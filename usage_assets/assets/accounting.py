@@ -1,42 +1,18 @@
-"""What the connections file says about money, as tables beside the costs; and which stored costs it would now value
-otherwise."""
+"""What the connections file says about money, as tables next to the costs; and the comparison with invoices."""
 
 from calendar import monthrange
-from collections.abc import Mapping, Sequence
-from datetime import date
 from decimal import Decimal
-from itertools import groupby
-from operator import itemgetter
 
 import dagster as dg
-import pyarrow as pa
 
-from usage_assets.accounting import Accounting, CreditRateRow, ExchangeRateRow, Invoice, digits_of
+from usage_assets.accounting import Accounting, Invoice, digits_of
 from usage_assets.assets.costs import DailyCost
 from usage_assets.money import Money
-from usage_assets.warehouse.database import Warehouse, WarehouseError, create_or_alter, state
+from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError, create_or_alter, state
 from usage_assets.warehouse.tables import Table
 
 ACCOUNTING = dg.AssetKey("accounting")
-COSTS, CREDIT_RATES, EXCHANGE_RATES = Table(DailyCost), Table(CreditRateRow), Table(ExchangeRateRow)
-
-OTHERWISE_VALUED = """
-select distinct connection, usage_date
-from costs.daily_costs as stored
-left join credit_rates
-  on native_unit = 'credits'
-  and credit_rates.workspace_id = stored.workspace_id
-  and usage_date between credit_rates.valid_from and coalesce(credit_rates.valid_until, date '9999-12-31')
-left join exchange_rates
-  on native_unit in ('major units', 'minor units')
-  and exchange_rates.currency = stored.currency
-  and usage_date between exchange_rates.valid_from and coalesce(exchange_rates.valid_until, date '9999-12-31')
-where coalesce(credit_rates.usd_per_credit, exchange_rates.usd) is distinct from usd_rate
-  or coalesce(credit_rates.source, exchange_rates.source) is distinct from usd_rate_source
-order by connection, usage_date
-"""
-"""Days whose costs were computed with other rates than those that are given now, or with none."""
-
+COSTS = Table(DailyCost)
 
 BILLED = """
 select native_unit, sum(native_amount)
@@ -57,7 +33,7 @@ where table_name = 'costs.daily_costs'
 """
 
 
-def build_accounting_asset(stated: Mapping[Table, pa.Table]) -> dg.AssetsDefinition:
+def build_accounting_asset(stated: Stated) -> dg.AssetsDefinition:
     """Build the asset that stores what the connections file states: rates, purchases, invoices, owners."""
 
     @dg.asset(
@@ -73,7 +49,7 @@ def build_accounting_asset(stated: Mapping[Table, pa.Table]) -> dg.AssetsDefinit
                 state(database, stated)
         except WarehouseError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
-        counts = {table.name.partition(".")[2]: rows.num_rows for table, rows in stated.items()}
+        counts = {table.name.partition(".")[2]: rows.num_rows for table, rows in stated.tables.items()}
         return dg.MaterializeResult(metadata=counts)
 
     return accounting
@@ -123,16 +99,3 @@ def against_invoice(warehouse: Warehouse, invoice: Invoice) -> tuple[bool, str]:
     if missing:
         words += f"; {missing} days of the month are not stored"
     return stored == invoice.money, words
-
-
-def otherwise_valued(warehouse: Warehouse, stated: Mapping[Table, pa.Table]) -> Mapping[str, Sequence[date]]:
-    """Return the days, by connection, whose costs were computed with other rates than are stated.
-
-    Raises WarehouseError.
-    """
-    with warehouse.transaction() as database:
-        create_or_alter(database, COSTS)
-        database.register("credit_rates", stated[CREDIT_RATES])
-        database.register("exchange_rates", stated[EXCHANGE_RATES])
-        rows = database.execute(OTHERWISE_VALUED).fetchall()
-    return {connection: [day for _, day in days] for connection, days in groupby(rows, key=itemgetter(0))}

@@ -1,30 +1,35 @@
 """Derived assets: one per declared table and SQL file. What they compute stands in sql/, not here."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import dagster as dg
-import pyarrow as pa
 
 from usage_assets.accounting import Accounting
-from usage_assets.rows import Row
+from usage_assets.providers.lookups import LOOKUPS
+from usage_assets.rows import Row, declared
 from usage_assets.settings import Connection, PortRelation
-from usage_assets.warehouse.database import Select
+from usage_assets.warehouse.database import Select, Stated
 from usage_assets.warehouse.io_manager import table_metadata
 from usage_assets.warehouse.tables import Table
 
 SQL = Path(__file__).parent / "sql"
+Sources: TypeAlias = Mapping[str, Mapping[str, dg.AssetKey]]
+"""A connection's assets by the table that they write and the part of it; the part is empty where a table has none."""
 Ids: TypeAlias = Callable[[Mapping[str, Any]], Iterable[str | None]]
 """The ids in a row by which something else knows what the row is about."""
+NEVER = datetime.min.replace(tzinfo=UTC)
+LOOKUP_TABLES = tuple(lookup.row.table for lookups in LOOKUPS.values() for lookup in lookups)
 MACROS = tuple(path.read_text() for path in sorted((SQL / "macros").glob("*.sql")))
 
 
-def stated_tables(accounting: Accounting) -> Mapping[Table, pa.Table]:
+def stated_money(accounting: Accounting, read_at: datetime = NEVER) -> Stated:
     """Return the tables that hold what the connections file says about money, with their rows."""
-    return {Table(row): rows for row, rows in accounting.tables().items()}
+    return Stated("accounting", {Table(row): rows for row, rows in accounting.tables().items()}, read_at)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +71,16 @@ class Derived:
         sql = (SQL / self.folder / f"{self.file}.sql").read_text()
         if self.within:
             sql = f"with native as (\n{sql})\n{(SQL / self.within).read_text()}"
-        checks = filter(None, (self.file, self.within.removesuffix(".sql")))
+        within = self.within.removesuffix(".sql")
+        checks = filter(None, (self.file, within))
         return Select(
             sql=sql,
             reads=self.reads,
             may_read=self.may_read,
             part=self.part,
-            stated=stated_tables(Accounting()) if "accounting." in sql else {},
+            stated=stated_money(Accounting()) if "accounting." in sql else None,
+            names=tuple(lookup for lookup in LOOKUP_TABLES if lookup in sql),
+            inputs=tuple(path.read_text() for path in sorted((SQL / "inputs").glob(f"{within}.sql"))) if within else (),
             reconciliations=tuple(
                 path.read_text() for check in checks for path in sorted((SQL / "checks").glob(f"{check}.*"))
             ),
@@ -80,10 +88,18 @@ class Derived:
             views=tuple(path.read_text() for path in sorted((SQL / "views").glob(f"{self.row.table}_*.sql"))),
         )
 
-    def select_of(self, tables: Collection[str]) -> Select:
-        """Return the query for a connection with these tables: what is read of them must be stored first."""
-        reads = (*self.reads, *(table for table in self.may_read if table in tables))
-        return replace(self.select, reads=reads)
+    def select_of(self, sources: Sources) -> Select:
+        """Return the query for a connection with these sources: what is read of them must be stored first.
+
+        A part of a table stands on the same part of another one; what has no parts itself, on all parts of it.
+        """
+        reads = (*self.reads, *(table for table in self.may_read if table in sources))
+        parts = {
+            table: tuple(part for part in sources.get(table, ()) if part == self.part or not self.part) or (self.part,)
+            for table in reads
+            if declared(table).slice_by
+        }
+        return replace(self.select, reads=reads, parts=parts)
 
     @cached_property
     def nothing(self) -> Select:
@@ -98,6 +114,8 @@ class Derived:
             sql=f"select * from ({self.select.sql}) where false",
             reads=(),
             may_read=(*self.reads, *self.may_read),
+            names=(),
+            inputs=(),
             reconciliations=(rows,),
         )
 
@@ -106,28 +124,19 @@ def build_derived_asset(
     derived: Derived,
     connection: Connection,
     select: Select,
-    sources: Mapping[str, Mapping[str, dg.AssetKey]],
+    sources: Sources,
     partitions: dg.PartitionsDefinition[str],
     policy: dg.BackfillPolicy,
     *,
     is_emptied: bool = False,
 ) -> dg.AssetsDefinition:
-    """Build the asset that recomputes the requested days of one derived table from stored rows.
-
-    ``sources`` are the connection's assets by the table and the part of it that they write. A part of a table stands on
-    the same part of another one (``Select.part``).
-    """
+    """Build the asset that recomputes the requested days of one derived table from stored rows."""
     emptied = "Empty: another connection tells of the same use.\n\n" if is_emptied else ""
 
     @dg.asset(
         key=derived.asset_key(connection.name),
         group_name=f"{connection.name}_{derived.group}",
-        deps=[
-            key
-            for table in select.reads
-            for part, key in sources[table].items()
-            if not (part and select.part) or part == select.part
-        ],
+        deps=[sources[table][part] for table, part in select.sources],
         partitions_def=partitions,
         backfill_policy=policy,
         description=emptied + Table(derived.row).description,

@@ -7,6 +7,8 @@ from typing import Any
 import dagster as dg
 
 from usage_assets.assets.connected import earliest_day, settling_days
+from usage_assets.assets.due import question_of
+from usage_assets.failures import failure
 from usage_assets.partitions import days_of
 from usage_assets.providers import Client, Endpoint, Fetched, Provider, ProviderError
 from usage_assets.providers.archive import Archive
@@ -21,9 +23,6 @@ from usage_assets.warehouse.tables import Table
 
 FROM_ARCHIVE = "usage_assets/from_archive"
 """Tag of runs that derive days again from the archive."""
-FAILED_DAYS = "failed_days"
-"""Metadata of a failed step: the days that the failure is about (ISO dates). Empty where the cause concerns the whole
-connection, so that other days would fail as well."""
 
 
 def build_raw_asset(
@@ -60,12 +59,12 @@ def build_raw_asset(
             _refuse_days_out_of_reach(days, connection, provider, from_archive=from_archive)
             fetched, totals = fetch_with_totals(replay() if from_archive else client(), endpoint, days)
         except (SettingsError, ProviderError) as error:
-            about = [str(day) for day in error.days] if isinstance(error, ProviderError) else []
-            raise dg.Failure(str(error), metadata={FAILED_DAYS: about}, allow_retries=False) from None
+            raise failure(str(error), error.days if isinstance(error, ProviderError) else ()) from None
         answer = Answer(
             rows=fetched.rows,
             began=began,
             filters=as_json(filters) if filters else None,
+            question=question_of(endpoint, connection),
             control=(Table(endpoint.control.row), totals) if endpoint.control else None,
             stored_at=fetched.stored_at,
             settling_days=settling_days(connection, provider),

@@ -3,14 +3,18 @@
 One run per connection; one more for each range of older days that are not settled.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from itertools import islice, pairwise
 
 import dagster as dg
+from dagster._utils.schedules import cron_string_iterator, is_valid_cron_schedule
 
-from usage_assets.assets.connected import earliest_day, endpoints_of, settling_days
-from usage_assets.automation.history import PRIORITY
+from usage_assets.assets.connected import earliest_day, settling_days
+from usage_assets.assets.due import due_days
+from usage_assets.automation.due_sensor import PRIORITY
 from usage_assets.automation.jobs import (
     ACCOUNTING_JOB,
     CONNECTION_TAG,
@@ -26,8 +30,7 @@ from usage_assets.partitions import MAX_PARTITIONS_PER_RUN, WEEKLY_LOOKBACK_DAYS
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.windows import DAY, Window
 from usage_assets.settings import Connection, Settings, SettingsError
-from usage_assets.warehouse.connections import unsettled_days
-from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError
 
 WEEKLY_CRON = "0 12 * * 0"
 """Not at the daily schedule's usual time: the runs of both would ask for the same days at once."""
@@ -44,8 +47,8 @@ LONGEST_GAP = 31
 whose windows are a month (Claude Code: one a day), and another run takes that, too, and a process."""
 TICK_PATIENCE = 10
 """Seconds that a tick waits for the database file. Dagster gives up a tick after 60."""
-Unsettled = Mapping[tuple[str, str], Sequence[date]]
-"""Stored days that are not settled, by connection and table."""
+TIME_TO_FETCH = timedelta(hours=1)
+"""What the schedule's runs may take before the due sensor asks for what they have not stored."""
 
 
 def build_schedules(
@@ -54,6 +57,7 @@ def build_schedules(
     usage_keys: Mapping[str, Sequence[dg.AssetKey]],
     lookup_keys: Mapping[str, Sequence[dg.AssetKey]],
     pushing: Collection[str],
+    stated: Sequence[Stated],
 ) -> list[dg.ScheduleDefinition]:
     """Build the schedules of lookups, recent days and a month, which run by default where a connection has its key, and
     those of connections' states and reconciliations, which do where Port is configured.
@@ -68,7 +72,7 @@ def build_schedules(
         cron: str,
         days: int,
         description: str,
-        unsettled: Callable[[dg.ScheduleEvaluationContext], Unsettled] = lambda _: {},
+        unsettled: Callable[[dg.ScheduleEvaluationContext], Mapping[str, Collection[date]]] = lambda _: {},
     ) -> dg.ScheduleDefinition:
         @dg.schedule(
             name=name,
@@ -85,7 +89,7 @@ def build_schedules(
             stored = unsettled(context)
             for connection in connections:
                 if keys := usage_keys.get(connection.name):
-                    for n, window in enumerate(_ranges(connection, today, recent, stored)):
+                    for n, window in enumerate(_ranges(connection, today, recent, stored.get(connection.name, ()))):
                         yield dg.RunRequest(
                             run_key=f"{name}:{connection.name}:{window.first}:{tick.isoformat()}",
                             asset_selection=list(keys),
@@ -114,7 +118,7 @@ def build_schedules(
                 settings.usage_lookback_days,
                 f"Fetches the last {settings.usage_lookback_days} closed days of every connection again, and all days "
                 "that are stored and not settled (late data)",
-                unsettled=partial(_unsettled, settings),
+                unsettled=partial(_unsettled, settings, stated),
             ),
             build(
                 "weekly_restatement_schedule",
@@ -141,10 +145,7 @@ def build_schedules(
             *([_invoices_schedule()] if settings.usage_connections else []),
         ]
     except dg.DagsterInvalidDefinitionError:
-        raise SettingsError(
-            f"USAGE_SCHEDULE: {settings.usage_schedule!r} is not a cron expression of five fields (UTC), "
-            "such as '0 6 * * *' (set in the environment or .env)"
-        ) from None
+        raise _no_cron(settings) from None
 
 
 def _invoices_schedule() -> dg.ScheduleDefinition:
@@ -158,12 +159,48 @@ def _invoices_schedule() -> dg.ScheduleDefinition:
     )
 
 
-def _unsettled(settings: Settings, context: dg.ScheduleEvaluationContext) -> Unsettled:
-    """Return the stored days that are not settled; none where the database cannot be read now, which the log says."""
+def minutes_to_first_fetch(settings: Settings) -> int:
+    """Return how long after a day's end the daily schedule has fetched it at the latest, in minutes.
+
+    Raises SettingsError for a USAGE_SCHEDULE that is no cron expression.
+    """
+    monday = datetime(2026, 1, 5, tzinfo=UTC)
+    waits = [next(_ticks(settings, monday + n * DAY)) - (monday + n * DAY) for n in range(7)]
+    return int((max(waits) + TIME_TO_FETCH) / timedelta(minutes=1))
+
+
+def longest_pause(settings: Settings) -> timedelta:
+    """Return after how long a day that is not settled was read again by the daily schedule, if nothing is wrong."""
+    ticks = _ticks(settings, datetime(2026, 1, 5, tzinfo=UTC))
+    return max(after - before for before, after in pairwise(islice(ticks, 10))) + 2 * TIME_TO_FETCH
+
+
+def _ticks(settings: Settings, since: datetime) -> Iterator[datetime]:
+    if not is_valid_cron_schedule(settings.usage_schedule):
+        raise _no_cron(settings)
+    return cron_string_iterator(since.timestamp(), settings.usage_schedule, "UTC")
+
+
+def _no_cron(settings: Settings) -> SettingsError:
+    return SettingsError(
+        f"USAGE_SCHEDULE: {settings.usage_schedule!r} is not a cron expression of five fields (UTC), "
+        "such as '0 6 * * *' (set in the environment or .env)"
+    )
+
+
+def _unsettled(
+    settings: Settings, stated: Sequence[Stated], context: dg.ScheduleEvaluationContext
+) -> Mapping[str, Collection[date]]:
+    """Return the stored days that are not settled, by connection; none where the database cannot be read now, which the
+    log says."""
     file = settings.warehouse_path
+    days: dict[str, set[date]] = defaultdict(set)
     try:
         if file.exists():
-            return unsettled_days(Warehouse(database=str(file), wait_seconds=TICK_PATIENCE))
+            for due in due_days(Warehouse(database=str(file), wait_seconds=TICK_PATIENCE), stated):
+                if due.state in ("open", "unsettled"):
+                    days[due.connection].add(due.day)
+            return days
         reason = f"{file}: nothing is stored yet"
     except WarehouseError as error:
         reason = str(error)
@@ -171,7 +208,7 @@ def _unsettled(settings: Settings, context: dg.ScheduleEvaluationContext) -> Uns
     return {}
 
 
-def _ranges(connection: Connection, today: date, recent: Window, unsettled: Unsettled) -> Iterator[Window]:
+def _ranges(connection: Connection, today: date, recent: Window, unsettled: Collection[date]) -> Iterator[Window]:
     """Yield the ranges to be asked for, each a run: the recent days first, then older ones that are not settled.
 
     The first takes in the days that this run can settle. Others have runs of their own, however near they are: a day
@@ -179,9 +216,7 @@ def _ranges(connection: Connection, today: date, recent: Window, unsettled: Unse
     """
     provider = PROVIDERS[connection.provider]
     earliest = earliest_day(connection, provider)
-    tables = [table for endpoint in endpoints_of(provider, connection) for table in endpoint.tables]
-    stored = {day for table in tables for day in unsettled.get((connection.name, table), ())}
-    older = sorted(day for day in stored if earliest <= day < recent.first)
+    older = sorted(day for day in unsettled if earliest <= day < recent.first)
     settling = today - (settling_days(connection, provider) + 1) * DAY
     first = next((day for day in older if day >= settling), max(recent.first, earliest))
     if first <= recent.last:

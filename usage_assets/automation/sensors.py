@@ -182,7 +182,7 @@ def outcome_of(instance: dg.DagsterInstance, run_key: str) -> bool | None:
     records = instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}))
     if any(record.dagster_run.is_success for record in records):
         return True
-    return False if all(map(_is_over, records)) else None
+    return False if all(map(is_over, records)) else None
 
 
 def _reason(instance: dg.DagsterInstance, run_key: str) -> str:
@@ -194,7 +194,7 @@ def _reason(instance: dg.DagsterInstance, run_key: str) -> str:
     return ""
 
 
-def _is_over(record: dg.RunRecord) -> bool:
+def is_over(record: dg.RunRecord) -> bool:
     """Whether nothing more will come of a run: it has ended, or nothing was heard of it for too long."""
     run = record.dagster_run
     is_queued = run.status is dg.DagsterRunStatus.QUEUED
@@ -284,7 +284,7 @@ def _is_due(pending: Pending) -> bool:
 
 def _is_run_over(instance: dg.DagsterInstance, run_id: str) -> bool:
     record = instance.get_run_record_by_id(run_id)
-    return record is None or _is_over(record)
+    return record is None or is_over(record)
 
 
 def _request(connection: str, window: Window, attempts: int, days: dict[str, Pending]) -> dg.RunRequest:

@@ -17,7 +17,7 @@ import httpx
 from usage_assets import cli
 from usage_assets.assets.connected import earliest_day, provider_client, settling_days
 from usage_assets.assets.costs import COSTS, DailyCost
-from usage_assets.assets.derived import stated_tables
+from usage_assets.assets.derived import stated_money
 from usage_assets.demo.__main__ import address_of, empty, isolated, start_sandbox
 from usage_assets.local.processes import StartError, only_one, terminate_like_ctrl_c
 from usage_assets.partitions import utc_today
@@ -131,7 +131,7 @@ def make_year(sandbox: str, settings: Settings, first: date, last: date) -> None
 def _store(connection: Connection, settings: Settings, warehouse: Warehouse, days: Sequence[date]) -> None:
     """Fetch and derive a connection's costs, as its assets do."""
     provider, target = PROVIDERS[connection.provider], Slice(connection.name, days[0], days[-1])
-    stated = stated_tables(settings.accounting())
+    stated = stated_money(settings.accounting(), datetime.now(UTC))
     with provider_client(connection, settings) as client:
         for derived in (cost for cost in COSTS if cost.part in BILLED and cost.part.startswith(f"{provider.name}.")):
             [endpoint] = (endpoint for endpoint in provider.endpoints if endpoint.row.table == derived.part)

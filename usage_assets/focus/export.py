@@ -5,20 +5,19 @@
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from usage_assets.accounting import Accounting
-from usage_assets.assets.accounting import otherwise_valued
 from usage_assets.assets.costs import COSTS, DailyCost
-from usage_assets.assets.derived import MACROS, SQL, stated_tables
+from usage_assets.assets.derived import MACROS, SQL, stated_money
+from usage_assets.assets.due import due_days, in_words
 from usage_assets.settings import SettingsError
-from usage_assets.warehouse.database import Warehouse, WarehouseError, create_or_alter, make_ready
+from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError, create_or_alter, make_ready
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.tables import Table
 
@@ -46,8 +45,8 @@ class Exported:
     left_out: Sequence[LeftOut]
     gaps: Mapping[str, int]
     """Connection -> days of which no costs are stored."""
-    otherwise_valued: Mapping[str, int]
-    """Connection -> days whose costs were computed with other rates than are stated now."""
+    due: Mapping[str, Sequence[str]]
+    """Connection -> how many of the days are due, and why."""
 
 
 def writable(out: Path, *, force: bool) -> Path:
@@ -70,12 +69,9 @@ def export(warehouse: Warehouse, accounting: Accounting, first: date, last: date
     """
     if not Path(warehouse.database).exists():
         raise WarehouseError(f"{warehouse.database}: nothing is stored yet: usage-assets backfill")
-    stated = stated_tables(accounting)
+    stated = stated_money(accounting, datetime.now(UTC))
     _bring_up_to_date(warehouse, stated)
-    stale = {
-        connection: sum(first <= day <= last for day in valued)
-        for connection, valued in otherwise_valued(warehouse, stated).items()
-    }
+    due = in_words(row for row in due_days(warehouse, [stated]) if first <= row.day <= last)
     # from the copy: a year takes a while, and nobody waits for the file meanwhile
     publish(warehouse)
     copy, days = copy_of(warehouse.database), {"first": first, "last": last}
@@ -83,7 +79,7 @@ def export(warehouse: Warehouse, accounting: Accounting, first: date, last: date
     try:
         with closing(duckdb.connect(str(copy), read_only=True)) as database:
             stage(database, days)
-            exported = _what_is_in(database, days, stale)
+            exported = _what_is_in(database, days, due)
             if not exported.rows:
                 raise WarehouseError(
                     f"{warehouse.database}: no cost is stored for {first} to {last}; nothing was written"
@@ -104,7 +100,7 @@ def export(warehouse: Warehouse, accounting: Accounting, first: date, last: date
     return exported
 
 
-def _bring_up_to_date(warehouse: Warehouse, stated: Mapping[Table, pa.Table]) -> None:
+def _bring_up_to_date(warehouse: Warehouse, stated: Stated) -> None:
     """Make the views those of this release, and what they read of the connections file what that says now."""
     select = replace(COSTS[0].select, stated=stated)
     with warehouse.transaction() as database:
@@ -130,7 +126,7 @@ def refuse_broken(database: duckdb.DuckDBPyConnection, days: Mapping[str, Any]) 
 
 
 def _what_is_in(
-    database: duckdb.DuckDBPyConnection, days: Mapping[str, Any], otherwise_valued: Mapping[str, int]
+    database: duckdb.DuckDBPyConnection, days: Mapping[str, Any], due: Mapping[str, Sequence[str]]
 ) -> Exported:
     sums = "select BillingCurrency, count(*), sum(BilledCost) from exported group by all order by all"
     per_currency = database.execute(sums).fetchall()
@@ -139,7 +135,7 @@ def _what_is_in(
         billed={currency: billed for currency, _, billed in per_currency},
         left_out=[LeftOut(*row) for row in database.execute(_sql("left_out"), days).fetchall()],
         gaps=dict(database.execute(_sql("gaps"), days).fetchall()),
-        otherwise_valued={connection: count for connection, count in otherwise_valued.items() if count},
+        due=due,
     )
 
 

@@ -1,7 +1,7 @@
 """What the warehouse holds of each connection, and deleting all of one: a connection's end, never a run's business."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -37,20 +37,6 @@ def stored_connections(warehouse: Warehouse) -> list[StoredConnection]:
             """
         ).fetchall()
     return [StoredConnection(name, frozenset(schemas), first, last) for name, schemas, first, last in rows]
-
-
-def unsettled_days(warehouse: Warehouse) -> Mapping[tuple[str, str], Sequence[date]]:
-    """Return the stored days that providers may still change, by connection and raw table."""
-    with warehouse.transaction() as database:
-        rows = database.execute(
-            """
-            select connection, table_name, list(usage_date order by usage_date)
-            from ledger.day_states
-            where state <> 'settled'
-            group by connection, table_name
-            """
-        ).fetchall()
-    return {(connection, table): days for connection, table, days in rows}
 
 
 def row_counts(warehouse: Warehouse, connection: str) -> Mapping[str, int]:

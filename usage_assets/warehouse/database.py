@@ -23,10 +23,12 @@ from pydantic import Field
 
 from usage_assets import money
 from usage_assets.rows import columns, declarations, declared, packed_schema
-from usage_assets.warehouse.ledger import VIEWS, PartitionVersion, PortEntity
+from usage_assets.warehouse.inputs import record_inputs, record_none
+from usage_assets.warehouse.ledger import VIEWS, PartitionVersion, PortEntity, Statement
 from usage_assets.warehouse.tables import SQL_TYPES, Table, quoted
 
 VERSIONS = Table(PartitionVersion)
+STATEMENTS = Table(Statement)
 PORT_ENTITIES = Table(PortEntity)
 IN_SLICE = "connection = $connection and usage_date between $first and $last"
 """The bounds of a slice. ``between`` and not a list of days: DuckDB pushes it down into derived queries."""
@@ -56,6 +58,11 @@ _HOLDER = re.compile(r"lock is held in (?:(?P<program>.+) \()?PID (?P<pid>\d+)")
 
 class WarehouseError(Exception):
     """The file or a write was refused: what, where and what to do, in one line. Nothing was changed."""
+
+    def __init__(self, message: str, *, days: Iterable[date] = ()) -> None:
+        super().__init__(message)
+        self.days = tuple(days)
+        """The days that it is about, where others may well be accepted."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,8 @@ class Answer:
     """When it was asked for. What was written later is newer than these rows."""
     filters: str | None = None
     """What the answer was narrowed down to, as JSON."""
+    question: str | None = None
+    """Digest of what was asked for. Days that answer another question are fetched again (ledger.due_days)."""
     control: tuple[Table, pa.Table] | None = None
     """The answer's control totals, which are stored with it or not at all."""
     stored_at: Mapping[date, datetime] = field(default_factory=dict)
@@ -100,12 +109,24 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Stated:
+    """Tables that hold these rows and no others: what a configuration states, as a process has read it."""
+
+    name: str
+    """What it is about. Of several processes, the one that has read it last has the say."""
+    tables: Mapping[Table, pa.Table]
+    read_at: datetime
+
+
+@dataclass(frozen=True)
 class Select:
     """The query of a derived table, without connection or day filter: those are added where it runs."""
 
     sql: str
     reads: tuple[str, ...]
-    """Tables of which every requested day must be stored already; of one that is written in parts the same part."""
+    """Tables of which every requested day must be stored already."""
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of a table that is written in parts: the parts that must be stored."""
     may_read: tuple[str, ...] = ()
     """Tables that may have no rows: those of endpoints that are switched off, for example."""
     reconciliations: tuple[str, ...] = ()
@@ -116,8 +137,23 @@ class Select:
     """Statements that create the views over the table."""
     part: str = ""
     """The part of a shared table that the query computes."""
-    stated: Mapping[Table, pa.Table] = field(default_factory=dict)
-    """Tables that hold these rows, and no others, when the query runs: what the connections file states."""
+    stated: Stated | None = None
+    """What the connections file states about money, where the query reads it."""
+    names: tuple[str, ...] = ()
+    """Lookups whose names the query reads."""
+    inputs: tuple[str, ...] = ()
+    """Queries over the written rows: which other inputs (connection, usage_date, input, value) they were computed with.
+    ``$part`` is set."""
+
+    @property
+    def code(self) -> str:
+        """Digest of the query. Days that another query computed are computed again (ledger.due_days)."""
+        return sha256("\n".join((self.sql, *self.macros)).encode()).hexdigest()[:12]
+
+    @property
+    def sources(self) -> Sequence[tuple[str, str]]:
+        """The tables that it reads and the part of each; no part of those that have none."""
+        return [(table, part) for table in self.reads for part in self.parts.get(table, ("",))]
 
 
 @dataclass(frozen=True)
@@ -152,6 +188,15 @@ class Warehouse(DuckDBResource):
 
     wait_seconds: float = Field(default=120, description="How long to wait for a process that has the file open")
 
+    @property
+    def fingerprint(self) -> str:
+        """What changes with every write, however the file came to be what it is; asking for it opens nothing."""
+        try:
+            state = Path(self.database).stat()
+        except OSError:
+            return ""
+        return f"{state.st_ino}-{state.st_mtime_ns}-{state.st_size}"
+
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the file, in UTC, and close it whatever happens. Raises WarehouseError.
@@ -162,6 +207,7 @@ class Warehouse(DuckDBResource):
         with closing(self._open()) as connection:
             try:
                 connection.execute("set TimeZone = 'UTC'")
+                connection.execute("set variable usage_now = $now", {"now": datetime.now(UTC)})
                 yield connection
             except duckdb.Error as error:
                 raise WarehouseError(f"{self.database}: {_first_line(error)}") from error
@@ -233,16 +279,26 @@ def _replace(
     create_or_alter(connection, table)
     if isinstance(content, Select):
         query, bounds = _staged_select(connection, table, content, target), target.bounds
-        as_of, asked = datetime.now(UTC), dict[str, Any](filters=None, settling_days=None)
+        as_of, asked = datetime.now(UTC), dict[str, Any](filters=None, settling_days=None, question=None)
     else:
         query, bounds = _staged_answer(connection, table, content, target), {}
-        as_of, asked = content.began, {"filters": content.filters, "settling_days": content.settling_days}
+        as_of, asked = (
+            content.began,
+            {name: getattr(content, name) for name in ("filters", "settling_days", "question")},
+        )
     connection.register("archived", _archived(content))
     connection.execute(f"delete from {table.name} where {in_slice(table, target)}", target.bounds)
     connection.execute(f"insert into {table.name} by name {query}", bounds)
     connection.execute("reset memory_limit")
     select = content if isinstance(content, Select) else None
     _refuse_contradictions(contradictions(connection, table, select, target), table)
+    if select:
+        others = [(query, {"part": target.part} if "$part" in query else {}) for query in select.inputs]
+        record_inputs(
+            connection, target.bounds, query=select.code, sources=select.sources, names=select.names, others=others
+        )
+    else:
+        record_none(connection)
     versions = _record_versions(connection, table, target, run_id, as_of, asked)
     _refuse_older_content(connection, table, target, as_of)
     return versions
@@ -371,21 +427,22 @@ def _refuse_older_content(connection: duckdb.DuckDBPyConnection, table: Table, t
     if overtaken:
         raise WarehouseError(
             f"{table.name}: run {overtaken[0][1]} stored a newer answer while this one was fetched: "
-            f"{_listed(str(day) for day, _ in overtaken)}; nothing was changed, run these days again"
+            f"{_listed(str(day) for day, _ in overtaken)}; nothing was changed, run these days again",
+            days=[day for day, _ in overtaken],
         )
 
 
 def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content: Select, target: Slice) -> None:
-    for source in content.reads:
+    for source, part in content.sources:
         rows = connection.execute(
-            f"select distinct usage_date from ledger.stored_days where table_name = $source and {IN_SLICE} "
-            "and ($part = '' or slice in ('', $part))",
-            {**target.bounds, "source": source, "part": content.part},
+            f"select usage_date from ledger.stored_days where table_name = $source and slice = $part and {IN_SLICE}",
+            {**target.bounds, "source": source, "part": part},
         ).fetchall()
         if missing := sorted(set(target.days) - {day for (day,) in rows}):
             raise WarehouseError(
-                f"{table.name}: {source} of connection {target.connection} was never fetched for "
-                f"{_listed(map(str, missing))}; materialize it first"
+                f"{table.name}: {source}{f' ({part})' if part else ''} of connection {target.connection} was never "
+                f"fetched for {_listed(map(str, missing))}; materialize it first",
+                days=missing,
             )
 
 
@@ -409,19 +466,33 @@ def _staged_select(connection: duckdb.DuckDBPyConnection, table: Table, content:
 def make_ready(connection: duckdb.DuckDBPyConnection, content: Select) -> None:
     """Prepare the content, store what is stated for it, and make the views over its table, which must exist."""
     prepare(connection, content)
-    state(connection, content.stated)
+    if content.stated:
+        state(connection, content.stated)
     make_views(connection, content.views)
 
 
-def state(connection: duckdb.DuckDBPyConnection, stated: Mapping[Table, pa.Table]) -> None:
-    """Make the tables hold these rows and no others; nothing is written where they do."""
-    for table, rows in stated.items():
+def state(connection: duckdb.DuckDBPyConnection, stated: Stated) -> None:
+    """Make the tables hold what is stated and nothing else, unless a process that has read it later did so already.
+
+    A long run that began before the configuration was changed would otherwise put back what it says no more. Nothing is
+    written where nothing differs.
+    """
+    for table in (STATEMENTS, *stated.tables):
         create_or_alter(connection, table)
+    query = "select read_at from ledger.statements where name = $name"
+    read_at = connection.execute(query, {"name": stated.name}).fetchone()
+    if read_at and read_at[0] > stated.read_at:
+        return
+    for table, rows in stated.tables.items():
         connection.register("all_rows", rows)
         same = f"(from {table.name} except all from all_rows) union all (from all_rows except all from {table.name})"
         if connection.execute(same).fetchone():
             connection.execute(f"delete from {table.name}")
             connection.execute(f"insert into {table.name} by name select * from all_rows")
+    if not read_at or read_at[0] < stated.read_at:
+        connection.execute("delete from ledger.statements where name = $name", {"name": stated.name})
+        parameters = {"name": stated.name, "read_at": stated.read_at}
+        connection.execute("insert into ledger.statements (name, read_at) values ($name, $read_at)", parameters)
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, content: Select) -> None:
@@ -430,7 +501,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, content: Select) -> None:
     Whatever opens the file of an earlier release first, a check of what it holds too, may find less there.
     """
     read = (Table(declared(name)) for name in dict.fromkeys((*content.reads, *content.may_read)))
-    for table in (*read, *content.stated):
+    for table in (*read, *(content.stated.tables if content.stated else ())):
         create_or_alter(connection, table)
     for macro in content.macros:
         connection.execute(macro)
@@ -508,7 +579,8 @@ def differences(connection: duckdb.DuckDBPyConnection, query: str, target: Slice
 def _refuse_contradictions(found: Sequence[Contradiction], table: Table) -> None:
     if found:
         raise WarehouseError(
-            f"{table.name}: {found[0].day}: {found[0].text} ({len(found)} contradictions); nothing was changed"
+            f"{table.name}: {found[0].day}: {found[0].text} ({len(found)} contradictions); nothing was changed",
+            days=sorted({each.day for each in found}),
         )
 
 
@@ -523,8 +595,11 @@ def _record_versions(
     of_day = {name: total for name, total in table.totals.items() if not total.per}
     day_totals = ", ".join(f"{name} := ({total.sql})::varchar" for name, total in of_day.items())
     connection.execute(
-        "create or replace temp table written (usage_date date, row_count bigint, content_hash text, day_totals text)"
+        "create or replace temp table written "
+        "(usage_date date, row_count bigint, content_hash text, day_totals text, grouped_by text)"
     )
+    has_groupings = asked["question"] is not None and "grouped_by" in table.arrow_schema.names
+    grouped_by = "string_agg(distinct grouped_by, '; ' order by grouped_by)" if has_groupings else "null"
     for part in _parts(connection, table, target):
         connection.execute(
             f"""
@@ -533,7 +608,8 @@ def _record_versions(
               usage_date,
               count(*) as row_count,
               {table.content_hash} as content_hash,
-              {f"to_json(struct_pack({day_totals}))::varchar" if day_totals else "'{}'"} as day_totals
+              {f"to_json(struct_pack({day_totals}))::varchar" if day_totals else "'{}'"} as day_totals,
+              {grouped_by} as grouped_by
             from {table.name}
             where {in_slice(table, part)}
             group by usage_date
@@ -552,7 +628,8 @@ def _record_versions(
             json_merge_patch(
               coalesce(written.day_totals, '{{}}'), coalesce(parts.totals, '{{}}')
             )::varchar as day_totals,
-            json_merge_patch($units, coalesce(parts.units, '{{}}'))::varchar as total_units
+            json_merge_patch($units, coalesce(parts.units, '{{}}'))::varchar as total_units,
+            written.grouped_by
           from generate_series($first::timestamp, $last::timestamp, interval 1 day) as series(day)
           left join written on written.usage_date = day
           left join {parts} as parts on parts.usage_date = day
@@ -568,6 +645,8 @@ def _record_versions(
           days.usage_date >= coalesce(archived.stored_at::date, $today) as is_open,
           $filters as filters,
           $settling_days as settling_days,
+          $question as question,
+          inputs.inputs,
           archived.stored_at as answered_at,
           $run_id as run_id,
           $now as written_at
@@ -578,6 +657,7 @@ def _record_versions(
           and stored.connection = $connection
           and stored.usage_date = days.usage_date
         left join archived on archived.usage_date = days.usage_date
+        left join inputs on inputs.usage_date = days.usage_date
         """,
         {
             **target.bounds,

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from dagster import ResourceDependency
 
+from usage_assets.failures import failure
 from usage_assets.rows import TableRow, declared
 from usage_assets.warehouse.database import Answer, Select, Slice, Version, Warehouse, WarehouseError, in_slice
 from usage_assets.warehouse.tables import Table
@@ -46,7 +47,7 @@ class UsageIOManager(dg.ConfigurableIOManager):
             content = Answer(rows=rows, began=datetime.now(UTC)) if isinstance(rows, pa.Table) else rows
             versions = self.warehouse.replace(table, content, target, context.run_id)
         except (WarehouseError, ValueError) as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+            raise failure(str(error), error.days if isinstance(error, WarehouseError) else ()) from error
         unannounced = _unannounced(context, versions)
         for version in versions:
             _put_on_event(context, version, changed=version.changed or version.day in unannounced)

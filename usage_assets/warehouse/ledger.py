@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
-from usage_assets.rows import Row, column
+from usage_assets.rows import Row, StatedRow, column
 
 
 class PartitionVersion(Row):
@@ -36,6 +36,18 @@ class PartitionVersion(Row):
     filters: Annotated[
         str | None, column("What the connection narrowed the provider's answer down to, as JSON; null: nothing")
     ]
+    question: Annotated[
+        str | None,
+        column("Digest of what the connection asked for: scope, filters and policy for people; null in derived tables"),
+    ]
+    grouped_by: Annotated[str | None, column("Dimensions that the provider granted; null: no rows, or none to grant")]
+    inputs: Annotated[
+        str | None,
+        column(
+            "What a derived day was computed from, as JSON: source table -> version of its day, lookup -> last rename, "
+            "currency or workspace -> rate, query -> digest; null in raw tables"
+        ),
+    ]
     answered_at: Annotated[
         datetime | None, column("When the answer was first stored, where it came from the archive; null: written_at")
     ]
@@ -58,6 +70,16 @@ class PortEntity(Row):
     pushed_at: Annotated[datetime, column("When Port acknowledged it")]
 
 
+class Statement(StatedRow):
+    """One row per part of the configuration that is stored: what of it other tables hold was read at this time."""
+
+    table = "ledger.statements"
+    grain = ("name",)
+
+    name: Annotated[str, column("accounting: the tables accounting.*; assets: ledger.assets")]
+    read_at: Annotated[datetime, column("When the process that stored it had read the configuration")]
+
+
 class Restatement(Row):
     """One row a total of a day that a write found changed since the write before, and one for a write that changed rows
     but no total.
@@ -76,9 +98,9 @@ class Restatement(Row):
     cause: Annotated[
         str | None,
         column(
-            "provider: it says something else than before; running: the day was not over then; filters: it was asked "
-            "for something else; archive: its answer was read again, the provider was not asked; derived: computed "
-            "again from stored rows; null: an earlier release found it"
+            "provider: its answer changed; running: the day was not over then; question: the connection asked for "
+            "something else, or the provider granted other dimensions; archive: its answer was read again, the "
+            "provider was not asked; derived: computed again from stored rows; null: an earlier release found it"
         ),
     ]
     change: Annotated[
@@ -101,7 +123,8 @@ class DayState(Row):
 
     open: the day was still running when it was asked for last. settled: two fetches, at least 24 hours apart and the
     later one after the settling time (``settling_days`` of the connection's newest write), had the same content, and so
-    has every one since. provisional: all others. Reading the archive again is no fetch.
+    has every one since. provisional: all others. Reading the archive again is no fetch, and an answer that differs
+    because the question did says nothing about the provider's figures: a settled day stays settled.
     """
 
     table = "ledger.day_states"
@@ -121,16 +144,31 @@ STORED_DAYS = """
 create or replace view ledger.stored_days as
 select * exclude (position)
 from (
-    select *, row_number() over (
-        partition by table_name, slice, connection, usage_date order by version desc
-    ) as position
+    select
+        *,
+        row_number() over (
+            partition by table_name, slice, connection, usage_date order by version desc
+        ) as position,
+        max(version) filter (where changed) over (
+            partition by table_name, slice, connection, usage_date
+        ) as content_version,
+        max(written_at) filter (where changed) over (
+            partition by table_name, slice, connection, usage_date
+        ) as content_since
     from ledger.partition_versions
 )
 where position = 1
 """
-"""What each table holds now: the newest version of each day."""
+"""What each table holds now: the newest version of each day, and the version that wrote its content first."""
 
-RESTATEMENTS = """
+ASKED_OTHERWISE = """(
+        filters is distinct from lag(filters) over writes
+        or question <> lag(question) over writes
+        or grouped_by <> lag(grouped_by) over writes
+    )"""
+"""Whether a version answers another question than the one before. Null, of earlier releases, differs from nothing."""
+
+RESTATEMENTS = f"""
 create or replace view ledger.restatements as
 with versions as (
     select
@@ -138,7 +176,7 @@ with versions as (
         lag(row_count) over writes as row_count_before,
         lag(day_totals) over writes as day_totals_before,
         lag(total_units) over writes as total_units_before,
-        lag(filters) over writes as filters_before,
+        coalesce({ASKED_OTHERWISE}, false) as asked_otherwise,
         lag(is_open) over writes as was_open
     from ledger.partition_versions
     window writes as (partition by connection, table_name, slice, usage_date order by version)
@@ -151,22 +189,22 @@ restated as (
             when table_name not in (
                 select table_name from ledger.partition_versions where settling_days is not null
             ) then if(total_units is null, null, 'derived')
-            when filters is distinct from filters_before then 'filters'
+            when asked_otherwise then 'question'
             when was_open then 'running'
             else 'provider'
         end as cause,
         map_concat(
-            map {'row_count': row_count_before::varchar},
+            map {{'row_count': row_count_before::varchar}},
             from_json(day_totals_before, '"MAP(VARCHAR, VARCHAR)"')
         ) as totals_before,
         map_concat(
-            map {'row_count': row_count::varchar},
+            map {{'row_count': row_count::varchar}},
             from_json(day_totals, '"MAP(VARCHAR, VARCHAR)"')
         ) as totals_after,
         map_concat(
-            map {'row_count': 'rows'},
-            from_json(coalesce(total_units_before, '{}'), '"MAP(VARCHAR, VARCHAR)"'),
-            from_json(coalesce(total_units, '{}'), '"MAP(VARCHAR, VARCHAR)"')
+            map {{'row_count': 'rows'}},
+            from_json(coalesce(total_units_before, '{{}}'), '"MAP(VARCHAR, VARCHAR)"'),
+            from_json(coalesce(total_units, '{{}}'), '"MAP(VARCHAR, VARCHAR)"')
         ) as units
     from versions
     where changed and row_count_before is not null
@@ -218,13 +256,20 @@ left join totals using (connection, usage_date, table_name, slice, version)
 """
 """What rose or fell in stored days."""
 
-DAY_STATES = """
+DAY_STATES = f"""
 create or replace view ledger.day_states as
 with raw_tables as (
     select connection, table_name, arg_max(settling_days, written_at) as settling_days
     from ledger.partition_versions
     where settling_days is not null
     group by connection, table_name
+),
+writes as (
+    select
+        *,
+        changed and not coalesce({ASKED_OTHERWISE}, false) as restated
+    from ledger.partition_versions
+    window writes as (partition by connection, table_name, slice, usage_date order by version)
 ),
 fetches as (
     select
@@ -236,15 +281,20 @@ fetches as (
         is_open,
         written_at,
         max(version) filter (where changed) over (
+            partition by connection, table_name, slice, usage_date order by version
+        ) as content_version,
+        max(version) filter (where restated) over (
             partition by connection, table_name, slice, usage_date
         ) as present_since
-    from ledger.partition_versions
+    from writes
     where answered_at is null
 ),
 present as (
     select
         *,
-        min(written_at) over (partition by connection, table_name, slice, usage_date) as first_fetched_at
+        min(written_at) over (
+            partition by connection, table_name, slice, usage_date, content_version
+        ) as first_fetched_at
     from fetches
     where version >= coalesce(present_since, 1)
 ),
@@ -255,7 +305,7 @@ settled as (
         table_name,
         slice,
         arg_max(is_open, version) as is_open,
-        min(first_fetched_at) as first_fetched_at,
+        arg_max(first_fetched_at, version) as first_fetched_at,
         max(written_at) as last_fetched_at,
         min(written_at) filter (
             where written_at >= first_fetched_at + interval 24 hours

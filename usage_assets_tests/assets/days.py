@@ -9,7 +9,7 @@ from typing import Any
 from usage_assets.accounting import Accounting
 from usage_assets.assets.allocation import ALLOCATIONS
 from usage_assets.assets.costs import COSTS, DailyCost
-from usage_assets.assets.derived import Derived, stated_tables
+from usage_assets.assets.derived import Derived, stated_money
 from usage_assets.assets.entities import ENTITIES
 from usage_assets.providers.anthropic import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt import CodexUsage
@@ -27,7 +27,7 @@ from usage_assets.providers.openai_usage import (
 )
 from usage_assets.providers.reading import as_json
 from usage_assets.rows import Row, to_arrow
-from usage_assets.warehouse.database import IN_SLICE, Answer, Slice, Version, Warehouse
+from usage_assets.warehouse.database import IN_SLICE, Answer, Select, Slice, Version, Warehouse
 from usage_assets.warehouse.tables import Table
 
 DAY = date(2026, 11, 1)
@@ -157,8 +157,18 @@ class Days:
         derived = DERIVED[name]
         owner = connection or owner_of(derived)
         target = Slice(owner, first, last or first, derived.part)
-        stated = stated_tables(self.accounting) if derived.select.stated else {}
-        return self.warehouse.replace(Table(derived.row), replace(derived.select, stated=stated), target, "run")
+        return self.warehouse.replace(Table(derived.row), self.select(name, owner), target, "run")
+
+    def select(self, name: str, connection: str | None = None) -> Select:
+        """The query of a derived table for a connection whose parts of costs are those that are stored of it."""
+        derived = DERIVED[name]
+        query = "select distinct slice from ledger.stored_days where table_name = $table and connection = $connection"
+        with self.warehouse.transaction() as database:
+            parameters = {"table": DailyCost.table, "connection": connection or owner_of(derived)}
+            stored = tuple(sorted(part for (part,) in database.execute(query, parameters).fetchall()))
+        parts = {DailyCost.table: (derived.part,) if derived.part else stored or ("any",)}
+        stated = stated_money(self.accounting, datetime.now(UTC)) if derived.select.stated else None
+        return replace(derived.select, stated=stated, parts=parts)
 
     def rows(
         self, name: str, connection: str | None = None, first: date = DAY, last: date | None = None

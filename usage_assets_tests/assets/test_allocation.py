@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import Any
 
+import dagster as dg
 import duckdb
 import pyarrow as pa
 import pytest
@@ -78,16 +79,23 @@ def shares(rows: Sequence[Mapping[str, Any]]) -> list[Part]:
 def test_a_day_that_costs_nothing_has_no_rows_and_one_that_was_not_computed_is_refused(file: str, days: Days) -> None:
     source: type[Row] = Costs if file == "openai_allocated_costs" else CostReport
     days.fetched(source)
-    with pytest.raises(WarehouseError, match=r"costs\.daily_costs of connection \w+ was never fetched for 2026-11-01"):
+    with pytest.raises(
+        WarehouseError, match=r"costs\.daily_costs \(.*\) of connection \w+ was never fetched for 2026-11-01"
+    ):
         days.derive(file)
     days.derive(source.table.replace(".", "_"))
     assert days.rows(file) == []
 
 
+MESSAGES, REPORT = dg.AssetKey(["anthropic", "usage_messages"]), dg.AssetKey(["anthropic", "cost_report"])
+
+
 def test_another_source_of_costs_is_not_the_bill_that_must_be_there(days: Days) -> None:
     days.fetched(ClaudeCode, raw(ClaudeCode))
     days.derive("anthropic_claude_code")
-    with pytest.raises(WarehouseError, match=r"costs\.daily_costs of connection anthropic was never fetched"):
+    with pytest.raises(
+        WarehouseError, match=r"costs\.daily_costs \(anthropic\.cost_report\) of connection anthropic was never"
+    ):
         anthropic_parts(days)
 
 
@@ -96,8 +104,10 @@ def test_what_a_connection_fetches_must_be_there_and_what_it_does_not_fetch_need
     derived = DERIVED["anthropic_allocated_costs"]
     target = Slice("anthropic", DAY, DAY, derived.part)
     with pytest.raises(WarehouseError, match=r"anthropic\.usage_messages of connection anthropic was never fetched"):
-        days.warehouse.replace(Table(AllocatedCost), derived.select_of({UsageMessages.table}), target, "run")
-    days.warehouse.replace(Table(AllocatedCost), derived.select_of({CostReport.table}), target, "run")
+        days.warehouse.replace(
+            Table(AllocatedCost), derived.select_of({UsageMessages.table: {"": MESSAGES}}), target, "run"
+        )
+    days.warehouse.replace(Table(AllocatedCost), derived.select_of({CostReport.table: {"": REPORT}}), target, "run")
     assert [row["allocation"] for row in anthropic_parts(days)] == ["unattributed"]
 
 

@@ -88,9 +88,8 @@ def target_of(derived: Derived, first: date = DAY, last: date | None = None) -> 
     return Slice(owner_of(derived), first, last or first, derived.part)
 
 
-def planted(derived: Derived, expression: str) -> Select:
+def planted(select: Select, expression: str) -> Select:
     """The query with a mistake in it."""
-    select = derived.select
     return replace(select, sql=f"select * replace ({expression}) from ({select.sql})")
 
 
@@ -109,7 +108,7 @@ def test_a_query_that_miscounts_a_measure_writes_nothing(name: str, measure: str
     derived = DERIVED[name]
     fetch(days, derived)
     before = days.rows(name)
-    wrong = planted(derived, f"{measure} + 1 as {measure}")
+    wrong = planted(days.select(name), f"{measure} + 1 as {measure}")
     with pytest.raises(WarehouseError, match=r"2026-11-01: .* here and .* in its source"):
         days.warehouse.replace(Table(derived.row), wrong, target_of(derived), "run")
     versions = days.warehouse.read(
@@ -123,7 +122,7 @@ def test_a_query_that_miscounts_a_measure_writes_nothing(name: str, measure: str
 def test_a_query_that_drops_rows_writes_nothing(name: str, days: Days) -> None:
     derived = DERIVED[name]
     fetch(days, derived)
-    select = replace(derived.select, sql=f"select * from ({derived.select.sql}) where false")
+    select = replace(days.select(name), sql=f"select * from ({derived.select.sql}) where false")
     with pytest.raises(WarehouseError, match=r"2026-11-01: .* is 0.* here and"):
         days.warehouse.replace(Table(derived.row), select, target_of(derived), "run")
 
@@ -132,7 +131,7 @@ def test_a_query_that_drops_rows_writes_nothing(name: str, days: Days) -> None:
 def test_a_query_that_doubles_rows_writes_nothing(name: str, days: Days) -> None:
     derived = DERIVED[name]
     fetch(days, derived)
-    select = replace(derived.select, sql=f"from ({derived.select.sql}) union all from ({derived.select.sql})")
+    select = replace(days.select(name), sql=f"from ({derived.select.sql}) union all from ({derived.select.sql})")
     with pytest.raises(WarehouseError, match="2 rows for one connection, usage_date"):
         days.warehouse.replace(Table(derived.row), select, target_of(derived), "run")
 
@@ -174,7 +173,7 @@ def test_a_number_that_is_taken_for_another_writes_nothing(name: str, expression
     derived = DERIVED[name]
     fetch(days, derived)
     with pytest.raises(WarehouseError, match=r"2026-11-01: .* here and .* in its source"):
-        days.warehouse.replace(Table(derived.row), planted(derived, expression), target_of(derived), "run")
+        days.warehouse.replace(Table(derived.row), planted(days.select(name), expression), target_of(derived), "run")
 
 
 # The same SQL as asset checks
@@ -239,9 +238,17 @@ def derived_graph(days: Days, name: str) -> Graph:
         workspace_id=None,
         start_date=DAY,
     )
-    sources = {table: {"": dg.AssetKey([provider, table.partition(".")[2]])} for table in derived.reads}
-    asset = build_derived_asset(derived, connection, derived.select, sources, PARTITIONS, POLICY)
-    return Graph(days, asset, derived.row, connection.name, derived.select)
+    sources = {
+        table: {
+            derived.part or "openai.costs" if table == DailyCost.table else "": dg.AssetKey(
+                [provider, table.partition(".")[2]]
+            )
+        }
+        for table in derived.reads
+    }
+    select = derived.select_of(sources)
+    asset = build_derived_asset(derived, connection, select, sources, PARTITIONS, POLICY)
+    return Graph(days, asset, derived.row, connection.name, select)
 
 
 def raw_graph(days: Days, row: type[Row], control: Control | None = None) -> Graph:

@@ -1,7 +1,7 @@
 """What an amount is worth: only by a rate that somebody has stated, of that day, exactly; and which team it is of."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from usage_assets.accounting import Accounting, CreditRate, ExchangeRate, Invoice, Owner
-from usage_assets.assets.accounting import against_invoice, otherwise_valued
-from usage_assets.assets.derived import SQL, stated_tables
+from usage_assets.assets.accounting import against_invoice
+from usage_assets.assets.derived import SQL, stated_money
 from usage_assets.money import Money, Rate
 from usage_assets.providers.anthropic import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt import CodexUsage
@@ -110,25 +110,6 @@ def test_a_rate_speaks_of_its_days_only(days: Days) -> None:
         Decimal("1.0842"),
         None,
     ]
-
-
-def test_only_days_that_a_changed_rate_covers_are_valued_again(days: Days) -> None:
-    first, last = DAY, DAY + timedelta(days=9)
-    for n in range(10):
-        day = first + timedelta(days=n)
-        days.fetched(CodexUsage, raw(CodexUsage, credits=Decimal(1), usage_date=day), first=day)
-    days.derive("chatgpt_codex_usage", first=first, last=last)
-    from_the_third = FOUR_CENTS.model_copy(update={"valid_from": DAY + timedelta(days=2)})
-    stated = stated_tables(Accounting(credit_rates=[from_the_third]))
-    expected = {"chatgpt": [first + timedelta(days=n) for n in range(2, 10)]}
-    assert otherwise_valued(days.warehouse, stated) == expected
-    stating(days, credit_rates=[from_the_third]).derive("chatgpt_codex_usage", first=first, last=last)
-    assert otherwise_valued(days.warehouse, stated) == {}
-    later = FOUR_CENTS.model_copy(update={"valid_from": DAY + timedelta(days=8)})
-    changed = stated_tables(Accounting(credit_rates=[later]))
-    assert otherwise_valued(days.warehouse, changed) == {"chatgpt": expected["chatgpt"][:6]}
-    attributed = stated_tables(Accounting(credit_rates=[from_the_third.model_copy(update={"source": "contract 8"})]))
-    assert otherwise_valued(days.warehouse, attributed) == expected
 
 
 PRODUCT = (SQL / "macros" / "product.sql").read_text()
@@ -317,7 +298,7 @@ def test_dollars_that_are_not_those_of_the_stated_rate_are_not_stored(days: Days
     accounting = Accounting(exchange_rates=[EURO, YEN])
     days.fetched(CostReport, raw(CostReport, currency="EUR"), raw(CostReport, currency="JPY"), raw(CostReport))
     derived = DERIVED["anthropic_cost_report"]
-    select = replace(derived.select, stated=stated_tables(accounting))
+    select = replace(derived.select, stated=stated_money(accounting, datetime.now(UTC)))
     target = Slice("anthropic", DAY, DAY, derived.part)
     days.warehouse.replace(Table(derived.row), select, target, "run")
     planted = replace(select, sql=f"select * replace ({mistake}) from ({select.sql})")

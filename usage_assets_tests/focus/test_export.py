@@ -97,7 +97,7 @@ def test_a_csv_file_has_every_digit_and_a_point_in_every_number(filled: Days, tm
         billed={"EUR": Decimal("0.1"), "USD": Decimal("-20") + SMALLEST + Decimal("0.12345") + Decimal("3.5")},
         left_out=[LeftOut("credits without a rate", "chatgpt", "credits", 1, Decimal("7.5"))],
         gaps={"anthropic": 9, "chatgpt": 9, "openai": 9},
-        otherwise_valued={},
+        due={},
     )
 
 
@@ -128,7 +128,7 @@ def test_an_invoice_is_named_in_every_row_or_in_none(filled: Days, tmp_path: Pat
 def test_what_the_connections_file_says_now_is_there_and_older_values_are_told(filled: Days, tmp_path: Path) -> None:
     now = Accounting(credit_rates=[FOUR_CENTS.model_copy(update={"usd_per_credit": Decimal("0.05")})])
     told = export(filled.warehouse, now, DAY, LAST, tmp_path / "x.csv")
-    assert told.otherwise_valued == {"chatgpt": 1}
+    assert told.due == {"chatgpt": ["1 days stale: rate of ws changed"]}
     assert "Purchase" not in {row["ChargeCategory"] for row in read(tmp_path / "x.csv")}
     assert export(filled.warehouse, now, PACK.valid_from - timedelta(days=4), DAY, tmp_path / "x.csv").rows == 5
 

@@ -11,11 +11,10 @@ import time_machine
 
 from usage_assets.providers.openai import Costs, CostsControl
 from usage_assets.rows import Row, to_arrow
-from usage_assets.warehouse.connections import unsettled_days
 from usage_assets.warehouse.database import Select, Warehouse
 from usage_assets.warehouse.ledger import DayState, PartitionVersion, Restatement
 from usage_assets.warehouse.tables import SQL_TYPES, Table
-from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, answer, day, days, sample
+from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, answer, days, sample
 from usage_assets_tests.warehouse.test_database import DOUBLED, FIRST_LEDGER, SHARED, TWICE, part, shared
 
 OVER = datetime(2026, 11, 2, tzinfo=UTC)
@@ -174,7 +173,7 @@ def test_an_amount_without_currency_has_a_total_too(warehouse: Warehouse) -> Non
     [
         (1, {}, "provider"),
         (-1, {}, "running"),
-        (1, {"filters": '{"models":["m"]}'}, "filters"),
+        (1, {"filters": '{"models":["m"]}'}, "question"),
         (1, {"stored_at": {DAY: OVER + timedelta(hours=1)}}, "archive"),
     ],
 )
@@ -297,13 +296,18 @@ def test_states_do_not_depend_on_the_zone_of_who_reads_them(warehouse: Warehouse
             assert connection.execute("select state from ledger.day_states").fetchall() == [("settled",)]
 
 
-def test_unsettled_days_are_listed_by_connection_and_table(warehouse: Warehouse, fetched: Written) -> None:
-    fetched(1, sample())
-    fetched(80, sample())
-    with time_machine.travel(OVER + timedelta(hours=90), tick=False):
-        content = answer(to_arrow(Sample, [sample(2), sample(1)]), settling_days=SETTLING)
-        warehouse.replace(SAMPLE, content, days(1, 2), "run")
-    assert unsettled_days(warehouse) == {("c", SAMPLE.name): [day(1), day(2)]}
+def test_a_changed_question_unsettles_nothing_and_settles_nothing(warehouse: Warehouse, fetched: Written) -> None:
+    """Another filter or grouping changes the rows of a day, and says nothing about the provider's figures."""
+    fetched(1, sample(), question="a")
+    fetched(90, sample(requests=2), question="b")
+    assert states(warehouse) == ["provisional"], "no two fetches have found the same"
+    fetched(120, sample(requests=2), question="b")
+    assert states(warehouse) == ["settled"]
+    fetched(130, sample(requests=3), question="c")
+    assert states(warehouse) == ["settled"]
+    fetched(140, sample(requests=4), question="c")
+    assert states(warehouse) == ["provisional"], "this the provider has restated"
+    assert [cause for (cause,) in found(warehouse, "cause")] == ["question", "question", "provider"]
 
 
 # An earlier release's ledger
@@ -315,7 +319,9 @@ def test_days_of_an_earlier_release_have_a_state_from_the_next_write_on(warehous
         warehouse.replace(SAMPLE, answer(to_arrow(Sample, [sample(1)])), days(1), "run")
     with warehouse.get_connection() as connection:
         connection.execute(FIRST_LEDGER)
-    assert unsettled_days(warehouse) == {}
+    with warehouse.transaction():
+        pass
+    assert states(warehouse) == []
     fetched(80, sample(requests=2))
     assert states(warehouse) == ["provisional", "provisional"]
     fetched(110, sample(requests=2))

@@ -1,0 +1,70 @@
+"""The assets of one connection as data: which endpoints it fetches, what is computed from them, and by which queries.
+
+``definitions.py`` builds Dagster's assets from it, and ``stated_of`` the tables of what is configured.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from usage_assets.assets.allocation import ALLOCATIONS
+from usage_assets.assets.connected import endpoints_of, is_superseded
+from usage_assets.assets.costs import COSTS, DailyCost
+from usage_assets.assets.derived import Derived, Sources, stated_money
+from usage_assets.assets.due import ExpectedAsset, expected_derived, expected_raw, stated_assets
+from usage_assets.assets.entities import ENTITIES
+from usage_assets.providers import PROVIDERS, Endpoint, Provider
+from usage_assets.settings import Connection, Settings
+from usage_assets.warehouse.database import Select, Stated
+
+
+@dataclass(frozen=True)
+class ConnectionGraph:
+    """What a connection fetches and what is computed from it, each after what it reads."""
+
+    connection: Connection
+    provider: Provider
+    endpoints: Sequence[Endpoint]
+    sources: Sources
+    is_superseded: bool
+    """Whether another connection covers the same usage: what is derived is empty then."""
+    entities: Sequence[Derived]
+    derived: Sequence[tuple[Derived, Select]]
+
+    def expected(self, settings: Settings, due_after_minutes: int) -> Iterator[ExpectedAsset]:
+        """Yield what ``ledger.assets`` says of it."""
+        for endpoint in self.endpoints:
+            yield from expected_raw(endpoint, self.connection, due_after_minutes)
+        for derived, select in self.derived:
+            yield expected_derived(derived, select, self.connection, settings.usage_start_date)
+
+
+def graph_of(connection: Connection, connections: Sequence[Connection], money: Stated) -> ConnectionGraph:
+    """Return a connection's graph. Raises SettingsError for a setting that its provider has no use for."""
+    provider = PROVIDERS[connection.provider]
+    endpoints = endpoints_of(provider, connection)
+    superseded = is_superseded(connection, connections)
+    sources = {endpoint.row.table: {"": dg.AssetKey([connection.name, endpoint.name])} for endpoint in endpoints}
+    costs = [cost for cost in COSTS if sources.keys() >= {*cost.reads}]
+    if costs:
+        sources[DailyCost.table] = {cost.part: cost.asset_key(connection.name) for cost in costs}
+    allocations = [allocation for allocation in ALLOCATIONS if allocation.part in sources]
+    entities = [entity for entity in ENTITIES if sources.keys() >= {*entity.reads}]
+
+    def select_of(derived: Derived) -> Select:
+        select = derived.nothing if superseded else derived.select_of(sources)
+        return replace(select, stated=money) if select.stated else select
+
+    derived = [(each, select_of(each)) for each in (*costs, *allocations, *entities)]
+    return ConnectionGraph(connection, provider, endpoints, sources, superseded, entities, derived)
+
+
+def stated_of(settings: Settings, due_after_minutes: int) -> tuple[Stated, Stated]:
+    """Return what the configuration states: money, and the assets of the connections that have a key."""
+    read_at = datetime.now(UTC)
+    money, connections = stated_money(settings.accounting(), read_at), settings.connections()
+    graphs = [graph_of(connection, connections, money) for connection in connections if connection.key]
+    expected = [row for graph in graphs for row in graph.expected(settings, due_after_minutes)]
+    return money, stated_assets(expected, read_at)

@@ -1,0 +1,187 @@
+-- the days that configured assets should have fetched or computed, and have not, or not from what is there now
+create or replace view ledger.due_days as
+with
+clock as (
+  select
+    coalesce(getvariable('usage_now')::timestamptz, now()) as present,
+    (present at time zone 'UTC')::date as today
+),
+expected as (
+  select
+    assets.*,
+    unnest(
+      generate_series(
+        greatest(first_day, today - lookback_days::integer)::timestamp, (today - 1)::timestamp, interval 1 day
+      )
+    )::date as usage_date
+  from ledger.assets, clock
+  where query is null
+),
+raw as (
+  select
+    expected.*,
+    stored.version,
+    stored.question as question_stored,
+    states.state,
+    states.last_fetched_at,
+    (expected.usage_date + 1)::timestamp at time zone 'UTC' + to_minutes(due_after_minutes) as due_since
+  from expected
+  left join ledger.stored_days as stored using (connection, table_name, slice, usage_date)
+  left join ledger.day_states as states using (connection, table_name, slice, usage_date)
+),
+fetched as (
+  select
+    raw.connection,
+    raw.usage_date,
+    raw.table_name,
+    raw.slice,
+    raw.asset,
+    case
+      when version is null then 'missing'
+      when raw.question_stored <> raw.question then 'stale'
+      when state = 'open' then 'open'
+      when state = 'provisional' then 'unsettled'
+    end as state,
+    case
+      when version is null then due_since
+      when raw.question_stored <> raw.question then statements.read_at
+      when state = 'open' then (raw.usage_date + 1)::timestamp at time zone 'UTC'
+      else last_fetched_at
+    end as since,
+    case
+      when version is null then 'never fetched'
+      when raw.question_stored <> raw.question then 'the connection asks for something else now'
+      when state = 'open' then 'fetched before the day was over'
+      else 'the provider may still change it'
+    end as because
+  from raw, clock, ledger.statements
+  where statements.name = 'assets'
+    and (version is not null or due_since <= present)
+    and coalesce(state, '') <> case when raw.question_stored <> raw.question then '' else 'settled' end
+),
+reads as (
+  select
+    connection,
+    table_name,
+    slice,
+    unnest(from_json(reads, '[["VARCHAR"]]')) as read,
+    json_array_length(reads) as sources
+  from ledger.assets
+  where query is not null
+),
+sources as (
+  select
+    reads.connection,
+    stored.usage_date,
+    reads.table_name,
+    reads.slice,
+    concat_ws('/', read[1], nullif(read[2], '')) as input,
+    stored.content_version::varchar as value,
+    stored.content_since as since,
+    reads.sources
+  from reads
+  join ledger.stored_days as stored
+    on stored.connection = reads.connection
+    and stored.table_name = read[1]
+    and stored.slice = read[2]
+),
+computable as (
+  select connection, usage_date, table_name, slice, max(since) as since
+  from sources
+  group by connection, usage_date, table_name, slice
+  having count(*) = any_value(sources)
+),
+computed as (
+  select stored.*, assets.asset, assets.query, assets.names
+  from ledger.stored_days as stored
+  join ledger.assets using (connection, table_name, slice)
+  where assets.query is not null and usage_date >= first_day
+),
+recorded as (
+  select
+    connection,
+    usage_date,
+    table_name,
+    slice,
+    entry.key as input,
+    entry.value as value
+  from (
+    select *, unnest(map_entries(from_json(inputs, '"MAP(VARCHAR, VARCHAR)"'))) as entry
+    from computed
+  )
+),
+rates as (
+  select 'rate of ' || workspace_id as input, valid_from, valid_until, usd_per_credit::varchar || ' ' || source as value
+  from accounting.credit_rates
+  union all
+  select 'rate of ' || currency as input, valid_from, valid_until, usd::varchar || ' ' || source as value
+  from accounting.exchange_rates
+),
+present as (
+  select connection, usage_date, table_name, slice, input, value, since
+  from sources
+  union all
+  select connection, usage_date, table_name, slice, 'query' as input, query as value, null as since
+  from computed
+  union all
+  select computed.connection, usage_date, table_name, slice, input, value, value::timestamptz as since
+  from computed
+  join ({renamed}) as renamed
+    on renamed.connection = computed.connection
+    and list_contains(from_json(computed.names, '["VARCHAR"]'), renamed.input)
+  union all
+  select connection, usage_date, table_name, slice, recorded.input, rates.value, null as since
+  from recorded
+  left join rates
+    on rates.input = recorded.input
+    and usage_date between rates.valid_from and coalesce(rates.valid_until, date '9999-12-31')
+  where recorded.input like 'rate of %'
+),
+changed as (
+  select
+    connection,
+    usage_date,
+    table_name,
+    slice,
+    max(since) as since,
+    string_agg(
+      case when input = 'query' then 'another query computes it now' else input || ' changed' end, '; ' order by input
+    ) as because
+  from recorded
+  full join present using (connection, usage_date, table_name, slice, input)
+  where recorded.value is distinct from present.value
+  group by all
+),
+derived as (
+  select
+    assets.connection,
+    computable.usage_date,
+    assets.table_name,
+    assets.slice,
+    assets.asset,
+    'missing' as state,
+    computable.since,
+    'never computed' as because
+  from computable
+  join ledger.assets using (connection, table_name, slice)
+  anti join computed using (connection, usage_date, table_name, slice)
+  where computable.usage_date >= assets.first_day
+  union all
+  select
+    computed.connection,
+    computed.usage_date,
+    computed.table_name,
+    computed.slice,
+    computed.asset,
+    'stale' as state,
+    coalesce(changed.since, statements.read_at) as since,
+    if(computed.inputs is null, 'an earlier release computed it', changed.because) as because
+  from computed
+  join changed using (connection, usage_date, table_name, slice)
+  join ledger.statements on statements.name = if(changed.because like '%rate of %', 'accounting', 'assets')
+)
+select connection, usage_date, table_name, slice, asset, state, since, because
+from fetched
+union all
+select connection, usage_date, table_name, slice, asset, state, since, because
+from derived

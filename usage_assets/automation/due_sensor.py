@@ -1,0 +1,354 @@
+"""The sensor that has due days fetched and computed: what ``ledger.due_days`` lists, the newest days first.
+
+A tick looks at the state of the database file, and opens it only where that, the configuration or the hour has changed.
+A connection has one of these runs at a time, and none while another run of its assets is queued or under way. Pushes to
+Port are the business of sensors.py.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+import msgspec
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from usage_assets.assets.due import Due, due_days
+from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, USAGE_JOB, range_tags
+from usage_assets.automation.sensors import RUN_KEY_TAG, is_over, outcome_of
+from usage_assets.failures import days_of, reason_of
+from usage_assets.partitions import MAX_PARTITIONS_PER_RUN, utc_today
+from usage_assets.providers.windows import DAY, Window, smaller
+from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError
+from usage_assets.warehouse.published import UNDER_WAY
+
+WAIT_SECONDS = 5
+"""For a run that has the file open; the next tick comes soon."""
+MAX_ATTEMPTS = 3
+RETRY_PAUSE = timedelta(minutes=10)
+"""Before the second attempt; doubled before the third. The fetch itself has waited out what passes in seconds."""
+LONG_PAUSE = timedelta(days=1)
+"""Before each attempt after the third."""
+MOST_SPLITS = 8
+"""Failures in a row after which a connection waits: one bad day of 186 stands alone after eight halvings at most."""
+REASON_LENGTH = 200
+PRIORITY = {"dagster/priority": "-10"}
+"""Whatever else is in Dagster's queue goes first."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the sensor knows of one connection."""
+
+    assets: Mapping[dg.AssetKey, Collection[dg.AssetKey]]
+    """Its assets, and what is computed from each, directly or not."""
+    fetches: Collection[dg.AssetKey]
+    """Those that ask the provider."""
+
+    def with_derived(self, keys: Iterable[dg.AssetKey]) -> frozenset[dg.AssetKey]:
+        """The assets and all that is computed from them."""
+        return frozenset(each for key in keys if key in self.assets for each in (key, *self.assets[key]))
+
+
+class Trouble(msgspec.Struct, array_like=True):
+    """Days, or an asset, that failed."""
+
+    attempts: int = 0
+    failed_at: int = 0
+    """Unix seconds at which the last attempt was seen to have failed."""
+    reason: str = ""
+
+    def again(self, reason: str, *, at_once: bool = False) -> "Trouble":
+        """Return the trouble after one more failure; ``at_once``: which says nothing about the next attempt."""
+        return Trouble(self.attempts + 1, 0 if at_once and not self.attempts else _now(), reason)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it failed so often that it is asked for once a day only."""
+        return self.attempts >= MAX_ATTEMPTS
+
+    @property
+    def rests_until(self) -> int:
+        """Unix seconds of the next attempt."""
+        if not self.attempts:
+            return 0
+        pause = LONG_PAUSE if self.is_given_up else RETRY_PAUSE * 2 ** (self.attempts - 1)
+        return self.failed_at + int(pause.total_seconds())
+
+
+class Work(msgspec.Struct):
+    """What the sensor has asked for of one connection, and what became of it."""
+
+    run: str = ""
+    """Run key of the run under way."""
+    days: tuple[date, date] | None = None
+    """Its first and last day."""
+    assets: list[str] = []
+    """Its assets."""
+    failures: int = 0
+    """Its runs that failed in a row."""
+    days_apart: list[tuple[date, date, Trouble]] = []
+    """Days that made a run fail: they share no run with others."""
+    assets_aside: dict[str, Trouble] = {}
+    """Assets that failed whatever the days were."""
+
+
+class Cursor(msgspec.Struct):
+    """What the sensor knows between ticks."""
+
+    seen: str = ""
+    """State of the file, the configuration and the hour that was looked at last; empty: look again."""
+    money: str = ""
+    """What was stated about money when its tables were materialized last."""
+    runs: int = 0
+    """Runs asked for; part of the run keys, which Dagster accepts once for ever."""
+    work: dict[str, Work] = {}
+
+
+@dataclass(frozen=True)
+class Range:
+    """One run to ask for."""
+
+    window: Window
+    assets: frozenset[dg.AssetKey]
+    is_apart: bool
+
+
+def watched_of(assets: Iterable[dg.AssetsDefinition], keys: Sequence[dg.AssetKey], fetches: int) -> Watched:
+    """Return what the sensor has to know of a connection's assets: the first ``fetches`` of them ask the provider.
+
+    Each comes after what it reads.
+    """
+    computed: dict[dg.AssetKey, set[dg.AssetKey]] = {key: set() for key in keys}
+    for asset in reversed([asset for asset in assets if asset.key in computed]):
+        for source in asset.asset_deps[asset.key] & computed.keys():
+            computed[source] |= {asset.key, *computed[asset.key]}
+    return Watched(computed, frozenset(keys[:fetches]))
+
+
+def build_due_sensor(
+    watched: Mapping[str, Watched],
+    stated: Sequence[Stated],
+    jobs: Sequence[UnresolvedAssetJobDefinition],
+    *,
+    with_history: bool = True,
+    recent_days: int = 7,
+    overdue: timedelta = timedelta(hours=26),
+    max_days: int = MAX_PARTITIONS_PER_RUN,
+) -> dg.SensorDefinition:
+    """Build the sensor over the usage assets of each connection that has a key; without any it does not run.
+
+    Days that are not settled are the daily schedule's; the sensor takes those that nobody has read for ``overdue``.
+    Without ``with_history`` it fetches no missing day that is older than the ``recent_days`` of the schedule.
+    """
+    configuration = "".join(map(_digest, stated))
+    states_money = any(job.name == ACCOUNTING_JOB for job in jobs)
+    money = next((_digest(each) for each in stated if states_money and each.name == "accounting"), "")
+
+    @dg.sensor(
+        name="due_days_sensor",
+        jobs=[job for job in jobs if job.name in (USAGE_JOB, ACCOUNTING_JOB)],
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING if watched else dg.DefaultSensorStatus.STOPPED,
+        description="Fetches and computes the days that are missing or stale, newest first: one run of a connection at "
+        "a time, after everybody else's",
+    )
+    def due_days_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult:
+        cursor = _decoded(context.cursor)
+        cursor.work = {name: cursor.work.get(name, Work()) for name in watched}
+        for name, work in cursor.work.items():
+            if work.run and _is_settled(context.instance, work, watched[name]):
+                cursor.seen = ""
+        look = f"{warehouse.fingerprint}:{configuration}:{_now() // 3600}"
+        waiting = [name for name, work in cursor.work.items() if not work.run]
+        if not waiting or (look == cursor.seen and not any(_may_go_on(cursor.work[name]) for name in waiting)):
+            return _result([], cursor)
+        patient = warehouse.model_copy(update={"wait_seconds": WAIT_SECONDS})
+        try:
+            due = due_days(patient, stated)
+        except WarehouseError as error:
+            return dg.SensorResult(skip_reason=f"not yet: {error}", cursor=_encoded(cursor))
+        requests: list[dg.RunRequest] = []
+        if money != cursor.money:
+            requests.append(dg.RunRequest(f"accounting:{cursor.runs}:{money}", job_name=ACCOUNTING_JOB))
+        cursor.seen, cursor.money = look, money
+        for name in waiting:
+            wanted = [
+                row
+                for row in due
+                if row.connection == name
+                and _is_wanted(row, watched[name], utc_today() - recent_days * DAY, overdue, with_history=with_history)
+            ]
+            planned = plan(wanted, watched[name], cursor.work[name], max_days)
+            if planned and _is_in_use(context.instance, name, watched[name]):
+                cursor.seen = ""
+            elif planned:
+                cursor.runs += 1
+                requests.append(_request(name, planned, cursor.work[name], cursor.runs))
+        return _result(requests, cursor)
+
+    return due_days_sensor
+
+
+def _decoded(text: str | None) -> Cursor:
+    """Return the cursor; with an unreadable one, what is due is asked for anew."""
+    try:
+        return msgspec.json.decode(text or "{}", type=Cursor)
+    except msgspec.DecodeError:
+        return Cursor()
+
+
+def _encoded(cursor: Cursor) -> str:
+    return msgspec.json.encode(cursor).decode()
+
+
+def _is_wanted(row: Due, watched: Watched, recent: date, overdue: timedelta, *, with_history: bool) -> bool:
+    """Whether the sensor asks for a due day, and does not leave it to a schedule or a person."""
+    if row.state in ("open", "unsettled"):
+        return datetime.now(UTC) - row.since > overdue
+    return with_history or row.state == "stale" or row.asset not in watched.fetches or row.day >= recent
+
+
+def plan(wanted: Iterable[Due], watched: Watched, work: Work, max_days: int) -> Range | None:
+    """Return the newest range of days that wants the same assets; days that failed before come last, on their own.
+
+    Forgets what failed before and is not wanted any more.
+    """
+    days: dict[date, set[dg.AssetKey]] = defaultdict(set)
+    for row in wanted:
+        days[row.day].add(row.asset)
+    keys = {key.to_user_string() for assets in days.values() for key in assets}
+    work.assets_aside = {name: trouble for name, trouble in work.assets_aside.items() if name in keys}
+    work.days_apart = [each for each in work.days_apart if any(each[0] <= day <= each[1] for day in days)]
+    resting = watched.with_derived(
+        dg.AssetKey.from_user_string(name)
+        for name, trouble in work.assets_aside.items()
+        if trouble.rests_until > _now()
+    )
+    ranges: list[Range] = []
+    for day in sorted(days, reverse=True):
+        assets = watched.with_derived(days[day] - resting) - resting
+        apart = next((each for each in work.days_apart if each[0] <= day <= each[1]), None)
+        if not assets or (apart and apart[2].rests_until > _now()):
+            continue
+        last = ranges[-1] if ranges else None
+        is_next = last and last.window.first == day + DAY and len(last.window.days) < max_days
+        if (
+            last
+            and is_next
+            and last.assets == assets
+            and (apart is not None) == last.is_apart
+            and (not apart or apart[0] <= last.window.first <= apart[1])
+        ):
+            ranges[-1] = Range(Window(day, last.window.last), assets, last.is_apart)
+        else:
+            ranges.append(Range(Window(day, day), assets, apart is not None))
+    return min(ranges, key=lambda each: each.is_apart, default=None)
+
+
+def _may_go_on(work: Work) -> bool:
+    """Whether something that failed has rested for long enough."""
+    rests = [trouble.rests_until for *_, trouble in work.days_apart]
+    rests += [trouble.rests_until for trouble in work.assets_aside.values()]
+    return any(until <= _now() for until in rests)
+
+
+def _is_in_use(instance: dg.DagsterInstance, connection: str, watched: Watched) -> bool:
+    """Whether a run of somebody else is about to write what the sensor would ask for."""
+    return any(
+        not is_over(record)
+        and (
+            not watched.assets.keys().isdisjoint(record.dagster_run.asset_selection)
+            if record.dagster_run.asset_selection
+            else record.dagster_run.tags.get(CONNECTION_TAG) == connection
+        )
+        for record in instance.get_run_records(dg.RunsFilter(statuses=list(UNDER_WAY)))
+    )
+
+
+def _is_settled(instance: dg.DagsterInstance, work: Work, watched: Watched) -> bool:
+    """Note what became of the run under way; return whether there is none any more."""
+    succeeded = outcome_of(instance, work.run)
+    if succeeded is None or not work.days:
+        return False
+    window, assets = Window(*work.days), {dg.AssetKey.from_user_string(name) for name in work.assets}
+    failures = [] if succeeded else list(_failures(instance, work.run, assets))
+    work.run = ""
+    work.failures = 0 if succeeded else work.failures + 1
+    failed = watched.with_derived(key for key, *_ in failures)
+    done = {key.to_user_string() for key in assets - failed} if succeeded or failures else set()
+    before = next((trouble for first, last, trouble in work.days_apart if first == last == window.first), Trouble())
+    work.days_apart = [each for each in work.days_apart if each[1] < window.first or window.last < each[0]]
+    aside = {name: trouble for name, trouble in work.assets_aside.items() if name not in done}
+    named: dict[date, str] = {}
+    for key, days, reason in failures:
+        if days and work.failures <= MOST_SPLITS:
+            named |= dict.fromkeys((day for day in days if day in window), reason)
+        else:
+            name = key.to_user_string()
+            aside[name] = aside.get(name, Trouble()).again(reason)
+    if not succeeded and not failures:  # its process died: nothing is wrong with the assets
+        for name in work.assets:
+            aside[name] = aside.get(name, Trouble()).again("the run ended without a reason", at_once=True)
+    for each in smaller(window, named):
+        if reason := named.get(each.first, ""):
+            work.days_apart.append((each.first, each.last, Trouble(reason=reason)))
+    if named and window.first == window.last:
+        work.days_apart.append((window.first, window.last, before.again(named[window.first])))
+    work.assets_aside = aside
+    return True
+
+
+def _failures(
+    instance: dg.DagsterInstance, run_key: str, assets: Collection[dg.AssetKey]
+) -> Iterable[tuple[dg.AssetKey, Collection[date], str]]:
+    """Yield the assets that failed, the days that they failed for where the failure names some, and why."""
+    steps = {key.to_python_identifier(): key for key in assets}
+    for record in instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1):
+        for entry in instance.all_logs(record.dagster_run.run_id, dg.DagsterEventType.STEP_FAILURE):
+            if (event := entry.dagster_event) and event.step_key in steps:
+                failed = event.step_failure_data
+                yield steps[event.step_key], days_of(failed), reason_of(failed)[:REASON_LENGTH]
+
+
+def _request(connection: str, planned: Range, work: Work, number: int) -> dg.RunRequest:
+    window = planned.window
+    work.days, work.assets = (window.first, window.last), sorted(key.to_user_string() for key in planned.assets)
+    work.run = f"due:{connection}:{window.first}:{window.last}:{number}:{_now()}"
+    return dg.RunRequest(
+        run_key=work.run,
+        job_name=USAGE_JOB,
+        asset_selection=sorted(planned.assets),
+        tags={**range_tags(window.first, window.last), **PRIORITY, CONNECTION_TAG: connection},
+    )
+
+
+def _result(requests: list[dg.RunRequest], cursor: Cursor) -> dg.SensorResult:
+    return dg.SensorResult(
+        run_requests=requests, skip_reason=None if requests else _in_words(cursor.work), cursor=_encoded(cursor)
+    )
+
+
+def _in_words(works: Mapping[str, Work]) -> str:
+    states: dict[str, list[str]] = defaultdict(list)
+    for name, work in works.items():
+        if work.run and work.days:
+            states["under way"].append(f"{name} {Window(*work.days)}")
+        troubles = [(f"{name} {Window(first, last)}", trouble) for first, last, trouble in work.days_apart]
+        troubles += work.assets_aside.items()
+        for what, trouble in troubles:
+            state = f"failed {trouble.attempts} times, tried again once a day" if trouble.is_given_up else "tried again"
+            states[state].append(f"{what} ({trouble.reason})")
+    words = [f"{state}: {', '.join(which)}" for state, which in states.items()]
+    return "; ".join(words) or "no day is missing or stale"
+
+
+def _digest(stated: Stated) -> str:
+    rows = [(table.name, rows.to_pylist()) for table, rows in stated.tables.items() if rows.num_rows]
+    return hashlib.sha256(repr(rows).encode()).hexdigest()[:12] if rows else ""
+
+
+def _now() -> int:
+    return int(datetime.now(UTC).timestamp())

@@ -1,0 +1,671 @@
+"""The due sensor, tick by tick, over a real warehouse and a real instance whose runs are moved from state to state."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+import sqlalchemy
+import time_machine
+from dagster._core.definitions.events import Failure
+from dagster._core.execution.plan.objects import StepFailureData, UserFailureData
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.utils import make_new_run_id
+
+from usage_assets.assets.connection_graph import graph_of, stated_of
+from usage_assets.assets.due import due_days, in_words, question_of
+from usage_assets.automation import due_sensor
+from usage_assets.automation.jobs import ACCOUNTING_JOB, USAGE_JOB
+from usage_assets.definitions import build_definitions
+from usage_assets.failures import failure
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.chatgpt import CodexUsage
+from usage_assets.providers.openai import Costs, CostsControl
+from usage_assets.providers.windows import Window
+from usage_assets.rows import Row, to_arrow
+from usage_assets.settings import Settings
+from usage_assets.warehouse.database import Answer, Slice, Warehouse
+from usage_assets.warehouse.tables import Table
+from usage_assets_tests.warehouse.test_processes import held_by_another
+
+NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
+LOCATION = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
+ON = ("costs", "usage_completions")
+OFF = [endpoint.name for endpoint in PROVIDERS["openai"].endpoints if endpoint.name not in ON]
+OPENAI = """
+[[connection]]
+name = "openai"
+provider = "openai"
+key = "env:A_KEY"
+start_date = {start}
+{more}
+[connection.endpoints]
+""" + "\n".join(f"{name} = false" for name in OFF)
+CODEX = """
+[[connection]]
+name = "codex"
+provider = "chatgpt"
+key = "env:A_KEY"
+workspace_id = "ws"
+start_date = 2026-11-16
+"""
+RATE = """
+[[credit_rate]]
+workspace = "ws"
+usd_per_credit = {usd}
+valid_from = {first}
+source = "contract"
+"""
+WHOLE = "openai 2026-11-12..2026-11-19"
+NOTHING = "no day is missing or stale"
+
+
+def openai(start: str = "2026-11-12", more: str = "") -> str:
+    """A connection whose history is eight days: costs, completions and what is derived from them."""
+    return OPENAI.format(start=start, more=more)
+
+
+@dataclass
+class Daemon:
+    """What Dagster's daemon does with a tick: keeps the cursor, launches each run key once. Its runs store what the
+    product's would, from a provider that has nothing but one dollar a day."""
+
+    folder: Path
+    instance: dg.DagsterInstance
+    text: str = field(default_factory=openai)
+    cursor: str | None = None
+    said: str | None = None
+    variables: dict[str, Any] = field(default_factory=dict)
+    amounts: dict[date, Decimal] = field(default_factory=dict)
+    """What the provider says of a day, where it is not a dollar."""
+    definitions: dg.Definitions = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Load the graph."""
+        self.load(self.text)
+
+    def load(self, text: str, **variables: Any) -> None:
+        """Reload the code location with this connections file."""
+        (self.folder / "connections.toml").write_text(text)
+        self.variables |= variables
+        self.settings = Settings.load(
+            _env_file=None,
+            usage_connections=self.folder / "connections.toml",
+            usage_warehouse=self.folder / "usage.duckdb",
+            **self.variables,
+        )
+        self.definitions = build_definitions(self.settings)
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """The warehouse."""
+        return Warehouse(database=str(self.settings.warehouse_path))
+
+    def tick(self) -> list[str]:
+        """Run one tick; return what it launched, as ``openai 2026-11-17..2026-11-19``."""
+        repository = self.definitions.get_repository_def()
+        with dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            repository_def=repository,
+            resources={"warehouse": repository.get_top_level_resources()["warehouse"]},
+        ) as context:
+            data = self.definitions.resolve_sensor_def("due_days_sensor").evaluate_tick(context)
+        self.cursor, self.said = data.cursor, data.skip_message
+        return [described(request.tags) for request in data.run_requests or [] if self.launch(request)]
+
+    def launch(self, request: dg.RunRequest) -> bool:
+        """Queue the requested run, unless a run of this key exists already: Dagster never launches a key again."""
+        tags = {**request.tags, "dagster/run_key": request.run_key or ""}
+        if self.instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": tags["dagster/run_key"]})):
+            return False
+        self.queue(request.job_name or USAGE_JOB, tags, request.asset_selection or ())
+        return True
+
+    def queue(self, job: str, tags: Mapping[str, str], assets: Iterable[dg.AssetKey]) -> dg.DagsterRun:
+        """Queue a run."""
+        run = dg.DagsterRun(
+            job,
+            make_new_run_id(),
+            status=dg.DagsterRunStatus.QUEUED,
+            tags=dict(tags),
+            asset_selection=frozenset(assets),
+            remote_job_origin=RemoteJobOrigin(LOCATION, job),
+        )
+        return self.instance.add_run(run)
+
+    def under_way(self) -> list[dg.DagsterRun]:
+        """The runs that have not ended."""
+        return [run for run in self.instance.get_runs() if not run.is_finished]
+
+    def end(self, kind: dg.DagsterEventType) -> None:
+        """Let the runs under way end, whatever they have stored."""
+        for run in self.under_way():
+            self.instance.report_dagster_event(dg.DagsterEvent(kind.value, run.job_name), run.run_id)
+
+    def succeed(self) -> None:
+        """Let the runs under way store what they are for, and succeed."""
+        for run in self.under_way():
+            if window := window_of(run.tags):
+                self.store(window, {key.to_user_string() for key in run.asset_selection or ()})
+        self.end(dg.DagsterEventType.RUN_SUCCESS)
+
+    def fail(self, asset: str = "openai/costs", *days: str, reason: str = "refused") -> None:
+        """Let the runs under way fail for an asset, and of these days where any are named. The rest is stored."""
+        key = dg.AssetKey.from_user_string(asset)
+        for run in self.under_way():
+            refused = failure(reason, map(date.fromisoformat, days))
+            watched = {each.to_user_string() for each in run.asset_selection or ()}
+            self.store(window_of(run.tags), watched - {asset, *self.computed_from(asset)})
+            self.refuse(run, key, refused)
+        self.end(dg.DagsterEventType.RUN_FAILURE)
+
+    def refuse(self, run: dg.DagsterRun, key: dg.AssetKey, refused: Failure) -> None:
+        """Let a step of a run fail."""
+        told: Any = UserFailureData, StepFailureData  # their constructors have no types
+        data = told[1](None, told[0]("refused", refused.description, refused.metadata))
+        event = dg.DagsterEvent(
+            dg.DagsterEventType.STEP_FAILURE.value,
+            run.job_name,
+            step_key=key.to_python_identifier(),
+            event_specific_data=data,
+        )
+        self.instance.report_dagster_event(event, run.run_id)
+
+    def computed_from(self, asset: str) -> Collection[str]:
+        """What is computed from an asset."""
+        graph = self.definitions.resolve_asset_graph()
+        key = dg.AssetKey.from_user_string(asset)
+        downstream = dg.AssetSelection.assets(key).downstream(include_self=False)
+        return {each.to_user_string() for each in downstream.resolve(graph)}
+
+    def store(self, window: Window | None, assets: Collection[str] | None = None) -> None:
+        """Store days of assets, all of them unless some are named, as the product's runs do."""
+        assert window
+        money, _ = stated_of(self.settings, 0)
+        connections = self.settings.connections()
+        for connection in connections:
+            graph = graph_of(connection, connections, money)
+            target = Slice(connection.name, window.first, window.last)
+            for endpoint in graph.endpoints:
+                if assets is None or f"{connection.name}/{endpoint.name}" in assets:
+                    self.fetch(endpoint.row, target, question=question_of(endpoint, connection))
+            for derived, select in graph.derived:
+                if assets is None or derived.asset_key(connection.name).to_user_string() in assets:
+                    part = Slice(connection.name, window.first, window.last, derived.part)
+                    self.warehouse.replace(Table(derived.row), select, part, "run")
+
+    def fetch(self, row: type[Row], target: Slice, **facts: Any) -> None:
+        """Store days of a raw table."""
+        rows: list[Row] = []
+        totals: list[Row] = []
+        for day in target.days:
+            common: dict[str, Any] = {"connection": target.connection, "usage_date": day}
+            amount = self.amounts.get(day, Decimal(1))
+            if row is Costs:
+                rows.append(Costs(**common, amount_value=amount, amount_currency="usd", grouped_by=""))
+                totals.append(CostsControl(**common, amount_value=amount, amount_currency="usd"))
+            elif row is CodexUsage:
+                rows.append(CodexUsage(**common, cut="user", workspace_id="ws", user_id="u", credits=amount))
+        control = (Table(CostsControl), to_arrow(CostsControl, totals)) if totals else None
+        answer = Answer(rows=to_arrow(row, rows), began=datetime.now(UTC), control=control, settling_days=7, **facts)
+        self.warehouse.replace(Table(row), answer, target, "run")
+
+    def finish(self) -> list[str]:
+        """Tick and let every run succeed, until there is nothing more to do; return what was launched."""
+        launched: list[str] = []
+        while more := self.tick():
+            launched += more
+            self.succeed()
+        return launched
+
+    def due(self) -> dict[str, list[str]]:
+        """What is due and why, in words; unsettled days left out."""
+        due = [each for each in due_days(self.warehouse, stated_of(self.settings, 420)) if each.state != "unsettled"]
+        return {name: list(words) for name, words in in_words(due).items()}
+
+
+def window_of(tags: Mapping[str, str]) -> Window | None:
+    """The days that a run is for."""
+    with suppress(KeyError):
+        first, last = (date.fromisoformat(tags[f"dagster/asset_partition_range_{end}"]) for end in ("start", "end"))
+        return Window(first, last)
+    return None
+
+
+def described(tags: Mapping[str, str]) -> str:
+    """Say in words what a run is for."""
+    window = window_of(tags)
+    return f"{tags['usage_assets/connection']} {window.first}..{window.last}" if window else "accounting"
+
+
+def days(first: str, last: str) -> Window:
+    """Days of November."""
+    return Window(date.fromisoformat(f"2026-11-{first}"), date.fromisoformat(f"2026-11-{last}"))
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    """A clock that stands still until it is shifted."""
+    with time_machine.travel(NOW, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def daemon(clock: time_machine.Traveller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    """A daemon with an empty instance and no database yet."""
+    monkeypatch.setenv("A_KEY", "very-secret")
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Daemon(tmp_path, instance)
+
+
+# What is asked for
+
+
+def test_a_new_connections_history_is_fetched_and_computed_once(daemon: Daemon) -> None:
+    assert daemon.tick() == [WHOLE]
+    assert daemon.tick() == [], "one run of a connection at a time"
+    assert daemon.said == "under way: openai 2026-11-12 to 2026-11-19"
+    daemon.succeed()
+    assert daemon.tick() == []
+    assert daemon.said == NOTHING
+    assert daemon.due() == {}
+
+
+def test_the_newest_days_come_first_and_a_run_has_at_most_186(daemon: Daemon) -> None:
+    daemon.load(openai("2025-11-20"))
+    assert daemon.finish() == ["openai 2026-05-18..2026-11-19", "openai 2025-11-20..2026-05-17"]
+
+
+def test_a_request_is_like_those_of_the_schedules_but_goes_last(daemon: Daemon) -> None:
+    daemon.tick()
+    (run,) = daemon.under_way()
+    assert {name for name in run.tags if not name.startswith(".")} == {
+        "dagster/asset_partition_range_start",
+        "dagster/asset_partition_range_end",
+        "dagster/priority",
+        "dagster/run_key",
+        "dagster/sensor_name",
+        "usage_assets/connection",
+    }
+    assert run.tags["dagster/priority"] == "-10"
+    assert all(key.path[0] == "openai" for key in run.asset_selection or ())
+
+
+def test_no_day_is_asked_for_that_the_provider_has_forgotten(daemon: Daemon) -> None:
+    daemon.load(openai("2025-01-01"))
+    assert daemon.finish()[-1].startswith("openai 2025-11-20..")
+
+
+def test_only_the_assets_that_lack_a_day_are_asked_for(daemon: Daemon) -> None:
+    daemon.finish()
+    daemon.load(openai().replace("usage_images = false", "usage_images = true"))
+    assert daemon.tick() == [WHOLE]
+    (run,) = daemon.under_way()
+    asked = {key.to_user_string() for key in run.asset_selection or ()}
+    assert "openai/usage_images" in asked
+    assert "openai/entities/openai_daily_usage" in asked, "which counts images"
+    assert not asked & {"openai/costs", "openai/usage_completions", "openai/daily_costs/costs"}
+    daemon.succeed()
+    assert daemon.finish() == []
+
+
+def test_a_day_is_missing_only_after_the_daily_schedule_had_its_time(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    daemon.finish()
+    clock.move_to(datetime(2026, 11, 21, 6, 59, tzinfo=UTC))
+    assert daemon.tick() == []
+    clock.move_to(datetime(2026, 11, 21, 7, 1, tzinfo=UTC))
+    assert daemon.tick() == ["openai 2026-11-20..2026-11-20"]
+
+
+def test_days_that_the_daily_schedule_has_not_read_again_are_asked_for(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    daemon.finish()
+    clock.shift(timedelta(hours=25))
+    daemon.store(days("20", "20"))
+    assert daemon.tick() == []
+    clock.shift(timedelta(hours=2))
+    assert daemon.tick() == [WHOLE]
+
+
+def test_history_can_be_left_to_people_but_nothing_stale(daemon: Daemon) -> None:
+    daemon.load(openai("2026-11-01"), usage_backfill_history=False)
+    assert daemon.finish() == ["openai 2026-11-13..2026-11-19"], "what the daily schedule would fetch"
+    daemon.amounts[date(2026, 11, 14)] = Decimal(4)
+    daemon.store(days("14", "14"), {"openai/costs"})
+    assert daemon.finish() == ["openai 2026-11-14..2026-11-14"]
+
+
+def test_an_earlier_start_asks_for_the_days_before(daemon: Daemon) -> None:
+    daemon.finish()
+    daemon.load(openai("2026-11-10"))
+    assert daemon.finish() == ["openai 2026-11-10..2026-11-11"]
+
+
+def test_a_connection_without_a_key_is_not_asked(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("A_KEY")
+    daemon.load(openai())
+    assert daemon.tick() == []
+    assert daemon.definitions.resolve_sensor_def("due_days_sensor").default_status is dg.DefaultSensorStatus.STOPPED
+
+
+# What is stale
+
+
+def test_what_is_derived_follows_a_raw_day_that_was_run_alone(daemon: Daemon) -> None:
+    daemon.finish()
+    daemon.amounts[date(2026, 11, 14)] = Decimal(4)
+    daemon.store(days("14", "14"), {"openai/costs"})
+    assert daemon.due() == {
+        "openai": ["1 days stale: openai.costs changed"],
+    }
+    assert daemon.tick() == ["openai 2026-11-14..2026-11-14"]
+    (run,) = daemon.under_way()
+    assert dg.AssetKey(["openai", "costs"]) not in (run.asset_selection or ()), "the provider is not asked again"
+    daemon.succeed()
+    assert daemon.finish() == []
+    assert daemon.warehouse.read("select sum(amount_usd)::integer as usd from costs.daily_costs").to_pylist() == [
+        {"usd": 11}
+    ]
+
+
+def test_a_raw_day_that_was_read_again_and_is_the_same_makes_nothing_stale(daemon: Daemon) -> None:
+    daemon.finish()
+    daemon.store(days("12", "19"), {"openai/costs"})
+    assert daemon.finish() == []
+
+
+def test_a_changed_rate_makes_stale_only_the_days_that_it_values(daemon: Daemon) -> None:
+    daemon.load(openai() + CODEX)
+    daemon.finish()
+    daemon.load(openai() + CODEX + RATE.format(usd="0.04", first="2026-11-18"))
+    assert daemon.tick() == ["accounting", "codex 2026-11-18..2026-11-19"]
+    daemon.succeed()
+    assert daemon.finish() == []
+    valued = "select usage_date from costs.daily_costs where usd_rate = 0.04 order by 1"
+    assert [row["usage_date"].day for row in daemon.warehouse.read(valued).to_pylist()] == [18, 19]
+    daemon.load(openai() + CODEX)
+    assert daemon.finish() == ["accounting", "codex 2026-11-18..2026-11-19"], "also when it is taken back"
+
+
+def test_a_rate_is_used_also_where_a_run_of_before_is_still_writing(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    daemon.load(openai() + CODEX)
+    daemon.finish()
+    old = daemon.settings, daemon.definitions
+    before, _ = stated_of(daemon.settings, 0)
+    clock.shift(timedelta(minutes=1))
+    daemon.load(openai() + CODEX + RATE.format(usd="0.04", first="2026-11-16"))
+    daemon.tick()
+    connections = old[0].connections()
+    codex = graph_of(connections[-1], connections, before)
+    for derived, select in codex.derived:
+        target = Slice("codex", date(2026, 11, 16), date(2026, 11, 17), derived.part)
+        daemon.warehouse.replace(Table(derived.row), select, target, "a long run that began before")
+    rates = "select distinct usd_rate from costs.daily_costs where connection = 'codex' and usage_date <= '2026-11-17'"
+    assert daemon.warehouse.read(rates).to_pylist() == [{"usd_rate": Decimal("0.04")}]
+    assert daemon.warehouse.read("select usd_per_credit from accounting.credit_rates").num_rows == 1
+    daemon.succeed()
+    assert daemon.finish() == []
+
+
+def test_another_release_computes_what_it_computes_otherwise(daemon: Daemon) -> None:
+    daemon.finish()
+    with duckdb.connect(daemon.warehouse.database) as database:
+        database.execute(
+            'update ledger.partition_versions set inputs = replace(inputs, \'"query":"\', \'"query":"0\') '
+            "where table_name = 'costs.daily_costs'"
+        )
+    assert daemon.due() == {"openai": ["8 days stale: another query computes it now"]}
+    assert daemon.finish() == [WHOLE]
+
+
+def test_days_of_a_release_that_recorded_no_inputs_are_computed_once_and_not_fetched(daemon: Daemon) -> None:
+    daemon.finish()
+    with duckdb.connect(daemon.warehouse.database) as database:
+        database.execute("update ledger.partition_versions set inputs = null, question = null")
+    assert daemon.due() == {"openai": ["8 days stale: an earlier release computed it"]}
+    assert daemon.tick() == [WHOLE]
+    (run,) = daemon.under_way()
+    assert not {("openai", "costs"), ("openai", "usage_completions")} & {
+        tuple(key.path) for key in run.asset_selection or ()
+    }
+    daemon.succeed()
+    assert daemon.finish() == []
+
+
+@pytest.mark.parametrize(
+    ("more", "stale"),
+    [
+        ('project = "proj_2"', {"openai/costs", "openai/usage_completions"}),
+        ('people = "names"', {"openai/costs", "openai/usage_completions"}),
+        ('filters = { models = ["gpt-5"] }', {"openai/usage_completions"}),
+        ('base_url = "https://gateway.example"', set()),
+        ("requests_per_second = 1", set()),
+    ],
+)
+def test_days_that_answer_another_question_are_fetched_again(daemon: Daemon, more: str, stale: set[str]) -> None:
+    daemon.finish()
+    daemon.load(openai(more=more))
+    assert daemon.tick() == ([WHOLE] if stale else [])
+    asked = {key.to_user_string() for run in daemon.under_way() for key in run.asset_selection or ()}
+    assert asked & {"openai/costs", "openai/usage_completions"} == stale
+    daemon.succeed()
+    assert daemon.finish() == []
+
+
+# Lost databases
+
+
+def test_a_lost_database_is_filled_again(daemon: Daemon) -> None:
+    daemon.finish()
+    daemon.settings.warehouse_path.unlink()
+    assert daemon.finish() == [WHOLE]
+
+
+def test_what_an_older_copy_lacks_is_fetched_again(daemon: Daemon, clock: time_machine.Traveller) -> None:
+    daemon.finish()
+    older = daemon.settings.warehouse_path.read_bytes()
+    clock.move_to(datetime(2026, 11, 21, 8, tzinfo=UTC))
+    assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
+    daemon.settings.warehouse_path.write_bytes(older)
+    assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
+
+
+# Failures
+
+
+def test_a_failed_run_is_asked_for_again_after_pauses_that_grow(daemon: Daemon, clock: time_machine.Traveller) -> None:
+    """A key that was revoked: nothing is wrong with any day."""
+    for pause in (10, 20):
+        assert daemon.tick() == [WHOLE]
+        daemon.fail(reason="the key was revoked")
+        daemon.fail("openai/usage_completions")
+        assert daemon.tick() == []
+        assert daemon.said == "tried again: openai/costs (the key was revoked)"
+        clock.shift(timedelta(minutes=pause, seconds=-1))
+        assert daemon.tick() == []
+        clock.shift(timedelta(seconds=1))
+    assert daemon.tick() == [WHOLE]
+    daemon.fail(reason="the key was revoked")
+    assert daemon.tick() == []
+    clock.shift(timedelta(hours=22))
+    assert daemon.tick() == []
+    assert daemon.said == "failed 3 times, tried again once a day: openai/costs (the key was revoked)"
+    clock.shift(timedelta(hours=2, minutes=1))
+    daemon.finish()
+    assert daemon.tick() == []
+    assert daemon.said == NOTHING
+
+
+def test_an_asset_that_fails_holds_back_nothing_but_what_is_computed_from_it(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    daemon.load(openai("2025-11-20"))
+    daemon.tick()
+    daemon.fail(reason="403")
+    assert daemon.tick() == ["openai 2025-11-20..2026-05-17"]
+    (run,) = daemon.under_way()
+    asked = {key.to_user_string() for key in run.asset_selection or ()}
+    assert asked == {"openai/usage_completions", "openai/entities/openai_model_usage"}
+
+
+def test_a_bad_day_stands_alone_and_holds_back_no_other(daemon: Daemon, clock: time_machine.Traveller) -> None:
+    daemon.tick()
+    daemon.fail("openai/costs", "2026-11-15", reason="no bucket for 2026-11-15")
+    assert daemon.tick() == ["openai 2026-11-16..2026-11-19"]
+    daemon.succeed()
+    assert daemon.tick() == ["openai 2026-11-12..2026-11-14"]
+    daemon.succeed()
+    for minutes in (10, 20, 24 * 60):
+        assert daemon.tick() == ["openai 2026-11-15..2026-11-15"]
+        daemon.fail("openai/costs", "2026-11-15", reason="no bucket for 2026-11-15")
+        assert daemon.tick() == []
+        clock.shift(timedelta(minutes=minutes))
+    assert daemon.said == "failed 3 times, tried again once a day: openai 2026-11-15 (no bucket for 2026-11-15)"
+    assert "openai 2026-11-15..2026-11-15" in daemon.finish()
+
+
+def test_days_that_are_refused_together_are_halved_until_the_bad_one_stands_alone(daemon: Daemon) -> None:
+    bad, launched = date(2026, 11, 17), []
+    while more := daemon.tick():
+        launched += more
+        (run,) = daemon.under_way()
+        window = window_of(run.tags)
+        if window and bad in window:
+            daemon.fail("openai/costs", *map(str, window.days))
+        else:
+            daemon.succeed()
+    assert launched == [
+        WHOLE,
+        "openai 2026-11-16..2026-11-19",
+        "openai 2026-11-18..2026-11-19",
+        "openai 2026-11-16..2026-11-17",
+        "openai 2026-11-17..2026-11-17",
+        "openai 2026-11-16..2026-11-16",
+        "openai 2026-11-12..2026-11-15",
+    ]
+    assert daemon.said == "tried again: openai 2026-11-17 (refused)"
+
+
+def test_what_fails_however_few_the_days_are_is_not_halved_for_ever(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    daemon.load(openai("2025-11-20"))
+    launched = 0
+    while daemon.tick():
+        launched += 1
+        (run,) = daemon.under_way()
+        window = window_of(run.tags)
+        daemon.fail("openai/costs", *map(str, window.days if window else ()))
+    assert launched <= 2 * due_sensor.MOST_SPLITS
+
+
+def test_a_run_that_was_killed_is_asked_for_again_at_once_and_then_with_pauses(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    assert daemon.tick() == [WHOLE]
+    daemon.end(dg.DagsterEventType.RUN_FAILURE)
+    assert daemon.tick() == [WHOLE]
+    daemon.end(dg.DagsterEventType.RUN_CANCELED)
+    assert daemon.tick() == []
+    clock.shift(timedelta(minutes=20))
+    assert daemon.tick() == [WHOLE]
+
+
+def test_a_run_that_was_never_launched_or_was_deleted_is_asked_for_again(daemon: Daemon) -> None:
+    daemon.tick()
+    for run in daemon.instance.get_runs():
+        daemon.instance.delete_run(run.run_id)
+    assert daemon.tick() == [WHOLE]
+
+
+# Company
+
+
+def test_connections_do_not_wait_for_each_other(daemon: Daemon) -> None:
+    daemon.load(openai() + CODEX)
+    assert daemon.tick() == [WHOLE, "codex 2026-11-16..2026-11-19"]
+
+
+def test_it_waits_for_somebody_elses_run_of_the_same_assets(daemon: Daemon) -> None:
+    run = daemon.queue("__ASSET_JOB", {}, [dg.AssetKey(["openai", "costs"])])
+    assert daemon.tick() == []
+    daemon.instance.report_dagster_event(dg.DagsterEvent("PIPELINE_SUCCESS", run.job_name), run.run_id)
+    assert daemon.tick() == [WHOLE]
+
+
+def test_pushes_and_lookups_are_not_waited_for(daemon: Daemon) -> None:
+    daemon.queue("port_sync", {"usage_assets/connection": "openai"}, [dg.AssetKey(["openai", "port_sync"])])
+    assert daemon.tick() == [WHOLE]
+
+
+def test_a_tick_waits_for_a_run_that_has_the_file(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(due_sensor, "WAIT_SECONDS", 0)
+    daemon.finish()
+    with held_by_another(str(daemon.settings.warehouse_path)):
+        daemon.load(openai("2026-11-10"))
+        daemon.cursor = None
+        assert daemon.tick() == []
+    assert daemon.said
+    assert daemon.said.startswith("not yet: ")
+    assert daemon.tick() == ["openai 2026-11-10..2026-11-11"]
+
+
+# The cursor
+
+
+def test_an_idle_tick_opens_no_file_and_asks_the_instance_for_nothing(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.load(openai() + CODEX)
+    daemon.finish()
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
+    try:
+        with held_by_another(str(daemon.settings.warehouse_path)):
+            assert daemon.tick() == []
+        assert (daemon.said, statements) == (NOTHING, [])
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("cursor", ["", "{", "[]", '{"work": 1}', '{"work": {"openai": ["a", "b"]}}'])
+def test_a_corrupt_cursor_is_started_again(daemon: Daemon, clock: time_machine.Traveller, cursor: str) -> None:
+    daemon.tick()
+    daemon.end(dg.DagsterEventType.RUN_CANCELED)
+    clock.shift(timedelta(minutes=1))
+    daemon.cursor = cursor
+    assert daemon.tick() == [WHOLE], "Dagster launches it: its run key is a new one"
+
+
+def test_the_cursor_forgets_a_removed_connection_and_holds_no_secret(daemon: Daemon) -> None:
+    daemon.load(openai() + CODEX)
+    daemon.tick()
+    assert list(json.loads(daemon.cursor or "")["work"]) == ["openai", "codex"]
+    daemon.load(openai())
+    daemon.tick()
+    assert list(json.loads(daemon.cursor or "")["work"]) == ["openai"]
+    assert "very-secret" not in (daemon.cursor or "")
+
+
+def test_stated_invoices_are_compared_each_month(daemon: Daemon) -> None:
+    assert daemon.definitions.resolve_schedule_def("monthly_invoices_schedule").cron_schedule == "0 9 3 * *"
+    assert daemon.definitions.resolve_job_def(ACCOUNTING_JOB).asset_layer.asset_graph.asset_check_keys == {
+        dg.AssetCheckKey(dg.AssetKey("accounting"), "invoices")
+    }
