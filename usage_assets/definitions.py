@@ -31,12 +31,12 @@ from usage_assets.automation.due_sensor import Watched, build_due_sensor, watche
 from usage_assets.automation.jobs import build_jobs
 from usage_assets.automation.schedules import build_schedules, longest_pause, minutes_to_first_fetch
 from usage_assets.automation.sensors import build_port_sensor
-from usage_assets.automation.webhook import build_failure_sensor
+from usage_assets.automation.webhook import build_webhook_sensor
 from usage_assets.partitions import backfill_policy, daily_partitions
 from usage_assets.port.client import PortClient
 from usage_assets.providers.archive import packed
 from usage_assets.providers.shapes import load
-from usage_assets.settings import MissingKeyError, Settings
+from usage_assets.settings import MissingKeyError, Settings, forget_exported_env_file
 from usage_assets.warehouse.io_manager import UsageIOManager
 from usage_assets.warehouse.published import PublishedWarehouse
 from usage_assets.warehouse.tables import Table
@@ -127,7 +127,7 @@ def build_definitions(
     )
     if url := settings.webhook_url:
         step_names = {asset.key.to_python_identifier(): asset.key.to_user_string() for asset in assets}
-        sensors.append(build_failure_sensor(url, step_names, settings.secrets()))
+        sensors.append(build_webhook_sensor(settings, url, step_names))
     warehouse = overrides.setdefault("warehouse", PublishedWarehouse(database=str(settings.warehouse_path)))
     return dg.Definitions(
         assets=assets,
@@ -150,4 +150,7 @@ def _port_client(settings: Settings, patience: Mapping[str, Any]) -> PortClient:
 @dg.definitions
 def defs() -> dg.Definitions:
     """Build the graph that ``workspace.yaml`` points Dagster at."""
-    return build_definitions(Settings.load())
+    settings = Settings.load()
+    definitions = build_definitions(settings)
+    forget_exported_env_file(settings)
+    return definitions

@@ -1,10 +1,14 @@
-"""Why a step failed, in the words that a person is shown."""
+"""Why something failed, in the words that a person is shown, and which failures have one cause."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import dagster as dg
 from dagster._core.execution.plan.objects import StepFailureData
+
+_ASKED_FOR = re.compile(r"^\S+ \S+( \d{4}-\d\d-\d\d( to \d{4}-\d\d-\d\d)?)?: | from GET \S+|\(request [^)]*\)|\d+")
+"""What differs between two requests that one fault refuses: connection, report and days, path, request id, numbers."""
 
 
 def one_line(text: str) -> str:
@@ -37,3 +41,22 @@ def days_of(failed: StepFailureData | None) -> frozenset[date]:
     metadata = failed.user_failure_data.metadata if failed and failed.user_failure_data else {}
     named = metadata[DAYS].value if DAYS in metadata else []
     return frozenset(map(date.fromisoformat, named)) if isinstance(named, list) else frozenset()
+
+
+def cause_of(reason: str) -> str:
+    """What a reason says apart from what was asked for: equal for all failures that one fault causes."""
+    return _ASKED_FOR.sub("", reason)
+
+
+def by_cause(reasons: Mapping[str, str]) -> Mapping[str, Sequence[str]]:
+    """Group what failed by its cause: the first reason of each cause -> names."""
+    groups: dict[str, tuple[str, list[str]]] = {}
+    for name, reason in reasons.items():
+        groups.setdefault(cause_of(reason), (reason, []))[1].append(name)
+    return dict(groups.values())
+
+
+def named(names: Sequence[str], most: int = 3) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

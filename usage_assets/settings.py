@@ -290,6 +290,7 @@ class Settings(BaseSettings):
     usage_include_today: bool = False
     usage_backfill_history: bool = True
     usage_webhook_url: SecretStr | None = None
+    usage_ui_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$")] | None = None
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
@@ -339,6 +340,10 @@ class Settings(BaseSettings):
         values = [getattr(self, name) for name in type(self).model_fields]
         keys = [connection.key for connection in self.connections()]
         return [value.get_secret_value() for value in (*values, *keys) if isinstance(value, SecretStr)]
+
+    def run_link(self, run_id: str) -> str:
+        """Where people find a run: its page in the UI where USAGE_UI_URL says where that is, otherwise its id."""
+        return f"{self.usage_ui_url.rstrip('/')}/runs/{run_id}" if self.usage_ui_url else f"run {run_id}"
 
     def people(self, policy: Policy) -> People:
         """What is kept of people under a policy. Raises SettingsError where hashing has no key."""
@@ -490,6 +495,25 @@ class Settings(BaseSettings):
 def _environment() -> dict[str, str]:
     """What ``env:NAME`` is looked up in: ``.env`` and, before it, the environment, as for all other variables."""
     return {name: value for source in (dotenv_values(ENV_FILE), os.environ) for name, value in source.items() if value}
+
+
+def own_variables(settings: Settings) -> set[str]:
+    """Return the names of all variables that the project reads: its settings, and the keys that connections name."""
+    references = (connection.key_reference for connection in settings.connections())
+    keys = {reference.place for reference in references if reference.scheme == "env"}
+    return {name.upper() for name in Settings.model_fields} | keys
+
+
+def forget_exported_env_file(settings: Settings) -> None:
+    """Remove from this process's environment what is only a copy of ``.env``.
+
+    Dagster exports the file into its code server, and each run inherits that environment. The environment wins over the
+    file, so without this a run would use a key that was replaced in the file since the code server started.
+    """
+    exported = dotenv_values(ENV_FILE)
+    for name in own_variables(settings) & exported.keys() & os.environ.keys():
+        if os.environ[name] == exported[name]:
+            del os.environ[name]
 
 
 def _comparable(owners: Sequence[tuple[int, Owner]]) -> Iterator[Sequence[tuple[int, Owner]]]:

@@ -71,6 +71,7 @@ def build_invoices_check(accounting: Accounting) -> dg.AssetChecksDefinition:
         different = [text for agrees, text in compared if not agrees]
         return dg.AssetCheckResult(
             passed=not different,
+            description="; ".join(different) or None,
             metadata={"invoices": len(compared), "different": different, "agree": [t for ok, t in compared if ok]},
         )
 

@@ -64,6 +64,7 @@ class Beside:
         return text.format(own=own.name, other=self.table.name, connection=self.connection)
 
 
+LISTED_TEXTS = 5
 LISTED_FIELDS, FIELD_CHARACTERS = 50, 100
 """What is shown of unknown fields: events are small, whatever a provider sends."""
 
@@ -129,6 +130,7 @@ def build_checks(
                 check_name=no_unknown_fields.name,
                 passed=not fields,
                 severity=dg.AssetCheckSeverity.WARN,
+                description=fields_in_words(fields),
                 metadata={
                     "rows": sum(fields.values()),
                     "fields": [field[:FIELD_CHARACTERS] for field in sorted(fields)[:LISTED_FIELDS]],
@@ -136,6 +138,12 @@ def build_checks(
             )
 
     return checks
+
+
+def fields_in_words(fields: Iterable[str]) -> str | None:
+    """Name unknown fields, without counts: the same fields are the same message every day. None without any."""
+    named = [field[:FIELD_CHARACTERS] for field in sorted(fields)[:LISTED_FIELDS]]
+    return f"the provider sends fields that are not known: {', '.join(named)}" if named else None
 
 
 def _comparisons(
@@ -202,15 +210,19 @@ def _results(
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
     left_out: Mapping[date, str] = {},
 ) -> Results:
-    """Yield an evaluation per day: a single result of a range run would show no day at all."""
+    """Yield an evaluation per day: a single result of a range run would show no day at all.
+
+    The description has the figures, because that is what people are sent. Equal figures make an equal text.
+    """
     found = [contradiction for contradiction in found if contradiction.day not in left_out]
     for day in days:
-        wrong = [contradiction.text for contradiction in found if contradiction.day == day]
-        said = {"contradictions": dg.MetadataValue.json(wrong[:5])} if wrong else {}
+        wrong = sorted(contradiction.text for contradiction in found if contradiction.day == day)
+        said = {"contradictions": dg.MetadataValue.json(wrong[:LISTED_TEXTS])} if wrong else {}
         yield dg.AssetCheckEvaluation(
             asset_key=spec.asset_key,
             check_name=spec.name,
             passed=not wrong,
+            description=_in_words(wrong) or left_out.get(day),
             metadata=said | ({"not_compared": dg.MetadataValue.text(left_out[day])} if day in left_out else {}),
             severity=severity,
             blocking=spec.blocking,
@@ -221,6 +233,12 @@ def _results(
         check_name=spec.name,
         passed=not found,
         severity=severity,
+        description=_in_words([f"{contradiction.day}: {contradiction.text}" for contradiction in found]),
         metadata={"days": len(days), "contradictions": len(found)}
         | ({"days_not_compared": len(left_out)} if left_out else {}),
     )
+
+
+def _in_words(texts: Sequence[str]) -> str | None:
+    more = f"; and {len(texts) - LISTED_TEXTS} more" if len(texts) > LISTED_TEXTS else ""
+    return "; ".join(texts[:LISTED_TEXTS]) + more if texts else None

@@ -6,6 +6,7 @@ from functools import partial
 
 import dagster as dg
 
+from usage_assets.assets.checks import fields_in_words
 from usage_assets.providers import PROVIDERS, Client, ProviderError
 from usage_assets.providers.listing import Listed, fetch_lookup
 from usage_assets.providers.lookups import LOOKUPS, Lookup
@@ -75,6 +76,7 @@ def _unknown_fields(listed: Listed) -> dg.AssetCheckResult:
         check_name="unknown_fields",
         passed=not listed.unknown_fields,
         severity=dg.AssetCheckSeverity.WARN,
+        description=fields_in_words(listed.unknown_fields),
         metadata={"values": listed.unknown_fields.total(), "fields": sorted(listed.unknown_fields)},
     )
 
@@ -100,6 +102,7 @@ def build_unknown_ids_check(lookup: Lookup, connection: Connection) -> dg.AssetC
         return dg.AssetCheckResult(
             passed=not found.unknown,
             severity=dg.AssetCheckSeverity.WARN,
+            description=f"{found.unknown} ids that no list has: {', '.join(found.examples)}" if found.unknown else None,
             metadata={"ids": found.checked, "unknown": found.unknown, "examples": list(found.examples)},
         )
 

@@ -1,38 +1,76 @@
-"""The sensor that tells people of failed runs: one message a run to USAGE_WEBHOOK_URL, in the form that Slack takes.
+"""The sensor that tells people what went wrong: failed runs and failed checks, posted to USAGE_WEBHOOK_URL.
 
-Dagster's own run_failure_sensor goes on to the next run also where nobody could be told. Here a tag of the run says
-what became of its message: it is sent again where it certainly was not taken, and otherwise never twice. The address
-is a secret, because whoever has it can post: it stands in no log, no tag and no reason.
+A message is about causes, not runs. While a cause lasts, further runs that fail because of it are not posted; another
+message follows when everything that it held back has succeeded. The same text of a check about the same day is posted
+once. What was posted is kept in Dagster's storage (KEY), and written before the post: a message is sent again where it
+certainly was not taken, and otherwise never twice. Dagster's own run_failure_sensor goes on to the next run where nobody
+could be told.
+
+The address is a secret, because whoever has it can post: it is in no log, no cursor and no reason.
 """
 
+import hashlib
 import logging
 import re
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from threading import Thread
 
 import dagster as dg
 import httpx
+import msgspec
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
 from usage_assets.addresses import checked_url, is_loopback
-from usage_assets.automation.jobs import CONNECTION_TAG, RANGE_END, RANGE_START
-from usage_assets.failures import one_line, reason_of
+from usage_assets.automation.jobs import (
+    CONNECTION_TAG,
+    PORT_CONNECTION_JOB,
+    PORT_RECONCILE_JOB,
+    PORT_SYNC_JOB,
+    RANGE_END,
+    RANGE_START,
+)
+from usage_assets.failures import by_cause, cause_of, named, one_line, reason_of
 from usage_assets.people import People
+from usage_assets.providers.windows import Window, windows
+from usage_assets.settings import Settings
 
-WEBHOOK_TAG = "usage_assets/webhook"
-SENT, NOT_TAKEN = "sent", "not taken"
+KEY = "usage_assets/told"
+"""Where Dagster's storage keeps what was posted."""
 PARTITION_TAG = "dagster/partition"
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+EVENTS = {
+    dg.DagsterEventType.STEP_SUCCESS,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+}
+PUSHES = {PORT_SYNC_JOB, PORT_CONNECTION_JOB, PORT_RECONCILE_JOB}
+"""Jobs, and the last part of their assets' keys: where these fail because of Port, every connection's do."""
 
-RUNS_PER_TICK = 5
-"""A tick may last 60 s, and an answer 10 s."""
+POSTS_PER_TICK = 4
+SECONDS_PER_TICK = 30
+"""A tick may last 60 s. No run is read and no message posted after this."""
 TIMEOUT_SECONDS = 5.0
+DEADLINE_SECONDS = 10.0
+"""Of a whole post. httpx bounds each read only: a server that sends a byte now and then would hold the tick."""
+LATE = timedelta(minutes=1)
+"""How long after its end a run may become visible: processes write to the storage side by side."""
 GIVE_UP = timedelta(days=1)
 """A failure that could not be told for so long is no news any more."""
-MOST_ASSETS = 5
+FORGOTTEN = timedelta(days=2)
+"""A cause that no run has met for this long is over: the schedules would have met it."""
+MOST_LINES = 5
 REASON_LENGTH = 300
 SHORTEST_SECRET = 8
 """Anything shorter is part of ordinary words, and nobody's key."""
+NOTHING_IS_LOST = (
+    "What is stored stays as it is, and the schedules fetch what is missing once this is fixed. "
+    "Until then it is not posted again."
+)
 
 _SLACK_REASON = re.compile(r"[a-z_ ]{1,60}")
 """What Slack says of a refusal: ``no_service``, ``channel_is_archived``. Other texts may repeat the address."""
@@ -47,77 +85,287 @@ class WebhookError(Exception):
         """That it was not taken."""
 
 
-def build_failure_sensor(url: str, step_names: Mapping[str, str], secrets: Collection[str]) -> dg.SensorDefinition:
-    """Build the sensor that posts to the address. ``step_names``: step -> asset. ``secrets`` are never posted."""
+class Cursor(msgspec.Struct):
+    """How far the runs were read."""
+
+    since: datetime
+    """The first tick: what ended before it is no news."""
+    until: datetime
+    """When the newest run that was read ended."""
+    read: dict[str, datetime] = msgspec.field(default_factory=dict)
+    """Runs that were read, with their ends: those that ended within LATE of ``until``."""
+
+    @classmethod
+    def decode(cls, text: str | None) -> "Cursor":
+        """Return the cursor; one that cannot be read begins now."""
+        try:
+            return msgspec.json.decode(text or "", type=cls)
+        except msgspec.DecodeError:
+            return cls(datetime.now(UTC), datetime.now(UTC))
+
+    def note(self, outcome: "Outcome") -> None:
+        """Note that a run was read."""
+        self.until = max(self.until, outcome.ended_at)
+        read = self.read | {outcome.run.run_id: outcome.ended_at}
+        self.read = {run: ended_at for run, ended_at in read.items() if ended_at >= self.until - LATE}
+
+
+class Cause(msgspec.Struct):
+    """A cause that lasts, and what it holds back."""
+
+    text: str
+    """As it was posted."""
+    met_at: datetime
+    failing: dict[str, list[tuple[date, date]]]
+    """Asset -> days that failed; none for an asset without days."""
+
+
+class Told(msgspec.Struct):
+    """What people know."""
+
+    causes: dict[str, Cause] = msgspec.field(default_factory=dict)
+    """Digest of subject and cause -> the cause."""
+    checks: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
+    """Asset and check -> day, or nothing where it has none -> digest of its text."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a check found on a day."""
+
+    check: str
+    """Asset and check, as people read it."""
+    day: str
+    """Empty for a check without days."""
+    severity: str
+    text: str
+    """Empty where the check passed."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run."""
+
+    run: dg.DagsterRun
+    ended_at: datetime
+    failures: Mapping[str, str]
+    """Asset -> why it failed; of a run that failed otherwise, the run itself (``whole``)."""
+    succeeded: Collection[str]
+    """Assets, and the run itself."""
+    evaluations: Sequence[Evaluation]
+
+    @property
+    def connection(self) -> str:
+        """The connection that it was about; empty where that is not known."""
+        assets = (name for name in (*self.failures, *self.succeeded) if "/" in name)
+        return self.run.tags.get(CONNECTION_TAG) or next((name.partition("/")[0] for name in assets), "")
+
+    @property
+    def bounds(self) -> Sequence[str]:
+        """Its first and last day; nothing for a run without days."""
+        tags = (self.run.tags.get(tag) for tag in (RANGE_START, RANGE_END, PARTITION_TAG))
+        return [*dict.fromkeys(tag for tag in tags if tag)]
+
+    @property
+    def days(self) -> set[date]:
+        """Its days."""
+        bounds = [date.fromisoformat(day) for day in self.bounds]
+        return {*Window(bounds[0], bounds[-1]).days} if bounds else set()
+
+    def subject(self, asset: str) -> str:
+        """Who is at fault where an asset fails: Port, or the connection."""
+        return "Port" if asset.rpartition("/")[2] in PUSHES else self.connection or self.run.job_name
+
+
+@dataclass
+class News:
+    """What of a run people do not know yet, in lines that may be posted."""
+
+    failed: list[str] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
+
+    def text(self, outcome: Outcome, link: str) -> str:
+        """The message; empty where there is no news."""
+        days = f", {' to '.join(outcome.bounds)}" if outcome.bounds else ""
+        name = outcome.connection or outcome.run.job_name
+        lines = [f"usage-assets: {line}" for line in self.mended]
+        if self.failed:
+            lines += [f"usage-assets: {name} failed{days}", *_first(self.failed), NOTHING_IS_LOST]
+        if self.checks:
+            lines += [f"usage-assets: checks of {name} failed{days}", *_first(self.checks)]
+        return "\n".join([*lines, link]) if lines else ""
+
+
+def build_webhook_sensor(settings: Settings, url: str, step_names: Mapping[str, str]) -> dg.SensorDefinition:
+    """Build the sensor that posts to the address. ``step_names``: step -> asset."""
+    secrets = settings.secrets()
 
     @dg.sensor(
-        name="run_failure_sensor",
+        name="webhook_sensor",
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Posts to USAGE_WEBHOOK_URL, once for each failed run: what failed, why, and the run's id",
+        description="Posts to USAGE_WEBHOOK_URL: each cause of failed runs, when it is mended, and each failed check",
     )
-    def run_failure_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        # the cursor is the first tick: what failed before that is no news
-        since = datetime.fromisoformat(context.cursor) if context.cursor else datetime.now(UTC)
-        untold = _untold(context, since)
-        told, problem = 0, ""
-        for run in untold[:RUNS_PER_TICK]:
-            text = failure_text(context.instance, run, step_names, secrets)
-            # before it is sent: a tick that dies is repeated
-            context.instance.add_run_tags(run.run_id, {WEBHOOK_TAG: SENT})
+    def webhook_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        cursor, began = Cursor.decode(context.cursor), time.monotonic()
+        waiting, posted, problem = _unread(context, cursor), 0, ""
+        while waiting and posted < POSTS_PER_TICK and time.monotonic() < began + SECONDS_PER_TICK:
+            outcome = _outcome(context.instance, waiting[0], step_names)
+            text, told = _news(context.instance, outcome, settings, secrets)
+            before = _remember(context.instance, told)  # before it is posted: a tick that dies is repeated
             try:
-                post(url, text)
+                if text:
+                    post(url, text)
+                    posted += 1
             except WebhookError as error:
-                if error.is_certain:
-                    context.instance.add_run_tags(run.run_id, {WEBHOOK_TAG: NOT_TAKEN})
                 problem = f"; USAGE_WEBHOOK_URL {error}"
+                if error.is_certain:
+                    _remember(context.instance, before)
+                    break
+            cursor.note(outcome)
+            del waiting[0]
+            if problem:
                 break
-            told += 1
-        said = f"{told} of {len(untold)} failed runs told{problem}" if untold else "every failed run was told"
-        return dg.SensorResult(skip_reason=said, cursor=since.isoformat())
+        rest = f", {len(waiting)} runs to read" if waiting else ""
+        return dg.SensorResult(
+            skip_reason=f"{posted} messages posted{rest}{problem}" if posted or rest or problem else "nothing is new",
+            cursor=msgspec.json.encode(cursor).decode(),
+        )
 
-    return run_failure_sensor
+    return webhook_sensor
 
 
-def _untold(context: dg.SensorEvaluationContext, since: datetime) -> Sequence[dg.DagsterRun]:
-    """Return the failed runs of this code location that nobody was told of, the oldest first."""
-    oldest = max(since, datetime.now(UTC) - GIVE_UP)
+def _unread(context: dg.SensorEvaluationContext, cursor: Cursor) -> list[dg.RunRecord]:
+    """Return the runs of this code location that have ended and were not read, the first to end first."""
+    oldest = max(cursor.since, cursor.until - LATE, datetime.now(UTC) - GIVE_UP)
     origin = context.code_location_origin
     ours = {REPOSITORY_LABEL_TAG: f"{context.repository_name}@{origin.location_name}"} if origin else {}
-    failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags=ours, updated_after=oldest)
-    return [
-        record.dagster_run
-        for record in context.instance.get_run_records(failed, ascending=True)
-        if record.dagster_run.tags.get(WEBHOOK_TAG) != SENT and (record.end_time or 0) >= oldest.timestamp()
+    ended = dg.RunsFilter(statuses=ENDED, tags=ours, updated_after=oldest)
+    unread = [
+        record
+        for record in context.instance.get_run_records(ended)
+        if record.dagster_run.run_id not in cursor.read and (record.end_time or 0) >= oldest.timestamp()
     ]
+    return sorted(unread, key=lambda record: (record.end_time or 0, record.storage_id))
 
 
-def failure_text(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, step_names: Mapping[str, str], secrets: Collection[str]
-) -> str:
-    """Return what failed and why, an asset a line, with the run's id; without secrets and addresses of people."""
-    failures = _failures(instance, run, step_names)
-    connection = run.tags.get(CONNECTION_TAG) or next((name.partition("/")[0] for name in failures if "/" in name), "")
-    days = [run.tags[tag] for tag in (RANGE_START, RANGE_END, PARTITION_TAG) if tag in run.tags]
-    lines = [
-        f"usage-assets: {connection or 'a run'} failed{', ' if days else ''}{' to '.join(dict.fromkeys(days))}",
-        *(f"{name}: {_shown(reason, secrets)}" for name, reason in [*failures.items()][:MOST_ASSETS]),
-        *([f"and {len(failures) - MOST_ASSETS} more"] if len(failures) > MOST_ASSETS else []),
-        f"run {run.run_id}",
-    ]
-    return "\n".join(lines)
+def _outcome(instance: dg.DagsterInstance, record: dg.RunRecord, step_names: Mapping[str, str]) -> Outcome:
+    """Read what became of a run."""
+    run = record.dagster_run
+    failures: dict[str, str] = {}
+    succeeded: list[str] = []
+    evaluations: list[Evaluation] = []
+    whole, died = " ".join(filter(None, (run.tags.get(CONNECTION_TAG), run.job_name))), "it gives no reason"
+    for entry in instance.all_logs(run.run_id, of_type=EVENTS):
+        event = entry.dagster_event
+        if event is None:
+            continue
+        name = step_names.get(event.step_key or "", event.step_key or "")
+        if event.is_step_success:
+            succeeded.append(name)
+        elif event.is_step_failure:
+            failures[name] = reason_of(event.step_failure_data)
+        elif event.is_failure:
+            died = event.message or died
+        elif isinstance(event.event_specific_data, dg.AssetCheckEvaluation):
+            evaluations.append(_evaluation(event.event_specific_data))
+    if run.status is dg.DagsterRunStatus.FAILURE and not failures:
+        failures[whole] = died
+    elif run.status is dg.DagsterRunStatus.SUCCESS:
+        succeeded.append(whole)
+    with_days = {each.check for each in evaluations if each.day}
+    return Outcome(
+        run,
+        datetime.fromtimestamp(record.end_time or 0, UTC),
+        failures,
+        succeeded,
+        [each for each in evaluations if each.day or each.check not in with_days],  # the others sum the days up
+    )
 
 
-def _failures(instance: dg.DagsterInstance, run: dg.DagsterRun, step_names: Mapping[str, str]) -> dict[str, str]:
-    """Return the reason of each failed asset; where no asset could even begin, that of the run."""
-    failures = {}
-    for entry in instance.all_logs(run.run_id, dg.DagsterEventType.STEP_FAILURE):
-        if (event := entry.dagster_event) and event.step_key:
-            failures[step_names.get(event.step_key, event.step_key)] = reason_of(event.step_failure_data)
-    if failures:
-        return failures
-    ends = [entry.dagster_event for entry in instance.all_logs(run.run_id, dg.DagsterEventType.RUN_FAILURE)]
-    return {run.job_name: next((end.message for end in ends if end and end.message), None) or "it gives no reason"}
+def _evaluation(evaluation: dg.AssetCheckEvaluation) -> Evaluation:
+    text = "" if evaluation.passed else evaluation.description or "see the run"
+    check = f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}"
+    return Evaluation(check, evaluation.partition or "", evaluation.severity.value, text)
+
+
+def _news(
+    instance: dg.DagsterInstance, outcome: Outcome, settings: Settings, secrets: Collection[str]
+) -> tuple[str, Told]:
+    """Return the message about a run, empty where people know everything, and what they know after it."""
+    told, news = _told(instance), News()
+    for asset in outcome.succeeded:
+        _note_success(told, news, asset, outcome)
+    for reason, assets in by_cause(outcome.failures).items():
+        text = f"{named(assets)}: {_shown(reason, secrets)}"
+        subject = outcome.subject(assets[0])
+        key = _digest(subject, cause_of(reason))
+        if key not in told.causes:
+            news.failed.append(text)
+        cause = told.causes.setdefault(key, Cause(f"{subject}: {_shown(reason, secrets)}", outcome.ended_at, {}))
+        cause.met_at = outcome.ended_at
+        for asset in assets:
+            cause.failing[asset] = _ranges(_days(cause.failing.get(asset, [])) | outcome.days)
+    for each in outcome.evaluations:
+        known = told.checks.setdefault(each.check, {})
+        if not each.text:
+            known.pop(each.day, None)
+        elif known.get(each.day) != _digest(each.text):
+            known[each.day] = _digest(each.text)
+            place = " ".join(filter(None, (each.check, each.day)))
+            news.checks.append(f"{each.severity} {place}: {_shown(each.text, secrets)}")
+    told.checks = {check: days for check, days in told.checks.items() if days}
+    return news.text(outcome, settings.run_link(outcome.run.run_id)), told
+
+
+def _note_success(told: Told, news: News, asset: str, outcome: Outcome) -> None:
+    """Take what has succeeded off the causes that held it back; a cause that holds back nothing more is mended."""
+    for key, cause in list(told.causes.items()):
+        if asset not in cause.failing:
+            continue
+        if left := _days(cause.failing[asset]) - outcome.days:
+            cause.failing[asset] = _ranges(left)
+            continue
+        del cause.failing[asset]
+        if not cause.failing:
+            del told.causes[key]
+            news.mended.append(f"refreshed again, after: {cause.text}")
+
+
+def _told(instance: dg.DagsterInstance) -> Told:
+    """Return what people know; what cannot be read counts as nothing."""
+    try:
+        told = msgspec.json.decode(instance.daemon_cursor_storage.get_cursor_values({KEY}).get(KEY, "{}"), type=Told)
+    except msgspec.DecodeError:
+        return Told()
+    oldest = datetime.now(UTC) - FORGOTTEN
+    told.causes = {key: cause for key, cause in told.causes.items() if cause.met_at > oldest}
+    return told
+
+
+def _remember(instance: dg.DagsterInstance, told: Told) -> Told:
+    """Store what people know; return what was stored before."""
+    before = _told(instance)
+    if told != before:
+        instance.daemon_cursor_storage.set_cursor_values({KEY: msgspec.json.encode(told).decode()})
+    return before
+
+
+def _days(ranges: Sequence[tuple[date, date]]) -> set[date]:
+    return {day for first, last in ranges for day in Window(first, last).days}
+
+
+def _ranges(days: Collection[date]) -> list[tuple[date, date]]:
+    return [(window.first, window.last) for window in windows(sorted(days), len(days))] if days else []
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
+
+
+def _first(lines: Sequence[str]) -> Sequence[str]:
+    return [*lines[:MOST_LINES], *([f"and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else [])]
 
 
 def _shown(reason: str, secrets: Collection[str]) -> str:
@@ -130,6 +378,30 @@ def _shown(reason: str, secrets: Collection[str]) -> str:
 
 def post(url: str, text: str) -> None:
     """Post one message. Raises WebhookError, which names neither the address nor what the answer says of it."""
+    answers: list[tuple[int, str] | httpx.RequestError] = []
+    poster = Thread(target=lambda: answers.append(_answer(url, text)), name="webhook", daemon=True)
+    poster.start()
+    poster.join(DEADLINE_SECONDS)  # a thread cannot be stopped: the rest of such an answer is nobody's business
+    match answers:
+        case [(httpx.ConnectError() | httpx.ConnectTimeout() | httpx.ProxyError()) as error]:
+            raise WebhookError(f"cannot be reached ({type(error).__name__}): it is tried again", is_certain=True)
+        case [httpx.RequestError() as error]:
+            raise _no_answer(type(error).__name__)
+        case [(status, words)] if not httpx.codes.is_success(status):
+            said = f" ({words})" if _SLACK_REASON.fullmatch(words) else ""
+            raise WebhookError(f"answered {status}{said}: it is tried again", is_certain=True)
+        case []:
+            raise _no_answer(f"{DEADLINE_SECONDS:g} s")
+
+
+def _no_answer(reason: str) -> WebhookError:
+    return WebhookError(
+        f"gave no answer ({reason}): the message may have arrived and is not sent again", is_certain=False
+    )
+
+
+def _answer(url: str, text: str) -> tuple[int, str] | httpx.RequestError:
+    """Return the status, and of a refusal what it begins with; or why there is no answer."""
     address = checked_url(url)
     try:
         with (
@@ -138,15 +410,9 @@ def post(url: str, text: str) -> None:
             httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=not is_loopback(address)) as client,
             client.stream("POST", address, json={"text": text}) as response,
         ):
-            words = "" if response.is_success else _first_words(response)
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
-        raise WebhookError(f"cannot be reached ({type(error).__name__}): it is tried again", is_certain=True) from None
+            return response.status_code, "" if response.is_success else _first_words(response)
     except httpx.RequestError as error:
-        reason = f"gave no answer ({type(error).__name__}): the message may have arrived and is not sent again"
-        raise WebhookError(reason, is_certain=False) from None
-    if not response.is_success:
-        said = f" ({words})" if _SLACK_REASON.fullmatch(words) else ""
-        raise WebhookError(f"answered {response.status_code}{said}: it is tried again", is_certain=True)
+        return error
 
 
 def _first_words(response: httpx.Response) -> str:

@@ -2,13 +2,15 @@
 
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
 from usage_assets.local.dagster_dev import Dagster
-from usage_assets.local.home import dagster_home
+from usage_assets.local.home import dagster_home, open_instance
 from usage_assets.local.processes import StartError, only_one, terminate_like_ctrl_c
+from usage_assets.local.workers import end_lost_runs
 from usage_assets.settings import Settings, SettingsError
 
 LOCK_FOLDER = ".run"
@@ -34,10 +36,12 @@ def run(root: Path, port: int) -> None:
     for connection in Settings.load().connections():
         key = f"key in {connection.key_reference}" if connection.key else f"no key: set {connection.key_reference}"
         click.echo(f"connection {connection.name}: {key}")
-    with (
-        only_one(home / LOCK_FOLDER, "Dagster") as lock,
-        Dagster(home, root / "workspace.yaml", port, lock, cwd=root, env=os.environ) as dagster,
-    ):
+    with ExitStack() as stack:
+        lock = stack.enter_context(only_one(home / LOCK_FOLDER, "Dagster"))
+        with open_instance() as instance:
+            if ended := end_lost_runs(instance):
+                click.echo(f"{ended} runs were under way when Dagster was last stopped; they are marked as failed")
+        dagster = stack.enter_context(Dagster(home, root / "workspace.yaml", port, lock, cwd=root, env=os.environ))
         if dagster.port != port:
             click.echo(f"port {port} is in use: the UI takes {dagster.port}")
         dagster.wait_until_ready()

@@ -1,9 +1,9 @@
-"""Failed runs reach people: real failed runs, a receiver on this machine, the sensor tick by tick."""
+"""Failed runs and failed checks reach people: real runs, a receiver on this machine, the sensor tick by tick."""
 
 import json
 import logging
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -20,7 +20,8 @@ from dagster._core.utils import make_new_run_id
 
 from usage_assets.automation import webhook
 from usage_assets.automation.jobs import range_tags
-from usage_assets.automation.webhook import GIVE_UP, RUNS_PER_TICK, build_failure_sensor
+from usage_assets.automation.webhook import FORGOTTEN, GIVE_UP, NOTHING_IS_LOST, POSTS_PER_TICK, build_webhook_sensor
+from usage_assets.settings import Settings
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import IMPATIENT, open_project, with_main_endpoints
 from usage_assets_tests.terminal import SECRETS
@@ -28,7 +29,8 @@ from usage_assets_tests.terminal import SECRETS
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 PATH = "/services/T0/B0/secret-token"
 SECRET = "sk-admin-very-secret"
-EVERYONE_TOLD = "every failed run was told"
+NOTHING_NEW = "nothing is new"
+POSTED = "1 messages posted"
 
 
 @dataclass
@@ -103,13 +105,13 @@ class Daemon:
     instance: dg.DagsterInstance
     url: str
     cursor: str | None = None
-    secrets: Sequence[str] = (SECRET,)
+    settings: Settings = field(default_factory=lambda: Settings.load(_env_file=None, openai_admin_key=SECRET))
     location: str | None = None
 
-    def tick(self) -> str | None:
+    def tick(self) -> str:
         """Run one tick; return what it says."""
         step_names = {"openai__costs": "openai/costs", "openai__usage": "openai/usage"}
-        sensor = build_failure_sensor(self.url, step_names, self.secrets)
+        sensor = build_webhook_sensor(self.settings, self.url, step_names)
         with dg.SensorEvaluationContext(
             instance_ref=None,
             instance=self.instance,
@@ -119,7 +121,7 @@ class Daemon:
         ) as context:
             data = sensor.evaluate_tick(context)
         self.cursor = data.cursor
-        return data.skip_message
+        return str(data.skip_message)
 
     def run(self, *errors: Exception | None, **tags: str) -> str:
         """Run the assets costs, usage, ... with these errors for a day; return the run's id."""
@@ -146,7 +148,7 @@ def daemon(clock: time_machine.Traveller, receiver: Receiver) -> Iterator[Daemon
     """A daemon whose sensor has had its first tick."""
     with dg.DagsterInstance.ephemeral() as instance:
         daemon = Daemon(instance, receiver.url)
-        assert daemon.tick() == EVERYONE_TOLD
+        assert daemon.tick() == NOTHING_NEW
         clock.shift(1)
         yield daemon
 
@@ -155,11 +157,14 @@ def test_a_failed_run_is_told_once_with_its_asset_its_day_its_reason_and_its_id(
     daemon: Daemon, receiver: Receiver
 ) -> None:
     run_id = daemon.fail()
-    assert daemon.tick() == "1 of 1 failed runs told"
-    assert daemon.tick() == EVERYONE_TOLD
+    assert daemon.tick() == POSTED
+    assert daemon.tick() == NOTHING_NEW
     assert receiver.paths == [PATH]
     assert receiver.texts == [
-        f"usage-assets: openai failed, 2026-11-19\nopenai/costs: OpenAI answered 401: the key was revoked\nrun {run_id}"
+        (
+            "usage-assets: openai failed, 2026-11-19\nopenai/costs: OpenAI answered 401: the key was revoked\n"
+            f"{NOTHING_IS_LOST}\nrun {run_id}"
+        )
     ]
 
 
@@ -175,19 +180,32 @@ def test_a_run_of_a_range_names_its_days_and_each_asset_that_failed(daemon: Daem
     tags = range_tags(date(2026, 11, 13), date(2026, 11, 19))
     ended = dg.materialize([costs, usage], instance=daemon.instance, tags=dict(tags), raise_on_error=False)
     daemon.tick()
-    header, *assets, footer = receiver.texts[0].splitlines()
+    header, *assets, _, footer = receiver.texts[0].splitlines()
     assert header == "usage-assets: openai failed, 2026-11-13 to 2026-11-19"
     assert sorted(assets) == ["openai/costs: refused", "openai/usage: 'the cause'"]
     assert footer == f"run {ended.run_id}"
 
 
-def test_of_many_assets_the_first_are_named_and_the_others_counted(daemon: Daemon, receiver: Receiver) -> None:
-    daemon.run(*[dg.Failure("x" * 1000)] * 8)
+def test_of_many_causes_the_first_are_named_and_the_others_counted(daemon: Daemon, receiver: Receiver) -> None:
+    daemon.run(*[dg.Failure(name * 1000) for name in "abcdefgh"])
     daemon.tick()
     lines = receiver.texts[0].splitlines()
-    assert len(lines) == 8
-    assert lines[-2] == "and 3 more"
+    assert len(lines) == 9
+    assert lines[-3] == "and 3 more"
     assert max(map(len, lines)) < 330
+
+
+def test_assets_that_fail_for_one_cause_are_one_line(daemon: Daemon, receiver: Receiver) -> None:
+    reasons = [
+        f"openai {name} 2026-11-19: 401 from GET /v1/{name}: Bad key (request r-{name}). Check the admin key."
+        for name in ("costs", "usage_completions", "usage_images", "usage_moderations", "users")
+    ]
+    daemon.run(*map(dg.Failure, reasons))
+    daemon.tick()
+    _, line, *_ = receiver.texts[0].splitlines()
+    names, _, reason = line.partition(": ")
+    assert names.endswith(" and 2 more")
+    assert reason in reasons
 
 
 def test_a_run_that_died_has_the_reason_that_dagster_gives(daemon: Daemon, receiver: Receiver) -> None:
@@ -196,7 +214,10 @@ def test_a_run_that_died_has_the_reason_that_dagster_gives(daemon: Daemon, recei
     daemon.instance.report_run_failed(run, "Run worker process died unexpectedly")
     daemon.tick()
     assert receiver.texts == [
-        f"usage-assets: chatgpt failed\nusage: Run worker process died unexpectedly\nrun {run.run_id}"
+        (
+            "usage-assets: chatgpt failed\nchatgpt usage: Run worker process died unexpectedly\n"
+            f"{NOTHING_IS_LOST}\nrun {run.run_id}"
+        )
     ]
 
 
@@ -205,7 +226,7 @@ def test_runs_that_succeeded_or_were_canceled_are_not_told(daemon: Daemon, recei
     run = dg.DagsterRun("usage", make_new_run_id())
     daemon.instance.add_run(run)
     daemon.instance.report_run_canceled(run)
-    assert daemon.tick() == EVERYONE_TOLD
+    assert daemon.tick() == NOTHING_NEW
     assert receiver.messages == []
 
 
@@ -214,7 +235,7 @@ def test_what_failed_before_the_first_tick_is_not_told(receiver: Receiver, clock
         daemon = Daemon(instance, receiver.url)
         daemon.fail()
         clock.shift(1)
-        assert daemon.tick() == EVERYONE_TOLD
+        assert daemon.tick() == NOTHING_NEW
         assert receiver.messages == []
 
 
@@ -225,15 +246,217 @@ def test_runs_of_other_code_are_not_told(daemon: Daemon, receiver: Receiver) -> 
         run = dg.DagsterRun(f"job of {location}", make_new_run_id(), remote_job_origin=RemoteJobOrigin(repository, "j"))
         daemon.instance.add_run(run)
         daemon.instance.report_run_failed(run, "died")
-    assert daemon.tick() == "1 of 1 failed runs told"
+    assert daemon.tick() == POSTED
     assert "job of usage_assets" in receiver.texts[0]
 
 
 def test_many_failures_are_told_in_several_ticks(daemon: Daemon, receiver: Receiver) -> None:
-    ids = [daemon.fail() for _ in range(RUNS_PER_TICK + 2)]
-    assert daemon.tick() == f"{RUNS_PER_TICK} of {RUNS_PER_TICK + 2} failed runs told"
-    assert daemon.tick() == "2 of 2 failed runs told"
+    ids = [daemon.fail(f"cause {cause}") for cause in "abcdef"]
+    assert len(ids) == POSTS_PER_TICK + 2
+    assert daemon.tick() == f"{POSTS_PER_TICK} messages posted, 2 runs to read"
+    assert daemon.tick() == "2 messages posted"
     assert [text.splitlines()[-1] for text in receiver.texts] == [f"run {run_id}" for run_id in ids]
+
+
+# One message per cause
+
+
+def test_while_a_cause_lasts_it_is_told_once_and_then_that_it_is_mended(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    for attempt in range(3):
+        daemon.fail(f"openai costs 2026-11-1{attempt}: 401 from GET /v1/costs: Bad key (request r-{attempt}).")
+        daemon.tick()
+        clock.shift(timedelta(hours=6))
+    assert len(receiver.messages) == 1
+    run_id = daemon.run(None, **{"usage_assets/connection": "openai"})
+    daemon.tick()
+    assert receiver.texts[1:] == [
+        (
+            "usage-assets: refreshed again, after: openai: openai costs 2026-11-10: 401 from GET /v1/costs: "
+            f"Bad key (request r-0).\nrun {run_id}"
+        )
+    ]
+    clock.shift(1)
+    daemon.fail("openai costs 2026-11-19: 401 from GET /v1/costs: Bad key (request r-4).")
+    assert daemon.tick() == POSTED, "the same cause again is news"
+
+
+def test_another_cause_of_the_same_asset_is_told(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    for reason in ("refused", "unreachable"):
+        daemon.fail(reason)
+        assert daemon.tick() == POSTED
+        clock.shift(1)
+    assert [text.splitlines()[1] for text in receiver.texts] == ["openai/costs: refused", "openai/costs: unreachable"]
+
+
+def test_a_cause_is_mended_when_all_days_that_failed_have_succeeded(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    days = dg.DailyPartitionsDefinition("2026-11-01")
+
+    def run(first: str, last: str, *, fails: bool) -> None:
+        @dg.asset(key=["openai", "costs"], partitions_def=days, backfill_policy=dg.BackfillPolicy.single_run())
+        def costs() -> None:
+            if fails:
+                raise dg.Failure("there is no bucket for a day")
+
+        tags = dict(range_tags(date.fromisoformat(first), date.fromisoformat(last)))
+        dg.materialize([costs], instance=daemon.instance, tags=tags, raise_on_error=False)
+        daemon.tick()
+        clock.shift(1)
+
+    run("2026-11-13", "2026-11-19", fails=True)
+    run("2026-11-13", "2026-11-15", fails=False)
+    run("2026-11-17", "2026-11-19", fails=False)
+    run("2026-11-16", "2026-11-16", fails=True)
+    assert len(receiver.messages) == 1, "one day fails still"
+    run("2026-11-16", "2026-11-16", fails=False)
+    assert receiver.texts[1].startswith("usage-assets: refreshed again, after: openai: there is no bucket for a day")
+
+
+def test_what_port_refuses_from_every_connection_is_one_cause(daemon: Daemon, receiver: Receiver) -> None:
+    for connection in ("openai", "anthropic"):
+
+        @dg.asset(key=[connection, "port_sync"])
+        def port_sync() -> None:
+            raise dg.Failure("Port answered 401: check PORT_CLIENT_ID and PORT_CLIENT_SECRET")
+
+        dg.materialize([port_sync], instance=daemon.instance, raise_on_error=False)
+    daemon.tick()
+    assert len(receiver.messages) == 1
+
+
+def test_a_cause_that_no_run_has_met_for_days_is_news_again(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    for _ in range(2):
+        daemon.fail()
+        daemon.tick()
+        clock.shift(FORGOTTEN + timedelta(minutes=1))
+    assert len(receiver.messages) == 2
+
+
+def test_a_message_links_to_the_run_where_the_ui_has_an_address(daemon: Daemon, receiver: Receiver) -> None:
+    daemon.settings = Settings.load(_env_file=None, usage_ui_url="https://dagster.example/")
+    run_id = daemon.fail()
+    daemon.tick()
+    assert receiver.texts[0].splitlines()[-1] == f"https://dagster.example/runs/{run_id}"
+
+
+# Failed checks
+
+
+@dataclass
+class Checked:
+    """Assets with checks, whose findings a test decides."""
+
+    daemon: Daemon
+    clock: time_machine.Traveller
+
+    def run(self, found: Mapping[str, str], severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR) -> str:
+        """A run of some days, each with what the check finds (nothing: it passes), and a tick; returns the run's id."""
+        days = dg.DailyPartitionsDefinition("2026-11-01")
+        spec = dg.AssetCheckSpec("control_total", asset=["openai", "costs"], partitions_def=days)
+
+        @dg.asset(
+            key=["openai", "costs"],
+            partitions_def=days,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            check_specs=[spec],
+        )
+        def costs() -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckEvaluation]:
+            yield dg.MaterializeResult(
+                check_results=[
+                    dg.AssetCheckResult(
+                        check_name="control_total", passed=not any(found.values()), severity=severity, description="all"
+                    )
+                ]
+            )
+            for day, text in found.items():
+                yield dg.AssetCheckEvaluation(
+                    asset_key=spec.asset_key,
+                    check_name="control_total",
+                    passed=not text,
+                    metadata={},
+                    severity=severity,
+                    partition=day,
+                    description=text,
+                )
+
+        tags = dict(range_tags(date.fromisoformat(min(found)), date.fromisoformat(max(found))))
+        ended = dg.materialize([costs], instance=self.daemon.instance, tags=tags)
+        self.clock.shift(1)
+        self.daemon.tick()
+        return ended.run_id
+
+
+@pytest.fixture
+def checked(daemon: Daemon, clock: time_machine.Traveller) -> Checked:
+    """Runs that succeed, whatever their checks find."""
+    return Checked(daemon, clock)
+
+
+def test_failed_checks_of_a_green_run_are_one_message_with_their_figures(checked: Checked, receiver: Receiver) -> None:
+    run_id = checked.run({"2026-11-18": "12.30 here and 12.31 there", "2026-11-19": "1 here and 2 there"})
+    assert receiver.texts == [
+        (
+            "usage-assets: checks of openai failed, 2026-11-18 to 2026-11-19\n"
+            "ERROR openai/costs control_total 2026-11-18: 12.30 here and 12.31 there\n"
+            f"ERROR openai/costs control_total 2026-11-19: 1 here and 2 there\nrun {run_id}"
+        )
+    ]
+
+
+def test_the_same_text_about_the_same_day_is_told_once(checked: Checked, receiver: Receiver, daemon: Daemon) -> None:
+    checked.run({"2026-11-18": "1 is 2", "2026-11-19": ""}, dg.AssetCheckSeverity.WARN)
+    daemon.cursor = None  # it was lost
+    daemon.tick()
+    checked.clock.shift(1)
+    checked.run({"2026-11-18": "1 is 2", "2026-11-19": "1 is 2"}, dg.AssetCheckSeverity.WARN)
+    checked.run({"2026-11-18": "1 is 2", "2026-11-19": "1 is 2"}, dg.AssetCheckSeverity.WARN)
+    checked.run({"2026-11-18": "1 is 3", "2026-11-19": ""}, dg.AssetCheckSeverity.WARN)
+    assert [text.splitlines()[1:-1] for text in receiver.texts] == [
+        ["WARN openai/costs control_total 2026-11-18: 1 is 2"],
+        ["WARN openai/costs control_total 2026-11-19: 1 is 2"],
+        ["WARN openai/costs control_total 2026-11-18: 1 is 3"],
+    ]
+
+
+def test_a_contradiction_that_was_gone_and_comes_back_is_told_again(checked: Checked, receiver: Receiver) -> None:
+    for text in ("1 is 2", "", "1 is 2"):
+        checked.run({"2026-11-19": text})
+    assert len(receiver.messages) == 2
+
+
+def test_checks_that_were_not_taken_are_sent_again_and_otherwise_never(checked: Checked, receiver: Receiver) -> None:
+    receiver.status = 500
+    checked.run({"2026-11-19": "1 is 2"})
+    receiver.status = 200
+    assert checked.daemon.tick() == POSTED
+    assert checked.daemon.tick() == NOTHING_NEW
+    receiver.is_silent = True
+    checked.run({"2026-11-19": "1 is 3"})
+    receiver.is_silent = False
+    assert checked.daemon.tick() == NOTHING_NEW
+    assert len(receiver.messages) == 3
+
+
+def test_an_idle_tick_is_one_query(checked: Checked, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked.run({"2026-11-19": "1 is 2"})
+    asked: list[str] = []
+    for name in ("get_run_records", "all_logs", "get_run_by_id"):
+        method = getattr(dg.DagsterInstance, name)
+
+        def counting(*arguments: Any, _name: str = name, _method: Any = method, **options: Any) -> Any:
+            asked.append(_name)
+            return _method(*arguments, **options)
+
+        monkeypatch.setattr(dg.DagsterInstance, name, counting)
+    assert daemon.tick() == NOTHING_NEW
+    assert asked == ["get_run_records"]
 
 
 # No secret, no address of a person, no command
@@ -241,7 +464,9 @@ def test_many_failures_are_told_in_several_ticks(daemon: Daemon, receiver: Recei
 
 def test_secrets_addresses_and_slack_commands_are_not_posted(daemon: Daemon, receiver: Receiver) -> None:
     daemon.fail(f"<!channel> key {SECRET} of bob@example.com & others\n{receiver.url}")
-    daemon.secrets = (SECRET, receiver.url, "of")
+    daemon.settings = Settings.load(
+        _env_file=None, openai_admin_key=SECRET, usage_webhook_url=receiver.url, usage_hash_key="of"
+    )
     daemon.tick()
     assert receiver.texts[0].splitlines()[1] == (
         "openai/costs: &lt;!channel&gt; key *** of address-dropped &amp; others ***"
@@ -271,7 +496,7 @@ def test_the_address_is_in_no_log_and_no_tag(
     logged = [record.getMessage() for record in caplog.records]
     assert "something else" in logged
     assert "secret-token" not in " ".join([*logged, *map(str, said), *run.tags.values()])
-    assert said[0] == "0 of 1 failed runs told; USAGE_WEBHOOK_URL answered 404: it is tried again"
+    assert said[0] == "0 messages posted, 1 runs to read; USAGE_WEBHOOK_URL answered 404: it is tried again"
 
 
 def test_a_refused_key_reaches_people_with_what_the_provider_says(
@@ -280,14 +505,14 @@ def test_a_refused_key_reaches_people_with_what_the_provider_says(
     """The whole product: its graph, its sensor, its reasons."""
     variables = with_main_endpoints(tmp_path) | {"USAGE_WEBHOOK_URL": receiver.url}
     with open_project(sandbox, tmp_path, variables, patience=IMPATIENT) as project:
-        sensor = project.definitions.get_repository_def().get_sensor_def("run_failure_sensor")
+        sensor = project.definitions.get_repository_def().get_sensor_def("webhook_sensor")
         with dg.build_sensor_context(instance=project.instance) as context:
             cursor = sensor.evaluate_tick(context).cursor
         sandbox.faults({"route": "GET /openai/v1/organization/costs", "fault": "status", "status": 401})
         ended = project.fetch("openai", last_days(2))
         with dg.build_sensor_context(instance=project.instance, cursor=cursor) as context:
-            assert sensor.evaluate_tick(context).skip_message == "1 of 1 failed runs told"
-    first, *assets, last = receiver.texts[0].splitlines()
+            assert sensor.evaluate_tick(context).skip_message == POSTED
+    first, *assets, _, last = receiver.texts[0].splitlines()
     assert first == "usage-assets: openai failed, 2026-11-18 to 2026-11-19"
     (asset,) = assets
     assert asset.startswith("openai/costs: openai costs 2026-11-18 to 2026-11-19: 401 from GET /openai/v1/")
@@ -310,22 +535,23 @@ def test_a_refused_key_reaches_people_with_what_the_provider_says(
 def test_a_refused_message_is_one_line_and_is_sent_again(
     daemon: Daemon, receiver: Receiver, status: int, body: str, words: str
 ) -> None:
-    daemon.fail()
-    daemon.fail()
+    daemon.fail("refused")
+    daemon.fail("unreachable")
     receiver.status, receiver.body = status, body
-    assert daemon.tick() == f"0 of 2 failed runs told; USAGE_WEBHOOK_URL answered {words}: it is tried again"
+    refused = f"USAGE_WEBHOOK_URL answered {words}: it is tried again"
+    assert daemon.tick() == f"0 messages posted, 2 runs to read; {refused}"
     receiver.status = 200
-    assert daemon.tick() == "2 of 2 failed runs told"
-    assert daemon.tick() == EVERYONE_TOLD
+    assert daemon.tick() == "2 messages posted"
+    assert daemon.tick() == NOTHING_NEW
     assert len(receiver.messages) == 3
 
 
 def test_a_refusal_that_breaks_off_is_a_refusal(daemon: Daemon, receiver: Receiver) -> None:
     daemon.fail()
     receiver.status, receiver.body, receiver.promised = 503, "", 50
-    assert daemon.tick() == "0 of 1 failed runs told; USAGE_WEBHOOK_URL answered 503: it is tried again"
+    assert daemon.tick() == "0 messages posted, 1 runs to read; USAGE_WEBHOOK_URL answered 503: it is tried again"
     receiver.status, receiver.promised = 200, 0
-    assert daemon.tick() == "1 of 1 failed runs told"
+    assert daemon.tick() == POSTED
 
 
 @contextmanager
@@ -341,20 +567,20 @@ def test_a_webhook_that_cannot_be_reached_is_one_line_and_is_tried_again(daemon:
     with closed_port() as url:
         daemon.url = url
         expected = "USAGE_WEBHOOK_URL cannot be reached (ConnectError): it is tried again"
-        assert daemon.tick() == f"0 of 1 failed runs told; {expected}"
+        assert daemon.tick() == f"0 messages posted, 1 runs to read; {expected}"
     daemon.url = receiver.url
-    assert daemon.tick() == "1 of 1 failed runs told"
+    assert daemon.tick() == POSTED
 
 
 def test_a_message_that_may_have_arrived_is_not_sent_twice(daemon: Daemon, receiver: Receiver) -> None:
     daemon.fail()
     receiver.is_silent = True
     assert daemon.tick() == (
-        "0 of 1 failed runs told; USAGE_WEBHOOK_URL gave no answer (RemoteProtocolError): "
+        "0 messages posted; USAGE_WEBHOOK_URL gave no answer (RemoteProtocolError): "
         "the message may have arrived and is not sent again"
     )
     receiver.is_silent = False
-    assert daemon.tick() == EVERYONE_TOLD
+    assert daemon.tick() == NOTHING_NEW
     assert len(receiver.messages) == 1
 
 
@@ -366,14 +592,38 @@ def test_a_tick_waits_for_seconds_only(
     with socket.create_server(("127.0.0.1", 0)) as nobody_answers:
         daemon.url = f"http://127.0.0.1:{nobody_answers.getsockname()[1]}{PATH}"
         said = daemon.tick()
-    assert said
     assert "gave no answer (ReadTimeout)" in said
+
+
+@pytest.mark.parametrize("beginning", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 500 Oh\r\nContent-Length: 99\r\n\r\n"])
+def test_headers_or_a_body_that_drip_hold_no_tick(
+    daemon: Daemon, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, beginning: bytes
+) -> None:
+    monkeypatch.setattr(webhook, "DEADLINE_SECONDS", 0.3)
+    daemon.fail()
+    has_ended = Event()
+
+    def drip() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(beginning)
+            while not has_ended.wait(0.05):
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        daemon.url = f"http://127.0.0.1:{server.getsockname()[1]}{PATH}"
+        thread = Thread(target=drip)
+        thread.start()
+        said = daemon.tick()
+        has_ended.set()
+        thread.join()
+    assert "gave no answer (0.3 s): the message may have arrived" in said or "answered 500" in said
 
 
 def test_a_tick_does_not_wait_for_words_that_it_has_no_use_for(daemon: Daemon, receiver: Receiver) -> None:
     receiver.is_read = Event()
     daemon.fail()
-    assert daemon.tick() == "1 of 1 failed runs told"
+    assert daemon.tick() == POSTED
     receiver.is_read.set()
 
 
@@ -393,7 +643,7 @@ def test_a_tick_that_dies_after_its_post_posts_nothing_twice(
         daemon.tick()
     monkeypatch.undo()
     daemon.cursor = before
-    assert daemon.tick() == EVERYONE_TOLD
+    assert daemon.tick() == NOTHING_NEW
     assert len(receiver.messages) == 1
 
 
@@ -404,9 +654,9 @@ def test_what_could_not_be_told_for_a_day_is_given_up(
     receiver.status = 500
     for passed in (timedelta(), GIVE_UP - timedelta(minutes=1)):
         clock.shift(passed)
-        assert str(daemon.tick()).startswith("0 of 1 failed runs told")
+        assert str(daemon.tick()).startswith("0 messages posted, 1 runs to read")
     clock.shift(timedelta(minutes=2))
-    assert daemon.tick() == EVERYONE_TOLD
+    assert daemon.tick() == NOTHING_NEW
 
 
 def test_no_run_is_changed_by_a_webhook_that_does_not_work(daemon: Daemon, receiver: Receiver) -> None:
