@@ -5,7 +5,7 @@ What a person types and sees of it stands in cli.py; what a run does, in the ass
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -108,6 +108,7 @@ class Step:
     done: bool = False
     failure: str = ""
     """Why it failed, in one line."""
+    run_id: str = ""
 
     def __str__(self) -> str:
         return f"{self.asset} {self.window}" if self.window else self.asset
@@ -138,6 +139,16 @@ class Share:
     def failures(self) -> dict[str, str]:
         """Asset -> why it failed."""
         return {step.asset: step.failure for steps in self.steps.values() for step in steps if step.failure}
+
+    @property
+    def failed_runs(self) -> Sequence[str]:
+        """Ids of the runs that an asset failed in."""
+        return [step.run_id for steps in self.steps.values() for step in steps if step.failure]
+
+    @property
+    def assets(self) -> Collection[str]:
+        """All assets that it runs."""
+        return {key.to_user_string() for part in self.parts for key in part.assets}
 
     def counts(self, job: str) -> Counter[str]:
         """COUNTS of a job's runs together."""
@@ -216,9 +227,13 @@ def share_of(
 
 
 def _execute(part: Part, definitions: dg.Definitions, instance: dg.DagsterInstance, log_level: str) -> Iterator[Step]:
-    steps = {key.to_python_identifier(): Step(key.to_user_string(), part.window) for key in part.assets}
-    for event in _events(part, definitions, instance, log_level):
-        if step := _noted(event, steps, part):
+    job = definitions.resolve_job_def(part.job)
+    run = _created_run(part, job, instance, log_level)
+    steps = {
+        key.to_python_identifier(): Step(key.to_user_string(), part.window, run_id=run.run_id) for key in part.assets
+    }
+    for event in _events(job, run, instance):
+        if step := _noted(event, steps, part, run.run_id):
             yield step
     for step in steps.values():
         if not step.done and not step.failure:
@@ -226,7 +241,7 @@ def _execute(part: Part, definitions: dg.Definitions, instance: dg.DagsterInstan
             yield step
 
 
-def _noted(event: dg.DagsterEvent, steps: dict[str, Step], part: Part) -> Step | None:
+def _noted(event: dg.DagsterEvent, steps: dict[str, Step], part: Part, run_id: str) -> Step | None:
     """Note what an event says of a step, and return the step; None where it says nothing new."""
     name = event.step_key or part.job
     if event.is_step_materialization:
@@ -238,25 +253,23 @@ def _noted(event: dg.DagsterEvent, steps: dict[str, Step], part: Part) -> Step |
     elif event.is_step_success and name in steps:
         steps[name].done = True
     elif event.is_step_failure:
-        steps.setdefault(name, Step(name, part.window)).failure = reason_of(event.step_failure_data)
+        steps.setdefault(name, Step(name, part.window, run_id=run_id)).failure = reason_of(event.step_failure_data)
     elif event.is_failure and not any(step.failure for step in steps.values()):
-        steps[name] = Step(name, part.window, failure=one_line(event.message or "the run failed"))
+        steps[name] = Step(name, part.window, run_id=run_id, failure=one_line(event.message or "the run failed"))
     elif not event.is_step_start:
         return None
     return steps.get(name)
 
 
-def _events(
-    part: Part, definitions: dg.Definitions, instance: dg.DagsterInstance, log_level: str
-) -> Iterator[dg.DagsterEvent]:
-    """Create a run and execute it here. Raises KeyboardInterrupt at its end, if it was interrupted.
+def _created_run(part: Part, job: dg.JobDefinition, instance: dg.DagsterInstance, log_level: str) -> dg.DagsterRun:
+    """Create the run of a part.
 
     ``execute_in_process`` would make a run that the UI shows but cannot run again: it does not say where its code is.
-    So this makes it as a launcher does, and is the one place that relies on how Dagster 1.13 does that.
+    So this makes it as a launcher does. This and ``_events`` are the one place that relies on how Dagster 1.13 does
+    that.
     """
-    job = definitions.resolve_job_def(part.job)
     repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(CODE_LOCATION), SINGLETON_REPOSITORY_NAME)
-    run = instance.create_run_for_job(
+    return instance.create_run_for_job(
         job,
         run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
         tags={
@@ -267,6 +280,10 @@ def _events(
         asset_selection=frozenset(part.assets),
         remote_job_origin=RemoteJobOrigin(repository, job.name),
     )
+
+
+def _events(job: dg.JobDefinition, run: dg.DagsterRun, instance: dg.DagsterInstance) -> Iterator[dg.DagsterEvent]:
+    """Execute a run here. Raises KeyboardInterrupt at its end, if it was interrupted."""
     # Interrupts reach the assets' own code only: it is rolled back, while an event is written whole or not at all.
     with capture_interrupts():
         was_interrupted = False

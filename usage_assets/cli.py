@@ -149,13 +149,20 @@ def _require_port(settings: Settings, definitions: dg.Definitions, connections: 
 
 def _report(share: Share, settings: Settings) -> None:
     held = stored(Warehouse(database=str(settings.warehouse_path)), share.connection, share.window)
-    fetched = in_words(len(share.window.days), held.rows, share.counts(USAGE_JOB))
+    assets, failures = share.assets, share.failures
+    failed = f"FAILED for {len(failures)} of {len(assets)} assets; stored are " if failures else ""
+    fetched = failed + in_words(len(share.window.days), held.rows, share.counts(USAGE_JOB))
     costs = "".join(f", {amount:,.2f} {unit}" for unit, amount in held.costs.items())
     nothing = "failed" if any(step.failure for step in share.steps[PORT_SYNC_JOB]) else "nothing to send"
     pushed = f"; Port: {in_words(0, 0, share.counts(PORT_SYNC_JOB)) or nothing}" if share.pushes else ""
     click.echo(f"{share.connection.name} {share.window}: {fetched}{costs}{pushed}; {share.seconds:.0f} s")
-    for asset, reason in share.failures.items():
-        click.echo(f"FAILED: {asset}: {reason}", err=True)
+    if failures:
+        links = ", ".join(dict.fromkeys(map(settings.run_link, share.failed_runs)))
+        click.echo(
+            f"FAILED: {share.connection.name}: not refreshed, for the reasons above: {', '.join(failures)}. "
+            f"What was stored stays. Once this is fixed, run this again or let the schedules do it ({links})",
+            err=True,
+        )
 
 
 @cli.group()
@@ -392,8 +399,13 @@ def _show(captured: Captured, files: Sequence[Path]) -> None:
 @cli.command()
 def doctor() -> int:
     """Check keys, Port, the database file and Dagster, and say what to do."""
-    worst = Level.OK
-    for finding in examine(Settings.load()):
+    findings = sorted(examine(Settings.load()), key=lambda finding: -finding.level)
+    for finding in findings:
         click.echo(f"{finding.level.name:<5} {finding.subject}: {one_line(finding.text)}")
-        worst = max(worst, finding.level)
-    return 1 if worst is Level.FAIL else 0
+    problems, warnings = (sum(finding.level is level for finding in findings) for level in (Level.FAIL, Level.WARN))
+    click.echo(f"{_counted(problems, 'problem')}, {_counted(warnings, 'warning')}")
+    return 1 if problems else 0
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

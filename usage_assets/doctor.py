@@ -5,11 +5,13 @@ nothing.
 """
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
@@ -19,14 +21,16 @@ from usage_assets.assets.connected import endpoints_of, is_superseded, provider_
 from usage_assets.assets.costs import COSTS
 from usage_assets.assets.entities import ENTITIES, foreign_relations
 from usage_assets.definitions import build_definitions
+from usage_assets.failures import by_cause, named
 from usage_assets.local.home import dagster_home, open_instance
+from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
 from usage_assets.partitions import utc_today
 from usage_assets.port.client import PortClient, PortError
 from usage_assets.port.provision import CONNECTION, plan
 from usage_assets.providers import PROVIDERS, Endpoint, ProviderError
 from usage_assets.providers.shapes import load, money_columns
 from usage_assets.providers.windows import DAY
-from usage_assets.settings import Connection, PortAccount, Settings, SettingsError
+from usage_assets.settings import Connection, PortAccount, Settings, SettingsError, contradicted_variables
 from usage_assets.warehouse.database import Warehouse, WarehouseError
 from usage_assets.warehouse.published import copy_of, is_current
 
@@ -36,6 +40,10 @@ SECONDS_FOR_THE_LOCK = 2
 DAYS_UNTIL_OLD = 2
 TIME_TO_PUBLISH = timedelta(hours=1)
 """Runs that are under way publish when they end."""
+TIME_TO_BE_HEARD_OF = timedelta(minutes=10)
+"""Runs log each request that is repeated and each write; the longest chain of requests without either is shorter."""
+MOST_RUNS = 4
+NOTHING_IS_LOST = "What is stored stays; the schedules fetch what is missing once this is fixed"
 SECONDS_UNTIL_SILENT = 120
 """Dagster's daemon gives a sign of life every 30 s."""
 
@@ -73,7 +81,9 @@ class Finding:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Examine everything that is configured. Never yields a secret."""
-    yield from _connections(settings)
+    yield from _environment(settings)
+    stale = _stale(settings)
+    yield from _connections(settings, stale)
     yield from _port(settings)
     yield from _warehouse(settings)
     yield from _published(settings.warehouse_path)
@@ -81,7 +91,42 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _dagster(settings)
 
 
-def _connections(settings: Settings) -> Iterator[Finding]:
+def _environment(settings: Settings) -> Iterator[Finding]:
+    try:
+        names = contradicted_variables(settings)
+    except SettingsError:  # said with the connections
+        return
+    if names:
+        text = (
+            "differ between .env and the environment: Dagster uses .env, this command the environment. Keep one of them"
+        )
+        yield Finding(Level.WARN, "environment", f"{', '.join(names)} {text}")
+
+
+def _stale(settings: Settings) -> Mapping[str, str]:
+    """Return what is stored of connections that have not been refreshed for days, in words."""
+    old: dict[str, list[tuple[date, str]]] = defaultdict(list)
+    for row in _stored(settings.warehouse_path):
+        if row["newest"] < utc_today() - timedelta(days=DAYS_UNTIL_OLD):
+            old[row["connection"]].append((row["newest"], row["table_name"]))
+    return {
+        name: f"not refreshed since {min(tables)[0]}: {named([table for _, table in sorted(tables)])}"
+        for name, tables in old.items()
+    }
+
+
+def _stored(path: Path) -> Sequence[Mapping[str, Any]]:
+    """Return what STORED_TABLES finds; nothing of a database that cannot be read, which ``_warehouse`` says."""
+    if not path.exists():
+        return ()
+    warehouse = Warehouse(database=str(path), wait_seconds=SECONDS_FOR_THE_LOCK)
+    try:
+        return warehouse.read(STORED_TABLES).to_pylist() if len(warehouse.read(LEDGER)) else ()
+    except WarehouseError:
+        return ()
+
+
+def _connections(settings: Settings, stale: Mapping[str, str] = {}) -> Iterator[Finding]:
     try:
         connections = settings.connections()
     except SettingsError as error:
@@ -90,7 +135,20 @@ def _connections(settings: Settings) -> Iterator[Finding]:
     if settings.usage_connections:
         yield Finding(Level.OK, "connections", f"{settings.usage_connections} can be read")
     for connection in connections:
-        yield from _connection(connection, settings)
+        findings = [*_connection(connection, settings)]
+        yield from findings
+        if connection.name in stale:
+            yield Finding(*_why_stale(connection.name, stale[connection.name], findings))
+
+
+def _why_stale(name: str, stale: str, findings: Sequence[Finding]) -> tuple[Level, str, str]:
+    """Return what is said of a connection whose days are old: a warning, unless a fault explains it already."""
+    subject = f"connection {name}"
+    if any(finding.level is Level.FAIL for finding in findings):
+        return Level.OK, subject, f"{stale}: because of its fault"
+    if is_daemon_running():
+        return Level.WARN, subject, f"{stale}: Dagster is running, so see why its runs fail (Runs in the UI)"
+    return Level.WARN, subject, f"{stale}: is Dagster running? (make run)"
 
 
 def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]:
@@ -103,6 +161,7 @@ def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]
         yield Finding(Level.FAIL, subject, str(error).removeprefix(f"{subject}: "))
         return
     yield Finding(Level.OK, subject, _in_words(connection))
+    refused: dict[str, str] = {}
     with client:
         for endpoint in provider.endpoints:
             if endpoint not in fetched:
@@ -112,10 +171,17 @@ def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]
             try:
                 client.probe(endpoint)
             except ProviderError as error:
-                yield Finding(Level.FAIL, subject, f"{endpoint.name}: {error}")
+                refused[endpoint.name] = str(error)
             else:
                 yield Finding(Level.OK, subject, f"{endpoint.name}: key accepted ({connection.key_reference})")
                 yield from _unverified_money(connection, endpoint, settings)
+    for reason, names in by_cause(refused).items():
+        which = "no report is" if len(names) == len(fetched) else f"{named(names, len(names))} {_is(names)} not"
+        yield Finding(Level.FAIL, subject, f"{named(names)}: {reason} Until then {which} refreshed. {NOTHING_IS_LOST}")
+
+
+def _is(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _in_words(connection: Connection) -> str:
@@ -197,13 +263,8 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
                 f"too: materialize what is derived of {row['connection']} for all its days, and they go",
             )
             continue
-        old = row["newest"] < utc_today() - timedelta(days=DAYS_UNTIL_OLD)
-        what_to_do = ": is Dagster running? (make run)" if old else ""
-        yield Finding(
-            Level.WARN if old else Level.OK,
-            subject,
-            f"{row['days']} days of {row['connection']}, the newest is {row['newest']}{what_to_do}",
-        )
+        text = f"{row['days']} days of {row['connection']}, the newest is {row['newest']}"
+        yield Finding(Level.OK, subject, text)
 
 
 def _published(database: Path) -> Iterator[Finding]:
@@ -230,8 +291,8 @@ def _webhook(settings: Settings) -> Finding:
     except SettingsError as error:
         return Finding(Level.FAIL, "webhook", str(error))
     if is_set:
-        return Finding(Level.OK, "webhook", "failed runs are posted to it (USAGE_WEBHOOK_URL)")
-    return Finding(Level.WARN, "webhook", "nobody is told of failed runs: USAGE_WEBHOOK_URL is not set")
+        return Finding(Level.OK, "webhook", "failed runs and checks are posted to it (USAGE_WEBHOOK_URL)")
+    return Finding(Level.WARN, "webhook", "nobody is told of failed runs and checks: USAGE_WEBHOOK_URL is not set")
 
 
 def _superseded(settings: Settings) -> Collection[str]:
@@ -254,9 +315,19 @@ def _dagster(settings: Settings) -> Iterator[Finding]:
         with open_instance() as instance:
             yield Finding(Level.OK, "Dagster", f"home {dagster_home()}")
             yield _daemon(instance)
+            yield from _places(instance, settings)
             yield from _automation(build_definitions(settings), instance)
     except SettingsError as error:
         yield Finding(Level.FAIL, "Dagster", str(error))
+
+
+def is_daemon_running() -> bool:
+    """Whether the daemon of the home has given a sign of life; False where there is no home."""
+    try:
+        with open_instance() as instance:
+            return _daemon(instance).level is Level.OK
+    except SettingsError:
+        return False
 
 
 def _daemon(instance: dg.DagsterInstance) -> Finding:
@@ -266,6 +337,28 @@ def _daemon(instance: dg.DagsterInstance) -> Finding:
         return Finding(Level.OK, "Dagster", "its daemon is running")
     since = f"since {newest:%Y-%m-%d %H:%M} UTC" if newest else "and never was"
     return Finding(Level.WARN, "Dagster", f"its daemon is not running {since}: no schedule, no push (make run)")
+
+
+def _places(instance: dg.DagsterInstance, settings: Settings) -> Iterator[Finding]:
+    """Whether runs that do nothing hold all places, so that nothing else can begin."""
+    queue = instance.get_concurrency_config().run_queue_config
+    records = instance.get_run_records(dg.RunsFilter(statuses=HOLDING_A_PLACE))
+    if queue is None or len(records) < queue.max_concurrent_runs:
+        return
+    runs = [record.dagster_run for record in records]
+    newest = max(last_heard_of(instance, run) for run in runs)
+    if datetime.now(UTC) - newest < TIME_TO_BE_HEARD_OF:
+        yield Finding(Level.OK, "Dagster", f"all {len(runs)} places for runs are taken, other runs wait")
+        return
+    lost = sum(is_lost(instance, run) for run in runs)
+    yield Finding(
+        Level.FAIL,
+        "Dagster",
+        f"all {len(runs)} places for runs are taken and none of these runs has logged anything since "
+        f"{newest:%Y-%m-%d %H:%M} UTC, so nothing is fetched or pushed. The processes of {lost} of them are gone: "
+        "restart Dagster (make run), which ends those; terminate the others in the UI: "
+        f"{', '.join(settings.run_link(run.run_id) for run in runs[:MOST_RUNS])}",
+    )
 
 
 def _automation(definitions: dg.Definitions, instance: dg.DagsterInstance) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from usage_assets.backfill import COUNTS, Step
+from usage_assets.failures import cause_of
 
 STDERR = 2
 
@@ -28,6 +29,8 @@ class Display:
         )
         self._task = self.bar.add_task("", total=asset_days, requests=0)
         self._requests = 0
+        self._failed: dict[str, Step] = {}
+        """Cause -> the first that failed because of it: a reason is shown once."""
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -41,7 +44,8 @@ class Display:
     def show(self, step: Step) -> None:
         """Show how far a step is."""
         if step.failure:
-            self.say(f"  {step}: FAILED: {step.failure}")
+            first = self._failed.setdefault(cause_of(step.failure), step)
+            self.say(f"  {step}: FAILED: {step.failure if first is step else f'as {first}'}")
         elif step.done:
             self.say(f"  {step}: {in_words(step.days, step.rows, step.counts)}")
         elif step.days:

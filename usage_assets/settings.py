@@ -324,7 +324,7 @@ class Settings(BaseSettings):
 
     @property
     def webhook_url(self) -> str | None:
-        """Where failed runs are told of; None: nowhere. Raises SettingsError, which does not repeat the address."""
+        """Where failed runs and checks are posted, or None. Raises SettingsError, which does not repeat the address."""
         if self.usage_webhook_url is None:
             return None
         url = self.usage_webhook_url.get_secret_value()
@@ -502,6 +502,16 @@ def own_variables(settings: Settings) -> set[str]:
     references = (connection.key_reference for connection in settings.connections())
     keys = {reference.place for reference in references if reference.scheme == "env"}
     return {name.upper() for name in Settings.model_fields} | keys
+
+
+def contradicted_variables(settings: Settings) -> Sequence[str]:
+    """Return the names of variables that ``.env`` and the environment state differently.
+
+    Dagster lets the file win, also where it is empty; commands let the environment win.
+    """
+    stated = {name: value or "" for name, value in dotenv_values(ENV_FILE).items()}
+    names = own_variables(settings) & stated.keys() & os.environ.keys()
+    return sorted(name for name in names if os.environ[name] != stated[name])
 
 
 def forget_exported_env_file(settings: Settings) -> None:

@@ -110,7 +110,11 @@ def test_a_refused_lookup_is_said_and_days_are_stored_all_the_same(terminal: Ter
     said = terminal.type("backfill", *LAST_DAY, "--connection", "anthropic")
     assert said.code == 1
     (failed,) = (line for line in said.complaints if line.startswith("FAILED: "))
-    assert failed.startswith("FAILED: anthropic/users: anthropic users: 403 from GET ")
+    assert failed.startswith(
+        "FAILED: anthropic: not refreshed, for the reasons above: anthropic/users. What was stored"
+    )
+    assert [line for line in said.complaints if line.startswith("  anthropic/users: FAILED: anthropic users: 403 from")]
+    assert line_of("anthropic", said).startswith(f"anthropic {LATEST}: FAILED for 1 of ")
     assert "  anthropic/workspaces: rows 4, requests 1" in said.complaints
     assert "days 1, rows" in line_of("anthropic", said)
     jobs = [line.split()[0].split(":")[0] for line in said.complaints if line.startswith("  anthropic/")]
@@ -308,19 +312,32 @@ def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(small_term
         {"route": "GET /openai/v1/organization/costs", "fault": "status", "status": 401, "body": body}
     )
     said = small_terminal.type("backfill", *LAST_DAY, "--connection", "openai", "--connection", "chatgpt")
-    failed = [line for line in said.complaints if line.startswith("FAILED: ")]
+    (failed,) = [line for line in said.complaints if line.startswith("FAILED: ")]
     assert said.code == 1
-    assert [line.split(": ")[1] for line in failed] == [
-        "openai/costs",
-        "openai/allocated_costs/costs",
-        "openai/daily_costs/costs",
-        "openai/entities/ai_cost_record",
-        "openai/entities/ai_user_cost",
-        "openai/entities/openai_daily_usage",
-    ]
-    assert "401 from GET /openai/v1/organization/costs: no. Check the admin key" in failed[0]
-    assert "not computed, because what it reads failed" in failed[1]
+    assert failed.startswith(
+        "FAILED: openai: not refreshed, for the reasons above: openai/costs, openai/allocated_costs/costs, "
+        "openai/daily_costs/costs, openai/entities/ai_cost_record, openai/entities/ai_user_cost, "
+        "openai/entities/openai_daily_usage. What was stored stays."
+    )
+    assert said.err.count("401 from GET /openai/v1/organization/costs: no. Check the admin key") == 1
+    assert said.err.count("not computed, because what it reads failed") == 1
     assert "days 1, rows" in line_of("chatgpt", said)
+    assert line_of("openai", said).startswith(f"openai {LATEST}: FAILED for 6 of 12 assets; stored are days 1")
+    with dg.DagsterInstance.get() as instance:
+        [run] = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
+    assert failed.endswith(f"(run {run.run_id})")
+
+
+def test_a_revoked_key_is_one_message_with_a_link_to_each_run(
+    small_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"error": {"message": "revoked"}}
+    small_terminal.sandbox.faults({"route": "GET /openai/", "fault": "status", "status": 401, "body": body})
+    monkeypatch.setenv("USAGE_UI_URL", "https://dagster.example")
+    said = small_terminal.type("backfill", *LAST_DAY, "--connection", "openai")
+    assert said.err.count("Check the admin key") == 1
+    (failed,) = [line for line in said.complaints if line.startswith("FAILED: ")]
+    assert failed.count("https://dagster.example/runs/") == 2, "lookups and days"
     assert "Traceback" not in said.err
 
 

@@ -299,9 +299,9 @@ def test_nothing_is_fetched_of_the_past_where_that_is_switched_off() -> None:
 
 
 def test_failed_runs_are_told_of_where_a_webhook_is_set_and_not_otherwise(definitions: dg.Definitions) -> None:
-    assert "run_failure_sensor" not in sensors(definitions)
+    assert "webhook_sensor" not in sensors(definitions)
     repository = build_definitions(settings_of(usage_webhook_url="https://hooks.example/token")).get_repository_def()
-    sensor = repository.get_sensor_def("run_failure_sensor")
+    sensor = repository.get_sensor_def("webhook_sensor")
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
     with pytest.raises(SettingsError, match="USAGE_WEBHOOK_URL: must look like"):
         build_definitions(settings_of(usage_webhook_url="http://hooks.example/token"))

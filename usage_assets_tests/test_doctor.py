@@ -1,12 +1,16 @@
 """What the doctor finds: each fault with what to do, nothing changed, no secret shown."""
 
 import os
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import duckdb
 import pytest
+import time_machine
+from dagster._core.events import EngineEventData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import (
     InstigatorState,
@@ -16,8 +20,11 @@ from dagster._core.scheduler.instigation import (
     TickData,
     TickStatus,
 )
+from dagster._core.utils import make_new_run_id
+from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
+from usage_assets.doctor import TIME_TO_BE_HEARD_OF
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
 from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
@@ -88,10 +95,30 @@ def test_a_refused_key_is_a_fault_with_advice(terminal: Terminal, monkeypatch: p
     monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-admin-wrong")
     said = examined(terminal)
     assert said.code == 1
-    assert "FAIL  connection openai: costs: " in finding(said, "openai: costs")
-    assert "Check the admin key (OPENAI_ADMIN_KEY" in finding(said, "openai: costs")
     assert "sk-admin-wrong" not in said.out
     assert finding(said, "anthropic: cost_report").startswith("OK")
+    failed = said.lines[0]
+    assert failed.startswith(
+        "FAIL  connection openai: costs, usage_completions, usage_embeddings and 8 more: openai costs"
+    )
+    assert "Check the admin key (OPENAI_ADMIN_KEY" in failed
+    assert failed.endswith(
+        "Until then no report is refreshed. What is stored stays; the schedules fetch what is missing once this is fixed"
+    )
+    assert len([line for line in said.lines if line.startswith("FAIL")]) == 1, "problems come first"
+    warnings = [line for line in said.lines if line.startswith("WARN")]
+    assert said.lines[1 : len(warnings) + 1] == warnings
+    assert said.lines[-1] == f"1 problem, {len(warnings)} warnings"
+
+
+def test_old_days_of_a_refused_connection_are_no_second_message(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = str(TODAY - timedelta(days=10))
+    terminal.type("backfill", "--start", day, "--end", day, "--connection", "chatgpt")
+    monkeypatch.setenv("CHATGPT_ANALYTICS_KEY", "revoked")
+    about = [line for line in examined(terminal).lines if "chatgpt" in line and not line.startswith("OK")]
+    assert [line.split(":")[0] for line in about] == ["FAIL  connection chatgpt"]
 
 
 def test_an_endpoint_that_is_not_enabled_does_not_hide_the_others(terminal: Terminal) -> None:
@@ -208,12 +235,12 @@ def test_whether_a_webhook_is_set_is_told_and_never_where_it_is(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert finding(examined(terminal), "webhook: ") == (
-        "WARN  webhook: nobody is told of failed runs: USAGE_WEBHOOK_URL is not set"
+        "WARN  webhook: nobody is told of failed runs and checks: USAGE_WEBHOOK_URL is not set"
     )
     monkeypatch.setenv("USAGE_WEBHOOK_URL", "https://hooks.example/secret-token")
     said = examined(terminal)
-    assert finding(said, "webhook: ") == "OK    webhook: failed runs are posted to it (USAGE_WEBHOOK_URL)"
-    assert "OK    sensor run_failure_sensor: is running, and has had nothing to do yet" in said.lines
+    assert finding(said, "webhook: ") == "OK    webhook: failed runs and checks are posted to it (USAGE_WEBHOOK_URL)"
+    assert "OK    sensor webhook_sensor: is running, and has had nothing to do yet" in said.lines
     assert "hooks.example" not in said.out
     monkeypatch.setenv("USAGE_WEBHOOK_URL", "http://hooks.example/secret-token")
     said = examined(terminal)
@@ -234,12 +261,47 @@ def test_a_file_that_is_no_database_is_a_fault(terminal: Terminal) -> None:
     assert finding(examined(terminal), "warehouse").startswith(f"FAIL  warehouse: {terminal.database}: ")
 
 
-def test_old_days_are_a_warning(terminal: Terminal) -> None:
+def test_old_days_of_a_connection_are_one_warning_that_says_whether_dagster_runs(terminal: Terminal) -> None:
     day = str(TODAY - timedelta(days=10))
     terminal.type("backfill", "--start", day, "--end", day, "--connection", "chatgpt")
-    line = finding(examined(terminal), "table chatgpt.codex_usage")
-    assert line.startswith("WARN")
-    assert "is Dagster running? (make run)" in line
+    warning = (
+        f"WARN  connection chatgpt: not refreshed since {day}: "
+        "chatgpt.codex_usage, costs.daily_costs, port_entities.ai_cost_record and 2 more: "
+    )
+    assert finding(examined(terminal), "not refreshed since") == f"{warning}is Dagster running? (make run)"
+    with dg.DagsterInstance.get() as instance:
+        instance.add_daemon_heartbeat(DaemonHeartbeat(NOW.timestamp(), "SENSOR", "id", []))
+    said = finding(examined(terminal), "not refreshed since")
+    assert said == f"{warning}Dagster is running, so see why its runs fail (Runs in the UI)"
+
+
+def test_places_that_silent_runs_hold_are_a_fault(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    with dg.DagsterInstance.get() as instance:
+        runs = [dg.DagsterRun("usage", make_new_run_id(), status=dg.DagsterRunStatus.STARTED) for _ in range(4)]
+        for run in runs:
+            instance.add_run(run)
+            instance.report_engine_event("Started process for run.", run, EngineEventData.in_process(os.getpid()))
+        assert finding(examined(terminal), "places for runs") == (
+            "OK    Dagster: all 4 places for runs are taken, other runs wait"
+        )
+        with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+            gone.wait()
+        instance.report_engine_event("Started process for run.", runs[0], EngineEventData.in_process(gone.pid))
+    monkeypatch.setenv("USAGE_UI_URL", "http://dagster.internal:3000")
+    with time_machine.travel(NOW + TIME_TO_BE_HEARD_OF + timedelta(minutes=1)):
+        line = finding(examined(terminal), "places for runs")
+    assert line.startswith("FAIL  Dagster: all 4 places for runs are taken and none of these runs has logged anything")
+    assert f"http://dagster.internal:3000/runs/{runs[0].run_id}" in line
+
+
+def test_variables_that_the_env_file_contradicts_are_named_without_their_values(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (terminal.folder / ".env").write_text("OPENAI_ADMIN_KEY=\nANTHROPIC_ADMIN_KEY=sk-ant-admin-sandbox\nOTHER=1\n")
+    monkeypatch.setenv("OTHER", "2")
+    assert finding(examined(terminal), "differ between").startswith(
+        "WARN  environment: OPENAI_ADMIN_KEY differ between"
+    )
 
 
 def test_a_missing_dagster_home_is_a_fault(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """What a user may write into the environment, ``.env`` and the connections file, and what is said where it is wrong."""
 
+import os
 import re
 from collections.abc import Callable
 from datetime import date
@@ -18,6 +19,7 @@ from usage_assets.settings import (
     MissingKeyError,
     Settings,
     SettingsError,
+    forget_exported_env_file,
 )
 
 SECRET = "sk-admin-very-secret-0123456789"
@@ -140,9 +142,32 @@ def test_the_environment_comes_before_the_env_file(monkeypatch: pytest.MonkeyPat
     assert (settings.usage_lookback_days, settings.usage_start_date) == (5, date(2026, 1, 1))
 
 
+def test_what_dagster_exported_of_the_env_file_is_read_from_the_file(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Connections
+) -> None:
+    connections_file(OPENAI)
+    exported = {"OPENAI_ADMIN_KEY": "old", "EMEA_KEY": "old", "USAGE_HASH_KEY": "", "HTTPS_PROXY": "http://proxy:1"}
+    Path(".env").write_text("".join(f"{name}={value}\n" for name, value in exported.items()))
+    for name, value in {**exported, "CHATGPT_ANALYTICS_KEY": "only here"}.items():
+        monkeypatch.setenv(name, value)
+    forget_exported_env_file(Settings.load())
+    Path(".env").write_text("OPENAI_ADMIN_KEY=new\nEMEA_KEY=new\n")
+    keys = {each.name: each.key.get_secret_value() for each in Settings.load().connections() if each.key}
+    assert keys == {"openai": "new", "openai_emea": "new", "chatgpt": "only here"}
+    assert os.environ["HTTPS_PROXY"] == "http://proxy:1", "httpx reads it there"
+
+
+def test_a_run_is_named_by_its_page_where_the_ui_has_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().run_link("4f") == "run 4f"
+    monkeypatch.setenv("USAGE_UI_URL", "http://dagster.internal:3000/")
+    assert Settings.load().run_link("4f") == "http://dagster.internal:3000/runs/4f"
+
+
 @pytest.mark.parametrize(
     ("variable", "text"),
     [
+        ("USAGE_UI_URL", "dagster.internal"),
+        ("USAGE_UI_URL", "https://me:password@dagster.internal"),
         ("USAGE_START_DATE", "2025-02-30"),
         ("USAGE_START_DATE", "yesterday"),
         ("USAGE_PEOPLE", "everything"),

@@ -2,8 +2,8 @@
 
 A message is about causes, not runs. While a cause lasts, further runs that fail because of it are not posted; another
 message follows when everything that it held back has succeeded. The same text of a check about the same day is posted
-once. What was posted is kept in Dagster's storage (KEY), and written before the post: a message is sent again where it
-certainly was not taken, and otherwise never twice. Dagster's own run_failure_sensor goes on to the next run where nobody
+once. What was posted is kept in Dagster's storage (KEY), written before the post: a message is sent again where it was
+certainly not taken, and otherwise never twice. Dagster's own run_failure_sensor goes on to the next run where nobody
 could be told.
 
 The address is a secret, because whoever has it can post: it is in no log, no cursor and no reason.
