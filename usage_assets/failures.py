@@ -7,8 +7,11 @@ from datetime import date
 import dagster as dg
 from dagster._core.execution.plan.objects import StepFailureData
 
-_ASKED_FOR = re.compile(r"^\S+ \S+( \d{4}-\d\d-\d\d( to \d{4}-\d\d-\d\d)?)?: | from GET \S+|\(request [^)]*\)|\d+")
-"""What differs between two requests that one fault refuses: connection, report and days, path, request id, numbers."""
+_ASKED_FOR = re.compile(
+    r"^\S+ \S+( \d{4}-\d\d-\d\d( to \d{4}-\d\d-\d\d)?)?: "
+    r"| from GET \S+|\(request [^)]*\)|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+"
+)
+"""What differs between two failures that one fault causes: connection, report and days; path, request, run, numbers."""
 
 
 def one_line(text: str) -> str:

@@ -23,7 +23,7 @@ from usage_assets.automation.jobs import range_tags
 from usage_assets.automation.webhook import FORGOTTEN, GIVE_UP, NOTHING_IS_LOST, POSTS_PER_TICK, build_webhook_sensor
 from usage_assets.settings import Settings
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import IMPATIENT, open_project, with_main_endpoints
+from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, open_project, with_main_endpoints
 from usage_assets_tests.terminal import SECRETS
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
@@ -219,6 +219,14 @@ def test_a_run_that_died_has_the_reason_that_dagster_gives(daemon: Daemon, recei
             f"{NOTHING_IS_LOST}\nrun {run.run_id}"
         )
     ]
+
+
+def test_runs_that_died_together_are_one_message(daemon: Daemon, receiver: Receiver) -> None:
+    for _ in range(3):
+        run = dg.DagsterRun("usage", make_new_run_id(), tags={"usage_assets/connection": "chatgpt"})
+        daemon.instance.add_run(run)
+        daemon.instance.report_run_failed(run, f"Detected run worker status. Marking run {run.run_id} as failed.")
+    assert daemon.tick() == POSTED
 
 
 def test_runs_that_succeeded_or_were_canceled_are_not_told(daemon: Daemon, receiver: Receiver) -> None:
@@ -505,19 +513,60 @@ def test_a_refused_key_reaches_people_with_what_the_provider_says(
     """The whole product: its graph, its sensor, its reasons."""
     variables = with_main_endpoints(tmp_path) | {"USAGE_WEBHOOK_URL": receiver.url}
     with open_project(sandbox, tmp_path, variables, patience=IMPATIENT) as project:
-        sensor = project.definitions.get_repository_def().get_sensor_def("webhook_sensor")
-        with dg.build_sensor_context(instance=project.instance) as context:
-            cursor = sensor.evaluate_tick(context).cursor
+        _, cursor = evaluated(project)
         sandbox.faults({"route": "GET /openai/v1/organization/costs", "fault": "status", "status": 401})
         ended = project.fetch("openai", last_days(2))
-        with dg.build_sensor_context(instance=project.instance, cursor=cursor) as context:
-            assert sensor.evaluate_tick(context).skip_message == POSTED
+        assert evaluated(project, cursor)[0] == POSTED
     first, *assets, _, last = receiver.texts[0].splitlines()
     assert first == "usage-assets: openai failed, 2026-11-18 to 2026-11-19"
     (asset,) = assets
     assert asset.startswith("openai/costs: openai costs 2026-11-18 to 2026-11-19: 401 from GET /openai/v1/")
     assert last == f"run {ended.run_id}"
     assert not any(secret in receiver.texts[0] for secret in SECRETS)
+
+
+def evaluated(project: Project, cursor: str | None = None) -> tuple[str, str | None]:
+    """What a tick of the product's sensor says, and its cursor."""
+    sensor = project.definitions.get_repository_def().get_sensor_def("webhook_sensor")
+    with dg.build_sensor_context(instance=project.instance, cursor=cursor) as context:
+        data = sensor.evaluate_tick(context)
+    return str(data.skip_message), data.cursor
+
+
+def test_lookups_and_usage_that_one_revoked_key_fails_are_one_message_and_one_when_it_is_mended(
+    sandbox: Sandbox, receiver: Receiver, tmp_path: Path
+) -> None:
+    variables = with_main_endpoints(tmp_path) | {"USAGE_WEBHOOK_URL": receiver.url}
+    with open_project(sandbox, tmp_path, variables, patience=IMPATIENT) as project:
+        _, cursor = evaluated(project)
+        body = {"error": {"message": "Incorrect API key provided"}}
+        sandbox.faults({"route": "GET /openai/", "fault": "status", "status": 401, "body": body})
+        for is_refused in (True, False):
+            assert project.look_up("openai").success is not is_refused
+            assert project.fetch("openai", last_days(2)).success is not is_refused
+            said, cursor = evaluated(project, cursor)
+            assert said == POSTED
+            sandbox.control("DELETE", "faults")
+    refused, mended = receiver.texts
+    assert "and 1 more: openai " in refused or "and 2 more: openai " in refused
+    assert mended.startswith("usage-assets: refreshed again, after: openai: openai ")
+
+
+def test_an_invoice_that_differs_from_what_is_stored_reaches_people_from_a_green_run(
+    sandbox: Sandbox, receiver: Receiver, tmp_path: Path
+) -> None:
+    variables = with_main_endpoints(tmp_path) | {"USAGE_WEBHOOK_URL": receiver.url}
+    with Path(variables["USAGE_CONNECTIONS"]).open("a") as connections:
+        connections.write('[[invoice]]\nconnection = "openai"\nmonth = "2026-10"\ntotal = 1400\nid = "I-1"\n')
+    with open_project(sandbox, tmp_path, variables) as project:
+        _, cursor = evaluated(project)
+        for expected in (POSTED, NOTHING_NEW):
+            assert project.run("accounting_tables", [dg.AssetKey("accounting")]).success
+            said, cursor = evaluated(project, cursor)
+            assert said == expected
+    header, line, _ = receiver.texts[0].splitlines()
+    assert header == "usage-assets: checks of accounting_tables failed"
+    assert line.startswith("ERROR accounting invoices: I-1 (openai 2026-10): invoiced 1400 USD, stored 0 USD;")
 
 
 # A webhook that does not work
