@@ -15,20 +15,25 @@ from usage_assets.rows import Row
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """How a provider says that it does not group by something, for a window or before some time.
+    """How a provider says that it does not group by something, for some days or at all.
 
     ``pattern`` matches the message of the refusal; a named group ``since`` (unix seconds) says from when on it would.
+    A refusal that names no time is ``for_good``, or it is about some days of the window, which then are searched for.
     """
 
     pattern: re.Pattern[str]
     drops: tuple[str, ...]
+    for_good: bool = False
+    """Whether the API does not know the dimension, so that no day can be grouped by it."""
 
     def first_day(self, refused: re.Match[str]) -> date | None:
-        """The first whole day that may be grouped, where the message names one."""
+        """The first whole day that may be grouped, where that is known."""
+        if self.for_good:
+            return date.max
         since = refused.groupdict().get("since")
         try:
             return (datetime.fromtimestamp(int(since) - 1, UTC) + DAY).date() if since else None
-        except (ValueError, OverflowError, OSError):  # no time at all: then it refuses the window
+        except (ValueError, OverflowError, OSError):  # no time at all: then it is about some days
             return None
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from http import HTTPStatus
+from itertools import groupby
 from threading import Event, Lock
 from typing import Self
 
@@ -18,7 +19,7 @@ import pyarrow as pa
 
 from usage_assets.people import People
 from usage_assets.providers.archive import Answered, Asked, Body, Keep, question_of
-from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.providers.endpoint import Endpoint, Provider, Refusal
 from usage_assets.providers.reading import Json, Moment, Reading, ShapeError, numbered
 from usage_assets.providers.transport import INCOMPLETE, LATER, PermanentError, StoppedError, Transport, decoded
 from usage_assets.providers.windows import DAY, Window, windows
@@ -55,6 +56,16 @@ class Fetched:
     """What is archived as soon as the rows are stored."""
     stored_at: Mapping[date, datetime] = field(default_factory=dict)
     """When the rows of a day were stored first, where they come from the archive."""
+
+
+@dataclass
+class Ungrouped:
+    """Days that a provider does not group by something."""
+
+    before: date = date.min
+    """It groups none before this day."""
+    days: set[date] = field(default_factory=set)
+    """Days that were refused each by itself."""
 
 
 class Page(msgspec.Struct, kw_only=True):
@@ -126,9 +137,8 @@ class Client:
             read_timeout=read_timeout,
             answer_timeout=answer_timeout,
         )
-        self.refused: dict[tuple[str, tuple[str, ...], Window | None], date] = {}
-        """What refusals have taught: endpoint, dimensions and, where it was refused for no stated reason, the window ->
-        first day that may be grouped by them."""
+        self.refused: dict[tuple[str, tuple[str, ...]], Ungrouped] = {}
+        """What refusals have taught: endpoint and dimensions -> the days that cannot be grouped by them."""
         self.decoding = Lock()
         """Held while a page is objects: threads cannot decode two at once anyway, and memory need not hold two."""
 
@@ -181,30 +191,34 @@ class _Chains:
     bodies: list[Body] = field(default_factory=list)
     """What is kept of the chain that is being read."""
     answered: list[Answered] = field(default_factory=list)
+    _unread: list[Window] = field(default_factory=list)
+    """The parts of the planned window that are still to be read."""
+    _ungrouped: list[date] = field(default_factory=list)
+    """Days that turned out to be refused with their dimensions, to be read together when all others are."""
 
     def run(self) -> None:
         """Read everything. The first error of a fetch stops its other windows, which then end without one."""
         try:
-            self._read(self.planned, self.endpoint.group_by)
+            self._unread = [self.planned]
+            while self._unread:
+                self._read(self._unread.pop(0))
+                if not self._unread:
+                    self._unread, self._ungrouped = windows(self._ungrouped, len(self.planned.days)), []
         except StoppedError:
             return
         except BaseException:
             self.stop.set()
             raise
+        first, *others = (len(reading.tables) for reading in self.readings)
+        self.counts.update(requests=first, split_windows=sum(others))
 
-    def _read(
-        self, window: Window, group_by: tuple[str, ...], *, pages: str = "requests", may_restart: bool = True
-    ) -> None:
-        """Read a window or its parts. ``pages`` says what the pages count as."""
-        if learnt := self._learnt(window, group_by):
-            fewer, since = learnt
-            if window.last >= since:
-                window, granted = window.split(since)
-                self._read(granted, group_by, pages=pages)
-                pages = "split_windows"
-            self._read(window, fewer, pages=pages)
+    def _read(self, window: Window, *, may_restart: bool = True) -> None:
+        """Read a window, or find out in which parts it has to be read."""
+        granted = [(group_by, list(days)) for group_by, days in groupby(window.days, self._granted)]
+        if len(granted) > 1:
+            self._unread[:0] = [Window(days[0], days[-1]) for _, days in granted]
             return
-        client = self.client
+        client, group_by = self.client, granted[0][0]
         reading = Reading(client.connection, client.workspace_id, window, self.query, group_by, client.people)
         self.bodies = []
         try:
@@ -214,48 +228,60 @@ class _Chains:
             if may_restart and reading.tables and _is_token_refused(client.provider, error):
                 logger.warning("%s Reading it again from its first page", error)
                 self.counts["retries"] += 1
-                self._read(window, group_by, pages=pages, may_restart=False)
+                self._read(window, may_restart=False)
             else:
-                self._read_with_less(window, group_by, pages, error)
+                self._ask_for_less(window, group_by, error)
         else:
-            self.counts[pages] += len(reading.tables)
             self.readings.append(reading)
             if self.bodies:
                 self.answered.append(Answered(self._asked(reading), self.bodies))
 
-    def _learnt(self, window: Window, group_by: tuple[str, ...]) -> tuple[tuple[str, ...], date] | None:
-        """Which dimensions remain before which day, where an earlier refusal concerns this window."""
-        for (endpoint, drops, only), since in list(self.client.refused.items()):
-            concerns = endpoint == self.endpoint.name and only in (None, window) and window.first < since
-            if concerns and not set(drops).isdisjoint(group_by):
-                return _without(drops, group_by), since
-        return None
+    def _granted(self, day: date) -> tuple[str, ...]:
+        """The dimensions that no refusal has taken from a day."""
+        dropped = {
+            dimension
+            for (endpoint, drops), refused in list(self.client.refused.items())
+            if endpoint == self.endpoint.name and (day < refused.before or day in refused.days)
+            for dimension in drops
+        }
+        return tuple(dimension for dimension in self.endpoint.group_by if dimension not in dropped)
 
-    def _read_with_less(self, window: Window, group_by: tuple[str, ...], pages: str, error: PermanentError) -> None:
-        """Read a window without the dimensions that were refused, or in halves if its answer would be too large.
+    def _ask_for_less(self, window: Window, group_by: tuple[str, ...], error: PermanentError) -> None:
+        """Let a window be read without the dimensions that were refused, or in halves: if its answer would be too
+        large, and if a grouping is refused and nobody says for which of its days.
 
         Raises any other error again.
         """
+        refusal = self._learn(window, group_by, error)
+        too_large = self.client.provider.too_large.search(error.reason)
+        if not refusal and (window.first == window.last or not too_large):
+            raise error
+        logger.info("%s Asking for less", error)
+        self.counts["refused"] += 1
+        if refusal and self._granted(window.first) != group_by:
+            if window.first == window.last:
+                self._ungrouped.append(window.first)  # those of its days that are refused as well are asked for with it
+            else:
+                self._unread.insert(0, window)
+        else:
+            self._unread[:0] = window.split(window.first + len(window.days) // 2 * DAY)
+
+    def _learn(self, window: Window, group_by: tuple[str, ...], error: PermanentError) -> Refusal | None:
+        """The declared refusal that the error is, if any. Remember which days it says cannot be grouped."""
         for refusal in self.endpoint.refusals:
-            refused = refusal.pattern.search(error.reason) if error.status == HTTPStatus.BAD_REQUEST else None
-            if not refused or set(refusal.drops).isdisjoint(group_by):
+            said = refusal.pattern.search(error.reason) if error.status == HTTPStatus.BAD_REQUEST else None
+            if not said or set(refusal.drops).isdisjoint(group_by):
                 continue
-            since = refusal.first_day(refused)
+            since = refusal.first_day(said)
             if since and since <= window.first:
                 continue
-            logger.info("%s Reading it with fewer dimensions", error)
-            self.counts["refused"] += 1
-            only = None if since else window
-            self.client.refused[self.endpoint.name, refusal.drops, only] = since or window.last + DAY
-            self._read(window, group_by, pages=pages)
-            return
-        if window.first == window.last or not self.client.provider.too_large.search(error.reason):
-            raise error
-        logger.info("%s Reading each half of it", error)
-        self.counts["refused"] += 1
-        half, other = window.split(window.first + len(window.days) // 2 * DAY)
-        self._read(half, group_by, pages=pages)
-        self._read(other, group_by, pages="split_windows")
+            refused = self.client.refused.setdefault((self.endpoint.name, refusal.drops), Ungrouped())
+            if since:
+                refused.before = max(refused.before, since)
+            elif window.first == window.last:
+                refused.days.add(window.first)
+            return refusal
+        return None
 
     def _follow(self, reading: Reading) -> None:
         """Read the chain of pages of one window: each names the next."""
@@ -376,10 +402,6 @@ def days_without_bucket(endpoint: Endpoint, reading: Reading, days: Sequence[dat
 def no_bucket_for(days: Sequence[date]) -> str:
     """What is wrong with an answer that is silent about days."""
     return f"the answer has no bucket for {', '.join(map(str, windows(days, len(days))))}"
-
-
-def _without(drops: tuple[str, ...], group_by: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dimension for dimension in group_by if dimension not in drops)
 
 
 def fetched_from(

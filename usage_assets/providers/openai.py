@@ -83,6 +83,13 @@ API_KEY_FLOOR = Refusal(
     drops=("api_key_id",),
 )
 
+USER_UNKNOWN = Refusal(
+    # The published specification of August 2026 does not list it yet.
+    pattern=re.compile(r"^(?:(?!supported values).)*\buser_id\b.*\bsupported values\b", re.I | re.S),
+    drops=("user_id",),
+    for_good=True,
+)
+
 USER_BY_PROJECT = Refusal(
     # The SDK says that user_id together with project_id "depends on the organization and requested time range" and is
     # refused with 400, not in which words. A list of supported values may name user_id where something else is refused.
@@ -114,7 +121,7 @@ OPENAI = Provider(
             group_by=("project_id", "user_id", "line_item", "api_key_id", "api_source"),
             filters=("project_ids[]", "api_key_ids[]", "line_items[]"),
             control=Control(row=CostsControl, amount="amount_value", currency="amount_currency"),
-            refusals=(API_KEY_FLOOR, API_SOURCE_UNKNOWN, USER_BY_PROJECT),
+            refusals=(API_KEY_FLOOR, API_SOURCE_UNKNOWN, USER_UNKNOWN, USER_BY_PROJECT),
         ),
         *USAGE,
     ),

@@ -230,6 +230,7 @@ API_SOURCE_UNKNOWN = Refusal(
     # not only in a list of what it supports.
     pattern=re.compile(r"^(?:(?!supported values).)*\bapi_source\b", re.I | re.S),
     drops=("api_source",),
+    for_good=True,
 )
 
 bucketed = partial(Endpoint, item=Bucket, records=results, window_params=unix_seconds, bucket_per_day=True)

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -57,6 +58,16 @@ class ConnectionDroppedError(Exception):
 async def _status(options: Mapping[str, Any], _scope: Scope, _answer: Answer) -> Response:
     body = options.get("body", {"error": {"message": "a fault set through /control/faults"}})
     return json_response(body, options["status"], options.get("headers"))
+
+
+async def _ungroupable(options: Mapping[str, Any], scope: Scope, answer: Answer) -> Response:
+    """OpenAI refuses a grouping for a window that has one of the days in it, and does not say for which."""
+    query = parse_qsl(scope["query_string"].decode())
+    bounds = [datetime.fromtimestamp(int(dict(query)[name]), UTC).date() for name in ("start_time", "end_time")]
+    is_grouped = ("group_by[]", options["dimension"]) in query
+    if is_grouped and any(bounds[0] <= date.fromisoformat(day) < bounds[1] for day in options["days"]):
+        return json_response({"error": {"message": options["message"]}}, 400)
+    return await answer(scope)
 
 
 async def _delay(options: Mapping[str, Any], scope: Scope, answer: Answer) -> Response:
@@ -237,6 +248,7 @@ class Kind(NamedTuple):
 
 KINDS = {
     "status": Kind(_status, {"status": int}, {"body": object, "headers": dict}),
+    "ungroupable": Kind(_ungroupable, {"days": list}, {"dimension": str, "message": str}),
     "delay": Kind(_delay, {"seconds": (int, Decimal)}),
     "drip": Kind(_drip, {"seconds": (int, Decimal)}),
     "truncate": Kind(_truncate),

@@ -1,6 +1,8 @@
-"""Costs grouped by user and project are refused for some windows, in words that nobody knows: only those lose users."""
+"""Costs grouped by user and project are refused for some days, in words that nobody knows: only those lose users."""
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -26,10 +28,11 @@ def body(name: str) -> Any:
     return json.loads((FIXTURES / f"{name}.json").read_text())
 
 
-def refuse_users(answers: Answers, call: int) -> None:
-    """Let the n-th request be refused for its grouping by user and project."""
-    refusal = {"fault": "status", "status": 400, "body": body("composed_error_400_user_by_project"), "calls": [call]}
-    answers.faults(PROVIDER, COSTS, refusal)
+def refuse_users(answers: Answers, days: Sequence[date]) -> None:
+    """Let windows with one of these days be refused for their grouping by user and project."""
+    message = body("composed_error_400_user_by_project")["error"]["message"]
+    fault = {"fault": "ungroupable", "dimension": "user_id", "message": message, "days": [*map(str, days)]}
+    answers.faults(PROVIDER, COSTS, fault)
 
 
 def groupings(fetched: Fetched) -> dict[date, set[str]]:
@@ -49,32 +52,71 @@ def dollars(fetched: Fetched) -> dict[date, Decimal]:
     return {day: money.total(values) for day, values in amounts.items()}
 
 
-def test_exactly_the_window_that_refuses_users_is_without_them(answers: Answers, new_client: NewClient) -> None:
-    days, thirds = last_days(9), replace(COSTS, window_days=3)
-    whole = new_client(PROVIDER).fetch(thirds, days)
-    client = new_client(PROVIDER, concurrency=1)
-    refuse_users(answers, call=2)
-    fetched = client.fetch(thirds, days)
-    assert groupings(fetched) == {day: {WITHOUT_USERS if day in days[3:6] else WITH_USERS} for day in days}
-    assert fetched.groupings == {WITH_USERS: 6, WITHOUT_USERS: 3}
-    assert dollars(fetched) == dollars(whole)
-    assert (fetched.requests, fetched.refused, fetched.split_windows, fetched.retries) == (3, 1, 0, 0)
+def rows(fetched: Fetched) -> list[str]:
+    """Rows in an order of their own: that of windows means nothing."""
+    return sorted(map(str, fetched.rows.to_pylist()))
 
-    again = client.fetch(thirds, days)
-    assert again.rows.equals(fetched.rows)
+
+@pytest.mark.parametrize(
+    ("refused", "refusals"),
+    [
+        ([0, 1, 2], 8),
+        ([30], 6),
+        ([13], 6),
+        ([3, 4, 17], 12),
+        ([*range(31)], 61),
+    ],
+)
+def test_exactly_the_days_that_refuse_users_are_without_them(
+    answers: Answers, new_client: NewClient, refused: list[int], refusals: int
+) -> None:
+    days = last_days(31)
+    whole = new_client(PROVIDER).fetch(COSTS, days)
+    refuse_users(answers, [days[n] for n in refused])
+    one_by_one = [row for day in days for row in rows(new_client(PROVIDER).fetch(COSTS, [day]))]
+    client = new_client(PROVIDER)
+    fetched = client.fetch(COSTS, days)
+    assert rows(fetched) == sorted(one_by_one), "a range equals its single days"
+    assert fetched.groupings == Counter({WITH_USERS: 31 - len(refused), WITHOUT_USERS: len(refused)})
+    assert dollars(fetched) == dollars(whole)
+    assert (fetched.requests, fetched.refused, fetched.retries) == (1, refusals, 0)
+
+    again = client.fetch(COSTS, days)
+    assert rows(again) == rows(fetched)
     assert again.refused == 0, "what was learnt is not asked again"
+
+
+def test_days_that_refuse_users_are_asked_for_together(answers: Answers, new_client: NewClient) -> None:
+    days = last_days(31)
+    refuse_users(answers, days)
+    fetched = new_client(PROVIDER).fetch(COSTS, days)
+    assert (fetched.requests, fetched.split_windows) == (1, 0)
+    assert fetched.groupings == {WITHOUT_USERS: 31}
+
+
+def test_an_api_that_does_not_know_users_is_asked_once(answers: Answers, new_client: NewClient) -> None:
+    """What the API cannot do on any day is not looked for day by day."""
+    words = "Invalid value: 'user_id'. Supported values are: 'project_id', 'line_item', and 'api_key_id'."
+    fault = {"fault": "status", "status": 400, "body": {"error": {"message": words}}, "calls": [1]}
+    answers.faults(PROVIDER, COSTS, fault)
+    days = last_days(9)
+    fetched = new_client(PROVIDER, concurrency=1).fetch(replace(COSTS, window_days=3), days)
+    assert (fetched.requests, fetched.refused) == (3, 1)
+    assert groupings(fetched) == {day: {WITHOUT_USERS} for day in days}
 
 
 def test_a_window_may_be_refused_for_users_and_in_part_for_keys(answers: Answers, new_client: NewClient) -> None:
     floor = date(2025, 12, 6)
     days = [floor + timedelta(days=n) for n in range(-2, 2)]
     whole = new_client(PROVIDER).fetch(COSTS, days)
-    refuse_users(answers, call=1)
-    fetched = new_client(PROVIDER, concurrency=1).fetch(COSTS, days)
-    without_keys = WITHOUT_USERS.removeprefix("api_key_id,")
-    assert groupings(fetched) == {day: {without_keys if day < floor else WITHOUT_USERS} for day in days}
+    refuse_users(answers, days[1:3])
+    fetched = new_client(PROVIDER).fetch(COSTS, days)
+    expected = {days[0]: WITH_USERS, days[1]: WITHOUT_USERS, days[2]: WITHOUT_USERS, days[3]: WITH_USERS}
+    assert groupings(fetched) == {
+        day: {dimensions.removeprefix("api_key_id,") if day < floor else dimensions}
+        for day, dimensions in expected.items()
+    }
     assert dollars(fetched) == dollars(whole)
-    assert fetched.refused == 2
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def set_fault(sandbox: SandboxCaller, fault: str, **options: Any) -> None:
 
 def test_every_kind_has_a_test_here() -> None:
     tested = "status delay drip truncate reset break_off repeat_token split_bucket short_page html relabel edit replace"
-    assert set(KINDS) == set(tested.split())
+    assert set(KINDS) == {*tested.split(), "ungroupable"}
 
 
 def test_status_answers_with_the_given_status_body_and_headers(sandbox: SandboxCaller) -> None:
@@ -40,6 +40,18 @@ def test_status_answers_with_the_given_status_body_and_headers(sandbox: SandboxC
 def test_status_has_a_body_of_its_own(sandbox: SandboxCaller) -> None:
     set_fault(sandbox, "status", status=500)
     assert "error" in get(sandbox).json()
+
+
+def test_ungroupable_refuses_to_group_windows_that_have_one_of_the_days_in_them(sandbox: SandboxCaller) -> None:
+    grouped = {"group_by[]": "user_id"}
+    expected = get(sandbox, **grouped).content
+    set_fault(sandbox, "ungroupable", dimension="user_id", days=[str(TODAY - timedelta(days=40))], message="not so")
+    assert get(sandbox, **grouped).content == expected
+    sandbox.client.delete("/control/faults")
+    set_fault(sandbox, "ungroupable", dimension="user_id", days=[str(TODAY - timedelta(days=4))], message="not so")
+    refused = get(sandbox, **grouped)
+    assert (refused.status_code, refused.json()) == (400, {"error": {"message": "not so"}})
+    assert get(sandbox, **{"group_by[]": "project_id"}).status_code == 200
 
 
 def test_delay_answers_late_and_right(sandbox: SandboxCaller) -> None:

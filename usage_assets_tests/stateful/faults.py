@@ -56,7 +56,7 @@ class Fault:
     any_pages: bool = True
     """Whether it can happen in a chain of pages."""
     drops: tuple[str, ...] = ()
-    """Dimensions that the first window is not grouped by."""
+    """Dimensions that the first window is not grouped by, where it is one day. Halves of a longer one are granted."""
 
     def at(self, name: str) -> Mapping[str, Any]:
         """As /control/faults wants it, without the route."""

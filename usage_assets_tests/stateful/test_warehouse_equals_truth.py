@@ -292,7 +292,7 @@ class WarehouseAndTruth(RuleBasedStateMachine):
         first_window = self.windows(question)[0]
         truth: dict[Key, Content] = {}
         for day in question.days:
-            dropped = fault.drops if day in first_window else ()
+            dropped = fault.drops if first_window.days == [day] else ()
             rows = self.books.stored(name, day, endpoint.group_by, dropped)
             truth[endpoint.row.table, question.connection, day] = rows
             if endpoint.control:
