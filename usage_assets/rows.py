@@ -105,6 +105,11 @@ class Row(ConnectionRow, kw_only=True, gc=False):
 
     usage_date: Annotated[date, column("UTC day of the usage")]
 
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether nothing in the row says whose it is: two rows that are equal may then be of two users."""
+        return False
+
 
 class LookupRow(ConnectionRow, kw_only=True, gc=False):
     """A declared table of versions: what ids stand for, and stood for. It only grows."""

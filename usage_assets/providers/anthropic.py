@@ -253,6 +253,11 @@ class ClaudeCode(
     ]
     other_fields: OtherFields = None
 
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether it is not a person's: names of API keys are not unique."""
+        return self.actor_email is None
+
 
 def claude_code_records(record: Json, path: str, reading: Reading) -> Iterator[tuple[str, Json]]:
     """A record as one row: its models become text, sorted, so that their order is no change.

@@ -162,6 +162,11 @@ class ByIdentity(
     model: Model = None
     service_tier: Annotated[str | None, column("Service tier, such as standard, batch or priority")] = None
 
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether Anthropic does not name the actor."""
+        return not any(getattr(self, name) for name in ACTOR if name != "actor_type")
+
 
 class AnalyticsUsage(ByIdentity, kw_only=True, rename={name: f"usage.{field}" for name, field in TOKENS.items()}):
     """One row per connection, day, workspace, actor, API key, model, service tier and occurrence: identities that

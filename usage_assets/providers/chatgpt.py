@@ -119,6 +119,11 @@ class CodexUsage(
     code_attribution: Annotated[str | None, column("Code attributed to Codex, as sent, as JSON", personal=True)] = None
     other_fields: OtherFields = None
 
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether it is a user's, and nobody knows whose."""
+        return self.cut != "workspace" and not (self.user_id or self.actor_user_id)
+
 
 def codex_records(record: Json, path: str, reading: Reading) -> Iterator[tuple[str, Json]]:
     """The cuts of a usage row. Which query it answers says whose row it is: a user's id may be null, too.

@@ -109,6 +109,8 @@ class Reading:
     day: date | None = None
     shapes: dict[date | None, str] = field(default_factory=dict)
     """The shape of each day's rows, where more than one is known of an answer."""
+    alike: Counter[tuple[object, ...]] = field(default_factory=Counter)
+    """How often a page has rows that are equal and nobody's."""
     rounded: int = 0
     unknown_fields: Counter[str] = field(default_factory=Counter)
 
@@ -122,7 +124,7 @@ class Reading:
 
         ``data`` may decode its items one by one: what it raises is passed on, and nothing of the page was added.
         """
-        page = replace(self, tables=[], days_seen=set(), rounded=0, unknown_fields=Counter())
+        page = replace(self, tables=[], days_seen=set(), alike=Counter(), rounded=0, unknown_fields=Counter())
         rows = page.add(row, item, records, data)
         self.tables.append(pa.concat_tables(page.tables))
         self.days_seen |= page.days_seen
@@ -139,11 +141,19 @@ class Reading:
             self.day = self._day_of(self._convert(item, path, raw, strict=False), path)
             self.days_seen.add(self.day)
             for place, fields in records(raw, path, self):
-                rows.append(self.build(row, place, fields))
+                rows.append(self._told_apart(self.build(row, place, fields)))
                 if len(rows) == _ROWS_AT_ONCE:
                     self._pack(row, rows)
         self._pack(row, rows)
         return sum(table.num_rows for table in self.tables)
+
+    def _told_apart(self, row: Row) -> Row:
+        """The row, numbered where the page has had equal ones that are nobody's: they are of several users."""
+        if row.is_anonymous:
+            content = msgspec.structs.astuple(row)
+            self.alike[content] += 1
+            return msgspec.structs.replace(row, occurrence=self.alike[content])
+        return row
 
     def _pack(self, row: type[Row], rows: list[Row]) -> None:
         """Turn the rows into Arrow, which empties the list."""
@@ -156,7 +166,8 @@ class Reading:
     def build(self, model: type[S], path: str, fields: Json) -> S:
         """One record, typed: amounts as they are stored, addresses as the policy wants them, unknown fields kept.
 
-        Takes ``fields`` over. Raises ShapeError.
+        An empty text is null where a column may be: beside a null it would be another id, or another currency. Takes
+        ``fields`` over. Raises ShapeError.
         """
         unknown = self.take_unknown(model, path, fields)
         fields["other_fields"] = self._kept(unknown) if unknown else None
@@ -164,6 +175,8 @@ class Reading:
         fields["usage_date"] = self.day
         fields["grouped_by"] = self.grouping
         layout = _layout(model)
+        if "" in fields.values():
+            fields |= {name: None for name in layout.texts if fields.get(name) == ""}
         built = self._convert(model, path, fields)
         for name, spelled in layout.amounts:
             if (amount := getattr(built, name)) is not None:
@@ -227,15 +240,17 @@ class Reading:
 def numbered(row: type[Row], rows: pa.Table) -> pa.Table:
     """The rows of a fetch, with their ``occurrence``: by content, so that the order of pages is no change.
 
-    Rows that are equal in everything keep one number: they are more likely one record on two shifting pages than two
-    records, and the warehouse refuses them rather than count one twice.
+    Rows of several pages that are equal in everything keep one number: they are more likely one record on two shifting
+    pages than two records, and the warehouse refuses them rather than count one twice. So do equal rows of one page
+    that name a user; those that name none have come numbered (``Reading``).
     """
-    grain = ["usage_date", *row.grain]
-    if "occurrence" not in grain:
+    if "occurrence" not in row.grain:
         return rows
+    grain = ["usage_date", *(name for name in row.grain if name != "occurrence")]
     if rows.select(grain).unify_dictionaries().group_by(grain).aggregate([]).num_rows == rows.num_rows:
         return rows
-    ranks = [_ranks(rows[name]) for name in dict.fromkeys((*grain, *rows.column_names))]
+    content = (name for name in rows.column_names if name != "occurrence")
+    ranks = [_ranks(rows[name]) for name in dict.fromkeys((*grain, *content, "occurrence"))]
     order = np.lexsort(ranks[::-1])
     differs = np.array([np.diff(rank[order], prepend=-1) != 0 for rank in ranks])
     contents = differs.any(axis=0).cumsum()
@@ -273,6 +288,8 @@ class _Layout:
     objects: tuple[str, ...]
     """Objects that columns are read from, outer ones first."""
     known: frozenset[str]
+    texts: tuple[str, ...]
+    """Text columns that may be null, as the provider spells them."""
     amounts: tuple[tuple[str, str], ...]
     """Decimal columns: name, and how the provider spells it."""
     addresses: tuple[tuple[str, Callable[[People, str], str | None]], ...]
@@ -285,6 +302,7 @@ def _layout(model: type[msgspec.Struct]) -> _Layout:
     return _Layout(
         objects=tuple(sorted({name[: dot.start()] for name in spelled.values() for dot in re.finditer(r"\.", name)})),
         known=frozenset(spelled.values()) - OURS | FRAME,
+        texts=tuple(spelled[column.name] for column in declared if column.type is str and column.nullable),
         amounts=tuple((column.name, spelled[column.name]) for column in declared if column.type is Decimal),
         addresses=tuple((column.name, POLICY[column.address]) for column in declared if column.address),
     )

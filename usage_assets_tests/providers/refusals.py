@@ -177,6 +177,12 @@ class Target:
         """Columns that may be unknown."""
         return self.sent(lambda column: column.nullable and column.name not in self.says.never_null)
 
+    @property
+    def nullable_texts(self) -> dict[str, str]:
+        """Columns of text that may be unknown."""
+        nullable = self.nullable
+        return {name: path for name, path in self.names.items() if name in nullable}
+
 
 TARGETS = {name: Target(provider, endpoint) for name, (provider, endpoint) in EVERY_ENDPOINT.items()}
 
@@ -224,6 +230,11 @@ REFRESHED = Scope("anthropic_analytics; per shape", lambda target: target.provid
 LARGEST_GROUPS = Scope(
     "anthropic_analytics/usage_report, cost_report; per shape",
     lambda target: target.endpoint.records is largest_groups,
+)
+TEXTS = Scope(
+    "every endpoint with optional text (openai_legacy/billing_usage has none)",
+    lambda target: bool(target.nullable_texts),
+    False,
 )
 WITH_CURRENCY = Scope("endpoints that state a currency", lambda target: target.endpoint.row.table in CURRENCY, False)
 REQUIRED = Scope(
@@ -355,6 +366,10 @@ def _named(text: str) -> Callable[[Target, Change], bool]:
         len(change.new) >= len(change.gone) > 0
         and all(any(row[name] == text for row in change.new) for name in target.names)
     )
+
+
+def _no_empty_text(_target: Target, change: Change) -> bool:
+    return bool(change.new) and not any("" in row.values() for row in change.fetched.rows.to_pylist())
 
 
 def _unknown(target: Target, change: Change) -> bool:
@@ -628,6 +643,13 @@ CASES = [
         outcome=A,
         script=nulls,
         kept=Kept("null, never 0", _unknown),
+    ),
+    Case(
+        name="empty text in every nullable place",
+        where=TEXTS,
+        outcome=A,
+        script=lambda target: edit(*(put(path, "") for path in target.nullable_texts.values())),
+        kept=Kept("null: beside a null it would be another id", _no_empty_text),
     ),
     Case(
         name="old rows without anything optional",

@@ -94,8 +94,13 @@ def test_keys_of_one_name_are_numbered_whatever_the_order_of_their_records(answe
     assert sorted(map(str, rows)) == sorted(map(str, fetched(answers, *records[::-1]).rows.to_pylist()))
 
 
-def test_equal_records_are_not_told_apart_so_that_the_warehouse_refuses_them(answers: Answers) -> None:
+def test_equal_records_of_keys_of_one_name_are_numbered(answers: Answers) -> None:
     record = {"actor": {"type": "api_actor", "api_key_name": "ci"}}
+    assert [row["occurrence"] for row in fetched(answers, record, record).rows.to_pylist()] == [1, 2]
+
+
+def test_equal_records_of_a_person_are_not_told_apart_so_that_the_warehouse_refuses_them(answers: Answers) -> None:
+    record = {"actor": {"type": "user_actor", "email_address": "ann@example.com"}}
     assert [row["occurrence"] for row in fetched(answers, record, record).rows.to_pylist()] == [1, 1]
 
 

@@ -96,8 +96,14 @@ def test_an_empty_bucket_of_an_enterprise_report_is_a_day_without_rows() -> None
 
 def test_identities_that_are_not_named_are_numbered_and_not_added_up(answers: Answers) -> None:
     costs = [{"group": {"actor": None}, "cost": {"amount": n, "list_amount": "1", "currency": "USD"}} for n in "241"]
-    rows = fetched(answers, "cost", *costs).rows.to_pylist()
-    assert sorted((row["occurrence"], row["amount_cents"]) for row in rows) == [(1, 1), (2, 2), (3, 4)]
+    rows = fetched(answers, "cost", *costs, costs[0]).rows.to_pylist()
+    assert sorted((row["occurrence"], row["amount_cents"]) for row in rows) == [(1, 1), (2, 2), (3, 2), (4, 4)]
+
+
+def test_equal_rows_of_an_actor_are_not_told_apart(answers: Answers) -> None:
+    actor = {"type": "api_actor", "api_key_id": "apikey_1"}
+    cost = {"group": {"actor": actor}, "cost": {"amount": "1", "list_amount": "1", "currency": "USD"}}
+    assert [row["occurrence"] for row in fetched(answers, "cost", cost, cost).rows.to_pylist()] == [1, 1]
 
 
 def test_a_person_who_leaves_changes_no_day(answers: Answers) -> None:

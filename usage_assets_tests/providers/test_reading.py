@@ -213,6 +213,40 @@ def test_codex_rows_without_a_user_are_numbered_over_all_pages(answers: Answers)
         assert {row["occurrence"]: row["turns"] for row in rows} == {1: 1, 2: 2}
 
 
+@pytest.mark.parametrize(
+    ("pages", "numbers"),
+    [
+        ([[1, 1, 2, 1]], [(1, 1), (1, 2), (1, 3), (2, 4)]),
+        ([[2, 1], [1, 1]], [(1, 1), (1, 1), (1, 2), (2, 3)]),
+    ],
+    ids=["one page: different users", "two pages: one of them may be a repetition"],
+)
+def test_equal_codex_rows_without_a_user_are_numbered_on_their_page(
+    answers: Answers, pages: list[list[int]], numbers: list[tuple[int, int]]
+) -> None:
+    provider, endpoint = ENDPOINTS["chatgpt/codex_usage"]
+    body = answers.real(provider, endpoint)
+    nobody = body["data"][0] | {"user_id": None, "actor": None, "clients": [], "models": []}
+    sent = [
+        body
+        | {"data": [nobody | {"totals": {"turns": turns}} for turns in page], "has_more": n < len(pages)}
+        | {"next_page": str(n)}
+        for n, page in enumerate(pages, 1)
+    ]
+    answers.replace(provider, endpoint, *sent)
+    rows = answers.new_client(provider).fetch(replace(endpoint, queries=({},)), [DAY]).rows.to_pylist()
+    assert sorted((row["turns"], row["occurrence"]) for row in rows) == numbers
+
+
+def test_equal_codex_rows_of_a_user_or_of_the_workspace_keep_one_number(answers: Answers) -> None:
+    provider, endpoint = ENDPOINTS["chatgpt/codex_usage"]
+    body = answers.real(provider, endpoint)
+    user = body["data"][0] | {"user_id": "wsu_1", "clients": [], "models": []}
+    answers.replace(provider, endpoint, body | {"data": [user, user]}, body | {"data": [user, user]})
+    rows = answers.new_client(provider, concurrency=1).fetch(endpoint, [DAY]).rows.to_pylist()
+    assert [(row["cut"], row["occurrence"]) for row in rows] == [("user", 1)] * 2 + [("workspace", 1)] * 2
+
+
 @pytest.mark.parametrize("name", ["anthropic/claude_code", "chatgpt/codex_usage", "anthropic_analytics/cost"])
 def test_a_field_that_is_named_like_our_number_is_only_kept(answers: Answers, name: str) -> None:
     row = fetch_spoilt(answers, name, f"{RESULT[name]}occurrence", 7).rows.to_pylist()[0]
