@@ -41,7 +41,8 @@ def column(
 ) -> msgspec.Meta:
     """What a column means.
 
-    ``unit`` makes it a measure, whose daily total is shown unless it is not ``additive``. ``personal`` keeps its values
+    ``unit`` makes it a measure, whose daily total is shown unless it is not ``additive``. A measure of a provider that
+    may be null and has no default is ``expected``. ``personal`` keeps its values
     out of previews. An e-mail ``address`` is personal, and USAGE_PEOPLE decides what is stored: it is the provider's
     only id of a person, was sent unasked beside one, or stands in a name that somebody chose. So is a person's own
     name (``person_name``).
@@ -57,6 +58,8 @@ class Column:
     name: str
     type: type
     nullable: bool
+    expected: bool
+    """Whether it is a counter that the provider always sends: a null means that it left it out, and a check warns."""
     description: str
     unit: str | None
     additive: bool
@@ -151,6 +154,7 @@ def columns(row: type[msgspec.Struct]) -> tuple[Column, ...]:
 
 def _columns(row: type[msgspec.Struct]) -> Iterator[Column]:
     hints = get_type_hints(row, include_extras=True)
+    required = {field.name for field in msgspec.structs.fields(row) if field.required}
     for name in sorted(row.__struct_fields__, key=lambda name: name not in ("connection", "usage_date")):
         annotated, meta = get_args(hints[name]) if get_origin(hints[name]) is Annotated else (None, None)
         options = [option for option in get_args(annotated) or (annotated,) if option is not NoneType]
@@ -160,6 +164,7 @@ def _columns(row: type[msgspec.Struct]) -> Iterator[Column]:
             name=name,
             type=options[0],
             nullable=NoneType in get_args(annotated),
+            expected=NoneType in get_args(annotated) and meta.extra["unit"] is not None and name in required,
             description=meta.description,
             **meta.extra,
         )

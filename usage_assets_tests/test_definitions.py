@@ -223,6 +223,8 @@ def test_every_stored_asset_is_checked_and_a_raw_one_for_unknown_fields_and_by_w
     expected = {(key, "content") for key, *_ in stored} | {
         (key, "unknown_fields") for key, _group, _table, *reads in stored if not reads
     }
+    of_usage = ("anthropic/usage_messages", "anthropic/claude_code")
+    expected |= {(key, "missing_fields") for key, *_ in stored if key in of_usage or key.startswith("openai/usage_")}
     expected |= {("openai/costs", "control_total"), ("anthropic/cost_report", "control_total")}
     expected |= {("chatgpt/codex_usage", "workspace")}
     of_allocated = ("unattributed_share", "usage", "list_price")

@@ -21,6 +21,7 @@ from usage_assets.warehouse.database import (
     contradictions,
     create_or_alter,
     differences,
+    missing_fields,
     prepare,
     unknown_fields,
 )
@@ -28,6 +29,9 @@ from usage_assets.warehouse.tables import Table
 
 Results = Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]
 Find = Callable[[duckdb.DuckDBPyConnection, Slice], Iterable[Contradiction]]
+UNKNOWN, MISSING = "sends fields that are not known", "leaves out fields"
+Fields = Callable[[duckdb.DuckDBPyConnection, Table, Slice], Mapping[str, int]]
+"""Finds names of fields in a slice, with the number of rows that each is about."""
 Comparison = tuple[dg.AssetCheckSpec, Find, dg.AssetCheckSeverity]
 """A check, what contradicts it, and how bad that is."""
 COMPARABLE_DAYS = """
@@ -80,12 +84,12 @@ def build_checks(
     beside: Beside | None = None,
 ) -> dg.AssetChecksDefinition:
     """Build an asset's checks: ``content`` for every day; of a raw table also ``control_total``, where it has control
-    totals, and ``unknown_fields``, where it has such; warnings: what ``sql/warnings/<table>.<check>.sql`` and those of
-    a derived ``file`` (``<folder>/<file>``) find, and where the table differs from one ``beside``; of allocated costs
-    ``list_price``, where there is a price list."""
+    totals, ``unknown_fields`` and ``missing_fields``, where it has such; warnings: what
+    ``sql/warnings/<table>.<check>.sql`` and those of a derived ``file`` (``<folder>/<file>``) find, and where the table
+    differs from one ``beside``; of allocated costs ``list_price``, where there is a price list."""
     asset, table = definition.key, Table(row)
     stored = [table, *([Table(control.row)] if control else []), *([beside.table] if beside else [])]
-    has_other_fields = "other_fields" in table.arrow_schema.names
+    names_of_fields = _names_of_fields(asset, table, partitions)
     grain = f"One row per {', '.join(table.grain)}"
     content = dg.AssetCheckSpec(
         "content",
@@ -95,16 +99,10 @@ def build_checks(
         description=f"{grain}; every total equals the raw tables'" if select else grain,
     )
     comparisons = list(_comparisons(asset, table, partitions, control, select.part if select else "", file, beside))
-    no_unknown_fields = dg.AssetCheckSpec(
-        "unknown_fields",
-        asset=asset,
-        partitions_def=partitions,
-        description="The provider sends no field that we do not know (others are kept in other_fields)",
-    )
 
     @dg.multi_asset_check(
         name=f"{asset.to_python_identifier()}_checks",
-        specs=[content, *(spec for spec, *_ in comparisons), *([no_unknown_fields] if has_other_fields else [])],
+        specs=[content, *(spec for spec, *_ in comparisons), *(spec for spec, *_ in names_of_fields)],
     )
     def checks(
         context: dg.AssetCheckExecutionContext, warehouse: Warehouse
@@ -119,18 +117,18 @@ def build_checks(
             left_out = _left_out(database, table, beside, target) if beside else {}
             found = contradictions(database, table, select, target)
             compared = [(spec, list(find(database, target)), severity) for spec, find, severity in comparisons]
-            fields = unknown_fields(database, table, target) if has_other_fields else {}
+            named = [(spec, find(database, table, target), said) for spec, find, said in names_of_fields]
         yield from _results(content, days, found)
         for spec, different, severity in compared:
             is_beside = beside is not None and spec.name == beside.check
             yield from _results(spec, days, different, severity, left_out if is_beside else {})
-        if has_other_fields:
+        for spec, fields, said in named:
             yield dg.AssetCheckResult(
                 asset_key=asset,
-                check_name=no_unknown_fields.name,
+                check_name=spec.name,
                 passed=not fields,
                 severity=dg.AssetCheckSeverity.WARN,
-                description=fields_in_words(fields),
+                description=fields_in_words(fields, said),
                 metadata={
                     "rows": sum(fields.values()),
                     "fields": [field[:FIELD_CHARACTERS] for field in sorted(fields)[:LISTED_FIELDS]],
@@ -140,10 +138,26 @@ def build_checks(
     return checks
 
 
-def fields_in_words(fields: Iterable[str]) -> str | None:
-    """Name unknown fields, without counts: the same fields are the same message every day. None without any."""
+def fields_in_words(fields: Iterable[str], said: str = UNKNOWN) -> str | None:
+    """Name fields, without counts: the same fields are the same message every day. None without any."""
     named = [field[:FIELD_CHARACTERS] for field in sorted(fields)[:LISTED_FIELDS]]
-    return f"the provider sends fields that are not known: {', '.join(named)}" if named else None
+    return f"the provider {said}: {', '.join(named)}" if named else None
+
+
+def _names_of_fields(
+    asset: dg.AssetKey, table: Table, partitions: dg.PartitionsDefinition[str]
+) -> list[tuple[dg.AssetCheckSpec, Fields, str]]:
+    """Return the checks that name fields: those that are not known, and those that were left out."""
+    found: list[tuple[dg.AssetCheckSpec, Fields, str]] = []
+    if "other_fields" in table.arrow_schema.names:
+        description = "The provider sends no field that we do not know (others are kept in other_fields)"
+        spec = dg.AssetCheckSpec("unknown_fields", asset=asset, partitions_def=partitions, description=description)
+        found.append((spec, unknown_fields, UNKNOWN))
+        if any(column.expected for column in table.columns):
+            description = "The provider leaves out no counter (one that is left out is null, and no sum has it)"
+            spec = dg.AssetCheckSpec("missing_fields", asset=asset, partitions_def=partitions, description=description)
+            found.append((spec, missing_fields, MISSING))
+    return found
 
 
 def _comparisons(

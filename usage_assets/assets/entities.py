@@ -17,12 +17,12 @@ from usage_assets.settings import PortRelation
 
 Midnight = Annotated[str, column("UTC midnight that opens the day, RFC 3339")]
 Title = Annotated[str, column("Title in Port")]
-UncachedInput = Annotated[int, column("Input tokens neither read from nor written to a cache", unit="tokens")]
-Output = Annotated[int, column("Output tokens", unit="tokens")]
-CacheRead = Annotated[int, column("Input tokens read from a cache", unit="tokens")]
-CacheCreation5m = Annotated[int, column("Input tokens written to a 5-minute cache", unit="tokens")]
-CacheCreation1h = Annotated[int, column("Input tokens written to a 1-hour cache", unit="tokens")]
-WebSearches = Annotated[int, column("Web searches", unit="requests")]
+UncachedInput = Annotated[int | None, column("Input tokens neither read from nor written to a cache", unit="tokens")]
+Output = Annotated[int | None, column("Output tokens", unit="tokens")]
+CacheRead = Annotated[int | None, column("Input tokens read from a cache", unit="tokens")]
+CacheCreation5m = Annotated[int | None, column("Input tokens written to a 5-minute cache", unit="tokens")]
+CacheCreation1h = Annotated[int | None, column("Input tokens written to a 1-hour cache", unit="tokens")]
+WebSearches = Annotated[int | None, column("Web searches", unit="requests")]
 
 
 class OpenaiDailyUsage(Row):
@@ -34,8 +34,8 @@ class OpenaiDailyUsage(Row):
     identifier: Annotated[str, column("Identifier in Port: daily-<day>")]
     title: Title
     date: Annotated[str, column("Day, YYYY-MM-DD")]
-    total_requests: Annotated[int, column("Model requests (sum of num_model_requests)", unit="requests")]
-    total_tokens: Annotated[int, column("Input and output tokens (cached ones are inside input)", unit="tokens")]
+    total_requests: Annotated[int | None, column("Model requests (sum of num_model_requests)", unit="requests")]
+    total_tokens: Annotated[int | None, column("Input and output tokens (cached ones are inside input)", unit="tokens")]
     total_cost: Annotated[Decimal | None, column("Cost; null where every cost is in another currency", unit="USD")]
 
 
@@ -49,8 +49,8 @@ class OpenaiModelUsage(Row):
     title: Title
     model: Annotated[str, column("Model; unknown where the provider states none")]
     date: Annotated[str, column("Day, YYYY-MM-DD")]
-    requests: Annotated[int, column("Model requests", unit="requests")]
-    tokens: Annotated[int, column("Input and output tokens (cached ones are inside input)", unit="tokens")]
+    requests: Annotated[int | None, column("Model requests", unit="requests")]
+    tokens: Annotated[int | None, column("Input and output tokens (cached ones are inside input)", unit="tokens")]
 
 
 class ClaudeUsageRecord(Row):
@@ -133,11 +133,11 @@ class ClaudeCodeAnalytics(Row):
     actor_type: Annotated[str, column("user_actor or api_actor")]
     actor_name: Annotated[str, column("E-mail address of a person, or name of an API key", personal=True)]
     terminal_type: Annotated[str | None, column("Terminals used that day, sorted, comma-separated")]
-    num_sessions: Annotated[int, column("Sessions", unit="sessions")]
-    lines_added: Annotated[int, column("Lines of code added", unit="lines")]
-    lines_removed: Annotated[int, column("Lines of code removed", unit="lines")]
-    commits: Annotated[int, column("Commits by Claude Code", unit="commits")]
-    pull_requests: Annotated[int, column("Pull requests by Claude Code", unit="pull requests")]
+    num_sessions: Annotated[int | None, column("Sessions", unit="sessions")]
+    lines_added: Annotated[int | None, column("Lines of code added", unit="lines")]
+    lines_removed: Annotated[int | None, column("Lines of code removed", unit="lines")]
+    commits: Annotated[int | None, column("Commits by Claude Code", unit="commits")]
+    pull_requests: Annotated[int | None, column("Pull requests by Claude Code", unit="pull requests")]
     edit_tool_accepted: Annotated[int, column("Edit tool: proposals accepted", unit="proposals")]
     edit_tool_rejected: Annotated[int, column("Edit tool: proposals rejected", unit="proposals")]
     write_tool_accepted: Annotated[int, column("Write tool: proposals accepted", unit="proposals")]

@@ -29,6 +29,10 @@ TOKENS = {
         from anthropic.usage_messages
         where model is not null and {IN_SLICE}
         group by all
+        having count(*) = count(
+          uncached_input_tokens + output_tokens + cache_read_input_tokens
+          + cache_creation_5m_input_tokens + cache_creation_1h_input_tokens
+        )
     """,
     "openai.costs": f"""
         select
@@ -41,9 +45,10 @@ TOKENS = {
         from openai.usage_completions
         where model is not null and {IN_SLICE}
         group by all
+        having count(*) = count(input_tokens + output_tokens)
     """,
 }
-"""Source of costs -> tokens that were used per day and model, each in one class only."""
+"""Source of costs -> tokens that were used per day and model, each in one class only; none where one is unknown."""
 BILLED = f"""
 select usage_date, model, sum(amount_usd)
 from costs.daily_costs

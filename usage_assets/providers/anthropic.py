@@ -86,12 +86,12 @@ class UsageMessages(
     context_window: ContextWindow = None
     inference_geo: InferenceGeo = None
     speed: Annotated[str | None, column("Speed: standard or fast")] = None
-    uncached_input_tokens: Annotated[int, tokens("Input that was neither read from nor written to the cache")]
-    cache_read_input_tokens: Annotated[int, tokens("Input read from the cache")]
-    cache_creation_5m_input_tokens: Annotated[int, tokens("Input written to the cache for 5 minutes")]
-    cache_creation_1h_input_tokens: Annotated[int, tokens("Input written to the cache for 1 hour")]
-    output_tokens: Annotated[int, tokens("Output")]
-    web_search_requests: Annotated[int, column("Web searches by the server tool", unit="requests")]
+    uncached_input_tokens: Annotated[int | None, tokens("Input that was neither read from nor written to the cache")]
+    cache_read_input_tokens: Annotated[int | None, tokens("Input read from the cache")]
+    cache_creation_5m_input_tokens: Annotated[int | None, tokens("Input written to the cache for 5 minutes")]
+    cache_creation_1h_input_tokens: Annotated[int | None, tokens("Input written to the cache for 1 hour")]
+    output_tokens: Annotated[int | None, tokens("Output")]
+    web_search_requests: Annotated[int | None, column("Web searches by the server tool", unit="requests")]
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 
@@ -232,11 +232,11 @@ class ClaudeCode(
     subscription_type: Annotated[str | None, column("Subscription: enterprise or team")] = None
     is_remote: Annotated[bool | None, column("Whether it ran remotely; none in old records")] = None
     occurrence: Occurrence = 1
-    num_sessions: Annotated[int, column("Sessions", unit="sessions")]
-    lines_added: Annotated[int, column("Lines of code added", unit="lines")]
-    lines_removed: Annotated[int, column("Lines of code removed", unit="lines")]
-    commits: Annotated[int, column("Commits by Claude Code", unit="commits")]
-    pull_requests: Annotated[int, column("Pull requests by Claude Code", unit="pull requests")]
+    num_sessions: Annotated[int | None, column("Sessions", unit="sessions")]
+    lines_added: Annotated[int | None, column("Lines of code added", unit="lines")]
+    lines_removed: Annotated[int | None, column("Lines of code removed", unit="lines")]
+    commits: Annotated[int | None, column("Commits by Claude Code", unit="commits")]
+    pull_requests: Annotated[int | None, column("Pull requests by Claude Code", unit="pull requests")]
     edit_tool_accepted: Annotated[int, proposals("Accepted proposals of the edit tool")] = 0
     edit_tool_rejected: Annotated[int, proposals("Rejected proposals of the edit tool")] = 0
     multi_edit_tool_accepted: Annotated[int, proposals("Accepted proposals of the multi-edit tool")] = 0

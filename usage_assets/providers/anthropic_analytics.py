@@ -64,13 +64,15 @@ Currency = Annotated[str, column("Currency code as sent: USD")]
 Requests = Annotated[
     int | None, column("API requests, of code execution its spans; none in parts of a cost", unit="requests")
 ]
-UncachedInput = Annotated[int, tokens("Input that was neither read from nor written to the cache")]
-CacheRead = Annotated[int, tokens("Input read from the cache")]
-CacheWrite5m = Annotated[int, tokens("Input written to the cache for 5 minutes")]
-CacheWrite1h = Annotated[int, tokens("Input written to the cache for 1 hour")]
-Output = Annotated[int, tokens("Output")]
-AllTokens = Annotated[int, tokens("All tokens as Anthropic adds them up: never add it to the classes", additive=False)]
-WebSearches = Annotated[int, column("Web searches by the server tool", unit="requests")]
+UncachedInput = Annotated[int | None, tokens("Input that was neither read from nor written to the cache")]
+CacheRead = Annotated[int | None, tokens("Input read from the cache")]
+CacheWrite5m = Annotated[int | None, tokens("Input written to the cache for 5 minutes")]
+CacheWrite1h = Annotated[int | None, tokens("Input written to the cache for 1 hour")]
+Output = Annotated[int | None, tokens("Output")]
+AllTokens = Annotated[
+    int | None, tokens("All tokens as Anthropic adds them up: never add it to the classes", additive=False)
+]
+WebSearches = Annotated[int | None, column("Web searches by the server tool", unit="requests")]
 ControlAmount = Annotated[Decimal, cents("Cost in minor units of currency")]
 ControlCurrency = Annotated[str, column("Currency, ISO 4217")]
 UserEmail = Annotated[str | None, column("Current address of the person; sent unasked", address="sent_unasked")]

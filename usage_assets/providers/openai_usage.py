@@ -19,7 +19,7 @@ UserId = Annotated[str | None, column("User; none for service accounts and in ol
 ApiKeyId = Annotated[str | None, column("API key, deleted ones included")]
 ApiSource = Annotated[str | None, column("Agents API activity (agents_api) or anything else (unlabeled)")]
 Model = Annotated[str | None, column("Model")]
-ModelRequests = Annotated[int, column("Requests made to the model", unit="requests")]
+ModelRequests = Annotated[int | None, column("Requests made to the model", unit="requests")]
 
 
 class UsageCompletions(Row, kw_only=True):
@@ -40,7 +40,7 @@ class UsageCompletions(Row, kw_only=True):
     service_tier: Annotated[str | None, column("Service tier, such as default, flex or priority")] = None
     api_source: ApiSource = None
     num_model_requests: ModelRequests
-    input_tokens: Annotated[int, tokens("All input: text, audio, images, cached and cache-write included")]
+    input_tokens: Annotated[int | None, tokens("All input: text, audio, images, cached and cache-write included")]
     input_uncached_tokens: Annotated[
         int | None, tokens("Input that was neither read from nor written to the cache")
     ] = None
@@ -54,7 +54,7 @@ class UsageCompletions(Row, kw_only=True):
     input_cached_text_tokens: Annotated[int | None, tokens("Cached text input")] = None
     input_cached_audio_tokens: Annotated[int | None, tokens("Cached audio input")] = None
     input_cached_image_tokens: Annotated[int | None, tokens("Cached image input")] = None
-    output_tokens: Annotated[int, tokens("All output: text, audio, images")]
+    output_tokens: Annotated[int | None, tokens("All output: text, audio, images")]
     output_text_tokens: Annotated[int | None, tokens("Text output")] = None
     output_audio_tokens: Annotated[int | None, tokens("Audio output")] = None
     output_image_tokens: Annotated[int | None, tokens("Image output")] = None
@@ -82,7 +82,7 @@ class UsageEmbeddings(Row, kw_only=True):
     api_key_id: ApiKeyId = None
     model: Model = None
     num_model_requests: ModelRequests
-    input_tokens: Annotated[int, tokens("Input")]
+    input_tokens: Annotated[int | None, tokens("Input")]
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 
@@ -98,7 +98,7 @@ class UsageModerations(Row, kw_only=True):
     api_key_id: ApiKeyId = None
     model: Model = None
     num_model_requests: ModelRequests
-    input_tokens: Annotated[int, tokens("Input")]
+    input_tokens: Annotated[int | None, tokens("Input")]
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 
@@ -116,7 +116,7 @@ class UsageImages(Row, kw_only=True):
     size: Annotated[str | None, column("Size in pixels, such as 1024x1024")] = None
     source: Annotated[str | None, column("image.generation, image.edit or image.variation")] = None
     num_model_requests: ModelRequests
-    images: Annotated[int, column("Images", unit="images")]
+    images: Annotated[int | None, column("Images", unit="images")]
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 
@@ -132,7 +132,7 @@ class UsageAudioSpeeches(Row, kw_only=True):
     api_key_id: ApiKeyId = None
     model: Model = None
     num_model_requests: ModelRequests
-    characters: Annotated[int, column("Characters turned into speech", unit="characters")]
+    characters: Annotated[int | None, column("Characters turned into speech", unit="characters")]
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 
@@ -148,7 +148,7 @@ class UsageAudioTranscriptions(Row, kw_only=True):
     api_key_id: ApiKeyId = None
     model: Model = None
     num_model_requests: ModelRequests
-    seconds: Annotated[int, column("Audio turned into text", unit="seconds")]
+    seconds: Annotated[int | None, column("Audio turned into text", unit="seconds")]
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 
@@ -164,7 +164,7 @@ class UsageVectorStores(Row, kw_only=True):
     totals = {"usage_bytes": Total("sum(usage_bytes)")}
 
     project_id: ProjectId = None
-    usage_bytes: Annotated[int, column("Bytes stored that day, a level", unit="bytes", additive=False)]
+    usage_bytes: Annotated[int | None, column("Bytes stored that day, a level", unit="bytes", additive=False)]
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 
@@ -176,7 +176,7 @@ class UsageCodeInterpreterSessions(Row, kw_only=True):
     grain = ("project_id",)
 
     project_id: ProjectId = None
-    num_sessions: Annotated[int, column("Code interpreter sessions", unit="sessions")]
+    num_sessions: Annotated[int | None, column("Code interpreter sessions", unit="sessions")]
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 
@@ -191,7 +191,7 @@ class UsageFileSearchCalls(Row, kw_only=True):
     user_id: UserId = None
     api_key_id: ApiKeyId = None
     vector_store_id: Annotated[str | None, column("Vector store that was searched")] = None
-    num_requests: Annotated[int, column("File searches", unit="searches")]
+    num_requests: Annotated[int | None, column("File searches", unit="searches")]
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 
@@ -211,8 +211,10 @@ class UsageWebSearchCalls(Row, kw_only=True):
     model: Model = None
     context_level: Annotated[str | None, column("Size of the search context: low, medium or high")] = None
     api_source: ApiSource = None
-    num_model_requests: Annotated[int, column("Model requests that searched, inside completions", unit="requests")]
-    num_requests: Annotated[int, column("Web searches", unit="searches")]
+    num_model_requests: Annotated[
+        int | None, column("Model requests that searched, inside completions", unit="requests")
+    ]
+    num_requests: Annotated[int | None, column("Web searches", unit="searches")]
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 

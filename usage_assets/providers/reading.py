@@ -175,6 +175,8 @@ class Reading:
         fields["usage_date"] = self.day
         fields["grouped_by"] = self.grouping
         layout = _layout(model)
+        for name in layout.expected:
+            fields.setdefault(name, None)
         if "" in fields.values():
             fields |= {name: None for name in layout.texts if fields.get(name) == ""}
         built = self._convert(model, path, fields)
@@ -288,6 +290,8 @@ class _Layout:
     objects: tuple[str, ...]
     """Objects that columns are read from, outer ones first."""
     known: frozenset[str]
+    expected: tuple[str, ...]
+    """Counters that are null where the provider leaves them out, as it spells them."""
     texts: tuple[str, ...]
     """Text columns that may be null, as the provider spells them."""
     amounts: tuple[tuple[str, str], ...]
@@ -302,6 +306,7 @@ def _layout(model: type[msgspec.Struct]) -> _Layout:
     return _Layout(
         objects=tuple(sorted({name[: dot.start()] for name in spelled.values() for dot in re.finditer(r"\.", name)})),
         known=frozenset(spelled.values()) - OURS | FRAME,
+        expected=tuple(spelled[column.name] for column in declared if column.expected),
         texts=tuple(spelled[column.name] for column in declared if column.type is str and column.nullable),
         amounts=tuple((column.name, spelled[column.name]) for column in declared if column.type is Decimal),
         addresses=tuple((column.name, POLICY[column.address]) for column in declared if column.address),

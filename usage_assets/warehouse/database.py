@@ -315,7 +315,7 @@ def _archived(content: Answer | Select) -> pa.Table:
 
 
 def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Make the stored table equal its declaration: created, or given new nullable columns.
+    """Make the stored table equal its declaration: created, given new nullable columns, or freed of a ``not null``.
 
     Raises WarehouseError for any other difference, with the statement that would mend it.
     """
@@ -333,9 +333,11 @@ def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> None
             connection.execute(table.comment_ddl(column))
         elif found is None:
             raise _differs(table, f"add column {column.name} {sql_type}", f"{column.name} is missing")
+        elif found == f"{declared} not null":
+            connection.execute(f"alter table {table.name} alter column {column.name} drop not null")
         elif found != declared:
             is_type = found.removesuffix(" not null") == sql_type
-            mend = f"{'drop' if column.nullable else 'set'} not null" if is_type else f"set data type {sql_type}"
+            mend = "set not null" if is_type else f"set data type {sql_type}"
             raise _differs(table, f"alter column {column.name} {mend}", f"{column.name} is {found}, not {declared}")
     for name in sorted(stored.keys() - {column.name for column in table.columns}):
         raise _differs(table, f"drop column {name}", f"{name} is not declared")
@@ -543,6 +545,18 @@ def unknown_fields(connection: duckdb.DuckDBPyConnection, table: Table, target: 
         target.bounds,
     )
     return dict(fields.fetchall())
+
+
+def missing_fields(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> Mapping[str, int]:
+    """Return the fields that a provider always sends and has left out, as it spells them, with the number of rows."""
+    spelled = dict(zip(table.row.__struct_fields__, table.row.__struct_encode_fields__, strict=True))
+    expected = [column.name for column in table.columns if column.expected]
+    counts = connection.execute(
+        f"select {', '.join(f'count(*) - count({name})' for name in expected)} from {table.name} "
+        f"where {in_slice(table, target)}",
+        target.bounds,
+    ).fetchall()
+    return {spelled[name]: count for name, count in zip(expected, counts[0], strict=True) if count}
 
 
 def _parts(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> list[Slice]:

@@ -300,6 +300,18 @@ def test_what_no_usage_report_counts_stays_unattributed(days: Days) -> None:
 # OpenAI
 
 
+def test_what_a_row_leaves_out_is_shared_by_nobody_and_the_rest_is_split(days: Days) -> None:
+    """Those who are known to have used some would pay for the one of whom nobody knows."""
+    cached = {"token_type": "cache_creation.ephemeral_5m_input_tokens", "amount_cents": Decimal(7)}
+    anthropic_bill(days, {"amount_cents": Decimal(30)}, cached | {"description": "cache"})
+    anthropic_use(
+        days,
+        {"api_key_id": "k1", "output_tokens": 10, "cache_creation_5m_input_tokens": None},
+        {"api_key_id": "k2", "output_tokens": 20},
+    )
+    assert shares(anthropic_parts(days)) == [(None, None, 7), ("k1", None, 10), ("k2", None, 20)]
+
+
 LINE = {"project_id": "p", "line_item": "gpt-5, input", "amount_value": Decimal(100)}
 CALL = {"project_id": "p", "model": "gpt-5"}
 EVERYTHING = "api_key_id,line_item,project_id,user_id"
@@ -531,3 +543,9 @@ def test_every_amount_is_split_by_the_largest_remainder_to_the_last_place(
     assert [int(part.scaleb(24, money._SUMS)) for _, part in rows] == expected
     ends = list(accumulate((len(units) for _, units in bills), initial=0))
     assert [sum(expected[a:b]) for a, b in pairwise(ends)] == [places for places, _ in bills]
+
+
+def test_a_report_that_leaves_out_a_counter_shares_no_bill(days: Days) -> None:
+    openai_bill(days, {})
+    openai_use(days, ALICE, BOB | {"input_tokens": None})
+    assert [part["allocation"] for part in openai_parts(days)] == ["unattributed"]

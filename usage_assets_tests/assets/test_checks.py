@@ -399,6 +399,26 @@ def test_fields_that_we_do_not_know_are_a_warning(days: Days, instance: dg.Dagst
     assert [passed for _, passed, _ in evaluations(graph.run("checks", DAY, DAY, instance), "unknown_fields")] == [True]
 
 
+def test_counters_that_are_left_out_are_a_warning_that_names_them(days: Days, instance: dg.DagsterInstance) -> None:
+    left_out = {"web_search_requests": None}
+    rows = [raw(UsageMessages, model="a", cache_creation_5m_input_tokens=None, **left_out)]
+    rows += [raw(UsageMessages, model="b", **left_out), raw(UsageMessages, model="c")]
+    graph = raw_graph(days, UsageMessages)
+    days.fetched(UsageMessages, *rows)
+    result = graph.run("checks", DAY, DAY, instance)
+    [(_, passed, metadata)] = evaluations(result, "missing_fields")
+    assert not passed
+    assert metadata == {
+        "rows": 3,
+        "fields": ["cache_creation.ephemeral_5m_input_tokens", "server_tool_use.web_search_requests"],
+    }
+    assert {found.severity for found in result.get_asset_check_evaluations() if not found.passed} == {
+        dg.AssetCheckSeverity.WARN
+    }
+    days.fetched(UsageMessages, rows[2])
+    assert [passed for _, passed, _ in evaluations(graph.run("checks", DAY, DAY, instance), "missing_fields")] == [True]
+
+
 def test_a_table_without_unknown_fields_has_no_such_check(days: Days) -> None:
     assert {spec.name for spec in derived_graph(days, "claude_cost_record").checks.check_specs} == {"content"}
     assert {spec.name for spec in raw_graph(days, CostReport).checks.check_specs} == {"content", "unknown_fields"}

@@ -718,3 +718,23 @@ def test_sums_equal_the_raw_sums_to_the_last_digit(days: Days, by_day: list[tupl
 
 def _summed(rows: list[dict[str, Any]], day: date, column: str) -> int:
     return sum(row[column] for row in rows if row["usage_date"] == day)
+
+
+def test_a_counter_that_is_left_out_is_missing_from_sums_and_null_where_nothing_of_it_is_known(days: Days) -> None:
+    left_out = {"web_search_requests": None, "cache_creation_5m_input_tokens": None}
+    rows = [raw(UsageMessages, model=model, **left_out) for model in ("a", "b")]
+    days.fetched(UsageMessages, *rows, raw(UsageMessages, model="c", web_search_requests=None))
+    [of_day] = days.rows("claude_usage_record")
+    assert (of_day["web_search_requests"], of_day["cache_creation_5m_tokens"], of_day["output_tokens"]) == (None, 4, 6)
+    by_model = {row["model"]: row["cache_creation_5m_tokens"] for row in days.rows("claude_model_usage")}
+    assert by_model == {"a": None, "b": None, "c": 4}
+
+
+def test_requests_and_tokens_that_openai_leaves_out_are_unknown_and_not_zero(days: Days) -> None:
+    days.fetched(Costs)
+    unknown = raw(UsageCompletions, model="a", num_model_requests=None, input_tokens=None, output_tokens=None)
+    days.fetched(UsageCompletions, unknown)
+    [of_day] = days.rows("openai_daily_usage")
+    assert (of_day["total_requests"], of_day["total_tokens"]) == (None, None)
+    [of_model] = days.rows("openai_model_usage")
+    assert (of_model["requests"], of_model["tokens"]) == (None, None)

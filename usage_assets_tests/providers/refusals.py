@@ -175,7 +175,14 @@ class Target:
     @property
     def nullable(self) -> dict[str, str]:
         """Columns that may be unknown."""
-        return self.sent(lambda column: column.nullable and column.name not in self.says.never_null)
+        return self.sent(
+            lambda column: column.nullable and not column.expected and column.name not in self.says.never_null
+        )
+
+    @property
+    def expected(self) -> dict[str, str]:
+        """Counters that the provider always sends."""
+        return self.sent(lambda column: column.expected)
 
     @property
     def nullable_texts(self) -> dict[str, str]:
@@ -237,8 +244,13 @@ TEXTS = Scope(
     False,
 )
 WITH_CURRENCY = Scope("endpoints that state a currency", lambda target: target.endpoint.row.table in CURRENCY, False)
+COUNTERS = Scope(
+    "endpoints with counters that are always sent",
+    lambda target: bool(target.expected),
+    False,
+)
 REQUIRED = Scope(
-    "endpoints with an amount or counter that must be there (in Codex none must)",
+    "endpoints with money that must be there, and openai_legacy",
     lambda target: target.has_required_amount,
     False,
 )
@@ -366,6 +378,10 @@ def _named(text: str) -> Callable[[Target, Change], bool]:
         len(change.new) >= len(change.gone) > 0
         and all(any(row[name] == text for row in change.new) for name in target.names)
     )
+
+
+def _without_counters(target: Target, change: Change) -> bool:
+    return len(change.new) == 1 and all(change.new[0][name] is None for name in target.expected)
 
 
 def _no_empty_text(_target: Target, change: Change) -> bool:
@@ -601,6 +617,13 @@ CASES = [
         where=REQUIRED,
         outcome=P,
         script=lambda target: edit({"do": "delete", "path": target.amount}),
+    ),
+    Case(
+        name="missing counters",
+        where=COUNTERS,
+        outcome=A,
+        script=lambda target: edit(*({"do": "delete", "path": path} for path in target.expected.values())),
+        kept=Kept("null, never 0", _without_counters),
     ),
     Case(
         name="mixed currencies",

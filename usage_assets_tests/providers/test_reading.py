@@ -27,7 +27,7 @@ OPTIONAL_AMOUNTS = {
     "chatgpt/codex_usage": "totals.credits",
 }
 CODEX_CUTS = ("totals.cost_usd", "clients[0].estimated_cost_usd", "models[0].credits")
-REQUIRED_COUNTERS = {
+EXPECTED_COUNTERS = {
     "openai/usage_completions": "results[0].input_tokens",
     "anthropic/usage_messages": "results[0].cache_creation.ephemeral_5m_input_tokens",
     "anthropic/claude_code": "core_metrics.lines_of_code.added",
@@ -42,7 +42,7 @@ NO_AMOUNTS = {
     "true": True,
     "list": [],
 }
-NO_COUNTERS = {"text": "7", "fraction": Decimal("7.5"), "true": True, "null": None, "absent": ABSENT}
+NO_COUNTERS = {"text": "7", "fraction": Decimal("7.5"), "true": True}
 
 
 def spoil(item: dict[str, Any], path: str, value: object) -> None:
@@ -93,14 +93,34 @@ def test_an_unknown_amount_stays_unknown(answers: Answers, name: str, path: str,
 
 
 @pytest.mark.parametrize("value", NO_COUNTERS.values(), ids=NO_COUNTERS)
-@pytest.mark.parametrize(("name", "path"), REQUIRED_COUNTERS.items())
+@pytest.mark.parametrize(("name", "path"), EXPECTED_COUNTERS.items())
 def test_what_is_no_count_names_the_field_and_the_day(answers: Answers, name: str, path: str, value: object) -> None:
     with pytest.raises(PermanentError) as raised:
         fetch_spoilt(answers, name, path, value)
     assert f"$.data[0].{path} ({DAY}): " in raised.value.message
 
 
-@pytest.mark.parametrize(("name", "path"), REQUIRED_COUNTERS.items())
+@pytest.mark.parametrize("value", [None, ABSENT], ids=["null", "absent"])
+@pytest.mark.parametrize(
+    ("name", "path", "columns"),
+    [
+        *((name, path, 1) for name, path in EXPECTED_COUNTERS.items()),
+        ("anthropic/usage_messages", "results[0].cache_creation", 2),
+        ("anthropic/usage_messages", "results[0].server_tool_use", 1),
+        ("anthropic/claude_code", "core_metrics", 5),
+    ],
+)
+def test_a_counter_that_is_left_out_is_unknown_and_the_rest_is_kept(
+    answers: Answers, name: str, path: str, columns: int, value: object
+) -> None:
+    endpoint = ENDPOINTS[name][1]
+    whole = answers.new_client(ENDPOINTS[name][0]).fetch(endpoint, [DAY]).rows.to_pylist()[0]
+    row = fetch_spoilt(answers, name, path, value).rows.to_pylist()[0]
+    differing = [column for column in row if row[column] != whole[column]]
+    assert [row[column] for column in differing] == [None] * columns
+
+
+@pytest.mark.parametrize(("name", "path"), EXPECTED_COUNTERS.items())
 def test_a_count_that_no_column_can_hold_is_refused(answers: Answers, name: str, path: str) -> None:
     with pytest.raises(PermanentError, match="does not fit"):
         fetch_spoilt(answers, name, path, 2**63)
@@ -117,7 +137,7 @@ def test_a_count_that_no_column_can_hold_is_refused(answers: Answers, name: str,
         ("openai/costs", "end_time", ABSENT),
         ("openai/usage_completions", "start_time", "yesterday"),
         ("anthropic/usage_messages", "starting_at", "2026-11-12T00:00:00"),
-        ("anthropic/usage_messages", "results[0].cache_creation", None),
+        ("anthropic/usage_messages", "results[0].cache_creation", []),
         ("anthropic/claude_code", "date", ABSENT),
         ("anthropic/claude_code", "actor", None),
         ("anthropic/claude_code", "model_breakdown", None),

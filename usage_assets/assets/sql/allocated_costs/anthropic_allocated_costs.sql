@@ -8,17 +8,22 @@
 --   Priority Tier, which was paid for in advance and is not in the cost report.
 -- * Web searches go with those of the same day and workspace, whatever the tier: what is paid in advance is tokens.
 -- * Code executions and sessions are in no usage report and stay unattributed.
+-- * A measure that Anthropic left out of a row of the day is shared by nobody: the others would pay for that row's user.
 -- The Console's use and a service account's have neither key nor account here: they share in the bill all the same
 with usage as (
-  unpivot anthropic.usage_messages
-  on
-    uncached_input_tokens,
-    output_tokens,
-    cache_read_input_tokens,
-    cache_creation_5m_input_tokens,
-    cache_creation_1h_input_tokens,
-    web_search_requests
-  into name measure value units
+  select *
+  from anthropic.usage_messages
+  unpivot include nulls (
+    units for measure in (
+      uncached_input_tokens,
+      output_tokens,
+      cache_read_input_tokens,
+      cache_creation_5m_input_tokens,
+      cache_creation_1h_input_tokens,
+      web_search_requests
+    )
+  )
+  qualify bool_and(units is not null) over (partition by connection, usage_date, measure)
 )
 select
   costs.connection,

@@ -6,7 +6,7 @@
 -- * Where no report counts tokens of the model: with its images, characters or seconds.
 -- * Line items do not say what went through the Batch API or another service tier, so such tokens count as any other.
 -- * A line item that does not name a model and what is counted stays as it is. So does one of a day whose usage was
---   narrowed down by a filter that costs do not take: those who are left would pay for those who are not.
+--   narrowed down by a filter that costs do not take, or lacks a counter: those who are left would pay for the others.
 -- Decisions are left out: which line items bill them is not known
 with
 narrowed as (
@@ -29,6 +29,20 @@ reports as (
   select 5 as step, 'openai.usage_audio_speeches' as report, * from openai.usage_audio_speeches
   union all by name
   select 6 as step, 'openai.usage_audio_transcriptions' as report, * from openai.usage_audio_transcriptions
+),
+incomplete as (
+  select distinct
+    report,
+    connection,
+    usage_date
+  from reports
+  where case step
+    when 1 then input_tokens + output_tokens
+    when 4 then images
+    when 5 then characters
+    when 6 then seconds
+    else input_tokens
+  end is null
 ),
 usage as (
   unpivot (
@@ -55,6 +69,7 @@ usage as (
       seconds
     from reports
     anti join narrowed using (report, connection, usage_date)
+    anti join incomplete using (report, connection, usage_date)
   )
   on
     input,

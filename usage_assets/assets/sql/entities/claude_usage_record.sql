@@ -1,4 +1,5 @@
--- one row per connection and day that was fetched, also an empty one
+-- one row per connection and day that was fetched, also an empty one (a counter that Anthropic left out of all rows of a
+-- day is unknown: null)
 with days as (
   select connection, usage_date
   from ledger.stored_days
@@ -10,12 +11,12 @@ select
   port_identifier(days.connection, days.usage_date || '-usage') as identifier,
   'Claude Usage - ' || days.usage_date as title,
   days.usage_date || 'T00:00:00Z' as record_date,
-  coalesce(sum(uncached_input_tokens), 0) as uncached_input_tokens,
-  coalesce(sum(output_tokens), 0) as output_tokens,
-  coalesce(sum(cache_read_input_tokens), 0) as cache_read_input_tokens,
-  coalesce(sum(cache_creation_5m_input_tokens), 0) as cache_creation_5m_tokens,
-  coalesce(sum(cache_creation_1h_input_tokens), 0) as cache_creation_1h_tokens,
-  coalesce(sum(web_search_requests), 0) as web_search_requests
+  if(count(usage.connection) = 0, 0, sum(uncached_input_tokens)) as uncached_input_tokens,
+  if(count(usage.connection) = 0, 0, sum(output_tokens)) as output_tokens,
+  if(count(usage.connection) = 0, 0, sum(cache_read_input_tokens)) as cache_read_input_tokens,
+  if(count(usage.connection) = 0, 0, sum(cache_creation_5m_input_tokens)) as cache_creation_5m_tokens,
+  if(count(usage.connection) = 0, 0, sum(cache_creation_1h_input_tokens)) as cache_creation_1h_tokens,
+  if(count(usage.connection) = 0, 0, sum(web_search_requests)) as web_search_requests
 from days
 left join anthropic.usage_messages as usage using (connection, usage_date)
 group by days.connection, days.usage_date

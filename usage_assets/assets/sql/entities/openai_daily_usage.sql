@@ -33,8 +33,8 @@ select
   port_identifier(connection, 'daily-' || usage_date) as identifier,
   'OpenAI Usage ' || usage_date as title,
   usage_date::varchar as date,
-  coalesce(total_requests, 0) as total_requests,
-  coalesce(total_tokens, 0) as total_tokens,
+  if(usage.connection is null, 0, total_requests) as total_requests,
+  if(usage.connection is null, 0, total_tokens) as total_tokens,
   case when cost_rows > 0 then total_cost else 0 end as total_cost
 from days
 left join costs using (connection, usage_date)

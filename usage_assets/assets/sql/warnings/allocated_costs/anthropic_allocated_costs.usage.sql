@@ -6,11 +6,11 @@ with used as (
     usage_date,
     model,
     sum(
-      uncached_input_tokens
-      + output_tokens
-      + cache_read_input_tokens
-      + cache_creation_5m_input_tokens
-      + cache_creation_1h_input_tokens
+      coalesce(uncached_input_tokens, 0)
+      + coalesce(output_tokens, 0)
+      + coalesce(cache_read_input_tokens, 0)
+      + coalesce(cache_creation_5m_input_tokens, 0)
+      + coalesce(cache_creation_1h_input_tokens, 0)
     ) as tokens
   from anthropic.usage_messages
   where coalesce(service_tier, '') <> 'priority' and model is not null
