@@ -54,6 +54,11 @@ the text ``2.7`` becomes 3), and a time on the last day is after that day."""
 
 _VIEW = re.compile(r"create or replace view (\S+)")
 _HOLDER = re.compile(r"lock is held in (?:(?P<program>.+) \()?PID (?P<pid>\d+)")
+_DAMAGE = re.compile(
+    r"(?P<log>replaying WAL file)|(?P<newer>database file with version number)"
+    r"|Corrupt database file|Could not read enough bytes|not a valid DuckDB database file"
+)
+"""What DuckDB 1.5 says of a file that it cannot read."""
 
 
 class WarehouseError(Exception):
@@ -210,7 +215,8 @@ class Warehouse(DuckDBResource):
                 connection.execute("set variable usage_now = $now", {"now": datetime.now(UTC)})
                 yield connection
             except duckdb.Error as error:
-                raise WarehouseError(f"{self.database}: {_first_line(error)}") from error
+                way_out = self._way_out(_first_line(error))
+                raise WarehouseError(f"{self.database}: {way_out or _first_line(error)}") from error
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -270,7 +276,39 @@ class Warehouse(DuckDBResource):
                 f"{self.database}: in use by another process (PID {holder['pid']}, {holder['program'] or 'unknown'}); "
                 f"waited {self.wait_seconds:.0f} s: close the notebook, DuckDB shell or run that has it open"
             )
-        return f"{self.database}: {message.rstrip('.!')}: set USAGE_WAREHOUSE to a DuckDB file or a new, writable path"
+        advice = "set USAGE_WAREHOUSE to a DuckDB file or a new, writable path"
+        if way_out := self._way_out(message):
+            return f"{self.database}: {way_out}. If this never was the warehouse: {advice}"
+        return f"{self.database}: {message.rstrip('.!')}: {advice}"
+
+    def _way_out(self, message: str) -> str | None:
+        """Return what is wrong with a damaged file and what to do about it; None where DuckDB says something else."""
+        damage = _DAMAGE.search(message)
+        if not damage:
+            return None
+        file, copy = Path(self.database), copy_of(self.database)
+        again = "`usage-assets backfill --from-archive`"
+        if copy.is_file():
+            made = datetime.fromtimestamp(copy.stat().st_mtime, UTC)
+            again = f"`install -m 600 {copy.name} {file.name}` there (the copy of {made:%Y-%m-%d %H:%M} UTC) or {again}"
+        log = write_ahead_log(file).name  # of an older copy, too, DuckDB would apply it
+        steps = f"move {file.name} and {log} away, then {again}"
+        if damage["log"]:
+            steps = f"move {log} away; if the file still cannot be opened, {steps}"
+        if damage["newer"]:
+            steps = f"upgrade duckdb, or {steps}"
+        return f"{message.rstrip('.!')}: stop Dagster and {steps} (docs/operations.md)"
+
+
+def copy_of(database: str | Path) -> Path:
+    """Return where the copy of a database file is that people read (published.py)."""
+    path = Path(database)
+    return path.with_name(f"{path.stem}-latest.duckdb")
+
+
+def write_ahead_log(database: Path) -> Path:
+    """Return where DuckDB keeps what it has not yet written into the file itself."""
+    return database.with_name(f"{database.name}.wal")
 
 
 def _replace(

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import dagster as dg
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
-from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.database import Warehouse, WarehouseError, copy_of, write_ahead_log
 
 PATIENCE = timedelta(minutes=15)
 """A run leaves the copy to others that are under way, but for no longer than this."""
@@ -48,16 +48,10 @@ class PublishedWarehouse(Warehouse):
                 context.log.warning(f"the copy that people read is not of now: {error}")
 
 
-def copy_of(database: str | Path) -> Path:
-    """Return where the copy of a database file is."""
-    path = Path(database)
-    return path.with_name(f"{path.stem}-latest.duckdb")
-
-
 def is_current(database: str | Path) -> bool:
     """Whether the copy holds what the database holds: it has the database's size and time of change."""
     path, copy = Path(database), copy_of(database)
-    if _write_ahead_log(path).exists() or not copy.is_file():
+    if write_ahead_log(path).exists() or not copy.is_file():
         return False
     now, then = path.stat(), copy.stat()
     return (now.st_mtime_ns, now.st_size) == (then.st_mtime_ns, then.st_size)
@@ -92,7 +86,7 @@ def _replace(copy: Path, warehouse: Warehouse) -> None:
             os.fchmod(file.fileno(), state.st_mode & 0o444)
             os.utime(file.fileno(), ns=(state.st_mtime_ns, state.st_mtime_ns))
         # what somebody has written into the former copy would be read as part of this one
-        _write_ahead_log(copy).unlink(missing_ok=True)
+        write_ahead_log(copy).unlink(missing_ok=True)
         draft.replace(copy)
     finally:
         draft.unlink(missing_ok=True)
@@ -132,7 +126,3 @@ def _is_left_to_others(warehouse: Warehouse, run: dg.DagsterRun, instance: dg.Da
     ours = {REPOSITORY_LABEL_TAG: origin.repository_origin.get_label()} if origin else {}
     under_way = dg.RunsFilter(statuses=UNDER_WAY, tags=ours, updated_after=now - LIFETIME)
     return any(run_id != run.run_id for run_id in instance.get_run_ids(under_way, limit=2))
-
-
-def _write_ahead_log(database: Path) -> Path:
-    return database.with_name(f"{database.name}.wal")

@@ -57,7 +57,9 @@ def test_columns_are_the_blueprints_properties(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_day_without_costs_has_no_entity_and_one_that_was_never_computed_is_refused(name: str, days: Days) -> None:
-    with pytest.raises(WarehouseError, match=r"daily_costs \(any\) of connection openai was never fetched for 2026-11-01"):
+    with pytest.raises(
+        WarehouseError, match=r"daily_costs \(any\) of connection openai was never fetched for 2026-11-01"
+    ):
         days.rows(name)
     openai_costs(days)
     assert days.rows(name) == []

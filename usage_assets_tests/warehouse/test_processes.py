@@ -7,8 +7,12 @@ import hashlib
 import multiprocessing
 import os
 import random
+import re
 import resource
 import signal
+import struct
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -24,7 +28,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError
+from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError, copy_of
 from usage_assets_tests.warehouse.samples import (
     SAMPLE,
     answer,
@@ -171,6 +175,79 @@ def test_a_path_that_cannot_be_used_is_one_line_that_says_what_to_do(place: str,
     assert "set USAGE_WAREHOUSE to a" in str(error.value)
     assert "\n" not in str(error.value)
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+HEADER = 8192
+
+
+def damage(how: str, path: Path) -> None:
+    """Damage a database file, or what DuckDB has left beside it."""
+    whole = path.read_bytes()
+    match how:
+        case "cut":
+            path.write_bytes(whole[:-1000])
+        case "garbage":
+            path.write_bytes(bytes(HEADER) + whole[HEADER:])
+        case "flipped":
+            path.write_bytes(bytes(byte ^ 255 if n % 4096 == 200 else byte for n, byte in enumerate(whole)))
+        case "newer":
+            versioned = whole[:12] + struct.pack("<Q", 999) + whole[20:]
+            path.write_bytes(versioned)
+            with pytest.raises(duckdb.IOException) as refused:
+                duckdb.connect(str(path))
+            checksum = re.search(r"computed checksum (\d+)", str(refused.value))
+            assert checksum
+            path.write_bytes(struct.pack("<Q", int(checksum[1])) + versioned[8:])
+        case "another log":
+            other = path.with_name("other.duckdb")
+            leave_log = (
+                "import duckdb, os, sys; other = duckdb.connect(sys.argv[1]); other.execute('create table o (a int)'); "
+                "other.execute('checkpoint'); other.execute('insert into o values (1)'); os._exit(0)"
+            )
+            subprocess.run([sys.executable, "-c", leave_log, other], check=True)
+            other.with_name("other.duckdb.wal").rename(path.with_name(f"{path.name}.wal"))
+
+
+@pytest.mark.parametrize(
+    ("how", "reason", "steps"),
+    [
+        (
+            "cut",
+            "Could not read enough bytes from file",
+            "stop Dagster and move usage.duckdb and usage.duckdb.wal away",
+        ),
+        ("garbage", "not a valid DuckDB database file", "stop Dagster and move usage.duckdb and usage.duckdb.wal away"),
+        ("flipped", "Corrupt database file", "stop Dagster and move usage.duckdb and usage.duckdb.wal away"),
+        ("newer", "database file with version number 999", "stop Dagster and upgrade duckdb, or move usage.duckdb and"),
+        ("another log", "replaying WAL file", "stop Dagster and move usage.duckdb.wal away; if the file still cannot"),
+    ],
+)
+def test_a_damaged_file_is_one_line_that_names_the_ways_out(
+    warehouse: Warehouse, how: str, reason: str, steps: str
+) -> None:
+    write(warehouse, [sample()])
+    path = Path(warehouse.database)
+    damage(how, path)
+    without_copy, with_copy = refusal(warehouse), ""
+    copy_of(path).write_bytes(b"")
+    os.utime(copy_of(path), (1_800_000_000, 1_800_000_000))
+    with_copy = refusal(warehouse)
+    for said in (without_copy, with_copy):
+        assert said.startswith(f"{path}: IO Error: ") or how == "another log"
+        assert reason in said
+        assert steps in said
+        assert "`usage-assets backfill --from-archive` (docs/operations.md)" in said
+        assert "\n" not in said
+    command = "`install -m 600 usage-latest.duckdb usage.duckdb` there (the copy of 2027-01-15 08:00 UTC) or"
+    assert command in with_copy
+    assert "install" not in without_copy
+
+
+def refusal(warehouse: Warehouse) -> str:
+    """What a write and a read say."""
+    with pytest.raises(WarehouseError) as error:
+        write(warehouse, [sample()])
+    return str(error.value)
 
 
 def write_as_nobody(database: str, pipe: Pipe) -> None:
