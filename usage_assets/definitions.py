@@ -105,7 +105,7 @@ def build_definitions(
             port = partial(_port_client, settings, patience or {})
             people = partial(settings.people, connection.people)
             assets.append(build_port_sync(connection, endpoints, entities, relations, port, people, partitions, policy))
-            assets.append(build_port_connection(connection, endpoints, port, people))
+            assets.append(build_port_connection(connection, endpoints, entities, relations, port, people))
             assets.append(build_port_reconcile(connection, endpoints, entities, relations, port, people))
             entity_keys[connection.name] = [derived.asset_key(connection.name) for derived in entities]
     jobs = build_jobs(usage_keys, lookup_keys, entity_keys, states_money=settings.usage_connections is not None)

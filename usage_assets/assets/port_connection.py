@@ -4,22 +4,23 @@ It has no days and stands in no table: it is what the ledger and Dagster's insta
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 import dagster as dg
 
 from usage_assets.assets.connected import earliest_day
-from usage_assets.assets.port_ledger import PortLedger, in_words, push_until_equal
+from usage_assets.assets.derived import Derived
+from usage_assets.assets.port_ledger import PortLedger
+from usage_assets.assets.port_push import in_words, push_until_equal
 from usage_assets.failures import reason_of
 from usage_assets.partitions import utc_today
 from usage_assets.people import People
 from usage_assets.port.client import PortClient, PortError
 from usage_assets.port.provision import CONNECTION
-from usage_assets.port.sync import Acknowledged, Entity, PushReport
+from usage_assets.port.sync import SIGNATURE, Entity
 from usage_assets.providers import PROVIDERS, Endpoint
 from usage_assets.providers.windows import DAY
-from usage_assets.settings import Connection, SettingsError
+from usage_assets.settings import Connection, PortRelation, SettingsError
 from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError
 
 DAYS_UNTIL_STALE = 2
@@ -43,16 +44,13 @@ where connection = $connection and list_contains($with_control, table_name)
 group by usage_date
 having bool_and(state = 'settled') and count(*) filter (where list_contains($tables, table_name)) = len($tables)
 """
-LINES = """
-select blueprint, identifier, usage_date, content_hash
-from ledger.port_entities
-where account = $account and connection = $connection and blueprint = $blueprint
-"""
 
 
 def build_port_connection(
     connection: Connection,
     endpoints: Sequence[Endpoint],
+    entities: Sequence[Derived],
+    relations: Sequence[PortRelation],
     client: Callable[[], PortClient],
     people: Callable[[], People],
 ) -> dg.AssetsDefinition:
@@ -68,48 +66,24 @@ def build_port_connection(
     def port_connection(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
         try:
             with client() as port:
-                report = push_state(port, warehouse, context.instance, connection, endpoints)
+                state = state_of(warehouse, context.instance, connection, endpoints)
+                no_days = Slice(connection.name, state.usage_date, state.usage_date - DAY)
+                ledger = PortLedger(warehouse, port.account, no_days, entities, relations=relations, state=state)
+                report, _ = push_until_equal(port, ledger)
                 requests = port.requests
         except (SettingsError, PortError, WarehouseError) as error:
             raise dg.Failure(people().scrubbed(str(error)), allow_retries=False) from None
         if report.failures:
             raise dg.Failure(people().scrubbed(in_words(report)), allow_retries=False)
-        return dg.MaterializeResult(metadata={"entities_sent": report.upserted, "requests": requests})
+        return dg.MaterializeResult(metadata={"state_sent": requests > 0, "requests": requests})
 
     return port_connection
 
 
-def push_state(
-    port: PortClient,
-    warehouse: Warehouse,
-    instance: dg.DagsterInstance,
-    connection: Connection,
-    endpoints: Sequence[Endpoint],
-) -> PushReport:
-    """Tell Port the connection's state, where that differs from what Port has acknowledged. Raises PortError."""
-    state = _state(warehouse, instance, connection, endpoints)
-    ledger = StateLedger(warehouse, port.account, Slice(connection.name, state.usage_date, state.usage_date), (), state)
-    report, _ = push_until_equal(port, ledger)
-    return report
-
-
-@dataclass(frozen=True)
-class StateLedger(PortLedger):
-    """The state of one connection, and what one Port account has acknowledged of it."""
-
-    state: Entity
-
-    def read(self) -> tuple[list[Entity], list[Acknowledged]]:
-        """Return the state and what Port has acknowledged of it."""
-        parameters = {"account": self.account, "connection": self.target.connection, "blueprint": CONNECTION}
-        with self.warehouse.transaction() as database:
-            lines = database.execute(LINES, parameters).fetchall()
-        return [self.state], [Acknowledged(*line) for line in lines]
-
-
-def _state(
+def state_of(
     warehouse: Warehouse, instance: dg.DagsterInstance, connection: Connection, endpoints: Sequence[Endpoint]
 ) -> Entity:
+    """Return the connection's entity as it should be in Port now."""
     parameters = {"connection": connection.name, "tables": [endpoint.row.table for endpoint in endpoints]}
     with_control = [table for endpoint in endpoints for table in endpoint.tables]
     with warehouse.transaction() as database:
@@ -132,6 +106,7 @@ def _state(
             "last_closed_day": _midnight(last),
             "settled_until": _midnight(_settled_until(connection, first, last, {day for (day,) in settled})),
             "last_error": error,
+            SIGNATURE: None,
         },
         usage_date=last or connection.start_date,
     )

@@ -1,54 +1,33 @@
-"""What Port has acknowledged of one connection's days, beside what it should hold; and pushing until both are equal."""
+"""What Port has acknowledged of one connection, beside what it should hold. Only reads and writes the database: what is
+asked of Port stands in port_push.py.
+"""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import duckdb
 import msgspec
 
 from usage_assets.assets.derived import Derived
-from usage_assets.port.client import PortClient, PortError
+from usage_assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.port.provision import CONNECTION, blueprint
-from usage_assets.port.sync import UNKNOWN, Acknowledged, Entity, PushReport, diff, push
+from usage_assets.port.reconcile import Settled, settled
+from usage_assets.port.sync import UNKNOWN, Acknowledged, Changes, Entity, Targets, diff
 from usage_assets.rows import to_arrow
 from usage_assets.settings import PortRelation
-from usage_assets.warehouse.database import IN_SLICE, Slice, Warehouse
-from usage_assets.warehouse.ledger import PortEntity
+from usage_assets.warehouse.database import IN_SLICE, Slice, Warehouse, create_or_alter
+from usage_assets.warehouse.ledger import PortEntity, PortPush
+from usage_assets.warehouse.tables import Table
 
 _json = msgspec.json.Decoder(float_hook=Decimal)
-MOST_ROUNDS = 5
-
-
-def push_until_equal(port: PortClient, ledger: "PortLedger") -> tuple[PushReport, int]:
-    """Push until nothing differs: another push of the same days, or a new write, may come in between.
-
-    Returns what was done and how many entities did not need it. Raises PortError where that does not come to an end.
-    """
-    total, unchanged = PushReport(), None
-    for _ in range(MOST_ROUNDS):
-        changes = diff(*ledger.read())
-        unchanged = changes.unchanged if unchanged is None else unchanged
-        if not changes or total.failures:
-            return total, unchanged
-        total.add(push(port, changes, ledger))
-    raise PortError(f"other pushes of the same days went on during {MOST_ROUNDS} rounds: run port_sync again")
-
-
-def in_words(report: PushReport) -> str:
-    """The failures of a push."""
-    listed = "; ".join(f"{f.blueprint} {f.identifier}: {f.reason}" for f in report.failures[:5])
-    return (
-        f"Port refused {len(report.failures)} entities, {report.upserted} others were sent and "
-        f"{report.deleted} deleted: {listed}"
-    )
-
-
-def missing_in_words(report: PushReport) -> str:
-    """What Port does not have of what was to be related to."""
-    listed = "; ".join(f"{blueprint} {identifier}" for blueprint, identifier in sorted(report.missing)[:5])
-    return f"Port does not have {len(report.missing)} targets of relations, whose records relate to nothing: {listed}"
+_PUSHES = Table(PortPush)
+_READING_BACK = ""
+"""Stands among the ids of pushes while Port is being read back."""
+_OWN = "account = $account and connection = $connection"
 
 
 @dataclass(frozen=True)
@@ -64,39 +43,31 @@ class PortLedger:
     target: Slice
     entities: Sequence[Derived]
     relations: Sequence[PortRelation] = field(default=(), kw_only=True)
+    state: Entity | None = field(default=None, kw_only=True)
+    """The connection's own entity, which has no day and stands in no table."""
+
+    # What has to be sent
+
+    def changes(self) -> Changes:
+        """Return what Port must be told, as of one moment."""
+        with self._transaction() as database:
+            changes = diff(*self._read(database))
+            return changes.signed(self.state, self._state_lines(database)) if self.state else changes
 
     def read(self) -> tuple[list[Entity], list[Acknowledged]]:
         """Return the stored entities of the days and what Port has acknowledged of them, as of one moment."""
-        with self.warehouse.transaction() as database:
-            tables = database.execute("select distinct table_name from ledger.stored_days").fetchall()
-            computed = [derived for derived in self.entities if (derived.row.table,) in tables]
-            desired = [entity for derived in computed for entity in self._stored(database, derived)]
-            acknowledged = database.execute(
-                f"""
-                select blueprint, identifier, usage_date, content_hash
-                from ledger.port_entities
-                semi join ledger.stored_days
-                  on stored_days.table_name = 'port_entities.' || blueprint
-                  and stored_days.connection = port_entities.connection
-                  and stored_days.usage_date = port_entities.usage_date
-                where account = $account and list_contains($blueprints, blueprint) and {IN_SLICE}
-                """,
-                {
-                    **self.target.bounds,
-                    "account": self.account,
-                    "blueprints": [derived.name for derived in computed],
-                },
-            ).fetchall()
-        return desired, [Acknowledged(*row) for row in acknowledged]
+        with self._transaction() as database:
+            return self._read(database)
 
     def mark(self, lines: Sequence[Acknowledged], push: str) -> None:
-        """Note, before they are sent, that nobody knows what Port holds of these until this push says so."""
-        with self.warehouse.transaction() as database:
+        """Note, before anything is sent, the push, and that nobody knows what Port holds of these until it says so."""
+        with self._transaction() as database:
             self._replace(database, [replace(line, content_hash=push) for line in lines], [])
+            self._note(database, push)
 
     def acknowledge(self, held: Sequence[Acknowledged], gone: Sequence[Acknowledged], push: str) -> None:
         """Write what Port has taken and deleted; what another push has marked or written meanwhile is UNKNOWN."""
-        with self.warehouse.transaction() as database:
+        with self._transaction() as database:
             mine = set(
                 database.execute(
                     "select blueprint, identifier from ledger.port_entities "
@@ -111,6 +82,171 @@ class PortLedger:
             ]
             known = [line for line in held if (line.blueprint, line.identifier) in mine]
             self._replace(database, [*known, *overtaken], gone)
+
+    # Reading Port back
+
+    def knows(self, push: str | None) -> bool:
+        """Whether the last push that Port heard of is one of this database; None: Port has no entity of the connection.
+
+        Only then the ledger has all that Port holds. While Port is being read back it knows none.
+        """
+        with self._transaction() as database:
+            if push is None:
+                return not database.execute(f"from ledger.port_entities where {_OWN} limit 1", self._own).fetchone()
+            pushes = database.execute(f"select push from ledger.port_pushes where {_OWN}", self._own).fetchall()
+        return (push,) in pushes and (_READING_BACK,) not in pushes
+
+    def begin_reading_back(self) -> None:
+        """Know no push until ``end_reading_back``: whoever dies in between leaves it to the next one."""
+        with self._transaction() as database:
+            self._note(database, _READING_BACK)
+
+    def end_reading_back(self) -> None:
+        """Know the pushes that were noted."""
+        with self._transaction() as database:
+            database.execute(
+                f"delete from ledger.port_pushes where {_OWN} and push = $push", {**self._own, "push": _READING_BACK}
+            )
+
+    def ranges(self) -> Iterator["PortLedger"]:
+        """Yield the ledgers of all stored days, each of as many days as a push may have."""
+        with self._transaction() as database:
+            rows = database.execute(
+                "select distinct usage_date from ledger.stored_days "
+                "where connection = $connection and list_contains($tables::text[], table_name) order by usage_date",
+                {"connection": self.target.connection, "tables": [derived.row.table for derived in self.entities]},
+            ).fetchall()
+        days = [day for (day,) in rows]
+        while days:
+            near = [day for day in days if (day - days[0]).days < MAX_PARTITIONS_PER_RUN]
+            yield replace(self, target=replace(self.target, first=near[0], last=near[-1]))
+            days = days[len(near) :]
+
+    def settled(self, targets: Targets) -> Mapping[str, Sequence[Settled]]:
+        """Return by blueprint the entities of all days that Port should hold as the tables have them."""
+        found: dict[str, list[Settled]] = defaultdict(list, {derived.name: [] for derived in self.entities})
+        for days in self.ranges():
+            for entity in settled(*days.read(), targets):
+                found[entity.line.blueprint].append(entity)
+        return found
+
+    def known(self, blueprint: str) -> set[str]:
+        """Return the identifiers that the ledger has of a blueprint, of whatever connection."""
+        with self._transaction() as database:
+            return self._known(database, blueprint)
+
+    def doubt(self, lines: Sequence[Acknowledged]) -> int:
+        """Mark what nobody has pushed since these lines were read as UNKNOWN, and return how many that are."""
+        if not lines:
+            return 0
+        with self._transaction() as database:
+            doubted = database.execute(
+                """
+                update ledger.port_entities as stored
+                set content_hash = $unknown
+                from (
+                  select
+                    unnest($blueprints::text[]) as blueprint,
+                    unnest($identifiers::text[]) as identifier,
+                    unnest($hashes::text[]) as content_hash
+                ) as seen
+                where account = $account
+                  and stored.blueprint = seen.blueprint
+                  and stored.identifier = seen.identifier
+                  and stored.content_hash = seen.content_hash
+                returning stored.identifier
+                """,
+                {
+                    "account": self.account,
+                    "unknown": UNKNOWN,
+                    "blueprints": [line.blueprint for line in lines],
+                    "identifiers": [line.identifier for line in lines],
+                    "hashes": [line.content_hash for line in lines],
+                },
+            )
+            return len(doubted.fetchall())
+
+    def doubt_state(self) -> None:
+        """Mark the connection's own entity as UNKNOWN: it changes every day, so it is sent again without a look."""
+        with self._transaction() as database:
+            lines = self._state_lines(database)
+        self.doubt(lines)
+
+    def adopt(self, blueprint: str, days: Mapping[str, date]) -> None:
+        """Enter entities of the connection that Port holds and no line has, as UNKNOWN: identifier -> its day.
+
+        The day is that of the table, where this has the entity: people can edit the one that Port shows.
+        """
+        with self._transaction() as database:
+            table = f"port_entities.{blueprint}"
+            if self._computed(database, table):
+                rows = database.execute(
+                    f"select identifier, usage_date from {table} where connection = $connection",
+                    {"connection": self.target.connection},
+                ).fetchall()
+                days = {**days, **{identifier: day for identifier, day in rows if identifier in days}}
+            known = self._known(database, blueprint)
+            lines = [Acknowledged(blueprint, name, day, UNKNOWN) for name, day in days.items() if name not in known]
+            self._replace(database, lines, [])
+
+    @property
+    def _own(self) -> dict[str, str]:
+        return {"account": self.account, "connection": self.target.connection}
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self.warehouse.transaction() as database:
+            create_or_alter(database, _PUSHES)
+            yield database
+
+    def _note(self, database: duckdb.DuckDBPyConnection, push: str) -> None:
+        database.execute(
+            "insert into ledger.port_pushes by name "
+            "select $connection as connection, $account as account, $push as push, $now as began_at",
+            {**self._own, "push": push, "now": datetime.now(UTC)},
+        )
+
+    def _known(self, database: duckdb.DuckDBPyConnection, blueprint: str) -> set[str]:
+        lines = database.execute(
+            "select identifier from ledger.port_entities where account = $account and blueprint = $blueprint",
+            {"account": self.account, "blueprint": blueprint},
+        ).fetchall()
+        return {identifier for (identifier,) in lines}
+
+    def _computed(self, database: duckdb.DuckDBPyConnection, *tables: str) -> list[str]:
+        """Return those of the tables of which days are stored."""
+        rows = database.execute("select distinct table_name from ledger.stored_days").fetchall()
+        return [table for table in tables if (table,) in rows]
+
+    def _state_lines(self, database: duckdb.DuckDBPyConnection) -> list[Acknowledged]:
+        lines = database.execute(
+            "select blueprint, identifier, usage_date, content_hash from ledger.port_entities "
+            f"where {_OWN} and blueprint = $blueprint",
+            {**self._own, "blueprint": CONNECTION},
+        ).fetchall()
+        return [Acknowledged(*line) for line in lines]
+
+    def _read(self, database: duckdb.DuckDBPyConnection) -> tuple[list[Entity], list[Acknowledged]]:
+        tables = self._computed(database, *(derived.row.table for derived in self.entities))
+        computed = [derived for derived in self.entities if derived.row.table in tables]
+        desired = [entity for derived in computed for entity in self._stored(database, derived)]
+        acknowledged = database.execute(
+            f"""
+            select blueprint, identifier, usage_date, content_hash
+            from ledger.port_entities
+            semi join ledger.stored_days
+              on stored_days.table_name = 'port_entities.' || blueprint
+              and stored_days.connection = port_entities.connection
+              and stored_days.usage_date = port_entities.usage_date
+            where account = $account and list_contains($blueprints::text[], blueprint) and {IN_SLICE}
+            """,
+            {
+                **self.target.bounds,
+                "account": self.account,
+                "blueprints": [derived.name for derived in computed],
+            },
+        ).fetchall()
+        return desired, [Acknowledged(*row) for row in acknowledged]
 
     def _replace(
         self, database: duckdb.DuckDBPyConnection, written: Sequence[Acknowledged], gone: Sequence[Acknowledged]

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 import dagster as dg
 
 from usage_assets.assets.derived import Derived
-from usage_assets.assets.port_connection import push_state
-from usage_assets.assets.port_ledger import PortLedger, in_words, missing_in_words, push_until_equal
+from usage_assets.assets.port_connection import state_of
+from usage_assets.assets.port_ledger import PortLedger
+from usage_assets.assets.port_push import in_words, missing_in_words, push_until_equal
 from usage_assets.partitions import days_of
 from usage_assets.people import People
 from usage_assets.port.client import PortClient, PortError
@@ -43,10 +44,9 @@ def build_port_sync(
         try:
             with client() as port:
                 target = Slice(connection.name, days[0], days[-1])
-                ledger = PortLedger(warehouse, port.account, target, entities, relations=relations)
-                state = push_state(port, warehouse, context.instance, connection, endpoints)  # the others relate to it
+                state = state_of(warehouse, context.instance, connection, endpoints)
+                ledger = PortLedger(warehouse, port.account, target, entities, relations=relations, state=state)
                 report, unchanged = push_until_equal(port, ledger)
-                report.failures += state.failures
         except (SettingsError, PortError, WarehouseError) as error:
             raise dg.Failure(people().scrubbed(str(error)), allow_retries=False) from None
         if report.failures:

@@ -19,7 +19,7 @@ import httpx
 import msgspec
 
 from usage_assets.port.client import MAX_BODY_BYTES, MAX_DELETES, MAX_UPSERTS, PortClient, PortError
-from usage_assets.port.provision import Foreign, provision
+from usage_assets.port.provision import CONNECTION, Foreign, provision
 
 Value: TypeAlias = "str | int | Decimal | bool | Sequence[Value] | Mapping[str, Value] | None"
 Target: TypeAlias = tuple[str, str]
@@ -27,6 +27,8 @@ Target: TypeAlias = tuple[str, str]
 
 UNKNOWN = ""
 """The content hash of an entity of which nobody can say what Port holds: the next diff sends it."""
+SIGNATURE = "last_push"
+"""Property of a connection's entity: the mark of the last push. A database that does not know it has missed a push."""
 
 _ENVELOPE_BYTES = len('{"entities":[]}')
 _ONE_IS_TO_BLAME = frozenset({404, 409, 413, 422})
@@ -106,9 +108,18 @@ class Changes:
     unchanged: int = 0
     known: frozenset[str] = frozenset()
     """Blueprints that are as they must be: Port has taken entities of the same shape. The others are read first."""
+    state: Entity | None = None
+    """The connection's entity. It is sent first, with the push's signature: the others relate to it."""
 
     def __bool__(self) -> bool:
-        return bool(self.upserts or self.deletes)
+        return bool(self.upserts or self.deletes or self.state)
+
+    def signed(self, state: Entity, acknowledged: Iterable[Acknowledged]) -> "Changes":
+        """Return the same changes with the connection's entity, if that or anything else has to be sent."""
+        own = diff([state], acknowledged)
+        if not self and not own:
+            return self
+        return replace(self, state=state, known=self.known | (own.known if own else {CONNECTION}))
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,7 @@ class PushReport:
     """What a push did. Failures are for the caller to fail on: everything else stands."""
 
     upserted: int = 0
+    """Entities of days; the connection's own is not counted."""
     deleted: int = 0
     requests: int = 0
     failures: list[Failure] = field(default_factory=list)
@@ -166,7 +178,7 @@ class Ledger(Protocol):
     """Where a push writes what it knows; each call is one transaction."""
 
     def mark(self, lines: Sequence[Acknowledged], push: str) -> None:
-        """Note, before they are sent, that nobody knows what Port holds of these until this push says so."""
+        """Note, before anything is sent, the push, and that nobody knows what Port holds of these until it says so."""
 
     def acknowledge(self, held: Sequence[Acknowledged], gone: Sequence[Acknowledged], push: str) -> None:
         """Write what Port has taken and deleted. A line that no longer bears this push's mark becomes UNKNOWN."""
@@ -201,8 +213,12 @@ def push(client: PortClient, changes: Changes, ledger: Ledger) -> PushReport:
     afterwards, the next diff sends what is not certain, also when the content has meanwhile gone back to what it was.
     Of two pushes that send the same entity at once nobody knows which one Port heard last: the mark tells them apart.
 
-    Upserts go first. A failure in between then leaves entities too many for a while, never too few; and an entity
-    whose relation moves to another target no longer depends on the one that goes.
+    The connection's entity goes first and carries the mark to Port, where an older copy of the database finds a mark
+    that it does not know. The ledger writes mark and lines in one transaction, so that whoever knows the mark also
+    knows which entities are uncertain.
+
+    Upserts go before deletes. A failure in between then leaves entities too many for a while, never too few; and an
+    entity whose relation moves to another target no longer depends on the one that goes.
 
     Relations to entities of the users' own that Port does not have are sent as null; the ledger's line stays that of
     what they should be.
@@ -216,19 +232,24 @@ def push(client: PortClient, changes: Changes, ledger: Ledger) -> PushReport:
     if not changes:
         return PushReport()
     before = client.requests
-    model = _Model(client, {entity.blueprint: entity.foreign for entity in changes.upserts}, changes.known)
+    state = (changes.state,) if changes.state else ()
+    model = _Model(client, {entity.blueprint: entity.foreign for entity in (*state, *changes.upserts)}, changes.known)
     targets = Targets(client)
     targets.look_up(changes.upserts)
+    mark = uuid4().hex
+    signed = [_Sending(_signed(entity, mark).encoded(), _line(entity)) for entity in state]
     upserts = [_Sending(entity.without(targets.missing).encoded(), _line(entity)) for entity in changes.upserts]
     deletes = [_Sending(_encoder.encode(line.identifier), line) for line in changes.deletes]
-    mark = uuid4().hex
-    ledger.mark([sending.line for sending in upserts + deletes], mark)
+    ledger.mark([sending.line for sending in signed + upserts + deletes], mark)
 
-    upserted = _deliver(
-        partial(_upsert, client, model),
-        _batches(upserts, MAX_UPSERTS),
-        client.concurrency,
-        lambda lines: ledger.acknowledge(lines, [], mark),
+    said, upserted = (
+        _deliver(
+            partial(_upsert, client, model),
+            _batches(sendings, MAX_UPSERTS),
+            client.concurrency,
+            lambda lines: ledger.acknowledge(lines, [], mark),
+        )
+        for sendings in (signed, upserts)
     )
     deleted = _deliver(
         partial(_delete, client),
@@ -236,7 +257,7 @@ def push(client: PortClient, changes: Changes, ledger: Ledger) -> PushReport:
         client.concurrency,
         lambda lines: ledger.acknowledge([], lines, mark),
     )
-    failures = upserted.failures + deleted.failures
+    failures = upserted.failures + deleted.failures + said.failures
     return PushReport(upserted.taken, deleted.taken, client.requests - before, failures, targets.missing)
 
 
@@ -278,6 +299,10 @@ class _Delivery:
 
 _Verdict: TypeAlias = tuple[Acknowledged, str | None]
 """What became of an entity: None when Port took it, otherwise Port's reason."""
+
+
+def _signed(entity: Entity, mark: str) -> Entity:
+    return replace(entity, properties={**entity.properties, SIGNATURE: mark})
 
 
 def _line(entity: Entity) -> Acknowledged:

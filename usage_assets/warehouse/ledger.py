@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
-from usage_assets.rows import Row, StatedRow, column
+from usage_assets.rows import ConnectionRow, Row, StatedRow, column
 
 
 class PartitionVersion(Row):
@@ -78,6 +78,21 @@ class Statement(StatedRow):
 
     name: Annotated[str, column("accounting: the tables accounting.*; assets: ledger.assets")]
     read_at: Annotated[datetime, column("When the process that stored it had read the configuration")]
+
+
+class PortPush(ConnectionRow):
+    """One row a push to Port that this database knows of, per Port account.
+
+    Port holds the id of a connection's last push in `ai_connection.last_push`. Where that id is not here, another
+    database or a newer copy of this one has pushed: what Port holds is read back before anything is sent.
+    """
+
+    table = "ledger.port_pushes"
+    grain = ("account", "push")
+
+    account: Annotated[str, column("Port account: API address and client id")]
+    push: Annotated[str, column("Id of the push; empty: Port is being read back, until then no id is known")]
+    began_at: Annotated[datetime, column("When it began")]
 
 
 class Restatement(Row):

@@ -21,7 +21,8 @@ import pytest
 import time_machine
 
 from usage_assets.assets.entities import ENTITIES
-from usage_assets.assets.port_ledger import PortLedger, push_until_equal
+from usage_assets.assets.port_ledger import PortLedger
+from usage_assets.assets.port_push import push_until_equal
 from usage_assets.port.client import PortClient
 from usage_assets.rows import declared
 from usage_assets.warehouse.database import Slice, Warehouse

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from usage_assets.assets import port_ledger, raw
+from usage_assets.assets import port_ledger, port_push, raw
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION
 from usage_assets.port.sync import Changes, PushReport, push
@@ -82,7 +82,7 @@ def test_a_push_that_is_overtaken_by_another_one_ends_with_port_equal_to_the_tab
             assert project.push_of("openai", DAYS).success
         return push(client, changes, ledger)
 
-    monkeypatch.setattr(port_ledger, "push", overtaken_push)
+    monkeypatch.setattr(port_push, "push", overtaken_push)
     assert project.push_of("openai", DAYS).success
     assert project.in_port() == project.entities()
 
@@ -98,7 +98,7 @@ def acknowledgements_held_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[list
 
     with monkeypatch.context() as patch:
         patch.setattr(port_ledger.PortLedger, "acknowledge", keep)
-        patch.setattr(port_ledger, "MOST_ROUNDS", 1)
+        patch.setattr(port_push, "MOST_ROUNDS", 1)
         yield held
 
 

@@ -32,7 +32,7 @@ def state(project: Project, connection: str) -> dict[str, Any]:
     """What Port is told of a connection."""
     assert project.push_state_of(connection).success
     properties: dict[str, Any] = in_port(project.sandbox)[connection]["properties"]
-    return properties
+    return {name: value for name, value in properties.items() if name != "last_push"}
 
 
 def test_a_connection_of_which_nothing_is_stored_is_empty(project: Project) -> None:

@@ -40,5 +40,5 @@ def test_the_next_push_sends_what_was_refused_and_nothing_else(refused: Project)
     refused.sandbox.control("POST", "requests/clear")
     assert refused.push_of("openai", DAYS).success
     bulk = [request["path"] for request in refused.port_requests() if request["path"].endswith("/bulk")]
-    assert bulk == ["/port/v1/blueprints/openai_daily_usage/entities/bulk"]
+    assert bulk == [f"/port/v1/blueprints/{name}/entities/bulk" for name in ("ai_connection", "openai_daily_usage")]
     assert refused.in_port() == refused.entities()

@@ -1,0 +1,123 @@
+"""Pushing until Port equals the tables, and reading Port back where the ledger may have missed a push."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+from usage_assets.assets.port_ledger import PortLedger
+from usage_assets.port.client import USER_AGENT, PortClient, PortError
+from usage_assets.port.provision import CONNECTION
+from usage_assets.port.reconcile import compare
+from usage_assets.port.sync import SIGNATURE, Changes, PushReport, Targets, push
+
+MOST_ROUNDS = 5
+_DAYS = ("record_date", "date")
+"""Properties that hold the day of an entity; each of our blueprints with days has one of them."""
+
+
+@dataclass
+class ReadBack:
+    """What Port held, and what was done about it."""
+
+    checked: int = 0
+    deleted: int = 0
+    edited: int = 0
+    not_in_ledger: list[str] = field(default_factory=list)
+    """Blueprint and identifier of entities that we made and that no ledger line had."""
+    report: PushReport = field(default_factory=PushReport)
+    """Of the pushes that repaired it."""
+
+
+def push_until_equal(port: PortClient, ledger: PortLedger) -> tuple[PushReport, int]:
+    """Push until nothing differs: another push of the same days, or a new write, may come in between.
+
+    Where Port heard last of a push that this database does not know, everything is read back first: the database is
+    new, or an older copy, and Port may hold what no line and no table has. That takes one request; where nothing
+    differs there is none at all.
+
+    Returns what was done and how many entities did not need it. Raises PortError where that does not come to an end.
+    """
+    before, changes = port.requests, ledger.changes()
+    total, unchanged = PushReport(), changes.unchanged
+    if changes and ledger.state and not _is_known(port, ledger):
+        total.add(read_back(port, ledger).report)
+        changes = ledger.changes()
+    _push(port, ledger, changes, total)
+    total.requests = port.requests - before
+    return total, unchanged
+
+
+def read_back(port: PortClient, ledger: PortLedger) -> ReadBack:
+    """Read all entities of the connection back from Port, and push every stored day until nothing differs.
+
+    What people deleted or edited is sent again. What we made and no line has is deleted or sent again by the push of
+    its day, once that is stored; only entities that relate to this connection: others may be another installation's.
+    Until the end the ledger knows no push, so whatever dies in between is done again.
+    """
+    ledger.begin_reading_back()
+    done, targets = ReadBack(), Targets(port)
+    for name, expected in ledger.settled(targets).items():
+        findings = compare(expected, port.search(name), ledger.known(name))
+        done.checked += len(expected)
+        done.deleted += ledger.doubt(findings.deleted)
+        done.edited += ledger.doubt(findings.edited)
+        if findings.unknown:
+            ours = {
+                shown["identifier"]: _day_of(shown, ledger.target.connection)
+                for shown in port.search(name, made_by=USER_AGENT)
+                if shown["identifier"] in findings.unknown
+            }
+            done.not_in_ledger += [f"{name} {lost}" for lost in ours.keys() - ledger.known(name)]
+            ledger.adopt(name, {identifier: day for identifier, day in ours.items() if day})
+    done.report.missing |= targets.missing
+    ledger.doubt_state()
+    for days in (replace(ledger, entities=()), *ledger.ranges()):  # all others relate to the connection's own entity
+        _push(port, days, days.changes(), done.report)
+    ledger.end_reading_back()
+    return done
+
+
+def in_words(report: PushReport) -> str:
+    """The failures of a push."""
+    listed = "; ".join(f"{f.blueprint} {f.identifier}: {f.reason}" for f in report.failures[:5])
+    return (
+        f"Port refused {len(report.failures)} entities, {report.upserted} others were sent and "
+        f"{report.deleted} deleted: {listed}"
+    )
+
+
+def missing_in_words(report: PushReport) -> str:
+    """What Port does not have of what was to be related to."""
+    listed = "; ".join(f"{blueprint} {identifier}" for blueprint, identifier in sorted(report.missing)[:5])
+    return f"Port does not have {len(report.missing)} targets of relations, whose records relate to nothing: {listed}"
+
+
+def _push(port: PortClient, ledger: PortLedger, changes: Changes, total: PushReport) -> None:
+    """Push and add what was done to the total, until nothing differs or Port refuses something."""
+    for _ in range(MOST_ROUNDS):
+        if not changes:
+            return
+        report = push(port, changes, ledger)
+        total.add(report)
+        if report.failures:
+            return
+        changes = ledger.changes()
+    if changes:
+        raise PortError(f"other pushes of the same days went on during {MOST_ROUNDS} rounds: run port_sync again")
+
+
+def _is_known(port: PortClient, ledger: PortLedger) -> bool:
+    shown = port.get_entity(CONNECTION, ledger.target.connection)
+    return ledger.knows(str(shown["properties"].get(SIGNATURE)) if shown else None)
+
+
+def _day_of(shown: Mapping[str, Any], connection: str) -> date | None:
+    """The day of an entity of the connection, as Port shows it."""
+    for text in (shown["properties"].get(name) for name in _DAYS):
+        if shown["relations"].get(CONNECTION) == connection and isinstance(text, str):
+            try:
+                return date.fromisoformat(text[: len("2026-01-01")])
+            except ValueError:
+                return None
+    return None

@@ -1,0 +1,210 @@
+"""The database is lost, damaged, or replaced by an older copy: Port ends up equal to the tables, and what is not ours
+stays.
+"""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from usage_assets.warehouse.database import write_ahead_log
+from usage_assets.warehouse.published import publish
+from usage_assets_tests.conftest import last_days
+from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, open_project, with_main_endpoints
+from usage_assets_tests.end_to_end.test_refusals import failures
+from usage_assets_tests.port_user import port_user
+
+DAYS = last_days(3)
+COST, MODEL = "claude_cost_record", "claude_model_usage"
+ASSETS = ("cost_report", "usage_messages", f"entities/{COST}", f"entities/{MODEL}")
+CONNECTION = "GET /port/v1/blueprints/ai_connection/entities/anthropic"
+
+
+@pytest.fixture
+def pushed(impatient_project: Project) -> Project:
+    """Three days of some entities of Anthropic, stored and pushed."""
+    fetch_and_push(impatient_project)
+    return impatient_project
+
+
+@contextmanager
+def new_database(project: Project, folder: Path) -> Iterator[Project]:
+    """The same project on a new database file, with a Dagster home that remembers nothing."""
+    folder.mkdir()
+    with open_project(project.sandbox, folder, with_main_endpoints(folder), patience=IMPATIENT) as opened:
+        yield opened
+
+
+def fetch_and_push(project: Project, first: int = 0) -> None:
+    """Store the days from the first one on and push them."""
+    assert project.fetch("anthropic", DAYS[first:], *ASSETS).success
+    assert project.push_of("anthropic", DAYS[first:]).success
+
+
+def restate(project: Project, change: str, day: int = 0) -> None:
+    """Let Anthropic change a day."""
+    project.sandbox.control("POST", "restate", {"provider": "anthropic", "days": [str(DAYS[day])], "change": change})
+
+
+def vanish_from_tables(project: Project, identifier: str) -> None:
+    """Let a table lose an entity that Port has."""
+    with project.warehouse.transaction() as database:
+        for name in (COST, MODEL):
+            database.execute(f"delete from port_entities.{name} where identifier = ?", [identifier])
+
+
+def requests(project: Project) -> list[str]:
+    """What Port was asked, the token left out."""
+    return [f"{each['method']} {each['path']}" for each in project.port_requests() if "token" not in each["path"]]
+
+
+def test_after_a_lost_database_what_vanished_meanwhile_leaves_port(pushed: Project, tmp_path: Path) -> None:
+    before = pushed.in_port()
+    with new_database(pushed, tmp_path / "new") as project:
+        assert project.fetch("anthropic", DAYS[1:], *ASSETS).success
+        vanish_from_tables(project, f"{DAYS[1]}-cost")
+        assert project.push_of("anthropic", DAYS[1:]).success
+        first_day = {key: entity for key, entity in before.items() if str(DAYS[0]) in key[1]}
+        assert project.in_port() == first_day | project.entities(), "days that are not stored again are left alone"
+        assert project.fetch("anthropic", DAYS[:1], *ASSETS).success
+        vanish_from_tables(project, f"{DAYS[0]}-cost")
+        assert project.push_of("anthropic", DAYS[:1]).success
+        assert project.in_port() == project.entities()
+    assert before.keys() - pushed.in_port().keys() == {(COST, f"{day}-cost") for day in DAYS[:2]}
+
+
+@pytest.mark.parametrize("lost_by", ["deleted", "edited", "added"])
+def test_after_an_older_copy_days_that_nobody_pushes_again_are_as_the_tables_have_them(
+    pushed: Project, lost_by: str
+) -> None:
+    database, copy = Path(pushed.warehouse.database), Path(f"{pushed.warehouse.database}.backup")
+    if lost_by == "added":
+        vanish_from_tables(pushed, f"{DAYS[0]}-cost")
+        assert pushed.push_of("anthropic", DAYS).success
+    entities = pushed.entities()
+    shutil.copy(database, copy)
+    if lost_by == "added":
+        assert pushed.fetch("anthropic", DAYS[:1], *ASSETS[:1]).success
+        assert pushed.fetch("anthropic", DAYS[:1], ASSETS[2]).success
+    elif lost_by == "edited":
+        restate(pushed, "scale")
+        assert pushed.fetch("anthropic", DAYS[:1], *ASSETS).success
+    else:
+        vanish_from_tables(pushed, f"{DAYS[0]}-cost")
+    assert pushed.push_of("anthropic", DAYS[:1]).success
+    assert pushed.in_port() != entities
+    shutil.move(copy, database)
+    assert pushed.entities() == entities
+    restate(pushed, "scale", day=-1)
+    fetch_and_push(pushed, first=-1)
+    assert pushed.in_port() == pushed.entities()
+    asked = len(pushed.port_requests())
+    assert pushed.push_of("anthropic", DAYS).success
+    assert len(pushed.port_requests()) == asked
+
+
+def test_a_copy_that_was_made_between_two_pushes_of_unchanged_state_is_noticed(pushed: Project) -> None:
+    database, copy = Path(pushed.warehouse.database), Path(f"{pushed.warehouse.database}.backup")
+    shutil.copy(database, copy)
+    restate(pushed, "scale")
+    fetch_and_push(pushed)
+    shutil.move(copy, database)
+    assert pushed.push_of("anthropic", DAYS).success, "nothing differs from what the copy knows: nothing is asked"
+    restate(pushed, "add", day=-1)
+    fetch_and_push(pushed, first=-1)
+    assert pushed.in_port() == pushed.entities()
+
+
+def test_the_hourly_state_rebuilds_too(pushed: Project, tmp_path: Path) -> None:
+    with new_database(pushed, tmp_path / "new") as project:
+        assert project.push_state_of("anthropic").success
+        lines = {row["identifier"]: row for row in project.rows("ledger.port_entities")}
+        assert {(COST, f"{day}-cost") for day in DAYS} <= {(row["blueprint"], name) for name, row in lines.items()}
+        assert {lines[f"{day}-cost"]["usage_date"] for day in DAYS} == {*DAYS}
+        assert {row["content_hash"] for name, row in lines.items() if name != "anthropic"} == {""}
+
+
+def test_what_is_not_of_this_connection_stays(pushed: Project, tmp_path: Path) -> None:
+    """What people made, what another installation pushed for another connection, what relates to no connection."""
+    dated = {"record_date": f"{DAYS[0]}T00:00:00Z", "currency": "USD"}
+    with port_user(pushed.sandbox) as user, port_user(pushed.sandbox, "usage-assets/9.9") as other:
+        user.create(COST, "theirs", dated, relations={"ai_connection": "anthropic"})
+        other.create("ai_connection", "emea", {"provider": "anthropic", "last_push": "1"})
+        other.create(COST, "emea:cost", dated, relations={"ai_connection": "emea"})
+        other.create(COST, "without-a-connection", dated)
+        other.create(COST, "lost", dated, relations={"ai_connection": "anthropic"})
+        with new_database(pushed, tmp_path / "new") as project:
+            fetch_and_push(project)
+        stay = {"theirs", "emea:cost", "without-a-connection"}
+        assert user.identifiers(COST) == stay | {f"{day}-cost" for day in DAYS}
+        assert user.identifiers("ai_connection") == {"anthropic", "emea"}
+
+
+def test_a_first_push_to_an_empty_port_asks_once_and_reads_nothing_back(impatient_project: Project) -> None:
+    fetch_and_push(impatient_project)
+    asked = requests(impatient_project)
+    assert asked[0] == CONNECTION
+    assert asked.count(CONNECTION) == 1
+    assert not [request for request in asked if "search" in request]
+
+
+def test_a_push_with_changes_asks_once_and_signs_and_one_without_asks_nothing(pushed: Project) -> None:
+    restate(pushed, "scale")
+    assert pushed.fetch("anthropic", DAYS, *ASSETS).success
+    pushed.sandbox.control("POST", "requests/clear")
+    assert pushed.push_of("anthropic", DAYS).success
+    bulk = [f"POST /port/v1/blueprints/{name}/entities/bulk" for name in ("ai_connection", COST, MODEL)]
+    asked = requests(pushed)
+    assert asked[:2] == [CONNECTION, bulk[0]]
+    assert {*asked[2:]} == {*bulk[1:]}
+    assert len(asked) == 4
+    pushed.sandbox.control("POST", "requests/clear")
+    assert pushed.push_of("anthropic", DAYS).success
+    assert pushed.push_state_of("anthropic").success
+    assert pushed.port_requests() == []
+
+
+def test_a_rebuild_that_breaks_off_anywhere_is_done_again(pushed: Project, tmp_path: Path) -> None:
+    """Port refuses the first request, the second, ...: after each refusal the next push makes it good."""
+    broken = 0
+    for number in range(2, 40):
+        with new_database(pushed, tmp_path / str(number)) as project:
+            assert project.fetch("anthropic", DAYS, *ASSETS).success
+            vanish_from_tables(project, f"{DAYS[number % 3]}-cost")
+            pushed.sandbox.faults({"route": "* /port/", "calls": [number], "fault": "status", "status": 403})
+            result = project.push_of("anthropic", DAYS[:1])
+            pushed.sandbox.control("DELETE", "faults")
+            assert result.success or "403" in failures(result)["anthropic__port_sync"]
+            broken += not result.success
+            assert project.push_of("anthropic", DAYS[:1]).success
+            assert project.push_of("anthropic", DAYS[1:]).success
+            assert project.in_port() == project.entities()
+        if result.success:
+            break
+    assert broken > 5
+
+
+def test_a_damaged_file_is_replaced_by_the_published_copy_as_its_message_says(pushed: Project) -> None:
+    """Step by step, also what a killed process has left beside the file."""
+    database = Path(pushed.warehouse.database)
+    publish(pushed.warehouse)
+    content, entities = pushed.content(), pushed.entities()
+    restate(pushed, "scale")
+    fetch_and_push(pushed)
+    database.write_bytes(database.read_bytes()[:-1000])
+    write_ahead_log(database).write_bytes(b"left by a killed process")
+    message = failures(pushed.fetch("anthropic", DAYS, "cost_report"))["anthropic__cost_report"]
+    command = re.search(r"`(install [^`]+)` there", message)
+    assert command, message
+    for file in (database, write_ahead_log(database)):
+        file.unlink()
+    subprocess.run(command[1].split(), cwd=database.parent, check=True)
+    assert (pushed.content(), pushed.entities()) == (content, entities)
+    fetch_and_push(pushed)
+    assert pushed.content() != content
+    assert pushed.in_port() == pushed.entities()
+    assert pushed.totals_of("anthropic cents") == {"anthropic cents": pushed.truth(DAYS)["anthropic cents"]}
