@@ -13,6 +13,7 @@ DAYS ?= 90
 PORT ?= 3000
 FOCUS_FILE ?=
 AUDIT_DAYS ?= 400
+KILLS ?= 20
 
 # One more than there are cores: tests wait for processes that they start and kill.
 WORKERS = $(shell $(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 5))')
@@ -22,13 +23,14 @@ BIN := .venv/bin
 READY_FOCUS := .venv-focus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test audit check docs bench focus
+.PHONY: help demo run test audit drill check docs bench focus
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
 	@echo "make run     Dagster with the accounts in .env; PORT=$(PORT)"
 	@echo "make test    the test suite"
 	@echo "make audit   400 days of two organizations: every number beside the sandbox's books; AUDIT_DAYS=$(AUDIT_DAYS)"
+	@echo "make drill   make run is killed KILLS=$(KILLS) times at random moments and must end equal to an undisturbed run; SEED=n"
 	@echo "make check   lint, format, types"
 	@echo "make bench   the benchmarks; exit 1 where a demand is missed"
 	@echo "make focus   FOCUS's own validator over a year of the sandbox, or over FOCUS_FILE=x.csv; needs Python 3.12"
@@ -57,6 +59,9 @@ test: $(READY)
 
 audit: $(READY)
 	@USAGE_AUDIT_DAYS=$(AUDIT_DAYS) $(BIN)/python -m pytest usage_assets_tests/end_to_end/test_books.py
+
+drill: $(READY)
+	@$(BIN)/python -m usage_assets_tests.end_to_end.kill_drill --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks

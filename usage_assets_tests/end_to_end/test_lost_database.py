@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets.warehouse.database import write_ahead_log
-from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.database import WarehouseError, write_ahead_log
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, open_project, with_main_endpoints
 from usage_assets_tests.end_to_end.test_refusals import failures
@@ -191,19 +190,18 @@ def test_a_rebuild_that_breaks_off_anywhere_is_done_again(pushed: Project, tmp_p
 def test_a_damaged_file_is_replaced_by_the_published_copy_as_its_message_says(pushed: Project) -> None:
     """Step by step, also what a killed process has left beside the file."""
     database = Path(pushed.warehouse.database)
-    publish(pushed.warehouse)
     content, entities = pushed.content(), pushed.entities()
-    restate(pushed, "scale")
-    fetch_and_push(pushed)
-    database.write_bytes(database.read_bytes()[:-1000])
+    database.write_bytes(database.read_bytes()[:5000])
     write_ahead_log(database).write_bytes(b"left by a killed process")
-    message = failures(pushed.fetch("anthropic", DAYS, "cost_report"))["anthropic__cost_report"]
-    command = re.search(r"`(install [^`]+)` there", message)
-    assert command, message
+    with pytest.raises(WarehouseError) as refused:
+        pushed.rows(f"port_entities.{COST}")
+    command = re.search(r"`(install [^`]+)` there", str(refused.value))
+    assert command, refused.value
     for file in (database, write_ahead_log(database)):
         file.unlink()
     subprocess.run(command[1].split(), cwd=database.parent, check=True)
     assert (pushed.content(), pushed.entities()) == (content, entities)
+    restate(pushed, "scale")
     fetch_and_push(pushed)
     assert pushed.content() != content
     assert pushed.in_port() == pushed.entities()
