@@ -28,6 +28,7 @@ from usage_assets.port.adopt import leftovers, remove
 from usage_assets.port.client import PortClient, PortError
 from usage_assets.port.dashboard import create_dashboard
 from usage_assets.port.provision import ConflictError, Step, plan, provision
+from usage_assets.private import keep_private
 from usage_assets.progress import display, in_words
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.shapes import Shape, remember
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     Exit codes: 0 all done, 1 something failed, 2 bad input, 130 interrupted.
     """
+    keep_private()
     logging.getLogger("usage_assets").addHandler(logging.NullHandler())  # a backfill shows them in their place
     try:
         sys.exit(cli.main(arguments, "usage-assets", standalone_mode=False))

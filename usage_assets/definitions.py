@@ -34,6 +34,7 @@ from usage_assets.automation.sensors import build_port_sensor
 from usage_assets.automation.webhook import build_webhook_sensor
 from usage_assets.partitions import backfill_policy, daily_partitions
 from usage_assets.port.client import PortClient
+from usage_assets.private import keep_private
 from usage_assets.providers.archive import packed
 from usage_assets.providers.shapes import load
 from usage_assets.settings import MissingKeyError, Settings, forget_exported_env_file
@@ -149,7 +150,8 @@ def _port_client(settings: Settings, patience: Mapping[str, Any]) -> PortClient:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Build the graph that ``workspace.yaml`` points Dagster at."""
+    """Build the graph that ``workspace.yaml`` points Dagster at, in each process that runs it."""
+    keep_private()
     settings = Settings.load()
     definitions = build_definitions(settings)
     forget_exported_env_file(settings)

@@ -5,6 +5,7 @@ nothing.
 """
 
 import os
+import shlex
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,10 +28,11 @@ from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
 from usage_assets.partitions import utc_today
 from usage_assets.port.client import PortClient, PortError
 from usage_assets.port.provision import CONNECTION, plan
+from usage_assets.private import is_dedicated, shared
 from usage_assets.providers import PROVIDERS, Endpoint, ProviderError
 from usage_assets.providers.shapes import load, money_columns
 from usage_assets.providers.windows import DAY
-from usage_assets.settings import Connection, PortAccount, Settings, SettingsError, contradicted_variables
+from usage_assets.settings import ENV_FILE, Connection, PortAccount, Settings, SettingsError, contradicted_variables
 from usage_assets.warehouse.database import Warehouse, WarehouseError, copy_of
 from usage_assets.warehouse.published import is_current
 
@@ -87,6 +89,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _port(settings)
     yield from _warehouse(settings)
     yield from _published(settings.warehouse_path)
+    yield from _permissions(settings)
     yield _webhook(settings)
     yield from _dagster(settings)
 
@@ -283,6 +286,20 @@ def _published(database: Path) -> Iterator[Finding]:
     is_late = datetime.now(UTC) - changed > TIME_TO_PUBLISH
     text += f"; the database was changed at {changed:%Y-%m-%d %H:%M} UTC: the next run publishes that when it ends"
     yield Finding(Level.WARN if is_late else Level.OK, subject, text)
+
+
+def _permissions(settings: Settings) -> Iterator[Finding]:
+    """Who else may read personal data and keys. What exists is never changed: somebody may share it on purpose."""
+    database, archive, home = settings.warehouse_path, settings.archive_path, Path(os.environ.get("DAGSTER_HOME", "."))
+    stored = [database, copy_of(database), settings.shapes_path, database.with_name("captured")]
+    if database.parent.exists() and is_dedicated(database.parent):
+        stored = [database.parent]
+    others = [archive] if archive and not any(folder in archive.parents for folder in stored) else []
+    found = list(shared([*stored, *others, Path(ENV_FILE).absolute(), home / "history", home / "storage"]))
+    if found:
+        named = " ".join(shlex.quote(str(path)) for path in found)
+        text = f"others on this machine can read personal data or keys, unless you share this on purpose: chmod go= {named}"
+        yield Finding(Level.WARN, "permissions", text)
 
 
 def _webhook(settings: Settings) -> Finding:

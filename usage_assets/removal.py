@@ -14,7 +14,7 @@ from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION
 from usage_assets.port.sync import Acknowledged, Changes, Failure, push
-from usage_assets.settings import Settings, SettingsError
+from usage_assets.settings import NAME, Settings, SettingsError
 from usage_assets.warehouse.connections import delete_rows, port_lines, row_counts
 from usage_assets.warehouse.database import Slice, Warehouse
 
@@ -63,7 +63,12 @@ class Removal:
 def removal_of(
     name: str, settings: Settings, warehouse: Warehouse, instance: dg.DagsterInstance, account: str
 ) -> Removal:
-    """Return what there is of a connection. Raises SettingsError where it is configured, or there is nothing."""
+    """Return what there is of a connection. Raises SettingsError where it is configured, or there is nothing.
+
+    The name becomes a path: only what could be the name of a connection gets that far.
+    """
+    if not NAME.fullmatch(name):
+        raise SettingsError(f"connection {name!r}: is no name: lower-case letters, digits and _, at most 40 characters")
     for connection in settings.connections():
         if connection.name == name and connection.is_configured:
             what = "take it out of the connections file" if connection.place else f"unset {connection.key_reference}"
@@ -75,7 +80,7 @@ def removal_of(
         in_port=[Acknowledged(*line) for line in lines.pop(account, [])],
         elsewhere={account: len(lines) for account, lines in lines.items()},
         assets=[key for key in instance.all_asset_keys() if key.path[0] == name],
-        archived=sorted(settings.archive_path.glob(f"{name}/*/*")) if settings.archive_path else (),
+        archived=sorted((settings.archive_path / name).glob("*/*")) if settings.archive_path else (),
     )
     if not (removal.rows or removal.in_port or removal.elsewhere or removal.assets or removal.archived):
         raise SettingsError(f"connection {name!r} is unknown: nothing is stored of it (usage-assets connection list)")

@@ -5,6 +5,7 @@ file, the line and the field (SettingsError).
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -144,7 +145,9 @@ def _as_float(number: object) -> object:
     return float(number) if isinstance(number, Decimal) else number
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+NAME = re.compile("[a-z][a-z0-9_]{0,39}")
+"""A connection's name is the first part of asset keys and a folder of the archive."""
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$")]
 """It goes into a header or a path as it is."""
 Values = Annotated[list[Annotated[str, StringConstraints(min_length=1)]], Field(min_length=1)]

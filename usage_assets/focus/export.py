@@ -89,6 +89,8 @@ def export(warehouse: Warehouse, accounting: Accounting, first: date, last: date
                 database.sql("from exported_text").write_csv(str(draft))
             else:
                 database.sql("from exported").write_parquet(str(draft))
+        if out.exists():  # whoever could read it still can
+            draft.chmod(out.stat().st_mode)
         draft.replace(out)
     except duckdb.Error as error:
         raise WarehouseError(f"{out}: {str(error).splitlines()[0]}; nothing was written") from error

@@ -11,6 +11,7 @@ from usage_assets.local.dagster_dev import Dagster
 from usage_assets.local.home import dagster_home, open_instance
 from usage_assets.local.processes import StartError, only_one, terminate_like_ctrl_c
 from usage_assets.local.workers import end_lost_runs
+from usage_assets.private import keep_private
 from usage_assets.settings import Settings, SettingsError
 
 LOCK_FOLDER = ".run"
@@ -21,6 +22,7 @@ LOCK_FOLDER = ".run"
 def main(port: int) -> None:
     """Serve Dagster's UI, schedules and sensor in the folder that holds workspace.yaml."""
     terminate_like_ctrl_c()
+    keep_private()
     try:
         run(Path.cwd(), port)
     except (StartError, SettingsError) as error:

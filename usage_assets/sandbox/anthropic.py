@@ -33,7 +33,7 @@ from usage_assets.sandbox.api import (
     unix,
 )
 from usage_assets.sandbox.company import Row
-from usage_assets.sandbox.credentials import ANTHROPIC_ADMIN_KEY
+from usage_assets.sandbox.credentials import ANTHROPIC_ADMIN_KEY, is_one_of
 from usage_assets.sandbox.ledger import BOOKS, Ledger, group
 
 API_VERSION = "2023-06-01"
@@ -196,7 +196,7 @@ def _paged(request: Request, items: list[Any], limit: int, now: datetime, first:
 
 def authenticate(request: Request) -> None:
     key = request.headers.get("x-api-key")
-    if key != ANTHROPIC_ADMIN_KEY:
+    if not is_one_of(key, ANTHROPIC_ADMIN_KEY):
         raise refuse(401, "invalid x-api-key" if key else "x-api-key header is required")
     version = request.headers.get("anthropic-version")
     if version != API_VERSION:

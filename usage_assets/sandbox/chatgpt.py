@@ -31,7 +31,7 @@ from usage_assets.sandbox.api import (
     unix_day,
 )
 from usage_assets.sandbox.company import Row, total, workspace_row
-from usage_assets.sandbox.credentials import CHATGPT_ANALYTICS_KEY, CHATGPT_WORKSPACE_ID
+from usage_assets.sandbox.credentials import CHATGPT_ANALYTICS_KEY, CHATGPT_WORKSPACE_ID, is_one_of
 from usage_assets.sandbox.ledger import Ledger
 
 CODEX_SHAPES = ("documented", "illustrative")
@@ -102,7 +102,7 @@ def _page(ledger: Ledger, request: Request, result: Callable[[Row, date], Row]) 
 def _authenticate(request: Request) -> None:
     if request.headers.get("authorization") != f"Bearer {CHATGPT_ANALYTICS_KEY}":
         raise RefusedError(401, {"detail": "Could not validate credentials"}, {"www-authenticate": "Bearer"})
-    if request.path_params["workspace_id"] != CHATGPT_WORKSPACE_ID:
+    if not is_one_of(request.path_params["workspace_id"], CHATGPT_WORKSPACE_ID):
         raise RefusedError(404, {"detail": "Workspace not found"})
 
 

@@ -8,3 +8,11 @@ CHATGPT_ANALYTICS_KEY = "chatgpt-sandbox-key"
 CHATGPT_WORKSPACE_ID = "ws-sandbox"
 PORT_CLIENT_ID = "sandbox-client-id"
 PORT_CLIENT_SECRET = "sandbox-client-secret"  # noqa: S105 - accepted by the sandbox only
+
+
+def is_one_of(given: str | None, credential: str) -> bool:
+    """Whether it is the credential or another one of the same company, such as ``sk-admin-sandbox-2``.
+
+    An organization may have several admin keys. ``ws-sandbox-2`` is another workspace with the same usage.
+    """
+    return given is not None and (given == credential or given.startswith(f"{credential}-"))

@@ -33,7 +33,7 @@ from usage_assets.sandbox.api import (
     unix_day,
 )
 from usage_assets.sandbox.company import Row
-from usage_assets.sandbox.credentials import OPENAI_ADMIN_KEY
+from usage_assets.sandbox.credentials import OPENAI_ADMIN_KEY, is_one_of
 from usage_assets.sandbox.ledger import BOOKS, Ledger, group
 
 LOOKBACK_DAYS = 365
@@ -194,7 +194,7 @@ def authenticate(request: Request) -> None:
     if scheme.lower() != "bearer" or not key:
         message = "You didn't provide an API key. Provide it in an Authorization header using Bearer auth."
         raise refuse(401, message, param=None, code=None)
-    if key != OPENAI_ADMIN_KEY:
+    if not is_one_of(key, OPENAI_ADMIN_KEY):
         masked = f"{key[:3]}{'*' * 8}{key[-4:]}"  # as the real one shows it
         raise refuse(401, f"Incorrect API key provided: {masked}.", param=None, code="invalid_api_key")
 
