@@ -12,7 +12,7 @@ import click
 import dagster as dg
 
 from usage_assets.addresses import checked_url, is_loopback
-from usage_assets.assets.connected import earliest_day
+from usage_assets.assets.connected import earliest_day, fetched_costs
 from usage_assets.assets.entities import foreign_relations
 from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
 from usage_assets.backfill import Share, connections_named, share_of, stored
@@ -333,9 +333,10 @@ def export_focus(start: str, end: str, out: Path, *, force: bool) -> None:
     """
     settings = Settings.load()
     first, last = parse_days(start, end, settings)
-    exported = export(_warehouse(settings), settings.accounting(), first, last, writable(out, force=force))
+    fetched = fetched_costs(settings.connections())
+    exported = export(_warehouse(settings), settings.accounting(), first, last, writable(out, force=force), fetched)
     for name, days in exported.gaps.items():
-        click.echo(f"{name}: no costs are stored of {days} days: they are not in the file", err=True)
+        click.echo(f"{name}: no complete costs are stored of {days} days: what is missing is not in the file", err=True)
     for name, reasons in exported.due.items():
         for reason in reasons:
             click.echo(f"{name}: {reason} (usage-assets backfill --due)", err=True)

@@ -15,6 +15,7 @@ from usage_assets.assets.accounting import build_accounting_asset, build_invoice
 from usage_assets.assets.checks import Beside, build_checks
 from usage_assets.assets.connected import (
     archive_of,
+    fetched_costs,
     lookups_of,
     provider_client,
     replay_of,
@@ -113,7 +114,7 @@ def build_definitions(
     sensors = []
     if settings.usage_connections:
         assets.append(build_accounting_asset(stated[0]))
-        checks.append(build_invoices_check(accounting))
+        checks.append(build_invoices_check(accounting, fetched_costs(connections)))
     if entity_keys:
         sensors.append(build_port_sensor(entity_keys, running=settings.port_account is not None))
     sensors.append(

@@ -298,8 +298,8 @@ def _permissions(settings: Settings) -> Iterator[Finding]:
     found = list(shared([*stored, *others, Path(ENV_FILE).absolute(), home / "history", home / "storage"]))
     if found:
         named = " ".join(shlex.quote(str(path)) for path in found)
-        text = f"others on this machine can read personal data or keys, unless you share this on purpose: chmod go= {named}"
-        yield Finding(Level.WARN, "permissions", text)
+        what = "others on this machine can read personal data or keys, unless you share this on purpose"
+        yield Finding(Level.WARN, "permissions", f"{what}: chmod go= {named}")
 
 
 def _webhook(settings: Settings) -> Finding:

@@ -1,12 +1,13 @@
 """What the connections file says about money, as tables next to the costs; and the comparison with invoices."""
 
 from calendar import monthrange
+from collections.abc import Collection
 from decimal import Decimal
 
 import dagster as dg
 
 from usage_assets.accounting import Accounting, Invoice, digits_of
-from usage_assets.assets.costs import DailyCost
+from usage_assets.assets.costs import DailyCost, days_without_costs
 from usage_assets.money import Money
 from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError, create_or_alter, state
 from usage_assets.warehouse.tables import Table
@@ -22,14 +23,6 @@ where connection = $connection
   and cost_basis = 'billed'
   and usage_date between $first and $last
 group by native_unit
-"""
-WHOLE_DAYS = """
-select count(distinct usage_date)
-from ledger.stored_days
-where table_name = 'costs.daily_costs'
-  and connection = $connection
-  and usage_date between $first and $last
-  and not is_open
 """
 
 
@@ -55,8 +48,11 @@ def build_accounting_asset(stated: Stated) -> dg.AssetsDefinition:
     return accounting
 
 
-def build_invoices_check(accounting: Accounting) -> dg.AssetChecksDefinition:
-    """Build the check that compares each stated invoice with what is stored as billed in its month."""
+def build_invoices_check(accounting: Accounting, fetched: Collection[tuple[str, str]]) -> dg.AssetChecksDefinition:
+    """Build the check that compares each stated invoice with what is stored as billed in its month.
+
+    ``fetched`` are the sources of costs: see ``days_without_costs``.
+    """
 
     @dg.asset_check(
         asset=ACCOUNTING,
@@ -65,7 +61,7 @@ def build_invoices_check(accounting: Accounting) -> dg.AssetChecksDefinition:
     )
     def invoices(warehouse: Warehouse) -> dg.AssetCheckResult:
         try:
-            compared = [against_invoice(warehouse, invoice) for invoice in accounting.invoices]
+            compared = [against_invoice(warehouse, invoice, fetched) for invoice in accounting.invoices]
         except WarehouseError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
         different = [text for agrees, text in compared if not agrees]
@@ -78,7 +74,9 @@ def build_invoices_check(accounting: Accounting) -> dg.AssetChecksDefinition:
     return invoices
 
 
-def against_invoice(warehouse: Warehouse, invoice: Invoice) -> tuple[bool, str]:
+def against_invoice(
+    warehouse: Warehouse, invoice: Invoice, fetched: Collection[tuple[str, str]] = ()
+) -> tuple[bool, str]:
     """Return whether what is stored of an invoice's month is what was invoiced, and both in words.
 
     Raises WarehouseError.
@@ -88,7 +86,11 @@ def against_invoice(warehouse: Warehouse, invoice: Invoice) -> tuple[bool, str]:
     with warehouse.transaction() as database:
         create_or_alter(database, COSTS)
         billed = database.execute(BILLED, {**bounds, "currency": invoice.currency}).fetchall()
-        (days,) = database.execute(WHOLE_DAYS, bounds).fetchall()[0]
+        by_source = {
+            source.partition(".")[2]: days
+            for (name, source), days in days_without_costs(database, fetched, invoice.first, last).items()
+            if name == invoice.connection
+        }
     digits = digits_of(invoice.currency)
     minor = {"cents": 2, "minor units": digits}
     stored = Money(Decimal(0), invoice.currency)
@@ -96,7 +98,9 @@ def against_invoice(warehouse: Warehouse, invoice: Invoice) -> tuple[bool, str]:
         stored += Money.of_minor(amount, invoice.currency, minor.get(unit, 0))
     stored = stored.rounded(max(digits, -int(invoice.total.as_tuple().exponent)))
     words = f"{invoice.id} ({invoice.connection} {invoice.month}): invoiced {invoice.money}, stored {stored}"
-    missing = (last - invoice.first).days + 1 - days
+    missing = len(set().union(*by_source.values())) if by_source else last.day
     if missing:
-        words += f"; {missing} days of the month are not stored"
+        parts = [f"{source} {len(days)}" for source, days in by_source.items() if days]
+        named = f" ({', '.join(parts)})" if len(by_source) > 1 else ""
+        words += f"; {missing} days of the month are not stored{named}"
     return stored == invoice.money, words

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from usage_assets.assets.costs import costs_of
 from usage_assets.partitions import utc_today
 from usage_assets.providers import PROVIDERS, Client, Endpoint, Provider
 from usage_assets.providers.archive import Archive
@@ -32,6 +33,16 @@ def endpoints_of(provider: Provider, connection: Connection) -> Sequence[Endpoin
 def lookups_of(connection: Connection) -> Sequence[Lookup]:
     """Return the lookups that are fetched; they are switched as endpoints are."""
     return [lookup for lookup in LOOKUPS.get(connection.provider, ()) if connection.endpoints.get(lookup.name, True)]
+
+
+def fetched_costs(connections: Sequence[Connection]) -> Sequence[tuple[str, str]]:
+    """Return the sources of costs that are fetched: connection and raw table each."""
+    return [
+        (connection.name, cost.part)
+        for connection in connections
+        if connection.is_configured and not is_superseded(connection, connections)
+        for cost in costs_of([each.row.table for each in endpoints_of(PROVIDERS[connection.provider], connection)])
+    ]
 
 
 def _refuse_misplaced_ids(provider: Provider, connection: Connection) -> None:

@@ -11,7 +11,7 @@ import dagster as dg
 
 from usage_assets.assets.allocation import ALLOCATIONS
 from usage_assets.assets.connected import endpoints_of, is_superseded
-from usage_assets.assets.costs import COSTS, DailyCost
+from usage_assets.assets.costs import DailyCost, costs_of
 from usage_assets.assets.derived import Derived, Sources, stated_money
 from usage_assets.assets.due import ExpectedAsset, expected_derived, expected_raw, stated_assets
 from usage_assets.assets.entities import ENTITIES
@@ -47,7 +47,7 @@ def graph_of(connection: Connection, connections: Sequence[Connection], money: S
     endpoints = endpoints_of(provider, connection)
     superseded = is_superseded(connection, connections)
     sources = {endpoint.row.table: {"": dg.AssetKey([connection.name, endpoint.name])} for endpoint in endpoints}
-    costs = [cost for cost in COSTS if sources.keys() >= {*cost.reads}]
+    costs = costs_of(sources)
     if costs:
         sources[DailyCost.table] = {cost.part: cost.asset_key(connection.name) for cost in costs}
     allocations = [allocation for allocation in ALLOCATIONS if allocation.part in sources]

@@ -1,7 +1,11 @@
 """Costs: three moneys in one table that is never summed across them; ``sql/daily_costs/<source>.sql`` computes them."""
 
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Annotated
+
+import duckdb
 
 from usage_assets.assets.derived import Derived
 from usage_assets.providers.lookups import LOOKUPS
@@ -75,6 +79,33 @@ class DailyCost(Row):
     grouped_by: Annotated[str, column("Dimensions the provider granted: a null outside them was not asked for")]
 
 
+MISSING_DAYS = """
+with expected as (
+  select unnest($connections::varchar[]) as connection, unnest($sources::varchar[]) as slice
+  union
+  select connection, slice
+  from ledger.stored_days
+  where table_name = 'costs.daily_costs'
+),
+days as (
+  select day::date as usage_date
+  from generate_series($first::timestamp, $last::timestamp, interval 1 day) as series(day)
+)
+select
+  connection,
+  slice,
+  coalesce(list(usage_date order by usage_date) filter (is_open is distinct from false), [])
+from expected
+cross join days
+left join (
+  select connection, slice, usage_date, is_open
+  from ledger.stored_days
+  where table_name = 'costs.daily_costs'
+) as stored using (connection, slice, usage_date)
+group by connection, slice
+order by connection, slice
+"""
+
 READ_BY_VIEWS = (
     "openai.costs",  # its quantities, in costs.focus
     *(lookup.row.table for lookups in LOOKUPS.values() for lookup in lookups),
@@ -103,3 +134,23 @@ COSTS = tuple(
 
 ``costs.daily_costs_named`` is a view (``sql/views/``) over it and the lookups: a name changes nothing stored.
 """
+
+
+def costs_of(tables: Collection[str]) -> Sequence[Derived]:
+    """Return the parts of ``costs.daily_costs`` that are computed from these raw tables."""
+    return [cost for cost in COSTS if {*cost.reads} <= {*tables}]
+
+
+def days_without_costs(
+    database: duckdb.DuckDBPyConnection, fetched: Collection[tuple[str, str]], first: date, last: date
+) -> Mapping[tuple[str, str], Sequence[date]]:
+    """Return the days, by connection and source of costs, of which no complete costs are stored.
+
+    The one answer to whether costs are stored: a day is complete when it was over and every source of its connection
+    is there. The sources are those that are ``fetched`` (connection and raw table each) and those that ever were: what
+    is switched off is missing from then on.
+    """
+    connections, sources = [name for name, _ in fetched], [source for _, source in fetched]
+    parameters = {"connections": connections, "sources": sources, "first": first, "last": last}
+    rows = database.execute(MISSING_DAYS, parameters).fetchall()
+    return {(connection, source): days for connection, source, days in rows}

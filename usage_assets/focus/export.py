@@ -2,7 +2,7 @@
 ``assets/sql/focus/rules.sql``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from usage_assets.accounting import Accounting
-from usage_assets.assets.costs import COSTS, DailyCost
+from usage_assets.assets.costs import COSTS, DailyCost, days_without_costs
 from usage_assets.assets.derived import MACROS, SQL, stated_money
 from usage_assets.assets.due import due_days, in_words
 from usage_assets.settings import SettingsError
@@ -44,7 +44,7 @@ class Exported:
     """Currency -> sum of BilledCost."""
     left_out: Sequence[LeftOut]
     gaps: Mapping[str, int]
-    """Connection -> days of which no costs are stored."""
+    """Raw asset -> days of which no complete costs are stored."""
     due: Mapping[str, Sequence[str]]
     """Connection -> how many of the days are due, and why."""
 
@@ -62,8 +62,17 @@ def writable(out: Path, *, force: bool) -> Path:
     return out
 
 
-def export(warehouse: Warehouse, accounting: Accounting, first: date, last: date, out: Path) -> Exported:
+def export(
+    warehouse: Warehouse,
+    accounting: Accounting,
+    first: date,
+    last: date,
+    out: Path,
+    fetched: Collection[tuple[str, str]] = (),
+) -> Exported:
     """Write the charges whose period begins on the days from first to last (UTC) to a CSV or Parquet file.
+
+    ``fetched`` are the sources of costs of which each day should be stored (see ``days_without_costs``).
 
     Raises WarehouseError, with nothing written, where there are none, a row breaks a rule, or a file cannot be written.
     """
@@ -79,7 +88,7 @@ def export(warehouse: Warehouse, accounting: Accounting, first: date, last: date
     try:
         with closing(duckdb.connect(str(copy), read_only=True)) as database:
             stage(database, days)
-            exported = _what_is_in(database, days, due)
+            exported = _what_is_in(database, days, due, days_without_costs(database, fetched, first, last))
             if not exported.rows:
                 raise WarehouseError(
                     f"{warehouse.database}: no cost is stored for {first} to {last}; nothing was written"
@@ -128,7 +137,10 @@ def refuse_broken(database: duckdb.DuckDBPyConnection, days: Mapping[str, Any]) 
 
 
 def _what_is_in(
-    database: duckdb.DuckDBPyConnection, days: Mapping[str, Any], due: Mapping[str, Sequence[str]]
+    database: duckdb.DuckDBPyConnection,
+    days: Mapping[str, Any],
+    due: Mapping[str, Sequence[str]],
+    missing: Mapping[tuple[str, str], Sequence[date]],
 ) -> Exported:
     sums = "select BillingCurrency, count(*), sum(BilledCost) from exported group by all order by all"
     per_currency = database.execute(sums).fetchall()
@@ -136,7 +148,11 @@ def _what_is_in(
         rows=sum(rows for _, rows, _ in per_currency),
         billed={currency: billed for currency, _, billed in per_currency},
         left_out=[LeftOut(*row) for row in database.execute(_sql("left_out"), days).fetchall()],
-        gaps=dict(database.execute(_sql("gaps"), days).fetchall()),
+        gaps={
+            f"{connection}/{source.partition('.')[2]}": len(without)
+            for (connection, source), without in missing.items()
+            if without
+        },
         due=due,
     )
 

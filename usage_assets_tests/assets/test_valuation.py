@@ -282,6 +282,23 @@ def test_an_invoice_agrees_with_what_is_stored_of_its_month_and_currency(
     assert said in found[1]
 
 
+def test_a_day_of_which_a_part_of_the_costs_is_missing_is_not_stored(days: Days) -> None:
+    """Claude Code's estimates of a day must not pass for its bill."""
+    first, last = date(2026, 10, 1), date(2026, 10, 5)
+    days.fetched(CostReport, first=first, last=first + timedelta(days=1))
+    days.derive("anthropic_cost_report", first=first, last=first + timedelta(days=1))
+    days.fetched(ClaudeCode, first=first, last=last)
+    days.derive("anthropic_claude_code", first=first, last=last)
+    invoice = Invoice(connection="anthropic", month="2026-10", total=Decimal(1), id="INV")
+    _, said = against_invoice(days.warehouse, invoice)
+    assert said.endswith("; 29 days of the month are not stored (claude_code 26, cost_report 29)")
+    never = [("anthropic", "anthropic.cost_report"), ("anthropic", "another.source")]
+    _, said = against_invoice(days.warehouse, invoice, never)
+    assert said.endswith("; 31 days of the month are not stored (source 31, claude_code 26, cost_report 29)")
+    _, said = against_invoice(days.warehouse, invoice.model_copy(update={"connection": "unknown"}))
+    assert said.endswith("; 31 days of the month are not stored")
+
+
 @pytest.mark.parametrize(
     "mistake",
     [

@@ -22,7 +22,7 @@ from usage_assets.settings import Settings
 from usage_assets.warehouse.database import Warehouse, WarehouseError, copy_of
 from usage_assets_tests.assets.days import DAY, Days, raw
 from usage_assets_tests.assets.test_valuation import FOUR_CENTS, stating
-from usage_assets_tests.conftest import TODAY, Sandbox
+from usage_assets_tests.conftest import TODAY, Sandbox, last_days
 from usage_assets_tests.focus.test_view import INVOICE as OCTOBERS_INVOICE
 from usage_assets_tests.focus.test_view import OCTOBER, PACK, costing, fetched_at
 from usage_assets_tests.terminal import Terminal
@@ -95,7 +95,7 @@ def test_a_csv_file_has_every_digit_and_a_point_in_every_number(filled: Days, tm
         rows=6,
         billed={"EUR": Decimal("0.1"), "USD": Decimal("-20") + SMALLEST + Decimal("0.12345") + Decimal("3.5")},
         left_out=[LeftOut("credits without a rate", "chatgpt", "credits", 1, Decimal("7.5"))],
-        gaps={"anthropic": 9, "chatgpt": 9, "openai": 9},
+        gaps={"anthropic/cost_report": 9, "chatgpt/codex_usage": 9, "openai/costs": 9},
         due={},
     )
 
@@ -269,7 +269,11 @@ def test_an_export_says_what_is_in_it_and_what_is_not(terminal: Terminal) -> Non
     days.derive("chatgpt_codex_usage", last=LAST)
     said = terminal.type(*FOCUS, "x.csv")
     assert not said.code
-    assert said.complaints == ["openai: no costs are stored of 9 days: they are not in the file"]
+    assert said.complaints == [
+        "anthropic/claude_code: no complete costs are stored of 10 days: what is missing is not in the file",
+        "anthropic/cost_report: no complete costs are stored of 10 days: what is missing is not in the file",
+        "openai/costs: no complete costs are stored of 9 days: what is missing is not in the file",
+    ]
     assert said.lines == [
         "left out: credits without a rate: chatgpt: rows 1, 12 credits",
         "x.csv: rows 2, BilledCost 0.5 EUR, 1 USD",
@@ -298,6 +302,44 @@ def test_bad_input_is_one_line_and_writes_nothing(terminal: Terminal, words: tup
     (line,) = said.complaints
     assert line.endswith(complaint)
     assert sorted(terminal.folder.iterdir()) == before
+
+
+def test_days_of_which_a_part_of_the_costs_was_refused_are_no_whole_days(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Claude Code's estimates of a day must not pass for the day's bill."""
+    for name in ("OPENAI_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
+        monkeypatch.delenv(name)
+    fetched, refused = last_days(5)[:2], last_days(5)[2:]
+    route = "GET /anthropic/v1/organizations/cost_report"
+    assert terminal.type("backfill", "--start", str(fetched[0]), "--end", str(fetched[-1])).code == 0
+    terminal.sandbox.faults({"route": route, "fault": "status", "status": 403})
+    assert terminal.type("backfill", "--start", str(refused[0]), "--end", str(refused[-1])).code == 1
+    said = terminal.type("export", "focus", "--start", str(fetched[0]), "--end", str(refused[-1]), "--out", "x.csv")
+    assert said.complaints == [
+        "anthropic/cost_report: no complete costs are stored of 3 days: what is missing is not in the file"
+    ]
+
+
+def test_costs_of_a_source_that_is_switched_off_are_missing_from_then_on(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
+        monkeypatch.delenv(name)
+    first, last = last_days(2)
+    assert terminal.type("backfill", "--start", str(first), "--end", str(first)).code == 0
+    (terminal.folder / "claude.key").write_text("sk-ant-admin-sandbox")
+    (terminal.folder / "connections.toml").write_text(
+        '[[connection]]\nname = "anthropic"\nprovider = "anthropic"\nkey = "file:claude.key"\n'
+        "endpoints = { cost_report = false }\n"
+    )
+    monkeypatch.delenv("ANTHROPIC_ADMIN_KEY")
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    assert terminal.type("backfill", "--start", str(last), "--end", str(last)).code == 0
+    said = terminal.type("export", "focus", "--start", str(first), "--end", str(last), "--out", "x.csv")
+    assert said.complaints == [
+        "anthropic/cost_report: no complete costs are stored of 1 days: what is missing is not in the file"
+    ]
 
 
 def test_days_without_costs_are_no_file(terminal: Terminal) -> None:
