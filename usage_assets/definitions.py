@@ -28,6 +28,7 @@ from usage_assets.assets.port_connection import build_port_connection
 from usage_assets.assets.port_reconcile import build_port_reconcile
 from usage_assets.assets.port_sync import build_port_sync
 from usage_assets.assets.raw import build_raw_asset
+from usage_assets.assets.same_use import refuse_same_use
 from usage_assets.automation.due_sensor import Watched, build_due_sensor, watched_of
 from usage_assets.automation.jobs import build_jobs
 from usage_assets.automation.schedules import build_schedules, longest_pause, minutes_to_first_fetch
@@ -57,6 +58,7 @@ def build_definitions(
     """
     partitions, policy, archive = daily_partitions(settings), backfill_policy(), archive_of(settings)
     connections, relations = settings.connections(), settings.port_relations()
+    refuse_same_use(connections)
     accounting = settings.accounting()
     stated = stated_of(settings, minutes_to_first_fetch(settings))
     configured = settings.usage_connections is not None or any(connection.key for connection in connections)

@@ -21,6 +21,7 @@ from usage_assets.assets.allocation import ALLOCATIONS
 from usage_assets.assets.connected import endpoints_of, is_superseded, provider_client
 from usage_assets.assets.costs import COSTS
 from usage_assets.assets.entities import ENTITIES, foreign_relations
+from usage_assets.assets.same_use import refuse_same_use, same_use
 from usage_assets.definitions import build_definitions
 from usage_assets.failures import by_cause, named
 from usage_assets.local.home import dagster_home, open_instance
@@ -88,6 +89,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _connections(settings, stale)
     yield from _port(settings)
     yield from _warehouse(settings)
+    yield from _counted_twice(settings)
     yield from _published(settings.warehouse_path)
     yield from _permissions(settings)
     yield _webhook(settings)
@@ -132,6 +134,7 @@ def _stored(path: Path) -> Sequence[Mapping[str, Any]]:
 def _connections(settings: Settings, stale: Mapping[str, str] = {}) -> Iterator[Finding]:
     try:
         connections = settings.connections()
+        refuse_same_use(connections)
     except SettingsError as error:
         yield Finding(Level.FAIL, "connections", str(error))
         return
@@ -246,7 +249,7 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
     if not path.exists():
         yield _new_warehouse(path)
         return
-    warehouse = Warehouse(database=str(path), wait_seconds=SECONDS_FOR_THE_LOCK)
+    warehouse = _patiently(settings)
     try:
         stored = warehouse.read(STORED_TABLES).to_pylist() if len(warehouse.read(LEDGER)) else []
     except WarehouseError as error:
@@ -268,6 +271,31 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
             continue
         text = f"{row['days']} days of {row['connection']}, the newest is {row['newest']}"
         yield Finding(Level.OK, subject, text)
+
+
+def _counted_twice(settings: Settings) -> Iterator[Finding]:
+    """One organization through two connections, as far as the ids that are stored show it."""
+    try:
+        connections = settings.connections()
+        pairs = list(same_use(_patiently(settings), connections)) if settings.warehouse_path.exists() else []
+    except (SettingsError, WarehouseError):  # said before
+        return
+    for pair in pairs:
+        only_stored = [name for name in pair.connections if name not in {each.name for each in connections}]
+        what_to_do = "remove one of them, or give them projects or filters that share nothing"
+        if only_stored:
+            removed = f"usage-assets connection remove {only_stored[0]} --yes"
+            what_to_do = f"{removed} deletes what is no longer fetched"
+        yield Finding(
+            Level.WARN,
+            f"connections {' and '.join(pair.connections)}",
+            f"the usage of {pair.days} days is stored of both, and both have the same id in {pair.table} ({pair.id}): "
+            f"every dollar of it is counted twice: {what_to_do}",
+        )
+
+
+def _patiently(settings: Settings) -> Warehouse:
+    return Warehouse(database=str(settings.warehouse_path), wait_seconds=SECONDS_FOR_THE_LOCK)
 
 
 def _published(database: Path) -> Iterator[Finding]:

@@ -341,7 +341,7 @@ def connections_file(tmp_path: Path) -> Callable[[str], Path]:
 def test_a_second_organization_has_the_same_graph_under_its_own_name(
     monkeypatch: pytest.MonkeyPatch, connections_file: Callable[[str], Path]
 ) -> None:
-    monkeypatch.setenv("EMEA_KEY", "k")
+    monkeypatch.setenv("EMEA_KEY", "k2")
     path = connections_file('[[connection]]\nname = "openai_emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\n')
     graph = specs(build_definitions(settings_of(openai_admin_key="k", usage_connections=path)))
     first, second = (

@@ -37,7 +37,8 @@ def home(
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     for variable in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
         monkeypatch.delenv(variable)
-    monkeypatch.setenv("EMEA_KEY", "sk-admin-sandbox")
+    for name in ("EMEA", "NEW"):
+        monkeypatch.setenv(f"{name}_KEY", f"sk-admin-sandbox-{name}")
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
     configure(terminal, "emea")
     return terminal
@@ -55,7 +56,9 @@ def terminal(home: Terminal) -> Terminal:
 
 def configure(terminal: Terminal, *names: str) -> None:
     """Write the connections file."""
-    entries = (f"[[connection]]\nname = '{name}'\nprovider = 'openai'\nkey = 'env:EMEA_KEY'\n" for name in names)
+    entries = (
+        f"[[connection]]\nname = '{name}'\nprovider = 'openai'\nkey = 'env:{name.upper()}_KEY'\n" for name in names
+    )
     (terminal.folder / "connections.toml").write_text("".join(entries))
 
 

@@ -45,14 +45,18 @@ def fetched_costs(connections: Sequence[Connection]) -> Sequence[tuple[str, str]
     ]
 
 
+def needs_workspace(provider: Provider) -> bool:
+    """Whether the provider is asked for the usage of one workspace, and not of the organization that a key is of."""
+    return any("{workspace_id}" in endpoint.path for endpoint in provider.endpoints)
+
+
 def _refuse_misplaced_ids(provider: Provider, connection: Connection) -> None:
-    needs_workspace = any("{workspace_id}" in endpoint.path for endpoint in provider.endpoints)
-    known = {*provider.scope_headers, *(["workspace_id"] if needs_workspace else [])}
+    known = {*provider.scope_headers, *(["workspace_id"] if needs_workspace(provider) else [])}
     known |= {"organization"} if provider.names_organization else set()
     for name in ("organization", "project", "workspace_id"):
         if getattr(connection, name) and name not in known:
             raise connection.refusal(name, reason=f"{provider.name} is not asked for one")
-    if needs_workspace and connection.place and not connection.workspace_id:
+    if needs_workspace(provider) and connection.place and not connection.workspace_id:
         raise connection.refusal("workspace_id", reason=f"missing; {provider.name} is asked for one workspace's usage")
 
 

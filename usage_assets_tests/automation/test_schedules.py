@@ -158,11 +158,12 @@ def test_a_schedule_that_is_no_cron_expression_is_refused_in_one_line(text: str)
 
 
 def test_a_connection_is_asked_for_no_day_before_its_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("EMEA_KEY", "k")
+    monkeypatch.setenv("EMEA_KEY", "k2")
+    monkeypatch.setenv("LATER_KEY", "k3")
     file = tmp_path / "connections.toml"
     file.write_text(
         '[[connection]]\nname = "emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\nstart_date = 2026-11-17\n'
-        '[[connection]]\nname = "later"\nprovider = "openai"\nkey = "env:EMEA_KEY"\nstart_date = 2026-11-20\n'
+        '[[connection]]\nname = "later"\nprovider = "openai"\nkey = "env:LATER_KEY"\nstart_date = 2026-11-20\n'
     )
     settings = settings_of(openai_admin_key="k", usage_connections=file)
     assert ranges(settings, DAILY, "2026-11-20T06:00") == {

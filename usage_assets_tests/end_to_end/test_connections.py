@@ -35,7 +35,7 @@ def entry(name: str, key: str) -> str:
     """A connection whose provider is the first part of its name."""
     provider, _, _ = name.partition("_")
     switches = ", ".join(f"{e.name} = {str(e.name in WANTED).lower()}" for e in PROVIDERS[provider].endpoints)
-    workspace = 'workspace_id = "ws-sandbox"\n' if provider == "chatgpt" else ""
+    workspace = f'workspace_id = "ws-sandbox-{name}"\n' if provider == "chatgpt" else ""
     return (
         f'[[connection]]\nname = "{name}"\nprovider = "{provider}"\nkey = "{key}"\n{workspace}'
         f"start_date = {last_days(1)[0]}\n"
@@ -46,12 +46,11 @@ def entry(name: str, key: str) -> str:
 @pytest.fixture
 def project(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
     """Ten connections, one of which has a key that is not accepted any more."""
-    for provider, key in KEYS.items():
-        (tmp_path / provider).write_text(key)
-    (tmp_path / "revoked").write_text("sk-admin-revoked")
+    for name in NAMES:
+        key = f"{KEYS[name.partition('_')[0]]}-{name}" if not name.startswith("chatgpt") else KEYS["chatgpt"]
+        (tmp_path / name).write_text("sk-admin-revoked" if name == REVOKED else key)
     file = tmp_path / "connections.toml"
-    keys = {name: "revoked" if name == REVOKED else name.partition("_")[0] for name in NAMES}
-    file.write_text("".join(entry(name, f"file:{tmp_path / key}") for name, key in keys.items()))
+    file.write_text("".join(entry(name, f"file:{tmp_path / name}") for name in NAMES))
     defaults = dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"), "")
     variables = {
         "USAGE_CONNECTIONS": str(file),
