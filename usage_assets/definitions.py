@@ -23,6 +23,7 @@ from usage_assets.assets.connected import (
 )
 from usage_assets.assets.connection_graph import graph_of, stated_of
 from usage_assets.assets.derived import build_derived_asset
+from usage_assets.assets.entities import entities_of
 from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_check
 from usage_assets.assets.port_connection import build_port_connection
 from usage_assets.assets.port_reconcile import build_port_reconcile
@@ -108,10 +109,15 @@ def build_definitions(
         if entities and (settings.port_account or not configured):
             port = partial(_port_client, settings, patience or {})
             people = partial(settings.people, connection.people)
-            assets.append(build_port_sync(connection, endpoints, entities, relations, port, people, partitions, policy))
-            assets.append(build_port_connection(connection, endpoints, entities, relations, port, people))
-            assets.append(build_port_reconcile(connection, endpoints, entities, relations, port, people))
-            entity_keys[connection.name] = [derived.asset_key(connection.name) for derived in entities]
+            keys = [derived.asset_key(connection.name) for derived in entities]
+            # what was computed of endpoints that are off now stays, here and in Port
+            stored = entities_of([endpoint.row.table for endpoint in provider.endpoints])
+            assets.append(
+                build_port_sync(connection, endpoints, keys, stored, relations, port, people, partitions, policy)
+            )
+            assets.append(build_port_connection(connection, endpoints, stored, relations, port, people))
+            assets.append(build_port_reconcile(connection, endpoints, stored, relations, port, people))
+            entity_keys[connection.name] = [derived.asset_key(connection.name) for derived in stored]
     jobs = build_jobs(usage_keys, lookup_keys, entity_keys, states_money=settings.usage_connections is not None)
     sensors = []
     if settings.usage_connections:

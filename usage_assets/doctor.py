@@ -19,7 +19,7 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 
 from usage_assets.assets.allocation import ALLOCATIONS
 from usage_assets.assets.connected import endpoints_of, is_superseded, provider_client
-from usage_assets.assets.costs import COSTS
+from usage_assets.assets.costs import COSTS, DailyCost
 from usage_assets.assets.entities import ENTITIES, foreign_relations
 from usage_assets.assets.same_use import refuse_same_use, same_use
 from usage_assets.definitions import build_definitions
@@ -35,6 +35,8 @@ from usage_assets.providers.shapes import load, money_columns
 from usage_assets.providers.windows import DAY
 from usage_assets.settings import ENV_FILE, Connection, PortAccount, Settings, SettingsError, contradicted_variables
 from usage_assets.warehouse.database import Warehouse, WarehouseError, copy_of
+from usage_assets.warehouse.io_manager import CONNECTION as CONNECTION_OF_TABLE
+from usage_assets.warehouse.io_manager import PART, TABLE
 from usage_assets.warehouse.published import is_current
 
 ATTEMPTS = 2
@@ -56,12 +58,13 @@ STORED_TABLES = """
 select
   connection,
   table_name,
+  slice,
   max(usage_date) as newest,
   count(distinct usage_date) as days,
   sum(row_count)::bigint as row_count
 from ledger.stored_days
-group by connection, table_name
-order by connection, table_name
+group by connection, table_name, slice
+order by connection, table_name, slice
 """
 
 
@@ -258,9 +261,11 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
     yield Finding(Level.OK, "warehouse", f"{path} is writable and free, {path.stat().st_size / 1e6:,.1f} MB")
     if not stored:
         yield Finding(Level.WARN, "warehouse", "no day is stored yet: run usage-assets backfill, or backfill in the UI")
-    emptied = _superseded(settings)
+    emptied, written = _superseded(settings), _written(settings)
     for row in stored:
         subject = f"table {row['table_name']}"
+        source = f", {row['slice']}" if row["slice"] else ""
+        days = f"{row['days']} days of {row['connection']}{source}, the newest is {row['newest']}"
         if row["connection"] in emptied and row["row_count"] and row["table_name"] in DERIVED:
             yield Finding(
                 Level.WARN,
@@ -269,8 +274,14 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
                 f"too: materialize what is derived of {row['connection']} for all its days, and they go",
             )
             continue
-        text = f"{row['days']} days of {row['connection']}, the newest is {row['newest']}"
-        yield Finding(Level.OK, subject, text)
+        part = (row["connection"], row["table_name"].removesuffix("_control"), row["slice"])
+        if written and part not in written:
+            is_bill = row["table_name"] == DailyCost.table and row["connection"] in {name for name, *_ in written}
+            text = f"{days}: nothing refreshes them"
+            switched_off = ", because their endpoint is switched off; they stay in the views, in Port and in exports"
+            yield Finding(Level.WARN if is_bill else Level.OK, subject, text + (switched_off if is_bill else ""))
+            continue
+        yield Finding(Level.OK, subject, days)
 
 
 def _counted_twice(settings: Settings) -> Iterator[Finding]:
@@ -346,6 +357,16 @@ def _superseded(settings: Settings) -> Collection[str]:
     except SettingsError:  # said before
         return ()
     return {connection.name for connection in connections if is_superseded(connection, connections)}
+
+
+def _written(settings: Settings) -> Collection[tuple[str, str, str]]:
+    """Connection, table and part of all that an asset writes; of a broken configuration nothing."""
+    try:
+        specs = build_definitions(settings).resolve_all_asset_specs()
+    except SettingsError:  # said before
+        return ()
+    written = [spec.metadata for spec in specs if CONNECTION_OF_TABLE in spec.metadata]
+    return {(each[CONNECTION_OF_TABLE], each[TABLE], each.get(PART, "")) for each in written}
 
 
 def _new_warehouse(path: Path) -> Finding:

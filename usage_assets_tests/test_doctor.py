@@ -180,6 +180,35 @@ def test_a_switched_off_endpoint_is_not_asked(terminal: Terminal, monkeypatch: p
     assert not [request for request in terminal.sandbox.requests() if "claude_code" in request["path"]]
 
 
+def test_costs_that_are_switched_off_are_told_of_once_and_what_is_removed_is_no_fault(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("OPENAI_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
+        monkeypatch.delenv(variable)
+    day = str(TODAY - timedelta(days=10))
+    terminal.type("backfill", "--start", day, "--end", day)
+    monkeypatch.delenv("ANTHROPIC_ADMIN_KEY")
+    (terminal.folder / "key").write_text("sk-ant-admin-sandbox")
+    entry = "[[connection]]\nname = 'anthropic'\nprovider = 'anthropic'\nkey = 'file:key'\n"
+    (terminal.folder / "connections.toml").write_text(f"{entry}endpoints = {{ cost_report = false }}\n")
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    said = examined(terminal)
+    assert finding(said, "is switched off;") == (
+        f"WARN  table costs.daily_costs: 1 days of anthropic, anthropic.cost_report, the newest is {day}: nothing "
+        "refreshes them, because their endpoint is switched off; they stay in the views, in Port and in exports"
+    )
+    stale = [line.partition(", the newest")[0] for line in said.lines if "is Dagster running?" in line]
+    assert "WARN  table costs.daily_costs: 1 days of anthropic, anthropic.claude_code" in stale
+    assert not [line for line in stale if "cost_report" in line or "claude_cost_record" in line]
+    (terminal.folder / "connections.toml").write_text(entry.replace("anthropic'\nprovider", "another'\nprovider"))
+    said = examined(terminal)
+    assert "is Dagster running?" not in said.out
+    assert finding(said, "costs.daily_costs: 1 days of anthropic, anthropic.cost_report") == (
+        f"OK    table costs.daily_costs: 1 days of anthropic, anthropic.cost_report, the newest is {day}: nothing "
+        "refreshes them"
+    )
+
+
 def test_port_that_is_not_configured_is_a_warning(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PORT_CLIENT_ID")
     monkeypatch.delenv("PORT_CLIENT_SECRET")

@@ -14,7 +14,7 @@ from usage_assets.assets.connected import endpoints_of, is_superseded
 from usage_assets.assets.costs import DailyCost, costs_of
 from usage_assets.assets.derived import Derived, Sources, stated_money
 from usage_assets.assets.due import ExpectedAsset, expected_derived, expected_raw, stated_assets
-from usage_assets.assets.entities import ENTITIES
+from usage_assets.assets.entities import entities_of
 from usage_assets.providers import PROVIDERS, Endpoint, Provider
 from usage_assets.settings import Connection, Settings
 from usage_assets.warehouse.database import Select, Stated
@@ -51,7 +51,7 @@ def graph_of(connection: Connection, connections: Sequence[Connection], money: S
     if costs:
         sources[DailyCost.table] = {cost.part: cost.asset_key(connection.name) for cost in costs}
     allocations = [allocation for allocation in ALLOCATIONS if allocation.part in sources]
-    entities = [entity for entity in ENTITIES if sources.keys() >= {*entity.reads}]
+    entities = entities_of(sources)
 
     def select_of(derived: Derived) -> Select:
         select = derived.nothing if superseded else derived.select_of(sources)

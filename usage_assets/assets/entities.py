@@ -4,11 +4,11 @@ Property names, types and identifiers are Port's (port/blueprints/<blueprint>.js
 mappings are listed in docs/port-parity.md. codex_usage_record, ai_cost_record and ai_user_cost are ours.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
-from usage_assets.assets.costs import DailyCost
+from usage_assets.assets.costs import DailyCost, costs_of
 from usage_assets.assets.derived import Derived, Ids
 from usage_assets.port.provision import Foreign
 from usage_assets.providers.lookups import AnthropicUsers, OpenaiUsers, Projects, ServiceAccounts, Workspaces
@@ -203,7 +203,8 @@ class AiCostRecord(Row):
 class AiUserCost(Row):
     """One entity per connection, day and user; one without a user for what no user is known of, so that all add up.
 
-    The four moneys are never added to each other. A null is unknown (an amount in another currency), not zero.
+    The four moneys are never added to each other. A null is unknown, not zero: an amount in another currency, or a bill
+    that is switched off.
     """
 
     table = "port_entities.ai_user_cost"
@@ -290,6 +291,12 @@ ENTITIES = (
 
 The last two stand on ``costs.daily_costs`` and are there for every provider.
 """
+
+
+def entities_of(tables: Collection[str]) -> Sequence[Derived]:
+    """Return the entities that are computed from these raw tables, also from costs that are."""
+    known = {*tables, *([DailyCost.table] if costs_of(tables) else [])}
+    return [entity for entity in ENTITIES if {*entity.reads} <= known]
 
 
 def foreign_relations(relations: Iterable[PortRelation]) -> Foreign:

@@ -19,6 +19,7 @@ from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError
 def build_port_sync(
     connection: Connection,
     endpoints: Sequence[Endpoint],
+    computed: Sequence[dg.AssetKey],
     entities: Sequence[Derived],
     relations: Sequence[PortRelation],
     client: Callable[[], PortClient],
@@ -26,12 +27,15 @@ def build_port_sync(
     partitions: dg.PartitionsDefinition[str],
     policy: dg.BackfillPolicy,
 ) -> dg.AssetsDefinition:
-    """Build the asset that makes Port equal to the connection's entity tables for the requested days."""
+    """Build the asset that makes Port equal to the connection's entity tables for the requested days.
+
+    ``computed`` are the assets that write them; there are more ``entities`` where endpoints were switched off.
+    """
 
     @dg.asset(
         key=[connection.name, "port_sync"],
         group_name=f"{connection.name}_port",
-        deps=[derived.asset_key(connection.name) for derived in entities],
+        deps=computed,
         partitions_def=partitions,
         backfill_policy=policy,
         description="One push per day: the day's entities in Port equal the tables `port_entities.*`.\n\n"

@@ -120,6 +120,45 @@ def test_an_acknowledgement_that_another_push_has_overtaken_is_not_believed(
     assert project.in_port() == project.entities()
 
 
+@pytest.mark.parametrize(
+    ("connection", "key", "off"),
+    [
+        ("openai", "sk-admin-sandbox", "costs"),
+        ("anthropic", "sk-ant-admin-sandbox", "cost_report"),
+        ("anthropic", "sk-ant-admin-sandbox", "claude_code"),
+    ],
+)
+def test_costs_that_are_switched_off_stay_and_port_has_what_the_views_have(
+    project: Project, tmp_path: Path, connection: str, key: str, off: str
+) -> None:
+    """Also where they were switched off before the push of what was stored."""
+    with open_project(project.sandbox, tmp_path) as everything:
+        assert everything.fetch(connection, DAYS[:1]).success
+    (tmp_path / "some.key").write_text(key)
+    connections = tmp_path / "connections.toml"
+    connections.write_text(
+        f'[[connection]]\nname = "{connection}"\nprovider = "{connection}"\nkey = "file:{tmp_path / "some.key"}"\n'
+        f"endpoints = {{ {off} = false }}\n"
+    )
+    variables = dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"), "")
+    with open_project(project.sandbox, tmp_path, variables | {"USAGE_CONNECTIONS": str(connections)}) as without:
+        assert without.fetch(connection, DAYS).success
+        assert without.push_of(connection, DAYS).success
+        assert without.in_port() == without.entities()
+        for basis in ("billed", "estimated"):
+            (of_views,) = without.rows(
+                f"(select sum(amount_usd) as usd from costs.by_day where cost_basis = '{basis}')"
+            )
+            (of_projects,) = without.rows(
+                f"(select sum(amount_usd) as usd from port_entities.ai_cost_record where cost_basis = '{basis}')"
+            )
+            (of_people,) = without.rows(f"(select sum({basis}_usd) as usd from port_entities.ai_user_cost)")
+            assert of_projects == of_views
+            assert of_people["usd"] == of_views["usd"] or not (of_people["usd"] or of_views["usd"])
+        unknown = without.rows("(select distinct usage_date from port_entities.ai_user_cost where billed_usd is null)")
+        assert [row["usage_date"] for row in unknown] == (DAYS[1:] if off == "cost_report" else [])
+
+
 def test_an_endpoint_that_is_off_keeps_its_entities_in_port(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,12 @@ people as (
     email
   from last_listed(['openai.users', 'openai.service_accounts', 'anthropic.users'])
 ),
+-- Claude Code estimates: where the bill itself is switched off, it is unknown and not zero
+billed as (
+  select distinct connection, usage_date
+  from ledger.stored_days
+  where table_name = 'costs.daily_costs' and slice <> 'anthropic.claude_code'
+),
 spent as (
   select
     connection,
@@ -31,9 +37,10 @@ select
   provider,
   user_id,
   coalesce(email, case when user_id like '%_@_%' then user_id end) as user_email,
-  billed_usd,
+  if(billed.connection is null, null, billed_usd) as billed_usd,
   estimated_usd,
   notional_usd,
   credits
 from spent
 left join people using (connection, user_id)
+left join billed using (connection, usage_date)
