@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
 from usage_assets.local import processes
 from usage_assets.local.__main__ import main
+from usage_assets.local.dagster_dev import PATH_PREFIX, Dagster
 from usage_assets.local.processes import LOCK, Kept, StartError, free_port, only_one
 
 SLEEPER = "import time; time.sleep(600)"
@@ -188,6 +190,35 @@ def test_no_free_port_is_said() -> None:
 
 
 # make run
+
+
+def test_a_path_that_nobody_can_guess_keeps_the_requests_of_web_pages_out(tmp_path: Path) -> None:
+    """Dagster's web server answers mutations by GET from anywhere: docs/operations.md says so, and this is why."""
+    (tmp_path / "nothing.py").write_text("import dagster\n\ndefs = dagster.Definitions()\n")
+    (tmp_path / "workspace.yaml").write_text("load_from:\n  - python_file: nothing.py\n")
+    (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    foreign = {"Accept": "image/*", "Host": "evil.example", "Origin": "https://evil.example"}
+    mutation = {"query": "mutation { setNuxSeen }"}
+    with (
+        only_one(tmp_path / "lock", "it") as lock,
+        Dagster(
+            tmp_path,
+            tmp_path / "workspace.yaml",
+            3970,
+            lock,
+            cwd=tmp_path,
+            env={**os.environ, PATH_PREFIX: "/unguessable"},
+            log=tmp_path / "log",
+        ) as dagster,
+    ):
+        dagster.wait_until_ready()
+        assert dagster.url.endswith(f":{dagster.port}/unguessable")
+        answers = [
+            httpx.get(f"{url}/graphql", params=mutation, headers=foreign, timeout=60)
+            for url in (f"http://127.0.0.1:{dagster.port}", dagster.url)
+        ]
+        assert [answer.status_code for answer in answers] == [404, 200]
+        assert answers[1].json() == {"data": {"setNuxSeen": True}}
 
 
 def test_make_run_without_a_home_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ from usage_assets.local.processes import HOST, Kept, StartError, free_port
 
 DAGSTER_DEV = (sys.executable, "-W", "ignore:Function `dev_command` is superseded", "-m", "dagster", "dev")
 SECONDS_TO_START = 180
+PATH_PREFIX = "DAGSTER_WEBSERVER_PATH_PREFIX"
+"""Where Dagster's web server puts everything. One that nobody can guess keeps web pages out (docs/operations.md)."""
 CODE_LOCATION, REPOSITORY = "usage_assets", "__repository__"
 """As workspace.yaml calls it, and as Dagster calls what is in it."""
 
@@ -83,7 +85,7 @@ class Dagster:
         """Start it; its output goes to the log, or to ours. Raises StartError where no port is free."""
         # with a taken port `dagster dev` would go on without a web server
         self.port = free_port(port)
-        self.url = f"http://{HOST}:{self.port}"
+        self.url = f"http://{HOST}:{self.port}{env.get(PATH_PREFIX, '')}"
         with log.open("w", encoding="utf-8") if log else nullcontext() as output:
             self._process = Kept(
                 "Dagster",
