@@ -4,6 +4,7 @@ It runs in the validator's environment (`make focus`), where nothing of this pro
 validator does not see, ``assets/sql/focus/rules.sql`` does.
 """
 
+import glob
 import importlib.util
 import json
 import subprocess
@@ -171,9 +172,8 @@ def main(arguments: list[str]) -> NoReturn:
 
 
 def _charges(file: Path) -> duckdb.DuckDBPyRelation:
-    if file.suffix == ".parquet":
-        return duckdb.read_parquet(str(file))
-    return duckdb.read_csv(str(file), all_varchar=True)
+    name = glob.escape(str(file))  # DuckDB takes a name for a pattern
+    return duckdb.read_parquet(name) if file.suffix == ".parquet" else duckdb.read_csv(name, all_varchar=True)
 
 
 def _end(code: int, message: str) -> NoReturn:

@@ -41,6 +41,16 @@ def alarms(charges: str, *broken: str) -> set[str]:
         return set(false_alarms(report, RULES, database.sql(charges)))
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_name_with_brackets_is_a_name_and_no_pattern(tmp_path: Path, suffix: str) -> None:
+    with duckdb.connect() as database:
+        for name in ("x[1]", "x1"):
+            rows = database.sql(f"select '{name}' as name")
+            write = rows.write_csv if suffix == "csv" else rows.write_parquet
+            write(str(tmp_path / f"{name}.{suffix}"))
+    assert module._charges(tmp_path / f"x[1].{suffix}").fetchall() == [("x[1]",)]
+
+
 def test_a_report_is_read_rule_by_rule(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     report.write_text("""<?xml version='1.0' encoding='utf-8'?>
