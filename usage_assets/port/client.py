@@ -18,6 +18,7 @@ import msgspec
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from usage_assets.addresses import checked_url, is_loopback
+from usage_assets.bounded_http import AnswerTooLargeError, bounded, certificates, decoded, send, untrusted
 
 MAX_UPSERTS = 20
 MAX_DELETES = 100
@@ -111,12 +112,17 @@ class PortClient:
         base_delay: float = 0.5,
         max_delay: float = 300.0,
         read_timeout: float = 60.0,
+        answer_timeout: float = 300.0,
         concurrency: int = 8,
     ) -> None:
         try:
             address = checked_url(base_url.rstrip("/").removesuffix("/v1"))
         except ValueError as error:
             raise PortError(f"PORT_BASE_URL {error}") from None
+        try:
+            trusted = certificates()
+        except ValueError as error:
+            raise PortError(str(error)) from None
         self.account = f"{address.netloc.decode().replace('getport.io', 'port.io')}/{client_id}"
         """Stable id of the Port account: host (Port's two domains are one service) and client id."""
         self.concurrency = concurrency
@@ -137,13 +143,16 @@ class PortClient:
         )
         self._lock = threading.RLock()
         # A User-Agent of our own makes Port file our entities under a data source that no Ocean resync deletes.
-        self._http = httpx.Client(
+        client = httpx.Client(
             base_url=f"{address}/v1",
             headers={"User-Agent": f"{USER_AGENT}{version('usage-assets')}", "Content-Type": "application/json"},
             timeout=httpx.Timeout(read_timeout, connect=10.0),
             limits=httpx.Limits(max_connections=concurrency),
-            trust_env=not is_loopback(address),  # proxies and private CAs; no proxy can reach this machine's loopback
+            verify=trusted,
+            trust_env=not is_loopback(address),  # proxies: none can reach this machine's loopback
         )
+        self._http = bounded(client)
+        self._answer_timeout = answer_timeout
 
     def __enter__(self) -> Self:
         return self
@@ -293,8 +302,12 @@ class PortClient:
         with self._lock:
             self.requests += 1
         try:
-            response = self._http.send(request)
+            response = send(self._http, request, seconds=self._answer_timeout)
+        except AnswerTooLargeError as error:
+            raise PortError(f"Port's answer to {_named(request)} cannot be read: {error}") from error
         except httpx.RequestError as error:
+            if what := untrusted(error):
+                raise PortError(f"Port cannot be reached: {what}") from error
             raise _TransientError(
                 f"Port did not answer {_named(request)}: {self._clean(str(error) or type(error).__name__)}"
             ) from error
@@ -310,7 +323,7 @@ class PortClient:
                 raise _TransientError(message, status, _asked_pause(response))
             raise PortError(f"{message} ({_ADVICE[status]})" if status in _ADVICE else message, status)
         try:
-            return msgspec.json.Decoder(answer, float_hook=Decimal).decode(response.content)
+            return decoded(response.content, msgspec.json.Decoder(answer, float_hook=Decimal))
         except msgspec.DecodeError as error:
             broken = f"Port's answer to {_named(response.request)} cannot be read: {self._clean(str(error))}"
             raise _TransientError(broken, status) from error
@@ -322,7 +335,7 @@ class PortClient:
 
     def _reason(self, response: httpx.Response) -> str:
         try:
-            return self._words(msgspec.json.decode(response.content, type=_Problem))
+            return self._words(decoded(response.content, msgspec.json.Decoder(_Problem)))
         except msgspec.DecodeError:
             return "it gives no reason"
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
+from usage_assets.bounded_http import decoded
 from usage_assets.people import People
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.reading import FRAME, OURS, POLICY, Json, results
-from usage_assets.providers.transport import decoded
 from usage_assets.rows import Column, columns
 
 _exact = msgspec.json.Decoder(float_hook=msgspec.Raw)

@@ -17,11 +17,12 @@ from typing import Self
 import msgspec
 import pyarrow as pa
 
+from usage_assets.bounded_http import decoded
 from usage_assets.people import People
 from usage_assets.providers.archive import Answered, Asked, Body, Keep, question_of
 from usage_assets.providers.endpoint import Endpoint, Provider, Refusal
 from usage_assets.providers.reading import Json, Moment, Reading, ShapeError, numbered
-from usage_assets.providers.transport import INCOMPLETE, LATER, PermanentError, StoppedError, Transport, decoded
+from usage_assets.providers.transport import INCOMPLETE, LATER, PermanentError, StoppedError, Transport
 from usage_assets.providers.windows import DAY, Window, windows
 from usage_assets.rows import packed_schema
 

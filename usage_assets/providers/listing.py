@@ -15,10 +15,11 @@ from urllib.parse import quote
 
 import msgspec
 
+from usage_assets.bounded_http import decoded
 from usage_assets.providers.http import Client
 from usage_assets.providers.lookups import Lookup
 from usage_assets.providers.reading import POLICY, Json, ShapeError
-from usage_assets.providers.transport import INCOMPLETE, PermanentError, StoppedError, decoded
+from usage_assets.providers.transport import INCOMPLETE, PermanentError, StoppedError
 from usage_assets.rows import LookupRow, columns
 
 

@@ -4,25 +4,31 @@ What is asked, and in which order, stands in http.py. Nothing but GET exists her
 """
 
 import logging
-import ssl
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
-from functools import cache
 from importlib.metadata import version
 from io import BytesIO
 from threading import Event, Lock
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import httpx
 import msgspec
 import tenacity
 
 from usage_assets.addresses import checked_url, is_loopback
+from usage_assets.bounded_http import (
+    AnswerTooLargeError,
+    Deadline,
+    bounded,
+    certificates,
+    deadline,
+    decoded,
+    pieces,
+    untrusted,
+)
 from usage_assets.people import People
 from usage_assets.providers.endpoint import Provider
 from usage_assets.providers.pace import Pace
@@ -42,17 +48,6 @@ _UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, http
 NOTHING_STORED = "Nothing was stored"
 LATER = "Nothing was stored: run the same days again later"
 INCOMPLETE = "Nothing was stored, because the answer is not complete"
-
-
-_EXACT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
-
-
-def decoded(content: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T] = _EXACT) -> T:
-    """JSON in which no digit has passed through a float. Raises msgspec.DecodeError, and nothing else."""
-    try:
-        return decoder.decode(content)
-    except (UnicodeDecodeError, RecursionError, InvalidOperation) as error:
-        raise msgspec.DecodeError(f"not readable ({type(error).__name__})") from None
 
 
 class ProviderError(Exception):
@@ -130,15 +125,20 @@ class Transport:
             url = checked_url(base_url)
         except ValueError as error:
             raise PermanentError(f"{connection}: the base URL {error}") from None
-        self._client = httpx.Client(
+        try:
+            trusted = certificates()
+        except ValueError as error:
+            raise PermanentError(f"{connection}: {error}") from None
+        client = httpx.Client(
             base_url=url,
             headers={"User-Agent": f"usage-assets/{version('usage-assets')}", **headers, **provider.headers(key)},
             timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=None),
             limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
-            verify=_certificates(),
+            verify=trusted,
             follow_redirects=False,  # the key would go with it
-            trust_env=not is_loopback(url),  # proxies and private CAs; no proxy can reach this machine's loopback
+            trust_env=not is_loopback(url),  # proxies: none can reach this machine's loopback
         )
+        self._client = bounded(client)
 
     def close(self) -> None:
         """Close the connections."""
@@ -225,9 +225,18 @@ class Transport:
         with ExitStack() as turn:
             try:
                 query = httpx.QueryParams(list(params))
-                with self._client.stream("GET", path, params=query, headers=headers) as response:
-                    content = self._whole(response, turn, stop)
+                with (
+                    deadline(self._answer_timeout) as until,
+                    self._client.stream("GET", path, params=query, headers=headers) as response,
+                ):
+                    content = self._whole(response, turn, stop, until)
+            except AnswerTooLargeError as error:
+                raise self.failure(
+                    PermanentError, place, str(error), NOTHING_STORED, reason=str(error), days=days
+                ) from None
             except httpx.RequestError as error:
+                if what := untrusted(error):
+                    raise self.failure(PermanentError, place, what, NOTHING_STORED) from None
                 what, about = (
                     f"no answer ({type(error).__name__}: {error})",
                     () if isinstance(error, _UNCONNECTED) else days,
@@ -245,22 +254,16 @@ class Transport:
                 about = (error.day,) if error.day else days
                 raise self.failure(PermanentError, place, str(error), error.advice, days=about) from None
 
-    def _whole(self, response: httpx.Response, turn: ExitStack, stop: Event) -> bytes:
-        """The body. A large one waits on the wire for its turn, which it keeps until ``turn`` is closed.
-
-        httpx bounds each read only: a body of one byte a minute would never time out.
-        """
-        deadline = time.monotonic() + self._answer_timeout
+    def _whole(self, response: httpx.Response, turn: ExitStack, stop: Event, until: Deadline) -> bytes:
+        """The body. A large one waits on the wire for its turn, which it keeps until ``turn`` is closed."""
         content = BytesIO()
-        for piece in response.iter_bytes():
+        for piece in pieces(response):
             if content.tell() <= LARGE_BODY < content.tell() + len(piece):
                 turn.enter_context(self._turn)
-                deadline = time.monotonic() + self._answer_timeout
+                until.restart()
                 if stop.is_set():
                     raise StoppedError
             content.write(piece)
-            if time.monotonic() > deadline:
-                raise httpx.ReadTimeout(f"the answer was not complete after {self._answer_timeout:g} s")
         return content.getvalue()
 
     def _refused(self, place: str, days: Sequence[date], response: httpx.Response, content: bytes) -> ProviderError:
@@ -288,12 +291,6 @@ class Transport:
         """Someone else's text as one short line, without the key and without addresses."""
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return self._people.scrubbed(line.replace(self._key, "[key]"))[:LONGEST_REASON]
-
-
-@cache
-def _certificates() -> ssl.SSLContext:
-    """What TLS connections trust. Reading the certificates takes 20 ms, which connections need not pay each."""
-    return httpx.create_ssl_context()
 
 
 def _error_of(state: tenacity.RetryCallState) -> TransientError:

@@ -86,6 +86,15 @@ def test_an_account_is_known_by_host_and_client(address: str, account: str) -> N
         assert client.account == account
 
 
+def test_an_answer_that_is_too_deep_to_read_is_an_error_like_others(
+    provisioned: Catalog, new_client: Callable[..., PortClient]
+) -> None:
+    too_deep = {"fault": "replace", "text": '{"entities": [{"a": ' + "[" * 100_000}
+    provisioned.sandbox.faults({"route": "POST /port/v1/blueprints/*/entities/search", **too_deep})
+    with pytest.raises(PortError, match=r"Port's answer to POST .*/search cannot be read: not readable"):
+        list(new_client(attempts=1).search(COST))
+
+
 def test_one_token_serves_many_calls(provisioned: Catalog, new_client: Callable[..., PortClient]) -> None:
     client = new_client()
     for _ in range(3):
