@@ -146,12 +146,14 @@ def test_a_product_in_sql_is_that_of_the_money_types_to_the_last_of_24_places(
         ("gpt-5, input", "gpt-5", "input"),
         ("gpt-4o-2024-08-06, cached input", "gpt-4o-2024-08-06", "cached input"),
         ("ft:gpt-4o:acme::x1, output", "ft:gpt-4o:acme::x1", "output"),
-        ("web search tool calls", None, None),
+        ("web search tool calls", None, "web search tool calls"),
+        ("Code Interpreter", None, "Code Interpreter"),
         ("Image models, input, high", None, None),
         ("gpt-5,input", None, None),
         ("gpt-5, ", None, None),
         (", input", None, None),
         ("", None, None),
+        (" ", None, None),
         (None, None, None),
     ],
 )
@@ -162,7 +164,7 @@ def test_a_line_item_that_does_not_parse_stays_whole_and_is_counted(
     (row,) = days.rows("openai_costs")
     assert (row["line_item"], row["model"], row["usage_type"]) == (line_item, model, usage_type)
     (version,) = days.derive("openai_costs")
-    assert version.totals["line_items_unparsed"] == str(int(line_item is not None and model is None))
+    assert version.totals["line_items_unparsed"] == str(int(line_item is not None and usage_type is None))
 
 
 # Views
