@@ -111,6 +111,26 @@ def test_a_parquet_file_has_decimals_and_times(filled: Days, tmp_path: Path) -> 
     assert table.column_names == list(read(tmp_path / "x.csv")[0])
 
 
+FORMULAS = ("=1+1", "+1", "-1", "@sum", "\t=1", "\r=1")
+
+
+def test_text_that_a_spreadsheet_would_compute_is_text_in_a_csv_file_and_untouched_in_parquet(
+    days: Days, tmp_path: Path
+) -> None:
+    rows = [raw(Costs, line_item=text, project_id=text, user_id=text, api_key_id=text) for text in FORMULAS]
+    days.fetched(Costs, *rows, raw(Costs, line_item="a = b", amount_value=Decimal("-20")))
+    days.derive("openai_costs")
+    exported(days, tmp_path / "x.csv")
+    exported(days, tmp_path / "x.parquet")
+    written, kept = read(tmp_path / "x.csv"), pq.read_table(tmp_path / "x.parquet").to_pylist()
+    for column in ("ChargeDescription", "SubAccountId", "SubAccountName", "x_UserId", "x_ApiKeyId"):
+        assert {row[column] for row in written} - {"", "a = b"} == {f"'{text}" for text in FORMULAS}
+        assert {row[column] for row in kept} - {None, "a = b"} == {*FORMULAS}
+    assert {(row["ChargeDescription"], row["BilledCost"]) for row in written if row["BilledCost"] != "1.0"} == {
+        ("a = b", "-20.0")
+    }
+
+
 def test_only_charges_whose_period_begins_on_the_days_are_there(filled: Days, tmp_path: Path) -> None:
     for first, last, rows in ((DAY, DAY, 5), (PACK.valid_from, PACK.valid_from, 1), (DAY, PACK.valid_from, 6)):
         assert exported(filled, tmp_path / "x.csv", first, last).rows == rows
