@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from usage_assets.accounting import Accounting
-from usage_assets.assets.allocation import AllocatedCost
-from usage_assets.assets.costs import DailyCost
+from usage_assets.assets.costs import AllocatedCost, DailyCost
 from usage_assets.assets.entities import ENTITIES
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.lookups import LOOKUPS

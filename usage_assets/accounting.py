@@ -310,6 +310,18 @@ class OwnerRow(StatedRow):
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
 
 
+class CurrencyRow(StatedRow):
+    """One row per currency of ISO 4217 that has a smallest unit. The connections file does not state it."""
+
+    table = "accounting.currencies"
+    grain = ("currency",)
+
+    currency: Annotated[str, column("Currency, ISO 4217")]
+    minor_unit: Annotated[
+        Decimal, column("What its smallest unit is worth: 0.01 for euros, 1 for yen", unit="currency", additive=False)
+    ]
+
+
 @dataclass(frozen=True)
 class Accounting:
     """Everything that the connections file says about money."""
@@ -321,7 +333,7 @@ class Accounting:
     owners: Sequence[Owner] = ()
 
     def tables(self) -> Mapping[type[StatedRow], pa.Table]:
-        """The entries as the rows of their tables."""
+        """The entries as the rows of their tables, and the currencies that amounts are in."""
         stated: Mapping[type[StatedRow], list[StatedRow]] = {
             CreditRateRow: [
                 CreditRateRow(
@@ -368,13 +380,19 @@ class Accounting:
                 )
                 for owner in self.owners
             ],
+            CurrencyRow: [
+                CurrencyRow(currency=currency.code, minor_unit=Decimal(1).scaleb(-currency.exponent))
+                for currency in Currency
+                if currency.exponent is not None
+            ],
         }
         return {row: to_arrow(row, rows) for row, rows in stated.items()}
 
 
 def digits_of(currency: str) -> int:
-    """Decimal places of a currency (ISO 4217): 2 for euros, 0 for yen."""
-    return Currency(currency).exponent or 0
+    """Decimal places of a currency (ISO 4217): 2 for euros, 0 for yen; 2 for codes without a smallest unit (gold)."""
+    exponent = Currency(currency).exponent
+    return 2 if exponent is None else exponent
 
 
 def repeated(entries: Sequence[Dated] | Sequence[Invoice]) -> Iterator[tuple[int, int]]:

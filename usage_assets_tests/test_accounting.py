@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets.accounting import InvoiceRow, OwnerRow
+from usage_assets.accounting import Accounting, CurrencyRow, InvoiceRow, OwnerRow, digits_of
 from usage_assets.people import People
 from usage_assets.settings import Settings, SettingsError
 
@@ -86,6 +86,7 @@ def test_everything_is_read_with_every_digit(load: Load) -> None:
         "accounting.purchases": 1,
         "accounting.invoices": 1,
         "accounting.owners": 1,
+        "accounting.currencies": len(rows[CurrencyRow]),
     }
     assert rows[OwnerRow].to_pylist()[0]["cost_centre"] == "4711"
 
@@ -96,8 +97,22 @@ def test_an_invoice_may_state_its_day(load: Load) -> None:
         assert row["issued"] == issued
 
 
-def test_nothing_is_stated_without_a_file() -> None:
-    assert all(not table.num_rows for table in Settings.load(_env_file=None).accounting().tables().values())
+def test_nothing_but_the_currencies_is_stated_without_a_file() -> None:
+    tables = Settings.load(_env_file=None).accounting().tables()
+    assert [row for row, table in tables.items() if table.num_rows] == [CurrencyRow]
+
+
+def test_the_smallest_unit_of_every_currency_is_that_of_iso_4217() -> None:
+    (units,) = (table.to_pylist() for row, table in Accounting().tables().items() if row is CurrencyRow)
+    worth = {row["currency"]: row["minor_unit"] for row in units}
+    assert worth == {code: Decimal(1).scaleb(-digits_of(code)) for code in worth}
+    assert {code: worth[code] for code in ("JPY", "USD", "KWD", "CLF")} == {
+        "JPY": 1,
+        "USD": Decimal("0.01"),
+        "KWD": Decimal("0.001"),
+        "CLF": Decimal("0.0001"),
+    }
+    assert "XAU" not in worth
 
 
 @pytest.mark.parametrize(

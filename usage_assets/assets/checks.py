@@ -7,7 +7,7 @@ from datetime import date
 import dagster as dg
 import duckdb
 
-from usage_assets.assets.allocation import AllocatedCost
+from usage_assets.assets.costs import AllocatedCost
 from usage_assets.assets.derived import SQL
 from usage_assets.assets.prices import TOKENS, has_prices, unit_errors
 from usage_assets.partitions import days_of

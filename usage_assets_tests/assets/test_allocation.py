@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usage_assets import money
-from usage_assets.assets.allocation import ALLOCATIONS, AllocatedCost
+from usage_assets.assets.allocation import ALLOCATIONS
+from usage_assets.assets.costs import AllocatedCost
 from usage_assets.assets.derived import MACROS
 from usage_assets.providers.anthropic import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.openai import Costs

@@ -495,6 +495,22 @@ def test_claude_costs_are_dollars_of_all_of_the_days_cents(days: Days) -> None:
     }
 
 
+WHOLE_UNITS = {"USD": Decimal(100), "JPY": Decimal(10000), "KWD": Decimal(10), "CLF": Decimal(1)}
+"""Currency -> what 10,000 of its smallest units are."""
+
+
+def test_an_amount_is_in_whole_units_of_its_currency(days: Days) -> None:
+    ten_thousand = [("opus", "10000", currency) for currency in WHOLE_UNITS]
+    days.fetched(CostReport, *(raw(CostReport, currency=code, amount_cents=Decimal(10000)) for code in WHOLE_UNITS))
+    days.fetched(ClaudeCode, code(model_breakdown=models(*ten_thousand)))
+    days.fetched(Usage)
+    days.fetched(BillingUsage, raw(BillingUsage, cost_cents=Decimal(10000)))
+    assert {row["currency"]: row["amount"] for row in days.rows("claude_cost_record")} == WHOLE_UNITS
+    uses = json.loads(days.row("claude_code_analytics")["model_breakdown"], parse_float=Decimal)
+    assert {use["estimated_cost"]["currency"]: use["estimated_cost"]["amount"] for use in uses} == WHOLE_UNITS
+    assert days.row("openai_legacy_daily_usage")["total_cost"] == WHOLE_UNITS["USD"]
+
+
 def test_another_currency_is_an_entity_of_its_own(days: Days) -> None:
     days.fetched(
         CostReport, raw(CostReport), raw(CostReport, description="b", currency="eur", amount_cents=Decimal(50))

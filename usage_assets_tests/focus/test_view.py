@@ -203,13 +203,15 @@ def fetched_at(
     row: type[Row] = Costs,
     filters: str | None = None,
     file: str = "openai_costs",
+    alone: bool = False,
 ) -> None:
-    """A day of October is fetched and derived at a moment."""
+    """A day of October is fetched and, unless that is run alone, derived at a moment."""
     with time_machine.travel(moment, tick=False):
         answer = Answer(rows=to_arrow(row, rows), began=moment, settling_days=7, filters=filters)
         connection = file.partition("_")[0]
         days.warehouse.replace(Table(row), answer, Slice(connection, OCTOBER, OCTOBER), "run")
-        days.derive(file, first=OCTOBER)
+        if not alone:
+            days.derive(file, first=OCTOBER)
 
 
 def costing(amount: str, **values: Any) -> Row:
@@ -239,6 +241,39 @@ def test_what_changes_after_the_invoice_is_a_correction_and_what_is_on_the_invoi
         (None, "EUR", 6),
         (None, "USD", -2),
     ]
+
+
+def test_what_was_fetched_alone_is_no_correction_before_its_costs_follow(days: Days) -> None:
+    """Neither is its quantity: the invoice's rows added up to 26 of 20."""
+    days = stating(days, invoices=[INVOICE.model_copy(update={"total": Decimal(20)})])
+    of_tokens = {"line_item": "gpt-5, input", "quantity_unit": "tokens"}
+    before = costing("10", **of_tokens, quantity=Decimal(100))
+    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), before, costing("10"))
+    columns = ("x_InvoiceId", "sum(BilledCost)", "max(PricingQuantity)")
+    assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 100)]
+    after = costing("4", **of_tokens, quantity=Decimal(40))
+    found = datetime(2026, 11, 5, tzinfo=UTC)
+    fetched_at(days, found, after, costing("10"), alone=True)
+    assert corrections(days) == []
+    assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 1)]
+    with time_machine.travel(found + timedelta(hours=1), tick=False):
+        days.derive("openai_costs", first=OCTOBER)
+    assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 40), (None, -6, 1)]
+    fetched_at(days, found + timedelta(days=1), before, costing("10"), alone=True)
+    assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 1), (None, -6, 1)]
+
+
+def test_a_connection_whose_costs_are_all_restated_away_keeps_corrections_invoice_and_purchases(days: Days) -> None:
+    days = stating(days, invoices=[INVOICE], purchases=[PACK.model_copy(update={"connection": "openai"})])
+    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10"))
+    fetched_at(days, datetime(2026, 11, 5, tzinfo=UTC))
+    assert days.warehouse.read("from costs.daily_costs").num_rows == 0
+    assert charges(days, "ChargeCategory", "ChargeClass", "BilledCost", "x_InvoiceId", "ServiceName") == [
+        ("Purchase", None, Decimal("3.5"), "order 9", "OpenAI API"),
+        ("Usage", "Correction", -10, None, "OpenAI API"),
+        ("Usage", None, 10, "INV-1", "OpenAI API"),
+    ]
+    assert days.warehouse.read("from costs.focus_left_out").num_rows == 0
 
 
 @pytest.mark.parametrize(

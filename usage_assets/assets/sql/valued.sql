@@ -6,10 +6,10 @@ select
   coalesce(credit_rates.source, exchange_rates.source) as usd_rate_source,
   case native_unit
     when 'dollars' then native_amount
-    when 'cents' then product(native_amount, 0.01)
+    when 'cents' then major_units(native_amount, currencies.minor_unit)
     when 'credits' then product(native_amount, credit_rates.usd_per_credit::decimal(14, 10))
     when 'major units' then product(native_amount, exchange_rates.usd::decimal(11, 10))
-    when 'minor units' then product(native_amount, minor_rate(exchange_rates.usd, exchange_rates.minor_digits))
+    when 'minor units' then product(native_amount, minor_rate(exchange_rates.usd, currencies.minor_unit))
   end as amount_usd,
   case
     when amount_usd is not null then null
@@ -27,3 +27,4 @@ left join accounting.exchange_rates
   on native_unit in ('major units', 'minor units')
   and exchange_rates.currency = native.currency
   and native.usage_date between exchange_rates.valid_from and coalesce(exchange_rates.valid_until, date '9999-12-31')
+left join accounting.currencies on currencies.currency = native.currency

@@ -1,4 +1,4 @@
--- costs.daily_costs holds every estimated cent of anthropic.claude_code, per cost basis; 100 of them are a dollar
+-- costs.daily_costs holds every estimated cent of anthropic.claude_code, per cost basis
 select
   connection,
   usage_date,
@@ -24,15 +24,6 @@ from (
     native_amount as found
   from costs.daily_costs
   where source_table = 'anthropic.claude_code'
-  union all
-  select
-    connection,
-    usage_date,
-    'amount_usd' as total,
-    (native_amount * 0.01)::decimal(38, 24) as expected,
-    coalesce(amount_usd, 0) as found
-  from costs.daily_costs
-  where source_table = 'anthropic.claude_code' and currency = 'USD'
 )
 group by connection, usage_date, total
 having sum(expected) <> sum(found)

@@ -1,4 +1,4 @@
--- costs.daily_costs holds every cent of anthropic.cost_report, per currency; 100 of them are a dollar
+-- costs.daily_costs holds every cent of anthropic.cost_report, per currency
 select
   connection,
   usage_date,
@@ -22,15 +22,6 @@ from (
     native_amount as found
   from costs.daily_costs
   where source_table = 'anthropic.cost_report'
-  union all
-  select
-    connection,
-    usage_date,
-    'amount_usd' as total,
-    (native_amount * 0.01)::decimal(38, 24) as expected,
-    coalesce(amount_usd, 0) as found
-  from costs.daily_costs
-  where source_table = 'anthropic.cost_report' and currency = 'USD'
 )
 group by connection, usage_date, total
 having sum(expected) <> sum(found)

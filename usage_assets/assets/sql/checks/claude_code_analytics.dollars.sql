@@ -1,5 +1,5 @@
--- dollars in model_breakdown of port_entities.claude_code_analytics are the cents of anthropic.claude_code, per currency
--- (read by pattern: DuckDB's JSON functions take a number through a double, and Port is sent every digit; dollars have
+-- amounts in model_breakdown of port_entities.claude_code_analytics are the minor units of anthropic.claude_code, per
+-- currency (read by pattern: DuckDB's JSON functions take a number through a double, and Port is sent every digit; dollars have
 -- 24 places, those of a cent of 23 places would have 25, so that each model may be off by half of the last one)
 with
 source_models as (
@@ -31,10 +31,11 @@ from (
   select
     connection,
     usage_date,
-    currency,
-    estimated_cost_cents * 0.01 as expected,
+    source_models.currency,
+    major_units(estimated_cost_cents, minor_unit) as expected,
     0 as found
   from source_models
+  left join accounting.currencies on currencies.currency = upper(source_models.currency)
   union all
   select
     connection,

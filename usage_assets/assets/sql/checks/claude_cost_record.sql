@@ -1,4 +1,4 @@
--- dollars of port_entities.claude_cost_record are the cents of anthropic.cost_report, per currency
+-- amounts of port_entities.claude_cost_record are the minor units of anthropic.cost_report, per currency
 select
   connection,
   usage_date,
@@ -16,10 +16,11 @@ from (
     select
       connection,
       usage_date,
-      upper(currency) as currency,
-      (sum(amount_cents) * 0.01)::decimal(38, 24) as amount
+      upper(cost_report.currency) as currency,
+      major_units(sum(amount_cents), any_value(minor_unit)) as amount
     from anthropic.cost_report
-    group by connection, usage_date, upper(currency)
+    left join accounting.currencies on currencies.currency = upper(cost_report.currency)
+    group by connection, usage_date, upper(cost_report.currency)
   )
   union all
   select

@@ -1,4 +1,4 @@
--- costs.daily_costs holds every cent of the lines in openai_legacy.billing_usage; 100 of them are a dollar
+-- costs.daily_costs holds every cent of the lines in openai_legacy.billing_usage
 select
   connection,
   usage_date,
@@ -21,15 +21,6 @@ from (
     currency as total,
     0 as expected,
     native_amount as found
-  from costs.daily_costs
-  where source_table = 'openai_legacy.billing_usage'
-  union all
-  select
-    connection,
-    usage_date,
-    'amount_usd' as total,
-    (native_amount * 0.01)::decimal(38, 24) as expected,
-    coalesce(amount_usd, 0) as found
   from costs.daily_costs
   where source_table = 'openai_legacy.billing_usage'
 )

@@ -3,23 +3,24 @@ select
   connection,
   usage_date,
   'total_cost' as total,
-  (sum(expected) * 0.01)::decimal(38, 24) as expected,
-  sum(found) as found
+  major_units(sum(cents), any_value(minor_unit)) as expected,
+  sum(dollars) as found
 from (
   select
     connection,
     usage_date,
-    cost_cents as expected,
-    0 as found
+    cost_cents as cents,
+    0 as dollars
   from openai_legacy.billing_usage
   where name is not null
   union all
   select
     connection,
     usage_date,
-    0 as expected,
-    coalesce(total_cost, 0) as found
+    0 as cents,
+    coalesce(total_cost, 0) as dollars
   from port_entities.openai_daily_usage
 )
+left join accounting.currencies on currency = 'USD'
 group by connection, usage_date
-having (sum(expected) * 0.01)::decimal(38, 24) <> sum(found)
+having expected <> found

@@ -37,7 +37,7 @@ merged as (
     actor_type,
     actor_name,
     model,
-    currency,
+    models.currency,
     {
       'model': model,
       'tokens': {
@@ -47,12 +47,13 @@ merged as (
         'cache_creation': sum(cache_creation)::bigint
       },
       'estimated_cost': {
-        'currency': currency,
-        'amount': (sum(estimated_cost_cents) * 0.01)::decimal(38, 24)
+        'currency': models.currency,
+        'amount': major_units(sum(estimated_cost_cents), any_value(minor_unit))
       }
     } as merged_model
   from models
-  group by connection, usage_date, organization_id, actor_type, actor_name, model, currency
+  left join accounting.currencies on currencies.currency = upper(models.currency)
+  group by connection, usage_date, organization_id, actor_type, actor_name, model, models.currency
 ),
 breakdowns as (
   select

@@ -1,4 +1,4 @@
--- one row per connection and day that was fetched, also an empty one; US dollars
+-- one row per connection and day that was fetched, also an empty one; in whole units of its currency, dollars
 -- (another currency has its own row, `<day>-cost-<currency>`: currencies are never added)
 with
 days as (
@@ -10,10 +10,11 @@ amounts as (
   select
     connection,
     usage_date,
-    upper(currency) as currency,
-    (sum(amount_cents) * 0.01)::decimal(38, 24) as amount
+    upper(cost_report.currency) as currency,
+    major_units(sum(amount_cents), any_value(minor_unit)) as amount
   from anthropic.cost_report
-  group by connection, usage_date, upper(currency)
+  left join accounting.currencies on currencies.currency = upper(cost_report.currency)
+  group by connection, usage_date, upper(cost_report.currency)
   union all
   select connection, usage_date, 'USD' as currency, 0 as amount
   from days

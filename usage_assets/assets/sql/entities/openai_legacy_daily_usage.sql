@@ -12,8 +12,9 @@ costs as (
   select
     connection,
     usage_date,
-    (sum(cost_cents) * 0.01)::decimal(38, 24) as total_cost
+    major_units(sum(cost_cents), any_value(minor_unit)) as total_cost
   from openai_legacy.billing_usage
+  left join accounting.currencies on currency = 'USD'
   group by connection, usage_date
 ),
 usage as (

@@ -48,14 +48,12 @@ broken as (
               case x_NativeUnit
                 when 'credits' then BilledCost = 0
                 when 'dollars' then BilledCost = x_NativeAmount and BillingCurrency = 'USD'
-                when 'cents' then BilledCost = product(x_NativeAmount, 0.01) and BillingCurrency = 'USD'
                 when 'major units' then BilledCost = x_NativeAmount and BillingCurrency <> 'USD'
-                when 'minor units' then BillingCurrency <> 'USD' and BilledCost in (
-                  x_NativeAmount,
-                  product(x_NativeAmount, 0.01),
-                  product(x_NativeAmount, 0.001),
-                  product(x_NativeAmount, 0.0001)
-                )
+                -- parts of a bill are rounded on their own, in its dollars and in its cents
+                when 'cents' then BillingCurrency = 'USD'
+                  and abs(BilledCost - major_units(x_NativeAmount, minor_unit)) <= 1e-24::decimal(38, 24)
+                when 'minor units' then BillingCurrency <> 'USD'
+                  and BilledCost = major_units(x_NativeAmount, minor_unit)
               end
             ) is true,
             null,
@@ -127,6 +125,7 @@ broken as (
       )
     ) as rule
   from exported
+  left join accounting.currencies on currencies.currency = BillingCurrency
 ),
 twice as (
   select *
@@ -185,7 +184,7 @@ stored_sums as (
     sum(if(kind = 'credits', 0, amount)) as effective
   from accounting.purchases
   where valid_from between $first and $last
-    and connection in (select connection from costs.daily_costs)
+    and connection in (select connection from ledger.partition_versions where table_name = 'costs.daily_costs')
   group by all
 )
 select rule, x_Connection as connection, ChargePeriodStart::date as day, ChargeDescription as description

@@ -4,10 +4,15 @@ create or replace temp macro product(amount, rate) as
   (trunc(amount)::decimal(24, 0) * rate)::decimal(38, 24)
   + ((amount - trunc(amount))::decimal(24, 24) * rate)::decimal(38, 24);
 
--- what the smallest unit of a currency is worth, of which so many digits make one unit
-create or replace temp macro minor_rate(usd, minor_digits) as
-  case minor_digits
-    when 0 then usd::decimal(14, 13)
-    when 2 then (usd::decimal(11, 10) * 0.01)::decimal(14, 13)
-    when 3 then (usd::decimal(11, 10) * 0.001)::decimal(14, 13)
-  end;
+-- what the smallest unit of a currency is worth in dollars; of thousandths at least, for product's sake
+create or replace temp macro minor_rate(usd, minor_unit) as
+  if(
+    coalesce(minor_unit, 0.01) >= 0.001,
+    (usd::decimal(11, 10) * coalesce(minor_unit, 0.01)::decimal(4, 3))::decimal(14, 13),
+    null
+  );
+
+-- an amount in the smallest unit of a currency in whole units of it: cents in dollars, fils in dinars, yen in yen. A code
+-- that ISO 4217 does not list, or without a smallest unit, counts as having cents
+create or replace temp macro major_units(amount, minor_unit) as
+  product(amount, coalesce(minor_unit, 0.01)::decimal(5, 4));

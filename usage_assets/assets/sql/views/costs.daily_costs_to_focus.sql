@@ -1,5 +1,5 @@
--- costs as FOCUS 1.2 has them (docs/focus.md): one row per billed row of costs.daily_costs, in its own currency, per
--- row of credits that has a rate, and per purchase; and two, which add up to nothing, per correction of an invoiced
+-- costs as FOCUS 1.2 has them (docs/focus.md): one row per billed row of costs.allocated_costs_named, in its own currency,
+-- per row of credits that has a rate, and per purchase; and two, which add up to nothing, per correction of an invoiced
 -- month. Sums of BilledCost are those of costs.daily_costs. What cannot be a row is in costs.focus_left_out
 create or replace view costs.focus as
 with
@@ -14,18 +14,30 @@ services as (
   ) as services (provider, company, service, sub_account_type)
 ),
 providers as (
-  select connection, arg_max(provider, usage_date) as provider
-  from costs.daily_costs
+  select connection, split_part(arg_max(slice, written_at), '.', 1) as provider
+  from ledger.partition_versions
+  where table_name = 'costs.daily_costs'
   group by connection
 ),
-names as (
-  select distinct connection, project_id, workspace_id, project_name, workspace_name
-  from costs.daily_costs_named
+-- what a source has said that its costs do not hold yet: it was fetched again alone
+ahead as (
+  select
+    raw.connection,
+    raw.usage_date,
+    raw.table_name as source_table,
+    raw.version
+  from ledger.partition_versions as raw
+  left join ledger.stored_days as costs
+    on costs.table_name = 'costs.daily_costs'
+    and costs.slice = raw.table_name
+    and costs.connection = raw.connection
+    and costs.usage_date = raw.usage_date
+  where raw.changed
+    and (costs.written_at is null or costs.written_at < raw.written_at)
 ),
 -- OpenAI's quantities, summed as the costs are; rows of several units, or without one, have none
 quantities as (
   select
-    'openai.costs' as source_table,
     connection,
     usage_date,
     upper(amount_currency) as currency,
@@ -33,7 +45,6 @@ quantities as (
     user_id,
     api_key_id,
     line_item,
-    grouped_by,
     sum(quantity)::decimal(38, 24) as quantity,
     case any_value(quantity_unit)
       when 'tokens' then 'Tokens'
@@ -46,7 +57,8 @@ quantities as (
       when 'gibibyte_hours' then 'GiB-Hours'
     end as unit
   from openai.costs
-  group by connection, usage_date, upper(amount_currency), project_id, user_id, api_key_id, line_item, grouped_by
+  anti join (from ahead where source_table = 'openai.costs') as ahead using (connection, usage_date)
+  group by connection, usage_date, upper(amount_currency), project_id, user_id, api_key_id, line_item
   having count(distinct quantity_unit) = 1
     and count(quantity_unit) = count(*)
     and count(quantity) = count(*)
@@ -72,7 +84,8 @@ invoiced as (
 ),
 corrections as (
   select
-    restatements.connection,
+    connection,
+    split_part(table_name, '.', 1) as provider,
     usage_date,
     table_name as source_table,
     version,
@@ -89,6 +102,11 @@ corrections as (
     difference,
     found_at
   from ledger.restatements
+  anti join ahead
+    on ahead.connection = restatements.connection
+    and ahead.usage_date = restatements.usage_date
+    and ahead.source_table = restatements.table_name
+    and ahead.version = restatements.version
   where cause = 'provider'
     and difference <> 0
     and (
@@ -121,7 +139,7 @@ charges as (
     coalesce(quantities.unit, 'Units') as unit,
     invoiced.id as invoice_id,
     coalesce(costs.project_id, costs.workspace_id) as sub_account_id,
-    if(costs.project_id is null, names.workspace_name, names.project_name) as sub_account_name,
+    if(costs.project_id is null, costs.workspace_name, costs.project_name) as sub_account_name,
     costs.team,
     costs.cost_centre,
     costs.api_key_id,
@@ -133,17 +151,16 @@ charges as (
     costs.inference_geo,
     costs.usd_rate,
     costs.usd_rate_source,
+    costs.allocation,
+    costs.basis,
     costs.source_table
-  from costs.daily_costs_owned as costs
-  left join names
-    on names.connection = costs.connection
-    and names.project_id is not distinct from costs.project_id
-    and names.workspace_id is not distinct from costs.workspace_id
+  from costs.allocated_costs_named as costs
+  -- the quantity is that of a whole bill
   left join quantities
-    on quantities.source_table = costs.source_table
+    on costs.source_table = 'openai.costs'
+    and coalesce(costs.allocation, 'stated') in ('stated', 'unattributed')
     and quantities.connection = costs.connection
     and quantities.usage_date = costs.usage_date
-    and quantities.grouped_by = costs.grouped_by
     and quantities.currency is not distinct from costs.currency
     and quantities.project_id is not distinct from costs.project_id
     and quantities.user_id is not distinct from costs.user_id
@@ -178,7 +195,6 @@ charges as (
     if(class is null, invoiced.id, null) as invoice_id,
     source_table
   from corrections
-  join providers using (connection)
   join invoiced
     on invoiced.connection = corrections.connection
     and invoiced.month = date_trunc('month', usage_date)
@@ -209,26 +225,22 @@ charges as (
 ),
 scaled as (
   select
-    *,
-    case
-      when native_unit = 'cents' then 0.01
-      when native_unit <> 'minor units' then 1
-      when currency in (
-        'BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF',
-        'XPF'
-      ) then 1
-      when currency in ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') then 0.001
-      when currency in ('CLF', 'UYW') then 0.0001
-      else 0.01
-    end as scale
+    charges.*,
+    if(native_unit in ('cents', 'minor units'), coalesce(minor_unit, 0.01), 1)::decimal(5, 4) as scale
   from charges
+  left join accounting.currencies using (currency)
 ),
--- whole units and the rest by themselves, as in product.sql: a view cannot use a temporary macro
+-- the dollars of a part are those that add up to the bill's; other money is converted as product.sql does, whose temporary
+-- macro a view cannot use
 amounts as (
   select
     *,
-    (trunc(native_amount)::decimal(24, 0) * scale)::decimal(38, 24)
-    + ((native_amount - trunc(native_amount))::decimal(24, 24) * scale)::decimal(38, 24) as amount
+    if(
+      currency = 'USD' and amount_usd is not null,
+      amount_usd,
+      (trunc(native_amount)::decimal(24, 0) * scale)::decimal(38, 24)
+      + ((native_amount - trunc(native_amount))::decimal(24, 24) * scale)::decimal(38, 24)
+    ) as amount
   from scaled
 ),
 costs as (
@@ -273,6 +285,8 @@ select
     when cost_centre is not null then json_object('team', team, 'cost_centre', cost_centre)
     when team is not null then json_object('team', team)
   end::varchar as Tags,
+  allocation as x_Allocation,
+  basis as x_AllocationBasis,
   api_key_id as x_ApiKeyId,
   connection as x_Connection,
   context_window as x_ContextWindow,
@@ -314,7 +328,7 @@ select
   count(*) as row_count,
   sum(amount) as native_amount
 from accounting.purchases
-where connection not in (select connection from costs.daily_costs)
+where connection not in (select connection from ledger.partition_versions where table_name = 'costs.daily_costs')
 group by all;
 
 comment on view costs.focus_left_out is 'What costs and is no row of costs.focus, by connection, day and reason'

@@ -1,0 +1,128 @@
+-- every cost once, with whom it is for as finely as is known: the parts in costs.allocated_costs, and from costs.daily_costs
+-- whatever those do not hold: other cost bases, sources that are not allocated, and days whose parts do not add up to the
+-- bill as it is now, because they were not computed yet or the bill changed since
+create or replace view costs.allocated_costs_named as
+with
+not_allocated as (
+  select distinct connection, usage_date, source_table
+  from (
+    select connection, usage_date, source_table, native_unit, currency, native_amount, amount_usd, true as is_part
+    from costs.allocated_costs
+    union all
+    select connection, usage_date, source_table, native_unit, currency, -native_amount, -amount_usd, false as is_part
+    from costs.daily_costs
+    where cost_basis = 'billed'
+  )
+  group by connection, usage_date, source_table, native_unit, currency
+  having sum(native_amount) <> 0
+    or sum(amount_usd) <> 0
+    or bool_and(is_part)
+    or not bool_or(is_part)
+),
+costs as (
+  select
+    * exclude (units, all_units, billed_amount),
+    'billed' as cost_basis
+  from costs.allocated_costs
+  anti join not_allocated using (connection, usage_date, source_table)
+  union all by name
+  select * exclude (grouped_by)
+  from costs.daily_costs
+  where cost_basis <> 'billed'
+    or (connection, usage_date, source_table) in (select (connection, usage_date, source_table) from not_allocated)
+),
+owners as (
+  select
+    * exclude (valid_until),
+    {'team': team, 'cost_centre': cost_centre} as owner,
+    coalesce(valid_until, date '9999-12-31') as valid_until
+  from accounting.owners
+),
+attributed as (
+  select
+    costs.*,
+    coalesce(projects.name, costs.project_id) as project_name,
+    coalesce(workspaces.name, costs.workspace_id) as workspace_name,
+    coalesce(users.name, costs.user_id) as user_name,
+    users.email as user_email,
+    coalesce(api_keys.name, costs.api_key_name, costs.api_key_id) as api_key_display_name,
+    case
+      when costs.user_id is not null then {
+        'kind': if(users.is_service_account, 'service_account', 'person'),
+        'id': costs.user_id,
+        'name': coalesce(users.name, costs.user_id)
+      }
+      when accounts.id is not null then {
+        'kind': 'service_account',
+        'id': accounts.id,
+        'name': coalesce(accounts.name, accounts.id)
+      }
+      when coalesce(costs.api_key_id, costs.api_key_name) is not null then {
+        'kind': 'api_key',
+        'id': coalesce(costs.api_key_id, costs.api_key_name),
+        'name': coalesce(api_keys.name, costs.api_key_name, costs.api_key_id)
+      }
+      else {'kind': 'unknown', 'id': null, 'name': 'unknown'}
+    end as actor,
+    coalesce(
+      owned_keys.owner,
+      owned_users.owner,
+      owned_projects.owner,
+      owned_workspaces.owner,
+      {'team': 'unowned', 'cost_centre': null}
+    ) as owner
+  from costs
+  left join costs.names as projects
+    on projects.kind = 'project_id'
+    and projects.connection = costs.connection
+    and projects.id = costs.project_id
+  left join costs.names as workspaces
+    on workspaces.kind = 'workspace_id'
+    and workspaces.connection = costs.connection
+    and workspaces.id = costs.workspace_id
+  left join costs.names as users
+    on users.kind = 'user_id'
+    and users.connection = costs.connection
+    and users.id = costs.user_id
+  left join costs.names as api_keys
+    on api_keys.kind = 'api_key_id'
+    and api_keys.connection = costs.connection
+    and api_keys.id = costs.api_key_id
+  left join costs.names as accounts
+    on accounts.kind = 'user_id'
+    and accounts.connection = costs.connection
+    and accounts.id = api_keys.service_account_id
+  left join owners as owned_keys
+    on owned_keys.kind = 'api_key'
+    and owned_keys.id = coalesce(costs.api_key_id, costs.api_key_name)
+    and coalesce(owned_keys.connection, costs.connection) = costs.connection
+    and costs.usage_date between owned_keys.valid_from and owned_keys.valid_until
+  left join owners as owned_users
+    on owned_users.kind = 'user'
+    and owned_users.id = costs.user_id
+    and coalesce(owned_users.connection, costs.connection) = costs.connection
+    and costs.usage_date between owned_users.valid_from and owned_users.valid_until
+  left join owners as owned_projects
+    on owned_projects.kind = 'project'
+    and owned_projects.id = costs.project_id
+    and coalesce(owned_projects.connection, costs.connection) = costs.connection
+    and costs.usage_date between owned_projects.valid_from and owned_projects.valid_until
+  left join owners as owned_workspaces
+    on owned_workspaces.kind = 'workspace'
+    and owned_workspaces.id = costs.workspace_id
+    and coalesce(owned_workspaces.connection, costs.connection) = costs.connection
+    and costs.usage_date between owned_workspaces.valid_from and owned_workspaces.valid_until
+)
+select
+  * exclude (actor, owner),
+  actor.kind as actor_kind,
+  actor.id as actor_id,
+  actor.name as actor_name,
+  owner.team as team,
+  owner.cost_centre as cost_centre
+from attributed;
+
+comment on view costs.allocated_costs_named is
+  'Every cost once, by API key and user where costs.allocated_costs knows them, with names, actor and team. Filter by cost_basis; never add it to costs.daily_costs';
+
+drop view if exists costs.daily_costs_owned
