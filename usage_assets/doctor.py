@@ -21,6 +21,7 @@ from usage_assets.assets.allocation import ALLOCATIONS
 from usage_assets.assets.connected import endpoints_of, is_superseded, provider_client
 from usage_assets.assets.costs import COSTS, DailyCost
 from usage_assets.assets.entities import ENTITIES, foreign_relations
+from usage_assets.assets.owners import owners_of_nothing
 from usage_assets.assets.same_use import refuse_same_use, same_use
 from usage_assets.definitions import build_definitions
 from usage_assets.failures import by_cause, named
@@ -95,6 +96,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _counted_twice(settings)
     yield from _published(settings.warehouse_path)
     yield from _permissions(settings)
+    yield from _owners(settings)
     yield _webhook(settings)
     yield from _dagster(settings)
 
@@ -339,6 +341,20 @@ def _permissions(settings: Settings) -> Iterator[Finding]:
         named = " ".join(shlex.quote(str(path)) for path in found)
         what = "others on this machine can read personal data or keys, unless you share this on purpose"
         yield Finding(Level.WARN, "permissions", f"{what}: chmod go= {named}")
+
+
+def _owners(settings: Settings) -> Iterator[Finding]:
+    """Owners whose id no cost has; an address is not repeated."""
+    warehouse = Warehouse(database=str(settings.warehouse_path), wait_seconds=SECONDS_FOR_THE_LOCK)
+    try:
+        unused = owners_of_nothing(warehouse, settings.accounting()) if settings.warehouse_path.exists() else ()
+    except (SettingsError, WarehouseError):  # said before
+        return
+    for owner in unused:
+        kind, id_ = owner.owned
+        name = f"the {kind} with an e-mail address" if "@" in id_ else f"{kind} {id_}"
+        text = f"{name} is in no stored cost of its days: correct it in {settings.usage_connections}, or take it out"
+        yield Finding(Level.WARN, f"owner of team {owner.team}", text)
 
 
 def _webhook(settings: Settings) -> Finding:

@@ -404,3 +404,17 @@ def test_what_an_old_connection_left_is_told_of_where_another_tells_of_the_same_
         assert "rows of old, whose use another connection tells of" in finding(said, "table costs.daily_costs")
         assert terminal.type("backfill", "--connection", "old", *days).code == 0
         assert "counts twice" not in examined(terminal).out
+
+
+def test_an_owner_that_matches_nothing_is_named(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal.type("backfill", "--start", YESTERDAY, "--end", YESTERDAY, "--connection", "chatgpt")
+    owners = ('workspace = "ws-sandbox"', 'project = "proj_typo"', 'user = "typo@example.com"')
+    stated = "".join(f'[[owner]]\n{owner}\nteam = "web"\n' for owner in owners)
+    (terminal.folder / "connections.toml").write_text(stated)
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    said = examined(terminal)
+    advice = "is in no stored cost of its days: correct it in connections.toml, or take it out"
+    assert [line for line in said.lines if "owner of team" in line] == [
+        f"WARN  owner of team web: project proj_typo {advice}",
+        f"WARN  owner of team web: the user with an e-mail address {advice}",
+    ]

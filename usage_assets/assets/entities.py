@@ -116,7 +116,7 @@ class ClaudeCostRecord(Row):
     identifier: Annotated[str, column("Identifier in Port: <day>-cost, and the currency where it is not USD")]
     title: Title
     record_date: Midnight
-    amount: Annotated[Decimal, column("Cost; dollars where currency is USD", unit="currency", additive=False)]
+    amount: Annotated[Decimal, column("Cost, in whole units of its currency", unit="currency", additive=False)]
     currency: Annotated[str, column("Currency, ISO 4217")]
 
 
@@ -142,7 +142,9 @@ class ClaudeCodeAnalytics(Row):
     edit_tool_rejected: Annotated[int, column("Edit tool: proposals rejected", unit="proposals")]
     write_tool_accepted: Annotated[int, column("Write tool: proposals accepted", unit="proposals")]
     write_tool_rejected: Annotated[int, column("Write tool: proposals rejected", unit="proposals")]
-    model_breakdown: Annotated[str, column("JSON list: tokens and estimated cost (dollars) per model")]
+    model_breakdown: Annotated[
+        str, column("JSON list: tokens and estimated cost per model and currency, in its whole units")
+    ]
 
 
 class CodexUsageRecord(Row):

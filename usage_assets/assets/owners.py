@@ -37,6 +37,8 @@ def owners_of_nothing(warehouse: Warehouse, accounting: Accounting) -> Sequence[
 
     An owner counts as used where another one decides. Raises WarehouseError.
     """
+    if not accounting.owners:
+        return []
     owners = accounting.tables()[OwnerRow]
     with warehouse.get_connection() as database:
         if not database.execute(VIEW).fetchone():

@@ -128,6 +128,11 @@ class Lookups:
         """The name of an id; None where it has none."""
         return next((name for kind in kinds if (name := self._item(connection, kind, id_).get("name"))), None)
 
+    def account(self, connection: str, key: str | None) -> str | None:
+        """The service account that an API key belongs to, where it is listed."""
+        account = next((id_ for kind in KEYS if (id_ := self._item(connection, kind, key).get("account"))), None)
+        return account if account in self.listed[connection, "service_accounts"] else None
+
     def email(self, connection: str, id_: str | None) -> str | None:
         """The address of a user; None where none is kept."""
         return self._item(connection, "users", id_).get("email")
@@ -201,7 +206,9 @@ def _cost(source: str, **said: Any) -> Row:
 
 
 def _line_item(line_item: str | None) -> tuple[str | None, str | None]:
-    """Model and kind of usage, where the item is those two."""
+    """Model and kind of usage, where the item is those two; without a comma it is a kind by itself."""
+    if line_item and "," not in line_item:
+        return None, line_item
     words = (line_item or "").split(", ")
     if len(words) != 2 or not all(words) or "," in words[1] or re.search(r"[\s,]", words[0]) or words[1][-1:].isspace():
         return None, None
@@ -577,7 +584,7 @@ def _claude_costs(account: Account, day: date, tables: Mapping[str, list[Row]], 
                 day,
                 f"{day}-cost" + ("" if currency == "USD" else f"-{currency}"),
                 f"Claude Cost - {day}" + ("" if currency == "USD" else f" ({currency})"),
-                amount=times(amount, Decimal("0.01")),
+                amount=times(amount, Decimal(1).scaleb(-MINOR_DIGITS.get(currency, 2))),
                 currency=currency,
             )
             for currency, amount in amounts.items()

@@ -168,7 +168,8 @@ class Story:
                     kept = {"name": (item["name"] or "").strip() or None, "email": item.get("email")}
                     if is_person and not account.keeps_names:
                         kept = {}
-                    self.keeper.lookups.listed[connection, listed][item["id"]] = kept
+                    used_by = (item.get("owner") or {}).get("service_account", {}).get("id")
+                    self.keeper.lookups.listed[connection, listed][item["id"]] = kept | {"account": used_by}
         self.wait()
 
     def fetch(self, connection: str, days: Sequence[date]) -> None:

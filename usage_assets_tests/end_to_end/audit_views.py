@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from usage_assets_tests.end_to_end.audit_books import (
+    ALLOCATED,
     DAILY,
     KEYS,
     MINOR_DIGITS,
@@ -29,10 +30,12 @@ VIEWS: Mapping[str, Sequence[str]] = {
     "costs.by_model": ("usage_date", "model", "usage_type"),
     "costs.by_project": ("usage_date", "project_id", "project_name", "workspace_id", "workspace_name"),
     "costs.by_user": ("usage_date", "user_id", "user_name", "user_email"),
+    "costs.by_actor": ("usage_date", "actor_kind", "actor_id", "actor_name"),
     "costs.by_team": ("usage_date", "team", "cost_centre"),
 }
 """View -> what it adds up by, beside connection, provider, cost basis, unit and currency."""
-OF_CENTS = Decimal("0.01")
+OF_PARTS = ("costs.by_actor", "costs.by_team")
+"""Those that know of parts of a bill."""
 
 
 def month_of(day: date) -> date:
@@ -52,6 +55,10 @@ def midnight(day: date) -> datetime:
 
 def named(keeper: Keeper) -> list[Row]:
     """costs.daily_costs_named."""
+    return _named(keeper, keeper.rows(DAILY))
+
+
+def _named(keeper: Keeper, rows: Iterable[Row]) -> list[Row]:
     names = keeper.lookups
     return [
         {
@@ -64,13 +71,38 @@ def named(keeper: Keeper) -> list[Row]:
             or row["api_key_name"]
             or row["api_key_id"],
         }
-        for row in keeper.rows(DAILY)
+        for row in rows
     ]
 
 
-def owned(keeper: Keeper) -> list[Row]:
-    """costs.daily_costs_owned."""
-    return [{**row, **owner_of(row, keeper.accounting)} for row in keeper.rows(DAILY)]
+def attributed(keeper: Keeper) -> list[Row]:
+    """costs.allocated_costs_named."""
+    of_one = ("connection", "usage_date", "source_table")
+    parts = by(keeper.rows(ALLOCATED), *of_one)
+    whole = [
+        {**row, "grouped_by": None}
+        for row in keeper.rows(DAILY)
+        if row["cost_basis"] != "billed" or tuple(row[name] for name in of_one) not in parts
+    ]
+    nothing = dict.fromkeys(("units", "all_units", "billed_amount", "api_key_name", "usd_rate", "usd_rate_source"))
+    split = [{**row, **nothing, "cost_basis": "billed"} for rows in parts.values() for row in rows]
+    return [
+        {**row, **actor_of(row, keeper), **owner_of(row, keeper.accounting)}
+        for row in _named(keeper, ({"allocation": None, "basis": None, **row} for row in (*whole, *split)))
+    ]
+
+
+def actor_of(row: Row, keeper: Keeper) -> Row:
+    """Who a cost is for."""
+    names, connection = keeper.lookups, row["connection"]
+    kind, id_, name = "unknown", None, "unknown"
+    if row["user_id"]:
+        kind, id_, name = "person", row["user_id"], row["user_name"]
+    elif account := names.account(connection, row["api_key_id"]):
+        kind, id_, name = "service_account", account, names.name(connection, USERS, account) or account
+    elif key := row["api_key_id"] or row["api_key_name"]:
+        kind, id_, name = "api_key", key, row["api_key_display_name"]
+    return {"actor_kind": kind, "actor_id": id_, "actor_name": name}
 
 
 def owner_of(row: Row, accounting: Iterable[Dated]) -> Row:
@@ -92,14 +124,12 @@ def owner_of(row: Row, accounting: Iterable[Dated]) -> Row:
 
 def sums(keeper: Keeper) -> Iterator[tuple[str, list[Row]]]:
     """Every view that adds costs up."""
-    costs = [
-        {**row, **owner, "month": month_of(row["usage_date"])}
-        for row, owner in zip(named(keeper), owned(keeper), strict=True)
-    ]
-    costs = [row | {"user_email": name["user_email"]} for row, name in zip(costs, named(keeper), strict=True)]
+    costs = [{**row, "month": month_of(row["usage_date"])} for row in named(keeper)]
+    parts = attributed(keeper)
     for view, names in VIEWS.items():
+        summed = parts if view in OF_PARTS else costs
         keys = ("connection", "provider", *names, "cost_basis", "native_unit", "currency")
-        yield view, [dict(zip(keys, key, strict=True)) | _sum(same) for key, same in by(costs, *keys).items()]
+        yield view, [dict(zip(keys, key, strict=True)) | _sum(same) for key, same in by(summed, *keys).items()]
 
 
 def _sum(costs: Sequence[Row]) -> Row:
@@ -127,16 +157,14 @@ def focus(keeper: Keeper) -> list[Row]:
     invoices = list(_invoiced(keeper))
     quantities = _quantities(keeper)
     return [
-        *(_charge(row, name, quantities, invoices) for row, name in _charged(keeper)),
+        *(_charge(row, quantities, invoices) for row in attributed(keeper) if _is_charged(row)),
         *_corrections(keeper, invoices),
         *_purchases(keeper),
     ]
 
 
-def _charged(keeper: Keeper) -> Iterator[tuple[Row, Row]]:
-    for row, name in zip(owned(keeper), named(keeper), strict=True):
-        if row["cost_basis"] == "billed" or (row["cost_basis"] == "credits" and row["amount_usd"] is not None):
-            yield row, name
+def _is_charged(row: Row) -> bool:
+    return row["cost_basis"] == "billed" or (row["cost_basis"] == "credits" and row["amount_usd"] is not None)
 
 
 def whole_units(amount: Decimal, unit: str, currency: str) -> Decimal:
@@ -145,15 +173,16 @@ def whole_units(amount: Decimal, unit: str, currency: str) -> Decimal:
     return times(amount, Decimal(1).scaleb(-digits))
 
 
-def _charge(row: Row, name: Row, quantities: Mapping[tuple[Any, ...], Row], invoices: Sequence[Row]) -> Row:
+def _charge(row: Row, quantities: Mapping[tuple[Any, ...], Row], invoices: Sequence[Row]) -> Row:
     is_credits = row["cost_basis"] == "credits"
     currency = row["currency"] or "USD"
-    amount = whole_units(row["native_amount"], row["native_unit"], currency)
+    amount = row["amount_usd"] if currency == "USD" else whole_units(row["native_amount"], row["native_unit"], currency)
     cost = row["amount_usd"] if is_credits else amount
     key = tuple(
         row[n] for n in ("connection", "usage_date", "currency", "project_id", "user_id", "api_key_id", "line_item")
     )
-    quantity = quantities.get(key) if row["source_table"] == "openai.costs" else None
+    is_whole = row["source_table"] == "openai.costs" and row["allocation"] in (None, "stated", "unattributed")
+    quantity = quantities.get(key) if is_whole else None
     scope = row["project_id"] or row["workspace_id"]
     itemless = "Codex" if row["source_table"] == "chatgpt.codex_usage" else "Use that is not itemized"
     billed_on = next(
@@ -173,9 +202,11 @@ def _charge(row: Row, name: Row, quantities: Mapping[tuple[Any, ...], Row], invo
         "PricingQuantity": row["native_amount"] if is_credits else quantity["quantity"] if quantity else Decimal(1),
         "PricingUnit": "Credits" if is_credits else quantity["unit"] if quantity else "Units",
         "SubAccountId": scope,
-        "SubAccountName": name["project_name"] if row["project_id"] else name["workspace_name"],
+        "SubAccountName": row["project_name"] if row["project_id"] else row["workspace_name"],
         "SubAccountType": COMPANIES[row["provider"]][2] if scope else None,
         "Tags": {"team": row["team"], **({"cost_centre": row["cost_centre"]} if row["cost_centre"] else {})},
+        "x_Allocation": row["allocation"],
+        "x_AllocationBasis": row["basis"],
         "x_ApiKeyId": row["api_key_id"],
         "x_ContextWindow": row["context_window"],
         "x_CostBasis": row["cost_basis"],
