@@ -9,25 +9,33 @@ from usage_assets.warehouse.database import Warehouse
 
 VIEW = "from duckdb_views() where schema_name = 'costs' and view_name = 'allocated_costs_named'"
 UNUSED = """
-with used as (
+with ids as (
   select distinct
     connection,
     usage_date,
-    unnest([
-      {'kind': 'api_key', 'id': coalesce(api_key_id, api_key_name)},
-      {'kind': 'user', 'id': user_id},
-      {'kind': 'project', 'id': project_id},
-      {'kind': 'workspace', 'id': workspace_id}
-    ], recursive := true)
+    coalesce(api_key_id, api_key_name) as api_key,
+    user_id,
+    project_id,
+    workspace_id
   from costs.allocated_costs_named
 )
 select position
 from owners
-join used
-  on coalesce(owners.connection, used.connection) = used.connection
-  and used.usage_date between owners.valid_from and coalesce(owners.valid_until, date '9999-12-31')
+join ids
+  on coalesce(owners.connection, ids.connection) = ids.connection
+  and usage_date between valid_from and coalesce(valid_until, date '9999-12-31')
 group by position
-having not bool_or((used.kind, used.id) = (owners.kind, owners.id))
+having not coalesce(
+  bool_or(
+    id = case kind
+      when 'api_key' then api_key
+      when 'user' then user_id
+      when 'project' then project_id
+      when 'workspace' then workspace_id
+    end
+  ),
+  false
+)
 order by position
 """
 

@@ -85,9 +85,15 @@ def test_parts_of_a_charge_add_up_to_it_in_every_amount(days: Days) -> None:
 def test_owners_whose_id_is_in_no_cost_of_their_days_are_found(days: Days) -> None:
     day_after = DAY + timedelta(days=1)
     anthropic_bill(days, {})
-    anthropic_use(days, {"api_key_id": "k1"})
+    anthropic_use(days, *({"api_key_id": key} for key in ("k0", "k1", None)), {"account_id": "u1"})
     days.derive("anthropic_allocated_costs")
-    used = [Owner(workspace="wrk", team="t"), KEY_OF_WEB, Owner(api_key="k1", team="t", connection="anthropic")]
+    used = [
+        Owner(user="u1", team="t"),
+        Owner(api_key="k0", team="t"),
+        Owner(workspace="wrk", team="t"),
+        KEY_OF_WEB,
+        Owner(api_key="k1", team="t", connection="anthropic"),
+    ]
     unused = [
         Owner(api_key="k2", team="web"),
         Owner(user="k1", team="web"),

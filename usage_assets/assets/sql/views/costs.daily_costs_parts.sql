@@ -33,10 +33,15 @@ costs as (
 ),
 owners as (
   select
-    * exclude (valid_until),
+    connections.connection,
+    kind,
+    id,
     {'team': team, 'cost_centre': cost_centre} as owner,
+    valid_from,
     coalesce(valid_until, date '9999-12-31') as valid_until
   from accounting.owners
+  join (select distinct connection from costs.daily_costs) as connections
+    on coalesce(owners.connection, connections.connection) = connections.connection
 ),
 attributed as (
   select
@@ -95,22 +100,22 @@ attributed as (
   left join owners as owned_keys
     on owned_keys.kind = 'api_key'
     and owned_keys.id = coalesce(costs.api_key_id, costs.api_key_name)
-    and coalesce(owned_keys.connection, costs.connection) = costs.connection
+    and owned_keys.connection = costs.connection
     and costs.usage_date between owned_keys.valid_from and owned_keys.valid_until
   left join owners as owned_users
     on owned_users.kind = 'user'
     and owned_users.id = costs.user_id
-    and coalesce(owned_users.connection, costs.connection) = costs.connection
+    and owned_users.connection = costs.connection
     and costs.usage_date between owned_users.valid_from and owned_users.valid_until
   left join owners as owned_projects
     on owned_projects.kind = 'project'
     and owned_projects.id = costs.project_id
-    and coalesce(owned_projects.connection, costs.connection) = costs.connection
+    and owned_projects.connection = costs.connection
     and costs.usage_date between owned_projects.valid_from and owned_projects.valid_until
   left join owners as owned_workspaces
     on owned_workspaces.kind = 'workspace'
     and owned_workspaces.id = costs.workspace_id
-    and coalesce(owned_workspaces.connection, costs.connection) = costs.connection
+    and owned_workspaces.connection = costs.connection
     and costs.usage_date between owned_workspaces.valid_from and owned_workspaces.valid_until
 )
 select
