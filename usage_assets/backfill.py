@@ -4,9 +4,9 @@ What a person types and sees of it stands in cli.py; what a run does, in the ass
 """
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
@@ -22,6 +22,8 @@ from dagster._utils.interrupts import capture_interrupts, pop_captured_interrupt
 from dagster_shared.error import SerializableErrorInfo
 
 from usage_assets.assets.connected import earliest_day, lookups_of
+from usage_assets.assets.connection_graph import ConnectionGraph
+from usage_assets.assets.due import Due
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import (
     CONNECTION_TAG,
@@ -31,16 +33,19 @@ from usage_assets.automation.jobs import (
     port_sync_key,
     range_tags,
 )
-from usage_assets.failures import one_line, reason_of
+from usage_assets.failures import days_of, one_line, reason_of
 from usage_assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.windows import Window, windows
+from usage_assets.providers.windows import Window, alike, smaller, windows
 from usage_assets.settings import Connection, Settings, SettingsError
 from usage_assets.warehouse.database import Warehouse
 
 CODE_LOCATION = "usage_assets"
 """As workspace.yaml calls it."""
 
+NOT_COMPUTED = "not computed, because what it reads failed"
+MOST_SPLITS = 8
+"""One bad day of 186 stands alone after eight halvings at most."""
 ROWS = ("dagster/partition_row_count", "rows")
 """What metadata calls the rows of a day, and those of a lookup."""
 COUNTS: Mapping[str, str] = {
@@ -93,6 +98,22 @@ class Part:
     window: Window | None
     """None for lookups, which have no days."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    splits: int = 0
+    """How often it was made smaller, because some of its days were refused."""
+
+    def smaller(self, ended: Iterable["Step"]) -> "list[Part]":
+        """The runs of fewer days to try next, of the assets that some of its days were refused for; in the end, each of
+        these days stands alone."""
+        failed = [step for step in ended if step.failure]
+        refused = frozenset[date]().union(*(step.days_refused for step in failed))
+        if not self.window or not refused or self.splits == MOST_SPLITS:
+            return []
+        again = {step.asset for step in failed if step.days_refused or step.failure == NOT_COMPUTED}
+        assets = tuple(key for key in self.assets if key.to_user_string() in again)
+        return [
+            replace(self, assets=assets, window=window, splits=self.splits + 1)
+            for window in smaller(self.window, refused)
+        ]
 
 
 @dataclass
@@ -108,6 +129,8 @@ class Step:
     done: bool = False
     failure: str = ""
     """Why it failed, in one line."""
+    days_refused: frozenset[date] = frozenset()
+    """The days that it failed for, where others may succeed."""
     run_id: str = ""
 
     def __str__(self) -> str:
@@ -157,15 +180,21 @@ class Share:
     def run(self, definitions: dg.Definitions, instance: dg.DagsterInstance, *, log_level: str) -> Iterator[Step]:
         """Run the parts one after the other, also beyond one that fails, and yield each step whenever it gets on.
 
-        Raises KeyboardInterrupt, with the run ended, where it was interrupted.
+        Where some of a part's days are refused, the others are run again without them. Raises KeyboardInterrupt, with
+        the run ended, where it was interrupted.
         """
         began = time.monotonic()
-        for part in self.parts:
+        parts = deque(self.parts)
+        while parts:
+            part = parts.popleft()
             ended: dict[str, Step] = {}
             for step in _execute(part, definitions, instance, log_level):
                 ended[step.asset] = step
                 yield step
-            self.steps[part.job] += ended.values()
+            again = part.smaller(ended.values())
+            parts.extendleft(reversed(again))
+            names = {key.to_user_string() for each in again for key in each.assets}
+            self.steps[part.job] += [step for step in ended.values() if step.asset not in names]
         self.seconds = time.monotonic() - began
 
 
@@ -226,6 +255,21 @@ def share_of(
     return Share(connection, window, parts)
 
 
+def due_share_of(connection: Connection, due: Iterable[Due], graph: ConnectionGraph, *, push: bool) -> Share | None:
+    """What is to be run for a connection's due days; None where none is due."""
+    days: dict[date, set[dg.AssetKey]] = defaultdict(set)
+    for row in due:
+        if row.connection == connection.name:
+            days[row.day] |= {row.asset, *graph.computed_from[row.asset]}
+    if not days:
+        return None
+    wanted = alike({day: tuple(sorted(assets)) for day, assets in days.items()}, MAX_PARTITIONS_PER_RUN)
+    parts = [Part(connection.name, USAGE_JOB, assets, window) for window, assets in wanted]
+    pushes = windows(days, MAX_PARTITIONS_PER_RUN) if push and graph.entities else []
+    parts += [Part(connection.name, PORT_SYNC_JOB, (port_sync_key(connection.name),), window) for window in pushes]
+    return Share(connection, Window(min(days), max(days)), parts)
+
+
 def _execute(part: Part, definitions: dg.Definitions, instance: dg.DagsterInstance, log_level: str) -> Iterator[Step]:
     job = definitions.resolve_job_def(part.job)
     run = _created_run(part, job, instance, log_level)
@@ -237,7 +281,7 @@ def _execute(part: Part, definitions: dg.Definitions, instance: dg.DagsterInstan
             yield step
     for step in steps.values():
         if not step.done and not step.failure:
-            step.failure = "not computed, because what it reads failed"
+            step.failure = NOT_COMPUTED
             yield step
 
 
@@ -253,7 +297,9 @@ def _noted(event: dg.DagsterEvent, steps: dict[str, Step], part: Part, run_id: s
     elif event.is_step_success and name in steps:
         steps[name].done = True
     elif event.is_step_failure:
-        steps.setdefault(name, Step(name, part.window, run_id=run_id)).failure = reason_of(event.step_failure_data)
+        step = steps.setdefault(name, Step(name, part.window, run_id=run_id))
+        step.failure = reason_of(event.step_failure_data)
+        step.days_refused = days_of(event.step_failure_data)
     elif event.is_failure and not any(step.failure for step in steps.values()):
         steps[name] = Step(name, part.window, run_id=run_id, failure=one_line(event.message or "the run failed"))
     elif not event.is_step_start:

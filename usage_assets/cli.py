@@ -13,9 +13,13 @@ import dagster as dg
 
 from usage_assets.addresses import checked_url, is_loopback
 from usage_assets.assets.connected import earliest_day, fetched_costs
+from usage_assets.assets.connection_graph import graph_of, stated_of
+from usage_assets.assets.due import due_days
+from usage_assets.assets.due import in_words as due_in_words
 from usage_assets.assets.entities import foreign_relations
 from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
-from usage_assets.backfill import Share, connections_named, share_of, stored
+from usage_assets.automation.schedules import minutes_to_first_fetch
+from usage_assets.backfill import Share, connections_named, due_share_of, share_of, stored
 from usage_assets.capture import Captured, Sanitiser, capture, chosen_endpoints, write
 from usage_assets.definitions import build_definitions
 from usage_assets.doctor import Level, blueprints_of, examine, port_client
@@ -80,32 +84,41 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--start", required=True, metavar="YYYY-MM-DD", help="First day (UTC).")
-@click.option("--end", required=True, metavar="YYYY-MM-DD", help="Last day, included.")
+@click.option("--start", metavar="YYYY-MM-DD", help="First day (UTC).")
+@click.option("--end", metavar="YYYY-MM-DD", help="Last day, included.")
+@click.option("--due", is_flag=True, help="Run what is missing, stale or not settled yet, instead of a range of days.")
 @click.option("--connection", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
 @click.option("--push", is_flag=True, help="Push the days to Port, too.")
 @click.option("--from-archive", is_flag=True, help="Read archived answers again instead of asking the providers.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's messages.")
-def backfill(start: str, end: str, names: Sequence[str], *, push: bool, from_archive: bool, verbose: bool) -> int:
+def backfill(
+    start: str | None,
+    end: str | None,
+    names: Sequence[str],
+    *,
+    due: bool,
+    push: bool,
+    from_archive: bool,
+    verbose: bool,
+) -> int:
     """Fetch, store and compute days again, here and now, as runs that the UI shows."""
     settings = Settings.load()
-    first, last = parse_days(start, end, settings)
+    if due and (start or end or from_archive):
+        raise click.UsageError("--due goes with neither --start, --end nor --from-archive")
+    if not due and not (start and end):
+        raise click.UsageError("name the days with --start and --end, or use --due")
     connections = connections_named(settings, names, keyed=not from_archive)
     # its runs publish nothing: it does that itself, once
     definitions = build_definitions(settings, warehouse=Warehouse(database=str(settings.warehouse_path)))
-    shares = [
-        share
-        for each in connections
-        if (share := share_of(each, first, last, definitions, push=push, from_archive=from_archive))
-    ]
-    if not shares:
-        earliest = min(_earliest_day(each, from_archive=from_archive) for each in connections)
-        raise SettingsError(f"end {last} is before the earliest day that can be fetched, {earliest}")
     with open_instance() as instance:
         _require_warehouse(settings)
+        if start and end:
+            first, last = parse_days(start, end, settings)
+            shares = _shares_of(first, last, connections, definitions, push=push, from_archive=from_archive)
+        else:
+            shares = _due_shares(settings, connections, push=push)
         if push:
             _require_port(settings, definitions, connections)
-        _say_what_is_out_of_reach(connections, first, from_archive=from_archive)
         try:
             with display(sum(share.asset_days for share in shares), verbose=verbose) as shown:
                 for share in shares:
@@ -116,6 +129,37 @@ def backfill(start: str, end: str, names: Sequence[str], *, push: bool, from_arc
     for share in shares:
         _report(share, settings)
     return 1 if any(share.failures for share in shares) else 0
+
+
+def _shares_of(
+    first: date,
+    last: date,
+    connections: Sequence[Connection],
+    definitions: dg.Definitions,
+    *,
+    push: bool,
+    from_archive: bool,
+) -> list[Share]:
+    options = {"push": push, "from_archive": from_archive}
+    shares = [share for each in connections if (share := share_of(each, first, last, definitions, **options))]
+    if not shares:
+        earliest = min(_earliest_day(each, from_archive=from_archive) for each in connections)
+        raise SettingsError(f"end {last} is before the earliest day that can be fetched, {earliest}")
+    _say_what_is_out_of_reach(connections, first, from_archive=from_archive)
+    return shares
+
+
+def _due_shares(settings: Settings, connections: Sequence[Connection], *, push: bool) -> list[Share]:
+    stated = stated_of(settings, minutes_to_first_fetch(settings))
+    due = due_days(_warehouse(settings), stated)
+    for name, reasons in due_in_words(due).items():
+        for reason in reasons:
+            click.echo(f"{name}: {reason}", err=True)
+    graphs = [graph_of(each, settings.connections(), stated[0]) for each in connections]
+    shares = [share for graph in graphs if (share := due_share_of(graph.connection, due, graph, push=push))]
+    if not shares:
+        click.echo("no day is due")
+    return shares
 
 
 def _earliest_day(connection: Connection, *, from_archive: bool) -> date:
@@ -334,7 +378,8 @@ def export_focus(start: str, end: str, out: Path, *, force: bool) -> None:
     settings = Settings.load()
     first, last = parse_days(start, end, settings)
     fetched = fetched_costs(settings.connections())
-    exported = export(_warehouse(settings), settings.accounting(), first, last, writable(out, force=force), fetched)
+    stated = stated_of(settings, minutes_to_first_fetch(settings))
+    exported = export(_warehouse(settings), stated, first, last, writable(out, force=force), fetched)
     for name, days in exported.gaps.items():
         click.echo(f"{name}: no complete costs are stored of {days} days: what is missing is not in the file", err=True)
     for name, reasons in exported.due.items():

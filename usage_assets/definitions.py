@@ -30,7 +30,7 @@ from usage_assets.assets.port_reconcile import build_port_reconcile
 from usage_assets.assets.port_sync import build_port_sync
 from usage_assets.assets.raw import build_raw_asset
 from usage_assets.assets.same_use import refuse_same_use
-from usage_assets.automation.due_sensor import Watched, build_due_sensor, watched_of
+from usage_assets.automation.due_sensor import Watched, build_due_sensor
 from usage_assets.automation.jobs import build_jobs
 from usage_assets.automation.schedules import build_schedules, longest_pause, minutes_to_first_fetch
 from usage_assets.automation.sensors import build_port_sensor
@@ -101,7 +101,8 @@ def build_definitions(
             )
             usage_keys[connection.name].append(asset.key)
         if connection.key and endpoints:
-            watched[connection.name] = watched_of(assets, usage_keys[connection.name], len(endpoints))
+            fetches = {dg.AssetKey([connection.name, endpoint.name]) for endpoint in endpoints}
+            watched[connection.name] = Watched(graph.computed_from, fetches)
         lookups = lookups_of(connection)
         assets += [build_lookup_asset(lookup, connection, client) for lookup in lookups]
         checks += [build_unknown_ids_check(lookup, connection) for lookup in lookups if lookup.known_as]

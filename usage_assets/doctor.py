@@ -6,23 +6,24 @@ nothing.
 
 import os
 import shlex
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
 
 from usage_assets.assets.allocation import ALLOCATIONS
 from usage_assets.assets.connected import endpoints_of, is_superseded, provider_client
+from usage_assets.assets.connection_graph import stated_of
 from usage_assets.assets.costs import COSTS, DailyCost
+from usage_assets.assets.due import due_days, in_words
 from usage_assets.assets.entities import ENTITIES, foreign_relations
 from usage_assets.assets.owners import owners_of_nothing
 from usage_assets.assets.same_use import refuse_same_use, same_use
+from usage_assets.automation.schedules import minutes_to_first_fetch
 from usage_assets.definitions import build_definitions
 from usage_assets.failures import by_cause, named
 from usage_assets.local.home import dagster_home, open_instance
@@ -89,8 +90,7 @@ class Finding:
 def examine(settings: Settings) -> Iterator[Finding]:
     """Examine everything that is configured. Never yields a secret."""
     yield from _environment(settings)
-    stale = _stale(settings)
-    yield from _connections(settings, stale)
+    yield from _connections(settings, _due(settings))
     yield from _port(settings)
     yield from _warehouse(settings)
     yield from _counted_twice(settings)
@@ -113,30 +113,23 @@ def _environment(settings: Settings) -> Iterator[Finding]:
         yield Finding(Level.WARN, "environment", f"{', '.join(names)} {text}")
 
 
-def _stale(settings: Settings) -> Mapping[str, str]:
-    """Return what is stored of connections that have not been refreshed for days, in words."""
-    old: dict[str, list[tuple[date, str]]] = defaultdict(list)
-    for row in _stored(settings.warehouse_path):
-        if row["newest"] < utc_today() - timedelta(days=DAYS_UNTIL_OLD):
-            old[row["connection"]].append((row["newest"], row["table_name"]))
-    return {
-        name: f"not refreshed since {min(tables)[0]}: {named([table for _, table in sorted(tables)])}"
-        for name, tables in old.items()
-    }
+def _due(settings: Settings) -> Mapping[str, str]:
+    """Return which days of each connection are due and why, in words. Days that may still change are not due here.
 
-
-def _stored(path: Path) -> Sequence[Mapping[str, Any]]:
-    """Return what STORED_TABLES finds; nothing of a database that cannot be read, which ``_warehouse`` says."""
-    if not path.exists():
-        return ()
-    warehouse = Warehouse(database=str(path), wait_seconds=SECONDS_FOR_THE_LOCK)
+    Nothing of a database that cannot be read, which ``_warehouse`` says.
+    """
+    if not settings.warehouse_path.exists():
+        return {}
+    warehouse = Warehouse(database=str(settings.warehouse_path), wait_seconds=SECONDS_FOR_THE_LOCK)
     try:
-        return warehouse.read(STORED_TABLES).to_pylist() if len(warehouse.read(LEDGER)) else ()
-    except WarehouseError:
-        return ()
+        due = due_days(warehouse, stated_of(settings, minutes_to_first_fetch(settings)), keep=False)
+    except (SettingsError, WarehouseError):
+        return {}
+    pressing = [day for day in due if day.state in ("missing", "stale")]
+    return {name: "; ".join(reasons) for name, reasons in in_words(pressing).items()}
 
 
-def _connections(settings: Settings, stale: Mapping[str, str] = {}) -> Iterator[Finding]:
+def _connections(settings: Settings, due: Mapping[str, str]) -> Iterator[Finding]:
     try:
         connections = settings.connections()
         refuse_same_use(connections)
@@ -148,18 +141,20 @@ def _connections(settings: Settings, stale: Mapping[str, str] = {}) -> Iterator[
     for connection in connections:
         findings = [*_connection(connection, settings)]
         yield from findings
-        if connection.name in stale:
-            yield Finding(*_why_stale(connection.name, stale[connection.name], findings))
+        if connection.name in due:
+            yield _due_in_words(connection.name, due[connection.name], findings)
 
 
-def _why_stale(name: str, stale: str, findings: Sequence[Finding]) -> tuple[Level, str, str]:
-    """Return what is said of a connection whose days are old: a warning, unless a fault explains it already."""
+def _due_in_words(name: str, due: str, findings: Sequence[Finding]) -> Finding:
+    """Return what is said of a connection with due days: a warning, unless a fault explains it already."""
     subject = f"connection {name}"
     if any(finding.level is Level.FAIL for finding in findings):
-        return Level.OK, subject, f"{stale}: because of its fault"
+        return Finding(Level.OK, subject, f"due: {due}. They wait until its fault is fixed")
     if is_daemon_running():
-        return Level.WARN, subject, f"{stale}: Dagster is running, so see why its runs fail (Runs in the UI)"
-    return Level.WARN, subject, f"{stale}: is Dagster running? (make run)"
+        return Finding(
+            Level.WARN, subject, f"due: {due}. due_days_sensor asks for them; it says so on the Automation page"
+        )
+    return Finding(Level.WARN, subject, f"due: {due}. Start Dagster (make run), or run usage-assets backfill --due")
 
 
 def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]:

@@ -3,9 +3,10 @@
 ``definitions.py`` builds Dagster's assets from it, and ``stated_of`` the tables of what is configured.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 
 import dagster as dg
 
@@ -33,12 +34,23 @@ class ConnectionGraph:
     entities: Sequence[Derived]
     derived: Sequence[tuple[Derived, Select]]
 
+    @cached_property
+    def computed_from(self) -> Mapping[dg.AssetKey, Collection[dg.AssetKey]]:
+        """Each asset, with all that is computed from it, directly or not."""
+        found = {dg.AssetKey([self.connection.name, endpoint.name]): set[dg.AssetKey]() for endpoint in self.endpoints}
+        found |= {derived.asset_key(self.connection.name): set() for derived, _ in self.derived}
+        for derived, select in reversed(self.derived):
+            key = derived.asset_key(self.connection.name)
+            for table, part in select.sources:
+                found[self.sources[table][part]] |= {key, *found[key]}
+        return found
+
     def expected(self, settings: Settings, due_after_minutes: int) -> Iterator[ExpectedAsset]:
         """Yield what ``ledger.assets`` says of it."""
         for endpoint in self.endpoints:
             yield from expected_raw(endpoint, self.connection, due_after_minutes)
         for derived, select in self.derived:
-            yield expected_derived(derived, select, self.connection, settings.usage_start_date)
+            yield expected_derived(derived, select, self.connection.name, settings.usage_start_date)
 
 
 def graph_of(connection: Connection, connections: Sequence[Connection], money: Stated) -> ConnectionGraph:

@@ -136,13 +136,13 @@ def expected_raw(endpoint: Endpoint, connection: Connection, due_after_minutes: 
     ]
 
 
-def expected_derived(derived: Derived, select: Select, connection: Connection, first_day: date) -> ExpectedAsset:
+def expected_derived(derived: Derived, select: Select, connection: str, first_day: date) -> ExpectedAsset:
     """What is expected of a derived asset: every day whose sources are stored."""
     return ExpectedAsset(
-        connection=connection.name,
+        connection=connection,
         table_name=derived.row.table,
         slice=derived.part,
-        asset=derived.asset_key(connection.name).to_user_string(),
+        asset=derived.asset_key(connection).to_user_string(),
         first_day=first_day,
         lookback_days=None,
         due_after_minutes=None,
@@ -158,12 +158,12 @@ def stated_assets(expected: Iterable[ExpectedAsset], read_at: datetime) -> State
     return Stated("assets", {ASSETS: to_arrow(ExpectedAsset, expected)}, read_at)
 
 
-def due_days(warehouse: Warehouse, stated: Sequence[Stated] = ()) -> list[Due]:
+def due_days(warehouse: Warehouse, stated: Sequence[Stated], *, keep: bool = True) -> list[Due]:
     """Store what is stated (money, assets) and return every due day. Raises WarehouseError.
 
-    What is not stated here is as a process that stated it has left it. Writes nothing where nothing differs.
+    Writes nothing where nothing differs, and nothing at all without ``keep``.
     """
-    with warehouse.transaction() as database:
+    with warehouse.transaction(keep=keep) as database:
         for table in READ:
             create_or_alter(database, table)
         for each in stated:

@@ -15,12 +15,13 @@ import dagster as dg
 import msgspec
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from usage_assets.accounting import CurrencyRow
 from usage_assets.assets.due import Due, due_days
 from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, USAGE_JOB, range_tags
 from usage_assets.automation.sensors import RUN_KEY_TAG, is_over, outcome_of
 from usage_assets.failures import days_of, reason_of
 from usage_assets.partitions import MAX_PARTITIONS_PER_RUN, utc_today
-from usage_assets.providers.windows import DAY, Window, smaller
+from usage_assets.providers.windows import DAY, Window, alike, smaller
 from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError
 from usage_assets.warehouse.published import UNDER_WAY
 
@@ -114,18 +115,6 @@ class Range:
     window: Window
     assets: frozenset[dg.AssetKey]
     is_apart: bool
-
-
-def watched_of(assets: Iterable[dg.AssetsDefinition], keys: Sequence[dg.AssetKey], fetches: int) -> Watched:
-    """Return what the sensor has to know of a connection's assets: the first ``fetches`` of them ask the provider.
-
-    Each comes after what it reads.
-    """
-    computed: dict[dg.AssetKey, set[dg.AssetKey]] = {key: set() for key in keys}
-    for asset in reversed([asset for asset in assets if asset.key in computed]):
-        for source in asset.asset_deps[asset.key] & computed.keys():
-            computed[source] |= {asset.key, *computed[asset.key]}
-    return Watched(computed, frozenset(keys[:fetches]))
 
 
 def build_due_sensor(
@@ -227,24 +216,13 @@ def plan(wanted: Iterable[Due], watched: Watched, work: Work, max_days: int) -> 
         for name, trouble in work.assets_aside.items()
         if trouble.rests_until > _now()
     )
-    ranges: list[Range] = []
-    for day in sorted(days, reverse=True):
-        assets = watched.with_derived(days[day] - resting) - resting
-        apart = next((each for each in work.days_apart if each[0] <= day <= each[1]), None)
-        if not assets or (apart and apart[2].rests_until > _now()):
-            continue
-        last = ranges[-1] if ranges else None
-        is_next = last and last.window.first == day + DAY and len(last.window.days) < max_days
-        if (
-            last
-            and is_next
-            and last.assets == assets
-            and (apart is not None) == last.is_apart
-            and (not apart or apart[0] <= last.window.first <= apart[1])
-        ):
-            ranges[-1] = Range(Window(day, last.window.last), assets, last.is_apart)
-        else:
-            ranges.append(Range(Window(day, day), assets, apart is not None))
+    wants: dict[date, tuple[frozenset[dg.AssetKey], int | None]] = {}
+    for day, due in days.items():
+        assets = watched.with_derived(due - resting) - resting
+        apart = next((n for n, each in enumerate(work.days_apart) if each[0] <= day <= each[1]), None)
+        if assets and (apart is None or work.days_apart[apart][2].rests_until <= _now()):
+            wants[day] = assets, apart
+    ranges = [Range(window, assets, apart is not None) for window, (assets, apart) in alike(wants, max_days)]
     return min(ranges, key=lambda each: each.is_apart, default=None)
 
 
@@ -346,7 +324,8 @@ def _in_words(works: Mapping[str, Work]) -> str:
 
 
 def _digest(stated: Stated) -> str:
-    rows = [(table.name, rows.to_pylist()) for table, rows in stated.tables.items() if rows.num_rows]
+    tables = {table: rows for table, rows in stated.tables.items() if table.row is not CurrencyRow and rows.num_rows}
+    rows = [(table.name, rows.to_pylist()) for table, rows in tables.items()]
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:12] if rows else ""
 
 

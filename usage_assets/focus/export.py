@@ -5,16 +5,15 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from usage_assets.accounting import Accounting
 from usage_assets.assets.costs import COSTS, DailyCost, days_without_costs
-from usage_assets.assets.derived import MACROS, SQL, stated_money
+from usage_assets.assets.derived import MACROS, SQL
 from usage_assets.assets.due import due_days, in_words
 from usage_assets.settings import SettingsError
 from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError, copy_of, create_or_alter, make_ready
@@ -64,7 +63,7 @@ def writable(out: Path, *, force: bool) -> Path:
 
 def export(
     warehouse: Warehouse,
-    accounting: Accounting,
+    stated: Sequence[Stated],
     first: date,
     last: date,
     out: Path,
@@ -72,15 +71,17 @@ def export(
 ) -> Exported:
     """Write the charges whose period begins on the days from first to last (UTC) to a CSV or Parquet file.
 
-    ``fetched`` are the sources of costs of which each day should be stored (see ``days_without_costs``).
+    ``stated`` is what the configuration states, about money first. ``fetched`` are the sources of costs that should be
+    stored of each day (see ``days_without_costs``).
 
     Raises WarehouseError, with nothing written, where there are none, a row breaks a rule, or a file cannot be written.
     """
     if not Path(warehouse.database).exists():
         raise WarehouseError(f"{warehouse.database}: nothing is stored yet: usage-assets backfill")
-    stated = stated_money(accounting, datetime.now(UTC))
-    _bring_up_to_date(warehouse, stated)
-    due = in_words(row for row in due_days(warehouse, [stated]) if first <= row.day <= last)
+    due = in_words(
+        row for row in due_days(warehouse, stated) if first <= row.day <= last and row.state in ("missing", "stale")
+    )
+    _bring_up_to_date(warehouse, stated[0])
     # from the copy: a year takes a while, and nobody waits for the file meanwhile
     publish(warehouse)
     copy, days = copy_of(warehouse.database), {"first": first, "last": last}

@@ -3,8 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
 
 DAY = timedelta(days=1)
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, order=True)
@@ -48,6 +50,18 @@ def windows(days: Iterable[date], size: int) -> list[Window]:
             found[-1] = Window(found[-1].first, day)
         else:
             found.append(Window(day, day))
+    return found
+
+
+def alike(days: Mapping[date, K], size: int) -> list[tuple[Window, K]]:
+    """Windows of at most ``size`` contiguous days of which the same is said, the newest first."""
+    found: list[tuple[Window, K]] = []
+    for day in sorted(days, reverse=True):
+        window, said = found[-1] if found else (Window(day, day), None)
+        if found and window.first == day + DAY and said == days[day] and len(window.days) < size:
+            found[-1] = Window(day, window.last), days[day]
+        else:
+            found.append((Window(day, day), days[day]))
     return found
 
 

@@ -219,10 +219,11 @@ class Warehouse(DuckDBResource):
                 raise WarehouseError(f"{self.database}: {way_out or _first_line(error)}") from error
 
     @contextmanager
-    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def transaction(self, *, keep: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the file with the ledgers in place and run one transaction: committed whole or not at all.
 
         There is no rollback: closing does it, and after a failed commit (a full disk) there is nothing to roll back.
+        Without ``keep`` it is not committed: for whoever only looks.
         """
         with self.get_connection() as connection:
             connection.begin()
@@ -230,7 +231,8 @@ class Warehouse(DuckDBResource):
                 create_or_alter(connection, ledger)
             make_views(connection, VIEWS)
             yield connection
-            connection.commit()
+            if keep:
+                connection.commit()
 
     def replace(self, table: Table, content: Answer | Select, target: Slice, run_id: str) -> list[Version]:
         """Replace the slice by the content and record the version of each day, in one transaction.

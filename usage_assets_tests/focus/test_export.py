@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from usage_assets.accounting import Accounting, Invoice
+from usage_assets.assets.connection_graph import stated_of
+from usage_assets.assets.derived import stated_money
+from usage_assets.assets.due import expected_derived, stated_assets
 from usage_assets.focus.__main__ import make_year, variables_for
 from usage_assets.focus.export import Exported, LeftOut, export, refuse_broken, stage
 from usage_assets.providers.anthropic import CostReport
@@ -20,7 +23,7 @@ from usage_assets.providers.chatgpt import CodexUsage
 from usage_assets.providers.openai import Costs
 from usage_assets.settings import Settings
 from usage_assets.warehouse.database import Warehouse, WarehouseError, copy_of
-from usage_assets_tests.assets.days import DAY, Days, raw
+from usage_assets_tests.assets.days import DAY, DERIVED, Days, raw
 from usage_assets_tests.assets.test_valuation import FOUR_CENTS, stating
 from usage_assets_tests.conftest import TODAY, Sandbox, last_days
 from usage_assets_tests.focus.test_view import INVOICE as OCTOBERS_INVOICE
@@ -69,7 +72,7 @@ def fill(days: Days) -> Days:
 
 def exported(days: Days, out: Path, first: date = DAY, last: date = LAST) -> Exported:
     """The days as a file."""
-    return export(days.warehouse, days.accounting, first, last, out)
+    return export(days.warehouse, [stated_money(days.accounting, datetime.now(UTC))], first, last, out)
 
 
 def read(file: Path) -> list[dict[str, str]]:
@@ -146,10 +149,14 @@ def test_an_invoice_is_named_in_every_row_or_in_none(filled: Days, tmp_path: Pat
 
 def test_what_the_connections_file_says_now_is_there_and_older_values_are_told(filled: Days, tmp_path: Path) -> None:
     now = Accounting(credit_rates=[FOUR_CENTS.model_copy(update={"usd_per_credit": Decimal("0.05")})])
-    told = export(filled.warehouse, now, DAY, LAST, tmp_path / "x.csv")
+    codex = DERIVED["chatgpt_codex_usage"]
+    expected = expected_derived(codex, filled.select("chatgpt_codex_usage"), "chatgpt", DAY)
+    read_at = datetime.now(UTC)
+    stated = [stated_money(now, read_at), stated_assets([expected], read_at)]
+    told = export(filled.warehouse, stated, DAY, LAST, tmp_path / "x.csv")
     assert told.due == {"chatgpt": ["1 days stale: rate of ws changed"]}
     assert "Purchase" not in {row["ChargeCategory"] for row in read(tmp_path / "x.csv")}
-    assert export(filled.warehouse, now, PACK.valid_from - timedelta(days=4), DAY, tmp_path / "x.csv").rows == 5
+    assert export(filled.warehouse, stated, PACK.valid_from - timedelta(days=4), DAY, tmp_path / "x.csv").rows == 5
 
 
 def test_a_day_that_is_cleared_after_its_invoice_has_corrections_that_add_up_to_nothing(
@@ -384,7 +391,7 @@ def test_the_sandboxs_months_add_up_to_its_books_and_the_invoiced_one_to_its_inv
     as_invoiced = sandbox.truth(first, date(2026, 9, 30))["openai"]["usd"]
     make_year(sandbox.base_url, settings, first, last)
     out = tmp_path / "year.csv"
-    told = export(Warehouse(database=str(settings.warehouse_path)), settings.accounting(), first, last, out)
+    told = export(Warehouse(database=str(settings.warehouse_path)), stated_of(settings, 0), first, last, out)
     truth = sandbox.truth(first, last)
     billed: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     invoiced = Decimal()
