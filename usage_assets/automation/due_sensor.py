@@ -16,7 +16,7 @@ import msgspec
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from usage_assets.accounting import CurrencyRow
-from usage_assets.assets.due import Due, due_days
+from usage_assets.assets.due import Due, due_days, in_words
 from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, USAGE_JOB, range_tags
 from usage_assets.automation.sensors import RUN_KEY_TAG, is_over, outcome_of
 from usage_assets.failures import days_of, reason_of
@@ -35,6 +35,7 @@ LONG_PAUSE = timedelta(days=1)
 MOST_SPLITS = 8
 """Failures in a row after which a connection waits: one bad day of 186 stands alone after eight halvings at most."""
 REASON_LENGTH = 200
+MOST_REASONS = 3
 PRIORITY = {"dagster/priority": "-10"}
 """Whatever else is in Dagster's queue goes first."""
 
@@ -105,6 +106,8 @@ class Cursor(msgspec.Struct):
     """What was stated about money when its tables were materialized last."""
     runs: int = 0
     """Runs asked for; part of the run keys, which Dagster accepts once for ever."""
+    due: str = ""
+    """What was due when the warehouse was looked at last, in words."""
     work: dict[str, Work] = {}
 
 
@@ -162,7 +165,7 @@ def build_due_sensor(
         requests: list[dg.RunRequest] = []
         if money != cursor.money:
             requests.append(dg.RunRequest(f"accounting:{cursor.runs}:{money}", job_name=ACCOUNTING_JOB))
-        cursor.seen, cursor.money = look, money
+        cursor.seen, cursor.money, cursor.due = look, money, _due_in_words(due)
         for name in waiting:
             wanted = [
                 row
@@ -305,13 +308,18 @@ def _request(connection: str, planned: Range, work: Work, number: int) -> dg.Run
 
 def _result(requests: list[dg.RunRequest], cursor: Cursor) -> dg.SensorResult:
     return dg.SensorResult(
-        run_requests=requests, skip_reason=None if requests else _in_words(cursor.work), cursor=_encoded(cursor)
+        run_requests=requests, skip_reason=None if requests else _in_words(cursor), cursor=_encoded(cursor)
     )
 
 
-def _in_words(works: Mapping[str, Work]) -> str:
+def _due_in_words(due: Iterable[Due]) -> str:
+    pressing = in_words(row for row in due if row.state in ("missing", "stale"))
+    return "; ".join(f"{name} {reason}" for name, reasons in pressing.items() for reason in reasons[:MOST_REASONS])
+
+
+def _in_words(cursor: Cursor) -> str:
     states: dict[str, list[str]] = defaultdict(list)
-    for name, work in works.items():
+    for name, work in cursor.work.items():
         if work.run and work.days:
             states["under way"].append(f"{name} {Window(*work.days)}")
         troubles = [(f"{name} {Window(first, last)}", trouble) for first, last, trouble in work.days_apart]
@@ -320,7 +328,7 @@ def _in_words(works: Mapping[str, Work]) -> str:
             state = f"failed {trouble.attempts} times, tried again once a day" if trouble.is_given_up else "tried again"
             states[state].append(f"{what} ({trouble.reason})")
     words = [f"{state}: {', '.join(which)}" for state, which in states.items()]
-    return "; ".join(words) or "no day is missing or stale"
+    return "; ".join([*words, f"due: {cursor.due}" if cursor.due else "no day is missing or stale"])
 
 
 def _digest(stated: Stated) -> str:
