@@ -36,10 +36,10 @@ from usage_assets.providers import PROVIDERS, Endpoint, ProviderError
 from usage_assets.providers.shapes import load, money_columns
 from usage_assets.providers.windows import DAY
 from usage_assets.settings import ENV_FILE, Connection, PortAccount, Settings, SettingsError, contradicted_variables
-from usage_assets.warehouse.database import Warehouse, WarehouseError, copy_of
+from usage_assets.warehouse.database import Warehouse, WarehouseError
 from usage_assets.warehouse.io_manager import CONNECTION as CONNECTION_OF_TABLE
 from usage_assets.warehouse.io_manager import PART, TABLE
-from usage_assets.warehouse.published import is_current
+from usage_assets.warehouse.published import copy_of, is_current
 
 ATTEMPTS = 2
 """A person waits: whoever does not answer now is reported, not waited for."""

@@ -17,8 +17,9 @@ from usage_assets.providers.lookups import Projects
 from usage_assets.providers.openai import Costs
 from usage_assets.rows import to_arrow
 from usage_assets.settings import Settings
-from usage_assets.warehouse.database import Answer, Slice, copy_of, state
+from usage_assets.warehouse.database import Answer, Slice, state
 from usage_assets.warehouse.lookups import record
+from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.assets.test_valuation import EURO
 from usage_assets_tests.conftest import Sandbox, last_days

@@ -16,8 +16,8 @@ from usage_assets.assets.costs import COSTS, DailyCost, days_without_costs
 from usage_assets.assets.derived import MACROS, SQL
 from usage_assets.assets.due import due_days, in_words
 from usage_assets.settings import SettingsError
-from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError, copy_of, create_or_alter, make_ready
-from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError, create_or_alter, make_ready
+from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.tables import Table
 
 SUFFIXES = (".csv", ".parquet")

@@ -202,6 +202,12 @@ class Warehouse(DuckDBResource):
             return ""
         return f"{state.st_ino}-{state.st_mtime_ns}-{state.st_size}"
 
+    @property
+    def published(self) -> Path:
+        """Where the copy is that people read (published.py)."""
+        path = Path(self.database)
+        return path.with_name(f"{path.stem}-latest.duckdb")
+
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the file, in UTC, and close it whatever happens. Raises WarehouseError.
@@ -288,7 +294,7 @@ class Warehouse(DuckDBResource):
         damage = _DAMAGE.search(message)
         if not damage:
             return None
-        file, copy = Path(self.database), copy_of(self.database)
+        file, copy = Path(self.database), self.published
         again = "`usage-assets backfill --from-archive`"
         if copy.is_file():
             made = datetime.fromtimestamp(copy.stat().st_mtime, UTC)
@@ -300,12 +306,6 @@ class Warehouse(DuckDBResource):
         if damage["newer"]:
             steps = f"upgrade duckdb, or {steps}"
         return f"{message.rstrip('.!')}: stop Dagster and {steps} (docs/operations.md)"
-
-
-def copy_of(database: str | Path) -> Path:
-    """Return where the copy of a database file is that people read (published.py)."""
-    path = Path(database)
-    return path.with_name(f"{path.stem}-latest.duckdb")
 
 
 def write_ahead_log(database: Path) -> Path:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import dagster as dg
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
-from usage_assets.warehouse.database import Warehouse, WarehouseError, copy_of, write_ahead_log
+from usage_assets.warehouse.database import Warehouse, WarehouseError, write_ahead_log
 
 PATIENCE = timedelta(minutes=15)
 """A run leaves the copy to others that are under way, but for no longer than this."""
@@ -46,6 +46,11 @@ class PublishedWarehouse(Warehouse):
         except WarehouseError as error:
             if context.log:
                 context.log.warning(f"the copy that people read is not of now: {error}")
+
+
+def copy_of(database: str | Path) -> Path:
+    """Return where the copy of a database file is."""
+    return Warehouse(database=str(database)).published
 
 
 def is_current(database: str | Path) -> bool:

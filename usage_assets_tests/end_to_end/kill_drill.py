@@ -28,7 +28,7 @@ import httpx
 
 from benchmarks.server import running
 from usage_assets.demo.__main__ import isolated
-from usage_assets.local.processes import free_port
+from usage_assets.local.processes import free_port, terminate_like_ctrl_c
 from usage_assets.warehouse.database import Warehouse, WarehouseError
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment
@@ -279,6 +279,7 @@ def drill(kills: int, seed: int, folder: Path, say: Callable[[str], object]) -> 
 @click.option("--seed", type=int, default=None, help="of the random moments; printed, so that a drill can be repeated")
 def main(kills: int, seed: int | None) -> None:
     """Kill `make run` again and again; exit 0 where it ends equal to an undisturbed run."""
+    terminate_like_ctrl_c()  # otherwise what it has started would go on
     seed = random.randrange(10**6) if seed is None else seed
     click.echo(f"seed {seed}")
     folder = Path(mkdtemp(prefix="drill-"))

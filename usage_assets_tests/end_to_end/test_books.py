@@ -17,7 +17,7 @@ import pytest
 
 from usage_assets.cli import main
 from usage_assets.rows import declared
-from usage_assets.warehouse.database import copy_of
+from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end import audit_views

@@ -24,6 +24,8 @@ from usage_assets.assets.entities import ENTITIES
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.assets.port_push import push_until_equal
 from usage_assets.port.client import PortClient
+from usage_assets.port.provision import CONNECTION, blueprint
+from usage_assets.port.sync import Entity
 from usage_assets.rows import declared
 from usage_assets.warehouse.database import Slice, Warehouse
 from usage_assets.warehouse.tables import Table
@@ -62,10 +64,12 @@ def push(base_url: str, folder: Path, ready: Event) -> None:
     """Push and say when it begins: what the asset does, without the seconds that Dagster takes."""
     target = Slice("openai", PUSHED_DAYS[0], PUSHED_DAYS[-1])
     entities = {derived.row.table: derived for derived in ENTITIES}
+    properties = dict.fromkeys(blueprint(CONNECTION)["schema"]["properties"]) | {"provider": "openai", "state": "ok"}
+    state = Entity(CONNECTION, "openai", "openai", properties, PUSHED_DAYS[-1])
     with PortClient(f"{base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
         warehouse = Warehouse(database=str(folder / "usage.duckdb"))
         ready.set()
-        push_until_equal(port, PortLedger(warehouse, port.account, target, [*entities.values()]))
+        push_until_equal(port, PortLedger(warehouse, port.account, target, [*entities.values()], state=state))
 
 
 def work(task: Task, base_url: str, folder: Path, now: datetime, ready: Event) -> None:
@@ -172,11 +176,21 @@ def kill_at_request(number: int, project: Project, folder: Path) -> None:
     project.sandbox.control("DELETE", "faults")
 
 
-def test_killed_while_pushing(project: Project, tmp_path: Path) -> None:
+def lose_ledger(project: Project) -> None:
+    """Let the database forget what Port holds."""
+    with project.warehouse.transaction() as database:
+        for table in ("port_entities", "port_pushes"):
+            database.execute(f"delete from ledger.{table}")
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["with its ledger", "without its ledger"])
+def test_killed_while_pushing(project: Project, tmp_path: Path, is_lost: bool) -> None:
     assert project.fetch("openai", PUSHED_DAYS).success
     assert project.push_of("openai", PUSHED_DAYS).success
     for number in range(1, KILLS + 1):
         change_every_entity(project)
+        if is_lost:
+            lose_ledger(project)
         kill_at_request(number, project, tmp_path)
         push(project.sandbox.base_url, tmp_path, forks.Event())
         assert project.in_port() == project.entities()

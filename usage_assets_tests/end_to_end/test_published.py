@@ -2,7 +2,7 @@
 
 import duckdb
 
-from usage_assets.warehouse.database import copy_of
+from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.end_to_end.conftest import Project
 

@@ -22,7 +22,8 @@ from usage_assets.providers.anthropic import CostReport
 from usage_assets.providers.chatgpt import CodexUsage
 from usage_assets.providers.openai import Costs
 from usage_assets.settings import Settings
-from usage_assets.warehouse.database import Warehouse, WarehouseError, copy_of
+from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.assets.days import DAY, DERIVED, Days, raw
 from usage_assets_tests.assets.test_valuation import FOUR_CENTS, stating
 from usage_assets_tests.conftest import TODAY, Sandbox, last_days

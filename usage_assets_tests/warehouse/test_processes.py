@@ -28,7 +28,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError, copy_of
+from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError
+from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.warehouse.samples import (
     SAMPLE,
     answer,
