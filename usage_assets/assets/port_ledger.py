@@ -63,7 +63,8 @@ class PortLedger:
         """Note, before anything is sent, the push, and that nobody knows what Port holds of these until it says so."""
         with self._transaction() as database:
             self._replace(database, [replace(line, content_hash=push) for line in lines], [])
-            self._note(database, push)
+            if self.state:  # which takes the push's id to Port
+                self._note(database, push)
 
     def acknowledge(self, held: Sequence[Acknowledged], gone: Sequence[Acknowledged], push: str) -> None:
         """Write what Port has taken and deleted; what another push has marked or written meanwhile is UNKNOWN."""
