@@ -251,7 +251,7 @@ class Transport:
                 what = f"a broken answer ({kind}, {len(content)} bytes): {error}"
                 raise self.failure(TransientError, place, what, days=days) from None
             except ShapeError as error:
-                about = (error.day,) if error.day else days
+                about = [day for day in days if day == error.day] or days  # it may name a day that nobody asked for
                 raise self.failure(PermanentError, place, str(error), error.advice, days=about) from None
 
     def _whole(self, response: httpx.Response, turn: ExitStack, stop: Event, until: Deadline) -> bytes:

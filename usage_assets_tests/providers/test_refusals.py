@@ -14,9 +14,10 @@ from typing import Any, NamedTuple, NoReturn
 import dagster as dg
 import pytest
 import time_machine
+from dagster._core.execution.plan.objects import UserFailureData
 
 from usage_assets.assets.checks import build_checks
-from usage_assets.assets.raw import build_raw_asset
+from usage_assets.assets.raw import FAILED_DAYS, build_raw_asset
 from usage_assets.automation.jobs import range_tags
 from usage_assets.partitions import backfill_policy, daily_partitions
 from usage_assets.providers import Client, Endpoint, Fetched, PermanentError, ProviderError, TransientError
@@ -338,12 +339,12 @@ def stored_rows(warehouse: Warehouse, trial: Trial) -> list[str]:
     return sorted(map(str, rows.to_pylist()))
 
 
-def line_of(result: dg.ExecuteInProcessResult) -> str:
-    """What a user reads of a failed run."""
+def failure_of(result: dg.ExecuteInProcessResult) -> UserFailureData:
+    """What is kept of a failed run."""
     [event] = [event for event in result.all_events if event.is_step_failure]
     failure = event.step_failure_data.user_failure_data
     assert failure is not None
-    return str(failure.description)
+    return failure
 
 
 def trials_of_storing() -> Iterator[Any]:
@@ -378,9 +379,15 @@ def test_it_is_stored_as_the_table_says(answers: Answers, store: Store, tmp_path
         assert not result.success
         assert stored_rows(warehouse, trial) == before
         assert not result.get_asset_materialization_events()
-        line = line_of(result)
+        failure = failure_of(result)
+        line = str(failure.description)
         said = line if case.outcome is Outcome.REFUSED else line.partition(": ")[2]
         assert reads(case, trial.target, said), f"not as the table says: {line}"
+        if case.outcome is not Outcome.REFUSED:
+            failed_days = failure.metadata[FAILED_DAYS].value
+            assert isinstance(failed_days, list)
+            assert {*failed_days} <= {*map(str, trial.days)}
+            assert bool(failed_days) != case.name.startswith(("401", "403", "404", "429", "redirect"))
 
 
 def _prepared(store: Store, trial: Trial) -> Path:
