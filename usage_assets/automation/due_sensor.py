@@ -34,6 +34,7 @@ LONG_PAUSE = timedelta(days=1)
 """Before each attempt after the third."""
 MOST_SPLITS = 8
 """Failures in a row after which a connection waits: one bad day of 186 stands alone after eight halvings at most."""
+STILL_DUE = "a run of these days succeeded, and they are still due: please report this"
 REASON_LENGTH = 200
 MOST_REASONS = 3
 PRIORITY = {"dagster/priority": "-10"}
@@ -95,6 +96,10 @@ class Work(msgspec.Struct):
     """Days that made a run fail: they share no run with others."""
     assets_aside: dict[str, Trouble] = {}
     """Assets that failed whatever the days were."""
+    succeeded: str = ""
+    """The days and assets of the last run, if it succeeded."""
+    repeats: int = 0
+    """How often these were due again right after it."""
 
 
 class Cursor(msgspec.Struct):
@@ -118,6 +123,11 @@ class Range:
     window: Window
     assets: frozenset[dg.AssetKey]
     is_apart: bool
+
+    @property
+    def name(self) -> str:
+        """What tells it from other ranges of its connection."""
+        return " ".join((str(self.window), *sorted(key.to_user_string() for key in self.assets)))
 
 
 def build_due_sensor(
@@ -174,6 +184,9 @@ def build_due_sensor(
                 and _is_wanted(row, watched[name], utc_today() - recent_days * DAY, overdue, with_history=with_history)
             ]
             planned = plan(wanted, watched[name], cursor.work[name], max_days)
+            if planned and planned.name == cursor.work[name].succeeded:
+                _put_apart(cursor.work[name], planned)
+                planned = plan(wanted, watched[name], cursor.work[name], max_days)
             if planned and _is_in_use(context.instance, name, watched[name]):
                 cursor.seen = ""
             elif planned:
@@ -229,6 +242,13 @@ def plan(wanted: Iterable[Due], watched: Watched, work: Work, max_days: int) -> 
     return min(ranges, key=lambda each: each.is_apart, default=None)
 
 
+def _put_apart(work: Work, planned: Range) -> None:
+    """Let days rest that are due again right after they were fetched and computed: another run would change nothing."""
+    work.succeeded, work.repeats = "", work.repeats + 1
+    trouble = Trouble(work.repeats, _now(), STILL_DUE)
+    work.days_apart.append((planned.window.first, planned.window.last, trouble))
+
+
 def _may_go_on(work: Work) -> bool:
     """Whether something that failed has rested for long enough."""
     rests = [trouble.rests_until for *_, trouble in work.days_apart]
@@ -257,6 +277,9 @@ def _is_settled(instance: dg.DagsterInstance, work: Work, watched: Watched) -> b
     window, assets = Window(*work.days), {dg.AssetKey.from_user_string(name) for name in work.assets}
     failures = [] if succeeded else list(_failures(instance, work.run, assets))
     work.run = ""
+    name = Range(window, frozenset(assets), is_apart=False).name if succeeded else ""
+    work.repeats = 0 if name != work.succeeded and work.succeeded else work.repeats
+    work.succeeded = name
     work.failures = 0 if succeeded else work.failures + 1
     failed = watched.with_derived(key for key, *_ in failures)
     done = {key.to_user_string() for key in assets - failed} if succeeded or failures else set()

@@ -586,6 +586,19 @@ def test_a_run_that_was_killed_is_asked_for_again_at_once_and_then_with_pauses(
     assert daemon.tick() == [WHOLE]
 
 
+def test_days_that_are_due_again_right_after_a_run_that_succeeded_are_not_asked_for_at_once(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    for minutes in (10, 20, 24 * 60):
+        assert daemon.tick() == [WHOLE]
+        daemon.end(dg.DagsterEventType.RUN_SUCCESS)
+        assert daemon.tick() == []
+        assert "succeeded, and they are still due" in (daemon.said or "")
+        clock.shift(timedelta(minutes=minutes, seconds=-1))
+        assert daemon.tick() == [] or minutes > 60, "the next day is missing by then"
+        clock.shift(timedelta(seconds=1))
+
+
 def test_a_run_that_was_never_launched_or_was_deleted_is_asked_for_again(daemon: Daemon) -> None:
     daemon.tick()
     for run in daemon.instance.get_runs():
