@@ -17,9 +17,9 @@ import time_machine
 from dagster._core.execution.plan.objects import UserFailureData
 
 from usage_assets.assets.checks import build_checks
+from usage_assets.assets.raw import build_raw_asset
 from usage_assets.automation.jobs import range_tags
 from usage_assets.failures import DAYS as FAILED_DAYS
-from usage_assets.failures import build_raw_asset
 from usage_assets.partitions import backfill_policy, daily_partitions
 from usage_assets.providers import Client, Endpoint, Fetched, PermanentError, ProviderError, TransientError
 from usage_assets.providers.windows import Window
