@@ -267,8 +267,8 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 Level.WARN,
                 subject,
-                f"counts twice: {row['row_count']} rows of {row['connection']}, whose use another connection tells of, "
-                f"too: materialize what is derived of {row['connection']} for all its days, and they go",
+                f"{row['row_count']} rows of {row['connection']} count twice, because another connection covers the same "
+                "usage: due_days_sensor removes them, or usage-assets backfill --due here and now",
             )
             continue
         part = (row["connection"], row["table_name"].removesuffix("_control"), row["slice"])

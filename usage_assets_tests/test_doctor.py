@@ -381,28 +381,31 @@ def state_of(schedule: str, status: InstigatorStatus) -> InstigatorState:
     return InstigatorState(origin, InstigatorType.SCHEDULE, status, ScheduleInstigatorData("0 6 * * *"))
 
 
-def test_what_an_old_connection_left_is_told_of_where_another_tells_of_the_same_use(
+def test_what_an_old_connection_left_is_named_and_removed_where_another_covers_the_same_use(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
         monkeypatch.delenv(name)
     session, connections = terminal.folder / "session.key", terminal.folder / "connections.toml"
     session.write_text("sess-sandbox")
-    connections.write_text(f'[[connection]]\nname = "old"\nprovider = "openai_legacy"\nkey = "file:{session}"\n')
+    old = f'name = "old"\nprovider = "openai_legacy"\nkey = "file:{session}"\nstart_date = {YESTERDAY}\n'
+    connections.write_text(f"[[connection]]\n{old}")
     days = ("--start", YESTERDAY, "--end", YESTERDAY)
     with pytest.MonkeyPatch.context() as before:
         before.setenv("USAGE_CONNECTIONS", str(connections))
         before.delenv("OPENAI_ADMIN_KEY")
         assert terminal.type("backfill", "--connection", "old", *days).code == 0
-        assert "counts twice" not in examined(terminal).out
-    assert "counts twice" not in examined(terminal).out, "the connection itself is gone"
+        assert "count twice" not in examined(terminal).out
+    assert "count twice" not in examined(terminal).out, "the connection itself is gone"
     with pytest.MonkeyPatch.context() as later:
         later.setenv("USAGE_CONNECTIONS", str(connections))
         said = examined(terminal)
-        assert finding(said, "table costs.daily_costs").startswith("WARN  table costs.daily_costs: counts twice: ")
-        assert "rows of old, whose use another connection tells of" in finding(said, "table costs.daily_costs")
-        assert terminal.type("backfill", "--connection", "old", *days).code == 0
-        assert "counts twice" not in examined(terminal).out
+        assert finding(said, "table costs.daily_costs").endswith(
+            "rows of old count twice, because another connection covers the same usage: due_days_sensor removes them, "
+            "or usage-assets backfill --due here and now"
+        )
+        assert terminal.type("backfill", "--connection", "old", "--due").code == 0
+        assert "count twice" not in examined(terminal).out
 
 
 def test_an_owner_that_matches_nothing_is_named(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,9 +59,7 @@ def record_inputs(
         parameters["tables"] = sorted({table for table, _ in sources})
         parameters["sources"] = [f"{table}/{part}" if part else table for table, part in sources]
     if names:
-        entries.append(
-            f"select usage_date, input, value from days, ({renamed(names)}) as renamed where connection = $connection"
-        )
+        entries.append(f"select usage_date, input, value from days join ({renamed(names)}) using (connection)")
     for other, values in others:
         parameters |= values
         entries.append(
@@ -72,7 +70,7 @@ def record_inputs(
         f"""
         create or replace temp table inputs as
         with days as (
-          select day::date as usage_date
+          select $connection as connection, day::date as usage_date
           from generate_series($first::timestamp, $last::timestamp, interval 1 day) as series(day)
         ),
         entries as ({" union all ".join(entries)})
