@@ -165,8 +165,8 @@ def untrusted(error: httpx.RequestError) -> str | None:
         str(error).partition("certificate verify failed: ")[2].partition(" (_ssl")[0] or "certificate verify failed"
     )
     return (
-        f"the certificate of {error.request.url.host} is not trusted ({reason}): where a proxy of your network or a "
-        "certificate authority of your own issued it, set SSL_CERT_FILE to a file with that authority's certificate"
+        f"the certificate of {error.request.url.host} is not trusted ({reason}): if your network's proxy or your "
+        "own certificate authority issued it, set SSL_CERT_FILE to a file with that authority's certificate"
     )
 
 

@@ -104,7 +104,7 @@ def backfill(
     """Fetch, store and compute days again, here and now, as runs that the UI shows."""
     settings = Settings.load()
     if due and (start or end or from_archive):
-        raise click.UsageError("--due goes with neither --start, --end nor --from-archive")
+        raise click.UsageError("--due cannot be combined with --start, --end or --from-archive")
     if not due and not (start and end):
         raise click.UsageError("name the days with --start and --end, or use --due")
     connections = connections_named(settings, names, keyed=not from_archive)
@@ -177,7 +177,7 @@ def _publish(settings: Settings) -> None:
     try:
         publish(_warehouse(settings))
     except WarehouseError as error:
-        click.echo(f"the copy that people read is not of now: {error}", err=True)
+        click.echo(f"the published copy is out of date: {error}", err=True)
 
 
 def _require_warehouse(settings: Settings) -> None:
@@ -196,7 +196,7 @@ def _require_port(settings: Settings, definitions: dg.Definitions, connections: 
 def _report(share: Share, settings: Settings) -> None:
     held = stored(Warehouse(database=str(settings.warehouse_path)), share.connection, share.window)
     assets, failures = share.assets, share.failures
-    failed = f"FAILED for {len(failures)} of {len(assets)} assets; stored are " if failures else ""
+    failed = f"FAILED for {len(failures)} of {len(assets)} assets; stored: " if failures else ""
     fetched = failed + in_words(len(share.window.days), held.rows, share.counts(USAGE_JOB))
     costs = "".join(f", {amount:,.2f} {unit}" for unit, amount in held.costs.items())
     nothing = "failed" if any(step.failure for step in share.steps[PORT_SYNC_JOB]) else "nothing to send"
@@ -206,7 +206,7 @@ def _report(share: Share, settings: Settings) -> None:
         links = ", ".join(dict.fromkeys(map(settings.run_link, share.failed_runs)))
         click.echo(
             f"FAILED: {share.connection.name}: not refreshed, for the reasons above: {', '.join(failures)}. "
-            f"What was stored stays. Once this is fixed, run this again or let the schedules do it ({links})",
+            f"What was stored stays. Once this is fixed, run this again, or Dagster does it on its own ({links})",
             err=True,
         )
 
@@ -381,10 +381,10 @@ def export_focus(start: str, end: str, out: Path, *, force: bool) -> None:
     stated = stated_of(settings, minutes_to_first_fetch(settings))
     exported = export(_warehouse(settings), stated, first, last, writable(out, force=force), fetched)
     for name, days in exported.gaps.items():
-        click.echo(f"{name}: no complete costs are stored of {days} days: what is missing is not in the file", err=True)
+        click.echo(f"{name}: costs of {days} days are missing or incomplete in the file", err=True)
     for name, reasons in exported.due.items():
         for reason in reasons:
-            click.echo(f"{name}: {reason} (usage-assets backfill --due)", err=True)
+            click.echo(f"{name}: {reason}: run usage-assets backfill --due", err=True)
     for left in exported.left_out:
         click.echo(f"left out: {left.reason}: {left.connection}: rows {left.rows:,}, {plain(left.amount)} {left.unit}")
     billed = ", ".join(f"{plain(amount)} {currency}" for currency, amount in exported.billed.items())

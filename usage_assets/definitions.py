@@ -101,8 +101,7 @@ def build_definitions(
             )
             usage_keys[connection.name].append(asset.key)
         if connection.key and endpoints:
-            fetches = {dg.AssetKey([connection.name, endpoint.name]) for endpoint in endpoints}
-            watched[connection.name] = Watched(graph.computed_from, fetches)
+            watched[connection.name] = Watched(graph.computed_from)
         lookups = lookups_of(connection)
         assets += [build_lookup_asset(lookup, connection, client) for lookup in lookups]
         checks += [build_unknown_ids_check(lookup, connection) for lookup in lookups if lookup.known_as]

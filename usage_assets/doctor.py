@@ -6,7 +6,7 @@ nothing.
 
 import os
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
@@ -19,7 +19,7 @@ from usage_assets.assets.allocation import ALLOCATIONS
 from usage_assets.assets.connected import endpoints_of, is_superseded, provider_client
 from usage_assets.assets.connection_graph import stated_of
 from usage_assets.assets.costs import COSTS, DailyCost
-from usage_assets.assets.due import due_days, in_words
+from usage_assets.assets.due import Due, due_days, in_words
 from usage_assets.assets.entities import ENTITIES, foreign_relations
 from usage_assets.assets.owners import owners_of_nothing
 from usage_assets.assets.same_use import refuse_same_use, same_use
@@ -50,7 +50,7 @@ TIME_TO_PUBLISH = timedelta(hours=1)
 TIME_TO_BE_HEARD_OF = timedelta(minutes=10)
 """Runs log each request that is repeated and each write; the longest chain of requests without either is shorter."""
 MOST_RUNS = 4
-NOTHING_IS_LOST = "What is stored stays; the schedules fetch what is missing once this is fixed"
+NOTHING_IS_LOST = "What is stored stays; what is missing is fetched automatically once this is fixed"
 SECONDS_UNTIL_SILENT = 120
 """Dagster's daemon gives a sign of life every 30 s."""
 
@@ -113,23 +113,21 @@ def _environment(settings: Settings) -> Iterator[Finding]:
         yield Finding(Level.WARN, "environment", f"{', '.join(names)} {text}")
 
 
-def _due(settings: Settings) -> Mapping[str, str]:
-    """Return which days of each connection are due and why, in words. Days that may still change are not due here.
+def _due(settings: Settings) -> Sequence[Due]:
+    """Return the days that are missing or stale. Those that may still change are not due here.
 
     Nothing of a database that cannot be read, which ``_warehouse`` says.
     """
     if not settings.warehouse_path.exists():
-        return {}
-    warehouse = Warehouse(database=str(settings.warehouse_path), wait_seconds=SECONDS_FOR_THE_LOCK)
+        return []
     try:
-        due = due_days(warehouse, stated_of(settings, minutes_to_first_fetch(settings)), keep=False)
+        due = due_days(_patiently(settings), stated_of(settings, minutes_to_first_fetch(settings)), keep=False)
     except (SettingsError, WarehouseError):
-        return {}
-    pressing = [day for day in due if day.state in ("missing", "stale")]
-    return {name: "; ".join(reasons) for name, reasons in in_words(pressing).items()}
+        return []
+    return [row for row in due if row.state in ("missing", "stale")]
 
 
-def _connections(settings: Settings, due: Mapping[str, str]) -> Iterator[Finding]:
+def _connections(settings: Settings, due: Sequence[Due]) -> Iterator[Finding]:
     try:
         connections = settings.connections()
         refuse_same_use(connections)
@@ -141,20 +139,27 @@ def _connections(settings: Settings, due: Mapping[str, str]) -> Iterator[Finding
     for connection in connections:
         findings = [*_connection(connection, settings)]
         yield from findings
-        if connection.name in due:
-            yield _due_in_words(connection.name, due[connection.name], findings)
-
-
-def _due_in_words(name: str, due: str, findings: Sequence[Finding]) -> Finding:
-    """Return what is said of a connection with due days: a warning, unless a fault explains it already."""
-    subject = f"connection {name}"
-    if any(finding.level is Level.FAIL for finding in findings):
-        return Finding(Level.OK, subject, f"due: {due}. They wait until its fault is fixed")
-    if is_daemon_running():
-        return Finding(
-            Level.WARN, subject, f"due: {due}. due_days_sensor asks for them; it says so on the Automation page"
+        has_fault = any(finding.level is Level.FAIL for finding in findings)
+        yield from _due_in_words(
+            settings, [row for row in due if row.connection == connection.name], has_fault=has_fault
         )
-    return Finding(Level.WARN, subject, f"due: {due}. Start Dagster (make run), or run usage-assets backfill --due")
+
+
+def _due_in_words(settings: Settings, due: Sequence[Due], *, has_fault: bool) -> Iterator[Finding]:
+    """What is said of a connection's due days: a warning, unless a fault or a setting explains them."""
+    recent = utc_today() - settings.usage_lookback_days * DAY
+    left = {row for row in due if not settings.usage_backfill_history and row.is_history(recent)}
+    what_to_do = "Start Dagster (make run), or run usage-assets backfill --due"
+    if is_daemon_running():
+        what_to_do = "due_days_sensor has them run (Automation page of the UI)"
+    if has_fault:
+        what_to_do = "They wait until this connection's fault is fixed"
+    for name, reasons in in_words(row for row in due if row not in left).items():
+        level = Level.OK if has_fault else Level.WARN
+        yield Finding(level, f"connection {name}", f"due: {'; '.join(reasons)}. {what_to_do}")
+    for name, reasons in in_words(left).items():
+        text = f"{'; '.join(reasons)}. USAGE_BACKFILL_HISTORY=false leaves them to you: usage-assets backfill --due"
+        yield Finding(Level.OK, f"connection {name}", text)
 
 
 def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]:
@@ -267,8 +272,8 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 Level.WARN,
                 subject,
-                f"{row['row_count']} rows of {row['connection']} count twice, because another connection covers the same "
-                "usage: due_days_sensor removes them, or usage-assets backfill --due here and now",
+                f"{row['row_count']} rows of {row['connection']} count twice, because another connection covers the "
+                "same usage: due_days_sensor removes them, or usage-assets backfill --due here and now",
             )
             continue
         part = (row["connection"], row["table_name"].removesuffix("_control"), row["slice"])
@@ -282,7 +287,7 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
 
 
 def _counted_twice(settings: Settings) -> Iterator[Finding]:
-    """One organization through two connections, as far as the ids that are stored show it."""
+    """Two connections that fetch the same organization, as far as stored ids show it."""
     try:
         connections = settings.connections()
         pairs = list(same_use(_patiently(settings), connections)) if settings.warehouse_path.exists() else []
@@ -290,15 +295,15 @@ def _counted_twice(settings: Settings) -> Iterator[Finding]:
         return
     for pair in pairs:
         only_stored = [name for name in pair.connections if name not in {each.name for each in connections}]
-        what_to_do = "remove one of them, or give them projects or filters that share nothing"
+        what_to_do = "remove one of them, or give them projects or filters that do not overlap"
         if only_stored:
             removed = f"usage-assets connection remove {only_stored[0]} --yes"
             what_to_do = f"{removed} deletes what is no longer fetched"
         yield Finding(
             Level.WARN,
             f"connections {' and '.join(pair.connections)}",
-            f"the usage of {pair.days} days is stored of both, and both have the same id in {pair.table} ({pair.id}): "
-            f"every dollar of it is counted twice: {what_to_do}",
+            f"both store the usage of {pair.days} days and have the same id in {pair.table} ({pair.id}), "
+            f"so every dollar of these days is counted twice: {what_to_do}",
         )
 
 
@@ -334,21 +339,22 @@ def _permissions(settings: Settings) -> Iterator[Finding]:
     found = list(shared([*stored, *others, Path(ENV_FILE).absolute(), home / "history", home / "storage"]))
     if found:
         named = " ".join(shlex.quote(str(path)) for path in found)
-        what = "others on this machine can read personal data or keys, unless you share this on purpose"
+        what = "others on this machine can read personal data or keys. Unless you share this on purpose"
         yield Finding(Level.WARN, "permissions", f"{what}: chmod go= {named}")
 
 
 def _owners(settings: Settings) -> Iterator[Finding]:
     """Owners whose id no cost has; an address is not repeated."""
-    warehouse = Warehouse(database=str(settings.warehouse_path), wait_seconds=SECONDS_FOR_THE_LOCK)
     try:
-        unused = owners_of_nothing(warehouse, settings.accounting()) if settings.warehouse_path.exists() else ()
+        unused = (
+            owners_of_nothing(_patiently(settings), settings.accounting()) if settings.warehouse_path.exists() else ()
+        )
     except (SettingsError, WarehouseError):  # said before
         return
     for owner in unused:
         kind, id_ = owner.owned
         name = f"the {kind} with an e-mail address" if "@" in id_ else f"{kind} {id_}"
-        text = f"{name} is in no stored cost of its days: correct it in {settings.usage_connections}, or take it out"
+        text = f"{name} matches no stored cost of its days: correct it in {settings.usage_connections}, or remove it"
         yield Finding(Level.WARN, f"owner of team {owner.team}", text)
 
 
@@ -359,7 +365,7 @@ def _webhook(settings: Settings) -> Finding:
         return Finding(Level.FAIL, "webhook", str(error))
     if is_set:
         return Finding(Level.OK, "webhook", "failed runs and checks are posted to it (USAGE_WEBHOOK_URL)")
-    return Finding(Level.WARN, "webhook", "nobody is told of failed runs and checks: USAGE_WEBHOOK_URL is not set")
+    return Finding(Level.WARN, "webhook", "failed runs and checks are posted nowhere: USAGE_WEBHOOK_URL is not set")
 
 
 def _superseded(settings: Settings) -> Collection[str]:

@@ -68,7 +68,9 @@ def removal_of(
     The name becomes a path: only what could be the name of a connection gets that far.
     """
     if not NAME.fullmatch(name):
-        raise SettingsError(f"connection {name!r}: is no name: lower-case letters, digits and _, at most 40 characters")
+        raise SettingsError(
+            f"connection {name!r}: is not a valid name: lower-case letters, digits and _, at most 40 characters"
+        )
     for connection in settings.connections():
         if connection.name == name and connection.is_configured:
             what = "take it out of the connections file" if connection.place else f"unset {connection.key_reference}"

@@ -145,7 +145,7 @@ def test_a_copy_that_cannot_be_made_is_one_line_and_the_backfill_is_done(small_t
     said = small_terminal.type("backfill", *LAST_DAY, "--connection", "chatgpt")
     assert said.code == 0
     assert said.complaints[-1] == (
-        f"the copy that people read is not of now: {copy}: Is a directory: what was published before stays"
+        f"the published copy is out of date: {copy}: Is a directory: what was published before stays"
     )
 
 
@@ -322,7 +322,7 @@ def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(small_term
     assert said.err.count("401 from GET /openai/v1/organization/costs: no. Check the admin key") == 1
     assert said.err.count("not computed, because what it reads failed") == 1
     assert "days 1, rows" in line_of("chatgpt", said)
-    assert line_of("openai", said).startswith(f"openai {LATEST}: FAILED for 6 of 12 assets; stored are days 1")
+    assert line_of("openai", said).startswith(f"openai {LATEST}: FAILED for 6 of 12 assets; stored: days 1")
     with dg.DagsterInstance.get() as instance:
         [run] = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
     assert failed.endswith(f"(run {run.run_id})")

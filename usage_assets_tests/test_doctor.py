@@ -262,7 +262,7 @@ def test_whether_a_webhook_is_set_is_told_and_never_where_it_is(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert finding(examined(terminal), "webhook: ") == (
-        "WARN  webhook: nobody is told of failed runs and checks: USAGE_WEBHOOK_URL is not set"
+        "WARN  webhook: failed runs and checks are posted nowhere: USAGE_WEBHOOK_URL is not set"
     )
     monkeypatch.setenv("USAGE_WEBHOOK_URL", "https://hooks.example/secret-token")
     said = examined(terminal)
@@ -408,6 +408,25 @@ def test_what_an_old_connection_left_is_named_and_removed_where_another_covers_t
         assert "count twice" not in examined(terminal).out
 
 
+def test_due_days_are_counted_and_said_to_be_whose_they_are(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USAGE_START_DATE", "2026-11-10")
+    terminal.type("backfill", "--start", YESTERDAY, "--end", YESTERDAY, "--connection", "chatgpt")
+
+    def due(with_history: str) -> list[str]:
+        monkeypatch.setenv("USAGE_BACKFILL_HISTORY", with_history)
+        return [line for line in examined(terminal).out.splitlines() if "chatgpt: " in line and "missing" in line]
+
+    what_to_do = "Start Dagster (make run), or run usage-assets backfill --due"
+    assert due("true") == [f"WARN  connection chatgpt: due: 9 days missing: never fetched. {what_to_do}"]
+    left_to_you = "USAGE_BACKFILL_HISTORY=false leaves them to you: usage-assets backfill --due"
+    assert due("false") == [
+        f"WARN  connection chatgpt: due: 6 days missing: never fetched. {what_to_do}",
+        f"OK    connection chatgpt: 3 days missing: never fetched. {left_to_you}",
+    ]
+
+
 def test_an_owner_that_matches_nothing_is_named(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal.type("backfill", "--start", YESTERDAY, "--end", YESTERDAY, "--connection", "chatgpt")
     owners = ('workspace = "ws-sandbox"', 'project = "proj_typo"', 'user = "typo@example.com"')
@@ -415,7 +434,7 @@ def test_an_owner_that_matches_nothing_is_named(terminal: Terminal, monkeypatch:
     (terminal.folder / "connections.toml").write_text(stated)
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
     said = examined(terminal)
-    advice = "is in no stored cost of its days: correct it in connections.toml, or take it out"
+    advice = "matches no stored cost of its days: correct it in connections.toml, or remove it"
     assert [line for line in said.lines if "owner of team" in line] == [
         f"WARN  owner of team web: project proj_typo {advice}",
         f"WARN  owner of team web: the user with an e-mail address {advice}",

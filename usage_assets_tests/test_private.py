@@ -87,7 +87,7 @@ def test_what_others_may_read_is_told_with_the_command_that_ends_it_and_not_chan
     (line,) = (line for line in examined(terminal).lines if "permissions" in line)
     advice = f"chmod go= {data} {env}"
     assert line == (
-        "WARN  permissions: others on this machine can read personal data or keys, unless you share this on purpose: "
+        "WARN  permissions: others on this machine can read personal data or keys. Unless you share this on purpose: "
         f"{advice}"
     )
     assert (data.stat().st_mode & 0o777, env.stat().st_mode & 0o777) == (0o755, 0o640)

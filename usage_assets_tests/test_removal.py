@@ -168,7 +168,7 @@ def test_what_is_no_name_is_refused_and_matches_nothing(terminal: Terminal, name
         file.touch()
     before = stored(terminal)
     said = refused(terminal.type("connection", "remove", "--yes", "--", name))
-    assert said.startswith(f"connection {name!r}: is no name: ")
+    assert said.startswith(f"connection {name!r}: is not a valid name: ")
     assert (inside.exists(), outside.exists(), stored(terminal)) == (True, True, before)
 
 

@@ -33,7 +33,7 @@ def build_accounting_asset(stated: Stated) -> dg.AssetsDefinition:
         key=ACCOUNTING,
         group_name="accounting",
         description="The tables `accounting.*`: rates, purchases, invoices and owners, as the connections file states "
-        "them.\n\nViews by team follow at once. Days that a changed rate covers are computed again by the sensor.",
+        "them.\n\nViews by team follow at once. `due_days_sensor` computes the days again that a changed rate covers.",
         kinds={"duckdb"},
     )
     def accounting(warehouse: Warehouse) -> dg.MaterializeResult[None]:

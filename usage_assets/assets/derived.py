@@ -131,7 +131,7 @@ def build_derived_asset(
     is_emptied: bool = False,
 ) -> dg.AssetsDefinition:
     """Build the asset that recomputes the requested days of one derived table from stored rows."""
-    emptied = "Empty: another connection tells of the same use.\n\n" if is_emptied else ""
+    emptied = "Empty: another connection covers the same usage.\n\n" if is_emptied else ""
 
     @dg.asset(
         key=derived.asset_key(connection.name),

@@ -82,6 +82,11 @@ class Due:
     since: datetime
     because: str
 
+    def is_history(self, recent: date) -> bool:
+        """Whether it was never fetched and is older than ``recent``: USAGE_BACKFILL_HISTORY is about these days."""
+        is_raw = len(self.asset.path) == len(("connection", "endpoint"))
+        return is_raw and self.state == "missing" and self.day < recent
+
 
 DUE = Table(DueDay)
 ASSETS = Table(ExpectedAsset)
@@ -184,5 +189,8 @@ def in_words(due: Iterable[Due]) -> Mapping[str, Sequence[str]]:
         for row in rows:
             reasons.setdefault((row.state, row.because), set()).add(row.day)
         ordered = sorted(reasons.items(), key=lambda reason: -len(reason[1]))
-        words[connection] = [f"{len(days)} days {state_}: {because}" for (state_, because), days in ordered]
+        words[connection] = [
+            f"{len(days)} {'day' if len(days) == 1 else 'days'} {state_}: {because}"
+            for (state_, because), days in ordered
+        ]
     return words

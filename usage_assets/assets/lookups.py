@@ -102,7 +102,9 @@ def build_unknown_ids_check(lookup: Lookup, connection: Connection) -> dg.AssetC
         return dg.AssetCheckResult(
             passed=not found.unknown,
             severity=dg.AssetCheckSeverity.WARN,
-            description=f"{found.unknown} ids that no list has: {', '.join(found.examples)}" if found.unknown else None,
+            description=f"{found.unknown} ids that no lookup has listed: {', '.join(found.examples)}"
+            if found.unknown
+            else None,
             metadata={"ids": found.checked, "unknown": found.unknown, "examples": list(found.examples)},
         )
 

@@ -74,8 +74,8 @@ def refuse_same_use(connections: Sequence[Connection]) -> None:
                 raise other.refusal(
                     same,
                     reason=f"connection {one.name} asks for the same usage (same {same} and address), which would be "
-                    "counted twice: remove one of the two, or give them other endpoints, projects or filters that "
-                    "share nothing",
+                    "counted twice: remove one of the two, or give them endpoints, projects or filters that do not "
+                    "overlap",
                 )
 
 

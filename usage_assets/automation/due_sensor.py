@@ -47,8 +47,6 @@ class Watched:
 
     assets: Mapping[dg.AssetKey, Collection[dg.AssetKey]]
     """Its assets, and what is computed from each, directly or not."""
-    fetches: Collection[dg.AssetKey]
-    """Those that ask the provider."""
 
     def with_derived(self, keys: Iterable[dg.AssetKey]) -> frozenset[dg.AssetKey]:
         """The assets and all that is computed from them."""
@@ -181,7 +179,7 @@ def build_due_sensor(
                 row
                 for row in due
                 if row.connection == name
-                and _is_wanted(row, watched[name], utc_today() - recent_days * DAY, overdue, with_history=with_history)
+                and _is_wanted(row, utc_today() - recent_days * DAY, overdue, with_history=with_history)
             ]
             planned = plan(wanted, watched[name], cursor.work[name], max_days)
             if planned and planned.name == cursor.work[name].succeeded:
@@ -209,11 +207,11 @@ def _encoded(cursor: Cursor) -> str:
     return msgspec.json.encode(cursor).decode()
 
 
-def _is_wanted(row: Due, watched: Watched, recent: date, overdue: timedelta, *, with_history: bool) -> bool:
+def _is_wanted(row: Due, recent: date, overdue: timedelta, *, with_history: bool) -> bool:
     """Whether the sensor asks for a due day, and does not leave it to a schedule or a person."""
     if row.state in ("open", "unsettled"):
         return datetime.now(UTC) - row.since > overdue
-    return with_history or row.state == "stale" or row.asset not in watched.fetches or row.day >= recent
+    return with_history or not row.is_history(recent)
 
 
 def plan(wanted: Iterable[Due], watched: Watched, work: Work, max_days: int) -> Range | None:
@@ -348,7 +346,8 @@ def _in_words(cursor: Cursor) -> str:
         troubles = [(f"{name} {Window(first, last)}", trouble) for first, last, trouble in work.days_apart]
         troubles += work.assets_aside.items()
         for what, trouble in troubles:
-            state = f"failed {trouble.attempts} times, tried again once a day" if trouble.is_given_up else "tried again"
+            failed = f"failed {trouble.attempts} times, tried again once a day"
+            state = failed if trouble.is_given_up else "will be tried again"
             states[state].append(f"{what} ({trouble.reason})")
     words = [f"{state}: {', '.join(which)}" for state, which in states.items()]
     return "; ".join([*words, f"due: {cursor.due}" if cursor.due else "no day is missing or stale"])

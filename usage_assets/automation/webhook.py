@@ -68,7 +68,7 @@ REASON_LENGTH = 300
 SHORTEST_SECRET = 8
 """Anything shorter is part of ordinary words, and nobody's key."""
 NOTHING_IS_LOST = (
-    "What is stored stays as it is, and the schedules fetch what is missing once this is fixed. "
+    "What is stored stays as it is, and what is missing is fetched automatically once this is fixed. "
     "Until then it is not posted again."
 )
 

@@ -24,6 +24,7 @@ from usage_assets.local.dagster_dev import AssetPath, Dagster, Progress
 from usage_assets.local.processes import LOCK, Kept, StartError, only_one, terminate_like_ctrl_c
 from usage_assets.partitions import utc_today
 from usage_assets.port.client import PortClient, PortError
+from usage_assets.private import keep_private
 from usage_assets.providers import PROVIDERS, Provider
 from usage_assets.providers.windows import DAY, Window
 from usage_assets.sandbox import credentials
@@ -90,6 +91,7 @@ def main(days: int, port: int, *, ui: bool) -> None:
     console = Console()
     say = Say(console if console.is_terminal else Console(width=WIDTH))
     terminate_like_ctrl_c()
+    keep_private()
     try:
         sys.exit(0 if run(Path.cwd(), days, port, stay=ui, say=say) else 1)
     except StartError as error:
@@ -163,7 +165,10 @@ def settings_for(sandbox: str, home: Path) -> dict[str, str]:
     """The settings of the demo's Dagster."""
     return {
         "USAGE_WAREHOUSE": str(home / "usage.duckdb"),
-        "USAGE_BACKFILL_HISTORY": "false",  # the demo launches its own backfills
+        # the demo launches its own backfills: no day is so recent that the due sensor fetches it before them
+        "USAGE_BACKFILL_HISTORY": "false",
+        "USAGE_LOOKBACK_DAYS": "1",
+        "USAGE_SCHEDULE": "59 23 * * *",
         "USAGE_CONNECTIONS": str(home / "connections.toml"),
         "SANDBOX_OPENAI_KEY": credentials.OPENAI_ADMIN_KEY,
         "SANDBOX_OPENAI_SESSION": credentials.OPENAI_SESSION_KEY,

@@ -45,7 +45,7 @@ class PublishedWarehouse(Warehouse):
             publish(self)
         except WarehouseError as error:
             if context.log:
-                context.log.warning(f"the copy that people read is not of now: {error}")
+                context.log.warning(f"the published copy is out of date: {error}")
 
 
 def copy_of(database: str | Path) -> Path:

@@ -167,9 +167,9 @@ FEW = f"endpoints = {{ {COSTS_ONLY}, users = false, project_api_keys = false, se
 def test_one_organization_through_two_keys_is_told_of(terminal: Terminal) -> None:
     (line,) = stored(terminal, entry("a", FEW, key="openai"), entry("b", FEW, key="openai_2"))
     assert re.fullmatch(
-        r"WARN  connections a and b: the usage of 1 days is stored of both, and both have the same id in "
-        r"openai\.projects \(proj_\w+\): every dollar of it is counted twice: remove one of them, or give them "
-        r"projects or filters that share nothing",
+        r"WARN  connections a and b: both store the usage of 1 days and have the same id in openai\.projects "
+        r"\(proj_\w+\), so every dollar of these days is counted twice: remove one of them, or give them projects or "
+        r"filters that do not overlap",
         line,
     )
 
@@ -186,5 +186,5 @@ def test_a_renamed_connection_is_told_of(terminal: Terminal, provider: str) -> N
     (terminal.folder / "chatgpt").write_text("chatgpt-sandbox-key")
     assert stored(terminal, entry("old", workspace, provider=provider, key=provider)) == []
     (line,) = stored(terminal, entry("new", workspace, provider=provider, key=provider))
-    assert line.startswith("WARN  connections new and old: the usage of 1 days is stored of both, and both have the ")
+    assert line.startswith("WARN  connections new and old: both store the usage of 1 days and have the same id in ")
     assert line.endswith("counted twice: usage-assets connection remove old --yes deletes what is no longer fetched")

@@ -367,7 +367,7 @@ def test_what_is_derived_follows_a_raw_day_that_was_run_alone(daemon: Daemon) ->
     daemon.amounts[date(2026, 11, 14)] = Decimal(4)
     daemon.store(days("14", "14"), {"openai/costs"})
     assert daemon.due() == {
-        "openai": ["1 days stale: openai.costs changed"],
+        "openai": ["1 day stale: openai.costs changed"],
     }
     assert daemon.tick() == ["openai 2026-11-14..2026-11-14"]
     (run,) = daemon.under_way()
@@ -427,7 +427,7 @@ def test_another_release_computes_what_it_computes_otherwise(daemon: Daemon) -> 
             'update ledger.partition_versions set inputs = replace(inputs, \'"query":"\', \'"query":"0\') '
             "where table_name = 'costs.daily_costs'"
         )
-    assert daemon.due() == {"openai": ["8 days stale: another query computes it now"]}
+    assert daemon.due() == {"openai": ["8 days stale: the query has changed"]}
     assert daemon.finish() == [WHOLE]
 
 
@@ -493,7 +493,7 @@ def test_a_failed_run_is_asked_for_again_after_pauses_that_grow(daemon: Daemon, 
         daemon.fail(reason="the key was revoked")
         daemon.fail("openai/usage_completions")
         assert daemon.tick() == []
-        assert (daemon.said or "").startswith("tried again: openai/costs (the key was revoked)")
+        assert (daemon.said or "").startswith("will be tried again: openai/costs (the key was revoked)")
         clock.shift(timedelta(minutes=pause, seconds=-1))
         assert daemon.tick() == []
         clock.shift(timedelta(seconds=1))
@@ -558,7 +558,7 @@ def test_days_that_are_refused_together_are_halved_until_the_bad_one_stands_alon
         "openai 2026-11-16..2026-11-16",
         "openai 2026-11-12..2026-11-15",
     ]
-    assert (daemon.said or "").startswith("tried again: openai 2026-11-17 (refused)")
+    assert (daemon.said or "").startswith("will be tried again: openai 2026-11-17 (refused)")
 
 
 def test_what_fails_however_few_the_days_are_is_not_halved_for_ever(

@@ -155,7 +155,7 @@ def test_what_the_connections_file_says_now_is_there_and_older_values_are_told(f
     read_at = datetime.now(UTC)
     stated = [stated_money(now, read_at), stated_assets([expected], read_at)]
     told = export(filled.warehouse, stated, DAY, LAST, tmp_path / "x.csv")
-    assert told.due == {"chatgpt": ["1 days stale: rate of ws changed"]}
+    assert told.due == {"chatgpt": ["1 day stale: rate of ws changed"]}
     assert "Purchase" not in {row["ChargeCategory"] for row in read(tmp_path / "x.csv")}
     assert export(filled.warehouse, stated, PACK.valid_from - timedelta(days=4), DAY, tmp_path / "x.csv").rows == 5
 
@@ -298,9 +298,9 @@ def test_an_export_says_what_is_in_it_and_what_is_not(terminal: Terminal) -> Non
     said = terminal.type(*FOCUS, "x.csv")
     assert not said.code
     assert said.complaints == [
-        "anthropic/claude_code: no complete costs are stored of 10 days: what is missing is not in the file",
-        "anthropic/cost_report: no complete costs are stored of 10 days: what is missing is not in the file",
-        "openai/costs: no complete costs are stored of 9 days: what is missing is not in the file",
+        "anthropic/claude_code: costs of 10 days are missing or incomplete in the file",
+        "anthropic/cost_report: costs of 10 days are missing or incomplete in the file",
+        "openai/costs: costs of 9 days are missing or incomplete in the file",
     ]
     assert said.lines == [
         "left out: credits without a rate: chatgpt: rows 1, 12 credits",
@@ -344,9 +344,7 @@ def test_days_of_which_a_part_of_the_costs_was_refused_are_no_whole_days(
     terminal.sandbox.faults({"route": route, "fault": "status", "status": 403})
     assert terminal.type("backfill", "--start", str(refused[0]), "--end", str(refused[-1])).code == 1
     said = terminal.type("export", "focus", "--start", str(fetched[0]), "--end", str(refused[-1]), "--out", "x.csv")
-    assert said.complaints == [
-        "anthropic/cost_report: no complete costs are stored of 3 days: what is missing is not in the file"
-    ]
+    assert said.complaints == ["anthropic/cost_report: costs of 3 days are missing or incomplete in the file"]
 
 
 def test_costs_of_a_source_that_is_switched_off_are_missing_from_then_on(
@@ -365,9 +363,7 @@ def test_costs_of_a_source_that_is_switched_off_are_missing_from_then_on(
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
     assert terminal.type("backfill", "--start", str(last), "--end", str(last)).code == 0
     said = terminal.type("export", "focus", "--start", str(first), "--end", str(last), "--out", "x.csv")
-    assert said.complaints == [
-        "anthropic/cost_report: no complete costs are stored of 1 days: what is missing is not in the file"
-    ]
+    assert said.complaints == ["anthropic/cost_report: costs of 1 days are missing or incomplete in the file"]
 
 
 def test_days_without_costs_are_no_file(terminal: Terminal) -> None:

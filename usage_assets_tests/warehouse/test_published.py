@@ -296,7 +296,7 @@ def test_a_full_disk_is_one_warning_and_the_former_copy_stays(warehouse: Publish
     ours, theirs = CHILDREN.Pipe()
     assert in_process(end_at_a_megabyte, warehouse.database, signal.SIG_IGN, theirs) == 0
     reason = f"{copy_of(warehouse.database)}: File too large: what was published before stays"
-    assert ours.recv() == (True, [f"the copy that people read is not of now: {reason}"])
+    assert ours.recv() == (True, [f"the published copy is out of date: {reason}"])
     assert in_copy(warehouse) == ["old"]
     assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb"]
 
@@ -364,7 +364,7 @@ def test_a_database_that_somebody_holds_is_one_warning(
         ended = dg.materialize([idle], instance=instance, resources={"warehouse": impatient})
     assert ended.success
     (warning,) = warnings(instance, ended)
-    assert warning.startswith("the copy that people read is not of now: ")
+    assert warning.startswith("the published copy is out of date: ")
     assert f"in use by another process (PID {holder.pid}" in warning
     assert not copy_of(warehouse.database).exists()
 

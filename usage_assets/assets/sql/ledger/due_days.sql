@@ -145,7 +145,7 @@ changed as (
     slice,
     max(since) as since,
     string_agg(
-      case when input = 'query' then 'another query computes it now' else input || ' changed' end, '; ' order by input
+      case when input = 'query' then 'the query has changed' else input || ' changed' end, '; ' order by input
     ) as because
   from recorded
   full join present using (connection, usage_date, table_name, slice, input)
