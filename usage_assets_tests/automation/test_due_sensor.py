@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -85,6 +85,8 @@ class Daemon:
     variables: dict[str, Any] = field(default_factory=dict)
     amounts: dict[date, Decimal] = field(default_factory=dict)
     """What the provider says of a day, where it is not a dollar."""
+    archived_at: datetime | None = None
+    """When the answers were stored in the archive, where they come from there."""
     definitions: dg.Definitions = field(init=False)
 
     def __post_init__(self) -> None:
@@ -215,8 +217,23 @@ class Daemon:
             elif row is CodexUsage:
                 rows.append(CodexUsage(**common, cut="user", workspace_id="ws", user_id="u", credits=amount))
         control = (Table(CostsControl), to_arrow(CostsControl, totals)) if totals else None
-        answer = Answer(rows=to_arrow(row, rows), began=datetime.now(UTC), control=control, settling_days=7, **facts)
+        stored_at = dict.fromkeys(target.days, self.archived_at) if self.archived_at else {}
+        answer = Answer(
+            rows=to_arrow(row, rows),
+            began=datetime.now(UTC),
+            control=control,
+            settling_days=7,
+            stored_at=stored_at,
+            **facts,
+        )
         self.warehouse.replace(Table(row), answer, target, "run")
+
+    @contextmanager
+    def from_archive(self, stored_at: datetime) -> Iterator[None]:
+        """Let the provider's answers come from the archive, where they were stored at this time."""
+        self.archived_at = stored_at
+        yield
+        self.archived_at = None
 
     def finish(self) -> list[str]:
         """Tick and let every run succeed, until there is nothing more to do; return what was launched."""
@@ -471,6 +488,16 @@ def test_days_that_answer_another_question_are_fetched_again(daemon: Daemon, mor
 def test_a_lost_database_is_filled_again(daemon: Daemon) -> None:
     daemon.finish()
     daemon.settings.warehouse_path.unlink()
+    assert daemon.finish() == [WHOLE]
+
+
+def test_days_that_came_from_the_archive_alone_are_asked_for_once_their_answers_are_old(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    with daemon.from_archive(NOW - timedelta(hours=7)):
+        daemon.store(days("12", "19"))
+    assert daemon.finish() == []
+    clock.shift(timedelta(hours=20))
     assert daemon.finish() == [WHOLE]
 
 

@@ -23,7 +23,8 @@ raw as (
     stored.version,
     stored.question as question_stored,
     states.state,
-    states.last_fetched_at,
+    -- days that came from the archive alone: as old as their answer
+    coalesce(states.last_fetched_at, stored.answered_at, stored.written_at) as asked_at,
     (expected.usage_date + 1)::timestamp at time zone 'UTC' + to_minutes(due_after_minutes) as due_since
   from expected
   left join ledger.stored_days as stored using (connection, table_name, slice, usage_date)
@@ -40,13 +41,13 @@ fetched as (
       when version is null then 'missing'
       when raw.question_stored <> raw.question then 'stale'
       when state = 'open' then 'open'
-      when state = 'provisional' then 'unsettled'
+      else 'unsettled'
     end as state,
     case
       when version is null then due_since
       when raw.question_stored <> raw.question then statements.read_at
       when state = 'open' then (raw.usage_date + 1)::timestamp at time zone 'UTC'
-      else last_fetched_at
+      else asked_at
     end as since,
     case
       when version is null then 'never fetched'
