@@ -28,6 +28,7 @@ from usage_assets.failures import failure
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.chatgpt import CodexUsage
 from usage_assets.providers.openai import Costs, CostsControl
+from usage_assets.providers.openai_legacy import BillingUsage
 from usage_assets.providers.windows import Window
 from usage_assets.rows import Row, to_arrow
 from usage_assets.settings import Settings
@@ -55,6 +56,13 @@ provider = "chatgpt"
 key = "env:A_KEY"
 workspace_id = "ws"
 start_date = 2026-11-16
+"""
+LEGACY = """
+[[connection]]
+name = "legacy"
+provider = "openai_legacy"
+key = "env:A_KEY"
+start_date = 2026-11-18
 """
 RATE = """
 [[credit_rate]]
@@ -216,6 +224,8 @@ class Daemon:
                 totals.append(CostsControl(**common, amount_value=amount, amount_currency="usd"))
             elif row is CodexUsage:
                 rows.append(CodexUsage(**common, cut="user", workspace_id="ws", user_id="u", credits=amount))
+            elif row is BillingUsage:
+                rows.append(BillingUsage(**common, name="GPT-4", cost_cents=amount * 100))
         control = (Table(CostsControl), to_arrow(CostsControl, totals)) if totals else None
         stored_at = dict.fromkeys(target.days, self.archived_at) if self.archived_at else {}
         answer = Answer(
@@ -435,6 +445,22 @@ def test_a_rate_is_used_also_where_a_run_of_before_is_still_writing(
     assert daemon.warehouse.read("select usd_per_credit from accounting.credit_rates").num_rows == 1
     daemon.succeed()
     assert daemon.finish() == []
+
+
+def test_what_another_connection_tells_of_is_emptied_and_comes_back_with_it(daemon: Daemon) -> None:
+    def billed() -> list[tuple[str, Decimal]]:
+        rows = daemon.warehouse.read("select connection, sum(amount_usd) as usd from costs.daily_costs group by all")
+        return [(row["connection"], row["usd"]) for row in rows.to_pylist()]
+
+    daemon.load(LEGACY)
+    daemon.finish()
+    assert billed() == [("legacy", 2)]
+    daemon.load(LEGACY + openai("2026-11-18"))
+    daemon.finish()
+    assert (billed(), daemon.due()) == ([("openai", 2)], {}), "one use is not counted twice"
+    daemon.load(LEGACY)
+    daemon.finish()
+    assert (sorted(billed()), daemon.due()) == ([("legacy", 2), ("openai", 2)], {})
 
 
 def test_another_release_computes_what_it_computes_otherwise(daemon: Daemon) -> None:
