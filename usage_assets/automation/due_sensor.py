@@ -257,7 +257,7 @@ def _may_go_on(work: Work) -> bool:
 def _is_in_use(instance: dg.DagsterInstance, connection: str, watched: Watched) -> bool:
     """Whether a run of somebody else is about to write what the sensor would ask for."""
     return any(
-        not is_over(record)
+        not is_over(instance, record)
         and (
             not watched.assets.keys().isdisjoint(record.dagster_run.asset_selection)
             if record.dagster_run.asset_selection

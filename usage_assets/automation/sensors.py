@@ -17,6 +17,7 @@ import msgspec
 
 from usage_assets.automation.jobs import CONNECTION_TAG, PORT_SYNC_JOB, port_sync_key, range_tags
 from usage_assets.failures import reason_of
+from usage_assets.local.workers import last_heard_of
 from usage_assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.providers.windows import Window, windows
 
@@ -28,7 +29,7 @@ RETRY_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(minutes=60)
 """Ten attempts take four hours: most outages are shorter."""
 LIFETIME = timedelta(hours=1)
-"""A run that has been at it for longer is taken for dead: one whose process was killed stays "started" for ever."""
+"""A run that has logged nothing for longer is taken for dead: one whose process was killed stays "started" for ever."""
 RUN_KEY_TAG = "dagster/run_key"
 REASON_LENGTH = 300
 """What the cursor keeps of a failed push's message: it names the first entities that Port refused."""
@@ -182,7 +183,7 @@ def outcome_of(instance: dg.DagsterInstance, run_key: str) -> bool | None:
     records = instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}))
     if any(record.dagster_run.is_success for record in records):
         return True
-    return False if all(map(is_over, records)) else None
+    return False if all(is_over(instance, record) for record in records) else None
 
 
 def _reason(instance: dg.DagsterInstance, run_key: str) -> str:
@@ -194,11 +195,15 @@ def _reason(instance: dg.DagsterInstance, run_key: str) -> str:
     return ""
 
 
-def is_over(record: dg.RunRecord) -> bool:
-    """Whether nothing more will come of a run: it has ended, or nothing was heard of it for too long."""
-    run = record.dagster_run
-    is_queued = run.status is dg.DagsterRunStatus.QUEUED
-    return run.is_finished or (not is_queued and record.update_timestamp + LIFETIME <= _now())
+def is_over(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
+    """Whether nothing more will come of a run: it has ended, or nothing was heard of it for too long.
+
+    A record is updated when its run begins and ends. In between, only the run's events tell that it is alive.
+    """
+    run, silent_since = record.dagster_run, _now() - LIFETIME
+    if run.is_finished or run.status is dg.DagsterRunStatus.QUEUED:
+        return run.is_finished
+    return record.update_timestamp <= silent_since and last_heard_of(instance, run) <= silent_since
 
 
 def _read_events(instance: dg.DagsterInstance, cursor: Cursor, watched: Mapping[dg.AssetKey, str]) -> bool:
@@ -284,7 +289,7 @@ def _is_due(pending: Pending) -> bool:
 
 def _is_run_over(instance: dg.DagsterInstance, run_id: str) -> bool:
     record = instance.get_run_record_by_id(run_id)
-    return record is None or is_over(record)
+    return record is None or is_over(instance, record)
 
 
 def _request(connection: str, window: Window, attempts: int, days: dict[str, Pending]) -> dg.RunRequest:
