@@ -121,7 +121,7 @@ def _due(settings: Settings) -> Sequence[Due]:
     if not settings.warehouse_path.exists():
         return []
     try:
-        due = due_days(_patiently(settings), stated_of(settings, minutes_to_first_fetch(settings)), keep=False)
+        due = due_days(_patiently(settings), stated_of(settings, minutes_to_first_fetch(settings)))
     except (SettingsError, WarehouseError):
         return []
     return [row for row in due if row.state in ("missing", "stale")]

@@ -163,10 +163,11 @@ def stated_assets(expected: Iterable[ExpectedAsset], read_at: datetime) -> State
     return Stated("assets", {ASSETS: to_arrow(ExpectedAsset, expected)}, read_at)
 
 
-def due_days(warehouse: Warehouse, stated: Sequence[Stated], *, keep: bool = True) -> list[Due]:
-    """Store what is stated (money, assets) and return every due day. Raises WarehouseError.
+def due_days(warehouse: Warehouse, stated: Sequence[Stated], *, keep: bool = False) -> list[Due]:
+    """Return every due day of what is stated (money, assets). Raises WarehouseError.
 
-    Writes nothing where nothing differs, and nothing at all without ``keep``.
+    With ``keep``, stores what is stated where it differs. That is for the code location alone: a command knows the keys
+    of one terminal only, and for the sensor and the daily schedule the other connections would not exist any more.
     """
     with warehouse.transaction(keep=keep) as database:
         for table in READ:

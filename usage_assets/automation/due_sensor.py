@@ -167,7 +167,7 @@ def build_due_sensor(
             return _result([], cursor)
         patient = warehouse.model_copy(update={"wait_seconds": WAIT_SECONDS})
         try:
-            due = due_days(patient, stated)
+            due = due_days(patient, stated, keep=True)
         except WarehouseError as error:
             return dg.SensorResult(skip_reason=f"not yet: {error}", cursor=_encoded(cursor))
         requests: list[dg.RunRequest] = []

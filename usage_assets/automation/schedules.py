@@ -197,7 +197,8 @@ def _unsettled(
     days: dict[str, set[date]] = defaultdict(set)
     try:
         if file.exists():
-            for due in due_days(Warehouse(database=str(file), wait_seconds=TICK_PATIENCE), stated):
+            warehouse = Warehouse(database=str(file), wait_seconds=TICK_PATIENCE)
+            for due in due_days(warehouse, stated, keep=True):
                 if due.state in ("open", "unsettled"):
                     days[due.connection].add(due.day)
             return days

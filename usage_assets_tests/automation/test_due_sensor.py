@@ -389,6 +389,21 @@ def test_a_connection_without_a_key_is_not_asked(daemon: Daemon, monkeypatch: py
 # What is stale
 
 
+def test_a_command_in_a_terminal_without_all_keys_takes_no_connection_from_the_sensor(
+    daemon: Daemon, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("B_KEY", "of the service only")
+    daemon.load(openai() + CODEX.replace("A_KEY", "B_KEY"))
+    daemon.finish()
+    clock.shift(timedelta(minutes=1))
+    with monkeypatch.context() as terminal:
+        terminal.delenv("B_KEY")
+        of_terminal = Settings.load(_env_file=None, usage_connections=daemon.settings.usage_connections)
+        assert {due.connection for due in due_days(daemon.warehouse, stated_of(of_terminal, 420))} == {"openai"}
+    clock.shift(timedelta(days=1))
+    assert daemon.tick() == ["openai 2026-11-20..2026-11-20", "codex 2026-11-20..2026-11-20"]
+
+
 def test_what_is_derived_follows_a_raw_day_that_was_run_alone(daemon: Daemon) -> None:
     daemon.finish()
     daemon.amounts[date(2026, 11, 14)] = Decimal(4)
