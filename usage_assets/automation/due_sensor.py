@@ -33,8 +33,11 @@ RETRY_PAUSE = timedelta(minutes=10)
 LONG_PAUSE = timedelta(days=1)
 """Before each attempt after the third."""
 MOST_SPLITS = 8
-"""Failures in a row after which a connection waits: one bad day of 186 stands alone after eight halvings at most."""
-STILL_DUE = "a run of these days succeeded, and they are still due: please report this"
+"""Failures of ranges in a row after which an asset waits: one bad day of 186 stands alone after eight halvings."""
+STILL_DUE = (
+    "a run of these days succeeded, and they are still due: reload the code location if the connections file or the "
+    "code has changed since it was loaded; otherwise please report this"
+)
 REASON_LENGTH = 200
 MOST_REASONS = 3
 PRIORITY = {"dagster/priority": "-10"}
@@ -89,7 +92,7 @@ class Work(msgspec.Struct):
     assets: list[str] = []
     """Its assets."""
     failures: int = 0
-    """Its runs that failed in a row."""
+    """Its runs of more than a day that failed in a row."""
     days_apart: list[tuple[date, date, Trouble]] = []
     """Days that made a run fail: they share no run with others."""
     assets_aside: dict[str, Trouble] = {}
@@ -275,10 +278,9 @@ def _is_settled(instance: dg.DagsterInstance, work: Work, watched: Watched) -> b
     window, assets = Window(*work.days), {dg.AssetKey.from_user_string(name) for name in work.assets}
     failures = [] if succeeded else list(_failures(instance, work.run, assets))
     work.run = ""
-    name = Range(window, frozenset(assets), is_apart=False).name if succeeded else ""
-    work.repeats = 0 if name != work.succeeded and work.succeeded else work.repeats
-    work.succeeded = name
-    work.failures = 0 if succeeded else work.failures + 1
+    work.succeeded = Range(window, frozenset(assets), is_apart=False).name if succeeded else ""
+    is_range = window.first < window.last
+    work.failures = 0 if succeeded else work.failures + is_range
     failed = watched.with_derived(key for key, *_ in failures)
     done = {key.to_user_string() for key in assets - failed} if succeeded or failures else set()
     before = next((trouble for first, last, trouble in work.days_apart if first == last == window.first), Trouble())
@@ -286,7 +288,7 @@ def _is_settled(instance: dg.DagsterInstance, work: Work, watched: Watched) -> b
     aside = {name: trouble for name, trouble in work.assets_aside.items() if name not in done}
     named: dict[date, str] = {}
     for key, days, reason in failures:
-        if days and work.failures <= MOST_SPLITS:
+        if days and not (is_range and work.failures > MOST_SPLITS):
             named |= dict.fromkeys((day for day in days if day in window), reason)
         else:
             name = key.to_user_string()

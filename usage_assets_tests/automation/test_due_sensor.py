@@ -607,6 +607,24 @@ def test_a_bad_day_stands_alone_and_holds_back_no_other(daemon: Daemon, clock: t
     assert "openai 2026-11-15..2026-11-15" in daemon.finish()
 
 
+def test_many_bad_days_hold_back_no_other(daemon: Daemon, clock: time_machine.Traveller) -> None:
+    """Each stands alone, however many they are, and nothing is held against their asset."""
+    daemon.load(openai("2026-10-01"))
+    bad = [date(2026, 10, 1) + timedelta(days=3 * n) for n in range(due_sensor.MOST_SPLITS + 2)]
+    while daemon.tick():
+        (run,) = daemon.under_way()
+        window = window_of(run.tags)
+        if refused := [str(day) for day in bad if window and day in window]:
+            daemon.fail("openai/costs", *refused)
+        else:
+            daemon.succeed()
+    assert len(daemon.due()["openai"]) == 1, "only days that were never fetched"
+    clock.shift(timedelta(minutes=1))
+    daemon.amounts[date(2026, 11, 10)] = Decimal(3)
+    daemon.store(days("10", "10"), {"openai/costs"})
+    assert daemon.tick() == ["openai 2026-11-10..2026-11-10"]
+
+
 def test_days_that_are_refused_together_are_halved_until_the_bad_one_stands_alone(daemon: Daemon) -> None:
     bad, launched = date(2026, 11, 17), []
     while more := daemon.tick():
