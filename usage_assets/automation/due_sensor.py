@@ -98,7 +98,7 @@ class Work(msgspec.Struct):
     assets_aside: dict[str, Trouble] = {}
     """Assets that failed whatever the days were."""
     succeeded: str = ""
-    """The days and assets of the last run, if it succeeded."""
+    """The days and assets of a run that succeeded, until the warehouse is looked at."""
     repeats: int = 0
     """How often these were due again right after it."""
 
@@ -185,8 +185,7 @@ def build_due_sensor(
                 and _is_wanted(row, utc_today() - recent_days * DAY, overdue, with_history=with_history)
             ]
             planned = plan(wanted, watched[name], cursor.work[name], max_days)
-            if planned and planned.name == cursor.work[name].succeeded:
-                _put_apart(cursor.work[name], planned)
+            if cursor.work[name].succeeded and _is_repeat(cursor.work[name], planned):
                 planned = plan(wanted, watched[name], cursor.work[name], max_days)
             if planned and _is_in_use(context.instance, name, watched[name]):
                 cursor.seen = ""
@@ -243,11 +242,17 @@ def plan(wanted: Iterable[Due], watched: Watched, work: Work, max_days: int) -> 
     return min(ranges, key=lambda each: each.is_apart, default=None)
 
 
-def _put_apart(work: Work, planned: Range) -> None:
-    """Let days rest that are due again right after they were fetched and computed: another run would change nothing."""
-    work.succeeded, work.repeats = "", work.repeats + 1
-    trouble = Trouble(work.repeats, _now(), STILL_DUE)
-    work.days_apart.append((planned.window.first, planned.window.last, trouble))
+def _is_repeat(work: Work, planned: Range | None) -> bool:
+    """Whether what has just succeeded is due again. Then its days rest, because another run would change nothing.
+
+    Asked by the first look after the run: what is due again later has a reason of its own.
+    """
+    is_repeat = planned is not None and planned.name == work.succeeded
+    work.succeeded, work.repeats = "", work.repeats + 1 if is_repeat else 0
+    if planned and is_repeat:
+        trouble = Trouble(work.repeats, _now(), STILL_DUE)
+        work.days_apart.append((planned.window.first, planned.window.last, trouble))
+    return is_repeat
 
 
 def _may_go_on(work: Work) -> bool:
