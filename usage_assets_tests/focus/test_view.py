@@ -263,6 +263,34 @@ def test_what_was_fetched_alone_is_no_correction_before_its_costs_follow(days: D
     assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 1), (None, -6, 1)]
 
 
+@pytest.mark.parametrize("clock_set_back", [timedelta(), timedelta(hours=1)], ids=["same instant", "earlier"])
+def test_what_costs_were_computed_from_does_not_depend_on_the_clock(days: Days, clock_set_back: timedelta) -> None:
+    days = stating(days, invoices=[INVOICE])
+    derived = datetime(2026, 11, 5, tzinfo=UTC)
+    fetched_at(days, derived - timedelta(days=1), costing("10"), alone=True)
+    with time_machine.travel(derived, tick=False):
+        days.derive("openai_costs", first=OCTOBER)
+    fetched_at(days, derived - clock_set_back, costing("4"), alone=True)
+    billed = ("x_InvoiceId", "sum(BilledCost)")
+    assert corrections(days) == []
+    assert charges(days, *billed, where="true group by all") == [("INV-1", 10)]
+    with time_machine.travel(derived + timedelta(hours=1), tick=False):
+        days.derive("openai_costs", first=OCTOBER)
+    assert charges(days, *billed, where="true group by all") == [("INV-1", 10), (None, -6)]
+
+
+def test_costs_of_a_release_that_recorded_no_inputs_have_followed_what_was_written_before_them(days: Days) -> None:
+    days = stating(days, invoices=[INVOICE])
+    found = datetime(2026, 11, 5, tzinfo=UTC)
+    fetched_at(days, found - timedelta(days=9), costing("10"))
+    fetched_at(days, found, costing("4"))
+    with days.warehouse.transaction() as database:
+        database.execute("update ledger.partition_versions set inputs = null")
+    assert len(corrections(days)) == 2
+    fetched_at(days, found + timedelta(days=1), costing("3"), alone=True)
+    assert len(corrections(days)) == 2
+
+
 def test_a_connection_whose_costs_are_all_restated_away_keeps_corrections_invoice_and_purchases(days: Days) -> None:
     days = stating(days, invoices=[INVOICE], purchases=[PACK.model_copy(update={"connection": "openai"})])
     fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10"))

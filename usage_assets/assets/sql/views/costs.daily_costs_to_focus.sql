@@ -19,7 +19,8 @@ providers as (
   where table_name = 'costs.daily_costs'
   group by connection
 ),
--- what a source has said that its costs do not hold yet: it was fetched again alone
+-- what a source has said that its costs do not hold yet: it was fetched again alone. Costs record which version they were
+-- computed from; those of releases that did not are taken to hold what was written before them
 ahead as (
   select
     raw.connection,
@@ -33,7 +34,10 @@ ahead as (
     and costs.connection = raw.connection
     and costs.usage_date = raw.usage_date
   where raw.changed
-    and (costs.written_at is null or costs.written_at < raw.written_at)
+    and case
+      when costs.inputs is not null then raw.version > (costs.inputs ->> raw.table_name)::bigint
+      else costs.written_at is null or costs.written_at < raw.written_at
+    end
 ),
 -- OpenAI's quantities, summed as the costs are; rows of several units, or without one, have none
 quantities as (
