@@ -7,7 +7,7 @@ table's columns are), and none of its queries. What is told of a day when: ``Kee
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -802,6 +802,8 @@ class Kept:
     since: int = 1
     """The version that had this content first."""
     writes: list[datetime] = field(default_factory=list)
+    source: int = 0
+    """Of costs: the version of their source that they were computed from."""
 
 
 Key = tuple[str, str, str, date]
@@ -818,18 +820,41 @@ class Keeper:
         self.days: dict[Key, Kept] = {}
         self.restatements: list[Row] = []
 
-    def written(self, connection: str, days: Iterable[date], at: datetime, run_id: str, *only: str) -> None:
-        """A run has written a connection's days: all of its tables, or only these."""
+    def written(
+        self, connection: str, days: Iterable[date], at: datetime, run_id: str, only: Collection[tuple[str, str]] = ()
+    ) -> None:
+        """A run has written a connection's days: all of its tables, or only these parts of these."""
         account = self.accounts[connection]
         for day in days:
-            for (table, part), rows in tables_of(account, day, self.accounting, self.lookups).items():
-                if not only or table in only:
-                    self._write((table, part, connection, day), rows, at, run_id)
+            for part, rows in tables_of(account, day, self.accounting, self.lookups).items():
+                if not only or part in only:
+                    self._write((*part, connection, day), rows, at, run_id)
+
+    def lose(self) -> None:
+        """The database is gone: nothing of it is kept."""
+        self.days, self.restatements, self.lookups = {}, [], Lookups()
+
+    def behind(self) -> set[Key]:
+        """The days that are not what the books, the rates and the names of now make of them."""
+        found = set()
+        for connection, day in {(connection, day) for _, _, connection, day in self.days}:
+            for part, rows in tables_of(self.accounts[connection], day, self.accounting, self.lookups).items():
+                key = (*part, connection, day)
+                if key not in self.days or content(_of_day(key, rows)) != self.days[key].content:
+                    found.add(key)
+        return found
+
+    def is_ahead(self, source: str, connection: str, day: date, version: int | None = None) -> bool:
+        """Whether a version of a source, otherwise its newest content, is newer than the costs computed from it."""
+        costs = self.days[DAILY, source, connection, day]
+        return (version or self.days[source, "", connection, day].since) > costs.source
 
     def _write(self, key: Key, rows: list[Row], at: datetime, run_id: str) -> None:
         table, part, connection, day = key
-        rows = [{"connection": connection, "usage_date": day, **row} for row in rows]
+        rows = _of_day(key, rows)
         now = Kept(rows, content(rows), day_totals(table, rows), writes=[at])
+        if table == DAILY:
+            now.source = self.days[part, "", connection, day].since
         if before := self.days.get(key):
             now.version, now.since = before.version + 1, before.since
             now.writes = [*before.writes, at]
@@ -900,8 +925,15 @@ class Keeper:
                 "row_count": len(kept.rows),
                 "written_at": kept.writes[-1],
                 "changed": kept.since == kept.version,
+                "content_version": kept.since,
+                "content_since": kept.writes[kept.since - 1],
                 "day_totals": kept.totals,
             }
+
+
+def _of_day(key: Key, rows: Iterable[Row]) -> list[Row]:
+    _, _, connection, day = key
+    return [{"connection": connection, "usage_date": day, **row} for row in rows]
 
 
 def _compared(table: str, before: Kept, now: Kept) -> Iterator[Row]:

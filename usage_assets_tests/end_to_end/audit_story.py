@@ -4,7 +4,8 @@ Each change is made to a sandbox over /control and to a copy of its books. What 
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,13 +18,18 @@ import dagster as dg
 import httpx
 import time_machine
 
-from usage_assets.automation.jobs import CONNECTION_TAG, RANGE_END, RANGE_START, USAGE_JOB
+from usage_assets.assets.connection_graph import stated_of
+from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, RANGE_END, RANGE_START, USAGE_JOB
+from usage_assets.automation.sensors import RUN_KEY_TAG
+from usage_assets.backfill import Part, Share, Step
 from usage_assets.definitions import build_definitions
 from usage_assets.providers import PROVIDERS
+from usage_assets.providers.windows import Window
 from usage_assets.sandbox.control import DEFAULT_SEED
 from usage_assets.sandbox.directory import Directory
 from usage_assets.sandbox.ledger import Clock, Ledger
 from usage_assets.settings import Settings
+from usage_assets.warehouse.database import write_ahead_log
 from usage_assets_tests.conftest import Sandbox, running_sandbox
 from usage_assets_tests.end_to_end.audit_books import DAILY, MINOR_DIGITS, Account, Dated, Keeper, total
 from usage_assets_tests.end_to_end.audit_views import whole_units
@@ -144,6 +150,10 @@ class Story:
     environment: Mapping[str, str]
     travel: time_machine.Traveller
     now: datetime
+    tables: Mapping[dg.AssetKey, Collection[tuple[str, str]]]
+    """Asset -> the parts of tables that it writes."""
+    cursor: str | None = None
+    """Of the due sensor."""
 
     def move_to(self, moment: datetime) -> None:
         """Let it be this moment everywhere."""
@@ -172,11 +182,16 @@ class Story:
                     self.keeper.lookups.listed[connection, listed][item["id"]] = kept | {"account": used_by}
         self.wait()
 
-    def fetch(self, connection: str, days: Sequence[date]) -> None:
-        """Fetch days, as a person or a schedule does."""
-        result = self.project.fetch(connection, [*days])
+    def fetch(self, connection: str, days: Sequence[date], *assets: str) -> None:
+        """Fetch days, as a person or a schedule does; ``assets`` alone, where some are named."""
+        result = self.project.fetch(connection, [*days], *assets)
         assert result.success
-        self.keeper.written(connection, days, self.now, result.run_id)
+        keys = (dg.AssetKey([connection, name]) for name in assets)
+        self.keeper.written(connection, days, self.now, result.run_id, self.parts(keys))
+
+    def parts(self, keys: Iterable[dg.AssetKey]) -> set[tuple[str, str]]:
+        """The parts of tables that some assets write."""
+        return {part for key in keys for part in self.tables[key]}
 
     def fetch_all(self, days: Sequence[date]) -> None:
         """Fetch days of every connection."""
@@ -184,7 +199,7 @@ class Story:
             self.fetch(connection, days)
         self.wait()
 
-    def tick(self, schedule: str) -> None:
+    def run_schedule(self, schedule: str) -> None:
         """Run what a schedule asks for now."""
         definition = self.project.definitions.resolve_schedule_def(schedule)
         with dg.build_schedule_context(instance=self.project.instance, scheduled_execution_time=self.now) as context:
@@ -195,42 +210,95 @@ class Story:
             self.fetch(request.tags[CONNECTION_TAG], [day for day in DAYS if first <= day <= last])
             self.wait()
 
-    def state(self, accounting: Sequence[Dated]) -> None:
-        """Edit the connections file, load it, and run what the sensor asks for."""
-        Path(self.environment["USAGE_CONNECTIONS"]).write_text(self.connections + toml(accounting))
-        settings = Settings.load(_env_file=None, **{name.lower(): value for name, value in self.environment.items()})
-        self.project = replace(self.project, definitions=build_definitions(settings))
-        self.keeper.accounting = accounting
-        sensor = self.project.definitions.resolve_sensor_def("revaluation_sensor")
+    def tick(self) -> Sequence[dg.RunRequest]:
+        """Run what the due sensor asks for now."""
+        sensor = self.project.definitions.resolve_sensor_def("due_days_sensor")
         resources = {"warehouse": self.project.warehouse}
-        with dg.build_sensor_context(instance=self.project.instance, resources=resources) as context:
-            requests = sensor.evaluate_tick(context).run_requests or []
-        assert requests
-        for request in requests:
-            keys = list(request.asset_selection or ())
-            if request.job_name == USAGE_JOB:
-                first, last = (date.fromisoformat(request.tags[tag]) for tag in (RANGE_START, RANGE_END))
-                days = [day for day in DAYS if first <= day <= last]
-                result = self.project.run(USAGE_JOB, keys, days)
-                written = {table_of(key) for key in keys}
-                self.keeper.written(request.tags[CONNECTION_TAG], days, self.now, result.run_id, *written)
-            else:
-                result = replace(self.project, checks=True).run(request.job_name or "", keys)
-                [check] = result.get_asset_check_evaluations()
-                assert str(check.metadata["different"].value).count("I-") == 1, "the one that is made up"
-            assert result.success
+        with dg.build_sensor_context(
+            instance=self.project.instance, resources=resources, cursor=self.cursor
+        ) as context:
+            result = sensor.evaluate_tick(context)
+        self.cursor = result.cursor
+        for request in result.run_requests or ():
+            self.launch(request)
             self.wait()
+        return result.run_requests or ()
 
-    def push(self, days: Sequence[date]) -> None:
-        """Push days of every connection."""
-        for connection in self.keeper.accounts:
+    def launch(self, request: dg.RunRequest) -> None:
+        """Run what the due sensor asks for: days of a connection, or the tables of what was stated."""
+        tags = {**request.tags, RUN_KEY_TAG: request.run_key or ""}
+        if request.job_name == USAGE_JOB:
+            keys = list(request.asset_selection or ())
+            first, last = (date.fromisoformat(request.tags[tag]) for tag in (RANGE_START, RANGE_END))
+            days = [day for day in DAYS if first <= day <= last]
+            result = self.project.run(USAGE_JOB, keys, days, **tags)
+            self.keeper.written(request.tags[CONNECTION_TAG], days, self.now, result.run_id, self.parts(keys))
+        else:
+            job = request.job_name or ""
+            result = replace(self.project, checks=True).run(job, [*self.project.keys_of(job)], **tags)
+            [check] = result.get_asset_check_evaluations()
+            made_up = min(1, int(str(check.metadata["invoices"].value)))
+            assert str(check.metadata["different"].value).count("I-") == made_up
+        assert result.success
+
+    def settle(self) -> None:
+        """Let the due sensor tick until it has nothing more to ask for."""
+        while self.tick():
+            pass
+
+    def load(self, accounting: Sequence[Dated]) -> None:
+        """Edit the connections file and reload the code location."""
+        Path(self.environment["USAGE_CONNECTIONS"]).write_text(self.connections + toml(accounting))
+        self.project = replace(self.project, definitions=build_definitions(settings_of(self.environment)))
+
+    def begin(self, connection: str, days: Sequence[date], until: str) -> Iterator[Step]:
+        """Begin a run, as another process does, and leave it where it has just written an asset.
+
+        It goes on with the definitions that it began with.
+        """
+        keys = tuple(sorted(key for key in self.project.keys_of(USAGE_JOB) if key.path[0] == connection))
+        part = Part(connection, USAGE_JOB, keys, Window(days[0], days[-1]))
+        [settings] = [each for each in settings_of(self.environment).connections() if each.name == connection]
+        share = Share(settings, Window(days[0], days[-1]), [part])
+        steps = share.run(self.project.definitions, self.project.instance, log_level="ERROR")
+        self.go_on(steps, until)
+        return steps
+
+    def go_on(self, steps: Iterator[Step], until: str = "") -> None:
+        """Let a run go on until it has written an asset, or to its end."""
+        for step in steps:
+            assert not step.failure
+            if step.done and step.window:
+                key = dg.AssetKey.from_user_string(step.asset)
+                self.keeper.written(key.path[0], step.window.days, self.now, step.run_id, self.tables[key])
+            if step.done and step.asset == until:
+                return
+
+    def lose(self) -> None:
+        """Lose the database."""
+        database = Path(self.project.warehouse.database)
+        for file in (database, write_ahead_log(database)):
+            file.unlink(missing_ok=True)
+        self.keeper.lose()
+
+    def push(self, days: Sequence[date], *connections: str) -> None:
+        """Push days of every connection, or of those named."""
+        for connection in connections or self.keeper.accounts:
             assert self.project.push_of(connection, [*days]).success
 
 
-def table_of(key: dg.AssetKey) -> str:
-    """The table that a derived asset writes."""
-    _, kind, name = key.path
-    return f"port_entities.{name}" if kind == "entities" else f"costs.{kind}"
+def settings_of(environment: Mapping[str, str]) -> Settings:
+    """The settings of an environment."""
+    return Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
+
+
+def tables_of(settings: Settings) -> Mapping[dg.AssetKey, Collection[tuple[str, str]]]:
+    """Asset -> the parts of tables that it writes."""
+    tables: defaultdict[dg.AssetKey, set[tuple[str, str]]] = defaultdict(set)
+    for rows in stated_of(settings, 0)[1].tables.values():
+        for row in rows.to_pylist():
+            tables[dg.AssetKey.from_user_string(row["asset"])].add((row["table_name"], row["slice"]))
+    return tables
 
 
 def toml(entries: Iterable[Dated]) -> str:
@@ -356,8 +424,8 @@ def chapters() -> list[list[date]]:
     return [first, *(middle[n : n + size] for n in range(0, len(middle), size)), last]
 
 
-def play(story: Story) -> None:
-    """Everything that happens."""
+def play(story: Story, look: Callable[[Story], None]) -> None:
+    """Everything that happens. People ``look`` when something was stored that nothing is computed from yet."""
     one, other = story.organizations
     first, *months, week = chapters()
     before: list[date] = []
@@ -365,35 +433,102 @@ def play(story: Story) -> None:
         story.move_to(datetime.combine(days[-1], time(8), UTC))
         bill_in_currencies(one, other, days)
         empty(one, other, days[0])
-        if not before:
+        if before:
+            story.fetch_all(days[:-1])
+        else:
+            lose_the_database(story, days[:-1])
             story.look_up("openai", "openai_emea", "anthropic", "anthropic_labs")
-        story.fetch_all(days[:-1])
         restate(one, other, days[:-1])
-        read_again(story, before, days)
+        read_again(story, before, days, look)
         if not before:
-            story.state(stated_later(story.keeper))
+            change_rates(story, days)
             one.change("openai", "projects", 0, "rename", "Checkout 2")
             one.change("openai", "project_api_keys", 2, "delete")
             story.look_up("openai")
+            story.settle()
         before = days
     story.move_to(datetime.combine(week[-1], time(8), UTC))
     bill_in_currencies(one, other, week)
-    read_again(story, before, week)
+    read_again(story, before, week, look)
+    assert story.keeper.behind() == set()
 
 
-def read_again(story: Story, before: Sequence[date], days: Sequence[date]) -> None:
-    """A day after some days are over: read what the daily schedule has to, and a day that it thinks settled."""
+def change_rates(story: Story, days: Sequence[date]) -> None:
+    """Rates are edited and the location is reloaded while runs with the old definitions are under way.
+
+    One has not computed costs yet. The other has: what it still writes is computed from costs with the old rates.
+    """
+    keeper, labs = story.keeper, "anthropic_labs"
+    accounting, rated = stated_later(keeper), [day for day in days if day > SWITCH]
+    earlier = story.begin(labs, rated[:2], f"{labs}/cost_report")
+    later = story.begin(labs, rated[2:], f"{labs}/daily_costs/anthropic_cost_report")
+    story.wait()
+    story.load(accounting)
+    assert [request.job_name for request in story.tick()] == [ACCOUNTING_JOB], "what is being written is waited for"
+    story.go_on(later)
+    keeper.accounting = accounting
+    story.go_on(earlier)
+    assert {(connection, day) for *_, connection, day in keeper.behind()} <= {(labs, day) for day in rated[2:]}
+    assert keeper.behind()
+    story.wait()
+    story.settle()
+    assert keeper.behind() == set()
+
+
+def read_again(story: Story, before: Sequence[date], days: Sequence[date], look: Callable[[Story], None]) -> None:
+    """A day after some days are over: read what the daily schedule has to, and days that it thinks settled."""
     story.move_to(datetime.combine(days[-1] + timedelta(days=1), time(9), UTC))
     settled, unsettled = before[-8:][:1], before[-3:][:1]
     for day in unsettled:
         restate_once_more(*story.organizations, day)
     for day in settled:
         story.organizations[0].restate("chatgpt/codex_usage", day, "scale", 5)
-    story.tick("daily_usage_schedule")
+    story.run_schedule("daily_usage_schedule")
     if settled:
         story.fetch("chatgpt", settled)
         story.wait()
+    if DAYS[0] in before:
+        fetch_alone(story, before[-1])
+        look(story)
+    story.settle()
     story.push([*before, *days])
+
+
+def fetch_alone(story: Story, day: date) -> None:
+    """A day of the month that is invoiced is restated, and people run alone what fetches it."""
+    one, other = story.organizations
+    one.restate("openai/costs", day, "scale", 3)
+    one.restate("openai/usage_completions", day, "scale", 2)
+    other.restate("openai/costs", day, "scale", 2)
+    one.restate("anthropic/cost_report", day, "scale", -1)
+    one.restate("chatgpt/codex_usage", day, "scale", 3)
+    story.fetch("openai", [day], "costs", "usage_completions")
+    story.fetch("openai_emea", [day], "costs")
+    story.fetch("anthropic", [day], "cost_report")
+    story.fetch("chatgpt", [day], "codex_usage")
+    story.wait()
+
+
+def lose_the_database(story: Story, days: Sequence[date]) -> None:
+    """Some connections are stored and pushed, some of that is taken back, and the database is lost.
+
+    Everything comes again by itself, and what Port has too much of is found by the next push.
+    """
+    one, other = story.organizations
+    pushed = ("openai_emea", "anthropic", "chatgpt")
+    for connection in pushed:
+        story.fetch(connection, days)
+    story.push(days, *pushed)
+    one.restate("anthropic/claude_code", days[2], "clear")
+    one.restate("chatgpt/codex_usage", days[-1], "remove")
+    other.restate("openai/costs", days[0], "remove")
+    story.lose()
+    story.wait()
+    story.settle()
+    assert story.keeper.behind() == set()
+    assert {(connection, day) for *_, connection, day in story.keeper.days} == {
+        (connection, day) for connection in story.keeper.accounts for day in days
+    }
 
 
 def empty(one: Organization, other: Organization, day: date) -> None:
@@ -475,12 +610,19 @@ def story_of(folder: Path, sandbox: Sandbox) -> Iterator[Story]:
             "USAGE_START_DATE": str(FIRST),
             "USAGE_LOOKBACK_DAYS": str(2 * WEEK),  # few days are one run, many days two
             "USAGE_ARCHIVE": "off",
+            "USAGE_BACKFILL_HISTORY": "true",
         }
         switches = ", ".join(f"{e.name} = {str(e.name in FEW).lower()}" for e in PROVIDERS["openai"].endpoints)
         connections = CONNECTIONS.format(folder=folder, one=sandbox.base_url, other=url, switches=switches)
         file.write_text(connections + toml(keeper.accounting))
         with open_project(sandbox, folder, environment) as project:
-            quick = replace(project, checks=False)
             yield Story(
-                quick, organizations, keeper, connections, environment, travel, datetime.combine(FIRST, time(), UTC)
+                replace(project, checks=False),
+                organizations,
+                keeper,
+                connections,
+                environment,
+                travel,
+                datetime.combine(FIRST, time(), UTC),
+                tables_of(settings_of(environment)),
             )

@@ -241,7 +241,11 @@ def _frame(connection: str, provider: str, first: date, after: date, currency: s
 
 
 def _quantities(keeper: Keeper) -> Mapping[tuple[Any, ...], Row]:
-    rows = [{**row, "currency": row["amount_currency"].upper()} for row in keeper.rows("openai.costs")]
+    rows = [
+        {**row, "currency": row["amount_currency"].upper()}
+        for row in keeper.rows("openai.costs")
+        if not keeper.is_ahead("openai.costs", row["connection"], row["usage_date"])
+    ]
     keys = ("connection", "usage_date", "currency", "project_id", "user_id", "api_key_id", "line_item")
     found = {}
     for key, same in by(rows, *keys).items():
@@ -293,6 +297,8 @@ def _corrections(keeper: Keeper, invoices: Sequence[Row]) -> Iterator[Row]:
         if table not in MONEY or not name or not name.startswith(("amount_", "cost_")):
             continue
         if not (money := MONEY[table](name)):
+            continue
+        if keeper.is_ahead(table, line["connection"], line["usage_date"], line["version"]):
             continue
         currency, unit = money
         for invoice in invoices:

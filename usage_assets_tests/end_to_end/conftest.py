@@ -160,21 +160,22 @@ class Project:
 
     def fetch(self, connection: str, days: list[date], *assets: str) -> dg.ExecuteInProcessResult:
         """Run a connection's usage assets (or those named) for contiguous days, as a range run does."""
-        keys = [key for key in self._keys_of(USAGE_JOB) if key.path[0] == connection]
+        keys = [key for key in self.keys_of(USAGE_JOB) if key.path[0] == connection]
         wanted = [key for key in keys if not assets or "/".join(key.path[1:]) in assets]
         return self.run(USAGE_JOB, wanted, days)
 
     def look_up(self, connection: str, *lookups: str) -> dg.ExecuteInProcessResult:
         """Run a connection's lookups (or those named)."""
-        keys = [key for key in self._keys_of(LOOKUPS_JOB) if key.path[0] == connection]
+        keys = [key for key in self.keys_of(LOOKUPS_JOB) if key.path[0] == connection]
         return self.run(LOOKUPS_JOB, [key for key in keys if not lookups or key.path[-1] in lookups])
 
-    def _keys_of(self, job: str) -> set[dg.AssetKey]:
+    def keys_of(self, job: str) -> set[dg.AssetKey]:
+        """The assets of a job."""
         return set(self.definitions.resolve_job_def(job).asset_layer.executable_asset_keys)
 
     def fetch_all(self, days: list[date]) -> None:
         """Run every connection; all must succeed."""
-        for connection in sorted({key.path[0] for key in self._keys_of(USAGE_JOB)}):
+        for connection in sorted({key.path[0] for key in self.keys_of(USAGE_JOB)}):
             assert self.fetch(connection, days).success
 
     def push(self, days: list[date]) -> None:
@@ -190,7 +191,9 @@ class Project:
         """Tell Port how a connection's data is."""
         return self.run(PORT_CONNECTION_JOB, [port_connection_key(connection)])
 
-    def run(self, job: str, keys: list[dg.AssetKey], days: list[date] | None = None) -> dg.ExecuteInProcessResult:
+    def run(
+        self, job: str, keys: list[dg.AssetKey], days: list[date] | None = None, **tags: str
+    ) -> dg.ExecuteInProcessResult:
         """Run some assets of a job."""
         definition, selection = self.definitions.resolve_job_def(job), keys if self.checks else None
         if not self.checks:
@@ -202,7 +205,7 @@ class Project:
                 instance=self.instance,
                 asset_selection=selection,
                 run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},  # of each event, otherwise
-                tags=dict(range_tags(days[0], days[-1])) if days else {},
+                tags={**(range_tags(days[0], days[-1]) if days else {}), **tags},
                 raise_on_error=False,
             )
 
