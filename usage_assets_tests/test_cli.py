@@ -457,7 +457,8 @@ def wait_until_asked(sandbox: Sandbox, route: str) -> None:
         (("--start", "2020-01-01", "--end", LATEST), "start 2020-01-01 is before USAGE_START_DATE 2025-01-01"),
         ((*RANGE, "--connection", "opneai"), "connection 'opneai' is unknown; known: openai, anthropic, chatgpt"),
         (("--start", "2025-01-01", "--end", "2025-01-02", "--connection", "chatgpt"), "before the earliest day"),
-        (("--start", LATEST), "Missing option '--end'. (usage-assets backfill --help)"),
+        (("--start", LATEST), "name the days with --start and --end, or use --due (usage-assets backfill --help)"),
+        ((*RANGE, "--due"), "--due goes with neither --start, --end nor --from-archive (usage-assets backfill --help)"),
         ((*RANGE, "--weird"), "No such option"),
     ],
 )

@@ -287,17 +287,12 @@ def test_with_keys_only_configured_connections_exist_and_pushes_only_with_port()
     graph = specs(build_definitions(settings_of(openai_admin_key="k")))
     assert {key.partition("/")[0] for key in graph} == {"openai"}
     assert not graph.keys() & TO_PORT
-    assert sensors(build_definitions(settings_of(openai_admin_key="k"))) == ["history_sensor"]
+    assert sensors(build_definitions(settings_of(openai_admin_key="k"))) == ["due_days_sensor"]
     with_port = build_definitions(settings_of(openai_admin_key="k", **PORT))
     assert specs(with_port).keys() & TO_PORT == {key for key in TO_PORT if key.startswith("openai/")}
-    assert sensors(with_port) == ["port_changed_partitions_sensor", "history_sensor"]
+    assert sensors(with_port) == ["port_changed_partitions_sensor", "due_days_sensor"]
     statuses = {sensor.default_status for sensor in with_port.get_repository_def().sensor_defs}
     assert statuses == {dg.DefaultSensorStatus.RUNNING}
-
-
-def test_nothing_is_fetched_of_the_past_where_that_is_switched_off() -> None:
-    definitions = build_definitions(settings_of(openai_admin_key="k", usage_backfill_history=False, **PORT))
-    assert sensors(definitions) == ["port_changed_partitions_sensor"]
 
 
 def test_failed_runs_are_told_of_where_a_webhook_is_set_and_not_otherwise(definitions: dg.Definitions) -> None:

@@ -196,12 +196,9 @@ def test_costs_that_are_switched_off_are_told_of_once_and_what_is_removed_is_no_
         f"WARN  table costs.daily_costs: 1 days of anthropic, anthropic.cost_report, the newest is {day}: nothing "
         "refreshes them, because their endpoint is switched off; they stay in the views, in Port and in exports"
     )
-    stale = [line.partition(", the newest")[0] for line in said.lines if "is Dagster running?" in line]
-    assert "WARN  table costs.daily_costs: 1 days of anthropic, anthropic.claude_code" in stale
-    assert not [line for line in stale if "cost_report" in line or "claude_cost_record" in line]
+    assert "never fetched" in finding(said, "connection anthropic: due"), "what is on is fetched"
     (terminal.folder / "connections.toml").write_text(entry.replace("anthropic'\nprovider", "another'\nprovider"))
     said = examined(terminal)
-    assert "is Dagster running?" not in said.out
     assert finding(said, "costs.daily_costs: 1 days of anthropic, anthropic.cost_report") == (
         f"OK    table costs.daily_costs: 1 days of anthropic, anthropic.cost_report, the newest is {day}: nothing "
         "refreshes them"
@@ -288,18 +285,22 @@ def test_a_file_that_is_no_database_is_a_fault(terminal: Terminal) -> None:
     assert finding(examined(terminal), "warehouse").startswith(f"FAIL  warehouse: {terminal.database}: ")
 
 
-def test_old_days_of_a_connection_are_one_warning_that_says_whether_dagster_runs(terminal: Terminal) -> None:
+def test_due_days_of_a_connection_are_one_warning_that_says_who_fetches_them(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USAGE_START_DATE", str(TODAY - timedelta(days=10)))
     day = str(TODAY - timedelta(days=10))
     terminal.type("backfill", "--start", day, "--end", day, "--connection", "chatgpt")
-    warning = (
-        f"WARN  connection chatgpt: not refreshed since {day}: "
-        "chatgpt.codex_usage, costs.daily_costs, port_entities.ai_cost_record and 2 more: "
+    before = terminal.database.read_bytes()
+    warning = "WARN  connection chatgpt: due: 9 days missing: never fetched. "
+    assert finding(examined(terminal), "connection chatgpt: due") == (
+        f"{warning}Start Dagster (make run), or run usage-assets backfill --due"
     )
-    assert finding(examined(terminal), "not refreshed since") == f"{warning}is Dagster running? (make run)"
     with dg.DagsterInstance.get() as instance:
         instance.add_daemon_heartbeat(DaemonHeartbeat(NOW.timestamp(), "SENSOR", "id", []))
-    said = finding(examined(terminal), "not refreshed since")
-    assert said == f"{warning}Dagster is running, so see why its runs fail (Runs in the UI)"
+    said = finding(examined(terminal), "connection chatgpt: due")
+    assert said == f"{warning}due_days_sensor has them run (Automation page of the UI)"
+    assert terminal.database.read_bytes() == before, "doctor changes nothing"
 
 
 def test_places_that_silent_runs_hold_are_a_fault(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

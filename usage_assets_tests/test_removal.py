@@ -99,7 +99,7 @@ def stored(terminal: Terminal) -> dict[str, dict[str, int]]:
     with terminal.warehouse.get_connection() as database:
         tables = database.execute(
             "select schema_name || '.' || table_name from duckdb_tables() "
-            "where schema_name <> 'accounting' order by all"
+            "where schema_name <> 'accounting' and table_name <> 'statements' order by all"
         ).fetchall()
         for (table,) in tables:
             rows = database.execute(f"select connection, count(*) from {table} group by connection").fetchall()

@@ -695,6 +695,19 @@ def test_a_run_that_was_never_launched_or_was_deleted_is_asked_for_again(daemon:
 # Company
 
 
+def test_a_run_of_hours_is_waited_for_as_long_as_it_logs(daemon: Daemon, clock: time_machine.Traveller) -> None:
+    """A provider that lets little through: a second run of the same days would make both slower."""
+    daemon.tick()
+    (run,) = daemon.under_way()
+    daemon.instance.report_dagster_event(dg.DagsterEvent("PIPELINE_START", run.job_name), run.run_id)
+    for _ in range(3):
+        clock.shift(timedelta(minutes=50))
+        daemon.instance.report_engine_event("429 from GET /costs. Again in 60 s, attempt 2", run)
+        assert daemon.tick() == []
+    clock.shift(timedelta(minutes=61))
+    assert daemon.tick() == [WHOLE], "nothing was heard of it for an hour"
+
+
 def test_connections_do_not_wait_for_each_other(daemon: Daemon) -> None:
     daemon.load(openai() + CODEX)
     assert daemon.tick() == [WHOLE, "codex 2026-11-16..2026-11-19"]
@@ -718,19 +731,6 @@ def test_a_tick_waits_for_a_run_that_has_the_file(daemon: Daemon, monkeypatch: p
     with held_by_another(str(daemon.settings.warehouse_path)):
         daemon.load(openai("2026-11-10"))
         daemon.cursor = None
-def test_a_run_of_hours_is_waited_for_as_long_as_it_logs(daemon: Daemon, clock: time_machine.Traveller) -> None:
-    """A provider that lets little through: a second run of the same days would make both slower."""
-    daemon.tick()
-    (run,) = daemon.under_way()
-    daemon.instance.report_dagster_event(dg.DagsterEvent("PIPELINE_START", run.job_name), run.run_id)
-    for _ in range(3):
-        clock.shift(timedelta(minutes=50))
-        daemon.instance.report_engine_event("429 from GET /costs. Again in 60 s, attempt 2", run)
-        assert daemon.tick() == []
-    clock.shift(timedelta(minutes=61))
-    assert daemon.tick() == [WHOLE], "nothing was heard of it for an hour"
-
-
         assert daemon.tick() == []
     assert daemon.said
     assert daemon.said.startswith("not yet: ")
