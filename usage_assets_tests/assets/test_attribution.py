@@ -65,6 +65,15 @@ def test_a_bill_that_changed_after_it_was_allocated_is_whole_until_it_is_allocat
     assert sums(days, "by_team", "team") == set()
 
 
+def test_a_bill_whose_amount_moved_to_another_workspace_is_not_its_old_teams(days: Days) -> None:
+    days = stating(days, owners=[Owner(workspace=name, team=name) for name in ("apps", "web")])
+    anthropic_bill(days, {"workspace_id": "apps"})
+    days.derive("anthropic_allocated_costs")
+    assert sums(days, "by_team", "team") == {("apps", 100, 1)}
+    anthropic_bill(days, {"workspace_id": "web"})
+    assert sums(days, "by_team", "team") == {("web", 100, 1)}
+
+
 def test_parts_of_a_charge_add_up_to_it_in_every_amount(days: Days) -> None:
     anthropic_bill(days, {"amount_cents": Decimal(20)}, {"amount_cents": Decimal(20), "currency": "EUR"})
     anthropic_use(days, *({"api_key_id": key} for key in ("k1", "k2", "k3")))

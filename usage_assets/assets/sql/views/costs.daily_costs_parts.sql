@@ -1,35 +1,30 @@
 -- every cost once, with whom it is for as finely as is known: the parts in costs.allocated_costs, and from costs.daily_costs
--- whatever those do not hold: other cost bases, sources that are not allocated, and days whose parts do not add up to the
--- bill as it is now, because they were not computed yet or the bill changed since
+-- whatever those do not hold: other cost bases, sources that are not allocated, and days whose parts were not computed from
+-- the bill as it is now. That they add up to it is no proof: an amount may have moved from one workspace to another
 create or replace view costs.allocated_costs_named as
 with
-not_allocated as (
-  select distinct connection, usage_date, source_table
-  from (
-    select connection, usage_date, source_table, native_unit, currency, native_amount, amount_usd, true as is_part
-    from costs.allocated_costs
-    union all
-    select connection, usage_date, source_table, native_unit, currency, -native_amount, -amount_usd, false as is_part
-    from costs.daily_costs
-    where cost_basis = 'billed'
-  )
-  group by connection, usage_date, source_table, native_unit, currency
-  having sum(native_amount) <> 0
-    or sum(amount_usd) <> 0
-    or bool_and(is_part)
-    or not bool_or(is_part)
+allocated as (
+  select
+    parts.connection,
+    parts.usage_date,
+    parts.slice as source_table
+  from ledger.stored_days as parts
+  join ledger.stored_days as bills using (connection, usage_date, slice)
+  where parts.table_name = 'costs.allocated_costs'
+    and bills.table_name = 'costs.daily_costs'
+    and from_json(parts.inputs, '"MAP(VARCHAR, VARCHAR)"')['costs.daily_costs/' || slice] = bills.content_version::varchar
 ),
 costs as (
   select
     * exclude (units, all_units, billed_amount),
     'billed' as cost_basis
   from costs.allocated_costs
-  anti join not_allocated using (connection, usage_date, source_table)
+  semi join allocated using (connection, usage_date, source_table)
   union all by name
   select * exclude (grouped_by)
   from costs.daily_costs
   where cost_basis <> 'billed'
-    or (connection, usage_date, source_table) in (select (connection, usage_date, source_table) from not_allocated)
+    or (connection, usage_date, source_table) not in (select (connection, usage_date, source_table) from allocated)
 ),
 owners as (
   select
