@@ -685,6 +685,19 @@ def test_days_that_are_due_again_right_after_a_run_that_succeeded_are_not_asked_
         clock.shift(timedelta(seconds=1))
 
 
+def test_a_run_of_hours_is_waited_for_as_long_as_it_logs(daemon: Daemon, clock: time_machine.Traveller) -> None:
+    """A provider that lets little through: a second run of the same days would make both slower."""
+    daemon.tick()
+    (run,) = daemon.under_way()
+    daemon.instance.report_dagster_event(dg.DagsterEvent("PIPELINE_START", run.job_name), run.run_id)
+    for _ in range(3):
+        clock.shift(timedelta(minutes=50))
+        daemon.instance.report_engine_event("429 from GET /costs. Again in 60 s, attempt 2", run)
+        assert daemon.tick() == []
+    clock.shift(timedelta(minutes=61))
+    assert daemon.tick() == [WHOLE], "nothing was heard of it for an hour"
+
+
 def test_a_run_that_was_never_launched_or_was_deleted_is_asked_for_again(daemon: Daemon) -> None:
     daemon.tick()
     for run in daemon.instance.get_runs():
