@@ -235,7 +235,7 @@ class Story:
             self.keeper.written(request.tags[CONNECTION_TAG], days, self.now, result.run_id, self.parts(keys))
         else:
             job = request.job_name or ""
-            result = replace(self.project, checks=True).run(job, [*self.project.keys_of(job)], **tags)
+            result = replace(self.project, checks=True).run(job, [*self.project.keys_of(job)], None, **tags)
             [check] = result.get_asset_check_evaluations()
             made_up = min(1, int(str(check.metadata["invoices"].value)))
             assert str(check.metadata["different"].value).count("I-") == made_up
