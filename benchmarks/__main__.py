@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import click
 
-from benchmarks import costs, events, memory, parsing, port, sensor, windows
+from benchmarks import costs, due, events, memory, parsing, port, sensor, windows
 from benchmarks.figures import HEADER, Figure
 
 BENCHMARKS: Mapping[str, Callable[[int], Iterator[Figure]]] = {
@@ -16,6 +16,7 @@ BENCHMARKS: Mapping[str, Callable[[int], Iterator[Figure]]] = {
     "costs": costs.figures,
     "events": events.figures,
     "sensor": sensor.figures,
+    "due": due.figures,
 }
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import __main__, costs, events, memory, parsing, port, sensor, windows
+from benchmarks import __main__, costs, due, events, memory, parsing, port, sensor, windows
 from benchmarks.figures import Figure
 from usage_assets_tests.conftest import Sandbox
 
@@ -100,3 +100,9 @@ def test_an_idle_tick_and_the_look_ups_see_the_same_events() -> None:
     assert allowed.name == looked_up.name == "idle tick over 120 events"
     assert "of each of 36 partitions" in looked_up.note
     assert 0 < looked_up.ours < looked_up.theirs
+
+
+def test_what_is_due_is_asked_where_only_the_last_days_are_not_settled() -> None:
+    idle, asked = due.figures(3, rounds=1)  # raises where more is due, or the idle sensor asks for a run
+    assert int(asked.name.split()[4]) % (1 + 2 + 3) == 0, "each day is read again on those after it"
+    assert idle.ours > 0

@@ -488,7 +488,7 @@ def read_again(story: Story, before: Sequence[date], days: Sequence[date], look:
         story.fetch("chatgpt", settled)
         story.wait()
     if DAYS[0] in before:
-        fetch_alone(story, before[-1])
+        fetch_alone(story, *unsettled)
         look(story)
     story.settle()
     story.push([*before, *days])
