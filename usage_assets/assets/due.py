@@ -28,7 +28,7 @@ State = Literal["missing", "stale", "open", "unsettled"]
 
 
 class ExpectedAsset(StatedRow):
-    """One row per table that an asset of a configured connection writes: which days it should hold, and of what."""
+    """One row per table that an asset of a configured connection writes: which days, computed from what."""
 
     table = "ledger.assets"
     grain = ("connection", "table_name", "slice")
@@ -40,12 +40,12 @@ class ExpectedAsset(StatedRow):
     first_day: Annotated[date, column("First day that it should hold")]
     lookback_days: Annotated[int | None, column("How far back its provider serves; null: without limit", unit="days")]
     due_after_minutes: Annotated[
-        int | None, column("How long after a day's end it is fetched for the first time", unit="minutes")
+        int | None, column("How long after a day's end it counts as missing; null in derived tables", unit="minutes")
     ]
     question: Annotated[str | None, column("Digest of what the connection asks for; null in derived tables")]
     query: Annotated[str | None, column("Digest of the query that computes it; null in raw tables")]
-    reads: Annotated[str, column("Tables that the query reads and the part of each, as JSON")]
-    names: Annotated[str, column("Inputs of the query that are names of ids, as JSON")]
+    reads: Annotated[str, column("Tables that the query reads and the part of each, as JSON; empty in raw tables")]
+    names: Annotated[str, column("Lookups whose names the query reads, as inputs are called, as JSON")]
 
 
 class DueDay(Row):

@@ -71,13 +71,16 @@ class PortEntity(Row):
 
 
 class Statement(StatedRow):
-    """One row per part of the configuration that is stored: what of it other tables hold was read at this time."""
+    """One row per part of the configuration that is stored as tables.
+
+    Of several processes, the one that read the configuration last decides what these tables hold.
+    """
 
     table = "ledger.statements"
     grain = ("name",)
 
-    name: Annotated[str, column("accounting: the tables accounting.*; assets: ledger.assets")]
-    read_at: Annotated[datetime, column("When the process that stored it had read the configuration")]
+    name: Annotated[str, column("accounting (the tables accounting.*) or assets (ledger.assets)")]
+    read_at: Annotated[datetime, column("When that process read the configuration")]
 
 
 class PortPush(ConnectionRow):
