@@ -96,11 +96,12 @@ def test_a_revoked_key_leaves_the_other_nine_connections_green(project: Project)
     costs = project.warehouse.read("select sum(amount_value) from openai.costs group by connection").column(0)
     assert costs.to_pylist() == [project.truth([day])["openai usd"]] * 3
 
-    sensor = project.definitions.resolve_sensor_def("history_sensor")
-    with dg.build_sensor_context(instance=project.instance, definitions=project.definitions) as context:
+    sensor = project.definitions.resolve_sensor_def("due_days_sensor")
+    resources = {"warehouse": project.warehouse}
+    with dg.build_sensor_context(instance=project.instance, resources=resources) as context:
         missing = sensor.evaluate_tick(context).run_requests or []
-    assert [(request.tags["usage_assets/connection"], request.asset_selection) for request in missing] == [
-        (request.tags["usage_assets/connection"], request.asset_selection)
+    assert [(request.tags["usage_assets/connection"], {*(request.asset_selection or ())}) for request in missing] == [
+        (request.tags["usage_assets/connection"], {*(request.asset_selection or ())})
         for request in requests
         if request.tags["usage_assets/connection"] == REVOKED
     ], "the day is the whole history of the others"
