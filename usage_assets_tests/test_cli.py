@@ -458,7 +458,7 @@ def wait_until_asked(sandbox: Sandbox, route: str) -> None:
         ((*RANGE, "--connection", "opneai"), "connection 'opneai' is unknown; known: openai, anthropic, chatgpt"),
         (("--start", "2025-01-01", "--end", "2025-01-02", "--connection", "chatgpt"), "before the earliest day"),
         (("--start", LATEST), "name the days with --start and --end, or use --due (usage-assets backfill --help)"),
-        ((*RANGE, "--due"), "--due goes with neither --start, --end nor --from-archive (usage-assets backfill --help)"),
+        ((*RANGE, "--due"), "--due cannot be combined with"),
         ((*RANGE, "--weird"), "No such option"),
     ],
 )

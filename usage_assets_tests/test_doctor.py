@@ -292,7 +292,7 @@ def test_due_days_of_a_connection_are_one_warning_that_says_who_fetches_them(
     day = str(TODAY - timedelta(days=10))
     terminal.type("backfill", "--start", day, "--end", day, "--connection", "chatgpt")
     before = terminal.database.read_bytes()
-    warning = "WARN  connection chatgpt: due: 9 days missing: never fetched. "
+    warning = "WARN  connection chatgpt: due: 7 days missing: never fetched. "
     assert finding(examined(terminal), "connection chatgpt: due") == (
         f"{warning}Start Dagster (make run), or run usage-assets backfill --due"
     )
@@ -420,7 +420,7 @@ def test_due_days_are_counted_and_said_to_be_whose_they_are(
         return [line for line in examined(terminal).out.splitlines() if "chatgpt: " in line and "missing" in line]
 
     what_to_do = "Start Dagster (make run), or run usage-assets backfill --due"
-    assert due("true") == [f"WARN  connection chatgpt: due: 9 days missing: never fetched. {what_to_do}"]
+    assert due("true") == [f"WARN  connection chatgpt: due: 7 days missing: never fetched. {what_to_do}"]
     left_to_you = "USAGE_BACKFILL_HISTORY=false leaves them to you: usage-assets backfill --due"
     assert due("false") == [
         f"WARN  connection chatgpt: due: 6 days missing: never fetched. {what_to_do}",

@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from usage_assets.assets.allocation import ALLOCATIONS
 from usage_assets.assets.costs import COSTS, DailyCost, days_without_costs
 from usage_assets.assets.derived import MACROS, SQL
 from usage_assets.assets.due import due_days, in_words
@@ -20,6 +21,8 @@ from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError, c
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.tables import Table
 
+FOLDERS = {derived.folder for derived in (*COSTS, *ALLOCATIONS)}
+"""Assets below these hold what is exported; days that they lack are gaps."""
 SUFFIXES = (".csv", ".parquet")
 
 
@@ -45,7 +48,7 @@ class Exported:
     gaps: Mapping[str, int]
     """Raw asset -> days of which no complete costs are stored."""
     due: Mapping[str, Sequence[str]]
-    """Connection -> how many of the days are due, and why."""
+    """Connection -> how many days of costs are stale, and why."""
 
 
 def writable(out: Path, *, force: bool) -> Path:
@@ -79,7 +82,9 @@ def export(
     if not Path(warehouse.database).exists():
         raise WarehouseError(f"{warehouse.database}: nothing is stored yet: usage-assets backfill")
     due = in_words(
-        row for row in due_days(warehouse, stated) if first <= row.day <= last and row.state in ("missing", "stale")
+        row
+        for row in due_days(warehouse, stated)
+        if first <= row.day <= last and row.state == "stale" and FOLDERS & {*row.asset.path}
     )
     _bring_up_to_date(warehouse, stated[0])
     # from the copy: a year takes a while, and nobody waits for the file meanwhile
