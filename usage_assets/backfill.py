@@ -63,6 +63,7 @@ COUNTS: Mapping[str, str] = {
 STORED = """
 select
   sum(row_count) filter (list_contains($raw_tables, table_name))::bigint as rows,
+  count(distinct usage_date) filter (list_contains($raw_tables, table_name)) as days,
   bool_or(table_name = 'costs.daily_costs') as has_costs,
   sum((costs ->> 'billed_usd')::decimal(38, 24))::varchar as "USD billed",
   sum((costs ->> 'estimated_usd')::decimal(38, 24))::varchar as "USD estimated",
@@ -204,6 +205,8 @@ class Stored:
 
     rows: int
     """Of the raw tables."""
+    days: int
+    """Of which one of these holds anything, also that there was no use."""
     costs: Mapping[str, Decimal]
     """Unit and cost basis -> total; never to be added up."""
 
@@ -366,10 +369,10 @@ def stored(warehouse: Warehouse, connection: Connection, window: Window) -> Stor
         "raw_tables": [endpoint.row.table for endpoint in endpoints],
     }
     (row,) = warehouse.read(STORED, parameters).to_pylist()
-    rows, has_costs = row.pop("rows"), row.pop("has_costs")
+    rows, days, has_costs = row.pop("rows"), row.pop("days"), row.pop("has_costs")
     costs = {unit: Decimal(amount) for unit, amount in row.items() if amount is not None}
     if has_costs:
         del parameters["raw_tables"]
         unvalued = warehouse.read(WITHOUT_DOLLARS, parameters).to_pylist()
         costs |= {each["unit"]: each["amount"] for each in unvalued}
-    return Stored(rows or 0, costs)
+    return Stored(rows or 0, days, costs)

@@ -197,7 +197,7 @@ def _report(share: Share, settings: Settings) -> None:
     held = stored(Warehouse(database=str(settings.warehouse_path)), share.connection, share.window)
     assets, failures = share.assets, share.failures
     failed = f"FAILED for {len(failures)} of {len(assets)} assets; stored: " if failures else ""
-    fetched = failed + in_words(len(share.window.days), held.rows, share.counts(USAGE_JOB))
+    fetched = failed + in_words(held.days, held.rows, share.counts(USAGE_JOB))
     costs = "".join(f", {amount:,.2f} {unit}" for unit, amount in held.costs.items())
     nothing = "failed" if any(step.failure for step in share.steps[PORT_SYNC_JOB]) else "nothing to send"
     pushed = f"; Port: {in_words(0, 0, share.counts(PORT_SYNC_JOB)) or nothing}" if share.pushes else ""
