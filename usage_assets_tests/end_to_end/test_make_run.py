@@ -78,6 +78,7 @@ class MakeRun:
             **{name: value for name, value in settings.items() if name not in keys},
             "USAGE_CONNECTIONS": "connections.toml",
             "USAGE_BACKFILL_HISTORY": "false",
+            "USAGE_SCHEDULE": "0 0 1 1 *",  # until then no day is missing: the due sensor leaves all of them to the test
         }
         environment.pop("DAGSTER_HOME", None)
         with socket.socket() as probe:
@@ -191,7 +192,7 @@ def hang(sandbox: Sandbox) -> None:
 
 
 def test_a_corrected_key_is_used_by_the_next_run(made: MakeRun) -> None:
-    made.write_keys(OPENAI_ADMIN_KEY="sk-admin-revoked", NAMED_KEY="sk-ant-revoked")
+    made.write_keys(OPENAI_ADMIN_KEY="sk-admin-revoked", NAMED_KEY="sk-ant-revoked-too")
     (made.folder / "filed.key").write_text("sk-ant-revoked")
     made.start()
     assets = "openai/costs", "named/cost_report", "filed/cost_report"
@@ -199,7 +200,7 @@ def test_a_corrected_key_is_used_by_the_next_run(made: MakeRun) -> None:
     assert failed.startswith("FAILURE")
     assert [f"{asset.partition('/')[0]} " in failed and "401" in failed for asset in assets] == [True] * 3
     made.write_keys(**RIGHT_KEYS)
-    (made.folder / "filed.key").write_text("sk-ant-admin-sandbox")
+    (made.folder / "filed.key").write_text("sk-ant-admin-sandbox-filed")
     assert made.outcome(*assets).startswith("SUCCESS")
 
 
