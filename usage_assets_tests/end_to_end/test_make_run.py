@@ -78,7 +78,7 @@ class MakeRun:
             **{name: value for name, value in settings.items() if name not in keys},
             "USAGE_CONNECTIONS": "connections.toml",
             "USAGE_BACKFILL_HISTORY": "false",
-            "USAGE_SCHEDULE": "0 0 1 1 *",  # until then no day is missing: the due sensor leaves all of them to the test
+            "USAGE_SCHEDULE": "0 0 1 1 *",  # until then no day is missing, and the due sensor asks for none
         }
         environment.pop("DAGSTER_HOME", None)
         with socket.socket() as probe:
