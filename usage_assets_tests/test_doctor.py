@@ -420,7 +420,7 @@ def test_due_days_are_counted_and_said_to_be_whose_they_are(
         return [line for line in examined(terminal).out.splitlines() if "chatgpt: " in line and "missing" in line]
 
     what_to_do = "Start Dagster (make run), or run usage-assets backfill --due"
-    assert due("true") == [f"WARN  connection chatgpt: due: 7 days missing: never fetched. {what_to_do}"]
+    assert due("true") == [f"WARN  connection chatgpt: due: 9 days missing: never fetched. {what_to_do}"]
     left_to_you = "USAGE_BACKFILL_HISTORY=false leaves them to you: usage-assets backfill --due"
     assert due("false") == [
         f"WARN  connection chatgpt: due: 6 days missing: never fetched. {what_to_do}",
