@@ -44,7 +44,6 @@ from usage_assets.warehouse.published import copy_of, is_current
 ATTEMPTS = 2
 """A person waits: whoever does not answer now is reported, not waited for."""
 SECONDS_FOR_THE_LOCK = 2
-DAYS_UNTIL_OLD = 2
 TIME_TO_PUBLISH = timedelta(hours=1)
 """Runs that are under way publish when they end."""
 TIME_TO_BE_HEARD_OF = timedelta(minutes=10)
