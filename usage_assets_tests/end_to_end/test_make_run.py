@@ -121,8 +121,9 @@ class MakeRun:
         assert "message" not in answer, answer
 
     def runs(self) -> dict[str, str]:
-        """Run -> status, the oldest first."""
-        return {run["id"]: run["status"] for run in reversed(self.ask(RUNS)["runsOrError"]["results"])}
+        """Launched run -> status, the oldest first. The due sensor may ask for what follows from it."""
+        runs = reversed(self.ask(RUNS)["runsOrError"]["results"])
+        return {run["id"]: run["status"] for run in runs if "dagster/backfill" in {tag["key"] for tag in run["tags"]}}
 
     def said_by(self, run: str) -> str:
         """Everything in a run's log."""
