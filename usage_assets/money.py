@@ -13,6 +13,8 @@ from typing import Self
 PRECISION = 38
 SCALE = 24
 """A 17-digit double of a few micro-dollars has 22 decimal places; its cents in dollars have 24."""
+TOLERANCE = Decimal("1e-12")
+"""Per row: what sums of the same rows may differ by. A provider adds up doubles, in another order for each question."""
 
 _CONTEXT = Context(prec=PRECISION, rounding=ROUND_HALF_EVEN)
 _SUMS = Context(prec=2 * PRECISION)

@@ -10,6 +10,7 @@ import duckdb
 from usage_assets.assets.costs import AllocatedCost
 from usage_assets.assets.derived import SQL
 from usage_assets.assets.prices import TOKENS, has_prices, unit_errors
+from usage_assets.money import TOLERANCE
 from usage_assets.partitions import days_of
 from usage_assets.providers import Control
 from usage_assets.rows import Row, TableRow
@@ -197,7 +198,7 @@ def _comparisons(
 def control_query(row: type[TableRow], control: Control) -> str:
     """Return SQL whose every row is a day that differs from its control total."""
     names = {"rows": row.table, "totals": control.row.table, "amount": control.amount, "currency": control.currency}
-    return (SQL / "control_total.sql").read_text().format(**names)
+    return (SQL / "control_total.sql").read_text().format(**names, tolerance=f"{TOLERANCE:f}")
 
 
 def _unit_errors(source: str) -> Find:

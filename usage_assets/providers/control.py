@@ -10,14 +10,13 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from usage_assets.money import TOLERANCE
 from usage_assets.providers.endpoint import Control, Endpoint
 from usage_assets.providers.http import Fetched
 from usage_assets.rows import to_arrow
 
 logger = logging.getLogger(__name__)
 
-TOLERANCE = Decimal("1e-12")
-"""Per grouped row: the provider adds up doubles, and in another order for each question."""
 Sums = Mapping[tuple[date, str | None], Decimal]
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
+from usage_assets.money import TOLERANCE
 from usage_assets.rows import ConnectionRow, Row, StatedRow, column
 
 
@@ -117,8 +118,9 @@ class Restatement(Row):
         str | None,
         column(
             "provider: its answer changed; running: the day was not over then; question: the connection asked for "
-            "something else, or the provider granted other dimensions; archive: its answer was read again, the "
-            "provider was not asked; derived: computed again from stored rows; null: an earlier release found it"
+            "something else, or the provider granted other dimensions and the totals agree; archive: its answer was "
+            "read again, the provider was not asked; derived: computed again from stored rows; null: an earlier "
+            "release found it"
         ),
     ]
     change: Annotated[
@@ -142,7 +144,8 @@ class DayState(Row):
     open: the day was still running when it was asked for last. settled: two fetches, at least 24 hours apart and the
     later one after the settling time (``settling_days`` of the connection's newest write), had the same content, and so
     has every one since. provisional: all others. Reading the archive again is no fetch, and an answer that differs
-    because the question did says nothing about the provider's figures: a settled day stays settled.
+    because the question did says nothing about the provider's figures: a settled day stays settled. Where the provider
+    granted other dimensions and the totals do not agree, it has changed the day.
     """
 
     table = "ledger.day_states"
@@ -179,27 +182,49 @@ where position = 1
 """
 """What each table holds now: the newest version of each day, and the version that wrote its content first."""
 
-ASKED_OTHERWISE = """(
-        filters is distinct from lag(filters) over writes
-        or question <> lag(question) over writes
-        or grouped_by <> lag(grouped_by) over writes
-    )"""
-"""Whether a version answers another question than the one before. Null, of earlier releases, differs from nothing."""
-
-RESTATEMENTS = f"""
-create or replace view ledger.restatements as
-with versions as (
+COMPARED = f"""
+select
+    *,
+    case
+        when filters is distinct from filters_before or question <> question_before then true
+        when grouped_by <> grouped_by_before then len(list_filter(
+            json_keys(day_totals_before) || json_keys(day_totals),
+            lambda total: (day_totals ->> total) is distinct from (day_totals_before ->> total) and coalesce(
+                try(
+                    abs(
+                        try_cast(coalesce(day_totals ->> total, '0') as decimal(38, 24))
+                        - try_cast(coalesce(day_totals_before ->> total, '0') as decimal(38, 24))
+                    ) > (row_count_before + row_count) * {TOLERANCE:f}
+                ),
+                true
+            )
+        )) = 0
+        else false
+    end as asked_otherwise
+from (
     select
         *,
         lag(row_count) over writes as row_count_before,
         lag(day_totals) over writes as day_totals_before,
         lag(total_units) over writes as total_units_before,
-        coalesce({ASKED_OTHERWISE}, false) as asked_otherwise,
+        lag(filters) over writes as filters_before,
+        lag(question) over writes as question_before,
+        lag(grouped_by) over writes as grouped_by_before,
         lag(is_open) over writes as was_open
     from ledger.partition_versions
     window writes as (partition by connection, table_name, slice, usage_date order by version)
-),
-restated as (
+)
+"""
+"""Each version beside the one before, and whether it answers another question. Null, of earlier releases, differs from
+nothing.
+
+Another scope or filter makes other totals. Another grouping does not: where they differ by more than what a provider's
+own arithmetic loses in the rows of both, the provider has restated the day as well.
+"""
+
+RESTATEMENTS = f"""
+create or replace view ledger.restatements as
+with restated as (
     select
         *,
         case
@@ -224,7 +249,7 @@ restated as (
             from_json(coalesce(total_units_before, '{{}}'), '"MAP(VARCHAR, VARCHAR)"'),
             from_json(coalesce(total_units, '{{}}'), '"MAP(VARCHAR, VARCHAR)"')
         ) as units
-    from versions
+    from ({COMPARED})
     where changed and row_count_before is not null
 ),
 totals as (
@@ -283,11 +308,8 @@ with raw_tables as (
     group by connection, table_name
 ),
 writes as (
-    select
-        *,
-        changed and not coalesce({ASKED_OTHERWISE}, false) as restated
-    from ledger.partition_versions
-    window writes as (partition by connection, table_name, slice, usage_date order by version)
+    select *, changed and not asked_otherwise as restated
+    from ({COMPARED})
 ),
 fetches as (
     select

@@ -207,7 +207,8 @@ def fetched_at(
 ) -> None:
     """A day of October is fetched and, unless that is run alone, derived at a moment."""
     with time_machine.travel(moment, tick=False):
-        answer = Answer(rows=to_arrow(row, rows), began=moment, settling_days=7, filters=filters)
+        content = to_arrow(row, rows)
+        answer = Answer(rows=content, began=moment, settling_days=7, filters=filters, question="what it costs")
         connection = file.partition("_")[0]
         days.warehouse.replace(Table(row), answer, Slice(connection, OCTOBER, OCTOBER), "run")
         if not alone:
@@ -331,6 +332,25 @@ def test_a_month_without_an_invoice_and_a_change_of_ours_make_no_correction(days
     october = stating(days, invoices=[INVOICE])
     fetched_at(october, late + timedelta(days=1), costing("5"), filters='{"models": ["gpt-5"]}')
     assert [row[2] for row in corrections(october)] == [Decimal("-2.5"), Decimal("2.5")]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "corrected", "billed"),
+    [
+        pytest.param(["4", "6"], [], [("INV-1", 10)], id="the same total"),
+        pytest.param(["10.0000000000015"], [], [("INV-1", Decimal("10.0000000000015"))], id="rounded"),
+        pytest.param(["4", "5"], [-1, 1], [("INV-1", 10), (None, -1)], id="restated"),
+    ],
+)
+def test_a_day_that_is_grouped_otherwise_after_its_invoice_is_corrected_where_it_costs_something_else(
+    days: Days, amounts: Sequence[str], corrected: Sequence[int], billed: Sequence[tuple[Any, ...]]
+) -> None:
+    days = stating(days, invoices=[INVOICE])
+    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10", grouped_by="project_id"))
+    parts = [costing(amount, grouped_by="line_item", line_item=amount) for amount in amounts]
+    fetched_at(days, datetime(2026, 11, 5, tzinfo=UTC), *parts)
+    assert [row[2] for row in corrections(days)] == corrected
+    assert charges(days, "x_InvoiceId", "sum(BilledCost)", where="true group by all") == billed
 
 
 def test_a_correction_of_cents_is_one_of_dollars(days: Days) -> None:

@@ -1,6 +1,6 @@
 """What the ledger's views say of the recorded versions: what was restated, by how much, and which days are settled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +10,7 @@ import pytest
 import time_machine
 
 from usage_assets.providers.openai import Costs, CostsControl
+from usage_assets.providers.openai_usage import UsageModerations
 from usage_assets.rows import Row, to_arrow
 from usage_assets.warehouse.database import Select, Warehouse
 from usage_assets.warehouse.ledger import DayState, PartitionVersion, Restatement
@@ -308,6 +309,100 @@ def test_a_changed_question_unsettles_nothing_and_settles_nothing(warehouse: War
     fetched(140, sample(requests=4), question="c")
     assert states(warehouse) == ["provisional"], "this the provider has restated"
     assert [cause for (cause,) in found(warehouse, "cause")] == ["question", "question", "provider"]
+
+
+# Groupings
+
+
+Grouped = Callable[..., list[tuple[Any, ...]]]
+
+
+@pytest.fixture
+def regrouped(warehouse: Warehouse) -> Grouped:
+    """Write DAY twice, a settled answer and one that is grouped otherwise; return what is said of the second."""
+
+    def write(before: Sequence[Row], after: Sequence[Row]) -> list[tuple[Any, ...]]:
+        row = type(before[0])
+        for hours, rows in ((1, before), (90, before), (120, after)):
+            with time_machine.travel(OVER + timedelta(hours=hours), tick=False):
+                content = answer(to_arrow(row, rows), question="a", settling_days=SETTLING)
+                warehouse.replace(Table(row), content, days(0), "run")
+        causes = warehouse.read("select distinct cause from ledger.restatements").to_pylist()
+        return [(line["cause"], *states(warehouse)) for line in causes]
+
+    return write
+
+
+def cost(amount: str, grouped_by: str, currency: str | None = "usd") -> Costs:
+    """A part of what DAY cost: one for each amount."""
+    of_day: dict[str, Any] = {"connection": "c", "usage_date": DAY, "grouped_by": grouped_by}
+    return Costs(**of_day, amount_value=Decimal(amount), amount_currency=currency, line_item=amount)
+
+
+def moderations(requests: int | None, grouped_by: str, model: str = "m") -> UsageModerations:
+    """What DAY used of a model."""
+    of_day: dict[str, Any] = {"connection": "c", "usage_date": DAY, "grouped_by": grouped_by}
+    return UsageModerations(**of_day, num_model_requests=requests, input_tokens=None, model=model)
+
+
+OURS, THEIRS = ("question", "settled"), ("provider", "provisional")
+
+
+@pytest.mark.parametrize(
+    ("amounts", "said"),
+    [
+        pytest.param(["3"], OURS, id="the same total"),
+        pytest.param(["1", "1.5", "0.5"], OURS, id="the same total of more rows"),
+        pytest.param(["3.000000000003"], OURS, id="within the rounding of three rows"),
+        pytest.param(["2.999999999997"], OURS, id="within it, less"),
+        pytest.param(["3.0000000000031"], THEIRS, id="beyond it"),
+        pytest.param(["2.9999999999969"], THEIRS, id="beyond it, less"),
+        pytest.param(["-3"], THEIRS, id="refunded"),
+    ],
+)
+def test_another_grouping_is_a_restatement_where_the_totals_differ_by_more_than_a_providers_rounding(
+    regrouped: Grouped, amounts: Sequence[str], said: tuple[str, str]
+) -> None:
+    assert regrouped([cost("1", "a"), cost("2", "a")], [cost(amount, "a,b") for amount in amounts]) == [said]
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        ({"usd": "1", "eur": "2"}, OURS),
+        ({"usd": "2", "eur": "1"}, THEIRS),
+        ({"usd": "3"}, THEIRS),
+        ({"usd": "1", "eur": "2", "jpy": "5"}, THEIRS),
+        ({"usd": "1", "eur": "2", "jpy": "0"}, OURS),
+        ({"usd": "1", None: "2"}, THEIRS),
+    ],
+)
+def test_what_is_grouped_otherwise_agrees_in_every_currency(
+    regrouped: Grouped, after: dict[str | None, str], said: tuple[str, str]
+) -> None:
+    before = [cost("1", "a"), cost("2", "a", "eur")]
+    assert regrouped(before, [cost(amount, "b", currency) for currency, amount in after.items()]) == [said]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ([7], [3, 4], OURS),
+        ([7], [3, 5], THEIRS),
+        ([None], [None, None], OURS),
+        ([None], [3, None], THEIRS),
+        ([2**63 - 1], [2**63 - 2, 1], OURS),
+        ([2**63 - 1], [2**63 - 2], THEIRS),
+        ([-(10**14) + 1], [10**14 - 1], THEIRS),
+    ],
+)
+def test_counters_that_are_grouped_otherwise_agree_exactly(
+    regrouped: Grouped, before: Sequence[int | None], after: Sequence[int | None], said: tuple[str, str]
+) -> None:
+    def rows(counts: Sequence[int | None], grouped_by: str) -> list[UsageModerations]:
+        return [moderations(count, grouped_by, f"m{n}") for n, count in enumerate(counts)]
+
+    assert regrouped(rows(before, "a"), rows(after, "b")) == [said]
 
 
 # An earlier release's ledger

@@ -27,4 +27,4 @@ from (
 )
 semi join (from ledger.stored_days where table_name = '{totals}') using (connection, usage_date)
 group by connection, usage_date, code
-having abs(sum(expected) - sum(found)) > greatest(sum(grouped_rows), 1) * 0.000000000001
+having abs(sum(expected) - sum(found)) > greatest(sum(grouped_rows), 1) * {tolerance}
