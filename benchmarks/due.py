@@ -54,7 +54,7 @@ def figures(days: int, rounds: int = ROUNDS) -> Iterator[Figure]:
         settings = settings_of(Path(folder), year)
         warehouse = Warehouse(database=str(settings.warehouse_path))
         versions = write(warehouse, settings, year)
-        stated = stated_of(settings, 0)
+        stated = stated_of(settings)
         if late := [due for due in due_days(warehouse, stated) if due.state != "unsettled"]:
             raise RuntimeError(f"{len(late)} days are due, {late[0]} is one")
         asked = median(cpu_of(lambda: due_days(warehouse, stated)) for _ in range(rounds))
@@ -97,7 +97,7 @@ def settings_of(folder: Path, year: Window) -> Settings:
 def write(warehouse: Warehouse, settings: Settings, year: Window) -> int:
     """Write the ledger of the year; return how many versions it has."""
     connections = settings.connections()
-    money, _ = stated_of(settings, 0)
+    money, _ = stated_of(settings)
     for connection in connections:
         graph = graph_of(connection, connections, money)
         for part in windows(year.days, MAX_PARTITIONS_PER_RUN):

@@ -18,7 +18,6 @@ from usage_assets.assets.due import due_days
 from usage_assets.assets.due import in_words as due_in_words
 from usage_assets.assets.entities import foreign_relations
 from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
-from usage_assets.automation.schedules import minutes_to_first_fetch
 from usage_assets.backfill import Share, connections_named, due_share_of, share_of, stored
 from usage_assets.capture import Captured, Sanitiser, capture, chosen_endpoints, write
 from usage_assets.definitions import build_definitions
@@ -150,7 +149,7 @@ def _shares_of(
 
 
 def _due_shares(settings: Settings, connections: Sequence[Connection], *, push: bool) -> list[Share]:
-    stated = stated_of(settings, minutes_to_first_fetch(settings))
+    stated = stated_of(settings)
     due = due_days(_warehouse(settings), stated)
     for name, reasons in due_in_words(due).items():
         for reason in reasons:
@@ -378,7 +377,7 @@ def export_focus(start: str, end: str, out: Path, *, force: bool) -> None:
     settings = Settings.load()
     first, last = parse_days(start, end, settings)
     fetched = fetched_costs(settings.connections())
-    stated = stated_of(settings, minutes_to_first_fetch(settings))
+    stated = stated_of(settings)
     exported = export(_warehouse(settings), stated, first, last, writable(out, force=force), fetched)
     for name, days in exported.gaps.items():
         click.echo(f"{name}: costs of {days} days are missing or incomplete in the file", err=True)

@@ -32,10 +32,10 @@ from usage_assets.assets.raw import build_raw_asset
 from usage_assets.assets.same_use import refuse_same_use
 from usage_assets.automation.due_sensor import Watched, build_due_sensor
 from usage_assets.automation.jobs import build_jobs
-from usage_assets.automation.schedules import build_schedules, longest_pause, minutes_to_first_fetch
+from usage_assets.automation.schedules import build_schedules
 from usage_assets.automation.sensors import build_port_sensor
 from usage_assets.automation.webhook import build_webhook_sensor
-from usage_assets.partitions import backfill_policy, daily_partitions
+from usage_assets.partitions import backfill_policy, daily_partitions, longest_pause
 from usage_assets.port.client import PortClient
 from usage_assets.private import keep_private
 from usage_assets.providers.archive import packed
@@ -61,7 +61,7 @@ def build_definitions(
     connections, relations = settings.connections(), settings.port_relations()
     refuse_same_use(connections)
     accounting = settings.accounting()
-    stated = stated_of(settings, minutes_to_first_fetch(settings))
+    stated = stated_of(settings)
     configured = settings.usage_connections is not None or any(connection.key for connection in connections)
     shapes = partial(load, settings.shapes_path)
     assets: list[dg.AssetsDefinition] = []

@@ -23,7 +23,6 @@ from usage_assets.assets.due import Due, due_days, in_words
 from usage_assets.assets.entities import ENTITIES, foreign_relations
 from usage_assets.assets.owners import owners_of_nothing
 from usage_assets.assets.same_use import refuse_same_use, same_use
-from usage_assets.automation.schedules import minutes_to_first_fetch
 from usage_assets.definitions import build_definitions
 from usage_assets.failures import by_cause, named
 from usage_assets.local.home import dagster_home, open_instance
@@ -120,7 +119,7 @@ def _due(settings: Settings) -> Sequence[Due]:
     if not settings.warehouse_path.exists():
         return []
     try:
-        due = due_days(_patiently(settings), stated_of(settings, minutes_to_first_fetch(settings)))
+        due = due_days(_patiently(settings), stated_of(settings))
     except (SettingsError, WarehouseError):
         return []
     return [row for row in due if row.state in ("missing", "stale")]

@@ -1,16 +1,22 @@
-"""The one calendar: the daily partitions, the backfill policy, and what "today" is. All days are UTC days."""
+"""The one calendar: the daily partitions, the backfill policy, what "today" is, and when the daily schedule reads days.
+All days are UTC days."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice, pairwise
 
 import dagster as dg
+from dagster._utils.schedules import cron_string_iterator, is_valid_cron_schedule
 
+from usage_assets.providers.windows import DAY
 from usage_assets.settings import Settings, SettingsError
 
 MAX_PARTITIONS_PER_RUN = 186
 """6 windows of 31 days, and one page of OpenAI costs plus a few days."""
 WEEKLY_LOOKBACK_DAYS = 31
 """Providers correct days until the invoice is made: a month is read again every week, settled days too."""
+TIME_TO_FETCH = timedelta(hours=1)
+"""What the schedule's runs may take before the due sensor asks for what they have not stored."""
 
 
 def utc_today() -> date:
@@ -58,3 +64,33 @@ def _day(name: str, text: str) -> date:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:
         raise SettingsError(f"{name} {text!r} is not a day: write YYYY-MM-DD") from None
+
+
+def minutes_to_first_fetch(settings: Settings) -> int:
+    """Return how long after a day's end the daily schedule has fetched it at the latest, in minutes.
+
+    Raises SettingsError for a USAGE_SCHEDULE that is no cron expression.
+    """
+    monday = datetime(2026, 1, 5, tzinfo=UTC)
+    waits = [next(_ticks(settings, monday + n * DAY)) - (monday + n * DAY) for n in range(7)]
+    return int((max(waits) + TIME_TO_FETCH) / timedelta(minutes=1))
+
+
+def longest_pause(settings: Settings) -> timedelta:
+    """Return after how long a day that is not settled was read again by the daily schedule, if nothing is wrong."""
+    ticks = _ticks(settings, datetime(2026, 1, 5, tzinfo=UTC))
+    return max(after - before for before, after in pairwise(islice(ticks, 10))) + 2 * TIME_TO_FETCH
+
+
+def daily_cron(settings: Settings) -> str:
+    """Return USAGE_SCHEDULE. Raises SettingsError where it is no cron expression."""
+    if is_valid_cron_schedule(settings.usage_schedule):
+        return settings.usage_schedule
+    raise SettingsError(
+        f"USAGE_SCHEDULE: {settings.usage_schedule!r} is not a cron expression of five fields (UTC), "
+        "such as '0 6 * * *' (set in the environment or .env)"
+    )
+
+
+def _ticks(settings: Settings, since: datetime) -> Iterator[datetime]:
+    return cron_string_iterator(since.timestamp(), daily_cron(settings), "UTC")

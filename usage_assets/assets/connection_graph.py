@@ -45,12 +45,12 @@ class ConnectionGraph:
                 found[self.sources[table][part]] |= {key, *found[key]}
         return found
 
-    def expected(self, settings: Settings, due_after_minutes: int) -> Iterator[ExpectedAsset]:
+    def expected(self, settings: Settings) -> Iterator[ExpectedAsset]:
         """Yield what ``ledger.assets`` says of it."""
         for endpoint in self.endpoints:
-            yield from expected_raw(endpoint, self.connection, due_after_minutes)
+            yield from expected_raw(endpoint, self.connection, settings)
         for derived, select in self.derived:
-            yield expected_derived(derived, select, self.connection.name, settings.usage_start_date)
+            yield expected_derived(derived, select, self.connection.name, settings)
 
 
 def graph_of(connection: Connection, connections: Sequence[Connection], money: Stated) -> ConnectionGraph:
@@ -73,10 +73,13 @@ def graph_of(connection: Connection, connections: Sequence[Connection], money: S
     return ConnectionGraph(connection, provider, endpoints, sources, superseded, entities, derived)
 
 
-def stated_of(settings: Settings, due_after_minutes: int) -> tuple[Stated, Stated]:
-    """Return what the configuration states: money, and the assets of the connections that have a key."""
+def stated_of(settings: Settings) -> tuple[Stated, Stated]:
+    """Return what the configuration states: money, and the assets of the connections that have a key.
+
+    Raises SettingsError.
+    """
     read_at = datetime.now(UTC)
     money, connections = stated_money(settings.accounting(), read_at), settings.connections()
     graphs = [graph_of(connection, connections, money) for connection in connections if connection.key]
-    expected = [row for graph in graphs for row in graph.expected(settings, due_after_minutes)]
+    expected = [row for graph in graphs for row in graph.expected(settings)]
     return money, stated_assets(expected, read_at)

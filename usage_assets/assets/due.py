@@ -17,9 +17,10 @@ import msgspec
 
 from usage_assets.accounting import CreditRateRow, ExchangeRateRow
 from usage_assets.assets.derived import LOOKUP_TABLES, SQL, Derived
+from usage_assets.partitions import minutes_to_first_fetch
 from usage_assets.providers import PROVIDERS, Endpoint
 from usage_assets.rows import Row, StatedRow, column, declared, to_arrow
-from usage_assets.settings import Connection
+from usage_assets.settings import Connection, Settings
 from usage_assets.warehouse.database import STATEMENTS, Select, Stated, Warehouse, create_or_alter, make_views, state
 from usage_assets.warehouse.inputs import renamed
 from usage_assets.warehouse.tables import Table
@@ -38,6 +39,9 @@ class ExpectedAsset(StatedRow):
     slice: Annotated[str, column("Part of the table that it writes; usually empty")]
     asset: Annotated[str, column("Key of the asset")]
     first_day: Annotated[date, column("First day that it should hold")]
+    includes_today: Annotated[
+        bool | None, column("Whether the running day has a partition; null, stated by an earlier release: no")
+    ]
     lookback_days: Annotated[int | None, column("How far back its provider serves; null: without limit", unit="days")]
     due_after_minutes: Annotated[
         int | None, column("How long after a day's end it counts as missing; null in derived tables", unit="minutes")
@@ -120,7 +124,7 @@ def question_of(endpoint: Endpoint, connection: Connection) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
 
-def expected_raw(endpoint: Endpoint, connection: Connection, due_after_minutes: int) -> list[ExpectedAsset]:
+def expected_raw(endpoint: Endpoint, connection: Connection, settings: Settings) -> list[ExpectedAsset]:
     """What is expected of a raw asset: every day since the connection's start that its provider serves."""
     provider = PROVIDERS[connection.provider]
     return [
@@ -130,8 +134,9 @@ def expected_raw(endpoint: Endpoint, connection: Connection, due_after_minutes: 
             slice="",
             asset=f"{connection.name}/{endpoint.name}",
             first_day=max(connection.start_date, provider.first_day or connection.start_date),
+            includes_today=settings.usage_include_today,
             lookback_days=provider.lookback_days,
-            due_after_minutes=due_after_minutes,
+            due_after_minutes=minutes_to_first_fetch(settings),
             question=question_of(endpoint, connection),
             query=None,
             reads="[]",
@@ -141,14 +146,15 @@ def expected_raw(endpoint: Endpoint, connection: Connection, due_after_minutes: 
     ]
 
 
-def expected_derived(derived: Derived, select: Select, connection: str, first_day: date) -> ExpectedAsset:
-    """What is expected of a derived asset: every day whose sources are stored."""
+def expected_derived(derived: Derived, select: Select, connection: str, settings: Settings) -> ExpectedAsset:
+    """What is expected of a derived asset: every day that has a partition and whose sources are stored."""
     return ExpectedAsset(
         connection=connection,
         table_name=derived.row.table,
         slice=derived.part,
         asset=derived.asset_key(connection).to_user_string(),
-        first_day=first_day,
+        first_day=settings.usage_start_date,
+        includes_today=settings.usage_include_today,
         lookback_days=None,
         due_after_minutes=None,
         question=None,

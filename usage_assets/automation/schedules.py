@@ -5,12 +5,10 @@ One run per connection; one more for each range of older days that are not settl
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from functools import partial
-from itertools import islice, pairwise
 
 import dagster as dg
-from dagster._utils.schedules import cron_string_iterator, is_valid_cron_schedule
 
 from usage_assets.assets.connected import earliest_day, settling_days
 from usage_assets.assets.due import due_days
@@ -26,10 +24,10 @@ from usage_assets.automation.jobs import (
     port_reconcile_key,
     range_tags,
 )
-from usage_assets.partitions import MAX_PARTITIONS_PER_RUN, WEEKLY_LOOKBACK_DAYS
+from usage_assets.partitions import MAX_PARTITIONS_PER_RUN, WEEKLY_LOOKBACK_DAYS, daily_cron
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.windows import DAY, Window
-from usage_assets.settings import Connection, Settings, SettingsError
+from usage_assets.settings import Connection, Settings
 from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError
 
 WEEKLY_CRON = "0 12 * * 0"
@@ -47,8 +45,6 @@ LONGEST_GAP = 31
 whose windows are a month (Claude Code: one a day), and another run takes that, too, and a process."""
 TICK_PATIENCE = 10
 """Seconds that a tick waits for the database file. Dagster gives up a tick after 60."""
-TIME_TO_FETCH = timedelta(hours=1)
-"""What the schedule's runs may take before the due sensor asks for what they have not stored."""
 
 
 def build_schedules(
@@ -102,50 +98,47 @@ def build_schedules(
 
         return schedule
 
-    try:
-        return [
-            *_unpartitioned_schedules(
-                "daily_lookups_schedule",
-                LOOKUPS_JOB,
-                LOOKUPS_CRON,
-                {connection.name: keys for connection in connections if (keys := lookup_keys.get(connection.name))},
-                status,
-                "Lists what the ids of every connection stand for (names, owners, archived ones)",
-            ),
-            build(
-                "daily_usage_schedule",
-                settings.usage_schedule,
-                settings.usage_lookback_days,
-                f"Fetches the last {settings.usage_lookback_days} closed days of every connection again, and all days "
-                "that are stored and not settled (late data)",
-                unsettled=partial(_unsettled, settings, stated),
-            ),
-            build(
-                "weekly_restatement_schedule",
-                WEEKLY_CRON,
-                WEEKLY_LOOKBACK_DAYS,
-                f"Fetches the last {WEEKLY_LOOKBACK_DAYS} closed days of every connection again (corrections)",
-            ),
-            *_unpartitioned_schedules(
-                "hourly_connection_schedule",
-                PORT_CONNECTION_JOB,
-                CONNECTION_CRON,
-                {name: [port_connection_key(name)] for name in pushing},
-                dg.DefaultScheduleStatus.RUNNING if settings.port_account else dg.DefaultScheduleStatus.STOPPED,
-                "Tells Port how every connection's data is: whether runs failed, which days are whole and settled",
-            ),
-            *_unpartitioned_schedules(
-                "weekly_reconcile_schedule",
-                PORT_RECONCILE_JOB,
-                RECONCILE_CRON,
-                {name: [port_reconcile_key(name)] for name in pushing},
-                dg.DefaultScheduleStatus.RUNNING if settings.port_account else dg.DefaultScheduleStatus.STOPPED,
-                "Reads every connection's entities back from Port and repairs what people deleted or edited",
-            ),
-            *([_invoices_schedule()] if settings.usage_connections else []),
-        ]
-    except dg.DagsterInvalidDefinitionError:
-        raise _no_cron(settings) from None
+    return [
+        *_unpartitioned_schedules(
+            "daily_lookups_schedule",
+            LOOKUPS_JOB,
+            LOOKUPS_CRON,
+            {connection.name: keys for connection in connections if (keys := lookup_keys.get(connection.name))},
+            status,
+            "Lists what the ids of every connection stand for (names, owners, archived ones)",
+        ),
+        build(
+            "daily_usage_schedule",
+            daily_cron(settings),
+            settings.usage_lookback_days,
+            f"Fetches the last {settings.usage_lookback_days} closed days of every connection again, and all days "
+            "that are stored and not settled (late data)",
+            unsettled=partial(_unsettled, settings, stated),
+        ),
+        build(
+            "weekly_restatement_schedule",
+            WEEKLY_CRON,
+            WEEKLY_LOOKBACK_DAYS,
+            f"Fetches the last {WEEKLY_LOOKBACK_DAYS} closed days of every connection again (corrections)",
+        ),
+        *_unpartitioned_schedules(
+            "hourly_connection_schedule",
+            PORT_CONNECTION_JOB,
+            CONNECTION_CRON,
+            {name: [port_connection_key(name)] for name in pushing},
+            dg.DefaultScheduleStatus.RUNNING if settings.port_account else dg.DefaultScheduleStatus.STOPPED,
+            "Tells Port how every connection's data is: whether runs failed, which days are whole and settled",
+        ),
+        *_unpartitioned_schedules(
+            "weekly_reconcile_schedule",
+            PORT_RECONCILE_JOB,
+            RECONCILE_CRON,
+            {name: [port_reconcile_key(name)] for name in pushing},
+            dg.DefaultScheduleStatus.RUNNING if settings.port_account else dg.DefaultScheduleStatus.STOPPED,
+            "Reads every connection's entities back from Port and repairs what people deleted or edited",
+        ),
+        *([_invoices_schedule()] if settings.usage_connections else []),
+    ]
 
 
 def _invoices_schedule() -> dg.ScheduleDefinition:
@@ -156,35 +149,6 @@ def _invoices_schedule() -> dg.ScheduleDefinition:
         execution_timezone="UTC",
         description="Compares the invoices that the connections file states with what is stored of their months",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-    )
-
-
-def minutes_to_first_fetch(settings: Settings) -> int:
-    """Return how long after a day's end the daily schedule has fetched it at the latest, in minutes.
-
-    Raises SettingsError for a USAGE_SCHEDULE that is no cron expression.
-    """
-    monday = datetime(2026, 1, 5, tzinfo=UTC)
-    waits = [next(_ticks(settings, monday + n * DAY)) - (monday + n * DAY) for n in range(7)]
-    return int((max(waits) + TIME_TO_FETCH) / timedelta(minutes=1))
-
-
-def longest_pause(settings: Settings) -> timedelta:
-    """Return after how long a day that is not settled was read again by the daily schedule, if nothing is wrong."""
-    ticks = _ticks(settings, datetime(2026, 1, 5, tzinfo=UTC))
-    return max(after - before for before, after in pairwise(islice(ticks, 10))) + 2 * TIME_TO_FETCH
-
-
-def _ticks(settings: Settings, since: datetime) -> Iterator[datetime]:
-    if not is_valid_cron_schedule(settings.usage_schedule):
-        raise _no_cron(settings)
-    return cron_string_iterator(since.timestamp(), settings.usage_schedule, "UTC")
-
-
-def _no_cron(settings: Settings) -> SettingsError:
-    return SettingsError(
-        f"USAGE_SCHEDULE: {settings.usage_schedule!r} is not a cron expression of five fields (UTC), "
-        "such as '0 6 * * *' (set in the environment or .env)"
     )
 
 

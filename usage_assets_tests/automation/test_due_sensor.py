@@ -199,7 +199,7 @@ class Daemon:
     def store(self, window: Window | None, assets: Collection[str] | None = None) -> None:
         """Store days of assets, all of them unless some are named, as the product's runs do."""
         assert window
-        money, _ = stated_of(self.settings, 0)
+        money, _ = stated_of(self.settings)
         connections = self.settings.connections()
         for connection in connections:
             graph = graph_of(connection, connections, money)
@@ -255,7 +255,7 @@ class Daemon:
 
     def due(self) -> dict[str, list[str]]:
         """What is due and why, in words; unsettled days left out."""
-        due = [each for each in due_days(self.warehouse, stated_of(self.settings, 420)) if each.state != "unsettled"]
+        due = [each for each in due_days(self.warehouse, stated_of(self.settings)) if each.state != "unsettled"]
         return {name: list(words) for name, words in in_words(due).items()}
 
 
@@ -399,7 +399,7 @@ def test_a_command_in_a_terminal_without_all_keys_takes_no_connection_from_the_s
     with monkeypatch.context() as terminal:
         terminal.delenv("B_KEY")
         of_terminal = Settings.load(_env_file=None, usage_connections=daemon.settings.usage_connections)
-        assert {due.connection for due in due_days(daemon.warehouse, stated_of(of_terminal, 420))} == {"openai"}
+        assert {due.connection for due in due_days(daemon.warehouse, stated_of(of_terminal))} == {"openai"}
     clock.shift(timedelta(days=1))
     assert daemon.tick() == ["openai 2026-11-20..2026-11-20", "codex 2026-11-20..2026-11-20"]
 
@@ -446,7 +446,7 @@ def test_a_rate_is_used_also_where_a_run_of_before_is_still_writing(
     daemon.load(openai() + CODEX)
     daemon.finish()
     old = daemon.settings, daemon.definitions
-    before, _ = stated_of(daemon.settings, 0)
+    before, _ = stated_of(daemon.settings)
     clock.shift(timedelta(minutes=1))
     daemon.load(openai() + CODEX + RATE.format(usd="0.04", first="2026-11-16"))
     daemon.tick()
@@ -521,6 +521,50 @@ def test_days_that_answer_another_question_are_fetched_again(daemon: Daemon, mor
     assert asked & {"openai/costs", "openai/usage_completions"} == stale
     daemon.succeed()
     assert daemon.finish() == []
+
+
+def test_today_is_computed_again_only_while_it_has_a_partition(daemon: Daemon, clock: time_machine.Traveller) -> None:
+    """Its partition goes with USAGE_INCLUDE_TODAY, what is stored of it stays."""
+    today = days("20", "20")
+    daemon.load(openai(), usage_include_today=True)
+    daemon.finish()
+    daemon.store(today)
+    clock.shift(timedelta(minutes=1))
+    daemon.amounts[today.first] = Decimal(2)
+    daemon.store(today, {"openai/costs"})
+    stale = {"openai": ["1 day stale: openai.costs changed"]}
+    assert daemon.due() == stale
+    daemon.load(openai(), usage_include_today=False)
+    assert daemon.due() == {}
+    assert daemon.finish() == []
+    daemon.load(openai(), usage_include_today=True)
+    assert daemon.due() == stale
+    assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
+
+
+def test_today_is_computed_for_the_first_time_only_while_it_has_a_partition(daemon: Daemon) -> None:
+    daemon.load(openai(), usage_include_today=True)
+    daemon.finish()
+    daemon.store(days("20", "20"), {"openai/costs", "openai/usage_completions"})
+    daemon.load(openai(), usage_include_today=False)
+    assert daemon.finish() == []
+    daemon.load(openai(), usage_include_today=True)
+    assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
+
+
+def test_a_day_that_was_computed_before_it_was_over_is_due_once_it_has_its_partition(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    daemon.load(openai(), usage_include_today=True)
+    daemon.finish()
+    daemon.store(days("20", "20"))
+    clock.shift(timedelta(minutes=1))
+    daemon.amounts[date(2026, 11, 20)] = Decimal(2)
+    daemon.store(days("20", "20"), {"openai/costs"})
+    daemon.load(openai(), usage_include_today=False)
+    assert daemon.finish() == []
+    clock.move_to(datetime(2026, 11, 21, 0, 1, tzinfo=UTC))
+    assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
 
 
 # Lost databases

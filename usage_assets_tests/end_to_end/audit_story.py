@@ -295,7 +295,7 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
 def tables_of(settings: Settings) -> Mapping[dg.AssetKey, Collection[tuple[str, str]]]:
     """Asset -> the parts of tables that it writes."""
     tables: defaultdict[dg.AssetKey, set[tuple[str, str]]] = defaultdict(set)
-    for rows in stated_of(settings, 0)[1].tables.values():
+    for rows in stated_of(settings)[1].tables.values():
         for row in rows.to_pylist():
             tables[dg.AssetKey.from_user_string(row["asset"])].add((row["table_name"], row["slice"]))
     return tables

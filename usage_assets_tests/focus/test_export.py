@@ -151,7 +151,8 @@ def test_an_invoice_is_named_in_every_row_or_in_none(filled: Days, tmp_path: Pat
 def test_what_the_connections_file_says_now_is_there_and_older_values_are_told(filled: Days, tmp_path: Path) -> None:
     now = Accounting(credit_rates=[FOUR_CENTS.model_copy(update={"usd_per_credit": Decimal("0.05")})])
     codex = DERIVED["chatgpt_codex_usage"]
-    expected = expected_derived(codex, filled.select("chatgpt_codex_usage"), "chatgpt", DAY)
+    settings = Settings.load(_env_file=None, usage_start_date=DAY)
+    expected = expected_derived(codex, filled.select("chatgpt_codex_usage"), "chatgpt", settings)
     read_at = datetime.now(UTC)
     stated = [stated_money(now, read_at), stated_assets([expected], read_at)]
     told = export(filled.warehouse, stated, DAY, LAST, tmp_path / "x.csv")
@@ -388,7 +389,7 @@ def test_the_sandboxs_months_add_up_to_its_books_and_the_invoiced_one_to_its_inv
     as_invoiced = sandbox.truth(first, date(2026, 9, 30))["openai"]["usd"]
     make_year(sandbox.base_url, settings, first, last)
     out = tmp_path / "year.csv"
-    told = export(Warehouse(database=str(settings.warehouse_path)), stated_of(settings, 0), first, last, out)
+    told = export(Warehouse(database=str(settings.warehouse_path)), stated_of(settings), first, last, out)
     truth = sandbox.truth(first, last)
     billed: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     invoiced = Decimal()

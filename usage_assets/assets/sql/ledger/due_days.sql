@@ -6,15 +6,19 @@ clock as (
     coalesce(getvariable('usage_now')::timestamptz, now()) as present,
     (present at time zone 'UTC')::date as today
 ),
+assets as (
+  select assets.*, today, today - if(includes_today, 0, 1) as last_day
+  from ledger.assets, clock
+),
 expected as (
   select
-    assets.*,
+    *,
     unnest(
       generate_series(
         greatest(first_day, today - lookback_days::integer)::timestamp, (today - 1)::timestamp, interval 1 day
       )
     )::date as usage_date
-  from ledger.assets, clock
+  from assets
   where query is null
 ),
 raw as (
@@ -67,7 +71,7 @@ reads as (
     slice,
     unnest(from_json(reads, '[["VARCHAR"]]')) as read,
     json_array_length(reads) as sources
-  from ledger.assets
+  from assets
   where query is not null
 ),
 sources as (
@@ -95,8 +99,8 @@ computable as (
 computed as (
   select stored.*, assets.asset, assets.query, assets.names
   from ledger.stored_days as stored
-  join ledger.assets using (connection, table_name, slice)
-  where assets.query is not null and usage_date >= first_day
+  join assets using (connection, table_name, slice)
+  where assets.query is not null and usage_date between first_day and last_day
 ),
 recorded as (
   select
@@ -164,9 +168,9 @@ derived as (
     computable.since,
     'never computed' as because
   from computable
-  join ledger.assets using (connection, table_name, slice)
+  join assets using (connection, table_name, slice)
   anti join computed using (connection, usage_date, table_name, slice)
-  where computable.usage_date >= assets.first_day
+  where computable.usage_date between assets.first_day and assets.last_day
   union all
   select
     computed.connection,
