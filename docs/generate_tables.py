@@ -9,7 +9,15 @@ from usage_assets.assets.due import DueDay, ExpectedAsset
 from usage_assets.assets.entities import ENTITIES
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.lookups import LOOKUPS
-from usage_assets.warehouse.ledger import DayState, PartitionVersion, PortEntity, PortPush, Restatement, Statement
+from usage_assets.warehouse.ledger import (
+    DayState,
+    Naming,
+    PartitionVersion,
+    PortEntity,
+    PortPush,
+    Restatement,
+    Statement,
+)
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 
 PAGE = Path(__file__).with_name("tables.md")
@@ -31,7 +39,9 @@ def page() -> str:
         "Costs": [DailyCost, AllocatedCost],
         "Accounting: what the connections file states": list(Accounting().tables()),
         "Port entities": list(dict.fromkeys(derived.row for derived in ENTITIES)),
-        "Ledgers": [PartitionVersion, Restatement, DayState, DueDay, ExpectedAsset, Statement, PortEntity, PortPush],
+        "Ledgers": [
+            *(PartitionVersion, Restatement, DayState, DueDay, ExpectedAsset, Naming, Statement, PortEntity, PortPush)
+        ],
     }
     lines = [HEAD]
     for title, rows in parts.items():

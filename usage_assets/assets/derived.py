@@ -73,12 +73,15 @@ class Derived:
             sql = f"with native as (\n{sql})\n{(SQL / self.within).read_text()}"
         within = self.within.removesuffix(".sql")
         checks = filter(None, (self.file, within))
+        stated = stated_money(Accounting()) if "accounting." in sql else None
+        released = stated.tables.items() if stated else ()  # what has rows without a connections file
         return Select(
             sql=sql,
             reads=self.reads,
             may_read=self.may_read,
             part=self.part,
-            stated=stated_money(Accounting()) if "accounting." in sql else None,
+            stated=stated,
+            constants=tuple(str(rows.to_pylist()) for table, rows in released if rows.num_rows and table.name in sql),
             names=tuple(lookup for lookup in LOOKUP_TABLES if lookup in sql),
             inputs=tuple(path.read_text() for path in sorted((SQL / "inputs").glob(f"{within}.sql"))) if within else (),
             reconciliations=tuple(

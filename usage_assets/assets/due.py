@@ -16,13 +16,12 @@ import dagster as dg
 import msgspec
 
 from usage_assets.accounting import CreditRateRow, ExchangeRateRow
-from usage_assets.assets.derived import LOOKUP_TABLES, SQL, Derived
+from usage_assets.assets.derived import SQL, Derived
 from usage_assets.partitions import minutes_to_first_fetch
 from usage_assets.providers import PROVIDERS, Endpoint
-from usage_assets.rows import Row, StatedRow, column, declared, to_arrow
+from usage_assets.rows import Row, StatedRow, column, to_arrow
 from usage_assets.settings import Connection, Settings
 from usage_assets.warehouse.database import STATEMENTS, Select, Stated, Warehouse, create_or_alter, make_views, state
-from usage_assets.warehouse.inputs import renamed
 from usage_assets.warehouse.tables import Table
 
 State = Literal["missing", "stale", "open", "unsettled"]
@@ -49,13 +48,14 @@ class ExpectedAsset(StatedRow):
     question: Annotated[str | None, column("Digest of what the connection asks for; null in derived tables")]
     query: Annotated[str | None, column("Digest of the query that computes it; null in raw tables")]
     reads: Annotated[str, column("Tables that the query reads and the part of each, as JSON; empty in raw tables")]
-    names: Annotated[str, column("Lookups whose names the query reads, as inputs are called, as JSON")]
+    names: Annotated[str, column("Lookups whose names the query reads, as JSON")]
 
 
 class DueDay(Row):
     """One row per day of an asset that has to be fetched or computed: nobody has done it yet, or something changed.
 
-    A view over ledger.assets, ledger.partition_versions and accounting.*. A day that is not listed is up to date.
+    A view over ledger.assets, ledger.partition_versions, ledger.namings and accounting.*. A day that is not listed is
+    up to date.
     """
 
     table = "ledger.due_days"
@@ -94,21 +94,10 @@ class Due:
 
 DUE = Table(DueDay)
 ASSETS = Table(ExpectedAsset)
-NAMES = {lookup: f"names in {lookup}" for lookup in LOOKUP_TABLES}
-READ = (
-    ASSETS,
-    STATEMENTS,
-    Table(CreditRateRow),
-    Table(ExchangeRateRow),
-    *(Table(declared(lookup)) for lookup in LOOKUP_TABLES),
-)
-"""What the view reads, besides the ledger that every transaction makes."""
+READ = (ASSETS, STATEMENTS, Table(CreditRateRow), Table(ExchangeRateRow))
+"""What the view reads, besides the ledgers that every transaction makes."""
+VIEW = (SQL / "ledger" / "due_days.sql").read_text()
 QUERY = "select connection, usage_date, asset, state, since, because from ledger.due_days order by all"
-
-
-def view() -> str:
-    """The statement that makes ``ledger.due_days``."""
-    return (SQL / "ledger" / "due_days.sql").read_text().replace("{renamed}", renamed(LOOKUP_TABLES))
 
 
 def question_of(endpoint: Endpoint, connection: Connection) -> str:
@@ -160,7 +149,7 @@ def expected_derived(derived: Derived, select: Select, connection: str, settings
         question=None,
         query=select.code,
         reads=msgspec.json.encode(select.sources).decode(),
-        names=msgspec.json.encode([NAMES[lookup] for lookup in select.names]).decode(),
+        names=msgspec.json.encode(select.names).decode(),
     )
 
 
@@ -180,7 +169,7 @@ def due_days(warehouse: Warehouse, stated: Sequence[Stated], *, keep: bool = Fal
             create_or_alter(database, table)
         for each in stated:
             state(database, each)
-        make_views(database, [view()])
+        make_views(database, [VIEW])
         rows = database.execute(QUERY).fetchall()
     return [
         Due(connection, day, dg.AssetKey.from_user_string(asset), state_, since, because)

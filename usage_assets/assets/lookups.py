@@ -15,14 +15,22 @@ from usage_assets.rows import arrow_schema, columns, to_arrow
 from usage_assets.settings import Connection, SettingsError
 from usage_assets.warehouse.database import Warehouse, WarehouseError
 from usage_assets.warehouse.io_manager import table_metadata
-from usage_assets.warehouse.lookups import keep_of_people, record, unknown_ids
+from usage_assets.warehouse.lookups import UsedIn, keep_of_people, record, unknown_ids
 from usage_assets.warehouse.tables import Table
+
+
+def used_ids(provider: str) -> UsedIn:
+    """Return the columns of a provider's costs and usage that hold ids of its lookups, by table."""
+    known = {lookup.known_as for lookup in LOOKUPS[provider]}
+    rows = [endpoint.row for endpoint in PROVIDERS[provider].endpoints]
+    return {row.table: [name for name in arrow_schema(row).names if name in known] for row in rows}
 
 
 def build_lookup_asset(lookup: Lookup, connection: Connection, client: Callable[[], Client]) -> dg.AssetsDefinition:
     """Build the asset that lists everything and keeps what has changed: all of it, or nothing is written."""
     key = dg.AssetKey([connection.name, lookup.name])
     table = Table(lookup.row)
+    used_in = used_ids(connection.provider)
 
     @dg.asset(
         key=key,
@@ -42,10 +50,10 @@ def build_lookup_asset(lookup: Lookup, connection: Connection, client: Callable[
         began = datetime.now(UTC)
         try:
             listed = fetch_lookup(client(), lookup, began)
-            changes = record(warehouse, table, to_arrow(lookup.row, listed.items), connection.name, began)
+            changes = record(warehouse, table, to_arrow(lookup.row, listed.items), connection.name, began, used_in)
             addresses = {column.name: column.address for column in columns(lookup.row) if column.address}
             policy = {name: partial(POLICY[address], client().people) for name, address in addresses.items()}
-            keep_of_people(warehouse, table, connection.name, policy)
+            keep_of_people(warehouse, table, connection.name, policy, used_in)
         except (SettingsError, ProviderError, WarehouseError) as error:
             raise dg.Failure(str(error), allow_retries=False) from None
         context.log.info(
@@ -88,8 +96,7 @@ def build_unknown_ids_check(lookup: Lookup, connection: Connection) -> dg.AssetC
     lookup.
     """
     column = str(lookup.known_as)
-    rows = [endpoint.row for endpoint in PROVIDERS[connection.provider].endpoints]
-    tables = [row.table for row in rows if column in arrow_schema(row).names]
+    tables = [table for table, columns in used_ids(connection.provider).items() if column in columns]
     lookups = [other.row.table for other in LOOKUPS[connection.provider]]
 
     @dg.asset_check(

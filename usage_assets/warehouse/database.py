@@ -24,10 +24,11 @@ from pydantic import Field
 from usage_assets import money
 from usage_assets.rows import columns, declarations, declared, packed_schema
 from usage_assets.warehouse.inputs import record_inputs, record_none
-from usage_assets.warehouse.ledger import VIEWS, PartitionVersion, PortEntity, Statement
+from usage_assets.warehouse.ledger import VIEWS, Naming, PartitionVersion, PortEntity, Statement
 from usage_assets.warehouse.tables import SQL_TYPES, Table, quoted
 
 VERSIONS = Table(PartitionVersion)
+NAMINGS = Table(Naming)
 STATEMENTS = Table(Statement)
 PORT_ENTITIES = Table(PortEntity)
 IN_SLICE = "connection = $connection and usage_date between $first and $last"
@@ -138,6 +139,8 @@ class Select:
     """Queries whose every row (connection, usage_date, total, expected, found) is a contradiction; ``$part`` is set."""
     macros: tuple[str, ...] = ()
     """Temporary macros that the queries use."""
+    constants: tuple[str, ...] = ()
+    """What the release states in tables that the query reads."""
     views: tuple[str, ...] = ()
     """Statements that create the views over the table."""
     part: str = ""
@@ -153,7 +156,7 @@ class Select:
     @property
     def code(self) -> str:
         """Digest of the query. Days that another query computed are computed again (ledger.due_days)."""
-        return sha256("\n".join((self.sql, *self.macros)).encode()).hexdigest()[:12]
+        return sha256("\n".join((self.sql, *self.macros, *self.constants)).encode()).hexdigest()[:12]
 
     @property
     def sources(self) -> Sequence[tuple[str, str]]:
@@ -233,7 +236,7 @@ class Warehouse(DuckDBResource):
         """
         with self.get_connection() as connection:
             connection.begin()
-            for ledger in (VERSIONS, PORT_ENTITIES):
+            for ledger in (VERSIONS, NAMINGS, PORT_ENTITIES):
                 create_or_alter(connection, ledger)
             make_views(connection, VIEWS)
             yield connection

@@ -1,11 +1,11 @@
 """What a derived day was computed from, as its version records it. ``ledger.due_days`` compares it with what is there.
 
 An input has a name and a value: a source table (``openai.costs``, or ``costs.daily_costs/openai.costs`` for a part) and
-the version of its day; ``names in <lookup>`` and the time of its last rename; ``rate of <currency or workspace>`` and
-the rate; ``query`` and its digest.
+the version of its content; ``names in <lookup>`` and when ids of this day or an earlier one were last named;
+``rate of <currency or workspace>`` and the rate; ``query`` and its digest.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -18,25 +18,14 @@ where connection = $connection
   and table_name in $tables
   and list_contains($sources, input)
 """
-RENAMED = """
-select connection, 'names in {lookup}' as input, max(first_seen)::varchar as value
-from (
-  select
-    connection,
-    first_seen,
-    row_number() over (partition by connection, id order by first_seen) as position,
-    min(first_seen) over (partition by connection) as first_listed
-  from {lookup}
-)
-where position > 1 or first_seen = first_listed
-group by connection
+NAMES = """
+select usage_date, 'names in ' || lookup as input, max(named_at)::varchar as value
+from days
+join ledger.namings using (connection)
+where usage_date >= first_day
+  and list_contains($names, lookup)
+group by usage_date, lookup
 """
-"""When a lookup last gave an id another name, or was listed at all. A new id has no costs from before it was listed."""
-
-
-def renamed(lookups: Iterable[str]) -> str:
-    """SQL for the last rename in each of the lookups, per connection."""
-    return " union all ".join(RENAMED.format(lookup=lookup) for lookup in lookups)
 
 
 def record_inputs(
@@ -59,7 +48,8 @@ def record_inputs(
         parameters["tables"] = sorted({table for table, _ in sources})
         parameters["sources"] = [f"{table}/{part}" if part else table for table, part in sources]
     if names:
-        entries.append(f"select usage_date, input, value from days join ({renamed(names)}) using (connection)")
+        entries.append(NAMES)
+        parameters["names"] = [*names]
     for other, values in others:
         parameters |= values
         entries.append(

@@ -1,16 +1,19 @@
 """How lookups are stored: every version of what an id stood for. Nothing is deleted, and nothing has a day."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
 
 import duckdb
 import pyarrow as pa
 
+from usage_assets.rows import declared
 from usage_assets.warehouse.database import Warehouse, WarehouseError, create_or_alter
 from usage_assets.warehouse.tables import Table
 
+UsedIn: TypeAlias = Mapping[str, Collection[str]]
+"""Tables of days, and the columns of each that hold ids of lookups. Tables that do not exist yet hold none."""
 CURRENT = "connection = $connection and seen_until is null"
 """The versions that a connection's newest answer holds."""
 
@@ -36,7 +39,9 @@ class UnknownIds:
     examples: Sequence[str]
 
 
-def record(warehouse: Warehouse, table: Table, answer: pa.Table, connection: str, as_of: datetime) -> Changes:
+def record(
+    warehouse: Warehouse, table: Table, answer: pa.Table, connection: str, as_of: datetime, used_in: UsedIn
+) -> Changes:
     """Make the current versions equal a complete answer of ``as_of``, in one transaction.
 
     An id that is not listed any more, or not with these attributes, keeps its row, which is closed; new ids and new
@@ -73,9 +78,49 @@ def record(warehouse: Warehouse, table: Table, answer: pa.Table, connection: str
             """,
             {"connection": connection},
         ).fetchall()
+        _note_named(database, table, connection, opened, used_in)
         outdated = database.execute("select is_listed from outdated").fetchall()
     changed = sum(is_listed for (is_listed,) in outdated)
     return Changes(answer.num_rows, len(opened) - changed, changed, len(outdated) - changed)
+
+
+def _note_named(
+    database: duckdb.DuckDBPyConnection, table: Table, connection: str, ids: Sequence[tuple[str]], used_in: UsedIn
+) -> None:
+    """Note since which stored day any of the ids is used: what shows their names is computed again from it on."""
+    stored = sorted(used_in.keys() & _stored_tables(database))
+    used = [
+        f"select usage_date from {name} where connection = $connection and {column} in (select id from named)"
+        for name in stored
+        for column in used_in[name]
+    ]
+    if not (ids and used):
+        return
+    for name in stored:
+        create_or_alter(database, Table(declared(name)))  # an earlier release may have stored it
+    database.execute(
+        "create or replace temp table named as select unnest($ids) as id", {"ids": [id_ for (id_,) in ids]}
+    )
+    [(first_day,)] = database.execute(
+        f"select min(usage_date) from ({' union all '.join(used)})", {"connection": connection}
+    ).fetchall()
+    if first_day is None:
+        return
+    naming = {"connection": connection, "lookup": table.name, "first_day": first_day}
+    database.execute(
+        "delete from ledger.namings where connection = $connection and lookup = $lookup and first_day >= $first_day",
+        naming,
+    )
+    database.execute(
+        "insert into ledger.namings (connection, lookup, first_day, named_at) "
+        "values ($connection, $lookup, $first_day, $named_at)",
+        naming | {"named_at": datetime.now(UTC)},
+    )
+
+
+def _stored_tables(database: duckdb.DuckDBPyConnection) -> set[str]:
+    names = database.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
+    return {name for (name,) in names}
 
 
 def _refuse_older(database: duckdb.DuckDBPyConnection, table: Table, bounds: dict[str, Any]) -> None:
@@ -99,8 +144,7 @@ def unknown_ids(
 ) -> UnknownIds:
     """Compare the ids in a column of the tables with those of the lookups; tables that do not exist yet have none."""
     with warehouse.get_connection() as database:
-        names = database.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
-        stored = {name for (name,) in names}
+        stored = _stored_tables(database)
         used = [
             f"select {column} as id from {table} where connection = $connection" for table in tables if table in stored
         ]
@@ -121,17 +165,23 @@ def unknown_ids(
 
 
 def keep_of_people(
-    warehouse: Warehouse, table: Table, connection: str, kept: Mapping[str, Callable[[str], str | None]]
+    warehouse: Warehouse,
+    table: Table,
+    connection: str,
+    kept: Mapping[str, Callable[[str], str | None]],
+    used_in: UsedIn,
 ) -> None:
     """Apply the policy for people to versions that were stored under another one. It leaves its own results alone."""
     with warehouse.transaction() as database:
         create_or_alter(database, table)
+        changed: list[tuple[str]] = []
         for name, keep in kept.items():
             values = database.execute(
                 f"select distinct {name} from {table.name} where connection = $1 and {name} is not null", [connection]
             ).fetchall()
             for value in (value for (value,) in values if keep(value) != value):
-                database.execute(
-                    f"update {table.name} set {name} = $3 where connection = $1 and {name} = $2",
+                changed += database.execute(
+                    f"update {table.name} set {name} = $3 where connection = $1 and {name} = $2 returning id",
                     [connection, value, keep(value)],
-                )
+                ).fetchall()
+        _note_named(database, table, connection, changed, used_in)

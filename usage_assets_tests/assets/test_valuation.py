@@ -9,9 +9,11 @@ import duckdb
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from iso4217 import Currency
 
 from usage_assets.accounting import Accounting, CreditRate, ExchangeRate, Invoice, Owner
 from usage_assets.assets.accounting import against_invoice
+from usage_assets.assets.costs import COSTS
 from usage_assets.assets.derived import SQL, stated_money
 from usage_assets.money import Money, Rate
 from usage_assets.providers.anthropic import ClaudeCode, CostReport
@@ -299,6 +301,16 @@ def test_a_day_of_which_a_part_of_the_costs_is_missing_is_not_stored(days: Days)
     assert said.endswith("; 31 days of the month are not stored (source 31, claude_code 26, cost_report 29)")
     _, said = against_invoice(days.warehouse, invoice.model_copy(update={"connection": "unknown"}))
     assert said.endswith("; 31 days of the month are not stored")
+
+
+def test_what_is_computed_with_minor_units_is_computed_again_when_a_release_has_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = {file: derived.select.code for file, derived in DERIVED.items()}
+    monkeypatch.setattr("usage_assets.accounting.Currency", [each for each in Currency if each.code != "KWD"])
+    changed = {file for file, derived in DERIVED.items() if replace(derived).select.code != before[file]}
+    valued = {derived.file for derived in COSTS}
+    assert changed == {*valued, "claude_code_analytics", "claude_cost_record", "openai_legacy_daily_usage"}
 
 
 @pytest.mark.parametrize(

@@ -21,18 +21,22 @@ from dagster._core.utils import make_new_run_id
 
 from usage_assets.assets.connection_graph import graph_of, stated_of
 from usage_assets.assets.due import due_days, in_words, question_of
+from usage_assets.assets.lookups import used_ids
 from usage_assets.automation import due_sensor
 from usage_assets.automation.jobs import ACCOUNTING_JOB, USAGE_JOB
 from usage_assets.definitions import build_definitions
 from usage_assets.failures import failure
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.chatgpt import CodexUsage
+from usage_assets.providers.lookups import OpenaiUsers, Projects
 from usage_assets.providers.openai import Costs, CostsControl
 from usage_assets.providers.openai_legacy import BillingUsage
+from usage_assets.providers.openai_usage import UsageCompletions
 from usage_assets.providers.windows import Window
 from usage_assets.rows import Row, to_arrow
 from usage_assets.settings import Settings
 from usage_assets.warehouse.database import Answer, Slice, Warehouse
+from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.warehouse.test_processes import held_by_another
 
@@ -93,6 +97,8 @@ class Daemon:
     variables: dict[str, Any] = field(default_factory=dict)
     amounts: dict[date, Decimal] = field(default_factory=dict)
     """What the provider says of a day, where it is not a dollar."""
+    ids: dict[date, dict[str, Any]] = field(default_factory=dict)
+    """Whose the costs of OpenAI's days are, where the provider says so."""
     archived_at: datetime | None = None
     """When the answers were stored in the archive, where they come from there."""
     definitions: dg.Definitions = field(init=False)
@@ -220,7 +226,8 @@ class Daemon:
             common: dict[str, Any] = {"connection": target.connection, "usage_date": day}
             amount = self.amounts.get(day, Decimal(1))
             if row is Costs:
-                rows.append(Costs(**common, amount_value=amount, amount_currency="usd", grouped_by=""))
+                ids = self.ids.get(day, {})
+                rows.append(Costs(**common, **ids, amount_value=amount, amount_currency="usd", grouped_by=""))
                 totals.append(CostsControl(**common, amount_value=amount, amount_currency="usd"))
             elif row is CodexUsage:
                 rows.append(CodexUsage(**common, cut="user", workspace_id="ws", user_id="u", credits=amount))
@@ -237,6 +244,12 @@ class Daemon:
             **facts,
         )
         self.warehouse.replace(Table(row), answer, target, "run")
+
+    def look_up(self, row: type[Projects | OpenaiUsers], **names: str) -> None:
+        """Store what a lookup of OpenAI lists now: id -> name."""
+        as_of = datetime.now(UTC)
+        items = [row(connection="openai", id=id_, first_seen=as_of, name=name) for id_, name in names.items()]
+        record(self.warehouse, Table(row), to_arrow(row, items), "openai", as_of, used_ids("openai"))
 
     @contextmanager
     def from_archive(self, stored_at: datetime) -> Iterator[None]:
@@ -276,6 +289,13 @@ def described(tags: Mapping[str, str]) -> str:
 def days(first: str, last: str) -> Window:
     """Days of November."""
     return Window(date.fromisoformat(f"2026-11-{first}"), date.fromisoformat(f"2026-11-{last}"))
+
+
+def question_of_usage(daemon: Daemon) -> str:
+    """What OpenAI's completions are asked for."""
+    [connection] = daemon.settings.connections()
+    [endpoint] = [each for each in PROVIDERS["openai"].endpoints if each.row is UsageCompletions]
+    return question_of(endpoint, connection)
 
 
 @pytest.fixture
@@ -476,6 +496,76 @@ def test_what_another_connection_tells_of_is_emptied_and_comes_back_with_it(daem
     daemon.load(LEGACY)
     daemon.finish()
     assert (sorted(billed()), daemon.due()) == ([("legacy", Decimal(2)), ("openai", Decimal(2))], {})
+
+
+@pytest.mark.parametrize(
+    ("row", "id_", "entity", "title"),
+    [
+        (Projects, {"project_id": "late"}, "ai_cost_record", "Late - unknown"),
+        (OpenaiUsers, {"user_id": "late"}, "ai_user_cost", "Late"),
+    ],
+)
+def test_an_id_that_is_listed_after_its_costs_gets_its_name(
+    daemon: Daemon,
+    clock: time_machine.Traveller,
+    row: type[Projects | OpenaiUsers],
+    id_: dict[str, str],
+    entity: str,
+    title: str,
+) -> None:
+    daemon.ids[date(2026, 11, 17)] = id_
+    daemon.look_up(row, known="Known")
+    daemon.finish()
+    clock.shift(timedelta(minutes=1))
+    daemon.look_up(row, known="Known", late="Late", unused="Unused")
+    assert daemon.due() == {"openai": [f"3 days stale: names in {row.table} changed"]}
+    assert daemon.tick() == ["openai 2026-11-17..2026-11-19"]
+    (run,) = daemon.under_way()
+    assert run.asset_selection == {dg.AssetKey(["openai", "entities", entity])}
+    daemon.succeed()
+    assert daemon.finish() == []
+    titles = f"select title from port_entities.{entity} where usage_date = '2026-11-17'"
+    assert daemon.warehouse.read(titles)["title"].to_pylist() == [f"{title} - 2026-11-17"]
+
+
+def test_a_rename_concerns_the_days_since_the_id_was_used_first(daemon: Daemon, clock: time_machine.Traveller) -> None:
+    daemon.ids |= {date(2026, 11, 14): {"project_id": "p"}, date(2026, 11, 18): {"project_id": "q"}}
+    for names in ({"p": "P", "q": "Q"}, {"p": "P", "q": "R"}, {"p": "S", "q": "T"}):
+        daemon.look_up(Projects, **names)
+        clock.shift(timedelta(minutes=1))
+        launched = daemon.finish()
+    assert launched == ["openai 2026-11-14..2026-11-19"]
+    titles = "select title from port_entities.ai_cost_record where scope_id is not null order by title"
+    assert daemon.warehouse.read(titles)["title"].to_pylist() == [
+        "S - unknown - 2026-11-14",
+        "T - unknown - 2026-11-18",
+    ]
+
+
+def test_a_new_id_that_nothing_was_spent_for_makes_nothing_stale(daemon: Daemon, clock: time_machine.Traveller) -> None:
+    daemon.finish()
+    daemon.look_up(Projects, p="P")
+    assert daemon.finish() == []
+    clock.shift(timedelta(minutes=1))
+    daemon.look_up(Projects, p="Q")
+    assert daemon.finish() == []
+
+
+def test_days_that_are_stored_with_other_filters_are_allocated_again(daemon: Daemon) -> None:
+    daemon.finish()
+    target = Slice("openai", date(2026, 11, 14), date(2026, 11, 14))
+    narrowed = {"filters": '{"user_ids":["alice"]}', "question": question_of_usage(daemon)}
+    for _ in range(2):
+        daemon.fetch(UsageCompletions, target, **narrowed)
+    assert daemon.warehouse.read("select * from ledger.restatements").num_rows == 0
+    assert daemon.due() == {"openai": ["1 day stale: openai.usage_completions changed"]}
+    assert daemon.tick() == ["openai 2026-11-14..2026-11-14"]
+    (run,) = daemon.under_way()
+    assert dg.AssetKey(["openai", "allocated_costs", "costs"]) in (run.asset_selection or ())
+    daemon.succeed()
+    assert daemon.finish() == []
+    daemon.fetch(UsageCompletions, target, **narrowed)
+    assert daemon.finish() == [], "read again with the same filters"
 
 
 def test_another_release_computes_what_it_computes_otherwise(daemon: Daemon) -> None:

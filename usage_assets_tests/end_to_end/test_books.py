@@ -49,6 +49,7 @@ UNCOMPARED = {
     "ledger.port_entities",  # what it speaks of is read from Port
     "ledger.port_pushes", "ledger.statements",  # which process pushed and stated what when
     "ledger.assets",  # what is configured
+    "ledger.namings",  # what makes days due, which are compared
     "accounting.currencies",  # ISO 4217, in test_accounting.py
     "costs.names",  # in every view with names
     "openai.projects", "openai.users", "openai.project_api_keys", "openai.service_accounts",

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
+from usage_assets_tests.assets.days import DERIVED
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project
 
@@ -172,6 +174,55 @@ def test_a_rename_changes_titles_and_no_hash_of_money(project: Project) -> None:
     assert rest == [{**row, "title": ""} for row in entities]
     versions = [row for row in project.rows("anthropic.workspaces") if row["id"] == renamed]
     assert [row["name"] for row in sorted(versions, key=lambda row: row["first_seen"])] == ["Checkout", "Kasse"]
+
+
+def stale(project: Project, connection: str) -> list[str]:
+    """The assets of a connection that the due sensor asks for."""
+    sensor = project.definitions.resolve_sensor_def("due_days_sensor")
+    resources = {"warehouse": project.warehouse}
+    with dg.build_sensor_context(instance=project.instance, resources=resources) as context:
+        requests = sensor.evaluate_tick(context).run_requests or []
+    keys = [key for request in requests for key in request.asset_selection or () if key.path[0] == connection]
+    return sorted("/".join(key.path[1:]) for key in keys)
+
+
+SHOWN = [
+    ("openai", "organization/projects", "projects", ["ai_cost_record"]),
+    ("openai", "organization/users", "users", ["ai_user_cost"]),
+    ("anthropic", "organizations/workspaces", "workspaces", ["ai_cost_record", "claude_workspace_usage"]),
+]
+"""Connection, path and lookup, and the entities that show its names."""
+
+
+def test_every_derived_table_that_shows_names_is_looked_at_here() -> None:
+    derived = {each.name for each in DERIVED.values() if each.select.names}
+    assert derived == {entity for *_, entities in SHOWN for entity in entities}
+
+
+@pytest.mark.parametrize(("connection", "path", "lookup", "entities"), SHOWN)
+def test_entities_of_an_id_that_is_listed_after_its_costs_get_its_name(
+    sandbox: Sandbox, tmp_path: Path, connection: str, path: str, lookup: str, entities: list[str]
+) -> None:
+    def titles_with(name: str) -> list[int]:
+        tables = [f"port_entities.{entity}" for entity in entities]
+        found = [project.rows(table) for table in tables]
+        return [sum(row["title"].startswith(f"{name} - ") for row in rows) for rows in found]
+
+    variables = {"USAGE_PEOPLE": "names", "USAGE_START_DATE": str(DAYS[0])}
+    with open_project(sandbox, tmp_path, variables) as project:
+        first_is_missing = {"fault": "edit", "calls": [1], "operations": [{"do": "delete", "path": "data[0]"}]}
+        sandbox.faults({"route": f"GET /{connection}/v1/{path}", **first_is_missing})
+        assert project.look_up(connection, lookup).success
+        assert project.fetch(connection, DAYS).success
+        known = {row["id"] for row in project.rows(f"{connection}.{lookup}")}
+        assert stale(project, connection) == []
+        assert project.look_up(connection, lookup).success
+        [late] = [row["name"] for row in project.rows(f"{connection}.{lookup}") if row["id"] not in known]
+        assert titles_with(late) == [0 for _ in entities]
+        assert stale(project, connection) == [f"entities/{entity}" for entity in entities]
+        assert project.fetch(connection, DAYS, *stale(project, connection)).success
+        assert all(titles_with(late))
+        assert stale(project, connection) == []
 
 
 def test_ids_that_no_lookup_knows_are_counted_and_shown(project: Project) -> None:

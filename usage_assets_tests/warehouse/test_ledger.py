@@ -297,6 +297,35 @@ def test_states_do_not_depend_on_the_zone_of_who_reads_them(warehouse: Warehouse
             assert connection.execute("select state from ledger.day_states").fetchall() == [("settled",)]
 
 
+def contents(warehouse: Warehouse) -> list[tuple[int, int, datetime]]:
+    """Version, version of the content and its time, of every stored day."""
+    query = "select version, content_version, content_since from ledger.stored_days order by usage_date"
+    return [tuple(row.values()) for row in warehouse.read(query).to_pylist()]
+
+
+def test_equal_rows_that_were_asked_for_with_other_filters_are_another_content(
+    warehouse: Warehouse, fetched: Written
+) -> None:
+    of_one, of_two = '{"user_ids":["a"]}', '{"user_ids":["a","b"]}'
+    moves = [(None, 1), (None, 1), (of_one, 3), (of_one, 3), (of_two, 5), (None, 6), (None, 6)]
+    for hours, (filters, content) in enumerate(moves, 1):
+        fetched(hours, sample(), filters=filters)
+        assert contents(warehouse) == [(hours, content, OVER + timedelta(hours=content))]
+
+
+def test_another_filter_that_finds_the_same_is_no_restatement_and_unsettles_nothing(
+    warehouse: Warehouse, fetched: Written
+) -> None:
+    fetched(1, sample())
+    fetched(120, sample())
+    assert states(warehouse) == ["settled"]
+    fetched(130, sample(), filters='{"user_ids":["a"]}', question="b")
+    assert states(warehouse) == ["settled"]
+    assert found(warehouse, "*") == []
+    newest = warehouse.read("select changed from ledger.stored_days").to_pylist()
+    assert newest == [{"changed": False}], "nothing is announced"
+
+
 def test_a_changed_question_unsettles_nothing_and_settles_nothing(warehouse: Warehouse, fetched: Written) -> None:
     """Another filter or grouping changes the rows of a day, and says nothing about the provider's figures."""
     fetched(1, sample(), question="a")

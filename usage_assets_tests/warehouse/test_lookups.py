@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 import pytest
+import time_machine
 
 from usage_assets.rows import LookupRow, column, to_arrow
 from usage_assets.warehouse.database import Warehouse, WarehouseError
 from usage_assets.warehouse.lookups import Changes, UnknownIds, current_items, keep_of_people, record, unknown_ids
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.warehouse.samples import nothing_changes
+from usage_assets_tests.warehouse.samples import SAMPLE, Sample, day, days, nothing_changes, sample, write
 
 FIRST = datetime(2026, 11, 20, 5, 45, tzinfo=UTC)
 
@@ -26,6 +27,9 @@ class Thing(LookupRow, kw_only=True):
 
 
 THINGS = Table(Thing)
+USED_IN = {SAMPLE.name: ["model", "person"], "tests.not_there_yet": ["model"]}
+TAKES = timedelta(seconds=5)
+"""From asking for a list to storing it."""
 
 
 def moment(number: int) -> datetime:
@@ -44,7 +48,8 @@ def look_up(
 ) -> Changes:
     """Record a day's answer."""
     as_of = moment(number)
-    return record(warehouse, THINGS, answer(as_of, things, connection, **values), connection, as_of)
+    with time_machine.travel(as_of + TAKES, tick=False):
+        return record(warehouse, THINGS, answer(as_of, things, connection, **values), connection, as_of, USED_IN)
 
 
 def history(warehouse: Warehouse, connection: str = "c") -> list[tuple[str, str | None, int, int | None]]:
@@ -142,7 +147,86 @@ def test_a_write_that_fails_changes_nothing(warehouse: Warehouse) -> None:
     look_up(warehouse, 0, {"a": "A"})
     broken = answer(moment(1), {"b": "B"}).drop_columns(["id"])
     with nothing_changes(warehouse), pytest.raises(WarehouseError):
-        record(warehouse, THINGS, broken, "c", moment(1))
+        record(warehouse, THINGS, broken, "c", moment(1), USED_IN)
+
+
+# Since when the names of ids are shown
+
+
+def use(warehouse: Warehouse, *rows: Sample, connection: str = "c") -> None:
+    """Store days 0 to 9, with these rows."""
+    write(warehouse, rows, days(0, 9, connection))
+
+
+def namings(warehouse: Warehouse) -> list[tuple[str, int, int]]:
+    """Connection, first day and number of the lookup, of every naming."""
+    query = "select connection, lookup, first_day, named_at from ledger.namings order by connection, first_day"
+    rows = warehouse.read(query).to_pylist()
+    assert {row["lookup"] for row in rows} <= {THINGS.name}
+    return [
+        (row["connection"], (row["first_day"] - day(0)).days, (row["named_at"] - FIRST - TAKES).days) for row in rows
+    ]
+
+
+def test_what_a_first_list_names_is_shown_since_the_first_day_that_has_one_of_its_ids(warehouse: Warehouse) -> None:
+    use(warehouse, sample(3, "a"), sample(5, "a"), sample(4, "b"), sample(2, "unlisted"))
+    look_up(warehouse, 0, {"a": "A", "b": "B", "unused": "U"})
+    assert namings(warehouse) == [("c", 3, 0)]
+
+
+def test_an_id_is_found_in_every_column_that_may_hold_it(warehouse: Warehouse) -> None:
+    use(warehouse, sample(3, "a"), sample(1, None, person="a"))
+    look_up(warehouse, 0, {"a": "A"})
+    assert namings(warehouse) == [("c", 1, 0)]
+
+
+def test_an_earlier_release_may_have_stored_fewer_columns(warehouse: Warehouse) -> None:
+    use(warehouse, sample(3, "a"))
+    with warehouse.get_connection() as database:
+        database.execute(f"alter table {SAMPLE.name} drop column person")
+    look_up(warehouse, 0, {"a": "A"})
+    assert namings(warehouse) == [("c", 3, 0)]
+
+
+def test_an_id_that_is_listed_late_is_named_since_it_was_used_first(warehouse: Warehouse) -> None:
+    use(warehouse, sample(1, "a"), sample(6, "late"))
+    look_up(warehouse, 0, {"a": "A"})
+    look_up(warehouse, 1, {"a": "A", "late": "L"})
+    assert namings(warehouse) == [("c", 1, 0), ("c", 6, 1)]
+
+
+def test_a_naming_that_a_newer_one_covers_is_forgotten(warehouse: Warehouse) -> None:
+    use(warehouse, sample(1, "a"), sample(4, "b"), sample(6, "c"))
+    look_up(warehouse, 0, {"b": "B"})
+    look_up(warehouse, 1, {"b": "B", "c": "C"})
+    look_up(warehouse, 2, {"b": "B", "c": "renamed"})
+    assert namings(warehouse) == [("c", 4, 0), ("c", 6, 2)]
+    look_up(warehouse, 3, {"a": "A", "b": "B", "c": "renamed"})
+    assert namings(warehouse) == [("c", 1, 3)]
+
+
+@pytest.mark.parametrize("later", [{"a": "A"}, {"a": "A", "unused": "U"}, {}], ids=["the same", "unused", "gone"])
+def test_a_list_that_names_nothing_that_was_used_is_no_naming(warehouse: Warehouse, later: dict[str, str]) -> None:
+    use(warehouse, sample(1, "a"))
+    look_up(warehouse, 0, {"a": "A"})
+    look_up(warehouse, 1, later)
+    assert namings(warehouse) == [("c", 1, 0)]
+
+
+def test_what_another_connection_has_used_is_not_named(warehouse: Warehouse) -> None:
+    use(warehouse, sample(1, "a", "other"), connection="other")
+    look_up(warehouse, 0, {"a": "A"})
+    assert namings(warehouse) == []
+
+
+def test_names_that_another_policy_takes_from_closed_versions_count_too(warehouse: Warehouse) -> None:
+    use(warehouse, sample(1, "gone"), sample(4, "a"))
+    look_up(warehouse, 0, {"a": "A", "gone": "G"})
+    look_up(warehouse, 1, {"a": "A"})
+    for number in (2, 3):
+        with time_machine.travel(moment(number) + TAKES, tick=False):
+            keep_of_people(warehouse, THINGS, "c", {"name": lambda name: name.casefold()}, USED_IN)
+        assert namings(warehouse) == [("c", 1, 2)], "it leaves its own results alone"
 
 
 # Unknown ids
@@ -171,6 +255,7 @@ def test_another_policy_for_people_reaches_closed_versions_of_the_connection(war
     look_up(warehouse, 0, {"a": "Alice", "b": "Bob"})
     look_up(warehouse, 0, {"a": "Alice"}, connection="other")
     look_up(warehouse, 1, {"a": "Alice"})
-    keep_of_people(warehouse, THINGS, "c", {"name": lambda name: None if name == "Bob" else name.casefold()})
+    policy = {"name": lambda name: None if name == "Bob" else name.casefold()}
+    keep_of_people(warehouse, THINGS, "c", policy, USED_IN)
     assert history(warehouse) == [("a", "alice", 0, None), ("b", None, 0, 1)]
     assert history(warehouse, "other") == [("a", "Alice", 0, None)]

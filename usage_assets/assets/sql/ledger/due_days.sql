@@ -115,6 +115,10 @@ recorded as (
     from computed
   )
 ),
+named as (
+  select connection, usage_date, table_name, slice, unnest(from_json(names, '["VARCHAR"]')) as lookup
+  from computed
+),
 rates as (
   select 'rate of ' || workspace_id as input, valid_from, valid_until, usd_per_credit::varchar || ' ' || source as value
   from accounting.credit_rates
@@ -129,11 +133,18 @@ present as (
   select connection, usage_date, table_name, slice, 'query' as input, query as value, null as since
   from computed
   union all
-  select computed.connection, usage_date, table_name, slice, input, value, value::timestamptz as since
-  from computed
-  join ({renamed}) as renamed
-    on renamed.connection = computed.connection
-    and list_contains(from_json(computed.names, '["VARCHAR"]'), renamed.input)
+  select
+    named.connection,
+    usage_date,
+    table_name,
+    slice,
+    'names in ' || lookup as input,
+    max(named_at)::varchar as value,
+    max(named_at) as since
+  from named
+  join ledger.namings using (connection, lookup)
+  where usage_date >= first_day
+  group by named.connection, usage_date, table_name, slice, lookup
   union all
   select connection, usage_date, table_name, slice, recorded.input, rates.value, null as since
   from recorded
