@@ -14,10 +14,10 @@ from time import perf_counter, process_time
 import duckdb
 
 from benchmarks.figures import Figure
-from usage_assets.assets.costs import COSTS
-from usage_assets.partitions import MAX_PARTITIONS_PER_RUN
-from usage_assets.providers.openai import Costs
-from usage_assets.providers.windows import DAY, Window, windows
+from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
+from usage_assets.core.days import DAY, Window, windows
+from usage_assets.models.costs import COSTS
+from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Answer, Slice, Warehouse
 from usage_assets.warehouse.tables import Table
 

@@ -16,14 +16,14 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from benchmarks.events import project_instance
 from benchmarks.figures import Figure
 from benchmarks.sensor import cpu_of
-from usage_assets.assets.connected import settling_days
-from usage_assets.assets.connection_graph import ConnectionGraph, graph_of, stated_of
-from usage_assets.assets.due import due_days, question_of
-from usage_assets.definitions import build_definitions
-from usage_assets.partitions import MAX_PARTITIONS_PER_RUN
-from usage_assets.providers.windows import DAY, Window, windows
-from usage_assets.rows import to_arrow
-from usage_assets.settings import Settings
+from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
+from usage_assets.build import build_definitions
+from usage_assets.config.settings import Settings
+from usage_assets.core.days import DAY, Window, windows
+from usage_assets.core.schema import to_arrow
+from usage_assets.fetching.connected import settling_days
+from usage_assets.models.connection_graph import ConnectionGraph, graph_of, stated_of
+from usage_assets.models.due import due_days, question_of
 from usage_assets.warehouse.database import Answer, Slice, Warehouse
 from usage_assets.warehouse.tables import Table
 

@@ -19,9 +19,9 @@ import dagster as dg
 from benchmarks.figures import Figure
 from benchmarks.server import running
 from usage_assets.automation.jobs import USAGE_JOB, range_tags
-from usage_assets.definitions import build_definitions
-from usage_assets.partitions import last_day
-from usage_assets.settings import Settings
+from usage_assets.build import build_definitions
+from usage_assets.config.days import last_day
+from usage_assets.config.settings import Settings
 from usage_assets.warehouse.database import Warehouse
 
 ROWS = 5_000

@@ -17,12 +17,13 @@ from pydantic import BaseModel
 
 from benchmarks import bodies
 from benchmarks.figures import Figure
-from usage_assets import money
-from usage_assets.people import People
-from usage_assets.providers import PROVIDERS, Endpoint
-from usage_assets.providers.http import read_page
-from usage_assets.providers.reading import Reading
-from usage_assets.providers.windows import Window
+from usage_assets.core import money
+from usage_assets.core.days import Window
+from usage_assets.core.people import People
+from usage_assets.fetching.client import read_page
+from usage_assets.fetching.page_parser import Reading
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint
 
 MONTH = Window(date(2026, 1, 1), date(2026, 1, 31))
 ROWS, ROUNDS = 1_000, 7

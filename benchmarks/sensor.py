@@ -18,7 +18,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from benchmarks.events import project_instance
 from benchmarks.figures import Figure
-from usage_assets.automation.sensors import build_port_sensor
+from usage_assets.automation.port_sensor import build_port_sensor
 
 EVENTS = 41_000
 NAMES = ("daily", "model", "cost", "user")

@@ -14,8 +14,9 @@ import httpx
 
 from benchmarks.figures import Figure
 from benchmarks.server import running
-from usage_assets.providers import PROVIDERS, Client
-from usage_assets.providers.control import fetch_with_totals
+from usage_assets.fetching.client import Client
+from usage_assets.fetching.control_totals import fetch_with_totals
+from usage_assets.providers import PROVIDERS
 
 LATENCY = 0.2
 """Seconds until an answer begins."""

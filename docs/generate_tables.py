@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from usage_assets.accounting import Accounting
-from usage_assets.assets.costs import AllocatedCost, DailyCost
-from usage_assets.assets.due import DueDay, ExpectedAsset
-from usage_assets.assets.entities import ENTITIES
+from usage_assets.config.accounting import Accounting
+from usage_assets.models.costs import AllocatedCost, DailyCost
+from usage_assets.models.due import DueDay, ExpectedAsset
+from usage_assets.models.entities import ENTITIES
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.lookups import LOOKUPS
 from usage_assets.warehouse.ledger import (

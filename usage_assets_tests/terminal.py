@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets.cli import main
+from usage_assets.cli.main import main
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end.conftest import sandbox_environment
 
 ROOT = Path(__file__).parent.parent
-COMMAND = (sys.executable, "-c", "from usage_assets.cli import main; main()")
+COMMAND = (sys.executable, "-c", "from usage_assets.cli.main import main; main()")
 SECRETS = ("sk-admin-sandbox", "sk-ant-admin-sandbox", "chatgpt-sandbox-key", "sandbox-client-secret")
 
 

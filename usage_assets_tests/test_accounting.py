@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets.accounting import Accounting, CurrencyRow, InvoiceRow, OwnerRow, digits_of
-from usage_assets.people import People
-from usage_assets.settings import Settings, SettingsError
+from usage_assets.config.accounting import (
+    Accounting,
+    CurrencyRow,
+    InvoiceRow,
+    OwnerRow,
+    digits_of,
+)
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.people import People
 
 EVERYTHING = """
 [[credit_rate]]

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from usage_assets.addresses import checked_url, is_loopback
+from usage_assets.core.addresses import checked_url, is_loopback
 
 
 @pytest.mark.parametrize("text", ["http://localhost:1/port", "http://127.0.0.1", "http://[::1]:8/v1", "https://h/v1"])

@@ -20,9 +20,10 @@ from typing import Any
 import pytest
 import trustme
 
-from usage_assets import bounded_http
+from usage_assets.core import bounded_http
+from usage_assets.fetching.client import Client, Fetched
+from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
 from usage_assets.port.client import PortClient, PortError
-from usage_assets.providers import Client, Fetched, PermanentError, ProviderError, TransientError
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.providers.conftest import ENDPOINTS, Answers, NewClient, answers, new_client
 

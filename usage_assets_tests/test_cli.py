@@ -20,13 +20,13 @@ import httpx
 import pytest
 from dagster import DagsterRunStatus
 
-from usage_assets.assets.connected import provider_client
-from usage_assets.backfill import Step, connections_named, share_of
-from usage_assets.definitions import build_definitions
+from usage_assets.build import build_definitions
+from usage_assets.cli.backfill import Step, connections_named, share_of
+from usage_assets.config.settings import Settings
+from usage_assets.core.days import Window
+from usage_assets.fetching.connected import provider_client
+from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.control import fetch_with_totals
-from usage_assets.providers.windows import Window
-from usage_assets.settings import Settings
 from usage_assets.warehouse import published
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import is_current

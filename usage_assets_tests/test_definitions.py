@@ -13,10 +13,10 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
 from usage_assets.automation.jobs import PORT_RECONCILE_JOB, USAGE_JOB, range_tags
-from usage_assets.definitions import build_definitions
-from usage_assets.partitions import last_day
-from usage_assets.rows import declared
-from usage_assets.settings import Settings, SettingsError
+from usage_assets.build import build_definitions
+from usage_assets.config.days import last_day
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.schema import declared
 from usage_assets.warehouse.published import PublishedWarehouse
 from usage_assets.warehouse.tables import Table
 

@@ -21,6 +21,7 @@ import time_machine
 from click.testing import CliRunner
 from rich.console import Console
 
+from usage_assets.core.days import Window
 from usage_assets.demo.__main__ import (
     ASKED,
     DemoError,
@@ -33,11 +34,18 @@ from usage_assets.demo.__main__ import (
     windows_of,
     write_connections,
 )
-from usage_assets.demo.summary import Books, Compared, Summary, compare_entities, compare_totals, show, stored_rows
+from usage_assets.demo.summary import (
+    Books,
+    Compared,
+    Summary,
+    compare_entities,
+    compare_totals,
+    show,
+    stored_rows,
+)
 from usage_assets.local.dagster_dev import AssetPath, Progress
 from usage_assets.local.processes import LOCK, only_one
 from usage_assets.port.client import PortClient
-from usage_assets.providers.windows import Window
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import NOW, Sandbox, last_days, running_sandbox
 from usage_assets_tests.end_to_end.conftest import Project, open_project, with_everything
@@ -79,7 +87,7 @@ def asked_in(folder: Path, command: list[str], environment: Mapping[str, str]) -
 
 def test_the_demo_never_reads_the_users_keys_or_database(user: Path) -> None:
     code = (
-        "from usage_assets.settings import Settings; s = Settings.load(); "
+        "from usage_assets.config.settings import Settings; s = Settings.load(); "
         "print(s.warehouse_path, s.usage_connections, *(c.key.get_secret_value() for c in s.connections()))"
     )
     command = [sys.executable, "-c", code]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets.settings import Settings
+from usage_assets.config.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

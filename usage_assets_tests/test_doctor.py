@@ -24,7 +24,7 @@ from dagster._core.utils import make_new_run_id
 from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
-from usage_assets.doctor import NOTHING_IS_LOST, TIME_TO_BE_HEARD_OF
+from usage_assets.cli.doctor import NOTHING_IS_LOST, TIME_TO_BE_HEARD_OF
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
 from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding

@@ -17,7 +17,13 @@ from click.testing import CliRunner
 from usage_assets.local import processes
 from usage_assets.local.__main__ import main
 from usage_assets.local.dagster_dev import PATH_PREFIX, Dagster
-from usage_assets.local.processes import LOCK, Kept, StartError, free_port, only_one
+from usage_assets.local.processes import (
+    LOCK,
+    Kept,
+    StartError,
+    free_port,
+    only_one,
+)
 
 SLEEPER = "import time; time.sleep(600)"
 FAMILY = f"""

@@ -6,8 +6,10 @@ import dagster as dg
 import pytest
 import time_machine
 
-from usage_assets.partitions import backfill_policy, daily_partitions, days_of, last_day, parse_days
-from usage_assets.settings import Settings, SettingsError
+from usage_assets.assets.partitions import backfill_policy, daily_partitions
+from usage_assets.config.days import last_day, parse_days
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.days import days_of
 
 CLOSED, WITH_TODAY = (
     Settings.load(_env_file=None, usage_start_date="2025-01-01", usage_include_today=included)

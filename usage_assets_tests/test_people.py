@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usage_assets.people import People
+from usage_assets.core.people import People
 
 ADDRESS = "Ann.O'Neil+ai@mail.example.com"
 

@@ -20,11 +20,11 @@ import pyarrow as pa
 import pytest
 
 from usage_assets.assets.port_ledger import PortLedger
-from usage_assets.people import People
+from usage_assets.core.days import Window
+from usage_assets.core.people import People
+from usage_assets.fetching.page_parser import Reading
 from usage_assets.port.provision import blueprint
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.reading import Reading
-from usage_assets.providers.windows import Window
 from usage_assets.warehouse.database import Answer, Slice, Warehouse
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.assets.days import DERIVED

@@ -8,15 +8,15 @@ import dagster as dg
 import duckdb
 import pytest
 
-from usage_assets.accounting import Accounting
-from usage_assets.assets.derived import stated_money
 from usage_assets.assets.port_ledger import PortLedger
+from usage_assets.config.accounting import Accounting
+from usage_assets.config.settings import Settings
+from usage_assets.core.schema import to_arrow
+from usage_assets.models.model import stated_money
 from usage_assets.port.client import PortClient
 from usage_assets.port.sync import Changes, Entity, push
 from usage_assets.providers.lookups import Projects
-from usage_assets.providers.openai import Costs
-from usage_assets.rows import to_arrow
-from usage_assets.settings import Settings
+from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Answer, Slice, state
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.published import copy_of

@@ -7,7 +7,13 @@ from typing import Annotated
 import pyarrow as pa
 import pytest
 
-from usage_assets.rows import Row, arrow_schema, column, columns, to_arrow
+from usage_assets.core.schema import (
+    Row,
+    arrow_schema,
+    column,
+    columns,
+    to_arrow,
+)
 
 
 class Sample(Row, kw_only=True):

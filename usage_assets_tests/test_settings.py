@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-from usage_assets.assets.connected import endpoints_of
-from usage_assets.providers import PROVIDERS
-from usage_assets.settings import (
+from usage_assets.config.settings import (
     Connection,
     ConnectionEntry,
     FilterTable,
@@ -21,6 +19,8 @@ from usage_assets.settings import (
     SettingsError,
     forget_exported_env_file,
 )
+from usage_assets.fetching.connected import endpoints_of
+from usage_assets.providers import PROVIDERS
 
 SECRET = "sk-admin-very-secret-0123456789"
 OPENAI = '[[connection]]\nname = "openai_emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\n'

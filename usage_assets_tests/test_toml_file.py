@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets.toml_file import Key, TomlFile
+from usage_assets.config.toml_file import Key, TomlFile
 
 TEXT = """
 # a comment with a [table] in it

@@ -6,10 +6,16 @@ from decimal import Decimal
 
 import dagster as dg
 
-from usage_assets.accounting import Accounting, Invoice, digits_of
-from usage_assets.assets.costs import DailyCost, days_without_costs
-from usage_assets.money import Money
-from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError, create_or_alter, state
+from usage_assets.config.accounting import Accounting, Invoice, digits_of
+from usage_assets.core.money import Money
+from usage_assets.models.costs import DailyCost, days_without_costs
+from usage_assets.warehouse.database import (
+    Stated,
+    Warehouse,
+    WarehouseError,
+    create_or_alter,
+    state,
+)
 from usage_assets.warehouse.tables import Table
 
 ACCOUNTING = dg.AssetKey("accounting")

@@ -7,13 +7,13 @@ from datetime import date
 import dagster as dg
 import duckdb
 
-from usage_assets.assets.costs import AllocatedCost
-from usage_assets.assets.derived import SQL
-from usage_assets.assets.prices import TOKENS, has_prices, unit_errors
-from usage_assets.money import TOLERANCE
-from usage_assets.partitions import days_of
-from usage_assets.providers import Control
-from usage_assets.rows import Row, TableRow
+from usage_assets.core.days import days_of
+from usage_assets.core.money import TOLERANCE
+from usage_assets.core.schema import Row, TableRow
+from usage_assets.models.costs import AllocatedCost
+from usage_assets.models.model import SQL
+from usage_assets.models.prices import TOKENS, has_prices, unit_errors
+from usage_assets.providers.endpoint import Control
 from usage_assets.warehouse.database import (
     Contradiction,
     Select,

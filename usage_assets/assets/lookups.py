@@ -7,15 +7,22 @@ from functools import partial
 import dagster as dg
 
 from usage_assets.assets.checks import fields_in_words
-from usage_assets.providers import PROVIDERS, Client, ProviderError
-from usage_assets.providers.listing import Listed, fetch_lookup
+from usage_assets.assets.io_manager import table_metadata
+from usage_assets.config.settings import Connection, SettingsError
+from usage_assets.core.schema import arrow_schema, columns, to_arrow
+from usage_assets.fetching.client import Client
+from usage_assets.fetching.listing import Listed, fetch_lookup
+from usage_assets.fetching.page_parser import POLICY
+from usage_assets.fetching.transport import ProviderError
+from usage_assets.providers import PROVIDERS
 from usage_assets.providers.lookups import LOOKUPS, Lookup
-from usage_assets.providers.reading import POLICY
-from usage_assets.rows import arrow_schema, columns, to_arrow
-from usage_assets.settings import Connection, SettingsError
 from usage_assets.warehouse.database import Warehouse, WarehouseError
-from usage_assets.warehouse.io_manager import table_metadata
-from usage_assets.warehouse.lookups import UsedIn, keep_of_people, record, unknown_ids
+from usage_assets.warehouse.lookups import (
+    UsedIn,
+    keep_of_people,
+    record,
+    unknown_ids,
+)
 from usage_assets.warehouse.tables import Table
 
 

@@ -8,19 +8,19 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from usage_assets.assets.connected import earliest_day
-from usage_assets.assets.derived import Derived
+from usage_assets.assets.failures import reason_of
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.assets.port_push import in_words, push_until_equal
-from usage_assets.failures import reason_of
-from usage_assets.partitions import utc_today
-from usage_assets.people import People
+from usage_assets.config.settings import Connection, PortRelation, SettingsError
+from usage_assets.core.days import DAY, utc_today
+from usage_assets.core.people import People
+from usage_assets.fetching.connected import earliest_day
+from usage_assets.models.model import Derived
 from usage_assets.port.client import PortClient, PortError
 from usage_assets.port.provision import CONNECTION
 from usage_assets.port.sync import SIGNATURE, Entity
-from usage_assets.providers import PROVIDERS, Endpoint
-from usage_assets.providers.windows import DAY
-from usage_assets.settings import Connection, PortRelation, SettingsError
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError
 
 DAYS_UNTIL_STALE = 2

@@ -12,14 +12,26 @@ from decimal import Decimal
 import duckdb
 import msgspec
 
-from usage_assets.assets.derived import Derived
-from usage_assets.partitions import MAX_PARTITIONS_PER_RUN
+from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
+from usage_assets.config.settings import PortRelation
+from usage_assets.core.schema import to_arrow
+from usage_assets.models.model import Derived
 from usage_assets.port.provision import CONNECTION, blueprint
 from usage_assets.port.reconcile import Settled, settled
-from usage_assets.port.sync import UNKNOWN, Acknowledged, Changes, Entity, Targets, diff
-from usage_assets.rows import to_arrow
-from usage_assets.settings import PortRelation
-from usage_assets.warehouse.database import IN_SLICE, Slice, Warehouse, create_or_alter
+from usage_assets.port.sync import (
+    UNKNOWN,
+    Acknowledged,
+    Changes,
+    Entity,
+    Targets,
+    diff,
+)
+from usage_assets.warehouse.database import (
+    IN_SLICE,
+    Slice,
+    Warehouse,
+    create_or_alter,
+)
 from usage_assets.warehouse.ledger import PortEntity, PortPush
 from usage_assets.warehouse.tables import Table
 

@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 
 import dagster as dg
 
-from usage_assets.assets.derived import Derived
 from usage_assets.assets.port_connection import state_of
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.assets.port_push import in_words, missing_in_words, read_back
-from usage_assets.people import People
+from usage_assets.config.settings import Connection, PortRelation, SettingsError
+from usage_assets.core.people import People
+from usage_assets.models.model import Derived
 from usage_assets.port.client import PortClient, PortError
-from usage_assets.providers import Endpoint
-from usage_assets.settings import Connection, PortRelation, SettingsError
+from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError
 
 MOST_NAMED = 5

@@ -6,19 +6,21 @@ from typing import Any
 
 import dagster as dg
 
-from usage_assets.assets.connected import earliest_day, settling_days
-from usage_assets.assets.due import question_of
-from usage_assets.failures import failure
-from usage_assets.partitions import days_of
-from usage_assets.providers import Client, Endpoint, Fetched, Provider, ProviderError
-from usage_assets.providers.archive import Archive
-from usage_assets.providers.control import fetch_with_totals
-from usage_assets.providers.reading import as_json
-from usage_assets.providers.replay import Replay
-from usage_assets.providers.shapes import Shapes, money_columns, unverified
-from usage_assets.settings import Connection, SettingsError
+from usage_assets.assets.failures import failure
+from usage_assets.assets.io_manager import table_metadata
+from usage_assets.config.settings import Connection, SettingsError
+from usage_assets.core.days import days_of
+from usage_assets.fetching.archive.replay import Replay
+from usage_assets.fetching.archive.store import Archive
+from usage_assets.fetching.client import Client, Fetched
+from usage_assets.fetching.connected import earliest_day, settling_days
+from usage_assets.fetching.control_totals import fetch_with_totals
+from usage_assets.fetching.shapes import Shapes, money_columns, unverified
+from usage_assets.fetching.transport import ProviderError
+from usage_assets.models.due import question_of
+from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.providers.records import as_json
 from usage_assets.warehouse.database import Answer
-from usage_assets.warehouse.io_manager import table_metadata
 from usage_assets.warehouse.tables import Table
 
 FROM_ARCHIVE = "usage_assets/from_archive"

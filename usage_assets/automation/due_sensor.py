@@ -13,15 +13,26 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import msgspec
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from usage_assets.accounting import CurrencyRow
-from usage_assets.assets.due import Due, due_days, in_words
-from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, USAGE_JOB, range_tags
-from usage_assets.automation.sensors import RUN_KEY_TAG, is_over, outcome_of
-from usage_assets.failures import days_of, reason_of
-from usage_assets.partitions import MAX_PARTITIONS_PER_RUN, utc_today
-from usage_assets.providers.windows import DAY, Window, alike, smaller
+from usage_assets.assets.failures import days_of, reason_of
+from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
+from usage_assets.automation.jobs import (
+    ACCOUNTING_JOB,
+    CONNECTION_TAG,
+    USAGE_JOB,
+    range_tags,
+)
+from usage_assets.automation.port_sensor import RUN_KEY_TAG, is_over, outcome_of
+from usage_assets.config.accounting import CurrencyRow
+from usage_assets.core.days import (
+    DAY,
+    Window,
+    alike,
+    smaller,
+    utc_today,
+)
+from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
+from usage_assets.models.due import Due, due_days, in_words
 from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError
 from usage_assets.warehouse.published import UNDER_WAY
 

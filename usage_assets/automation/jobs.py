@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from usage_assets.assets.accounting import ACCOUNTING
+from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 
 USAGE_JOB = "usage"
 LOOKUPS_JOB = "lookups"

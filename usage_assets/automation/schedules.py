@@ -10,8 +10,7 @@ from functools import partial
 
 import dagster as dg
 
-from usage_assets.assets.connected import earliest_day, settling_days
-from usage_assets.assets.due import due_days
+from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.automation.due_sensor import PRIORITY
 from usage_assets.automation.jobs import (
     ACCOUNTING_JOB,
@@ -24,10 +23,12 @@ from usage_assets.automation.jobs import (
     port_reconcile_key,
     range_tags,
 )
-from usage_assets.partitions import MAX_PARTITIONS_PER_RUN, WEEKLY_LOOKBACK_DAYS, daily_cron
+from usage_assets.config.days import WEEKLY_LOOKBACK_DAYS, daily_cron
+from usage_assets.config.settings import Connection, Settings
+from usage_assets.core.days import DAY, Window
+from usage_assets.fetching.connected import earliest_day, settling_days
+from usage_assets.models.due import due_days
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.windows import DAY, Window
-from usage_assets.settings import Connection, Settings
 from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError
 
 WEEKLY_CRON = "0 12 * * 0"

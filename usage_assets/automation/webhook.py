@@ -22,9 +22,14 @@ from threading import Thread
 import dagster as dg
 import httpx
 import msgspec
-from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
-from usage_assets.addresses import checked_url, is_loopback
+from usage_assets.assets.failures import (
+    by_cause,
+    cause_of,
+    named,
+    one_line,
+    reason_of,
+)
 from usage_assets.automation.jobs import (
     CONNECTION_TAG,
     PORT_CONNECTION_JOB,
@@ -33,10 +38,11 @@ from usage_assets.automation.jobs import (
     RANGE_END,
     RANGE_START,
 )
-from usage_assets.failures import by_cause, cause_of, named, one_line, reason_of
-from usage_assets.people import People
-from usage_assets.providers.windows import Window, windows
-from usage_assets.settings import Settings
+from usage_assets.config.settings import Settings
+from usage_assets.core.addresses import checked_url, is_loopback
+from usage_assets.core.days import Window, windows
+from usage_assets.core.people import People
+from usage_assets.dagster_internals import REPOSITORY_LABEL_TAG
 
 KEY = "usage_assets/told"
 """Where Dagster's storage keeps what was posted."""

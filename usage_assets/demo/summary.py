@@ -17,13 +17,13 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
-from usage_assets import money
-from usage_assets.assets.entities import ENTITIES
 from usage_assets.assets.port_ledger import PortLedger
+from usage_assets.core import money
+from usage_assets.core.days import Window
+from usage_assets.models.entities import ENTITIES
 from usage_assets.port.client import PortClient
 from usage_assets.port.sync import Entity
 from usage_assets.providers.lookups import LOOKUPS
-from usage_assets.providers.windows import Window
 from usage_assets.warehouse.database import Slice, Warehouse
 from usage_assets.warehouse.lookups import current_items
 

@@ -14,18 +14,22 @@ from pathlib import Path
 import click
 import httpx
 
-from usage_assets import cli
-from usage_assets.assets.connected import earliest_day, provider_client, settling_days
-from usage_assets.assets.costs import COSTS, DailyCost
-from usage_assets.assets.derived import stated_money
-from usage_assets.demo.__main__ import address_of, empty, isolated, start_sandbox
+from usage_assets.cli import main as cli
+from usage_assets.config.settings import Connection, Settings
+from usage_assets.core.days import Window, utc_today
+from usage_assets.demo.__main__ import (
+    address_of,
+    empty,
+    isolated,
+    start_sandbox,
+)
+from usage_assets.fetching.connected import earliest_day, provider_client, settling_days
+from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.local.processes import StartError, only_one, terminate_like_ctrl_c
-from usage_assets.partitions import utc_today
+from usage_assets.models.costs import COSTS, DailyCost
+from usage_assets.models.model import stated_money
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.control import fetch_with_totals
-from usage_assets.providers.windows import Window
 from usage_assets.sandbox import credentials
-from usage_assets.settings import Connection, Settings
 from usage_assets.warehouse.database import Answer, Slice, Warehouse
 from usage_assets.warehouse.tables import Table
 

@@ -1,5 +1,5 @@
-"""Export of ``costs.focus`` as a FOCUS 1.2 file. What a row is stands in ``assets/sql/views/``, what none may break in
-``assets/sql/focus/rules.sql``.
+"""Export of ``costs.focus`` as a FOCUS 1.2 file. What a row is stands in ``models/sql/views/``, what none may break in
+``models/sql/focus/rules.sql``.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,12 +12,18 @@ from typing import Any
 
 import duckdb
 
-from usage_assets.assets.allocation import ALLOCATIONS
-from usage_assets.assets.costs import COSTS, DailyCost, days_without_costs
-from usage_assets.assets.derived import MACROS, SQL
-from usage_assets.assets.due import due_days, in_words
-from usage_assets.settings import SettingsError
-from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError, create_or_alter, make_ready
+from usage_assets.config.settings import SettingsError
+from usage_assets.models.allocation import ALLOCATIONS
+from usage_assets.models.costs import COSTS, DailyCost, days_without_costs
+from usage_assets.models.due import due_days, in_words
+from usage_assets.models.model import MACROS, SQL
+from usage_assets.warehouse.database import (
+    Stated,
+    Warehouse,
+    WarehouseError,
+    create_or_alter,
+    make_ready,
+)
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.tables import Table
 

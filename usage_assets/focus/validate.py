@@ -1,7 +1,7 @@
 """`python validate.py FILE` has the FinOps Foundation's own validator judge a FOCUS file, and reads its report.
 
 It runs in the validator's environment (`make focus`), where nothing of this project is: it imports none of it. What the
-validator does not see, ``assets/sql/focus/rules.sql`` does.
+validator does not see, ``models/sql/focus/rules.sql`` does.
 """
 
 import glob

@@ -1,1 +1,1 @@
-"""Dagster on this machine: the processes, and `make run`. What they run is in definitions.py."""
+"""Dagster on this machine: the processes, and `make run`. What they run is in build.py."""

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.private import keep_private
 from usage_assets.local.dagster_dev import Dagster
 from usage_assets.local.home import dagster_home, open_instance
 from usage_assets.local.processes import StartError, only_one, terminate_like_ctrl_c
 from usage_assets.local.workers import end_lost_runs
-from usage_assets.private import keep_private
-from usage_assets.settings import Settings, SettingsError
 
 LOCK_FOLDER = ".run"
 

@@ -14,7 +14,12 @@ from typing import IO, Any, Self
 
 import httpx
 
-from usage_assets.local.processes import HOST, Kept, StartError, free_port
+from usage_assets.local.processes import (
+    HOST,
+    Kept,
+    StartError,
+    free_port,
+)
 
 DAGSTER_DEV = (sys.executable, "-W", "ignore:Function `dev_command` is superseded", "-m", "dagster", "dev")
 SECONDS_TO_START = 180

@@ -13,10 +13,9 @@ from typing import Any, Self
 
 import sqlalchemy
 from dagster import EventLogEntry
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy.pool import StaticPool
+
+from usage_assets.dagster_internals import SQLITE_BUSY_TIMEOUT_SECONDS, ConfigurableClassData, SqliteEventLogStorage
 
 FILES_KEPT = 8
 """The index of all runs, and of each run its own file: a web server reads those of many."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
-from usage_assets.settings import SettingsError
+from usage_assets.config.settings import SettingsError
 
 
 def dagster_home() -> Path:

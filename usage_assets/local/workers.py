@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.events import EngineEventData
-from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+
+from usage_assets.dagster_internals import CheckRunHealthResult, DefaultRunLauncher, EngineEventData, WorkerStatus
 
 LOST = "its process is gone: it was killed, or the machine stopped. What it had not stored is still due"
 SILENCE = timedelta(minutes=2)

@@ -1,28 +1,14 @@
-"""What each provider's API is: endpoints, bodies, refusals, and how they become rows. No Dagster, no DuckDB."""
+"""What each provider's API is: endpoints, bodies, refusals. Declarations only, one folder a provider."""
 
 from collections.abc import Mapping
 
-from usage_assets.providers.anthropic import ANTHROPIC
-from usage_assets.providers.anthropic_analytics import ANTHROPIC_ANALYTICS
-from usage_assets.providers.chatgpt import CHATGPT
-from usage_assets.providers.endpoint import Control, Endpoint, Provider
-from usage_assets.providers.http import Client, Fetched
-from usage_assets.providers.openai import OPENAI
-from usage_assets.providers.openai_legacy import OPENAI_LEGACY
-from usage_assets.providers.transport import PermanentError, ProviderError, TransientError
+from usage_assets.providers.anthropic.reports import ANTHROPIC
+from usage_assets.providers.anthropic_analytics.reports import ANTHROPIC_ANALYTICS
+from usage_assets.providers.chatgpt.analytics import CHATGPT
+from usage_assets.providers.endpoint import Provider
+from usage_assets.providers.openai.costs import OPENAI
+from usage_assets.providers.openai_legacy.billing import OPENAI_LEGACY
 
 PROVIDERS: Mapping[str, Provider] = {
     provider.name: provider for provider in (OPENAI, ANTHROPIC, CHATGPT, OPENAI_LEGACY, ANTHROPIC_ANALYTICS)
 }
-
-__all__ = [
-    "PROVIDERS",
-    "Client",
-    "Control",
-    "Endpoint",
-    "Fetched",
-    "PermanentError",
-    "Provider",
-    "ProviderError",
-    "TransientError",
-]

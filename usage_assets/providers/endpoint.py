@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from usage_assets.providers.reading import Item, Json, Records
-from usage_assets.providers.windows import DAY, Window
-from usage_assets.rows import Row
+from usage_assets.core.days import DAY, Window
+from usage_assets.core.schema import Row
+from usage_assets.providers.records import Item, Json, Records
 
 
 @dataclass(frozen=True, kw_only=True)

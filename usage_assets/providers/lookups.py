@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
-from usage_assets.rows import LookupRow, column
+from usage_assets.core.schema import LookupRow, column
 
 ChosenName = Annotated[str | None, column("Name, chosen by somebody", address="in_name")]
 PersonName = Annotated[

@@ -7,7 +7,7 @@ from datetime import date
 
 import duckdb
 
-from usage_assets.rows import ConnectionRow, declarations
+from usage_assets.core.schema import ConnectionRow, declarations
 from usage_assets.warehouse.database import PORT_ENTITIES, Warehouse
 
 PortLine = tuple[str, str, date, str]

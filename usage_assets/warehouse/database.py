@@ -21,10 +21,21 @@ import tenacity
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
-from usage_assets import money
-from usage_assets.rows import columns, declarations, declared, packed_schema
+from usage_assets.core import money
+from usage_assets.core.schema import (
+    columns,
+    declarations,
+    declared,
+    packed_schema,
+)
 from usage_assets.warehouse.inputs import record_inputs, record_none
-from usage_assets.warehouse.ledger import VIEWS, Naming, PartitionVersion, PortEntity, Statement
+from usage_assets.warehouse.ledger import (
+    VIEWS,
+    Naming,
+    PartitionVersion,
+    PortEntity,
+    Statement,
+)
 from usage_assets.warehouse.tables import SQL_TYPES, Table, quoted
 
 VERSIONS = Table(PartitionVersion)

@@ -4,8 +4,13 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated
 
-from usage_assets.money import TOLERANCE
-from usage_assets.rows import ConnectionRow, Row, StatedRow, column
+from usage_assets.core.money import TOLERANCE
+from usage_assets.core.schema import (
+    ConnectionRow,
+    Row,
+    StatedRow,
+    column,
+)
 
 
 class PartitionVersion(Row):

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import duckdb
 import pyarrow as pa
 
-from usage_assets.rows import declared
+from usage_assets.core.schema import declared
 from usage_assets.warehouse.database import Warehouse, WarehouseError, create_or_alter
 from usage_assets.warehouse.tables import Table
 

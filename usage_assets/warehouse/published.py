@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import dagster as dg
-from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
+from usage_assets.dagster_internals import REPOSITORY_LABEL_TAG
 from usage_assets.warehouse.database import Warehouse, WarehouseError, write_ahead_log
 
 PATIENCE = timedelta(minutes=15)

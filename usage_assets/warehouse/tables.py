@@ -1,6 +1,6 @@
 """What a declared table is to DuckDB and to Dagster: DDL, content hash, daily totals, column schema.
 
-All of it is derived from a row model (usage_assets.rows). Opens nothing.
+All of it is derived from a row model (usage_assets.core.schema). Opens nothing.
 """
 
 from collections import Counter
@@ -14,8 +14,16 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 
-from usage_assets import money
-from usage_assets.rows import Column, ConnectionRow, Row, TableRow, Total, arrow_schema, columns
+from usage_assets.core import money
+from usage_assets.core.schema import (
+    Column,
+    ConnectionRow,
+    Row,
+    TableRow,
+    Total,
+    arrow_schema,
+    columns,
+)
 
 SQL_TYPES: Mapping[type, str] = {
     str: "VARCHAR",

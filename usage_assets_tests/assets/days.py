@@ -6,16 +6,16 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from usage_assets.accounting import Accounting
-from usage_assets.assets.allocation import ALLOCATIONS
-from usage_assets.assets.costs import COSTS, DailyCost
-from usage_assets.assets.derived import Derived, stated_money
-from usage_assets.assets.entities import ENTITIES
-from usage_assets.providers.anthropic import ClaudeCode, CostReport, UsageMessages
-from usage_assets.providers.chatgpt import CodexUsage
-from usage_assets.providers.openai import Costs
-from usage_assets.providers.openai_legacy import BillingUsage, Usage
-from usage_assets.providers.openai_usage import (
+from usage_assets.config.accounting import Accounting
+from usage_assets.core.schema import Row, to_arrow
+from usage_assets.models.allocation import ALLOCATIONS
+from usage_assets.models.costs import COSTS, DailyCost
+from usage_assets.models.entities import ENTITIES
+from usage_assets.models.model import Derived, stated_money
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import (
     UsageAudioSpeeches,
     UsageAudioTranscriptions,
     UsageCompletions,
@@ -25,9 +25,16 @@ from usage_assets.providers.openai_usage import (
     UsageModerations,
     UsageWebSearchCalls,
 )
-from usage_assets.providers.reading import as_json
-from usage_assets.rows import Row, to_arrow
-from usage_assets.warehouse.database import IN_SLICE, Answer, Select, Slice, Version, Warehouse
+from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
+from usage_assets.providers.records import as_json
+from usage_assets.warehouse.database import (
+    IN_SLICE,
+    Answer,
+    Select,
+    Slice,
+    Version,
+    Warehouse,
+)
 from usage_assets.warehouse.tables import Table
 
 DAY = date(2026, 11, 1)

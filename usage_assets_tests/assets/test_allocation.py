@@ -14,13 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from usage_assets import money
-from usage_assets.assets.allocation import ALLOCATIONS
-from usage_assets.assets.costs import AllocatedCost
-from usage_assets.assets.derived import MACROS
-from usage_assets.providers.anthropic import ClaudeCode, CostReport, UsageMessages
-from usage_assets.providers.openai import Costs
-from usage_assets.providers.openai_usage import (
+from usage_assets.core import money
+from usage_assets.core.schema import Row, to_arrow
+from usage_assets.models.allocation import ALLOCATIONS
+from usage_assets.models.costs import AllocatedCost
+from usage_assets.models.model import MACROS
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import (
     UsageAudioSpeeches,
     UsageAudioTranscriptions,
     UsageCompletions,
@@ -29,7 +30,6 @@ from usage_assets.providers.openai_usage import (
     UsageImages,
     UsageModerations,
 )
-from usage_assets.rows import Row, to_arrow
 from usage_assets.warehouse.database import Answer, Slice, WarehouseError
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.assets.days import DAY, DERIVED, Days, days_from, raw

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from usage_assets.accounting import ExchangeRate, Owner
-from usage_assets.assets.owners import owners_of_nothing
-from usage_assets.providers.anthropic import ClaudeCode, CostReport, UsageMessages
-from usage_assets.providers.chatgpt import CodexUsage
-from usage_assets.providers.openai import Costs
-from usage_assets.providers.openai_legacy import BillingUsage
-from usage_assets.providers.openai_usage import UsageCompletions
-from usage_assets.rows import Row
+from usage_assets.config.accounting import ExchangeRate, Owner
+from usage_assets.core.schema import Row
+from usage_assets.models.owners import owners_of_nothing
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import UsageCompletions
+from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets_tests.assets.days import DAY, Days, days_from, models, raw
 from usage_assets_tests.assets.test_allocation import anthropic_bill, anthropic_use
 from usage_assets_tests.assets.test_valuation import FOUR_CENTS, stating, sums

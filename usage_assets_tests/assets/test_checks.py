@@ -10,18 +10,27 @@ import dagster as dg
 import pytest
 
 from usage_assets.assets.checks import build_checks
-from usage_assets.assets.costs import DailyCost
-from usage_assets.assets.derived import Derived, build_derived_asset
-from usage_assets.providers import PROVIDERS, Control
-from usage_assets.providers.anthropic import ClaudeCode, CostReport, UsageMessages
-from usage_assets.providers.chatgpt import CodexUsage
-from usage_assets.providers.openai import Costs
-from usage_assets.providers.openai_legacy import BillingUsage, Usage
-from usage_assets.providers.openai_usage import UsageCompletions
-from usage_assets.rows import Row, to_arrow
-from usage_assets.settings import Connection, KeyReference
-from usage_assets.warehouse.database import Answer, Select, Slice, WarehouseError, contradictions, prepare
-from usage_assets.warehouse.io_manager import UsageIOManager, table_metadata
+from usage_assets.assets.derived import build_derived_asset
+from usage_assets.assets.io_manager import UsageIOManager, table_metadata
+from usage_assets.config.settings import Connection, KeyReference
+from usage_assets.core.schema import Row, to_arrow
+from usage_assets.models.costs import DailyCost
+from usage_assets.models.model import Derived
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.endpoint import Control
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import UsageCompletions
+from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
+from usage_assets.warehouse.database import (
+    Answer,
+    Select,
+    Slice,
+    WarehouseError,
+    contradictions,
+    prepare,
+)
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.assets.days import DAY, DERIVED, RAW, Days, days_from, models, owner_of, raw
 

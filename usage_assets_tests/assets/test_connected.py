@@ -9,10 +9,10 @@ import pytest
 import time_machine
 from pydantic import SecretStr
 
-from usage_assets.assets.connected import earliest_day, provider_client, settling_days
-from usage_assets.people import People
+from usage_assets.config.settings import Connection, KeyReference
+from usage_assets.core.people import People
+from usage_assets.fetching.connected import earliest_day, provider_client, settling_days
 from usage_assets.providers import PROVIDERS
-from usage_assets.settings import Connection, KeyReference
 from usage_assets_tests.test_definitions import settings_of
 
 CONNECTION = Connection(

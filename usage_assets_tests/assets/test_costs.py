@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from usage_assets import money
-from usage_assets.assets.costs import COSTS, DailyCost
-from usage_assets.providers.anthropic import ClaudeCode, CostReport
-from usage_assets.providers.chatgpt import CodexUsage
-from usage_assets.providers.openai import Costs
-from usage_assets.providers.openai_legacy import BillingUsage
-from usage_assets.rows import Row
+from usage_assets.core import money
+from usage_assets.core.schema import Row
+from usage_assets.models.costs import COSTS, DailyCost
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.warehouse.database import WarehouseError
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.assets.days import DAY, RAW, Days, days_from, models, raw

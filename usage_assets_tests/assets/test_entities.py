@@ -13,15 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from usage_assets import money
-from usage_assets.assets.costs import DailyCost
-from usage_assets.assets.entities import ENTITIES, CodexUsageRecord
+from usage_assets.core import money
+from usage_assets.core.schema import Row
+from usage_assets.models.costs import DailyCost
+from usage_assets.models.entities import ENTITIES, CodexUsageRecord
 from usage_assets.port.provision import blueprint
-from usage_assets.providers.anthropic import ClaudeCode, CostReport, UsageMessages
-from usage_assets.providers.chatgpt import CodexUsage
-from usage_assets.providers.openai import Costs
-from usage_assets.providers.openai_legacy import BillingUsage, Usage
-from usage_assets.providers.openai_usage import (
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import (
     UsageAudioSpeeches,
     UsageAudioTranscriptions,
     UsageCompletions,
@@ -31,7 +31,7 @@ from usage_assets.providers.openai_usage import (
     UsageModerations,
     UsageWebSearchCalls,
 )
-from usage_assets.rows import Row
+from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
 from usage_assets.warehouse.database import Slice, WarehouseError
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.assets.days import DAY, DERIVED, MIDNIGHT, RAW, Days, days_from, models, raw

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from usage_assets.assets.derived import SQL
-from usage_assets.assets.prices import unit_errors
-from usage_assets.providers.anthropic import CostReport, UsageMessages
-from usage_assets.providers.openai import Costs
-from usage_assets.providers.openai_usage import UsageCompletions
+from usage_assets.models.model import SQL
+from usage_assets.models.prices import unit_errors
+from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.warehouse.database import Slice, differences
 from usage_assets_tests.assets.days import DAY, Days, raw
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usage_assets.assets.derived import MACROS
+from usage_assets.models.model import MACROS
 
 
 @cache

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets.definitions import build_definitions
+from usage_assets.build import build_definitions
+from usage_assets.config.settings import SettingsError
 from usage_assets.providers import PROVIDERS
-from usage_assets.settings import SettingsError
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.terminal import Terminal
 from usage_assets_tests.test_definitions import settings_of

@@ -11,16 +11,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from iso4217 import Currency
 
-from usage_assets.accounting import Accounting, CreditRate, ExchangeRate, Invoice, Owner
 from usage_assets.assets.accounting import against_invoice
-from usage_assets.assets.costs import COSTS
-from usage_assets.assets.derived import SQL, stated_money
-from usage_assets.money import Money, Rate
-from usage_assets.providers.anthropic import ClaudeCode, CostReport
-from usage_assets.providers.chatgpt import CodexUsage
-from usage_assets.providers.openai import Costs
-from usage_assets.providers.openai_legacy import BillingUsage
-from usage_assets.rows import Row
+from usage_assets.config.accounting import (
+    Accounting,
+    CreditRate,
+    ExchangeRate,
+    Invoice,
+    Owner,
+)
+from usage_assets.core.money import Money, Rate
+from usage_assets.core.schema import Row
+from usage_assets.models.costs import COSTS
+from usage_assets.models.model import SQL, stated_money
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.warehouse.database import Slice, WarehouseError
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.assets.days import DAY, DERIVED, Days, models, raw
@@ -307,7 +313,7 @@ def test_what_is_computed_with_minor_units_is_computed_again_when_a_release_has_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = {file: derived.select.code for file, derived in DERIVED.items()}
-    monkeypatch.setattr("usage_assets.accounting.Currency", [each for each in Currency if each.code != "KWD"])
+    monkeypatch.setattr("usage_assets.config.accounting.Currency", [each for each in Currency if each.code != "KWD"])
     changed = {file for file, derived in DERIVED.items() if replace(derived).select.code != before[file]}
     valued = {derived.file for derived in COSTS}
     assert changed == {*valued, "claude_code_analytics", "claude_cost_record", "openai_legacy_daily_usage"}

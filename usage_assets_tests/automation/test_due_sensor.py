@@ -19,22 +19,22 @@ from dagster._core.execution.plan.objects import StepFailureData, UserFailureDat
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.utils import make_new_run_id
 
-from usage_assets.assets.connection_graph import graph_of, stated_of
-from usage_assets.assets.due import due_days, in_words, question_of
+from usage_assets.assets.failures import failure
 from usage_assets.assets.lookups import used_ids
 from usage_assets.automation import due_sensor
 from usage_assets.automation.jobs import ACCOUNTING_JOB, USAGE_JOB
-from usage_assets.definitions import build_definitions
-from usage_assets.failures import failure
+from usage_assets.build import build_definitions
+from usage_assets.config.settings import Settings
+from usage_assets.core.days import Window
+from usage_assets.core.schema import Row, to_arrow
+from usage_assets.models.connection_graph import graph_of, stated_of
+from usage_assets.models.due import due_days, in_words, question_of
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.chatgpt import CodexUsage
+from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.lookups import OpenaiUsers, Projects
-from usage_assets.providers.openai import Costs, CostsControl
-from usage_assets.providers.openai_legacy import BillingUsage
-from usage_assets.providers.openai_usage import UsageCompletions
-from usage_assets.providers.windows import Window
-from usage_assets.rows import Row, to_arrow
-from usage_assets.settings import Settings
+from usage_assets.providers.openai.costs import Costs, CostsControl
+from usage_assets.providers.openai.usage import UsageCompletions
+from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.warehouse.database import Answer, Slice, Warehouse
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.tables import Table

@@ -17,7 +17,7 @@ from usage_assets.automation.jobs import (
     port_sync_key,
     range_tags,
 )
-from usage_assets.definitions import build_definitions
+from usage_assets.build import build_definitions
 from usage_assets_tests.test_definitions import KEYS, LOOKUPS, PORT, settings_of
 
 

@@ -11,14 +11,19 @@ import pytest
 import time_machine
 
 from usage_assets.automation import schedules
-from usage_assets.automation.jobs import LOOKUPS_JOB, PORT_RECONCILE_JOB, USAGE_JOB, port_reconcile_key
-from usage_assets.definitions import build_definitions
-from usage_assets.providers.anthropic import ClaudeCode
-from usage_assets.providers.chatgpt import CodexUsage
-from usage_assets.providers.openai import Costs, CostsControl
-from usage_assets.providers.openai_usage import UsageDecisions
-from usage_assets.rows import Row, to_arrow
-from usage_assets.settings import Settings, SettingsError
+from usage_assets.automation.jobs import (
+    LOOKUPS_JOB,
+    PORT_RECONCILE_JOB,
+    USAGE_JOB,
+    port_reconcile_key,
+)
+from usage_assets.build import build_definitions
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.schema import Row, to_arrow
+from usage_assets.providers.anthropic.reports import ClaudeCode
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.openai.costs import Costs, CostsControl
+from usage_assets.providers.openai.usage import UsageDecisions
 from usage_assets.warehouse.database import Answer, Slice, Warehouse
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from usage_assets.core.schema import declared
 from usage_assets.providers import PROVIDERS
-from usage_assets.rows import declared
 from usage_assets.sandbox.company import EXACT
 from usage_assets.sandbox.ledger import BOOKS, Ledger, group
 from usage_assets.warehouse.tables import Table

@@ -18,17 +18,23 @@ import dagster as dg
 import httpx
 import time_machine
 
-from usage_assets.assets.connection_graph import stated_of
-from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, RANGE_END, RANGE_START, USAGE_JOB
-from usage_assets.automation.sensors import RUN_KEY_TAG
-from usage_assets.backfill import Part, Share, Step
-from usage_assets.definitions import build_definitions
+from usage_assets.automation.jobs import (
+    ACCOUNTING_JOB,
+    CONNECTION_TAG,
+    RANGE_END,
+    RANGE_START,
+    USAGE_JOB,
+)
+from usage_assets.automation.port_sensor import RUN_KEY_TAG
+from usage_assets.build import build_definitions
+from usage_assets.cli.backfill import Part, Share, Step
+from usage_assets.config.settings import Settings
+from usage_assets.core.days import Window
+from usage_assets.models.connection_graph import stated_of
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.windows import Window
 from usage_assets.sandbox.control import DEFAULT_SEED
 from usage_assets.sandbox.directory import Directory
 from usage_assets.sandbox.ledger import Clock, Ledger
-from usage_assets.settings import Settings
 from usage_assets.warehouse.database import write_ahead_log
 from usage_assets_tests.conftest import Sandbox, running_sandbox
 from usage_assets_tests.end_to_end.audit_books import DAILY, MINOR_DIGITS, Account, Dated, Keeper, total

@@ -22,10 +22,10 @@ from usage_assets.automation.jobs import (
     port_sync_key,
     range_tags,
 )
-from usage_assets.definitions import build_definitions
+from usage_assets.build import build_definitions
+from usage_assets.config.settings import Settings
 from usage_assets.port.provision import CONNECTION
 from usage_assets.providers import PROVIDERS
-from usage_assets.settings import Settings
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import Sandbox
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from usage_assets import money
+from usage_assets.core import money
 from usage_assets.sandbox.company import claude_lines
 from usage_assets.sandbox.company_openai import OPENAI_EXTRAS
 from usage_assets.sandbox.control import DEFAULT_SEED

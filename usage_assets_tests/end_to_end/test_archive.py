@@ -11,7 +11,7 @@ import time_machine
 
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import USAGE_JOB, range_tags
-from usage_assets.providers.windows import DAY
+from usage_assets.core.days import DAY
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import CONNECTIONS, Project, open_project

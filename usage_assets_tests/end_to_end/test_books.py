@@ -15,9 +15,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from usage_assets.cli import main
+from usage_assets.cli.main import main
+from usage_assets.core.schema import declared
 from usage_assets.providers import PROVIDERS
-from usage_assets.rows import declared
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox

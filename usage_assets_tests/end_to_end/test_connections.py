@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from usage_assets.automation.jobs import USAGE_JOB
-from usage_assets.definitions import build_definitions
+from usage_assets.build import build_definitions
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project
@@ -130,5 +130,7 @@ def test_each_further_connection_costs_the_same_to_load_and_opens_nothing(tmp_pa
     assert six.total() - three.total() > 0
     assert twelve.total() - six.total() < 1.1 * 2 * (six.total() - three.total())
     assert not [name for name in twelve if name.endswith(("_client.py:__init__", "create_default_context"))]
-    opened = [calls[next(name for name in calls if name.endswith("toml_file.py:read"))] for calls in (three, twelve)]
+    opened = [
+        calls[next(name for name in calls if name.endswith("config/toml_file.py:read"))] for calls in (three, twelve)
+    ]
     assert opened == [1, 1], "the file is read once, however many connections it has"

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from usage_assets.assets import port_ledger, port_push, raw
+from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION
 from usage_assets.port.sync import Changes, PushReport, push
-from usage_assets.providers.control import fetch_with_totals
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project
 from usage_assets_tests.end_to_end.test_refusals import failures

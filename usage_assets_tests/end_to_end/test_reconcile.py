@@ -6,9 +6,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from usage_assets.assets.entities import ENTITIES
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.automation.jobs import PORT_RECONCILE_JOB, port_reconcile_key
+from usage_assets.models.entities import ENTITIES
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION
 from usage_assets.port.sync import Targets

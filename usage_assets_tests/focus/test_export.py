@@ -12,16 +12,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from usage_assets.accounting import Accounting, Invoice
-from usage_assets.assets.connection_graph import stated_of
-from usage_assets.assets.derived import stated_money
-from usage_assets.assets.due import expected_derived, stated_assets
+from usage_assets.config.accounting import Accounting, Invoice
+from usage_assets.config.settings import Settings
 from usage_assets.focus.__main__ import make_year, variables_for
-from usage_assets.focus.export import Exported, LeftOut, export, refuse_broken, stage
-from usage_assets.providers.anthropic import CostReport
-from usage_assets.providers.chatgpt import CodexUsage
-from usage_assets.providers.openai import Costs
-from usage_assets.settings import Settings
+from usage_assets.focus.export import (
+    Exported,
+    LeftOut,
+    export,
+    refuse_broken,
+    stage,
+)
+from usage_assets.models.connection_graph import stated_of
+from usage_assets.models.due import expected_derived, stated_assets
+from usage_assets.models.model import stated_money
+from usage_assets.providers.anthropic.reports import CostReport
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse, WarehouseError
 from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.assets.days import DAY, DERIVED, Days, raw

@@ -10,12 +10,18 @@ import pytest
 import time_machine
 from iso4217 import Currency
 
-from usage_assets.accounting import CreditRate, ExchangeRate, Invoice, Owner, Purchase
-from usage_assets.assets.costs import COSTS
-from usage_assets.providers.anthropic import ClaudeCode, CostReport
-from usage_assets.providers.chatgpt import CodexUsage
-from usage_assets.providers.openai import Costs
-from usage_assets.rows import Row, to_arrow
+from usage_assets.config.accounting import (
+    CreditRate,
+    ExchangeRate,
+    Invoice,
+    Owner,
+    Purchase,
+)
+from usage_assets.core.schema import Row, to_arrow
+from usage_assets.models.costs import COSTS
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Answer, Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.assets.days import DAY, Days, raw

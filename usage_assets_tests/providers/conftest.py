@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from usage_assets.providers import PROVIDERS, Client, Endpoint, Provider
-from usage_assets.providers.windows import Window
+from usage_assets.core.days import Window
+from usage_assets.fetching.client import Client
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import Sandbox
 
 KEYS = {

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow as pa
 
-from usage_assets.providers import Endpoint, Fetched, Provider
-from usage_assets.providers.anthropic_analytics import ACTOR, largest_groups
-from usage_assets.providers.chatgpt import MEASURES
-from usage_assets.providers.windows import DAY as ONE_DAY
-from usage_assets.providers.windows import Window, rfc3339, unix_seconds
-from usage_assets.rows import Column, arrow_schema, columns
+from usage_assets.core.days import DAY as ONE_DAY
+from usage_assets.core.days import Window, rfc3339, unix_seconds
+from usage_assets.core.schema import Column, arrow_schema, columns
+from usage_assets.fetching.client import Fetched
+from usage_assets.providers.anthropic_analytics.reports import ACTOR, largest_groups
+from usage_assets.providers.chatgpt.analytics import MEASURES
+from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.providers.conftest import DAY, EVERY_ENDPOINT, error_body
 
 Fault = dict[str, Any]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from usage_assets.people import People
-from usage_assets.providers import Fetched
+from usage_assets.core.people import People
+from usage_assets.fetching.client import Fetched
 from usage_assets_tests.providers.conftest import DAY, ENDPOINTS, Answers
 
 TOKENS = {"input": 1, "output": 2, "cache_read": 3, "cache_creation": 4}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import time_machine
 
-from usage_assets.people import People
-from usage_assets.providers import PROVIDERS
-from usage_assets.providers.archive import (
+from usage_assets.core.days import DAY
+from usage_assets.core.people import People
+from usage_assets.fetching.archive.store import (
     Answered,
     Archive,
     ArchiveError,
@@ -21,7 +21,7 @@ from usage_assets.providers.archive import (
     packed,
     question_of,
 )
-from usage_assets.providers.windows import DAY
+from usage_assets.providers import PROVIDERS
 
 (COSTS,) = (endpoint for endpoint in PROVIDERS["openai"].endpoints if endpoint.name == "costs")
 FIRST = date(2026, 11, 1)
@@ -168,7 +168,7 @@ def test_a_full_disk_leaves_no_part_of_an_answer(
             raise OSError(28, "No space left on device", str(path))
         return 10
 
-    monkeypatch.setattr("usage_assets.providers.archive._write", fill)
+    monkeypatch.setattr("usage_assets.fetching.archive.store._write", fill)
     archive_in(tmp_path).write([answered(), answered(1)])
     assert len(written) == 2
     assert "No space left on device (USAGE_ARCHIVE)" in caplog.text

@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from usage_assets.people import People
-from usage_assets.providers import Endpoint
-from usage_assets.providers.bodies import kept_of
-from usage_assets.providers.http import read_page
-from usage_assets.providers.reading import Reading
+from usage_assets.core.people import People
+from usage_assets.fetching.bodies import kept_of
+from usage_assets.fetching.client import read_page
+from usage_assets.fetching.page_parser import Reading
+from usage_assets.providers.endpoint import Endpoint
 from usage_assets_tests.providers.conftest import EVERY_ENDPOINT
 from usage_assets_tests.providers.test_fixtures import ALWAYS, BODIES, SOUND, WINDOWS
 

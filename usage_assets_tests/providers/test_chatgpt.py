@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from usage_assets.providers import PermanentError
-from usage_assets.providers.chatgpt import CHATGPT
+from usage_assets.fetching.transport import PermanentError
+from usage_assets.providers.chatgpt.analytics import CHATGPT
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.providers.conftest import DAY, Answers, NewClient
 from usage_assets_tests.providers.test_truth import daily_total

@@ -7,8 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from usage_assets.providers import Endpoint, PermanentError, Provider
-from usage_assets.providers.control import fetch_with_totals
+from usage_assets.fetching.control_totals import fetch_with_totals
+from usage_assets.fetching.transport import PermanentError
+from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.providers.conftest import DAY, ENDPOINTS, Answers, NewClient
 

@@ -5,9 +5,10 @@ from collections import Counter
 import duckdb
 import pytest
 
-from usage_assets.providers import PROVIDERS, Endpoint, Provider
-from usage_assets.providers.windows import windows
-from usage_assets.rows import arrow_schema, columns
+from usage_assets.core.days import windows
+from usage_assets.core.schema import arrow_schema, columns
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.providers.conftest import EVERY_ENDPOINT
 

@@ -10,9 +10,10 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from usage_assets.people import People
-from usage_assets.providers.reading import Reading, ShapeError
-from usage_assets.providers.windows import Window
+from usage_assets.core.days import Window
+from usage_assets.core.people import People
+from usage_assets.fetching.page_parser import Reading
+from usage_assets.providers.records import ShapeError
 from usage_assets_tests.providers.conftest import EVERY_ENDPOINT
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"

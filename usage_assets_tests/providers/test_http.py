@@ -9,8 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from usage_assets.providers import PROVIDERS, Client, Endpoint, PermanentError, Provider, ProviderError, TransientError
-from usage_assets.providers.pace import Pace
+from usage_assets.fetching.client import Client
+from usage_assets.fetching.rate_limiter import Pace
+from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.providers.conftest import (
     DAY,

@@ -9,16 +9,15 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from usage_assets.people import People
-from usage_assets.providers import Client
-from usage_assets.providers import reading as reading_module
-from usage_assets.providers import transport as transport_module
-from usage_assets.providers.chatgpt import CodexUsage
-from usage_assets.providers.http import read_page
-from usage_assets.providers.reading import Reading, numbered
-from usage_assets.providers.transport import StoppedError
-from usage_assets.providers.windows import Window
-from usage_assets.rows import arrow_schema, packed_schema, to_arrow
+from usage_assets.core.days import Window
+from usage_assets.core.people import People
+from usage_assets.core.schema import arrow_schema, packed_schema, to_arrow
+from usage_assets.fetching import page_parser as reading_module
+from usage_assets.fetching import transport as transport_module
+from usage_assets.fetching.client import Client, read_page
+from usage_assets.fetching.page_parser import Reading, numbered
+from usage_assets.fetching.transport import StoppedError
+from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.providers.conftest import DAY, ENDPOINTS, Answers, NewClient
 

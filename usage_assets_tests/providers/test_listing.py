@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from usage_assets.people import People
-from usage_assets.providers import PROVIDERS, PermanentError, TransientError
-from usage_assets.providers.listing import Listed, fetch_lookup
+from usage_assets.core.people import People
+from usage_assets.core.schema import LookupRow, columns
+from usage_assets.fetching.listing import Listed, fetch_lookup
+from usage_assets.fetching.transport import PermanentError, TransientError
+from usage_assets.providers import PROVIDERS
 from usage_assets.providers.lookups import LOOKUPS, PROJECTS, Lookup
-from usage_assets.rows import LookupRow, columns
 from usage_assets_tests.conftest import NOW, Sandbox
 from usage_assets_tests.providers.conftest import PATHS, NewClient
 

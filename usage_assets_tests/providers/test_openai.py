@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from usage_assets import money
-from usage_assets.providers import Fetched
-from usage_assets.providers.openai import USER_BY_PROJECT
+from usage_assets.core import money
+from usage_assets.fetching.client import Fetched
+from usage_assets.providers.openai.costs import USER_BY_PROJECT
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.providers.conftest import DAY, ENDPOINTS, Answers, NewClient
 

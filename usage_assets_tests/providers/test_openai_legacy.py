@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from usage_assets.people import People
-from usage_assets.providers import PermanentError, TransientError
-from usage_assets.providers.openai_legacy import OPENAI_LEGACY
+from usage_assets.core.people import People
+from usage_assets.fetching.transport import PermanentError, TransientError
+from usage_assets.providers.openai_legacy.billing import OPENAI_LEGACY
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.providers.conftest import DAY, Answers, NewClient
 from usage_assets_tests.providers.test_truth import daily_total, true_totals

@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from usage_assets.providers.pace import Pace
+from usage_assets.fetching.rate_limiter import Pace
 
 
 class Clock(Event):
@@ -31,7 +31,7 @@ class Clock(Event):
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """What the pace sees as the time."""
     clock = Clock()
-    monkeypatch.setattr("usage_assets.providers.pace.time.monotonic", lambda: clock.now)
+    monkeypatch.setattr("usage_assets.fetching.rate_limiter.time.monotonic", lambda: clock.now)
     return clock
 
 

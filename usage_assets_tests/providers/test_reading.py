@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from usage_assets.people import People
-from usage_assets.providers import Endpoint, PermanentError, Provider
-from usage_assets.rows import columns, packed_schema
+from usage_assets.core.people import People
+from usage_assets.core.schema import columns, packed_schema
+from usage_assets.fetching.transport import PermanentError
+from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.providers.conftest import DAY, ENDPOINTS, Answers, NewClient, every_endpoint
 
 ABSENT = object()

@@ -17,15 +17,17 @@ import time_machine
 from dagster._core.execution.plan.objects import UserFailureData
 
 from usage_assets.assets.checks import build_checks
+from usage_assets.assets.failures import DAYS as FAILED_DAYS
+from usage_assets.assets.io_manager import PREVIEW_BYTES, UsageIOManager
+from usage_assets.assets.partitions import backfill_policy, daily_partitions
 from usage_assets.assets.raw import build_raw_asset
 from usage_assets.automation.jobs import range_tags
-from usage_assets.failures import DAYS as FAILED_DAYS
-from usage_assets.partitions import backfill_policy, daily_partitions
-from usage_assets.providers import Client, Endpoint, Fetched, PermanentError, ProviderError, TransientError
-from usage_assets.providers.windows import Window
-from usage_assets.settings import Settings
+from usage_assets.config.settings import Settings
+from usage_assets.core.days import Window
+from usage_assets.fetching.client import Client, Fetched
+from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
+from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.io_manager import PREVIEW_BYTES, UsageIOManager
 from usage_assets_tests.conftest import NOW
 from usage_assets_tests.providers.conftest import DAY, KEYS, Answers
 from usage_assets_tests.providers.refusals import (

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets.people import People, Policy
-from usage_assets.providers import Endpoint, Fetched, PermanentError, Provider
-from usage_assets.providers.archive import Archive, packed
-from usage_assets.providers.replay import Replay
+from usage_assets.core.people import People, Policy
+from usage_assets.fetching.archive.replay import Replay
+from usage_assets.fetching.archive.store import Archive, packed
+from usage_assets.fetching.client import Fetched
+from usage_assets.fetching.transport import PermanentError
+from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.providers.conftest import DAY, EVERY_ENDPOINT, Answers, NewClient
 

@@ -10,8 +10,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from usage_assets.providers import PROVIDERS, Endpoint, Provider
-from usage_assets.rows import Total
+from usage_assets.core.schema import Total
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import TODAY, Sandbox, last_days
 from usage_assets_tests.providers.conftest import ENDPOINTS, NewClient, every_endpoint
 

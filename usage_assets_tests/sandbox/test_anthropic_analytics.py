@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from anthropic import Anthropic
 
-from usage_assets.providers import PROVIDERS, Client, Endpoint
-from usage_assets.providers.windows import DAY, Window, rfc3339
+from usage_assets.core.days import DAY, Window, rfc3339
+from usage_assets.fetching.client import Client
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint
 from usage_assets.sandbox import anthropic_analytics as emulated
 from usage_assets.sandbox.credentials import ANTHROPIC_ANALYTICS_KEY
 from usage_assets_tests.sandbox.calling import (

@@ -10,10 +10,12 @@ import pyarrow as pa
 import pytest
 from openai import OpenAI
 
-from usage_assets import money
-from usage_assets.providers import PROVIDERS, Client, Endpoint
-from usage_assets.providers.windows import DAY, Window
-from usage_assets.rows import columns
+from usage_assets.core import money
+from usage_assets.core.days import DAY, Window
+from usage_assets.core.schema import columns
+from usage_assets.fetching.client import Client
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint
 from usage_assets.sandbox.credentials import OPENAI_ADMIN_KEY
 from usage_assets_tests.sandbox.calling import TODAY, SandboxCaller
 

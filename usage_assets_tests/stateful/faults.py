@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from usage_assets.providers import Endpoint, Provider
-from usage_assets.providers.windows import Window
+from usage_assets.core.days import Window
+from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.providers.conftest import ENDPOINTS, error_body
 
 Script = Callable[[Provider, Endpoint], Mapping[str, Any]]

@@ -26,12 +26,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from usage_assets.assets.checks import control_query
-from usage_assets.providers import Client, Endpoint, ProviderError
-from usage_assets.providers.control import fetch_with_totals
-from usage_assets.providers.windows import Window, windows
-from usage_assets.rows import declared
+from usage_assets.core.days import Window, windows
+from usage_assets.core.schema import declared
+from usage_assets.fetching.client import Client
+from usage_assets.fetching.control_totals import fetch_with_totals
+from usage_assets.fetching.transport import ProviderError
+from usage_assets.providers.endpoint import Endpoint
 from usage_assets.sandbox.ledger import CHANGES
-from usage_assets.warehouse.database import Answer, Slice, Version, WarehouseError, contradictions, differences
+from usage_assets.warehouse.database import (
+    Answer,
+    Slice,
+    Version,
+    WarehouseError,
+    contradictions,
+    differences,
+)
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.providers.conftest import ENDPOINTS, KEYS, PATHS

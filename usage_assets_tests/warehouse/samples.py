@@ -8,8 +8,19 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 
-from usage_assets.rows import Row, Total, column, to_arrow
-from usage_assets.warehouse.database import IN_SLICE, Answer, Slice, Version, Warehouse
+from usage_assets.core.schema import (
+    Row,
+    Total,
+    column,
+    to_arrow,
+)
+from usage_assets.warehouse.database import (
+    IN_SLICE,
+    Answer,
+    Slice,
+    Version,
+    Warehouse,
+)
 from usage_assets.warehouse.tables import Table
 
 DAY = date(2026, 11, 1)

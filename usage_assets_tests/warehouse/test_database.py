@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 import time_machine
 
-from usage_assets.rows import Row, column, to_arrow
+from usage_assets.core.schema import Row, column, to_arrow
 from usage_assets.warehouse.database import (
     Answer,
     Select,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from usage_assets.rows import to_arrow
+from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse import database
 from usage_assets.warehouse.database import Warehouse, WarehouseError
 from usage_assets_tests.warehouse.samples import (

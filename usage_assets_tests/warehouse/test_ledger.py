@@ -9,9 +9,9 @@ import duckdb
 import pytest
 import time_machine
 
-from usage_assets.providers.openai import Costs, CostsControl
-from usage_assets.providers.openai_usage import UsageModerations
-from usage_assets.rows import Row, to_arrow
+from usage_assets.core.schema import Row, to_arrow
+from usage_assets.providers.openai.costs import Costs, CostsControl
+from usage_assets.providers.openai.usage import UsageModerations
 from usage_assets.warehouse.database import Select, Warehouse
 from usage_assets.warehouse.ledger import DayState, PartitionVersion, Restatement
 from usage_assets.warehouse.tables import SQL_TYPES, Table

@@ -8,9 +8,16 @@ import pyarrow as pa
 import pytest
 import time_machine
 
-from usage_assets.rows import LookupRow, column, to_arrow
+from usage_assets.core.schema import LookupRow, column, to_arrow
 from usage_assets.warehouse.database import Warehouse, WarehouseError
-from usage_assets.warehouse.lookups import Changes, UnknownIds, current_items, keep_of_people, record, unknown_ids
+from usage_assets.warehouse.lookups import (
+    Changes,
+    UnknownIds,
+    current_items,
+    keep_of_people,
+    record,
+    unknown_ids,
+)
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.warehouse.samples import SAMPLE, Sample, day, days, nothing_changes, sample, write
 

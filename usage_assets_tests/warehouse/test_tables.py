@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from usage_assets.assets.allocation import ALLOCATIONS
-from usage_assets.assets.costs import COSTS
-from usage_assets.assets.entities import ENTITIES
+from usage_assets.core.schema import Row, declared, to_arrow
+from usage_assets.models.allocation import ALLOCATIONS
+from usage_assets.models.costs import COSTS
+from usage_assets.models.entities import ENTITIES
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.lookups import LOOKUPS
-from usage_assets.rows import Row, declared, to_arrow
 from usage_assets.warehouse.ledger import PartitionVersion, PortEntity
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample

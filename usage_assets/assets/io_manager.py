@@ -1,0 +1,172 @@
+"""How an asset's value reaches the warehouse: the requested days, exactly, in one transaction, with a version each."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+from dagster import ResourceDependency
+
+from usage_assets.assets.failures import failure
+from usage_assets.core.schema import TableRow, declared
+from usage_assets.warehouse.database import (
+    Answer,
+    Select,
+    Slice,
+    Version,
+    Warehouse,
+    WarehouseError,
+    in_slice,
+)
+from usage_assets.warehouse.tables import Table
+
+TABLE, CONNECTION, PART = "dagster/table_name", "usage_assets/connection", "usage_assets/part"
+PREVIEW_BYTES = 1500
+"""Each day's event is stored: 8 kB an event on SQLite without a preview, 20 kB with 6 kB of it."""
+
+
+def table_metadata(row: type[TableRow], connection: str, part: str = "") -> dict[str, Any]:
+    """What an asset's definition says of its table: shown in the UI, and how the IO manager knows what to replace."""
+    return {
+        TABLE: row.table,
+        "dagster/column_schema": Table(row).dagster_schema(),
+        "dagster/storage_kind": "duckdb",
+        CONNECTION: connection,
+        **({PART: part} if part else {}),
+    }
+
+
+class UsageIOManager(dg.ConfigurableIOManager):
+    """Writes Answers, Selects, Arrow tables and exact pandas frames to the declared table; reads frames for people."""
+
+    warehouse: ResourceDependency[Warehouse]
+
+    def handle_output(self, context: dg.OutputContext, obj: Answer | Select | pa.Table | pd.DataFrame) -> None:
+        """Replace the partitions' days by the value and put what they now hold on each day's event.
+
+        Raises dg.Failure, with nothing written, where the warehouse refuses the value.
+        """
+        metadata = context.definition_metadata
+        table, target = _table(metadata), _slice(metadata, context.asset_partition_keys)
+        try:
+            rows = table.from_pandas(obj) if isinstance(obj, pd.DataFrame) else obj
+            content = Answer(rows=rows, began=datetime.now(UTC)) if isinstance(rows, pa.Table) else rows
+            versions = self.warehouse.replace(table, content, target, context.run_id)
+        except (WarehouseError, ValueError) as error:
+            raise failure(str(error), error.days if isinstance(error, WarehouseError) else ()) from error
+        unannounced = _unannounced(context, versions)
+        for version in versions:
+            _put_on_event(context, version, changed=version.changed or version.day in unannounced)
+        context.log.info(
+            f"{table.name}: replaced {target.first} to {target.last} of {target.connection}: "
+            f"{sum(version.row_count for version in versions)} rows, "
+            f"{sum(version.changed for version in versions)} of {len(versions)} days changed"
+        )
+
+    def load_input(self, context: dg.InputContext) -> pd.DataFrame:
+        """Return the upstream rows as a frame with exact decimals: for people and notebooks, not on the money path."""
+        upstream = context.upstream_output
+        if upstream is None:
+            raise dg.DagsterInvariantViolationError("the usage IO manager loads assets only")
+        metadata = upstream.definition_metadata
+        target = _slice(metadata, context.asset_partition_keys)
+        table = _table(metadata)
+        rows = self.warehouse.read(f"select * from {table.name} where {in_slice(table, target)}", target.bounds)
+        frame: pd.DataFrame = rows.to_pandas(
+            types_mapper={pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}.get
+        )
+        return frame
+
+
+def _table(metadata: Mapping[str, Any]) -> Table:
+    return Table(declared(metadata[TABLE]))
+
+
+def _slice(metadata: Mapping[str, Any], partition_keys: Sequence[str]) -> Slice:
+    days = sorted(map(date.fromisoformat, partition_keys))
+    target = Slice(metadata[CONNECTION], days[0], days[-1], metadata.get(PART, ""))
+    if target.days != days:
+        raise dg.Failure(f"the run's partitions are not contiguous: {len(days)} days from {days[0]} to {days[-1]}")
+    return target
+
+
+def _unannounced(context: dg.OutputContext, versions: Sequence[Version]) -> set[date]:
+    """Return the unchanged days whose newest event tells of other content than is stored.
+
+    A process killed between commit and event leaves a change that the sensor cannot see; the next run, which writes
+    the same content, has to announce it, once. Runs that succeeded wrote all their events.
+    """
+    instance = context.step_context.instance
+    doubtful = {version.changed_run_id for version in versions if not version.changed}
+    for run_id in list(doubtful):
+        run = instance.get_run_by_id(run_id)
+        if run is not None and run.is_success:
+            doubtful.discard(run_id)
+    stored = {v.day: v.content_hash for v in versions if not v.changed and v.changed_run_id in doubtful}
+    if not stored:
+        return set()
+    newest = instance.get_latest_storage_id_by_partition(
+        context.asset_key, dg.DagsterEventType.ASSET_MATERIALIZATION, {day.isoformat() for day in stored}
+    )
+    if not newest:
+        return set(stored)
+    events = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=context.asset_key, storage_ids=list(newest.values())), limit=len(newest)
+    )
+    announced = {(record.partition_key, _content_hash(record)) for record in events.records}
+    return {day for day, content_hash in stored.items() if (day.isoformat(), content_hash) not in announced}
+
+
+def _content_hash(event: dg.EventLogRecord) -> object:
+    content_hash = event.asset_materialization and event.asset_materialization.metadata.get("content_hash")
+    return content_hash.value if content_hash else None
+
+
+def _put_on_event(context: dg.OutputContext, version: Version, *, changed: bool) -> None:
+    """Put a day's facts on that day's event.
+
+    ``AssetExecutionContext.get`` inside an IO manager is not public API; it works in single, range, daemon and
+    ``dg.materialize`` runs of 1.13, and this is the only place that relies on it.
+    """
+    metadata: dict[str, Any] = {
+        "dagster/partition_row_count": version.row_count,
+        "content_hash": version.content_hash,
+        "changed": changed,
+        # plotted over partitions by the UI, which needs floats; the exact totals are in ledger.partition_versions
+        **{name: float(total) for name, total in version.totals.items() if total is not None},
+    }
+    if version.is_open:
+        metadata["is_open"] = True
+    if version.state:
+        metadata["state"] = version.state
+    if version.sample:
+        metadata["preview"] = dg.MetadataValue.md(_preview(version.sample))
+    dg.AssetExecutionContext.get().add_asset_metadata(
+        metadata, asset_key=context.asset_key, partition_key=version.day.isoformat()
+    )
+
+
+def _preview(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a Markdown table of the columns that hold anything, cut to whole rows within PREVIEW_BYTES."""
+    names = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    lines = [_line(names), _line(["---"] * len(names)), *(_line([_cell(row[name]) for name in names]) for row in rows)]
+    text = lines[0]
+    for line in lines[1:]:
+        if len(f"{text}\n{line}".encode()) > PREVIEW_BYTES:
+            break
+        text = f"{text}\n{line}"
+    return text
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    if "." in text and text.replace(".", "").replace("-", "").isdigit():
+        text = text.rstrip("0").rstrip(".")
+    text = text.replace("|", "\\|").replace("\n", " ")
+    return text if len(text) <= 60 else f"{text[:57]}..."

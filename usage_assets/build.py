@@ -1,0 +1,160 @@
+"""The only place where everything meets: settings -> connections -> assets, checks, jobs, schedules and the sensor.
+
+``definitions.py`` is what Dagster loads; tests call ``build_definitions`` with settings of their own.
+"""
+
+import warnings
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import cache, partial
+from typing import Any
+
+import dagster as dg
+
+from usage_assets.assets.accounting import build_accounting_asset, build_invoices_check
+from usage_assets.assets.checks import Beside, build_checks
+from usage_assets.assets.derived import build_derived_asset
+from usage_assets.assets.io_manager import UsageIOManager
+from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_check
+from usage_assets.assets.partitions import backfill_policy, daily_partitions
+from usage_assets.assets.port_connection import build_port_connection
+from usage_assets.assets.port_reconcile import build_port_reconcile
+from usage_assets.assets.port_sync import build_port_sync
+from usage_assets.assets.raw import build_raw_asset
+from usage_assets.automation.due_sensor import Watched, build_due_sensor
+from usage_assets.automation.jobs import build_jobs
+from usage_assets.automation.port_sensor import build_port_sensor
+from usage_assets.automation.schedules import build_schedules
+from usage_assets.automation.webhook import build_webhook_sensor
+from usage_assets.config.days import longest_pause
+from usage_assets.config.settings import MissingKeyError, Settings, forget_exported_env_file
+from usage_assets.core.private import keep_private
+from usage_assets.fetching.archive.store import packed
+from usage_assets.fetching.connected import archive_of, lookups_of, provider_client, replay_of, told_by
+from usage_assets.fetching.shapes import load
+from usage_assets.models.connection_graph import fetched_costs, graph_of, stated_of
+from usage_assets.models.entities import entities_of
+from usage_assets.models.same_use import refuse_same_use
+from usage_assets.port.client import PortClient
+from usage_assets.warehouse.published import PublishedWarehouse
+from usage_assets.warehouse.tables import Table
+
+# Partitioned checks and backfill policies are used on purpose; Dagster would warn of each at every start.
+warnings.filterwarnings("ignore", message=".*(`backfill_policy`|partitions_def on an AssetCheckSpec)", category=Warning)
+
+
+def build_definitions(
+    settings: Settings, *, patience: Mapping[str, float] | None = None, **overrides: Any
+) -> dg.Definitions:
+    """Build the graph of the configured connections.
+
+    Opens no file and no network: without any key the whole graph loads, so that a newcomer sees it. ``overrides``
+    replace resources; ``patience`` (attempts, base_delay, ...) replaces what the HTTP clients wait.
+    """
+    partitions, policy, archive = daily_partitions(settings), backfill_policy(), archive_of(settings)
+    connections, relations = settings.connections(), settings.port_relations()
+    refuse_same_use(connections)
+    accounting = settings.accounting()
+    stated = stated_of(settings)
+    configured = settings.usage_connections is not None or any(connection.key for connection in connections)
+    shapes = partial(load, settings.shapes_path)
+    assets: list[dg.AssetsDefinition] = []
+    checks: list[dg.AssetChecksDefinition] = []
+    usage_keys: dict[str, list[dg.AssetKey]] = defaultdict(list)
+    entity_keys: dict[str, list[dg.AssetKey]] = {}
+    watched: dict[str, Watched] = {}
+    lookup_keys: dict[str, list[dg.AssetKey]] = {}
+    for connection in connections:
+        graph = graph_of(connection, connections, stated[0])
+        provider, endpoints, entities = graph.provider, graph.endpoints, graph.entities
+        client = cache(partial(provider_client, connection, settings, keep=archive and packed, **(patience or {})))
+        replay = partial(replay_of, connection, settings, archive)
+        for endpoint in endpoints:
+            raw = build_raw_asset(endpoint, provider, connection, client, replay, archive, shapes, partitions, policy)
+            assets.append(raw)
+            other = told_by(endpoint, connection, connections)
+            beside = Beside(Table(endpoint.compared_with), other.name) if endpoint.compared_with and other else None
+            checks.append(
+                build_checks(raw, endpoint.row, connection.name, partitions, control=endpoint.control, beside=beside)
+            )
+            usage_keys[connection.name].append(raw.key)
+        for derived, select in graph.derived:
+            asset = build_derived_asset(
+                derived, connection, select, graph.sources, partitions, policy, is_emptied=graph.is_superseded
+            )
+            assets.append(asset)
+            checks.append(
+                build_checks(
+                    asset,
+                    derived.row,
+                    connection.name,
+                    partitions,
+                    select=select,
+                    file=f"{derived.folder}/{derived.file}",
+                )
+            )
+            usage_keys[connection.name].append(asset.key)
+        if connection.key and endpoints:
+            watched[connection.name] = Watched(graph.computed_from)
+        lookups = lookups_of(connection)
+        assets += [build_lookup_asset(lookup, connection, client) for lookup in lookups]
+        checks += [build_unknown_ids_check(lookup, connection) for lookup in lookups if lookup.known_as]
+        lookup_keys[connection.name] = [dg.AssetKey([connection.name, lookup.name]) for lookup in lookups]
+        if entities and (settings.port_account or not configured):
+            port = partial(_port_client, settings, patience or {})
+            people = partial(settings.people, connection.people)
+            keys = [derived.asset_key(connection.name) for derived in entities]
+            # what was computed of endpoints that are off now stays, here and in Port
+            stored = entities_of([endpoint.row.table for endpoint in provider.endpoints])
+            assets.append(
+                build_port_sync(connection, endpoints, keys, stored, relations, port, people, partitions, policy)
+            )
+            assets.append(build_port_connection(connection, endpoints, stored, relations, port, people))
+            assets.append(build_port_reconcile(connection, endpoints, stored, relations, port, people))
+            entity_keys[connection.name] = [derived.asset_key(connection.name) for derived in stored]
+    jobs = build_jobs(usage_keys, lookup_keys, entity_keys, states_money=settings.usage_connections is not None)
+    sensors = []
+    if settings.usage_connections:
+        assets.append(build_accounting_asset(stated[0]))
+        checks.append(build_invoices_check(accounting, fetched_costs(connections)))
+    if entity_keys:
+        sensors.append(build_port_sensor(entity_keys, running=settings.port_account is not None))
+    sensors.append(
+        build_due_sensor(
+            watched,
+            stated,
+            jobs,
+            with_history=settings.usage_backfill_history,
+            recent_days=settings.usage_lookback_days,
+            overdue=longest_pause(settings),
+        )
+    )
+    if url := settings.webhook_url:
+        step_names = {asset.key.to_python_identifier(): asset.key.to_user_string() for asset in assets}
+        sensors.append(build_webhook_sensor(settings, url, step_names))
+    warehouse = overrides.setdefault("warehouse", PublishedWarehouse(database=str(settings.warehouse_path)))
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=checks,
+        jobs=jobs,
+        schedules=build_schedules(settings, connections, usage_keys, lookup_keys, entity_keys, stated),
+        sensors=sensors,
+        resources={"io_manager": UsageIOManager(warehouse=warehouse), **overrides},
+        executor=dg.in_process_executor,
+    )
+
+
+def _port_client(settings: Settings, patience: Mapping[str, Any]) -> PortClient:
+    account = settings.port_account
+    if account is None:
+        raise MissingKeyError("Port: no credentials: set PORT_CLIENT_ID and PORT_CLIENT_SECRET (for example in .env)")
+    return PortClient(account.base_url, account.client_id, account.client_secret.get_secret_value(), **patience)
+
+
+def build_from_environment() -> dg.Definitions:
+    """Build the graph of the environment's configuration. Raises SettingsError."""
+    keep_private()
+    settings = Settings.load()
+    definitions = build_definitions(settings)
+    forget_exported_env_file(settings)
+    return definitions

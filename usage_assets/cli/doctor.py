@@ -1,0 +1,482 @@
+"""`usage-assets doctor`: what is configured, whether it works, and what to do where it does not.
+
+Asks each provider for one day, Port for its blueprints, and reads the database file and Dagster's instance; changes
+nothing.
+"""
+
+import os
+import shlex
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from pathlib import Path
+
+import dagster as dg
+
+from usage_assets.assets.failures import by_cause, named
+from usage_assets.assets.io_manager import CONNECTION as CONNECTION_OF_TABLE
+from usage_assets.assets.io_manager import PART, TABLE
+from usage_assets.build import build_definitions
+from usage_assets.config.settings import (
+    ENV_FILE,
+    Connection,
+    PortAccount,
+    Settings,
+    SettingsError,
+    contradicted_variables,
+)
+from usage_assets.core.days import DAY, utc_today
+from usage_assets.core.private import is_dedicated, shared
+from usage_assets.dagster_internals import InstigatorState, InstigatorStatus
+from usage_assets.fetching.connected import endpoints_of, is_superseded, provider_client
+from usage_assets.fetching.shapes import load, money_columns
+from usage_assets.fetching.transport import ProviderError
+from usage_assets.local.home import dagster_home, open_instance
+from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
+from usage_assets.models.allocation import ALLOCATIONS
+from usage_assets.models.connection_graph import stated_of
+from usage_assets.models.costs import COSTS, DailyCost
+from usage_assets.models.due import Due, due_days, in_words
+from usage_assets.models.entities import ENTITIES, foreign_relations
+from usage_assets.models.owners import owners_of_nothing
+from usage_assets.models.same_use import refuse_same_use, same_use
+from usage_assets.port.client import PortClient, PortError
+from usage_assets.port.provision import CONNECTION, plan
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint
+from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.published import copy_of, is_current
+
+ATTEMPTS = 2
+"""A person waits: whoever does not answer now is reported, not waited for."""
+SECONDS_FOR_THE_LOCK = 2
+TIME_TO_PUBLISH = timedelta(hours=1)
+"""Runs that are under way publish when they end."""
+TIME_TO_BE_HEARD_OF = timedelta(minutes=10)
+"""Runs log each request that is repeated and each write; the longest chain of requests without either is shorter."""
+MOST_RUNS = 4
+NOTHING_IS_LOST = "What is stored stays; what is missing is fetched automatically once this is fixed"
+SECONDS_UNTIL_SILENT = 120
+"""Dagster's daemon gives a sign of life every 30 s."""
+
+DERIVED = frozenset(derived.row.table for derived in (*ENTITIES, *COSTS, *ALLOCATIONS))
+LEDGER = "select view_name from duckdb_views() where schema_name = 'ledger' and view_name = 'stored_days'"
+STORED_TABLES = """
+select
+  connection,
+  table_name,
+  slice,
+  max(usage_date) as newest,
+  count(distinct usage_date) as days,
+  sum(row_count)::bigint as row_count
+from ledger.stored_days
+group by connection, table_name, slice
+order by connection, table_name, slice
+"""
+
+
+class Level(IntEnum):
+    """How bad it is."""
+
+    OK = 0
+    WARN = 1
+    FAIL = 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination."""
+
+    level: Level
+    subject: str
+    text: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Examine everything that is configured. Never yields a secret."""
+    yield from _environment(settings)
+    yield from _connections(settings, _due(settings))
+    yield from _port(settings)
+    yield from _warehouse(settings)
+    yield from _counted_twice(settings)
+    yield from _published(settings.warehouse_path)
+    yield from _permissions(settings)
+    yield from _owners(settings)
+    yield _webhook(settings)
+    yield from _dagster(settings)
+
+
+def _environment(settings: Settings) -> Iterator[Finding]:
+    try:
+        names = contradicted_variables(settings)
+    except SettingsError:  # said with the connections
+        return
+    if names:
+        text = (
+            "differ between .env and the environment: Dagster uses .env, this command the environment. Keep one of them"
+        )
+        yield Finding(Level.WARN, "environment", f"{', '.join(names)} {text}")
+
+
+def _due(settings: Settings) -> Sequence[Due]:
+    """Return the days that are missing or stale. Those that may still change are not due here.
+
+    Nothing of a database that cannot be read, which ``_warehouse`` says.
+    """
+    if not settings.warehouse_path.exists():
+        return []
+    try:
+        due = due_days(_patiently(settings), stated_of(settings))
+    except (SettingsError, WarehouseError):
+        return []
+    return [row for row in due if row.state in ("missing", "stale")]
+
+
+def _connections(settings: Settings, due: Sequence[Due]) -> Iterator[Finding]:
+    try:
+        connections = settings.connections()
+        refuse_same_use(connections)
+    except SettingsError as error:
+        yield Finding(Level.FAIL, "connections", str(error))
+        return
+    if settings.usage_connections:
+        yield Finding(Level.OK, "connections", f"{settings.usage_connections} can be read")
+    for connection in connections:
+        findings = [*_connection(connection, settings)]
+        yield from findings
+        has_fault = any(finding.level is Level.FAIL for finding in findings)
+        yield from _due_in_words(
+            settings, [row for row in due if row.connection == connection.name], has_fault=has_fault
+        )
+
+
+def _due_in_words(settings: Settings, due: Sequence[Due], *, has_fault: bool) -> Iterator[Finding]:
+    """What is said of a connection's due days: a warning, unless a fault or a setting explains them."""
+    recent = utc_today() - settings.usage_lookback_days * DAY
+    left = {row for row in due if not settings.usage_backfill_history and row.is_history(recent)}
+    what_to_do = "Start Dagster (make run), or run usage-assets backfill --due"
+    if is_daemon_running():
+        what_to_do = "due_days_sensor has them run (Automation page of the UI)"
+    if has_fault:
+        what_to_do = "They wait until this connection's fault is fixed"
+    for name, reasons in in_words(row for row in due if row not in left).items():
+        level = Level.OK if has_fault else Level.WARN
+        yield Finding(level, f"connection {name}", f"due: {'; '.join(reasons)}. {what_to_do}")
+    for name, reasons in in_words(left).items():
+        text = f"{'; '.join(reasons)}. USAGE_BACKFILL_HISTORY=false leaves them to you: usage-assets backfill --due"
+        yield Finding(Level.OK, f"connection {name}", text)
+
+
+def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]:
+    subject = f"connection {connection.name}"
+    provider = PROVIDERS[connection.provider]
+    try:
+        client = provider_client(connection, settings, attempts=ATTEMPTS)
+        fetched = endpoints_of(provider, connection)
+    except (SettingsError, ProviderError) as error:
+        yield Finding(Level.FAIL, subject, str(error).removeprefix(f"{subject}: "))
+        return
+    yield Finding(Level.OK, subject, _in_words(connection))
+    refused: dict[str, str] = {}
+    with client:
+        for endpoint in provider.endpoints:
+            if endpoint not in fetched:
+                where = f"in {settings.usage_connections}" if endpoint.name in connection.endpoints else "by default"
+                yield Finding(Level.OK, subject, f"{endpoint.name} is switched off {where}")
+                continue
+            try:
+                client.probe(endpoint)
+            except ProviderError as error:
+                refused[endpoint.name] = str(error)
+            else:
+                yield Finding(Level.OK, subject, f"{endpoint.name}: key accepted ({connection.key_reference})")
+                yield from _unverified_money(connection, endpoint, settings)
+    for reason, names in by_cause(refused).items():
+        which = "no report is" if len(names) == len(fetched) else f"{named(names, len(names))} {_is(names)} not"
+        yield Finding(Level.FAIL, subject, f"{named(names)}: {reason} Until then {which} refreshed. {NOTHING_IS_LOST}")
+
+
+def _is(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _in_words(connection: Connection) -> str:
+    """What is asked of whom, and what is kept: all that tells two connections apart."""
+    ids = ("organization", "project", "workspace_id")
+    scope = [f"{name} {value}" for name in ids if (value := getattr(connection, name))]
+    filters = [f"only {name} {', '.join(values)}" for name, values in connection.filters.items()]
+    pace = [f"{connection.requests_per_second:g} requests a second"] if connection.requests_per_second else []
+    start, people = f"from {connection.start_date}", f"people: {connection.people}"
+    return "; ".join((f"{connection.provider} at {connection.base_url}", *scope, *filters, start, people, *pace))
+
+
+def _unverified_money(connection: Connection, endpoint: Endpoint, settings: Settings) -> Iterator[Finding]:
+    has_money, captured = money_columns(endpoint), load(settings.shapes_path)
+    if has_money and not endpoint.seen_live and f"{connection.provider}/{endpoint.name}" not in captured:
+        text = (
+            f"{endpoint.name}: its money is unverified, because no real answer of it has been seen: "
+            f"usage-assets capture --connection {connection.name} --endpoint {endpoint.name} --day {utc_today() - DAY}"
+        )
+        yield Finding(Level.WARN, f"connection {connection.name}", text)
+
+
+def port_client(account: PortAccount) -> PortClient:
+    """A client of the Port account that soon gives up."""
+    return PortClient(account.base_url, account.client_id, account.client_secret.get_secret_value(), attempts=ATTEMPTS)
+
+
+def blueprints_of(definitions: dg.Definitions, connections: Sequence[Connection]) -> list[str]:
+    """The blueprints that the connections' entities need, and the one that these relate to."""
+    names = {connection.name for connection in connections}
+    keys = [key.path for key in definitions.resolve_all_asset_keys()]
+    needed = {path[-1] for path in keys if path[0] in names and path[1:-1] == ["entities"]}
+    return sorted({*needed, CONNECTION}) if needed else []
+
+
+def _port(settings: Settings) -> Iterator[Finding]:
+    try:
+        account = settings.port_account
+        if account is None:
+            yield Finding(Level.WARN, "Port", "nothing is pushed: PORT_CLIENT_ID and PORT_CLIENT_SECRET are not set")
+            return
+        blueprints = blueprints_of(build_definitions(settings), settings.connections())
+        with port_client(account) as port:
+            port.authenticate()
+            yield Finding(Level.OK, "Port", f"credentials accepted by {account.base_url}")
+            steps = plan(port, blueprints, foreign_relations(settings.port_relations()))
+    except (SettingsError, PortError) as error:
+        yield Finding(Level.FAIL, "Port", str(error))
+        return
+    for step in steps:
+        doing = "does not exist yet, the first push creates it" if step.creates else f"gets {', '.join(step.adds)}"
+        yield Finding(Level.OK, f"blueprint {step.blueprint}", doing)
+    ready = len(blueprints) - len(steps)
+    yield Finding(Level.OK, "Port", f"{ready} of {len(blueprints)} blueprints are ready")
+
+
+def _warehouse(settings: Settings) -> Iterator[Finding]:
+    path = settings.warehouse_path
+    if not path.exists():
+        yield _new_warehouse(path)
+        return
+    warehouse = _patiently(settings)
+    try:
+        stored = warehouse.read(STORED_TABLES).to_pylist() if len(warehouse.read(LEDGER)) else []
+    except WarehouseError as error:
+        yield Finding(Level.FAIL, "warehouse", str(error))
+        return
+    yield Finding(Level.OK, "warehouse", f"{path} is writable and free, {path.stat().st_size / 1e6:,.1f} MB")
+    if not stored:
+        yield Finding(Level.WARN, "warehouse", "no day is stored yet: run usage-assets backfill, or backfill in the UI")
+    emptied, written = _superseded(settings), _written(settings)
+    for row in stored:
+        subject = f"table {row['table_name']}"
+        source = f", {row['slice']}" if row["slice"] else ""
+        days = f"{row['days']} days of {row['connection']}{source}, the newest is {row['newest']}"
+        if row["connection"] in emptied and row["row_count"] and row["table_name"] in DERIVED:
+            yield Finding(
+                Level.WARN,
+                subject,
+                f"{row['row_count']} rows of {row['connection']} count twice, because another connection covers the "
+                "same usage: due_days_sensor removes them, or usage-assets backfill --due here and now",
+            )
+            continue
+        part = (row["connection"], row["table_name"].removesuffix("_control"), row["slice"])
+        if written and part not in written:
+            is_bill = row["table_name"] == DailyCost.table and row["connection"] in {name for name, *_ in written}
+            text = f"{days}: nothing refreshes them"
+            switched_off = ", because their endpoint is switched off; they stay in the views, in Port and in exports"
+            yield Finding(Level.WARN if is_bill else Level.OK, subject, text + (switched_off if is_bill else ""))
+            continue
+        yield Finding(Level.OK, subject, days)
+
+
+def _counted_twice(settings: Settings) -> Iterator[Finding]:
+    """Two connections that fetch the same organization, as far as stored ids show it."""
+    try:
+        connections = settings.connections()
+        pairs = list(same_use(_patiently(settings), connections)) if settings.warehouse_path.exists() else []
+    except (SettingsError, WarehouseError):  # said before
+        return
+    for pair in pairs:
+        only_stored = [name for name in pair.connections if name not in {each.name for each in connections}]
+        what_to_do = "remove one of them, or give them projects or filters that do not overlap"
+        if only_stored:
+            removed = f"usage-assets connection remove {only_stored[0]} --yes"
+            what_to_do = f"{removed} deletes what is no longer fetched"
+        yield Finding(
+            Level.WARN,
+            f"connections {' and '.join(pair.connections)}",
+            f"both store the usage of {pair.days} days and have the same id in {pair.table} ({pair.id}), "
+            f"so every dollar of these days is counted twice: {what_to_do}",
+        )
+
+
+def _patiently(settings: Settings) -> Warehouse:
+    return Warehouse(database=str(settings.warehouse_path), wait_seconds=SECONDS_FOR_THE_LOCK)
+
+
+def _published(database: Path) -> Iterator[Finding]:
+    """Whether what people read is what is stored; there is nothing to say of a database that does not exist yet."""
+    path, subject = copy_of(database), "published copy"
+    if not database.exists():
+        return
+    if not path.exists():
+        yield Finding(Level.WARN, subject, f"{path} does not exist yet: the next run makes it when it ends")
+        return
+    made_of, changed = (datetime.fromtimestamp(file.stat().st_mtime, UTC) for file in (path, database))
+    text = f"{path} holds what was stored by {made_of:%Y-%m-%d %H:%M} UTC"
+    if is_current(database):
+        yield Finding(Level.OK, subject, f"{text}, which is everything")
+        return
+    is_late = datetime.now(UTC) - changed > TIME_TO_PUBLISH
+    text += f"; the database was changed at {changed:%Y-%m-%d %H:%M} UTC: the next run publishes that when it ends"
+    yield Finding(Level.WARN if is_late else Level.OK, subject, text)
+
+
+def _permissions(settings: Settings) -> Iterator[Finding]:
+    """Who else may read personal data and keys. What exists is never changed: somebody may share it on purpose."""
+    database, archive, home = settings.warehouse_path, settings.archive_path, Path(os.environ.get("DAGSTER_HOME", "."))
+    stored = [database, copy_of(database), settings.shapes_path, database.with_name("captured")]
+    if database.parent.exists() and is_dedicated(database.parent):
+        stored = [database.parent]
+    others = [archive] if archive and not any(folder in archive.parents for folder in stored) else []
+    found = list(shared([*stored, *others, Path(ENV_FILE).absolute(), home / "history", home / "storage"]))
+    if found:
+        named = " ".join(shlex.quote(str(path)) for path in found)
+        what = "others on this machine can read personal data or keys. Unless you share this on purpose"
+        yield Finding(Level.WARN, "permissions", f"{what}: chmod go= {named}")
+
+
+def _owners(settings: Settings) -> Iterator[Finding]:
+    """Owners whose id no cost has; an address is not repeated."""
+    try:
+        unused = (
+            owners_of_nothing(_patiently(settings), settings.accounting()) if settings.warehouse_path.exists() else ()
+        )
+    except (SettingsError, WarehouseError):  # said before
+        return
+    for owner in unused:
+        kind, id_ = owner.owned
+        name = f"the {kind} with an e-mail address" if "@" in id_ else f"{kind} {id_}"
+        text = f"{name} matches no stored cost of its days: correct it in {settings.usage_connections}, or remove it"
+        yield Finding(Level.WARN, f"owner of team {owner.team}", text)
+
+
+def _webhook(settings: Settings) -> Finding:
+    try:
+        is_set = settings.webhook_url is not None
+    except SettingsError as error:
+        return Finding(Level.FAIL, "webhook", str(error))
+    if is_set:
+        return Finding(Level.OK, "webhook", "failed runs and checks are posted to it (USAGE_WEBHOOK_URL)")
+    return Finding(Level.WARN, "webhook", "failed runs and checks are posted nowhere: USAGE_WEBHOOK_URL is not set")
+
+
+def _superseded(settings: Settings) -> Collection[str]:
+    try:
+        connections = settings.connections()
+    except SettingsError:  # said before
+        return ()
+    return {connection.name for connection in connections if is_superseded(connection, connections)}
+
+
+def _written(settings: Settings) -> Collection[tuple[str, str, str]]:
+    """Connection, table and part of all that an asset writes; of a broken configuration nothing."""
+    try:
+        specs = build_definitions(settings).resolve_all_asset_specs()
+    except SettingsError:  # said before
+        return ()
+    written = [spec.metadata for spec in specs if CONNECTION_OF_TABLE in spec.metadata]
+    return {(each[CONNECTION_OF_TABLE], each[TABLE], each.get(PART, "")) for each in written}
+
+
+def _new_warehouse(path: Path) -> Finding:
+    folder = next(folder for folder in path.parents if folder.exists())
+    if not os.access(folder, os.W_OK):
+        return Finding(Level.FAIL, "warehouse", f"{path} cannot be made: {folder} is not writable; set USAGE_WAREHOUSE")
+    return Finding(Level.WARN, "warehouse", f"{path} does not exist yet: the first run makes it")
+
+
+def _dagster(settings: Settings) -> Iterator[Finding]:
+    try:
+        with open_instance() as instance:
+            yield Finding(Level.OK, "Dagster", f"home {dagster_home()}")
+            yield _daemon(instance)
+            yield from _places(instance, settings)
+            yield from _automation(build_definitions(settings), instance)
+    except SettingsError as error:
+        yield Finding(Level.FAIL, "Dagster", str(error))
+
+
+def is_daemon_running() -> bool:
+    """Whether the daemon of the home has given a sign of life; False where there is no home."""
+    try:
+        with open_instance() as instance:
+            return _daemon(instance).level is Level.OK
+    except SettingsError:
+        return False
+
+
+def _daemon(instance: dg.DagsterInstance) -> Finding:
+    beats = [beat.timestamp for beat in instance.get_daemon_heartbeats().values()]
+    newest = datetime.fromtimestamp(max(beats), UTC) if beats else None
+    if newest and datetime.now(UTC) - newest < timedelta(seconds=SECONDS_UNTIL_SILENT):
+        return Finding(Level.OK, "Dagster", "its daemon is running")
+    since = f"since {newest:%Y-%m-%d %H:%M} UTC" if newest else "and never was"
+    return Finding(Level.WARN, "Dagster", f"its daemon is not running {since}: no schedule, no push (make run)")
+
+
+def _places(instance: dg.DagsterInstance, settings: Settings) -> Iterator[Finding]:
+    """Whether runs that do nothing hold all places, so that nothing else can begin."""
+    queue = instance.get_concurrency_config().run_queue_config
+    records = instance.get_run_records(dg.RunsFilter(statuses=HOLDING_A_PLACE))
+    if queue is None or len(records) < queue.max_concurrent_runs:
+        return
+    runs = [record.dagster_run for record in records]
+    newest = max(last_heard_of(instance, run) for run in runs)
+    if datetime.now(UTC) - newest < TIME_TO_BE_HEARD_OF:
+        yield Finding(Level.OK, "Dagster", f"all {len(runs)} places for runs are taken, other runs wait")
+        return
+    lost = sum(is_lost(instance, run) for run in runs)
+    yield Finding(
+        Level.FAIL,
+        "Dagster",
+        f"all {len(runs)} places for runs are taken and none of these runs has logged anything since "
+        f"{newest:%Y-%m-%d %H:%M} UTC, so nothing is fetched or pushed. The processes of {lost} of them are gone: "
+        "restart Dagster (make run), which ends those; terminate the others in the UI: "
+        f"{', '.join(settings.run_link(run.run_id) for run in runs[:MOST_RUNS])}",
+    )
+
+
+def _automation(definitions: dg.Definitions, instance: dg.DagsterInstance) -> Iterator[Finding]:
+    """Each schedule and sensor: what a person has set in the UI, else what the code says, and its last tick."""
+    states = {state.instigator_name: state for state in instance.all_instigator_state()}
+    for schedule in definitions.schedules or ():
+        if isinstance(schedule, dg.ScheduleDefinition):
+            by_code = schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+            yield _instigator("schedule", schedule.name, states.get(schedule.name), instance, by_code=by_code)
+    for sensor in definitions.sensors or ():
+        by_code = sensor.default_status is dg.DefaultSensorStatus.RUNNING
+        yield _instigator("sensor", sensor.name, states.get(sensor.name), instance, by_code=by_code)
+
+
+def _instigator(
+    kind: str, name: str, state: InstigatorState | None, instance: dg.DagsterInstance, *, by_code: bool
+) -> Finding:
+    subject = f"{kind} {name}"
+    by_person = state.status if state else InstigatorStatus.DECLARED_IN_CODE
+    is_running = by_code if by_person is InstigatorStatus.DECLARED_IN_CODE else by_person is InstigatorStatus.RUNNING
+    if not is_running:
+        return Finding(Level.WARN, subject, "is stopped: start it on the Automation page of the UI")
+    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1) if state else []
+    if not ticks:
+        return Finding(Level.OK, subject, "is running, and has had nothing to do yet")
+    last = ticks[0]
+    when = f"{datetime.fromtimestamp(last.timestamp, UTC):%Y-%m-%d %H:%M} UTC"
+    if last.error:
+        reason = last.error.message.strip().splitlines()[-1]
+        return Finding(Level.FAIL, subject, f"its last tick ({when}) failed: {reason}")
+    outcome = f": {last.skip_reason}" if last.skip_reason else ""
+    return Finding(Level.OK, subject, f"is running, last tick {when}{outcome}")

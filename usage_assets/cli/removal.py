@@ -1,0 +1,94 @@
+"""The end of a connection: its entities leave Port, Dagster forgets its days, its archived answers and its rows go.
+
+In this order, so that what is interrupted is found again and goes on. What a person types stands in cli/main.py.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from usage_assets.assets.port_ledger import PortLedger
+from usage_assets.config.settings import NAME, Settings, SettingsError
+from usage_assets.port.client import PortClient
+from usage_assets.port.provision import CONNECTION
+from usage_assets.port.sync import (
+    Acknowledged,
+    Changes,
+    Failure,
+    push,
+)
+from usage_assets.warehouse.connections import delete_rows, port_lines, row_counts
+from usage_assets.warehouse.database import Slice, Warehouse
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What there is of a connection, and with it what its removal deletes."""
+
+    connection: str
+    rows: Mapping[str, int]
+    """Table -> rows."""
+    in_port: Sequence[Acknowledged]
+    """Of the configured Port account."""
+    elsewhere: Mapping[str, int]
+    """Other Port account -> entities, which stay where they are."""
+    assets: Sequence[dg.AssetKey]
+    """Assets whose days Dagster remembers: it must not take them for stored when the name comes back."""
+
+    archived: Sequence[Path]
+    """Files of archived answers: they must not be taken for another organization's when the name comes back."""
+
+    @property
+    def entities(self) -> Mapping[str, int]:
+        """Blueprint -> entities of the configured Port account."""
+        return Counter(line.blueprint for line in self.in_port)
+
+    def run(self, warehouse: Warehouse, instance: dg.DagsterInstance, port: PortClient | None) -> Sequence[Failure]:
+        """Delete everything. Returns the entities that Port refused to delete; then the rest was left alone.
+
+        Raises PortError where Port cannot be reached, and WarehouseError.
+        """
+        if port and self.in_port:
+            days = [line.usage_date for line in self.in_port]
+            ledger = PortLedger(warehouse, port.account, Slice(self.connection, min(days), max(days)), ())
+            related = tuple(line for line in self.in_port if line.blueprint != CONNECTION)
+            for deletes in (related, tuple(set(self.in_port) - {*related})):  # Port keeps what others relate to
+                if failures := push(port, Changes(deletes=deletes), ledger).failures:
+                    return failures
+        instance.wipe_assets(self.assets)
+        for path in self.archived:
+            path.unlink(missing_ok=True)
+        delete_rows(warehouse, self.connection)
+        return ()
+
+
+def removal_of(
+    name: str, settings: Settings, warehouse: Warehouse, instance: dg.DagsterInstance, account: str
+) -> Removal:
+    """Return what there is of a connection. Raises SettingsError where it is configured, or there is nothing.
+
+    The name becomes a path: only what could be the name of a connection gets that far.
+    """
+    if not NAME.fullmatch(name):
+        raise SettingsError(
+            f"connection {name!r}: is not a valid name: lower-case letters, digits and _, at most 40 characters"
+        )
+    for connection in settings.connections():
+        if connection.name == name and connection.is_configured:
+            what = "take it out of the connections file" if connection.place else f"unset {connection.key_reference}"
+            raise SettingsError(f"connection {name} is configured: {what} first")
+    lines = port_lines(warehouse, name)
+    removal = Removal(
+        name,
+        rows=row_counts(warehouse, name),
+        in_port=[Acknowledged(*line) for line in lines.pop(account, [])],
+        elsewhere={account: len(lines) for account, lines in lines.items()},
+        assets=[key for key in instance.all_asset_keys() if key.path[0] == name],
+        archived=sorted((settings.archive_path / name).glob("*/*")) if settings.archive_path else (),
+    )
+    if not (removal.rows or removal.in_port or removal.elsewhere or removal.assets or removal.archived):
+        raise SettingsError(f"connection {name!r} is unknown: nothing is stored of it (usage-assets connection list)")
+    return removal

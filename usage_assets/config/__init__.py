@@ -1,0 +1,1 @@
+"""What users configure: environment, connections file, rates and owners."""

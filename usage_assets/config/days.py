@@ -1,0 +1,69 @@
+"""Which days there are and when they are fetched, as configured. All days are UTC days."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice, pairwise
+
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.days import DAY, utc_today
+from usage_assets.dagster_internals import cron_string_iterator, is_valid_cron_schedule
+
+WEEKLY_LOOKBACK_DAYS = 31
+"""Providers correct days until the invoice is made: a month is read again every week, settled days too."""
+TIME_TO_FETCH = timedelta(hours=1)
+"""What the schedule's runs may take before the due sensor asks for what they have not stored."""
+
+
+def last_day(settings: Settings) -> date:
+    """Return the newest day that has a partition."""
+    return utc_today() - timedelta(days=0 if settings.usage_include_today else 1)
+
+
+def parse_days(start: str, end: str, settings: Settings) -> tuple[date, date]:
+    """Return the first and last day of a range a person typed. Raises SettingsError in words."""
+    first, last = _day("start", start), _day("end", end)
+    if last < first:
+        raise SettingsError(f"end {last} is before start {first}")
+    if last > last_day(settings):
+        hint = "" if settings.usage_include_today else " (USAGE_INCLUDE_TODAY=true adds today)"
+        raise SettingsError(f"end {last} has no partition yet: the newest day is {last_day(settings)}{hint}")
+    if first < settings.usage_start_date:
+        raise SettingsError(f"start {first} is before USAGE_START_DATE {settings.usage_start_date}")
+    return first, last
+
+
+def daily_cron(settings: Settings) -> str:
+    """Return USAGE_SCHEDULE. Raises SettingsError where it is no cron expression."""
+    if is_valid_cron_schedule(settings.usage_schedule):
+        return settings.usage_schedule
+    raise SettingsError(
+        f"USAGE_SCHEDULE: {settings.usage_schedule!r} is not a cron expression of five fields (UTC), "
+        "such as '0 6 * * *' (set in the environment or .env)"
+    )
+
+
+def minutes_to_first_fetch(settings: Settings) -> int:
+    """Return how long after a day's end the daily schedule has fetched it at the latest, in minutes.
+
+    Raises SettingsError for a USAGE_SCHEDULE that is no cron expression.
+    """
+    monday = datetime(2026, 1, 5, tzinfo=UTC)
+    waits = [next(_ticks(settings, monday + n * DAY)) - (monday + n * DAY) for n in range(7)]
+    return int((max(waits) + TIME_TO_FETCH) / timedelta(minutes=1))
+
+
+def longest_pause(settings: Settings) -> timedelta:
+    """Return after how long a day that is not settled was read again by the daily schedule, if nothing is wrong."""
+    ticks = _ticks(settings, datetime(2026, 1, 5, tzinfo=UTC))
+    return max(after - before for before, after in pairwise(islice(ticks, 10))) + 2 * TIME_TO_FETCH
+
+
+def _ticks(settings: Settings, since: datetime) -> Iterator[datetime]:
+    return cron_string_iterator(since.timestamp(), daily_cron(settings), "UTC")
+
+
+def _day(name: str, text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise SettingsError(f"{name} {text!r} is not a day: write YYYY-MM-DD") from None

@@ -1,0 +1,563 @@
+"""What a user can configure: environment, ``.env`` and the connections file. Secrets are read, never shown.
+
+Nothing here opens a network connection or the warehouse. Every refusal is one line that names the variable or the
+file, the line and the field (SettingsError).
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from dotenv import dotenv_values
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictBool,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from usage_assets.config.accounting import (
+    Accounting,
+    CreditRate,
+    ExchangeRate,
+    Invoice,
+    Owner,
+    Purchase,
+    repeated,
+)
+from usage_assets.config.toml_file import TomlFile
+from usage_assets.core.addresses import checked_url
+from usage_assets.core.people import People, Policy
+
+ProviderName = Literal["openai", "anthropic", "chatgpt", "openai_legacy", "anthropic_analytics"]
+PortRelationName = Literal["project", "user"]
+ENV_FILE = ".env"
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used: what is wrong, where, and what to do, in one line."""
+
+
+class MissingKeyError(SettingsError):
+    """A run needs a secret that is not configured."""
+
+
+@dataclass(frozen=True)
+class KeyReference:
+    """Where a secret is: ``env:NAME`` or ``file:PATH``. Read when it is used, never stored or shown."""
+
+    scheme: Literal["env", "file"]
+    place: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse a reference; anything else may be a secret itself and is refused without being repeated."""
+        scheme, _, place = text.partition(":")
+        if scheme not in ("env", "file") or not place or (scheme == "env" and not place.isidentifier()):
+            raise ValueError("write env:NAME or file:PATH; a key itself does not belong in this file")
+        return cls("env" if scheme == "env" else "file", place)
+
+    def read(self, env: Mapping[str, str]) -> str | None:
+        """Return the secret, or None where there is none. Raises OSError or ValueError for a file that is not text."""
+        if self.scheme == "env":
+            return env.get(self.place, "").strip() or None
+        path = Path(self.place).expanduser()
+        return (path.read_text().strip() or None) if path.is_file() else None
+
+    def __str__(self) -> str:
+        return self.place if self.scheme == "env" else f"file {self.place}"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One provider organization or ChatGPT workspace, with what is needed to ask it."""
+
+    name: str
+    provider: ProviderName
+    key_reference: KeyReference
+    key: SecretStr | None
+    base_url: str
+    workspace_id: str | None
+    start_date: date
+    people: Policy = "ids"
+    organization: str | None = None
+    project: str | None = None
+    endpoints: Mapping[str, bool] = field(default_factory=dict)
+    """Endpoints that are switched on or off here, whatever their default is."""
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Only usage of these is asked for, at the endpoints that can be asked so."""
+    requests_per_second: float | None = None
+    settling_days: int | None = None
+    """How long after a day's end the provider still changes it; None: as long as its declaration says."""
+    place: Callable[..., str] | None = field(default=None, repr=False, compare=False)
+    """Names a field of it with file and line, where it stands in the connections file."""
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether someone has set it up, be it without a key, and not only this graph shows it to a newcomer."""
+        return self.key is not None or self.place is not None
+
+    def refusal(self, *keys: str, reason: str) -> SettingsError:
+        """Return the error for a field that cannot be what it is."""
+        where = self.place(*keys) if self.place else f"connection {self.name}: {'.'.join(keys)}"
+        return SettingsError(f"{where}: {reason}")
+
+    def required_key(self) -> str:
+        """Return the key. Raises MissingKeyError with the place where it should be."""
+        if self.key is None:
+            raise MissingKeyError(f"connection {self.name}: no key: set {self.key_reference} (for example in .env)")
+        return self.key.get_secret_value()
+
+
+@dataclass(frozen=True)
+class PortAccount:
+    """The Port account that entities are pushed to."""
+
+    base_url: str
+    client_id: str
+    client_secret: SecretStr
+
+
+def _usable_url(text: str) -> str:
+    checked_url(text)
+    return text
+
+
+def _begun(day: date) -> date:
+    if day > datetime.now(UTC).date():
+        raise ValueError("is in the future")
+    return day
+
+
+def _not_only_dots(text: str) -> str:
+    if text in (".", ".."):
+        raise ValueError("is no identifier in Port")
+    return text
+
+
+def _as_float(number: object) -> object:
+    return float(number) if isinstance(number, Decimal) else number
+
+
+NAME = re.compile("[a-z][a-z0-9_]{0,39}")
+"""A connection's name is the first part of asset keys and a folder of the archive."""
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$")]
+"""It goes into a header or a path as it is."""
+Values = Annotated[list[Annotated[str, StringConstraints(min_length=1)]], Field(min_length=1)]
+PortBlueprint = Annotated[
+    str, StringConstraints(pattern=r"^[\p{L}0-9@_.+:\\/-]+$", max_length=100), AfterValidator(_not_only_dots)
+]
+PortIdentifier = Annotated[
+    str, StringConstraints(pattern=r"^[\p{L}0-9@_.+:\\/=-]+$", max_length=1000), AfterValidator(_not_only_dots)
+]
+
+
+class FilterTable(BaseModel):
+    """The ``filters`` of a connection, called as the providers' parameters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    project_ids: Values | None = None
+    user_ids: Values | None = None
+    api_key_ids: Values | None = None
+    models: Values | None = None
+    batch: StrictBool | None = None
+    sizes: Values | None = None
+    sources: Values | None = None
+    line_items: Values | None = None
+    vector_store_ids: Values | None = None
+    context_levels: Values | None = None
+    products: Values | None = None
+
+    def parameters(self) -> dict[str, tuple[str, ...]]:
+        """The values of those that are set, as text."""
+        given = self.model_dump(exclude_none=True).items()
+        return {name: (str(value).lower(),) if isinstance(value, bool) else tuple(value) for name, value in given}
+
+
+class ConnectionEntry(BaseModel):
+    """One ``[[connection]]`` of the connections file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+    provider: ProviderName
+    key: str
+    base_url: Annotated[str, AfterValidator(_usable_url)] | None = None
+    organization: Id | None = None
+    project: Id | None = None
+    workspace_id: Id | None = None
+    start_date: Annotated[date, AfterValidator(_begun)] | None = None
+    endpoints: dict[str, StrictBool] = Field(default_factory=dict)
+    filters: FilterTable = Field(default_factory=FilterTable)
+    people: Policy | None = None
+    requests_per_second: Annotated[float | None, BeforeValidator(_as_float)] = Field(
+        default=None, gt=0, strict=True, allow_inf_nan=False
+    )
+    settling_days: int | None = Field(default=None, ge=0, le=60, strict=True)
+    """Less than any provider's look-back: a day that is not served any more cannot settle."""
+
+
+class PortRelation(BaseModel):
+    """One ``[[port_relation]]`` of the connections file: to what in a blueprint of the users' own records relate."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: PortRelationName = Field(alias="from")
+    """What of a record it is about; the relation in Port is called the same."""
+    blueprint: PortBlueprint
+    targets: Annotated[Mapping[str, PortIdentifier], Field(min_length=1)] | None = Field(None, validate_default=True)
+    """The provider's id, or an e-mail address -> the entity there. None: the address is its identifier."""
+
+    @field_validator("targets")
+    @classmethod
+    def _told_for_projects(cls, targets: Mapping[str, str] | None, info: ValidationInfo) -> Mapping[str, str] | None:
+        if targets is None and info.data.get("name") == "project":
+            raise ValueError("missing; of a project only its id is known: say which entity each id stands for")
+        return targets
+
+    def target(self, ids: Iterable[str | None]) -> str | None:
+        """Return the entity that the first known of these ids stands for. A hashed address is no address."""
+        known = [text for text in ids if text]
+        if self.targets is None:
+            return next((text for text in known if "@" in text), None)
+        return next((self.targets[text] for text in known if text in self.targets), None)
+
+
+class ConnectionsFile(BaseModel):
+    """The whole connections file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connection: list[ConnectionEntry] = Field(default_factory=list)
+    port_relation: list[PortRelation] = Field(default_factory=list)
+    credit_rate: list[CreditRate] = Field(default_factory=list)
+    exchange_rate: list[ExchangeRate] = Field(default_factory=list)
+    purchase: list[Purchase] = Field(default_factory=list)
+    invoice: list[Invoice] = Field(default_factory=list)
+    owner: list[Owner] = Field(default_factory=list)
+
+
+TABLES: Mapping[tuple[str, ...], type[BaseModel]] = {
+    (): ConnectionsFile,
+    ("connection",): ConnectionEntry,
+    ("connection", "filters"): FilterTable,
+    ("port_relation",): PortRelation,
+    ("credit_rate",): CreditRate,
+    ("exchange_rate",): ExchangeRate,
+    ("purchase",): Purchase,
+    ("invoice",): Invoice,
+    ("owner",): Owner,
+}
+"""Path in the connections file -> the table that stands there."""
+
+
+class Settings(BaseSettings):
+    """All settings, from the environment and ``.env``. Field names are the variables' names in lower case."""
+
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        str_strip_whitespace=True,
+    )
+
+    openai_admin_key: SecretStr | None = None
+    openai_base_url: str = "https://api.openai.com/v1"
+    anthropic_admin_key: SecretStr | None = None
+    anthropic_base_url: str = "https://api.anthropic.com"
+    chatgpt_analytics_key: SecretStr | None = None
+    chatgpt_workspace_id: str | None = None
+    chatgpt_base_url: str = "https://api.chatgpt.com"
+    port_client_id: str | None = None
+    port_client_secret: SecretStr | None = None
+    port_base_url: str = "https://api.getport.io"
+    usage_warehouse: Path = Path("data/usage.duckdb")
+    usage_start_date: date = date(2025, 1, 1)
+    usage_connections: Path | None = None
+    usage_people: Policy = "ids"
+    usage_hash_key: SecretStr | None = None
+    usage_archive: Literal["off"] | Path | None = None
+    usage_archive_max_mb: int = Field(default=4096, ge=1)
+    usage_archive_max_days: int = Field(default=400, ge=1)
+    usage_schedule: str = "0 6 * * *"
+    usage_lookback_days: int = Field(default=7, ge=1, le=186)
+    usage_include_today: bool = False
+    usage_backfill_history: bool = True
+    usage_webhook_url: SecretStr | None = None
+    usage_ui_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$")] | None = None
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Read the environment. Raises SettingsError, one line for the first thing that is wrong."""
+        try:
+            return cls(**overrides)
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{ENV_FILE}: cannot be read: {error}") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            variable = str(first["loc"][0]).upper() if first["loc"] else "settings"
+            raise SettingsError(f"{variable}: {first['msg']} (set in the environment or .env)") from None
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The database file, absolute, so that runs started elsewhere write the same one."""
+        return self.usage_warehouse.expanduser().absolute()
+
+    @property
+    def archive_path(self) -> Path | None:
+        """The folder of archived answers, absolute: ``raw`` beside the database file unless it is set. None: off."""
+        if self.usage_archive == "off":
+            return None
+        folder = self.usage_archive or self.usage_warehouse.parent / "raw"
+        return folder.expanduser().absolute()
+
+    @property
+    def shapes_path(self) -> Path:
+        """The file that remembers what was captured, beside the database file."""
+        return self.warehouse_path.with_name("captured_shapes.json")
+
+    @property
+    def webhook_url(self) -> str | None:
+        """Where failed runs and checks are posted, or None. Raises SettingsError, which does not repeat the address."""
+        if self.usage_webhook_url is None:
+            return None
+        url = self.usage_webhook_url.get_secret_value()
+        try:
+            checked_url(url)
+        except ValueError:
+            shape = "must look like https://host/path, without user or password (http:// only on this machine)"
+            raise SettingsError(f"USAGE_WEBHOOK_URL: {shape}") from None
+        return url
+
+    def secrets(self) -> list[str]:
+        """Every secret that is configured: what no text that leaves this machine may contain."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        keys = [connection.key for connection in self.connections()]
+        return [value.get_secret_value() for value in (*values, *keys) if isinstance(value, SecretStr)]
+
+    def run_link(self, run_id: str) -> str:
+        """Where people find a run: its page in the UI where USAGE_UI_URL says where that is, otherwise its id."""
+        return f"{self.usage_ui_url.rstrip('/')}/runs/{run_id}" if self.usage_ui_url else f"run {run_id}"
+
+    def people(self, policy: Policy) -> People:
+        """What is kept of people under a policy. Raises SettingsError where hashing has no key."""
+        if policy == "hash" and not self.usage_hash_key:
+            raise SettingsError("USAGE_PEOPLE=hash needs USAGE_HASH_KEY: any long random text that stays the same")
+        return People(policy, self.usage_hash_key.get_secret_value() if self.usage_hash_key else "")
+
+    @property
+    def port_account(self) -> PortAccount | None:
+        """The Port account, or None where Port is not configured. Raises SettingsError for half of one."""
+        if self.port_client_id and self.port_client_secret:
+            return PortAccount(self.port_base_url, self.port_client_id, self.port_client_secret)
+        if self.port_client_id or self.port_client_secret:
+            missing = "PORT_CLIENT_SECRET" if self.port_client_id else "PORT_CLIENT_ID"
+            raise SettingsError(f"{missing}: not set, but the other half of Port's credentials is")
+        return None
+
+    def connections(self) -> tuple[Connection, ...]:
+        """The connections whose assets exist: the configured ones, or all three defaults where none is."""
+        defaults = tuple(self._default_connections())
+        named = tuple(self._named_connections())
+        keyed = tuple(connection for connection in defaults if connection.key)
+        if not keyed and not named:
+            return defaults
+        names = {connection.name for connection in keyed}
+        for connection in named:
+            if connection.name in names:
+                reason = "its environment variable is set too; rename one or unset the variable"
+                raise connection.refusal("name", reason=reason)
+        return keyed + named
+
+    def port_relations(self) -> tuple[PortRelation, ...]:
+        """What records in Port relate to in users' own blueprints: at most one of each name. Raises SettingsError."""
+        if self._connections_file is None:
+            return ()
+        file, content = self._connections_file
+        names = [relation.name for relation in content.port_relation]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise SettingsError(f"{file.place('port_relation', number, 'from')}: used twice; there is one of each")
+        return tuple(content.port_relation)
+
+    def accounting(self) -> Accounting:
+        """What the connections file says about money. Raises SettingsError where two entries contradict each other."""
+        if self._connections_file is None:
+            return Accounting()
+        file, content = self._connections_file
+        policies = {connection.name: connection.people for connection in self.connections()}
+        owners = [
+            (number, owner) for number, entry in enumerate(content.owner) for owner in self._as_stored(entry, policies)
+        ]
+        for table in ("credit_rate", "exchange_rate", "purchase", "invoice", "owner"):
+            for number, entry in enumerate(getattr(content, table)):
+                if (name := getattr(entry, "connection", None)) and name not in policies:
+                    known = f"unknown; the connections are {', '.join(sorted(policies))}"
+                    raise SettingsError(f"{file.place(table, number, 'connection')}: {known}")
+            for entries in _comparable(owners) if table == "owner" else [list(enumerate(getattr(content, table)))]:
+                for later, former in repeated([entry for _, entry in entries]):
+                    place, other = (file.place(table, entries[position][0]) for position in (later, former))
+                    raise SettingsError(f"{place}: says again what {other} says")
+        return Accounting(
+            content.credit_rate,
+            content.exchange_rate,
+            content.purchase,
+            content.invoice,
+            [owner for _, owner in owners],
+        )
+
+    def _as_stored(self, owner: Owner, policies: Mapping[str, Policy]) -> Iterator[Owner]:
+        """Yield the owner of what costs call it: of a connection that hashes addresses they have none."""
+        kind, stated = owner.owned
+        concerned = {policy for name, policy in policies.items() if owner.connection in (None, name)}
+        names = {self.people(policy).in_name(stated) for policy in concerned} if "@" in stated else {stated}
+        for name in sorted(names):
+            yield owner.model_copy(update={kind: name})
+
+    @cached_property
+    def _connections_file(self) -> tuple[TomlFile, ConnectionsFile] | None:
+        return _read_connections(self.usage_connections) if self.usage_connections else None
+
+    def _default_connections(self) -> Iterator[Connection]:
+        keys: dict[ProviderName, tuple[str, SecretStr | None]] = {
+            "openai": ("OPENAI_ADMIN_KEY", self.openai_admin_key),
+            "anthropic": ("ANTHROPIC_ADMIN_KEY", self.anthropic_admin_key),
+            "chatgpt": ("CHATGPT_ANALYTICS_KEY", self.chatgpt_analytics_key),
+        }
+        for provider, (variable, key) in keys.items():
+            yield Connection(
+                name=provider,
+                provider=provider,
+                key_reference=KeyReference("env", variable),
+                key=key,
+                base_url=self._base_url(provider),
+                workspace_id=self.chatgpt_workspace_id if provider == "chatgpt" else None,
+                start_date=self.usage_start_date,
+                people=self.usage_people,
+            )
+
+    def _named_connections(self) -> Iterator[Connection]:
+        if self._connections_file is None:
+            return
+        environment = _environment()
+        file, content = self._connections_file
+        names: set[str] = set()
+        for number, entry in enumerate(content.connection):
+            place = partial(file.place, "connection", number)
+            if entry.name in names:
+                raise SettingsError(f"{place('name')}: used twice; names are the first part of asset keys")
+            names.add(entry.name)
+            if entry.name in get_args(ProviderName) and entry.name != entry.provider:
+                # the default names are the only ones whose entities have identifiers without a prefix
+                raise SettingsError(f"{place('name')}: not for provider {entry.provider}: choose another one")
+            try:
+                reference = KeyReference.parse(entry.key)
+                key = reference.read(environment)
+            except (OSError, ValueError) as error:
+                raise SettingsError(f"{place('key')}: {error}") from None
+            if entry.people == "hash" and not self.usage_hash_key:
+                raise SettingsError(f"{place('people')}: hash needs USAGE_HASH_KEY in the environment or .env")
+            yield Connection(
+                name=entry.name,
+                provider=entry.provider,
+                key_reference=reference,
+                key=SecretStr(key) if key else None,
+                base_url=entry.base_url or self._base_url(entry.provider),
+                workspace_id=entry.workspace_id,
+                start_date=max(entry.start_date or self.usage_start_date, self.usage_start_date),
+                people=entry.people or self.usage_people,
+                organization=entry.organization,
+                project=entry.project,
+                endpoints=entry.endpoints,
+                filters=entry.filters.parameters(),
+                requests_per_second=entry.requests_per_second,
+                settling_days=entry.settling_days,
+                place=place,
+            )
+
+    def _base_url(self, provider: ProviderName) -> str:
+        urls: dict[ProviderName, str] = {
+            "openai": self.openai_base_url,
+            "openai_legacy": self.openai_base_url,
+            "anthropic": self.anthropic_base_url,
+            "anthropic_analytics": self.anthropic_base_url,
+            "chatgpt": self.chatgpt_base_url,
+        }
+        return urls[provider]
+
+
+def _environment() -> dict[str, str]:
+    """What ``env:NAME`` is looked up in: ``.env`` and, before it, the environment, as for all other variables."""
+    return {name: value for source in (dotenv_values(ENV_FILE), os.environ) for name, value in source.items() if value}
+
+
+def own_variables(settings: Settings) -> set[str]:
+    """Return the names of all variables that the project reads: its settings, and the keys that connections name."""
+    references = (connection.key_reference for connection in settings.connections())
+    keys = {reference.place for reference in references if reference.scheme == "env"}
+    return {name.upper() for name in Settings.model_fields} | keys
+
+
+def contradicted_variables(settings: Settings) -> Sequence[str]:
+    """Return the names of variables that ``.env`` and the environment state differently.
+
+    Dagster lets the file win, also where it is empty; commands let the environment win.
+    """
+    stated = {name: value or "" for name, value in dotenv_values(ENV_FILE).items()}
+    names = own_variables(settings) & stated.keys() & os.environ.keys()
+    return sorted(name for name in names if os.environ[name] != stated[name])
+
+
+def forget_exported_env_file(settings: Settings) -> None:
+    """Remove from this process's environment what is only a copy of ``.env``.
+
+    Dagster exports the file into its code server, and each run inherits that environment. The environment wins over the
+    file, so without this a run would use a key that was replaced in the file since the code server started.
+    """
+    exported = dotenv_values(ENV_FILE)
+    for name in own_variables(settings) & exported.keys() & os.environ.keys():
+        if os.environ[name] == exported[name]:
+            del os.environ[name]
+
+
+def _comparable(owners: Sequence[tuple[int, Owner]]) -> Iterator[Sequence[tuple[int, Owner]]]:
+    """Yield the owners that concern each connection: those without one concern all of them."""
+    for connection in dict.fromkeys(owner.connection for _, owner in owners):
+        yield [(number, owner) for number, owner in owners if owner.connection in (None, connection)]
+
+
+def _read_connections(path: Path) -> tuple[TomlFile, ConnectionsFile]:
+    try:
+        file = TomlFile.read(path)
+        return file, ConnectionsFile.model_validate(file.content)
+    except OSError as error:
+        raise SettingsError(f"USAGE_CONNECTIONS: {path}: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        reason = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            table = TABLES[tuple(key for key in first["loc"][:-1] if isinstance(key, str))]
+            known = (field.alias or name for name, field in table.model_fields.items())
+            reason = f"unknown; known: {', '.join(known)}"
+        if first["type"] == "list_type" and len(first["loc"]) == 1:
+            reason = f"write [[{first['loc'][0]}]]"
+        raise SettingsError(f"{file.place(*first['loc'])}: {reason}") from None
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of thousands of digits
+        raise SettingsError(f"USAGE_CONNECTIONS: {path}: not a TOML file: {error}") from None

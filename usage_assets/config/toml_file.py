@@ -1,0 +1,61 @@
+"""A TOML file that can say on which line something stands: ``tomllib`` forgets that. settings.py says what it means."""
+
+import tomllib
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+Key = str | int
+"""Name in a table, or position in an array from 0."""
+
+
+@dataclass(frozen=True)
+class TomlFile:
+    """A file that was read."""
+
+    path: Path
+    text: str = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file. Raises OSError, or UnicodeDecodeError for one that is not text."""
+        return cls(path, path.read_text(encoding="utf-8"))
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """What the file says, numbers with every digit. Raises tomllib.TOMLDecodeError, which names the line."""
+        return tomllib.loads(self.text, parse_float=Decimal)
+
+    def place(self, *keys: Key) -> str:
+        """Name a field with file and line, such as ``connections.toml, line 7: connection.2.base_url``.
+
+        A field that is not there is said to be on the line of the table that should hold it.
+        """
+        found = next(keys[:depth] for depth in range(len(keys), -1, -1) if _holds(self.content, keys[:depth]))
+        name = ".".join(str(key + 1) if isinstance(key, int) else key for key in keys)
+        return f"{self.path}, line {self._line(found)}: {name}"
+
+    def _line(self, keys: tuple[Key, ...]) -> int:
+        """The first line without which the beginning of the file lacks the field; errors only, so it may be slow."""
+        lines = self.text.split("\n")
+        statement = 1
+        for number in range(1, len(lines) + 1):
+            try:
+                content = tomllib.loads("\n".join(lines[:number]))
+            except tomllib.TOMLDecodeError:  # the end of a value of several lines is still to come
+                continue
+            if _holds(content, keys):
+                return statement
+            statement = number + 1
+        return statement
+
+
+def _holds(content: Any, keys: tuple[Key, ...]) -> bool:
+    for key in keys:
+        try:
+            content = content[key]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True

@@ -1,0 +1,112 @@
+"""Runs of whole UTC days: what one chain of pages answers for, and how each API spells it in a query."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
+
+DAY = timedelta(days=1)
+K = TypeVar("K")
+
+
+def utc_today() -> date:
+    """Return the running UTC day, which no provider has closed yet."""
+    return datetime.now(UTC).date()
+
+
+def days_of(partition_keys: Iterable[str]) -> list[date]:
+    """Return the days of partition keys, ascending."""
+    return sorted(map(date.fromisoformat, partition_keys))
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """Whole UTC days, both inclusive: what one chain of pages answers for."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> list[date]:
+        """Every day of the window."""
+        return [self.first + n * DAY for n in range((self.last - self.first).days + 1)]
+
+    @property
+    def start(self) -> datetime:
+        """Midnight that opens the window (inclusive)."""
+        return datetime(self.first.year, self.first.month, self.first.day, tzinfo=UTC)
+
+    @property
+    def end(self) -> datetime:
+        """Midnight that closes the window (exclusive). Always fixed: a moving end makes page tokens invalid."""
+        return self.start + DAY * len(self.days)
+
+    def split(self, at: date) -> "tuple[Window, Window]":
+        """The part before ``at`` and the part from ``at`` on."""
+        return Window(self.first, at - DAY), Window(at, self.last)
+
+    def __contains__(self, day: date) -> bool:
+        return self.first <= day <= self.last
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+
+
+def windows(days: Iterable[date], size: int) -> list[Window]:
+    """The fewest windows of at most ``size`` contiguous days that cover exactly ``days``."""
+    found: list[Window] = []
+    for day in sorted(set(days)):
+        if found and day == found[-1].last + DAY and len(found[-1].days) < size:
+            found[-1] = Window(found[-1].first, day)
+        else:
+            found.append(Window(day, day))
+    return found
+
+
+def alike(days: Mapping[date, K], size: int) -> list[tuple[Window, K]]:
+    """Windows of at most ``size`` contiguous days of which the same is said, the newest first."""
+    found: list[tuple[Window, K]] = []
+    for day in sorted(days, reverse=True):
+        window, said = found[-1] if found else (Window(day, day), None)
+        if found and window.first == day + DAY and said == days[day] and len(window.days) < size:
+            found[-1] = Window(day, window.last), days[day]
+        else:
+            found.append((Window(day, day), days[day]))
+    return found
+
+
+def smaller(window: Window, refused: Collection[date]) -> list[Window]:
+    """The ranges to try next where a window was refused because of some of its days: the other days, and these.
+
+    Where all were refused, its halves; none where it is a single day.
+    """
+    days = [day for day in window.days if day in refused]
+    if len(days) < len(window.days):
+        others = sorted(set(window.days) - set(days))
+        return [*windows(others, len(others)), *windows(days, len(days))] if days else []
+    return list(window.split(window.first + len(days) // 2 * DAY)) if len(days) > 1 else []
+
+
+def unix_seconds(window: Window) -> Mapping[str, str]:
+    """Window parameters of OpenAI and ChatGPT."""
+    return {"start_time": str(int(window.start.timestamp())), "end_time": str(int(window.end.timestamp()))}
+
+
+def rfc3339(window: Window) -> Mapping[str, str]:
+    """Window parameters of Anthropic's bucketed reports."""
+    return {"starting_at": f"{window.start:%Y-%m-%dT%H:%M:%SZ}", "ending_at": f"{window.end:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def single_day(window: Window) -> Mapping[str, str]:
+    """Window parameter of Claude Code analytics: that one UTC day."""
+    return {"starting_at": f"{window.first:%Y-%m-%d}"}
+
+
+def date_range(window: Window) -> Mapping[str, str]:
+    """Window parameters of OpenAI's old billing endpoint; the end is exclusive."""
+    return {"start_date": f"{window.first:%Y-%m-%d}", "end_date": f"{window.end:%Y-%m-%d}"}
+
+
+def date_alone(window: Window) -> Mapping[str, str]:
+    """Window parameter of OpenAI's old usage endpoint: that one UTC day."""
+    return {"date": f"{window.first:%Y-%m-%d}"}

@@ -1,0 +1,192 @@
+"""How the row of a table is declared: columns with type, unit and meaning, and the grain.
+
+Everything else that describes a table (Arrow schema, DDL, column schema, dictionary, checks) is derived from the
+declaration, here and in warehouse.tables. Knows neither Dagster nor DuckDB.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from operator import attrgetter
+from types import NoneType
+from typing import Annotated, ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+import msgspec
+import pyarrow as pa
+
+from usage_assets.core import money
+
+ARROW_TYPES: Mapping[type, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    Decimal: pa.decimal128(money.PRECISION, money.SCALE),
+    bool: pa.bool_(),
+    date: pa.date32(),
+    datetime: pa.timestamp("us", tz="UTC"),
+}
+
+
+Address = Literal["only_id", "sent_unasked", "in_name", "person_name"]
+
+
+def column(
+    description: str,
+    *,
+    unit: str | None = None,
+    additive: bool = True,
+    personal: bool = False,
+    address: Address | None = None,
+) -> msgspec.Meta:
+    """What a column means.
+
+    ``unit`` makes it a measure, whose daily total is shown unless it is not ``additive``. A measure of a provider that
+    may be null and has no default is ``expected``. ``personal`` keeps its values
+    out of previews. An e-mail ``address`` is personal, and USAGE_PEOPLE decides what is stored: it is the provider's
+    only id of a person, was sent unasked beside one, or stands in a name that somebody chose. So is a person's own
+    name (``person_name``).
+    """
+    extra = {"unit": unit, "additive": additive, "personal": personal or address is not None, "address": address}
+    return msgspec.Meta(description=description, extra=extra)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One declared column, as everything derived from a row model reads it."""
+
+    name: str
+    type: type
+    nullable: bool
+    expected: bool
+    """Whether it is a counter that the provider always sends: a null means that it left it out, and a check warns."""
+    description: str
+    unit: str | None
+    additive: bool
+    personal: bool
+    address: Address | None
+
+    @property
+    def arrow(self) -> pa.Field:
+        """The column's Arrow field."""
+        return pa.field(self.name, ARROW_TYPES[self.type], nullable=self.nullable)
+
+
+class Total(NamedTuple):
+    """A total of a day that is not the plain sum of an additive measure."""
+
+    sql: str
+    """SQL aggregate."""
+    unit: str = ""
+    """What it counts; empty: what the column of the same name does. Of a total ``per`` a column, ``{}`` stands for its
+    value, in upper case."""
+    per: str | None = None
+    """The column (a currency, say) for each value of which there is a total of its own: ``<name>_<value>``."""
+
+
+class TableRow(msgspec.Struct, kw_only=True, gc=False):
+    """A declared table. Its docstring's first line states the grain in words; ``grain`` states it in columns."""
+
+    table: ClassVar[str]
+    """``schema.name`` in the warehouse."""
+    grain: ClassVar[tuple[str, ...]]
+    """The columns that identify a row, beside ``connection`` and ``usage_date`` (null is a value of its own)."""
+    totals: ClassVar[Mapping[str, Total]] = {}
+    """Totals per day that are not the plain sum of an additive measure, by name."""
+    slice_by: ClassVar[str | None] = None
+    """The column whose values are written by different assets, where several share the table."""
+
+
+class ConnectionRow(TableRow, kw_only=True, gc=False):
+    """A declared table whose rows belong to connections."""
+
+    connection: Annotated[str, column("Connection: one provider organization or ChatGPT workspace")]
+
+
+class Row(ConnectionRow, kw_only=True, gc=False):
+    """A declared table of days: what is written is a connection's days, whole."""
+
+    usage_date: Annotated[date, column("UTC day of the usage")]
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether nothing in the row says whose it is: two rows that are equal may then be of two users."""
+        return False
+
+
+class LookupRow(ConnectionRow, kw_only=True, gc=False):
+    """A declared table of versions: what ids stand for, and stood for. It only grows."""
+
+    grain = ("id", "first_seen")
+
+    id: Annotated[str, column("Id, as costs and usage name it")]
+    first_seen: Annotated[datetime, column("When these attributes were first seen")]
+    seen_until: Annotated[
+        datetime | None, column("When they were found changed, or the id gone; null while they are current")
+    ] = None
+
+
+class StatedRow(TableRow, kw_only=True, gc=False):
+    """A declared table of what the connections file states: it is as the file was when costs were last computed."""
+
+
+def declared(table: str) -> type[TableRow]:
+    """Return the row model of a table. Raises KeyError for a name that nothing declares."""
+    return declarations()[table]
+
+
+def declarations() -> Mapping[str, type[TableRow]]:
+    """Return every declared table by its name."""
+    return {row.table: row for row in _models(TableRow) if hasattr(row, "table")}
+
+
+def _models(extended: type[TableRow]) -> Iterator[type[TableRow]]:
+    for model in extended.__subclasses__():
+        yield model
+        yield from _models(model)
+
+
+@cache
+def columns(row: type[msgspec.Struct]) -> tuple[Column, ...]:
+    """The declared columns, in declaration order (``connection`` and ``usage_date`` first)."""
+    return tuple(_columns(row))
+
+
+def _columns(row: type[msgspec.Struct]) -> Iterator[Column]:
+    hints = get_type_hints(row, include_extras=True)
+    required = {field.name for field in msgspec.structs.fields(row) if field.required}
+    for name in sorted(row.__struct_fields__, key=lambda name: name not in ("connection", "usage_date")):
+        annotated, meta = get_args(hints[name]) if get_origin(hints[name]) is Annotated else (None, None)
+        options = [option for option in get_args(annotated) or (annotated,) if option is not NoneType]
+        if len(options) != 1 or options[0] not in ARROW_TYPES:
+            raise TypeError(f"{row.__name__}.{name} needs Annotated[<one storable type>, column(...)]")
+        yield Column(
+            name=name,
+            type=options[0],
+            nullable=NoneType in get_args(annotated),
+            expected=NoneType in get_args(annotated) and meta.extra["unit"] is not None and name in required,
+            description=meta.description,
+            **meta.extra,
+        )
+
+
+@cache
+def arrow_schema(row: type[TableRow]) -> pa.Schema:
+    """The Arrow schema that a table of these rows has, exactly."""
+    return pa.schema([column.arrow for column in columns(row)])
+
+
+@cache
+def packed_schema(row: type[TableRow]) -> pa.Schema:
+    """The declared schema with texts as dictionaries: ids repeat, and a million rows take half the memory so."""
+    packed = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema([field.with_type(packed) if field.type == pa.string() else field for field in arrow_schema(row)])
+
+
+def to_arrow(row: type[TableRow], rows: Iterable[TableRow], *, packed: bool = False) -> pa.Table:
+    """Rows as an Arrow table of the declared schema. Raises ArrowInvalid or OverflowError for a misfit."""
+    schema = packed_schema(row) if packed else arrow_schema(row)
+    values = list(zip(*map(attrgetter(*schema.names), rows), strict=True)) or [()] * len(schema)
+    return pa.Table.from_arrays(
+        [pa.array(column, type=field.type) for column, field in zip(values, schema, strict=True)], schema=schema
+    )

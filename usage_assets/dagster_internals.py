@@ -1,0 +1,49 @@
+"""Every private name of Dagster that this package uses. An upgrade of Dagster is checked here.
+
+usage_assets_tests/test_dagster_internals.py says what each name must do.
+"""
+
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.events import EngineEventData, JobFailureData, RunFailureReason
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.execution.plan.objects import StepFailureData
+from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
+from dagster._serdes import ConfigurableClassData
+from dagster._utils.interrupts import capture_interrupts, pop_captured_interrupt
+from dagster._utils.schedules import cron_string_iterator, is_valid_cron_schedule
+
+__all__ = [
+    "REPOSITORY_LABEL_TAG",
+    "SINGLETON_REPOSITORY_NAME",
+    "SQLITE_BUSY_TIMEOUT_SECONDS",
+    "CheckRunHealthResult",
+    "ConfigurableClassData",
+    "DagsterExecutionInterruptedError",
+    "DefaultRunLauncher",
+    "EngineEventData",
+    "InMemoryJob",
+    "InstigatorState",
+    "InstigatorStatus",
+    "JobFailureData",
+    "RegisteredCodeLocationOrigin",
+    "RemoteJobOrigin",
+    "RemoteRepositoryOrigin",
+    "RunFailureReason",
+    "SqliteEventLogStorage",
+    "StepFailureData",
+    "UnresolvedAssetJobDefinition",
+    "WorkerStatus",
+    "capture_interrupts",
+    "cron_string_iterator",
+    "execute_run_iterator",
+    "is_valid_cron_schedule",
+    "pop_captured_interrupt",
+]

@@ -1,0 +1,1 @@
+"""Provider answers on disk, and reading them again without the provider."""

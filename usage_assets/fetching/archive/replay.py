@@ -1,0 +1,110 @@
+"""Days from the archive: what was fetched once is read again, as it was read then, and no provider is asked."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from usage_assets.core.days import windows
+from usage_assets.core.people import People
+from usage_assets.fetching.archive.store import (
+    Archive,
+    ArchiveError,
+    File,
+    Question,
+    newest,
+    question_of,
+)
+from usage_assets.fetching.client import (
+    Fetched,
+    days_without_bucket,
+    fetched_from,
+    no_bucket_for,
+    read_page,
+)
+from usage_assets.fetching.page_parser import Reading
+from usage_assets.fetching.transport import PermanentError
+from usage_assets.providers.endpoint import Endpoint
+from usage_assets.providers.records import UNKNOWN_SHAPE, ShapeError
+
+
+class Replay:
+    """A connection's archived answers, to be fetched as from its provider."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        *,
+        connection: str,
+        workspace_id: str | None,
+        headers: Mapping[str, str],
+        filters: Mapping[str, Sequence[str]],
+        people: People,
+    ) -> None:
+        self.connection = connection
+        self._archive = archive
+        self._workspace_id = workspace_id
+        self._headers = headers
+        self._filters = filters
+        self._people = people
+
+    def fetch(self, endpoint: Endpoint, days: Sequence[date]) -> Fetched:
+        """What the newest archived answer has for each of the days.
+
+        Raises PermanentError that names the days that no answer covers, or the file that cannot be read.
+        """
+        chosen = [part for query in endpoint.queries for part in self._newest(endpoint, query, days).items()]
+        readings = [self._read(endpoint, file, own) for file, own in chosen]
+        stored_at: dict[date, datetime] = {}
+        for file, own in chosen:
+            stored_at |= {day: min(file.stored_at, stored_at.get(day, file.stored_at)) for day in own}
+        fetched = fetched_from(endpoint, readings, Counter(), planned=len(chosen))
+        return replace(fetched, stored_at=stored_at)
+
+    def _newest(self, endpoint: Endpoint, query: Mapping[str, str], days: Sequence[date]) -> dict[File, list[date]]:
+        question = question_of(
+            endpoint,
+            query,
+            connection=self.connection,
+            workspace_id=self._workspace_id,
+            headers=self._headers,
+            filters=self._filters,
+        )
+        chosen = newest(self._archive.files(question), days)
+        if missing := set(days).difference(*chosen.values()):
+            raise PermanentError(self._not_covered(question, missing), days=sorted(missing))
+        return chosen
+
+    def _not_covered(self, question: Question, missing: set[date]) -> str:
+        spans = ", ".join(map(str, windows(missing, len(missing))))
+        is_narrowed = question.filters or question.headers
+        narrowed = " with the connection's present filters, organization and project" if is_narrowed else ""
+        return (
+            f"{self.connection} {question.endpoint}: {self._archive.folder} has no answer{narrowed} for {spans}. "
+            "Nothing was stored: leave these days out, or fetch them from the provider."
+        )
+
+    def _read(self, endpoint: Endpoint, file: File, days: Sequence[date]) -> Reading:
+        """The reading of a file, of which nothing is left but those days."""
+        try:
+            query, grouped_by = file.asked.question.query, file.asked.grouped_by
+            reading = Reading(self.connection, self._workspace_id, file.window, query, grouped_by, self._people)
+            for content in file.pages():
+                read_page(endpoint, reading, content)
+        except ArchiveError as error:
+            raise PermanentError(f"{self.connection} {endpoint.name}: {error}", days=days) from None
+        except (ShapeError, msgspec.DecodeError) as error:
+            advice = error.advice if isinstance(error, ShapeError) else UNKNOWN_SHAPE
+            message = f"{self.connection} {endpoint.name}: {file.path}: {error}. {advice}."
+            raise PermanentError(message, days=days) from None
+        if silent := days_without_bucket(endpoint, reading, days):
+            what = f"{file.path}: {no_bucket_for(silent)}. Nothing was stored: fetch these days from the provider"
+            raise PermanentError(f"{self.connection} {endpoint.name}: {what}.", days=silent)
+        if len(days) < len(file.window.days):
+            wanted = pa.array(days, pa.date32())
+            reading.tables = [table.filter(pc.is_in(table["usage_date"], wanted)) for table in reading.tables]
+        return reading

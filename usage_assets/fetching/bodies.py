@@ -1,0 +1,166 @@
+"""An endpoint's bodies before they are rows: the names that are declared in them, and what is kept of the people.
+
+Derived from the declarations of item and row. How a body becomes rows stands in reading.py.
+"""
+
+import operator
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from usage_assets.core.bounded_http import decoded
+from usage_assets.core.people import People
+from usage_assets.core.schema import Column, columns
+from usage_assets.fetching.page_parser import POLICY
+from usage_assets.providers.endpoint import Endpoint
+from usage_assets.providers.records import FRAME, OURS, Json, results
+
+_exact = msgspec.json.Decoder(float_hook=msgspec.Raw)
+"""Leaves numbers with a fraction as they are written."""
+_TIMES = FRAME - {"results"}
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+_PIECE = 1_000_000
+"""Bytes of a body that are copied at once: a window may have hundreds of megabytes."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """The names that are declared in an object of a body. Any other is unknown, with all that is in it."""
+
+    plain: frozenset[str]
+    """What is stored as it is sent."""
+    addresses: Mapping[str, Callable[[People, str], str | None]]
+    """Name of an address -> what the policy makes of it."""
+    objects: Mapping[str, "Known"]
+    """Name of an object, or of a list of objects -> what is declared in it."""
+
+
+def known_in(endpoint: Endpoint) -> Known:
+    """What is declared in a page of the endpoint."""
+    is_record = endpoint.records is not results
+    return _known_in_page(endpoint.row, endpoint.item, tuple(endpoint.parts.items()), is_record=is_record)
+
+
+@cache
+def _known_in_page(
+    row: type[msgspec.Struct],
+    item: type[msgspec.Struct],
+    parts: tuple[tuple[str, type[msgspec.Struct]], ...],
+    *,
+    is_record: bool,
+) -> Known:
+    """An item may be a record, or have a row's fields in it; what its own fields hold are records, too."""
+    record, models = _known_in_record(row) if is_record else Known(_TIMES, {}, {}), dict(parts)
+    held = {name: _known_in_record(models.get(name, row)) for name in item.__struct_encode_fields__}
+    in_item = Known(record.plain - held.keys(), record.addresses, held | dict(record.objects))
+    return Known(frozenset(("object", "has_more", "next_page", "data_refreshed_at")), {}, {"data": in_item})
+
+
+@cache
+def _known_in_record(model: type[msgspec.Struct]) -> Known:
+    spelled = dict(zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True))
+    known = _tree({spelled[column.name]: column for column in columns(model) if column.name not in OURS})
+    return Known(known.plain | _TIMES, known.addresses, known.objects)
+
+
+def _tree(named: Mapping[str, Column]) -> Known:
+    inner: defaultdict[str, dict[str, Column]] = defaultdict(dict)
+    leaves: dict[str, Column] = {}
+    for name, column in named.items():
+        first, dot, rest = name.partition(".")
+        if dot:
+            inner[first][rest] = column
+        else:
+            leaves[first] = column
+    return Known(
+        frozenset(name for name, column in leaves.items() if not column.personal),
+        {name: POLICY[column.address] for name, column in leaves.items() if column.address},
+        {name: _tree(fields) for name, fields in inner.items()},
+    )
+
+
+def kept_of(endpoint: Endpoint, people: People, content: bytes) -> Iterator[bytes]:
+    """The body, in pieces, as the policy for people lets it be kept: the very bytes, unless an address is in them.
+
+    Rows that are read from it equal those that are read from ``content``. Numbers stay as they are written.
+    """
+    addresses, pattern = content.count(b"@") + content.count(rb"\u0040"), _unasked(endpoint.row)
+    if people.policy == "names" or not addresses:
+        yield content
+    elif pattern and sum(1 for _ in pattern.finditer(content)) == addresses:
+        yield from _without_unasked(people, content, pattern)
+    else:
+        yield _without_addresses(endpoint, people, content)
+
+
+def _without_unasked(people: People, content: bytes, pattern: re.Pattern[bytes]) -> Iterator[bytes]:
+    """The body without the addresses that are sent unasked, and not decoded for it: OpenAI puts one into each row of
+    costs. What stands for them is what would stand for any address that we do not know, so their place is no matter."""
+    stand_ins: dict[bytes, bytes] = {}
+
+    def stand_in(found: re.Match[bytes]) -> bytes:
+        name, address = found.groups()
+        if address not in stand_ins:
+            stand_ins[address] = people.scrubbed(address.decode()).encode()
+        return name + b'"' + stand_ins[address] + b'"'
+
+    start = 0
+    while start < len(content):
+        end = content.rfind(b"}", start, start + _PIECE) + 1 or len(content)  # no match has a brace in it
+        yield pattern.sub(stand_in, content[start:end])
+        start = end
+
+
+@cache
+def _unasked(row: type[msgspec.Struct]) -> re.Pattern[bytes] | None:
+    """Matches a plainly written address under one of the names that it is sent unasked under."""
+    spelled = dict(zip(row.__struct_fields__, row.__struct_encode_fields__, strict=True))
+    names = [spelled[column.name] for column in columns(row) if column.address == "sent_unasked"]
+    last = b"|".join(re.escape(name.rpartition(".")[2]).encode() for name in names)
+    return re.compile(rb'("(?:%s)"\s*:\s*)"([\w.+%%-]+@[\w-]+(?:\.[\w-]+)+)"' % last) if names else None
+
+
+def _without_addresses(endpoint: Endpoint, people: People, content: bytes) -> bytes:
+    known = known_in(endpoint)
+    page = decoded(content, _FIELDS)
+    items = decoded(page["data"], _ITEMS) if "data" in page else []
+    # item by item: decoded together they take ten times the memory
+    kept = [_kept_text(item, known.objects["data"], people) for item in items]
+    rest = {name: decoded(text, _exact) for name, text in page.items() if name != "data"}
+    kept_rest = _kept(rest, known, people)
+    if kept_rest is rest and not any(map(operator.is_not, kept, items)):
+        return content
+    return msgspec.json.encode(kept_rest | ({"data": kept} if "data" in page else {}))
+
+
+def _kept_text(text: msgspec.Raw, known: Known, people: People) -> msgspec.Raw:
+    value = decoded(text, _exact)
+    kept = _kept(value, known, people)
+    return text if kept is value else msgspec.Raw(msgspec.json.encode(kept))
+
+
+def _kept(value: Any, known: Known, people: People) -> Any:
+    """The value as the policy wants it: the same object where that changes nothing."""
+    if isinstance(value, list):
+        items = [_kept(item, known, people) for item in value]
+        return items if any(map(operator.is_not, items, value)) else value
+    if not isinstance(value, dict):
+        return value
+    as_sent = {name: value[name] for name in value.keys() - known.plain}
+    kept: Json = {}
+    for name, inner in as_sent.items():
+        if name in known.addresses and isinstance(inner, str):
+            kept[name] = known.addresses[name](people, inner)
+        elif name in known.objects:
+            kept[name] = _kept(inner, known.objects[name], people)
+        else:
+            kept |= people.scrubbed({name: inner})
+    if kept == as_sent:
+        return value
+    return {name: inner for name, inner in value.items() if name not in as_sent or name in kept} | kept

@@ -1,0 +1,440 @@
+"""Complete answers: windows side by side, chains of pages, refused groupings, counting. A day is whole or an error.
+
+How one request is made stands in transport.py, what an answer means in reading.py.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from http import HTTPStatus
+from itertools import groupby
+from threading import Event, Lock
+from typing import Self
+
+import msgspec
+import pyarrow as pa
+
+from usage_assets.core.bounded_http import decoded
+from usage_assets.core.days import DAY, Window, windows
+from usage_assets.core.people import People
+from usage_assets.core.schema import packed_schema
+from usage_assets.fetching.archive.store import (
+    Answered,
+    Asked,
+    Body,
+    Keep,
+    question_of,
+)
+from usage_assets.fetching.page_parser import Reading, numbered
+from usage_assets.fetching.transport import (
+    INCOMPLETE,
+    LATER,
+    PermanentError,
+    StoppedError,
+    Transport,
+)
+from usage_assets.providers.endpoint import Endpoint, Provider, Refusal
+from usage_assets.providers.records import Json, Moment, ShapeError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """A complete answer: every page of every window was read and is valid."""
+
+    rows: pa.Table
+    """Rows of all windows, in the packed schema of the endpoint's row model (pages have dictionaries of their own)."""
+    windows: int
+    """Windows as they were planned."""
+    requests: int
+    """Answered pages of the windows as they were planned."""
+    refused: int
+    """Requests that were refused for their grouping, or because their answer would be too large."""
+    split_windows: int
+    """Answered pages of the windows that such refusals split off."""
+    control_requests: int = field(default=0, kw_only=True)
+    """Answered pages of the control totals, which are asked for beside the rows."""
+    retries: int
+    """Requests that were made again, and pages that were read in vain."""
+    rounded: int
+    """Amounts that had more decimal places than are stored."""
+    unknown_fields: Counter[str]
+    """Fields that this version does not know: name -> how often."""
+    groupings: Counter[str]
+    """Sets of dimensions that were granted: ``grouped_by`` -> days."""
+    answered: Sequence[Answered] = ()
+    """What is archived as soon as the rows are stored."""
+    stored_at: Mapping[date, datetime] = field(default_factory=dict)
+    """When the rows of a day were stored first, where they come from the archive."""
+
+
+@dataclass
+class Ungrouped:
+    """Days that a provider does not group by something."""
+
+    before: date = date.min
+    """It groups none before this day."""
+    days: set[date] = field(default_factory=set)
+    """Days that were refused each by itself."""
+
+
+class Page(msgspec.Struct, kw_only=True):
+    """What every list endpoint answers with, whatever its items are."""
+
+    data: list[object]
+    has_more: bool
+    next_page: str | None = None
+    data_refreshed_at: Moment | None = None
+    """Until when the provider knows what was used, where it says so. It is no part of the rows: it would make each
+    fetch a change."""
+
+
+_PAGE_FIELDS = frozenset((*Page.__struct_fields__, "object"))
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class Client:
+    """One connection's client: ``fetch`` an endpoint's days. A context manager; threads may share it.
+
+    ``base_delay`` and ``longest_delay`` are the bounds of the waits between ``attempts``, in seconds like the timeouts.
+    ``keep`` makes of each page what is archived of it. Raises PermanentError for a key or a base URL that must not be
+    used.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        connection: str,
+        key: str,
+        base_url: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        workspace_id: str | None = None,
+        filters: Mapping[str, Sequence[str]] | None = None,
+        people: People | None = None,
+        concurrency: int = 16,
+        requests_per_second: float = 50,
+        attempts: int = 6,
+        base_delay: float = 1,
+        longest_delay: float = 120,
+        connect_timeout: float = 10,
+        read_timeout: float = 60,
+        answer_timeout: float = 300,
+        keep: Keep | None = None,
+    ) -> None:
+        self.provider = provider
+        self.keep = keep
+        self.connection = connection
+        self.workspace_id = workspace_id
+        self.headers = headers or {}
+        self.filters = filters or {}
+        self.people = people or People()
+        self.concurrency = concurrency
+        self.transport = Transport(
+            provider,
+            connection=connection,
+            key=key,
+            base_url=base_url or provider.base_url,
+            headers=self.headers,
+            people=self.people,
+            concurrency=concurrency,
+            requests_per_second=requests_per_second,
+            attempts=attempts,
+            base_delay=base_delay,
+            longest_delay=longest_delay,
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            answer_timeout=answer_timeout,
+        )
+        self.refused: dict[tuple[str, tuple[str, ...]], Ungrouped] = {}
+        """What refusals have taught: endpoint and dimensions -> the days that cannot be grouped by them."""
+        self.decoding = Lock()
+        """Held while a page is objects: threads cannot decode two at once anyway, and memory need not hold two."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.transport.close()
+
+    def fetch(self, endpoint: Endpoint, days: Sequence[date]) -> Fetched:
+        """Everything that the endpoint has for ``days``, or an error. Windows are fetched side by side.
+
+        Raises the PermanentError or TransientError of the window that failed first; then no other is started.
+        """
+        if "{workspace_id}" in endpoint.path and not self.workspace_id:
+            raise PermanentError(
+                f"{self.connection}: {endpoint.name} needs a workspace id. {self.transport.advice(404)}."
+            )
+        planned = windows(days, endpoint.window_days)
+        stop = Event()
+        chains = [_Chains(self, endpoint, query, window, stop) for window in planned for query in endpoint.queries]
+        pool = ThreadPoolExecutor(self.concurrency, f"fetch-{self.connection}")
+        try:
+            for done in as_completed([pool.submit(chain.run) for chain in chains]):
+                done.result()
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+        readings = [reading for chain in chains for reading in chain.readings]
+        counts: Counter[str] = sum((chain.counts for chain in chains), Counter())
+        fetched = fetched_from(endpoint, readings, counts, planned=len(planned))
+        return replace(fetched, answered=[answered for chain in chains for answered in chain.answered])
+
+    def probe(self, endpoint: Endpoint) -> None:
+        """Ask for yesterday, to learn whether the key may. Raises ProviderError."""
+        self.fetch(endpoint, [datetime.now(UTC).date() - DAY])
+
+
+@dataclass
+class _Chains:
+    """The chain of pages of one planned window, or the chains of the parts that refusals split it into."""
+
+    client: Client
+    endpoint: Endpoint
+    query: Mapping[str, str]
+    planned: Window
+    stop: Event
+    readings: list[Reading] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    bodies: list[Body] = field(default_factory=list)
+    """What is kept of the chain that is being read."""
+    answered: list[Answered] = field(default_factory=list)
+    _unread: list[Window] = field(default_factory=list)
+    """The parts of the planned window that are still to be read."""
+    _ungrouped: list[date] = field(default_factory=list)
+    """Days that turned out to be refused with their dimensions, to be read together when all others are."""
+
+    def run(self) -> None:
+        """Read everything. The first error of a fetch stops its other windows, which then end without one."""
+        try:
+            self._unread = [self.planned]
+            while self._unread:
+                self._read(self._unread.pop(0))
+                if not self._unread:
+                    self._unread, self._ungrouped = windows(self._ungrouped, len(self.planned.days)), []
+        except StoppedError:
+            return
+        except BaseException:
+            self.stop.set()
+            raise
+        first, *others = (len(reading.tables) for reading in self.readings)
+        self.counts.update(requests=first, split_windows=sum(others))
+
+    def _read(self, window: Window, *, may_restart: bool = True) -> None:
+        """Read a window, or find out in which parts it has to be read."""
+        granted = [(group_by, list(days)) for group_by, days in groupby(window.days, self._granted)]
+        if len(granted) > 1:
+            self._unread[:0] = [Window(days[0], days[-1]) for _, days in granted]
+            return
+        client, group_by = self.client, granted[0][0]
+        reading = Reading(client.connection, client.workspace_id, window, self.query, group_by, client.people)
+        self.bodies = []
+        try:
+            self._follow(reading)
+        except PermanentError as error:
+            self.counts["retries"] += len(reading.tables)
+            if may_restart and reading.tables and _is_token_refused(client.provider, error):
+                logger.warning("%s Reading it again from its first page", error)
+                self.counts["retries"] += 1
+                self._read(window, may_restart=False)
+            else:
+                self._ask_for_less(window, group_by, error)
+        else:
+            self.readings.append(reading)
+            if self.bodies:
+                self.answered.append(Answered(self._asked(reading), self.bodies))
+
+    def _granted(self, day: date) -> tuple[str, ...]:
+        """The dimensions that no refusal has taken from a day."""
+        dropped = {
+            dimension
+            for (endpoint, drops), refused in list(self.client.refused.items())
+            if endpoint == self.endpoint.name and (day < refused.before or day in refused.days)
+            for dimension in drops
+        }
+        return tuple(dimension for dimension in self.endpoint.group_by if dimension not in dropped)
+
+    def _ask_for_less(self, window: Window, group_by: tuple[str, ...], error: PermanentError) -> None:
+        """Let a window be read without the dimensions that were refused, or in halves: if its answer would be too
+        large, and if a grouping is refused and nobody says for which of its days.
+
+        Raises any other error again.
+        """
+        refusal = self._learn(window, group_by, error)
+        too_large = self.client.provider.too_large.search(error.reason)
+        if not refusal and (window.first == window.last or not too_large):
+            raise error
+        logger.info("%s Asking for less", error)
+        self.counts["refused"] += 1
+        if refusal and self._granted(window.first) != group_by:
+            if window.first == window.last:
+                self._ungrouped.append(window.first)  # those of its days that are refused as well are asked for with it
+            else:
+                self._unread.insert(0, window)
+        else:
+            self._unread[:0] = window.split(window.first + len(window.days) // 2 * DAY)
+
+    def _learn(self, window: Window, group_by: tuple[str, ...], error: PermanentError) -> Refusal | None:
+        """The declared refusal that the error is, if any. Remember which days it says cannot be grouped."""
+        for refusal in self.endpoint.refusals:
+            said = refusal.pattern.search(error.reason) if error.status == HTTPStatus.BAD_REQUEST else None
+            if not said or set(refusal.drops).isdisjoint(group_by):
+                continue
+            since = refusal.first_day(said)
+            if since and since <= window.first:
+                continue
+            refused = self.client.refused.setdefault((self.endpoint.name, refusal.drops), Ungrouped())
+            if since:
+                refused.before = max(refused.before, since)
+            elif window.first == window.last:
+                refused.days.add(window.first)
+            return refusal
+        return None
+
+    def _follow(self, reading: Reading) -> None:
+        """Read the chain of pages of one window: each names the next."""
+        params = self._params(reading)
+        tokens: list[str] = []
+        page = self._page(reading, params)
+        while page.has_more:
+            if not page.next_page or page.next_page in tokens:
+                what = "the page token repeats" if page.next_page else "has_more is true, but no page token is given"
+                days = reading.window.days
+                raise self.client.transport.failure(PermanentError, self._place(reading), what, INCOMPLETE, days=days)
+            tokens.append(page.next_page)
+            page = self._page(reading, [*params, ("page", page.next_page)])
+        if days := days_without_bucket(self.endpoint, reading, reading.window.days):
+            raise self.client.transport.failure(
+                PermanentError, self._place(reading), no_bucket_for(days), LATER, days=days
+            )
+
+    def _params(self, reading: Reading) -> list[tuple[str, str]]:
+        return [
+            *self.endpoint.window_params(reading.window).items(),
+            *self.endpoint.params.items(),
+            *self.query.items(),
+            *((name, value) for name in self.endpoint.filters for value in self._filter(name)),
+            *(("group_by[]", dimension) for dimension in reading.grouped_by),  # joined by commas they break page tokens
+        ]
+
+    def _asked(self, reading: Reading) -> Asked:
+        client = self.client
+        return Asked(
+            question=question_of(
+                self.endpoint,
+                self.query,
+                connection=client.connection,
+                workspace_id=client.workspace_id,
+                headers=client.headers,
+                filters=client.filters,
+            ),
+            params=self._params(reading),
+            grouped_by=reading.grouped_by,
+            first=reading.window.first,
+            last=reading.window.last,
+            people=client.people.policy,
+            fetched_at=datetime.now(UTC),
+        )
+
+    def _filter(self, parameter: str) -> Sequence[str]:
+        return self.client.filters.get(parameter.removesuffix("[]"), ())
+
+    def _page(self, reading: Reading, params: list[tuple[str, str]]) -> Page:
+        """Add one page to the reading; returns it without its data."""
+
+        def read(content: bytes) -> Page:
+            body = self.client.keep and self.client.keep(self.endpoint, self.client.people, content)
+            with self.client.decoding:
+                page, rows = read_page(self.endpoint, reading, content)
+            if body:
+                self.bodies.append(body)
+            logger.debug("%s: page %d, %d rows", self._place(reading), len(reading.tables), rows)
+            return page
+
+        return self.client.transport.get(
+            self.endpoint.path_in(self.client.workspace_id),
+            params,
+            read,
+            place=self._place(reading),
+            days=reading.window.days,
+            stop=self.stop,
+            on_retry=lambda: self.counts.update(retries=1),
+            headers=self.endpoint.headers,
+        )
+
+    def _place(self, reading: Reading) -> str:
+        return f"{reading.connection} {self.endpoint.name} {reading.window}"
+
+
+def _is_token_refused(provider: Provider, error: PermanentError) -> bool:
+    return error.status == HTTPStatus.GONE or provider.token_refused.search(error.reason) is not None
+
+
+def read_page(endpoint: Endpoint, reading: Reading, content: bytes) -> tuple[Page, int]:
+    """Add one page to the reading; returns it without its data, and how many rows it has.
+
+    Raises msgspec.DecodeError for a broken body and ShapeError for an unknown one.
+    """
+    body = _opened(endpoint, content, reading.window)
+    page = msgspec.convert(body, Page)
+    _refuse_days_to_come(page, reading.window)
+    items = (decoded(item) if isinstance(item, msgspec.Raw) else item for item in page.data)
+    rows = reading.read(endpoint.row, endpoint.item, endpoint.records, items)
+    reading.unknown_fields.update(f"page.{name}" for name in body.keys() - _PAGE_FIELDS)
+    return Page(data=[], has_more=page.has_more, next_page=page.next_page), rows
+
+
+def _refuse_days_to_come(page: Page, window: Window) -> None:
+    """Raise ShapeError for a day that begins when the figures end: it would be stored as one without use."""
+    if page.data_refreshed_at and (
+        unknown := [day for day in window.days if Window(day, day).start >= page.data_refreshed_at]
+    ):
+        reason = f"the provider's figures reach until {page.data_refreshed_at:%Y-%m-%d %H:%M} UTC"
+        raise ShapeError("$.data_refreshed_at", unknown[0], reason, LATER)
+
+
+def _opened(endpoint: Endpoint, content: bytes, window: Window) -> Json:
+    """The answer as a page. Its items are left as text, to become objects one after the other: together these take
+    ten times the memory."""
+    if endpoint.page:
+        return endpoint.page(decoded(content), window)
+    fields = decoded(content, _FIELDS)
+    return {name: decoded(text, _ITEMS) if name == "data" else decoded(text) for name, text in fields.items()}
+
+
+def days_without_bucket(endpoint: Endpoint, reading: Reading, days: Sequence[date]) -> list[date]:
+    """The days that a complete answer is silent about, although a bucket is promised for each: silence is not $0."""
+    return [day for day in days if day not in reading.days_seen] if endpoint.bucket_per_day else []
+
+
+def no_bucket_for(days: Sequence[date]) -> str:
+    """What is wrong with an answer that is silent about days."""
+    return f"the answer has no bucket for {', '.join(map(str, windows(days, len(days))))}"
+
+
+def fetched_from(
+    endpoint: Endpoint, readings: Sequence[Reading], counts: Mapping[str, int], *, planned: int
+) -> Fetched:
+    """The complete answer that the readings of so many windows are."""
+    groupings: Counter[str] = Counter()
+    for reading in readings if endpoint.group_by else ():
+        groupings[reading.grouping] += len(reading.window.days)
+    tables = [table for reading in readings for table in reading.tables]
+    rows = pa.concat_tables([packed_schema(endpoint.row).empty_table(), *tables])
+    return Fetched(
+        rows=numbered(endpoint.row, rows),
+        windows=planned,
+        requests=counts["requests"],
+        refused=counts["refused"],
+        split_windows=counts["split_windows"],
+        retries=counts["retries"],
+        rounded=sum(reading.rounded for reading in readings),
+        unknown_fields=sum((reading.unknown_fields for reading in readings), Counter()),
+        groupings=groupings,
+    )

@@ -1,0 +1,142 @@
+"""What a connection's settings mean for its provider: which endpoints are fetched, how it is asked, how far back."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from usage_assets.config.settings import Connection, Settings, SettingsError
+from usage_assets.core.days import utc_today
+from usage_assets.fetching.archive.replay import Replay
+from usage_assets.fetching.archive.store import Archive
+from usage_assets.fetching.client import Client
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.providers.lookups import LOOKUPS, Lookup
+
+
+def endpoints_of(provider: Provider, connection: Connection) -> Sequence[Endpoint]:
+    """Return the endpoints that are fetched. Raises SettingsError for a setting that the provider has no use for."""
+    known = [endpoint.name for endpoint in provider.endpoints]
+    known += [lookup.name for lookup in LOOKUPS.get(provider.name, ())]
+    if unknown := next((name for name in connection.endpoints if name not in known), None):
+        raise connection.refusal("endpoints", unknown, reason=f"{provider.name} has only {', '.join(known)}")
+    fetched = [
+        endpoint for endpoint in provider.endpoints if connection.endpoints.get(endpoint.name, endpoint.default_on)
+    ]
+    taken = {parameter.removesuffix("[]") for endpoint in fetched for parameter in endpoint.filters}
+    if untaken := next((name for name in connection.filters if name not in taken), None):
+        reason = f"the endpoints that are on take {', '.join(sorted(taken)) or 'no filters'}"
+        raise connection.refusal("filters", untaken, reason=reason)
+    _refuse_misplaced_ids(provider, connection)
+    return fetched
+
+
+def lookups_of(connection: Connection) -> Sequence[Lookup]:
+    """Return the lookups that are fetched; they are switched as endpoints are."""
+    return [lookup for lookup in LOOKUPS.get(connection.provider, ()) if connection.endpoints.get(lookup.name, True)]
+
+
+def needs_workspace(provider: Provider) -> bool:
+    """Whether the provider is asked for the usage of one workspace, and not of the organization that a key is of."""
+    return any("{workspace_id}" in endpoint.path for endpoint in provider.endpoints)
+
+
+def _refuse_misplaced_ids(provider: Provider, connection: Connection) -> None:
+    known = {*provider.scope_headers, *(["workspace_id"] if needs_workspace(provider) else [])}
+    known |= {"organization"} if provider.names_organization else set()
+    for name in ("organization", "project", "workspace_id"):
+        if getattr(connection, name) and name not in known:
+            raise connection.refusal(name, reason=f"{provider.name} is not asked for one")
+    if needs_workspace(provider) and connection.place and not connection.workspace_id:
+        raise connection.refusal("workspace_id", reason=f"missing; {provider.name} is asked for one workspace's usage")
+
+
+def provider_client(connection: Connection, settings: Settings, **options: Any) -> Client:
+    """Return a client that asks as the connection says. Raises SettingsError where it has no key."""
+    provider = PROVIDERS[connection.provider]
+    if connection.requests_per_second:
+        options["requests_per_second"] = connection.requests_per_second
+    return Client(
+        provider,
+        connection=connection.name,
+        base_url=connection.base_url,
+        key=connection.required_key(),
+        headers=_scope_headers(connection),
+        workspace_id=connection.workspace_id,
+        filters=connection.filters,
+        people=settings.people(connection.people),
+        **options,
+    )
+
+
+def archive_of(settings: Settings) -> Archive | None:
+    """Return the archive; None where it is off."""
+    if settings.archive_path is None:
+        return None
+    limits = {"max_megabytes": settings.usage_archive_max_mb, "max_days": settings.usage_archive_max_days}
+    return Archive(settings.archive_path, **limits)
+
+
+def replay_of(connection: Connection, settings: Settings, archive: Archive | None) -> Replay:
+    """Return the connection's archived answers. Raises SettingsError where there is no archive."""
+    if archive is None:
+        raise SettingsError("USAGE_ARCHIVE=off: there is no archive to derive days from")
+    return Replay(
+        archive,
+        connection=connection.name,
+        workspace_id=connection.workspace_id,
+        headers=_scope_headers(connection),
+        filters=connection.filters,
+        people=settings.people(connection.people),
+    )
+
+
+def _scope_headers(connection: Connection) -> Mapping[str, str]:
+    scope = {"organization": connection.organization, "project": connection.project}
+    named = PROVIDERS[connection.provider].scope_headers.items()
+    return {header: value for name, header in named if (value := scope[name])}
+
+
+def earliest_day(connection: Connection, provider: Provider, *, from_archive: bool = False) -> date:
+    """Return the first day that the connection can be asked for: its own start, or the provider's first day or
+    look-back, which do not bind the archive."""
+    if from_archive:
+        return connection.start_date
+    days = [connection.start_date, provider.first_day or connection.start_date]
+    if provider.lookback_days is not None:
+        days.append(utc_today() - timedelta(days=provider.lookback_days))
+    return max(days)
+
+
+def settling_days(connection: Connection, provider: Provider) -> int:
+    """Return for how many days after its end a day of the connection may still be changed by its provider."""
+    return provider.settling_days if connection.settling_days is None else connection.settling_days
+
+
+def is_superseded(connection: Connection, connections: Iterable[Connection]) -> bool:
+    """Whether another connection tells of the same use: then what is derived from this one's rows is empty.
+
+    Two connections that name no organization are of the same one. One without a key tells of nothing.
+    """
+    better = PROVIDERS[connection.provider].superseded_by
+    return any(
+        each.provider == better and each.organization == connection.organization and each.key for each in connections
+    )
+
+
+def told_by(endpoint: Endpoint, connection: Connection, connections: Sequence[Connection]) -> Connection | None:
+    """Return the connection whose rows ``endpoint.compared_with`` tell of the same use: itself, or the only one of the
+    other provider and the same organization, where nobody else of its own provider is of that, too.
+
+    Two connections that name no organization are of the same one. One without a key tells of nothing.
+    """
+    if endpoint.compared_with is None:
+        return None
+    other, _, name = endpoint.compared_with.table.partition(".")
+    alike = [each for each in connections if each.organization == connection.organization and each.key]
+    mine = [each for each in alike if each.provider == connection.provider]
+    theirs = [each for each in alike if each.provider == other]
+    if other == connection.provider:
+        mine = theirs = [connection]
+    fetched = {each.name for each in endpoints_of(PROVIDERS[other], theirs[0])} if theirs else ()
+    return theirs[0] if len(mine) == len(theirs) == 1 and name in fetched else None

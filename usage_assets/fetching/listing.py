@@ -1,0 +1,201 @@
+"""A lookup's complete answer: chains of pages, one for each item of another lookup where it says so, or an error.
+
+What the lookups are stands in lookups.py, how one request is made in transport.py.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+from threading import Event
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from usage_assets.core.bounded_http import decoded
+from usage_assets.core.schema import LookupRow, columns
+from usage_assets.fetching.client import Client
+from usage_assets.fetching.page_parser import POLICY
+from usage_assets.fetching.transport import INCOMPLETE, PermanentError, StoppedError
+from usage_assets.providers.lookups import Lookup
+from usage_assets.providers.records import Json, ShapeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """A complete answer: every item of every page."""
+
+    items: Sequence[LookupRow]
+    requests: int
+    """Answered pages."""
+    retries: int
+    """Requests that were made again."""
+    skipped: Sequence[str]
+    """Items of the other lookup that the provider does not have any more (404): nothing of theirs is here."""
+    unknown_fields: Counter[str]
+    """Fields that this version does not know: name -> how often. Their values are not kept: they may be a person's
+    name, part of a secret, or other at every fetch."""
+
+
+class Page(msgspec.Struct, kw_only=True):
+    """What every list answers with, whatever its items are."""
+
+    data: list[object]
+    has_more: bool
+    last_id: str | None = None
+
+
+_PAGE_FIELDS = frozenset((*Page.__struct_fields__, "object", "first_id"))
+
+
+def fetch_lookup(client: Client, lookup: Lookup, began: datetime) -> Listed:
+    """Everything that the provider lists, or an error. ``began`` is when it was asked for.
+
+    Raises the PermanentError or TransientError of the chain that failed first; then no other is started.
+    """
+    stop = Event()
+    parents = fetch_lookup(client, lookup.for_each, began) if lookup.for_each else None
+    owners = [parent.id for parent in parents.items] if parents else [None]
+    chains = [_Chain(client, lookup, began, stop, owner) for owner in owners]
+    pool = ThreadPoolExecutor(client.concurrency, f"fetch-{client.connection}")
+    try:
+        for done in as_completed([pool.submit(chain.run) for chain in chains]):
+            done.result()
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+    return _listed(chains, parents)
+
+
+@dataclass
+class _Chain:
+    """One chain of pages: the whole lookup, or the list of its owner's items."""
+
+    client: Client
+    lookup: Lookup
+    began: datetime
+    stop: Event
+    owner: str | None
+    items: list[LookupRow] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    unknown_fields: Counter[str] = field(default_factory=Counter)
+    gone: PermanentError | None = None
+    """The 404 that says that there is no such owner."""
+
+    def run(self) -> None:
+        """Read everything. The first error of a fetch stops its other chains, which then end without one."""
+        try:
+            self._follow()
+        except StoppedError:
+            return
+        except PermanentError as error:
+            if self.owner is None or error.status != HTTPStatus.NOT_FOUND:
+                self.stop.set()
+                raise
+            self.items, self.gone = [], error
+        except BaseException:
+            self.stop.set()
+            raise
+
+    def _follow(self) -> None:
+        cursors: list[str] = []
+        page = self._page()
+        while page.has_more:
+            if not page.last_id or page.last_id in cursors:
+                what = "the cursor repeats" if page.last_id else "has_more is true, but no last_id is given"
+                raise self.client.transport.failure(PermanentError, self.place, what, INCOMPLETE)
+            cursors.append(page.last_id)
+            page = self._page(page.last_id)
+
+    def _page(self, after: str | None = None) -> Page:
+        """Add one page's items; returns it without them."""
+
+        def read(content: bytes) -> Page:
+            with self.client.decoding:
+                body: Any = decoded(content)
+                page = msgspec.convert(body, Page) if self.lookup.cursor else Page(data=[body], has_more=False)
+                self.items += [self._item(raw, f"$.data[{n}]") for n, raw in enumerate(page.data)]
+            if self.lookup.cursor:
+                self.unknown_fields.update(f"page.{name}" for name in body.keys() - _PAGE_FIELDS)
+            return Page(data=[], has_more=page.has_more, last_id=page.last_id)
+
+        page = self.client.transport.get(
+            self.lookup.path.format(id=quote(self.owner or "", safe="")),
+            [*self.lookup.params.items(), *([(self.lookup.cursor, after)] if self.lookup.cursor and after else [])],
+            read,
+            place=self.place,
+            stop=self.stop,
+            on_retry=lambda: self.counts.update(retries=1),
+        )
+        self.counts["requests"] += 1
+        return page
+
+    def _item(self, raw: object, path: str) -> LookupRow:
+        """One item, typed, people as the policy wants them. Raises ShapeError."""
+        model = self.lookup.row
+        if not isinstance(raw, dict):
+            raise ShapeError(path, None, "Expected `object`")
+        fields = dict(_flat(raw))
+        self.unknown_fields.update(name for name, value in fields.items() if not self._is_known(name, value))
+        fields |= {"connection": self.client.connection, "first_seen": self.began, "seen_until": None}
+        if self.lookup.for_each and self.lookup.for_each.known_as:
+            fields[self.lookup.for_each.known_as] = self.owner
+        try:
+            item = msgspec.convert(fields, model, strict=False)  # OpenAI's times are numbers
+        except msgspec.ValidationError as error:
+            raise ShapeError(path, None, str(error)) from None
+        for column in columns(model):
+            if column.address and (value := getattr(item, column.name)) is not None:
+                setattr(item, column.name, POLICY[column.address](self.client.people, value))
+        return item
+
+    def _is_known(self, name: str, value: object) -> bool:
+        """Whether a field is a column, is left out, also as a part of an object, or is an object that is not there."""
+        known, parts = self.lookup.row.__struct_encode_fields__, name.split(".")
+        return (
+            name in known
+            or any(".".join(parts[:n]) in self.lookup.left_out for n in range(1, len(parts) + 1))
+            or (value is None and any(field.startswith(f"{name}.") for field in known))
+        )
+
+    @property
+    def place(self) -> str:
+        """What messages call it."""
+        return f"{self.client.connection} {self.lookup.name}{f' of {self.owner}' if self.owner else ''}"
+
+
+def _flat(fields: Json, within: str = "") -> Iterator[tuple[str, object]]:
+    """The fields with those of inner objects, under dotted names."""
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{within}{name}.")
+        else:
+            yield f"{within}{name}", value
+
+
+def _listed(chains: Sequence[_Chain], parents: Listed | None) -> Listed:
+    gone = [chain.gone for chain in chains if chain.gone]
+    if gone and len(gone) == len(chains):
+        raise gone[0]  # then it is the list that is not there
+    counts: Counter[str] = sum((chain.counts for chain in chains), Counter())
+    return Listed(
+        items=_distinct(chains),
+        requests=counts["requests"] + (parents.requests if parents else 0),
+        retries=counts["retries"] + (parents.retries if parents else 0),
+        skipped=[chain.owner for chain in chains if chain.gone and chain.owner],
+        unknown_fields=sum((chain.unknown_fields for chain in chains), Counter()),
+    )
+
+
+def _distinct(chains: Sequence[_Chain]) -> list[LookupRow]:
+    """Every item once. Raises PermanentError for an id that is listed twice, as two different things."""
+    items: dict[str, LookupRow] = {}
+    for chain in chains:
+        for item in chain.items:
+            if items.setdefault(item.id, item) != item:
+                what = f"{item.id} is listed twice, with different attributes"
+                raise chain.client.transport.failure(PermanentError, chain.place, what, INCOMPLETE)
+    return list(items.values())

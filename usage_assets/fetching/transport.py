@@ -1,0 +1,311 @@
+"""One GET to a provider: authentication, pace, retries, and errors in one line without secrets.
+
+What is asked, and in which order, stands in http.py. Nothing but GET exists here.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+from io import BytesIO
+from threading import Event, Lock
+from typing import NoReturn, TypeVar
+
+import httpx
+import msgspec
+import tenacity
+
+from usage_assets.core.addresses import checked_url, is_loopback
+from usage_assets.core.bounded_http import (
+    AnswerTooLargeError,
+    Deadline,
+    bounded,
+    certificates,
+    deadline,
+    decoded,
+    pieces,
+    untrusted,
+)
+from usage_assets.core.people import People
+from usage_assets.fetching.rate_limiter import Pace
+from usage_assets.providers.endpoint import Provider
+from usage_assets.providers.records import ShapeError
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+LONGEST_REASON = 500
+LARGE_BODY = 1 << 20
+"""Bytes. Smaller bodies are read side by side. Larger ones are read and used one after the other: a month of a large
+organization has 80 MB, and a year at once does not fit into memory."""
+_OF_THE_CONNECTION = frozenset((401, 403, 404, 407, 429))
+"""Statuses that other days would get as well, as any redirect would."""
+_UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+"""Nobody was reached: other days would not get further."""
+NOTHING_STORED = "Nothing was stored"
+LATER = "Nothing was stored: run the same days again later"
+INCOMPLETE = "Nothing was stored, because the answer is not complete"
+
+
+class ProviderError(Exception):
+    """A fetch that failed: where, what, the provider's own words and what to do, in one line without any secret."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        reason: str = "",
+        retry_after: float = 0,
+        days: Sequence[date] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.reason = reason
+        """The provider's own words."""
+        self.days = tuple(days)
+        """The days that it is about: the others may succeed without them. None where the cause is the connection's,
+        so that no other days would succeed either."""
+        self.retry_after = retry_after
+        """Seconds that the provider wants to be left alone."""
+
+
+class PermanentError(ProviderError):
+    """Asking again does not help: a 4xx, an answer of unknown shape, a page chain that does not end."""
+
+
+class TransientError(ProviderError):
+    """429, 5xx, a timeout, a broken connection or body. Outside of this module it means: after the last attempt."""
+
+
+class StoppedError(Exception):
+    """Another part of the same fetch has failed: this one gave up."""
+
+
+class Transport:
+    """What a connection's requests share. Raises PermanentError for a key or a base URL that must not be used."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        connection: str,
+        key: str,
+        base_url: str,
+        headers: Mapping[str, str],
+        people: People,
+        concurrency: int,
+        requests_per_second: float,
+        attempts: int,
+        base_delay: float,
+        longest_delay: float,
+        connect_timeout: float,
+        read_timeout: float,
+        answer_timeout: float,
+    ) -> None:
+        self._provider = provider
+        self._key = key
+        self._people = people
+        self._pace = Pace(requests_per_second)
+        self._turn = Lock()
+        """Held while a large body is read and used."""
+        self._large = ThreadPoolExecutor(1, f"large-{connection}")
+        """Where large bodies are used: each thread that did so would keep the memory of its largest one."""
+        self._attempts = attempts
+        self._longest_delay = longest_delay
+        self._answer_timeout = answer_timeout
+        self._backoff = tenacity.wait_exponential(base_delay, longest_delay) + tenacity.wait_random(0, base_delay)
+        if not key or not key.isascii() or not key.isprintable() or key.strip() != key:
+            raise PermanentError(f"{connection}: the key is empty or no key at all. {self.advice(401)}.")
+        try:
+            url = checked_url(base_url)
+        except ValueError as error:
+            raise PermanentError(f"{connection}: the base URL {error}") from None
+        try:
+            trusted = certificates()
+        except ValueError as error:
+            raise PermanentError(f"{connection}: {error}") from None
+        client = httpx.Client(
+            base_url=url,
+            headers={"User-Agent": f"usage-assets/{version('usage-assets')}", **headers, **provider.headers(key)},
+            timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=None),
+            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+            verify=trusted,
+            follow_redirects=False,  # the key would go with it
+            trust_env=not is_loopback(url),  # proxies: none can reach this machine's loopback
+        )
+        self._client = bounded(client)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._large.shutdown()
+        self._client.close()
+
+    def get(
+        self,
+        path: str,
+        params: Sequence[tuple[str, str]],
+        read: Callable[[bytes], T],
+        *,
+        place: str,
+        days: Sequence[date] = (),
+        stop: Event,
+        on_retry: Callable[[], None],
+        headers: Mapping[str, str] | None = None,
+    ) -> T:
+        """What ``read`` makes of the body of a 200. ``place`` says in messages what was asked for, ``days`` in errors.
+
+        ``read`` raises msgspec.DecodeError for a broken body (tried again) and ShapeError for an unknown one. Raises
+        PermanentError, TransientError after the last attempt, or StoppedError as soon as ``stop`` is set.
+        """
+
+        def before_retry(state: tenacity.RetryCallState) -> None:
+            error = _error_of(state)
+            logger.warning("%s Again in %.1f s, attempt %d", error, state.upcoming_sleep, state.attempt_number + 1)
+            on_retry()
+            if error.status == httpx.codes.TOO_MANY_REQUESTS:
+                self._pace.hold(state.upcoming_sleep)
+
+        def give_up(state: tenacity.RetryCallState) -> NoReturn:
+            error = _error_of(state)
+            if stop.is_set():
+                raise StoppedError
+            message = f"{error} Gave up after attempt {state.attempt_number}. {LATER}."
+            raise TransientError(message, status=error.status, reason=error.reason, days=error.days) from None
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TransientError),
+            wait=lambda state: max(self._backoff(state), min(_error_of(state).retry_after, self._longest_delay)),
+            stop=tenacity.stop_after_attempt(self._attempts) | tenacity.stop_when_event_set(stop),
+            sleep=tenacity.sleep_using_event(stop),
+            before_sleep=before_retry,
+            retry_error_callback=give_up,
+        )
+        result: T = retrying(self._attempt, path, params, read, place, days, stop, headers)
+        return result
+
+    def failure(
+        self,
+        kind: type[ProviderError],
+        place: str,
+        what: str,
+        advice: str | None = None,
+        *,
+        status: int | None = None,
+        reason: str = "",
+        days: Sequence[date] = (),
+    ) -> ProviderError:
+        """An error whose message shows neither the key nor an address."""
+        sentences = (f"{place}: {self._safe(what)}", advice)
+        message = " ".join(f"{sentence.rstrip('.')}." for sentence in sentences if sentence)
+        return kind(message, status=status, reason=reason, days=days)
+
+    def advice(self, status: int) -> str:
+        """What to do about a status."""
+        redirect = status < httpx.codes.BAD_REQUEST
+        return self._provider.advice.get(status, "Check the base URL" if redirect else NOTHING_STORED)
+
+    def _attempt(
+        self,
+        path: str,
+        params: Sequence[tuple[str, str]],
+        read: Callable[[bytes], T],
+        place: str,
+        days: Sequence[date],
+        stop: Event,
+        headers: Mapping[str, str] | None,
+    ) -> T:
+        self._pace.wait(stop)
+        if stop.is_set():
+            raise StoppedError
+        with ExitStack() as turn:
+            try:
+                query = httpx.QueryParams(list(params))
+                with (
+                    deadline(self._answer_timeout) as until,
+                    self._client.stream("GET", path, params=query, headers=headers) as response,
+                ):
+                    content = self._whole(response, turn, stop, until)
+            except AnswerTooLargeError as error:
+                raise self.failure(
+                    PermanentError, place, str(error), NOTHING_STORED, reason=str(error), days=days
+                ) from None
+            except httpx.RequestError as error:
+                if what := untrusted(error):
+                    raise self.failure(PermanentError, place, what, NOTHING_STORED) from None
+                what, about = (
+                    f"no answer ({type(error).__name__}: {error})",
+                    () if isinstance(error, _UNCONNECTED) else days,
+                )
+                raise self.failure(TransientError, place, what, days=about) from None
+            if response.status_code != httpx.codes.OK:
+                raise self._refused(place, days, response, content)
+            try:
+                return self._large.submit(read, content).result() if len(content) > LARGE_BODY else read(content)
+            except msgspec.DecodeError as error:
+                kind = response.headers.get("content-type", "no content type")
+                what = f"a broken answer ({kind}, {len(content)} bytes): {error}"
+                raise self.failure(TransientError, place, what, days=days) from None
+            except ShapeError as error:
+                about = [day for day in days if day == error.day] or days  # it may name a day that nobody asked for
+                raise self.failure(PermanentError, place, str(error), error.advice, days=about) from None
+
+    def _whole(self, response: httpx.Response, turn: ExitStack, stop: Event, until: Deadline) -> bytes:
+        """The body. A large one waits on the wire for its turn, which it keeps until ``turn`` is closed."""
+        content = BytesIO()
+        for piece in pieces(response):
+            if content.tell() <= LARGE_BODY < content.tell() + len(piece):
+                turn.enter_context(self._turn)
+                until.restart()
+                if stop.is_set():
+                    raise StoppedError
+            content.write(piece)
+        return content.getvalue()
+
+    def _refused(self, place: str, days: Sequence[date], response: httpx.Response, content: bytes) -> ProviderError:
+        """The error that an answer other than 200 stands for."""
+        status, reason = response.status_code, self._reason(response, content)
+        days = () if response.is_redirect or status in _OF_THE_CONNECTION else days
+        request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
+        what = f"{status} from GET {response.url.path}: {reason}{f' (request {request_id})' if request_id else ''}"
+        if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            error = self.failure(TransientError, place, what, status=status, reason=reason, days=days)
+            error.retry_after = _retry_after(response.headers.get("retry-after", ""))
+            return error
+        return self.failure(PermanentError, place, what, self.advice(status), status=status, reason=reason, days=days)
+
+    def _reason(self, response: httpx.Response, content: bytes) -> str:
+        if response.is_redirect:
+            return "a redirect, not followed because the key would go with it"
+        try:
+            message = self._provider.error_message(decoded(content))
+        except msgspec.DecodeError:
+            message = None
+        return self._safe(message or content.decode(errors="replace") or response.reason_phrase)
+
+    def _safe(self, text: str) -> str:
+        """Someone else's text as one short line, without the key and without addresses."""
+        line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return self._people.scrubbed(line.replace(self._key, "[key]"))[:LONGEST_REASON]
+
+
+def _error_of(state: tenacity.RetryCallState) -> TransientError:
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, TransientError):
+        raise TypeError(f"only a TransientError is tried again, not {error!r}")
+    return error
+
+
+def _retry_after(value: str) -> float:
+    """Seconds of a ``Retry-After`` header, which may be a date; 0 for a stale or unreadable one."""
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return 0
+    return max(0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,1 @@
+"""Derived tables: what is computed from raw tables, as SQL and declarations."""

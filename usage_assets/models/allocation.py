@@ -1,0 +1,35 @@
+"""Allocation: what is billed, by API key and person. ``sql/allocated_costs/<source>.sql`` says who used what is billed,
+``sql/allocated.sql`` splits it."""
+
+from usage_assets.models.costs import AllocatedCost, DailyCost
+from usage_assets.models.model import Derived
+
+
+def _allocation(source: str, *usage: str) -> Derived:
+    provider, _, name = source.partition(".")
+    return Derived(
+        name=name,
+        file=f"{provider}_allocated_costs",
+        folder="allocated_costs",
+        group="costs",
+        row=AllocatedCost,
+        reads=(DailyCost.table,),
+        within="allocated.sql",
+        may_read=usage,
+        part=source,
+    )
+
+
+ALLOCATIONS = (
+    _allocation("anthropic.cost_report", "anthropic.usage_messages"),
+    _allocation(
+        "openai.costs",
+        "openai.usage_completions",
+        "openai.usage_embeddings",
+        "openai.usage_moderations",
+        "openai.usage_images",
+        "openai.usage_audio_speeches",
+        "openai.usage_audio_transcriptions",
+    ),
+)
+"""One part of ``costs.allocated_costs`` per source that bills more than one API key or person in a row."""

@@ -1,0 +1,101 @@
+"""The assets of one connection as data: which endpoints it fetches, what is computed from them, and by which queries.
+
+``build.py`` builds Dagster's assets from it, and ``stated_of`` the tables of what is configured.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+
+import dagster as dg
+
+from usage_assets.config.settings import Connection, Settings
+from usage_assets.fetching.connected import endpoints_of, is_superseded
+from usage_assets.models.allocation import ALLOCATIONS
+from usage_assets.models.costs import DailyCost, costs_of
+from usage_assets.models.due import (
+    ExpectedAsset,
+    expected_derived,
+    expected_raw,
+    stated_assets,
+)
+from usage_assets.models.entities import entities_of
+from usage_assets.models.model import Derived, Sources, stated_money
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.warehouse.database import Select, Stated
+
+
+@dataclass(frozen=True)
+class ConnectionGraph:
+    """What a connection fetches and what is computed from it, each after what it reads."""
+
+    connection: Connection
+    provider: Provider
+    endpoints: Sequence[Endpoint]
+    sources: Sources
+    is_superseded: bool
+    """Whether another connection covers the same usage: what is derived is empty then."""
+    entities: Sequence[Derived]
+    derived: Sequence[tuple[Derived, Select]]
+
+    @cached_property
+    def computed_from(self) -> Mapping[dg.AssetKey, Collection[dg.AssetKey]]:
+        """Each asset, with all that is computed from it, directly or not."""
+        found = {dg.AssetKey([self.connection.name, endpoint.name]): set[dg.AssetKey]() for endpoint in self.endpoints}
+        found |= {derived.asset_key(self.connection.name): set() for derived, _ in self.derived}
+        for derived, select in reversed(self.derived):
+            key = derived.asset_key(self.connection.name)
+            for table, part in select.sources:
+                found[self.sources[table][part]] |= {key, *found[key]}
+        return found
+
+    def expected(self, settings: Settings) -> Iterator[ExpectedAsset]:
+        """Yield what ``ledger.assets`` says of it."""
+        for endpoint in self.endpoints:
+            yield from expected_raw(endpoint, self.connection, settings)
+        for derived, select in self.derived:
+            yield expected_derived(derived, select, self.connection.name, settings)
+
+
+def graph_of(connection: Connection, connections: Sequence[Connection], money: Stated) -> ConnectionGraph:
+    """Return a connection's graph. Raises SettingsError for a setting that its provider has no use for."""
+    provider = PROVIDERS[connection.provider]
+    endpoints = endpoints_of(provider, connection)
+    superseded = is_superseded(connection, connections)
+    sources = {endpoint.row.table: {"": dg.AssetKey([connection.name, endpoint.name])} for endpoint in endpoints}
+    costs = costs_of(sources)
+    if costs:
+        sources[DailyCost.table] = {cost.part: cost.asset_key(connection.name) for cost in costs}
+    allocations = [allocation for allocation in ALLOCATIONS if allocation.part in sources]
+    entities = entities_of(sources)
+
+    def select_of(derived: Derived) -> Select:
+        select = derived.nothing if superseded else derived.select_of(sources)
+        return replace(select, stated=money) if select.stated else select
+
+    derived = [(each, select_of(each)) for each in (*costs, *allocations, *entities)]
+    return ConnectionGraph(connection, provider, endpoints, sources, superseded, entities, derived)
+
+
+def stated_of(settings: Settings) -> tuple[Stated, Stated]:
+    """Return what the configuration states: money, and the assets of the connections that have a key.
+
+    Raises SettingsError.
+    """
+    read_at = datetime.now(UTC)
+    money, connections = stated_money(settings.accounting(), read_at), settings.connections()
+    graphs = [graph_of(connection, connections, money) for connection in connections if connection.key]
+    expected = [row for graph in graphs for row in graph.expected(settings)]
+    return money, stated_assets(expected, read_at)
+
+
+def fetched_costs(connections: Sequence[Connection]) -> Sequence[tuple[str, str]]:
+    """Return the sources of costs that are fetched: connection and raw table each."""
+    return [
+        (connection.name, cost.part)
+        for connection in connections
+        if connection.is_configured and not is_superseded(connection, connections)
+        for cost in costs_of([each.row.table for each in endpoints_of(PROVIDERS[connection.provider], connection)])
+    ]

@@ -1,0 +1,236 @@
+"""Costs: three moneys in one table that is never summed across them; ``sql/daily_costs/<source>.sql`` computes them.
+
+Who the billed ones are for is in a second table, which ``allocation.py`` computes.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Annotated
+
+import duckdb
+
+from usage_assets.core.schema import Row, Total, column
+from usage_assets.models.model import Derived
+from usage_assets.providers.lookups import LOOKUPS
+
+
+class DailyCost(Row):
+    """One row per connection, day, source, cost basis, currency and the source's own dimensions.
+
+    Sum amount_usd only within one cost_basis: estimates are already inside what is billed, notional costs are covered
+    by a seat, credits are not a currency. Sum native_amount only within one native_unit and currency.
+    """
+
+    table = "costs.daily_costs"
+    slice_by = "source_table"
+    grain = (
+        "source_table",
+        "cost_basis",
+        "native_unit",
+        "currency",
+        "model",
+        "project_id",
+        "workspace_id",
+        "user_id",
+        "api_key_id",
+        "api_key_name",
+        "line_item",
+        "cost_type",
+        "token_type",
+        "service_tier",
+        "context_window",
+        "inference_geo",
+    )
+    totals = {
+        "billed_usd": Total("sum(amount_usd) filter (where cost_basis = 'billed')", "USD"),
+        "estimated_usd": Total("sum(amount_usd) filter (where cost_basis = 'estimated')", "USD"),
+        "notional_usd": Total("sum(amount_usd) filter (where cost_basis = 'notional')", "USD"),
+        "credits": Total("sum(native_amount) filter (where native_unit = 'credits')", "credits"),
+        "line_items_unparsed": Total(
+            "if(any_value(source_table) = 'openai.costs', count(line_item) - count(usage_type), null)", "rows"
+        ),
+    }
+
+    provider: Annotated[str, column("Provider")]
+    source_table: Annotated[str, column("Raw table that the row is computed from")]
+    cost_basis: Annotated[str, column("billed, estimated, notional or credits; never add one to another")]
+    native_amount: Annotated[Decimal, column("Amount as the provider states it", unit="native_unit", additive=False)]
+    native_unit: Annotated[str, column("dollars, cents, credits; major or minor units of other currencies")]
+    currency: Annotated[str | None, column("Currency, ISO 4217; null for credits")]
+    amount_usd: Annotated[Decimal | None, column("The same amount; null where unknown", unit="USD", additive=False)]
+    usd_reason: Annotated[str | None, column("Why amount_usd is null")]
+    usd_rate: Annotated[
+        Decimal | None, column("What a credit, or a unit of the currency, was worth", unit="USD", additive=False)
+    ]
+    usd_rate_source: Annotated[str | None, column("Who says so, as the connections file states it")]
+    model: Annotated[str | None, column("Model: the source's own, or what an OpenAI line item names first")]
+    usage_type: Annotated[
+        str | None,
+        column("Anthropic token class or cost type; second part of an OpenAI line item, or all of one without a comma"),
+    ]
+    project_id: Annotated[str | None, column("OpenAI project")]
+    workspace_id: Annotated[str | None, column("Anthropic workspace (null: the default one) or ChatGPT workspace")]
+    user_id: Annotated[str | None, column("Person, as the provider knows them", personal=True)]
+    api_key_id: Annotated[str | None, column("OpenAI API key")]
+    api_key_name: Annotated[str | None, column("Name of the API key that Claude Code ran with", personal=True)]
+    line_item: Annotated[str | None, column("OpenAI line item, legacy line or Anthropic description")]
+    cost_type: Annotated[str | None, column("Anthropic: tokens, web_search, code_execution, session_usage")]
+    token_type: Annotated[str | None, column("Anthropic token class")]
+    service_tier: Annotated[str | None, column("Anthropic service tier")]
+    context_window: Annotated[str | None, column("Anthropic context window")]
+    inference_geo: Annotated[str | None, column("Anthropic inference region")]
+    grouped_by: Annotated[str, column("Dimensions the provider granted: a null outside them was not asked for")]
+
+
+MISSING_DAYS = """
+with expected as (
+  select unnest($connections::varchar[]) as connection, unnest($sources::varchar[]) as slice
+  union
+  select connection, slice
+  from ledger.stored_days
+  where table_name = 'costs.daily_costs'
+),
+days as (
+  select day::date as usage_date
+  from generate_series($first::timestamp, $last::timestamp, interval 1 day) as series(day)
+)
+select
+  connection,
+  slice,
+  coalesce(list(usage_date order by usage_date) filter (is_open is distinct from false), [])
+from expected
+cross join days
+left join (
+  select connection, slice, usage_date, is_open
+  from ledger.stored_days
+  where table_name = 'costs.daily_costs'
+) as stored using (connection, slice, usage_date)
+group by connection, slice
+order by connection, slice
+"""
+
+
+class AllocatedCost(Row):
+    """One row per connection, day, billed row of costs.daily_costs, and API key and user that it is for.
+
+    All that Anthropic and OpenAI bill, once: whole where the provider says whose it is or nobody knows, otherwise in
+    parts by what was used, which add up to the bill to the last digit. Never add it to costs.daily_costs, which holds
+    the same money. Sum native_amount only within one native_unit and currency. A part is native_amount =
+    billed_amount * units / all_units, rounded by the largest remainder (sql/macros/part_of.sql).
+    """
+
+    table = "costs.allocated_costs"
+    slice_by = "source_table"
+    grain = (
+        "source_table",
+        "native_unit",
+        "currency",
+        "model",
+        "project_id",
+        "workspace_id",
+        "user_id",
+        "api_key_id",
+        "line_item",
+        "cost_type",
+        "token_type",
+        "service_tier",
+        "context_window",
+        "inference_geo",
+    )
+    totals = {
+        "billed_usd": Total("sum(amount_usd)", "USD"),
+        "unattributed_usd": Total("sum(amount_usd) filter (where allocation = 'unattributed')", "USD"),
+    }
+
+    provider: Annotated[str, column("Provider")]
+    source_table: Annotated[str, column("Raw table that the bill stands in")]
+    native_amount: Annotated[Decimal, column("Amount of this part", unit="native_unit", additive=False)]
+    native_unit: Annotated[str, column("dollars, cents; major or minor units of other currencies")]
+    currency: Annotated[str | None, column("Currency, ISO 4217")]
+    amount_usd: Annotated[
+        Decimal | None, column("The dollars of the bill, split alike; null where unknown", unit="USD", additive=False)
+    ]
+    usd_reason: Annotated[str | None, column("Why amount_usd is null")]
+    model: Annotated[str | None, column("Model: the source's own, or what an OpenAI line item names first")]
+    usage_type: Annotated[
+        str | None,
+        column("Anthropic token class or cost type; second part of an OpenAI line item, or all of one without a comma"),
+    ]
+    project_id: Annotated[str | None, column("OpenAI project")]
+    workspace_id: Annotated[str | None, column("Anthropic workspace; null: the default one")]
+    user_id: Annotated[
+        str | None, column("OpenAI user or Anthropic account; null: no person's, or not known", personal=True)
+    ]
+    api_key_id: Annotated[str | None, column("API key; null: use without one, or not known")]
+    line_item: Annotated[str | None, column("OpenAI line item or Anthropic description")]
+    cost_type: Annotated[str | None, column("Anthropic: tokens, web_search, code_execution, session_usage")]
+    token_type: Annotated[str | None, column("Anthropic token class")]
+    service_tier: Annotated[str | None, column("Anthropic service tier")]
+    context_window: Annotated[str | None, column("Anthropic context window")]
+    inference_geo: Annotated[str | None, column("Anthropic inference region")]
+    allocation: Annotated[
+        str,
+        column(
+            "How key and user are known: stated by the provider; by tokens, requests, images, characters or seconds, "
+            "which they used; unattributed: not at all"
+        ),
+    ]
+    basis: Annotated[str | None, column("What the units are, and what their usage has in common with the bill")]
+    units: Annotated[int | None, column("What was used by this key and user", unit="allocation", additive=False)]
+    all_units: Annotated[
+        int | None, column("What was used by all who share the bill", unit="allocation", additive=False)
+    ]
+    billed_amount: Annotated[Decimal, column("Amount that this is a part of", unit="native_unit", additive=False)]
+
+
+READ_BY_VIEWS = (
+    AllocatedCost.table,
+    "openai.costs",  # its quantities, in costs.focus
+    *(lookup.row.table for lookups in LOOKUPS.values() for lookup in lookups),
+)
+COSTS = tuple(
+    Derived(
+        name=source.partition(".")[2],
+        file=source.replace(".", "_"),
+        folder="daily_costs",
+        group="costs",
+        row=DailyCost,
+        reads=(source,),
+        within="valued.sql",
+        may_read=tuple(table for table in READ_BY_VIEWS if table != source),
+        part=source,
+    )
+    for source in (
+        "openai.costs",
+        "anthropic.cost_report",
+        "anthropic.claude_code",
+        "chatgpt.codex_usage",
+        "openai_legacy.billing_usage",
+    )
+)
+"""One part of ``costs.daily_costs`` per source of cost, each an asset of its own, so that none blocks another.
+
+The views in ``sql/views/`` join lookups and owners to it and to ``costs.allocated_costs``, which is declared here
+because they read it: a name or an owner changes nothing stored.
+"""
+
+
+def costs_of(tables: Collection[str]) -> Sequence[Derived]:
+    """Return the parts of ``costs.daily_costs`` that are computed from these raw tables."""
+    return [cost for cost in COSTS if {*cost.reads} <= {*tables}]
+
+
+def days_without_costs(
+    database: duckdb.DuckDBPyConnection, fetched: Collection[tuple[str, str]], first: date, last: date
+) -> Mapping[tuple[str, str], Sequence[date]]:
+    """Return the days, by connection and source of costs, of which no complete costs are stored.
+
+    The one answer to whether costs are stored: a day is complete when it was over and every source of its connection
+    is there. The sources are those that are ``fetched`` (connection and raw table each) and those that ever were: what
+    is switched off is missing from then on.
+    """
+    connections, sources = [name for name, _ in fetched], [source for _, source in fetched]
+    parameters = {"connections": connections, "sources": sources, "first": first, "last": last}
+    rows = database.execute(MISSING_DAYS, parameters).fetchall()
+    return {(connection, source): days for connection, source, days in rows}

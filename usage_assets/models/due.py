@@ -1,0 +1,206 @@
+"""What is due: days that the warehouse should hold and does not, and days whose inputs have changed.
+
+``ledger.assets`` holds the configured assets. ``ledger.due_days`` (``sql/ledger/due_days.sql``) compares them with what
+is stored. The due sensor, the daily schedule, ``usage-assets backfill --due``, ``doctor`` and ``export`` ask this view.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Annotated, Literal
+
+import dagster as dg
+import msgspec
+
+from usage_assets.config.accounting import CreditRateRow, ExchangeRateRow
+from usage_assets.config.days import minutes_to_first_fetch
+from usage_assets.config.settings import Connection, Settings
+from usage_assets.core.schema import (
+    Row,
+    StatedRow,
+    column,
+    to_arrow,
+)
+from usage_assets.models.model import SQL, Derived
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint
+from usage_assets.warehouse.database import (
+    STATEMENTS,
+    Select,
+    Stated,
+    Warehouse,
+    create_or_alter,
+    make_views,
+    state,
+)
+from usage_assets.warehouse.tables import Table
+
+State = Literal["missing", "stale", "open", "unsettled"]
+
+
+class ExpectedAsset(StatedRow):
+    """One row per table that an asset of a configured connection writes: which days, computed from what."""
+
+    table = "ledger.assets"
+    grain = ("connection", "table_name", "slice")
+
+    connection: Annotated[str, column("Connection")]
+    table_name: Annotated[str, column("Table that the asset writes")]
+    slice: Annotated[str, column("Part of the table that it writes; usually empty")]
+    asset: Annotated[str, column("Key of the asset")]
+    first_day: Annotated[date, column("First day that it should hold")]
+    includes_today: Annotated[
+        bool | None, column("Whether the running day has a partition; null, stated by an earlier release: no")
+    ]
+    lookback_days: Annotated[int | None, column("How far back its provider serves; null: without limit", unit="days")]
+    due_after_minutes: Annotated[
+        int | None, column("How long after a day's end it counts as missing; null in derived tables", unit="minutes")
+    ]
+    question: Annotated[str | None, column("Digest of what the connection asks for; null in derived tables")]
+    query: Annotated[str | None, column("Digest of the query that computes it; null in raw tables")]
+    reads: Annotated[str, column("Tables that the query reads and the part of each, as JSON; empty in raw tables")]
+    names: Annotated[str, column("Lookups whose names the query reads, as JSON")]
+
+
+class DueDay(Row):
+    """One row per day of an asset that has to be fetched or computed: nobody has done it yet, or something changed.
+
+    A view over ledger.assets, ledger.partition_versions, ledger.namings and accounting.*. A day that is not listed is
+    up to date.
+    """
+
+    table = "ledger.due_days"
+    grain = ("table_name", "slice")
+
+    table_name: Annotated[str, column("Table")]
+    slice: Annotated[str, column("Part of the table; usually empty")]
+    asset: Annotated[str, column("Key of the asset that writes it")]
+    state: Annotated[
+        str,
+        column(
+            "missing: never fetched or computed; stale: what it was computed from has changed, or what the connection "
+            "asks for; open: fetched before the day was over; unsettled: the provider may still change it"
+        ),
+    ]
+    since: Annotated[datetime, column("Since when it is due")]
+    because: Annotated[str, column("What changed, or what is still to be done")]
+
+
+@dataclass(frozen=True)
+class Due:
+    """One row of the view."""
+
+    connection: str
+    day: date
+    asset: dg.AssetKey
+    state: State
+    since: datetime
+    because: str
+
+    def is_history(self, recent: date) -> bool:
+        """Whether it was never fetched and is older than ``recent``: USAGE_BACKFILL_HISTORY is about these days."""
+        is_raw = len(self.asset.path) == len(("connection", "endpoint"))
+        return is_raw and self.state == "missing" and self.day < recent
+
+
+DUE = Table(DueDay)
+ASSETS = Table(ExpectedAsset)
+READ = (ASSETS, STATEMENTS, Table(CreditRateRow), Table(ExchangeRateRow))
+"""What the view reads, besides the ledgers that every transaction makes."""
+VIEW = (SQL / "ledger" / "due_days.sql").read_text()
+QUERY = "select connection, usage_date, asset, state, since, because from ledger.due_days order by all"
+
+
+def question_of(endpoint: Endpoint, connection: Connection) -> str:
+    """Digest of what decides an endpoint's answer. The base URL, the key and the pace do not.
+
+    What an organization is called counts only where the provider is told.
+    """
+    taken = {parameter.removesuffix("[]") for parameter in endpoint.filters}
+    filters = sorted((name, sorted(values)) for name, values in connection.filters.items() if name in taken)
+    is_told = not PROVIDERS[connection.provider].names_organization
+    organization = connection.organization if is_told else None
+    facts = (connection.provider, connection.people, organization, connection.project, connection.workspace_id, filters)
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
+
+
+def expected_raw(endpoint: Endpoint, connection: Connection, settings: Settings) -> list[ExpectedAsset]:
+    """What is expected of a raw asset: every day since the connection's start that its provider serves."""
+    provider = PROVIDERS[connection.provider]
+    return [
+        ExpectedAsset(
+            connection=connection.name,
+            table_name=table,
+            slice="",
+            asset=f"{connection.name}/{endpoint.name}",
+            first_day=max(connection.start_date, provider.first_day or connection.start_date),
+            includes_today=settings.usage_include_today,
+            lookback_days=provider.lookback_days,
+            due_after_minutes=minutes_to_first_fetch(settings),
+            question=question_of(endpoint, connection),
+            query=None,
+            reads="[]",
+            names="[]",
+        )
+        for table in endpoint.tables
+    ]
+
+
+def expected_derived(derived: Derived, select: Select, connection: str, settings: Settings) -> ExpectedAsset:
+    """What is expected of a derived asset: every day that has a partition and whose sources are stored."""
+    return ExpectedAsset(
+        connection=connection,
+        table_name=derived.row.table,
+        slice=derived.part,
+        asset=derived.asset_key(connection).to_user_string(),
+        first_day=settings.usage_start_date,
+        includes_today=settings.usage_include_today,
+        lookback_days=None,
+        due_after_minutes=None,
+        question=None,
+        query=select.code,
+        reads=msgspec.json.encode(select.sources).decode(),
+        names=msgspec.json.encode(select.names).decode(),
+    )
+
+
+def stated_assets(expected: Iterable[ExpectedAsset], read_at: datetime) -> Stated:
+    """The configured assets as ``ledger.assets`` holds them."""
+    return Stated("assets", {ASSETS: to_arrow(ExpectedAsset, expected)}, read_at)
+
+
+def due_days(warehouse: Warehouse, stated: Sequence[Stated], *, keep: bool = False) -> list[Due]:
+    """Return every due day of what is stated (money, assets). Raises WarehouseError.
+
+    With ``keep``, stores what is stated where it differs. That is for the code location alone: a command knows the keys
+    of one terminal only, and for the sensor and the daily schedule the other connections would not exist any more.
+    """
+    with warehouse.transaction(keep=keep) as database:
+        for table in READ:
+            create_or_alter(database, table)
+        for each in stated:
+            state(database, each)
+        make_views(database, [VIEW])
+        rows = database.execute(QUERY).fetchall()
+    return [
+        Due(connection, day, dg.AssetKey.from_user_string(asset), state_, since, because)
+        for connection, day, asset, state_, since, because in rows
+    ]
+
+
+def in_words(due: Iterable[Due]) -> Mapping[str, Sequence[str]]:
+    """Say per connection how many days are due and why, the most frequent reason first."""
+    words: dict[str, list[str]] = {}
+    for connection, rows in groupby(sorted(due, key=attrgetter("connection")), key=attrgetter("connection")):
+        reasons: dict[tuple[str, str], set[date]] = {}
+        for row in rows:
+            reasons.setdefault((row.state, row.because), set()).add(row.day)
+        ordered = sorted(reasons.items(), key=lambda reason: -len(reason[1]))
+        words[connection] = [
+            f"{len(days)} {'day' if len(days) == 1 else 'days'} {state_}: {because}"
+            for (state_, because), days in ordered
+        ]
+    return words

@@ -1,0 +1,122 @@
+"""Derived tables as declarations: one per row model and SQL file. What they compute stands in sql/, not here."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import dagster as dg
+
+from usage_assets.config.accounting import Accounting
+from usage_assets.config.settings import PortRelation
+from usage_assets.core.schema import Row, declared
+from usage_assets.providers.lookups import LOOKUPS
+from usage_assets.warehouse.database import Select, Stated
+from usage_assets.warehouse.tables import Table
+
+SQL = Path(__file__).parent / "sql"
+Sources: TypeAlias = Mapping[str, Mapping[str, dg.AssetKey]]
+"""A connection's assets by the table that they write and the part of it; the part is empty where a table has none."""
+Ids: TypeAlias = Callable[[Mapping[str, Any]], Iterable[str | None]]
+"""The ids in a row by which something else knows what the row is about."""
+NEVER = datetime.min.replace(tzinfo=UTC)
+LOOKUP_TABLES = tuple(lookup.row.table for lookups in LOOKUPS.values() for lookup in lookups)
+MACROS = tuple(path.read_text() for path in sorted((SQL / "macros").glob("*.sql")))
+
+
+def stated_money(accounting: Accounting, read_at: datetime = NEVER) -> Stated:
+    """Return the tables that hold what the connections file says about money, with their rows."""
+    return Stated("accounting", {Table(row): rows for row, rows in accounting.tables().items()}, read_at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derived:
+    """A derived table, or one source's part of it: where its rows come from and what they must add up to."""
+
+    name: str
+    """Last part of the asset key."""
+    file: str
+    """The query is ``sql/<folder>/<file>.sql``, what it must add up to ``sql/checks/<file>.*`` and ``<within>.*``."""
+    folder: str
+    """Below ``sql/``, and the middle part of the asset key."""
+    row: type[Row]
+    group: str
+    """Asset group after the connection's name."""
+    reads: tuple[str, ...]
+    """Tables of which the day must be stored."""
+    may_read: tuple[str, ...] = ()
+    """Tables that are read, too, also by the views over the table, but that a connection need not have: those of
+    endpoints that may be switched off, and of lookups."""
+    part: str = ""
+    """The value of the table's ``slice_by`` column that this asset writes."""
+    within: str = ""
+    """A query below ``sql/`` over ``native``, which is what the file computes then."""
+    about: Mapping[str, Ids] = field(default_factory=dict)
+    """Relation that users may configure (``PortRelation.name``) -> what its target is known by."""
+
+    def asset_key(self, connection: str) -> dg.AssetKey:
+        """Return the key of a connection's asset."""
+        return dg.AssetKey([connection, self.folder, self.name])
+
+    def foreign(self, relations: Iterable[PortRelation]) -> dict[str, str]:
+        """Return the relations of its entities to the users' own blueprints: relation -> blueprint."""
+        return {relation.name: relation.blueprint for relation in relations if relation.name in self.about}
+
+    @cached_property
+    def select(self) -> Select:
+        """The query and its reconciliation, as the IO manager runs them; read once for all connections."""
+        sql = (SQL / self.folder / f"{self.file}.sql").read_text()
+        if self.within:
+            sql = f"with native as (\n{sql})\n{(SQL / self.within).read_text()}"
+        within = self.within.removesuffix(".sql")
+        checks = filter(None, (self.file, within))
+        stated = stated_money(Accounting()) if "accounting." in sql else None
+        released = stated.tables.items() if stated else ()  # what has rows without a connections file
+        return Select(
+            sql=sql,
+            reads=self.reads,
+            may_read=self.may_read,
+            part=self.part,
+            stated=stated,
+            constants=tuple(str(rows.to_pylist()) for table, rows in released if rows.num_rows and table.name in sql),
+            names=tuple(lookup for lookup in LOOKUP_TABLES if lookup in sql),
+            inputs=tuple(path.read_text() for path in sorted((SQL / "inputs").glob(f"{within}.sql"))) if within else (),
+            reconciliations=tuple(
+                path.read_text() for check in checks for path in sorted((SQL / "checks").glob(f"{check}.*"))
+            ),
+            macros=MACROS,
+            views=tuple(path.read_text() for path in sorted((SQL / "views").glob(f"{self.row.table}_*.sql"))),
+        )
+
+    def select_of(self, sources: Sources) -> Select:
+        """Return the query for a connection with these sources: what is read of them must be stored first.
+
+        A part of a table stands on the same part of another one; what has no parts itself, on all parts of it.
+        """
+        reads = (*self.reads, *(table for table in self.may_read if table in sources))
+        parts = {
+            table: tuple(part for part in sources.get(table, ()) if part == self.part or not self.part) or (self.part,)
+            for table in reads
+            if declared(table).slice_by
+        }
+        return replace(self.select, reads=reads, parts=parts)
+
+    @cached_property
+    def nothing(self) -> Select:
+        """No rows, for a connection whose use another one tells of: what was derived before it came is emptied."""
+        part = f" where {self.row.slice_by} = '{self.part}'" if self.row.slice_by else ""
+        rows = (
+            "select connection, usage_date, 'rows of a superseded connection' as total, 0 as expected, "
+            f"count(*) as found from {self.row.table}{part} group by all"
+        )
+        return replace(
+            self.select,
+            sql=f"select * from ({self.select.sql}) where false",
+            reads=(),
+            may_read=(*self.reads, *self.may_read),
+            names=(),
+            inputs=(),
+            reconciliations=(rows,),
+        )

@@ -1,0 +1,145 @@
+"""Two connections that ask for the same usage: each dollar of it would be counted twice in every sum over connections.
+
+What the settings prove is refused when the graph is loaded. What only stored ids show is for ``usage-assets doctor``.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from usage_assets.config.settings import Connection
+from usage_assets.fetching.connected import endpoints_of, needs_workspace
+from usage_assets.models.costs import costs_of
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint
+from usage_assets.warehouse.database import Warehouse
+
+IDS: Mapping[str, str] = {
+    "openai.projects": "id",
+    "openai.service_accounts": "id",
+    "openai.project_api_keys": "id",
+    "anthropic.organization": "id",
+    "anthropic.workspaces": "id",
+    "anthropic.api_keys": "id",
+    "chatgpt.codex_usage": "workspace_id",
+}
+"""Table -> the column of an id that only one organization has. A person may be a member of several."""
+TABLES = "select schema_name || '.' || table_name as name from duckdb_tables()"
+SAME_DAYS = """
+select
+  one.connection as one,
+  other.connection as other,
+  any_value(one.table_name) as table_name,
+  any_value(one.id) as id,
+  (
+    select count(distinct mine.usage_date)
+    from ledger.stored_days as mine
+    join ledger.stored_days as theirs using (table_name, slice, usage_date)
+    where mine.connection = one.connection
+      and theirs.connection = other.connection
+      and mine.row_count > 0
+      and theirs.row_count > 0
+  ) as days
+from ids as one
+join ids as other using (table_name, id)
+where one.connection < other.connection
+group by one.connection, other.connection
+having days > 0
+order by all
+"""
+
+
+@dataclass(frozen=True)
+class SameUse:
+    """Two connections that hold the same organization's usage of the same days."""
+
+    connections: tuple[str, str]
+    table: str
+    """Where an id is that both have."""
+    id: str
+    days: int
+    """Days that are stored of both."""
+
+
+def refuse_same_use(connections: Sequence[Connection]) -> None:
+    """Raise SettingsError for the first connection that certainly asks for what another one asks for."""
+    alike: defaultdict[tuple[str, ...], list[Connection]] = defaultdict(list)
+    for connection in connections:
+        if account := _account(connection):
+            alike[account].append(connection)
+    for group in alike.values():
+        for one, other in combinations(group, 2):
+            if any(_is_part(one, other, endpoint) for endpoint in _asked_by_both(one, other)):
+                same = "workspace_id" if needs_workspace(PROVIDERS[one.provider]) else "key"
+                raise other.refusal(
+                    same,
+                    reason=f"connection {one.name} asks for the same usage (same {same} and address), which would be "
+                    "counted twice: remove one of the two, or give them endpoints, projects or filters that do not "
+                    "overlap",
+                )
+
+
+def same_use(warehouse: Warehouse, connections: Sequence[Connection]) -> Iterator[SameUse]:
+    """Yield the pairs that hold the same organization, configured or only stored, but those that ask for different
+    parts of it. Raises WarehouseError."""
+    configured = {connection.name: connection for connection in connections}
+    tables = set(warehouse.read(TABLES)["name"].to_pylist())
+    ids = " union ".join(
+        f"select '{table}' as table_name, connection, {column} as id from {table}"
+        for table, column in IDS.items()
+        if table in tables
+    )
+    for row in warehouse.read(f"with ids as ({ids}) {SAME_DAYS}").to_pylist() if ids else ():
+        one, other = configured.get(row["one"]), configured.get(row["other"])
+        if not (one and other) or _asked_by_both(one, other):
+            yield SameUse((row["one"], row["other"]), row["table_name"], row["id"], row["days"])
+
+
+def _account(connection: Connection) -> tuple[str, ...] | None:
+    """Return what is equal only for connections of one account; None where nobody can tell.
+
+    A key may be one of several organizations (OpenAI), but never without a header that names which.
+    """
+    provider = PROVIDERS[connection.provider]
+    if needs_workspace(provider):
+        who = connection.workspace_id
+    else:
+        who = connection.key.get_secret_value() if connection.key else None
+    organization = connection.organization if "organization" in provider.scope_headers else None
+    address = connection.base_url.rstrip("/").casefold()
+    return (provider.name, address, who, organization or "") if who else None
+
+
+def _asked_by_both(one: Connection, other: Connection) -> Sequence[Endpoint]:
+    """Return the endpoints that both ask, of one provider and one account, and whose answers may share rows.
+
+    A report that costs nothing and cannot be narrowed down is no reason to refuse two connections that share no cost.
+    """
+    if one.project and other.project and one.project != other.project:
+        return []
+    provider = PROVIDERS[one.provider]
+    others, is_narrowed = endpoints_of(provider, other), bool(one.filters or other.filters)
+    return [
+        endpoint
+        for endpoint in endpoints_of(provider, one)
+        if endpoint in others
+        and not _is_disjoint(one, other, endpoint)
+        and (costs_of([endpoint.row.table]) or not is_narrowed)
+    ]
+
+
+def _is_disjoint(one: Connection, other: Connection, endpoint: Endpoint) -> bool:
+    mine, theirs = _filters(one, endpoint), _filters(other, endpoint)
+    return any(mine[name].isdisjoint(theirs[name]) for name in mine.keys() & theirs.keys())
+
+
+def _is_part(one: Connection, other: Connection, endpoint: Endpoint) -> bool:
+    """Whether one's answer is narrowed down by nothing that the other's is not, or the reverse."""
+    mine, theirs = _filters(one, endpoint).keys(), _filters(other, endpoint).keys()
+    return mine <= theirs or theirs <= mine
+
+
+def _filters(connection: Connection, endpoint: Endpoint) -> Mapping[str, frozenset[str]]:
+    taken = {parameter.removesuffix("[]") for parameter in endpoint.filters}
+    return {name: frozenset(values) for name, values in connection.filters.items() if name in taken}

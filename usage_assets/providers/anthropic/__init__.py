@@ -1,0 +1,1 @@
+"""Anthropic: the Admin API's usage and cost reports, and Claude Code analytics."""

@@ -1,0 +1,1 @@
+"""Anthropic: the analytics API of Claude Enterprise."""

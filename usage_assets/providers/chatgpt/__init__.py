@@ -1,0 +1,1 @@
+"""ChatGPT Enterprise: Codex analytics of a workspace."""

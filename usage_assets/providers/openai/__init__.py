@@ -1,0 +1,1 @@
+"""OpenAI: organization costs and usage, with an admin key."""

@@ -1,0 +1,1 @@
+"""OpenAI: the old billing and usage endpoints."""

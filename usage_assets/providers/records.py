@@ -1,0 +1,116 @@
+"""What a provider's declarations are made of: items, records and the columns that every endpoint has. Pure: no HTTP.
+
+How a body becomes rows stands in fetching/page_parser.py.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
+from typing import Annotated, Any, Protocol, TypeVar
+
+import msgspec
+
+from usage_assets.core.days import Window
+from usage_assets.core.people import People
+from usage_assets.core.schema import column
+
+Json = dict[str, Any]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+S = TypeVar("S", bound=msgspec.Struct)
+
+GroupedBy = Annotated[
+    str,
+    column(
+        "Dimensions that the provider granted, sorted, comma-separated. A dimension that is not listed is null "
+        "because it was not asked for; one that is listed is null because the usage has none"
+    ),
+]
+Occurrence = Annotated[int, column("1; rows that nothing else tells apart are numbered")]
+OtherFields = Annotated[
+    str | None, column("Fields of the result that this version does not know, as JSON", personal=True)
+]
+
+OURS = frozenset(("connection", "usage_date", "grouped_by", "occurrence", "other_fields"))
+"""Columns that no provider sends."""
+FRAME = frozenset(
+    (
+        "object",
+        "date",
+        "results",
+        "start_time",
+        "end_time",
+        "start_time_iso",
+        "end_time_iso",
+        "starting_at",
+        "ending_at",
+    )
+)
+"""What stands around a result and is in ``usage_date`` already (the ``_iso`` ones are undocumented, seen at OpenAI)."""
+
+
+def as_json(value: object) -> str:
+    """JSON as it is stored: keys sorted, so that their order is no change; decimals as text, so that digits survive."""
+    return msgspec.json.encode(value, order="sorted").decode()
+
+
+UNKNOWN_SHAPE = "Nothing was stored: this version does not know an answer of this shape"
+
+
+class ShapeError(Exception):
+    """An answer that cannot be stored: field path, day and what is wrong, in one line.
+
+    It does not have the shape we know, unless ``advice`` says otherwise.
+    """
+
+    def __init__(self, path: str, day: date | None, reason: str, advice: str = UNKNOWN_SHAPE) -> None:
+        super().__init__(f"{path} ({day}): {reason}" if day else f"{path}: {reason}")
+        self.day = day
+        self.advice = advice
+
+
+class Item(msgspec.Struct, kw_only=True):
+    """What stands in a page's ``data``: something of one UTC day. Subclasses declare the times as their API does."""
+
+    start: Moment
+    end: Moment | None = None
+
+
+class Parser(Protocol):
+    """What splits an item into records may ask of the page parser."""
+
+    day: date | None
+    """The UTC day of the item."""
+    shapes: dict[date | None, str]
+    """The shape of each day's rows, where more than one is known of an answer."""
+
+    @property
+    def workspace_id(self) -> str | None:
+        """The connection's workspace."""
+
+    @property
+    def window(self) -> Window:
+        """The days that were asked for."""
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The variant of the endpoint that was asked for."""
+
+    @property
+    def people(self) -> People:
+        """The policy for people."""
+
+    def build(self, model: type[S], path: str, fields: Json) -> S:
+        """Return a typed record. Raises ShapeError."""
+
+    def take_unknown(self, model: type[msgspec.Struct], path: str, fields: Json) -> Json:
+        """Move the fields out that the model does not know, and return them. Raises ShapeError."""
+
+
+Records = Callable[[Json, str, Parser], Iterator[tuple[str, Json]]]
+"""Splits an item of a page into records: (path, fields) each. The item's own model has checked what it relies on."""
+
+
+def results(bucket: Json, path: str, _reading: Parser) -> Iterator[tuple[str, Json]]:
+    """The results of a bucket. Unknown fields of the bucket itself are kept with each of them."""
+    others = {f"bucket.{name}": bucket[name] for name in bucket.keys() - FRAME}
+    for n, result in enumerate(bucket["results"]):
+        yield f"{path}.results[{n}]", {**result, **others} if others and isinstance(result, dict) else result
