@@ -18,7 +18,7 @@ from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.core.days import DAY, Window, windows
 from usage_assets.models.costs import COSTS
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.warehouse.database import Answer, Slice, Warehouse
+from usage_assets.warehouse.database import Batch, Slice, Warehouse
 from usage_assets.warehouse.tables import Table
 
 ROWS = 5_000
@@ -97,7 +97,7 @@ def store(warehouse: Warehouse, window: Window, rows: int) -> None:
         for month in windows(window.days, 31):
             bounds = {"first": month.first, "last": month.last, "rows": rows}
             billed = generator.execute(BILLED, bounds).to_arrow_table().cast(table.arrow_schema)
-            answer = Answer(rows=billed, began=datetime.now(UTC))
+            answer = Batch(rows=billed, began=datetime.now(UTC))
             warehouse.replace(table, answer, Slice("openai", month.first, month.last), "benchmark")
 
 

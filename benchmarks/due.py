@@ -22,9 +22,9 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY, Window, windows
 from usage_assets.core.schema import to_arrow
 from usage_assets.fetching.connected import settling_days
-from usage_assets.models.connection_graph import ConnectionGraph, graph_of, stated_of
+from usage_assets.models.connection_graph import ConnectionGraph, graph_of, seeds_of
 from usage_assets.models.due import due_days, question_of
-from usage_assets.warehouse.database import Answer, Slice, Warehouse
+from usage_assets.warehouse.database import Batch, Slice, Warehouse
 from usage_assets.warehouse.tables import Table
 
 READ_AGAIN = 10
@@ -54,7 +54,7 @@ def figures(days: int, rounds: int = ROUNDS) -> Iterator[Figure]:
         settings = settings_of(Path(folder), year)
         warehouse = Warehouse(database=str(settings.warehouse_path))
         versions = write(warehouse, settings, year)
-        stated = stated_of(settings)
+        stated = seeds_of(settings)
         if late := [due for due in due_days(warehouse, stated) if due.state != "unsettled"]:
             raise RuntimeError(f"{len(late)} days are due, {late[0]} is one")
         asked = median(cpu_of(lambda: due_days(warehouse, stated)) for _ in range(rounds))
@@ -97,7 +97,7 @@ def settings_of(folder: Path, year: Window) -> Settings:
 def write(warehouse: Warehouse, settings: Settings, year: Window) -> int:
     """Write the ledger of the year; return how many versions it has."""
     connections = settings.connections()
-    money, _ = stated_of(settings)
+    money, _ = seeds_of(settings)
     for connection in connections:
         graph = graph_of(connection, connections, money)
         for part in windows(year.days, MAX_PARTITIONS_PER_RUN):
@@ -114,7 +114,7 @@ def write_part(warehouse: Warehouse, graph: ConnectionGraph, part: Window) -> No
     name, began = graph.connection.name, datetime.now(UTC)
     for endpoint in graph.endpoints:
         control = endpoint.control and (Table(endpoint.control.row), to_arrow(endpoint.control.row, []))
-        answer = Answer(
+        answer = Batch(
             rows=to_arrow(endpoint.row, []),
             began=began,
             control=control or None,

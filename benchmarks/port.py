@@ -23,11 +23,11 @@ from usage_assets.assets.port_push import push_until_equal
 from usage_assets.core.days import utc_today
 from usage_assets.core.schema import Row, columns, to_arrow
 from usage_assets.models.entities import ENTITIES
-from usage_assets.models.model import Derived
+from usage_assets.models.model import Model
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION, blueprint
 from usage_assets.port.sync import Entity, PushReport
-from usage_assets.warehouse.database import Answer, Slice, Warehouse
+from usage_assets.warehouse.database import Batch, Slice, Warehouse
 from usage_assets.warehouse.tables import Table
 
 RECORDED = {0.0: 13.5, 0.1: 67.2}
@@ -172,7 +172,7 @@ class Catalog:
 
     def _store(self, connection: str, name: str) -> None:
         row = _derived(name).row
-        answer = Answer(rows=to_arrow(row, self.rows[name]), began=datetime.now(UTC))
+        answer = Batch(rows=to_arrow(row, self.rows[name]), began=datetime.now(UTC))
         self.warehouse.replace(Table(row), answer, self._slice(connection), "benchmark")
 
     def _state(self, connection: str) -> Entity:
@@ -183,7 +183,7 @@ class Catalog:
         return Entity(CONNECTION, connection, connection, properties, self.last)
 
 
-def _derived(name: str) -> Derived:
+def _derived(name: str) -> Model:
     return next(derived for derived in ENTITIES if derived.name == name)
 
 

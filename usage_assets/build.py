@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from usage_assets.assets.accounting import build_accounting_asset, build_invoices_check
-from usage_assets.assets.checks import Beside, build_checks
+from usage_assets.assets.checks import CrossCheck, build_checks
 from usage_assets.assets.derived import build_derived_asset
 from usage_assets.assets.io_manager import UsageIOManager
 from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_check
@@ -30,9 +30,9 @@ from usage_assets.config.days import longest_pause
 from usage_assets.config.settings import MissingKeyError, Settings, forget_exported_env_file
 from usage_assets.core.private import keep_private
 from usage_assets.fetching.archive.store import packed
-from usage_assets.fetching.connected import archive_of, lookups_of, provider_client, replay_of, told_by
+from usage_assets.fetching.connected import archive_of, cross_check_connection, lookups_of, provider_client, replay_of
 from usage_assets.fetching.shapes import load
-from usage_assets.models.connection_graph import fetched_costs, graph_of, stated_of
+from usage_assets.models.connection_graph import fetched_costs, graph_of, seeds_of
 from usage_assets.models.entities import entities_of
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.port.client import PortClient
@@ -55,7 +55,7 @@ def build_definitions(
     connections, relations = settings.connections(), settings.port_relations()
     refuse_same_use(connections)
     accounting = settings.accounting()
-    stated = stated_of(settings)
+    seeds = seeds_of(settings)
     configured = settings.usage_connections is not None or any(connection.key for connection in connections)
     shapes = partial(load, settings.shapes_path)
     assets: list[dg.AssetsDefinition] = []
@@ -65,17 +65,21 @@ def build_definitions(
     watched: dict[str, Watched] = {}
     lookup_keys: dict[str, list[dg.AssetKey]] = {}
     for connection in connections:
-        graph = graph_of(connection, connections, stated[0])
+        graph = graph_of(connection, connections, seeds[0])
         provider, endpoints, entities = graph.provider, graph.endpoints, graph.entities
         client = cache(partial(provider_client, connection, settings, keep=archive and packed, **(patience or {})))
         replay = partial(replay_of, connection, settings, archive)
         for endpoint in endpoints:
             raw = build_raw_asset(endpoint, provider, connection, client, replay, archive, shapes, partitions, policy)
             assets.append(raw)
-            other = told_by(endpoint, connection, connections)
-            beside = Beside(Table(endpoint.compared_with), other.name) if endpoint.compared_with and other else None
+            other = cross_check_connection(endpoint, connection, connections)
+            cross_check = (
+                CrossCheck(Table(endpoint.cross_check), other.name) if endpoint.cross_check and other else None
+            )
             checks.append(
-                build_checks(raw, endpoint.row, connection.name, partitions, control=endpoint.control, beside=beside)
+                build_checks(
+                    raw, endpoint.row, connection.name, partitions, control=endpoint.control, cross_check=cross_check
+                )
             )
             usage_keys[connection.name].append(raw.key)
         for derived, select in graph.derived:
@@ -115,14 +119,14 @@ def build_definitions(
     jobs = build_jobs(usage_keys, lookup_keys, entity_keys, states_money=settings.usage_connections is not None)
     sensors = []
     if settings.usage_connections:
-        assets.append(build_accounting_asset(stated[0]))
+        assets.append(build_accounting_asset(seeds[0]))
         checks.append(build_invoices_check(accounting, fetched_costs(connections)))
     if entity_keys:
         sensors.append(build_port_sensor(entity_keys, running=settings.port_account is not None))
     sensors.append(
         build_due_sensor(
             watched,
-            stated,
+            seeds,
             jobs,
             with_history=settings.usage_backfill_history,
             recent_days=settings.usage_lookback_days,
@@ -137,7 +141,7 @@ def build_definitions(
         assets=assets,
         asset_checks=checks,
         jobs=jobs,
-        schedules=build_schedules(settings, connections, usage_keys, lookup_keys, entity_keys, stated),
+        schedules=build_schedules(settings, connections, usage_keys, lookup_keys, entity_keys, seeds),
         sensors=sensors,
         resources={"io_manager": UsageIOManager(warehouse=warehouse), **overrides},
         executor=dg.in_process_executor,

@@ -21,7 +21,7 @@ import pytest
 import trustme
 
 from usage_assets.core import bounded_http
-from usage_assets.fetching.client import Client, Fetched
+from usage_assets.fetching.client import Client, FetchResult
 from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
 from usage_assets.port.client import PortClient, PortError
 from usage_assets_tests.conftest import last_days
@@ -58,7 +58,7 @@ def serving(handler: type[StreamRequestHandler], certificate: trustme.LeafCert |
             thread.join()
 
 
-def fetch(base_url: str, days: int = 1, **options: Any) -> Fetched:
+def fetch(base_url: str, days: int = 1, **options: Any) -> FetchResult:
     """Ask a provider at this address for days of costs, trying once."""
     provider, endpoint = ENDPOINTS["openai/costs"]
     settings = {"connection": "openai", "key": "sk-admin-x", "base_url": base_url, "attempts": 1}

@@ -21,7 +21,7 @@ import pytest
 from dagster import DagsterRunStatus
 
 from usage_assets.build import build_definitions
-from usage_assets.cli.backfill import Step, connections_named, share_of
+from usage_assets.cli.backfill import AssetProgress, connections_named, plan_of
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.fetching.connected import provider_client
@@ -185,12 +185,12 @@ def test_a_long_range_is_cut_into_runs_of_at_most_186_days(terminal: Terminal) -
     settings = Settings.load()
     first, last = TODAY - timedelta(days=188), TODAY - timedelta(days=1)
     (openai,) = connections_named(settings, ["openai"])
-    share = share_of(openai, first, last, build_definitions(settings), push=True)
+    share = plan_of(openai, first, last, build_definitions(settings), push=True)
     assert share
     cut = first + timedelta(days=186)
     ranges = [Window(first, cut - timedelta(days=1)), Window(cut, last)]
-    assert [part.window for part in share.parts] == [None, *ranges * 2]
-    assert [part.job for part in share.parts] == ["lookups", "usage", "usage", "port_sync", "port_sync"]
+    assert [part.window for part in share.run_plans] == [None, *ranges * 2]
+    assert [part.job for part in share.run_plans] == ["lookups", "usage", "usage", "port_sync", "port_sync"]
 
 
 YEAR = last_days(365)
@@ -224,12 +224,12 @@ def test_a_year_costs_as_few_requests_as_the_providers_allow(terminal: Terminal)
     definitions = build_definitions(settings)
     counted: dict[str, Counter[str]] = defaultdict(Counter)
     for connection in settings.connections():
-        share = share_of(connection, YEAR[0], YEAR[-1], definitions, push=False)
+        share = plan_of(connection, YEAR[0], YEAR[-1], definitions, push=False)
         assert share
         with provider_client(connection, settings) as client:
             for endpoint in PROVIDERS[connection.provider].endpoints:
                 key = dg.AssetKey([connection.name, endpoint.name])
-                for window in (part.window for part in share.parts if part.window and key in part.assets):
+                for window in (part.window for part in share.run_plans if part.window and key in part.assets):
                     fetched, _ = fetch_with_totals(client, endpoint, window.days)
                     counted[key.to_user_string()] += Counter(
                         requests=fetched.requests,
@@ -416,7 +416,7 @@ def test_an_interruption_between_two_events_ends_the_run(terminal: Terminal) -> 
     settings = Settings.load()
     definitions = build_definitions(settings)
     (openai,) = connections_named(settings, ["openai"])
-    share = share_of(openai, DAYS[0], DAYS[-1], definitions, push=False)
+    share = plan_of(openai, DAYS[0], DAYS[-1], definitions, push=False)
     assert share
     seen: list[str] = []
     with dg.DagsterInstance.get() as instance:
@@ -428,7 +428,7 @@ def test_an_interruption_between_two_events_ends_the_run(terminal: Terminal) -> 
     assert not terminal.sandbox.requests()
 
 
-def interrupt_at_once(steps: Iterable[Step], seen: list[str]) -> None:
+def interrupt_at_once(steps: Iterable[AssetProgress], seen: list[str]) -> None:
     """Interrupt this process while a step is looked at, and note the steps."""
     for step in steps:
         if not seen:

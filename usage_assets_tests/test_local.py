@@ -19,7 +19,7 @@ from usage_assets.local.__main__ import main
 from usage_assets.local.dagster_dev import PATH_PREFIX, Dagster
 from usage_assets.local.processes import (
     LOCK,
-    Kept,
+    ManagedProcess,
     StartError,
     free_port,
     only_one,
@@ -70,7 +70,7 @@ def child_of(folder: Path) -> int:
 
 def test_stopping_a_command_stops_what_it_has_started(tmp_path: Path) -> None:
     with only_one(tmp_path, "it") as lock:
-        kept = Kept("it", [sys.executable, "-c", FAMILY], lock=lock, cwd=tmp_path, advice="see its log")
+        kept = ManagedProcess("it", [sys.executable, "-c", FAMILY], lock=lock, cwd=tmp_path, advice="see its log")
         child = child_of(tmp_path)
         kept.stop()
     assert not is_running(child)
@@ -116,13 +116,14 @@ with only_one(Path('.'), 'it') as lock:
 
 def test_a_command_that_ends_by_itself_is_noticed(tmp_path: Path) -> None:
     with only_one(tmp_path, "it") as lock:
-        kept = Kept("it", [sys.executable, "-c", "raise SystemExit(3)"], lock=lock, cwd=tmp_path, advice="see its log")
+        command = [sys.executable, "-c", "raise SystemExit(3)"]
+        kept = ManagedProcess("it", command, lock=lock, cwd=tmp_path, advice="see its log")
         with pytest.raises(StartError, match=r"it ended by itself \(exit code 3\): see its log"):
             watch(kept)
         kept.stop()
 
 
-def watch(kept: Kept) -> None:
+def watch(kept: ManagedProcess) -> None:
     """Require that it runs, again and again."""
     for _ in looks():
         kept.require_running()
@@ -131,7 +132,7 @@ def watch(kept: Kept) -> None:
 def test_a_command_runs_with_the_environment_that_it_is_given(tmp_path: Path) -> None:
     shown = [sys.executable, "-c", "import os; print(os.environ.get('OPENAI_ADMIN_KEY'), os.getcwd())"]
     with only_one(tmp_path, "it") as lock:
-        kept = Kept(
+        kept = ManagedProcess(
             "it", shown, lock=lock, cwd=tmp_path, advice="", env={"PATH": os.environ["PATH"]}, stdout=subprocess.PIPE
         )
         assert kept.first_line() == f"None {tmp_path}"
@@ -152,7 +153,7 @@ def test_a_start_waits_for_what_a_killed_one_has_left(tmp_path: Path) -> None:
     killed.wait()
     with ExitStack() as stack:
         lock = stack.enter_context(only_one(tmp_path, "it"))
-        left = Kept(
+        left = ManagedProcess(
             "it", [sys.executable, "-c", "import time; time.sleep(1)"], lock=lock, cwd=tmp_path, advice="see its log"
         )
     (tmp_path / LOCK).write_text(str(killed.pid))
@@ -165,7 +166,7 @@ def test_a_start_waits_for_what_a_killed_one_has_left(tmp_path: Path) -> None:
 def test_what_never_ends_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "SECONDS_TO_STOP", -9)
     with only_one(tmp_path, "it") as lock:
-        left = Kept("it", [sys.executable, "-c", SLEEPER], lock=lock, cwd=tmp_path, advice="see its log")
+        left = ManagedProcess("it", [sys.executable, "-c", SLEEPER], lock=lock, cwd=tmp_path, advice="see its log")
     (tmp_path / LOCK).write_text("")
     with pytest.raises(StartError, match="processes of a killed start"), only_one(tmp_path, "it"):
         pass

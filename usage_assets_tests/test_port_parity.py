@@ -22,10 +22,10 @@ import pytest
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.core.days import Window
 from usage_assets.core.people import People
-from usage_assets.fetching.page_parser import Reading
+from usage_assets.fetching.page_parser import PageParser
 from usage_assets.port.provision import blueprint
 from usage_assets.providers import PROVIDERS
-from usage_assets.warehouse.database import Answer, Slice, Warehouse
+from usage_assets.warehouse.database import Batch, Slice, Warehouse
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.assets.days import DERIVED
 
@@ -188,11 +188,11 @@ class Pipeline:
         always = Window(date(2020, 1, 1), date(2039, 12, 31))
         exact = msgspec.json.Decoder(float_hook=Decimal).decode(json.dumps(body))
         window, page = (LEGACY_DAY, endpoint.page(exact, LEGACY_DAY)) if endpoint.page else (always, exact)
-        reading = Reading(connection, "ws", window, {}, endpoint.group_by, people)
-        reading.read(endpoint.row, endpoint.item, endpoint.records, page["data"])
-        days = reading.days_seen
+        parser = PageParser(connection, "ws", window, {}, endpoint.group_by, people)
+        parser.read(endpoint.row, endpoint.item, endpoint.records, page["data"])
+        days = parser.days_seen
         target = Slice(connection, min(days), max(days))
-        answer = Answer(rows=pa.concat_tables(reading.tables), began=datetime.now(UTC))
+        answer = Batch(rows=pa.concat_tables(parser.tables), began=datetime.now(UTC))
         self.warehouse.replace(Table(endpoint.row), answer, target, "run")
         return days
 

@@ -12,12 +12,12 @@ from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import Settings
 from usage_assets.core.schema import to_arrow
-from usage_assets.models.model import stated_money
+from usage_assets.models.model import money_seed
 from usage_assets.port.client import PortClient
 from usage_assets.port.sync import Changes, Entity, push
 from usage_assets.providers.lookups import Projects
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.warehouse.database import Answer, Slice, state
+from usage_assets.warehouse.database import Batch, Slice, write_seed
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.tables import Table
@@ -51,7 +51,7 @@ def terminal(home: Terminal) -> Terminal:
     for name in ("emea", "old"):
         fill(home, name)
     with home.warehouse.transaction() as database:
-        state(database, stated_money(Accounting(exchange_rates=[EURO]), datetime.now(UTC)))
+        write_seed(database, money_seed(Accounting(exchange_rates=[EURO]), datetime.now(UTC)))
     return home
 
 
@@ -67,7 +67,7 @@ def fill(terminal: Terminal, name: str) -> None:
     """Store a day of costs and a lookup, push two entities, and let Dagster remember the day's assets."""
     costs = Costs(connection=name, usage_date=DAY, amount_value=Decimal(1), amount_currency="usd", grouped_by="")
     target = Slice(name, DAY, DAY)
-    answer = Answer(rows=to_arrow(Costs, [costs]), began=datetime.now(UTC))
+    answer = Batch(rows=to_arrow(Costs, [costs]), began=datetime.now(UTC))
     terminal.warehouse.replace(Table(Costs), answer, target, "run")
     project = Projects(connection=name, id="proj_1", first_seen=datetime.now(UTC))
     record(terminal.warehouse, Table(Projects), to_arrow(Projects, [project]), name, datetime.now(UTC), {})

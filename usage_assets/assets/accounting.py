@@ -10,11 +10,11 @@ from usage_assets.config.accounting import Accounting, Invoice, digits_of
 from usage_assets.core.money import Money
 from usage_assets.models.costs import DailyCost, days_without_costs
 from usage_assets.warehouse.database import (
-    Stated,
+    Seed,
     Warehouse,
     WarehouseError,
     create_or_alter,
-    state,
+    write_seed,
 )
 from usage_assets.warehouse.tables import Table
 
@@ -32,7 +32,7 @@ group by native_unit
 """
 
 
-def build_accounting_asset(stated: Stated) -> dg.AssetsDefinition:
+def build_accounting_asset(seed: Seed) -> dg.AssetsDefinition:
     """Build the asset that stores what the connections file states: rates, purchases, invoices, owners."""
 
     @dg.asset(
@@ -45,10 +45,10 @@ def build_accounting_asset(stated: Stated) -> dg.AssetsDefinition:
     def accounting(warehouse: Warehouse) -> dg.MaterializeResult[None]:
         try:
             with warehouse.transaction() as database:
-                state(database, stated)
+                write_seed(database, seed)
         except WarehouseError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
-        counts = {table.name.partition(".")[2]: rows.num_rows for table, rows in stated.tables.items()}
+        counts = {table.name.partition(".")[2]: rows.num_rows for table, rows in seed.tables.items()}
         return dg.MaterializeResult(metadata=counts)
 
     return accounting

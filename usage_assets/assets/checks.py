@@ -15,11 +15,11 @@ from usage_assets.models.model import SQL
 from usage_assets.models.prices import TOKENS, has_prices, unit_errors
 from usage_assets.providers.endpoint import Control
 from usage_assets.warehouse.database import (
-    Contradiction,
-    Select,
+    CheckFailure,
+    Query,
     Slice,
     Warehouse,
-    contradictions,
+    check_failures,
     create_or_alter,
     differences,
     missing_fields,
@@ -29,11 +29,11 @@ from usage_assets.warehouse.database import (
 from usage_assets.warehouse.tables import Table
 
 Results = Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]
-Find = Callable[[duckdb.DuckDBPyConnection, Slice], Iterable[Contradiction]]
+Finder = Callable[[duckdb.DuckDBPyConnection, Slice], Iterable[CheckFailure]]
 UNKNOWN, MISSING = "sends fields that are not known", "leaves out fields"
 Fields = Callable[[duckdb.DuckDBPyConnection, Table, Slice], Mapping[str, int]]
 """Finds names of fields in a slice, with the number of rows that each is about."""
-Comparison = tuple[dg.AssetCheckSpec, Find, dg.AssetCheckSeverity]
+Comparison = tuple[dg.AssetCheckSpec, Finder, dg.AssetCheckSeverity]
 """A check, what contradicts it, and how bad that is."""
 COMPARABLE_DAYS = """
 select usage_date
@@ -47,7 +47,7 @@ having count(*) = 2
 
 
 @dataclass(frozen=True)
-class Beside:
+class CrossCheck:
     """A table that tells of the same use, and the connection whose rows of it do."""
 
     table: Table
@@ -65,7 +65,7 @@ class Beside:
 
     def query(self, own: Table, measures: str) -> str:
         """SQL whose every row is a day of the own table that differs in its money or its tokens."""
-        text = (SQL / "beside" / f"{measures}.sql").read_text()
+        text = (SQL / "cross_checks" / f"{measures}.sql").read_text()
         return text.format(own=own.name, other=self.table.name, connection=self.connection)
 
 
@@ -79,17 +79,17 @@ def build_checks(
     row: type[Row],
     connection: str,
     partitions: dg.PartitionsDefinition[str],
-    select: Select | None = None,
+    select: Query | None = None,
     control: Control | None = None,
     file: str = "",
-    beside: Beside | None = None,
+    cross_check: CrossCheck | None = None,
 ) -> dg.AssetChecksDefinition:
     """Build an asset's checks: ``content`` for every day; of a raw table also ``control_total``, where it has control
     totals, ``unknown_fields`` and ``missing_fields``, where it has such; warnings: what
     ``sql/warnings/<table>.<check>.sql`` and those of a derived ``file`` (``<folder>/<file>``) find, and where the table
-    differs from one ``beside``; of allocated costs ``list_price``, where there is a price list."""
+    differs from one ``cross_check``; of allocated costs ``list_price``, where there is a price list."""
     asset, table = definition.key, Table(row)
-    stored = [table, *([Table(control.row)] if control else []), *([beside.table] if beside else [])]
+    stored = [table, *([Table(control.row)] if control else []), *([cross_check.table] if cross_check else [])]
     names_of_fields = _names_of_fields(asset, table, partitions)
     grain = f"One row per {', '.join(table.grain)}"
     content = dg.AssetCheckSpec(
@@ -99,7 +99,9 @@ def build_checks(
         partitions_def=partitions,
         description=f"{grain}; every total equals the raw tables'" if select else grain,
     )
-    comparisons = list(_comparisons(asset, table, partitions, control, select.part if select else "", file, beside))
+    comparisons = list(
+        _comparisons(asset, table, partitions, control, select.part if select else "", file, cross_check)
+    )
 
     @dg.multi_asset_check(
         name=f"{asset.to_python_identifier()}_checks",
@@ -115,13 +117,13 @@ def build_checks(
                 create_or_alter(database, declared)
             if select:
                 prepare(database, select)
-            left_out = _left_out(database, table, beside, target) if beside else {}
-            found = contradictions(database, table, select, target)
+            left_out = _left_out(database, table, cross_check, target) if cross_check else {}
+            found = check_failures(database, table, select, target)
             compared = [(spec, list(find(database, target)), severity) for spec, find, severity in comparisons]
             named = [(spec, find(database, table, target), said) for spec, find, said in names_of_fields]
         yield from _results(content, days, found)
         for spec, different, severity in compared:
-            is_beside = beside is not None and spec.name == beside.check
+            is_beside = cross_check is not None and spec.name == cross_check.check
             yield from _results(spec, days, different, severity, left_out if is_beside else {})
         for spec, fields, said in named:
             yield dg.AssetCheckResult(
@@ -168,7 +170,7 @@ def _comparisons(
     control: Control | None,
     part: str,
     derived: str,
-    beside: Beside | None,
+    cross_check: CrossCheck | None,
 ) -> Iterator[Comparison]:
     """Yield what a table is compared with, and what it is warned of: the first line of such a query says it."""
 
@@ -188,8 +190,8 @@ def _comparisons(
         path for name in filter(None, (file, derived)) for path in (SQL / "warnings").glob(f"{name}.*.sql")
     ):
         yield warning(path.suffixes[0].removeprefix("."), path.read_text())
-    if beside:
-        yield warning(beside.check, beside.query(table, "money" if control else "tokens"))
+    if cross_check:
+        yield warning(cross_check.check, cross_check.query(table, "money" if control else "tokens"))
     if table.row is AllocatedCost and part in TOKENS and has_prices():
         description = "What is billed is not about 100 times the list price of the tokens, or a hundredth of it"
         yield spec("list_price", description), _unit_errors(part), dg.AssetCheckSeverity.ERROR
@@ -201,27 +203,29 @@ def control_query(row: type[TableRow], control: Control) -> str:
     return (SQL / "control_total.sql").read_text().format(**names, tolerance=f"{TOLERANCE:f}")
 
 
-def _unit_errors(source: str) -> Find:
+def _unit_errors(source: str) -> Finder:
     """What is billed of a source in a wrong unit."""
     return lambda database, target: unit_errors(database, source, target)
 
 
-def _finding(query: str) -> Find:
+def _finding(query: str) -> Finder:
     """What a query whose every row is a contradiction finds."""
     return lambda database, target: differences(database, query, target)
 
 
-def _left_out(database: duckdb.DuckDBPyConnection, table: Table, beside: Beside, target: Slice) -> Mapping[date, str]:
+def _left_out(
+    database: duckdb.DuckDBPyConnection, table: Table, cross_check: CrossCheck, target: Slice
+) -> Mapping[date, str]:
     """Return the days that are not compared, with the reason."""
-    names = {"own": table.name, "other": beside.table.name, "beside": beside.connection}
+    names = {"own": table.name, "other": cross_check.table.name, "beside": cross_check.connection}
     both = {day for (day,) in database.execute(COMPARABLE_DAYS, target.bounds | names).fetchall()}
-    return {day: beside.reason for day in target.days if day not in both}
+    return {day: cross_check.reason for day in target.days if day not in both}
 
 
 def _results(
     spec: dg.AssetCheckSpec,
     days: Sequence[date],
-    found: Iterable[Contradiction],
+    found: Iterable[CheckFailure],
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
     left_out: Mapping[date, str] = {},
 ) -> Results:

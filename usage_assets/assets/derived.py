@@ -4,15 +4,15 @@ import dagster as dg
 
 from usage_assets.assets.io_manager import table_metadata
 from usage_assets.config.settings import Connection
-from usage_assets.models.model import Derived, Sources
-from usage_assets.warehouse.database import Select
+from usage_assets.models.model import Model, Sources
+from usage_assets.warehouse.database import Query
 from usage_assets.warehouse.tables import Table
 
 
 def build_derived_asset(
-    derived: Derived,
+    derived: Model,
     connection: Connection,
-    select: Select,
+    select: Query,
     sources: Sources,
     partitions: dg.PartitionsDefinition[str],
     policy: dg.BackfillPolicy,
@@ -35,7 +35,7 @@ def build_derived_asset(
         },
         kinds={"duckdb", "sql"},
     )
-    def derived_asset() -> dg.MaterializeResult[Select]:
+    def derived_asset() -> dg.MaterializeResult[Query]:
         return dg.MaterializeResult(value=select, metadata={"source": ", ".join(select.reads)})
 
     return derived_asset

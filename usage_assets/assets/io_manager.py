@@ -12,8 +12,8 @@ from dagster import ResourceDependency
 from usage_assets.assets.failures import failure
 from usage_assets.core.schema import TableRow, declared
 from usage_assets.warehouse.database import (
-    Answer,
-    Select,
+    Batch,
+    Query,
     Slice,
     Version,
     Warehouse,
@@ -43,7 +43,7 @@ class UsageIOManager(dg.ConfigurableIOManager):
 
     warehouse: ResourceDependency[Warehouse]
 
-    def handle_output(self, context: dg.OutputContext, obj: Answer | Select | pa.Table | pd.DataFrame) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Batch | Query | pa.Table | pd.DataFrame) -> None:
         """Replace the partitions' days by the value and put what they now hold on each day's event.
 
         Raises dg.Failure, with nothing written, where the warehouse refuses the value.
@@ -52,7 +52,7 @@ class UsageIOManager(dg.ConfigurableIOManager):
         table, target = _table(metadata), _slice(metadata, context.asset_partition_keys)
         try:
             rows = table.from_pandas(obj) if isinstance(obj, pd.DataFrame) else obj
-            content = Answer(rows=rows, began=datetime.now(UTC)) if isinstance(rows, pa.Table) else rows
+            content = Batch(rows=rows, began=datetime.now(UTC)) if isinstance(rows, pa.Table) else rows
             versions = self.warehouse.replace(table, content, target, context.run_id)
         except (WarehouseError, ValueError) as error:
             raise failure(str(error), error.days if isinstance(error, WarehouseError) else ()) from error

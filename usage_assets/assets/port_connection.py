@@ -15,7 +15,7 @@ from usage_assets.config.settings import Connection, PortRelation, SettingsError
 from usage_assets.core.days import DAY, utc_today
 from usage_assets.core.people import People
 from usage_assets.fetching.connected import earliest_day
-from usage_assets.models.model import Derived
+from usage_assets.models.model import Model
 from usage_assets.port.client import PortClient, PortError
 from usage_assets.port.provision import CONNECTION
 from usage_assets.port.sync import SIGNATURE, Entity
@@ -49,7 +49,7 @@ having bool_and(state = 'settled') and count(*) filter (where list_contains($tab
 def build_port_connection(
     connection: Connection,
     endpoints: Sequence[Endpoint],
-    entities: Sequence[Derived],
+    entities: Sequence[Model],
     relations: Sequence[PortRelation],
     client: Callable[[], PortClient],
     people: Callable[[], People],

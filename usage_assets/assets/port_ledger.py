@@ -15,7 +15,7 @@ import msgspec
 from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.schema import to_arrow
-from usage_assets.models.model import Derived
+from usage_assets.models.model import Model
 from usage_assets.port.provision import CONNECTION, blueprint
 from usage_assets.port.reconcile import Settled, settled
 from usage_assets.port.sync import (
@@ -53,7 +53,7 @@ class PortLedger:
     warehouse: Warehouse
     account: str
     target: Slice
-    entities: Sequence[Derived]
+    entities: Sequence[Model]
     relations: Sequence[PortRelation] = field(default=(), kw_only=True)
     state: Entity | None = field(default=None, kw_only=True)
     """The connection's own entity, which has no day and stands in no table."""
@@ -148,7 +148,7 @@ class PortLedger:
         with self._transaction() as database:
             return self._known(database, blueprint)
 
-    def doubt(self, lines: Sequence[Acknowledged]) -> int:
+    def mark_unknown(self, lines: Sequence[Acknowledged]) -> int:
         """Mark what nobody has pushed since these lines were read as UNKNOWN, and return how many that are."""
         if not lines:
             return 0
@@ -183,7 +183,7 @@ class PortLedger:
         """Mark the connection's own entity as UNKNOWN: it changes every day, so it is sent again without a look."""
         with self._transaction() as database:
             lines = self._state_lines(database)
-        self.doubt(lines)
+        self.mark_unknown(lines)
 
     def adopt(self, blueprint: str, days: Mapping[str, date]) -> None:
         """Enter entities of the connection that Port holds and no line has, as UNKNOWN: identifier -> its day.
@@ -293,7 +293,7 @@ class PortLedger:
         )
         database.execute("insert into ledger.port_entities by name select * from written")
 
-    def _stored(self, database: duckdb.DuckDBPyConnection, derived: Derived) -> Iterator[Entity]:
+    def _stored(self, database: duckdb.DuckDBPyConnection, derived: Model) -> Iterator[Entity]:
         properties, foreign = blueprint(derived.name)["schema"]["properties"], derived.foreign(self.relations)
         related = [relation for relation in self.relations if relation.name in foreign]
         rows = database.execute(f"select * from {derived.row.table} where {IN_SLICE}", self.target.bounds)

@@ -66,8 +66,8 @@ def read_back(port: PortClient, ledger: PortLedger) -> ReadBack:
     for name, expected in ledger.settled(targets).items():
         findings = compare(expected, port.search(name), ledger.known(name))
         done.checked += len(expected)
-        done.deleted += ledger.doubt(findings.deleted)
-        done.edited += ledger.doubt(findings.edited)
+        done.deleted += ledger.mark_unknown(findings.deleted)
+        done.edited += ledger.mark_unknown(findings.edited)
         if findings.unknown:
             ours = {
                 shown["identifier"]: _day_of(shown, ledger.target.connection)

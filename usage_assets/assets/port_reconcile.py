@@ -9,7 +9,7 @@ from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.assets.port_push import in_words, missing_in_words, read_back
 from usage_assets.config.settings import Connection, PortRelation, SettingsError
 from usage_assets.core.people import People
-from usage_assets.models.model import Derived
+from usage_assets.models.model import Model
 from usage_assets.port.client import PortClient, PortError
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError
@@ -20,7 +20,7 @@ MOST_NAMED = 5
 def build_port_reconcile(
     connection: Connection,
     endpoints: Sequence[Endpoint],
-    entities: Sequence[Derived],
+    entities: Sequence[Model],
     relations: Sequence[PortRelation],
     client: Callable[[], PortClient],
     people: Callable[[], People],

@@ -12,7 +12,7 @@ from usage_assets.config.settings import Connection, SettingsError
 from usage_assets.core.days import days_of
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive
-from usage_assets.fetching.client import Client, Fetched
+from usage_assets.fetching.client import Client, FetchResult
 from usage_assets.fetching.connected import earliest_day, settling_days
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.shapes import Shapes, money_columns, unverified
@@ -20,7 +20,7 @@ from usage_assets.fetching.transport import ProviderError
 from usage_assets.models.due import question_of
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.providers.records import as_json
-from usage_assets.warehouse.database import Answer
+from usage_assets.warehouse.database import Batch
 from usage_assets.warehouse.tables import Table
 
 FROM_ARCHIVE = "usage_assets/from_archive"
@@ -54,7 +54,7 @@ def build_raw_asset(
         metadata=table_metadata(endpoint.row, connection.name),
         kinds={connection.provider, "duckdb"},
     )
-    def raw_asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Answer]]:
+    def raw_asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Batch]]:
         days, began = days_of(context.partition_keys), datetime.now(UTC)
         from_archive = FROM_ARCHIVE in context.run.tags
         try:
@@ -62,7 +62,7 @@ def build_raw_asset(
             fetched, totals = fetch_with_totals(replay() if from_archive else client(), endpoint, days)
         except (SettingsError, ProviderError) as error:
             raise failure(str(error), error.days if isinstance(error, ProviderError) else ()) from None
-        answer = Answer(
+        answer = Batch(
             rows=fetched.rows,
             began=began,
             filters=as_json(filters) if filters else None,
@@ -99,7 +99,7 @@ def _refuse_days_out_of_reach(
         )
 
 
-def _metadata(fetched: Fetched, began: datetime, connection: Connection, days: int) -> dict[str, Any]:
+def _metadata(fetched: FetchResult, began: datetime, connection: Connection, days: int) -> dict[str, Any]:
     """What the fetch was like; one fetch serves all days of the run, and each day's event shows it."""
     return {
         "requests": fetched.requests,

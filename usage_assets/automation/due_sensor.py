@@ -33,7 +33,7 @@ from usage_assets.core.days import (
 )
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 from usage_assets.models.due import Due, due_days, in_words
-from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError
+from usage_assets.warehouse.database import Seed, Warehouse, WarehouseError
 from usage_assets.warehouse.published import UNDER_WAY
 
 WAIT_SECONDS = 5
@@ -144,7 +144,7 @@ class Range:
 
 def build_due_sensor(
     watched: Mapping[str, Watched],
-    stated: Sequence[Stated],
+    seeds: Sequence[Seed],
     jobs: Sequence[UnresolvedAssetJobDefinition],
     *,
     with_history: bool = True,
@@ -157,9 +157,9 @@ def build_due_sensor(
     Days that are not settled are the daily schedule's; the sensor takes those that nobody has read for ``overdue``.
     Without ``with_history`` it fetches no missing day that is older than the ``recent_days`` of the schedule.
     """
-    configuration = "".join(map(_digest, stated))
+    configuration = "".join(map(_digest, seeds))
     states_money = any(job.name == ACCOUNTING_JOB for job in jobs)
-    money = next((_digest(each) for each in stated if states_money and each.name == "accounting"), "")
+    money = next((_digest(each) for each in seeds if states_money and each.name == "accounting"), "")
 
     @dg.sensor(
         name="due_days_sensor",
@@ -181,7 +181,7 @@ def build_due_sensor(
             return _result([], cursor)
         patient = warehouse.model_copy(update={"wait_seconds": WAIT_SECONDS})
         try:
-            due = due_days(patient, stated, keep=True)
+            due = due_days(patient, seeds, keep=True)
         except WarehouseError as error:
             return dg.SensorResult(skip_reason=f"not yet: {error}", cursor=_encoded(cursor))
         requests: list[dg.RunRequest] = []
@@ -371,8 +371,8 @@ def _in_words(cursor: Cursor) -> str:
     return "; ".join([*words, f"due: {cursor.due}" if cursor.due else "no day is missing or stale"])
 
 
-def _digest(stated: Stated) -> str:
-    tables = {table: rows for table, rows in stated.tables.items() if table.row is not CurrencyRow and rows.num_rows}
+def _digest(seeds: Seed) -> str:
+    tables = {table: rows for table, rows in seeds.tables.items() if table.row is not CurrencyRow and rows.num_rows}
     rows = [(table.name, rows.to_pylist()) for table, rows in tables.items()]
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:12] if rows else ""
 

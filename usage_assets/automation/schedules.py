@@ -29,7 +29,7 @@ from usage_assets.core.days import DAY, Window
 from usage_assets.fetching.connected import earliest_day, settling_days
 from usage_assets.models.due import due_days
 from usage_assets.providers import PROVIDERS
-from usage_assets.warehouse.database import Stated, Warehouse, WarehouseError
+from usage_assets.warehouse.database import Seed, Warehouse, WarehouseError
 
 WEEKLY_CRON = "0 12 * * 0"
 """Not at the daily schedule's usual time: the runs of both would ask for the same days at once."""
@@ -54,7 +54,7 @@ def build_schedules(
     usage_keys: Mapping[str, Sequence[dg.AssetKey]],
     lookup_keys: Mapping[str, Sequence[dg.AssetKey]],
     pushing: Collection[str],
-    stated: Sequence[Stated],
+    seeds: Sequence[Seed],
 ) -> list[dg.ScheduleDefinition]:
     """Build the schedules of lookups, recent days and a month, which run by default where a connection has its key, and
     those of connections' states and reconciliations, which do where Port is configured.
@@ -114,7 +114,7 @@ def build_schedules(
             settings.usage_lookback_days,
             f"Fetches the last {settings.usage_lookback_days} closed days of every connection again, and all days "
             "that are stored and not settled (late data)",
-            unsettled=partial(_unsettled, settings, stated),
+            unsettled=partial(_unsettled, settings, seeds),
         ),
         build(
             "weekly_restatement_schedule",
@@ -154,7 +154,7 @@ def _invoices_schedule() -> dg.ScheduleDefinition:
 
 
 def _unsettled(
-    settings: Settings, stated: Sequence[Stated], context: dg.ScheduleEvaluationContext
+    settings: Settings, seeds: Sequence[Seed], context: dg.ScheduleEvaluationContext
 ) -> Mapping[str, Collection[date]]:
     """Return the stored days that are not settled, by connection; none where the database cannot be read now, which the
     log says."""
@@ -163,7 +163,7 @@ def _unsettled(
     try:
         if file.exists():
             warehouse = Warehouse(database=str(file), wait_seconds=TICK_PATIENCE)
-            for due in due_days(warehouse, stated, keep=True):
+            for due in due_days(warehouse, seeds, keep=True):
                 if due.state in ("open", "unsettled"):
                     days[due.connection].add(due.day)
             return days

@@ -101,7 +101,7 @@ order by all
 
 
 @dataclass(frozen=True)
-class Part:
+class RunPlan:
     """One run of a backfill: a connection's lookups, or its assets of a job for as many days as a run may have."""
 
     connection: str
@@ -113,7 +113,7 @@ class Part:
     splits: int = 0
     """How often it was made smaller, because some of its days were refused."""
 
-    def smaller(self, ended: Iterable["Step"]) -> "list[Part]":
+    def smaller(self, ended: Iterable["AssetProgress"]) -> "list[RunPlan]":
         """The runs of fewer days to try next, of the assets that some of its days were refused for; in the end, each of
         these days stands alone."""
         failed = [step for step in ended if step.failure]
@@ -129,7 +129,7 @@ class Part:
 
 
 @dataclass
-class Step:
+class AssetProgress:
     """One asset of a part: how far it is, and what became of it."""
 
     asset: str
@@ -150,25 +150,25 @@ class Step:
 
 
 @dataclass
-class Share:
+class BackfillPlan:
     """One connection's share of a backfill."""
 
     connection: Connection
     window: Window
-    parts: Sequence[Part]
-    steps: dict[str, list[Step]] = field(default_factory=lambda: defaultdict(list))
+    run_plans: Sequence[RunPlan]
+    steps: dict[str, list[AssetProgress]] = field(default_factory=lambda: defaultdict(list))
     """Job -> what became of its steps."""
     seconds: float = 0
 
     @property
     def asset_days(self) -> int:
         """Partitions to materialize."""
-        return sum(len(part.assets) * len(part.window.days) for part in self.parts if part.window)
+        return sum(len(run_plan.assets) * len(run_plan.window.days) for run_plan in self.run_plans if run_plan.window)
 
     @property
     def pushes(self) -> bool:
         """Whether it has entities to push."""
-        return any(part.job == PORT_SYNC_JOB for part in self.parts)
+        return any(run_plan.job == PORT_SYNC_JOB for run_plan in self.run_plans)
 
     @property
     def failures(self) -> dict[str, str]:
@@ -183,30 +183,32 @@ class Share:
     @property
     def assets(self) -> Collection[str]:
         """All assets that it runs."""
-        return {key.to_user_string() for part in self.parts for key in part.assets}
+        return {key.to_user_string() for run_plan in self.run_plans for key in run_plan.assets}
 
     def counts(self, job: str) -> Counter[str]:
         """COUNTS of a job's runs together."""
         return sum((step.counts for step in self.steps[job]), Counter())
 
-    def run(self, definitions: dg.Definitions, instance: dg.DagsterInstance, *, log_level: str) -> Iterator[Step]:
+    def run(
+        self, definitions: dg.Definitions, instance: dg.DagsterInstance, *, log_level: str
+    ) -> Iterator[AssetProgress]:
         """Run the parts one after the other, also beyond one that fails, and yield each step whenever it gets on.
 
         Where some of a part's days are refused, the others are run again without them. Raises KeyboardInterrupt, with
         the run ended, where it was interrupted.
         """
         began = time.monotonic()
-        parts = deque(self.parts)
-        while parts:
-            part = parts.popleft()
-            ended: dict[str, Step] = {}
-            for step in _execute(part, definitions, instance, log_level):
+        run_plans = deque(self.run_plans)
+        while run_plans:
+            run_plan = run_plans.popleft()
+            ended: dict[str, AssetProgress] = {}
+            for step in _execute(run_plan, definitions, instance, log_level):
                 ended[step.asset] = step
                 yield step
-            again = part.smaller(ended.values())
-            parts.extendleft(reversed(again))
+            again = run_plan.smaller(ended.values())
+            run_plans.extendleft(reversed(again))
             names = {key.to_user_string() for each in again for key in each.assets}
-            self.steps[part.job] += [step for step in ended.values() if step.asset not in names]
+            self.steps[run_plan.job] += [step for step in ended.values() if step.asset not in names]
         self.seconds = time.monotonic() - began
 
 
@@ -235,7 +237,7 @@ def connections_named(settings: Settings, names: Sequence[str], *, keyed: bool =
     return chosen
 
 
-def share_of(
+def plan_of(
     connection: Connection,
     first: date,
     last: date,
@@ -243,7 +245,7 @@ def share_of(
     *,
     push: bool,
     from_archive: bool = False,
-) -> Share | None:
+) -> BackfillPlan | None:
     """What is to be run for the days that the connection can be asked for; None where it is none of them. The archive
     has days only."""
     earliest = max(first, earliest_day(connection, PROVIDERS[connection.provider], from_archive=from_archive))
@@ -260,16 +262,18 @@ def share_of(
         USAGE_JOB: (keys - {pushed}, ranges),
         PORT_SYNC_JOB: ({pushed} & keys if push else (), ranges),
     }
-    parts = [
-        Part(connection.name, job, tuple(sorted(assets)), run, {FROM_ARCHIVE: "true"} if from_archive else {})
+    run_plans = [
+        RunPlan(connection.name, job, tuple(sorted(assets)), run, {FROM_ARCHIVE: "true"} if from_archive else {})
         for job, (assets, runs) in jobs.items()
         for run in runs
         if assets
     ]
-    return Share(connection, window, parts)
+    return BackfillPlan(connection, window, run_plans)
 
 
-def due_share_of(connection: Connection, due: Iterable[Due], graph: ConnectionGraph, *, push: bool) -> Share | None:
+def due_plan_of(
+    connection: Connection, due: Iterable[Due], graph: ConnectionGraph, *, push: bool
+) -> BackfillPlan | None:
     """What is to be run for a connection's due days; None where none is due."""
     days: dict[date, set[dg.AssetKey]] = defaultdict(set)
     for row in due:
@@ -278,20 +282,25 @@ def due_share_of(connection: Connection, due: Iterable[Due], graph: ConnectionGr
     if not days:
         return None
     wanted = alike({day: tuple(sorted(assets)) for day, assets in days.items()}, MAX_PARTITIONS_PER_RUN)
-    parts = [Part(connection.name, USAGE_JOB, assets, window) for window, assets in wanted]
+    run_plans = [RunPlan(connection.name, USAGE_JOB, assets, window) for window, assets in wanted]
     pushes = windows(days, MAX_PARTITIONS_PER_RUN) if push and graph.entities else []
-    parts += [Part(connection.name, PORT_SYNC_JOB, (port_sync_key(connection.name),), window) for window in pushes]
-    return Share(connection, Window(min(days), max(days)), parts)
+    run_plans += [
+        RunPlan(connection.name, PORT_SYNC_JOB, (port_sync_key(connection.name),), window) for window in pushes
+    ]
+    return BackfillPlan(connection, Window(min(days), max(days)), run_plans)
 
 
-def _execute(part: Part, definitions: dg.Definitions, instance: dg.DagsterInstance, log_level: str) -> Iterator[Step]:
-    job = definitions.resolve_job_def(part.job)
-    run = _created_run(part, job, instance, log_level)
+def _execute(
+    run_plan: RunPlan, definitions: dg.Definitions, instance: dg.DagsterInstance, log_level: str
+) -> Iterator[AssetProgress]:
+    job = definitions.resolve_job_def(run_plan.job)
+    run = _created_run(run_plan, job, instance, log_level)
     steps = {
-        key.to_python_identifier(): Step(key.to_user_string(), part.window, run_id=run.run_id) for key in part.assets
+        key.to_python_identifier(): AssetProgress(key.to_user_string(), run_plan.window, run_id=run.run_id)
+        for key in run_plan.assets
     }
     for event in _events(job, run, instance):
-        if step := _noted(event, steps, part, run.run_id):
+        if step := _noted(event, steps, run_plan, run.run_id):
             yield step
     for step in steps.values():
         if not step.done and not step.failure:
@@ -299,9 +308,11 @@ def _execute(part: Part, definitions: dg.Definitions, instance: dg.DagsterInstan
             yield step
 
 
-def _noted(event: dg.DagsterEvent, steps: dict[str, Step], part: Part, run_id: str) -> Step | None:
+def _noted(
+    event: dg.DagsterEvent, steps: dict[str, AssetProgress], run_plan: RunPlan, run_id: str
+) -> AssetProgress | None:
     """Note what an event says of a step, and return the step; None where it says nothing new."""
-    name = event.step_key or part.job
+    name = event.step_key or run_plan.job
     if event.is_step_materialization:
         materialization = event.step_materialization_data.materialization
         metadata = materialization.metadata
@@ -311,17 +322,21 @@ def _noted(event: dg.DagsterEvent, steps: dict[str, Step], part: Part, run_id: s
     elif event.is_step_success and name in steps:
         steps[name].done = True
     elif event.is_step_failure:
-        step = steps.setdefault(name, Step(name, part.window, run_id=run_id))
+        step = steps.setdefault(name, AssetProgress(name, run_plan.window, run_id=run_id))
         step.failure = reason_of(event.step_failure_data)
         step.days_refused = days_of(event.step_failure_data)
     elif event.is_failure and not any(step.failure for step in steps.values()):
-        steps[name] = Step(name, part.window, run_id=run_id, failure=one_line(event.message or "the run failed"))
+        steps[name] = AssetProgress(
+            name, run_plan.window, run_id=run_id, failure=one_line(event.message or "the run failed")
+        )
     elif not event.is_step_start:
         return None
     return steps.get(name)
 
 
-def _created_run(part: Part, job: dg.JobDefinition, instance: dg.DagsterInstance, log_level: str) -> dg.DagsterRun:
+def _created_run(
+    run_plan: RunPlan, job: dg.JobDefinition, instance: dg.DagsterInstance, log_level: str
+) -> dg.DagsterRun:
     """Create the run of a part.
 
     ``execute_in_process`` would make a run that the UI shows but cannot run again: it does not say where its code is.
@@ -333,11 +348,11 @@ def _created_run(part: Part, job: dg.JobDefinition, instance: dg.DagsterInstance
         job,
         run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
         tags={
-            **(range_tags(part.window.first, part.window.last) if part.window else {}),
-            CONNECTION_TAG: part.connection,
-            **part.tags,
+            **(range_tags(run_plan.window.first, run_plan.window.last) if run_plan.window else {}),
+            CONNECTION_TAG: run_plan.connection,
+            **run_plan.tags,
         },
-        asset_selection=frozenset(part.assets),
+        asset_selection=frozenset(run_plan.assets),
         remote_job_origin=RemoteJobOrigin(repository, job.name),
     )
 

@@ -20,7 +20,7 @@ from usage_assets.config.settings import Connection, Settings, SettingsError
 from usage_assets.core.people import People
 from usage_assets.core.schema import Column, columns
 from usage_assets.fetching.archive.store import Body, packed
-from usage_assets.fetching.client import Fetched
+from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.connected import endpoints_of, provider_client
 from usage_assets.fetching.shapes import Shape, shape_of
 from usage_assets.fetching.transport import ProviderError
@@ -113,7 +113,7 @@ class Captured:
     day: date
     contents: list[bytes] = field(default_factory=list)
     """The pages as they were sent."""
-    fetched: Fetched | None = None
+    fetched: FetchResult | None = None
     failure: str = ""
     """Why they could not be read, in one line."""
 

@@ -35,7 +35,7 @@ from usage_assets.fetching.transport import ProviderError
 from usage_assets.local.home import dagster_home, open_instance
 from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
 from usage_assets.models.allocation import ALLOCATIONS
-from usage_assets.models.connection_graph import stated_of
+from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.costs import COSTS, DailyCost
 from usage_assets.models.due import Due, due_days, in_words
 from usage_assets.models.entities import ENTITIES, foreign_relations
@@ -127,7 +127,7 @@ def _due(settings: Settings) -> Sequence[Due]:
     if not settings.warehouse_path.exists():
         return []
     try:
-        due = due_days(_patiently(settings), stated_of(settings))
+        due = due_days(_patiently(settings), seeds_of(settings))
     except (SettingsError, WarehouseError):
         return []
     return [row for row in due if row.state in ("missing", "stale")]
@@ -282,8 +282,8 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
                 "same usage: due_days_sensor removes them, or usage-assets backfill --due here and now",
             )
             continue
-        part = (row["connection"], row["table_name"].removesuffix("_control"), row["slice"])
-        if written and part not in written:
+        run_plan = (row["connection"], row["table_name"].removesuffix("_control"), row["slice"])
+        if written and run_plan not in written:
             is_bill = row["table_name"] == DailyCost.table and row["connection"] in {name for name, *_ in written}
             text = f"{days}: nothing refreshes them"
             switched_off = ", because their endpoint is switched off; they stay in the views, in Port and in exports"

@@ -15,10 +15,10 @@ from usage_assets.assets.failures import one_line
 from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
 from usage_assets.build import build_definitions
 from usage_assets.cli.backfill import (
-    Share,
+    BackfillPlan,
     connections_named,
-    due_share_of,
-    share_of,
+    due_plan_of,
+    plan_of,
     stored,
 )
 from usage_assets.cli.capture import (
@@ -50,7 +50,7 @@ from usage_assets.fetching.connected import earliest_day
 from usage_assets.fetching.shapes import Shape, remember
 from usage_assets.focus.export import export, writable
 from usage_assets.local.home import open_instance
-from usage_assets.models.connection_graph import fetched_costs, graph_of, stated_of
+from usage_assets.models.connection_graph import fetched_costs, graph_of, seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.due import in_words as due_in_words
 from usage_assets.models.entities import foreign_relations
@@ -140,24 +140,24 @@ def backfill(
         _require_warehouse(settings)
         if start and end:
             first, last = parse_days(start, end, settings)
-            shares = _shares_of(first, last, connections, definitions, push=push, from_archive=from_archive)
+            plans = _plans_of(first, last, connections, definitions, push=push, from_archive=from_archive)
         else:
-            shares = _due_shares(settings, connections, push=push)
+            plans = _due_plans(settings, connections, push=push)
         if push:
             _require_port(settings, definitions, connections)
         try:
-            with display(sum(share.asset_days for share in shares), verbose=verbose) as shown:
-                for share in shares:
-                    for step in share.run(definitions, instance, log_level="INFO" if verbose else "CRITICAL"):
+            with display(sum(plan.asset_days for plan in plans), verbose=verbose) as shown:
+                for plan in plans:
+                    for step in plan.run(definitions, instance, log_level="INFO" if verbose else "CRITICAL"):
                         shown.show(step)
         finally:
             _publish(settings)
-    for share in shares:
-        _report(share, settings)
-    return 1 if any(share.failures for share in shares) else 0
+    for plan in plans:
+        _report(plan, settings)
+    return 1 if any(plan.failures for plan in plans) else 0
 
 
-def _shares_of(
+def _plans_of(
     first: date,
     last: date,
     connections: Sequence[Connection],
@@ -165,27 +165,27 @@ def _shares_of(
     *,
     push: bool,
     from_archive: bool,
-) -> list[Share]:
+) -> list[BackfillPlan]:
     options = {"push": push, "from_archive": from_archive}
-    shares = [share for each in connections if (share := share_of(each, first, last, definitions, **options))]
-    if not shares:
+    plans = [plan for each in connections if (plan := plan_of(each, first, last, definitions, **options))]
+    if not plans:
         earliest = min(_earliest_day(each, from_archive=from_archive) for each in connections)
         raise SettingsError(f"end {last} is before the earliest day that can be fetched, {earliest}")
     _say_what_is_out_of_reach(connections, first, from_archive=from_archive)
-    return shares
+    return plans
 
 
-def _due_shares(settings: Settings, connections: Sequence[Connection], *, push: bool) -> list[Share]:
-    stated = stated_of(settings)
-    due = due_days(_warehouse(settings), stated)
+def _due_plans(settings: Settings, connections: Sequence[Connection], *, push: bool) -> list[BackfillPlan]:
+    seeds = seeds_of(settings)
+    due = due_days(_warehouse(settings), seeds)
     for name, reasons in due_in_words(due).items():
         for reason in reasons:
             click.echo(f"{name}: {reason}", err=True)
-    graphs = [graph_of(each, settings.connections(), stated[0]) for each in connections]
-    shares = [share for graph in graphs if (share := due_share_of(graph.connection, due, graph, push=push))]
-    if not shares:
+    graphs = [graph_of(each, settings.connections(), seeds[0]) for each in connections]
+    plans = [plan for graph in graphs if (plan := due_plan_of(graph.connection, due, graph, push=push))]
+    if not plans:
         click.echo("no day is due")
-    return shares
+    return plans
 
 
 def _earliest_day(connection: Connection, *, from_archive: bool) -> date:
@@ -219,19 +219,19 @@ def _require_port(settings: Settings, definitions: dg.Definitions, connections: 
             provision(port, missing, foreign_relations(settings.port_relations()))
 
 
-def _report(share: Share, settings: Settings) -> None:
-    held = stored(Warehouse(database=str(settings.warehouse_path)), share.connection, share.window)
-    assets, failures = share.assets, share.failures
+def _report(plan: BackfillPlan, settings: Settings) -> None:
+    held = stored(Warehouse(database=str(settings.warehouse_path)), plan.connection, plan.window)
+    assets, failures = plan.assets, plan.failures
     failed = f"FAILED for {len(failures)} of {len(assets)} assets; stored: " if failures else ""
-    fetched = failed + in_words(held.days, held.rows, share.counts(USAGE_JOB))
+    fetched = failed + in_words(held.days, held.rows, plan.counts(USAGE_JOB))
     costs = "".join(f", {amount:,.2f} {unit}" for unit, amount in held.costs.items())
-    nothing = "failed" if any(step.failure for step in share.steps[PORT_SYNC_JOB]) else "nothing to send"
-    pushed = f"; Port: {in_words(0, 0, share.counts(PORT_SYNC_JOB)) or nothing}" if share.pushes else ""
-    click.echo(f"{share.connection.name} {share.window}: {fetched}{costs}{pushed}; {share.seconds:.0f} s")
+    nothing = "failed" if any(step.failure for step in plan.steps[PORT_SYNC_JOB]) else "nothing to send"
+    pushed = f"; Port: {in_words(0, 0, plan.counts(PORT_SYNC_JOB)) or nothing}" if plan.pushes else ""
+    click.echo(f"{plan.connection.name} {plan.window}: {fetched}{costs}{pushed}; {plan.seconds:.0f} s")
     if failures:
-        links = ", ".join(dict.fromkeys(map(settings.run_link, share.failed_runs)))
+        links = ", ".join(dict.fromkeys(map(settings.run_link, plan.failed_runs)))
         click.echo(
-            f"FAILED: {share.connection.name}: not refreshed, for the reasons above: {', '.join(failures)}. "
+            f"FAILED: {plan.connection.name}: not refreshed, for the reasons above: {', '.join(failures)}. "
             f"What was stored stays. Once this is fixed, run this again, or Dagster does it on its own ({links})",
             err=True,
         )
@@ -404,8 +404,8 @@ def export_focus(start: str, end: str, out: Path, *, force: bool) -> None:
     settings = Settings.load()
     first, last = parse_days(start, end, settings)
     fetched = fetched_costs(settings.connections())
-    stated = stated_of(settings)
-    exported = export(_warehouse(settings), stated, first, last, writable(out, force=force), fetched)
+    seeds = seeds_of(settings)
+    exported = export(_warehouse(settings), seeds, first, last, writable(out, force=force), fetched)
     for name, days in exported.gaps.items():
         click.echo(f"{name}: costs of {days} days are missing or incomplete in the file", err=True)
     for name, reasons in exported.due.items():

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from usage_assets.assets.failures import cause_of
-from usage_assets.cli.backfill import COUNTS, Step
+from usage_assets.cli.backfill import COUNTS, AssetProgress
 
 STDERR = 2
 
@@ -29,7 +29,7 @@ class Display:
         )
         self._task = self.bar.add_task("", total=asset_days, requests=0)
         self._requests = 0
-        self._failed: dict[str, Step] = {}
+        self._failed: dict[str, AssetProgress] = {}
         """Cause -> the first that failed because of it: a reason is shown once."""
 
     def say(self, text: str) -> None:
@@ -41,7 +41,7 @@ class Display:
         self._requests += 1
         self.bar.update(self._task, requests=self._requests)
 
-    def show(self, step: Step) -> None:
+    def show(self, step: AssetProgress) -> None:
         """Show how far a step is."""
         if step.failure:
             first = self._failed.setdefault(cause_of(step.failure), step)

@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from usage_assets.core.money import Money, Rate
-from usage_assets.core.schema import StatedRow, column, to_arrow
+from usage_assets.core.schema import SeedRow, column, to_arrow
 
 FOR_EVER = date.max
 USD = "USD"
@@ -236,7 +236,7 @@ class Owner(Dated):
         return self.owned
 
 
-class CreditRateRow(StatedRow):
+class CreditRateRow(SeedRow):
     """One row per [[credit_rate]] of the connections file."""
 
     table = "accounting.credit_rates"
@@ -249,7 +249,7 @@ class CreditRateRow(StatedRow):
     source: Annotated[str, column("Who says so: a contract, for example")]
 
 
-class ExchangeRateRow(StatedRow):
+class ExchangeRateRow(SeedRow):
     """One row per [[exchange_rate]] of the connections file."""
 
     table = "accounting.exchange_rates"
@@ -263,7 +263,7 @@ class ExchangeRateRow(StatedRow):
     source: Annotated[str, column("Who says so: a central bank, for example")]
 
 
-class PurchaseRow(StatedRow):
+class PurchaseRow(SeedRow):
     """One row per [[purchase]] of the connections file. Never add it to usage, which uses up what was bought."""
 
     table = "accounting.purchases"
@@ -279,7 +279,7 @@ class PurchaseRow(StatedRow):
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
 
 
-class InvoiceRow(StatedRow):
+class InvoiceRow(SeedRow):
     """One row per [[invoice]] of the connections file."""
 
     table = "accounting.invoices"
@@ -295,7 +295,7 @@ class InvoiceRow(StatedRow):
     ]
 
 
-class OwnerRow(StatedRow):
+class OwnerRow(SeedRow):
     """One row per [[owner]] of the connections file."""
 
     table = "accounting.owners"
@@ -310,7 +310,7 @@ class OwnerRow(StatedRow):
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
 
 
-class CurrencyRow(StatedRow):
+class CurrencyRow(SeedRow):
     """One row per currency of ISO 4217 that has a smallest unit. The connections file does not state it."""
 
     table = "accounting.currencies"
@@ -332,9 +332,9 @@ class Accounting:
     invoices: Sequence[Invoice] = ()
     owners: Sequence[Owner] = ()
 
-    def tables(self) -> Mapping[type[StatedRow], pa.Table]:
+    def tables(self) -> Mapping[type[SeedRow], pa.Table]:
         """The entries as the rows of their tables, and the currencies that amounts are in."""
-        stated: Mapping[type[StatedRow], list[StatedRow]] = {
+        stated: Mapping[type[SeedRow], list[SeedRow]] = {
             CreditRateRow: [
                 CreditRateRow(
                     workspace_id=rate.workspace,

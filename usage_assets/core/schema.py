@@ -80,7 +80,7 @@ class Total(NamedTuple):
     unit: str = ""
     """What it counts; empty: what the column of the same name does. Of a total ``per`` a column, ``{}`` stands for its
     value, in upper case."""
-    per: str | None = None
+    by: str | None = None
     """The column (a currency, say) for each value of which there is a total of its own: ``<name>_<value>``."""
 
 
@@ -126,7 +126,7 @@ class LookupRow(ConnectionRow, kw_only=True, gc=False):
     ] = None
 
 
-class StatedRow(TableRow, kw_only=True, gc=False):
+class SeedRow(TableRow, kw_only=True, gc=False):
     """A declared table of what the connections file states: it is as the file was when costs were last computed."""
 
 

@@ -32,7 +32,7 @@ from usage_assets.demo.summary import (
 from usage_assets.local.dagster_dev import AssetPath, Dagster, Progress
 from usage_assets.local.processes import (
     LOCK,
-    Kept,
+    ManagedProcess,
     StartError,
     only_one,
     terminate_like_ctrl_c,
@@ -197,10 +197,10 @@ def settings_for(sandbox: str, home: Path) -> dict[str, str]:
     }
 
 
-def start_sandbox(home: Path, lock: IO[str]) -> Kept:
+def start_sandbox(home: Path, lock: IO[str]) -> ManagedProcess:
     """Start the sandbox on any free port."""
     with (home / "sandbox.log").open("w") as log:
-        return Kept(
+        return ManagedProcess(
             "the sandbox",
             [sys.executable, "-m", "usage_assets.sandbox", "--port", "0"],
             lock=lock,
@@ -225,7 +225,7 @@ def start_dagster(root: Path, home: Path, lock: IO[str], sandbox: str, port: int
     )
 
 
-def address_of(sandbox: Kept) -> str:
+def address_of(sandbox: ManagedProcess) -> str:
     """Where the sandbox listens, as soon as it does. Raises StartError when it ends before."""
     words = sandbox.first_line().split()
     if not words:
@@ -233,7 +233,7 @@ def address_of(sandbox: Kept) -> str:
     return words[-1]
 
 
-def fill_and_compare(dagster: Dagster, sandbox: Kept, url: str, home: Path, days: int, say: Say) -> bool:
+def fill_and_compare(dagster: Dagster, sandbox: ManagedProcess, url: str, home: Path, days: int, say: Say) -> bool:
     """Backfill every connection, wait for the pushes and print the summary. Returns whether nothing differs."""
     ready = say.seconds
     windows = windows_of(ASKED, days, utc_today())
@@ -251,7 +251,7 @@ def fill_and_compare(dagster: Dagster, sandbox: Kept, url: str, home: Path, days
     return summary.is_equal
 
 
-def look_up(dagster: Dagster, sandbox: Kept, say: Say) -> None:
+def look_up(dagster: Dagster, sandbox: ManagedProcess, say: Say) -> None:
     """Fetch what ids stand for, before the entities that show it are computed. Raises DemoError where a run fails."""
     lookups: dict[str, list[AssetPath]] = defaultdict(list)
     for key, has_days in dagster.assets().items():
@@ -281,7 +281,7 @@ def _served(name: str, windows: Windows) -> str:
     return f" (it serves the last {PROVIDERS[name].lookback_days})" if windows[name].first > first else ""
 
 
-def wait_for(wanted: Mapping[AssetPath, int], dagster: Dagster, sandbox: Kept, say: Say) -> None:
+def wait_for(wanted: Mapping[AssetPath, int], dagster: Dagster, sandbox: ManagedProcess, say: Say) -> None:
     """Wait until every asset has its days and no run is left. Raises DemoError where that will not be."""
     longest = LONGEST_SECONDS + LONGEST_SECONDS_PER_DAY * max(wanted.values(), default=0)
     deadline, next_line = time.monotonic() + longest, 0.0

@@ -22,13 +22,13 @@ from usage_assets.core.days import DAY, Window, windows
 from usage_assets.core.people import People
 from usage_assets.core.schema import packed_schema
 from usage_assets.fetching.archive.store import (
-    Answered,
-    Asked,
+    ArchivedResponse,
+    ArchivePage,
     Body,
-    Keep,
+    RequestRecord,
     question_of,
 )
-from usage_assets.fetching.page_parser import Reading, numbered
+from usage_assets.fetching.page_parser import PageParser, numbered
 from usage_assets.fetching.transport import (
     INCOMPLETE,
     LATER,
@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fetched:
+class FetchResult:
     """A complete answer: every page of every window was read and is valid."""
 
     rows: pa.Table
@@ -66,7 +66,7 @@ class Fetched:
     """Fields that this version does not know: name -> how often."""
     groupings: Counter[str]
     """Sets of dimensions that were granted: ``grouped_by`` -> days."""
-    answered: Sequence[Answered] = ()
+    answered: Sequence[ArchivedResponse] = ()
     """What is archived as soon as the rows are stored."""
     stored_at: Mapping[date, datetime] = field(default_factory=dict)
     """When the rows of a day were stored first, where they come from the archive."""
@@ -125,7 +125,7 @@ class Client:
         connect_timeout: float = 10,
         read_timeout: float = 60,
         answer_timeout: float = 300,
-        keep: Keep | None = None,
+        keep: ArchivePage | None = None,
     ) -> None:
         self.provider = provider
         self.keep = keep
@@ -162,7 +162,7 @@ class Client:
     def __exit__(self, *_exc: object) -> None:
         self.transport.close()
 
-    def fetch(self, endpoint: Endpoint, days: Sequence[date]) -> Fetched:
+    def fetch(self, endpoint: Endpoint, days: Sequence[date]) -> FetchResult:
         """Everything that the endpoint has for ``days``, or an error. Windows are fetched side by side.
 
         Raises the PermanentError or TransientError of the window that failed first; then no other is started.
@@ -181,9 +181,9 @@ class Client:
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
-        readings = [reading for chain in chains for reading in chain.readings]
+        parsers = [parser for chain in chains for parser in chain.parsers]
         counts: Counter[str] = sum((chain.counts for chain in chains), Counter())
-        fetched = fetched_from(endpoint, readings, counts, planned=len(planned))
+        fetched = fetched_from(endpoint, parsers, counts, planned=len(planned))
         return replace(fetched, answered=[answered for chain in chains for answered in chain.answered])
 
     def probe(self, endpoint: Endpoint) -> None:
@@ -200,11 +200,11 @@ class _Chains:
     query: Mapping[str, str]
     planned: Window
     stop: Event
-    readings: list[Reading] = field(default_factory=list)
+    parsers: list[PageParser] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     bodies: list[Body] = field(default_factory=list)
     """What is kept of the chain that is being read."""
-    answered: list[Answered] = field(default_factory=list)
+    answered: list[ArchivedResponse] = field(default_factory=list)
     _unread: list[Window] = field(default_factory=list)
     """The parts of the planned window that are still to be read."""
     _ungrouped: list[date] = field(default_factory=list)
@@ -223,7 +223,7 @@ class _Chains:
         except BaseException:
             self.stop.set()
             raise
-        first, *others = (len(reading.tables) for reading in self.readings)
+        first, *others = (len(parser.tables) for parser in self.parsers)
         self.counts.update(requests=first, split_windows=sum(others))
 
     def _read(self, window: Window, *, may_restart: bool = True) -> None:
@@ -233,22 +233,22 @@ class _Chains:
             self._unread[:0] = [Window(days[0], days[-1]) for _, days in granted]
             return
         client, group_by = self.client, granted[0][0]
-        reading = Reading(client.connection, client.workspace_id, window, self.query, group_by, client.people)
+        parser = PageParser(client.connection, client.workspace_id, window, self.query, group_by, client.people)
         self.bodies = []
         try:
-            self._follow(reading)
+            self._follow(parser)
         except PermanentError as error:
-            self.counts["retries"] += len(reading.tables)
-            if may_restart and reading.tables and _is_token_refused(client.provider, error):
+            self.counts["retries"] += len(parser.tables)
+            if may_restart and parser.tables and _is_token_refused(client.provider, error):
                 logger.warning("%s Reading it again from its first page", error)
                 self.counts["retries"] += 1
                 self._read(window, may_restart=False)
             else:
                 self._ask_for_less(window, group_by, error)
         else:
-            self.readings.append(reading)
+            self.parsers.append(parser)
             if self.bodies:
-                self.answered.append(Answered(self._asked(reading), self.bodies))
+                self.answered.append(ArchivedResponse(self._asked(parser), self.bodies))
 
     def _granted(self, day: date) -> tuple[str, ...]:
         """The dimensions that no refusal has taken from a day."""
@@ -297,35 +297,35 @@ class _Chains:
             return refusal
         return None
 
-    def _follow(self, reading: Reading) -> None:
+    def _follow(self, parser: PageParser) -> None:
         """Read the chain of pages of one window: each names the next."""
-        params = self._params(reading)
+        params = self._params(parser)
         tokens: list[str] = []
-        page = self._page(reading, params)
+        page = self._page(parser, params)
         while page.has_more:
             if not page.next_page or page.next_page in tokens:
                 what = "the page token repeats" if page.next_page else "has_more is true, but no page token is given"
-                days = reading.window.days
-                raise self.client.transport.failure(PermanentError, self._place(reading), what, INCOMPLETE, days=days)
+                days = parser.window.days
+                raise self.client.transport.failure(PermanentError, self._place(parser), what, INCOMPLETE, days=days)
             tokens.append(page.next_page)
-            page = self._page(reading, [*params, ("page", page.next_page)])
-        if days := days_without_bucket(self.endpoint, reading, reading.window.days):
+            page = self._page(parser, [*params, ("page", page.next_page)])
+        if days := days_without_bucket(self.endpoint, parser, parser.window.days):
             raise self.client.transport.failure(
-                PermanentError, self._place(reading), no_bucket_for(days), LATER, days=days
+                PermanentError, self._place(parser), no_bucket_for(days), LATER, days=days
             )
 
-    def _params(self, reading: Reading) -> list[tuple[str, str]]:
+    def _params(self, parser: PageParser) -> list[tuple[str, str]]:
         return [
-            *self.endpoint.window_params(reading.window).items(),
+            *self.endpoint.window_params(parser.window).items(),
             *self.endpoint.params.items(),
             *self.query.items(),
             *((name, value) for name in self.endpoint.filters for value in self._filter(name)),
-            *(("group_by[]", dimension) for dimension in reading.grouped_by),  # joined by commas they break page tokens
+            *(("group_by[]", dimension) for dimension in parser.grouped_by),  # joined by commas they break page tokens
         ]
 
-    def _asked(self, reading: Reading) -> Asked:
+    def _asked(self, parser: PageParser) -> RequestRecord:
         client = self.client
-        return Asked(
+        return RequestRecord(
             question=question_of(
                 self.endpoint,
                 self.query,
@@ -334,10 +334,10 @@ class _Chains:
                 headers=client.headers,
                 filters=client.filters,
             ),
-            params=self._params(reading),
-            grouped_by=reading.grouped_by,
-            first=reading.window.first,
-            last=reading.window.last,
+            params=self._params(parser),
+            grouped_by=parser.grouped_by,
+            first=parser.window.first,
+            last=parser.window.last,
             people=client.people.policy,
             fetched_at=datetime.now(UTC),
         )
@@ -345,48 +345,48 @@ class _Chains:
     def _filter(self, parameter: str) -> Sequence[str]:
         return self.client.filters.get(parameter.removesuffix("[]"), ())
 
-    def _page(self, reading: Reading, params: list[tuple[str, str]]) -> Page:
+    def _page(self, parser: PageParser, params: list[tuple[str, str]]) -> Page:
         """Add one page to the reading; returns it without its data."""
 
         def read(content: bytes) -> Page:
             body = self.client.keep and self.client.keep(self.endpoint, self.client.people, content)
             with self.client.decoding:
-                page, rows = read_page(self.endpoint, reading, content)
+                page, rows = read_page(self.endpoint, parser, content)
             if body:
                 self.bodies.append(body)
-            logger.debug("%s: page %d, %d rows", self._place(reading), len(reading.tables), rows)
+            logger.debug("%s: page %d, %d rows", self._place(parser), len(parser.tables), rows)
             return page
 
         return self.client.transport.get(
             self.endpoint.path_in(self.client.workspace_id),
             params,
             read,
-            place=self._place(reading),
-            days=reading.window.days,
+            place=self._place(parser),
+            days=parser.window.days,
             stop=self.stop,
             on_retry=lambda: self.counts.update(retries=1),
             headers=self.endpoint.headers,
         )
 
-    def _place(self, reading: Reading) -> str:
-        return f"{reading.connection} {self.endpoint.name} {reading.window}"
+    def _place(self, parser: PageParser) -> str:
+        return f"{parser.connection} {self.endpoint.name} {parser.window}"
 
 
 def _is_token_refused(provider: Provider, error: PermanentError) -> bool:
     return error.status == HTTPStatus.GONE or provider.token_refused.search(error.reason) is not None
 
 
-def read_page(endpoint: Endpoint, reading: Reading, content: bytes) -> tuple[Page, int]:
+def read_page(endpoint: Endpoint, parser: PageParser, content: bytes) -> tuple[Page, int]:
     """Add one page to the reading; returns it without its data, and how many rows it has.
 
     Raises msgspec.DecodeError for a broken body and ShapeError for an unknown one.
     """
-    body = _opened(endpoint, content, reading.window)
+    body = _opened(endpoint, content, parser.window)
     page = msgspec.convert(body, Page)
-    _refuse_days_to_come(page, reading.window)
+    _refuse_days_to_come(page, parser.window)
     items = (decoded(item) if isinstance(item, msgspec.Raw) else item for item in page.data)
-    rows = reading.read(endpoint.row, endpoint.item, endpoint.records, items)
-    reading.unknown_fields.update(f"page.{name}" for name in body.keys() - _PAGE_FIELDS)
+    rows = parser.read(endpoint.row, endpoint.item, endpoint.records, items)
+    parser.unknown_fields.update(f"page.{name}" for name in body.keys() - _PAGE_FIELDS)
     return Page(data=[], has_more=page.has_more, next_page=page.next_page), rows
 
 
@@ -408,9 +408,9 @@ def _opened(endpoint: Endpoint, content: bytes, window: Window) -> Json:
     return {name: decoded(text, _ITEMS) if name == "data" else decoded(text) for name, text in fields.items()}
 
 
-def days_without_bucket(endpoint: Endpoint, reading: Reading, days: Sequence[date]) -> list[date]:
+def days_without_bucket(endpoint: Endpoint, parser: PageParser, days: Sequence[date]) -> list[date]:
     """The days that a complete answer is silent about, although a bucket is promised for each: silence is not $0."""
-    return [day for day in days if day not in reading.days_seen] if endpoint.bucket_per_day else []
+    return [day for day in days if day not in parser.days_seen] if endpoint.bucket_per_day else []
 
 
 def no_bucket_for(days: Sequence[date]) -> str:
@@ -419,22 +419,22 @@ def no_bucket_for(days: Sequence[date]) -> str:
 
 
 def fetched_from(
-    endpoint: Endpoint, readings: Sequence[Reading], counts: Mapping[str, int], *, planned: int
-) -> Fetched:
+    endpoint: Endpoint, parsers: Sequence[PageParser], counts: Mapping[str, int], *, planned: int
+) -> FetchResult:
     """The complete answer that the readings of so many windows are."""
     groupings: Counter[str] = Counter()
-    for reading in readings if endpoint.group_by else ():
-        groupings[reading.grouping] += len(reading.window.days)
-    tables = [table for reading in readings for table in reading.tables]
+    for parser in parsers if endpoint.group_by else ():
+        groupings[parser.grouping] += len(parser.window.days)
+    tables = [table for parser in parsers for table in parser.tables]
     rows = pa.concat_tables([packed_schema(endpoint.row).empty_table(), *tables])
-    return Fetched(
+    return FetchResult(
         rows=numbered(endpoint.row, rows),
         windows=planned,
         requests=counts["requests"],
         refused=counts["refused"],
         split_windows=counts["split_windows"],
         retries=counts["retries"],
-        rounded=sum(reading.rounded for reading in readings),
-        unknown_fields=sum((reading.unknown_fields for reading in readings), Counter()),
+        rounded=sum(parser.rounded for parser in parsers),
+        unknown_fields=sum((parser.unknown_fields for parser in parsers), Counter()),
         groupings=groupings,
     )

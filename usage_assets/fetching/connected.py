@@ -124,15 +124,17 @@ def is_superseded(connection: Connection, connections: Iterable[Connection]) -> 
     )
 
 
-def told_by(endpoint: Endpoint, connection: Connection, connections: Sequence[Connection]) -> Connection | None:
-    """Return the connection whose rows ``endpoint.compared_with`` tell of the same use: itself, or the only one of the
+def cross_check_connection(
+    endpoint: Endpoint, connection: Connection, connections: Sequence[Connection]
+) -> Connection | None:
+    """Return the connection whose rows ``endpoint.cross_check`` tell of the same use: itself, or the only one of the
     other provider and the same organization, where nobody else of its own provider is of that, too.
 
     Two connections that name no organization are of the same one. One without a key tells of nothing.
     """
-    if endpoint.compared_with is None:
+    if endpoint.cross_check is None:
         return None
-    other, _, name = endpoint.compared_with.table.partition(".")
+    other, _, name = endpoint.cross_check.table.partition(".")
     alike = [each for each in connections if each.organization == connection.organization and each.key]
     mine = [each for each in alike if each.provider == connection.provider]
     theirs = [each for each in alike if each.provider == other]

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from usage_assets.core.money import TOLERANCE
 from usage_assets.core.schema import to_arrow
-from usage_assets.fetching.client import Fetched
+from usage_assets.fetching.client import FetchResult
 from usage_assets.providers.endpoint import Control, Endpoint
 
 logger = logging.getLogger(__name__)
@@ -25,11 +25,11 @@ class Source(Protocol):
 
     connection: str
 
-    def fetch(self, endpoint: Endpoint, days: Sequence[date]) -> Fetched:
+    def fetch(self, endpoint: Endpoint, days: Sequence[date]) -> FetchResult:
         """Everything that it has for the days, or a ProviderError."""
 
 
-def fetch_with_totals(client: Source, endpoint: Endpoint, days: Sequence[date]) -> tuple[Fetched, pa.Table]:
+def fetch_with_totals(client: Source, endpoint: Endpoint, days: Sequence[date]) -> tuple[FetchResult, pa.Table]:
     """Everything the endpoint has for the days, with its control totals (an empty table where it declares none).
 
     Where the two differ by more than the provider's arithmetic, both are read once again: a restatement may have come
@@ -47,13 +47,13 @@ def fetch_with_totals(client: Source, endpoint: Endpoint, days: Sequence[date]) 
     return grouped, _totals(control, client.connection, ungrouped)
 
 
-def _both(client: Source, endpoint: Endpoint, days: Sequence[date]) -> tuple[Fetched, Fetched]:
+def _both(client: Source, endpoint: Endpoint, days: Sequence[date]) -> tuple[FetchResult, FetchResult]:
     grouped, ungrouped = client.fetch(endpoint, days), client.fetch(endpoint.ungrouped, days)
     answered = (*grouped.answered, *ungrouped.answered)
     return replace(grouped, control_requests=ungrouped.requests, answered=answered), ungrouped
 
 
-def _sums(control: Control, fetched: Fetched) -> Sums:
+def _sums(control: Control, fetched: FetchResult) -> Sums:
     sums: defaultdict[tuple[date, str | None], Decimal] = defaultdict(Decimal)
     amounts = fetched.rows.select(["usage_date", control.currency, control.amount]).unify_dictionaries()
     added = amounts.group_by(["usage_date", control.currency]).aggregate([(control.amount, "sum")])
@@ -62,7 +62,7 @@ def _sums(control: Control, fetched: Fetched) -> Sums:
     return sums
 
 
-def _differing(control: Control, grouped: Fetched, ungrouped: Fetched) -> list[date]:
+def _differing(control: Control, grouped: FetchResult, ungrouped: FetchResult) -> list[date]:
     one, other = _sums(control, grouped), _sums(control, ungrouped)
     rows = {row["values"]: row["counts"] for row in grouped.rows["usage_date"].value_counts().to_pylist()}
     return [
@@ -73,7 +73,7 @@ def _differing(control: Control, grouped: Fetched, ungrouped: Fetched) -> list[d
     ]
 
 
-def _totals(control: Control, connection: str, ungrouped: Fetched) -> pa.Table:
+def _totals(control: Control, connection: str, ungrouped: FetchResult) -> pa.Table:
     sums = sorted(_sums(control, ungrouped).items(), key=str)
     return to_arrow(
         control.row,

@@ -44,7 +44,7 @@ _MISSING = re.compile(r"Object missing required field `(.+)`")
 
 
 @dataclass
-class Reading:
+class PageParser:
     """What is known, and what is counted, while the pages of one window become rows."""
 
     connection: str
@@ -193,7 +193,7 @@ def numbered(row: type[Row], rows: pa.Table) -> pa.Table:
 
     Rows of several pages that are equal in everything keep one number: they are more likely one record on two shifting
     pages than two records, and the warehouse refuses them rather than count one twice. So do equal rows of one page
-    that name a user; those that name none have come numbered (``Reading``).
+    that name a user; those that name none have come numbered (``PageParser``).
     """
     if "occurrence" not in row.grain:
         return rows

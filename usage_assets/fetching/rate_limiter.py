@@ -8,7 +8,7 @@ QUIET_SECONDS = 60.0
 """So long without a 429, and the rate doubles again."""
 
 
-class Pace:
+class RateLimiter:
     """Spaces requests evenly. A 429 holds all of them and halves the rate, so that refusals do not multiply: one
     connector without this had 492 of them in a run and loaded nothing. Each quiet minute undoes one halving."""
 
@@ -29,7 +29,7 @@ class Pace:
         if turn > now:
             stop.wait(turn - now)
 
-    def hold(self, seconds: float) -> None:
+    def penalize(self, seconds: float) -> None:
         """Make no request for so long, and half as many a second afterwards (halved once per hold)."""
         with self._lock:
             now = time.monotonic()

@@ -30,7 +30,7 @@ from usage_assets.core.bounded_http import (
     untrusted,
 )
 from usage_assets.core.people import People
-from usage_assets.fetching.rate_limiter import Pace
+from usage_assets.fetching.rate_limiter import RateLimiter
 from usage_assets.providers.endpoint import Provider
 from usage_assets.providers.records import ShapeError
 
@@ -110,7 +110,7 @@ class Transport:
         self._provider = provider
         self._key = key
         self._people = people
-        self._pace = Pace(requests_per_second)
+        self._pace = RateLimiter(requests_per_second)
         self._turn = Lock()
         """Held while a large body is read and used."""
         self._large = ThreadPoolExecutor(1, f"large-{connection}")
@@ -168,7 +168,7 @@ class Transport:
             logger.warning("%s Again in %.1f s, attempt %d", error, state.upcoming_sleep, state.attempt_number + 1)
             on_retry()
             if error.status == httpx.codes.TOO_MANY_REQUESTS:
-                self._pace.hold(state.upcoming_sleep)
+                self._pace.penalize(state.upcoming_sleep)
 
         def give_up(state: tenacity.RetryCallState) -> NoReturn:
             error = _error_of(state)

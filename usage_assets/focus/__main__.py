@@ -27,10 +27,10 @@ from usage_assets.fetching.connected import earliest_day, provider_client, settl
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.local.processes import StartError, only_one, terminate_like_ctrl_c
 from usage_assets.models.costs import COSTS, DailyCost
-from usage_assets.models.model import stated_money
+from usage_assets.models.model import money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.sandbox import credentials
-from usage_assets.warehouse.database import Answer, Slice, Warehouse
+from usage_assets.warehouse.database import Batch, Slice, Warehouse
 from usage_assets.warehouse.tables import Table
 
 FILE = "year.csv"
@@ -135,20 +135,20 @@ def make_year(sandbox: str, settings: Settings, first: date, last: date) -> None
 def _store(connection: Connection, settings: Settings, warehouse: Warehouse, days: Sequence[date]) -> None:
     """Fetch and derive a connection's costs, as its assets do."""
     provider, target = PROVIDERS[connection.provider], Slice(connection.name, days[0], days[-1])
-    stated = stated_money(settings.accounting(), datetime.now(UTC))
+    seeds = money_seed(settings.accounting(), datetime.now(UTC))
     with provider_client(connection, settings) as client:
         for derived in (cost for cost in COSTS if cost.part in BILLED and cost.part.startswith(f"{provider.name}.")):
             [endpoint] = (endpoint for endpoint in provider.endpoints if endpoint.row.table == derived.part)
             began = datetime.now(UTC)
             fetched, totals = fetch_with_totals(client, endpoint, days)
-            answer = Answer(
+            answer = Batch(
                 rows=fetched.rows,
                 began=began,
                 control=(Table(endpoint.control.row), totals) if endpoint.control else None,
                 settling_days=settling_days(connection, provider),
             )
             warehouse.replace(Table(endpoint.row), answer, target, "focus")
-            select = replace(derived.select, stated=stated)
+            select = replace(derived.select, seed=seeds)
             warehouse.replace(Table(DailyCost), select, replace(target, part=derived.part), "focus")
 
 

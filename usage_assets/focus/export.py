@@ -18,7 +18,7 @@ from usage_assets.models.costs import COSTS, DailyCost, days_without_costs
 from usage_assets.models.due import due_days, in_words
 from usage_assets.models.model import MACROS, SQL
 from usage_assets.warehouse.database import (
-    Stated,
+    Seed,
     Warehouse,
     WarehouseError,
     create_or_alter,
@@ -72,7 +72,7 @@ def writable(out: Path, *, force: bool) -> Path:
 
 def export(
     warehouse: Warehouse,
-    stated: Sequence[Stated],
+    seeds: Sequence[Seed],
     first: date,
     last: date,
     out: Path,
@@ -80,7 +80,7 @@ def export(
 ) -> Exported:
     """Write the charges whose period begins on the days from first to last (UTC) to a CSV or Parquet file.
 
-    ``stated`` is what the configuration states, about money first. ``fetched`` are the sources of costs that should be
+    ``seeds`` is what the configuration states, about money first. ``fetched`` are the sources of costs that should be
     stored of each day (see ``days_without_costs``).
 
     Raises WarehouseError, with nothing written, where there are none, a row breaks a rule, or a file cannot be written.
@@ -89,10 +89,10 @@ def export(
         raise WarehouseError(f"{warehouse.database}: nothing is stored yet: usage-assets backfill")
     due = in_words(
         row
-        for row in due_days(warehouse, stated)
+        for row in due_days(warehouse, seeds)
         if first <= row.day <= last and row.state == "stale" and FOLDERS & {*row.asset.path}
     )
-    _bring_up_to_date(warehouse, stated[0])
+    _bring_up_to_date(warehouse, seeds[0])
     # from the copy: a year takes a while, and nobody waits for the file meanwhile
     publish(warehouse)
     copy, days = copy_of(warehouse.database), {"first": first, "last": last}
@@ -123,9 +123,9 @@ def export(
     return exported
 
 
-def _bring_up_to_date(warehouse: Warehouse, stated: Stated) -> None:
+def _bring_up_to_date(warehouse: Warehouse, seeds: Seed) -> None:
     """Make the views those of this release, and what they read of the connections file what that says now."""
-    select = replace(COSTS[0].select, stated=stated)
+    select = replace(COSTS[0].select, seed=seeds)
     with warehouse.transaction() as database:
         create_or_alter(database, Table(DailyCost))
         make_ready(database, select)

@@ -16,7 +16,7 @@ import httpx
 
 from usage_assets.local.processes import (
     HOST,
-    Kept,
+    ManagedProcess,
     StartError,
     free_port,
 )
@@ -92,7 +92,7 @@ class Dagster:
         self.port = free_port(port)
         self.url = f"http://{HOST}:{self.port}{env.get(PATH_PREFIX, '')}"
         with log.open("w", encoding="utf-8") if log else nullcontext() as output:
-            self._process = Kept(
+            self._process = ManagedProcess(
                 "Dagster",
                 [*DAGSTER_DEV, "-w", str(workspace), "-h", HOST, "-p", str(self.port)],
                 lock=lock,

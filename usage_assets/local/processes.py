@@ -29,7 +29,7 @@ class StartError(Exception):
     """Something cannot be started, or has ended by itself: what, why and what to do, in one line."""
 
 
-class Kept:
+class ManagedProcess:
     """A running command with everything that it starts; ends with ``stop``, or with this process."""
 
     def __init__(

@@ -2,12 +2,12 @@
 ``sql/allocated.sql`` splits it."""
 
 from usage_assets.models.costs import AllocatedCost, DailyCost
-from usage_assets.models.model import Derived
+from usage_assets.models.model import Model
 
 
-def _allocation(source: str, *usage: str) -> Derived:
+def _allocation(source: str, *usage: str) -> Model:
     provider, _, name = source.partition(".")
-    return Derived(
+    return Model(
         name=name,
         file=f"{provider}_allocated_costs",
         folder="allocated_costs",
@@ -15,7 +15,7 @@ def _allocation(source: str, *usage: str) -> Derived:
         row=AllocatedCost,
         reads=(DailyCost.table,),
         within="allocated.sql",
-        may_read=usage,
+        optional_refs=usage,
         part=source,
     )
 

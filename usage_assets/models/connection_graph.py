@@ -1,6 +1,6 @@
 """The assets of one connection as data: which endpoints it fetches, what is computed from them, and by which queries.
 
-``build.py`` builds Dagster's assets from it, and ``stated_of`` the tables of what is configured.
+``build.py`` builds Dagster's assets from it, and ``seeds_of`` the tables of what is configured.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,15 +16,15 @@ from usage_assets.models.allocation import ALLOCATIONS
 from usage_assets.models.costs import DailyCost, costs_of
 from usage_assets.models.due import (
     ExpectedAsset,
+    assets_seed,
     expected_derived,
     expected_raw,
-    stated_assets,
 )
 from usage_assets.models.entities import entities_of
-from usage_assets.models.model import Derived, Sources, stated_money
+from usage_assets.models.model import Model, Sources, money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets.warehouse.database import Select, Stated
+from usage_assets.warehouse.database import Query, Seed
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class ConnectionGraph:
     sources: Sources
     is_superseded: bool
     """Whether another connection covers the same usage: what is derived is empty then."""
-    entities: Sequence[Derived]
-    derived: Sequence[tuple[Derived, Select]]
+    entities: Sequence[Model]
+    derived: Sequence[tuple[Model, Query]]
 
     @cached_property
     def computed_from(self) -> Mapping[dg.AssetKey, Collection[dg.AssetKey]]:
@@ -59,7 +59,7 @@ class ConnectionGraph:
             yield expected_derived(derived, select, self.connection.name, settings)
 
 
-def graph_of(connection: Connection, connections: Sequence[Connection], money: Stated) -> ConnectionGraph:
+def graph_of(connection: Connection, connections: Sequence[Connection], money: Seed) -> ConnectionGraph:
     """Return a connection's graph. Raises SettingsError for a setting that its provider has no use for."""
     provider = PROVIDERS[connection.provider]
     endpoints = endpoints_of(provider, connection)
@@ -71,24 +71,24 @@ def graph_of(connection: Connection, connections: Sequence[Connection], money: S
     allocations = [allocation for allocation in ALLOCATIONS if allocation.part in sources]
     entities = entities_of(sources)
 
-    def select_of(derived: Derived) -> Select:
-        select = derived.nothing if superseded else derived.select_of(sources)
-        return replace(select, stated=money) if select.stated else select
+    def query_of(derived: Model) -> Query:
+        select = derived.nothing if superseded else derived.query_of(sources)
+        return replace(select, seed=money) if select.seed else select
 
-    derived = [(each, select_of(each)) for each in (*costs, *allocations, *entities)]
+    derived = [(each, query_of(each)) for each in (*costs, *allocations, *entities)]
     return ConnectionGraph(connection, provider, endpoints, sources, superseded, entities, derived)
 
 
-def stated_of(settings: Settings) -> tuple[Stated, Stated]:
+def seeds_of(settings: Settings) -> tuple[Seed, Seed]:
     """Return what the configuration states: money, and the assets of the connections that have a key.
 
     Raises SettingsError.
     """
     read_at = datetime.now(UTC)
-    money, connections = stated_money(settings.accounting(), read_at), settings.connections()
+    money, connections = money_seed(settings.accounting(), read_at), settings.connections()
     graphs = [graph_of(connection, connections, money) for connection in connections if connection.key]
     expected = [row for graph in graphs for row in graph.expected(settings)]
-    return money, stated_assets(expected, read_at)
+    return money, assets_seed(expected, read_at)
 
 
 def fetched_costs(connections: Sequence[Connection]) -> Sequence[tuple[str, str]]:

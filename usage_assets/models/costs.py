@@ -11,7 +11,7 @@ from typing import Annotated
 import duckdb
 
 from usage_assets.core.schema import Row, Total, column
-from usage_assets.models.model import Derived
+from usage_assets.models.model import Model
 from usage_assets.providers.lookups import LOOKUPS
 
 
@@ -190,7 +190,7 @@ READ_BY_VIEWS = (
     *(lookup.row.table for lookups in LOOKUPS.values() for lookup in lookups),
 )
 COSTS = tuple(
-    Derived(
+    Model(
         name=source.partition(".")[2],
         file=source.replace(".", "_"),
         folder="daily_costs",
@@ -198,7 +198,7 @@ COSTS = tuple(
         row=DailyCost,
         reads=(source,),
         within="valued.sql",
-        may_read=tuple(table for table in READ_BY_VIEWS if table != source),
+        optional_refs=tuple(table for table in READ_BY_VIEWS if table != source),
         part=source,
     )
     for source in (
@@ -216,7 +216,7 @@ because they read it: a name or an owner changes nothing stored.
 """
 
 
-def costs_of(tables: Collection[str]) -> Sequence[Derived]:
+def costs_of(tables: Collection[str]) -> Sequence[Model]:
     """Return the parts of ``costs.daily_costs`` that are computed from these raw tables."""
     return [cost for cost in COSTS if {*cost.reads} <= {*tables}]
 

@@ -20,28 +20,28 @@ from usage_assets.config.days import minutes_to_first_fetch
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.schema import (
     Row,
-    StatedRow,
+    SeedRow,
     column,
     to_arrow,
 )
-from usage_assets.models.model import SQL, Derived
+from usage_assets.models.model import SQL, Model
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import (
     STATEMENTS,
-    Select,
-    Stated,
+    Query,
+    Seed,
     Warehouse,
     create_or_alter,
     make_views,
-    state,
+    write_seed,
 )
 from usage_assets.warehouse.tables import Table
 
 State = Literal["missing", "stale", "open", "unsettled"]
 
 
-class ExpectedAsset(StatedRow):
+class ExpectedAsset(SeedRow):
     """One row per table that an asset of a configured connection writes: which days, computed from what."""
 
     table = "ledger.assets"
@@ -149,7 +149,7 @@ def expected_raw(endpoint: Endpoint, connection: Connection, settings: Settings)
     ]
 
 
-def expected_derived(derived: Derived, select: Select, connection: str, settings: Settings) -> ExpectedAsset:
+def expected_derived(derived: Model, select: Query, connection: str, settings: Settings) -> ExpectedAsset:
     """What is expected of a derived asset: every day that has a partition and whose sources are stored."""
     return ExpectedAsset(
         connection=connection,
@@ -167,12 +167,12 @@ def expected_derived(derived: Derived, select: Select, connection: str, settings
     )
 
 
-def stated_assets(expected: Iterable[ExpectedAsset], read_at: datetime) -> Stated:
+def assets_seed(expected: Iterable[ExpectedAsset], read_at: datetime) -> Seed:
     """The configured assets as ``ledger.assets`` holds them."""
-    return Stated("assets", {ASSETS: to_arrow(ExpectedAsset, expected)}, read_at)
+    return Seed("assets", {ASSETS: to_arrow(ExpectedAsset, expected)}, read_at)
 
 
-def due_days(warehouse: Warehouse, stated: Sequence[Stated], *, keep: bool = False) -> list[Due]:
+def due_days(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = False) -> list[Due]:
     """Return every due day of what is stated (money, assets). Raises WarehouseError.
 
     With ``keep``, stores what is stated where it differs. That is for the code location alone: a command knows the keys
@@ -181,8 +181,8 @@ def due_days(warehouse: Warehouse, stated: Sequence[Stated], *, keep: bool = Fal
     with warehouse.transaction(keep=keep) as database:
         for table in READ:
             create_or_alter(database, table)
-        for each in stated:
-            state(database, each)
+        for each in seeds:
+            write_seed(database, each)
         make_views(database, [VIEW])
         rows = database.execute(QUERY).fetchall()
     return [

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.models.costs import DailyCost, costs_of
-from usage_assets.models.model import Derived, Ids
+from usage_assets.models.model import Ids, Model
 from usage_assets.port.provision import Foreign
 from usage_assets.providers.lookups import (
     AnthropicUsers,
@@ -233,19 +233,19 @@ class AiUserCost(Row):
 def _entity(
     row: type[Row],
     *reads: str,
-    may_read: tuple[str, ...] = (),
+    optional_refs: tuple[str, ...] = (),
     file: str | None = None,
     about: Mapping[str, Ids] = {},
-) -> Derived:
+) -> Model:
     name = row.table.removeprefix("port_entities.")
-    return Derived(
+    return Model(
         name=name,
         file=file or name,
         folder="entities",
         group="entities",
         row=row,
         reads=reads,
-        may_read=may_read,
+        optional_refs=optional_refs,
         about=about,
     )
 
@@ -267,14 +267,14 @@ MODEL_REQUESTS = tuple(
 """What ``sql/macros/openai_model_requests.sql`` reads besides completions."""
 
 ENTITIES = (
-    _entity(OpenaiDailyUsage, "openai.costs", "openai.usage_completions", may_read=MODEL_REQUESTS),
-    _entity(OpenaiModelUsage, "openai.usage_completions", may_read=MODEL_REQUESTS),
+    _entity(OpenaiDailyUsage, "openai.costs", "openai.usage_completions", optional_refs=MODEL_REQUESTS),
+    _entity(OpenaiModelUsage, "openai.usage_completions", optional_refs=MODEL_REQUESTS),
     _entity(ClaudeUsageRecord, "anthropic.usage_messages"),
     _entity(ClaudeCostRecord, "anthropic.cost_report"),
     _entity(
         ClaudeWorkspaceUsage,
         "anthropic.usage_messages",
-        may_read=(Workspaces.table,),
+        optional_refs=(Workspaces.table,),
         about={"project": _of("workspace_id")},
     ),
     _entity(ClaudeModelUsage, "anthropic.usage_messages"),
@@ -285,13 +285,13 @@ ENTITIES = (
     _entity(
         AiCostRecord,
         DailyCost.table,
-        may_read=(Projects.table, Workspaces.table),
+        optional_refs=(Projects.table, Workspaces.table),
         about={"project": _of("scope_id")},
     ),
     _entity(
         AiUserCost,
         DailyCost.table,
-        may_read=(OpenaiUsers.table, ServiceAccounts.table, AnthropicUsers.table),
+        optional_refs=(OpenaiUsers.table, ServiceAccounts.table, AnthropicUsers.table),
         about={"user": _of("user_email", "user_id")},
     ),
 )
@@ -301,7 +301,7 @@ The last two stand on ``costs.daily_costs`` and are there for every provider.
 """
 
 
-def entities_of(tables: Collection[str]) -> Sequence[Derived]:
+def entities_of(tables: Collection[str]) -> Sequence[Model]:
     """Return the entities that are computed from these raw tables, also from costs that are."""
     known = {*tables, *([DailyCost.table] if costs_of(tables) else [])}
     return [entity for entity in ENTITIES if {*entity.reads} <= known]

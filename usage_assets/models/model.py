@@ -13,7 +13,7 @@ from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.schema import Row, declared
 from usage_assets.providers.lookups import LOOKUPS
-from usage_assets.warehouse.database import Select, Stated
+from usage_assets.warehouse.database import Query, Seed
 from usage_assets.warehouse.tables import Table
 
 SQL = Path(__file__).parent / "sql"
@@ -26,13 +26,13 @@ LOOKUP_TABLES = tuple(lookup.row.table for lookups in LOOKUPS.values() for looku
 MACROS = tuple(path.read_text() for path in sorted((SQL / "macros").glob("*.sql")))
 
 
-def stated_money(accounting: Accounting, read_at: datetime = NEVER) -> Stated:
+def money_seed(accounting: Accounting, read_at: datetime = NEVER) -> Seed:
     """Return the tables that hold what the connections file says about money, with their rows."""
-    return Stated("accounting", {Table(row): rows for row, rows in accounting.tables().items()}, read_at)
+    return Seed("accounting", {Table(row): rows for row, rows in accounting.tables().items()}, read_at)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Derived:
+class Model:
     """A derived table, or one source's part of it: where its rows come from and what they must add up to."""
 
     name: str
@@ -46,7 +46,7 @@ class Derived:
     """Asset group after the connection's name."""
     reads: tuple[str, ...]
     """Tables of which the day must be stored."""
-    may_read: tuple[str, ...] = ()
+    optional_refs: tuple[str, ...] = ()
     """Tables that are read, too, also by the views over the table, but that a connection need not have: those of
     endpoints that may be switched off, and of lookups."""
     part: str = ""
@@ -65,21 +65,21 @@ class Derived:
         return {relation.name: relation.blueprint for relation in relations if relation.name in self.about}
 
     @cached_property
-    def select(self) -> Select:
+    def select(self) -> Query:
         """The query and its reconciliation, as the IO manager runs them; read once for all connections."""
         sql = (SQL / self.folder / f"{self.file}.sql").read_text()
         if self.within:
             sql = f"with native as (\n{sql})\n{(SQL / self.within).read_text()}"
         within = self.within.removesuffix(".sql")
         checks = filter(None, (self.file, within))
-        stated = stated_money(Accounting()) if "accounting." in sql else None
-        released = stated.tables.items() if stated else ()  # what has rows without a connections file
-        return Select(
+        seed = money_seed(Accounting()) if "accounting." in sql else None
+        released = seed.tables.items() if seed else ()  # what has rows without a connections file
+        return Query(
             sql=sql,
             reads=self.reads,
-            may_read=self.may_read,
+            optional_refs=self.optional_refs,
             part=self.part,
-            stated=stated,
+            seed=seed,
             constants=tuple(str(rows.to_pylist()) for table, rows in released if rows.num_rows and table.name in sql),
             names=tuple(lookup for lookup in LOOKUP_TABLES if lookup in sql),
             inputs=tuple(path.read_text() for path in sorted((SQL / "inputs").glob(f"{within}.sql"))) if within else (),
@@ -90,12 +90,12 @@ class Derived:
             views=tuple(path.read_text() for path in sorted((SQL / "views").glob(f"{self.row.table}_*.sql"))),
         )
 
-    def select_of(self, sources: Sources) -> Select:
+    def query_of(self, sources: Sources) -> Query:
         """Return the query for a connection with these sources: what is read of them must be stored first.
 
         A part of a table stands on the same part of another one; what has no parts itself, on all parts of it.
         """
-        reads = (*self.reads, *(table for table in self.may_read if table in sources))
+        reads = (*self.reads, *(table for table in self.optional_refs if table in sources))
         parts = {
             table: tuple(part for part in sources.get(table, ()) if part == self.part or not self.part) or (self.part,)
             for table in reads
@@ -104,7 +104,7 @@ class Derived:
         return replace(self.select, reads=reads, parts=parts)
 
     @cached_property
-    def nothing(self) -> Select:
+    def nothing(self) -> Query:
         """No rows, for a connection whose use another one tells of: what was derived before it came is emptied."""
         part = f" where {self.row.slice_by} = '{self.part}'" if self.row.slice_by else ""
         rows = (
@@ -115,7 +115,7 @@ class Derived:
             self.select,
             sql=f"select * from ({self.select.sql}) where false",
             reads=(),
-            may_read=(*self.reads, *self.may_read),
+            optional_refs=(*self.reads, *self.optional_refs),
             names=(),
             inputs=(),
             reconciliations=(rows,),

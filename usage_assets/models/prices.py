@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 import duckdb
 
-from usage_assets.warehouse.database import IN_SLICE, Contradiction, Slice
+from usage_assets.warehouse.database import IN_SLICE, CheckFailure, Slice
 
 HUNDREDFOLD = (Decimal(40), Decimal(250))
 """Billed over list price, or the other way round, that is taken for an error of units: rebates and unknown prices stay
@@ -57,7 +57,7 @@ group by all
 """
 
 
-def unit_errors(database: duckdb.DuckDBPyConnection, source: str, target: Slice) -> Iterator[Contradiction]:
+def unit_errors(database: duckdb.DuckDBPyConnection, source: str, target: Slice) -> Iterator[CheckFailure]:
     """Yield the days whose models with a list price are billed about 100 times that, or a hundredth of it."""
     billed: dict[date, dict[str, Decimal]] = defaultdict(dict)
     for day, model, dollars in database.execute(BILLED, {**target.bounds, "source": source}).fetchall():
@@ -77,7 +77,7 @@ def unit_errors(database: duckdb.DuckDBPyConnection, source: str, target: Slice)
         if least < ratio < most or least < 1 / ratio < most:
             what = "cents taken for dollars" if ratio > 1 else "dollars taken for cents"
             text = f"${paid[day]:.2f} is billed, {ratio:.3g} times the list price of ${listed[day]:.2f}: {what}?"
-            yield Contradiction(day, text)
+            yield CheckFailure(day, text)
 
 
 def has_prices() -> bool:

@@ -81,7 +81,7 @@ class Endpoint:
     """Whether a complete answer has a bucket for every day, also for an empty one."""
     refusals: tuple[Refusal, ...] = ()
     control: Control | None = None
-    compared_with: type[Row] | None = None
+    cross_check: type[Row] | None = None
     """Rows of another endpoint that tell of the same use, with which a check compares each day: of the provider that
     the table is called after."""
     seen_live: bool = True

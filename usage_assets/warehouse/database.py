@@ -107,7 +107,7 @@ class Slice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Batch:
     """A provider's complete answer for a slice: its rows, and what has to be known of the asking."""
 
     rows: pa.Table
@@ -126,7 +126,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Stated:
+class Seed:
     """Tables that hold these rows and no others: what a configuration states, as a process has read it."""
 
     name: str
@@ -136,7 +136,7 @@ class Stated:
 
 
 @dataclass(frozen=True)
-class Select:
+class Query:
     """The query of a derived table, without connection or day filter: those are added where it runs."""
 
     sql: str
@@ -144,7 +144,7 @@ class Select:
     """Tables of which every requested day must be stored already."""
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Of a table that is written in parts: the parts that must be stored."""
-    may_read: tuple[str, ...] = ()
+    optional_refs: tuple[str, ...] = ()
     """Tables that may have no rows: those of endpoints that are switched off, for example."""
     reconciliations: tuple[str, ...] = ()
     """Queries whose every row (connection, usage_date, total, expected, found) is a contradiction; ``$part`` is set."""
@@ -156,7 +156,7 @@ class Select:
     """Statements that create the views over the table."""
     part: str = ""
     """The part of a shared table that the query computes."""
-    stated: Stated | None = None
+    seed: Seed | None = None
     """What the connections file states about money, where the query reads it."""
     names: tuple[str, ...] = ()
     """Lookups whose names the query reads."""
@@ -176,7 +176,7 @@ class Select:
 
 
 @dataclass(frozen=True)
-class Contradiction:
+class CheckFailure:
     """What is wrong with a stored day, in words."""
 
     day: date
@@ -254,7 +254,7 @@ class Warehouse(DuckDBResource):
             if keep:
                 connection.commit()
 
-    def replace(self, table: Table, content: Answer | Select, target: Slice, run_id: str) -> list[Version]:
+    def replace(self, table: Table, content: Batch | Query, target: Slice, run_id: str) -> list[Version]:
         """Replace the slice by the content and record the version of each day, in one transaction.
 
         Raises WarehouseError, with nothing written, where the content lies outside the slice, repeats a row of the
@@ -262,7 +262,7 @@ class Warehouse(DuckDBResource):
         run stored something else.
         """
         with self.transaction() as connection:
-            if isinstance(content, Answer) and content.control:
+            if isinstance(content, Batch) and content.control:
                 control, totals = content.control
                 _replace(connection, control, replace(content, rows=totals, control=None), target, run_id)
             return _replace(connection, table, content, target, run_id)
@@ -328,10 +328,10 @@ def write_ahead_log(database: Path) -> Path:
 
 
 def _replace(
-    connection: duckdb.DuckDBPyConnection, table: Table, content: Answer | Select, target: Slice, run_id: str
+    connection: duckdb.DuckDBPyConnection, table: Table, content: Batch | Query, target: Slice, run_id: str
 ) -> list[Version]:
     create_or_alter(connection, table)
-    if isinstance(content, Select):
+    if isinstance(content, Query):
         query, bounds = _staged_select(connection, table, content, target), target.bounds
         as_of, asked = datetime.now(UTC), dict[str, Any](filters=None, settling_days=None, question=None)
     else:
@@ -344,8 +344,8 @@ def _replace(
     connection.execute(f"delete from {table.name} where {in_slice(table, target)}", target.bounds)
     connection.execute(f"insert into {table.name} by name {query}", bounds)
     connection.execute("reset memory_limit")
-    select = content if isinstance(content, Select) else None
-    _refuse_contradictions(contradictions(connection, table, select, target), table)
+    select = content if isinstance(content, Query) else None
+    _refuse_failures(check_failures(connection, table, select, target), table)
     if select:
         others = [(query, {"part": target.part} if "$part" in query else {}) for query in select.inputs]
         record_inputs(
@@ -358,8 +358,8 @@ def _replace(
     return versions
 
 
-def _archived(content: Answer | Select) -> pa.Table:
-    stored_at = content.stored_at if isinstance(content, Answer) else {}
+def _archived(content: Batch | Query) -> pa.Table:
+    stored_at = content.stored_at if isinstance(content, Batch) else {}
     return pa.table(
         {
             "usage_date": pa.array(stored_at.keys(), pa.date32()),
@@ -445,7 +445,7 @@ def in_slice(table: Table, target: Slice) -> str:
     return f"{IN_SLICE} and {table.row.slice_by} = '{target.part}'" if table.row.slice_by else IN_SLICE
 
 
-def _staged_answer(connection: duckdb.DuckDBPyConnection, table: Table, content: Answer, target: Slice) -> str:
+def _staged_answer(connection: duckdb.DuckDBPyConnection, table: Table, content: Batch, target: Slice) -> str:
     if content.rows.schema not in (table.arrow_schema, packed_schema(table.row)):
         different = {field.name for field in set(content.rows.schema) ^ set(table.arrow_schema)}
         raise WarehouseError(
@@ -488,7 +488,7 @@ def _refuse_older_content(connection: duckdb.DuckDBPyConnection, table: Table, t
         )
 
 
-def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content: Select, target: Slice) -> None:
+def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content: Query, target: Slice) -> None:
     for source, part in content.sources:
         rows = connection.execute(
             f"select usage_date from ledger.stored_days where table_name = $source and slice = $part and {IN_SLICE}",
@@ -502,7 +502,7 @@ def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content
             )
 
 
-def _staged_select(connection: duckdb.DuckDBPyConnection, table: Table, content: Select, target: Slice) -> str:
+def _staged_select(connection: duckdb.DuckDBPyConnection, table: Table, content: Query, target: Slice) -> str:
     _require_stored(connection, table, content, target)
     make_ready(connection, content)
     types = {name: sql_type for name, sql_type, *_ in connection.execute(f"describe {content.sql}").fetchall()}
@@ -519,59 +519,59 @@ def _staged_select(connection: duckdb.DuckDBPyConnection, table: Table, content:
     return f"select * from ({content.sql}) where {in_slice(table, target)}"
 
 
-def make_ready(connection: duckdb.DuckDBPyConnection, content: Select) -> None:
+def make_ready(connection: duckdb.DuckDBPyConnection, content: Query) -> None:
     """Prepare the content, store what is stated for it, and make the views over its table, which must exist."""
     prepare(connection, content)
-    if content.stated:
-        state(connection, content.stated)
+    if content.seed:
+        write_seed(connection, content.seed)
     make_views(connection, content.views)
 
 
-def state(connection: duckdb.DuckDBPyConnection, stated: Stated) -> None:
+def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> None:
     """Make the tables hold what is stated and nothing else, unless a process that has read it later did so already.
 
     A long run that began before the configuration was changed would otherwise put back what it says no more. Nothing is
     written where nothing differs.
     """
-    for table in (STATEMENTS, *stated.tables):
+    for table in (STATEMENTS, *seed.tables):
         create_or_alter(connection, table)
     query = "select read_at from ledger.statements where name = $name"
-    read_at = connection.execute(query, {"name": stated.name}).fetchone()
-    if read_at and read_at[0] > stated.read_at:
+    read_at = connection.execute(query, {"name": seed.name}).fetchone()
+    if read_at and read_at[0] > seed.read_at:
         return
-    for table, rows in stated.tables.items():
+    for table, rows in seed.tables.items():
         connection.register("all_rows", rows)
         same = f"(from {table.name} except all from all_rows) union all (from all_rows except all from {table.name})"
         if connection.execute(same).fetchone():
             connection.execute(f"delete from {table.name}")
             connection.execute(f"insert into {table.name} by name select * from all_rows")
-    if not read_at or read_at[0] < stated.read_at:
-        connection.execute("delete from ledger.statements where name = $name", {"name": stated.name})
-        parameters = {"name": stated.name, "read_at": stated.read_at}
+    if not read_at or read_at[0] < seed.read_at:
+        connection.execute("delete from ledger.statements where name = $name", {"name": seed.name})
+        parameters = {"name": seed.name, "read_at": seed.read_at}
         connection.execute("insert into ledger.statements (name, read_at) values ($name, $read_at)", parameters)
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, content: Select) -> None:
+def prepare(connection: duckdb.DuckDBPyConnection, content: Query) -> None:
     """Make what the queries rely on: macros, and the tables that they read as these are declared now.
 
     Whatever opens the file of an earlier release first, a check of what it holds too, may find less there.
     """
-    read = (Table(declared(name)) for name in dict.fromkeys((*content.reads, *content.may_read)))
-    for table in (*read, *(content.stated.tables if content.stated else ())):
+    read = (Table(declared(name)) for name in dict.fromkeys((*content.reads, *content.optional_refs)))
+    for table in (*read, *(content.seed.tables if content.seed else ())):
         create_or_alter(connection, table)
     for macro in content.macros:
         connection.execute(macro)
 
 
-def contradictions(
-    connection: duckdb.DuckDBPyConnection, table: Table, content: Select | None, target: Slice
-) -> list[Contradiction]:
+def check_failures(
+    connection: duckdb.DuckDBPyConnection, table: Table, content: Query | None, target: Slice
+) -> list[CheckFailure]:
     """Return what is wrong with the stored slice: repeated grain, and totals that differ from the source's.
 
     The table must equal its declaration, and the content be prepared.
     """
     grain = ", ".join(table.grain)
-    found: list[Contradiction] = []
+    found: list[CheckFailure] = []
     for part in _parts(connection, table, target):
         doubtful = connection.execute(
             f"select usage_date from {table.name} where {in_slice(table, part)} "
@@ -585,7 +585,7 @@ def contradictions(
             f"group by {grain} having count(*) > 1 order by usage_date",
             part.bounds,
         ).fetchall()
-        found += [Contradiction(day, f"{rows} rows for one {grain}") for day, rows in repeated]
+        found += [CheckFailure(day, f"{rows} rows for one {grain}") for day, rows in repeated]
     for query in content.reconciliations if content else ():
         found += differences(connection, query, target)
     return found
@@ -632,19 +632,19 @@ def _parts(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -
     return [replace(target, first=first, last=last) for first, last in bounds]
 
 
-def differences(connection: duckdb.DuckDBPyConnection, query: str, target: Slice) -> list[Contradiction]:
+def differences(connection: duckdb.DuckDBPyConnection, query: str, target: Slice) -> list[CheckFailure]:
     """Return what a reconciliation (see Select) finds in the slice."""
     differing = connection.execute(
         f"select usage_date, total, expected, found from ({query}) where {IN_SLICE} order by usage_date",
         target.bounds | ({"part": target.part} if "$part" in query else {}),
     ).fetchall()
     return [
-        Contradiction(day, f"{total} is {stored} here and {expected} in its source")
+        CheckFailure(day, f"{total} is {stored} here and {expected} in its source")
         for day, total, expected, stored in differing
     ]
 
 
-def _refuse_contradictions(found: Sequence[Contradiction], table: Table) -> None:
+def _refuse_failures(found: Sequence[CheckFailure], table: Table) -> None:
     if found:
         raise WarehouseError(
             f"{table.name}: {found[0].day}: {found[0].text} ({len(found)} contradictions); nothing was changed",
@@ -660,7 +660,7 @@ def _record_versions(
     as_of: datetime,
     asked: Mapping[str, Any],
 ) -> list[Version]:
-    of_day = {name: total for name, total in table.totals.items() if not total.per}
+    of_day = {name: total for name, total in table.totals.items() if not total.by}
     day_totals = ", ".join(f"{name} := ({total.sql})::varchar" for name, total in of_day.items())
     connection.execute(
         "create or replace temp table written "
@@ -772,19 +772,19 @@ def _record_versions(
 
 def _total_parts(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> str:
     """Add up what has a total per value of a column; return SQL for it: per day, names with amounts and units."""
-    if not any(total.per for total in table.totals.values()):
+    if not any(total.by for total in table.totals.values()):
         return "(select null::date as usage_date, null::json as totals, null::json as units where false)"
     connection.execute("create or replace temp table parts (usage_date date, name text, total text, unit text)")
     for name, total in table.totals.items():
-        if total.per:
+        if total.by:
             connection.execute(
                 f"""
                 insert into parts
                 select
                   usage_date,
-                  '{name}_' || coalesce(lower({total.per}), 'unknown'),
+                  '{name}_' || coalesce(lower({total.by}), 'unknown'),
                   ({total.sql})::varchar as total,
-                  replace('{total.unit}', '{{}}', coalesce(upper({total.per}), 'unknown'))
+                  replace('{total.unit}', '{{}}', coalesce(upper({total.by}), 'unknown'))
                 from {table.name}
                 where {in_slice(table, target)}
                 group by all

@@ -8,7 +8,7 @@ from usage_assets.core.money import TOLERANCE
 from usage_assets.core.schema import (
     ConnectionRow,
     Row,
-    StatedRow,
+    SeedRow,
     column,
 )
 
@@ -91,7 +91,7 @@ class Naming(ConnectionRow):
     named_at: Annotated[datetime, column("When the names were stored")]
 
 
-class Statement(StatedRow):
+class Statement(SeedRow):
     """One row per part of the configuration that is stored as tables.
 
     Of several processes, the one that read the configuration last decides what these tables hold.

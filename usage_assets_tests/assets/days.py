@@ -11,7 +11,7 @@ from usage_assets.core.schema import Row, to_arrow
 from usage_assets.models.allocation import ALLOCATIONS
 from usage_assets.models.costs import COSTS, DailyCost
 from usage_assets.models.entities import ENTITIES
-from usage_assets.models.model import Derived, stated_money
+from usage_assets.models.model import Model, money_seed
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
@@ -29,8 +29,8 @@ from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
 from usage_assets.providers.records import as_json
 from usage_assets.warehouse.database import (
     IN_SLICE,
-    Answer,
-    Select,
+    Batch,
+    Query,
     Slice,
     Version,
     Warehouse,
@@ -39,7 +39,7 @@ from usage_assets.warehouse.tables import Table
 
 DAY = date(2026, 11, 1)
 MIDNIGHT = "2026-11-01T00:00:00Z"
-DERIVED: Mapping[str, Derived] = {derived.file: derived for derived in (*ENTITIES, *COSTS, *ALLOCATIONS)}
+DERIVED: Mapping[str, Model] = {derived.file: derived for derived in (*ENTITIES, *COSTS, *ALLOCATIONS)}
 RAW: Mapping[str, type[Row]] = {
     row.table: row
     for row in (Costs, UsageCompletions, UsageMessages, CostReport, ClaudeCode, CodexUsage, BillingUsage, Usage)
@@ -113,7 +113,7 @@ DEFAULTS: Mapping[type[Row], Mapping[str, Any]] = {
 }
 
 
-def owner_of(derived: Derived) -> str:
+def owner_of(derived: Model) -> str:
     """The connection whose rows a derived table is computed from here."""
     source = derived.part or derived.reads[0]
     return "openai" if source == DailyCost.table else source.partition(".")[0]
@@ -155,7 +155,7 @@ class Days:
     ) -> None:
         """Store the days (DAY unless stated) as fetched, with these rows."""
         target = Slice(connection or DEFAULTS[row]["connection"], first, last or first)
-        self.warehouse.replace(Table(row), Answer(rows=to_arrow(row, rows), began=datetime.now(UTC)), target, "run")
+        self.warehouse.replace(Table(row), Batch(rows=to_arrow(row, rows), began=datetime.now(UTC)), target, "run")
 
     def derive(
         self, name: str, connection: str | None = None, first: date = DAY, last: date | None = None
@@ -166,7 +166,7 @@ class Days:
         target = Slice(owner, first, last or first, derived.part)
         return self.warehouse.replace(Table(derived.row), self.select(name, owner), target, "run")
 
-    def select(self, name: str, connection: str | None = None) -> Select:
+    def select(self, name: str, connection: str | None = None) -> Query:
         """The query of a derived table for a connection whose parts of costs are those that are stored of it."""
         derived = DERIVED[name]
         query = "select distinct slice from ledger.stored_days where table_name = $table and connection = $connection"
@@ -174,8 +174,8 @@ class Days:
             parameters = {"table": DailyCost.table, "connection": connection or owner_of(derived)}
             stored = tuple(sorted(part for (part,) in database.execute(query, parameters).fetchall()))
         parts = {DailyCost.table: (derived.part,) if derived.part else stored or ("any",)}
-        stated = stated_money(self.accounting, datetime.now(UTC)) if derived.select.stated else None
-        return replace(derived.select, stated=stated, parts=parts)
+        stated = money_seed(self.accounting, datetime.now(UTC)) if derived.select.seed else None
+        return replace(derived.select, seed=stated, parts=parts)
 
     def rows(
         self, name: str, connection: str | None = None, first: date = DAY, last: date | None = None

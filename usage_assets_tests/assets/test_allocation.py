@@ -30,7 +30,7 @@ from usage_assets.providers.openai.usage import (
     UsageImages,
     UsageModerations,
 )
-from usage_assets.warehouse.database import Answer, Slice, WarehouseError
+from usage_assets.warehouse.database import Batch, Slice, WarehouseError
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.assets.days import DAY, DERIVED, Days, days_from, raw
 
@@ -106,9 +106,9 @@ def test_what_a_connection_fetches_must_be_there_and_what_it_does_not_fetch_need
     target = Slice("anthropic", DAY, DAY, derived.part)
     with pytest.raises(WarehouseError, match=r"anthropic\.usage_messages of connection anthropic was never fetched"):
         days.warehouse.replace(
-            Table(AllocatedCost), derived.select_of({UsageMessages.table: {"": MESSAGES}}), target, "run"
+            Table(AllocatedCost), derived.query_of({UsageMessages.table: {"": MESSAGES}}), target, "run"
         )
-    days.warehouse.replace(Table(AllocatedCost), derived.select_of({CostReport.table: {"": REPORT}}), target, "run")
+    days.warehouse.replace(Table(AllocatedCost), derived.query_of({CostReport.table: {"": REPORT}}), target, "run")
     assert [row["allocation"] for row in anthropic_parts(days)] == ["unattributed"]
 
 
@@ -487,7 +487,7 @@ def test_those_that_a_filter_leaves_do_not_pay_for_those_that_it_does_not(
 ) -> None:
     openai_bill(days, {})
     rows = to_arrow(UsageCompletions, [raw(UsageCompletions, **{**CALL, **ALICE})])
-    answer = Answer(rows=rows, began=datetime.now(UTC), filters=filters)
+    answer = Batch(rows=rows, began=datetime.now(UTC), filters=filters)
     days.warehouse.replace(Table(UsageCompletions), answer, Slice("openai", DAY, DAY), "run")
     assert [row["allocation"] for row in openai_parts(days)] == [allocation]
 

@@ -15,7 +15,7 @@ from usage_assets.assets.io_manager import UsageIOManager, table_metadata
 from usage_assets.config.settings import Connection, KeyReference
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.models.costs import DailyCost
-from usage_assets.models.model import Derived
+from usage_assets.models.model import Model
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
@@ -24,11 +24,11 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
 from usage_assets.warehouse.database import (
-    Answer,
-    Select,
+    Batch,
+    Query,
     Slice,
     WarehouseError,
-    contradictions,
+    check_failures,
     prepare,
 )
 from usage_assets.warehouse.tables import Table
@@ -72,7 +72,7 @@ PARTITIONS = dg.DailyPartitionsDefinition("2026-11-01", end_date="2026-12-01")
 POLICY = dg.BackfillPolicy.single_run()
 
 
-def measures(derived: Derived) -> list[str]:
+def measures(derived: Model) -> list[str]:
     """The columns that hold amounts or counts."""
     return [column.name for column in Table(derived.row).columns if column.unit]
 
@@ -81,7 +81,7 @@ EVERY_MEASURE = [(name, m) for name, derived in DERIVED.items() for m in measure
 """No rate is stated here: test_valuation.py plants mistakes in rates."""
 
 
-def fetch(days: Days, derived: Derived, first: date = DAY, last: date | None = None) -> None:
+def fetch(days: Days, derived: Model, first: date = DAY, last: date | None = None) -> None:
     """Store a row of every source for each day."""
     stored = [day for day in days_from(31) if first <= day <= (last or first)]
     tables = derived.reads if DailyCost.table not in derived.reads else (Costs.table,)
@@ -93,11 +93,11 @@ def fetch(days: Days, derived: Derived, first: date = DAY, last: date | None = N
         days.derive((derived.part or Costs.table).replace(".", "_"), first=first, last=last)
 
 
-def target_of(derived: Derived, first: date = DAY, last: date | None = None) -> Slice:
+def target_of(derived: Model, first: date = DAY, last: date | None = None) -> Slice:
     return Slice(owner_of(derived), first, last or first, derived.part)
 
 
-def planted(select: Select, expression: str) -> Select:
+def planted(select: Query, expression: str) -> Query:
     """The query with a mistake in it."""
     return replace(select, sql=f"select * replace ({expression}) from ({select.sql})")
 
@@ -109,7 +109,7 @@ def test_what_is_computed_contradicts_nothing(name: str, days: Days) -> None:
     days.derive(name)
     with days.warehouse.get_connection() as connection:
         prepare(connection, derived.select)
-        assert contradictions(connection, Table(derived.row), derived.select, target_of(derived)) == []
+        assert check_failures(connection, Table(derived.row), derived.select, target_of(derived)) == []
 
 
 @pytest.mark.parametrize(("name", "measure"), EVERY_MEASURE)
@@ -197,7 +197,7 @@ class Graph:
         asset: dg.AssetsDefinition,
         row: type[Row],
         connection: str,
-        select: Select | None,
+        select: Query | None,
         control: Control | None = None,
     ):
         self.key = asset.key
@@ -255,7 +255,7 @@ def derived_graph(days: Days, name: str) -> Graph:
         }
         for table in derived.reads
     }
-    select = derived.select_of(sources)
+    select = derived.query_of(sources)
     asset = build_derived_asset(derived, connection, select, sources, PARTITIONS, POLICY)
     return Graph(days, asset, derived.row, connection.name, select)
 
@@ -369,7 +369,7 @@ def test_a_day_that_differs_from_its_control_total_is_shown(
         of_row["list_amount_cents"] = Decimal(1)
     rows = [row(**of_row | {part: text}) for text in ("a", "b")]
     stated = control.row(**of_day | {control.amount: Decimal("0.2") + Decimal(off)})
-    answer = Answer(
+    answer = Batch(
         rows=to_arrow(row, rows),
         began=datetime.now(UTC),
         control=(Table(control.row), to_arrow(control.row, [stated])),

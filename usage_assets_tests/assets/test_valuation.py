@@ -22,7 +22,7 @@ from usage_assets.config.accounting import (
 from usage_assets.core.money import Money, Rate
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import COSTS
-from usage_assets.models.model import SQL, stated_money
+from usage_assets.models.model import SQL, money_seed
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
@@ -335,7 +335,7 @@ def test_dollars_that_are_not_those_of_the_stated_rate_are_not_stored(days: Days
     accounting = Accounting(exchange_rates=[EURO, YEN])
     days.fetched(CostReport, raw(CostReport, currency="EUR"), raw(CostReport, currency="JPY"), raw(CostReport))
     derived = DERIVED["anthropic_cost_report"]
-    select = replace(derived.select, stated=stated_money(accounting, datetime.now(UTC)))
+    select = replace(derived.select, seed=money_seed(accounting, datetime.now(UTC)))
     target = Slice("anthropic", DAY, DAY, derived.part)
     days.warehouse.replace(Table(derived.row), select, target, "run")
     planted = replace(select, sql=f"select * replace ({mistake}) from ({select.sql})")

@@ -27,7 +27,7 @@ from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.core.schema import Row, to_arrow
-from usage_assets.models.connection_graph import graph_of, stated_of
+from usage_assets.models.connection_graph import graph_of, seeds_of
 from usage_assets.models.due import due_days, in_words, question_of
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.chatgpt.analytics import CodexUsage
@@ -35,7 +35,7 @@ from usage_assets.providers.lookups import OpenaiUsers, Projects
 from usage_assets.providers.openai.costs import Costs, CostsControl
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage
-from usage_assets.warehouse.database import Answer, Slice, Warehouse
+from usage_assets.warehouse.database import Batch, Slice, Warehouse
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.warehouse.test_processes import held_by_another
@@ -205,7 +205,7 @@ class Daemon:
     def store(self, window: Window | None, assets: Collection[str] | None = None) -> None:
         """Store days of assets, all of them unless some are named, as the product's runs do."""
         assert window
-        money, _ = stated_of(self.settings)
+        money, _ = seeds_of(self.settings)
         connections = self.settings.connections()
         for connection in connections:
             graph = graph_of(connection, connections, money)
@@ -235,7 +235,7 @@ class Daemon:
                 rows.append(BillingUsage(**common, name="GPT-4", cost_cents=amount * 100))
         control = (Table(CostsControl), to_arrow(CostsControl, totals)) if totals else None
         stored_at = dict.fromkeys(target.days, self.archived_at) if self.archived_at else {}
-        answer = Answer(
+        answer = Batch(
             rows=to_arrow(row, rows),
             began=datetime.now(UTC),
             control=control,
@@ -268,7 +268,7 @@ class Daemon:
 
     def due(self) -> dict[str, list[str]]:
         """What is due and why, in words; unsettled days left out."""
-        due = [each for each in due_days(self.warehouse, stated_of(self.settings)) if each.state != "unsettled"]
+        due = [each for each in due_days(self.warehouse, seeds_of(self.settings)) if each.state != "unsettled"]
         return {name: list(words) for name, words in in_words(due).items()}
 
 
@@ -419,7 +419,7 @@ def test_a_command_in_a_terminal_without_all_keys_takes_no_connection_from_the_s
     with monkeypatch.context() as terminal:
         terminal.delenv("B_KEY")
         of_terminal = Settings.load(_env_file=None, usage_connections=daemon.settings.usage_connections)
-        assert {due.connection for due in due_days(daemon.warehouse, stated_of(of_terminal))} == {"openai"}
+        assert {due.connection for due in due_days(daemon.warehouse, seeds_of(of_terminal))} == {"openai"}
     clock.shift(timedelta(days=1))
     assert daemon.tick() == ["openai 2026-11-20..2026-11-20", "codex 2026-11-20..2026-11-20"]
 
@@ -466,7 +466,7 @@ def test_a_rate_is_used_also_where_a_run_of_before_is_still_writing(
     daemon.load(openai() + CODEX)
     daemon.finish()
     old = daemon.settings, daemon.definitions
-    before, _ = stated_of(daemon.settings)
+    before, _ = seeds_of(daemon.settings)
     clock.shift(timedelta(minutes=1))
     daemon.load(openai() + CODEX + RATE.format(usd="0.04", first="2026-11-16"))
     daemon.tick()

@@ -24,7 +24,7 @@ from usage_assets.providers.anthropic.reports import ClaudeCode
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs, CostsControl
 from usage_assets.providers.openai.usage import UsageDecisions
-from usage_assets.warehouse.database import Answer, Slice, Warehouse
+from usage_assets.warehouse.database import Batch, Slice, Warehouse
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.test_definitions import KEYS, PORT, settings_of
@@ -80,7 +80,7 @@ def fetched(settings: Settings, row: type[Row], first: str, last: str, at: str, 
     """Store a connection's days as if they had been fetched at a moment and found empty."""
     connection = facts.pop("connection", row.table.partition(".")[0])
     moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
-    content = Answer(**{"rows": to_arrow(row, []), "began": moment, "settling_days": 7, **facts})
+    content = Batch(**{"rows": to_arrow(row, []), "began": moment, "settling_days": 7, **facts})
     with time_machine.travel(moment, tick=False):
         warehouse = Warehouse(database=str(settings.warehouse_path))
         warehouse.replace(

@@ -792,7 +792,7 @@ def day_totals(table: str, rows: Sequence[Row]) -> dict[str, Decimal | int]:
 
 
 @dataclass
-class Kept:
+class ManagedProcess:
     """A day of a table: what it holds, and how often which content was written when."""
 
     rows: list[Row]
@@ -817,7 +817,7 @@ class Keeper:
         self.accounts = {account.name: account for account in accounts}
         self.accounting = accounting
         self.lookups = Lookups()
-        self.days: dict[Key, Kept] = {}
+        self.days: dict[Key, ManagedProcess] = {}
         self.restatements: list[Row] = []
 
     def written(
@@ -852,7 +852,7 @@ class Keeper:
     def _write(self, key: Key, rows: list[Row], at: datetime, run_id: str) -> None:
         table, part, connection, day = key
         rows = _of_day(key, rows)
-        now = Kept(rows, content(rows), day_totals(table, rows), writes=[at])
+        now = ManagedProcess(rows, content(rows), day_totals(table, rows), writes=[at])
         if table == DAILY:
             now.source = self.days[part, "", connection, day].since
         if before := self.days.get(key):
@@ -936,7 +936,7 @@ def _of_day(key: Key, rows: Iterable[Row]) -> list[Row]:
     return [{"connection": connection, "usage_date": day, **row} for row in rows]
 
 
-def _compared(table: str, before: Kept, now: Kept) -> Iterator[Row]:
+def _compared(table: str, before: ManagedProcess, now: ManagedProcess) -> Iterator[Row]:
     one = {"row_count": len(before.rows), **before.totals}
     other = {"row_count": len(now.rows), **now.totals}
     for name in one.keys() | other.keys():

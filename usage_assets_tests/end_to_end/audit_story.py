@@ -27,10 +27,10 @@ from usage_assets.automation.jobs import (
 )
 from usage_assets.automation.port_sensor import RUN_KEY_TAG
 from usage_assets.build import build_definitions
-from usage_assets.cli.backfill import Part, Share, Step
+from usage_assets.cli.backfill import AssetProgress, BackfillPlan, RunPlan
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
-from usage_assets.models.connection_graph import stated_of
+from usage_assets.models.connection_graph import seeds_of
 from usage_assets.providers import PROVIDERS
 from usage_assets.sandbox.control import DEFAULT_SEED
 from usage_assets.sandbox.directory import Directory
@@ -257,20 +257,20 @@ class Story:
         Path(self.environment["USAGE_CONNECTIONS"]).write_text(self.connections + toml(accounting))
         self.project = replace(self.project, definitions=build_definitions(settings_of(self.environment)))
 
-    def begin(self, connection: str, days: Sequence[date], until: str) -> Iterator[Step]:
+    def begin(self, connection: str, days: Sequence[date], until: str) -> Iterator[AssetProgress]:
         """Begin a run, as another process does, and leave it where it has just written an asset.
 
         It goes on with the definitions that it began with.
         """
         keys = tuple(sorted(key for key in self.project.keys_of(USAGE_JOB) if key.path[0] == connection))
-        part = Part(connection, USAGE_JOB, keys, Window(days[0], days[-1]))
+        part = RunPlan(connection, USAGE_JOB, keys, Window(days[0], days[-1]))
         [settings] = [each for each in settings_of(self.environment).connections() if each.name == connection]
-        share = Share(settings, Window(days[0], days[-1]), [part])
+        share = BackfillPlan(settings, Window(days[0], days[-1]), [part])
         steps = share.run(self.project.definitions, self.project.instance, log_level="ERROR")
         self.go_on(steps, until)
         return steps
 
-    def go_on(self, steps: Iterator[Step], until: str = "") -> None:
+    def go_on(self, steps: Iterator[AssetProgress], until: str = "") -> None:
         """Let a run go on until it has written an asset, or to its end."""
         for step in steps:
             assert not step.failure
@@ -301,7 +301,7 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
 def tables_of(settings: Settings) -> Mapping[dg.AssetKey, Collection[tuple[str, str]]]:
     """Asset -> the parts of tables that it writes."""
     tables: defaultdict[dg.AssetKey, set[tuple[str, str]]] = defaultdict(set)
-    for rows in stated_of(settings)[1].tables.values():
+    for rows in seeds_of(settings)[1].tables.values():
         for row in rows.to_pylist():
             tables[dg.AssetKey.from_user_string(row["asset"])].add((row["table_name"], row["slice"]))
     return tables

@@ -164,7 +164,7 @@ def test_what_a_push_has_written_meanwhile_is_not_marked(pushed: Project) -> Non
     assert pushed.fetch("anthropic", DAYS, *ASSETS).success
     assert pushed.push_of("anthropic", DAYS).success
     before = lines(pushed)
-    assert ledger.doubt(read) == len(DAYS) - 1
+    assert ledger.mark_unknown(read) == len(DAYS) - 1
     assert {name for name, content_hash in lines(pushed).items() if content_hash != before[name]} == {
         f"{day}-cost" for day in DAYS[1:]
     }

@@ -22,9 +22,9 @@ from usage_assets.focus.export import (
     refuse_broken,
     stage,
 )
-from usage_assets.models.connection_graph import stated_of
-from usage_assets.models.due import expected_derived, stated_assets
-from usage_assets.models.model import stated_money
+from usage_assets.models.connection_graph import seeds_of
+from usage_assets.models.due import assets_seed, expected_derived
+from usage_assets.models.model import money_seed
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
@@ -79,7 +79,7 @@ def fill(days: Days) -> Days:
 
 def exported(days: Days, out: Path, first: date = DAY, last: date = LAST) -> Exported:
     """The days as a file."""
-    return export(days.warehouse, [stated_money(days.accounting, datetime.now(UTC))], first, last, out)
+    return export(days.warehouse, [money_seed(days.accounting, datetime.now(UTC))], first, last, out)
 
 
 def read(file: Path) -> list[dict[str, str]]:
@@ -160,7 +160,7 @@ def test_what_the_connections_file_says_now_is_there_and_older_values_are_told(f
     settings = Settings.load(_env_file=None, usage_start_date=DAY)
     expected = expected_derived(codex, filled.select("chatgpt_codex_usage"), "chatgpt", settings)
     read_at = datetime.now(UTC)
-    stated = [stated_money(now, read_at), stated_assets([expected], read_at)]
+    stated = [money_seed(now, read_at), assets_seed([expected], read_at)]
     told = export(filled.warehouse, stated, DAY, LAST, tmp_path / "x.csv")
     assert told.due == {"chatgpt": ["1 day stale: rate of ws changed"]}
     assert "Purchase" not in {row["ChargeCategory"] for row in read(tmp_path / "x.csv")}
@@ -395,7 +395,7 @@ def test_the_sandboxs_months_add_up_to_its_books_and_the_invoiced_one_to_its_inv
     as_invoiced = sandbox.truth(first, date(2026, 9, 30))["openai"]["usd"]
     make_year(sandbox.base_url, settings, first, last)
     out = tmp_path / "year.csv"
-    told = export(Warehouse(database=str(settings.warehouse_path)), stated_of(settings), first, last, out)
+    told = export(Warehouse(database=str(settings.warehouse_path)), seeds_of(settings), first, last, out)
     truth = sandbox.truth(first, last)
     billed: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     invoiced = Decimal()

@@ -22,7 +22,7 @@ from usage_assets.models.costs import COSTS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.warehouse.database import Answer, Slice
+from usage_assets.warehouse.database import Batch, Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.assets.days import DAY, Days, raw
 from usage_assets_tests.assets.test_costs import paid
@@ -214,7 +214,7 @@ def fetched_at(
     """A day of October is fetched and, unless that is run alone, derived at a moment."""
     with time_machine.travel(moment, tick=False):
         content = to_arrow(row, rows)
-        answer = Answer(rows=content, began=moment, settling_days=7, filters=filters, question="what it costs")
+        answer = Batch(rows=content, began=moment, settling_days=7, filters=filters, question="what it costs")
         connection = file.partition("_")[0]
         days.warehouse.replace(Table(row), answer, Slice(connection, OCTOBER, OCTOBER), "run")
         if not alone:

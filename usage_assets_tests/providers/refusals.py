@@ -17,7 +17,7 @@ import pyarrow as pa
 from usage_assets.core.days import DAY as ONE_DAY
 from usage_assets.core.days import Window, rfc3339, unix_seconds
 from usage_assets.core.schema import Column, arrow_schema, columns
-from usage_assets.fetching.client import Fetched
+from usage_assets.fetching.client import FetchResult
 from usage_assets.providers.anthropic_analytics.reports import ACTOR, largest_groups
 from usage_assets.providers.chatgpt.analytics import MEASURES
 from usage_assets.providers.endpoint import Endpoint, Provider
@@ -362,12 +362,12 @@ class Outcome(Enum):
 class Change(NamedTuple):
     """What a fault has changed in the rows of a fetch."""
 
-    fetched: Fetched
+    fetched: FetchResult
     gone: Rows
     new: Rows
 
 
-class Kept(NamedTuple):
+class ManagedProcess(NamedTuple):
     """What is stored of an answer that is accepted: in the table's words, and as a proof."""
 
     words: str
@@ -416,12 +416,12 @@ def _foreign(target: Target, change: Change) -> bool:
 def _dollars(target: Target, rows: Rows) -> Decimal:
     """The daily totals of money, as the warehouse computes them."""
     table = pa.Table.from_pylist([*rows], schema=arrow_schema(target.endpoint.row))
-    totals = [total.sql for total in target.endpoint.row.totals.values() if not total.per]
+    totals = [total.sql for total in target.endpoint.row.totals.values() if not total.by]
     query = f"select {', '.join(totals)} from found"
     return Decimal(sum(filter(None, duckdb.from_arrow(table).query("found", query).fetchall()[0])))
 
 
-SAME = Kept("the same rows")
+SAME = ManagedProcess("the same rows")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -432,7 +432,7 @@ class Case:
     where: Scope
     outcome: Outcome
     script: Callable[[Target], Fault]
-    kept: Kept = SAME
+    kept: ManagedProcess = SAME
     once: tuple[int, ...] = (1,)
     """The calls that it happens to when it passes."""
     lasting: tuple[int, ...] | None = None
@@ -624,62 +624,62 @@ CASES = [
         where=COUNTERS,
         outcome=A,
         script=lambda target: edit(*({"do": "delete", "path": path} for path in target.expected.values())),
-        kept=Kept("null, never 0", _without_counters),
+        kept=ManagedProcess("null, never 0", _without_counters),
     ),
     Case(
         name="mixed currencies",
         where=WITH_CURRENCY,
         outcome=A,
         script=lambda target: edit(put(target.place(CURRENCY[target.endpoint.row.table]), "EUR")),
-        kept=Kept("each amount with its currency; totals are of dollars only", _foreign),
+        kept=ManagedProcess("each amount with its currency; totals are of dollars only", _foreign),
     ),
     Case(
         name="unknown fields",
         where=EACH,
         outcome=A,
         script=lambda target: edit(put(target.place("brand_new"), {"deep": [1]}), put("later", True)),
-        kept=Kept("the same rows, the fields in `other_fields`", _other_fields),
+        kept=ManagedProcess("the same rows, the fields in `other_fields`", _other_fields),
     ),
     Case(
         name="unknown line items and other names",
         where=EACH,
         outcome=A,
         script=names_are(NEVER_SEEN),
-        kept=Kept("the names as sent", _named(NEVER_SEEN)),
+        kept=ManagedProcess("the names as sent", _named(NEVER_SEEN)),
     ),
     Case(
         name="Unicode and control characters in names",
         where=EACH,
         outcome=A,
         script=names_are(STRANGE),
-        kept=Kept("every character", _named(STRANGE)),
+        kept=ManagedProcess("every character", _named(STRANGE)),
     ),
     Case(
         name="1 MB strings",
         where=EACH,
         outcome=A,
         script=long_strings,
-        kept=Kept("every character; previews show 60", _long),
+        kept=ManagedProcess("every character; previews show 60", _long),
     ),
     Case(
         name="null in every nullable place",
         where=OPTIONAL,
         outcome=A,
         script=nulls,
-        kept=Kept("null, never 0", _unknown),
+        kept=ManagedProcess("null, never 0", _unknown),
     ),
     Case(
         name="empty text in every nullable place",
         where=TEXTS,
         outcome=A,
         script=lambda target: edit(*(put(path, "") for path in target.nullable_texts.values())),
-        kept=Kept("null: beside a null it would be another id", _no_empty_text),
+        kept=ManagedProcess("null: beside a null it would be another id", _no_empty_text),
     ),
     Case(
         name="old rows without anything optional",
         where=OPTIONAL,
         outcome=A,
         script=sparse,
-        kept=Kept("null, never 0", _unknown),
+        kept=ManagedProcess("null, never 0", _unknown),
     ),
 ]

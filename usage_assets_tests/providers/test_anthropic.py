@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from usage_assets.core.people import People
-from usage_assets.fetching.client import Fetched
+from usage_assets.fetching.client import FetchResult
 from usage_assets_tests.providers.conftest import DAY, ENDPOINTS, Answers
 
 TOKENS = {"input": 1, "output": 2, "cache_read": 3, "cache_creation": 4}
@@ -19,7 +19,7 @@ def cost(amount: Decimal | int, currency: str = "USD") -> dict[str, Any]:
     return {"estimated_cost": {"amount": amount, "currency": currency}}
 
 
-def fetched(answers: Answers, *records: dict[str, Any], people: People | None = None) -> Fetched:
+def fetched(answers: Answers, *records: dict[str, Any], people: People | None = None) -> FetchResult:
     """What a day is whose records are the day's first one, each with some of its fields changed."""
     provider, endpoint = ENDPOINTS["anthropic/claude_code"]
     body = answers.real(provider, endpoint)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from usage_assets.core.people import People
-from usage_assets.fetching.client import Fetched
+from usage_assets.fetching.client import FetchResult
 from usage_assets.providers.anthropic_analytics.reports import (
     ACTOR,
     MOST_GROUPS,
@@ -20,7 +20,7 @@ from usage_assets_tests.providers.test_fixtures import known, read
 ANN = {"type": "user_actor", "user_id": "user_1", "email_address": "ann@corp.example", "name": "Ann", "deleted": False}
 
 
-def fetched(answers: Answers, name: str, *changes: dict[str, Any], people: People | None = None) -> Fetched:
+def fetched(answers: Answers, name: str, *changes: dict[str, Any], people: People | None = None) -> FetchResult:
     """What a day is whose rows are the day's first one, each with some of its fields changed."""
     provider, endpoint = ENDPOINTS[f"anthropic_analytics/{name}"]
     body = answers.real(provider, endpoint)

@@ -11,12 +11,12 @@ import time_machine
 from usage_assets.core.days import DAY
 from usage_assets.core.people import People
 from usage_assets.fetching.archive.store import (
-    Answered,
     Archive,
+    ArchivedResponse,
     ArchiveError,
-    Asked,
     File,
     Question,
+    RequestRecord,
     newest,
     packed,
     question_of,
@@ -35,9 +35,9 @@ def question(**filters: list[str]) -> Question:
     return question_of(COSTS, {}, connection="openai", workspace_id=None, headers={}, filters=filters)
 
 
-def answered(first: int = 0, days: int = 1, *contents: bytes, about: Question | None = None) -> Answered:
+def answered(first: int = 0, days: int = 1, *contents: bytes, about: Question | None = None) -> ArchivedResponse:
     """The answer to a window that begins so many days after the first."""
-    asked = Asked(
+    asked = RequestRecord(
         question=about or question(),
         params=[("limit", "180")],
         grouped_by=("project_id",),
@@ -46,7 +46,7 @@ def answered(first: int = 0, days: int = 1, *contents: bytes, about: Question | 
         people="ids",
         fetched_at=NOON,
     )
-    return Answered(asked, [packed(COSTS, People(), content) for content in contents or (BODY,)])
+    return ArchivedResponse(asked, [packed(COSTS, People(), content) for content in contents or (BODY,)])
 
 
 def archive_in(folder: Path, **limits: int) -> Archive:
@@ -54,7 +54,7 @@ def archive_in(folder: Path, **limits: int) -> Archive:
     return Archive(folder, **{"max_megabytes": 100, "max_days": 400} | limits)
 
 
-def write_at(archive: Archive, moment: datetime, *answers: Answered) -> None:
+def write_at(archive: Archive, moment: datetime, *answers: ArchivedResponse) -> None:
     """Write at some time, and look at the limits."""
     archive._bytes_until_pruned = 0
     with time_machine.travel(moment, tick=False):
@@ -114,7 +114,8 @@ def test_a_spoilt_file_is_named_and_never_read_in_part(tmp_path: Path, spoil: Ca
 def test_pages_that_were_exchanged_are_noticed(tmp_path: Path) -> None:
     one, other = answered(0, 1, b'{"amount": 1.25}'), answered(0, 1, b'{"amount": 1.52}')
     archive = archive_in(tmp_path)
-    write_at(archive, NOON, Answered(one.asked, [type(one.bodies[0])(one.bodies[0].sum, other.bodies[0].packed)]))
+    mixed = type(one.bodies[0])(one.bodies[0].sum, other.bodies[0].packed)
+    write_at(archive, NOON, ArchivedResponse(one.asked, [mixed]))
     (file,) = archive.files(question())
     with pytest.raises(ArchiveError, match="a page is not as it was written"):
         list(file.pages())
@@ -161,7 +162,7 @@ def test_a_full_disk_leaves_no_part_of_an_answer(
 ) -> None:
     written: list[Path] = []
 
-    def fill(answered: Answered, path: Path) -> int:
+    def fill(answered: ArchivedResponse, path: Path) -> int:
         path.write_bytes(b"some bytes")
         written.append(path)
         if len(written) == 2:

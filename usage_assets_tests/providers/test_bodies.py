@@ -8,7 +8,7 @@ import pytest
 from usage_assets.core.people import People
 from usage_assets.fetching.bodies import kept_of
 from usage_assets.fetching.client import read_page
-from usage_assets.fetching.page_parser import Reading
+from usage_assets.fetching.page_parser import PageParser
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_tests.providers.conftest import EVERY_ENDPOINT
 from usage_assets_tests.providers.test_fixtures import ALWAYS, BODIES, SOUND, WINDOWS
@@ -37,9 +37,9 @@ def rows_of(name: str, people: People, content: bytes) -> list[dict[str, Any]]:
     """The rows of a body."""
     window = WINDOWS.get(name.partition("/")[0], ALWAYS)
     query = {"group": "workspace"} if "workspace" in name else {}
-    reading = Reading("fixture", "ws-fixture", window, query, (), people)
-    read_page(endpoint_of(name), reading, content)
-    return [row for table in reading.tables for row in table.to_pylist()]
+    parser = PageParser("fixture", "ws-fixture", window, query, (), people)
+    read_page(endpoint_of(name), parser, content)
+    return [row for table in parser.tables for row in table.to_pylist()]
 
 
 def with_strangers(value: Any) -> Any:

@@ -12,7 +12,7 @@ import pytest
 
 from usage_assets.core.days import Window
 from usage_assets.core.people import People
-from usage_assets.fetching.page_parser import Reading
+from usage_assets.fetching.page_parser import PageParser
 from usage_assets.providers.records import ShapeError
 from usage_assets_tests.providers.conftest import EVERY_ENDPOINT
 
@@ -38,12 +38,12 @@ def read(name: str) -> list[dict[str, Any]]:
     provider, endpoint = EVERY_ENDPOINT[f"{file.parts[-3]}/{file.parts[-2]}"]
     window = WINDOWS.get(provider.name, ALWAYS)
     query = {"group": "workspace"} if "workspace" in file.name else {}
-    reading = Reading("fixture", "ws-fixture", window, query, endpoint.group_by, People("names"))
+    parser = PageParser("fixture", "ws-fixture", window, query, endpoint.group_by, People("names"))
     body = msgspec.json.Decoder(float_hook=Decimal).decode(file.read_bytes())
     body = endpoint.page(body, window) if endpoint.page else body
-    assert reading.read(endpoint.row, endpoint.item, endpoint.records, body["data"]) == len(reading.tables[0])
-    assert bool(reading.unknown_fields) == ("unknown" in file.name)
-    rows: list[dict[str, Any]] = pa.concat_tables(reading.tables).to_pylist()
+    assert parser.read(endpoint.row, endpoint.item, endpoint.records, body["data"]) == len(parser.tables[0])
+    assert bool(parser.unknown_fields) == ("unknown" in file.name)
+    rows: list[dict[str, Any]] = pa.concat_tables(parser.tables).to_pylist()
     return rows
 
 

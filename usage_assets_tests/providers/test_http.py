@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from usage_assets.fetching.client import Client
-from usage_assets.fetching.rate_limiter import Pace
+from usage_assets.fetching.rate_limiter import RateLimiter
 from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
@@ -107,7 +107,7 @@ def test_a_429_holds_the_other_windows_as_long(
 ) -> None:
     """The pace is the connection's: what a hold means for all threads is shown in test_pace.py."""
     held: list[float] = []
-    monkeypatch.setattr(Pace, "hold", lambda _pace, seconds: held.append(seconds))
+    monkeypatch.setattr(RateLimiter, "hold", lambda _pace, seconds: held.append(seconds))
     provider, endpoint = ENDPOINTS["anthropic/claude_code"]
     answers.faults(provider, endpoint, refused(429, headers={"retry-after": "1"}, calls=[1]), refused(503, calls=[2]))
     fetched = new_client(provider, longest_delay=0.3, concurrency=2, attempts=3).fetch(endpoint, last_days(4))
@@ -186,7 +186,7 @@ def test_the_error_of_a_failed_window_is_the_one_that_is_raised(answers: Answers
 def test_windows_are_fetched_side_by_side(new_client: NewClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is let through before all twelve have come to ask: one after the other, the first would wait in vain."""
     everyone = Barrier(12)
-    monkeypatch.setattr(Pace, "wait", lambda _pace, _stop: everyone.wait(timeout=60))
+    monkeypatch.setattr(RateLimiter, "wait", lambda _pace, _stop: everyone.wait(timeout=60))
     provider, endpoint = ENDPOINTS["openai/usage_completions"]
     fetched = new_client(provider, attempts=1).fetch(replace(endpoint, window_days=5), last_days(60))
     assert fetched.requests == 12

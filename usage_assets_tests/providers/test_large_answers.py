@@ -15,7 +15,7 @@ from usage_assets.core.schema import arrow_schema, packed_schema, to_arrow
 from usage_assets.fetching import page_parser as reading_module
 from usage_assets.fetching import transport as transport_module
 from usage_assets.fetching.client import Client, read_page
-from usage_assets.fetching.page_parser import Reading, numbered
+from usage_assets.fetching.page_parser import PageParser, numbered
 from usage_assets.fetching.transport import StoppedError
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets_tests.conftest import Sandbox, last_days
@@ -94,13 +94,13 @@ def test_a_page_with_an_item_that_cannot_be_read_leaves_nothing_behind(answers: 
     expected = len(body["data"][0]["results"])
     body["data"][0] |= {"field": "new"}
     broken = msgspec.json.encode(body | {"data": [*body["data"], 0]}).replace(b",0]", b",1e99999999999999999999]")
-    reading = Reading("openai", None, Window(DAY, DAY), {}, endpoint.group_by, People())
+    parser = PageParser("openai", None, Window(DAY, DAY), {}, endpoint.group_by, People())
     with pytest.raises(msgspec.DecodeError, match="InvalidOperation"):
-        read_page(endpoint, reading, broken)
-    assert (reading.tables, reading.days_seen, +reading.unknown_fields) == ([], set(), {})
-    read_page(endpoint, reading, msgspec.json.encode(body))
-    assert [table.num_rows for table in reading.tables] == [expected]
-    assert reading.unknown_fields == {"bucket.field": expected}
+        read_page(endpoint, parser, broken)
+    assert (parser.tables, parser.days_seen, +parser.unknown_fields) == ([], set(), {})
+    read_page(endpoint, parser, msgspec.json.encode(body))
+    assert [table.num_rows for table in parser.tables] == [expected]
+    assert parser.unknown_fields == {"bucket.field": expected}
 
 
 def test_packed_rows_are_the_same_rows() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from usage_assets.core import money
-from usage_assets.fetching.client import Fetched
+from usage_assets.fetching.client import FetchResult
 from usage_assets.providers.openai.costs import USER_BY_PROJECT
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.providers.conftest import DAY, ENDPOINTS, Answers, NewClient
@@ -35,7 +35,7 @@ def refuse_users(answers: Answers, days: Sequence[date]) -> None:
     answers.faults(PROVIDER, COSTS, fault)
 
 
-def groupings(fetched: Fetched) -> dict[date, set[str]]:
+def groupings(fetched: FetchResult) -> dict[date, set[str]]:
     """Which dimensions the rows of each day say they were grouped by."""
     found: dict[date, set[str]] = {}
     for row in fetched.rows.to_pylist():
@@ -44,7 +44,7 @@ def groupings(fetched: Fetched) -> dict[date, set[str]]:
     return found
 
 
-def dollars(fetched: Fetched) -> dict[date, Decimal]:
+def dollars(fetched: FetchResult) -> dict[date, Decimal]:
     """What each day adds up to."""
     amounts: dict[date, list[Decimal]] = {}
     for row in fetched.rows.to_pylist():
@@ -52,7 +52,7 @@ def dollars(fetched: Fetched) -> dict[date, Decimal]:
     return {day: money.total(values) for day, values in amounts.items()}
 
 
-def rows(fetched: Fetched) -> list[str]:
+def rows(fetched: FetchResult) -> list[str]:
     """Rows in an order of their own: that of windows means nothing."""
     return sorted(map(str, fetched.rows.to_pylist()))
 

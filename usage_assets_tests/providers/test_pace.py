@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from usage_assets.fetching.rate_limiter import Pace
+from usage_assets.fetching.rate_limiter import RateLimiter
 
 
 class Clock(Event):
@@ -19,7 +19,7 @@ class Clock(Event):
         self.now += timeout or 0
         return False
 
-    def spacing(self, pace: Pace) -> float:
+    def spacing(self, pace: RateLimiter) -> float:
         """Seconds between two requests of now."""
         pace.wait(self)
         first = self.now
@@ -35,7 +35,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def seconds_for(pace: Pace, requests: int, threads: int = 4) -> float:
+def seconds_for(pace: RateLimiter, requests: int, threads: int = 4) -> float:
     """How long so many requests of several threads take."""
     started = time.monotonic()
     with ThreadPoolExecutor(threads) as pool:
@@ -44,13 +44,13 @@ def seconds_for(pace: Pace, requests: int, threads: int = 4) -> float:
 
 
 def test_requests_of_all_threads_are_spaced() -> None:
-    assert seconds_for(Pace(100), 21) >= 0.2
+    assert seconds_for(RateLimiter(100), 21) >= 0.2
 
 
 def test_a_refusal_holds_everyone_and_halves_the_rate_once(clock: Clock) -> None:
-    pace = Pace(100)
+    pace = RateLimiter(100)
     for _ in range(4):  # four threads are refused at the same time
-        pace.hold(0.2)
+        pace.penalize(0.2)
     begun = clock.now
     pace.wait(clock)
     assert clock.now - begun == pytest.approx(0.2)
@@ -58,9 +58,9 @@ def test_a_refusal_holds_everyone_and_halves_the_rate_once(clock: Clock) -> None
 
 
 def test_every_quiet_minute_doubles_the_rate_until_it_is_the_configured_one(clock: Clock) -> None:
-    pace = Pace(2)
+    pace = RateLimiter(2)
     for _ in range(3):
-        pace.hold(10)
+        pace.penalize(10)
         clock.wait(10)
     spacings = []
     for _ in range(5):
@@ -70,11 +70,11 @@ def test_every_quiet_minute_doubles_the_rate_until_it_is_the_configured_one(cloc
 
 
 def test_a_minute_is_quiet_only_after_the_hold_and_without_another_refusal(clock: Clock) -> None:
-    pace = Pace(2)
-    pace.hold(120)
+    pace = RateLimiter(2)
+    pace.penalize(120)
     clock.wait(150)
     assert clock.spacing(pace) == pytest.approx(1)
-    pace.hold(0)
+    pace.penalize(0)
     clock.wait(40)
     assert clock.spacing(pace) == pytest.approx(2)
     clock.wait(600)
@@ -82,7 +82,7 @@ def test_a_minute_is_quiet_only_after_the_hold_and_without_another_refusal(clock
 
 
 def test_a_stop_ends_the_wait() -> None:
-    pace, stop = Pace(100), Event()
-    pace.hold(3600)
+    pace, stop = RateLimiter(100), Event()
+    pace.penalize(3600)
     stop.set()
     pace.wait(stop)

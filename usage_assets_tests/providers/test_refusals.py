@@ -24,7 +24,7 @@ from usage_assets.assets.raw import build_raw_asset
 from usage_assets.automation.jobs import range_tags
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
-from usage_assets.fetching.client import Client, Fetched
+from usage_assets.fetching.client import Client, FetchResult
 from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
@@ -119,7 +119,7 @@ class Trial:
         """A client that asks one thing after the other, so that the calls of a fault are those of its script."""
         return self.answers.new_client(self.target.provider, concurrency=1, **options)
 
-    def fetch(self, **options: Any) -> Fetched:
+    def fetch(self, **options: Any) -> FetchResult:
         """Ask, with these options of the client."""
         return self.client(**options).fetch(self.endpoint, self.days)
 
@@ -143,7 +143,7 @@ class Trial:
         assert "\n" not in line
         assert KEYS[provider.name] not in repr(error)
 
-    def passes(self, undisturbed: Fetched) -> Fetched:
+    def passes(self, undisturbed: FetchResult) -> FetchResult:
         """The fault passes and has changed nothing."""
         self.begin(self.case.once)
         fetched = self.fetch(**{**self.case.client, **self.case.patience})
@@ -151,12 +151,12 @@ class Trial:
         return fetched
 
 
-def rows_of(fetched: Fetched) -> list[str]:
+def rows_of(fetched: FetchResult) -> list[str]:
     """Rows in an order of their own: that of pages and buckets means nothing."""
     return sorted(map(str, fetched.rows.to_pylist()))
 
 
-def changed(undisturbed: Fetched, fetched: Fetched) -> Change:
+def changed(undisturbed: FetchResult, fetched: FetchResult) -> Change:
     """What differs."""
     before, after = undisturbed.rows.to_pylist(), fetched.rows.to_pylist()
     return Change(fetched, _without(before, after), _without(after, before))
@@ -168,7 +168,7 @@ def _without(rows: Rows, others: Rows) -> Rows:
     return [row for row in rows if left[str(row)] < 0]
 
 
-def retried(trial: Trial, undisturbed: Fetched, caplog: pytest.LogCaptureFixture) -> None:
+def retried(trial: Trial, undisturbed: FetchResult, caplog: pytest.LogCaptureFixture) -> None:
     fetched = trial.passes(undisturbed)
     assert fetched.requests == undisturbed.requests
     assert fetched.retries == 1 or (fetched.retries > 1 and trial.case.patience)
@@ -177,7 +177,7 @@ def retried(trial: Trial, undisturbed: Fetched, caplog: pytest.LogCaptureFixture
     trial.fails(TransientError)
 
 
-def read_again(trial: Trial, undisturbed: Fetched, caplog: pytest.LogCaptureFixture) -> None:
+def read_again(trial: Trial, undisturbed: FetchResult, caplog: pytest.LogCaptureFixture) -> None:
     fetched = trial.passes(undisturbed)
     assert (fetched.retries, fetched.requests) == (2, undisturbed.requests), "a page in vain, and a refusal"
     assert "Reading it again from its first page" in caplog.text
@@ -185,7 +185,7 @@ def read_again(trial: Trial, undisturbed: Fetched, caplog: pytest.LogCaptureFixt
     trial.fails(PermanentError)
 
 
-def halved(trial: Trial, undisturbed: Fetched, _caplog: pytest.LogCaptureFixture) -> None:
+def halved(trial: Trial, undisturbed: FetchResult, _caplog: pytest.LogCaptureFixture) -> None:
     fetched = trial.passes(undisturbed)
     queries = len(trial.endpoint.queries)
     assert (fetched.refused, fetched.requests, fetched.split_windows) == (1, queries, 1)
@@ -193,19 +193,19 @@ def halved(trial: Trial, undisturbed: Fetched, _caplog: pytest.LogCaptureFixture
     trial.fails(PermanentError)
 
 
-def permanent(trial: Trial, _undisturbed: Fetched, caplog: pytest.LogCaptureFixture) -> None:
+def permanent(trial: Trial, _undisturbed: FetchResult, caplog: pytest.LogCaptureFixture) -> None:
     trial.begin(trial.case.lasting)
     trial.fails(PermanentError)
     assert "Again in" not in caplog.text
 
 
-def refused(trial: Trial, _undisturbed: Fetched, _caplog: pytest.LogCaptureFixture) -> None:
+def refused(trial: Trial, _undisturbed: FetchResult, _caplog: pytest.LogCaptureFixture) -> None:
     """Whether it is wrong depends on what is stored: see what is stored."""
     trial.begin(trial.case.lasting)
     trial.fetch()
 
 
-def accepted(trial: Trial, undisturbed: Fetched, caplog: pytest.LogCaptureFixture) -> None:
+def accepted(trial: Trial, undisturbed: FetchResult, caplog: pytest.LogCaptureFixture) -> None:
     trial.begin(trial.case.lasting)
     fetched = trial.fetch()
     assert trial.case.kept.holds(trial.target, changed(undisturbed, fetched))
@@ -213,7 +213,7 @@ def accepted(trial: Trial, undisturbed: Fetched, caplog: pytest.LogCaptureFixtur
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-PROOFS: Mapping[Outcome, Callable[[Trial, Fetched, pytest.LogCaptureFixture], None]] = {
+PROOFS: Mapping[Outcome, Callable[[Trial, FetchResult, pytest.LogCaptureFixture], None]] = {
     Outcome.RETRIED: retried,
     Outcome.READ_AGAIN: read_again,
     Outcome.HALVED: halved,
@@ -224,7 +224,7 @@ PROOFS: Mapping[Outcome, Callable[[Trial, Fetched, pytest.LogCaptureFixture], No
 
 
 @pytest.fixture(scope="module")
-def known() -> dict[tuple[str, int, bool], Fetched]:
+def known() -> dict[tuple[str, int, bool], FetchResult]:
     """What endpoints answer when nothing is wrong."""
     return {}
 
@@ -236,7 +236,7 @@ def known() -> dict[tuple[str, int, bool], Fetched]:
 def test_it_happens_as_the_table_says(
     answers: Answers,
     caplog: pytest.LogCaptureFixture,
-    known: dict[tuple[str, int, bool], Fetched],
+    known: dict[tuple[str, int, bool], FetchResult],
     case: Case,
     name: str,
 ) -> None:

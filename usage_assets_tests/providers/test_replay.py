@@ -8,7 +8,7 @@ import pytest
 from usage_assets.core.people import People, Policy
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive, packed
-from usage_assets.fetching.client import Fetched
+from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import last_days
@@ -29,7 +29,7 @@ def archived(archive: Archive, provider: Provider, people: People) -> Replay:
     return Replay(archive, connection=provider.name, workspace_id=workspace_id, headers={}, filters={}, people=people)
 
 
-def content(fetched: Fetched) -> list[str]:
+def content(fetched: FetchResult) -> list[str]:
     """What is stored of an answer, without its order."""
     return sorted(map(str, fetched.rows.to_pylist()))
 

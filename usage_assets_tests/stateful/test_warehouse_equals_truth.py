@@ -34,11 +34,11 @@ from usage_assets.fetching.transport import ProviderError
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.sandbox.ledger import CHANGES
 from usage_assets.warehouse.database import (
-    Answer,
+    Batch,
     Slice,
     Version,
     WarehouseError,
-    contradictions,
+    check_failures,
     differences,
 )
 from usage_assets.warehouse.tables import Table
@@ -97,12 +97,12 @@ class Question(NamedTuple):
         return DAYS[self.first :][: self.length]
 
 
-class Asked(NamedTuple):
+class RequestRecord(NamedTuple):
     """An answer that is not stored yet."""
 
     table: Table
     target: Slice
-    answer: Answer
+    answer: Batch
     truth: Mapping[Key, Content]
     """What must be stored of it."""
     asked_at: int
@@ -205,7 +205,7 @@ class WarehouseAndTruth(RuleBasedStateMachine):
             provider, endpoint = ENDPOINTS[name]
             table, every_day = Table(endpoint.row), Slice(connection, DAYS[0], DAYS[-1])
             if table.name in self.file.tables():
-                assert not contradictions(self.file.held, table, None, every_day)
+                assert not check_failures(self.file.held, table, None, every_day)
                 if endpoint.control:
                     query = control_query(endpoint.row, endpoint.control)
                     assert not differences(self.file.held, query, every_day)
@@ -308,7 +308,7 @@ class WarehouseAndTruth(RuleBasedStateMachine):
                 truth[endpoint.control.row.table, question.connection, day] = self.books.control(name, day)
         return truth
 
-    def ask(self, question: Question, fault: Fault = NO_FAULT) -> Asked:
+    def ask(self, question: Question, fault: Fault = NO_FAULT) -> RequestRecord:
         """Fetch days as a raw asset does; one window after the other, so that a game can be played again."""
         provider, _ = ENDPOINTS[self.name(question)]
         endpoint, days = self.endpoint(question), question.days
@@ -326,21 +326,21 @@ class WarehouseAndTruth(RuleBasedStateMachine):
         began = datetime.now(UTC)
         with client:
             fetched, totals = fetch_with_totals(client, endpoint, days)
-        answer = Answer(
+        answer = Batch(
             rows=fetched.rows,
             began=began,
             control=(Table(endpoint.control.row), totals) if endpoint.control else None,
         )
         target = Slice(question.connection, days[0], days[-1])
-        return Asked(Table(endpoint.row), target, answer, self.truth(question, fault), self.writes)
+        return RequestRecord(Table(endpoint.row), target, answer, self.truth(question, fault), self.writes)
 
-    def replace(self, asked: Asked) -> list[Version]:
+    def replace(self, asked: RequestRecord) -> list[Version]:
         """Store an answer as the IO manager does."""
         self.is_checked = False
         self.writes += 1
         return self.file.warehouse.replace(asked.table, asked.answer, asked.target, f"run {self.writes}")
 
-    def write(self, asked: Asked) -> None:
+    def write(self, asked: RequestRecord) -> None:
         """Store an answer and expect it from now on. What the IO manager learns of it goes to the days' events."""
         versions = self.replace(asked)
         self.remember(asked)
@@ -349,7 +349,7 @@ class WarehouseAndTruth(RuleBasedStateMachine):
             stored = self.stored[asked.table.name, asked.target.connection, version.day]
             assert (version.changed, version.changed_run_id) == (stored.changed, stored.changed_run_id)
 
-    def remember(self, asked: Asked) -> None:
+    def remember(self, asked: RequestRecord) -> None:
         """Expect what the last write has committed."""
         run_id = f"run {self.writes}"
         for key, rows in asked.truth.items():

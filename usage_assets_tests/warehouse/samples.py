@@ -16,7 +16,7 @@ from usage_assets.core.schema import (
 )
 from usage_assets.warehouse.database import (
     IN_SLICE,
-    Answer,
+    Batch,
     Slice,
     Version,
     Warehouse,
@@ -80,9 +80,9 @@ def write(
     return warehouse.replace(SAMPLE, answer(to_arrow(Sample, rows)), target or days(0), run_id)
 
 
-def answer(rows: pa.Table, **facts: Any) -> Answer:
+def answer(rows: pa.Table, **facts: Any) -> Batch:
     """An answer that was asked for just now."""
-    return Answer(**{"rows": rows, "began": datetime.now(UTC), **facts})
+    return Batch(**{"rows": rows, "began": datetime.now(UTC), **facts})
 
 
 def stored(warehouse: Warehouse, target: Slice | None = None) -> list[dict[str, Any]]:

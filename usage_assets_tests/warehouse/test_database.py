@@ -16,12 +16,12 @@ import time_machine
 
 from usage_assets.core.schema import Row, column, to_arrow
 from usage_assets.warehouse.database import (
-    Answer,
-    Select,
+    Batch,
+    Query,
     Slice,
     Warehouse,
     WarehouseError,
-    contradictions,
+    check_failures,
 )
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.warehouse.samples import (
@@ -203,7 +203,7 @@ class SampleControl(Row):
 CONTROL = Table(SampleControl)
 
 
-def controlled(requests: int, *rows: Sample, stated: int = 1) -> Answer:
+def controlled(requests: int, *rows: Sample, stated: int = 1) -> Batch:
     """An answer with its control totals."""
     total = SampleControl(connection="c", usage_date=DAY, requests=requests)
     return answer(to_arrow(Sample, rows), control=(CONTROL, to_arrow(SampleControl, [total] * stated)))
@@ -236,7 +236,7 @@ def test_the_filters_of_an_answer_are_in_the_ledger(warehouse: Warehouse) -> Non
 # Answers that were overtaken
 
 
-def asked_at(moment: datetime, *rows: Sample) -> Answer:
+def asked_at(moment: datetime, *rows: Sample) -> Batch:
     """An answer that was asked for at that moment."""
     return answer(to_arrow(Sample, rows), began=moment)
 
@@ -612,8 +612,8 @@ having sum(expected) <> sum(found)
 """
 
 
-def doubled(sql: str = TWICE, **options: Any) -> Select:
-    return Select(sql=sql, reads=("tests.sample",), reconciliations=(CHECK,), **options)
+def doubled(sql: str = TWICE, **options: Any) -> Query:
+    return Query(sql=sql, reads=("tests.sample",), reconciliations=(CHECK,), **options)
 
 
 def derived(warehouse: Warehouse) -> list[tuple[Any, ...]]:
@@ -699,8 +699,8 @@ def test_contradictions_outside_the_slice_are_not_looked_at(warehouse: Warehouse
     warehouse.replace(DOUBLED, doubled(), days(0, 1), "run")
     write(warehouse, [sample(1, requests=9)], days(1))
     with warehouse.get_connection() as connection:
-        assert contradictions(connection, DOUBLED, doubled(), days(0)) == []
-        [found] = contradictions(connection, DOUBLED, doubled(), days(0, 1))
+        assert check_failures(connection, DOUBLED, doubled(), days(0)) == []
+        [found] = check_failures(connection, DOUBLED, doubled(), days(0, 1))
     assert (found.day, found.text) == (day(1), "requests is 2 here and 18 in its source")
 
 
@@ -724,9 +724,9 @@ def part(name: str, first: int = 0, last: int | None = None) -> Slice:
     return Slice(target.connection, target.first, target.last, name)
 
 
-def shared(source: str, requests: int) -> Select:
+def shared(source: str, requests: int) -> Query:
     sql = f"select connection, usage_date, '{source}' as source_table, {requests} as requests from tests.sample"
-    return Select(sql=sql, reads=("tests.sample",), part=source)
+    return Query(sql=sql, reads=("tests.sample",), part=source)
 
 
 def test_parts_of_a_shared_table_are_replaced_and_versioned_alone(warehouse: Warehouse) -> None:

@@ -11,12 +11,12 @@ import pytest
 
 from usage_assets.assets.io_manager import PREVIEW_BYTES, UsageIOManager, table_metadata
 from usage_assets.core.schema import to_arrow
-from usage_assets.warehouse.database import Select, Warehouse
+from usage_assets.warehouse.database import Query, Warehouse
 from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample, day, days, models, sample, stored, write
 
 PARTITIONS = dg.DailyPartitionsDefinition("2026-11-01", end_date="2026-12-01")
 KEY = dg.AssetKey(["c", "sample"])
-Content: TypeAlias = pa.Table | pd.DataFrame | Select | None
+Content: TypeAlias = pa.Table | pd.DataFrame | Query | None
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ def test_what_a_failed_run_announced_is_not_announced_again(run: Run, instance: 
     ("content", "message"),
     [
         (arrow(sample(), sample()), "2 rows for one connection, usage_date, model"),
-        (Select("select * from tests.sample", ("tests.never",)), "tests.never of connection c was never fetched"),
+        (Query("select * from tests.sample", ("tests.never",)), "tests.never of connection c was never fetched"),
     ],
     ids=["grain", "source"],
 )

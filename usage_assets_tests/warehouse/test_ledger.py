@@ -12,7 +12,7 @@ import time_machine
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.providers.openai.costs import Costs, CostsControl
 from usage_assets.providers.openai.usage import UsageModerations
-from usage_assets.warehouse.database import Select, Warehouse
+from usage_assets.warehouse.database import Query, Warehouse
 from usage_assets.warehouse.ledger import DayState, PartitionVersion, Restatement
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, answer, days, sample
@@ -189,7 +189,7 @@ def test_it_is_told_why_a_day_differs(
 def test_what_is_derived_from_a_restated_day_says_so(warehouse: Warehouse, fetched: Written) -> None:
     for hours, requests in ((1, 1), (2, 2)):
         fetched(hours, sample(requests=requests))
-        warehouse.replace(DOUBLED, Select(sql=TWICE, reads=(SAMPLE.name,)), days(0), "run")
+        warehouse.replace(DOUBLED, Query(sql=TWICE, reads=(SAMPLE.name,)), days(0), "run")
     assert found(warehouse, "table_name", "cause", "total", "difference") == [
         ("tests.doubled", "derived", "requests", 2),
         ("tests.sample", "provider", "requests", 1),
@@ -273,7 +273,7 @@ def test_a_day_that_came_from_the_archive_alone_is_provisional(warehouse: Wareho
 
 def test_a_derived_table_has_no_states(warehouse: Warehouse, fetched: Written) -> None:
     fetched(1, sample())
-    [version] = warehouse.replace(DOUBLED, Select(sql=TWICE, reads=(SAMPLE.name,)), days(0), "run")
+    [version] = warehouse.replace(DOUBLED, Query(sql=TWICE, reads=(SAMPLE.name,)), days(0), "run")
     tables = warehouse.read("select distinct table_name from ledger.day_states").to_pylist()
     assert (version.state, tables) == (None, [{"table_name": SAMPLE.name}])
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
-from usage_assets.warehouse.database import Select, Warehouse
+from usage_assets.warehouse.database import Query, Warehouse
 from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample, day, days, nothing_changes, sample, write
 from usage_assets_tests.warehouse.test_io_manager import Run, arrow, failure
 
@@ -33,7 +33,7 @@ BARE = sample(model=None)
 class Step(NamedTuple):
     """A run for one day: what the table holds afterwards, or what the content is refused with."""
 
-    content: pa.Table | pd.DataFrame | Select
+    content: pa.Table | pd.DataFrame | Query
     outcome: Sequence[Sample] | str
     day: int = 0
 
@@ -78,15 +78,15 @@ LITERALS = {
 """``FULL`` in SQL."""
 
 
-def query(names: Sequence[str] = (), **expressions: str) -> Select:
+def query(names: Sequence[str] = (), **expressions: str) -> Query:
     """A query of ``FULL``, with other expressions and, perhaps, other columns."""
     columns = LITERALS | expressions
-    return Select(f"select {', '.join(f'{columns[name]} as {name}' for name in names or columns)}", ())
+    return Query(f"select {', '.join(f'{columns[name]} as {name}' for name in names or columns)}", ())
 
 
-def union(*queries: Select) -> Select:
+def union(*queries: Query) -> Query:
     """The rows of the queries."""
-    return Select(" union all ".join(query.sql for query in queries), ())
+    return Query(" union all ".join(query.sql for query in queries), ())
 
 
 NULLS = dict.fromkeys(("model", "amount", "level", "person"), "null")
@@ -108,7 +108,7 @@ def moment(text: str) -> str:
     return f"timestamptz '{text}+00'"
 
 
-def derived_day(number: int) -> Select:
+def derived_day(number: int) -> Query:
     """A query that computes the day of a moment, as SQL over a table of moments does."""
     noted_at = moment(f"2026-11-0{number + 1} 03:30:00")
     return query(usage_date=f"{noted_at}::date", noted_at=noted_at)
@@ -251,9 +251,9 @@ TRAPS: Mapping[str, Trap] = {
         ],
         "Arrow": [Step(table(), []), Step(table(FULL), [FULL]), Step(table(), [])],
         "query": [
-            Step(Select(f"{query().sql} where false", ()), []),
+            Step(Query(f"{query().sql} where false", ()), []),
             Step(query(), [FULL]),
-            Step(Select(f"{query().sql} where false", ()), []),
+            Step(Query(f"{query().sql} where false", ()), []),
         ],
     },
     "dict column: second row has a new key": {

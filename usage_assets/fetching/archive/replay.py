@@ -20,13 +20,13 @@ from usage_assets.fetching.archive.store import (
     question_of,
 )
 from usage_assets.fetching.client import (
-    Fetched,
+    FetchResult,
     days_without_bucket,
     fetched_from,
     no_bucket_for,
     read_page,
 )
-from usage_assets.fetching.page_parser import Reading
+from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import UNKNOWN_SHAPE, ShapeError
@@ -52,17 +52,17 @@ class Replay:
         self._filters = filters
         self._people = people
 
-    def fetch(self, endpoint: Endpoint, days: Sequence[date]) -> Fetched:
+    def fetch(self, endpoint: Endpoint, days: Sequence[date]) -> FetchResult:
         """What the newest archived answer has for each of the days.
 
         Raises PermanentError that names the days that no answer covers, or the file that cannot be read.
         """
         chosen = [part for query in endpoint.queries for part in self._newest(endpoint, query, days).items()]
-        readings = [self._read(endpoint, file, own) for file, own in chosen]
+        parsers = [self._read(endpoint, file, own) for file, own in chosen]
         stored_at: dict[date, datetime] = {}
         for file, own in chosen:
             stored_at |= {day: min(file.stored_at, stored_at.get(day, file.stored_at)) for day in own}
-        fetched = fetched_from(endpoint, readings, Counter(), planned=len(chosen))
+        fetched = fetched_from(endpoint, parsers, Counter(), planned=len(chosen))
         return replace(fetched, stored_at=stored_at)
 
     def _newest(self, endpoint: Endpoint, query: Mapping[str, str], days: Sequence[date]) -> dict[File, list[date]]:
@@ -88,23 +88,23 @@ class Replay:
             "Nothing was stored: leave these days out, or fetch them from the provider."
         )
 
-    def _read(self, endpoint: Endpoint, file: File, days: Sequence[date]) -> Reading:
+    def _read(self, endpoint: Endpoint, file: File, days: Sequence[date]) -> PageParser:
         """The reading of a file, of which nothing is left but those days."""
         try:
             query, grouped_by = file.asked.question.query, file.asked.grouped_by
-            reading = Reading(self.connection, self._workspace_id, file.window, query, grouped_by, self._people)
+            parser = PageParser(self.connection, self._workspace_id, file.window, query, grouped_by, self._people)
             for content in file.pages():
-                read_page(endpoint, reading, content)
+                read_page(endpoint, parser, content)
         except ArchiveError as error:
             raise PermanentError(f"{self.connection} {endpoint.name}: {error}", days=days) from None
         except (ShapeError, msgspec.DecodeError) as error:
             advice = error.advice if isinstance(error, ShapeError) else UNKNOWN_SHAPE
             message = f"{self.connection} {endpoint.name}: {file.path}: {error}. {advice}."
             raise PermanentError(message, days=days) from None
-        if silent := days_without_bucket(endpoint, reading, days):
+        if silent := days_without_bucket(endpoint, parser, days):
             what = f"{file.path}: {no_bucket_for(silent)}. Nothing was stored: fetch these days from the provider"
             raise PermanentError(f"{self.connection} {endpoint.name}: {what}.", days=silent)
         if len(days) < len(file.window.days):
             wanted = pa.array(days, pa.date32())
-            reading.tables = [table.filter(pc.is_in(table["usage_date"], wanted)) for table in reading.tables]
-        return reading
+            parser.tables = [table.filter(pc.is_in(table["usage_date"], wanted)) for table in parser.tables]
+        return parser

@@ -97,7 +97,7 @@ def question_of(
     )
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The first text of a file: what was asked, and what is to be known of the pages that follow."""
 
     question: Question
@@ -121,14 +121,14 @@ class Body:
 
 
 @dataclass(frozen=True)
-class Answered:
+class ArchivedResponse:
     """The complete answer to one window, as it is kept."""
 
-    asked: Asked
+    asked: RequestRecord
     bodies: Sequence[Body]
 
 
-Keep = Callable[[Endpoint, People, bytes], Body]
+ArchivePage = Callable[[Endpoint, People, bytes], Body]
 """Makes of a page what is kept of it, before anyone knows whether it becomes rows."""
 
 
@@ -162,7 +162,7 @@ class File:
         return cls(path, window, datetime.strptime(named["stored"], _STORED).replace(tzinfo=UTC), named["series"])
 
     @cached_property
-    def asked(self) -> Asked:
+    def asked(self) -> RequestRecord:
         """What was asked. Raises ArchiveError."""
         with self._open() as texts:
             asked = _asked(texts)
@@ -189,8 +189,8 @@ class File:
             raise ArchiveError(f"{self.path}: cannot be read: {error}; {what_to_do}") from None
 
 
-def _asked(texts: io.BufferedReader) -> Asked:
-    return msgspec.json.decode(texts.readline(), type=Asked)
+def _asked(texts: io.BufferedReader) -> RequestRecord:
+    return msgspec.json.decode(texts.readline(), type=RequestRecord)
 
 
 def newest(files: Iterable[File], days: Iterable[date] | None = None) -> dict[File, list[date]]:
@@ -222,7 +222,7 @@ class Archive:
         found = map(File.at, (self.folder / question.connection / question.endpoint).glob("*"))
         return [file for file in found if file and file.series == question.series]
 
-    def write(self, answers: Sequence[Answered]) -> None:
+    def write(self, answers: Sequence[ArchivedResponse]) -> None:
         """Keep the answers whose rows have just been stored, all or none, and what the limits allow of the others."""
         stored_at = datetime.now(UTC)
         unfinished: list[Path] = []
@@ -248,7 +248,7 @@ class Archive:
                 error.strerror or error,
             )
 
-    def _new_path(self, asked: Asked, stored_at: datetime) -> Path:
+    def _new_path(self, asked: RequestRecord, stored_at: datetime) -> Path:
         """Where a file is written until all of them are."""
         folder = self.folder / asked.question.connection / asked.question.endpoint
         folder.mkdir(parents=True, exist_ok=True)
@@ -281,7 +281,7 @@ class Archive:
             )
 
 
-def _write(answered: Answered, path: Path) -> int:
+def _write(answered: ArchivedResponse, path: Path) -> int:
     """Write the answer to a new file; returns its size."""
     asked = msgspec.structs.replace(answered.asked, pages=tuple(body.sum for body in answered.bodies))
     with path.open("wb") as file:

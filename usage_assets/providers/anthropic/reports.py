@@ -35,7 +35,7 @@ tokens = partial(column, unit="tokens")
 proposals = partial(column, unit="proposals")
 MONEY = {
     "amount_cents": Total("sum(amount_cents) filter (where upper(currency) = 'USD')"),
-    "amount": Total("sum(amount_cents) filter (where upper(currency) <> 'USD')", "minor units of {}", per="currency"),
+    "amount": Total("sum(amount_cents) filter (where upper(currency) <> 'USD')", "minor units of {}", by="currency"),
 }
 """What a day costs, each currency by itself: ``amount_eur`` beside ``amount_cents``, those of a dollar."""
 

@@ -427,7 +427,7 @@ ANTHROPIC_ANALYTICS = Provider(
             path="v1/organizations/analytics/usage",
             row=AnalyticsUsage,
             group_by=BY,
-            compared_with=UsageMessages,
+            cross_check=UsageMessages,
         ),
         analytics(
             name="cost",
@@ -436,7 +436,7 @@ ANTHROPIC_ANALYTICS = Provider(
             row=AnalyticsCost,
             group_by=(*BY, "cost_type", "token_type"),
             control=Control(row=AnalyticsCostControl, amount="amount_cents", currency="currency"),
-            compared_with=CostReport,
+            cross_check=CostReport,
         ),
         enterprise(
             name="usage_report",
@@ -450,7 +450,7 @@ ANTHROPIC_ANALYTICS = Provider(
             path="v1/organizations/analytics/cost_report",
             row=EnterpriseCost,
             control=Control(row=EnterpriseCostControl, amount="amount_cents", currency="currency"),
-            compared_with=AnalyticsCost,
+            cross_check=AnalyticsCost,
         ),
         per_person(
             name="user_usage_report",

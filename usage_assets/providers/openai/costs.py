@@ -29,7 +29,7 @@ from usage_assets.providers.records import GroupedBy, OtherFields
 MONEY = {
     "amount_usd": Total("sum(amount_value) filter (where lower(amount_currency) = 'usd')", "USD"),
     "amount": Total(
-        "sum(amount_value) filter (where lower(amount_currency) is distinct from 'usd')", "{}", per="amount_currency"
+        "sum(amount_value) filter (where lower(amount_currency) is distinct from 'usd')", "{}", by="amount_currency"
     ),
 }
 """What a day costs, each currency by itself: ``amount_eur`` beside ``amount_usd``."""
