@@ -18,8 +18,10 @@ from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.core.days import DAY, Window, windows
 from usage_assets.models.costs import COSTS
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.warehouse.database import Batch, Slice, Warehouse
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch
 
 ROWS = 5_000
 ASKED_ROWS = 2_000_000

@@ -24,8 +24,10 @@ from usage_assets.core.schema import to_arrow
 from usage_assets.fetching.connected import settling_days
 from usage_assets.models.connection_graph import ConnectionGraph, graph_of, seeds_of
 from usage_assets.models.due import due_days, question_of
-from usage_assets.warehouse.database import Batch, Slice, Warehouse
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch
 
 READ_AGAIN = 10
 ROUNDS = 9

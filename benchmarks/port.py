@@ -27,8 +27,10 @@ from usage_assets.models.model import Model
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION, blueprint
 from usage_assets.port.sync import Entity, PushReport
-from usage_assets.warehouse.database import Batch, Slice, Warehouse
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch
 
 RECORDED = {0.0: 13.5, 0.1: 67.2}
 """Latency of Port in seconds -> seconds of the published route's first sync of 9,405 entities: the fastest of three

@@ -10,7 +10,7 @@ from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import blueprint, provision
 from usage_assets.port.sync import Changes, Entity, push
-from usage_assets.warehouse.database import Slice
+from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.port_user import OCEAN, PortUser, port_user
 from usage_assets_tests.terminal import SECRETS, Said, Terminal

@@ -25,8 +25,10 @@ from usage_assets.core.people import People
 from usage_assets.fetching.page_parser import PageParser
 from usage_assets.port.provision import blueprint
 from usage_assets.providers import PROVIDERS
-from usage_assets.warehouse.database import Batch, Slice, Warehouse
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch
 from usage_assets_tests.assets.days import DERIVED
 
 LEGACY_DAY = Window(date(2024, 11, 1), date(2024, 11, 1))

@@ -17,10 +17,12 @@ from usage_assets.port.client import PortClient
 from usage_assets.port.sync import Changes, Entity, push
 from usage_assets.providers.lookups import Projects
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.warehouse.database import Batch, Slice, write_seed
 from usage_assets.warehouse.lookups import record
+from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.published import copy_of
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch
 from usage_assets_tests.assets.test_valuation import EURO
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.terminal import SECRETS, Said, Terminal

@@ -9,14 +9,10 @@ import dagster as dg
 from usage_assets.config.accounting import Accounting, Invoice, digits_of
 from usage_assets.core.money import Money
 from usage_assets.models.costs import DailyCost, days_without_costs
-from usage_assets.warehouse.database import (
-    Seed,
-    Warehouse,
-    WarehouseError,
-    create_or_alter,
-    write_seed,
-)
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Seed, WarehouseError
 
 ACCOUNTING = dg.AssetKey("accounting")
 COSTS = Table(DailyCost)

@@ -14,19 +14,12 @@ from usage_assets.models.costs import AllocatedCost
 from usage_assets.models.model import SQL
 from usage_assets.models.prices import TOKENS, has_prices, unit_errors
 from usage_assets.providers.endpoint import Control
-from usage_assets.warehouse.database import (
-    CheckFailure,
-    Query,
-    Slice,
-    Warehouse,
-    check_failures,
-    create_or_alter,
-    differences,
-    missing_fields,
-    prepare,
-    unknown_fields,
-)
+from usage_assets.warehouse.checks import check_failures, differences, missing_fields, unknown_fields
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import create_or_alter, prepare
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import CheckFailure, Query
 
 Results = Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]
 Finder = Callable[[duckdb.DuckDBPyConnection, Slice], Iterable[CheckFailure]]

@@ -5,8 +5,8 @@ import dagster as dg
 from usage_assets.assets.io_manager import table_metadata
 from usage_assets.config.settings import Connection
 from usage_assets.models.model import Model, Sources
-from usage_assets.warehouse.database import Query
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Query
 
 
 def build_derived_asset(

@@ -11,16 +11,10 @@ from dagster import ResourceDependency
 
 from usage_assets.assets.failures import failure
 from usage_assets.core.schema import TableRow, declared
-from usage_assets.warehouse.database import (
-    Batch,
-    Query,
-    Slice,
-    Version,
-    Warehouse,
-    WarehouseError,
-    in_slice,
-)
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch, Query, Version, WarehouseError
 
 TABLE, CONNECTION, PART = "dagster/table_name", "usage_assets/connection", "usage_assets/part"
 PREVIEW_BYTES = 1500

@@ -16,7 +16,7 @@ from usage_assets.fetching.page_parser import POLICY
 from usage_assets.fetching.transport import ProviderError
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.lookups import LOOKUPS, Lookup
-from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import (
     UsedIn,
     keep_of_people,
@@ -24,6 +24,7 @@ from usage_assets.warehouse.lookups import (
     unknown_ids,
 )
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import WarehouseError
 
 
 def used_ids(provider: str) -> UsedIn:

@@ -21,7 +21,9 @@ from usage_assets.port.provision import CONNECTION
 from usage_assets.port.sync import SIGNATURE, Entity
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.values import WarehouseError
 
 DAYS_UNTIL_STALE = 2
 """A day is fetched in the course of the next one."""

@@ -26,13 +26,10 @@ from usage_assets.port.sync import (
     Targets,
     diff,
 )
-from usage_assets.warehouse.database import (
-    IN_SLICE,
-    Slice,
-    Warehouse,
-    create_or_alter,
-)
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import PortEntity, PortPush
+from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.tables import Table
 
 _json = msgspec.json.Decoder(float_hook=Decimal)

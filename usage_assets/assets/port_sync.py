@@ -13,7 +13,9 @@ from usage_assets.core.people import People
 from usage_assets.models.model import Model
 from usage_assets.port.client import PortClient, PortError
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.values import WarehouseError
 
 
 def build_port_sync(

@@ -20,8 +20,8 @@ from usage_assets.fetching.transport import ProviderError
 from usage_assets.models.due import question_of
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.providers.records import as_json
-from usage_assets.warehouse.database import Batch
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch
 
 FROM_ARCHIVE = "usage_assets/from_archive"
 """Tag of runs that derive days again from the archive."""

@@ -33,8 +33,9 @@ from usage_assets.core.days import (
 )
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 from usage_assets.models.due import Due, due_days, in_words
-from usage_assets.warehouse.database import Seed, Warehouse, WarehouseError
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import UNDER_WAY
+from usage_assets.warehouse.values import Seed, WarehouseError
 
 WAIT_SECONDS = 5
 """For a run that has the file open; the next tick comes soon."""

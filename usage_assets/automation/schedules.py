@@ -29,7 +29,8 @@ from usage_assets.core.days import DAY, Window
 from usage_assets.fetching.connected import earliest_day, settling_days
 from usage_assets.models.due import due_days
 from usage_assets.providers import PROVIDERS
-from usage_assets.warehouse.database import Seed, Warehouse, WarehouseError
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.values import Seed, WarehouseError
 
 WEEKLY_CRON = "0 12 * * 0"
 """Not at the daily schedule's usual time: the runs of both would ask for the same days at once."""

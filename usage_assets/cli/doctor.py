@@ -45,8 +45,9 @@ from usage_assets.port.client import PortClient, PortError
 from usage_assets.port.provision import CONNECTION, plan
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, is_current
+from usage_assets.warehouse.values import WarehouseError
 
 ATTEMPTS = 2
 """A person waits: whoever does not answer now is reported, not waited for."""

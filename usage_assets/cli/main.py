@@ -67,8 +67,9 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.sandbox.app import serve
 from usage_assets.sandbox.control import DEFAULT_SEED
 from usage_assets.warehouse.connections import stored_connections
-from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.values import WarehouseError
 
 TAKEN_BLUEPRINTS = "select distinct blueprint from ledger.port_entities where account = $account"
 """Blueprints that Port has entities of ours in: they need no look before a push that may have nothing to send."""

@@ -21,7 +21,8 @@ from usage_assets.port.sync import (
     push,
 )
 from usage_assets.warehouse.connections import delete_rows, port_lines, row_counts
-from usage_assets.warehouse.database import Slice, Warehouse
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ from usage_assets.port.client import PortClient, PortError
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Provider
 from usage_assets.sandbox import credentials
-from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.values import WarehouseError
 
 INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TERM", "TMPDIR", "LD_LIBRARY_PATH")
 """All that the demo takes of the user's environment: no key, no setting and no proxy is among them."""

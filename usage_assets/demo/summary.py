@@ -24,8 +24,9 @@ from usage_assets.models.entities import ENTITIES
 from usage_assets.port.client import PortClient
 from usage_assets.port.sync import Entity
 from usage_assets.providers.lookups import LOOKUPS
-from usage_assets.warehouse.database import Slice, Warehouse
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import current_items
+from usage_assets.warehouse.slices import Slice
 
 OURS: Mapping[tuple[str, str], str] = {
     ("openai", "openai.costs"): """

@@ -30,8 +30,10 @@ from usage_assets.models.costs import COSTS, DailyCost
 from usage_assets.models.model import money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.sandbox import credentials
-from usage_assets.warehouse.database import Batch, Slice, Warehouse
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch
 
 FILE = "year.csv"
 BILLED = ("openai.costs", "anthropic.cost_report", "chatgpt.codex_usage")

@@ -17,15 +17,11 @@ from usage_assets.models.allocation import ALLOCATIONS
 from usage_assets.models.costs import COSTS, DailyCost, days_without_costs
 from usage_assets.models.due import due_days, in_words
 from usage_assets.models.model import MACROS, SQL
-from usage_assets.warehouse.database import (
-    Seed,
-    Warehouse,
-    WarehouseError,
-    create_or_alter,
-    make_ready,
-)
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import create_or_alter, make_ready
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Seed, WarehouseError
 
 FOLDERS = {derived.folder for derived in (*COSTS, *ALLOCATIONS)}
 """Assets below these hold what is exported; days that they lack are gaps."""

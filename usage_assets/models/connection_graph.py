@@ -24,7 +24,7 @@ from usage_assets.models.entities import entities_of
 from usage_assets.models.model import Model, Sources, money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets.warehouse.database import Query, Seed
+from usage_assets.warehouse.values import Query, Seed
 
 
 @dataclass(frozen=True)

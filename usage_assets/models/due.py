@@ -27,16 +27,12 @@ from usage_assets.core.schema import (
 from usage_assets.models.model import SQL, Model
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets.warehouse.database import (
-    STATEMENTS,
-    Query,
-    Seed,
-    Warehouse,
-    create_or_alter,
-    make_views,
-    write_seed,
-)
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.ledger import STATEMENTS
+from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Query, Seed
+from usage_assets.warehouse.views import make_views
 
 State = Literal["missing", "stale", "open", "unsettled"]
 

@@ -13,8 +13,8 @@ from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.schema import Row, declared
 from usage_assets.providers.lookups import LOOKUPS
-from usage_assets.warehouse.database import Query, Seed
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Query, Seed
 
 SQL = Path(__file__).parent / "sql"
 Sources: TypeAlias = Mapping[str, Mapping[str, dg.AssetKey]]

@@ -11,7 +11,8 @@ from importlib.util import find_spec
 
 import duckdb
 
-from usage_assets.warehouse.database import IN_SLICE, CheckFailure, Slice
+from usage_assets.warehouse.slices import IN_SLICE, Slice
+from usage_assets.warehouse.values import CheckFailure
 
 HUNDREDFOLD = (Decimal(40), Decimal(250))
 """Billed over list price, or the other way round, that is taken for an error of units: rebates and unknown prices stay

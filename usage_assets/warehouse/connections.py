@@ -8,7 +8,8 @@ from datetime import date
 import duckdb
 
 from usage_assets.core.schema import ConnectionRow, declarations
-from usage_assets.warehouse.database import PORT_ENTITIES, Warehouse
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.ledger import PORT_ENTITIES
 
 PortLine = tuple[str, str, date, str]
 """An entity that a Port account has acknowledged: blueprint, identifier, day, content hash."""

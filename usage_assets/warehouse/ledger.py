@@ -5,12 +5,8 @@ from decimal import Decimal
 from typing import Annotated
 
 from usage_assets.core.money import TOLERANCE
-from usage_assets.core.schema import (
-    ConnectionRow,
-    Row,
-    SeedRow,
-    column,
-)
+from usage_assets.core.schema import ConnectionRow, Row, SeedRow, column
+from usage_assets.warehouse.tables import Table
 
 
 class PartitionVersion(Row):
@@ -180,6 +176,11 @@ class DayState(Row):
     last_fetched_at: Annotated[datetime | None, column("Last fetch, which had it still")]
     settled_at: Annotated[datetime | None, column("Fetch that settled the day")]
 
+
+VERSIONS = Table(PartitionVersion)
+NAMINGS = Table(Naming)
+STATEMENTS = Table(Statement)
+PORT_ENTITIES = Table(PortEntity)
 
 STORED_DAYS = """
 create or replace view ledger.stored_days as

@@ -9,8 +9,10 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.core.schema import declared
-from usage_assets.warehouse.database import Warehouse, WarehouseError, create_or_alter
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import WarehouseError
 
 UsedIn: TypeAlias = Mapping[str, Collection[str]]
 """Tables of days, and the columns of each that hold ids of lookups. Tables that do not exist yet hold none."""

@@ -16,7 +16,8 @@ from typing import BinaryIO
 import dagster as dg
 
 from usage_assets.dagster_internals import REPOSITORY_LABEL_TAG
-from usage_assets.warehouse.database import Warehouse, WarehouseError, write_ahead_log
+from usage_assets.warehouse.database import Warehouse, write_ahead_log
+from usage_assets.warehouse.values import WarehouseError
 
 PATIENCE = timedelta(minutes=15)
 """A run leaves the copy to others that are under way, but for no longer than this."""

@@ -27,15 +27,10 @@ from usage_assets.providers.openai.usage import (
 )
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
 from usage_assets.providers.records import as_json
-from usage_assets.warehouse.database import (
-    IN_SLICE,
-    Batch,
-    Query,
-    Slice,
-    Version,
-    Warehouse,
-)
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch, Query, Version
 
 DAY = date(2026, 11, 1)
 MIDNIGHT = "2026-11-01T00:00:00Z"

@@ -30,8 +30,9 @@ from usage_assets.providers.openai.usage import (
     UsageImages,
     UsageModerations,
 )
-from usage_assets.warehouse.database import Batch, Slice, WarehouseError
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch, WarehouseError
 from usage_assets_tests.assets.days import DAY, DERIVED, Days, days_from, raw
 
 FILES = [allocation.file for allocation in ALLOCATIONS]

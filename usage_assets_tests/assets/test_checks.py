@@ -23,15 +23,11 @@ from usage_assets.providers.endpoint import Control
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
-from usage_assets.warehouse.database import (
-    Batch,
-    Query,
-    Slice,
-    WarehouseError,
-    check_failures,
-    prepare,
-)
+from usage_assets.warehouse.checks import check_failures
+from usage_assets.warehouse.migrate import prepare
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch, Query, WarehouseError
 from usage_assets_tests.assets.days import DAY, DERIVED, RAW, Days, days_from, models, owner_of, raw
 
 FULL: dict[type[Row], dict[str, Any]] = {

@@ -9,8 +9,8 @@ from usage_assets.port.provision import blueprint
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.warehouse.database import WarehouseError
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.assets.days import DERIVED, Days, models, raw
 
 NAMES = ("ai_cost_record", "ai_user_cost")

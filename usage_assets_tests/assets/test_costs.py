@@ -15,8 +15,8 @@ from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai_legacy.billing import BillingUsage
-from usage_assets.warehouse.database import WarehouseError
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.assets.days import DAY, RAW, Days, days_from, models, raw
 
 FILES = [cost.file for cost in COSTS]

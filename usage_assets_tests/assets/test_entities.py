@@ -32,8 +32,9 @@ from usage_assets.providers.openai.usage import (
     UsageWebSearchCalls,
 )
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
-from usage_assets.warehouse.database import Slice, WarehouseError
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.assets.days import DAY, DERIVED, MIDNIGHT, RAW, Days, days_from, models, raw
 
 NAMES = [derived.file for derived in ENTITIES if derived.reads != (DailyCost.table,)]

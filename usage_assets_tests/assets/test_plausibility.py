@@ -10,7 +10,8 @@ from usage_assets.models.prices import unit_errors
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
-from usage_assets.warehouse.database import Slice, differences
+from usage_assets.warehouse.checks import differences
+from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.assets.days import DAY, Days, raw
 
 TOKENS = {"model": "claude-sonnet-4-5", "service_tier": "standard"}

@@ -27,8 +27,9 @@ from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai_legacy.billing import BillingUsage
-from usage_assets.warehouse.database import Slice, WarehouseError
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.assets.days import DAY, DERIVED, Days, models, raw
 from usage_assets_tests.assets.test_costs import paid
 

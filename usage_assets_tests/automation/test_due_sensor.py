@@ -35,9 +35,11 @@ from usage_assets.providers.lookups import OpenaiUsers, Projects
 from usage_assets.providers.openai.costs import Costs, CostsControl
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage
-from usage_assets.warehouse.database import Batch, Slice, Warehouse
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import record
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch
 from usage_assets_tests.warehouse.test_processes import held_by_another
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)

@@ -24,8 +24,10 @@ from usage_assets.providers.anthropic.reports import ClaudeCode
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs, CostsControl
 from usage_assets.providers.openai.usage import UsageDecisions
-from usage_assets.warehouse.database import Batch, Slice, Warehouse
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.test_definitions import KEYS, PORT, settings_of
 from usage_assets_tests.warehouse.test_processes import held_by_another

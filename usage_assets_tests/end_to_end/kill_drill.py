@@ -29,7 +29,8 @@ import httpx
 from benchmarks.server import running
 from usage_assets.demo.__main__ import isolated
 from usage_assets.local.processes import free_port, terminate_like_ctrl_c
-from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment
 

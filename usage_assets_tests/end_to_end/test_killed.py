@@ -27,7 +27,8 @@ from usage_assets.models.entities import ENTITIES
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION, blueprint
 from usage_assets.port.sync import Entity
-from usage_assets.warehouse.database import Slice, Warehouse
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project, with_main_endpoints

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets.warehouse.database import WarehouseError, write_ahead_log
+from usage_assets.warehouse.database import write_ahead_log
+from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, open_project, with_main_endpoints
 from usage_assets_tests.end_to_end.test_refusals import failures

@@ -12,7 +12,7 @@ from usage_assets.models.entities import ENTITIES
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION
 from usage_assets.port.sync import Targets
-from usage_assets.warehouse.database import Slice
+from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.end_to_end.conftest import PUSHED, Project
 from usage_assets_tests.port_user import PortUser, port_user

@@ -28,8 +28,9 @@ from usage_assets.models.model import money_seed
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
+from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.assets.days import DAY, DERIVED, Days, raw
 from usage_assets_tests.assets.test_valuation import FOUR_CENTS, stating
 from usage_assets_tests.conftest import TODAY, Sandbox, last_days

@@ -22,8 +22,9 @@ from usage_assets.models.costs import COSTS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.warehouse.database import Batch, Slice
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch
 from usage_assets_tests.assets.days import DAY, Days, raw
 from usage_assets_tests.assets.test_costs import paid
 from usage_assets_tests.assets.test_valuation import FOUR_CENTS, stating

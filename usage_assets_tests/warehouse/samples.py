@@ -14,14 +14,10 @@ from usage_assets.core.schema import (
     column,
     to_arrow,
 )
-from usage_assets.warehouse.database import (
-    IN_SLICE,
-    Batch,
-    Slice,
-    Version,
-    Warehouse,
-)
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch, Version
 
 DAY = date(2026, 11, 1)
 

@@ -15,15 +15,11 @@ import pytest
 import time_machine
 
 from usage_assets.core.schema import Row, column, to_arrow
-from usage_assets.warehouse.database import (
-    Batch,
-    Query,
-    Slice,
-    Warehouse,
-    WarehouseError,
-    check_failures,
-)
+from usage_assets.warehouse.checks import check_failures
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch, Query, WarehouseError
 from usage_assets_tests.warehouse.samples import (
     DAY,
     FULL,

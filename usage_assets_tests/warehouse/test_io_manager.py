@@ -11,7 +11,8 @@ import pytest
 
 from usage_assets.assets.io_manager import PREVIEW_BYTES, UsageIOManager, table_metadata
 from usage_assets.core.schema import to_arrow
-from usage_assets.warehouse.database import Query, Warehouse
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.values import Query
 from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample, day, days, models, sample, stored, write
 
 PARTITIONS = dg.DailyPartitionsDefinition("2026-11-01", end_date="2026-12-01")

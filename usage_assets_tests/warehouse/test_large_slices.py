@@ -3,8 +3,10 @@
 import pytest
 
 from usage_assets.core.schema import to_arrow
-from usage_assets.warehouse import database
-from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse import slices, versions
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.values import WarehouseError
+from usage_assets.warehouse.write import replace_slice
 from usage_assets_tests.warehouse.samples import (
     FULL,
     SAMPLE,
@@ -26,7 +28,7 @@ def test_parts_of_a_slice_have_the_versions_of_the_whole(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, rows_at_once: int
 ) -> None:
     whole = write(warehouse, ROWS, days(0, 5), run_id="whole")
-    monkeypatch.setattr(database, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(slices, "ROWS_AT_ONCE", rows_at_once)
     parts = write(warehouse, ROWS, days(0, 5), run_id="parts")
     assert [version.row_count for version in parts] == [3, 4, 5, 0, 7, 0]
     assert [(v.content_hash, v.totals) for v in parts] == [(v.content_hash, v.totals) for v in whole]
@@ -35,7 +37,7 @@ def test_parts_of_a_slice_have_the_versions_of_the_whole(
 
 
 def test_a_contradiction_of_the_last_part_is_found(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(slices, "ROWS_AT_ONCE", 4)
     write(warehouse, ROWS, days(0, 5))
     with nothing_changes(warehouse), pytest.raises(WarehouseError, match="2026-11-05: 2 rows for one"):
         write(warehouse, [*ROWS, sample(4, "m0")], days(0, 5))
@@ -43,7 +45,7 @@ def test_a_contradiction_of_the_last_part_is_found(warehouse: Warehouse, monkeyp
 
 def test_the_samples_of_a_day_are_some_of_its_rows(warehouse: Warehouse) -> None:
     for version in write(warehouse, ROWS, days(0, 5)):
-        assert len(version.sample) == min(version.row_count, database.SAMPLE_ROWS)
+        assert len(version.sample) == min(version.row_count, versions.SAMPLE_ROWS)
         assert {(row["model"], row["requests"]) for row in version.sample} <= {(f"m{n}", n) for n in range(7)}
 
 
@@ -57,5 +59,5 @@ def test_an_insert_leaves_memory_and_threads_as_they_were(warehouse: Warehouse) 
     settings = "select current_setting('memory_limit'), current_setting('threads')"
     with warehouse.transaction() as connection:
         before = connection.execute(settings).fetchall()
-        database._replace(connection, SAMPLE, answer(to_arrow(Sample, ROWS)), days(0, 5), "run")
+        replace_slice(connection, SAMPLE, answer(to_arrow(Sample, ROWS)), days(0, 5), "run")
         assert connection.execute(settings).fetchall() == before

@@ -12,9 +12,10 @@ import time_machine
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.providers.openai.costs import Costs, CostsControl
 from usage_assets.providers.openai.usage import UsageModerations
-from usage_assets.warehouse.database import Query, Warehouse
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import DayState, PartitionVersion, Restatement
 from usage_assets.warehouse.tables import SQL_TYPES, Table
+from usage_assets.warehouse.values import Query
 from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, answer, days, sample
 from usage_assets_tests.warehouse.test_database import DOUBLED, FIRST_LEDGER, SHARED, TWICE, part, shared
 

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 from usage_assets.core.schema import LookupRow, column, to_arrow
-from usage_assets.warehouse.database import Warehouse, WarehouseError
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import (
     Changes,
     UnknownIds,
@@ -19,6 +19,7 @@ from usage_assets.warehouse.lookups import (
     unknown_ids,
 )
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.warehouse.samples import SAMPLE, Sample, day, days, nothing_changes, sample, write
 
 FIRST = datetime(2026, 11, 20, 5, 45, tzinfo=UTC)

@@ -28,8 +28,10 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from usage_assets.warehouse.database import Slice, Warehouse, WarehouseError
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.warehouse.samples import (
     SAMPLE,
     answer,

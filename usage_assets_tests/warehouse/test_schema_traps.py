@@ -20,7 +20,8 @@ import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
-from usage_assets.warehouse.database import Query, Warehouse
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.values import Query
 from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample, day, days, nothing_changes, sample, write
 from usage_assets_tests.warehouse.test_io_manager import Run, arrow, failure
 

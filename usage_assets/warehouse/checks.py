@@ -1,0 +1,74 @@
+"""What is wrong with a stored slice: repeated grain, unequal totals, unknown and missing fields.
+
+The same SQL runs before a write is committed and in asset checks.
+"""
+
+from collections.abc import Mapping
+
+import duckdb
+
+from usage_assets.warehouse.slices import IN_SLICE, Slice, in_slice, parts_of
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import CheckFailure, Query
+
+
+def check_failures(
+    connection: duckdb.DuckDBPyConnection, table: Table, content: Query | None, target: Slice
+) -> list[CheckFailure]:
+    """Return what is wrong with the stored slice: repeated grain, and totals that differ from the source's.
+
+    The table must equal its declaration, and the content be prepared.
+    """
+    grain = ", ".join(table.grain)
+    found: list[CheckFailure] = []
+    for part in parts_of(connection, table, target):
+        doubtful = connection.execute(
+            f"select usage_date from {table.name} where {in_slice(table, part)} "
+            f"group by usage_date having count(*) > count(distinct hash({grain}))",  # rows of two hashes are two
+            part.bounds,
+        ).fetchone()
+        if not doubtful:
+            continue
+        repeated = connection.execute(
+            f"select usage_date, count(*) from {table.name} where {in_slice(table, part)} "
+            f"group by {grain} having count(*) > 1 order by usage_date",
+            part.bounds,
+        ).fetchall()
+        found += [CheckFailure(day, f"{rows} rows for one {grain}") for day, rows in repeated]
+    for query in content.reconciliations if content else ():
+        found += differences(connection, query, target)
+    return found
+
+
+def unknown_fields(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> Mapping[str, int]:
+    """Return the fields in ``other_fields`` of the slice, with the number of rows that have each."""
+    fields = connection.execute(
+        f"select field, count(*) from (select unnest(json_keys(other_fields)) as field from {table.name} "
+        f"where other_fields is not null and {in_slice(table, target)}) group by field order by field",
+        target.bounds,
+    )
+    return dict(fields.fetchall())
+
+
+def missing_fields(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> Mapping[str, int]:
+    """Return the fields that a provider always sends and has left out, as it spells them, with the number of rows."""
+    spelled = dict(zip(table.row.__struct_fields__, table.row.__struct_encode_fields__, strict=True))
+    expected = [column.name for column in table.columns if column.expected]
+    counts = connection.execute(
+        f"select {', '.join(f'count(*) - count({name})' for name in expected)} from {table.name} "
+        f"where {in_slice(table, target)}",
+        target.bounds,
+    ).fetchall()
+    return {spelled[name]: count for name, count in zip(expected, counts[0], strict=True) if count}
+
+
+def differences(connection: duckdb.DuckDBPyConnection, query: str, target: Slice) -> list[CheckFailure]:
+    """Return what a reconciliation (see Query) finds in the slice."""
+    differing = connection.execute(
+        f"select usage_date, total, expected, found from ({query}) where {IN_SLICE} order by usage_date",
+        target.bounds | ({"part": target.part} if "$part" in query else {}),
+    ).fetchall()
+    return [
+        CheckFailure(day, f"{total} is {stored} here and {expected} in its source")
+        for day, total, expected, stored in differing
+    ]

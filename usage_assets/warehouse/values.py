@@ -1,0 +1,126 @@
+"""What goes into the warehouse and comes out of a write, as values: batches, queries, seeds, versions, errors.
+
+Nothing here opens or runs anything.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from hashlib import sha256
+from typing import Any
+
+import pyarrow as pa
+
+from usage_assets.warehouse.tables import Table
+
+
+class WarehouseError(Exception):
+    """The file or a write was refused: what, where and what to do, in one line. Nothing was changed."""
+
+    def __init__(self, message: str, *, days: Iterable[date] = ()) -> None:
+        super().__init__(message)
+        self.days = tuple(days)
+        """The days that it is about, where others may well be accepted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """A provider's complete answer for a slice: its rows, and what has to be known of the asking."""
+
+    rows: pa.Table
+    began: datetime
+    """When it was asked for. What was written later is newer than these rows."""
+    filters: str | None = None
+    """What the answer was narrowed down to, as JSON."""
+    question: str | None = None
+    """Digest of what was asked for. Days that answer another question are fetched again (ledger.due_days)."""
+    control: tuple[Table, pa.Table] | None = None
+    """The answer's control totals, which are stored with it or not at all."""
+    stored_at: Mapping[date, datetime] = field(default_factory=dict)
+    """When a day's answer was first stored, where it comes from the archive. What was stored later is newer."""
+    settling_days: int | None = None
+    """How many days after a day's end the provider still changes it; None where the days have no state."""
+
+
+@dataclass(frozen=True)
+class Seed:
+    """Tables that hold these rows and no others: what a configuration states, as a process has read it."""
+
+    name: str
+    """What it is about. Of several processes, the one that has read it last has the say."""
+    tables: Mapping[Table, pa.Table]
+    read_at: datetime
+
+
+@dataclass(frozen=True)
+class Query:
+    """The query of a derived table, without connection or day filter: those are added where it runs."""
+
+    sql: str
+    reads: tuple[str, ...]
+    """Tables of which every requested day must be stored already."""
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of a table that is written in parts: the parts that must be stored."""
+    optional_refs: tuple[str, ...] = ()
+    """Tables that may have no rows: those of endpoints that are switched off, for example."""
+    reconciliations: tuple[str, ...] = ()
+    """Queries whose every row (connection, usage_date, total, expected, found) is a contradiction; ``$part`` is set."""
+    macros: tuple[str, ...] = ()
+    """Temporary macros that the queries use."""
+    constants: tuple[str, ...] = ()
+    """What the release states in tables that the query reads."""
+    views: tuple[str, ...] = ()
+    """Statements that create the views over the table."""
+    part: str = ""
+    """The part of a shared table that the query computes."""
+    seed: Seed | None = None
+    """What the connections file states about money, where the query reads it."""
+    names: tuple[str, ...] = ()
+    """Lookups whose names the query reads."""
+    inputs: tuple[str, ...] = ()
+    """Queries over the written rows: which other inputs (connection, usage_date, input, value) they were computed with.
+    ``$part`` is set."""
+
+    @property
+    def code(self) -> str:
+        """Digest of the query. Days that another query computed are computed again (ledger.due_days)."""
+        return sha256("\n".join((self.sql, *self.macros, *self.constants)).encode()).hexdigest()[:12]
+
+    @property
+    def sources(self) -> Sequence[tuple[str, str]]:
+        """The tables that it reads and the part of each; no part of those that have none."""
+        return [(table, part) for table in self.reads for part in self.parts.get(table, ("",))]
+
+
+@dataclass(frozen=True)
+class CheckFailure:
+    """What is wrong with a stored day, in words."""
+
+    day: date
+    text: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """What one day of a table holds after a write."""
+
+    day: date
+    content_hash: str
+    changed: bool
+    changed_run_id: str
+    row_count: int
+    totals: Mapping[str, str | None]
+    """Exact decimals as text; None where nothing was added up."""
+    is_open: bool
+    """Whether the day was still running when it was asked for."""
+    state: str | None
+    """Open, provisional or settled (see DayState); None of a derived table."""
+    sample: Sequence[Mapping[str, Any]]
+    """A few of the day's rows, without personal columns."""
+
+
+def listed(items: Iterable[str], most: int = 5) -> str:
+    """Return the first items in words, and how many more there are."""
+    names = list(items)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,184 @@
+"""Versions: what each day of a table holds after a write, as ``ledger.partition_versions`` records it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import duckdb
+import msgspec
+
+from usage_assets.warehouse.slices import IN_SLICE, Slice, in_slice, parts_of
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Version
+
+SAMPLE_ROWS = 5
+
+
+def record_versions(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    target: Slice,
+    run_id: str,
+    as_of: datetime,
+    asked: Mapping[str, Any],
+) -> list[Version]:
+    """Record what the days of the slice hold now and return it. ``archived`` and ``inputs`` are temporary tables."""
+    of_day = {name: total for name, total in table.totals.items() if not total.by}
+    day_totals = ", ".join(f"{name} := ({total.sql})::varchar" for name, total in of_day.items())
+    connection.execute(
+        "create or replace temp table written "
+        "(usage_date date, row_count bigint, content_hash text, day_totals text, grouped_by text)"
+    )
+    has_groupings = asked["question"] is not None and "grouped_by" in table.arrow_schema.names
+    grouped_by = "string_agg(distinct grouped_by, '; ' order by grouped_by)" if has_groupings else "null"
+    for part in parts_of(connection, table, target):
+        connection.execute(
+            f"""
+            insert into written
+            select
+              usage_date,
+              count(*) as row_count,
+              {table.content_hash} as content_hash,
+              {f"to_json(struct_pack({day_totals}))::varchar" if day_totals else "'{}'"} as day_totals,
+              {grouped_by} as grouped_by
+            from {table.name}
+            where {in_slice(table, part)}
+            group by usage_date
+            """,
+            part.bounds,
+        )
+    parts = _total_parts(connection, table, target)
+    connection.execute(
+        f"""
+        insert into ledger.partition_versions by name
+        with days as (
+          select
+            day::date as usage_date,
+            coalesce(written.row_count, 0) as row_count,
+            coalesce(written.content_hash, sha256('')) as content_hash,
+            json_merge_patch(
+              coalesce(written.day_totals, '{{}}'), coalesce(parts.totals, '{{}}')
+            )::varchar as day_totals,
+            json_merge_patch($units, coalesce(parts.units, '{{}}'))::varchar as total_units,
+            written.grouped_by
+          from generate_series($first::timestamp, $last::timestamp, interval 1 day) as series(day)
+          left join written on written.usage_date = day
+          left join {parts} as parts on parts.usage_date = day
+        )
+        select
+          $connection as connection,
+          days.*,
+          $table_name as table_name,
+          $part as slice,
+          coalesce(stored.version, 0) + 1 as version,
+          days.content_hash is distinct from stored.content_hash as changed,
+          if(days.content_hash is distinct from stored.content_hash, $run_id, stored.changed_run_id) as changed_run_id,
+          days.usage_date >= coalesce(archived.stored_at::date, $today) as is_open,
+          $filters as filters,
+          $settling_days as settling_days,
+          $question as question,
+          inputs.inputs,
+          archived.stored_at as answered_at,
+          $run_id as run_id,
+          $now as written_at
+        from days
+        left join ledger.stored_days as stored
+          on stored.table_name = $table_name
+          and stored.slice = $part
+          and stored.connection = $connection
+          and stored.usage_date = days.usage_date
+        left join archived on archived.usage_date = days.usage_date
+        left join inputs on inputs.usage_date = days.usage_date
+        """,
+        {
+            **target.bounds,
+            "table_name": table.name,
+            "part": target.part,
+            "run_id": run_id,
+            "now": datetime.now(UTC),
+            "today": as_of.date(),
+            "units": msgspec.json.encode({name: total.unit for name, total in of_day.items()}).decode(),
+            **asked,
+        },
+    )
+    written = f"table_name = $table_name and slice = $part and {IN_SLICE}"
+    parameters = {**target.bounds, "table_name": table.name, "part": target.part}
+    rows = connection.execute(
+        f"""
+        select usage_date, content_hash, changed, changed_run_id, row_count, day_totals, is_open
+        from ledger.stored_days
+        where {written}
+        order by usage_date
+        """,
+        parameters,
+    ).fetchall()
+    states: Mapping[date, str] = {}
+    if asked["settling_days"] is not None:  # a derived day has no state, and to find that out takes as long
+        query = f"select usage_date, state from ledger.day_states where {written}"
+        states = dict(connection.execute(query, parameters).fetchall())
+    samples = _samples(connection, table, target)
+    return [
+        Version(
+            day=day,
+            content_hash=content_hash,
+            changed=changed,
+            changed_run_id=changed_run_id,
+            row_count=row_count,
+            totals=msgspec.json.decode(totals, type=dict[str, str | None]),
+            is_open=is_open,
+            state=states.get(day),
+            sample=samples.get(day, ()),
+        )
+        for day, content_hash, changed, changed_run_id, row_count, totals, is_open in rows
+    ]
+
+
+def _total_parts(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> str:
+    """Add up what has a total per value of a column; return SQL for it: per day, names with amounts and units."""
+    if not any(total.by for total in table.totals.values()):
+        return "(select null::date as usage_date, null::json as totals, null::json as units where false)"
+    connection.execute("create or replace temp table parts (usage_date date, name text, total text, unit text)")
+    for name, total in table.totals.items():
+        if total.by:
+            connection.execute(
+                f"""
+                insert into parts
+                select
+                  usage_date,
+                  '{name}_' || coalesce(lower({total.by}), 'unknown'),
+                  ({total.sql})::varchar as total,
+                  replace('{total.unit}', '{{}}', coalesce(upper({total.by}), 'unknown'))
+                from {table.name}
+                where {in_slice(table, target)}
+                group by all
+                having total is not null
+                """,
+                target.bounds,
+            )
+    connection.execute(
+        """
+        create or replace temp table total_parts as
+        select
+          usage_date,
+          to_json(map(list(name order by name), list(total order by name))) as totals,
+          to_json(map(list(name order by name), list(unit order by name))) as units
+        from parts
+        group by usage_date
+        """
+    )
+    return "total_parts"
+
+
+def _samples(
+    connection: duckdb.DuckDBPyConnection, table: Table, target: Slice
+) -> Mapping[date, Sequence[Mapping[str, Any]]]:
+    shown = ", ".join(column.name for column in table.columns if column.name != "connection" and not column.personal)
+    rows = connection.execute(
+        f"select {shown} from {table.name} where rowid in (select unnest(min(rowid, {SAMPLE_ROWS})) "
+        f"from {table.name} where {in_slice(table, target)} group by usage_date)",
+        target.bounds,
+    )
+    samples: dict[date, list[Mapping[str, Any]]] = {}
+    for row in rows.to_arrow_table().to_pylist():
+        samples.setdefault(row.pop("usage_date"), []).append(row)
+    return samples
