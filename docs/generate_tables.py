@@ -7,8 +7,7 @@ from usage_assets.config.accounting import Accounting
 from usage_assets.models.costs import AllocatedCost, DailyCost
 from usage_assets.models.due import DueDay, ExpectedAsset
 from usage_assets.models.entities import ENTITIES
-from usage_assets.providers import PROVIDERS
-from usage_assets.providers.lookups import LOOKUPS
+from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.warehouse.ledger import (
     DayState,
     Naming,
@@ -35,7 +34,7 @@ def page() -> str:
     raw = [row for endpoint in endpoints for row in (endpoint.row, endpoint.control and endpoint.control.row) if row]
     parts = {
         "Raw: what the providers say": raw,
-        "Lookups: what the ids stand for": [lookup.row for lookups in LOOKUPS.values() for lookup in lookups],
+        "Lookups: what the ids stand for": [lookup.row for lookup in LOOKUPS],
         "Costs": [DailyCost, AllocatedCost],
         "Accounting: what the connections file states": list(Accounting().tables()),
         "Port entities": list(dict.fromkeys(derived.row for derived in ENTITIES)),

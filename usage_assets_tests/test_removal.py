@@ -15,8 +15,8 @@ from usage_assets.core.schema import to_arrow
 from usage_assets.models.model import money_seed
 from usage_assets.port.client import PortClient
 from usage_assets.port.sync import Changes, Entity, push
-from usage_assets.providers.lookups import Projects
 from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.lookups import Projects
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.published import copy_of

@@ -1,4 +1,4 @@
-"""Lookup assets: what a connection's ids stand for, unpartitioned. What a lookup is stands in providers/lookups.py."""
+"""Lookup assets: what a connection's ids stand for, unpartitioned. What a lookup is stands in providers/lookup.py."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from usage_assets.fetching.listing import Listed, fetch_lookup
 from usage_assets.fetching.page_parser import POLICY
 from usage_assets.fetching.transport import ProviderError
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.lookups import LOOKUPS, Lookup
+from usage_assets.providers.lookup import Lookup
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import (
     UsedIn,
@@ -29,7 +29,7 @@ from usage_assets.warehouse.values import WarehouseError
 
 def used_ids(provider: str) -> UsedIn:
     """Return the columns of a provider's costs and usage that hold ids of its lookups, by table."""
-    known = {lookup.known_as for lookup in LOOKUPS[provider]}
+    known = {lookup.known_as for lookup in PROVIDERS[provider].lookups}
     rows = [endpoint.row for endpoint in PROVIDERS[provider].endpoints]
     return {row.table: [name for name in arrow_schema(row).names if name in known] for row in rows}
 
@@ -105,7 +105,7 @@ def build_unknown_ids_check(lookup: Lookup, connection: Connection) -> dg.AssetC
     """
     column = str(lookup.known_as)
     tables = [table for table, columns in used_ids(connection.provider).items() if column in columns]
-    lookups = [other.row.table for other in LOOKUPS[connection.provider]]
+    lookups = [other.row.table for other in PROVIDERS[connection.provider].lookups]
 
     @dg.asset_check(
         asset=dg.AssetKey([connection.name, lookup.name]),

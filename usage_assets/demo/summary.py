@@ -23,7 +23,7 @@ from usage_assets.core.days import Window
 from usage_assets.models.entities import ENTITIES
 from usage_assets.port.client import PortClient
 from usage_assets.port.sync import Entity
-from usage_assets.providers.lookups import LOOKUPS
+from usage_assets.providers import LOOKUPS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import current_items
 from usage_assets.warehouse.slices import Slice
@@ -360,7 +360,7 @@ def _as_sent(entity: Entity) -> dict[str, Any]:
 
 def stored_rows(warehouse: Warehouse) -> dict[str, int]:
     """Rows per table: of the days, and of what the lookups list now."""
-    lookups = [lookup.row.table for listed in LOOKUPS.values() for lookup in listed]
+    lookups = [lookup.row.table for lookup in LOOKUPS]
     days = {row["table_name"]: row["row_count"] for row in warehouse.read(ROWS).to_pylist()}
     return days | current_items(warehouse, lookups)
 

@@ -11,13 +11,13 @@ from usage_assets.fetching.archive.store import Archive
 from usage_assets.fetching.client import Client
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets.providers.lookups import LOOKUPS, Lookup
+from usage_assets.providers.lookup import Lookup
 
 
 def endpoints_of(provider: Provider, connection: Connection) -> Sequence[Endpoint]:
     """Return the endpoints that are fetched. Raises SettingsError for a setting that the provider has no use for."""
     known = [endpoint.name for endpoint in provider.endpoints]
-    known += [lookup.name for lookup in LOOKUPS.get(provider.name, ())]
+    known += [lookup.name for lookup in provider.lookups]
     if unknown := next((name for name in connection.endpoints if name not in known), None):
         raise connection.refusal("endpoints", unknown, reason=f"{provider.name} has only {', '.join(known)}")
     fetched = [
@@ -33,7 +33,8 @@ def endpoints_of(provider: Provider, connection: Connection) -> Sequence[Endpoin
 
 def lookups_of(connection: Connection) -> Sequence[Lookup]:
     """Return the lookups that are fetched; they are switched as endpoints are."""
-    return [lookup for lookup in LOOKUPS.get(connection.provider, ()) if connection.endpoints.get(lookup.name, True)]
+    lookups = PROVIDERS[connection.provider].lookups
+    return [lookup for lookup in lookups if connection.endpoints.get(lookup.name, True)]
 
 
 def needs_workspace(provider: Provider) -> bool:

@@ -20,7 +20,7 @@ from usage_assets.core.schema import LookupRow, columns
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.page_parser import POLICY
 from usage_assets.fetching.transport import INCOMPLETE, PermanentError, StoppedError
-from usage_assets.providers.lookups import Lookup
+from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.records import Json, ShapeError
 
 

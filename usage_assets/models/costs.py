@@ -11,8 +11,7 @@ from typing import Annotated
 import duckdb
 
 from usage_assets.core.schema import Row, Total, column
-from usage_assets.models.model import Model
-from usage_assets.providers.lookups import LOOKUPS
+from usage_assets.models.model import LOOKUP_TABLES, Model
 
 
 class DailyCost(Row):
@@ -187,7 +186,7 @@ class AllocatedCost(Row):
 READ_BY_VIEWS = (
     AllocatedCost.table,
     "openai.costs",  # its quantities, in costs.focus
-    *(lookup.row.table for lookups in LOOKUPS.values() for lookup in lookups),
+    *LOOKUP_TABLES,
 )
 COSTS = tuple(
     Model(

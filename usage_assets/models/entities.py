@@ -13,13 +13,8 @@ from usage_assets.core.schema import Row, Total, column
 from usage_assets.models.costs import DailyCost, costs_of
 from usage_assets.models.model import Ids, Model
 from usage_assets.port.provision import Foreign
-from usage_assets.providers.lookups import (
-    AnthropicUsers,
-    OpenaiUsers,
-    Projects,
-    ServiceAccounts,
-    Workspaces,
-)
+from usage_assets.providers.anthropic.lookups import AnthropicUsers, Workspaces
+from usage_assets.providers.openai.lookups import OpenaiUsers, Projects, ServiceAccounts
 
 Midnight = Annotated[str, column("UTC midnight that opens the day, RFC 3339")]
 Title = Annotated[str, column("Title in Port")]

@@ -12,7 +12,7 @@ import dagster as dg
 from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.schema import Row, declared
-from usage_assets.providers.lookups import LOOKUPS
+from usage_assets.providers import LOOKUPS
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query, Seed
 
@@ -22,7 +22,7 @@ Sources: TypeAlias = Mapping[str, Mapping[str, dg.AssetKey]]
 Ids: TypeAlias = Callable[[Mapping[str, Any]], Iterable[str | None]]
 """The ids in a row by which something else knows what the row is about."""
 NEVER = datetime.min.replace(tzinfo=UTC)
-LOOKUP_TABLES = tuple(lookup.row.table for lookups in LOOKUPS.values() for lookup in lookups)
+LOOKUP_TABLES = tuple(lookup.row.table for lookup in LOOKUPS)
 MACROS = tuple(path.read_text() for path in sorted((SQL / "macros").glob("*.sql")))
 
 

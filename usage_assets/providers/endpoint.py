@@ -10,6 +10,7 @@ import msgspec
 
 from usage_assets.core.days import DAY, Window
 from usage_assets.core.schema import Row
+from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.records import Item, Json, Records
 
 
@@ -131,6 +132,7 @@ class Provider:
     advice: Mapping[int, str]
     """What to do about a status, in words for the user (401: which variable to look at, 403: which scope)."""
     endpoints: tuple[Endpoint, ...]
+    lookups: tuple[Lookup, ...] = ()
     settling_days: int
     """How long after a day's end the provider still changes it. None of them promises a figure: a connection may set
     another one."""

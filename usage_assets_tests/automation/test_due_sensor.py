@@ -31,8 +31,8 @@ from usage_assets.models.connection_graph import graph_of, seeds_of
 from usage_assets.models.due import due_days, in_words, question_of
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets.providers.lookups import OpenaiUsers, Projects
 from usage_assets.providers.openai.costs import Costs, CostsControl
+from usage_assets.providers.openai.lookups import OpenaiUsers, Projects
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.warehouse.database import Warehouse

@@ -14,13 +14,14 @@ from usage_assets.core.schema import LookupRow, columns
 from usage_assets.fetching.listing import Listed, fetch_lookup
 from usage_assets.fetching.transport import PermanentError, TransientError
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.lookups import LOOKUPS, PROJECTS, Lookup
+from usage_assets.providers.lookup import Lookup
+from usage_assets.providers.openai.lookups import PROJECTS
 from usage_assets_tests.conftest import NOW, Sandbox
 from usage_assets_tests.providers.conftest import PATHS, NewClient
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 EVERY_LOOKUP = {
-    f"{provider}/{lookup.name}": (provider, lookup) for provider, lookups in LOOKUPS.items() for lookup in lookups
+    f"{name}/{lookup.name}": (name, lookup) for name, provider in PROVIDERS.items() for lookup in provider.lookups
 }
 every_lookup = pytest.mark.parametrize(("provider", "lookup"), EVERY_LOOKUP.values(), ids=EVERY_LOOKUP)
 every_list = pytest.mark.parametrize(

@@ -14,14 +14,13 @@ from usage_assets.core.schema import Row, declared, to_arrow
 from usage_assets.models.allocation import ALLOCATIONS
 from usage_assets.models.costs import COSTS
 from usage_assets.models.entities import ENTITIES
-from usage_assets.providers import PROVIDERS
-from usage_assets.providers.lookups import LOOKUPS
+from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.warehouse.ledger import PartitionVersion, PortEntity
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample
 
 RAW = [endpoint.row for provider in PROVIDERS.values() for endpoint in provider.endpoints]
-LISTED = [lookup.row for lookups in LOOKUPS.values() for lookup in lookups]
+LISTED = [lookup.row for lookup in LOOKUPS]
 EVERY_TABLE = [
     *RAW,
     *LISTED,

@@ -13,6 +13,7 @@ import msgspec
 from usage_assets.core import money
 from usage_assets.core.days import rfc3339, single_day
 from usage_assets.core.schema import Row, Total, column
+from usage_assets.providers.anthropic.lookups import LOOKUPS
 from usage_assets.providers.endpoint import (
     Control,
     Endpoint,
@@ -318,6 +319,7 @@ ANTHROPIC = Provider(
     },
     settling_days=3,
     names_organization=True,
+    lookups=LOOKUPS,
     endpoints=(
         bucketed(
             name="usage_messages",

@@ -15,6 +15,7 @@ from usage_assets.providers.endpoint import (
     Refusal,
     error_message,
 )
+from usage_assets.providers.openai.lookups import LOOKUPS
 from usage_assets.providers.openai.usage import (
     API_SOURCE_UNKNOWN,
     USAGE,
@@ -115,6 +116,7 @@ OPENAI = Provider(
     },
     settling_days=7,
     lookback_days=365,
+    lookups=LOOKUPS,
     endpoints=(
         bucketed(
             name="costs",

@@ -1,0 +1,113 @@
+"""What the ids in Anthropic's costs and usage stand for. Source: its Admin API reference."""
+
+from typing import Annotated
+
+from usage_assets.core.schema import LookupRow, column
+from usage_assets.providers.lookup import (
+    AddedAt,
+    ArchivedAt,
+    ChosenName,
+    CreatedAt,
+    Email,
+    ExpiresAt,
+    Lookup,
+    PersonName,
+    Role,
+    Status,
+)
+
+
+class Workspaces(LookupRow, kw_only=True):
+    """One row per connection, workspace and version of its attributes, archived ones included.
+
+    Anthropic does not list the default workspace: it is the one without an id.
+    """
+
+    table = "anthropic.workspaces"
+
+    name: ChosenName = None
+    created_at: CreatedAt = None
+    archived_at: ArchivedAt = None
+
+
+class AnthropicUsers(LookupRow, kw_only=True):
+    """One row per connection, user of the organization and version of its attributes."""
+
+    table = "anthropic.users"
+
+    name: PersonName = None
+    email: Email = None
+    role: Role = None
+    added_at: AddedAt = None
+
+
+class ApiKeys(
+    LookupRow,
+    kw_only=True,
+    rename={
+        "created_by_type": "created_by.type",
+        "created_by_id": "created_by.id",
+        "principal_type": "principal.type",
+        "principal_id": "principal.id",
+    },
+):
+    """One row per connection, API key of the organization and version of its attributes."""
+
+    table = "anthropic.api_keys"
+
+    name: ChosenName = None
+    status: Status = None
+    workspace_id: Annotated[str | None, column("Workspace; none is the default workspace")] = None
+    created_by_type: Annotated[str | None, column("What created it, such as user")] = None
+    created_by_id: Annotated[str | None, column("Who created it")] = None
+    principal_type: Annotated[str | None, column("What it acts as: user or service_account")] = None
+    principal_id: Annotated[str | None, column("Who it acts as")] = None
+    created_at: CreatedAt = None
+    expires_at: ExpiresAt = None
+
+
+class Organization(LookupRow, kw_only=True):
+    """One row per connection, the organization that the key belongs to, and version of its attributes."""
+
+    table = "anthropic.organization"
+
+    name: ChosenName = None
+
+
+LOOKUPS = (
+    Lookup(
+        name="workspaces",
+        path="v1/organizations/workspaces",
+        row=Workspaces,
+        cursor="after_id",
+        params={"include_archived": "true", "limit": "1000"},
+        known_as="workspace_id",
+        left_out=frozenset(("type", "compartment_id", "data_residency", "display_color", "external_key_id", "tags")),
+    ),
+    Lookup(
+        name="users",
+        path="v1/organizations/users",
+        row=AnthropicUsers,
+        cursor="after_id",
+        params={"limit": "1000"},
+        known_as="account_id",
+        left_out=frozenset(("type",)),
+    ),
+    Lookup(
+        name="api_keys",
+        path="v1/organizations/api_keys",
+        row=ApiKeys,
+        cursor="after_id",
+        params={"limit": "1000"},
+        known_as="api_key_id",
+        left_out=frozenset(("type", "partial_key_hint", "scope")),
+    ),
+    Lookup(
+        name="organization",
+        path="v1/organizations/me",
+        row=Organization,
+        cursor=None,
+        known_as="organization_id",
+        left_out=frozenset(("type",)),
+    ),
+)

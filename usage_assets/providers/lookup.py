@@ -1,0 +1,43 @@
+"""What a lookup is: data. It says what the ids in costs and usage stand for; fetching/listing.py reads it.
+
+What changes with every use (last used at) and what is part of a secret (redacted keys) is not kept.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated
+
+from usage_assets.core.schema import LookupRow, column
+
+ChosenName = Annotated[str | None, column("Name, chosen by somebody", address="in_name")]
+PersonName = Annotated[
+    str | None, column("Name of the person; kept only where USAGE_PEOPLE is names", address="person_name")
+]
+Email = Annotated[str | None, column("Address of the person, as USAGE_PEOPLE wants it", address="sent_unasked")]
+Role = Annotated[str | None, column("Role")]
+Status = Annotated[str | None, column("Status, such as active or archived")]
+CreatedAt = Annotated[datetime | None, column("When it was created")]
+AddedAt = Annotated[datetime | None, column("When the person joined the organization")]
+ArchivedAt = Annotated[datetime | None, column("When it was archived; it may still have costs")]
+ExpiresAt = Annotated[datetime | None, column("When it expires")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """One list of a provider, unpartitioned: how to ask for all of it, and what an item of it is."""
+
+    name: str
+    """Last part of the asset key."""
+    path: str
+    """Below the connection's base URL; ``{id}`` is each id of ``for_each``."""
+    row: type[LookupRow]
+    cursor: str | None
+    """The parameter that asks for what follows an id; None where the answer is the only item itself."""
+    params: Mapping[str, str] = field(default_factory=dict)
+    for_each: "Lookup | None" = None
+    """The lookup whose items have a list of these each."""
+    known_as: str | None = None
+    """The column of costs and usage that holds these ids."""
+    left_out: frozenset[str] = frozenset()
+    """Fields, or objects with all that is in them, that are known and not kept."""

@@ -1,0 +1,134 @@
+"""What the ids in OpenAI's costs and usage stand for.
+
+Source: the administration pages of OpenAI's API reference, with its SDK 3.51.0.
+"""
+
+from typing import Annotated
+
+from usage_assets.core.schema import LookupRow, column
+from usage_assets.providers.lookup import (
+    AddedAt,
+    ArchivedAt,
+    ChosenName,
+    CreatedAt,
+    Email,
+    ExpiresAt,
+    Lookup,
+    PersonName,
+    Role,
+    Status,
+)
+
+
+class Projects(LookupRow, kw_only=True):
+    """One row per connection, project and version of its attributes, archived projects included."""
+
+    table = "openai.projects"
+
+    name: ChosenName = None
+    status: Status = None
+    created_at: CreatedAt = None
+    archived_at: ArchivedAt = None
+
+
+class OpenaiUsers(LookupRow, kw_only=True):
+    """One row per connection, user of the organization and version of its attributes."""
+
+    table = "openai.users"
+
+    name: PersonName = None
+    email: Email = None
+    role: Role = None
+    is_service_account: Annotated[bool | None, column("Whether it is a service account's user")] = None
+    added_at: AddedAt = None
+
+
+class ProjectApiKeys(
+    LookupRow,
+    kw_only=True,
+    rename={
+        "owner_type": "owner.type",
+        "owner_user_id": "owner.user.id",
+        "owner_service_account_id": "owner.service_account.id",
+    },
+):
+    """One row per connection, API key of a project and version of its attributes."""
+
+    table = "openai.project_api_keys"
+
+    name: ChosenName = None
+    project_id: Annotated[str | None, column("Project that it belongs to")] = None
+    owner_type: Annotated[str | None, column("Whose it is: user or service_account")] = None
+    owner_user_id: Annotated[str | None, column("User whose it is")] = None
+    owner_service_account_id: Annotated[str | None, column("Service account whose it is")] = None
+    owner_project_access: Annotated[str | None, column("Whether its owner has access to the project")] = None
+    created_at: CreatedAt = None
+    expires_at: ExpiresAt = None
+
+
+class ServiceAccounts(LookupRow, kw_only=True):
+    """One row per connection, service account of a project and version of its attributes."""
+
+    table = "openai.service_accounts"
+
+    name: ChosenName = None
+    project_id: Annotated[str | None, column("Project that it belongs to")] = None
+    role: Role = None
+    created_at: CreatedAt = None
+
+
+PROJECTS = Lookup(
+    name="projects",
+    path="organization/projects",
+    row=Projects,
+    cursor="after",
+    params={"include_archived": "true", "limit": "100"},
+    known_as="project_id",
+    left_out=frozenset(("object", "external_key_id", "residency")),
+)
+
+LOOKUPS = (
+    PROJECTS,
+    Lookup(
+        name="users",
+        path="organization/users",
+        row=OpenaiUsers,
+        cursor="after",
+        params={"limit": "100"},
+        known_as="user_id",
+        left_out=frozenset(
+            (
+                "object",
+                "api_key_last_used_at",
+                "created",
+                "developer_persona",
+                "is_default",
+                "is_scale_tier_authorized_purchaser",
+                "is_scim_managed",
+                "projects",
+                "technical_level",
+                "user",
+            )
+        ),
+    ),
+    Lookup(
+        name="project_api_keys",
+        path="organization/projects/{id}/api_keys",
+        row=ProjectApiKeys,
+        cursor="after",
+        # without it OpenAI leaves out keys whose owners have left the project
+        params={"owner_project_access": "any", "limit": "100"},
+        for_each=PROJECTS,
+        known_as="api_key_id",
+        left_out=frozenset(("object", "redacted_value", "last_used_at", "owner.user", "owner.service_account")),
+    ),
+    Lookup(
+        name="service_accounts",
+        path="organization/projects/{id}/service_accounts",
+        row=ServiceAccounts,
+        cursor="after",
+        params={"limit": "100"},
+        for_each=PROJECTS,
+        left_out=frozenset(("object",)),
+    ),
+)
