@@ -140,7 +140,7 @@ def _figure(endpoint: Endpoint, body: bytes, rounds: int) -> Figure:
 
 def read(endpoint: Endpoint, body: bytes) -> pa.Table:
     """Read a page as the product's client does."""
-    reading = PageParser("openai", None, MONTH, {}, endpoint.group_by, People())
+    reading = PageParser("openai", {}, MONTH, {}, endpoint.group_by, People())
     read_page(endpoint, reading, body)
     return pa.concat_tables(reading.tables)
 

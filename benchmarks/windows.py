@@ -23,7 +23,7 @@ LATENCY = 0.2
 CONNECTIONS: dict[str, dict[str, Any]] = {
     "openai": {"path": "openai/v1", "key": "sk-admin-sandbox"},
     "anthropic": {"path": "anthropic", "key": "sk-ant-admin-sandbox"},
-    "chatgpt": {"path": "chatgpt", "key": "chatgpt-sandbox-key", "workspace_id": "ws-sandbox"},
+    "chatgpt": {"path": "chatgpt", "key": "chatgpt-sandbox-key", "ids": {"workspace_id": "ws-sandbox"}},
 }
 
 

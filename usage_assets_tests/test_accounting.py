@@ -12,10 +12,12 @@ from usage_assets.config.accounting import (
     CurrencyRow,
     InvoiceRow,
     OwnerRow,
+    ProviderRow,
     digits_of,
 )
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.people import People
+from usage_assets.providers import PROVIDERS
 
 EVERYTHING = """
 [[credit_rate]]
@@ -93,6 +95,7 @@ def test_everything_is_read_with_every_digit(load: Load) -> None:
         "accounting.invoices": 1,
         "accounting.owners": 1,
         "accounting.currencies": len(rows[CurrencyRow]),
+        "accounting.providers": len(PROVIDERS),
     }
     assert rows[OwnerRow].to_pylist()[0]["cost_centre"] == "4711"
 
@@ -103,9 +106,9 @@ def test_an_invoice_may_state_its_day(load: Load) -> None:
         assert row["issued"] == issued
 
 
-def test_nothing_but_the_currencies_is_stated_without_a_file() -> None:
+def test_nothing_but_currencies_and_providers_is_stated_without_a_file() -> None:
     tables = Settings.load(_env_file=None).accounting().tables()
-    assert [row for row, table in tables.items() if table.num_rows] == [CurrencyRow]
+    assert [row for row, table in tables.items() if table.num_rows] == [CurrencyRow, ProviderRow]
 
 
 def test_the_smallest_unit_of_every_currency_is_that_of_iso_4217() -> None:

@@ -190,7 +190,7 @@ class Pipeline:
         always = Window(date(2020, 1, 1), date(2039, 12, 31))
         exact = msgspec.json.Decoder(float_hook=Decimal).decode(json.dumps(body))
         window, page = (LEGACY_DAY, endpoint.page(exact, LEGACY_DAY)) if endpoint.page else (always, exact)
-        parser = PageParser(connection, "ws", window, {}, endpoint.group_by, people)
+        parser = PageParser(connection, {"workspace_id": "ws"}, window, {}, endpoint.group_by, people)
         parser.read(endpoint.row, endpoint.item, endpoint.records, page["data"])
         days = parser.days_seen
         target = Slice(connection, min(days), max(days))

@@ -68,9 +68,11 @@ def by_name(settings: Settings) -> dict[str, Connection]:
 
 def test_everything_has_a_default() -> None:
     settings = Settings.load()
-    assert settings.openai_base_url == "https://api.openai.com/v1"
-    assert settings.anthropic_base_url == "https://api.anthropic.com"
-    assert settings.chatgpt_base_url == "https://api.chatgpt.com"
+    assert {connection.provider: connection.base_url for connection in settings.connections()} == {
+        "openai": "https://api.openai.com/v1",
+        "anthropic": "https://api.anthropic.com",
+        "chatgpt": "https://api.chatgpt.com",
+    }
     assert settings.port_base_url == "https://api.getport.io"
     assert settings.port_account is None
     assert settings.usage_warehouse == Path("data/usage.duckdb")
@@ -257,7 +259,7 @@ def test_a_connection_of_the_file_stands_beside_the_default_one(
     assert emea.start_date == date(2025, 6, 1)
     assert emea.endpoints == {"costs": False, "usage_completions": True}
     team = connections["team"]
-    assert (team.workspace_id, team.base_url) == ("ws-2", "https://api.chatgpt.com")
+    assert (team.ids["workspace_id"], team.base_url) == ("ws-2", "https://api.chatgpt.com")
     with pytest.raises(MissingKeyError, match="connection team: no key: set TEAM_KEY"):
         team.required_key()
 
@@ -322,7 +324,7 @@ def test_every_option_of_a_connection_is_read(connections_file: Connections, mon
         + 'models = [\n  "gpt-5",\n  "gpt-5-mini",\n]\nbatch = false\n'
     )
     emea = by_name(Settings.load())["openai_emea"]
-    assert (emea.organization, emea.project) == ("org-1", "proj_1")
+    assert emea.ids == {"organization": "org-1", "project": "proj_1"}
     assert emea.people == "hash"
     assert emea.requests_per_second == 5
     assert emea.settling_days == 0
@@ -336,7 +338,7 @@ def test_every_option_but_the_first_three_may_be_left_out(
     monkeypatch.setenv("USAGE_PEOPLE", "names")
     connections_file(OPENAI)
     emea = by_name(Settings.load())["openai_emea"]
-    assert (emea.organization, emea.project, emea.workspace_id, emea.requests_per_second) == (None,) * 4
+    assert (emea.ids, emea.requests_per_second) == ({}, None)
     assert (emea.endpoints, emea.filters, emea.settling_days) == ({}, {}, None)
     assert emea.people == "names", "the policy is USAGE_PEOPLE's where the connection has none of its own"
 

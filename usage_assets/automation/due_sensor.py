@@ -23,7 +23,7 @@ from usage_assets.automation.jobs import (
     range_tags,
 )
 from usage_assets.automation.port_sensor import RUN_KEY_TAG, is_over, outcome_of
-from usage_assets.config.accounting import CurrencyRow
+from usage_assets.config.accounting import RELEASED
 from usage_assets.core.days import (
     DAY,
     Window,
@@ -373,7 +373,7 @@ def _in_words(cursor: Cursor) -> str:
 
 
 def _digest(seeds: Seed) -> str:
-    tables = {table: rows for table, rows in seeds.tables.items() if table.row is not CurrencyRow and rows.num_rows}
+    tables = {table: rows for table, rows in seeds.tables.items() if table.row not in RELEASED and rows.num_rows}
     rows = [(table.name, rows.to_pylist()) for table, rows in tables.items()]
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:12] if rows else ""
 

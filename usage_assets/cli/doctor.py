@@ -204,8 +204,7 @@ def _is(names: Sequence[str]) -> str:
 
 def _in_words(connection: Connection) -> str:
     """What is asked of whom, and what is kept: all that tells two connections apart."""
-    ids = ("organization", "project", "workspace_id")
-    scope = [f"{name} {value}" for name in ids if (value := getattr(connection, name))]
+    scope = [f"{name} {value}" for name, value in connection.ids.items()]
     filters = [f"only {name} {', '.join(values)}" for name, values in connection.filters.items()]
     pace = [f"{connection.requests_per_second:g} requests a second"] if connection.requests_per_second else []
     start, people = f"from {connection.start_date}", f"people: {connection.people}"

@@ -26,6 +26,7 @@ from pydantic import (
 
 from usage_assets.core.money import Money, Rate
 from usage_assets.core.schema import SeedRow, column, to_arrow
+from usage_assets.providers import PROVIDERS
 
 FOR_EVER = date.max
 USD = "USD"
@@ -322,6 +323,22 @@ class CurrencyRow(SeedRow):
     ]
 
 
+class ProviderRow(SeedRow):
+    """One row per provider, as FOCUS names it. The connections file does not state it."""
+
+    table = "accounting.providers"
+    grain = ("provider",)
+
+    provider: Annotated[str, column("Provider")]
+    company: Annotated[str, column("Who bills")]
+    service: Annotated[str, column("What is billed")]
+    sub_account_type: Annotated[str, column("What a part of an organization is: a project or workspace")]
+
+
+RELEASED = frozenset((CurrencyRow, ProviderRow))
+"""What a release states, whatever the connections file says."""
+
+
 @dataclass(frozen=True)
 class Accounting:
     """Everything that the connections file says about money."""
@@ -333,7 +350,7 @@ class Accounting:
     owners: Sequence[Owner] = ()
 
     def tables(self) -> Mapping[type[SeedRow], pa.Table]:
-        """The entries as the rows of their tables, and the currencies that amounts are in."""
+        """The entries as the rows of their tables, and what a release states: currencies and providers."""
         stated: Mapping[type[SeedRow], list[SeedRow]] = {
             CreditRateRow: [
                 CreditRateRow(
@@ -384,6 +401,15 @@ class Accounting:
                 CurrencyRow(currency=currency.code, minor_unit=Decimal(1).scaleb(-currency.exponent))
                 for currency in Currency
                 if currency.exponent is not None
+            ],
+            ProviderRow: [
+                ProviderRow(
+                    provider=provider.name,
+                    company=provider.company,
+                    service=provider.service,
+                    sub_account_type=provider.sub_account_type,
+                )
+                for provider in PROVIDERS.values()
             ],
         }
         return {row: to_arrow(row, rows) for row, rows in stated.items()}

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -21,13 +21,16 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetPydanticSchema,
     SecretStr,
     StrictBool,
     StringConstraints,
     ValidationError,
     ValidationInfo,
+    create_model,
     field_validator,
 )
+from pydantic_core import core_schema
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from usage_assets.config.accounting import (
@@ -42,8 +45,9 @@ from usage_assets.config.accounting import (
 from usage_assets.config.toml_file import TomlFile
 from usage_assets.core.addresses import checked_url
 from usage_assets.core.people import People, Policy
+from usage_assets.providers import PROVIDERS
 
-ProviderName = Literal["openai", "anthropic", "chatgpt", "openai_legacy", "anthropic_analytics"]
+ProviderName = Annotated[str, GetPydanticSchema(lambda *_: core_schema.literal_schema([*PROVIDERS]))]
 PortRelationName = Literal["project", "user"]
 ENV_FILE = ".env"
 
@@ -87,15 +91,15 @@ class Connection:
     """One provider organization or ChatGPT workspace, with what is needed to ask it."""
 
     name: str
-    provider: ProviderName
+    provider: str
     key_reference: KeyReference
     key: SecretStr | None
     base_url: str
-    workspace_id: str | None
     start_date: date
     people: Policy = "ids"
-    organization: str | None = None
-    project: str | None = None
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """Whose usage is asked for, as its provider tells them apart (``organization``, ``workspace_id``): those that are
+    set."""
     endpoints: Mapping[str, bool] = field(default_factory=dict)
     """Endpoints that are switched on or off here, whatever their default is."""
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -190,8 +194,8 @@ class FilterTable(BaseModel):
         return {name: (str(value).lower(),) if isinstance(value, bool) else tuple(value) for name, value in given}
 
 
-class ConnectionEntry(BaseModel):
-    """One ``[[connection]]`` of the connections file."""
+class ConnectionHead(BaseModel):
+    """What every ``[[connection]]`` begins with."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -199,9 +203,21 @@ class ConnectionEntry(BaseModel):
     provider: ProviderName
     key: str
     base_url: Annotated[str, AfterValidator(_usable_url)] | None = None
-    organization: Id | None = None
-    project: Id | None = None
-    workspace_id: Id | None = None
+
+
+IDS = tuple(dict.fromkeys(name for provider in PROVIDERS.values() for name in provider.ids))
+"""Settings of a connection that say whose usage is asked for."""
+if TYPE_CHECKING:
+    IdentifiedConnection = ConnectionHead
+else:
+    IdentifiedConnection = create_model(
+        "IdentifiedConnection", __base__=ConnectionHead, **dict.fromkeys(IDS, (Id | None, None))
+    )
+
+
+class ConnectionEntry(IdentifiedConnection):
+    """One ``[[connection]]`` of the connections file."""
+
     start_date: Annotated[date, AfterValidator(_begun)] | None = None
     endpoints: dict[str, StrictBool] = Field(default_factory=dict)
     filters: FilterTable = Field(default_factory=FilterTable)
@@ -267,7 +283,24 @@ TABLES: Mapping[tuple[str, ...], type[BaseModel]] = {
 """Path in the connections file -> the table that stands there."""
 
 
-class Settings(BaseSettings):
+def _provider_variables() -> dict[str, tuple[object, object]]:
+    """The variables of the default connections: field name -> type and default."""
+    fields: dict[str, tuple[object, object]] = {}
+    for provider in PROVIDERS.values():
+        if provider.key_variable:
+            fields[provider.key_variable.lower()] = (SecretStr | None, None)
+        fields |= dict.fromkeys(map(str.lower, provider.id_variables.values()), (str | None, None))
+        fields[provider.base_url_variable.lower()] = (str, provider.base_url)
+    return fields
+
+
+if TYPE_CHECKING:
+    ProviderSettings = BaseSettings
+else:
+    ProviderSettings = create_model("ProviderSettings", __base__=BaseSettings, **_provider_variables())
+
+
+class Settings(ProviderSettings):
     """All settings, from the environment and ``.env``. Field names are the variables' names in lower case."""
 
     model_config = SettingsConfigDict(
@@ -278,13 +311,6 @@ class Settings(BaseSettings):
         str_strip_whitespace=True,
     )
 
-    openai_admin_key: SecretStr | None = None
-    openai_base_url: str = "https://api.openai.com/v1"
-    anthropic_admin_key: SecretStr | None = None
-    anthropic_base_url: str = "https://api.anthropic.com"
-    chatgpt_analytics_key: SecretStr | None = None
-    chatgpt_workspace_id: str | None = None
-    chatgpt_base_url: str = "https://api.chatgpt.com"
     port_client_id: str | None = None
     port_client_secret: SecretStr | None = None
     port_base_url: str = "https://api.getport.io"
@@ -373,7 +399,7 @@ class Settings(BaseSettings):
         return None
 
     def connections(self) -> tuple[Connection, ...]:
-        """The connections whose assets exist: the configured ones, or all three defaults where none is."""
+        """The connections whose assets exist: the configured ones, or all defaults where none is."""
         defaults = tuple(self._default_connections())
         named = tuple(self._named_connections())
         keyed = tuple(connection for connection in defaults if connection.key)
@@ -436,21 +462,19 @@ class Settings(BaseSettings):
         return _read_connections(self.usage_connections) if self.usage_connections else None
 
     def _default_connections(self) -> Iterator[Connection]:
-        keys: dict[ProviderName, tuple[str, SecretStr | None]] = {
-            "openai": ("OPENAI_ADMIN_KEY", self.openai_admin_key),
-            "anthropic": ("ANTHROPIC_ADMIN_KEY", self.anthropic_admin_key),
-            "chatgpt": ("CHATGPT_ANALYTICS_KEY", self.chatgpt_analytics_key),
-        }
-        for provider, (variable, key) in keys.items():
+        for name, provider in PROVIDERS.items():
+            if provider.key_variable is None:
+                continue
+            ids = {each: self._value_of(variable) for each, variable in provider.id_variables.items()}
             yield Connection(
-                name=provider,
-                provider=provider,
-                key_reference=KeyReference("env", variable),
-                key=key,
-                base_url=self._base_url(provider),
-                workspace_id=self.chatgpt_workspace_id if provider == "chatgpt" else None,
+                name=name,
+                provider=name,
+                key_reference=KeyReference("env", provider.key_variable),
+                key=self._value_of(provider.key_variable),
+                base_url=self._value_of(provider.base_url_variable),
                 start_date=self.usage_start_date,
                 people=self.usage_people,
+                ids={each: value for each, value in ids.items() if value},
             )
 
     def _named_connections(self) -> Iterator[Connection]:
@@ -464,7 +488,7 @@ class Settings(BaseSettings):
             if entry.name in names:
                 raise SettingsError(f"{place('name')}: used twice; names are the first part of asset keys")
             names.add(entry.name)
-            if entry.name in get_args(ProviderName) and entry.name != entry.provider:
+            if entry.name in PROVIDERS and entry.name != entry.provider:
                 # the default names are the only ones whose entities have identifiers without a prefix
                 raise SettingsError(f"{place('name')}: not for provider {entry.provider}: choose another one")
             try:
@@ -479,12 +503,10 @@ class Settings(BaseSettings):
                 provider=entry.provider,
                 key_reference=reference,
                 key=SecretStr(key) if key else None,
-                base_url=entry.base_url or self._base_url(entry.provider),
-                workspace_id=entry.workspace_id,
+                base_url=entry.base_url or self._value_of(PROVIDERS[entry.provider].base_url_variable),
                 start_date=max(entry.start_date or self.usage_start_date, self.usage_start_date),
                 people=entry.people or self.usage_people,
-                organization=entry.organization,
-                project=entry.project,
+                ids={each: value for each in IDS if (value := getattr(entry, each))},
                 endpoints=entry.endpoints,
                 filters=entry.filters.parameters(),
                 requests_per_second=entry.requests_per_second,
@@ -492,15 +514,8 @@ class Settings(BaseSettings):
                 place=place,
             )
 
-    def _base_url(self, provider: ProviderName) -> str:
-        urls: dict[ProviderName, str] = {
-            "openai": self.openai_base_url,
-            "openai_legacy": self.openai_base_url,
-            "anthropic": self.anthropic_base_url,
-            "anthropic_analytics": self.anthropic_base_url,
-            "chatgpt": self.chatgpt_base_url,
-        }
-        return urls[provider]
+    def _value_of(self, variable: str) -> Any:
+        return getattr(self, variable.lower())
 
 
 def _environment() -> dict[str, str]:

@@ -114,7 +114,7 @@ class Client:
         key: str,
         base_url: str | None = None,
         headers: Mapping[str, str] | None = None,
-        workspace_id: str | None = None,
+        ids: Mapping[str, str] | None = None,
         filters: Mapping[str, Sequence[str]] | None = None,
         people: People | None = None,
         concurrency: int = 16,
@@ -130,7 +130,7 @@ class Client:
         self.provider = provider
         self.keep = keep
         self.connection = connection
-        self.workspace_id = workspace_id
+        self.ids = ids or {}
         self.headers = headers or {}
         self.filters = filters or {}
         self.people = people or People()
@@ -167,10 +167,9 @@ class Client:
 
         Raises the PermanentError or TransientError of the window that failed first; then no other is started.
         """
-        if "{workspace_id}" in endpoint.path and not self.workspace_id:
-            raise PermanentError(
-                f"{self.connection}: {endpoint.name} needs a workspace id. {self.transport.advice(404)}."
-            )
+        if missing := next((name for name in endpoint.path_parameters if name not in self.ids), None):
+            what = f"{endpoint.name} needs a {missing.replace('_', ' ')}"
+            raise PermanentError(f"{self.connection}: {what}. {self.transport.advice(404)}.")
         planned = windows(days, endpoint.window_days)
         stop = Event()
         chains = [_Chains(self, endpoint, query, window, stop) for window in planned for query in endpoint.queries]
@@ -233,7 +232,7 @@ class _Chains:
             self._unread[:0] = [Window(days[0], days[-1]) for _, days in granted]
             return
         client, group_by = self.client, granted[0][0]
-        parser = PageParser(client.connection, client.workspace_id, window, self.query, group_by, client.people)
+        parser = PageParser(client.connection, client.ids, window, self.query, group_by, client.people)
         self.bodies = []
         try:
             self._follow(parser)
@@ -330,7 +329,7 @@ class _Chains:
                 self.endpoint,
                 self.query,
                 connection=client.connection,
-                workspace_id=client.workspace_id,
+                ids=client.ids,
                 headers=client.headers,
                 filters=client.filters,
             ),
@@ -358,7 +357,7 @@ class _Chains:
             return page
 
         return self.client.transport.get(
-            self.endpoint.path_in(self.client.workspace_id),
+            self.endpoint.path_in(self.client.ids),
             params,
             read,
             place=self._place(parser),

@@ -37,19 +37,13 @@ def lookups_of(connection: Connection) -> Sequence[Lookup]:
     return [lookup for lookup in lookups if connection.endpoints.get(lookup.name, True)]
 
 
-def needs_workspace(provider: Provider) -> bool:
-    """Whether the provider is asked for the usage of one workspace, and not of the organization that a key is of."""
-    return any("{workspace_id}" in endpoint.path for endpoint in provider.endpoints)
-
-
 def _refuse_misplaced_ids(provider: Provider, connection: Connection) -> None:
-    known = {*provider.scope_headers, *(["workspace_id"] if needs_workspace(provider) else [])}
-    known |= {"organization"} if provider.names_organization else set()
-    for name in ("organization", "project", "workspace_id"):
-        if getattr(connection, name) and name not in known:
-            raise connection.refusal(name, reason=f"{provider.name} is not asked for one")
-    if needs_workspace(provider) and connection.place and not connection.workspace_id:
-        raise connection.refusal("workspace_id", reason=f"missing; {provider.name} is asked for one workspace's usage")
+    if misplaced := next((name for name in connection.ids if name not in provider.ids), None):
+        raise connection.refusal(misplaced, reason=f"{provider.name} is not asked for one")
+    missing = next((name for name in provider.path_parameters if name not in connection.ids), None)
+    if missing and connection.place:
+        whose = missing.removesuffix("_id")
+        raise connection.refusal(missing, reason=f"missing; {provider.name} is asked for one {whose}'s usage")
 
 
 def provider_client(connection: Connection, settings: Settings, **options: Any) -> Client:
@@ -63,7 +57,7 @@ def provider_client(connection: Connection, settings: Settings, **options: Any) 
         base_url=connection.base_url,
         key=connection.required_key(),
         headers=_scope_headers(connection),
-        workspace_id=connection.workspace_id,
+        ids=connection.ids,
         filters=connection.filters,
         people=settings.people(connection.people),
         **options,
@@ -85,7 +79,7 @@ def replay_of(connection: Connection, settings: Settings, archive: Archive | Non
     return Replay(
         archive,
         connection=connection.name,
-        workspace_id=connection.workspace_id,
+        ids=connection.ids,
         headers=_scope_headers(connection),
         filters=connection.filters,
         people=settings.people(connection.people),
@@ -93,9 +87,8 @@ def replay_of(connection: Connection, settings: Settings, archive: Archive | Non
 
 
 def _scope_headers(connection: Connection) -> Mapping[str, str]:
-    scope = {"organization": connection.organization, "project": connection.project}
     named = PROVIDERS[connection.provider].scope_headers.items()
-    return {header: value for name, header in named if (value := scope[name])}
+    return {header: connection.ids[name] for name, header in named if name in connection.ids}
 
 
 def earliest_day(connection: Connection, provider: Provider, *, from_archive: bool = False) -> date:
@@ -121,7 +114,8 @@ def is_superseded(connection: Connection, connections: Iterable[Connection]) -> 
     """
     better = PROVIDERS[connection.provider].superseded_by
     return any(
-        each.provider == better and each.organization == connection.organization and each.key for each in connections
+        each.provider == better and each.ids.get("organization") == connection.ids.get("organization") and each.key
+        for each in connections
     )
 
 
@@ -136,7 +130,9 @@ def cross_check_connection(
     if endpoint.cross_check is None:
         return None
     other, _, name = endpoint.cross_check.table.partition(".")
-    alike = [each for each in connections if each.organization == connection.organization and each.key]
+    alike = [
+        each for each in connections if each.ids.get("organization") == connection.ids.get("organization") and each.key
+    ]
     mine = [each for each in alike if each.provider == connection.provider]
     theirs = [each for each in alike if each.provider == other]
     if other == connection.provider:

@@ -48,7 +48,7 @@ class PageParser:
     """What is known, and what is counted, while the pages of one window become rows."""
 
     connection: str
-    workspace_id: str | None
+    ids: Mapping[str, str]
     window: Window
     query: Mapping[str, str]
     grouped_by: tuple[str, ...]

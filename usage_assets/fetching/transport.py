@@ -131,7 +131,8 @@ class Transport:
             raise PermanentError(f"{connection}: {error}") from None
         client = httpx.Client(
             base_url=url,
-            headers={"User-Agent": f"usage-assets/{version('usage-assets')}", **headers, **provider.headers(key)},
+            headers={"User-Agent": f"usage-assets/{version('usage-assets')}", **headers, **provider.headers},
+            auth=provider.auth(key),
             timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=None),
             limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
             verify=trusted,

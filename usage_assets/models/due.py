@@ -118,8 +118,11 @@ def question_of(endpoint: Endpoint, connection: Connection) -> str:
     taken = {parameter.removesuffix("[]") for parameter in endpoint.filters}
     filters = sorted((name, sorted(values)) for name, values in connection.filters.items() if name in taken)
     is_told = not PROVIDERS[connection.provider].names_organization
-    organization = connection.organization if is_told else None
-    facts = (connection.provider, connection.people, organization, connection.project, connection.workspace_id, filters)
+    ids = {name: value for name, value in connection.ids.items() if is_told or name != "organization"}
+    known = [
+        ids.pop(name, None) for name in ("organization", "project", "workspace_id")
+    ]  # None too: digests are stored
+    facts = (connection.provider, connection.people, *known, filters, *sorted(ids.items()))
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
 

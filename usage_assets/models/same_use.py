@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from usage_assets.config.settings import Connection
-from usage_assets.fetching.connected import endpoints_of, needs_workspace
+from usage_assets.fetching.connected import endpoints_of
 from usage_assets.models.costs import costs_of
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
@@ -71,7 +71,7 @@ def refuse_same_use(connections: Sequence[Connection]) -> None:
     for group in alike.values():
         for one, other in combinations(group, 2):
             if any(_is_part(one, other, endpoint) for endpoint in _asked_by_both(one, other)):
-                same = "workspace_id" if needs_workspace(PROVIDERS[one.provider]) else "key"
+                same = next(iter(PROVIDERS[one.provider].path_parameters), "key")
                 raise other.refusal(
                     same,
                     reason=f"connection {one.name} asks for the same usage (same {same} and address), which would be "
@@ -102,13 +102,13 @@ def _account(connection: Connection) -> tuple[str, ...] | None:
     A key may be one of several organizations (OpenAI), but never without a header that names which.
     """
     provider = PROVIDERS[connection.provider]
-    if needs_workspace(provider):
-        who = connection.workspace_id
-    else:
-        who = connection.key.get_secret_value() if connection.key else None
-    organization = connection.organization if "organization" in provider.scope_headers else None
+    who = [connection.key.get_secret_value() if connection.key else None]
+    if provider.path_parameters:
+        who = [connection.ids.get(name) for name in provider.path_parameters]
+    organization = connection.ids.get("organization", "") if "organization" in provider.scope_headers else ""
     address = connection.base_url.rstrip("/").casefold()
-    return (provider.name, address, who, organization or "") if who else None
+    known = [each for each in who if each]
+    return (provider.name, address, *known, organization) if len(known) == len(who) else None
 
 
 def _asked_by_both(one: Connection, other: Connection) -> Sequence[Endpoint]:
@@ -116,7 +116,7 @@ def _asked_by_both(one: Connection, other: Connection) -> Sequence[Endpoint]:
 
     A report that costs nothing and cannot be narrowed down is no reason to refuse two connections that share no cost.
     """
-    if one.project and other.project and one.project != other.project:
+    if len({each.ids["project"] for each in (one, other) if "project" in each.ids}) > 1:
         return []
     provider = PROVIDERS[one.provider]
     others, is_narrowed = endpoints_of(provider, other), bool(one.filters or other.filters)

@@ -4,8 +4,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from string import Formatter
 from urllib.parse import quote
 
+import httpx
 import msgspec
 
 from usage_assets.core.days import DAY, Window
@@ -58,7 +60,7 @@ class Endpoint:
     group: str
     """Asset group after the connection's name: ``usage``, ``costs``, ``claude_code``, ``codex``."""
     path: str
-    """Below the connection's base URL; ``{workspace_id}`` is filled in from the connection."""
+    """Below the connection's base URL; the connection fills in parameters by name, such as ``{workspace_id}``."""
     row: type[Row]
     item: type[Item]
     """What stands in a page's ``data``: what is read of it before it is split into records."""
@@ -90,9 +92,14 @@ class Endpoint:
     default_on: bool = True
     """Whether it is fetched by connections that do not say."""
 
-    def path_in(self, workspace_id: str | None) -> str:
-        """The path as a connection asks for it."""
-        return self.path.format(workspace_id=quote(workspace_id or "", safe=""))
+    @property
+    def path_parameters(self) -> tuple[str, ...]:
+        """The settings of a connection that its path needs."""
+        return tuple(name for _, name, *_ in Formatter().parse(self.path) if name)
+
+    def path_in(self, ids: Mapping[str, str]) -> str:
+        """The path as a connection with these ids asks for it."""
+        return self.path.format(**{name: quote(ids.get(name, ""), safe="") for name in self.path_parameters})
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -123,8 +130,23 @@ class Provider:
 
     name: str
     base_url: str
-    headers: Callable[[str], Mapping[str, str]]
-    """Authentication headers for a key."""
+    base_url_variable: str
+    """The environment variable with the base URL of all connections that name none."""
+    company: str
+    """Who bills, as FOCUS names it."""
+    service: str
+    """What is billed, as FOCUS names it."""
+    sub_account_type: str
+    """What FOCUS calls a project or workspace of an organization."""
+    auth: Callable[[str], httpx.Auth]
+    """Makes from a key what authenticates a connection's requests."""
+    key_variable: str | None = None
+    """The environment variable with the key of the default connection, which is called like the provider. None: it has
+    no default connection."""
+    id_variables: Mapping[str, str] = field(default_factory=dict)
+    """Setting of a connection (``workspace_id``) -> environment variable with that of the default connection."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What every request sends besides, such as the API's version."""
     scope_headers: Mapping[str, str] = field(default_factory=dict)
     """Setting of a connection (``organization``, ``project``) -> header that carries it."""
     error_message: Callable[[object], str | None]
@@ -152,3 +174,14 @@ class Provider:
     too_large: re.Pattern[str] = re.compile(rf"{_ANSWER}.*{_LARGE}|{_LARGE}.*{_ANSWER}", re.I)
     """Matches the message that refuses a window for the size of its answer, which is then halved. Anthropic does so to
     31 days in all dimensions; its words are not known, so this is generous: a mistake costs a few requests."""
+
+    @property
+    def path_parameters(self) -> tuple[str, ...]:
+        """The settings of a connection that paths need. They tell accounts apart; where there is none, the key does."""
+        return tuple(dict.fromkeys(name for endpoint in self.endpoints for name in endpoint.path_parameters))
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The settings of a connection that say whose usage is asked for."""
+        named = ("organization",) if self.names_organization else ()
+        return tuple(dict.fromkeys((*self.scope_headers, *named, *self.path_parameters)))

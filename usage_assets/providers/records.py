@@ -83,8 +83,8 @@ class Parser(Protocol):
     """The shape of each day's rows, where more than one is known of an answer."""
 
     @property
-    def workspace_id(self) -> str | None:
-        """The connection's workspace."""
+    def ids(self) -> Mapping[str, str]:
+        """The connection's ids, by name: its workspace, for example."""
 
     @property
     def window(self) -> Window:

@@ -240,7 +240,6 @@ def derived_graph(days: Days, name: str) -> Graph:
         key_reference=KeyReference("env", "KEY"),
         key=None,
         base_url="https://api.example.com",
-        workspace_id=None,
         start_date=DAY,
     )
     sources = {

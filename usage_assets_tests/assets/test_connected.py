@@ -21,7 +21,6 @@ CONNECTION = Connection(
     key_reference=KeyReference("env", "EMEA_KEY"),
     key=SecretStr("k"),
     base_url="https://api.example/v1",
-    workspace_id=None,
     start_date=date(2026, 1, 1),
 )
 
@@ -33,7 +32,7 @@ def headers_of(**changes: Any) -> httpx.Headers:
 
 
 def test_organization_and_project_are_sent_where_they_are_configured() -> None:
-    headers = headers_of(organization="org-1", project="proj_1")
+    headers = headers_of(ids={"organization": "org-1", "project": "proj_1"})
     assert (headers["OpenAI-Organization"], headers["OpenAI-Project"]) == ("org-1", "proj_1")
     assert not {"OpenAI-Organization", "OpenAI-Project"} & headers_of().keys()
 

@@ -51,6 +51,7 @@ UNCOMPARED = {
     "ledger.assets",  # what is configured
     "ledger.namings",  # what makes days due, which are compared
     "accounting.currencies",  # ISO 4217, in test_accounting.py
+    "accounting.providers",  # in every row of costs.focus
     "costs.names",  # in every view with names
     "openai.projects", "openai.users", "openai.project_api_keys", "openai.service_accounts",
     "anthropic.workspaces", "anthropic.users", "anthropic.api_keys", "anthropic.organization",

@@ -85,6 +85,15 @@ def test_estimates_and_what_a_seat_covers_are_no_charges(days: Days) -> None:
     assert charges(days, "*") == []
 
 
+def test_what_a_provider_costs_that_this_release_does_not_know_is_there(days: Days) -> None:
+    days.fetched(Costs, raw(Costs, amount_value=Decimal(7), project_id="proj_1"))
+    days.derive("openai_costs")
+    with days.warehouse.get_connection() as database:
+        database.execute("update costs.daily_costs set provider = 'acme'")
+    columns = ("BilledCost", "ProviderName", "PublisherName", "InvoiceIssuerName", "ServiceName", "SubAccountType")
+    assert charges(days, *columns) == [(7, "acme", "acme", "acme", "acme", "Project")]
+
+
 def test_credits_are_priced_in_credits_and_nothing_is_billed(days: Days) -> None:
     days = stating(days, credit_rates=[FOUR_CENTS])
     days.fetched(CodexUsage, raw(CodexUsage, credits=Decimal("12.5"), cost_usd=Decimal(3)))

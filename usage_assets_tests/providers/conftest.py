@@ -61,7 +61,7 @@ def new_client(sandbox: Sandbox) -> Iterator[NewClient]:
                 "connection": provider.name,
                 "key": KEYS[provider.name],
                 "base_url": f"{sandbox.base_url}/{PATHS[provider.name]}",
-                "workspace_id": "ws-sandbox" if provider.name == "chatgpt" else None,
+                "ids": {"workspace_id": "ws-sandbox"} if provider.name == "chatgpt" else {},
                 "attempts": 2,
                 "base_delay": 0.001,
                 "requests_per_second": 1000,

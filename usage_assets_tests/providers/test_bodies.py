@@ -37,7 +37,7 @@ def rows_of(name: str, people: People, content: bytes) -> list[dict[str, Any]]:
     """The rows of a body."""
     window = WINDOWS.get(name.partition("/")[0], ALWAYS)
     query = {"group": "workspace"} if "workspace" in name else {}
-    parser = PageParser("fixture", "ws-fixture", window, query, (), people)
+    parser = PageParser("fixture", {"workspace_id": "ws-fixture"}, window, query, (), people)
     read_page(endpoint_of(name), parser, content)
     return [row for table in parser.tables for row in table.to_pylist()]
 

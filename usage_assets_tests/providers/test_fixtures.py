@@ -38,7 +38,7 @@ def read(name: str) -> list[dict[str, Any]]:
     provider, endpoint = EVERY_ENDPOINT[f"{file.parts[-3]}/{file.parts[-2]}"]
     window = WINDOWS.get(provider.name, ALWAYS)
     query = {"group": "workspace"} if "workspace" in file.name else {}
-    parser = PageParser("fixture", "ws-fixture", window, query, endpoint.group_by, People("names"))
+    parser = PageParser("fixture", {"workspace_id": "ws-fixture"}, window, query, endpoint.group_by, People("names"))
     body = msgspec.json.Decoder(float_hook=Decimal).decode(file.read_bytes())
     body = endpoint.page(body, window) if endpoint.page else body
     assert parser.read(endpoint.row, endpoint.item, endpoint.records, body["data"]) == len(parser.tables[0])

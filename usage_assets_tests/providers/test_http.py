@@ -1,11 +1,13 @@
 """How a complete answer is asked for: keys, addresses, pauses, windows. What each refusal does: test_refusals.py."""
 
 import logging
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
@@ -19,6 +21,7 @@ from usage_assets_tests.providers.conftest import (
     DAY,
     ENDPOINTS,
     EVERY_ENDPOINT,
+    KEYS,
     Answers,
     NewClient,
     error_body,
@@ -107,7 +110,7 @@ def test_a_429_holds_the_other_windows_as_long(
 ) -> None:
     """The pace is the connection's: what a hold means for all threads is shown in test_pace.py."""
     held: list[float] = []
-    monkeypatch.setattr(RateLimiter, "hold", lambda _pace, seconds: held.append(seconds))
+    monkeypatch.setattr(RateLimiter, "penalize", lambda _pace, seconds: held.append(seconds))
     provider, endpoint = ENDPOINTS["anthropic/claude_code"]
     answers.faults(provider, endpoint, refused(429, headers={"retry-after": "1"}, calls=[1]), refused(503, calls=[2]))
     fetched = new_client(provider, longest_delay=0.3, concurrency=2, attempts=3).fetch(endpoint, last_days(4))
@@ -212,12 +215,27 @@ def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(key: str)
     assert not key or key not in repr(raised.value)
 
 
+def test_a_provider_may_trade_its_key_for_a_token_before_each_request(sandbox: Sandbox, new_client: NewClient) -> None:
+    class Trade(httpx.Auth):
+        requires_response_body = True
+
+        def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+            answer = yield httpx.Request("GET", f"{sandbox.base_url}/control/requests")
+            assert answer.json()["requests"] == []
+            request.headers["Authorization"] = f"Bearer {KEYS['openai']}"
+            yield request
+
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    assert new_client(replace(provider, auth=lambda _: Trade())).fetch(endpoint, [DAY]).requests == 1
+    assert [request["status"] for request in sandbox.requests()] == [200]
+
+
 def test_a_workspace_that_is_not_configured_is_named_before_anything_is_asked(
     sandbox: Sandbox, new_client: NewClient
 ) -> None:
     provider, endpoint = ENDPOINTS["chatgpt/codex_usage"]
     with pytest.raises(PermanentError, match="CHATGPT_WORKSPACE_ID"):
-        new_client(provider, workspace_id=None).fetch(endpoint, [DAY])
+        new_client(provider, ids={}).fetch(endpoint, [DAY])
     assert not sandbox.requests()
 
 

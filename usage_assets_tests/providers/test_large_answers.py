@@ -94,7 +94,7 @@ def test_a_page_with_an_item_that_cannot_be_read_leaves_nothing_behind(answers: 
     expected = len(body["data"][0]["results"])
     body["data"][0] |= {"field": "new"}
     broken = msgspec.json.encode(body | {"data": [*body["data"], 0]}).replace(b",0]", b",1e99999999999999999999]")
-    parser = PageParser("openai", None, Window(DAY, DAY), {}, endpoint.group_by, People())
+    parser = PageParser("openai", {}, Window(DAY, DAY), {}, endpoint.group_by, People())
     with pytest.raises(msgspec.DecodeError, match="InvalidOperation"):
         read_page(endpoint, parser, broken)
     assert (parser.tables, parser.days_seen, +parser.unknown_fields) == ([], set(), {})

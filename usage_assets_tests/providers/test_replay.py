@@ -25,8 +25,8 @@ def small_pages(endpoint: Endpoint) -> Endpoint:
 
 def archived(archive: Archive, provider: Provider, people: People) -> Replay:
     """The archived answers."""
-    workspace_id = "ws-sandbox" if provider.name == "chatgpt" else None
-    return Replay(archive, connection=provider.name, workspace_id=workspace_id, headers={}, filters={}, people=people)
+    ids = {"workspace_id": "ws-sandbox"} if provider.name == "chatgpt" else {}
+    return Replay(archive, connection=provider.name, ids=ids, headers={}, filters={}, people=people)
 
 
 def content(fetched: FetchResult) -> list[str]:

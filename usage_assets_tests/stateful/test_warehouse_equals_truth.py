@@ -312,7 +312,7 @@ class WarehouseAndTruth(RuleBasedStateMachine):
             connection=question.connection,
             key=KEYS[provider.name],
             base_url=f"{self.sandbox.base_url}/{PATHS[provider.name]}",
-            workspace_id=WORKSPACE,
+            ids={"workspace_id": WORKSPACE},
             concurrency=1,
             requests_per_second=1000,
             attempts=2,

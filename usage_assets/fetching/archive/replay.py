@@ -40,14 +40,14 @@ class Replay:
         archive: Archive,
         *,
         connection: str,
-        workspace_id: str | None,
+        ids: Mapping[str, str],
         headers: Mapping[str, str],
         filters: Mapping[str, Sequence[str]],
         people: People,
     ) -> None:
         self.connection = connection
         self._archive = archive
-        self._workspace_id = workspace_id
+        self._ids = ids
         self._headers = headers
         self._filters = filters
         self._people = people
@@ -70,7 +70,7 @@ class Replay:
             endpoint,
             query,
             connection=self.connection,
-            workspace_id=self._workspace_id,
+            ids=self._ids,
             headers=self._headers,
             filters=self._filters,
         )
@@ -92,7 +92,7 @@ class Replay:
         """The reading of a file, of which nothing is left but those days."""
         try:
             query, grouped_by = file.asked.question.query, file.asked.grouped_by
-            parser = PageParser(self.connection, self._workspace_id, file.window, query, grouped_by, self._people)
+            parser = PageParser(self.connection, self._ids, file.window, query, grouped_by, self._people)
             for content in file.pages():
                 read_page(endpoint, parser, content)
         except ArchiveError as error:

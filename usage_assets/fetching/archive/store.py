@@ -80,7 +80,7 @@ def question_of(
     query: Mapping[str, str],
     *,
     connection: str,
-    workspace_id: str | None,
+    ids: Mapping[str, str],
     headers: Mapping[str, str],
     filters: Mapping[str, Sequence[str]],
 ) -> Question:
@@ -89,7 +89,7 @@ def question_of(
     return Question(
         connection=connection,
         endpoint=endpoint.name,
-        path=endpoint.path_in(workspace_id),
+        path=endpoint.path_in(ids),
         query=query,
         headers=headers,
         filters={name: filters[given] for name, given in names.items() if given in filters},

@@ -14,6 +14,7 @@ from usage_assets.core import money
 from usage_assets.core.days import rfc3339, single_day
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.anthropic.lookups import LOOKUPS
+from usage_assets.providers.auth import HeaderAuth
 from usage_assets.providers.endpoint import (
     Control,
     Endpoint,
@@ -309,8 +310,14 @@ bucketed = partial(
 
 ANTHROPIC = Provider(
     name="anthropic",
+    company="Anthropic",
+    service="Claude API",
+    sub_account_type="Workspace",
     base_url="https://api.anthropic.com",
-    headers=lambda key: {"x-api-key": key, "anthropic-version": "2023-06-01"},
+    base_url_variable="ANTHROPIC_BASE_URL",
+    key_variable="ANTHROPIC_ADMIN_KEY",
+    auth=lambda key: HeaderAuth("x-api-key", key),
+    headers={"anthropic-version": "2023-06-01"},
     error_message=error_message,
     advice={
         401: "Check the admin key (ANTHROPIC_ADMIN_KEY for the default connection): it starts with sk-ant-admin",

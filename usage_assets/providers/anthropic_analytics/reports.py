@@ -19,6 +19,7 @@ from usage_assets.providers.anthropic.reports import (
     bucketed,
     tokens,
 )
+from usage_assets.providers.auth import bearer
 from usage_assets.providers.endpoint import (
     Control,
     Endpoint,
@@ -407,8 +408,13 @@ BY = ("workspace_id", "actor", "api_key_id", "model", "service_tier")
 
 ANTHROPIC_ANALYTICS = Provider(
     name="anthropic_analytics",
+    company="Anthropic",
+    service="Claude API",
+    sub_account_type="Workspace",
     base_url="https://api.anthropic.com",
-    headers=lambda key: {"Authorization": f"Bearer {key}", "anthropic-version": "2026-10-21"},  # as the package does
+    base_url_variable="ANTHROPIC_BASE_URL",
+    auth=bearer,  # key and version are sent as the official package sends them
+    headers={"anthropic-version": "2026-10-21"},
     error_message=error_message,
     advice={
         401: "Check the connection's key: an API key with the scope read:analytics",

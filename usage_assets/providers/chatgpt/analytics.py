@@ -13,6 +13,7 @@ import msgspec
 
 from usage_assets.core.days import unix_seconds
 from usage_assets.core.schema import Row, Total, column
+from usage_assets.providers.auth import bearer
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.providers.records import Item, Json, Moment, Occurrence, OtherFields, Parser, ShapeError, as_json
 
@@ -134,7 +135,7 @@ def codex_records(record: Json, path: str, parser: Parser) -> Iterator[tuple[str
     if shape == "illustrative":
         record = _as_documented(record)
     whose = {name: record.get(name) for name in ("user_id", "actor")}
-    whose |= {"workspace_id": parser.workspace_id, "shape": shape}
+    whose |= {"workspace_id": parser.ids["workspace_id"], "shape": shape}
     others = {name: value for name, value in record.items() if name not in ("totals", "clients", "models")}
     if (attribution := others.get("code_attribution")) is not None:
         others["code_attribution"] = as_json(parser.people.scrubbed(attribution))
@@ -178,8 +179,14 @@ def _error_message(body: object) -> str | None:
 
 CHATGPT = Provider(
     name="chatgpt",
+    company="OpenAI",
+    service="ChatGPT Enterprise",
+    sub_account_type="Workspace",
     base_url="https://api.chatgpt.com",
-    headers=lambda key: {"Authorization": f"Bearer {key}"},
+    base_url_variable="CHATGPT_BASE_URL",
+    key_variable="CHATGPT_ANALYTICS_KEY",
+    id_variables={"workspace_id": "CHATGPT_WORKSPACE_ID"},
+    auth=bearer,
     error_message=_error_message,
     advice={
         401: "Check the key (CHATGPT_ANALYTICS_KEY for the default connection)",

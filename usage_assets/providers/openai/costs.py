@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Annotated
 
 from usage_assets.core.schema import Row, Total, column
+from usage_assets.providers.auth import bearer
 from usage_assets.providers.endpoint import (
     Control,
     Provider,
@@ -105,8 +106,13 @@ USER_BY_PROJECT = Refusal(
 
 OPENAI = Provider(
     name="openai",
+    company="OpenAI",
+    service="OpenAI API",
+    sub_account_type="Project",
     base_url="https://api.openai.com/v1",
-    headers=lambda key: {"Authorization": f"Bearer {key}"},
+    base_url_variable="OPENAI_BASE_URL",
+    key_variable="OPENAI_ADMIN_KEY",
+    auth=bearer,
     scope_headers={"organization": "OpenAI-Organization", "project": "OpenAI-Project"},
     error_message=error_message,
     advice={

@@ -14,6 +14,7 @@ import msgspec
 
 from usage_assets.core.days import Window, date_alone, date_range
 from usage_assets.core.schema import Row, Total, column
+from usage_assets.providers.auth import bearer
 from usage_assets.providers.endpoint import Endpoint, Provider, error_message
 from usage_assets.providers.records import Item, Json, Moment, OtherFields, Parser, ShapeError
 
@@ -264,8 +265,12 @@ one_day = partial(Endpoint, page=whole_answer, window_days=1, bucket_per_day=Fal
 
 OPENAI_LEGACY = Provider(
     name="openai_legacy",
+    company="OpenAI",
+    service="OpenAI API",
+    sub_account_type="Project",
     base_url="https://api.openai.com/v1",
-    headers=lambda key: {"Authorization": f"Bearer {key}"},
+    base_url_variable="OPENAI_BASE_URL",
+    auth=bearer,
     scope_headers={"organization": "OpenAI-Organization"},
     error_message=error_message,
     advice={

@@ -3,16 +3,6 @@
 -- month. Sums of BilledCost are those of costs.daily_costs. What cannot be a row is in costs.focus_left_out
 create or replace view costs.focus as
 with
-services as (
-  select *
-  from (
-    values
-      ('openai', 'OpenAI', 'OpenAI API', 'Project'),
-      ('openai_legacy', 'OpenAI', 'OpenAI API', 'Project'),
-      ('anthropic', 'Anthropic', 'Claude API', 'Workspace'),
-      ('chatgpt', 'OpenAI', 'ChatGPT Enterprise', 'Workspace')
-  ) as services (provider, company, service, sub_account_type)
-),
 providers as (
   select connection, split_part(arg_max(slice, written_at), '.', 1) as provider
   from ledger.partition_versions
@@ -273,20 +263,20 @@ select
   contracted as ContractedCost,
   effective as EffectiveCost,
   invoice_id as InvoiceId,
-  company as InvoiceIssuerName,
+  coalesce(company, provider) as InvoiceIssuerName,
   contracted as ListCost,
   if(cost_basis = 'credits', 'Credits', currency) as PricingCurrency,
   if(cost_basis = 'credits', native_amount, effective)::decimal(38, 24) as PricingCurrencyEffectiveCost,
   if(cost_basis = 'credits', native_amount, quantity)::decimal(38, 24) as PricingQuantity,
   if(cost_basis = 'credits', 'Credits', unit) as PricingUnit,
-  company as ProviderName,
-  company as PublisherName,
+  coalesce(company, provider) as ProviderName,
+  coalesce(company, provider) as PublisherName,
   'AI and Machine Learning' as ServiceCategory,
-  service as ServiceName,
+  coalesce(service, provider) as ServiceName,
   'Generative AI' as ServiceSubcategory,
   sub_account_id as SubAccountId,
   sub_account_name as SubAccountName,
-  if(sub_account_id is null, null, sub_account_type) as SubAccountType,
+  if(sub_account_id is null, null, coalesce(sub_account_type, 'Project')) as SubAccountType,
   case
     when cost_centre is not null then json_object('team', team, 'cost_centre', cost_centre)
     when team is not null then json_object('team', team)
@@ -309,7 +299,7 @@ select
   usage_type as x_UsageType,
   user_id as x_UserId
 from costs
-join services using (provider);
+left join accounting.providers using (provider);
 
 comment on view costs.focus is 'Costs and purchases as FOCUS 1.2 has them: docs/focus.md';
 
