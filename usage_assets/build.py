@@ -13,7 +13,7 @@ import dagster as dg
 
 from usage_assets.assets.accounting import build_accounting_asset, build_invoices_check
 from usage_assets.assets.checks import CrossCheck, build_checks
-from usage_assets.assets.derived import build_derived_asset
+from usage_assets.assets.derived import build_derived_asset, costs_of_all_connections
 from usage_assets.assets.io_manager import UsageIOManager
 from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_check
 from usage_assets.assets.partitions import backfill_policy, daily_partitions
@@ -33,6 +33,7 @@ from usage_assets.fetching.archive.store import packed
 from usage_assets.fetching.connected import archive_of, cross_check_connection, lookups_of, provider_client, replay_of
 from usage_assets.fetching.shapes import load
 from usage_assets.models.connection_graph import fetched_costs, graph_of, seeds_of
+from usage_assets.models.costs import DailyCost
 from usage_assets.models.entities import entities_of
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.port.client import PortClient
@@ -64,6 +65,7 @@ def build_definitions(
     entity_keys: dict[str, list[dg.AssetKey]] = {}
     watched: dict[str, Watched] = {}
     lookup_keys: dict[str, list[dg.AssetKey]] = {}
+    cost_keys: list[dg.AssetKey] = []
     for connection in connections:
         graph = graph_of(connection, connections, seeds[0])
         provider, endpoints, entities = graph.provider, graph.endpoints, graph.entities
@@ -98,6 +100,8 @@ def build_definitions(
                 )
             )
             usage_keys[connection.name].append(asset.key)
+            if derived.row is DailyCost:
+                cost_keys.append(asset.key)
         if connection.key and endpoints:
             watched[connection.name] = Watched(graph.computed_from)
         lookups = lookups_of(connection)
@@ -138,7 +142,7 @@ def build_definitions(
         sensors.append(build_webhook_sensor(settings, url, step_names))
     warehouse = overrides.setdefault("warehouse", PublishedWarehouse(database=str(settings.warehouse_path)))
     return dg.Definitions(
-        assets=assets,
+        assets=[*assets, *([costs_of_all_connections(cost_keys)] if cost_keys else [])],
         asset_checks=checks,
         jobs=jobs,
         schedules=build_schedules(settings, connections, usage_keys, lookup_keys, entity_keys, seeds),

@@ -315,8 +315,8 @@ def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(small_term
     (failed,) = [line for line in said.complaints if line.startswith("FAILED: ")]
     assert said.code == 1
     assert failed.startswith(
-        "FAILED: openai: not refreshed, for the reasons above: openai/costs, openai/allocated_costs/costs, "
-        "openai/daily_costs/costs, openai/entities/ai_cost_record, openai/entities/ai_user_cost, "
+        "FAILED: openai: not refreshed, for the reasons above: openai/costs, openai/costs/allocated_costs, "
+        "openai/costs/daily_costs, openai/entities/ai_cost_record, openai/entities/ai_user_cost, "
         "openai/entities/openai_daily_usage. What was stored stays."
     )
     assert said.err.count("401 from GET /openai/v1/organization/costs: no. Check the admin key") == 1

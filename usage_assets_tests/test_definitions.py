@@ -28,13 +28,13 @@ MODEL_USAGE = (
     "usage_audio_speeches  usage_audio_transcriptions  usage_completions  usage_embeddings  usage_images"
     "  usage_moderations"
 )
-CLAUDE_COSTS = "daily_costs/claude_code  daily_costs/cost_report"
+CLAUDE_COSTS = "claude_code/daily_costs  cost_report/daily_costs"
 GRAPH = f"""
-anthropic/allocated_costs/cost_report  anthropic_costs  costs.allocated_costs  daily_costs/cost_report  usage_messages
 anthropic/claude_code  anthropic_claude_code  anthropic.claude_code
+anthropic/claude_code/daily_costs  anthropic_claude_code  costs.daily_costs  claude_code
 anthropic/cost_report  anthropic_costs  anthropic.cost_report
-anthropic/daily_costs/claude_code  anthropic_costs  costs.daily_costs  claude_code
-anthropic/daily_costs/cost_report  anthropic_costs  costs.daily_costs  cost_report
+anthropic/cost_report/allocated_costs  anthropic_costs  costs.allocated_costs  cost_report/daily_costs  usage_messages
+anthropic/cost_report/daily_costs  anthropic_costs  costs.daily_costs  cost_report
 anthropic/entities/ai_cost_record  anthropic_entities  port_entities.ai_cost_record  {CLAUDE_COSTS}
 anthropic/entities/ai_user_cost  anthropic_entities  port_entities.ai_user_cost  {CLAUDE_COSTS}
 anthropic/entities/claude_code_analytics  anthropic_entities  port_entities.claude_code_analytics  claude_code
@@ -42,29 +42,29 @@ anthropic/entities/claude_cost_record  anthropic_entities  port_entities.claude_
 anthropic/entities/claude_model_usage  anthropic_entities  port_entities.claude_model_usage  usage_messages
 anthropic/entities/claude_usage_record  anthropic_entities  port_entities.claude_usage_record  usage_messages
 anthropic/entities/claude_workspace_usage  anthropic_entities  port_entities.claude_workspace_usage  usage_messages
-anthropic/usage_messages  anthropic_usage  anthropic.usage_messages
+anthropic/usage_messages  anthropic_messages  anthropic.usage_messages
 chatgpt/codex_usage  chatgpt_codex  chatgpt.codex_usage
-chatgpt/daily_costs/codex_usage  chatgpt_costs  costs.daily_costs  codex_usage
-chatgpt/entities/ai_cost_record  chatgpt_entities  port_entities.ai_cost_record  daily_costs/codex_usage
-chatgpt/entities/ai_user_cost  chatgpt_entities  port_entities.ai_user_cost  daily_costs/codex_usage
+chatgpt/codex_usage/daily_costs  chatgpt_codex  costs.daily_costs  codex_usage
+chatgpt/entities/ai_cost_record  chatgpt_entities  port_entities.ai_cost_record  codex_usage/daily_costs
+chatgpt/entities/ai_user_cost  chatgpt_entities  port_entities.ai_user_cost  codex_usage/daily_costs
 chatgpt/entities/codex_usage_record  chatgpt_entities  port_entities.codex_usage_record  codex_usage
-openai/allocated_costs/costs  openai_costs  costs.allocated_costs  daily_costs/costs  {MODEL_USAGE}
 openai/costs  openai_costs  openai.costs
-openai/daily_costs/costs  openai_costs  costs.daily_costs  costs
-openai/entities/ai_cost_record  openai_entities  port_entities.ai_cost_record  daily_costs/costs
-openai/entities/ai_user_cost  openai_entities  port_entities.ai_user_cost  daily_costs/costs
+openai/costs/allocated_costs  openai_costs  costs.allocated_costs  costs/daily_costs  {MODEL_USAGE}
+openai/costs/daily_costs  openai_costs  costs.daily_costs  costs
+openai/entities/ai_cost_record  openai_entities  port_entities.ai_cost_record  costs/daily_costs
+openai/entities/ai_user_cost  openai_entities  port_entities.ai_user_cost  costs/daily_costs
 openai/entities/openai_daily_usage  openai_entities  port_entities.openai_daily_usage  costs  {MODEL_USAGE}
 openai/entities/openai_model_usage  openai_entities  port_entities.openai_model_usage  {MODEL_USAGE}
-openai/usage_audio_speeches  openai_usage  openai.usage_audio_speeches
-openai/usage_audio_transcriptions  openai_usage  openai.usage_audio_transcriptions
-openai/usage_code_interpreter_sessions  openai_usage  openai.usage_code_interpreter_sessions
-openai/usage_completions  openai_usage  openai.usage_completions
-openai/usage_embeddings  openai_usage  openai.usage_embeddings
-openai/usage_file_search_calls  openai_usage  openai.usage_file_search_calls
-openai/usage_images  openai_usage  openai.usage_images
-openai/usage_moderations  openai_usage  openai.usage_moderations
-openai/usage_vector_stores  openai_usage  openai.usage_vector_stores
-openai/usage_web_search_calls  openai_usage  openai.usage_web_search_calls
+openai/usage_audio_speeches  openai_audio  openai.usage_audio_speeches
+openai/usage_audio_transcriptions  openai_audio  openai.usage_audio_transcriptions
+openai/usage_code_interpreter_sessions  openai_code_interpreter  openai.usage_code_interpreter_sessions
+openai/usage_completions  openai_completions  openai.usage_completions
+openai/usage_embeddings  openai_embeddings  openai.usage_embeddings
+openai/usage_file_search_calls  openai_file_search  openai.usage_file_search_calls
+openai/usage_images  openai_images  openai.usage_images
+openai/usage_moderations  openai_moderations  openai.usage_moderations
+openai/usage_vector_stores  openai_vector_stores  openai.usage_vector_stores
+openai/usage_web_search_calls  openai_web_search  openai.usage_web_search_calls
 """
 """Asset key, group, table, and the assets of the same connection that it is computed from."""
 
@@ -85,6 +85,8 @@ TO_PORT = {
     for name in ("port_sync", "port_connection", "port_reconcile")
 }
 """The assets that store nothing here."""
+MERGED = "costs"
+"""Where every connection's costs meet: shown, never run."""
 
 
 def settings_of(**values: Any) -> Settings:
@@ -163,10 +165,24 @@ def test_every_asset_has_its_group_its_table_and_what_it_is_computed_from(defini
     assert found == expected
 
 
+def test_every_connections_costs_lead_into_one_node_that_nothing_runs(definitions: dg.Definitions) -> None:
+    graph, layer = specs(definitions), definitions.get_repository_def().asset_graph
+    assert {dependency.asset_key.to_user_string() for dependency in graph[MERGED].deps} == {
+        line.split()[0] for line in GRAPH.splitlines() if line.partition("  ")[0].endswith("/daily_costs")
+    }
+    assert not layer.get(dg.AssetKey(MERGED)).is_executable
+
+
+def test_assets_of_one_group_have_names_of_their_own(definitions: dg.Definitions) -> None:
+    """The UI shows the last part of a key, so two nodes with one name look alike."""
+    shown = [(spec.group_name, spec.key.path[-1]) for spec in definitions.resolve_all_asset_specs()]
+    assert len(shown) == len(set(shown))
+
+
 def test_only_lookups_states_and_reconciliations_have_no_days(definitions: dg.Definitions) -> None:
     graph = specs(definitions)
     of_port = {key for key in TO_PORT if not key.endswith("/port_sync")}
-    assert graph.keys() - days_specs(definitions).keys() == LOOKUPS | of_port
+    assert graph.keys() - days_specs(definitions).keys() == LOOKUPS | of_port | {MERGED}
     for key in of_port:
         assert graph[key].group_name == f"{key.partition('/')[0]}_port"
         assert list(graph[key].deps) == []
@@ -263,7 +279,7 @@ def test_every_column_of_a_stored_asset_is_described_and_every_measure_has_its_u
         ("openai/costs", "amount_value", "DECIMAL(38,24)", "currency units"),
         ("openai/usage_completions", "input_tokens", "BIGINT", "tokens"),
         ("anthropic/cost_report", "amount_cents", "DECIMAL(38,24)", "cents"),
-        ("chatgpt/daily_costs/codex_usage", "amount_usd", "DECIMAL(38,24)", "USD"),
+        ("chatgpt/codex_usage/daily_costs", "amount_usd", "DECIMAL(38,24)", "USD"),
         ("anthropic/entities/claude_usage_record", "output_tokens", "BIGINT", "tokens"),
     ],
 )
@@ -278,14 +294,14 @@ def test_a_column_is_shown_with_its_type_and_its_unit(
 
 def test_kinds_tell_where_rows_come_from_and_where_they_are(definitions: dg.Definitions) -> None:
     for key, spec in specs(definitions).items():
-        provider, *middle, _ = key.split("/")
+        provider, *middle, _ = key.split("/") if key != MERGED else ("duckdb", "")
         raw = {"port"} if key in TO_PORT else {provider, "duckdb"}
         assert spec.kinds == ({"duckdb", "sql"} if middle else raw), key
 
 
 def test_with_keys_only_configured_connections_exist_and_pushes_only_with_port() -> None:
     graph = specs(build_definitions(settings_of(openai_admin_key="k")))
-    assert {key.partition("/")[0] for key in graph} == {"openai"}
+    assert {key.partition("/")[0] for key in graph} == {"openai", MERGED}
     assert not graph.keys() & TO_PORT
     assert sensors(build_definitions(settings_of(openai_admin_key="k"))) == ["due_days_sensor"]
     with_port = build_definitions(settings_of(openai_admin_key="k", **PORT))
@@ -353,9 +369,9 @@ def test_a_second_organization_has_the_same_graph_under_its_own_name(
 
 LEGACY = """
 old/billing_usage  old_costs  openai_legacy.billing_usage
-old/daily_costs/billing_usage  old_costs  costs.daily_costs  billing_usage
-old/entities/ai_cost_record  old_entities  port_entities.ai_cost_record  daily_costs/billing_usage
-old/entities/ai_user_cost  old_entities  port_entities.ai_user_cost  daily_costs/billing_usage
+old/billing_usage/daily_costs  old_costs  costs.daily_costs  billing_usage
+old/entities/ai_cost_record  old_entities  port_entities.ai_cost_record  billing_usage/daily_costs
+old/entities/ai_user_cost  old_entities  port_entities.ai_user_cost  billing_usage/daily_costs
 old/entities/openai_daily_usage  old_entities  port_entities.openai_daily_usage  billing_usage  usage
 old/entities/openai_model_usage  old_entities  port_entities.openai_model_usage  usage
 old/usage  old_usage  openai_legacy.usage
@@ -442,7 +458,7 @@ def test_an_endpoint_that_is_off_takes_only_what_reads_it_along(
         for line in [*GRAPH.strip().splitlines(), *LOOKUPS - {"anthropic/users"}]
         if line.startswith("anthropic/") and "claude_code" not in line.split()[0]
     }
-    assert graph.keys() == expected | {"accounting"}
+    assert graph.keys() == expected | {"accounting", MERGED}
 
 
 def test_an_endpoint_that_does_not_exist_cannot_be_switched(connections_file: Callable[[str], Path]) -> None:

@@ -1,9 +1,12 @@
 """Derived assets: each recomputes the requested days of one derived table from stored rows."""
 
+from collections.abc import Iterable
+
 import dagster as dg
 
-from usage_assets.assets.io_manager import table_metadata
+from usage_assets.assets.io_manager import TABLE, table_metadata
 from usage_assets.config.settings import Connection
+from usage_assets.models.costs import DailyCost
 from usage_assets.models.model import Model, Sources
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query
@@ -39,3 +42,17 @@ def build_derived_asset(
         return dg.MaterializeResult(value=select, metadata={"source": ", ".join(select.reads)})
 
     return derived_asset
+
+
+def costs_of_all_connections(parts: Iterable[dg.AssetKey]) -> dg.AssetSpec:
+    """Describe the whole table of costs. Nothing materializes it: the assets of its parts write it."""
+    table = Table(DailyCost)
+    return dg.AssetSpec(
+        "costs",
+        deps=parts,
+        group_name="costs",
+        description=f"{table.description}\n\nThe table `{table.name}` of all connections. Nothing runs here: "
+        "the assets that lead into it write it.",
+        metadata={TABLE: table.name, "dagster/column_schema": table.dagster_schema()},
+        kinds={"duckdb"},
+    )

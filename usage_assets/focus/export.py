@@ -23,8 +23,8 @@ from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed, WarehouseError
 
-FOLDERS = {derived.folder for derived in (*COSTS, *ALLOCATIONS)}
-"""Assets below these hold what is exported; days that they lack are gaps."""
+EXPORTED = {derived.name for derived in (*COSTS, *ALLOCATIONS)}
+"""Assets that are called so hold what is exported; days that they lack are gaps."""
 SUFFIXES = (".csv", ".parquet")
 
 
@@ -86,7 +86,7 @@ def export(
     due = in_words(
         row
         for row in due_days(warehouse, seeds)
-        if first <= row.day <= last and row.state == "stale" and FOLDERS & {*row.asset.path}
+        if first <= row.day <= last and row.state == "stale" and row.asset.path[-1] in EXPORTED
     )
     _bring_up_to_date(warehouse, seeds[0])
     # from the copy: a year takes a while, and nobody waits for the file meanwhile

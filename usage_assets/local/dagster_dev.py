@@ -35,7 +35,7 @@ READY = """{ workspaceOrError {
   ... on Workspace { locationEntries { locationOrLoadError { ... on PythonError { message } } } }
   ... on PythonError { message }
 } }"""
-ASSETS = "{ assetNodes { assetKey { path } isPartitioned } }"
+ASSETS = "{ assetNodes { assetKey { path } isMaterializable isPartitioned } }"
 LAUNCH = """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
   ... on LaunchBackfillSuccess { backfillId }
   ... on Error { message }
@@ -134,9 +134,9 @@ class Dagster:
         self._process.require_running()
 
     def assets(self) -> Mapping[AssetPath, bool]:
-        """The keys of all assets, each with whether it has days."""
+        """The keys of all assets that can be run, each with whether it has days."""
         nodes = self.ask(ASSETS)["assetNodes"]
-        return {tuple(node["assetKey"]["path"]): node["isPartitioned"] for node in nodes}
+        return {tuple(node["assetKey"]["path"]): node["isPartitioned"] for node in nodes if node["isMaterializable"]}
 
     def launch_run(self, job: str, assets: Sequence[AssetPath]) -> None:
         """Launch a run of assets without days. Raises StartError where it is refused."""

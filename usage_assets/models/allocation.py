@@ -1,17 +1,18 @@
 """Allocation: what is billed, by API key and person. ``sql/allocated_costs/<source>.sql`` says who used what is billed,
 ``sql/allocated.sql`` splits it."""
 
-from usage_assets.models.costs import AllocatedCost, DailyCost
+from usage_assets.models.costs import GROUPS, AllocatedCost, DailyCost
 from usage_assets.models.model import Model
 
 
 def _allocation(source: str, *usage: str) -> Model:
-    provider, _, name = source.partition(".")
+    provider, _, raw = source.partition(".")
     return Model(
-        name=name,
+        name="allocated_costs",
         file=f"{provider}_allocated_costs",
         folder="allocated_costs",
-        group="costs",
+        under=raw,
+        group=GROUPS[source],
         row=AllocatedCost,
         reads=(DailyCost.table,),
         within="allocated.sql",

@@ -11,7 +11,9 @@ from typing import Annotated
 import duckdb
 
 from usage_assets.core.schema import Row, Total, column
-from usage_assets.models.model import LOOKUP_TABLES, Model
+from usage_assets.models.model import LOOKUP_TABLES
+from usage_assets.models.model import Model
+from usage_assets.providers import PROVIDERS
 
 
 class DailyCost(Row):
@@ -188,12 +190,15 @@ READ_BY_VIEWS = (
     "openai.costs",  # its quantities, in costs.focus
     *LOOKUP_TABLES,
 )
+GROUPS = {endpoint.row.table: endpoint.group for provider in PROVIDERS.values() for endpoint in provider.endpoints}
+"""Raw table -> asset group: what is computed from one source alone stands beside it."""
 COSTS = tuple(
     Model(
-        name=source.partition(".")[2],
+        name="daily_costs",
         file=source.replace(".", "_"),
         folder="daily_costs",
-        group="costs",
+        under=source.partition(".")[2],
+        group=GROUPS[source],
         row=DailyCost,
         reads=(source,),
         within="valued.sql",

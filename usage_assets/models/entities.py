@@ -237,6 +237,7 @@ def _entity(
         name=name,
         file=file or name,
         folder="entities",
+        under="entities",
         group="entities",
         row=row,
         reads=reads,

@@ -40,7 +40,9 @@ class Model:
     file: str
     """The query is ``sql/<folder>/<file>.sql``, what it must add up to ``sql/checks/<file>.*`` and ``<within>.*``."""
     folder: str
-    """Below ``sql/``, and the middle part of the asset key."""
+    """Below ``sql/``."""
+    under: str
+    """Middle part of the asset key: the raw asset that costs are computed from, or ``entities``."""
     row: type[Row]
     group: str
     """Asset group after the connection's name."""
@@ -58,7 +60,7 @@ class Model:
 
     def asset_key(self, connection: str) -> dg.AssetKey:
         """Return the key of a connection's asset."""
-        return dg.AssetKey([connection, self.folder, self.name])
+        return dg.AssetKey([connection, self.under, self.name])
 
     def foreign(self, relations: Iterable[PortRelation]) -> dict[str, str]:
         """Return the relations of its entities to the users' own blueprints: relation -> blueprint."""

@@ -58,7 +58,7 @@ class Endpoint:
     name: str
     """Last part of the asset key."""
     group: str
-    """Asset group after the connection's name: ``usage``, ``costs``, ``claude_code``, ``codex``."""
+    """Asset group after the connection's name, as the provider's own pages call it: ``completions``, ``costs``."""
     path: str
     """Below the connection's base URL; the connection fills in parameters by name, such as ``{workspace_id}``."""
     row: type[Row]

@@ -361,7 +361,7 @@ def test_only_the_assets_that_lack_a_day_are_asked_for(daemon: Daemon) -> None:
     asked = {key.to_user_string() for key in run.asset_selection or ()}
     assert "openai/usage_images" in asked
     assert "openai/entities/openai_daily_usage" in asked, "which counts images"
-    assert not asked & {"openai/costs", "openai/usage_completions", "openai/daily_costs/costs"}
+    assert not asked & {"openai/costs", "openai/usage_completions", "openai/costs/daily_costs"}
     daemon.succeed()
     assert daemon.finish() == []
 

@@ -467,7 +467,7 @@ def change_rates(story: Story, days: Sequence[date]) -> None:
     keeper, labs = story.keeper, "anthropic_labs"
     accounting, rated = stated_later(keeper), [day for day in days if day > SWITCH]
     earlier = story.begin(labs, rated[:2], f"{labs}/cost_report")
-    later = story.begin(labs, rated[2:], f"{labs}/daily_costs/anthropic_cost_report")
+    later = story.begin(labs, rated[2:], f"{labs}/cost_report/daily_costs")
     story.wait()
     story.load(accounting)
     assert [request.job_name for request in story.tick()] == [ACCOUNTING_JOB], "what is being written is waited for"

@@ -64,7 +64,7 @@ def test_anthropics_bill_by_key_and_account_is_what_each_of_them_used_at_list_pr
 ) -> None:
     """Where all use of a workspace's model has one price: it cannot be grouped by context window and region, too."""
     days = last_days(3)
-    assets = ("cost_report", "usage_messages", "daily_costs/cost_report", "allocated_costs/cost_report")
+    assets = ("cost_report", "usage_messages", "cost_report/daily_costs", "cost_report/allocated_costs")
     assert small_project.fetch("anthropic", days, *assets).success
     messages = [(day, row) for day in days for row in books.rows("anthropic/usage_messages", day)]
     truth, one_price = used_at_list_price(messages)

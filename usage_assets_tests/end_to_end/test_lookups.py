@@ -24,9 +24,9 @@ def look_up_places(project: Project) -> None:
 def fetch_costs(project: Project, connection: str = "") -> None:
     """Fetch what people are billed, and the workspaces' entities."""
     if connection != "anthropic":
-        assert project.fetch("openai", DAYS, "costs", "daily_costs/costs").success
+        assert project.fetch("openai", DAYS, "costs", "costs/daily_costs").success
     if connection != "openai":
-        assets = ("cost_report", "daily_costs/cost_report", "usage_messages", "entities/claude_workspace_usage")
+        assets = ("cost_report", "cost_report/daily_costs", "usage_messages", "entities/claude_workspace_usage")
         assert project.fetch("anthropic", DAYS, *assets).success
 
 

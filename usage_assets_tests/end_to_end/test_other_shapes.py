@@ -85,7 +85,7 @@ def test_an_openai_connection_that_comes_later_empties_what_the_old_one_derived(
     with open_project(sandbox, tmp_path, {"OPENAI_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(connections)}) as both:
         assert both.fetch("openai", DAYS[-1:]).success
         assert both.push_of("openai", DAYS[-1:]).success
-        derived = ("daily_costs/billing_usage", "entities/openai_daily_usage", "entities/openai_model_usage")
+        derived = ("billing_usage/daily_costs", "entities/openai_daily_usage", "entities/openai_model_usage")
         assert both.fetch("old", DAYS, *derived).success
         assert both.push_of("old", DAYS).success
         billed = [row["amount_usd"] for row in both.rows("costs.daily_costs")]

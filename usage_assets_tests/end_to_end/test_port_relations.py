@@ -19,8 +19,8 @@ ASSETS = (
     "cost_report",
     "usage_messages",
     "claude_code",
-    "daily_costs/cost_report",
-    "daily_costs/claude_code",
+    "cost_report/daily_costs",
+    "claude_code/daily_costs",
     *(f"entities/{name}" for name in (COSTS, PEOPLE, CODE, WORKSPACES)),
 )
 FIRST, SECOND = "wrkspc_0159665371dc5f63169f5649e0", "wrkspc_016e22e040e290728b73270e50"
@@ -189,7 +189,7 @@ def test_only_addresses_that_the_policy_for_people_keeps_relate_to_somebody(
 ) -> None:
     with folder.opened(USERS, USAGE_PEOPLE=people, USAGE_HASH_KEY="k" * 32) as project:
         assert project.look_up("openai", "users").success
-        of_costs = ("costs", "daily_costs/costs", f"entities/{PEOPLE}")
+        of_costs = ("costs", "costs/daily_costs", f"entities/{PEOPLE}")
         assert project.fetch("openai", DAYS, *of_costs).success
         fetch(project)
         for connection in ("openai", "anthropic"):
@@ -210,7 +210,7 @@ def test_a_person_may_be_known_by_the_providers_id(folder: Folder, user: PortUse
     alice = "user-93ff17b866b99358082dd2c5"
     relations = USERS.replace("_user", "service") + f'targets = {{ {alice} = "E17" }}\n'
     with folder.opened(relations) as project:
-        assert project.fetch("openai", DAYS, "costs", "daily_costs/costs", f"entities/{PEOPLE}").success
+        assert project.fetch("openai", DAYS, "costs", "costs/daily_costs", f"entities/{PEOPLE}").success
         assert project.push_of("openai", DAYS).success
     targets = related(user, PEOPLE, "user", "user_id")
     assert {key: target for key, target in targets.items() if target} == {alice: "E17"}

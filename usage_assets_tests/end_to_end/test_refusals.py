@@ -95,7 +95,7 @@ def test_a_refused_claude_code_leaves_the_rest_of_anthropic_green_and_complete(i
     assert "Claude Code is not enabled" in failures(result)["anthropic__claude_code"]
     ours, truth = project.totals_of("anthropic cents", "anthropic output_tokens"), project.truth(days)
     assert ours == {name: truth[name] for name in ours}
-    keys = ("usage_messages", "cost_report", "daily_costs/cost_report", "entities/claude_model_usage")
+    keys = ("usage_messages", "cost_report", "cost_report/daily_costs", "entities/claude_model_usage")
     for key in keys:
         asset = dg.AssetKey(["anthropic", *key.split("/")])
         assert project.instance.get_materialized_partitions(asset) == set(map(str, days))

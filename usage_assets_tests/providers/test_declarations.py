@@ -84,7 +84,7 @@ def test_a_year_of_openai_is_123_windows() -> None:
     planned = {e.name: len(windows(last_days(365), e.window_days)) for e in PROVIDERS["openai"].endpoints}
     assert planned.pop("costs") == 3
     assert set(planned.values()) == {12}
-    assert 3 + 12 * sum(e.default_on for e in PROVIDERS["openai"].endpoints if e.group == "usage") == 123
+    assert 3 + 12 * sum(e.default_on for e in PROVIDERS["openai"].endpoints if e.name.startswith("usage_")) == 123
 
 
 def test_these_are_fetched_only_where_they_are_switched_on() -> None:

@@ -238,12 +238,12 @@ API_SOURCE_UNKNOWN = Refusal(
 bucketed = partial(Endpoint, item=Bucket, records=results, window_params=unix_seconds, bucket_per_day=True)
 
 
-def _usage(row: type[Row], *filters: str, default_on: bool = True) -> Endpoint:
+def _usage(row: type[Row], group: str, *filters: str, default_on: bool = True) -> Endpoint:
     """The endpoint of a report. All that it can be grouped by is asked for, and is the grain of its rows."""
     name = row.table.removeprefix("openai.")
     return bucketed(
         name=name,
-        group="usage",
+        group=group,
         path=f"organization/usage/{name.removeprefix('usage_')}",
         row=row,
         window_days=31,
@@ -258,17 +258,17 @@ def _usage(row: type[Row], *filters: str, default_on: bool = True) -> Endpoint:
 _CALLERS = ("project_ids[]", "user_ids[]", "api_key_ids[]")
 
 USAGE = (
-    _usage(UsageCompletions, *_CALLERS, "models[]", "batch"),
-    _usage(UsageEmbeddings, *_CALLERS, "models[]"),
-    _usage(UsageModerations, *_CALLERS, "models[]"),
-    _usage(UsageImages, *_CALLERS, "models[]", "sizes[]", "sources[]"),
-    _usage(UsageAudioSpeeches, *_CALLERS, "models[]"),
-    _usage(UsageAudioTranscriptions, *_CALLERS, "models[]"),
-    _usage(UsageVectorStores, "project_ids[]"),
-    _usage(UsageCodeInterpreterSessions, "project_ids[]"),
-    _usage(UsageFileSearchCalls, *_CALLERS, "vector_store_ids[]"),
-    _usage(UsageWebSearchCalls, *_CALLERS, "models[]", "context_levels[]"),
+    _usage(UsageCompletions, "completions", *_CALLERS, "models[]", "batch"),
+    _usage(UsageEmbeddings, "embeddings", *_CALLERS, "models[]"),
+    _usage(UsageModerations, "moderations", *_CALLERS, "models[]"),
+    _usage(UsageImages, "images", *_CALLERS, "models[]", "sizes[]", "sources[]"),
+    _usage(UsageAudioSpeeches, "audio", *_CALLERS, "models[]"),
+    _usage(UsageAudioTranscriptions, "audio", *_CALLERS, "models[]"),
+    _usage(UsageVectorStores, "vector_stores", "project_ids[]"),
+    _usage(UsageCodeInterpreterSessions, "code_interpreter", "project_ids[]"),
+    _usage(UsageFileSearchCalls, "file_search", *_CALLERS, "vector_store_ids[]"),
+    _usage(UsageWebSearchCalls, "web_search", *_CALLERS, "models[]", "context_levels[]"),
     # In the SDK only; the published specification does not know it yet.
-    _usage(UsageDecisions, *_CALLERS, "models[]", "batch", default_on=False),
+    _usage(UsageDecisions, "decisions", *_CALLERS, "models[]", "batch", default_on=False),
 )
 """Every usage endpoint. Which columns are optional is the SDK's word, too."""
