@@ -31,7 +31,7 @@ help:
 	@echo "make test    the test suite"
 	@echo "make audit   400 days of two organizations: every number beside the sandbox's books; AUDIT_DAYS=$(AUDIT_DAYS)"
 	@echo "make drill   make run is killed KILLS=$(KILLS) times at random moments and must end equal to an undisturbed run; SEED=n"
-	@echo "make check   lint, format, types"
+	@echo "make check   lint, format, types, and that Dagster can load the definitions"
 	@echo "make bench   the benchmarks; exit 1 where a demand is missed"
 	@echo "make focus   FOCUS's own validator over a year of the sandbox, or over FOCUS_FILE=x.csv; needs Python 3.12"
 	@echo "make docs    write docs/tables.md from the declarations"
@@ -73,6 +73,7 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@DAGSTER_HOME=$(CURDIR) $(BIN)/dg check defs
 
 # Its environment is its own: it needs another Python, and numpy 1.
 $(READY_FOCUS): constraints-focus.txt
