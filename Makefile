@@ -23,7 +23,7 @@ BIN := .venv/bin
 READY_FOCUS := .venv-focus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test audit drill check docs bench focus
+.PHONY: help demo run test audit drill check docs bench focus wheel
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
@@ -32,6 +32,7 @@ help:
 	@echo "make audit   400 days of two organizations: every number beside the sandbox's books; AUDIT_DAYS=$(AUDIT_DAYS)"
 	@echo "make drill   make run is killed KILLS=$(KILLS) times at random moments and must end equal to an undisturbed run; SEED=n"
 	@echo "make check   lint, format, types, and that Dagster can load the definitions"
+	@echo "make wheel   build the wheel, and use it in an empty folder and environment of its own"
 	@echo "make bench   the benchmarks; exit 1 where a demand is missed"
 	@echo "make focus   FOCUS's own validator over a year of the sandbox, or over FOCUS_FILE=x.csv; needs Python 3.12"
 	@echo "make docs    write docs/tables.md from the declarations"
@@ -52,7 +53,7 @@ demo: $(READY)
 	@$(BIN)/python -m usage_assets.demo --days $(DAYS) --port $(PORT) $(if $(filter 0,$(UI)),--no-ui)
 
 run: $(READY)
-	@$(BIN)/python -m usage_assets.local --port $(PORT)
+	@$(BIN)/usage-assets dev --port $(PORT)
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
@@ -74,6 +75,16 @@ check: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@DAGSTER_HOME=$(CURDIR) $(BIN)/dg check defs
+
+# Builds the wheel, installs it into an environment of its own and uses it in an empty folder.
+wheel: $(READY)
+	@rm -rf .wheel build && mkdir -p .wheel/empty
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel .
+	@$(BIN)/python -m venv .wheel/venv
+	@.wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt .wheel/*.whl
+	@cd .wheel/empty && ../venv/bin/usage-assets --help >/dev/null && \
+		../venv/bin/python -c 'import dagster as dg; from usage_assets.definitions import defs; dg.Definitions.validate_loadable(defs())' && \
+		DAGSTER_HOME= ../venv/bin/python "$(CURDIR)/usage_assets_tests/end_to_end/start_dev.py"
 
 # Its environment is its own: it needs another Python, and numpy 1.
 $(READY_FOCUS): constraints-focus.txt

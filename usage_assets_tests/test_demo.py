@@ -72,8 +72,6 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
     (tmp_path / ".env").write_text(POISON)
     (tmp_path / ".demo").mkdir()
-    shutil.copy(ROOT / "dagster.yaml", tmp_path)
-    shutil.copy(ROOT / "workspace.yaml", tmp_path)
     shutil.copy(ROOT / "dagster.yaml", tmp_path / ".demo")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -132,14 +130,6 @@ def test_a_second_demo_is_refused(user: Path) -> None:
         said = CliRunner().invoke(main, ["--no-ui"])
     assert said.exit_code == 2
     assert said.stderr.startswith(f"demo: the demo is already running in {user / '.demo'} (PID {os.getpid()})")
-
-
-def test_a_demo_elsewhere_says_where_it_belongs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    said = CliRunner().invoke(main, ["--no-ui"])
-    assert said.exit_code == 2
-    assert "holds no workspace.yaml: start the demo in the folder of usage-assets (make demo)" in said.stderr
-    assert not (tmp_path / ".demo").exists()
 
 
 def test_days_are_clamped_to_what_each_provider_serves() -> None:

@@ -14,9 +14,11 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from usage_assets.cli.main import cli
+from usage_assets.config.settings import SettingsError
 from usage_assets.local import processes
-from usage_assets.local.__main__ import main
 from usage_assets.local.dagster_dev import PATH_PREFIX, Dagster
+from usage_assets.local.home import CONFIGURATION, dagster_home, make_home, missing_settings, open_instance
 from usage_assets.local.processes import (
     LOCK,
     ManagedProcess,
@@ -228,9 +230,27 @@ def test_a_path_that_nobody_can_guess_keeps_the_requests_of_web_pages_out(tmp_pa
         assert answers[1].json() == {"data": {"setNuxSeen": True}}
 
 
-def test_make_run_without_a_home_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dev_makes_a_home_of_the_current_folder_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    said = CliRunner().invoke(main, [])
-    assert said.exit_code == 2
-    assert said.stderr.startswith("run: DAGSTER_HOME: not set, and the current folder holds no dagster.yaml")
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    with pytest.raises(SettingsError, match="not set, and the current folder holds no dagster"):
+        dagster_home()
+    with only_one(tmp_path / ".run", "Dagster"):
+        first, second = (CliRunner().invoke(cli, ["dev"]) for _ in range(2))
+    assert first.stdout.startswith(f"made dagster.yaml: {tmp_path} is Dagster's home now\n")
+    assert "made" not in second.stdout
+    assert "is already running" in str(second.exception)
+    assert dagster_home() == tmp_path
+    with open_instance() as instance:
+        assert missing_settings(instance) is None
+        assert not instance.nux_enabled, "no newsletter dialog covers the first page"
+
+
+def test_a_home_without_our_settings_is_said_to_be_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with open_instance() as instance:
+        assert missing_settings(instance) == (
+            f"its dagster.yaml lacks our settings, so runs take four times the CPU: copy {CONFIGURATION} into it"
+        )
+    assert not make_home(), "a home that somebody names is left as it is"
+    assert not (tmp_path / CONFIGURATION.name).exists()

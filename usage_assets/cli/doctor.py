@@ -32,7 +32,7 @@ from usage_assets.dagster_internals import InstigatorState, InstigatorStatus
 from usage_assets.fetching.connected import endpoints_of, is_superseded, provider_client
 from usage_assets.fetching.shapes import load, money_columns
 from usage_assets.fetching.transport import ProviderError
-from usage_assets.local.home import dagster_home, open_instance
+from usage_assets.local.home import dagster_home, missing_settings, open_instance
 from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
 from usage_assets.models.allocation import ALLOCATIONS
 from usage_assets.models.connection_graph import seeds_of
@@ -403,6 +403,8 @@ def _dagster(settings: Settings) -> Iterator[Finding]:
     try:
         with open_instance() as instance:
             yield Finding(Level.OK, "Dagster", f"home {dagster_home()}")
+            if warning := missing_settings(instance):
+                yield Finding(Level.WARN, "Dagster", warning)
             yield _daemon(instance)
             yield from _places(instance, settings)
             yield from _automation(build_definitions(settings), instance)

@@ -28,6 +28,7 @@ from usage_assets.cli.capture import (
     chosen_endpoints,
     write,
 )
+from usage_assets.cli.dev import dev
 from usage_assets.cli.doctor import (
     Level,
     blueprints_of,
@@ -50,6 +51,7 @@ from usage_assets.fetching.connected import earliest_day
 from usage_assets.fetching.shapes import Shape, remember
 from usage_assets.focus.export import export, writable
 from usage_assets.local.home import open_instance
+from usage_assets.local.processes import StartError
 from usage_assets.models.connection_graph import fetched_costs, graph_of, seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.due import in_words as due_in_words
@@ -93,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "usage-assets"
         _refuse(f"{error.format_message()} ({command} --help)")
-    except (SettingsError, WarehouseError, PortError) as error:
+    except (SettingsError, StartError, WarehouseError, PortError) as error:
         _refuse(str(error))
     except (KeyboardInterrupt, click.Abort):
         click.echo("usage-assets: interrupted; what is stored stays, the days under way are as they were", err=True)
@@ -108,6 +110,9 @@ def _refuse(message: str) -> NoReturn:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Usage and cost of AI providers as daily Dagster assets."""
+
+
+cli.add_command(dev)
 
 
 @cli.command()

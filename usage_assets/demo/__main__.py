@@ -30,6 +30,7 @@ from usage_assets.demo.summary import (
     stored_rows,
 )
 from usage_assets.local.dagster_dev import AssetPath, Dagster, Progress
+from usage_assets.local.home import CONFIGURATION, WORKSPACE
 from usage_assets.local.processes import (
     LOCK,
     ManagedProcess,
@@ -101,7 +102,7 @@ class Say:
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="of Dagster's UI")
 @click.option("--ui/--no-ui", default=True, help="stay with the UI, or end after the summary")
 def main(days: int, port: int, *, ui: bool) -> None:
-    """Run the demo in .demo, in the folder that holds workspace.yaml."""
+    """Run the demo in .demo below the current folder."""
     console = Console()
     say = Say(console if console.is_terminal else Console(width=WIDTH))
     terminate_like_ctrl_c()
@@ -119,18 +120,14 @@ def main(days: int, port: int, *, ui: bool) -> None:
 def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
     """Run the demo and stop everything that it started. Returns whether nothing differs. Raises StartError."""
     home = root / ".demo"
-    for name in ("workspace.yaml", "dagster.yaml"):
-        if not (root / name).is_file():
-            raise StartError(f"{root} holds no {name}: start the demo in the folder of usage-assets (make demo)")
     with only_one(home, "the demo", say) as lock:
         empty(home)
-        shutil.copy(root / "dagster.yaml", home)
-        skip_sign_up(home)
+        shutil.copy(CONFIGURATION, home)
         write_connections(home)
         with start_sandbox(home, lock) as sandbox:
             url = address_of(sandbox)
             say(f"sandbox: {url} stands in for OpenAI, Anthropic, ChatGPT and Port; everything is in {home}")
-            with start_dagster(root, home, lock, url, port) as dagster:
+            with start_dagster(home, lock, url, port) as dagster:
                 if dagster.port != port:
                     say(f"port {port} is in use: the UI takes {dagster.port}")
                 dagster.wait_until_ready()
@@ -148,12 +145,6 @@ def windows_of(providers: Mapping[str, Provider], days: int, today: date) -> Win
         name: Window(today - DAY * min(days, provider.lookback_days or days), today - DAY)
         for name, provider in providers.items()
     }
-
-
-def skip_sign_up(home: Path) -> None:
-    """Tell Dagster that its newsletter dialog was seen: it would cover the first page that a newcomer opens."""
-    (home / ".nux").mkdir()
-    (home / ".nux" / "nux.yaml").write_text("seen: 1\n")
 
 
 def write_connections(home: Path) -> None:
@@ -213,11 +204,11 @@ def start_sandbox(home: Path, lock: IO[str]) -> ManagedProcess:
         )
 
 
-def start_dagster(root: Path, home: Path, lock: IO[str], sandbox: str, port: int) -> Dagster:
+def start_dagster(home: Path, lock: IO[str], sandbox: str, port: int) -> Dagster:
     """Start Dagster, in the home and with nothing but the demo's settings."""
     return Dagster(
         home,
-        root / "workspace.yaml",
+        WORKSPACE,
         port,
         lock,
         cwd=home,

@@ -1,1 +1,1 @@
-"""Dagster on this machine: the processes, and `make run`. What they run is in build.py."""
+"""Dagster on this machine: its home and its processes. What they run is in build.py."""

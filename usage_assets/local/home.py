@@ -1,6 +1,7 @@
 """The Dagster home: the folder whose instance UI, schedules and command line share."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,11 @@ import dagster as dg
 import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
 from usage_assets.config.settings import SettingsError
+from usage_assets.dagster_internals import SqliteEventLogStorage
+from usage_assets.local.event_log import KeptSqliteEventLogStorage
+
+CONFIGURATION, WORKSPACE = (Path(__file__).with_name(name) for name in ("dagster.yaml", "workspace.yaml"))
+"""What a home and a code location of this project look like."""
 
 
 def dagster_home() -> Path:
@@ -18,12 +24,28 @@ def dagster_home() -> Path:
         if not home.is_absolute() or not home.is_dir():
             raise SettingsError(f"DAGSTER_HOME: {configured} is not the absolute path of a folder")
         return home
-    if Path("dagster.yaml").is_file():
+    if Path(CONFIGURATION.name).is_file():
         return Path.cwd()
     raise SettingsError(
         "DAGSTER_HOME: not set, and the current folder holds no dagster.yaml: "
-        "set it, or start this in the folder of usage-assets"
+        "set it, start this in the folder of usage-assets, or make this folder a home with usage-assets dev"
     )
+
+
+def make_home() -> bool:
+    """Make a home of the current folder, where DAGSTER_HOME names no other; return whether it was none yet."""
+    if os.environ.get("DAGSTER_HOME") or Path(CONFIGURATION.name).is_file():
+        return False
+    shutil.copyfile(CONFIGURATION, CONFIGURATION.name)
+    return True
+
+
+def missing_settings(instance: dg.DagsterInstance) -> str | None:
+    """Say what a home lacks that keeps Dagster's slow defaults; None where it lacks nothing."""
+    events = instance.event_log_storage
+    if isinstance(events, SqliteEventLogStorage) and not isinstance(events, KeptSqliteEventLogStorage):
+        return f"its dagster.yaml lacks our settings, so runs take four times the CPU: copy {CONFIGURATION} into it"
+    return None
 
 
 @contextmanager

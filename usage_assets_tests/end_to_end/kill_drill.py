@@ -126,7 +126,7 @@ class Drill:
         """Start everything; at the end of the block all of it is killed at once, as by a power cut."""
         mark = uuid4().hex
         environment = isolated(os.environ) | sandbox_environment(self.sandbox.base_url, self.database)
-        command = [sys.executable, "-m", "usage_assets.local", "--port", str(free_port(3100))]
+        command = [str(Path(sys.executable).with_name("usage-assets")), "dev", "--port", str(free_port(3100))]
         with (self.folder / "run.log").open("ab") as log:
             process = subprocess.Popen(
                 command,

@@ -85,7 +85,7 @@ class MakeRun:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "usage_assets.local", "--port", str(port)],
+            [str(Path(sys.executable).with_name("usage-assets")), "dev", "--port", str(port)],
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,
