@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +21,7 @@ import duckdb
 import httpx
 import pytest
 from dagster import DagsterRunStatus
+from dotenv import dotenv_values
 
 from usage_assets.build import build_definitions
 from usage_assets.cli.backfill import AssetProgress, connections_named, plan_of
@@ -31,7 +34,12 @@ from usage_assets.warehouse import published
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import is_current
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET, with_endpoints, with_main_endpoints
+from usage_assets_tests.end_to_end.conftest import (
+    ONE_PLAN_PER_ASSET,
+    sandbox_environment,
+    with_endpoints,
+    with_main_endpoints,
+)
 from usage_assets_tests.terminal import COMMAND, SECRETS, Said, Terminal, holding
 
 DAYS = last_days(3)
@@ -586,6 +594,27 @@ def test_the_sandbox_says_where_it_listens(terminal: Terminal) -> None:
         health = httpx.get(f"{address}/control/health").json()
         run.terminate()
     assert health == {"ok": True, "now": "2026-11-20T08:00:00Z"}
+
+
+def test_the_sandbox_prints_an_env_file_for_itself(terminal: Terminal) -> None:
+    with terminal.start("sandbox") as run:
+        assert run.stdout
+        address = run.stdout.readline().split()[-1]
+        run.terminate()
+        printed = dotenv_values(stream=StringIO(run.stdout.read()))
+    wanted = sandbox_environment(address, terminal.database)
+    assert printed == {name: value for name, value in wanted.items() if not name.startswith("USAGE_")}
+
+
+def test_the_version_is_that_of_the_package(terminal: Terminal) -> None:
+    assert terminal.type("--version").lines == [f"usage-assets {version('usage-assets')}"]
+
+
+def test_the_shell_can_complete_commands(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_USAGE_ASSETS_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "usage-assets ba")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert terminal.type().lines == ["plain,backfill"]
 
 
 def test_a_taken_port_and_a_bad_time_get_one_line(terminal: Terminal) -> None:

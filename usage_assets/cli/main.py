@@ -108,6 +108,7 @@ def _refuse(message: str) -> NoReturn:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="usage-assets", message="%(prog)s %(version)s")
 def cli() -> None:
     """Usage and cost of AI providers as daily Dagster assets."""
 
@@ -428,7 +429,7 @@ def export_focus(start: str, end: str, out: Path, *, force: bool) -> None:
 @click.option("--seed", type=int, default=DEFAULT_SEED, show_default=True, help="Which company.")
 @click.option("--now", metavar="ISO", help="Stop the clock at this time.")
 def sandbox(port: int, seed: int, now: str | None) -> None:
-    """Serve emulated providers and Port on this machine, until Ctrl-C."""
+    """Serve emulated providers and Port on this machine until Ctrl-C, and print an .env for them."""
     serve(port, seed=seed, now=_moment(now) if now else None)
 
 

@@ -22,6 +22,7 @@ from usage_assets.sandbox.control import (
     Sandbox,
     control_routes,
 )
+from usage_assets.sandbox.credentials import dotenv
 from usage_assets.sandbox.directory import Directory, anthropic_directory_routes, openai_directory_routes
 from usage_assets.sandbox.faults import FaultMiddleware
 from usage_assets.sandbox.ledger import Clock, Ledger
@@ -71,7 +72,7 @@ def build_app(*, seed: int = DEFAULT_SEED, now: datetime | None = None) -> Starl
 
 
 class SandboxServer(uvicorn.Server):
-    """A uvicorn server for one sandbox that says on stdout where it listens once it does."""
+    """A uvicorn server for one sandbox that says on stdout where it listens once it does, and with which settings."""
 
     def __init__(self, app: Starlette) -> None:
         # Idle connections outlive those of common clients (5 s), so that a pooled one is never closed under a request.
@@ -82,10 +83,11 @@ class SandboxServer(uvicorn.Server):
         app.state.sandbox.connections.open = self.server_state.connections
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start serving, then print the address."""
+        """Start serving, then print the address and an `.env`."""
         await super().startup(sockets)
         port = (sockets or [])[0].getsockname()[1]
-        print(f"sandbox listening on http://{HOST}:{port}", flush=True)
+        address = f"http://{HOST}:{port}"
+        print(f"sandbox listening on {address}", f"# .env for it:\n{dotenv(address)}", sep="\n", flush=True)
 
 
 def listen(port: int) -> socket.socket:

@@ -10,6 +10,21 @@ PORT_CLIENT_ID = "sandbox-client-id"
 PORT_CLIENT_SECRET = "sandbox-client-secret"  # noqa: S105 - accepted by the sandbox only
 
 
+def dotenv(address: str) -> str:
+    """Return the ``.env`` of a user whose accounts are the sandbox's at this address."""
+    return f"""\
+OPENAI_ADMIN_KEY={OPENAI_ADMIN_KEY}
+OPENAI_BASE_URL={address}/openai/v1
+ANTHROPIC_ADMIN_KEY={ANTHROPIC_ADMIN_KEY}
+ANTHROPIC_BASE_URL={address}/anthropic
+CHATGPT_ANALYTICS_KEY={CHATGPT_ANALYTICS_KEY}
+CHATGPT_WORKSPACE_ID={CHATGPT_WORKSPACE_ID}
+CHATGPT_BASE_URL={address}/chatgpt
+PORT_CLIENT_ID={PORT_CLIENT_ID}
+PORT_CLIENT_SECRET={PORT_CLIENT_SECRET}
+PORT_BASE_URL={address}/port"""
+
+
 def is_one_of(given: str | None, credential: str) -> bool:
     """Whether it is the credential or another one of the same company, such as ``sk-admin-sandbox-2``.
 
