@@ -23,7 +23,7 @@ BIN := .venv/bin
 READY_FOCUS := .venv-focus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test audit drill check docs bench focus wheel
+.PHONY: help demo run test audit drill check docs pictures bench focus wheel
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
@@ -36,6 +36,7 @@ help:
 	@echo "make bench   the benchmarks; exit 1 where a demand is missed"
 	@echo "make focus   FOCUS's own validator over a year of the sandbox, or over FOCUS_FILE=x.csv; needs Python 3.12"
 	@echo "make docs    write docs/tables.md from the declarations"
+	@echo "make pictures  take the README's pictures of a demo; needs Chromium"
 
 # Made again only when what is installed has changed.
 $(READY): pyproject.toml constraints.txt
@@ -69,6 +70,10 @@ bench: $(READY)
 
 docs: $(READY)
 	@$(BIN)/python docs/generate_tables.py
+
+pictures: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pictures]'
+	@$(BIN)/python docs/make_pictures.py
 
 check: $(READY)
 	@$(BIN)/ruff check .

@@ -1,15 +1,33 @@
-"""The pages say what the code does: tables, variables, links."""
+"""The pages say what the code does: tables, variables, queries, commands, links."""
 
 import re
 import runpy
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 
+from usage_assets.cli.main import cli
 from usage_assets.config.settings import Settings
+from usage_assets.models.connection_graph import seeds_of
+from usage_assets.models.due import due_days
+from usage_assets.warehouse.database import Warehouse
+from usage_assets_tests.assets.days import Days
+from usage_assets_tests.focus.test_export import fill
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLE = re.findall(r"^(#?)([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
+QUERIES = [
+    pytest.param(query, id=f"{page.name} {number}")
+    for page in PAGES
+    for number, query in enumerate(re.findall(r"```sql\n(.*?)```", page.read_text(), flags=re.DOTALL), start=1)
+]
+EXAMPLES_OF_VALUES = {"usage_connections", "usage_webhook_url", "usage_ui_url", "usage_archive"}
+"""Variables without a default that can be written down."""
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 def test_the_data_dictionary_is_what_the_declarations_say() -> None:
@@ -17,17 +35,75 @@ def test_the_data_dictionary_is_what_the_declarations_say() -> None:
 
 
 def test_the_example_environment_has_every_variable_and_no_other() -> None:
-    example = (ROOT / ".env.example").read_text()
-    named = {variable.lower() for variable in re.findall(r"^#?([A-Z_]+)=", example, flags=re.MULTILINE)}
-    internal = {"openai_base_url", "anthropic_base_url", "chatgpt_base_url"}
-    keys_of_the_readmes_connections = {
-        variable.lower() for variable in re.findall(r'"env:([A-Z_]+)"', (ROOT / "README.md").read_text())
+    keys_of_the_documented_connections = {
+        variable.lower() for variable in re.findall(r'"env:([A-Z_]+)"', (ROOT / "docs/connect.md").read_text())
     }
-    assert keys_of_the_readmes_connections
-    assert named | internal == set(Settings.model_fields) | keys_of_the_readmes_connections
+    assert keys_of_the_documented_connections
+    named = [name.lower() for _, name, _ in EXAMPLE]
+    assert sorted(named) == sorted({*Settings.model_fields, *keys_of_the_documented_connections})
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
-    links = [link for link in re.findall(r"\]\(([^)#]+)", page.read_text()) if "://" not in link]
-    assert [link for link in links if not (page.parent / link).exists()] == []
+def test_the_example_environment_shows_the_defaults() -> None:
+    shown = {name.lower(): value for hidden, name, value in EXAMPLE if value}
+    assert not [name for hidden, name, value in EXAMPLE if value and not hidden], "what has a default is a comment"
+    defaults = {name: str(field.default) for name, field in Settings.model_fields.items() if field.default is not None}
+    said = {name: value for name, value in shown.items() if name not in EXAMPLES_OF_VALUES}
+    assert said == {name: value.lower() if value in ("True", "False") else value for name, value in defaults.items()}
+
+
+def test_the_reference_has_every_variable_with_its_default() -> None:
+    rows = (ROOT / "docs/reference.md").read_text().partition("## Environment")[2].partition("## Commands")[0]
+    stated = {
+        name.lower(): default.strip("` ")
+        for names, default in re.findall(r"^\| (`[A-Z_`, ]+) \| ([^|]*) \|", rows, flags=re.MULTILINE)
+        for name in re.findall(r"[A-Z_]+", names)
+    }
+    assert stated.keys() - {"dagster_home"} == set(Settings.model_fields)
+    shown = {name.lower(): value for _, name, value in EXAMPLE if value}
+    assert {name: stated[name] for name in shown.keys() - EXAMPLES_OF_VALUES} == {
+        name: shown[name] for name in shown.keys() - EXAMPLES_OF_VALUES
+    }
+
+
+@each_page
+def test_every_command_that_a_page_shows_is_there(page: Path) -> None:
+    for block in re.findall(r"```\n(.*?)```", page.read_text(), flags=re.DOTALL):
+        for line in re.findall(r"^usage-assets .*", block, flags=re.MULTILINE):
+            words = shlex.split(re.sub(r"[][]", "", line), comments=True)[1:]
+            command: click.Command = cli
+            while isinstance(command, click.Group) and words:
+                command = command.commands[words.pop(0)]
+            known = {option for parameter in command.params for option in parameter.opts}
+            assert {word for word in words if word.startswith("--")} <= known, line
+
+
+def test_the_readme_is_an_introduction() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """A warehouse with costs of three connections, asked once what is due."""
+    days = fill(Days(Warehouse(database=str(tmp_path_factory.mktemp("docs") / "usage.duckdb"))))
+    due_days(days.warehouse, seeds_of(Settings.load()), keep=True)
+    return days.warehouse
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_every_query_can_be_asked(warehouse: Warehouse, query: str) -> None:
+    assert warehouse.read(query).num_columns
+
+
+@each_page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link, fragment in re.findall(r"\]\(([^)#]*)(#[^)]*)?\)", page.read_text()):
+        if "://" not in link:
+            target = page.parent / link if link else page
+            assert target.exists(), link
+            assert not fragment or fragment in anchors(target), f"{link}{fragment}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as links name them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
+    return {"#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

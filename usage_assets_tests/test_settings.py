@@ -22,6 +22,7 @@ from usage_assets.config.settings import (
 from usage_assets.fetching.connected import endpoints_of
 from usage_assets.providers import PROVIDERS
 
+DOCS = Path(__file__).parents[1] / "docs"
 SECRET = "sk-admin-very-secret-0123456789"
 OPENAI = '[[connection]]\nname = "openai_emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\n'
 RELATION = '[[port_relation]]\nfrom = "user"\nblueprint = "_user"\n'
@@ -555,9 +556,13 @@ def test_what_is_no_toml_is_named_by_file_and_line(connections_file: Connections
     assert SECRET not in message
 
 
-def test_the_example_in_the_readme_can_be_used(connections_file: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = Path(__file__).parents[1] / "README.md"
-    example = readme.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+def example_of(page: str) -> str:
+    """The TOML that a page of the documentation shows."""
+    return (DOCS / page).read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+
+
+def test_the_documented_connections_can_be_used(connections_file: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
+    example = example_of("connect.md")
     connections_file(example)
     monkeypatch.setenv("USAGE_HASH_KEY", SECRET)
     emea, research, analytics = Settings.load().connections()
@@ -571,13 +576,17 @@ def test_the_example_in_the_readme_can_be_used(connections_file: Connections, mo
     assert set(ConnectionEntry.model_fields) <= set(re.findall(r"\w+", example)), "the example shows every option"
 
 
-def test_the_example_of_relations_in_the_readme_can_be_used(connections_file: Connections) -> None:
-    readme = Path(__file__).parents[1] / "README.md"
-    blocks = [block.partition("```")[0] for block in readme.read_text(encoding="utf-8").split("```toml\n")[1:]]
-    connections_file("\n".join(block for block in blocks if "[[port_relation]]" in block))
+def test_the_documented_relations_can_be_used(connections_file: Connections) -> None:
+    connections_file(example_of("port.md"))
     projects, users = Settings.load().port_relations()
     assert projects.target(["proj_abc123"]) == "billing-api"
     assert users.target(["ada@example.com"]) == "ada@example.com"
+
+
+def test_the_documented_rates_owners_invoices_and_purchases_can_be_used(connections_file: Connections) -> None:
+    connections_file(example_of("money.md"))
+    stated = Settings.load().accounting()
+    assert {name for name in vars(stated) if getattr(stated, name)} == set(vars(stated))
 
 
 TEAM = '[[connection]]\nname = "team"\nprovider = "chatgpt"\nkey = "env:TEAM_KEY"\nworkspace_id = "ws"\n'

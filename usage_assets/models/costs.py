@@ -11,8 +11,7 @@ from typing import Annotated
 import duckdb
 
 from usage_assets.core.schema import Row, Total, column
-from usage_assets.models.model import LOOKUP_TABLES
-from usage_assets.models.model import Model
+from usage_assets.models.model import LOOKUP_TABLES, Model
 from usage_assets.providers import PROVIDERS
 
 
