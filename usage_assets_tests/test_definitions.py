@@ -246,7 +246,8 @@ def test_every_stored_asset_is_checked_and_a_raw_one_for_unknown_fields_and_by_w
     of_allocated = ("unattributed_share", "usage", "list_price")
     allocated = [key for key, _, table, *_ in stored if table == "costs.allocated_costs"]
     expected |= {(key, name) for key in allocated for name in of_allocated}
-    expected |= {(key, "amounts") for key, _, table, *_ in stored if table == "costs.daily_costs"}
+    of_costs = [key for key, _, table, *_ in stored if table == "costs.daily_costs"]
+    expected |= {(key, name) for key in of_costs for name in ("amounts", "views")}
     found = {(check.asset_key.to_user_string(), check.name) for check in keys}
     assert {(key, name) for key, name in found if key not in LOOKUPS} == expected
 

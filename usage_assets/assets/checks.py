@@ -20,6 +20,7 @@ from usage_assets.warehouse.migrate import create_or_alter, prepare
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import CheckFailure, Query
+from usage_assets.warehouse.views import broken_views
 
 Results = Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]
 Finder = Callable[[duckdb.DuckDBPyConnection, Slice], Iterable[CheckFailure]]
@@ -92,13 +93,14 @@ def build_checks(
         partitions_def=partitions,
         description=f"{grain}; every total equals the raw tables'" if select else grain,
     )
+    viewed = [_of_views(asset, partitions)] if select and select.views else []
     comparisons = list(
         _comparisons(asset, table, partitions, control, select.part if select else "", file, cross_check)
     )
 
     @dg.multi_asset_check(
         name=f"{asset.to_python_identifier()}_checks",
-        specs=[content, *(spec for spec, *_ in comparisons), *(spec for spec, *_ in names_of_fields)],
+        specs=[content, *(spec for spec, *_ in comparisons), *(spec for spec, *_ in names_of_fields), *viewed],
     )
     def checks(
         context: dg.AssetCheckExecutionContext, warehouse: Warehouse
@@ -114,6 +116,7 @@ def build_checks(
             found = check_failures(database, table, select, target)
             compared = [(spec, list(find(database, target)), severity) for spec, find, severity in comparisons]
             named = [(spec, find(database, table, target), said) for spec, find, said in names_of_fields]
+            broken = broken_views(database, select.views) if select else ()
         yield from _results(content, days, found)
         for spec, different, severity in compared:
             is_beside = cross_check is not None and spec.name == cross_check.check
@@ -130,6 +133,14 @@ def build_checks(
                     "fields": [field[:FIELD_CHARACTERS] for field in sorted(fields)[:LISTED_FIELDS]],
                 },
             )
+        for spec in viewed:
+            yield dg.AssetCheckResult(
+                asset_key=asset,
+                check_name=spec.name,
+                passed=not broken,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=_in_words(broken),
+            )
 
     return checks
 
@@ -138,6 +149,11 @@ def fields_in_words(fields: Iterable[str], said: str = UNKNOWN) -> str | None:
     """Name fields, without counts: the same fields are the same message every day. None without any."""
     named = [field[:FIELD_CHARACTERS] for field in sorted(fields)[:LISTED_FIELDS]]
     return f"the provider {said}: {', '.join(named)}" if named else None
+
+
+def _of_views(asset: dg.AssetKey, partitions: dg.PartitionsDefinition[str]) -> dg.AssetCheckSpec:
+    description = "Every view over the table can be made"
+    return dg.AssetCheckSpec("views", asset=asset, partitions_def=partitions, description=description)
 
 
 def _names_of_fields(

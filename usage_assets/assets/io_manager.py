@@ -47,7 +47,7 @@ class UsageIOManager(dg.ConfigurableIOManager):
         try:
             rows = table.from_pandas(obj) if isinstance(obj, pd.DataFrame) else obj
             content = Batch(rows=rows, began=datetime.now(UTC)) if isinstance(rows, pa.Table) else rows
-            versions = self.warehouse.replace(table, content, target, context.run_id)
+            versions = self.warehouse.replace(table, content, target, context.run_id, context.log.warning)
         except (WarehouseError, ValueError) as error:
             raise failure(str(error), error.days if isinstance(error, WarehouseError) else ()) from error
         unannounced = _unannounced(context, versions)

@@ -22,6 +22,7 @@ from usage_assets.warehouse.migrate import create_or_alter, make_ready
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed, WarehouseError
+from usage_assets.warehouse.views import broken_views
 
 EXPORTED = {derived.name for derived in (*COSTS, *ALLOCATIONS)}
 """Assets that are called so hold what is exported; days that they lack are gaps."""
@@ -125,6 +126,7 @@ def _bring_up_to_date(warehouse: Warehouse, seeds: Seed) -> None:
     with warehouse.transaction() as database:
         create_or_alter(database, Table(DailyCost))
         make_ready(database, select)
+        broken_views(database, select.views)
 
 
 def stage(database: duckdb.DuckDBPyConnection, days: Mapping[str, Any]) -> None:

@@ -11,8 +11,9 @@ from typing import Annotated
 import duckdb
 
 from usage_assets.core.schema import Row, Total, column
-from usage_assets.models.model import LOOKUP_TABLES, Model
+from usage_assets.models.model import SQL, Model
 from usage_assets.providers import PROVIDERS
+from usage_assets.warehouse.values import View
 
 
 class DailyCost(Row):
@@ -184,11 +185,7 @@ class AllocatedCost(Row):
     billed_amount: Annotated[Decimal, column("Amount that this is a part of", unit="native_unit", additive=False)]
 
 
-READ_BY_VIEWS = (
-    AllocatedCost.table,
-    "openai.costs",  # its quantities, in costs.focus
-    *LOOKUP_TABLES,
-)
+VIEWS = tuple(View(path.read_text()) for path in sorted((SQL / "views").glob("*.sql")))
 GROUPS = {endpoint.row.table: endpoint.group for provider in PROVIDERS.values() for endpoint in provider.endpoints}
 """Raw table -> asset group: what is computed from one source alone stands beside it."""
 COSTS = tuple(
@@ -201,7 +198,7 @@ COSTS = tuple(
         row=DailyCost,
         reads=(source,),
         within="valued.sql",
-        optional_refs=tuple(table for table in READ_BY_VIEWS if table != source),
+        views=VIEWS,
         part=source,
     )
     for source in (
@@ -214,8 +211,8 @@ COSTS = tuple(
 )
 """One part of ``costs.daily_costs`` per source of cost, each an asset of its own, so that none blocks another.
 
-The views in ``sql/views/`` join lookups and owners to it and to ``costs.allocated_costs``, which is declared here
-because they read it: a name or an owner changes nothing stored.
+The views join lookups and owners to it and to ``costs.allocated_costs``, which is declared here because they read it: a
+name or an owner changes nothing stored.
 """
 
 

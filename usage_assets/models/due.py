@@ -15,7 +15,6 @@ from typing import Annotated, Literal
 import dagster as dg
 import msgspec
 
-from usage_assets.config.accounting import CreditRateRow, ExchangeRateRow
 from usage_assets.config.days import minutes_to_first_fetch
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.schema import (
@@ -28,10 +27,9 @@ from usage_assets.models.model import SQL, Model
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.ledger import STATEMENTS
-from usage_assets.warehouse.migrate import create_or_alter, write_seed
+from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Query, Seed
+from usage_assets.warehouse.values import Query, Seed, View
 from usage_assets.warehouse.views import make_views
 
 State = Literal["missing", "stale", "open", "unsettled"]
@@ -104,9 +102,7 @@ class Due:
 
 DUE = Table(DueDay)
 ASSETS = Table(ExpectedAsset)
-READ = (ASSETS, STATEMENTS, Table(CreditRateRow), Table(ExchangeRateRow))
-"""What the view reads, besides the ledgers that every transaction makes."""
-VIEW = (SQL / "ledger" / "due_days.sql").read_text()
+VIEW = View((SQL / "ledger" / "due_days.sql").read_text())
 QUERY = "select connection, usage_date, asset, state, since, because from ledger.due_days order by all"
 
 
@@ -178,8 +174,6 @@ def due_days(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = False)
     of one terminal only, and for the sensor and the daily schedule the other connections would not exist any more.
     """
     with warehouse.transaction(keep=keep) as database:
-        for table in READ:
-            create_or_alter(database, table)
         for each in seeds:
             write_seed(database, each)
         make_views(database, [VIEW])

@@ -14,7 +14,7 @@ from usage_assets.config.settings import PortRelation
 from usage_assets.core.schema import Row, declared
 from usage_assets.providers import LOOKUPS
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Query, Seed
+from usage_assets.warehouse.values import Query, Seed, View
 
 SQL = Path(__file__).parent / "sql"
 Sources: TypeAlias = Mapping[str, Mapping[str, dg.AssetKey]]
@@ -49,12 +49,14 @@ class Model:
     reads: tuple[str, ...]
     """Tables of which the day must be stored."""
     optional_refs: tuple[str, ...] = ()
-    """Tables that are read, too, also by the views over the table, but that a connection need not have: those of
-    endpoints that may be switched off, and of lookups."""
+    """Tables that are read, too, but that a connection need not have: those of endpoints that may be switched off, and
+    of lookups."""
     part: str = ""
     """The value of the table's ``slice_by`` column that this asset writes."""
     within: str = ""
     """A query below ``sql/`` over ``native``, which is what the file computes then."""
+    views: tuple[View, ...] = ()
+    """Views for people over the table."""
     about: Mapping[str, Ids] = field(default_factory=dict)
     """Relation that users may configure (``PortRelation.name``) -> what its target is known by."""
 
@@ -89,7 +91,7 @@ class Model:
                 path.read_text() for check in checks for path in sorted((SQL / "checks").glob(f"{check}.*"))
             ),
             macros=MACROS,
-            views=tuple(path.read_text() for path in sorted((SQL / "views").glob(f"{self.row.table}_*.sql"))),
+            views=self.views,
         )
 
     def query_of(self, sources: Sources) -> Query:

@@ -3,8 +3,9 @@
 A day is replaced whole or not at all: ``Warehouse.replace`` is the only way into a declared data table.
 """
 
+import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, Version, WarehouseError
-from usage_assets.warehouse.views import make_views
+from usage_assets.warehouse.views import broken_views_apart, make_views
 from usage_assets.warehouse.write import replace_slice
 
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"custom_user_agent": "usage-assets", "threads": 1}
@@ -34,6 +35,8 @@ _DAMAGE = re.compile(
     r"|Corrupt database file|Could not read enough bytes|not a valid DuckDB database file"
 )
 """What DuckDB 1.5 says of a file that it cannot read."""
+
+LOGGER = logging.getLogger(__name__)
 
 
 class Warehouse(DuckDBResource):
@@ -80,26 +83,38 @@ class Warehouse(DuckDBResource):
         Without ``keep`` it is not committed: for whoever only looks.
         """
         with self.get_connection() as connection:
-            connection.begin()
-            for ledger in (VERSIONS, NAMINGS, PORT_ENTITIES):
-                create_or_alter(connection, ledger)
-            make_views(connection, VIEWS)
+            _begin(connection)
             yield connection
             if keep:
                 connection.commit()
 
-    def replace(self, table: Table, content: Batch | Query, target: Slice, run_id: str) -> list[Version]:
+    def replace(
+        self,
+        table: Table,
+        content: Batch | Query,
+        target: Slice,
+        run_id: str,
+        warn: Callable[[str], object] = LOGGER.warning,
+    ) -> list[Version]:
         """Replace the slice by the content and record the version of each day, in one transaction.
+
+        The views over the table are made after it is committed: ``warn`` is told of one that cannot be made.
 
         Raises WarehouseError, with nothing written, where the content lies outside the slice, repeats a row of the
         table's grain, contradicts a reconciliation, needs days that were never stored, or was asked for before another
         run stored something else.
         """
-        with self.transaction() as connection:
+        with self.get_connection() as connection:
+            _begin(connection)
             if isinstance(content, Batch) and content.control:
                 control, totals = content.control
                 replace_slice(connection, control, replace(content, rows=totals, control=None), target, run_id)
-            return replace_slice(connection, table, content, target, run_id)
+            versions = replace_slice(connection, table, content, target, run_id)
+            connection.commit()
+            if isinstance(content, Query):
+                for text in broken_views_apart(connection, content.views):
+                    warn(text)
+            return versions
 
     def read(self, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the answer of a query as Arrow (exact decimals)."""
@@ -154,6 +169,14 @@ class Warehouse(DuckDBResource):
         if damage["newer"]:
             steps = f"upgrade duckdb, or {steps}"
         return f"{message.rstrip('.!')}: stop Dagster and {steps} (docs/operations.md)"
+
+
+def _begin(connection: duckdb.DuckDBPyConnection) -> None:
+    """Begin a transaction, with the ledgers in place."""
+    connection.begin()
+    for ledger in (VERSIONS, NAMINGS, PORT_ENTITIES):
+        create_or_alter(connection, ledger)
+    make_views(connection, VIEWS)
 
 
 def write_ahead_log(database: Path) -> Path:

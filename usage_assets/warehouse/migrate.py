@@ -8,7 +8,6 @@ from usage_assets.core.schema import declared
 from usage_assets.warehouse.ledger import STATEMENTS
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 from usage_assets.warehouse.values import Query, Seed, WarehouseError
-from usage_assets.warehouse.views import make_views
 
 
 def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
@@ -60,11 +59,10 @@ def _differs(table: Table, mend: str, difference: str) -> WarehouseError:
 
 
 def make_ready(connection: duckdb.DuckDBPyConnection, content: Query) -> None:
-    """Prepare the content, store what is stated for it, and make the views over its table, which must exist."""
+    """Prepare the content and store what is stated for it."""
     prepare(connection, content)
     if content.seed:
         write_seed(connection, content.seed)
-    make_views(connection, content.views)
 
 
 def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> None:

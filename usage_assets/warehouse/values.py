@@ -3,15 +3,21 @@
 Nothing here opens or runs anything.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
 import pyarrow as pa
 
 from usage_assets.warehouse.tables import Table
+
+_MADE = re.compile(r"create or replace view (\S+)")
+_READS = re.compile(r"^-- reads: .*(\n--   .*)*", re.M)
+_NAME = re.compile(r"\w+\.\w+")
 
 
 class WarehouseError(Exception):
@@ -53,6 +59,24 @@ class Seed:
 
 
 @dataclass(frozen=True)
+class View:
+    """Statements that make one view, or several that belong together."""
+
+    sql: str
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The views that are made."""
+        return tuple(_MADE.findall(self.sql))
+
+    @cached_property
+    def reads(self) -> tuple[str, ...]:
+        """The tables and other views that they read, as the comment ``-- reads: ...`` says."""
+        declaration = _READS.search(self.sql)
+        return tuple(_NAME.findall(declaration[0])) if declaration else ()
+
+
+@dataclass(frozen=True)
 class Query:
     """The query of a derived table, without connection or day filter: those are added where it runs."""
 
@@ -69,8 +93,8 @@ class Query:
     """Temporary macros that the queries use."""
     constants: tuple[str, ...] = ()
     """What the release states in tables that the query reads."""
-    views: tuple[str, ...] = ()
-    """Statements that create the views over the table."""
+    views: tuple[View, ...] = ()
+    """Views over the table, in any order."""
     part: str = ""
     """The part of a shared table that the query computes."""
     seed: Seed | None = None

@@ -1,37 +1,77 @@
-"""Views: made where they are not there as this release has them."""
+"""Views: made in the order of what they read, where they are not there as this release has them."""
 
-import re
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
 
 import duckdb
 
-from usage_assets.core.schema import columns, declarations
-from usage_assets.warehouse.tables import quoted
+from usage_assets.core.schema import declarations
+from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets.warehouse.tables import Table, quoted
+from usage_assets.warehouse.values import View, WarehouseError
 
-_VIEW = re.compile(r"create or replace view (\S+)")
+LISTED = "select schema_name || '.' || view_name, coalesce(comment, '') from duckdb_views() where not internal"
 
 
-def make_views(connection: duckdb.DuckDBPyConnection, statements: Iterable[str]) -> None:
-    """Make the views that are not there as the statements have them, over tables as they are declared now.
+def make_views(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> None:
+    """Make the views, of which none may be missing. Raises WarehouseError."""
+    for broken in broken_views(connection, views):
+        raise WarehouseError(broken)
 
-    The comment of a statement's first view tells. To make them anyway would change the file each time it is opened, and
-    to write that takes as long as the rest of most transactions.
+
+def broken_views(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> Sequence[str]:
+    """Make the views, and the declared tables that they read; return what is wrong with each that cannot be made.
+
+    The comment of a file's first view tells whether it is there already. To make it anyway would change the file each
+    time it is opened, and to write that takes as long as the rest of most transactions.
     """
-    listed = "select schema_name || '.' || view_name, coalesce(comment, '') from duckdb_views() where not internal"
-    stored = dict(connection.execute(listed).fetchall())
-    for statement in statements:
-        names, version = _VIEW.findall(statement), _version(statement)
-        if stored.keys() >= {*names} and stored[names[0]].endswith(version):
+    stored = dict(connection.execute(LISTED).fetchall())
+    made: set[str] = set()
+    broken: list[str] = []
+    for view in in_order(views):
+        first, version = view.names[0], _version(view)
+        if stored.keys() >= {*view.names} and stored[first].endswith(version) and not made & {*view.reads}:
             continue
-        connection.execute(statement)
-        comment = dict(connection.execute(listed).fetchall())[names[0]]
-        connection.execute(f"comment on view {names[0]} is {quoted(f'{comment} {version}'.lstrip())}")
+        try:
+            for table in _declared_for(view):
+                if table.name not in stored.keys() | made:  # some views are declared, too
+                    create_or_alter(connection, table)
+            connection.execute(view.sql)
+            comment = dict(connection.execute(LISTED).fetchall())[first]
+            connection.execute(f"comment on view {first} is {quoted(f'{comment} {version}'.lstrip())}")
+        except (duckdb.Error, WarehouseError) as error:
+            broken.append(f"{first} cannot be made: {str(error).splitlines()[0]}")
+        made |= {*view.names}
+    return broken
+
+
+def broken_views_apart(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> Sequence[str]:
+    """Make the views in a transaction of their own; return what is wrong, whatever it is. What is stored stays."""
+    try:
+        connection.begin()
+        broken = broken_views(connection, views)
+        connection.commit()
+    except (duckdb.Error, CycleError) as error:
+        return [f"the views cannot be made: {str(error).splitlines()[0]}"]
+    return broken
+
+
+def in_order(views: Collection[View]) -> Sequence[View]:
+    """Return the views, each after those that it reads. Raises graphlib.CycleError."""
+    makers = {name: view for view in views for name in view.names}
+    read = {view: {makers[name] for name in view.reads if name in makers} - {view} for view in views}
+    return tuple(TopologicalSorter(read).static_order())
+
+
+def _declared_for(view: View) -> Sequence[Table]:
+    rows = declarations()
+    return [Table(rows[name]) for name in view.reads if name in rows]
 
 
 @cache
-def _version(views: str) -> str:
-    """Which release's views these are. A view of all columns must be made again where its table gains one."""
-    read = [columns(row) for name, row in sorted(declarations().items()) if name in views]
-    return f"[{sha256(f'{views}{read}'.encode()).hexdigest()[:12]}]"
+def _version(view: View) -> str:
+    """Which release's view this is. A view of all columns must be made again where its table gains one."""
+    read = [table.columns for table in _declared_for(view)]
+    return f"[{sha256(f'{view.sql}{read}'.encode()).hexdigest()[:12]}]"

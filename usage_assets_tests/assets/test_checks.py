@@ -27,7 +27,7 @@ from usage_assets.warehouse.checks import check_failures
 from usage_assets.warehouse.migrate import prepare
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Batch, Query, WarehouseError
+from usage_assets.warehouse.values import Batch, Query, View, WarehouseError
 from usage_assets_tests.assets.days import DAY, DERIVED, RAW, Days, days_from, models, owner_of, raw
 
 FULL: dict[type[Row], dict[str, Any]] = {
@@ -231,7 +231,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def derived_graph(days: Days, name: str) -> Graph:
+def derived_graph(days: Days, name: str, *views: View) -> Graph:
     derived = DERIVED[name]
     provider: Any = owner_of(derived)
     connection = Connection(
@@ -251,6 +251,7 @@ def derived_graph(days: Days, name: str) -> Graph:
         for table in derived.reads
     }
     select = derived.query_of(sources)
+    select = replace(select, views=(*select.views, *views))
     asset = build_derived_asset(derived, connection, select, sources, PARTITIONS, POLICY)
     return Graph(days, asset, derived.row, connection.name, select)
 

@@ -1,4 +1,6 @@
 -- the days that configured assets should have fetched or computed, and have not, or not from what is there now
+-- reads: ledger.assets, ledger.statements, ledger.stored_days, ledger.day_states, ledger.namings, accounting.credit_rates,
+--   accounting.exchange_rates
 create or replace view ledger.due_days as
 with
 clock as (

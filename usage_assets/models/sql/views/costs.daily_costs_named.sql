@@ -1,5 +1,7 @@
 -- one row per id of a connection: what it is called now, or was when it was last listed, and whether it is a person's;
 -- service_account_id: the service account that an API key belongs to
+-- reads: costs.daily_costs, openai.projects, openai.users, openai.service_accounts, openai.project_api_keys,
+--   anthropic.workspaces, anthropic.users, anthropic.api_keys
 create or replace view costs.names as
 with versions as (
   select 'project_id' as kind, connection, id, name, first_seen from openai.projects

@@ -1,6 +1,7 @@
 -- every cost once, with whom it is for as finely as is known: the parts in costs.allocated_costs, and from costs.daily_costs
 -- whatever those do not hold: other cost bases, sources that are not allocated, and days whose parts were not computed from
 -- the bill as it is now. That they add up to it is no proof: an amount may have moved from one workspace to another
+-- reads: costs.names, costs.daily_costs, costs.allocated_costs, ledger.stored_days, accounting.owners
 create or replace view costs.allocated_costs_named as
 with
 allocated as (

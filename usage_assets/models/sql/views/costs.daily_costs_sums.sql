@@ -1,6 +1,7 @@
 -- costs for people, summed: each view has every cost exactly once, per cost basis, unit and currency. Add amount_usd within one
 -- cost_basis only: estimates are inside what is billed, notional costs are covered by a seat, credits are prepaid. It is null
 -- where a part has no dollar value: a part must not look like all of it
+-- reads: costs.daily_costs, costs.daily_costs_named, costs.allocated_costs_named
 create or replace view costs.by_day as
 select
   connection,

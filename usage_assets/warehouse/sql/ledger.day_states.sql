@@ -1,0 +1,73 @@
+-- whether the provider may still change what is stored of it
+-- reads: ledger.compared_versions, ledger.partition_versions, ledger.stored_days
+create or replace view ledger.day_states as
+with raw_tables as (
+    select connection, table_name, arg_max(settling_days, written_at) as settling_days
+    from ledger.partition_versions
+    where settling_days is not null
+    group by connection, table_name
+),
+writes as (
+    select *, changed and not asked_otherwise as restated
+    from ledger.compared_versions
+),
+fetches as (
+    select
+        connection,
+        usage_date,
+        table_name,
+        slice,
+        version,
+        is_open,
+        written_at,
+        max(version) filter (where changed) over (
+            partition by connection, table_name, slice, usage_date order by version
+        ) as content_version,
+        max(version) filter (where restated) over (
+            partition by connection, table_name, slice, usage_date
+        ) as present_since
+    from writes
+    where answered_at is null
+),
+present as (
+    select
+        *,
+        min(written_at) over (
+            partition by connection, table_name, slice, usage_date, content_version
+        ) as first_fetched_at
+    from fetches
+    where version >= coalesce(present_since, 1)
+),
+settled as (
+    select
+        connection,
+        usage_date,
+        table_name,
+        slice,
+        arg_max(is_open, version) as is_open,
+        arg_max(first_fetched_at, version) as first_fetched_at,
+        max(written_at) as last_fetched_at,
+        min(written_at) filter (
+            where written_at >= first_fetched_at + interval 24 hours
+            and written_at >= (usage_date + to_days(settling_days::integer + 1)) at time zone 'UTC'
+        ) as settled_at
+    from present
+    join raw_tables using (connection, table_name)
+    group by connection, usage_date, table_name, slice
+)
+select
+    connection,
+    usage_date,
+    table_name,
+    slice,
+    case
+        when coalesce(settled.is_open, stored_days.is_open) then 'open'
+        when settled_at is null then 'provisional'
+        else 'settled'
+    end as state,
+    first_fetched_at,
+    last_fetched_at,
+    settled_at
+from ledger.stored_days
+semi join raw_tables using (connection, table_name)
+left join settled using (connection, usage_date, table_name, slice)
