@@ -11,7 +11,7 @@ from usage_assets.core.days import days_of
 from usage_assets.core.money import TOLERANCE
 from usage_assets.core.schema import Row, TableRow
 from usage_assets.models.costs import AllocatedCost
-from usage_assets.models.model import SQL
+from usage_assets.models.model import SQL, sql_files
 from usage_assets.models.prices import TOKENS, has_prices, unit_errors
 from usage_assets.providers.endpoint import Control
 from usage_assets.warehouse.checks import check_failures, differences, missing_fields, unknown_fields
@@ -195,10 +195,9 @@ def _comparisons(
         description = "Each day adds up to what the provider states for it without grouping"
         find = _finding(control_query(table.row, control))
         yield spec("control_total", description), find, dg.AssetCheckSeverity.ERROR
-    for path in sorted(
-        path for name in filter(None, (file, derived)) for path in (SQL / "warnings").glob(f"{name}.*.sql")
-    ):
-        yield warning(path.suffixes[0].removeprefix("."), path.read_text())
+    for name in filter(None, (derived, file)):
+        for path in sql_files(f"warnings/{name}.*.sql"):
+            yield warning(path.suffixes[0].removeprefix("."), path.read_text())
     if cross_check:
         yield warning(cross_check.check, cross_check.query(table, "money" if control else "tokens"))
     if table.row is AllocatedCost and part in TOKENS and has_prices():

@@ -1,6 +1,6 @@
 """A lookup's complete answer: chains of pages, one for each item of another lookup where it says so, or an error.
 
-What the lookups are stands in lookups.py, how one request is made in transport.py.
+What a lookup is stands in providers/lookup.py, how one request is made in transport.py.
 """
 
 from collections import Counter

@@ -1,17 +1,16 @@
-"""Allocation: what is billed, by API key and person. ``sql/allocated_costs/<source>.sql`` says who used what is billed,
+"""Allocation: what is billed, by API key and person. ``sql/allocated_costs/`` in a provider's folder says who used it,
 ``sql/allocated.sql`` splits it."""
 
 from usage_assets.models.costs import GROUPS, AllocatedCost, DailyCost
 from usage_assets.models.model import Model
+from usage_assets.providers import PROVIDERS
 
-
-def _allocation(source: str, *usage: str) -> Model:
-    provider, _, raw = source.partition(".")
-    return Model(
+ALLOCATIONS = tuple(
+    Model(
         name="allocated_costs",
-        file=f"{provider}_allocated_costs",
+        file=f"{provider.name}_allocated_costs",
         folder="allocated_costs",
-        under=raw,
+        under=source.partition(".")[2],
         group=GROUPS[source],
         row=AllocatedCost,
         reads=(DailyCost.table,),
@@ -19,18 +18,7 @@ def _allocation(source: str, *usage: str) -> Model:
         optional_refs=usage,
         part=source,
     )
-
-
-ALLOCATIONS = (
-    _allocation("anthropic.cost_report", "anthropic.usage_messages"),
-    _allocation(
-        "openai.costs",
-        "openai.usage_completions",
-        "openai.usage_embeddings",
-        "openai.usage_moderations",
-        "openai.usage_images",
-        "openai.usage_audio_speeches",
-        "openai.usage_audio_transcriptions",
-    ),
+    for provider in PROVIDERS.values()
+    for source, usage in provider.allocations.items()
 )
 """One part of ``costs.allocated_costs`` per source that bills more than one API key or person in a row."""

@@ -1,6 +1,7 @@
-"""Costs: three moneys in one table that is never summed across them; ``sql/daily_costs/<source>.sql`` computes them.
+"""Costs: three moneys in one table that is never summed across them.
 
-Who the billed ones are for is in a second table, which ``allocation.py`` computes.
+``sql/daily_costs/<source>.sql`` in a provider's folder computes them. Who the billed ones are for is in a second table,
+which ``allocation.py`` computes.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -201,13 +202,8 @@ COSTS = tuple(
         views=VIEWS,
         part=source,
     )
-    for source in (
-        "openai.costs",
-        "anthropic.cost_report",
-        "anthropic.claude_code",
-        "chatgpt.codex_usage",
-        "openai_legacy.billing_usage",
-    )
+    for provider in PROVIDERS.values()
+    for source in provider.costs
 )
 """One part of ``costs.daily_costs`` per source of cost, each an asset of its own, so that none blocks another.
 

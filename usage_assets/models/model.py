@@ -1,29 +1,37 @@
 """Derived tables as declarations: one per row model and SQL file. What they compute stands in sql/, not here."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import dagster as dg
 
 from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.schema import Row, declared
-from usage_assets.providers import LOOKUPS
+from usage_assets.providers import LOOKUPS, PROVIDERS
+from usage_assets.providers.derived import Ids
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query, Seed, View
 
 SQL = Path(__file__).parent / "sql"
 Sources: TypeAlias = Mapping[str, Mapping[str, dg.AssetKey]]
 """A connection's assets by the table that they write and the part of it; the part is empty where a table has none."""
-Ids: TypeAlias = Callable[[Mapping[str, Any]], Iterable[str | None]]
-"""The ids in a row by which something else knows what the row is about."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 LOOKUP_TABLES = tuple(lookup.row.table for lookup in LOOKUPS)
-MACROS = tuple(path.read_text() for path in sorted((SQL / "macros").glob("*.sql")))
+
+
+def sql_files(pattern: str) -> list[Path]:
+    """Return the SQL files of this room and of each provider's folder that match a pattern, sorted."""
+    folders = (SQL, *(provider.sql for provider in PROVIDERS.values()))
+    found = {path.relative_to(folder): path for folder in folders for path in folder.glob(pattern)}
+    return [found[name] for name in sorted(found)]
+
+
+MACROS = tuple(path.read_text() for path in sql_files("macros/*.sql"))
 
 
 def money_seed(accounting: Accounting, read_at: datetime = NEVER) -> Seed:
@@ -38,7 +46,8 @@ class Model:
     name: str
     """Last part of the asset key."""
     file: str
-    """The query is ``sql/<folder>/<file>.sql``, what it must add up to ``sql/checks/<file>.*`` and ``<within>.*``."""
+    """The query is ``sql/<folder>/<file>.sql``, here or in a provider's folder; what it must add up to is in
+    ``sql/checks/<file>.*`` and ``<within>.*``."""
     folder: str
     """Below ``sql/``."""
     under: str
@@ -71,7 +80,8 @@ class Model:
     @cached_property
     def select(self) -> Query:
         """The query and its reconciliation, as the IO manager runs them; read once for all connections."""
-        sql = (SQL / self.folder / f"{self.file}.sql").read_text()
+        [file] = sql_files(f"{self.folder}/{self.file}.sql")
+        sql = file.read_text()
         if self.within:
             sql = f"with native as (\n{sql})\n{(SQL / self.within).read_text()}"
         within = self.within.removesuffix(".sql")
@@ -87,9 +97,7 @@ class Model:
             constants=tuple(str(rows.to_pylist()) for table, rows in released if rows.num_rows and table.name in sql),
             names=tuple(lookup for lookup in LOOKUP_TABLES if lookup in sql),
             inputs=tuple(path.read_text() for path in sorted((SQL / "inputs").glob(f"{within}.sql"))) if within else (),
-            reconciliations=tuple(
-                path.read_text() for check in checks for path in sorted((SQL / "checks").glob(f"{check}.*"))
-            ),
+            reconciliations=tuple(path.read_text() for check in checks for path in sql_files(f"checks/{check}.*")),
             macros=MACROS,
             views=self.views,
         )

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 
 import duckdb
 
+from usage_assets.models.costs import COSTS
+from usage_assets.models.model import sql_files
 from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.values import CheckFailure
 
@@ -18,38 +20,8 @@ HUNDREDFOLD = (Decimal(40), Decimal(250))
 """Billed over list price, or the other way round, that is taken for an error of units: rebates and unknown prices stay
 far from it."""
 FEW = 1000
-TOKENS = {
-    "anthropic.cost_report": f"""
-        select
-          usage_date,
-          model,
-          sum(uncached_input_tokens)::bigint as input_tokens,
-          sum(output_tokens)::bigint as output_tokens,
-          sum(cache_read_input_tokens)::bigint as cache_read_tokens,
-          sum(cache_creation_5m_input_tokens + cache_creation_1h_input_tokens)::bigint as cache_write_tokens
-        from anthropic.usage_messages
-        where model is not null and {IN_SLICE}
-        group by all
-        having count(*) = count(
-          uncached_input_tokens + output_tokens + cache_read_input_tokens
-          + cache_creation_5m_input_tokens + cache_creation_1h_input_tokens
-        )
-    """,
-    "openai.costs": f"""
-        select
-          usage_date,
-          model,
-          sum(input_tokens - coalesce(input_cached_tokens, 0))::bigint as input_tokens,
-          sum(output_tokens)::bigint as output_tokens,
-          sum(coalesce(input_cached_tokens, 0))::bigint as cache_read_tokens,
-          0 as cache_write_tokens
-        from openai.usage_completions
-        where model is not null and {IN_SLICE}
-        group by all
-        having count(*) = count(input_tokens + output_tokens)
-    """,
-}
-"""Source of costs -> tokens that were used per day and model, each in one class only; none where one is unknown."""
+TOKENS = {cost.part: path.read_text() for cost in COSTS for path in sql_files(f"list_prices/{cost.file}.sql")}
+"""Source of costs -> tokens that were used per day and model."""
 BILLED = f"""
 select usage_date, model, sum(amount_usd)
 from costs.daily_costs

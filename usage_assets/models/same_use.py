@@ -11,20 +11,17 @@ from itertools import combinations
 from usage_assets.config.settings import Connection
 from usage_assets.fetching.connected import endpoints_of
 from usage_assets.models.costs import costs_of
-from usage_assets.providers import PROVIDERS
+from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
 
-IDS: Mapping[str, str] = {
-    "openai.projects": "id",
-    "openai.service_accounts": "id",
-    "openai.project_api_keys": "id",
-    "anthropic.organization": "id",
-    "anthropic.workspaces": "id",
-    "anthropic.api_keys": "id",
-    "chatgpt.codex_usage": "workspace_id",
+IDS: Mapping[str, str] = {lookup.row.table: "id" for lookup in LOOKUPS if lookup.is_of_one_organization} | {
+    endpoint.row.table: name
+    for provider in PROVIDERS.values()
+    for endpoint in provider.endpoints
+    for name in endpoint.path_parameters
 }
-"""Table -> the column of an id that only one organization has. A person may be a member of several."""
+"""Table -> the column of an id that only one organization has."""
 TABLES = "select schema_name || '.' || table_name as name from duckdb_tables()"
 SAME_DAYS = """
 select

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from string import Formatter
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ import msgspec
 
 from usage_assets.core.days import DAY, Window
 from usage_assets.core.schema import Row
+from usage_assets.providers.derived import Entities
 from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.records import Item, Json, Records
 
@@ -58,7 +60,7 @@ class Endpoint:
     name: str
     """Last part of the asset key."""
     group: str
-    """Asset group after the connection's name, as the provider's own pages call it: ``completions``, ``costs``."""
+    """Asset group after the connection's name, as the provider's own pages call it."""
     path: str
     """Below the connection's base URL; the connection fills in parameters by name, such as ``{workspace_id}``."""
     row: type[Row]
@@ -155,6 +157,12 @@ class Provider:
     """What to do about a status, in words for the user (401: which variable to look at, 403: which scope)."""
     endpoints: tuple[Endpoint, ...]
     lookups: tuple[Lookup, ...] = ()
+    costs: tuple[str, ...] = ()
+    """Tables that costs are computed from (``sql/daily_costs/``)."""
+    allocations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Table of costs that bills more than one API key or person in a row -> tables that say who used it
+    (``sql/allocated_costs/``)."""
+    entities: tuple[Entities, ...] = ()
     settling_days: int
     """How long after a day's end the provider still changes it. None of them promises a figure: a connection may set
     another one."""
@@ -179,6 +187,11 @@ class Provider:
     def path_parameters(self) -> tuple[str, ...]:
         """The settings of a connection that paths need. They tell accounts apart; where there is none, the key does."""
         return tuple(dict.fromkeys(name for endpoint in self.endpoints for name in endpoint.path_parameters))
+
+    @property
+    def sql(self) -> Path:
+        """The folder of its queries: a part of models/sql."""
+        return Path(__file__).parent / self.name / "sql"
 
     @property
     def ids(self) -> tuple[str, ...]:

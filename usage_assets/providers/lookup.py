@@ -39,5 +39,7 @@ class Lookup:
     """The lookup whose items have a list of these each."""
     known_as: str | None = None
     """The column of costs and usage that holds these ids."""
+    is_of_one_organization: bool = True
+    """Whether only one organization has an item: not so of people, who may be members of several."""
     left_out: frozenset[str] = frozenset()
     """Fields, or objects with all that is in them, that are known and not kept."""

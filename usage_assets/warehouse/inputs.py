@@ -1,7 +1,7 @@
 """What a derived day was computed from, as its version records it. ``ledger.due_days`` compares it with what is there.
 
-An input has a name and a value: a source table (``openai.costs``, or ``costs.daily_costs/openai.costs`` for a part) and
-the version of its content; ``names in <lookup>`` and when ids of this day or an earlier one were last named;
+An input has a name and a value: a source table (``<table>``, or ``costs.daily_costs/<part>`` for a part of one) and the
+version of its content; ``names in <lookup>`` and when ids of this day or an earlier one were last named;
 ``rate of <currency or workspace>`` and the rate; ``query`` and its digest.
 """
 

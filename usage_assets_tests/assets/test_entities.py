@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from usage_assets.core import money
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import DailyCost
-from usage_assets.models.entities import ENTITIES, CodexUsageRecord
+from usage_assets.models.entities import ENTITIES
 from usage_assets.port.provision import blueprint
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.chatgpt.entities import CodexUsageRecord
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import (
     UsageAudioSpeeches,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from usage_assets.models.model import SQL
+from usage_assets.models.model import sql_files
 from usage_assets.models.prices import unit_errors
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.providers.openai.costs import Costs
@@ -27,7 +27,8 @@ BILL = {**TOKENS, "cost_type": "tokens", "token_type": "uncached_input_tokens"}
 
 def warned(days: Days, file: str, connection: str) -> list[str]:
     """What a warning says of DAY."""
-    query = (SQL / "warnings" / f"{file}.sql").read_text()
+    [path] = sql_files(f"warnings/{file}.sql")
+    query = path.read_text()
     with days.warehouse.get_connection() as database:
         return [found.text for found in differences(database, query, Slice(connection, DAY, DAY))]
 

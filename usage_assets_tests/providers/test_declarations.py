@@ -1,6 +1,7 @@
 """Endpoints are data: what every declaration must be consistent with."""
 
 from collections import Counter
+from dataclasses import replace
 
 import duckdb
 import pytest
@@ -101,6 +102,14 @@ def test_every_usage_report_of_openai_is_grouped_by_all_that_identifies_its_rows
     for endpoint in PROVIDERS["openai"].endpoints:
         assert endpoint.group_by == endpoint.row.grain[: len(endpoint.group_by)]
         assert set(endpoint.row.grain) - set(endpoint.group_by) <= {"amount_currency", "quantity_unit"}
+
+
+def test_a_path_takes_ids_of_the_connection_by_name() -> None:
+    provider = PROVIDERS["chatgpt"]
+    endpoint = replace(provider.endpoints[0], path="enterprises/{enterprise}/{team}/usage")
+    assert endpoint.path_in({"enterprise": "a/b", "team": "c", "organization": "d"}) == "enterprises/a%2Fb/c/usage"
+    other = replace(provider, endpoints=(endpoint,), scope_headers={"team": "X-Team"}, names_organization=True)
+    assert (other.path_parameters, other.ids) == (("enterprise", "team"), ("team", "organization", "enterprise"))
 
 
 def test_names_are_unique() -> None:

@@ -91,6 +91,7 @@ LOOKUPS = (
         cursor="after_id",
         params={"limit": "1000"},
         known_as="account_id",
+        is_of_one_organization=False,
         left_out=frozenset(("type",)),
     ),
     Lookup(

@@ -13,6 +13,7 @@ import msgspec
 from usage_assets.core import money
 from usage_assets.core.days import rfc3339, single_day
 from usage_assets.core.schema import Row, Total, column
+from usage_assets.providers.anthropic.entities import ENTITIES
 from usage_assets.providers.anthropic.lookups import LOOKUPS
 from usage_assets.providers.auth import HeaderAuth
 from usage_assets.providers.endpoint import (
@@ -327,6 +328,9 @@ ANTHROPIC = Provider(
     settling_days=3,
     names_organization=True,
     lookups=LOOKUPS,
+    costs=("anthropic.cost_report", "anthropic.claude_code"),
+    allocations={"anthropic.cost_report": ("anthropic.usage_messages",)},
+    entities=ENTITIES,
     endpoints=(
         bucketed(
             name="usage_messages",

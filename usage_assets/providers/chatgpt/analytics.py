@@ -14,6 +14,7 @@ import msgspec
 from usage_assets.core.days import unix_seconds
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.auth import bearer
+from usage_assets.providers.chatgpt.entities import ENTITIES
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.providers.records import Item, Json, Moment, Occurrence, OtherFields, Parser, ShapeError, as_json
 
@@ -195,6 +196,8 @@ CHATGPT = Provider(
     },
     settling_days=7,
     lookback_days=90,
+    costs=("chatgpt.codex_usage",),
+    entities=ENTITIES,
     endpoints=(
         Endpoint(
             name="codex_usage",

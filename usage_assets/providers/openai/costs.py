@@ -1,6 +1,6 @@
 """OpenAI's organization costs, their refusals, and the provider. Money here is dollars, not cents.
 
-Usage stands in openai_usage.py. Source: the costs page of OpenAI's API reference, its SDK 3.51.0, and public reports of
+Usage stands in usage.py. Source: the costs page of OpenAI's API reference, its SDK 3.51.0, and public reports of
 live answers.
 """
 
@@ -16,6 +16,7 @@ from usage_assets.providers.endpoint import (
     Refusal,
     error_message,
 )
+from usage_assets.providers.openai.entities import ENTITIES
 from usage_assets.providers.openai.lookups import LOOKUPS
 from usage_assets.providers.openai.usage import (
     API_SOURCE_UNKNOWN,
@@ -123,6 +124,18 @@ OPENAI = Provider(
     settling_days=7,
     lookback_days=365,
     lookups=LOOKUPS,
+    costs=("openai.costs",),
+    allocations={
+        "openai.costs": (
+            "openai.usage_completions",
+            "openai.usage_embeddings",
+            "openai.usage_moderations",
+            "openai.usage_images",
+            "openai.usage_audio_speeches",
+            "openai.usage_audio_transcriptions",
+        )
+    },
+    entities=ENTITIES,
     endpoints=(
         bucketed(
             name="costs",

@@ -96,6 +96,7 @@ LOOKUPS = (
         cursor="after",
         params={"limit": "100"},
         known_as="user_id",
+        is_of_one_organization=False,
         left_out=frozenset(
             (
                 "object",

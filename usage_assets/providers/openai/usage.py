@@ -1,4 +1,4 @@
-"""OpenAI's organization usage: a report per kind of use, its rows and endpoint. Costs and the provider: openai.py.
+"""OpenAI's organization usage: a report per kind of use, its rows and endpoint. Costs and the provider: costs.py.
 
 Source: SDK 3.51.0 (``openai.types.admin.organization.usage_*``) and the usage pages of OpenAI's API reference.
 """

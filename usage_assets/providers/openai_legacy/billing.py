@@ -1,7 +1,7 @@
 """OpenAI's old dashboard endpoints: billed cents per day and named line, and tokens per model. Deprecated.
 
 OpenAI closed them to API keys in July 2023 and never documented ``usage``; gateways still emulate both. Source: public
-reports of their answers and refusals. Their successors stand in openai.py.
+reports of their answers and refusals. Their successors are in providers/openai/.
 """
 
 from collections import defaultdict
@@ -16,6 +16,7 @@ from usage_assets.core.days import Window, date_alone, date_range
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.auth import bearer
 from usage_assets.providers.endpoint import Endpoint, Provider, error_message
+from usage_assets.providers.openai_legacy.entities import ENTITIES
 from usage_assets.providers.records import Item, Json, Moment, OtherFields, Parser, ShapeError
 
 tokens = partial(column, unit="tokens")
@@ -283,6 +284,8 @@ OPENAI_LEGACY = Provider(
     },
     settling_days=7,
     superseded_by="openai",
+    costs=("openai_legacy.billing_usage",),
+    entities=ENTITIES,
     endpoints=(
         one_day(
             name="billing_usage",

@@ -1,4 +1,4 @@
--- costs.allocated_costs holds all that costs.daily_costs says is billed by its sources, natively and in dollars
+-- costs.allocated_costs holds all that costs.daily_costs says is billed by its source, natively and in dollars
 select
   connection,
   usage_date,
@@ -15,7 +15,7 @@ from (
       native_amount,
       amount_usd
     from costs.daily_costs
-    where cost_basis = 'billed' and source_table in ('anthropic.cost_report', 'openai.costs')
+    where cost_basis = 'billed' and source_table = $part
   )
   on native_amount, amount_usd
   into name total value expected
@@ -29,6 +29,7 @@ from (
       native_amount,
       amount_usd
     from costs.allocated_costs
+    where source_table = $part
   )
   on native_amount, amount_usd
   into name total value found

@@ -1,0 +1,40 @@
+"""What is computed from a provider's tables: data. The SQL is in the provider's folder, below ``sql/``.
+
+What is computed from costs, whatever the provider, stands in models/.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeAlias
+
+from usage_assets.core.schema import Row, column
+
+Ids: TypeAlias = Callable[[Mapping[str, Any]], Iterable[str | None]]
+"""The ids in a row by which something else knows what the row is about."""
+Midnight = Annotated[str, column("UTC midnight that opens the day, RFC 3339")]
+Title = Annotated[str, column("Title in Port")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entities:
+    """The entities of one of Port's blueprints, which is called like the rows' table."""
+
+    row: type[Row]
+    reads: tuple[str, ...]
+    """Tables of which the day must be stored."""
+    optional_refs: tuple[str, ...] = ()
+    """Tables of endpoints that may be switched off, and of lookups."""
+    file: str | None = None
+    """The query is ``sql/entities/<file>.sql``; None: it is called like the blueprint."""
+    about: Mapping[str, Ids] = field(default_factory=dict)
+    """Relation that users may configure (``project``, ``user``) -> what its target is known by."""
+
+    @property
+    def name(self) -> str:
+        """The blueprint."""
+        return self.row.table.removeprefix("port_entities.")
+
+
+def ids_in(*columns: str) -> Ids:
+    """Return the values of these columns of a row."""
+    return lambda row: [row[name] for name in columns]

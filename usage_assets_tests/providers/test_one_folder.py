@@ -1,0 +1,34 @@
+"""A provider is one folder: nothing outside it names a provider, but for what is listed here with its reason."""
+
+import re
+from pathlib import Path
+
+import usage_assets
+from usage_assets.providers import PROVIDERS
+
+PRODUCT = Path(usage_assets.__file__).parent
+NAMES = re.compile("|".join((*PROVIDERS, "claude", "codex")))
+EMULATED = ("sandbox", "demo", "focus/__main__.py")
+"""What emulates the providers or asks the emulated ones: it shares no declarations with the product."""
+EXCEPT = {
+    "providers/__init__.py": "the registry",
+    "port/adopt.py": "the blueprints of the published mappings are called so",
+    "models/sql/macros/port_entity.sql": "identifiers of these three connections have no prefix; of no later one",
+    "models/sql/entities/ai_cost_record.sql": "reads names where lookups list them",
+    "models/sql/entities/ai_user_cost.sql": "reads names where lookups list them, and passes an estimate",
+    "models/sql/views/costs.daily_costs_named.sql": "reads names where lookups list them",
+    "models/sql/views/costs.daily_costs_to_focus.sql": "reads quantities and corrections of bills",
+    "models/costs.py": "counts line items that no macro takes apart, and says what the view above reads",
+}
+
+
+def test_nothing_but_its_folder_names_a_provider() -> None:
+    folders = tuple(f"providers/{name}/" for name in PROVIDERS)
+    files = [path for suffix in ("py", "sql") for path in PRODUCT.rglob(f"*.{suffix}")]
+    named = {str(path.relative_to(PRODUCT)) for path in files if NAMES.search(path.read_text())}
+    assert {name for name in named if not name.startswith((*folders, *EMULATED))} == EXCEPT.keys()
+
+
+def test_every_provider_has_a_folder_of_its_own() -> None:
+    folders = {path.parent.name for path in (PRODUCT / "providers").glob("*/__init__.py")}
+    assert folders == PROVIDERS.keys()
