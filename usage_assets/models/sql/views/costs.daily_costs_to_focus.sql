@@ -2,7 +2,7 @@
 -- per row of credits that has a rate, and per purchase; and two, which add up to nothing, per correction of an invoiced
 -- month. Sums of BilledCost are those of costs.daily_costs. What cannot be a row is in costs.focus_left_out
 -- reads: costs.daily_costs, costs.allocated_costs_named, openai.costs, ledger.partition_versions, ledger.stored_days,
---   ledger.restatements, accounting.invoices, accounting.purchases, accounting.currencies
+--   ledger.restatements, accounting.invoices, accounting.purchases, accounting.currencies, accounting.providers
 create or replace view costs.focus as
 with
 providers as (
