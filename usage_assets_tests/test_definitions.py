@@ -12,6 +12,7 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
+from usage_assets.assets.io_manager import code_version
 from usage_assets.automation.jobs import PORT_RECONCILE_JOB, USAGE_JOB, range_tags
 from usage_assets.build import build_definitions
 from usage_assets.config.days import last_day
@@ -177,6 +178,22 @@ def test_assets_of_one_group_have_names_of_their_own(definitions: dg.Definitions
     """The UI shows the last part of a key, so two nodes with one name look alike."""
     shown = [(spec.group_name, spec.key.path[-1]) for spec in definitions.resolve_all_asset_specs()]
     assert len(shown) == len(set(shown))
+
+
+def test_code_versions_follow_columns_and_queries_and_not_connections(
+    definitions: dg.Definitions, connections_file: Callable[[str], Path]
+) -> None:
+    """After an upgrade the UI says which days other code has written."""
+    versions = {key: spec.code_version for key, spec in days_specs(definitions).items() if key not in TO_PORT}
+    assert None not in versions.values()
+    assert len(set(versions.values())) == len(versions) - 4, "the entities of all costs have one query in 3 connections"
+    path = connections_file('[[connection]]\nname = "labs"\nprovider = "openai"\nkey = "env:LABS_KEY"\n')
+    labs = days_specs(build_definitions(settings_of(usage_connections=path)))
+    assert {key: spec.code_version for key, spec in labs.items()} == {
+        key.replace("openai", "labs", 1): version for key, version in versions.items() if key.startswith("openai/")
+    }
+    reads = declared("openai.costs"), declared("openai.usage_images")
+    assert len({code_version(row, code) for row in reads for code in ("select 1", "select 2")}) == 4
 
 
 def test_only_lookups_states_and_reconciliations_have_no_days(definitions: dg.Definitions) -> None:

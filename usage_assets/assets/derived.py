@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from usage_assets.assets.io_manager import TABLE, table_metadata
+from usage_assets.assets.io_manager import TABLE, code_version, table_metadata
 from usage_assets.config.settings import Connection
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.model import Model, Sources
@@ -37,9 +37,11 @@ def build_derived_asset(
             "query": dg.MetadataValue.md(f"```sql\n{select.sql}```"),
         },
         kinds={"duckdb", "sql"},
+        code_version=code_version(derived.row, select.code),
     )
-    def derived_asset() -> dg.MaterializeResult[Query]:
-        return dg.MaterializeResult(value=select, metadata={"source": ", ".join(select.reads)})
+    def derived_asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Query]:
+        version = dg.DataVersion(context.run.run_id)  # names and rates change rows, too, with the same code and sources
+        return dg.MaterializeResult(value=select, metadata={"source": ", ".join(select.reads)}, data_version=version)
 
     return derived_asset
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from typing import Any
 
 import dagster as dg
@@ -30,6 +31,13 @@ def table_metadata(row: type[TableRow], connection: str, part: str = "") -> dict
         CONNECTION: connection,
         **({PART: part} if part else {}),
     }
+
+
+def code_version(row: type[TableRow], *code: str) -> str:
+    """Digest of a table's columns and of what else decides its rows: after an upgrade, the UI shows what it changed."""
+    table = Table(row)
+    columns = map(table.column_ddl, table.columns)
+    return sha256("\n".join((table.name, *table.grain, *columns, *code)).encode()).hexdigest()[:12]
 
 
 class UsageIOManager(dg.ConfigurableIOManager):

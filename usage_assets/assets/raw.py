@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from usage_assets.assets.failures import failure
-from usage_assets.assets.io_manager import table_metadata
+from usage_assets.assets.io_manager import code_version, table_metadata
 from usage_assets.config.settings import Connection, SettingsError
 from usage_assets.core.days import days_of
 from usage_assets.fetching.archive.replay import Replay
@@ -53,6 +53,9 @@ def build_raw_asset(
         description=f"{Table(endpoint.row).description}\n\nSource: `GET {endpoint.path}`.",
         metadata=table_metadata(endpoint.row, connection.name),
         kinds={connection.provider, "duckdb"},
+        code_version=code_version(
+            endpoint.row, endpoint.path, *endpoint.group_by, repr(sorted(endpoint.params.items()))
+        ),
     )
     def raw_asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Batch]]:
         days, began = days_of(context.partition_keys), datetime.now(UTC)
@@ -75,7 +78,10 @@ def build_raw_asset(
         if money_columns(endpoint):
             captured = shapes().get(f"{provider.name}/{endpoint.name}")
             metadata["shape_verified"] = not unverified(endpoint, fetched.rows, captured)
-        yield dg.MaterializeResult(value=answer, metadata=metadata | ({"filters": filters} if filters else {}))
+        if filters:
+            metadata["filters"] = filters
+        # the same code gets other answers on other days
+        yield dg.MaterializeResult(value=answer, metadata=metadata, data_version=dg.DataVersion(context.run.run_id))
         # here the rows are stored: an answer that the warehouse refuses must never be derived from
         if archive and fetched.answered:
             archive.write(fetched.answered)
