@@ -1,0 +1,185 @@
+"""What the product needs of each private name of Dagster: whoever upgrades Dagster begins here."""
+
+import os
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from usage_assets import dagster_internals
+from usage_assets.dagster_internals import (
+    REPOSITORY_LABEL_TAG,
+    SINGLETON_REPOSITORY_NAME,
+    SQLITE_BUSY_TIMEOUT_SECONDS,
+    CheckRunHealthResult,
+    ConfigurableClassData,
+    DagsterExecutionInterruptedError,
+    DefaultRunLauncher,
+    EngineEventData,
+    InMemoryJob,
+    InstigatorState,
+    InstigatorStatus,
+    JobFailureData,
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+    RunFailureReason,
+    SqliteEventLogStorage,
+    StepFailureData,
+    UnresolvedAssetJobDefinition,
+    WorkerStatus,
+    capture_interrupts,
+    cron_string_iterator,
+    execute_run_iterator,
+    is_valid_cron_schedule,
+    pop_captured_interrupt,
+)
+
+
+@dg.asset
+def whole() -> None:
+    """Succeeds."""
+
+
+@dg.asset
+def broken() -> None:
+    """Fails."""
+    raise dg.Failure("a reason", allow_retries=False)
+
+
+@dg.asset
+def stopped() -> None:
+    """Is interrupted, as by a person who presses Ctrl-C."""
+    raise DagsterExecutionInterruptedError
+
+
+DEFINITIONS = dg.Definitions([whole, broken, stopped], executor=dg.in_process_executor)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """An empty instance."""
+    with dg.DagsterInstance.ephemeral() as opened:
+        yield opened
+
+
+def executed(instance: dg.DagsterInstance, asset: dg.AssetsDefinition) -> list[dg.DagsterEvent]:
+    """The events of a run of one asset, executed as ``usage-assets backfill`` does."""
+    job = DEFINITIONS.resolve_implicit_global_asset_job_def().get_subset(asset_selection={asset.key})
+    run = instance.create_run_for_job(job)
+    return list(execute_run_iterator(InMemoryJob(job), run, instance))
+
+
+def test_in_memory_job_and_execute_run_iterator_run_a_job_of_this_process(instance: dg.DagsterInstance) -> None:
+    assert executed(instance, whole)[-1].event_type is dg.DagsterEventType.RUN_SUCCESS
+    assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.SUCCESS]
+
+
+def test_step_failure_data_holds_the_failure_that_a_step_raised(instance: dg.DagsterInstance) -> None:
+    (failed,) = [event for event in executed(instance, broken) if event.is_step_failure]
+    assert isinstance(failed.step_failure_data, StepFailureData)
+    assert failed.step_failure_data.user_failure_data
+    assert failed.step_failure_data.user_failure_data.description == "a reason"
+
+
+def test_dagster_execution_interrupted_error_names_itself_in_the_events(instance: dg.DagsterInstance) -> None:
+    (failed,) = [event for event in executed(instance, stopped) if event.is_step_failure]
+    assert failed.step_failure_data.error
+    assert failed.step_failure_data.error.cls_name == DagsterExecutionInterruptedError.__name__
+
+
+def test_job_failure_data_and_run_failure_reason_say_why_a_run_failed(instance: dg.DagsterInstance) -> None:
+    failures = [executed(instance, asset)[-1].event_specific_data for asset in (broken, stopped)]
+    assert [failure.failure_reason for failure in failures if isinstance(failure, JobFailureData)] == [
+        RunFailureReason.STEP_FAILURE,
+        RunFailureReason.UNEXPECTED_TERMINATION,
+    ]
+
+
+def test_engine_event_data_names_the_process_of_a_run(instance: dg.DagsterInstance) -> None:
+    executed(instance, whole)
+    (run,) = instance.get_runs()
+    logged = [entry.dagster_event for entry in instance.all_logs(run.run_id, dg.DagsterEventType.ENGINE_EVENT)]
+    data = [event.event_specific_data for event in logged if event]
+    pids = [each.metadata["pid"].value for each in data if isinstance(each, EngineEventData) and "pid" in each.metadata]
+    assert set(map(str, pids)) == {str(os.getpid())}
+
+
+def test_capture_interrupts_and_pop_captured_interrupt_keep_a_ctrl_c_until_it_is_asked_for() -> None:
+    with capture_interrupts():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert pop_captured_interrupt()
+        assert not pop_captured_interrupt()
+
+
+def test_default_run_launcher_cannot_say_whether_a_run_has_its_process() -> None:
+    assert not DefaultRunLauncher().supports_check_run_worker_health, "else local/workers.py is not needed any more"
+
+
+def test_check_run_health_result_takes_a_worker_status_and_a_reason() -> None:
+    result = CheckRunHealthResult(WorkerStatus.NOT_FOUND, "gone")
+    assert (result.status, result.msg) == (WorkerStatus.NOT_FOUND, "gone")
+    assert WorkerStatus.RUNNING is not result.status
+
+
+def test_singleton_repository_name_is_what_definitions_are_called() -> None:
+    assert DEFINITIONS.get_repository_def().name == SINGLETON_REPOSITORY_NAME
+
+
+def test_origins_and_repository_label_tag_are_those_of_the_runs_that_the_daemon_launches(
+    instance: dg.DagsterInstance,
+) -> None:
+    """RemoteJobOrigin, RemoteRepositoryOrigin and RegisteredCodeLocationOrigin: the UI finds a run's code by them."""
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("place"), SINGLETON_REPOSITORY_NAME)
+    origin = RemoteJobOrigin(repository, "job")
+    assert origin.repository_origin.get_label() == f"{SINGLETON_REPOSITORY_NAME}@place"
+    job = DEFINITIONS.resolve_implicit_global_asset_job_def()
+    instance.create_run_for_job(job, remote_job_origin=origin, job_code_origin=None)
+    labeled = dg.RunsFilter(tags={REPOSITORY_LABEL_TAG: origin.repository_origin.get_label()})
+    assert len(instance.get_runs(filters=labeled)) == 1
+
+
+def test_unresolved_asset_job_definition_is_what_define_asset_job_returns() -> None:
+    assert isinstance(dg.define_asset_job("job", [whole]), UnresolvedAssetJobDefinition)
+
+
+def test_instigator_state_and_status_tell_what_a_person_has_switched() -> None:
+    assert {"status", "instigator_name", "instigator_origin_id", "selector_id"} <= {*dir(InstigatorState)}
+    assert {status.name for status in InstigatorStatus} >= {"DECLARED_IN_CODE", "RUNNING", "STOPPED"}
+
+
+def test_sqlite_event_log_storage_has_what_ours_overrides_and_calls(tmp_path: Path) -> None:
+    """test_event_log.py compares what both store."""
+    storage = SqliteEventLogStorage(str(tmp_path))
+    assert {"_connect", "_initdb", "_db_lock", "has_table", "store_event", "wipe", "dispose"} <= {*dir(storage)}
+    assert storage.path_for_shard("run") == str(tmp_path / "run.db")
+    assert storage.conn_string_for_shard("run").endswith("run.db")
+
+
+def test_sqlite_busy_timeout_seconds_is_how_long_a_writer_waits() -> None:
+    assert SQLITE_BUSY_TIMEOUT_SECONDS >= 1
+
+
+def test_configurable_class_data_names_the_class_of_a_storage() -> None:
+    data = ConfigurableClassData("usage_assets.local.event_log", "KeptSqliteEventLogStorage", "{}\n")
+    assert (data.module_name, data.class_name) == ("usage_assets.local.event_log", "KeptSqliteEventLogStorage")
+
+
+def test_cron_string_iterator_yields_the_ticks_from_a_time_on() -> None:
+    start = datetime(2026, 11, 20, 6, tzinfo=UTC)
+    ticks = list(islice(cron_string_iterator(start.timestamp(), "0 6 * * *", "UTC"), 2))
+    assert [tick.isoformat() for tick in ticks] == ["2026-11-20T06:00:00+00:00", "2026-11-21T06:00:00+00:00"]
+
+
+def test_is_valid_cron_schedule_refuses_what_is_none() -> None:
+    assert is_valid_cron_schedule("0 6 * * *")
+    assert not is_valid_cron_schedule("at six")
+
+
+def test_every_private_name_has_its_test() -> None:
+    _, tests = Path(__file__).read_text().split("DEFINITIONS = ", 1)
+    assert [name for name in dagster_internals.__all__ if name not in tests] == []
