@@ -16,6 +16,7 @@ import pytest
 
 from usage_assets.sandbox.company import Company
 from usage_assets.sandbox.control import DEFAULT_SEED
+from usage_assets.sandbox.credentials import dotenv
 from usage_assets.sandbox.ledger import DAYS
 from usage_assets_tests.sandbox.calling import ENDPOINTS, NOW, TODAY, SandboxCaller, days, exact
 
@@ -260,7 +261,7 @@ def test_another_process_with_the_same_seed_is_the_same_company(sandbox: Sandbox
                 assert fingerprint(SandboxCaller(client)) == fingerprint(sandbox)
         finally:
             process.terminate()
-        assert process.communicate() == ("", "")
+        assert process.communicate() == (f"# .env for it:\n{dotenv(line.split()[-1])}\n", "")
 
 
 def test_a_taken_port_is_one_line_and_exit_code_2() -> None:
