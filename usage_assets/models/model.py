@@ -15,11 +15,12 @@ from usage_assets.core.schema import Row, declared
 from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.providers.derived import Ids
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Query, Seed, View
+from usage_assets.warehouse.values import Query, Seed, View, declared_in
 
 SQL = Path(__file__).parent / "sql"
 Sources: TypeAlias = Mapping[str, Mapping[str, dg.AssetKey]]
 """A connection's assets by the table that they write and the part of it; the part is empty where a table has none."""
+SUMS = (SQL / "sums.sql").read_text()
 NEVER = datetime.min.replace(tzinfo=UTC)
 LOOKUP_TABLES = tuple(lookup.row.table for lookup in LOOKUPS)
 
@@ -97,9 +98,28 @@ class Model:
             constants=tuple(str(rows.to_pylist()) for table, rows in released if rows.num_rows and table.name in sql),
             names=tuple(lookup for lookup in LOOKUP_TABLES if lookup in sql),
             inputs=tuple(path.read_text() for path in sorted((SQL / "inputs").glob(f"{within}.sql"))) if within else (),
-            reconciliations=tuple(path.read_text() for check in checks for path in sql_files(f"checks/{check}.*")),
+            reconciliations=tuple(
+                self._reconciliation(path.read_text()) for check in checks for path in sql_files(f"checks/{check}.*")
+            ),
             macros=MACROS,
             views=self.views,
+        )
+
+    def _reconciliation(self, sql: str) -> str:
+        """Return the query of a file in ``sql/checks/``: within ``sql/sums.sql`` where it declares what is added up."""
+        stated = declared_in(sql)
+        if "sums" not in stated:
+            return sql
+        return SUMS.format(
+            expected=sql,
+            table=self.row.table,
+            in_part=f"{self.row.slice_by} = $part" if self.row.slice_by else "true",
+            sums=stated["sums"],
+            by=f"{stated['by']}, " if "by" in stated else "",
+            total=stated.get("total", "measure"),
+            differ="sum(expected) is distinct from sum(found)"
+            if stated.get("nulls") == "unknown"
+            else "coalesce(sum(expected), 0) <> coalesce(sum(found), 0)",
         )
 
     def query_of(self, sources: Sources) -> Query:

@@ -16,8 +16,7 @@ import pyarrow as pa
 from usage_assets.warehouse.tables import Table
 
 _MADE = re.compile(r"create or replace view (\S+)")
-_READS = re.compile(r"^-- reads: .*(\n--   .*)*", re.M)
-_NAME = re.compile(r"\w+\.\w+")
+_DECLARED = re.compile(r"^-- (\w+): (.*(?:\n--   .*)*)", re.M)
 
 
 class WarehouseError(Exception):
@@ -72,8 +71,7 @@ class View:
     @cached_property
     def reads(self) -> tuple[str, ...]:
         """The tables and other views that they read, as the comment ``-- reads: ...`` says."""
-        declaration = _READS.search(self.sql)
-        return tuple(_NAME.findall(declaration[0])) if declaration else ()
+        return tuple(declared_in(self.sql).get("reads", "").replace(",", " ").split())
 
 
 @dataclass(frozen=True)
@@ -141,6 +139,11 @@ class Version:
     """Open, provisional or settled (see DayState); None of a derived table."""
     sample: Sequence[Mapping[str, Any]]
     """A few of the day's rows, without personal columns."""
+
+
+def declared_in(sql: str) -> Mapping[str, str]:
+    """Return what the comments of an SQL file declare: ``-- name: value``, which may go on after ``--   ``."""
+    return {name: value.replace("\n--   ", " ") for name, value in _DECLARED.findall(sql)}
 
 
 def listed(items: Iterable[str], most: int = 5) -> str:
