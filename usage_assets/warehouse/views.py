@@ -49,12 +49,13 @@ def broken_views(connection: duckdb.DuckDBPyConnection, views: Collection[View])
 
 def broken_views_apart(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> Sequence[str]:
     """Make the views in a transaction of their own; return what is wrong, whatever it is. What is stored stays."""
+    broken: list[str] = []
     try:
         connection.begin()
-        broken = broken_views(connection, views)
+        broken += broken_views(connection, views)
         connection.commit()
     except (duckdb.Error, CycleError) as error:
-        return [f"the views cannot be made: {str(error).splitlines()[0]}"]
+        broken.append(f"the views cannot be made: {str(error).splitlines()[0]}")
     return broken
 
 
