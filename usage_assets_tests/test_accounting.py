@@ -7,14 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets.config.accounting import (
-    Accounting,
-    CurrencyRow,
-    InvoiceRow,
-    OwnerRow,
-    ProviderRow,
-    digits_of,
-)
+from usage_assets.config.accounting import Accounting, CurrencyRow, InvoiceRow, OwnerRow, ProviderRow, digits_of
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.people import People
 from usage_assets.providers import PROVIDERS

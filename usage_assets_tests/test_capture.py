@@ -13,13 +13,7 @@ import pytest
 from usage_assets.cli.capture import Sanitiser
 from usage_assets.cli.doctor import Level, _connections
 from usage_assets.config.settings import Settings
-from usage_assets.fetching.shapes import (
-    Shape,
-    load,
-    money_columns,
-    remember,
-    unverified,
-)
+from usage_assets.fetching.shapes import Shape, load, money_columns, remember, unverified
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import open_project

@@ -34,15 +34,7 @@ from usage_assets.demo.__main__ import (
     windows_of,
     write_connections,
 )
-from usage_assets.demo.summary import (
-    Books,
-    Compared,
-    Summary,
-    compare_entities,
-    compare_totals,
-    show,
-    stored_rows,
-)
+from usage_assets.demo.summary import Books, Compared, Summary, compare_entities, compare_totals, show, stored_rows
 from usage_assets.local.dagster_dev import AssetPath, Progress
 from usage_assets.local.processes import LOCK, only_one
 from usage_assets.port.client import PortClient

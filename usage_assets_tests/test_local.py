@@ -19,13 +19,7 @@ from usage_assets.config.settings import SettingsError
 from usage_assets.local import processes
 from usage_assets.local.dagster_dev import PATH_PREFIX, Dagster
 from usage_assets.local.home import CONFIGURATION, dagster_home, make_home, missing_settings, open_instance
-from usage_assets.local.processes import (
-    LOCK,
-    ManagedProcess,
-    StartError,
-    free_port,
-    only_one,
-)
+from usage_assets.local.processes import LOCK, ManagedProcess, StartError, free_port, only_one
 
 SLEEPER = "import time; time.sleep(600)"
 FAMILY = f"""

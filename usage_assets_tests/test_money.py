@@ -9,12 +9,7 @@ from typing import Any
 import pytest
 
 from usage_assets.core import money
-from usage_assets.core.money import (
-    Credits,
-    Money,
-    Rate,
-    UnitError,
-)
+from usage_assets.core.money import Credits, Money, Rate, UnitError
 
 LARGEST = Decimal("99999999999999.999999999999999999999999")
 

@@ -7,13 +7,7 @@ from typing import Annotated
 import pyarrow as pa
 import pytest
 
-from usage_assets.core.schema import (
-    Row,
-    arrow_schema,
-    column,
-    columns,
-    to_arrow,
-)
+from usage_assets.core.schema import Row, arrow_schema, column, columns, to_arrow
 
 
 class Sample(Row, kw_only=True):

@@ -14,12 +14,7 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from dagster._core.utils import make_new_run_id
 
 from usage_assets.local import workers
-from usage_assets.local.workers import (
-    LOST,
-    SILENCE,
-    end_lost_runs,
-    is_lost,
-)
+from usage_assets.local.workers import LOST, SILENCE, end_lost_runs, is_lost
 
 Began = Callable[[int], float | None]
 

@@ -17,12 +17,7 @@ from usage_assets.fetching.transport import ProviderError
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.lookup import Lookup
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.lookups import (
-    UsedIn,
-    keep_of_people,
-    record,
-    unknown_ids,
-)
+from usage_assets.warehouse.lookups import UsedIn, keep_of_people, record, unknown_ids
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
 

@@ -18,14 +18,7 @@ from usage_assets.core.schema import to_arrow
 from usage_assets.models.model import Model
 from usage_assets.port.provision import CONNECTION, blueprint
 from usage_assets.port.reconcile import Settled, settled
-from usage_assets.port.sync import (
-    UNKNOWN,
-    Acknowledged,
-    Changes,
-    Entity,
-    Targets,
-    diff,
-)
+from usage_assets.port.sync import UNKNOWN, Acknowledged, Changes, Entity, Targets, diff
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import PortEntity, PortPush
 from usage_assets.warehouse.migrate import create_or_alter

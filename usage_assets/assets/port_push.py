@@ -9,13 +9,7 @@ from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.port.client import USER_AGENT, PortClient, PortError
 from usage_assets.port.provision import CONNECTION
 from usage_assets.port.reconcile import compare
-from usage_assets.port.sync import (
-    SIGNATURE,
-    Changes,
-    PushReport,
-    Targets,
-    push,
-)
+from usage_assets.port.sync import SIGNATURE, Changes, PushReport, Targets, push
 
 MOST_ROUNDS = 5
 _DAYS = ("record_date", "date")

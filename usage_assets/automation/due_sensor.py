@@ -16,21 +16,10 @@ import msgspec
 
 from usage_assets.assets.failures import days_of, reason_of
 from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
-from usage_assets.automation.jobs import (
-    ACCOUNTING_JOB,
-    CONNECTION_TAG,
-    USAGE_JOB,
-    range_tags,
-)
+from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, USAGE_JOB, range_tags
 from usage_assets.automation.port_sensor import RUN_KEY_TAG, is_over, outcome_of
 from usage_assets.config.accounting import RELEASED
-from usage_assets.core.days import (
-    DAY,
-    Window,
-    alike,
-    smaller,
-    utc_today,
-)
+from usage_assets.core.days import DAY, Window, alike, smaller, utc_today
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 from usage_assets.models.due import Due, due_days, in_words
 from usage_assets.warehouse.database import Warehouse

@@ -17,12 +17,7 @@ import msgspec
 
 from usage_assets.assets.failures import reason_of
 from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
-from usage_assets.automation.jobs import (
-    CONNECTION_TAG,
-    PORT_SYNC_JOB,
-    port_sync_key,
-    range_tags,
-)
+from usage_assets.automation.jobs import CONNECTION_TAG, PORT_SYNC_JOB, port_sync_key, range_tags
 from usage_assets.core.days import Window, windows
 from usage_assets.local.workers import last_heard_of
 

@@ -23,13 +23,7 @@ import dagster as dg
 import httpx
 import msgspec
 
-from usage_assets.assets.failures import (
-    by_cause,
-    cause_of,
-    named,
-    one_line,
-    reason_of,
-)
+from usage_assets.assets.failures import by_cause, cause_of, named, one_line, reason_of
 from usage_assets.automation.jobs import (
     CONNECTION_TAG,
     PORT_CONNECTION_JOB,

@@ -25,12 +25,7 @@ from usage_assets.automation.jobs import (
     range_tags,
 )
 from usage_assets.config.settings import Connection, Settings, SettingsError
-from usage_assets.core.days import (
-    Window,
-    alike,
-    smaller,
-    windows,
-)
+from usage_assets.core.days import Window, alike, smaller, windows
 from usage_assets.dagster_internals import (
     SINGLETON_REPOSITORY_NAME,
     DagsterExecutionInterruptedError,

@@ -14,36 +14,14 @@ import dagster as dg
 from usage_assets.assets.failures import one_line
 from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
 from usage_assets.build import build_definitions
-from usage_assets.cli.backfill import (
-    BackfillPlan,
-    connections_named,
-    due_plan_of,
-    plan_of,
-    stored,
-)
-from usage_assets.cli.capture import (
-    Captured,
-    Sanitiser,
-    capture,
-    chosen_endpoints,
-    write,
-)
+from usage_assets.cli.backfill import BackfillPlan, connections_named, due_plan_of, plan_of, stored
+from usage_assets.cli.capture import Captured, Sanitiser, capture, chosen_endpoints, write
 from usage_assets.cli.dev import dev
-from usage_assets.cli.doctor import (
-    Level,
-    blueprints_of,
-    examine,
-    port_client,
-)
+from usage_assets.cli.doctor import Level, blueprints_of, examine, port_client
 from usage_assets.cli.progress import display, in_words
 from usage_assets.cli.removal import removal_of
 from usage_assets.config.days import parse_days
-from usage_assets.config.settings import (
-    Connection,
-    PortAccount,
-    Settings,
-    SettingsError,
-)
+from usage_assets.config.settings import Connection, PortAccount, Settings, SettingsError
 from usage_assets.core.addresses import checked_url, is_loopback
 from usage_assets.core.money import plain
 from usage_assets.core.private import keep_private
@@ -59,12 +37,7 @@ from usage_assets.models.entities import foreign_relations
 from usage_assets.port.adopt import leftovers, remove
 from usage_assets.port.client import PortClient, PortError
 from usage_assets.port.dashboard import create_dashboard
-from usage_assets.port.provision import (
-    ConflictError,
-    Step,
-    plan,
-    provision,
-)
+from usage_assets.port.provision import ConflictError, Step, plan, provision
 from usage_assets.providers import PROVIDERS
 from usage_assets.sandbox.app import serve
 from usage_assets.sandbox.control import DEFAULT_SEED

@@ -14,12 +14,7 @@ from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.config.settings import NAME, Settings, SettingsError
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION
-from usage_assets.port.sync import (
-    Acknowledged,
-    Changes,
-    Failure,
-    push,
-)
+from usage_assets.port.sync import Acknowledged, Changes, Failure, push
 from usage_assets.warehouse.connections import delete_rows, port_lines, row_counts
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice

@@ -33,15 +33,7 @@ from pydantic import (
 from pydantic_core import core_schema
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from usage_assets.config.accounting import (
-    Accounting,
-    CreditRate,
-    ExchangeRate,
-    Invoice,
-    Owner,
-    Purchase,
-    repeated,
-)
+from usage_assets.config.accounting import Accounting, CreditRate, ExchangeRate, Invoice, Owner, Purchase, repeated
 from usage_assets.config.toml_file import TomlFile
 from usage_assets.core.addresses import checked_url
 from usage_assets.core.people import People, Policy

@@ -21,23 +21,10 @@ from rich.console import Console
 from usage_assets.automation.jobs import LOOKUPS_JOB
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.core.private import keep_private
-from usage_assets.demo.summary import (
-    Books,
-    Summary,
-    compare_entities,
-    compare_totals,
-    show,
-    stored_rows,
-)
+from usage_assets.demo.summary import Books, Summary, compare_entities, compare_totals, show, stored_rows
 from usage_assets.local.dagster_dev import AssetPath, Dagster, Progress
 from usage_assets.local.home import CONFIGURATION, WORKSPACE
-from usage_assets.local.processes import (
-    LOCK,
-    ManagedProcess,
-    StartError,
-    only_one,
-    terminate_like_ctrl_c,
-)
+from usage_assets.local.processes import LOCK, ManagedProcess, StartError, only_one, terminate_like_ctrl_c
 from usage_assets.port.client import PortClient, PortError
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Provider

@@ -21,21 +21,9 @@ from usage_assets.core.bounded_http import decoded
 from usage_assets.core.days import DAY, Window, windows
 from usage_assets.core.people import People
 from usage_assets.core.schema import packed_schema
-from usage_assets.fetching.archive.store import (
-    ArchivedResponse,
-    ArchivePage,
-    Body,
-    RequestRecord,
-    question_of,
-)
+from usage_assets.fetching.archive.store import ArchivedResponse, ArchivePage, Body, RequestRecord, question_of
 from usage_assets.fetching.page_parser import PageParser, numbered
-from usage_assets.fetching.transport import (
-    INCOMPLETE,
-    LATER,
-    PermanentError,
-    StoppedError,
-    Transport,
-)
+from usage_assets.fetching.transport import INCOMPLETE, LATER, PermanentError, StoppedError, Transport
 from usage_assets.providers.endpoint import Endpoint, Provider, Refusal
 from usage_assets.providers.records import Json, Moment, ShapeError
 

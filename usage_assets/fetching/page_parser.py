@@ -21,12 +21,7 @@ import pyarrow.compute as pc
 from usage_assets.core import money
 from usage_assets.core.days import DAY, Window
 from usage_assets.core.people import People
-from usage_assets.core.schema import (
-    Address,
-    Row,
-    columns,
-    to_arrow,
-)
+from usage_assets.core.schema import Address, Row, columns, to_arrow
 from usage_assets.providers.records import FRAME, OURS, Item, Json, Records, ShapeError, as_json
 
 S = TypeVar("S", bound=msgspec.Struct)

@@ -17,12 +17,7 @@ import httpx
 from usage_assets.cli import main as cli
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.days import Window, utc_today
-from usage_assets.demo.__main__ import (
-    address_of,
-    empty,
-    isolated,
-    start_sandbox,
-)
+from usage_assets.demo.__main__ import address_of, empty, isolated, start_sandbox
 from usage_assets.fetching.connected import earliest_day, provider_client, settling_days
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.local.processes import StartError, only_one, terminate_like_ctrl_c

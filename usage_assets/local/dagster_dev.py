@@ -14,12 +14,7 @@ from typing import IO, Any, Self
 
 import httpx
 
-from usage_assets.local.processes import (
-    HOST,
-    ManagedProcess,
-    StartError,
-    free_port,
-)
+from usage_assets.local.processes import HOST, ManagedProcess, StartError, free_port
 
 DAGSTER_DEV = (sys.executable, "-W", "ignore:Function `dev_command` is superseded", "-m", "dagster", "dev")
 SECONDS_TO_START = 180

@@ -14,12 +14,7 @@ from usage_assets.config.settings import Connection, Settings
 from usage_assets.fetching.connected import endpoints_of, is_superseded
 from usage_assets.models.allocation import ALLOCATIONS
 from usage_assets.models.costs import DailyCost, costs_of
-from usage_assets.models.due import (
-    ExpectedAsset,
-    assets_seed,
-    expected_derived,
-    expected_raw,
-)
+from usage_assets.models.due import ExpectedAsset, assets_seed, expected_derived, expected_raw
 from usage_assets.models.entities import entities_of
 from usage_assets.models.model import Model, Sources, money_seed
 from usage_assets.providers import PROVIDERS

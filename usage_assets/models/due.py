@@ -17,12 +17,7 @@ import msgspec
 
 from usage_assets.config.days import minutes_to_first_fetch
 from usage_assets.config.settings import Connection, Settings
-from usage_assets.core.schema import (
-    Row,
-    SeedRow,
-    column,
-    to_arrow,
-)
+from usage_assets.core.schema import Row, SeedRow, column, to_arrow
 from usage_assets.models.model import SQL, Model
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint

@@ -9,13 +9,7 @@ from datetime import date
 from typing import Any
 
 from usage_assets.port.client import PortClient
-from usage_assets.port.sync import (
-    UNKNOWN,
-    Acknowledged,
-    Changes,
-    Failure,
-    push,
-)
+from usage_assets.port.sync import UNKNOWN, Acknowledged, Changes, Failure, push
 
 MADE_BY_OCEAN = "port-ocean/"
 """How the User-Agent of every Ocean integration begins, and with it the data source of what it writes."""

@@ -18,14 +18,7 @@ import msgspec
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from usage_assets.core.addresses import checked_url, is_loopback
-from usage_assets.core.bounded_http import (
-    AnswerTooLargeError,
-    bounded,
-    certificates,
-    decoded,
-    send,
-    untrusted,
-)
+from usage_assets.core.bounded_http import AnswerTooLargeError, bounded, certificates, decoded, send, untrusted
 
 MAX_UPSERTS = 20
 MAX_DELETES = 100

@@ -18,13 +18,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 
-from usage_assets.port.client import (
-    MAX_BODY_BYTES,
-    MAX_DELETES,
-    MAX_UPSERTS,
-    PortClient,
-    PortError,
-)
+from usage_assets.port.client import MAX_BODY_BYTES, MAX_DELETES, MAX_UPSERTS, PortClient, PortError
 from usage_assets.port.provision import CONNECTION, Foreign, provision
 
 Value: TypeAlias = "str | int | Decimal | bool | Sequence[Value] | Mapping[str, Value] | None"

@@ -16,12 +16,7 @@ from starlette.routing import Mount
 from usage_assets.sandbox.anthropic import anthropic_routes
 from usage_assets.sandbox.anthropic_analytics import anthropic_analytics_routes
 from usage_assets.sandbox.chatgpt import chatgpt_routes
-from usage_assets.sandbox.control import (
-    DEFAULT_SEED,
-    RequestLog,
-    Sandbox,
-    control_routes,
-)
+from usage_assets.sandbox.control import DEFAULT_SEED, RequestLog, Sandbox, control_routes
 from usage_assets.sandbox.credentials import dotenv
 from usage_assets.sandbox.directory import Directory, anthropic_directory_routes, openai_directory_routes
 from usage_assets.sandbox.faults import FaultMiddleware

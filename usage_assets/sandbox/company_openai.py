@@ -9,16 +9,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any, NamedTuple
 
-from usage_assets.sandbox.company import (
-    ATTENDANCE,
-    OPENED,
-    Company,
-    DayRows,
-    Row,
-    as_reported,
-    email,
-    millionths,
-)
+from usage_assets.sandbox.company import ATTENDANCE, OPENED, Company, DayRows, Row, as_reported, email, millionths
 
 OPENAI_QUIET = ("openai quiet", 29)
 OPENAI_PARTIAL = ("openai partial", 17)  # people's projects rest, only service accounts work

@@ -8,12 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 
-from usage_assets.sandbox.company import (
-    Company,
-    DayRows,
-    Row,
-    total,
-)
+from usage_assets.sandbox.company import Company, DayRows, Row, total
 from usage_assets.sandbox.company_openai import openai_day
 
 MEASURES = (

@@ -23,12 +23,7 @@ from usage_assets.sandbox.chatgpt import CODEX_SHAPES, Shapes
 from usage_assets.sandbox.directory import CHANGES as DIRECTORY_CHANGES
 from usage_assets.sandbox.directory import Directory
 from usage_assets.sandbox.faults import Connections, Fault, read_fault
-from usage_assets.sandbox.ledger import (
-    BOOKS,
-    CHANGES,
-    COSTS,
-    Ledger,
-)
+from usage_assets.sandbox.ledger import BOOKS, CHANGES, COSTS, Ledger
 from usage_assets.sandbox.port import PortStore
 
 DEFAULT_SEED = 7

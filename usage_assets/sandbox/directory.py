@@ -23,14 +23,7 @@ from usage_assets.sandbox.api import (
     stamp,
     text,
 )
-from usage_assets.sandbox.company import (
-    CLAUDE_CALLERS,
-    CLAUDE_CODE_WORKSPACE,
-    CODERS,
-    Company,
-    Row,
-    email,
-)
+from usage_assets.sandbox.company import CLAUDE_CALLERS, CLAUDE_CODE_WORKSPACE, CODERS, Company, Row, email
 from usage_assets.sandbox.company_openai import OPENAI_CALLERS
 from usage_assets.sandbox.ledger import Clock
 

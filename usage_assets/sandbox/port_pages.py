@@ -12,20 +12,8 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from usage_assets.sandbox.port_search import (
-    META_PROPERTIES,
-    Query,
-    Rule,
-    rule_predicate,
-)
-from usage_assets.sandbox.port_validation import (
-    AverageOf,
-    CalculationSpec,
-    JsonObject,
-    PortError,
-    Request,
-    converted,
-)
+from usage_assets.sandbox.port_search import META_PROPERTIES, Query, Rule, rule_predicate
+from usage_assets.sandbox.port_validation import AverageOf, CalculationSpec, JsonObject, PortError, Request, converted
 
 Text = Annotated[str, Meta(min_length=1)]
 

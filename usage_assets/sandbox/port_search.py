@@ -14,14 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from usage_assets.sandbox.port_validation import (
-    JsonObject,
-    PortError,
-    Request,
-    converted,
-    is_date,
-    is_date_time,
-)
+from usage_assets.sandbox.port_validation import JsonObject, PortError, Request, converted, is_date, is_date_time
 
 Predicate = Callable[[JsonObject], bool]
 

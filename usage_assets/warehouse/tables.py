@@ -15,15 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from usage_assets.core import money
-from usage_assets.core.schema import (
-    Column,
-    ConnectionRow,
-    Row,
-    TableRow,
-    Total,
-    arrow_schema,
-    columns,
-)
+from usage_assets.core.schema import Column, ConnectionRow, Row, TableRow, Total, arrow_schema, columns
 
 SQL_TYPES: Mapping[type, str] = {
     str: "VARCHAR",

@@ -12,13 +12,7 @@ from hypothesis import strategies as st
 from iso4217 import Currency
 
 from usage_assets.assets.accounting import against_invoice
-from usage_assets.config.accounting import (
-    Accounting,
-    CreditRate,
-    ExchangeRate,
-    Invoice,
-    Owner,
-)
+from usage_assets.config.accounting import Accounting, CreditRate, ExchangeRate, Invoice, Owner
 from usage_assets.core.money import Money, Rate
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import COSTS

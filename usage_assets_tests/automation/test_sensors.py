@@ -18,12 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from usage_assets.automation import port_sensor as sensors
-from usage_assets.automation.jobs import (
-    PORT_SYNC_JOB,
-    build_jobs,
-    port_sync_key,
-    range_tags,
-)
+from usage_assets.automation.jobs import PORT_SYNC_JOB, build_jobs, port_sync_key, range_tags
 from usage_assets.automation.port_sensor import MAX_ATTEMPTS, build_port_sensor
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)

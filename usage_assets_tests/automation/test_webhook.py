@@ -20,13 +20,7 @@ from dagster._core.utils import make_new_run_id
 
 from usage_assets.automation import webhook
 from usage_assets.automation.jobs import range_tags
-from usage_assets.automation.webhook import (
-    FORGOTTEN,
-    GIVE_UP,
-    NOTHING_IS_LOST,
-    POSTS_PER_TICK,
-    build_webhook_sensor,
-)
+from usage_assets.automation.webhook import FORGOTTEN, GIVE_UP, NOTHING_IS_LOST, POSTS_PER_TICK, build_webhook_sensor
 from usage_assets.config.settings import Settings
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, open_project, with_main_endpoints

@@ -18,13 +18,7 @@ import dagster as dg
 import httpx
 import time_machine
 
-from usage_assets.automation.jobs import (
-    ACCOUNTING_JOB,
-    CONNECTION_TAG,
-    RANGE_END,
-    RANGE_START,
-    USAGE_JOB,
-)
+from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, RANGE_END, RANGE_START, USAGE_JOB
 from usage_assets.automation.port_sensor import RUN_KEY_TAG
 from usage_assets.build import build_definitions
 from usage_assets.cli.backfill import AssetProgress, BackfillPlan, RunPlan

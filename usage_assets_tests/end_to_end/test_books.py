@@ -23,16 +23,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end import audit_views
 from usage_assets_tests.end_to_end.audit_books import ALLOCATED, DAILY, Content, Row, by, content, total
-from usage_assets_tests.end_to_end.audit_story import (
-    COUNT,
-    DAYS,
-    FIRST,
-    LAST,
-    SHORT,
-    Story,
-    play,
-    story_of,
-)
+from usage_assets_tests.end_to_end.audit_story import COUNT, DAYS, FIRST, LAST, SHORT, Story, play, story_of
 from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET
 from usage_assets_tests.end_to_end.test_allocation import ROUNDED, used_at_list_price
 from usage_assets_tests.end_to_end.test_port_connection import in_port as described_in_port

@@ -15,13 +15,7 @@ import pytest
 from usage_assets.config.accounting import Accounting, Invoice
 from usage_assets.config.settings import Settings
 from usage_assets.focus.__main__ import make_year, variables_for
-from usage_assets.focus.export import (
-    Exported,
-    LeftOut,
-    export,
-    refuse_broken,
-    stage,
-)
+from usage_assets.focus.export import Exported, LeftOut, export, refuse_broken, stage
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import assets_seed, expected_derived
 from usage_assets.models.model import money_seed

@@ -10,13 +10,7 @@ import pytest
 import time_machine
 from iso4217 import Currency
 
-from usage_assets.config.accounting import (
-    CreditRate,
-    ExchangeRate,
-    Invoice,
-    Owner,
-    Purchase,
-)
+from usage_assets.config.accounting import CreditRate, ExchangeRate, Invoice, Owner, Purchase
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.models.costs import COSTS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport

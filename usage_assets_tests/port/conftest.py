@@ -9,13 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from usage_assets.port.client import PortClient
-from usage_assets.port.sync import (
-    Acknowledged,
-    Entity,
-    PushReport,
-    diff,
-    push,
-)
+from usage_assets.port.sync import Acknowledged, Entity, PushReport, diff, push
 from usage_assets_tests.conftest import Sandbox
 
 SECRET = "sandbox-client-secret"

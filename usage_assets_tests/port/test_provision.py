@@ -11,14 +11,7 @@ from typing import Any
 import pytest
 
 from usage_assets.port.client import PortClient, PortError
-from usage_assets.port.provision import (
-    BLUEPRINTS,
-    CONNECTION,
-    ConflictError,
-    blueprint,
-    plan,
-    provision,
-)
+from usage_assets.port.provision import BLUEPRINTS, CONNECTION, ConflictError, blueprint, plan, provision
 from usage_assets.port.sync import Entity, Value
 from usage_assets_tests.port.conftest import Catalog
 

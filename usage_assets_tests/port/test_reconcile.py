@@ -10,12 +10,7 @@ import pytest
 
 from usage_assets.port.client import SEARCH_LIMIT, USER_AGENT
 from usage_assets.port.reconcile import Findings, compare, settled
-from usage_assets.port.sync import (
-    UNKNOWN,
-    Entity,
-    Targets,
-    Value,
-)
+from usage_assets.port.sync import UNKNOWN, Entity, Targets, Value
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.port.conftest import Catalog, KilledError
 from usage_assets_tests.port.test_push import COST, costs, is_exactly, of_services, related_to

@@ -9,13 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usage_assets.port.sync import (
-    UNKNOWN,
-    Acknowledged,
-    Entity,
-    Value,
-    diff,
-)
+from usage_assets.port.sync import UNKNOWN, Acknowledged, Entity, Value, diff
 
 DAY = date(2026, 11, 1)
 

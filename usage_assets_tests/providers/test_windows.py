@@ -4,13 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from usage_assets.core.days import (
-    Window,
-    rfc3339,
-    single_day,
-    unix_seconds,
-    windows,
-)
+from usage_assets.core.days import Window, rfc3339, single_day, unix_seconds, windows
 
 FIRST = date(2026, 2, 27)
 

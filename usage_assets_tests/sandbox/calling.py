@@ -12,12 +12,7 @@ from typing import Any
 
 import httpx
 
-from usage_assets.sandbox.app import (
-    HOST,
-    SandboxServer,
-    build_app,
-    listen,
-)
+from usage_assets.sandbox.app import HOST, SandboxServer, build_app, listen
 from usage_assets.sandbox.credentials import (
     ANTHROPIC_ADMIN_KEY,
     ANTHROPIC_ANALYTICS_KEY,

@@ -10,13 +10,7 @@ from typing import Any
 import pytest
 
 from usage_assets.sandbox.company import CLAUDE_CODE_WORKSPACE, Company, Row
-from usage_assets.sandbox.ledger import (
-    BOOKS,
-    DAYS,
-    Clock,
-    Ledger,
-    group,
-)
+from usage_assets.sandbox.ledger import BOOKS, DAYS, Clock, Ledger, group
 from usage_assets_tests.sandbox.calling import NOW, TODAY, days
 
 ENDPOINTS = [(provider, endpoint) for provider, books in BOOKS.items() for endpoint in books]

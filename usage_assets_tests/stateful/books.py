@@ -10,12 +10,7 @@ from typing import Any
 
 from usage_assets.sandbox.anthropic import ORGANIZATION_ID
 from usage_assets.sandbox.company import Row, total, workspace_row
-from usage_assets.sandbox.ledger import (
-    BOOKS,
-    Clock,
-    Ledger,
-    group,
-)
+from usage_assets.sandbox.ledger import BOOKS, Clock, Ledger, group
 
 Content = Counter[frozenset[tuple[str, Any]]]
 """Rows as sets of what they state: column and value. Nulls state nothing."""

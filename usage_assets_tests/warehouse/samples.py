@@ -8,12 +8,7 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 
-from usage_assets.core.schema import (
-    Row,
-    Total,
-    column,
-    to_arrow,
-)
+from usage_assets.core.schema import Row, Total, column, to_arrow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.tables import Table

@@ -10,14 +10,7 @@ import time_machine
 
 from usage_assets.core.schema import LookupRow, column, to_arrow
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.lookups import (
-    Changes,
-    UnknownIds,
-    current_items,
-    keep_of_people,
-    record,
-    unknown_ids,
-)
+from usage_assets.warehouse.lookups import Changes, UnknownIds, current_items, keep_of_people, record, unknown_ids
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.warehouse.samples import SAMPLE, Sample, day, days, nothing_changes, sample, write

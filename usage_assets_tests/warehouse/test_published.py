@@ -20,14 +20,7 @@ from dagster._core.utils import make_new_run_id
 
 from usage_assets.warehouse import published
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.published import (
-    LIFETIME,
-    PATIENCE,
-    PublishedWarehouse,
-    copy_of,
-    is_current,
-    publish,
-)
+from usage_assets.warehouse.published import LIFETIME, PATIENCE, PublishedWarehouse, copy_of, is_current, publish
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.warehouse.samples import days, models, sample, write
 from usage_assets_tests.warehouse.test_processes import child, held_by_another, in_process

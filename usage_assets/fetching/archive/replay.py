@@ -11,21 +11,8 @@ import pyarrow.compute as pc
 
 from usage_assets.core.days import windows
 from usage_assets.core.people import People
-from usage_assets.fetching.archive.store import (
-    Archive,
-    ArchiveError,
-    File,
-    Question,
-    newest,
-    question_of,
-)
-from usage_assets.fetching.client import (
-    FetchResult,
-    days_without_bucket,
-    fetched_from,
-    no_bucket_for,
-    read_page,
-)
+from usage_assets.fetching.archive.store import Archive, ArchiveError, File, Question, newest, question_of
+from usage_assets.fetching.client import FetchResult, days_without_bucket, fetched_from, no_bucket_for, read_page
 from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Endpoint

@@ -16,12 +16,7 @@ from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.anthropic.entities import ENTITIES
 from usage_assets.providers.anthropic.lookups import LOOKUPS
 from usage_assets.providers.auth import HeaderAuth
-from usage_assets.providers.endpoint import (
-    Control,
-    Endpoint,
-    Provider,
-    error_message,
-)
+from usage_assets.providers.endpoint import Control, Endpoint, Provider, error_message
 from usage_assets.providers.records import (
     GroupedBy,
     Item,

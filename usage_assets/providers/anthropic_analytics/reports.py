@@ -12,20 +12,9 @@ from typing import Annotated, ClassVar
 
 from usage_assets.core.days import rfc3339
 from usage_assets.core.schema import Row, column
-from usage_assets.providers.anthropic.reports import (
-    MONEY,
-    CostReport,
-    UsageMessages,
-    bucketed,
-    tokens,
-)
+from usage_assets.providers.anthropic.reports import MONEY, CostReport, UsageMessages, bucketed, tokens
 from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import (
-    Control,
-    Endpoint,
-    Provider,
-    error_message,
-)
+from usage_assets.providers.endpoint import Control, Endpoint, Provider, error_message
 from usage_assets.providers.records import (
     GroupedBy,
     Item,

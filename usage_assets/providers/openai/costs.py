@@ -10,12 +10,7 @@ from typing import Annotated
 
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import (
-    Control,
-    Provider,
-    Refusal,
-    error_message,
-)
+from usage_assets.providers.endpoint import Control, Provider, Refusal, error_message
 from usage_assets.providers.openai.entities import ENTITIES
 from usage_assets.providers.openai.lookups import LOOKUPS
 from usage_assets.providers.openai.usage import (
