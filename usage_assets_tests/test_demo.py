@@ -34,7 +34,16 @@ from usage_assets.demo.__main__ import (
     windows_of,
     write_connections,
 )
-from usage_assets.demo.summary import Books, Compared, Summary, compare_entities, compare_totals, show, stored_rows
+from usage_assets.demo.summary import (
+    Books,
+    Compared,
+    Summary,
+    compare_entities,
+    compare_totals,
+    money_by_month,
+    show,
+    stored_rows,
+)
 from usage_assets.local.dagster_dev import AssetPath, Progress
 from usage_assets.local.processes import LOCK, only_one
 from usage_assets.port.client import PortClient
@@ -227,6 +236,13 @@ def summarized(project: Project, books_at: Sandbox | None = None) -> Summary:
             stored_rows(project.warehouse),
             books.requests(),
         )
+
+
+def test_the_last_lines_say_what_each_provider_billed_and_never_add_credits_to_dollars(filled: Project) -> None:
+    lines = dict(line.split(": ") for line in money_by_month(filled.warehouse))
+    assert list(lines) == ["anthropic, billed USD", "chatgpt, billed USD", "chatgpt, credits", "openai, billed USD"]
+    (costs,) = filled.warehouse.read("select sum(amount_value) as usd from openai.costs").to_pylist()
+    assert lines["openai, billed USD"] == f"{DAYS[0]:%Y-%m} {costs['usd']:,.2f}"
 
 
 def test_what_was_fetched_and_pushed_is_equal_and_every_unit_is_compared(filled: Project) -> None:

@@ -21,7 +21,15 @@ from rich.console import Console
 from usage_assets.automation.jobs import LOOKUPS_JOB
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.core.private import keep_private
-from usage_assets.demo.summary import Books, Summary, compare_entities, compare_totals, show, stored_rows
+from usage_assets.demo.summary import (
+    Books,
+    Summary,
+    compare_entities,
+    compare_totals,
+    money_by_month,
+    show,
+    stored_rows,
+)
 from usage_assets.local.dagster_dev import AssetPath, Dagster, Progress
 from usage_assets.local.home import CONFIGURATION, WORKSPACE
 from usage_assets.local.processes import LOCK, ManagedProcess, StartError, only_one, terminate_like_ctrl_c
@@ -52,7 +60,7 @@ key = "env:SANDBOX_OPENAI_SESSION"
 PUSH = "port_sync"
 ACCOUNTING: AssetPath = ("accounting",)
 LONGEST_SECONDS, LONGEST_SECONDS_PER_DAY = 600, 4
-SECONDS_BETWEEN_LINES = 10
+SECONDS_BETWEEN_LINES = 4
 ENDED_BADLY = frozenset({"COMPLETED_FAILED", "FAILING", "FAILED", "CANCELING", "CANCELED"})
 WIDTH = 132
 """Of the tables where no terminal says its own."""
@@ -72,7 +80,7 @@ class Say:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._start = time.monotonic()
+        self._start = self._last = time.monotonic()
 
     @property
     def seconds(self) -> float:
@@ -81,7 +89,13 @@ class Say:
 
     def __call__(self, text: str) -> None:
         """Print a line."""
+        self._last = time.monotonic()
         self.console.print(f"{self.seconds:4.0f} s  {text}", highlight=False, markup=False, soft_wrap=True)
+
+    def still(self, text: str) -> None:
+        """Print a line where none was printed for a while."""
+        if time.monotonic() - self._last > SECONDS_BETWEEN_LINES:
+            self(text)
 
 
 @click.command()
@@ -117,11 +131,11 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
             with start_dagster(home, lock, url, port) as dagster:
                 if dagster.port != port:
                     say(f"port {port} is in use: the UI takes {dagster.port}")
-                dagster.wait_until_ready()
+                dagster.wait_until_ready(lambda: say.still("Dagster is starting"))
                 say(f"Dagster: {dagster.url}")
                 is_equal = fill_and_compare(dagster, sandbox, url, home, days, say)
                 if stay:
-                    say(f"the UI stays at {dagster.url} until Ctrl-C")
+                    say(f"next: open {dagster.url}/asset-groups, which stays until Ctrl-C")
                     dagster.stay_until_interrupted()
                 return is_equal
 
@@ -227,6 +241,9 @@ def fill_and_compare(dagster: Dagster, sandbox: ManagedProcess, url: str, home: 
     seconds = {"until Dagster was ready": ready, "backfills and pushes": filled - ready, "in all": say.seconds}
     show(summary, seconds, say.console)
     say("everything is equal" if summary.is_equal else "FAILED: NOT EQUAL, see above")
+    for line in summary.money:
+        say(line)
+    say(f"next: query costs.daily_costs and costs.focus in {home / 'usage-latest.duckdb'}")
     return summary.is_equal
 
 
@@ -309,7 +326,13 @@ def summarize(sandbox: str, home: Path, windows: Windows) -> Summary:
     requests = books.requests()  # before the comparison makes its own
     with PortClient(f"{sandbox}/port", credentials.PORT_CLIENT_ID, credentials.PORT_CLIENT_SECRET) as port:
         blueprints = compare_entities(warehouse, port, windows)
-    return Summary(compare_totals(warehouse, books, windows), blueprints, stored_rows(warehouse), requests)
+    return Summary(
+        compare_totals(warehouse, books, windows),
+        blueprints,
+        stored_rows(warehouse),
+        requests,
+        money_by_month(warehouse),
+    )
 
 
 if __name__ == "__main__":

@@ -255,12 +255,28 @@ class Summary:
     blueprints: Sequence[ComparedBlueprint]
     rows: Mapping[str, int]
     requests: Mapping[str, int]
+    money: Sequence[str] = ()
+    """Lines that say what was billed."""
 
     @property
     def is_equal(self) -> bool:
         """Whether nothing differs, and something was compared."""
         verdicts = {total.verdict for total in self.totals} | {each.verdict for each in self.blueprints}
         return bool(self.totals and self.blueprints) and verdicts == {"equal"}
+
+
+BILLED_BY_MONTH = """
+select
+  provider,
+  if(cost_basis = 'credits', 'credits', 'billed USD') as unit,
+  strftime(usage_date, '%Y-%m') as month,
+  sum(if(cost_basis = 'credits', native_amount, amount_usd)) as amount
+from costs.daily_costs
+where cost_basis in ('billed', 'credits')
+group by all
+having amount is not null
+order by all
+"""
 
 
 class Books:
@@ -363,6 +379,15 @@ def stored_rows(warehouse: Warehouse) -> dict[str, int]:
     lookups = [lookup.row.table for lookup in LOOKUPS]
     days = {row["table_name"]: row["row_count"] for row in warehouse.read(ROWS).to_pylist()}
     return days | current_items(warehouse, lookups)
+
+
+def money_by_month(warehouse: Warehouse) -> list[str]:
+    """Say what each provider billed per month: a line of dollars each, and one of credits, which are no dollars."""
+    months: dict[tuple[str, str], list[str]] = {}
+    for row in warehouse.read(BILLED_BY_MONTH).to_pylist():
+        amount = f"{row['amount']:,.2f}"
+        months.setdefault((row["provider"], row["unit"]), []).append(f"{row['month']} {amount}")
+    return [f"{provider}, {unit}: {', '.join(amounts)}" for (provider, unit), amounts in months.items()]
 
 
 def show(summary: Summary, seconds: Mapping[str, float], console: Console) -> None:
