@@ -13,8 +13,8 @@ from usage_assets.config.settings import Settings
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.warehouse.database import Warehouse
-from usage_assets_tests.assets.days import Days
 from usage_assets_tests.focus.test_export import fill
+from usage_assets_tests.models.days import Days
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]

@@ -6,9 +6,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from usage_assets_tests.assets.days import DERIVED
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets_tests.models.days import DERIVED
 
 DAYS = last_days(2)
 LOOKUPS = ("openai.project_api_keys", "openai.projects", "openai.service_accounts", "openai.users")

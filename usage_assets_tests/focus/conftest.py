@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from usage_assets.warehouse.database import Warehouse
-from usage_assets_tests.assets.days import Days
+from usage_assets_tests.models.days import Days
 
 
 @pytest.fixture

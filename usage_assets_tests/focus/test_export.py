@@ -25,11 +25,11 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.assets.days import DAY, DERIVED, Days, raw
-from usage_assets_tests.assets.test_valuation import FOUR_CENTS, stating
 from usage_assets_tests.conftest import TODAY, Sandbox, last_days
 from usage_assets_tests.focus.test_view import INVOICE as OCTOBERS_INVOICE
 from usage_assets_tests.focus.test_view import OCTOBER, PACK, costing, fetched_at
+from usage_assets_tests.models.days import DAY, DERIVED, Days, raw
+from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating
 from usage_assets_tests.terminal import Terminal
 
 MONEY = ("BilledCost", "ListCost", "ContractedCost", "EffectiveCost", "PricingCurrencyEffectiveCost")

@@ -19,9 +19,9 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.assets.days import DAY, Days, raw
-from usage_assets_tests.assets.test_costs import paid
-from usage_assets_tests.assets.test_valuation import FOUR_CENTS, stating
+from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.models.test_costs import paid
+from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating
 
 PACK = Purchase(
     connection="chatgpt",

@@ -8,7 +8,7 @@ import pytest
 
 from usage_assets.core.people import People
 from usage_assets.fetching.client import FetchResult
-from usage_assets_tests.providers.conftest import DAY, ENDPOINTS, Answers
+from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
 
 TOKENS = {"input": 1, "output": 2, "cache_read": 3, "cache_creation": 4}
 USE = {"model": "claude-a", "tokens": TOKENS}

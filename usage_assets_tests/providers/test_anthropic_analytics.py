@@ -9,7 +9,7 @@ import pytest
 from usage_assets.core.people import People
 from usage_assets.fetching.client import FetchResult
 from usage_assets.providers.anthropic_analytics.reports import ACTOR, MOST_GROUPS, NOT_ASKED_FOR, AnalyticsCost
-from usage_assets_tests.providers.conftest import DAY, ENDPOINTS, Answers
+from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
 from usage_assets_tests.providers.test_fixtures import known, read
 
 ANN = {"type": "user_actor", "user_id": "user_1", "email_address": "ann@corp.example", "name": "Ann", "deleted": False}

@@ -9,7 +9,7 @@ import pytest
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.chatgpt.analytics import CHATGPT
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.providers.conftest import DAY, Answers, NewClient
+from usage_assets_tests.fetching.conftest import DAY, Answers, NewClient
 from usage_assets_tests.providers.test_truth import daily_total
 
 [CODEX] = CHATGPT.endpoints

@@ -11,7 +11,7 @@ from usage_assets.core.schema import arrow_schema, columns
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import last_days
-from usage_assets_tests.providers.conftest import EVERY_ENDPOINT
+from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 
 every_endpoint = pytest.mark.parametrize(("provider", "endpoint"), EVERY_ENDPOINT.values(), ids=EVERY_ENDPOINT)
 

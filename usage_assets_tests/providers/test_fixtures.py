@@ -14,7 +14,7 @@ from usage_assets.core.days import Window
 from usage_assets.core.people import People
 from usage_assets.fetching.page_parser import PageParser
 from usage_assets.providers.records import ShapeError
-from usage_assets_tests.providers.conftest import EVERY_ENDPOINT
+from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 ALWAYS = Window(date(2020, 1, 1), date(2039, 12, 31))

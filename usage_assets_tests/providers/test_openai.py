@@ -15,7 +15,7 @@ from usage_assets.core import money
 from usage_assets.fetching.client import FetchResult
 from usage_assets.providers.openai.costs import USER_BY_PROJECT
 from usage_assets_tests.conftest import last_days
-from usage_assets_tests.providers.conftest import DAY, ENDPOINTS, Answers, NewClient
+from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers, NewClient
 
 PROVIDER, COSTS = ENDPOINTS["openai/costs"]
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "openai" / "costs"

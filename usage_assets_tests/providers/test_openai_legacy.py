@@ -11,7 +11,7 @@ from usage_assets.core.people import People
 from usage_assets.fetching.transport import PermanentError, TransientError
 from usage_assets.providers.openai_legacy.billing import OPENAI_LEGACY
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.providers.conftest import DAY, Answers, NewClient
+from usage_assets_tests.fetching.conftest import DAY, Answers, NewClient
 from usage_assets_tests.providers.test_truth import daily_total, true_totals
 
 BILLING, USAGE = OPENAI_LEGACY.endpoints

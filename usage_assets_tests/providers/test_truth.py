@@ -14,7 +14,7 @@ from usage_assets.core.schema import Total
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import TODAY, Sandbox, last_days
-from usage_assets_tests.providers.conftest import ENDPOINTS, NewClient, every_endpoint
+from usage_assets_tests.fetching.conftest import ENDPOINTS, NewClient, every_endpoint
 
 UNITS = {
     "openai/costs": {"usd": "amount_usd"},

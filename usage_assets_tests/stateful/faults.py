@@ -10,7 +10,7 @@ from typing import Any
 
 from usage_assets.core.days import Window
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets_tests.providers.conftest import ENDPOINTS, error_body
+from usage_assets_tests.fetching.conftest import ENDPOINTS, error_body
 
 Script = Callable[[Provider, Endpoint], Mapping[str, Any]]
 

@@ -38,7 +38,7 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Version, WarehouseError
 from usage_assets_tests.conftest import Sandbox
-from usage_assets_tests.providers.conftest import ENDPOINTS, KEYS, PATHS
+from usage_assets_tests.fetching.conftest import ENDPOINTS, KEYS, PATHS
 from usage_assets_tests.providers.test_truth import UNITS
 from usage_assets_tests.stateful.books import WORKSPACE, Books, Content, content
 from usage_assets_tests.stateful.faults import FAILURES, NO_FAULT, OBSTACLES, Attempt, Fault

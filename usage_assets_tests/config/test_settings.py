@@ -1,0 +1,733 @@
+"""What a user may write into the environment, ``.env`` and the connections file, and what is said where it is wrong."""
+
+import os
+import re
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from usage_assets.config.settings import (
+    Connection,
+    ConnectionEntry,
+    FilterTable,
+    KeyReference,
+    MissingKeyError,
+    Settings,
+    SettingsError,
+    forget_exported_env_file,
+)
+from usage_assets.fetching.connected import endpoints_of
+from usage_assets.providers import PROVIDERS
+
+DOCS = Path(__file__).parents[2] / "docs"
+SECRET = "sk-admin-very-secret-0123456789"
+OPENAI = '[[connection]]\nname = "openai_emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\n'
+RELATION = '[[port_relation]]\nfrom = "user"\nblueprint = "_user"\n'
+PROJECTS = (
+    '[[port_relation]]\nfrom = "project"\nblueprint = "service"\n'
+    '[port_relation.targets]\nproj_1 = "billing/Dienst"\n"ws-2" = "b@+=:"\n'
+)
+Connections = Callable[[str], Path]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable of ours is set, and the current folder is empty: no ``.env`` of a developer is read."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def connections_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connections:
+    """Write the connections file and name it in the environment."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "connections.toml"
+        path.write_text(text)
+        monkeypatch.setenv("USAGE_CONNECTIONS", str(path))
+        return path
+
+    return write
+
+
+def refusal(load: Callable[[], object]) -> str:
+    """Return the one line that a refused setting is reported with."""
+    with pytest.raises(SettingsError) as refused:
+        load()
+    assert len(str(refused.value).splitlines()) == 1
+    return str(refused.value)
+
+
+def by_name(settings: Settings) -> dict[str, Connection]:
+    """Connections by their names."""
+    return {connection.name: connection for connection in settings.connections()}
+
+
+def test_everything_has_a_default() -> None:
+    settings = Settings.load()
+    assert {connection.provider: connection.base_url for connection in settings.connections()} == {
+        "openai": "https://api.openai.com/v1",
+        "anthropic": "https://api.anthropic.com",
+        "chatgpt": "https://api.chatgpt.com",
+    }
+    assert settings.port_base_url == "https://api.getport.io"
+    assert settings.port_account is None
+    assert settings.usage_warehouse == Path("data/usage.duckdb")
+    assert settings.usage_start_date == date(2025, 1, 1)
+    assert settings.usage_people == "ids"
+    assert settings.usage_schedule == "0 6 * * *"
+    assert settings.usage_lookback_days == 7
+    assert settings.usage_include_today is False
+    assert settings.usage_backfill_history is True
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [
+        ("OPENAI_BASE_URL", "https://gateway.example/v1", "https://gateway.example/v1"),
+        ("ANTHROPIC_BASE_URL", "https://gateway.example", "https://gateway.example"),
+        ("CHATGPT_WORKSPACE_ID", "ws-1", "ws-1"),
+        ("CHATGPT_BASE_URL", "https://gateway.example", "https://gateway.example"),
+        ("PORT_CLIENT_ID", "client", "client"),
+        ("PORT_BASE_URL", "https://api.us.getport.io", "https://api.us.getport.io"),
+        ("USAGE_WAREHOUSE", "/elsewhere/usage.duckdb", Path("/elsewhere/usage.duckdb")),
+        ("USAGE_START_DATE", "2024-02-29", date(2024, 2, 29)),
+        ("USAGE_CONNECTIONS", "connections.toml", Path("connections.toml")),
+        ("USAGE_PEOPLE", "names", "names"),
+        ("USAGE_SCHEDULE", "30 5 * * *", "30 5 * * *"),
+        ("USAGE_LOOKBACK_DAYS", "30", 30),
+        ("USAGE_INCLUDE_TODAY", "true", True),
+        ("USAGE_BACKFILL_HISTORY", "false", False),
+    ],
+)
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_every_variable_is_read(
+    monkeypatch: pytest.MonkeyPatch, where: str, variable: str, text: str, value: object
+) -> None:
+    if where == ".env":
+        Path(".env").write_text(f'{variable}="{text}"\n')
+    else:
+        monkeypatch.setenv(variable, text)
+    assert getattr(Settings.load(), variable.lower()) == value
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "OPENAI_ADMIN_KEY",
+        "ANTHROPIC_ADMIN_KEY",
+        "CHATGPT_ANALYTICS_KEY",
+        "PORT_CLIENT_SECRET",
+        "USAGE_HASH_KEY",
+        "USAGE_WEBHOOK_URL",
+    ],
+)
+def test_every_secret_is_read_without_the_blanks_around_it(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, f" {SECRET}\n")
+    assert getattr(Settings.load(), variable.lower()).get_secret_value() == SECRET
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", text)
+    assert [connection.key for connection in Settings.load().connections() if connection.key] == []
+    assert len(Settings.load().connections()) == 3
+
+
+def test_the_environment_comes_before_the_env_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("USAGE_LOOKBACK_DAYS=3\nUSAGE_START_DATE=2026-01-01\n")
+    monkeypatch.setenv("USAGE_LOOKBACK_DAYS", "5")
+    settings = Settings.load()
+    assert (settings.usage_lookback_days, settings.usage_start_date) == (5, date(2026, 1, 1))
+
+
+def test_what_dagster_exported_of_the_env_file_is_read_from_the_file(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Connections
+) -> None:
+    connections_file(OPENAI)
+    exported = {"OPENAI_ADMIN_KEY": "old", "EMEA_KEY": "old", "USAGE_HASH_KEY": "", "HTTPS_PROXY": "http://proxy:1"}
+    Path(".env").write_text("".join(f"{name}={value}\n" for name, value in exported.items()))
+    for name, value in {**exported, "CHATGPT_ANALYTICS_KEY": "only here"}.items():
+        monkeypatch.setenv(name, value)
+    forget_exported_env_file(Settings.load())
+    Path(".env").write_text("OPENAI_ADMIN_KEY=new\nEMEA_KEY=new\n")
+    keys = {each.name: each.key.get_secret_value() for each in Settings.load().connections() if each.key}
+    assert keys == {"openai": "new", "openai_emea": "new", "chatgpt": "only here"}
+    assert os.environ["HTTPS_PROXY"] == "http://proxy:1", "httpx reads it there"
+
+
+def test_a_run_is_named_by_its_page_where_the_ui_has_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().run_link("4f") == "run 4f"
+    monkeypatch.setenv("USAGE_UI_URL", "http://dagster.internal:3000/")
+    assert Settings.load().run_link("4f") == "http://dagster.internal:3000/runs/4f"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("USAGE_UI_URL", "dagster.internal"),
+        ("USAGE_UI_URL", "https://me:password@dagster.internal"),
+        ("USAGE_START_DATE", "2025-02-30"),
+        ("USAGE_START_DATE", "yesterday"),
+        ("USAGE_PEOPLE", "everything"),
+        ("USAGE_LOOKBACK_DAYS", "0"),
+        ("USAGE_LOOKBACK_DAYS", "187"),
+        ("USAGE_LOOKBACK_DAYS", "a week"),
+        ("USAGE_INCLUDE_TODAY", "perhaps"),
+        ("USAGE_BACKFILL_HISTORY", "some"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str
+) -> None:
+    monkeypatch.setenv(variable, text)
+    message = refusal(Settings.load)
+    assert message.startswith(f"{variable}: ")
+    assert message.endswith("(set in the environment or .env)")
+
+
+def test_an_env_file_that_is_not_text_is_named() -> None:
+    Path(".env").write_bytes(b"OPENAI_ADMIN_KEY=\xff\xfe\n")
+    assert refusal(Settings.load).startswith(".env: cannot be read: ")
+
+
+def test_the_warehouse_is_the_same_file_wherever_a_run_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USAGE_WAREHOUSE", "usage.duckdb")
+    assert Settings.load().warehouse_path == Path.cwd() / "usage.duckdb"
+    monkeypatch.setenv("USAGE_WAREHOUSE", "~/usage.duckdb")
+    assert Settings.load().warehouse_path == Path.home() / "usage.duckdb"
+
+
+def test_port_needs_both_halves_of_its_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT_CLIENT_ID", "client")
+    assert refusal(lambda: Settings.load().port_account).startswith("PORT_CLIENT_SECRET: not set")
+    monkeypatch.delenv("PORT_CLIENT_ID")
+    monkeypatch.setenv("PORT_CLIENT_SECRET", SECRET)
+    message = refusal(lambda: Settings.load().port_account)
+    assert message.startswith("PORT_CLIENT_ID: not set")
+    assert SECRET not in message
+    monkeypatch.setenv("PORT_CLIENT_ID", "client")
+    account = Settings.load().port_account
+    assert account is not None
+    assert (account.client_id, account.client_secret.get_secret_value()) == ("client", SECRET)
+
+
+def test_hashing_people_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USAGE_PEOPLE", "hash")
+    assert "USAGE_HASH_KEY" in refusal(lambda: Settings.load().people("hash"))
+    monkeypatch.setenv("USAGE_HASH_KEY", SECRET)
+    assert Settings.load().people("hash").hash_key == SECRET
+
+
+def test_without_any_key_all_three_connections_exist() -> None:
+    connections = Settings.load().connections()
+    assert [connection.name for connection in connections] == ["openai", "anthropic", "chatgpt"]
+    assert [connection.provider for connection in connections] == ["openai", "anthropic", "chatgpt"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"),
+    [("OPENAI_ADMIN_KEY", "openai"), ("ANTHROPIC_ADMIN_KEY", "anthropic"), ("CHATGPT_ANALYTICS_KEY", "chatgpt")],
+)
+def test_with_one_key_only_its_connection_exists(monkeypatch: pytest.MonkeyPatch, variable: str, name: str) -> None:
+    with pytest.raises(MissingKeyError, match=f"connection {name}: no key: set {variable}"):
+        by_name(Settings.load())[name].required_key()
+    monkeypatch.setenv(variable, SECRET)
+    (connection,) = Settings.load().connections()
+    assert (connection.name, connection.required_key()) == (name, SECRET)
+
+
+def test_a_connection_of_the_file_stands_beside_the_default_one(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Connections
+) -> None:
+    connections_file(
+        OPENAI
+        + 'base_url = "https://gateway.example/v1"\nstart_date = 2025-06-01\n'
+        + "endpoints = {costs = false, usage_completions = true}\n"
+        + '[[connection]]\nname = "team"\nprovider = "chatgpt"\nkey = "env:TEAM_KEY"\nworkspace_id = "ws-2"\n'
+    )
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "default")
+    monkeypatch.setenv("EMEA_KEY", SECRET)
+    connections = by_name(Settings.load())
+    assert list(connections) == ["openai", "openai_emea", "team"]
+    emea = connections["openai_emea"]
+    assert emea.required_key() == SECRET
+    assert emea.base_url == "https://gateway.example/v1"
+    assert emea.start_date == date(2025, 6, 1)
+    assert emea.endpoints == {"costs": False, "usage_completions": True}
+    team = connections["team"]
+    assert (team.ids["workspace_id"], team.base_url) == ("ws-2", "https://api.chatgpt.com")
+    with pytest.raises(MissingKeyError, match="connection team: no key: set TEAM_KEY"):
+        team.required_key()
+
+
+def test_a_connection_starts_no_earlier_than_the_first_partition(connections_file: Connections) -> None:
+    connections_file(OPENAI + "start_date = 2020-01-01\n")
+    assert by_name(Settings.load())["openai_emea"].start_date == date(2025, 1, 1)
+
+
+def test_a_connection_without_a_key_in_the_environment_hides_the_unconfigured_defaults(
+    connections_file: Connections,
+) -> None:
+    connections_file(OPENAI)
+    assert list(by_name(Settings.load())) == ["openai_emea"]
+
+
+def test_an_empty_connections_file_changes_nothing(connections_file: Connections) -> None:
+    connections_file("")
+    assert len(Settings.load().connections()) == 3
+
+
+def test_a_referenced_variable_may_stand_in_the_env_file(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Connections
+) -> None:
+    connections_file(OPENAI)
+    Path(".env").write_text(f"EMEA_KEY={SECRET}\n")
+    assert by_name(Settings.load())["openai_emea"].required_key() == SECRET
+    monkeypatch.setenv("EMEA_KEY", "of-the-environment")
+    assert by_name(Settings.load())["openai_emea"].required_key() == "of-the-environment"
+
+
+def test_a_key_may_stand_in_a_file_of_its_own(connections_file: Connections, tmp_path: Path) -> None:
+    connections_file(OPENAI.replace("env:EMEA_KEY", f"file:{tmp_path}/key"))
+    with pytest.raises(MissingKeyError, match=r"no key: set file .*/key"):
+        by_name(Settings.load())["openai_emea"].required_key()
+    (tmp_path / "key").write_text(f"{SECRET}\n")
+    assert by_name(Settings.load())["openai_emea"].required_key() == SECRET
+
+
+def test_a_key_file_that_is_not_text_is_named_by_its_connection(connections_file: Connections, tmp_path: Path) -> None:
+    path = connections_file(OPENAI.replace("env:EMEA_KEY", f"file:{tmp_path}/key"))
+    (tmp_path / "key").write_bytes(b"\xff\xfe")
+    message = refusal(Settings.load().connections)
+    assert message.startswith(f"{path}, line 4: connection.1.key: ")
+
+
+@pytest.mark.parametrize("text", [SECRET, f"env:{SECRET}", "env:", "file:", f"https://{SECRET}", "", f"ENV:{SECRET}"])
+def test_a_key_itself_is_refused_without_being_repeated(connections_file: Connections, text: str) -> None:
+    path = connections_file(OPENAI.replace("env:EMEA_KEY", text))
+    message = refusal(Settings.load().connections)
+    assert message.startswith(f"{path}, line 4: connection.1.key: write env:NAME or file:PATH")
+    assert SECRET not in message
+
+
+def test_every_option_of_a_connection_is_read(connections_file: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USAGE_HASH_KEY", SECRET)
+    connections_file(
+        OPENAI
+        + 'organization = "org-1"\nproject = "proj_1"\npeople = "hash"\nrequests_per_second = 5\nsettling_days = 0\n'
+        + "endpoints = { usage_decisions = true, costs = false }\n"
+        + "[connection.filters]\n"
+        + 'models = [\n  "gpt-5",\n  "gpt-5-mini",\n]\nbatch = false\n'
+    )
+    emea = by_name(Settings.load())["openai_emea"]
+    assert emea.ids == {"organization": "org-1", "project": "proj_1"}
+    assert emea.people == "hash"
+    assert emea.requests_per_second == 5
+    assert emea.settling_days == 0
+    assert emea.endpoints == {"usage_decisions": True, "costs": False}
+    assert emea.filters == {"models": ("gpt-5", "gpt-5-mini"), "batch": ("false",)}
+
+
+def test_every_option_but_the_first_three_may_be_left_out(
+    connections_file: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USAGE_PEOPLE", "names")
+    connections_file(OPENAI)
+    emea = by_name(Settings.load())["openai_emea"]
+    assert (emea.ids, emea.requests_per_second) == ({}, None)
+    assert (emea.endpoints, emea.filters, emea.settling_days) == ({}, {}, None)
+    assert emea.people == "names", "the policy is USAGE_PEOPLE's where the connection has none of its own"
+
+
+def test_every_filter_of_an_endpoint_can_be_set() -> None:
+    known = {name.removesuffix("[]") for p in PROVIDERS.values() for e in p.endpoints for name in e.filters}
+    assert known == FilterTable.model_fields.keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(
+            OPENAI + f'api_key = "{SECRET}"\n',
+            "line 5: connection.1.api_key: unknown; known: name, provider",
+            id="unknown field",
+        ),
+        pytest.param(
+            OPENAI.replace("connection", "connections"),
+            "line 1: connections: unknown; known: connection, port_relation",
+            id="unknown table",
+        ),
+        pytest.param(OPENAI.replace("[[connection]]", "[connection]"), "line 1: connection: ", id="not a list"),
+        pytest.param(OPENAI + OPENAI.replace("openai_emea", "Open AI"), "line 6: connection.2.name: ", id="name"),
+        pytest.param(OPENAI + OPENAI, "line 6: connection.2.name: used twice", id="name twice"),
+        pytest.param(
+            OPENAI.replace('"openai"', '"azure"'),
+            "line 3: connection.1.provider: Input should be 'openai', ",
+            id="provider",
+        ),
+        pytest.param(OPENAI.replace('key = "env:EMEA_KEY"', ""), "line 1: connection.1.key: ", id="no key"),
+        pytest.param(
+            OPENAI.replace('"env:EMEA_KEY"', f'["{SECRET}"]'), "line 4: connection.1.key: ", id="key of another type"
+        ),
+        pytest.param(
+            OPENAI + f'base_url = "https://me:{SECRET}@gateway"\n',
+            "line 5: connection.1.base_url: must look like",
+            id="password in the address",
+        ),
+        pytest.param(
+            OPENAI + 'base_url = "http://gateway.example"\n',
+            "line 5: connection.1.base_url: would show the key",
+            id="address without TLS",
+        ),
+        pytest.param(OPENAI + 'organization = "org 1"\n', "line 5: connection.1.organization: ", id="organization"),
+        pytest.param(OPENAI + 'project = "a\\nb"\n', "line 5: connection.1.project: ", id="project"),
+        pytest.param(OPENAI + 'workspace_id = "../other"\n', "line 5: connection.1.workspace_id: ", id="workspace"),
+        pytest.param(OPENAI + 'start_date = "soon"\n', "line 5: connection.1.start_date: ", id="start date"),
+        pytest.param(
+            OPENAI + "start_date = 2999-01-01\n",
+            "line 5: connection.1.start_date: is in the future",
+            id="start date in the future",
+        ),
+        pytest.param(
+            OPENAI + "endpoints = { costs = 1 }\n", "line 5: connection.1.endpoints.costs: ", id="endpoint switch"
+        ),
+        pytest.param(
+            OPENAI + "\n[connection.endpoints]\n\ncosts = 'no'\n",
+            "line 8: connection.1.endpoints.costs: ",
+            id="endpoint switch in a table",
+        ),
+        pytest.param(OPENAI + "endpoints = ['costs']\n", "line 5: connection.1.endpoints: ", id="endpoints in a list"),
+        pytest.param(
+            OPENAI + "filters = { regions = ['eu'] }\n",
+            "line 5: connection.1.filters.regions: unknown; known: project_ids, ",
+            id="unknown filter",
+        ),
+        pytest.param(
+            OPENAI + "filters = { models = 'gpt-5' }\n",
+            "line 5: connection.1.filters.models: ",
+            id="filter that is no list",
+        ),
+        pytest.param(
+            OPENAI + "filters = { models = [] }\n", "line 5: connection.1.filters.models: ", id="filter of nothing"
+        ),
+        pytest.param(
+            OPENAI + "filters.models = [\n  'gpt-5',\n  5,\n]\n",
+            "line 5: connection.1.filters.models.2: ",
+            id="filter by a number",
+        ),
+        pytest.param(
+            OPENAI + "filters = { batch = ['true'] }\n",
+            "line 5: connection.1.filters.batch: ",
+            id="batch that is no switch",
+        ),
+        pytest.param(OPENAI + "people = 'none'\n", "line 5: connection.1.people: ", id="people"),
+        pytest.param(
+            OPENAI + "people = 'hash'\n",
+            "line 5: connection.1.people: hash needs USAGE_HASH_KEY",
+            id="people without a hash key",
+        ),
+        pytest.param(
+            OPENAI + "requests_per_second = -1\n", "line 5: connection.1.requests_per_second: ", id="negative rate"
+        ),
+        pytest.param(OPENAI + "requests_per_second = 0\n", "line 5: connection.1.requests_per_second: ", id="no rate"),
+        pytest.param(
+            OPENAI + "requests_per_second = inf\n", "line 5: connection.1.requests_per_second: ", id="endless rate"
+        ),
+        pytest.param(
+            OPENAI + "requests_per_second = true\n",
+            "line 5: connection.1.requests_per_second: ",
+            id="rate that is a switch",
+        ),
+        *(
+            pytest.param(OPENAI + f"settling_days = {value}\n", "line 5: connection.1.settling_days: ", id=value)
+            for value in ("-1", "61", "7.0", "true", "'7'")
+        ),
+        pytest.param(
+            RELATION.replace("[[port_relation]]", "[port_relation]"), "line 1: port_relation: ", id="one relation"
+        ),
+        pytest.param(
+            OPENAI + RELATION + "to = 1\n",
+            "line 8: port_relation.1.to: unknown; known: from, blueprint, targets",
+            id="unknown field of a relation",
+        ),
+        pytest.param(
+            RELATION.replace('"user"', '"team"'),
+            "line 2: port_relation.1.from: Input should be 'project' or 'user'",
+            id="relation of something else",
+        ),
+        pytest.param(
+            RELATION.replace('from = "user"', ""), "line 1: port_relation.1.from: Field required", id="of nothing"
+        ),
+        pytest.param(
+            RELATION.replace('"_user"', '"my users"'),
+            "line 3: port_relation.1.blueprint: ",
+            id="blueprint with a blank",
+        ),
+        pytest.param(
+            RELATION.replace('"_user"', '"a=b"'), "line 3: port_relation.1.blueprint: ", id="blueprint with ="
+        ),
+        pytest.param(
+            RELATION.replace('"_user"', '".."'), "line 3: port_relation.1.blueprint: ", id="blueprint of dots"
+        ),
+        pytest.param(RELATION.replace("_user", "x" * 101), "line 3: port_relation.1.blueprint: ", id="long blueprint"),
+        pytest.param(
+            PROJECTS.partition("[port_relation.targets]")[0],
+            "line 1: port_relation.1.targets: missing; of a project only its id is known",
+            id="projects without targets",
+        ),
+        pytest.param(RELATION + "targets = {}\n", "line 4: port_relation.1.targets: ", id="no targets"),
+        pytest.param(RELATION + "targets = ['ada']\n", "line 4: port_relation.1.targets: ", id="targets in a list"),
+        pytest.param(
+            PROJECTS + "proj_3 = 'not valid'\n", "line 7: port_relation.1.targets.proj_3: ", id="target with a blank"
+        ),
+        pytest.param(PROJECTS + "proj_3 = '.'\n", "line 7: port_relation.1.targets.proj_3: ", id="target of a dot"),
+        pytest.param(PROJECTS + "proj_3 = 5\n", "line 7: port_relation.1.targets.proj_3: ", id="target of a number"),
+    ],
+)
+def test_a_mistake_in_the_connections_file_is_named_by_file_line_and_field(
+    connections_file: Connections, text: str, said: str
+) -> None:
+    path = connections_file(text)
+    message = refusal(Settings.load().connections)
+    assert message.startswith(f"{path}, {said}")
+    assert SECRET not in message
+
+
+def test_relations_in_port_are_read_beside_connections_of_the_environment(
+    connections_file: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Settings.load().port_relations() == ()
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", SECRET)
+    connections_file(PROJECTS + RELATION)
+    settings = Settings.load()
+    assert list(by_name(settings)) == ["openai"]
+    projects, users = settings.port_relations()
+    assert (projects.name, projects.blueprint) == ("project", "service")
+    assert projects.targets == {"proj_1": "billing/Dienst", "ws-2": "b@+=:"}
+    assert (users.name, users.blueprint, users.targets) == ("user", "_user", None)
+
+
+def test_two_relations_of_one_thing_are_refused(connections_file: Connections) -> None:
+    path = connections_file(RELATION + OPENAI + PROJECTS + RELATION)
+    message = refusal(Settings.load().port_relations)
+    assert message == f"{path}, line 15: port_relation.3.from: used twice; there is one of each"
+
+
+@pytest.mark.parametrize(
+    ("text", "ids", "target"),
+    [
+        pytest.param(RELATION, ["ada@example.com", "user-1"], "ada@example.com", id="an address"),
+        pytest.param(RELATION, [None, "user-1"], None, id="no address"),
+        pytest.param(RELATION, ["person-0123456789abcdef01234567", "user-1"], None, id="a hashed address"),
+        pytest.param(RELATION, [], None, id="nobody"),
+        pytest.param(PROJECTS, ["proj_1"], "billing/Dienst", id="a project"),
+        pytest.param(PROJECTS, ["proj_2"], None, id="a project without a target"),
+        pytest.param(PROJECTS, [None], None, id="no project"),
+        pytest.param(RELATION + "targets.user-1 = 'E17'", ["ada@example.com", "user-1"], "E17", id="a person's id"),
+        pytest.param(RELATION + "targets.user-1 = 'E17'", ["ada@example.com"], None, id="an address without a target"),
+        pytest.param(RELATION + "targets.'ada@example.com' = 'E17'", ["ada@example.com"], "E17", id="by address"),
+    ],
+)
+def test_a_record_relates_to_what_its_first_known_id_stands_for(
+    connections_file: Connections, text: str, ids: list[str | None], target: str | None
+) -> None:
+    connections_file(text)
+    [relation] = Settings.load().port_relations()
+    assert relation.target(ids) == target
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param("[[connection]", 1, id="broken TOML"),
+        pytest.param(OPENAI + f'key = "{SECRET}"\n', 5, id="field twice"),
+    ],
+)
+def test_what_is_no_toml_is_named_by_file_and_line(connections_file: Connections, text: str, line: int) -> None:
+    path = connections_file(text)
+    message = refusal(Settings.load().connections)
+    assert message.startswith(f"USAGE_CONNECTIONS: {path}: not a TOML file: ")
+    assert f"(at line {line}, column " in message
+    assert SECRET not in message
+
+
+def example_of(page: str) -> str:
+    """The TOML that a page of the documentation shows."""
+    return (DOCS / page).read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+
+
+def test_the_documented_connections_can_be_used(connections_file: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
+    example = example_of("connect.md")
+    connections_file(example)
+    monkeypatch.setenv("USAGE_HASH_KEY", SECRET)
+    emea, research, analytics = Settings.load().connections()
+    assert {endpoint.name for endpoint in endpoints_of(PROVIDERS["openai"], emea)} >= {"costs", "usage_decisions"}
+    assert endpoints_of(PROVIDERS["chatgpt"], research)
+    assert [endpoint.name for endpoint in endpoints_of(PROVIDERS["anthropic_analytics"], analytics)] == [
+        "usage",
+        "cost",
+        "cost_report",
+    ]
+    assert set(ConnectionEntry.model_fields) <= set(re.findall(r"\w+", example)), "the example shows every option"
+
+
+def test_the_documented_relations_can_be_used(connections_file: Connections) -> None:
+    connections_file(example_of("port.md"))
+    projects, users = Settings.load().port_relations()
+    assert projects.target(["proj_abc123"]) == "billing-api"
+    assert users.target(["ada@example.com"]) == "ada@example.com"
+
+
+def test_the_documented_rates_owners_invoices_and_purchases_can_be_used(connections_file: Connections) -> None:
+    connections_file(example_of("money.md"))
+    stated = Settings.load().accounting()
+    assert {name for name in vars(stated) if getattr(stated, name)} == set(vars(stated))
+
+
+TEAM = '[[connection]]\nname = "team"\nprovider = "chatgpt"\nkey = "env:TEAM_KEY"\nworkspace_id = "ws"\n'
+CLAUDE = '[[connection]]\nname = "claude"\nprovider = "anthropic"\nkey = "env:CLAUDE_KEY"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            OPENAI + "endpoints = { cost = false }\n",
+            "line 5: connection.1.endpoints.cost: openai has only costs, usage_",
+        ),
+        (
+            OPENAI + CLAUDE + "\nfilters = { sizes = ['1'] }\n",
+            "line 10: connection.2.filters.sizes: the endpoints that are on take ",
+        ),
+        (
+            OPENAI + "endpoints.costs = false\nfilters.line_items = ['x']\n",
+            "line 6: connection.1.filters.line_items: the endpoints that are on take api_key_ids, ",
+        ),
+        (TEAM + "organization = 'org-1'\n", "line 6: connection.1.organization: chatgpt is not asked for one"),
+        (CLAUDE + "project = 'proj_1'\n", "line 5: connection.1.project: anthropic is not asked for one"),
+        (TEAM + "project = 'proj_1'\n", "line 6: connection.1.project: chatgpt is not asked for one"),
+        (OPENAI + "workspace_id = 'ws'\n", "line 5: connection.1.workspace_id: openai is not asked for one"),
+        (
+            OPENAI + TEAM.replace('workspace_id = "ws"', ""),
+            "line 5: connection.2.workspace_id: missing; chatgpt is asked for ",
+        ),
+    ],
+)
+def test_what_a_provider_has_no_use_for_is_named_by_file_line_and_field(
+    connections_file: Connections, text: str, said: str
+) -> None:
+    path = connections_file(text)
+    settings = Settings.load()
+    message = refusal(lambda: [endpoints_of(PROVIDERS[each.provider], each) for each in settings.connections()])
+    assert message.startswith(f"{path}, {said}")
+
+
+def test_a_connections_file_that_cannot_be_read_is_named(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Connections, tmp_path: Path
+) -> None:
+    path = connections_file("")
+    path.write_bytes(b"\xff\xfe")
+    assert refusal(Settings.load().connections).startswith(f"USAGE_CONNECTIONS: {path}: not a TOML file: ")
+    path.unlink()
+    assert refusal(Settings.load().connections) == f"USAGE_CONNECTIONS: {path}: No such file or directory"
+    monkeypatch.setenv("USAGE_CONNECTIONS", str(tmp_path))
+    assert refusal(Settings.load().connections) == f"USAGE_CONNECTIONS: {tmp_path}: Is a directory"
+
+
+def test_a_connection_cannot_have_the_name_of_a_configured_default(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Connections
+) -> None:
+    path = connections_file(OPENAI.replace("openai_emea", "openai"))
+    assert list(by_name(Settings.load())) == ["openai"]
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", SECRET)
+    message = refusal(Settings.load().connections)
+    assert message.startswith(f"{path}, line 2: connection.1.name: its environment variable is set too")
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "provider"), [("openai", "anthropic"), ("anthropic", "openai"), ("chatgpt", "openai")]
+)
+def test_a_default_name_stays_with_its_provider(connections_file: Connections, name: str, provider: str) -> None:
+    text = OPENAI.replace("openai_emea", name).replace('"openai"\nkey', f'"{provider}"\nkey')
+    path = connections_file(text)
+    message = refusal(Settings.load().connections)
+    assert message.startswith(f"{path}, line 2: connection.1.name: not for provider {provider}")
+    connections_file(text.replace(f'"{provider}"\nkey', f'"{name}"\nkey'))
+    assert list(by_name(Settings.load())) == [name]
+
+
+def test_only_connections_that_someone_has_set_up_are_configured(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Connections
+) -> None:
+    assert not any(connection.is_configured for connection in Settings.load().connections())
+    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", SECRET)
+    connections_file(OPENAI)
+    configured = by_name(Settings.load())
+    assert list(configured) == ["anthropic", "openai_emea"]
+    assert all(connection.is_configured for connection in configured.values())
+
+
+def test_no_secret_shows_when_a_setting_is_printed(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Connections, tmp_path: Path
+) -> None:
+    variables = ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_SECRET", "EMEA_KEY")
+    for variable in variables:
+        monkeypatch.setenv(variable, SECRET)
+    monkeypatch.setenv("PORT_CLIENT_ID", "client")
+    monkeypatch.setenv("USAGE_WEBHOOK_URL", f"https://hooks.example/{SECRET}")
+    (tmp_path / "key").write_text(SECRET)
+    connections_file(OPENAI + OPENAI.replace("openai_emea", "of_file").replace("env:EMEA_KEY", f"file:{tmp_path}/key"))
+    settings = Settings.load()
+    connections = settings.connections()
+    assert [connection.required_key() for connection in connections] == [SECRET] * 5
+    printed: list[Any] = [settings, settings.port_account, connections, *(c.key_reference for c in connections)]
+    assert SECRET not in "".join(f"{thing!r} {thing}" for thing in printed)
+    assert SECRET not in settings.model_dump_json()
+
+
+def test_every_secret_is_known_to_those_who_must_not_show_it(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Connections
+) -> None:
+    variables = ("OPENAI_ADMIN_KEY", "PORT_CLIENT_SECRET", "USAGE_HASH_KEY", "USAGE_WEBHOOK_URL", "EMEA_KEY")
+    for variable in variables:
+        monkeypatch.setenv(variable, f"secret of {variable}")
+    connections_file(OPENAI)
+    assert {*Settings.load().secrets()} == {f"secret of {variable}" for variable in variables}
+
+
+def test_without_a_webhook_there_is_no_address_and_a_good_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().webhook_url is None
+    for url in ("https://hooks.slack.com/services/T0/B0/xyz", "http://127.0.0.1:8080/hook?sig=1"):
+        monkeypatch.setenv("USAGE_WEBHOOK_URL", url)
+        assert Settings.load().webhook_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.slack.com/services/token",
+        "hooks.slack.com/services/token",
+        "https:///services/token",
+        "https://user:token@hooks.slack.com/",
+        "ftp://hooks.slack.com/token",
+    ],
+)
+def test_an_address_that_would_give_the_webhook_away_is_refused_without_being_repeated(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("USAGE_WEBHOOK_URL", url)
+    said = refusal(lambda: Settings.load().webhook_url)
+    assert said == (
+        "USAGE_WEBHOOK_URL: must look like https://host/path, without user or password (http:// only on this machine)"
+    )
+
+
+def test_a_reference_says_where_the_key_is_looked_for() -> None:
+    assert str(KeyReference.parse("env:EMEA_KEY")) == "EMEA_KEY"
+    assert str(KeyReference.parse("file:/run/secrets/key")) == "file /run/secrets/key"

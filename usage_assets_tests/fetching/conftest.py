@@ -1,0 +1,121 @@
+"""Clients of the sandbox's providers, and the bodies that it answers with, to be spoilt."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from threading import Event
+from typing import Any
+
+import msgspec
+import pytest
+
+from usage_assets.core.days import Window
+from usage_assets.fetching.client import Client
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets_tests.conftest import Sandbox
+
+KEYS = {
+    "openai": "sk-admin-sandbox",
+    "anthropic": "sk-ant-admin-sandbox",
+    "chatgpt": "chatgpt-sandbox-key",
+    "openai_legacy": "sess-sandbox",
+    "anthropic_analytics": "sk-ant-analytics-sandbox",
+}
+PATHS = {
+    "openai": "openai/v1",
+    "anthropic": "anthropic",
+    "chatgpt": "chatgpt",
+    "openai_legacy": "openai/v1",
+    "anthropic_analytics": "anthropic",
+}
+EVERY_ENDPOINT = {
+    f"{provider.name}/{endpoint.name}": (provider, endpoint)
+    for provider in PROVIDERS.values()
+    for endpoint in provider.endpoints
+}
+ENDPOINTS = {name: pair for name, pair in EVERY_ENDPOINT.items() if "limit" in pair[1].params}
+"""Those that answer in pages; test_openai_legacy.py has the others."""
+DAY = date(2026, 11, 12)
+"""A day on which every endpoint has something."""
+
+every_endpoint = pytest.mark.parametrize(("provider", "endpoint"), ENDPOINTS.values(), ids=ENDPOINTS)
+
+NewClient = Callable[..., Client]
+
+
+def error_body(provider: Provider, words: str) -> dict[str, Any]:
+    """An error as the provider words it."""
+    return {"detail": words} if provider.name == "chatgpt" else {"error": {"message": words}}
+
+
+@pytest.fixture
+def new_client(sandbox: Sandbox) -> Iterator[NewClient]:
+    """Makes clients of the sandbox that try twice, without pauses; closes them."""
+    with ExitStack() as opened:
+
+        def make(provider: Provider, **options: Any) -> Client:
+            settings: dict[str, Any] = {
+                "connection": provider.name,
+                "key": KEYS[provider.name],
+                "base_url": f"{sandbox.base_url}/{PATHS[provider.name]}",
+                "ids": {"workspace_id": "ws-sandbox"} if provider.name == "chatgpt" else {},
+                "attempts": 2,
+                "base_delay": 0.001,
+                "requests_per_second": 1000,
+            }
+            return opened.enter_context(Client(provider, **settings | options))
+
+        yield make
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the sandbox answers, and how to make it answer otherwise."""
+
+    sandbox: Sandbox
+    new_client: NewClient
+
+    def route(self, provider: Provider, endpoint: Endpoint) -> str:
+        """The fault route of an endpoint."""
+        return f"GET /{PATHS[provider.name]}/{endpoint.path.format(workspace_id='ws-sandbox')}"
+
+    def real(self, provider: Provider, endpoint: Endpoint, day: date = DAY) -> dict[str, Any]:
+        """The true first page of one day, decoded exactly."""
+        params = [
+            *endpoint.window_params(Window(day, day)).items(),
+            *endpoint.params.items(),
+            *(("group_by[]", dimension) for dimension in endpoint.group_by),
+        ]
+        content = self.new_client(provider).transport.get(
+            endpoint.path.format(workspace_id="ws-sandbox"),
+            params,
+            lambda content: content,
+            place="test",
+            stop=Event(),
+            on_retry=lambda: None,
+            headers=endpoint.headers,
+        )
+        body: dict[str, Any] = msgspec.json.Decoder(float_hook=Decimal).decode(content)
+        return body
+
+    def replace(self, provider: Provider, endpoint: Endpoint, *bodies: dict[str, Any]) -> None:
+        """Let the next calls be answered with these bodies, in order."""
+        encode = msgspec.json.Encoder(decimal_format="number").encode
+        self.faults(
+            provider,
+            endpoint,
+            *({"fault": "replace", "text": encode(body).decode(), "calls": [n]} for n, body in enumerate(bodies, 1)),
+        )
+
+    def faults(self, provider: Provider, endpoint: Endpoint, *faults: dict[str, Any]) -> None:
+        """Script faults of an endpoint."""
+        self.sandbox.faults(*({"route": self.route(provider, endpoint), **fault} for fault in faults))
+
+
+@pytest.fixture
+def answers(sandbox: Sandbox, new_client: NewClient) -> Answers:
+    """The sandbox's answers."""
+    return Answers(sandbox, new_client)

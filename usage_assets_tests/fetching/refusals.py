@@ -1,0 +1,685 @@
+"""Every refusal: what a provider can do wrong, at which endpoints, and how the sandbox is made to do it.
+
+CASES are the rows of docs/refusals.md; test_refusals.py proves each of them. Where amounts and names stand in an answer
+is derived from the row models, so that a new endpoint is covered by being declared.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from enum import Enum
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from usage_assets.core.days import DAY as ONE_DAY
+from usage_assets.core.days import Window, rfc3339, unix_seconds
+from usage_assets.core.schema import Column, arrow_schema, columns
+from usage_assets.fetching.client import FetchResult
+from usage_assets.providers.anthropic_analytics.reports import ACTOR, largest_groups
+from usage_assets.providers.chatgpt.analytics import MEASURES
+from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets_tests.fetching.conftest import DAY, EVERY_ENDPOINT, error_body
+
+Fault = dict[str, Any]
+Rows = Sequence[Mapping[str, Any]]
+
+WORDS = "the provider's own words"
+NEVER_SEEN = "never seen before"
+LONG = "x" * 1_000_000
+STRANGE = "na\u00efve \u540d\u524d \U0001f600 \u202e \x00\x07\x1b[31m\r\n\t \"quoted\" | 'x' -- \\ \u2028 a, b"
+
+# --- Endpoints --------------------------------------------------------------------------------------------------------
+
+NOT_SENT = {"connection", "usage_date", "grouped_by", "occurrence", "other_fields"}
+"""Columns that are ours."""
+
+
+class Shape(NamedTuple):
+    """What the row model of an endpoint does not say of its answers."""
+
+    record: str = "data[0]"
+    """Where the first record stands."""
+    elsewhere: Mapping[str, str | None] = {}
+    """Columns that are not read from the record's field of their name: where in it they are, if anywhere."""
+    required: str | None = None
+    """The amount or counter that every record has, where the columns do not say which."""
+    optional_parts: tuple[str, ...] = ()
+    """Parts of a record that may be null or absent as a whole."""
+    never_null: tuple[str, ...] = ()
+    """Columns that are null in rows of another kind only."""
+    has_pages: bool = True
+    names_days: bool = True
+    """Whether an answer says which day it is of."""
+
+
+BUCKETS_OF_ROWS = Shape("data[0].results[0]")
+OF_AN_API_KEY = Shape(
+    elsewhere=dict.fromkeys(column for column, field in ACTOR.items() if field.startswith("provider."))
+)
+"""The first record's actor has no cloud platform."""
+OF_A_PRODUCT = Shape("data[0].results[0]", never_null=("model",))
+"""Code execution is what has neither product nor model."""
+SHAPES = {
+    "anthropic.claude_code": Shape(
+        elsewhere={
+            "model_breakdown": None,
+            "estimated_cost_usd_cents": "model_breakdown[0].estimated_cost.amount",
+        },
+    ),
+    "chatgpt.codex_usage": Shape(
+        elsewhere={
+            **dict.fromkeys(("cut", "workspace_id", "shape", "code_attribution")),
+            "client_id": "clients[0].client_id",
+            "model": "models[0].model",
+            "speed": "models[0].speed",
+            **{name: f"totals.{name}" for name in MEASURES},
+        },
+        optional_parts=("actor", "clients", "models"),
+    ),
+    "openai_legacy.billing_usage": Shape(
+        "daily_costs[0].line_items[0]",
+        elsewhere=dict.fromkeys(("cost_cents", "total_usage_cents")),
+        required="cost",
+        never_null=("name",),
+        has_pages=False,
+    ),
+    "openai_legacy.usage": Shape(
+        elsewhere={
+            **dict.fromkeys(("list_name", "requests", "context_tokens", "generated_tokens")),
+            **dict.fromkeys(("images", "seconds", "characters")),
+            "model": "snapshot_id",
+            "cached_context_tokens": "n_cached_context_tokens_total",
+        },
+        required="n_requests",
+        has_pages=False,
+        names_days=False,
+    ),
+    "anthropic_analytics.usage": OF_AN_API_KEY,
+    "anthropic_analytics.cost": OF_AN_API_KEY,
+    "anthropic_analytics.usage_report": OF_A_PRODUCT,
+    "anthropic_analytics.cost_report": OF_A_PRODUCT,
+    "anthropic_analytics.user_usage_report": Shape(),
+    "anthropic_analytics.user_cost_report": Shape(),
+}
+"""Endpoints whose answers are not buckets of rows."""
+CURRENCY: Mapping[str, str] = {
+    "openai.costs": "amount.currency",
+    "anthropic.cost_report": "currency",
+    "anthropic.claude_code": "model_breakdown[0].estimated_cost.currency",
+    "anthropic_analytics.cost": "cost.currency",
+    "anthropic_analytics.cost_report": "currency",
+    "anthropic_analytics.user_cost_report": "currency",
+}
+"""Table -> where the currency of its first amount stands."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """An endpoint that a fault happens at."""
+
+    provider: Provider
+    endpoint: Endpoint
+
+    @property
+    def shape(self) -> str:
+        """Endpoints of one shape are read by the same code."""
+        table = self.endpoint.row.table
+        return (
+            f"{self.provider.name} {self.endpoint.item.__name__}"
+            if table in SHAPES
+            else f"{self.provider.name} buckets"
+        )
+
+    @property
+    def says(self) -> Shape:
+        """What is to know of its answers."""
+        return SHAPES.get(self.endpoint.row.table, BUCKETS_OF_ROWS)
+
+    def place(self, field: str) -> str:
+        """Where a field of the first record stands in an answer."""
+        return f"{self.says.record}.{field}"
+
+    def sent(self, wanted: Callable[[Column], bool]) -> dict[str, str]:
+        """Columns that the provider sends: name -> where the first record has it."""
+        row = self.endpoint.row
+        own = dict(zip(row.__struct_fields__, row.__struct_encode_fields__, strict=True))
+        spelled: dict[str, str | None] = {**own, **self.says.elsewhere}
+        return {
+            column.name: self.place(field)
+            for column in columns(row)
+            if column.name not in NOT_SENT and (field := spelled[column.name]) and wanted(column)
+        }
+
+    @property
+    def amount(self) -> str:
+        """Where the first record's amount stands, or a counter where there is no money; required if any is."""
+        if self.says.required:
+            return self.place(self.says.required)
+        measures = self.sent(lambda column: column.unit is not None and column.type in (Decimal, int))
+        declared = {column.name: column for column in columns(self.endpoint.row)}
+        rank = {name: (declared[name].nullable, declared[name].type is int) for name in measures}
+        return measures[min(rank, key=lambda name: rank[name])]
+
+    @property
+    def has_required_amount(self) -> bool:
+        """Whether there is an amount or counter that every record must have."""
+        return bool(self.says.required or self.sent(lambda column: column.unit is not None and not column.nullable))
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Columns of text that is kept as it was sent."""
+        return self.sent(lambda column: column.type is str and column.address not in ("sent_unasked", "person_name"))
+
+    @property
+    def nullable(self) -> dict[str, str]:
+        """Columns that may be unknown."""
+        return self.sent(
+            lambda column: column.nullable and not column.expected and column.name not in self.says.never_null
+        )
+
+    @property
+    def expected(self) -> dict[str, str]:
+        """Counters that the provider always sends."""
+        return self.sent(lambda column: column.expected)
+
+    @property
+    def nullable_texts(self) -> dict[str, str]:
+        """Columns of text that may be unknown."""
+        nullable = self.nullable
+        return {name: path for name, path in self.names.items() if name in nullable}
+
+
+TARGETS = {name: Target(provider, endpoint) for name, (provider, endpoint) in EVERY_ENDPOINT.items()}
+
+
+class Scope(NamedTuple):
+    """Where a fault can occur, as the table says it."""
+
+    words: str
+    includes: Callable[[Target], bool] = lambda _: True
+    per_shape: bool = True
+    """Whether one endpoint of each shape stands for all: the code is the same."""
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """The endpoints that the proof is made at."""
+        found = {name: target for name, target in TARGETS.items() if self.includes(target)}
+        first = {target.shape: name for name, target in reversed(found.items())}
+        return {name: target for name, target in found.items() if not self.per_shape or first[target.shape] == name}
+
+
+ANYWHERE = Scope("every endpoint; per shape")
+EACH = Scope("every endpoint", per_shape=False)
+PAGED = Scope(
+    "every endpoint with pages; per shape (openai_legacy has none)",
+    lambda target: target.says.has_pages,
+)
+DATED = Scope(
+    "every answer that names its days; per shape (openai_legacy/usage names none)",
+    lambda target: target.says.names_days,
+)
+OPTIONAL = Scope(
+    "every endpoint with optional fields (openai_legacy/billing_usage has none)",
+    lambda target: bool(target.nullable),
+    False,
+)
+BUCKETS = Scope("endpoints with a bucket per day; per shape", lambda target: target.endpoint.bucket_per_day)
+LOOKBACK = Scope(
+    "openai, chatgpt, anthropic_analytics; per shape (the others have no look-back)",
+    lambda target: bool(target.provider.lookback_days),
+)
+LONG_WINDOWS = Scope(
+    "endpoints with more than a day a window; per shape", lambda target: target.endpoint.window_days > 1
+)
+REFRESHED = Scope("anthropic_analytics; per shape", lambda target: target.provider.name == "anthropic_analytics")
+LARGEST_GROUPS = Scope(
+    "anthropic_analytics/usage_report, cost_report; per shape",
+    lambda target: target.endpoint.records is largest_groups,
+)
+TEXTS = Scope(
+    "every endpoint with optional text (openai_legacy/billing_usage has none)",
+    lambda target: bool(target.nullable_texts),
+    False,
+)
+WITH_CURRENCY = Scope("endpoints that state a currency", lambda target: target.endpoint.row.table in CURRENCY, False)
+COUNTERS = Scope(
+    "endpoints with counters that are always sent",
+    lambda target: bool(target.expected),
+    False,
+)
+REQUIRED = Scope(
+    "endpoints with money that must be there, and openai_legacy",
+    lambda target: target.has_required_amount,
+    False,
+)
+
+
+# --- Faults -----------------------------------------------------------------------------------------------------------
+
+
+def status(code: int, words: str = WORDS, **headers: str) -> Callable[[Target], Fault]:
+    """An error in the provider's envelope."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda target: {
+        "fault": "status",
+        "status": code,
+        "body": error_body(target.provider, words),
+        "headers": named,
+    }
+
+
+def kind(name: str, **options: Any) -> Callable[[Target], Fault]:
+    """A fault that needs to know nothing of the endpoint."""
+    return lambda _: {"fault": name, **options}
+
+
+def edit(*operations: Mapping[str, Any]) -> Fault:
+    """The real answer, edited."""
+    return {"fault": "edit", "operations": list(operations)}
+
+
+def put(path: str, value: Any) -> dict[str, Any]:
+    """Set what stands at a path."""
+    return {"do": "set", "path": path, "to": value}
+
+
+def amount_is(text: str) -> Callable[[Target], Fault]:
+    """The first amount, as JSON text."""
+    return lambda target: edit({"do": "set", "path": target.amount, "raw": text})
+
+
+def names_are(text: str) -> Callable[[Target], Fault]:
+    """All names of the first record."""
+    return lambda target: edit(*(put(path, text) for path in target.names.values()))
+
+
+def long_strings(target: Target) -> Fault:
+    """A long name, and an unknown field that is long, and is called so."""
+    return edit(put(next(iter(target.names.values())), LONG), put(target.place(LONG), LONG))
+
+
+def unknowns(target: Target) -> list[str]:
+    """Every place of the first record that may be null or absent."""
+    parts = [target.place(part) for part in target.says.optional_parts]
+    return [*(path for path in target.nullable.values() if not path.startswith(tuple(parts))), *parts]
+
+
+def nulls(target: Target) -> Fault:
+    """Null in every nullable place of the first record."""
+    return edit(*(put(path, None) for path in unknowns(target)))
+
+
+def sparse(target: Target) -> Fault:
+    """A first record without anything optional, as old ones are."""
+    return edit(*({"do": "delete", "path": path} for path in unknowns(target)))
+
+
+def outside(target: Target) -> Fault:
+    """The first bucket or row is of the day after the window."""
+    day = DAY + ONE_DAY
+    seconds = {name: int(text) for name, text in unix_seconds(Window(day, day)).items()}
+    midnights = rfc3339(Window(day, day))
+    times = {**seconds, **midnights, "date": midnights["starting_at"]}
+    return edit(
+        *(put(f"data[0].{name}", moment) for name, moment in times.items()),
+        put("daily_costs[0].timestamp", seconds["start_time"]),
+    )
+
+
+def reversed_order(target: Target) -> Fault:
+    """The last bucket or record first."""
+    paths = ("data", "data[*].results", "daily_costs", "daily_costs[*].line_items")
+    return edit(*({"do": "reverse", "path": path} for path in paths))
+
+
+def more(token: str | None) -> Callable[[Target], Fault]:
+    """Another page is announced."""
+    return lambda _: edit(put("has_more", True), put("next_page", token))
+
+
+# --- What happens -----------------------------------------------------------------------------------------------------
+
+
+class Outcome(Enum):
+    """What happens, and what is stored where that does not depend on the case."""
+
+    RETRIED = ("asked again after a pause, 6 times in all", "the same rows; if it lasts, nothing")
+    READ_AGAIN = ("read again from the first page, once", "the same rows; the second time, nothing")
+    HALVED = ("asked in halves, down to one day", "the same rows; if a day is too large, nothing")
+    PERMANENT = ("the run fails at once", "nothing")
+    REFUSED = ("the run fails before it commits", "nothing")
+    ACCEPTED = ("accepted", "")
+
+    @property
+    def happens(self) -> str:
+        """As the table says it."""
+        return self.value[0]
+
+
+class Change(NamedTuple):
+    """What a fault has changed in the rows of a fetch."""
+
+    fetched: FetchResult
+    gone: Rows
+    new: Rows
+
+
+class ManagedProcess(NamedTuple):
+    """What is stored of an answer that is accepted: in the table's words, and as a proof."""
+
+    words: str
+    holds: Callable[[Target, Change], bool] = lambda _target, change: not change.gone and not change.new
+
+
+def _named(text: str) -> Callable[[Target, Change], bool]:
+    return lambda target, change: (
+        len(change.new) >= len(change.gone) > 0
+        and all(any(row[name] == text for row in change.new) for name in target.names)
+    )
+
+
+def _without_counters(target: Target, change: Change) -> bool:
+    return len(change.new) == 1 and all(change.new[0][name] is None for name in target.expected)
+
+
+def _no_empty_text(_target: Target, change: Change) -> bool:
+    return bool(change.new) and not any("" in row.values() for row in change.fetched.rows.to_pylist())
+
+
+def _unknown(target: Target, change: Change) -> bool:
+    return any(all(row[name] is None for name in target.nullable) for row in change.new)
+
+
+def _other_fields(_target: Target, change: Change) -> bool:
+    """Where a field stands may be said before its name: ``page.later``, ``row.brand_new``."""
+    texts = [row["other_fields"] for row in change.new if row["other_fields"]]
+    kept = [(name, value) for text in texts for name, value in json.loads(text).items()]
+    found = {name.rpartition(".")[2] for name in change.fetched.unknown_fields}
+    deep = [value for name, value in kept if name.rpartition(".")[2] == "brand_new"]
+    return found == {"brand_new", "later"} and "{'deep': [1]}" in str(deep)
+
+
+def _long(target: Target, change: Change) -> bool:
+    column = next(iter(target.names))
+    return any(row[column] == LONG for row in change.new) and any(
+        row["other_fields"] and row["other_fields"].count(LONG) == 2 for row in change.new
+    )
+
+
+def _foreign(target: Target, change: Change) -> bool:
+    return "EUR" in str(change.new) and _dollars(target, change.new) < _dollars(target, change.gone)
+
+
+def _dollars(target: Target, rows: Rows) -> Decimal:
+    """The daily totals of money, as the warehouse computes them."""
+    table = pa.Table.from_pylist([*rows], schema=arrow_schema(target.endpoint.row))
+    totals = [total.sql for total in target.endpoint.row.totals.values() if not total.by]
+    query = f"select {', '.join(totals)} from found"
+    return Decimal(sum(filter(None, duckdb.from_arrow(table).query("found", query).fetchall()[0])))
+
+
+SAME = ManagedProcess("the same rows")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A row of the table."""
+
+    name: str
+    where: Scope
+    outcome: Outcome
+    script: Callable[[Target], Fault]
+    kept: ManagedProcess = SAME
+    once: tuple[int, ...] = (1,)
+    """The calls that it happens to when it passes."""
+    lasting: tuple[int, ...] | None = None
+    """The calls that it happens to when it does not pass: all, unless stated."""
+    days: int = 1
+    small_pages: bool = False
+    client: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the client."""
+    patience: Mapping[str, Any] = field(default_factory=dict)
+    """Options where the case passes: what is right afterwards must get through, however slow the machine is."""
+
+    @property
+    def stored(self) -> str:
+        """What is stored, as the table says it."""
+        return self.outcome.value[1] or self.kept.words
+
+    def endpoint(self, target: Target) -> Endpoint:
+        """The endpoint as it is asked: in pages that are too small for the days, where the case needs more than one."""
+        endpoint = target.endpoint
+        if not self.small_pages:
+            return endpoint
+        return replace(endpoint, params={**endpoint.params, "limit": "1"}, queries=endpoint.queries[:1])
+
+
+TOKEN_REFUSED = "The page token is invalid, have you modified the query parameters?"
+IN_AN_HOUR, AN_HOUR_AGO = "Fri, 20 Nov 2026 09:00:00 GMT", "Fri, 20 Nov 2026 07:00:00 GMT"
+R, P, A = Outcome.RETRIED, Outcome.PERMANENT, Outcome.ACCEPTED
+NO_PAUSE = {"longest_delay": 0.001}
+
+CASES = [
+    Case(name="429 without Retry-After", where=ANYWHERE, outcome=R, script=status(429)),
+    Case(
+        name="429, Retry-After in seconds",
+        where=ANYWHERE,
+        outcome=R,
+        script=status(429, retry_after="7"),
+        client=NO_PAUSE,
+    ),
+    Case(
+        name="429, Retry-After as a date",
+        where=ANYWHERE,
+        outcome=R,
+        script=status(429, retry_after=IN_AN_HOUR),
+        client=NO_PAUSE,
+    ),
+    Case(
+        name="429, a Retry-After that has passed",
+        where=ANYWHERE,
+        outcome=R,
+        script=status(429, retry_after=AN_HOUR_AGO),
+    ),
+    Case(name="429, an unreadable Retry-After", where=ANYWHERE, outcome=R, script=status(429, retry_after="soon")),
+    Case(name="500", where=ANYWHERE, outcome=R, script=status(500)),
+    Case(name="502", where=ANYWHERE, outcome=R, script=status(502)),
+    Case(name="503", where=ANYWHERE, outcome=R, script=status(503)),
+    Case(name="connection reset", where=ANYWHERE, outcome=R, script=kind("reset")),
+    Case(name="connection lost within the body", where=ANYWHERE, outcome=R, script=kind("break_off")),
+    Case(
+        name="slow headers",
+        where=ANYWHERE,
+        outcome=R,
+        script=kind("delay", seconds=5),
+        client={"read_timeout": 0.2},
+        patience={"read_timeout": 1, "attempts": 5},
+    ),
+    Case(
+        name="slow body",
+        where=ANYWHERE,
+        outcome=R,
+        script=kind("drip", seconds=0.1),
+        client={"answer_timeout": 0.2},
+        patience={"answer_timeout": 1, "attempts": 5},
+    ),
+    Case(name="truncated JSON", where=ANYWHERE, outcome=R, script=kind("truncate")),
+    Case(name="empty body", where=ANYWHERE, outcome=R, script=kind("replace", text="")),
+    Case(name="HTML instead of JSON", where=ANYWHERE, outcome=R, script=kind("html")),
+    Case(name="HTML that says it is JSON", where=ANYWHERE, outcome=R, script=kind("replace", text="<html></html>")),
+    Case(
+        name="JSON that says it is text",
+        where=ANYWHERE,
+        outcome=A,
+        script=kind("relabel", content_type="text/plain"),
+    ),
+    Case(name="JSON too deep to read", where=ANYWHERE, outcome=R, script=kind("replace", text="[" * 100_000)),
+    Case(
+        name="JSON with a number beyond all exponents",
+        where=ANYWHERE,
+        outcome=R,
+        script=kind("replace", text='{"data": 1e99999999999999999999}'),
+    ),
+    Case(name="JSON that is no object", where=PAGED, outcome=R, script=kind("replace", body=[])),
+    Case(name="JSON without data", where=PAGED, outcome=R, script=kind("replace", body={"has_more": False})),
+    Case(name="JSON without has_more", where=PAGED, outcome=R, script=kind("replace", body={"data": []})),
+    Case(name="400", where=ANYWHERE, outcome=P, script=status(400)),
+    Case(name="401", where=ANYWHERE, outcome=P, script=status(401)),
+    Case(name="403, a missing scope", where=ANYWHERE, outcome=P, script=status(403, "Missing scopes: api.usage.read.")),
+    Case(name="404", where=ANYWHERE, outcome=P, script=status(404)),
+    Case(name="any other 4xx", where=ANYWHERE, outcome=P, script=status(418)),
+    Case(name="redirect", where=ANYWHERE, outcome=P, script=status(302, location="https://example.com/")),
+    Case(name="1 MB of refusal", where=ANYWHERE, outcome=P, script=status(400, LONG)),
+    Case(
+        name="response cap",
+        where=LONG_WINDOWS,
+        outcome=Outcome.HALVED,
+        script=status(400, "The response is too large: ask for fewer days"),
+        days=4,
+    ),
+    Case(name="short pages", where=PAGED, outcome=A, script=kind("short_page", size=1), days=2),
+    Case(name="repeated token", where=PAGED, outcome=P, script=kind("repeat_token")),
+    Case(name="has_more without a token", where=PAGED, outcome=P, script=more(None)),
+    Case(
+        name="refused token",
+        where=PAGED,
+        outcome=Outcome.READ_AGAIN,
+        script=status(400, TOKEN_REFUSED),
+        once=(2,),
+        lasting=(2, 4),
+        days=2,
+        small_pages=True,
+    ),
+    Case(
+        name="expired token",
+        where=PAGED,
+        outcome=Outcome.READ_AGAIN,
+        script=status(410, "The cursor has expired."),
+        once=(2,),
+        lasting=(2, 4),
+        days=2,
+        small_pages=True,
+    ),
+    Case(
+        name="has_more over an empty tail, then 400 on the token",
+        where=PAGED,
+        outcome=Outcome.READ_AGAIN,
+        script=more("page_tail"),
+        lasting=(1, 3),
+    ),
+    Case(
+        name="look-back refusal on page 2",
+        where=LOOKBACK,
+        outcome=P,
+        script=status(400, "Usage and cost data are available for the past year."),
+        lasting=(2,),
+        days=2,
+        small_pages=True,
+    ),
+    Case(name="bucket over two pages", where=BUCKETS, outcome=A, script=kind("split_bucket", bucket=0)),
+    Case(
+        name="the same rows twice",
+        where=PAGED,
+        outcome=Outcome.REFUSED,
+        script=lambda _: edit({"do": "double", "path": "data"}),
+    ),
+    Case(
+        name="missing bucket",
+        where=BUCKETS,
+        outcome=P,
+        script=lambda _: edit({"do": "delete", "path": "data[0]"}),
+        days=2,
+    ),
+    Case(name="bucket outside the window", where=DATED, outcome=P, script=outside),
+    Case(
+        name="figures that end before the day",
+        where=REFRESHED,
+        outcome=P,
+        script=lambda _: edit(put("data_refreshed_at", f"{DAY}T00:00:00Z")),
+    ),
+    Case(
+        name="a bucket with 100 groups, which has lost the others",
+        where=LARGEST_GROUPS,
+        outcome=P,
+        script=lambda _: edit(*[{"do": "double", "path": "data[0].results"}] * 6),
+    ),
+    Case(name="unordered buckets", where=ANYWHERE, outcome=A, script=reversed_order, days=3),
+    Case(name="NaN as an amount", where=EACH, outcome=R, script=amount_is("NaN")),
+    Case(name="NaN in quotes as an amount", where=EACH, outcome=P, script=amount_is('"NaN"')),
+    Case(name="1e400 as an amount", where=EACH, outcome=P, script=amount_is("1e400")),
+    Case(name="true as an amount", where=EACH, outcome=P, script=amount_is("true")),
+    Case(name="text as an amount", where=EACH, outcome=P, script=amount_is('"free"')),
+    Case(name="null as an amount", where=REQUIRED, outcome=P, script=amount_is("null")),
+    Case(
+        name="missing amount",
+        where=REQUIRED,
+        outcome=P,
+        script=lambda target: edit({"do": "delete", "path": target.amount}),
+    ),
+    Case(
+        name="missing counters",
+        where=COUNTERS,
+        outcome=A,
+        script=lambda target: edit(*({"do": "delete", "path": path} for path in target.expected.values())),
+        kept=ManagedProcess("null, never 0", _without_counters),
+    ),
+    Case(
+        name="mixed currencies",
+        where=WITH_CURRENCY,
+        outcome=A,
+        script=lambda target: edit(put(target.place(CURRENCY[target.endpoint.row.table]), "EUR")),
+        kept=ManagedProcess("each amount with its currency; totals are of dollars only", _foreign),
+    ),
+    Case(
+        name="unknown fields",
+        where=EACH,
+        outcome=A,
+        script=lambda target: edit(put(target.place("brand_new"), {"deep": [1]}), put("later", True)),
+        kept=ManagedProcess("the same rows, the fields in `other_fields`", _other_fields),
+    ),
+    Case(
+        name="unknown line items and other names",
+        where=EACH,
+        outcome=A,
+        script=names_are(NEVER_SEEN),
+        kept=ManagedProcess("the names as sent", _named(NEVER_SEEN)),
+    ),
+    Case(
+        name="Unicode and control characters in names",
+        where=EACH,
+        outcome=A,
+        script=names_are(STRANGE),
+        kept=ManagedProcess("every character", _named(STRANGE)),
+    ),
+    Case(
+        name="1 MB strings",
+        where=EACH,
+        outcome=A,
+        script=long_strings,
+        kept=ManagedProcess("every character; previews show 60", _long),
+    ),
+    Case(
+        name="null in every nullable place",
+        where=OPTIONAL,
+        outcome=A,
+        script=nulls,
+        kept=ManagedProcess("null, never 0", _unknown),
+    ),
+    Case(
+        name="empty text in every nullable place",
+        where=TEXTS,
+        outcome=A,
+        script=lambda target: edit(*(put(path, "") for path in target.nullable_texts.values())),
+        kept=ManagedProcess("null: beside a null it would be another id", _no_empty_text),
+    ),
+    Case(
+        name="old rows without anything optional",
+        where=OPTIONAL,
+        outcome=A,
+        script=sparse,
+        kept=ManagedProcess("null, never 0", _unknown),
+    ),
+]

@@ -1,0 +1,264 @@
+"""How a complete answer is asked for: keys, addresses, pauses, windows. What each refusal does: test_refusals.py."""
+
+import logging
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from usage_assets.fetching.client import Client
+from usage_assets.fetching.rate_limiter import RateLimiter
+from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.fetching.conftest import (
+    DAY,
+    ENDPOINTS,
+    EVERY_ENDPOINT,
+    KEYS,
+    Answers,
+    NewClient,
+    error_body,
+    every_endpoint,
+)
+
+WORDS = "the provider's own words"
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+
+def refused(status: int, **more: Any) -> dict[str, Any]:
+    """A status fault; the test adds the provider's body."""
+    return {"fault": "status", "status": status, **more}
+
+
+@every_endpoint
+def test_the_key_is_never_shown(
+    answers: Answers,
+    new_client: NewClient,
+    caplog: pytest.LogCaptureFixture,
+    provider: Provider,
+    endpoint: Endpoint,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    key = "sk-mistyped-0123456789"
+    answers.faults(
+        provider, endpoint, refused(401, body=error_body(provider, f"no such key: {key}\x07\nat all"), calls=[2])
+    )
+    for _ in range(2):
+        client = new_client(provider, key=key, concurrency=1)
+        with pytest.raises(PermanentError) as raised:
+            client.fetch(endpoint, [DAY])
+        assert raised.value.status == 401
+        assert key not in repr(raised.value)
+        assert raised.value.__cause__ is None
+    assert "no such key: [key] at all" in raised.value.message
+    assert key not in caplog.text
+
+
+def refusals_of(name: str) -> list[Path]:
+    """What an endpoint's fixtures hold of refusals."""
+    return sorted((FIXTURES / name).glob("*_error_*.json"))
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [pytest.param(name, file, id=f"{name}-{file.stem}") for name in EVERY_ENDPOINT for file in refusals_of(name)],
+)
+def test_recorded_refusals_are_permanent_and_keep_their_words(
+    answers: Answers, new_client: NewClient, name: str, file: Path
+) -> None:
+    provider, endpoint = EVERY_ENDPOINT[name]
+    body = msgspec.json.decode(file.read_bytes())
+    status = int(file.stem.split("_error_")[1][:3])
+    answers.faults(provider, endpoint, refused(status, body=body))
+    with pytest.raises(PermanentError) as raised:
+        new_client(provider, concurrency=1).fetch(endpoint, [DAY])
+    words = body["error"]["message"] if "error" in body else body["detail"][0]["msg"]
+    assert words in raised.value.message
+    assert raised.value.reason.endswith(words)
+    asked_with_less = "user_by_project" in file.stem
+    assert len(answers.sandbox.requests()) == 1 + asked_with_less
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [
+        ("1", "Again in 0.3 s"),
+        ("Fri, 20 Nov 2026 09:00:00 GMT", "Again in 0.3 s"),
+        ("Fri, 20 Nov 2026 07:00:00 GMT", "Again in 0.0 s"),
+        ("soon", "Again in 0.0 s"),
+        ("-1", "Again in 0.0 s"),
+    ],
+)
+def test_retry_after_is_honoured_up_to_the_longest_delay(
+    answers: Answers, new_client: NewClient, caplog: pytest.LogCaptureFixture, retry_after: str, seconds: str
+) -> None:
+    provider, endpoint = ENDPOINTS["anthropic/cost_report"]
+    answers.faults(provider, endpoint, refused(429, headers={"retry-after": retry_after}, calls=[1]))
+    new_client(provider, longest_delay=0.3).fetch(endpoint, [DAY])
+    assert seconds in caplog.text
+
+
+def test_a_429_holds_the_other_windows_as_long(
+    answers: Answers, new_client: NewClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pace is the connection's: what a hold means for all threads is shown in test_pace.py."""
+    held: list[float] = []
+    monkeypatch.setattr(RateLimiter, "penalize", lambda _pace, seconds: held.append(seconds))
+    provider, endpoint = ENDPOINTS["anthropic/claude_code"]
+    answers.faults(provider, endpoint, refused(429, headers={"retry-after": "1"}, calls=[1]), refused(503, calls=[2]))
+    fetched = new_client(provider, longest_delay=0.3, concurrency=2, attempts=3).fetch(endpoint, last_days(4))
+    assert held == [pytest.approx(0.3)]
+    assert fetched.requests == 4
+
+
+OF_THE_WINDOW = [refused(400), refused(422), refused(503), {"fault": "truncate"}, {"fault": "reset"}]
+OF_THE_CONNECTION = [refused(401), refused(403), refused(404), refused(429), refused(302)]
+
+
+@pytest.mark.parametrize("fault", OF_THE_WINDOW, ids=str)
+def test_a_failure_names_the_days_of_its_window(answers: Answers, new_client: NewClient, fault: dict[str, Any]) -> None:
+    provider, endpoint = ENDPOINTS["openai/usage_completions"]
+    answers.faults(provider, endpoint, {**fault, "calls": [2, 3]})
+    client = new_client(provider, concurrency=1)
+    with pytest.raises(ProviderError) as raised:
+        client.fetch(replace(endpoint, window_days=2), last_days(4))
+    assert raised.value.days == tuple(last_days(2))
+
+
+@pytest.mark.parametrize("fault", OF_THE_CONNECTION, ids=str)
+def test_a_failure_of_the_connection_is_about_no_days(
+    answers: Answers, new_client: NewClient, fault: dict[str, Any]
+) -> None:
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    answers.faults(provider, endpoint, fault)
+    with pytest.raises(ProviderError) as raised:
+        new_client(provider).fetch(endpoint, last_days(2))
+    assert raised.value.days == ()
+
+
+def test_a_host_that_nobody_reaches_is_about_no_days(new_client: NewClient) -> None:
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    with pytest.raises(TransientError) as raised:
+        new_client(provider, base_url="http://127.0.0.1:9").fetch(endpoint, last_days(2))
+    assert raised.value.days == ()
+
+
+def test_a_shape_that_nobody_knows_is_about_its_day(answers: Answers, new_client: NewClient) -> None:
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    operation = {"do": "set", "path": "data[1].results[0].amount.value", "to": "free"}
+    answers.faults(provider, endpoint, {"fault": "edit", "operations": [operation]})
+    with pytest.raises(PermanentError) as raised:
+        new_client(provider).fetch(endpoint, last_days(3))
+    assert raised.value.days == (last_days(3)[1],)
+
+
+def test_it_gives_up_after_the_last_attempt(answers: Answers, new_client: NewClient) -> None:
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    answers.faults(provider, endpoint, refused(502))
+    with pytest.raises(TransientError, match="Gave up after attempt 4"):
+        new_client(provider, attempts=4).fetch(endpoint, [DAY])
+    assert len(answers.sandbox.requests()) == 4
+
+
+@every_endpoint
+def test_no_window_is_started_after_the_first_failure(
+    answers: Answers, new_client: NewClient, provider: Provider, endpoint: Endpoint
+) -> None:
+    answers.faults(provider, endpoint, refused(403))
+    with pytest.raises(PermanentError):
+        new_client(provider, concurrency=1).fetch(replace(endpoint, window_days=1), last_days(60))
+    assert len(answers.sandbox.requests()) == 1
+
+
+def test_the_error_of_a_failed_window_is_the_one_that_is_raised(answers: Answers, new_client: NewClient) -> None:
+    """Windows that wait for another attempt when it happens must not raise their own."""
+    provider, endpoint = ENDPOINTS["anthropic/claude_code"]
+    answers.faults(provider, endpoint, refused(503, calls=[1, 2, 3]), refused(403, body=error_body(provider, WORDS)))
+    client = new_client(provider, concurrency=4, base_delay=3600, longest_delay=3600)
+    with pytest.raises(PermanentError, match=WORDS):
+        client.fetch(endpoint, last_days(20))
+
+
+def test_windows_are_fetched_side_by_side(new_client: NewClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is let through before all twelve have come to ask: one after the other, the first would wait in vain."""
+    everyone = Barrier(12)
+    monkeypatch.setattr(RateLimiter, "wait", lambda _pace, _stop: everyone.wait(timeout=60))
+    provider, endpoint = ENDPOINTS["openai/usage_completions"]
+    fetched = new_client(provider, attempts=1).fetch(replace(endpoint, window_days=5), last_days(60))
+    assert fetched.requests == 12
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    ["http://api.openai.com/v1", "http://10.0.0.1", "ftp://127.0.0.1", "api.openai.com", "https://u:p@example.com", ""],
+)
+def test_a_base_url_that_would_show_the_key_is_refused(base_url: str) -> None:
+    provider = replace(PROVIDERS["openai"], base_url="")
+    with pytest.raises(PermanentError, match="openai: "):
+        Client(provider, connection="openai", key="sk-admin-x", base_url=base_url)
+
+
+@pytest.mark.parametrize(
+    "key", ["", " sk-admin-x", "sk-admin\nx", "sk-admin-\u00fc", "sk-admin-x\r\nhost: example.com"]
+)
+def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(key: str) -> None:
+    with pytest.raises(PermanentError) as raised:
+        Client(PROVIDERS["openai"], connection="openai", key=key)
+    assert "OPENAI_ADMIN_KEY" in raised.value.message
+    assert not key or key not in repr(raised.value)
+
+
+def test_a_provider_may_trade_its_key_for_a_token_before_each_request(sandbox: Sandbox, new_client: NewClient) -> None:
+    class Trade(httpx.Auth):
+        requires_response_body = True
+
+        def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+            answer = yield httpx.Request("GET", f"{sandbox.base_url}/control/requests")
+            assert answer.json()["requests"] == []
+            request.headers["Authorization"] = f"Bearer {KEYS['openai']}"
+            yield request
+
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    assert new_client(replace(provider, auth=lambda _: Trade())).fetch(endpoint, [DAY]).requests == 1
+    assert [request["status"] for request in sandbox.requests()] == [200]
+
+
+def test_a_workspace_that_is_not_configured_is_named_before_anything_is_asked(
+    sandbox: Sandbox, new_client: NewClient
+) -> None:
+    provider, endpoint = ENDPOINTS["chatgpt/codex_usage"]
+    with pytest.raises(PermanentError, match="CHATGPT_WORKSPACE_ID"):
+        new_client(provider, ids={}).fetch(endpoint, [DAY])
+    assert not sandbox.requests()
+
+
+def test_a_proxy_is_not_used_for_loopback(monkeypatch: pytest.MonkeyPatch, new_client: NewClient) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    assert new_client(provider).fetch(endpoint, [DAY]).requests == 1
+
+
+def test_a_proxy_is_used_for_the_real_providers(monkeypatch: pytest.MonkeyPatch, new_client: NewClient) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    with pytest.raises(TransientError, match="ConnectError"):
+        new_client(provider, base_url="https://usage-assets.invalid/v1").fetch(endpoint, [DAY])
+
+
+@every_endpoint
+def test_a_probe_asks_for_yesterday(
+    sandbox: Sandbox, new_client: NewClient, provider: Provider, endpoint: Endpoint
+) -> None:
+    new_client(provider).probe(endpoint)
+    assert {request["status"] for request in sandbox.requests()} == {200}
+    assert len(sandbox.requests()) == len(endpoint.queries)
+    with pytest.raises(PermanentError):
+        new_client(provider, key="another").probe(endpoint)

@@ -1,0 +1,116 @@
+"""Control totals: what a provider states without grouping, beside what the grouped rows add up to."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from usage_assets.fetching.control_totals import fetch_with_totals
+from usage_assets.fetching.transport import PermanentError
+from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets_tests.conftest import last_days
+from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers, NewClient
+
+CONTROLLED = {name: found for name, found in ENDPOINTS.items() if found[1].control}
+every_controlled = pytest.mark.parametrize(("provider", "endpoint"), CONTROLLED.values(), ids=CONTROLLED)
+
+
+def by_day(endpoint: Endpoint, rows: pa.Table) -> dict[date, Decimal]:
+    """What the rows of each day add up to; the sandbox knows one currency."""
+    assert endpoint.control
+    added = rows.group_by("usage_date").aggregate([(endpoint.control.amount, "sum")]).to_pylist()
+    return {row["usage_date"]: row[f"{endpoint.control.amount}_sum"] for row in added}
+
+
+def ungrouped_body(answers: Answers, provider: Provider, endpoint: Endpoint, amount: str) -> dict[str, Any]:
+    """The ungrouped answer for DAY, with another amount."""
+    body = answers.real(provider, endpoint.ungrouped)
+    first = body["data"][0]
+    result = first["results"][0] if "results" in first else first["cost"]
+    if isinstance(result["amount"], dict):
+        result["amount"]["value"] = amount
+    else:
+        result["amount"] = amount
+    return body
+
+
+def test_all_money_that_is_asked_for_by_group_has_control_totals() -> None:
+    assert set(CONTROLLED) == {
+        "openai/costs",
+        "anthropic/cost_report",
+        "anthropic_analytics/cost",
+        "anthropic_analytics/cost_report",
+    }
+
+
+@every_controlled
+def test_grouping_does_not_change_the_sum(new_client: NewClient, provider: Provider, endpoint: Endpoint) -> None:
+    grouped, totals = fetch_with_totals(new_client(provider), endpoint, last_days(40))
+    assert by_day(endpoint, grouped.rows) == by_day(endpoint, totals)
+    assert grouped.control_requests == grouped.windows
+
+
+def test_a_refused_grouping_does_not_change_the_sum_either(new_client: NewClient) -> None:
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    days = [day for day in last_days(355) if day < date(2025, 12, 16)]
+    grouped, totals = fetch_with_totals(new_client(provider), endpoint, days)
+    assert grouped.refused == 1
+    assert by_day(endpoint, grouped.rows) == by_day(endpoint, totals)
+
+
+@every_controlled
+def test_a_difference_is_read_again_once(
+    answers: Answers, new_client: NewClient, provider: Provider, endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    undisturbed = fetch_with_totals(new_client(provider), endpoint, [DAY])
+    moved = {"fault": "replace", "body": ungrouped_body(answers, provider, endpoint, "1.5"), "calls": [2]}
+    before = len(answers.sandbox.requests())
+    answers.faults(provider, endpoint, moved)
+    grouped, totals = fetch_with_totals(new_client(provider), endpoint, [DAY])
+    assert totals.equals(undisturbed[1])
+    assert grouped.rows.equals(undisturbed[0].rows)
+    assert grouped.retries == 1
+    assert len(answers.sandbox.requests()) - before == 4
+    assert "grouped and ungrouped differ, reading both again" in caplog.text
+
+
+@every_controlled
+def test_a_difference_that_stays_is_returned_for_the_check_to_show(
+    answers: Answers, new_client: NewClient, provider: Provider, endpoint: Endpoint
+) -> None:
+    moved = {"fault": "replace", "body": ungrouped_body(answers, provider, endpoint, "1.5"), "calls": [2, 4]}
+    answers.faults(provider, endpoint, moved)
+    grouped, totals = fetch_with_totals(new_client(provider), endpoint, [DAY])
+    assert by_day(endpoint, totals) == {DAY: Decimal("1.5")}
+    assert by_day(endpoint, grouped.rows)[DAY] != Decimal("1.5")
+
+
+@every_controlled
+def test_the_providers_own_arithmetic_is_no_difference(
+    answers: Answers, new_client: NewClient, provider: Provider, endpoint: Endpoint
+) -> None:
+    grouped, totals = fetch_with_totals(new_client(provider), endpoint, [DAY])
+    nearly = by_day(endpoint, totals)[DAY] + grouped.rows.num_rows * Decimal("9e-13")
+    moved = {"fault": "replace", "body": ungrouped_body(answers, provider, endpoint, f"{nearly:f}"), "calls": [2]}
+    before = len(answers.sandbox.requests())
+    answers.faults(provider, endpoint, moved)
+    fetch_with_totals(new_client(provider), endpoint, [DAY])
+    assert len(answers.sandbox.requests()) - before == 2
+
+
+@every_controlled
+def test_a_day_without_an_ungrouped_bucket_is_refused(
+    answers: Answers, new_client: NewClient, provider: Provider, endpoint: Endpoint
+) -> None:
+    """Otherwise the stored control totals of the day would become nothing, which the provider never said."""
+    empty = {"fault": "replace", "body": {"data": [], "has_more": False, "next_page": None}, "calls": [2, 4]}
+    answers.faults(provider, endpoint, empty)
+    if endpoint.bucket_per_day:
+        with pytest.raises(PermanentError, match=f"the answer has no bucket for {DAY}") as raised:
+            fetch_with_totals(new_client(provider), endpoint, [DAY])
+        assert raised.value.days == (DAY,)
+    else:
+        _, totals = fetch_with_totals(new_client(provider), endpoint, [DAY])
+        assert totals.num_rows == 0, "flat rows have no buckets"

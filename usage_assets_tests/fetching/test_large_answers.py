@@ -1,0 +1,128 @@
+"""Large answers: one body in memory at a time, items that become rows one after the other, texts as dictionaries."""
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from threading import Barrier, BrokenBarrierError, Event, current_thread
+
+import msgspec
+import pyarrow as pa
+import pytest
+
+from usage_assets.core.days import Window
+from usage_assets.core.people import People
+from usage_assets.core.schema import arrow_schema, packed_schema, to_arrow
+from usage_assets.fetching import page_parser as reading_module
+from usage_assets.fetching import transport as transport_module
+from usage_assets.fetching.client import Client, read_page
+from usage_assets.fetching.page_parser import PageParser, numbered
+from usage_assets.fetching.transport import StoppedError
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers, NewClient
+
+COSTS = ENDPOINTS["openai/costs"]
+
+
+def use(client: Client, meeting: Barrier, stop: Event) -> str:
+    """Get a page whose use ends when somebody else uses one, too, or nobody does; returns the name of its thread."""
+
+    def read(_content: bytes) -> str:
+        meeting.wait()
+        return current_thread().name
+
+    _, endpoint = COSTS
+    params = [*endpoint.window_params(Window(DAY, DAY)).items()]
+    return client.transport.get(endpoint.path, params, read, place="here", stop=stop, on_retry=lambda: None)
+
+
+def use_two(client: Client, meeting: Barrier) -> list[str]:
+    """Use two pages at once; returns the names of their threads."""
+    with ThreadPoolExecutor(2, "fetch") as pool:
+        return [used.result() for used in [pool.submit(use, client, meeting, Event()) for _ in range(2)]]
+
+
+def test_small_bodies_are_used_side_by_side(new_client: NewClient) -> None:
+    assert {name.split("_")[0] for name in use_two(new_client(COSTS[0]), Barrier(2, timeout=60))} == {"fetch"}
+
+
+def test_large_bodies_are_read_and_used_one_after_the_other(
+    new_client: NewClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport_module, "LARGE_BODY", 100)
+    with pytest.raises(BrokenBarrierError):
+        use_two(new_client(COSTS[0]), Barrier(2, timeout=0.1))
+    names = use_two(new_client(COSTS[0]), Barrier(1))
+    assert names == ["large-openai_0"] * 2  # one thread, so that one thread's memory grows
+
+
+class SetLater(Event):
+    """Set from the second time on that somebody looks: after the request was made."""
+
+    looks = 0
+
+    def is_set(self) -> bool:
+        """Count a look."""
+        self.looks += 1
+        return self.looks > 1
+
+
+def test_a_large_body_is_left_where_it_is_once_the_fetch_has_failed(
+    sandbox: Sandbox, new_client: NewClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport_module, "LARGE_BODY", 100)
+    with pytest.raises(StoppedError):
+        use(new_client(COSTS[0]), Barrier(1), SetLater())
+    assert len(sandbox.requests()) == 1
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 7, 100_000])
+def test_a_page_gives_the_same_rows_however_many_are_packed_at_once(
+    answers: Answers, new_client: NewClient, monkeypatch: pytest.MonkeyPatch, rows_at_once: int
+) -> None:
+    provider, endpoint = COSTS
+    expected = new_client(provider).fetch(endpoint, last_days(2)).rows
+    assert expected.num_rows > 14
+    monkeypatch.setattr(reading_module, "_ROWS_AT_ONCE", rows_at_once)
+    assert new_client(provider).fetch(endpoint, last_days(2)).rows.to_pylist() == expected.to_pylist()
+
+
+def test_a_page_with_an_item_that_cannot_be_read_leaves_nothing_behind(answers: Answers) -> None:
+    """Items are read one by one: a broken one is found after others, and the page is asked for again."""
+    provider, endpoint = COSTS
+    body = answers.real(provider, endpoint)
+    expected = len(body["data"][0]["results"])
+    body["data"][0] |= {"field": "new"}
+    broken = msgspec.json.encode(body | {"data": [*body["data"], 0]}).replace(b",0]", b",1e99999999999999999999]")
+    parser = PageParser("openai", {}, Window(DAY, DAY), {}, endpoint.group_by, People())
+    with pytest.raises(msgspec.DecodeError, match="InvalidOperation"):
+        read_page(endpoint, parser, broken)
+    assert (parser.tables, parser.days_seen, +parser.unknown_fields) == ([], set(), {})
+    read_page(endpoint, parser, msgspec.json.encode(body))
+    assert [table.num_rows for table in parser.tables] == [expected]
+    assert parser.unknown_fields == {"bucket.field": expected}
+
+
+def test_packed_rows_are_the_same_rows() -> None:
+    rows = [CodexUsage(connection="c", usage_date=DAY, cut="user", workspace_id="w") for _ in range(3)]
+    packed = to_arrow(CodexUsage, rows, packed=True)
+    assert packed.schema == packed_schema(CodexUsage)
+    assert packed.cast(arrow_schema(CodexUsage)).equals(to_arrow(CodexUsage, rows))
+
+
+def codex(day: date, user: str | None, threads: int | None) -> CodexUsage:
+    """A row that is numbered if it has no user."""
+    return CodexUsage(connection="c", usage_date=day, cut="user", workspace_id="w", user_id=user, threads=threads)
+
+
+def test_rows_that_nothing_else_tells_apart_are_numbered_by_content_on_each_day() -> None:
+    """Equal rows keep one number, and null comes last."""
+    expected = [(None, 3, 1), (None, 3, 1), (None, 5, 2), (None, None, 3), ("b", 9, 1)]
+    rows = [codex(DAY + timedelta(days=n), user, threads) for n in (0, 1) for user, threads, _ in expected]
+    random.Random(1).shuffle(rows)
+    pages = pa.concat_tables([to_arrow(CodexUsage, rows[n : n + 4], packed=True) for n in range(0, len(rows), 4)])
+    found = numbered(CodexUsage, pages).to_pylist()
+    assert [row["user_id"] for row in found] == [row.user_id for row in rows]
+    for day in (DAY, DAY + timedelta(days=1)):
+        numbers = [(row["user_id"], row["threads"], row["occurrence"]) for row in found if row["usage_date"] == day]
+        assert sorted(numbers, key=str) == sorted(expected, key=str)

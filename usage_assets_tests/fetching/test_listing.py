@@ -1,0 +1,321 @@
+"""Lookups are complete or an error: every page, every project, people as the policy wants them, and no secret."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from usage_assets.core.people import People
+from usage_assets.core.schema import LookupRow, columns
+from usage_assets.fetching.listing import Listed, fetch_lookup
+from usage_assets.fetching.transport import PermanentError, TransientError
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.lookup import Lookup
+from usage_assets.providers.openai.lookups import PROJECTS
+from usage_assets_tests.conftest import NOW, Sandbox
+from usage_assets_tests.fetching.conftest import PATHS, NewClient
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+EVERY_LOOKUP = {
+    f"{name}/{lookup.name}": (name, lookup) for name, provider in PROVIDERS.items() for lookup in provider.lookups
+}
+every_lookup = pytest.mark.parametrize(("provider", "lookup"), EVERY_LOOKUP.values(), ids=EVERY_LOOKUP)
+every_list = pytest.mark.parametrize(
+    ("provider", "lookup"),
+    [(provider, lookup) for provider, lookup in EVERY_LOOKUP.values() if lookup.cursor],
+    ids=[name for name, (_, lookup) in EVERY_LOOKUP.items() if lookup.cursor],
+)
+KEYS = EVERY_LOOKUP["openai/project_api_keys"][1]
+
+Fetch = Callable[..., Listed]
+
+
+@pytest.fixture
+def fetch(new_client: NewClient) -> Fetch:
+    """Fetches a lookup with a client of its own."""
+
+    def fetch(provider: str, lookup: Lookup, policy: Any = "ids") -> Listed:
+        client = new_client(PROVIDERS[provider], people=People(policy, "key"))
+        return fetch_lookup(client, lookup, NOW)
+
+    return fetch
+
+
+def route(provider: str, lookup: Lookup, id_: str = "") -> str:
+    """The fault route of a lookup, of all projects where it has several."""
+    return f"GET /{PATHS[provider]}/{lookup.path.format(id=id_ or '*')}"
+
+
+def listed_ids(sandbox: Sandbox, provider: str, lookup: Lookup) -> set[str]:
+    """The ids that the sandbox's directory has."""
+    return {item["id"] for item in sandbox.control("GET", "directory")[provider][lookup.name]}
+
+
+# Complete
+
+
+@every_lookup
+def test_everything_is_listed_with_as_few_requests_as_there_are_lists(
+    sandbox: Sandbox, fetch: Fetch, provider: str, lookup: Lookup
+) -> None:
+    listed = fetch(provider, lookup)
+    ids = [item.id for item in listed.items]
+    assert len(set(ids)) == len(ids) > 0
+    assert set(ids) == listed_ids(sandbox, provider, lookup)
+    assert listed.requests == len(sandbox.requests()) == (1 + 4 if lookup.for_each else 1)
+    assert (listed.retries, list(listed.skipped), dict(listed.unknown_fields)) == (0, [], {})
+
+
+@every_list
+def test_small_pages_give_the_same_items(sandbox: Sandbox, fetch: Fetch, provider: str, lookup: Lookup) -> None:
+    whole = fetch(provider, lookup)
+    sandbox.faults({"route": route(provider, lookup), "fault": "short_page", "size": 1})
+    paged = fetch(provider, lookup)
+    assert paged.items == whole.items
+    of_projects = Counter(getattr(item, "project_id", None) for item in whole.items)
+    pages = sum(of_projects.values()) + (1 + 4 - len(of_projects) if lookup.for_each else 0)
+    assert paged.requests == pages
+
+
+def test_archived_ones_and_keys_of_former_members_are_listed(fetch: Fetch) -> None:
+    projects = fetch("openai", PROJECTS).items
+    assert [item for item in projects if item.archived_at]  # type: ignore[attr-defined]  # of Projects
+    workspaces = fetch("anthropic", EVERY_LOOKUP["anthropic/workspaces"][1]).items
+    assert [item for item in workspaces if item.archived_at]  # type: ignore[attr-defined]  # of Workspaces
+    keys = {item.owner_project_access for item in fetch("openai", KEYS).items}  # type: ignore[attr-defined]  # of ProjectApiKeys
+    assert keys == {"active", "inactive"}
+
+
+def test_an_answer_that_breaks_is_asked_for_again(sandbox: Sandbox, fetch: Fetch) -> None:
+    sandbox.faults({"route": route("openai", PROJECTS), "fault": "truncate", "calls": [1]})
+    listed = fetch("openai", PROJECTS)
+    assert (len(listed.items), listed.requests, listed.retries) == (4, 1, 1)
+
+
+# Incomplete
+
+
+def edit(provider: str, lookup: Lookup, *operations: dict[str, Any], of: str = "") -> dict[str, Any]:
+    """A fault that changes every answer, or those of a project."""
+    return {"route": route(provider, lookup, of), "fault": "edit", "operations": list(operations)}
+
+
+MORE = {"do": "set", "path": "has_more", "to": True}
+
+
+@every_list
+def test_a_cursor_that_repeats_is_an_error(sandbox: Sandbox, fetch: Fetch, provider: str, lookup: Lookup) -> None:
+    item = fetch(provider, lookup).items[0]
+    same = {"do": "set", "path": "last_id", "to": item.id}
+    sandbox.faults(edit(provider, lookup, MORE, same, of=getattr(item, "project_id", "")))
+    with pytest.raises(
+        PermanentError, match=r"the cursor repeats\. Nothing was stored, because the answer is not comp"
+    ):
+        fetch(provider, lookup)
+
+
+@every_list
+def test_more_without_a_cursor_is_an_error(sandbox: Sandbox, fetch: Fetch, provider: str, lookup: Lookup) -> None:
+    sandbox.faults(edit(provider, lookup, MORE, {"do": "delete", "path": "last_id"}))
+    with pytest.raises(PermanentError, match="has_more is true, but no last_id is given"):
+        fetch(provider, lookup)
+
+
+@every_lookup
+def test_a_refusal_is_an_error_with_its_place_and_advice(
+    sandbox: Sandbox, fetch: Fetch, provider: str, lookup: Lookup
+) -> None:
+    body = {"error": {"message": "no"}}
+    sandbox.faults({"route": route(provider, lookup), "fault": "status", "status": 403, "body": body})
+    with pytest.raises(PermanentError, match=rf"^{provider} {lookup.name}.*: 403 from GET .*: no\. .*key") as refused:
+        fetch(provider, lookup)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_answer_that_stays_broken_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
+    sandbox.faults({"route": route("openai", KEYS), "fault": "status", "status": 500, "calls": [2, 3, 4, 5, 6, 7, 8]})
+    with pytest.raises(TransientError, match="openai project_api_keys of proj_"):
+        fetch("openai", KEYS)
+
+
+@pytest.mark.parametrize(
+    ("operation", "complaint"),
+    [
+        ({"do": "delete", "path": "data[1].id"}, r"\$\.data\[1\]: Object missing required field `id`"),
+        (
+            {"do": "set", "path": "data[0].name", "to": 7},
+            r"\$\.data\[0\]: Expected `str \| null`, got `int` - at `\$.name`",
+        ),
+        ({"do": "set", "path": "data[0]", "to": "proj"}, r"\$\.data\[0\]: Expected `object`"),
+        ({"do": "set", "path": "data[1].id", "to": "twice"}, None),
+    ],
+    ids=["no id", "a number for a name", "no object", "another id"],
+)
+def test_an_item_of_unknown_shape_is_an_error(
+    sandbox: Sandbox, fetch: Fetch, operation: dict[str, Any], complaint: str | None
+) -> None:
+    sandbox.faults(edit("openai", PROJECTS, operation))
+    if complaint is None:
+        assert "twice" in {item.id for item in fetch("openai", PROJECTS).items}
+        return
+    with pytest.raises(PermanentError, match=complaint):
+        fetch("openai", PROJECTS)
+
+
+def test_an_id_that_is_listed_twice_is_one_item_or_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
+    sandbox.faults(edit("openai", PROJECTS, {"do": "double", "path": "data"}))
+    assert len(fetch("openai", PROJECTS).items) == 4
+    sandbox.faults(edit("anthropic", USERS, {"do": "set", "path": "data[*].id", "to": "user_x"}))
+    with pytest.raises(PermanentError, match="user_x is listed twice, with different attributes"):
+        fetch("anthropic", USERS)
+
+
+USERS = EVERY_LOOKUP["anthropic/users"][1]
+
+
+# Items that are gone
+
+
+def not_found(lookup: Lookup, project: str = "") -> dict[str, Any]:
+    """The fault of a project, or of all, that the provider does not have any more."""
+    body = msgspec.json.decode((FIXTURES / "openai/project_api_keys/composed_error_404_project.json").read_bytes())
+    return {"route": route("openai", lookup, project), "fault": "status", "status": 404, "body": body}
+
+
+def test_a_project_that_was_deleted_meanwhile_is_skipped_and_recorded(sandbox: Sandbox, fetch: Fetch) -> None:
+    project = fetch("openai", PROJECTS).items[0].id
+    before = {item.id: item for item in fetch("openai", KEYS).items}
+    sandbox.faults(not_found(KEYS, project))
+    listed = fetch("openai", KEYS)
+    assert list(listed.skipped) == [project]
+    assert listed.items == [item for item in before.values() if item.project_id != project]  # type: ignore[attr-defined]  # of ProjectApiKeys
+    assert len(listed.items) < len(before)
+
+
+def test_projects_that_all_have_no_such_list_are_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
+    sandbox.faults(not_found(KEYS))
+    with pytest.raises(PermanentError, match="404 from GET"):
+        fetch("openai", KEYS)
+
+
+def test_a_list_that_is_not_there_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
+    sandbox.faults(not_found(PROJECTS))
+    for lookup in (PROJECTS, KEYS):
+        with pytest.raises(PermanentError, match="404 from GET"):
+            fetch("openai", lookup)
+
+
+def test_another_refusal_of_one_project_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
+    project = fetch("openai", PROJECTS).items[0].id
+    sandbox.faults(not_found(KEYS, project) | {"status": 400})
+    with pytest.raises(PermanentError, match=f"openai project_api_keys of {project}: 400"):
+        fetch("openai", KEYS)
+
+
+# People and secrets
+
+
+@pytest.mark.parametrize(
+    ("policy", "name", "email"),
+    [("ids", None, None), ("hash", None, "person-"), ("names", "Alice Ångström", "alice@acme-robotics.example")],
+)
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_people_are_kept_as_the_policy_says(
+    fetch: Fetch, provider: str, policy: str, name: str | None, email: str | None
+) -> None:
+    alice = fetch(provider, EVERY_LOOKUP[f"{provider}/users"][1], policy).items[0]
+    assert alice.name == name  # type: ignore[attr-defined]  # of both kinds of users
+    found = alice.email  # type: ignore[attr-defined]  # of both kinds of users
+    assert found == email if policy != "hash" else found.startswith(email)
+
+
+@pytest.mark.parametrize(("policy", "is_readable"), [("ids", True), ("hash", False), ("names", True)])
+def test_an_address_in_the_name_of_a_key_is_hashed_where_that_is_asked_for(
+    fetch: Fetch, policy: str, is_readable: bool
+) -> None:
+    names = [str(item.name) for item in fetch("openai", KEYS, policy).items]  # type: ignore[attr-defined]  # of ProjectApiKeys
+    (name,) = (name for name in names if name.startswith("notebook of "))
+    assert ("dana@acme-robotics.example" in name) == is_readable
+
+
+@every_lookup
+@pytest.mark.parametrize("policy", ["ids", "hash"])
+def test_no_address_no_persons_name_and_no_key_is_kept(
+    fetch: Fetch, provider: str, lookup: Lookup, policy: str
+) -> None:
+    kept = str(fetch(provider, lookup, policy).items)
+    assert "Ångström" not in kept
+    assert "sk-" not in kept
+    assert "@" not in kept.replace("notebook of dana@", "" if policy == "ids" else "@")
+
+
+@every_lookup
+def test_names_are_personal_where_they_may_hold_an_address(provider: str, lookup: Lookup) -> None:
+    declared = {column.name: column for column in columns(lookup.row)}
+    assert declared["name"].address == ("person_name" if lookup.name == "users" else "in_name")
+    assert all(column.nullable for column in declared.values() if column.name not in ("connection", "id", "first_seen"))
+
+
+# Bodies of the references
+
+
+def read(file: Path, sandbox: Sandbox, fetch: Fetch) -> Listed:
+    """What a body becomes, asked for through HTTP, where no second page is."""
+    provider, lookup = EVERY_LOOKUP[f"{file.parts[-3]}/{file.parts[-2]}"]
+    body = msgspec.json.decode(file.read_bytes())
+    sandbox.faults(
+        {
+            "route": route(provider, lookup),
+            "fault": "replace",
+            "body": body | ({"has_more": False} if lookup.cursor else {}),
+        }
+    )
+    if lookup.for_each:
+        sandbox.faults(edit("openai", PROJECTS, *[{"do": "delete", "path": "data[1]"}] * 3))
+    return fetch(provider, lookup, "names")
+
+
+BODIES = [
+    file for name in EVERY_LOOKUP for file in sorted((FIXTURES / name).glob("*.json")) if "_error_" not in file.name
+]
+
+
+@pytest.mark.parametrize("file", BODIES, ids=lambda file: f"{file.parts[-3]}/{file.parts[-2]}/{file.stem}")
+def test_a_body_of_the_reference_becomes_items(sandbox: Sandbox, fetch: Fetch, file: Path) -> None:
+    listed = read(file, sandbox, fetch)
+    assert listed.items
+    assert bool(listed.unknown_fields) == ("unknown" in file.name)
+
+
+def values(item: LookupRow) -> dict[str, Any]:
+    """What an item says, without when and where."""
+    known = msgspec.structs.asdict(item)
+    return {
+        name: known[name]
+        for name in known.keys() - {"connection", "first_seen", "seen_until"}
+        if known[name] is not None
+    }
+
+
+def test_the_official_key_is_kept_without_its_redacted_value_and_last_use(sandbox: Sandbox, fetch: Fetch) -> None:
+    (key,) = read(FIXTURES / "openai/project_api_keys/official.json", sandbox, fetch).items
+    project = fetch("openai", PROJECTS).items[0].id
+    assert values(key) == {
+        "id": "key_abc",
+        "name": "My API Key",
+        "project_id": project,
+        "owner_type": "user",
+        "owner_user_id": "user_abc",
+        "created_at": datetime(2024, 3, 26, 16, 45, 33, tzinfo=UTC),
+    }
+
+
+def test_fields_that_nobody_knows_are_counted_and_not_kept(sandbox: Sandbox, fetch: Fetch) -> None:
+    listed = read(FIXTURES / "openai/project_api_keys/composed_unknown_fields.json", sandbox, fetch)
+    assert dict(listed.unknown_fields) == {"value": 1, "owner.team.lead": 1}
+    assert "First Last" not in str(listed.items)
+    assert "sk-proj" not in str(listed.items)

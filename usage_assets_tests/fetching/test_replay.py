@@ -1,0 +1,96 @@
+"""What is read from the archive is what was fetched, page by page, for every endpoint and every policy for people."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from usage_assets.core.people import People, Policy
+from usage_assets.fetching.archive.replay import Replay
+from usage_assets.fetching.archive.store import Archive, packed
+from usage_assets.fetching.client import FetchResult
+from usage_assets.fetching.transport import PermanentError
+from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets_tests.conftest import last_days
+from usage_assets_tests.fetching.conftest import DAY, EVERY_ENDPOINT, Answers, NewClient
+
+DAYS = [DAY, *last_days(2)]
+"""Two windows."""
+
+
+def small_pages(endpoint: Endpoint) -> Endpoint:
+    """The endpoint as it is asked for chains of several pages."""
+    return replace(endpoint, params={**endpoint.params, "limit": "1"}) if "limit" in endpoint.params else endpoint
+
+
+def archived(archive: Archive, provider: Provider, people: People) -> Replay:
+    """The archived answers."""
+    ids = {"workspace_id": "ws-sandbox"} if provider.name == "chatgpt" else {}
+    return Replay(archive, connection=provider.name, ids=ids, headers={}, filters={}, people=people)
+
+
+def content(fetched: FetchResult) -> list[str]:
+    """What is stored of an answer, without its order."""
+    return sorted(map(str, fetched.rows.to_pylist()))
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    """An empty archive."""
+    return Archive(tmp_path, max_megabytes=100, max_days=400)
+
+
+@pytest.mark.parametrize("policy", ["ids", "hash", "names"])
+@pytest.mark.parametrize(("provider", "endpoint"), EVERY_ENDPOINT.values(), ids=EVERY_ENDPOINT)
+def test_archived_answers_are_read_as_they_were_fetched(
+    new_client: NewClient, archive: Archive, provider: Provider, endpoint: Endpoint, policy: Policy
+) -> None:
+    people, asked = People(policy, "key"), small_pages(endpoint)
+    fetched = new_client(provider, people=people, keep=packed).fetch(asked, DAYS)
+    archive.write(fetched.answered)
+    assert sum(len(answered.bodies) for answered in fetched.answered) == fetched.requests + fetched.split_windows
+    again = archived(archive, provider, people).fetch(endpoint, DAYS)
+    assert content(again) == content(fetched)
+    assert again.requests == 0
+    assert set(again.stored_at) == set(DAYS)
+
+
+def test_of_a_window_only_the_days_that_are_asked_for_are_taken(new_client: NewClient, archive: Archive) -> None:
+    provider, endpoint = EVERY_ENDPOINT["openai/usage_completions"]
+    days = last_days(3)
+    archive.write(new_client(provider, keep=packed).fetch(endpoint, days).answered)
+    again = archived(archive, provider, People()).fetch(endpoint, days[1:2])
+    assert content(again) == content(new_client(provider).fetch(endpoint, days[1:2]))
+
+
+def test_one_variant_of_the_question_does_not_answer_the_other(new_client: NewClient, archive: Archive) -> None:
+    provider, endpoint = EVERY_ENDPOINT["chatgpt/codex_usage"]
+    one = replace(endpoint, queries=endpoint.queries[:1])
+    archive.write(new_client(provider, keep=packed).fetch(one, [DAY]).answered)
+    with pytest.raises(PermanentError, match=f"chatgpt codex_usage: .* has no answer for {DAY}"):
+        archived(archive, provider, People()).fetch(endpoint, [DAY])
+
+
+def test_a_day_that_an_archived_answer_has_no_bucket_for_is_refused(
+    answers: Answers, new_client: NewClient, archive: Archive
+) -> None:
+    """Earlier releases stored and archived such answers."""
+    provider, endpoint = EVERY_ENDPOINT["openai/costs"]
+    days = last_days(3)
+    answers.faults(provider, endpoint, {"fault": "edit", "operations": [{"do": "delete", "path": "data[1]"}]})
+    lenient = replace(endpoint, bucket_per_day=False)
+    archive.write(new_client(provider, keep=packed).fetch(lenient, days).answered)
+    replay = archived(archive, provider, People())
+    assert replay.fetch(endpoint, days[::2]).rows.num_rows
+    with pytest.raises(PermanentError, match=f"openai costs: .* no bucket for {days[1]}. Nothing was stored") as raised:
+        replay.fetch(endpoint, days)
+    assert raised.value.days == (days[1],)
+
+
+def test_a_damaged_file_is_named(new_client: NewClient, archive: Archive) -> None:
+    provider, endpoint = EVERY_ENDPOINT["openai/costs"]
+    archive.write(new_client(provider, keep=packed).fetch(endpoint, [DAY]).answered)
+    (path,) = archive.folder.rglob("*.zst")
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(PermanentError, match=rf"openai costs: {path}: cannot be read: .*; remove it"):
+        archived(archive, provider, People()).fetch(endpoint, [DAY])

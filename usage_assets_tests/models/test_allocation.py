@@ -1,0 +1,554 @@
+"""What is billed, by API key and person: who shares in it, by what, and that the parts add up to the last digit."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from itertools import accumulate, pairwise
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from usage_assets.core import money
+from usage_assets.core.schema import Row, to_arrow
+from usage_assets.models.allocation import ALLOCATIONS
+from usage_assets.models.costs import AllocatedCost
+from usage_assets.models.model import MACROS
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import (
+    UsageAudioSpeeches,
+    UsageAudioTranscriptions,
+    UsageCompletions,
+    UsageDecisions,
+    UsageEmbeddings,
+    UsageImages,
+    UsageModerations,
+)
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch, WarehouseError
+from usage_assets_tests.models.days import DAY, DERIVED, Days, days_from, raw
+
+FILES = [allocation.file for allocation in ALLOCATIONS]
+PLACE = Decimal(1).scaleb(-24)
+Part = tuple[str | None, str | None, Decimal]
+"""API key, user, amount."""
+
+TOKENS = {
+    "description": "Claude Usage",
+    "cost_type": "tokens",
+    "workspace_id": "wrk",
+    "model": "opus",
+    "token_type": "output_tokens",
+    "service_tier": "standard",
+    "grouped_by": "description,workspace_id",
+}
+USE = {"workspace_id": "wrk", "model": "opus", "service_tier": "standard"}
+NOBODY = (None, None)
+
+
+def anthropic_bill(days: Days, *rows: Mapping[str, Any], **options: Any) -> None:
+    """Store what Anthropic bills for output tokens of a workspace, unless a row says otherwise."""
+    days.fetched(CostReport, *(raw(CostReport, **{**TOKENS, **row}) for row in rows), **options)
+    days.derive("anthropic_cost_report", **options)
+
+
+def anthropic_use(days: Days, *rows: Mapping[str, Any]) -> None:
+    """Store the messages of a day."""
+    days.fetched(UsageMessages, *(raw(UsageMessages, **{**USE, **row}) for row in rows))
+
+
+def anthropic_parts(days: Days) -> list[dict[str, Any]]:
+    return days.rows("anthropic_allocated_costs")
+
+
+def shares(rows: Sequence[Mapping[str, Any]]) -> list[Part]:
+    """Who gets how much, sorted."""
+    parts = [(row["api_key_id"], row["user_id"], row["native_amount"]) for row in rows]
+    return sorted(parts, key=lambda part: tuple(map(str, part)))
+
+
+# Any source
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_day_that_costs_nothing_has_no_rows_and_one_that_was_not_computed_is_refused(file: str, days: Days) -> None:
+    source: type[Row] = Costs if file == "openai_allocated_costs" else CostReport
+    days.fetched(source)
+    with pytest.raises(
+        WarehouseError, match=r"costs\.daily_costs \(.*\) of connection \w+ was never fetched for 2026-11-01"
+    ):
+        days.derive(file)
+    days.derive(source.table.replace(".", "_"))
+    assert days.rows(file) == []
+
+
+MESSAGES, REPORT = dg.AssetKey(["anthropic", "usage_messages"]), dg.AssetKey(["anthropic", "cost_report"])
+
+
+def test_another_source_of_costs_is_not_the_bill_that_must_be_there(days: Days) -> None:
+    days.fetched(ClaudeCode, raw(ClaudeCode))
+    days.derive("anthropic_claude_code")
+    with pytest.raises(
+        WarehouseError, match=r"costs\.daily_costs \(anthropic\.cost_report\) of connection anthropic was never"
+    ):
+        anthropic_parts(days)
+
+
+def test_what_a_connection_fetches_must_be_there_and_what_it_does_not_fetch_need_not(days: Days) -> None:
+    anthropic_bill(days, {})
+    derived = DERIVED["anthropic_allocated_costs"]
+    target = Slice("anthropic", DAY, DAY, derived.part)
+    with pytest.raises(WarehouseError, match=r"anthropic\.usage_messages of connection anthropic was never fetched"):
+        days.warehouse.replace(
+            Table(AllocatedCost), derived.query_of({UsageMessages.table: {"": MESSAGES}}), target, "run"
+        )
+    days.warehouse.replace(Table(AllocatedCost), derived.query_of({CostReport.table: {"": REPORT}}), target, "run")
+    assert [row["allocation"] for row in anthropic_parts(days)] == ["unattributed"]
+
+
+def test_a_part_says_how_it_can_be_computed_again(days: Days) -> None:
+    anthropic_bill(days, {"amount_cents": Decimal("123.78912"), "context_window": "0-200k", "inference_geo": "us"})
+    anthropic_use(days, {"api_key_id": "k1", "output_tokens": 30}, {"account_id": "u1", "output_tokens": 10})
+    names = ("connection", "usage_date", "provider", "source_table", "currency", "native_unit", "line_item")
+    of_user, of_key = sorted(anthropic_parts(days), key=lambda row: row["units"])
+    assert [of_key[name] for name in names] == [
+        "anthropic",
+        DAY,
+        "anthropic",
+        "anthropic.cost_report",
+        "USD",
+        "cents",
+        "Claude Usage",
+    ]
+    assert (of_key["context_window"], of_key["inference_geo"], of_key["usage_type"]) == (
+        "0-200k",
+        "us",
+        "output_tokens",
+    )
+    assert of_key["basis"] == (
+        "output_tokens of anthropic.usage_messages of the same day, workspace_id, model, service_tier"
+    )
+    for part, key, user in ((of_key, "k1", None), (of_user, None, "u1")):
+        assert (part["api_key_id"], part["user_id"], part["allocation"], part["all_units"]) == (key, user, "tokens", 40)
+        assert part["native_amount"] == part["billed_amount"] * part["units"] / part["all_units"]
+        assert part["amount_usd"] == part["native_amount"] / 100
+    assert (of_key["billed_amount"], of_key["native_amount"]) == (Decimal("123.78912"), Decimal("92.84184"))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_cannot_be_divided_goes_to_those_who_lost_most_by_rounding_then_to_the_first(
+    days: Days, sign: int
+) -> None:
+    bills = {"opus": Decimal(20), "haiku": Decimal(5)}
+    anthropic_bill(days, *({"model": model, "amount_cents": sign * amount} for model, amount in bills.items()))
+    anthropic_use(
+        days,
+        *({"api_key_id": key, "output_tokens": 1} for key in ("k1", "k2", "k3")),
+        *({"api_key_id": key, "output_tokens": n, "model": "haiku"} for key, n in (("k1", 1), ("k2", 4), ("k3", 2))),
+    )
+    rows = anthropic_parts(days)
+    parts = {model: [abs(part) for *_, part in shares([r for r in rows if r["model"] == model])] for model in bills}
+    sixths, sevenths = Decimal("6." + 24 * "6"), Decimal("0.714285714285714285714285")
+    assert parts["opus"] == [sixths + PLACE, sixths + PLACE, sixths]
+    assert parts["haiku"] == [sevenths + PLACE, 4 * sevenths + 3 * PLACE, 2 * sevenths + PLACE]
+    assert {row["native_amount"] > 0 for row in rows} == {sign > 0}
+
+
+def test_dollars_are_split_on_their_own_and_add_up_too(days: Days) -> None:
+    anthropic_bill(days, {"amount_cents": Decimal("0.0000000000000000000001")})
+    anthropic_use(days, *({"api_key_id": f"k{n}"} for n in range(3)))
+    rows = anthropic_parts(days)
+    assert money.total(row["native_amount"] for row in rows) == 100 * PLACE
+    assert [row["amount_usd"] for row in sorted(rows, key=lambda row: row["api_key_id"])] == [PLACE, 0, 0]
+
+
+def test_an_amount_without_a_dollar_value_is_split_and_has_none(days: Days) -> None:
+    anthropic_bill(days, {"currency": "JPY", "amount_cents": Decimal(3)})
+    anthropic_use(days, {"api_key_id": "k1"}, {"api_key_id": "k2"})
+    rows = anthropic_parts(days)
+    assert shares(rows) == [("k1", None, Decimal("1.5")), ("k2", None, Decimal("1.5"))]
+    assert {row["amount_usd"] for row in rows} == {None}
+    assert {row["usd_reason"] for row in rows} == {"no exchange rate is configured for JPY"}
+
+
+def test_what_is_not_billed_is_not_here(days: Days) -> None:
+    anthropic_bill(days, {})
+    days.fetched(ClaudeCode, raw(ClaudeCode))
+    days.derive("anthropic_claude_code")
+    assert len(anthropic_parts(days)) == 1
+
+
+def test_the_daily_totals_are_what_is_billed_and_what_of_it_is_nobodys(days: Days) -> None:
+    anthropic_bill(days, {}, {"amount_cents": Decimal(50), "workspace_id": "other"})
+    anthropic_use(days, {"api_key_id": "k1"})
+    [version] = days.derive("anthropic_allocated_costs")
+    assert {name: Decimal(total or 0) for name, total in version.totals.items()} == {
+        "billed_usd": Decimal("1.5"),
+        "unattributed_usd": Decimal("0.5"),
+    }
+
+
+# Anthropic
+
+
+def test_each_class_of_tokens_is_split_by_its_own(days: Days) -> None:
+    classes = {
+        "uncached_input_tokens": "uncached_input_tokens",
+        "output_tokens": "output_tokens",
+        "cache_read_input_tokens": "cache_read_input_tokens",
+        "cache_creation.ephemeral_5m_input_tokens": "cache_creation_5m_input_tokens",
+        "cache_creation.ephemeral_1h_input_tokens": "cache_creation_1h_input_tokens",
+    }
+    anthropic_bill(days, *({"token_type": token_type} for token_type in classes))
+    of_k1 = {measure: n for n, measure in enumerate(classes.values(), start=10)}
+    of_k2 = {measure: 100 - n for measure, n in of_k1.items()}
+    anthropic_use(days, {"api_key_id": "k1", **of_k1}, {"api_key_id": "k2", **of_k2})
+    rows = {(row["token_type"], row["api_key_id"]): row for row in anthropic_parts(days)}
+    assert {token_type: rows[token_type, "k1"]["native_amount"] for token_type in classes} == {
+        token_type: of_k1[measure] for token_type, measure in classes.items()
+    }
+    assert {row["token_type"]: row["basis"].partition(" ")[0] for row in rows.values()} == classes
+
+
+def test_use_of_another_kind_has_no_part_in_a_bill(days: Days) -> None:
+    others: list[dict[str, Any]] = [
+        {"workspace_id": None},
+        {"model": "haiku"},
+        {"model": None},
+        {"service_tier": "batch"},
+        {"service_tier": "flex"},
+        {"service_tier": "priority"},
+        {"output_tokens": 0},
+    ]
+    anthropic_bill(days, {})
+    anthropic_use(days, {"api_key_id": "k1"}, *({"api_key_id": f"other {other}", **other} for other in others))
+    assert shares(anthropic_parts(days)) == [("k1", None, Decimal(100))]
+
+
+def test_use_of_another_day_or_connection_has_no_part_in_a_bill(days: Days) -> None:
+    _, second = days_from(2)
+    use = {**USE, "api_key_id": "k2"}
+    days.fetched(UsageMessages, raw(UsageMessages, usage_date=second, **use), last=second)
+    days.fetched(UsageMessages, raw(UsageMessages, connection="emea", **use), connection="emea")
+    anthropic_bill(days, {}, {"usage_date": second}, last=second)
+    assert [row["allocation"] for row in days.rows("anthropic_allocated_costs", last=second)] == [
+        "unattributed",
+        "tokens",
+    ]
+
+
+def test_the_default_workspace_is_one_like_the_others(days: Days) -> None:
+    anthropic_bill(days, {"workspace_id": None})
+    anthropic_use(days, {"workspace_id": None, "api_key_id": "k1"}, {"api_key_id": "k2"})
+    assert shares(anthropic_parts(days)) == [("k1", None, Decimal(100))]
+
+
+def test_one_key_has_one_part_whatever_its_rows(days: Days) -> None:
+    anthropic_bill(days, {})
+    rows = [{"api_key_id": "k1", "speed": speed} for speed in ("standard", "fast")]
+    anthropic_use(days, *rows, {"api_key_id": "k1", "account_id": "u1"}, {"output_tokens": 2})
+    assert shares(anthropic_parts(days)) == [
+        (None, None, Decimal(25)),
+        ("k1", None, Decimal(50)),
+        ("k1", "u1", Decimal(25)),
+    ]
+
+
+def test_tiers_that_the_bill_has_no_rows_for_share_only_where_its_own_has_no_tokens(days: Days) -> None:
+    anthropic_bill(days, {})
+    tiers = ("flex", "flex_discount", "batch", "priority", None)
+    anthropic_use(days, *({"api_key_id": f"{tier}", "service_tier": tier} for tier in tiers))
+    rows = anthropic_parts(days)
+    assert {row["api_key_id"] for row in rows} == {"flex", "flex_discount", "None"}
+    assert all(row["basis"].endswith("model and of tiers that anthropic.cost_report has no rows for") for row in rows)
+    assert money.total(row["native_amount"] for row in rows) == 100
+
+
+def test_web_searches_are_split_by_the_workspaces_searches_of_any_model_and_tier(days: Days) -> None:
+    search = dict.fromkeys(("model", "token_type", "service_tier"))
+    anthropic_bill(days, {"cost_type": "web_search", **search})
+    anthropic_use(
+        days,
+        {"api_key_id": "k1", "web_search_requests": 1},
+        {"api_key_id": "k1", "web_search_requests": 1, "model": "haiku", "service_tier": "priority"},
+        {"api_key_id": "k2", "web_search_requests": 3},
+        {"api_key_id": "k3", "web_search_requests": 9, "workspace_id": None},
+    )
+    rows = anthropic_parts(days)
+    assert shares(rows) == [("k1", None, Decimal(40)), ("k2", None, Decimal(60))]
+    assert {(row["allocation"], row["basis"]) for row in rows} == {
+        ("requests", "web_search_requests of anthropic.usage_messages of the same day, workspace_id")
+    }
+
+
+def test_what_no_usage_report_counts_stays_unattributed(days: Days) -> None:
+    cost_types = ("code_execution", "session_usage", None)
+    nothing = dict.fromkeys(("model", "token_type", "service_tier"))
+    anthropic_bill(days, *({"cost_type": cost_type, **nothing} for cost_type in cost_types))
+    anthropic_use(days, {"api_key_id": "k1"}, {"api_key_id": "k2", "model": None})
+    rows = anthropic_parts(days)
+    assert {row["cost_type"] for row in rows} == {*cost_types}
+    names = ("allocation", "native_amount", "amount_usd", "api_key_id", "user_id", "basis", "units", "all_units")
+    assert {tuple(row[name] for name in names) for row in rows} == {("unattributed", 100, 1, *[None] * 5)}
+
+
+# OpenAI
+
+
+def test_what_a_row_leaves_out_is_shared_by_nobody_and_the_rest_is_split(days: Days) -> None:
+    """Those who are known to have used some would pay for the one of whom nobody knows."""
+    cached = {"token_type": "cache_creation.ephemeral_5m_input_tokens", "amount_cents": Decimal(7)}
+    anthropic_bill(days, {"amount_cents": Decimal(30)}, cached | {"description": "cache"})
+    anthropic_use(
+        days,
+        {"api_key_id": "k1", "output_tokens": 10, "cache_creation_5m_input_tokens": None},
+        {"api_key_id": "k2", "output_tokens": 20},
+    )
+    parts = [(None, 7), ("k1", 10), ("k2", 20)]
+    assert shares(anthropic_parts(days)) == [(key, None, Decimal(cents)) for key, cents in parts]
+
+
+LINE = {"project_id": "p", "line_item": "gpt-5, input", "amount_value": Decimal(100)}
+CALL = {"project_id": "p", "model": "gpt-5"}
+EVERYTHING = "api_key_id,line_item,project_id,user_id"
+NO_KEY = "line_item,project_id,user_id"
+NO_USER = "api_key_id,line_item,project_id"
+NEITHER = "line_item,project_id"
+
+
+def openai_bill(days: Days, *rows: Mapping[str, Any], grouped_by: str = NEITHER) -> None:
+    """Store what OpenAI bills for a model's input of a project, unless a row says otherwise."""
+    days.fetched(Costs, *(raw(Costs, grouped_by=grouped_by, **{**LINE, **row}) for row in rows))
+    days.derive("openai_costs")
+
+
+def openai_use(days: Days, *rows: Mapping[str, Any], report: type[Row] = UsageCompletions) -> None:
+    """Store a day of a usage report."""
+    days.fetched(report, *(raw(report, **{**CALL, **row}) for row in rows))
+
+
+def openai_parts(days: Days) -> list[dict[str, Any]]:
+    return days.rows("openai_allocated_costs")
+
+
+ALICE, BOB, SERVICE = (
+    {"user_id": user, "api_key_id": key, "input_tokens": tokens}
+    for user, key, tokens in (("alice", "k1", 10), ("bob", "k2", 20), (None, "k3", 70))
+)
+
+
+def test_a_row_that_names_key_and_user_is_the_providers_word(days: Days) -> None:
+    openai_bill(days, {"user_id": "u", "api_key_id": "k"}, {"amount_value": Decimal(7)}, grouped_by=EVERYTHING)
+    openai_use(days, ALICE, BOB)
+    rows = openai_parts(days)
+    assert shares(rows) == [(*NOBODY, Decimal(7)), ("k", "u", Decimal(100))]
+    assert {(row["allocation"], row["basis"], row["units"]) for row in rows} == {("stated", None, None)}
+
+
+def test_where_keys_and_users_were_refused_both_are_known_by_their_tokens(days: Days) -> None:
+    openai_bill(days, {})
+    openai_use(days, ALICE, BOB, SERVICE)
+    rows = openai_parts(days)
+    assert shares(rows) == [("k1", "alice", Decimal(10)), ("k2", "bob", Decimal(20)), ("k3", None, Decimal(70))]
+    assert {row["basis"] for row in rows} == {
+        "input_tokens without input_cached_tokens of openai.usage_completions of the same day, model, project_id"
+    }
+    assert {(row["allocation"], row["all_units"]) for row in rows} == {("tokens", 100)}
+
+
+def test_where_keys_were_refused_a_users_bill_is_split_over_their_keys(days: Days) -> None:
+    openai_bill(days, {"user_id": "alice"}, {"amount_value": Decimal(7)}, grouped_by=NO_KEY)
+    openai_use(days, ALICE, {**ALICE, "api_key_id": "k4", "input_tokens": 30}, BOB, SERVICE)
+    rows = openai_parts(days)
+    assert shares(rows) == [
+        ("k1", "alice", Decimal(25)),
+        ("k3", None, Decimal(7)),
+        ("k4", "alice", Decimal(75)),
+    ]
+    assert {row["basis"].rpartition("day, ")[2] for row in rows} == {"model, project_id, user_id"}
+
+
+def test_where_users_were_refused_a_keys_bill_is_split_over_its_users(days: Days) -> None:
+    openai_bill(days, {"api_key_id": "k1"}, grouped_by=NO_USER)
+    openai_use(days, ALICE, {**BOB, "api_key_id": "k1"}, SERVICE)
+    assert shares(openai_parts(days)) == [
+        ("k1", "alice", Decimal("33." + 24 * "3")),
+        ("k1", "bob", Decimal("66." + 24 * "6") + PLACE),
+    ]
+
+
+def test_a_key_or_user_that_the_provider_names_is_stated_also_where_nothing_more_is_known(days: Days) -> None:
+    openai_bill(days, {"user_id": "alice"}, {"user_id": None}, grouped_by=NO_KEY)
+    openai_use(days)
+    assert {(row["user_id"], row["allocation"]) for row in openai_parts(days)} == {
+        ("alice", "stated"),
+        (None, "unattributed"),
+    }
+
+
+def test_calls_of_another_kind_have_no_part_in_a_bill(days: Days) -> None:
+    others: list[dict[str, Any]] = [{"project_id": None}, {"model": "mini"}, {"input_tokens": 0, "output_tokens": 9}]
+    openai_bill(days, {})
+    openai_use(days, ALICE, *({**BOB, **other} for other in others))
+    assert shares(openai_parts(days)) == [("k1", "alice", Decimal(100))]
+
+
+def test_cached_tokens_are_no_input_and_the_kinds_have_several_spellings(days: Days) -> None:
+    of_alice = {"input": 20, "input_tokens": 20, "cached input": 80, "cached_input_tokens": 80, "Output": 50}
+    openai_bill(days, *({"line_item": f"gpt-5, {kind}"} for kind in of_alice))
+    openai_use(
+        days,
+        {**ALICE, "input_tokens": 100, "input_cached_tokens": 80, "output_tokens": 50},
+        {**BOB, "input_tokens": 100, "input_cached_tokens": 20, "output_tokens": 50},
+    )
+    rows = [row for row in openai_parts(days) if row["user_id"] == "alice"]
+    assert {row["usage_type"]: row["native_amount"] for row in rows} == of_alice
+    assert {row["basis"].partition(" of ")[0] for row in rows} == {
+        "input_tokens without input_cached_tokens",
+        "input_cached_tokens",
+        "output_tokens",
+    }
+
+
+def test_a_line_item_for_text_audio_or_images_alone_is_split_by_their_tokens(days: Days) -> None:
+    columns = {
+        f"{way}_{what}_tokens": f"{what} {way}" for way in ("input", "output") for what in ("text", "audio", "image")
+    }
+    openai_bill(days, *({"line_item": f"gpt-5, {kind}"} for kind in columns.values()))
+    of_alice = {column: n for n, column in enumerate(columns, start=10)}
+    openai_use(days, {**ALICE, **of_alice}, {**BOB, **{column: 100 - n for column, n in of_alice.items()}})
+    rows = [row for row in openai_parts(days) if row["user_id"] == "alice"]
+    assert {row["usage_type"]: row["native_amount"] for row in rows} == {
+        kind: of_alice[column] for column, kind in columns.items()
+    }
+    assert {row["basis"].partition(" ")[0]: row["usage_type"] for row in rows} == columns
+
+
+def test_a_line_item_that_says_nothing_we_understand_stays_unattributed(days: Days) -> None:
+    line_items = ("web search tool calls", "gpt-5, training", "gpt-5, input, batch", None)
+    openai_bill(days, *({"line_item": line_item} for line_item in line_items))
+    openai_use(days, ALICE)
+    rows = openai_parts(days)
+    assert {row["line_item"] for row in rows} == {*line_items}
+    assert {(row["allocation"], row["native_amount"]) for row in rows} == {("unattributed", 100)}
+
+
+@pytest.mark.parametrize(
+    ("report", "measure", "unit"),
+    [
+        (UsageEmbeddings, "input_tokens", "tokens"),
+        (UsageModerations, "input_tokens", "tokens"),
+        (UsageImages, "images", "images"),
+        (UsageAudioSpeeches, "characters", "characters"),
+        (UsageAudioTranscriptions, "seconds", "seconds"),
+    ],
+)
+def test_models_of_other_reports_are_split_by_what_these_count(
+    days: Days, report: type[Row], measure: str, unit: str
+) -> None:
+    openai_bill(days, {})
+    openai_use(days, {"api_key_id": "k1", measure: 30}, {"api_key_id": "k2", measure: 10}, report=report)
+    rows = openai_parts(days)
+    assert shares(rows) == [("k1", None, Decimal(75)), ("k2", None, Decimal(25))]
+    assert {row["allocation"] for row in rows} == {unit}
+    assert all(row["basis"].startswith(measure) and f" of {report.table} of " in row["basis"] for row in rows)
+
+
+def test_tokens_of_a_model_come_before_its_images(days: Days) -> None:
+    openai_bill(days, {}, {"line_item": "gpt-5, output"})
+    openai_use(days, {**ALICE, "output_tokens": 0})
+    openai_use(days, {"api_key_id": "k9"}, report=UsageImages)
+    assert {row["usage_type"]: row["api_key_id"] for row in openai_parts(days)} == {"input": "k1", "output": "k9"}
+
+
+def test_decisions_have_no_part_in_what_completions_cost(days: Days) -> None:
+    openai_bill(days, {})
+    openai_use(days, ALICE, report=UsageDecisions)
+    assert [row["allocation"] for row in openai_parts(days)] == ["unattributed"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "allocation"),
+    [
+        (None, "tokens"),
+        ('{"project_ids":["p"],"models":["gpt-5"]}', "tokens"),
+        ('{"user_ids":["alice"]}', "unattributed"),
+        ('{"project_ids":["p"],"batch":["false"]}', "unattributed"),
+    ],
+)
+def test_those_that_a_filter_leaves_do_not_pay_for_those_that_it_does_not(
+    days: Days, filters: str | None, allocation: str
+) -> None:
+    openai_bill(days, {})
+    rows = to_arrow(UsageCompletions, [raw(UsageCompletions, **{**CALL, **ALICE})])
+    answer = Batch(rows=rows, began=datetime.now(UTC), filters=filters)
+    days.warehouse.replace(Table(UsageCompletions), answer, Slice("openai", DAY, DAY), "run")
+    assert [row["allocation"] for row in openai_parts(days)] == [allocation]
+
+
+# The rule
+
+
+def largest_remainder(places: int, units: Sequence[int]) -> list[int]:
+    """Split a number of last places exactly, by the definition."""
+    exact = [Fraction(abs(places) * each, sum(units)) for each in units]
+    parts = [int(share) for share in exact]
+    by_loss = sorted(range(len(units)), key=lambda n: (parts[n] - exact[n], n))
+    for n in by_loss[: abs(places) - sum(parts)]:
+        parts[n] += 1
+    return [part if places > 0 else -part for part in parts]
+
+
+LARGEST = 10**38 - 1
+amounts = st.one_of(st.integers(-LARGEST, LARGEST), st.integers(-100, 100), st.integers(12, 37).map(lambda n: 10**n))
+tokens = st.one_of(st.integers(1, 10**13), st.integers(1, 9), st.just(2**60))
+bills = st.lists(st.tuples(amounts, st.lists(tokens, min_size=1, max_size=6)), min_size=1, max_size=30)
+
+
+@pytest.fixture(scope="module")
+def macros() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database that knows nothing but our macros."""
+    with duckdb.connect() as database:
+        for macro in MACROS:
+            database.execute(macro)
+        yield database
+
+
+@settings(max_examples=60, deadline=None)
+@given(bills=bills)
+def test_every_amount_is_split_by_the_largest_remainder_to_the_last_place(
+    macros: duckdb.DuckDBPyConnection, bills: list[tuple[int, list[int]]]
+) -> None:
+    columns = zip(
+        *(
+            (bill, money.stored(Decimal(places).scaleb(-24, money._SUMS)), n, each, sum(units))
+            for bill, (places, units) in enumerate(bills)
+            for n, each in enumerate(units)
+        ),
+        strict=True,
+    )
+    types = (pa.int64(), pa.decimal128(38, 24), pa.int64(), pa.int64(), pa.int64())
+    arrays = [pa.array(column, type=of) for column, of in zip(columns, types, strict=True)]
+    uses = pa.table(arrays, names=["bill", "amount", "key", "units", "all_units"])
+    rows = macros.execute(
+        "select bill, part_of(share, 'c', 1, bill, [key]) as part "
+        "from (select *, share_of(amount, units, all_units) as share from uses) order by bill, key"
+    ).fetchall()
+    assert uses.num_rows == len(rows)
+    expected = [part for places, units in bills for part in largest_remainder(places, units)]
+    assert [int(part.scaleb(24, money._SUMS)) for _, part in rows] == expected
+    ends = list(accumulate((len(units) for _, units in bills), initial=0))
+    assert [sum(expected[a:b]) for a, b in pairwise(ends)] == [places for places, _ in bills]
+
+
+def test_a_report_that_leaves_out_a_counter_shares_no_bill(days: Days) -> None:
+    openai_bill(days, {})
+    openai_use(days, ALICE, BOB | {"input_tokens": None})
+    assert [part["allocation"] for part in openai_parts(days)] == ["unattributed"]

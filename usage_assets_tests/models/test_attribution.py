@@ -1,0 +1,321 @@
+"""Whom costs are for: teams and actors are decided on the parts of each bill, and every view has every cost once."""
+
+import json
+from datetime import date, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+
+from usage_assets.config.accounting import ExchangeRate, Owner
+from usage_assets.core.schema import Row
+from usage_assets.models.owners import owners_of_nothing
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import UsageCompletions
+from usage_assets.providers.openai_legacy.billing import BillingUsage
+from usage_assets_tests.models.days import DAY, Days, days_from, models, raw
+from usage_assets_tests.models.test_allocation import anthropic_bill, anthropic_use
+from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating, sums
+
+PLACE = Decimal(1).scaleb(-24)
+VIEWS = ("by_day", "by_month", "by_model", "by_project", "by_user", "by_actor", "by_team")
+KEY_OF_WEB = Owner(api_key="k1", team="web", cost_centre="4711")
+
+
+def listed(days: Days, table: str, **values: Any) -> None:
+    """An item of a lookup."""
+    values = {"connection": table.partition(".")[0], **values}
+    with days.warehouse.transaction() as database:
+        database.execute(
+            f"insert into {table} ({', '.join(values)}, first_seen) "
+            f"values ({', '.join(f'${name}' for name in values)}, now())",
+            values,
+        )
+
+
+# Teams
+
+
+def test_the_owner_of_an_api_key_owns_its_part_of_a_bill_that_names_no_key(days: Days) -> None:
+    days = stating(days, owners=[KEY_OF_WEB])
+    anthropic_bill(days, {}, {"cost_type": "session_usage", "token_type": None, "model": None})
+    anthropic_use(days, {"api_key_id": "k1", "output_tokens": 30}, {"api_key_id": "k2", "output_tokens": 10})
+    unowned = {("unowned", None, 200, 2)}
+    assert sums(days, "by_team", "team", "cost_centre") == unowned
+    days.derive("anthropic_allocated_costs")
+    owned = {("web", "4711", 75, Decimal("0.75")), ("unowned", None, 125, Decimal("1.25"))}
+    assert sums(days, "by_team", "team", "cost_centre") == owned
+    tags = days.warehouse.read("select Tags, sum(BilledCost) as billed from costs.focus group by all").to_pylist()
+    assert {(json.loads(row["Tags"])["team"], row["billed"]) for row in tags} == {(t, usd) for t, _, _, usd in owned}
+
+
+def test_a_bill_that_changed_after_it_was_allocated_is_whole_until_it_is_allocated_again(days: Days) -> None:
+    days = stating(days, owners=[KEY_OF_WEB])
+    anthropic_bill(days, {})
+    anthropic_use(days, {"api_key_id": "k1"})
+    days.derive("anthropic_allocated_costs")
+    anthropic_bill(days, {"amount_cents": Decimal(40)})
+    assert sums(days, "by_team", "team") == {("unowned", 40, Decimal("0.4"))}
+    days.derive("anthropic_allocated_costs")
+    assert sums(days, "by_team", "team") == {("web", 40, Decimal("0.4"))}
+    anthropic_bill(days)
+    assert sums(days, "by_team", "team") == set()
+
+
+def test_a_bill_whose_amount_moved_to_another_workspace_is_not_its_old_teams(days: Days) -> None:
+    days = stating(days, owners=[Owner(workspace=name, team=name) for name in ("apps", "web")])
+    anthropic_bill(days, {"workspace_id": "apps"})
+    days.derive("anthropic_allocated_costs")
+    assert sums(days, "by_team", "team") == {("apps", 100, 1)}
+    anthropic_bill(days, {"workspace_id": "web"})
+    assert sums(days, "by_team", "team") == {("web", 100, 1)}
+
+
+def test_parts_of_a_charge_add_up_to_it_in_every_amount(days: Days) -> None:
+    anthropic_bill(days, {"amount_cents": Decimal(20)}, {"amount_cents": Decimal(20), "currency": "EUR"})
+    anthropic_use(days, *({"api_key_id": key} for key in ("k1", "k2", "k3")))
+    days.derive("anthropic_allocated_costs")
+    query = (
+        "select BillingCurrency as currency, list(BilledCost) as billed, sum(x_NativeAmount) as native from costs.focus"
+    )
+    dollars, euros = days.warehouse.read(f"{query} group by all order by 1 desc").to_pylist()
+    assert (sum(dollars["billed"]), dollars["native"]) == (Decimal("0.2"), 20)
+    assert euros["native"] == 20
+    assert abs(sum(euros["billed"]) - Decimal("0.2")) <= 2 * PLACE
+    columns = "x_Allocation, x_AllocationBasis, PricingQuantity, PricingUnit"
+    [said] = days.warehouse.read(f"select distinct {columns} from costs.focus").to_pylist()
+    basis = "output_tokens of anthropic.usage_messages of the same day, workspace_id, model, service_tier"
+    assert tuple(said.values()) == ("tokens", basis, 1, "Units")
+
+
+def test_owners_whose_id_is_in_no_cost_of_their_days_are_found(days: Days) -> None:
+    day_after = DAY + timedelta(days=1)
+    anthropic_bill(days, {})
+    anthropic_use(days, *({"api_key_id": key} for key in ("k0", "k1", None)), {"account_id": "u1"})
+    days.derive("anthropic_allocated_costs")
+    used = [
+        Owner(user="u1", team="t"),
+        Owner(api_key="k0", team="t"),
+        Owner(workspace="wrk", team="t"),
+        KEY_OF_WEB,
+        Owner(api_key="k1", team="t", connection="anthropic"),
+    ]
+    unused = [
+        Owner(api_key="k2", team="web"),
+        Owner(user="k1", team="web"),
+        Owner(api_key="k1", team="web", valid_until=DAY - timedelta(days=1)),
+        Owner(workspace="wrk", team="web", connection="openai"),
+    ]
+    unknown = [Owner(api_key="k3", team="web", valid_from=day_after)]
+    accounting = stating(days, owners=[*used, *unused, *unknown]).accounting
+    found = owners_of_nothing(days.warehouse, accounting)
+    assert found == unused[:2]
+
+
+def test_without_costs_no_owner_is_said_to_own_nothing(days: Days) -> None:
+    assert owners_of_nothing(days.warehouse, stating(days, owners=[KEY_OF_WEB]).accounting) == []
+
+
+# Actors
+
+
+def test_an_actor_is_a_person_a_service_account_a_key_or_unknown(days: Days) -> None:
+    days.fetched(
+        Costs,
+        raw(Costs, user_id="u1", api_key_id="k1", amount_value=Decimal(1)),
+        raw(Costs, user_id="u2", amount_value=Decimal(2)),
+        raw(Costs, api_key_id="k2", amount_value=Decimal(4)),
+        raw(Costs, api_key_id="k3", amount_value=Decimal(8)),
+        raw(Costs, api_key_id="k4", amount_value=Decimal(16)),
+        raw(Costs, amount_value=Decimal(32)),
+    )
+    days.derive("openai_costs")
+    days.fetched(
+        ClaudeCode,
+        raw(ClaudeCode, model_breakdown=models(("opus", "100"))),
+        raw(
+            ClaudeCode,
+            actor_type="api_actor",
+            actor_email=None,
+            api_key_name="Laptop",
+            model_breakdown=models(("opus", "200")),
+        ),
+    )
+    days.derive("anthropic_claude_code")
+    listed(days, "openai.users", id="u1", name="Ann")
+    listed(days, "openai.users", id="u2", name="CI user", is_service_account=True)
+    listed(days, "openai.service_accounts", id="svc", name="Nightly")
+    listed(days, "openai.project_api_keys", id="k2", name="key of Nightly", owner_service_account_id="svc")
+    listed(days, "openai.project_api_keys", id="k3", name="Notebook", owner_user_id="u1")
+    assert sums(days, "by_actor", "cost_basis", "actor_kind", "actor_id", "actor_name") == {
+        ("billed", "person", "u1", "Ann", 1, 1),
+        ("billed", "service_account", "u2", "CI user", 2, 2),
+        ("billed", "service_account", "svc", "Nightly", 4, 4),
+        ("billed", "api_key", "k3", "Notebook", 8, 8),
+        ("billed", "api_key", "k4", "k4", 16, 16),
+        ("billed", "unknown", None, "unknown", 32, 32),
+        ("estimated", "person", "bob@example.com", "bob@example.com", 100, 1),
+        ("estimated", "api_key", "Laptop", "Laptop", 200, 2),
+    }
+
+
+def test_actors_of_a_bill_without_keys_are_those_who_used_it(days: Days) -> None:
+    anthropic_bill(days, {})
+    anthropic_use(days, {"api_key_id": "k1"}, {"account_id": "a1"}, {"output_tokens": 4})
+    days.derive("anthropic_allocated_costs")
+    listed(days, "anthropic.api_keys", id="k1", name="Bot", principal_type="service_account", principal_id="not listed")
+    assert sums(days, "by_actor", "actor_kind", "actor_name") == {
+        ("api_key", "Bot", 25, Decimal("0.25")),
+        ("person", "a1", 25, Decimal("0.25")),
+        ("unknown", "unknown", 50, Decimal("0.5")),
+    }
+    columns = "api_key_display_name, workspace_name, allocation, team"
+    rows = days.warehouse.read(f"select {columns} from costs.allocated_costs_named").to_pylist()
+    assert ("Bot", "wrk", "tokens", "unowned") in {tuple(row.values()) for row in rows}
+
+
+# Every cost once
+
+
+def filled_at_random(days: Days, random: Random) -> None:
+    """Costs of every source: some days allocated, some not, some billed otherwise since."""
+
+    def some(*values: Any) -> Any:
+        return random.choice(values)
+
+    def amount() -> Decimal:
+        return Decimal(random.randrange(-(10**12), 10**14)).scaleb(-random.randrange(10, 24))
+
+    def at(day: date, connection: str) -> dict[str, Any]:
+        return {"usage_date": day, "connection": connection}
+
+    def openai_rows(day: date, connection: str) -> list[Row]:
+        return [
+            raw(
+                Costs,
+                **at(day, connection),
+                project_id=some(None, "p1", "p2"),
+                user_id=some(None, "u1"),
+                api_key_id=some(None, "k1"),
+                line_item=some(None, "gpt-5, input", "gpt-5, output", "web search tool calls"),
+                amount_currency=some("usd", "eur", "jpy", None),
+                amount_value=amount(),
+                quantity_unit=str(n),
+                grouped_by=grouped_by,
+            )
+            for grouped_by in [some("line_item,project_id", "api_key_id,line_item,project_id,user_id")]
+            for n in range(random.randrange(6))
+        ]
+
+    def anthropic_rows(day: date, connection: str) -> list[Row]:
+        return [
+            raw(
+                CostReport,
+                **at(day, connection),
+                workspace_id=some(None, "wrk"),
+                description=str(n),
+                cost_type=some("tokens", "tokens", "session_usage"),
+                model="opus",
+                token_type=some("output_tokens", "cache_read_input_tokens"),
+                service_tier="standard",
+                currency=some("USD", "EUR", "JPY", "KWD"),
+                amount_cents=amount(),
+            )
+            for n in range(random.randrange(6))
+        ]
+
+    def uses(row: type[Row], day: date, connection: str, **values: Any) -> list[Row]:
+        keys = {some(None, "k1", "k2") for _ in range(random.randrange(5))}
+        return [raw(row, **at(day, connection), api_key_id=key, **values) for key in sorted(keys, key=str)]
+
+    for day in days_from(6):
+        openai = (openai_rows, Costs, "openai", {"project_id": some(None, "p1"), "model": "gpt-5"})
+        opus = {"workspace_id": some(None, "wrk"), "model": "opus", "service_tier": "standard"}
+        for connection, build, row, provider, used in (
+            ("openai", *openai),
+            ("emea", *openai),
+            ("anthropic", anthropic_rows, CostReport, "anthropic", opus),
+        ):
+            costs, usage = row.table.replace(".", "_"), UsageCompletions if row is Costs else UsageMessages
+            days.fetched(usage, *uses(usage, day, connection, **used), connection=connection, first=day)
+            days.fetched(row, *build(day, connection), connection=connection, first=day)
+            days.derive(costs, connection, day)
+            if some(True, True, False):
+                days.derive(f"{provider}_allocated_costs", connection, day)
+                if some(True, False, False):
+                    days.fetched(row, *build(day, connection), connection=connection, first=day)
+                    days.derive(costs, connection, day)
+        code = models(*((f"m{n}", f"{amount():f}", some("USD", "JPY")) for n in range(random.randrange(3))))
+        days.fetched(
+            ClaudeCode,
+            *(
+                raw(ClaudeCode, usage_date=day, customer_type=kind, model_breakdown=code)
+                for kind in ("api", "subscription")
+            ),
+            first=day,
+        )
+        days.fetched(
+            CodexUsage,
+            *(
+                raw(CodexUsage, usage_date=day, user_id=f"u{n}", credits=amount(), cost_usd=some(None, amount()))
+                for n in range(random.randrange(3))
+            ),
+            first=day,
+        )
+        days.fetched(BillingUsage, raw(BillingUsage, usage_date=day, cost_cents=amount()), first=day)
+        for source in ("anthropic_claude_code", "chatgpt_codex_usage", "openai_legacy_billing_usage"):
+            days.derive(source, first=day)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_view_has_every_cost_once_on_random_days(days: Days, seed: int) -> None:
+    days = stating(
+        days,
+        credit_rates=[FOUR_CENTS],
+        exchange_rates=[
+            ExchangeRate(currency="EUR", usd=Decimal("1.0842"), valid_from=DAY + timedelta(days=2), source="ECB"),
+            ExchangeRate(currency="KWD", usd=Decimal("3.2591"), valid_from=DAY, source="CBK"),
+        ],
+        owners=[KEY_OF_WEB, Owner(project="p1", team="apps"), Owner(user="u1", team="research")],
+    )
+    filled_at_random(days, Random(seed))
+    keys = "connection, provider, usage_date, cost_basis, native_unit, currency"
+    moneys = "sum(native_amount), sum(amount_usd), count(*) filter (where amount_usd is null) > 0"
+    query = f"select {keys}, {moneys} from {{}} group by all order by all"
+    costs = days.warehouse.read(query.format("costs.daily_costs")).to_pylist()
+    assert len(costs) > 40
+    for view in ("costs.daily_costs_named", "costs.allocated_costs_named"):
+        assert days.warehouse.read(query.format(view)).to_pylist() == costs, view
+    known = "if(bool_and(amount_usd is not null or native_amount = 0), sum(amount_usd), null)"
+    by_month = "(select *, date_trunc('month', usage_date)::date as month from costs.daily_costs)"
+    for view in VIEWS:
+        of_days = keys.replace("usage_date", "month") if view == "by_month" else keys
+        expected, found = (
+            days.warehouse.read(f"select {of_days}, sum(native_amount), {known} from {table} group by all order by all")
+            for table in (by_month, f"costs.{view}")
+        )
+        assert found.to_pylist() == expected.to_pylist(), view
+    allocations = days.warehouse.read(
+        "select distinct allocation from costs.allocated_costs_named where cost_basis = 'billed'"
+    )
+    assert {*allocations["allocation"].to_pylist()} >= {None, "stated", "tokens", "unattributed"}
+    of_focus = """
+      select x_Connection, ChargePeriodStart::date, x_CostBasis, x_NativeUnit, BillingCurrency, sum(x_NativeAmount),
+        sum(EffectiveCost)
+      from costs.focus group by all order by all
+    """
+    billed = """
+      select connection, usage_date, cost_basis, native_unit, coalesce(currency, 'USD'), sum(native_amount),
+        if(coalesce(currency, 'USD') = 'USD', sum(amount_usd), null)
+      from costs.daily_costs
+      where cost_basis = 'billed' and currency is not null or cost_basis = 'credits'
+      group by connection, usage_date, cost_basis, native_unit, currency order by all
+    """
+    charged, stored = (
+        [tuple(row.values()) for row in days.warehouse.read(query).to_pylist()] for query in (of_focus, billed)
+    )
+    assert [row[:6] for row in charged] == [row[:6] for row in stored]
+    assert [row[6] for row in charged if row[4] == "USD"] == [row[6] for row in stored if row[4] == "USD"]

@@ -1,0 +1,523 @@
+"""What keeps a wrong number from being stored, and the checks that say so in the UI: each is shown failing here."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from usage_assets.assets.checks import build_checks
+from usage_assets.assets.derived import build_derived_asset
+from usage_assets.assets.io_manager import UsageIOManager, table_metadata
+from usage_assets.config.settings import Connection, KeyReference
+from usage_assets.core.schema import Row, to_arrow
+from usage_assets.models.costs import DailyCost
+from usage_assets.models.model import Model
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.endpoint import Control
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import UsageCompletions
+from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
+from usage_assets.warehouse.checks import check_failures
+from usage_assets.warehouse.migrate import prepare
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch, Query, View, WarehouseError
+from usage_assets_tests.models.days import DAY, DERIVED, RAW, Days, days_from, models, owner_of, raw
+
+FULL: dict[type[Row], dict[str, Any]] = {
+    Costs: {"amount_value": Decimal("2.5")},
+    UsageCompletions: {"model": "gpt-5"},
+    UsageMessages: {"model": "claude", "workspace_id": "wrk"},
+    CostReport: {"amount_cents": Decimal("123.78912")},
+    ClaudeCode: {"model_breakdown": models(("opus", "1.5"), ("haiku", "2"))},
+    CodexUsage: {
+        "credits": Decimal(1),
+        "cost_usd": Decimal(2),
+        "estimated_cost_usd": Decimal(3),
+        "threads": 4,
+        "turns": 5,
+        "uncached_text_input_tokens": 6,
+        "cached_text_input_tokens": 7,
+        "text_output_tokens": 8,
+        "text_total_tokens": 21,
+    },
+    BillingUsage: {"cost_cents": Decimal("123.78912")},
+    Usage: {"model": "gpt-4o"},
+}
+TOKENS = {"model": "opus", "service_tier": "standard", "amount_cents": Decimal("123.78912")}
+SHARED: dict[str, dict[type[Row], list[dict[str, Any]]]] = {
+    "anthropic_allocated_costs": {
+        CostReport: [{**TOKENS, "cost_type": "tokens", "token_type": "output_tokens"}],
+        UsageMessages: [{"model": "opus", "service_tier": "standard", "api_key_id": key} for key in ("k1", "k2", "k3")],
+    },
+    "openai_allocated_costs": {
+        Costs: [{"line_item": "gpt-5, input", "amount_value": Decimal("-2.5"), "grouped_by": "line_item,project_id"}],
+        UsageCompletions: [
+            {"model": "gpt-5", "api_key_id": key, "input_tokens": n} for key, n in (("k1", 3), ("k2", 4))
+        ],
+    },
+}
+"""A bill of each source that several API keys share in."""
+PARTITIONS = dg.DailyPartitionsDefinition("2026-11-01", end_date="2026-12-01")
+POLICY = dg.BackfillPolicy.single_run()
+
+
+def measures(derived: Model) -> list[str]:
+    """The columns that hold amounts or counts."""
+    return [column.name for column in Table(derived.row).columns if column.unit]
+
+
+EVERY_MEASURE = [(name, m) for name, derived in DERIVED.items() for m in measures(derived) if m != "usd_rate"]
+"""No rate is stated here: test_valuation.py plants mistakes in rates."""
+
+
+def fetch(days: Days, derived: Model, first: date = DAY, last: date | None = None) -> None:
+    """Store a row of every source for each day."""
+    stored = [day for day in days_from(31) if first <= day <= (last or first)]
+    tables = derived.reads if DailyCost.table not in derived.reads else (Costs.table,)
+    sources = SHARED.get(derived.file) or {RAW[table]: [FULL[RAW[table]]] for table in tables}
+    for row, values in sources.items():
+        rows = [raw(row, usage_date=day, **each) for day in stored for each in values]
+        days.fetched(row, *rows, first=first, last=last)
+    if DailyCost.table in derived.reads:
+        days.derive((derived.part or Costs.table).replace(".", "_"), first=first, last=last)
+
+
+def target_of(derived: Model, first: date = DAY, last: date | None = None) -> Slice:
+    return Slice(owner_of(derived), first, last or first, derived.part)
+
+
+def planted(select: Query, expression: str) -> Query:
+    """The query with a mistake in it."""
+    return replace(select, sql=f"select * replace ({expression}) from ({select.sql})")
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_what_is_computed_contradicts_nothing(name: str, days: Days) -> None:
+    derived = DERIVED[name]
+    fetch(days, derived)
+    days.derive(name)
+    with days.warehouse.get_connection() as connection:
+        prepare(connection, derived.select)
+        assert check_failures(connection, Table(derived.row), derived.select, target_of(derived)) == []
+
+
+@pytest.mark.parametrize(("name", "measure"), EVERY_MEASURE)
+def test_a_query_that_miscounts_a_measure_writes_nothing(name: str, measure: str, days: Days) -> None:
+    derived = DERIVED[name]
+    fetch(days, derived)
+    before = days.rows(name)
+    wrong = planted(days.select(name), f"{measure} + 1 as {measure}")
+    with pytest.raises(WarehouseError, match=r"2026-11-01: .* here and .* in its source"):
+        days.warehouse.replace(Table(derived.row), wrong, target_of(derived), "run")
+    versions = days.warehouse.read(
+        "select count(*) as n from ledger.partition_versions where table_name = $t", {"t": derived.row.table}
+    )
+    assert versions.to_pylist() == [{"n": 1}]
+    assert days.rows(name) == before
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_a_query_that_drops_rows_writes_nothing(name: str, days: Days) -> None:
+    derived = DERIVED[name]
+    fetch(days, derived)
+    select = replace(days.select(name), sql=f"select * from ({derived.select.sql}) where false")
+    with pytest.raises(WarehouseError, match=r"2026-11-01: .* is 0.* here and"):
+        days.warehouse.replace(Table(derived.row), select, target_of(derived), "run")
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_a_query_that_doubles_rows_writes_nothing(name: str, days: Days) -> None:
+    derived = DERIVED[name]
+    fetch(days, derived)
+    select = replace(days.select(name), sql=f"from ({derived.select.sql}) union all from ({derived.select.sql})")
+    with pytest.raises(WarehouseError, match="2 rows for one connection, usage_date"):
+        days.warehouse.replace(Table(derived.row), select, target_of(derived), "run")
+
+
+@pytest.mark.parametrize(
+    ("name", "expression"),
+    [
+        ("openai_costs", "round(amount_usd * 0.01, 24) as amount_usd"),
+        ("openai_costs", "null as amount_usd"),
+        ("openai_costs", "upper('eur') as currency"),
+        ("anthropic_cost_report", "native_amount as amount_usd"),
+        ("anthropic_claude_code", "'billed' as cost_basis"),
+        ("anthropic_claude_code", "null as amount_usd"),
+        ("chatgpt_codex_usage", "native_amount as amount_usd"),
+        ("chatgpt_codex_usage", "if(cost_basis = 'credits', native_amount * 0.04, amount_usd) as amount_usd"),
+        ("openai_legacy_billing_usage", "native_amount as amount_usd"),
+        ("openai_legacy_daily_usage", "total_cost * 100 as total_cost"),
+        ("codex_usage_record", "estimated_cost_usd as cost_usd"),
+        ("claude_cost_record", "amount * 100 as amount"),
+        ("claude_cost_record", "'EUR' as currency"),
+        ("anthropic_allocated_costs", "native_amount as amount_usd"),
+        ("anthropic_allocated_costs", "null as amount_usd"),
+        ("anthropic_allocated_costs", "billed_amount as native_amount"),
+        ("anthropic_allocated_costs", "null as units"),
+        ("openai_allocated_costs", "all_units - units as units"),
+        ("openai_allocated_costs", "-native_amount as native_amount"),
+        ("openai_allocated_costs", "upper('eur') as currency"),
+        ("ai_cost_record", "native_amount * 100 as amount_usd"),
+        ("ai_cost_record", "'estimated' as cost_basis"),
+        ("ai_user_cost", "null as billed_usd"),
+        ("ai_user_cost", "0 as billed_usd, billed_usd as estimated_usd"),
+        *(
+            ("claude_code_analytics", f"replace(model_breakdown, '\"{name}\":', '\"{name}\":1') as model_breakdown")
+            for name in ("input", "output", "cache_read", "cache_creation", "amount")
+        ),
+    ],
+)
+def test_a_number_that_is_taken_for_another_writes_nothing(name: str, expression: str, days: Days) -> None:
+    derived = DERIVED[name]
+    fetch(days, derived)
+    with pytest.raises(WarehouseError, match=r"2026-11-01: .* here and .* in its source"):
+        days.warehouse.replace(Table(derived.row), planted(days.select(name), expression), target_of(derived), "run")
+
+
+# The same SQL as asset checks
+
+
+class Graph:
+    """One derived asset or raw table with its checks, in a real in-process run."""
+
+    def __init__(
+        self,
+        days: Days,
+        asset: dg.AssetsDefinition,
+        row: type[Row],
+        connection: str,
+        select: Query | None,
+        control: Control | None = None,
+    ):
+        self.key = asset.key
+        self.checks = build_checks(asset, row, connection, PARTITIONS, select, control)
+        jobs = [
+            dg.define_asset_job("everything", dg.AssetSelection.all()),
+            dg.define_asset_job("checks", dg.AssetSelection.checks(self.checks)),
+        ]
+        self.definitions = dg.Definitions(
+            assets=[asset],
+            asset_checks=[self.checks],
+            jobs=jobs,
+            resources={"warehouse": days.warehouse, "io_manager": UsageIOManager(warehouse=days.warehouse)},
+        )
+
+    def run(self, job: str, first: date, last: date, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+        """Run a job over the days."""
+        tags = (
+            {"dagster/partition": str(first)}
+            if first == last
+            else {
+                "dagster/asset_partition_range_start": str(first),
+                "dagster/asset_partition_range_end": str(last),
+            }
+        )
+        return self.definitions.resolve_job_def(job).execute_in_process(
+            instance=instance, raise_on_error=False, tags=tags
+        )
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance that forgets everything at the end of the test."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def derived_graph(days: Days, name: str, *views: View) -> Graph:
+    derived = DERIVED[name]
+    provider: Any = owner_of(derived)
+    connection = Connection(
+        name=provider,
+        provider=provider,
+        key_reference=KeyReference("env", "KEY"),
+        key=None,
+        base_url="https://api.example.com",
+        start_date=DAY,
+    )
+    sources = {
+        table: {
+            derived.part or "openai.costs" if table == DailyCost.table else "": dg.AssetKey(
+                [provider, table.partition(".")[2]]
+            )
+        }
+        for table in derived.reads
+    }
+    select = derived.query_of(sources)
+    select = replace(select, views=(*select.views, *views))
+    asset = build_derived_asset(derived, connection, select, sources, PARTITIONS, POLICY)
+    return Graph(days, asset, derived.row, connection.name, select)
+
+
+def raw_graph(days: Days, row: type[Row], control: Control | None = None) -> Graph:
+    @dg.asset(
+        key=["anthropic", row.table.partition(".")[2]],
+        partitions_def=PARTITIONS,
+        backfill_policy=POLICY,
+        metadata=table_metadata(row, "anthropic"),
+    )
+    def raw_asset() -> None:
+        """Not run here: the rows are stored already."""
+
+    return Graph(days, raw_asset, row, "anthropic", None, control)
+
+
+def evaluations(
+    result: dg.ExecuteInProcessResult, name: str = "content"
+) -> Sequence[tuple[str | None, bool, dict[str, Any]]]:
+    """Partition, outcome and metadata of a check's evaluations."""
+    return [
+        (found.partition, found.passed, {key: value.value for key, value in found.metadata.items()})
+        for found in result.get_asset_check_evaluations()
+        if found.check_name == name
+    ]
+
+
+def test_the_content_check_passes_on_every_day_of_a_range(days: Days, instance: dg.DagsterInstance) -> None:
+    first, *_, last = days_from(3)
+    fetch(days, DERIVED["claude_usage_record"], first, last)
+    result = derived_graph(days, "claude_usage_record").run("everything", first, last, instance)
+    assert result.success
+    *each, whole = evaluations(result)
+    assert [(partition, passed) for partition, passed, _ in each] == [(str(day), True) for day in days_from(3)]
+    assert (whole[1], whole[2]) == (True, {"days": 3, "contradictions": 0})
+
+
+def test_the_content_check_names_the_day_and_the_contradiction(days: Days, instance: dg.DagsterInstance) -> None:
+    first, second, last = days_from(3)
+    fetch(days, DERIVED["claude_usage_record"], first, last)
+    graph = derived_graph(days, "claude_usage_record")
+    assert graph.run("everything", first, last, instance).success
+    with days.warehouse.get_connection() as connection:
+        connection.execute(
+            "update port_entities.claude_usage_record set output_tokens = 7 where usage_date = $day", {"day": second}
+        )
+    *each, whole = evaluations(graph.run("checks", first, last, instance))
+    assert [(partition, passed) for partition, passed, _ in each] == [
+        (str(first), True),
+        (str(second), False),
+        (str(last), True),
+    ]
+    assert each[1][2] == {"contradictions": ["output_tokens is 7 here and 2 in its source"]}
+    assert (whole[1], whole[2]) == (False, {"days": 3, "contradictions": 1})
+
+
+def test_the_content_check_of_a_single_day(days: Days, instance: dg.DagsterInstance) -> None:
+    fetch(days, DERIVED["claude_cost_record"])
+    graph = derived_graph(days, "claude_cost_record")
+    assert graph.run("everything", DAY, DAY, instance).success
+    with days.warehouse.get_connection() as connection:
+        connection.execute("update port_entities.claude_cost_record set amount = amount * 100")
+    (partition, passed, metadata), *_ = evaluations(graph.run("checks", DAY, DAY, instance))
+    assert (partition, passed) == (str(DAY), False)
+    [text] = metadata["contradictions"]
+    assert text.startswith("USD is 123.789120000000000000000000 here and 1.23789120000")
+
+
+def test_a_check_may_be_the_first_that_opens_the_file_of_an_earlier_release(
+    days: Days, instance: dg.DagsterInstance
+) -> None:
+    fetch(days, DERIVED["openai_daily_usage"])
+    graph = derived_graph(days, "openai_daily_usage")
+    assert graph.run("everything", DAY, DAY, instance).success
+    with days.warehouse.get_connection() as connection:
+        connection.execute("drop table openai.usage_embeddings")
+    result = graph.run("checks", DAY, DAY, instance)
+    assert result.success
+    assert [passed for _, passed, _ in evaluations(result)] == [True, True]
+
+
+def test_a_raw_tables_grain_is_checked(days: Days, instance: dg.DagsterInstance) -> None:
+    days.fetched(CostReport, raw(CostReport))
+    with days.warehouse.get_connection() as connection:
+        connection.execute("insert into anthropic.cost_report from anthropic.cost_report")
+    result = raw_graph(days, CostReport).run("checks", DAY, DAY, instance)
+    (_, passed, metadata), *_ = evaluations(result)
+    assert not passed
+    assert metadata["contradictions"][0].startswith("2 rows for one connection, usage_date, workspace_id, description")
+
+
+CONTROLLED = {
+    endpoint.row.table: (endpoint.row, endpoint.control)
+    for provider in PROVIDERS.values()
+    for endpoint in provider.endpoints
+    if endpoint.control
+}
+
+
+@pytest.mark.parametrize("name", CONTROLLED)
+@pytest.mark.parametrize(("off", "passed"), [("0", True), ("2e-12", True), ("2.1e-12", False), ("-1", False)])
+def test_a_day_that_differs_from_its_control_total_is_shown(
+    days: Days, instance: dg.DagsterInstance, name: str, off: str, passed: bool
+) -> None:
+    row, control = CONTROLLED[name]
+    of_day: dict[str, Any] = {"connection": "anthropic", "usage_date": DAY, control.currency: "USD"}
+    part = "model" if "model" in row.grain else "line_item"
+    of_row = of_day | {"grouped_by": part, control.amount: Decimal("0.1")}
+    if "list_amount_cents" in row.__struct_fields__:
+        of_row["list_amount_cents"] = Decimal(1)
+    rows = [row(**of_row | {part: text}) for text in ("a", "b")]
+    stated = control.row(**of_day | {control.amount: Decimal("0.2") + Decimal(off)})
+    answer = Batch(
+        rows=to_arrow(row, rows),
+        began=datetime.now(UTC),
+        control=(Table(control.row), to_arrow(control.row, [stated])),
+    )
+    days.warehouse.replace(Table(row), answer, Slice("anthropic", DAY, DAY), "run")
+    result = raw_graph(days, row, control).run("checks", DAY, DAY, instance)
+    assert result.success, "the rows are what the provider says: they go on, and the difference is shown"
+    (partition, found, metadata), whole = evaluations(result, "control_total")
+    assert (partition, found, whole[1]) == (str(DAY), passed, passed)
+    assert passed or metadata["contradictions"][0].startswith(f"{control.amount} in USD is 0.2000")
+    assert all(passed for _, passed, _ in evaluations(result, "content"))
+
+
+def test_days_from_before_there_were_control_totals_do_not_differ(days: Days, instance: dg.DagsterInstance) -> None:
+    days.fetched(CostReport, raw(CostReport))
+    result = raw_graph(days, CostReport, CONTROLLED[CostReport.table][1]).run("checks", DAY, DAY, instance)
+    assert all(passed for _, passed, _ in evaluations(result, "control_total"))
+
+
+def test_fields_that_we_do_not_know_are_a_warning(days: Days, instance: dg.DagsterInstance) -> None:
+    rows = [
+        raw(CostReport, description="a", other_fields='{"team":"x","bucket.region":"eu"}'),
+        raw(CostReport, description="b", other_fields='{"team":null}'),
+        raw(CostReport, description="c"),
+    ]
+    graph = raw_graph(days, CostReport)
+    days.fetched(CostReport, *rows)
+    result = graph.run("checks", DAY, DAY, instance)
+    [(_, passed, metadata)] = evaluations(result, "unknown_fields")
+    assert not passed
+    assert metadata == {"rows": 3, "fields": ["bucket.region", "team"]}
+    assert {found.severity for found in result.get_asset_check_evaluations() if not found.passed} == {
+        dg.AssetCheckSeverity.WARN
+    }
+    days.fetched(CostReport, rows[2])
+    assert [passed for _, passed, _ in evaluations(graph.run("checks", DAY, DAY, instance), "unknown_fields")] == [True]
+
+
+def test_counters_that_are_left_out_are_a_warning_that_names_them(days: Days, instance: dg.DagsterInstance) -> None:
+    left_out = {"web_search_requests": None}
+    rows = [raw(UsageMessages, model="a", cache_creation_5m_input_tokens=None, **left_out)]
+    rows += [raw(UsageMessages, model="b", **left_out), raw(UsageMessages, model="c")]
+    graph = raw_graph(days, UsageMessages)
+    days.fetched(UsageMessages, *rows)
+    result = graph.run("checks", DAY, DAY, instance)
+    [(_, passed, metadata)] = evaluations(result, "missing_fields")
+    assert not passed
+    assert metadata == {
+        "rows": 3,
+        "fields": ["cache_creation.ephemeral_5m_input_tokens", "server_tool_use.web_search_requests"],
+    }
+    assert {found.severity for found in result.get_asset_check_evaluations() if not found.passed} == {
+        dg.AssetCheckSeverity.WARN
+    }
+    days.fetched(UsageMessages, rows[2])
+    assert [passed for _, passed, _ in evaluations(graph.run("checks", DAY, DAY, instance), "missing_fields")] == [True]
+
+
+def test_a_table_without_unknown_fields_has_no_such_check(days: Days) -> None:
+    assert {spec.name for spec in derived_graph(days, "claude_cost_record").checks.check_specs} == {"content"}
+    assert {spec.name for spec in raw_graph(days, CostReport).checks.check_specs} == {"content", "unknown_fields"}
+
+
+LINES = {"connection": "anthropic", "cost_cents": Decimal("95.1")}
+
+
+def stated(total: str, day: date = DAY) -> Row:
+    """The row of a stated total."""
+    values = {**LINES, "name": None, "cost_cents": None, "total_usage_cents": Decimal(total)}
+    return raw(BillingUsage, usage_date=day, **values)
+
+
+def test_a_stated_total_that_differs_from_the_lines_is_a_warning_with_both(
+    days: Days, instance: dg.DagsterInstance
+) -> None:
+    first, second, third = days_from(3)
+    lines = [raw(BillingUsage, usage_date=day, **LINES) for day in (first, second)]
+    totals = [stated("95.1", first), stated("100.5", second), stated("7", third)]
+    days.fetched(BillingUsage, *lines, *totals, connection="anthropic", last=third)
+    result = raw_graph(days, BillingUsage).run("checks", first, third, instance)
+    *each, whole = evaluations(result, "total_usage")
+    assert [(partition, passed) for partition, passed, _ in each] == [
+        (str(first), True),
+        (str(second), False),
+        (str(third), False),
+    ]
+    [text] = each[1][2]["contradictions"]
+    assert text.startswith("the sum of the lines in cents is 95.1")
+    assert "here and 100.5" in text
+    assert each[2][2]["contradictions"][0].startswith("the sum of the lines in cents is 0")
+    assert (whole[1], whole[2]) == (False, {"days": 3, "contradictions": 2})
+    failed = [found for found in result.get_asset_check_evaluations() if not found.passed]
+    assert {(found.check_name, found.severity) for found in failed} == {("total_usage", dg.AssetCheckSeverity.WARN)}
+
+
+def test_the_providers_own_arithmetic_is_no_difference(days: Days, instance: dg.DagsterInstance) -> None:
+    line = raw(BillingUsage, **LINES)
+    days.fetched(BillingUsage, line, stated("95.10000000000001"), connection="anthropic")
+    result = raw_graph(days, BillingUsage).run("checks", DAY, DAY, instance)
+    assert all(passed for _, passed, _ in evaluations(result, "total_usage"))
+
+
+@pytest.mark.parametrize(
+    ("of_user", "of_workspace", "passed"),
+    [("7.5", "7.5", True), ("1", "7.5", False), (None, "7.5", False), (None, None, True)],
+)
+def test_users_that_do_not_add_up_to_their_workspace_are_a_warning(
+    days: Days, instance: dg.DagsterInstance, of_user: str | None, of_workspace: str | None, passed: bool
+) -> None:
+    """Costs are computed from the users: a user row without an amount hides what the workspace's row states."""
+    amounts = {"user": of_user, "workspace": of_workspace}
+    rows = [
+        raw(CodexUsage, connection="anthropic", cut=cut, cost_usd=amount and Decimal(amount))
+        for cut, amount in amounts.items()
+    ]
+    days.fetched(CodexUsage, *rows, connection="anthropic")
+    result = raw_graph(days, CodexUsage).run("checks", DAY, DAY, instance)
+    assert [found for _, found, _ in evaluations(result, "workspace")] == [passed, passed]
+
+
+def test_a_workspace_without_users_is_no_warning(days: Days, instance: dg.DagsterInstance) -> None:
+    days.fetched(CodexUsage, raw(CodexUsage, connection="anthropic", cut="workspace"), connection="anthropic")
+    result = raw_graph(days, CodexUsage).run("checks", DAY, DAY, instance)
+    assert all(found for _, found, _ in evaluations(result, "workspace"))
+
+
+@pytest.mark.parametrize(("known", "passed"), [("95", True), ("94.9", False), ("0", False)])
+def test_a_day_of_which_more_than_a_twentieth_is_nobodys_is_a_warning_with_the_share(
+    days: Days, instance: dg.DagsterInstance, known: str, passed: bool
+) -> None:
+    amounts = {"user-1": Decimal(known), None: 100 - Decimal(known)}
+    bill = [raw(Costs, user_id=user, amount_value=amount) for user, amount in amounts.items()]
+    days.fetched(Costs, *bill)
+    days.derive("openai_costs")
+    result = derived_graph(days, "openai_allocated_costs").run("everything", DAY, DAY, instance)
+    (_, found, metadata), whole = evaluations(result, "unattributed_share")
+    assert (found, whole[1]) == (passed, passed)
+    if not passed:
+        share = Decimal(known).quantize(Decimal("0.1"))
+        [text] = metadata["contradictions"]
+        assert text.startswith(f"what is attributed of the dollars billed in USD ({share} %) is {known}")
+        assert " here and 100.0" in text
+    assert all(ok for _, ok, _ in evaluations(result))
+
+
+def test_a_refund_of_nobodys_costs_is_not_hidden_behind_what_is_billed(
+    days: Days, instance: dg.DagsterInstance
+) -> None:
+    bill = {"k1": Decimal(90), None: Decimal(-50)}
+    days.fetched(Costs, *(raw(Costs, api_key_id=key, amount_value=amount) for key, amount in bill.items()))
+    days.derive("openai_costs")
+    result = derived_graph(days, "openai_allocated_costs").run("everything", DAY, DAY, instance)
+    (_, found, metadata), _ = evaluations(result, "unattributed_share")
+    assert not found
+    assert "(64.3 %)" in metadata["contradictions"][0]

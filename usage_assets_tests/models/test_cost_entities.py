@@ -1,0 +1,171 @@
+"""Costs by project or workspace and model, and by person: what is added up, its name, and that nothing mixes."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from usage_assets.port.provision import blueprint
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import WarehouseError
+from usage_assets_tests.models.days import DERIVED, Days, models, raw
+
+NAMES = ("ai_cost_record", "ai_user_cost")
+
+
+def openai_costs(days: Days, *rows: dict[str, Any]) -> None:
+    """Costs of a day of OpenAI."""
+    days.fetched(Costs, *(raw(Costs, **row) for row in rows))
+    days.derive("openai_costs")
+
+
+def anthropic_costs(days: Days, reported: list[dict[str, Any]], code: list[dict[str, Any]]) -> None:
+    """Costs of a day of Anthropic."""
+    days.fetched(CostReport, *(raw(CostReport, **row) for row in reported))
+    days.derive("anthropic_cost_report")
+    days.fetched(ClaudeCode, *(raw(ClaudeCode, **row) for row in code))
+    days.derive("anthropic_claude_code")
+
+
+def listed(days: Days, table: str, **names: str) -> None:
+    """A lookup's rows: id -> name; where it has addresses, ``<id>@example.com``."""
+    schema, _, name = table.partition(".")
+    columns = days.warehouse.read(
+        "select column_name from duckdb_columns() where schema_name = $schema and table_name = $name",
+        {"schema": schema, "name": name},
+    )["column_name"].to_pylist()
+    for key, label in names.items():
+        values = {"connection": schema, "id": key, "name": label, "email": f"{key}@example.com"}
+        known = {column: value for column, value in values.items() if column in columns}
+        with days.warehouse.transaction() as database:
+            database.execute(
+                f"insert into {table} ({', '.join(known)}, first_seen) "
+                f"values ({', '.join(f'${column}' for column in known)}, now())",
+                known,
+            )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_columns_are_the_blueprints_properties(name: str) -> None:
+    columns = {column.name for column in Table(DERIVED[name].row).columns}
+    assert columns - {"connection", "usage_date", "identifier", "title"} == {*blueprint(name)["schema"]["properties"]}
+    assert blueprint(name)["relations"].keys() == {"ai_connection"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_day_without_costs_has_no_entity_and_one_that_was_never_computed_is_refused(name: str, days: Days) -> None:
+    with pytest.raises(
+        WarehouseError, match=r"daily_costs \(any\) of connection openai was never fetched for 2026-11-01"
+    ):
+        days.rows(name)
+    openai_costs(days)
+    assert days.rows(name) == []
+
+
+def test_costs_of_one_project_and_model_are_added_up_over_people_keys_and_line_items(days: Days) -> None:
+    openai_costs(
+        days,
+        {"project_id": "proj_a", "line_item": "gpt-5, input", "user_id": "u1", "amount_value": Decimal("0.1")},
+        {"project_id": "proj_a", "line_item": "gpt-5, output", "user_id": "u2", "amount_value": Decimal("0.2")},
+        {"project_id": "proj_a", "line_item": "Web search", "amount_value": Decimal("0.4")},
+        {"project_id": None, "line_item": None, "amount_value": Decimal("0.8")},
+    )
+    rows = {row["identifier"]: row for row in days.rows("ai_cost_record")}
+    assert {name: row["amount_usd"] for name, row in rows.items()} == {
+        "openai/billed/proj_a/gpt-5/2026-11-01": Decimal("0.3"),
+        "openai/billed/proj_a/Web_search/2026-11-01-887d89b2": Decimal("0.4"),
+        "openai/billed//unknown/2026-11-01": Decimal("0.8"),
+    }
+    row = rows["openai/billed/proj_a/gpt-5/2026-11-01"]
+    assert (row["title"], row["scope_id"], row["scope_name"]) == ("proj_a - gpt-5 - 2026-11-01", "proj_a", "proj_a")
+    assert (row["record_date"], row["native_unit"], row["currency"]) == ("2026-11-01T00:00:00Z", "dollars", "USD")
+
+
+def test_cents_become_dollars_and_estimates_stay_apart_from_what_is_billed(days: Days) -> None:
+    report = {"workspace_id": "wrk", "model": "opus", "amount_cents": Decimal("123.45")}
+    code = {"model_breakdown": models(("opus", "50"))}
+    anthropic_costs(days, [report], [code, code | {"customer_type": "subscription", "actor_email": "ada@example.com"}])
+    rows = {row["cost_basis"]: row for row in days.rows("ai_cost_record", "anthropic")}
+    assert {basis: (row["native_amount"], row["amount_usd"]) for basis, row in rows.items()} == {
+        "billed": (Decimal("123.45"), Decimal("1.2345")),
+        "estimated": (Decimal(50), Decimal("0.5")),
+        "notional": (Decimal(50), Decimal("0.5")),
+    }
+
+
+def test_another_currency_is_an_entity_of_its_own_without_dollars(days: Days) -> None:
+    same = {"project_id": "p", "line_item": "gpt-5, input"}
+    openai_costs(days, same, same | {"amount_currency": "eur", "user_id": "u"}, same | {"amount_currency": None})
+    rows = {row["identifier"]: row["amount_usd"] for row in days.rows("ai_cost_record")}
+    assert rows == {
+        "openai/billed/p/gpt-5/2026-11-01": Decimal(1),
+        "openai/billed-EUR/p/gpt-5/2026-11-01": None,
+        "openai/billed-/p/gpt-5/2026-11-01": None,
+    }
+
+
+def test_two_places_whose_names_could_be_cut_differently_are_two_entities(days: Days) -> None:
+    openai_costs(
+        days,
+        {"project_id": "a/b", "line_item": "c"},
+        {"project_id": "a", "line_item": "b/c"},
+        {"project_id": "a%2Fb", "line_item": "c"},
+    )
+    assert len({row["identifier"] for row in days.rows("ai_cost_record")}) == 3
+
+
+def test_a_project_has_the_name_it_was_last_listed_with(days: Days) -> None:
+    openai_costs(days, {"project_id": "proj_a", "line_item": "gpt-5, input"})
+    days.derive("ai_cost_record")
+    listed(days, "openai.projects", proj_a="Website")
+    row = days.row("ai_cost_record")
+    assert (row["scope_name"], row["title"]) == ("Website", "Website - gpt-5 - 2026-11-01")
+    assert row["identifier"] == "openai/billed/proj_a/gpt-5/2026-11-01"
+
+
+def test_each_person_has_one_entity_and_what_nobody_is_known_of_another(days: Days) -> None:
+    openai_costs(
+        days,
+        {"user_id": "user-1", "project_id": "a", "amount_value": Decimal("0.1")},
+        {"user_id": "user-1", "project_id": "b", "amount_value": Decimal("0.2")},
+        {"user_id": None, "amount_value": Decimal("0.4")},
+    )
+    rows = {row["identifier"]: row for row in days.rows("ai_user_cost")}
+    assert {name: row["billed_usd"] for name, row in rows.items()} == {
+        "openai/user-1/2026-11-01": Decimal("0.3"),
+        "openai//2026-11-01": Decimal("0.4"),
+    }
+    assert [row["title"] for row in rows.values()] == ["unassigned - 2026-11-01", "user-1 - 2026-11-01"]
+    assert {row["estimated_usd"] for row in rows.values()} == {0}
+
+
+def test_a_persons_moneys_stand_side_by_side(days: Days) -> None:
+    used = {"credits": Decimal(7), "cost_usd": Decimal(2), "estimated_cost_usd": Decimal("0.3")}
+    days.fetched(CodexUsage, raw(CodexUsage, **used))
+    days.derive("chatgpt_codex_usage")
+    row = days.row("ai_user_cost", "chatgpt")
+    assert (row["credits"], row["billed_usd"], row["estimated_usd"], row["notional_usd"]) == (
+        Decimal(7),
+        Decimal(2),
+        Decimal("0.3"),
+        0,
+    )
+
+
+def test_a_person_with_an_amount_in_another_currency_has_no_dollars_for_a_part_of_it(days: Days) -> None:
+    openai_costs(days, {"user_id": "u"}, {"user_id": "u", "amount_currency": "eur"}, {"user_id": "v"})
+    rows = {row["user_id"]: row["billed_usd"] for row in days.rows("ai_user_cost")}
+    assert rows == {"u": None, "v": Decimal(1)}
+
+
+def test_a_person_has_the_address_that_is_their_id_or_that_the_policy_keeps(days: Days) -> None:
+    openai_costs(days, {"user_id": "u1"})
+    days.derive("ai_user_cost")
+    listed(days, "openai.users", u1="Ada")
+    row = days.row("ai_user_cost")
+    assert (row["title"], row["user_email"]) == ("Ada - 2026-11-01", "u1@example.com")
+    anthropic_costs(days, [], [{"model_breakdown": models(("opus", "50"))}])
+    assert days.row("ai_user_cost", "anthropic")["user_email"] == "bob@example.com"

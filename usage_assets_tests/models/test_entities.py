@@ -1,0 +1,758 @@
+"""Entities from raw rows: which days have one, what is added up, what it is called, and that nothing mixes."""
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from usage_assets.core import money
+from usage_assets.core.schema import Row
+from usage_assets.models.costs import DailyCost
+from usage_assets.models.entities import ENTITIES
+from usage_assets.port.provision import blueprint
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.chatgpt.entities import CodexUsageRecord
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import (
+    UsageAudioSpeeches,
+    UsageAudioTranscriptions,
+    UsageCompletions,
+    UsageDecisions,
+    UsageEmbeddings,
+    UsageImages,
+    UsageModerations,
+    UsageWebSearchCalls,
+)
+from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import WarehouseError
+from usage_assets_tests.models.days import DAY, DERIVED, MIDNIGHT, RAW, Days, days_from, models, raw
+
+NAMES = [derived.file for derived in ENTITIES if derived.reads != (DailyCost.table,)]
+"""The others, which read costs, are in test_cost_entities.py."""
+EVERY_FETCHED_DAY = {"claude_usage_record", "claude_cost_record", "openai_daily_usage", "openai_legacy_daily_usage"}
+CLASSES = (
+    "uncached_input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_5m_tokens",
+    "cache_creation_1h_tokens",
+    "web_search_requests",
+)
+COUNTERS = (
+    "num_sessions",
+    "lines_added",
+    "lines_removed",
+    "commits",
+    "pull_requests",
+    "edit_tool_accepted",
+    "edit_tool_rejected",
+    "write_tool_accepted",
+    "write_tool_rejected",
+)
+
+
+def sources(name: str) -> list[type[Row]]:
+    """The raw tables that an entity is computed from."""
+    return [RAW[table] for table in DERIVED[name].reads]
+
+
+def fetch_empty(days: Days, name: str, connection: str | None = None) -> None:
+    for row in sources(name):
+        days.fetched(row, connection=connection)
+
+
+# Every entity
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_columns_are_the_blueprints_properties(name: str) -> None:
+    derived = DERIVED[name]
+    columns = [column.name for column in Table(derived.row).columns]
+    properties = blueprint(derived.name)["schema"]["properties"]
+    assert columns[:4] == ["connection", "usage_date", "identifier", "title"]
+    assert columns[4:] == list(properties)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_required_properties_are_never_null(name: str) -> None:
+    derived = DERIVED[name]
+    nullable = {column.name for column in Table(derived.row).columns if column.nullable}
+    assert nullable.isdisjoint(blueprint(derived.name)["schema"]["required"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_are_numbers_and_texts_are_texts_as_the_blueprint_says(name: str) -> None:
+    derived = DERIVED[name]
+    declared = {column.name: column.type for column in Table(derived.row).columns}
+    expected = {"number": (int, Decimal), "string": (str,), "array": (str,)}
+    for property_name, definition in blueprint(derived.name)["schema"]["properties"].items():
+        assert declared[property_name] in expected[definition["type"]], property_name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fetched_empty_day_is_an_entity_where_days_are_and_none_elsewhere(name: str, days: Days) -> None:
+    fetch_empty(days, name)
+    rows = days.rows(name)
+    assert len(rows) == (name in EVERY_FETCHED_DAY)
+    for row in rows:
+        texts = {"connection", "usage_date", "identifier", "title", "record_date", "date", "currency"}
+        assert {row[column] for column in row.keys() - texts} == {0}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_day_that_was_not_fetched_is_refused(name: str, days: Days) -> None:
+    fetch_empty(days, name)
+    with pytest.raises(WarehouseError, match="was never fetched for 2026-11-02; materialize it first"):
+        days.derive(name, last=days_from(2)[-1])
+
+
+def test_a_day_needs_every_source_that_is_read(days: Days) -> None:
+    days.fetched(UsageCompletions)
+    days.fetched(Costs, connection="other")
+    with pytest.raises(WarehouseError, match=r"openai\.costs of connection openai was never fetched"):
+        days.derive("openai_daily_usage")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_day_that_became_empty_loses_its_entities(name: str, days: Days) -> None:
+    for row in sources(name):
+        days.fetched(row, raw(row))
+    before = days.rows(name)
+    fetch_empty(days, name)
+    after = days.rows(name)
+    assert len(before) == 1
+    assert len(after) == (name in EVERY_FETCHED_DAY)
+    assert after != before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_connections_of_one_provider_never_mix(name: str, days: Days) -> None:
+    for row in sources(name):
+        days.fetched(row, raw(row))
+        days.fetched(row, raw(row, connection="emea"), connection="emea")
+    ours = days.rows(name)
+    theirs = days.rows(name, "emea")
+    assert days.rows(name) == ours
+    [mine], [other] = ours, theirs
+    assert other["identifier"] == f"emea:{mine['identifier'].removeprefix('openai_legacy:')}"
+    assert {column: value for column, value in other.items() if mine[column] != value} == {
+        "connection": "emea",
+        "identifier": other["identifier"],
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_range_is_its_single_days(name: str, days: Days) -> None:
+    first, second, third = days_from(3)
+    for row in sources(name):
+        days.fetched(row, raw(row), raw(row, usage_date=third), last=third)
+    whole = days.rows(name, first=first, last=third)
+    assert [row for day in (first, second, third) for row in days.rows(name, first=day)] == whole
+    assert len(whole) == (3 if name in EVERY_FETCHED_DAY else 2)
+    assert len({row["identifier"] for row in whole}) == len(whole)
+
+
+# OpenAI
+
+
+def test_openai_daily_usage_adds_up_costs_and_completions(days: Days) -> None:
+    days.fetched(
+        Costs,
+        raw(Costs, project_id="a", amount_value=Decimal("0.13080438340307526")),
+        raw(Costs, project_id="b", amount_value=Decimal("0.00000000000000000000001")),
+    )
+    days.fetched(
+        UsageCompletions,
+        raw(
+            UsageCompletions, model="a", num_model_requests=3, input_tokens=100, input_cached_tokens=90, output_tokens=7
+        ),
+        raw(UsageCompletions, model="b", num_model_requests=2, input_tokens=10, output_tokens=1),
+    )
+    assert days.row("openai_daily_usage") == {
+        "connection": "openai",
+        "usage_date": DAY,
+        "identifier": "daily-2026-11-01",
+        "title": "OpenAI Usage 2026-11-01",
+        "date": "2026-11-01",
+        "total_requests": 5,
+        "total_tokens": 118,
+        "total_cost": Decimal("0.13080438340307526000001"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("amounts", "total"),
+    [
+        ([("1", "usd"), ("2", "USD")], Decimal(3)),
+        ([("1", "usd"), ("5", "eur")], None),
+        ([("1", "usd"), ("5", None)], None),
+        ([("1", "usd"), ("5", "")], None),
+        ([("5", "eur")], None),
+        ([("5", None)], None),
+        ([("1", "usd"), ("0", "eur"), ("0", None)], Decimal(1)),
+        ([("0", "eur")], Decimal(0)),
+        ([("-1", "usd")], Decimal(-1)),
+        ([("0", "usd")], Decimal(0)),
+        ([], Decimal(0)),
+    ],
+    ids=repr,
+)
+def test_only_dollars_are_added_and_a_part_of_the_cost_does_not_look_like_all_of_it(
+    days: Days, amounts: list[tuple[str, str | None]], total: Decimal | None
+) -> None:
+    costs = [
+        raw(Costs, project_id=f"p{n}", amount_value=Decimal(amount), amount_currency=currency)
+        for n, (amount, currency) in enumerate(amounts)
+    ]
+    days.fetched(Costs, *costs)
+    days.fetched(UsageCompletions)
+    assert days.row("openai_daily_usage")["total_cost"] == total
+
+
+def test_every_request_to_an_openai_model_is_counted_once(days: Days) -> None:
+    days.fetched(Costs)
+    for row, model in (
+        (UsageCompletions, "gpt"),
+        (UsageDecisions, "gpt"),
+        (UsageEmbeddings, "embedding"),
+        (UsageModerations, "moderation"),
+        (UsageImages, "image"),
+        (UsageAudioSpeeches, "speech"),
+        (UsageAudioTranscriptions, "gpt"),
+        (UsageWebSearchCalls, "gpt"),  # inside completions
+    ):
+        days.fetched(row, raw(row, model=model))
+    daily = days.row("openai_daily_usage")
+    assert (daily["total_requests"], daily["total_tokens"]) == (7, 15 + 15 + 10 + 10)
+    models = {row["model"]: (row["requests"], row["tokens"]) for row in days.rows("openai_model_usage")}
+    assert models == {"gpt": (3, 30), "embedding": (1, 10), "moderation": (1, 10), "image": (1, 0), "speech": (1, 0)}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [UsageDecisions, UsageEmbeddings, UsageModerations, UsageImages, UsageAudioSpeeches, UsageAudioTranscriptions],
+    ids=lambda row: row.__name__,
+)
+def test_model_requests_that_a_query_leaves_out_are_noticed(days: Days, row: type[Row]) -> None:
+    completions = """(
+      select *, num_model_requests as requests, input_tokens + output_tokens as tokens from openai.usage_completions
+    )"""
+    days.fetched(Costs)
+    days.fetched(UsageCompletions, raw(UsageCompletions, model="gpt"))
+    days.fetched(row, raw(row, model="gpt"))
+    for name in ("openai_daily_usage", "openai_model_usage"):
+        derived = DERIVED[name]
+        less = replace(derived.select, sql=derived.select.sql.replace("openai_model_requests()", completions))
+        with pytest.raises(WarehouseError, match="requests is 1 here and 2 in its source"):
+            days.warehouse.replace(Table(derived.row), less, Slice("openai", DAY, DAY), "run")
+
+
+def test_costs_without_usage_and_usage_without_costs_are_both_shown(days: Days) -> None:
+    first, second = days_from(2)
+    days.fetched(Costs, raw(Costs), last=second)
+    days.fetched(UsageCompletions, raw(UsageCompletions, usage_date=second), last=second)
+    rows = days.rows("openai_daily_usage", first=first, last=second)
+    assert [(row["total_cost"], row["total_requests"], row["total_tokens"]) for row in rows] == [(1, 0, 0), (0, 1, 15)]
+
+
+def test_openai_model_usage_is_one_entity_a_model(days: Days) -> None:
+    days.fetched(
+        UsageCompletions,
+        raw(UsageCompletions, model="gpt-5", user_id="a"),
+        raw(UsageCompletions, model="gpt-5", user_id="b", batch=True, num_model_requests=4),
+        raw(UsageCompletions, model="gpt-5-mini"),
+    )
+    large, small = days.rows("openai_model_usage")
+    assert large == {
+        "connection": "openai",
+        "usage_date": DAY,
+        "identifier": "gpt-5-1793491200",
+        "title": "gpt-5 usage",
+        "model": "gpt-5",
+        "date": "2026-11-01",
+        "requests": 5,
+        "tokens": 30,
+    }
+    assert (small["identifier"], small["requests"]) == ("gpt-5-mini-1793491200", 1)
+
+
+def test_usage_without_a_model_is_unknown_and_added_to_a_model_of_that_name(days: Days) -> None:
+    days.fetched(UsageCompletions, raw(UsageCompletions), raw(UsageCompletions, model="unknown"))
+    row = days.row("openai_model_usage")
+    assert (row["identifier"], row["model"], row["requests"]) == ("unknown-1793491200", "unknown", 2)
+
+
+# OpenAI's old endpoints
+
+
+def test_a_legacy_day_is_the_cents_of_its_lines_in_dollars_and_the_use_of_every_list(days: Days) -> None:
+    days.fetched(
+        BillingUsage,
+        raw(BillingUsage, cost_cents=Decimal("1234.5600000000002")),
+        raw(BillingUsage, name="Fine-tuning models", cost_cents=Decimal(0)),
+        raw(BillingUsage, name=None, cost_cents=None, total_usage_cents=Decimal(9999)),
+    )
+    days.fetched(
+        Usage,
+        raw(Usage, model="gpt-4o", requests=3, context_tokens=100, cached_context_tokens=90, generated_tokens=7),
+        raw(
+            Usage,
+            model="dall-e-3",
+            list_name="dalle_api_data",
+            requests=2,
+            context_tokens=None,
+            generated_tokens=None,
+            images=6,
+        ),
+        raw(Usage, list_name="ft_data", requests=None, context_tokens=None, generated_tokens=None, other_fields="{}"),
+    )
+    assert days.row("openai_legacy_daily_usage") == {
+        "connection": "openai_legacy",
+        "usage_date": DAY,
+        "identifier": "openai_legacy:daily-2026-11-01",
+        "title": "OpenAI Usage 2026-11-01",
+        "date": "2026-11-01",
+        "total_requests": 5,
+        "total_tokens": 107,
+        "total_cost": Decimal("12.345600000000002"),
+    }
+    models = {row["model"]: (row["requests"], row["tokens"]) for row in days.rows("openai_legacy_model_usage")}
+    assert models == {"gpt-4o": (3, 107), "dall-e-3": (2, 0)}
+
+
+def test_a_legacy_connection_and_an_openai_connection_share_tables_and_no_rows(days: Days) -> None:
+    days.fetched(Costs, raw(Costs))
+    days.fetched(UsageCompletions, raw(UsageCompletions))
+    days.fetched(BillingUsage, raw(BillingUsage))
+    days.fetched(Usage, raw(Usage))
+    theirs = days.rows("openai_daily_usage")
+    assert days.row("openai_legacy_daily_usage")["connection"] == "openai_legacy"
+    assert days.rows("openai_daily_usage") == theirs
+    days.fetched(BillingUsage)
+    assert days.row("openai_legacy_daily_usage")["total_cost"] == 0
+
+
+# Codex
+
+
+CODEX_MEASURES = {
+    "credits": Decimal("12.5"),
+    "threads": 2,
+    "turns": 7,
+    "uncached_text_input_tokens": 10,
+    "cached_text_input_tokens": 20,
+    "text_output_tokens": 5,
+    "text_total_tokens": 35,
+    "cost_usd": Decimal("0.75"),
+    "estimated_cost_usd": Decimal("0.5"),
+}
+
+
+def test_a_codex_usage_record_is_a_user_and_a_day_with_three_moneys(days: Days) -> None:
+    days.fetched(CodexUsage, raw(CodexUsage, user_email="someone@example.com", **CODEX_MEASURES))
+    assert days.row("codex_usage_record") == {
+        "connection": "chatgpt",
+        "usage_date": DAY,
+        "identifier": "ws-user-1-2026-11-01",
+        "title": "user-1 - 2026-11-01",
+        "record_date": MIDNIGHT,
+        "workspace_id": "ws",
+        "user_id": "user-1",
+        "scope": "user",
+        **CODEX_MEASURES,
+    }
+
+
+def test_what_is_unknown_of_codex_stays_null(days: Days) -> None:
+    days.fetched(CodexUsage, raw(CodexUsage, threads=0))
+    row = days.row("codex_usage_record")
+    assert {name: row[name] for name in CODEX_MEASURES} == dict.fromkeys(CODEX_MEASURES) | {"threads": 0}
+
+
+@pytest.mark.parametrize("measure", CODEX_MEASURES)
+def test_an_unknown_of_codex_that_becomes_zero_is_noticed(days: Days, measure: str) -> None:
+    days.fetched(CodexUsage, raw(CodexUsage))
+    select = DERIVED["codex_usage_record"].select
+    wrong = replace(select, sql=f"select * replace (coalesce({measure}, 0) as {measure}) from ({select.sql})")
+    with pytest.raises(WarehouseError, match=f"2026-11-01: {measure} is 0"):
+        days.warehouse.replace(Table(CodexUsageRecord), wrong, Slice("chatgpt", DAY, DAY), "run")
+
+
+def test_codex_records_of_some_days_add_up_to_the_use(days: Days) -> None:
+    """The workspace's row shows the same use as the users' rows: it is an entity only where it is all there is."""
+    first, second = days_from(2)
+    days.fetched(
+        CodexUsage,
+        raw(CodexUsage, credits=Decimal(1)),
+        raw(CodexUsage, user_id="user-2", credits=Decimal(2)),
+        raw(CodexUsage, cut="client", client_id="cli", credits=Decimal(1)),
+        raw(CodexUsage, cut="model", model="gpt", speed="fast", credits=Decimal(1)),
+        raw(CodexUsage, cut="workspace", user_id=None, credits=Decimal(3)),
+        raw(CodexUsage, cut="workspace", user_id=None, credits=Decimal(100), usage_date=second),
+        last=second,
+    )
+    rows = days.rows("codex_usage_record", first=first, last=second)
+    assert [(row["identifier"], row["scope"], row["user_id"], row["credits"]) for row in rows] == [
+        ("ws-user-1-2026-11-01", "user", "user-1", 1),
+        ("ws-user-2-2026-11-01", "user", "user-2", 2),
+        ("ws-workspace-2026-11-02", "workspace", None, 100),
+    ]
+
+
+def test_codex_users_without_an_id_are_one_unknown_user_and_not_the_workspace(days: Days) -> None:
+    days.fetched(
+        CodexUsage,
+        *(raw(CodexUsage, user_id=None, occurrence=n, turns=n) for n in (1, 2)),
+        raw(CodexUsage, user_id=None, actor_user_id="user-9", turns=5),
+    )
+    rows = days.rows("codex_usage_record")
+    assert [(row["identifier"], row["scope"], row["user_id"], row["turns"]) for row in rows] == [
+        ("ws-unknown-2026-11-01", "user", None, 3),
+        ("ws-user-9-2026-11-01", "user", "user-9", 5),
+    ]
+
+
+# Anthropic usage and cost
+
+
+@pytest.mark.parametrize(
+    ("name", "identifier", "title", "dimension"),
+    [
+        ("claude_usage_record", "2026-11-01-usage", "Claude Usage - 2026-11-01", {}),
+        ("claude_workspace_usage", "wrk-2026-11-01", "wrk - 2026-11-01", {"workspace_id": "wrk"}),
+        ("claude_model_usage", "claude-2026-11-01", "claude - 2026-11-01", {"model": "claude"}),
+    ],
+)
+def test_the_token_classes_of_all_rows_are_added_up(
+    days: Days, name: str, identifier: str, title: str, dimension: dict[str, str]
+) -> None:
+    of = {"workspace_id": "wrk", "model": "claude"}
+    days.fetched(
+        UsageMessages,
+        raw(UsageMessages, api_key_id="a", **of),
+        raw(UsageMessages, api_key_id="b", service_tier="batch", **of),
+        raw(UsageMessages, api_key_id=None, uncached_input_tokens=100, **of),
+    )
+    row = days.row(name)
+    assert row == {
+        "connection": "anthropic",
+        "usage_date": DAY,
+        "identifier": identifier,
+        "title": title,
+        "record_date": MIDNIGHT,
+        **dimension,
+        **dict(zip(CLASSES, (102, 6, 9, 12, 15, 18), strict=True)),
+    }
+
+
+def test_the_default_workspace_has_no_id_and_is_called_default(days: Days) -> None:
+    days.fetched(
+        UsageMessages,
+        raw(UsageMessages),
+        raw(UsageMessages, workspace_id="default"),
+        raw(UsageMessages, workspace_id="w"),
+    )
+    rows = days.rows("claude_workspace_usage")
+    assert [(row["identifier"], row["workspace_id"], row["output_tokens"]) for row in rows] == [
+        ("default-2026-11-01", "default", 4),
+        ("w-2026-11-01", "w", 2),
+    ]
+
+
+def test_claude_usage_without_a_model_is_unknown(days: Days) -> None:
+    days.fetched(UsageMessages, raw(UsageMessages), raw(UsageMessages, model="claude"))
+    rows = days.rows("claude_model_usage")
+    assert [(row["identifier"], row["title"]) for row in rows] == [
+        ("claude-2026-11-01", "claude - 2026-11-01"),
+        ("unknown-2026-11-01", "unknown - 2026-11-01"),
+    ]
+
+
+def test_claude_costs_are_dollars_of_all_of_the_days_cents(days: Days) -> None:
+    days.fetched(
+        CostReport,
+        raw(CostReport, description="a", amount_cents=Decimal("123.78912")),
+        raw(CostReport, description="b", amount_cents=Decimal("0.0000000000000000000001")),
+        raw(CostReport, description="c", amount_cents=Decimal("-3"), currency="usd"),
+    )
+    assert days.row("claude_cost_record") == {
+        "connection": "anthropic",
+        "usage_date": DAY,
+        "identifier": "2026-11-01-cost",
+        "title": "Claude Cost - 2026-11-01",
+        "record_date": MIDNIGHT,
+        "amount": Decimal("1.207891200000000000000001"),
+        "currency": "USD",
+    }
+
+
+WHOLE_UNITS = {"USD": Decimal(100), "JPY": Decimal(10000), "KWD": Decimal(10), "CLF": Decimal(1)}
+"""Currency -> what 10,000 of its smallest units are."""
+
+
+def test_an_amount_is_in_whole_units_of_its_currency(days: Days) -> None:
+    ten_thousand = [("opus", "10000", currency) for currency in WHOLE_UNITS]
+    days.fetched(CostReport, *(raw(CostReport, currency=code, amount_cents=Decimal(10000)) for code in WHOLE_UNITS))
+    days.fetched(ClaudeCode, code(model_breakdown=models(*ten_thousand)))
+    days.fetched(Usage)
+    days.fetched(BillingUsage, raw(BillingUsage, cost_cents=Decimal(10000)))
+    assert {row["currency"]: row["amount"] for row in days.rows("claude_cost_record")} == WHOLE_UNITS
+    uses = json.loads(days.row("claude_code_analytics")["model_breakdown"], parse_float=Decimal)
+    assert {use["estimated_cost"]["currency"]: use["estimated_cost"]["amount"] for use in uses} == WHOLE_UNITS
+    assert days.row("openai_legacy_daily_usage")["total_cost"] == WHOLE_UNITS["USD"]
+
+
+def test_another_currency_is_an_entity_of_its_own(days: Days) -> None:
+    days.fetched(
+        CostReport, raw(CostReport), raw(CostReport, description="b", currency="eur", amount_cents=Decimal(50))
+    )
+    rows = days.rows("claude_cost_record")
+    assert [(row["identifier"], row["title"], row["amount"], row["currency"]) for row in rows] == [
+        ("2026-11-01-cost", "Claude Cost - 2026-11-01", 1, "USD"),
+        ("2026-11-01-cost-EUR", "Claude Cost - 2026-11-01 (EUR)", Decimal("0.5"), "EUR"),
+    ]
+    [version] = days.derive("claude_cost_record")
+    assert version.totals == {"amount_usd": "1.000000000000000000000000"}
+
+
+def test_costs_that_cannot_be_added_exactly_are_refused(days: Days) -> None:
+    largest = Decimal("99999999999999.9999999999999999999999")
+    days.fetched(CostReport, raw(CostReport, amount_cents=largest))
+    assert days.row("claude_cost_record")["amount"] == Decimal("999999999999.999999999999999999999999")
+    with pytest.raises(WarehouseError, match="Out of Range Error"):
+        days.fetched(CostReport, *(raw(CostReport, description=text, amount_cents=largest) for text in "ab"))
+
+
+# Claude Code
+
+
+def code(**values: Any) -> Row:
+    return raw(ClaudeCode, **values)
+
+
+def test_all_rows_of_an_actor_are_one_entity(days: Days) -> None:
+    days.fetched(
+        ClaudeCode,
+        code(terminal_type="vscode", model_breakdown=models(("sonnet", "10"), ("opus", "1"))),
+        code(terminal_type="iTerm.app", model_breakdown=models(("opus", "0.5"))),
+        code(terminal_type="vscode", customer_type="subscription", subscription_type="team"),
+        code(terminal_type="vscode", is_remote=True, num_sessions=10),
+    )
+    row = days.row("claude_code_analytics")
+    assert json.loads(row.pop("model_breakdown"), parse_float=Decimal) == [
+        {
+            "model": "opus",
+            "tokens": {"input": 2, "output": 4, "cache_read": 6, "cache_creation": 8},
+            "estimated_cost": {"currency": "USD", "amount": Decimal("0.015")},
+        },
+        {
+            "model": "sonnet",
+            "tokens": {"input": 1, "output": 2, "cache_read": 3, "cache_creation": 4},
+            "estimated_cost": {"currency": "USD", "amount": Decimal("0.1")},
+        },
+    ]
+    assert row == {
+        "connection": "anthropic",
+        "usage_date": DAY,
+        "identifier": "org-bob@example.com-2026-11-01",
+        "title": "bob@example.com - 2026-11-01",
+        "record_date": MIDNIGHT,
+        "organization_id": "org",
+        "actor_type": "user_actor",
+        "actor_name": "bob@example.com",
+        "terminal_type": "iTerm.app, vscode",
+        **dict(zip(COUNTERS, (13, 8, 12, 16, 20, 24, 28, 32, 36), strict=True)),
+    }
+
+
+def test_the_dollars_of_a_model_keep_every_digit(days: Days) -> None:
+    cents = Decimal("12345678901.2345678901234567890123")
+    days.fetched(
+        ClaudeCode,
+        code(terminal_type="a", model_breakdown=models(("opus", str(cents)), tokens=2**60)),
+        code(terminal_type="b", model_breakdown=models(("opus", "0.0000000000000000000001"))),
+    )
+    [use] = json.loads(days.row("claude_code_analytics")["model_breakdown"], parse_float=Decimal)
+    assert use["estimated_cost"]["amount"] == Decimal("123456789.012345678901234567890124")
+    assert use["tokens"]["input"] == 2**60 + 1
+
+
+def test_cents_of_more_places_than_dollars_have_are_rounded_and_not_refused(days: Days) -> None:
+    """A double of a millionth of a cent has 23 places, its dollars 25."""
+    cents = "0.00000012345678901234567"
+    days.fetched(ClaudeCode, code(model_breakdown=models(("opus", cents), ("haiku", cents))))
+    days.fetched(CostReport, *(raw(CostReport, description=text, amount_cents=Decimal(cents)) for text in "ab"))
+    uses = json.loads(days.row("claude_code_analytics")["model_breakdown"], parse_float=Decimal)
+    assert {use["estimated_cost"]["amount"] for use in uses} == {Decimal("0.000000001234567890123457")}
+    assert days.row("claude_cost_record")["amount"] == Decimal("0.000000002469135780246913")
+
+
+def test_models_in_another_currency_stay_apart(days: Days) -> None:
+    days.fetched(ClaudeCode, code(model_breakdown=models(("opus", "1"), ("opus", "2", "EUR"))))
+    uses = json.loads(days.row("claude_code_analytics")["model_breakdown"], parse_float=Decimal)
+    assert [(use["model"], use["estimated_cost"]) for use in uses] == [
+        ("opus", {"currency": "EUR", "amount": Decimal("0.02")}),
+        ("opus", {"currency": "USD", "amount": Decimal("0.01")}),
+    ]
+
+
+def test_an_actor_without_models_has_an_empty_breakdown(days: Days) -> None:
+    days.fetched(ClaudeCode, code())
+    assert days.row("claude_code_analytics")["model_breakdown"] == "[]"
+
+
+@pytest.mark.parametrize("count", ["99999999999999999999", '"many"'])
+def test_a_breakdown_whose_numbers_do_not_fit_is_refused(days: Days, count: str) -> None:
+    """DuckDB's from_json turns what it cannot cast into null, and a sum leaves null out."""
+    days.fetched(ClaudeCode, code(model_breakdown=models(("opus", "1")).replace('"input":1', f'"input":{count}')))
+    with pytest.raises(WarehouseError, match="Failed to cast value to numerical"):
+        days.derive("claude_code_analytics")
+
+
+def test_actors_and_organizations_are_told_apart(days: Days) -> None:
+    days.fetched(
+        ClaudeCode,
+        code(),
+        code(actor_email="alice@example.com"),
+        code(organization_id="other"),
+        code(actor_type="api_actor", actor_email=None, api_key_name="ci"),
+    )
+    assert {row["identifier"]: row["actor_type"] for row in days.rows("claude_code_analytics")} == {
+        "org-alice@example.com-2026-11-01": "user_actor",
+        "org-bob@example.com-2026-11-01": "user_actor",
+        "org-ci-2026-11-01": "api_actor",
+        "other-bob@example.com-2026-11-01": "user_actor",
+    }
+
+
+def test_an_api_key_that_is_named_like_a_person_is_an_actor_of_its_own(days: Days) -> None:
+    key = {"actor_type": "api_actor", "actor_email": None, "api_key_name": "bob@example.com"}
+    days.fetched(ClaudeCode, code(), code(**key, num_sessions=10), code(**key, terminal_type="a", num_sessions=10))
+    found = {row["identifier"]: (row["actor_type"], row["num_sessions"]) for row in days.rows("claude_code_analytics")}
+    assert found == {
+        "org-bob@example.com-2026-11-01": ("api_actor", 20),
+        "org-bob@example.com:user_actor-2026-11-01": ("user_actor", 1),
+    }
+    known_by = DERIVED["claude_code_analytics"].about["user"]
+    people = {row["identifier"]: list(known_by(row)) for row in days.rows("claude_code_analytics")}
+    assert people == {
+        "org-bob@example.com-2026-11-01": [],
+        "org-bob@example.com:user_actor-2026-11-01": ["bob@example.com"],
+    }
+
+
+def test_an_actor_without_a_name_is_unknown(days: Days) -> None:
+    days.fetched(ClaudeCode, code(actor_email=None))
+    row = days.row("claude_code_analytics")
+    assert (row["identifier"], row["actor_name"]) == ("org-unknown-2026-11-01", "unknown")
+
+
+# Identifiers
+
+
+def hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def test_characters_that_port_refuses_become_underscores_with_a_hash_of_the_original(days: Days) -> None:
+    names = ["a b", "a_b", "a(b", "a\nb", "ab", "ä", "日本", "a😀b", "a;b", "a%b", 'a"b']
+    days.fetched(ClaudeCode, *(code(actor_type="api_actor", actor_email=None, api_key_name=name) for name in names))
+    found = {row["actor_name"]: row["identifier"] for row in days.rows("claude_code_analytics")}
+    assert len(set(found.values())) == len(names)
+    assert found["a_b"] == "org-a_b-2026-11-01"
+    assert found["a b"] == f"org-a_b-2026-11-01-{hashed('org-a b-2026-11-01')}"
+    assert found["a😀b"] == f"org-a_b-2026-11-01-{hashed('org-a😀b-2026-11-01')}"
+    assert found["日本"] == "org-日本-2026-11-01"
+    assert all(re.fullmatch(r"[\w@.+:\\/=-]+", identifier) for identifier in found.values())
+
+
+def test_a_prefixed_identifier_is_made_valid_as_a_whole(days: Days) -> None:
+    days.fetched(UsageCompletions, raw(UsageCompletions, connection="emea", model="my model"), connection="emea")
+    row = days.row("openai_model_usage", "emea")
+    assert row["identifier"] == f"emea:my_model-1793491200-{hashed('emea:my model-1793491200')}"
+    assert (row["title"], row["model"]) == ("my model usage", "my model")
+
+
+def test_an_identifier_is_at_most_1000_characters_long_and_still_told_apart(days: Days) -> None:
+    longest = "m" * (1000 - len("-1793491200"))
+    names = [longest, longest + "a", longest + "b"]
+    days.fetched(UsageCompletions, *(raw(UsageCompletions, model=name) for name in names))
+    found = [row["identifier"] for row in days.rows("openai_model_usage")]
+    assert [len(identifier) for identifier in found] == [1000, 1000, 1000]
+    assert len(set(found)) == 3
+
+
+# Sums
+
+
+amounts = st.lists(
+    st.decimals(min_value=-(10**9), max_value=10**9, places=22, allow_nan=False, allow_infinity=False),
+    min_size=1,
+    max_size=5,
+)
+counts = st.lists(st.integers(min_value=0, max_value=10**12), min_size=1, max_size=5)
+PERIOD = days_from(8)
+"""Each day has amounts and counts of its own: eight days cost what one does, and eight examples eight times as much."""
+COSTS_BY_DAY = ("openai_daily_usage", "claude_cost_record")
+TOKENS_BY_DAY = ("claude_usage_record", "claude_model_usage", "claude_workspace_usage")
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(by_day=st.lists(st.tuples(amounts, counts), min_size=len(PERIOD), max_size=len(PERIOD)))
+def test_sums_equal_the_raw_sums_to_the_last_digit(days: Days, by_day: list[tuple[list[Decimal], list[int]]]) -> None:
+    fetched: dict[type[Row], list[Row]] = defaultdict(list)
+    for day, (amounts, counts) in zip(PERIOD, by_day, strict=True):
+        for n, amount in enumerate(amounts):
+            fetched[Costs].append(raw(Costs, usage_date=day, project_id=f"p{n}", amount_value=amount))
+            fetched[CostReport].append(raw(CostReport, usage_date=day, description=f"d{n}", amount_cents=amount))
+        for n, count in enumerate(counts):
+            used = {"usage_date": day, "model": f"m{n % 2}"}
+            fetched[UsageCompletions].append(raw(UsageCompletions, user_id=f"u{n}", input_tokens=count, **used))
+            fetched[UsageMessages].append(raw(UsageMessages, api_key_id=f"k{n}", output_tokens=count, **used))
+    for row, rows in fetched.items():
+        days.fetched(row, *rows, last=PERIOD[-1])
+    found = {name: days.rows(name, last=PERIOD[-1]) for name in (*COSTS_BY_DAY, "openai_model_usage", *TOKENS_BY_DAY)}
+    daily, record = ({each["usage_date"]: each for each in found[name]} for name in COSTS_BY_DAY)
+    for day, (amounts, counts) in zip(PERIOD, by_day, strict=True):
+        exact = money.total(amounts)
+        assert daily[day]["total_cost"] == exact
+        assert daily[day]["total_tokens"] == _summed(found["openai_model_usage"], day, "tokens")
+        assert daily[day]["total_tokens"] == sum(counts) + 5 * len(counts)
+        assert money.total([record[day]["amount"]] * 100) == exact
+        for name in TOKENS_BY_DAY:
+            assert _summed(found[name], day, "output_tokens") == sum(counts)
+
+
+def _summed(rows: list[dict[str, Any]], day: date, column: str) -> int:
+    return sum(row[column] for row in rows if row["usage_date"] == day)
+
+
+def test_a_counter_that_is_left_out_is_missing_from_sums_and_null_where_nothing_of_it_is_known(days: Days) -> None:
+    left_out = {"web_search_requests": None, "cache_creation_5m_input_tokens": None}
+    rows = [raw(UsageMessages, model=model, **left_out) for model in ("a", "b")]
+    days.fetched(UsageMessages, *rows, raw(UsageMessages, model="c", web_search_requests=None))
+    [of_day] = days.rows("claude_usage_record")
+    assert (of_day["web_search_requests"], of_day["cache_creation_5m_tokens"], of_day["output_tokens"]) == (None, 4, 6)
+    by_model = {row["model"]: row["cache_creation_5m_tokens"] for row in days.rows("claude_model_usage")}
+    assert by_model == {"a": None, "b": None, "c": 4}
+
+
+def test_requests_and_tokens_that_openai_leaves_out_are_unknown_and_not_zero(days: Days) -> None:
+    days.fetched(Costs)
+    unknown = raw(UsageCompletions, model="a", num_model_requests=None, input_tokens=None, output_tokens=None)
+    days.fetched(UsageCompletions, unknown)
+    [of_day] = days.rows("openai_daily_usage")
+    assert (of_day["total_requests"], of_day["total_tokens"]) == (None, None)
+    [of_model] = days.rows("openai_model_usage")
+    assert (of_model["requests"], of_model["tokens"]) == (None, None)

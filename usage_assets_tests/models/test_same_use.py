@@ -1,0 +1,190 @@
+"""The same usage through two connections: refused where the settings prove it, told of where stored ids show it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from usage_assets.build import build_definitions
+from usage_assets.config.settings import SettingsError
+from usage_assets.providers import PROVIDERS
+from usage_assets_tests.cli.test_doctor import examined
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.terminal import Terminal
+from usage_assets_tests.test_definitions import settings_of
+
+SECRET = "sk-a-secret-of-two"
+DAYS = ("--start", str(last_days(1)[0]), "--end", str(last_days(1)[0]))
+
+
+def entry(name: str, more: str = "", *, provider: str = "openai", key: str = "key") -> str:
+    """A connection whose key is in a file."""
+    return f'[[connection]]\nname = "{name}"\nprovider = "{provider}"\nkey = "file:{key}"\n{more}\n'
+
+
+@pytest.fixture
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two files with one key, and one with another."""
+    monkeypatch.chdir(tmp_path)
+    for name, key in (("key", SECRET), ("copy", f"{SECRET}\n"), ("another", "sk-another")):
+        Path(name).write_text(key)
+
+
+def refusal(text: str, **values: str) -> str | None:
+    """What is said when the graph is loaded; None where it is."""
+    Path("connections.toml").write_text(text)
+    try:
+        build_definitions(settings_of(usage_connections="connections.toml", **values))
+    except SettingsError as error:
+        return str(error)
+    return None
+
+
+WS = 'workspace_id = "ws-1"'
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(entry("a"), entry("b"), id="the same key"),
+        pytest.param(entry("a"), entry("b", key="copy"), id="the same key in two files"),
+        pytest.param(
+            entry("a", 'base_url = "https://API.openai.com/v1/"'), entry("b"), id="the same address in other letters"
+        ),
+        pytest.param(entry("a", 'people = "names"'), entry("b", "start_date = 2026-02-01"), id="kept otherwise"),
+        pytest.param(entry("a"), entry("b", 'project = "proj_1"'), id="all of it and a project"),
+        pytest.param(entry("a", 'project = "proj_1"'), entry("b", 'project = "proj_1"'), id="one project"),
+        pytest.param(entry("a"), entry("b", 'filters = { project_ids = ["p1"] }'), id="all of it and a part"),
+        pytest.param(
+            entry("a", 'filters = { project_ids = ["p1", "p2"] }'),
+            entry("b", 'filters = { project_ids = ["p2", "p3"] }'),
+            id="a part of both",
+        ),
+        pytest.param(
+            entry("a", 'filters = { models = ["m1"] }'),
+            entry("b", 'filters = { models = ["m2"] }'),
+            id="costs are not narrowed down by models",
+        ),
+        pytest.param(entry("a", provider="openai_legacy"), entry("b", provider="openai_legacy"), id="old endpoints"),
+        pytest.param(
+            entry("a", 'organization = "one"', provider="anthropic"),
+            entry("b", 'organization = "two"', provider="anthropic"),
+            id="Anthropic is not told of an organization",
+        ),
+        pytest.param(
+            entry("a", WS, provider="chatgpt"), entry("b", WS, provider="chatgpt", key="another"), id="one workspace"
+        ),
+    ],
+)
+def test_what_is_certainly_asked_twice_is_refused(keys: None, first: str, second: str) -> None:
+    said = refusal(first + second)
+    assert said is not None
+    field = "workspace_id" if "chatgpt" in first else "key"
+    assert f"connection.2.{field}: connection a asks for the same usage (same {field} and address)" in said
+    assert "remove one of the two, or " in said
+    assert len(said.splitlines()) == 1
+    assert SECRET not in said
+
+
+def test_a_connection_of_the_environment_counts_too(keys: None) -> None:
+    said = refusal(entry("emea"), openai_admin_key=SECRET)
+    assert said is not None
+    assert "connections.toml, line 4: connection.1.key: connection openai asks for the same usage" in said
+
+
+COSTS_ONLY = ", ".join(
+    f"{endpoint.name} = false" for endpoint in PROVIDERS["openai"].endpoints if endpoint.name != "costs"
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(entry("a"), entry("b", key="another"), id="two keys"),
+        pytest.param(entry("a", 'base_url = "https://eu.api.openai.com/v1"'), entry("b"), id="two addresses"),
+        pytest.param(entry("a"), entry("b", provider="openai_legacy"), id="two providers, of which one is left out"),
+        pytest.param(entry("a", 'project = "p1"'), entry("b", 'project = "p2"'), id="two projects"),
+        pytest.param(entry("a", 'organization = "o1"'), entry("b", 'organization = "o2"'), id="two organizations"),
+        pytest.param(
+            entry("a", 'filters = { project_ids = ["p1"] }'),
+            entry("b", 'filters = { project_ids = ["p2"] }'),
+            id="two parts",
+        ),
+        pytest.param(
+            entry("a", 'filters = { project_ids = ["p1"] }'),
+            entry("b", 'filters = { api_key_ids = ["k2"] }'),
+            id="two parts of which nobody can tell",
+        ),
+        pytest.param(
+            entry("a", 'filters = { api_key_ids = ["k1"] }'),
+            entry("b", 'filters = { api_key_ids = ["k2"] }'),
+            id="two keys of which some reports cannot be asked",
+        ),
+        pytest.param(
+            entry("a", f"endpoints = {{ {COSTS_ONLY} }}"),
+            entry("b", "endpoints = { costs = false }"),
+            id="two endpoints",
+        ),
+        pytest.param(
+            entry("a", WS, provider="chatgpt"), entry("b", WS.replace("1", "2"), provider="chatgpt"), id="workspaces"
+        ),
+    ],
+)
+def test_what_may_be_different_is_not_refused(keys: None, first: str, second: str) -> None:
+    assert refusal(first + second) is None
+
+
+# What only stored ids show
+
+
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person who has two keys of each organization and sets nothing in the environment."""
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    for variable in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    for name, key in (("openai", "sk-admin-sandbox"), ("anthropic", "sk-ant-admin-sandbox")):
+        (tmp_path / name).write_text(key)
+        (tmp_path / f"{name}_2").write_text(f"{key}-2")
+    return terminal
+
+
+def stored(terminal: Terminal, *entries: str) -> list[str]:
+    """Store a day of these connections, one after the other; return what the doctor says of pairs then."""
+    (terminal.folder / "connections.toml").write_text("".join(entries))
+    assert terminal.type("backfill", *DAYS).code == 0
+    said = examined(terminal)
+    assert "sk-" not in said.out
+    return [line for line in said.lines if " connections " in line]
+
+
+FEW = f"endpoints = {{ {COSTS_ONLY}, users = false, project_api_keys = false, service_accounts = false }}"
+
+
+def test_one_organization_through_two_keys_is_told_of(terminal: Terminal) -> None:
+    (line,) = stored(terminal, entry("a", FEW, key="openai"), entry("b", FEW, key="openai_2"))
+    assert re.fullmatch(
+        r"WARN  connections a and b: both store the usage of 1 days and have the same id in openai\.projects "
+        r"\(proj_\w+\), so every dollar of these days is counted twice: remove one of them, or give them projects or "
+        r"filters that do not overlap",
+        line,
+    )
+
+
+def test_parts_of_one_organization_are_two_connections(terminal: Terminal) -> None:
+    parts = [f'{FEW}\nfilters = {{ project_ids = ["proj_{name}"] }}' for name in ("search", "support")]
+    assert stored(terminal, *(entry(name, part, key="openai") for name, part in zip("ab", parts, strict=True))) == []
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "chatgpt"])
+def test_a_renamed_connection_is_told_of(terminal: Terminal, provider: str) -> None:
+    """Its rows stay under the old name, and the new one fetches them again."""
+    workspace = 'workspace_id = "ws-sandbox"' if provider == "chatgpt" else ""
+    (terminal.folder / "chatgpt").write_text("chatgpt-sandbox-key")
+    assert stored(terminal, entry("old", workspace, provider=provider, key=provider)) == []
+    (line,) = stored(terminal, entry("new", workspace, provider=provider, key=provider))
+    assert line.startswith("WARN  connections new and old: both store the usage of 1 days and have the same id in ")
+    assert line.endswith("counted twice: usage-assets connection remove old --yes deletes what is no longer fetched")

@@ -1,0 +1,112 @@
+"""Views are made in the order of what they read, after the money is stored: a broken one stops nothing and is named."""
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import dagster as dg
+import duckdb
+import pytest
+
+from usage_assets.models.costs import VIEWS
+from usage_assets.models.due import VIEW as DUE_DAYS
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.warehouse import ledger
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import View
+from usage_assets.warehouse.views import in_order, make_views
+from usage_assets_tests.models.days import DAY, DERIVED, Days, raw
+from usage_assets_tests.models.test_checks import derived_graph, evaluations, target_of
+
+OWNED = View("-- reads: costs.daily_costs\ncreate or replace view costs.daily_costs_owned as from costs.daily_costs")
+BY_KEY = View(
+    "-- reads: costs.daily_costs_owned\ncreate or replace view costs.daily_costs_by_key as "
+    "select api_key_id, sum(amount_usd) as amount_usd from costs.daily_costs_owned group by all"
+)
+BROKEN = View("-- reads: costs.nothing\ncreate or replace view costs.broken as from costs.nothing")
+TABLE = re.compile(r'"type":"BASE_TABLE".*?"schema_name":"(\w*)","table_name":"(\w+)"')
+REASON = "costs.broken cannot be made: Catalog Error: Table with name nothing does not exist!"
+
+
+def store(days: Days, *views: View) -> None:
+    """Store a day of costs, with these views over them."""
+    days.fetched(Costs, raw(Costs, api_key_id="key"))
+    derived = DERIVED["openai_costs"]
+    select = replace(days.select("openai_costs"), views=views)
+    days.warehouse.replace(Table(derived.row), select, target_of(derived), "run")
+
+
+def stored(days: Days, name: str = "daily_costs") -> int:
+    return len(days.warehouse.read(f"from costs.{name}"))
+
+
+@pytest.mark.parametrize("views", [(BY_KEY, OWNED), (OWNED, BY_KEY)], ids=["by name", "by what they read"])
+def test_views_are_made_after_those_that_they_read_whatever_they_are_called(
+    days: Days, views: Sequence[View], caplog: pytest.LogCaptureFixture
+) -> None:
+    store(days, *views)
+    assert (stored(days), stored(days, "daily_costs_by_key")) == (1, 1)
+    assert not caplog.messages
+
+
+def test_a_view_is_made_again_after_one_that_it_reads(days: Days) -> None:
+    store(days, OWNED, BY_KEY)
+    another = View(OWNED.sql.replace("as from", "as select 'another' as api_key_id, amount_usd from"))
+    store(days, BY_KEY, another)
+    assert days.warehouse.read("select api_key_id from costs.daily_costs_by_key").to_pylist() == [
+        {"api_key_id": "another"}
+    ]
+
+
+def test_a_broken_view_is_a_warning_and_costs_are_stored(days: Days, caplog: pytest.LogCaptureFixture) -> None:
+    store(days, BROKEN, BY_KEY, OWNED)
+    assert (stored(days), stored(days, "daily_costs_by_key")) == (1, 1)
+    assert [(record.levelno, record.message) for record in caplog.records] == [(logging.WARNING, REASON)]
+
+
+def test_a_table_that_only_a_view_reads_stops_no_cost(days: Days, caplog: pytest.LogCaptureFixture) -> None:
+    with days.warehouse.get_connection() as database:
+        database.execute("create schema openai; create table openai.projects (id integer)")
+    store(days, *VIEWS)
+    assert stored(days) == 1
+    assert caplog.messages[0].startswith("costs.names cannot be made: openai.projects: differs from its declaration")
+
+
+def test_views_that_read_each_other_are_a_warning(days: Days, caplog: pytest.LogCaptureFixture) -> None:
+    store(days, BY_KEY, View("-- reads: costs.daily_costs_by_key\ncreate or replace view costs.daily_costs_owned as"))
+    assert stored(days) == 1
+    [message] = caplog.messages
+    assert message.startswith("the views cannot be made: ('nodes are in a cycle'")
+
+
+def test_a_run_warns_of_a_broken_view_and_its_check_names_it(days: Days) -> None:
+    days.fetched(Costs, raw(Costs))
+    with dg.DagsterInstance.ephemeral() as instance:
+        fine = derived_graph(days, "openai_costs").run("everything", DAY, DAY, instance)
+        assert [passed for _, passed, _ in evaluations(fine, "views")] == [True]
+        result = derived_graph(days, "openai_costs", BROKEN).run("everything", DAY, DAY, instance)
+        logged = [entry.user_message for entry in instance.all_logs(result.run_id) if entry.level == logging.WARNING]
+    assert result.success
+    [found] = [each for each in result.get_asset_check_evaluations() if each.check_name == "views"]
+    assert (found.passed, found.severity, found.description) == (False, dg.AssetCheckSeverity.WARN, REASON)
+    assert logged == [REASON]
+
+
+@pytest.fixture
+def database(days: Days) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse with all views."""
+    store(days, *VIEWS)
+    with days.warehouse.transaction() as database:
+        make_views(database, [DUE_DAYS])
+        yield database
+
+
+@pytest.mark.parametrize("view", in_order([*VIEWS, *ledger.VIEWS, DUE_DAYS]), ids=lambda view: view.names[0])
+def test_a_view_declares_what_it_reads(database: duckdb.DuckDBPyConnection, view: View) -> None:
+    query = "select json_serialize_sql(regexp_replace(sql, '(?s)^.*? AS ', '')) from duckdb_views() where "
+    read: set[str] = set()
+    for name in view.names:
+        [(parsed,)] = database.execute(f"{query} schema_name || '.' || view_name = $name", {"name": name}).fetchall()
+        read |= {".".join(table) for table in TABLE.findall(parsed) if table[0]}
+    assert {*view.reads} == read - {*view.names}
