@@ -1,5 +1,6 @@
 """What the ledger's views say of the recorded versions: what was restated, by how much, and which days are settled."""
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,11 +10,12 @@ import duckdb
 import pytest
 import time_machine
 
+from usage_assets.core.money import TOLERANCE
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.providers.openai.costs import Costs, CostsControl
 from usage_assets.providers.openai.usage import UsageModerations
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.ledger import DayState, PartitionVersion, Restatement
+from usage_assets.warehouse.ledger import VIEWS, DayState, PartitionVersion, Restatement
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 from usage_assets.warehouse.values import Query
 from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, answer, days, sample
@@ -468,3 +470,10 @@ def test_the_units_of_every_total_are_recorded(warehouse: Warehouse, fetched: Wr
     fetched(1)
     [line] = warehouse.read(f"select total_units::json as units from {PartitionVersion.table}").to_pylist()
     assert line == {"units": '{"requests":"requests","amount":"USD","paid_usd":"USD"}'}
+
+
+def test_a_restatement_begins_where_control_totals_differ() -> None:
+    """SQL cannot import the tolerance: the view repeats it."""
+    [view] = [view for view in VIEWS if view.names == ("ledger.compared_versions",)]
+    [literal] = re.findall(r"\* (0\.\d+)", view.sql)
+    assert Decimal(literal) == TOLERANCE
