@@ -19,9 +19,9 @@ from benchmarks import bodies
 from benchmarks.figures import Figure
 from usage_assets.core import money
 from usage_assets.core.days import Window
-from usage_assets.core.people import People
 from usage_assets.fetching.client import read_page
 from usage_assets.fetching.page_parser import PageParser
+from usage_assets.fetching.scope import Scope
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 
@@ -140,7 +140,7 @@ def _figure(endpoint: Endpoint, body: bytes, rounds: int) -> Figure:
 
 def read(endpoint: Endpoint, body: bytes) -> pa.Table:
     """Read a page as the product's client does."""
-    reading = PageParser("openai", {}, MONTH, {}, endpoint.group_by, People())
+    reading = PageParser(Scope(connection="openai"), MONTH, {}, endpoint.group_by)
     read_page(endpoint, reading, body)
     return pa.concat_tables(reading.tables)
 

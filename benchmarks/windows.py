@@ -16,6 +16,8 @@ from benchmarks.figures import Figure
 from benchmarks.server import running
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.control_totals import fetch_with_totals
+from usage_assets.fetching.scope import Scope
+from usage_assets.fetching.transport import HttpOptions
 from usage_assets.providers import PROVIDERS
 
 LATENCY = 0.2
@@ -69,7 +71,8 @@ def _fetch(url: str, name: str, days: int, **options: Any) -> int:
     provider, connection = PROVIDERS[name], dict(CONNECTIONS[name])
     asked_for = _last_days(min(days, provider.lookback_days or days))
     base_url = f"{url}/{connection.pop('path')}"
-    with Client(provider, connection=name, base_url=base_url, **connection, **options) as client:
+    scope = Scope(connection=name, ids=connection.get("ids", {}))
+    with Client(provider, scope, key=connection["key"], base_url=base_url, http=HttpOptions(**options)) as client:
         answers = [fetch_with_totals(client, endpoint, asked_for)[0] for endpoint in provider.endpoints]
     return sum(each.requests + each.refused + each.split_windows + each.control_requests for each in answers)
 

@@ -57,6 +57,7 @@ def build_definitions(
     refuse_same_use(connections)
     accounting = settings.accounting()
     seeds = seeds_of(settings)
+    keep = packed if archive else None
     configured = settings.usage_connections is not None or any(connection.key for connection in connections)
     shapes = partial(load, settings.shapes_path)
     assets: list[dg.AssetsDefinition] = []
@@ -69,7 +70,7 @@ def build_definitions(
     for connection in connections:
         graph = graph_of(connection, connections, seeds[0])
         provider, endpoints, entities = graph.provider, graph.endpoints, graph.entities
-        client = cache(partial(provider_client, connection, settings, keep=archive and packed, **(patience or {})))
+        client = cache(partial(provider_client, connection, settings, keep=keep, **(patience or {})))
         replay = partial(replay_of, connection, settings, archive)
         for endpoint in endpoints:
             raw = build_raw_asset(endpoint, provider, connection, client, replay, archive, shapes, partitions, policy)

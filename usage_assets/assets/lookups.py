@@ -55,7 +55,7 @@ def build_lookup_asset(lookup: Lookup, connection: Connection, client: Callable[
             listed = fetch_lookup(client(), lookup, began)
             changes = record(warehouse, table, to_arrow(lookup.row, listed.items), connection.name, began, used_in)
             addresses = {column.name: column.address for column in columns(lookup.row) if column.address}
-            policy = {name: partial(POLICY[address], client().people) for name, address in addresses.items()}
+            policy = {name: partial(POLICY[address], client().scope.people) for name, address in addresses.items()}
             keep_of_people(warehouse, table, connection.name, policy, used_in)
         except (SettingsError, ProviderError, WarehouseError) as error:
             raise dg.Failure(str(error), allow_retries=False) from None

@@ -1,6 +1,6 @@
 """An endpoint's bodies before they are rows: the names that are declared in them, and what is kept of the people.
 
-Derived from the declarations of item and row. How a body becomes rows stands in reading.py.
+Derived from the declarations of item and row. How a body becomes rows is in page_parser.py.
 """
 
 import operator

@@ -19,11 +19,11 @@ import pyarrow as pa
 
 from usage_assets.core.bounded_http import decoded
 from usage_assets.core.days import DAY, Window, windows
-from usage_assets.core.people import People
 from usage_assets.core.schema import packed_schema
 from usage_assets.fetching.archive.store import ArchivedResponse, ArchivePage, Body, RequestRecord, question_of
 from usage_assets.fetching.page_parser import PageParser, numbered
-from usage_assets.fetching.transport import INCOMPLETE, LATER, PermanentError, StoppedError, Transport
+from usage_assets.fetching.scope import Scope
+from usage_assets.fetching.transport import INCOMPLETE, LATER, HttpOptions, PermanentError, StoppedError, Transport
 from usage_assets.providers.endpoint import Endpoint, Provider, Refusal
 from usage_assets.providers.records import Json, Moment, ShapeError
 
@@ -89,7 +89,6 @@ _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 class Client:
     """One connection's client: ``fetch`` an endpoint's days. A context manager; threads may share it.
 
-    ``base_delay`` and ``longest_delay`` are the bounds of the waits between ``attempts``, in seconds like the timeouts.
     ``keep`` makes of each page what is archived of it. Raises PermanentError for a key or a base URL that must not be
     used.
     """
@@ -97,48 +96,18 @@ class Client:
     def __init__(
         self,
         provider: Provider,
+        scope: Scope,
         *,
-        connection: str,
         key: str,
         base_url: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        ids: Mapping[str, str] | None = None,
-        filters: Mapping[str, Sequence[str]] | None = None,
-        people: People | None = None,
-        concurrency: int = 16,
-        requests_per_second: float = 50,
-        attempts: int = 6,
-        base_delay: float = 1,
-        longest_delay: float = 120,
-        connect_timeout: float = 10,
-        read_timeout: float = 60,
-        answer_timeout: float = 300,
+        http: HttpOptions | None = None,
         keep: ArchivePage | None = None,
     ) -> None:
         self.provider = provider
+        self.scope = scope
         self.keep = keep
-        self.connection = connection
-        self.ids = ids or {}
-        self.headers = headers or {}
-        self.filters = filters or {}
-        self.people = people or People()
-        self.concurrency = concurrency
-        self.transport = Transport(
-            provider,
-            connection=connection,
-            key=key,
-            base_url=base_url or provider.base_url,
-            headers=self.headers,
-            people=self.people,
-            concurrency=concurrency,
-            requests_per_second=requests_per_second,
-            attempts=attempts,
-            base_delay=base_delay,
-            longest_delay=longest_delay,
-            connect_timeout=connect_timeout,
-            read_timeout=read_timeout,
-            answer_timeout=answer_timeout,
-        )
+        self.http = http or HttpOptions()
+        self.transport = Transport(provider, scope, key=key, base_url=base_url or provider.base_url, http=self.http)
         self.refused: dict[tuple[str, tuple[str, ...]], Ungrouped] = {}
         """What refusals have taught: endpoint and dimensions -> the days that cannot be grouped by them."""
         self.decoding = Lock()
@@ -155,13 +124,13 @@ class Client:
 
         Raises the PermanentError or TransientError of the window that failed first; then no other is started.
         """
-        if missing := next((name for name in endpoint.path_parameters if name not in self.ids), None):
+        if missing := next((name for name in endpoint.path_parameters if name not in self.scope.ids), None):
             what = f"{endpoint.name} needs a {missing.replace('_', ' ')}"
-            raise PermanentError(f"{self.connection}: {what}. {self.transport.advice(404)}.")
+            raise PermanentError(f"{self.scope.connection}: {what}. {self.transport.advice(404)}.")
         planned = windows(days, endpoint.window_days)
         stop = Event()
         chains = [_Chains(self, endpoint, query, window, stop) for window in planned for query in endpoint.queries]
-        pool = ThreadPoolExecutor(self.concurrency, f"fetch-{self.connection}")
+        pool = ThreadPoolExecutor(self.http.concurrency, f"fetch-{self.scope.connection}")
         try:
             for done in as_completed([pool.submit(chain.run) for chain in chains]):
                 done.result()
@@ -220,7 +189,7 @@ class _Chains:
             self._unread[:0] = [Window(days[0], days[-1]) for _, days in granted]
             return
         client, group_by = self.client, granted[0][0]
-        parser = PageParser(client.connection, client.ids, window, self.query, group_by, client.people)
+        parser = PageParser(client.scope, window, self.query, group_by)
         self.bodies = []
         try:
             self._follow(parser)
@@ -313,30 +282,23 @@ class _Chains:
     def _asked(self, parser: PageParser) -> RequestRecord:
         client = self.client
         return RequestRecord(
-            question=question_of(
-                self.endpoint,
-                self.query,
-                connection=client.connection,
-                ids=client.ids,
-                headers=client.headers,
-                filters=client.filters,
-            ),
+            question=question_of(self.endpoint, self.query, client.scope),
             params=self._params(parser),
             grouped_by=parser.grouped_by,
             first=parser.window.first,
             last=parser.window.last,
-            people=client.people.policy,
+            people=client.scope.people.policy,
             fetched_at=datetime.now(UTC),
         )
 
     def _filter(self, parameter: str) -> Sequence[str]:
-        return self.client.filters.get(parameter.removesuffix("[]"), ())
+        return self.client.scope.filters.get(parameter.removesuffix("[]"), ())
 
     def _page(self, parser: PageParser, params: list[tuple[str, str]]) -> Page:
         """Add one page to the reading; returns it without its data."""
 
         def read(content: bytes) -> Page:
-            body = self.client.keep and self.client.keep(self.endpoint, self.client.people, content)
+            body = self.client.keep and self.client.keep(self.endpoint, self.client.scope.people, content)
             with self.client.decoding:
                 page, rows = read_page(self.endpoint, parser, content)
             if body:
@@ -345,7 +307,7 @@ class _Chains:
             return page
 
         return self.client.transport.get(
-            self.endpoint.path_in(self.client.ids),
+            self.endpoint.path_in(self.client.scope.ids),
             params,
             read,
             place=self._place(parser),
@@ -356,7 +318,7 @@ class _Chains:
         )
 
     def _place(self, parser: PageParser) -> str:
-        return f"{parser.connection} {self.endpoint.name} {parser.window}"
+        return f"{self.client.scope.connection} {self.endpoint.name} {parser.window}"
 
 
 def _is_token_refused(provider: Provider, error: PermanentError) -> bool:

@@ -1,14 +1,16 @@
 """What a connection's settings mean for its provider: which endpoints are fetched, how it is asked, how far back."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 from usage_assets.config.settings import Connection, Settings, SettingsError
 from usage_assets.core.days import utc_today
 from usage_assets.fetching.archive.replay import Replay
-from usage_assets.fetching.archive.store import Archive
+from usage_assets.fetching.archive.store import Archive, ArchivePage
 from usage_assets.fetching.client import Client
+from usage_assets.fetching.scope import Scope
+from usage_assets.fetching.transport import HttpOptions
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.providers.lookup import Lookup
@@ -46,21 +48,34 @@ def _refuse_misplaced_ids(provider: Provider, connection: Connection) -> None:
         raise connection.refusal(missing, reason=f"missing; {provider.name} is asked for one {whose}'s usage")
 
 
-def provider_client(connection: Connection, settings: Settings, **options: Any) -> Client:
-    """Return a client that asks as the connection says. Raises SettingsError where it has no key."""
-    provider = PROVIDERS[connection.provider]
+def provider_client(
+    connection: Connection, settings: Settings, *, keep: ArchivePage | None = None, **http: Any
+) -> Client:
+    """Return a client that asks as the connection says; ``http`` replaces options of HttpOptions.
+
+    Raises SettingsError where the connection has no key.
+    """
     if connection.requests_per_second:
-        options["requests_per_second"] = connection.requests_per_second
+        http["requests_per_second"] = connection.requests_per_second
     return Client(
-        provider,
-        connection=connection.name,
+        PROVIDERS[connection.provider],
+        scope_of(connection, settings),
         base_url=connection.base_url,
         key=connection.required_key(),
-        headers=_scope_headers(connection),
+        http=HttpOptions(**http),
+        keep=keep,
+    )
+
+
+def scope_of(connection: Connection, settings: Settings) -> Scope:
+    """Return what a connection asks for."""
+    named = PROVIDERS[connection.provider].scope_headers.items()
+    return Scope(
+        connection=connection.name,
         ids=connection.ids,
+        headers={header: connection.ids[name] for name, header in named if name in connection.ids},
         filters=connection.filters,
         people=settings.people(connection.people),
-        **options,
     )
 
 
@@ -76,19 +91,7 @@ def replay_of(connection: Connection, settings: Settings, archive: Archive | Non
     """Return the connection's archived answers. Raises SettingsError where there is no archive."""
     if archive is None:
         raise SettingsError("USAGE_ARCHIVE=off: there is no archive to derive days from")
-    return Replay(
-        archive,
-        connection=connection.name,
-        ids=connection.ids,
-        headers=_scope_headers(connection),
-        filters=connection.filters,
-        people=settings.people(connection.people),
-    )
-
-
-def _scope_headers(connection: Connection) -> Mapping[str, str]:
-    named = PROVIDERS[connection.provider].scope_headers.items()
-    return {header: connection.ids[name] for name, header in named if name in connection.ids}
+    return Replay(archive, scope_of(connection, settings))
 
 
 def earliest_day(connection: Connection, provider: Provider, *, from_archive: bool = False) -> date:

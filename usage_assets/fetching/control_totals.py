@@ -13,6 +13,7 @@ import pyarrow as pa
 from usage_assets.core.money import TOLERANCE
 from usage_assets.core.schema import to_arrow
 from usage_assets.fetching.client import FetchResult
+from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Control, Endpoint
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,9 @@ Sums = Mapping[tuple[date, str | None], Decimal]
 class Source(Protocol):
     """What days are fetched from: the provider, or the archive."""
 
-    connection: str
+    @property
+    def scope(self) -> Scope:
+        """What is asked for."""
 
     def fetch(self, endpoint: Endpoint, days: Sequence[date]) -> FetchResult:
         """Everything that it has for the days, or a ProviderError."""
@@ -40,11 +43,13 @@ def fetch_with_totals(client: Source, endpoint: Endpoint, days: Sequence[date]) 
     grouped, ungrouped = _both(client, endpoint, days)
     differing = _differing(control, grouped, ungrouped)
     if differing:
-        logger.warning("%s %s: grouped and ungrouped differ, reading both again", client.connection, endpoint.name)
+        logger.warning(
+            "%s %s: grouped and ungrouped differ, reading both again", client.scope.connection, endpoint.name
+        )
         before = grouped
         grouped, ungrouped = _both(client, endpoint, days)
         grouped = replace(grouped, retries=before.retries + grouped.retries + before.requests)
-    return grouped, _totals(control, client.connection, ungrouped)
+    return grouped, _totals(control, client.scope.connection, ungrouped)
 
 
 def _both(client: Source, endpoint: Endpoint, days: Sequence[date]) -> tuple[FetchResult, FetchResult]:

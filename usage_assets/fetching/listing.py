@@ -60,7 +60,7 @@ def fetch_lookup(client: Client, lookup: Lookup, began: datetime) -> Listed:
     parents = fetch_lookup(client, lookup.for_each, began) if lookup.for_each else None
     owners = [parent.id for parent in parents.items] if parents else [None]
     chains = [_Chain(client, lookup, began, stop, owner) for owner in owners]
-    pool = ThreadPoolExecutor(client.concurrency, f"fetch-{client.connection}")
+    pool = ThreadPoolExecutor(client.http.concurrency, f"fetch-{client.scope.connection}")
     try:
         for done in as_completed([pool.submit(chain.run) for chain in chains]):
             done.result()
@@ -140,7 +140,7 @@ class _Chain:
             raise ShapeError(path, None, "Expected `object`")
         fields = dict(_flat(raw))
         self.unknown_fields.update(name for name, value in fields.items() if not self._is_known(name, value))
-        fields |= {"connection": self.client.connection, "first_seen": self.began, "seen_until": None}
+        fields |= {"connection": self.client.scope.connection, "first_seen": self.began, "seen_until": None}
         if self.lookup.for_each and self.lookup.for_each.known_as:
             fields[self.lookup.for_each.known_as] = self.owner
         try:
@@ -149,7 +149,7 @@ class _Chain:
             raise ShapeError(path, None, str(error)) from None
         for column in columns(model):
             if column.address and (value := getattr(item, column.name)) is not None:
-                setattr(item, column.name, POLICY[column.address](self.client.people, value))
+                setattr(item, column.name, POLICY[column.address](self.client.scope.people, value))
         return item
 
     def _is_known(self, name: str, value: object) -> bool:
@@ -164,7 +164,7 @@ class _Chain:
     @property
     def place(self) -> str:
         """What messages call it."""
-        return f"{self.client.connection} {self.lookup.name}{f' of {self.owner}' if self.owner else ''}"
+        return f"{self.client.scope.connection} {self.lookup.name}{f' of {self.owner}' if self.owner else ''}"
 
 
 def _flat(fields: Json, within: str = "") -> Iterator[tuple[str, object]]:

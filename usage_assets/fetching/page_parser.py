@@ -22,6 +22,7 @@ from usage_assets.core import money
 from usage_assets.core.days import DAY, Window
 from usage_assets.core.people import People
 from usage_assets.core.schema import Address, Row, columns, to_arrow
+from usage_assets.fetching.scope import Scope
 from usage_assets.providers.records import FRAME, OURS, Item, Json, Records, ShapeError, as_json
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -42,12 +43,10 @@ _MISSING = re.compile(r"Object missing required field `(.+)`")
 class PageParser:
     """What is known, and what is counted, while the pages of one window become rows."""
 
-    connection: str
-    ids: Mapping[str, str]
+    scope: Scope
     window: Window
     query: Mapping[str, str]
     grouped_by: tuple[str, ...]
-    people: People
     tables: list[pa.Table] = field(default_factory=list)
     days_seen: set[date] = field(default_factory=set)
     day: date | None = None
@@ -57,6 +56,16 @@ class PageParser:
     """How often a page has rows that are equal and nobody's."""
     rounded: int = 0
     unknown_fields: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """Path parameters of endpoints -> value."""
+        return self.scope.ids
+
+    @property
+    def people(self) -> People:
+        """The policy for people."""
+        return self.scope.people
 
     @cached_property
     def grouping(self) -> str:
@@ -115,7 +124,7 @@ class PageParser:
         """
         unknown = self.take_unknown(model, path, fields)
         fields["other_fields"] = self._kept(unknown) if unknown else None
-        fields["connection"] = self.connection
+        fields["connection"] = self.scope.connection
         fields["usage_date"] = self.day
         fields["grouped_by"] = self.grouping
         layout = _layout(model)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
@@ -29,8 +30,8 @@ from usage_assets.core.bounded_http import (
     pieces,
     untrusted,
 )
-from usage_assets.core.people import People
 from usage_assets.fetching.rate_limiter import RateLimiter
+from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Provider
 from usage_assets.providers.records import ShapeError
 
@@ -86,55 +87,63 @@ class StoppedError(Exception):
     """Another part of the same fetch has failed: this one gave up."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class HttpOptions:
+    """How fast and how patiently a connection asks. Delays and timeouts are seconds."""
+
+    concurrency: int = 16
+    requests_per_second: float = 50
+    attempts: int = 6
+    base_delay: float = 1
+    """The shortest wait between two attempts."""
+    longest_delay: float = 120
+    """The longest."""
+    connect_timeout: float = 10
+    read_timeout: float = 60
+    """How long the provider may be silent."""
+    answer_timeout: float = 300
+    """How long the whole of an answer may take."""
+
+
 class Transport:
     """What a connection's requests share. Raises PermanentError for a key or a base URL that must not be used."""
 
     def __init__(
         self,
         provider: Provider,
+        scope: Scope,
         *,
-        connection: str,
         key: str,
         base_url: str,
-        headers: Mapping[str, str],
-        people: People,
-        concurrency: int,
-        requests_per_second: float,
-        attempts: int,
-        base_delay: float,
-        longest_delay: float,
-        connect_timeout: float,
-        read_timeout: float,
-        answer_timeout: float,
+        http: HttpOptions,
     ) -> None:
         self._provider = provider
         self._key = key
-        self._people = people
-        self._pace = RateLimiter(requests_per_second)
+        self._people = scope.people
+        self._http = http
+        self._pace = RateLimiter(http.requests_per_second)
         self._turn = Lock()
         """Held while a large body is read and used."""
-        self._large = ThreadPoolExecutor(1, f"large-{connection}")
+        self._large = ThreadPoolExecutor(1, f"large-{scope.connection}")
         """Where large bodies are used: each thread that did so would keep the memory of its largest one."""
-        self._attempts = attempts
-        self._longest_delay = longest_delay
-        self._answer_timeout = answer_timeout
-        self._backoff = tenacity.wait_exponential(base_delay, longest_delay) + tenacity.wait_random(0, base_delay)
+        jitter = tenacity.wait_random(0, http.base_delay)
+        self._backoff = tenacity.wait_exponential(http.base_delay, http.longest_delay) + jitter
         if not key or not key.isascii() or not key.isprintable() or key.strip() != key:
-            raise PermanentError(f"{connection}: the key is empty or no key at all. {self.advice(401)}.")
+            raise PermanentError(f"{scope.connection}: the key is empty or no key at all. {self.advice(401)}.")
         try:
             url = checked_url(base_url)
         except ValueError as error:
-            raise PermanentError(f"{connection}: the base URL {error}") from None
+            raise PermanentError(f"{scope.connection}: the base URL {error}") from None
         try:
             trusted = certificates()
         except ValueError as error:
-            raise PermanentError(f"{connection}: {error}") from None
+            raise PermanentError(f"{scope.connection}: {error}") from None
         client = httpx.Client(
             base_url=url,
-            headers={"User-Agent": f"usage-assets/{version('usage-assets')}", **headers, **provider.headers},
+            headers={"User-Agent": f"usage-assets/{version('usage-assets')}", **scope.headers, **provider.headers},
             auth=provider.auth(key),
-            timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=None),
-            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+            timeout=httpx.Timeout(http.read_timeout, connect=http.connect_timeout, pool=None),
+            limits=httpx.Limits(max_connections=http.concurrency, max_keepalive_connections=http.concurrency),
             verify=trusted,
             follow_redirects=False,  # the key would go with it
             trust_env=not is_loopback(url),  # proxies: none can reach this machine's loopback
@@ -180,8 +189,8 @@ class Transport:
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TransientError),
-            wait=lambda state: max(self._backoff(state), min(_error_of(state).retry_after, self._longest_delay)),
-            stop=tenacity.stop_after_attempt(self._attempts) | tenacity.stop_when_event_set(stop),
+            wait=lambda state: max(self._backoff(state), min(_error_of(state).retry_after, self._http.longest_delay)),
+            stop=tenacity.stop_after_attempt(self._http.attempts) | tenacity.stop_when_event_set(stop),
             sleep=tenacity.sleep_using_event(stop),
             before_sleep=before_retry,
             retry_error_callback=give_up,
@@ -227,7 +236,7 @@ class Transport:
             try:
                 query = httpx.QueryParams(list(params))
                 with (
-                    deadline(self._answer_timeout) as until,
+                    deadline(self._http.answer_timeout) as until,
                     self._client.stream("GET", path, params=query, headers=headers) as response,
                 ):
                     content = self._whole(response, turn, stop, until)

@@ -21,11 +21,11 @@ import pytest
 import trustme
 
 from usage_assets.core import bounded_http
-from usage_assets.fetching.client import Client, FetchResult
+from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
 from usage_assets.port.client import PortClient, PortError
 from usage_assets_tests.conftest import last_days
-from usage_assets_tests.fetching.conftest import ENDPOINTS, Answers, NewClient, answers, new_client
+from usage_assets_tests.fetching.conftest import ENDPOINTS, Answers, NewClient, answers, client_of, new_client
 
 __all__ = ["answers", "new_client"]
 
@@ -62,7 +62,7 @@ def fetch(base_url: str, days: int = 1, **options: Any) -> FetchResult:
     """Ask a provider at this address for days of costs, trying once."""
     provider, endpoint = ENDPOINTS["openai/costs"]
     settings = {"connection": "openai", "key": "sk-admin-x", "base_url": base_url, "attempts": 1}
-    with Client(provider, **{**settings, **options}) as client:
+    with client_of(provider, **{**settings, **options}) as client:
         return client.fetch(endpoint, last_days(days))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
 from threading import Event
@@ -13,6 +13,8 @@ import pytest
 
 from usage_assets.core.days import Window
 from usage_assets.fetching.client import Client
+from usage_assets.fetching.scope import Scope
+from usage_assets.fetching.transport import HttpOptions
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import Sandbox
@@ -51,6 +53,15 @@ def error_body(provider: Provider, words: str) -> dict[str, Any]:
     return {"detail": words} if provider.name == "chatgpt" else {"error": {"message": words}}
 
 
+def client_of(provider: Provider, *, key: str, base_url: str | None = None, **options: Any) -> Client:
+    """A client whose scope, HTTP options and archive are given by their names."""
+    named = {field.name: options.pop(field.name, None) for field in fields(Scope)}
+    scope = {name: value for name, value in named.items() if value is not None}
+    keep = options.pop("keep", None)
+    scope.setdefault("connection", provider.name)
+    return Client(provider, Scope(**scope), key=key, base_url=base_url, http=HttpOptions(**options), keep=keep)
+
+
 @pytest.fixture
 def new_client(sandbox: Sandbox) -> Iterator[NewClient]:
     """Makes clients of the sandbox that try twice, without pauses; closes them."""
@@ -66,7 +77,7 @@ def new_client(sandbox: Sandbox) -> Iterator[NewClient]:
                 "base_delay": 0.001,
                 "requests_per_second": 1000,
             }
-            return opened.enter_context(Client(provider, **settings | options))
+            return opened.enter_context(client_of(provider, **settings | options))
 
         yield make
 

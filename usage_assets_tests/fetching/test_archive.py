@@ -21,6 +21,7 @@ from usage_assets.fetching.archive.store import (
     packed,
     question_of,
 )
+from usage_assets.fetching.scope import Scope
 from usage_assets.providers import PROVIDERS
 
 (COSTS,) = (endpoint for endpoint in PROVIDERS["openai"].endpoints if endpoint.name == "costs")
@@ -32,7 +33,7 @@ Written = Callable[..., list[File]]
 
 def question(**filters: list[str]) -> Question:
     """What is asked of the costs."""
-    return question_of(COSTS, {}, connection="openai", ids={}, headers={}, filters=filters)
+    return question_of(COSTS, {}, Scope(connection="openai", filters=filters))
 
 
 def answered(first: int = 0, days: int = 1, *contents: bytes, about: Question | None = None) -> ArchivedResponse:
@@ -80,9 +81,9 @@ def test_a_file_gives_back_what_was_asked_and_the_very_pages(tmp_path: Path) -> 
 
 def test_answers_to_another_question_do_not_stand_for_each_other(tmp_path: Path) -> None:
     archive = archive_in(tmp_path)
-    ungrouped = question_of(COSTS.ungrouped, {}, connection="openai", ids={}, headers={}, filters={})
+    ungrouped = question_of(COSTS.ungrouped, {}, Scope(connection="openai"))
     headers = {"OpenAI-Organization": "org-2"}
-    others = question_of(COSTS, {}, connection="openai", ids={}, headers=headers, filters={})
+    others = question_of(COSTS, {}, Scope(connection="openai", headers=headers))
     filtered = question(project_ids=["proj_a"])
     about = [question(), ungrouped, others, filtered, question(project_ids=["proj_b"])]
     write_at(archive, NOON, *(answered(about=each) for each in about))

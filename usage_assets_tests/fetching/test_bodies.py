@@ -9,6 +9,7 @@ from usage_assets.core.people import People
 from usage_assets.fetching.bodies import kept_of
 from usage_assets.fetching.client import read_page
 from usage_assets.fetching.page_parser import PageParser
+from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 from usage_assets_tests.providers.test_fixtures import ALWAYS, BODIES, SOUND, WINDOWS
@@ -37,7 +38,9 @@ def rows_of(name: str, people: People, content: bytes) -> list[dict[str, Any]]:
     """The rows of a body."""
     window = WINDOWS.get(name.partition("/")[0], ALWAYS)
     query = {"group": "workspace"} if "workspace" in name else {}
-    parser = PageParser("fixture", {"workspace_id": "ws-fixture"}, window, query, (), people)
+    parser = PageParser(
+        Scope(connection="fixture", ids={"workspace_id": "ws-fixture"}, people=people), window, query, ()
+    )
     read_page(endpoint_of(name), parser, content)
     return [row for table in parser.tables for row in table.to_pylist()]
 

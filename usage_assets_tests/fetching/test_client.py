@@ -11,7 +11,6 @@ import httpx
 import msgspec
 import pytest
 
-from usage_assets.fetching.client import Client
 from usage_assets.fetching.rate_limiter import RateLimiter
 from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
 from usage_assets.providers import PROVIDERS
@@ -24,6 +23,7 @@ from usage_assets_tests.fetching.conftest import (
     KEYS,
     Answers,
     NewClient,
+    client_of,
     error_body,
     every_endpoint,
 )
@@ -202,7 +202,7 @@ def test_windows_are_fetched_side_by_side(new_client: NewClient, monkeypatch: py
 def test_a_base_url_that_would_show_the_key_is_refused(base_url: str) -> None:
     provider = replace(PROVIDERS["openai"], base_url="")
     with pytest.raises(PermanentError, match="openai: "):
-        Client(provider, connection="openai", key="sk-admin-x", base_url=base_url)
+        client_of(provider, connection="openai", key="sk-admin-x", base_url=base_url)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_base_url_that_would_show_the_key_is_refused(base_url: str) -> None:
 )
 def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(PermanentError) as raised:
-        Client(PROVIDERS["openai"], connection="openai", key=key)
+        client_of(PROVIDERS["openai"], connection="openai", key=key)
     assert "OPENAI_ADMIN_KEY" in raised.value.message
     assert not key or key not in repr(raised.value)
 

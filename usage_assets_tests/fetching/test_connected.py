@@ -48,8 +48,8 @@ def test_each_connection_has_a_pace_of_its_own(rate: float | None, seconds: floa
 def test_each_connection_has_filters_and_a_policy_of_its_own() -> None:
     connection = replace(CONNECTION, filters={"models": ("gpt-5",)}, people="hash")
     with provider_client(connection, settings_of(usage_hash_key="secret")) as client:
-        assert client.filters == {"models": ("gpt-5",)}
-        assert client.people == People("hash", "secret")
+        assert client.scope.filters == {"models": ("gpt-5",)}
+        assert client.scope.people == People("hash", "secret")
 
 
 def test_a_connection_settles_as_its_provider_does_or_as_it_says() -> None:

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pytest
 
 from usage_assets.core.days import Window
-from usage_assets.core.people import People
 from usage_assets.core.schema import arrow_schema, packed_schema, to_arrow
 from usage_assets.fetching import page_parser as reading_module
 from usage_assets.fetching import transport as transport_module
 from usage_assets.fetching.client import Client, read_page
 from usage_assets.fetching.page_parser import PageParser, numbered
+from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import StoppedError
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets_tests.conftest import Sandbox, last_days
@@ -94,7 +94,7 @@ def test_a_page_with_an_item_that_cannot_be_read_leaves_nothing_behind(answers: 
     expected = len(body["data"][0]["results"])
     body["data"][0] |= {"field": "new"}
     broken = msgspec.json.encode(body | {"data": [*body["data"], 0]}).replace(b",0]", b",1e99999999999999999999]")
-    parser = PageParser("openai", {}, Window(DAY, DAY), {}, endpoint.group_by, People())
+    parser = PageParser(Scope(connection="openai"), Window(DAY, DAY), {}, endpoint.group_by)
     with pytest.raises(msgspec.DecodeError, match="InvalidOperation"):
         read_page(endpoint, parser, broken)
     assert (parser.tables, parser.days_seen, +parser.unknown_fields) == ([], set(), {})

@@ -9,6 +9,7 @@ from usage_assets.core.people import People, Policy
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive, packed
 from usage_assets.fetching.client import FetchResult
+from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import last_days
@@ -26,7 +27,7 @@ def small_pages(endpoint: Endpoint) -> Endpoint:
 def archived(archive: Archive, provider: Provider, people: People) -> Replay:
     """The archived answers."""
     ids = {"workspace_id": "ws-sandbox"} if provider.name == "chatgpt" else {}
-    return Replay(archive, connection=provider.name, ids=ids, headers={}, filters={}, people=people)
+    return Replay(archive, Scope(connection=provider.name, ids=ids, people=people))
 
 
 def content(fetched: FetchResult) -> list[str]:

@@ -97,9 +97,9 @@ import signal, sys
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
-from usage_assets.local.processes import Kept, only_one
+from usage_assets.local.processes import ManagedProcess, only_one
 with only_one(Path('.'), 'it') as lock:
-    Kept('it', [sys.executable, '-c', {FAMILY!r}], lock=lock, cwd=Path('.'), advice='')
+    ManagedProcess('it', [sys.executable, '-c', {FAMILY!r}], lock=lock, cwd=Path('.'), advice='')
     {SLEEPER}
 """
     with subprocess.Popen([sys.executable, "-c", parent], cwd=tmp_path, stderr=subprocess.DEVNULL) as started:

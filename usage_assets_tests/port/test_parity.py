@@ -23,6 +23,7 @@ from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.core.days import Window
 from usage_assets.core.people import People
 from usage_assets.fetching.page_parser import PageParser
+from usage_assets.fetching.scope import Scope
 from usage_assets.port.provision import blueprint
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
@@ -190,7 +191,9 @@ class Pipeline:
         always = Window(date(2020, 1, 1), date(2039, 12, 31))
         exact = msgspec.json.Decoder(float_hook=Decimal).decode(json.dumps(body))
         window, page = (LEGACY_DAY, endpoint.page(exact, LEGACY_DAY)) if endpoint.page else (always, exact)
-        parser = PageParser(connection, {"workspace_id": "ws"}, window, {}, endpoint.group_by, people)
+        parser = PageParser(
+            Scope(connection=connection, ids={"workspace_id": "ws"}, people=people), window, {}, endpoint.group_by
+        )
         parser.read(endpoint.row, endpoint.item, endpoint.records, page["data"])
         days = parser.days_seen
         target = Slice(connection, min(days), max(days))

@@ -13,6 +13,7 @@ import pytest
 from usage_assets.core.days import Window
 from usage_assets.core.people import People
 from usage_assets.fetching.page_parser import PageParser
+from usage_assets.fetching.scope import Scope
 from usage_assets.providers.records import ShapeError
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 
@@ -38,7 +39,12 @@ def read(name: str) -> list[dict[str, Any]]:
     provider, endpoint = EVERY_ENDPOINT[f"{file.parts[-3]}/{file.parts[-2]}"]
     window = WINDOWS.get(provider.name, ALWAYS)
     query = {"group": "workspace"} if "workspace" in file.name else {}
-    parser = PageParser("fixture", {"workspace_id": "ws-fixture"}, window, query, endpoint.group_by, People("names"))
+    parser = PageParser(
+        Scope(connection="fixture", ids={"workspace_id": "ws-fixture"}, people=People("names")),
+        window,
+        query,
+        endpoint.group_by,
+    )
     body = msgspec.json.Decoder(float_hook=Decimal).decode(file.read_bytes())
     body = endpoint.page(body, window) if endpoint.page else body
     assert parser.read(endpoint.row, endpoint.item, endpoint.records, body["data"]) == len(parser.tables[0])

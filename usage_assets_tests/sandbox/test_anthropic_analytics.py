@@ -11,11 +11,11 @@ import pytest
 from anthropic import Anthropic
 
 from usage_assets.core.days import DAY, Window, rfc3339
-from usage_assets.fetching.client import Client
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.sandbox import anthropic_analytics as emulated
 from usage_assets.sandbox.credentials import ANTHROPIC_ANALYTICS_KEY
+from usage_assets_tests.fetching.conftest import client_of
 from usage_assets_tests.sandbox.calling import (
     ANALYTICS_ENDPOINTS,
     ENDPOINTS,
@@ -199,7 +199,7 @@ every_small = pytest.mark.parametrize("endpoint", SMALL.values(), ids=SMALL)
 
 def ours(url: str, endpoint: Endpoint) -> list[dict[str, Any]]:
     """The rows of the window, as our client has them."""
-    with Client(PROVIDER, connection="newer", key=ANTHROPIC_ANALYTICS_KEY, base_url=f"{url}/anthropic") as client:
+    with client_of(PROVIDER, connection="newer", key=ANTHROPIC_ANALYTICS_KEY, base_url=f"{url}/anthropic") as client:
         rows: list[dict[str, Any]] = client.fetch(endpoint, WINDOW.days).rows.to_pylist()
         return rows
 

@@ -13,10 +13,10 @@ from openai import OpenAI
 from usage_assets.core import money
 from usage_assets.core.days import DAY, Window
 from usage_assets.core.schema import columns
-from usage_assets.fetching.client import Client
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.sandbox.credentials import OPENAI_ADMIN_KEY
+from usage_assets_tests.fetching.conftest import client_of
 from usage_assets_tests.sandbox.calling import TODAY, SandboxCaller
 
 WINDOW = Window(TODAY - 5 * DAY, TODAY - DAY)
@@ -39,7 +39,7 @@ class Readers:
     def ours(self, endpoint: Endpoint) -> pa.Table:
         """The rows of the window, as our client has them."""
         base_url = f"{self.url}/openai/v1"
-        with Client(PROVIDER, connection="openai", key=OPENAI_ADMIN_KEY, base_url=base_url) as client:
+        with client_of(PROVIDER, connection="openai", key=OPENAI_ADMIN_KEY, base_url=base_url) as client:
             return client.fetch(endpoint, WINDOW.days).rows
 
     def official(self, endpoint: Endpoint) -> list[Any]:

@@ -28,7 +28,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from usage_assets.assets.checks import control_query
 from usage_assets.core.days import Window, windows
 from usage_assets.core.schema import declared
-from usage_assets.fetching.client import Client
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.transport import ProviderError
 from usage_assets.providers.endpoint import Endpoint
@@ -38,7 +37,7 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Version, WarehouseError
 from usage_assets_tests.conftest import Sandbox
-from usage_assets_tests.fetching.conftest import ENDPOINTS, KEYS, PATHS
+from usage_assets_tests.fetching.conftest import ENDPOINTS, KEYS, PATHS, client_of
 from usage_assets_tests.providers.test_truth import UNITS
 from usage_assets_tests.stateful.books import WORKSPACE, Books, Content, content
 from usage_assets_tests.stateful.faults import FAILURES, NO_FAULT, OBSTACLES, Attempt, Fault
@@ -307,7 +306,7 @@ class WarehouseAndTruth(RuleBasedStateMachine):
         """Fetch days as a raw asset does; one window after the other, so that a game can be played again."""
         provider, _ = ENDPOINTS[self.name(question)]
         endpoint, days = self.endpoint(question), question.days
-        client = Client(
+        client = client_of(
             provider,
             connection=question.connection,
             key=KEYS[provider.name],

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from usage_assets.core.days import windows
-from usage_assets.core.people import People
 from usage_assets.fetching.archive.store import Archive, ArchiveError, File, Question, newest, question_of
 from usage_assets.fetching.client import FetchResult, days_without_bucket, fetched_from, no_bucket_for, read_page
 from usage_assets.fetching.page_parser import PageParser
+from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import UNKNOWN_SHAPE, ShapeError
@@ -22,22 +22,9 @@ from usage_assets.providers.records import UNKNOWN_SHAPE, ShapeError
 class Replay:
     """A connection's archived answers, to be fetched as from its provider."""
 
-    def __init__(
-        self,
-        archive: Archive,
-        *,
-        connection: str,
-        ids: Mapping[str, str],
-        headers: Mapping[str, str],
-        filters: Mapping[str, Sequence[str]],
-        people: People,
-    ) -> None:
-        self.connection = connection
+    def __init__(self, archive: Archive, scope: Scope) -> None:
         self._archive = archive
-        self._ids = ids
-        self._headers = headers
-        self._filters = filters
-        self._people = people
+        self.scope = scope
 
     def fetch(self, endpoint: Endpoint, days: Sequence[date]) -> FetchResult:
         """What the newest archived answer has for each of the days.
@@ -53,14 +40,7 @@ class Replay:
         return replace(fetched, stored_at=stored_at)
 
     def _newest(self, endpoint: Endpoint, query: Mapping[str, str], days: Sequence[date]) -> dict[File, list[date]]:
-        question = question_of(
-            endpoint,
-            query,
-            connection=self.connection,
-            ids=self._ids,
-            headers=self._headers,
-            filters=self._filters,
-        )
+        question = question_of(endpoint, query, self.scope)
         chosen = newest(self._archive.files(question), days)
         if missing := set(days).difference(*chosen.values()):
             raise PermanentError(self._not_covered(question, missing), days=sorted(missing))
@@ -71,7 +51,7 @@ class Replay:
         is_narrowed = question.filters or question.headers
         narrowed = " with the connection's present filters, organization and project" if is_narrowed else ""
         return (
-            f"{self.connection} {question.endpoint}: {self._archive.folder} has no answer{narrowed} for {spans}. "
+            f"{question.connection} {question.endpoint}: {self._archive.folder} has no answer{narrowed} for {spans}. "
             "Nothing was stored: leave these days out, or fetch them from the provider."
         )
 
@@ -79,18 +59,18 @@ class Replay:
         """The reading of a file, of which nothing is left but those days."""
         try:
             query, grouped_by = file.asked.question.query, file.asked.grouped_by
-            parser = PageParser(self.connection, self._ids, file.window, query, grouped_by, self._people)
+            parser = PageParser(self.scope, file.window, query, grouped_by)
             for content in file.pages():
                 read_page(endpoint, parser, content)
         except ArchiveError as error:
-            raise PermanentError(f"{self.connection} {endpoint.name}: {error}", days=days) from None
+            raise PermanentError(f"{self.scope.connection} {endpoint.name}: {error}", days=days) from None
         except (ShapeError, msgspec.DecodeError) as error:
             advice = error.advice if isinstance(error, ShapeError) else UNKNOWN_SHAPE
-            message = f"{self.connection} {endpoint.name}: {file.path}: {error}. {advice}."
+            message = f"{self.scope.connection} {endpoint.name}: {file.path}: {error}. {advice}."
             raise PermanentError(message, days=days) from None
         if silent := days_without_bucket(endpoint, parser, days):
             what = f"{file.path}: {no_bucket_for(silent)}. Nothing was stored: fetch these days from the provider"
-            raise PermanentError(f"{self.connection} {endpoint.name}: {what}.", days=silent)
+            raise PermanentError(f"{self.scope.connection} {endpoint.name}: {what}.", days=silent)
         if len(days) < len(file.window.days):
             wanted = pa.array(days, pa.date32())
             parser.tables = [table.filter(pc.is_in(table["usage_date"], wanted)) for table in parser.tables]

@@ -24,6 +24,7 @@ import pyarrow as pa
 from usage_assets.core.days import Window
 from usage_assets.core.people import People, Policy
 from usage_assets.fetching.bodies import kept_of
+from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import as_json
 
@@ -75,24 +76,16 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(as_json(what).encode()).hexdigest()[:8]
 
 
-def question_of(
-    endpoint: Endpoint,
-    query: Mapping[str, str],
-    *,
-    connection: str,
-    ids: Mapping[str, str],
-    headers: Mapping[str, str],
-    filters: Mapping[str, Sequence[str]],
-) -> Question:
+def question_of(endpoint: Endpoint, query: Mapping[str, str], scope: Scope) -> Question:
     """What a connection asks of an endpoint."""
     names = {name: name.removesuffix("[]") for name in endpoint.filters}
     return Question(
-        connection=connection,
+        connection=scope.connection,
         endpoint=endpoint.name,
-        path=endpoint.path_in(ids),
+        path=endpoint.path_in(scope.ids),
         query=query,
-        headers=headers,
-        filters={name: filters[given] for name, given in names.items() if given in filters},
+        headers=scope.headers,
+        filters={name: scope.filters[given] for name, given in names.items() if given in scope.filters},
         is_grouped=bool(endpoint.group_by),
     )
 
