@@ -11,6 +11,7 @@ from usage_assets.core.days import days_of
 from usage_assets.core.money import TOLERANCE
 from usage_assets.core.schema import Row, TableRow
 from usage_assets.models.costs import AllocatedCost
+from usage_assets.models.due import stale_days
 from usage_assets.models.model import SQL, sql_files
 from usage_assets.models.prices import TOKENS, has_prices, unit_errors
 from usage_assets.providers.endpoint import Control
@@ -117,7 +118,10 @@ def build_checks(
             compared = [(spec, list(find(database, target)), severity) for spec, find, severity in comparisons]
             named = [(spec, find(database, table, target), said) for spec, find, said in names_of_fields]
             broken = broken_views(database, select.views) if select else ()
-        yield from _results(content, days, found)
+            # a rate that is edited while the run is under way, for example: the due sensor computes the day again
+            stale = stale_days(database, table, target) if found and select else {}
+        wrong_days = {failure.day for failure in found}
+        yield from _results(content, days, found, left_out={day: stale[day] for day in wrong_days & stale.keys()})
         for spec, different, severity in compared:
             is_beside = cross_check is not None and spec.name == cross_check.check
             yield from _results(spec, days, different, severity, left_out if is_beside else {})

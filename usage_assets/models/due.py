@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import Annotated, Literal
 
 import dagster as dg
+import duckdb
 import msgspec
 
 from usage_assets.config.days import minutes_to_first_fetch
@@ -23,6 +24,7 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
+from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query, Seed, View
 from usage_assets.warehouse.views import make_views
@@ -177,6 +179,17 @@ def due_days(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = False)
         Due(connection, day, dg.AssetKey.from_user_string(asset), state_, since, because)
         for connection, day, asset, state_, since, because in rows
     ]
+
+
+def stale_days(database: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> Mapping[date, str]:
+    """Return the days of a derived slice whose inputs have changed since they were computed, with what has changed."""
+    make_views(database, [VIEW])
+    rows = database.execute(
+        f"select usage_date, because from ledger.due_days where state = 'stale' and table_name = $table_name "
+        f"and slice = $part and {IN_SLICE}",
+        {**target.bounds, "table_name": table.name, "part": target.part},
+    ).fetchall()
+    return {day: f"not compared, because it is computed again: {because}" for day, because in rows}
 
 
 def in_words(due: Iterable[Due]) -> Mapping[str, Sequence[str]]:

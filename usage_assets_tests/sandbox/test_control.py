@@ -261,7 +261,9 @@ def test_another_process_with_the_same_seed_is_the_same_company(sandbox: Sandbox
                 assert fingerprint(SandboxCaller(client)) == fingerprint(sandbox)
         finally:
             process.terminate()
-        assert process.communicate() == (f"# .env for it:\n{dotenv(line.split()[-1])}\n", "")
+        assert process.stderr is not None
+        assert process.stdout.read() == f"# .env for it:\n{dotenv(line.split()[-1])}\n"
+        assert process.stderr.read() == ""
 
 
 def test_a_taken_port_is_one_line_and_exit_code_2() -> None:
