@@ -33,7 +33,7 @@ Comparison = tuple[dg.AssetCheckSpec, Finder, dg.AssetCheckSeverity]
 COMPARABLE_DAYS = """
 select usage_date
 from ledger.stored_days
-where (table_name, connection) in (($own, $connection), ($other, $beside))
+where (table_name, connection) in (($own, $connection), ($other, $other_connection))
   and filters is null
   and usage_date between $first and $last
 group by usage_date
@@ -43,7 +43,7 @@ having count(*) = 2
 
 @dataclass(frozen=True)
 class CrossCheck:
-    """A table that tells of the same use, and the connection whose rows of it do."""
+    """A table that covers the same usage, and the connection whose rows of it do."""
 
     table: Table
     connection: str
@@ -123,8 +123,8 @@ def build_checks(
         wrong_days = {failure.day for failure in found}
         yield from _results(content, days, found, left_out={day: stale[day] for day in wrong_days & stale.keys()})
         for spec, different, severity in compared:
-            is_beside = cross_check is not None and spec.name == cross_check.check
-            yield from _results(spec, days, different, severity, left_out if is_beside else {})
+            is_cross_check = cross_check is not None and spec.name == cross_check.check
+            yield from _results(spec, days, different, severity, left_out if is_cross_check else {})
         for spec, fields, said in named:
             yield dg.AssetCheckResult(
                 asset_key=asset,
@@ -229,7 +229,7 @@ def _left_out(
     database: duckdb.DuckDBPyConnection, table: Table, cross_check: CrossCheck, target: Slice
 ) -> Mapping[date, str]:
     """Return the days that are not compared, with the reason."""
-    names = {"own": table.name, "other": cross_check.table.name, "beside": cross_check.connection}
+    names = {"own": table.name, "other": cross_check.table.name, "other_connection": cross_check.connection}
     both = {day for (day,) in database.execute(COMPARABLE_DAYS, target.bounds | names).fetchall()}
     return {day: cross_check.reason for day in target.days if day not in both}
 

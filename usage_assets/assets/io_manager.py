@@ -95,7 +95,7 @@ def _slice(metadata: Mapping[str, Any], partition_keys: Sequence[str]) -> Slice:
 
 
 def _unannounced(context: dg.OutputContext, versions: Sequence[Version]) -> set[date]:
-    """Return the unchanged days whose newest event tells of other content than is stored.
+    """Return the unchanged days whose newest event names other content than is stored.
 
     A process killed between commit and event leaves a change that the sensor cannot see; the next run, which writes
     the same content, has to announce it, once. Runs that succeeded wrote all their events.

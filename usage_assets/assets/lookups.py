@@ -1,4 +1,4 @@
-"""Lookup assets: what a connection's ids stand for, unpartitioned. What a lookup is stands in providers/lookup.py."""
+"""Lookup assets: what a connection's ids stand for, unpartitioned. providers/lookup.py says what a lookup is."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -49,7 +49,7 @@ def build_lookup_asset(lookup: Lookup, connection: Connection, client: Callable[
             )
         ],
     )
-    def lookup_asset(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:  # type: ignore[type-arg]  # beside checks Dagster knows only the bare class
+    def lookup_asset(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:  # type: ignore[type-arg]  # next to checks Dagster knows only the bare class
         began = datetime.now(UTC)
         try:
             listed = fetch_lookup(client(), lookup, began)

@@ -1,5 +1,5 @@
-"""What Port has acknowledged of one connection, beside what it should hold. Only reads and writes the database: what is
-asked of Port stands in port_push.py.
+"""What Port has acknowledged of one connection, and what it should hold. Only reads and writes the database: what is
+asked of Port is in port_push.py.
 """
 
 from collections import defaultdict
@@ -46,7 +46,7 @@ class PortLedger:
     entities: Sequence[Model]
     relations: Sequence[PortRelation] = field(default=(), kw_only=True)
     state: Entity | None = field(default=None, kw_only=True)
-    """The connection's own entity, which has no day and stands in no table."""
+    """The connection's own entity, which has no day and no table."""
 
     # What has to be sent
 
@@ -217,7 +217,7 @@ class PortLedger:
         return {identifier for (identifier,) in lines}
 
     def _computed(self, database: duckdb.DuckDBPyConnection, *tables: str) -> list[str]:
-        """Return those of the tables of which days are stored."""
+        """Return the tables that hold days."""
         rows = database.execute("select distinct table_name from ledger.stored_days").fetchall()
         return [table for table in tables if (table,) in rows]
 

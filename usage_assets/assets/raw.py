@@ -1,4 +1,4 @@
-"""Raw assets: one per connection and endpoint, all from one factory. What an endpoint is stands in providers/."""
+"""Raw assets: one per connection and endpoint, all from one factory. providers/ declares the endpoints."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime

@@ -1,6 +1,6 @@
 """A backfill in this process: range runs on the instance that the UI and the sensor share.
 
-What a person types and sees of it stands in cli/main.py; what a run does, in the assets.
+What a person types and sees is in cli/main.py; what a run does is in the assets.
 """
 
 import time
@@ -214,7 +214,7 @@ class Stored:
     rows: int
     """Of the raw tables."""
     days: int
-    """Of which one of these holds anything, also that there was no use."""
+    """One of these is set, even where there was no usage."""
     costs: Mapping[str, Decimal]
     """Unit and cost basis -> total; never to be added up."""
 

@@ -55,7 +55,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 class Sanitiser:
-    """Replaces what tells of the account. One value has one stand-in of the same form, in all that it replaces."""
+    """Replaces what identifies the account. One value has one stand-in of the same form, in all that it replaces."""
 
     def __init__(self) -> None:
         self._stand_ins: dict[str, str] = {}

@@ -1,6 +1,6 @@
 """What only the payer knows: rates, purchases, invoices and owners, as the connections file states them.
 
-Each entry says where it comes from or what it is about, and of which days it speaks. Without a rate an amount has no
+Each entry says where it comes from or what it is about, and which days it is for. Without a rate an amount has no
 dollar value; nothing is guessed.
 """
 

@@ -100,11 +100,11 @@ class Connection:
     settling_days: int | None = None
     """How long after a day's end the provider still changes it; None: as long as its declaration says."""
     place: Callable[..., str] | None = field(default=None, repr=False, compare=False)
-    """Names a field of it with file and line, where it stands in the connections file."""
+    """Names a field of it with file and line, where the connections file has it."""
 
     @property
     def is_configured(self) -> bool:
-        """Whether someone has set it up, be it without a key, and not only this graph shows it to a newcomer."""
+        """Whether someone has set it up, with or without a key. Others only show a newcomer the graph."""
         return self.key is not None or self.place is not None
 
     def refusal(self, *keys: str, reason: str) -> SettingsError:
@@ -340,7 +340,7 @@ class Settings(ProviderSettings):
 
     @property
     def archive_path(self) -> Path | None:
-        """The folder of archived answers, absolute: ``raw`` beside the database file unless it is set. None: off."""
+        """The folder of archived answers, absolute: ``raw`` next to the database file unless it is set. None: off."""
         if self.usage_archive == "off":
             return None
         folder = self.usage_archive or self.usage_warehouse.parent / "raw"
@@ -348,7 +348,7 @@ class Settings(ProviderSettings):
 
     @property
     def shapes_path(self) -> Path:
-        """The file that remembers what was captured, beside the database file."""
+        """The file that remembers what was captured, next to the database file."""
         return self.warehouse_path.with_name("captured_shapes.json")
 
     @property

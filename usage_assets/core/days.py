@@ -64,7 +64,7 @@ def windows(days: Iterable[date], size: int) -> list[Window]:
 
 
 def alike(days: Mapping[date, K], size: int) -> list[tuple[Window, K]]:
-    """Windows of at most ``size`` contiguous days of which the same is said, the newest first."""
+    """Windows of at most ``size`` contiguous days that share a value, the newest first."""
     found: list[tuple[Window, K]] = []
     for day in sorted(days, reverse=True):
         window, said = found[-1] if found else (Window(day, day), None)

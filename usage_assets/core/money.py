@@ -104,7 +104,7 @@ class Money(_Quantity):
 
     @classmethod
     def of_minor(cls, amount: Decimal, currency: str, digits: int) -> Self:
-        """The money that an amount in the currency's smallest unit is, of which 10**digits make one unit."""
+        """The money that an amount in the currency's smallest unit is, 10**digits of which make one unit."""
         return cls(_SUMS.scaleb(amount, -digits), currency)
 
 

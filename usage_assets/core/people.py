@@ -29,7 +29,7 @@ class People:
         return self._hashed(address) if self.policy == "hash" else address
 
     def sent_unasked(self, address: str | None) -> str | None:
-        """An address beside an id: kept under ``names``, hashed under ``hash``, otherwise dropped."""
+        """An address next to an id: kept under ``names``, hashed under ``hash``, otherwise dropped."""
         if address is None or self.policy == "ids":
             return None
         return self.only_id(address)

@@ -44,7 +44,7 @@ def column(
     ``unit`` makes it a measure, whose daily total is shown unless it is not ``additive``. A measure of a provider that
     may be null and has no default is ``expected``. ``personal`` keeps its values
     out of previews. An e-mail ``address`` is personal, and USAGE_PEOPLE decides what is stored: it is the provider's
-    only id of a person, was sent unasked beside one, or stands in a name that somebody chose. So is a person's own
+    only id of a person, was sent unasked next to one, or is part of a name that somebody chose. So is a person's own
     name (``person_name``).
     """
     extra = {"unit": unit, "additive": additive, "personal": personal or address is not None, "address": address}
@@ -81,7 +81,7 @@ class Total(NamedTuple):
     """What it counts; empty: what the column of the same name does. Of a total ``per`` a column, ``{}`` stands for its
     value, in upper case."""
     by: str | None = None
-    """The column (a currency, say) for each value of which there is a total of its own: ``<name>_<value>``."""
+    """The column (a currency, say) whose every value has a total of its own: ``<name>_<value>``."""
 
 
 class TableRow(msgspec.Struct, kw_only=True, gc=False):
@@ -90,7 +90,7 @@ class TableRow(msgspec.Struct, kw_only=True, gc=False):
     table: ClassVar[str]
     """``schema.name`` in the warehouse."""
     grain: ClassVar[tuple[str, ...]]
-    """The columns that identify a row, beside ``connection`` and ``usage_date`` (null is a value of its own)."""
+    """The columns that identify a row, besides ``connection`` and ``usage_date`` (null is a value of its own)."""
     totals: ClassVar[Mapping[str, Total]] = {}
     """Totals per day that are not the plain sum of an additive measure, by name."""
     slice_by: ClassVar[str | None] = None

@@ -1,1 +1,1 @@
-"""`make demo`: everything against the sandbox, in a home of its own, and our totals beside the sandbox's own books."""
+"""`make demo`: everything against the sandbox, in a home of its own, and our totals against its books."""

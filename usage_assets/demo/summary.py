@@ -1,4 +1,4 @@
-"""What the demo came to: our totals beside the sandbox's own books, and the entities in Port beside ours.
+"""What the demo came to: our totals and the sandbox's own books, the entities in Port and ours.
 
 Reads only. The books and the request log are the sandbox's, ours is what a user of the warehouse would query.
 """
@@ -211,7 +211,7 @@ ByDay = Mapping[date, Decimal]
 
 @dataclass(frozen=True)
 class Compared:
-    """A total of ours beside the one of the sandbox's books."""
+    """A total of ours and the one in the sandbox's books."""
 
     provider: str
     unit: str
@@ -230,7 +230,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class ComparedBlueprint:
-    """The entities of a blueprint: the stored ones beside those in Port."""
+    """The entities of a blueprint: the stored ones and those in Port."""
 
     blueprint: str
     ours: int

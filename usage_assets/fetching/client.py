@@ -1,6 +1,6 @@
 """Complete answers: windows side by side, chains of pages, refused groupings, counting. A day is whole or an error.
 
-How one request is made stands in transport.py, what an answer means in reading.py.
+How one request is made is in transport.py, what an answer means in page_parser.py.
 """
 
 import logging
@@ -45,7 +45,7 @@ class FetchResult:
     split_windows: int
     """Answered pages of the windows that such refusals split off."""
     control_requests: int = field(default=0, kw_only=True)
-    """Answered pages of the control totals, which are asked for beside the rows."""
+    """Answered pages of the control totals, which are asked for with the rows."""
     retries: int
     """Requests that were made again, and pages that were read in vain."""
     rounded: int
@@ -67,7 +67,7 @@ class Ungrouped:
     before: date = date.min
     """It groups none before this day."""
     days: set[date] = field(default_factory=set)
-    """Days that were refused each by itself."""
+    """Days that were each refused alone."""
 
 
 class Page(msgspec.Struct, kw_only=True):

@@ -111,9 +111,9 @@ def settling_days(connection: Connection, provider: Provider) -> int:
 
 
 def is_superseded(connection: Connection, connections: Iterable[Connection]) -> bool:
-    """Whether another connection tells of the same use: then what is derived from this one's rows is empty.
+    """Whether another connection covers the same usage: then what is derived from this one's rows is empty.
 
-    Two connections that name no organization are of the same one. One without a key tells of nothing.
+    Two connections that name no organization are of the same one. One without a key covers nothing.
     """
     better = PROVIDERS[connection.provider].superseded_by
     return any(
@@ -125,10 +125,10 @@ def is_superseded(connection: Connection, connections: Iterable[Connection]) -> 
 def cross_check_connection(
     endpoint: Endpoint, connection: Connection, connections: Sequence[Connection]
 ) -> Connection | None:
-    """Return the connection whose rows ``endpoint.cross_check`` tell of the same use: itself, or the only one of the
+    """Return the connection whose rows ``endpoint.cross_check`` cover the same usage: itself, or the only one of the
     other provider and the same organization, where nobody else of its own provider is of that, too.
 
-    Two connections that name no organization are of the same one. One without a key tells of nothing.
+    Two connections that name no organization are of the same one. One without a key covers nothing.
     """
     if endpoint.cross_check is None:
         return None

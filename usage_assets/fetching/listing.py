@@ -1,6 +1,6 @@
 """A lookup's complete answer: chains of pages, one for each item of another lookup where it says so, or an error.
 
-What a lookup is stands in providers/lookup.py, how one request is made in transport.py.
+What a lookup is: providers/lookup.py. How one request is made: transport.py.
 """
 
 from collections import Counter

@@ -119,7 +119,7 @@ class PageParser:
     def build(self, model: type[S], path: str, fields: Json) -> S:
         """One record, typed: amounts as they are stored, addresses as the policy wants them, unknown fields kept.
 
-        An empty text is null where a column may be: beside a null it would be another id, or another currency. Takes
+        An empty text is null where a column may be: else it would be another id than null, or another currency. Takes
         ``fields`` over. Raises ShapeError.
         """
         unknown = self.take_unknown(model, path, fields)

@@ -1,6 +1,6 @@
 """What a connection asks for: everything in a request that depends on the connection, but its key and its address.
 
-How fast and how patiently it asks stands in transport.py (``HttpOptions``).
+How fast and how patiently it asks is in transport.py (``HttpOptions``).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """Which shapes have been seen live: money is trusted to mean what its field says only where a real answer had it.
 
 An endpoint's shape is known from official examples and public reports of live answers (fixtures/README.md), or not.
-What a user captures of an account is remembered beside the warehouse and counts from then on.
+What a user captures of an account is remembered next to the warehouse and counts from then on.
 """
 
 import logging

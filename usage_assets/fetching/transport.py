@@ -1,6 +1,6 @@
 """One GET to a provider: authentication, pace, retries, and errors in one line without secrets.
 
-What is asked, and in which order, stands in http.py. Nothing but GET exists here.
+What is asked, and in which order, is in client.py. Nothing but GET exists here.
 """
 
 import logging

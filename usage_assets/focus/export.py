@@ -1,4 +1,4 @@
-"""Export of ``costs.focus`` as a FOCUS 1.2 file. What a row is stands in ``models/sql/views/``, what none may break in
+"""Export of ``costs.focus`` as a FOCUS 1.2 file. What a row is: ``models/sql/views/``, what none may break in
 ``models/sql/focus/rules.sql``.
 """
 
@@ -49,7 +49,7 @@ class Exported:
     """Currency -> sum of BilledCost."""
     left_out: Sequence[LeftOut]
     gaps: Mapping[str, int]
-    """Raw asset -> days of which no complete costs are stored."""
+    """Raw asset -> days without complete costs."""
     due: Mapping[str, Sequence[str]]
     """Connection -> how many days of costs are stale, and why."""
 

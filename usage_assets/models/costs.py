@@ -188,7 +188,7 @@ class AllocatedCost(Row):
 
 VIEWS = tuple(View(path.read_text()) for path in sorted((SQL / "views").glob("*.sql")))
 GROUPS = {endpoint.row.table: endpoint.group for provider in PROVIDERS.values() for endpoint in provider.endpoints}
-"""Raw table -> asset group: what is computed from one source alone stands beside it."""
+"""Raw table -> asset group: what is computed from one source alone is in its group."""
 COSTS = tuple(
     Model(
         name="daily_costs",
@@ -220,7 +220,7 @@ def costs_of(tables: Collection[str]) -> Sequence[Model]:
 def days_without_costs(
     database: duckdb.DuckDBPyConnection, fetched: Collection[tuple[str, str]], first: date, last: date
 ) -> Mapping[tuple[str, str], Sequence[date]]:
-    """Return the days, by connection and source of costs, of which no complete costs are stored.
+    """Return the days, by connection and source of costs, that have no complete costs.
 
     The one answer to whether costs are stored: a day is complete when it was over and every source of its connection
     is there. The sources are those that are ``fetched`` (connection and raw table each) and those that ever were: what

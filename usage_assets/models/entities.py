@@ -21,7 +21,7 @@ from usage_assets.providers.derived import Entities, Midnight, Title, ids_in
 class AiCostRecord(Row):
     """One entity per connection, day, cost basis, unit, currency, project or workspace, and model.
 
-    Sum amount_usd only within one cost_basis, as in costs.daily_costs, of which this is a coarser cut.
+    Sum amount_usd only within one cost_basis, as in costs.daily_costs, which has the same rows in finer detail.
     """
 
     table = "port_entities.ai_cost_record"

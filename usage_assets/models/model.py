@@ -1,4 +1,4 @@
-"""Derived tables as declarations: one per row model and SQL file. What they compute stands in sql/, not here."""
+"""Derived tables as declarations: one per row model and SQL file. What they compute is in sql/, not here."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -57,7 +57,7 @@ class Model:
     group: str
     """Asset group after the connection's name."""
     reads: tuple[str, ...]
-    """Tables of which the day must be stored."""
+    """Tables that must hold the day."""
     optional_refs: tuple[str, ...] = ()
     """Tables that are read, too, but that a connection need not have: those of endpoints that may be switched off, and
     of lookups."""
@@ -137,7 +137,7 @@ class Model:
 
     @cached_property
     def nothing(self) -> Query:
-        """No rows, for a connection whose use another one tells of: what was derived before it came is emptied."""
+        """No rows, for a connection whose usage another one covers: what was derived before is emptied."""
         part = f" where {self.row.slice_by} = '{self.part}'" if self.row.slice_by else ""
         rows = (
             "select connection, usage_date, 'rows of a superseded connection' as total, 0 as expected, "

@@ -1,4 +1,4 @@
-"""What is billed beside tokens times list price: not to the cent, but a hundredfold difference is an error of units.
+"""Billed amounts against tokens times list price: not to the cent, but a hundredfold difference is an error of units.
 
 The list is that of ``genai-prices``, an optional dependency; without it there is no such check.
 """

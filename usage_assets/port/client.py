@@ -29,7 +29,7 @@ USER_AGENT = "usage-assets/"
 """How our User-Agent begins, and with it the data source under which Port files what we write."""
 
 _RETRIED = frozenset({408, 429})
-"""Statuses that may pass by themselves, beside every 5xx."""
+"""Statuses that may pass by themselves, besides every 5xx."""
 _ADVICE = {
     401: "check PORT_CLIENT_ID and PORT_CLIENT_SECRET, and that PORT_BASE_URL is your region's",
     403: "these Port credentials may not do this: use those of an admin or give them the permission",

@@ -15,7 +15,7 @@ from usage_assets.port.sync import Acknowledged, Entity, Targets
 
 @dataclass(frozen=True)
 class Settled:
-    """An entity of which the last that we know is that Port holds it as the tables have it."""
+    """An entity that, as far as we know, Port holds as the tables have it."""
 
     line: Acknowledged
     encoded: bytes

@@ -26,7 +26,7 @@ Target: TypeAlias = tuple[str, str]
 """Blueprint and identifier of an entity of the users' own."""
 
 UNKNOWN = ""
-"""The content hash of an entity of which nobody can say what Port holds: the next diff sends it."""
+"""The content hash of an entity whose state in Port is unknown: the next diff sends it."""
 SIGNATURE = "last_push"
 """Property of a connection's entity: the mark of the last push. A database that does not know it has missed a push."""
 

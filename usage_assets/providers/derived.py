@@ -1,6 +1,6 @@
 """What is computed from a provider's tables: data. The SQL is in the provider's folder, below ``sql/``.
 
-What is computed from costs, whatever the provider, stands in models/.
+What is computed from costs, whatever the provider, is in models/.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +21,7 @@ class Entities:
 
     row: type[Row]
     reads: tuple[str, ...]
-    """Tables of which the day must be stored."""
+    """Tables that must hold the day."""
     optional_refs: tuple[str, ...] = ()
     """Tables of endpoints that may be switched off, and of lookups."""
     file: str | None = None

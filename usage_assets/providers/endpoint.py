@@ -65,7 +65,7 @@ class Endpoint:
     """Below the connection's base URL; the connection fills in parameters by name, such as ``{workspace_id}``."""
     row: type[Row]
     item: type[Item]
-    """What stands in a page's ``data``: what is read of it before it is split into records."""
+    """An item of a page's ``data``: what is read of it before it is split into records."""
     records: Records
     parts: Mapping[str, type[msgspec.Struct]] = field(default_factory=dict)
     """Fields of an item that hold records of another model than ``row``."""
@@ -75,7 +75,7 @@ class Endpoint:
     window_params: Callable[[Window], Mapping[str, str]]
     params: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    """What it wants beside the provider's headers."""
+    """What it wants besides the provider's headers."""
     group_by: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
     """Parameters that narrow the answer down, as they are sent (``project_ids[]``, ``batch``): a connection may set
@@ -87,7 +87,7 @@ class Endpoint:
     refusals: tuple[Refusal, ...] = ()
     control: Control | None = None
     cross_check: type[Row] | None = None
-    """Rows of another endpoint that tell of the same use, with which a check compares each day: of the provider that
+    """Rows of another endpoint that cover the same usage; a check compares each day with them: of the provider that
     the table is called after."""
     seen_live: bool = True
     """Whether its shape is known from real answers or official examples, and not only from a description."""
@@ -173,7 +173,7 @@ class Provider:
     """Whether a connection may name its organization although nobody is asked for one: it says which connections tell
     of the same use."""
     superseded_by: str | None = None
-    """The provider that tells of the same use. Where a connection asks it for the same organization, nothing is
+    """The provider that covers the same usage. Where a connection asks it for the same organization, nothing is
     derived from this one's rows: one use must not be counted twice."""
     token_refused: re.Pattern[str] = re.compile(
         r"\b(page|token|cursor)\b.*\b(invalid|expired|modified)\b|\b(invalid|expired)\b.*\b(page|token|cursor)\b", re.I

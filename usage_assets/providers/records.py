@@ -1,6 +1,6 @@
 """What a provider's declarations are made of: items, records and the columns that every endpoint has. Pure: no HTTP.
 
-How a body becomes rows stands in fetching/page_parser.py.
+How a body becomes rows is in fetching/page_parser.py.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -68,7 +68,7 @@ class ShapeError(Exception):
 
 
 class Item(msgspec.Struct, kw_only=True):
-    """What stands in a page's ``data``: something of one UTC day. Subclasses declare the times as their API does."""
+    """An item of a page's ``data``: something of one UTC day. Subclasses declare the times as their API does."""
 
     start: Moment
     end: Moment | None = None

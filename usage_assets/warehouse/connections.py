@@ -17,7 +17,7 @@ PortLine = tuple[str, str, date, str]
 
 @dataclass(frozen=True)
 class StoredConnection:
-    """One connection of which days are stored."""
+    """One connection with stored days."""
 
     name: str
     schemas: frozenset[str]
@@ -27,7 +27,7 @@ class StoredConnection:
 
 
 def stored_connections(warehouse: Warehouse) -> list[StoredConnection]:
-    """Return the connections of which days are stored, by name."""
+    """Return the connections with stored days, by name."""
     with warehouse.transaction() as database:
         rows = database.execute(
             """

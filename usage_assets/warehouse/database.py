@@ -98,7 +98,7 @@ class Warehouse(DuckDBResource):
     ) -> list[Version]:
         """Replace the slice by the content and record the version of each day, in one transaction.
 
-        The views over the table are made after it is committed: ``warn`` is told of one that cannot be made.
+        The views over the table are made after it is committed: ``warn`` gets the message of one that cannot be made.
 
         Raises WarehouseError, with nothing written, where the content lies outside the slice, repeats a row of the
         table's grain, contradicts a reconciliation, needs days that were never stored, or was asked for before another

@@ -1,4 +1,4 @@
-"""What people read: a copy of the database beside it, ``<stem>-latest.duckdb``, replaced whole by each run that ends.
+"""What people read: a copy of the database next to it, ``<stem>-latest.duckdb``, replaced whole by each run that ends.
 
 DuckDB lets one process open the file that runs write. Any number of notebooks and BI tools open the copy, for as long
 as they like: a new copy takes over the name, the former one stays with those who have it open.
@@ -22,7 +22,7 @@ from usage_assets.warehouse.values import WarehouseError
 PATIENCE = timedelta(minutes=15)
 """A run leaves the copy to others that are under way, but for no longer than this."""
 LIFETIME = timedelta(hours=1)
-"""A run of which nothing was heard for longer is not waited for: one that was killed stays "started"."""
+"""A run without an event for longer is not waited for: one that was killed stays "started"."""
 UNDER_WAY = (
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -99,12 +99,12 @@ def _replace(copy: Path, warehouse: Warehouse) -> None:
 
 
 def _copy(warehouse: Warehouse, file: BinaryIO) -> os.stat_result:
-    """Copy the database while nobody can write it; return of which state.
+    """Copy the database while nobody can write it; return the state that was copied.
 
     The source is closed after the database: a process that closes any handle of a file gives up its locks on it.
     """
     with Path(warehouse.database).open("rb") as source, warehouse.get_connection() as connection:
-        connection.execute("checkpoint")  # takes in what a killed process has left beside the file
+        connection.execute("checkpoint")  # takes in what a killed process has left next to the file
         shutil.copyfileobj(source, file, MEGABYTE)
         return os.fstat(source.fileno())
 

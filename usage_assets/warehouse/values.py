@@ -80,7 +80,7 @@ class Query:
 
     sql: str
     reads: tuple[str, ...]
-    """Tables of which every requested day must be stored already."""
+    """Tables that must hold every requested day already."""
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Of a table that is written in parts: the parts that must be stored."""
     optional_refs: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ LISTED = "select schema_name || '.' || view_name, coalesce(comment, '') from duc
 
 
 def make_views(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> None:
-    """Make the views, of which none may be missing. Raises WarehouseError."""
+    """Make the views; none may be missing. Raises WarehouseError."""
     for broken in broken_views(connection, views):
         raise WarehouseError(broken)
 

@@ -37,7 +37,7 @@ Books = Mapping[str, Sequence[Row]]
 LAST_PLACE = Decimal("1e-24")
 UNCOMPARED = {
     "ledger.partition_versions",  # its newest lines are ledger.stored_days, what they changed ledger.restatements
-    "ledger.compared_versions",  # versions with the totals before them: ledger.restatements and ledger.day_states read it
+    "ledger.compared_versions",  # what ledger.restatements and ledger.day_states read
     "ledger.port_entities",  # what it speaks of is read from Port
     "ledger.port_pushes", "ledger.statements",  # which process pushed and stated what when
     "ledger.assets",  # what is configured

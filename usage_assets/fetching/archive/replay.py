@@ -56,7 +56,7 @@ class Replay:
         )
 
     def _read(self, endpoint: Endpoint, file: File, days: Sequence[date]) -> PageParser:
-        """The reading of a file, of which nothing is left but those days."""
+        """The pages of a file as rows, those days only."""
         try:
             query, grouped_by = file.asked.question.query, file.asked.grouped_by
             parser = PageParser(self.scope, file.window, query, grouped_by)

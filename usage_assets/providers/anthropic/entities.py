@@ -111,7 +111,7 @@ class ClaudeCodeAnalytics(Row):
 
 
 def _of_claude_code(row: Mapping[str, Any]) -> Iterator[str]:
-    """A person, and no API key that is called like one: beside such a key the SQL appends the person's actor type."""
+    """A person, not an API key with an email-like name: where both exist, the SQL appends the person's actor type."""
     if row["actor_type"] == "user_actor":
         yield row["actor_name"].removesuffix(":user_actor")
 

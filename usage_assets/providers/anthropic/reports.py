@@ -35,7 +35,7 @@ MONEY = {
     "amount_cents": Total("sum(amount_cents) filter (where upper(currency) = 'USD')"),
     "amount": Total("sum(amount_cents) filter (where upper(currency) <> 'USD')", "minor units of {}", by="currency"),
 }
-"""What a day costs, each currency by itself: ``amount_eur`` beside ``amount_cents``, those of a dollar."""
+"""What a day costs, each currency alone: ``amount_eur``, and ``amount_cents`` of a dollar."""
 
 WorkspaceId = Annotated[str | None, column("Workspace; none is the default workspace")]
 Model = Annotated[str | None, column("Model")]

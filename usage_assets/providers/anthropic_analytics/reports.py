@@ -1,6 +1,6 @@
 """Anthropic's newer reports: Usage and Cost Analytics (beta) and the Claude Enterprise reports. Money here is cents.
 
-They tell of the use that the reports of anthropic.py tell of, once more and in more detail: never add the two. Source:
+They cover the same usage as the reports of ``anthropic``, in more detail. Never add the two. Source:
 the official ``anthropic`` package 2.10.0, which documents every parameter and field. No answer has been seen live.
 """
 

@@ -38,7 +38,7 @@ SHAPES: Mapping[str, frozenset[str]] = {
     "documented": frozenset(("totals",)),
     "illustrative": frozenset(("tokens", *MEASURES)),
 }
-"""The shapes of a usage row: name -> fields of which only rows of that shape have any."""
+"""The shapes of a usage row: name -> fields that only rows of that shape have."""
 ILLUSTRATIVE_TOKENS = {
     "text_input": "text_input_tokens",  # with or without the cached ones: the sample does not say
     "cached_input": "cached_text_input_tokens",

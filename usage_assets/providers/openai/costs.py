@@ -1,6 +1,6 @@
 """OpenAI's organization costs, their refusals, and the provider. Money here is dollars, not cents.
 
-Usage stands in usage.py. Source: the costs page of OpenAI's API reference, its SDK 3.51.0, and public reports of
+Usage is in usage.py. Source: the costs page of OpenAI's API reference, its SDK 3.51.0, and public reports of
 live answers.
 """
 
@@ -30,7 +30,7 @@ MONEY = {
         "sum(amount_value) filter (where lower(amount_currency) is distinct from 'usd')", "{}", by="amount_currency"
     ),
 }
-"""What a day costs, each currency by itself: ``amount_eur`` beside ``amount_usd``."""
+"""What a day costs, each currency alone: ``amount_eur``, ``amount_usd``."""
 
 
 class Costs(Row, kw_only=True, rename={"amount_value": "amount.value", "amount_currency": "amount.currency"}):
