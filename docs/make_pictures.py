@@ -32,7 +32,7 @@ def demo() -> Iterator[str]:
             for line in process.stdout or ():
                 print(line, end="")
                 address = line.split()[-1] if " Dagster: " in line else address
-                if " the UI stays at " in line:
+                if "which stays until Ctrl-C" in line:
                     break
             else:
                 sys.exit("the demo ended before its UI was ready")
