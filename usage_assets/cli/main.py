@@ -418,7 +418,9 @@ def _moment(text: str) -> datetime:
 @click.option("--connection", "name", required=True, metavar="NAME", help="Whom to ask.")
 @click.option("--day", required=True, metavar="YYYY-MM-DD", help="A day with use of everything that matters.")
 @click.option("--endpoint", "endpoints", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the files; captured beside the database file.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the files; default: `captured` next to the database file."
+)
 def capture_day(name: str, day: str, endpoints: Sequence[str], out: Path | None) -> int:
     """Keep a day's real answers as sanitised files, and show what in them is not as expected."""
     settings = Settings.load()

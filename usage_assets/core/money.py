@@ -104,7 +104,7 @@ class Money(_Quantity):
 
     @classmethod
     def of_minor(cls, amount: Decimal, currency: str, digits: int) -> Self:
-        """The money that an amount in the currency's smallest unit is, 10**digits of which make one unit."""
+        """Convert an amount from the currency's smallest unit: 10**digits of them make one unit."""
         return cls(_SUMS.scaleb(amount, -digits), currency)
 
 

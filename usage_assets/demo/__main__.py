@@ -127,7 +127,7 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
         write_connections(home)
         with start_sandbox(home, lock) as sandbox:
             url = address_of(sandbox)
-            say(f"sandbox: {url} stands in for OpenAI, Anthropic, ChatGPT and Port; everything is in {home}")
+            say(f"sandbox: {url} emulates OpenAI, Anthropic, ChatGPT and Port; everything is in {home}")
             with start_dagster(home, lock, url, port) as dagster:
                 if dagster.port != port:
                     say(f"port {port} is in use: the UI takes {dagster.port}")

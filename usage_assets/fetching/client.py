@@ -47,7 +47,7 @@ class FetchResult:
     control_requests: int = field(default=0, kw_only=True)
     """Answered pages of the control totals, which are asked for with the rows."""
     retries: int
-    """Requests that were made again, and pages that were read in vain."""
+    """Requests that were made again, and pages that were read and then discarded."""
     rounded: int
     """Amounts that had more decimal places than are stored."""
     unknown_fields: Counter[str]

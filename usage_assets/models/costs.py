@@ -146,7 +146,7 @@ class AllocatedCost(Row):
     }
 
     provider: Annotated[str, column("Provider")]
-    source_table: Annotated[str, column("Raw table that the bill stands in")]
+    source_table: Annotated[str, column("Raw table that holds the bill")]
     native_amount: Annotated[Decimal, column("Amount of this part", unit="native_unit", additive=False)]
     native_unit: Annotated[str, column("dollars, cents; major or minor units of other currencies")]
     currency: Annotated[str | None, column("Currency, ISO 4217")]

@@ -97,7 +97,6 @@ class Due:
         return is_raw and self.state == "missing" and self.day < recent
 
 
-DUE = Table(DueDay)
 ASSETS = Table(ExpectedAsset)
 VIEW = View((SQL / "ledger" / "due_days.sql").read_text())
 QUERY = "select connection, usage_date, asset, state, since, because from ledger.due_days order by all"

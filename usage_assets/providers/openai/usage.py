@@ -65,7 +65,7 @@ class UsageCompletions(Row, kw_only=True):
 class UsageDecisions(UsageCompletions, kw_only=True):
     """One row per connection, day, project, user, API key, model, batch, service tier and API source.
 
-    OpenAI reports decisions with the columns of completions, beside them and not inside them: see there.
+    OpenAI reports decisions with the columns of completions, in addition to them and not as part of them.
     """
 
     table = "openai.usage_decisions"
