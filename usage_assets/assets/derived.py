@@ -41,7 +41,7 @@ def build_derived_asset(
     )
     def derived_asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Query]:
         version = dg.DataVersion(context.run.run_id)  # names and rates change rows, too, with the same code and sources
-        return dg.MaterializeResult(value=select, metadata={"source": ", ".join(select.reads)}, data_version=version)
+        return dg.MaterializeResult(value=select, data_version=version)
 
     return derived_asset
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from dagster import ResourceDependency
 
+from usage_assets.assets.event_metadata import event_metadata
 from usage_assets.assets.failures import failure
 from usage_assets.core.schema import TableRow, declared
 from usage_assets.warehouse.database import Warehouse
@@ -18,8 +19,6 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, Version, WarehouseError
 
 TABLE, CONNECTION, PART = "dagster/table_name", "usage_assets/connection", "usage_assets/part"
-PREVIEW_BYTES = 1500
-"""Each day's event is stored: 8 kB an event on SQLite without a preview, 20 kB with 6 kB of it."""
 
 
 def table_metadata(row: type[TableRow], connection: str, part: str = "") -> dict[str, Any]:
@@ -60,7 +59,8 @@ class UsageIOManager(dg.ConfigurableIOManager):
             raise failure(str(error), error.days if isinstance(error, WarehouseError) else ()) from error
         unannounced = _unannounced(context, versions)
         for version in versions:
-            _put_on_event(context, version, changed=version.changed or version.day in unannounced)
+            changed = version.changed or version.day in unannounced
+            _put_on_event(context, version.day, event_metadata(table, content, version, changed=changed))
         context.log.info(
             f"{table.name}: replaced {target.first} to {target.last} of {target.connection}: "
             f"{sum(version.row_count for version in versions)} rows, "
@@ -126,49 +126,13 @@ def _content_hash(event: dg.EventLogRecord) -> object:
     return content_hash.value if content_hash else None
 
 
-def _put_on_event(context: dg.OutputContext, version: Version, *, changed: bool) -> None:
+def _put_on_event(context: dg.OutputContext, day: date, metadata: Mapping[str, Any]) -> None:
     """Put a day's facts on that day's event.
 
-    ``AssetExecutionContext.get`` inside an IO manager is not public API; it works in single, range, daemon and
-    ``dg.materialize`` runs of 1.13, and this is the only place that relies on it.
+    A result's own metadata would come before them, so our assets' results have none. ``AssetExecutionContext.get``
+    inside an IO manager is not public API; it works in single, range, daemon and ``dg.materialize`` runs of 1.13, and
+    this is the only place that relies on it.
     """
-    metadata: dict[str, Any] = {
-        "dagster/partition_row_count": version.row_count,
-        "content_hash": version.content_hash,
-        "changed": changed,
-        # plotted over partitions by the UI, which needs floats; the exact totals are in ledger.partition_versions
-        **{name: float(total) for name, total in version.totals.items() if total is not None},
-    }
-    if version.is_open:
-        metadata["is_open"] = True
-    if version.state:
-        metadata["state"] = version.state
-    if version.sample:
-        metadata["preview"] = dg.MetadataValue.md(_preview(version.sample))
     dg.AssetExecutionContext.get().add_asset_metadata(
-        metadata, asset_key=context.asset_key, partition_key=version.day.isoformat()
+        metadata, asset_key=context.asset_key, partition_key=day.isoformat()
     )
-
-
-def _preview(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return a Markdown table of the columns that hold anything, cut to whole rows within PREVIEW_BYTES."""
-    names = [name for name in rows[0] if any(row[name] is not None for row in rows)]
-    lines = [_line(names), _line(["---"] * len(names)), *(_line([_cell(row[name]) for name in names]) for row in rows)]
-    text = lines[0]
-    for line in lines[1:]:
-        if len(f"{text}\n{line}".encode()) > PREVIEW_BYTES:
-            break
-        text = f"{text}\n{line}"
-    return text
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    if "." in text and text.replace(".", "").replace("-", "").isdigit():
-        text = text.rstrip("0").rstrip(".")
-    text = text.replace("|", "\\|").replace("\n", " ")
-    return text if len(text) <= 60 else f"{text[:57]}..."

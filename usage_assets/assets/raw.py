@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
-from typing import Any
 
 import dagster as dg
 
+from usage_assets.assets.event_metadata import fetch_facts
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import code_version, table_metadata
 from usage_assets.config.settings import Connection, SettingsError
 from usage_assets.core.days import days_of
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive
-from usage_assets.fetching.client import Client, FetchResult
+from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import earliest_day, settling_days
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.shapes import Shapes, money_columns, unverified
@@ -43,6 +43,7 @@ def build_raw_asset(
     In a run with the tag FROM_ARCHIVE they are read from the archive, and no provider is asked.
     """
     taken = {parameter.removesuffix("[]") for parameter in endpoint.filters}
+    has_money = bool(money_columns(endpoint))
     filters = {name: list(values) for name, values in connection.filters.items() if name in taken}
 
     @dg.asset(
@@ -65,6 +66,7 @@ def build_raw_asset(
             fetched, totals = fetch_with_totals(replay() if from_archive else client(), endpoint, days)
         except (SettingsError, ProviderError) as error:
             raise failure(str(error), error.days if isinstance(error, ProviderError) else ()) from None
+        captured = shapes().get(f"{provider.name}/{endpoint.name}") if has_money else None
         answer = Batch(
             rows=fetched.rows,
             began=began,
@@ -72,16 +74,18 @@ def build_raw_asset(
             question=question_of(endpoint, connection),
             control=(Table(endpoint.control.row), totals) if endpoint.control else None,
             stored_at=fetched.stored_at,
+            facts=fetch_facts(
+                fetched,
+                began,
+                connection.base_url,
+                len(days),
+                filters,
+                shape_verified=not unverified(endpoint, fetched.rows, captured) if has_money else None,
+            ),
             settling_days=settling_days(connection, provider),
         )
-        metadata = _metadata(fetched, began, connection, len(days))
-        if money_columns(endpoint):
-            captured = shapes().get(f"{provider.name}/{endpoint.name}")
-            metadata["shape_verified"] = not unverified(endpoint, fetched.rows, captured)
-        if filters:
-            metadata["filters"] = filters
         # the same code gets other answers on other days
-        yield dg.MaterializeResult(value=answer, metadata=metadata, data_version=dg.DataVersion(context.run.run_id))
+        yield dg.MaterializeResult(value=answer, data_version=dg.DataVersion(context.run.run_id))
         # here the rows are stored: an answer that the warehouse refuses must never be derived from
         if archive and fetched.answered:
             archive.write(fetched.answered)
@@ -103,19 +107,3 @@ def _refuse_days_out_of_reach(
             f"connection {connection.name}: {days[0]} cannot be fetched: the earliest day is {earliest} ({reason}); "
             "choose later days, nothing was fetched or changed"
         )
-
-
-def _metadata(fetched: FetchResult, began: datetime, connection: Connection, days: int) -> dict[str, Any]:
-    """What the fetch was like; one fetch serves all days of the run, and each day's event shows it."""
-    return {
-        "requests": fetched.requests,
-        "days_in_fetch": days,
-        "requests_for_control": fetched.control_requests,
-        "requests_refused": fetched.refused,
-        "windows_split": fetched.split_windows,
-        "retries": fetched.retries,
-        "amounts_rounded": fetched.rounded,
-        "unknown_fields": sum(fetched.unknown_fields.values()),
-        "source": "archive" if fetched.stored_at else connection.base_url,
-        "fetched_at": dg.MetadataValue.timestamp(min(fetched.stored_at.values(), default=began)),
-    }

@@ -27,7 +27,8 @@ ARROW_TYPES: Mapping[type, pa.DataType] = {
     datetime: pa.timestamp("us", tz="UTC"),
 }
 
-
+MONEY = frozenset(("cents", "credits", "currency", "currency units", "native_unit", "USD"))
+"""Units of amounts of money."""
 Address = Literal["only_id", "sent_unasked", "in_name", "person_name"]
 
 

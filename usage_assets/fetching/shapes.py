@@ -12,13 +12,11 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 
-from usage_assets.core.schema import columns
+from usage_assets.core.schema import MONEY, columns
 from usage_assets.providers.endpoint import Endpoint
 
 logger = logging.getLogger(__name__)
 
-MONEY = frozenset(("currency units", "cents", "USD", "credits"))
-"""Units of amounts of money."""
 SHAPE = "shape"
 """The column that names the shape of a row, in tables of endpoints that have several."""
 

@@ -4,7 +4,7 @@ All of it is derived from a row model (usage_assets.core.schema). Opens nothing.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from usage_assets.core import money
-from usage_assets.core.schema import Column, ConnectionRow, Row, TableRow, Total, arrow_schema, columns
+from usage_assets.core.schema import MONEY, Column, ConnectionRow, Row, TableRow, Total, arrow_schema, columns
 
 SQL_TYPES: Mapping[type, str] = {
     str: "VARCHAR",
@@ -84,6 +84,16 @@ class Table:
         }
         totals = {**sums, **self.row.totals}
         return {name: total._replace(unit=total.unit or units[name]) for name, total in totals.items()}
+
+    @property
+    def amounts(self) -> Sequence[str]:
+        """The columns of money: dollars first, because other units may differ from row to row."""
+        money = [column for column in self.columns if column.unit in MONEY]
+        return [column.name for column in sorted(money, key=lambda column: column.unit != "USD")]
+
+    def is_amount(self, total: str) -> bool:
+        """Whether a daily total is money. What is not declared by its name is the total of a currency."""
+        return total not in self.totals or self.totals[total].unit in MONEY
 
     @property
     def content_hash(self) -> str:

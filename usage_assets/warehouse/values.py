@@ -43,6 +43,8 @@ class Batch:
     """The answer's control totals, which are stored with it or not at all."""
     stored_at: Mapping[date, datetime] = field(default_factory=dict)
     """When a day's answer was first stored, where it comes from the archive. What was stored later is newer."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the fetch was like, as the event of each of its days shows it."""
     settling_days: int | None = None
     """How many days after a day's end the provider still changes it; None where the days have no state."""
 
@@ -138,7 +140,7 @@ class Version:
     state: str | None
     """Open, provisional or settled (see DayState); None of a derived table."""
     sample: Sequence[Mapping[str, Any]]
-    """A few of the day's rows, without personal columns."""
+    """A few of the day's rows, the largest amounts first, without personal columns."""
 
 
 def declared_in(sql: str) -> Mapping[str, str]:

@@ -173,9 +173,11 @@ def _samples(
     connection: duckdb.DuckDBPyConnection, table: Table, target: Slice
 ) -> Mapping[date, Sequence[Mapping[str, Any]]]:
     shown = ", ".join(column.name for column in table.columns if column.name != "connection" and not column.personal)
+    largest_first = "".join(f"{amount}, 'desc nulls last', " for amount in table.amounts)
+    order = f"create_sort_key({largest_first}rowid, 'asc nulls last')"
     rows = connection.execute(
-        f"select {shown} from {table.name} where rowid in (select unnest(min(rowid, {SAMPLE_ROWS})) "
-        f"from {table.name} where {in_slice(table, target)} group by usage_date)",
+        f"select {shown} from {table.name} where rowid in (select unnest(arg_min(rowid, {order}, {SAMPLE_ROWS})) "
+        f"from {table.name} where {in_slice(table, target)} group by usage_date) order by {order}",
         target.bounds,
     )
     samples: dict[date, list[Mapping[str, Any]]] = {}

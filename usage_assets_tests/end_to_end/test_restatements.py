@@ -63,6 +63,14 @@ def test_a_restated_day_is_told_with_its_exact_difference(project: Project) -> N
     assert {line["usage_date"] for line in lines.values()} == {days[1]}
 
 
+def test_the_events_of_a_fetch_begin_with_its_money(project: Project) -> None:
+    result = project.fetch("openai", last_days(2), "costs")
+    for event in result.get_asset_materialization_events():
+        names = list(event.step_materialization_data.materialization.metadata)
+        assert names[:4] == ["amount_usd", "state", "dagster/partition_row_count", "changed"]
+        assert names[4:7] == ["preview", "requests", "days_in_fetch"]
+
+
 @pytest.mark.parametrize(
     ("endpoint", "total", "unit"),
     [

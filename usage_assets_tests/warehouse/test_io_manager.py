@@ -9,15 +9,16 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from usage_assets.assets.io_manager import PREVIEW_BYTES, UsageIOManager, table_metadata
+from usage_assets.assets.event_metadata import PREVIEW_BYTES
+from usage_assets.assets.io_manager import UsageIOManager, table_metadata
 from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.values import Query
-from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample, day, days, models, sample, stored, write
+from usage_assets.warehouse.values import Batch, Query
+from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample, answer, day, days, models, sample, stored, write
 
 PARTITIONS = dg.DailyPartitionsDefinition("2026-11-01", end_date="2026-12-01")
 KEY = dg.AssetKey(["c", "sample"])
-Content: TypeAlias = pa.Table | pd.DataFrame | Query | None
+Content: TypeAlias = pa.Table | pd.DataFrame | Batch | Query | None
 
 
 @pytest.fixture
@@ -121,6 +122,16 @@ def test_a_day_is_written_and_described_on_its_event(run: Run, warehouse: Wareho
     assert "| n | 1 | 0.25 |" in preview
 
 
+def test_money_and_state_come_first_and_what_the_fetch_was_like_comes_after_them(run: Run) -> None:
+    facts = {"days_in_fetch": 1, "requests": 3}
+    run(answer(arrow(FULL, sample(model="n", amount=Decimal(1))), settling_days=3, facts=facts))
+    [(_, metadata)] = run.events()
+    assert metadata.pop("requests_made") == 3, "the result's own metadata, which ours never have"
+    first = ["amount", "paid_usd", "state", "dagster/partition_row_count", "changed"]
+    assert list(metadata) == [*first, "requests", "preview", "days_in_fetch", "content_hash"]
+    assert metadata["requests"] == 2.0, "a total of the day, and not of the fetch"
+
+
 def test_a_range_describes_each_day_on_its_own_event(run: Run, warehouse: Warehouse) -> None:
     assert run(arrow(sample(0, requests=5), sample(2, "a", requests=7), sample(2, "b")), 0, 2).success
     assert len(stored(warehouse, days(0, 2))) == 3
@@ -154,6 +165,15 @@ def test_a_preview_holds_no_person(run: Run) -> None:
     [(_, metadata)] = run.events()
     assert "bob@example.com" not in str(metadata)
     assert "person" not in metadata["preview"]
+
+
+def test_a_preview_begins_with_the_largest_amounts(run: Run) -> None:
+    amounts = {"a": None, "b": "-3", "c": "2.5", "d": "10", "e": "0", "f": "10.000000000000000000000001", "g": "1"}
+    rows = [sample(n, model, amount=amount and Decimal(amount)) for n in (0, 1) for model, amount in amounts.items()]
+    run(arrow(*rows), 0, 1)
+    for _, metadata in run.events():
+        _, _, *lines = metadata["preview"].splitlines()
+        assert [line.split(" | ")[0].strip("| ") for line in lines] == ["f", "d", "c", "g", "e"]
 
 
 def test_a_preview_is_cut_to_whole_rows_and_cells_of_bearable_length(run: Run) -> None:

@@ -1,0 +1,83 @@
+"""What a day's materialization event says, in the order in which the UI shows it. Nothing else adds to these events.
+
+Money comes first, then what a day's state is and whether it changed, then everything else.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from usage_assets.fetching.client import FetchResult
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch, Query, Version
+
+PREVIEW_BYTES = 1500
+"""Each day's event is stored: 8 kB an event on SQLite without a preview, 20 kB with 6 kB of it."""
+
+
+def event_metadata(table: Table, content: Batch | Query, version: Version, *, changed: bool) -> dict[str, Any]:
+    """Return the metadata of a day that was written."""
+    # plotted over partitions by the UI, which needs floats; the exact totals are in ledger.partition_versions
+    totals = {name: float(total) for name, total in version.totals.items() if total is not None}
+    amounts = {name: total for name, total in totals.items() if table.is_amount(name)}
+    facts = content.facts if isinstance(content, Batch) else {"source": ", ".join(content.reads)}
+    return {
+        **amounts,
+        **({"state": version.state} if version.state else {}),
+        "dagster/partition_row_count": version.row_count,
+        "changed": changed,
+        **({"is_open": True} if version.is_open else {}),
+        **totals,
+        **({"preview": dg.MetadataValue.md(_preview(version.sample))} if version.sample else {}),
+        **{name: fact for name, fact in facts.items() if name not in totals},
+        "content_hash": version.content_hash,
+    }
+
+
+def fetch_facts(
+    fetched: FetchResult, began: datetime, source: str, days: int, filters: object, *, shape_verified: bool | None
+) -> dict[str, Any]:
+    """Return what a fetch was like: one serves all days of the run, and each day's event shows it.
+
+    ``shape_verified`` is None of an endpoint without money.
+    """
+    return {
+        "requests": fetched.requests,
+        "days_in_fetch": days,
+        "requests_for_control": fetched.control_requests,
+        "requests_refused": fetched.refused,
+        "windows_split": fetched.split_windows,
+        "retries": fetched.retries,
+        "amounts_rounded": fetched.rounded,
+        "unknown_fields": sum(fetched.unknown_fields.values()),
+        "source": "archive" if fetched.stored_at else source,
+        "fetched_at": dg.MetadataValue.timestamp(min(fetched.stored_at.values(), default=began)),
+        **({} if shape_verified is None else {"shape_verified": shape_verified}),
+        **({"filters": filters} if filters else {}),
+    }
+
+
+def _preview(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a Markdown table of the columns that hold anything, cut to whole rows within PREVIEW_BYTES."""
+    names = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    lines = [_line(names), _line(["---"] * len(names)), *(_line([_cell(row[name]) for name in names]) for row in rows)]
+    text = lines[0]
+    for line in lines[1:]:
+        if len(f"{text}\n{line}".encode()) > PREVIEW_BYTES:
+            break
+        text = f"{text}\n{line}"
+    return text
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    if "." in text and text.replace(".", "").replace("-", "").isdigit():
+        text = text.rstrip("0").rstrip(".")
+    text = text.replace("|", "\\|").replace("\n", " ")
+    return text if len(text) <= 60 else f"{text[:57]}..."
