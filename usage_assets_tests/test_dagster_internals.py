@@ -15,6 +15,7 @@ from usage_assets.dagster_internals import (
     REPOSITORY_LABEL_TAG,
     SINGLETON_REPOSITORY_NAME,
     SQLITE_BUSY_TIMEOUT_SECONDS,
+    AssetCheckEvaluationTargetMaterializationData,
     CheckRunHealthResult,
     ConfigurableClassData,
     DagsterExecutionInterruptedError,
@@ -178,6 +179,32 @@ def test_cron_string_iterator_yields_the_ticks_from_a_time_on() -> None:
 def test_is_valid_cron_schedule_refuses_what_is_none() -> None:
     assert is_valid_cron_schedule("0 6 * * *")
     assert not is_valid_cron_schedule("at six")
+
+
+def test_asset_check_evaluation_target_materialization_data_makes_a_day_checked(instance: dg.DagsterInstance) -> None:
+    """Without AssetCheckEvaluationTargetMaterializationData the UI takes the day's newest event for unchecked."""
+    days = dg.DailyPartitionsDefinition("2026-11-01", end_date="2026-11-03")
+
+    @dg.asset(partitions_def=days)
+    def dated() -> None:
+        """Has days."""
+
+    @dg.multi_asset_check(specs=[dg.AssetCheckSpec("check", asset=dated.key, partitions_def=days)])
+    def check() -> Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]:
+        yield dg.AssetCheckResult(asset_key=dated.key, check_name="check", passed=True)
+
+    assert dg.materialize([dated, check], partition_key="2026-11-01", instance=instance).success
+    (newest,) = instance.fetch_materializations(dated.key, limit=1).records
+    (evaluation,) = [
+        record.evaluation
+        for record in instance.event_log_storage.get_asset_check_execution_history(
+            dg.AssetCheckKey(dated.key, "check"), limit=1
+        )
+    ]
+    assert evaluation
+    assert evaluation.target_materialization_data == AssetCheckEvaluationTargetMaterializationData(
+        storage_id=newest.storage_id, run_id=newest.run_id, timestamp=newest.timestamp
+    )
 
 
 def test_every_private_name_has_its_test() -> None:

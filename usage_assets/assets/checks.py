@@ -7,9 +7,11 @@ from datetime import date
 import dagster as dg
 import duckdb
 
+from usage_assets.assets.materializations import newest_materializations
 from usage_assets.core.days import days_of
 from usage_assets.core.money import TOLERANCE
 from usage_assets.core.schema import Row, TableRow
+from usage_assets.dagster_internals import AssetCheckEvaluationTargetMaterializationData
 from usage_assets.models.costs import AllocatedCost
 from usage_assets.models.due import stale_days
 from usage_assets.models.model import SQL, sql_files
@@ -25,6 +27,8 @@ from usage_assets.warehouse.views import broken_views
 
 Results = Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]
 Finder = Callable[[duckdb.DuckDBPyConnection, Slice], Iterable[CheckFailure]]
+Targets = Mapping[date, AssetCheckEvaluationTargetMaterializationData | None]
+"""The days that are checked, each with its newest materialization; None where the UI knows of none."""
 UNKNOWN, MISSING = "sends fields that are not known", "leaves out fields"
 Fields = Callable[[duckdb.DuckDBPyConnection, Table, Slice], Mapping[str, int]]
 """Finds names of fields in a slice, with the number of rows that each is about."""
@@ -85,7 +89,7 @@ def build_checks(
     differs from one ``cross_check``; of allocated costs ``list_price``, where there is a price list."""
     asset, table = definition.key, Table(row)
     stored = [table, *([Table(control.row)] if control else []), *([cross_check.table] if cross_check else [])]
-    names_of_fields = _names_of_fields(asset, table, partitions)
+    names_of_fields = _names_of_fields(asset, table)
     grain = f"One row per {', '.join(table.grain)}"
     content = dg.AssetCheckSpec(
         "content",
@@ -94,7 +98,7 @@ def build_checks(
         partitions_def=partitions,
         description=f"{grain}; every total equals the raw tables'" if select else grain,
     )
-    viewed = [_of_views(asset, partitions)] if select and select.views else []
+    viewed = [_of_views(asset)] if select and select.views else []
     comparisons = list(
         _comparisons(asset, table, partitions, control, select.part if select else "", file, cross_check)
     )
@@ -121,10 +125,11 @@ def build_checks(
             # a rate that is edited while the run is under way, for example: the due sensor computes the day again
             stale = stale_days(database, table, target) if found and select else {}
         wrong_days = {failure.day for failure in found}
-        yield from _results(content, days, found, left_out={day: stale[day] for day in wrong_days & stale.keys()})
+        targets = _targets(context.instance, asset, days)
+        yield from _results(content, targets, found, left_out={day: stale[day] for day in wrong_days & stale.keys()})
         for spec, different, severity in compared:
             is_cross_check = cross_check is not None and spec.name == cross_check.check
-            yield from _results(spec, days, different, severity, left_out if is_cross_check else {})
+            yield from _results(spec, targets, different, severity, left_out if is_cross_check else {})
         for spec, fields, said in named:
             yield dg.AssetCheckResult(
                 asset_key=asset,
@@ -155,23 +160,23 @@ def fields_in_words(fields: Iterable[str], said: str = UNKNOWN) -> str | None:
     return f"the provider {said}: {', '.join(named)}" if named else None
 
 
-def _of_views(asset: dg.AssetKey, partitions: dg.PartitionsDefinition[str]) -> dg.AssetCheckSpec:
-    description = "Every view over the table can be made"
-    return dg.AssetCheckSpec("views", asset=asset, partitions_def=partitions, description=description)
+def _of_views(asset: dg.AssetKey) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec("views", asset=asset, description="Every view over the table can be made")
 
 
-def _names_of_fields(
-    asset: dg.AssetKey, table: Table, partitions: dg.PartitionsDefinition[str]
-) -> list[tuple[dg.AssetCheckSpec, Fields, str]]:
-    """Return the checks that name fields: those that are not known, and those that were left out."""
+def _names_of_fields(asset: dg.AssetKey, table: Table) -> list[tuple[dg.AssetCheckSpec, Fields, str]]:
+    """Return the checks that name fields: those that are not known, and those that were left out.
+
+    They have one result a run, so they have no days: a day without a result would be shown as skipped.
+    """
     found: list[tuple[dg.AssetCheckSpec, Fields, str]] = []
     if "other_fields" in table.arrow_schema.names:
         description = "The provider sends no field that we do not know (others are kept in other_fields)"
-        spec = dg.AssetCheckSpec("unknown_fields", asset=asset, partitions_def=partitions, description=description)
+        spec = dg.AssetCheckSpec("unknown_fields", asset=asset, description=description)
         found.append((spec, unknown_fields, UNKNOWN))
         if any(column.expected for column in table.columns):
             description = "The provider leaves out no counter (one that is left out is null, and no sum has it)"
-            spec = dg.AssetCheckSpec("missing_fields", asset=asset, partitions_def=partitions, description=description)
+            spec = dg.AssetCheckSpec("missing_fields", asset=asset, description=description)
             found.append((spec, missing_fields, MISSING))
     return found
 
@@ -234,9 +239,22 @@ def _left_out(
     return {day: cross_check.reason for day in target.days if day not in both}
 
 
+def _targets(instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[date]) -> Targets:
+    """Return what each day's evaluation is about: without it, the UI shows the day as never checked."""
+    newest = newest_materializations(instance, asset, days)
+    return {
+        day: AssetCheckEvaluationTargetMaterializationData(
+            storage_id=event.storage_id, run_id=event.run_id, timestamp=event.timestamp
+        )
+        if (event := newest.get(day))
+        else None
+        for day in days
+    }
+
+
 def _results(
     spec: dg.AssetCheckSpec,
-    days: Sequence[date],
+    targets: Targets,
     found: Iterable[CheckFailure],
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
     left_out: Mapping[date, str] = {},
@@ -246,7 +264,7 @@ def _results(
     The description has the figures, because that is what people are sent. Equal figures make an equal text.
     """
     found = [contradiction for contradiction in found if contradiction.day not in left_out]
-    for day in days:
+    for day, target in targets.items():
         wrong = sorted(contradiction.text for contradiction in found if contradiction.day == day)
         said = {"contradictions": dg.MetadataValue.json(wrong[:LISTED_TEXTS])} if wrong else {}
         yield dg.AssetCheckEvaluation(
@@ -256,6 +274,7 @@ def _results(
             description=_in_words(wrong) or left_out.get(day),
             metadata=said | ({"not_compared": dg.MetadataValue.text(left_out[day])} if day in left_out else {}),
             severity=severity,
+            target_materialization_data=target,
             blocking=spec.blocking,
             partition=day.isoformat(),
         )
@@ -265,7 +284,7 @@ def _results(
         passed=not found,
         severity=severity,
         description=_in_words([f"{contradiction.day}: {contradiction.text}" for contradiction in found]),
-        metadata={"days": len(days), "contradictions": len(found)}
+        metadata={"days": len(targets), "contradictions": len(found)}
         | ({"days_not_compared": len(left_out)} if left_out else {}),
     )
 

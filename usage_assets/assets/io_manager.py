@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 from dagster import ResourceDependency
 
-from usage_assets.assets.event_metadata import event_metadata
 from usage_assets.assets.failures import failure
+from usage_assets.assets.materializations import event_metadata, newest_materializations
 from usage_assets.core.schema import TableRow, declared
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice, in_slice
@@ -107,18 +107,10 @@ def _unannounced(context: dg.OutputContext, versions: Sequence[Version]) -> set[
         if run is not None and run.is_success:
             doubtful.discard(run_id)
     stored = {v.day: v.content_hash for v in versions if not v.changed and v.changed_run_id in doubtful}
-    if not stored:
-        return set()
-    newest = instance.get_latest_storage_id_by_partition(
-        context.asset_key, dg.DagsterEventType.ASSET_MATERIALIZATION, {day.isoformat() for day in stored}
-    )
-    if not newest:
-        return set(stored)
-    events = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=context.asset_key, storage_ids=list(newest.values())), limit=len(newest)
-    )
-    announced = {(record.partition_key, _content_hash(record)) for record in events.records}
-    return {day for day, content_hash in stored.items() if (day.isoformat(), content_hash) not in announced}
+    newest = newest_materializations(instance, context.asset_key, stored)
+    return {
+        day for day, content_hash in stored.items() if day not in newest or _content_hash(newest[day]) != content_hash
+    }
 
 
 def _content_hash(event: dg.EventLogRecord) -> object:

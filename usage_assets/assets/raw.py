@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from usage_assets.assets.event_metadata import fetch_facts
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import code_version, table_metadata
+from usage_assets.assets.materializations import fetch_facts
 from usage_assets.config.settings import Connection, SettingsError
 from usage_assets.core.days import days_of
 from usage_assets.fetching.archive.replay import Replay

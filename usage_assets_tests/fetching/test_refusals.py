@@ -17,9 +17,9 @@ import time_machine
 from dagster._core.execution.plan.objects import UserFailureData
 
 from usage_assets.assets.checks import build_checks
-from usage_assets.assets.event_metadata import PREVIEW_BYTES
 from usage_assets.assets.failures import DAYS as FAILED_DAYS
 from usage_assets.assets.io_manager import UsageIOManager
+from usage_assets.assets.materializations import PREVIEW_BYTES
 from usage_assets.assets.partitions import backfill_policy, daily_partitions
 from usage_assets.assets.raw import build_raw_asset
 from usage_assets.automation.jobs import range_tags

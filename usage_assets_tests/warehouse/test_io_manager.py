@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from usage_assets.assets.event_metadata import PREVIEW_BYTES
 from usage_assets.assets.io_manager import UsageIOManager, table_metadata
+from usage_assets.assets.materializations import PREVIEW_BYTES
 from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import Batch, Query

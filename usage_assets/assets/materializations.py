@@ -1,10 +1,10 @@
-"""What a day's materialization event says, in the order in which the UI shows it. Nothing else adds to these events.
+"""The materialization event of a day: what it says, in the order in which the UI shows it, and which is the newest.
 
-Money comes first, then what a day's state is and whether it changed, then everything else.
+Money comes first, then the day's state and whether it changed, then everything else. Nothing else adds to these events.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 import dagster as dg
@@ -15,6 +15,19 @@ from usage_assets.warehouse.values import Batch, Query, Version
 
 PREVIEW_BYTES = 1500
 """Each day's event is stored: 8 kB an event on SQLite without a preview, 20 kB with 6 kB of it."""
+
+
+def newest_materializations(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[date]
+) -> Mapping[date, dg.EventLogRecord]:
+    """Return the newest event of each day that has one."""
+    keys = {day.isoformat() for day in days}
+    newest = instance.get_latest_storage_id_by_partition(asset, dg.DagsterEventType.ASSET_MATERIALIZATION, keys)
+    if not newest:
+        return {}
+    found = dg.AssetRecordsFilter(asset_key=asset, storage_ids=list(newest.values()))
+    records = instance.fetch_materializations(found, limit=len(newest)).records
+    return {date.fromisoformat(str(record.partition_key)): record for record in records}
 
 
 def event_metadata(table: Table, content: Batch | Query, version: Version, *, changed: bool) -> dict[str, Any]:
