@@ -13,6 +13,7 @@ import dagster as dg
 
 from usage_assets.assets.accounting import build_accounting_asset, build_invoices_check
 from usage_assets.assets.checks import CrossCheck, build_checks
+from usage_assets.assets.completeness import build_completeness_checks
 from usage_assets.assets.derived import build_derived_asset, costs_of_all_connections
 from usage_assets.assets.io_manager import UsageIOManager
 from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_check
@@ -141,12 +142,15 @@ def build_definitions(
     if url := settings.webhook_url:
         step_names = {asset.key.to_python_identifier(): asset.key.to_user_string() for asset in assets}
         sensors.append(build_webhook_sensor(settings, url, step_names))
+    completeness = build_completeness_checks(list(watched), settings, seeds) if watched and cost_keys else None
+    if completeness:
+        checks.append(completeness)
     warehouse = overrides.setdefault("warehouse", PublishedWarehouse(database=str(settings.warehouse_path)))
     return dg.Definitions(
         assets=[*assets, *([costs_of_all_connections(cost_keys)] if cost_keys else [])],
         asset_checks=checks,
         jobs=jobs,
-        schedules=build_schedules(settings, connections, usage_keys, lookup_keys, entity_keys, seeds),
+        schedules=build_schedules(settings, connections, usage_keys, lookup_keys, entity_keys, seeds, completeness),
         sensors=sensors,
         resources={"io_manager": UsageIOManager(warehouse=warehouse), **overrides},
         executor=dg.in_process_executor,

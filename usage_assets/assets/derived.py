@@ -11,6 +11,9 @@ from usage_assets.models.model import Model, Sources
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query
 
+COSTS = dg.AssetKey("costs")
+"""The node that every connection's costs lead into."""
+
 
 def build_derived_asset(
     derived: Model,
@@ -50,7 +53,7 @@ def costs_of_all_connections(parts: Iterable[dg.AssetKey]) -> dg.AssetSpec:
     """Describe the whole table of costs. Nothing materializes it: the assets of its parts write it."""
     table = Table(DailyCost)
     return dg.AssetSpec(
-        "costs",
+        COSTS,
         deps=parts,
         group_name="costs",
         description=f"{table.description}\n\nThe table `{table.name}` of all connections. Nothing runs here: "

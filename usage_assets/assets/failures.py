@@ -47,6 +47,17 @@ def days_of(failed: StepFailureData | None) -> frozenset[date]:
     return frozenset(map(date.fromisoformat, named)) if isinstance(named, list) else frozenset()
 
 
+def last_failure(instance: dg.DagsterInstance, asset: dg.AssetKey) -> StepFailureData | None:
+    """What failed in the last run of an asset; None where nothing did."""
+    for record in instance.get_asset_records([asset]):
+        if run_id := record.asset_entry.last_run_id:
+            for log in instance.all_logs(run_id, dg.DagsterEventType.STEP_FAILURE):
+                event = log.dagster_event
+                if event and event.step_key == asset.to_python_identifier():
+                    return event.step_failure_data
+    return None
+
+
 def cause_of(reason: str) -> str:
     """What a reason says apart from what was asked for: equal for all failures that one fault causes."""
     return _ASKED_FOR.sub("", reason)

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from usage_assets.assets.failures import reason_of
+from usage_assets.assets.failures import last_failure, reason_of
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.assets.port_push import in_words, push_until_equal
 from usage_assets.config.settings import Connection, PortRelation, SettingsError
@@ -129,13 +129,9 @@ def _settled_until(connection: Connection, first: date | None, last: date | None
 
 def _last_error(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> str | None:
     """Return why the last run of an endpoint failed, of the first that did: `<endpoint>: <reason>`."""
-    for record in sorted(instance.get_asset_records(keys), key=lambda record: record.asset_entry.asset_key):
-        entry = record.asset_entry
-        if run_id := entry.last_run_id:
-            for log in instance.all_logs(run_id, dg.DagsterEventType.STEP_FAILURE):
-                event = log.dagster_event
-                if event and event.step_key == entry.asset_key.to_python_identifier():
-                    return f"{entry.asset_key.path[-1]}: {reason_of(event.step_failure_data)}"[:ERROR_LENGTH]
+    for key in sorted(keys):
+        if failed := last_failure(instance, key):
+            return f"{key.path[-1]}: {reason_of(failed)}"[:ERROR_LENGTH]
     return None
 
 

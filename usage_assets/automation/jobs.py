@@ -19,6 +19,7 @@ PORT_CONNECTION_JOB = "port_connection"
 PORT_RECONCILE_JOB = "port_reconcile"
 ACCOUNTING_JOB = "accounting_tables"
 """Not as its asset: Dagster calls the asset's own job so."""
+COMPLETENESS_JOB = "completeness"
 CONNECTION_TAG = "usage_assets/connection"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 

@@ -14,6 +14,7 @@ from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.automation.due_sensor import PRIORITY
 from usage_assets.automation.jobs import (
     ACCOUNTING_JOB,
+    COMPLETENESS_JOB,
     CONNECTION_TAG,
     LOOKUPS_JOB,
     PORT_CONNECTION_JOB,
@@ -23,7 +24,7 @@ from usage_assets.automation.jobs import (
     port_reconcile_key,
     range_tags,
 )
-from usage_assets.config.days import WEEKLY_LOOKBACK_DAYS, daily_cron
+from usage_assets.config.days import WEEKLY_LOOKBACK_DAYS, daily_cron, minutes_to_first_fetch
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.days import DAY, Window
 from usage_assets.fetching.connected import earliest_day, settling_days
@@ -56,6 +57,7 @@ def build_schedules(
     lookup_keys: Mapping[str, Sequence[dg.AssetKey]],
     pushing: Collection[str],
     seeds: Sequence[Seed],
+    completeness: dg.AssetChecksDefinition | None = None,
 ) -> list[dg.ScheduleDefinition]:
     """Build the schedules of lookups, recent days and a month, which run by default where a connection has its key, and
     those of connections' states and reconciliations, which do where Port is configured.
@@ -140,6 +142,7 @@ def build_schedules(
             "Reads every connection's entities back from Port and repairs what people deleted or edited",
         ),
         *([_invoices_schedule()] if settings.usage_connections else []),
+        *([_completeness_schedule(settings, completeness)] if completeness else []),
     ]
 
 
@@ -150,6 +153,18 @@ def _invoices_schedule() -> dg.ScheduleDefinition:
         cron_schedule=INVOICES_CRON,
         execution_timezone="UTC",
         description="Compares the invoices that the connections file states with what is stored of their months",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+
+
+def _completeness_schedule(settings: Settings, checks: dg.AssetChecksDefinition) -> dg.ScheduleDefinition:
+    hour, minute = divmod(minutes_to_first_fetch(settings), 60)
+    return dg.ScheduleDefinition(
+        name="daily_completeness_schedule",
+        job=dg.define_asset_job(COMPLETENESS_JOB, dg.AssetSelection.checks(checks)),
+        cron_schedule=f"{minute} {hour % 24} * * *",
+        execution_timezone="UTC",
+        description="Warns of each connection whose newest closed day is not stored when it should be",
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
 

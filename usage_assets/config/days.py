@@ -52,6 +52,11 @@ def minutes_to_first_fetch(settings: Settings) -> int:
     return int((max(waits) + TIME_TO_FETCH) / timedelta(minutes=1))
 
 
+def newest_due_day(settings: Settings) -> date:
+    """Return the newest day that the daily schedule has fetched by now, if nothing is wrong."""
+    return (datetime.now(UTC) - timedelta(minutes=minutes_to_first_fetch(settings))).date() - DAY
+
+
 def longest_pause(settings: Settings) -> timedelta:
     """Return after how long a day that is not settled was read again by the daily schedule, if nothing is wrong."""
     ticks = _ticks(settings, datetime(2026, 1, 5, tzinfo=UTC))

@@ -23,7 +23,15 @@ from usage_assets.core.schema import packed_schema
 from usage_assets.fetching.archive.store import ArchivedResponse, ArchivePage, Body, RequestRecord, question_of
 from usage_assets.fetching.page_parser import PageParser, numbered
 from usage_assets.fetching.scope import Scope
-from usage_assets.fetching.transport import INCOMPLETE, LATER, HttpOptions, PermanentError, StoppedError, Transport
+from usage_assets.fetching.transport import (
+    INCOMPLETE,
+    LATER,
+    NOT_YET,
+    HttpOptions,
+    PermanentError,
+    StoppedError,
+    Transport,
+)
 from usage_assets.providers.endpoint import Endpoint, Provider, Refusal
 from usage_assets.providers.records import Json, Moment, ShapeError
 
@@ -344,7 +352,7 @@ def _refuse_days_to_come(page: Page, window: Window) -> None:
     if page.data_refreshed_at and (
         unknown := [day for day in window.days if Window(day, day).start >= page.data_refreshed_at]
     ):
-        reason = f"the provider's figures reach until {page.data_refreshed_at:%Y-%m-%d %H:%M} UTC"
+        reason = f"{NOT_YET} {page.data_refreshed_at:%Y-%m-%d %H:%M} UTC"
         raise ShapeError("$.data_refreshed_at", unknown[0], reason, LATER)
 
 

@@ -48,6 +48,8 @@ _UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, http
 """Nobody was reached: other days would not get further."""
 NOTHING_STORED = "Nothing was stored"
 LATER = "Nothing was stored: run the same days again later"
+NOT_YET = "the provider's figures reach until"
+"""How the reason of a refusal begins whose only remedy is to wait."""
 INCOMPLETE = "Nothing was stored, because the answer is not complete"
 
 

@@ -5,7 +5,8 @@ is stored. The due sensor, the daily schedule, ``usage-assets backfill --due``, 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -100,6 +101,20 @@ class Due:
 ASSETS = Table(ExpectedAsset)
 VIEW = View((SQL / "ledger" / "due_days.sql").read_text())
 QUERY = "select connection, usage_date, asset, state, since, because from ledger.due_days order by all"
+MISSING = """
+select distinct connection, asset
+from ledger.due_days as due
+where state = 'missing'
+  and usage_date = $day
+  and exists (
+    from ledger.stored_days as stored
+    where stored.connection = due.connection
+      and stored.table_name = due.table_name
+      and stored.slice = due.slice
+      and stored.usage_date < due.usage_date
+  )
+order by all
+"""
 
 
 def question_of(endpoint: Endpoint, connection: Connection) -> str:
@@ -169,15 +184,34 @@ def due_days(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = False)
     With ``keep``, stores what is stated where it differs. That is for the code location alone: a command knows the keys
     of one terminal only, and for the sensor and the daily schedule the other connections would not exist any more.
     """
-    with warehouse.transaction(keep=keep) as database:
-        for each in seeds:
-            write_seed(database, each)
-        make_views(database, [VIEW])
+    with _stated(warehouse, seeds, keep=keep) as database:
         rows = database.execute(QUERY).fetchall()
     return [
         Due(connection, day, dg.AssetKey.from_user_string(asset), state_, since, because)
         for connection, day, asset, state_, since, because in rows
     ]
+
+
+@contextmanager
+def _stated(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a transaction in which ``ledger.due_days`` is about what is stated."""
+    with warehouse.transaction(keep=keep) as database:
+        for each in seeds:
+            write_seed(database, each)
+        make_views(database, [VIEW])
+        yield database
+
+
+def missing_assets(warehouse: Warehouse, seeds: Sequence[Seed], day: date) -> Mapping[str, Sequence[dg.AssetKey]]:
+    """Return per connection the assets that lack a day although they hold an earlier one. Raises WarehouseError.
+
+    An asset without any day was added a moment ago, or has failed ever since, which its runs say.
+    """
+    missing: dict[str, list[dg.AssetKey]] = {}
+    with _stated(warehouse, seeds, keep=False) as database:
+        for connection, asset in database.execute(MISSING, {"day": day}).fetchall():
+            missing.setdefault(connection, []).append(dg.AssetKey.from_user_string(asset))
+    return missing
 
 
 def stale_days(database: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> Mapping[date, str]:

@@ -1,0 +1,62 @@
+"""The checks that warn when a connection's newest closed day is not stored in time. What is due in general is in
+models/due.py."""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from usage_assets.assets.derived import COSTS
+from usage_assets.assets.failures import days_of, last_failure, named, reason_of
+from usage_assets.config.days import newest_due_day
+from usage_assets.config.settings import Settings
+from usage_assets.fetching.transport import NOT_YET
+from usage_assets.models.due import missing_assets
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.values import Seed, WarehouseError
+
+
+def build_completeness_checks(
+    connections: Sequence[str], settings: Settings, seeds: Sequence[Seed]
+) -> dg.AssetChecksDefinition:
+    """Build a check per connection, on the node of all costs, that its newest closed day is stored.
+
+    Dagster's freshness policies look at the newest event, so a backfill of an old day would hide a missing one.
+    """
+    specs = {
+        name: dg.AssetCheckSpec(
+            f"yesterday_{name}",
+            asset=COSTS,
+            description=f"{name}: yesterday is stored an hour after the daily schedule, unless the provider does not "
+            "serve it yet",
+        )
+        for name in connections
+    }
+
+    @dg.multi_asset_check(name="yesterday", specs=list(specs.values()))
+    def yesterday(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
+        day = newest_due_day(settings)
+        try:
+            missing = missing_assets(warehouse, seeds, day)
+        except WarehouseError as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+        for name, spec in specs.items():
+            failures = {asset: last_failure(context.instance, asset) for asset in missing.get(name, ())}
+            reasons = {
+                "/".join(asset.path[1:]): reason_of(failed) if failed else ""
+                for asset, failed in failures.items()
+                if not (day in days_of(failed) and NOT_YET in reason_of(failed))
+            }
+            why = next((f" The last run failed: {reason}" for reason in reasons.values() if reason), "")
+            yield dg.AssetCheckResult(
+                asset_key=COSTS,
+                check_name=spec.name,
+                passed=not reasons,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=f"{name}: {day} is not stored: {named(list(reasons))}. Run usage-assets backfill --due "
+                f"--connection {name}, or wait for due_days_sensor.{why}"
+                if reasons
+                else None,
+                metadata={"day": str(day), "missing": list(reasons)},
+            )
+
+    return yesterday
