@@ -5,7 +5,7 @@
 
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -33,7 +33,7 @@ from usage_assets.core.private import keep_private
 from usage_assets.fetching.archive.store import packed
 from usage_assets.fetching.connected import archive_of, cross_check_connection, lookups_of, provider_client, replay_of
 from usage_assets.fetching.shapes import load
-from usage_assets.models.connection_graph import fetched_costs, graph_of, seeds_of
+from usage_assets.models.connection_graph import fetched_costs, graph_of, owners_of, seeds_of
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.entities import entities_of
 from usage_assets.models.same_use import refuse_same_use
@@ -69,7 +69,7 @@ def build_definitions(
     lookup_keys: dict[str, list[dg.AssetKey]] = {}
     cost_keys: list[dg.AssetKey] = []
     for connection in connections:
-        graph = graph_of(connection, connections, seeds[0])
+        graph, first = graph_of(connection, connections, seeds[0]), len(assets)
         provider, endpoints, entities = graph.provider, graph.endpoints, graph.entities
         client = cache(partial(provider_client, connection, settings, keep=keep, **(patience or {})))
         replay = partial(replay_of, connection, settings, archive)
@@ -122,6 +122,8 @@ def build_definitions(
             assets.append(build_port_connection(connection, endpoints, stored, relations, port, people))
             assets.append(build_port_reconcile(connection, endpoints, stored, relations, port, people))
             entity_keys[connection.name] = [derived.asset_key(connection.name) for derived in stored]
+        if owners := owners_of(connection, accounting):
+            assets[first:] = [_owned(asset, owners) for asset in assets[first:]]
     jobs = build_jobs(usage_keys, lookup_keys, entity_keys, states_money=settings.usage_connections is not None)
     sensors = []
     if settings.usage_connections:
@@ -155,6 +157,10 @@ def build_definitions(
         resources={"io_manager": UsageIOManager(warehouse=warehouse), **overrides},
         executor=dg.in_process_executor,
     )
+
+
+def _owned(asset: dg.AssetsDefinition, owners: Sequence[str]) -> dg.AssetsDefinition:
+    return asset.map_asset_specs(lambda spec: spec.replace_attributes(owners=owners))
 
 
 def _port_client(settings: Settings, patience: Mapping[str, Any]) -> PortClient:

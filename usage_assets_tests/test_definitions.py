@@ -532,3 +532,64 @@ def test_no_secret_reaches_what_the_ui_is_told() -> None:
     snapshot = serialize_value(RepositorySnap.from_def(definitions.get_repository_def()))
     assert '"usage_completions"' in snapshot
     assert secret not in snapshot
+
+
+OWNED = """
+[[connection]]
+name = "labs"
+provider = "openai"
+key = "env:LABS_KEY"
+owners = ["team:finops", "ann@example.com"]
+
+[[connection]]
+name = "research"
+provider = "chatgpt"
+key = "env:RESEARCH_KEY"
+workspace_id = "ws-research"
+
+[[connection]]
+name = "shared"
+provider = "openai"
+key = "env:SHARED_KEY"
+
+[[owner]]
+workspace = "ws-research"
+team = "Research & Co"
+valid_from = 2026-01-01
+
+[[owner]]
+workspace = "ws-research"
+team = "before"
+valid_until = 2025-12-31
+
+[[owner]]
+project = "proj_part"
+team = "web"
+"""
+
+
+def test_assets_are_owned_by_whom_their_connection_names_or_by_the_team_of_its_only_workspace(
+    connections_file: Callable[[str], Path],
+) -> None:
+    graph = specs(build_definitions(settings_of(usage_connections=connections_file(OWNED), **PORT)))
+    owners = {(key.partition("/")[0], tuple(spec.owners)) for key, spec in graph.items()}
+    assert owners == {
+        ("labs", ("team:finops", "ann@example.com")),
+        ("research", ("team:Research & Co",)),
+        ("shared", ()),
+        ("accounting", ()),
+        (MERGED, ()),
+    }
+
+
+def test_owned_assets_are_built_as_others_are(connections_file: Callable[[str], Path]) -> None:
+    """Owners change nothing else: not the calendar, the policy, the code version or the checks."""
+    graphs = [
+        build_definitions(settings_of(usage_connections=connections_file(text)))
+        for text in (OWNED, OWNED.replace("owners = ", "# ").partition("[[owner]]")[0])
+    ]
+    owned, others = (specs(graph) for graph in graphs)
+    assert {key: spec.replace_attributes(owners=[]) for key, spec in owned.items()} == others
+    repository = graphs[0].get_repository_def()
+    policies = {id(asset.backfill_policy) for asset in repository.assets_defs_by_key.values() if asset.partitions_def}
+    assert len(policies) == 1

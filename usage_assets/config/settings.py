@@ -99,6 +99,8 @@ class Connection:
     requests_per_second: float | None = None
     settling_days: int | None = None
     """How long after a day's end the provider still changes it; None: as long as its declaration says."""
+    owners: Sequence[str] = ()
+    """Teams and people who look after it, as Dagster writes them."""
     place: Callable[..., str] | None = field(default=None, repr=False, compare=False)
     """Names a field of it with file and line, where the connections file has it."""
 
@@ -137,6 +139,12 @@ def _begun(day: date) -> date:
     if day > datetime.now(UTC).date():
         raise ValueError("is in the future")
     return day
+
+
+def _owner(text: str) -> str:
+    if not re.fullmatch(r"team:\S.*|[\w.%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}", text, re.ASCII):
+        raise ValueError("write team:NAME or an e-mail address")
+    return text
 
 
 def _not_only_dots(text: str) -> str:
@@ -219,6 +227,7 @@ class ConnectionEntry(IdentifiedConnection):
     )
     settling_days: int | None = Field(default=None, ge=0, le=60, strict=True)
     """Less than any provider's look-back: a day that is not served any more cannot settle."""
+    owners: list[Annotated[str, AfterValidator(_owner)]] = Field(default_factory=list)
 
 
 class PortRelation(BaseModel):
@@ -503,6 +512,7 @@ class Settings(ProviderSettings):
                 filters=entry.filters.parameters(),
                 requests_per_second=entry.requests_per_second,
                 settling_days=entry.settling_days,
+                owners=entry.owners,
                 place=place,
             )
 

@@ -10,7 +10,9 @@ from functools import cached_property
 
 import dagster as dg
 
+from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import Connection, Settings
+from usage_assets.core.days import utc_today
 from usage_assets.fetching.connected import endpoints_of, is_superseded
 from usage_assets.models.allocation import ALLOCATIONS
 from usage_assets.models.costs import DailyCost, costs_of
@@ -72,6 +74,19 @@ def graph_of(connection: Connection, connections: Sequence[Connection], money: S
 
     derived = [(each, query_of(each)) for each in (*costs, *allocations, *entities)]
     return ConnectionGraph(connection, provider, endpoints, sources, superseded, entities, derived)
+
+
+def owners_of(connection: Connection, accounting: Accounting) -> Sequence[str]:
+    """Return who looks after a connection, as Dagster writes it: whom the connection names, or else the team that owns
+    today the only project or workspace that it asks for. Owners of parts of it are in ``accounting.owners`` alone."""
+    whole = {(kind, connection.ids.get(name)) for kind, name in (("project", "project"), ("workspace", "workspace_id"))}
+    today = utc_today()
+    teams = [
+        f"team:{owner.team}"
+        for owner in accounting.owners
+        if owner.owned in whole and owner.connection in (None, connection.name) and owner.first <= today <= owner.last
+    ]
+    return connection.owners or teams
 
 
 def seeds_of(settings: Settings) -> tuple[Seed, Seed]:
