@@ -38,19 +38,29 @@ help:
 	@echo "make docs    write docs/tables.md from the declarations"
 	@echo "make pictures  take the README's pictures of a demo; needs Chromium"
 
+# Runs a command that prints nothing, and prints a line every four seconds until it ends: $(call patiently,what,command).
+# The lines end with the shell, also where Ctrl-C or a kill ends it.
+define patiently
+@began=$$(date +%s); echo "$(1)"; \
+	(while sleep 4 && kill -0 $$$$ 2>/dev/null; do echo "$$(($$(date +%s) - began)) s: $(1)"; done) & lines=$$!; \
+	$(2); status=$$?; kill $$lines; exit $$status
+endef
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+
 # Made again only when what is installed has changed.
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { \
 		echo "Python 3.11 or newer is needed and was not found: install it, or make PYTHON=/path/to/python" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Python 3.11 or newer is needed, $(PYTHON) is older or missing: make PYTHON=/path/to/python" >&2; exit 2; }
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
+	$(call patiently,preparing .venv,$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "the Python of .venv is older than 3.11: remove the folder .venv and start again" >&2; exit 2; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(call patiently,installing the pinned packages into .venv (a minute or two the first time),$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[dev]')
 	@touch $@
 
 demo: $(READY)
+	@echo "$(DAYS) days of emulated accounts: about two minutes"
 	@$(BIN)/python -m usage_assets.demo --days $(DAYS) --port $(PORT) $(if $(filter 0,$(UI)),--no-ui)
 
 run: $(READY)
@@ -72,7 +82,7 @@ docs: $(READY)
 	@$(BIN)/python docs/generate_tables.py
 
 pictures: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pictures]'
+	$(call patiently,installing Playwright,$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[pictures]')
 	@$(BIN)/python docs/make_pictures.py
 
 check: $(READY)
@@ -86,7 +96,7 @@ wheel: $(READY)
 	@rm -rf .wheel build && mkdir -p .wheel/empty
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel .
 	@$(BIN)/python -m venv .wheel/venv
-	@.wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt .wheel/*.whl
+	@.wheel/venv/bin/python $(PIP_INSTALL) -c constraints.txt .wheel/*.whl
 	@cd .wheel/empty && ../venv/bin/usage-assets --help >/dev/null && \
 		../venv/bin/python -c 'import dagster as dg; from usage_assets.definitions import defs; dg.Definitions.validate_loadable(defs())' && \
 		DAGSTER_HOME= ../venv/bin/python "$(CURDIR)/usage_assets_tests/end_to_end/start_dev.py"
@@ -99,7 +109,7 @@ $(READY_FOCUS): constraints-focus.txt
 		echo "FOCUS's validator needs Python 3.12 (or 3.13), and $(PYTHON_FOCUS) is not: make focus PYTHON_FOCUS=/path/to/python" >&2; \
 		exit 2; }
 	@"$(PYTHON_FOCUS)" -m venv --clear .venv-focus
-	.venv-focus/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-focus.txt focus-validator
+	$(call patiently,installing FOCUS's validator into .venv-focus,.venv-focus/bin/python $(PIP_INSTALL) -c constraints-focus.txt focus-validator)
 	@touch $@
 
 focus: $(READY_FOCUS) $(READY)

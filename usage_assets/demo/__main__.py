@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from threading import Event, Thread
 from typing import IO
 
 import click
@@ -81,6 +83,9 @@ class Say:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._start = self._last = time.monotonic()
+        self._text = ""
+        self.repeats = True
+        """Whether the last line is repeated while nothing else is printed."""
 
     @property
     def seconds(self) -> float:
@@ -89,13 +94,25 @@ class Say:
 
     def __call__(self, text: str) -> None:
         """Print a line."""
-        self._last = time.monotonic()
+        self._last, self._text = time.monotonic(), text
         self.console.print(f"{self.seconds:4.0f} s  {text}", highlight=False, markup=False, soft_wrap=True)
 
-    def still(self, text: str) -> None:
-        """Print a line where none was printed for a while."""
-        if time.monotonic() - self._last > SECONDS_BETWEEN_LINES:
-            self(text)
+    @contextmanager
+    def never_silent(self) -> Iterator[None]:
+        """Repeat the last line whenever none was printed for a while: whoever watches sees that it goes on."""
+        ended = Event()
+        thread = Thread(target=self._repeat_until, args=(ended,), name="never-silent")
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _repeat_until(self, ended: Event) -> None:
+        while not ended.wait(0.5):
+            if self.repeats and time.monotonic() - self._last > SECONDS_BETWEEN_LINES:
+                self(self._text)
 
 
 @click.command()
@@ -121,7 +138,8 @@ def main(days: int, port: int, *, ui: bool) -> None:
 def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
     """Run the demo and stop everything that it started. Returns whether nothing differs. Raises StartError."""
     home = root / ".demo"
-    with only_one(home, "the demo", say) as lock:
+    with say.never_silent(), only_one(home, "the demo", say) as lock:
+        say("starting the emulated providers")
         empty(home)
         shutil.copy(CONFIGURATION, home)
         write_connections(home)
@@ -131,12 +149,16 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
             with start_dagster(home, lock, url, port) as dagster:
                 if dagster.port != port:
                     say(f"port {port} is in use: the UI takes {dagster.port}")
-                dagster.wait_until_ready(lambda: say.still("Dagster is starting"))
+                say("Dagster is starting")
+                dagster.wait_until_ready()
                 say(f"Dagster: {dagster.url}")
                 is_equal = fill_and_compare(dagster, sandbox, url, home, days, say)
                 if stay:
+                    say.repeats = False
                     say(f"next: open {dagster.url}/asset-groups, which stays until Ctrl-C")
                     dagster.stay_until_interrupted()
+                    say.repeats = True
+                say("stopping Dagster and the emulated providers")
                 return is_equal
 
 
@@ -234,6 +256,7 @@ def fill_and_compare(dagster: Dagster, sandbox: ManagedProcess, url: str, home: 
         look_up(dagster, sandbox, say)
         wait_for(launch(dagster, windows, say), dagster, sandbox, say)
         filled = say.seconds
+        say("comparing every total and every entity with the sandbox's books")
         summary = summarize(url, home, windows)
     except (DemoError, WarehouseError, PortError, httpx.HTTPError) as error:
         say(f"FAILED: {error}")

@@ -5,7 +5,7 @@ What is asked of Dagster here is what its own UI asks.
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
@@ -106,11 +106,8 @@ class Dagster:
         self._http.close()
         self._process.stop()
 
-    def wait_until_ready(self, meanwhile: Callable[[], object] = lambda: None) -> None:
-        """Wait until it serves our assets, and do something meanwhile.
-
-        Raises StartError when it ends, takes too long or cannot load them.
-        """
+    def wait_until_ready(self) -> None:
+        """Wait until it serves our assets. Raises StartError when it ends, takes too long or cannot load them."""
         deadline = time.monotonic() + SECONDS_TO_START
         while True:
             self.require_running()
@@ -119,7 +116,6 @@ class Dagster:
             except SilentError:
                 if time.monotonic() > deadline:
                     raise
-                meanwhile()
                 time.sleep(0.3)
             else:
                 break

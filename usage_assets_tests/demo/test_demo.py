@@ -13,6 +13,7 @@ from datetime import date
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx
@@ -199,6 +200,32 @@ def test_a_push_that_never_comes_ends_the_wait_with_what_is_missing(monkeypatch:
     monkeypatch.setattr("usage_assets.demo.__main__.LONGEST_SECONDS", -100)
     with pytest.raises(DemoError, match=r"still missing after -88 s: openai/port_sync \(3 days\)"):
         wait((DONE, {COSTS: 3, PUSH: 0}))
+
+
+class Watched(StringIO):
+    """A terminal that knows when a second line has come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_two_lines = Event()
+
+    def write(self, text: str) -> int:
+        """Print."""
+        written = super().write(text)
+        if self.getvalue().count("\n") > 1:
+            self.has_two_lines.set()
+        return written
+
+
+def test_the_last_line_is_repeated_until_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usage_assets.demo.__main__.SECONDS_BETWEEN_LINES", -1)
+    terminal = Watched()
+    say = Say(Console(file=terminal))
+    with say.never_silent():
+        say("Dagster is starting")
+        assert terminal.has_two_lines.wait(60)
+    lines = terminal.getvalue().splitlines()
+    assert {line.partition(" s  ")[2] for line in lines} == {"Dagster is starting"}
 
 
 # Comparing
