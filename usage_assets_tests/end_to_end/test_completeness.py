@@ -67,6 +67,13 @@ def test_a_connection_that_lacks_yesterday_warns_until_it_is_stored(project: Pro
     assert warnings(project) == {}
 
 
+def test_one_check_can_be_run_by_itself(project: Project) -> None:
+    key = dg.AssetCheckKey(dg.AssetKey("costs"), "yesterday_openai")
+    job = project.definitions.resolve_job_def(COMPLETENESS_JOB)
+    result = job.get_subset(asset_check_selection={key}).execute_in_process(instance=project.instance)
+    assert [each.check_name for each in result.get_asset_check_evaluations()] == ["yesterday_openai"]
+
+
 def test_nothing_is_late_before_the_daily_schedule_has_had_its_hour(project: Project) -> None:
     *before, _ = last_days(3)
     assert project.fetch("openai", before).success
