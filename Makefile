@@ -56,11 +56,11 @@ $(READY): pyproject.toml constraints.txt
 	$(call patiently,preparing .venv,$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "the Python of .venv is older than 3.11: remove the folder .venv and start again" >&2; exit 2; }
-	$(call patiently,installing the pinned packages into .venv (a minute or two the first time),$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[dev]')
+	$(call patiently,installing the pinned packages into .venv (about a minute the first time),$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[dev]')
 	@touch $@
 
 demo: $(READY)
-	@echo "$(DAYS) days of emulated accounts: about two minutes"
+	@echo "fetching $(DAYS) days of emulated accounts: 90 take about three minutes"
 	@$(BIN)/python -m usage_assets.demo --days $(DAYS) --port $(PORT) $(if $(filter 0,$(UI)),--no-ui)
 
 run: $(READY)
