@@ -1,0 +1,196 @@
+"""A database of an earlier release opens without loss: every row, amount and hash stays, and nothing is fetched for it.
+
+The file was written by commit 5157f84 (fixtures/README.md says how): three days of every provider, two of them in Port,
+one day restated, one workspace renamed.
+"""
+
+import json
+import lzma
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import time_machine
+
+from usage_assets.assets.port_ledger import PortLedger
+from usage_assets.config.settings import Settings
+from usage_assets.core.schema import declared
+from usage_assets.models.connection_graph import seeds_of
+from usage_assets.models.due import Due, due_days
+from usage_assets.models.entities import entities_of
+from usage_assets.providers import PROVIDERS
+from usage_assets.warehouse.slices import Slice, in_slice
+from usage_assets.warehouse.tables import Table
+from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import PUSHED, Project, open_project, sandbox_environment
+from usage_assets_tests.end_to_end.test_lookups import change
+from usage_assets_tests.sandbox.calling import FIXTURES
+
+DAYS = last_days(3)
+HOUR = timedelta(hours=1)
+CONNECTIONS = """
+[[connection]]
+name = "openai"
+provider = "openai"
+key = "file:{folder}/openai.key"
+endpoints = {{ usage_decisions = true }}
+
+[[connection]]
+name = "openai_legacy"
+provider = "openai_legacy"
+key = "file:{folder}/session.key"
+
+[[connection]]
+name = "newer"
+provider = "anthropic_analytics"
+key = "file:{folder}/analytics.key"
+endpoints = {{ cost_report = true, usage_report = true, user_cost_report = true, user_usage_report = true }}
+
+[[credit_rate]]
+workspace = "ws-sandbox"
+usd_per_credit = 0.04
+valid_from = 2026-01-01
+source = "contract"
+
+[[owner]]
+workspace = "ws-sandbox"
+team = "web"
+valid_from = 2026-01-01
+"""
+"""What the release was configured with."""
+KEYS = {"openai": "sk-admin-sandbox", "session": "sess-sandbox", "analytics": "sk-ant-analytics-sandbox"}
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> Mapping[str, str]:
+    """The configuration of then, for the sandbox of now."""
+    for name, key in KEYS.items():
+        (tmp_path / f"{name}.key").write_text(key)
+    (tmp_path / "connections.toml").write_text(CONNECTIONS.format(folder=tmp_path))
+    return {"OPENAI_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(tmp_path / "connections.toml")}
+
+
+@pytest.fixture
+def old(sandbox: Sandbox, tmp_path: Path, variables: Mapping[str, str]) -> Iterator[Project]:
+    """The present product on the earlier release's file, an hour later. The sandbox answers as it did then."""
+    packed = FIXTURES / "warehouse" / "usage-5157f84.duckdb.xz"
+    (tmp_path / "usage.duckdb").write_bytes(lzma.decompress(packed.read_bytes()))
+    with open_project(sandbox, tmp_path, variables) as project:
+        change(project, "anthropic", "workspaces", "Checkout", "rename", name="Kasse")
+        restated = {"provider": "openai", "endpoint": "costs", "days": [str(DAYS[1])], "change": "scale"}
+        sandbox.control("POST", "restate", restated)
+        with time_machine.travel(NOW + HOUR):
+            yield replace(project, checks=False)
+
+
+def due(project: Project, variables: Mapping[str, str]) -> list[Due]:
+    """What is due, with the configuration of then."""
+    environment = sandbox_environment(project.sandbox.base_url, Path(project.warehouse.database)) | dict(variables)
+    settings = Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
+    return [each for each in due_days(project.warehouse, seeds_of(settings)) if each.day in DAYS]
+
+
+def is_raw(each: Due) -> bool:
+    """Whether a provider is asked for it."""
+    return len(each.asset.path) == len(("connection", "endpoint"))
+
+
+def as_stored(project: Project) -> dict[str, Rows]:
+    """Every row of every table of the file, read without the product."""
+    with duckdb.connect(project.warehouse.database, read_only=True) as database:
+        database.execute("set TimeZone = 'UTC'")
+        tables = database.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
+        return {
+            table: database.execute(f"select * from {table} order by all").to_arrow_table().to_pylist()
+            for (table,) in tables
+        }
+
+
+def of_days(tables: Mapping[str, Rows]) -> dict[str, Rows]:
+    """The tables that hold a provider's days and what is computed from them."""
+    return {table: rows for table, rows in tables.items() if not table.startswith(("ledger.", "accounting."))}
+
+
+def assert_port_is_sent_nothing(project: Project) -> None:
+    """What Port has acknowledged to the earlier release is what it should hold."""
+    [account] = {row["account"] for row in project.rows("ledger.port_entities")}
+    for connection in PUSHED:
+        entities = entities_of([endpoint.row.table for endpoint in PROVIDERS[connection].endpoints])
+        changes = PortLedger(project.warehouse, account, Slice(connection, DAYS[0], DAYS[-1]), entities).changes()
+        assert not changes
+        assert changes.unchanged > 10, connection
+
+
+def test_opening_it_and_asking_what_is_due_changes_no_row(old: Project, variables: Mapping[str, str]) -> None:
+    before = as_stored(old)
+    assert {table for table, rows in before.items() if not rows} == {
+        "accounting.exchange_rates",
+        "accounting.invoices",
+        "accounting.purchases",
+    }
+    states: dict[bool, set[str]] = {True: set(), False: set()}
+    for each in due(old, variables):
+        states[is_raw(each)].add(each.state)
+    assert states[True] == {"unsettled"}, "no raw day is missing or stale"
+    assert states[False] == {"stale"}, "computed once by this release's queries"
+    assert before == {table: rows for table, rows in as_stored(old).items() if table in before}
+
+
+def test_every_stored_day_has_the_hash_and_the_totals_that_the_earlier_release_recorded(old: Project) -> None:
+    recorded = old.rows("ledger.stored_days")
+    assert len(recorded) > 150
+    with old.warehouse.get_connection() as database:
+        for version in recorded:
+            table = Table(declared(version["table_name"]))
+            part = Slice(version["connection"], version["usage_date"], version["usage_date"], version["slice"])
+            totals = {name: total.sql for name, total in table.totals.items() if not total.by}
+            columns = ", ".join(
+                ["count(*)", f"coalesce({table.content_hash}, sha256(''))"]
+                + [f"({sql})::varchar" for sql in totals.values()]
+            )
+            rows = database.execute(f"select {columns} from {table.name} where {in_slice(table, part)}", part.bounds)
+            [(row_count, content_hash, *sums)] = rows.fetchall()
+            assert (row_count, content_hash) == (version["row_count"], version["content_hash"]), part
+            stated = json.loads(version["day_totals"])
+            assert sums == [stated.get(name) for name in totals], part
+
+
+def test_the_same_days_fetched_again_are_unchanged_and_then_nothing_is_stale(
+    old: Project, variables: Mapping[str, str]
+) -> None:
+    before, hashes = as_stored(old), old.hashes()
+    old.fetch_all(DAYS)
+    for connection in ("openai", "anthropic"):
+        assert old.look_up(connection).success
+    after = as_stored(old)
+    assert {table: after[table] for table in of_days(before)} == of_days(before)
+    assert old.hashes() == hashes
+    written = old.warehouse.read("from ledger.partition_versions where written_at > $now", {"now": NOW + HOUR})
+    assert written.num_rows == len(hashes)
+    assert not any(written.column("changed").to_pylist())
+    assert {each.state for each in due(old, variables)} == {"unsettled"}
+    assert_port_is_sent_nothing(old)
+    stored, kept = after["ledger.partition_versions"], before["ledger.partition_versions"]
+    assert [row for row in stored if row["written_at"] < NOW + HOUR] == kept
+
+
+@pytest.mark.parametrize("first", ["usage", "lookups", "due"])
+def test_every_view_answers_whatever_is_written_first(old: Project, variables: Mapping[str, str], first: str) -> None:
+    with duckdb.connect(old.warehouse.database, read_only=True) as database:
+        query = "select schema_name || '.' || view_name from duckdb_views() where not internal"
+        views = [name for (name,) in database.execute(query).fetchall()]
+    assert len(views) > 10
+    if first == "usage":
+        assert old.fetch("openai", DAYS, "costs", "costs/daily_costs").success
+    elif first == "lookups":
+        assert old.look_up("openai", "projects").success
+    else:
+        due(old, variables)
+    with old.warehouse.get_connection() as database:
+        for name in views:
+            database.execute(f"from {name}").fetchall()
