@@ -118,11 +118,11 @@ class Row(ConnectionRow, kw_only=True, gc=False):
 class LookupRow(ConnectionRow, kw_only=True, gc=False):
     """A declared table of versions: what ids stand for, and stood for. It only grows."""
 
-    grain = ("id", "first_seen")
+    grain = ("id", "valid_from")
 
     id: Annotated[str, column("Id, as costs and usage name it")]
-    first_seen: Annotated[datetime, column("When these attributes were first seen")]
-    seen_until: Annotated[
+    valid_from: Annotated[datetime, column("When these attributes were first seen")]
+    valid_to: Annotated[
         datetime | None, column("When they were found changed, or the id gone; null while they are current")
     ] = None
 

@@ -140,7 +140,7 @@ class _Chain:
             raise ShapeError(path, None, "Expected `object`")
         fields = dict(_flat(raw))
         self.unknown_fields.update(name for name, value in fields.items() if not self._is_known(name, value))
-        fields |= {"connection": self.client.scope.connection, "first_seen": self.began, "seen_until": None}
+        fields |= {"connection": self.client.scope.connection, "valid_from": self.began, "valid_to": None}
         if self.lookup.for_each and self.lookup.for_each.known_as:
             fields[self.lookup.for_each.known_as] = self.owner
         try:

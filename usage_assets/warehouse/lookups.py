@@ -16,7 +16,7 @@ from usage_assets.warehouse.values import WarehouseError
 
 UsedIn: TypeAlias = Mapping[str, Collection[str]]
 """Tables of days, and the columns of each that hold ids of lookups. Tables that do not exist yet hold none."""
-CURRENT = "connection = $connection and seen_until is null"
+CURRENT = "connection = $connection and valid_to is null"
 """The versions that a connection's newest answer holds."""
 
 
@@ -51,7 +51,7 @@ def record(
     another run stored an answer that is newer.
     """
     bounds = {"connection": connection, "as_of": as_of}
-    attributes = ", ".join(c.name for c in table.columns if c.name not in ("connection", "first_seen", "seen_until"))
+    attributes = ", ".join(c.name for c in table.columns if c.name not in ("connection", "valid_from", "valid_to"))
     with warehouse.transaction() as database:
         create_or_alter(database, table)
         database.register("staged", answer)
@@ -69,7 +69,7 @@ def record(
             {"connection": connection},
         )
         database.execute(
-            f"update {table.name} set seen_until = $as_of where {CURRENT} and id in (select id from outdated)", bounds
+            f"update {table.name} set valid_to = $as_of where {CURRENT} and id in (select id from outdated)", bounds
         )
         opened = database.execute(
             f"""
@@ -126,7 +126,7 @@ def _stored_tables(database: duckdb.DuckDBPyConnection) -> set[str]:
 
 
 def _refuse_older(database: duckdb.DuckDBPyConnection, table: Table, bounds: dict[str, Any]) -> None:
-    newer = f"from {table.name} where connection = $connection and greatest(first_seen, seen_until) >= $as_of limit 1"
+    newer = f"from {table.name} where connection = $connection and greatest(valid_from, valid_to) >= $as_of limit 1"
     if database.execute(newer, bounds).fetchone():
         raise WarehouseError(
             f"{table.name}: another run stored a newer answer of {bounds['connection']} while this one was fetched; "
@@ -136,7 +136,7 @@ def _refuse_older(database: duckdb.DuckDBPyConnection, table: Table, bounds: dic
 
 def current_items(warehouse: Warehouse, tables: Sequence[str]) -> dict[str, int]:
     """Return how many items each lookup lists now, all connections together. The tables must exist."""
-    counts = [f"select '{table}' as table_name, count(*) from {table} where seen_until is null" for table in tables]
+    counts = [f"select '{table}' as table_name, count(*) from {table} where valid_to is null" for table in tables]
     with warehouse.get_connection() as database:
         return dict(database.execute(" union all ".join(counts)).fetchall())
 

@@ -4,10 +4,13 @@ from collections.abc import Mapping
 
 import duckdb
 
-from usage_assets.core.schema import declared
+from usage_assets.core.schema import LookupRow, declarations, declared
 from usage_assets.warehouse.ledger import STATEMENTS
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 from usage_assets.warehouse.values import Query, Seed, WarehouseError
+
+RENAMED = {"first_seen": "valid_from", "seen_until": "valid_to"}
+"""What columns of lookups were called until November 2026."""
 
 
 def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
@@ -20,6 +23,9 @@ def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> None
         for statement in table.ddl():
             connection.execute(statement)
         return
+    if stored.keys() & RENAMED.keys() and issubclass(table.row, LookupRow):
+        _rename_columns(connection)
+        stored = _stored_columns(connection, table)
     for column in table.columns:
         sql_type = SQL_TYPES[column.type]
         declared = sql_type if column.nullable else f"{sql_type} not null"
@@ -37,6 +43,16 @@ def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> None
             raise _differs(table, f"alter column {column.name} {mend}", f"{column.name} is {found}, not {declared}")
     for name in sorted(stored.keys() - {column.name for column in table.columns}):
         raise _differs(table, f"drop column {name}", f"{name} is not declared")
+
+
+def _rename_columns(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give the columns of all lookups their present names, and our views that read them: one reads several lookups."""
+    for table in (Table(row) for row in declarations().values() if issubclass(row, LookupRow)):
+        for old in RENAMED.keys() & _stored_columns(connection, table).keys():
+            connection.execute(f"alter table {table.name} rename column {old} to {RENAMED[old]}")
+    views = "from duckdb_views() select sql where schema_name in ('costs', 'ledger') and contains(sql, 'first_seen')"
+    for (sql,) in connection.execute(views).fetchall():
+        connection.execute(sql.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1).replace("first_seen", "valid_from"))
 
 
 def _stored_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> Mapping[str, str]:

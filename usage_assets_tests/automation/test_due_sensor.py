@@ -250,7 +250,7 @@ class Daemon:
     def look_up(self, row: type[Projects | OpenaiUsers], **names: str) -> None:
         """Store what a lookup of OpenAI lists now: id -> name."""
         as_of = datetime.now(UTC)
-        items = [row(connection="openai", id=id_, first_seen=as_of, name=name) for id_, name in names.items()]
+        items = [row(connection="openai", id=id_, valid_from=as_of, name=name) for id_, name in names.items()]
         record(self.warehouse, Table(row), to_arrow(row, items), "openai", as_of, used_ids("openai"))
 
     @contextmanager

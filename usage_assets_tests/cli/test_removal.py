@@ -71,7 +71,7 @@ def fill(terminal: Terminal, name: str) -> None:
     target = Slice(name, DAY, DAY)
     answer = Batch(rows=to_arrow(Costs, [costs]), began=datetime.now(UTC))
     terminal.warehouse.replace(Table(Costs), answer, target, "run")
-    project = Projects(connection=name, id="proj_1", first_seen=datetime.now(UTC))
+    project = Projects(connection=name, id="proj_1", valid_from=datetime.now(UTC))
     record(terminal.warehouse, Table(Projects), to_arrow(Projects, [project]), name, datetime.now(UTC), {})
     entities = tuple(
         Entity(blueprint, f"{name}:{blueprint}", "", properties, DAY) for blueprint, properties in ENTITIES.items()

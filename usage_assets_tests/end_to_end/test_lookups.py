@@ -173,7 +173,7 @@ def test_a_rename_changes_titles_and_no_hash_of_money(project: Project) -> None:
     rest = [{**row, "title": ""} for row in project.rows("port_entities.claude_workspace_usage")]
     assert rest == [{**row, "title": ""} for row in entities]
     versions = [row for row in project.rows("anthropic.workspaces") if row["id"] == renamed]
-    assert [row["name"] for row in sorted(versions, key=lambda row: row["first_seen"])] == ["Checkout", "Kasse"]
+    assert [row["name"] for row in sorted(versions, key=lambda row: row["valid_from"])] == ["Checkout", "Kasse"]
 
 
 def stale(project: Project, connection: str) -> list[str]:

@@ -257,7 +257,7 @@ def test_no_address_no_persons_name_and_no_key_is_kept(
 def test_names_are_personal_where_they_may_hold_an_address(provider: str, lookup: Lookup) -> None:
     declared = {column.name: column for column in columns(lookup.row)}
     assert declared["name"].address == ("person_name" if lookup.name == "users" else "in_name")
-    assert all(column.nullable for column in declared.values() if column.name not in ("connection", "id", "first_seen"))
+    assert all(column.nullable for column in declared.values() if column.name not in ("connection", "id", "valid_from"))
 
 
 # Bodies of the references
@@ -295,9 +295,7 @@ def values(item: LookupRow) -> dict[str, Any]:
     """What an item says, without when and where."""
     known = msgspec.structs.asdict(item)
     return {
-        name: known[name]
-        for name in known.keys() - {"connection", "first_seen", "seen_until"}
-        if known[name] is not None
+        name: known[name] for name in known.keys() - {"connection", "valid_from", "valid_to"} if known[name] is not None
     }
 
 

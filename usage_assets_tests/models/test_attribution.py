@@ -30,7 +30,7 @@ def listed(days: Days, table: str, **values: Any) -> None:
     values = {"connection": table.partition(".")[0], **values}
     with days.warehouse.transaction() as database:
         database.execute(
-            f"insert into {table} ({', '.join(values)}, first_seen) "
+            f"insert into {table} ({', '.join(values)}, valid_from) "
             f"values ({', '.join(f'${name}' for name in values)}, now())",
             values,
         )

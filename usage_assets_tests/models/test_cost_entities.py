@@ -42,7 +42,7 @@ def listed(days: Days, table: str, **names: str) -> None:
         known = {column: value for column, value in values.items() if column in columns}
         with days.warehouse.transaction() as database:
             database.execute(
-                f"insert into {table} ({', '.join(known)}, first_seen) "
+                f"insert into {table} ({', '.join(known)}, valid_from) "
                 f"values ({', '.join(f'${column}' for column in known)}, now())",
                 known,
             )

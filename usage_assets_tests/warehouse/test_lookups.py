@@ -40,7 +40,7 @@ def moment(number: int) -> datetime:
 
 def answer(as_of: datetime, things: Mapping[str, str | None], connection: str = "c", **values: Any) -> pa.Table:
     """A complete answer: the name of each id."""
-    rows = [Thing(connection=connection, id=id_, first_seen=as_of, name=name, **values) for id_, name in things.items()]
+    rows = [Thing(connection=connection, id=id_, valid_from=as_of, name=name, **values) for id_, name in things.items()]
     return to_arrow(Thing, rows)
 
 
@@ -55,13 +55,13 @@ def look_up(
 
 def history(warehouse: Warehouse, connection: str = "c") -> list[tuple[str, str | None, int, int | None]]:
     """Id, name, first day and last day of every version."""
-    query = "select * from tests.things where connection = $connection order by id, first_seen"
+    query = "select * from tests.things where connection = $connection order by id, valid_from"
     return [
         (
             row["id"],
             row["name"],
-            (row["first_seen"] - FIRST).days,
-            row["seen_until"] and (row["seen_until"] - FIRST).days,
+            (row["valid_from"] - FIRST).days,
+            row["valid_to"] and (row["valid_to"] - FIRST).days,
         )
         for row in warehouse.read(query, {"connection": connection}).to_pylist()
     ]

@@ -3,4 +3,4 @@
 create or replace temp macro last_listed(lookups) as table
 select * replace (nullif(trim(name), '') as name)
 from query_table(lookups, true)  -- columns by name: what a lookup does not have is null
-qualify row_number() over (partition by connection, id order by first_seen desc) = 1;
+qualify row_number() over (partition by connection, id order by valid_from desc) = 1;

@@ -4,17 +4,17 @@
 --   anthropic.workspaces, anthropic.users, anthropic.api_keys
 create or replace view costs.names as
 with versions as (
-  select 'project_id' as kind, connection, id, name, first_seen from openai.projects
+  select 'project_id' as kind, connection, id, name, valid_from from openai.projects
   union all by name
-  select 'workspace_id' as kind, connection, id, name, first_seen from anthropic.workspaces
+  select 'workspace_id' as kind, connection, id, name, valid_from from anthropic.workspaces
   union all by name
-  select 'user_id' as kind, connection, id, name, email, is_service_account, first_seen from openai.users
+  select 'user_id' as kind, connection, id, name, email, is_service_account, valid_from from openai.users
   union all by name
-  select 'user_id' as kind, connection, id, name, true as is_service_account, first_seen from openai.service_accounts
+  select 'user_id' as kind, connection, id, name, true as is_service_account, valid_from from openai.service_accounts
   union all by name
-  select 'user_id' as kind, connection, id, name, email, first_seen from anthropic.users
+  select 'user_id' as kind, connection, id, name, email, valid_from from anthropic.users
   union all by name
-  select 'api_key_id' as kind, connection, id, name, owner_service_account_id as service_account_id, first_seen
+  select 'api_key_id' as kind, connection, id, name, owner_service_account_id as service_account_id, valid_from
   from openai.project_api_keys
   union all by name
   select
@@ -23,7 +23,7 @@ with versions as (
     id,
     name,
     if(principal_type = 'service_account', principal_id, null) as service_account_id,
-    first_seen
+    valid_from
   from anthropic.api_keys
 )
 select
@@ -35,7 +35,7 @@ select
   coalesce(is_service_account, false) as is_service_account,
   service_account_id
 from versions
-qualify row_number() over (partition by kind, connection, id order by first_seen desc) = 1;
+qualify row_number() over (partition by kind, connection, id order by valid_from desc) = 1;
 
 comment on view costs.names is
   'One row per connection, kind of id (project_id, workspace_id, user_id, api_key_id) and id that a lookup has listed: its last name';
