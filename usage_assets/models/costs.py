@@ -16,6 +16,13 @@ from usage_assets.models.model import SQL, Model
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.values import View
 
+UsageType = Annotated[
+    str | None,
+    column("Anthropic token class or cost type; second part of an OpenAI line item, or all of one without a comma"),
+]
+_PRICED_BY = ("line_item", "cost_type", "token_type", "service_tier", "context_window", "inference_geo")
+"""The dimensions that tell what is billed, and not for whom."""
+
 
 class DailyCost(Row):
     """One row per connection, day, source, cost basis, currency and the source's own dimensions.
@@ -37,12 +44,7 @@ class DailyCost(Row):
         "user_id",
         "api_key_id",
         "api_key_name",
-        "line_item",
-        "cost_type",
-        "token_type",
-        "service_tier",
-        "context_window",
-        "inference_geo",
+        *_PRICED_BY,
     )
     totals = {
         "billed_usd": Total("sum(amount_usd) filter (where cost_basis = 'billed')", "USD"),
@@ -67,10 +69,7 @@ class DailyCost(Row):
     ]
     usd_rate_source: Annotated[str | None, column("Who says so, as the connections file states it")]
     model: Annotated[str | None, column("Model: the source's own, or what an OpenAI line item names first")]
-    usage_type: Annotated[
-        str | None,
-        column("Anthropic token class or cost type; second part of an OpenAI line item, or all of one without a comma"),
-    ]
+    usage_type: UsageType
     project_id: Annotated[str | None, column("OpenAI project")]
     workspace_id: Annotated[str | None, column("Anthropic workspace (null: the default one) or ChatGPT workspace")]
     user_id: Annotated[str | None, column("Person, as the provider knows them", personal=True)]
@@ -133,12 +132,7 @@ class AllocatedCost(Row):
         "workspace_id",
         "user_id",
         "api_key_id",
-        "line_item",
-        "cost_type",
-        "token_type",
-        "service_tier",
-        "context_window",
-        "inference_geo",
+        *_PRICED_BY,
     )
     totals = {
         "billed_usd": Total("sum(amount_usd)", "USD"),
@@ -155,10 +149,7 @@ class AllocatedCost(Row):
     ]
     usd_reason: Annotated[str | None, column("Why amount_usd is null")]
     model: Annotated[str | None, column("Model: the source's own, or what an OpenAI line item names first")]
-    usage_type: Annotated[
-        str | None,
-        column("Anthropic token class or cost type; second part of an OpenAI line item, or all of one without a comma"),
-    ]
+    usage_type: UsageType
     project_id: Annotated[str | None, column("OpenAI project")]
     workspace_id: Annotated[str | None, column("Anthropic workspace; null: the default one")]
     user_id: Annotated[
@@ -186,7 +177,33 @@ class AllocatedCost(Row):
     billed_amount: Annotated[Decimal, column("Amount that this is a part of", unit="native_unit", additive=False)]
 
 
-VIEWS = tuple(View(path.read_text()) for path in sorted((SQL / "views").glob("*.sql")))
+SUMMED = (
+    ("by_day", "daily_costs", "usage_date", "day"),
+    ("by_month", "daily_costs", "date_trunc('month', usage_date)::date as month", "month"),
+    ("by_model", "daily_costs", "usage_date, model, usage_type", "day, model, kind of usage"),
+    (
+        "by_project",
+        "daily_costs_named",
+        "usage_date, project_id, project_name, workspace_id, workspace_name",
+        "day, project or workspace",
+    ),
+    ("by_user", "daily_costs_named", "usage_date, user_id, user_name, user_email", "day, user as the bill names them"),
+    ("by_team", "allocated_costs_named", "usage_date, team, cost_centre", "day, team"),
+    (
+        "by_actor",
+        "allocated_costs_named",
+        "usage_date, actor_kind, actor_id, actor_name",
+        "day, actor (person, service_account, api_key or unknown)",
+    ),
+)
+"""The views that ``sql/summed.sql`` makes: name, what is summed, by which columns, and these in words."""
+VIEWS = (
+    *(View(path.read_text()) for path in sorted((SQL / "views").glob("*.sql"))),
+    *(
+        View((SQL / "summed.sql").read_text().format(name=name, source=source, by=by, grain=grain))
+        for name, source, by, grain in SUMMED
+    ),
+)
 GROUPS = {endpoint.row.table: endpoint.group for provider in PROVIDERS.values() for endpoint in provider.endpoints}
 """Raw table -> asset group: what is computed from one source alone is in its group."""
 COSTS = tuple(

@@ -10,27 +10,11 @@ select
   coalesce(sum(counted) filter (where is_own), 0) as found
 from (
   unpivot (
-    select
-      true as is_own,
-      usage_date,
-      uncached_input_tokens,
-      cache_read_input_tokens,
-      cache_creation_5m_input_tokens,
-      cache_creation_1h_input_tokens,
-      output_tokens,
-      web_search_requests
+    select *, true as is_own
     from {own}
     where connection = $connection
     union all by name
-    select
-      false as is_own,
-      usage_date,
-      uncached_input_tokens,
-      cache_read_input_tokens,
-      cache_creation_5m_input_tokens,
-      cache_creation_1h_input_tokens,
-      output_tokens,
-      web_search_requests
+    select *, false as is_own
     from {other}
     where connection = '{connection}'
   )

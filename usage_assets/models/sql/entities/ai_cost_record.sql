@@ -1,14 +1,6 @@
 -- one row per connection, day, cost basis, unit, currency, project or workspace, and model; where no model is stated,
 -- what the line item names first stands for it ("gpt-5, input"); names are those last listed, or the ids
-with
-names as (
-  select
-    connection,
-    id as scope_id,
-    name
-  from last_listed(['openai.projects', 'anthropic.workspaces'])
-),
-costs as (
+with costs as (
   select
     * exclude (model),
     coalesce(project_id, workspace_id) as scope_id,
@@ -37,5 +29,6 @@ select
   currency,
   sum(amount_usd) as amount_usd
 from costs
-left join names using (connection, scope_id)
+left join (select connection, id as scope_id, name from last_listed(['openai.projects', 'anthropic.workspaces'])) as names
+  using (connection, scope_id)
 group by connection, usage_date, provider, cost_basis, native_unit, currency, scope_id, model

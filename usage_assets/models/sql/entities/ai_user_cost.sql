@@ -2,11 +2,7 @@
 -- its costs. Dollars are null where an amount that is not zero has no dollar value: a part must not look like all of it
 with
 people as (
-  select
-    connection,
-    id as user_id,
-    name,
-    email
+  select connection, id as user_id, name, email
   from last_listed(['openai.users', 'openai.service_accounts', 'anthropic.users'])
 ),
 -- Claude Code estimates: where the bill itself is switched off, it is unknown and not zero

@@ -25,29 +25,11 @@ select
   coalesce(sum(expected), 0) as expected,
   coalesce(sum(found), 0) as found
 from (
-  unpivot (
-    select
-      connection,
-      usage_date,
-      input,
-      output,
-      cache_read,
-      cache_creation
-    from source_models
-  )
+  unpivot source_models
   on columns(* exclude (connection, usage_date))
   into name total value expected
   union all by name
-  unpivot (
-    select
-      connection,
-      usage_date,
-      input,
-      output,
-      cache_read,
-      cache_creation
-    from entity_models
-  )
+  unpivot entity_models
   on columns(* exclude (connection, usage_date))
   into name total value found
 )

@@ -22,18 +22,8 @@ select
   case when upper(currency) = 'USD' then 'cents' else 'minor units' end as native_unit,
   upper(currency) as currency,
   model,
-  null as usage_type,
-  null as project_id,
-  null as workspace_id,
   actor_email as user_id,
-  null as api_key_id,
   api_key_name,
-  null as line_item,
-  null as cost_type,
-  null as token_type,
-  null as service_tier,
-  null as context_window,
-  null as inference_geo,
   '' as grouped_by
 from models
 group by connection, usage_date, cost_basis, upper(currency), model, actor_email, api_key_name

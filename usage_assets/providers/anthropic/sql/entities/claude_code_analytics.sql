@@ -2,9 +2,7 @@
 -- (an API key that is named like a person's address stays an actor of its own)
 with
 named as (
-  select
-    *,
-    coalesce(api_key_name, actor_email, 'unknown') as name
+  select *, coalesce(api_key_name, actor_email, 'unknown') as name
   from anthropic.claude_code
 ),
 records as (
@@ -87,24 +85,10 @@ actors as (
   group by connection, usage_date, organization_id, actor_type, actor_name
 )
 select
-  connection,
-  usage_date,
+  actors.*,
   port_identifier(connection, organization_id || '-' || actor_name || '-' || usage_date) as identifier,
   actor_name || ' - ' || usage_date as title,
   usage_date || 'T00:00:00Z' as record_date,
-  organization_id,
-  actor_type,
-  actor_name,
-  terminal_type,
-  num_sessions,
-  lines_added,
-  lines_removed,
-  commits,
-  pull_requests,
-  edit_tool_accepted,
-  edit_tool_rejected,
-  write_tool_accepted,
-  write_tool_rejected,
   coalesce(model_breakdown, '[]') as model_breakdown
 from actors
 left join breakdowns using (connection, usage_date, organization_id, actor_type, actor_name)

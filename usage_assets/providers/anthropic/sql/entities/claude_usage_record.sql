@@ -1,10 +1,5 @@
 -- one row per connection and day that was fetched, also an empty one (a counter that Anthropic left out of all rows of a
 -- day is unknown: null)
-with days as (
-  select connection, usage_date
-  from ledger.stored_days
-  where table_name = 'anthropic.usage_messages'
-)
 select
   days.connection,
   days.usage_date,
@@ -17,6 +12,6 @@ select
   if(count(usage.connection) = 0, 0, sum(cache_creation_5m_input_tokens)) as cache_creation_5m_tokens,
   if(count(usage.connection) = 0, 0, sum(cache_creation_1h_input_tokens)) as cache_creation_1h_tokens,
   if(count(usage.connection) = 0, 0, sum(web_search_requests)) as web_search_requests
-from days
+from (from ledger.stored_days where table_name = 'anthropic.usage_messages') as days
 left join anthropic.usage_messages as usage using (connection, usage_date)
 group by days.connection, days.usage_date

@@ -1,13 +1,5 @@
 -- one row per connection, day and workspace with usage (the default workspace has no id and is `default`);
 -- the title has the name that the workspace was last listed with, or its id
-with
-names as (
-  select
-    connection,
-    id as workspace_id,
-    name
-  from last_listed(['anthropic.workspaces'])
-)
 select
   connection,
   usage_date,
@@ -22,5 +14,6 @@ select
   sum(cache_creation_1h_input_tokens) as cache_creation_1h_tokens,
   sum(web_search_requests) as web_search_requests
 from anthropic.usage_messages
-left join names using (connection, workspace_id)
+left join (select connection, id as workspace_id, name from last_listed(['anthropic.workspaces'])) as names
+  using (connection, workspace_id)
 group by connection, usage_date, coalesce(workspace_id, 'default')

@@ -30,19 +30,8 @@ select
   sum(amount) as native_amount,
   case when cost_basis = 'credits' then 'credits' else 'dollars' end as native_unit,
   case when cost_basis = 'credits' then null else 'USD' end as currency,
-  null as model,
-  null as usage_type,
-  null as project_id,
   workspace_id,
   user_id,
-  null as api_key_id,
-  null as api_key_name,
-  null as line_item,
-  null as cost_type,
-  null as token_type,
-  null as service_tier,
-  null as context_window,
-  null as inference_geo,
   '' as grouped_by
 from moneys
 group by connection, usage_date, cost_basis, workspace_id, user_id

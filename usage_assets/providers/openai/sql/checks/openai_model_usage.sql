@@ -6,18 +6,10 @@ select
   usage_date,
   num_model_requests as requests,
   coalesce(input_tokens, 0) + coalesce(output_tokens, 0) as tokens
-from (
-  from openai.usage_completions
-  union all by name
-  from openai.usage_decisions
-  union all by name
-  from openai.usage_embeddings
-  union all by name
-  from openai.usage_moderations
-  union all by name
-  from openai.usage_images
-  union all by name
-  from openai.usage_audio_speeches
-  union all by name
-  from openai.usage_audio_transcriptions
+from query_table(
+  [
+    'openai.usage_completions', 'openai.usage_decisions', 'openai.usage_embeddings', 'openai.usage_moderations',
+    'openai.usage_images', 'openai.usage_audio_speeches', 'openai.usage_audio_transcriptions'
+  ],
+  true  -- columns by name: what a report does not have is null
 )

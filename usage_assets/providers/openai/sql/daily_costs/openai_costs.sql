@@ -11,16 +11,9 @@ select
   line_item_model(line_item) as model,
   line_item_usage_type(line_item) as usage_type,
   project_id,
-  null as workspace_id,
   user_id,
   api_key_id,
-  null as api_key_name,
   line_item,
-  null as cost_type,
-  null as token_type,
-  null as service_tier,
-  null as context_window,
-  null as inference_geo,
   grouped_by
 from openai.costs
 group by connection, usage_date, upper(amount_currency), project_id, user_id, api_key_id, line_item, grouped_by
