@@ -1,11 +1,12 @@
 """What a write replaces: one connection's contiguous days, and how SQL and Python cut them out of a table."""
 
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import duckdb
 
+from usage_assets.core.days import Window
 from usage_assets.warehouse.tables import Table
 
 IN_SLICE = "connection = $connection and usage_date between $first and $last"
@@ -27,7 +28,7 @@ class Slice:
     @property
     def days(self) -> list[date]:
         """Every day of the slice."""
-        return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
+        return Window(self.first, self.last).days
 
     @property
     def bounds(self) -> dict[str, Any]:

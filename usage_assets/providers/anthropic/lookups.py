@@ -1,5 +1,6 @@
 """What the ids in Anthropic's costs and usage stand for. Source: its Admin API reference."""
 
+from functools import partial
 from typing import Annotated
 
 from usage_assets.core.schema import LookupRow, column
@@ -74,6 +75,7 @@ class Organization(LookupRow, kw_only=True):
     name: ChosenName = None
 
 
+listed = partial(Lookup, cursor="after_id", params={"limit": "1000"})
 LOOKUPS = (
     Lookup(
         name="workspaces",
@@ -84,22 +86,18 @@ LOOKUPS = (
         known_as="workspace_id",
         left_out=frozenset(("type", "compartment_id", "data_residency", "display_color", "external_key_id", "tags")),
     ),
-    Lookup(
+    listed(
         name="users",
         path="v1/organizations/users",
         row=AnthropicUsers,
-        cursor="after_id",
-        params={"limit": "1000"},
         known_as="account_id",
         is_of_one_organization=False,
         left_out=frozenset(("type",)),
     ),
-    Lookup(
+    listed(
         name="api_keys",
         path="v1/organizations/api_keys",
         row=ApiKeys,
-        cursor="after_id",
-        params={"limit": "1000"},
         known_as="api_key_id",
         left_out=frozenset(("type", "partial_key_hint", "scope")),
     ),

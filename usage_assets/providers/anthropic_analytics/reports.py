@@ -12,7 +12,14 @@ from typing import Annotated, ClassVar
 
 from usage_assets.core.days import rfc3339
 from usage_assets.core.schema import Row, column
-from usage_assets.providers.anthropic.reports import MONEY, CostReport, UsageMessages, bucketed, tokens
+from usage_assets.providers.anthropic.reports import (
+    MONEY,
+    CostReport,
+    CostReportControl,
+    UsageMessages,
+    bucketed,
+    tokens,
+)
 from usage_assets.providers.auth import bearer
 from usage_assets.providers.endpoint import Control, Endpoint, Provider, error_message
 from usage_assets.providers.records import (
@@ -74,8 +81,6 @@ AllTokens = Annotated[
     int | None, tokens("All tokens as Anthropic adds them up: never add it to the classes", additive=False)
 ]
 WebSearches = Annotated[int | None, column("Web searches by the server tool", unit="requests")]
-ControlAmount = Annotated[Decimal, cents("Cost in minor units of currency")]
-ControlCurrency = Annotated[str, column("Currency, ISO 4217")]
 UserEmail = Annotated[str | None, column("Current address of the person; sent unasked", address="sent_unasked")]
 UserName = Annotated[str | None, column("Current name of the person; sent unasked", address="person_name")]
 
@@ -228,18 +233,13 @@ class AnalyticsCost(
     other_fields: OtherFields = None
 
 
-class AnalyticsCostControl(Row, kw_only=True):
+class AnalyticsCostControl(CostReportControl, kw_only=True):
     """One row per connection, day and currency: what Usage and Cost Analytics state, asked for without any grouping.
 
     Control totals of anthropic_analytics.cost, fetched and stored with it. Never add the two tables.
     """
 
     table = "anthropic_analytics.cost_control"
-    grain = ("currency",)
-    totals = MONEY
-
-    amount_cents: ControlAmount
-    currency: ControlCurrency
 
 
 class EnterpriseUsage(Row, kw_only=True, rename=TOKENS):
@@ -286,7 +286,7 @@ class EnterpriseCost(Row, kw_only=True, rename={"amount_cents": "amount", "list_
     other_fields: OtherFields = None
 
 
-class EnterpriseCostControl(Row, kw_only=True):
+class EnterpriseCostControl(CostReportControl, kw_only=True):
     """One row per connection, day and currency: what the Claude Enterprise cost report states, asked for without any
     grouping.
 
@@ -294,11 +294,6 @@ class EnterpriseCostControl(Row, kw_only=True):
     """
 
     table = "anthropic_analytics.cost_report_control"
-    grain = ("currency",)
-    totals = MONEY
-
-    amount_cents: ControlAmount
-    currency: ControlCurrency
 
 
 class EnterpriseUserUsage(EnterpriseUsage, kw_only=True, rename=OF_PERSON):

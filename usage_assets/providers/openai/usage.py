@@ -5,7 +5,7 @@ Source: SDK 3.51.0 (``openai.types.admin.organization.usage_*``) and the usage p
 
 import re
 from functools import partial
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from usage_assets.core.days import unix_seconds
 from usage_assets.core.schema import Row, Total, column
@@ -22,7 +22,23 @@ Model = Annotated[str | None, column("Model")]
 ModelRequests = Annotated[int | None, column("Requests made to the model", unit="requests")]
 
 
-class UsageCompletions(Row, kw_only=True):
+class OfKey(Row, kw_only=True):
+    """A report by project, user and API key."""
+
+    project_id: ProjectId = None
+    user_id: UserId = None
+    api_key_id: ApiKeyId = None
+
+
+class OfModel(OfKey, kw_only=True):
+    """A report by project, user, API key and model."""
+
+    grain: ClassVar[tuple[str, ...]] = ("project_id", "user_id", "api_key_id", "model")
+
+    model: Model = None
+
+
+class UsageCompletions(OfModel, kw_only=True):
     """One row per connection, day, project, user, API key, model, batch, service tier and API source.
 
     input_tokens contains the cached and cache-write tokens: do not add token columns to each other. Counters are null
@@ -32,10 +48,6 @@ class UsageCompletions(Row, kw_only=True):
     table = "openai.usage_completions"
     grain = ("project_id", "user_id", "api_key_id", "model", "batch", "service_tier", "api_source")
 
-    project_id: ProjectId = None
-    user_id: UserId = None
-    api_key_id: ApiKeyId = None
-    model: Model = None
     batch: Annotated[bool | None, column("Whether it went through the Batch API")] = None
     service_tier: Annotated[str | None, column("Service tier, such as default, flex or priority")] = None
     api_source: ApiSource = None
@@ -71,48 +83,29 @@ class UsageDecisions(UsageCompletions, kw_only=True):
     table = "openai.usage_decisions"
 
 
-class UsageEmbeddings(Row, kw_only=True):
+class UsageEmbeddings(OfModel, kw_only=True):
     """One row per connection, day, project, user, API key and model."""
 
     table = "openai.usage_embeddings"
-    grain = ("project_id", "user_id", "api_key_id", "model")
 
-    project_id: ProjectId = None
-    user_id: UserId = None
-    api_key_id: ApiKeyId = None
-    model: Model = None
     num_model_requests: ModelRequests
     input_tokens: Annotated[int | None, tokens("Input")]
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 
 
-class UsageModerations(Row, kw_only=True):
+class UsageModerations(UsageEmbeddings, kw_only=True):
     """One row per connection, day, project, user, API key and model."""
 
     table = "openai.usage_moderations"
-    grain = ("project_id", "user_id", "api_key_id", "model")
-
-    project_id: ProjectId = None
-    user_id: UserId = None
-    api_key_id: ApiKeyId = None
-    model: Model = None
-    num_model_requests: ModelRequests
-    input_tokens: Annotated[int | None, tokens("Input")]
-    grouped_by: GroupedBy
-    other_fields: OtherFields = None
 
 
-class UsageImages(Row, kw_only=True):
+class UsageImages(OfModel, kw_only=True):
     """One row per connection, day, project, user, API key, model, size and source."""
 
     table = "openai.usage_images"
     grain = ("project_id", "user_id", "api_key_id", "model", "size", "source")
 
-    project_id: ProjectId = None
-    user_id: UserId = None
-    api_key_id: ApiKeyId = None
-    model: Model = None
     size: Annotated[str | None, column("Size in pixels, such as 1024x1024")] = None
     source: Annotated[str | None, column("image.generation, image.edit or image.variation")] = None
     num_model_requests: ModelRequests
@@ -121,32 +114,22 @@ class UsageImages(Row, kw_only=True):
     other_fields: OtherFields = None
 
 
-class UsageAudioSpeeches(Row, kw_only=True):
+class UsageAudioSpeeches(OfModel, kw_only=True):
     """One row per connection, day, project, user, API key and model."""
 
     table = "openai.usage_audio_speeches"
-    grain = ("project_id", "user_id", "api_key_id", "model")
 
-    project_id: ProjectId = None
-    user_id: UserId = None
-    api_key_id: ApiKeyId = None
-    model: Model = None
     num_model_requests: ModelRequests
     characters: Annotated[int | None, column("Characters turned into speech", unit="characters")]
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 
 
-class UsageAudioTranscriptions(Row, kw_only=True):
+class UsageAudioTranscriptions(OfModel, kw_only=True):
     """One row per connection, day, project, user, API key and model."""
 
     table = "openai.usage_audio_transcriptions"
-    grain = ("project_id", "user_id", "api_key_id", "model")
 
-    project_id: ProjectId = None
-    user_id: UserId = None
-    api_key_id: ApiKeyId = None
-    model: Model = None
     num_model_requests: ModelRequests
     seconds: Annotated[int | None, column("Audio turned into text", unit="seconds")]
     grouped_by: GroupedBy
@@ -181,22 +164,19 @@ class UsageCodeInterpreterSessions(Row, kw_only=True):
     other_fields: OtherFields = None
 
 
-class UsageFileSearchCalls(Row, kw_only=True):
+class UsageFileSearchCalls(OfKey, kw_only=True):
     """One row per connection, day, project, user, API key and vector store."""
 
     table = "openai.usage_file_search_calls"
     grain = ("project_id", "user_id", "api_key_id", "vector_store_id")
 
-    project_id: ProjectId = None
-    user_id: UserId = None
-    api_key_id: ApiKeyId = None
     vector_store_id: Annotated[str | None, column("Vector store that was searched")] = None
     num_requests: Annotated[int | None, column("File searches", unit="searches")]
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 
 
-class UsageWebSearchCalls(Row, kw_only=True):
+class UsageWebSearchCalls(OfModel, kw_only=True):
     """One row per connection, day, project, user, API key, model, context level and API source.
 
     Its model requests are those that searched. Completions count them too: do not add them.
@@ -205,10 +185,6 @@ class UsageWebSearchCalls(Row, kw_only=True):
     table = "openai.usage_web_search_calls"
     grain = ("project_id", "user_id", "api_key_id", "model", "context_level", "api_source")
 
-    project_id: ProjectId = None
-    user_id: UserId = None
-    api_key_id: ApiKeyId = None
-    model: Model = None
     context_level: Annotated[str | None, column("Size of the search context: low, medium or high")] = None
     api_source: ApiSource = None
     num_model_requests: Annotated[

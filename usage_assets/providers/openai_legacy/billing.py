@@ -238,18 +238,15 @@ def _added_up(
         unknown = parser.take_unknown(model, place, fields)
         use = parser.build(model, place, fields)
         uses[use.model].append((use, unknown))
+    measures = [measure for measure in model.__struct_fields__ if measure != "model"]
     for same in uses.values():
         others = {field for _, unknown in same for field in unknown}
         yield (
             path,
             {"list_name": name, "model": same[0][0].model}
-            | {measure: _sum(getattr(use, measure) for use, _ in same) for measure in _measures(model)}
+            | {measure: _sum(getattr(use, measure) for use, _ in same) for measure in measures}
             | {f"row.{field}": [unknown.get(field) for _, unknown in same] for field in others},
         )
-
-
-def _measures(model: type[Use]) -> list[str]:
-    return [measure for measure in model.__struct_fields__ if measure != "model"]
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:
