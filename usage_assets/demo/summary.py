@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 import msgspec
-import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
@@ -28,179 +27,98 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import current_items
 from usage_assets.warehouse.slices import Slice
 
-OURS: Mapping[tuple[str, str], str] = {
-    ("openai", "openai.costs"): """
-        select usage_date, sum(amount_value)::varchar as usd
-        from openai.costs
-        group by usage_date
-    """,
-    ("openai", "openai.usage_completions"): """
-        select
-          usage_date,
-          sum(input_tokens)::varchar as input_tokens,
-          sum(output_tokens)::varchar as output_tokens,
-          sum(num_model_requests)::varchar as num_model_requests
-        from openai.usage_completions
-        group by usage_date
-    """,
-    ("openai", "openai.usage_embeddings"): """
-        select
-          usage_date,
-          sum(input_tokens)::varchar as embeddings_input_tokens,
-          sum(num_model_requests)::varchar as embeddings_requests
-        from openai.usage_embeddings
-        group by usage_date
-    """,
-    ("openai", "openai.usage_moderations"): """
-        select
-          usage_date,
-          sum(input_tokens)::varchar as moderations_input_tokens,
-          sum(num_model_requests)::varchar as moderations_requests
-        from openai.usage_moderations
-        group by usage_date
-    """,
-    ("openai", "openai.usage_images"): """
-        select
-          usage_date,
-          sum(images)::varchar as images,
-          sum(num_model_requests)::varchar as images_requests
-        from openai.usage_images
-        group by usage_date
-    """,
-    ("openai", "openai.usage_audio_speeches"): """
-        select
-          usage_date,
-          sum(characters)::varchar as speech_characters,
-          sum(num_model_requests)::varchar as speech_requests
-        from openai.usage_audio_speeches
-        group by usage_date
-    """,
-    ("openai", "openai.usage_audio_transcriptions"): """
-        select
-          usage_date,
-          sum(seconds)::varchar as transcribed_seconds,
-          sum(num_model_requests)::varchar as transcription_requests
-        from openai.usage_audio_transcriptions
-        group by usage_date
-    """,
-    ("openai", "openai.usage_vector_stores"): """
-        select usage_date, sum(usage_bytes)::varchar as vector_store_byte_days
-        from openai.usage_vector_stores
-        group by usage_date
-    """,
-    ("openai", "openai.usage_code_interpreter_sessions"): """
-        select usage_date, sum(num_sessions)::varchar as code_interpreter_sessions
-        from openai.usage_code_interpreter_sessions
-        group by usage_date
-    """,
-    ("openai", "openai.usage_file_search_calls"): """
-        select usage_date, sum(num_requests)::varchar as file_searches
-        from openai.usage_file_search_calls
-        group by usage_date
-    """,
-    ("openai", "openai.usage_web_search_calls"): """
-        select
-          usage_date,
-          sum(num_requests)::varchar as web_searches,
-          sum(num_model_requests)::varchar as web_search_model_requests
-        from openai.usage_web_search_calls
-        group by usage_date
-    """,
-    ("openai", "openai.usage_decisions"): """
-        select
-          usage_date,
-          sum(input_tokens)::varchar as decisions_input_tokens,
-          sum(output_tokens)::varchar as decisions_output_tokens,
-          sum(num_model_requests)::varchar as decisions_requests
-        from openai.usage_decisions
-        group by usage_date
-    """,
-    ("openai", "costs.daily_costs"): """
-        select usage_date, sum(amount_usd) filter (cost_basis = 'billed')::varchar as usd
-        from costs.daily_costs
-        where provider = 'openai'
-        group by usage_date
-    """,
-    ("anthropic", "anthropic.cost_report"): """
-        select usage_date, sum(amount_cents)::varchar as cents
-        from anthropic.cost_report
-        group by usage_date
-    """,
-    ("anthropic", "anthropic.usage_messages"): """
-        select
-          usage_date,
-          sum(uncached_input_tokens)::varchar as uncached_input_tokens,
-          sum(cache_read_input_tokens)::varchar as cache_read_input_tokens,
-          sum(cache_creation_5m_input_tokens)::varchar as cache_creation_5m_input_tokens,
-          sum(cache_creation_1h_input_tokens)::varchar as cache_creation_1h_input_tokens,
-          sum(output_tokens)::varchar as output_tokens,
-          sum(web_search_requests)::varchar as web_search_requests
-        from anthropic.usage_messages
-        group by usage_date
-    """,
-    ("anthropic", "anthropic.claude_code"): """
-        select
-          usage_date,
-          sum(estimated_cost_usd_cents) filter (customer_type = 'api')::varchar as estimated_cents_api,
-          sum(estimated_cost_usd_cents) filter (customer_type <> 'api')::varchar as estimated_cents_subscription,
-          sum(num_sessions)::varchar as claude_code_sessions
-        from anthropic.claude_code
-        group by usage_date
-    """,
-    ("anthropic", "costs.daily_costs"): """
-        select
-          usage_date,
-          sum(native_amount) filter (cost_basis = 'billed')::varchar as cents,
-          sum(native_amount) filter (cost_basis = 'estimated')::varchar as estimated_cents_api,
-          sum(native_amount) filter (cost_basis = 'notional')::varchar as estimated_cents_subscription
-        from costs.daily_costs
-        where provider = 'anthropic'
-        group by usage_date
-    """,
-    ("chatgpt", "chatgpt.codex_usage"): """
-        select
-          usage_date,
-          sum(threads)::varchar as threads,
-          sum(turns)::varchar as turns
-        from (
-          from chatgpt.codex_usage
-          qualify cut = if(bool_or(cut = 'user') over (partition by usage_date), 'user', 'workspace')
+OURS: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("openai", "openai.costs"): {"usd": "sum(amount_value)"},
+    ("openai", "openai.usage_completions"): {
+        "input_tokens": "sum(input_tokens)",
+        "output_tokens": "sum(output_tokens)",
+        "num_model_requests": "sum(num_model_requests)",
+    },
+    ("openai", "openai.usage_embeddings"): {
+        "embeddings_input_tokens": "sum(input_tokens)",
+        "embeddings_requests": "sum(num_model_requests)",
+    },
+    ("openai", "openai.usage_moderations"): {
+        "moderations_input_tokens": "sum(input_tokens)",
+        "moderations_requests": "sum(num_model_requests)",
+    },
+    ("openai", "openai.usage_images"): {"images": "sum(images)", "images_requests": "sum(num_model_requests)"},
+    ("openai", "openai.usage_audio_speeches"): {
+        "speech_characters": "sum(characters)",
+        "speech_requests": "sum(num_model_requests)",
+    },
+    ("openai", "openai.usage_audio_transcriptions"): {
+        "transcribed_seconds": "sum(seconds)",
+        "transcription_requests": "sum(num_model_requests)",
+    },
+    ("openai", "openai.usage_vector_stores"): {"vector_store_byte_days": "sum(usage_bytes)"},
+    ("openai", "openai.usage_code_interpreter_sessions"): {"code_interpreter_sessions": "sum(num_sessions)"},
+    ("openai", "openai.usage_file_search_calls"): {"file_searches": "sum(num_requests)"},
+    ("openai", "openai.usage_web_search_calls"): {
+        "web_searches": "sum(num_requests)",
+        "web_search_model_requests": "sum(num_model_requests)",
+    },
+    ("openai", "openai.usage_decisions"): {
+        "decisions_input_tokens": "sum(input_tokens)",
+        "decisions_output_tokens": "sum(output_tokens)",
+        "decisions_requests": "sum(num_model_requests)",
+    },
+    ("openai", "costs.daily_costs"): {"usd": "sum(amount_usd) filter (cost_basis = 'billed')"},
+    ("anthropic", "anthropic.cost_report"): {"cents": "sum(amount_cents)"},
+    ("anthropic", "anthropic.usage_messages"): {
+        name: f"sum({name})"
+        for name in (
+            "uncached_input_tokens",
+            "cache_read_input_tokens",
+            "cache_creation_5m_input_tokens",
+            "cache_creation_1h_input_tokens",
+            "output_tokens",
+            "web_search_requests",
         )
-        group by usage_date
-    """,
-    ("chatgpt", "costs.daily_costs"): """
-        select
-          usage_date,
-          sum(native_amount) filter (cost_basis = 'credits')::varchar as credits,
-          sum(native_amount) filter (cost_basis = 'billed')::varchar as cost_usd,
-          sum(native_amount) filter (cost_basis = 'estimated')::varchar as estimated_cost_usd
-        from costs.daily_costs
-        where provider = 'chatgpt'
-        group by usage_date
-    """,
-    ("openai_legacy", "openai_legacy.billing_usage"): """
-        select usage_date, sum(cost_cents)::varchar as cents
-        from openai_legacy.billing_usage
-        group by usage_date
-    """,
-    ("openai_legacy", "openai_legacy.usage"): """
-        select
-          usage_date,
-          sum(requests)::varchar as requests,
-          sum(context_tokens)::varchar as context_tokens,
-          sum(generated_tokens)::varchar as generated_tokens,
-          sum(cached_context_tokens)::varchar as cached_context_tokens,
-          sum(images)::varchar as images,
-          sum(seconds)::varchar as seconds,
-          sum(characters)::varchar as characters
-        from openai_legacy.usage
-        group by usage_date
-    """,
+    },
+    ("anthropic", "anthropic.claude_code"): {
+        "estimated_cents_api": "sum(estimated_cost_usd_cents) filter (customer_type = 'api')",
+        "estimated_cents_subscription": "sum(estimated_cost_usd_cents) filter (customer_type <> 'api')",
+        "claude_code_sessions": "sum(num_sessions)",
+    },
+    ("anthropic", "costs.daily_costs"): {
+        "cents": "sum(native_amount) filter (cost_basis = 'billed')",
+        "estimated_cents_api": "sum(native_amount) filter (cost_basis = 'estimated')",
+        "estimated_cents_subscription": "sum(native_amount) filter (cost_basis = 'notional')",
+    },
+    ("chatgpt", "chatgpt.codex_usage"): {"threads": "sum(threads)", "turns": "sum(turns)"},
+    ("chatgpt", "costs.daily_costs"): {
+        "credits": "sum(native_amount) filter (cost_basis = 'credits')",
+        "cost_usd": "sum(native_amount) filter (cost_basis = 'billed')",
+        "estimated_cost_usd": "sum(native_amount) filter (cost_basis = 'estimated')",
+    },
+    ("openai_legacy", "openai_legacy.billing_usage"): {"cents": "sum(cost_cents)"},
+    ("openai_legacy", "openai_legacy.usage"): {
+        name: f"sum({name})"
+        for name in (
+            "requests",
+            "context_tokens",
+            "generated_tokens",
+            "cached_context_tokens",
+            "images",
+            "seconds",
+            "characters",
+        )
+    },
 }
-"""Our totals: provider and table -> a row per day, a column per unit of the sandbox's books.
+"""Our totals of a day: provider and table -> unit of the sandbox's books -> SQL.
 
-The warehouse holds nothing but the demo's days. Sums are text: Arrow has no integer as wide as DuckDB's sums.
+The warehouse holds nothing but the demo's days.
 """
+ROWS_OF = {
+    "chatgpt.codex_usage": """(
+        from chatgpt.codex_usage
+        qualify cut = if(bool_or(cut = 'user') over (partition by usage_date), 'user', 'workspace')
+    )""",
+    "costs.daily_costs": "(from costs.daily_costs where provider = '{provider}')",
+}
+"""What is added up of tables that hold more than that."""
+SUMS = "select usage_date, {sums} from {rows} group by usage_date"
 
 ROWS = "select table_name, sum(row_count)::bigint as row_count from ledger.stored_days group by all order by all"
 
@@ -309,8 +227,8 @@ def compare_totals(warehouse: Warehouse, books: Books, windows: Mapping[str, Win
     truth = {provider: books.truth(provider, window) for provider, window in windows.items()}
     compared = [
         _compared(provider, unit, source, by_day, truth[provider].get(unit, {}))
-        for (provider, source), query in OURS.items()
-        for unit, by_day in _by_unit(warehouse.read(query)).items()
+        for (provider, source), units in OURS.items()
+        for unit, by_day in _by_unit(warehouse, provider, source, units).items()
     ]
     seen = {(total.provider, total.unit) for total in compared}
     return compared + [
@@ -321,13 +239,11 @@ def compare_totals(warehouse: Warehouse, books: Books, windows: Mapping[str, Win
     ]
 
 
-def _by_unit(sums: pa.Table) -> dict[str, ByDay]:
-    rows = sums.to_pylist()
-    return {
-        unit: {row["usage_date"]: Decimal(row[unit]) for row in rows if row[unit] is not None}
-        for unit in sums.column_names
-        if unit != "usage_date"
-    }
+def _by_unit(warehouse: Warehouse, provider: str, source: str, units: Mapping[str, str]) -> dict[str, ByDay]:
+    sums = ", ".join(f"({sql})::varchar as {unit}" for unit, sql in units.items())  # Arrow has no integer so wide
+    query = SUMS.format(sums=sums, rows=ROWS_OF.get(source, source).format(provider=provider))
+    rows = warehouse.read(query).to_pylist()
+    return {unit: {row["usage_date"]: Decimal(row[unit]) for row in rows if row[unit] is not None} for unit in units}
 
 
 def _compared(provider: str, unit: str, source: str, ours: ByDay, truth: ByDay) -> Compared:
@@ -344,7 +260,7 @@ def _compared(provider: str, unit: str, source: str, ours: ByDay, truth: ByDay) 
 
 def compare_entities(warehouse: Warehouse, port: PortClient, windows: Mapping[str, Window]) -> list[ComparedBlueprint]:
     """Compare every stored entity with the one in Port, property by property, and the reverse."""
-    ours: dict[str, dict[str, dict[str, Any]]] = {derived.name: {} for derived in ENTITIES}
+    ours: dict[str, dict[str, dict[str, Any]]] = {model.name: {} for model in ENTITIES}
     for provider, window in windows.items():
         days = Slice(provider, window.first, window.last)
         for entity in PortLedger(warehouse, port.account, days, ENTITIES).read()[0]:
