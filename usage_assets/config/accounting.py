@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from usage_assets.core.money import Money, Rate
+from usage_assets.core.money import Money
 from usage_assets.core.schema import SeedRow, column, to_arrow
 from usage_assets.providers import PROVIDERS
 
@@ -129,11 +129,6 @@ class CreditRate(Dated):
         """The workspace."""
         return (self.workspace,)
 
-    @property
-    def rate(self) -> Rate:
-        """What it makes of credits."""
-        return Rate(self.workspace, self.usd_per_credit, self.valid_from, self.valid_until, self.source)
-
 
 class ExchangeRate(Dated):
     """What one unit of a currency (a euro, a yen) is worth."""
@@ -146,11 +141,6 @@ class ExchangeRate(Dated):
     def about(self) -> tuple[str, ...]:
         """The currency."""
         return (self.currency,)
-
-    @property
-    def rate(self) -> Rate:
-        """What it makes of money."""
-        return Rate(self.currency, self.usd, self.valid_from, self.valid_until, self.source)
 
 
 class Purchase(Dated):
@@ -353,48 +343,19 @@ class Accounting:
         """The entries as the rows of their tables, and what a release states: currencies and providers."""
         stated: Mapping[type[SeedRow], list[SeedRow]] = {
             CreditRateRow: [
-                CreditRateRow(
-                    workspace_id=rate.workspace,
-                    valid_from=rate.valid_from,
-                    valid_until=rate.valid_until,
-                    usd_per_credit=rate.usd_per_credit,
-                    source=rate.source,
-                )
+                CreditRateRow(workspace_id=rate.workspace, **rate.model_dump(exclude={"workspace"}))
                 for rate in self.credit_rates
             ],
             ExchangeRateRow: [
-                ExchangeRateRow(
-                    currency=rate.currency,
-                    valid_from=rate.valid_from,
-                    valid_until=rate.valid_until,
-                    usd=rate.usd,
-                    minor_digits=digits_of(rate.currency),
-                    source=rate.source,
-                )
+                ExchangeRateRow(minor_digits=digits_of(rate.currency), **rate.model_dump())
                 for rate in self.exchange_rates
             ],
             PurchaseRow: [PurchaseRow(**purchase.model_dump()) for purchase in self.purchases],
             InvoiceRow: [
-                InvoiceRow(
-                    connection=invoice.connection,
-                    id=invoice.id,
-                    month=invoice.first,
-                    total=invoice.total,
-                    currency=invoice.currency,
-                    issued=invoice.issued,
-                )
-                for invoice in self.invoices
+                InvoiceRow(month=invoice.first, **invoice.model_dump(exclude={"month"})) for invoice in self.invoices
             ],
             OwnerRow: [
-                OwnerRow(
-                    connection=owner.connection,
-                    kind=owner.owned[0],
-                    id=owner.owned[1],
-                    team=owner.team,
-                    cost_centre=owner.cost_centre,
-                    valid_from=owner.valid_from,
-                    valid_until=owner.valid_until,
-                )
+                OwnerRow(kind=owner.owned[0], id=owner.owned[1], **owner.model_dump(exclude={*OWNED}))
                 for owner in self.owners
             ],
             CurrencyRow: [

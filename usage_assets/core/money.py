@@ -5,7 +5,6 @@ No float, no Dagster, no database. Stored decimals become dollars in ``models/sq
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from functools import reduce
 from typing import Self
@@ -18,7 +17,7 @@ TOLERANCE = Decimal("1e-12")
 
 _CONTEXT = Context(prec=PRECISION, rounding=ROUND_HALF_EVEN)
 _SUMS = Context(prec=2 * PRECISION)
-"""Enough for a sum of stored amounts, and for a stored amount times a rate."""
+"""Enough for a sum of stored amounts."""
 _STEP = Decimal(1).scaleb(-SCALE)
 _NAN = Decimal("NaN")
 
@@ -68,11 +67,19 @@ class UnitError(TypeError):
 
 
 @dataclass(frozen=True)
-class _Quantity:
-    """An exact amount of one unit. Only amounts of the same unit can be added and compared; equality is of both."""
+class Money:
+    """An exact amount of a currency (``unit``: its ISO 4217 code), in its major unit: dollars and not cents.
+
+    Only amounts of the same unit can be added and compared; equality is of both.
+    """
 
     amount: Decimal
     unit: str
+
+    @classmethod
+    def of_minor(cls, amount: Decimal, currency: str, digits: int) -> Self:
+        """Convert an amount from the currency's smallest unit: 10**digits of them make one unit."""
+        return cls(_SUMS.scaleb(amount, -digits), currency)
 
     def __add__(self, other: Self) -> Self:
         return type(self)(_SUMS.add(self.amount, self._same(other)), self.unit)
@@ -91,45 +98,9 @@ class _Quantity:
         return type(self)(self.amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _SUMS), self.unit)
 
     def _same(self, other: object) -> Decimal:
-        if type(other) is not type(self) or other.unit != self.unit:
+        if not isinstance(other, Money) or other.unit != self.unit:
             raise UnitError(f"{self} and {other} have no common unit: convert one with a rate")
         return other.amount
 
     def __str__(self) -> str:
         return f"{plain(self.amount)} {self.unit}"
-
-
-class Money(_Quantity):
-    """An amount of a currency (``unit``: its ISO 4217 code), in its major unit: dollars and not cents."""
-
-    @classmethod
-    def of_minor(cls, amount: Decimal, currency: str, digits: int) -> Self:
-        """Convert an amount from the currency's smallest unit: 10**digits of them make one unit."""
-        return cls(_SUMS.scaleb(amount, -digits), currency)
-
-
-class Credits(_Quantity):
-    """An amount of credits of one ChatGPT workspace (``unit``: its id). They are no currency."""
-
-
-@dataclass(frozen=True)
-class Rate:
-    """What one of a unit is worth in dollars, on which days and who says so."""
-
-    unit: str
-    usd: Decimal
-    valid_from: date
-    valid_until: date | None
-    source: str
-
-    def value(self, quantity: Money | Credits, day: date) -> Money:
-        """The dollars that a quantity was worth on a day, rounded half away from zero where it has over 24 places.
-
-        Raises UnitError where the rate is not of this unit or day.
-        """
-        if quantity.unit != self.unit:
-            raise UnitError(f"{quantity}: the rate of {self.source} is for {self.unit}")
-        if day < self.valid_from or (self.valid_until and day > self.valid_until):
-            raise UnitError(f"{quantity}: the rate of {self.source} does not speak of {day}")
-        dollars = _SUMS.multiply(quantity.amount, self.usd).quantize(_STEP, ROUND_HALF_UP, _SUMS)
-        return Money(dollars, "USD")

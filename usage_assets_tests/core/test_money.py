@@ -2,14 +2,13 @@
 
 import operator
 from collections.abc import Callable
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from usage_assets.core import money
-from usage_assets.core.money import Credits, Money, Rate, UnitError
+from usage_assets.core.money import Money
 
 LARGEST = Decimal("99999999999999.999999999999999999999999")
 
@@ -68,36 +67,17 @@ def test_the_plain_text_of_an_amount_has_no_exponent_and_no_idle_zeros(amount: s
     assert money.plain(Decimal(amount)) == text
 
 
-EURO = Rate("EUR", Decimal("1.0842"), date(2026, 1, 1), date(2026, 1, 31), "ECB")
-
-
 def test_amounts_of_one_unit_add_up_and_compare_exactly() -> None:
     most = Money(LARGEST, "USD")
     assert most + Money(Decimal("1e-24"), "USD") - most == Money(Decimal("1e-24"), "USD")
     assert Money(Decimal(1), "USD") < Money(Decimal("1.000000000000000000000001"), "USD")
-    assert Credits(Decimal("1.0"), "ws") == Credits(Decimal(1), "ws")
     assert Money(Decimal(1), "USD") != Money(Decimal(1), "EUR")
-    money_and_credits: list[object] = [Money(Decimal(1), "USD"), Credits(Decimal(1), "USD")]
-    assert money_and_credits[0] != money_and_credits[1]
 
 
-@pytest.mark.parametrize("other", [Money(Decimal(1), "EUR"), Credits(Decimal(1), "USD"), Decimal(1), 1])
+@pytest.mark.parametrize("other", [Money(Decimal(1), "EUR"), Decimal(1), 1])
 @pytest.mark.parametrize("operation", [operator.add, operator.sub, operator.lt, operator.le, operator.gt, operator.ge])
 def test_amounts_of_different_units_are_never_added_or_compared(
     operation: Callable[[Any, Any], object], other: object
 ) -> None:
     with pytest.raises(TypeError):
         operation(Money(Decimal(1), "USD"), other)
-
-
-def test_only_a_rate_of_the_unit_and_day_converts() -> None:
-    day = date(2026, 1, 31)
-    assert EURO.value(Money(Decimal(2), "EUR"), day) == Money(Decimal("2.1684"), "USD")
-    four_cents = Rate("ws", Decimal("0.04"), date(2026, 1, 1), None, "contract")
-    assert four_cents.value(Credits(Decimal(25), "ws"), day) == Money(Decimal(1), "USD")
-    for quantity in (Money(Decimal(1), "JPY"), Credits(Decimal(1), "another")):
-        with pytest.raises(UnitError, match="the rate of ECB is for EUR"):
-            EURO.value(quantity, day)
-    for other_day in (date(2025, 12, 31), date(2026, 2, 1)):
-        with pytest.raises(UnitError, match=f"does not speak of {other_day}"):
-            EURO.value(Money(Decimal(1), "EUR"), other_day)
