@@ -117,7 +117,7 @@ class PortLedger:
             rows = database.execute(
                 "select distinct usage_date from ledger.stored_days "
                 "where connection = $connection and list_contains($tables::text[], table_name) order by usage_date",
-                {"connection": self.target.connection, "tables": [derived.row.table for derived in self.entities]},
+                {"connection": self.target.connection, "tables": [model.row.table for model in self.entities]},
             ).fetchall()
         days = [day for (day,) in rows]
         while days:
@@ -127,7 +127,7 @@ class PortLedger:
 
     def settled(self, targets: Targets) -> Mapping[str, Sequence[Settled]]:
         """Return by blueprint the entities of all days that Port should hold as the tables have them."""
-        found: dict[str, list[Settled]] = defaultdict(list, {derived.name: [] for derived in self.entities})
+        found: dict[str, list[Settled]] = defaultdict(list, {model.name: [] for model in self.entities})
         for days in self.ranges():
             for entity in settled(*days.read(), targets):
                 found[entity.line.blueprint].append(entity)
@@ -230,9 +230,9 @@ class PortLedger:
         return [Acknowledged(*line) for line in lines]
 
     def _read(self, database: duckdb.DuckDBPyConnection) -> tuple[list[Entity], list[Acknowledged]]:
-        tables = self._computed(database, *(derived.row.table for derived in self.entities))
-        computed = [derived for derived in self.entities if derived.row.table in tables]
-        desired = [entity for derived in computed for entity in self._stored(database, derived)]
+        tables = self._computed(database, *(model.row.table for model in self.entities))
+        computed = [model for model in self.entities if model.row.table in tables]
+        desired = [entity for model in computed for entity in self._stored(database, model)]
         acknowledged = database.execute(
             f"""
             select blueprint, identifier, usage_date, content_hash
@@ -246,7 +246,7 @@ class PortLedger:
             {
                 **self.target.bounds,
                 "account": self.account,
-                "blueprints": [derived.name for derived in computed],
+                "blueprints": [model.name for model in computed],
             },
         ).fetchall()
         return desired, [Acknowledged(*row) for row in acknowledged]
@@ -283,15 +283,15 @@ class PortLedger:
         )
         database.execute("insert into ledger.port_entities by name select * from written")
 
-    def _stored(self, database: duckdb.DuckDBPyConnection, derived: Model) -> Iterator[Entity]:
-        properties, foreign = blueprint(derived.name)["schema"]["properties"], derived.foreign(self.relations)
+    def _stored(self, database: duckdb.DuckDBPyConnection, model: Model) -> Iterator[Entity]:
+        properties, foreign = blueprint(model.name)["schema"]["properties"], model.foreign(self.relations)
         related = [relation for relation in self.relations if relation.name in foreign]
-        rows = database.execute(f"select * from {derived.row.table} where {IN_SLICE}", self.target.bounds)
+        rows = database.execute(f"select * from {model.row.table} where {IN_SLICE}", self.target.bounds)
         for row in rows.to_arrow_table().to_pylist():
             relations: dict[str, str | None] = {CONNECTION: self.target.connection}
-            relations |= {relation.name: relation.target(derived.about[relation.name](row)) for relation in related}
+            relations |= {relation.name: relation.target(model.about[relation.name](row)) for relation in related}
             yield Entity(
-                blueprint=derived.name,
+                blueprint=model.name,
                 identifier=row["identifier"],
                 title=row["title"],
                 properties={

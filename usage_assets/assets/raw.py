@@ -87,8 +87,8 @@ def build_raw_asset(
         # the same code gets other answers on other days
         yield dg.MaterializeResult(value=answer, data_version=dg.DataVersion(context.run.run_id))
         # here the rows are stored: an answer that the warehouse refuses must never be derived from
-        if archive and fetched.answered:
-            archive.write(fetched.answered)
+        if archive and fetched.responses:
+            archive.write(fetched.responses)
 
     return raw_asset
 

@@ -117,7 +117,8 @@ def backfill(
     # its runs publish nothing: it does that itself, once
     definitions = build_definitions(settings, warehouse=Warehouse(database=str(settings.warehouse_path)))
     with open_instance() as instance:
-        _require_warehouse(settings)
+        with _warehouse(settings).transaction():
+            pass  # a file that cannot be opened fails here, before anything is fetched
         if start and end:
             first, last = parse_days(start, end, settings)
             plans = _plans_of(first, last, connections, definitions, push=push, from_archive=from_archive)
@@ -184,11 +185,6 @@ def _publish(settings: Settings) -> None:
         publish(_warehouse(settings))
     except WarehouseError as error:
         click.echo(f"the published copy is out of date: {error}", err=True)
-
-
-def _require_warehouse(settings: Settings) -> None:
-    with _warehouse(settings).transaction():
-        pass
 
 
 def _require_port(settings: Settings, definitions: dg.Definitions, connections: Sequence[Connection]) -> None:

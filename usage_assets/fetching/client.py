@@ -62,7 +62,7 @@ class FetchResult:
     """Fields that this version does not know: name -> how often."""
     groupings: Counter[str]
     """Sets of dimensions that were granted: ``grouped_by`` -> days."""
-    answered: Sequence[ArchivedResponse] = ()
+    responses: Sequence[ArchivedResponse] = ()
     """What is archived as soon as the rows are stored."""
     stored_at: Mapping[date, datetime] = field(default_factory=dict)
     """When the rows of a day were stored first, where they come from the archive."""
@@ -148,7 +148,7 @@ class Client:
         parsers = [parser for chain in chains for parser in chain.parsers]
         counts: Counter[str] = sum((chain.counts for chain in chains), Counter())
         fetched = fetched_from(endpoint, parsers, counts, planned=len(planned))
-        return replace(fetched, answered=[answered for chain in chains for answered in chain.answered])
+        return replace(fetched, responses=[response for chain in chains for response in chain.responses])
 
     def probe(self, endpoint: Endpoint) -> None:
         """Ask for yesterday, to learn whether the key may. Raises ProviderError."""
@@ -168,7 +168,7 @@ class _Chains:
     counts: Counter[str] = field(default_factory=Counter)
     bodies: list[Body] = field(default_factory=list)
     """What is kept of the chain that is being read."""
-    answered: list[ArchivedResponse] = field(default_factory=list)
+    responses: list[ArchivedResponse] = field(default_factory=list)
     _unread: list[Window] = field(default_factory=list)
     """The parts of the planned window that are still to be read."""
     _ungrouped: list[date] = field(default_factory=list)
@@ -212,7 +212,7 @@ class _Chains:
         else:
             self.parsers.append(parser)
             if self.bodies:
-                self.answered.append(ArchivedResponse(self._asked(parser), self.bodies))
+                self.responses.append(ArchivedResponse(self._asked(parser), self.bodies))
 
     def _granted(self, day: date) -> tuple[str, ...]:
         """The dimensions that no refusal has taken from a day."""
@@ -279,11 +279,12 @@ class _Chains:
             )
 
     def _params(self, parser: PageParser) -> list[tuple[str, str]]:
+        filters = self.client.scope.filters
         return [
             *self.endpoint.window_params(parser.window).items(),
             *self.endpoint.params.items(),
             *self.query.items(),
-            *((name, value) for name in self.endpoint.filters for value in self._filter(name)),
+            *((name, value) for name in self.endpoint.filters for value in filters.get(name.removesuffix("[]"), ())),
             *(("group_by[]", dimension) for dimension in parser.grouped_by),  # joined by commas they break page tokens
         ]
 
@@ -298,9 +299,6 @@ class _Chains:
             people=client.scope.people.policy,
             fetched_at=datetime.now(UTC),
         )
-
-    def _filter(self, parameter: str) -> Sequence[str]:
-        return self.client.scope.filters.get(parameter.removesuffix("[]"), ())
 
     def _page(self, parser: PageParser, params: list[tuple[str, str]]) -> Page:
         """Add one page to the reading; returns it without its data."""

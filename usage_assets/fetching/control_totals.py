@@ -54,8 +54,8 @@ def fetch_with_totals(client: Source, endpoint: Endpoint, days: Sequence[date]) 
 
 def _both(client: Source, endpoint: Endpoint, days: Sequence[date]) -> tuple[FetchResult, FetchResult]:
     grouped, ungrouped = client.fetch(endpoint, days), client.fetch(endpoint.ungrouped, days)
-    answered = (*grouped.answered, *ungrouped.answered)
-    return replace(grouped, control_requests=ungrouped.requests, answered=answered), ungrouped
+    responses = (*grouped.responses, *ungrouped.responses)
+    return replace(grouped, control_requests=ungrouped.requests, responses=responses), ungrouped
 
 
 def _sums(control: Control, fetched: FetchResult) -> Sums:

@@ -134,8 +134,8 @@ def _store(connection: Connection, settings: Settings, warehouse: Warehouse, day
     provider, target = PROVIDERS[connection.provider], Slice(connection.name, days[0], days[-1])
     seeds = money_seed(settings.accounting(), datetime.now(UTC))
     with provider_client(connection, settings) as client:
-        for derived in (cost for cost in COSTS if cost.part in BILLED and cost.part.startswith(f"{provider.name}.")):
-            [endpoint] = (endpoint for endpoint in provider.endpoints if endpoint.row.table == derived.part)
+        for model in (cost for cost in COSTS if cost.part in BILLED and cost.part.startswith(f"{provider.name}.")):
+            [endpoint] = (endpoint for endpoint in provider.endpoints if endpoint.row.table == model.part)
             began = datetime.now(UTC)
             fetched, totals = fetch_with_totals(client, endpoint, days)
             answer = Batch(
@@ -145,8 +145,8 @@ def _store(connection: Connection, settings: Settings, warehouse: Warehouse, day
                 settling_days=settling_days(connection, provider),
             )
             warehouse.replace(Table(endpoint.row), answer, target, "focus")
-            select = replace(derived.select, seed=seeds)
-            warehouse.replace(Table(DailyCost), select, replace(target, part=derived.part), "focus")
+            query = replace(model.select, seed=seeds)
+            warehouse.replace(Table(DailyCost), query, replace(target, part=model.part), "focus")
 
 
 if __name__ == "__main__":

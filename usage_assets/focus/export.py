@@ -24,7 +24,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed, WarehouseError
 from usage_assets.warehouse.views import broken_views
 
-EXPORTED = {derived.name for derived in (*COSTS, *ALLOCATIONS)}
+EXPORTED = {model.name for model in (*COSTS, *ALLOCATIONS)}
 """Assets that are called so hold what is exported; days that they lack are gaps."""
 SUFFIXES = (".csv", ".parquet")
 
@@ -122,11 +122,11 @@ def export(
 
 def _bring_up_to_date(warehouse: Warehouse, seeds: Seed) -> None:
     """Make the views those of this release, and what they read of the connections file what that says now."""
-    select = replace(COSTS[0].select, seed=seeds)
+    query = replace(COSTS[0].select, seed=seeds)
     with warehouse.transaction() as database:
         create_or_alter(database, Table(DailyCost))
-        make_ready(database, select)
-        broken_views(database, select.views)
+        make_ready(database, query)
+        broken_views(database, query.views)
 
 
 def stage(database: duckdb.DuckDBPyConnection, days: Mapping[str, Any]) -> None:

@@ -85,7 +85,8 @@ def false_alarms(report: Report, rules: Rules, charges: duckdb.DuckDBPyRelation)
     """
     proven: dict[str, str] = {}
     for rule in report.broken:
-        alarm = NOT_ASCII if _check(rules[rule]) == "FormatString" else FALSE_ALARMS.get(rule)
+        requirement = rules[rule]["ValidationCriteria"]["Requirement"]
+        alarm = NOT_ASCII if requirement.get("CheckFunction") == "FormatString" else FALSE_ALARMS.get(rule)
         if alarm and not charges.query("charges", alarm.unless).fetchone():
             proven[rule] = alarm.reason
     while made_of := {
@@ -95,10 +96,6 @@ def false_alarms(report: Report, rules: Rules, charges: duckdb.DuckDBPyRelation)
     }:
         proven |= {rule: f"it is made of {', '.join(sorted(parts))}" for rule, parts in made_of.items()}
     return proven
-
-
-def _check(rule: Mapping[str, Any]) -> object:
-    return rule["ValidationCriteria"]["Requirement"].get("CheckFunction")
 
 
 def _parts(rule: Mapping[str, Any]) -> Iterator[str]:

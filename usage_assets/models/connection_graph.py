@@ -41,10 +41,10 @@ class ConnectionGraph:
     def computed_from(self) -> Mapping[dg.AssetKey, Collection[dg.AssetKey]]:
         """Each asset, with all that is computed from it, directly or not."""
         found = {dg.AssetKey([self.connection.name, endpoint.name]): set[dg.AssetKey]() for endpoint in self.endpoints}
-        found |= {derived.asset_key(self.connection.name): set() for derived, _ in self.derived}
-        for derived, select in reversed(self.derived):
-            key = derived.asset_key(self.connection.name)
-            for table, part in select.sources:
+        found |= {model.asset_key(self.connection.name): set() for model, _ in self.derived}
+        for model, query in reversed(self.derived):
+            key = model.asset_key(self.connection.name)
+            for table, part in query.sources:
                 found[self.sources[table][part]] |= {key, *found[key]}
         return found
 
@@ -52,8 +52,8 @@ class ConnectionGraph:
         """Yield what ``ledger.assets`` says of it."""
         for endpoint in self.endpoints:
             yield from expected_raw(endpoint, self.connection, settings)
-        for derived, select in self.derived:
-            yield expected_derived(derived, select, self.connection.name, settings)
+        for model, query in self.derived:
+            yield expected_derived(model, query, self.connection.name, settings)
 
 
 def graph_of(connection: Connection, connections: Sequence[Connection], money: Seed) -> ConnectionGraph:
@@ -68,9 +68,9 @@ def graph_of(connection: Connection, connections: Sequence[Connection], money: S
     allocations = [allocation for allocation in ALLOCATIONS if allocation.part in sources]
     entities = entities_of(sources)
 
-    def query_of(derived: Model) -> Query:
-        select = derived.nothing if superseded else derived.query_of(sources)
-        return replace(select, seed=money) if select.seed else select
+    def query_of(model: Model) -> Query:
+        query = model.nothing if superseded else model.query_of(sources)
+        return replace(query, seed=money) if query.seed else query
 
     derived = [(each, query_of(each)) for each in (*costs, *allocations, *entities)]
     return ConnectionGraph(connection, provider, endpoints, sources, superseded, entities, derived)

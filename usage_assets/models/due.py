@@ -155,21 +155,21 @@ def expected_raw(endpoint: Endpoint, connection: Connection, settings: Settings)
     ]
 
 
-def expected_derived(derived: Model, select: Query, connection: str, settings: Settings) -> ExpectedAsset:
+def expected_derived(model: Model, query: Query, connection: str, settings: Settings) -> ExpectedAsset:
     """What is expected of a derived asset: every day that has a partition and whose sources are stored."""
     return ExpectedAsset(
         connection=connection,
-        table_name=derived.row.table,
-        slice=derived.part,
-        asset=derived.asset_key(connection).to_user_string(),
+        table_name=model.row.table,
+        slice=model.part,
+        asset=model.asset_key(connection).to_user_string(),
         first_day=settings.usage_start_date,
         includes_today=settings.usage_include_today,
         lookback_days=None,
         due_after_minutes=None,
         question=None,
-        query=select.code,
-        reads=msgspec.json.encode(select.sources).decode(),
-        names=msgspec.json.encode(select.names).decode(),
+        query=query.code,
+        reads=msgspec.json.encode(query.sources).decode(),
+        names=msgspec.json.encode(query.names).decode(),
     )
 
 

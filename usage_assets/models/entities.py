@@ -105,4 +105,4 @@ def entities_of(tables: Collection[str]) -> Sequence[Model]:
 
 def foreign_relations(relations: Iterable[PortRelation]) -> Foreign:
     """Return the relations of every blueprint to the users' own."""
-    return {derived.name: derived.foreign(relations) for derived in ENTITIES}
+    return {model.name: model.foreign(relations) for model in ENTITIES}

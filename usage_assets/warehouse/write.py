@@ -40,24 +40,22 @@ def replace_slice(
     """Replace the slice by the content; return the version of each day. After a WarehouseError, do not commit."""
     create_or_alter(connection, table)
     if isinstance(content, Query):
-        query, bounds = _staged_select(connection, table, content, target), target.bounds
+        sql, bounds = _staged_query(connection, table, content, target), target.bounds
         as_of, asked = datetime.now(UTC), dict[str, Any](filters=None, settling_days=None, question=None)
     else:
-        query, bounds = _staged_answer(connection, table, content, target), {}
-        as_of, asked = (
-            content.began,
-            {name: getattr(content, name) for name in ("filters", "settling_days", "question")},
-        )
+        sql, bounds = _staged_answer(connection, table, content, target), {}
+        as_of = content.began
+        asked = {name: getattr(content, name) for name in ("filters", "settling_days", "question")}
     connection.register("archived", _archived(content))
     connection.execute(f"delete from {table.name} where {in_slice(table, target)}", target.bounds)
-    connection.execute(f"insert into {table.name} by name {query}", bounds)
+    connection.execute(f"insert into {table.name} by name {sql}", bounds)
     connection.execute("reset memory_limit")
-    select = content if isinstance(content, Query) else None
-    _refuse_failures(check_failures(connection, table, select, target), table)
-    if select:
-        others = [(query, {"part": target.part} if "$part" in query else {}) for query in select.inputs]
+    query = content if isinstance(content, Query) else None
+    _refuse_failures(check_failures(connection, table, query, target), table)
+    if query:
+        others = [(other, {"part": target.part} if "$part" in other else {}) for other in query.inputs]
         record_inputs(
-            connection, target.bounds, query=select.code, sources=select.sources, names=select.names, others=others
+            connection, target.bounds, query=query.code, sources=query.sources, names=query.names, others=others
         )
     else:
         record_none(connection)
@@ -133,7 +131,7 @@ def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content
             )
 
 
-def _staged_select(connection: duckdb.DuckDBPyConnection, table: Table, content: Query, target: Slice) -> str:
+def _staged_query(connection: duckdb.DuckDBPyConnection, table: Table, content: Query, target: Slice) -> str:
     _require_stored(connection, table, content, target)
     make_ready(connection, content)
     types = {name: sql_type for name, sql_type, *_ in connection.execute(f"describe {content.sql}").fetchall()}

@@ -48,8 +48,8 @@ def test_archived_answers_are_read_as_they_were_fetched(
 ) -> None:
     people, asked = People(policy, "key"), small_pages(endpoint)
     fetched = new_client(provider, people=people, keep=packed).fetch(asked, DAYS)
-    archive.write(fetched.answered)
-    assert sum(len(answered.bodies) for answered in fetched.answered) == fetched.requests + fetched.split_windows
+    archive.write(fetched.responses)
+    assert sum(len(response.bodies) for response in fetched.responses) == fetched.requests + fetched.split_windows
     again = archived(archive, provider, people).fetch(endpoint, DAYS)
     assert content(again) == content(fetched)
     assert again.requests == 0
@@ -59,7 +59,7 @@ def test_archived_answers_are_read_as_they_were_fetched(
 def test_of_a_window_only_the_days_that_are_asked_for_are_taken(new_client: NewClient, archive: Archive) -> None:
     provider, endpoint = EVERY_ENDPOINT["openai/usage_completions"]
     days = last_days(3)
-    archive.write(new_client(provider, keep=packed).fetch(endpoint, days).answered)
+    archive.write(new_client(provider, keep=packed).fetch(endpoint, days).responses)
     again = archived(archive, provider, People()).fetch(endpoint, days[1:2])
     assert content(again) == content(new_client(provider).fetch(endpoint, days[1:2]))
 
@@ -67,7 +67,7 @@ def test_of_a_window_only_the_days_that_are_asked_for_are_taken(new_client: NewC
 def test_one_variant_of_the_question_does_not_answer_the_other(new_client: NewClient, archive: Archive) -> None:
     provider, endpoint = EVERY_ENDPOINT["chatgpt/codex_usage"]
     one = replace(endpoint, queries=endpoint.queries[:1])
-    archive.write(new_client(provider, keep=packed).fetch(one, [DAY]).answered)
+    archive.write(new_client(provider, keep=packed).fetch(one, [DAY]).responses)
     with pytest.raises(PermanentError, match=f"chatgpt codex_usage: .* has no answer for {DAY}"):
         archived(archive, provider, People()).fetch(endpoint, [DAY])
 
@@ -80,7 +80,7 @@ def test_a_day_that_an_archived_answer_has_no_bucket_for_is_refused(
     days = last_days(3)
     answers.faults(provider, endpoint, {"fault": "edit", "operations": [{"do": "delete", "path": "data[1]"}]})
     lenient = replace(endpoint, bucket_per_day=False)
-    archive.write(new_client(provider, keep=packed).fetch(lenient, days).answered)
+    archive.write(new_client(provider, keep=packed).fetch(lenient, days).responses)
     replay = archived(archive, provider, People())
     assert replay.fetch(endpoint, days[::2]).rows.num_rows
     with pytest.raises(PermanentError, match=f"openai costs: .* no bucket for {days[1]}. Nothing was stored") as raised:
@@ -90,7 +90,7 @@ def test_a_day_that_an_archived_answer_has_no_bucket_for_is_refused(
 
 def test_a_damaged_file_is_named(new_client: NewClient, archive: Archive) -> None:
     provider, endpoint = EVERY_ENDPOINT["openai/costs"]
-    archive.write(new_client(provider, keep=packed).fetch(endpoint, [DAY]).answered)
+    archive.write(new_client(provider, keep=packed).fetch(endpoint, [DAY]).responses)
     (path,) = archive.folder.rglob("*.zst")
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(PermanentError, match=rf"openai costs: {path}: cannot be read: .*; remove it"):

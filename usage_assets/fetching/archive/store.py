@@ -220,9 +220,9 @@ class Archive:
         stored_at = datetime.now(UTC)
         unfinished: list[Path] = []
         try:
-            for answered in answers:
-                unfinished.append(self._new_path(answered.asked, stored_at))
-                self._bytes_until_pruned -= _write(answered, unfinished[-1])
+            for response in answers:
+                unfinished.append(self._new_path(response.asked, stored_at))
+                self._bytes_until_pruned -= _write(response, unfinished[-1])
             for path in unfinished:
                 path.replace(path.with_suffix(""))
             if self._bytes_until_pruned < 0:
@@ -232,7 +232,7 @@ class Archive:
             for path in unfinished:
                 with suppress(OSError):
                     path.unlink()
-            questions = [answered.asked.question for answered in answers]
+            questions = [response.asked.question for response in answers]
             names = sorted({f"{question.connection} {question.endpoint}" for question in questions})
             logger.warning(
                 "The archive is not complete, but the days of %s are stored: %s: %s (USAGE_ARCHIVE)",
@@ -274,12 +274,12 @@ class Archive:
             )
 
 
-def _write(answered: ArchivedResponse, path: Path) -> int:
+def _write(response: ArchivedResponse, path: Path) -> int:
     """Write the answer to a new file; returns its size."""
-    asked = msgspec.structs.replace(answered.asked, pages=tuple(body.sum for body in answered.bodies))
+    asked = msgspec.structs.replace(response.asked, pages=tuple(body.sum for body in response.bodies))
     with path.open("wb") as file:
         file.write(pa.Codec(_CODEC).compress(msgspec.json.encode(asked) + b"\n", asbytes=True))
-        file.writelines(body.packed for body in answered.bodies)
+        file.writelines(body.packed for body in response.bodies)
         return file.tell()
 
 
