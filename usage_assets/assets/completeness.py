@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from usage_assets.assets.derived import COSTS
-from usage_assets.assets.failures import days_of, last_failure, named, reason_of
+from usage_assets.assets.failures import days_of, last_failure, reason_of
 from usage_assets.config.days import newest_due_day
 from usage_assets.config.settings import Settings
 from usage_assets.fetching.transport import NOT_YET
 from usage_assets.models.due import missing_assets
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.values import Seed, WarehouseError
+from usage_assets.warehouse.values import Seed, WarehouseError, listed
 
 
 def build_completeness_checks(
@@ -54,7 +54,7 @@ def build_completeness_checks(
                 check_name=spec.name,
                 passed=not reasons,
                 severity=dg.AssetCheckSeverity.WARN,
-                description=f"{name}: {day} is not stored: {named(list(reasons))}. Run usage-assets backfill --due "
+                description=f"{name}: {day} is not stored: {listed(list(reasons), most=3)}. Run usage-assets backfill --due "
                 f"--connection {name}, or wait for due_days_sensor.{why}"
                 if reasons
                 else None,

@@ -2,17 +2,31 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
 from usage_assets.dagster_internals import StepFailureData
 
-_ASKED_FOR = re.compile(
-    r"^\S+ \S+( \d{4}-\d\d-\d\d( to \d{4}-\d\d-\d\d)?)?: "
-    r"| from GET \S+|\(request [^)]*\)|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+"
-)
-"""What differs between two failures that one fault causes: connection, report and days; path, request, run, numbers."""
+_NUMBERS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
+"""What differs between two failures of one cause: runs, days and other numbers."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why something failed."""
+
+    text: str
+    """In the words that a person is shown."""
+    cause: str
+    """What it says apart from what was asked for."""
+
+    @property
+    def fault(self) -> str:
+        """The cause without numbers: equal for all failures that one fault causes."""
+        return _NUMBERS.sub("", self.cause)
 
 
 def one_line(text: str) -> str:
@@ -32,12 +46,14 @@ def reason_of(failed: StepFailureData | None) -> str:
 
 DAYS = "failed_days"
 """Metadata of a failure: the days that it is about. Other days may well succeed."""
+CAUSE = "cause"
+"""Metadata of a failure: what it says apart from what was asked for."""
 
 
-def failure(reason: str, days: Iterable[date] = ()) -> dg.Failure:
-    """A failure that no retry mends, with the days that it is about, where others may succeed."""
-    named = [day.isoformat() for day in days]
-    return dg.Failure(reason, metadata={DAYS: named} if named else None, allow_retries=False)
+def failure(reason: str, days: Iterable[date] = (), cause: str = "") -> dg.Failure:
+    """A failure that no retry mends, with the days that it is about, where others may succeed, and its cause."""
+    facts: dict[str, Any] = {DAYS: [day.isoformat() for day in days], CAUSE: cause}
+    return dg.Failure(reason, metadata={name: fact for name, fact in facts.items() if fact}, allow_retries=False)
 
 
 def days_of(failed: StepFailureData | None) -> frozenset[date]:
@@ -58,20 +74,15 @@ def last_failure(instance: dg.DagsterInstance, asset: dg.AssetKey) -> StepFailur
     return None
 
 
-def cause_of(reason: str) -> str:
-    """What a reason says apart from what was asked for: equal for all failures that one fault causes."""
-    return _ASKED_FOR.sub("", reason)
+def cause_of(failed: StepFailureData | None) -> str:
+    """The cause that a failed step states (see ``failure``), or else its reason."""
+    metadata = failed.user_failure_data.metadata if failed and failed.user_failure_data else {}
+    return str(metadata[CAUSE].value) if CAUSE in metadata else reason_of(failed)
 
 
-def by_cause(reasons: Mapping[str, str]) -> Mapping[str, Sequence[str]]:
-    """Group what failed by its cause: the first reason of each cause -> names."""
-    groups: dict[str, tuple[str, list[str]]] = {}
+def by_cause(reasons: Mapping[str, Reason]) -> Mapping[Reason, Sequence[str]]:
+    """Group what failed by its fault: the first reason of each -> names."""
+    groups: dict[str, tuple[Reason, list[str]]] = {}
     for name, reason in reasons.items():
-        groups.setdefault(cause_of(reason), (reason, []))[1].append(name)
+        groups.setdefault(reason.fault, (reason, []))[1].append(name)
     return dict(groups.values())
-
-
-def named(names: Sequence[str], most: int = 3) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

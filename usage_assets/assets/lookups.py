@@ -7,6 +7,7 @@ from functools import partial
 import dagster as dg
 
 from usage_assets.assets.checks import fields_in_words
+from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import table_metadata
 from usage_assets.config.settings import Connection, SettingsError
 from usage_assets.core.schema import arrow_schema, columns, to_arrow
@@ -57,8 +58,10 @@ def build_lookup_asset(lookup: Lookup, connection: Connection, client: Callable[
             addresses = {column.name: column.address for column in columns(lookup.row) if column.address}
             policy = {name: partial(POLICY[address], client().scope.people) for name, address in addresses.items()}
             keep_of_people(warehouse, table, connection.name, policy, used_in)
-        except (SettingsError, ProviderError, WarehouseError) as error:
-            raise dg.Failure(str(error), allow_retries=False) from None
+        except (SettingsError, WarehouseError) as error:
+            raise failure(str(error)) from None
+        except ProviderError as error:
+            raise failure(str(error), cause=error.cause) from None
         context.log.info(
             f"{table.name} of {connection.name}: {changes.rows} listed, "
             f"{changes.new} new, {changes.changed} changed, {changes.gone} gone"

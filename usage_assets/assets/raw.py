@@ -64,8 +64,10 @@ def build_raw_asset(
         try:
             _refuse_days_out_of_reach(days, connection, provider, from_archive=from_archive)
             fetched, totals = fetch_with_totals(replay() if from_archive else client(), endpoint, days)
-        except (SettingsError, ProviderError) as error:
-            raise failure(str(error), error.days if isinstance(error, ProviderError) else ()) from None
+        except SettingsError as error:
+            raise failure(str(error)) from None
+        except ProviderError as error:
+            raise failure(str(error), error.days, error.cause) from None
         captured = shapes().get(f"{provider.name}/{endpoint.name}") if has_money else None
         answer = Batch(
             rows=fetched.rows,

@@ -23,7 +23,7 @@ import dagster as dg
 import httpx
 import msgspec
 
-from usage_assets.assets.failures import by_cause, cause_of, named, one_line, reason_of
+from usage_assets.assets.failures import Reason, by_cause, cause_of, one_line, reason_of
 from usage_assets.automation.jobs import (
     CONNECTION_TAG,
     PORT_CONNECTION_JOB,
@@ -37,6 +37,7 @@ from usage_assets.core.addresses import checked_url, is_loopback
 from usage_assets.core.days import Window, windows
 from usage_assets.core.people import People
 from usage_assets.dagster_internals import REPOSITORY_LABEL_TAG
+from usage_assets.warehouse.values import listed
 
 KEY = "usage_assets/told"
 """Where Dagster's storage keeps what was posted."""
@@ -148,7 +149,7 @@ class Outcome:
 
     run: dg.DagsterRun
     ended_at: datetime
-    failures: Mapping[str, str]
+    failures: Mapping[str, Reason]
     """Asset -> why it failed; of a run that failed otherwise, the run itself (``whole``)."""
     succeeded: Collection[str]
     """Assets, and the run itself."""
@@ -253,7 +254,7 @@ def _unread(context: dg.SensorEvaluationContext, cursor: Cursor) -> list[dg.RunR
 def _outcome(instance: dg.DagsterInstance, record: dg.RunRecord, step_names: Mapping[str, str]) -> Outcome:
     """Read what became of a run."""
     run = record.dagster_run
-    failures: dict[str, str] = {}
+    failures: dict[str, Reason] = {}
     succeeded: list[str] = []
     evaluations: list[Evaluation] = []
     whole, died = " ".join(filter(None, (run.tags.get(CONNECTION_TAG), run.job_name))), "it gives no reason"
@@ -265,13 +266,13 @@ def _outcome(instance: dg.DagsterInstance, record: dg.RunRecord, step_names: Map
         if event.is_step_success:
             succeeded.append(name)
         elif event.is_step_failure:
-            failures[name] = reason_of(event.step_failure_data)
+            failures[name] = Reason(reason_of(event.step_failure_data), cause_of(event.step_failure_data))
         elif event.is_failure:
             died = event.message or died
         elif isinstance(event.event_specific_data, dg.AssetCheckEvaluation):
             evaluations.append(_evaluation(event.event_specific_data))
     if run.status is dg.DagsterRunStatus.FAILURE and not failures:
-        failures[whole] = died
+        failures[whole] = Reason(died, died)
     elif run.status is dg.DagsterRunStatus.SUCCESS:
         succeeded.append(whole)
     with_days = {each.check for each in evaluations if each.day}
@@ -298,12 +299,12 @@ def _news(
     for asset in outcome.succeeded:
         _note_success(told, news, asset, outcome)
     for reason, assets in by_cause(outcome.failures).items():
-        text = f"{named(assets)}: {_shown(reason, secrets)}"
+        text = f"{listed(assets, most=3)}: {_shown(reason.text, secrets)}"
         subject = outcome.subject(assets[0])
-        key = _digest(subject, cause_of(reason))
+        key = _digest(subject, reason.fault)
         if key not in told.causes:
             news.failed.append(text)
-        cause = told.causes.setdefault(key, Cause(f"{subject}: {_shown(reason, secrets)}", outcome.ended_at, {}))
+        cause = told.causes.setdefault(key, Cause(f"{subject}: {_shown(reason.text, secrets)}", outcome.ended_at, {}))
         cause.met_at = outcome.ended_at
         for asset in assets:
             cause.failing[asset] = _ranges(_days(cause.failing.get(asset, [])) | outcome.days)

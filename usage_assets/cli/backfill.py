@@ -13,7 +13,7 @@ from decimal import Decimal
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
-from usage_assets.assets.failures import days_of, one_line, reason_of
+from usage_assets.assets.failures import cause_of, days_of, one_line, reason_of
 from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import (
@@ -136,6 +136,8 @@ class AssetProgress:
     done: bool = False
     failure: str = ""
     """Why it failed, in one line."""
+    cause: str = ""
+    """The same apart from what was asked for."""
     days_refused: frozenset[date] = frozenset()
     """The days that it failed for, where others may succeed."""
     run_id: str = ""
@@ -318,7 +320,7 @@ def _noted(
         steps[name].done = True
     elif event.is_step_failure:
         step = steps.setdefault(name, AssetProgress(name, run_plan.window, run_id=run_id))
-        step.failure = reason_of(event.step_failure_data)
+        step.failure, step.cause = reason_of(event.step_failure_data), cause_of(event.step_failure_data)
         step.days_refused = days_of(event.step_failure_data)
     elif event.is_failure and not any(step.failure for step in steps.values()):
         steps[name] = AssetProgress(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from usage_assets.assets.failures import by_cause, named
+from usage_assets.assets.failures import Reason, by_cause
 from usage_assets.assets.io_manager import CONNECTION as CONNECTION_OF_TABLE
 from usage_assets.assets.io_manager import PART, TABLE
 from usage_assets.build import build_definitions
@@ -47,7 +47,7 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, is_current
-from usage_assets.warehouse.values import WarehouseError
+from usage_assets.warehouse.values import WarehouseError, listed
 
 ATTEMPTS = 2
 """A person waits: whoever does not answer now is reported, not waited for."""
@@ -61,7 +61,7 @@ NOTHING_IS_LOST = "What is stored stays; what is missing is fetched automaticall
 SECONDS_UNTIL_SILENT = 120
 """Dagster's daemon gives a sign of life every 30 s."""
 
-DERIVED = frozenset(derived.row.table for derived in (*ENTITIES, *COSTS, *ALLOCATIONS))
+DERIVED = frozenset(model.row.table for model in (*ENTITIES, *COSTS, *ALLOCATIONS))
 LEDGER = "select view_name from duckdb_views() where schema_name = 'ledger' and view_name = 'stored_days'"
 STORED_TABLES = """
 select
@@ -179,7 +179,7 @@ def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]
         yield Finding(Level.FAIL, subject, str(error).removeprefix(f"{subject}: "))
         return
     yield Finding(Level.OK, subject, _in_words(connection))
-    refused: dict[str, str] = {}
+    refused: dict[str, Reason] = {}
     with client:
         for endpoint in provider.endpoints:
             if endpoint not in fetched:
@@ -189,17 +189,15 @@ def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]
             try:
                 client.probe(endpoint)
             except ProviderError as error:
-                refused[endpoint.name] = str(error)
+                refused[endpoint.name] = Reason(str(error), error.cause)
             else:
                 yield Finding(Level.OK, subject, f"{endpoint.name}: key accepted ({connection.key_reference})")
                 yield from _unverified_money(connection, endpoint, settings)
     for reason, names in by_cause(refused).items():
-        which = "no report is" if len(names) == len(fetched) else f"{named(names, len(names))} {_is(names)} not"
-        yield Finding(Level.FAIL, subject, f"{named(names)}: {reason} Until then {which} refreshed. {NOTHING_IS_LOST}")
-
-
-def _is(names: Sequence[str]) -> str:
-    return "is" if len(names) == 1 else "are"
+        verb = "is" if len(names) == 1 else "are"
+        which = "no report is" if len(names) == len(fetched) else f"{', '.join(names)} {verb} not"
+        text = f"{listed(names, most=3)}: {reason.text} Until then {which} refreshed. {NOTHING_IS_LOST}"
+        yield Finding(Level.FAIL, subject, text)
 
 
 def _in_words(connection: Connection) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from usage_assets.assets.failures import cause_of
+from usage_assets.assets.failures import Reason
 from usage_assets.cli.backfill import COUNTS, AssetProgress
 
 STDERR = 2
@@ -30,7 +30,7 @@ class Display:
         self._task = self.bar.add_task("", total=asset_days, requests=0)
         self._requests = 0
         self._failed: dict[str, AssetProgress] = {}
-        """Cause -> the first that failed because of it: a reason is shown once."""
+        """Fault -> the first that failed because of it: a reason is shown once."""
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -44,7 +44,8 @@ class Display:
     def show(self, step: AssetProgress) -> None:
         """Show how far a step is."""
         if step.failure:
-            first = self._failed.setdefault(cause_of(step.failure), step)
+            reason = Reason(step.failure, step.cause or step.failure)
+            first = self._failed.setdefault(reason.fault, step)
             self.say(f"  {step}: FAILED: {step.failure if first is step else f'as {first}'}")
         elif step.done:
             self.say(f"  {step}: {in_words(step.days, step.rows, step.counts)}")

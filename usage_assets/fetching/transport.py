@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from io import BytesIO
 from threading import Event, Lock
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import httpx
 import msgspec
@@ -58,15 +58,19 @@ class ProviderError(Exception):
 
     def __init__(
         self,
-        message: str,
+        what: str,
         *,
+        place: str = "",
+        cause: str = "",
         status: int | None = None,
         reason: str = "",
         retry_after: float = 0,
         days: Sequence[date] = (),
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = f"{place}: {what}" if place else what
+        super().__init__(self.message)
+        self.cause = cause or what
+        """What it says apart from what was asked for: the same for whatever one fault concerns."""
         self.status = status
         self.reason = reason
         """The provider's own words."""
@@ -187,7 +191,9 @@ class Transport:
             if stop.is_set():
                 raise StoppedError
             message = f"{error} Gave up after attempt {state.attempt_number}. {LATER}."
-            raise TransientError(message, status=error.status, reason=error.reason, days=error.days) from None
+            raise TransientError(
+                message, cause=error.cause, status=error.status, reason=error.reason, days=error.days
+            ) from None
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TransientError),
@@ -207,14 +213,15 @@ class Transport:
         what: str,
         advice: str | None = None,
         *,
+        cause: str = "",
         status: int | None = None,
         reason: str = "",
         days: Sequence[date] = (),
     ) -> ProviderError:
-        """An error whose message shows neither the key nor an address."""
-        sentences = (f"{place}: {self._safe(what)}", advice)
+        """An error whose message shows neither the key nor an address. See ProviderError for ``cause``."""
+        sentences = (self._safe(what), advice)
         message = " ".join(f"{sentence.rstrip('.')}." for sentence in sentences if sentence)
-        return kind(message, status=status, reason=reason, days=days)
+        return kind(message, place=place, cause=self._safe(cause), status=status, reason=reason, days=days)
 
     def advice(self, status: int) -> str:
         """What to do about a status."""
@@ -249,10 +256,8 @@ class Transport:
             except httpx.RequestError as error:
                 if what := untrusted(error):
                     raise self.failure(PermanentError, place, what, NOTHING_STORED) from None
-                what, about = (
-                    f"no answer ({type(error).__name__}: {error})",
-                    () if isinstance(error, _UNCONNECTED) else days,
-                )
+                what = f"no answer ({type(error).__name__}: {error})"
+                about = () if isinstance(error, _UNCONNECTED) else days
                 raise self.failure(TransientError, place, what, days=about) from None
             if response.status_code != httpx.codes.OK:
                 raise self._refused(place, days, response, content)
@@ -264,7 +269,8 @@ class Transport:
                 raise self.failure(TransientError, place, what, days=days) from None
             except ShapeError as error:
                 about = [day for day in days if day == error.day] or days  # it may name a day that nobody asked for
-                raise self.failure(PermanentError, place, str(error), error.advice, days=about) from None
+                cause = f"{error.path}: {error.reason}"
+                raise self.failure(PermanentError, place, str(error), error.advice, cause=cause, days=about) from None
 
     def _whole(self, response: httpx.Response, turn: ExitStack, stop: Event, until: Deadline) -> bytes:
         """The body. A large one waits on the wire for its turn, which it keeps until ``turn`` is closed."""
@@ -284,11 +290,12 @@ class Transport:
         days = () if response.is_redirect or status in _OF_THE_CONNECTION else days
         request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
         what = f"{status} from GET {response.url.path}: {reason}{f' (request {request_id})' if request_id else ''}"
+        facts: dict[str, Any] = {"cause": f"{status}: {reason}", "status": status, "reason": reason, "days": days}
         if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            error = self.failure(TransientError, place, what, status=status, reason=reason, days=days)
+            error = self.failure(TransientError, place, what, **facts)
             error.retry_after = _retry_after(response.headers.get("retry-after", ""))
             return error
-        return self.failure(PermanentError, place, what, self.advice(status), status=status, reason=reason, days=days)
+        return self.failure(PermanentError, place, what, self.advice(status), **facts)
 
     def _reason(self, response: httpx.Response, content: bytes) -> str:
         if response.is_redirect:

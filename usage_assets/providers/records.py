@@ -63,7 +63,9 @@ class ShapeError(Exception):
 
     def __init__(self, path: str, day: date | None, reason: str, advice: str = UNKNOWN_SHAPE) -> None:
         super().__init__(f"{path} ({day}): {reason}" if day else f"{path}: {reason}")
+        self.path = path
         self.day = day
+        self.reason = reason
         self.advice = advice
 
 

@@ -18,10 +18,12 @@ import time_machine
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.utils import make_new_run_id
 
+from usage_assets.assets.failures import failure
 from usage_assets.automation import webhook
 from usage_assets.automation.jobs import range_tags
 from usage_assets.automation.webhook import FORGOTTEN, GIVE_UP, NOTHING_IS_LOST, POSTS_PER_TICK, build_webhook_sensor
 from usage_assets.config.settings import Settings
+from usage_assets.fetching.transport import PermanentError
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, open_project, with_main_endpoints
 from usage_assets_tests.terminal import SECRETS
@@ -196,11 +198,16 @@ def test_of_many_causes_the_first_are_named_and_the_others_counted(daemon: Daemo
 
 
 def test_assets_that_fail_for_one_cause_are_one_line(daemon: Daemon, receiver: Receiver) -> None:
-    reasons = [
-        f"openai {name} 2026-11-19: 401 from GET /v1/{name}: Bad key (request r-{name}). Check the admin key."
+    errors = [
+        PermanentError(
+            f"401 from GET /v1/{name}: Bad key (request r-{name}). Check the admin key.",
+            place=f"openai {name} 2026-11-19",
+            cause="401: Bad key",
+        )
         for name in ("costs", "usage_completions", "usage_images", "usage_moderations", "users")
     ]
-    daemon.run(*map(dg.Failure, reasons))
+    reasons = [str(error) for error in errors]
+    daemon.run(*(failure(str(error), error.days, error.cause) for error in errors))
     daemon.tick()
     _, line, *_ = receiver.texts[0].splitlines()
     names, _, reason = line.partition(": ")

@@ -159,6 +159,30 @@ def test_a_shape_that_nobody_knows_is_about_its_day(answers: Answers, new_client
     assert raised.value.days == (last_days(3)[1],)
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        refused(401, body={"error": {"message": "Bad key"}}),
+        refused(502),
+        {"fault": "edit", "operations": [{"do": "delete", "path": "data[1].results"}]},
+    ],
+    ids=["refused", "gave up", "shape"],
+)
+def test_one_fault_has_one_cause_whatever_was_asked_for(
+    answers: Answers, new_client: NewClient, fault: dict[str, Any]
+) -> None:
+    raised = []
+    for name, days in (("openai/costs", last_days(2)), ("openai/usage_completions", last_days(3))):
+        provider, endpoint = ENDPOINTS[name]
+        answers.faults(provider, endpoint, fault)
+        with pytest.raises(ProviderError) as error:
+            new_client(provider).fetch(endpoint, days)
+        raised.append(error.value)
+    assert str(raised[0]) != str(raised[1])
+    assert raised[0].cause == raised[1].cause
+    assert "openai" not in raised[0].cause
+
+
 def test_it_gives_up_after_the_last_attempt(answers: Answers, new_client: NewClient) -> None:
     provider, endpoint = ENDPOINTS["openai/costs"]
     answers.faults(provider, endpoint, refused(502))

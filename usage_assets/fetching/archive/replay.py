@@ -43,7 +43,9 @@ class Replay:
         question = question_of(endpoint, query, self.scope)
         chosen = newest(self._archive.files(question), days)
         if missing := set(days).difference(*chosen.values()):
-            raise PermanentError(self._not_covered(question, missing), days=sorted(missing))
+            raise PermanentError(
+                self._not_covered(question, missing), place=self._place(endpoint), days=sorted(missing)
+            )
         return chosen
 
     def _not_covered(self, question: Question, missing: set[date]) -> str:
@@ -51,9 +53,12 @@ class Replay:
         is_narrowed = question.filters or question.headers
         narrowed = " with the connection's present filters, organization and project" if is_narrowed else ""
         return (
-            f"{question.connection} {question.endpoint}: {self._archive.folder} has no answer{narrowed} for {spans}. "
+            f"{self._archive.folder} has no answer{narrowed} for {spans}. "
             "Nothing was stored: leave these days out, or fetch them from the provider."
         )
+
+    def _place(self, endpoint: Endpoint) -> str:
+        return f"{self.scope.connection} {endpoint.name}"
 
     def _read(self, endpoint: Endpoint, file: File, days: Sequence[date]) -> PageParser:
         """The pages of a file as rows, those days only."""
@@ -63,14 +68,14 @@ class Replay:
             for content in file.pages():
                 read_page(endpoint, parser, content)
         except ArchiveError as error:
-            raise PermanentError(f"{self.scope.connection} {endpoint.name}: {error}", days=days) from None
+            raise PermanentError(str(error), place=self._place(endpoint), days=days) from None
         except (ShapeError, msgspec.DecodeError) as error:
             advice = error.advice if isinstance(error, ShapeError) else UNKNOWN_SHAPE
-            message = f"{self.scope.connection} {endpoint.name}: {file.path}: {error}. {advice}."
-            raise PermanentError(message, days=days) from None
+            what = f"{file.path}: {error}. {advice}."
+            raise PermanentError(what, place=self._place(endpoint), days=days) from None
         if silent := days_without_bucket(endpoint, parser, days):
             what = f"{file.path}: {no_bucket_for(silent)}. Nothing was stored: fetch these days from the provider"
-            raise PermanentError(f"{self.scope.connection} {endpoint.name}: {what}.", days=silent)
+            raise PermanentError(f"{what}.", place=self._place(endpoint), days=silent)
         if len(days) < len(file.window.days):
             wanted = pa.array(days, pa.date32())
             parser.tables = [table.filter(pc.is_in(table["usage_date"], wanted)) for table in parser.tables]
