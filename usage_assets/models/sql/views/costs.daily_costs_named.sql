@@ -52,10 +52,18 @@ select
   coalesce(api_keys.name, daily_costs.api_key_name, daily_costs.api_key_id) as api_key_display_name
 from costs.daily_costs
 left join costs.names as projects
-  on (projects.kind, projects.connection, projects.id) = ('project_id', daily_costs.connection, daily_costs.project_id)
+  on projects.kind = 'project_id'
+  and projects.connection = daily_costs.connection
+  and projects.id = daily_costs.project_id
 left join costs.names as workspaces
-  on (workspaces.kind, workspaces.connection, workspaces.id) = ('workspace_id', daily_costs.connection, daily_costs.workspace_id)
+  on workspaces.kind = 'workspace_id'
+  and workspaces.connection = daily_costs.connection
+  and workspaces.id = daily_costs.workspace_id
 left join costs.names as users
-  on (users.kind, users.connection, users.id) = ('user_id', daily_costs.connection, daily_costs.user_id)
+  on users.kind = 'user_id'
+  and users.connection = daily_costs.connection
+  and users.id = daily_costs.user_id
 left join costs.names as api_keys
-  on (api_keys.kind, api_keys.connection, api_keys.id) = ('api_key_id', daily_costs.connection, daily_costs.api_key_id)
+  on api_keys.kind = 'api_key_id'
+  and api_keys.connection = daily_costs.connection
+  and api_keys.id = daily_costs.api_key_id

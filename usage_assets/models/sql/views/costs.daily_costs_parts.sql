@@ -74,28 +74,44 @@ attributed as (
     ) as owner
   from costs
   left join costs.names as projects
-    on (projects.kind, projects.connection, projects.id) = ('project_id', costs.connection, costs.project_id)
+    on projects.kind = 'project_id'
+    and projects.connection = costs.connection
+    and projects.id = costs.project_id
   left join costs.names as workspaces
-    on (workspaces.kind, workspaces.connection, workspaces.id) = ('workspace_id', costs.connection, costs.workspace_id)
+    on workspaces.kind = 'workspace_id'
+    and workspaces.connection = costs.connection
+    and workspaces.id = costs.workspace_id
   left join costs.names as users
-    on (users.kind, users.connection, users.id) = ('user_id', costs.connection, costs.user_id)
+    on users.kind = 'user_id'
+    and users.connection = costs.connection
+    and users.id = costs.user_id
   left join costs.names as api_keys
-    on (api_keys.kind, api_keys.connection, api_keys.id) = ('api_key_id', costs.connection, costs.api_key_id)
+    on api_keys.kind = 'api_key_id'
+    and api_keys.connection = costs.connection
+    and api_keys.id = costs.api_key_id
   left join costs.names as accounts
-    on (accounts.kind, accounts.connection, accounts.id) = ('user_id', costs.connection, api_keys.service_account_id)
+    on accounts.kind = 'user_id'
+    and accounts.connection = costs.connection
+    and accounts.id = api_keys.service_account_id
   left join owners as owned_keys
-    on (owned_keys.kind, owned_keys.connection, owned_keys.id)
-      = ('api_key', costs.connection, coalesce(costs.api_key_id, costs.api_key_name))
+    on owned_keys.kind = 'api_key'
+    and owned_keys.connection = costs.connection
+    and owned_keys.id = coalesce(costs.api_key_id, costs.api_key_name)
     and costs.usage_date between owned_keys.valid_from and owned_keys.valid_until
   left join owners as owned_users
-    on (owned_users.kind, owned_users.connection, owned_users.id) = ('user', costs.connection, costs.user_id)
+    on owned_users.kind = 'user'
+    and owned_users.connection = costs.connection
+    and owned_users.id = costs.user_id
     and costs.usage_date between owned_users.valid_from and owned_users.valid_until
   left join owners as owned_projects
-    on (owned_projects.kind, owned_projects.connection, owned_projects.id) = ('project', costs.connection, costs.project_id)
+    on owned_projects.kind = 'project'
+    and owned_projects.connection = costs.connection
+    and owned_projects.id = costs.project_id
     and costs.usage_date between owned_projects.valid_from and owned_projects.valid_until
   left join owners as owned_workspaces
-    on (owned_workspaces.kind, owned_workspaces.connection, owned_workspaces.id)
-      = ('workspace', costs.connection, costs.workspace_id)
+    on owned_workspaces.kind = 'workspace'
+    and owned_workspaces.connection = costs.connection
+    and owned_workspaces.id = costs.workspace_id
     and costs.usage_date between owned_workspaces.valid_from and owned_workspaces.valid_until
 )
 select
