@@ -54,8 +54,8 @@ def build_completeness_checks(
                 check_name=spec.name,
                 passed=not reasons,
                 severity=dg.AssetCheckSeverity.WARN,
-                description=f"{name}: {day} is not stored: {listed(list(reasons), most=3)}. Run usage-assets backfill --due "
-                f"--connection {name}, or wait for due_days_sensor.{why}"
+                description=f"{name}: {day} is not stored: {listed(reasons, most=3)}. "
+                f"Run usage-assets backfill --due --connection {name}, or wait for due_days_sensor.{why}"
                 if reasons
                 else None,
                 metadata={"day": str(day)} | ({"missing": list(reasons)} if reasons else {}),
