@@ -5,7 +5,7 @@ is derived from the row models, so that a new endpoint is covered by being decla
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum
@@ -195,24 +195,45 @@ class Target:
 TARGETS = {name: Target(provider, endpoint) for name, (provider, endpoint) in EVERY_ENDPOINT.items()}
 
 
+def shape(target: Target) -> Hashable:
+    """Endpoints of one shape are read by the same code."""
+    return target.shape
+
+
+def amount_type(target: Target) -> Hashable:
+    """Amounts of one type, in answers of one shape, are read by the same code."""
+    row = {column.name: column for column in columns(target.endpoint.row)}
+    measures = target.sent(lambda column: column.unit is not None)
+    [amount] = [name for name, path in measures.items() if path == target.amount][:1] or [None]
+    return target.shape, row[amount].type if amount else None
+
+
+def texts(target: Target) -> Hashable:
+    """Texts of one kind, in answers of one shape, are read by the same code."""
+    row = {column.name: column for column in columns(target.endpoint.row)}
+    return target.shape, frozenset((row[name].address, row[name].nullable) for name in target.names)
+
+
 class Scope(NamedTuple):
     """Where a fault can occur, as the table says it."""
 
     words: str
     includes: Callable[[Target], bool] = lambda _: True
-    per_shape: bool = True
-    """Whether one endpoint of each shape stands for all: the code is the same."""
+    alike: Callable[[Target], Hashable] = shape
+    """What endpoints have in common of which one stands for all: the code is the same."""
 
     @property
     def targets(self) -> dict[str, Target]:
         """The endpoints that the proof is made at."""
         found = {name: target for name, target in TARGETS.items() if self.includes(target)}
-        first = {target.shape: name for name, target in reversed(found.items())}
-        return {name: target for name, target in found.items() if not self.per_shape or first[target.shape] == name}
+        first = {self.alike(target): name for name, target in reversed(found.items())}
+        return {name: found[name] for name in sorted(first.values())}
 
 
+TRANSPORT = Scope("every endpoint; one transport")
 ANYWHERE = Scope("every endpoint; per shape")
-EACH = Scope("every endpoint", per_shape=False)
+AMOUNTS = Scope("every endpoint; per shape and type", alike=amount_type)
+NAMES = Scope("every endpoint; per shape and kind of text", alike=texts)
 PAGED = Scope(
     "every endpoint with pages; per shape (openai_legacy has none)",
     lambda target: target.says.has_pages,
@@ -222,9 +243,9 @@ DATED = Scope(
     lambda target: target.says.names_days,
 )
 OPTIONAL = Scope(
-    "every endpoint with optional fields (openai_legacy/billing_usage has none)",
+    "every endpoint with optional fields; per shape and kind of text (openai_legacy/billing_usage has none)",
     lambda target: bool(target.nullable),
-    False,
+    texts,
 )
 BUCKETS = Scope("endpoints with a bucket per day; per shape", lambda target: target.endpoint.bucket_per_day)
 LOOKBACK = Scope(
@@ -240,20 +261,24 @@ LARGEST_GROUPS = Scope(
     lambda target: target.endpoint.records is largest_groups,
 )
 TEXTS = Scope(
-    "every endpoint with optional text (openai_legacy/billing_usage has none)",
+    "every endpoint with optional text; per shape and kind of text (openai_legacy/billing_usage has none)",
     lambda target: bool(target.nullable_texts),
-    False,
+    texts,
 )
-WITH_CURRENCY = Scope("endpoints that state a currency", lambda target: target.endpoint.row.table in CURRENCY, False)
+WITH_CURRENCY = Scope(
+    "endpoints that state a currency; per shape and type",
+    lambda target: target.endpoint.row.table in CURRENCY,
+    amount_type,
+)
 COUNTERS = Scope(
     "endpoints with counters that are always sent",
     lambda target: bool(target.expected),
-    False,
+    lambda target: target.endpoint.row.table,
 )
 REQUIRED = Scope(
-    "endpoints with money that must be there, and openai_legacy",
+    "endpoints with money that must be there, and openai_legacy; per shape and type",
     lambda target: target.has_required_amount,
-    False,
+    amount_type,
 )
 
 
@@ -367,7 +392,7 @@ class Change(NamedTuple):
     new: Rows
 
 
-class ManagedProcess(NamedTuple):
+class Effect(NamedTuple):
     """What is stored of an answer that is accepted: in the table's words, and as a proof."""
 
     words: str
@@ -421,7 +446,7 @@ def _dollars(target: Target, rows: Rows) -> Decimal:
     return Decimal(sum(filter(None, duckdb.from_arrow(table).query("found", query).fetchall()[0])))
 
 
-SAME = ManagedProcess("the same rows")
+SAME = Effect("the same rows")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -432,7 +457,7 @@ class Case:
     where: Scope
     outcome: Outcome
     script: Callable[[Target], Fault]
-    kept: ManagedProcess = SAME
+    kept: Effect = SAME
     once: tuple[int, ...] = (1,)
     """The calls that it happens to when it passes."""
     lasting: tuple[int, ...] | None = None
@@ -463,36 +488,36 @@ R, P, A = Outcome.RETRIED, Outcome.PERMANENT, Outcome.ACCEPTED
 NO_PAUSE = {"longest_delay": 0.001}
 
 CASES = [
-    Case(name="429 without Retry-After", where=ANYWHERE, outcome=R, script=status(429)),
+    Case(name="429 without Retry-After", where=TRANSPORT, outcome=R, script=status(429)),
     Case(
         name="429, Retry-After in seconds",
-        where=ANYWHERE,
+        where=TRANSPORT,
         outcome=R,
         script=status(429, retry_after="7"),
         client=NO_PAUSE,
     ),
     Case(
         name="429, Retry-After as a date",
-        where=ANYWHERE,
+        where=TRANSPORT,
         outcome=R,
         script=status(429, retry_after=IN_AN_HOUR),
         client=NO_PAUSE,
     ),
     Case(
         name="429, a Retry-After that has passed",
-        where=ANYWHERE,
+        where=TRANSPORT,
         outcome=R,
         script=status(429, retry_after=AN_HOUR_AGO),
     ),
-    Case(name="429, an unreadable Retry-After", where=ANYWHERE, outcome=R, script=status(429, retry_after="soon")),
-    Case(name="500", where=ANYWHERE, outcome=R, script=status(500)),
-    Case(name="502", where=ANYWHERE, outcome=R, script=status(502)),
-    Case(name="503", where=ANYWHERE, outcome=R, script=status(503)),
-    Case(name="connection reset", where=ANYWHERE, outcome=R, script=kind("reset")),
-    Case(name="connection lost within the body", where=ANYWHERE, outcome=R, script=kind("break_off")),
+    Case(name="429, an unreadable Retry-After", where=TRANSPORT, outcome=R, script=status(429, retry_after="soon")),
+    Case(name="500", where=TRANSPORT, outcome=R, script=status(500)),
+    Case(name="502", where=TRANSPORT, outcome=R, script=status(502)),
+    Case(name="503", where=TRANSPORT, outcome=R, script=status(503)),
+    Case(name="connection reset", where=TRANSPORT, outcome=R, script=kind("reset")),
+    Case(name="connection lost within the body", where=TRANSPORT, outcome=R, script=kind("break_off")),
     Case(
         name="slow headers",
-        where=ANYWHERE,
+        where=TRANSPORT,
         outcome=R,
         script=kind("delay", seconds=5),
         client={"read_timeout": 0.2},
@@ -500,39 +525,41 @@ CASES = [
     ),
     Case(
         name="slow body",
-        where=ANYWHERE,
+        where=TRANSPORT,
         outcome=R,
         script=kind("drip", seconds=0.1),
         client={"answer_timeout": 0.2},
         patience={"answer_timeout": 1, "attempts": 5},
     ),
-    Case(name="truncated JSON", where=ANYWHERE, outcome=R, script=kind("truncate")),
-    Case(name="empty body", where=ANYWHERE, outcome=R, script=kind("replace", text="")),
-    Case(name="HTML instead of JSON", where=ANYWHERE, outcome=R, script=kind("html")),
-    Case(name="HTML that says it is JSON", where=ANYWHERE, outcome=R, script=kind("replace", text="<html></html>")),
+    Case(name="truncated JSON", where=TRANSPORT, outcome=R, script=kind("truncate")),
+    Case(name="empty body", where=TRANSPORT, outcome=R, script=kind("replace", text="")),
+    Case(name="HTML instead of JSON", where=TRANSPORT, outcome=R, script=kind("html")),
+    Case(name="HTML that says it is JSON", where=TRANSPORT, outcome=R, script=kind("replace", text="<html></html>")),
     Case(
         name="JSON that says it is text",
-        where=ANYWHERE,
+        where=TRANSPORT,
         outcome=A,
         script=kind("relabel", content_type="text/plain"),
     ),
-    Case(name="JSON too deep to read", where=ANYWHERE, outcome=R, script=kind("replace", text="[" * 100_000)),
+    Case(name="JSON too deep to read", where=TRANSPORT, outcome=R, script=kind("replace", text="[" * 100_000)),
     Case(
         name="JSON with a number beyond all exponents",
-        where=ANYWHERE,
+        where=TRANSPORT,
         outcome=R,
         script=kind("replace", text='{"data": 1e99999999999999999999}'),
     ),
     Case(name="JSON that is no object", where=PAGED, outcome=R, script=kind("replace", body=[])),
     Case(name="JSON without data", where=PAGED, outcome=R, script=kind("replace", body={"has_more": False})),
     Case(name="JSON without has_more", where=PAGED, outcome=R, script=kind("replace", body={"data": []})),
-    Case(name="400", where=ANYWHERE, outcome=P, script=status(400)),
-    Case(name="401", where=ANYWHERE, outcome=P, script=status(401)),
-    Case(name="403, a missing scope", where=ANYWHERE, outcome=P, script=status(403, "Missing scopes: api.usage.read.")),
-    Case(name="404", where=ANYWHERE, outcome=P, script=status(404)),
-    Case(name="any other 4xx", where=ANYWHERE, outcome=P, script=status(418)),
-    Case(name="redirect", where=ANYWHERE, outcome=P, script=status(302, location="https://example.com/")),
-    Case(name="1 MB of refusal", where=ANYWHERE, outcome=P, script=status(400, LONG)),
+    Case(name="400", where=TRANSPORT, outcome=P, script=status(400)),
+    Case(name="401", where=TRANSPORT, outcome=P, script=status(401)),
+    Case(
+        name="403, a missing scope", where=TRANSPORT, outcome=P, script=status(403, "Missing scopes: api.usage.read.")
+    ),
+    Case(name="404", where=TRANSPORT, outcome=P, script=status(404)),
+    Case(name="any other 4xx", where=TRANSPORT, outcome=P, script=status(418)),
+    Case(name="redirect", where=TRANSPORT, outcome=P, script=status(302, location="https://example.com/")),
+    Case(name="1 MB of refusal", where=TRANSPORT, outcome=P, script=status(400, LONG)),
     Case(
         name="response cap",
         where=LONG_WINDOWS,
@@ -607,11 +634,11 @@ CASES = [
         script=lambda _: edit(*[{"do": "double", "path": "data[0].results"}] * 6),
     ),
     Case(name="unordered buckets", where=ANYWHERE, outcome=A, script=reversed_order, days=3),
-    Case(name="NaN as an amount", where=EACH, outcome=R, script=amount_is("NaN")),
-    Case(name="NaN in quotes as an amount", where=EACH, outcome=P, script=amount_is('"NaN"')),
-    Case(name="1e400 as an amount", where=EACH, outcome=P, script=amount_is("1e400")),
-    Case(name="true as an amount", where=EACH, outcome=P, script=amount_is("true")),
-    Case(name="text as an amount", where=EACH, outcome=P, script=amount_is('"free"')),
+    Case(name="NaN as an amount", where=TRANSPORT, outcome=R, script=amount_is("NaN")),
+    Case(name="NaN in quotes as an amount", where=AMOUNTS, outcome=P, script=amount_is('"NaN"')),
+    Case(name="1e400 as an amount", where=AMOUNTS, outcome=P, script=amount_is("1e400")),
+    Case(name="true as an amount", where=AMOUNTS, outcome=P, script=amount_is("true")),
+    Case(name="text as an amount", where=AMOUNTS, outcome=P, script=amount_is('"free"')),
     Case(name="null as an amount", where=REQUIRED, outcome=P, script=amount_is("null")),
     Case(
         name="missing amount",
@@ -624,62 +651,76 @@ CASES = [
         where=COUNTERS,
         outcome=A,
         script=lambda target: edit(*({"do": "delete", "path": path} for path in target.expected.values())),
-        kept=ManagedProcess("null, never 0", _without_counters),
+        kept=Effect("null, never 0", _without_counters),
     ),
     Case(
         name="mixed currencies",
         where=WITH_CURRENCY,
         outcome=A,
         script=lambda target: edit(put(target.place(CURRENCY[target.endpoint.row.table]), "EUR")),
-        kept=ManagedProcess("each amount with its currency; totals are of dollars only", _foreign),
+        kept=Effect("each amount with its currency; totals are of dollars only", _foreign),
     ),
     Case(
         name="unknown fields",
-        where=EACH,
+        where=ANYWHERE,
         outcome=A,
         script=lambda target: edit(put(target.place("brand_new"), {"deep": [1]}), put("later", True)),
-        kept=ManagedProcess("the same rows, the fields in `other_fields`", _other_fields),
+        kept=Effect("the same rows, the fields in `other_fields`", _other_fields),
     ),
     Case(
         name="unknown line items and other names",
-        where=EACH,
+        where=NAMES,
         outcome=A,
         script=names_are(NEVER_SEEN),
-        kept=ManagedProcess("the names as sent", _named(NEVER_SEEN)),
+        kept=Effect("the names as sent", _named(NEVER_SEEN)),
     ),
     Case(
         name="Unicode and control characters in names",
-        where=EACH,
+        where=NAMES,
         outcome=A,
         script=names_are(STRANGE),
-        kept=ManagedProcess("every character", _named(STRANGE)),
+        kept=Effect("every character", _named(STRANGE)),
     ),
     Case(
         name="1 MB strings",
-        where=EACH,
+        where=NAMES,
         outcome=A,
         script=long_strings,
-        kept=ManagedProcess("every character; previews show 60", _long),
+        kept=Effect("every character; previews show 60", _long),
     ),
     Case(
         name="null in every nullable place",
         where=OPTIONAL,
         outcome=A,
         script=nulls,
-        kept=ManagedProcess("null, never 0", _unknown),
+        kept=Effect("null, never 0", _unknown),
     ),
     Case(
         name="empty text in every nullable place",
         where=TEXTS,
         outcome=A,
         script=lambda target: edit(*(put(path, "") for path in target.nullable_texts.values())),
-        kept=ManagedProcess("null: beside a null it would be another id", _no_empty_text),
+        kept=Effect("null: beside a null it would be another id", _no_empty_text),
     ),
     Case(
         name="old rows without anything optional",
         where=OPTIONAL,
         outcome=A,
         script=sparse,
-        kept=ManagedProcess("null, never 0", _unknown),
+        kept=Effect("null, never 0", _unknown),
     ),
 ]
+
+
+def places(*, stored: bool) -> Iterator[tuple[Case, str]]:
+    """Each case, at the endpoints that it is proven at.
+
+    What the transport does knows no shape, and what is stored when a fetch fails knows none either: such cases are
+    proven at one shape after the other.
+    """
+    for number, case in enumerate(CASES):
+        names = [*case.where.targets]
+        by_shape = [*{TARGETS[name].shape: name for name in names}.values()]
+        if case.where is TRANSPORT or (stored and case.outcome is not Outcome.ACCEPTED):
+            names = [by_shape[number % len(by_shape)]]
+        yield from ((case, name) for name in (by_shape if stored and len(names) > 1 else names))

@@ -41,6 +41,7 @@ from usage_assets_tests.fetching.refusals import (
     Outcome,
     Rows,
     Target,
+    places,
 )
 
 PAGE = Path(__file__).parents[2] / "docs" / "refusals.md"
@@ -214,6 +215,12 @@ def accepted(trial: Trial, undisturbed: FetchResult, caplog: pytest.LogCaptureFi
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+def at_places(*, stored: bool) -> pytest.MarkDecorator:
+    """Run a test for each case, at the endpoints that it is proven at."""
+    params = [pytest.param(case, name, id=f"{case.name}-{name}") for case, name in places(stored=stored)]
+    return pytest.mark.parametrize(("case", "name"), params)
+
+
 PROOFS: Mapping[Outcome, Callable[[Trial, FetchResult, pytest.LogCaptureFixture], None]] = {
     Outcome.RETRIED: retried,
     Outcome.READ_AGAIN: read_again,
@@ -230,10 +237,7 @@ def known() -> dict[tuple[str, int, bool], FetchResult]:
     return {}
 
 
-@pytest.mark.parametrize(
-    ("case", "name"),
-    [pytest.param(case, name, id=f"{case.name}-{name}") for case in CASES for name in case.where.targets],
-)
+@at_places(stored=False)
 def test_it_happens_as_the_table_says(
     answers: Answers,
     caplog: pytest.LogCaptureFixture,
@@ -351,16 +355,7 @@ def failure_of(result: dg.ExecuteInProcessResult) -> UserFailureData:
     return failure
 
 
-def trials_of_storing() -> Iterator[Any]:
-    """What is accepted, at an endpoint of each shape; what is not, at one shape after the other."""
-    for number, case in enumerate(CASES):
-        of_shape = {target.shape: name for name, target in case.where.targets.items()}
-        names = [*of_shape.values()]
-        chosen = names if case.outcome is Outcome.ACCEPTED else [names[number % len(names)]]
-        yield from (pytest.param(case, name, id=f"{case.name}-{name}") for name in chosen)
-
-
-@pytest.mark.parametrize(("case", "name"), [*trials_of_storing()])
+@at_places(stored=True)
 def test_it_is_stored_as_the_table_says(answers: Answers, store: Store, tmp_path: Path, case: Case, name: str) -> None:
     trial = Trial(case, TARGETS[name], answers)
     warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
