@@ -1,9 +1,11 @@
 """What keeps a wrong number from being stored, and the checks that say so in the UI: each is shown failing here."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -24,6 +26,7 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
 from usage_assets.warehouse.checks import check_failures
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import prepare
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -108,37 +111,69 @@ def test_what_is_computed_contradicts_nothing(name: str, days: Days) -> None:
         assert check_failures(connection, Table(derived.row), derived.select, target_of(derived)) == []
 
 
+@dataclass
+class Computed:
+    """Days that were computed once, for all the tests that try to replace them by something wrong."""
+
+    days: Days
+    derived: Model
+    right: list[dict[str, Any]] = field(default_factory=list)
+
+    def refuses(self, wrong: Query, match: str) -> None:
+        """The query is refused in these words, and the days stay as they were, in one version."""
+        with pytest.raises(WarehouseError, match=match):
+            self.days.warehouse.replace(Table(self.derived.row), wrong, target_of(self.derived), "run")
+        query = "select count(*) as n from ledger.partition_versions where table_name = $t"
+        assert self.days.warehouse.read(query, {"t": self.derived.row.table}).to_pylist() == [{"n": 1}]
+        assert self.stored() == self.right
+
+    def stored(self) -> list[dict[str, Any]]:
+        """The rows that are stored now."""
+        rows: list[dict[str, Any]] = self.days.warehouse.read(f"from {self.derived.row.table} order by all").to_pylist()
+        return rows
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Computed]]:
+    """A derived table by its name, computed from a row of every source."""
+    with ExitStack() as opened:
+
+        @cache
+        def compute(name: str) -> Computed:
+            days = Days(Warehouse(database=str(tmp_path_factory.mktemp(name) / "usage.duckdb")))
+            opened.enter_context(days.warehouse.get_connection())
+            new = Computed(days, DERIVED[name])
+            fetch(days, new.derived)
+            days.derive(name)
+            new.right += new.stored()
+            assert new.right
+            return new
+
+        yield compute
+
+
 @pytest.mark.parametrize(("name", "measure"), EVERY_MEASURE)
-def test_a_query_that_miscounts_a_measure_writes_nothing(name: str, measure: str, days: Days) -> None:
-    derived = DERIVED[name]
-    fetch(days, derived)
-    before = days.rows(name)
-    wrong = planted(days.select(name), f"{measure} + 1 as {measure}")
-    with pytest.raises(WarehouseError, match=r"2026-11-01: .* here and .* in its source"):
-        days.warehouse.replace(Table(derived.row), wrong, target_of(derived), "run")
-    versions = days.warehouse.read(
-        "select count(*) as n from ledger.partition_versions where table_name = $t", {"t": derived.row.table}
-    )
-    assert versions.to_pylist() == [{"n": 1}]
-    assert days.rows(name) == before
+def test_a_query_that_miscounts_a_measure_writes_nothing(
+    name: str, measure: str, computed: Callable[[str], Computed]
+) -> None:
+    it = computed(name)
+    wrong = planted(it.days.select(name), f"{measure} + 1 as {measure}")
+    it.refuses(wrong, r"2026-11-01: .* here and .* in its source")
 
 
 @pytest.mark.parametrize("name", DERIVED)
-def test_a_query_that_drops_rows_writes_nothing(name: str, days: Days) -> None:
-    derived = DERIVED[name]
-    fetch(days, derived)
-    select = replace(days.select(name), sql=f"select * from ({derived.select.sql}) where false")
-    with pytest.raises(WarehouseError, match=r"2026-11-01: .* is 0.* here and"):
-        days.warehouse.replace(Table(derived.row), select, target_of(derived), "run")
+def test_a_query_that_drops_rows_writes_nothing(name: str, computed: Callable[[str], Computed]) -> None:
+    it = computed(name)
+    wrong = replace(it.days.select(name), sql=f"select * from ({it.derived.select.sql}) where false")
+    it.refuses(wrong, r"2026-11-01: .* is 0.* here and")
 
 
 @pytest.mark.parametrize("name", DERIVED)
-def test_a_query_that_doubles_rows_writes_nothing(name: str, days: Days) -> None:
-    derived = DERIVED[name]
-    fetch(days, derived)
-    select = replace(days.select(name), sql=f"from ({derived.select.sql}) union all from ({derived.select.sql})")
-    with pytest.raises(WarehouseError, match="2 rows for one connection, usage_date"):
-        days.warehouse.replace(Table(derived.row), select, target_of(derived), "run")
+def test_a_query_that_doubles_rows_writes_nothing(name: str, computed: Callable[[str], Computed]) -> None:
+    it = computed(name)
+    sql = it.derived.select.sql
+    wrong = replace(it.days.select(name), sql=f"from ({sql}) union all from ({sql})")
+    it.refuses(wrong, "2 rows for one connection, usage_date")
 
 
 @pytest.mark.parametrize(
@@ -174,11 +209,11 @@ def test_a_query_that_doubles_rows_writes_nothing(name: str, days: Days) -> None
         ),
     ],
 )
-def test_a_number_that_is_taken_for_another_writes_nothing(name: str, expression: str, days: Days) -> None:
-    derived = DERIVED[name]
-    fetch(days, derived)
-    with pytest.raises(WarehouseError, match=r"2026-11-01: .* here and .* in its source"):
-        days.warehouse.replace(Table(derived.row), planted(days.select(name), expression), target_of(derived), "run")
+def test_a_number_that_is_taken_for_another_writes_nothing(
+    name: str, expression: str, computed: Callable[[str], Computed]
+) -> None:
+    it = computed(name)
+    it.refuses(planted(it.days.select(name), expression), r"2026-11-01: .* here and .* in its source")
 
 
 # The same SQL as asset checks
