@@ -20,15 +20,18 @@ WORKERS = $(shell $(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) +
 
 READY := .venv/.ready
 BIN := .venv/bin
+SANDBOX_TESTED := .venv/.sandbox-tested
+SANDBOX := $(shell find usage_assets/sandbox usage_assets_tests/sandbox fixtures -type f -not -name '*.pyc')
 READY_FOCUS := .venv-focus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test audit drill check docs pictures bench focus wheel
+.PHONY: help demo run test test-all audit drill check docs pictures bench focus wheel
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
 	@echo "make run     Dagster with the accounts in .env; PORT=$(PORT)"
-	@echo "make test    the test suite"
+	@echo "make test    the tests of every part"
+	@echo "make test-all  these and the slow ones: whole backfills, random games, processes that are killed"
 	@echo "make audit   400 days of two organizations: every number beside the sandbox's books; AUDIT_DAYS=$(AUDIT_DAYS)"
 	@echo "make drill   make run is killed KILLS=$(KILLS) times at random moments and must end equal to an undisturbed run; SEED=n"
 	@echo "make check   lint, format, types, and that Dagster can load the definitions"
@@ -66,8 +69,19 @@ demo: $(READY)
 run: $(READY)
 	@$(BIN)/usage-assets dev --port $(PORT)
 
-test: $(READY)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+test: $(READY) $(SANDBOX_TESTED)
+	@$(PYTEST) -m "not slow" --ignore usage_assets_tests/sandbox
+
+test-all: $(READY)
+	@$(PYTEST)
+	@touch $(SANDBOX_TESTED)
+
+# The emulated providers are tested again only when they, their tests or the fixtures have changed.
+$(SANDBOX_TESTED): $(READY) $(SANDBOX)
+	@$(PYTEST) usage_assets_tests/sandbox
+	@touch $@
 
 audit: $(READY)
 	@USAGE_AUDIT_DAYS=$(AUDIT_DAYS) $(BIN)/python -m pytest usage_assets_tests/end_to_end/test_books.py

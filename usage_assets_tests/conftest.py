@@ -24,6 +24,17 @@ NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 TODAY = NOW.date()
 
 
+STORIES = {"end_to_end", "stateful"}
+"""Folders whose every test is slow."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test` leaves to `make test-all`."""
+    for item in items:
+        if STORIES & {*item.path.parts}:
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_collection_finish() -> None:
     """What is imported by now stays: let no garbage collection look at it again."""
     gc.collect()

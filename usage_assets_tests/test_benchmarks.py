@@ -67,6 +67,7 @@ def test_parsing_notices_an_amount_that_is_not_as_it_is_spelled() -> None:
         parsing.exactness(body, wrong, frame)
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_run_that_stored_every_row() -> None:
     (found,) = memory.figures(2, rows=30)
     assert found.name == "2 days of 30 rows"
@@ -102,6 +103,7 @@ def test_an_idle_tick_and_the_look_ups_see_the_same_events() -> None:
     assert 0 < looked_up.ours < looked_up.theirs
 
 
+@pytest.mark.slow
 def test_what_is_due_is_asked_where_only_the_last_days_are_not_settled() -> None:
     idle, asked = due.figures(3, rounds=1)  # raises where more is due, or the idle sensor asks for a run
     assert int(asked.name.split()[4]) % (1 + 2 + 3) == 0, "each day is read again on those after it"

@@ -821,6 +821,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert {key for key, moment in self.changed.items() if self.pushed.get(key, 0) < moment} == set()
 
 
+@pytest.mark.slow
 def test_no_change_is_lost_whatever_happens_in_which_order() -> None:
     run_state_machine_as_test(
         AnyOrder,

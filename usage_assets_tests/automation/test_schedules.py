@@ -390,6 +390,7 @@ def test_run_keys_differ_by_schedule_connection_and_day_and_repeat_with_the_tick
     assert keys == [request.run_key for name, at in moments for request in tick(settings, name, at)]
 
 
+@pytest.mark.slow
 def test_a_scheduled_run_fetches_derives_and_checks_every_day(sandbox: Sandbox, tmp_path: Path) -> None:
     settings = settings_of(
         openai_admin_key="sk-admin-sandbox",

@@ -29,6 +29,8 @@ from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
 from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
 
+pytestmark = pytest.mark.slow
+
 YESTERDAY = str(last_days(1)[0])
 
 

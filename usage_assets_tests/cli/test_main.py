@@ -42,6 +42,8 @@ from usage_assets_tests.end_to_end.conftest import (
 )
 from usage_assets_tests.terminal import COMMAND, SECRETS, Said, Terminal, holding
 
+pytestmark = pytest.mark.slow
+
 DAYS = last_days(3)
 WITHOUT_ROOTS_POWERS = (
     sys.executable,

@@ -53,6 +53,8 @@ from usage_assets_tests.conftest import NOW, Sandbox, last_days, running_sandbox
 from usage_assets_tests.end_to_end.conftest import Project, open_project, with_everything
 from usage_assets_tests.terminal import ROOT
 
+pytestmark = pytest.mark.slow
+
 DAYS = last_days(3)
 WINDOW = Window(DAYS[0], DAYS[-1])
 WINDOWS = dict.fromkeys(ASKED, WINDOW)

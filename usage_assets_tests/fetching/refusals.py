@@ -204,8 +204,8 @@ def amount_type(target: Target) -> Hashable:
     """Amounts of one type, in answers of one shape, are read by the same code."""
     row = {column.name: column for column in columns(target.endpoint.row)}
     measures = target.sent(lambda column: column.unit is not None)
-    [amount] = [name for name, path in measures.items() if path == target.amount][:1] or [None]
-    return target.shape, row[amount].type if amount else None
+    types = [row[name].type for name, path in measures.items() if path == target.amount]
+    return target.shape, *types
 
 
 def texts(target: Target) -> Hashable:

@@ -334,6 +334,7 @@ def test_bad_input_is_one_line_and_writes_nothing(terminal: Terminal, words: tup
     assert sorted(terminal.folder.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_days_of_which_a_part_of_the_costs_was_refused_are_no_whole_days(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -349,6 +350,7 @@ def test_days_of_which_a_part_of_the_costs_was_refused_are_no_whole_days(
     assert said.complaints == ["anthropic/cost_report: costs of 3 days are missing or incomplete in the file"]
 
 
+@pytest.mark.slow
 def test_costs_of_a_source_that_is_switched_off_are_missing_from_then_on(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -379,6 +381,7 @@ def test_days_without_costs_are_no_file(terminal: Terminal) -> None:
 # The file that `make focus` validates
 
 
+@pytest.mark.slow
 def test_the_sandboxs_months_add_up_to_its_books_and_the_invoiced_one_to_its_invoice(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

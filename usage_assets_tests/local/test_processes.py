@@ -21,6 +21,8 @@ from usage_assets.local.dagster_dev import PATH_PREFIX, Dagster
 from usage_assets.local.home import CONFIGURATION, dagster_home, make_home, missing_settings, open_instance
 from usage_assets.local.processes import LOCK, ManagedProcess, StartError, free_port, only_one
 
+pytestmark = pytest.mark.slow
+
 SLEEPER = "import time; time.sleep(600)"
 FAMILY = f"""
 import pathlib, subprocess, sys

@@ -16,6 +16,8 @@ from dagster._core.utils import make_new_run_id
 from usage_assets.local import workers
 from usage_assets.local.workers import LOST, SILENCE, end_lost_runs, is_lost
 
+pytestmark = pytest.mark.slow
+
 Began = Callable[[int], float | None]
 
 

@@ -270,6 +270,7 @@ def filled_at_random(days: Days, random: Random) -> None:
             days.derive(source, first=day)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_every_view_has_every_cost_once_on_random_days(days: Days, seed: int) -> None:
     days = stating(

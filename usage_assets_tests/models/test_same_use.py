@@ -13,6 +13,8 @@ from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.terminal import Terminal
 from usage_assets_tests.test_definitions import settings_of
 
+pytestmark = pytest.mark.slow
+
 SECRET = "sk-a-secret-of-two"
 DAYS = ("--start", str(last_days(1)[0]), "--end", str(last_days(1)[0]))
 

@@ -45,6 +45,8 @@ from usage_assets_tests.warehouse.samples import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
 CHILDREN = multiprocessing.get_context("forkserver")
 CHILDREN.set_forkserver_preload(["usage_assets.warehouse.database", __name__])
 

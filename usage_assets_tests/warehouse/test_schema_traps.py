@@ -25,6 +25,8 @@ from usage_assets.warehouse.values import Query
 from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample, day, days, nothing_changes, sample, write
 from usage_assets_tests.warehouse.test_io_manager import Run, arrow, failure
 
+pytestmark = pytest.mark.slow
+
 NAMES = SAMPLE.arrow_schema.names
 REVERSED = NAMES[::-1]
 INTEGERS_SWAPPED = [{"requests": "level", "level": "requests"}.get(name, name) for name in NAMES]
