@@ -25,6 +25,8 @@ SANDBOX := $(shell find usage_assets/sandbox usage_assets_tests/sandbox fixtures
 READY_FOCUS := .venv-focus/.ready
 
 .DEFAULT_GOAL := help
+# Where it is set, each test worker and each process that a test starts would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo run test test-all audit drill check docs pictures bench focus wheel
 
 help:
