@@ -31,8 +31,8 @@ MAIN_TOTALS = [
 
 @pytest.mark.parametrize(
     ("endpoints", "totals", "count", "least_entities"),
-    [(with_main_endpoints, MAIN_TOTALS, 90, 1000), (with_everything, TOTALS, 4, 100)],
-    ids=["ninety days", "every endpoint"],
+    [(with_main_endpoints, MAIN_TOTALS, 30, 300), (with_everything, TOTALS, 4, 100)],
+    ids=["thirty days", "every endpoint"],
 )
 def test_days_are_exact_stay_exact_when_repeated_and_when_three_are_restated(
     sandbox: Sandbox,
