@@ -8,13 +8,13 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.errors import DagsterExecutionInterruptedError
-from dagster._core.events import EngineEventData, JobFailureData, RunFailureReason
+from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, EngineEventData, JobFailureData, RunFailureReason
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
-from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from dagster._serdes import ConfigurableClassData
@@ -22,6 +22,8 @@ from dagster._utils.interrupts import capture_interrupts, pop_captured_interrupt
 from dagster._utils.schedules import cron_string_iterator, is_valid_cron_schedule
 
 __all__ = [
+    "ASSET_CHECK_EVENTS",
+    "ASSET_EVENTS",
     "REPOSITORY_LABEL_TAG",
     "SINGLETON_REPOSITORY_NAME",
     "SQLITE_BUSY_TIMEOUT_SECONDS",
@@ -39,6 +41,7 @@ __all__ = [
     "RemoteJobOrigin",
     "RemoteRepositoryOrigin",
     "RunFailureReason",
+    "SqlEventLogStorageTable",
     "SqliteEventLogStorage",
     "StepFailureData",
     "UnresolvedAssetJobDefinition",
