@@ -10,6 +10,7 @@ from usage_assets.models.entities import ENTITIES
 from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.warehouse.ledger import (
     DayState,
+    FailedCheck,
     Naming,
     PartitionVersion,
     PortEntity,
@@ -39,7 +40,8 @@ def page() -> str:
         "Accounting: what the connections file states": list(Accounting().tables()),
         "Port entities": list(dict.fromkeys(derived.row for derived in ENTITIES)),
         "Ledgers": [
-            *(PartitionVersion, Restatement, DayState, DueDay, ExpectedAsset, Naming, Statement, PortEntity, PortPush)
+            *(PartitionVersion, Restatement, DayState, DueDay, ExpectedAsset, FailedCheck, Naming, Statement),
+            *(PortEntity, PortPush),
         ],
     }
     lines = [HEAD]

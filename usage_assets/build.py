@@ -41,8 +41,8 @@ from usage_assets.port.client import PortClient
 from usage_assets.warehouse.published import PublishedWarehouse
 from usage_assets.warehouse.tables import Table
 
-# Partitioned checks and backfill policies are used on purpose; Dagster would warn of each at every start.
-warnings.filterwarnings("ignore", message=".*(`backfill_policy`|partitions_def on an AssetCheckSpec)", category=Warning)
+# Backfill policies are used on purpose; Dagster would warn of each at every start.
+warnings.filterwarnings("ignore", message=".*`backfill_policy`", category=Warning)
 
 
 def build_definitions(
@@ -81,9 +81,7 @@ def build_definitions(
                 CrossCheck(Table(endpoint.cross_check), other.name) if endpoint.cross_check and other else None
             )
             checks.append(
-                build_checks(
-                    raw, endpoint.row, connection.name, partitions, control=endpoint.control, cross_check=cross_check
-                )
+                build_checks(raw, endpoint.row, connection.name, control=endpoint.control, cross_check=cross_check)
             )
             usage_keys[connection.name].append(raw.key)
         for derived, select in graph.derived:
@@ -93,12 +91,7 @@ def build_definitions(
             assets.append(asset)
             checks.append(
                 build_checks(
-                    asset,
-                    derived.row,
-                    connection.name,
-                    partitions,
-                    select=select,
-                    file=f"{derived.folder}/{derived.file}",
+                    asset, derived.row, connection.name, select=select, file=f"{derived.folder}/{derived.file}"
                 )
             )
             usage_keys[connection.name].append(asset.key)

@@ -12,10 +12,11 @@ import pytest
 
 from usage_assets import dagster_internals
 from usage_assets.dagster_internals import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
     REPOSITORY_LABEL_TAG,
     SINGLETON_REPOSITORY_NAME,
     SQLITE_BUSY_TIMEOUT_SECONDS,
-    AssetCheckEvaluationTargetMaterializationData,
     CheckRunHealthResult,
     ConfigurableClassData,
     DagsterExecutionInterruptedError,
@@ -29,6 +30,7 @@ from usage_assets.dagster_internals import (
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
     RunFailureReason,
+    SqlEventLogStorageTable,
     SqliteEventLogStorage,
     StepFailureData,
     UnresolvedAssetJobDefinition,
@@ -181,30 +183,26 @@ def test_is_valid_cron_schedule_refuses_what_is_none() -> None:
     assert not is_valid_cron_schedule("at six")
 
 
-def test_asset_check_evaluation_target_materialization_data_makes_a_day_checked(instance: dg.DagsterInstance) -> None:
-    """Without AssetCheckEvaluationTargetMaterializationData the UI takes the day's newest event for unchecked."""
-    days = dg.DailyPartitionsDefinition("2026-11-01", end_date="2026-11-03")
+def test_asset_events_and_asset_check_events_are_those_that_have_rows_beside_the_event_itself() -> None:
+    """ASSET_EVENTS have a row of their asset and tags, ASSET_CHECK_EVENTS one of the check's executions."""
+    types = dg.DagsterEventType
+    assert {types.ASSET_MATERIALIZATION, types.ASSET_MATERIALIZATION_PLANNED, types.ASSET_OBSERVATION} <= ASSET_EVENTS
+    assert {types.ASSET_CHECK_EVALUATION, types.ASSET_CHECK_EVALUATION_PLANNED} == ASSET_CHECK_EVENTS
+    assert not ASSET_EVENTS & ASSET_CHECK_EVENTS
+    assert types.STEP_SUCCESS not in ASSET_EVENTS | ASSET_CHECK_EVENTS
 
-    @dg.asset(partitions_def=days)
-    def dated() -> None:
-        """Has days."""
 
-    @dg.multi_asset_check(specs=[dg.AssetCheckSpec("check", asset=dated.key, partitions_def=days)])
-    def check() -> Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]:
-        yield dg.AssetCheckResult(asset_key=dated.key, check_name="check", passed=True)
-
-    assert dg.materialize([dated, check], partition_key="2026-11-01", instance=instance).success
-    (newest,) = instance.fetch_materializations(dated.key, limit=1).records
-    (evaluation,) = [
-        record.evaluation
-        for record in instance.event_log_storage.get_asset_check_execution_history(
-            dg.AssetCheckKey(dated.key, "check"), limit=1
-        )
-    ]
-    assert evaluation
-    assert evaluation.target_materialization_data == AssetCheckEvaluationTargetMaterializationData(
-        storage_id=newest.storage_id, run_id=newest.run_id, timestamp=newest.timestamp
-    )
+def test_sql_event_log_storage_table_is_where_sqlite_event_log_storage_has_its_events(tmp_path: Path) -> None:
+    """SqlEventLogStorageTable takes rows in bulk: each is what _event_to_row says of an event, with the next id."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        run_id = instance.create_run_for_job(DEFINITIONS.resolve_implicit_global_asset_job_def()).run_id
+        instance.report_engine_event("found", run_id=run_id, job_name="any")
+        storage = instance.event_log_storage
+        assert isinstance(storage, SqliteEventLogStorage)
+        with storage.run_connection(run_id) as connection:
+            *_, row = connection.execute(SqlEventLogStorageTable.select().order_by(SqlEventLogStorageTable.c.id))
+        entry = instance.get_records_for_run(run_id).records[-1].event_log_entry
+        assert storage._event_to_row(entry).items() <= row._asdict().items()
 
 
 def test_every_private_name_has_its_test() -> None:

@@ -233,7 +233,7 @@ def test_a_push_depends_on_all_entities_of_its_connection_and_on_nothing_else(de
         assert sorted(dependency.asset_key.to_user_string() for dependency in push.deps) == entities
 
 
-def test_all_assets_and_checks_share_one_calendar_and_one_backfill_policy(definitions: dg.Definitions) -> None:
+def test_all_assets_share_one_calendar_and_one_backfill_policy(definitions: dg.Definitions) -> None:
     """Dagster puts assets into one run only where both are the same."""
     repository = definitions.get_repository_def()
     days = days_specs(definitions)
@@ -245,10 +245,7 @@ def test_all_assets_and_checks_share_one_calendar_and_one_backfill_policy(defini
     assert assets[0].partitions_def == dg.DailyPartitionsDefinition("2025-01-01", timezone="UTC")
     check_specs = [spec for checks in repository.asset_checks_defs_by_key.values() for spec in checks.check_specs]
     of_days = [spec for spec in check_specs if spec.asset_key.to_user_string() in days]
-    once_a_run = {"unknown_fields", "missing_fields", "views"}
-    assert all(spec.partitions_def is None for spec in of_days if spec.name in once_a_run)
-    with_days = [spec for spec in of_days if spec.name not in once_a_run]
-    assert {id(spec.partitions_def) for spec in with_days} == {id(assets[0].partitions_def)}
+    assert {spec.partitions_def for spec in of_days} == {None}, "a check has one result a run"
 
 
 def test_every_stored_asset_is_checked_and_a_raw_one_for_unknown_fields_and_by_what_else_the_provider_states(

@@ -1,24 +1,35 @@
-"""Asset checks: the SQL that was verified before a write was committed, run again on what is stored, day by day."""
+"""Asset checks: the SQL that was verified before a write was committed, run again on what is stored.
+
+A run has one result per check. Days that are wrong stay in ``ledger.failed_checks`` until the check finds them right.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
+from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 
 import dagster as dg
 import duckdb
 
-from usage_assets.assets.materializations import newest_materializations
-from usage_assets.core.days import days_of
 from usage_assets.core.money import TOLERANCE
 from usage_assets.core.schema import Row, TableRow
-from usage_assets.dagster_internals import AssetCheckEvaluationTargetMaterializationData
 from usage_assets.models.costs import AllocatedCost
 from usage_assets.models.due import stale_days
 from usage_assets.models.model import SQL, sql_files
 from usage_assets.models.prices import TOKENS, has_prices, unit_errors
 from usage_assets.providers.endpoint import Control
-from usage_assets.warehouse.checks import check_failures, differences, missing_fields, unknown_fields
+from usage_assets.warehouse.checks import (
+    check_failures,
+    differences,
+    missing_fields,
+    remember,
+    stored_slice,
+    unknown_fields,
+)
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.ledger import FAILED_CHECKS, TEXT_CHARACTERS, FailedCheck
 from usage_assets.warehouse.migrate import create_or_alter, prepare
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -27,8 +38,6 @@ from usage_assets.warehouse.views import broken_views
 
 Results = Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]
 Finder = Callable[[duckdb.DuckDBPyConnection, Slice], Iterable[CheckFailure]]
-Targets = Mapping[date, AssetCheckEvaluationTargetMaterializationData | None]
-"""The days that are checked, each with its newest materialization; None where the UI knows of none."""
 UNKNOWN, MISSING = "sends fields that are not known", "leaves out fields"
 Fields = Callable[[duckdb.DuckDBPyConnection, Table, Slice], Mapping[str, int]]
 """Finds names of fields in a slice, with the number of rows that each is about."""
@@ -68,6 +77,73 @@ class CrossCheck:
         return text.format(own=own.name, other=self.table.name, connection=self.connection)
 
 
+@dataclass(frozen=True)
+class Finding:
+    """What a check found wrong in the days of a run."""
+
+    spec: dg.AssetCheckSpec
+    severity: dg.AssetCheckSeverity
+    failures: Sequence[CheckFailure]
+    left_out: Mapping[date, str]
+    """Days that are not compared, with the reason."""
+
+    @cached_property
+    def wrong(self) -> Mapping[date, Sequence[str]]:
+        """What is wrong with each day that is compared. Equal figures make an equal text, as people are sent it."""
+        compared = sorted((f.day, f.text) for f in self.failures if f.day not in self.left_out)
+        return {day: [text for _, text in texts] for day, texts in groupby(compared, key=itemgetter(0))}
+
+    def rows(self, connection: str, run_id: str) -> Iterator[FailedCheck]:
+        """Yield what is remembered of it."""
+        for day, texts in self.wrong.items():
+            yield FailedCheck(
+                connection=connection,
+                usage_date=day,
+                asset=self.spec.asset_key.to_user_string(),
+                check_name=self.spec.name,
+                severity=self.severity.value,
+                text=_in_words(texts)[:TEXT_CHARACTERS],
+                run_id=run_id,
+                found_at=datetime.now(UTC),
+            )
+
+    def results(self, target: Slice, remembered: Iterable[tuple[date, str]]) -> Results:
+        """Yield an evaluation for each wrong day, then the result of the run: whether no day is wrong any more.
+
+        Where only days outside the run are wrong, it is a warning, as an error of a blocking check stops the run.
+        """
+        for day, texts in self.wrong.items():
+            yield dg.AssetCheckEvaluation(
+                asset_key=self.spec.asset_key,
+                check_name=self.spec.name,
+                passed=False,
+                description=_in_words(texts),
+                metadata={"contradictions": dg.MetadataValue.json(texts[:LISTED_TEXTS])},
+                severity=self.severity,
+                blocking=self.spec.blocking,
+                partition=day.isoformat(),
+            )
+        before = {day: text for day, text in remembered if day not in self.wrong}
+        texts = [f"{day}: {_in_words(texts)}" for day, texts in self.wrong.items()]
+        texts += [f"{day} (not in this run): {text}" for day, text in before.items()]
+        not_compared = _in_words([f"{day}: {reason}" for day, reason in self.left_out.items()])
+        yield dg.AssetCheckResult(
+            asset_key=self.spec.asset_key,
+            check_name=self.spec.name,
+            passed=not texts,
+            severity=dg.AssetCheckSeverity.WARN if before and not self.wrong else self.severity,
+            description=_in_words(texts) or None,
+            metadata={
+                "days": len(target.days),
+                "contradictions": sum(map(len, self.wrong.values())),
+                DAYS_WRONG: len(texts),
+            }
+            | ({"not_compared": not_compared} if not_compared else {}),
+        )
+
+
+DAYS_WRONG = "days_wrong"
+"""In a run's result: how many days are wrong, those included that the run did not look at."""
 LISTED_TEXTS = 5
 LISTED_FIELDS, FIELD_CHARACTERS = 50, 100
 """What is shown of unknown fields: events are small, whatever a provider sends."""
@@ -77,59 +153,62 @@ def build_checks(
     definition: dg.AssetsDefinition,
     row: type[Row],
     connection: str,
-    partitions: dg.PartitionsDefinition[str],
     select: Query | None = None,
     control: Control | None = None,
     file: str = "",
     cross_check: CrossCheck | None = None,
 ) -> dg.AssetChecksDefinition:
-    """Build an asset's checks: ``content`` for every day; of a raw table also ``control_total``, where it has control
+    """Build an asset's checks: ``content``; of a raw table also ``control_total``, where it has control
     totals, ``unknown_fields`` and ``missing_fields``, where it has such; warnings: what
     ``sql/warnings/<table>.<check>.sql`` and those of a derived ``file`` (``<folder>/<file>``) find, and where the table
-    differs from one ``cross_check``; of allocated costs ``list_price``, where there is a price list."""
-    asset, table = definition.key, Table(row)
+    differs from one ``cross_check``; of allocated costs ``list_price``, where there is a price list.
+
+    They have one result per run and no partitions: an event per day and check was a third of what a backfill took.
+    """
+    asset, table, part = definition.key, Table(row), select.part if select else ""
     stored = [table, *([Table(control.row)] if control else []), *([cross_check.table] if cross_check else [])]
     names_of_fields = _names_of_fields(asset, table)
-    grain = f"One row per {', '.join(table.grain)}"
-    content = dg.AssetCheckSpec(
-        "content",
-        asset=asset,
-        blocking=True,
-        partitions_def=partitions,
-        description=f"{grain}; every total equals the raw tables'" if select else grain,
-    )
     viewed = [_of_views(asset)] if select and select.views else []
-    comparisons = list(
-        _comparisons(asset, table, partitions, control, select.part if select else "", file, cross_check)
-    )
+    comparisons = [*_comparisons(asset, table, select, control, file, cross_check)]
 
     @dg.multi_asset_check(
         name=f"{asset.to_python_identifier()}_checks",
-        specs=[content, *(spec for spec, *_ in comparisons), *(spec for spec, *_ in names_of_fields), *viewed],
+        specs=[*(spec for spec, *_ in comparisons), *(spec for spec, *_ in names_of_fields), *viewed],
+        can_subset=True,  # or nobody could execute one in the UI
     )
-    def checks(
-        context: dg.AssetCheckExecutionContext, warehouse: Warehouse
-    ) -> Iterable[dg.AssetCheckEvaluation | dg.AssetCheckResult]:
-        days = days_of(context.partition_keys)
-        target = Slice(connection, days[0], days[-1], select.part if select else "")
+    def checks(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> Results:
+        selected = context.selected_asset_check_keys
         with warehouse.get_connection() as database:
-            for declared in stored:
+            for declared in (FAILED_CHECKS, *stored):
                 create_or_alter(database, declared)
             if select:
                 prepare(database, select)
-            left_out = _left_out(database, table, cross_check, target) if cross_check else {}
-            found = check_failures(database, table, select, target)
-            compared = [(spec, list(find(database, target)), severity) for spec, find, severity in comparisons]
-            named = [(spec, find(database, table, target), said) for spec, find, said in names_of_fields]
+            if context.has_partition_key or context.has_partition_key_range:
+                asked = context.partition_key_range
+                target = Slice(connection, date.fromisoformat(asked.start), date.fromisoformat(asked.end), part)
+            else:
+                target = stored_slice(database, table, asset.to_user_string(), connection, part)
+            findings = []
+            for spec, find, severity in (each for each in comparisons if each[0].key in selected):
+                failures: Sequence[CheckFailure] = [*find(database, target)]
+                left_out: Mapping[date, str] = {}
+                if cross_check and spec.name == cross_check.check:
+                    left_out = _left_out(database, table, cross_check, target)
+                elif select and spec.blocking and failures:
+                    # a rate that is edited during the run, for example: the due sensor computes the day again
+                    stale = stale_days(database, table, target)
+                    left_out = {failure.day: stale[failure.day] for failure in failures if failure.day in stale}
+                findings.append(Finding(spec, severity, failures, left_out))
+            named = [
+                (spec, find(database, table, target), said)
+                for spec, find, said in names_of_fields
+                if spec.key in selected
+            ]
             broken = broken_views(database, select.views) if select else ()
-            # a rate that is edited while the run is under way, for example: the due sensor computes the day again
-            stale = stale_days(database, table, target) if found and select else {}
-        wrong_days = {failure.day for failure in found}
-        targets = _targets(context.instance, asset, days)
-        yield from _results(content, targets, found, left_out={day: stale[day] for day in wrong_days & stale.keys()})
-        for spec, different, severity in compared:
-            is_cross_check = cross_check is not None and spec.name == cross_check.check
-            yield from _results(spec, targets, different, severity, left_out if is_cross_check else {})
+            rows = [row for finding in findings for row in finding.rows(connection, context.run.run_id)]
+            wrong = remember(database, asset.to_user_string(), [each.spec.name for each in findings], target, rows)
+        for finding in findings:
+            yield from finding.results(target, [(day, text) for name, day, text in wrong if name == finding.spec.name])
         for spec, fields, said in named:
             yield dg.AssetCheckResult(
                 asset_key=asset,
@@ -142,13 +221,13 @@ def build_checks(
                     "fields": [field[:FIELD_CHARACTERS] for field in sorted(fields)[:LISTED_FIELDS]],
                 },
             )
-        for spec in viewed:
+        for spec in (spec for spec in viewed if spec.key in selected):
             yield dg.AssetCheckResult(
                 asset_key=asset,
                 check_name=spec.name,
                 passed=not broken,
                 severity=dg.AssetCheckSeverity.WARN,
-                description=_in_words(broken),
+                description=_in_words(broken) or None,
             )
 
     return checks
@@ -184,22 +263,24 @@ def _names_of_fields(asset: dg.AssetKey, table: Table) -> list[tuple[dg.AssetChe
 def _comparisons(
     asset: dg.AssetKey,
     table: Table,
-    partitions: dg.PartitionsDefinition[str],
+    select: Query | None,
     control: Control | None,
-    part: str,
     derived: str,
     cross_check: CrossCheck | None,
 ) -> Iterator[Comparison]:
     """Yield what a table is compared with, and what it is warned of: the first line of such a query says it."""
 
-    def spec(name: str, description: str) -> dg.AssetCheckSpec:
-        return dg.AssetCheckSpec(name, asset=asset, partitions_def=partitions, description=description)
+    def spec(name: str, description: str, *, blocking: bool = False) -> dg.AssetCheckSpec:
+        return dg.AssetCheckSpec(name, asset=asset, blocking=blocking, description=description)
 
     def warning(name: str, query: str) -> Comparison:
         description = query.partition("\n")[0].removeprefix("-- ")
         return spec(name, description), _finding(query), dg.AssetCheckSeverity.WARN
 
-    file = table.name.replace(".", "_")
+    file, part = table.name.replace(".", "_"), select.part if select else ""
+    grain = f"One row per {', '.join(table.grain)}"
+    description = f"{grain}; every total equals the raw tables'" if select else grain
+    yield spec("content", description, blocking=True), _content(table, select), dg.AssetCheckSeverity.ERROR
     if control:
         description = "Each day adds up to what the provider states for it without grouping"
         find = _finding(control_query(table.row, control))
@@ -218,6 +299,11 @@ def control_query(row: type[TableRow], control: Control) -> str:
     """Return SQL whose every row is a day that differs from its control total."""
     names = {"rows": row.table, "totals": control.row.table, "amount": control.amount, "currency": control.currency}
     return (SQL / "control_total.sql").read_text().format(**names, tolerance=f"{TOLERANCE:f}")
+
+
+def _content(table: Table, select: Query | None) -> Finder:
+    """What was verified before the slice was stored."""
+    return lambda database, target: check_failures(database, table, select, target)
 
 
 def _unit_errors(source: str) -> Finder:
@@ -239,56 +325,6 @@ def _left_out(
     return {day: cross_check.reason for day in target.days if day not in both}
 
 
-def _targets(instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[date]) -> Targets:
-    """Return what each day's evaluation is about: without it, the UI shows the day as never checked."""
-    newest = newest_materializations(instance, asset, days)
-    return {
-        day: AssetCheckEvaluationTargetMaterializationData(
-            storage_id=event.storage_id, run_id=event.run_id, timestamp=event.timestamp
-        )
-        if (event := newest.get(day))
-        else None
-        for day in days
-    }
-
-
-def _results(
-    spec: dg.AssetCheckSpec,
-    targets: Targets,
-    found: Iterable[CheckFailure],
-    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
-    left_out: Mapping[date, str] = {},
-) -> Results:
-    """Yield an evaluation per day: a single result of a range run would show no day at all.
-
-    The description has the figures, because that is what people are sent. Equal figures make an equal text.
-    """
-    found = [contradiction for contradiction in found if contradiction.day not in left_out]
-    for day, target in targets.items():
-        wrong = sorted(contradiction.text for contradiction in found if contradiction.day == day)
-        said = {"contradictions": dg.MetadataValue.json(wrong[:LISTED_TEXTS])} if wrong else {}
-        yield dg.AssetCheckEvaluation(
-            asset_key=spec.asset_key,
-            check_name=spec.name,
-            passed=not wrong,
-            description=_in_words(wrong) or left_out.get(day),
-            metadata=said | ({"not_compared": dg.MetadataValue.text(left_out[day])} if day in left_out else {}),
-            severity=severity,
-            target_materialization_data=target,
-            blocking=spec.blocking,
-            partition=day.isoformat(),
-        )
-    yield dg.AssetCheckResult(
-        asset_key=spec.asset_key,
-        check_name=spec.name,
-        passed=not found,
-        severity=severity,
-        description=_in_words([f"{contradiction.day}: {contradiction.text}" for contradiction in found]),
-        metadata={"days": len(targets), "contradictions": len(found)}
-        | ({"days_not_compared": len(left_out)} if left_out else {}),
-    )
-
-
-def _in_words(texts: Sequence[str]) -> str | None:
+def _in_words(texts: Sequence[str]) -> str:
     more = f"; and {len(texts) - LISTED_TEXTS} more" if len(texts) > LISTED_TEXTS else ""
-    return "; ".join(texts[:LISTED_TEXTS]) + more if texts else None
+    return "; ".join(texts[:LISTED_TEXTS]) + more

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 from usage_assets.assets.io_manager import TABLE, code_version, table_metadata
+from usage_assets.assets.materializations import VERIFIED
 from usage_assets.config.settings import Connection
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.model import Model, Sources
@@ -34,7 +35,7 @@ def build_derived_asset(
         deps=[sources[table][part] for table, part in select.sources],
         partitions_def=partitions,
         backfill_policy=policy,
-        description=emptied + Table(derived.row).description,
+        description=f"{emptied}{Table(derived.row).description}\n\n{VERIFIED}",
         metadata={
             **table_metadata(derived.row, connection.name, derived.part),
             "query": dg.MetadataValue.md(f"```sql\n{select.sql}```"),

@@ -7,7 +7,7 @@ import dagster as dg
 
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import code_version, table_metadata
-from usage_assets.assets.materializations import fetch_facts
+from usage_assets.assets.materializations import VERIFIED, fetch_facts
 from usage_assets.config.settings import Connection, SettingsError
 from usage_assets.core.days import days_of
 from usage_assets.fetching.archive.replay import Replay
@@ -51,7 +51,7 @@ def build_raw_asset(
         group_name=f"{connection.name}_{endpoint.group}",
         partitions_def=partitions,
         backfill_policy=policy,
-        description=f"{Table(endpoint.row).description}\n\nSource: `GET {endpoint.path}`.",
+        description=f"{Table(endpoint.row).description}\n\n{VERIFIED}\n\nSource: `GET {endpoint.path}`.",
         metadata=table_metadata(endpoint.row, connection.name),
         kinds={connection.provider, "duckdb"},
         code_version=code_version(

@@ -23,6 +23,7 @@ import dagster as dg
 import httpx
 import msgspec
 
+from usage_assets.assets.checks import DAYS_WRONG
 from usage_assets.assets.failures import Reason, by_cause, cause_of, one_line, reason_of
 from usage_assets.automation.jobs import (
     CONNECTION_TAG,
@@ -141,6 +142,8 @@ class Evaluation:
     severity: str
     text: str
     """Empty where the check passed."""
+    sums_days_up: bool
+    """Whether it is a run's own, of a check that has others for the days that are wrong."""
 
 
 @dataclass(frozen=True)
@@ -275,20 +278,14 @@ def _outcome(instance: dg.DagsterInstance, record: dg.RunRecord, step_names: Map
         failures[whole] = Reason(died, died)
     elif run.status is dg.DagsterRunStatus.SUCCESS:
         succeeded.append(whole)
-    with_days = {each.check for each in evaluations if each.day}
-    return Outcome(
-        run,
-        datetime.fromtimestamp(record.end_time or 0, UTC),
-        failures,
-        succeeded,
-        [each for each in evaluations if each.day or each.check not in with_days],  # the others sum the days up
-    )
+    return Outcome(run, datetime.fromtimestamp(record.end_time or 0, UTC), failures, succeeded, evaluations)
 
 
 def _evaluation(evaluation: dg.AssetCheckEvaluation) -> Evaluation:
     text = "" if evaluation.passed else evaluation.description or "see the run"
     check = f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}"
-    return Evaluation(check, evaluation.partition or "", evaluation.severity.value, text)
+    sums_days_up = DAYS_WRONG in evaluation.metadata
+    return Evaluation(check, evaluation.partition or "", evaluation.severity.value, text, sums_days_up)
 
 
 def _news(
@@ -310,7 +307,11 @@ def _news(
             cause.failing[asset] = _ranges(_days(cause.failing.get(asset, [])) | outcome.days)
     for each in outcome.evaluations:
         known = told.checks.setdefault(each.check, {})
-        if not each.text:
+        if each.sums_days_up:
+            wrong = {other.day for other in outcome.evaluations if other.check == each.check}
+            looked_at = {str(day) for day in outcome.days} or known.keys()  # a run of the check alone looks at all
+            told.checks[each.check] = {day: text for day, text in known.items() if day in wrong or day not in looked_at}
+        elif not each.text:
             known.pop(each.day, None)
         elif known.get(each.day) != _digest(each.text):
             known[each.day] = _digest(each.text)

@@ -1,12 +1,16 @@
 """What is wrong with a stored slice: repeated grain, unequal totals, unknown and missing fields.
 
-The same SQL runs before a write is committed and in asset checks.
+The same SQL runs before a write is committed and in asset checks. What these find is remembered per day.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
 
 import duckdb
 
+from usage_assets.core.schema import to_arrow
+from usage_assets.warehouse.ledger import FailedCheck
 from usage_assets.warehouse.slices import IN_SLICE, Slice, in_slice, parts_of
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import CheckFailure, Query
@@ -72,3 +76,48 @@ def differences(connection: duckdb.DuckDBPyConnection, query: str, target: Slice
         CheckFailure(day, f"{total} is {stored} here and {expected} in its source")
         for day, total, expected, stored in differing
     ]
+
+
+def stored_slice(connection: duckdb.DuckDBPyConnection, table: Table, asset: str, name: str, part: str = "") -> Slice:
+    """Return all days of a connection that have rows or were found wrong by a check; today where there is none."""
+    ever = Slice(name, date.min, date.max, part)
+    [(first, last)] = connection.execute(
+        f"""
+        select coalesce(min(usage_date), current_date), coalesce(max(usage_date), current_date)
+        from (
+          select usage_date from {table.name} where {in_slice(table, ever)}
+          union all
+          select usage_date from ledger.failed_checks where asset = $asset and {IN_SLICE}
+        )
+        """,
+        ever.bounds | {"asset": asset},
+    ).fetchall()
+    return replace(ever, first=first, last=last)
+
+
+def remember(
+    connection: duckdb.DuckDBPyConnection,
+    asset: str,
+    checks: Sequence[str],
+    target: Slice,
+    found: Iterable[FailedCheck],
+) -> Sequence[tuple[str, date, str]]:
+    """Make the ledger hold what checks of an asset found in the slice; return check, day and text of all that it holds.
+
+    Nothing is written where nothing differs. The ledger must equal its declaration.
+    """
+    connection.register("found", to_arrow(FailedCheck, found))
+    mine = f"asset = $asset and list_contains($checks, check_name) and {IN_SLICE}"
+    parameters = target.bounds | {"asset": asset, "checks": checks}
+    before = f"select check_name, usage_date, severity, text from ledger.failed_checks where {mine}"
+    now = "select check_name, usage_date, severity, text from found"
+    if connection.execute(f"({before} except {now}) union all ({now} except {before})", parameters).fetchone():
+        connection.begin()
+        connection.execute(f"delete from ledger.failed_checks where {mine}", parameters)
+        connection.execute("insert into ledger.failed_checks by name from found")
+        connection.commit()
+    return connection.execute(
+        "select check_name, usage_date, text from ledger.failed_checks "
+        "where asset = $asset and connection = $connection order by usage_date",
+        {"asset": asset, "connection": target.connection},
+    ).fetchall()

@@ -9,6 +9,9 @@ from usage_assets.core.schema import ConnectionRow, Row, SeedRow, column
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import View
 
+TEXT_CHARACTERS = 300
+"""How much is remembered of what is wrong with a day."""
+
 
 class PartitionVersion(Row):
     """One row a write of one day of one table.
@@ -57,6 +60,24 @@ class PartitionVersion(Row):
     ]
     run_id: Annotated[str, column("Dagster run of this write")]
     written_at: Annotated[datetime, column("When the write was made")]
+
+
+class FailedCheck(Row):
+    """One row per asset, check and day that the check found wrong when it last looked at the day.
+
+    A day that the check finds right, or can no longer compare, loses its row. The check passes when no row is left,
+    whatever days its run looks at.
+    """
+
+    table = "ledger.failed_checks"
+    grain = ("asset", "check_name")
+
+    asset: Annotated[str, column("Key of the asset")]
+    check_name: Annotated[str, column("Check")]
+    severity: Annotated[str, column("ERROR or WARN")]
+    text: Annotated[str, column(f"What is wrong; at most {TEXT_CHARACTERS} characters")]
+    run_id: Annotated[str, column("Dagster run that found it")]
+    found_at: Annotated[datetime, column("When it was found")]
 
 
 class PortEntity(Row):
@@ -180,6 +201,7 @@ class DayState(Row):
 
 VERSIONS = Table(PartitionVersion)
 NAMINGS = Table(Naming)
+FAILED_CHECKS = Table(FailedCheck)
 STATEMENTS = Table(Statement)
 PORT_ENTITIES = Table(PortEntity)
 VIEWS = tuple(View(path.read_text()) for path in sorted((Path(__file__).parent / "sql").glob("*.sql")))

@@ -18,6 +18,7 @@ import time_machine
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.utils import make_new_run_id
 
+from usage_assets.assets.checks import DAYS_WRONG
 from usage_assets.assets.failures import failure
 from usage_assets.automation import webhook
 from usage_assets.automation.jobs import range_tags
@@ -370,38 +371,55 @@ class Checked:
 
     daemon: Daemon
     clock: time_machine.Traveller
+    wrong: dict[str, str] = field(default_factory=dict)
+    """What the checks have found so far."""
 
-    def run(self, found: Mapping[str, str], severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR) -> str:
-        """A run of some days, each with what the check finds (nothing: it passes), and a tick; returns the run's id."""
+    def run(
+        self,
+        found: Mapping[str, str],
+        severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+        *,
+        has_days: bool = True,
+    ) -> str:
+        """A run of some days, each with what the check finds (nothing: it passes), and a tick; returns the run's id.
+
+        Without days, a run of the check alone.
+        """
         days = dg.DailyPartitionsDefinition("2026-11-01")
-        spec = dg.AssetCheckSpec("control_total", asset=["openai", "costs"], partitions_def=days)
+        spec = dg.AssetCheckSpec("control_total", asset=["openai", "costs"])
+        self.wrong = {day: text for day, text in {**self.wrong, **found}.items() if text}
 
         @dg.asset(
             key=["openai", "costs"],
-            partitions_def=days,
+            partitions_def=days if has_days else None,
             backfill_policy=dg.BackfillPolicy.single_run(),
             check_specs=[spec],
         )
         def costs() -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckEvaluation]:
+            for day, text in found.items():
+                if text:
+                    yield dg.AssetCheckEvaluation(
+                        asset_key=spec.asset_key,
+                        check_name="control_total",
+                        passed=False,
+                        metadata={},
+                        severity=severity,
+                        partition=day,
+                        description=text,
+                    )
             yield dg.MaterializeResult(
                 check_results=[
                     dg.AssetCheckResult(
-                        check_name="control_total", passed=not any(found.values()), severity=severity, description="all"
+                        check_name="control_total",
+                        passed=not self.wrong,
+                        severity=severity,
+                        description=str(self.wrong),
+                        metadata={DAYS_WRONG: len(self.wrong)},
                     )
                 ]
             )
-            for day, text in found.items():
-                yield dg.AssetCheckEvaluation(
-                    asset_key=spec.asset_key,
-                    check_name="control_total",
-                    passed=not text,
-                    metadata={},
-                    severity=severity,
-                    partition=day,
-                    description=text,
-                )
 
-        tags = dict(range_tags(date.fromisoformat(min(found)), date.fromisoformat(max(found))))
+        tags = dict(range_tags(date.fromisoformat(min(found)), date.fromisoformat(max(found)))) if has_days else {}
         ended = dg.materialize([costs], instance=self.daemon.instance, tags=tags)
         self.clock.shift(1)
         self.daemon.tick()
@@ -444,6 +462,25 @@ def test_a_contradiction_that_was_gone_and_comes_back_is_told_again(checked: Che
     for text in ("1 is 2", "", "1 is 2"):
         checked.run({"2026-11-19": text})
     assert len(receiver.messages) == 2
+
+
+def test_a_day_that_is_still_wrong_is_not_told_again_by_runs_of_other_days(
+    checked: Checked, receiver: Receiver
+) -> None:
+    checked.run({"2026-11-18": "1 is 2"})
+    checked.run({"2026-11-19": ""})
+    checked.run({"2026-11-18": "1 is 2"})
+    assert len(receiver.messages) == 1
+
+
+def test_a_check_that_is_run_without_days_takes_off_all_days_but_those_that_it_finds_wrong(
+    checked: Checked, receiver: Receiver
+) -> None:
+    wrong = {"2026-11-17": "1 is 2", "2026-11-18": "1 is 2"}
+    checked.run(wrong)
+    checked.run({"2026-11-17": "", "2026-11-18": "1 is 2"}, has_days=False)
+    checked.run(wrong)
+    assert [text.count("1 is 2") for text in receiver.texts] == [2, 1]
 
 
 def test_checks_that_were_not_taken_are_sent_again_and_otherwise_never(checked: Checked, receiver: Receiver) -> None:

@@ -41,6 +41,7 @@ UNCOMPARED = {
     "ledger.port_entities",  # what it speaks of is read from Port
     "ledger.port_pushes", "ledger.statements",  # which process pushed and stated what when
     "ledger.assets",  # what is configured
+    "ledger.failed_checks",  # what checks say in the UI
     "ledger.namings",  # what makes days due, which are compared
     "accounting.currencies",  # ISO 4217, in test_accounting.py
     "accounting.providers",  # in every row of costs.focus

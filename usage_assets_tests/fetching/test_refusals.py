@@ -321,7 +321,7 @@ class Store:
             policy=backfill_policy(),
         )
         return dg.materialize(
-            [asset, *([build_checks(asset, endpoint.row, name, partitions)] if trial.checks else [])],
+            [asset, *([build_checks(asset, endpoint.row, name)] if trial.checks else [])],
             instance=self.instance,
             resources={"warehouse": warehouse, "io_manager": UsageIOManager(warehouse=warehouse)},
             tags=dict(range_tags(trial.days[0], trial.days[-1])),

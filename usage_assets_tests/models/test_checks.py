@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from usage_assets.assets.checks import build_checks
+from usage_assets.assets.checks import DAYS_WRONG, build_checks
 from usage_assets.assets.derived import build_derived_asset
 from usage_assets.assets.io_manager import UsageIOManager, table_metadata
 from usage_assets.config.settings import Connection, KeyReference
@@ -26,7 +27,8 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
 from usage_assets.warehouse.checks import check_failures
-from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.database import Warehouse, write_ahead_log
+from usage_assets.warehouse.ledger import TEXT_CHARACTERS
 from usage_assets.warehouse.migrate import prepare
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -232,20 +234,28 @@ class Graph:
         control: Control | None = None,
     ):
         self.key = asset.key
-        self.checks = build_checks(asset, row, connection, PARTITIONS, select, control)
+        self.checks = build_checks(asset, row, connection, select, control)
+
+        @dg.asset(deps=[asset], partitions_def=PARTITIONS, backfill_policy=POLICY)
+        def downstream() -> None:
+            """Waits for the blocking checks."""
+
         jobs = [
             dg.define_asset_job("everything", dg.AssetSelection.all()),
             dg.define_asset_job("checks", dg.AssetSelection.checks(self.checks)),
+            *(dg.define_asset_job(key.name, dg.AssetSelection.checks(key)) for key in self.checks.check_keys),
         ]
         self.definitions = dg.Definitions(
-            assets=[asset],
+            assets=[asset, downstream],
             asset_checks=[self.checks],
             jobs=jobs,
             resources={"warehouse": days.warehouse, "io_manager": UsageIOManager(warehouse=days.warehouse)},
         )
 
-    def run(self, job: str, first: date, last: date, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
-        """Run a job over the days."""
+    def run(
+        self, job: str, first: date | None, last: date | None, instance: dg.DagsterInstance
+    ) -> dg.ExecuteInProcessResult:
+        """Run a job over the days, or without any."""
         tags = (
             {"dagster/partition": str(first)}
             if first == last
@@ -254,6 +264,7 @@ class Graph:
                 "dagster/asset_partition_range_end": str(last),
             }
         )
+        tags = tags if first else {}
         return self.definitions.resolve_job_def(job).execute_in_process(
             instance=instance, raise_on_error=False, tags=tags
         )
@@ -307,7 +318,7 @@ def raw_graph(days: Days, row: type[Row], control: Control | None = None) -> Gra
 def evaluations(
     result: dg.ExecuteInProcessResult, name: str = "content"
 ) -> Sequence[tuple[str | None, bool, dict[str, Any]]]:
-    """Partition, outcome and metadata of a check's evaluations."""
+    """Partition, outcome and metadata of a check's evaluations: one of each wrong day, then the run's own."""
     return [
         (found.partition, found.passed, {key: value.value for key, value in found.metadata.items()})
         for found in result.get_asset_check_evaluations()
@@ -315,17 +326,51 @@ def evaluations(
     ]
 
 
-def test_the_content_check_passes_on_every_day_of_a_range(days: Days, instance: dg.DagsterInstance) -> None:
+def said(result: dg.ExecuteInProcessResult, name: str = "content") -> tuple[bool, str, str | None]:
+    """Outcome, severity and description of a run's own result."""
+    *_, whole = [found for found in result.get_asset_check_evaluations() if found.check_name == name]
+    assert whole.partition is None
+    return whole.passed, whole.severity.value, whole.description
+
+
+def wrong_graph(days: Days, *wrong: date, last: date) -> Graph:
+    """Raw days from the first of November on, of which some repeat a row. Nothing runs that would store them again."""
+    days.fetched(CostReport, *(raw(CostReport, usage_date=day) for day in wrong or [last]), last=last)
+    with days.warehouse.get_connection() as connection:
+        for day in wrong:
+            connection.execute(f"insert into anthropic.cost_report from anthropic.cost_report where {ON}", {"day": day})
+    return raw_graph(days, CostReport)
+
+
+def mend(days: Days, day: date) -> None:
+    """Leave one row of a day."""
+    with days.warehouse.get_connection() as connection:
+        connection.execute(
+            f"delete from anthropic.cost_report where {ON} and rowid > "
+            f"(select min(rowid) from anthropic.cost_report where {ON})",
+            {"day": day},
+        )
+
+
+def failed(days: Days) -> list[dict[str, Any]]:
+    """What the ledger remembers."""
+    rows: list[dict[str, Any]] = days.warehouse.read("from ledger.failed_checks order by all").to_pylist()
+    return rows
+
+
+ON = "usage_date = $day"
+TWICE = "2 rows for one connection, usage_date, workspace_id, description"
+
+
+def test_a_check_of_a_healthy_range_has_one_result(days: Days, instance: dg.DagsterInstance) -> None:
     first, *_, last = days_from(3)
     fetch(days, DERIVED["claude_usage_record"], first, last)
     result = derived_graph(days, "claude_usage_record").run("everything", first, last, instance)
     assert result.success
-    *each, whole = evaluations(result)
-    assert [(partition, passed) for partition, passed, _ in each] == [(str(day), True) for day in days_from(3)]
-    assert (whole[1], whole[2]) == (True, {"days": 3, "contradictions": 0})
+    assert evaluations(result) == [(None, True, {"days": 3, "contradictions": 0, "days_wrong": 0})]
 
 
-def test_the_content_check_names_the_day_and_the_contradiction(days: Days, instance: dg.DagsterInstance) -> None:
+def test_a_wrong_day_has_a_result_of_its_own_before_the_runs(days: Days, instance: dg.DagsterInstance) -> None:
     first, second, last = days_from(3)
     fetch(days, DERIVED["claude_usage_record"], first, last)
     graph = derived_graph(days, "claude_usage_record")
@@ -334,14 +379,23 @@ def test_the_content_check_names_the_day_and_the_contradiction(days: Days, insta
         connection.execute(
             "update port_entities.claude_usage_record set output_tokens = 7 where usage_date = $day", {"day": second}
         )
-    *each, whole = evaluations(graph.run("checks", first, last, instance))
-    assert [(partition, passed) for partition, passed, _ in each] == [
-        (str(first), True),
-        (str(second), False),
-        (str(last), True),
+    result = graph.run("checks", first, last, instance)
+    text = "output_tokens is 7 here and 2 in its source"
+    assert evaluations(result) == [
+        (str(second), False, {"contradictions": [text]}),
+        (None, False, {"days": 3, "contradictions": 1, "days_wrong": 1}),
     ]
-    assert each[1][2] == {"contradictions": ["output_tokens is 7 here and 2 in its source"]}
-    assert (whole[1], whole[2]) == (False, {"days": 3, "contradictions": 1})
+    assert said(result) == (False, "ERROR", f"{second}: {text}")
+
+
+def test_the_newest_execution_that_the_ui_shows_is_the_runs_own(days: Days, instance: dg.DagsterInstance) -> None:
+    first, *_, last = days_from(3)
+    graph = wrong_graph(days, first, last=last)
+    graph.run("everything", first, last, instance)
+    key = dg.AssetCheckKey(graph.key, "content")
+    newest = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    assert newest.evaluation
+    assert (newest.partition, newest.evaluation.metadata[DAYS_WRONG].value) == (None, 1)
 
 
 def test_the_content_check_of_a_single_day(days: Days, instance: dg.DagsterInstance) -> None:
@@ -356,6 +410,117 @@ def test_the_content_check_of_a_single_day(days: Days, instance: dg.DagsterInsta
     assert text.startswith("USD is 123.789120000000000000000000 here and 1.23789120000")
 
 
+# A day that was found wrong stays so until the check looks at it again
+
+
+def test_a_run_of_other_days_neither_hides_a_wrong_day_nor_is_held_back_by_it(
+    days: Days, instance: dg.DagsterInstance
+) -> None:
+    wrong, today = days_from(2)
+    graph = wrong_graph(days, wrong, last=today)
+    result = graph.run("everything", wrong, wrong, instance)
+    assert not result.success
+    assert not result.asset_materializations_for_node("downstream")
+    result = graph.run("everything", today, today, instance)
+    assert result.success
+    assert result.asset_materializations_for_node("downstream")
+    passed, severity, description = said(result)
+    assert (passed, severity) == (False, "WARN")
+    assert str(description).startswith(f"{wrong} (not in this run): {TWICE}")
+    assert evaluations(result) == [(None, False, {"days": 1, "contradictions": 0, "days_wrong": 1})]
+
+
+@pytest.mark.parametrize("again", [(DAY, DAY), (None, None)], ids=["its day", "the check, without days"])
+def test_the_check_is_green_again_when_it_has_found_the_day_right(
+    days: Days, instance: dg.DagsterInstance, again: tuple[date | None, date | None]
+) -> None:
+    graph = wrong_graph(days, DAY, last=days_from(2)[-1])
+    assert not graph.run("checks", DAY, DAY, instance).success
+    mend(days, DAY)
+    result = graph.run("checks", *again, instance)
+    assert said(result) == (True, "ERROR", None)
+    assert failed(days) == []
+
+
+def test_a_check_without_days_looks_at_every_stored_day(days: Days, instance: dg.DagsterInstance) -> None:
+    first, *_, last = days_from(40)
+    graph = wrong_graph(days, first, last, last=last)
+    *each, (_, passed, metadata) = evaluations(graph.run("checks", None, None, instance))
+    assert [day for day, *_ in each] == [str(first), str(last)]
+    assert (passed, metadata) == (False, {"days": 40, "contradictions": 2, "days_wrong": 2})
+    assert [row["usage_date"] for row in failed(days)] == [first, last]
+
+
+def test_one_check_can_be_executed_alone_and_the_others_are_remembered_as_they_were(
+    days: Days, instance: dg.DagsterInstance
+) -> None:
+    graph = wrong_graph(days, DAY, last=DAY)
+    graph.run("checks", DAY, DAY, instance)
+    before = failed(days)
+    mend(days, DAY)
+    result = graph.run("unknown_fields", None, None, instance)
+    assert [found.check_name for found in result.get_asset_check_evaluations()] == ["unknown_fields"]
+    assert failed(days) == before
+    graph.run("content", None, None, instance)
+    assert failed(days) == []
+
+
+def test_a_check_of_a_table_without_rows_passes(days: Days, instance: dg.DagsterInstance) -> None:
+    assert said(raw_graph(days, CostReport).run("checks", None, None, instance)) == (True, "ERROR", None)
+
+
+def test_what_is_remembered_of_a_day_is_its_newest_finding(days: Days, instance: dg.DagsterInstance) -> None:
+    graph = wrong_graph(days, DAY, last=DAY)
+    run_id = graph.run("checks", DAY, DAY, instance).run_id
+    with days.warehouse.get_connection() as connection:
+        connection.execute("insert into anthropic.cost_report from anthropic.cost_report limit 1")
+    newer = graph.run("checks", DAY, DAY, instance).run_id
+    assert newer != run_id
+    [row] = failed(days)
+    assert str(row.pop("text")).startswith("3 rows for one")
+    assert row.pop("found_at")
+    assert row == {
+        "connection": "anthropic",
+        "usage_date": DAY,
+        "asset": "anthropic/cost_report",
+        "check_name": "content",
+        "severity": "ERROR",
+        "run_id": newer,
+    }
+
+
+def test_a_run_that_finds_what_is_remembered_writes_nothing(days: Days, instance: dg.DagsterInstance) -> None:
+    graph = wrong_graph(days, DAY, last=days_from(2)[-1])
+    files = [Path(days.warehouse.database), write_ahead_log(Path(days.warehouse.database))]
+    graph.run("checks", DAY, DAY, instance)
+    before = [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
+    graph.run("checks", DAY, days_from(2)[-1], instance)
+    assert before == [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
+
+
+def test_five_wrong_days_are_named_and_the_others_counted_those_of_the_run_first(
+    days: Days, instance: dg.DagsterInstance
+) -> None:
+    *older, last = days_from(8)
+    graph = wrong_graph(days, *older, last, last=last)
+    graph.run("checks", older[0], older[-1], instance)
+    _, severity, description = said(graph.run("checks", last, last, instance))
+    named = str(description).split("; ")
+    assert severity == "ERROR"
+    assert [text[:10] for text in named[:5]] == [str(day) for day in (last, *older[:4])]
+    assert named[5:] == ["and 3 more"]
+
+
+def test_a_long_text_is_cut_where_it_is_remembered(days: Days, instance: dg.DagsterInstance) -> None:
+    rows = [raw(CostReport, description=f"{n}" * 300) for n in range(7)]
+    days.fetched(CostReport, *rows)
+    with days.warehouse.get_connection() as connection:
+        connection.execute("insert into anthropic.cost_report from anthropic.cost_report")
+    raw_graph(days, CostReport).run("checks", DAY, DAY, instance)
+    [row] = failed(days)
+    assert len(row["text"]) == TEXT_CHARACTERS
+
+
 def test_a_check_may_be_the_first_that_opens_the_file_of_an_earlier_release(
     days: Days, instance: dg.DagsterInstance
 ) -> None:
@@ -366,7 +531,7 @@ def test_a_check_may_be_the_first_that_opens_the_file_of_an_earlier_release(
         connection.execute("drop table openai.usage_embeddings")
     result = graph.run("checks", DAY, DAY, instance)
     assert result.success
-    assert [passed for _, passed, _ in evaluations(result)] == [True, True]
+    assert [passed for _, passed, _ in evaluations(result)] == [True]
 
 
 def test_a_raw_tables_grain_is_checked(days: Days, instance: dg.DagsterInstance) -> None:
@@ -408,9 +573,9 @@ def test_a_day_that_differs_from_its_control_total_is_shown(
     days.warehouse.replace(Table(row), answer, Slice("anthropic", DAY, DAY), "run")
     result = raw_graph(days, row, control).run("checks", DAY, DAY, instance)
     assert result.success, "the rows are what the provider says: they go on, and the difference is shown"
-    (partition, found, metadata), whole = evaluations(result, "control_total")
-    assert (partition, found, whole[1]) == (str(DAY), passed, passed)
-    assert passed or metadata["contradictions"][0].startswith(f"{control.amount} in USD is 0.2000")
+    *each, whole = evaluations(result, "control_total")
+    assert (whole[1], [partition for partition, *_ in each]) == (passed, [] if passed else [str(DAY)])
+    assert passed or each[0][2]["contradictions"][0].startswith(f"{control.amount} in USD is 0.2000")
     assert all(passed for _, passed, _ in evaluations(result, "content"))
 
 
@@ -482,16 +647,12 @@ def test_a_stated_total_that_differs_from_the_lines_is_a_warning_with_both(
     days.fetched(BillingUsage, *lines, *totals, connection="anthropic", last=third)
     result = raw_graph(days, BillingUsage).run("checks", first, third, instance)
     *each, whole = evaluations(result, "total_usage")
-    assert [(partition, passed) for partition, passed, _ in each] == [
-        (str(first), True),
-        (str(second), False),
-        (str(third), False),
-    ]
-    [text] = each[1][2]["contradictions"]
+    assert [(partition, passed) for partition, passed, _ in each] == [(str(second), False), (str(third), False)]
+    [text] = each[0][2]["contradictions"]
     assert text.startswith("the sum of the lines in cents is 95.1")
     assert "here and 100.5" in text
-    assert each[2][2]["contradictions"][0].startswith("the sum of the lines in cents is 0")
-    assert (whole[1], whole[2]) == (False, {"days": 3, "contradictions": 2})
+    assert each[1][2]["contradictions"][0].startswith("the sum of the lines in cents is 0")
+    assert (whole[1], whole[2]) == (False, {"days": 3, "contradictions": 2, "days_wrong": 2})
     failed = [found for found in result.get_asset_check_evaluations() if not found.passed]
     assert {(found.check_name, found.severity) for found in failed} == {("total_usage", dg.AssetCheckSeverity.WARN)}
 
@@ -518,7 +679,7 @@ def test_users_that_do_not_add_up_to_their_workspace_are_a_warning(
     ]
     days.fetched(CodexUsage, *rows, connection="anthropic")
     result = raw_graph(days, CodexUsage).run("checks", DAY, DAY, instance)
-    assert [found for _, found, _ in evaluations(result, "workspace")] == [passed, passed]
+    assert {found for _, found, _ in evaluations(result, "workspace")} == {passed}
 
 
 def test_a_workspace_without_users_is_no_warning(days: Days, instance: dg.DagsterInstance) -> None:
@@ -536,9 +697,10 @@ def test_a_day_of_which_more_than_a_twentieth_is_nobodys_is_a_warning_with_the_s
     days.fetched(Costs, *bill)
     days.derive("openai_costs")
     result = derived_graph(days, "openai_allocated_costs").run("everything", DAY, DAY, instance)
-    (_, found, metadata), whole = evaluations(result, "unattributed_share")
-    assert (found, whole[1]) == (passed, passed)
+    *each, whole = evaluations(result, "unattributed_share")
+    assert whole[1] == passed
     if not passed:
+        [(_, _, metadata)] = each
         share = Decimal(known).quantize(Decimal("0.1"))
         [text] = metadata["contradictions"]
         assert text.startswith(f"what is attributed of the dollars billed in USD ({share} %) is {known}")
