@@ -14,6 +14,8 @@ PORT ?= 3000
 FOCUS_FILE ?=
 AUDIT_DAYS ?= 400
 KILLS ?= 20
+CHECKOUT ?= .
+BEFORE ?=
 
 # One more than there are cores: tests wait for processes that they start and kill.
 WORKERS = $(shell $(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 5))')
@@ -25,9 +27,7 @@ SANDBOX := $(shell find usage_assets/sandbox usage_assets_tests/sandbox fixtures
 READY_FOCUS := .venv-focus/.ready
 
 .DEFAULT_GOAL := help
-# Where it is set, each test worker and each process that a test starts would compile every module again.
-unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo run test test-all audit drill check docs pictures bench focus wheel
+.PHONY: help demo run test test-all audit drill check docs pictures bench focus wheel mutants
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
@@ -36,6 +36,7 @@ help:
 	@echo "make test-all  these and the slow ones: whole backfills, random games, processes that are killed"
 	@echo "make audit   400 days of two organizations: every number beside the sandbox's books; AUDIT_DAYS=$(AUDIT_DAYS)"
 	@echo "make drill   make run is killed KILLS=$(KILLS) times at random moments and must end equal to an undisturbed run; SEED=n"
+	@echo "make mutants  small faults are put into the product: which do the tests notice? CHECKOUT=folder BEFORE=results.json"
 	@echo "make check   lint, format, types, and that Dagster can load the definitions"
 	@echo "make wheel   build the wheel, and use it in an empty folder and environment of its own"
 	@echo "make bench   the benchmarks; exit 1 where a demand is missed"
@@ -90,6 +91,10 @@ audit: $(READY)
 
 drill: $(READY)
 	@$(BIN)/python -m usage_assets_tests.end_to_end.kill_drill --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
+mutants: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'
+	@$(BIN)/python -m mutants --checkout $(CHECKOUT) $(if $(BEFORE),--before $(BEFORE))
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks

@@ -1,0 +1,153 @@
+"""``python -m mutants``: judge a fixed sample of mutants with the tests of a checkout, and print a table."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import click
+
+from mutants.judge import Judge, Map, Verdict
+from mutants.mutations import Name, made, sample
+
+_HERE = Path(__file__).parent
+_CONFIG = tomllib.loads((_HERE / "config.toml").read_text())
+_KILLED = ("killed", "timeout")
+_TESTS = "usage_assets_tests"
+
+
+@click.command()
+@click.option(
+    "--checkout", type=click.Path(path_type=Path), default=_HERE.parent, help="whose product and tests; this one"
+)
+@click.option(
+    "--before", type=click.Path(path_type=Path), help="results of another run: judges its sample, and compares"
+)
+@click.option("--keep-map", is_flag=True, help="continue the last run, with the map of its tests")
+@click.option("--results", type=click.Path(path_type=Path), default=_HERE.parent / ".mutants" / "results.json")
+def main(checkout: Path, before: Path | None, keep_map: bool, results: Path) -> None:
+    """Put small faults into the product, one at a time, and run the tests that execute them.
+
+    Exits with 1 where a mutant survives that the tests of --before killed.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the mutant is taken out of its file
+    work = _HERE.parent / ".mutants"
+    tree, maps = work / "tree", work / "map"
+    if not keep_map:
+        _copy(checkout, tree)
+        _make_maps(tree, maps)
+    old = _read(before) if before else {}
+    files = sorted({str(path.relative_to(tree)) for glob in _CONFIG["files"] for path in tree.glob(glob)})
+    names = [*old] or sample(tree, files, count=_CONFIG["count"], least=_CONFIG["least"], seed=_CONFIG["seed"])
+    mapped = [maps / name for name in _CONFIG["tests"] if (maps / name / "seconds.json").exists()]
+    tests = Map(tree, mapped, _CONFIG["declarations"])
+    judge = Judge(tree, tests, work / "pytest.log", _CONFIG["budget"], _CONFIG["first"])
+    found = dict(_read(results)) if keep_map and results.exists() else {}
+    mutants = list(made(tree, [name for name in names if name not in found]))
+    Random(_CONFIG["seed"]).shuffle(mutants)  # a run that is interrupted has judged some of every file
+    for mutant in mutants:
+        hint = old[mutant.name].test if mutant.name in old else ""
+        found[mutant.name] = verdict = judge.judge(mutant, hint=hint)
+        click.echo(f"{verdict.state:<12} {verdict.seconds:5.1f} s  {mutant.name}")
+        results.write_text(json.dumps([asdict(name) | asdict(found[name]) for name in found], indent=1))
+    _refuse_broken_tests(judge, found)
+    click.echo("\n".join(_table(found)))
+    for name in names:
+        if name not in found:
+            click.echo(f"the code is gone: {name}")
+    lost = [name for name in found if name in old and _worse(old[name], found[name])]
+    for name in lost:
+        click.echo(f"no longer killed: {name}")
+    sys.exit(1 if lost else 0)
+
+
+def _worse(old: Verdict, new: Verdict) -> bool:
+    return old.state in _KILLED and new.state not in _KILLED
+
+
+def _copy(checkout: Path, tree: Path) -> None:
+    """Copy what git tracks: mutants are written into the copy."""
+    shutil.rmtree(tree, ignore_errors=True)
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=checkout, check=True, capture_output=True, text=True)
+    for name in filter(None, listed.stdout.split("\0")):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(checkout / name, tree / name, follow_symlinks=False)
+
+
+def _make_maps(tree: Path, maps: Path) -> None:
+    """Run the tests once with coverage."""
+    shutil.rmtree(maps, ignore_errors=True)
+    sources = ":".join(
+        sorted({glob.partition("/*")[0] for glob in _CONFIG["files"] if "*" in glob} | {"usage_assets/core"})
+    )
+    for name, arguments in _CONFIG["tests"].items():
+        click.echo(f"which tests execute which lines: {name}")
+        folder = maps / name
+        folder.mkdir(parents=True)
+        environment = os.environ | {
+            "MUTANTS_MAP": str(folder),
+            "MUTANTS_SOURCE": sources,
+            "PYTHONPATH": f"{tree}:{_HERE.parent}",
+        }
+        with (folder / "pytest.log").open("w") as log:
+            command = [sys.executable, "-m", "pytest", "-q", "-p", "mutants.coverage_map", *_in_tests(arguments)]
+            subprocess.run(command, cwd=tree, env=environment, stdout=log, stderr=log, check=False)
+
+
+def _in_tests(arguments: Sequence[str]) -> Iterator[str]:
+    for argument in arguments:
+        option, equals, path = argument.rpartition("=")
+        yield f"{option}{equals}{_TESTS}/{path}"
+
+
+def _refuse_broken_tests(judge: Judge, found: dict[Name, Verdict]) -> None:
+    """A test that fails without a mutant has killed none."""
+    tests = sorted({verdict.test for verdict in found.values()} & judge.map.seconds.keys())
+    while tests:
+        state, failed = judge.run(tests)
+        if state == "survived":
+            return
+        click.echo(f"{failed or 'a test'} fails without a mutant ({state})")
+        for name, verdict in found.items():
+            if verdict.test == failed:
+                found[name] = Verdict("broken test", failed)
+        tests = tests[tests.index(failed) + 1 :] if failed in tests else []
+
+
+def _read(path: Path) -> Mapping[Name, Verdict]:
+    lines: list[dict[str, Any]] = json.loads(path.read_text())
+    return {
+        Name(**{key: line[key] for key in Name.__match_args__}): Verdict(
+            **{key: line[key] for key in Verdict.__match_args__}
+        )
+        for line in lines
+    }
+
+
+def _table(found: Mapping[Name, Verdict]) -> Iterator[str]:
+    """Markdown, a line a folder."""
+    states: dict[str, Counter[str]] = {}
+    for name, verdict in found.items():
+        folder = name.file if name.file.endswith("money.py") else "/".join(name.file.split("/")[:2]) + "/"
+        states.setdefault(folder, Counter())[verdict.state] += 1
+    states["all"] = sum(states.values(), Counter())
+    yield "| mutated | mutants | killed | of these by time-out | survived | executed by no test |"
+    yield "|---|---|---|---|---|---|"
+    for folder, counts in states.items():
+        killed = sum(counts[state] for state in _KILLED)
+        share = f"{killed} ({100 * killed / counts.total():.0f}%)"
+        others = (str(counts[state]) for state in ("timeout", "survived", "not executed"))
+        yield f"| {' | '.join((folder, str(counts.total()), share, *others))} |"
+
+
+if __name__ == "__main__":
+    main()
