@@ -58,8 +58,9 @@ def main(checkout: Path, before: Path | None, keep_map: bool, results: Path) -> 
         hint = old[mutant.name].test if mutant.name in old else ""
         found[mutant.name] = verdict = judge.judge(mutant, hint=hint)
         click.echo(f"{verdict.state:<12} {verdict.seconds:5.1f} s  {mutant.name}")
-        results.write_text(json.dumps([asdict(name) | asdict(found[name]) for name in found], indent=1))
+        _write(results, found)
     _refuse_broken_tests(judge, found)
+    _write(results, found)
     click.echo("\n".join(_table(found)))
     for name in names:
         if name not in found:
@@ -121,6 +122,10 @@ def _refuse_broken_tests(judge: Judge, found: dict[Name, Verdict]) -> None:
             if verdict.test == failed:
                 found[name] = Verdict("broken test", failed)
         tests = tests[tests.index(failed) + 1 :] if failed in tests else []
+
+
+def _write(path: Path, found: Mapping[Name, Verdict]) -> None:
+    path.write_text(json.dumps([asdict(name) | asdict(verdict) for name, verdict in found.items()], indent=1))
 
 
 def _read(path: Path) -> Mapping[Name, Verdict]:
