@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -76,19 +76,27 @@ class Map:
         return self._lines[file]
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """The tests that execute the mutant's lines, or else its function. At module level, where the import does that:
-        those that read the declarations, of its own test file, that execute anything of the file, and of its room."""
+        """The tests that execute the mutant's lines, or else its function; those of the module's test file first.
+
+        At module level the import does that: also those that read the declarations, and all of the room.
+        """
         lines = self.lines(mutant.name.file)
         executed = [
             set().union(*(lines.get(n, ()) for n in numbers)) for numbers in (mutant.lines, mutant.scope, lines)
         ]
-        if mutant.scope:
-            return self._by_cost(executed[0] & self.seconds.keys() or executed[1])
         path = Path(mutant.name.file)
-        room = path.parts[1]
-        own = (self.declarations, f"usage_assets_tests/{room}/test_{path.stem}.py", f"usage_assets_tests/{room}/")
-        declarations, file, folder = ({test for test in self.seconds if test.startswith(start)} for start in own)
-        return [*dict.fromkeys(chain.from_iterable(map(self._by_cost, (declarations, file, executed[2], folder))))]
+        folder = f"usage_assets_tests/{path.parts[1]}/"
+        if mutant.scope:
+            own = executed[0] & self.seconds.keys() or executed[1]
+            parts = [self._of(own, f"{folder}test_{path.stem}.py"), own]
+        else:
+            names = (self.declarations, f"{folder}test_{path.stem}.py", folder)
+            declarations, own, room = (self._of(self.seconds, start) for start in names)
+            parts = [declarations, own, executed[2], room]
+        return [*dict.fromkeys(chain.from_iterable(map(self._by_cost, parts)))]
+
+    def _of(self, tests: Iterable[str], start: str) -> set[str]:
+        return {test for test in tests if test.startswith(start)}
 
     def _by_cost(self, names: set[str]) -> list[str]:
         """Cheapest first; of the cases of one test function, the cheapest goes before all others."""
@@ -157,7 +165,7 @@ class Judge:
         """Run tests until one fails, in a new process. Returns the state, and the test that failed."""
         report = self.log.with_suffix(".failed")
         report.unlink(missing_ok=True)
-        limit = 20 + 5 * sum(self.map.seconds[test] for test in tests)
+        limit = 40 + 8 * sum(self.map.seconds[test] for test in tests)
         pid = os.fork()
         if not pid:
             code = 1

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Generator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -11,6 +12,7 @@ import httpx
 import msgspec
 import pytest
 
+from usage_assets.fetching.client import no_bucket_for
 from usage_assets.fetching.rate_limiter import RateLimiter
 from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
 from usage_assets.providers import PROVIDERS
@@ -286,3 +288,8 @@ def test_a_probe_asks_for_yesterday(
     assert len(sandbox.requests()) == len(endpoint.queries)
     with pytest.raises(PermanentError):
         new_client(provider, key="another").probe(endpoint)
+
+
+def test_days_without_a_bucket_are_named_by_ranges() -> None:
+    silent = [date(2026, 11, day) for day in (1, 2, 5)]
+    assert no_bucket_for(silent) == "the answer has no bucket for 2026-11-01 to 2026-11-02, 2026-11-05"

@@ -48,6 +48,12 @@ def refused(warehouse: Warehouse, message: str) -> Iterator[None]:
 # Replacing
 
 
+def test_folders_that_are_missing_are_made(tmp_path: Path) -> None:
+    warehouse = Warehouse(database=str(tmp_path / "some" / "where" / "usage.duckdb"))
+    write(warehouse, [FULL])
+    assert stored(warehouse) == to_arrow(Sample, [FULL]).to_pylist()
+
+
 def test_a_written_day_is_read_back_exactly(warehouse: Warehouse) -> None:
     write(warehouse, [FULL])
     assert stored(warehouse) == to_arrow(Sample, [FULL]).to_pylist()

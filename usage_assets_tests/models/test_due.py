@@ -1,0 +1,48 @@
+"""What a day's answer depends on. When days are due: automation/test_due_sensor.py."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from usage_assets.config.settings import Connection, KeyReference
+from usage_assets.models.due import question_of
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint
+from usage_assets.providers.openai.costs import Costs
+
+CONNECTION = Connection(
+    name="emea",
+    provider="openai",
+    key_reference=KeyReference("env", "EMEA_KEY"),
+    key=SecretStr("k"),
+    base_url="https://api.example/v1",
+    start_date=date(2026, 1, 1),
+)
+
+
+def endpoint_of_costs() -> Endpoint:
+    """OpenAI's costs, which can be narrowed to projects."""
+    [endpoint] = [each for each in PROVIDERS["openai"].endpoints if each.row is Costs]
+    assert "project_ids[]" in endpoint.filters
+    return endpoint
+
+
+@pytest.mark.parametrize(
+    ("changes", "digest"),
+    [
+        ({}, "6700aa7a3e47"),
+        ({"name": "apac", "base_url": "https://other.example/v1"}, "6700aa7a3e47"),
+        ({"filters": {"user_ids": ("alice",)}}, "6700aa7a3e47"),
+        ({"filters": {"project_ids": ("proj_2", "proj_1")}}, "0cc4127657f3"),
+        ({"filters": {"project_ids": ("proj_1", "proj_2")}}, "0cc4127657f3"),
+        ({"ids": {"organization": "org-1"}}, "438c2aacd034"),
+        ({"ids": {"project": "proj_1"}}, "f3ad344b94c1"),
+        ({"people": "hash"}, "f1ba9f28d5f6"),
+    ],
+)
+def test_a_question_has_the_digest_that_is_stored_with_its_days(changes: dict[str, Any], digest: str) -> None:
+    """Another digest would fetch every stored day again."""
+    assert question_of(endpoint_of_costs(), replace(CONNECTION, **changes)) == digest
