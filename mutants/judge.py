@@ -76,9 +76,8 @@ class Map:
         return self._lines[file]
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """The tests that execute the mutant's lines, or else its function; those of the module's test file first.
-
-        At module level the import does that: also those that read the declarations, and all of the room.
+        """The tests that execute the mutant's lines, or else its function: first those of the module's test file, then
+        of its room. At module level the import does that: those that read the declarations, and all of the room.
         """
         lines = self.lines(mutant.name.file)
         executed = [
@@ -88,7 +87,7 @@ class Map:
         folder = f"usage_assets_tests/{path.parts[1]}/"
         if mutant.scope:
             own = executed[0] & self.seconds.keys() or executed[1]
-            parts = [self._of(own, f"{folder}test_{path.stem}.py"), own]
+            parts = [self._of(own, f"{folder}test_{path.stem}.py"), self._of(own, folder), own]
         else:
             names = (self.declarations, f"{folder}test_{path.stem}.py", folder)
             declarations, own, room = (self._of(self.seconds, start) for start in names)

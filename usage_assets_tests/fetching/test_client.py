@@ -293,3 +293,10 @@ def test_a_probe_asks_for_yesterday(
 def test_days_without_a_bucket_are_named_by_ranges() -> None:
     silent = [date(2026, 11, day) for day in (1, 2, 5)]
     assert no_bucket_for(silent) == "the answer has no bucket for 2026-11-01 to 2026-11-02, 2026-11-05"
+
+
+def test_an_error_without_a_message_is_quoted(answers: Answers, new_client: NewClient) -> None:
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    answers.faults(provider, endpoint, refused(400, body={"note": "closed for repairs"}))
+    with pytest.raises(PermanentError, match="closed for repairs"):
+        new_client(provider).fetch(endpoint, [DAY])
