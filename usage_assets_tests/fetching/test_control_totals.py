@@ -76,6 +76,14 @@ def test_a_difference_is_read_again_once(
     assert "grouped and ungrouped differ, reading both again" in caplog.text
 
 
+def test_both_readings_count_their_retries(answers: Answers, new_client: NewClient) -> None:
+    provider, endpoint = CONTROLLED["openai/costs"]
+    moved = {"fault": "replace", "body": ungrouped_body(answers, provider, endpoint, "1.5"), "calls": [2]}
+    answers.faults(provider, endpoint, moved, {"fault": "status", "status": 503, "calls": [3]})
+    grouped, _ = fetch_with_totals(new_client(provider), endpoint, [DAY])
+    assert grouped.retries == 2
+
+
 @every_controlled
 def test_a_difference_that_stays_is_returned_for_the_check_to_show(
     answers: Answers, new_client: NewClient, provider: Provider, endpoint: Endpoint
@@ -85,6 +93,16 @@ def test_a_difference_that_stays_is_returned_for_the_check_to_show(
     grouped, totals = fetch_with_totals(new_client(provider), endpoint, [DAY])
     assert by_day(endpoint, totals) == {DAY: Decimal("1.5")}
     assert by_day(endpoint, grouped.rows)[DAY] != Decimal("1.5")
+
+
+def test_a_day_whose_grouped_rows_are_all_lost_is_a_difference(answers: Answers, new_client: NewClient) -> None:
+    provider, endpoint = CONTROLLED["openai/costs"]
+    totals = by_day(endpoint, fetch_with_totals(new_client(provider), endpoint, [DAY])[1])
+    body = answers.real(provider, endpoint)
+    body["data"][0]["results"] = []
+    answers.faults(provider, endpoint, {"fault": "replace", "body": body, "calls": [1, 3]})
+    grouped, stated = fetch_with_totals(new_client(provider), endpoint, [DAY])
+    assert (grouped.rows.num_rows, by_day(endpoint, stated)) == (0, totals)
 
 
 @every_controlled

@@ -300,6 +300,15 @@ def test_amounts_keep_every_digit(answers: Answers, name: str, sent: Any, stored
     assert fetched.rounded == rounded
 
 
+def test_each_amount_that_is_rounded_counts(answers: Answers) -> None:
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    body = answers.real(provider, endpoint)
+    for result in body["data"][0]["results"][:3]:
+        result["amount"]["value"] = Decimal("0.0000000000000000000000015")
+    answers.replace(provider, endpoint, body)
+    assert answers.new_client(provider).fetch(endpoint, [DAY]).rounded == 3
+
+
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
