@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -76,8 +76,9 @@ class Map:
         return self._lines[file]
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """The tests that execute the mutant's lines, or else its function: first those of the module's test file, then
-        of its room. At module level the import does that: those that read the declarations, and all of the room.
+        """The tests that execute the mutant's lines, or else its function; those of the module's test file first.
+
+        At module level the import does that: also those that read the declarations, and all of the room.
         """
         lines = self.lines(mutant.name.file)
         executed = [
@@ -87,7 +88,7 @@ class Map:
         folder = f"usage_assets_tests/{path.parts[1]}/"
         if mutant.scope:
             own = executed[0] & self.seconds.keys() or executed[1]
-            parts = [self._of(own, f"{folder}test_{path.stem}.py"), self._of(own, folder), own]
+            parts = [self._of(own, f"{folder}test_{path.stem}.py"), own]
         else:
             names = (self.declarations, f"{folder}test_{path.stem}.py", folder)
             declarations, own, room = (self._of(self.seconds, start) for start in names)
@@ -98,13 +99,14 @@ class Map:
         return {test for test in tests if test.startswith(start)}
 
     def _by_cost(self, names: set[str]) -> list[str]:
-        """Cheapest first; of the cases of one test function, the cheapest goes before all others."""
-        functions: defaultdict[str, list[str]] = defaultdict(list)
+        """Cheapest first, but one of each test function before its other cases, and one of each file before those."""
+        seen: Counter[str] = Counter()
+        order: dict[str, tuple[int, int, float]] = {}
         for name in sorted(names & self.seconds.keys(), key=lambda name: (self.seconds[name], name)):
-            functions[name.partition("[")[0]].append(name)
-        return [cases[0] for cases in functions.values()] + sorted(
-            chain.from_iterable(cases[1:] for cases in functions.values()), key=lambda name: (self.seconds[name], name)
-        )
+            function, file = name.partition("[")[0], name.partition("::")[0]
+            order[name] = (seen[function], 0 if seen[function] else seen[file], self.seconds[name])
+            seen.update((function, file))
+        return sorted(order, key=order.__getitem__)
 
 
 @dataclass

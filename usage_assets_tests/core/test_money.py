@@ -71,6 +71,10 @@ def test_amounts_of_one_unit_add_up_and_compare_exactly() -> None:
     most = Money(LARGEST, "USD")
     assert most + Money(Decimal("1e-24"), "USD") - most == Money(Decimal("1e-24"), "USD")
     assert Money(Decimal(1), "USD") < Money(Decimal("1.000000000000000000000001"), "USD")
+    one, same, two = (Money(Decimal(amount), "USD") for amount in ("1", "1.0", "2"))
+    assert one <= same
+    assert one <= two
+    assert not two <= one
     assert Money(Decimal(1), "USD") != Money(Decimal(1), "EUR")
 
 

@@ -156,6 +156,11 @@ def test_another_shape_is_refused(answers: Answers, name: str, path: str, value:
     assert "$.data[0]" in raised.value.message
 
 
+def test_a_result_that_is_no_object_is_called_that(answers: Answers) -> None:
+    with pytest.raises(PermanentError, match=r"\$\.data\[0\]\.results\[0\].*Expected `object`"):
+        fetch_spoilt(answers, "openai/costs", "results[0]", "all of it")
+
+
 @pytest.mark.parametrize(
     ("name", "path", "value"),
     [
