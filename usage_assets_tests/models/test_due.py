@@ -46,3 +46,9 @@ def endpoint_of_costs() -> Endpoint:
 def test_a_question_has_the_digest_that_is_stored_with_its_days(changes: dict[str, Any], digest: str) -> None:
     """Another digest would fetch every stored day again."""
     assert question_of(endpoint_of_costs(), replace(CONNECTION, **changes)) == digest
+
+
+def test_what_an_organization_is_called_is_no_question_where_the_provider_is_not_told() -> None:
+    endpoint = PROVIDERS["anthropic"].endpoints[0]
+    unnamed = replace(CONNECTION, provider="anthropic")
+    assert question_of(endpoint, unnamed) == question_of(endpoint, replace(unnamed, ids={"organization": "one"}))
