@@ -1,24 +1,31 @@
 """The event log whose files stay open, beside Dagster's own: what is stored, followed, wiped, left by a killed run."""
 
 import os
+import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import dagster as dg
 import pytest
+import time_machine
 from dagster import DagsterInstance
 
+from usage_assets.dagster_internals import SqliteEventLogStorage
 from usage_assets.local.event_log import FILES_KEPT, TEMPORARY, KeptSqliteEventLogStorage
 from usage_assets_tests.terminal import ROOT
 
 DAYS = dg.DailyPartitionsDefinition("2026-03-01", end_date="2026-03-06")
 DESCRIPTORS = Path("/proc/self/fd")
-KEYS = DAYS.get_partition_keys()
+KEYS = list(DAYS.get_partition_keys())
 
 
 @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
@@ -28,39 +35,43 @@ def amounts(context: dg.AssetExecutionContext) -> None:
         context.add_asset_metadata({"rows": 1}, partition_key=day)
 
 
-@dg.multi_asset_check(specs=[dg.AssetCheckSpec("is_early", asset=amounts.key, partitions_def=DAYS)])
+@dg.multi_asset_check(specs=[dg.AssetCheckSpec("is_early", asset=amounts.key)])
 def checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]:
-    """Say of each day whether it is early: the last one is not."""
-    for day in context.partition_keys:
+    """Say whether the days are early: the last one is not."""
+    for day in context.partition_keys[-1:]:
         yield dg.AssetCheckEvaluation(
-            asset_key=amounts.key, check_name="is_early", passed=day != KEYS[-1], metadata={}, partition=day
+            asset_key=amounts.key, check_name="is_early", passed=False, metadata={}, partition=day
         )
     yield dg.AssetCheckResult(asset_key=amounts.key, check_name="is_early", passed=False)
 
 
 DEFINITIONS = dg.Definitions(assets=[amounts], asset_checks=[checks], executor=dg.in_process_executor)
 RANGE = {"dagster/asset_partition_range_start": KEYS[0], "dagster/asset_partition_range_end": KEYS[-1]}
+TABLES = ("event_logs", "asset_keys", "asset_event_tags", "asset_check_executions")
 
 
-def run(instance: DagsterInstance) -> str:
+def run(instance: DagsterInstance, run_id: str | None = None) -> str:
     """Materialize and check all days in one run. Returns its id."""
-    return DEFINITIONS.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance, tags=RANGE).run_id
+    job = DEFINITIONS.resolve_implicit_global_asset_job_def()
+    return job.execute_in_process(instance=instance, tags=RANGE, run_id=run_id).run_id
 
 
-def stored(instance: DagsterInstance, run_id: str) -> object:
-    """What the UI shows of a run, its asset and its checks."""
-    events = [record.event_log_entry for record in instance.get_records_for_run(run_id).records]
-    key = dg.AssetCheckKey(amounts.key, "is_early")
-    executions = instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
-    asset = instance.get_asset_records([amounts.key])[0].asset_entry
-    return (
-        [(event.step_key, event.dagster_event_type, event.get_dagster_event().partition) for event in events],
-        sorted(instance.get_materialized_partitions(amounts.key)),
-        sorted((check.partition or "", check.status) for check in executions),
-        asset.last_run_id == run_id,
-        [record.partition_key for record in instance.fetch_materializations(amounts.key, limit=3).records],
-        list(instance.get_latest_storage_id_by_partition(amounts.key, dg.DagsterEventType.ASSET_MATERIALIZATION)),
-    )
+def rows(instance: DagsterInstance, shard: str, table: str) -> list[dict[str, Any]]:
+    """The rows of a table in one of the files, without what SQLite's own clock says."""
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqliteEventLogStorage)
+    with closing(sqlite3.connect(storage.path_for_shard(shard))) as connection:
+        connection.row_factory = sqlite3.Row
+        stored = [dict(row) for row in connection.execute(f"select * from {table} order by id")]
+    return [{name: value for name, value in row.items() if name != "create_timestamp"} for row in stored]
+
+
+def stored(instance: DagsterInstance, run_id: str) -> dict[str, str]:
+    """Everything that both files hold, without how long steps took and the random name of their captured output."""
+    content = {f"{shard} {table}": rows(instance, shard, table) for shard in ("index", run_id) for table in TABLES}
+    return {
+        name: re.sub(r'"(duration_ms|log_key)": [^,}]+|[\d.]+m?s\b', "", str(found)) for name, found in content.items()
+    }
 
 
 @pytest.fixture
@@ -73,19 +84,37 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_it_stores_what_dagsters_own_class_stores_and_each_reads_the_others_files(home: Path, tmp_path: Path) -> None:
+def test_it_stores_what_dagsters_own_class_stores_row_by_row_and_each_reads_the_others_files(
+    home: Path, tmp_path: Path
+) -> None:
     (tmp_path / "stock").mkdir()
     with DagsterInstance.get() as ours, DagsterInstance.local_temp(str(tmp_path / "stock")) as stock:
         assert isinstance(ours.event_log_storage, KeptSqliteEventLogStorage)
-        assert type(stock.event_log_storage) is not type(ours.event_log_storage)
-        run_id, stock_run_id = run(ours), run(stock)
-        assert stored(ours, run_id) == stored(stock, stock_run_id)
+        assert type(stock.event_log_storage) is SqliteEventLogStorage
+        for run_id in (str(UUID(int=1)), str(UUID(int=2))):
+            with time_machine.travel("2026-03-07T08:00Z", tick=False):
+                assert run(ours, run_id) == run(stock, run_id)
+            assert stored(ours, run_id) == stored(stock, run_id)
+        for table in TABLES:
+            numbers = [row["id"] for row in rows(ours, "index", table)]
+            assert numbers == list(range(1, len(numbers) + 1)) != []
         (home / "dagster.yaml").unlink()
         with DagsterInstance.get() as default:
-            assert type(default.event_log_storage) is type(stock.event_log_storage)
-            assert stored(default, run_id) == stored(ours, run_id)
-            second = run(default)
-            assert stored(ours, second) == stored(default, second)
+            assert type(default.event_log_storage) is SqliteEventLogStorage
+            assert seen(default, run_id) == seen(ours, run_id)
+            assert run(default)
+            run_id = run(ours)
+            assert seen(default, run_id) == seen(ours, run_id)
+
+
+def seen(instance: DagsterInstance, run_id: str) -> object:
+    """What the UI shows of a run, its asset and its check."""
+    events = [record.event_log_entry for record in instance.get_records_for_run(run_id).records]
+    history = instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(amounts.key, "is_early"), 100
+    )
+    [asset] = instance.get_asset_records([amounts.key])
+    return events, history, asset, sorted(instance.get_materialized_partitions(amounts.key))
 
 
 @pytest.mark.usefixtures("home")
@@ -105,6 +134,26 @@ def test_who_follows_a_run_in_another_process_sees_its_events_as_they_come() -> 
             worker.report_engine_event(message, run_id=run_id, job_name="followed")
             assert is_seen.wait(30), f"{message} was not shown"
         assert set(seen) == {"first", "second", "third"}
+
+
+@pytest.mark.usefixtures("home")
+def test_who_follows_a_live_run_sees_each_of_its_events_once_and_in_order() -> None:
+    with DagsterInstance.get() as web_server, DagsterInstance.get() as worker:
+        run_id = str(UUID(int=1))
+        shown: list[dg.EventLogEntry] = []
+        has_ended = threading.Event()
+
+        def follow(event: dg.EventLogEntry, _cursor: str) -> None:
+            shown.append(event)
+            if event.dagster_event_type is dg.DagsterEventType.RUN_SUCCESS:
+                has_ended.set()
+
+        web_server.watch_event_logs(run_id, None, follow)
+        run(worker, run_id)
+        assert has_ended.wait(30)
+        stored_events = [record.event_log_entry for record in worker.get_records_for_run(run_id).records]
+        assert shown == stored_events[: len(shown)]
+        assert len([e for e in shown if e.dagster_event_type is dg.DagsterEventType.ASSET_MATERIALIZATION]) == len(KEYS)
 
 
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="only Linux lists the open files there")
@@ -151,6 +200,70 @@ def test_what_a_killed_process_has_reported_is_there() -> None:
     with DagsterInstance.get() as instance:
         messages = [record.event_log_entry.message for record in instance.get_records_for_run("killed").records]
     assert messages[: len(reported)] == reported
+
+
+STORE_BATCHES = """
+import sys
+from itertools import count, islice
+from usage_assets_tests.local.test_event_log import DagsterInstance, batch_of
+run_id, most = sys.argv[1], int(sys.argv[2])
+with DagsterInstance.get() as instance:
+    batch = batch_of(instance, run_id)
+    for number in islice(count(), most or None):
+        instance.event_log_storage.store_event_batch(batch)
+        print(number, flush=True)
+"""
+FIRST_RUN = str(UUID(int=1))
+
+
+def batch_of(instance: DagsterInstance, run_id: str) -> list[dg.EventLogEntry]:
+    """The materializations of the first run, as if another one had made them."""
+    records = instance.get_records_for_run(FIRST_RUN, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
+    return [record.event_log_entry._replace(run_id=run_id) for record in records]
+
+
+def storing(run_id: str, most: int) -> subprocess.Popen[str]:
+    """A process that stores batches, for ever where ``most`` is 0, and says so after each."""
+    command = [sys.executable, "-c", STORE_BATCHES, run_id, str(most)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+@pytest.mark.usefixtures("home")
+def test_batches_of_several_processes_are_whole_and_none_is_lost() -> None:
+    names, most = ("a", "b", "c"), 20
+    with DagsterInstance.get() as instance:
+        run(instance, FIRST_RUN)
+        before = rows(instance, "index", "event_logs")
+        processes = [storing(name, most) for name in names]
+        assert [process.wait(120) for process in processes] == [0, 0, 0]
+        added = rows(instance, "index", "event_logs")[len(before) :]
+        numbers = [row["id"] for row in added]
+        assert numbers == list(range(len(before) + 1, len(before) + 1 + len(names) * most * len(KEYS)))
+        batches = [added[n : n + len(KEYS)] for n in range(0, len(added), len(KEYS))]
+        assert all([row["partition"] for row in batch] == KEYS for batch in batches)
+        assert all(len({row["run_id"] for row in batch}) == 1 for batch in batches)
+        assert {tag["event_id"] for tag in rows(instance, "index", "asset_event_tags")} >= set(numbers)
+        for name in names:
+            assert [row["partition"] for row in rows(instance, name, "event_logs")] == KEYS * most
+        [asset] = instance.get_asset_records([amounts.key])
+        assert asset.asset_entry.last_materialization_storage_id == numbers[-1]
+
+
+@pytest.mark.usefixtures("home")
+def test_a_process_that_is_killed_leaves_whole_batches_in_both_files() -> None:
+    with DagsterInstance.get() as instance:
+        run(instance, FIRST_RUN)
+        process = storing("killed", 0)
+        assert process.stdout
+        reported = [process.stdout.readline() for _ in range(20)]
+        process.send_signal(signal.SIGKILL)
+        reported += process.stdout.readlines()
+        process.wait()
+        of_run = [row["partition"] for row in rows(instance, "killed", "event_logs")]
+        of_all = [row["partition"] for row in rows(instance, "index", "event_logs") if row["run_id"] == "killed"]
+        for found in (of_run, of_all):
+            assert found == KEYS * (len(found) // len(KEYS))
+            assert len(found) // len(KEYS) in (len(reported), len(reported) + 1)
 
 
 def test_dagster_dev_without_a_home_has_one_temporary_log_for_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:
