@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from usage_assets.automation.jobs import (
+    COMPLETENESS_JOB,
     LOOKUPS_JOB,
     PORT_CONNECTION_JOB,
     PORT_RECONCILE_JOB,
@@ -59,10 +60,12 @@ def test_jobs_hold_the_checks_of_their_assets(definitions: dg.Definitions) -> No
     graph = definitions.get_repository_def().asset_graph
     assert graph.asset_check_keys
     of_jobs = [
-        definitions.resolve_job_def(job).asset_layer.asset_graph.asset_check_keys for job in (USAGE_JOB, LOOKUPS_JOB)
+        definitions.resolve_job_def(job).asset_layer.asset_graph.asset_check_keys
+        for job in (USAGE_JOB, LOOKUPS_JOB, COMPLETENESS_JOB)
     ]
     assert set().union(*of_jobs) == graph.asset_check_keys
     assert {check.asset_key.to_user_string() for check in of_jobs[1]} == LOOKUPS
+    assert {check.asset_key.to_user_string() for check in of_jobs[2]} == {MERGED}
 
 
 def test_jobs_run_in_one_process_as_long_as_nobody_says_otherwise(definitions: dg.Definitions) -> None:
