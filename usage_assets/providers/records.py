@@ -116,3 +116,8 @@ def results(bucket: Json, path: str, _reading: Parser) -> Iterator[tuple[str, Js
     others = {f"bucket.{name}": bucket[name] for name in bucket.keys() - FRAME}
     for n, result in enumerate(bucket["results"]):
         yield f"{path}.results[{n}]", {**result, **others} if others and isinstance(result, dict) else result
+
+
+def whole_answer(body: Json, window: Window) -> Json:
+    """An answer as a page of one item, of the day that was asked for: of an endpoint without pages or days to trust."""
+    return {"data": [{"asked_for": window.start, "answer": body}], "has_more": False}

@@ -1,17 +1,20 @@
 """Raw rows with everything filled in that a test does not care about, and a warehouse to derive from them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from usage_assets.config.accounting import Accounting
-from usage_assets.core.schema import Row, to_arrow
+from usage_assets.core.schema import Row, columns, to_arrow
 from usage_assets.models.allocation import ALLOCATIONS
 from usage_assets.models.costs import COSTS, DailyCost
 from usage_assets.models.entities import ENTITIES
 from usage_assets.models.model import Model, money_seed
+from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
@@ -35,21 +38,13 @@ from usage_assets.warehouse.values import Batch, Query, Version
 DAY = date(2026, 11, 1)
 MIDNIGHT = "2026-11-01T00:00:00Z"
 DERIVED: Mapping[str, Model] = {derived.file: derived for derived in (*ENTITIES, *COSTS, *ALLOCATIONS)}
-RAW: Mapping[str, type[Row]] = {
-    row.table: row
-    for row in (Costs, UsageCompletions, UsageMessages, CostReport, ClaudeCode, CodexUsage, BillingUsage, Usage)
-}
-DEFAULTS: Mapping[type[Row], Mapping[str, Any]] = {
-    Costs: {"connection": "openai", "amount_value": Decimal(1), "amount_currency": "usd", "grouped_by": ""},
-    UsageCompletions: {
-        "connection": "openai",
-        "num_model_requests": 1,
-        "input_tokens": 10,
-        "output_tokens": 5,
-        "grouped_by": "",
-    },
+EXAMPLES: Mapping[type, Any] = {str: "", int: 1, Decimal: Decimal(1)}
+"""What a required column holds, by its type, where neither a test nor OTHERS says otherwise."""
+OTHERS: Mapping[type[Row], Mapping[str, Any]] = {
+    Costs: {"amount_currency": "usd"},
+    **{row: {"input_tokens": 10, "output_tokens": 5} for row in (UsageCompletions, UsageDecisions)},
     **{
-        row: {"connection": "openai", "num_model_requests": 1, measure: 10, "grouped_by": ""}
+        row: {measure: 10}
         for row, measure in (
             (UsageEmbeddings, "input_tokens"),
             (UsageModerations, "input_tokens"),
@@ -59,32 +54,20 @@ DEFAULTS: Mapping[type[Row], Mapping[str, Any]] = {
             (UsageWebSearchCalls, "num_requests"),
         )
     },
-    UsageDecisions: {
-        "connection": "openai",
-        "num_model_requests": 1,
-        "input_tokens": 10,
-        "output_tokens": 5,
-        "grouped_by": "",
-    },
     UsageMessages: {
-        "connection": "anthropic",
-        "uncached_input_tokens": 1,
         "output_tokens": 2,
         "cache_read_input_tokens": 3,
         "cache_creation_5m_input_tokens": 4,
         "cache_creation_1h_input_tokens": 5,
         "web_search_requests": 6,
-        "grouped_by": "",
     },
-    CostReport: {"connection": "anthropic", "amount_cents": Decimal(100), "currency": "USD", "grouped_by": ""},
+    CostReport: {"amount_cents": Decimal(100), "currency": "USD"},
     ClaudeCode: {
-        "connection": "anthropic",
         "organization_id": "org",
         "actor_type": "user_actor",
         "actor_email": "bob@example.com",
         "terminal_type": "vscode",
         "customer_type": "api",
-        "num_sessions": 1,
         "lines_added": 2,
         "lines_removed": 3,
         "commits": 4,
@@ -96,16 +79,16 @@ DEFAULTS: Mapping[type[Row], Mapping[str, Any]] = {
         "model_breakdown": "[]",
         "estimated_cost_usd_cents": Decimal(0),
     },
-    CodexUsage: {"connection": "chatgpt", "cut": "user", "workspace_id": "ws", "user_id": "user-1"},
-    BillingUsage: {"connection": "openai_legacy", "name": "GPT-4", "cost_cents": Decimal(100)},
-    Usage: {
-        "connection": "openai_legacy",
-        "list_name": "data",
-        "requests": 1,
-        "context_tokens": 10,
-        "generated_tokens": 5,
-    },
+    CodexUsage: {"cut": "user", "workspace_id": "ws", "user_id": "user-1"},
+    BillingUsage: {"name": "GPT-4", "cost_cents": Decimal(100)},
+    Usage: {"list_name": "data", "requests": 1, "context_tokens": 10, "generated_tokens": 5},
 }
+
+
+def raw_rows(tables: Collection[str]) -> Sequence[type[Row]]:
+    """The rows of raw tables."""
+    endpoints = (endpoint for provider in PROVIDERS.values() for endpoint in provider.endpoints)
+    return [endpoint.row for endpoint in endpoints if endpoint.row.table in tables]
 
 
 def owner_of(derived: Model) -> str:
@@ -115,8 +98,15 @@ def owner_of(derived: Model) -> str:
 
 
 def raw(row: type[Row], **values: Any) -> Row:
-    """A raw row of DAY."""
-    return row(usage_date=values.pop("usage_date", DAY), **{**DEFAULTS[row], **values})
+    """A raw row of DAY, of the connection that is called like its provider."""
+    required = {field.name for field in msgspec.structs.fields(row) if field.required}
+    given = {"usage_date": DAY, "connection": provider_of(row), **OTHERS.get(row, {}), **values}
+    return row(**{c.name: EXAMPLES[c.type] for c in columns(row) if c.name in required - given.keys()}, **given)
+
+
+def provider_of(row: type[Row]) -> str:
+    """The provider of a raw table."""
+    return row.table.partition(".")[0]
 
 
 def models(*uses: tuple[str, ...], tokens: int = 1) -> str:
@@ -149,7 +139,7 @@ class Days:
         self, row: type[Row], *rows: Row, connection: str | None = None, first: date = DAY, last: date | None = None
     ) -> None:
         """Store the days (DAY unless stated) as fetched, with these rows."""
-        target = Slice(connection or DEFAULTS[row]["connection"], first, last or first)
+        target = Slice(connection or provider_of(row), first, last or first)
         self.warehouse.replace(Table(row), Batch(rows=to_arrow(row, rows), began=datetime.now(UTC)), target, "run")
 
     def derive(

@@ -33,7 +33,7 @@ from usage_assets.warehouse.migrate import prepare
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, View, WarehouseError
-from usage_assets_tests.models.days import DAY, DERIVED, RAW, Days, days_from, models, owner_of, raw
+from usage_assets_tests.models.days import DAY, DERIVED, Days, days_from, models, owner_of, raw, raw_rows
 
 FULL: dict[type[Row], dict[str, Any]] = {
     Costs: {"amount_value": Decimal("2.5")},
@@ -86,7 +86,7 @@ def fetch(days: Days, derived: Model, first: date = DAY, last: date | None = Non
     """Store a row of every source for each day."""
     stored = [day for day in days_from(31) if first <= day <= (last or first)]
     tables = derived.reads if DailyCost.table not in derived.reads else (Costs.table,)
-    sources = SHARED.get(derived.file) or {RAW[table]: [FULL[RAW[table]]] for table in tables}
+    sources = SHARED.get(derived.file) or {row: [FULL.get(row, {})] for row in raw_rows(tables)}
     for row, values in sources.items():
         rows = [raw(row, usage_date=day, **each) for day in stored for each in values]
         days.fetched(row, *rows, first=first, last=last)

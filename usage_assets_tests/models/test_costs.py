@@ -17,10 +17,10 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.models.days import DAY, RAW, Days, days_from, models, raw
+from usage_assets_tests.models.days import DAY, Days, days_from, models, raw, raw_rows
 
 FILES = [cost.file for cost in COSTS]
-SOURCE = {cost.file: RAW[cost.reads[0]] for cost in COSTS}
+SOURCE = {cost.file: row for cost in COSTS for row in raw_rows(cost.reads)}
 PAID: dict[type[Row], dict[str, Any]] = {
     ClaudeCode: {"model_breakdown": models(("opus", "100"))},
     CodexUsage: {"credits": Decimal(1)},

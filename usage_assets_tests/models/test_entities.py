@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -36,7 +37,7 @@ from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.models.days import DAY, DERIVED, MIDNIGHT, RAW, Days, days_from, models, raw
+from usage_assets_tests.models.days import DAY, DERIVED, MIDNIGHT, Days, days_from, models, owner_of, raw, raw_rows
 
 NAMES = [derived.file for derived in ENTITIES if derived.reads != (DailyCost.table,)]
 """The others, which read costs, are in test_cost_entities.py."""
@@ -62,9 +63,9 @@ COUNTERS = (
 )
 
 
-def sources(name: str) -> list[type[Row]]:
+def sources(name: str) -> Sequence[type[Row]]:
     """The raw tables that an entity is computed from."""
-    return [RAW[table] for table in DERIVED[name].reads]
+    return raw_rows(DERIVED[name].reads)
 
 
 def fetch_empty(days: Days, name: str, connection: str | None = None) -> None:
@@ -145,7 +146,7 @@ def test_two_connections_of_one_provider_never_mix(name: str, days: Days) -> Non
     theirs = days.rows(name, "emea")
     assert days.rows(name) == ours
     [mine], [other] = ours, theirs
-    assert other["identifier"] == f"emea:{mine['identifier'].removeprefix('openai_legacy:')}"
+    assert other["identifier"] == f"emea:{mine['identifier'].removeprefix(f'{owner_of(DERIVED[name])}:')}"
     assert {column: value for column, value in other.items() if mine[column] != value} == {
         "connection": "emea",
         "identifier": other["identifier"],

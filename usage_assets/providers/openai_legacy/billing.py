@@ -12,12 +12,12 @@ from typing import Annotated
 
 import msgspec
 
-from usage_assets.core.days import Window, date_alone, date_range
+from usage_assets.core.days import date_alone, date_range
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.auth import bearer
 from usage_assets.providers.endpoint import Endpoint, Provider, error_message
 from usage_assets.providers.openai_legacy.entities import ENTITIES
-from usage_assets.providers.records import Item, Json, Moment, OtherFields, Parser, ShapeError
+from usage_assets.providers.records import Item, Json, Moment, OtherFields, Parser, ShapeError, whole_answer
 
 tokens = partial(column, unit="tokens")
 
@@ -29,11 +29,6 @@ CACHED_CONTEXT_TOKENS = tokens("Cached context tokens, where stated")
 IMAGES = column("Images", unit="images")
 SECONDS = column("Seconds of audio transcribed", unit="seconds")
 CHARACTERS = column("Characters spoken", unit="characters")
-
-
-def whole_answer(body: Json, window: Window) -> Json:
-    """The answer as a page of one item, of the day that was asked for: neither endpoint has pages or days to trust."""
-    return {"data": [{"asked_for": window.start, "answer": body}], "has_more": False}
 
 
 # --- dashboard/billing/usage ------------------------------------------------------------------------------------------
