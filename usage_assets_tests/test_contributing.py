@@ -1,0 +1,56 @@
+"""The recipes in CONTRIBUTING can be followed: their diffs apply to this tree, and what they add works."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "CONTRIBUTING.md").read_text()
+NAMES = re.findall(r"^## Add an? (\w+)$", PAGE, flags=re.M)
+RECIPES = {name: (ROOT / f"docs/examples/{name}.diff").read_text() for name in NAMES}
+COPIED = ("usage_assets", "usage_assets_tests")
+
+
+def changes(diff: str) -> dict[str, list[str]]:
+    """The lines that a diff changes, by file."""
+    parts = re.split(r"^diff --git a/(\S+) .*\n", diff, flags=re.M)[1:]
+    return {
+        path: [line for line in text.partition("\n@@")[2].split("\n") if line[:1] in ("+", "-")]
+        for path, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_a_recipe_shows_is_its_diff(name: str) -> None:
+    section = PAGE.partition(f" {name}\n\n")[2].partition("\n## ")[0]
+    blocks = [re.sub("^   ", "", block, flags=re.M) for block in re.findall(r"```diff\n(.*?)   ```", section, re.S)]
+    assert blocks
+    files = changes(RECIPES[name])
+    for block in blocks:
+        parts = re.split(r"^(?:--- a|\+\+\+ b)/(.*)\n", block, flags=re.M)[1:]
+        for path, text in zip(parts[::2], parts[1::2], strict=True):
+            lines = text.rstrip("\n").split("\n")
+            rest = iter(files[path])
+            assert all(line in rest for line in lines if line != "…"), path
+            assert "…" in lines or lines == files[path], path
+
+
+def test_the_recipes_have_at_most_15_lines_of_prose_and_work(tmp_path: Path) -> None:
+    for section in re.split(r"^## Add ", PAGE, flags=re.M)[1:]:
+        prose = re.sub(r"```diff\n.*?```", "", section, flags=re.S).split("\n")[1:]
+        assert len([line for line in prose if line.strip()]) <= 15
+    for name in COPIED:
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (".env.example", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    env = {**os.environ, "PYTHONPATH": str(tmp_path), "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
+    subprocess.run(["git", "apply"], input="".join(RECIPES.values()), text=True, cwd=tmp_path, env=env, check=True)
+    tests = [f"usage_assets_tests/providers/test_{name}.py" for name in ("github", "one_folder")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+    ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
