@@ -745,8 +745,11 @@ def test_a_bad_day_stands_alone_and_holds_back_no_other(daemon: Daemon, clock: t
     assert "openai 2026-11-15..2026-11-15" in daemon.finish()
 
 
-def test_many_bad_days_hold_back_no_other(daemon: Daemon, clock: time_machine.Traveller) -> None:
+def test_many_bad_days_hold_back_no_other(
+    daemon: Daemon, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each stands alone, however many they are, and nothing is held against their asset."""
+    monkeypatch.setattr(due_sensor, "MOST_SPLITS", 3)
     daemon.load(openai("2026-10-01"))
     bad = [date(2026, 10, 1) + timedelta(days=3 * n) for n in range(due_sensor.MOST_SPLITS + 2)]
     while daemon.tick():
