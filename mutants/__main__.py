@@ -27,12 +27,12 @@ _TESTS = "usage_assets_tests"
 
 @click.command()
 @click.option(
-    "--checkout", type=click.Path(path_type=Path), default=_HERE.parent, help="whose product and tests; this one"
+    "--checkout", type=click.Path(path_type=Path), default=_HERE.parent, help="whose code and tests; default: this one"
 )
 @click.option(
     "--before", type=click.Path(path_type=Path), help="results of another run: judges its sample, and compares"
 )
-@click.option("--keep-map", is_flag=True, help="continue the last run, with the map of its tests")
+@click.option("--keep-map", is_flag=True, help="continue the last run, with its map of tests")
 @click.option("--results", type=click.Path(path_type=Path), default=_HERE.parent / ".mutants" / "results.json")
 def main(checkout: Path, before: Path | None, keep_map: bool, results: Path) -> None:
     """Put small faults into the product, one at a time, and run the tests that execute them.
@@ -76,7 +76,7 @@ def _worse(old: Verdict, new: Verdict) -> bool:
 
 
 def _copy(checkout: Path, tree: Path) -> None:
-    """Copy what git tracks: mutants are written into the copy."""
+    """Copy what git tracks. The mutants are written into the copy."""
     shutil.rmtree(tree, ignore_errors=True)
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=checkout, check=True, capture_output=True, text=True)
     for name in filter(None, listed.stdout.split("\0")):
@@ -111,7 +111,7 @@ def _in_tests(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _refuse_broken_tests(judge: Judge, found: dict[Name, Verdict]) -> None:
-    """A test that fails without a mutant has killed none."""
+    """Take back what was killed by a test that also fails without a mutant."""
     tests = sorted({verdict.test for verdict in found.values()} & judge.map.seconds.keys())
     while tests:
         state, failed = judge.run(tests)
@@ -139,7 +139,7 @@ def _read(path: Path) -> Mapping[Name, Verdict]:
 
 
 def _table(found: Mapping[Name, Verdict]) -> Iterator[str]:
-    """Markdown, a line a folder."""
+    """A Markdown table, one line per folder."""
     states: dict[str, Counter[str]] = {}
     for name, verdict in found.items():
         folder = name.file if name.file.endswith("money.py") else "/".join(name.file.split("/")[:2]) + "/"

@@ -1,6 +1,6 @@
-"""Run the tests that execute a mutant, cheapest first, until one fails. Each mutant has a process of its own.
+"""Run the tests that execute a mutant, cheapest first, until one fails. Each group of them has a process of its own.
 
-The process is forked from one that has imported what the product imports, and nothing of the product.
+That process is forked from this one, which has imported the product's dependencies and nothing of the product.
 """
 
 import importlib
@@ -40,7 +40,7 @@ _IMPORTED = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a mutant: killed (by which test), timeout, survived, or not executed by any test."""
+    """What became of a mutant: killed (by which test), timeout, survived, not executed by any test, or broken test."""
 
     state: str
     test: str = ""
@@ -50,7 +50,7 @@ class Verdict:
 
 @dataclass
 class Map:
-    """Which tests execute which lines, and how long each takes, as ``coverage_map`` has written it."""
+    """Which tests execute which lines, and how long each test takes, as ``coverage_map`` has written it."""
 
     root: Path
     folders: Sequence[Path]
@@ -78,7 +78,8 @@ class Map:
     def tests(self, mutant: Mutant) -> list[str]:
         """The tests that execute the mutant's lines, or else its function; those of the module's test file first.
 
-        At module level the import does that: also those that read the declarations, and all of the room.
+        Code at module level is executed by the import, so for a mutant there: the test of the declarations, the
+        module's test file, the tests that execute anything in the file, and all tests of the package.
         """
         lines = self.lines(mutant.name.file)
         executed = [
@@ -99,7 +100,7 @@ class Map:
         return {test for test in tests if test.startswith(start)}
 
     def _by_cost(self, names: set[str]) -> list[str]:
-        """Cheapest first, but one of each test function before its other cases, and one of each file before those."""
+        """Cheapest first, but one test of each file before the others, and further cases of a test function last."""
         seen: Counter[str] = Counter()
         order: dict[str, tuple[int, int, float]] = {}
         for name in sorted(names & self.seconds.keys(), key=lambda name: (self.seconds[name], name)):
@@ -117,9 +118,9 @@ class Judge:
     map: Map
     log: Path
     budget: float
-    """Seconds that the tests of one mutant may take together, as they took without it."""
+    """Seconds that the tests of one mutant may take together, as measured without it."""
     first: float
-    """Seconds of the tests that are tried before all others: most mutants do not survive these."""
+    """Seconds of the tests that are run before all others: most mutants do not survive these."""
 
     def __post_init__(self) -> None:
         sys.path.insert(0, str(self.root))
@@ -203,7 +204,7 @@ class Judge:
 
     @contextmanager
     def _put(self, mutant: Mutant) -> Iterator[None]:
-        """Write the mutant, with another time, so that no bytecode of before is taken for it."""
+        """Write the mutant, with another modification time, or Python would run the bytecode of the original."""
         path = self.root / mutant.name.file
         original, times = path.read_bytes(), path.stat()
         try:

@@ -1,6 +1,7 @@
-"""Asset checks: the SQL that was verified before a write was committed, run again on what is stored.
+"""Asset checks of what is stored. ``content`` runs the SQL again that a write had to pass before it was committed.
 
-A run has one result per check. Days that are wrong stay in ``ledger.failed_checks`` until the check finds them right.
+A run has one result per check, after an evaluation for each wrong day. Wrong days stay in ``ledger.failed_checks``
+until the check finds them right.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -56,7 +57,7 @@ having count(*) = 2
 
 @dataclass(frozen=True)
 class CrossCheck:
-    """A table that covers the same usage, and the connection whose rows of it do."""
+    """Another table that covers the same usage, and the connection whose rows in it do."""
 
     table: Table
     connection: str
@@ -89,12 +90,12 @@ class Finding:
 
     @cached_property
     def wrong(self) -> Mapping[date, Sequence[str]]:
-        """What is wrong with each day that is compared. Equal figures make an equal text, as people are sent it."""
+        """What is wrong with each day that is compared. Sorted, because the webhook posts an equal text once."""
         compared = sorted((f.day, f.text) for f in self.failures if f.day not in self.left_out)
         return {day: [text for _, text in texts] for day, texts in groupby(compared, key=itemgetter(0))}
 
     def rows(self, connection: str, run_id: str) -> Iterator[FailedCheck]:
-        """Yield what is remembered of it."""
+        """Yield the rows that ``ledger.failed_checks`` holds of it."""
         for day, texts in self.wrong.items():
             yield FailedCheck(
                 connection=connection,
@@ -110,7 +111,7 @@ class Finding:
     def results(self, target: Slice, remembered: Iterable[tuple[date, str]]) -> Results:
         """Yield an evaluation for each wrong day, then the result of the run: whether no day is wrong any more.
 
-        Where only days outside the run are wrong, it is a warning, as an error of a blocking check stops the run.
+        Where only days outside the run are wrong, it is a warning, because an error of a blocking check stops the run.
         """
         for day, texts in self.wrong.items():
             yield dg.AssetCheckEvaluation(
@@ -158,12 +159,18 @@ def build_checks(
     file: str = "",
     cross_check: CrossCheck | None = None,
 ) -> dg.AssetChecksDefinition:
-    """Build an asset's checks: ``content``; of a raw table also ``control_total``, where it has control
-    totals, ``unknown_fields`` and ``missing_fields``, where it has such; warnings: what
-    ``sql/warnings/<table>.<check>.sql`` and those of a derived ``file`` (``<folder>/<file>``) find, and where the table
-    differs from one ``cross_check``; of allocated costs ``list_price``, where there is a price list.
+    """Build an asset's checks.
 
-    They have one result per run and no partitions: an event per day and check was a third of what a backfill took.
+    * ``content``
+    * of a raw table: ``control_total`` if it has control totals, ``unknown_fields`` and ``missing_fields`` if it has
+      columns for them
+    * of a table that views read: ``views``
+    * of allocated costs: ``list_price`` if there is a price list
+    * warnings: what ``sql/warnings/<table>.<check>.sql`` and those of a derived ``file`` (``<folder>/<file>``) find,
+      and where the table differs from that of ``cross_check``
+
+    They have one result per run, and an evaluation for each wrong day only: an event for every day and check was a
+    third of what a backfill took.
     """
     asset, table, part = definition.key, Table(row), select.part if select else ""
     stored = [table, *([Table(control.row)] if control else []), *([cross_check.table] if cross_check else [])]
@@ -246,7 +253,7 @@ def _of_views(asset: dg.AssetKey) -> dg.AssetCheckSpec:
 def _names_of_fields(asset: dg.AssetKey, table: Table) -> list[tuple[dg.AssetCheckSpec, Fields, str]]:
     """Return the checks that name fields: those that are not known, and those that were left out.
 
-    They have one result a run, so they have no days: a day without a result would be shown as skipped.
+    They have one result per run, and none per day.
     """
     found: list[tuple[dg.AssetCheckSpec, Fields, str]] = []
     if "other_fields" in table.arrow_schema.names:
@@ -268,7 +275,7 @@ def _comparisons(
     derived: str,
     cross_check: CrossCheck | None,
 ) -> Iterator[Comparison]:
-    """Yield what a table is compared with, and what it is warned of: the first line of such a query says it."""
+    """Yield what a table is compared with, and its warnings: the first line of a warning's query is its description."""
 
     def spec(name: str, description: str, *, blocking: bool = False) -> dg.AssetCheckSpec:
         return dg.AssetCheckSpec(name, asset=asset, blocking=blocking, description=description)

@@ -18,7 +18,7 @@ from usage_assets.warehouse.values import Seed, WarehouseError, listed
 def build_completeness_checks(
     connections: Sequence[str], settings: Settings, seeds: Sequence[Seed]
 ) -> dg.AssetChecksDefinition:
-    """Build a check per connection, on the node of all costs, that its newest closed day is stored.
+    """Build one check per connection, on the asset ``costs``: whether its newest closed day is stored.
 
     Dagster's freshness policies look at the newest event, so a backfill of an old day would hide a missing one.
     """

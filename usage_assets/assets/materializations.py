@@ -1,6 +1,7 @@
 """The materialization event of a day: what it says, in the order in which the UI shows it, and which is the newest.
 
-Money comes first, then the day's state and whether it changed, then everything else. Nothing else adds to these events.
+Money comes first, then the day's state, its rows and whether it changed, then everything else. Nothing else
+adds metadata to these events.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,10 +14,10 @@ from usage_assets.fetching.client import FetchResult
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, Version
 
-VERIFIED = "A day has an event only if it was verified before it was stored, as the check `content` does."
-"""Part of each asset's description: to say it on each day's event would cost 230 bytes a day."""
+VERIFIED = "A day has an event only if it passed, before it was stored, what the check `content` verifies."
+"""Part of each asset's description: on each day's event it would cost 230 bytes."""
 PREVIEW_BYTES = 1500
-"""Each day's event is stored: 8 kB an event on SQLite without a preview, 20 kB with 6 kB of it."""
+"""Each day's event is stored, and takes 8 kB on SQLite without a preview, 20 kB with a preview of 6 kB."""
 
 
 def newest_materializations(
@@ -54,9 +55,9 @@ def event_metadata(table: Table, content: Batch | Query, version: Version, *, ch
 def fetch_facts(
     fetched: FetchResult, began: datetime, source: str, days: int, filters: object, *, shape_verified: bool | None
 ) -> dict[str, Any]:
-    """Return what a fetch was like: one serves all days of the run, and each day's event shows it.
+    """Return what the fetch was like. One fetch serves all days of a run, so each day's event shows the same.
 
-    ``shape_verified`` is None of an endpoint without money.
+    ``shape_verified`` is None for an endpoint without money.
     """
     return {
         "requests": fetched.requests,
@@ -75,7 +76,7 @@ def fetch_facts(
 
 
 def _preview(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return a Markdown table of the columns that hold anything, cut to whole rows within PREVIEW_BYTES."""
+    """Return a Markdown table of the columns that are not empty, with as many whole rows as fit into PREVIEW_BYTES."""
     names = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     lines = [_line(names), _line(["---"] * len(names)), *(_line([_cell(row[name]) for name in names]) for row in rows)]
     text = lines[0]

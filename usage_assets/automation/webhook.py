@@ -2,11 +2,11 @@
 
 A message is about causes, not runs. While a cause lasts, further runs that fail because of it are not posted; another
 message follows when everything that it held back has succeeded. The same text of a check about the same day is posted
-once. What was posted is kept in Dagster's storage (KEY), written before the post: a message is sent again where it was
-certainly not taken, and otherwise never twice. Dagster's own run_failure_sensor goes on to the next run where nobody
-could be told.
+once. What was posted is kept in Dagster's storage (KEY), written before the post: a message is sent again where it
+certainly was not delivered, and otherwise never twice. Dagster's own run_failure_sensor is of no use here: it goes on
+to the next run even if a message could not be posted.
 
-The address is a secret, because whoever has it can post: it is in no log, no cursor and no reason.
+The address is a secret, because whoever has it can post: it is in no log, no cursor and no message.
 """
 
 import hashlib
@@ -51,18 +51,18 @@ EVENTS = {
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
 }
 PUSHES = {PORT_SYNC_JOB, PORT_CONNECTION_JOB, PORT_RECONCILE_JOB}
-"""Jobs, and the last part of their assets' keys: where these fail because of Port, every connection's do."""
+"""Jobs, and the last part of their assets' keys. Where one fails because of Port, those of every connection do."""
 
 POSTS_PER_TICK = 4
 SECONDS_PER_TICK = 30
-"""A tick may last 60 s. No run is read and no message posted after this."""
+"""No run is read and no message posted after this, because Dagster ends a tick after 60 s."""
 TIMEOUT_SECONDS = 5.0
 DEADLINE_SECONDS = 10.0
-"""Of a whole post. httpx bounds each read only: a server that sends a byte now and then would hold the tick."""
+"""For a whole post. httpx limits each read only: a server that sends a byte now and then would hold the tick."""
 LATE = timedelta(minutes=1)
 """How long after its end a run may become visible: processes write to the storage side by side."""
 GIVE_UP = timedelta(days=1)
-"""A failure that could not be told for so long is no news any more."""
+"""A failure that could not be posted for this long is no news any more."""
 FORGOTTEN = timedelta(days=2)
 """A cause that no run has met for this long is over: the schedules would have met it."""
 MOST_LINES = 5
@@ -79,12 +79,12 @@ _SLACK_REASON = re.compile(r"[a-z_ ]{1,60}")
 
 
 class WebhookError(Exception):
-    """A message was not taken, or nobody knows: why, in words that follow the variable's name."""
+    """A message was not delivered, or nobody knows. Its text says why, and follows the name of the variable."""
 
     def __init__(self, message: str, *, is_certain: bool) -> None:
         super().__init__(message)
         self.is_certain = is_certain
-        """That it was not taken."""
+        """Whether it certainly was not delivered."""
 
 
 class Cursor(msgspec.Struct):
@@ -143,7 +143,7 @@ class Evaluation:
     text: str
     """Empty where the check passed."""
     sums_days_up: bool
-    """Whether it is a run's own, of a check that has others for the days that are wrong."""
+    """Whether it is the result of the run: the check has others for the days that are wrong."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class Outcome:
 
     @property
     def bounds(self) -> Sequence[str]:
-        """Its first and last day; nothing for a run without days."""
+        """Its first and last day, or its only one; nothing for a run without days."""
         tags = (self.run.tags.get(tag) for tag in (RANGE_START, RANGE_END, PARTITION_TAG))
         return [*dict.fromkeys(tag for tag in tags if tag)]
 
@@ -183,7 +183,7 @@ class Outcome:
 
 @dataclass
 class News:
-    """What of a run people do not know yet, in lines that may be posted."""
+    """What people do not know yet about a run, in lines that may be posted."""
 
     failed: list[str] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
@@ -209,7 +209,7 @@ def build_webhook_sensor(settings: Settings, url: str, step_names: Mapping[str, 
         name="webhook_sensor",
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Posts to USAGE_WEBHOOK_URL: each cause of failed runs, when it is mended, and each failed check",
+        description="Posts to USAGE_WEBHOOK_URL: each cause of failed runs, when it is fixed, and each failed check",
     )
     def webhook_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         cursor, began = Cursor.decode(context.cursor), time.monotonic()
@@ -241,7 +241,7 @@ def build_webhook_sensor(settings: Settings, url: str, step_names: Mapping[str, 
 
 
 def _unread(context: dg.SensorEvaluationContext, cursor: Cursor) -> list[dg.RunRecord]:
-    """Return the runs of this code location that have ended and were not read, the first to end first."""
+    """Return the runs of this code location that have ended and were not read, in the order in which they ended."""
     oldest = max(cursor.since, cursor.until - LATE, datetime.now(UTC) - GIVE_UP)
     origin = context.code_location_origin
     ours = {REPOSITORY_LABEL_TAG: f"{context.repository_name}@{origin.location_name}"} if origin else {}
@@ -291,7 +291,7 @@ def _evaluation(evaluation: dg.AssetCheckEvaluation) -> Evaluation:
 def _news(
     instance: dg.DagsterInstance, outcome: Outcome, settings: Settings, secrets: Collection[str]
 ) -> tuple[str, Told]:
-    """Return the message about a run, empty where people know everything, and what they know after it."""
+    """Return the message about a run, empty if it would say nothing new, and what people know after it."""
     told, news = _told(instance), News()
     for asset in outcome.succeeded:
         _note_success(told, news, asset, outcome)
@@ -322,7 +322,7 @@ def _news(
 
 
 def _note_success(told: Told, news: News, asset: str, outcome: Outcome) -> None:
-    """Take what has succeeded off the causes that held it back; a cause that holds back nothing more is mended."""
+    """Remove what has succeeded from the causes that held it back. A cause that holds back nothing more is fixed."""
     for key, cause in list(told.causes.items()):
         if asset not in cause.failing:
             continue
@@ -379,7 +379,7 @@ def _shown(reason: str, secrets: Collection[str]) -> str:
 
 
 def post(url: str, text: str) -> None:
-    """Post one message. Raises WebhookError, which names neither the address nor what the answer says of it."""
+    """Post one message. Raises WebhookError, which contains neither the address nor an answer that may repeat it."""
     answers: list[tuple[int, str] | httpx.RequestError] = []
     poster = Thread(target=lambda: answers.append(_answer(url, text)), name="webhook", daemon=True)
     poster.start()
@@ -403,7 +403,7 @@ def _no_answer(reason: str) -> WebhookError:
 
 
 def _answer(url: str, text: str) -> tuple[int, str] | httpx.RequestError:
-    """Return the status, and of a refusal what it begins with; or why there is no answer."""
+    """Return the status and, for a refusal, its first words; or why there is no answer."""
     address = checked_url(url)
     try:
         with (
@@ -418,7 +418,7 @@ def _answer(url: str, text: str) -> tuple[int, str] | httpx.RequestError:
 
 
 def _first_words(response: httpx.Response) -> str:
-    """Return what a refusal begins with; nothing where it breaks off: its status is known all the same.
+    """Return how a refusal begins; nothing where it breaks off, since its status is known all the same.
 
     Not all of it: a server that sends a byte a second would hold the tick.
     """
@@ -430,7 +430,7 @@ def _first_words(response: httpx.Response) -> str:
 
 @contextmanager
 def _without_log() -> Iterator[None]:
-    """Let httpx log no request, which it does with the address."""
+    """Keep httpx from logging requests: it logs the address."""
 
     def nothing(_: logging.LogRecord) -> bool:
         return False

@@ -40,16 +40,16 @@ T = TypeVar("T")
 
 LONGEST_REASON = 500
 LARGE_BODY = 1 << 20
-"""Bytes. Smaller bodies are read side by side. Larger ones are read and used one after the other: a month of a large
+"""Bytes. Smaller bodies are read in parallel. Larger ones are read and parsed one at a time: a month of a large
 organization has 80 MB, and a year at once does not fit into memory."""
 _OF_THE_CONNECTION = frozenset((401, 403, 404, 407, 429))
-"""Statuses that other days would get as well, as any redirect would."""
+"""Statuses that requests for other days would get as well. The same holds for any redirect."""
 _UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 """Nobody was reached: other days would not get further."""
 NOTHING_STORED = "Nothing was stored"
 LATER = "Nothing was stored: run the same days again later"
 NOT_YET = "the provider's figures reach until"
-"""How the reason of a refusal begins whose only remedy is to wait."""
+"""How the reason begins where the only remedy is to wait."""
 INCOMPLETE = "Nothing was stored, because the answer is not complete"
 
 
@@ -70,19 +70,19 @@ class ProviderError(Exception):
         self.message = f"{place}: {what}" if place else what
         super().__init__(self.message)
         self.cause = cause or what
-        """What it says apart from what was asked for: the same for whatever one fault concerns."""
+        """What went wrong, without what was asked for: the same for every request that one fault fails."""
         self.status = status
         self.reason = reason
         """The provider's own words."""
         self.days = tuple(days)
-        """The days that it is about: the others may succeed without them. None where the cause is the connection's,
+        """The days that it is about: the others may succeed without them. Empty where the cause is the connection's,
         so that no other days would succeed either."""
         self.retry_after = retry_after
         """Seconds that the provider wants to be left alone."""
 
 
 class PermanentError(ProviderError):
-    """Asking again does not help: a 4xx, an answer of unknown shape, a page chain that does not end."""
+    """Asking again does not help: a 4xx other than 429, an answer of unknown shape, pages without end."""
 
 
 class TransientError(ProviderError):
@@ -108,7 +108,7 @@ class HttpOptions:
     read_timeout: float = 60
     """How long the provider may be silent."""
     answer_timeout: float = 300
-    """How long the whole of an answer may take."""
+    """How long a whole answer may take. For a large body it starts again when its turn has come."""
 
 
 class Transport:
@@ -129,9 +129,9 @@ class Transport:
         self._http = http
         self._pace = RateLimiter(http.requests_per_second)
         self._turn = Lock()
-        """Held while a large body is read and used."""
+        """Held while a large body is read and parsed."""
         self._large = ThreadPoolExecutor(1, f"large-{scope.connection}")
-        """Where large bodies are used: each thread that did so would keep the memory of its largest one."""
+        """Where large bodies are parsed, in one thread: each thread would keep the memory of its largest one."""
         jitter = tenacity.wait_random(0, http.base_delay)
         self._backoff = tenacity.wait_exponential(http.base_delay, http.longest_delay) + jitter
         if not key or not key.isascii() or not key.isprintable() or key.strip() != key:
@@ -173,7 +173,7 @@ class Transport:
         on_retry: Callable[[], None],
         headers: Mapping[str, str] | None = None,
     ) -> T:
-        """What ``read`` makes of the body of a 200. ``place`` says in messages what was asked for, ``days`` in errors.
+        """Return what ``read`` makes of the body of a 200. Messages begin with ``place``, errors carry ``days``.
 
         ``read`` raises msgspec.DecodeError for a broken body (tried again) and ShapeError for an unknown one. Raises
         PermanentError, TransientError after the last attempt, or StoppedError as soon as ``stop`` is set.
@@ -218,7 +218,10 @@ class Transport:
         reason: str = "",
         days: Sequence[date] = (),
     ) -> ProviderError:
-        """An error whose message shows neither the key nor an address. See ProviderError for ``cause``."""
+        """An error whose message shows no key, and e-mail addresses only as USAGE_PEOPLE allows.
+
+        See ProviderError for ``cause``.
+        """
         sentences = (self._safe(what), advice)
         message = " ".join(f"{sentence.rstrip('.')}." for sentence in sentences if sentence)
         return kind(message, place=place, cause=self._safe(cause), status=status, reason=reason, days=days)
@@ -273,7 +276,7 @@ class Transport:
                 raise self.failure(PermanentError, place, str(error), error.advice, cause=cause, days=about) from None
 
     def _whole(self, response: httpx.Response, turn: ExitStack, stop: Event, until: Deadline) -> bytes:
-        """The body. A large one waits on the wire for its turn, which it keeps until ``turn`` is closed."""
+        """The body. The rest of a large one is not read before its turn, which it keeps until ``turn`` is closed."""
         content = BytesIO()
         for piece in pieces(response):
             if content.tell() <= LARGE_BODY < content.tell() + len(piece):
@@ -307,7 +310,7 @@ class Transport:
         return self._safe(message or content.decode(errors="replace") or response.reason_phrase)
 
     def _safe(self, text: str) -> str:
-        """Someone else's text as one short line, without the key and without addresses."""
+        """Someone else's text as one short line, without the key, and with addresses only as USAGE_PEOPLE allows."""
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return self._people.scrubbed(line.replace(self._key, "[key]"))[:LONGEST_REASON]
 

@@ -1,8 +1,8 @@
-"""Dagster's event log in SQLite files, which stay open where Dagster's own class opens one three times for each event.
+"""Dagster's event log in SQLite files that stay open. Dagster's own class opens one three times for each event.
 
-A range run writes an event for each planned and each stored day: 730 for a year of one asset. The last to close a
-SQLite file writes its journal back, and each event was two transactions or three: that was most of what a backfill cost
-(`make bench` runs both sides).
+A range run writes an event for each planned and each stored day: 730 for a year of one asset. With Dagster's class each
+event is two or three transactions, and whoever closes a SQLite file last writes its write-ahead log back. That was most
+of what a backfill cost (`make bench` runs both sides).
 """
 
 import os
@@ -30,15 +30,15 @@ BATCH = "DAGSTER_EVENT_BATCH_SIZE"
 """Dagster's variable: how many of a step's planned or stored days it hands over at once. It is 0 by default."""
 BATCH_SIZE = 200
 FILES_KEPT = 8
-"""The index of all runs, and of each run its own file: a web server reads those of many."""
+"""How many files stay open. There is one index, and one file for each run: a web server reads those of many runs."""
 TEMPORARY = "USAGE_TEMPORARY_HOME"
 
 
 class KeptSqliteEventLogStorage(SqliteEventLogStorage):
     """Dagster's SQLite event log, in the same files, with its connections kept.
 
-    ``_connect`` is not public API of Dagster; a test compares what this and Dagster's class store. It is the same, but
-    for planned executions of checks.
+    ``_connect`` is not public API of Dagster; a test compares what this and Dagster's class store. It is the same,
+    except for planned executions of checks.
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -61,21 +61,21 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
         inst_data: ConfigurableClassData | None,
         config_value: Mapping[str, Any],  # noqa: ARG003  (there is nothing to configure)
     ) -> Self:
-        """Open the event log of DAGSTER_HOME. `dagster dev` without one has a temporary one for all its processes."""
+        """Open the event log of DAGSTER_HOME. Without one, all processes of `dagster dev` share a temporary one."""
         home = os.environ.get("DAGSTER_HOME") or os.environ.get(TEMPORARY)
         if not home:
             home = os.environ[TEMPORARY] = tempfile.mkdtemp(prefix="usage_assets_")
         return cls(str(Path(home) / "history" / "runs"), inst_data)
 
     def store_event(self, event: EventLogEntry) -> None:
-        """Store an event and touch the run's file: those who follow the run watch it, and the journal stays open."""
+        """Store an event and touch the run's file: followers of the run watch it, and a write leaves it as it is."""
         super().store_event(event)
         os.utime(self.path_for_shard(event.run_id))
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store events of a run: each file gets all of them in one insert, or none of them.
 
-        Of an asset's events of a kind the newest is the one that its row names, as if they had come one by one.
+        The row of an asset names the newest of its events of each kind, as if they had been stored one by one.
         """
         rows = [self._event_to_row(event) for event in events]
         with self.run_connection(events[0].run_id) as run, self.index_connection() as index:
@@ -97,14 +97,14 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
     def store_asset_check_event(self, event: EventLogEntry, event_id: int | None) -> None:
         """Store the execution of a check when it has ended, not when it is planned.
 
-        Of a run with days Dagster plans one for each day, also of a check without days: nothing would ever end these,
-        and the UI lists them as skipped (a year of two checks: 730 rows, 1 MB).
+        For a run over days, Dagster plans one execution of each check per day, even if the check has no days. Nothing
+        would ever end these, and the UI lists them as skipped (a year of two checks: 730 rows, 1 MB).
         """
         if event.dagster_event_type is not DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
             super().store_asset_check_event(event, event_id)
 
     def has_table(self, table_name: str) -> bool:
-        """Whether Dagster's schema has the table, which is asked for each event; what was there once stays there."""
+        """Whether Dagster's schema has the table. Dagster asks for each event, but no table is ever removed."""
         if table_name not in self._found_tables and super().has_table(table_name):
             self._found_tables.add(table_name)
         return table_name in self._found_tables

@@ -1,7 +1,8 @@
 """What is due: days that the warehouse should hold and does not, and days whose inputs have changed.
 
 ``ledger.assets`` holds the configured assets. ``ledger.due_days`` (``sql/ledger/due_days.sql``) compares them with what
-is stored. The due sensor, the daily schedule, ``usage-assets backfill --due``, ``doctor`` and ``export`` ask this view.
+is stored. The due sensor, the daily schedule, the completeness checks, ``usage-assets backfill --due``, ``doctor`` and
+``export`` query this view.
 """
 
 import hashlib
@@ -120,7 +121,7 @@ order by all
 def question_of(endpoint: Endpoint, connection: Connection) -> str:
     """Digest of what decides an endpoint's answer. The base URL, the key and the pace do not.
 
-    What an organization is called counts only where the provider is told.
+    The organization's name counts only where it is sent to the provider.
     """
     taken = {parameter.removesuffix("[]") for parameter in endpoint.filters}
     filters = sorted((name, sorted(values)) for name, values in connection.filters.items() if name in taken)
@@ -128,7 +129,7 @@ def question_of(endpoint: Endpoint, connection: Connection) -> str:
     ids = {name: value for name, value in connection.ids.items() if is_told or name != "organization"}
     known = [
         ids.pop(name, None) for name in ("organization", "project", "workspace_id")
-    ]  # None too: digests are stored
+    ]  # None too, or stored digests would change
     facts = (connection.provider, connection.people, *known, filters, *sorted(ids.items()))
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
@@ -181,8 +182,8 @@ def assets_seed(expected: Iterable[ExpectedAsset], read_at: datetime) -> Seed:
 def due_days(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = False) -> list[Due]:
     """Return every due day of what is stated (money, assets). Raises WarehouseError.
 
-    With ``keep``, stores what is stated where it differs. That is for the code location alone: a command knows the keys
-    of one terminal only, and for the sensor and the daily schedule the other connections would not exist any more.
+    With ``keep``, stores what is stated where it differs. Only the code location may do that: a command knows only the
+    keys in its own environment, and the sensor and the daily schedule would take all other connections for removed.
     """
     with _stated(warehouse, seeds, keep=keep) as database:
         rows = database.execute(QUERY).fetchall()
@@ -205,7 +206,7 @@ def _stated(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool) -> Itera
 def missing_assets(warehouse: Warehouse, seeds: Sequence[Seed], day: date) -> Mapping[str, Sequence[dg.AssetKey]]:
     """Return per connection the assets that lack a day although they hold an earlier one. Raises WarehouseError.
 
-    An asset without any day was added a moment ago, or has failed ever since, which its runs say.
+    An asset without any day was just added, or has failed since it was added, which its runs say.
     """
     missing: dict[str, list[dg.AssetKey]] = {}
     with _stated(warehouse, seeds, keep=False) as database:

@@ -1,6 +1,7 @@
 """What is wrong with a stored slice: repeated grain, unequal totals, unknown and missing fields.
 
-The same SQL runs before a write is committed and in asset checks. What these find is remembered per day.
+The SQL of check_failures runs before a write is committed, and again in asset checks; the rest runs only in asset
+checks. What is wrong with a day is remembered in ``ledger.failed_checks``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +29,7 @@ def check_failures(
     for part in parts_of(connection, table, target):
         doubtful = connection.execute(
             f"select usage_date from {table.name} where {in_slice(table, part)} "
-            f"group by usage_date having count(*) > count(distinct hash({grain}))",  # rows of two hashes are two
+            f"group by usage_date having count(*) > count(distinct hash({grain}))",  # different hashes: different rows
             part.bounds,
         ).fetchone()
         if not doubtful:
@@ -79,7 +80,10 @@ def differences(connection: duckdb.DuckDBPyConnection, query: str, target: Slice
 
 
 def stored_slice(connection: duckdb.DuckDBPyConnection, table: Table, asset: str, name: str, part: str = "") -> Slice:
-    """Return all days of a connection that have rows or were found wrong by a check; today where there is none."""
+    """Return the slice from the first to the last day of a connection that has rows or that a check found wrong.
+
+    It is today where there is none.
+    """
     ever = Slice(name, date.min, date.max, part)
     [(first, last)] = connection.execute(
         f"""
@@ -102,7 +106,9 @@ def remember(
     target: Slice,
     found: Iterable[FailedCheck],
 ) -> Sequence[tuple[str, date, str]]:
-    """Make the ledger hold what checks of an asset found in the slice; return check, day and text of all that it holds.
+    """Make the ledger hold what checks of an asset found in the slice.
+
+    Return check, day and text of all that it holds of the asset and connection.
 
     Nothing is written where nothing differs. The ledger must equal its declaration.
     """
