@@ -27,8 +27,9 @@ _PRICED_BY = ("line_item", "cost_type", "token_type", "service_tier", "context_w
 class DailyCost(Row):
     """One row per connection, day, source, cost basis, currency and the source's own dimensions.
 
-    Sum amount_usd only within one cost_basis: estimates are already inside what is billed, notional costs are covered
-    by a seat, credits are not a currency. Sum native_amount only within one native_unit and currency.
+    Sum amount_usd only within one cost_basis: estimates price use that is already in what is billed (Claude Code) or in
+    credits (Codex), notional costs are covered by a seat, credits are not a currency. Sum native_amount only within one
+    native_unit and currency.
     """
 
     table = "costs.daily_costs"
