@@ -4,6 +4,7 @@ usage_assets_tests/test_dagster_internals.py says what each name must do.
 """
 
 from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.partitions.subset import PartitionsSubset
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.errors import DagsterExecutionInterruptedError
@@ -14,6 +15,7 @@ from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, Wor
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
 from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
+from dagster._core.storage.event_log.base import PlannedMaterializationInfo
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from dagster._serdes import ConfigurableClassData
@@ -35,6 +37,8 @@ __all__ = [
     "InstigatorState",
     "InstigatorStatus",
     "JobFailureData",
+    "PartitionsSubset",
+    "PlannedMaterializationInfo",
     "RegisteredCodeLocationOrigin",
     "RemoteJobOrigin",
     "RemoteRepositoryOrigin",

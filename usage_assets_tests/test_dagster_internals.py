@@ -26,6 +26,8 @@ from usage_assets.dagster_internals import (
     InstigatorState,
     InstigatorStatus,
     JobFailureData,
+    PartitionsSubset,
+    PlannedMaterializationInfo,
     RegisteredCodeLocationOrigin,
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
@@ -158,7 +160,9 @@ def test_instigator_state_and_status_tell_what_a_person_has_switched() -> None:
 def test_sqlite_event_log_storage_has_what_ours_overrides_and_calls(tmp_path: Path) -> None:
     """test_event_log.py compares what both store."""
     storage = SqliteEventLogStorage(str(tmp_path))
-    assert {"_connect", "_initdb", "_db_lock", "has_table", "store_event", "wipe", "dispose"} <= {*dir(storage)}
+    assert {"_connect", "_event_to_row", "_initdb", "_db_lock", "has_table", "store_event", "wipe", "dispose"} <= {
+        *dir(storage)
+    }
     assert storage.path_for_shard("run") == str(tmp_path / "run.db")
     assert storage.conn_string_for_shard("run").endswith("run.db")
 
@@ -203,6 +207,32 @@ def test_sql_event_log_storage_table_is_where_sqlite_event_log_storage_has_its_e
             *_, row = connection.execute(SqlEventLogStorageTable.select().order_by(SqlEventLogStorageTable.c.id))
         entry = instance.get_records_for_run(run_id).records[-1].event_log_entry
         assert storage._event_to_row(entry).items() <= row._asdict().items()
+
+
+def test_an_event_that_plans_several_days_has_them_as_a_partitions_subset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PlannedMaterializationInfo says which event and run planned an asset."""
+    monkeypatch.setenv("DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS", "true")
+    days = dg.DailyPartitionsDefinition("2026-11-01", end_date="2026-11-06")
+
+    @dg.asset(partitions_def=days)
+    def asset() -> None:
+        """Is planned."""
+
+    job = dg.Definitions([asset])
+    tags = {"dagster/asset_partition_range_start": "2026-11-02", "dagster/asset_partition_range_end": "2026-11-04"}
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        run = instance.create_run_for_job(job.resolve_implicit_global_asset_job_def(), tags=tags)
+        info = instance.get_latest_planned_materialization_info(asset.key)
+        planned = dg.EventRecordsFilter(dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, asset_key=asset.key)
+        [record] = instance.event_log_storage.get_event_records(planned)
+    assert info == PlannedMaterializationInfo(storage_id=record.storage_id, run_id=run.run_id)
+    subset = record.event_log_entry.get_dagster_event().asset_materialization_planned_data.partitions_subset
+    assert isinstance(subset, PartitionsSubset)
+    assert list(subset.get_partition_keys()) == ["2026-11-02", "2026-11-03", "2026-11-04"]
+    assert "2026-11-03" in subset
+    assert "2026-11-05" not in subset
 
 
 def test_every_private_name_has_its_test() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 from usage_assets.assets.io_manager import TABLE, code_version, table_metadata
-from usage_assets.assets.materializations import VERIFIED
+from usage_assets.assets.materializations import VERIFIED, data_version
 from usage_assets.config.settings import Connection
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.model import Model, Sources
@@ -44,8 +44,8 @@ def build_derived_asset(
         code_version=code_version(derived.row, select.code),
     )
     def derived_asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Query]:
-        version = dg.DataVersion(context.run.run_id)  # names and rates change rows, too, with the same code and sources
-        return dg.MaterializeResult(value=select, data_version=version)
+        # names and rates change rows, too, with the same code and sources
+        return dg.MaterializeResult(value=select, data_version=data_version(context))
 
     return derived_asset
 

@@ -60,7 +60,9 @@ class UsageIOManager(dg.ConfigurableIOManager):
         unannounced = _unannounced(context, versions)
         for version in versions:
             changed = version.changed or version.day in unannounced
-            _put_on_event(context, version.day, event_metadata(table, content, version, changed=changed))
+            is_last = version.day == target.last
+            facts = event_metadata(table, content, version, changed=changed, is_last=is_last)
+            _put_on_event(context, version.day, facts)
         context.log.info(
             f"{table.name}: replaced {target.first} to {target.last} of {target.connection}: "
             f"{sum(version.row_count for version in versions)} rows, "

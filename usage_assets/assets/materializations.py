@@ -2,6 +2,10 @@
 
 Money comes first, then the day's state, its rows and whether it changed, then everything else. Nothing else
 adds metadata to these events.
+
+Each event is stored twice and each entry takes 115 bytes, for each day of each asset. So an event says what is true of
+its day, and only the event of a run's last day, which the asset's page shows, also says what is true of the whole run
+and shows rows. Counts of zero are left out; a day that was never stored before does not say that it changed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +21,6 @@ from usage_assets.warehouse.values import Batch, Query, Version
 VERIFIED = "A day has an event only if it passed, before it was stored, what the check `content` verifies."
 """Part of each asset's description: on each day's event it would cost 230 bytes."""
 PREVIEW_BYTES = 1500
-"""Each day's event is stored, and takes 8 kB on SQLite without a preview, 20 kB with a preview of 6 kB."""
 
 
 def newest_materializations(
@@ -33,33 +36,40 @@ def newest_materializations(
     return {date.fromisoformat(str(record.partition_key)): record for record in records}
 
 
-def event_metadata(table: Table, content: Batch | Query, version: Version, *, changed: bool) -> dict[str, Any]:
-    """Return the metadata of a day that was written."""
+def event_metadata(
+    table: Table, content: Batch | Query, version: Version, *, changed: bool, is_last: bool
+) -> dict[str, Any]:
+    """Return the metadata of a day that was written; ``is_last`` of the write."""
     # plotted over partitions by the UI, which needs floats; the exact totals are in ledger.partition_versions
     totals = {name: float(total) for name, total in version.totals.items() if total is not None}
     amounts = {name: total for name, total in totals.items() if table.is_amount(name)}
-    facts = content.facts if isinstance(content, Batch) else {"source": ", ".join(content.reads)}
+    facts = content.facts if isinstance(content, Batch) else {}
     return {
         **amounts,
         **({"state": version.state} if version.state else {}),
         "dagster/partition_row_count": version.row_count,
-        "changed": changed,
+        **({"changed": changed} if version.version > 1 else {}),
         **({"is_open": True} if version.is_open else {}),
-        **totals,
+        **(_counts(totals) if is_last or not (amounts or isinstance(content, Query)) else {}),
         **({"preview": dg.MetadataValue.md(_preview(version.sample))} if version.sample else {}),
-        **{name: fact for name, fact in facts.items() if name not in totals},
+        **({name: fact for name, fact in facts.items() if name not in totals} if is_last else {}),
         "content_hash": version.content_hash,
     }
+
+
+def data_version(context: dg.AssetExecutionContext) -> dg.DataVersion:
+    """Return the version of what a run stores: the beginning of its id, which each event repeats for each input."""
+    return dg.DataVersion(context.run.run_id[:8])
 
 
 def fetch_facts(
     fetched: FetchResult, began: datetime, source: str, days: int, filters: object, *, shape_verified: bool | None
 ) -> dict[str, Any]:
-    """Return what the fetch was like. One fetch serves all days of a run, so each day's event shows the same.
+    """Return what the fetch was like. One fetch serves all days of a run.
 
     ``shape_verified`` is None for an endpoint without money.
     """
-    return {
+    counts = {
         "requests": fetched.requests,
         "days_in_fetch": days,
         "requests_for_control": fetched.control_requests,
@@ -68,11 +78,18 @@ def fetch_facts(
         "retries": fetched.retries,
         "amounts_rounded": fetched.rounded,
         "unknown_fields": sum(fetched.unknown_fields.values()),
+    }
+    return {
+        **_counts(counts),
         "source": "archive" if fetched.stored_at else source,
         "fetched_at": dg.MetadataValue.timestamp(min(fetched.stored_at.values(), default=began)),
         **({} if shape_verified is None else {"shape_verified": shape_verified}),
         **({"filters": filters} if filters else {}),
     }
+
+
+def _counts(counts: Mapping[str, float]) -> dict[str, float]:
+    return {name: count for name, count in counts.items() if count}
 
 
 def _preview(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -60,15 +60,15 @@ def build_port_sync(
         if report.missing:
             context.log.warning(people().scrubbed(missing_in_words(report)))
         context.log.info(f"Port: {report.upserted} sent, {report.deleted} deleted, {unchanged} unchanged")
-        return dg.MaterializeResult(
-            metadata={
-                "entities_sent": report.upserted,
-                "entities_deleted": report.deleted,
-                "entities_unchanged": unchanged,
-                "requests": report.requests,
-                "days_in_push": len(days),
-                **({"targets_not_in_port": len(report.missing)} if relations else {}),
-            }
-        )
+        facts = {
+            "entities_sent": report.upserted,
+            "entities_deleted": report.deleted,
+            "entities_unchanged": unchanged,
+            "requests": report.requests,
+            "days_in_push": len(days),
+            **({"targets_not_in_port": len(report.missing)} if relations else {}),
+        }
+        context.add_asset_metadata(facts, partition_key=context.partition_keys[-1])  # true of the run, so said once
+        return dg.MaterializeResult()
 
     return port_sync

@@ -7,7 +7,7 @@ import dagster as dg
 
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import code_version, table_metadata
-from usage_assets.assets.materializations import VERIFIED, fetch_facts
+from usage_assets.assets.materializations import VERIFIED, data_version, fetch_facts
 from usage_assets.config.settings import Connection, SettingsError
 from usage_assets.core.days import days_of
 from usage_assets.fetching.archive.replay import Replay
@@ -87,7 +87,7 @@ def build_raw_asset(
             settling_days=settling_days(connection, provider),
         )
         # the same code gets other answers on other days
-        yield dg.MaterializeResult(value=answer, data_version=dg.DataVersion(context.run.run_id))
+        yield dg.MaterializeResult(value=answer, data_version=data_version(context))
         # here the rows are stored: an answer that the warehouse refuses must never be derived from
         if archive and fetched.responses:
             archive.write(fetched.responses)

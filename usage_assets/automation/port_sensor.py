@@ -247,7 +247,7 @@ def _note_write(cursor: Cursor, connection: str, event: dg.EventLogRecord) -> No
         return
     facts = {name: fact.value for name, fact in event.asset_materialization.metadata.items()}
     pending = cursor.pending.get(connection, {}).get(event.partition_key)
-    if facts.get("changed"):
+    if facts.get("changed", "content_hash" in facts):  # a day that was never stored before does not say that it changed
         pending = cursor.pending.setdefault(connection, {}).setdefault(event.partition_key, Pending())
         # several assets share a day: its content is that of all of them
         pending.content = _digest(pending.content, str(facts.get("content_hash")))

@@ -315,7 +315,7 @@ def _noted(
         metadata = materialization.metadata
         steps[name].days += materialization.partition is not None
         steps[name].rows += sum(_number(metadata, rows) for rows in ROWS)
-        steps[name].counts = Counter({count: _number(metadata, count) for count in COUNTS})
+        steps[name].counts |= Counter({count: _number(metadata, count) for count in COUNTS})
     elif event.is_step_success and name in steps:
         steps[name].done = True
     elif event.is_step_failure:

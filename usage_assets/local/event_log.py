@@ -1,8 +1,8 @@
 """Dagster's event log in SQLite files that stay open. Dagster's own class opens one three times for each event.
 
-A range run writes an event for each planned and each stored day: 730 for a year of one asset. With Dagster's class each
-event is two or three transactions, and whoever closes a SQLite file last writes its write-ahead log back. That was most
-of what a backfill cost (`make bench` runs both sides).
+By default a range run writes an event for each planned and each stored day: 730 for a year of one asset. With Dagster's
+class each event is two or three transactions, and whoever closes a SQLite file last writes its write-ahead log back.
+That was most of what a backfill cost (`make bench` runs both sides).
 """
 
 import os
@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import sqlalchemy
-from dagster import DagsterEventType, EventLogEntry
+from dagster import AssetKey, DagsterEventType, EventLogEntry, EventRecordsFilter
 from sqlalchemy.pool import StaticPool
 
 from usage_assets.dagster_internals import (
@@ -22,6 +23,8 @@ from usage_assets.dagster_internals import (
     ASSET_EVENTS,
     SQLITE_BUSY_TIMEOUT_SECONDS,
     ConfigurableClassData,
+    PartitionsSubset,
+    PlannedMaterializationInfo,
     SqlEventLogStorageTable,
     SqliteEventLogStorage,
 )
@@ -29,6 +32,9 @@ from usage_assets.dagster_internals import (
 BATCH = "DAGSTER_EVENT_BATCH_SIZE"
 """Dagster's variable: how many of a step's planned or stored days it hands over at once. It is 0 by default."""
 BATCH_SIZE = 200
+PAGE_BYTES = {"index": 32768, "run": 8192}
+"""Of new files. SQLite's own 4,096 bytes hold one event and much air; but each of a file's 27 tables and indexes takes
+a page."""
 FILES_KEPT = 8
 """How many files stay open. There is one index, and one file for each run: a web server reads those of many runs."""
 TEMPORARY = "USAGE_TEMPORARY_HOME"
@@ -37,8 +43,8 @@ TEMPORARY = "USAGE_TEMPORARY_HOME"
 class KeptSqliteEventLogStorage(SqliteEventLogStorage):
     """Dagster's SQLite event log, in the same files, with its connections kept.
 
-    ``_connect`` is not public API of Dagster; a test compares what this and Dagster's class store. It is the same,
-    except for planned executions of checks.
+    ``_connect`` and ``_event_to_row`` are not public API of Dagster; a test compares what this and Dagster's class
+    store (1.13.27). It is the same, except for white space in the JSON and for planned executions of checks.
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -119,6 +125,63 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
         super().dispose()
         self._close(keep=0)
 
+    @property
+    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
+        """Dagster plans all days of an asset in one event; by default in one event a day, two files each.
+
+        Dagster leaves this off because its own storage cannot tell then which days of a run failed, or are in
+        progress. This one can: the two methods below read the days from the event.
+        """
+        return True
+
+    def get_latest_asset_partition_materialization_attempts_without_materializations(
+        self, asset_key: AssetKey, after_storage_id: int | None = None
+    ) -> Mapping[str, tuple[str, int]]:
+        """Return the days whose newest attempt has stored nothing: its run and the id of the event that planned it.
+
+        The UI shows these days as failed or in progress.
+        """
+        attempts = dict(
+            super().get_latest_asset_partition_materialization_attempts_without_materializations(
+                asset_key, after_storage_id
+            )
+        )
+        stored = self.get_latest_storage_id_by_partition(
+            asset_key, DagsterEventType.ASSET_MATERIALIZATION, after_cursor=after_storage_id
+        )
+        for plan, days in self._plans(asset_key, after_storage_id):
+            for day in days.get_partition_keys():
+                if plan.storage_id > max(stored.get(day, 0), attempts.get(day, ("", 0))[1]):
+                    attempts[day] = (plan.run_id, plan.storage_id)
+        return attempts
+
+    def get_latest_planned_materialization_info(
+        self, asset_key: AssetKey, partition: str | None = None
+    ) -> PlannedMaterializationInfo | None:
+        """Return the newest event that plans the asset, or a day of it."""
+        newest = super().get_latest_planned_materialization_info(asset_key, partition)
+        if partition:
+            for plan, days in self._plans(asset_key, newest.storage_id if newest else None):
+                if partition in days:
+                    return plan
+        return newest
+
+    def _plans(
+        self, asset_key: AssetKey, after_storage_id: int | None
+    ) -> Iterator[tuple[PlannedMaterializationInfo, PartitionsSubset]]:
+        """Yield the events that plan several days, the newest first, with their days."""
+        planned = EventRecordsFilter(
+            DagsterEventType.ASSET_MATERIALIZATION_PLANNED, asset_key=asset_key, after_cursor=after_storage_id
+        )
+        for record in self.get_event_records(planned):
+            event = record.event_log_entry.get_dagster_event()
+            if days := event.asset_materialization_planned_data.partitions_subset:
+                yield PlannedMaterializationInfo(storage_id=record.storage_id, run_id=record.run_id), days
+
+    def _event_to_row(self, event: EventLogEntry) -> dict[str, Any]:
+        row = super()._event_to_row(event)
+        return row | {"event": msgspec.json.format(row["event"], indent=-1)}
+
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sqlalchemy.Connection]:
         with self._db_lock:
@@ -142,6 +205,11 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
         )
         self._initdb(engine)
         return engine
+
+    def _initdb(self, engine: sqlalchemy.Engine, for_index_shard: bool = False) -> None:
+        size = PAGE_BYTES["index" if for_index_shard else "run"]
+        sqlalchemy.event.listen(engine, "connect", lambda file, _: file.execute(f"pragma page_size = {size}"))
+        super()._initdb(engine, for_index_shard)
 
     def _close(self, *, keep: int) -> None:
         while len(self._kept) > keep:

@@ -44,7 +44,7 @@ class Batch:
     stored_at: Mapping[date, datetime] = field(default_factory=dict)
     """When a day's answer was first stored, where it comes from the archive. What was stored later is newer."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What the fetch was like, as the event of each of its days shows it."""
+    """What the fetch was like, as the event of its last day shows it."""
     settling_days: int | None = None
     """How many days after a day's end the provider still changes it; None where the days have no state."""
 
@@ -129,6 +129,8 @@ class Version:
     """What one day of a table holds after a write."""
 
     day: date
+    version: int
+    """1 where the day was never stored before."""
     content_hash: str
     changed: bool
     changed_run_id: str
@@ -140,7 +142,7 @@ class Version:
     state: str | None
     """Open, provisional or settled (see DayState); None of a derived table."""
     sample: Sequence[Mapping[str, Any]]
-    """A few of the day's rows, the largest amounts first, without personal columns."""
+    """A few rows of the last day of a write, the largest amounts first, without personal columns."""
 
 
 def declared_in(sql: str) -> Mapping[str, str]:

@@ -1,6 +1,7 @@
 """Versions: what each day of a table holds after a write, as ``ledger.partition_versions`` records it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -105,7 +106,7 @@ def record_versions(
     parameters = {**target.bounds, "table_name": table.name, "part": target.part}
     rows = connection.execute(
         f"""
-        select usage_date, content_hash, changed, changed_run_id, row_count, day_totals, is_open
+        select usage_date, version, content_hash, changed, changed_run_id, row_count, day_totals, is_open
         from ledger.stored_days
         where {written}
         order by usage_date
@@ -116,10 +117,11 @@ def record_versions(
     if asked["settling_days"] is not None:  # a derived day has no state, and to find that out takes as long
         query = f"select usage_date, state from ledger.day_states where {written}"
         states = dict(connection.execute(query, parameters).fetchall())
-    samples = _samples(connection, table, target)
+    sample = _sample(connection, table, target)
     return [
         Version(
             day=day,
+            version=version,
             content_hash=content_hash,
             changed=changed,
             changed_run_id=changed_run_id,
@@ -127,9 +129,9 @@ def record_versions(
             totals=msgspec.json.decode(totals, type=dict[str, str | None]),
             is_open=is_open,
             state=states.get(day),
-            sample=samples.get(day, ()),
+            sample=sample if day == target.last else (),
         )
-        for day, content_hash, changed, changed_run_id, row_count, totals, is_open in rows
+        for day, version, content_hash, changed, changed_run_id, row_count, totals, is_open in rows
     ]
 
 
@@ -169,18 +171,19 @@ def _total_parts(connection: duckdb.DuckDBPyConnection, table: Table, target: Sl
     return "total_parts"
 
 
-def _samples(
-    connection: duckdb.DuckDBPyConnection, table: Table, target: Slice
-) -> Mapping[date, Sequence[Mapping[str, Any]]]:
-    shown = ", ".join(column.name for column in table.columns if column.name != "connection" and not column.personal)
-    largest_first = "".join(f"{amount}, 'desc nulls last', " for amount in table.amounts)
-    order = f"create_sort_key({largest_first}rowid, 'asc nulls last')"
-    rows = connection.execute(
-        f"select {shown} from {table.name} where rowid in (select unnest(arg_min(rowid, {order}, {SAMPLE_ROWS})) "
-        f"from {table.name} where {in_slice(table, target)} group by usage_date) order by {order}",
-        target.bounds,
+def _sample(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> Sequence[Mapping[str, Any]]:
+    """Return the rows of the slice's last day with the largest amounts: what a person looks at first."""
+    shown = ", ".join(
+        column.name
+        for column in table.columns
+        if not column.personal and column.name not in ("connection", "usage_date")
     )
-    samples: dict[date, list[Mapping[str, Any]]] = {}
-    for row in rows.to_arrow_table().to_pylist():
-        samples.setdefault(row.pop("usage_date"), []).append(row)
-    return samples
+    largest_first = "".join(f"{amount} desc nulls last, " for amount in table.amounts)
+    day = replace(target, first=target.last)
+    rows = connection.execute(
+        f"select {shown} from {table.name} where {in_slice(table, day)} order by {largest_first}rowid "
+        f"limit {SAMPLE_ROWS}",
+        day.bounds,
+    )
+    sample: list[dict[str, Any]] = rows.to_arrow_table().to_pylist()
+    return sample

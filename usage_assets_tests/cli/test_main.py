@@ -24,7 +24,7 @@ from dagster import DagsterRunStatus
 from dotenv import dotenv_values
 
 from usage_assets.build import build_definitions
-from usage_assets.cli.backfill import AssetProgress, connections_named, plan_of
+from usage_assets.cli.backfill import COUNTS, AssetProgress, connections_named, plan_of
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.fetching.connected import provider_client
@@ -35,7 +35,6 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import is_current
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
-    ONE_PLAN_PER_ASSET,
     sandbox_environment,
     with_endpoints,
     with_main_endpoints,
@@ -257,21 +256,17 @@ def test_the_counts_are_in_the_metadata_of_the_runs(terminal: Terminal, monkeypa
     """Those of costs and of the days that make all the difference: more would only be more events."""
     for name, value in with_endpoints(terminal.folder, "costs").items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv(*ONE_PLAN_PER_ASSET)
     days = YEAR[:187]  # the least that takes two runs, and as many windows as a year
     said = terminal.type("backfill", "--start", str(days[0]), "--end", str(days[-1]), "--connection", "openai")
     assert said.code == 0
     assert "requests 3, requests for control totals 3, refused for their grouping 1, " in line_of("openai", said)
     with dg.DagsterInstance.get() as instance:
         events = instance.fetch_materializations(dg.AssetKey(["openai", "costs"]), limit=1000).records
-    of_each_run = {event.run_id: event.asset_materialization for event in events}
-    counted = Counter(
-        {
-            name: sum(int(str(found.metadata[name].value)) for found in of_each_run.values() if found)
-            for name in REQUESTS["openai/costs"]
-        }
-    )
-    assert (len(events), len(of_each_run), counted) == (len(days), 2, REQUESTS["openai/costs"])
+    saying = [event.asset_materialization for event in events if event.asset_materialization]
+    counts = [{name: fact.value for name, fact in event.metadata.items() if name in COUNTS} for event in saying]
+    said_once = [each for each in counts if each]
+    counted = sum(map(Counter, said_once), Counter[str]())
+    assert (len(events), len(said_once), counted) == (len(days), 2, REQUESTS["openai/costs"])
     assert len(asked(terminal, "days")) == counted.total()
 
 

@@ -65,10 +65,11 @@ def test_a_restated_day_is_told_with_its_exact_difference(project: Project) -> N
 
 def test_the_events_of_a_fetch_begin_with_its_money(project: Project) -> None:
     result = project.fetch("openai", last_days(2), "costs")
-    for event in result.get_asset_materialization_events():
-        names = list(event.step_materialization_data.materialization.metadata)
-        assert names[:4] == ["amount_usd", "state", "dagster/partition_row_count", "changed"]
-        assert names[4:7] == ["preview", "requests", "days_in_fetch"]
+    events = [event.step_materialization_data.materialization for event in result.get_asset_materialization_events()]
+    first, last = map(list, (event.metadata for event in events))
+    of_the_day = ["amount_usd", "state", "dagster/partition_row_count"]
+    assert first == [*of_the_day, "content_hash"]
+    assert last[:6] == [*of_the_day, "preview", "requests", "days_in_fetch"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The event log whose files stay open, beside Dagster's own: what is stored, followed, wiped, left by a killed run."""
 
+import json
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ import dagster as dg
 import pytest
 import time_machine
 from dagster import DagsterInstance
+from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from usage_assets.dagster_internals import SqliteEventLogStorage
 from usage_assets.local.event_log import FILES_KEPT, TEMPORARY, KeptSqliteEventLogStorage
@@ -76,6 +78,8 @@ def stored(instance: DagsterInstance, run_id: str) -> dict[str, str]:
     content["index asset_check_executions"] = [
         row | {"id": None} for row in content["index asset_check_executions"] if row["execution_status"] != PLANNED
     ]
+    for row in content["index event_logs"] + content[f"{run_id} event_logs"]:
+        row["event"] = json.dumps(json.loads(row["event"]))
     return {
         name: re.sub(r'"(duration_ms|log_key)": [^,}]+|[\d.]+m?s\b', "", str(found)) for name, found in content.items()
     }
@@ -98,8 +102,9 @@ def planned(instance: DagsterInstance) -> int:
 
 
 def test_it_stores_what_dagsters_own_class_stores_row_by_row_and_each_reads_the_others_files(
-    home: Path, tmp_path: Path
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS", "true")  # one plan for all days, as ours
     (tmp_path / "stock").mkdir()
     with DagsterInstance.get() as ours, DagsterInstance.local_temp(str(tmp_path / "stock")) as stock:
         assert isinstance(ours.event_log_storage, KeptSqliteEventLogStorage)
@@ -119,6 +124,73 @@ def test_it_stores_what_dagsters_own_class_stores_row_by_row_and_each_reads_the_
             assert run(default)
             run_id = run(ours)
             assert seen(default, run_id) == seen(ours, run_id)
+
+
+@dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run(), config_schema={"fails": bool})
+def fallible(context: dg.AssetExecutionContext) -> None:
+    """Fail where the run says so."""
+    if context.op_execution_context.op_config["fails"]:
+        raise dg.Failure("as asked")
+
+
+def attempt(instance: DagsterInstance, number: int, days: slice, *, status: str) -> None:
+    """A run over days that succeeds, fails or goes on."""
+    job = dg.Definitions(assets=[fallible], executor=dg.in_process_executor).resolve_implicit_global_asset_job_def()
+    keys = KEYS[days]
+    tags = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
+    config = {"ops": {"fallible": {"config": {"fails": status == "fails"}}}}
+    run_id = str(UUID(int=number))
+    if status == "goes on":
+        planned = instance.create_run_for_job(job, run_id=None, run_config=config, tags=tags)
+        instance.report_dagster_event(dg.DagsterEvent("PIPELINE_START", job.name), planned.run_id)
+    else:
+        job.execute_in_process(config, instance=instance, tags=tags, run_id=run_id, raise_on_error=False)
+
+
+def shown(instance: DagsterInstance) -> dict[str, object]:
+    """What the UI shows of each day: stored, failed, in progress, and by which of the runs it was asked for last."""
+    order = [record.dagster_run.run_id for record in instance.get_run_records(ascending=True)]
+    status = get_and_update_asset_status_cache_value(instance, fallible.key, DAYS)
+    assert status is not None
+    plans = {day: instance.get_latest_planned_materialization_info(fallible.key, day) for day in KEYS}
+    attempts = instance.event_log_storage.get_latest_asset_partition_materialization_attempts_without_materializations
+    return {
+        "stored": sorted(instance.get_materialized_partitions(fallible.key)),
+        "failed": status.deserialize_failed_partition_subsets(DAYS).get_partition_keys(),
+        "in progress": status.deserialize_in_progress_partition_subsets(DAYS).get_partition_keys(),
+        "asked for by": {
+            day: plan and plan.run_id in order and order.index(plan.run_id) for day, plan in plans.items()
+        },
+        "attempts": {day: order.index(run) for day, (run, _) in attempts(fallible.key).items() if run in order},
+    }
+
+
+def test_one_plan_for_all_days_of_a_run_shows_each_day_as_a_plan_for_each_day_does(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "stock").mkdir()
+    states = set()
+    with DagsterInstance.get() as ours, DagsterInstance.local_temp(str(tmp_path / "stock")) as stock:
+        story = [
+            (slice(0, 3), "succeeds"),
+            (slice(2, 5), "fails"),
+            (slice(3, 4), "succeeds"),
+            (slice(0, 2), "goes on"),
+            (slice(1, 5), "fails"),
+            (slice(0, 5), "succeeds"),
+            (slice(4, 5), "fails"),
+        ]
+        for number, (days, status) in enumerate(story):
+            for instance in (ours, stock):
+                attempt(instance, number, days, status=status)
+            assert shown(ours) == shown(stock), (number, days, status)
+            states.add(str(shown(ours)))
+        for instance in (ours, stock):
+            instance.delete_run(str(UUID(int=6)))
+        assert shown(ours) == shown(stock)
+        for instance in (ours, stock):
+            instance.wipe_assets([fallible.key])
+            attempt(instance, 7, slice(1, 2), status="fails")
+        assert shown(ours) == shown(stock)
+        assert len(states) == len(story)
 
 
 def seen(instance: DagsterInstance, run_id: str) -> object:
