@@ -17,6 +17,13 @@ def test_the_pure_core_loads_neither_dagster_nor_duckdb(modules: str) -> None:
     assert not {"dagster", "dagster_duckdb", "duckdb"} & loaded_by(modules)
 
 
+def test_loading_the_definitions_loads_neither_pandas_nor_what_dagster_stores_with() -> None:
+    """Each run, sensor and command begins with it, and these take longer than Dagster itself."""
+    assert not {"pandas", "sqlalchemy", "alembic", "dagster._core.storage.event_log"} & loaded_by(
+        "usage_assets.definitions"
+    )
+
+
 def test_the_sandbox_shares_no_code_with_the_product() -> None:
     ours = {name for name in loaded_by("usage_assets.sandbox.app") if name.startswith("usage_assets.")}
     assert all(name.startswith("usage_assets.sandbox") for name in ours)

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import pandas as pd
 import pyarrow as pa
 from dagster import ResourceDependency
 
@@ -17,6 +16,9 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, Version, WarehouseError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TABLE, CONNECTION, PART = "dagster/table_name", "usage_assets/connection", "usage_assets/part"
 
@@ -44,7 +46,7 @@ class UsageIOManager(dg.ConfigurableIOManager):
 
     warehouse: ResourceDependency[Warehouse]
 
-    def handle_output(self, context: dg.OutputContext, obj: Batch | Query | pa.Table | pd.DataFrame) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: "Batch | Query | pa.Table | pd.DataFrame") -> None:
         """Replace the partitions' days by the value and put what they now hold on each day's event.
 
         Raises dg.Failure, with nothing written, where the warehouse refuses the value.
@@ -52,7 +54,7 @@ class UsageIOManager(dg.ConfigurableIOManager):
         metadata = context.definition_metadata
         table, target = _table(metadata), _slice(metadata, context.asset_partition_keys)
         try:
-            rows = table.from_pandas(obj) if isinstance(obj, pd.DataFrame) else obj
+            rows = obj if isinstance(obj, (Batch, Query, pa.Table)) else _from_frame(table, obj)
             content = Batch(rows=rows, began=datetime.now(UTC)) if isinstance(rows, pa.Table) else rows
             versions = self.warehouse.replace(table, content, target, context.run_id, context.log.warning)
         except (WarehouseError, ValueError) as error:
@@ -69,7 +71,7 @@ class UsageIOManager(dg.ConfigurableIOManager):
             f"{sum(version.changed for version in versions)} of {len(versions)} days changed"
         )
 
-    def load_input(self, context: dg.InputContext) -> pd.DataFrame:
+    def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
         """Return the upstream rows as a frame with exact decimals: for people and notebooks, not on the money path."""
         upstream = context.upstream_output
         if upstream is None:
@@ -78,10 +80,15 @@ class UsageIOManager(dg.ConfigurableIOManager):
         target = _slice(metadata, context.asset_partition_keys)
         table = _table(metadata)
         rows = self.warehouse.read(f"select * from {table.name} where {in_slice(table, target)}", target.bounds)
-        frame: pd.DataFrame = rows.to_pandas(
-            types_mapper={pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}.get
-        )
-        return frame
+        from usage_assets.warehouse.frames import to_frame  # noqa: PLC0415 - as below
+
+        return to_frame(rows)
+
+
+def _from_frame(table: Table, frame: "pd.DataFrame") -> pa.Table:
+    from usage_assets.warehouse.frames import from_frame  # noqa: PLC0415 - pandas is slow to import and rarely needed
+
+    return from_frame(table, frame)
 
 
 def _table(metadata: Mapping[str, Any]) -> Table:

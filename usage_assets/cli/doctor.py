@@ -28,7 +28,7 @@ from usage_assets.config.settings import (
 )
 from usage_assets.core.days import DAY, utc_today
 from usage_assets.core.private import is_dedicated, shared
-from usage_assets.dagster_internals import InstigatorState, InstigatorStatus
+from usage_assets.dagster_internals.storage import InstigatorState, InstigatorStatus
 from usage_assets.fetching.connected import endpoints_of, is_superseded, provider_client
 from usage_assets.fetching.shapes import load, money_columns
 from usage_assets.fetching.transport import ProviderError

@@ -18,12 +18,9 @@ import sqlalchemy
 from dagster import AssetKey, DagsterEventType, EventLogEntry, EventRecordsFilter
 from sqlalchemy.pool import StaticPool
 
-from usage_assets.dagster_internals import (
-    ASSET_CHECK_EVENTS,
-    ASSET_EVENTS,
+from usage_assets.dagster_internals import ASSET_CHECK_EVENTS, ASSET_EVENTS, ConfigurableClassData, PartitionsSubset
+from usage_assets.dagster_internals.storage import (
     SQLITE_BUSY_TIMEOUT_SECONDS,
-    ConfigurableClassData,
-    PartitionsSubset,
     PlannedMaterializationInfo,
     SqlEventLogStorageTable,
     SqliteEventLogStorage,

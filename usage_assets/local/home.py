@@ -10,7 +10,7 @@ import dagster as dg
 import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
 from usage_assets.config.settings import SettingsError
-from usage_assets.dagster_internals import SqliteEventLogStorage
+from usage_assets.dagster_internals.storage import SqliteEventLogStorage
 from usage_assets.local.event_log import KeptSqliteEventLogStorage
 
 CONFIGURATION, WORKSPACE = (Path(__file__).with_name(name) for name in ("dagster.yaml", "workspace.yaml"))

@@ -3,7 +3,6 @@
 All of it is derived from a row model (usage_assets.core.schema). Opens nothing.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -11,7 +10,6 @@ from decimal import Decimal
 from functools import cached_property
 
 import dagster as dg
-import pandas as pd
 import pyarrow as pa
 
 from usage_assets.core import money
@@ -25,16 +23,6 @@ SQL_TYPES: Mapping[type, str] = {
     date: "DATE",
     datetime: "TIMESTAMP WITH TIME ZONE",
 }
-
-PANDAS_TYPES: Mapping[type, str] = {
-    str: "string",
-    int: "integer",
-    Decimal: "decimal",
-    bool: "boolean",
-    date: "date",
-    datetime: "datetime64 with a time zone",
-}
-"""What ``pandas.api.types.infer_dtype`` has to call a column's values: anything else would be converted silently."""
 
 
 @dataclass(frozen=True)
@@ -135,36 +123,6 @@ class Table:
                 for column in self.columns
             ]
         )
-
-    def from_pandas(self, frame: pd.DataFrame) -> pa.Table:
-        """Convert a frame exactly or refuse it: pandas and Arrow would let extra columns, floats for decimals, NaN,
-        fractions for integers, times of day for dates and times without a zone through.
-
-        Raises ValueError naming the column.
-        """
-        names = Counter(map(str, frame.columns))
-        names.subtract(column.name for column in self.columns)
-        if different := sorted(name for name, surplus in names.items() if surplus):
-            raise ValueError(f"{self.name}: columns differ from the declaration: {', '.join(different)}")
-        for column in self.columns:
-            values = frame[column.name]
-            found = pd.api.types.infer_dtype(values, skipna=True)
-            if column.type in (int, Decimal) and any(map(_is_nan, values)):
-                found = "NaN"
-            if found == "date" and any(isinstance(value, datetime) for value in values):
-                found = "datetime among dates"
-            if found == "datetime64" and (values.isna().all() or values.dt.tz is not None):
-                found = PANDAS_TYPES[datetime]
-            if found not in (PANDAS_TYPES[column.type], "empty"):
-                raise ValueError(f"{self.name}.{column.name}: holds {found}, not {PANDAS_TYPES[column.type]}")
-        try:
-            return pa.Table.from_pandas(frame, schema=self.arrow_schema, preserve_index=False)
-        except (pa.ArrowInvalid, OverflowError) as error:
-            raise ValueError(f"{self.name}: {': '.join(map(str, error.args))}") from error
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, (float, Decimal)) and value != value
 
 
 def _described(column: Column) -> str:

@@ -21,7 +21,7 @@ import time_machine
 from dagster import DagsterInstance
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
-from usage_assets.dagster_internals import SqliteEventLogStorage
+from usage_assets.dagster_internals.storage import SqliteEventLogStorage
 from usage_assets.local.event_log import FILES_KEPT, TEMPORARY, KeptSqliteEventLogStorage
 from usage_assets_tests.terminal import ROOT
 

@@ -15,6 +15,7 @@ from usage_assets.models.allocation import ALLOCATIONS
 from usage_assets.models.costs import COSTS
 from usage_assets.models.entities import ENTITIES
 from usage_assets.providers import LOOKUPS, PROVIDERS
+from usage_assets.warehouse.frames import from_frame
 from usage_assets.warehouse.ledger import PartitionVersion, PortEntity
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample
@@ -145,13 +146,13 @@ def frame(**values: Any) -> pd.DataFrame:
 
 def test_a_frame_of_nullable_types_becomes_the_same_rows() -> None:
     exact = frame(requests=pd.Series([1], dtype="Int64"), trial=pd.Series([False], dtype="boolean"))
-    assert SAMPLE.from_pandas(exact).equals(to_arrow(Sample, [FULL]))
+    assert from_frame(SAMPLE, exact).equals(to_arrow(Sample, [FULL]))
 
 
 @pytest.mark.parametrize("missing", [None, pd.NA], ids=str)
 def test_a_missing_value_of_a_frame_is_null(missing: object) -> None:
     nothing = dict.fromkeys(("model", "amount", "level", "trial", "person"), missing)
-    [row] = SAMPLE.from_pandas(frame(**nothing, noted_at=pd.NaT)).to_pylist()
+    [row] = from_frame(SAMPLE, frame(**nothing, noted_at=pd.NaT)).to_pylist()
     assert {row[name] for name in (*nothing, "noted_at")} == {None}
 
 
@@ -166,7 +167,7 @@ def test_a_missing_value_of_a_frame_is_null(missing: object) -> None:
 )
 def test_a_frame_of_other_columns_is_refused(different: pd.DataFrame, named: str) -> None:
     with pytest.raises(ValueError, match=rf"tests\.sample: columns differ from the declaration: {named}"):
-        SAMPLE.from_pandas(different)
+        from_frame(SAMPLE, different)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +204,7 @@ def test_a_frame_of_other_columns_is_refused(different: pd.DataFrame, named: str
 )
 def test_a_frame_whose_values_would_be_converted_is_refused(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=name) as refused:
-        SAMPLE.from_pandas(frame(**{name: value}))
+        from_frame(SAMPLE, frame(**{name: value}))
     assert "\n" not in str(refused.value)
 
 
@@ -216,4 +217,4 @@ def test_one_inexact_value_among_exact_ones_is_found(values: list[object]) -> No
     mixed = pd.concat([frame(), frame(model="n")], ignore_index=True)
     mixed["level"] = pd.Series(values, dtype=object)
     with pytest.raises(ValueError, match=r"tests\.sample\.level: holds "):
-        SAMPLE.from_pandas(mixed)
+        from_frame(SAMPLE, mixed)

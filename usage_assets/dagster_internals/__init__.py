@@ -1,4 +1,6 @@
-"""Every private name of Dagster that this package uses. An upgrade of Dagster is checked here.
+"""Every private name of Dagster that this package uses: here, or in storage.py where it brings SQLAlchemy with it.
+
+An upgrade of Dagster is checked here.
 
 usage_assets_tests/test_dagster_internals.py says what each name must do.
 """
@@ -13,10 +15,6 @@ from dagster._core.execution.api import execute_run_iterator
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
-from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
-from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
-from dagster._core.storage.event_log.base import PlannedMaterializationInfo
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from dagster._serdes import ConfigurableClassData
 from dagster._utils.interrupts import capture_interrupts, pop_captured_interrupt
@@ -27,24 +25,18 @@ __all__ = [
     "ASSET_EVENTS",
     "REPOSITORY_LABEL_TAG",
     "SINGLETON_REPOSITORY_NAME",
-    "SQLITE_BUSY_TIMEOUT_SECONDS",
     "CheckRunHealthResult",
     "ConfigurableClassData",
     "DagsterExecutionInterruptedError",
     "DefaultRunLauncher",
     "EngineEventData",
     "InMemoryJob",
-    "InstigatorState",
-    "InstigatorStatus",
     "JobFailureData",
     "PartitionsSubset",
-    "PlannedMaterializationInfo",
     "RegisteredCodeLocationOrigin",
     "RemoteJobOrigin",
     "RemoteRepositoryOrigin",
     "RunFailureReason",
-    "SqlEventLogStorageTable",
-    "SqliteEventLogStorage",
     "StepFailureData",
     "UnresolvedAssetJobDefinition",
     "WorkerStatus",

@@ -1,0 +1,15 @@
+"""Private names of Dagster's storages. Importing them takes a third as long as Dagster itself."""
+
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
+from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
+from dagster._core.storage.event_log.base import PlannedMaterializationInfo
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+
+__all__ = [
+    "SQLITE_BUSY_TIMEOUT_SECONDS",
+    "InstigatorState",
+    "InstigatorStatus",
+    "PlannedMaterializationInfo",
+    "SqlEventLogStorageTable",
+    "SqliteEventLogStorage",
+]
