@@ -325,7 +325,20 @@ class ProviderRow(SeedRow):
     sub_account_type: Annotated[str, column("What a part of an organization is: a project or workspace")]
 
 
-RELEASED = frozenset((CurrencyRow, ProviderRow))
+class CostSourceRow(SeedRow):
+    """One row per raw table that costs are computed from. The connections file does not state it."""
+
+    table = "accounting.cost_sources"
+    grain = ("source_table",)
+
+    source_table: Annotated[str, column("Raw table")]
+    billed_totals: Annotated[
+        str | None, column("Which totals of its days (a GLOB) are billed: a restated one is a correction; null: none")
+    ]
+    charge: Annotated[str | None, column("What a charge is called that has neither a line item nor a model")]
+
+
+RELEASED = frozenset((CurrencyRow, ProviderRow, CostSourceRow))
 """What a release states, whatever the connections file says."""
 
 
@@ -340,7 +353,7 @@ class Accounting:
     owners: Sequence[Owner] = ()
 
     def tables(self) -> Mapping[type[SeedRow], pa.Table]:
-        """The entries as the rows of their tables, and what a release states: currencies and providers."""
+        """The entries as the rows of their tables, and what a release states (RELEASED)."""
         stated: Mapping[type[SeedRow], list[SeedRow]] = {
             CreditRateRow: [
                 CreditRateRow(workspace_id=rate.workspace, **rate.model_dump(exclude={"workspace"}))
@@ -371,6 +384,11 @@ class Accounting:
                     sub_account_type=provider.sub_account_type,
                 )
                 for provider in PROVIDERS.values()
+            ],
+            CostSourceRow: [
+                CostSourceRow(source_table=source.table, billed_totals=source.billed_totals, charge=source.charge)
+                for provider in PROVIDERS.values()
+                for source in provider.costs
             ],
         }
         return {row: to_arrow(row, rows) for row, rows in stated.items()}

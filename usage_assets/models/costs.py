@@ -12,7 +12,7 @@ from typing import Annotated
 import duckdb
 
 from usage_assets.core.schema import Row, Total, column
-from usage_assets.models.model import SQL, Model
+from usage_assets.models.model import SQL, Model, with_providers
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.values import View
 
@@ -20,6 +20,8 @@ UsageType = Annotated[
     str | None,
     column("Anthropic token class or cost type; second part of an OpenAI line item, or all of one without a comma"),
 ]
+SOURCES = tuple(source for provider in PROVIDERS.values() for source in provider.costs)
+SPLIT = [source.table for source in SOURCES if source.splits_line_items]
 _PRICED_BY = ("line_item", "cost_type", "token_type", "service_tier", "context_window", "inference_geo")
 """The dimensions that tell what is billed, and not for whom."""
 
@@ -53,7 +55,7 @@ class DailyCost(Row):
         "notional_usd": Total("sum(amount_usd) filter (where cost_basis = 'notional')", "USD"),
         "credits": Total("sum(native_amount) filter (where native_unit = 'credits')", "credits"),
         "line_items_unparsed": Total(
-            "if(any_value(source_table) = 'openai.costs', count(line_item) - count(usage_type), null)", "rows"
+            f"if(any_value(source_table) in {SPLIT}, count(line_item) - count(usage_type), null)", "rows"
         ),
     }
 
@@ -199,7 +201,7 @@ SUMMED = (
 )
 """The views that ``sql/summed.sql`` makes: name, what is summed, by which columns, and these in words."""
 VIEWS = (
-    *(View(path.read_text()) for path in sorted((SQL / "views").glob("*.sql"))),
+    *(View(with_providers(path.read_text())) for path in sorted((SQL / "views").glob("*.sql"))),
     *(
         View((SQL / "summed.sql").read_text().format(name=name, source=source, by=by, grain=grain))
         for name, source, by, grain in SUMMED
@@ -210,18 +212,17 @@ GROUPS = {endpoint.row.table: endpoint.group for provider in PROVIDERS.values() 
 COSTS = tuple(
     Model(
         name="daily_costs",
-        file=source.replace(".", "_"),
+        file=source.table.replace(".", "_"),
         folder="daily_costs",
-        under=source.partition(".")[2],
-        group=GROUPS[source],
+        under=source.table.partition(".")[2],
+        group=GROUPS[source.table],
         row=DailyCost,
-        reads=(source,),
+        reads=(source.table,),
         within="valued.sql",
         views=VIEWS,
-        part=source,
+        part=source.table,
     )
-    for provider in PROVIDERS.values()
-    for source in provider.costs
+    for source in SOURCES
 )
 """One part of ``costs.daily_costs`` per source of cost, each an asset of its own, so that none blocks another.
 

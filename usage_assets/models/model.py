@@ -1,5 +1,6 @@
 """Derived tables as declarations: one per row model and SQL file. What they compute is in sql/, not here."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,6 +31,15 @@ def sql_files(pattern: str) -> list[Path]:
     folders = (SQL, *(provider.sql for provider in PROVIDERS.values()))
     found = {path.relative_to(folder): path for folder in folders for path in folder.glob(pattern)}
     return [found[name] for name in sorted(found)]
+
+
+def with_providers(sql: str) -> str:
+    """Return a query in which the providers' queries stand for a line such as ``{names}``: all of ``sql/names/``."""
+
+    def queries(folder: re.Match[str]) -> str:
+        return "union all by name\n".join(path.read_text() for path in sql_files(f"{folder[1]}/*.sql"))
+
+    return re.sub(r"^\{(\w+)\}\n", queries, sql, flags=re.M)
 
 
 MACROS = tuple(path.read_text() for path in sql_files("macros/*.sql"))

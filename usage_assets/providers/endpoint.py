@@ -114,6 +114,19 @@ class Endpoint:
         return replace(self, group_by=(), refusals=(), control=None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class CostSource:
+    """A table that costs are computed from (``sql/daily_costs/``)."""
+
+    table: str
+    billed_totals: str | None = None
+    """Which totals of its days are billed, as a GLOB: a restated one corrects an invoice. None: it holds estimates."""
+    charge: str | None = None
+    """What FOCUS calls a charge of it that has neither a line item nor a model."""
+    splits_line_items: bool = False
+    """Whether its line items are split into model and kind of usage. Those that cannot be split are counted."""
+
+
 def error_message(body: object) -> str | None:
     """The message of ``{"error": {"message": ...}}``, the error body of OpenAI and Anthropic."""
     match body:
@@ -157,8 +170,7 @@ class Provider:
     """What to do about a status, in words for the user (401: which variable to look at, 403: which scope)."""
     endpoints: tuple[Endpoint, ...]
     lookups: tuple[Lookup, ...] = ()
-    costs: tuple[str, ...] = ()
-    """Tables that costs are computed from (``sql/daily_costs/``)."""
+    costs: tuple[CostSource, ...] = ()
     allocations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Table of costs that bills more than one API key or person in a row -> tables that say who used it
     (``sql/allocated_costs/``)."""

@@ -72,8 +72,13 @@ class View:
 
     @cached_property
     def reads(self) -> tuple[str, ...]:
-        """The tables and other views that they read, as the comment ``-- reads: ...`` says."""
-        return tuple(declared_in(self.sql).get("reads", "").replace(",", " ").split())
+        """The tables and other views that they read, as the comments ``-- reads: ...`` say."""
+        return tuple(
+            name
+            for declared, names in _DECLARED.findall(self.sql)
+            if declared == "reads"
+            for name in re.findall(r"[\w.]+", names)
+        )
 
 
 @dataclass(frozen=True)

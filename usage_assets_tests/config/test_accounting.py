@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets.config.accounting import Accounting, CurrencyRow, InvoiceRow, OwnerRow, ProviderRow, digits_of
+from usage_assets.config.accounting import RELEASED, Accounting, CurrencyRow, InvoiceRow, OwnerRow, digits_of
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.people import People
 from usage_assets.providers import PROVIDERS
@@ -89,6 +89,7 @@ def test_everything_is_read_with_every_digit(load: Load) -> None:
         "accounting.owners": 1,
         "accounting.currencies": len(rows[CurrencyRow]),
         "accounting.providers": len(PROVIDERS),
+        "accounting.cost_sources": sum(len(provider.costs) for provider in PROVIDERS.values()),
     }
     assert rows[OwnerRow].to_pylist()[0]["cost_centre"] == "4711"
 
@@ -99,9 +100,9 @@ def test_an_invoice_may_state_its_day(load: Load) -> None:
         assert row["issued"] == issued
 
 
-def test_nothing_but_currencies_and_providers_is_stated_without_a_file() -> None:
+def test_nothing_but_what_a_release_states_is_stated_without_a_file() -> None:
     tables = Settings.load(_env_file=None).accounting().tables()
-    assert [row for row, table in tables.items() if table.num_rows] == [CurrencyRow, ProviderRow]
+    assert {row for row, table in tables.items() if table.num_rows} == RELEASED
 
 
 def test_the_smallest_unit_of_every_currency_is_that_of_iso_4217() -> None:

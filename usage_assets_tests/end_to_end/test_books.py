@@ -44,7 +44,7 @@ UNCOMPARED = {
     "ledger.failed_checks",  # what checks say in the UI
     "ledger.namings",  # what makes days due, which are compared
     "accounting.currencies",  # ISO 4217, in test_accounting.py
-    "accounting.providers",  # in every row of costs.focus
+    "accounting.providers", "accounting.cost_sources",  # in every row of costs.focus
     "costs.names",  # in every view with names
     "openai.projects", "openai.users", "openai.project_api_keys", "openai.service_accounts",
     "anthropic.workspaces", "anthropic.users", "anthropic.api_keys", "anthropic.organization",

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 import duckdb
 import pytest
@@ -10,6 +11,7 @@ from usage_assets.core.days import windows
 from usage_assets.core.schema import arrow_schema, columns
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 
@@ -110,6 +112,15 @@ def test_a_path_takes_ids_of_the_connection_by_name() -> None:
     assert endpoint.path_in({"enterprise": "a/b", "team": "c", "organization": "d"}) == "enterprises/a%2Fb/c/usage"
     other = replace(provider, endpoints=(endpoint,), scope_headers={"team": "X-Team"}, names_organization=True)
     assert (other.path_parameters, other.ids) == (("enterprise", "team"), ("team", "organization", "enterprise"))
+
+
+@pytest.mark.parametrize("provider", [each for each in PROVIDERS.values() if each.costs], ids=lambda each: each.name)
+def test_what_is_billed_of_a_source_of_costs_are_totals_of_its_rows_in_money(provider: Provider) -> None:
+    rows = {endpoint.row.table: Table(endpoint.row) for endpoint in provider.endpoints}
+    for source in provider.costs:
+        totals = [name for name in rows[source.table].totals if fnmatchcase(name, source.billed_totals or "")]
+        assert all(map(rows[source.table].is_amount, totals))
+        assert bool(totals) == (source.table != "anthropic.claude_code")  # estimates
 
 
 def test_names_are_unique() -> None:

@@ -16,9 +16,6 @@ EXCEPT = {
     "models/sql/macros/port_entity.sql": "identifiers of these three connections have no prefix; of no later one",
     "models/sql/entities/ai_cost_record.sql": "reads names where lookups list them",
     "models/sql/entities/ai_user_cost.sql": "reads names where lookups list them, and passes an estimate",
-    "models/sql/views/costs.daily_costs_named.sql": "reads names where lookups list them",
-    "models/sql/views/costs.daily_costs_to_focus.sql": "reads quantities and corrections of bills",
-    "models/costs.py": "counts line items that no macro takes apart, and says what the view above reads",
 }
 
 

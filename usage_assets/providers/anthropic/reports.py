@@ -16,7 +16,7 @@ from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.anthropic.entities import ENTITIES
 from usage_assets.providers.anthropic.lookups import LOOKUPS
 from usage_assets.providers.auth import HeaderAuth
-from usage_assets.providers.endpoint import Control, Endpoint, Provider, error_message
+from usage_assets.providers.endpoint import Control, CostSource, Endpoint, Provider, error_message
 from usage_assets.providers.records import (
     GroupedBy,
     Item,
@@ -323,7 +323,10 @@ ANTHROPIC = Provider(
     settling_days=3,
     names_organization=True,
     lookups=LOOKUPS,
-    costs=("anthropic.cost_report", "anthropic.claude_code"),
+    costs=(
+        CostSource(table="anthropic.cost_report", billed_totals="amount_*"),
+        CostSource(table="anthropic.claude_code"),
+    ),
     allocations={"anthropic.cost_report": ("anthropic.usage_messages",)},
     entities=ENTITIES,
     endpoints=(

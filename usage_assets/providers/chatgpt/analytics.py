@@ -15,7 +15,7 @@ from usage_assets.core.days import unix_seconds
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.auth import bearer
 from usage_assets.providers.chatgpt.entities import ENTITIES
-from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.providers.endpoint import CostSource, Endpoint, Provider
 from usage_assets.providers.records import Item, Json, Moment, Occurrence, OtherFields, Parser, ShapeError, as_json
 
 measure = partial(column, additive=False)
@@ -196,7 +196,7 @@ CHATGPT = Provider(
     },
     settling_days=7,
     lookback_days=90,
-    costs=("chatgpt.codex_usage",),
+    costs=(CostSource(table="chatgpt.codex_usage", billed_totals="cost_usd", charge="Codex"),),
     entities=ENTITIES,
     endpoints=(
         Endpoint(

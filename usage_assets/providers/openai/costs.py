@@ -10,7 +10,7 @@ from typing import Annotated
 
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import Control, Provider, Refusal, error_message
+from usage_assets.providers.endpoint import Control, CostSource, Provider, Refusal, error_message
 from usage_assets.providers.openai.entities import ENTITIES
 from usage_assets.providers.openai.lookups import LOOKUPS
 from usage_assets.providers.openai.usage import (
@@ -119,7 +119,7 @@ OPENAI = Provider(
     settling_days=7,
     lookback_days=365,
     lookups=LOOKUPS,
-    costs=("openai.costs",),
+    costs=(CostSource(table="openai.costs", billed_totals="amount_*", splits_line_items=True),),
     allocations={
         "openai.costs": (
             "openai.usage_completions",

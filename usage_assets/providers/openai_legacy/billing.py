@@ -15,7 +15,7 @@ import msgspec
 from usage_assets.core.days import date_alone, date_range
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import Endpoint, Provider, error_message
+from usage_assets.providers.endpoint import CostSource, Endpoint, Provider, error_message
 from usage_assets.providers.openai_legacy.entities import ENTITIES
 from usage_assets.providers.records import Item, Json, Moment, OtherFields, Parser, ShapeError, whole_answer
 
@@ -276,7 +276,7 @@ OPENAI_LEGACY = Provider(
     },
     settling_days=7,
     superseded_by="openai",
-    costs=("openai_legacy.billing_usage",),
+    costs=(CostSource(table="openai_legacy.billing_usage", billed_totals="cost_cents"),),
     entities=ENTITIES,
     endpoints=(
         one_day(

@@ -1,30 +1,9 @@
 -- one row per id of a connection: what it is called now, or was when it was last listed, and whether it is a person's;
 -- service_account_id: the service account that an API key belongs to
--- reads: costs.daily_costs, openai.projects, openai.users, openai.service_accounts, openai.project_api_keys,
---   anthropic.workspaces, anthropic.users, anthropic.api_keys
+-- reads: costs.daily_costs
 create or replace view costs.names as
 with versions as (
-  select 'project_id' as kind, connection, id, name, valid_from from openai.projects
-  union all by name
-  select 'workspace_id' as kind, connection, id, name, valid_from from anthropic.workspaces
-  union all by name
-  select 'user_id' as kind, connection, id, name, email, is_service_account, valid_from from openai.users
-  union all by name
-  select 'user_id' as kind, connection, id, name, true as is_service_account, valid_from from openai.service_accounts
-  union all by name
-  select 'user_id' as kind, connection, id, name, email, valid_from from anthropic.users
-  union all by name
-  select 'api_key_id' as kind, connection, id, name, owner_service_account_id as service_account_id, valid_from
-  from openai.project_api_keys
-  union all by name
-  select
-    'api_key_id' as kind,
-    connection,
-    id,
-    name,
-    if(principal_type = 'service_account', principal_id, null) as service_account_id,
-    valid_from
-  from anthropic.api_keys
+{names}
 )
 select
   connection,

@@ -1,8 +1,9 @@
 -- costs as FOCUS 1.2 has them (docs/focus.md): one row per billed row of costs.allocated_costs_named, in its own currency,
 -- per row of credits that has a rate, and per purchase; and two, which add up to nothing, per correction of an invoiced
 -- month. Sums of BilledCost are those of costs.daily_costs. What cannot be a row is in costs.focus_left_out
--- reads: costs.daily_costs, costs.allocated_costs_named, openai.costs, ledger.partition_versions, ledger.stored_days,
---   ledger.restatements, accounting.invoices, accounting.purchases, accounting.currencies, accounting.providers
+-- reads: costs.daily_costs, costs.allocated_costs_named, ledger.partition_versions, ledger.stored_days,
+--   ledger.restatements, accounting.invoices, accounting.purchases, accounting.currencies, accounting.providers,
+--   accounting.cost_sources
 create or replace view costs.focus as
 with
 providers as (
@@ -31,35 +32,12 @@ ahead as (
       else costs.written_at is null or costs.written_at < raw.written_at
     end
 ),
--- OpenAI's quantities, summed as the costs are; rows of several units, or without one, have none
+-- the quantities that sources state, summed as the costs are
 quantities as (
-  select
-    'openai.costs' as source_table,
-    connection,
-    usage_date,
-    upper(amount_currency) as currency,
-    project_id,
-    user_id,
-    api_key_id,
-    line_item,
-    sum(quantity)::decimal(38, 24) as quantity,
-    case any_value(quantity_unit)
-      when 'tokens' then 'Tokens'
-      when '1000_tokens' then '1000 Tokens'
-      when 'characters' then 'Characters'
-      when 'images' then 'Images'
-      when 'duration_seconds' then 'Seconds'
-      when 'duration_minutes' then 'Minutes'
-      when 'duration_hours' then 'Hours'
-      when 'gibibyte_hours' then 'GiB-Hours'
-    end as unit
-  from openai.costs
-  anti join (from ahead where source_table = 'openai.costs') as ahead using (connection, usage_date)
-  group by connection, usage_date, upper(amount_currency), project_id, user_id, api_key_id, line_item
-  having count(distinct quantity_unit) = 1
-    and count(quantity_unit) = count(*)
-    and count(quantity) = count(*)
-    and unit is not null
+  from (
+{quantities}
+  )
+  anti join ahead using (source_table, connection, usage_date)
 ),
 -- an invoice of which no day is stated is made when the month is settled; of several, nobody can say what is on which
 settling as (
@@ -82,9 +60,9 @@ invoiced as (
 corrections as (
   select
     connection,
-    split_part(table_name, '.', 1) as provider,
+    split_part(source_table, '.', 1) as provider,
     usage_date,
-    table_name as source_table,
+    source_table,
     version,
     case
       when restatements.unit in ('USD', 'cents') then 'USD'
@@ -99,18 +77,9 @@ corrections as (
     difference,
     found_at
   from ledger.restatements
-  anti join ahead
-    on ahead.connection = restatements.connection
-    and ahead.usage_date = restatements.usage_date
-    and ahead.source_table = restatements.table_name
-    and ahead.version = restatements.version
-  where cause = 'provider'
-    and difference <> 0
-    and (
-      table_name in ('openai.costs', 'anthropic.cost_report') and starts_with(total, 'amount_')
-      or table_name = 'chatgpt.codex_usage' and total = 'cost_usd'
-      or table_name = 'openai_legacy.billing_usage' and total = 'cost_cents'
-    )
+  join accounting.cost_sources on source_table = table_name and total glob billed_totals
+  anti join ahead using (source_table, connection, usage_date, version)
+  where cause = 'provider' and difference <> 0
 ),
 charges as (
   select
@@ -121,7 +90,8 @@ charges as (
     coalesce(
       costs.line_item,
       nullif(concat_ws(', ', costs.model, costs.usage_type), ''),
-      if(costs.source_table = 'chatgpt.codex_usage', 'Codex', 'Use that is not itemized')
+      sources.charge,
+      'Use that is not itemized'
     ) as description,
     'Usage-Based' as frequency,
     costs.usage_date as first_day,
@@ -154,6 +124,7 @@ charges as (
     costs.basis,
     costs.source_table
   from costs.allocated_costs_named as costs
+  left join accounting.cost_sources as sources using (source_table)
   left join quantities
     on quantities.source_table = costs.source_table
     and quantities.connection = costs.connection
