@@ -7,7 +7,7 @@ until the check finds them right.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from operator import itemgetter
 
@@ -42,8 +42,8 @@ Finder = Callable[[duckdb.DuckDBPyConnection, Slice], Iterable[CheckFailure]]
 UNKNOWN, MISSING = "sends fields that are not known", "leaves out fields"
 Fields = Callable[[duckdb.DuckDBPyConnection, Table, Slice], Mapping[str, int]]
 """Finds names of fields in a slice, with the number of rows that each is about."""
-Comparison = tuple[dg.AssetCheckSpec, Finder, dg.AssetCheckSeverity]
-"""A check, what contradicts it, and how bad that is."""
+Excuses = Callable[[duckdb.DuckDBPyConnection, Slice, Sequence[CheckFailure]], Mapping[date, str]]
+"""Finds the days that are not compared, with the reason, given what contradicts the check."""
 COMPARABLE_DAYS = """
 select usage_date
 from ledger.stored_days
@@ -76,6 +76,32 @@ class CrossCheck:
         """SQL whose every row is a day of the own table that differs in its money or its tokens."""
         text = (SQL / "cross_checks" / f"{measures}.sql").read_text()
         return text.format(own=own.name, other=self.table.name, connection=self.connection)
+
+    def excuses(self, own: Table) -> Excuses:
+        """Excuse the days that one side lacks, or that filters narrow down."""
+
+        def excused(
+            database: duckdb.DuckDBPyConnection, target: Slice, _: Sequence[CheckFailure]
+        ) -> Mapping[date, str]:
+            names = {"own": own.name, "other": self.table.name, "other_connection": self.connection}
+            both = {day for (day,) in database.execute(COMPARABLE_DAYS, target.bounds | names).fetchall()}
+            return {day: self.reason for day in target.days if day not in both}
+
+        return excused
+
+
+def _nothing(*_: object) -> Mapping[date, str]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A check, what contradicts it, and how bad that is."""
+
+    spec: dg.AssetCheckSpec
+    find: Finder
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN
+    excuses: Excuses = _nothing
 
 
 @dataclass(frozen=True)
@@ -175,16 +201,17 @@ def build_checks(
     asset, table, part = definition.key, Table(row), select.part if select else ""
     stored = [table, *([Table(control.row)] if control else []), *([cross_check.table] if cross_check else [])]
     names_of_fields = _names_of_fields(asset, table)
-    viewed = [_of_views(asset)] if select and select.views else []
+    views = [_of_views(asset)] if select and select.views else []
     comparisons = [*_comparisons(asset, table, select, control, file, cross_check)]
 
     @dg.multi_asset_check(
         name=f"{asset.to_python_identifier()}_checks",
-        specs=[*(spec for spec, *_ in comparisons), *(spec for spec, *_ in names_of_fields), *viewed],
+        specs=[*(each.spec for each in comparisons), *(spec for spec, *_ in names_of_fields), *views],
         can_subset=True,  # or nobody could execute one in the UI
     )
     def checks(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> Results:
         selected = context.selected_asset_check_keys
+        viewed = [spec for spec in views if spec.key in selected]
         with warehouse.get_connection() as database:
             for declared in (FAILED_CHECKS, *stored):
                 create_or_alter(database, declared)
@@ -196,22 +223,15 @@ def build_checks(
             else:
                 target = stored_slice(database, table, asset.to_user_string(), connection, part)
             findings = []
-            for spec, find, severity in (each for each in comparisons if each[0].key in selected):
-                failures: Sequence[CheckFailure] = [*find(database, target)]
-                left_out: Mapping[date, str] = {}
-                if cross_check and spec.name == cross_check.check:
-                    left_out = _left_out(database, table, cross_check, target)
-                elif select and spec.blocking and failures:
-                    # a rate that is edited during the run, for example: the due sensor computes the day again
-                    stale = stale_days(database, table, target)
-                    left_out = {failure.day: stale[failure.day] for failure in failures if failure.day in stale}
-                findings.append(Finding(spec, severity, failures, left_out))
+            for each in (each for each in comparisons if each.spec.key in selected):
+                failures = [*each.find(database, target)]
+                findings.append(Finding(each.spec, each.severity, failures, each.excuses(database, target, failures)))
             named = [
                 (spec, find(database, table, target), said)
                 for spec, find, said in names_of_fields
                 if spec.key in selected
             ]
-            broken = broken_views(database, select.views) if select else ()
+            broken = broken_views(database, select.views) if select and viewed else ()
             rows = [row for finding in findings for row in finding.rows(connection, context.run.run_id)]
             wrong = remember(database, asset.to_user_string(), [each.spec.name for each in findings], target, rows)
         for finding in findings:
@@ -228,7 +248,7 @@ def build_checks(
                     "fields": [field[:FIELD_CHARACTERS] for field in sorted(fields)[:LISTED_FIELDS]],
                 },
             )
-        for spec in (spec for spec in viewed if spec.key in selected):
+        for spec in viewed:
             yield dg.AssetCheckResult(
                 asset_key=asset,
                 check_name=spec.name,
@@ -280,26 +300,27 @@ def _comparisons(
     def spec(name: str, description: str, *, blocking: bool = False) -> dg.AssetCheckSpec:
         return dg.AssetCheckSpec(name, asset=asset, blocking=blocking, description=description)
 
-    def warning(name: str, query: str) -> Comparison:
+    def warning(name: str, query: str, excuses: Excuses = _nothing) -> Comparison:
         description = query.partition("\n")[0].removeprefix("-- ")
-        return spec(name, description), _finding(query), dg.AssetCheckSeverity.WARN
+        return Comparison(spec(name, description), _finding(query), excuses=excuses)
 
-    file, part = table.name.replace(".", "_"), select.part if select else ""
+    file, part, error = table.name.replace(".", "_"), select.part if select else "", dg.AssetCheckSeverity.ERROR
     grain = f"One row per {', '.join(table.grain)}"
     description = f"{grain}; every total equals the raw tables'" if select else grain
-    yield spec("content", description, blocking=True), _content(table, select), dg.AssetCheckSeverity.ERROR
+    excuses = partial(_computed_again, table) if select else _nothing
+    yield Comparison(spec("content", description, blocking=True), _content(table, select), error, excuses)
     if control:
         description = "Each day adds up to what the provider states for it without grouping"
-        find = _finding(control_query(table.row, control))
-        yield spec("control_total", description), find, dg.AssetCheckSeverity.ERROR
+        yield Comparison(spec("control_total", description), _finding(control_query(table.row, control)), error)
     for name in filter(None, (derived, file)):
         for path in sql_files(f"warnings/{name}.*.sql"):
             yield warning(path.suffixes[0].removeprefix("."), path.read_text())
     if cross_check:
-        yield warning(cross_check.check, cross_check.query(table, "money" if control else "tokens"))
+        query = cross_check.query(table, "money" if control else "tokens")
+        yield warning(cross_check.check, query, cross_check.excuses(table))
     if table.row is AllocatedCost and part in TOKENS and has_prices():
         description = "What is billed is not about 100 times the list price of the tokens, or a hundredth of it"
-        yield spec("list_price", description), _unit_errors(part), dg.AssetCheckSeverity.ERROR
+        yield Comparison(spec("list_price", description), _unit_errors(part), error)
 
 
 def control_query(row: type[TableRow], control: Control) -> str:
@@ -323,13 +344,12 @@ def _finding(query: str) -> Finder:
     return lambda database, target: differences(database, query, target)
 
 
-def _left_out(
-    database: duckdb.DuckDBPyConnection, table: Table, cross_check: CrossCheck, target: Slice
+def _computed_again(
+    table: Table, database: duckdb.DuckDBPyConnection, target: Slice, failures: Sequence[CheckFailure]
 ) -> Mapping[date, str]:
-    """Return the days that are not compared, with the reason."""
-    names = {"own": table.name, "other": cross_check.table.name, "other_connection": cross_check.connection}
-    both = {day for (day,) in database.execute(COMPARABLE_DAYS, target.bounds | names).fetchall()}
-    return {day: cross_check.reason for day in target.days if day not in both}
+    """Excuse the wrong days that are computed again: a rate was edited during the run, for example."""
+    stale = stale_days(database, table, target) if failures else {}
+    return {failure.day: stale[failure.day] for failure in failures if failure.day in stale}
 
 
 def _in_words(texts: Sequence[str]) -> str:

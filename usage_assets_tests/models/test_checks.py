@@ -18,7 +18,7 @@ from usage_assets.assets.io_manager import UsageIOManager, table_metadata
 from usage_assets.config.settings import Connection, KeyReference
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.models.costs import DailyCost
-from usage_assets.models.model import Model
+from usage_assets.models.model import Model, sql_files
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
@@ -26,7 +26,7 @@ from usage_assets.providers.endpoint import Control
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
-from usage_assets.warehouse.checks import check_failures
+from usage_assets.warehouse.checks import check_failures, differences
 from usage_assets.warehouse.database import Warehouse, write_ahead_log
 from usage_assets.warehouse.ledger import TEXT_CHARACTERS
 from usage_assets.warehouse.migrate import prepare
@@ -688,33 +688,77 @@ def test_a_workspace_without_users_is_no_warning(days: Days, instance: dg.Dagste
     assert all(found for _, found, _ in evaluations(result, "workspace"))
 
 
-@pytest.mark.parametrize(("known", "passed"), [("95", True), ("94.9", False), ("0", False)])
-def test_a_day_of_which_more_than_a_twentieth_is_nobodys_is_a_warning_with_the_share(
-    days: Days, instance: dg.DagsterInstance, known: str, passed: bool
+def shares(days: Days, *attributed: str) -> None:
+    """Store a bill of 100 dollars for DAY and each following day, of which so many are a user's."""
+    rows = [
+        raw(Costs, usage_date=day, user_id=user, amount_value=amount)
+        for day, known in zip(days_from(len(attributed)), map(Decimal, attributed), strict=True)
+        for user, amount in (("user-1", known), (None, 100 - known))
+    ]
+    last = days_from(len(attributed))[-1]
+    days.fetched(Costs, *rows, last=last)
+    days.derive("openai_costs", last=last)
+
+
+@pytest.mark.parametrize(
+    ("attributed", "wrong"),
+    [
+        pytest.param(["0"], [], id="the first day"),
+        pytest.param(["0"] * 5, [], id="permanently nobody's"),
+        pytest.param(["40", "20", "30"], [1], id="less than before, then in the middle"),
+        pytest.param(["100", "95"], [], id="a twentieth less"),
+        pytest.param(["100", "94.9"], [1], id="more than a twentieth less"),
+    ],
+)
+def test_a_day_of_which_less_is_attributed_than_before_is_a_warning(
+    days: Days, instance: dg.DagsterInstance, attributed: list[str], wrong: list[int]
 ) -> None:
-    amounts = {"user-1": Decimal(known), None: 100 - Decimal(known)}
-    bill = [raw(Costs, user_id=user, amount_value=amount) for user, amount in amounts.items()]
-    days.fetched(Costs, *bill)
-    days.derive("openai_costs")
-    result = derived_graph(days, "openai_allocated_costs").run("everything", DAY, DAY, instance)
+    shares(days, *attributed)
+    stored = days_from(len(attributed))
+    result = derived_graph(days, "openai_allocated_costs").run("everything", stored[0], stored[-1], instance)
     *each, whole = evaluations(result, "unattributed_share")
-    assert whole[1] == passed
-    if not passed:
-        [(_, _, metadata)] = each
-        share = Decimal(known).quantize(Decimal("0.1"))
-        [text] = metadata["contradictions"]
-        assert text.startswith(f"what is attributed of the dollars billed in USD ({share} %) is {known}")
-        assert " here and 100.0" in text
+    assert [day for day, _, _ in each] == [str(stored[n]) for n in wrong]
+    assert whole[1] == (not wrong)
     assert all(ok for _, ok, _ in evaluations(result))
+
+
+@pytest.mark.parametrize(
+    ("stored", "wrong"), [(20, [*range(1, 20)]), (21, [*range(1, 20)]), (29, [*range(1, 20)]), (30, [*range(2, 20)])]
+)
+def test_less_attribution_is_news_for_28_days_at_most(days: Days, stored: int, wrong: list[int]) -> None:
+    """After the first day nothing is attributed. On the 21st day, 95 % of the days before are so."""
+    shares(days, "100", *["0"] * (stored - 1))
+    last = days_from(stored)[-1]
+    days.derive("openai_allocated_costs", last=last)
+    [warning] = sql_files("warnings/costs_allocated_costs.unattributed_share.sql")
+    with days.warehouse.get_connection() as database:
+        found = differences(database, warning.read_text(), Slice("openai", DAY, last))
+    assert [each.day for each in found] == [days_from(stored)[n] for n in wrong]
+
+
+def test_a_warning_of_attribution_says_the_share_of_the_day_and_that_of_before(
+    days: Days, instance: dg.DagsterInstance
+) -> None:
+    shares(days, "100", "90", "80.5")
+    result = derived_graph(days, "openai_allocated_costs").run("everything", DAY, days_from(3)[-1], instance)
+    found = {day: metadata["contradictions"] for day, _, metadata in evaluations(result, "unattributed_share")[:-1]}
+    texts = [text.partition(" here and ")[0] for (text,) in found.values()]
+    said = "what is attributed of the dollars billed in USD"
+    assert [text.rstrip("0") for text in texts] == [
+        f"{said} (90.0 %, and 100.0 % before) is 90.",
+        f"{said} (80.5 %, and 95.0 % before) is 80.5",
+    ]
 
 
 def test_a_refund_of_nobodys_costs_is_not_hidden_behind_what_is_billed(
     days: Days, instance: dg.DagsterInstance
 ) -> None:
-    bill = {"k1": Decimal(90), None: Decimal(-50)}
-    days.fetched(Costs, *(raw(Costs, api_key_id=key, amount_value=amount) for key, amount in bill.items()))
-    days.derive("openai_costs")
-    result = derived_graph(days, "openai_allocated_costs").run("everything", DAY, DAY, instance)
-    (_, found, metadata), _ = evaluations(result, "unattributed_share")
-    assert not found
-    assert "(64.3 %)" in metadata["contradictions"][0]
+    first, second = days_from(2)
+    bill = [(first, "k1", Decimal(90)), (second, "k1", Decimal(90)), (second, None, Decimal(-50))]
+    rows = (raw(Costs, usage_date=day, api_key_id=key, amount_value=amount) for day, key, amount in bill)
+    days.fetched(Costs, *rows, last=second)
+    days.derive("openai_costs", last=second)
+    result = derived_graph(days, "openai_allocated_costs").run("everything", first, second, instance)
+    (day, found, metadata), _ = evaluations(result, "unattributed_share")
+    assert (day, found) == (str(second), False)
+    assert "(64.3 %, and 100.0 % before)" in metadata["contradictions"][0]

@@ -93,6 +93,27 @@ def test_a_run_warns_of_a_broken_view_and_its_check_names_it(days: Days) -> None
     assert logged == [REASON]
 
 
+def test_a_check_of_something_else_makes_no_view(days: Days) -> None:
+    days.fetched(Costs, raw(Costs))
+    with dg.DagsterInstance.ephemeral() as instance:
+        graph = derived_graph(days, "openai_costs")
+        assert graph.run("everything", DAY, DAY, instance).success
+        with days.warehouse.get_connection() as database:
+            database.execute("drop view costs.by_day")
+        assert graph.run("content", DAY, DAY, instance).success
+        assert views(days) == []
+        assert graph.run("views", DAY, DAY, instance).success
+    assert views(days) == [{"view_name": "by_day"}]
+
+
+def views(days: Days) -> list[dict[str, str]]:
+    """Whether one of the views is there."""
+    found: list[dict[str, str]] = days.warehouse.read(
+        "select view_name from duckdb_views() where view_name = 'by_day'"
+    ).to_pylist()
+    return found
+
+
 @pytest.fixture
 def database(days: Days) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse with all views."""
