@@ -93,7 +93,7 @@ drill: $(READY)
 	@$(BIN)/python -m usage_assets_tests.end_to_end.kill_drill --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 mutants: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'
+	$(call patiently,installing mutmut,$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[mutants]')
 	@$(BIN)/python -m mutants --checkout $(CHECKOUT) $(if $(BEFORE),--before $(BEFORE))
 
 bench: $(READY)
