@@ -107,7 +107,7 @@ def tick(
     instance: dg.DagsterInstance, entities: Mapping[str, Sequence[dg.AssetKey]], cursor: str | None
 ) -> SensorExecutionData:
     """Evaluate the sensor once, as the daemon does."""
-    sensor = build_port_sensor(entities, running=True)
+    sensor = build_port_sensor(entities, running=True, last_day=lambda: date.max)
     with dg.build_sensor_context(instance=instance, cursor=cursor) as context:
         return sensor.evaluate_tick(context)
 

@@ -27,7 +27,7 @@ from usage_assets.automation.jobs import build_jobs
 from usage_assets.automation.port_sensor import build_port_sensor
 from usage_assets.automation.schedules import build_schedules
 from usage_assets.automation.webhook import build_webhook_sensor
-from usage_assets.config.days import longest_pause
+from usage_assets.config.days import last_day, longest_pause
 from usage_assets.config.settings import MissingKeyError, Settings, forget_exported_env_file
 from usage_assets.core.private import keep_private
 from usage_assets.fetching.archive.store import packed
@@ -123,7 +123,8 @@ def build_definitions(
         assets.append(build_accounting_asset(seeds[0]))
         checks.append(build_invoices_check(accounting, fetched_costs(connections)))
     if entity_keys:
-        sensors.append(build_port_sensor(entity_keys, running=settings.port_account is not None))
+        newest, is_configured = partial(last_day, settings), settings.port_account is not None
+        sensors.append(build_port_sensor(entity_keys, running=is_configured, last_day=newest))
     sensors.append(
         build_due_sensor(
             watched,
@@ -137,12 +138,12 @@ def build_definitions(
     if url := settings.webhook_url:
         step_names = {asset.key.to_python_identifier(): asset.key.to_user_string() for asset in assets}
         sensors.append(build_webhook_sensor(settings, url, step_names))
-    completeness = build_completeness_checks(list(watched), settings, seeds) if watched and cost_keys else None
+    completeness = build_completeness_checks(list(watched), settings, seeds) if watched else None
     if completeness:
         checks.append(completeness)
     warehouse = overrides.setdefault("warehouse", PublishedWarehouse(database=str(settings.warehouse_path)))
     return dg.Definitions(
-        assets=[*assets, *([costs_of_all_connections(cost_keys)] if cost_keys else [])],
+        assets=[*assets, costs_of_all_connections(cost_keys)],
         asset_checks=checks,
         jobs=jobs,
         schedules=build_schedules(settings, connections, usage_keys, lookup_keys, entity_keys, seeds, completeness),

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from usage_assets.assets.derived import COSTS
-from usage_assets.assets.failures import days_of, last_failure, reason_of
+from usage_assets.assets.failures import is_not_served_yet, last_failures, reason_of
 from usage_assets.config.days import newest_due_day
 from usage_assets.config.settings import Settings
-from usage_assets.fetching.transport import NOT_YET
 from usage_assets.models.due import missing_assets
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import Seed, WarehouseError, listed
@@ -42,11 +41,11 @@ def build_completeness_checks(
         for name, spec in specs.items():
             if spec.key not in context.selected_asset_check_keys:
                 continue
-            failures = {asset: last_failure(context.instance, asset) for asset in missing.get(name, ())}
+            failures = last_failures(context.instance, missing.get(name, ()))
             reasons = {
-                "/".join(asset.path[1:]): reason_of(failed) if failed else ""
-                for asset, failed in failures.items()
-                if not (day in days_of(failed) and NOT_YET in reason_of(failed))
+                "/".join(asset.path[1:]): reason_of(failures[asset]) if asset in failures else ""
+                for asset in missing.get(name, ())
+                if not is_not_served_yet(failures.get(asset), day)
             }
             why = next((f" The last run failed: {reason}" for reason in reasons.values() if reason), "")
             yield dg.AssetCheckResult(

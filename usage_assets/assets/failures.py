@@ -1,7 +1,7 @@
 """Why something failed, in the words that a person is shown, and which failures have one cause."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -48,36 +48,52 @@ DAYS = "failed_days"
 """Metadata of a failure: the days that it is about. Other days may well succeed."""
 CAUSE = "cause"
 """Metadata of a failure: what it says apart from what was asked for."""
+NOT_YET = "not_served_yet"
+"""Metadata of a failure: whether the provider does not serve its days yet, so that nobody can do anything but wait."""
 
 
-def failure(reason: str, days: Iterable[date] = (), cause: str = "") -> dg.Failure:
+def failure(reason: str, days: Iterable[date] = (), cause: str = "", *, not_yet: bool = False) -> dg.Failure:
     """A failure that no retry mends, with the days that it is about, where others may succeed, and its cause."""
-    facts: dict[str, Any] = {DAYS: [day.isoformat() for day in days], CAUSE: cause}
+    facts: dict[str, Any] = {DAYS: [day.isoformat() for day in days], CAUSE: cause, NOT_YET: not_yet}
     return dg.Failure(reason, metadata={name: fact for name, fact in facts.items() if fact}, allow_retries=False)
 
 
 def days_of(failed: StepFailureData | None) -> frozenset[date]:
     """The days that a failed step names (see ``failure``)."""
-    metadata = failed.user_failure_data.metadata if failed and failed.user_failure_data else {}
-    named = metadata[DAYS].value if DAYS in metadata else []
+    named = _stated(failed, DAYS)
     return frozenset(map(date.fromisoformat, named)) if isinstance(named, list) else frozenset()
-
-
-def last_failure(instance: dg.DagsterInstance, asset: dg.AssetKey) -> StepFailureData | None:
-    """What failed in the last run of an asset; None where nothing did."""
-    for record in instance.get_asset_records([asset]):
-        if run_id := record.asset_entry.last_run_id:
-            for log in instance.all_logs(run_id, dg.DagsterEventType.STEP_FAILURE):
-                event = log.dagster_event
-                if event and event.step_key == asset.to_python_identifier():
-                    return event.step_failure_data
-    return None
 
 
 def cause_of(failed: StepFailureData | None) -> str:
     """The cause that a failed step states (see ``failure``), or else its reason."""
+    return str(_stated(failed, CAUSE) or reason_of(failed))
+
+
+def is_not_served_yet(failed: StepFailureData | None, day: date) -> bool:
+    """Whether a step failed because the provider does not serve the day yet."""
+    return bool(_stated(failed, NOT_YET)) and day in days_of(failed)
+
+
+def _stated(failed: StepFailureData | None, fact: str) -> object:
     metadata = failed.user_failure_data.metadata if failed and failed.user_failure_data else {}
-    return str(metadata[CAUSE].value) if CAUSE in metadata else reason_of(failed)
+    return metadata[fact].value if fact in metadata else None
+
+
+def failed_steps(instance: dg.DagsterInstance, run_id: str) -> Mapping[str, StepFailureData]:
+    """Step of a run -> why it failed."""
+    events = [entry.dagster_event for entry in instance.all_logs(run_id, dg.DagsterEventType.STEP_FAILURE)]
+    return {str(event.step_key): event.step_failure_data for event in events if event}
+
+
+def last_failures(
+    instance: dg.DagsterInstance, assets: Collection[dg.AssetKey]
+) -> Mapping[dg.AssetKey, StepFailureData]:
+    """Return why the last run of each asset failed, of those that failed. The log of each run is read once."""
+    records = instance.get_asset_records(list(assets)) if assets else ()
+    last = {each.asset_entry.asset_key: each.asset_entry.last_run_id for each in records}
+    failed = {run_id: failed_steps(instance, run_id) for run_id in {*last.values()} if run_id}
+    names = {asset: asset.to_python_identifier() for asset in assets}
+    return {asset: failed[run][names[asset]] for asset, run in last.items() if run and names[asset] in failed[run]}
 
 
 def by_cause(reasons: Mapping[str, Reason]) -> Mapping[Reason, Sequence[str]]:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from usage_assets.assets.failures import last_failure, reason_of
+from usage_assets.assets.failures import last_failures, reason_of
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.assets.port_push import in_words, push_until_equal
 from usage_assets.config.settings import Connection, PortRelation, SettingsError
@@ -129,10 +129,8 @@ def _settled_until(connection: Connection, first: date | None, last: date | None
 
 def _last_error(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> str | None:
     """Return why the last run of an endpoint failed, of the first that did: `<endpoint>: <reason>`."""
-    for key in sorted(keys):
-        if failed := last_failure(instance, key):
-            return f"{key.path[-1]}: {reason_of(failed)}"[:ERROR_LENGTH]
-    return None
+    failures = last_failures(instance, keys)
+    return next((f"{key.path[-1]}: {reason_of(failures[key])}"[:ERROR_LENGTH] for key in sorted(failures)), None)
 
 
 def _midnight(day: date | None) -> str | None:

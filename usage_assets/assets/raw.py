@@ -16,7 +16,7 @@ from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import earliest_day, settling_days
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.shapes import Shapes, money_columns, unverified
-from usage_assets.fetching.transport import ProviderError
+from usage_assets.fetching.transport import NotServedYetError, ProviderError
 from usage_assets.models.due import question_of
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.providers.records import as_json
@@ -67,7 +67,8 @@ def build_raw_asset(
         except SettingsError as error:
             raise failure(str(error)) from None
         except ProviderError as error:
-            raise failure(str(error), error.days, error.cause) from None
+            not_yet = isinstance(error, NotServedYetError)
+            raise failure(str(error), error.days, error.cause, not_yet=not_yet) from None
         captured = shapes().get(f"{provider.name}/{endpoint.name}") if has_money else None
         answer = Batch(
             rows=fetched.rows,

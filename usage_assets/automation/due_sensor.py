@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 import msgspec
 
-from usage_assets.assets.failures import days_of, reason_of
+from usage_assets.assets.failures import days_of, failed_steps, reason_of
 from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, USAGE_JOB, range_tags
 from usage_assets.automation.port_sensor import RUN_KEY_TAG, is_over, outcome_of
@@ -137,10 +137,9 @@ def build_due_sensor(
     seeds: Sequence[Seed],
     jobs: Sequence[UnresolvedAssetJobDefinition],
     *,
-    with_history: bool = True,
-    recent_days: int = 7,
-    overdue: timedelta = timedelta(hours=26),
-    max_days: int = MAX_PARTITIONS_PER_RUN,
+    with_history: bool,
+    recent_days: int,
+    overdue: timedelta,
 ) -> dg.SensorDefinition:
     """Build the sensor over the usage assets of each connection that has a key; without any it does not run.
 
@@ -185,9 +184,9 @@ def build_due_sensor(
                 if row.connection == name
                 and _is_wanted(row, utc_today() - recent_days * DAY, overdue, with_history=with_history)
             ]
-            planned = plan(wanted, watched[name], cursor.work[name], max_days)
+            planned = plan(wanted, watched[name], cursor.work[name])
             if cursor.work[name].succeeded and _is_repeat(cursor.work[name], planned):
-                planned = plan(wanted, watched[name], cursor.work[name], max_days)
+                planned = plan(wanted, watched[name], cursor.work[name])
             if planned and _is_in_use(context.instance, name, watched[name]):
                 cursor.seen = ""
             elif planned:
@@ -217,7 +216,7 @@ def _is_wanted(row: Due, recent: date, overdue: timedelta, *, with_history: bool
     return with_history or not row.is_history(recent)
 
 
-def plan(wanted: Iterable[Due], watched: Watched, work: Work, max_days: int) -> Range | None:
+def plan(wanted: Iterable[Due], watched: Watched, work: Work) -> Range | None:
     """Return the newest range of days that wants the same assets; days that failed before come last, on their own.
 
     Forgets what failed before and is not wanted any more.
@@ -239,7 +238,9 @@ def plan(wanted: Iterable[Due], watched: Watched, work: Work, max_days: int) -> 
         apart = next((n for n, each in enumerate(work.days_apart) if each[0] <= day <= each[1]), None)
         if assets and (apart is None or work.days_apart[apart][2].rests_until <= _now()):
             wants[day] = assets, apart
-    ranges = [Range(window, assets, apart is not None) for window, (assets, apart) in alike(wants, max_days)]
+    ranges = [
+        Range(window, assets, apart is not None) for window, (assets, apart) in alike(wants, MAX_PARTITIONS_PER_RUN)
+    ]
     return min(ranges, key=lambda each: each.is_apart, default=None)
 
 
@@ -317,10 +318,9 @@ def _failures(
     """Yield the assets that failed, the days that they failed for where the failure names some, and why."""
     steps = {key.to_python_identifier(): key for key in assets}
     for record in instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1):
-        for entry in instance.all_logs(record.dagster_run.run_id, dg.DagsterEventType.STEP_FAILURE):
-            if (event := entry.dagster_event) and event.step_key in steps:
-                failed = event.step_failure_data
-                yield steps[event.step_key], days_of(failed), reason_of(failed)[:REASON_LENGTH]
+        for step, failed in failed_steps(instance, record.dagster_run.run_id).items():
+            if step in steps:
+                yield steps[step], days_of(failed), reason_of(failed)[:REASON_LENGTH]
 
 
 def _request(connection: str, planned: Range, work: Work, number: int) -> dg.RunRequest:

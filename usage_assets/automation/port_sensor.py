@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 import msgspec
 
-from usage_assets.assets.failures import reason_of
+from usage_assets.assets.failures import failed_steps, reason_of
 from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.automation.jobs import CONNECTION_TAG, PORT_SYNC_JOB, port_sync_key, range_tags
 from usage_assets.core.days import Window, windows
@@ -117,9 +117,10 @@ def _ranges(days: Mapping[str, Pending]) -> list[tuple[date, date, Pending]]:
 
 
 def build_port_sensor(
-    entities_of: Mapping[str, Sequence[dg.AssetKey]], *, running: bool, max_days: int = MAX_PARTITIONS_PER_RUN
+    entities_of: Mapping[str, Sequence[dg.AssetKey]], *, running: bool, last_day: Callable[[], date]
 ) -> dg.SensorDefinition:
-    """Build the sensor over each connection's entity assets."""
+    """Build the sensor over each connection's entity assets. ``last_day`` is the newest that has a partition: today is
+    stored and has none where USAGE_INCLUDE_TODAY was switched off."""
 
     @dg.sensor(
         name="port_changed_partitions_sensor",
@@ -135,7 +136,8 @@ def build_port_sensor(
         _forget_removed(cursor, watched)
         _settle(context.instance, cursor)
         if _read_events(context.instance, cursor, watched):
-            requests, reason = list(_requests(context.instance, cursor, max_days)), _skip_reason(cursor)
+            newest = last_day()
+            requests, reason = list(_requests(context.instance, cursor, newest)), _skip_reason(cursor, newest)
         else:
             requests, reason = [], "reading the event log: more is new than one tick reads; pushes begin at its end"
         return dg.SensorResult(
@@ -189,9 +191,8 @@ def outcome_of(instance: dg.DagsterInstance, run_key: str) -> bool | None:
 def _reason(instance: dg.DagsterInstance, run_key: str) -> str:
     """Return why a push failed, as it says itself; empty where it could not (killed, canceled, deleted)."""
     for record in instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1):
-        for entry in instance.all_logs(record.dagster_run.run_id, dg.DagsterEventType.STEP_FAILURE):
-            if entry.dagster_event:
-                return reason_of(entry.dagster_event.step_failure_data)[:REASON_LENGTH]
+        for failed in failed_steps(instance, record.dagster_run.run_id).values():
+            return reason_of(failed)[:REASON_LENGTH]
     return ""
 
 
@@ -269,15 +270,15 @@ def _started(instance: dg.DagsterInstance, run_id: str) -> float:
     return (record and record.start_time) or 0
 
 
-def _requests(instance: dg.DagsterInstance, cursor: Cursor, max_days: int) -> Iterator[dg.RunRequest]:
+def _requests(instance: dg.DagsterInstance, cursor: Cursor, newest: date) -> Iterator[dg.RunRequest]:
     is_over = cache(partial(_is_run_over, instance))
     for connection, days in cursor.pending.items():
         ready: dict[int, list[date]] = {}
         for day, pending in days.items():
-            if _is_due(pending) and is_over(pending.run_id):
+            if date.fromisoformat(day) <= newest and _is_due(pending) and is_over(pending.run_id):
                 ready.setdefault(pending.attempts, []).append(date.fromisoformat(day))
         for attempts, attempt_days in ready.items():
-            for window in windows(attempt_days, max_days):
+            for window in windows(attempt_days, MAX_PARTITIONS_PER_RUN):
                 yield _request(connection, window, attempts, days)
 
 
@@ -308,7 +309,7 @@ def _request(connection: str, window: Window, attempts: int, days: dict[str, Pen
     )
 
 
-def _skip_reason(cursor: Cursor) -> str:
+def _skip_reason(cursor: Cursor, newest: date) -> str:
     states: Counter[str] = Counter()
     parked: list[str] = []
     reasons: dict[str, None] = {}
@@ -318,6 +319,8 @@ def _skip_reason(cursor: Cursor) -> str:
                 states["being pushed"] += 1
             elif pending.attempts >= MAX_ATTEMPTS:
                 parked.append(f"{connection} {day}")
+            elif date.fromisoformat(day) > newest:
+                states["waiting until they are over"] += 1
             elif pending.attempts:
                 states["waiting for another attempt"] += 1
             else:

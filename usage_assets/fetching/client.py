@@ -26,14 +26,13 @@ from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import (
     INCOMPLETE,
     LATER,
-    NOT_YET,
     HttpOptions,
     PermanentError,
     StoppedError,
     Transport,
 )
 from usage_assets.providers.endpoint import Endpoint, Provider, Refusal
-from usage_assets.providers.records import Json, Moment, ShapeError
+from usage_assets.providers.records import DayToComeError, Json, Moment
 
 logger = logging.getLogger(__name__)
 
@@ -346,12 +345,12 @@ def read_page(endpoint: Endpoint, parser: PageParser, content: bytes) -> tuple[P
 
 
 def _refuse_days_to_come(page: Page, window: Window) -> None:
-    """Raise ShapeError for a day that begins when the figures end: it would be stored as one without use."""
+    """Raise DayToComeError for a day that begins when the figures end."""
     if page.data_refreshed_at and (
         unknown := [day for day in window.days if Window(day, day).start >= page.data_refreshed_at]
     ):
-        reason = f"{NOT_YET} {page.data_refreshed_at:%Y-%m-%d %H:%M} UTC"
-        raise ShapeError("$.data_refreshed_at", unknown[0], reason, LATER)
+        reason = f"the provider's figures reach until {page.data_refreshed_at:%Y-%m-%d %H:%M} UTC"
+        raise DayToComeError("$.data_refreshed_at", unknown[0], reason, LATER)
 
 
 def _opened(endpoint: Endpoint, content: bytes, window: Window) -> Json:

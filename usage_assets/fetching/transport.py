@@ -33,7 +33,7 @@ from usage_assets.core.bounded_http import (
 from usage_assets.fetching.rate_limiter import RateLimiter
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Provider
-from usage_assets.providers.records import ShapeError
+from usage_assets.providers.records import DayToComeError, ShapeError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -48,8 +48,6 @@ _UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, http
 """Nobody was reached: other days would not get further."""
 NOTHING_STORED = "Nothing was stored"
 LATER = "Nothing was stored: run the same days again later"
-NOT_YET = "the provider's figures reach until"
-"""How the reason begins where the only remedy is to wait."""
 INCOMPLETE = "Nothing was stored, because the answer is not complete"
 
 
@@ -83,6 +81,10 @@ class ProviderError(Exception):
 
 class PermanentError(ProviderError):
     """Asking again does not help: a 4xx other than 429, an answer of unknown shape, pages without end."""
+
+
+class NotServedYetError(PermanentError):
+    """The provider does not serve the days yet."""
 
 
 class TransientError(ProviderError):
@@ -273,7 +275,8 @@ class Transport:
             except ShapeError as error:
                 about = [day for day in days if day == error.day] or days  # it may name a day that nobody asked for
                 cause = f"{error.path}: {error.reason}"
-                raise self.failure(PermanentError, place, str(error), error.advice, cause=cause, days=about) from None
+                kind_of = NotServedYetError if isinstance(error, DayToComeError) else PermanentError
+                raise self.failure(kind_of, place, str(error), error.advice, cause=cause, days=about) from None
 
     def _whole(self, response: httpx.Response, turn: ExitStack, stop: Event, until: Deadline) -> bytes:
         """The body. The rest of a large one is not read before its turn, which it keeps until ``turn`` is closed."""

@@ -69,6 +69,10 @@ class ShapeError(Exception):
         self.advice = advice
 
 
+class DayToComeError(ShapeError):
+    """An answer that does not cover the day yet: it would be stored as one without use."""
+
+
 class Item(msgspec.Struct, kw_only=True):
     """An item of a page's ``data``: something of one UTC day. Subclasses declare the times as their API does."""
 

@@ -53,10 +53,12 @@ class Daemon:
     said: str | None = None
     requests: list[dg.RunRequest] = field(default_factory=list)
     """Of the last tick."""
+    last_day: date = date.max
+    """The newest day that has a partition."""
 
     def tick(self) -> list[str]:
         """Run one tick; return what it launched, as ``openai 2026-11-01..2026-11-03``."""
-        sensor = build_port_sensor(self.entities, running=True)
+        sensor = build_port_sensor(self.entities, running=True, last_day=lambda: self.last_day)
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, definitions=build_graph(self.entities)
         ) as context:
@@ -183,6 +185,18 @@ def test_a_day_written_again_without_a_change_is_left_alone(daemon: Daemon) -> N
     daemon.write(OPENAI_DAY, "2026-11-01", changed=False)
     assert daemon.tick() == []
     assert daemon.said == "Port has every change"
+
+
+def test_today_waits_for_its_partition_where_it_is_no_longer_included(daemon: Daemon) -> None:
+    """A run of it would fail and be tried again until it is parked: nobody would push it the day after."""
+    daemon.last_day = NOW.date() - timedelta(days=1)
+    daemon.write(OPENAI_DAY, "2026-11-19", "2026-11-20")
+    assert daemon.tick() == ["openai 2026-11-19..2026-11-19"]
+    daemon.succeed()
+    assert daemon.tick() == []
+    assert daemon.said == "1 days waiting until they are over"
+    daemon.last_day = NOW.date()
+    assert daemon.tick() == ["openai 2026-11-20..2026-11-20"]
 
 
 @pytest.mark.parametrize(
@@ -843,4 +857,4 @@ def test_no_change_is_lost_whatever_happens_in_which_order() -> None:
 def test_the_sensor_runs_by_default_only_where_port_is_configured(
     running: bool, status: dg.DefaultSensorStatus
 ) -> None:
-    assert build_port_sensor(ENTITIES, running=running).default_status is status
+    assert build_port_sensor(ENTITIES, running=running, last_day=NOW.date).default_status is status
