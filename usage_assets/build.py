@@ -18,9 +18,7 @@ from usage_assets.assets.derived import build_derived_asset, costs_of_all_connec
 from usage_assets.assets.io_manager import UsageIOManager
 from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_check
 from usage_assets.assets.partitions import backfill_policy, daily_partitions
-from usage_assets.assets.port_connection import build_port_connection
-from usage_assets.assets.port_reconcile import build_port_reconcile
-from usage_assets.assets.port_sync import build_port_sync
+from usage_assets.assets.port_assets import PortAssets
 from usage_assets.assets.raw import build_raw_asset
 from usage_assets.automation.due_sensor import Watched, build_due_sensor
 from usage_assets.automation.jobs import build_jobs
@@ -107,13 +105,10 @@ def build_definitions(
             port = partial(_port_client, settings, patience or {})
             people = partial(settings.people, connection.people)
             keys = [derived.asset_key(connection.name) for derived in entities]
-            # what was computed of endpoints that are off now stays, here and in Port
             stored = entities_of([endpoint.row.table for endpoint in provider.endpoints])
-            assets.append(
-                build_port_sync(connection, endpoints, keys, stored, relations, port, people, partitions, policy)
-            )
-            assets.append(build_port_connection(connection, endpoints, stored, relations, port, people))
-            assets.append(build_port_reconcile(connection, endpoints, stored, relations, port, people))
+            to_port = PortAssets(connection, endpoints, stored, relations, port, people)
+            assets += [to_port.build_sync(keys, partitions, policy), to_port.build_connection()]
+            assets.append(to_port.build_reconcile())
             entity_keys[connection.name] = [derived.asset_key(connection.name) for derived in stored]
         if owners := owners_of(connection, accounting):
             assets[first:] = [_owned(asset, owners) for asset in assets[first:]]

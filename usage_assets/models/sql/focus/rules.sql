@@ -9,121 +9,94 @@ broken as (
     unnest(
       list_filter(
         [
-          if(
-            (
-              ServiceCategory = 'AI and Machine Learning'
+          {
+            'rule': 'service, category and company are those of an AI provider',
+            'holds': ServiceCategory = 'AI and Machine Learning'
               and ServiceSubcategory = 'Generative AI'
               and ServiceName is not null
               and ProviderName = PublisherName
               and ProviderName = InvoiceIssuerName
-            ) is true,
-            null,
-            'service, category and company are those of an AI provider'
-          ),
-          if(
-            (
-              (ChargeCategory = 'Usage' and ChargeFrequency = 'Usage-Based' and x_CostBasis in ('billed', 'credits'))
+          },
+          {
+            'rule': 'what is billed or used of credits is Usage, what is bought a One-Time Purchase, and that is all',
+            'holds': (ChargeCategory = 'Usage' and ChargeFrequency = 'Usage-Based' and x_CostBasis in ('billed', 'credits'))
               or (
                 ChargeCategory = 'Purchase'
                 and ChargeFrequency = 'One-Time'
                 and x_CostBasis in ('purchase of credits', 'purchase of seats')
               )
-            ) is true,
-            null,
-            'what is billed or used of credits is Usage, what is bought a One-Time Purchase, and that is all'
-          ),
-          if(
-            (
-              BillingPeriodStart = date_trunc('month', ChargePeriodStart)
+          },
+          {
+            'rule': 'a billing period is a month, and a day of use lies in it',
+            'holds': BillingPeriodStart = date_trunc('month', ChargePeriodStart)
               and BillingPeriodEnd = BillingPeriodStart + interval 1 month
               and ChargePeriodStart = date_trunc('day', ChargePeriodStart)
               and ChargePeriodEnd > ChargePeriodStart
               and (ChargeCategory <> 'Usage' or ChargePeriodEnd = ChargePeriodStart + interval 1 day)
-            ) is true,
-            null,
-            'a billing period is a month, and a day of use lies in it'
-          ),
-          if(
-            (
-              case x_NativeUnit
-                when 'credits' then BilledCost = 0
-                when 'dollars' then BilledCost = x_NativeAmount and BillingCurrency = 'USD'
-                when 'major units' then BilledCost = x_NativeAmount and BillingCurrency <> 'USD'
-                -- parts of a bill are rounded on their own, in its dollars and in its cents
-                when 'cents' then BillingCurrency = 'USD'
-                  and abs(BilledCost - major_units(x_NativeAmount, minor_unit)) <= 1e-24::decimal(38, 24)
-                when 'minor units' then BillingCurrency <> 'USD'
-                  and BilledCost = major_units(x_NativeAmount, minor_unit)
-              end
-            ) is true,
-            null,
-            'BilledCost is the native amount in whole units of its currency, and 0 of credits'
-          ),
-          if(
-            (
-              x_CostBasis <> 'credits'
+          },
+          {
+            'rule': 'BilledCost is the native amount in whole units of its currency, and 0 of credits',
+            'holds': case x_NativeUnit
+              when 'credits' then BilledCost = 0
+              when 'dollars' then BilledCost = x_NativeAmount and BillingCurrency = 'USD'
+              when 'major units' then BilledCost = x_NativeAmount and BillingCurrency <> 'USD'
+              -- parts of a bill are rounded on their own, in its dollars and in its cents
+              when 'cents' then BillingCurrency = 'USD'
+                and abs(BilledCost - major_units(x_NativeAmount, minor_unit)) <= 1e-24::decimal(38, 24)
+              when 'minor units' then BillingCurrency <> 'USD'
+                and BilledCost = major_units(x_NativeAmount, minor_unit)
+            end
+          },
+          {
+            'rule': 'credits cost what their rate says',
+            'holds': x_CostBasis <> 'credits'
               or (
                 PricingUnit = 'Credits'
                 and PricingQuantity = x_NativeAmount
                 and PricingCurrencyEffectiveCost = x_NativeAmount
                 and EffectiveCost = product(x_NativeAmount, x_UsdPerCredit::decimal(14, 10))
               )
-            ) is true,
-            null,
-            'credits cost what their rate says'
-          ),
-          if(
-            (
-              ListCost = ContractedCost
+          },
+          {
+            'rule': 'ListCost, ContractedCost and EffectiveCost are one cost, EffectiveCost of bought credits is 0',
+            'holds': ListCost = ContractedCost
               and (x_CostBasis = 'credits' or ContractedCost = BilledCost)
               and EffectiveCost = if(x_CostBasis = 'purchase of credits', 0, ContractedCost)
               and (x_CostBasis = 'credits' or PricingCurrencyEffectiveCost = EffectiveCost)
-            ) is true,
-            null,
-            'ListCost, ContractedCost and EffectiveCost are one cost, EffectiveCost of bought credits is 0'
-          ),
-          if(
-            (
-              PricingQuantity is not null
+          },
+          {
+            'rule': 'every row has a quantity and a unit',
+            'holds': PricingQuantity is not null
               and regexp_full_match(PricingUnit, '([1-9][0-9]* )?[A-Z][A-Za-z]*(-[A-Z][a-z]+)?')
-            ) is true,
-            null,
-            'every row has a quantity and a unit'
-          ),
-          if(
-            (
-              regexp_full_match(BillingCurrency, '[A-Z]{3}')
+          },
+          {
+            'rule': 'a currency has three capital letters, and credits are priced in Credits',
+            'holds': regexp_full_match(BillingCurrency, '[A-Z]{3}')
               and PricingCurrency = if(x_CostBasis = 'credits', 'Credits', BillingCurrency)
-            ) is true,
-            null,
-            'a currency has three capital letters, and credits are priced in Credits'
-          ),
-          if(
-            ChargeClass is null
-            or (
-              ChargeClass = 'Correction'
-              and x_InvoiceId is null
-              and (x_Connection, BillingCurrency, BillingPeriodStart::date) in (
-                select (connection, currency, month) from accounting.invoices
+          },
+          {
+            'rule': 'a Correction is of a month that is invoiced, and not on that invoice',
+            'holds': ChargeClass is null
+              or (
+                ChargeClass = 'Correction'
+                and x_InvoiceId is null
+                and (x_Connection, BillingCurrency, BillingPeriodStart::date) in (
+                  select (connection, currency, month) from accounting.invoices
+                )
               )
-            ) is true,
-            null,
-            'a Correction is of a month that is invoiced, and not on that invoice'
-          ),
-          if(
-            (InvoiceId is null) = (select count(InvoiceId) = 0 from exported),
-            null,
-            'InvoiceId is filled in every row or in none'
-          ),
-          if(
-            (SubAccountId is null) = (SubAccountName is null) and (SubAccountId is null) = (SubAccountType is null),
-            null,
-            'a sub-account has a name and a type'
-          )
+          },
+          {
+            'rule': 'InvoiceId is filled in every row or in none',
+            'holds': (InvoiceId is null) = (select count(InvoiceId) = 0 from exported)
+          },
+          {
+            'rule': 'a sub-account has a name and a type',
+            'holds': (SubAccountId is null) = (SubAccountName is null) and (SubAccountId is null) = (SubAccountType is null)
+          }
         ],
-        lambda rule: rule is not null
+        lambda each: each.holds is not true
       )
-    ) as rule
+    ).rule as rule
   from exported
   left join accounting.currencies on currencies.currency = BillingCurrency
 ),

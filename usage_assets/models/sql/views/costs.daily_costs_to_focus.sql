@@ -83,8 +83,7 @@ corrections as (
 ),
 charges as (
   select
-    costs.connection,
-    costs.provider,
+    costs.* replace (coalesce(costs.currency, 'USD') as currency),
     'Usage' as category,
     null as class,
     coalesce(
@@ -97,32 +96,13 @@ charges as (
     costs.usage_date as first_day,
     costs.usage_date + 1 as day_after,
     date_trunc('month', costs.usage_date)::date as month,
-    coalesce(costs.currency, 'USD') as currency,
-    costs.cost_basis,
-    costs.native_amount,
-    costs.native_unit,
-    costs.amount_usd,
     -- a quantity is that of a whole bill
     coalesce(costs.allocation, 'stated') in ('stated', 'unattributed') and quantities.unit is not null as has_quantity,
     if(has_quantity, quantities.quantity, 1) as quantity,
     if(has_quantity, quantities.unit, 'Units') as unit,
     invoiced.id as invoice_id,
     coalesce(costs.project_id, costs.workspace_id) as sub_account_id,
-    if(costs.project_id is null, costs.workspace_name, costs.project_name) as sub_account_name,
-    costs.team,
-    costs.cost_centre,
-    costs.api_key_id,
-    costs.user_id,
-    costs.model,
-    costs.usage_type,
-    costs.service_tier,
-    costs.context_window,
-    costs.inference_geo,
-    costs.usd_rate,
-    costs.usd_rate_source,
-    costs.allocation,
-    costs.basis,
-    costs.source_table
+    if(costs.project_id is null, costs.workspace_name, costs.project_name) as sub_account_name
   from costs.allocated_costs_named as costs
   left join accounting.cost_sources as sources using (source_table)
   left join quantities

@@ -3,27 +3,20 @@
 It has no days and no table: it is what the ledger and Dagster's instance say at the moment.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import dagster as dg
 
 from usage_assets.assets.failures import last_failures, reason_of
-from usage_assets.assets.port_ledger import PortLedger
-from usage_assets.assets.port_push import in_words, push_until_equal
-from usage_assets.config.settings import Connection, PortRelation, SettingsError
+from usage_assets.config.settings import Connection
 from usage_assets.core.days import DAY, utc_today
-from usage_assets.core.people import People
 from usage_assets.fetching.connected import earliest_day
-from usage_assets.models.model import Model
-from usage_assets.port.client import PortClient, PortError
 from usage_assets.port.provision import CONNECTION
 from usage_assets.port.sync import SIGNATURE, Entity
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.slices import Slice
-from usage_assets.warehouse.values import WarehouseError
 
 DAYS_UNTIL_STALE = 2
 """A day is fetched in the course of the next one."""
@@ -46,40 +39,6 @@ where connection = $connection and list_contains($with_control, table_name)
 group by usage_date
 having bool_and(state = 'settled') and count(*) filter (where list_contains($tables, table_name)) = len($tables)
 """
-
-
-def build_port_connection(
-    connection: Connection,
-    endpoints: Sequence[Endpoint],
-    entities: Sequence[Model],
-    relations: Sequence[PortRelation],
-    client: Callable[[], PortClient],
-    people: Callable[[], People],
-) -> dg.AssetsDefinition:
-    """Build the asset that tells Port how a connection's data is, also where nothing else is pushed: after failures."""
-
-    @dg.asset(
-        key=[connection.name, "port_connection"],
-        group_name=f"{connection.name}_port",
-        description="One entity: whether the last runs of a connection succeeded, which days are whole and settled.\n\n"
-        "What has not changed makes no request.",
-        kinds={"port"},
-    )
-    def port_connection(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
-        try:
-            with client() as port:
-                state = state_of(warehouse, context.instance, connection, endpoints)
-                no_days = Slice(connection.name, state.usage_date, state.usage_date - DAY)
-                ledger = PortLedger(warehouse, port.account, no_days, entities, relations=relations, state=state)
-                report, _ = push_until_equal(port, ledger)
-                requests = port.requests
-        except (SettingsError, PortError, WarehouseError) as error:
-            raise dg.Failure(people().scrubbed(str(error)), allow_retries=False) from None
-        if report.failures:
-            raise dg.Failure(people().scrubbed(in_words(report)), allow_retries=False)
-        return dg.MaterializeResult(metadata={"state_sent": requests > 0, "requests": requests})
-
-    return port_connection
 
 
 def state_of(

@@ -1,0 +1,156 @@
+"""What a connection has in Port, as assets: the push of its days, the state of its data and the reconciliation."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+
+import dagster as dg
+
+from usage_assets.assets.port_ledger import PortLedger
+from usage_assets.assets.port_push import in_words, missing_in_words, push_until_equal, read_back
+from usage_assets.assets.port_state import state_of
+from usage_assets.config.settings import Connection, PortRelation, SettingsError
+from usage_assets.core.days import DAY, days_of
+from usage_assets.core.people import People
+from usage_assets.models.model import Model
+from usage_assets.port.client import PortClient, PortError
+from usage_assets.port.sync import PushReport
+from usage_assets.providers.endpoint import Endpoint
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.values import WarehouseError
+
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class PortAssets:
+    """What the assets of a connection share."""
+
+    connection: Connection
+    endpoints: Sequence[Endpoint]
+    entities: Sequence[Model]
+    """Also those of endpoints that were switched off: what was computed of them stays."""
+    relations: Sequence[PortRelation]
+    client: Callable[[], PortClient]
+    people: Callable[[], People]
+
+    def build_sync(
+        self,
+        computed: Sequence[dg.AssetKey],
+        partitions: dg.PartitionsDefinition[str],
+        policy: dg.BackfillPolicy,
+    ) -> dg.AssetsDefinition:
+        """Build the asset that makes Port equal to the entity tables, which ``computed`` write, for the requested days.
+
+        Only the difference is sent.
+        """
+
+        @dg.asset(
+            key=[self.connection.name, "port_sync"],
+            group_name=f"{self.connection.name}_port",
+            deps=computed,
+            partitions_def=partitions,
+            backfill_policy=policy,
+            description="One push per day: the day's entities in Port equal the tables `port_entities.*`.\n\n"
+            "What differs from what Port has acknowledged is sent, what has vanished is deleted; a day without changes "
+            "makes no request. Entities of blueprints that were not computed for a day are left alone.",
+            kinds={"port"},
+        )
+        def port_sync(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+            days = days_of(context.partition_keys)
+            with self._opened(context, warehouse, days) as (port, ledger):
+                report, unchanged = push_until_equal(port, ledger)
+            self._judge(context, report)
+            context.log.info(f"Port: {report.upserted} sent, {report.deleted} deleted, {unchanged} unchanged")
+            facts = {
+                "entities_sent": report.upserted,
+                "entities_deleted": report.deleted,
+                "entities_unchanged": unchanged,
+                "requests": report.requests,
+                "days_in_push": len(days),
+                **({"targets_not_in_port": len(report.missing)} if self.relations else {}),
+            }
+            context.add_asset_metadata(facts, partition_key=context.partition_keys[-1])  # true of the run, so said once
+            return dg.MaterializeResult()
+
+        return port_sync
+
+    def build_connection(self) -> dg.AssetsDefinition:
+        """Build the asset that tells Port how a connection's data is, also where nothing else is pushed: after
+        failures."""
+
+        @dg.asset(
+            key=[self.connection.name, "port_connection"],
+            group_name=f"{self.connection.name}_port",
+            description="One entity: whether the last runs of a connection succeeded, which days are whole and "
+            "settled.\n\nWhat has not changed makes no request.",
+            kinds={"port"},
+        )
+        def port_connection(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+            with self._opened(context, warehouse) as (port, ledger):
+                report, _ = push_until_equal(port, ledger)
+                requests = port.requests
+            self._judge(context, report)
+            return dg.MaterializeResult(metadata={"state_sent": requests > 0, "requests": requests})
+
+        return port_connection
+
+    def build_reconcile(self) -> dg.AssetsDefinition:
+        """Build the asset that reads a connection's entities back from Port and repairs what people did to them."""
+
+        @dg.asset(
+            key=[self.connection.name, "port_reconcile"],
+            group_name=f"{self.connection.name}_port",
+            description="One comparison per run: all that Port has acknowledged, on whatever day, is read back.\n\n"
+            "Entities that people deleted, or whose title, properties of ours or relations of ours they edited, are "
+            "sent again; so are those of this connection that the ledger had lost track of, or deleted where no table "
+            "has them. What others have in the same blueprints, and their properties on our entities, stay as they "
+            "are.",
+            kinds={"port"},
+        )
+        def port_reconcile(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+            with self._opened(context, warehouse) as (port, ledger):
+                done = read_back(port, ledger)
+                requests = port.requests
+            metadata: dict[str, int | str] = {
+                "entities_checked": done.checked,
+                "deleted_in_port": done.deleted,
+                "edited_in_port": done.edited,
+                "not_in_ledger": len(done.not_in_ledger),
+                "requests": requests,
+                **({"targets_not_in_port": len(done.report.missing)} if self.relations else {}),
+            }
+            if done.not_in_ledger:
+                first = "; ".join(sorted(done.not_in_ledger)[:MOST_NAMED])
+                metadata["not_in_ledger_first"] = self.people().scrubbed(first)
+            self._judge(context, done.report, metadata)
+            context.log.info(f"Port: {', '.join(f'{name} {count}' for name, count in metadata.items())}")
+            return dg.MaterializeResult(metadata=metadata)
+
+        return port_reconcile
+
+    @contextmanager
+    def _opened(
+        self, context: dg.AssetExecutionContext, warehouse: Warehouse, days: Sequence[date] = ()
+    ) -> Iterator[tuple[PortClient, PortLedger]]:
+        """Open Port and the ledger of these days. Raises dg.Failure where Port or the database cannot be used."""
+        try:
+            with self.client() as port:
+                state = state_of(warehouse, context.instance, self.connection, self.endpoints)
+                first, last = (days[0], days[-1]) if days else (state.usage_date, state.usage_date - DAY)
+                target = Slice(self.connection.name, first, last)
+                relations = self.relations
+                yield port, PortLedger(warehouse, port.account, target, self.entities, relations=relations, state=state)
+        except (SettingsError, PortError, WarehouseError) as error:
+            raise dg.Failure(self.people().scrubbed(str(error)), allow_retries=False) from None
+
+    def _judge(
+        self, context: dg.AssetExecutionContext, report: PushReport, metadata: dict[str, int | str] | None = None
+    ) -> None:
+        """Warn of targets that Port does not have. Raises dg.Failure for entities that it refused."""
+        if report.missing:
+            context.log.warning(self.people().scrubbed(missing_in_words(report)))
+        if report.failures:
+            raise dg.Failure(self.people().scrubbed(in_words(report)), metadata=metadata, allow_retries=False)
