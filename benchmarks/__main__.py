@@ -1,11 +1,13 @@
 """``python -m benchmarks [NAME]... [--days N]``: one line a figure; exit 1 where one misses what is demanded."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import click
 
 from benchmarks import costs, due, events, memory, parsing, port, sensor, windows
+from benchmarks.calibrate import calibrate
 from benchmarks.figures import HEADER, Figure
 
 BENCHMARKS: Mapping[str, Callable[[int], Iterator[Figure]]] = {
@@ -24,14 +26,24 @@ BENCHMARKS: Mapping[str, Callable[[int], Iterator[Figure]]] = {
 @click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
 @click.option("--days", default=365, show_default=True, help="fewer for a quick look; demands may then miss")
 def main(names: Sequence[str], days: int) -> None:
-    """Run the named benchmarks, or all, and print their figures as they come."""
+    """Run the named benchmarks, or all, and print their figures as they come.
+
+    Before each, the machine is calibrated: times that are demanded are multiplied by its factor.
+    """
     click.echo(HEADER)
     holds = True
     for name in names or BENCHMARKS:
+        calibration = calibrate()
+        click.echo(f"{name}: {calibration}, {os.cpu_count()} cores, load {_load()}")
         for figure in BENCHMARKS[name](days):
-            click.echo(str(figure))
-            holds = holds and figure.holds
+            judged = figure.at(calibration.factor)
+            click.echo(f"{judged}, load {_load()}")
+            holds = holds and judged.holds
     sys.exit(0 if holds else 1)
+
+
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.1f}"
 
 
 if __name__ == "__main__":

@@ -7,15 +7,13 @@ the next ten days, so only the last days are due: they are not settled.
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
 import dagster as dg
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from benchmarks.events import project_instance
-from benchmarks.figures import Figure
-from benchmarks.sensor import cpu_of
+from benchmarks.figures import Figure, cpu_of
 from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
@@ -31,7 +29,7 @@ from usage_assets.warehouse.values import Batch
 
 READ_AGAIN = 10
 ROUNDS = 9
-RECORDED_IDLE_MS = 3.9
+RECORDED_IDLE_SECONDS = 0.0039
 """CPU time in 30 seconds of the two idle sensors that the due sensor replaced: 2.7 ms for history, and for rates 2.4 ms
 a minute."""
 ALLOWED_SECONDS = 1.0
@@ -59,26 +57,27 @@ def figures(days: int, rounds: int = ROUNDS) -> Iterator[Figure]:
         stated = seeds_of(settings)
         if late := [due for due in due_days(warehouse, stated) if due.state != "unsettled"]:
             raise RuntimeError(f"{len(late)} days are due, {late[0]} is one")
-        asked = median(cpu_of(lambda: due_days(warehouse, stated)) for _ in range(rounds))
+        asked = [cpu_of(lambda: due_days(warehouse, stated)) for _ in range(rounds)]
         sensor = build_definitions(settings).resolve_sensor_def("due_days_sensor")
         cursor, before = tick(sensor, instance, warehouse, None).cursor, None
         while cursor != before:  # the first tick stores what is configured, so the second finds another file
             cursor, before = tick(sensor, instance, warehouse, cursor).cursor, cursor
-        idle = median(cpu_of(lambda: tick(sensor, instance, warehouse, cursor)) for _ in range(rounds))
-    yield Figure(
+        idle = [cpu_of(lambda: tick(sensor, instance, warehouse, cursor)) for _ in range(rounds)]
+    yield Figure.of_rounds(
+        [(seconds, RECORDED_IDLE_SECONDS) for seconds in idle],
+        scale=1000,
         name="idle tick of the due sensor",
-        ours=idle * 1000,
-        theirs=RECORDED_IDLE_MS,
         unit="ms",
         demanded=1,
+        is_at_factor_1=True,
         note="CPU time; theirs: the two sensors that it replaced, recorded",
     )
-    yield Figure(
+    yield Figure.of_rounds(
+        [(seconds, ALLOWED_SECONDS) for seconds in asked],
         name=f"what is due of {versions:,} versions",
-        ours=asked,
-        theirs=ALLOWED_SECONDS,
         unit="s",
         demanded=1,
+        is_at_factor_1=True,
         note="CPU time; theirs: what is allowed",
     )
 

@@ -8,15 +8,14 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal, localcontext
-from statistics import median
-from time import process_time
+from functools import partial
 
 import pandas as pd
 import pyarrow as pa
 from pydantic import BaseModel
 
 from benchmarks import bodies
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, cpu_of
 from usage_assets.core import money
 from usage_assets.core.days import Window
 from usage_assets.fetching.client import read_page
@@ -118,20 +117,16 @@ def figures(_days: int, rows: int = ROWS, rounds: int = ROUNDS) -> Iterator[Figu
 
 
 def _figure(endpoint: Endpoint, body: bytes, rounds: int) -> Figure:
-    ours, theirs = [], []
-    for _ in range(rounds):
-        began = process_time()
-        table = read(endpoint, body)
-        ours.append(process_time() - began)
-        began = process_time()
-        frame = read_naively(endpoint, body)
-        theirs.append(process_time() - began)
+    sides = [
+        (cpu_of(partial(read, endpoint, body)), cpu_of(partial(read_naively, endpoint, body))) for _ in range(rounds)
+    ]
+    table, frame = read(endpoint, body), read_naively(endpoint, body)
     if len(frame) != table.num_rows:
         raise RuntimeError(f"we read {table.num_rows} rows, the other {len(frame)}")
-    return Figure(
+    return Figure.of_rounds(
+        sides,
+        scale=1000,
         name=f"{endpoint.name}: {table.num_rows:,} rows, {len(body) / 1e6:.0f} MB",
-        ours=median(ours) * 1000,
-        theirs=median(theirs) * 1000,
         unit="ms",
         demanded=DEMANDED,
         note="CPU time; theirs: pydantic and pandas" + exactness(body, table, frame),

@@ -5,26 +5,24 @@ finds out that nothing is new, every ten seconds.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import cycle, islice
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
-from time import process_time
 
 import dagster as dg
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from benchmarks.events import project_instance
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, cpu_of
 from usage_assets.automation.port_sensor import build_port_sensor
 
 EVENTS = 41_000
 NAMES = ("daily", "model", "cost", "user")
 CONNECTIONS = ("openai", "anthropic", "chatgpt")
 LAST = date(2026, 11, 19)
-ROUNDS = 9
+ROUNDS = 5
 ALLOWED_SECONDS = 0.2
 DEMANDED = 100
 
@@ -39,21 +37,24 @@ def figures(days: int, events: int = EVENTS, rounds: int = ROUNDS) -> Iterator[F
     with TemporaryDirectory() as folder, project_instance(Path(folder)) as instance:
         written = sum(write(instance, Path(folder), key, partitions, events // len(keys)) for key in keys)
         cursor = read_to_the_end(instance, entities)
-        ours = median(cpu_of(lambda: tick(instance, entities, cursor)) for _ in range(rounds))
-        theirs = cpu_of(lambda: look_up(instance, keys, partitions))
+        sides = [
+            (cpu_of(lambda: tick(instance, entities, cursor)), cpu_of(lambda: look_up(instance, keys, partitions)))
+            for _ in range(rounds)
+        ]
     name = f"idle tick over {written:,} events"
-    yield Figure(
+    yield Figure.of_rounds(
+        [(ours, ALLOWED_SECONDS) for ours, _ in sides],
+        scale=1000,
         name=name,
-        ours=ours * 1000,
-        theirs=ALLOWED_SECONDS * 1000,
         unit="ms",
         demanded=1,
+        is_at_factor_1=True,
         note="CPU time; theirs: what is allowed",
     )
-    yield Figure(
+    yield Figure.of_rounds(
+        sides,
+        scale=1000,
         name=name,
-        ours=ours * 1000,
-        theirs=theirs * 1000,
         unit="ms",
         demanded=DEMANDED,
         note=f"CPU time; theirs: the newest event of each of {len(keys) * days:,} partitions",
@@ -119,10 +120,3 @@ def look_up(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey], partition
             records = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
             if not instance.fetch_materializations(records, limit=1).records:
                 raise RuntimeError(f"{key.to_user_string()} has no event of {partition}")
-
-
-def cpu_of(work: Callable[[], object]) -> float:
-    """Seconds of CPU that something takes."""
-    began = process_time()
-    work()
-    return process_time() - began

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.figures import Figure
+from benchmarks.figures import ROUNDS, Figure
 from benchmarks.server import running
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.control_totals import fetch_with_totals
@@ -35,20 +35,21 @@ def figures(days: int) -> Iterator[Figure]:
         yield figure(url, days, LATENCY)
 
 
-def figure(url: str, days: int, latency: float) -> Figure:
+def figure(url: str, days: int, latency: float, rounds: int = ROUNDS) -> Figure:
     """The figure of a running sandbox, whose answers are slowed down for good."""
     requests = fetch_side_by_side(url, days)  # at no latency: from now on the sandbox knows its books
     fault = {"route": "GET /", "fault": "delay", "seconds": latency}
     httpx.post(f"{url}/control/faults", json={"faults": [fault]}).raise_for_status()
-    began = monotonic()
-    fetch_side_by_side(url, days)
-    turned = monotonic()
-    fetch_in_turn(url, days)
-    ended = monotonic()
-    return Figure(
+    sides: list[tuple[float, float]] = []
+    for _ in range(rounds):
+        began = monotonic()
+        fetch_side_by_side(url, days)
+        turned = monotonic()
+        fetch_in_turn(url, days)
+        sides.append((turned - began, monotonic() - turned))
+    return Figure.of_rounds(
+        sides,
         name=f"{requests} requests of {days} days, {latency * 1000:g} ms each",
-        ours=turned - began,
-        theirs=ended - turned,
         unit="s",
         demanded=8,
         note="wall time; theirs: one at a time",

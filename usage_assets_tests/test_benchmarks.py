@@ -1,5 +1,6 @@
 """The benchmarks run, at a tiny size: what they compare is complete and exact. How fast it is, no test asserts."""
 
+import re
 from decimal import Decimal
 from math import inf
 from pathlib import Path
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import __main__, costs, due, events, memory, parsing, port, sensor, windows
+from benchmarks import __main__, calibrate, costs, due, events, memory, parsing, port, sensor, windows
 from benchmarks.figures import Figure
 from usage_assets_tests.conftest import Sandbox
 
@@ -24,24 +25,65 @@ def test_a_figure_says_whether_it_does_what_is_demanded() -> None:
     assert "1.99x  MISSED, demanded 2x" in str(figure(1.5, 2.99))
 
 
+def test_the_median_of_the_rounds_is_judged_and_their_spread_is_said() -> None:
+    found = Figure.of_rounds([(1, 3), (2, 2), (1, 2.5)], scale=1000, name="a page", unit="ms", demanded=2.5)
+    assert (found.ours, found.theirs) == (1000, 2500)
+    assert "2.50x (1.00-3.00)  ok, demanded 2.5x" in str(found)
+
+
+def test_a_time_that_is_allowed_is_longer_on_a_slower_machine_and_nothing_else_is() -> None:
+    allowed = Figure.of_rounds([(3, 2), (3, 2)], name="a year", unit="s", demanded=1, is_at_factor_1=True)
+    assert [allowed.at(factor).holds for factor in (1, 1.4, 1.5)] == [False, False, True]
+    assert str(allowed.at(2)) == str(Figure.of_rounds([(3, 4), (3, 4)], name="a year", unit="s", demanded=1))
+    assert figure(1, 2).at(0.5) == figure(1, 2)
+
+
+def test_where_nothing_is_demanded_no_verdict_is_given() -> None:
+    measured = Figure(name="a year", ours=3, unit="s", note="CPU time")
+    assert measured.holds
+    assert str(measured).split() == ["a", "year", "3.00", "s", "(CPU", "time)"]
+
+
+def test_the_factor_is_that_of_every_part_of_the_workload() -> None:
+    found = calibrate.calibrate(rounds=1)
+    assert found.parts.keys() == calibrate.REFERENCE.keys()
+    assert re.fullmatch(r"factor [\d.]+ \(Python [\d.]+, JSON [\d.]+, DuckDB [\d.]+, SQLite [\d.]+\)", str(found))
+    assert calibrate.Calibration({"Python": 1, "JSON": 4}).factor == pytest.approx(2)
+
+
+def test_the_reference_of_the_calibration_is_in_the_docs() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "benchmarks.md").read_text()
+    for part, seconds in calibrate.REFERENCE.items():
+        assert f"| {part} | {seconds:.3f} s |" in text
+
+
 @pytest.mark.parametrize(("ours", "holds"), [(0, True), (1, False)])
 def test_where_nothing_is_demanded_only_nothing_will_do(ours: float, holds: bool) -> None:
     found = Figure(name="a push", ours=ours, theirs=256, unit="req", demanded=inf)
     assert found.holds is holds
 
 
-@pytest.mark.parametrize(("names", "lines", "code"), [([], 3, 1), (["good"], 2, 0), (["bad", "good"], 3, 1)])
+SLOW, FAST = calibrate.Calibration({"Python": 2}), calibrate.Calibration({"Python": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("names", "lines", "machine", "code"), [([], 5, SLOW, 1), (["good"], 3, SLOW, 0), (["good"], 3, FAST, 1)]
+)
 def test_all_benchmarks_run_or_those_named_and_one_that_misses_fails_the_command(
-    monkeypatch: pytest.MonkeyPatch, names: list[str], lines: int, code: int
+    monkeypatch: pytest.MonkeyPatch, names: list[str], lines: int, machine: calibrate.Calibration, code: int
 ) -> None:
-    monkeypatch.setattr(__main__, "BENCHMARKS", {"good": lambda _: [figure(1, 2)], "bad": lambda _: [figure(1, 1)]})
+    good = Figure(name="a year", ours=2, theirs=1, unit="s", demanded=1, is_at_factor_1=True)
+    monkeypatch.setattr(__main__, "BENCHMARKS", {"good": lambda _: [good], "bad": lambda _: [figure(1, 1)]})
     monkeypatch.setattr(__main__.main.params[0].type, "choices", ("good", "bad"))
+    monkeypatch.setattr(__main__, "calibrate", lambda: machine)
     result = CliRunner().invoke(__main__.main, names)
     assert (len(result.output.splitlines()), result.exit_code) == (lines, code)
+    assert f"good: factor {machine.factor:.2f} (Python {machine.factor:.2f}), " in result.output
+    assert len(re.findall(r", load [\d.]+$", result.output, re.M)) == lines - 1
 
 
 def test_windows_of_all_connections_are_fetched_on_both_sides(sandbox: Sandbox) -> None:
-    found = windows.figure(sandbox.base_url, days=1, latency=0.001)
+    found = windows.figure(sandbox.base_url, days=1, latency=0.001, rounds=1)
     asked = [(request["path"], str(request["query"])) for request in sandbox.requests()]
     requests = len(asked) // 3  # to warm up, side by side, in turn
     assert found.name.startswith(f"{requests} requests of 1 days")
@@ -92,7 +134,7 @@ def test_port_ends_up_with_the_tables_and_its_requests_are_those_that_are_counte
 
 
 def test_both_event_logs_store_the_same_events() -> None:
-    (found,) = events.figures(3)  # raises where they do not
+    (found,) = events.figures(3, rounds=1)  # raises where they do not
     assert found.name.endswith(" events of 3 days")
 
 
