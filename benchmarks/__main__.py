@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import click
 
-from benchmarks import costs, due, events, memory, parsing, port, sensor, windows
+from benchmarks import backfill, costs, due, events, memory, parsing, port, sensor, windows
 from benchmarks.calibrate import calibrate
 from benchmarks.figures import HEADER, Figure
 
@@ -19,6 +19,7 @@ BENCHMARKS: Mapping[str, Callable[[int], Iterator[Figure]]] = {
     "events": events.figures,
     "sensor": sensor.figures,
     "due": due.figures,
+    "backfill": backfill.figures,
 }
 
 

@@ -1,6 +1,7 @@
 """The benchmarks run, at a tiny size: what they compare is complete and exact. How fast it is, no test asserts."""
 
 import re
+import sys
 from decimal import Decimal
 from math import inf
 from pathlib import Path
@@ -10,8 +11,23 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import __main__, calibrate, costs, due, events, memory, parsing, port, sensor, windows
+from benchmarks import (
+    __main__,
+    backfill,
+    calibrate,
+    commands,
+    costs,
+    due,
+    events,
+    memory,
+    parsing,
+    port,
+    sensor,
+    windows,
+)
 from benchmarks.figures import Figure
+from benchmarks.server import running
+from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets_tests.conftest import Sandbox
 
 
@@ -150,3 +166,28 @@ def test_what_is_due_is_asked_where_only_the_last_days_are_not_settled() -> None
     idle, asked = due.figures(3, rounds=1)  # raises where more is due, or the idle sensor asks for a run
     assert int(asked.name.split()[4]) % (1 + 2 + 3) == 0, "each day is read again on those after it"
     assert idle.ours > 0
+
+
+def test_what_a_command_took_is_what_everything_took_that_it_started(tmp_path: Path) -> None:
+    child = "x = b'x' * 800 * 2**20"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}]); print('done')"
+    took = commands.run([sys.executable, "-c", parent], tmp_path, {})
+    assert took.output == "done\n"
+    assert took.mib > 800
+    with pytest.raises(RuntimeError, match=r"failed \(3\): why"):
+        commands.run([sys.executable, "-c", "print('why'); raise SystemExit(3)"], tmp_path, {})
+
+
+@pytest.mark.slow
+def test_a_backfill_is_measured_over_every_day_of_every_asset(tmp_path: Path) -> None:
+    window = Window(utc_today() - DAY * 2, utc_today() - DAY)
+    with running("usage_assets.sandbox") as url:
+        seconds, size, assets = backfill.backfill(url, tmp_path, window)  # raises where a day is missing
+    assert assets == 14
+    assert seconds > 0
+    assert size * assets * 2 == sum(file.stat().st_size for file in tmp_path.rglob("*.db"))
+
+
+def test_the_tutorial_has_the_versions_of_the_project_but_for_those_it_pins() -> None:
+    found = backfill.constraints_beside("dagster\npandas==2.3.3\n", "dagster==1.13.27\npandas==3.1.1\n")
+    assert found == "dagster==1.13.27\n"
