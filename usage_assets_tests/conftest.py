@@ -18,6 +18,8 @@ from typing import Any
 import httpx
 import pytest
 import time_machine
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
@@ -46,6 +48,23 @@ def without_fsync(connection: object, _: object) -> None:
     """Tests kill processes, never the machine: what Dagster writes need not have reached the disk."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("pragma synchronous = off")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrations_are_read_once() -> Iterator[None]:
+    """Each instance of Dagster looks for the newest migration of its storages: to read them took 60 of its 70 ms."""
+    read = ScriptDirectory.from_config
+    known: dict[str | None, ScriptDirectory] = {}
+
+    def read_once(config: Config) -> ScriptDirectory:
+        location = config.get_main_option("script_location")
+        if location not in known:
+            known[location] = read(config)
+        return known[location]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", read_once)
+        yield
 
 
 def last_days(count: int) -> list[date]:

@@ -1,11 +1,13 @@
 """The due sensor, tick by tick, over a real warehouse and a real instance whose runs are moved from state to state."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,6 @@ pytestmark = pytest.mark.slow
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 LOCATION = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
 ON = ("costs", "usage_completions")
-OFF = [endpoint.name for endpoint in PROVIDERS["openai"].endpoints if endpoint.name not in ON]
 OPENAI = """
 [[connection]]
 name = "openai"
@@ -56,7 +57,8 @@ key = "env:A_KEY"
 start_date = {start}
 {more}
 [connection.endpoints]
-""" + "\n".join(f"{name} = false" for name in OFF)
+{switches}
+"""
 CODEX = """
 [[connection]]
 name = "codex"
@@ -83,9 +85,10 @@ WHOLE = "openai 2026-11-12..2026-11-19"
 NOTHING = "no day is missing or stale"
 
 
-def openai(start: str = "2026-11-12", more: str = "") -> str:
+def openai(start: str = "2026-11-12", more: str = "", on: Collection[str] = ON) -> str:
     """A connection whose history is eight days: costs, completions and what is derived from them."""
-    return OPENAI.format(start=start, more=more)
+    off = (endpoint.name for endpoint in PROVIDERS["openai"].endpoints if endpoint.name not in on)
+    return OPENAI.format(start=start, more=more, switches="\n".join(f"{name} = false" for name in off))
 
 
 @dataclass
@@ -95,7 +98,6 @@ class Daemon:
 
     folder: Path
     instance: dg.DagsterInstance
-    text: str = field(default_factory=openai)
     cursor: str | None = None
     said: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
@@ -105,23 +107,47 @@ class Daemon:
     """Whose the costs of OpenAI's days are, where the provider says so."""
     archived_at: datetime | None = None
     """When the answers were stored in the archive, where they come from there."""
-    definitions: dg.Definitions = field(init=False)
 
     def __post_init__(self) -> None:
-        """Load the graph."""
-        self.load(self.text)
+        """Write a connections file."""
+        self.write(openai())
 
-    def load(self, text: str, **variables: Any) -> None:
-        """Reload the code location with this connections file."""
+    def write(self, text: str) -> None:
+        """Write the connections file."""
         (self.folder / "connections.toml").write_text(text)
-        self.variables |= variables
-        self.settings = Settings.load(
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings as they were when they were loaded."""
+        return Settings.load(
             _env_file=None,
             usage_connections=self.folder / "connections.toml",
             usage_warehouse=self.folder / "usage.duckdb",
             **self.variables,
         )
-        self.definitions = build_definitions(self.settings)
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        """The graph of the settings."""
+        return build_definitions(self.settings)
+
+    def load(self, text: str, **variables: Any) -> None:
+        """Reload the code location with this connections file."""
+        self.write(text)
+        self.variables |= variables
+        for loaded in ("settings", "definitions"):
+            self.__dict__.pop(loaded, None)
+        assert self.definitions
+
+    def load_finished(self, text: str | None = None, **variables: Any) -> None:
+        """Load this connections file and store all that is due, as ``finish`` does, or copy what that has stored."""
+        self.load(text or openai(), **variables)
+        name = f"{text} {variables}"
+        if name in FINISHED:
+            self.cursor = FINISHED[name].put_into(self.settings.warehouse_path, self.instance)
+        else:
+            self.finish()
+            FINISHED[name] = Finished(self.settings.warehouse_path.read_bytes(), copied(self.instance), self.cursor)
 
     @property
     def warehouse(self) -> Warehouse:
@@ -207,8 +233,16 @@ class Daemon:
         return {each.to_user_string() for each in downstream.resolve(graph)}
 
     def store(self, window: Window | None, assets: Collection[str] | None = None) -> None:
-        """Store days of assets, all of them unless some are named, as the product's runs do."""
+        """Store days of assets, all of them unless some are named, as the product's runs do.
+
+        The file stays open meanwhile: to open and close it for each of them takes a third of the time.
+        """
         assert window
+        with self.warehouse.get_connection():
+            self.store_each(window, assets)
+
+    def store_each(self, window: Window, assets: Collection[str] | None) -> None:
+        """Store days of assets, one after the other."""
         money, _ = seeds_of(self.settings)
         connections = self.settings.connections()
         for connection in connections:
@@ -274,6 +308,41 @@ class Daemon:
         """What is due and why, in words; unsettled days left out."""
         due = [each for each in due_days(self.warehouse, seeds_of(self.settings)) if each.state != "unsettled"]
         return {name: list(words) for name, words in in_words(due).items()}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a daemon has left behind."""
+
+    file: bytes
+    history: Sequence[sqlite3.Connection]
+    cursor: str | None
+
+    def put_into(self, file: Path, instance: dg.DagsterInstance) -> str | None:
+        """Make file and instance what they were then; return the cursor."""
+        file.write_bytes(self.file)
+        for stored, empty in zip(self.history, memory_of(instance), strict=True):
+            stored.backup(empty)
+        return self.cursor
+
+
+FINISHED: dict[str, Finished] = {}
+"""Connections file and variables -> what is there when everything was fetched at NOW."""
+
+
+def memory_of(instance: dg.DagsterInstance) -> Sequence[sqlite3.Connection]:
+    """The databases of an ephemeral instance."""
+    storages: Any = instance.run_storage, instance.event_log_storage
+    return [storage._held_conn.connection.driver_connection for storage in storages]
+
+
+def copied(instance: dg.DagsterInstance) -> Sequence[sqlite3.Connection]:
+    """Copies of them."""
+    copies = []
+    for stored in memory_of(instance):
+        copies.append(sqlite3.connect(":memory:"))
+        stored.backup(copies[-1])
+    return copies
 
 
 def window_of(tags: Mapping[str, str]) -> Window | None:
@@ -356,7 +425,7 @@ def test_no_day_is_asked_for_that_the_provider_has_forgotten(daemon: Daemon) -> 
 
 
 def test_only_the_assets_that_lack_a_day_are_asked_for(daemon: Daemon) -> None:
-    daemon.finish()
+    daemon.load_finished()
     daemon.load(openai().replace("usage_images = false", "usage_images = true"))
     assert daemon.tick() == [WHOLE]
     (run,) = daemon.under_way()
@@ -371,7 +440,7 @@ def test_only_the_assets_that_lack_a_day_are_asked_for(daemon: Daemon) -> None:
 def test_a_day_is_missing_only_after_the_daily_schedule_had_its_time(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
-    daemon.finish()
+    daemon.load_finished()
     clock.move_to(datetime(2026, 11, 21, 6, 59, tzinfo=UTC))
     assert daemon.tick() == []
     clock.move_to(datetime(2026, 11, 21, 7, 1, tzinfo=UTC))
@@ -381,7 +450,7 @@ def test_a_day_is_missing_only_after_the_daily_schedule_had_its_time(
 def test_days_that_the_daily_schedule_has_not_read_again_are_asked_for(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
-    daemon.finish()
+    daemon.load_finished()
     clock.shift(timedelta(hours=25))
     daemon.store(days("20", "20"))
     assert daemon.tick() == []
@@ -398,7 +467,7 @@ def test_history_can_be_left_to_people_but_nothing_stale(daemon: Daemon) -> None
 
 
 def test_an_earlier_start_asks_for_the_days_before(daemon: Daemon) -> None:
-    daemon.finish()
+    daemon.load_finished()
     daemon.load(openai("2026-11-10"))
     assert daemon.finish() == ["openai 2026-11-10..2026-11-11"]
 
@@ -417,8 +486,7 @@ def test_a_command_in_a_terminal_without_all_keys_takes_no_connection_from_the_s
     daemon: Daemon, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("B_KEY", "of the service only")
-    daemon.load(openai() + CODEX.replace("A_KEY", "B_KEY"))
-    daemon.finish()
+    daemon.load_finished(openai() + CODEX.replace("A_KEY", "B_KEY"))
     clock.shift(timedelta(minutes=1))
     with monkeypatch.context() as terminal:
         terminal.delenv("B_KEY")
@@ -429,7 +497,7 @@ def test_a_command_in_a_terminal_without_all_keys_takes_no_connection_from_the_s
 
 
 def test_what_is_derived_follows_a_raw_day_that_was_run_alone(daemon: Daemon) -> None:
-    daemon.finish()
+    daemon.load_finished()
     daemon.amounts[date(2026, 11, 14)] = Decimal(4)
     daemon.store(days("14", "14"), {"openai/costs"})
     assert daemon.due() == {
@@ -446,14 +514,13 @@ def test_what_is_derived_follows_a_raw_day_that_was_run_alone(daemon: Daemon) ->
 
 
 def test_a_raw_day_that_was_read_again_and_is_the_same_makes_nothing_stale(daemon: Daemon) -> None:
-    daemon.finish()
+    daemon.load_finished()
     daemon.store(days("12", "19"), {"openai/costs"})
     assert daemon.finish() == []
 
 
 def test_a_changed_rate_makes_stale_only_the_days_that_it_values(daemon: Daemon) -> None:
-    daemon.load(openai() + CODEX)
-    daemon.finish()
+    daemon.load_finished(openai() + CODEX)
     daemon.load(openai() + CODEX + RATE.format(usd="0.04", first="2026-11-18"))
     assert daemon.tick() == ["accounting", "codex 2026-11-18..2026-11-19"]
     daemon.succeed()
@@ -467,8 +534,7 @@ def test_a_changed_rate_makes_stale_only_the_days_that_it_values(daemon: Daemon)
 def test_a_rate_is_used_also_where_a_run_of_before_is_still_writing(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
-    daemon.load(openai() + CODEX)
-    daemon.finish()
+    daemon.load_finished(openai() + CODEX)
     old = daemon.settings, daemon.definitions
     before, _ = seeds_of(daemon.settings)
     clock.shift(timedelta(minutes=1))
@@ -491,8 +557,7 @@ def test_what_another_connection_tells_of_is_emptied_and_comes_back_with_it(daem
         rows = daemon.warehouse.read("select connection, sum(amount_usd) as usd from costs.daily_costs group by all")
         return [(row["connection"], row["usd"]) for row in rows.to_pylist()]
 
-    daemon.load(LEGACY)
-    daemon.finish()
+    daemon.load_finished(LEGACY)
     assert billed() == [("legacy", Decimal(2))]
     daemon.load(LEGACY + openai("2026-11-18"))
     daemon.finish()
@@ -547,7 +612,7 @@ def test_a_rename_concerns_the_days_since_the_id_was_used_first(daemon: Daemon, 
 
 
 def test_a_new_id_that_nothing_was_spent_for_makes_nothing_stale(daemon: Daemon, clock: time_machine.Traveller) -> None:
-    daemon.finish()
+    daemon.load_finished()
     daemon.look_up(Projects, p="P")
     assert daemon.finish() == []
     clock.shift(timedelta(minutes=1))
@@ -556,7 +621,7 @@ def test_a_new_id_that_nothing_was_spent_for_makes_nothing_stale(daemon: Daemon,
 
 
 def test_days_that_are_stored_with_other_filters_are_allocated_again(daemon: Daemon) -> None:
-    daemon.finish()
+    daemon.load_finished()
     target = Slice("openai", date(2026, 11, 14), date(2026, 11, 14))
     narrowed = {"filters": '{"user_ids":["alice"]}', "question": question_of_usage(daemon)}
     for _ in range(2):
@@ -573,7 +638,7 @@ def test_days_that_are_stored_with_other_filters_are_allocated_again(daemon: Dae
 
 
 def test_another_release_computes_what_it_computes_otherwise(daemon: Daemon) -> None:
-    daemon.finish()
+    daemon.load_finished()
     with duckdb.connect(daemon.warehouse.database) as database:
         database.execute(
             'update ledger.partition_versions set inputs = replace(inputs, \'"query":"\', \'"query":"0\') '
@@ -584,7 +649,7 @@ def test_another_release_computes_what_it_computes_otherwise(daemon: Daemon) -> 
 
 
 def test_days_of_a_release_that_recorded_no_inputs_are_computed_once_and_not_fetched(daemon: Daemon) -> None:
-    daemon.finish()
+    daemon.load_finished()
     with duckdb.connect(daemon.warehouse.database) as database:
         database.execute("update ledger.partition_versions set inputs = null, question = null")
     assert daemon.due() == {"openai": ["8 days stale: an earlier release computed it"]}
@@ -608,7 +673,7 @@ def test_days_of_a_release_that_recorded_no_inputs_are_computed_once_and_not_fet
     ],
 )
 def test_days_that_answer_another_question_are_fetched_again(daemon: Daemon, more: str, stale: set[str]) -> None:
-    daemon.finish()
+    daemon.load_finished()
     daemon.load(openai(more=more))
     assert daemon.tick() == ([WHOLE] if stale else [])
     asked = {key.to_user_string() for run in daemon.under_way() for key in run.asset_selection or ()}
@@ -620,8 +685,7 @@ def test_days_that_answer_another_question_are_fetched_again(daemon: Daemon, mor
 def test_today_is_computed_again_only_while_it_has_a_partition(daemon: Daemon, clock: time_machine.Traveller) -> None:
     """Its partition goes with USAGE_INCLUDE_TODAY, what is stored of it stays."""
     today = days("20", "20")
-    daemon.load(openai(), usage_include_today=True)
-    daemon.finish()
+    daemon.load_finished(openai(), usage_include_today=True)
     daemon.store(today)
     clock.shift(timedelta(minutes=1))
     daemon.amounts[today.first] = Decimal(2)
@@ -637,8 +701,7 @@ def test_today_is_computed_again_only_while_it_has_a_partition(daemon: Daemon, c
 
 
 def test_today_is_computed_for_the_first_time_only_while_it_has_a_partition(daemon: Daemon) -> None:
-    daemon.load(openai(), usage_include_today=True)
-    daemon.finish()
+    daemon.load_finished(openai(), usage_include_today=True)
     daemon.store(days("20", "20"), {"openai/costs", "openai/usage_completions"})
     daemon.load(openai(), usage_include_today=False)
     assert daemon.finish() == []
@@ -649,8 +712,7 @@ def test_today_is_computed_for_the_first_time_only_while_it_has_a_partition(daem
 def test_a_day_that_was_computed_before_it_was_over_is_due_once_it_has_its_partition(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
-    daemon.load(openai(), usage_include_today=True)
-    daemon.finish()
+    daemon.load_finished(openai(), usage_include_today=True)
     daemon.store(days("20", "20"))
     clock.shift(timedelta(minutes=1))
     daemon.amounts[date(2026, 11, 20)] = Decimal(2)
@@ -665,7 +727,7 @@ def test_a_day_that_was_computed_before_it_was_over_is_due_once_it_has_its_parti
 
 
 def test_a_lost_database_is_filled_again(daemon: Daemon) -> None:
-    daemon.finish()
+    daemon.load_finished()
     daemon.settings.warehouse_path.unlink()
     assert daemon.finish() == [WHOLE]
 
@@ -681,7 +743,7 @@ def test_days_that_came_from_the_archive_alone_are_asked_for_once_their_answers_
 
 
 def test_what_an_older_copy_lacks_is_fetched_again(daemon: Daemon, clock: time_machine.Traveller) -> None:
-    daemon.finish()
+    daemon.load_finished()
     older = daemon.settings.warehouse_path.read_bytes()
     clock.move_to(datetime(2026, 11, 21, 8, tzinfo=UTC))
     assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
@@ -728,6 +790,7 @@ def test_an_asset_that_fails_holds_back_nothing_but_what_is_computed_from_it(
 
 
 def test_a_bad_day_stands_alone_and_holds_back_no_other(daemon: Daemon, clock: time_machine.Traveller) -> None:
+    daemon.load(openai(on=["costs"]))
     daemon.tick()
     daemon.fail("openai/costs", "2026-11-15", reason="no bucket for 2026-11-15")
     assert daemon.tick() == ["openai 2026-11-16..2026-11-19"]
@@ -750,7 +813,7 @@ def test_many_bad_days_hold_back_no_other(
 ) -> None:
     """Each stands alone, however many they are, and nothing is held against their asset."""
     monkeypatch.setattr(due_sensor, "MOST_SPLITS", 3)
-    daemon.load(openai("2026-10-01"))
+    daemon.load(openai("2026-10-01", on=["costs"]))
     bad = [date(2026, 10, 1) + timedelta(days=3 * n) for n in range(due_sensor.MOST_SPLITS + 2)]
     while daemon.tick():
         (run,) = daemon.under_way()
@@ -767,6 +830,7 @@ def test_many_bad_days_hold_back_no_other(
 
 
 def test_days_that_are_refused_together_are_halved_until_the_bad_one_stands_alone(daemon: Daemon) -> None:
+    daemon.load(openai(on=["costs"]))
     bad, launched = date(2026, 11, 17), []
     while more := daemon.tick():
         launched += more
@@ -791,7 +855,7 @@ def test_days_that_are_refused_together_are_halved_until_the_bad_one_stands_alon
 def test_what_fails_however_few_the_days_are_is_not_halved_for_ever(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
-    daemon.load(openai("2025-11-20"))
+    daemon.load(openai("2025-11-20", on=["costs"]))
     launched = 0
     while daemon.tick():
         launched += 1
@@ -868,7 +932,7 @@ def test_pushes_and_lookups_are_not_waited_for(daemon: Daemon) -> None:
 
 def test_a_tick_waits_for_a_run_that_has_the_file(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(due_sensor, "WAIT_SECONDS", 0)
-    daemon.finish()
+    daemon.load_finished()
     with held_by_another(str(daemon.settings.warehouse_path)):
         daemon.load(openai("2026-11-10"))
         daemon.cursor = None
