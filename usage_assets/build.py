@@ -23,6 +23,7 @@ from usage_assets.assets.raw import build_raw_asset
 from usage_assets.automation.due_sensor import Watched, build_due_sensor
 from usage_assets.automation.jobs import build_jobs
 from usage_assets.automation.port_sensor import build_port_sensor
+from usage_assets.automation.pruning import build_pruning
 from usage_assets.automation.schedules import build_schedules
 from usage_assets.automation.webhook import build_webhook_sensor
 from usage_assets.config.days import last_day, longest_pause
@@ -33,7 +34,7 @@ from usage_assets.fetching.connected import archive_of, cross_check_connection, 
 from usage_assets.fetching.shapes import load
 from usage_assets.models.connection_graph import fetched_costs, graph_of, owners_of, seeds_of
 from usage_assets.models.costs import DailyCost
-from usage_assets.models.entities import entities_of
+from usage_assets.models.entities import entities_of, pushed_assets
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.port.client import PortClient
 from usage_assets.warehouse.published import PublishedWarehouse
@@ -109,7 +110,7 @@ def build_definitions(
             to_port = PortAssets(connection, endpoints, stored, relations, port, people)
             assets += [to_port.build_sync(keys, partitions, policy), to_port.build_connection()]
             assets.append(to_port.build_reconcile())
-            entity_keys[connection.name] = [derived.asset_key(connection.name) for derived in stored]
+            entity_keys[connection.name] = pushed_assets(connection)
         if owners := owners_of(connection, accounting):
             assets[first:] = [_owned(asset, owners) for asset in assets[first:]]
     jobs = build_jobs(usage_keys, lookup_keys, entity_keys, states_money=settings.usage_connections is not None)
@@ -141,7 +142,10 @@ def build_definitions(
         assets=[*assets, costs_of_all_connections(cost_keys)],
         asset_checks=checks,
         jobs=jobs,
-        schedules=build_schedules(settings, connections, usage_keys, lookup_keys, entity_keys, seeds, completeness),
+        schedules=[
+            *build_schedules(settings, connections, usage_keys, lookup_keys, entity_keys, seeds, completeness),
+            build_pruning(settings),
+        ],
         sensors=sensors,
         resources={"io_manager": UsageIOManager(warehouse=warehouse), **overrides},
         executor=dg.in_process_executor,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from sqlalchemy import inspect
 
 from usage_assets import dagster_internals
 from usage_assets.dagster_internals import (
@@ -45,6 +46,8 @@ from usage_assets.dagster_internals.storage import (
     PlannedMaterializationInfo,
     SqlEventLogStorageTable,
     SqliteEventLogStorage,
+    SqliteRunStorage,
+    SqliteScheduleStorage,
 )
 
 
@@ -236,6 +239,21 @@ def test_an_event_that_plans_several_days_has_them_as_a_partitions_subset(
     assert list(subset.get_partition_keys()) == ["2026-11-02", "2026-11-03", "2026-11-04"]
     assert "2026-11-03" in subset
     assert "2026-11-05" not in subset
+
+
+def test_the_sqlite_storages_of_runs_and_schedules_have_the_columns_that_pruning_reads(tmp_path: Path) -> None:
+    """SqliteRunStorage and SqliteScheduleStorage are what a home has by default."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        assert isinstance(instance.run_storage, SqliteRunStorage)
+        assert isinstance(instance.schedule_storage, SqliteScheduleStorage)
+        with instance.run_storage.connect() as runs, instance.schedule_storage.connect() as schedules:
+            found = {
+                table: {column["name"] for column in inspect(database).get_columns(table)}
+                for database, table in ((runs, "runs"), (runs, "run_tags"), (schedules, "job_ticks"))
+            }
+    assert {"id", "run_id", "status", "run_body", "end_time", "update_timestamp"} <= found["runs"]
+    assert "run_id" in found["run_tags"]
+    assert {"id", "job_origin_id", "selector_id", "timestamp", "tick_body"} <= found["job_ticks"]
 
 
 def test_every_private_name_has_its_test() -> None:

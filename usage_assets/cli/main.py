@@ -12,7 +12,9 @@ import click
 import dagster as dg
 
 from usage_assets.assets.failures import one_line
+from usage_assets.automation.history import History
 from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
+from usage_assets.automation.pruning import in_columns, prunable
 from usage_assets.build import build_definitions
 from usage_assets.cli.backfill import BackfillPlan, connections_named, due_plan_of, plan_of, stored
 from usage_assets.cli.capture import Captured, Sanitiser, capture, chosen_endpoints, write
@@ -211,6 +213,21 @@ def _report(plan: BackfillPlan, settings: Settings) -> None:
             f"What was stored stays. Once this is fixed, run this again, or Dagster does it on its own ({links})",
             err=True,
         )
+
+
+@cli.command("prune")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+def prune(*, dry_run: bool) -> None:
+    """Remove old runs, events, ticks and logs from Dagster's history, as the schedule does every day."""
+    settings = Settings.load()
+    with open_instance() as instance:
+        found = prunable(instance, settings)
+        for line in in_columns(found):
+            click.echo(line)
+        if dry_run:
+            click.echo("nothing was removed; to remove this: usage-assets prune")
+        else:
+            History.of(instance).prune(found)
 
 
 @cli.group()

@@ -327,6 +327,7 @@ class Settings(ProviderSettings):
     usage_lookback_days: int = Field(default=7, ge=1, le=186)
     usage_include_today: bool = False
     usage_backfill_history: bool = True
+    usage_history_days: int = Field(default=90, ge=7)
     usage_webhook_url: SecretStr | None = None
     usage_ui_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$")] | None = None
 

@@ -3,6 +3,8 @@
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
 from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
 from dagster._core.storage.event_log.base import PlannedMaterializationInfo
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 
 __all__ = [
@@ -12,4 +14,6 @@ __all__ = [
     "PlannedMaterializationInfo",
     "SqlEventLogStorageTable",
     "SqliteEventLogStorage",
+    "SqliteRunStorage",
+    "SqliteScheduleStorage",
 ]

@@ -155,12 +155,19 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
     def get_latest_planned_materialization_info(
         self, asset_key: AssetKey, partition: str | None = None
     ) -> PlannedMaterializationInfo | None:
-        """Return the newest event that plans the asset, or a day of it."""
+        """Return the newest event that plans the asset, or a day of it; if it was pruned, the one that stored the day."""
         newest = super().get_latest_planned_materialization_info(asset_key, partition)
         if partition:
             for plan, days in self._plans(asset_key, newest.storage_id if newest else None):
                 if partition in days:
                     return plan
+        if partition and not newest:
+            stored = EventRecordsFilter(
+                DagsterEventType.ASSET_MATERIALIZATION, asset_key=asset_key, asset_partitions=[partition]
+            )
+            for record in self.get_event_records(stored, limit=1):
+                if record.run_id:  # none of what a person reports by hand
+                    return PlannedMaterializationInfo(storage_id=record.storage_id, run_id=record.run_id)
         return newest
 
     def _plans(

@@ -9,7 +9,9 @@ from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Annotated
 
-from usage_assets.config.settings import PortRelation
+import dagster as dg
+
+from usage_assets.config.settings import Connection, PortRelation
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.models.costs import DailyCost, costs_of
 from usage_assets.models.model import LOOKUP_TABLES, Model
@@ -101,6 +103,12 @@ def entities_of(tables: Collection[str]) -> Sequence[Model]:
     """Return the entities that are computed from these raw tables, also from costs that are."""
     known = {*tables, *([DailyCost.table] if costs_of(tables) else [])}
     return [entity for entity in ENTITIES if {*entity.reads} <= known]
+
+
+def pushed_assets(connection: Connection) -> list[dg.AssetKey]:
+    """Return the assets that a connection's push sends, also those that were computed of endpoints that are off now."""
+    endpoints = PROVIDERS[connection.provider].endpoints
+    return [entity.asset_key(connection.name) for entity in entities_of([each.row.table for each in endpoints])]
 
 
 def foreign_relations(relations: Iterable[PortRelation]) -> Foreign:

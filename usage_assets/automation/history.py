@@ -1,0 +1,309 @@
+"""Dagster's own history by age: which runs, events, ticks and files go, so that a home stays small.
+
+What the UI and the sensors read stays: the newest event of each kind of each partition, the newest result of each
+check, and the runs that they name. Dagster's ``delete_run`` would take a partition's only event along.
+"""
+
+import json
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from sqlalchemy import Connection, text
+
+from usage_assets.config.settings import SettingsError
+from usage_assets.dagster_internals.storage import (
+    SQLITE_BUSY_TIMEOUT_SECONDS,
+    SqliteEventLogStorage,
+    SqliteRunStorage,
+    SqliteScheduleStorage,
+)
+
+ROWS_AT_ONCE = 500
+"""Rows of one transaction: who waits to write an event waits for milliseconds."""
+SMALL_PAGE = 512
+"""Bytes of a page of a log that was shortened. A run's log has 40 tables and indexes, each with a page or more."""
+WORTH_A_VACUUM = 16 << 20
+"""Bytes of free pages from which on a file is written anew, where they are a quarter of it."""
+
+# The highest id stays: SQLite gives it out again once its row is gone, and cursors would skip what gets it. So does the
+# newest change of what is pushed: the sensor that pushes it may not have read it yet.
+EVENTS = """
+with kept as (
+  select max(id) as id
+  from event_logs
+  where asset_key is not null and dagster_event_type not like 'ASSET_CHECK%'
+  group by asset_key, dagster_event_type, "partition"
+  union
+  select max(id) from event_logs
+  union
+  select value from json_each(:awaited)
+  union
+  select max(id)
+  from event_logs
+  where asset_key in (select value from json_each(:pushed)) and dagster_event_type = 'ASSET_MATERIALIZATION'
+    and not exists (
+      select 1
+      from json_each(event, '$.dagster_event.event_specific_data.materialization.metadata_entries')
+      where json_extract(value, '$.label') = 'changed' and not json_extract(value, '$.entry_data.value')
+    )
+  group by asset_key, "partition"
+)
+select id, run_id, length(event) as bytes from event_logs where timestamp < :before and id not in (select id from kept)
+"""
+CHECKS = """
+with kept as (
+  select max(id) as id from asset_check_executions group by asset_key, check_name, "partition"
+  union
+  select max(id)
+  from asset_check_executions
+  where execution_status in ('SUCCEEDED', 'FAILED')
+  group by asset_key, check_name, "partition"
+)
+select id, run_id, coalesce(length(evaluation_event), 0) as bytes
+from asset_check_executions
+where coalesce(evaluation_event_timestamp, create_timestamp) < :before and id not in (select id from kept)
+"""
+# The scheduler goes on from the newest tick.
+TICKS = """
+select id, json_extract(tick_body, '$.tick_data.log_key') as log_key, length(tick_body) as bytes
+from job_ticks
+where timestamp < :before and id not in (select max(id) from job_ticks group by job_origin_id, selector_id)
+"""
+RUNS = """
+select run_id, length(run_body) as bytes
+from runs
+where status in ('SUCCESS', 'CANCELED', 'FAILURE')
+  and coalesce(datetime(end_time, 'unixepoch'), update_timestamp) < :before
+  and id < (select max(id) from runs)
+"""
+ROWS_OF_RUNS = """
+select run_id, count(*) as rows_of_it
+from (select run_id from event_logs union all select run_id from asset_check_executions)
+group by run_id
+"""
+# What else a run's page shows: the events of its days are in the index, as far as they are the newest.
+LOG_LINES = """
+from event_logs
+where dagster_event_type is null
+  or dagster_event_type not like 'PIPELINE%' and dagster_event_type not in (
+    'ENGINE_EVENT',
+    'LOGS_CAPTURED',
+    'STEP_FAILURE',
+    'STEP_RESTARTED',
+    'STEP_SKIPPED',
+    'STEP_START',
+    'STEP_SUCCESS',
+    'STEP_UP_FOR_RETRY'
+  )
+"""
+LAST_RUNS = "select last_run_id from asset_keys where last_run_id is not null"
+DELETE_EVENTS = (
+    "delete from asset_event_tags where event_id in (select value from json_each(:these))",
+    "delete from event_logs where id in (select value from json_each(:these))",
+)
+DELETE_CHECKS = ("delete from asset_check_executions where id in (select value from json_each(:these))",)
+DELETE_TICKS = ("delete from job_ticks where id in (select value from json_each(:these))",)
+DELETE_RUNS = (
+    "delete from run_tags where run_id in (select value from json_each(:these))",
+    "delete from runs where run_id in (select value from json_each(:these))",
+)
+
+
+@dataclass(frozen=True)
+class Prunable:
+    """What goes of a home's history: ids of rows, or files, and bytes of each."""
+
+    runs: Mapping[str, int]
+    events: Mapping[int, int]
+    checks: Mapping[int, int]
+    ticks: Mapping[int, int]
+    files: Mapping[Path, int]
+    """Event logs and captured output of these runs and ticks."""
+    logs: Mapping[Path, int]
+    """Event logs of old runs that stay, because an event of theirs is the newest of its kind: they are shortened."""
+
+    @property
+    def table(self) -> Sequence[tuple[str, int, int]]:
+        """What, how many of it, and bytes."""
+        parts: Mapping[str, Mapping[Any, int]] = {
+            "runs": self.runs,
+            "events": self.events,
+            "check results": self.checks,
+            "ticks": self.ticks,
+            "files": self.files,
+            "long logs": self.logs,
+        }
+        return [(name, len(part), sum(part.values())) for name, part in parts.items()]
+
+
+@dataclass(frozen=True)
+class History:
+    """The SQLite files of an instance's history."""
+
+    instance: dg.DagsterInstance
+    events: SqliteEventLogStorage
+    runs: SqliteRunStorage
+    schedules: SqliteScheduleStorage
+
+    @classmethod
+    def of(cls, instance: dg.DagsterInstance) -> "History":
+        """Return the history of an instance. Raises SettingsError where it is not in Dagster's SQLite files."""
+        events, runs, schedules = instance.event_log_storage, instance.run_storage, instance.schedule_storage
+        if (
+            isinstance(events, SqliteEventLogStorage)
+            and isinstance(runs, SqliteRunStorage)
+            and isinstance(schedules, SqliteScheduleStorage)
+        ):
+            return cls(instance, events, runs, schedules)
+        raise SettingsError("the history of this Dagster instance is not in SQLite files: prune it where it is kept")
+
+    def prunable(self, before: datetime, pushed: Collection[dg.AssetKey]) -> Prunable:
+        """Find what is older than a moment and not needed any more. ``pushed`` are the assets that a sensor pushes."""
+        moment = {"before": before.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")}
+        keys = json.dumps([key.to_string() for key in pushed])
+        # one event plans many days: it stays while the last attempt at one of them has stored nothing
+        awaited = {
+            number
+            for key in self.instance.get_asset_keys()
+            for _, number in self.events.get_latest_asset_partition_materialization_attempts_without_materializations(
+                key
+            ).values()
+        }
+        # runs first: one that ends meanwhile is left to the next time
+        with self.runs.connect() as database:
+            ended = {row.run_id: row.bytes for row in database.execute(text(RUNS), moment)}
+            known = {run for (run,) in database.execute(text("select run_id from runs"))}
+        with self.events.index_connection() as database:
+            events = database.execute(text(EVENTS), {**moment, "pushed": keys, "awaited": json.dumps([*awaited])}).all()
+            checks = database.execute(text(CHECKS), moment).all()
+            left = Counter[str]()
+            for run, count in database.execute(text(ROWS_OF_RUNS)):
+                left[run] = count
+            last = {run for (run,) in database.execute(text(LAST_RUNS))}
+        with self.schedules.connect() as database:
+            ticks = database.execute(text(TICKS), moment).all()
+        left.subtract(row.run_id for row in (*events, *checks))
+        runs = {run: size for run, size in ended.items() if not left[run] and run not in last}
+        folder = Path(self.instance.storage_directory())
+        logs = [folder.joinpath(*json.loads(tick.log_key)) for tick in ticks if tick.log_key]
+        files = [
+            *(file for run in runs for file in (*self._shard(run), *(folder / run).rglob("*.*"))),
+            *(file for log in logs for file in log.parent.glob(f"{log.name}.*")),
+            *self._orphans(known, before),
+        ]
+        return Prunable(
+            runs,
+            {row.id: row.bytes for row in events},
+            {row.id: row.bytes for row in checks},
+            {row.id: row.bytes for row in ticks},
+            {file: file.stat().st_size for file in files},
+            {log: _long_lines(log) for run in ended.keys() - runs for log in self._shard(run) if _is_long(log)},
+        )
+
+    def prune(self, found: Prunable) -> None:
+        """Remove it, and give free space back.
+
+        Whatever dies in between, the next time finds the rest: a run's row is the last that goes of it.
+        """
+        with self.events.index_connection() as database:
+            index = _file_of(database)
+        for statements, ids in ((DELETE_EVENTS, found.events), (DELETE_CHECKS, found.checks)):
+            for these in _portions(ids):
+                with self.events.index_connection() as database:
+                    _execute(database, statements, these)
+        for log in found.logs:
+            shorten(log)
+        for file in found.files:
+            file.unlink(missing_ok=True)
+        for folder in sorted({file.parent for file in found.files}, reverse=True):
+            _remove_empty(folder, Path(self.instance.storage_directory()))
+        for these in _portions(found.runs):
+            with self.runs.connect() as database:
+                _execute(database, DELETE_RUNS, these)
+        for these in _portions(found.ticks):
+            with self.schedules.connect() as database:
+                _execute(database, DELETE_TICKS, these)
+        with self.runs.connect() as runs, self.schedules.connect() as schedules:
+            files = (index, _file_of(runs), _file_of(schedules))
+        for file in files:
+            give_back(file)
+
+    def _shard(self, run: str) -> Iterator[Path]:
+        path = Path(self.events.path_for_shard(run))
+        yield from (each for end in ("", "-wal", "-shm") if (each := path.with_name(path.name + end)).exists())
+
+    def _orphans(self, known: Collection[str], before: datetime) -> Iterator[Path]:
+        """Yield old files of runs that were deleted in the UI: Dagster leaves them, empty."""
+        for run in self.events.get_all_run_ids():
+            if run not in known and Path(self.events.path_for_shard(run)).stat().st_mtime < before.timestamp():
+                yield from self._shard(run)
+
+
+def give_back(file: Path) -> None:
+    """Write a SQLite file anew, where that makes it much smaller.
+
+    Writers wait meanwhile (2 s for 100 MB that stay; they give up after 30), readers do not.
+    """
+    with closing(sqlite3.connect(file, timeout=SQLITE_BUSY_TIMEOUT_SECONDS, isolation_level=None)) as database:
+        pages, free, size = (
+            database.execute(f"pragma {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        if free * size >= WORTH_A_VACUUM and free * 4 >= pages:
+            database.execute("vacuum")
+            database.execute("pragma wal_checkpoint(truncate)")
+
+
+def shorten(log: Path) -> None:
+    """Leave of a run's log what its page shows of its steps. A web server that has it open keeps the long one."""
+    short = log.with_name(f"{log.name}.new")
+    short.unlink(missing_ok=True)  # left by a process that was killed
+    with closing(sqlite3.connect(log, timeout=SQLITE_BUSY_TIMEOUT_SECONDS, isolation_level=None)) as database:
+        database.execute(f"delete {LOG_LINES}")
+        database.execute(f"pragma page_size = {SMALL_PAGE}")
+        database.execute("vacuum into ?", [str(short)])
+        database.execute("pragma wal_checkpoint(truncate)")
+    shutil.copymode(log, short)
+    for former in ("-wal", "-shm"):  # SQLite would read the short log through them
+        log.with_name(log.name + former).unlink(missing_ok=True)
+    short.replace(log)
+
+
+def _is_long(path: Path) -> bool:
+    with path.open("rb") as file:
+        header = file.read(18)
+    return path.suffix == ".db" and int.from_bytes(header[16:18]) != SMALL_PAGE
+
+
+def _long_lines(log: Path) -> int:
+    with closing(sqlite3.connect(log, timeout=SQLITE_BUSY_TIMEOUT_SECONDS)) as database:
+        return int(database.execute(f"select coalesce(sum(length(event)), 0) {LOG_LINES}").fetchone()[0])
+
+
+def _execute(database: Connection, statements: Iterable[str], these: Sequence[int | str]) -> None:
+    for statement in statements:
+        database.execute(text(statement), {"these": json.dumps(these)})
+
+
+def _portions(ids: Iterable[int | str]) -> Iterator[list[int | str]]:
+    rest = iter(ids)
+    while portion := [*islice(rest, ROWS_AT_ONCE)]:
+        yield portion
+
+
+def _file_of(database: Connection) -> Path:
+    return Path(str(database.engine.url.database))
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    while root in folder.parents and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

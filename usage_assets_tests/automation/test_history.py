@@ -1,0 +1,510 @@
+"""Dagster's history after a pruning: the UI and the sensors see what they saw, and the files are smaller."""
+
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import time_machine
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.event_api import PartitionKeyFilter
+from dagster._core.scheduler.instigation import TickData, TickStatus
+from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
+from dagster_graphql.test.utils import define_out_of_process_context, execute_dagster_graphql
+
+from usage_assets.assets.failures import last_failures, reason_of
+from usage_assets.automation import history
+from usage_assets.automation.history import History, Prunable, give_back
+from usage_assets.automation.pruning import PRUNE_JOB, build_pruning, in_columns, prunable
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.dagster_internals.storage import SqliteEventLogStorage
+from usage_assets_tests.terminal import ROOT
+
+NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
+BEFORE = NOW - timedelta(days=90)
+DAYS = dg.DailyPartitionsDefinition("2026-03-01", end_date="2026-03-21")
+KEYS = list(DAYS.get_partition_keys())
+RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+POLICY = dg.BackfillPolicy.single_run()
+
+
+@dg.asset(partitions_def=DAYS, backfill_policy=POLICY)
+def raw(context: dg.AssetExecutionContext) -> None:
+    """Fail where the run is told to."""
+    for day in context.partition_keys:
+        context.add_asset_metadata({"changed": "changed" in context.run.tags}, partition_key=day)
+    if "fails" in context.run.tags:
+        raise dg.Failure(f"refused in {context.run.tags['fails']}", allow_retries=False)
+
+
+@dg.asset(partitions_def=DAYS, backfill_policy=POLICY, deps=[raw])
+def pushed(context: dg.AssetExecutionContext) -> None:
+    """Say which days changed."""
+    for day in context.partition_keys:
+        context.add_asset_metadata({"changed": "changed" in context.run.tags}, partition_key=day)
+
+
+@dg.asset
+def names(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    """Has no days, and observes what has."""
+    context.log_event(dg.AssetObservation(raw.key, partition=KEYS[0], metadata={"run": context.run.run_id}))
+    if "fails" in context.run.tags:
+        raise dg.Failure("refused", allow_retries=False)
+    return dg.MaterializeResult()
+
+
+@dg.multi_asset_check(specs=[dg.AssetCheckSpec("is_whole", asset=raw.key)])
+def whole(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]:
+    """Each day has a result, and the run another."""
+    passed = "wrong" not in context.run.tags
+    for day in context.partition_keys:
+        yield dg.AssetCheckEvaluation(
+            asset_key=raw.key, check_name="is_whole", passed=passed, metadata={}, partition=day
+        )
+    yield dg.AssetCheckResult(asset_key=raw.key, check_name="is_whole", passed=passed)
+
+
+DEFINITIONS = dg.Definitions(assets=[raw, pushed, names], asset_checks=[whole], executor=dg.in_process_executor)
+ASSETS = (raw.key, pushed.key, names.key)
+CHECK = dg.AssetCheckKey(raw.key, "is_whole")
+
+
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Homes in which something happened for 200 days: by seed, made once."""
+
+    @cache
+    def home(seed: int) -> Path:
+        folder = tmp_path_factory.mktemp("home")
+        shutil.copy(ROOT / "dagster.yaml", folder)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("DAGSTER_HOME", str(folder))
+            with dg.DagsterInstance.get() as instance:
+                live(instance, seed)
+        return folder
+
+    return home
+
+
+@pytest.fixture
+def lived(
+    homes: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[int], dg.DagsterInstance]]:
+    """A copy of such a home, opened."""
+    with ExitStack() as stack:
+
+        def opened(seed: int) -> dg.DagsterInstance:
+            shutil.copytree(homes(seed), tmp_path / "home")
+            monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+            return stack.enter_context(dg.DagsterInstance.get())
+
+        yield opened
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """An instance with the project's dagster.yaml."""
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with dg.DagsterInstance.get() as opened:
+        yield opened
+
+
+def run(instance: dg.DagsterInstance, at: datetime, days: list[str], *what: str) -> str:
+    """Materialize and check days at a moment, or what has no days; ``what``: how it goes. Returns the run's id."""
+    keys = [raw.key, pushed.key] if days else [names.key]
+    job = DEFINITIONS.resolve_implicit_global_asset_job_def().get_subset(asset_selection={*keys})
+    tags = dict(zip(RANGE, (days[0], days[-1]), strict=True)) if days else {}
+    with time_machine.travel(at, tick=False):
+        return job.execute_in_process(
+            instance=instance, tags={**tags, **dict.fromkeys(what, str(at.date()))}, raise_on_error=False
+        ).run_id
+
+
+def tick(instance: dg.DagsterInstance, at: datetime, name: str) -> None:
+    """Note a tick of a schedule, with a log."""
+    log_key = ["repository", name, str(int(at.timestamp()))]
+    instance.create_tick(
+        TickData(
+            name,
+            name,
+            InstigatorType.SCHEDULE,
+            TickStatus.SUCCESS,
+            at.timestamp(),
+            run_ids=[],
+            log_key=log_key,
+            selector_id=name,
+        )
+    )
+    path = Path(instance.storage_directory()).joinpath(*log_key).with_suffix(".err")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}\n")
+
+
+def live(instance: dg.DagsterInstance, seed: int, days: int = 200, runs: int = 30) -> None:
+    """Let days go by until NOW, on some of which something ran."""
+    dice = random.Random(seed)
+    for n in range(runs):
+        at = NOW - timedelta(days=days) * (1 - n / runs)
+        first = dice.randrange(len(KEYS))
+        chosen = dice.choice([[], KEYS[first : first + dice.randint(1, 7)]])
+        run(instance, at, chosen, *(word for word in ("fails", "wrong", "changed") if dice.random() < 0.3))
+        tick(instance, at, dice.choice(["daily", "weekly"]))
+        if dice.random() < 0.1:
+            with time_machine.travel(at, tick=False):
+                instance.report_run_canceled(
+                    instance.create_run_for_job(DEFINITIONS.resolve_implicit_global_asset_job_def())
+                )
+
+
+def seen(instance: dg.DagsterInstance) -> dict[str, Any]:
+    """What the UI and the sensors ask for, whatever is old."""
+    events = instance.event_log_storage
+    checks = {
+        day: events.get_latest_asset_check_execution_by_key([CHECK], PartitionKeyFilter(key=day))
+        for day in (None, *KEYS)
+    }
+    types = (
+        dg.DagsterEventType.ASSET_MATERIALIZATION,
+        dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+        dg.DagsterEventType.ASSET_OBSERVATION,
+    )
+    found: dict[str, Any] = {"checks": checks, "info": events.get_asset_check_partition_info([CHECK])}
+    found["summary"] = events.get_asset_check_summary_records([CHECK])
+    for key, part in ((raw.key, DAYS), (pushed.key, DAYS), (names.key, None)):
+        status = get_and_update_asset_status_cache_value(instance, key, part)  # the first one to ask stores it
+        newest = {kind: events.get_latest_storage_id_by_partition(key, kind) for kind in types}
+        ids = [number for numbers in newest.values() for number in numbers.values()]
+        events_of = [
+            each
+            for fetch in (instance.fetch_materializations, instance.fetch_observations)
+            for each in (fetch(dg.AssetRecordsFilter(key, storage_ids=ids), limit=1000).records if ids else ())
+        ]
+        attempts = events.get_latest_asset_partition_materialization_attempts_without_materializations(key)
+        failed = last_failures(instance, [key]).get(key)
+        found[str(key)] = {
+            "record": instance.get_asset_records([key]),
+            "status": status,
+            "materialized": instance.get_materialized_partitions(key),
+            "newest": newest,
+            "events": events_of,
+            "tags": events.get_latest_tags_by_partition(key, types[0], ["dagster/data_version"]),
+            "attempts": attempts,
+            "planned": events.get_latest_planned_materialization_info(key),
+            "awaited": {day: events.get_latest_planned_materialization_info(key, day) for day in attempts},
+            "failed": reason_of(failed) if failed else None,
+            "runs": [
+                (found_run.run_id, found_run.status, found_run.tags)
+                for run_id in sorted({each.run_id for each in events_of} | {run_id for run_id, _ in attempts.values()})
+                if (found_run := instance.get_run_by_id(run_id)) or pytest.fail(f"{key} names a run that is gone")
+            ],
+        }
+    return found
+
+
+def held(instance: dg.DagsterInstance) -> dict[str, list[Any]]:
+    """Every row of the history that pruning is about, and every file, with its size."""
+    home = Path(instance.root_directory)
+    tables = {
+        "history/runs/index.db": ("event_logs", "asset_check_executions", "asset_event_tags"),
+        "history/runs.db": ("runs", "run_tags"),
+        "schedules/schedules.db": ("job_ticks",),
+    }
+    found: dict[str, list[Any]] = {}
+    for file, names_of in tables.items():
+        with closing(sqlite3.connect(home / file)) as database:
+            for table in names_of:
+                found[table] = database.execute(f"select * from {table} order by id").fetchall()
+    found["files"] = sorted(
+        str(path.relative_to(home))
+        for folder in ("history/runs", "storage")
+        for path in (home / folder).rglob("*.*")
+        if path.is_file() and not path.name.startswith("index.db")
+    )
+    return found
+
+
+def prune(instance: dg.DagsterInstance, before: datetime = BEFORE) -> Prunable:
+    """Prune what is older."""
+    found = History.of(instance).prunable(before, [pushed.key])
+    History.of(instance).prune(found)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_the_ui_and_the_sensors_see_stays_and_what_is_said_to_go_goes(
+    lived: Callable[[int], dg.DagsterInstance], seed: int
+) -> None:
+    instance = lived(seed)
+    shown, before = seen(instance), held(instance)
+    found = History.of(instance).prunable(BEFORE, [pushed.key])
+    assert held(instance) == before
+    assert prune(instance) == found
+    assert seen(instance) == shown
+    after = held(instance)
+    gone = {name: len(rows) - len(after[name]) for name, rows in before.items()}
+    assert gone["event_logs"] == len(found.events) > 0
+    assert gone["asset_check_executions"] == len(found.checks) > 0
+    assert gone["runs"] == len(found.runs) > 0
+    assert gone["job_ticks"] == len(found.ticks) > 0
+    assert len(found.logs) > 0
+    assert {*before["files"]} - {*after["files"]} == {
+        str(path.relative_to(instance.root_directory)) for path in found.files
+    }
+    for name, rows in after.items():
+        assert {*rows} <= {*before[name]}
+    runs = {row[1] for row in after["runs"]}
+    assert {row[1] for row in after["event_logs"]} | {row[4] for row in after["asset_check_executions"]} <= runs
+    assert {row[1] for row in after["run_tags"]} <= runs
+    assert {row[1] for row in after["asset_event_tags"]} <= {row[0] for row in after["event_logs"]}
+    assert not any(count for _, count, _ in prune(instance).table)
+    assert held(instance) == after
+
+
+def test_what_is_younger_stays(lived: Callable[[int], dg.DagsterInstance]) -> None:
+    instance = lived(0)
+    before = held(instance)
+    prune(instance)
+    after = held(instance)
+    young = {row for row in before["event_logs"] if row[4] >= str(BEFORE.replace(tzinfo=None))}
+    assert young
+    assert young <= {*after["event_logs"]}
+    assert {row for row in before["job_ticks"] if row[5] >= str(BEFORE.replace(tzinfo=None))} <= {*after["job_ticks"]}
+
+
+def test_a_run_in_progress_keeps_everything(instance: dg.DagsterInstance) -> None:
+    run(instance, NOW - timedelta(days=200), KEYS)
+    with time_machine.travel(NOW - timedelta(days=199), tick=False):
+        under_way = instance.create_run_for_job(
+            DEFINITIONS.resolve_implicit_global_asset_job_def(), tags=dict(zip(RANGE, (KEYS[0], KEYS[-1]), strict=True))
+        )
+        instance.report_engine_event("began", under_way)
+    run(instance, NOW - timedelta(days=198), KEYS)
+    found = prune(instance)
+    assert found.runs
+    assert under_way.run_id not in found.runs
+    assert instance.get_records_for_run(under_way.run_id).records
+    assert instance.get_run_by_id(under_way.run_id)
+
+
+def test_the_newest_change_of_a_pushed_day_stays_until_a_newer_one_comes(instance: dg.DagsterInstance) -> None:
+    """The sensor may have been switched off since: it would never hear of it otherwise."""
+    changed = run(instance, NOW - timedelta(days=200), KEYS, "changed")
+    run(instance, NOW - timedelta(days=199), KEYS)
+    run(instance, NOW - timedelta(days=198), KEYS)
+    prune(instance)
+
+    def left(key: dg.AssetKey) -> list[str]:
+        return [each.run_id for each in instance.fetch_materializations(key, limit=1000).records]
+
+    assert left(pushed.key).count(changed) == len(KEYS)
+    assert changed not in left(raw.key)
+    assert instance.get_run_by_id(changed)
+    again = run(instance, NOW - timedelta(days=197), KEYS, "changed")
+    prune(instance)
+    assert {*left(pushed.key)} == {again}
+
+
+def test_a_run_whose_events_are_the_newest_keeps_what_its_log_says_of_its_steps(instance: dg.DagsterInstance) -> None:
+    first = run(instance, NOW - timedelta(days=200), KEYS)
+    failed = run(instance, NOW - timedelta(days=199), KEYS[1:2], "fails")
+    run(instance, NOW - timedelta(days=198), KEYS[2:])
+    log = Path(instance.root_directory, "history", "runs", f"{first}.db")
+    long = log.stat().st_size
+    log.chmod(0o640)
+    prune(instance)
+    with dg.DagsterInstance.get() as reopened:
+        kinds = [entry.dagster_event_type for entry in reopened.all_logs(first)]
+        assert dg.DagsterEventType.STEP_SUCCESS in kinds
+        assert dg.DagsterEventType.RUN_SUCCESS in kinds
+        assert dg.DagsterEventType.ASSET_MATERIALIZATION not in kinds
+        assert reopened.all_logs(failed, dg.DagsterEventType.STEP_FAILURE), "nothing else says why this day failed"
+    assert oct(log.stat().st_mode)[-3:] == "640"
+    assert log.stat().st_size < long / 3
+
+
+def test_what_the_ui_asks_of_a_run_whose_log_is_short_and_of_its_partitions_is_answered(
+    instance: dg.DagsterInstance,
+) -> None:
+    first = run(instance, NOW - timedelta(days=200), KEYS[:1], "wrong")
+    run(instance, NOW - timedelta(days=199), KEYS[1:2], "fails")
+    run(instance, NOW - timedelta(days=198), KEYS[2:])
+    run(instance, NOW - timedelta(days=198), KEYS[2:])
+    query = """
+      query Page($run: ID!, $asset: AssetKeyInput!, $day: String!) {
+        runOrError(runId: $run) {
+          __typename
+          ... on Run {
+            status stats { ... on RunStatsSnapshot { stepsSucceeded } } stepStats { stepKey } assets { id }
+            assetMaterializations { label } hasTerminatePermission eventConnection { events { __typename } }
+          }
+        }
+        assetNodeOrError(assetKey: $asset) {
+          __typename
+          ... on AssetNode {
+            latestRunForPartition(partition: $day) { runId status }
+            latestMaterializationByPartition(partitions: [$day]) {
+              runId runOrError { __typename } stepStats { stepKey }
+            }
+            partitionStats { numMaterialized numFailed numMaterializing }
+            assetMaterializations { runId runOrError { __typename } partition }
+            assetChecksOrError {
+              ... on AssetChecks { checks { executionForLatestMaterialization { status run { id } } } }
+            }
+          }
+        }
+      }
+    """
+    variables = {"run": first, "asset": {"path": raw.key.path}, "day": KEYS[0]}
+
+    def page() -> Any:
+        with (
+            dg.DagsterInstance.get() as web_server,
+            define_out_of_process_context(__file__, "DEFINITIONS", web_server) as context,
+        ):
+            answer = execute_dagster_graphql(context, query, variables)
+        assert not answer.errors
+        return answer.data
+
+    before = page()
+    assert prune(instance).runs
+    after = page()
+    assert before["assetNodeOrError"]["partitionStats"] == {
+        "numMaterialized": 19,
+        "numFailed": 1,
+        "numMaterializing": 0,
+    }
+    for name in ("status", "stats", "stepStats"):
+        assert after["runOrError"][name] == before["runOrError"][name]
+    assert before["assetNodeOrError"].pop("assetMaterializations")
+    assert {each["runOrError"]["__typename"] for each in after["assetNodeOrError"].pop("assetMaterializations")} == {
+        "Run"
+    }
+    assert after["assetNodeOrError"] == before["assetNodeOrError"]
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55])
+def test_a_pruning_that_dies_anywhere_is_finished_by_the_next(
+    lived: Callable[[int], dg.DagsterInstance], monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    instance = lived(1)
+    shown = seen(instance)
+    monkeypatch.setattr(history, "ROWS_AT_ONCE", 20)
+    steps = count()
+
+    class Killed(BaseException):
+        """Nothing catches it, as nothing catches SIGKILL."""
+
+    def dying(original: Any) -> Any:
+        def step_of(*arguments: Any, **options: Any) -> Any:
+            if next(steps) == step:
+                raise Killed
+            return original(*arguments, **options)
+
+        return step_of
+
+    with monkeypatch.context() as patched:
+        patched.setattr(history, "_execute", dying(history._execute))
+        patched.setattr(Path, "unlink", dying(Path.unlink))
+        patched.setattr(Path, "replace", dying(Path.replace))
+        with pytest.raises(Killed):
+            prune(instance)
+    assert seen(instance) == shown
+    prune(instance)
+    assert seen(instance) == shown
+    assert not any(count for _, count, _ in prune(instance).table)
+
+
+def test_files_of_runs_that_were_deleted_in_the_ui_go(instance: dg.DagsterInstance) -> None:
+    deleted = run(instance, NOW - timedelta(days=200), KEYS)
+    run(instance, NOW - timedelta(days=199), KEYS)
+    instance.delete_run(deleted)
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqliteEventLogStorage)
+    assert Path(storage.path_for_shard(deleted)).exists()
+    prune(instance, before=datetime.now(UTC) + timedelta(days=1))
+    assert not Path(storage.path_for_shard(deleted)).exists()
+
+
+WRITER = """
+import sys, dagster as dg
+with dg.DagsterInstance.get() as instance:
+    print("ready", flush=True)
+    for n in range(400):
+        instance.report_runless_asset_event(dg.AssetMaterialization("written", partition=str(n)))
+    print("done", flush=True)
+"""
+
+
+def test_a_file_that_is_mostly_free_shrinks_while_others_write(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqliteEventLogStorage)
+    file = Path(storage.path_for_shard("index"))
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("create table ballast (text text)")
+        database.executemany("insert into ballast values (?)", [("x" * 100_000,)] * 400)
+        database.execute("drop table ballast")
+    assert file.stat().st_size > 40_000_000
+    with subprocess.Popen([sys.executable, "-c", WRITER], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout
+        assert writer.stdout.readline() == "ready\n"
+        prune(instance)
+        assert writer.stdout.readline() == "done\n"
+    assert writer.returncode == 0
+    assert len(instance.get_materialized_partitions(dg.AssetKey("written"))) == 400
+    assert file.stat().st_size < 10_000_000
+
+
+def test_a_file_with_little_to_give_back_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "small.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("create table ballast (text text)")
+        database.executemany("insert into ballast values (?)", [("x" * 100_000,)] * 4)
+        database.execute("drop table ballast")
+    size = file.stat().st_size
+    give_back(file)
+    assert file.stat().st_size == size
+
+
+def test_the_daily_job_removes_what_is_older_than_the_settings_say(instance: dg.DagsterInstance) -> None:
+    old = run(instance, NOW - timedelta(days=31), KEYS)
+    run(instance, NOW - timedelta(days=29), KEYS)
+    schedule = build_pruning(Settings.load(_env_file=None, usage_history_days=30, openai_admin_key="k"))
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    job = dg.Definitions(schedules=[schedule]).resolve_job_def(PRUNE_JOB)
+    with time_machine.travel(NOW, tick=False):
+        assert job.execute_in_process(instance=instance).success
+    assert not instance.get_run_by_id(old)
+
+
+def test_a_history_that_is_not_in_sqlite_is_left_alone() -> None:
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(SettingsError, match="is not in SQLite files"):
+        History.of(instance)
+
+
+def test_the_table_has_a_line_for_each_kind_and_one_for_all(instance: dg.DagsterInstance) -> None:
+    run(instance, NOW - timedelta(days=200), KEYS)
+    run(instance, NOW - timedelta(days=199), KEYS)
+    with time_machine.travel(NOW, tick=False):
+        lines = in_columns(prunable(instance, Settings.load(_env_file=None)))
+    assert [line.split("  ")[0] for line in lines] == [
+        "",
+        "runs",
+        "events",
+        "check results",
+        "ticks",
+        "files",
+        "long logs",
+        "in total",
+    ]
+    assert lines[1].split() == ["runs", "1", "0.0"]
