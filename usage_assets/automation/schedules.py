@@ -3,6 +3,7 @@
 One run per connection; one more for each range of older days that are not settled.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -20,7 +21,6 @@ from usage_assets.automation.jobs import (
     PORT_CONNECTION_JOB,
     PORT_RECONCILE_JOB,
     USAGE_JOB,
-    port_connection_key,
     port_reconcile_key,
     range_tags,
 )
@@ -37,6 +37,8 @@ WEEKLY_CRON = "0 12 * * 0"
 """Not at the daily schedule's usual time: the runs of both would ask for the same days at once."""
 LOOKUPS_CRON = "45 5 * * *"
 """Shortly before the daily schedule's usual time, so that new ids have their names by then."""
+STATE_TAG = "usage_assets/state"
+"""What the run that told Port the connections' states knew of them."""
 CONNECTION_CRON = "40 * * * *"
 """Some time after the hour at which most schedules start."""
 RECONCILE_CRON = "0 18 * * 0"
@@ -125,14 +127,7 @@ def build_schedules(
             WEEKLY_LOOKBACK_DAYS,
             f"Fetches the last {WEEKLY_LOOKBACK_DAYS} closed days of every connection again (corrections)",
         ),
-        *_unpartitioned_schedules(
-            "hourly_connection_schedule",
-            PORT_CONNECTION_JOB,
-            CONNECTION_CRON,
-            {name: [port_connection_key(name)] for name in pushing},
-            dg.DefaultScheduleStatus.RUNNING if settings.port_account else dg.DefaultScheduleStatus.STOPPED,
-            "Tells Port how every connection's data is: whether runs failed, which days are whole and settled",
-        ),
+        *([_states_schedule(settings, connections, usage_keys, pushing)] if pushing else []),
         *_unpartitioned_schedules(
             "weekly_reconcile_schedule",
             PORT_RECONCILE_JOB,
@@ -155,6 +150,39 @@ def _invoices_schedule() -> dg.ScheduleDefinition:
         description="Compares the invoices that the connections file states with what is stored of their months",
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
+
+
+def _states_schedule(
+    settings: Settings,
+    connections: Sequence[Connection],
+    usage_keys: Mapping[str, Sequence[dg.AssetKey]],
+    pushing: Collection[str],
+) -> dg.ScheduleDefinition:
+    fetched = [key for name in pushing for key in usage_keys.get(name, ())]
+    told = (connections, settings.port_relations(), settings.port_base_url, settings.port_client_id)
+    warehouse = Warehouse(database=str(settings.warehouse_path))
+
+    @dg.schedule(
+        name="hourly_connection_schedule",
+        job_name=PORT_CONNECTION_JOB,
+        cron_schedule=CONNECTION_CRON,
+        execution_timezone="UTC",
+        description="Tells Port how every connection's data is: whether runs failed, which days are whole and settled. "
+        "One run for all of them, and none where nothing has changed since the last one",
+        default_status=dg.DefaultScheduleStatus.RUNNING if settings.port_account else dg.DefaultScheduleStatus.STOPPED,
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        tick, instance = context.scheduled_execution_time, context.instance
+        last = {asset.asset_entry.last_run_id or "" for asset in instance.get_asset_records(fetched)}
+        failed = dg.RunsFilter(run_ids=[*last] or [""], statuses=[dg.DagsterRunStatus.FAILURE])
+        state = repr((told, warehouse.fingerprint, tick.date(), sorted(instance.get_run_ids(failed))))
+        tags = {STATE_TAG: hashlib.sha256(state.encode()).hexdigest()[:12]}
+        for run in instance.get_runs(dg.RunsFilter(job_name=PORT_CONNECTION_JOB), limit=1):
+            if tags.items() <= run.tags.items() and (run.is_success or not run.is_finished):
+                return dg.SkipReason("nothing was stored, failed or recovered since the last run")
+        return dg.RunRequest(f"hourly_connection_schedule:{tick.isoformat()}", tags=tags)
+
+    return schedule
 
 
 def _completeness_schedule(settings: Settings, checks: dg.AssetChecksDefinition) -> dg.ScheduleDefinition:

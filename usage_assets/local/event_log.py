@@ -155,7 +155,7 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
     def get_latest_planned_materialization_info(
         self, asset_key: AssetKey, partition: str | None = None
     ) -> PlannedMaterializationInfo | None:
-        """Return the newest event that plans the asset, or a day of it; if it was pruned, the one that stored the day."""
+        """Return the newest event that plans the asset, or a day of it; if that was pruned, the one that stored it."""
         newest = super().get_latest_planned_materialization_info(asset_key, partition)
         if partition:
             for plan, days in self._plans(asset_key, newest.storage_id if newest else None):

@@ -1,15 +1,20 @@
 """How a connection's data is, as Port is told: what the others relate to, and what people see when a run fails."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import time_machine
 
+from usage_assets.automation.jobs import PORT_CONNECTION_JOB, port_connection_key
 from usage_assets.port.client import PortClient
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project
+from usage_assets_tests.end_to_end.conftest import PUSHED, Project
 from usage_assets_tests.end_to_end.test_refusals import failures
 from usage_assets_tests.port_user import port_user
 
@@ -114,3 +119,60 @@ def test_a_state_that_port_refuses_fails_the_push_that_stands_otherwise(project:
     assert {str(day) for day in DAYS[-2:]} == {
         record["properties"]["record_date"][:10] for record in in_port(project.sandbox, "ai_cost_record").values()
     }
+
+
+@pytest.fixture
+def home_project(project: Project, tmp_path: Path) -> Iterator[Project]:
+    """Its schedules find the instance in a folder, as the daemon's do."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        yield replace(project, instance=instance)
+
+
+def hour(project: Project, hours: int) -> dg.RunRequest | None:
+    """Tick the hourly schedule some hours after NOW, and run what it asks for."""
+    moment = NOW.replace(minute=40) + timedelta(hours=hours)
+    schedule = project.definitions.resolve_schedule_def("hourly_connection_schedule")
+    with dg.build_schedule_context(instance=project.instance, scheduled_execution_time=moment) as context:
+        ticked = schedule.evaluate_tick(context)
+    for request in ticked.run_requests or ():
+        assert request.asset_selection is None
+        project.run(PORT_CONNECTION_JOB, [port_connection_key(name) for name in PUSHED], None, **request.tags)
+        return request
+    assert ticked.skip_message == "nothing was stored, failed or recovered since the last run"
+    return None
+
+
+def test_the_hourly_run_tells_the_states_of_all_connections_and_only_after_something_happened(
+    home_project: Project,
+) -> None:
+    project = home_project
+    assert project.fetch("openai", DAYS[-1:]).success
+    assert hour(project, 0)
+    assert {name: entity["properties"]["state"] for name, entity in in_port(project.sandbox).items()} == {
+        "openai": "ok",
+        "anthropic": "empty",
+        "chatgpt": "empty",
+    }
+    hour(project, 1)  # that run has written to the database, too
+    asked = len(project.port_requests())
+    assert [hour(project, n) for n in range(2, 10)] == [None] * 8
+    assert len(project.port_requests()) == asked
+    assert hour(project, 16), "a new day: what is a day old may be stale now"
+    assert not hour(project, 17)
+
+
+def test_the_hourly_run_tells_of_a_failure_and_is_repeated_until_port_has_heard_it(home_project: Project) -> None:
+    project = home_project
+    assert project.fetch("openai", DAYS[-1:]).success
+    while hour(project, 0):
+        pass
+    body = {"error": {"message": "Incorrect API key provided", "type": "invalid_request_error"}}
+    refused = {"route": "GET /openai/v1/organization/costs", "fault": "status", "status": 401, "body": body}
+    down = {"route": "POST /port/v1/auth/access_token", "fault": "status", "status": 503}
+    project.sandbox.faults(refused, down)
+    assert not project.fetch("openai", DAYS[-1:], "costs").success
+    assert hour(project, 1)
+    assert hour(project, 2), "Port has not heard it"
+    project.sandbox.control("DELETE", "faults")
+    assert hour(project, 3)
+    assert in_port(project.sandbox)["openai"]["properties"]["state"] == "failed"
