@@ -29,9 +29,11 @@ from usage_assets.dagster_internals.storage import (
 BATCH = "DAGSTER_EVENT_BATCH_SIZE"
 """Dagster's variable: how many of a step's planned or stored days it hands over at once. It is 0 by default."""
 BATCH_SIZE = 200
-PAGE_BYTES = {"index": 32768, "run": 8192}
+PAGE_BYTES = {"index": 65536, "run": 8192}
 """Of new files. SQLite's own 4,096 bytes hold one event and much air; but each of a file's 27 tables and indexes takes
 a page."""
+UNUSED_IN_RUNS = ("idx_events_by_asset", "idx_events_by_asset_partition")
+"""Indexes of a run's file that nobody asks: events of an asset are looked for in the index."""
 FILES_KEPT = 8
 """How many files stay open. There is one index, and one file for each run: a web server reads those of many runs."""
 TEMPORARY = "USAGE_TEMPORARY_HOME"
@@ -41,7 +43,8 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
     """Dagster's SQLite event log, in the same files, with its connections kept.
 
     ``_connect`` and ``_event_to_row`` are not public API of Dagster; a test compares what this and Dagster's class
-    store (1.13.27). It is the same, except for white space in the JSON and for planned executions of checks.
+    store (1.13.27). It is the same, except for white space and logging tags in the JSON, indexes of a run's file, and
+    planned executions of checks.
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -183,6 +186,8 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
                 yield PlannedMaterializationInfo(storage_id=record.storage_id, run_id=record.run_id), days
 
     def _event_to_row(self, event: EventLogEntry) -> dict[str, Any]:
+        if said := event.dagster_event:  # its tags, those of Python's log record, repeat what the event has elsewhere
+            event = event._replace(dagster_event=said._replace(logging_tags={}))
         row = super()._event_to_row(event)
         return row | {"event": msgspec.json.format(row["event"], indent=-1)}
 
@@ -213,7 +218,12 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
     def _initdb(self, engine: sqlalchemy.Engine, for_index_shard: bool = False) -> None:
         size = PAGE_BYTES["index" if for_index_shard else "run"]
         sqlalchemy.event.listen(engine, "connect", lambda file, _: file.execute(f"pragma page_size = {size}"))
+        is_new = not sqlalchemy.inspect(engine).has_table(SqlEventLogStorageTable.name)
         super()._initdb(engine, for_index_shard)
+        if is_new and not for_index_shard:
+            with engine.begin() as connection:
+                for index in UNUSED_IN_RUNS:
+                    connection.exec_driver_sql(f"drop index if exists {index}")
 
     def _close(self, *, keep: int) -> None:
         while len(self._kept) > keep:

@@ -79,7 +79,10 @@ def stored(instance: DagsterInstance, run_id: str) -> dict[str, str]:
         row | {"id": None} for row in content["index asset_check_executions"] if row["execution_status"] != PLANNED
     ]
     for row in content["index event_logs"] + content[f"{run_id} event_logs"]:
-        row["event"] = json.dumps(json.loads(row["event"]))
+        event = json.loads(row["event"])
+        if event["dagster_event"]:
+            event["dagster_event"]["logging_tags"] = {}  # ours leaves them out
+        row["event"] = json.dumps(event)
     return {
         name: re.sub(r'"(duration_ms|log_key)": [^,}]+|[\d.]+m?s\b', "", str(found)) for name, found in content.items()
     }
