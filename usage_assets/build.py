@@ -14,9 +14,9 @@ import dagster as dg
 from usage_assets.assets.accounting import build_accounting_asset, build_invoices_check
 from usage_assets.assets.checks import CrossCheck, build_checks
 from usage_assets.assets.completeness import build_completeness_checks
-from usage_assets.assets.models import build_derived_asset, costs_of_all_connections
 from usage_assets.assets.io_manager import UsageIOManager
 from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_check
+from usage_assets.assets.models import build_derived_asset, costs_of_all_connections
 from usage_assets.assets.partitions import backfill_policy, daily_partitions
 from usage_assets.assets.port_assets import PortAssets
 from usage_assets.assets.raw import build_raw_asset

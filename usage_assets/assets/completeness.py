@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from usage_assets.assets.models import COSTS
 from usage_assets.assets.failures import is_not_served_yet, last_failures, reason_of
+from usage_assets.assets.models import COSTS
 from usage_assets.config.days import newest_due_day
 from usage_assets.config.settings import Settings
 from usage_assets.models.due import missing_assets

@@ -13,8 +13,8 @@ import dagster as dg
 import pytest
 
 from usage_assets.assets.checks import DAYS_WRONG, build_checks
-from usage_assets.assets.models import build_derived_asset
 from usage_assets.assets.io_manager import UsageIOManager, table_metadata
+from usage_assets.assets.models import build_derived_asset
 from usage_assets.config.settings import Connection, KeyReference
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.models.costs import DailyCost
