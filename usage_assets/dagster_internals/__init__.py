@@ -19,30 +19,3 @@ from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from dagster._serdes import ConfigurableClassData
 from dagster._utils.interrupts import capture_interrupts, pop_captured_interrupt
 from dagster._utils.schedules import cron_string_iterator, is_valid_cron_schedule
-
-__all__ = [
-    "ASSET_CHECK_EVENTS",
-    "ASSET_EVENTS",
-    "REPOSITORY_LABEL_TAG",
-    "SINGLETON_REPOSITORY_NAME",
-    "CheckRunHealthResult",
-    "ConfigurableClassData",
-    "DagsterExecutionInterruptedError",
-    "DefaultRunLauncher",
-    "EngineEventData",
-    "InMemoryJob",
-    "JobFailureData",
-    "PartitionsSubset",
-    "RegisteredCodeLocationOrigin",
-    "RemoteJobOrigin",
-    "RemoteRepositoryOrigin",
-    "RunFailureReason",
-    "StepFailureData",
-    "UnresolvedAssetJobDefinition",
-    "WorkerStatus",
-    "capture_interrupts",
-    "cron_string_iterator",
-    "execute_run_iterator",
-    "is_valid_cron_schedule",
-    "pop_captured_interrupt",
-]

@@ -6,14 +6,3 @@ from dagster._core.storage.event_log.base import PlannedMaterializationInfo
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-
-__all__ = [
-    "SQLITE_BUSY_TIMEOUT_SECONDS",
-    "InstigatorState",
-    "InstigatorStatus",
-    "PlannedMaterializationInfo",
-    "SqlEventLogStorageTable",
-    "SqliteEventLogStorage",
-    "SqliteRunStorage",
-    "SqliteScheduleStorage",
-]
