@@ -89,11 +89,9 @@ class Say:
 
     @property
     def seconds(self) -> float:
-        """Since the start."""
         return time.monotonic() - self._start
 
     def __call__(self, text: str) -> None:
-        """Print a line."""
         self._last, self._text = time.monotonic(), text
         self.console.print(f"{self.seconds:4.0f} s  {text}", highlight=False, markup=False, soft_wrap=True)
 
@@ -171,7 +169,6 @@ def windows_of(providers: Mapping[str, Provider], days: int, today: date) -> Win
 
 
 def write_connections(home: Path) -> None:
-    """Write the connections file that ``settings_for`` names."""
     (home / "connections.toml").write_text(CONNECTIONS)
 
 
@@ -190,30 +187,20 @@ def isolated(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def settings_for(sandbox: str, home: Path) -> dict[str, str]:
-    """The settings of the demo's Dagster."""
-    return {
+    accounts = credentials.variables(sandbox)
+    return accounts | {
         "USAGE_WAREHOUSE": str(home / "usage.duckdb"),
         # the demo launches its own backfills: no day is so recent that the due sensor fetches it before them
         "USAGE_BACKFILL_HISTORY": "false",
         "USAGE_LOOKBACK_DAYS": "1",
         "USAGE_SCHEDULE": "59 23 * * *",
         "USAGE_CONNECTIONS": str(home / "connections.toml"),
-        "SANDBOX_OPENAI_KEY": credentials.OPENAI_ADMIN_KEY,
+        "SANDBOX_OPENAI_KEY": accounts.pop("OPENAI_ADMIN_KEY"),  # which is the connection's in the file
         "SANDBOX_OPENAI_SESSION": credentials.OPENAI_SESSION_KEY,
-        "OPENAI_BASE_URL": f"{sandbox}/openai/v1",
-        "ANTHROPIC_ADMIN_KEY": credentials.ANTHROPIC_ADMIN_KEY,
-        "ANTHROPIC_BASE_URL": f"{sandbox}/anthropic",
-        "CHATGPT_ANALYTICS_KEY": credentials.CHATGPT_ANALYTICS_KEY,
-        "CHATGPT_WORKSPACE_ID": credentials.CHATGPT_WORKSPACE_ID,
-        "CHATGPT_BASE_URL": f"{sandbox}/chatgpt",
-        "PORT_CLIENT_ID": credentials.PORT_CLIENT_ID,
-        "PORT_CLIENT_SECRET": credentials.PORT_CLIENT_SECRET,
-        "PORT_BASE_URL": f"{sandbox}/port",
     }
 
 
 def start_sandbox(home: Path, lock: IO[str]) -> ManagedProcess:
-    """Start the sandbox on any free port."""
     with (home / "sandbox.log").open("w") as log:
         return ManagedProcess(
             "the sandbox",

@@ -5,7 +5,7 @@ Reads only. The books and the request log are the sandbox's, ours is what a user
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -19,6 +19,8 @@ from rich.table import Table
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.core import money
 from usage_assets.core.days import Window
+from usage_assets.core.schema import declared
+from usage_assets.models.costs import DailyCost
 from usage_assets.models.entities import ENTITIES
 from usage_assets.port.client import PortClient
 from usage_assets.port.sync import Entity
@@ -26,98 +28,83 @@ from usage_assets.providers import LOOKUPS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import current_items
 from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table as StoredTable
 
-OURS: Mapping[tuple[str, str], Mapping[str, str]] = {
-    ("openai", "openai.costs"): {"usd": "sum(amount_value)"},
-    ("openai", "openai.usage_completions"): {
-        "input_tokens": "sum(input_tokens)",
-        "output_tokens": "sum(output_tokens)",
-        "num_model_requests": "sum(num_model_requests)",
+
+def _same(*names: str) -> Mapping[str, str]:
+    return {name: name for name in names}
+
+
+UNITS: Mapping[str, Mapping[str, str]] = {
+    "openai.costs": {"usd": "amount_usd"},
+    "openai.usage_completions": _same("input_tokens", "output_tokens", "num_model_requests"),
+    "openai.usage_embeddings": {
+        "embeddings_input_tokens": "input_tokens",
+        "embeddings_requests": "num_model_requests",
     },
-    ("openai", "openai.usage_embeddings"): {
-        "embeddings_input_tokens": "sum(input_tokens)",
-        "embeddings_requests": "sum(num_model_requests)",
+    "openai.usage_moderations": {
+        "moderations_input_tokens": "input_tokens",
+        "moderations_requests": "num_model_requests",
     },
-    ("openai", "openai.usage_moderations"): {
-        "moderations_input_tokens": "sum(input_tokens)",
-        "moderations_requests": "sum(num_model_requests)",
+    "openai.usage_images": {"images": "images", "images_requests": "num_model_requests"},
+    "openai.usage_audio_speeches": {"speech_characters": "characters", "speech_requests": "num_model_requests"},
+    "openai.usage_audio_transcriptions": {
+        "transcribed_seconds": "seconds",
+        "transcription_requests": "num_model_requests",
     },
-    ("openai", "openai.usage_images"): {"images": "sum(images)", "images_requests": "sum(num_model_requests)"},
-    ("openai", "openai.usage_audio_speeches"): {
-        "speech_characters": "sum(characters)",
-        "speech_requests": "sum(num_model_requests)",
+    "openai.usage_vector_stores": {"vector_store_byte_days": "usage_bytes"},
+    "openai.usage_code_interpreter_sessions": {"code_interpreter_sessions": "num_sessions"},
+    "openai.usage_file_search_calls": {"file_searches": "num_requests"},
+    "openai.usage_web_search_calls": {
+        "web_searches": "num_requests",
+        "web_search_model_requests": "num_model_requests",
     },
-    ("openai", "openai.usage_audio_transcriptions"): {
-        "transcribed_seconds": "sum(seconds)",
-        "transcription_requests": "sum(num_model_requests)",
+    "openai.usage_decisions": {
+        "decisions_input_tokens": "input_tokens",
+        "decisions_output_tokens": "output_tokens",
+        "decisions_requests": "num_model_requests",
     },
-    ("openai", "openai.usage_vector_stores"): {"vector_store_byte_days": "sum(usage_bytes)"},
-    ("openai", "openai.usage_code_interpreter_sessions"): {"code_interpreter_sessions": "sum(num_sessions)"},
-    ("openai", "openai.usage_file_search_calls"): {"file_searches": "sum(num_requests)"},
-    ("openai", "openai.usage_web_search_calls"): {
-        "web_searches": "sum(num_requests)",
-        "web_search_model_requests": "sum(num_model_requests)",
+    "anthropic.cost_report": {"cents": "amount_cents"},
+    "anthropic.usage_messages": _same(
+        "uncached_input_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_5m_input_tokens",
+        "cache_creation_1h_input_tokens",
+        "output_tokens",
+        "web_search_requests",
+    ),
+    "anthropic.claude_code": {
+        "estimated_cents_api": "estimated_cents_api",
+        "estimated_cents_subscription": "estimated_cents_subscription",
+        "claude_code_sessions": "num_sessions",
     },
-    ("openai", "openai.usage_decisions"): {
-        "decisions_input_tokens": "sum(input_tokens)",
-        "decisions_output_tokens": "sum(output_tokens)",
-        "decisions_requests": "sum(num_model_requests)",
-    },
-    ("openai", "costs.daily_costs"): {"usd": "sum(amount_usd) filter (cost_basis = 'billed')"},
-    ("anthropic", "anthropic.cost_report"): {"cents": "sum(amount_cents)"},
-    ("anthropic", "anthropic.usage_messages"): {
-        name: f"sum({name})"
-        for name in (
-            "uncached_input_tokens",
-            "cache_read_input_tokens",
-            "cache_creation_5m_input_tokens",
-            "cache_creation_1h_input_tokens",
-            "output_tokens",
-            "web_search_requests",
-        )
-    },
-    ("anthropic", "anthropic.claude_code"): {
-        "estimated_cents_api": "sum(estimated_cost_usd_cents) filter (customer_type = 'api')",
-        "estimated_cents_subscription": "sum(estimated_cost_usd_cents) filter (customer_type <> 'api')",
-        "claude_code_sessions": "sum(num_sessions)",
-    },
-    ("anthropic", "costs.daily_costs"): {
+    "chatgpt.codex_usage": _same("credits", "cost_usd", "estimated_cost_usd", "threads", "turns"),
+    "openai_legacy.billing_usage": {"cents": "cost_cents"},
+    "openai_legacy.usage": _same(
+        "requests",
+        "context_tokens",
+        "generated_tokens",
+        "cached_context_tokens",
+        "images",
+        "seconds",
+        "characters",
+    ),
+}
+"""Raw table -> unit of the sandbox's books -> the daily total that shows it."""
+COSTS: Mapping[str, Mapping[str, str]] = {
+    "openai": {"usd": "sum(amount_usd) filter (cost_basis = 'billed')"},
+    "anthropic": {
         "cents": "sum(native_amount) filter (cost_basis = 'billed')",
         "estimated_cents_api": "sum(native_amount) filter (cost_basis = 'estimated')",
         "estimated_cents_subscription": "sum(native_amount) filter (cost_basis = 'notional')",
     },
-    ("chatgpt", "chatgpt.codex_usage"): {"threads": "sum(threads)", "turns": "sum(turns)"},
-    ("chatgpt", "costs.daily_costs"): {
+    "chatgpt": {
         "credits": "sum(native_amount) filter (cost_basis = 'credits')",
         "cost_usd": "sum(native_amount) filter (cost_basis = 'billed')",
         "estimated_cost_usd": "sum(native_amount) filter (cost_basis = 'estimated')",
     },
-    ("openai_legacy", "openai_legacy.billing_usage"): {"cents": "sum(cost_cents)"},
-    ("openai_legacy", "openai_legacy.usage"): {
-        name: f"sum({name})"
-        for name in (
-            "requests",
-            "context_tokens",
-            "generated_tokens",
-            "cached_context_tokens",
-            "images",
-            "seconds",
-            "characters",
-        )
-    },
 }
-"""Our totals of a day: provider and table -> unit of the sandbox's books -> SQL.
-
-The warehouse holds nothing but the demo's days.
-"""
-ROWS_OF = {
-    "chatgpt.codex_usage": """(
-        from chatgpt.codex_usage
-        qualify cut = if(bool_or(cut = 'user') over (partition by usage_date), 'user', 'workspace')
-    )""",
-    "costs.daily_costs": "(from costs.daily_costs where provider = '{provider}')",
-}
-"""What is added up of tables that hold more than that."""
+"""Provider -> unit of the books -> SQL over its rows of ``costs.daily_costs``."""
 SUMS = "select usage_date, {sums} from {rows} group by usage_date"
 
 ROWS = "select table_name, sum(row_count)::bigint as row_count from ledger.stored_days group by all order by all"
@@ -140,7 +127,6 @@ class Compared:
 
     @property
     def verdict(self) -> str:
-        """Equal or not, and since when not."""
         if not self.different_days:
             return "equal"
         return f"NOT EQUAL on {len(self.different_days)} days from {self.different_days[0]}"
@@ -159,7 +145,6 @@ class ComparedBlueprint:
 
     @property
     def verdict(self) -> str:
-        """Equal or not, and how."""
         if not self.missing and not self.different and not self.unknown:
             return "equal"
         return f"NOT EQUAL: {self.missing} missing, {self.different} different, {self.unknown} of no row"
@@ -227,7 +212,7 @@ def compare_totals(warehouse: Warehouse, books: Books, windows: Mapping[str, Win
     truth = {provider: books.truth(provider, window) for provider, window in windows.items()}
     compared = [
         _compared(provider, unit, source, by_day, truth[provider].get(unit, {}))
-        for (provider, source), units in OURS.items()
+        for provider, source, units in _ours()
         for unit, by_day in _by_unit(warehouse, provider, source, units).items()
     ]
     seen = {(total.provider, total.unit) for total in compared}
@@ -239,9 +224,19 @@ def compare_totals(warehouse: Warehouse, books: Books, windows: Mapping[str, Win
     ]
 
 
+def _ours() -> Iterator[tuple[str, str, Mapping[str, str]]]:
+    """Yield our totals of a day: provider, table, and SQL by unit. The warehouse holds nothing but the demo's days."""
+    for table, units in UNITS.items():
+        totals = StoredTable(declared(table)).totals
+        yield table.partition(".")[0], table, {unit: totals[name].sql for unit, name in units.items()}
+    for provider, sums in COSTS.items():
+        yield provider, DailyCost.table, sums
+
+
 def _by_unit(warehouse: Warehouse, provider: str, source: str, units: Mapping[str, str]) -> dict[str, ByDay]:
     sums = ", ".join(f"({sql})::varchar as {unit}" for unit, sql in units.items())  # Arrow has no integer so wide
-    query = SUMS.format(sums=sums, rows=ROWS_OF.get(source, source).format(provider=provider))
+    rows_of = f"(from {source} where provider = '{provider}')" if source == DailyCost.table else source
+    query = SUMS.format(sums=sums, rows=rows_of)
     rows = warehouse.read(query).to_pylist()
     return {unit: {row["usage_date"]: Decimal(row[unit]) for row in rows if row[unit] is not None} for unit in units}
 
@@ -307,7 +302,6 @@ def money_by_month(warehouse: Warehouse) -> list[str]:
 
 
 def show(summary: Summary, seconds: Mapping[str, float], console: Console) -> None:
-    """Print it."""
     for provider in dict.fromkeys(total.provider for total in summary.totals):
         rows = [
             (total.unit, total.source, _plain(total.ours), _plain(total.truth), total.verdict)

@@ -10,19 +10,25 @@ PORT_CLIENT_ID = "sandbox-client-id"
 PORT_CLIENT_SECRET = "sandbox-client-secret"  # noqa: S105 - accepted by the sandbox only
 
 
+def variables(address: str) -> dict[str, str]:
+    """Return the environment of a user whose accounts are the sandbox's at this address."""
+    return {
+        "OPENAI_ADMIN_KEY": OPENAI_ADMIN_KEY,
+        "OPENAI_BASE_URL": f"{address}/openai/v1",
+        "ANTHROPIC_ADMIN_KEY": ANTHROPIC_ADMIN_KEY,
+        "ANTHROPIC_BASE_URL": f"{address}/anthropic",
+        "CHATGPT_ANALYTICS_KEY": CHATGPT_ANALYTICS_KEY,
+        "CHATGPT_WORKSPACE_ID": CHATGPT_WORKSPACE_ID,
+        "CHATGPT_BASE_URL": f"{address}/chatgpt",
+        "PORT_CLIENT_ID": PORT_CLIENT_ID,
+        "PORT_CLIENT_SECRET": PORT_CLIENT_SECRET,
+        "PORT_BASE_URL": f"{address}/port",
+    }
+
+
 def dotenv(address: str) -> str:
-    """Return the ``.env`` of a user whose accounts are the sandbox's at this address."""
-    return f"""\
-OPENAI_ADMIN_KEY={OPENAI_ADMIN_KEY}
-OPENAI_BASE_URL={address}/openai/v1
-ANTHROPIC_ADMIN_KEY={ANTHROPIC_ADMIN_KEY}
-ANTHROPIC_BASE_URL={address}/anthropic
-CHATGPT_ANALYTICS_KEY={CHATGPT_ANALYTICS_KEY}
-CHATGPT_WORKSPACE_ID={CHATGPT_WORKSPACE_ID}
-CHATGPT_BASE_URL={address}/chatgpt
-PORT_CLIENT_ID={PORT_CLIENT_ID}
-PORT_CLIENT_SECRET={PORT_CLIENT_SECRET}
-PORT_BASE_URL={address}/port"""
+    """Return the same as a ``.env``."""
+    return "\n".join(f"{name}={value}" for name, value in variables(address).items())
 
 
 def is_one_of(given: str | None, credential: str) -> bool:

@@ -24,9 +24,12 @@ from usage_assets.automation.jobs import (
 )
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
+from usage_assets.core.schema import declared
+from usage_assets.demo.summary import COSTS, UNITS
 from usage_assets.port.provision import CONNECTION
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox
 
 CONNECTIONS = ("openai", "anthropic", "chatgpt", "openai_legacy")
@@ -36,64 +39,19 @@ IMPATIENT: Mapping[str, float] = {"attempts": 2, "base_delay": 0.01, "read_timeo
 """HTTP clients that give up at once."""
 ONE_PLAN_PER_ASSET = ("DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS", "true")
 """A variable for runs of many days: a third of their events only say of each day that it is planned."""
-CODEX_TOTALS = """(
-  select * from chatgpt.codex_usage
-  qualify cut = if(bool_or(cut = 'user') over (partition by usage_date), 'user', 'workspace')
-)"""
+OF_RAW = {
+    f"{table.partition('.')[0]} {unit}": f"select {Table(declared(table)).totals[total].sql} as total from {table}"
+    for table, units in UNITS.items()
+    for unit, total in units.items()
+}
+OF_COSTS = {
+    f"{provider} {unit}": f"select {sql} as total from costs.daily_costs where provider = '{provider}'"
+    for provider, sums in COSTS.items()
+    for unit, sql in sums.items()
+    if unit not in ("usd", "cents")
+}
 TOTALS: Mapping[str, str] = {
-    "openai usd": "sum(amount_value) from openai.costs",
-    "openai input_tokens": "sum(input_tokens) from openai.usage_completions",
-    "openai output_tokens": "sum(output_tokens) from openai.usage_completions",
-    "openai num_model_requests": "sum(num_model_requests) from openai.usage_completions",
-    "openai embeddings_input_tokens": "sum(input_tokens) from openai.usage_embeddings",
-    "openai embeddings_requests": "sum(num_model_requests) from openai.usage_embeddings",
-    "openai moderations_input_tokens": "sum(input_tokens) from openai.usage_moderations",
-    "openai moderations_requests": "sum(num_model_requests) from openai.usage_moderations",
-    "openai images": "sum(images) from openai.usage_images",
-    "openai images_requests": "sum(num_model_requests) from openai.usage_images",
-    "openai speech_characters": "sum(characters) from openai.usage_audio_speeches",
-    "openai speech_requests": "sum(num_model_requests) from openai.usage_audio_speeches",
-    "openai transcribed_seconds": "sum(seconds) from openai.usage_audio_transcriptions",
-    "openai transcription_requests": "sum(num_model_requests) from openai.usage_audio_transcriptions",
-    "openai vector_store_byte_days": "sum(usage_bytes) from openai.usage_vector_stores",
-    "openai code_interpreter_sessions": "sum(num_sessions) from openai.usage_code_interpreter_sessions",
-    "openai file_searches": "sum(num_requests) from openai.usage_file_search_calls",
-    "openai web_searches": "sum(num_requests) from openai.usage_web_search_calls",
-    "openai web_search_model_requests": "sum(num_model_requests) from openai.usage_web_search_calls",
-    "openai decisions_input_tokens": "sum(input_tokens) from openai.usage_decisions",
-    "openai decisions_output_tokens": "sum(output_tokens) from openai.usage_decisions",
-    "openai decisions_requests": "sum(num_model_requests) from openai.usage_decisions",
-    "anthropic cents": "sum(amount_cents) from anthropic.cost_report",
-    "anthropic estimated_cents_api": "sum(native_amount) from costs.daily_costs "
-    "where source_table = 'anthropic.claude_code' and cost_basis = 'estimated'",
-    "anthropic estimated_cents_subscription": "sum(native_amount) from costs.daily_costs where cost_basis = 'notional'",
-    "anthropic uncached_input_tokens": "sum(uncached_input_tokens) from anthropic.usage_messages",
-    "anthropic cache_read_input_tokens": "sum(cache_read_input_tokens) from anthropic.usage_messages",
-    "anthropic cache_creation_5m_input_tokens": "sum(cache_creation_5m_input_tokens) from anthropic.usage_messages",
-    "anthropic cache_creation_1h_input_tokens": "sum(cache_creation_1h_input_tokens) from anthropic.usage_messages",
-    "anthropic output_tokens": "sum(output_tokens) from anthropic.usage_messages",
-    "anthropic web_search_requests": "sum(web_search_requests) from anthropic.usage_messages",
-    "anthropic claude_code_sessions": "sum(num_sessions) from anthropic.claude_code",
-    "chatgpt credits": "sum(native_amount) from costs.daily_costs where cost_basis = 'credits'",
-    "chatgpt cost_usd": "sum(native_amount) from costs.daily_costs "
-    "where provider = 'chatgpt' and cost_basis = 'billed'",
-    "chatgpt estimated_cost_usd": "sum(native_amount) from costs.daily_costs "
-    "where provider = 'chatgpt' and cost_basis = 'estimated'",
-    "chatgpt threads": f"sum(threads) from {CODEX_TOTALS}",
-    "chatgpt turns": f"sum(turns) from {CODEX_TOTALS}",
-    "openai_legacy cents": "sum(cost_cents) from openai_legacy.billing_usage",
-    **{
-        f"openai_legacy {name}": f"sum({name}) from openai_legacy.usage"
-        for name in (
-            "requests",
-            "context_tokens",
-            "generated_tokens",
-            "cached_context_tokens",
-            "images",
-            "seconds",
-            "characters",
-        )
-    },
+    name: f"sum(total)::varchar from ({of_day} group by usage_date)" for name, of_day in (OF_RAW | OF_COSTS).items()
 }
 """Every unit of the sandbox's books, as our tables have it."""
 

@@ -10,59 +10,15 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from usage_assets.core.days import windows
 from usage_assets.core.schema import Total
+from usage_assets.demo.summary import UNITS as OF_THE_DEMO
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import TODAY, Sandbox, last_days
 from usage_assets_tests.fetching.conftest import ENDPOINTS, NewClient, every_endpoint
 
-UNITS = {
-    "openai/costs": {"usd": "amount_usd"},
-    "openai/usage_completions": {name: name for name in ("input_tokens", "output_tokens", "num_model_requests")},
-    "openai/usage_embeddings": {
-        "embeddings_input_tokens": "input_tokens",
-        "embeddings_requests": "num_model_requests",
-    },
-    "openai/usage_moderations": {
-        "moderations_input_tokens": "input_tokens",
-        "moderations_requests": "num_model_requests",
-    },
-    "openai/usage_images": {"images": "images", "images_requests": "num_model_requests"},
-    "openai/usage_audio_speeches": {"speech_characters": "characters", "speech_requests": "num_model_requests"},
-    "openai/usage_audio_transcriptions": {
-        "transcribed_seconds": "seconds",
-        "transcription_requests": "num_model_requests",
-    },
-    "openai/usage_vector_stores": {"vector_store_byte_days": "usage_bytes"},
-    "openai/usage_code_interpreter_sessions": {"code_interpreter_sessions": "num_sessions"},
-    "openai/usage_file_search_calls": {"file_searches": "num_requests"},
-    "openai/usage_web_search_calls": {
-        "web_searches": "num_requests",
-        "web_search_model_requests": "num_model_requests",
-    },
-    "openai/usage_decisions": {
-        "decisions_input_tokens": "input_tokens",
-        "decisions_output_tokens": "output_tokens",
-        "decisions_requests": "num_model_requests",
-    },
-    "anthropic/usage_messages": {
-        name: name
-        for name in (
-            "uncached_input_tokens",
-            "cache_read_input_tokens",
-            "cache_creation_5m_input_tokens",
-            "cache_creation_1h_input_tokens",
-            "output_tokens",
-            "web_search_requests",
-        )
-    },
-    "anthropic/cost_report": {"cents": "amount_cents"},
-    "anthropic/claude_code": {
-        "estimated_cents_api": "estimated_cents_api",
-        "estimated_cents_subscription": "estimated_cents_subscription",
-        "claude_code_sessions": "num_sessions",
-    },
-    "chatgpt/codex_usage": {name: name for name in ("credits", "cost_usd", "estimated_cost_usd", "threads", "turns")},
+UNITS = {table.replace(".", "/"): units for table, units in OF_THE_DEMO.items()} | {
     "anthropic_analytics/usage": {
         name: name
         for name in (
@@ -122,13 +78,13 @@ def test_small_pages_lose_and_double_nothing(sandbox: Sandbox, new_client: NewCl
     days = last_days(10)
     small = replace(endpoint, params={**endpoint.params, "limit": "3"})
     fetched = new_client(provider).fetch(small, days)
-    assert fetched.requests > fetched.windows * len(endpoint.queries)
+    assert fetched.requests > len(windows(days, endpoint.window_days)) * len(endpoint.queries)
     whole = new_client(provider).fetch(endpoint, days)
     assert sorted(map(str, fetched.rows.to_pylist())) == sorted(map(str, whole.rows.to_pylist()))
 
 
 @pytest.mark.parametrize(
-    ("name", "days", "windows", "requests", "refused", "split_windows"),
+    ("name", "days", "planned", "requests", "refused", "split_windows"),
     [
         ("openai/costs", 365, 3, 3, 1, 1),
         ("openai/usage_completions", 365, 12, 12, 0, 0),
@@ -144,14 +100,14 @@ def test_a_year_takes_as_few_requests_as_the_api_allows(
     new_client: NewClient,
     name: str,
     days: int,
-    windows: int,
+    planned: int,
     requests: int,
     refused: int,
     split_windows: int,
 ) -> None:
     provider, endpoint = ENDPOINTS[name]
     fetched = new_client(provider).fetch(endpoint, last_days(days))
-    assert (fetched.windows, fetched.requests) == (windows, requests)
+    assert (len(windows(last_days(days), endpoint.window_days)), fetched.requests) == (planned, requests)
     assert (fetched.refused, fetched.split_windows, fetched.retries) == (refused, split_windows, 0)
     assert len(sandbox.requests()) == requests + refused + split_windows
 
