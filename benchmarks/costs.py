@@ -108,7 +108,7 @@ def build(warehouse: Warehouse, window: Window) -> None:
     (billed,) = (derived for derived in COSTS if derived.part == Costs.table)
     for part in windows(window.days, MAX_PARTITIONS_PER_RUN):
         target = Slice("openai", part.first, part.last, billed.part)
-        warehouse.replace(Table(billed.row), billed.select, target, "benchmark")
+        warehouse.replace(Table(billed.row), billed.query, target, "benchmark")
 
 
 def ask(warehouse: Warehouse, today: date) -> tuple[int, list[float]]:

@@ -123,9 +123,9 @@ def write_part(warehouse: Warehouse, graph: ConnectionGraph, part: Window) -> No
             settling_days=settling_days(graph.connection, graph.provider),
         )
         warehouse.replace(Table(endpoint.row), answer, Slice(name, part.first, part.last), "benchmark")
-    for derived, select in graph.derived:
-        target = Slice(name, part.first, part.last, derived.part)
-        warehouse.replace(Table(derived.row), select, target, "benchmark")
+    for model, query in graph.models:
+        target = Slice(name, part.first, part.last, model.part)
+        warehouse.replace(Table(model.row), query, target, "benchmark")
 
 
 def tick(

@@ -16,11 +16,11 @@ from usage_assets.assets.checks import CrossCheck, build_checks
 from usage_assets.assets.completeness import build_completeness_checks
 from usage_assets.assets.io_manager import UsageIOManager
 from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_check
-from usage_assets.assets.models import build_derived_asset, costs_of_all_connections
+from usage_assets.assets.models import build_model_asset, costs_of_all_connections
 from usage_assets.assets.partitions import backfill_policy, daily_partitions
 from usage_assets.assets.port_assets import PortAssets
 from usage_assets.assets.raw import build_raw_asset
-from usage_assets.automation.due_sensor import Watched, build_due_sensor
+from usage_assets.automation.due_sensor import build_due_sensor
 from usage_assets.automation.jobs import build_jobs
 from usage_assets.automation.port_sensor import build_port_sensor
 from usage_assets.automation.pruning import build_pruning
@@ -32,7 +32,7 @@ from usage_assets.core.private import keep_private
 from usage_assets.fetching.archive.store import packed
 from usage_assets.fetching.connected import archive_of, cross_check_connection, lookups_of, provider_client, replay_of
 from usage_assets.fetching.shapes import load
-from usage_assets.models.connection_graph import fetched_costs, graph_of, owners_of, seeds_of
+from usage_assets.models.connection_graph import ConnectionGraph, fetched_costs, graph_of, owners_of, seeds_of
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.entities import entities_of, pushed_assets
 from usage_assets.models.same_use import refuse_same_use
@@ -64,7 +64,7 @@ def build_definitions(
     checks: list[dg.AssetChecksDefinition] = []
     usage_keys: dict[str, list[dg.AssetKey]] = defaultdict(list)
     entity_keys: dict[str, list[dg.AssetKey]] = {}
-    watched: dict[str, Watched] = {}
+    watched: dict[str, ConnectionGraph] = {}
     lookup_keys: dict[str, list[dg.AssetKey]] = {}
     cost_keys: list[dg.AssetKey] = []
     for connection in connections:
@@ -83,21 +83,19 @@ def build_definitions(
                 build_checks(raw, endpoint.row, connection.name, control=endpoint.control, cross_check=cross_check)
             )
             usage_keys[connection.name].append(raw.key)
-        for derived, select in graph.derived:
-            asset = build_derived_asset(
-                derived, connection, select, graph.sources, partitions, policy, is_emptied=graph.is_superseded
+        for model, query in graph.models:
+            asset = build_model_asset(
+                model, connection, query, graph.sources, partitions, policy, is_emptied=graph.is_superseded
             )
             assets.append(asset)
             checks.append(
-                build_checks(
-                    asset, derived.row, connection.name, select=select, file=f"{derived.folder}/{derived.file}"
-                )
+                build_checks(asset, model.row, connection.name, query=query, file=f"{model.folder}/{model.file}")
             )
             usage_keys[connection.name].append(asset.key)
-            if derived.row is DailyCost:
+            if model.row is DailyCost:
                 cost_keys.append(asset.key)
         if connection.key and endpoints:
-            watched[connection.name] = Watched(graph.computed_from)
+            watched[connection.name] = graph
         lookups = lookups_of(connection)
         assets += [build_lookup_asset(lookup, connection, client) for lookup in lookups]
         checks += [build_unknown_ids_check(lookup, connection) for lookup in lookups if lookup.known_as]
@@ -105,7 +103,7 @@ def build_definitions(
         if entities and (settings.port_account or not configured):
             port = partial(_port_client, settings, patience or {})
             people = partial(settings.people, connection.people)
-            keys = [derived.asset_key(connection.name) for derived in entities]
+            keys = [model.asset_key(connection.name) for model in entities]
             stored = entities_of([endpoint.row.table for endpoint in provider.endpoints])
             to_port = PortAssets(connection, endpoints, stored, relations, port, people)
             assets += [to_port.build_sync(keys, partitions, policy), to_port.build_connection()]

@@ -64,7 +64,6 @@ class CrossCheck:
 
     @property
     def check(self) -> str:
-        """The name of the check that compares with it."""
         return self.table.name.partition(".")[2]
 
     @property
@@ -72,7 +71,7 @@ class CrossCheck:
         """Why a day is not compared."""
         return f"{self.table.name} of {self.connection} does not have the day, or filters narrow one of the two down"
 
-    def query(self, own: Table, measures: str) -> str:
+    def sql(self, own: Table, measures: str) -> str:
         """SQL whose every row is a day of the own table that differs in its money or its tokens."""
         text = (SQL / "cross_checks" / f"{measures}.sql").read_text()
         return text.format(own=own.name, other=self.table.name, connection=self.connection)
@@ -180,7 +179,7 @@ def build_checks(
     definition: dg.AssetsDefinition,
     row: type[Row],
     connection: str,
-    select: Query | None = None,
+    query: Query | None = None,
     control: Control | None = None,
     file: str = "",
     cross_check: CrossCheck | None = None,
@@ -198,11 +197,11 @@ def build_checks(
     They have one result per run, and an evaluation for each wrong day only: an event for every day and check was a
     third of what a backfill took.
     """
-    asset, table, part = definition.key, Table(row), select.part if select else ""
+    asset, table, part = definition.key, Table(row), query.part if query else ""
     stored = [table, *([Table(control.row)] if control else []), *([cross_check.table] if cross_check else [])]
     names_of_fields = _names_of_fields(asset, table)
-    views = [_of_views(asset)] if select and select.views else []
-    comparisons = [*_comparisons(asset, table, select, control, file, cross_check)]
+    views = [_of_views(asset)] if query and query.views else []
+    comparisons = [*_comparisons(asset, table, query, control, file, cross_check)]
 
     @dg.multi_asset_check(
         name=f"{asset.to_python_identifier()}_checks",
@@ -215,8 +214,8 @@ def build_checks(
         with warehouse.get_connection() as database:
             for declared in (FAILED_CHECKS, *stored):
                 create_or_alter(database, declared)
-            if select:
-                prepare(database, select)
+            if query:
+                prepare(database, query)
             if context.has_partition_key or context.has_partition_key_range:
                 asked = context.partition_key_range
                 target = Slice(connection, date.fromisoformat(asked.start), date.fromisoformat(asked.end), part)
@@ -231,7 +230,7 @@ def build_checks(
                 for spec, find, said in names_of_fields
                 if spec.key in selected
             ]
-            broken = broken_views(database, select.views) if select and viewed else ()
+            broken = broken_views(database, query.views) if query and viewed else ()
             rows = [row for finding in findings for row in finding.rows(connection, context.run.run_id)]
             wrong = remember(database, asset.to_user_string(), [each.spec.name for each in findings], target, rows)
         for finding in findings:
@@ -290,7 +289,7 @@ def _names_of_fields(asset: dg.AssetKey, table: Table) -> list[tuple[dg.AssetChe
 def _comparisons(
     asset: dg.AssetKey,
     table: Table,
-    select: Query | None,
+    query: Query | None,
     control: Control | None,
     derived: str,
     cross_check: CrossCheck | None,
@@ -300,15 +299,20 @@ def _comparisons(
     def spec(name: str, description: str, *, blocking: bool = False) -> dg.AssetCheckSpec:
         return dg.AssetCheckSpec(name, asset=asset, blocking=blocking, description=description)
 
-    def warning(name: str, query: str, excuses: Excuses = _nothing) -> Comparison:
-        description = query.partition("\n")[0].removeprefix("-- ")
-        return Comparison(spec(name, description), _finding(query), excuses=excuses)
+    def warning(name: str, sql: str, excuses: Excuses = _nothing) -> Comparison:
+        description = sql.partition("\n")[0].removeprefix("-- ")
+        return Comparison(spec(name, description), _finding(sql), excuses=excuses)
 
-    file, part, error = table.name.replace(".", "_"), select.part if select else "", dg.AssetCheckSeverity.ERROR
+    file, part, error = table.name.replace(".", "_"), query.part if query else "", dg.AssetCheckSeverity.ERROR
     grain = f"One row per {', '.join(table.grain)}"
-    description = f"{grain}; every total equals the raw tables'" if select else grain
-    excuses = partial(_computed_again, table) if select else _nothing
-    yield Comparison(spec("content", description, blocking=True), _content(table, select), error, excuses)
+    description = f"{grain}; every total equals the raw tables'" if query else grain
+    excuses = partial(_computed_again, table) if query else _nothing
+    yield Comparison(
+        spec("content", description, blocking=True),
+        lambda database, target: check_failures(database, table, query, target),
+        error,
+        excuses,
+    )
     if control:
         description = "Each day adds up to what the provider states for it without grouping"
         yield Comparison(spec("control_total", description), _finding(control_query(table.row, control)), error)
@@ -316,11 +320,13 @@ def _comparisons(
         for path in sql_files(f"warnings/{name}.*.sql"):
             yield warning(path.suffixes[0].removeprefix("."), path.read_text())
     if cross_check:
-        query = cross_check.query(table, "money" if control else "tokens")
-        yield warning(cross_check.check, query, cross_check.excuses(table))
+        sql = cross_check.sql(table, "money" if control else "tokens")
+        yield warning(cross_check.check, sql, cross_check.excuses(table))
     if table.row is AllocatedCost and part in TOKENS and has_prices():
         description = "What is billed is not about 100 times the list price of the tokens, or a hundredth of it"
-        yield Comparison(spec("list_price", description), _unit_errors(part), error)
+        yield Comparison(
+            spec("list_price", description), lambda database, target: unit_errors(database, part, target), error
+        )
 
 
 def control_query(row: type[TableRow], control: Control) -> str:
@@ -329,19 +335,9 @@ def control_query(row: type[TableRow], control: Control) -> str:
     return (SQL / "control_total.sql").read_text().format(**names, tolerance=f"{TOLERANCE:f}")
 
 
-def _content(table: Table, select: Query | None) -> Finder:
-    """What was verified before the slice was stored."""
-    return lambda database, target: check_failures(database, table, select, target)
-
-
-def _unit_errors(source: str) -> Finder:
-    """What is billed of a source in a wrong unit."""
-    return lambda database, target: unit_errors(database, source, target)
-
-
-def _finding(query: str) -> Finder:
+def _finding(sql: str) -> Finder:
     """What a query whose every row is a contradiction finds."""
-    return lambda database, target: differences(database, query, target)
+    return lambda database, target: differences(database, sql, target)
 
 
 def _computed_again(

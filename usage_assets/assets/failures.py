@@ -16,8 +16,6 @@ _NUMBERS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
 
 @dataclass(frozen=True)
 class Reason:
-    """Why something failed."""
-
     text: str
     """In the words that a person is shown."""
     cause: str
@@ -30,7 +28,6 @@ class Reason:
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks."""
     return " ".join(text.split())
 
 

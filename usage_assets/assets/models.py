@@ -1,4 +1,4 @@
-"""Derived assets: each recomputes the requested days of one derived table from stored rows."""
+"""Assets of models: each recomputes the requested days of one derived table from stored rows."""
 
 from collections.abc import Iterable
 
@@ -16,10 +16,10 @@ COSTS = dg.AssetKey("costs")
 """The node that every connection's costs lead into."""
 
 
-def build_derived_asset(
-    derived: Model,
+def build_model_asset(
+    model: Model,
     connection: Connection,
-    select: Query,
+    query: Query,
     sources: Sources,
     partitions: dg.PartitionsDefinition[str],
     policy: dg.BackfillPolicy,
@@ -30,24 +30,24 @@ def build_derived_asset(
     emptied = "Empty: another connection covers the same usage.\n\n" if is_emptied else ""
 
     @dg.asset(
-        key=derived.asset_key(connection.name),
-        group_name=f"{connection.name}_{derived.group}",
-        deps=[sources[table][part] for table, part in select.sources],
+        key=model.asset_key(connection.name),
+        group_name=f"{connection.name}_{model.group}",
+        deps=[sources[table][part] for table, part in query.sources],
         partitions_def=partitions,
         backfill_policy=policy,
-        description=f"{emptied}{Table(derived.row).description}\n\n{VERIFIED}",
+        description=f"{emptied}{Table(model.row).description}\n\n{VERIFIED}",
         metadata={
-            **table_metadata(derived.row, connection.name, derived.part),
-            "query": dg.MetadataValue.md(f"```sql\n{select.sql}```"),
+            **table_metadata(model.row, connection.name, model.part),
+            "query": dg.MetadataValue.md(f"```sql\n{query.sql}```"),
         },
         kinds={"duckdb", "sql"},
-        code_version=code_version(derived.row, select.code),
+        code_version=code_version(model.row, query.code),
     )
-    def derived_asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Query]:
+    def model_asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Query]:
         # names and rates change rows, too, with the same code and sources
-        return dg.MaterializeResult(value=select, data_version=data_version(context))
+        return dg.MaterializeResult(value=query, data_version=data_version(context))
 
-    return derived_asset
+    return model_asset
 
 
 def costs_of_all_connections(parts: Iterable[dg.AssetKey]) -> dg.AssetSpec:

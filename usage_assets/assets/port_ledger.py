@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import duckdb
 import msgspec
+import pyarrow as pa
 
 from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.config.settings import PortRelation
@@ -105,7 +107,6 @@ class PortLedger:
             self._note(database, _READING_BACK)
 
     def end_reading_back(self) -> None:
-        """Know the pushes that were noted."""
         with self._transaction() as database:
             database.execute(
                 f"delete from ledger.port_pushes where {_OWN} and push = $push", {**self._own, "push": _READING_BACK}
@@ -143,29 +144,19 @@ class PortLedger:
         if not lines:
             return 0
         with self._transaction() as database:
+            database.register("seen", self._rows(lines))
             doubted = database.execute(
                 """
                 update ledger.port_entities as stored
                 set content_hash = $unknown
-                from (
-                  select
-                    unnest($blueprints::text[]) as blueprint,
-                    unnest($identifiers::text[]) as identifier,
-                    unnest($hashes::text[]) as content_hash
-                ) as seen
-                where account = $account
+                from seen
+                where stored.account = seen.account
                   and stored.blueprint = seen.blueprint
                   and stored.identifier = seen.identifier
                   and stored.content_hash = seen.content_hash
                 returning stored.identifier
                 """,
-                {
-                    "account": self.account,
-                    "unknown": UNKNOWN,
-                    "blueprints": [line.blueprint for line in lines],
-                    "identifiers": [line.identifier for line in lines],
-                    "hashes": [line.content_hash for line in lines],
-                },
+                {"unknown": UNKNOWN},
             )
             return len(doubted.fetchall())
 
@@ -254,22 +245,7 @@ class PortLedger:
     def _replace(
         self, database: duckdb.DuckDBPyConnection, written: Sequence[Acknowledged], gone: Sequence[Acknowledged]
     ) -> None:
-        now = datetime.now(UTC)
-        lines = to_arrow(
-            PortEntity,
-            [
-                PortEntity(
-                    connection=self.target.connection,
-                    usage_date=line.usage_date,
-                    account=self.account,
-                    blueprint=line.blueprint,
-                    identifier=line.identifier,
-                    content_hash=line.content_hash,
-                    pushed_at=now,
-                )
-                for line in (*written, *gone)
-            ],
-        )
+        lines = self._rows([*written, *gone])
         database.register("lines", lines)
         database.register("written", lines.slice(0, len(written)))
         database.execute(
@@ -282,6 +258,12 @@ class PortLedger:
             """
         )
         database.execute("insert into ledger.port_entities by name select * from written")
+
+    def _rows(self, lines: Sequence[Acknowledged]) -> pa.Table:
+        """Return lines as the ledger has them."""
+        mine: dict[str, Any] = {"connection": self.target.connection, "account": self.account}
+        now = datetime.now(UTC)
+        return to_arrow(PortEntity, [PortEntity(**mine, **vars(line), pushed_at=now) for line in lines])
 
     def _stored(self, database: duckdb.DuckDBPyConnection, model: Model) -> Iterator[Entity]:
         properties, foreign = blueprint(model.name)["schema"]["properties"], model.foreign(self.relations)

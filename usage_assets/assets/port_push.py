@@ -79,7 +79,6 @@ def read_back(port: PortClient, ledger: PortLedger) -> ReadBack:
 
 
 def in_words(report: PushReport) -> str:
-    """The failures of a push."""
     listed = "; ".join(f"{f.blueprint} {f.identifier}: {f.reason}" for f in report.failures[:5])
     return (
         f"Port refused {len(report.failures)} entities, {report.upserted} others were sent and "

@@ -13,7 +13,7 @@ from usage_assets.core.days import days_of
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive
 from usage_assets.fetching.client import Client
-from usage_assets.fetching.connected import earliest_day, settling_days
+from usage_assets.fetching.connected import earliest_day, filters_of, settling_days
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.shapes import Shapes, money_columns, unverified
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
@@ -42,9 +42,8 @@ def build_raw_asset(
 
     In a run with the tag FROM_ARCHIVE they are read from the archive, and no provider is asked.
     """
-    taken = {parameter.removesuffix("[]") for parameter in endpoint.filters}
     has_money = bool(money_columns(endpoint))
-    filters = {name: list(values) for name, values in connection.filters.items() if name in taken}
+    filters = {name: list(values) for name, values in filters_of(endpoint, connection).items()}
 
     @dg.asset(
         key=[connection.name, endpoint.name],

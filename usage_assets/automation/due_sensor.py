@@ -21,6 +21,7 @@ from usage_assets.automation.port_sensor import RUN_KEY_TAG, is_over, outcome_of
 from usage_assets.config.accounting import RELEASED
 from usage_assets.core.days import DAY, Window, alike, smaller, utc_today
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
+from usage_assets.models.connection_graph import ConnectionGraph
 from usage_assets.models.due import Due, due_days, in_words
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import UNDER_WAY
@@ -43,18 +44,6 @@ REASON_LENGTH = 200
 MOST_REASONS = 3
 PRIORITY = {"dagster/priority": "-10"}
 """Whatever else is in Dagster's queue goes first."""
-
-
-@dataclass(frozen=True)
-class Watched:
-    """What the sensor knows of one connection."""
-
-    assets: Mapping[dg.AssetKey, Collection[dg.AssetKey]]
-    """Its assets, and what is computed from each, directly or not."""
-
-    def with_derived(self, keys: Iterable[dg.AssetKey]) -> frozenset[dg.AssetKey]:
-        """The assets and all that is computed from them."""
-        return frozenset(each for key in keys if key in self.assets for each in (key, *self.assets[key]))
 
 
 class Trouble(msgspec.Struct, array_like=True):
@@ -133,7 +122,7 @@ class Range:
 
 
 def build_due_sensor(
-    watched: Mapping[str, Watched],
+    watched: Mapping[str, ConnectionGraph],
     seeds: Sequence[Seed],
     jobs: Sequence[UnresolvedAssetJobDefinition],
     *,
@@ -216,7 +205,7 @@ def _is_wanted(row: Due, recent: date, overdue: timedelta, *, with_history: bool
     return with_history or not row.is_history(recent)
 
 
-def plan(wanted: Iterable[Due], watched: Watched, work: Work) -> Range | None:
+def plan(wanted: Iterable[Due], watched: ConnectionGraph, work: Work) -> Range | None:
     """Return the newest range of days that wants the same assets; days that failed before come last, on their own.
 
     Forgets what failed before and is not wanted any more.
@@ -227,14 +216,14 @@ def plan(wanted: Iterable[Due], watched: Watched, work: Work) -> Range | None:
     keys = {key.to_user_string() for assets in days.values() for key in assets}
     work.assets_aside = {name: trouble for name, trouble in work.assets_aside.items() if name in keys}
     work.days_apart = [each for each in work.days_apart if any(each[0] <= day <= each[1] for day in days)]
-    resting = watched.with_derived(
+    resting = watched.with_computed(
         dg.AssetKey.from_user_string(name)
         for name, trouble in work.assets_aside.items()
         if trouble.rests_until > _now()
     )
     wants: dict[date, tuple[frozenset[dg.AssetKey], int | None]] = {}
     for day, due in days.items():
-        assets = watched.with_derived(due - resting) - resting
+        assets = watched.with_computed(due - resting) - resting
         apart = next((n for n, each in enumerate(work.days_apart) if each[0] <= day <= each[1]), None)
         if assets and (apart is None or work.days_apart[apart][2].rests_until <= _now()):
             wants[day] = assets, apart
@@ -264,12 +253,12 @@ def _may_go_on(work: Work) -> bool:
     return any(until <= _now() for until in rests)
 
 
-def _is_in_use(instance: dg.DagsterInstance, connection: str, watched: Watched) -> bool:
+def _is_in_use(instance: dg.DagsterInstance, connection: str, watched: ConnectionGraph) -> bool:
     """Whether a run of somebody else is about to write what the sensor would ask for."""
     return any(
         not is_over(instance, record)
         and (
-            not watched.assets.keys().isdisjoint(record.dagster_run.asset_selection)
+            not watched.computed_from.keys().isdisjoint(record.dagster_run.asset_selection)
             if record.dagster_run.asset_selection
             else record.dagster_run.tags.get(CONNECTION_TAG) == connection
         )
@@ -277,7 +266,7 @@ def _is_in_use(instance: dg.DagsterInstance, connection: str, watched: Watched) 
     )
 
 
-def _is_settled(instance: dg.DagsterInstance, work: Work, watched: Watched) -> bool:
+def _is_settled(instance: dg.DagsterInstance, work: Work, watched: ConnectionGraph) -> bool:
     """Note what became of the run under way; return whether there is none any more."""
     succeeded = outcome_of(instance, work.run)
     if succeeded is None or not work.days:
@@ -288,7 +277,7 @@ def _is_settled(instance: dg.DagsterInstance, work: Work, watched: Watched) -> b
     work.succeeded = Range(window, frozenset(assets), is_apart=False).name if succeeded else ""
     is_range = window.first < window.last
     work.failures = 0 if succeeded else work.failures + is_range
-    failed = watched.with_derived(key for key, *_ in failures)
+    failed = watched.with_computed(key for key, *_ in failures)
     done = {key.to_user_string() for key in assets - failed} if succeeded or failures else set()
     before = next((trouble for first, last, trouble in work.days_apart if first == last == window.first), Trouble())
     work.days_apart = [each for each in work.days_apart if each[1] < window.first or window.last < each[0]]

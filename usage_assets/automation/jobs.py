@@ -44,17 +44,14 @@ def build_jobs(
 
 
 def port_sync_key(connection: str) -> dg.AssetKey:
-    """Return the key of a connection's push."""
     return dg.AssetKey([connection, "port_sync"])
 
 
 def port_connection_key(connection: str) -> dg.AssetKey:
-    """Return the key of a connection's state in Port."""
     return dg.AssetKey([connection, "port_connection"])
 
 
 def port_reconcile_key(connection: str) -> dg.AssetKey:
-    """Return the key of a connection's reconciliation."""
     return dg.AssetKey([connection, "port_reconcile"])
 
 

@@ -43,7 +43,6 @@ class Mark(msgspec.Struct, array_like=True, frozen=True):
 
     @classmethod
     def of(cls, event: dg.EventLogRecord) -> "Mark":
-        """Return the mark that reading this event leaves."""
         return cls(event.storage_id, event.timestamp)
 
 
@@ -92,7 +91,6 @@ class Cursor(msgspec.Struct):
         return cls(stored.read, {connection: _days(ranges) for connection, ranges in stored.pending.items()})
 
     def encode(self) -> str:
-        """Return the text that ``decode`` reads."""
         stored = StoredCursor(self.read, {connection: _ranges(days) for connection, days in self.pending.items()})
         return msgspec.json.encode(stored).decode()
 

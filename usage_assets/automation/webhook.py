@@ -106,7 +106,6 @@ class Cursor(msgspec.Struct):
             return cls(datetime.now(UTC), datetime.now(UTC))
 
     def note(self, outcome: "Outcome") -> None:
-        """Note that a run was read."""
         self.until = max(self.until, outcome.ended_at)
         read = self.read | {outcome.run.run_id: outcome.ended_at}
         self.read = {run: ended_at for run, ended_at in read.items() if ended_at >= self.until - LATE}
@@ -122,8 +121,8 @@ class Cause(msgspec.Struct):
     """Asset -> days that failed; none for an asset without days."""
 
 
-class Told(msgspec.Struct):
-    """What people know."""
+class Memory(msgspec.Struct):
+    """What was posted: what people know."""
 
     causes: dict[str, Cause] = msgspec.field(default_factory=dict)
     """Digest of subject and cause -> the cause."""
@@ -172,7 +171,6 @@ class Outcome:
 
     @property
     def days(self) -> set[date]:
-        """Its days."""
         bounds = [date.fromisoformat(day) for day in self.bounds]
         return {*Window(bounds[0], bounds[-1]).days} if bounds else set()
 
@@ -216,8 +214,8 @@ def build_webhook_sensor(settings: Settings, url: str, step_names: Mapping[str, 
         waiting, posted, problem = _unread(context, cursor), 0, ""
         while waiting and posted < POSTS_PER_TICK and time.monotonic() < began + SECONDS_PER_TICK:
             outcome = _outcome(context.instance, waiting[0], step_names)
-            text, told = _news(context.instance, outcome, settings, secrets)
-            before = _remember(context.instance, told)  # before it is posted: a tick that dies is repeated
+            text, memory = _news(context.instance, outcome, settings, secrets)
+            before = _remember(context.instance, memory)  # before it is posted: a tick that dies is repeated
             try:
                 if text:
                     post(url, text)
@@ -255,7 +253,6 @@ def _unread(context: dg.SensorEvaluationContext, cursor: Cursor) -> list[dg.RunR
 
 
 def _outcome(instance: dg.DagsterInstance, record: dg.RunRecord, step_names: Mapping[str, str]) -> Outcome:
-    """Read what became of a run."""
     run = record.dagster_run
     failures: dict[str, Reason] = {}
     succeeded: list[str] = []
@@ -290,40 +287,42 @@ def _evaluation(evaluation: dg.AssetCheckEvaluation) -> Evaluation:
 
 def _news(
     instance: dg.DagsterInstance, outcome: Outcome, settings: Settings, secrets: Collection[str]
-) -> tuple[str, Told]:
+) -> tuple[str, Memory]:
     """Return the message about a run, empty if it would say nothing new, and what people know after it."""
-    told, news = _told(instance), News()
+    memory, news = _remembered(instance), News()
     for asset in outcome.succeeded:
-        _note_success(told, news, asset, outcome)
+        _note_success(memory, news, asset, outcome)
     for reason, assets in by_cause(outcome.failures).items():
         text = f"{listed(assets, most=3)}: {_shown(reason.text, secrets)}"
         subject = outcome.subject(assets[0])
         key = _digest(subject, reason.fault)
-        if key not in told.causes:
+        if key not in memory.causes:
             news.failed.append(text)
-        cause = told.causes.setdefault(key, Cause(f"{subject}: {_shown(reason.text, secrets)}", outcome.ended_at, {}))
+        cause = memory.causes.setdefault(key, Cause(f"{subject}: {_shown(reason.text, secrets)}", outcome.ended_at, {}))
         cause.met_at = outcome.ended_at
         for asset in assets:
             cause.failing[asset] = _ranges(_days(cause.failing.get(asset, [])) | outcome.days)
     for each in outcome.evaluations:
-        known = told.checks.setdefault(each.check, {})
+        known = memory.checks.setdefault(each.check, {})
         if each.sums_days_up:
             wrong = {other.day for other in outcome.evaluations if other.check == each.check}
             looked_at = {str(day) for day in outcome.days} or known.keys()  # a run of the check alone looks at all
-            told.checks[each.check] = {day: text for day, text in known.items() if day in wrong or day not in looked_at}
+            memory.checks[each.check] = {
+                day: text for day, text in known.items() if day in wrong or day not in looked_at
+            }
         elif not each.text:
             known.pop(each.day, None)
         elif known.get(each.day) != _digest(each.text):
             known[each.day] = _digest(each.text)
             place = " ".join(filter(None, (each.check, each.day)))
             news.checks.append(f"{each.severity} {place}: {_shown(each.text, secrets)}")
-    told.checks = {check: days for check, days in told.checks.items() if days}
-    return news.text(outcome, settings.run_link(outcome.run.run_id)), told
+    memory.checks = {check: days for check, days in memory.checks.items() if days}
+    return news.text(outcome, settings.run_link(outcome.run.run_id)), memory
 
 
-def _note_success(told: Told, news: News, asset: str, outcome: Outcome) -> None:
+def _note_success(memory: Memory, news: News, asset: str, outcome: Outcome) -> None:
     """Remove what has succeeded from the causes that held it back. A cause that holds back nothing more is fixed."""
-    for key, cause in list(told.causes.items()):
+    for key, cause in list(memory.causes.items()):
         if asset not in cause.failing:
             continue
         if left := _days(cause.failing[asset]) - outcome.days:
@@ -331,26 +330,28 @@ def _note_success(told: Told, news: News, asset: str, outcome: Outcome) -> None:
             continue
         del cause.failing[asset]
         if not cause.failing:
-            del told.causes[key]
+            del memory.causes[key]
             news.mended.append(f"refreshed again, after: {cause.text}")
 
 
-def _told(instance: dg.DagsterInstance) -> Told:
+def _remembered(instance: dg.DagsterInstance) -> Memory:
     """Return what people know; what cannot be read counts as nothing."""
     try:
-        told = msgspec.json.decode(instance.daemon_cursor_storage.get_cursor_values({KEY}).get(KEY, "{}"), type=Told)
+        memory = msgspec.json.decode(
+            instance.daemon_cursor_storage.get_cursor_values({KEY}).get(KEY, "{}"), type=Memory
+        )
     except msgspec.DecodeError:
-        return Told()
+        return Memory()
     oldest = datetime.now(UTC) - FORGOTTEN
-    told.causes = {key: cause for key, cause in told.causes.items() if cause.met_at > oldest}
-    return told
+    memory.causes = {key: cause for key, cause in memory.causes.items() if cause.met_at > oldest}
+    return memory
 
 
-def _remember(instance: dg.DagsterInstance, told: Told) -> Told:
+def _remember(instance: dg.DagsterInstance, memory: Memory) -> Memory:
     """Store what people know; return what was stored before."""
-    before = _told(instance)
-    if told != before:
-        instance.daemon_cursor_storage.set_cursor_values({KEY: msgspec.json.encode(told).decode()})
+    before = _remembered(instance)
+    if memory != before:
+        instance.daemon_cursor_storage.set_cursor_values({KEY: msgspec.json.encode(memory).decode()})
     return before
 
 

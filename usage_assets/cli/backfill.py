@@ -159,12 +159,10 @@ class BackfillPlan:
 
     @property
     def asset_days(self) -> int:
-        """Partitions to materialize."""
         return sum(len(run_plan.assets) * len(run_plan.window.days) for run_plan in self.run_plans if run_plan.window)
 
     @property
     def pushes(self) -> bool:
-        """Whether it has entities to push."""
         return any(run_plan.job == PORT_SYNC_JOB for run_plan in self.run_plans)
 
     @property
@@ -174,16 +172,13 @@ class BackfillPlan:
 
     @property
     def failed_runs(self) -> Sequence[str]:
-        """Ids of the runs that an asset failed in."""
         return [step.run_id for steps in self.steps.values() for step in steps if step.failure]
 
     @property
     def assets(self) -> Collection[str]:
-        """All assets that it runs."""
         return {key.to_user_string() for run_plan in self.run_plans for key in run_plan.assets}
 
     def counts(self, job: str) -> Counter[str]:
-        """COUNTS of a job's runs together."""
         return sum((step.counts for step in self.steps[job]), Counter())
 
     def run(
@@ -383,7 +378,6 @@ def _is_interruption(event: dg.DagsterEvent) -> bool:
 
 
 def stored(warehouse: Warehouse, connection: Connection, window: Window) -> Stored:
-    """What the warehouse holds of a connection's days."""
     endpoints = PROVIDERS[connection.provider].endpoints
     parameters = {
         "connection": connection.name,

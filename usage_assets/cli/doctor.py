@@ -34,9 +34,8 @@ from usage_assets.fetching.shapes import load, money_columns
 from usage_assets.fetching.transport import ProviderError
 from usage_assets.local.home import dagster_home, missing_settings, open_instance
 from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
-from usage_assets.models.allocation import ALLOCATIONS
 from usage_assets.models.connection_graph import seeds_of
-from usage_assets.models.costs import COSTS, DailyCost
+from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
 from usage_assets.models.due import Due, due_days, in_words
 from usage_assets.models.entities import ENTITIES, foreign_relations
 from usage_assets.models.owners import owners_of_nothing

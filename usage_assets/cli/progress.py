@@ -33,7 +33,6 @@ class Display:
         """Fault -> the first that failed because of it: a reason is shown once."""
 
     def say(self, text: str) -> None:
-        """Print a line."""
         self.bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def count_request(self) -> None:
@@ -42,7 +41,6 @@ class Display:
         self.bar.update(self._task, requests=self._requests)
 
     def show(self, step: AssetProgress) -> None:
-        """Show how far a step is."""
         if step.failure:
             reason = Reason(step.failure, step.cause or step.failure)
             first = self._failed.setdefault(reason.fault, step)
@@ -69,7 +67,6 @@ class Listener(logging.Handler):
         self._display = display
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show a record."""
         if record.name == "httpx":
             self._display.count_request()
         elif record.levelno >= logging.WARNING:

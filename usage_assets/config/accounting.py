@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pyarrow as pa
 from iso4217 import Currency
@@ -71,19 +71,19 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    identity: ClassVar[tuple[str, ...]]
+    """Fields that no two entries may have alike on the same days."""
+
     @property
-    def about(self) -> tuple[str, ...]:
-        """What no other entry may be about on the same days."""
-        raise NotImplementedError
+    def about(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.identity)
 
     @property
     def first(self) -> date:
-        """The first of the days."""
         raise NotImplementedError
 
     @property
     def last(self) -> date:
-        """The last of the days."""
         raise NotImplementedError
 
 
@@ -108,43 +108,37 @@ class Dated(Entry):
 
     @property
     def first(self) -> date:
-        """``valid_from``."""
         return self.valid_from
 
     @property
     def last(self) -> date:
-        """``valid_until``, or the end of days."""
         return self.valid_until or FOR_EVER
 
 
 class CreditRate(Dated):
     """What a credit of a ChatGPT workspace is worth by contract."""
 
+    identity = ("workspace",)
+
     workspace: Text
     usd_per_credit: Annotated[Decimal, BeforeValidator(_number), Field(gt=0, max_digits=14, decimal_places=10)]
     source: Text
-
-    @property
-    def about(self) -> tuple[str, ...]:
-        """The workspace."""
-        return (self.workspace,)
 
 
 class ExchangeRate(Dated):
     """What one unit of a currency (a euro, a yen) is worth."""
 
+    identity = ("currency",)
+
     currency: Annotated[CurrencyCode, AfterValidator(_foreign)]
     usd: Annotated[Decimal, BeforeValidator(_number), Field(gt=0, lt=10, max_digits=11, decimal_places=10)]
     source: Text
 
-    @property
-    def about(self) -> tuple[str, ...]:
-        """The currency."""
-        return (self.currency,)
-
 
 class Purchase(Dated):
     """A pack of credits or seats that was paid for a period: never part of usage."""
+
+    identity = ("connection", "id")
 
     connection: Text
     kind: Literal["credits", "seats"]
@@ -155,14 +149,11 @@ class Purchase(Dated):
     id: Text
     """Number of the order or invoice."""
 
-    @property
-    def about(self) -> tuple[str, ...]:
-        """The order."""
-        return self.connection, self.id
-
 
 class Invoice(Entry):
     """What a provider has invoiced for a month."""
+
+    identity = ("connection", "id")
 
     connection: Text
     month: Month
@@ -173,13 +164,7 @@ class Invoice(Entry):
     """The day it was made; None: not before the month's days were settled."""
 
     @property
-    def about(self) -> tuple[str, ...]:
-        """The invoice."""
-        return self.connection, self.id
-
-    @property
     def first(self) -> date:
-        """The first day of the month."""
         return date.fromisoformat(f"{self.month}-01")
 
     @property
@@ -189,7 +174,6 @@ class Invoice(Entry):
 
     @property
     def money(self) -> Money:
-        """The total."""
         return Money(self.total, self.currency)
 
 
@@ -199,6 +183,8 @@ OWNED = ("api_key", "user", "project", "workspace")
 
 class Owner(Dated):
     """The team that pays for a project, workspace, API key or user."""
+
+    identity = ("owned",)
 
     connection: Text | None = None
     """None: whatever the connection."""
@@ -218,13 +204,7 @@ class Owner(Dated):
 
     @property
     def owned(self) -> tuple[str, str]:
-        """What is owned: its kind and its id."""
         return next((name, value) for name in OWNED if (value := getattr(self, name)))
-
-    @property
-    def about(self) -> tuple[str, ...]:
-        """What is owned, in one connection or in all."""
-        return self.owned
 
 
 class CreditRateRow(SeedRow):

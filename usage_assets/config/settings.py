@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast, get_args
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -110,7 +110,6 @@ class Connection:
         return self.key is not None or self.place is not None
 
     def refusal(self, *keys: str, reason: str) -> SettingsError:
-        """Return the error for a field that cannot be what it is."""
         where = self.place(*keys) if self.place else f"connection {self.name}: {'.'.join(keys)}"
         return SettingsError(f"{where}: {reason}")
 
@@ -189,7 +188,6 @@ class FilterTable(BaseModel):
     products: Values | None = None
 
     def parameters(self) -> dict[str, tuple[str, ...]]:
-        """The values of those that are set, as text."""
         given = self.model_dump(exclude_none=True).items()
         return {name: (str(value).lower(),) if isinstance(value, bool) else tuple(value) for name, value in given}
 
@@ -270,18 +268,13 @@ class ConnectionsFile(BaseModel):
     owner: list[Owner] = Field(default_factory=list)
 
 
-TABLES: Mapping[tuple[str, ...], type[BaseModel]] = {
-    (): ConnectionsFile,
-    ("connection",): ConnectionEntry,
-    ("connection", "filters"): FilterTable,
-    ("port_relation",): PortRelation,
-    ("credit_rate",): CreditRate,
-    ("exchange_rate",): ExchangeRate,
-    ("purchase",): Purchase,
-    ("invoice",): Invoice,
-    ("owner",): Owner,
-}
-"""Path in the connections file -> the table that stands there."""
+def _table_at(place: Sequence[str | int]) -> type[BaseModel]:
+    """Return the table that stands at a place of the connections file, or that is repeated there."""
+    table: Any = ConnectionsFile
+    for name in (key for key in place if isinstance(key, str)):
+        table = table.model_fields[name].annotation
+        table = next(iter(get_args(table)), table)
+    return cast("type[BaseModel]", table)
 
 
 def _provider_variables() -> dict[str, tuple[object, object]]:
@@ -571,8 +564,7 @@ def _read_connections(path: Path) -> tuple[TomlFile, ConnectionsFile]:
         first = error.errors(include_input=False)[0]
         reason = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
-            table = TABLES[tuple(key for key in first["loc"][:-1] if isinstance(key, str))]
-            known = (field.alias or name for name, field in table.model_fields.items())
+            known = (field.alias or name for name, field in _table_at(first["loc"][:-1]).model_fields.items())
             reason = f"unknown; known: {', '.join(known)}"
         if first["type"] == "list_type" and len(first["loc"]) == 1:
             reason = f"write [[{first['loc'][0]}]]"

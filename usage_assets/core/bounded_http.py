@@ -42,7 +42,6 @@ class Deadline:
     at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin."""
         self.restart()
 
     def restart(self) -> None:

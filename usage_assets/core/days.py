@@ -28,7 +28,6 @@ class Window:
 
     @property
     def days(self) -> list[date]:
-        """Every day of the window."""
         return [self.first + n * DAY for n in range((self.last - self.first).days + 1)]
 
     @property

@@ -69,7 +69,6 @@ class Column:
 
     @property
     def arrow(self) -> pa.Field:
-        """The column's Arrow field."""
         return pa.field(self.name, ARROW_TYPES[self.type], nullable=self.nullable)
 
 
@@ -137,7 +136,6 @@ def declared(table: str) -> type[TableRow]:
 
 
 def declarations() -> Mapping[str, type[TableRow]]:
-    """Return every declared table by its name."""
     return {row.table: row for row in _models(TableRow) if hasattr(row, "table")}
 
 
@@ -173,7 +171,6 @@ def _columns(row: type[msgspec.Struct]) -> Iterator[Column]:
 
 @cache
 def arrow_schema(row: type[TableRow]) -> pa.Schema:
-    """The Arrow schema that a table of these rows has, exactly."""
     return pa.schema([column.arrow for column in columns(row)])
 
 

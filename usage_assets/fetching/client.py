@@ -5,7 +5,7 @@ How one request is made is in transport.py, what an answer means in page_parser.
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -43,8 +43,6 @@ class FetchResult:
 
     rows: pa.Table
     """Rows of all windows, in the packed schema of the endpoint's row model (pages have dictionaries of their own)."""
-    windows: int
-    """Windows as they were planned."""
     requests: int
     """Answered pages of the windows as they were planned."""
     refused: int
@@ -137,17 +135,21 @@ class Client:
         planned = windows(days, endpoint.window_days)
         stop = Event()
         chains = [_Chains(self, endpoint, query, window, stop) for window in planned for query in endpoint.queries]
+        self.run([chain.run for chain in chains], stop)
+        parsers = [parser for chain in chains for parser in chain.parsers]
+        counts: Counter[str] = sum((chain.counts for chain in chains), Counter())
+        fetched = fetched_from(endpoint, parsers, counts)
+        return replace(fetched, responses=[response for chain in chains for response in chain.responses])
+
+    def run(self, chains: Iterable[Callable[[], None]], stop: Event) -> None:
+        """Run chains side by side. Raises the error of the first that fails; then no other is started."""
         pool = ThreadPoolExecutor(self.http.concurrency, f"fetch-{self.scope.connection}")
         try:
-            for done in as_completed([pool.submit(chain.run) for chain in chains]):
+            for done in as_completed([pool.submit(chain) for chain in chains]):
                 done.result()
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
-        parsers = [parser for chain in chains for parser in chain.parsers]
-        counts: Counter[str] = sum((chain.counts for chain in chains), Counter())
-        fetched = fetched_from(endpoint, parsers, counts, planned=len(planned))
-        return replace(fetched, responses=[response for chain in chains for response in chain.responses])
 
     def probe(self, endpoint: Endpoint) -> None:
         """Ask for yesterday, to learn whether the key may. Raises ProviderError."""
@@ -368,14 +370,11 @@ def days_without_bucket(endpoint: Endpoint, parser: PageParser, days: Sequence[d
 
 
 def no_bucket_for(days: Sequence[date]) -> str:
-    """What is wrong with an answer that is silent about days."""
     return f"the answer has no bucket for {', '.join(map(str, windows(days, len(days))))}"
 
 
-def fetched_from(
-    endpoint: Endpoint, parsers: Sequence[PageParser], counts: Mapping[str, int], *, planned: int
-) -> FetchResult:
-    """The complete answer that the readings of so many windows are."""
+def fetched_from(endpoint: Endpoint, parsers: Sequence[PageParser], counts: Mapping[str, int]) -> FetchResult:
+    """The complete answer that these readings are."""
     groupings: Counter[str] = Counter()
     for parser in parsers if endpoint.group_by else ():
         groupings[parser.grouping] += len(parser.window.days)
@@ -383,7 +382,6 @@ def fetched_from(
     rows = pa.concat_tables([packed_schema(endpoint.row).empty_table(), *tables])
     return FetchResult(
         rows=numbered(endpoint.row, rows),
-        windows=planned,
         requests=counts["requests"],
         refused=counts["refused"],
         split_windows=counts["split_windows"],

@@ -1,6 +1,6 @@
 """What a connection's settings mean for its provider: which endpoints are fetched, how it is asked, how far back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -25,12 +25,16 @@ def endpoints_of(provider: Provider, connection: Connection) -> Sequence[Endpoin
     fetched = [
         endpoint for endpoint in provider.endpoints if connection.endpoints.get(endpoint.name, endpoint.default_on)
     ]
-    taken = {parameter.removesuffix("[]") for endpoint in fetched for parameter in endpoint.filters}
+    taken = frozenset[str]().union(*(endpoint.filter_names for endpoint in fetched))
     if untaken := next((name for name in connection.filters if name not in taken), None):
         reason = f"the endpoints that are on take {', '.join(sorted(taken)) or 'no filters'}"
         raise connection.refusal("filters", untaken, reason=reason)
     _refuse_misplaced_ids(provider, connection)
     return fetched
+
+
+def filters_of(endpoint: Endpoint, connection: Connection) -> Mapping[str, Sequence[str]]:
+    return {name: values for name, values in connection.filters.items() if name in endpoint.filter_names}
 
 
 def lookups_of(connection: Connection) -> Sequence[Lookup]:
@@ -68,7 +72,6 @@ def provider_client(
 
 
 def scope_of(connection: Connection, settings: Settings) -> Scope:
-    """Return what a connection asks for."""
     named = PROVIDERS[connection.provider].scope_headers.items()
     return Scope(
         connection=connection.name,

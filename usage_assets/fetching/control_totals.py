@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from typing import Protocol
 
 import pyarrow as pa
 
 from usage_assets.core.money import TOLERANCE
 from usage_assets.core.schema import to_arrow
-from usage_assets.fetching.client import FetchResult
-from usage_assets.fetching.scope import Scope
+from usage_assets.fetching.archive.replay import Replay
+from usage_assets.fetching.client import Client, FetchResult
 from usage_assets.providers.endpoint import Control, Endpoint
 
 logger = logging.getLogger(__name__)
@@ -21,18 +20,9 @@ logger = logging.getLogger(__name__)
 Sums = Mapping[tuple[date, str | None], Decimal]
 
 
-class Source(Protocol):
-    """What days are fetched from: the provider, or the archive."""
-
-    @property
-    def scope(self) -> Scope:
-        """What is asked for."""
-
-    def fetch(self, endpoint: Endpoint, days: Sequence[date]) -> FetchResult:
-        """Everything that it has for the days, or a ProviderError."""
-
-
-def fetch_with_totals(client: Source, endpoint: Endpoint, days: Sequence[date]) -> tuple[FetchResult, pa.Table]:
+def fetch_with_totals(
+    client: Client | Replay, endpoint: Endpoint, days: Sequence[date]
+) -> tuple[FetchResult, pa.Table]:
     """Everything the endpoint has for the days, with its control totals (an empty table where it declares none).
 
     Where the two differ by more than the provider's arithmetic, both are read once again: a restatement may have come
@@ -52,7 +42,7 @@ def fetch_with_totals(client: Source, endpoint: Endpoint, days: Sequence[date]) 
     return grouped, _totals(control, client.scope.connection, ungrouped)
 
 
-def _both(client: Source, endpoint: Endpoint, days: Sequence[date]) -> tuple[FetchResult, FetchResult]:
+def _both(client: Client | Replay, endpoint: Endpoint, days: Sequence[date]) -> tuple[FetchResult, FetchResult]:
     grouped, ungrouped = client.fetch(endpoint, days), client.fetch(endpoint.ungrouped, days)
     responses = (*grouped.responses, *ungrouped.responses)
     return replace(grouped, control_requests=ungrouped.requests, responses=responses), ungrouped

@@ -5,7 +5,6 @@ What a lookup is: providers/lookup.py. How one request is made: transport.py.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -60,13 +59,7 @@ def fetch_lookup(client: Client, lookup: Lookup, began: datetime) -> Listed:
     parents = fetch_lookup(client, lookup.for_each, began) if lookup.for_each else None
     owners = [parent.id for parent in parents.items] if parents else [None]
     chains = [_Chain(client, lookup, began, stop, owner) for owner in owners]
-    pool = ThreadPoolExecutor(client.http.concurrency, f"fetch-{client.scope.connection}")
-    try:
-        for done in as_completed([pool.submit(chain.run) for chain in chains]):
-            done.result()
-    finally:
-        stop.set()
-        pool.shutdown(cancel_futures=True)
+    client.run([chain.run for chain in chains], stop)
     return _listed(chains, parents)
 
 
@@ -163,7 +156,6 @@ class _Chain:
 
     @property
     def place(self) -> str:
-        """What messages call it."""
         return f"{self.client.scope.connection} {self.lookup.name}{f' of {self.owner}' if self.owner else ''}"
 
 

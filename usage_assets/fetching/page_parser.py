@@ -59,12 +59,10 @@ class PageParser:
 
     @property
     def ids(self) -> Mapping[str, str]:
-        """Path parameters of endpoints -> value."""
         return self.scope.ids
 
     @property
     def people(self) -> People:
-        """The policy for people."""
         return self.scope.people
 
     @cached_property
@@ -109,7 +107,6 @@ class PageParser:
         return row
 
     def _pack(self, row: type[Row], rows: list[Row]) -> None:
-        """Turn the rows into Arrow, which empties the list."""
         try:
             self.tables.append(to_arrow(row, rows, packed=True))
         except (pa.ArrowInvalid, OverflowError) as error:

@@ -47,7 +47,6 @@ def load(path: Path) -> Shapes:
 
 
 def remember(path: Path, captured: Mapping[str, Shape]) -> None:
-    """Add to what has been captured."""
     known = dict(load(path))
     for name, shape in captured.items():
         before = known.get(name, shape)
@@ -59,13 +58,11 @@ def remember(path: Path, captured: Mapping[str, Shape]) -> None:
 
 
 def shape_of(rows: pa.Table, day: date) -> Shape:
-    """What an answer has."""
     with_values = [name for name in rows.column_names if rows[name].null_count < rows.num_rows]
     return Shape(frozenset(with_values), frozenset(_shapes(rows)), day)
 
 
 def money_columns(endpoint: Endpoint) -> Sequence[str]:
-    """The columns of an endpoint's rows that hold money."""
     return [column.name for column in columns(endpoint.row) if column.unit in MONEY]
 
 

@@ -159,7 +159,6 @@ class Transport:
         self._client = bounded(client)
 
     def close(self) -> None:
-        """Close the connections."""
         self._large.shutdown()
         self._client.close()
 
@@ -229,7 +228,6 @@ class Transport:
         return kind(message, place=place, cause=self._safe(cause), status=status, reason=reason, days=days)
 
     def advice(self, status: int) -> str:
-        """What to do about a status."""
         redirect = status < httpx.codes.BAD_REQUEST
         return self._provider.advice.get(status, "Check the base URL" if redirect else NOTHING_STORED)
 
@@ -291,7 +289,6 @@ class Transport:
         return content.getvalue()
 
     def _refused(self, place: str, days: Sequence[date], response: httpx.Response, content: bytes) -> ProviderError:
-        """The error that an answer other than 200 stands for."""
         status, reason = response.status_code, self._reason(response, content)
         days = () if response.is_redirect or status in _OF_THE_CONNECTION else days
         request_id = response.headers.get("x-request-id") or response.headers.get("request-id")

@@ -64,7 +64,6 @@ issued = {issued}
 
 
 def main() -> None:
-    """Make the file in .focus, in the current folder."""
     terminate_like_ctrl_c()
     home = Path.cwd() / ".focus"
     last = utc_today() - timedelta(days=1)
@@ -102,17 +101,10 @@ def variables_for(sandbox: str, first: date, last: date, home: Path) -> dict[str
     total = Decimal(truth["totals"]["openai"]["usd"]).quantize(Decimal("0.01"))
     workspace, file = credentials.CHATGPT_WORKSPACE_ID, home / "connections.toml"
     file.write_text(CONNECTIONS.format(workspace=workspace, invoiced=month, issued=issued, total=total))
-    return {
+    return credentials.variables(sandbox) | {
         "USAGE_WAREHOUSE": str(home / "usage.duckdb"),
         "USAGE_CONNECTIONS": str(file),
         "USAGE_START_DATE": str(first),
-        "OPENAI_ADMIN_KEY": credentials.OPENAI_ADMIN_KEY,
-        "OPENAI_BASE_URL": f"{sandbox}/openai/v1",
-        "ANTHROPIC_ADMIN_KEY": credentials.ANTHROPIC_ADMIN_KEY,
-        "ANTHROPIC_BASE_URL": f"{sandbox}/anthropic",
-        "CHATGPT_ANALYTICS_KEY": credentials.CHATGPT_ANALYTICS_KEY,
-        "CHATGPT_WORKSPACE_ID": workspace,
-        "CHATGPT_BASE_URL": f"{sandbox}/chatgpt",
     }
 
 
@@ -145,7 +137,7 @@ def _store(connection: Connection, settings: Settings, warehouse: Warehouse, day
                 settling_days=settling_days(connection, provider),
             )
             warehouse.replace(Table(endpoint.row), answer, target, "focus")
-            query = replace(model.select, seed=seeds)
+            query = replace(model.query, seed=seeds)
             warehouse.replace(Table(DailyCost), query, replace(target, part=model.part), "focus")
 
 

@@ -13,8 +13,7 @@ from typing import Any
 import duckdb
 
 from usage_assets.config.settings import SettingsError
-from usage_assets.models.allocation import ALLOCATIONS
-from usage_assets.models.costs import COSTS, DailyCost, days_without_costs
+from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost, days_without_costs
 from usage_assets.models.due import due_days, in_words
 from usage_assets.models.model import MACROS, SQL
 from usage_assets.warehouse.database import Warehouse
@@ -31,7 +30,7 @@ SUFFIXES = (".csv", ".parquet")
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What has a cost and cannot be a row: why, of which connection, how many rows, how much of what."""
+    """Costs of one connection that cannot be rows of FOCUS: the reason, their number, and their amount in a unit."""
 
     reason: str
     connection: str
@@ -122,7 +121,7 @@ def export(
 
 def _bring_up_to_date(warehouse: Warehouse, seeds: Seed) -> None:
     """Make the views those of this release, and what they read of the connections file what that says now."""
-    query = replace(COSTS[0].select, seed=seeds)
+    query = replace(COSTS[0].query, seed=seeds)
     with warehouse.transaction() as database:
         create_or_alter(database, Table(DailyCost))
         make_ready(database, query)

@@ -166,7 +166,6 @@ class Dagster:
         }
 
     def progress(self) -> Progress:
-        """How far it is."""
         found = self.ask(PROGRESS)
         return Progress(
             unfinished_runs=len(found["unfinished"]["results"]),

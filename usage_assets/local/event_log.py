@@ -48,7 +48,6 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        """Open the event log in a folder."""
         self._kept: dict[str, sqlalchemy.Engine] = {}
         self._begun: dict[str, sqlalchemy.Connection] = {}
         self._found_tables: set[str] = set()
@@ -116,12 +115,10 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
         return table_name in self._found_tables
 
     def wipe(self) -> None:
-        """Forget all runs: their files are removed."""
         self._close(keep=0)
         super().wipe()
 
     def dispose(self) -> None:
-        """Close the files."""
         super().dispose()
         self._close(keep=0)
 

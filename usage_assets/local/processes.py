@@ -78,7 +78,6 @@ class ManagedProcess:
             raise StartError(f"{self.name} ended by itself (exit code {self._keeper.returncode}): {self.advice}")
 
     def stop(self) -> None:
-        """Stop it and everything that it started."""
         if self._keeper.stdin:
             with suppress(BrokenPipeError):
                 self._keeper.stdin.close()

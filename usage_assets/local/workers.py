@@ -30,11 +30,9 @@ class WatchedRunLauncher(DefaultRunLauncher):
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """Dagster asks."""
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Return whether the run's process runs."""
         if is_lost(self._instance, run):
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, LOST)
         return CheckRunHealthResult(WorkerStatus.RUNNING)

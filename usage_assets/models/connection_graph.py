@@ -3,7 +3,7 @@
 ``build.py`` builds Dagster's assets from it, and ``seeds_of`` the tables of what is configured.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,8 +14,7 @@ from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.days import utc_today
 from usage_assets.fetching.connected import endpoints_of, is_superseded
-from usage_assets.models.allocation import ALLOCATIONS
-from usage_assets.models.costs import DailyCost, costs_of
+from usage_assets.models.costs import ALLOCATIONS, DailyCost, costs_of
 from usage_assets.models.due import ExpectedAsset, assets_seed, expected_derived, expected_raw
 from usage_assets.models.entities import entities_of
 from usage_assets.models.model import Model, Sources, money_seed
@@ -35,24 +34,28 @@ class ConnectionGraph:
     is_superseded: bool
     """Whether another connection covers the same usage: what is derived is empty then."""
     entities: Sequence[Model]
-    derived: Sequence[tuple[Model, Query]]
+    models: Sequence[tuple[Model, Query]]
 
     @cached_property
     def computed_from(self) -> Mapping[dg.AssetKey, Collection[dg.AssetKey]]:
         """Each asset, with all that is computed from it, directly or not."""
         found = {dg.AssetKey([self.connection.name, endpoint.name]): set[dg.AssetKey]() for endpoint in self.endpoints}
-        found |= {model.asset_key(self.connection.name): set() for model, _ in self.derived}
-        for model, query in reversed(self.derived):
+        found |= {model.asset_key(self.connection.name): set() for model, _ in self.models}
+        for model, query in reversed(self.models):
             key = model.asset_key(self.connection.name)
             for table, part in query.sources:
                 found[self.sources[table][part]] |= {key, *found[key]}
         return found
 
+    def with_computed(self, keys: Iterable[dg.AssetKey]) -> frozenset[dg.AssetKey]:
+        """Return the assets of the connection among these, with all that is computed from them."""
+        found = self.computed_from
+        return frozenset(each for key in keys if key in found for each in (key, *found[key]))
+
     def expected(self, settings: Settings) -> Iterator[ExpectedAsset]:
-        """Yield what ``ledger.assets`` says of it."""
         for endpoint in self.endpoints:
             yield from expected_raw(endpoint, self.connection, settings)
-        for model, query in self.derived:
+        for model, query in self.models:
             yield expected_derived(model, query, self.connection.name, settings)
 
 
@@ -72,8 +75,8 @@ def graph_of(connection: Connection, connections: Sequence[Connection], money: S
         query = model.nothing if superseded else model.query_of(sources)
         return replace(query, seed=money) if query.seed else query
 
-    derived = [(each, query_of(each)) for each in (*costs, *allocations, *entities)]
-    return ConnectionGraph(connection, provider, endpoints, sources, superseded, entities, derived)
+    models = [(each, query_of(each)) for each in (*costs, *allocations, *entities)]
+    return ConnectionGraph(connection, provider, endpoints, sources, superseded, entities, models)
 
 
 def owners_of(connection: Connection, accounting: Accounting) -> Sequence[str]:

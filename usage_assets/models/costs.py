@@ -1,7 +1,7 @@
 """Costs: three moneys in one table that is never summed across them.
 
-``sql/daily_costs/<source>.sql`` in a provider's folder computes them. Who the billed ones are for is in a second table,
-which ``allocation.py`` computes.
+``sql/daily_costs/<source>.sql`` in a provider's folder computes them. Who the billed ones are for is in a second table:
+``sql/allocated_costs/`` says who used what, and ``sql/allocated.sql`` splits it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -22,6 +22,8 @@ UsageType = Annotated[
 ]
 SOURCES = tuple(source for provider in PROVIDERS.values() for source in provider.costs)
 SPLIT = [source.table for source in SOURCES if source.splits_line_items]
+_FOR = ("model", "project_id", "workspace_id", "user_id", "api_key_id")
+"""The dimensions that tell what was used, and for whom."""
 _PRICED_BY = ("line_item", "cost_type", "token_type", "service_tier", "context_window", "inference_geo")
 """The dimensions that tell what is billed, and not for whom."""
 
@@ -36,19 +38,7 @@ class DailyCost(Row):
 
     table = "costs.daily_costs"
     slice_by = "source_table"
-    grain = (
-        "source_table",
-        "cost_basis",
-        "native_unit",
-        "currency",
-        "model",
-        "project_id",
-        "workspace_id",
-        "user_id",
-        "api_key_id",
-        "api_key_name",
-        *_PRICED_BY,
-    )
+    grain = ("source_table", "cost_basis", "native_unit", "currency", *_FOR, "api_key_name", *_PRICED_BY)
     totals = {
         "billed_usd": Total("sum(amount_usd) filter (where cost_basis = 'billed')", "USD"),
         "estimated_usd": Total("sum(amount_usd) filter (where cost_basis = 'estimated')", "USD"),
@@ -126,17 +116,7 @@ class AllocatedCost(Row):
 
     table = "costs.allocated_costs"
     slice_by = "source_table"
-    grain = (
-        "source_table",
-        "native_unit",
-        "currency",
-        "model",
-        "project_id",
-        "workspace_id",
-        "user_id",
-        "api_key_id",
-        *_PRICED_BY,
-    )
+    grain = ("source_table", "native_unit", "currency", *_FOR, *_PRICED_BY)
     totals = {
         "billed_usd": Total("sum(amount_usd)", "USD"),
         "unattributed_usd": Total("sum(amount_usd) filter (where allocation = 'unattributed')", "USD"),
@@ -229,6 +209,23 @@ COSTS = tuple(
 The views join lookups and owners to it and to ``costs.allocated_costs``, which is declared here because they read it: a
 name or an owner changes nothing stored.
 """
+ALLOCATIONS = tuple(
+    Model(
+        name="allocated_costs",
+        file=f"{provider.name}_allocated_costs",
+        folder="allocated_costs",
+        under=source.partition(".")[2],
+        group=GROUPS[source],
+        row=AllocatedCost,
+        reads=(DailyCost.table,),
+        within="allocated.sql",
+        optional_refs=usage,
+        part=source,
+    )
+    for provider in PROVIDERS.values()
+    for source, usage in provider.allocations.items()
+)
+"""One part of ``costs.allocated_costs`` per source that bills more than one API key or person in a row."""
 
 
 def costs_of(tables: Collection[str]) -> Sequence[Model]:

@@ -21,6 +21,7 @@ import msgspec
 from usage_assets.config.days import minutes_to_first_fetch
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.schema import Row, SeedRow, column, to_arrow
+from usage_assets.fetching.connected import filters_of
 from usage_assets.models.model import SQL, Model
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
@@ -123,8 +124,7 @@ def question_of(endpoint: Endpoint, connection: Connection) -> str:
 
     The organization's name counts only where it is sent to the provider.
     """
-    taken = {parameter.removesuffix("[]") for parameter in endpoint.filters}
-    filters = sorted((name, sorted(values)) for name, values in connection.filters.items() if name in taken)
+    filters = sorted((name, sorted(values)) for name, values in filters_of(endpoint, connection).items())
     is_told = not PROVIDERS[connection.provider].names_organization
     ids = {name: value for name, value in connection.ids.items() if is_told or name != "organization"}
     known = [
@@ -175,7 +175,6 @@ def expected_derived(model: Model, query: Query, connection: str, settings: Sett
 
 
 def assets_seed(expected: Iterable[ExpectedAsset], read_at: datetime) -> Seed:
-    """The configured assets as ``ledger.assets`` holds them."""
     return Seed("assets", {ASSETS: to_arrow(ExpectedAsset, expected)}, read_at)
 
 

@@ -112,5 +112,4 @@ def pushed_assets(connection: Connection) -> list[dg.AssetKey]:
 
 
 def foreign_relations(relations: Iterable[PortRelation]) -> Foreign:
-    """Return the relations of every blueprint to the users' own."""
     return {model.name: model.foreign(relations) for model in ENTITIES}

@@ -81,7 +81,6 @@ class Model:
     """Relation that users may configure (``PortRelation.name``) -> what its target is known by."""
 
     def asset_key(self, connection: str) -> dg.AssetKey:
-        """Return the key of a connection's asset."""
         return dg.AssetKey([connection, self.under, self.name])
 
     def foreign(self, relations: Iterable[PortRelation]) -> dict[str, str]:
@@ -89,7 +88,7 @@ class Model:
         return {relation.name: relation.blueprint for relation in relations if relation.name in self.about}
 
     @cached_property
-    def select(self) -> Query:
+    def query(self) -> Query:
         """The query and its reconciliation, as the IO manager runs them; read once for all connections."""
         [file] = sql_files(f"{self.folder}/{self.file}.sql")
         sql = file.read_text()
@@ -143,7 +142,7 @@ class Model:
             for table in reads
             if declared(table).slice_by
         }
-        return replace(self.select, reads=reads, parts=parts)
+        return replace(self.query, reads=reads, parts=parts)
 
     @cached_property
     def nothing(self) -> Query:
@@ -154,8 +153,8 @@ class Model:
             f"count(*) as found from {self.row.table}{part} group by all"
         )
         return replace(
-            self.select,
-            sql=f"select * from ({self.select.sql}) where false",
+            self.query,
+            sql=f"select * from ({self.query.sql}) where false",
             reads=(),
             optional_refs=(*self.reads, *self.optional_refs),
             names=(),

@@ -54,7 +54,6 @@ def unit_errors(database: duckdb.DuckDBPyConnection, source: str, target: Slice)
 
 
 def has_prices() -> bool:
-    """Whether there is a price list."""
     return find_spec("genai_prices") is not None
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from usage_assets.config.settings import Connection
-from usage_assets.fetching.connected import endpoints_of
+from usage_assets.fetching.connected import endpoints_of, filters_of
 from usage_assets.models.costs import costs_of
 from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
@@ -127,16 +127,11 @@ def _asked_by_both(one: Connection, other: Connection) -> Sequence[Endpoint]:
 
 
 def _is_disjoint(one: Connection, other: Connection, endpoint: Endpoint) -> bool:
-    mine, theirs = _filters(one, endpoint), _filters(other, endpoint)
-    return any(mine[name].isdisjoint(theirs[name]) for name in mine.keys() & theirs.keys())
+    mine, theirs = filters_of(endpoint, one), filters_of(endpoint, other)
+    return any({*mine[name]}.isdisjoint(theirs[name]) for name in mine.keys() & theirs.keys())
 
 
 def _is_part(one: Connection, other: Connection, endpoint: Endpoint) -> bool:
     """Whether one's answer is narrowed down by nothing that the other's is not, or the reverse."""
-    mine, theirs = _filters(one, endpoint).keys(), _filters(other, endpoint).keys()
+    mine, theirs = filters_of(endpoint, one).keys(), filters_of(endpoint, other).keys()
     return mine <= theirs or theirs <= mine
-
-
-def _filters(connection: Connection, endpoint: Endpoint) -> Mapping[str, frozenset[str]]:
-    taken = {parameter.removesuffix("[]") for parameter in endpoint.filters}
-    return {name: frozenset(values) for name, values in connection.filters.items() if name in taken}

@@ -167,12 +167,10 @@ class PortClient:
         self._retrying(self._bearer)
 
     def get_blueprint(self, identifier: str) -> dict[str, Any] | None:
-        """The blueprint as Port has it, or None."""
         answer = self._existing(f"/blueprints/{quote(identifier, safe='')}", _BlueprintAnswer)
         return answer.blueprint if answer else None
 
     def create_blueprint(self, blueprint: Mapping[str, Any]) -> None:
-        """Create a blueprint."""
         self._call("POST", "/blueprints", dict[str, Any], body=blueprint)
 
     def update_blueprint(self, identifier: str, changes: Mapping[str, Any]) -> None:
@@ -183,11 +181,9 @@ class PortClient:
         self._call("PATCH", f"/blueprints/{identifier}", dict[str, Any], body=changes)
 
     def get_page(self, identifier: str) -> dict[str, Any] | None:
-        """A page of the catalog, or None."""
         return self._existing(f"/pages/{identifier}", dict[str, Any])
 
     def create_page(self, page: Mapping[str, Any]) -> None:
-        """Create a page."""
         self._call("POST", "/pages", dict[str, Any], body=page)
 
     def bulk_upsert(self, blueprint: str, entities: Sequence[msgspec.Raw]) -> dict[int, str]:

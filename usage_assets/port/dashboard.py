@@ -25,7 +25,6 @@ class Dashboard:
 
 
 def page() -> dict[str, Any]:
-    """The whole page, as POST /pages takes it."""
     body: dict[str, Any] = json.loads(files(__package__).joinpath("dashboard.json").read_text(encoding="utf-8"))
     return body
 
@@ -49,7 +48,6 @@ def create_dashboard(client: PortClient) -> Dashboard:
 
 
 def blueprints(widget: Mapping[str, Any]) -> set[str]:
-    """The blueprints that a widget shows."""
     return {part["blueprint"] for part in widget.get("lines", [widget])}
 
 

@@ -73,13 +73,11 @@ class Entity:
         return hashlib.sha256(_encoder.encode(names)).hexdigest()[-_SHAPE_DIGITS:]
 
     def targets(self) -> Iterator[Target]:
-        """The users' own entities to which it relates."""
         for relation, blueprint in self.foreign.items():
             if identifier := self.relations[relation]:
                 yield blueprint, identifier
 
     def without(self, missing: Set[Target]) -> "Entity":
-        """The same, related to none of these."""
         if missing.isdisjoint(self.targets()):
             return self
         kept = {
@@ -144,7 +142,6 @@ class PushReport:
     """Of what was to be related to, what Port does not have."""
 
     def add(self, other: "PushReport") -> None:
-        """Add what a further push of the same days did."""
         self.upserted += other.upserted
         self.deleted += other.deleted
         self.requests += other.requests
@@ -207,24 +204,11 @@ def diff(desired: Iterable[Entity], acknowledged: Iterable[Acknowledged]) -> Cha
 
 
 def push(client: PortClient, changes: Changes, ledger: Ledger) -> PushReport:
-    """Send the changes and record what Port acknowledges, batch by batch.
+    """Send the changes and record what Port acknowledges, batch by batch. docs/architecture.md ("Port") says why.
 
-    Before anything is sent, every line of the changes is marked as this push's: whatever is killed or times out
-    afterwards, the next diff sends what is not certain, also when the content has meanwhile gone back to what it was.
-    Of two pushes that send the same entity at once nobody knows which one Port heard last: the mark tells them apart.
-
-    The connection's entity goes first and carries the mark to Port, where an older copy of the database finds a mark
-    that it does not know. The ledger writes mark and lines in one transaction, so that whoever knows the mark also
-    knows which entities are uncertain.
-
-    Upserts go before deletes. A failure in between then leaves entities too many for a while, never too few; and an
-    entity whose relation moves to another target no longer depends on the one that goes.
-
-    Relations to entities of the users' own that Port does not have are sent as null; the ledger's line stays that of
-    what they should be.
-
-    A blueprint that is not known to be as it must be is read and mended first, a known one when Port refuses an entity
-    of it: somebody may have changed or deleted it meanwhile.
+    Before anything is sent, every line of the changes is marked as this push's. The connection's entity goes first and
+    carries the mark to Port. Upserts go before deletes: a failure in between then leaves entities too many for a while,
+    never too few, and an entity whose relation moves to another target no longer depends on the one that goes.
 
     Entities that Port refuses are reported; the rest goes on. Raises PortError when Port cannot be reached, refuses
     the credentials, or has a blueprint that conflicts with ours; what was answered until then is recorded.

@@ -13,11 +13,9 @@ class HeaderAuth(httpx.Auth):
         self._header, self._value = header, value
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Add the header."""
         request.headers[self._header] = self._value
         yield request
 
 
 def bearer(key: str) -> httpx.Auth:
-    """Send ``Authorization: Bearer <key>``."""
     return HeaderAuth("Authorization", f"Bearer {key}")

@@ -31,10 +31,8 @@ class Entities:
 
     @property
     def name(self) -> str:
-        """The blueprint."""
         return self.row.table.removeprefix("port_entities.")
 
 
 def ids_in(*columns: str) -> Ids:
-    """Return the values of these columns of a row."""
     return lambda row: [row[name] for name in columns]

@@ -96,8 +96,12 @@ class Endpoint:
 
     @property
     def path_parameters(self) -> tuple[str, ...]:
-        """The settings of a connection that its path needs."""
         return tuple(name for _, name, *_ in Formatter().parse(self.path) if name)
+
+    @property
+    def filter_names(self) -> frozenset[str]:
+        """The settings of a connection that narrow its answer down."""
+        return frozenset(parameter.removesuffix("[]") for parameter in self.filters)
 
     def path_in(self, ids: Mapping[str, str]) -> str:
         """The path as a connection with these ids asks for it."""

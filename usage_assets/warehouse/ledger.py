@@ -90,7 +90,11 @@ class PortEntity(Row):
     blueprint: Annotated[str, column("Blueprint")]
     identifier: Annotated[str, column("Identifier of the entity in Port")]
     content_hash: Annotated[
-        str, column("Hash of what Port holds (its end: of which properties); mark of a running push; empty: unknown")
+        str,
+        column(
+            "Hash of what Port holds, whose last 8 digits stand for the names of properties and relations; mark of a "
+            "running push; empty: unknown"
+        ),
     ]
     pushed_at: Annotated[datetime, column("When Port acknowledged it")]
 

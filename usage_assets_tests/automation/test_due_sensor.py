@@ -251,10 +251,10 @@ class Daemon:
             for endpoint in graph.endpoints:
                 if assets is None or f"{connection.name}/{endpoint.name}" in assets:
                     self.fetch(endpoint.row, target, question=question_of(endpoint, connection))
-            for derived, select in graph.derived:
+            for derived, query in graph.models:
                 if assets is None or derived.asset_key(connection.name).to_user_string() in assets:
                     part = Slice(connection.name, window.first, window.last, derived.part)
-                    self.warehouse.replace(Table(derived.row), select, part, "run")
+                    self.warehouse.replace(Table(derived.row), query, part, "run")
 
     def fetch(self, row: type[Row], target: Slice, **facts: Any) -> None:
         """Store days of a raw table."""
@@ -542,9 +542,9 @@ def test_a_rate_is_used_also_where_a_run_of_before_is_still_writing(
     daemon.tick()
     connections = old[0].connections()
     codex = graph_of(connections[-1], connections, before)
-    for derived, select in codex.derived:
+    for derived, query in codex.models:
         target = Slice("codex", date(2026, 11, 16), date(2026, 11, 17), derived.part)
-        daemon.warehouse.replace(Table(derived.row), select, target, "a long run that began before")
+        daemon.warehouse.replace(Table(derived.row), query, target, "a long run that began before")
     rates = "select distinct usd_rate from costs.daily_costs where connection = 'codex' and usage_date <= '2026-11-17'"
     assert daemon.warehouse.read(rates).to_pylist() == [{"usd_rate": Decimal("0.04")}]
     assert daemon.warehouse.read("select usd_per_credit from accounting.credit_rates").num_rows == 1

@@ -195,7 +195,7 @@ SHOWN = [
 
 
 def test_every_derived_table_that_shows_names_is_looked_at_here() -> None:
-    derived = {each.name for each in DERIVED.values() if each.select.names}
+    derived = {each.name for each in DERIVED.values() if each.query.names}
     assert derived == {entity for *_, entities in SHOWN for entity in entities}
 
 

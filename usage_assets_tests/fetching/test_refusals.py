@@ -26,13 +26,14 @@ from usage_assets.automation.jobs import range_tags
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.fetching.client import Client, FetchResult
-from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
+from usage_assets.fetching.transport import NotServedYetError, PermanentError, ProviderError, TransientError
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import NOW
 from usage_assets_tests.fetching.conftest import DAY, KEYS, Answers
 from usage_assets_tests.fetching.refusals import (
     CASES,
+    REFRESHED,
     TARGETS,
     TOKEN_REFUSED,
     Case,
@@ -197,7 +198,7 @@ def halved(trial: Trial, undisturbed: FetchResult, _caplog: pytest.LogCaptureFix
 
 def permanent(trial: Trial, _undisturbed: FetchResult, caplog: pytest.LogCaptureFixture) -> None:
     trial.begin(trial.case.lasting)
-    trial.fails(PermanentError)
+    trial.fails(NotServedYetError if trial.case.where is REFRESHED else PermanentError)
     assert "Again in" not in caplog.text
 
 

@@ -10,8 +10,7 @@ import msgspec
 
 from usage_assets.config.accounting import Accounting
 from usage_assets.core.schema import Row, columns, to_arrow
-from usage_assets.models.allocation import ALLOCATIONS
-from usage_assets.models.costs import COSTS, DailyCost
+from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
 from usage_assets.models.entities import ENTITIES
 from usage_assets.models.model import Model, money_seed
 from usage_assets.providers import PROVIDERS
@@ -149,9 +148,9 @@ class Days:
         derived = DERIVED[name]
         owner = connection or owner_of(derived)
         target = Slice(owner, first, last or first, derived.part)
-        return self.warehouse.replace(Table(derived.row), self.select(name, owner), target, "run")
+        return self.warehouse.replace(Table(derived.row), self.query(name, owner), target, "run")
 
-    def select(self, name: str, connection: str | None = None) -> Query:
+    def query(self, name: str, connection: str | None = None) -> Query:
         """The query of a derived table for a connection whose parts of costs are those that are stored of it."""
         derived = DERIVED[name]
         query = "select distinct slice from ledger.stored_days where table_name = $table and connection = $connection"
@@ -159,8 +158,8 @@ class Days:
             parameters = {"table": DailyCost.table, "connection": connection or owner_of(derived)}
             stored = tuple(sorted(part for (part,) in database.execute(query, parameters).fetchall()))
         parts = {DailyCost.table: (derived.part,) if derived.part else stored or ("any",)}
-        stated = money_seed(self.accounting, datetime.now(UTC)) if derived.select.seed else None
-        return replace(derived.select, seed=stated, parts=parts)
+        stated = money_seed(self.accounting, datetime.now(UTC)) if derived.query.seed else None
+        return replace(derived.query, seed=stated, parts=parts)
 
     def rows(
         self, name: str, connection: str | None = None, first: date = DAY, last: date | None = None

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from usage_assets.core import money
 from usage_assets.core.schema import Row, to_arrow
-from usage_assets.models.allocation import ALLOCATIONS
-from usage_assets.models.costs import AllocatedCost
+from usage_assets.models.costs import ALLOCATIONS, AllocatedCost
 from usage_assets.models.model import MACROS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.openai.costs import Costs

@@ -14,7 +14,7 @@ import pytest
 
 from usage_assets.assets.checks import DAYS_WRONG, build_checks
 from usage_assets.assets.io_manager import UsageIOManager, table_metadata
-from usage_assets.assets.models import build_derived_asset
+from usage_assets.assets.models import build_model_asset
 from usage_assets.config.settings import Connection, KeyReference
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.models.costs import DailyCost
@@ -109,8 +109,8 @@ def test_what_is_computed_contradicts_nothing(name: str, days: Days) -> None:
     fetch(days, derived)
     days.derive(name)
     with days.warehouse.get_connection() as connection:
-        prepare(connection, derived.select)
-        assert check_failures(connection, Table(derived.row), derived.select, target_of(derived)) == []
+        prepare(connection, derived.query)
+        assert check_failures(connection, Table(derived.row), derived.query, target_of(derived)) == []
 
 
 @dataclass
@@ -159,22 +159,22 @@ def test_a_query_that_miscounts_a_measure_writes_nothing(
     name: str, measure: str, computed: Callable[[str], Computed]
 ) -> None:
     it = computed(name)
-    wrong = planted(it.days.select(name), f"{measure} + 1 as {measure}")
+    wrong = planted(it.days.query(name), f"{measure} + 1 as {measure}")
     it.refuses(wrong, r"2026-11-01: .* here and .* in its source")
 
 
 @pytest.mark.parametrize("name", DERIVED)
 def test_a_query_that_drops_rows_writes_nothing(name: str, computed: Callable[[str], Computed]) -> None:
     it = computed(name)
-    wrong = replace(it.days.select(name), sql=f"select * from ({it.derived.select.sql}) where false")
+    wrong = replace(it.days.query(name), sql=f"select * from ({it.derived.query.sql}) where false")
     it.refuses(wrong, r"2026-11-01: .* is 0.* here and")
 
 
 @pytest.mark.parametrize("name", DERIVED)
 def test_a_query_that_doubles_rows_writes_nothing(name: str, computed: Callable[[str], Computed]) -> None:
     it = computed(name)
-    sql = it.derived.select.sql
-    wrong = replace(it.days.select(name), sql=f"from ({sql}) union all from ({sql})")
+    sql = it.derived.query.sql
+    wrong = replace(it.days.query(name), sql=f"from ({sql}) union all from ({sql})")
     it.refuses(wrong, "2 rows for one connection, usage_date")
 
 
@@ -215,7 +215,7 @@ def test_a_number_that_is_taken_for_another_writes_nothing(
     name: str, expression: str, computed: Callable[[str], Computed]
 ) -> None:
     it = computed(name)
-    it.refuses(planted(it.days.select(name), expression), r"2026-11-01: .* here and .* in its source")
+    it.refuses(planted(it.days.query(name), expression), r"2026-11-01: .* here and .* in its source")
 
 
 # The same SQL as asset checks
@@ -298,7 +298,7 @@ def derived_graph(days: Days, name: str, *views: View) -> Graph:
     }
     select = derived.query_of(sources)
     select = replace(select, views=(*select.views, *views))
-    asset = build_derived_asset(derived, connection, select, sources, PARTITIONS, POLICY)
+    asset = build_model_asset(derived, connection, select, sources, PARTITIONS, POLICY)
     return Graph(days, asset, derived.row, connection.name, select)
 
 

@@ -254,7 +254,7 @@ def test_model_requests_that_a_query_leaves_out_are_noticed(days: Days, row: typ
     days.fetched(row, raw(row, model="gpt"))
     for name in ("openai_daily_usage", "openai_model_usage"):
         derived = DERIVED[name]
-        less = replace(derived.select, sql=derived.select.sql.replace("openai_model_requests()", completions))
+        less = replace(derived.query, sql=derived.query.sql.replace("openai_model_requests()", completions))
         with pytest.raises(WarehouseError, match="requests is 1 here and 2 in its source"):
             days.warehouse.replace(Table(derived.row), less, Slice("openai", DAY, DAY), "run")
 
@@ -384,7 +384,7 @@ def test_what_is_unknown_of_codex_stays_null(days: Days) -> None:
 @pytest.mark.parametrize("measure", CODEX_MEASURES)
 def test_an_unknown_of_codex_that_becomes_zero_is_noticed(days: Days, measure: str) -> None:
     days.fetched(CodexUsage, raw(CodexUsage))
-    select = DERIVED["codex_usage_record"].select
+    select = DERIVED["codex_usage_record"].query
     wrong = replace(select, sql=f"select * replace (coalesce({measure}, 0) as {measure}) from ({select.sql})")
     with pytest.raises(WarehouseError, match=f"2026-11-01: {measure} is 0"):
         days.warehouse.replace(Table(CodexUsageRecord), wrong, Slice("chatgpt", DAY, DAY), "run")

@@ -306,9 +306,9 @@ def test_a_day_of_which_a_part_of_the_costs_is_missing_is_not_stored(days: Days)
 def test_what_is_computed_with_minor_units_is_computed_again_when_a_release_has_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    before = {file: derived.select.code for file, derived in DERIVED.items()}
+    before = {file: derived.query.code for file, derived in DERIVED.items()}
     monkeypatch.setattr("usage_assets.config.accounting.Currency", [each for each in Currency if each.code != "KWD"])
-    changed = {file for file, derived in DERIVED.items() if replace(derived).select.code != before[file]}
+    changed = {file for file, derived in DERIVED.items() if replace(derived).query.code != before[file]}
     valued = {derived.file for derived in COSTS}
     assert changed == {*valued, "claude_code_analytics", "claude_cost_record", "openai_legacy_daily_usage"}
 
@@ -329,7 +329,7 @@ def test_dollars_that_are_not_those_of_the_stated_rate_are_not_stored(days: Days
     accounting = Accounting(exchange_rates=[EURO, YEN])
     days.fetched(CostReport, raw(CostReport, currency="EUR"), raw(CostReport, currency="JPY"), raw(CostReport))
     derived = DERIVED["anthropic_cost_report"]
-    select = replace(derived.select, seed=money_seed(accounting, datetime.now(UTC)))
+    select = replace(derived.query, seed=money_seed(accounting, datetime.now(UTC)))
     target = Slice("anthropic", DAY, DAY, derived.part)
     days.warehouse.replace(Table(derived.row), select, target, "run")
     planted = replace(select, sql=f"select * replace ({mistake}) from ({select.sql})")

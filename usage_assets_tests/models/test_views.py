@@ -33,7 +33,7 @@ def store(days: Days, *views: View) -> None:
     """Store a day of costs, with these views over them."""
     days.fetched(Costs, raw(Costs, api_key_id="key"))
     derived = DERIVED["openai_costs"]
-    select = replace(days.select("openai_costs"), views=views)
+    select = replace(days.query("openai_costs"), views=views)
     days.warehouse.replace(Table(derived.row), select, target_of(derived), "run")
 
 

@@ -175,7 +175,7 @@ class Pipeline:
             days |= self._fetched(source, body, owner, people or People())
         derived = DERIVED[name]
         target = Slice(owner, min(days), max(days))
-        self.warehouse.replace(Table(derived.row), derived.select, target, "run")
+        self.warehouse.replace(Table(derived.row), derived.query, target, "run")
         pushed = PortLedger(self.warehouse, "account", target, [derived]).read()[0]
         return sorted(
             (

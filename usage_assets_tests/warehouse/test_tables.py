@@ -11,8 +11,7 @@ import pandas as pd
 import pytest
 
 from usage_assets.core.schema import Row, declared, to_arrow
-from usage_assets.models.allocation import ALLOCATIONS
-from usage_assets.models.costs import COSTS
+from usage_assets.models.costs import ALLOCATIONS, COSTS
 from usage_assets.models.entities import ENTITIES
 from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.warehouse.frames import from_frame

@@ -36,7 +36,7 @@ class Replay:
         stored_at: dict[date, datetime] = {}
         for file, own in chosen:
             stored_at |= {day: min(file.stored_at, stored_at.get(day, file.stored_at)) for day in own}
-        fetched = fetched_from(endpoint, parsers, Counter(), planned=len(chosen))
+        fetched = fetched_from(endpoint, parsers, Counter())
         return replace(fetched, stored_at=stored_at)
 
     def _newest(self, endpoint: Endpoint, query: Mapping[str, str], days: Sequence[date]) -> dict[File, list[date]]:

@@ -77,7 +77,6 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def question_of(endpoint: Endpoint, query: Mapping[str, str], scope: Scope) -> Question:
-    """What a connection asks of an endpoint."""
     names = {name: name.removesuffix("[]") for name in endpoint.filters}
     return Question(
         connection=scope.connection,
@@ -211,7 +210,6 @@ class Archive:
         self._bytes_until_pruned = 0
 
     def files(self, question: Question) -> list[File]:
-        """The answers to a question, of whatever days."""
         found = map(File.at, (self.folder / question.connection / question.endpoint).glob("*"))
         return [file for file in found if file and file.series == question.series]
 

@@ -42,6 +42,12 @@ Model = Annotated[str | None, column("Model")]
 ServiceTier = Annotated[str | None, column("Service tier, such as standard, batch or priority")]
 ContextWindow = Annotated[str | None, column("Context window: 0-200k or 200k-1M")]
 InferenceGeo = Annotated[str | None, column("Where inference ran: global, us or not_available")]
+UncachedInput = Annotated[int | None, tokens("Input that was neither read from nor written to the cache")]
+CacheRead = Annotated[int | None, tokens("Input read from the cache")]
+CacheWrite5m = Annotated[int | None, tokens("Input written to the cache for 5 minutes")]
+CacheWrite1h = Annotated[int | None, tokens("Input written to the cache for 1 hour")]
+Output = Annotated[int | None, tokens("Output")]
+WebSearches = Annotated[int | None, column("Web searches by the server tool", unit="requests")]
 
 
 class Bucket(Item, kw_only=True, rename={"start": "starting_at", "end": "ending_at"}):
@@ -89,12 +95,12 @@ class UsageMessages(
     context_window: ContextWindow = None
     inference_geo: InferenceGeo = None
     speed: Annotated[str | None, column("Speed: standard or fast")] = None
-    uncached_input_tokens: Annotated[int | None, tokens("Input that was neither read from nor written to the cache")]
-    cache_read_input_tokens: Annotated[int | None, tokens("Input read from the cache")]
-    cache_creation_5m_input_tokens: Annotated[int | None, tokens("Input written to the cache for 5 minutes")]
-    cache_creation_1h_input_tokens: Annotated[int | None, tokens("Input written to the cache for 1 hour")]
-    output_tokens: Annotated[int | None, tokens("Output")]
-    web_search_requests: Annotated[int | None, column("Web searches by the server tool", unit="requests")]
+    uncached_input_tokens: UncachedInput
+    cache_read_input_tokens: CacheRead
+    cache_creation_5m_input_tokens: CacheWrite5m
+    cache_creation_1h_input_tokens: CacheWrite1h
+    output_tokens: Output
+    web_search_requests: WebSearches
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 

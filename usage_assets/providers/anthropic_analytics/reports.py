@@ -14,9 +14,16 @@ from usage_assets.core.days import rfc3339
 from usage_assets.core.schema import Row, column
 from usage_assets.providers.anthropic.reports import (
     MONEY,
+    CacheRead,
+    CacheWrite1h,
+    CacheWrite5m,
     CostReport,
     CostReportControl,
+    Output,
+    ServiceTier,
+    UncachedInput,
     UsageMessages,
+    WebSearches,
     bucketed,
     tokens,
 )
@@ -72,15 +79,9 @@ Currency = Annotated[str, column("Currency code as sent: USD")]
 Requests = Annotated[
     int | None, column("API requests, of code execution its spans; none in parts of a cost", unit="requests")
 ]
-UncachedInput = Annotated[int | None, tokens("Input that was neither read from nor written to the cache")]
-CacheRead = Annotated[int | None, tokens("Input read from the cache")]
-CacheWrite5m = Annotated[int | None, tokens("Input written to the cache for 5 minutes")]
-CacheWrite1h = Annotated[int | None, tokens("Input written to the cache for 1 hour")]
-Output = Annotated[int | None, tokens("Output")]
 AllTokens = Annotated[
     int | None, tokens("All tokens as Anthropic adds them up: never add it to the classes", additive=False)
 ]
-WebSearches = Annotated[int | None, column("Web searches by the server tool", unit="requests")]
 UserEmail = Annotated[str | None, column("Current address of the person; sent unasked", address="sent_unasked")]
 UserName = Annotated[str | None, column("Current name of the person; sent unasked", address="person_name")]
 
@@ -168,7 +169,7 @@ class ByIdentity(
     actor_issuer: Annotated[str | None, column("Issuer of a federated_actor")] = None
     api_key_id: Annotated[str | None, column("API key of the requests, whoever the actor is")] = None
     model: Model = None
-    service_tier: Annotated[str | None, column("Service tier, such as standard, batch or priority")] = None
+    service_tier: ServiceTier = None
 
     @property
     def is_anonymous(self) -> bool:

@@ -3,6 +3,7 @@
 Source: the administration pages of OpenAI's API reference, with its SDK 3.51.0.
 """
 
+from functools import partial
 from typing import Annotated
 
 from usage_assets.core.schema import LookupRow, column
@@ -77,11 +78,11 @@ class ServiceAccounts(LookupRow, kw_only=True):
     created_at: CreatedAt = None
 
 
-PROJECTS = Lookup(
+listed = partial(Lookup, cursor="after", params={"limit": "100"})
+PROJECTS = listed(
     name="projects",
     path="organization/projects",
     row=Projects,
-    cursor="after",
     params={"include_archived": "true", "limit": "100"},
     known_as="project_id",
     left_out=frozenset(("object", "external_key_id", "residency")),
@@ -89,12 +90,10 @@ PROJECTS = Lookup(
 
 LOOKUPS = (
     PROJECTS,
-    Lookup(
+    listed(
         name="users",
         path="organization/users",
         row=OpenaiUsers,
-        cursor="after",
-        params={"limit": "100"},
         known_as="user_id",
         is_of_one_organization=False,
         left_out=frozenset(
@@ -112,23 +111,20 @@ LOOKUPS = (
             )
         ),
     ),
-    Lookup(
+    listed(
         name="project_api_keys",
         path="organization/projects/{id}/api_keys",
         row=ProjectApiKeys,
-        cursor="after",
         # without it OpenAI leaves out keys whose owners have left the project
         params={"owner_project_access": "any", "limit": "100"},
         for_each=PROJECTS,
         known_as="api_key_id",
         left_out=frozenset(("object", "redacted_value", "last_used_at", "owner.user", "owner.service_account")),
     ),
-    Lookup(
+    listed(
         name="service_accounts",
         path="organization/projects/{id}/service_accounts",
         row=ServiceAccounts,
-        cursor="after",
-        params={"limit": "100"},
         for_each=PROJECTS,
         left_out=frozenset(("object",)),
     ),

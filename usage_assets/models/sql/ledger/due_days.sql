@@ -43,24 +43,19 @@ fetched as (
     raw.table_name,
     raw.slice,
     raw.asset,
-    case
-      when version is null then 'missing'
-      when raw.question_stored <> raw.question then 'stale'
-      when state = 'open' then 'open'
-      else 'unsettled'
-    end as state,
-    case
-      when version is null then due_since
-      when raw.question_stored <> raw.question then statements.read_at
-      when state = 'open' then (raw.usage_date + 1)::timestamp at time zone 'UTC'
-      else asked_at
-    end as since,
-    case
-      when version is null then 'never fetched'
-      when raw.question_stored <> raw.question then 'the connection asks for something else now'
-      when state = 'open' then 'fetched before the day was over'
-      else 'the provider may still change it'
-    end as because
+    unnest(
+      case
+        when version is null then {'state': 'missing', 'since': due_since, 'because': 'never fetched'}
+        when raw.question_stored <> raw.question
+          then {'state': 'stale', 'since': statements.read_at, 'because': 'the connection asks for something else now'}
+        when state = 'open' then {
+          'state': 'open',
+          'since': (raw.usage_date + 1)::timestamp at time zone 'UTC',
+          'because': 'fetched before the day was over'
+        }
+        else {'state': 'unsettled', 'since': asked_at, 'because': 'the provider may still change it'}
+      end
+    )
   from raw, clock, ledger.statements
   where statements.name = 'assets'
     and (version is not null or due_since <= present)
