@@ -6,10 +6,11 @@ nothing.
 
 import os
 import shlex
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from functools import cache, partial
 from pathlib import Path
 
 import dagster as dg
@@ -95,16 +96,17 @@ class Finding:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Examine everything that is configured. Never yields a secret."""
+    definitions = cache(partial(build_definitions, settings))
     yield from _environment(settings)
     yield from _connections(settings, _due(settings))
-    yield from _port(settings)
-    yield from _warehouse(settings)
+    yield from _port(settings, definitions)
+    yield from _warehouse(settings, definitions)
     yield from _counted_twice(settings)
     yield from _published(settings.warehouse_path)
     yield from _permissions(settings)
     yield from _owners(settings)
     yield _webhook(settings)
-    yield from _dagster(settings)
+    yield from _dagster(settings, definitions)
 
 
 def _environment(settings: Settings) -> Iterator[Finding]:
@@ -231,13 +233,13 @@ def blueprints_of(definitions: dg.Definitions, connections: Sequence[Connection]
     return sorted({*needed, CONNECTION}) if needed else []
 
 
-def _port(settings: Settings) -> Iterator[Finding]:
+def _port(settings: Settings, definitions: Callable[[], dg.Definitions]) -> Iterator[Finding]:
     try:
         account = settings.port_account
         if account is None:
             yield Finding(Level.WARN, "Port", "nothing is pushed: PORT_CLIENT_ID and PORT_CLIENT_SECRET are not set")
             return
-        blueprints = blueprints_of(build_definitions(settings), settings.connections())
+        blueprints = blueprints_of(definitions(), settings.connections())
         with port_client(account) as port:
             port.authenticate()
             yield Finding(Level.OK, "Port", f"credentials accepted by {account.base_url}")
@@ -252,7 +254,7 @@ def _port(settings: Settings) -> Iterator[Finding]:
     yield Finding(Level.OK, "Port", f"{ready} of {len(blueprints)} blueprints are ready")
 
 
-def _warehouse(settings: Settings) -> Iterator[Finding]:
+def _warehouse(settings: Settings, definitions: Callable[[], dg.Definitions]) -> Iterator[Finding]:
     path = settings.warehouse_path
     if not path.exists():
         yield _new_warehouse(path)
@@ -266,7 +268,7 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
     yield Finding(Level.OK, "warehouse", f"{path} is writable and free, {path.stat().st_size / 1e6:,.1f} MB")
     if not stored:
         yield Finding(Level.WARN, "warehouse", "no day is stored yet: run usage-assets backfill, or backfill in the UI")
-    emptied, written = _superseded(settings), _written(settings)
+    emptied, written = _superseded(settings), _written(definitions)
     for row in stored:
         subject = f"table {row['table_name']}"
         source = f", {row['slice']}" if row["slice"] else ""
@@ -379,10 +381,10 @@ def _superseded(settings: Settings) -> Collection[str]:
     return {connection.name for connection in connections if is_superseded(connection, connections)}
 
 
-def _written(settings: Settings) -> Collection[tuple[str, str, str]]:
+def _written(definitions: Callable[[], dg.Definitions]) -> Collection[tuple[str, str, str]]:
     """Connection, table and part of all that an asset writes; of a broken configuration nothing."""
     try:
-        specs = build_definitions(settings).resolve_all_asset_specs()
+        specs = definitions().resolve_all_asset_specs()
     except SettingsError:  # said before
         return ()
     written = [spec.metadata for spec in specs if CONNECTION_OF_TABLE in spec.metadata]
@@ -396,7 +398,7 @@ def _new_warehouse(path: Path) -> Finding:
     return Finding(Level.WARN, "warehouse", f"{path} does not exist yet: the first run makes it")
 
 
-def _dagster(settings: Settings) -> Iterator[Finding]:
+def _dagster(settings: Settings, definitions: Callable[[], dg.Definitions]) -> Iterator[Finding]:
     try:
         with open_instance() as instance:
             yield Finding(Level.OK, "Dagster", f"home {dagster_home()}")
@@ -404,7 +406,7 @@ def _dagster(settings: Settings) -> Iterator[Finding]:
                 yield Finding(Level.WARN, "Dagster", warning)
             yield _daemon(instance)
             yield from _places(instance, settings)
-            yield from _automation(build_definitions(settings), instance)
+            yield from _automation(definitions(), instance)
     except SettingsError as error:
         yield Finding(Level.FAIL, "Dagster", str(error))
 

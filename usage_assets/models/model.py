@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -26,11 +26,12 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 LOOKUP_TABLES = tuple(lookup.row.table for lookup in LOOKUPS)
 
 
-def sql_files(pattern: str) -> list[Path]:
+@cache
+def sql_files(pattern: str) -> tuple[Path, ...]:
     """Return the SQL files of this room and of each provider's folder that match a pattern, sorted."""
     folders = (SQL, *(provider.sql for provider in PROVIDERS.values()))
     found = {path.relative_to(folder): path for folder in folders for path in folder.glob(pattern)}
-    return [found[name] for name in sorted(found)]
+    return tuple(found[name] for name in sorted(found))
 
 
 def with_providers(sql: str) -> str:
