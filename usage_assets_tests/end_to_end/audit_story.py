@@ -617,7 +617,7 @@ def story_of(folder: Path, sandbox: Sandbox) -> Iterator[Story]:
         file.write_text(connections + toml(keeper.accounting))
         with open_project(sandbox, folder, environment) as project:
             yield Story(
-                replace(project, checks=False),
+                project,
                 organizations,
                 keeper,
                 connections,

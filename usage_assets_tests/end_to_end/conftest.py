@@ -113,7 +113,7 @@ class Project:
     warehouse: Warehouse
     keeps_open: bool = True
     """Whether the file stays open while a run opens and closes it: that is a third of what a run of few rows takes."""
-    checks: bool = True
+    checks: bool = False
     """Whether runs also show as checks what is verified anyhow: that is half of what a run of many days takes."""
 
     def fetch(self, connection: str, days: list[date], *assets: str) -> dg.ExecuteInProcessResult:

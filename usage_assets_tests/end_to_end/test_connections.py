@@ -66,13 +66,9 @@ def test_a_revoked_key_leaves_the_other_nine_connections_green(project: Project)
     with dg.build_schedule_context(instance=project.instance, scheduled_execution_time=NOW) as context:
         requests = schedule.evaluate_tick(context).run_requests or []
     assert [request.tags["usage_assets/connection"] for request in requests] == list(NAMES)
-    job = project.definitions.resolve_job_def(USAGE_JOB)
     results = {
-        request.tags["usage_assets/connection"]: job.execute_in_process(
-            instance=project.instance,
-            asset_selection=request.asset_selection,
-            tags=dict(request.tags),
-            raise_on_error=False,
+        request.tags["usage_assets/connection"]: project.run(
+            USAGE_JOB, [*(request.asset_selection or ())], None, **request.tags
         )
         for request in requests
     }

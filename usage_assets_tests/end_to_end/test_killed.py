@@ -189,9 +189,11 @@ def test_killed_while_pushing(project: Project, tmp_path: Path, is_lost: bool) -
     assert project.fetch("openai", PUSHED_DAYS).success
     assert project.push_of("openai", PUSHED_DAYS).success
     for number in range(1, KILLS + 1):
-        change_every_entity(project)
-        if is_lost:
-            lose_ledger(project)
+        with project.warehouse.get_connection():  # it stays open: to open and close it takes half of the time
+            change_every_entity(project)
+            if is_lost:
+                lose_ledger(project)
         kill_at_request(number, project, tmp_path)
-        push(project.sandbox.base_url, tmp_path, forks.Event())
-        assert project.in_port() == project.entities()
+        with project.warehouse.get_connection():
+            push(project.sandbox.base_url, tmp_path, forks.Event())
+            assert project.in_port() == project.entities()

@@ -7,8 +7,10 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from usage_assets.warehouse.database import write_ahead_log
@@ -171,9 +173,14 @@ def test_a_push_with_changes_asks_once_and_signs_and_one_without_asks_nothing(pu
 def test_a_rebuild_that_breaks_off_anywhere_is_done_again(pushed: Project, tmp_path: Path) -> None:
     """Port refuses the first request, the second, ...: after each refusal the next push makes it good."""
     broken = 0
+    with new_database(pushed, tmp_path / "new") as fetched:
+        assert fetched.fetch("anthropic", DAYS, *ASSETS).success
+    database = Path(fetched.warehouse.database)
+    stored = database.read_bytes()
     for number in range(2, 40):
-        with new_database(pushed, tmp_path / str(number)) as project:
-            assert project.fetch("anthropic", DAYS, *ASSETS).success
+        database.write_bytes(stored)
+        with dg.DagsterInstance.ephemeral() as instance:
+            project = replace(fetched, instance=instance)
             vanish_from_tables(project, f"{DAYS[number % 3]}-cost")
             pushed.sandbox.faults({"route": "* /port/", "calls": [number], "fault": "status", "status": 403})
             result = project.push_of("anthropic", DAYS[:1])

@@ -1,6 +1,7 @@
 """Answers that are not what the documented APIs send: the illustrative Codex shape, and OpenAI's old endpoints."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ def test_a_stated_total_that_differs_is_a_warning_and_stops_nothing(legacy: Proj
         "total_usage": 100.25,
     }
     legacy.sandbox.faults({"route": "GET /openai/v1/dashboard/billing/usage", "fault": "replace", "body": body})
-    result = legacy.fetch("old", [DAYS[-2]])
+    result = replace(legacy, checks=True).fetch("old", [DAYS[-2]])
     assert result.success
     [cost] = legacy.rows("costs.daily_costs")
     assert (cost["native_amount"], cost["amount_usd"]) == (Decimal("95.5"), Decimal("0.955"))
