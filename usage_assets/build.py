@@ -115,7 +115,7 @@ def build_definitions(
     sensors = []
     if settings.usage_connections:
         assets.append(build_accounting_asset(seeds[0]))
-        checks.append(build_invoices_check(accounting, fetched_costs(connections)))
+        checks.append(build_invoices_check(accounting, fetched_costs(connections), settings.usage_retention_months))
     if entity_keys:
         newest, is_configured = partial(last_day, settings), settings.port_account is not None
         sensors.append(build_port_sensor(entity_keys, running=is_configured, last_day=newest))
@@ -142,7 +142,7 @@ def build_definitions(
         jobs=jobs,
         schedules=[
             *build_schedules(settings, connections, usage_keys, lookup_keys, entity_keys, seeds, completeness),
-            build_pruning(settings),
+            build_pruning(settings, partial(_port_client, settings, patience or {})),
         ],
         sensors=sensors,
         resources={"io_manager": UsageIOManager(warehouse=warehouse), **overrides},

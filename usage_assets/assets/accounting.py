@@ -7,6 +7,7 @@ from decimal import Decimal
 import dagster as dg
 
 from usage_assets.config.accounting import Accounting, Invoice, digits_of
+from usage_assets.core.days import first_kept
 from usage_assets.core.money import Money
 from usage_assets.models.costs import DailyCost, days_without_costs
 from usage_assets.warehouse.database import Warehouse
@@ -50,10 +51,12 @@ def build_accounting_asset(seed: Seed) -> dg.AssetsDefinition:
     return accounting
 
 
-def build_invoices_check(accounting: Accounting, fetched: Collection[tuple[str, str]]) -> dg.AssetChecksDefinition:
+def build_invoices_check(
+    accounting: Accounting, fetched: Collection[tuple[str, str]], kept_months: int | None = None
+) -> dg.AssetChecksDefinition:
     """Build the check that compares each stated invoice with what is stored as billed in its month.
 
-    ``fetched`` are the sources of costs: see ``days_without_costs``.
+    ``fetched`` are the sources of costs: see ``days_without_costs``. Months that are not kept any more are left out.
     """
 
     @dg.asset_check(
@@ -63,7 +66,8 @@ def build_invoices_check(accounting: Accounting, fetched: Collection[tuple[str, 
     )
     def invoices(warehouse: Warehouse) -> dg.AssetCheckResult:
         try:
-            compared = [against_invoice(warehouse, invoice, fetched) for invoice in accounting.invoices]
+            kept = [invoice for invoice in accounting.invoices if invoice.first >= first_kept(kept_months)]
+            compared = [against_invoice(warehouse, invoice, fetched) for invoice in kept]
         except WarehouseError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
         different = [text for agrees, text in compared if not agrees]

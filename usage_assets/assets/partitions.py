@@ -12,7 +12,7 @@ MAX_PARTITIONS_PER_RUN = 186
 def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
     """Build the ONE partitions definition: Dagster lets assets share a run only where they share it."""
     return dg.DailyPartitionsDefinition(
-        settings.usage_start_date.isoformat(), timezone="UTC", end_offset=1 if settings.usage_include_today else 0
+        settings.first_day.isoformat(), timezone="UTC", end_offset=1 if settings.usage_include_today else 0
     )
 
 

@@ -101,6 +101,7 @@ def _refuse_days_out_of_reach(
     earliest = earliest_day(connection, provider, from_archive=from_archive)
     if days[0] < earliest:
         reasons = {
+            connection.first_day: "USAGE_RETENTION_MONTHS keeps nothing before it",
             connection.start_date: "the connection's start date",
             provider.first_day: f"{provider.name} serves none before it",
         }

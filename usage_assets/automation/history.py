@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ EVENTS = """
 with kept as (
   select max(id) as id
   from event_logs
-  where asset_key is not null and dagster_event_type not like 'ASSET_CHECK%'
+  where asset_key is not null and dagster_event_type not like 'ASSET_CHECK%' and coalesce("partition", :first) >= :first
   group by asset_key, dagster_event_type, "partition"
   union
   select max(id) from event_logs
@@ -50,6 +50,7 @@ with kept as (
   select max(id)
   from event_logs
   where asset_key in (select value from json_each(:pushed)) and dagster_event_type = 'ASSET_MATERIALIZATION'
+    and coalesce("partition", :first) >= :first
     and not exists (
       select 1
       from json_each(event, '$.dagster_event.event_specific_data.materialization.metadata_entries')
@@ -61,11 +62,14 @@ select id, run_id, length(event) as bytes from event_logs where timestamp < :bef
 """
 CHECKS = """
 with kept as (
-  select max(id) as id from asset_check_executions group by asset_key, check_name, "partition"
+  select max(id) as id
+  from asset_check_executions
+  where coalesce("partition", :first) >= :first
+  group by asset_key, check_name, "partition"
   union
   select max(id)
   from asset_check_executions
-  where execution_status in ('SUCCEEDED', 'FAILED')
+  where execution_status in ('SUCCEEDED', 'FAILED') and coalesce("partition", :first) >= :first
   group by asset_key, check_name, "partition"
 )
 select id, run_id, coalesce(length(evaluation_event), 0) as bytes
@@ -166,9 +170,12 @@ class History:
             return cls(instance, events, runs, schedules)
         raise SettingsError("the history of this Dagster instance is not in SQLite files: prune it where it is kept")
 
-    def prunable(self, before: datetime, pushed: Collection[dg.AssetKey]) -> Prunable:
-        """Find what is older than a moment and not needed any more. ``pushed`` are the assets that a sensor pushes."""
-        moment = {"before": before.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")}
+    def prunable(self, before: datetime, pushed: Collection[dg.AssetKey], first: date = date.min) -> Prunable:
+        """Find what is older than a moment and not needed any more.
+
+        ``pushed`` are the assets that a sensor pushes, ``first`` is the first day that is kept.
+        """
+        moment = {"before": before.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"), "first": str(first)}
         keys = json.dumps([key.to_string() for key in pushed])
         # one event plans many days: it stays while the last attempt at one of them has stored nothing
         awaited = {

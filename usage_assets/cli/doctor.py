@@ -206,7 +206,7 @@ def _in_words(connection: Connection) -> str:
     scope = [f"{name} {value}" for name, value in connection.ids.items()]
     filters = [f"only {name} {', '.join(values)}" for name, values in connection.filters.items()]
     pace = [f"{connection.requests_per_second:g} requests a second"] if connection.requests_per_second else []
-    start, people = f"from {connection.start_date}", f"people: {connection.people}"
+    start, people = f"from {connection.first_day}", f"people: {connection.people}"
     return "; ".join((f"{connection.provider} at {connection.base_url}", *scope, *filters, start, people, *pace))
 
 

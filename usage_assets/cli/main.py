@@ -12,9 +12,8 @@ import click
 import dagster as dg
 
 from usage_assets.assets.failures import one_line
-from usage_assets.automation.history import History
 from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
-from usage_assets.automation.pruning import in_columns, prunable
+from usage_assets.automation.pruning import find_old
 from usage_assets.build import build_definitions
 from usage_assets.cli.backfill import BackfillPlan, connections_named, due_plan_of, plan_of, stored
 from usage_assets.cli.capture import Captured, Sanitiser, capture, chosen_endpoints, write
@@ -217,17 +216,23 @@ def _report(plan: BackfillPlan, settings: Settings) -> None:
 
 @cli.command("prune")
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
-def prune(*, dry_run: bool) -> None:
-    """Remove old runs, events, ticks and logs from Dagster's history, as the schedule does every day."""
+def prune(*, dry_run: bool) -> int:
+    """Remove old history of Dagster, and days that are not kept any more, as the schedule does every day."""
     settings = Settings.load()
-    with open_instance() as instance:
-        found = prunable(instance, settings)
-        for line in in_columns(found):
+    warehouse, account = _warehouse(settings), settings.port_account
+    with open_instance() as instance, port_client(account) if account else nullcontext() as port:
+        old = find_old(instance, settings, warehouse, port.account if port else "")
+        for line in old.lines:
             click.echo(line)
         if dry_run:
             click.echo("nothing was removed; to remove this: usage-assets prune")
-        else:
-            History.of(instance).prune(found)
+            return 0
+        failures = old.remove(instance, warehouse, port)
+    if old.days.rows and not failures:
+        _publish(settings)
+    for failure in failures:
+        click.echo(f"FAILED: Port, {failure.blueprint} {failure.identifier}: {one_line(failure.reason)}", err=True)
+    return 1 if failures else 0
 
 
 @cli.group()

@@ -29,6 +29,10 @@ def parse_days(start: str, end: str, settings: Settings) -> tuple[date, date]:
         raise SettingsError(f"end {last} has no partition yet: the newest day is {last_day(settings)}{hint}")
     if first < settings.usage_start_date:
         raise SettingsError(f"start {first} is before USAGE_START_DATE {settings.usage_start_date}")
+    if first < settings.first_day:
+        raise SettingsError(
+            f"start {first} is before {settings.first_day}, the first day that USAGE_RETENTION_MONTHS keeps"
+        )
     return first, last
 
 

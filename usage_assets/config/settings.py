@@ -36,6 +36,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from usage_assets.config.accounting import Accounting, CreditRate, ExchangeRate, Invoice, Owner, Purchase, repeated
 from usage_assets.config.toml_file import TomlFile
 from usage_assets.core.addresses import checked_url
+from usage_assets.core.days import first_kept
 from usage_assets.core.people import People, Policy
 from usage_assets.providers import PROVIDERS
 
@@ -99,6 +100,8 @@ class Connection:
     requests_per_second: float | None = None
     settling_days: int | None = None
     """How long after a day's end the provider still changes it; None: as long as its declaration says."""
+    kept_months: int | None = None
+    """Whole months before the running one of which days are kept; None: all."""
     owners: Sequence[str] = ()
     """Teams and people who look after it, as Dagster writes them."""
     place: Callable[..., str] | None = field(default=None, repr=False, compare=False)
@@ -108,6 +111,11 @@ class Connection:
     def is_configured(self) -> bool:
         """Whether someone has set it up, with or without a key. Others only show a newcomer the graph."""
         return self.key is not None or self.place is not None
+
+    @property
+    def first_day(self) -> date:
+        """The first day that it has today: its start, or the first one that is kept."""
+        return max(self.start_date, first_kept(self.kept_months))
 
     def refusal(self, *keys: str, reason: str) -> SettingsError:
         where = self.place(*keys) if self.place else f"connection {self.name}: {'.'.join(keys)}"
@@ -320,6 +328,8 @@ class Settings(ProviderSettings):
     usage_lookback_days: int = Field(default=7, ge=1, le=186)
     usage_include_today: bool = False
     usage_backfill_history: bool = True
+    usage_retention_months: int | None = Field(default=None, ge=3)
+    """No fewer: the weekly schedule reads 31 days again, and a connection may settle 60 days after a day's end."""
     usage_history_days: int = Field(default=90, ge=7)
     usage_webhook_url: SecretStr | None = None
     usage_ui_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$")] | None = None
@@ -335,6 +345,11 @@ class Settings(ProviderSettings):
             first = error.errors()[0]
             variable = str(first["loc"][0]).upper() if first["loc"] else "settings"
             raise SettingsError(f"{variable}: {first['msg']} (set in the environment or .env)") from None
+
+    @property
+    def first_day(self) -> date:
+        """The first day that has a partition today: USAGE_START_DATE, or the first one that is kept."""
+        return max(self.usage_start_date, first_kept(self.usage_retention_months))
 
     @property
     def warehouse_path(self) -> Path:
@@ -468,6 +483,7 @@ class Settings(ProviderSettings):
                 key=self._value_of(provider.key_variable),
                 base_url=self._value_of(provider.base_url_variable),
                 start_date=self.usage_start_date,
+                kept_months=self.usage_retention_months,
                 people=self.usage_people,
                 ids={each: value for each, value in ids.items() if value},
             )
@@ -506,6 +522,7 @@ class Settings(ProviderSettings):
                 filters=entry.filters.parameters(),
                 requests_per_second=entry.requests_per_second,
                 settling_days=entry.settling_days,
+                kept_months=self.usage_retention_months,
                 owners=entry.owners,
                 place=place,
             )

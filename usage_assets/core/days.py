@@ -14,6 +14,14 @@ def utc_today() -> date:
     return datetime.now(UTC).date()
 
 
+def first_kept(months: int | None) -> date:
+    """Return the first day of which anything is kept: of the running month and so many whole ones before it."""
+    if months is None:
+        return date.min
+    year, month = divmod(utc_today().year * 12 + utc_today().month - 1 - months, 12)
+    return date(year, month + 1, 1)
+
+
 def days_of(partition_keys: Iterable[str]) -> list[date]:
     """Return the days of partition keys, ascending."""
     return sorted(map(date.fromisoformat, partition_keys))

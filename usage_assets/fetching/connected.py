@@ -98,11 +98,11 @@ def replay_of(connection: Connection, settings: Settings, archive: Archive | Non
 
 
 def earliest_day(connection: Connection, provider: Provider, *, from_archive: bool = False) -> date:
-    """Return the first day that the connection can be asked for: its own start, or the provider's first day or
+    """Return the first day that the connection can be asked for: its own first, or the provider's first day or
     look-back, which do not bind the archive."""
     if from_archive:
-        return connection.start_date
-    days = [connection.start_date, provider.first_day or connection.start_date]
+        return connection.first_day
+    days = [connection.first_day, provider.first_day or connection.first_day]
     if provider.lookback_days is not None:
         days.append(utc_today() - timedelta(days=provider.lookback_days))
     return max(days)

@@ -46,6 +46,9 @@ class ExpectedAsset(SeedRow):
     slice: Annotated[str, column("Part of the table that it writes; usually empty")]
     asset: Annotated[str, column("Key of the asset")]
     first_day: Annotated[date, column("First day that it should hold")]
+    kept_months: Annotated[
+        int | None, column("Whole months before the running one that are kept; null: all", unit="months")
+    ]
     includes_today: Annotated[
         bool | None, column("Whether the running day has a partition; null, stated by an earlier release: no")
     ]
@@ -144,6 +147,7 @@ def expected_raw(endpoint: Endpoint, connection: Connection, settings: Settings)
             slice="",
             asset=f"{connection.name}/{endpoint.name}",
             first_day=max(connection.start_date, provider.first_day or connection.start_date),
+            kept_months=settings.usage_retention_months,
             includes_today=settings.usage_include_today,
             lookback_days=provider.lookback_days,
             due_after_minutes=minutes_to_first_fetch(settings),
@@ -164,6 +168,7 @@ def expected_derived(model: Model, query: Query, connection: str, settings: Sett
         slice=model.part,
         asset=model.asset_key(connection).to_user_string(),
         first_day=settings.usage_start_date,
+        kept_months=settings.usage_retention_months,
         includes_today=settings.usage_include_today,
         lookback_days=None,
         due_after_minutes=None,

@@ -43,7 +43,10 @@ def stored_connections(warehouse: Warehouse) -> list[StoredConnection]:
 def row_counts(warehouse: Warehouse, connection: str) -> Mapping[str, int]:
     """Return how many rows of a connection each declared table has, where it has any, Port's ledger left out."""
     with warehouse.transaction() as database:
-        counted = [f"select '{table}', count(*) from {table} where connection = $name" for table in _tables(database)]
+        counted = [
+            f"select '{table}', count(*) from {table} where connection = $name"
+            for table in stored_tables(database, ConnectionRow)
+        ]
         rows = database.execute(" union all ".join(counted) + " order by all", {"name": connection}).fetchall()
     return {table: count for table, count in rows if count}
 
@@ -51,7 +54,7 @@ def row_counts(warehouse: Warehouse, connection: str) -> Mapping[str, int]:
 def delete_rows(warehouse: Warehouse, connection: str) -> None:
     """Delete every row of a connection, in one transaction, but the lines of what Port still holds of it."""
     with warehouse.transaction() as database:
-        for table in _tables(database):
+        for table in stored_tables(database, ConnectionRow):
             database.execute(f"delete from {table} where connection = $name", {"name": connection})
 
 
@@ -73,8 +76,8 @@ def port_lines(warehouse: Warehouse, connection: str) -> dict[str, list[PortLine
     return lines
 
 
-def _tables(database: duckdb.DuckDBPyConnection) -> list[str]:
-    """The declared tables of connections that are there. What the connections file states is as that says."""
+def stored_tables(database: duckdb.DuckDBPyConnection, kind: type[ConnectionRow]) -> list[str]:
+    """The declared tables of a kind that are there. What the connections file states is as that says."""
     rows = database.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
-    declared = {name for name, row in declarations().items() if issubclass(row, ConnectionRow)}
+    declared = {name for name, row in declarations().items() if issubclass(row, kind)}
     return sorted(declared & {name for (name,) in rows} - {PORT_ENTITIES.name})

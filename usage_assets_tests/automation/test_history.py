@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -25,9 +25,10 @@ from dagster_graphql.test.utils import define_out_of_process_context, execute_da
 from usage_assets.assets.failures import last_failures, reason_of
 from usage_assets.automation import history
 from usage_assets.automation.history import History, Prunable, give_back
-from usage_assets.automation.pruning import PRUNE_JOB, build_pruning, in_columns, prunable
+from usage_assets.automation.pruning import PRUNE_JOB, build_pruning, find_old
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.dagster_internals.storage import SqliteEventLogStorage
+from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.terminal import ROOT
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
@@ -476,15 +477,30 @@ def test_a_file_with_little_to_give_back_is_left_alone(tmp_path: Path) -> None:
     assert file.stat().st_size == size
 
 
-def test_the_daily_job_removes_what_is_older_than_the_settings_say(instance: dg.DagsterInstance) -> None:
+def test_the_daily_job_removes_what_is_older_than_the_settings_say(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
     old = run(instance, NOW - timedelta(days=31), KEYS)
     run(instance, NOW - timedelta(days=29), KEYS)
-    schedule = build_pruning(Settings.load(_env_file=None, usage_history_days=30, openai_admin_key="k"))
+    settings = Settings.load(_env_file=None, usage_history_days=30, openai_admin_key="k")
+    schedule = build_pruning(settings, pytest.fail)
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
-    job = dg.Definitions(schedules=[schedule]).resolve_job_def(PRUNE_JOB)
+    warehouse = Warehouse(database=str(tmp_path / "none.duckdb"))
+    job = dg.Definitions(schedules=[schedule], resources={"warehouse": warehouse}).resolve_job_def(PRUNE_JOB)
     with time_machine.travel(NOW, tick=False):
         assert job.execute_in_process(instance=instance).success
     assert not instance.get_run_by_id(old)
+    assert not Path(warehouse.database).exists()
+
+
+def test_events_of_days_that_are_not_kept_go_even_if_they_are_the_newest(instance: dg.DagsterInstance) -> None:
+    run(instance, NOW - timedelta(days=200), KEYS, "changed")
+    first = date.fromisoformat(KEYS[5])
+    History.of(instance).prune(History.of(instance).prunable(BEFORE, [pushed.key], first))
+    assert instance.get_materialized_partitions(raw.key) == {*KEYS[5:]}
+    assert instance.get_materialized_partitions(pushed.key) == {*KEYS[5:]}
+    checks = instance.event_log_storage.get_asset_check_partition_info([CHECK])
+    assert {each.partition_key for each in checks} == {None, *KEYS[5:]}
 
 
 def test_a_history_that_is_not_in_sqlite_is_left_alone() -> None:
@@ -492,19 +508,11 @@ def test_a_history_that_is_not_in_sqlite_is_left_alone() -> None:
         History.of(instance)
 
 
-def test_the_table_has_a_line_for_each_kind_and_one_for_all(instance: dg.DagsterInstance) -> None:
+def test_the_table_has_a_line_for_each_kind_and_one_for_all(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     run(instance, NOW - timedelta(days=200), KEYS)
     run(instance, NOW - timedelta(days=199), KEYS)
     with time_machine.travel(NOW, tick=False):
-        lines = in_columns(prunable(instance, Settings.load(_env_file=None)))
-    assert [line.split("  ")[0] for line in lines] == [
-        "",
-        "runs",
-        "events",
-        "check results",
-        "ticks",
-        "files",
-        "long logs",
-        "in total",
-    ]
+        lines = find_old(instance, Settings.load(_env_file=None), Warehouse(database=str(tmp_path / "none")), "").lines
+    kinds = ["runs", "events", "check results", "ticks", "files", "long logs", "rows", "in Port", "archived"]
+    assert [line[:14].rstrip() for line in lines] == ["", *kinds, "in total"]
     assert lines[1].split() == ["runs", "1", "0.0"]

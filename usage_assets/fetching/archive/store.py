@@ -197,6 +197,12 @@ def newest(files: Iterable[File], days: Iterable[date] | None = None) -> dict[Fi
     return found
 
 
+def answers_before(folder: Path, first: date) -> list[Path]:
+    """The files below an archive's folder whose days are all before one."""
+    found = map(File.at, folder.glob("*/*/*"))
+    return sorted(file.path for file in found if file and file.window.last < first)
+
+
 class Archive:
     """A folder of files: ``<connection>/<endpoint>/<first day>_<last day>_<stored at>_<series>.json.zst``.
 

@@ -9,7 +9,12 @@ clock as (
     (present at time zone 'UTC')::date as today
 ),
 assets as (
-  select assets.*, today, today - if(includes_today, 0, 1) as last_day
+  select
+    assets.* replace (
+      greatest(first_day, (date_trunc('month', today) - to_months(kept_months::integer))::date) as first_day
+    ),
+    today,
+    today - if(includes_today, 0, 1) as last_day
   from ledger.assets, clock
 ),
 expected as (

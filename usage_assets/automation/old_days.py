@@ -1,0 +1,74 @@
+"""Days that USAGE_RETENTION_MONTHS does not keep: rows, archived answers and entities in Port, of all connections.
+
+Their entities leave Port first and their rows last, so that what is interrupted is found again and goes on.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from usage_assets.assets.port_ledger import PortLedger
+from usage_assets.config.settings import Settings
+from usage_assets.core.days import first_kept
+from usage_assets.fetching.archive.store import answers_before
+from usage_assets.port.client import PortClient
+from usage_assets.port.provision import CONNECTION
+from usage_assets.port.sync import Acknowledged, Changes, Failure, push
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.retention import delete_days, port_lines_before, rows_before
+from usage_assets.warehouse.slices import Slice
+
+
+@dataclass(frozen=True)
+class OldDays:
+    """What there is of the days before the first that is kept."""
+
+    first: date
+    """The first day that is kept."""
+    rows: Mapping[str, int]
+    """Table -> rows."""
+    in_port: Mapping[str, Sequence[Acknowledged]]
+    """Connection -> entities of the configured Port account. Those of other accounts stay."""
+    archived: Mapping[Path, int]
+    """Archived answers of nothing but such days -> bytes."""
+
+    @property
+    def table(self) -> Sequence[tuple[str, int, int]]:
+        """What, how many of it, and bytes: DuckDB does not say how many those of its rows are."""
+        return [
+            ("rows", sum(self.rows.values()), 0),
+            ("in Port", sum(map(len, self.in_port.values())), 0),
+            ("archived", len(self.archived), sum(self.archived.values())),
+        ]
+
+    def remove(self, warehouse: Warehouse, port: PortClient | None) -> Sequence[Failure]:
+        """Delete everything. Returns the entities that Port refused to delete; then the rest was left alone.
+
+        Raises PortError where Port cannot be reached, and WarehouseError.
+        """
+        if port:
+            for connection, lines in self.in_port.items():
+                days = [line.usage_date for line in lines]
+                ledger = PortLedger(warehouse, port.account, Slice(connection, min(days), max(days)), ())
+                if failures := push(port, Changes(deletes=tuple(lines)), ledger).failures:
+                    return failures
+        for path in self.archived:
+            path.unlink(missing_ok=True)
+        if self.rows:
+            delete_days(warehouse, self.first)
+        return ()
+
+
+def old_days(settings: Settings, warehouse: Warehouse, account: str) -> OldDays:
+    """Find what is not kept. Opens no database where everything is. Raises WarehouseError."""
+    first = first_kept(settings.usage_retention_months)
+    if settings.usage_retention_months is None or not settings.warehouse_path.exists():
+        return OldDays(first, {}, {}, {})
+    lines = defaultdict(list)
+    for connection, line in port_lines_before(warehouse, first, account):
+        if (entity := Acknowledged(*line)).blueprint != CONNECTION:
+            lines[connection].append(entity)
+    archived = answers_before(settings.archive_path, first) if settings.archive_path else []
+    return OldDays(first, rows_before(warehouse, first), lines, {path: path.stat().st_size for path in archived})
