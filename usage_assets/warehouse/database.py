@@ -6,7 +6,7 @@ A day is replaced whole or not at all: ``Warehouse.replace`` is the only way int
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
 from usage_assets.warehouse.ledger import NAMINGS, PORT_ENTITIES, VERSIONS, VIEWS
+from usage_assets.warehouse.line import first_in_line, line_of
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -124,14 +125,22 @@ class Warehouse(DuckDBResource):
     def _open(self) -> duckdb.DuckDBPyConnection:
         try:
             Path(self.database).parent.mkdir(parents=True, exist_ok=True)
-            for attempt in tenacity.Retrying(
-                retry=tenacity.retry_if_exception_message(match=f"(?s).*{_HOLDER.pattern}"),
-                wait=tenacity.wait_random(0.05, 0.15),
-                stop=tenacity.stop_after_delay(self.wait_seconds),
-                reraise=True,
-            ):
-                with attempt:
-                    return duckdb.connect(self.database, config=CONFIG)
+            with ExitStack() as waiting:
+                line, is_waiting = line_of(self.database), False
+                for attempt in tenacity.Retrying(
+                    retry=tenacity.retry_if_exception_message(match=f"(?s).*{_HOLDER.pattern}"),
+                    wait=tenacity.wait_random(0.005, 0.015),
+                    stop=tenacity.stop_after_delay(self.wait_seconds),
+                    reraise=True,
+                ):
+                    with attempt:
+                        # a file that another process is about to make is no database yet; where one was never waited
+                        # for, there is no line
+                        is_due = line.exists() or attempt.retry_state.attempt_number > 1
+                        if not is_waiting and (is_due or not Path(self.database).exists()):
+                            waiting.enter_context(first_in_line(line, self.wait_seconds))
+                            is_waiting = True
+                        return duckdb.connect(self.database, config=CONFIG)
         except duckdb.Error as error:
             raise WarehouseError(self._explained(error)) from error
         except OSError as error:

@@ -3,6 +3,7 @@
 Each child process does one thing and is started from a server that has imported what it needs.
 """
 
+import fcntl
 import hashlib
 import multiprocessing
 import os
@@ -17,7 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.process import BaseProcess
@@ -29,6 +30,7 @@ import pyarrow as pa
 import pytest
 
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.line import line_of
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
@@ -139,6 +141,96 @@ def test_processes_that_write_at_once_all_succeed(warehouse: Warehouse) -> None:
     assert [process.exitcode for process in processes] == [0, 0]
     assert [row["requests"] for row in stored(warehouse, days(0, 1))] == [9, 9]
     assert [line["version"] for line in ledger(warehouse)] == [*range(1, 11), *range(1, 11)]
+
+
+def test_where_a_database_was_never_waited_for_there_is_no_line(warehouse: Warehouse) -> None:
+    write(warehouse, [sample()])
+    line_of(warehouse.database).unlink()
+    write(warehouse, [sample()])
+    assert not line_of(warehouse.database).exists()
+
+
+def test_a_database_is_made_by_one_process_while_the_others_are_in_line(warehouse: Warehouse) -> None:
+    line = line_of(warehouse.database)
+    line.parent.mkdir()
+    with line.open("w") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        second = CHILDREN.Process(target=add_a_day, args=(warehouse.database, 0))
+        second.start()
+        while locks_of(line) < 2:
+            time.sleep(0.01)
+        assert not Path(warehouse.database).exists()
+    second.join(60)
+    assert second.exitcode == 0
+    assert models(warehouse) == ["m"]
+
+
+def say_when_open(database: str, name: str, pipe: Pipe) -> None:
+    with Warehouse(database=database).get_connection():
+        pipe.send(name)
+
+
+@contextmanager
+def in_line(warehouse: Warehouse, name: str, pipe: Pipe, length: int) -> Iterator[BaseProcess]:
+    """A process that is in line by now, so many with those before it. It says its name when it has the file open."""
+    line = line_of(warehouse.database)
+    line.touch()
+    with child(say_when_open, warehouse.database, name, pipe) as process:
+        while locks_of(line) < length:
+            time.sleep(0.01)
+        yield process
+
+
+def locks_of(file: Path) -> int:
+    """How many processes hold the lock of a file or wait for it."""
+    return Path("/proc/locks").read_text().count(f":{file.stat().st_ino} 0 EOF")
+
+
+def test_whoever_came_first_opens_the_file_first(warehouse: Warehouse) -> None:
+    names = ["first", "second", "third", "fourth"]
+    ours, theirs = CHILDREN.Pipe(duplex=False)
+    with ExitStack() as waiting:
+        with held_by_another(warehouse.database):
+            for number, name in enumerate(names, 1):
+                waiting.enter_context(in_line(warehouse, name, theirs, number))
+        assert [ours.recv() for _ in names] == names
+
+
+def test_whoever_is_killed_leaves_the_line(warehouse: Warehouse) -> None:
+    ours, theirs = CHILDREN.Pipe(duplex=False)
+    with ExitStack() as waiting:
+        with held_by_another(warehouse.database):
+            processes = [
+                waiting.enter_context(in_line(warehouse, name, theirs, number))
+                for number, name in enumerate(("first", "second", "third"), 1)
+            ]
+            for process in processes[:2]:
+                process.kill()
+                process.join()
+        assert ours.recv() == "third"
+
+
+def test_whoever_waits_behind_others_is_told_who_has_the_file_open(warehouse: Warehouse) -> None:
+    _, theirs = CHILDREN.Pipe(duplex=False)
+    hurried = Warehouse(database=warehouse.database, wait_seconds=0.2)
+    with held_by_another(warehouse.database) as holder, in_line(warehouse, "first", theirs, 1):
+        with pytest.raises(WarehouseError, match=rf"\(PID {holder.pid}, /"):
+            hurried.read("select 1")
+        assert locks_of(line_of(warehouse.database)) == 2, "its place is kept until it comes to the front"
+
+
+def test_where_there_can_be_no_line_the_file_is_waited_for_all_the_same(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(model="old")])
+    line_of(warehouse.database).unlink()
+    line_of(warehouse.database).mkdir()
+    ours, theirs = CHILDREN.Pipe()
+    with child(hold, warehouse.database, theirs):
+        assert ours.recv() == "held"
+        with child(add_a_day, warehouse.database, 1) as waiting:
+            ours.send("enough")
+            waiting.join(60)
+            assert waiting.exitcode == 0
+    assert models(warehouse, days(0, 1)) == ["old", "m"]
 
 
 def unusable(place: str, tmp_path: Path) -> Path:
