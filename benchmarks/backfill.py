@@ -13,12 +13,11 @@ from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.commands import history_bytes, make_home, run, stored_days, usage_assets
+from benchmarks.commands import ROOT, history_bytes, make_home, run, stored_days, usage_assets
 from benchmarks.figures import ROUNDS, Figure
 from benchmarks.server import running
 from usage_assets.core.days import DAY, Window, utc_today
 
-ROOT = Path(__file__).parent.parent
 TUTORIAL = Path(__file__).parent / "tutorial"
 ENVIRONMENT = ROOT / ".venv-tutorial"
 ALLOWED_CPU_SECONDS = 0.008

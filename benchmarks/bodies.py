@@ -6,6 +6,7 @@ The same arguments give the same bytes. Amounts are 17-digit doubles, as live on
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, localcontext
 from functools import cache
 from random import Random
 from typing import Any
@@ -17,15 +18,19 @@ VARIANTS = 4
 """So many different days are made; the days of a year take turns."""
 
 
-def page(path: str, first: date, days: int, rows: int) -> Iterator[bytes]:
-    """The body of one page, bucket by bucket: ``days`` days from ``first`` on, with ``rows`` results each."""
+def page(path: str, first: date, days: int, rows: int, *, is_control: bool = False) -> Iterator[bytes]:
+    """The body of one page, bucket by bucket: ``days`` days from ``first`` on, with ``rows`` results each.
+
+    As the control totals of costs, one result each: what the day adds up to.
+    """
+    results = _total if is_control else _results
     yield b'{"object":"page","data":['
     for n in range(days):
         start = datetime.combine(first + timedelta(days=n), time(), UTC)
         end = start + timedelta(days=1)
         frame = f'{{"object":"bucket","start_time":{start.timestamp():.0f},"end_time":{end.timestamp():.0f},"results":'
         yield (b"," if n else b"") + frame.encode()
-        yield _results(path, rows, start.toordinal() % VARIANTS)
+        yield results(path, rows, start.toordinal() % VARIANTS)
         yield b"}"
     yield b'],"has_more":false,"next_page":null}'
 
@@ -37,6 +42,15 @@ def _results(path: str, rows: int, variant: int) -> bytes:
     make = {"organization/usage/completions": _completions, "organization/costs": _cost}[path]
     # one result per person, key and position: no two are of one grain
     return json.dumps([make(random, ids[n % len(ids)], n // len(ids)) for n in range(rows)]).encode()
+
+
+@cache
+def _total(path: str, rows: int, variant: int) -> bytes:
+    amounts = [cost["amount"]["value"] for cost in json.loads(_results(path, rows, variant), parse_float=Decimal)]
+    with localcontext(prec=60):
+        total = sum(amounts, Decimal())
+    amount = f'{{"value": {total:f}, "currency": "usd"}}'
+    return f'[{{"object": "organization.costs.result", "amount": {amount}, "line_item": null}}]'.encode()
 
 
 def _ids(random: Random) -> dict[str, str]:

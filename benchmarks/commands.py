@@ -17,6 +17,7 @@ from benchmarks.events import CONFIGURATION
 from usage_assets.demo.__main__ import isolated
 from usage_assets.sandbox.credentials import dotenv
 
+ROOT = Path(__file__).parent.parent
 KIB = 1 if sys.platform == "darwin" else 1024
 """What the system counts memory in."""
 DATABASE = "usage.duckdb"
@@ -78,7 +79,7 @@ def stored_days(folder: Path) -> tuple[int, int]:
 
 
 def history_bytes(home: Path) -> int:
-    """The size of the SQLite files of a Dagster home, after a checkpoint of each. Nothing may have them open."""
+    """The size of the SQLite files of a Dagster home, after a checkpoint of each. Nothing may be using them."""
     files = list(home.rglob("*.db"))
     for file in files:
         with closing(sqlite3.connect(file)) as database:

@@ -20,6 +20,8 @@ from benchmarks.bodies import page
 from usage_assets.sandbox.app import HOST, listen
 
 DAY_SECONDS = 86_400
+NOTHING = b'{"object":"list","data":[],"has_more":false,"first_id":null,"last_id":null}'
+"""A list of projects or people."""
 
 
 @contextmanager
@@ -37,9 +39,13 @@ def running(module: str, *arguments: str) -> Iterator[str]:
 
 
 async def _answer(request: Request) -> StreamingResponse:
-    start, end = (int(request.query_params[name]) for name in ("start_time", "end_time"))
-    first = datetime.fromtimestamp(start, UTC).date()
-    chunks = page(request.path_params["path"], first, (end - start) // DAY_SECONDS, request.app.state.rows)
+    path, asked = request.path_params["path"], request.query_params
+    if "start_time" not in asked:
+        return StreamingResponse(iter([NOTHING]), media_type="application/json")
+    start, end = (int(asked[name]) for name in ("start_time", "end_time"))
+    first, days = datetime.fromtimestamp(start, UTC).date(), (end - start) // DAY_SECONDS
+    is_control = path.endswith("costs") and not any(name.startswith("group_by") for name in asked)
+    chunks = page(path, first, days, request.app.state.rows, is_control=is_control)
 
     async def body() -> AsyncIterator[bytes]:
         for chunk in chunks:

@@ -1,7 +1,9 @@
 """The benchmarks run, at a tiny size: what they compare is complete and exact. How fast it is, no test asserts."""
 
+import json
 import re
 import sys
+from datetime import date
 from decimal import Decimal
 from math import inf
 from pathlib import Path
@@ -14,19 +16,25 @@ from click.testing import CliRunner
 from benchmarks import (
     __main__,
     backfill,
+    bodies,
     calibrate,
     commands,
     costs,
     due,
     events,
+    growth,
     memory,
     parsing,
     port,
     sensor,
+    start,
+    waiting,
     windows,
+    year,
 )
 from benchmarks.figures import Figure
 from benchmarks.server import running
+from usage_assets.core import money
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets_tests.conftest import Sandbox
 
@@ -191,3 +199,47 @@ def test_a_backfill_is_measured_over_every_day_of_every_asset(tmp_path: Path) ->
 def test_the_tutorial_has_the_versions_of_the_project_but_for_those_it_pins() -> None:
     found = backfill.constraints_beside("dagster\npandas==2.3.3\n", "dagster==1.13.27\npandas==3.1.1\n")
     assert found == "dagster==1.13.27\n"
+
+
+@pytest.mark.slow
+def test_a_year_of_three_connections_is_in_port_and_a_tick_after_it_asks_port_nothing() -> None:
+    cpu, wall, ticked, history, requests = year.figures(2)  # raises where Port differs, a run fails or a day changes
+    assert cpu.name == wall.name == "2 days of 3 connections, to Port"
+    assert "37 assets, 74 asset-days, " in cpu.note
+    assert "3 runs of 7 days" in ticked.note
+    assert history.ours > 0
+    assert (requests.ours, requests.theirs > 10) == (0, True)
+
+
+def test_an_import_is_measured_beyond_that_of_dagster_and_the_command_line_by_its_help(tmp_path: Path) -> None:
+    imported, helped = start.figures_of_imports(tmp_path, rounds=1)
+    assert (imported.unit, helped.name) == ("s", "usage-assets --help")
+    assert "beyond `import dagster`, which takes " in imported.note
+
+
+def test_as_many_waits_are_measured_as_processes_write() -> None:
+    (longest,) = waiting.figures(1, processes=3, writes=4)
+    assert longest.name == "longest of 6 waits for the database"
+    assert longest.ours >= longest.theirs > 0
+
+
+@pytest.mark.slow
+def test_growth_is_measured_at_each_size_and_nothing_is_demanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growth, "ROWS", {30: 2})
+    monkeypatch.setattr(growth, "CONNECTIONS", {2: 1})
+    found = list(growth.figures(365))
+    sizes = {figure.name.partition(":")[0]: figure.note for figure in found}
+    assert sizes["30 rows a day"].startswith("2 days, 9 assets, 18 asset-days")
+    assert sizes["2 connections"].startswith("1 days, 28 assets, 28 asset-days")
+    assert all(figure.ours > 0 and figure.holds for figure in found)
+
+
+def test_control_totals_of_made_up_costs_are_what_their_rows_add_up_to() -> None:
+    day = b"".join(bodies.page("organization/costs", date(2026, 1, 1), 1, rows=50))
+    total = b"".join(bodies.page("organization/costs", date(2026, 1, 1), 1, rows=50, is_control=True))
+    amounts, (amount,) = (
+        [result["amount"]["value"] for result in json.loads(body, parse_float=Decimal)["data"][0]["results"]]
+        for body in (day, total)
+    )
+    assert len(amounts) == 50
+    assert money.total(amounts) == amount

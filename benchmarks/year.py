@@ -1,0 +1,219 @@
+"""A year of three connections, from an empty folder to a full Port; and a day later in their life: the daily schedule's
+runs over the last seven days, in which nothing has changed.
+
+The sandbox is a process of its own, whose CPU is not counted. A run of the schedule is a process, as it is under ``make
+run``; the schedule and the sensors are evaluated in one that has loaded the definitions, as the code server has. What
+the daemon itself does is not counted.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, time
+from functools import partial
+from math import inf
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import dagster as dg
+import httpx
+from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+from dagster._grpc.types import ExecuteRunArgs
+
+from benchmarks.commands import DATABASE, ROOT, history_bytes, make_home, run, stored_days, usage_assets
+from benchmarks.figures import Figure
+from benchmarks.server import running
+from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
+from usage_assets.build import build_from_environment
+from usage_assets.config.settings import Settings
+from usage_assets.core.days import DAY, Window, utc_today
+from usage_assets.demo.summary import compare_entities
+from usage_assets.port.client import PortClient
+from usage_assets.sandbox import credentials
+from usage_assets.warehouse.database import Warehouse
+
+CONNECTIONS = ("openai", "anthropic", "chatgpt")
+YEAR_CPU_SECONDS, YEAR_WALL_SECONDS = 150, 120
+TICK_CPU_SECONDS, TICK_BYTES, TICK_DAYS = 6, 2**20, 7
+SCHEDULE, SENSORS = "daily_usage_schedule", ("port_changed_partitions_sensor", "due_days_sensor")
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What a day of the schedule took."""
+
+    cpu: float
+    runs: int
+    bytes: int
+    """By which Dagster's history has grown."""
+    requests: int
+    """To the providers and Port."""
+    to_port: int
+
+
+def figures(days: int) -> Iterator[Figure]:
+    """What is demanded of a year, and of a daily tick after it."""
+    window = Window(utc_today() - DAY * days, utc_today() - DAY)
+    with running("usage_assets.sandbox") as url, TemporaryDirectory() as folder:
+        home = Path(folder)
+        settings = make_home(home, url) | {"USAGE_START_DATE": str(window.first)}
+        yield from figures_of_year(url, home, settings, window)
+        yield from figures_of_tick(url, home, settings)
+
+
+def figures_of_year(url: str, home: Path, settings: Mapping[str, str], window: Window) -> Iterator[Figure]:
+    """A backfill of all connections with its pushes. Raises RuntimeError where Port is not what the tables are."""
+    days = ["--start", str(window.first), "--end", str(window.last)]
+    took = run(usage_assets("backfill", *days, "--push"), home, settings)
+    entities = compare(url, home, window)
+    assets, stored = stored_days(home)
+    name = f"{len(window.days)} days of {len(CONNECTIONS)} connections, to Port"
+    what = f"{assets} assets, {stored:,} asset-days, {entities:,} entities in Port; theirs: what is allowed"
+    yield Figure(
+        name=name,
+        ours=took.cpu,
+        theirs=YEAR_CPU_SECONDS,
+        unit="s",
+        demanded=1,
+        is_at_factor_1=True,
+        note=f"CPU time of all processes, {what}",
+    )
+    yield Figure(
+        name=name,
+        ours=took.wall,
+        theirs=YEAR_WALL_SECONDS,
+        unit="s",
+        demanded=1,
+        is_at_factor_1=True,
+        note=f"wall time; {what}",
+    )
+
+
+def figures_of_tick(url: str, home: Path, settings: Mapping[str, str]) -> Iterator[Figure]:
+    """A tick of the daily schedule. Raises RuntimeError where a run fails or a day has changed."""
+    command = [sys.executable, "-m", "benchmarks.year", url]
+    said = run(command, home, {**settings, "PYTHONPATH": str(ROOT)}).output
+    tick = Tick(**json.loads(said.splitlines()[-1]))
+    name = f"a daily tick of {len(CONNECTIONS)} connections"
+    what = f"{tick.runs} runs of {TICK_DAYS} days, nothing changed"
+    yield Figure(
+        name=name,
+        ours=tick.cpu,
+        theirs=TICK_CPU_SECONDS,
+        unit="s",
+        demanded=1,
+        is_at_factor_1=True,
+        note=f"CPU time of the runs, the schedule and the sensors; {what}; theirs: what is allowed",
+    )
+    yield Figure(
+        name=f"history of {name}",
+        ours=tick.bytes / 2**20,
+        theirs=TICK_BYTES / 2**20,
+        unit="MiB",
+        demanded=1,
+        note=f"Dagster's SQLite files; {what}; theirs: what is allowed",
+    )
+    yield Figure(
+        name=f"requests to Port of {name}",
+        ours=tick.to_port,
+        theirs=tick.requests,
+        unit="req",
+        demanded=inf,
+        note="theirs: requests in all",
+    )
+
+
+def compare(url: str, home: Path, window: Window) -> int:
+    """How many entities Port has. Raises RuntimeError where they are not those of the tables."""
+    port = PortClient(f"{url}/port", credentials.PORT_CLIENT_ID, credentials.PORT_CLIENT_SECRET)
+    with port:
+        found = compare_entities(Warehouse(database=str(home / DATABASE)), port, dict.fromkeys(CONNECTIONS, window))
+    if wrong := [each.blueprint for each in found if each.missing or each.different or each.unknown]:
+        raise RuntimeError(f"Port has not what the tables have: {', '.join(wrong)}")
+    return sum(each.in_port for each in found)
+
+
+def tick(url: str) -> Tick:
+    """Do what the daily schedule does, after everything has been pushed. Raises RuntimeError where a day changes."""
+    definitions, settings = build_from_environment(), Settings.load()
+    warehouse = Warehouse(database=str(settings.usage_warehouse))
+    home, cursors = Path(os.environ["DAGSTER_HOME"]), dict[str, str | None]()
+    with dg.DagsterInstance.get() as instance:
+        settle = partial(run_until_nothing_is_asked_for, definitions, instance, warehouse, cursors)
+        settle([])  # sensors that know nothing yet ask for one push of each connection
+        size, cpu, began = history_bytes(home), cpu_so_far(), datetime.now(UTC)
+        httpx.post(f"{url}/control/requests/clear").raise_for_status()
+        at = datetime.combine(began, time(6), UTC)
+        with dg.build_schedule_context(instance=instance, scheduled_execution_time=at) as context:
+            asked = definitions.resolve_schedule_def(SCHEDULE).evaluate_tick(context).run_requests or []
+        runs = settle([(USAGE_JOB, request) for request in asked])
+        took, grown = cpu_so_far() - cpu, history_bytes(home) - size
+    versions = "select count(*) as days from ledger.partition_versions where changed and written_at >= $began"
+    if changed := warehouse.read(versions, {"began": began})["days"][0].as_py():
+        raise RuntimeError(f"{changed} days have changed")
+    paths = [request["path"] for request in httpx.get(f"{url}/control/requests").raise_for_status().json()["requests"]]
+    return Tick(took, runs, grown, len(paths), sum(path.startswith("/port/") for path in paths))
+
+
+def run_until_nothing_is_asked_for(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    warehouse: Warehouse,
+    cursors: dict[str, str | None],
+    requests: Sequence[tuple[str, dg.RunRequest]],
+) -> int:
+    """Run what is asked for, and what sensors ask for then; return the number of runs."""
+    runs = 0
+    while True:
+        for job, request in requests:
+            execute(definitions, instance, job, request)
+        runs += len(requests)
+        requests = evaluate_sensors(definitions, instance, warehouse, cursors)
+        if not requests:
+            return runs
+
+
+def evaluate_sensors(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, warehouse: Warehouse, cursors: dict[str, str | None]
+) -> list[tuple[str, dg.RunRequest]]:
+    """Evaluate each sensor until its cursor stays; return the jobs and runs that they ask for."""
+    requests: list[tuple[str, dg.RunRequest]] = []
+    for name in SENSORS:
+        sensor = definitions.resolve_sensor_def(name)
+        cursor, is_read = cursors.get(name), False
+        while not is_read:
+            with dg.build_sensor_context(instance, cursor, resources={"warehouse": warehouse}) as context:
+                data = sensor.evaluate_tick(context)
+            cursor, is_read = data.cursor, data.cursor == cursor
+            requests += [(request.job_name or PORT_SYNC_JOB, request) for request in data.run_requests or []]
+        cursors[name] = cursor
+    return requests
+
+
+def execute(definitions: dg.Definitions, instance: dg.DagsterInstance, job: str, request: dg.RunRequest) -> None:
+    """Execute what a schedule or sensor asks for in a process of its own, as a launcher does. Raises RuntimeError."""
+    repository = RepositoryPythonOrigin(sys.executable, ModuleCodePointer("usage_assets.definitions", "defs"))
+    origin = JobPythonOrigin(job, repository)
+    run = instance.create_run_for_job(
+        definitions.resolve_job_def(job),
+        tags=request.tags,
+        asset_selection=frozenset(request.asset_selection or []),
+        job_code_origin=origin,
+    )
+    asked = ExecuteRunArgs(origin, run.run_id, instance.get_ref(), set_exit_code_on_failure=True)
+    ended = subprocess.run(asked.get_command_args(), capture_output=True, text=True, check=False)  # noqa: S603 - Dagster's own command
+    if ended.returncode:
+        raise RuntimeError(f"a run of {job} failed: {ended.stderr[-2000:]}")
+
+
+def cpu_so_far() -> float:
+    """Seconds of CPU that this process has taken, and all that it has waited for."""
+    return sum(os.times()[:4])
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(tick(sys.argv[1]))))
