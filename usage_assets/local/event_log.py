@@ -29,7 +29,7 @@ from usage_assets.dagster_internals.storage import (
 BATCH = "DAGSTER_EVENT_BATCH_SIZE"
 """Dagster's variable: how many of a step's planned or stored days it hands over at once. It is 0 by default."""
 BATCH_SIZE = 200
-PAGE_BYTES = {"index": 65536, "run": 8192}
+PAGE_BYTES = {"index": 16384, "run": 8192}
 """Of new files. SQLite's own 4,096 bytes hold one event and much air; but each of a file's 27 tables and indexes takes
 a page."""
 UNUSED_IN_RUNS = ("idx_events_by_asset", "idx_events_by_asset_partition")

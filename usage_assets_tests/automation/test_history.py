@@ -455,6 +455,8 @@ def test_a_file_that_is_mostly_free_shrinks_while_others_write(instance: dg.Dags
         database.execute("create table ballast (text text)")
         database.executemany("insert into ballast values (?)", [("x" * 100_000,)] * 400)
         database.execute("drop table ballast")
+        database.commit()
+        database.execute("pragma wal_checkpoint(truncate)")
     assert file.stat().st_size > 40_000_000
     with subprocess.Popen([sys.executable, "-c", WRITER], stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout
