@@ -23,7 +23,7 @@ from usage_assets.assets.raw import build_raw_asset
 from usage_assets.automation.due_sensor import build_due_sensor
 from usage_assets.automation.jobs import build_jobs
 from usage_assets.automation.port_sensor import build_port_sensor
-from usage_assets.automation.pruning import build_pruning
+from usage_assets.automation.prune_job import build_pruning
 from usage_assets.automation.schedules import build_schedules
 from usage_assets.automation.webhook import build_webhook_sensor
 from usage_assets.config.days import last_day, longest_pause

@@ -25,7 +25,8 @@ from dagster_graphql.test.utils import define_out_of_process_context, execute_da
 from usage_assets.assets.failures import last_failures, reason_of
 from usage_assets.automation import history
 from usage_assets.automation.history import History, Prunable, give_back
-from usage_assets.automation.pruning import PRUNE_JOB, build_pruning, find_old
+from usage_assets.automation.prune_job import PRUNE_JOB, build_pruning
+from usage_assets.automation.pruning import find_old
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.dagster_internals.storage import SqliteEventLogStorage
 from usage_assets.warehouse.database import Warehouse

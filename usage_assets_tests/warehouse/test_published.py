@@ -109,7 +109,7 @@ def test_a_run_publishes_what_it_has_stored(warehouse: PublishedWarehouse, insta
     assert run(warehouse, instance, "second").success
     assert in_copy(warehouse) == ["second"]
     assert is_current(warehouse.database)
-    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb"]
+    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb", "usage.duckdb.line"]
 
 
 def test_what_a_failed_run_has_stored_is_published_too(
@@ -299,7 +299,7 @@ def test_a_full_disk_is_one_warning_and_the_former_copy_stays(warehouse: Publish
     reason = f"{copy_of(warehouse.database)}: File too large: what was published before stays"
     assert ours.recv() == (True, [f"the published copy is out of date: {reason}"])
     assert in_copy(warehouse) == ["old"]
-    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb"]
+    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb", "usage.duckdb.line"]
 
 
 def test_a_run_killed_while_it_publishes_leaves_the_former_copy_and_the_next_one_clears_up(
@@ -310,12 +310,12 @@ def test_a_run_killed_while_it_publishes_leaves_the_former_copy_and_the_next_one
     large(warehouse)
     _, theirs = CHILDREN.Pipe()
     assert in_process(end_at_a_megabyte, warehouse.database, signal.SIG_DFL, theirs) == -signal.SIGXFSZ
-    assert files(warehouse) == ["usage-latest.duckdb", "usage-latest.duckdb.new", "usage.duckdb"]
+    assert files(warehouse) == ["usage-latest.duckdb", "usage-latest.duckdb.new", "usage.duckdb", "usage.duckdb.line"]
     assert in_copy(warehouse) == ["old"]
     (Path(warehouse.database).parent / "usage-latest.duckdb.new").chmod(0o444)  # it may have been as good as done
     assert run_reader(warehouse, instance).success
     assert len(in_copy(warehouse)) == 40_000
-    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb"]
+    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb", "usage.duckdb.line"]
 
 
 def commit_and_die(database: str) -> None:
@@ -375,7 +375,7 @@ def test_a_folder_in_the_copys_place_is_one_line(warehouse: PublishedWarehouse) 
     copy_of(warehouse.database).mkdir()
     with pytest.raises(WarehouseError, match=r"usage-latest\.duckdb: Is a directory: what was published before stays"):
         publish(warehouse)
-    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb"]
+    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb", "usage.duckdb.line"]
 
 
 # Several processes at once
@@ -446,4 +446,4 @@ def test_whatever_happens_at_once_every_copy_is_one_state(warehouse: PublishedWa
     assert in_copy(warehouse) == ["m"] * 3
     assert is_current(warehouse.database)
     assert len(seen) > 2, "there were copies to look at"
-    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb"]
+    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb", "usage.duckdb.line"]

@@ -1,0 +1,51 @@
+"""The daily job that removes what is old, and its schedule. What it removes is in pruning.py."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import dagster as dg
+
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.port.client import PortClient, PortError
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.values import WarehouseError
+
+PRUNE_JOB = "prune"
+PRUNE_CRON = "20 4 * * *"
+"""When no other schedule is due."""
+
+
+def build_pruning(
+    settings: Settings, client: Callable[[], AbstractContextManager[PortClient]]
+) -> dg.ScheduleDefinition:
+    """Build the schedule, with its job, that removes what is old. It runs by default where a connection has its key."""
+    has_key = any(connection.key for connection in settings.connections())
+
+    @dg.op(name="remove_what_is_old")
+    def remove(context: dg.OpExecutionContext, warehouse: Warehouse) -> None:
+        from usage_assets.automation.pruning import find_old  # noqa: PLC0415 - brings SQLAlchemy with it
+
+        try:
+            with client() if settings.port_account else nullcontext() as port:
+                old = find_old(context.instance, settings, warehouse, port.account if port else "")
+                context.log.info("removes\n%s", "\n".join(old.lines))
+                failures = old.remove(context.instance, warehouse, port)
+        except (SettingsError, PortError, WarehouseError) as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+        if failures:
+            named = f"{failures[0].blueprint} {failures[0].identifier}: {failures[0].reason}"
+            raise dg.Failure(f"Port keeps {len(failures)} entities, so all rows are kept: {named}", allow_retries=False)
+
+    @dg.job(name=PRUNE_JOB, description="Removes old history of Dagster, and days that are not kept any more")
+    def prune() -> None:
+        remove()
+
+    return dg.ScheduleDefinition(
+        name="daily_prune_schedule",
+        job=prune,
+        cron_schedule=PRUNE_CRON,
+        execution_timezone="UTC",
+        description=f"Removes what is older than {settings.usage_history_days} days from Dagster's history, and days "
+        "that USAGE_RETENTION_MONTHS does not keep",
+        default_status=dg.DefaultScheduleStatus.RUNNING if has_key else dg.DefaultScheduleStatus.STOPPED,
+    )
