@@ -81,7 +81,7 @@ def push(project: Project) -> dict[str, Any]:
     """Push it, successfully, and return what the event says."""
     result = project.push_of("anthropic", DAYS)
     assert result.success
-    [event] = result.asset_materializations_for_node("anthropic__port_sync")[:1]
+    *_, event = result.asset_materializations_for_node("anthropic__port_sync")
     return {name: value.value for name, value in event.metadata.items()}
 
 
@@ -196,7 +196,7 @@ def test_only_addresses_that_the_policy_for_people_keeps_relate_to_somebody(
             result = project.push_of(connection, DAYS)
             assert result.success
             if people == "hash":
-                [event] = result.asset_materializations_for_node(f"{connection}__port_sync")[:1]
+                *_, event = result.asset_materializations_for_node(f"{connection}__port_sync")
                 assert event.metadata["targets_not_in_port"].value == 0, "a hashed address is asked for nowhere"
     records = user.call("POST", f"/blueprints/{PEOPLE}/entities/search", {"limit": 1000})["entities"]
     for provider, target in (("openai", of_openai), ("anthropic", of_claude)):
