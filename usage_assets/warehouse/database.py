@@ -5,6 +5,7 @@ A day is replaced whole or not at all: ``Warehouse.replace`` is the only way int
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -37,6 +38,8 @@ _DAMAGE = re.compile(
 )
 """What DuckDB 1.5 says of a file that it cannot read."""
 
+_OPEN: Counter[str] = Counter()
+"""How often this process has each database open."""
 LOGGER = logging.getLogger(__name__)
 
 
@@ -67,7 +70,7 @@ class Warehouse(DuckDBResource):
         DuckDBResource leaves the file locked after an exception, and its wait doubles without jitter: of 12 writers
         the slowest waited 26 s with it and 8 s with 50-150 ms of jitter.
         """
-        with closing(self._open()) as connection:
+        with closing(self._open()) as connection, _counted(self.database):
             try:
                 connection.execute("set TimeZone = 'UTC'")
                 connection.execute("set variable usage_now = $now", {"now": datetime.now(UTC)})
@@ -135,8 +138,8 @@ class Warehouse(DuckDBResource):
                 ):
                     with attempt:
                         # a file that another process is about to make is no database yet; where one was never waited
-                        # for, there is no line
-                        is_due = line.exists() or attempt.retry_state.attempt_number > 1
+                        # for, there is no line; whoever is first in line waits for this process if it has it open
+                        is_due = attempt.retry_state.attempt_number > 1 or (line.exists() and not _OPEN[self.database])
                         if not is_waiting and (is_due or not Path(self.database).exists()):
                             waiting.enter_context(first_in_line(line, self.wait_seconds))
                             is_waiting = True
@@ -178,6 +181,15 @@ class Warehouse(DuckDBResource):
         if damage["newer"]:
             steps = f"upgrade duckdb, or {steps}"
         return f"{message.rstrip('.!')}: stop Dagster and {steps} (docs/operations.md)"
+
+
+@contextmanager
+def _counted(database: str) -> Iterator[None]:
+    _OPEN[database] += 1
+    try:
+        yield
+    finally:
+        _OPEN[database] -= 1
 
 
 def _begin(connection: duckdb.DuckDBPyConnection) -> None:

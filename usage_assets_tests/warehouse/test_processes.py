@@ -219,6 +219,14 @@ def test_whoever_waits_behind_others_is_told_who_has_the_file_open(warehouse: Wa
         assert locks_of(line_of(warehouse.database)) == 2, "its place is kept until it comes to the front"
 
 
+def test_whoever_has_the_database_open_opens_it_again_before_those_in_line(warehouse: Warehouse) -> None:
+    _, theirs = CHILDREN.Pipe(duplex=False)
+    hurried = Warehouse(database=warehouse.database, wait_seconds=0.2)
+    with warehouse.get_connection(), in_line(warehouse, "first", theirs, 1):
+        hurried.read("select 1")
+        assert locks_of(line_of(warehouse.database)) == 1, "it did not wait for whoever waits for it"
+
+
 def test_where_there_can_be_no_line_the_file_is_waited_for_all_the_same(warehouse: Warehouse) -> None:
     write(warehouse, [sample(model="old")])
     line_of(warehouse.database).unlink()
