@@ -28,6 +28,8 @@ def newest_materializations(
 ) -> Mapping[date, dg.EventLogRecord]:
     """Return the newest event of each day that has one."""
     keys = {day.isoformat() for day in days}
+    if not keys:  # Dagster would look for every day that the asset has
+        return {}
     newest = instance.get_latest_storage_id_by_partition(asset, dg.DagsterEventType.ASSET_MATERIALIZATION, keys)
     if not newest:
         return {}

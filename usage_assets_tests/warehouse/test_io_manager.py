@@ -248,6 +248,16 @@ def test_content_that_was_announced_long_ago_and_came_back_unannounced_is_announ
     assert [changed for _, changed in run.changes()] == [True, True, True, False]
 
 
+def test_days_whose_runs_succeeded_are_written_without_a_look_at_their_events(
+    run: Run, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(arrow(sample(0), sample(1)), 0, 1)
+    asked = []
+    monkeypatch.setattr(instance, "fetch_materializations", lambda *filters, **_: asked.append(filters))
+    assert run(arrow(sample(0), sample(1, requests=2)), 0, 1).success
+    assert asked == []
+
+
 def test_what_a_failed_run_announced_is_not_announced_again(run: Run, instance: dg.DagsterInstance) -> None:
     @dg.asset(deps=[KEY], partitions_def=PARTITIONS, backfill_policy=dg.BackfillPolicy.single_run())
     def broken() -> None:
