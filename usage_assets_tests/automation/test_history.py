@@ -243,6 +243,7 @@ def prune(instance: dg.DagsterInstance, before: datetime = BEFORE) -> Prunable:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_what_the_ui_and_the_sensors_see_stays_and_what_is_said_to_go_goes(
     lived: Callable[[int], dg.DagsterInstance], seed: int
@@ -335,6 +336,7 @@ def test_a_run_whose_events_are_the_newest_keeps_what_its_log_says_of_its_steps(
     assert log.stat().st_size < long / 3
 
 
+@pytest.mark.slow
 def test_what_the_ui_asks_of_a_run_whose_log_is_short_and_of_its_partitions_is_answered(
     instance: dg.DagsterInstance,
 ) -> None:
@@ -427,6 +429,7 @@ def test_a_pruning_that_dies_anywhere_is_finished_by_the_next(
     assert not any(count for _, count, _ in prune(instance).table)
 
 
+@pytest.mark.slow
 def test_files_of_runs_that_were_deleted_in_the_ui_go(instance: dg.DagsterInstance) -> None:
     deleted = run(instance, NOW - timedelta(days=200), KEYS)
     run(instance, NOW - timedelta(days=199), KEYS)
@@ -448,6 +451,7 @@ with dg.DagsterInstance.get() as instance:
 """
 
 
+@pytest.mark.slow
 def test_a_file_that_is_mostly_free_shrinks_while_others_write(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     storage = instance.event_log_storage
     assert isinstance(storage, SqliteEventLogStorage)

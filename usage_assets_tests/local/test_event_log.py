@@ -168,6 +168,7 @@ def shown(instance: DagsterInstance) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 def test_one_plan_for_all_days_of_a_run_shows_each_day_as_a_plan_for_each_day_does(home: Path, tmp_path: Path) -> None:
     (tmp_path / "stock").mkdir()
     states = set()
@@ -317,6 +318,7 @@ def storing(run_id: str, most: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_batches_of_several_processes_are_whole_and_none_is_lost() -> None:
     names, most = ("a", "b", "c"), 20
@@ -338,6 +340,7 @@ def test_batches_of_several_processes_are_whole_and_none_is_lost() -> None:
         assert asset.asset_entry.last_materialization_storage_id == numbers[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_a_process_that_is_killed_leaves_whole_batches_in_both_files() -> None:
     with DagsterInstance.get() as instance:
