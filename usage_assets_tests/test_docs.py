@@ -72,7 +72,9 @@ def test_every_command_that_a_page_shows_is_there(page: Path) -> None:
             words = shlex.split(re.sub(r"[][]", "", line), comments=True)[1:]
             command: click.Command = cli
             while isinstance(command, click.Group) and words:
-                command = command.commands[words.pop(0)]
+                _, found, words = command.resolve_command(click.Context(command), words)
+                assert found
+                command = found
             known = {option for parameter in command.params for option in parameter.opts}
             assert {word for word in words if word.startswith("--")} <= known, line
 

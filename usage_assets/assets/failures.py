@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from usage_assets.core.errors import one_line
 from usage_assets.dagster_internals import StepFailureData
 
 _NUMBERS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
@@ -25,10 +26,6 @@ class Reason:
     def fault(self) -> str:
         """The cause without numbers: equal for all failures that one fault causes."""
         return _NUMBERS.sub("", self.cause)
-
-
-def one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def reason_of(failed: StepFailureData | None) -> str:

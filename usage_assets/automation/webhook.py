@@ -24,7 +24,7 @@ import httpx
 import msgspec
 
 from usage_assets.assets.checks import DAYS_WRONG
-from usage_assets.assets.failures import Reason, by_cause, cause_of, one_line, reason_of
+from usage_assets.assets.failures import Reason, by_cause, cause_of, reason_of
 from usage_assets.automation.jobs import (
     CONNECTION_TAG,
     PORT_CONNECTION_JOB,
@@ -36,6 +36,7 @@ from usage_assets.automation.jobs import (
 from usage_assets.config.settings import Settings
 from usage_assets.core.addresses import checked_url, is_loopback
 from usage_assets.core.days import Window, windows
+from usage_assets.core.errors import one_line
 from usage_assets.core.people import People
 from usage_assets.dagster_internals import REPOSITORY_LABEL_TAG
 from usage_assets.warehouse.values import listed

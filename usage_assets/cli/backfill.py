@@ -1,395 +1,150 @@
-"""A backfill in this process: range runs on the instance that the UI and the sensor share.
+"""`usage-assets backfill`: which days are run, and what it came to. How they are run is in backfill_plan.py."""
 
-What a person types and sees is in cli/main.py; what a run does is in the assets.
-"""
-
-import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from datetime import date
-from decimal import Decimal
 
+import click
 import dagster as dg
-from dagster_shared.error import SerializableErrorInfo
 
-from usage_assets.assets.failures import cause_of, days_of, one_line, reason_of
-from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
-from usage_assets.assets.raw import FROM_ARCHIVE
-from usage_assets.automation.jobs import (
-    CONNECTION_TAG,
-    LOOKUPS_JOB,
-    PORT_SYNC_JOB,
-    USAGE_JOB,
-    port_sync_key,
-    range_tags,
+from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
+from usage_assets.build import build_definitions
+from usage_assets.cli.access import (
+    blueprints_of,
+    connections_named,
+    port_account,
+    port_client,
+    publish_copy,
+    warehouse_of,
 )
+from usage_assets.cli.backfill_plan import BackfillPlan, due_plan_of, plan_of, stored
+from usage_assets.cli.progress import display, in_words
+from usage_assets.config.days import parse_days
 from usage_assets.config.settings import Connection, Settings, SettingsError
-from usage_assets.core.days import Window, alike, smaller, windows
-from usage_assets.dagster_internals import (
-    SINGLETON_REPOSITORY_NAME,
-    DagsterExecutionInterruptedError,
-    InMemoryJob,
-    JobFailureData,
-    RegisteredCodeLocationOrigin,
-    RemoteJobOrigin,
-    RemoteRepositoryOrigin,
-    RunFailureReason,
-    StepFailureData,
-    capture_interrupts,
-    execute_run_iterator,
-    pop_captured_interrupt,
-)
-from usage_assets.fetching.connected import earliest_day, lookups_of
-from usage_assets.models.connection_graph import ConnectionGraph
-from usage_assets.models.due import Due
+from usage_assets.fetching.connected import earliest_day
+from usage_assets.local.home import open_instance
+from usage_assets.models.connection_graph import graph_of, seeds_of
+from usage_assets.models.due import due_days
+from usage_assets.models.due import in_words as due_in_words
+from usage_assets.models.entities import foreign_relations
+from usage_assets.port.provision import provision
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 
-CODE_LOCATION = "usage_assets"
-"""As workspace.yaml calls it."""
-
-NOT_COMPUTED = "not computed, because what it reads failed"
-MOST_SPLITS = 8
-"""One bad day of 186 stands alone after eight halvings at most."""
-ROWS = ("dagster/partition_row_count", "rows")
-"""What metadata calls the rows of a day, and those of a lookup."""
-COUNTS: Mapping[str, str] = {
-    "requests": "requests",
-    "requests_for_control": "requests for control totals",
-    "requests_refused": "refused for their grouping",
-    "windows_split": "for windows that this split",
-    "retries": "repeated",
-    "skipped": "skipped",
-    "entities_sent": "entities sent",
-    "entities_deleted": "entities deleted",
-}
-"""What an asset's metadata says of a whole run -> what people call it."""
-
-STORED = """
-select
-  sum(row_count) filter (list_contains($raw_tables, table_name))::bigint as rows,
-  count(distinct usage_date) filter (list_contains($raw_tables, table_name)) as days,
-  bool_or(table_name = 'costs.daily_costs') as has_costs,
-  sum((costs ->> 'billed_usd')::decimal(38, 24))::varchar as "USD billed",
-  sum((costs ->> 'estimated_usd')::decimal(38, 24))::varchar as "USD estimated",
-  sum((costs ->> 'notional_usd')::decimal(38, 24))::varchar as "USD notional",
-  sum((costs ->> 'credits')::decimal(38, 24))::varchar as "credits"
-from (
-  select *, if(table_name = 'costs.daily_costs', day_totals, null) as costs
-  from ledger.stored_days
-  where connection = $connection and usage_date between $first and $last
-)
-"""
-WITHOUT_DOLLARS = """
-select
-  concat_ws(' ', native_unit, 'of', coalesce(currency, 'no currency'), cost_basis, 'without a dollar value') as unit,
-  sum(native_amount) as amount
-from costs.daily_costs
-where connection = $connection
-  and usage_date between $first and $last
-  and amount_usd is null
-  and cost_basis <> 'credits'
-group by all
-order by all
-"""
+TAKEN_BLUEPRINTS = "select distinct blueprint from ledger.port_entities where account = $account"
+"""Blueprints that Port has entities of ours in: they need no look before a push that may have nothing to send."""
 
 
-@dataclass(frozen=True)
-class RunPlan:
-    """One run of a backfill: a connection's lookups, or its assets of a job for as many days as a run may have."""
-
-    connection: str
-    job: str
-    assets: tuple[dg.AssetKey, ...]
-    window: Window | None
-    """None for lookups, which have no days."""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    splits: int = 0
-    """How often it was made smaller, because some of its days were refused."""
-
-    def smaller(self, ended: Iterable["AssetProgress"]) -> "list[RunPlan]":
-        """The runs of fewer days to try next, of the assets that some of its days were refused for; in the end, each of
-        these days stands alone."""
-        failed = [step for step in ended if step.failure]
-        refused = frozenset[date]().union(*(step.days_refused for step in failed))
-        if not self.window or not refused or self.splits == MOST_SPLITS:
-            return []
-        again = {step.asset for step in failed if step.days_refused or step.failure == NOT_COMPUTED}
-        assets = tuple(key for key in self.assets if key.to_user_string() in again)
-        return [
-            replace(self, assets=assets, window=window, splits=self.splits + 1)
-            for window in smaller(self.window, refused)
-        ]
-
-
-@dataclass
-class AssetProgress:
-    """One asset of a part: how far it is, and what became of it."""
-
-    asset: str
-    window: Window | None
-    days: int = 0
-    rows: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    """Each of COUNTS."""
-    done: bool = False
-    failure: str = ""
-    """Why it failed, in one line."""
-    cause: str = ""
-    """The same apart from what was asked for."""
-    days_refused: frozenset[date] = frozenset()
-    """The days that it failed for, where others may succeed."""
-    run_id: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.asset} {self.window}" if self.window else self.asset
+@click.command()
+@click.option("--start", metavar="YYYY-MM-DD", help="First day (UTC).")
+@click.option("--end", metavar="YYYY-MM-DD", help="Last day, included.")
+@click.option("--due", is_flag=True, help="Run what is missing, stale or not settled yet, instead of a range of days.")
+@click.option("--connection", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option("--push", is_flag=True, help="Push the days to Port, too.")
+@click.option("--from-archive", is_flag=True, help="Read archived answers again instead of asking the providers.")
+@click.option("--verbose", is_flag=True, help="Show Dagster's messages.")
+def backfill(
+    start: str | None,
+    end: str | None,
+    names: Sequence[str],
+    *,
+    due: bool,
+    push: bool,
+    from_archive: bool,
+    verbose: bool,
+) -> int:
+    settings = Settings.load()
+    if due and (start or end or from_archive):
+        raise click.UsageError("--due cannot be combined with --start, --end or --from-archive")
+    if not due and not (start and end):
+        raise click.UsageError("name the days with --start and --end, or use --due")
+    connections = connections_named(settings, names, keyed=not from_archive)
+    # its runs publish nothing: it does that itself, once
+    definitions = build_definitions(settings, warehouse=Warehouse(database=str(settings.warehouse_path)))
+    with open_instance() as instance:
+        with warehouse_of(settings).transaction():
+            pass  # a file that cannot be opened fails here, before anything is fetched
+        if start and end:
+            first, last = parse_days(start, end, settings)
+            plans = _plans_of(first, last, connections, definitions, push=push, from_archive=from_archive)
+        else:
+            plans = _due_plans(settings, connections, push=push)
+        if push:
+            _require_port(settings, definitions, connections)
+        try:
+            with display(sum(plan.asset_days for plan in plans), verbose=verbose) as shown:
+                for plan in plans:
+                    for step in plan.run(definitions, instance, log_level="INFO" if verbose else "CRITICAL"):
+                        shown.show(step)
+        finally:
+            publish_copy(settings)
+    for plan in plans:
+        _report(plan, settings)
+    return 1 if any(plan.failures for plan in plans) else 0
 
 
-@dataclass
-class BackfillPlan:
-    """One connection's share of a backfill."""
-
-    connection: Connection
-    window: Window
-    run_plans: Sequence[RunPlan]
-    steps: dict[str, list[AssetProgress]] = field(default_factory=lambda: defaultdict(list))
-    """Job -> what became of its steps."""
-    seconds: float = 0
-
-    @property
-    def asset_days(self) -> int:
-        return sum(len(run_plan.assets) * len(run_plan.window.days) for run_plan in self.run_plans if run_plan.window)
-
-    @property
-    def pushes(self) -> bool:
-        return any(run_plan.job == PORT_SYNC_JOB for run_plan in self.run_plans)
-
-    @property
-    def failures(self) -> dict[str, str]:
-        """Asset -> why it failed."""
-        return {step.asset: step.failure for steps in self.steps.values() for step in steps if step.failure}
-
-    @property
-    def failed_runs(self) -> Sequence[str]:
-        return [step.run_id for steps in self.steps.values() for step in steps if step.failure]
-
-    @property
-    def assets(self) -> Collection[str]:
-        return {key.to_user_string() for run_plan in self.run_plans for key in run_plan.assets}
-
-    def counts(self, job: str) -> Counter[str]:
-        return sum((step.counts for step in self.steps[job]), Counter())
-
-    def run(
-        self, definitions: dg.Definitions, instance: dg.DagsterInstance, *, log_level: str
-    ) -> Iterator[AssetProgress]:
-        """Run the parts one after the other, also beyond one that fails, and yield each step whenever it gets on.
-
-        Where some of a part's days are refused, the others are run again without them. Raises KeyboardInterrupt, with
-        the run ended, where it was interrupted.
-        """
-        began = time.monotonic()
-        run_plans = deque(self.run_plans)
-        while run_plans:
-            run_plan = run_plans.popleft()
-            ended: dict[str, AssetProgress] = {}
-            for step in _execute(run_plan, definitions, instance, log_level):
-                ended[step.asset] = step
-                yield step
-            again = run_plan.smaller(ended.values())
-            run_plans.extendleft(reversed(again))
-            names = {key.to_user_string() for each in again for key in each.assets}
-            self.steps[run_plan.job] += [step for step in ended.values() if step.asset not in names]
-        self.seconds = time.monotonic() - began
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What the warehouse holds of a connection's days."""
-
-    rows: int
-    """Of the raw tables."""
-    days: int
-    """One of these is set, even where there was no usage."""
-    costs: Mapping[str, Decimal]
-    """Unit and cost basis -> total; never to be added up."""
-
-
-def connections_named(settings: Settings, names: Sequence[str], *, keyed: bool = True) -> list[Connection]:
-    """The named connections, all where none is named. Raises SettingsError for an unknown one, or where they must be
-    ``keyed``, for one without a key."""
-    known = {connection.name: connection for connection in settings.connections()}
-    for name in names:
-        if name not in known:
-            raise SettingsError(f"connection {name!r} is unknown; known: {', '.join(known)}")
-    chosen = [known[name] for name in dict.fromkeys(names)] or list(known.values())
-    for connection in chosen if keyed else ():
-        connection.required_key()
-    return chosen
-
-
-def plan_of(
-    connection: Connection,
+def _plans_of(
     first: date,
     last: date,
+    connections: Sequence[Connection],
     definitions: dg.Definitions,
     *,
     push: bool,
-    from_archive: bool = False,
-) -> BackfillPlan | None:
-    """What is to be run for the days that the connection can be asked for; None where it is none of them. The archive
-    has days only."""
-    earliest = max(first, earliest_day(connection, PROVIDERS[connection.provider], from_archive=from_archive))
-    if earliest > last:
-        return None
-    window = Window(earliest, last)
-    specs = [spec for spec in definitions.resolve_all_asset_specs() if spec.key.path[0] == connection.name]
-    keys = {spec.key for spec in specs if spec.partitions_def}
-    lookups = [dg.AssetKey([connection.name, lookup.name]) for lookup in lookups_of(connection)]
-    pushed = port_sync_key(connection.name)
-    ranges = windows(window.days, MAX_PARTITIONS_PER_RUN)
-    jobs: dict[str, tuple[Iterable[dg.AssetKey], Sequence[Window | None]]] = {
-        LOOKUPS_JOB: (() if from_archive else lookups, [None]),
-        USAGE_JOB: (keys - {pushed}, ranges),
-        PORT_SYNC_JOB: ({pushed} & keys if push else (), ranges),
-    }
-    run_plans = [
-        RunPlan(connection.name, job, tuple(sorted(assets)), run, {FROM_ARCHIVE: "true"} if from_archive else {})
-        for job, (assets, runs) in jobs.items()
-        for run in runs
-        if assets
-    ]
-    return BackfillPlan(connection, window, run_plans)
+    from_archive: bool,
+) -> list[BackfillPlan]:
+    options = {"push": push, "from_archive": from_archive}
+    plans = [plan for each in connections if (plan := plan_of(each, first, last, definitions, **options))]
+    if not plans:
+        earliest = min(_earliest_day(each, from_archive=from_archive) for each in connections)
+        raise SettingsError(f"end {last} is before the earliest day that can be fetched, {earliest}")
+    _say_what_is_out_of_reach(connections, first, from_archive=from_archive)
+    return plans
 
 
-def due_plan_of(
-    connection: Connection, due: Iterable[Due], graph: ConnectionGraph, *, push: bool
-) -> BackfillPlan | None:
-    """What is to be run for a connection's due days; None where none is due."""
-    days: dict[date, set[dg.AssetKey]] = defaultdict(set)
-    for row in due:
-        if row.connection == connection.name:
-            days[row.day] |= {row.asset, *graph.computed_from[row.asset]}
-    if not days:
-        return None
-    wanted = alike({day: tuple(sorted(assets)) for day, assets in days.items()}, MAX_PARTITIONS_PER_RUN)
-    run_plans = [RunPlan(connection.name, USAGE_JOB, assets, window) for window, assets in wanted]
-    pushes = windows(days, MAX_PARTITIONS_PER_RUN) if push and graph.entities else []
-    run_plans += [
-        RunPlan(connection.name, PORT_SYNC_JOB, (port_sync_key(connection.name),), window) for window in pushes
-    ]
-    return BackfillPlan(connection, Window(min(days), max(days)), run_plans)
+def _due_plans(settings: Settings, connections: Sequence[Connection], *, push: bool) -> list[BackfillPlan]:
+    seeds = seeds_of(settings)
+    due = due_days(warehouse_of(settings), seeds)
+    for name, reasons in due_in_words(due).items():
+        for reason in reasons:
+            click.echo(f"{name}: {reason}", err=True)
+    graphs = [graph_of(each, settings.connections(), seeds[0]) for each in connections]
+    plans = [plan for graph in graphs if (plan := due_plan_of(graph.connection, due, graph, push=push))]
+    if not plans:
+        click.echo("no day is due")
+    return plans
 
 
-def _execute(
-    run_plan: RunPlan, definitions: dg.Definitions, instance: dg.DagsterInstance, log_level: str
-) -> Iterator[AssetProgress]:
-    job = definitions.resolve_job_def(run_plan.job)
-    run = _created_run(run_plan, job, instance, log_level)
-    steps = {
-        key.to_python_identifier(): AssetProgress(key.to_user_string(), run_plan.window, run_id=run.run_id)
-        for key in run_plan.assets
-    }
-    for event in _events(job, run, instance):
-        if step := _noted(event, steps, run_plan, run.run_id):
-            yield step
-    for step in steps.values():
-        if not step.done and not step.failure:
-            step.failure = NOT_COMPUTED
-            yield step
+def _earliest_day(connection: Connection, *, from_archive: bool) -> date:
+    return earliest_day(connection, PROVIDERS[connection.provider], from_archive=from_archive)
 
 
-def _noted(
-    event: dg.DagsterEvent, steps: dict[str, AssetProgress], run_plan: RunPlan, run_id: str
-) -> AssetProgress | None:
-    """Note what an event says of a step, and return the step; None where it says nothing new."""
-    name = event.step_key or run_plan.job
-    if event.is_step_materialization:
-        materialization = event.step_materialization_data.materialization
-        metadata = materialization.metadata
-        steps[name].days += materialization.partition is not None
-        steps[name].rows += sum(_number(metadata, rows) for rows in ROWS)
-        steps[name].counts |= Counter({count: _number(metadata, count) for count in COUNTS})
-    elif event.is_step_success and name in steps:
-        steps[name].done = True
-    elif event.is_step_failure:
-        step = steps.setdefault(name, AssetProgress(name, run_plan.window, run_id=run_id))
-        step.failure, step.cause = reason_of(event.step_failure_data), cause_of(event.step_failure_data)
-        step.days_refused = days_of(event.step_failure_data)
-    elif event.is_failure and not any(step.failure for step in steps.values()):
-        steps[name] = AssetProgress(
-            name, run_plan.window, run_id=run_id, failure=one_line(event.message or "the run failed")
+def _say_what_is_out_of_reach(connections: Sequence[Connection], first: date, *, from_archive: bool) -> None:
+    for connection in connections:
+        earliest = _earliest_day(connection, from_archive=from_archive)
+        if first < earliest:
+            click.echo(f"{connection.name}: days before {earliest} cannot be fetched and are left out", err=True)
+
+
+def _require_port(settings: Settings, definitions: dg.Definitions, connections: Sequence[Connection]) -> None:
+    with port_client(port_account(settings, "--push: ")) as port:
+        warehouse = Warehouse(database=str(settings.warehouse_path))
+        taken = warehouse.read(TAKEN_BLUEPRINTS, {"account": port.account}).column("blueprint").to_pylist()
+        if missing := [name for name in blueprints_of(definitions, connections) if name not in taken]:
+            provision(port, missing, foreign_relations(settings.port_relations()))
+
+
+def _report(plan: BackfillPlan, settings: Settings) -> None:
+    held = stored(Warehouse(database=str(settings.warehouse_path)), plan.connection, plan.window)
+    assets, failures = plan.assets, plan.failures
+    failed = f"FAILED for {len(failures)} of {len(assets)} assets; stored: " if failures else ""
+    fetched = failed + in_words(held.days, held.rows, plan.counts(USAGE_JOB))
+    costs = "".join(f", {amount:,.2f} {unit}" for unit, amount in held.costs.items())
+    nothing = "failed" if any(step.failure for step in plan.steps[PORT_SYNC_JOB]) else "nothing to send"
+    pushed = f"; Port: {in_words(0, 0, plan.counts(PORT_SYNC_JOB)) or nothing}" if plan.pushes else ""
+    click.echo(f"{plan.connection.name} {plan.window}: {fetched}{costs}{pushed}; {plan.seconds:.0f} s")
+    if failures:
+        links = ", ".join(dict.fromkeys(map(settings.run_link, plan.failed_runs)))
+        click.echo(
+            f"FAILED: {plan.connection.name}: not refreshed, for the reasons above: {', '.join(failures)}. "
+            f"What was stored stays. Once this is fixed, run this again, or Dagster does it on its own ({links})",
+            err=True,
         )
-    elif not event.is_step_start:
-        return None
-    return steps.get(name)
-
-
-def _created_run(
-    run_plan: RunPlan, job: dg.JobDefinition, instance: dg.DagsterInstance, log_level: str
-) -> dg.DagsterRun:
-    """Create the run of a part.
-
-    ``execute_in_process`` would make a run that the UI shows but cannot run again: it does not say where its code is.
-    So this makes it as a launcher does. This and ``_events`` are the one place that relies on how Dagster 1.13 does
-    that.
-    """
-    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(CODE_LOCATION), SINGLETON_REPOSITORY_NAME)
-    return instance.create_run_for_job(
-        job,
-        run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
-        tags={
-            **(range_tags(run_plan.window.first, run_plan.window.last) if run_plan.window else {}),
-            CONNECTION_TAG: run_plan.connection,
-            **run_plan.tags,
-        },
-        asset_selection=frozenset(run_plan.assets),
-        remote_job_origin=RemoteJobOrigin(repository, job.name),
-    )
-
-
-def _events(job: dg.JobDefinition, run: dg.DagsterRun, instance: dg.DagsterInstance) -> Iterator[dg.DagsterEvent]:
-    """Execute a run here. Raises KeyboardInterrupt at its end, if it was interrupted."""
-    # Interrupts reach the assets' own code only: it is rolled back, while an event is written whole or not at all.
-    with capture_interrupts():
-        was_interrupted = False
-        for event in execute_run_iterator(InMemoryJob(job), run, instance):
-            if _is_interruption(event):
-                was_interrupted = True
-            else:
-                yield event
-        if was_interrupted or pop_captured_interrupt():
-            raise KeyboardInterrupt
-
-
-def _number(metadata: Mapping[str, dg.MetadataValue], name: str) -> int:
-    value = metadata[name].value if name in metadata else 0
-    return value if isinstance(value, int) else 0
-
-
-def _is_interruption(event: dg.DagsterEvent) -> bool:
-    match event.event_specific_data:
-        case JobFailureData(failure_reason=RunFailureReason.UNEXPECTED_TERMINATION):
-            return True
-        case StepFailureData(error=SerializableErrorInfo(cls_name=DagsterExecutionInterruptedError.__name__)):
-            return True
-    return False
-
-
-def stored(warehouse: Warehouse, connection: Connection, window: Window) -> Stored:
-    endpoints = PROVIDERS[connection.provider].endpoints
-    parameters = {
-        "connection": connection.name,
-        "first": window.first,
-        "last": window.last,
-        "raw_tables": [endpoint.row.table for endpoint in endpoints],
-    }
-    (row,) = warehouse.read(STORED, parameters).to_pylist()
-    rows, days, has_costs = row.pop("rows"), row.pop("days"), row.pop("has_costs")
-    costs = {unit: Decimal(amount) for unit, amount in row.items() if amount is not None}
-    if has_costs:
-        del parameters["raw_tables"]
-        unvalued = warehouse.read(WITHOUT_DOLLARS, parameters).to_pylist()
-        costs |= {each["unit"]: each["amount"] for each in unvalued}
-    return Stored(rows or 0, days, costs)

@@ -14,15 +14,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 
+from usage_assets.cli.access import connections_named
+from usage_assets.config.days import parse_days
 from usage_assets.config.settings import Connection, Settings, SettingsError
+from usage_assets.core.addresses import checked_url, is_loopback
+from usage_assets.core.errors import one_line
 from usage_assets.core.people import People
 from usage_assets.core.schema import Column, columns
 from usage_assets.fetching.archive.store import Body, packed
 from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.connected import endpoints_of, provider_client
-from usage_assets.fetching.shapes import Shape, shape_of
+from usage_assets.fetching.shapes import Shape, remember, shape_of
 from usage_assets.fetching.transport import ProviderError
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
@@ -186,7 +191,9 @@ def chosen_endpoints(connection: Connection, names: Sequence[str]) -> Sequence[E
     return [known[name] for name in dict.fromkeys(names)] or endpoints_of(provider, connection)
 
 
-def capture(connection: Connection, settings: Settings, day: date, endpoints: Iterable[Endpoint]) -> Iterator[Captured]:
+def answers_of(
+    connection: Connection, settings: Settings, day: date, endpoints: Iterable[Endpoint]
+) -> Iterator[Captured]:
     """Ask for the day and yield what each endpoint answered, also where it cannot be read. Raises SettingsError."""
     captured: list[Captured] = []
 
@@ -223,3 +230,40 @@ def write(captured: Captured, folder: Path, sanitiser: Sanitiser) -> list[Path]:
     digests = ((hashlib.sha256(path.read_bytes()).hexdigest(), path.relative_to(folder)) for path in sums)
     (folder / CHECKSUMS).write_text("".join(f"{digest}  {path.as_posix()}\n" for digest, path in digests))
     return written
+
+
+@click.command()
+@click.option("--connection", "name", required=True, metavar="NAME", help="Whom to ask.")
+@click.option("--day", required=True, metavar="YYYY-MM-DD", help="A day with use of everything that matters.")
+@click.option("--endpoint", "endpoints", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the files; default: `captured` next to the database file."
+)
+def capture(name: str, day: str, endpoints: Sequence[str], out: Path | None) -> int:
+    settings = Settings.load()
+    first, _ = parse_days(day, day, settings)
+    [connection] = connections_named(settings, [name])
+    folder, sanitiser = out or settings.warehouse_path.with_name("captured"), Sanitiser()
+    shapes: dict[str, Shape] = {}
+    failed = False
+    for captured in answers_of(connection, settings, first, chosen_endpoints(connection, endpoints)):
+        _show(captured, write(captured, folder, sanitiser))
+        failed |= bool(captured.failure)
+        shapes |= {captured.name: captured.shape} if captured.shape else {}
+    if is_loopback(checked_url(connection.base_url)):
+        click.echo("not remembered as seen live: the answers come from this machine", err=True)
+    else:
+        remember(settings.shapes_path, shapes)
+    click.echo(f"Read the files in {folder} before you show them to anyone.")
+    return 1 if failed else 0
+
+
+def _show(captured: Captured, files: Sequence[Path]) -> None:
+    rows = captured.fetched.rows.num_rows if captured.fetched else 0
+    click.echo(f"{captured.name} {captured.day}: pages {len(captured.contents)}, rows {rows:,}")
+    for path in files:
+        click.echo(f"  {path}")
+    for name, expected, seen in captured.differences():
+        click.echo(f"  {name:<44} expected: {expected:<28} seen: {seen}")
+    if captured.failure:
+        click.echo(f"FAILED: {one_line(captured.failure)}", err=True)

@@ -19,10 +19,7 @@ LOCK_FOLDER = ".run"
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port of Dagster's UI.")
 def dev(port: int) -> None:
-    """Serve Dagster's UI, schedules and sensors, until Ctrl-C.
-
-    The current folder becomes Dagster's home, unless DAGSTER_HOME is set.
-    """
+    """The current folder becomes Dagster's home, unless DAGSTER_HOME is set."""
     terminate_like_ctrl_c()
     try:
         run(Path.cwd(), port)

@@ -13,21 +13,23 @@ from enum import IntEnum
 from functools import cache, partial
 from pathlib import Path
 
+import click
 import dagster as dg
 
 from usage_assets.assets.failures import Reason, by_cause
 from usage_assets.assets.io_manager import CONNECTION as CONNECTION_OF_TABLE
 from usage_assets.assets.io_manager import PART, TABLE
 from usage_assets.build import build_definitions
+from usage_assets.cli.access import ATTEMPTS, blueprints_of, port_client
 from usage_assets.config.settings import (
     ENV_FILE,
     Connection,
-    PortAccount,
     Settings,
     SettingsError,
     contradicted_variables,
 )
 from usage_assets.core.days import DAY, utc_today
+from usage_assets.core.errors import one_line
 from usage_assets.core.private import is_dedicated, shared
 from usage_assets.dagster_internals.storage import InstigatorState, InstigatorStatus
 from usage_assets.fetching.connected import endpoints_of, is_superseded, provider_client
@@ -41,16 +43,14 @@ from usage_assets.models.due import Due, due_days, in_words
 from usage_assets.models.entities import ENTITIES, foreign_relations
 from usage_assets.models.owners import owners_of_nothing
 from usage_assets.models.same_use import refuse_same_use, same_use
-from usage_assets.port.client import PortClient, PortError
-from usage_assets.port.provision import CONNECTION, plan
+from usage_assets.port.client import PortError
+from usage_assets.port.provision import plan
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, is_current
 from usage_assets.warehouse.values import WarehouseError, listed
 
-ATTEMPTS = 2
-"""A person waits: whoever does not answer now is reported, not waited for."""
 SECONDS_FOR_THE_LOCK = 2
 TIME_TO_PUBLISH = timedelta(hours=1)
 """Runs that are under way publish when they end."""
@@ -92,6 +92,20 @@ class Finding:
     level: Level
     subject: str
     text: str
+
+
+@click.command()
+def doctor() -> int:
+    findings = sorted(examine(Settings.load()), key=lambda finding: -finding.level)
+    for finding in findings:
+        click.echo(f"{finding.level.name:<5} {finding.subject}: {one_line(finding.text)}")
+    problems, warnings = (sum(finding.level is level for finding in findings) for level in (Level.FAIL, Level.WARN))
+    click.echo(f"{_counted(problems, 'problem')}, {_counted(warnings, 'warning')}")
+    return 1 if problems else 0
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -218,19 +232,6 @@ def _unverified_money(connection: Connection, endpoint: Endpoint, settings: Sett
             f"usage-assets capture --connection {connection.name} --endpoint {endpoint.name} --day {utc_today() - DAY}"
         )
         yield Finding(Level.WARN, f"connection {connection.name}", text)
-
-
-def port_client(account: PortAccount) -> PortClient:
-    """A client of the Port account that soon gives up."""
-    return PortClient(account.base_url, account.client_id, account.client_secret.get_secret_value(), attempts=ATTEMPTS)
-
-
-def blueprints_of(definitions: dg.Definitions, connections: Sequence[Connection]) -> list[str]:
-    """The blueprints that the connections' entities need, and the one that these relate to."""
-    names = {connection.name for connection in connections}
-    keys = [key.path for key in definitions.resolve_all_asset_keys()]
-    needed = {path[-1] for path in keys if path[0] in names and path[1:-1] == ["entities"]}
-    return sorted({*needed, CONNECTION}) if needed else []
 
 
 def _port(settings: Settings, definitions: Callable[[], dg.Definitions]) -> Iterator[Finding]:

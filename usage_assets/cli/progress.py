@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from usage_assets.assets.failures import Reason
-from usage_assets.cli.backfill import COUNTS, AssetProgress
+from usage_assets.cli.backfill_plan import COUNTS, AssetProgress
 
 STDERR = 2
 

@@ -1,6 +1,6 @@
 """The end of a connection: its entities leave Port, Dagster forgets its days, its archived answers and its rows go.
 
-In this order, so that what is interrupted is found again and goes on. What a person types is in cli/main.py.
+In this order, so that what is interrupted is found again and goes on. What a person types is in cli/connection.py.
 """
 
 from collections import Counter

@@ -37,6 +37,7 @@ from usage_assets.config.accounting import Accounting, CreditRate, ExchangeRate,
 from usage_assets.config.toml_file import TomlFile
 from usage_assets.core.addresses import checked_url
 from usage_assets.core.days import first_kept
+from usage_assets.core.errors import UserError
 from usage_assets.core.people import People, Policy
 from usage_assets.providers import PROVIDERS
 
@@ -45,7 +46,7 @@ PortRelationName = Literal["project", "user"]
 ENV_FILE = ".env"
 
 
-class SettingsError(Exception):
+class SettingsError(UserError):
     """A setting that cannot be used: what is wrong, where, and what to do, in one line."""
 
 

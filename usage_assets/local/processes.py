@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self
 
+from usage_assets.core.errors import UserError
+
 HOST = "127.0.0.1"
 SECONDS_TO_STOP = 20
 """Dagster ends its runs and servers in a few seconds; what is left after this is killed."""
@@ -25,7 +27,7 @@ HIGHEST_PORT = 65535
 LOCK = "lock"
 
 
-class StartError(Exception):
+class StartError(UserError):
     """Something cannot be started, or has ended by itself: what, why and what to do, in one line."""
 
 

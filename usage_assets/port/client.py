@@ -19,6 +19,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from usage_assets.core.addresses import checked_url, is_loopback
 from usage_assets.core.bounded_http import AnswerTooLargeError, bounded, certificates, decoded, send, untrusted
+from usage_assets.core.errors import UserError
 
 MAX_UPSERTS = 20
 MAX_DELETES = 100
@@ -39,7 +40,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class PortError(Exception):
+class PortError(UserError):
     """Port cannot be reached, or refuses: what, where and what to do, in one line. ``status`` is that of the answer."""
 
     def __init__(self, message: str, status: int | None = None) -> None:

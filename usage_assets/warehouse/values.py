@@ -13,13 +13,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from usage_assets.core.errors import UserError
 from usage_assets.warehouse.tables import Table
 
 _MADE = re.compile(r"create or replace view (\S+)")
 _DECLARED = re.compile(r"^-- (\w+): (.*(?:\n--   .*)*)", re.M)
 
 
-class WarehouseError(Exception):
+class WarehouseError(UserError):
     """The file or a write was refused: what, where and what to do, in one line. Nothing was changed."""
 
     def __init__(self, message: str, *, days: Iterable[date] = ()) -> None:

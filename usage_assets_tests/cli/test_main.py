@@ -24,7 +24,8 @@ from dagster import DagsterRunStatus
 from dotenv import dotenv_values
 
 from usage_assets.build import build_definitions
-from usage_assets.cli.backfill import COUNTS, AssetProgress, connections_named, plan_of
+from usage_assets.cli.access import connections_named
+from usage_assets.cli.backfill_plan import COUNTS, AssetProgress, plan_of
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.fetching.connected import provider_client

@@ -21,7 +21,7 @@ import time_machine
 from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, RANGE_END, RANGE_START, USAGE_JOB
 from usage_assets.automation.port_sensor import RUN_KEY_TAG
 from usage_assets.build import build_definitions
-from usage_assets.cli.backfill import AssetProgress, BackfillPlan, RunPlan
+from usage_assets.cli.backfill_plan import AssetProgress, BackfillPlan, RunPlan
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.models.connection_graph import seeds_of

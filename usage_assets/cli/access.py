@@ -1,0 +1,66 @@
+"""What several commands open, with the patience of a person who waits: connections, the warehouse, Port.
+
+What only one command needs is in its own module.
+"""
+
+from collections.abc import Sequence
+
+import click
+import dagster as dg
+
+from usage_assets.config.settings import Connection, PortAccount, Settings, SettingsError
+from usage_assets.port.client import PortClient
+from usage_assets.port.provision import CONNECTION
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.values import WarehouseError
+
+ATTEMPTS = 2
+"""A person waits: whoever does not answer now is reported, not waited for."""
+SECONDS_FOR_THE_LOCK = 5
+"""How long a command waits for the database file before it starts; its runs have the warehouse's own patience."""
+
+
+def connections_named(settings: Settings, names: Sequence[str], *, keyed: bool = True) -> list[Connection]:
+    """The named connections, all where none is named. Raises SettingsError for an unknown one, or where they must be
+    ``keyed``, for one without a key."""
+    known = {connection.name: connection for connection in settings.connections()}
+    for name in names:
+        if name not in known:
+            raise SettingsError(f"connection {name!r} is unknown; known: {', '.join(known)}")
+    chosen = [known[name] for name in dict.fromkeys(names)] or list(known.values())
+    for connection in chosen if keyed else ():
+        connection.required_key()
+    return chosen
+
+
+def warehouse_of(settings: Settings) -> Warehouse:
+    return Warehouse(database=str(settings.warehouse_path), wait_seconds=SECONDS_FOR_THE_LOCK)
+
+
+def publish_copy(settings: Settings) -> None:
+    """Publish what is stored. A copy that cannot be made is said, and changes no outcome."""
+    try:
+        publish(warehouse_of(settings))
+    except WarehouseError as error:
+        click.echo(f"the published copy is out of date: {error}", err=True)
+
+
+def port_account(settings: Settings, who: str = "") -> PortAccount:
+    """Return the configured account. Raises SettingsError, in the name of ``who``, where there is none."""
+    if settings.port_account is None:
+        raise SettingsError(f"{who}Port is not configured: set PORT_CLIENT_ID and PORT_CLIENT_SECRET")
+    return settings.port_account
+
+
+def port_client(account: PortAccount) -> PortClient:
+    """A client of the Port account that soon gives up."""
+    return PortClient(account.base_url, account.client_id, account.client_secret.get_secret_value(), attempts=ATTEMPTS)
+
+
+def blueprints_of(definitions: dg.Definitions, connections: Sequence[Connection]) -> list[str]:
+    """The blueprints that the connections' entities need, and the one that these relate to."""
+    names = {connection.name for connection in connections}
+    keys = [key.path for key in definitions.resolve_all_asset_keys()]
+    needed = {path[-1] for path in keys if path[0] in names and path[1:-1] == ["entities"]}
+    return sorted({*needed, CONNECTION}) if needed else []

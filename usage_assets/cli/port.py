@@ -1,0 +1,110 @@
+"""`usage-assets port`: its commands. What they do in Port is in port/."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+import click
+
+from usage_assets.build import build_definitions
+from usage_assets.cli.access import blueprints_of, port_account, port_client, warehouse_of
+from usage_assets.config.settings import Settings
+from usage_assets.core.errors import one_line
+from usage_assets.models.entities import foreign_relations
+from usage_assets.port.adopt import leftovers, remove
+from usage_assets.port.client import PortClient
+from usage_assets.port.dashboard import create_dashboard
+from usage_assets.port.provision import ConflictError, Step, plan, provision
+
+OURS = "select identifier from ledger.port_entities where account = $account and blueprint = $blueprint"
+"""What the ledger has of a blueprint."""
+READY = "every blueprint is as it must be"
+MOST_NAMED = 5
+
+
+@click.group()
+def port() -> None:
+    pass
+
+
+@port.command("plan")
+def plan_port() -> int:
+    """Show what the blueprints in Port lack, or what of them conflicts. Changes nothing."""
+    settings = Settings.load()
+    steps: dict[str, Step] = {}
+    conflicts: dict[str, None] = {}
+    blueprints, relations = _blueprints(settings), foreign_relations(settings.port_relations())
+    with port_client(port_account(settings)) as port:
+        for name in blueprints:
+            try:
+                steps |= {step.blueprint: step for step in plan(port, [name], relations)}
+            except ConflictError as error:
+                conflicts |= dict.fromkeys(error.conflicts)
+    _show_steps(steps.values())
+    for conflict in conflicts:
+        click.echo(f"CONFLICT: {one_line(conflict)}", err=True)
+    if conflicts:
+        click.echo("nothing can be changed before the conflicts are solved")
+        return 1
+    click.echo("nothing was changed; to do this: usage-assets port provision" if steps else READY)
+    return 0
+
+
+@port.command("provision")
+def provision_port() -> None:
+    """Create the blueprints that are missing in Port, and add what others lack. Removes and retypes nothing."""
+    settings = Settings.load()
+    with port_client(port_account(settings)) as port:
+        steps = provision(port, _blueprints(settings), foreign_relations(settings.port_relations()))
+    _show_steps(steps)
+    click.echo("all of this is done" if steps else READY)
+
+
+@port.command("adopt")
+@click.option("--yes", is_flag=True, help="Delete; without it, only say what would be deleted.")
+def adopt_port(*, yes: bool) -> int:
+    """Delete the entities in Port that only the published Ocean mappings make and nobody will write again."""
+    settings = Settings.load()
+    with port_client(port_account(settings)) as port:
+        found = {name: leftovers(port, name, _ours(settings, port, name)) for name in _blueprints(settings)}
+        found = {name: identifiers for name, identifiers in found.items() if identifiers}
+        for name, identifiers in found.items():
+            named = ", ".join(identifiers[:MOST_NAMED])
+            more = f" and {len(identifiers) - MOST_NAMED:,} more" if len(identifiers) > MOST_NAMED else ""
+            click.echo(f"{name}: entities {len(identifiers):,}: {one_line(named)}{more}")
+        if not found:
+            click.echo("no entity in Port is left of the published mappings")
+            return 0
+        if not yes:
+            click.echo("nothing was deleted; to delete these: usage-assets port adopt --yes")
+            return 0
+        failures = remove(port, found)
+    for failure in failures:
+        click.echo(f"FAILED: Port, {failure.blueprint} {failure.identifier}: {one_line(failure.reason)}", err=True)
+    click.echo(f"{len(failures)} entities are still in Port" if failures else "all of these are deleted")
+    return 1 if failures else 0
+
+
+@port.command("dashboard")
+def create_port_dashboard() -> None:
+    """Create a dashboard page in Port; one that is there stays as it is."""
+    with port_client(port_account(Settings.load())) as port:
+        made = create_dashboard(port)
+    click.echo(f"the page {made.identifier} is {'created' if made.created else 'there already and stays as it is'}")
+    for title in made.left_out:
+        click.echo(f"left out, a blueprint of its row is missing: {title}")
+
+
+def _blueprints(settings: Settings) -> Sequence[str]:
+    return blueprints_of(build_definitions(settings), settings.connections())
+
+
+def _show_steps(steps: Iterable[Step]) -> None:
+    for step in steps:
+        click.echo(f"{step.blueprint}: {'creates it with' if step.creates else 'adds'} {', '.join(step.adds)}")
+
+
+def _ours(settings: Settings, port: PortClient, blueprint: str) -> Collection[str]:
+    if not settings.warehouse_path.exists():
+        return ()
+    with warehouse_of(settings).transaction() as database:
+        lines = database.execute(OURS, {"account": port.account, "blueprint": blueprint}).fetchall()
+    return {identifier for (identifier,) in lines}

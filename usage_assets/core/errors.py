@@ -1,0 +1,9 @@
+"""Errors that are for a person to put right, and how they are shown: in one line, without a traceback."""
+
+
+class UserError(Exception):
+    """Something that a person can put right: what is wrong, where, and what to do, in one line."""
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,59 @@
+"""The list of commands: it is shown at once, because it loads none of them."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import click
+import pytest
+
+from usage_assets.cli.main import COMMANDS, cli, load
+
+SLOW = {"dagster", "duckdb", "pyarrow", "pydantic", "httpx", "rich"}
+COMPLETE = {"_USAGE_ASSETS_COMPLETE": "bash_complete"}
+
+
+def loaded_by(*words: str, **environment: str) -> tuple[str, set[str]]:
+    """What a fresh process prints for these words, and the packages that it has loaded at its end."""
+    code = (
+        "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        "from usage_assets.cli.main import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, env=environment)
+    return done.stdout, {name.partition(".")[0] for name in done.stderr.split()}
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "shown"),
+    [
+        (("--help",), {}, "  backfill    Fetch, store and compute"),
+        (("--version",), {}, "usage-assets 0."),
+        (
+            (),
+            {**COMPLETE, "COMP_WORDS": "usage-assets ba", "COMP_CWORD": "1"},
+            "backfill",
+        ),
+        ((), {"_USAGE_ASSETS_COMPLETE": "zsh_source"}, "compdef"),
+    ],
+)
+def test_what_needs_no_command_loads_none(words: tuple[str, ...], environment: Mapping[str, str], shown: str) -> None:
+    said, packages = loaded_by(*words, **environment)
+    assert shown in said
+    assert "click" in packages
+    assert not packages & SLOW
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_is_in_the_module_of_its_name_and_helps_with_its_line_of_the_list(name: str) -> None:
+    command = load(name)
+    assert command.name == name
+    line, _, more = (command.help or "").partition("\n\n")
+    assert line == COMMANDS[name]
+    assert load(name).help == command.help, "loaded twice, it says it once"
+    assert not more or name == "dev"
+
+
+def test_the_options_of_a_command_can_be_completed() -> None:
+    _, command, rest = cli.resolve_command(click.Context(cli), ["backfill", "--due"])
+    assert command is load("backfill")
+    assert rest == ["--due"]
