@@ -3,7 +3,7 @@
 What only one command needs is in its own module.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 import dagster as dg
@@ -38,12 +38,16 @@ def warehouse_of(settings: Settings) -> Warehouse:
     return Warehouse(database=str(settings.warehouse_path), wait_seconds=SECONDS_FOR_THE_LOCK)
 
 
-def publish_copy(settings: Settings) -> None:
+def complain(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def publish_copy(settings: Settings, say: Callable[[str], object] = complain) -> None:
     """Publish what is stored. A copy that cannot be made is said, and changes no outcome."""
     try:
         publish(warehouse_of(settings))
     except WarehouseError as error:
-        click.echo(f"the published copy is out of date: {error}", err=True)
+        say(f"the published copy is out of date: {error}")
 
 
 def port_account(settings: Settings, who: str = "") -> PortAccount:

@@ -1,6 +1,6 @@
 """A backfill in this process: range runs on the instance that the UI and the sensor share.
 
-What a person types is in cli/backfill.py, what they see in cli/progress.py; what a run does is in the assets.
+How it is put together is in backfill_run.py, what a person sees in progress.py; what a run does is in the assets.
 """
 
 import time
@@ -13,7 +13,7 @@ from decimal import Decimal
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
-from usage_assets.assets.failures import cause_of, days_of, reason_of
+from usage_assets.assets.failures import Reason, cause_of, days_of, reason_of
 from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import (
@@ -24,6 +24,7 @@ from usage_assets.automation.jobs import (
     port_sync_key,
     range_tags,
 )
+from usage_assets.cli.progress import COUNTS
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import Window, alike, smaller, windows
 from usage_assets.core.errors import one_line
@@ -55,17 +56,6 @@ MOST_SPLITS = 8
 """One bad day of 186 stands alone after eight halvings at most."""
 ROWS = ("dagster/partition_row_count", "rows")
 """What metadata calls the rows of a day, and those of a lookup."""
-COUNTS: Mapping[str, str] = {
-    "requests": "requests",
-    "requests_for_control": "requests for control totals",
-    "requests_refused": "refused for their grouping",
-    "windows_split": "for windows that this split",
-    "retries": "repeated",
-    "skipped": "skipped",
-    "entities_sent": "entities sent",
-    "entities_deleted": "entities deleted",
-}
-"""What an asset's metadata says of a whole run -> what people call it."""
 
 STORED = """
 select
@@ -142,6 +132,11 @@ class AssetProgress:
     days_refused: frozenset[date] = frozenset()
     """The days that it failed for, where others may succeed."""
     run_id: str = ""
+
+    @property
+    def fault(self) -> str:
+        """What failures of one cause have in common."""
+        return Reason(self.failure, self.cause or self.failure).fault
 
     def __str__(self) -> str:
         return f"{self.asset} {self.window}" if self.window else self.asset

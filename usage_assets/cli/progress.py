@@ -1,56 +1,119 @@
-"""What a person sees of a backfill while it runs: a line per asset and, on a terminal, a bar below them."""
+"""What a person sees of a backfill while it runs: a line per asset, and how far it is.
+
+On a terminal that is a bar below the lines; elsewhere it is a line, wherever there was none for a while. This imports
+nothing of Dagster's, so that the bar is there before Dagster is.
+"""
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
-from usage_assets.assets.failures import Reason
-from usage_assets.cli.backfill_plan import COUNTS, AssetProgress
+from usage_assets.core.ticking import every
+
+if TYPE_CHECKING:
+    from usage_assets.cli.backfill_plan import AssetProgress
 
 STDERR = 2
+SECONDS_OF_SILENCE = 4
+"""How long no line may come where there is no terminal."""
+SECONDS_BETWEEN_LOOKS = 0.5
+COUNTS: Mapping[str, str] = {
+    "requests": "requests",
+    "requests_for_control": "requests for control totals",
+    "requests_refused": "refused for their grouping",
+    "windows_split": "for windows that this split",
+    "retries": "repeated",
+    "skipped": "skipped",
+    "entities_sent": "entities sent",
+    "entities_deleted": "entities deleted",
+}
+"""What an asset's metadata says of a whole run -> what people call it."""
 
 
 class Display:
-    """The lines and the bar."""
+    """The lines, and how far it is."""
 
-    def __init__(self, console: Console, asset_days: int) -> None:
+    def __init__(self, console: Console, *, has_bar: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f} days of assets"),
-            TextColumn("{task.fields[requests]:,} requests"),
-            TimeElapsedColumn(),
+            TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            BarColumn(bar_width=12),
+            TextColumn("{task.fields[numbers]}", table_column=Column(no_wrap=True)),
             console=console,
+            disable=not has_bar,
+            expand=True,
+            refresh_per_second=4,
+            redirect_stdout=False,  # which may be a file
             transient=True,
         )
-        self._task = self.bar.add_task("", total=asset_days, requests=0)
-        self._requests = 0
+        self._task = self.bar.add_task("loading", total=None, numbers="")
+        self._clock = clock
+        self._last_line = clock()
+        self._doing = "loading"
+        self._planned: int | None = None
+        self._days = self._requests = 0
+        self._began: float | None = None
+        """When the first days began: lookups have none."""
         self._failed: dict[str, AssetProgress] = {}
         """Fault -> the first that failed because of it: a reason is shown once."""
 
     def say(self, text: str) -> None:
+        self._last_line = self._clock()
         self.bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def plan(self, asset_days: int) -> None:
+        """Note how much there is to do."""
+        self._planned = asset_days
+        self.bar.update(self._task, total=asset_days)
+
+    def do(self, what: str) -> None:
+        """Note what is being done."""
+        self._doing = what
+        self.look()
 
     def count_request(self) -> None:
         """Count a request that was answered, also one that does not end in a row."""
         self._requests += 1
-        self.bar.update(self._task, requests=self._requests)
 
-    def show(self, step: AssetProgress) -> None:
+    def show(self, step: "AssetProgress") -> None:
+        if step.window and self._began is None:
+            self._began = self._clock()
         if step.failure:
-            reason = Reason(step.failure, step.cause or step.failure)
-            first = self._failed.setdefault(reason.fault, step)
+            first = self._failed.setdefault(step.fault, step)
             self.say(f"  {step}: FAILED: {step.failure if first is step else f'as {first}'}")
         elif step.done:
             self.say(f"  {step}: {in_words(step.days, step.rows, step.counts)}")
         elif step.days:
-            self.bar.advance(self._task)
+            self._days += 1
         else:
-            self.bar.update(self._task, description=step.asset)
+            self.do(step.asset)
+
+    def look(self) -> None:
+        """Show how far it is: in the bar, or as a line where none has come for a while.
+
+        Until it is planned, bad input may still be one line, and no other.
+        """
+        if not self.bar.disable:
+            numbers = "" if self._planned is None else self.how_far()
+            self.bar.update(self._task, description=self._doing, completed=self._days, numbers=numbers)
+        elif self._planned is not None and self._clock() - self._last_line >= SECONDS_OF_SILENCE:
+            self.say(f"  {self.how_far()}: {self._doing}")
+
+    def how_far(self) -> str:
+        """What is done, how fast it goes and how long the rest will take at this rate."""
+        parts = [f"{self._days:,}/{self._planned:,} days of assets", f"{self._requests:,} requests"]
+        seconds = self._clock() - self._began if self._began is not None else 0
+        if self._planned and self._days and seconds:
+            rate = self._days / seconds
+            minutes, rest = divmod(round((self._planned - self._days) / rate), 60)
+            parts += [f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s", f"{minutes}:{rest:02} left"]
+        return ", ".join(parts)
 
 
 def in_words(days: int, rows: int, counts: Mapping[str, int]) -> str:
@@ -74,13 +137,13 @@ class Listener(logging.Handler):
 
 
 @contextmanager
-def display(asset_days: int, *, verbose: bool) -> Iterator[Display]:
-    """Show a backfill of so many partitions on stderr; ``verbose`` leaves the bar's place to Dagster's messages."""
+def display(*, verbose: bool) -> Iterator[Display]:
+    """Show a backfill on stderr; ``verbose`` leaves the bar's place to Dagster's messages."""
     # Dagster keeps what a run writes to stderr as the run's own output: this writes to a copy of it.
     with os.fdopen(os.dup(STDERR), "w", encoding="utf-8") as stderr:
-        shown = Display(Console(file=stderr), asset_days)
-        live = shown.bar if stderr.isatty() and not verbose else nullcontext()
-        with live, _listening(shown):
+        shown = Display(Console(file=stderr), has_bar=stderr.isatty() and not verbose)
+        looking = nullcontext() if verbose else every(SECONDS_BETWEEN_LOOKS, shown.look)
+        with shown.bar, looking, _listening(shown):
             yield shown
 
 

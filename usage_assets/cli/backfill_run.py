@@ -1,0 +1,153 @@
+"""What `usage-assets backfill` does: which days are run, and what came of it. backfill_plan.py runs them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import dagster as dg
+
+from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
+from usage_assets.build import build_definitions
+from usage_assets.cli.access import (
+    blueprints_of,
+    connections_named,
+    port_account,
+    port_client,
+    publish_copy,
+    warehouse_of,
+)
+from usage_assets.cli.backfill_plan import BackfillPlan, due_plan_of, plan_of, stored
+from usage_assets.cli.progress import Display, in_words
+from usage_assets.config.days import parse_days
+from usage_assets.config.settings import Connection, Settings, SettingsError
+from usage_assets.fetching.connected import earliest_day
+from usage_assets.local.home import open_instance
+from usage_assets.models.connection_graph import graph_of, seeds_of
+from usage_assets.models.due import due_days
+from usage_assets.models.due import in_words as due_in_words
+from usage_assets.models.entities import foreign_relations
+from usage_assets.port.provision import provision
+from usage_assets.providers import PROVIDERS
+from usage_assets.warehouse.database import Warehouse
+
+TAKEN_BLUEPRINTS = "select distinct blueprint from ledger.port_entities where account = $account"
+"""Blueprints that Port has entities of ours in: they need no look before a push that may have nothing to send."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a backfill came to: the closing lines."""
+
+    lines: list[str] = field(default_factory=list)
+    """Of each connection."""
+    failures: list[str] = field(default_factory=list)
+    """Of each connection that has any."""
+
+
+def run(
+    days: tuple[str, str] | None,
+    names: Sequence[str],
+    shown: Display,
+    *,
+    push: bool,
+    from_archive: bool,
+    verbose: bool,
+) -> Outcome:
+    """Run a range of days as a person typed it, or the days that are due. Raises UserError for what cannot begin."""
+    settings = Settings.load()
+    connections = connections_named(settings, names, keyed=not from_archive)
+    shown.do("planning")
+    # its runs publish nothing: it does that itself, once
+    definitions = build_definitions(settings, warehouse=Warehouse(database=str(settings.warehouse_path)))
+    outcome = Outcome()
+    with open_instance() as instance:
+        with warehouse_of(settings).transaction():
+            pass  # a file that cannot be opened fails here, before anything is fetched
+        if days:
+            first, last = parse_days(*days, settings)
+            plans = _plans_of(first, last, connections, definitions, shown, push=push, from_archive=from_archive)
+        else:
+            plans = _due_plans(settings, connections, shown, push=push)
+            outcome.lines.extend([] if plans else ["no day is due"])
+        if push:
+            _require_port(settings, definitions, connections)
+        shown.plan(sum(plan.asset_days for plan in plans))
+        try:
+            for plan in plans:
+                for step in plan.run(definitions, instance, log_level="INFO" if verbose else "CRITICAL"):
+                    shown.show(step)
+        finally:
+            shown.do("publishing what is stored")
+            publish_copy(settings, shown.say)
+    for plan in plans:
+        _report(plan, settings, outcome)
+    return outcome
+
+
+def _plans_of(
+    first: date,
+    last: date,
+    connections: Sequence[Connection],
+    definitions: dg.Definitions,
+    shown: Display,
+    *,
+    push: bool,
+    from_archive: bool,
+) -> list[BackfillPlan]:
+    options = {"push": push, "from_archive": from_archive}
+    plans = [plan for each in connections if (plan := plan_of(each, first, last, definitions, **options))]
+    if not plans:
+        earliest = min(_earliest_day(each, from_archive=from_archive) for each in connections)
+        raise SettingsError(f"end {last} is before the earliest day that can be fetched, {earliest}")
+    _say_what_is_out_of_reach(connections, first, shown, from_archive=from_archive)
+    return plans
+
+
+def _due_plans(
+    settings: Settings, connections: Sequence[Connection], shown: Display, *, push: bool
+) -> list[BackfillPlan]:
+    seeds = seeds_of(settings)
+    due = due_days(warehouse_of(settings), seeds)
+    for name, reasons in due_in_words(due).items():
+        for reason in reasons:
+            shown.say(f"{name}: {reason}")
+    graphs = [graph_of(each, settings.connections(), seeds[0]) for each in connections]
+    return [plan for graph in graphs if (plan := due_plan_of(graph.connection, due, graph, push=push))]
+
+
+def _earliest_day(connection: Connection, *, from_archive: bool) -> date:
+    return earliest_day(connection, PROVIDERS[connection.provider], from_archive=from_archive)
+
+
+def _say_what_is_out_of_reach(
+    connections: Sequence[Connection], first: date, shown: Display, *, from_archive: bool
+) -> None:
+    for connection in connections:
+        earliest = _earliest_day(connection, from_archive=from_archive)
+        if first < earliest:
+            shown.say(f"{connection.name}: days before {earliest} cannot be fetched and are left out")
+
+
+def _require_port(settings: Settings, definitions: dg.Definitions, connections: Sequence[Connection]) -> None:
+    with port_client(port_account(settings, "--push: ")) as port:
+        warehouse = Warehouse(database=str(settings.warehouse_path))
+        taken = warehouse.read(TAKEN_BLUEPRINTS, {"account": port.account}).column("blueprint").to_pylist()
+        if missing := [name for name in blueprints_of(definitions, connections) if name not in taken]:
+            provision(port, missing, foreign_relations(settings.port_relations()))
+
+
+def _report(plan: BackfillPlan, settings: Settings, outcome: Outcome) -> None:
+    held = stored(Warehouse(database=str(settings.warehouse_path)), plan.connection, plan.window)
+    assets, failures = plan.assets, plan.failures
+    failed = f"FAILED for {len(failures)} of {len(assets)} assets; stored: " if failures else ""
+    fetched = failed + in_words(held.days, held.rows, plan.counts(USAGE_JOB))
+    costs = "".join(f", {amount:,.2f} {unit}" for unit, amount in held.costs.items())
+    nothing = "failed" if any(step.failure for step in plan.steps[PORT_SYNC_JOB]) else "nothing to send"
+    pushed = f"; Port: {in_words(0, 0, plan.counts(PORT_SYNC_JOB)) or nothing}" if plan.pushes else ""
+    outcome.lines.append(f"{plan.connection.name} {plan.window}: {fetched}{costs}{pushed}; {plan.seconds:.0f} s")
+    if failures:
+        links = ", ".join(dict.fromkeys(map(settings.run_link, plan.failed_runs)))
+        outcome.failures.append(
+            f"FAILED: {plan.connection.name}: not refreshed, for the reasons above: {', '.join(failures)}. "
+            f"What was stored stays. Once this is fixed, run this again, or Dagster does it on its own ({links})"
+        )
