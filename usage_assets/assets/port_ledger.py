@@ -2,6 +2,7 @@
 asked of Port is in port_push.py.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import pyarrow as pa
 from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.schema import to_arrow
+from usage_assets.core.ticking import told
 from usage_assets.models.model import Model
 from usage_assets.port.provision import CONNECTION, blueprint
 from usage_assets.port.reconcile import Settled, settled
@@ -27,6 +29,7 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.tables import Table
 
+logger = logging.getLogger(__name__)
 _json = msgspec.json.Decoder(float_hook=Decimal)
 _PUSHES = Table(PortPush)
 _READING_BACK = ""
@@ -54,7 +57,8 @@ class PortLedger:
 
     def changes(self) -> Changes:
         """Return what Port must be told, as of one moment."""
-        with self._transaction() as database:
+        with told(logger.info, "Port") as note, self._transaction() as database:
+            note("comparing the stored entities with what was sent")
             changes = diff(*self._read(database))
             return changes.signed(self.state, self._state_lines(database)) if self.state else changes
 

@@ -1,15 +1,19 @@
 """Pushing until Port equals the tables, and reading Port back where the ledger may have missed a push."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 from usage_assets.assets.port_ledger import PortLedger
+from usage_assets.core.ticking import told
 from usage_assets.port.client import USER_AGENT, PortClient, PortError
 from usage_assets.port.provision import CONNECTION
 from usage_assets.port.reconcile import compare
 from usage_assets.port.sync import SIGNATURE, Changes, PushReport, Targets, push
+
+logger = logging.getLogger(__name__)
 
 MOST_ROUNDS = 5
 _DAYS = ("record_date", "date")
@@ -57,7 +61,23 @@ def read_back(port: PortClient, ledger: PortLedger) -> ReadBack:
     """
     ledger.begin_reading_back()
     done, targets = ReadBack(), Targets(port)
+    with told(logger.info, "Port") as note:
+        _compare(port, ledger, targets, done, note)
+    done.report.missing |= targets.missing
+    ledger.doubt_state()
+    for days in (replace(ledger, entities=()), *ledger.ranges()):  # all others relate to the connection's own entity
+        _push(port, days, days.changes(), done.report)
+    ledger.end_reading_back()
+    return done
+
+
+def _compare(
+    port: PortClient, ledger: PortLedger, targets: Targets, done: ReadBack, note: Callable[[str], object]
+) -> None:
+    """Read each blueprint's entities, and note in the ledger what is not as it was sent."""
+    note("looking up what the entities relate to")
     for name, expected in ledger.settled(targets).items():
+        note(f"reading back {name}, after {done.checked:,} entities")
         findings = compare(expected, port.search(name), ledger.known(name))
         done.checked += len(expected)
         done.deleted += ledger.mark_unknown(findings.deleted)
@@ -70,12 +90,6 @@ def read_back(port: PortClient, ledger: PortLedger) -> ReadBack:
             }
             done.not_in_ledger += [f"{name} {lost}" for lost in ours.keys() - ledger.known(name)]
             ledger.adopt(name, {identifier: day for identifier, day in ours.items() if day})
-    done.report.missing |= targets.missing
-    ledger.doubt_state()
-    for days in (replace(ledger, entities=()), *ledger.ranges()):  # all others relate to the connection's own entity
-        _push(port, days, days.changes(), done.report)
-    ledger.end_reading_back()
-    return done
 
 
 def in_words(report: PushReport) -> str:

@@ -32,6 +32,6 @@ def told(log: Callable[[str], object], what: str) -> Iterator[Callable[[str], No
 
     What ends before is not told of. Loggers of this package show in the log of the run.
     """
-    at = [""]
+    at = ["beginning"]
     with every(SECONDS_BETWEEN_LINES, lambda: log(f"{what}: {at[-1]}")):
         yield at.append

@@ -20,6 +20,7 @@ import pyarrow as pa
 from usage_assets.core.bounded_http import decoded
 from usage_assets.core.days import DAY, Window, windows
 from usage_assets.core.schema import packed_schema
+from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every
 from usage_assets.fetching.archive.store import ArchivedResponse, ArchivePage, Body, RequestRecord, question_of
 from usage_assets.fetching.page_parser import PageParser, numbered
 from usage_assets.fetching.scope import Scope
@@ -135,11 +136,23 @@ class Client:
         planned = windows(days, endpoint.window_days)
         stop = Event()
         chains = [_Chains(self, endpoint, query, window, stop) for window in planned for query in endpoint.queries]
-        self.run([chain.run for chain in chains], stop)
+        with every(SECONDS_BETWEEN_LINES, lambda: logger.info("%s", self._how_far(endpoint, chains))):
+            self.run([chain.run for chain in chains], stop)
         parsers = [parser for chain in chains for parser in chain.parsers]
         counts: Counter[str] = sum((chain.counts for chain in chains), Counter())
         fetched = fetched_from(endpoint, parsers, counts)
         return replace(fetched, responses=[response for chain in chains for response in chain.responses])
+
+    def _how_far(self, endpoint: Endpoint, chains: "Sequence[_Chains]") -> str:
+        read, planned = (
+            sum(len(chain.planned.days) for chain in some) // len(endpoint.queries)
+            for some in ([chain for chain in chains if chain.is_read], chains)
+        )
+        pages, rows = sum(chain.pages for chain in chains), sum(chain.rows for chain in chains)
+        return (
+            f"{self.scope.connection} {endpoint.name}: {read} of {planned} days are fetched, "
+            f"requests {pages:,}, rows {rows:,}"
+        )
 
     def run(self, chains: Iterable[Callable[[], None]], stop: Event) -> None:
         """Run chains side by side. Raises the error of the first that fails; then no other is started."""
@@ -170,6 +183,10 @@ class _Chains:
     bodies: list[Body] = field(default_factory=list)
     """What is kept of the chain that is being read."""
     responses: list[ArchivedResponse] = field(default_factory=list)
+    pages: int = 0
+    rows: int = 0
+    """What was read so far, also what is discarded later."""
+    is_read: bool = False
     _unread: list[Window] = field(default_factory=list)
     """The parts of the planned window that are still to be read."""
     _ungrouped: list[date] = field(default_factory=list)
@@ -190,6 +207,7 @@ class _Chains:
             raise
         first, *others = (len(parser.tables) for parser in self.parsers)
         self.counts.update(requests=first, split_windows=sum(others))
+        self.is_read = True
 
     def _read(self, window: Window, *, may_restart: bool = True) -> None:
         """Read a window, or find out in which parts it has to be read."""
@@ -310,6 +328,8 @@ class _Chains:
                 page, rows = read_page(self.endpoint, parser, content)
             if body:
                 self.bodies.append(body)
+            self.pages += 1
+            self.rows += rows
             logger.debug("%s: page %d, %d rows", self._place(parser), len(parser.tables), rows)
             return page
 

@@ -3,6 +3,7 @@
 What a lookup is: providers/lookup.py. How one request is made: transport.py.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +17,14 @@ import msgspec
 
 from usage_assets.core.bounded_http import decoded
 from usage_assets.core.schema import LookupRow, columns
+from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.page_parser import POLICY
 from usage_assets.fetching.transport import INCOMPLETE, PermanentError, StoppedError
 from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.records import Json, ShapeError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +63,8 @@ def fetch_lookup(client: Client, lookup: Lookup, began: datetime) -> Listed:
     parents = fetch_lookup(client, lookup.for_each, began) if lookup.for_each else None
     owners = [parent.id for parent in parents.items] if parents else [None]
     chains = [_Chain(client, lookup, began, stop, owner) for owner in owners]
-    client.run([chain.run for chain in chains], stop)
+    with every(SECONDS_BETWEEN_LINES, lambda: logger.info("%s", _how_far(client, lookup, chains))):
+        client.run([chain.run for chain in chains], stop)
     return _listed(chains, parents)
 
 
@@ -166,6 +171,11 @@ def _flat(fields: Json, within: str = "") -> Iterator[tuple[str, object]]:
             yield from _flat(value, f"{within}{name}.")
         else:
             yield f"{within}{name}", value
+
+
+def _how_far(client: Client, lookup: Lookup, chains: Sequence[_Chain]) -> str:
+    requests, items = sum(chain.counts["requests"] for chain in chains), sum(len(chain.items) for chain in chains)
+    return f"{client.scope.connection} {lookup.name}: requests {requests:,}, listed {items:,}"
 
 
 def _listed(chains: Sequence[_Chain], parents: Listed | None) -> Listed:

@@ -3,6 +3,7 @@ sending exactly that. The ledger of acknowledgements is kept by the caller.
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 
+from usage_assets.core.ticking import told
 from usage_assets.port.client import MAX_BODY_BYTES, MAX_DELETES, MAX_UPSERTS, PortClient, PortError
 from usage_assets.port.provision import CONNECTION, Foreign, provision
 
@@ -36,6 +38,7 @@ _ONE_IS_TO_BLAME = frozenset({404, 409, 413, 422})
 _SHAPE_DIGITS = 8
 """How much of a content hash is the entity's shape."""
 
+_log = logging.getLogger(__name__)
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
@@ -215,6 +218,12 @@ def push(client: PortClient, changes: Changes, ledger: Ledger) -> PushReport:
     """
     if not changes:
         return PushReport()
+    with told(_log.info, "Port") as note:
+        return _push(client, changes, ledger, note)
+
+
+def _push(client: PortClient, changes: Changes, ledger: Ledger, note: Callable[[str], object]) -> PushReport:
+    note("looking up what the entities relate to")
     before = client.requests
     state = (changes.state,) if changes.state else ()
     model = _Model(client, {entity.blueprint: entity.foreign for entity in (*state, *changes.upserts)}, changes.known)
@@ -232,6 +241,7 @@ def push(client: PortClient, changes: Changes, ledger: Ledger) -> PushReport:
             _batches(sendings, MAX_UPSERTS),
             client.concurrency,
             lambda lines: ledger.acknowledge(lines, [], mark),
+            lambda taken: note(f"{taken:,} of {len(upserts):,} entities are sent"),
         )
         for sendings in (signed, upserts)
     )
@@ -240,6 +250,7 @@ def push(client: PortClient, changes: Changes, ledger: Ledger) -> PushReport:
         _batches(deletes, MAX_DELETES),
         client.concurrency,
         lambda lines: ledger.acknowledge([], lines, mark),
+        lambda taken: note(f"{taken:,} of {len(deletes):,} entities are deleted"),
     )
     failures = upserted.failures + deleted.failures + said.failures
     return PushReport(upserted.taken, deleted.taken, client.requests - before, failures, targets.missing)
@@ -314,8 +325,11 @@ def _deliver(
     batches: Iterable[list[_Sending]],
     concurrency: int,
     acknowledge: Callable[[list[Acknowledged]], None],
+    note: Callable[[int], object],
 ) -> _Delivery:
     """Send the batches, several at a time, and acknowledge in this thread whatever has been answered meanwhile.
+
+    ``note`` is told how many Port has taken.
 
     After the first error no further batch is started; those under way are waited for and acknowledged.
     """
@@ -324,6 +338,7 @@ def _deliver(
     pool = ThreadPoolExecutor(concurrency)
     try:
         pending = {pool.submit(send, batch) for batch in batches}
+        note(delivery.taken)
         while pending:
             answered, pending = wait(pending, return_when=FIRST_COMPLETED)
             errors += [error for call in answered if (error := call.exception())]
@@ -334,6 +349,7 @@ def _deliver(
             if taken:
                 acknowledge(taken)
             delivery.taken += len(taken)
+            note(delivery.taken)
             delivery.failures += [
                 Failure(line.blueprint, line.identifier, reason) for line, reason in verdicts if reason is not None
             ]

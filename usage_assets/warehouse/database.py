@@ -19,6 +19,7 @@ import tenacity
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
+from usage_assets.core.ticking import told
 from usage_assets.warehouse.ledger import NAMINGS, PORT_ENTITIES, VERSIONS, VIEWS
 from usage_assets.warehouse.line import first_in_line, line_of
 from usage_assets.warehouse.migrate import create_or_alter
@@ -108,12 +109,26 @@ class Warehouse(DuckDBResource):
         table's grain, contradicts a reconciliation, needs days that were never stored, or was asked for before another
         run stored something else.
         """
+        with told(LOGGER.info, f"{table.name} of {target}") as note:
+            note("waiting for the database file")
+            return self._replace(table, content, target, run_id, warn, note)
+
+    def _replace(
+        self,
+        table: Table,
+        content: Batch | Query,
+        target: Slice,
+        run_id: str,
+        warn: Callable[[str], object],
+        note: Callable[[str], object],
+    ) -> list[Version]:
         with self.get_connection() as connection:
             _begin(connection)
             if isinstance(content, Batch) and content.control:
                 control, totals = content.control
-                replace_slice(connection, control, replace(content, rows=totals, control=None), target, run_id)
-            versions = replace_slice(connection, table, content, target, run_id)
+                replace_slice(connection, control, replace(content, rows=totals, control=None), target, run_id, note)
+            versions = replace_slice(connection, table, content, target, run_id, note)
+            note("committing")
             connection.commit()
             if isinstance(content, Query):
                 for text in broken_views_apart(connection, content.views):

@@ -1,7 +1,7 @@
 """How a slice of a table is replaced: staged, written, verified and recorded, within the transaction of the caller."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -35,9 +35,18 @@ the text ``2.7`` becomes 3), and a time on the last day is after that day."""
 
 
 def replace_slice(
-    connection: duckdb.DuckDBPyConnection, table: Table, content: Batch | Query, target: Slice, run_id: str
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    content: Batch | Query,
+    target: Slice,
+    run_id: str,
+    note: Callable[[str], object] = str,
 ) -> list[Version]:
-    """Replace the slice by the content; return the version of each day. After a WarehouseError, do not commit."""
+    """Replace the slice by the content; return the version of each day. After a WarehouseError, do not commit.
+
+    ``note`` is told what is being done; ``str`` makes nothing of it.
+    """
+    note("computing its rows" if isinstance(content, Query) else f"storing rows {content.rows.num_rows:,}")
     create_or_alter(connection, table)
     if isinstance(content, Query):
         sql, bounds = _staged_query(connection, table, content, target), target.bounds
@@ -51,6 +60,7 @@ def replace_slice(
     connection.execute(f"insert into {table.name} by name {sql}", bounds)
     connection.execute("reset memory_limit")
     query = content if isinstance(content, Query) else None
+    note("verifying what it adds up to")
     _refuse_failures(check_failures(connection, table, query, target), table)
     if query:
         others = [(other, {"part": target.part} if "$part" in other else {}) for other in query.inputs]
@@ -59,6 +69,7 @@ def replace_slice(
         )
     else:
         record_none(connection)
+    note("recording the version of each day")
     versions = record_versions(connection, table, target, run_id, as_of, asked)
     _refuse_older_content(connection, table, target, as_of)
     return versions

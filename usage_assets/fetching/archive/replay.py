@@ -1,5 +1,6 @@
 """Days from the archive: what was fetched once is read again, as it was read then, and no provider is asked."""
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from usage_assets.core.days import windows
+from usage_assets.core.ticking import told
 from usage_assets.fetching.archive.store import Archive, ArchiveError, File, Question, newest, question_of
 from usage_assets.fetching.client import FetchResult, days_without_bucket, fetched_from, no_bucket_for, read_page
 from usage_assets.fetching.page_parser import PageParser
@@ -17,6 +19,8 @@ from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import UNKNOWN_SHAPE, ShapeError
+
+logger = logging.getLogger(__name__)
 
 
 class Replay:
@@ -32,7 +36,11 @@ class Replay:
         Raises PermanentError that names the days that no answer covers, or the file that cannot be read.
         """
         chosen = [part for query in endpoint.queries for part in self._newest(endpoint, query, days).items()]
-        parsers = [self._read(endpoint, file, own) for file, own in chosen]
+        parsers: list[PageParser] = []
+        with told(logger.info, self._place(endpoint)) as note:
+            for file, own in chosen:
+                note(f"{len(parsers)} of {len(chosen)} archived answers are read")
+                parsers.append(self._read(endpoint, file, own))
         stored_at: dict[date, datetime] = {}
         for file, own in chosen:
             stored_at |= {day: min(file.stored_at, stored_at.get(day, file.stored_at)) for day in own}

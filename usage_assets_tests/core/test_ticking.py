@@ -1,0 +1,62 @@
+"""Long work is told of every few seconds, short work never."""
+
+from threading import Event
+
+import pytest
+
+from usage_assets.core import ticking
+from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every, told
+
+
+class LongUntilTheEnd(Event):
+    """A clock on which every block takes so long that there is one tick, at its end."""
+
+    pauses: list[float | None] = []
+    has_ticked = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Let it tick, and then end."""
+        super().wait()
+        self.pauses.append(timeout)
+        had_ticked, self.has_ticked = self.has_ticked, True
+        return had_ticked
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> type[LongUntilTheEnd]:
+    """The clock of the blocks."""
+    monkeypatch.setattr(LongUntilTheEnd, "pauses", [])
+    monkeypatch.setattr(ticking, "Event", LongUntilTheEnd)
+    return LongUntilTheEnd
+
+
+def test_it_is_called_after_each_pause(clock: type[LongUntilTheEnd]) -> None:
+    calls: list[int] = []
+    with every(7, lambda: calls.append(1)):
+        assert not calls
+    assert clock.pauses == [7, 7]
+    assert len(calls) == 1
+
+
+def test_what_is_told_is_what_was_noted_last(clock: type[LongUntilTheEnd]) -> None:
+    lines: list[str] = []
+    with told(lines.append, "openai.costs") as note:
+        note("storing")
+        note("verifying")
+    assert lines == ["openai.costs: verifying"]
+    assert clock.pauses == [SECONDS_BETWEEN_LINES] * 2
+
+
+def test_what_has_ended_before_the_first_pause_is_not_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticking, "Event", Event)
+    lines: list[str] = []
+    with told(lines.append, "openai.costs") as note:
+        note("storing")
+    assert not lines
+
+
+def test_it_also_ends_with_a_block_that_fails() -> None:
+    calls: list[int] = []
+    with pytest.raises(ZeroDivisionError), every(1, lambda: calls.append(1)):
+        raise ZeroDivisionError
+    assert len(calls) == 1
