@@ -4,12 +4,13 @@ Its home starts empty each time, because the sandbox does, and it never sees the
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -20,7 +21,7 @@ import click
 import httpx
 from rich.console import Console
 
-from usage_assets.automation.jobs import LOOKUPS_JOB
+from usage_assets.automation.jobs import CONNECTION_TAG, LOOKUPS_JOB
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.core.private import keep_private
 from usage_assets.demo.summary import (
@@ -32,7 +33,7 @@ from usage_assets.demo.summary import (
     show,
     stored_rows,
 )
-from usage_assets.local.dagster_dev import AssetPath, Dagster, Progress
+from usage_assets.local.dagster_dev import AssetPath, Dagster, DagsterServices, Progress
 from usage_assets.local.home import CONFIGURATION, WORKSPACE
 from usage_assets.local.processes import LOCK, ManagedProcess, StartError, only_one, terminate_like_ctrl_c
 from usage_assets.port.client import PortClient, PortError
@@ -58,6 +59,23 @@ provider = "openai_legacy"  # of the same organization: its rows are kept, what 
 key = "env:SANDBOX_OPENAI_SESSION"
 """
 """What the environment cannot say of the demo's connections."""
+
+IN_ORDER = f"""
+# One run of a connection after the other, the older first: its lookups, then its days, which show their names.
+run_coordinator:
+  module: dagster
+  class: QueuedRunCoordinator
+  config:
+    max_concurrent_runs: 4
+    dequeue_interval_seconds: 1
+    tag_concurrency_limits:
+      - key: {CONNECTION_TAG}
+        value:
+          applyLimitPerUniqueValue: true
+        limit: 1
+"""
+"""What the demo's home has instead of ``concurrency``: nothing waits for the next of the daemon's rounds of 5 s."""
+CONCURRENCY = re.compile(r"^concurrency:\n(?: .*\n)+", re.M)
 
 PUSH = "port_sync"
 ACCOUNTING: AssetPath = ("accounting",)
@@ -139,7 +157,7 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
     with say.never_silent(), only_one(home, "the demo", say) as lock:
         say("starting the emulated providers")
         empty(home)
-        shutil.copy(CONFIGURATION, home)
+        write_configuration(home)
         write_connections(home)
         with start_sandbox(home, lock) as sandbox:
             url = address_of(sandbox)
@@ -166,6 +184,10 @@ def windows_of(providers: Mapping[str, Provider], days: int, today: date) -> Win
         name: Window(today - DAY * min(days, provider.lookback_days or days), today - DAY)
         for name, provider in providers.items()
     }
+
+
+def write_configuration(home: Path) -> None:
+    (home / CONFIGURATION.name).write_text(CONCURRENCY.sub("", CONFIGURATION.read_text()) + IN_ORDER)
 
 
 def write_connections(home: Path) -> None:
@@ -214,11 +236,11 @@ def start_sandbox(home: Path, lock: IO[str]) -> ManagedProcess:
         )
 
 
-def start_dagster(home: Path, lock: IO[str], sandbox: str, port: int) -> Dagster:
+def start_dagster(home: Path, lock: IO[str], sandbox: str, port: int) -> DagsterServices:
     """Start Dagster, in the home and with nothing but the demo's settings."""
-    return Dagster(
+    return DagsterServices(
         home,
-        WORKSPACE,
+        home / WORKSPACE.name,
         port,
         lock,
         cwd=home,
@@ -235,13 +257,18 @@ def address_of(sandbox: ManagedProcess) -> str:
     return words[-1]
 
 
-def fill_and_compare(dagster: Dagster, sandbox: ManagedProcess, url: str, home: Path, days: int, say: Say) -> bool:
+def fill_and_compare(
+    dagster: DagsterServices, sandbox: ManagedProcess, url: str, home: Path, days: int, say: Say
+) -> bool:
     """Backfill every connection, wait for the pushes and print the summary. Returns whether nothing differs."""
     ready = say.seconds
     windows = windows_of(ASKED, days, utc_today())
     try:
-        look_up(dagster, sandbox, say)
-        wait_for(launch(dagster, windows, say), dagster, sandbox, say)
+        lookups = look_up(dagster, say)
+        wanted = launch(dagster, windows, say)
+        dagster.start_daemon()
+        say("Dagster's daemon is starting")
+        wait_for(wanted, dagster, sandbox, say, required=lookups)
         filled = say.seconds
         say("comparing every total and every entity with the sandbox's books")
         summary = summarize(url, home, windows)
@@ -257,19 +284,17 @@ def fill_and_compare(dagster: Dagster, sandbox: ManagedProcess, url: str, home: 
     return summary.is_equal
 
 
-def look_up(dagster: Dagster, sandbox: ManagedProcess, say: Say) -> None:
-    """Fetch what ids stand for, before the entities that show it are computed. Raises DemoError where a run fails."""
+def look_up(dagster: Dagster, say: Say) -> Collection[str]:
+    """Launch the runs that fetch what ids stand for, to come before those of the days. Returns the ids of the runs."""
     lookups: dict[str, list[AssetPath]] = defaultdict(list)
     for key, has_days in dagster.assets().items():
         if not has_days and key != ACCOUNTING and not key[-1].startswith("port_"):
             lookups[key[0]].append(key)
+    runs: list[str] = []
     for name, keys in lookups.items():
-        dagster.launch_run(LOOKUPS_JOB, keys)
+        runs.append(dagster.launch_run(LOOKUPS_JOB, keys, {CONNECTION_TAG: name}))
         say(f"{name}: run of {len(keys)} lookups")
-    wait_for({}, dagster, sandbox, say)
-    progress = dagster.progress()
-    if progress.failed_runs:
-        raise DemoError(f"the lookups failed{_why(progress, dagster)}")
+    return runs
 
 
 def launch(dagster: Dagster, windows: Windows, say: Say) -> dict[AssetPath, int]:
@@ -277,7 +302,7 @@ def launch(dagster: Dagster, windows: Windows, say: Say) -> dict[AssetPath, int]
     assets = [key for key, has_days in dagster.assets().items() if has_days]
     for name, window in windows.items():
         usage = [key for key in assets if key[0] == name and key[-1] != PUSH]
-        dagster.launch_backfill(name, usage, window.days)
+        dagster.launch_backfill(name, usage, window.days, {CONNECTION_TAG: name})
         say(f"{name}: backfill of {len(usage)} assets for {len(window.days)} days, {window}{_served(name, windows)}")
     return {key: len(windows[key[0]].days) for key in assets}
 
@@ -287,14 +312,23 @@ def _served(name: str, windows: Windows) -> str:
     return f" (it serves the last {PROVIDERS[name].lookback_days})" if windows[name].first > first else ""
 
 
-def wait_for(wanted: Mapping[AssetPath, int], dagster: Dagster, sandbox: ManagedProcess, say: Say) -> None:
-    """Wait until every asset has its days and no run is left. Raises DemoError where that will not be."""
+def wait_for(
+    wanted: Mapping[AssetPath, int],
+    dagster: Dagster,
+    sandbox: ManagedProcess,
+    say: Say,
+    required: Collection[str] = (),
+) -> None:
+    """Wait until every asset has its days and no run is left. Raises DemoError where that will not be, and where one of
+    the ``required`` runs fails."""
     longest = LONGEST_SECONDS + LONGEST_SECONDS_PER_DAY * max(wanted.values(), default=0)
     deadline, next_line = time.monotonic() + longest, 0.0
     while True:
         sandbox.require_running()
         dagster.require_running()
         progress = dagster.progress()
+        if not {*required}.isdisjoint(progress.failed_runs):
+            raise DemoError(f"the lookups failed{_why(progress, dagster)}")
         if progress.unfinished_runs and time.monotonic() < next_line:
             time.sleep(1)
             continue

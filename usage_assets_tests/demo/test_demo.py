@@ -16,12 +16,15 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import dagster as dg
 import httpx
 import pytest
 import time_machine
 from click.testing import CliRunner
+from dagster import QueuedRunCoordinator
 from rich.console import Console
 
+from usage_assets.automation.jobs import CONNECTION_TAG
 from usage_assets.core.days import Window
 from usage_assets.demo.__main__ import (
     ASKED,
@@ -33,6 +36,7 @@ from usage_assets.demo.__main__ import (
     settings_for,
     wait_for,
     windows_of,
+    write_configuration,
     write_connections,
 )
 from usage_assets.demo.summary import (
@@ -46,6 +50,7 @@ from usage_assets.demo.summary import (
     stored_rows,
 )
 from usage_assets.local.dagster_dev import AssetPath, Progress
+from usage_assets.local.home import CONFIGURATION
 from usage_assets.local.processes import LOCK, only_one
 from usage_assets.port.client import PortClient
 from usage_assets.warehouse.database import Warehouse
@@ -113,6 +118,25 @@ def test_dagster_finds_no_env_file_where_the_demo_starts_it(user: Path) -> None:
     environment = isolated(os.environ) | {"DAGSTER_HOME": str(home)}
     assert asked_in(home, command, environment) == "None\n"
     assert asked_in(user, command, environment) == "sk-admin-of-the-user\n", "Dagster reads it where it lies"
+
+
+def test_the_demo_runs_lookups_before_days_and_starts_runs_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_configuration(tmp_path)
+    ours, demos = (path.read_text().splitlines() for path in (CONFIGURATION, tmp_path / CONFIGURATION.name))
+    left_out = [line for line in ours if line not in demos]
+    assert left_out == ["concurrency:", "  runs:"], "all else is as it is for users"
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with dg.DagsterInstance.get() as instance:
+        queue = instance.get_concurrency_config().run_queue_config
+        assert queue
+        assert queue.max_concurrent_runs == 4
+        assert queue.tag_concurrency_limits == [
+            {"key": CONNECTION_TAG, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+        ]
+        assert isinstance(instance.run_coordinator, QueuedRunCoordinator)
+        assert instance.run_coordinator.dequeue_interval_seconds == 1
 
 
 def test_a_new_demo_starts_empty_and_keeps_only_the_lock(tmp_path: Path) -> None:
@@ -196,6 +220,14 @@ def test_a_backfill_that_failed_ends_the_wait_with_the_reason() -> None:
     failed = Progress(0, ["run-1"], {"openai": "COMPLETED_FAILED"})
     with pytest.raises(DemoError, match=r"without all its days: openai \(COMPLETED_FAILED\); run-1: 401"):
         wait((failed, {COSTS: 0, PUSH: 0}), why="401")
+
+
+def test_a_lookup_that_failed_ends_the_wait_with_the_reason_and_another_run_does_not() -> None:
+    dagster: Any = FakeDagster([(replace(DONE, failed_runs=["run-1"]), {COSTS: 3})], ["401"])
+    say = Say(Console(file=StringIO()))
+    wait_for({COSTS: 3}, dagster, dagster, say, required=["run-2"])
+    with pytest.raises(DemoError, match="the lookups failed; run-1: 401"):
+        wait_for({COSTS: 3}, dagster, dagster, say, required=["run-1"])
 
 
 def test_a_push_that_never_comes_ends_the_wait_with_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
