@@ -221,8 +221,6 @@ class History:
 
         Whatever dies in between, the next time finds the rest: a run's row is the last that goes of it.
         """
-        with self.events.index_connection() as database:
-            index = _file_of(database)
         for statements, ids in ((DELETE_EVENTS, found.events), (DELETE_CHECKS, found.checks)):
             for these in _portions(ids):
                 with self.events.index_connection() as database:
@@ -239,10 +237,18 @@ class History:
         for these in _portions(found.ticks):
             with self.schedules.connect() as database:
                 _execute(database, DELETE_TICKS, these)
-        with self.runs.connect() as runs, self.schedules.connect() as schedules:
-            files = (index, _file_of(runs), _file_of(schedules))
-        for file in files:
+        for file in self.files:
             give_back(file)
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The index of events, the runs and the ticks. Each run has a log of its own besides."""
+        with (
+            self.events.index_connection() as index,
+            self.runs.connect() as runs,
+            self.schedules.connect() as schedules,
+        ):
+            return [_file_of(database) for database in (index, runs, schedules)]
 
     def _shard(self, run: str) -> Iterator[Path]:
         path = Path(self.events.path_for_shard(run))

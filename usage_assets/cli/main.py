@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "dev": "Serve Dagster's UI, schedules and sensors, until Ctrl-C.",
     "doctor": "Check keys, Port, the database file and Dagster, and say what to do.",
     "export": "Write what is stored as files for others.",
+    "people": "Forget a person; the numbers stay.",
     "port": "See and make what Port needs, and clear up a catalog that was filled another way.",
     "prune": "Remove old history of Dagster, and days that are not kept any more, as the schedule does every day.",
     "sandbox": "Serve emulated providers and Port on this machine until Ctrl-C, and print an .env for them.",

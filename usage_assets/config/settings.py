@@ -38,6 +38,7 @@ from usage_assets.config.toml_file import TomlFile
 from usage_assets.core.addresses import checked_url
 from usage_assets.core.days import first_kept
 from usage_assets.core.errors import UserError
+from usage_assets.core.forgotten import Forgotten, ForgottenError
 from usage_assets.core.people import People, Policy
 from usage_assets.providers import PROVIDERS
 
@@ -371,6 +372,11 @@ class Settings(ProviderSettings):
         return self.warehouse_path.with_name("captured_shapes.json")
 
     @property
+    def forgotten_path(self) -> Path:
+        """The file of what stands for forgotten people, next to the database file."""
+        return self.warehouse_path.with_name("forgotten.json")
+
+    @property
     def webhook_url(self) -> str | None:
         """Where failed runs and checks are posted, or None. Raises SettingsError, which does not repeat the address."""
         if self.usage_webhook_url is None:
@@ -397,7 +403,15 @@ class Settings(ProviderSettings):
         """What is kept of people under a policy. Raises SettingsError where hashing has no key."""
         if policy == "hash" and not self.usage_hash_key:
             raise SettingsError("USAGE_PEOPLE=hash needs USAGE_HASH_KEY: any long random text that stays the same")
-        return People(policy, self.usage_hash_key.get_secret_value() if self.usage_hash_key else "")
+        hash_key = self.usage_hash_key.get_secret_value() if self.usage_hash_key else ""
+        return People(policy, hash_key, self.forgotten())
+
+    def forgotten(self) -> Forgotten:
+        """Who was forgotten: read anew each time, because a code location runs for months. Raises SettingsError."""
+        try:
+            return Forgotten.load(self.forgotten_path)
+        except ForgottenError as error:
+            raise SettingsError(str(error)) from None
 
     @property
     def port_account(self) -> PortAccount | None:

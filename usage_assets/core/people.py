@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from usage_assets.core.forgotten import Forgotten
+
 Policy = Literal["ids", "hash", "names"]
 T = TypeVar("T")
 
@@ -23,6 +25,8 @@ class People:
 
     policy: Policy = "ids"
     hash_key: str = field(default="", repr=False)
+    forgotten: Forgotten = field(default_factory=Forgotten, repr=False)
+    """Who is kept under no policy: answers are rid of them as soon as they are there."""
 
     def only_id(self, address: str) -> str:
         """An address that is the provider's only id of a person (Claude Code actors): kept, or hashed."""

@@ -277,7 +277,10 @@ class Transport:
                 raise self.failure(kind_of, place, str(error), error.advice, cause=cause, days=about) from None
 
     def _whole(self, response: httpx.Response, turn: ExitStack, stop: Event, until: Deadline) -> bytes:
-        """The body. The rest of a large one is not read before its turn, which it keeps until ``turn`` is closed."""
+        """The body, without people who were forgotten.
+
+        The rest of a large one is not read before its turn, which it keeps until ``turn`` is closed.
+        """
         content = BytesIO()
         for piece in pieces(response):
             if content.tell() <= LARGE_BODY < content.tell() + len(piece):
@@ -286,7 +289,7 @@ class Transport:
                 if stop.is_set():
                     raise StoppedError
             content.write(piece)
-        return content.getvalue()
+        return self._people.forgotten.in_json(content.getvalue())
 
     def _refused(self, place: str, days: Sequence[date], response: httpx.Response, content: bytes) -> ProviderError:
         status, reason = response.status_code, self._reason(response, content)

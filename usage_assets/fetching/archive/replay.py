@@ -74,7 +74,7 @@ class Replay:
             query, grouped_by = file.asked.question.query, file.asked.grouped_by
             parser = PageParser(self.scope, file.window, query, grouped_by)
             for content in file.pages():
-                read_page(endpoint, parser, content)
+                read_page(endpoint, parser, self.scope.people.forgotten.in_json(content))
         except ArchiveError as error:
             raise PermanentError(str(error), place=self._place(endpoint), days=days) from None
         except (ShapeError, msgspec.DecodeError) as error:

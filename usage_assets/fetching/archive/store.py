@@ -22,6 +22,7 @@ import msgspec
 import pyarrow as pa
 
 from usage_assets.core.days import Window
+from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.people import People, Policy
 from usage_assets.fetching.bodies import kept_of
 from usage_assets.fetching.scope import Scope
@@ -126,9 +127,13 @@ ArchivePage = Callable[[Endpoint, People, bytes], Body]
 
 def packed(endpoint: Endpoint, people: People, content: bytes) -> Body:
     """A page as it is kept: what the policy leaves of the people, compressed."""
+    return _packed(kept_of(endpoint, people, content))
+
+
+def _packed(pieces: Iterable[bytes]) -> Body:
     size, checksum, sink = 0, 0, pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, _CODEC) as stream:
-        for piece in kept_of(endpoint, people, content):
+        for piece in pieces:
             size, checksum = size + len(piece), zlib.crc32(piece, checksum)
             stream.write(piece)
         stream.write(b"\n")
@@ -171,6 +176,10 @@ class File:
                     raise msgspec.DecodeError("a page is not as it was written")
                 yield content
 
+    def names(self, forgotten: Forgotten) -> bool:
+        """Whether what was asked or answered names somebody who was forgotten. Raises ArchiveError."""
+        return any(forgotten.in_json(text) != text for text in (as_json(self.asked).encode(), *self.pages()))
+
     @contextmanager
     def _open(self) -> Iterator[io.BufferedReader]:
         try:
@@ -201,6 +210,27 @@ def answers_before(folder: Path, first: date) -> list[Path]:
     """The files below an archive's folder whose days are all before one."""
     found = map(File.at, folder.glob("*/*/*"))
     return sorted(file.path for file in found if file and file.window.last < first)
+
+
+def answers_with(folder: Path, forgotten: Forgotten) -> list[Path]:
+    """The files below an archive's folder that name forgotten people, and unfinished ones. Raises ArchiveError."""
+    found = [path for path in folder.glob("*/*/*") if (file := File.at(path)) and file.names(forgotten)]
+    return sorted((*found, *folder.glob(f"*/*/*{_UNFINISHED}")))
+
+
+def forget_in(path: Path, forgotten: Forgotten) -> None:
+    """Rewrite an answer without forgotten people, or remove it where it was asked for theirs alone.
+
+    Raises ArchiveError. What is read from it is then what the provider's answer would be read as.
+    """
+    file = File.at(path)
+    if not file or forgotten.in_json(as_json(file.asked).encode()) != as_json(file.asked).encode():
+        path.unlink(missing_ok=True)
+        return
+    unfinished = path.with_name(f"{path.name}{_UNFINISHED}")
+    bodies = [_packed([forgotten.in_json(page)]) for page in file.pages()]
+    _write(ArchivedResponse(file.asked, bodies), unfinished)
+    unfinished.replace(path)
 
 
 class Archive:

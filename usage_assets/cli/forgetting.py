@@ -1,0 +1,206 @@
+"""Forgetting one person: everything that names them gets stand-ins that lead nowhere, and every number stays.
+
+The order lets whatever is interrupted be found again: the stand-ins are written down first, and the tables, which alone
+know all of the person's ids, come after what has to be searched for these. What a person types is in cli/people.py.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from usage_assets.assets.port_ledger import PortLedger
+from usage_assets.assets.port_push import push_until_equal
+from usage_assets.automation.history_texts import Named, find_texts, replace_texts
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.forgotten import Forgotten, Person, new_address, new_id
+from usage_assets.core.people import People
+from usage_assets.fetching.archive.store import ArchiveError, answers_with, forget_in
+from usage_assets.models.entities import ENTITIES, entities_of
+from usage_assets.models.model import Model
+from usage_assets.port.client import PortClient, PortError
+from usage_assets.providers import PROVIDERS
+from usage_assets.warehouse.connections import PortLine
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.people import InRows, find_rows, known_of, lines_to_move, replace_in_rows
+from usage_assets.warehouse.published import UNDER_WAY, publish
+from usage_assets.warehouse.rewrite import rewrite
+from usage_assets.warehouse.slices import Slice
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """Where one person is, and with it what forgetting them changes."""
+
+    settings: Settings
+    warehouse: Warehouse
+    person: Person
+    forgotten: Forgotten
+    """With this person."""
+    rows: InRows
+    in_port: Mapping[str, Mapping[str, Sequence[PortLine]]]
+    """Port account -> connection -> entities that move to another identifier."""
+    archived: Sequence[Path]
+    captured: Sequence[Path]
+    history: Named
+
+    def lines(self, account: str) -> Iterator[str]:
+        """Yield a line for each place, with how much of it there is."""
+        for table, count in sorted(self.rows.rows.items()):
+            yield f"{table}: rows {count:,}"
+        yield f"archived answers: files {len(self.archived):,}"
+        yield f"captured answers: files {len(self.captured):,}"
+        yield f"Dagster's history: rows {sum(self.history.rows.values()):,} in files {len(self.history.rows):,}"
+        yield f"Dagster's logs: files {len(self.history.logs):,}"
+        yield f"Port: entities {_count(self.in_port.get(account, {})):,}"
+
+    def elsewhere(self, account: str) -> Iterator[str]:
+        """Yield a line for each place that this does not reach."""
+        for other, lines in self.in_port.items():
+            if other != account:
+                yield f"Port account {other}: entities {_count(lines):,} stay until this is run for that account"
+        path = Path(self.warehouse.database)
+        ours = {path, self.warehouse.published}
+        for backup in sorted({*path.parent.glob("*.duckdb*")} - ours):
+            if backup.name.partition(".duckdb")[0] not in {each.stem for each in ours}:
+                yield f"{backup}: is not looked into: delete it if it is a copy of the database"
+
+    def run(self, instance: dg.DagsterInstance, port: PortClient | None) -> Sequence[str]:
+        """Replace the person everywhere. Returns what Port still has, and why; everything else is done.
+
+        Raises SettingsError where a run is under way or a file is in use, and WarehouseError.
+        """
+        refuse_runs(instance)
+        self.forgotten.save(self.settings.forgotten_path)
+        refuse_runs(instance)  # one that began before that may not know of it
+        for path in self.archived:
+            _forget_in(path, self.forgotten)
+        for path in self.captured:
+            path.unlink(missing_ok=True)
+        replace_texts(self.history, self.person)
+        if not self.settings.warehouse_path.exists():
+            return ()
+        replace_in_rows(self.warehouse, self.person)
+        failures = self._push(port) if port else ()
+        rewrite(self.warehouse)
+        publish(self.warehouse)
+        return failures
+
+    def _push(self, port: PortClient) -> Sequence[str]:
+        """Send the entities under their new identifiers and delete the old ones, by the push of their days."""
+        failures: list[str] = []
+        relations = self.settings.port_relations()
+        for connection, lines in self.in_port.get(port.account, {}).items():
+            days = [day for _, _, day, _ in lines]
+            target = Slice(connection, min(days), max(days))
+            entities = self._entities_of(connection)
+            everything = PortLedger(self.warehouse, port.account, target, entities, relations=relations)
+            try:
+                for ledger in everything.ranges():
+                    if not {*ledger.target.days}.isdisjoint(days):
+                        report, _ = push_until_equal(port, ledger)
+                        failures += [f"{each.blueprint}: {each.reason}" for each in report.failures]
+            except PortError as error:
+                failures.append(str(error))
+        return failures
+
+    def _entities_of(self, connection: str) -> Sequence[Model]:
+        """What a connection has in Port: two providers may fill one blueprint. One that is gone has what there is."""
+        providers = {each.name: PROVIDERS[each.provider] for each in self.settings.connections()}
+        if connection in providers:
+            return entities_of([endpoint.row.table for endpoint in providers[connection].endpoints])
+        return [*{model.name: model for model in ENTITIES}.values()]
+
+
+def refuse_runs(instance: dg.DagsterInstance) -> None:
+    """Raise SettingsError where a run is under way: it may hold what is being forgotten."""
+    under_way = dg.RunsFilter(statuses=[*UNDER_WAY, dg.DagsterRunStatus.CANCELING])
+    if runs := instance.get_run_ids(under_way, limit=1):
+        raise SettingsError(
+            f"run {runs[0]} is under way: wait for its end, or cancel it in the UI; nothing was changed"
+        )
+
+
+def forgetting_of(
+    address: str, ids: Sequence[str], settings: Settings, warehouse: Warehouse, instance: dg.DagsterInstance
+) -> Forgetting:
+    """Find everything that names the person. Raises SettingsError where nothing does, or the connections file does."""
+    address = address.strip().casefold()
+    before = settings.forgotten()
+    person, forgotten = _person(address, ids, settings, warehouse, before)
+    _refuse_stated(person, settings)
+    has_tables, archive = settings.warehouse_path.exists(), settings.archive_path
+    rows = find_rows(warehouse, person) if has_tables else InRows()
+    found = Forgetting(
+        settings,
+        warehouse,
+        person,
+        forgotten,
+        rows,
+        in_port=lines_to_move(warehouse, rows.entities) if has_tables else {},
+        archived=_archived(archive, forgotten) if archive else (),
+        captured=[path for path in settings.warehouse_path.with_name("captured").rglob("*") if _names(path, person)],
+        history=find_texts(instance, person),
+    )
+    is_anywhere = rows.rows or found.archived or found.captured or found.history.rows or found.history.logs
+    if not is_anywhere and before.stand_in(address) is None:
+        raise SettingsError(f"{address} is unknown: nothing that is stored names them")
+    return found
+
+
+def _person(
+    address: str, ids: Sequence[str], settings: Settings, warehouse: Warehouse, before: Forgotten
+) -> tuple[Person, Forgotten]:
+    """Return who it is, and what is to be stored of that. An id that has a stand-in already keeps it."""
+    key = settings.usage_hash_key
+    hashes = People("hash", key.get_secret_value()) if key else None
+    aliases = [hashes.only_id(address)] if hashes else []
+    known = known_of(warehouse, address, aliases, ids) if settings.warehouse_path.exists() else None
+    spellings, found, names = (known.spellings, known.ids, known.names) if known else ((), (), ())
+    forgotten = before.with_stand_ins(
+        [
+            *((spelling, new_address) for spelling in sorted({address, *spellings})),
+            *((value, new_id) for value in sorted({*ids, *found, *names})),
+        ]
+    )
+    stand_ins = {value: forgotten.of(value) for value in (address, *spellings, *ids, *found)}
+    if hashes:
+        of_hash = hashes.only_id(stand_ins[address])
+        forgotten = forgotten.with_stand_ins((alias, lambda: of_hash) for alias in aliases)
+        stand_ins |= dict.fromkeys(aliases, of_hash)
+    return Person(stand_ins, {name: forgotten.of(name) for name in names}), forgotten
+
+
+def _refuse_stated(person: Person, settings: Settings) -> None:
+    path = settings.usage_connections
+    lines = path.read_text().splitlines() if path else []
+    if stated := [str(number) for number, line in enumerate(lines, 1) if person.in_text(line) != line]:
+        raise SettingsError(
+            f"{path}: names them in line {', '.join(stated)}, and would again: take that out first; nothing was changed"
+        )
+
+
+def _archived(folder: Path, forgotten: Forgotten) -> Sequence[Path]:
+    try:
+        return answers_with(folder, forgotten)
+    except ArchiveError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _forget_in(path: Path, forgotten: Forgotten) -> None:
+    try:
+        forget_in(path, forgotten)
+    except ArchiveError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _names(path: Path, person: Person) -> bool:
+    if not path.is_file():
+        return False
+    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    return person.in_text(text) != text
+
+
+def _count(lines: Mapping[str, Sequence[PortLine]]) -> int:
+    return sum(map(len, lines.values()))

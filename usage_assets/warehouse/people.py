@@ -1,0 +1,249 @@
+"""One person in the warehouse: by which ids it knows them, in which rows they are, and replacing them there.
+
+Numbers stay as they are: only texts are replaced. What Port holds (``ledger.port_entities``) is the business of a push.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from usage_assets.core.forgotten import Person
+from usage_assets.core.schema import Address, LookupRow, Row, TableRow, declarations
+from usage_assets.warehouse.connections import PortLine
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.ledger import PORT_ENTITIES
+from usage_assets.warehouse.slices import Slice, in_slice
+from usage_assets.warehouse.tables import Table, quoted
+
+IDS = ("user_id", "actor_user_id", "account_id")
+"""Columns that hold the id of the person whose address is in the same row."""
+ENTITIES = "port_entities."
+COMPOSED = ("identifier", "title")
+"""Columns of entities that are composed of others."""
+QUOTING = "text"
+"""The column of a failed check, which may quote anything."""
+TEXTS = """
+select schema_name || '.' || table_name, list(column_name order by column_index)
+from duckdb_columns()
+where not internal
+  and data_type in ('VARCHAR', 'JSON')
+  and (schema_name, table_name) in (select (schema_name, table_name) from duckdb_tables() where not temporary)
+group by all
+order by all
+"""
+
+
+@dataclass(frozen=True)
+class Known:
+    """How the warehouse names the person of an address."""
+
+    spellings: frozenset[str]
+    """Of the address."""
+    ids: frozenset[str]
+    names: frozenset[str]
+    """The person's own, and those of keys that have what is before the @ as a word."""
+
+
+@dataclass
+class InRows:
+    """Where a person is in the tables."""
+
+    rows: Counter[str] = field(default_factory=Counter)
+    """Table -> rows."""
+    days: defaultdict[str, set[tuple[str, date]]] = field(default_factory=lambda: defaultdict(set))
+    """Table of days -> connection and day of these rows."""
+    entities: set[tuple[str, str]] = field(default_factory=set)
+    """Blueprint and identifier of what becomes another entity."""
+
+
+def known_of(warehouse: Warehouse, address: str, aliases: Sequence[str], ids: Sequence[str]) -> Known:
+    """Find what the warehouse calls the person of an address (lower case), its hashes, and ids that are known already.
+
+    Ids stand in the same row as an address, so none is found where the policy for people drops these.
+    """
+    word = address.partition("@")[0]
+    spellings: set[str] = set()
+    found: set[str] = set()
+    names: set[str] = set()
+    with warehouse.transaction(keep=False) as database:
+        stored = {table for table, _ in database.execute(TEXTS).fetchall()}
+        rows = [row for name, row in declarations().items() if name in stored]
+        for row, name in [(each, name) for each in rows for name in _addressed(each, "only_id", "sent_unasked")]:
+            where = f"list_contains($these, lower({name}))"
+            for spelling, *own in _distinct(database, row, [name, *_ids_in(row)], where, [address, *aliases]):
+                spellings.add(spelling)
+                found |= {id_ for id_ in own if id_}
+        for row in rows:
+            where = " or ".join(f"list_contains($these, {column})" for column in _ids_in(row)) or "false"
+            for name in _addressed(row, "person_name"):
+                names |= {value for (value,) in _distinct(database, row, [name], where, [*found, *ids])}
+            for name in _addressed(row, "in_name"):
+                values = _distinct(database, row, [name], f"contains(lower({name}), $these[1])", [word])
+                names |= {value for (value,) in values if _has_word(value, word)}
+    return Known(frozenset(spellings.difference(aliases)), frozenset(found), frozenset(filter(None, names)))
+
+
+def find_rows(warehouse: Warehouse, person: Person) -> InRows:
+    """Count the rows that name the person."""
+    with warehouse.transaction(keep=False) as database:
+        return _changed(database, person, lambda *_: None)
+
+
+def replace_in_rows(warehouse: Warehouse, person: Person) -> InRows:
+    """Put the stand-ins into all rows, in one transaction. The days keep their versions, whose hashes fit again."""
+    with warehouse.transaction() as database:
+        found = _changed(database, person, _update)
+        for table, days in found.days.items():
+            _hash_again(database, table, days)
+    return found
+
+
+def lines_to_move(warehouse: Warehouse, entities: Collection[tuple[str, str]]) -> dict[str, dict[str, list[PortLine]]]:
+    """Return what Port holds of these (blueprint, identifier) and of entities that no table has any more, of stored
+    days: account -> connection -> lines."""
+    lines: dict[str, dict[str, list[PortLine]]] = defaultdict(lambda: defaultdict(list))
+    with warehouse.transaction(keep=False) as database:
+        tables = [table for table, _ in database.execute(TEXTS).fetchall() if table.startswith(ENTITIES)]
+        for table in tables:
+            rows = database.execute(
+                f"""
+                select
+                  stored.has_row is not null,
+                  account,
+                  connection,
+                  blueprint,
+                  identifier,
+                  usage_date,
+                  content_hash
+                from ledger.port_entities
+                semi join ledger.stored_days as days
+                  on days.table_name = $table
+                  and days.connection = port_entities.connection
+                  and days.usage_date = port_entities.usage_date
+                left join (select connection, identifier, true as has_row from {table}) as stored
+                  using (connection, identifier)
+                where blueprint = $blueprint
+                order by all
+                """,
+                {"table": table, "blueprint": table.removeprefix(ENTITIES)},
+            ).fetchall()
+            for has_row, account, connection, *line in rows:
+                if not has_row or (line[0], line[1]) in entities:
+                    lines[account][connection].append(tuple(line))
+    return lines
+
+
+def _addressed(row: type[TableRow], *kinds: Address) -> list[str]:
+    return [column.name for column in Table(row).columns if column.address in kinds]
+
+
+def _distinct(
+    database: duckdb.DuckDBPyConnection, row: type[TableRow], columns: Sequence[str], where: str, these: list[str]
+) -> list[tuple[Any, ...]]:
+    query = f"select distinct {', '.join(columns)} from {row.table} where $these is not null and ({where})"
+    return database.execute(query, {"these": these}).fetchall()
+
+
+def _ids_in(row: type[TableRow]) -> list[str]:
+    """The columns with ids of the person whose address or name is in the same row."""
+    own = ("id",) if issubclass(row, LookupRow) else IDS
+    return [column.name for column in Table(row).columns if column.name in own]
+
+
+def _has_word(text: str, word: str) -> bool:
+    return bool(re.search(rf"(?<!\w){re.escape(word)}(?![\w@])", text, re.I))
+
+
+def _changed(
+    database: duckdb.DuckDBPyConnection,
+    person: Person,
+    update: Callable[[duckdb.DuckDBPyConnection, str, Sequence[str], list[tuple[Any, ...]]], object],
+) -> InRows:
+    found = InRows()
+    for table, columns in database.execute(TEXTS).fetchall():
+        if table == PORT_ENTITIES.name:
+            continue
+        rows = [*_rows(database, table, columns, person)]
+        if not rows:
+            continue
+        found.rows[table] = len(rows)
+        row = declarations().get(table)
+        if row and issubclass(row, Row):
+            ids = [number for number, *_ in rows]
+            days = f"select distinct connection, usage_date from {table} where list_contains($ids, rowid)"
+            found.days[table] |= {*database.execute(days, {"ids": ids}).fetchall()}
+        if table.startswith(ENTITIES):
+            place = columns.index("identifier")
+            blueprint = table.removeprefix(ENTITIES)
+            found.entities |= {(blueprint, before[place]) for _, before, after in rows if before[place] != after[place]}
+        update(database, table, columns, [(number, *after) for number, _, after in rows])
+    return found
+
+
+def _rows(
+    database: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], person: Person
+) -> Iterator[tuple[int, Sequence[Any], Sequence[Any]]]:
+    """Yield the rows that change: number, texts before and after."""
+    texts = ", ".join(columns)
+    rows = database.execute(
+        f"""
+        select rowid, {texts}
+        from {table}
+        where list_bool_or([contains(lower(concat_ws(chr(31), {texts})), needle) for needle in $needles])
+        """,
+        {"needles": person.needles},
+    ).fetchall()
+    composed = [column in COMPOSED and table.startswith(ENTITIES) for column in columns]
+    for number, *before in rows:
+        after = [
+            value and (person.in_text if column == QUOTING else person.in_value)(value)
+            for column, value in zip(columns, before, strict=True)
+        ]
+        parts = [*zip(before, after, composed, strict=True)]
+        if any(value != kept for value, kept, is_composed in parts if not is_composed):
+            after = [person.in_identifier(value) if value and is_one else kept for value, kept, is_one in parts]
+        if after != before:
+            yield number, before, after
+
+
+def _update(
+    database: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], rows: list[tuple[Any, ...]]
+) -> None:
+    names = ["number", *columns]
+    database.register("replaced", pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))))
+    sets = ", ".join(f"{column} = replaced.{column}" for column in columns)
+    database.execute(f"update {table} as stored set {sets} from replaced where stored.rowid = replaced.number")
+    database.unregister("replaced")
+
+
+def _hash_again(database: duckdb.DuckDBPyConnection, name: str, days: set[tuple[str, date]]) -> None:
+    """Give the versions of the present content its hash: when the day is fetched again, nothing has changed."""
+    table = Table(declarations()[name])
+    stored = database.execute(
+        "select connection, usage_date, slice, content_hash from ledger.stored_days where table_name = $name",
+        {"name": name},
+    ).fetchall()
+    for connection, day, part, before in stored:
+        if (connection, day) not in days:
+            continue
+        target = Slice(connection, day, day, part)
+        query = f"select {table.content_hash} from {table.name} where {in_slice(table, target)}"
+        [(after,)] = database.execute(query, target.bounds).fetchall()
+        database.execute(
+            f"""
+            update ledger.partition_versions
+            set content_hash = $after
+            where table_name = {quoted(name)}
+              and connection = $connection
+              and usage_date = $day
+              and slice = $part
+              and content_hash = $before
+            """,
+            {"after": after, "connection": connection, "day": day, "part": part, "before": before},
+        )
