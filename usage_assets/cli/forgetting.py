@@ -28,6 +28,9 @@ from usage_assets.warehouse.published import UNDER_WAY, publish
 from usage_assets.warehouse.rewrite import rewrite
 from usage_assets.warehouse.slices import Slice
 
+BESIDE = ("", ".wal", ".line", ".new", ".new.wal", ".tmp")
+"""What DuckDB and we write next to a database: all of it goes or is written anew."""
+
 
 @dataclass(frozen=True)
 class Forgetting:
@@ -44,6 +47,8 @@ class Forgetting:
     archived: Sequence[Path]
     captured: Sequence[Path]
     history: Named
+    lacks_ids: bool
+    """Whether no provider's id of theirs is known, now or since another time: ``ids`` stores none with an address."""
 
     def lines(self, account: str) -> Iterator[str]:
         """Yield a line for each place, with how much of it there is."""
@@ -61,10 +66,9 @@ class Forgetting:
             if other != account:
                 yield f"Port account {other}: entities {_count(lines):,} stay until this is run for that account"
         path = Path(self.warehouse.database)
-        ours = {path, self.warehouse.published}
-        for backup in sorted({*path.parent.glob("*.duckdb*")} - ours):
-            if backup.name.partition(".duckdb")[0] not in {each.stem for each in ours}:
-                yield f"{backup}: is not looked into: delete it if it is a copy of the database"
+        ours = {f"{each.name}{end}" for each in (path, self.warehouse.published) for end in BESIDE}
+        for backup in sorted(each for each in path.parent.glob("*.duckdb*") if each.name not in ours):
+            yield f"{backup}: is not looked into: delete it if it is a copy of the database"
 
     def run(self, instance: dg.DagsterInstance, port: PortClient | None) -> Sequence[str]:
         """Replace the person everywhere. Returns what Port still has, and why; everything else is done.
@@ -142,6 +146,8 @@ def forgetting_of(
         archived=_archived(archive, forgotten) if archive else (),
         captured=[path for path in settings.warehouse_path.with_name("captured").rglob("*") if _names(path, person)],
         history=find_texts(instance, person),
+        lacks_ids=before.stand_in(address) is None
+        and all("@" in value or value.startswith("person-") for value in person.stand_ins),
     )
     is_anywhere = rows.rows or found.archived or found.captured or found.history.rows or found.history.logs
     if not is_anywhere and before.stand_in(address) is None:

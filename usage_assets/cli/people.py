@@ -37,6 +37,8 @@ def forget(address: str, ids: Sequence[str], *, dry_run: bool) -> int:
         forgetting = forgetting_of(address, ids, settings, warehouse, instance)
         for line in forgetting.lines(port.account if port else ""):
             click.echo(line)
+        if forgetting.lacks_ids:
+            click.echo("no provider's id of theirs is known: if they have some, name each with --id", err=True)
         left = [*forgetting.elsewhere(port.account if port else "")]
         for line in left:
             click.echo(line, err=True)

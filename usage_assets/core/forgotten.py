@@ -7,6 +7,7 @@ Who they are (``Person``) is known only while they are being forgotten. Opens no
 import hashlib
 import hmac
 import json
+import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
@@ -63,7 +64,10 @@ class Forgotten:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".part")
         stored = msgspec.json.encode(_File(self.salt.hex(), self.stand_ins), order="deterministic")
-        unfinished.write_bytes(msgspec.json.format(stored) + b"\n")
+        with unfinished.open("wb") as file:
+            file.write(msgspec.json.format(stored) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())  # all else may be on the disk before this, and then they would come back
         unfinished.replace(path)
 
     def stand_in(self, value: str) -> str | None:

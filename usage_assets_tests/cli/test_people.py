@@ -317,8 +317,14 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(home: Terminal, mon
     assert not (home.folder / "forgotten.json").exists()
 
 
+@pytest.mark.parametrize("policy", ["ids"], indirect=True)
+def test_where_no_id_is_known_it_asks_for_them(home: Terminal) -> None:
+    said = home.type("people", "forget", ADDRESS, "--dry-run")
+    assert said.err == "no provider's id of theirs is known: if they have some, name each with --id\n"
+
+
 def test_copies_that_others_made_are_named(home: Terminal) -> None:
-    backup = home.folder / "backup.duckdb"
+    backup = home.folder / "usage.duckdb.bak"
     backup.write_bytes(home.database.read_bytes())
     said = home.type("people", "forget", ADDRESS)
     assert said.code == 1
