@@ -21,7 +21,7 @@ import msgspec
 
 _ADDRESS = re.compile(r"person-[0-9a-f]{24}|[\w.+%'-]+(@[\w-]+(?:\.[\w-]+)+)*")
 """A hashed address, an address, or a word that is none (see core/people.py)."""
-_TEXTS = re.compile(rb'"((?:[^"\\]|\\.)*+)"')
+_TEXTS = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"')
 """The texts in JSON, with their escapes."""
 _REFUSED_BY_PORT = re.compile(r"[^\w@.+:\\/=-]")
 """What models/sql/macros/port_entity.sql replaces in an identifier."""
@@ -93,15 +93,15 @@ class Forgotten:
         """
         if not self.stand_ins:
             return content
-        replaced: dict[bytes, bytes] = {}
+        kept_content = content
         for text in {found[1] for found in _TEXTS.finditer(content)}:
             try:
                 plain = json.loads(b'"' + text + b'"') if b"\\" in text else text.decode()
             except ValueError:  # a broken answer, which is refused when it is read
                 continue
             if (kept := self._in_text(plain)) != plain:
-                replaced[text] = msgspec.json.encode(kept)
-        return _TEXTS.sub(lambda found: replaced.get(found[1], found[0]), content) if replaced else content
+                kept_content = kept_content.replace(b'"' + text + b'"', msgspec.json.encode(kept))
+        return kept_content
 
     def _in_text(self, text: str) -> str:
         if whole := self.stand_in(text):
