@@ -122,7 +122,7 @@ def refuse_runs(instance: dg.DagsterInstance) -> None:
     under_way = dg.RunsFilter(statuses=[*UNDER_WAY, dg.DagsterRunStatus.CANCELING])
     if runs := instance.get_run_ids(under_way, limit=1):
         raise SettingsError(
-            f"run {runs[0]} is under way: wait for its end, or cancel it in the UI; nothing was changed"
+            f"run {runs[0]} is under way: wait for its end, or cancel it in the UI, then run this again"
         )
 
 
@@ -163,14 +163,15 @@ def _person(
     hashes = People("hash", key.get_secret_value()) if key else None
     aliases = [hashes.only_id(address)] if hashes else []
     known = known_of(warehouse, address, aliases, ids) if settings.warehouse_path.exists() else None
-    spellings, found, names = (known.spellings, known.ids, known.names) if known else ((), (), ())
+    written, found, names = (known.addresses, known.ids, known.names) if known else ((), (), ())
+    addresses = sorted({address, *written, *(each.casefold() for each in written)})
     forgotten = before.with_stand_ins(
         [
-            *((spelling, new_address) for spelling in sorted({address, *spellings})),
+            *((each, new_address) for each in addresses),
             *((value, new_id) for value in sorted({*ids, *found, *names})),
         ]
     )
-    stand_ins = {value: forgotten.of(value) for value in (address, *spellings, *ids, *found)}
+    stand_ins = {value: forgotten.of(value) for value in (*addresses, *ids, *found)}
     if hashes:
         of_hash = hashes.only_id(stand_ins[address])
         forgotten = forgotten.with_stand_ins((alias, lambda: of_hash) for alias in aliases)

@@ -26,6 +26,8 @@ IDS = ("user_id", "actor_user_id", "account_id")
 ENTITIES = "port_entities."
 COMPOSED = ("identifier", "title")
 """Columns of entities that are composed of others."""
+SHORTEST_WORD = 3
+"""A shorter one before the @ is a word of many names."""
 QUOTING = "text"
 """The column of a failed check, which may quote anything."""
 TEXTS = """
@@ -43,8 +45,8 @@ order by all
 class Known:
     """How the warehouse names the person of an address."""
 
-    spellings: frozenset[str]
-    """Of the address."""
+    addresses: frozenset[str]
+    """The address as it is written, and others that the same id has had."""
     ids: frozenset[str]
     names: frozenset[str]
     """The person's own, and those of keys that have what is before the @ as a word."""
@@ -68,7 +70,7 @@ def known_of(warehouse: Warehouse, address: str, aliases: Sequence[str], ids: Se
     Ids stand in the same row as an address, so none is found where the policy for people drops these.
     """
     word = address.partition("@")[0]
-    spellings: set[str] = set()
+    addresses: set[str] = set()
     found: set[str] = set()
     names: set[str] = set()
     with warehouse.transaction(keep=False) as database:
@@ -76,17 +78,21 @@ def known_of(warehouse: Warehouse, address: str, aliases: Sequence[str], ids: Se
         rows = [row for name, row in declarations().items() if name in stored]
         for row, name in [(each, name) for each in rows for name in _addressed(each, "only_id", "sent_unasked")]:
             where = f"list_contains($these, lower({name}))"
-            for spelling, *own in _distinct(database, row, [name, *_ids_in(row)], where, [address, *aliases]):
-                spellings.add(spelling)
+            for written, *own in _distinct(database, row, [name, *_ids_in(row)], where, [address, *aliases]):
+                addresses.add(written)
                 found |= {id_ for id_ in own if id_}
         for row in rows:
             where = " or ".join(f"list_contains($these, {column})" for column in _ids_in(row)) or "false"
+            for name in _addressed(row, "sent_unasked"):
+                addresses |= {value for (value,) in _distinct(database, row, [name], where, [*found, *ids])}
             for name in _addressed(row, "person_name"):
                 names |= {value for (value,) in _distinct(database, row, [name], where, [*found, *ids])}
-            for name in _addressed(row, "in_name"):
+            for name in _addressed(row, "in_name") if len(word) >= SHORTEST_WORD else ():
                 values = _distinct(database, row, [name], f"contains(lower({name}), $these[1])", [word])
                 names |= {value for (value,) in values if _has_word(value, word)}
-    return Known(frozenset(spellings.difference(aliases)), frozenset(found), frozenset(filter(None, names)))
+    written = {each for each in addresses if each and "@" in each}
+    hashed = {each for each in addresses if each and "@" not in each}.difference(aliases)
+    return Known(frozenset(written), frozenset(found | hashed), frozenset(filter(None, names)))
 
 
 def find_rows(warehouse: Warehouse, person: Person) -> InRows:

@@ -1,0 +1,51 @@
+"""By what the warehouse knows a person: what is in the rows of an address, whatever else these say."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from usage_assets.core.people import People
+from usage_assets.core.schema import to_arrow
+from usage_assets.providers.openai.lookups import OpenaiUsers, ProjectApiKeys
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.lookups import record
+from usage_assets.warehouse.people import Known, known_of
+from usage_assets.warehouse.tables import Table
+
+NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
+FORMER, ADDRESS = "Ann.Smith@x.example", "Ann.Jones@x.example"
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    """Ann has married: two versions of her user. There are two keys, of which she has called one after herself."""
+    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    for hours, address in enumerate((FORMER, ADDRESS)):
+        moment = NOW + timedelta(hours=hours)
+        users = [
+            OpenaiUsers(connection="openai", id="user-ann", valid_from=moment, name="Ann", email=address),
+            OpenaiUsers(connection="openai", id="user-bob", valid_from=moment, name="Bob", email="bob@x.example"),
+        ]
+        record(warehouse, Table(OpenaiUsers), to_arrow(OpenaiUsers, users), "openai", moment, {})
+    keys = [
+        ProjectApiKeys(connection="openai", id=name, valid_from=NOW, name=name)
+        for name in ("ann.jones laptop", "joann.jones", "ann")
+    ]
+    record(warehouse, Table(ProjectApiKeys), to_arrow(ProjectApiKeys, keys), "openai", NOW, {})
+    return warehouse
+
+
+def test_an_address_leads_to_ids_names_and_former_addresses(warehouse: Warehouse) -> None:
+    found = known_of(warehouse, ADDRESS.lower(), [], [])
+    assert found == Known(frozenset({FORMER, ADDRESS}), frozenset({"user-ann"}), frozenset({"Ann", "ann.jones laptop"}))
+
+
+def test_an_id_that_is_known_leads_there_too(warehouse: Warehouse) -> None:
+    found = known_of(warehouse, "a.smith@elsewhere.example", [], ["user-ann"])
+    assert found == Known(frozenset({FORMER, ADDRESS}), frozenset(), frozenset({"Ann"}))
+
+
+def test_nothing_is_known_of_others(warehouse: Warehouse) -> None:
+    nobody = [People("hash", "key").only_id("nobody@x.example")]
+    assert known_of(warehouse, "nobody@x.example", nobody, []) == Known(frozenset(), frozenset(), frozenset())
