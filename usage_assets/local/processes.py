@@ -79,10 +79,14 @@ class ManagedProcess:
         if self._keeper.poll() is not None:
             raise StartError(f"{self.name} ended by itself (exit code {self._keeper.returncode}): {self.advice}")
 
-    def stop(self) -> None:
+    def begin_stopping(self) -> None:
+        """Tell it to end; ``stop`` waits until it has."""
         if self._keeper.stdin:
             with suppress(BrokenPipeError):
                 self._keeper.stdin.close()
+
+    def stop(self) -> None:
+        self.begin_stopping()
         self._keeper.wait()
         if self._keeper.stdout:
             self._keeper.stdout.close()
