@@ -48,6 +48,7 @@ from usage_assets.dagster_internals.storage import (
     SqliteEventLogStorage,
     SqliteRunStorage,
     SqliteScheduleStorage,
+    create_db_conn_string,
 )
 
 
@@ -246,6 +247,7 @@ def test_the_sqlite_storages_of_runs_and_schedules_have_the_columns_that_pruning
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         assert isinstance(instance.run_storage, SqliteRunStorage)
         assert isinstance(instance.schedule_storage, SqliteScheduleStorage)
+        assert create_db_conn_string("/home/history", "runs") == "sqlite:////home/history/runs.db"
         with instance.run_storage.connect() as runs, instance.schedule_storage.connect() as schedules:
             found = {
                 table: {column["name"] for column in inspect(database).get_columns(table)}

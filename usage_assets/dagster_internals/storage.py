@@ -5,4 +5,4 @@ from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEvent
 from dagster._core.storage.event_log.base import PlannedMaterializationInfo
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string

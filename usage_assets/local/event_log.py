@@ -6,7 +6,6 @@ That was most of what a backfill cost (`make bench` runs both sides).
 """
 
 import os
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from usage_assets.dagster_internals.storage import (
     SqlEventLogStorageTable,
     SqliteEventLogStorage,
 )
+from usage_assets.local.storages import home_of_storages, is_made
 
 BATCH = "DAGSTER_EVENT_BATCH_SIZE"
 """Dagster's variable: how many of a step's planned or stored days it hands over at once. It is 0 by default."""
@@ -36,7 +36,6 @@ UNUSED_IN_RUNS = ("idx_events_by_asset", "idx_events_by_asset_partition")
 """Indexes of a run's file that nobody asks: events of an asset are looked for in the index."""
 FILES_KEPT = 8
 """How many files stay open. There is one index, and one file for each run: a web server reads those of many runs."""
-TEMPORARY = "USAGE_TEMPORARY_HOME"
 
 
 class KeptSqliteEventLogStorage(SqliteEventLogStorage):
@@ -67,10 +66,7 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
         config_value: Mapping[str, Any],  # noqa: ARG003  (there is nothing to configure)
     ) -> Self:
         """Open the event log of DAGSTER_HOME. Without one, all processes of `dagster dev` share a temporary one."""
-        home = os.environ.get("DAGSTER_HOME") or os.environ.get(TEMPORARY)
-        if not home:
-            home = os.environ[TEMPORARY] = tempfile.mkdtemp(prefix="usage_assets_")
-        return cls(str(Path(home) / "history" / "runs"), inst_data)
+        return cls(str(home_of_storages() / "history" / "runs"), inst_data)
 
     def store_event(self, event: EventLogEntry) -> None:
         """Store an event and touch the run's file: followers of the run watch it, and a write leaves it as it is."""
@@ -213,6 +209,8 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
         return engine
 
     def _initdb(self, engine: sqlalchemy.Engine, for_index_shard: bool = False) -> None:
+        if is_made(Path(str(engine.url.database))):
+            return
         size = PAGE_BYTES["index" if for_index_shard else "run"]
         sqlalchemy.event.listen(engine, "connect", lambda file, _: file.execute(f"pragma page_size = {size}"))
         is_new = not sqlalchemy.inspect(engine).has_table(SqlEventLogStorageTable.name)

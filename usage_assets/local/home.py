@@ -10,8 +10,7 @@ import dagster as dg
 import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
 from usage_assets.config.settings import SettingsError
-from usage_assets.dagster_internals.storage import SqliteEventLogStorage
-from usage_assets.local.event_log import KeptSqliteEventLogStorage
+from usage_assets.dagster_internals.storage import SqliteEventLogStorage, SqliteRunStorage
 
 CONFIGURATION, WORKSPACE = (Path(__file__).with_name(name) for name in ("dagster.yaml", "workspace.yaml"))
 """What a home and a code location of this project look like."""
@@ -42,8 +41,7 @@ def make_home() -> bool:
 
 def missing_settings(instance: dg.DagsterInstance) -> str | None:
     """Say what a home lacks that keeps Dagster's slow defaults; None where it lacks nothing."""
-    events = instance.event_log_storage
-    if isinstance(events, SqliteEventLogStorage) and not isinstance(events, KeptSqliteEventLogStorage):
+    if {type(instance.event_log_storage), type(instance.run_storage)} & {SqliteEventLogStorage, SqliteRunStorage}:
         return f"its dagster.yaml lacks our settings, so runs take four times the CPU: copy {CONFIGURATION} into it"
     return None
 

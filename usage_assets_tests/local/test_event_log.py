@@ -22,7 +22,8 @@ from dagster import DagsterInstance
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from usage_assets.dagster_internals.storage import SqliteEventLogStorage
-from usage_assets.local.event_log import FILES_KEPT, TEMPORARY, KeptSqliteEventLogStorage
+from usage_assets.local.event_log import FILES_KEPT, KeptSqliteEventLogStorage
+from usage_assets.local.storages import TEMPORARY
 from usage_assets_tests.terminal import ROOT
 
 DAYS = dg.DailyPartitionsDefinition("2026-03-01", end_date="2026-03-06")

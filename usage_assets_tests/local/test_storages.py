@@ -1,0 +1,65 @@
+"""Instances of a home are opened without a look at Dagster's migrations, unless the home is new."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from alembic.script import ScriptDirectory
+
+from usage_assets.local.home import CONFIGURATION
+from usage_assets.local.storages import is_made
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home of the project."""
+    (tmp_path / "dagster.yaml").write_bytes(CONFIGURATION.read_bytes())
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    return tmp_path
+
+
+@dg.op
+def nothing() -> None:
+    """Succeed."""
+
+
+@dg.job
+def job() -> None:
+    """Do nothing."""
+    nothing()
+
+
+def test_only_an_instance_of_a_new_home_reads_the_migrations(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [home / "history" / "runs.db", home / "history" / "runs" / "index.db", home / "schedules" / "schedules.db"]
+    assert not any(map(is_made, files))
+    with dg.DagsterInstance.get() as instance:
+        run_id = job.execute_in_process(instance=instance).run_id
+    assert all(map(is_made, files))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the migrations are read again")
+
+    monkeypatch.setattr(ScriptDirectory, "from_config", refuse)
+    with dg.DagsterInstance.get() as instance:
+        assert [run.run_id for run in instance.get_runs()] == [run_id]
+        assert instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_SUCCESS)
+        assert instance.all_instigator_state() == []
+
+
+def test_a_home_of_stock_dagster_keeps_its_runs_and_ticks(home: Path) -> None:
+    configuration = home / "dagster.yaml"
+    ours = configuration.read_text()
+    configuration.write_text("telemetry: {enabled: false}")
+    with dg.DagsterInstance.get() as instance:
+        run_id = job.execute_in_process(instance=instance).run_id
+    configuration.write_text(ours)
+    with dg.DagsterInstance.get() as instance:
+        assert [run.run_id for run in instance.get_runs()] == [run_id]
+        assert {type(each).__module__ for each in (instance.run_storage, instance.schedule_storage)} == {
+            "usage_assets.local.storages"
+        }
+
+
+def test_a_file_without_tables_is_not_made_yet(tmp_path: Path) -> None:
+    (tmp_path / "runs.db").touch()
+    assert not is_made(tmp_path / "runs.db")
