@@ -13,6 +13,7 @@ from benchmarks import (
     events,
     growth,
     memory,
+    months,
     parsing,
     port,
     sensor,
@@ -38,7 +39,10 @@ BENCHMARKS: Mapping[str, Callable[[int], Iterator[Figure]]] = {
     "start": start.figures,
     "waiting": waiting.figures,
 }
-LONG: Mapping[str, Callable[[int], Iterator[Figure]]] = {"growth": growth.figures}
+LONG: Mapping[str, Callable[[int], Iterator[Figure]]] = {
+    "growth": growth.figures,
+    "months": months.figures,
+}
 """Only where they are named."""
 
 

@@ -24,6 +24,7 @@ from benchmarks import (
     events,
     growth,
     memory,
+    months,
     parsing,
     port,
     sensor,
@@ -32,6 +33,7 @@ from benchmarks import (
     windows,
     year,
 )
+from benchmarks.daemons import Lived
 from benchmarks.figures import Figure
 from benchmarks.server import running
 from usage_assets.core import money
@@ -232,6 +234,42 @@ def test_growth_is_measured_at_each_size_and_nothing_is_demanded(monkeypatch: py
     assert sizes["30 rows a day"].startswith("2 days, 9 assets, 18 asset-days")
     assert sizes["2 connections"].startswith("1 days, 28 assets, 28 asset-days")
     assert all(figure.ours > 0 and figure.holds for figure in found)
+
+
+@pytest.mark.slow
+def test_a_day_of_the_daemons_stores_and_pushes_what_the_books_say() -> None:
+    found = {
+        figure.name: figure for figure in months.figures(1, "CHATGPT", "PORT")
+    }  # raises where a run fails or the books differ
+    assert {name.partition(":")[0] for name in found} == {"month 1"}
+    assert "1.0 usage" in found["month 1: CPU of a day"].note
+    assert {name for name in found if "idle tick" in name} == {f"month 1: idle tick of {name}" for name in months.TICKS}
+    parts = [found[f"month 1: history: {part}"].ours for part in ("index.db", "runs.db", "schedules.db", "storage")]
+    assert all(parts)
+    history = found["month 1: Dagster's history"].ours
+    assert history == pytest.approx(sum(parts) + found["month 1: history: logs of runs"].ours)
+
+
+def month(history: int, cpu: float, tick: float = 0.01) -> months.Month:
+    """A month of equal days on a machine of factor 2."""
+    nothing = dict.fromkeys(("database", "published", "archive", "logs", "runs", "schedules", "storage", "other"), 0)
+    lived = Lived(cpu, cpu, dict.fromkeys(months.TICKS, tick), dict.fromkeys(months.TICKS, 10), {"usage": 3}, [])
+    return months.Month([lived] * months.MONTH, [months.Standing(**nothing, index=history, tick=0, files=1)] * 30, [2])
+
+
+def test_what_the_last_month_takes_is_judged_by_the_second() -> None:
+    flat = [month(50_000_000, 9), month(100_000_000, 9), month(105_000_000, 10)]
+    assert [figure.name for figure in months.demanded(flat) if not figure.holds] == []
+    steep = [*flat, month(160_000_000, 12, 0.02)]
+    missed = [figure.name for figure in months.demanded(steep) if not figure.holds]
+    assert [name.split(" in the")[0].split(" of ")[0] for name in missed] == [
+        "history",
+        "CPU",
+        *["idle tick"] * len(months.TICKS),
+        "load",
+        "history that a year adds",
+    ]
+    assert list(months.demanded(flat[:2])) == []
 
 
 def test_control_totals_of_made_up_costs_are_what_their_rows_add_up_to() -> None:

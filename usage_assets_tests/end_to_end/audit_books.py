@@ -124,6 +124,16 @@ class Lookups:
 
     listed: defaultdict[tuple[str, str], dict[str, Row]] = field(default_factory=lambda: defaultdict(dict))
 
+    def note(self, account: Account, lists: Mapping[str, Iterable[Row]]) -> None:
+        """The lists of a connection's organization have been read. What is not in them any more keeps its name."""
+        for listed, items in lists.items():
+            for item in items:
+                kept = {"name": (item["name"] or "").strip() or None, "email": item.get("email")}
+                if listed == "users" and not account.keeps_names:
+                    kept = {}
+                used_by = (item.get("owner") or {}).get("service_account", {}).get("id")
+                self.listed[account.name, listed][item["id"]] = kept | {"account": used_by}
+
     def name(self, connection: str, kinds: Sequence[str], id_: str | None) -> str | None:
         """The name of an id; None where it has none."""
         return next((name for kind in kinds if (name := self._item(connection, kind, id_).get("name"))), None)

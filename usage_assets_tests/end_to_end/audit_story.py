@@ -172,14 +172,7 @@ class Story:
             assert self.project.look_up(connection).success
             account = self.keeper.accounts[connection]
             organization = self.organizations[connection in PROVIDER]
-            for listed, items in organization.directory.lists[account.provider].items():
-                for item in items:
-                    is_person = listed == "users"
-                    kept = {"name": (item["name"] or "").strip() or None, "email": item.get("email")}
-                    if is_person and not account.keeps_names:
-                        kept = {}
-                    used_by = (item.get("owner") or {}).get("service_account", {}).get("id")
-                    self.keeper.lookups.listed[connection, listed][item["id"]] = kept | {"account": used_by}
+            self.keeper.lookups.note(account, organization.directory.lists[account.provider])
         self.wait()
 
     def fetch(self, connection: str, days: Sequence[date], *assets: str) -> None:
