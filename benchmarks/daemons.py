@@ -32,7 +32,7 @@ from dagster._scheduler.scheduler import ScheduleIterationTimes, launch_schedule
 from usage_assets.automation.jobs import CONNECTION_TAG
 from usage_assets.automation.schedules import CONNECTION_CRON
 from usage_assets.build import build_from_environment
-from usage_assets.cli.backfill import CODE_LOCATION
+from usage_assets.cli.backfill_plan import CODE_LOCATION
 from usage_assets.core.days import DAY
 from usage_assets.dagster_internals import EngineEventData, InMemoryJob, execute_run_iterator
 from usage_assets.local.workers import WatchedRunLauncher

@@ -16,6 +16,7 @@ import msgspec
 import sqlalchemy
 from dagster import AssetKey, DagsterEventType, EventLogEntry, EventRecordsFilter
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from usage_assets.dagster_internals import ASSET_CHECK_EVENTS, ASSET_EVENTS, ConfigurableClassData, PartitionsSubset
 from usage_assets.dagster_internals.storage import (
@@ -30,10 +31,13 @@ BATCH = "DAGSTER_EVENT_BATCH_SIZE"
 """Dagster's variable: how many of a step's planned or stored days it hands over at once. It is 0 by default."""
 BATCH_SIZE = 200
 PAGE_BYTES = {"index": 16384, "run": 8192}
-"""Of new files. SQLite's own 4,096 bytes hold one event and much air; but each of a file's 27 tables and indexes takes
-a page."""
+"""Of new files. SQLite's own 4,096 bytes hold one event and much air; but each table and index takes a page."""
+TABLES_OF_RUNS = (SqlEventLogStorageTable.name, "asset_event_tags")
+"""Of a run's file. The second stays empty: Dagster deletes from it when a run is deleted."""
 UNUSED_IN_RUNS = ("idx_events_by_asset", "idx_events_by_asset_partition")
 """Indexes of a run's file that nobody asks: events of an asset are looked for in the index."""
+VERSION = "create table if not exists alembic_version (version_num varchar(32) not null primary key)"
+"""Which of Dagster's migrations a file has: all that there were when it was made."""
 FILES_KEPT = 8
 """How many files stay open. There is one index, and one file for each run: a web server reads those of many runs."""
 
@@ -42,8 +46,8 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
     """Dagster's SQLite event log, in the same files, with its connections kept.
 
     ``_connect`` and ``_event_to_row`` are not public API of Dagster; a test compares what this and Dagster's class
-    store (1.13.27). It is the same, except for white space and logging tags in the JSON, indexes of a run's file, and
-    planned executions of checks.
+    store (1.13.27). It is the same, except for white space and logging tags in the JSON, planned executions of checks,
+    and tables and indexes that nobody asks a run's file for.
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -213,12 +217,25 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
             return
         size = PAGE_BYTES["index" if for_index_shard else "run"]
         sqlalchemy.event.listen(engine, "connect", lambda file, _: file.execute(f"pragma page_size = {size}"))
-        is_new = not sqlalchemy.inspect(engine).has_table(SqlEventLogStorageTable.name)
-        super()._initdb(engine, for_index_shard)
-        if is_new and not for_index_shard:
-            with engine.begin() as connection:
-                for index in UNUSED_IN_RUNS:
-                    connection.exec_driver_sql(f"drop index if exists {index}")
+        if for_index_shard or sqlalchemy.inspect(engine).has_table(SqlEventLogStorageTable.name):
+            super()._initdb(engine, for_index_shard)
+        else:
+            self._make_run_file(engine)
+
+    def _make_run_file(self, engine: sqlalchemy.Engine) -> None:
+        """Make the tables that a run's file is asked for. Dagster makes its twelve in each, with 15 indexes."""
+        with self.index_connection() as index:
+            version = index.exec_driver_sql("select version_num from alembic_version").scalar_one()
+        with engine.connect() as connection:
+            connection.exec_driver_sql("pragma journal_mode = wal")
+            for table in TABLES_OF_RUNS:
+                connection.execute(CreateTable(SqlEventLogStorageTable.metadata.tables[table], if_not_exists=True))
+            for each in SqlEventLogStorageTable.indexes:
+                if each.name not in UNUSED_IN_RUNS:
+                    connection.execute(CreateIndex(each, if_not_exists=True))
+            connection.exec_driver_sql(VERSION)
+            connection.exec_driver_sql("insert or ignore into alembic_version values (?)", (version,))  # now it is made
+            connection.commit()
 
     def _close(self, *, keep: int) -> None:
         while len(self._kept) > keep:

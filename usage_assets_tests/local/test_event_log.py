@@ -22,7 +22,7 @@ from dagster import DagsterInstance
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from usage_assets.dagster_internals.storage import SqliteEventLogStorage
-from usage_assets.local.event_log import FILES_KEPT, KeptSqliteEventLogStorage
+from usage_assets.local.event_log import FILES_KEPT, TABLES_OF_RUNS, KeptSqliteEventLogStorage
 from usage_assets.local.storages import TEMPORARY
 from usage_assets_tests.terminal import ROOT
 
@@ -75,7 +75,8 @@ def stored(instance: DagsterInstance, run_id: str) -> dict[str, str]:
 
     Of the checks' executions those that ended: ours has no others, and so numbers them otherwise.
     """
-    content = {f"{shard} {table}": rows(instance, shard, table) for shard in ("index", run_id) for table in TABLES}
+    tables = {"index": TABLES, run_id: TABLES_OF_RUNS}
+    content = {f"{shard} {table}": rows(instance, shard, table) for shard, names in tables.items() for table in names}
     content["index asset_check_executions"] = [
         row | {"id": None} for row in content["index asset_check_executions"] if row["execution_status"] != PLANNED
     ]
@@ -128,6 +129,28 @@ def test_it_stores_what_dagsters_own_class_stores_row_by_row_and_each_reads_the_
             assert run(default)
             run_id = run(ours)
             assert seen(default, run_id) == seen(ours, run_id)
+
+
+def test_a_runs_file_has_only_what_it_is_asked_for_and_dagster_can_migrate_it(home: Path, tmp_path: Path) -> None:
+    names = "select name from sqlite_master where type = 'table' and name not like 'sqlite_%' order by name"
+    (tmp_path / "stock").mkdir()
+    with DagsterInstance.get() as ours, DagsterInstance.local_temp(str(tmp_path / "stock")) as stock:
+        run_id = str(UUID(int=1))
+        assert run(ours, run_id) == run(stock, run_id)
+        before = seen(ours, run_id)
+        made, theirs = (
+            sqlite3.connect(folder / "history" / "runs" / f"{run_id}.db") for folder in (home, tmp_path / "stock")
+        )
+        with closing(made), closing(theirs):
+            ours_are, theirs_are = ({name for (name,) in each.execute(names)} for each in (made, theirs))
+            assert ours_are == {"alembic_version", *TABLES_OF_RUNS}
+            used = {name for name in theirs_are if theirs.execute(f"select 1 from {name}").fetchone()}
+            assert used == {"alembic_version", "event_logs"}
+            version, expected = (each.execute("select * from alembic_version").fetchall() for each in (made, theirs))
+            assert version == expected != []
+        ours.upgrade()
+        ours.reindex()
+        assert seen(ours, run_id) == before
 
 
 @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run(), config_schema={"fails": bool})
