@@ -30,7 +30,7 @@ from usage_assets.dagster_internals.storage import (
 ROWS_AT_ONCE = 500
 """Rows of one transaction: who waits to write an event waits for milliseconds."""
 SMALL_PAGE = 512
-"""Bytes of a page of a log that was shortened. A run's log has 40 tables and indexes, each with a page or more."""
+"""Bytes of a page of a log that was shortened: each of its tables and indexes takes a page or more."""
 WORTH_A_VACUUM = 16 << 20
 """Bytes of free pages from which on a file is written anew, where they are a quarter of it."""
 
