@@ -2,7 +2,7 @@
 
 A tick looks at the state of the database file, and opens it only where that, the configuration or the hour has changed.
 A connection has one of these runs at a time, and none while another run of its assets is queued or under way. Pushes to
-Port are the business of sensors.py.
+Port are requested by port_sensor.py.
 """
 
 import hashlib

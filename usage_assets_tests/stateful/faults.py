@@ -1,6 +1,6 @@
 """What goes wrong while the state machine fetches, and which fetches have to fail of it.
 
-Each refusal is proved by itself in providers/test_refusals.py; here they meet everything that came before.
+Each refusal is proved by itself in fetching/test_refusals.py; here they meet everything that came before.
 """
 
 from collections.abc import Callable, Mapping
