@@ -1,9 +1,10 @@
-"""A year of three connections, from an empty folder to a full Port; and a day later in their life: the daily schedule's
-runs over the last seven days, in which nothing has changed.
+"""Two costs: the backfill of a year of three connections, pushes included, and one tick of the daily schedule after it.
 
-The sandbox is a process of its own, whose CPU is not counted. A run of the schedule is a process, as it is under ``make
-run``; the schedule and the sensors are evaluated in one that has loaded the definitions, as the code server has. What
-the daemon itself does is not counted.
+In that tick, the last seven days are fetched again and nothing has changed.
+
+The sandbox is a process of its own, and its CPU time is not counted. Each run of the schedule is a process, as under
+``make run``. The schedule and the sensors are evaluated in one process that has loaded the definitions, like the code
+server. The work of the daemon itself is not counted.
 """
 
 import json
@@ -40,25 +41,25 @@ CONNECTIONS = ("openai", "anthropic", "chatgpt")
 YEAR_CPU_SECONDS, YEAR_WALL_SECONDS = 150, 120
 TICK_CPU_SECONDS, TICK_BYTES, TICK_DAYS = 6, 2**20, 7
 A_DAY_PASSES = "update ledger.partition_versions set written_at = written_at - interval 25 hours"
-"""Days before the last seven settle when they are fetched again, unchanged, a day later: then nobody asks again."""
+"""Makes all versions a day older. Older days then settle when they are fetched again, unchanged, and are left alone."""
 SCHEDULE, SENSORS = "daily_usage_schedule", ("port_changed_partitions_sensor", "due_days_sensor")
 
 
 @dataclass(frozen=True)
 class Tick:
-    """What a day of the schedule took."""
+    """What one daily tick took."""
 
     cpu: float
     runs: int
     bytes: int
-    """By which Dagster's history has grown."""
+    """Growth of Dagster's history."""
     requests: int
     """To the providers and Port."""
     to_port: int
 
 
 def figures(days: int) -> Iterator[Figure]:
-    """What is demanded of a year, and of a daily tick after it."""
+    """Measure a year, and a daily tick after it."""
     window = Window(utc_today() - DAY * days, utc_today() - DAY)
     with running("usage_assets.sandbox") as url, TemporaryDirectory() as folder:
         home = Path(folder)
@@ -68,7 +69,7 @@ def figures(days: int) -> Iterator[Figure]:
 
 
 def figures_of_year(url: str, home: Path, settings: Mapping[str, str], window: Window) -> Iterator[Figure]:
-    """A backfill of all connections with its pushes. Raises RuntimeError where Port is not what the tables are."""
+    """Measure a backfill of all connections, with pushes. Raises RuntimeError if Port differs from the tables."""
     days = ["--start", str(window.first), "--end", str(window.last)]
     took = run(usage_assets("backfill", *days, "--push"), home, settings)
     entities = compare(url, home, window)
@@ -96,7 +97,7 @@ def figures_of_year(url: str, home: Path, settings: Mapping[str, str], window: W
 
 
 def figures_of_tick(url: str, home: Path, settings: Mapping[str, str]) -> Iterator[Figure]:
-    """A tick of the daily schedule. Raises RuntimeError where a run fails or a day has changed."""
+    """Measure a tick of the daily schedule. Raises RuntimeError if a run fails or a day has changed."""
     command = [sys.executable, "-m", "benchmarks.year", url]
     said = run(command, home, {**settings, "PYTHONPATH": str(ROOT)}).output
     tick = Tick(**json.loads(said.splitlines()[-1]))
@@ -130,7 +131,7 @@ def figures_of_tick(url: str, home: Path, settings: Mapping[str, str]) -> Iterat
 
 
 def compare(url: str, home: Path, window: Window) -> int:
-    """How many entities Port has. Raises RuntimeError where they are not those of the tables."""
+    """Return how many entities Port has. Raises RuntimeError if they differ from the tables."""
     port = PortClient(f"{url}/port", credentials.PORT_CLIENT_ID, credentials.PORT_CLIENT_SECRET)
     with port:
         found = compare_entities(Warehouse(database=str(home / DATABASE)), port, dict.fromkeys(CONNECTIONS, window))
@@ -140,13 +141,13 @@ def compare(url: str, home: Path, window: Window) -> int:
 
 
 def tick(url: str) -> Tick:
-    """Do what the daily schedule does, after everything has been pushed. Raises RuntimeError where a day changes."""
+    """Push everything, then do what the daily schedule does, and measure that. Raises RuntimeError if a day changes."""
     definitions, settings = build_from_environment(), Settings.load()
     warehouse = Warehouse(database=str(settings.usage_warehouse))
     home, cursors = Path(os.environ["DAGSTER_HOME"]), dict[str, str | None]()
     with dg.DagsterInstance.get() as instance:
         settle = partial(run_until_nothing_is_asked_for, definitions, instance, warehouse, cursors)
-        settle([])  # sensors that know nothing yet ask for one push of each connection
+        settle([])  # with an empty cursor, the sensors request one push per connection
         with warehouse.transaction() as database:
             database.execute(A_DAY_PASSES)
         settle(asked_by_schedule(definitions, instance))
@@ -162,7 +163,7 @@ def tick(url: str) -> Tick:
 
 
 def asked_by_schedule(definitions: dg.Definitions, instance: dg.DagsterInstance) -> list[tuple[str, dg.RunRequest]]:
-    """Return the job and the runs that the daily schedule asks for this morning."""
+    """Return the runs that the daily schedule requests this morning, with their job."""
     morning = datetime.combine(datetime.now(UTC), time(6), UTC)
     with dg.build_schedule_context(instance=instance, scheduled_execution_time=morning) as context:
         requests = definitions.resolve_schedule_def(SCHEDULE).evaluate_tick(context).run_requests or []
@@ -176,7 +177,7 @@ def run_until_nothing_is_asked_for(
     cursors: dict[str, str | None],
     requests: Sequence[tuple[str, dg.RunRequest]],
 ) -> int:
-    """Run what is asked for, and what sensors ask for then; return the number of runs."""
+    """Execute the requests, and what the sensors request after them; return the number of runs."""
     runs = 0
     while True:
         for job, request in requests:
@@ -190,7 +191,7 @@ def run_until_nothing_is_asked_for(
 def evaluate_sensors(
     definitions: dg.Definitions, instance: dg.DagsterInstance, warehouse: Warehouse, cursors: dict[str, str | None]
 ) -> list[tuple[str, dg.RunRequest]]:
-    """Evaluate each sensor until its cursor stays; return the jobs and runs that they ask for."""
+    """Evaluate each sensor until its cursor does not change; return the requested runs, with their jobs."""
     requests: list[tuple[str, dg.RunRequest]] = []
     for name in SENSORS:
         sensor = definitions.resolve_sensor_def(name)
@@ -205,7 +206,7 @@ def evaluate_sensors(
 
 
 def execute(definitions: dg.Definitions, instance: dg.DagsterInstance, job: str, request: dg.RunRequest) -> None:
-    """Execute what a schedule or sensor asks for in a process of its own, as a launcher does. Raises RuntimeError."""
+    """Execute a run request in a process of its own, as a run launcher does. Raises RuntimeError if it fails."""
     repository = RepositoryPythonOrigin(sys.executable, ModuleCodePointer("usage_assets.definitions", "defs"))
     origin = JobPythonOrigin(job, repository)
     run = instance.create_run_for_job(
@@ -221,7 +222,7 @@ def execute(definitions: dg.Definitions, instance: dg.DagsterInstance, job: str,
 
 
 def cpu_so_far() -> float:
-    """Seconds of CPU that this process has taken, and all that it has waited for."""
+    """Return the CPU seconds of this process and of its ended children."""
     return sum(os.times()[:4])
 
 

@@ -1,4 +1,4 @@
-"""How an asset's value reaches the warehouse: the requested days, exactly, in one transaction, with a version each."""
+"""The IO manager: it replaces the requested days in the warehouse, in one transaction, with a version of each."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -24,7 +24,7 @@ TABLE, CONNECTION, PART = "dagster/table_name", "usage_assets/connection", "usag
 
 
 def table_metadata(row: type[TableRow], connection: str, part: str = "") -> dict[str, Any]:
-    """What an asset's definition says of its table: shown in the UI, and how the IO manager knows what to replace."""
+    """Return an asset's metadata about its table. The UI shows it; the IO manager reads from it what to replace."""
     return {
         TABLE: row.table,
         "dagster/column_schema": Table(row).dagster_schema(),
@@ -35,21 +35,21 @@ def table_metadata(row: type[TableRow], connection: str, part: str = "") -> dict
 
 
 def code_version(row: type[TableRow], *code: str) -> str:
-    """Digest of a table's columns and of what else decides its rows: after an upgrade, the UI shows what it changed."""
+    """Return a digest of a table's columns and code. After an upgrade, the UI shows which assets have other code."""
     table = Table(row)
     columns = map(table.column_ddl, table.columns)
     return sha256("\n".join((table.name, *table.grain, *columns, *code)).encode()).hexdigest()[:12]
 
 
 class UsageIOManager(dg.ConfigurableIOManager):
-    """Writes Answers, Selects, Arrow tables and exact pandas frames to the declared table; reads frames for people."""
+    """Writes batches, queries, Arrow tables and exact pandas frames to the declared table; reads frames for people."""
 
     warehouse: ResourceDependency[Warehouse]
 
     def handle_output(self, context: dg.OutputContext, obj: "Batch | Query | pa.Table | pd.DataFrame") -> None:
-        """Replace the partitions' days by the value and put what they now hold on each day's event.
+        """Replace the days of the partitions with the value, and add metadata to the event of each day.
 
-        Raises dg.Failure, with nothing written, where the warehouse refuses the value.
+        Raises dg.Failure, with nothing written, if the warehouse refuses the value.
         """
         metadata = context.definition_metadata
         table, target = _table(metadata), _slice(metadata, context.asset_partition_keys)
@@ -104,10 +104,10 @@ def _slice(metadata: Mapping[str, Any], partition_keys: Sequence[str]) -> Slice:
 
 
 def _unannounced(context: dg.OutputContext, versions: Sequence[Version]) -> set[date]:
-    """Return the unchanged days whose newest event names other content than is stored.
+    """Return the unchanged days whose newest event has another content hash than the warehouse.
 
-    A process killed between commit and event leaves a change that the sensor cannot see; the next run, which writes
-    the same content, has to announce it, once. Runs that succeeded wrote all their events.
+    If a process is killed between the commit and the event, the sensor cannot see the change. The next run writes the
+    same content, so it has to announce the change, once. Runs that succeeded have written all of their events.
     """
     instance = context.step_context.instance
     doubtful = {version.changed_run_id for version in versions if not version.changed}
@@ -128,11 +128,11 @@ def _content_hash(event: dg.EventLogRecord) -> object:
 
 
 def _put_on_event(context: dg.OutputContext, day: date, metadata: Mapping[str, Any]) -> None:
-    """Put a day's facts on that day's event.
+    """Add a day's metadata to the event of that day.
 
-    A result's own metadata would come before them, so our assets' results have none. ``AssetExecutionContext.get``
-    inside an IO manager is not public API; it works in single, range, daemon and ``dg.materialize`` runs of 1.13, and
-    this is the only place that relies on it.
+    Dagster puts a result's own metadata first, so the results of our assets have none. To call
+    ``AssetExecutionContext.get`` in an IO manager is not documented. It works in single, range, daemon and
+    ``dg.materialize`` runs of Dagster 1.13. Only this function relies on it.
     """
     dg.AssetExecutionContext.get().add_asset_metadata(
         metadata, asset_key=context.asset_key, partition_key=day.isoformat()

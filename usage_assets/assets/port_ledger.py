@@ -18,7 +18,7 @@ import pyarrow as pa
 from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.schema import to_arrow
-from usage_assets.core.ticking import told
+from usage_assets.core.ticking import log_progress
 from usage_assets.models.model import Model
 from usage_assets.port.provision import CONNECTION, blueprint
 from usage_assets.port.reconcile import Settled, settled
@@ -57,7 +57,7 @@ class PortLedger:
 
     def changes(self) -> Changes:
         """Return what Port must be told, as of one moment."""
-        with told(logger.info, "Port") as note, self._transaction() as database:
+        with log_progress(logger.info, "Port") as note, self._transaction() as database:
             note("comparing the stored entities with what was sent")
             changes = diff(*self._read(database))
             return changes.signed(self.state, self._state_lines(database)) if self.state else changes

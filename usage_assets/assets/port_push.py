@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from usage_assets.assets.port_ledger import PortLedger
-from usage_assets.core.ticking import told
+from usage_assets.core.ticking import log_progress
 from usage_assets.port.client import USER_AGENT, PortClient, PortError
 from usage_assets.port.provision import CONNECTION
 from usage_assets.port.reconcile import compare
@@ -61,7 +61,7 @@ def read_back(port: PortClient, ledger: PortLedger) -> ReadBack:
     """
     ledger.begin_reading_back()
     done, targets = ReadBack(), Targets(port)
-    with told(logger.info, "Port") as note:
+    with log_progress(logger.info, "Port") as note:
         _compare(port, ledger, targets, done, note)
     done.report.missing |= targets.missing
     ledger.doubt_state()

@@ -1,7 +1,7 @@
-"""Dagster's own history by age: which runs, events, ticks and files go, so that a home stays small.
+"""Pruning Dagster's history by age: which runs, events, check results, ticks and files are deleted.
 
 What the UI and the sensors read stays: the newest event of each kind of each partition, the newest result of each
-check, and the runs that they name. Dagster's ``delete_run`` would take a partition's only event along.
+check, and the runs that they name. Dagster's ``delete_run`` would delete the only event of a partition, too.
 """
 
 import json
@@ -28,14 +28,14 @@ from usage_assets.dagster_internals.storage import (
 )
 
 ROWS_AT_ONCE = 500
-"""Rows of one transaction: who waits to write an event waits for milliseconds."""
+"""Rows deleted in one transaction: few, so that writers of events wait for milliseconds only."""
 SMALL_PAGE = 512
-"""Bytes of a page of a log that was shortened: each of its tables and indexes takes a page or more."""
+"""SQLite's page size in a shortened log, in bytes: each of its tables and indexes takes at least a page."""
 WORTH_A_VACUUM = 16 << 20
-"""Bytes of free pages from which on a file is written anew, where they are a quarter of it."""
+"""A file is vacuumed if it has at least so many bytes of free pages, and if they are at least a quarter of it."""
 
-# The highest id stays: SQLite gives it out again once its row is gone, and cursors would skip what gets it. So does the
-# newest change of what is pushed: the sensor that pushes it may not have read it yet.
+# The highest id stays: once its row is deleted, SQLite reuses the id, and cursors would skip the row that gets it. The
+# newest change of a pushed asset stays, too: the push sensor may not have read it yet.
 EVENTS = """
 with kept as (
   select max(id) as id
@@ -76,7 +76,7 @@ select id, run_id, coalesce(length(evaluation_event), 0) as bytes
 from asset_check_executions
 where coalesce(evaluation_event_timestamp, create_timestamp) < :before and id not in (select id from kept)
 """
-# The scheduler goes on from the newest tick.
+# The newest tick stays: the scheduler continues from it.
 TICKS = """
 select id, json_extract(tick_body, '$.tick_data.log_key') as log_key, length(tick_body) as bytes
 from job_ticks
@@ -94,7 +94,7 @@ select run_id, count(*) as rows_of_it
 from (select run_id from event_logs union all select run_id from asset_check_executions)
 group by run_id
 """
-# What else a run's page shows: the events of its days are in the index, as far as they are the newest.
+# Lines of a run's log that its page in the UI does not need. The newest events of its days are in the index, too.
 LOG_LINES = """
 from event_logs
 where dagster_event_type is null
@@ -124,7 +124,7 @@ DELETE_RUNS = (
 
 @dataclass(frozen=True)
 class Prunable:
-    """What goes of a home's history: ids of rows, or files, and bytes of each."""
+    """What can be deleted of a home's history: ids of rows, or files -> bytes."""
 
     runs: Mapping[str, int]
     events: Mapping[int, int]
@@ -133,11 +133,11 @@ class Prunable:
     files: Mapping[Path, int]
     """Event logs and captured output of these runs and ticks."""
     logs: Mapping[Path, int]
-    """Event logs of old runs that stay, because an event of theirs is the newest of its kind: they are shortened."""
+    """Event logs to shorten: those of old runs that stay, because one of their events is the newest of its kind."""
 
     @property
     def table(self) -> Sequence[tuple[str, int, int]]:
-        """What, how many of it, and bytes."""
+        """Kind, count and bytes."""
         parts: Mapping[str, Mapping[Any, int]] = {
             "runs": self.runs,
             "events": self.events,
@@ -160,7 +160,7 @@ class History:
 
     @classmethod
     def of(cls, instance: dg.DagsterInstance) -> "History":
-        """Return the history of an instance. Raises SettingsError where it is not in Dagster's SQLite files."""
+        """Return the history of an instance. Raises SettingsError if it is not in Dagster's SQLite files."""
         events, runs, schedules = instance.event_log_storage, instance.run_storage, instance.schedule_storage
         if (
             isinstance(events, SqliteEventLogStorage)
@@ -171,13 +171,13 @@ class History:
         raise SettingsError("the history of this Dagster instance is not in SQLite files: prune it where it is kept")
 
     def prunable(self, before: datetime, pushed: Collection[dg.AssetKey], first: date = date.min) -> Prunable:
-        """Find what is older than a moment and not needed any more.
+        """Find what is older than ``before`` and not needed any more.
 
         ``pushed`` are the assets that a sensor pushes, ``first`` is the first day that is kept.
         """
         moment = {"before": before.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"), "first": str(first)}
         keys = json.dumps([key.to_string() for key in pushed])
-        # one event plans many days: it stays while the last attempt at one of them has stored nothing
+        # one event plans many days: it stays as long as, for one of them, the last attempt has stored nothing
         awaited = {
             number
             for key in self.instance.get_asset_keys()
@@ -185,7 +185,7 @@ class History:
                 key
             ).values()
         }
-        # runs first: one that ends meanwhile is left to the next time
+        # read the runs first: one that ends meanwhile is left for the next pruning
         with self.runs.connect() as database:
             ended = {row.run_id: row.bytes for row in database.execute(text(RUNS), moment)}
             known = {run for (run,) in database.execute(text("select run_id from runs"))}
@@ -217,9 +217,9 @@ class History:
         )
 
     def prune(self, found: Prunable) -> None:
-        """Remove it, and give free space back.
+        """Delete what was found, and free the disk space.
 
-        Whatever dies in between, the next time finds the rest: a run's row is the last that goes of it.
+        If this is killed, the next pruning finds the rest, because the row of a run is deleted last.
         """
         for statements, ids in ((DELETE_EVENTS, found.events), (DELETE_CHECKS, found.checks)):
             for these in _portions(ids):
@@ -242,7 +242,7 @@ class History:
 
     @property
     def files(self) -> Sequence[Path]:
-        """The index of events, the runs and the ticks. Each run has a log of its own besides."""
+        """The SQLite files of all events, of the runs and of the ticks. Each run also has a log file of its own."""
         with (
             self.events.index_connection() as index,
             self.runs.connect() as runs,
@@ -255,16 +255,16 @@ class History:
         yield from (each for end in ("", "-wal", "-shm") if (each := path.with_name(path.name + end)).exists())
 
     def _orphans(self, known: Collection[str], before: datetime) -> Iterator[Path]:
-        """Yield old files of runs that were deleted in the UI: Dagster leaves them, empty."""
+        """Yield old log files of runs that were deleted in the UI: Dagster leaves the files, empty."""
         for run in self.events.get_all_run_ids():
             if run not in known and Path(self.events.path_for_shard(run)).stat().st_mtime < before.timestamp():
                 yield from self._shard(run)
 
 
 def give_back(file: Path) -> None:
-    """Write a SQLite file anew, where that makes it much smaller.
+    """Vacuum a SQLite file if that makes it much smaller.
 
-    Writers wait meanwhile (2 s for 100 MB that stay; they give up after 30), readers do not.
+    Meanwhile, writers wait (2 s per 100 MB that stay; they give up after 30 s). Readers do not.
     """
     with closing(sqlite3.connect(file, timeout=SQLITE_BUSY_TIMEOUT_SECONDS, isolation_level=None)) as database:
         pages, free, size = (
@@ -276,7 +276,7 @@ def give_back(file: Path) -> None:
 
 
 def shorten(log: Path) -> None:
-    """Leave of a run's log what its page shows of its steps. A web server that has it open keeps the long one."""
+    """Keep only the step events of a run's log. A web server that has the log open keeps the long one."""
     short = log.with_name(f"{log.name}.new")
     short.unlink(missing_ok=True)  # left by a process that was killed
     with closing(sqlite3.connect(log, timeout=SQLITE_BUSY_TIMEOUT_SECONDS, isolation_level=None)) as database:
@@ -285,7 +285,7 @@ def shorten(log: Path) -> None:
         database.execute("vacuum into ?", [str(short)])
         database.execute("pragma wal_checkpoint(truncate)")
     shutil.copymode(log, short)
-    for former in ("-wal", "-shm"):  # SQLite would read the short log through them
+    for former in ("-wal", "-shm"):  # SQLite would apply them to the short log
         log.with_name(log.name + former).unlink(missing_ok=True)
     short.replace(log)
 

@@ -1,4 +1,4 @@
-"""What is removed by age: by the daily job and by `usage-assets prune`."""
+"""What the daily job and `usage-assets prune` remove: old history of Dagster, and days that are not kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Old:
 
     @property
     def lines(self) -> Sequence[str]:
-        """The table of what goes: a line for each kind and one for all."""
+        """The table of what is removed: a header, a line per kind, and the total."""
         table = [*self.history.table, *self.days.table]
         table.append(("in total", sum(count for _, count, _ in table), sum(size for *_, size in table)))
         head = f"{'':<14}{'count':>12}{'MB':>10}"

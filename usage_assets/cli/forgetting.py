@@ -1,7 +1,7 @@
-"""Forgetting one person: everything that names them gets stand-ins that lead nowhere, and every number stays.
+"""Forgetting one person: random stand-ins replace everything that names them, and every number stays.
 
-The order lets whatever is interrupted be found again: the stand-ins are written down first, and the tables, which alone
-know all of the person's ids, come after what has to be searched for these. What a person types is in cli/people.py.
+An interrupted command can be run again, because of the order: the stand-ins are saved first. The tables are changed
+after the archive and the history, because only the tables know all ids of the person. The command is in people.py.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,18 +29,18 @@ from usage_assets.warehouse.rewrite import rewrite
 from usage_assets.warehouse.slices import Slice
 
 BESIDE = ("", ".wal", ".line", ".new", ".new.wal", ".tmp")
-"""What DuckDB and we write next to a database: all of it goes or is written anew."""
+"""Suffixes of the files that DuckDB and we write next to a database. All of them are rewritten or removed."""
 
 
 @dataclass(frozen=True)
 class Forgetting:
-    """Where one person is, and with it what forgetting them changes."""
+    """Every place that names one person: what ``run`` changes."""
 
     settings: Settings
     warehouse: Warehouse
     person: Person
     forgotten: Forgotten
-    """With this person."""
+    """Everyone who is forgotten, this person included."""
     rows: InRows
     in_port: Mapping[str, Mapping[str, Sequence[PortLine]]]
     """Port account -> connection -> entities that move to another identifier."""
@@ -48,7 +48,7 @@ class Forgetting:
     captured: Sequence[Path]
     history: Named
     lacks_ids: bool
-    """Whether no provider's id of theirs is known, now or since another time: ``ids`` stores none with an address."""
+    """Whether no id of the person is known, now or from before. The policy ``ids`` stores no address next to an id."""
 
     def lines(self, account: str) -> Iterator[str]:
         """Yield a line for each place, with how much of it there is."""
@@ -71,13 +71,13 @@ class Forgetting:
             yield f"{backup}: is not looked into: delete it if it is a copy of the database"
 
     def run(self, instance: dg.DagsterInstance, port: PortClient | None) -> Sequence[str]:
-        """Replace the person everywhere. Returns what Port still has, and why; everything else is done.
+        """Replace the person everywhere. Returns why Port still has entities of theirs; everything else is done.
 
-        Raises SettingsError where a run is under way or a file is in use, and WarehouseError.
+        Raises SettingsError if a run is under way or a file is in use, and WarehouseError.
         """
         refuse_runs(instance)
         self.forgotten.save(self.settings.forgotten_path)
-        refuse_runs(instance)  # one that began before that may not know of it
+        refuse_runs(instance)  # again: a run that began meanwhile may not have read the new file
         for path in self.archived:
             _forget_in(path, self.forgotten)
         for path in self.captured:
@@ -110,7 +110,7 @@ class Forgetting:
         return failures
 
     def _entities_of(self, connection: str) -> Sequence[Model]:
-        """What a connection has in Port: two providers may fill one blueprint. One that is gone has what there is."""
+        """Return a connection's models (two providers may fill one blueprint), or all if it is not configured."""
         providers = {each.name: PROVIDERS[each.provider] for each in self.settings.connections()}
         if connection in providers:
             return entities_of([endpoint.row.table for endpoint in providers[connection].endpoints])
@@ -118,7 +118,7 @@ class Forgetting:
 
 
 def refuse_runs(instance: dg.DagsterInstance) -> None:
-    """Raise SettingsError where a run is under way: it may hold what is being forgotten."""
+    """Raise SettingsError if a run is under way: it may write the person again."""
     under_way = dg.RunsFilter(statuses=[*UNDER_WAY, dg.DagsterRunStatus.CANCELING])
     if runs := instance.get_run_ids(under_way, limit=1):
         raise SettingsError(
@@ -129,7 +129,7 @@ def refuse_runs(instance: dg.DagsterInstance) -> None:
 def forgetting_of(
     address: str, ids: Sequence[str], settings: Settings, warehouse: Warehouse, instance: dg.DagsterInstance
 ) -> Forgetting:
-    """Find everything that names the person. Raises SettingsError where nothing does, or the connections file does."""
+    """Find everything that names the person. Raises SettingsError if nothing does, or if the connections file does."""
     address = address.strip().casefold()
     before = settings.forgotten()
     person, forgotten = _person(address, ids, settings, warehouse, before)
@@ -158,7 +158,7 @@ def forgetting_of(
 def _person(
     address: str, ids: Sequence[str], settings: Settings, warehouse: Warehouse, before: Forgotten
 ) -> tuple[Person, Forgotten]:
-    """Return who it is, and what is to be stored of that. An id that has a stand-in already keeps it."""
+    """Return the person, and what ``forgotten.json`` has to hold. An id that already has a stand-in keeps it."""
     key = settings.usage_hash_key
     hashes = People("hash", key.get_secret_value()) if key else None
     aliases = [hashes.only_id(address)] if hashes else []

@@ -1,6 +1,6 @@
-"""`usage-assets`: what a person types. Bad input is one line on stderr and exit code 2, before anything is changed.
+"""The command line, `usage-assets`. Bad input is one line on stderr and exit code 2, before anything is changed.
 
-This imports no command: each is loaded when it is called. A command is in the module of its name.
+This module imports no command. A command is in the module of its name, which is imported when the command is called.
 """
 
 import logging
@@ -16,18 +16,17 @@ from usage_assets.core.private import keep_private
 
 COMMANDS: Mapping[str, str] = {
     "backfill": "Fetch, store and compute days again, here and now, as runs that the UI shows.",
-    "capture": "Keep a day's real answers as sanitised files, and show what in them is not as expected.",
-    "connection": "See which connections there are, and remove what is left of one.",
+    "capture": "Save a day's real answers as sanitized files, and show what in them is not as expected.",
+    "connection": "List the connections, and remove all data of one that is not configured any more.",
     "dev": "Serve Dagster's UI, schedules and sensors, until Ctrl-C.",
     "doctor": "Check keys, Port, the database file and Dagster, and say what to do.",
     "export": "Write what is stored as files for others.",
-    "people": "Forget a person; the numbers stay.",
-    "port": "See and make what Port needs, and clear up a catalog that was filled another way.",
-    "prune": "Remove old history of Dagster, and days that are not kept any more, as the schedule does every day.",
+    "people": "Forget a person; all numbers stay.",
+    "port": "Plan and create what Port needs, and clean up a catalog that was filled another way.",
+    "prune": "Remove Dagster's old history and days that are not kept any more, as the daily schedule does.",
     "sandbox": "Serve emulated providers and Port on this machine until Ctrl-C, and print an .env for them.",
 }
-"""Command -> what it does, in one line. ``cli.<command>.<command>`` is the command, its docstring what else its help
-says."""
+"""Command -> first line of its help. ``cli.<command>.<command>`` is the click command; its docstring follows."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -36,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Exit codes: 0 all done, 1 something failed, 2 bad input, 130 interrupted.
     """
     keep_private()
-    logging.getLogger("usage_assets").addHandler(logging.NullHandler())  # a backfill shows them in their place
+    logging.getLogger("usage_assets").addHandler(logging.NullHandler())  # a backfill shows them
     try:
         sys.exit(cli.main(arguments, "usage-assets", standalone_mode=False))
     except click.UsageError as error:
@@ -55,15 +54,15 @@ def _refuse(message: str) -> NoReturn:
 
 
 class LazyGroup(click.Group):
-    """A group that knows the help line of each command, and loads a command when it is called.
+    """A group that imports a command only when it is called.
 
-    Dagster and DuckDB take seconds to import: the group's own help and the completion of a command's name need neither.
+    Dagster and DuckDB take seconds to import. The help of the group and the completion of command names need neither.
     """
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, and load it."""
+        """Find the command, and import it."""
         name, listed, rest = super().resolve_command(ctx, args)
         return name, listed and load(str(listed.name)), rest
 

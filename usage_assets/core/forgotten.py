@@ -1,7 +1,7 @@
-"""People who were forgotten: which ids and addresses are replaced by which stand-ins, wherever they come up again.
+"""Forgotten people: which stand-in replaces which id, address or name.
 
-What is stored of them (``Forgotten``, a file next to the database) holds no id and no address, only salted hashes.
-Who they are (``Person``) is known only while they are being forgotten. Opens no database and asks nobody.
+``Forgotten`` is stored, as a file next to the database. It holds no id, address or name, only their salted hashes.
+``Person`` holds the texts themselves. It exists only while the command runs that forgets them, and is never stored.
 """
 
 import hashlib
@@ -20,35 +20,36 @@ from urllib.parse import quote
 import msgspec
 
 _ADDRESS = re.compile(r"person-[0-9a-f]{24}|[\w.+%'-]+(@[\w-]+(?:\.[\w-]+)+)*")
-"""A hashed address, an address, or a word that is none (see core/people.py)."""
+"""A hashed address, an address, or a word, which is skipped (see core/people.py)."""
 _TEXTS = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"')
-"""The texts in JSON, with their escapes."""
+"""A JSON string, with its escapes."""
 _REFUSED_BY_PORT = re.compile(r"[^\w@.+:\\/=-]")
 """What models/sql/macros/port_entity.sql replaces in an identifier."""
 _MADE_VALID = re.compile(r"-[0-9a-f]{8}$")
-"""What it appends to one that it had to change: the start of a hash, which an address would lead to."""
+"""What it appends to an identifier that it had to change: the start of a hash of the original, so a trace of it."""
 _ESCAPE = r"(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})"
-"""What looks like a letter of a word and is none: the end of an escape of JSON or of a URL."""
+"""The end of an escape of JSON or of a URL, before a match. Its last character is no part of the word."""
 _ALONE = rf"(?:(?<![\w.+%-])(?<!\w')|{_ESCAPE})", r"(?![\w-]|\.\w|@)"
 _AS_PART = rf"(?:(?<![^\W_])|{_ESCAPE})", r"(?![^\W_])"
-"""What stands before and after an address that is no part of a longer one, and a part of a composed identifier."""
+"""What must stand before and after a match: ``_ALONE`` for a text that is no part of a longer one, ``_AS_PART`` for a
+part of a composed identifier."""
 
 
 class ForgottenError(Exception):
-    """The file of forgotten people cannot be read: which, why and what to do, in one line."""
+    """The file of forgotten people cannot be read. The message, one line, says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What stands for the ids and addresses of forgotten people. Of nobody, by default."""
+    """The stand-ins of forgotten people. By default, nobody is forgotten."""
 
     salt: bytes = b""
     stand_ins: Mapping[str, str] = field(default_factory=dict)
-    """Salted hash of an id, an address or a name -> what stands for it."""
+    """Salted hash of an id, an address or a name -> its stand-in."""
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read the file; nobody is forgotten where there is none. Raises ForgottenError: else they would come back."""
+        """Read the file; without one, nobody is forgotten. Raises ForgottenError if it cannot be read."""
         try:
             stored = msgspec.json.decode(path.read_bytes(), type=_File)
             return cls(bytes.fromhex(stored.salt), stored.stand_ins)
@@ -67,29 +68,29 @@ class Forgotten:
         with unfinished.open("wb") as file:
             file.write(msgspec.json.format(stored) + b"\n")
             file.flush()
-            os.fsync(file.fileno())  # all else may be on the disk before this, and then they would come back
+            os.fsync(file.fileno())  # before anything else is changed: without this file, they would come back
         unfinished.replace(path)
 
     def stand_in(self, value: str) -> str | None:
-        """What stands for an id, a name or an address, in whatever case this is written. None: whose it is is known."""
+        """Return the stand-in of an id, a name or an address (in any case); None if it is not forgotten."""
         found = self.stand_ins.get(self._hash(value))
         return found or (self.stand_ins.get(self._hash(value.casefold())) if "@" in value else None)
 
     def of(self, value: str) -> str:
-        """What stands for something that was given a stand-in."""
+        """Return the stand-in of a text that has one."""
         return self.stand_ins[self._hash(value)]
 
     def with_stand_ins(self, values: Iterable[tuple[str, Callable[[], str]]]) -> "Forgotten":
-        """Also these, each with a new stand-in where it has none yet."""
+        """Return a copy that also has these texts. A text that already has a stand-in keeps it."""
         salt = self.salt or secrets.token_bytes(16)
         known = Forgotten(salt, self.stand_ins)
         added = {known._hash(value): make() for value, make in values}
         return Forgotten(salt, {**added, **known.stand_ins})
 
     def in_json(self, content: bytes) -> bytes:
-        """A provider's answer without them: the very bytes where it does not name them.
+        """Return a provider's answer with stand-ins. If it names nobody who is forgotten, these are the same bytes.
 
-        Whole texts, and addresses within texts. Every other text keeps its bytes.
+        Whole strings are replaced, and addresses within strings. All other bytes stay.
         """
         if not self.stand_ins:
             return content
@@ -111,7 +112,7 @@ class Forgotten:
         return _ADDRESS.sub(self._instead, text)
 
     def _instead(self, found: re.Match[str]) -> str:
-        address = found[0].lstrip("'.+%-")  # what may begin an address, and may stand before one
+        address = found[0].lstrip("'.+%-")  # these may be part of the address, or stand before it
         stand_in = self.stand_in(address)
         return found[0].removesuffix(address) + stand_in if stand_in else found[0]
 
@@ -125,47 +126,47 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def new_address() -> str:
-    """A stand-in for an address. It is one itself, so that every policy does with it what it does with addresses."""
+    """Return a stand-in for an address. It is an address, so every policy for people treats it like one."""
     return f"{new_id()}@forgotten.invalid"
 
 
 def new_id() -> str:
-    """A stand-in for anything else: random, so that nothing leads from it to whom it stands for."""
+    """Return a stand-in for an id or a name. It is random, so nothing leads from it to the person."""
     return f"forgotten-{secrets.token_hex(12)}"
 
 
 @dataclass(frozen=True)
 class Person:
-    """Everything that names one person, and what stands for it."""
+    """Every text that names one person, with its stand-in."""
 
     stand_ins: Mapping[str, str]
-    """Ids, and every way in which the address is written -> what stands for it."""
+    """Ids, and every spelling of the addresses -> stand-in."""
     names: Mapping[str, str] = field(default_factory=dict)
-    """Names of the person and of their keys -> what stands for them."""
+    """Names of the person and of their keys -> stand-in."""
 
     def in_value(self, value: str) -> str:
-        """A value of a table without them: ids and addresses anywhere in it, a name only where it is all of it.
+        """Replace them in a value of a table: ids and addresses anywhere, a name only if it is the whole value.
 
-        A name is anything: a key that is called "max" is no reason to rename a model.
+        Any word can be a name: a key that is called "max" is no reason to rename a model.
         """
         return self.names.get(value) or self._addresses.alone(self._ids.as_part(value))
 
     def in_text(self, text: str) -> str:
-        """A text for people, such as a log, without them: with names in the middle of it, too.
+        """Replace them in a text for people, such as a log: names in the middle of it, too.
 
-        It may quote composed identifiers, so the end of a longer address is taken for theirs.
+        The text may quote composed identifiers, so an address is replaced even if it is the end of a longer one.
         """
         return self._names.alone(self._addresses.as_part(self._ids.as_part(text)))
 
     def in_identifier(self, text: str) -> str:
-        """An identifier or title that was composed of parts, one of which is theirs."""
+        """Replace them in an identifier or title that is composed of parts."""
         spelled = (self._ids, self._addresses, self._names)
         kept = reduce(lambda so_far, each: each.as_part(so_far), spelled, text)
         return _MADE_VALID.sub("", kept) if any(part in text for each in spelled for part in each.made_valid) else kept
 
     @cached_property
     def needles(self) -> list[str]:
-        """Texts in lower case: one of them is in whatever names the person."""
+        """Lower-case texts to search for. Whatever names the person contains one of them."""
         return sorted({*self._ids.lowered, *self._addresses.lowered, *self._names.lowered})
 
     @cached_property
@@ -182,7 +183,7 @@ class Person:
 
 
 class _Spelled:
-    """Every way in which something is written: in JSON, in a URL and in an identifier, too."""
+    """Texts in all of their spellings: as they are, in JSON, in a URL and in an identifier."""
 
     def __init__(self, stand_ins: Mapping[str, str]) -> None:
         self.forms: dict[str, str] = {}
@@ -193,7 +194,7 @@ class _Spelled:
             ways = (value, valid, in_part, quote(value), quote(value, safe=""), json.dumps(value)[1:-1])
             self.forms |= dict.fromkeys(ways, stand_in)
             self.made_valid |= {valid} - {value}
-        self.lowered = {form.lower(): self.forms[form] for form in sorted(self.forms)}  # lower case itself comes last
+        self.lowered = {form.lower(): self.forms[form] for form in sorted(self.forms)}  # lower case wins: it sorts last
         anyone = "|".join(map(re.escape, sorted(self.forms, key=len, reverse=True))) or "(?!)"
         self._alone, self._as_part = (
             re.compile(f"{before}(?:{anyone}){after}", re.I) for before, after in (_ALONE, _AS_PART)

@@ -1,16 +1,16 @@
-"""How long work shows that it goes on: something is called every few seconds, until the work has ended."""
+"""Signs of life of long work: something is called every few seconds until the work has ended."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
 SECONDS_BETWEEN_LINES = 5
-"""Of what a run logs while one thing takes long."""
+"""Between two lines of a run's log while a fetch, write or push takes long."""
 
 
 @contextmanager
 def every(seconds: float, call: Callable[[], object]) -> Iterator[None]:
-    """Call it every so many seconds, in a thread of its own, while the block runs; first after that time."""
+    """While the block runs, call ``call`` every ``seconds`` in a thread; the first time after ``seconds``."""
     ended = Event()
 
     def repeat() -> None:
@@ -27,10 +27,10 @@ def every(seconds: float, call: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def told(log: Callable[[str], object], what: str) -> Iterator[Callable[[str], None]]:
-    """Log what long work is at, in a line every few seconds; yields the function that notes what that is.
+def log_progress(log: Callable[[str], object], what: str) -> Iterator[Callable[[str], None]]:
+    """While the block runs, log every few seconds which step it is at. Yields the function that sets the step.
 
-    What ends before is not told of. Loggers of this package show in the log of the run.
+    A block that ends before the first line logs nothing. Dagster shows the loggers of this package in the run's log.
     """
     at = ["beginning"]
     with every(SECONDS_BETWEEN_LINES, lambda: log(f"{what}: {at[-1]}")):

@@ -1,6 +1,6 @@
-"""Complete answers: windows side by side, chains of pages, refused groupings, counting. A day is whole or an error.
+"""The client of a connection: it fetches windows in parallel, follows pages, and asks for less after a refusal.
 
-How one request is made is in transport.py, what an answer means in page_parser.py.
+A result is complete, or there is an error. transport.py makes one request, page_parser.py reads one page.
 """
 
 import logging
@@ -43,15 +43,15 @@ class FetchResult:
     """A complete answer: every page of every window was read and is valid."""
 
     rows: pa.Table
-    """Rows of all windows, in the packed schema of the endpoint's row model (pages have dictionaries of their own)."""
+    """Rows of all windows, in the packed schema of the endpoint's row model. Each page has its own dictionaries."""
     requests: int
-    """Answered pages of the windows as they were planned."""
+    """Answered pages, without those of ``split_windows``."""
     refused: int
-    """Requests that were refused for their grouping, or because their answer would be too large."""
+    """Requests that were refused because of their grouping, or because the answer would be too large."""
     split_windows: int
     """Answered pages of the windows that such refusals split off."""
     control_requests: int = field(default=0, kw_only=True)
-    """Answered pages of the control totals, which are asked for with the rows."""
+    """Answered pages of the control totals."""
     retries: int
     """Requests that were made again, and pages that were read and then discarded."""
     rounded: int
@@ -59,32 +59,32 @@ class FetchResult:
     unknown_fields: Counter[str]
     """Fields that this version does not know: name -> how often."""
     groupings: Counter[str]
-    """Sets of dimensions that were granted: ``grouped_by`` -> days."""
+    """Dimensions that the provider granted (``grouped_by``) -> number of days."""
     responses: Sequence[ArchivedResponse] = ()
-    """What is archived as soon as the rows are stored."""
+    """What the archive gets when the rows are stored."""
     stored_at: Mapping[date, datetime] = field(default_factory=dict)
-    """When the rows of a day were stored first, where they come from the archive."""
+    """Day -> when its rows were first stored. Only for rows from the archive."""
 
 
 @dataclass
 class Ungrouped:
-    """Days that a provider does not group by something."""
+    """Days for which a provider refuses some dimensions."""
 
     before: date = date.min
-    """It groups none before this day."""
+    """All days before this one are refused."""
     days: set[date] = field(default_factory=set)
-    """Days that were each refused alone."""
+    """Other days that are refused, each found alone."""
 
 
 class Page(msgspec.Struct, kw_only=True):
-    """What every list endpoint answers with, whatever its items are."""
+    """A page of any report, whatever its items are."""
 
     data: list[object]
     has_more: bool
     next_page: str | None = None
     data_refreshed_at: Moment | None = None
-    """Until when the provider knows what was used, where it says so. It is no part of the rows: it would make each
-    fetch a change."""
+    """Up to when the provider's figures are complete, if it says so. It is not stored with the rows: each fetch would
+    be a change."""
 
 
 _PAGE_FIELDS = frozenset((*Page.__struct_fields__, "object"))
@@ -95,7 +95,7 @@ _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 class Client:
     """One connection's client: ``fetch`` an endpoint's days. A context manager; threads may share it.
 
-    ``keep`` makes of each page what is archived of it. Raises PermanentError for a key or a base URL that must not be
+    ``keep`` returns what the archive gets of a page. Raises PermanentError for a key or a base URL that must not be
     used.
     """
 
@@ -115,9 +115,9 @@ class Client:
         self.http = http or HttpOptions()
         self.transport = Transport(provider, scope, key=key, base_url=base_url or provider.base_url, http=self.http)
         self.refused: dict[tuple[str, tuple[str, ...]], Ungrouped] = {}
-        """What refusals have taught: endpoint and dimensions -> the days that cannot be grouped by them."""
+        """Endpoint and dimensions -> the days that cannot be grouped by them, learned from refusals."""
         self.decoding = Lock()
-        """Held while a page is objects: threads cannot decode two at once anyway, and memory need not hold two."""
+        """Held while a page is decoded: two threads cannot decode at once anyway, and one page takes less memory."""
 
     def __enter__(self) -> Self:
         return self
@@ -126,9 +126,9 @@ class Client:
         self.transport.close()
 
     def fetch(self, endpoint: Endpoint, days: Sequence[date]) -> FetchResult:
-        """Everything that the endpoint has for ``days``, or an error. Windows are fetched side by side.
+        """Return everything that the endpoint has for ``days``. Windows are fetched in parallel.
 
-        Raises the PermanentError or TransientError of the window that failed first; then no other is started.
+        Raises the PermanentError or TransientError of the first window that fails; then no other window is started.
         """
         if missing := next((name for name in endpoint.path_parameters if name not in self.scope.ids), None):
             what = f"{endpoint.name} needs a {missing.replace('_', ' ')}"
@@ -155,7 +155,7 @@ class Client:
         )
 
     def run(self, chains: Iterable[Callable[[], None]], stop: Event) -> None:
-        """Run chains side by side. Raises the error of the first that fails; then no other is started."""
+        """Run chains in parallel. Raises the error of the first one that fails; then no other is started."""
         pool = ThreadPoolExecutor(self.http.concurrency, f"fetch-{self.scope.connection}")
         try:
             for done in as_completed([pool.submit(chain) for chain in chains]):
@@ -165,13 +165,13 @@ class Client:
             pool.shutdown(cancel_futures=True)
 
     def probe(self, endpoint: Endpoint) -> None:
-        """Ask for yesterday, to learn whether the key may. Raises ProviderError."""
+        """Fetch yesterday, to test the key. Raises ProviderError."""
         self.fetch(endpoint, [datetime.now(UTC).date() - DAY])
 
 
 @dataclass
 class _Chains:
-    """The chain of pages of one planned window, or the chains of the parts that refusals split it into."""
+    """The chain of pages of one planned window, or several chains if refusals split the window."""
 
     client: Client
     endpoint: Endpoint
@@ -181,19 +181,19 @@ class _Chains:
     parsers: list[PageParser] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     bodies: list[Body] = field(default_factory=list)
-    """What is kept of the chain that is being read."""
+    """What the archive gets of the current chain."""
     responses: list[ArchivedResponse] = field(default_factory=list)
     pages: int = 0
     rows: int = 0
-    """What was read so far, also what is discarded later."""
+    """Pages and rows read so far, including those that are discarded later."""
     is_read: bool = False
     _unread: list[Window] = field(default_factory=list)
     """The parts of the planned window that are still to be read."""
     _ungrouped: list[date] = field(default_factory=list)
-    """Days that turned out to be refused with their dimensions, to be read together when all others are."""
+    """Days that are refused with their dimensions. They are read together, after all others."""
 
     def run(self) -> None:
-        """Read everything. The first error of a fetch stops its other windows, which then end without one."""
+        """Read everything. After the first error of a fetch, its other windows stop without an error."""
         try:
             self._unread = [self.planned]
             while self._unread:
@@ -210,7 +210,7 @@ class _Chains:
         self.is_read = True
 
     def _read(self, window: Window, *, may_restart: bool = True) -> None:
-        """Read a window, or find out in which parts it has to be read."""
+        """Read a window, or split it into parts that can be read."""
         granted = [(group_by, list(days)) for group_by, days in groupby(window.days, self._granted)]
         if len(granted) > 1:
             self._unread[:0] = [Window(days[0], days[-1]) for _, days in granted]
@@ -231,10 +231,10 @@ class _Chains:
         else:
             self.parsers.append(parser)
             if self.bodies:
-                self.responses.append(ArchivedResponse(self._asked(parser), self.bodies))
+                self.responses.append(ArchivedResponse(self._request_record(parser), self.bodies))
 
     def _granted(self, day: date) -> tuple[str, ...]:
-        """The dimensions that no refusal has taken from a day."""
+        """Return the dimensions that no refusal has ruled out for a day."""
         dropped = {
             dimension
             for (endpoint, drops), refused in list(self.client.refused.items())
@@ -244,9 +244,9 @@ class _Chains:
         return tuple(dimension for dimension in self.endpoint.group_by if dimension not in dropped)
 
     def _ask_for_less(self, window: Window, group_by: tuple[str, ...], error: PermanentError) -> None:
-        """Let a window be read without the dimensions that were refused, or in halves: if its answer would be too
-        large, and if a grouping is refused and nobody says for which of its days.
+        """Queue the window again, without the refused dimensions or in two halves.
 
+        Halves are used if the answer would be too large, and if the refusal does not say which days it is about.
         Raises any other error again.
         """
         refusal = self._learn(window, group_by, error)
@@ -257,14 +257,14 @@ class _Chains:
         self.counts["refused"] += 1
         if refusal and self._granted(window.first) != group_by:
             if window.first == window.last:
-                self._ungrouped.append(window.first)  # those of its days that are refused as well are asked for with it
+                self._ungrouped.append(window.first)  # read later, together with other refused days
             else:
                 self._unread.insert(0, window)
         else:
             self._unread[:0] = window.split(window.first + len(window.days) // 2 * DAY)
 
     def _learn(self, window: Window, group_by: tuple[str, ...], error: PermanentError) -> Refusal | None:
-        """The declared refusal that the error is, if any. Remember which days it says cannot be grouped."""
+        """Return the declared refusal that the error matches, if any, and remember the days that it is about."""
         for refusal in self.endpoint.refusals:
             said = refusal.pattern.search(error.reason) if error.status == HTTPStatus.BAD_REQUEST else None
             if not said or set(refusal.drops).isdisjoint(group_by):
@@ -281,7 +281,7 @@ class _Chains:
         return None
 
     def _follow(self, parser: PageParser) -> None:
-        """Read the chain of pages of one window: each names the next."""
+        """Read all pages of one window: each page has the token of the next."""
         params = self._params(parser)
         tokens: list[str] = []
         page = self._page(parser, params)
@@ -307,7 +307,7 @@ class _Chains:
             *(("group_by[]", dimension) for dimension in parser.grouped_by),  # joined by commas they break page tokens
         ]
 
-    def _asked(self, parser: PageParser) -> RequestRecord:
+    def _request_record(self, parser: PageParser) -> RequestRecord:
         client = self.client
         return RequestRecord(
             question=question_of(self.endpoint, self.query, client.scope),
@@ -320,7 +320,7 @@ class _Chains:
         )
 
     def _page(self, parser: PageParser, params: list[tuple[str, str]]) -> Page:
-        """Add one page to the reading; returns it without its data."""
+        """Request one page and add its rows to the parser; return the page without its data."""
 
         def read(content: bytes) -> Page:
             body = self.client.keep and self.client.keep(self.endpoint, self.client.scope.people, content)
@@ -353,7 +353,7 @@ def _is_token_refused(provider: Provider, error: PermanentError) -> bool:
 
 
 def read_page(endpoint: Endpoint, parser: PageParser, content: bytes) -> tuple[Page, int]:
-    """Add one page to the reading; returns it without its data, and how many rows it has.
+    """Add the rows of one page to the parser; return the page without its data, and its number of rows.
 
     Raises msgspec.DecodeError for a broken body and ShapeError for an unknown one.
     """
@@ -367,7 +367,7 @@ def read_page(endpoint: Endpoint, parser: PageParser, content: bytes) -> tuple[P
 
 
 def _refuse_days_to_come(page: Page, window: Window) -> None:
-    """Raise DayToComeError for a day that begins when the figures end."""
+    """Raise DayToComeError for a day that begins at or after the end of the provider's figures."""
     if page.data_refreshed_at and (
         unknown := [day for day in window.days if Window(day, day).start >= page.data_refreshed_at]
     ):
@@ -376,8 +376,7 @@ def _refuse_days_to_come(page: Page, window: Window) -> None:
 
 
 def _opened(endpoint: Endpoint, content: bytes, window: Window) -> Json:
-    """The answer as a page. Its items are left as text, to become objects one after the other: together these take
-    ten times the memory."""
+    """Return the answer as a page. Its items stay text: decoded together, they take ten times the memory."""
     if endpoint.page:
         return endpoint.page(decoded(content), window)
     fields = decoded(content, _FIELDS)
@@ -385,7 +384,7 @@ def _opened(endpoint: Endpoint, content: bytes, window: Window) -> Json:
 
 
 def days_without_bucket(endpoint: Endpoint, parser: PageParser, days: Sequence[date]) -> list[date]:
-    """The days that a complete answer is silent about, although a bucket is promised for each: silence is not $0."""
+    """Return the days without a bucket, if the provider promises one for each day: silence is not $0."""
     return [day for day in days if day not in parser.days_seen] if endpoint.bucket_per_day else []
 
 
@@ -394,7 +393,7 @@ def no_bucket_for(days: Sequence[date]) -> str:
 
 
 def fetched_from(endpoint: Endpoint, parsers: Sequence[PageParser], counts: Mapping[str, int]) -> FetchResult:
-    """The complete answer that these readings are."""
+    """Return the result of all parsers."""
     groupings: Counter[str] = Counter()
     for parser in parsers if endpoint.group_by else ():
         groupings[parser.grouping] += len(parser.window.days)

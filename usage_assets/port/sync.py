@@ -19,7 +19,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 
-from usage_assets.core.ticking import told
+from usage_assets.core.ticking import log_progress
 from usage_assets.port.client import MAX_BODY_BYTES, MAX_DELETES, MAX_UPSERTS, PortClient, PortError
 from usage_assets.port.provision import CONNECTION, Foreign, provision
 
@@ -218,7 +218,7 @@ def push(client: PortClient, changes: Changes, ledger: Ledger) -> PushReport:
     """
     if not changes:
         return PushReport()
-    with told(_log.info, "Port") as note:
+    with log_progress(_log.info, "Port") as note:
         return _push(client, changes, ledger, note)
 
 

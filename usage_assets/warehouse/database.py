@@ -19,7 +19,7 @@ import tenacity
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
-from usage_assets.core.ticking import told
+from usage_assets.core.ticking import log_progress
 from usage_assets.warehouse.ledger import NAMINGS, PORT_ENTITIES, VERSIONS, VIEWS
 from usage_assets.warehouse.line import first_in_line, line_of
 from usage_assets.warehouse.migrate import create_or_alter
@@ -68,8 +68,8 @@ class Warehouse(DuckDBResource):
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the file, in UTC, and close it whatever happens. Raises WarehouseError.
 
-        DuckDBResource leaves the file locked after an exception, and its wait doubles without jitter: of 12 writers
-        the slowest waited 26 s with it and 8 s with 50-150 ms of jitter.
+        Dagster's DuckDBResource leaves the file locked after an exception, and its wait doubles: of 12 writers, the
+        slowest waited 26 s with it, and 8 s with random waits of 50-150 ms. Today, writers wait in line (line.py).
         """
         with closing(self._open()) as connection, _counted(self.database):
             try:
@@ -109,7 +109,7 @@ class Warehouse(DuckDBResource):
         table's grain, contradicts a reconciliation, needs days that were never stored, or was asked for before another
         run stored something else.
         """
-        with told(LOGGER.info, f"{table.name} of {target}") as note:
+        with log_progress(LOGGER.info, f"{table.name} of {target}") as note:
             note("waiting for the database file")
             return self._replace(table, content, target, run_id, warn, note)
 

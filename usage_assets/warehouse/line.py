@@ -1,9 +1,11 @@
-"""Waiting in line for the database file, so that whoever has waited longest opens it next.
+"""Waiting in line for the database file: the process that has waited longest opens it next.
 
-The line is a lock on a file next to the database, held only until the database is open: the kernel lets waiters in one
-after the other, and whoever is killed leaves the line with their process. It is a courtesy. DuckDB's own lock protects
-the file, and other programs that hold it know of no line. DuckDB's lock comes too late for a file that is being made:
-of two processes that make it at once, one reads what is not a database yet.
+The line is a lock on a file next to the database. A process holds the lock only until it has opened the database. The
+kernel grants the lock to one waiter after the other, and releases it when a process is killed.
+
+DuckDB's own lock protects the database; the line only keeps the order, and other programs do not know it. But DuckDB
+takes its lock too late for a new file: if two processes create it at the same time, one of them reads a file that is no
+database yet. The line prevents that, too.
 """
 
 import fcntl
@@ -15,15 +17,15 @@ from typing import IO
 
 
 def line_of(database: str | Path) -> Path:
-    """Return the file that the line is. It stays: nobody can tell whether someone is about to wait there."""
+    """Return the lock file. It is never deleted, because another process may be about to wait for it."""
     return Path(f"{database}.line")
 
 
 @contextmanager
 def first_in_line(line: Path, seconds: float) -> Iterator[None]:
-    """Go on as the first in line, or after so many seconds, or where this place has no such locks.
+    """Wait to be first in line, for at most ``seconds``. Do not wait if the file system has no such locks.
 
-    Whoever has the database open must not wait here to open it again: the first in line waits for them.
+    A process that has the database open must not wait here to open it again: the first in line waits for that process.
     """
     try:
         waiting = line.open("a")
@@ -40,7 +42,7 @@ def first_in_line(line: Path, seconds: float) -> Iterator[None]:
 
 
 def _wait(waiting: IO[str], at_front: Event, gone: Event) -> None:
-    """Hold the lock until whom it is for has gone, in a thread: waiting for a lock has no time limit of its own."""
+    """Take the lock and hold it until ``gone`` is set. This runs in a thread, because ``flock`` has no timeout."""
     with waiting:
         with suppress(OSError):  # a network file system without locks
             fcntl.flock(waiting, fcntl.LOCK_EX)

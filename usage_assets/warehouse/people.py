@@ -1,6 +1,6 @@
-"""One person in the warehouse: by which ids it knows them, in which rows they are, and replacing them there.
+"""One person in the warehouse: find their ids, find the rows that name them, and replace them there.
 
-Numbers stay as they are: only texts are replaced. What Port holds (``ledger.port_entities``) is the business of a push.
+Only texts are replaced; numbers stay. ``ledger.port_entities`` says what Port holds, so only a push changes it.
 """
 
 import re
@@ -22,14 +22,14 @@ from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table, quoted
 
 IDS = ("user_id", "actor_user_id", "account_id")
-"""Columns that hold the id of the person whose address is in the same row."""
+"""Columns with the id of the person whose address is in the same row."""
 ENTITIES = "port_entities."
 COMPOSED = ("identifier", "title")
-"""Columns of entities that are composed of others."""
+"""Columns of entities whose text is composed of other columns."""
 SHORTEST_WORD = 3
-"""A shorter one before the @ is a word of many names."""
+"""A shorter word before the @ is not searched for in names of keys: too many names contain it."""
 QUOTING = "text"
-"""The column of a failed check, which may quote anything."""
+"""The message of a failed check (``ledger.failed_checks``), which may quote anything."""
 TEXTS = """
 select schema_name || '.' || table_name, list(column_name order by column_index)
 from duckdb_columns()
@@ -43,13 +43,13 @@ order by all
 
 @dataclass(frozen=True)
 class Known:
-    """How the warehouse names the person of an address."""
+    """What the warehouse knows of the person who has an address."""
 
     addresses: frozenset[str]
-    """The address as it is written, and others that the same id has had."""
+    """The address as it is stored, and others that the same id has had."""
     ids: frozenset[str]
     names: frozenset[str]
-    """The person's own, and those of keys that have what is before the @ as a word."""
+    """The person's own names, and names of keys that contain the part before the @ as a word."""
 
 
 @dataclass
@@ -59,15 +59,16 @@ class InRows:
     rows: Counter[str] = field(default_factory=Counter)
     """Table -> rows."""
     days: defaultdict[str, set[tuple[str, date]]] = field(default_factory=lambda: defaultdict(set))
-    """Table of days -> connection and day of these rows."""
+    """Table with days -> connection and day of these rows."""
     entities: set[tuple[str, str]] = field(default_factory=set)
-    """Blueprint and identifier of what becomes another entity."""
+    """Blueprint and identifier of each entity that gets another identifier."""
 
 
 def known_of(warehouse: Warehouse, address: str, aliases: Sequence[str], ids: Sequence[str]) -> Known:
-    """Find what the warehouse calls the person of an address (lower case), its hashes, and ids that are known already.
+    """Find the person's other addresses, ids and names.
 
-    Ids stand in the same row as an address, so none is found where the policy for people drops these.
+    ``address`` is lower case, ``aliases`` are its hashes, ``ids`` are known already. An id is found in the same row as
+    an address, so none is found if the policy for people drops addresses.
     """
     word = address.partition("@")[0]
     addresses: set[str] = set()
@@ -98,21 +99,23 @@ def known_of(warehouse: Warehouse, address: str, aliases: Sequence[str], ids: Se
 def find_rows(warehouse: Warehouse, person: Person) -> InRows:
     """Count the rows that name the person."""
     with warehouse.transaction(keep=False) as database:
-        return _changed(database, person, lambda *_: None)
+        return _search_tables(database, person, lambda *_: None)
 
 
 def replace_in_rows(warehouse: Warehouse, person: Person) -> InRows:
-    """Put the stand-ins into all rows, in one transaction. The days keep their versions, whose hashes fit again."""
+    """Put the stand-ins into all rows, in one transaction. The days keep their versions, with new content hashes."""
     with warehouse.transaction() as database:
-        found = _changed(database, person, _update)
+        found = _search_tables(database, person, _update)
         for table, days in found.days.items():
-            _hash_again(database, table, days)
+            _update_content_hashes(database, table, days)
     return found
 
 
 def lines_to_move(warehouse: Warehouse, entities: Collection[tuple[str, str]]) -> dict[str, dict[str, list[PortLine]]]:
-    """Return what Port holds of these (blueprint, identifier) and of entities that no table has any more, of stored
-    days: account -> connection -> lines."""
+    """Return the ledger lines of entities that Port has to delete, of stored days: account -> connection -> lines.
+
+    They are those of ``entities`` (blueprint, identifier), and those that no entity table has any more.
+    """
     lines: dict[str, dict[str, list[PortLine]]] = defaultdict(lambda: defaultdict(list))
     with warehouse.transaction(keep=False) as database:
         tables = [table for table, _ in database.execute(TEXTS).fetchall() if table.startswith(ENTITIES)]
@@ -157,7 +160,7 @@ def _distinct(
 
 
 def _ids_in(row: type[TableRow]) -> list[str]:
-    """The columns with ids of the person whose address or name is in the same row."""
+    """Return the columns with the id of the person whose address or name is in the same row."""
     own = ("id",) if issubclass(row, LookupRow) else IDS
     return [column.name for column in Table(row).columns if column.name in own]
 
@@ -166,7 +169,7 @@ def _has_word(text: str, word: str) -> bool:
     return bool(re.search(rf"(?<!\w){re.escape(word)}(?![\w@])", text, re.I))
 
 
-def _changed(
+def _search_tables(
     database: duckdb.DuckDBPyConnection,
     person: Person,
     update: Callable[[duckdb.DuckDBPyConnection, str, Sequence[str], list[tuple[Any, ...]]], object],
@@ -195,7 +198,7 @@ def _changed(
 def _rows(
     database: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], person: Person
 ) -> Iterator[tuple[int, Sequence[Any], Sequence[Any]]]:
-    """Yield the rows that change: number, texts before and after."""
+    """Yield the rows that change: rowid, texts before and after."""
     texts = ", ".join(columns)
     rows = database.execute(
         f"""
@@ -228,8 +231,8 @@ def _update(
     database.unregister("replaced")
 
 
-def _hash_again(database: duckdb.DuckDBPyConnection, name: str, days: set[tuple[str, date]]) -> None:
-    """Give the versions of the present content its hash: when the day is fetched again, nothing has changed."""
+def _update_content_hashes(database: duckdb.DuckDBPyConnection, name: str, days: set[tuple[str, date]]) -> None:
+    """Compute the content hashes of the stored versions again, so that a later fetch of the same day is no change."""
     table = Table(declarations()[name])
     stored = database.execute(
         "select connection, usage_date, slice, content_hash from ledger.stored_days where table_name = $name",

@@ -44,7 +44,7 @@ def replace_slice(
 ) -> list[Version]:
     """Replace the slice by the content; return the version of each day. After a WarehouseError, do not commit.
 
-    ``note`` is told what is being done; ``str`` makes nothing of it.
+    ``note`` is called with the step that begins; ``str`` ignores it.
     """
     note("computing its rows" if isinstance(content, Query) else f"storing rows {content.rows.num_rows:,}")
     create_or_alter(connection, table)

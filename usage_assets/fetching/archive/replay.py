@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from usage_assets.core.days import windows
-from usage_assets.core.ticking import told
+from usage_assets.core.ticking import log_progress
 from usage_assets.fetching.archive.store import Archive, ArchiveError, File, Question, newest, question_of
 from usage_assets.fetching.client import FetchResult, days_without_bucket, fetched_from, no_bucket_for, read_page
 from usage_assets.fetching.page_parser import PageParser
@@ -37,7 +37,7 @@ class Replay:
         """
         chosen = [part for query in endpoint.queries for part in self._newest(endpoint, query, days).items()]
         parsers: list[PageParser] = []
-        with told(logger.info, self._place(endpoint)) as note:
+        with log_progress(logger.info, self._place(endpoint)) as note:
             for file, own in chosen:
                 note(f"{len(parsers)} of {len(chosen)} archived answers are read")
                 parsers.append(self._read(endpoint, file, own))
