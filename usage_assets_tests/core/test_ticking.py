@@ -5,7 +5,7 @@ from threading import Event
 import pytest
 
 from usage_assets.core import ticking
-from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every, told
+from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every, log_progress
 
 
 class LongUntilTheEnd(Event):
@@ -40,7 +40,7 @@ def test_it_is_called_after_each_pause(clock: type[LongUntilTheEnd]) -> None:
 
 def test_what_is_told_is_what_was_noted_last(clock: type[LongUntilTheEnd]) -> None:
     lines: list[str] = []
-    with told(lines.append, "openai.costs") as note:
+    with log_progress(lines.append, "openai.costs") as note:
         note("storing")
         note("verifying")
     assert lines == ["openai.costs: verifying"]
@@ -50,7 +50,7 @@ def test_what_is_told_is_what_was_noted_last(clock: type[LongUntilTheEnd]) -> No
 def test_what_has_ended_before_the_first_pause_is_not_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ticking, "Event", Event)
     lines: list[str] = []
-    with told(lines.append, "openai.costs") as note:
+    with log_progress(lines.append, "openai.costs") as note:
         note("storing")
     assert not lines
 
