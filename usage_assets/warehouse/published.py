@@ -8,7 +8,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -29,7 +29,7 @@ UNDER_WAY = (
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
 )
-MEGABYTE = 1 << 20
+GIGABYTE = 1 << 30
 
 
 class PublishedWarehouse(Warehouse):
@@ -105,8 +105,16 @@ def _copy(warehouse: Warehouse, file: BinaryIO) -> os.stat_result:
     """
     with Path(warehouse.database).open("rb") as source, warehouse.get_connection() as connection:
         connection.execute("checkpoint")  # takes in what a killed process has left next to the file
-        shutil.copyfileobj(source, file, MEGABYTE)
+        _copy_bytes(source, file)
         return os.fstat(source.fileno())
+
+
+def _copy_bytes(source: BinaryIO, target: BinaryIO) -> None:
+    """Copy a file within the kernel. XFS and Btrfs let both files share the blocks: that takes no time, at any size."""
+    with suppress(AttributeError, OSError):  # macOS has no such call, and some file systems refuse it
+        while os.copy_file_range(source.fileno(), target.fileno(), GIGABYTE):
+            pass
+    shutil.copyfileobj(source, target)  # what is left: nothing, or everything
 
 
 @contextmanager
