@@ -1,7 +1,12 @@
 """What ``workspace.yaml`` points Dagster at: the graph, built in each process that loads it."""
 
+import gc
+
 import dagster as dg
 
 from usage_assets.build import build_from_environment
 
 defs = dg.definitions(build_from_environment)
+# Modules live as long as the process. Without this, Python examines their million objects again and again, and takes
+# them apart one by one at its end: 0.4 s of CPU time in each process of a run.
+gc.freeze()
