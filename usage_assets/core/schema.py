@@ -130,6 +130,7 @@ class SeedRow(TableRow, kw_only=True, gc=False):
     """A declared table of what the connections file states: it is as the file was when costs were last computed."""
 
 
+@cache
 def declared(table: str) -> type[TableRow]:
     """Return the row model of a table. Raises KeyError for a name that nothing declares."""
     return declarations()[table]
