@@ -20,7 +20,7 @@ class Reason:
     text: str
     """In the words that a person is shown."""
     cause: str
-    """What it says apart from what was asked for."""
+    """What it says, without the days and ids that differ between requests."""
 
     @property
     def fault(self) -> str:
@@ -41,7 +41,7 @@ def reason_of(failed: StepFailureData | None) -> str:
 DAYS = "failed_days"
 """Metadata of a failure: the days that it is about. Other days may well succeed."""
 CAUSE = "cause"
-"""Metadata of a failure: what it says apart from what was asked for."""
+"""Metadata of a failure: what it says, without the days and ids that differ between requests."""
 NOT_YET = "not_served_yet"
 """Metadata of a failure: whether the provider does not serve its days yet, so that nobody can do anything but wait."""
 

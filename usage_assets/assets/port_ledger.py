@@ -56,7 +56,7 @@ class PortLedger:
     # What has to be sent
 
     def changes(self) -> Changes:
-        """Return what Port must be told, as of one moment."""
+        """Return what must be pushed to Port, as of one moment."""
         with log_progress(logger.info, "Port") as note, self._transaction() as database:
             note("comparing the stored entities with what was sent")
             changes = diff(*self._read(database))

@@ -60,7 +60,7 @@ class Trouble(msgspec.Struct, array_like=True):
 
     @property
     def is_given_up(self) -> bool:
-        """Whether it failed so often that it is asked for once a day only."""
+        """Whether it failed so often that it is requested only once a day."""
         return self.attempts >= MAX_ATTEMPTS
 
     @property
@@ -73,7 +73,7 @@ class Trouble(msgspec.Struct, array_like=True):
 
 
 class Work(msgspec.Struct):
-    """What the sensor has asked for of one connection, and what became of it."""
+    """The runs that the sensor has requested for one connection, and their outcomes."""
 
     run: str = ""
     """Run key of the run under way."""
@@ -101,7 +101,7 @@ class Cursor(msgspec.Struct):
     money: str = ""
     """What was stated about money when its tables were materialized last."""
     runs: int = 0
-    """Runs asked for; part of the run keys, which Dagster accepts once for ever."""
+    """Runs requested; part of the run keys, which Dagster accepts once for ever."""
     due: str = ""
     """What was due when the warehouse was looked at last, in words."""
     work: dict[str, Work] = {}
@@ -109,7 +109,7 @@ class Cursor(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Range:
-    """One run to ask for."""
+    """One run to request."""
 
     window: Window
     assets: frozenset[dg.AssetKey]
@@ -187,7 +187,7 @@ def build_due_sensor(
 
 
 def _decoded(text: str | None) -> Cursor:
-    """Return the cursor; with an unreadable one, what is due is asked for anew."""
+    """Return the cursor; with an unreadable one, what is due is requested anew."""
     try:
         return msgspec.json.decode(text or "{}", type=Cursor)
     except msgspec.DecodeError:
@@ -199,7 +199,7 @@ def _encoded(cursor: Cursor) -> str:
 
 
 def _is_wanted(row: Due, recent: date, overdue: timedelta, *, with_history: bool) -> bool:
-    """Whether the sensor asks for a due day, and does not leave it to a schedule or a person."""
+    """Whether the sensor requests a due day, and does not leave it to a schedule or a person."""
     if row.state in ("open", "unsettled"):
         return datetime.now(UTC) - row.since > overdue
     return with_history or not row.is_history(recent)
@@ -254,7 +254,7 @@ def _may_go_on(work: Work) -> bool:
 
 
 def _is_in_use(instance: dg.DagsterInstance, connection: str, watched: ConnectionGraph) -> bool:
-    """Whether a run of somebody else is about to write what the sensor would ask for."""
+    """Whether the run of somebody else is about to write what the sensor would request."""
     return any(
         not is_over(instance, record)
         and (

@@ -34,7 +34,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import Seed, WarehouseError
 
 WEEKLY_CRON = "0 12 * * 0"
-"""Not at the daily schedule's usual time: the runs of both would ask for the same days at once."""
+"""Not at the daily schedule's usual time: the runs of both would fetch the same days at once."""
 LOOKUPS_CRON = "45 5 * * *"
 """Shortly before the daily schedule's usual time, so that new ids have their names by then."""
 STATE_TAG = "usage_assets/state"
@@ -159,7 +159,7 @@ def _states_schedule(
     pushing: Collection[str],
 ) -> dg.ScheduleDefinition:
     fetched = [key for name in pushing for key in usage_keys.get(name, ())]
-    told = (connections, settings.port_relations(), settings.port_base_url, settings.port_client_id)
+    stated = (connections, settings.port_relations(), settings.port_base_url, settings.port_client_id)
     warehouse = Warehouse(database=str(settings.warehouse_path))
 
     @dg.schedule(
@@ -175,7 +175,7 @@ def _states_schedule(
         tick, instance = context.scheduled_execution_time, context.instance
         last = {asset.asset_entry.last_run_id or "" for asset in instance.get_asset_records(fetched)}
         failed = dg.RunsFilter(run_ids=[*last] or [""], statuses=[dg.DagsterRunStatus.FAILURE])
-        state = repr((told, warehouse.fingerprint, tick.date(), sorted(instance.get_run_ids(failed))))
+        state = repr((stated, warehouse.fingerprint, tick.date(), sorted(instance.get_run_ids(failed))))
         tags = {STATE_TAG: hashlib.sha256(state.encode()).hexdigest()[:12]}
         for run in instance.get_runs(dg.RunsFilter(job_name=PORT_CONNECTION_JOB), limit=1):
             if tags.items() <= run.tags.items() and (run.is_success or not run.is_finished):
@@ -219,7 +219,7 @@ def _unsettled(
 
 
 def _ranges(connection: Connection, today: date, recent: Window, unsettled: Collection[date]) -> Iterator[Window]:
-    """Yield the ranges to be asked for, each a run: the recent days first, then older ones that are not settled.
+    """Yield the ranges to request, each a run: the recent days first, then older ones that are not settled.
 
     The first takes in the days that this run can settle. Others have runs of their own, however near they are: a day
     that its provider refuses for good would otherwise keep the newest days from being stored.
@@ -250,7 +250,7 @@ def _unpartitioned_schedules(
     name: str,
     job: str,
     cron: str,
-    asked: Mapping[str, Sequence[dg.AssetKey]],
+    keys_of: Mapping[str, Sequence[dg.AssetKey]],
     status: dg.DefaultScheduleStatus,
     description: str,
 ) -> Iterator[dg.ScheduleDefinition]:
@@ -265,12 +265,12 @@ def _unpartitioned_schedules(
         default_status=status,
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-        for connection, keys in asked.items():
+        for connection, keys in keys_of.items():
             yield dg.RunRequest(
                 run_key=f"{name}:{connection}:{context.scheduled_execution_time.isoformat()}",
                 asset_selection=list(keys),
                 tags={CONNECTION_TAG: connection},
             )
 
-    if asked:
+    if keys_of:
         yield schedule

@@ -128,7 +128,7 @@ class AssetProgress:
     failure: str = ""
     """Why it failed, in one line."""
     cause: str = ""
-    """The same apart from what was asked for."""
+    """The same, without the days and ids that differ between requests."""
     days_refused: frozenset[date] = frozenset()
     """The days that it failed for, where others may succeed."""
     run_id: str = ""
@@ -221,8 +221,10 @@ def plan_of(
     push: bool,
     from_archive: bool = False,
 ) -> BackfillPlan | None:
-    """What is to be run for the days that the connection can be asked for; None where it is none of them. The archive
-    has days only."""
+    """What to run for those of the days that the connection can fetch; None if there are none.
+
+    The archive has days only, and no lookups.
+    """
     earliest = max(first, earliest_day(connection, PROVIDERS[connection.provider], from_archive=from_archive))
     if earliest > last:
         return None

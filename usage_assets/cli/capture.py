@@ -1,4 +1,4 @@
-"""`usage-assets capture`: one day of real answers as sanitised files, and what in them is not as the code expects.
+"""`usage-assets capture`: one day of real answers as sanitized files, and what in them is not as the code expects.
 
 The files have the form of ``fixtures/``. Ids, names and addresses of the account are replaced; amounts and counters
 stay: they are what a shape is about.
@@ -59,18 +59,18 @@ _exact = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
-class Sanitiser:
+class Sanitizer:
     """Replaces what identifies the account. One value has one stand-in of the same form, in all that it replaces."""
 
     def __init__(self) -> None:
         self._stand_ins: dict[str, str] = {}
 
-    def sanitised(self, value: Any, name: str = "") -> Any:
+    def sanitized(self, value: Any, name: str = "") -> Any:
         """Decoded JSON that stands under a name, without ids, names, addresses and page tokens."""
         if isinstance(value, dict):
-            return {self._name(key): self.sanitised(inner, key) for key, inner in value.items()}
+            return {self._name(key): self.sanitized(inner, key) for key, inner in value.items()}
         if isinstance(value, list):
-            return [self.sanitised(inner, name) for inner in value]
+            return [self.sanitized(inner, name) for inner in value]
         if isinstance(value, str):
             return self._text(value, name)
         is_number = isinstance(value, int) and not isinstance(value, bool)
@@ -213,18 +213,18 @@ def answers_of(
             yield captured[-1]
 
 
-def write(captured: Captured, folder: Path, sanitiser: Sanitiser) -> list[Path]:
-    """Write the sanitised pages, their rows in the README and the checksums of everything in the folder."""
+def write(captured: Captured, folder: Path, sanitizer: Sanitizer) -> list[Path]:
+    """Write the sanitized pages, their rows in the README and the checksums of everything in the folder."""
     written: list[Path] = []
     for n, content in enumerate(captured.contents, 1):
         path = folder / captured.name / f"captured_{captured.day}{f'_{n}' if n > 1 else ''}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        body = _encoder.encode(sanitiser.sanitised(_exact.decode(content)))
+        body = _encoder.encode(sanitizer.sanitized(_exact.decode(content)))
         path.write_bytes(msgspec.json.format(body) + b"\n")
         written.append(path)
     readme = folder / README
     text = readme.read_text() if readme.exists() else HEAD
-    rows = [f"| `{path.relative_to(folder).as_posix()}` | captured | a real account, sanitised |\n" for path in written]
+    rows = [f"| `{path.relative_to(folder).as_posix()}` | captured | a real account, sanitized |\n" for path in written]
     readme.write_text(text + "".join(row for row in rows if row not in text))
     sums = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != CHECKSUMS]
     digests = ((hashlib.sha256(path.read_bytes()).hexdigest(), path.relative_to(folder)) for path in sums)
@@ -243,11 +243,11 @@ def capture(name: str, day: str, endpoints: Sequence[str], out: Path | None) -> 
     settings = Settings.load()
     first, _ = parse_days(day, day, settings)
     [connection] = connections_named(settings, [name])
-    folder, sanitiser = out or settings.warehouse_path.with_name("captured"), Sanitiser()
+    folder, sanitizer = out or settings.warehouse_path.with_name("captured"), Sanitizer()
     shapes: dict[str, Shape] = {}
     failed = False
     for captured in answers_of(connection, settings, first, chosen_endpoints(connection, endpoints)):
-        _show(captured, write(captured, folder, sanitiser))
+        _show(captured, write(captured, folder, sanitizer))
         failed |= bool(captured.failure)
         shapes |= {captured.name: captured.shape} if captured.shape else {}
     if is_loopback(checked_url(connection.base_url)):

@@ -93,12 +93,12 @@ class Connection:
     start_date: date
     people: Policy = "ids"
     ids: Mapping[str, str] = field(default_factory=dict)
-    """Whose usage is asked for, as its provider tells them apart (``organization``, ``workspace_id``): those that are
+    """Whose usage is fetched, as its provider tells them apart (``organization``, ``workspace_id``): those that are
     set."""
     endpoints: Mapping[str, bool] = field(default_factory=dict)
     """Endpoints that are switched on or off here, whatever their default is."""
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Only usage of these is asked for, at the endpoints that can be asked so."""
+    """Only usage of these is fetched, from the endpoints that have such a filter."""
     requests_per_second: float | None = None
     settling_days: int | None = None
     """How long after a day's end the provider still changes it; None: as long as its declaration says."""
@@ -214,7 +214,7 @@ class ConnectionHead(BaseModel):
 
 
 IDS = tuple(dict.fromkeys(name for provider in PROVIDERS.values() for name in provider.ids))
-"""Settings of a connection that say whose usage is asked for."""
+"""Settings of a connection that say whose usage is fetched."""
 if TYPE_CHECKING:
     IdentifiedConnection = ConnectionHead
 else:

@@ -98,8 +98,10 @@ def replay_of(connection: Connection, settings: Settings, archive: Archive | Non
 
 
 def earliest_day(connection: Connection, provider: Provider, *, from_archive: bool = False) -> date:
-    """Return the first day that the connection can be asked for: its own first, or the provider's first day or
-    look-back, which do not bind the archive."""
+    """Return the first day that can be fetched: the connection's own, or that of the provider or of its look-back.
+
+    The last two do not bind the archive.
+    """
     if from_archive:
         return connection.first_day
     days = [connection.first_day, provider.first_day or connection.first_day]

@@ -1,4 +1,4 @@
-"""Control totals: the same days asked for without grouping. Grouping must not change what a day adds up to."""
+"""Control totals: the same days, requested without grouping. Grouping must not change what a day adds up to."""
 
 import logging
 from collections import defaultdict

@@ -55,7 +55,7 @@ _PAGE_FIELDS = frozenset((*Page.__struct_fields__, "object", "first_id"))
 
 
 def fetch_lookup(client: Client, lookup: Lookup, began: datetime) -> Listed:
-    """Everything that the provider lists, or an error. ``began`` is when it was asked for.
+    """Everything that the provider lists, or an error. ``began`` is when the first page was requested.
 
     Raises the PermanentError or TransientError of the chain that failed first; then no other is started.
     """

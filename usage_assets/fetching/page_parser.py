@@ -67,7 +67,7 @@ class PageParser:
 
     @cached_property
     def grouping(self) -> str:
-        """The dimensions that were asked for and granted, as stored in ``grouped_by``."""
+        """The dimensions that were requested and granted, as stored in ``grouped_by``."""
         return ",".join(sorted(self.grouped_by))
 
     def read(self, row: type[Row], item: type[Item], records: Records, data: Iterable[Any]) -> int:

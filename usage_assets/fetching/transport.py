@@ -68,7 +68,7 @@ class ProviderError(Exception):
         self.message = f"{place}: {what}" if place else what
         super().__init__(self.message)
         self.cause = cause or what
-        """What went wrong, without what was asked for: the same for every request that one fault fails."""
+        """What went wrong, without the request: the same for every request that one fault fails."""
         self.status = status
         self.reason = reason
         """The provider's own words."""
@@ -271,7 +271,7 @@ class Transport:
                 what = f"a broken answer ({kind}, {len(content)} bytes): {error}"
                 raise self.failure(TransientError, place, what, days=days) from None
             except ShapeError as error:
-                about = [day for day in days if day == error.day] or days  # it may name a day that nobody asked for
+                about = [day for day in days if day == error.day] or days  # it may name a day that was not requested
                 cause = f"{error.path}: {error.reason}"
                 kind_of = NotServedYetError if isinstance(error, DayToComeError) else PermanentError
                 raise self.failure(kind_of, place, str(error), error.advice, cause=cause, days=about) from None

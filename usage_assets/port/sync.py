@@ -1,5 +1,6 @@
-"""What Port must be told: the difference between the entities that should be there and those it has acknowledged, and
-sending exactly that. The ledger of acknowledgements is kept by the caller.
+"""What must be pushed to Port: the difference between the entities that should be there and those it has acknowledged.
+
+And the push of exactly that. The ledger of acknowledgements is kept by the caller.
 """
 
 import hashlib

@@ -44,7 +44,7 @@ class Refusal:
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """Where an endpoint's control totals are kept: the same days asked for without grouping, which must not change
+    """Where an endpoint's control totals are kept: the same days, requested without grouping, which must not change
     their sum."""
 
     row: type[Row]
@@ -81,7 +81,7 @@ class Endpoint:
     """Parameters that narrow the answer down, as they are sent (``project_ids[]``, ``batch``): a connection may set
     them, without the ``[]``."""
     queries: tuple[Mapping[str, str], ...] = ({},)
-    """Variants that are asked for each window, one chain of pages each."""
+    """Variants that are requested for each window, one chain of pages each."""
     bucket_per_day: bool
     """Whether a complete answer has a bucket for every day, also for an empty one."""
     refusals: tuple[Refusal, ...] = ()
@@ -186,7 +186,7 @@ class Provider:
     first_day: date | None = None
     """The day before which it serves nothing, however long ago that is."""
     names_organization: bool = False
-    """Whether a connection may name its organization although nobody is asked for one: it says which connections tell
+    """Whether a connection may name its organization although no request has it: it says which connections tell
     of the same use."""
     superseded_by: str | None = None
     """The provider that covers the same usage. Where a connection asks it for the same organization, nothing is
@@ -211,6 +211,6 @@ class Provider:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The settings of a connection that say whose usage is asked for."""
+        """The settings of a connection that say whose usage is fetched."""
         named = ("organization",) if self.names_organization else ()
         return tuple(dict.fromkeys((*self.scope_headers, *named, *self.path_parameters)))

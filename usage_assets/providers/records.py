@@ -94,11 +94,11 @@ class Parser(Protocol):
 
     @property
     def window(self) -> Window:
-        """The days that were asked for."""
+        """The days that were requested."""
 
     @property
     def query(self) -> Mapping[str, str]:
-        """The variant of the endpoint that was asked for."""
+        """The variant of the endpoint that was requested."""
 
     @property
     def people(self) -> People:
@@ -123,5 +123,5 @@ def results(bucket: Json, path: str, _reading: Parser) -> Iterator[tuple[str, Js
 
 
 def whole_answer(body: Json, window: Window) -> Json:
-    """An answer as a page of one item, of the day that was asked for: of an endpoint without pages or days to trust."""
+    """An answer as a page of one item, of the day that was requested: of an endpoint without pages or days to trust."""
     return {"data": [{"asked_for": window.start, "answer": body}], "has_more": False}

@@ -106,7 +106,7 @@ class Warehouse(DuckDBResource):
         The views over the table are made after it is committed: ``warn`` gets the message of one that cannot be made.
 
         Raises WarehouseError, with nothing written, where the content lies outside the slice, repeats a row of the
-        table's grain, contradicts a reconciliation, needs days that were never stored, or was asked for before another
+        table's grain, contradicts a reconciliation, needs days that were never stored, or was requested before another
         run stored something else.
         """
         with log_progress(LOGGER.info, f"{table.name} of {target}") as note:

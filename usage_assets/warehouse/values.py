@@ -35,11 +35,11 @@ class Batch:
 
     rows: pa.Table
     began: datetime
-    """When it was asked for. What was written later is newer than these rows."""
+    """When the request began. What was written later is newer than these rows."""
     filters: str | None = None
     """What the answer was narrowed down to, as JSON."""
     question: str | None = None
-    """Digest of what was asked for. Days that answer another question are fetched again (ledger.due_days)."""
+    """Digest of what was requested. Days that answer another question are fetched again (ledger.due_days)."""
     control: tuple[Table, pa.Table] | None = None
     """The answer's control totals, which are stored with it or not at all."""
     stored_at: Mapping[date, datetime] = field(default_factory=dict)
@@ -144,7 +144,7 @@ class Version:
     totals: Mapping[str, str | None]
     """Exact decimals as text; None where nothing was added up."""
     is_open: bool
-    """Whether the day was still running when it was asked for."""
+    """Whether the day was still running when it was fetched."""
     state: str | None
     """Open, provisional or settled (see DayState); None of a derived table."""
     sample: Sequence[Mapping[str, Any]]

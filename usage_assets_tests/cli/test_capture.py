@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from usage_assets.cli.capture import Sanitiser
+from usage_assets.cli.capture import Sanitizer
 from usage_assets.cli.doctor import Level, _connections
 from usage_assets.config.settings import Settings
 from usage_assets.fetching.shapes import Shape, load, money_columns, remember, unverified
@@ -99,7 +99,7 @@ def test_what_is_not_as_expected_is_shown(terminal: Terminal, sandbox: Sandbox) 
 
 
 def test_a_value_has_one_stand_in_of_its_form() -> None:
-    sanitise = Sanitiser().sanitised
+    sanitize = Sanitizer().sanitized
     value = {
         "project_id": "proj_AbCdEf123",
         "project_name": "Skunk Works",
@@ -113,7 +113,7 @@ def test_a_value_has_one_stand_in_of_its_form() -> None:
         "at": "2026-11-12T00:00:00Z",
         "ephemeral_5m_input_tokens": 5,
     }
-    assert sanitise(value) == {
+    assert sanitize(value) == {
         "project_id": "proj_000000001",
         "project_name": "name 2",
         "user": {"email": "person3@example.com", "id": 4000, "uuid": "00000000-0000-4000-8000-000000000005"},

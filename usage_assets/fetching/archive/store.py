@@ -64,11 +64,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     query: Mapping[str, str]
     """Which variant of the question it is, where there are several."""
     headers: Mapping[str, str]
-    """Whose use is asked for, where the connection says: an organization, a project."""
+    """Whose usage is requested, where the connection says: an organization, a project."""
     filters: Mapping[str, Sequence[str]]
     """What the answer is narrowed down to."""
     is_grouped: bool
-    """Whether dimensions are asked for: control totals are not."""
+    """Whether dimensions are requested: control totals have none."""
 
     @property
     def series(self) -> str:
@@ -219,7 +219,7 @@ def answers_with(folder: Path, forgotten: Forgotten) -> list[Path]:
 
 
 def forget_in(path: Path, forgotten: Forgotten) -> None:
-    """Rewrite an answer without forgotten people, or remove it where it was asked for theirs alone.
+    """Rewrite an answer without forgotten people, or remove it where it is about them alone.
 
     Raises ArchiveError. What is read from it is then what the provider's answer would be read as.
     """
