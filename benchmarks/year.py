@@ -58,23 +58,26 @@ class Tick:
     to_port: int
 
 
-def figures(days: int) -> Iterator[Figure]:
-    """Measure a year, and a daily tick after it."""
+def figures(days: int, connections: Sequence[str] = CONNECTIONS) -> Iterator[Figure]:
+    """Measure a year of these connections, and a daily tick after it."""
     window = Window(utc_today() - DAY * days, utc_today() - DAY)
+    accounts = [name.upper() for name in (*connections, "port")]
     with running("usage_assets.sandbox") as url, TemporaryDirectory() as folder:
         home = Path(folder)
-        settings = make_home(home, url) | {"USAGE_START_DATE": str(window.first)}
-        yield from figures_of_year(url, home, settings, window)
-        yield from figures_of_tick(url, home, settings)
+        settings = make_home(home, url, *accounts) | {"USAGE_START_DATE": str(window.first)}
+        yield from figures_of_year(url, home, settings, window, connections)
+        yield from figures_of_tick(url, home, settings, connections)
 
 
-def figures_of_year(url: str, home: Path, settings: Mapping[str, str], window: Window) -> Iterator[Figure]:
+def figures_of_year(
+    url: str, home: Path, settings: Mapping[str, str], window: Window, connections: Sequence[str]
+) -> Iterator[Figure]:
     """Measure a backfill of all connections, with pushes. Raises RuntimeError if Port differs from the tables."""
     days = ["--start", str(window.first), "--end", str(window.last)]
     took = run(usage_assets("backfill", *days, "--push"), home, settings)
-    entities = compare(url, home, window)
+    entities = compare(url, home, window, connections)
     assets, stored = stored_days(home)
-    name = f"{len(window.days)} days of {len(CONNECTIONS)} connections, to Port"
+    name = f"{len(window.days)} days of {len(connections)} connections, to Port"
     what = f"{assets} assets, {stored:,} asset-days, {entities:,} entities in Port; theirs: what is allowed"
     yield Figure(
         name=name,
@@ -96,12 +99,12 @@ def figures_of_year(url: str, home: Path, settings: Mapping[str, str], window: W
     )
 
 
-def figures_of_tick(url: str, home: Path, settings: Mapping[str, str]) -> Iterator[Figure]:
+def figures_of_tick(url: str, home: Path, settings: Mapping[str, str], connections: Sequence[str]) -> Iterator[Figure]:
     """Measure a tick of the daily schedule. Raises RuntimeError if a run fails or a day has changed."""
     command = [sys.executable, "-m", "benchmarks.year", url]
     said = run(command, home, {**settings, "PYTHONPATH": str(ROOT)}).output
     tick = Tick(**json.loads(said.splitlines()[-1]))
-    name = f"a daily tick of {len(CONNECTIONS)} connections"
+    name = f"a daily tick of {len(connections)} connections"
     what = f"{tick.runs} runs of {TICK_DAYS} days, nothing changed"
     yield Figure(
         name=name,
@@ -130,11 +133,11 @@ def figures_of_tick(url: str, home: Path, settings: Mapping[str, str]) -> Iterat
     )
 
 
-def compare(url: str, home: Path, window: Window) -> int:
+def compare(url: str, home: Path, window: Window, connections: Sequence[str]) -> int:
     """Return how many entities Port has. Raises RuntimeError if they differ from the tables."""
     port = PortClient(f"{url}/port", credentials.PORT_CLIENT_ID, credentials.PORT_CLIENT_SECRET)
     with port:
-        found = compare_entities(Warehouse(database=str(home / DATABASE)), port, dict.fromkeys(CONNECTIONS, window))
+        found = compare_entities(Warehouse(database=str(home / DATABASE)), port, dict.fromkeys(connections, window))
     if wrong := [each.blueprint for each in found if each.missing or each.different or each.unknown]:
         raise RuntimeError(f"Port has not what the tables have: {', '.join(wrong)}")
     return sum(each.in_port for each in found)

@@ -36,6 +36,7 @@ from benchmarks import (
 from benchmarks.daemons import Lived
 from benchmarks.figures import Figure
 from benchmarks.server import running
+from usage_assets.config.settings import Settings
 from usage_assets.core import money
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets_tests.conftest import Sandbox
@@ -172,7 +173,13 @@ def test_an_idle_tick_and_the_look_ups_see_the_same_events() -> None:
 
 
 @pytest.mark.slow
-def test_what_is_due_is_asked_where_only_the_last_days_are_not_settled() -> None:
+def test_what_is_due_is_asked_where_only_the_last_days_are_not_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    def settings_of(folder: Path, year: Window) -> Settings:
+        others = {"openai_admin_key": None, "anthropic_admin_key": None}
+        return three_connections(folder, year).model_copy(update=others)
+
+    three_connections = due.settings_of
+    monkeypatch.setattr(due, "settings_of", settings_of)
     idle, asked = due.figures(3, rounds=1)  # raises where more is due, or the idle sensor asks for a run
     assert int(asked.name.split()[4]) % (1 + 2 + 3) == 0, "each day is read again on those after it"
     assert idle.ours > 0
@@ -204,13 +211,14 @@ def test_the_tutorial_has_the_versions_of_the_project_but_for_those_it_pins() ->
 
 
 @pytest.mark.slow
-def test_a_year_of_three_connections_is_in_port_and_a_tick_after_it_asks_port_nothing() -> None:
-    cpu, wall, ticked, history, requests = year.figures(2)  # raises where Port differs, a run fails or a day changes
-    assert cpu.name == wall.name == "2 days of 3 connections, to Port"
-    assert "37 assets, 74 asset-days, " in cpu.note
-    assert "3 runs of 7 days" in ticked.note
+def test_a_year_is_in_port_and_a_tick_after_it_asks_port_nothing() -> None:
+    # raises where Port differs, a run fails or a day changes
+    cpu, wall, ticked, history, requests = year.figures(2, ["chatgpt"])
+    assert cpu.name == wall.name == "2 days of 1 connections, to Port"
+    assert "5 assets, 10 asset-days, " in cpu.note
+    assert "1 runs of 7 days" in ticked.note
     assert history.ours > 0
-    assert (requests.ours, requests.theirs > 10) == (0, True)
+    assert (requests.ours, requests.theirs) == (0, 2), "of the workspace and of its users"
 
 
 def test_an_import_is_measured_beyond_that_of_dagster_and_the_command_line_by_its_help(tmp_path: Path) -> None:
@@ -220,7 +228,7 @@ def test_an_import_is_measured_beyond_that_of_dagster_and_the_command_line_by_it
 
 
 def test_as_many_waits_are_measured_as_processes_write() -> None:
-    (longest,) = waiting.figures(1, processes=3, writes=4)
+    (longest,) = waiting.figures(1, processes=2, writes=5)
     assert longest.name == "longest of 6 waits for the database"
     assert longest.ours >= longest.theirs > 0
 
@@ -228,12 +236,30 @@ def test_as_many_waits_are_measured_as_processes_write() -> None:
 @pytest.mark.slow
 def test_growth_is_measured_at_each_size_and_nothing_is_demanded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growth, "ROWS", {30: 2})
-    monkeypatch.setattr(growth, "CONNECTIONS", {2: 1})
+    monkeypatch.setattr(growth, "CONNECTIONS", {})
     found = list(growth.figures(365))
-    sizes = {figure.name.partition(":")[0]: figure.note for figure in found}
-    assert sizes["30 rows a day"].startswith("2 days, 9 assets, 18 asset-days")
-    assert sizes["2 connections"].startswith("1 days, 28 assets, 28 asset-days")
+    assert {figure.name.partition(":")[0] for figure in found} == {"30 rows a day"}
+    assert found[0].note.startswith("2 days, 9 assets, 18 asset-days")
     assert all(figure.ours > 0 and figure.holds for figure in found)
+
+
+def test_growth_is_that_of_organizations_with_a_key_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    def loaded(size: str, url: str, home: Path, connections: str, keys: int, days: int) -> list[Figure]:
+        file = home / "connections.toml"
+        file.write_text(connections)
+        for n in range(keys):
+            monkeypatch.setenv(f"KEY_{n}", f"key {n}")
+        of_each = Settings.load(_env_file=None, usage_connections=file).connections()
+        assert {each.base_url for each in of_each} == {f"{url}/anthropic"}
+        note = ", ".join(f"{each.name} {each.provider}" for each in of_each)
+        return [Figure(name=size, ours=days, unit="days", note=note)]
+
+    monkeypatch.setattr(growth, "ROWS", {})
+    monkeypatch.setattr(growth, "CONNECTIONS", {2: 31, 1: 365})
+    monkeypatch.setattr(growth, "figures_of", loaded)
+    two, one = growth.figures(90)
+    assert (two.name, two.ours, two.note) == ("2 connections", 31, "anthropic_0 anthropic, anthropic_1 anthropic")
+    assert (one.name, one.ours, one.note) == ("1 connections", 90, "anthropic_0 anthropic")
 
 
 @pytest.mark.slow
