@@ -1,6 +1,7 @@
 """The due sensor, tick by tick, over a real warehouse and a real instance whose runs are moved from state to state."""
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -49,6 +50,8 @@ pytestmark = pytest.mark.slow
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 LOCATION = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
 ON = ("costs", "usage_completions")
+COSTS, IMAGES = ("costs",), ("usage_images",)
+"""What is enough where assets do not matter: fewer are derived from costs, and one from images."""
 OPENAI = """
 [[connection]]
 name = "openai"
@@ -128,8 +131,10 @@ class Daemon:
 
     @cached_property
     def definitions(self) -> dg.Definitions:
-        """The graph of the settings."""
-        return build_definitions(self.settings)
+        """The graph of the settings. Equal settings of the same day share one: the graph keeps no state."""
+        stated = (self.folder / "connections.toml").read_text()
+        name = f"{datetime.now(UTC).date()} {self.settings!r} {self.settings.connections()} {stated}"
+        return BUILT.get(name) or BUILT.setdefault(name, build_definitions(self.settings))
 
     def load(self, text: str, **variables: Any) -> None:
         """Reload the code location with this connections file."""
@@ -321,11 +326,12 @@ class Finished:
     def put_into(self, file: Path, instance: dg.DagsterInstance) -> str | None:
         """Make file and instance what they were then; return the cursor."""
         file.write_bytes(self.file)
-        for stored, empty in zip(self.history, memory_of(instance), strict=True):
-            stored.backup(empty)
+        remember(instance, self.history)
         return self.cursor
 
 
+BUILT: dict[str, dg.Definitions] = {}
+"""Settings and day -> their graph."""
 FINISHED: dict[str, Finished] = {}
 """Connections file and variables -> what is there when everything was fetched at NOW."""
 
@@ -334,6 +340,12 @@ def memory_of(instance: dg.DagsterInstance) -> Sequence[sqlite3.Connection]:
     """The databases of an ephemeral instance."""
     storages: Any = instance.run_storage, instance.event_log_storage
     return [storage._held_conn.connection.driver_connection for storage in storages]
+
+
+def remember(instance: dg.DagsterInstance, history: Sequence[sqlite3.Connection]) -> None:
+    """Make an instance what it was when these copies were made."""
+    for stored, memory in zip(history, memory_of(instance), strict=True):
+        stored.backup(memory)
 
 
 def copied(instance: dg.DagsterInstance) -> Sequence[sqlite3.Connection]:
@@ -378,12 +390,33 @@ def clock() -> Iterator[time_machine.Traveller]:
         yield traveller
 
 
+@pytest.fixture(scope="module")
+def empty() -> Iterator[tuple[dg.DagsterInstance, Sequence[sqlite3.Connection]]]:
+    """An instance, and copies of its databases from before anything ran."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance, copied(instance)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all daemons, one after the other: settings that name it are equal."""
+    return tmp_path_factory.mktemp("daemon")
+
+
 @pytest.fixture
-def daemon(clock: time_machine.Traveller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+def daemon(
+    clock: time_machine.Traveller,
+    empty: tuple[dg.DagsterInstance, Sequence[sqlite3.Connection]],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Daemon:
     """A daemon with an empty instance and no database yet."""
     monkeypatch.setenv("A_KEY", "very-secret")
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield Daemon(tmp_path, instance)
+    for file in folder.iterdir():
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
+    instance, history = empty
+    remember(instance, history)
+    return Daemon(folder, instance)
 
 
 # What is asked for
@@ -400,7 +433,7 @@ def test_a_new_connections_history_is_fetched_and_computed_once(daemon: Daemon) 
 
 
 def test_the_newest_days_come_first_and_a_run_has_at_most_186(daemon: Daemon) -> None:
-    daemon.load(openai("2025-11-20"))
+    daemon.load(openai("2025-11-20", on=IMAGES))
     assert daemon.finish() == ["openai 2026-05-18..2026-11-19", "openai 2025-11-20..2026-05-17"]
 
 
@@ -420,7 +453,7 @@ def test_a_request_is_like_those_of_the_schedules_but_goes_last(daemon: Daemon) 
 
 
 def test_no_day_is_asked_for_that_the_provider_has_forgotten(daemon: Daemon) -> None:
-    daemon.load(openai("2025-01-01"))
+    daemon.load(openai("2025-01-01", on=IMAGES))
     assert daemon.finish()[-1].startswith("openai 2025-11-20..")
 
 
@@ -440,7 +473,7 @@ def test_only_the_assets_that_lack_a_day_are_asked_for(daemon: Daemon) -> None:
 def test_a_day_is_missing_only_after_the_daily_schedule_had_its_time(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
-    daemon.load_finished()
+    daemon.load_finished(openai(on=IMAGES))
     clock.move_to(datetime(2026, 11, 21, 6, 59, tzinfo=UTC))
     assert daemon.tick() == []
     clock.move_to(datetime(2026, 11, 21, 7, 1, tzinfo=UTC))
@@ -450,7 +483,7 @@ def test_a_day_is_missing_only_after_the_daily_schedule_had_its_time(
 def test_days_that_the_daily_schedule_has_not_read_again_are_asked_for(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
-    daemon.load_finished()
+    daemon.load_finished(openai(on=IMAGES))
     clock.shift(timedelta(hours=25))
     daemon.store(days("20", "20"))
     assert daemon.tick() == []
@@ -459,7 +492,7 @@ def test_days_that_the_daily_schedule_has_not_read_again_are_asked_for(
 
 
 def test_history_can_be_left_to_people_but_nothing_stale(daemon: Daemon) -> None:
-    daemon.load(openai("2026-11-01"), usage_backfill_history=False)
+    daemon.load(openai("2026-11-01", on=COSTS), usage_backfill_history=False)
     assert daemon.finish() == ["openai 2026-11-13..2026-11-19"], "what the daily schedule would fetch"
     daemon.amounts[date(2026, 11, 14)] = Decimal(4)
     daemon.store(days("14", "14"), {"openai/costs"})
@@ -467,8 +500,8 @@ def test_history_can_be_left_to_people_but_nothing_stale(daemon: Daemon) -> None
 
 
 def test_an_earlier_start_asks_for_the_days_before(daemon: Daemon) -> None:
-    daemon.load_finished()
-    daemon.load(openai("2026-11-10"))
+    daemon.load_finished(openai(on=IMAGES))
+    daemon.load(openai("2026-11-10", on=IMAGES))
     assert daemon.finish() == ["openai 2026-11-10..2026-11-11"]
 
 
@@ -486,7 +519,7 @@ def test_a_command_in_a_terminal_without_all_keys_takes_no_connection_from_the_s
     daemon: Daemon, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("B_KEY", "of the service only")
-    daemon.load_finished(openai() + CODEX.replace("A_KEY", "B_KEY"))
+    daemon.load_finished(openai(on=IMAGES) + CODEX.replace("A_KEY", "B_KEY"))
     clock.shift(timedelta(minutes=1))
     with monkeypatch.context() as terminal:
         terminal.delenv("B_KEY")
@@ -514,31 +547,31 @@ def test_what_is_derived_follows_a_raw_day_that_was_run_alone(daemon: Daemon) ->
 
 
 def test_a_raw_day_that_was_read_again_and_is_the_same_makes_nothing_stale(daemon: Daemon) -> None:
-    daemon.load_finished()
+    daemon.load_finished(openai(on=COSTS))
     daemon.store(days("12", "19"), {"openai/costs"})
     assert daemon.finish() == []
 
 
 def test_a_changed_rate_makes_stale_only_the_days_that_it_values(daemon: Daemon) -> None:
-    daemon.load_finished(openai() + CODEX)
-    daemon.load(openai() + CODEX + RATE.format(usd="0.04", first="2026-11-18"))
+    daemon.load_finished(openai(on=IMAGES) + CODEX)
+    daemon.load(openai(on=IMAGES) + CODEX + RATE.format(usd="0.04", first="2026-11-18"))
     assert daemon.tick() == ["accounting", "codex 2026-11-18..2026-11-19"]
     daemon.succeed()
     assert daemon.finish() == []
     valued = "select usage_date from costs.daily_costs where usd_rate = 0.04 order by 1"
     assert [row["usage_date"].day for row in daemon.warehouse.read(valued).to_pylist()] == [18, 19]
-    daemon.load(openai() + CODEX)
+    daemon.load(openai(on=IMAGES) + CODEX)
     assert daemon.finish() == ["accounting", "codex 2026-11-18..2026-11-19"], "also when it is taken back"
 
 
 def test_a_rate_is_used_also_where_a_run_of_before_is_still_writing(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
-    daemon.load_finished(openai() + CODEX)
+    daemon.load_finished(openai(on=IMAGES) + CODEX)
     old = daemon.settings, daemon.definitions
     before, _ = seeds_of(daemon.settings)
     clock.shift(timedelta(minutes=1))
-    daemon.load(openai() + CODEX + RATE.format(usd="0.04", first="2026-11-16"))
+    daemon.load(openai(on=IMAGES) + CODEX + RATE.format(usd="0.04", first="2026-11-16"))
     daemon.tick()
     connections = old[0].connections()
     codex = graph_of(connections[-1], connections, before)
@@ -559,7 +592,7 @@ def test_what_another_connection_tells_of_is_emptied_and_comes_back_with_it(daem
 
     daemon.load_finished(LEGACY)
     assert billed() == [("legacy", Decimal(2))]
-    daemon.load(LEGACY + openai("2026-11-18"))
+    daemon.load(LEGACY + openai("2026-11-18", on=COSTS))
     daemon.finish()
     assert (billed(), daemon.due()) == ([("openai", Decimal(2))], {}), "one use is not counted twice"
     daemon.load(LEGACY)
@@ -582,6 +615,7 @@ def test_an_id_that_is_listed_after_its_costs_gets_its_name(
     entity: str,
     title: str,
 ) -> None:
+    daemon.load(openai(on=COSTS))
     daemon.ids[date(2026, 11, 17)] = id_
     daemon.look_up(row, known="Known")
     daemon.finish()
@@ -598,6 +632,7 @@ def test_an_id_that_is_listed_after_its_costs_gets_its_name(
 
 
 def test_a_rename_concerns_the_days_since_the_id_was_used_first(daemon: Daemon, clock: time_machine.Traveller) -> None:
+    daemon.load(openai(on=COSTS))
     daemon.ids |= {date(2026, 11, 14): {"project_id": "p"}, date(2026, 11, 18): {"project_id": "q"}}
     for names in ({"p": "P", "q": "Q"}, {"p": "P", "q": "R"}, {"p": "S", "q": "T"}):
         daemon.look_up(Projects, **names)
@@ -612,7 +647,7 @@ def test_a_rename_concerns_the_days_since_the_id_was_used_first(daemon: Daemon, 
 
 
 def test_a_new_id_that_nothing_was_spent_for_makes_nothing_stale(daemon: Daemon, clock: time_machine.Traveller) -> None:
-    daemon.load_finished()
+    daemon.load_finished(openai(on=COSTS))
     daemon.look_up(Projects, p="P")
     assert daemon.finish() == []
     clock.shift(timedelta(minutes=1))
@@ -638,7 +673,7 @@ def test_days_that_are_stored_with_other_filters_are_allocated_again(daemon: Dae
 
 
 def test_another_release_computes_what_it_computes_otherwise(daemon: Daemon) -> None:
-    daemon.load_finished()
+    daemon.load_finished(openai(on=COSTS))
     with duckdb.connect(daemon.warehouse.database) as database:
         database.execute(
             'update ledger.partition_versions set inputs = replace(inputs, \'"query":"\', \'"query":"0\') '
@@ -685,39 +720,39 @@ def test_days_that_answer_another_question_are_fetched_again(daemon: Daemon, mor
 def test_today_is_computed_again_only_while_it_has_a_partition(daemon: Daemon, clock: time_machine.Traveller) -> None:
     """Its partition goes with USAGE_INCLUDE_TODAY, what is stored of it stays."""
     today = days("20", "20")
-    daemon.load_finished(openai(), usage_include_today=True)
+    daemon.load_finished(openai(on=COSTS), usage_include_today=True)
     daemon.store(today)
     clock.shift(timedelta(minutes=1))
     daemon.amounts[today.first] = Decimal(2)
     daemon.store(today, {"openai/costs"})
     stale = {"openai": ["1 day stale: openai.costs changed"]}
     assert daemon.due() == stale
-    daemon.load(openai(), usage_include_today=False)
+    daemon.load(openai(on=COSTS), usage_include_today=False)
     assert daemon.due() == {}
     assert daemon.finish() == []
-    daemon.load(openai(), usage_include_today=True)
+    daemon.load(openai(on=COSTS), usage_include_today=True)
     assert daemon.due() == stale
     assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
 
 
 def test_today_is_computed_for_the_first_time_only_while_it_has_a_partition(daemon: Daemon) -> None:
-    daemon.load_finished(openai(), usage_include_today=True)
-    daemon.store(days("20", "20"), {"openai/costs", "openai/usage_completions"})
-    daemon.load(openai(), usage_include_today=False)
+    daemon.load_finished(openai(on=COSTS), usage_include_today=True)
+    daemon.store(days("20", "20"), {"openai/costs"})
+    daemon.load(openai(on=COSTS), usage_include_today=False)
     assert daemon.finish() == []
-    daemon.load(openai(), usage_include_today=True)
+    daemon.load(openai(on=COSTS), usage_include_today=True)
     assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
 
 
 def test_a_day_that_was_computed_before_it_was_over_is_due_once_it_has_its_partition(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
-    daemon.load_finished(openai(), usage_include_today=True)
+    daemon.load_finished(openai(on=COSTS), usage_include_today=True)
     daemon.store(days("20", "20"))
     clock.shift(timedelta(minutes=1))
     daemon.amounts[date(2026, 11, 20)] = Decimal(2)
     daemon.store(days("20", "20"), {"openai/costs"})
-    daemon.load(openai(), usage_include_today=False)
+    daemon.load(openai(on=COSTS), usage_include_today=False)
     assert daemon.finish() == []
     clock.move_to(datetime(2026, 11, 21, 0, 1, tzinfo=UTC))
     assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
@@ -727,7 +762,7 @@ def test_a_day_that_was_computed_before_it_was_over_is_due_once_it_has_its_parti
 
 
 def test_a_lost_database_is_filled_again(daemon: Daemon) -> None:
-    daemon.load_finished()
+    daemon.load_finished(openai(on=IMAGES))
     daemon.settings.warehouse_path.unlink()
     assert daemon.finish() == [WHOLE]
 
@@ -735,6 +770,7 @@ def test_a_lost_database_is_filled_again(daemon: Daemon) -> None:
 def test_days_that_came_from_the_archive_alone_are_asked_for_once_their_answers_are_old(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
+    daemon.load(openai(on=IMAGES))
     with daemon.from_archive(NOW - timedelta(hours=7)):
         daemon.store(days("12", "19"))
     assert daemon.finish() == []
@@ -743,7 +779,7 @@ def test_days_that_came_from_the_archive_alone_are_asked_for_once_their_answers_
 
 
 def test_what_an_older_copy_lacks_is_fetched_again(daemon: Daemon, clock: time_machine.Traveller) -> None:
-    daemon.load_finished()
+    daemon.load_finished(openai(on=IMAGES))
     older = daemon.settings.warehouse_path.read_bytes()
     clock.move_to(datetime(2026, 11, 21, 8, tzinfo=UTC))
     assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
@@ -790,16 +826,16 @@ def test_an_asset_that_fails_holds_back_nothing_but_what_is_computed_from_it(
 
 
 def test_a_bad_day_stands_alone_and_holds_back_no_other(daemon: Daemon, clock: time_machine.Traveller) -> None:
-    daemon.load(openai(on=["costs"]))
+    daemon.load(openai(on=IMAGES))
     daemon.tick()
-    daemon.fail("openai/costs", "2026-11-15", reason="no bucket for 2026-11-15")
+    daemon.fail("openai/usage_images", "2026-11-15", reason="no bucket for 2026-11-15")
     assert daemon.tick() == ["openai 2026-11-16..2026-11-19"]
     daemon.succeed()
     assert daemon.tick() == ["openai 2026-11-12..2026-11-14"]
     daemon.succeed()
     for minutes in (10, 20, 24 * 60):
         assert daemon.tick() == ["openai 2026-11-15..2026-11-15"]
-        daemon.fail("openai/costs", "2026-11-15", reason="no bucket for 2026-11-15")
+        daemon.fail("openai/usage_images", "2026-11-15", reason="no bucket for 2026-11-15")
         assert daemon.tick() == []
         clock.shift(timedelta(minutes=minutes))
     assert (daemon.said or "").startswith(
@@ -812,8 +848,8 @@ def test_many_bad_days_hold_back_no_other(
     daemon: Daemon, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each stands alone, however many they are, and nothing is held against their asset."""
-    monkeypatch.setattr(due_sensor, "MOST_SPLITS", 3)
-    daemon.load(openai("2026-10-01", on=["costs"]))
+    monkeypatch.setattr(due_sensor, "MOST_SPLITS", 1)
+    daemon.load(openai("2026-10-01", on=COSTS))
     bad = [date(2026, 10, 1) + timedelta(days=3 * n) for n in range(due_sensor.MOST_SPLITS + 2)]
     while daemon.tick():
         (run,) = daemon.under_way()
@@ -830,14 +866,14 @@ def test_many_bad_days_hold_back_no_other(
 
 
 def test_days_that_are_refused_together_are_halved_until_the_bad_one_stands_alone(daemon: Daemon) -> None:
-    daemon.load(openai(on=["costs"]))
+    daemon.load(openai(on=IMAGES))
     bad, launched = date(2026, 11, 17), []
     while more := daemon.tick():
         launched += more
         (run,) = daemon.under_way()
         window = window_of(run.tags)
         if window and bad in window:
-            daemon.fail("openai/costs", *map(str, window.days))
+            daemon.fail("openai/usage_images", *map(str, window.days))
         else:
             daemon.succeed()
     assert launched == [
@@ -855,7 +891,7 @@ def test_days_that_are_refused_together_are_halved_until_the_bad_one_stands_alon
 def test_what_fails_however_few_the_days_are_is_not_halved_for_ever(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
-    daemon.load(openai("2025-11-20", on=["costs"]))
+    daemon.load(openai("2025-11-20", on=COSTS))
     launched = 0
     while daemon.tick():
         launched += 1
@@ -932,9 +968,9 @@ def test_pushes_and_lookups_are_not_waited_for(daemon: Daemon) -> None:
 
 def test_a_tick_waits_for_a_run_that_has_the_file(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(due_sensor, "WAIT_SECONDS", 0)
-    daemon.load_finished()
+    daemon.load_finished(openai(on=IMAGES))
     with held_by_another(str(daemon.settings.warehouse_path)):
-        daemon.load(openai("2026-11-10"))
+        daemon.load(openai("2026-11-10", on=IMAGES))
         daemon.cursor = None
         assert daemon.tick() == []
     assert daemon.said
@@ -948,8 +984,8 @@ def test_a_tick_waits_for_a_run_that_has_the_file(daemon: Daemon, monkeypatch: p
 def test_an_idle_tick_opens_no_file_and_asks_the_instance_for_nothing(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    daemon.load(openai() + CODEX)
-    daemon.finish()
+    daemon.load_finished(openai(on=IMAGES) + CODEX)
+    assert daemon.tick() == []
     statements: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
