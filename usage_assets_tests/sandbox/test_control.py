@@ -21,7 +21,10 @@ from usage_assets.sandbox.ledger import DAYS
 from usage_assets_tests.sandbox.calling import ENDPOINTS, NOW, TODAY, SandboxCaller, days, exact
 
 OLDEST, YESTERDAY = TODAY - timedelta(days=90), TODAY - timedelta(days=1)
+FIRST = TODAY - timedelta(days=400)
 RESTATED = date(2026, 11, 12)
+AROUND = (RESTATED - timedelta(days=1), RESTATED + timedelta(days=2))
+BEFORE, AFTER = RESTATED - timedelta(days=6), RESTATED + timedelta(days=6)
 # OpenAI's reports beside completions: plain rows like those, which differ in what makes a row that comes in late new.
 ALIKE = {name for provider, name in ENDPOINTS if provider == "openai"} - {"costs", "usage_completions"}
 PAGED = {provider for provider, _ in ENDPOINTS}
@@ -113,11 +116,12 @@ def numbers(truth: Any) -> Any:
 
 
 def fingerprint(sandbox: SandboxCaller) -> str:
-    """A digest of every page of the last two weeks and of the whole truth."""
+    """A digest of every page of days around RESTATED, and of the truth of these and of days long before."""
     digest = hashlib.sha256()
     for endpoint in ENDPOINTS.values():
-        digest.update(repr(sandbox.days(endpoint, TODAY - timedelta(days=14), TODAY)).encode())
-    digest.update(repr(sandbox.truth()).encode())
+        digest.update(repr(sandbox.days(endpoint, *AROUND)).encode())
+    for window in (AROUND, (FIRST, FIRST + timedelta(days=3))):
+        digest.update(repr(sandbox.truth(start=window[0], end=window[1])).encode())
     return digest.hexdigest()
 
 
@@ -135,16 +139,13 @@ def test_the_truth_is_what_the_pages_add_up_to(sandbox: SandboxCaller) -> None:
     assert all(total > 0 for units in totals.values() for total in units.values())
 
 
-def test_every_value_of_the_truth_is_a_plain_decimal_string(sandbox: SandboxCaller) -> None:
+def test_the_truth_is_plain_decimal_strings_until_yesterday_unless_asked_further(sandbox: SandboxCaller) -> None:
     truth = sandbox.truth()
     values = [value for units in truth["days"].values() for by_day in units.values() for value in by_day.values()]
     values += [value for units in truth["totals"].values() for value in units.values()]
     assert all(isinstance(value, str) and "E" not in value for value in values)
-
-
-def test_the_truth_ends_yesterday_unless_asked_further(sandbox: SandboxCaller) -> None:
-    by_default = sandbox.truth()["days"]["openai"]["usd"]
-    assert (min(by_default), max(by_default)) == (str(TODAY - timedelta(days=400)), str(YESTERDAY))
+    by_default = truth["days"]["openai"]["usd"]
+    assert (min(by_default), max(by_default)) == (str(FIRST), str(YESTERDAY))
     assert list(sandbox.truth(start=TODAY, end=TODAY)["days"]["openai"]["usd"]) == [str(TODAY)]
     assert sandbox.truth(start="2020-01-01", end="2020-02-01")["totals"]["openai"]["usd"] == "0"
 
@@ -163,14 +164,14 @@ def test_a_restatement_moves_truth_and_pages_together(
 ) -> None:
     rows = DAYS[provider](Company(DEFAULT_SEED), RESTATED)[name]
     expected = {"scale": ceil(len(rows) / 3), "add": 1, "remove": ceil(len(rows) / 3), "clear": len(rows)}
-    before = numbers(sandbox.truth(start=OLDEST, end=YESTERDAY))
+    before = numbers(sandbox.truth(start=BEFORE, end=AFTER))
     body = {"provider": provider, "endpoint": name, "days": [str(RESTATED)], "change": change}
     touched = sandbox.control("/restate", body)["changed"]
     assert touched == {name: {str(RESTATED): expected[change]}}
 
-    after = numbers(sandbox.truth(start=OLDEST, end=YESTERDAY))
-    around = (RESTATED - timedelta(days=1), RESTATED + timedelta(days=2))
-    assert numbers(sandbox.truth(start=around[0], end=around[1] - timedelta(days=1))) == served(sandbox, *around)
+    after = numbers(sandbox.truth(start=BEFORE, end=AFTER))
+    truth = numbers(sandbox.truth(start=AROUND[0], end=AROUND[1] - timedelta(days=1)))
+    assert truth == served(sandbox, *AROUND)
     changed = {
         (source, unit, day)
         for source, units in (before | after).items()
@@ -382,9 +383,9 @@ def test_bodies_that_are_not_json_are_refused(sandbox: SandboxCaller) -> None:
 
 def test_the_books_hold_400_days_and_today(sandbox: SandboxCaller) -> None:
     costs = ENDPOINTS["anthropic", "cost_report"]
-    first = TODAY - timedelta(days=400)
-    by_day = sandbox.days(costs, first - timedelta(days=2), TODAY + timedelta(days=2))
-    assert not any(by_day[day] for day in days(first - timedelta(days=2), first))
-    assert by_day[first]
-    assert by_day[TODAY]
-    assert not by_day[TODAY + timedelta(days=1)]
+    oldest = sandbox.days(costs, FIRST - timedelta(days=2), FIRST + timedelta(days=1))
+    assert not any(oldest[day] for day in days(FIRST - timedelta(days=2), FIRST))
+    assert oldest[FIRST]
+    newest = sandbox.days(costs, TODAY, TODAY + timedelta(days=2))
+    assert newest[TODAY]
+    assert not newest[TODAY + timedelta(days=1)]
