@@ -1,7 +1,9 @@
 """The FOCUS file: exact, complete, and not written where a row breaks a rule; every rule is shown failing."""
 
 import csv
+import shutil
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -38,19 +40,25 @@ SMALLEST = Decimal("0.000000000000000000000001")
 INVOICE = Invoice(connection="openai", month="2026-11", total=Decimal(1), id="INV-1", issued=date(2026, 12, 1))
 
 
-@pytest.fixture
-def filled(days: Days) -> Days:
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Days:
     """Costs of three connections, credits with and without a rate, a purchase and an invoice."""
-    return fill(days)
+    folder = tmp_path_factory.mktemp("original")
+    return fill(Days(Warehouse(database=str(folder / "usage.duckdb"))))
+
+
+@pytest.fixture
+def filled(original: Days, days: Days) -> Days:
+    """A copy of the same."""
+    shutil.copy(original.warehouse.database, days.warehouse.database)
+    return replace(days, accounting=original.accounting)
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(original: Days) -> Path:
     """The same, as exports read it."""
-    folder = tmp_path_factory.mktemp("published")
-    days = fill(Days(Warehouse(database=str(folder / "usage.duckdb"))))
-    exported(days, folder / "x.csv")
-    return copy_of(days.warehouse.database)
+    exported(original, Path(original.warehouse.database).with_name("x.csv"))
+    return copy_of(original.warehouse.database)
 
 
 def fill(days: Days) -> Days:
@@ -335,39 +343,39 @@ def test_bad_input_is_one_line_and_writes_nothing(terminal: Terminal, words: tup
 
 
 @pytest.mark.slow
-def test_days_of_which_a_part_of_the_costs_was_refused_are_no_whole_days(
+def test_days_whose_costs_are_refused_or_switched_off_in_part_are_no_whole_days(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Claude Code's estimates of a day must not pass for the day's bill."""
-    for name in ("OPENAI_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
+    for name in ("OPENAI_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "ANTHROPIC_ADMIN_KEY"):
         monkeypatch.delenv(name)
-    fetched, refused = last_days(5)[:2], last_days(5)[2:]
-    route = "GET /anthropic/v1/organizations/cost_report"
-    assert terminal.type("backfill", "--start", str(fetched[0]), "--end", str(fetched[-1])).code == 0
-    terminal.sandbox.faults({"route": route, "fault": "status", "status": 403})
-    assert terminal.type("backfill", "--start", str(refused[0]), "--end", str(refused[-1])).code == 1
-    said = terminal.type("export", "focus", "--start", str(fetched[0]), "--end", str(refused[-1]), "--out", "x.csv")
-    assert said.complaints == ["anthropic/cost_report: costs of 3 days are missing or incomplete in the file"]
-
-
-@pytest.mark.slow
-def test_costs_of_a_source_that_is_switched_off_are_missing_from_then_on(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("OPENAI_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
-        monkeypatch.delenv(name)
-    first, last = last_days(2)
-    assert terminal.type("backfill", "--start", str(first), "--end", str(first)).code == 0
     (terminal.folder / "claude.key").write_text("sk-ant-admin-sandbox")
-    (terminal.folder / "connections.toml").write_text(
-        '[[connection]]\nname = "anthropic"\nprovider = "anthropic"\nkey = "file:claude.key"\n'
-        "endpoints = { cost_report = false }\n"
-    )
-    monkeypatch.delenv("ANTHROPIC_ADMIN_KEY")
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
-    assert terminal.type("backfill", "--start", str(last), "--end", str(last)).code == 0
-    said = terminal.type("export", "focus", "--start", str(first), "--end", str(last), "--out", "x.csv")
-    assert said.complaints == ["anthropic/cost_report: costs of 1 days are missing or incomplete in the file"]
+
+    def connect(endpoints: str) -> None:
+        (terminal.folder / "connections.toml").write_text(
+            '[[connection]]\nname = "anthropic"\nprovider = "anthropic"\nkey = "file:claude.key"\n'
+            f"endpoints = {{ usage_messages = false{endpoints} }}\n"
+        )
+
+    def backfill(day: date) -> int | str | None:
+        return terminal.type("backfill", "--start", str(day), "--end", str(day)).code
+
+    def missing_until(day: date, out: str) -> list[str]:
+        said = terminal.type("export", "focus", "--start", str(fetched), "--end", str(day), "--out", out)
+        return said.complaints
+
+    fetched, refused, switched_off = last_days(3)
+    connect("")
+    assert backfill(fetched) == 0
+    route = "GET /anthropic/v1/organizations/cost_report"
+    terminal.sandbox.faults({"route": route, "fault": "status", "status": 403})
+    assert backfill(refused) == 1
+    told = "anthropic/cost_report: costs of {} days are missing or incomplete in the file"
+    assert missing_until(refused, "x.csv") == [told.format(1)]
+    connect(", cost_report = false")
+    assert backfill(switched_off) == 0
+    assert missing_until(switched_off, "y.csv") == [told.format(2)]
 
 
 def test_days_without_costs_are_no_file(terminal: Terminal) -> None:
