@@ -51,7 +51,7 @@ NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 LOCATION = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
 ON = ("costs", "usage_completions")
 COSTS, IMAGES = ("costs",), ("usage_images",)
-"""What is enough where assets do not matter: fewer are derived from costs, and one from images."""
+"""What is enough where assets do not matter: less is computed from costs alone, and nothing from images alone."""
 OPENAI = """
 [[connection]]
 name = "openai"

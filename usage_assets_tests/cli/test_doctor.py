@@ -1,8 +1,10 @@
 """What the doctor finds: each fault with what to do, nothing changed, no secret shown."""
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,12 +28,13 @@ from dagster_shared.error import SerializableErrorInfo
 
 from usage_assets.cli.doctor import NOTHING_IS_LOST, TIME_TO_BE_HEARD_OF
 from usage_assets.warehouse.published import copy_of, publish
-from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
+from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
 
 pytestmark = pytest.mark.slow
 
 YESTERDAY = str(last_days(1)[0])
+TEN_DAYS_AGO = "2026-11-10"
 
 
 @pytest.fixture
@@ -40,6 +43,33 @@ def terminal(
 ) -> Terminal:
     """A person whose accounts are at the sandbox."""
     return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+
+
+@pytest.fixture
+def chatgpt(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """The same, with one connection: for what is not about connections."""
+    for name in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY"):
+        monkeypatch.delenv(name)
+    return terminal
+
+
+BACKFILLED: dict[str, Path] = {}
+"""Day -> a copy of what its backfill has left behind."""
+
+
+@pytest.fixture
+def backfilled(chatgpt: Terminal, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Terminal]:
+    """The same, after a day was backfilled. It is once, and copied then."""
+
+    def backfill(day: str) -> Terminal:
+        if day in BACKFILLED:
+            shutil.copytree(BACKFILLED[day], chatgpt.folder, dirs_exist_ok=True)
+        else:
+            assert chatgpt.type("backfill", "--start", day, "--end", day, "--connection", "chatgpt").code == 0
+            BACKFILLED[day] = shutil.copytree(chatgpt.folder, tmp_path_factory.mktemp("backfilled") / day)
+        return chatgpt
+
+    return backfill
 
 
 def examined(terminal: Terminal) -> Said:
@@ -56,8 +86,10 @@ def finding(said: Said, subject: str) -> str:
     return line
 
 
-def test_a_healthy_setup_has_no_fault(terminal: Terminal) -> None:
-    terminal.type("backfill", "--start", YESTERDAY, "--end", YESTERDAY, "--connection", "chatgpt")
+def test_a_healthy_setup_has_no_fault(backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = backfilled(YESTERDAY)
+    for name in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY"):
+        monkeypatch.setenv(name, terminal.environment[name])
     terminal.type("port", "provision")
     said = examined(terminal)
     assert said.code == 0
@@ -112,10 +144,9 @@ def test_a_refused_key_is_a_fault_with_advice(terminal: Terminal, monkeypatch: p
 
 
 def test_old_days_of_a_refused_connection_are_no_second_message(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    day = str(TODAY - timedelta(days=10))
-    terminal.type("backfill", "--start", day, "--end", day, "--connection", "chatgpt")
+    terminal = backfilled(TEN_DAYS_AGO)
     monkeypatch.setenv("CHATGPT_ANALYTICS_KEY", "revoked")
     about = [line for line in examined(terminal).lines if "chatgpt" in line and not line.startswith("OK")]
     assert [line.split(":")[0] for line in about] == ["FAIL  connection chatgpt"]
@@ -184,22 +215,26 @@ def test_a_switched_off_endpoint_is_not_asked(terminal: Terminal, monkeypatch: p
 def test_costs_that_are_switched_off_are_told_of_once_and_what_is_removed_is_no_fault(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable in ("OPENAI_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
+    for variable in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
         monkeypatch.delenv(variable)
-    day = str(TODAY - timedelta(days=10))
-    terminal.type("backfill", "--start", day, "--end", day)
-    monkeypatch.delenv("ANTHROPIC_ADMIN_KEY")
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
     (terminal.folder / "key").write_text("sk-ant-admin-sandbox")
     entry = "[[connection]]\nname = 'anthropic'\nprovider = 'anthropic'\nkey = 'file:key'\n"
-    (terminal.folder / "connections.toml").write_text(f"{entry}endpoints = {{ cost_report = false }}\n")
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    with_costs, without = (
+        f"{entry}endpoints = {{ usage_messages = false, claude_code = {on}, cost_report = {off} }}\n"
+        for on, off in (("false", "true"), ("true", "false"))
+    )
+    (terminal.folder / "connections.toml").write_text(with_costs)
+    day = TEN_DAYS_AGO
+    assert terminal.type("backfill", "--start", day, "--end", day).code == 0
+    (terminal.folder / "connections.toml").write_text(without)
     said = examined(terminal)
     assert finding(said, "is switched off;") == (
         f"WARN  table costs.daily_costs: 1 days of anthropic, anthropic.cost_report, the newest is {day}: nothing "
         "refreshes them, because their endpoint is switched off; they stay in the views, in Port and in exports"
     )
     assert "never fetched" in finding(said, "connection anthropic: due"), "what is on is fetched"
-    (terminal.folder / "connections.toml").write_text(entry.replace("anthropic'\nprovider", "another'\nprovider"))
+    (terminal.folder / "connections.toml").write_text(with_costs.replace("anthropic'\nprovider", "another'\nprovider"))
     said = examined(terminal)
     assert finding(said, "costs.daily_costs: 1 days of anthropic, anthropic.cost_report") == (
         f"OK    table costs.daily_costs: 1 days of anthropic, anthropic.cost_report, the newest is {day}: nothing "
@@ -207,15 +242,15 @@ def test_costs_that_are_switched_off_are_told_of_once_and_what_is_removed_is_no_
     )
 
 
-def test_port_that_is_not_configured_is_a_warning(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_port_that_is_not_configured_is_a_warning(chatgpt: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PORT_CLIENT_ID")
     monkeypatch.delenv("PORT_CLIENT_SECRET")
-    assert finding(examined(terminal), "Port: ").startswith("WARN  Port: nothing is pushed")
+    assert finding(examined(chatgpt), "Port: ").startswith("WARN  Port: nothing is pushed")
 
 
-def test_refused_port_credentials_are_a_fault(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_port_credentials_are_a_fault(chatgpt: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT_CLIENT_SECRET", "wrong-secret")
-    line = finding(examined(terminal), "Port")
+    line = finding(examined(chatgpt), "Port")
     assert line.startswith("FAIL  Port: Port answered 401")
     assert "check PORT_CLIENT_ID and PORT_CLIENT_SECRET" in line
     assert "wrong-secret" not in line
@@ -228,71 +263,70 @@ def test_blueprints_that_do_not_exist_yet_are_announced_and_not_made(terminal: T
     assert not [request for request in terminal.sandbox.requests() if request["method"] in ("PUT", "PATCH", "DELETE")]
 
 
-def test_a_database_that_does_not_exist_yet_is_not_made(terminal: Terminal) -> None:
-    said = examined(terminal)
-    assert f"WARN  warehouse: {terminal.database} does not exist yet: the first run makes it" in said.lines
-    assert not terminal.database.exists()
+def test_a_database_that_does_not_exist_yet_is_not_made(chatgpt: Terminal) -> None:
+    said = examined(chatgpt)
+    assert f"WARN  warehouse: {chatgpt.database} does not exist yet: the first run makes it" in said.lines
+    assert not chatgpt.database.exists()
 
 
-def test_a_copy_that_is_of_now_or_will_be_is_no_fault_and_one_that_stays_behind_is(terminal: Terminal) -> None:
-    assert "published copy" not in examined(terminal).out, "there is nothing yet to publish"
-    copy = copy_of(terminal.database)
-    with terminal.warehouse.transaction():
+def test_a_copy_that_is_of_now_or_will_be_is_no_fault_and_one_that_stays_behind_is(chatgpt: Terminal) -> None:
+    assert "published copy" not in examined(chatgpt).out, "there is nothing yet to publish"
+    copy = copy_of(chatgpt.database)
+    with chatgpt.warehouse.transaction():
         pass
-    line = finding(examined(terminal), "published copy")
+    line = finding(examined(chatgpt), "published copy")
     assert line == f"WARN  published copy: {copy} does not exist yet: the next run makes it when it ends"
     changed = NOW - timedelta(hours=2)
-    os.utime(terminal.database, (changed.timestamp(), changed.timestamp()))
-    publish(terminal.warehouse)
+    os.utime(chatgpt.database, (changed.timestamp(), changed.timestamp()))
+    publish(chatgpt.warehouse)
     for _ in range(2):  # the doctor itself opens the database
-        assert finding(examined(terminal), "published copy") == (
+        assert finding(examined(chatgpt), "published copy") == (
             f"OK    published copy: {copy} holds what was stored by 2026-11-20 06:00 UTC, which is everything"
         )
     for minutes, level in ((119, "WARN "), (10, "OK   ")):
         changed = NOW - timedelta(minutes=minutes)
-        os.utime(terminal.database, (changed.timestamp(), changed.timestamp()))
-        assert finding(examined(terminal), "published copy") == (
+        os.utime(chatgpt.database, (changed.timestamp(), changed.timestamp()))
+        assert finding(examined(chatgpt), "published copy") == (
             f"{level} published copy: {copy} holds what was stored by 2026-11-20 06:00 UTC; the database was changed "
             f"at {changed:%Y-%m-%d %H:%M} UTC: the next run publishes that when it ends"
         )
 
 
 def test_whether_a_webhook_is_set_is_told_and_never_where_it_is(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    chatgpt: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert finding(examined(terminal), "webhook: ") == (
+    assert finding(examined(chatgpt), "webhook: ") == (
         "WARN  webhook: failed runs and checks are posted nowhere: USAGE_WEBHOOK_URL is not set"
     )
     monkeypatch.setenv("USAGE_WEBHOOK_URL", "https://hooks.example/secret-token")
-    said = examined(terminal)
+    said = examined(chatgpt)
     assert finding(said, "webhook: ") == "OK    webhook: failed runs and checks are posted to it (USAGE_WEBHOOK_URL)"
     assert "OK    sensor webhook_sensor: is running, and has had nothing to do yet" in said.lines
     assert "hooks.example" not in said.out
     monkeypatch.setenv("USAGE_WEBHOOK_URL", "http://hooks.example/secret-token")
-    said = examined(terminal)
+    said = examined(chatgpt)
     assert finding(said, "webhook: ").startswith("FAIL  webhook: USAGE_WEBHOOK_URL: must look like https://")
     assert "hooks.example" not in said.out
 
 
-def test_a_locked_database_is_a_fault_that_names_the_holder(terminal: Terminal) -> None:
-    duckdb.connect(str(terminal.database)).close()
-    with holding(terminal.database) as holder:
-        line = finding(examined(terminal), "warehouse")
+def test_a_locked_database_is_a_fault_that_names_the_holder(chatgpt: Terminal) -> None:
+    duckdb.connect(str(chatgpt.database)).close()
+    with holding(chatgpt.database) as holder:
+        line = finding(examined(chatgpt), "warehouse")
     assert line.startswith("FAIL")
     assert f"PID {holder.pid}" in line
 
 
-def test_a_file_that_is_no_database_is_a_fault(terminal: Terminal) -> None:
-    terminal.database.write_text("accounts payable\n" * 1000)
-    assert finding(examined(terminal), "warehouse").startswith(f"FAIL  warehouse: {terminal.database}: ")
+def test_a_file_that_is_no_database_is_a_fault(chatgpt: Terminal) -> None:
+    chatgpt.database.write_text("accounts payable\n" * 1000)
+    assert finding(examined(chatgpt), "warehouse").startswith(f"FAIL  warehouse: {chatgpt.database}: ")
 
 
 def test_due_days_of_a_connection_are_one_warning_that_says_who_fetches_them(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("USAGE_START_DATE", str(TODAY - timedelta(days=10)))
-    day = str(TODAY - timedelta(days=10))
-    terminal.type("backfill", "--start", day, "--end", day, "--connection", "chatgpt")
+    terminal = backfilled(TEN_DAYS_AGO)
+    monkeypatch.setenv("USAGE_START_DATE", TEN_DAYS_AGO)
     before = terminal.database.read_bytes()
     warning = "WARN  connection chatgpt: due: 7 days missing: never fetched. "
     assert finding(examined(terminal), "connection chatgpt: due") == (
@@ -305,13 +339,13 @@ def test_due_days_of_a_connection_are_one_warning_that_says_who_fetches_them(
     assert terminal.database.read_bytes() == before, "doctor changes nothing"
 
 
-def test_places_that_silent_runs_hold_are_a_fault(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_places_that_silent_runs_hold_are_a_fault(chatgpt: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     with dg.DagsterInstance.get() as instance:
         runs = [dg.DagsterRun("usage", make_new_run_id(), status=dg.DagsterRunStatus.STARTED) for _ in range(4)]
         for run in runs:
             instance.add_run(run)
             instance.report_engine_event("Started process for run.", run, EngineEventData.in_process(os.getpid()))
-        assert finding(examined(terminal), "places for runs") == (
+        assert finding(examined(chatgpt), "places for runs") == (
             "OK    Dagster: all 4 places for runs are taken, other runs wait"
         )
         with subprocess.Popen([sys.executable, "-c", ""]) as gone:
@@ -319,7 +353,7 @@ def test_places_that_silent_runs_hold_are_a_fault(terminal: Terminal, monkeypatc
         instance.report_engine_event("Started process for run.", runs[0], EngineEventData.in_process(gone.pid))
     monkeypatch.setenv("USAGE_UI_URL", "http://dagster.internal:3000")
     with time_machine.travel(NOW + TIME_TO_BE_HEARD_OF + timedelta(minutes=1)):
-        line = finding(examined(terminal), "places for runs")
+        line = finding(examined(chatgpt), "places for runs")
     assert line.startswith("FAIL  Dagster: all 4 places for runs are taken and none of these runs has logged anything")
     assert f"http://dagster.internal:3000/runs/{runs[0].run_id}" in line
 
@@ -334,20 +368,20 @@ def test_variables_that_the_env_file_contradicts_are_named_without_their_values(
     )
 
 
-def test_a_missing_dagster_home_is_a_fault(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_dagster_home_is_a_fault(chatgpt: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGSTER_HOME")
-    assert finding(examined(terminal), "DAGSTER_HOME").startswith("FAIL  Dagster: DAGSTER_HOME: not set")
+    assert finding(examined(chatgpt), "DAGSTER_HOME").startswith("FAIL  Dagster: DAGSTER_HOME: not set")
 
 
-def test_a_daemon_that_never_ran_is_a_warning(terminal: Terminal) -> None:
-    line = finding(examined(terminal), "its daemon")
+def test_a_daemon_that_never_ran_is_a_warning(chatgpt: Terminal) -> None:
+    line = finding(examined(chatgpt), "its daemon")
     assert line.startswith("WARN  Dagster: its daemon is not running and never was")
 
 
-def test_schedules_and_sensor_are_running_unless_a_person_says_otherwise(terminal: Terminal) -> None:
+def test_schedules_and_sensor_are_running_unless_a_person_says_otherwise(chatgpt: Terminal) -> None:
     with dg.DagsterInstance.get() as instance:
         instance.add_instigator_state(state_of("daily_usage_schedule", InstigatorStatus.STOPPED))
-    said = examined(terminal)
+    said = examined(chatgpt)
     assert finding(said, "daily_usage_schedule") == (
         "WARN  schedule daily_usage_schedule: is stopped: start it on the Automation page of the UI"
     )
@@ -356,7 +390,7 @@ def test_schedules_and_sensor_are_running_unless_a_person_says_otherwise(termina
     assert finding(said, "port_changed_partitions_sensor").startswith("OK    sensor port_changed_partitions_sensor: is")
 
 
-def test_a_failed_tick_is_a_fault_with_its_reason(terminal: Terminal) -> None:
+def test_a_failed_tick_is_a_fault_with_its_reason(chatgpt: Terminal) -> None:
     state = state_of("daily_usage_schedule", InstigatorStatus.DECLARED_IN_CODE)
     with dg.DagsterInstance.get() as instance:
         instance.add_instigator_state(state)
@@ -371,7 +405,7 @@ def test_a_failed_tick_is_a_fault_with_its_reason(terminal: Terminal) -> None:
                 selector_id=state.selector_id,
             )
         )
-    assert finding(examined(terminal), "daily_usage_schedule") == (
+    assert finding(examined(chatgpt), "daily_usage_schedule") == (
         "FAIL  schedule daily_usage_schedule: its last tick (2026-11-20 08:00 UTC) failed: "
         "SettingsError: USAGE_SCHEDULE is odd"
     )
@@ -412,10 +446,10 @@ def test_what_an_old_connection_left_is_named_and_removed_where_another_covers_t
 
 
 def test_due_days_are_counted_and_said_to_be_whose_they_are(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("USAGE_START_DATE", "2026-11-10")
-    terminal.type("backfill", "--start", YESTERDAY, "--end", YESTERDAY, "--connection", "chatgpt")
+    terminal = backfilled(YESTERDAY)
+    monkeypatch.setenv("USAGE_START_DATE", TEN_DAYS_AGO)
 
     def due(with_history: str) -> list[str]:
         monkeypatch.setenv("USAGE_BACKFILL_HISTORY", with_history)
@@ -430,8 +464,10 @@ def test_due_days_are_counted_and_said_to_be_whose_they_are(
     ]
 
 
-def test_an_owner_that_matches_nothing_is_named(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal.type("backfill", "--start", YESTERDAY, "--end", YESTERDAY, "--connection", "chatgpt")
+def test_an_owner_that_matches_nothing_is_named(
+    backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = backfilled(YESTERDAY)
     owners = ('workspace = "ws-sandbox"', 'project = "proj_typo"', 'user = "typo@example.com"')
     stated = "".join(f'[[owner]]\n{owner}\nteam = "web"\n' for owner in owners)
     (terminal.folder / "connections.toml").write_text(stated)

@@ -79,6 +79,14 @@ def small_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Termi
     return terminal
 
 
+@pytest.fixture
+def tiny_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """The same, with one report of OpenAI, one table that is computed from that, and lookups."""
+    for name, value in with_endpoints(terminal.folder, "usage_completions").items():
+        monkeypatch.setenv(name, value)
+    return terminal
+
+
 def line_of(connection: str, said: Said) -> str:
     """The closing line of a connection."""
     (line,) = (line for line in said.lines if line.startswith(f"{connection} "))
@@ -114,7 +122,16 @@ def asked(terminal: Terminal, kind: Literal["days", "lookups"]) -> list[str]:
     return [end for end in ends if (end in LISTS) == (kind == "lookups")]
 
 
-def test_a_refused_lookup_is_said_and_days_are_stored_all_the_same(terminal: Terminal) -> None:
+def test_a_refused_lookup_is_said_and_days_are_stored_all_the_same(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (terminal.folder / "claude.key").write_text("sk-ant-admin-sandbox")
+    (terminal.folder / "connections.toml").write_text(
+        "[[connection]]\nname = 'anthropic'\nprovider = 'anthropic'\nkey = 'file:claude.key'\n"
+        "endpoints = { usage_messages = false, cost_report = false }\n"
+    )
+    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "")
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
     body = {"error": {"type": "permission_error", "message": "no"}}
     route = "GET /anthropic/v1/organizations/users"
     terminal.sandbox.faults({"route": route, "fault": "status", "status": 403, "body": body})
@@ -133,7 +150,7 @@ def test_a_refused_lookup_is_said_and_days_are_stored_all_the_same(terminal: Ter
 
 
 def test_a_backfill_publishes_once_what_all_its_runs_have_stored(
-    small_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    tiny_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace, copies = published._replace, list[Path]()
 
@@ -142,12 +159,12 @@ def test_a_backfill_publishes_once_what_all_its_runs_have_stored(
         replace(copy, warehouse)
 
     monkeypatch.setattr(published, "_replace", counted)
-    assert small_terminal.type("backfill", *RANGE, "--connection", "anthropic", "--connection", "chatgpt").code == 0
-    assert copies == [small_terminal.folder / "usage-latest.duckdb"]
+    assert tiny_terminal.type("backfill", *LAST_DAY, "--connection", "openai", "--connection", "chatgpt").code == 0
+    assert copies == [tiny_terminal.folder / "usage-latest.duckdb"]
     versions = "select * from ledger.partition_versions order by all"
     with duckdb.connect(str(copies[0]), read_only=True) as copy:
         copy.execute("set TimeZone = 'UTC'")
-        assert copy.execute(versions).to_arrow_table() == small_terminal.warehouse.read(versions)
+        assert copy.execute(versions).to_arrow_table() == tiny_terminal.warehouse.read(versions)
 
 
 def test_a_copy_that_cannot_be_made_is_one_line_and_the_backfill_is_done(small_terminal: Terminal) -> None:
@@ -160,13 +177,13 @@ def test_a_copy_that_cannot_be_made_is_one_line_and_the_backfill_is_done(small_t
     )
 
 
-def test_progress_is_a_plain_line_per_asset_where_no_terminal_is(small_terminal: Terminal) -> None:
-    said = small_terminal.type("backfill", *RANGE, "--connection", "openai")
+def test_progress_is_a_plain_line_per_asset_where_no_terminal_is(tiny_terminal: Terminal) -> None:
+    said = tiny_terminal.type("backfill", *RANGE, "--connection", "openai")
     lines = [line for line in said.complaints if not is_how_far(line)]
-    assert len(lines) == 8 + 4, "assets of days, and lookups"
-    assert len([line for line in said.complaints if f" {DAYS[0]} to {LATEST}: days 3" in line]) == 8
+    assert len(lines) == 2 + 4, "assets of days, and lookups"
+    assert len([line for line in said.complaints if f" {DAYS[0]} to {LATEST}: days 3" in line]) == 2
     assert "  openai/projects: rows 4, requests 1" in said.complaints
-    assert f"  openai/costs {DAYS[0]} to {LATEST}: days 3, rows " in said.err
+    assert f"  openai/usage_completions {DAYS[0]} to {LATEST}: days 3, rows " in said.err
     assert "\x1b" not in said.err
 
 
@@ -175,13 +192,18 @@ def is_how_far(line: str) -> bool:
     return " days of assets, " in line
 
 
-def test_only_the_named_connection_is_asked(terminal: Terminal) -> None:
-    assert terminal.type("backfill", *LAST_DAY, "--connection", "chatgpt").code == 0
+@pytest.mark.parametrize("more", [(), ("--verbose",)])
+def test_only_the_named_connection_is_asked_and_dagsters_messages_are_shown_when_asked_for(
+    terminal: Terminal, more: tuple[str, ...]
+) -> None:
+    said = terminal.type("backfill", *LAST_DAY, "--connection", "chatgpt", *more)
+    assert said.code == 0
     assert {request["path"].split("/")[1] for request in terminal.sandbox.requests()} == {"chatgpt"}
+    assert ("chatgpt.codex_usage: replaced" in said.err) == ("replaced" in said.err) == bool(more)
 
 
-def test_its_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them(small_terminal: Terminal) -> None:
-    small_terminal.type("backfill", *RANGE, "--connection", "openai")
+def test_its_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them(tiny_terminal: Terminal) -> None:
+    tiny_terminal.type("backfill", *RANGE, "--connection", "openai")
     definitions = build_definitions(Settings.load())
     with dg.DagsterInstance.get() as instance:
         of_the_location = dg.RunsFilter(tags={".dagster/repository": "__repository__@usage_assets"})
@@ -298,23 +320,22 @@ def test_what_has_no_dollar_value_is_said_beside_the_dollars(small_terminal: Ter
     assert "USD" not in line_of("openai", said)
 
 
-def test_push_makes_port_equal_and_a_second_one_sends_nothing(small_terminal: Terminal) -> None:
-    words = ("backfill", *LAST_DAY, "--push", "--connection", "openai", "--connection", "chatgpt")
-    first = small_terminal.type(*words)
+def test_push_makes_port_equal_and_a_second_one_sends_nothing(tiny_terminal: Terminal) -> None:
+    words = ("backfill", *LAST_DAY, "--push", "--connection", "openai")
+    first = tiny_terminal.type(*words)
     assert first.code == 0
     assert "Port: requests " in line_of("openai", first)
-    assert "Port: requests " in line_of("chatgpt", first)
-    sent = len([request for request in small_terminal.sandbox.requests() if request["path"].startswith("/port/")])
-    second = small_terminal.type(*words)
+    sent = len([request for request in tiny_terminal.sandbox.requests() if request["path"].startswith("/port/")])
+    second = tiny_terminal.type(*words)
     assert "Port: nothing to send" in line_of("openai", second)
-    asked = [request for request in small_terminal.sandbox.requests() if request["path"].startswith("/port/")]
+    asked = [request for request in tiny_terminal.sandbox.requests() if request["path"].startswith("/port/")]
     assert len(asked) == sent > 0
 
 
-def test_a_push_that_port_refuses_is_not_said_to_have_nothing_to_send(small_terminal: Terminal) -> None:
+def test_a_push_that_port_refuses_is_not_said_to_have_nothing_to_send(tiny_terminal: Terminal) -> None:
     route = "POST /port/v1/blueprints/*/entities/bulk"
-    small_terminal.sandbox.faults({"route": route, "fault": "status", "status": 403, "body": {"ok": False}})
-    said = small_terminal.type("backfill", *LAST_DAY, "--push", "--connection", "openai")
+    tiny_terminal.sandbox.faults({"route": route, "fault": "status", "status": 403, "body": {"ok": False}})
+    said = tiny_terminal.type("backfill", *LAST_DAY, "--push", "--connection", "openai")
     assert said.code == 1
     assert "Port: failed" in line_of("openai", said)
 
@@ -352,13 +373,6 @@ def test_a_revoked_key_is_one_message_with_a_link_to_each_run(
     (failed,) = [line for line in said.complaints if line.startswith("FAILED: ")]
     assert failed.count("https://dagster.example/runs/") == 2, "lookups and days"
     assert "Traceback" not in said.err
-
-
-def test_dagsters_own_messages_are_shown_when_asked_for(terminal: Terminal) -> None:
-    usual = terminal.type("backfill", *LAST_DAY, "--connection", "chatgpt")
-    verbose = terminal.type("backfill", *LAST_DAY, "--connection", "chatgpt", "--verbose")
-    assert "replaced" not in usual.err
-    assert "chatgpt.codex_usage: replaced" in verbose.err
 
 
 def test_a_terminal_shows_a_bar_with_days_and_requests(terminal: Terminal) -> None:

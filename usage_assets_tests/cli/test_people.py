@@ -37,7 +37,7 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import with_main_endpoints
+from usage_assets_tests.end_to_end.conftest import with_endpoints
 from usage_assets_tests.terminal import Said, Terminal
 
 ADDRESS, ID = "dana@acme-robotics.example", "user_01dana"
@@ -334,13 +334,26 @@ def test_copies_that_others_made_are_named(home: Terminal) -> None:
 # The whole product
 
 
+CLAUDE_CODE = """
+[[connection]]
+name = "anthropic"
+provider = "anthropic"
+key = "file:claude.key"
+endpoints = { usage_messages = false, cost_report = false }
+"""
+
+
 @pytest.mark.slow
 def test_fetching_again_brings_nobody_back(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    for name, value in with_main_endpoints(terminal.folder).items():
+    for name, value in with_endpoints(terminal.folder, "costs").items():
         monkeypatch.setenv(name, value)
+    (terminal.folder / "claude.key").write_text("sk-ant-admin-sandbox")
+    with (terminal.folder / "connections.toml").open("a") as connections:
+        connections.write(CLAUDE_CODE)
+    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "")
     monkeypatch.setenv("USAGE_PEOPLE", "names")
     backfill = ("backfill", "--start", str(DAY), "--end", str(DAY))
     assert terminal.type(*backfill, "--push").code == 0

@@ -23,7 +23,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.automation.test_history import KEYS, run
 from usage_assets_tests.conftest import NOW, Sandbox
-from usage_assets_tests.end_to_end.conftest import with_main_endpoints
+from usage_assets_tests.end_to_end.conftest import with_endpoints
 from usage_assets_tests.terminal import Terminal
 
 
@@ -83,13 +83,17 @@ order by all
 """
 
 
-@pytest.fixture
+@pytest.fixture(params=["usage_completions"])
 def old_terminal(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    request: pytest.FixtureRequest,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> Terminal:
     """A person who has stored and pushed days on both sides of the first that three months keep."""
     opened = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    for name, value in with_main_endpoints(opened.folder).items():
+    for name, value in with_endpoints(opened.folder, *request.param.split()).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("USAGE_START_DATE", str(OLD[0]))
     for days in (OLD, KEPT):
@@ -117,6 +121,7 @@ def in_port(terminal: Terminal) -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("old_terminal", ["costs usage_completions"], indirect=True)
 def test_days_that_are_not_kept_leave_no_trace_and_what_stays_adds_up(
     old_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
