@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -20,6 +20,7 @@ import pytest
 import time_machine
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from dagster._core.execution import compute_logs
 from sqlalchemy import Engine, event
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
@@ -64,6 +65,14 @@ def migrations_are_read_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ScriptDirectory, "from_config", read_once)
+        yield
+
+
+@pytest.fixture(scope="module")
+def output_is_not_repeated() -> Iterator[None]:
+    """What steps print is in its file as always. Dagster starts four processes in each run that repeat it here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compute_logs, "tail_to_stream", lambda *_: nullcontext())
         yield
 
 

@@ -26,6 +26,8 @@ from usage_assets.local.event_log import FILES_KEPT, TABLES_OF_RUNS, KeptSqliteE
 from usage_assets.local.storages import TEMPORARY
 from usage_assets_tests.terminal import ROOT
 
+pytestmark = pytest.mark.usefixtures("output_is_not_repeated")
+
 DAYS = dg.DailyPartitionsDefinition("2026-03-01", end_date="2026-03-06")
 DESCRIPTORS = Path("/proc/self/fd")
 KEYS = list(DAYS.get_partition_keys())
@@ -319,10 +321,12 @@ def test_what_a_killed_process_has_reported_is_there() -> None:
 STORE_BATCHES = """
 import sys
 from itertools import count, islice
-from usage_assets_tests.local.test_event_log import DagsterInstance, batch_of
-run_id, most = sys.argv[1], int(sys.argv[2])
-with DagsterInstance.get() as instance:
-    batch = batch_of(instance, run_id)
+import dagster as dg
+first_run, run_id, most = sys.argv[1], sys.argv[2], int(sys.argv[3])
+with dg.DagsterInstance.get() as instance:
+    # the materializations of the first run, as if another one had made them
+    records = instance.get_records_for_run(first_run, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
+    batch = [record.event_log_entry._replace(run_id=run_id) for record in records]
     for number in islice(count(), most or None):
         instance.event_log_storage.store_event_batch(batch)
         print(number, flush=True)
@@ -330,15 +334,9 @@ with DagsterInstance.get() as instance:
 FIRST_RUN = str(UUID(int=1))
 
 
-def batch_of(instance: DagsterInstance, run_id: str) -> list[dg.EventLogEntry]:
-    """The materializations of the first run, as if another one had made them."""
-    records = instance.get_records_for_run(FIRST_RUN, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
-    return [record.event_log_entry._replace(run_id=run_id) for record in records]
-
-
 def storing(run_id: str, most: int) -> subprocess.Popen[str]:
     """A process that stores batches, for ever where ``most`` is 0, and says so after each."""
-    command = [sys.executable, "-c", STORE_BATCHES, run_id, str(most)]
+    command = [sys.executable, "-c", STORE_BATCHES, FIRST_RUN, run_id, str(most)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
