@@ -1,5 +1,6 @@
-"""Days to export."""
+"""Days to look at as FOCUS has them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from usage_assets_tests.models.days import Days
 
 
 @pytest.fixture
-def days(tmp_path: Path) -> Days:
-    """A warehouse in which nothing has been fetched."""
-    return Days(Warehouse(database=str(tmp_path / "usage.duckdb")))
+def days(tmp_path: Path) -> Iterator[Days]:
+    """A warehouse in which nothing has been fetched. Its file stays open: opening it is half of most tests."""
+    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    with warehouse.get_connection():
+        yield Days(warehouse)

@@ -40,6 +40,12 @@ SMALLEST = Decimal("0.000000000000000000000001")
 INVOICE = Invoice(connection="openai", month="2026-11", total=Decimal(1), id="INV-1", issued=date(2026, 12, 1))
 
 
+@pytest.fixture
+def days(tmp_path: Path) -> Days:
+    """A warehouse in which nothing has been fetched. Exports copy its file, so it is closed after each use."""
+    return Days(Warehouse(database=str(tmp_path / "usage.duckdb")))
+
+
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Days:
     """Costs of three connections, credits with and without a rate, a purchase and an invoice."""
