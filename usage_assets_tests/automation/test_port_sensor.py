@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -30,8 +31,15 @@ MONDAY_TO_FRIDAY = st.sampled_from([f"2026-11-{day:02}" for day in range(2, 7)])
 LOCATION = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
 
 
-def build_graph(entities: dict[str, list[dg.AssetKey]]) -> dg.Definitions:
-    """Build the part of the graph that the sensor knows: entity assets and a push per connection."""
+def graph_of(entities: dict[str, list[dg.AssetKey]]) -> dg.Definitions:
+    """The part of the graph that the sensor knows: entity assets and a push per connection."""
+    return build_graph(tuple((connection, tuple(keys)) for connection, keys in entities.items()))
+
+
+@cache
+def build_graph(named: tuple[tuple[str, tuple[dg.AssetKey, ...]], ...]) -> dg.Definitions:
+    """Build it once."""
+    entities = dict(named)
     assets = [dg.AssetSpec(key, partitions_def=DAILY) for keys in entities.values() for key in keys]
 
     def push(connection: str) -> dg.AssetsDefinition:
@@ -60,7 +68,7 @@ class Daemon:
         """Run one tick; return what it launched, as ``openai 2026-11-01..2026-11-03``."""
         sensor = build_port_sensor(self.entities, running=True, last_day=lambda: self.last_day)
         with dg.build_sensor_context(
-            instance=self.instance, cursor=self.cursor, definitions=build_graph(self.entities)
+            instance=self.instance, cursor=self.cursor, definitions=graph_of(self.entities)
         ) as context:
             data = sensor.evaluate_tick(context)
         self.cursor, self.said, self.requests = data.cursor, data.skip_message, list(data.run_requests or [])
@@ -82,7 +90,7 @@ class Daemon:
     ) -> dg.DagsterRun:
         """Create a run that nothing executes."""
         run = self.instance.create_run_for_job(
-            build_graph(self.entities).resolve_job_def(PORT_SYNC_JOB),
+            graph_of(self.entities).resolve_job_def(PORT_SYNC_JOB),
             tags=tags,
             status=status,
             asset_selection=frozenset(assets) if assets else None,

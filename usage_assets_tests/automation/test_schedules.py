@@ -1,5 +1,6 @@
 """The schedules at fixed times: which days they ask for again, of whom, and that such a run does the whole job."""
 
+import shutil
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -32,16 +33,34 @@ RECONCILE = "weekly_reconcile_schedule"
 Range = tuple[str, str]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all tests, one after the other: settings that lead to it are equal."""
+    return tmp_path_factory.mktemp("schedules")
+
+
 @pytest.fixture(autouse=True)
-def no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def no_database(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Nothing is stored but what a test stores: the database file's default place is below the current folder."""
-    monkeypatch.chdir(tmp_path)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+
+BUILT: dict[str, dg.Definitions] = {}
+"""Settings -> their graph."""
+
+
+def graph_of(settings: Settings) -> dg.Definitions:
+    """The graph of settings. Equal ones share one: it keeps no state."""
+    name = f"{settings!r} {settings.connections()} {settings.warehouse_path}"
+    return BUILT.get(name) or BUILT.setdefault(name, build_definitions(settings))
 
 
 def tick(settings: Settings, name: str, at: str) -> list[dg.RunRequest]:
     """Evaluate a schedule as the daemon does at a moment; return its requests."""
     moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
-    schedule = build_definitions(settings).resolve_schedule_def(name)
+    schedule = graph_of(settings).resolve_schedule_def(name)
     with (
         time_machine.travel(moment, tick=False),
         dg.DagsterInstance.ephemeral() as instance,
@@ -131,7 +150,7 @@ def test_the_number_of_days_can_be_chosen() -> None:
 
 
 def test_schedules_run_at_six_utc_every_day_and_at_noon_on_sundays(settings: Settings) -> None:
-    definitions = build_definitions(settings)
+    definitions = graph_of(settings)
     daily, weekly = (definitions.resolve_schedule_def(name) for name in (DAILY, WEEKLY))
     assert (daily.cron_schedule, weekly.cron_schedule) == ("0 6 * * *", "0 12 * * 0")
     assert {daily.execution_timezone, weekly.execution_timezone} == {"UTC"}
@@ -315,7 +334,7 @@ def test_with_a_file_that_is_no_database_the_last_days_are_asked_for(
 
 
 def test_a_request_selects_the_usage_assets_of_one_connection_and_no_push(settings: Settings) -> None:
-    specs = build_definitions(settings).resolve_all_asset_specs()
+    specs = graph_of(settings).resolve_all_asset_specs()
     graph = {spec.key for spec in specs if spec.partitions_def}
     for request in tick(settings, DAILY, "2026-11-20T06:00"):
         connection = request.tags["usage_assets/connection"]
@@ -325,7 +344,7 @@ def test_a_request_selects_the_usage_assets_of_one_connection_and_no_push(settin
 
 
 def test_lookups_are_listed_every_day_shortly_before_by_one_run_per_connection(settings: Settings) -> None:
-    schedule = build_definitions(settings).resolve_schedule_def(LOOKUPS)
+    schedule = graph_of(settings).resolve_schedule_def(LOOKUPS)
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("45 5 * * *", "UTC")
     assert (schedule.job_name, schedule.default_status) == (LOOKUPS_JOB, dg.DefaultScheduleStatus.RUNNING)
     requests = tick(settings, LOOKUPS, "2026-11-20T05:45")
@@ -350,7 +369,7 @@ def test_there_is_no_schedule_of_lookups_where_no_connection_has_any() -> None:
 
 def test_everything_is_read_back_from_port_on_sundays_by_one_run_per_connection() -> None:
     settings = settings_of(**KEYS, **PORT)
-    schedules = {schedule.name: schedule for schedule in build_definitions(settings).get_repository_def().schedule_defs}
+    schedules = {schedule.name: schedule for schedule in graph_of(settings).get_repository_def().schedule_defs}
     schedule = schedules[RECONCILE]
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 18 * * 0", "UTC")
     assert (schedule.job_name, schedule.default_status) == (PORT_RECONCILE_JOB, dg.DefaultScheduleStatus.RUNNING)
@@ -365,7 +384,7 @@ def test_everything_is_read_back_from_port_on_sundays_by_one_run_per_connection(
 
 def test_nothing_is_read_back_where_port_is_not_configured() -> None:
     assert RECONCILE not in {
-        schedule.name for schedule in build_definitions(settings_of(**KEYS)).get_repository_def().schedule_defs
+        schedule.name for schedule in graph_of(settings_of(**KEYS)).get_repository_def().schedule_defs
     }
     newcomer = build_definitions(settings_of()).resolve_schedule_def(RECONCILE)
     assert newcomer.default_status is dg.DefaultScheduleStatus.STOPPED
@@ -396,19 +415,21 @@ def test_a_scheduled_run_fetches_derives_and_checks_every_day(sandbox: Sandbox, 
         openai_admin_key="sk-admin-sandbox",
         openai_base_url=f"{sandbox.base_url}/openai/v1",
         usage_warehouse=tmp_path / "usage.duckdb",
+        usage_lookback_days=2,
     )
     definitions = build_definitions(settings)
     (request,) = tick(settings, DAILY, "2026-11-20T06:00")
-    with dg.DagsterInstance.ephemeral() as instance:
+    warehouse = Warehouse(database=str(settings.warehouse_path))
+    with dg.DagsterInstance.ephemeral() as instance, warehouse.get_connection():  # the file stays open: less work
         result = definitions.resolve_job_def(USAGE_JOB).execute_in_process(
             instance=instance, asset_selection=request.asset_selection, tags=dict(request.tags)
         )
     selected = set(request.asset_selection or ())
     written = [(event.asset_key, event.partition) for event in result.all_events if event.is_step_materialization]
-    assert len(written) == len(set(written)) == 7 * len(selected)
+    assert len(written) == len(set(written)) == 2 * len(selected)
     evaluations = result.get_asset_check_evaluations()
     assert all(evaluation.passed for evaluation in evaluations)
-    assert {each.metadata["days"].value for each in evaluations if "days" in each.metadata} == {7}
+    assert {each.metadata["days"].value for each in evaluations if "days" in each.metadata} == {2}
     expected = {
         key for key in definitions.get_repository_def().asset_graph.asset_check_keys if key.asset_key in selected
     }
