@@ -343,7 +343,7 @@ def storing(run_id: str, most: int) -> subprocess.Popen[str]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_batches_of_several_processes_are_whole_and_none_is_lost() -> None:
-    names, most = ("a", "b", "c"), 20
+    names, most = ("a", "b", "c"), 10
     with DagsterInstance.get() as instance:
         run(instance, FIRST_RUN)
         before = rows(instance, "index", "event_logs")
