@@ -26,7 +26,7 @@ from usage_assets.automation.webhook import FORGOTTEN, GIVE_UP, NOTHING_IS_LOST,
 from usage_assets.config.settings import Settings
 from usage_assets.fetching.transport import PermanentError
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, open_project, with_main_endpoints
+from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, open_project, with_endpoints, with_main_endpoints
 from usage_assets_tests.terminal import SECRETS
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
@@ -580,14 +580,14 @@ def evaluated(project: Project, cursor: str | None = None) -> tuple[str, str | N
 def test_lookups_and_usage_that_one_revoked_key_fails_are_one_message_and_one_when_it_is_mended(
     sandbox: Sandbox, receiver: Receiver, tmp_path: Path
 ) -> None:
-    variables = with_main_endpoints(tmp_path) | {"USAGE_WEBHOOK_URL": receiver.url}
+    variables = with_endpoints(tmp_path, "usage_completions") | {"USAGE_WEBHOOK_URL": receiver.url}
     with open_project(sandbox, tmp_path, variables, patience=IMPATIENT) as project:
         _, cursor = evaluated(project)
         body = {"error": {"message": "Incorrect API key provided"}}
         sandbox.faults({"route": "GET /openai/", "fault": "status", "status": 401, "body": body})
         for is_refused in (True, False):
             assert project.look_up("openai").success is not is_refused
-            assert project.fetch("openai", last_days(2)).success is not is_refused
+            assert project.fetch("openai", last_days(1)).success is not is_refused
             said, cursor = evaluated(project, cursor)
             assert said == POSTED
             sandbox.control("DELETE", "faults")
