@@ -1,5 +1,6 @@
 """What an amount is worth: only by a rate that somebody has stated, of that day, exactly; and which team it is of."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -118,24 +119,30 @@ PRODUCT = (SQL / "macros" / "product.sql").read_text()
 AMOUNTS = st.decimals(min_value=-(10**13), max_value=10**13, places=24, allow_nan=False, allow_infinity=False)
 
 
+@pytest.fixture(scope="module")
+def database() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database that has the macro."""
+    with duckdb.connect() as database:
+        database.execute(PRODUCT)
+        yield database
+
+
 @settings(deadline=None, max_examples=300)
-@given(AMOUNTS, st.integers(1, 10**14 - 1), st.sampled_from([10, 13]))
-@example(Decimal("0.000000000000000000000005"), 10**9, 10)
-@example(Decimal("-0.000000000000000000000005"), 10**9, 10)
-@example(Decimal("9999999999999.999999999999999999999999"), 1, 10)
+@given(amount=AMOUNTS, digits=st.integers(1, 10**14 - 1), scale=st.sampled_from([10, 13]))
+@example(amount=Decimal("0.000000000000000000000005"), digits=10**9, scale=10)
+@example(amount=Decimal("-0.000000000000000000000005"), digits=10**9, scale=10)
+@example(amount=Decimal("9999999999999.999999999999999999999999"), digits=1, scale=10)
 def test_a_product_in_sql_is_that_of_decimals_to_the_last_of_24_places(
-    amount: Decimal, digits: int, scale: int
+    database: duckdb.DuckDBPyConnection, amount: Decimal, digits: int, scale: int
 ) -> None:
     rate = Decimal(digits).scaleb(-scale)
     expected = EXACT.quantize(EXACT.multiply(amount, rate), Decimal(1).scaleb(-SCALE))
     if abs(expected) >= 10**14:
         return
-    with duckdb.connect() as database:
-        database.execute(PRODUCT)
-        found = database.execute(
-            f"select product($amount::varchar::decimal(38, 24), $rate::varchar::decimal(14, {scale}))",
-            {"amount": f"{amount:f}", "rate": f"{rate:f}"},
-        ).fetchone()
+    found = database.execute(
+        f"select product($amount::varchar::decimal(38, 24), $rate::varchar::decimal(14, {scale}))",
+        {"amount": f"{amount:f}", "rate": f"{rate:f}"},
+    ).fetchone()
     assert found == (expected,)
 
 

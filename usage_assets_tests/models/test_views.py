@@ -13,6 +13,7 @@ from usage_assets.models.costs import VIEWS
 from usage_assets.models.due import VIEW as DUE_DAYS
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse import ledger
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import View
 from usage_assets.warehouse.views import in_order, make_views
@@ -27,6 +28,12 @@ BY_KEY = View(
 BROKEN = View("-- reads: costs.nothing\ncreate or replace view costs.broken as from costs.nothing")
 TABLE = re.compile(r'"type":"BASE_TABLE".*?"schema_name":"(\w*)","table_name":"(\w+)"')
 REASON = "costs.broken cannot be made: Catalog Error: Table with name nothing does not exist!"
+
+
+@pytest.fixture
+def days(new_days: Days) -> Days:
+    """In a new file: no view is there."""
+    return new_days
 
 
 def store(days: Days, *views: View) -> None:
@@ -114,9 +121,10 @@ def views(days: Days) -> list[dict[str, str]]:
     return found
 
 
-@pytest.fixture
-def database(days: Days) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The warehouse with all views."""
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A warehouse with all views."""
+    days = Days(Warehouse(database=str(tmp_path_factory.mktemp("views") / "usage.duckdb")))
     store(days, *VIEWS)
     with days.warehouse.transaction() as database:
         make_views(database, [DUE_DAYS])
