@@ -1,9 +1,10 @@
 """The whole product in one object: the real definitions on the sandbox, a DuckDB file and an ephemeral instance."""
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import dagster as dg
 import httpx
 import msgspec
 import pytest
+import time_machine
+from dagster._core.storage.event_log.in_memory import InMemoryEventLogStorage
+from sqlalchemy import Connection
 
 from usage_assets.automation.jobs import (
     LOOKUPS_JOB,
@@ -30,7 +34,7 @@ from usage_assets.port.provision import CONNECTION
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.conftest import NOW, Sandbox, last_days
 
 CONNECTIONS = ("openai", "anthropic", "chatgpt", "openai_legacy")
 PUSHED = ("openai", "anthropic", "chatgpt")
@@ -210,9 +214,7 @@ class Project:
     def in_port(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Every entity of the emulated Port that has a day: (blueprint, identifier) -> title and properties, exact."""
         with httpx.Client(base_url=f"{self.sandbox.base_url}/port/v1") as port:
-            credentials = {"clientId": "sandbox-client-id", "clientSecret": "sandbox-client-secret"}
-            token = port.post("/auth/access_token", json=credentials).json()["accessToken"]
-            port.headers["Authorization"] = f"Bearer {token}"
+            port.headers["Authorization"] = f"Bearer {_token(port)}"
             blueprints = [blueprint["identifier"] for blueprint in port.get("/blueprints").json()["blueprints"]]
             return {
                 (blueprint, entity["identifier"]): {"title": entity["title"], **entity["properties"]}
@@ -232,6 +234,12 @@ class Project:
                     row["model_breakdown"] = msgspec.json.Decoder(float_hook=Decimal).decode(row["model_breakdown"])
                 found[table.removeprefix("port_entities."), identifier] = row
         return found
+
+
+def _token(port: httpx.Client) -> str:
+    credentials = {"clientId": "sandbox-client-id", "clientSecret": "sandbox-client-secret"}
+    token: str = port.post("/auth/access_token", json=credentials).raise_for_status().json()["accessToken"]
+    return token
 
 
 def _search(port: httpx.Client, blueprint: str) -> Iterator[dict[str, Any]]:
@@ -257,22 +265,120 @@ def open_project(
         yield Project(sandbox, build_definitions(settings, **options), instance, warehouse)
 
 
+@contextmanager
+def hold_project(
+    sandbox: Sandbox, folder: Path, variables: Mapping[str, str] | None = None, **options: Any
+) -> Iterator[Project]:
+    """Open a project whose database file stays open: for tests that leave the file alone."""
+    with open_project(sandbox, folder, variables, **options) as opened, opened.warehouse.get_connection():
+        yield opened
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ephemeral_instances_keep_their_connection() -> Iterator[None]:
+    """An instance in memory connects for each statement; a run of one asset makes hundreds."""
+    connect = InMemoryEventLogStorage._connect
+
+    @contextmanager
+    def connected(storage: InMemoryEventLogStorage) -> Iterator[Connection]:
+        if threading.current_thread() is not threading.main_thread():  # the connection is that of the main thread
+            with connect(storage) as connection:
+                yield connection
+            return
+        with storage._db_lock, storage._held_conn.begin():
+            yield storage._held_conn
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(InMemoryEventLogStorage, "_connect", connected)
+        yield
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A project that was filled once. Each test gets its files, its Dagster and its Port as they were then."""
+
+    project: Project
+    files: Mapping[Path, bytes]
+    """The database and its copy."""
+    calls: Sequence[httpx.Request]
+    """What has filled Port."""
+
+    @contextmanager
+    def again(self, sandbox: Sandbox) -> Iterator[Project]:
+        """Bring everything back, on a fresh sandbox."""
+        for file in Path(self.project.warehouse.database).parent.glob("*.duckdb*"):
+            file.unlink()
+        for file, content in self.files.items():
+            file.write_bytes(content)
+        with httpx.Client(base_url=f"{sandbox.base_url}/port/v1") as port:
+            token = {"authorization": f"Bearer {_token(port)}"}
+            for call in self.calls:
+                headers = {**call.headers, **token}
+                port.request(call.method, call.url, content=call.content, headers=headers).raise_for_status()
+        with dg.DagsterInstance.ephemeral() as instance:
+            for name in ("_run_storage", "_event_storage"):
+                before, now = (getattr(each, name)._held_conn.connection for each in (self.project.instance, instance))
+                before.backup(now.driver_connection)
+            yield replace(self.project, instance=instance)
+
+
+@contextmanager
+def calls_to_port() -> Iterator[list[httpx.Request]]:
+    """Record the calls that fill Port."""
+    calls: list[httpx.Request] = []
+    send = httpx.Client.send
+
+    def recording(client: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
+        reads = ("/auth/access_token", "/search", "/count")
+        if request.url.path.startswith("/port/") and request.method != "GET" and not request.url.path.endswith(reads):
+            calls.append(request)
+        return send(client, request, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx.Client, "send", recording)
+        yield calls
+
+
+PUSHED_DAYS = last_days(3)
+PUSHED_ASSETS = ("cost_report", "usage_messages", "entities/claude_cost_record", "entities/claude_model_usage")
+
+
+@pytest.fixture(scope="session")
+def pushed_once(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+    """Three days of some entities of Anthropic, stored and pushed."""
+    folder = tmp_path_factory.mktemp("pushed")
+    sandbox_process.control("POST", "reset", {"now": NOW.isoformat()})
+    with open_project(sandbox_process, folder, with_main_endpoints(folder), patience=IMPATIENT) as project:
+        with time_machine.travel(NOW - timedelta(hours=1)), calls_to_port() as calls:  # before each test
+            assert project.fetch("anthropic", PUSHED_DAYS, *PUSHED_ASSETS).success
+            assert project.push_of("anthropic", PUSHED_DAYS).success
+        files = {file: file.read_bytes() for file in folder.glob("*.duckdb")}
+        yield Prepared(project, files, calls)
+
+
+@pytest.fixture
+def pushed(pushed_once: Prepared, sandbox: Sandbox) -> Iterator[Project]:
+    """A project, which gives up at once, with three days of some entities of Anthropic, stored and pushed."""
+    with pushed_once.again(sandbox) as project:
+        yield project
+
+
 @pytest.fixture
 def project(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
     """A fresh project on a fresh sandbox, with every endpoint switched on."""
-    with open_project(sandbox, tmp_path, with_everything(tmp_path)) as opened:
+    with hold_project(sandbox, tmp_path, with_everything(tmp_path)) as opened:
         yield opened
 
 
 @pytest.fixture
 def small_project(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
     """A fresh project with the main endpoints only."""
-    with open_project(sandbox, tmp_path, with_main_endpoints(tmp_path)) as opened:
+    with hold_project(sandbox, tmp_path, with_main_endpoints(tmp_path)) as opened:
         yield opened
 
 
 @pytest.fixture
 def impatient_project(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
     """A fresh project with the main endpoints only, whose HTTP clients give up at once."""
-    with open_project(sandbox, tmp_path, with_main_endpoints(tmp_path), patience=IMPATIENT) as opened:
+    with hold_project(sandbox, tmp_path, with_main_endpoints(tmp_path), patience=IMPATIENT) as opened:
         yield opened

@@ -14,7 +14,7 @@ from usage_assets.automation.jobs import USAGE_JOB, range_tags
 from usage_assets.core.days import DAY
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import CONNECTIONS, Project, open_project
+from usage_assets_tests.end_to_end.conftest import CONNECTIONS, Project, hold_project
 from usage_assets_tests.terminal import Terminal
 
 RAW = {
@@ -50,7 +50,7 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
 
 def test_everything_is_derived_again_without_a_request(sandbox: Sandbox, tmp_path: Path) -> None:
     days = last_days(6)
-    with open_project(sandbox, tmp_path) as project:
+    with hold_project(sandbox, tmp_path) as project:
         for connection, assets in RAW.items():
             assert project.fetch(connection, days[:5], *assets).success
         for provider in CONNECTIONS:
@@ -59,7 +59,7 @@ def test_everything_is_derived_again_without_a_request(sandbox: Sandbox, tmp_pat
             assert project.fetch(connection, days[3:], *assets).success
         hashes = project.hashes()
     asked = len(sandbox.requests())
-    with open_project(sandbox, tmp_path, {"USAGE_WAREHOUSE": str(tmp_path / "again.duckdb")}) as project:
+    with hold_project(sandbox, tmp_path, {"USAGE_WAREHOUSE": str(tmp_path / "again.duckdb")}) as project:
         for connection, assets in RAW.items():
             assert derive(project, connection, days, *assets).success
         assert project.hashes() == hashes
@@ -72,12 +72,12 @@ def test_a_split_window_is_derived_with_the_grouping_that_each_day_was_granted(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     days = [FLOOR + n * DAY for n in range(-2, 2)]
-    with open_project(sandbox, tmp_path) as project:
+    with hold_project(sandbox, tmp_path) as project:
         assert project.fetch("openai", days, "costs").success
         before = project.rows("openai.costs")
         assert len({row["grouped_by"] for row in before}) > 1
     assert len(files(tmp_path)) == 3  # two parts, and the control totals
-    with open_project(sandbox, tmp_path, {"USAGE_WAREHOUSE": str(tmp_path / "again.duckdb")}) as project:
+    with hold_project(sandbox, tmp_path, {"USAGE_WAREHOUSE": str(tmp_path / "again.duckdb")}) as project:
         assert derive(project, "openai", days[1:3], "costs").success
         assert project.rows("openai.costs") == [row for row in before if row["usage_date"] in days[1:3]]
 
@@ -86,11 +86,11 @@ def test_a_split_window_is_derived_with_the_grouping_that_each_day_was_granted(
 def test_every_policy_for_people_gives_the_same_content(sandbox: Sandbox, tmp_path: Path, policy: str) -> None:
     days, people = last_days(1), {"USAGE_PEOPLE": policy, "USAGE_HASH_KEY": "key"}
     keys = {"openai": ("costs",), "anthropic": ("claude_code",), "chatgpt": ("codex_usage",)}
-    with open_project(sandbox, tmp_path, people) as project:
+    with hold_project(sandbox, tmp_path, people) as project:
         for connection, assets in keys.items():
             assert project.fetch(connection, days, *assets).success
         hashes = project.hashes()
-    with open_project(sandbox, tmp_path, people | {"USAGE_WAREHOUSE": str(tmp_path / "again.duckdb")}) as project:
+    with hold_project(sandbox, tmp_path, people | {"USAGE_WAREHOUSE": str(tmp_path / "again.duckdb")}) as project:
         for connection, assets in keys.items():
             assert derive(project, connection, days, *assets).success
         assert project.hashes() == hashes
@@ -98,7 +98,7 @@ def test_every_policy_for_people_gives_the_same_content(sandbox: Sandbox, tmp_pa
 
 def test_an_answer_that_the_warehouse_refuses_is_not_archived(sandbox: Sandbox, tmp_path: Path) -> None:
     days = last_days(2)
-    with open_project(sandbox, tmp_path) as project:
+    with hold_project(sandbox, tmp_path) as project:
         assert project.fetch("openai", days, "usage_completions").success
         before = files(tmp_path)
         body = {"object": "page", "data": [], "has_more": False, "next_page": None}
@@ -110,7 +110,7 @@ def test_an_answer_that_the_warehouse_refuses_is_not_archived(sandbox: Sandbox, 
 
 
 def test_a_window_of_a_fetch_that_failed_is_not_archived(sandbox: Sandbox, tmp_path: Path) -> None:
-    with open_project(sandbox, tmp_path, patience={"attempts": 1}) as project:
+    with hold_project(sandbox, tmp_path, patience={"attempts": 1}) as project:
         sandbox.faults(
             {"route": "GET /anthropic/v1/organizations/usage_report/claude_code", "fault": "status", "status": 500}
             | {"calls": [2]}
@@ -121,13 +121,13 @@ def test_a_window_of_a_fetch_that_failed_is_not_archived(sandbox: Sandbox, tmp_p
 
 def test_an_answer_that_is_older_than_what_is_stored_changes_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
     days = last_days(1)
-    with open_project(sandbox, tmp_path) as project:
+    with hold_project(sandbox, tmp_path) as project:
         assert project.fetch("openai", days, "usage_completions").success
         sandbox.control("POST", "restate", {"provider": "openai", "days": [str(days[0])], "change": "scale"})
-    with open_project(sandbox, tmp_path, {"USAGE_ARCHIVE": "off"}) as project:
+    with hold_project(sandbox, tmp_path, {"USAGE_ARCHIVE": "off"}) as project:
         assert project.fetch("openai", days, "usage_completions").success
         hashes = project.hashes()
-    with open_project(sandbox, tmp_path) as project:
+    with hold_project(sandbox, tmp_path) as project:
         assert "stored a newer answer" in failure(derive(project, "openai", days, "usage_completions"))
         assert project.hashes() == hashes
 
@@ -135,10 +135,10 @@ def test_an_answer_that_is_older_than_what_is_stored_changes_nothing(sandbox: Sa
 def test_the_same_answer_may_be_read_otherwise_any_number_of_times(sandbox: Sandbox, tmp_path: Path) -> None:
     """As another policy reads it, or a newer version of this program."""
     days, seen = last_days(1), []
-    with open_project(sandbox, tmp_path, {"USAGE_PEOPLE": "names"}) as project:
+    with hold_project(sandbox, tmp_path, {"USAGE_PEOPLE": "names"}) as project:
         assert project.fetch("chatgpt", days, "codex_usage").success
     for policy in ("ids", "hash", "names"):
-        with open_project(sandbox, tmp_path, {"USAGE_PEOPLE": policy, "USAGE_HASH_KEY": "key"}) as project:
+        with hold_project(sandbox, tmp_path, {"USAGE_PEOPLE": policy, "USAGE_HASH_KEY": "key"}) as project:
             assert derive(project, "chatgpt", days, "codex_usage").success
             (content_hash,) = project.hashes().values()
             seen.append(content_hash)
@@ -150,7 +150,7 @@ def test_days_that_no_answer_covers_are_named_and_the_others_are_derived(
 ) -> None:
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     days = last_days(4)
-    with open_project(sandbox, tmp_path) as project:
+    with hold_project(sandbox, tmp_path) as project:
         assert project.fetch("chatgpt", days[1:2], "codex_usage").success
     terminal.database.unlink()
     monkeypatch.delenv("CHATGPT_ANALYTICS_KEY")
@@ -172,17 +172,17 @@ def test_days_that_no_answer_covers_are_named_and_the_others_are_derived(
 
 def test_the_archive_reaches_further_back_than_the_provider(sandbox: Sandbox, tmp_path: Path) -> None:
     days = [TODAY - 90 * DAY]
-    with open_project(sandbox, tmp_path) as project:
+    with hold_project(sandbox, tmp_path) as project:
         assert project.fetch("chatgpt", days, "codex_usage").success
         hashes = project.hashes()
     again = {"USAGE_WAREHOUSE": str(tmp_path / "again.duckdb")}
-    with time_machine.travel(NOW + DAY), open_project(sandbox, tmp_path, again) as project:
+    with time_machine.travel(NOW + DAY), hold_project(sandbox, tmp_path, again) as project:
         assert "the earliest day is" in failure(project.fetch("chatgpt", days, "codex_usage"))
         assert derive(project, "chatgpt", days, "codex_usage").success
         assert project.hashes() == hashes
 
 
 def test_an_archive_that_is_off_says_so(sandbox: Sandbox, tmp_path: Path) -> None:
-    with open_project(sandbox, tmp_path, {"USAGE_ARCHIVE": "off"}) as project:
+    with hold_project(sandbox, tmp_path, {"USAGE_ARCHIVE": "off"}) as project:
         assert "USAGE_ARCHIVE=off" in failure(derive(project, "chatgpt", last_days(1), "codex_usage"))
     assert not (tmp_path / "raw").exists()

@@ -1,59 +1,59 @@
 """The main job: what is stored equals what the providers billed, and Port equals what is stored."""
 
 from datetime import date, timedelta
-from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.conftest import last_days
 from usage_assets_tests.end_to_end.conftest import (
     CONNECTIONS,
     ONE_PLAN_PER_ASSET,
     PUSHED,
     TOTALS,
     Project,
-    open_project,
-    with_everything,
 )
 
 
-def test_days_are_exact_stay_exact_when_repeated_and_when_three_are_restated(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_days_are_exact_whatever_runs_fetch_them_and_when_three_are_restated(
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of every endpoint. The audit has 400 days."""
+    """Of every endpoint and asset: a range run equals its single-day runs. The audit has 400 days."""
     monkeypatch.setenv(*ONE_PLAN_PER_ASSET)
     days = last_days(4)
-    with open_project(sandbox, tmp_path, with_everything(tmp_path)) as project:
-        project.fetch_all(days)
-        project.push(days)
-        assert project.totals_of(*TOTALS) == project.truth(days)
-        entities = project.entities()
-        assert project.in_port() == entities
-        assert len(entities) > 100
+    project.fetch_all(days)
+    project.push(days)
+    assert project.totals_of(*TOTALS) == project.truth(days)
+    entities = project.entities()
+    assert project.in_port() == entities
+    assert len(entities) > 100
+    content, hashes, asked = project.content(), project.hashes(), len(project.port_requests())
+    assets = [spec for spec in project.definitions.resolve_all_asset_specs() if spec.partitions_def]
+    assert {spec.metadata.get("dagster/table_name", "costs.daily_costs") for spec in assets} <= content.keys()
 
-        hashes, asked = project.hashes(), len(project.port_requests())
-        project.fetch_all(days)
-        project.push(days)
-        assert project.hashes() == hashes
-        assert len(project.port_requests()) == asked
+    project.fetch_all(days[:1])
+    project.fetch_all(days[1:])
+    project.push(days)
+    assert project.content() == content
+    assert project.hashes() == hashes
+    assert len(project.port_requests()) == asked
 
-        restated = [days[1], days[2], days[-1]]
-        for provider in CONNECTIONS:
-            for change, day in zip(("scale", "remove", "clear"), restated, strict=True):
-                body = {"provider": provider, "days": [str(day)], "change": change}
-                assert project.sandbox.control("POST", "restate", body)
-        project.fetch_all(days)
-        project.push(days)
-        calls = [request["path"] for request in project.port_requests()[asked:] if request["method"] == "POST"]
-        assert all("/auth/" in call or "/bulk" in call for call in calls)
-        assert project.totals_of(*TOTALS) == project.truth(days)
-        assert {key[3] for key, value in project.hashes().items() if hashes[key] != value} == set(restated)
-        restated_entities = project.entities()
-        assert project.in_port() == restated_entities
-        assert entities.keys() - restated_entities.keys(), "a cleared day should have lost entities"
-        differing = [key for key, entity in restated_entities.items() if entities.get(key) != entity]
-        assert _sent(project) == len(differing)
+    restated = [days[1], days[2], days[-1]]
+    for provider in CONNECTIONS:
+        for change, day in zip(("scale", "remove", "clear"), restated, strict=True):
+            body = {"provider": provider, "days": [str(day)], "change": change}
+            assert project.sandbox.control("POST", "restate", body)
+    project.fetch_all(days)
+    project.push(days)
+    calls = [request["path"] for request in project.port_requests()[asked:] if request["method"] == "POST"]
+    assert all("/auth/" in call or "/bulk" in call for call in calls)
+    assert project.totals_of(*TOTALS) == project.truth(days)
+    assert {key[3] for key, value in project.hashes().items() if hashes[key] != value} == set(restated)
+    restated_entities = project.entities()
+    assert project.in_port() == restated_entities
+    assert entities.keys() - restated_entities.keys(), "a cleared day should have lost entities"
+    differing = [key for key, entity in restated_entities.items() if entities.get(key) != entity]
+    assert _sent(project) == len(differing)
 
 
 def _sent(project: Project) -> int:
@@ -69,25 +69,14 @@ def _sent(project: Project) -> int:
     return sent
 
 
-def test_a_range_run_equals_its_single_day_runs_for_every_asset(project: Project) -> None:
-    days = last_days(2)
-    for day in days:
-        project.fetch_all([day])
-    singles, single_hashes = project.content(), project.hashes()
-    project.fetch_all(days)
-    assert project.content() == singles
-    assert project.hashes() == single_hashes
-    assets = [spec for spec in project.definitions.resolve_all_asset_specs() if spec.partitions_def]
-    assert {spec.metadata.get("dagster/table_name", "costs.daily_costs") for spec in assets} <= singles.keys()
-
-
 def test_a_range_over_a_refused_grouping_equals_its_single_day_runs(small_project: Project) -> None:
     project = small_project
     days = [date(2025, 12, 4) + timedelta(days=n) for n in range(4)]  # OpenAI refuses api_key_id before 12-06
+    assets = ("costs", "costs/daily_costs")
     for day in days:
-        assert project.fetch("openai", [day]).success
+        assert project.fetch("openai", [day], *assets).success
     singles = project.content()
-    assert project.fetch("openai", days).success
+    assert project.fetch("openai", days, *assets).success
     assert project.content() == singles
     assert len({row["grouped_by"] for row in singles["openai.costs"]}) == 2
 

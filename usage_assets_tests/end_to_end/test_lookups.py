@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets_tests.end_to_end.conftest import Project, hold_project, with_main_endpoints
 from usage_assets_tests.models.days import DERIVED
 
 DAYS = last_days(2)
@@ -142,7 +142,7 @@ def test_an_id_without_a_name_is_its_own_name(project: Project) -> None:
 
 
 def test_people_have_names_where_that_is_wanted(sandbox: Sandbox, tmp_path: Path) -> None:
-    with open_project(sandbox, tmp_path, {"USAGE_PEOPLE": "names"}) as project:
+    with hold_project(sandbox, tmp_path, {"USAGE_PEOPLE": "names"}) as project:
         fetch_costs(project, "openai")
         assert project.look_up("openai", "users").success
         rows = [row for row in project.rows("costs.daily_costs_named") if row["user_id"]]
@@ -209,8 +209,8 @@ def test_entities_of_an_id_that_is_listed_after_its_costs_get_its_name(
         found = [project.rows(table) for table in tables]
         return [sum(row["title"].startswith(f"{name} - ") for row in rows) for rows in found]
 
-    variables = {"USAGE_PEOPLE": "names", "USAGE_START_DATE": str(DAYS[0])}
-    with open_project(sandbox, tmp_path, variables) as project:
+    variables = {"USAGE_PEOPLE": "names", "USAGE_START_DATE": str(DAYS[0]), **with_main_endpoints(tmp_path)}
+    with hold_project(sandbox, tmp_path, variables) as project:
         first_is_missing = {"fault": "edit", "calls": [1], "operations": [{"do": "delete", "path": "data[0]"}]}
         sandbox.faults({"route": f"GET /{connection}/v1/{path}", **first_is_missing})
         assert project.look_up(connection, lookup).success

@@ -15,22 +15,23 @@ import pytest
 
 from usage_assets.warehouse.database import write_ahead_log
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.conftest import last_days
-from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, open_project, with_main_endpoints
+from usage_assets_tests.end_to_end.conftest import (
+    IMPATIENT,
+    Project,
+    open_project,
+    with_main_endpoints,
+)
+from usage_assets_tests.end_to_end.conftest import (
+    PUSHED_ASSETS as ASSETS,
+)
+from usage_assets_tests.end_to_end.conftest import (
+    PUSHED_DAYS as DAYS,
+)
 from usage_assets_tests.end_to_end.test_refusals import failures
 from usage_assets_tests.port_user import port_user
 
-DAYS = last_days(3)
 COST, MODEL = "claude_cost_record", "claude_model_usage"
-ASSETS = ("cost_report", "usage_messages", f"entities/{COST}", f"entities/{MODEL}")
 CONNECTION = "GET /port/v1/blueprints/ai_connection/entities/anthropic"
-
-
-@pytest.fixture
-def pushed(impatient_project: Project) -> Project:
-    """Three days of some entities of Anthropic, stored and pushed."""
-    fetch_and_push(impatient_project)
-    return impatient_project
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from usage_assets_tests.end_to_end.test_refusals import failures
 from usage_assets_tests.port_user import port_user
 
 DAYS = last_days(12)
+RAW = ("costs", "usage_completions")
+"""What the state of a connection is told from."""
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def test_a_connection_of_which_nothing_is_stored_is_empty(project: Project) -> N
 
 
 def test_whole_and_settled_days_are_told_and_days_with_a_part_only_are_not(project: Project) -> None:
-    assert project.fetch("openai", DAYS[:-1]).success
+    assert project.fetch("openai", DAYS[:-1], *RAW).success
     assert project.fetch("openai", DAYS[-1:], "costs").success
     told = state(project, "openai")
     assert (told["state"], told["last_closed_day"]) == ("ok", "2026-11-18T00:00:00Z")
@@ -77,19 +79,19 @@ def test_days_that_the_provider_has_forgotten_do_not_hold_back_those_that_settle
 
 def test_a_failed_run_is_told_without_any_push_and_forgotten_after_the_next_good_one(project: Project) -> None:
     day = DAYS[-1:]
-    assert project.fetch("openai", day).success
+    assert project.fetch("openai", day, *RAW).success
     refused = {"error": {"message": "Incorrect API key provided", "type": "invalid_request_error"}}
     project.sandbox.faults(
         {"route": "GET /openai/v1/organization/costs", "fault": "status", "status": 401, "body": refused}
     )
-    assert not project.fetch("openai", day).success
+    assert not project.fetch("openai", day, *RAW).success
     told = state(project, "openai")
     assert told["state"] == "failed"
     assert told["last_error"].startswith("costs: ")
     assert "Incorrect API key provided" in told["last_error"]
     assert told["last_closed_day"] == "2026-11-19T00:00:00Z", "what is stored stays"
     project.sandbox.control("DELETE", "faults")
-    assert project.fetch("openai", day).success
+    assert project.fetch("openai", day, *RAW).success
     assert state(project, "openai")["state"] == "ok"
 
 
@@ -146,7 +148,7 @@ def test_the_hourly_run_tells_the_states_of_all_connections_and_only_after_somet
     home_project: Project,
 ) -> None:
     project = home_project
-    assert project.fetch("openai", DAYS[-1:]).success
+    assert project.fetch("openai", DAYS[-1:], *RAW).success
     assert hour(project, 0)
     assert {name: entity["properties"]["state"] for name, entity in in_port(project.sandbox).items()} == {
         "openai": "ok",
@@ -163,7 +165,7 @@ def test_the_hourly_run_tells_the_states_of_all_connections_and_only_after_somet
 
 def test_the_hourly_run_tells_of_a_failure_and_is_repeated_until_port_has_heard_it(home_project: Project) -> None:
     project = home_project
-    assert project.fetch("openai", DAYS[-1:]).success
+    assert project.fetch("openai", DAYS[-1:], *RAW).success
     while hour(project, 0):
         pass
     body = {"error": {"message": "Incorrect API key provided", "type": "invalid_request_error"}}

@@ -1,15 +1,18 @@
 """Records relate to the users' own entities as configured, through Dagster: what is there, what is not, and later."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 
-from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, open_project
+from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, hold_project
 from usage_assets_tests.end_to_end.test_reconcile import NOTHING_TO_DO, failure, reconcile
 from usage_assets_tests.port_user import PortUser, port_user
 
@@ -50,13 +53,30 @@ class Folder:
         """Start with these relations."""
         file = self.path / "connections.toml"
         file.write_text(relations)
-        return open_project(self.sandbox, self.path, {"USAGE_CONNECTIONS": str(file), **variables}, patience=IMPATIENT)
+        return hold_project(self.sandbox, self.path, {"USAGE_CONNECTIONS": str(file), **variables}, patience=IMPATIENT)
 
 
 @pytest.fixture
-def folder(sandbox: Sandbox, tmp_path: Path) -> Folder:
+def empty_folder(sandbox: Sandbox, tmp_path: Path) -> Folder:
     """An empty one."""
     return Folder(tmp_path, sandbox)
+
+
+@pytest.fixture(scope="module")
+def fetched(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database after everything was fetched and computed that most tests look at."""
+    folder = Folder(tmp_path_factory.mktemp("fetched"), sandbox_process)
+    sandbox_process.control("POST", "reset", {"now": NOW.isoformat()})
+    with time_machine.travel(NOW - timedelta(hours=1)), folder.opened("") as project:  # before each test
+        assert project.fetch("anthropic", DAYS, *ASSETS).success
+        return Path(project.warehouse.database)
+
+
+@pytest.fixture
+def folder(empty_folder: Folder, fetched: Path) -> Folder:
+    """One with that database."""
+    shutil.copy(fetched, empty_folder.path)
+    return empty_folder
 
 
 @pytest.fixture
@@ -70,11 +90,6 @@ def user(sandbox: Sandbox) -> Iterator[PortUser]:
         signed_in.create("service", "billing", {})
         signed_in.create("_user", ALICE, {})
         yield signed_in
-
-
-def fetch(project: Project) -> None:
-    """Fetch and compute what the tests look at."""
-    assert project.fetch("anthropic", DAYS, *ASSETS).success
 
 
 def push(project: Project) -> dict[str, Any]:
@@ -95,7 +110,6 @@ def related(user: PortUser, blueprint: str, relation: str, known_by: str) -> dic
 
 def test_records_relate_to_what_is_there_and_to_nothing_where_it_is_not(folder: Folder, user: PortUser) -> None:
     with folder.opened() as project:
-        fetch(project)
         said = push(project)
         people = {row["user_email"] for row in project.rows(f"port_entities.{PEOPLE}")} - {None}
         in_port = project.in_port()
@@ -117,7 +131,6 @@ def test_a_push_without_changes_makes_no_request_and_nothing_is_asked_where_noth
     folder: Folder, user: PortUser
 ) -> None:
     with folder.opened() as project:
-        fetch(project)
         push(project)
         asked = len(project.port_requests())
         assert push(project)["targets_not_in_port"] == 0
@@ -133,7 +146,6 @@ def test_only_records_that_a_change_of_the_configuration_concerns_are_sent_again
     folder: Folder, user: PortUser
 ) -> None:
     with folder.opened("") as project:
-        fetch(project)
         push(project)
         costs, workspaces = (len(project.rows(f"port_entities.{name}")) for name in (COSTS, WORKSPACES))
     with folder.opened(PROJECTS) as project:
@@ -152,7 +164,6 @@ def test_the_reconciliation_is_quiet_while_a_target_is_missing_and_relates_to_it
     folder: Folder, user: PortUser
 ) -> None:
     with folder.opened() as project:
-        fetch(project)
         push(project)
         of_bob = [
             row for table in (PEOPLE, CODE) for row in project.rows(f"port_entities.{table}") if BOB in row.values()
@@ -175,7 +186,6 @@ def test_a_blueprint_that_is_not_there_fails_the_push_in_one_line_and_changes_no
 ) -> None:
     user.call("DELETE", "/blueprints/_user/all-entities", delete_blueprint="true")
     with folder.opened() as project:
-        fetch(project)
         [reason] = failure(project.push_of("anthropic", DAYS)).splitlines()
         assert "relation user leads to the blueprint _user, which is not there: create it in Port" in reason
         assert project.in_port() == {("service", "billing"): {"title": None}}
@@ -185,13 +195,13 @@ def test_a_blueprint_that_is_not_there_fails_the_push_in_one_line_and_changes_no
     ("people", "of_openai", "of_claude"), [("ids", None, ALICE), ("hash", None, None), ("names", ALICE, ALICE)]
 )
 def test_only_addresses_that_the_policy_for_people_keeps_relate_to_somebody(
-    folder: Folder, user: PortUser, people: str, of_openai: str | None, of_claude: str | None
+    empty_folder: Folder, user: PortUser, people: str, of_openai: str | None, of_claude: str | None
 ) -> None:
-    with folder.opened(USERS, USAGE_PEOPLE=people, USAGE_HASH_KEY="k" * 32) as project:
+    with empty_folder.opened(USERS, USAGE_PEOPLE=people, USAGE_HASH_KEY="k" * 32) as project:
         assert project.look_up("openai", "users").success
         of_costs = ("costs", "costs/daily_costs", f"entities/{PEOPLE}")
         assert project.fetch("openai", DAYS, *of_costs).success
-        fetch(project)
+        assert project.fetch("anthropic", DAYS, *ASSETS).success
         for connection in ("openai", "anthropic"):
             result = project.push_of(connection, DAYS)
             assert result.success
@@ -205,11 +215,11 @@ def test_only_addresses_that_the_policy_for_people_keeps_relate_to_somebody(
     assert set(related(user, CODE, "user", "actor_name").values()) == {None, of_claude}
 
 
-def test_a_person_may_be_known_by_the_providers_id(folder: Folder, user: PortUser) -> None:
+def test_a_person_may_be_known_by_the_providers_id(empty_folder: Folder, user: PortUser) -> None:
     user.create("service", "E17", {})
     alice = "user-93ff17b866b99358082dd2c5"
     relations = USERS.replace("_user", "service") + f'targets = {{ {alice} = "E17" }}\n'
-    with folder.opened(relations) as project:
+    with empty_folder.opened(relations) as project:
         assert project.fetch("openai", DAYS, "costs", "costs/daily_costs", f"entities/{PEOPLE}").success
         assert project.push_of("openai", DAYS).success
     targets = related(user, PEOPLE, "user", "user_id")
@@ -218,7 +228,6 @@ def test_a_person_may_be_known_by_the_providers_id(folder: Folder, user: PortUse
 
 def test_the_log_names_what_is_missing_as_the_policy_for_people_allows(folder: Folder, user: PortUser) -> None:
     with folder.opened(PROJECTS + USERS) as project:
-        fetch(project)
         result = project.push_of("anthropic", DAYS)
         logged = "\n".join(entry.user_message for entry in project.instance.all_logs(result.run_id))
         [line] = [line for line in logged.splitlines() if "targets of relations" in line]

@@ -13,24 +13,15 @@ from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION
 from usage_assets.port.sync import Targets
 from usage_assets.warehouse.slices import Slice
-from usage_assets_tests.conftest import last_days
 from usage_assets_tests.end_to_end.conftest import PUSHED, Project
+from usage_assets_tests.end_to_end.conftest import PUSHED_ASSETS as ASSETS
+from usage_assets_tests.end_to_end.conftest import PUSHED_DAYS as DAYS
 from usage_assets_tests.port_user import PortUser, port_user
 
-DAYS = last_days(3)
 COST, MODEL = "claude_cost_record", "claude_model_usage"
 FIRST, SECOND = (f"{day}-cost" for day in DAYS[:2])
 BULK = f"POST /port/v1/blueprints/{COST}/entities/bulk"
-ASSETS = ("cost_report", "usage_messages", f"entities/{COST}", f"entities/{MODEL}")
 NOTHING_TO_DO = {"deleted_in_port": 0, "edited_in_port": 0, "not_in_ledger": 0}
-
-
-@pytest.fixture
-def pushed(impatient_project: Project) -> Project:
-    """Three days of some entities of Anthropic, stored and pushed."""
-    assert impatient_project.fetch("anthropic", DAYS, *ASSETS).success
-    assert impatient_project.push_of("anthropic", DAYS).success
-    return impatient_project
 
 
 @pytest.fixture
