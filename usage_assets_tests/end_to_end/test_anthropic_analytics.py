@@ -12,7 +12,7 @@ import pytest
 
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.end_to_end.test_refusals import failures
 
 DAYS = last_days(3)
@@ -43,7 +43,7 @@ def connections(folder: Path, claude: str = "", newer: str = "") -> dict[str, st
 @pytest.fixture
 def both(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
     """A project with a connection of both reports, of one organization."""
-    with open_project(sandbox, tmp_path, connections(tmp_path)) as opened:
+    with hold_project(sandbox, tmp_path, connections(tmp_path)) as opened:
         yield opened
 
 
@@ -151,7 +151,7 @@ def test_a_day_that_the_other_side_does_not_have_is_not_compared_and_says_so(bot
 
 def test_a_report_that_filters_narrow_down_is_not_compared(sandbox: Sandbox, tmp_path: Path) -> None:
     variables = connections(tmp_path, newer='filters = { models = ["claude-opus-5"] }')
-    with open_project(sandbox, tmp_path, variables) as project:
+    with hold_project(sandbox, tmp_path, variables) as project:
         fetch_older(project, DAYS[:1])
         found = compared(project, DAYS[:1])
         assert {row["model"] for row in project.rows("anthropic_analytics.cost")} == {"claude-opus-5"}
@@ -173,7 +173,7 @@ def test_a_report_that_filters_narrow_down_is_not_compared(sandbox: Sandbox, tmp
 def test_only_the_connection_of_the_same_organization_is_compared(
     sandbox: Sandbox, tmp_path: Path, claude: str, newer: str, *, is_compared: bool
 ) -> None:
-    with open_project(sandbox, tmp_path, connections(tmp_path, claude, newer)) as project:
+    with hold_project(sandbox, tmp_path, connections(tmp_path, claude, newer)) as project:
         keys = project.definitions.get_repository_def().asset_graph.asset_check_keys
     found = {(key.asset_key.path[-1], key.name) for key in keys if key.asset_key.path[0] == "newer"}
     assert (("cost", "cost_report") in found) == is_compared
@@ -183,7 +183,7 @@ def test_only_the_connection_of_the_same_organization_is_compared(
 def test_an_admin_key_is_refused_by_the_enterprise_reports_alone(sandbox: Sandbox, tmp_path: Path) -> None:
     variables = connections(tmp_path)
     (tmp_path / "analytics.key").write_text("sk-ant-admin-sandbox")
-    with open_project(sandbox, tmp_path, variables) as project:
+    with hold_project(sandbox, tmp_path, variables) as project:
         result = project.fetch("newer", DAYS[:1])
         stored = ["anthropic_analytics.cost", "anthropic_analytics.cost_control", "anthropic_analytics.usage"]
         assert project.tables() == stored

@@ -12,7 +12,7 @@ import time_machine
 from usage_assets.automation.jobs import COMPLETENESS_JOB
 from usage_assets.build import build_definitions
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, open_project, with_endpoints
+from usage_assets_tests.end_to_end.conftest import Project, hold_project, with_endpoints
 from usage_assets_tests.end_to_end.test_anthropic_analytics import connections
 from usage_assets_tests.test_definitions import KEYS, settings_of
 
@@ -22,7 +22,7 @@ YESTERDAY = last_days(1)[0]
 @pytest.fixture
 def project(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
     """A project whose connection ``openai`` has costs only. Its daily schedule was due at 06:00."""
-    with open_project(sandbox, tmp_path, with_endpoints(tmp_path, "costs")) as opened:
+    with hold_project(sandbox, tmp_path, with_endpoints(tmp_path, "costs")) as opened:
         yield opened
 
 
@@ -86,7 +86,7 @@ def test_nothing_is_late_before_the_daily_schedule_has_had_its_hour(project: Pro
 
 def test_a_day_that_its_provider_does_not_serve_yet_does_not_warn(sandbox: Sandbox, tmp_path: Path) -> None:
     *before, yesterday = days = last_days(3)
-    with open_project(sandbox, tmp_path, connections(tmp_path)) as both:
+    with hold_project(sandbox, tmp_path, connections(tmp_path)) as both:
         assert both.fetch("newer", before, "cost").success
         assert warnings(both).keys() == {"yesterday_newer"}
         sandbox.control("POST", "clock", {"now": f"{yesterday}T00:30:00Z"})
@@ -110,7 +110,7 @@ def test_a_connection_of_which_nothing_costs_warns_too(sandbox: Sandbox, tmp_pat
     variables = connections(tmp_path)
     file = Path(variables["USAGE_CONNECTIONS"])
     file.write_text("[[connection]]" + file.read_text().rpartition("[[connection]]")[2])
-    with open_project(sandbox, tmp_path, variables) as newer:
+    with hold_project(sandbox, tmp_path, variables) as newer:
         assert warnings(newer) == {}
         assert newer.fetch("newer", before, "cost").success
         assert warnings(newer).keys() == {"yesterday_newer"}
@@ -120,7 +120,7 @@ def test_the_log_of_a_run_is_read_once_for_all_its_assets(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     *before, _ = last_days(3)
-    with open_project(sandbox, tmp_path, with_endpoints(tmp_path, "costs", "usage_completions")) as project:
+    with hold_project(sandbox, tmp_path, with_endpoints(tmp_path, "costs", "usage_completions")) as project:
         assert project.fetch("openai", before, "costs", "usage_completions").success
         sandbox.faults({"route": "GET /openai/v1/organization/*", "fault": "status", "status": 403})
         failed = project.fetch("openai", [YESTERDAY], "costs", "usage_completions")

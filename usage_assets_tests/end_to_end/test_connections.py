@@ -14,7 +14,7 @@ from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.build import build_definitions
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.test_definitions import PORT, settings_of
 
 NAMES = (
@@ -57,7 +57,7 @@ def project(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
         "USAGE_LOOKBACK_DAYS": "1",
         "USAGE_BACKFILL_HISTORY": "true",
     } | defaults
-    with open_project(sandbox, tmp_path, variables) as opened:
+    with hold_project(sandbox, tmp_path, variables) as opened:
         yield opened
 
 

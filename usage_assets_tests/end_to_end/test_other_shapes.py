@@ -10,10 +10,10 @@ import dagster as dg
 import pytest
 
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.end_to_end.test_refusals import failures
 
-DAYS = last_days(3)
+DAYS = last_days(2)
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def legacy(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
     session.write_text("sess-sandbox")
     connections.write_text(f'[[connection]]\nname = "old"\nprovider = "openai_legacy"\nkey = "file:{session}"\n')
     variables = {"OPENAI_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(connections)}
-    with open_project(sandbox, tmp_path, variables) as opened:
+    with hold_project(sandbox, tmp_path, variables) as opened:
         yield opened
 
 
@@ -83,7 +83,7 @@ def test_an_openai_connection_that_comes_later_empties_what_the_old_one_derived(
     key = f'[[connection]]\nname = "openai"\nprovider = "openai"\nkey = "file:{tmp_path / "session.key"}"\n'
     (tmp_path / "session.key").write_text("sk-admin-sandbox")
     connections.write_text(connections.read_text() + key)
-    with open_project(sandbox, tmp_path, {"OPENAI_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(connections)}) as both:
+    with hold_project(sandbox, tmp_path, {"OPENAI_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(connections)}) as both:
         assert both.fetch("openai", DAYS[-1:]).success
         assert both.push_of("openai", DAYS[-1:]).success
         derived = ("billing_usage/daily_costs", "entities/openai_daily_usage", "entities/openai_model_usage")

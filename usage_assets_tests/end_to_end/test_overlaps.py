@@ -12,11 +12,13 @@ from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION
 from usage_assets.port.sync import Changes, PushReport, push
+from usage_assets.providers import PROVIDERS
 from usage_assets_tests.conftest import last_days
-from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.end_to_end.test_refusals import failures
 
 DAYS = last_days(2)
+ASSETS = ("costs", "usage_completions", "entities/openai_daily_usage", "entities/openai_model_usage")
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def overtaken_by(monkeypatch: pytest.MonkeyPatch, other_run: Callable[[], None])
 
 
 def test_an_older_answer_does_not_replace_a_newer_one(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert project.fetch("openai", DAYS).success
+    assert project.fetch("openai", DAYS, "costs").success
 
     def restated_and_fetched() -> None:
         restate(project)
@@ -72,19 +74,23 @@ def test_an_equal_answer_of_an_overlapping_run_is_no_conflict(
 def test_a_push_that_is_overtaken_by_another_one_ends_with_port_equal_to_the_tables(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert project.fetch("openai", DAYS).success
+    assert project.fetch("openai", DAYS, *ASSETS).success
     overtaken = iter([True])
 
     def overtaken_push(client: PortClient, changes: Changes, ledger: Any) -> PushReport:
         if next(overtaken, False):  # what this push is about to send is old by the time it is sent
             restate(project)
-            assert project.fetch("openai", DAYS).success
+            assert project.fetch("openai", DAYS, *ASSETS).success
             assert project.push_of("openai", DAYS).success
         return push(client, changes, ledger)
 
     monkeypatch.setattr(port_push, "push", overtaken_push)
     assert project.push_of("openai", DAYS).success
     assert project.in_port() == project.entities()
+
+
+MAIN = {"openai": {"costs", "usage_completions"}, "anthropic": {"usage_messages", "cost_report", "claude_code"}}
+"""The endpoints that are fetched first."""
 
 
 @contextmanager
@@ -105,12 +111,12 @@ def acknowledgements_held_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[list
 def test_an_acknowledgement_that_another_push_has_overtaken_is_not_believed(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert project.fetch("openai", DAYS).success
+    assert project.fetch("openai", DAYS, *ASSETS).success
     assert project.push_state_of("openai").success
     with acknowledgements_held_back(monkeypatch) as late:
         project.push_of("openai", DAYS)
     restate(project)
-    assert project.fetch("openai", DAYS).success
+    assert project.fetch("openai", DAYS, *ASSETS).success
     assert project.push_of("openai", DAYS).success
     for tell in late:
         tell()
@@ -132,16 +138,16 @@ def test_costs_that_are_switched_off_stay_and_port_has_what_the_views_have(
     project: Project, tmp_path: Path, connection: str, key: str, off: str
 ) -> None:
     """Also where they were switched off before the push of what was stored."""
-    with open_project(project.sandbox, tmp_path) as everything:
-        assert everything.fetch(connection, DAYS[:1]).success
+    assert project.fetch(connection, DAYS[:1]).success
     (tmp_path / "some.key").write_text(key)
     connections = tmp_path / "connections.toml"
+    others = {endpoint.name for endpoint in PROVIDERS[connection].endpoints} - MAIN[connection]
     connections.write_text(
         f'[[connection]]\nname = "{connection}"\nprovider = "{connection}"\nkey = "file:{tmp_path / "some.key"}"\n'
-        f"endpoints = {{ {off} = false }}\n"
+        f"endpoints = {{ {', '.join(f'{name} = false' for name in {*others, off})} }}\n"
     )
     variables = dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"), "")
-    with open_project(project.sandbox, tmp_path, variables | {"USAGE_CONNECTIONS": str(connections)}) as without:
+    with hold_project(project.sandbox, tmp_path, variables | {"USAGE_CONNECTIONS": str(connections)}) as without:
         assert without.fetch(connection, DAYS).success
         assert without.push_of(connection, DAYS).success
         assert without.in_port() == without.entities()
@@ -172,6 +178,6 @@ def test_an_endpoint_that_is_off_keeps_its_entities_in_port(
     )
     monkeypatch.setenv("KEY_OF_CLAUDE", "sk-ant-admin-sandbox")
     variables = {"ANTHROPIC_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(connections)}
-    with open_project(project.sandbox, tmp_path, variables) as without:
+    with hold_project(project.sandbox, tmp_path, variables) as without:
         assert without.push_of("anthropic", DAYS).success
         assert without.in_port() == before

@@ -10,7 +10,7 @@ import pytest
 import time_machine
 
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, open_project, with_main_endpoints
+from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, hold_project, with_main_endpoints
 
 KEYS = {"openai": "sk-admin-sandbox", "anthropic": "sk-ant-admin-sandbox", "chatgpt": "chatgpt-sandbox-key"}
 ENDPOINTS = {
@@ -53,7 +53,7 @@ def stored(
     """A connection of which three days are stored. No test changes them: that is what each one shows."""
     folder = tmp_path_factory.mktemp(request.param)
     sandbox_process.control("POST", "reset", {"now": NOW.isoformat()})
-    with open_project(sandbox_process, folder, with_main_endpoints(folder), patience=IMPATIENT) as project:
+    with hold_project(sandbox_process, folder, with_main_endpoints(folder), patience=IMPATIENT) as project:
         with time_machine.travel(NOW):
             assert project.fetch(request.param, last_days(3)).success
         yield request.param, project
@@ -128,7 +128,7 @@ def test_days_before_the_connections_start_fail_before_anything_is_fetched(sandb
         f'[[connection]]\nname = "anthropic"\nprovider = "anthropic"\nkey = "file:{key}"\nstart_date = 2026-11-02\n'
     )
     variables = {"ANTHROPIC_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(connections)}
-    with open_project(sandbox, tmp_path, variables) as project:
+    with hold_project(sandbox, tmp_path, variables) as project:
         result = project.fetch("anthropic", [date(2026, 11, 1), date(2026, 11, 2)], "cost_report")
         [read] = failures(result).values()
         assert "the earliest day is 2026-11-02 (the connection's start date)" in read

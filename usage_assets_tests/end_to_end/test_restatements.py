@@ -12,7 +12,7 @@ import time_machine
 
 from usage_assets.automation.jobs import RANGE_END, RANGE_START
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, open_project, with_endpoints
+from usage_assets_tests.end_to_end.conftest import Project, hold_project, with_endpoints
 from usage_assets_tests.end_to_end.test_archive import derive
 from usage_assets_tests.end_to_end.test_port_connection import state as told
 
@@ -23,7 +23,7 @@ DAILY, WEEKLY = "daily_usage_schedule", "weekly_restatement_schedule"
 def project(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
     """A project whose connection ``openai`` has costs only, since 8 November."""
     variables = with_endpoints(tmp_path, "costs") | {"USAGE_START_DATE": "2026-11-08"}
-    with open_project(sandbox, tmp_path, variables) as opened:
+    with hold_project(sandbox, tmp_path, variables) as opened:
         yield opened
 
 
@@ -105,9 +105,9 @@ def test_what_is_derived_again_from_the_archive_is_no_restatement_of_the_provide
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     days = last_days(1)
-    with open_project(sandbox, tmp_path, {"USAGE_PEOPLE": "names"}) as project:
+    with hold_project(sandbox, tmp_path, {"USAGE_PEOPLE": "names"}) as project:
         assert project.fetch("chatgpt", days, "codex_usage").success
-    with open_project(sandbox, tmp_path, {"USAGE_PEOPLE": "ids"}) as project:
+    with hold_project(sandbox, tmp_path, {"USAGE_PEOPLE": "ids"}) as project:
         assert derive(project, "chatgpt", days, "codex_usage").success
         rows = project.warehouse.read("select cause, change from ledger.restatements").to_pylist()
     assert rows == [{"cause": "archive", "change": "rows"}]

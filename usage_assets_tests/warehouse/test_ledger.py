@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import duckdb
 import pytest
 import time_machine
 
@@ -295,7 +294,7 @@ def test_states_do_not_depend_on_the_zone_of_who_reads_them(warehouse: Warehouse
     fetched(1, sample())
     fetched(24 * SETTLING, sample())
     for zone in ("Pacific/Kiritimati", "America/Los_Angeles"):
-        with duckdb.connect(warehouse.database) as connection:
+        with warehouse.get_connection() as connection:
             connection.execute(f"set TimeZone = '{zone}'")
             assert connection.execute("select state from ledger.day_states").fetchall() == [("settled",)]
 

@@ -72,6 +72,12 @@ def child(target: Any, *args: Any) -> Iterator[BaseProcess]:
         process.join()
 
 
+@pytest.fixture
+def warehouse(new_warehouse: Warehouse) -> Warehouse:
+    """One that is closed, so that other processes can open it."""
+    return new_warehouse
+
+
 def add_a_day(database: str, number: int) -> None:
     write(Warehouse(database=database, wait_seconds=1), [sample(number)], days(number))
 
@@ -428,11 +434,11 @@ PLANNED_DAYS = 10
 
 
 def planned(number: int) -> tuple[Slice, Counter[date]]:
-    """The write of that number: some days, and how many rows each gets. Days are large, so that writing takes time."""
+    """The write of that number: some days, and how many rows each gets."""
     plan = random.Random(number)
     first = plan.randrange(PLANNED_DAYS)
     last = plan.randrange(first, PLANNED_DAYS)
-    return days(first, last), Counter({day(n): plan.choice((0, 1, 5_000, 20_000)) for n in range(first, last + 1)})
+    return days(first, last), Counter({day(n): plan.choice((0, 1, 500, 2_000)) for n in range(first, last + 1)})
 
 
 def planned_rows(number: int) -> pa.Table:
@@ -494,7 +500,7 @@ def test_kill_9_at_any_moment_leaves_every_day_whole(warehouse: Warehouse) -> No
         with child(write_as_planned, warehouse.database, number, theirs) as process:
             theirs.close()
             held |= dict.fromkeys(planned(ours.recv())[0].days, number)
-            time.sleep(moments.uniform(0, 0.6))
+            time.sleep(moments.uniform(0, 0.15))  # a write takes about 0.1 s
             process.kill()
             process.join()
         with suppress(EOFError):

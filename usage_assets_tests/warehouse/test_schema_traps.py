@@ -321,7 +321,7 @@ TRAPS: Mapping[str, Trap] = {
             Step(union(derived_day(0), derived_day(1)), [ON_THE_DAY, DAY_AFTER], 1),
         ],
     },
-    "tz-aware UTC, process TZ=UTC": WITH_A_ZONE,
+    "tz-aware UTC": WITH_A_ZONE,
     "tz-aware UTC, process TZ=America/New_York": WITH_A_ZONE,
 }
 """As in the list of what goes wrong in the stock IO manager, in its order."""
@@ -356,8 +356,9 @@ def take_steps(case: str, folder: Path) -> None:
         for kind, steps in TRAPS[case].items():
             warehouse = Warehouse(database=str(folder / f"{kind}.duckdb"))
             run = Run(warehouse, instance)
-            for step in steps:
-                take(step, run, warehouse)
+            with warehouse.get_connection():  # to open and close the file is half of such small runs
+                for step in steps:
+                    take(step, run, warehouse)
 
 
 def take(step: Step, run: Run, warehouse: Warehouse) -> None:
