@@ -1,6 +1,5 @@
 """The whole product in one object: the real definitions on the sandbox, a DuckDB file and an ephemeral instance."""
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -14,8 +13,6 @@ import httpx
 import msgspec
 import pytest
 import time_machine
-from dagster._core.storage.event_log.in_memory import InMemoryEventLogStorage
-from sqlalchemy import Connection
 
 from usage_assets.automation.jobs import (
     LOOKUPS_JOB,
@@ -35,6 +32,9 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
+
+__all__ = ["ephemeral_instances_keep_their_connection"]
 
 CONNECTIONS = ("openai", "anthropic", "chatgpt", "openai_legacy")
 PUSHED = ("openai", "anthropic", "chatgpt")
@@ -272,25 +272,6 @@ def hold_project(
     """Open a project whose database file stays open: for tests that leave the file alone."""
     with open_project(sandbox, folder, variables, **options) as opened, opened.warehouse.get_connection():
         yield opened
-
-
-@pytest.fixture(scope="session", autouse=True)
-def ephemeral_instances_keep_their_connection() -> Iterator[None]:
-    """An instance in memory connects for each statement; a run of one asset makes hundreds."""
-    connect = InMemoryEventLogStorage._connect
-
-    @contextmanager
-    def connected(storage: InMemoryEventLogStorage) -> Iterator[Connection]:
-        if threading.current_thread() is not threading.main_thread():  # the connection is that of the main thread
-            with connect(storage) as connection:
-                yield connection
-            return
-        with storage._db_lock, storage._held_conn.begin():
-            yield storage._held_conn
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(InMemoryEventLogStorage, "_connect", connected)
-        yield
 
 
 @dataclass(frozen=True)

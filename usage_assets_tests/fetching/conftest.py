@@ -18,6 +18,9 @@ from usage_assets.fetching.transport import HttpOptions
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
+
+__all__ = ["ephemeral_instances_keep_their_connection"]
 
 KEYS = {
     "openai": "sk-admin-sandbox",

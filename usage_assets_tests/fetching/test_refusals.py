@@ -5,6 +5,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache, partial
@@ -292,6 +293,12 @@ def test_other_refusals_are_no_response_cap(words: str) -> None:
 # --- What is stored ---------------------------------------------------------------------------------------------------
 
 
+@cache
+def defaults() -> Settings:
+    """The settings of somebody who has set nothing."""
+    return Settings.load(_env_file=None, **{n: field.get_default() for n, field in Settings.model_fields.items()})
+
+
 @dataclass(frozen=True)
 class Store:
     """Real runs of a raw asset: Dagster, the sandbox and a DuckDB file."""
@@ -305,9 +312,7 @@ class Store:
 
     def run(self, warehouse: Warehouse, trial: Trial) -> dg.ExecuteInProcessResult:
         """Materialize the trial's days."""
-        settings = Settings.load(
-            _env_file=None, **{n: field.get_default() for n, field in Settings.model_fields.items()}
-        )
+        settings = defaults()
         name, endpoint, partitions = trial.target.provider.name, trial.endpoint, daily_partitions(settings)
         connection = replace(settings.connections()[0], name=name)
         asset = build_raw_asset(
@@ -356,11 +361,26 @@ def failure_of(result: dg.ExecuteInProcessResult) -> UserFailureData:
     return failure
 
 
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Callable[[Path], Warehouse]]:
+    """Makes a warehouse that is a copy of a file, which stays open: to open it each time is a third of most tests."""
+    with ExitStack() as stack:
+
+        def copied(file: Path) -> Warehouse:
+            warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+            shutil.copy(file, warehouse.database)
+            stack.enter_context(warehouse.get_connection())
+            return warehouse
+
+        yield copied
+
+
 @at_places(stored=True)
-def test_it_is_stored_as_the_table_says(answers: Answers, store: Store, tmp_path: Path, case: Case, name: str) -> None:
+def test_it_is_stored_as_the_table_says(
+    answers: Answers, store: Store, opened: Callable[[Path], Warehouse], case: Case, name: str
+) -> None:
     trial = Trial(case, TARGETS[name], answers)
-    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
-    shutil.copy(_prepared(store, trial), warehouse.database)
+    warehouse = opened(_prepared(store, trial))
     trial.begin(case.lasting)
     if case.outcome is Outcome.ACCEPTED:
         expected = rows_of(trial.fetch())

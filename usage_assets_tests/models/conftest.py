@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.models.days import Days
+
+__all__ = ["ephemeral_instances_keep_their_connection"]
 
 FILLED = "select schema_name || '.' || table_name from duckdb_tables() where not temporary and estimated_size > 0"
 

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
+
+__all__ = ["ephemeral_instances_keep_their_connection"]
 
 
 @pytest.fixture
