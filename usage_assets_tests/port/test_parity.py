@@ -7,7 +7,7 @@ of its own and a line of docs/port-parity.md.
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -30,7 +30,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.models.days import DERIVED
+from usage_assets_tests.models.days import DERIVED, emptied
 
 LEGACY_DAY = Window(date(2024, 11, 1), date(2024, 11, 1))
 """What was asked for where an answer states no day to trust."""
@@ -207,9 +207,18 @@ class Pipeline:
         return published, self.entities(name, {SOURCE[name]: body}, **options)
 
 
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """The module's warehouse, whose file stays open."""
+    warehouse = Warehouse(database=str(tmp_path_factory.mktemp("parity") / "usage.duckdb"))
+    with warehouse.get_connection():
+        yield warehouse
+
+
 @pytest.fixture
-def ours(tmp_path: Path) -> Pipeline:
-    return Pipeline(Warehouse(database=str(tmp_path / "usage.duckdb")))
+def ours(warehouse: Warehouse) -> Iterator[Pipeline]:
+    with emptied(warehouse):
+        yield Pipeline(warehouse)
 
 
 def official(source: str) -> Json:
