@@ -74,14 +74,17 @@ def frozen(value: Any) -> Hashable:
 
 def content(rows: Iterable[Mapping[str, Any]]) -> Content:
     """Rows that can be compared: a null states nothing, JSON is what it says."""
-    return Counter(
-        frozenset(
-            (name, frozen(_decoder.decode(value) if name == "model_breakdown" and isinstance(value, str) else value))
-            for name, value in row.items()
-            if value is not None
-        )
-        for row in rows
-    )
+    return Counter(frozenset(_known_values(row)) for row in rows)
+
+
+def _known_values(row: Mapping[str, Any]) -> Iterator[tuple[str, Hashable]]:
+    for name, value in row.items():
+        if value is None:
+            continue
+        if name == "model_breakdown" and isinstance(value, str):
+            yield name, frozen(_decoder.decode(value))
+        else:  # millions of values are neither an object nor a list
+            yield name, frozen(value) if isinstance(value, (dict, list)) else value
 
 
 @cache

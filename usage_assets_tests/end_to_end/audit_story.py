@@ -236,8 +236,9 @@ class Story:
 
     def settle(self) -> None:
         """Let the due sensor tick until it has nothing more to ask for."""
-        while self.tick():
-            pass
+        with self.project.warehouse.get_connection():  # it stays open: to open it takes half of a tick
+            while self.tick():
+                pass
 
     def load(self, accounting: Sequence[Dated]) -> None:
         """Edit the connections file and reload the code location."""
