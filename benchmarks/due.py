@@ -52,7 +52,7 @@ def figures(days: int, rounds: int = ROUNDS) -> Iterator[Figure]:
     year = Window(today - DAY * days, today - DAY)
     with TemporaryDirectory() as folder, project_instance(Path(folder)) as instance:
         settings = settings_of(Path(folder), year)
-        warehouse = Warehouse(database=str(settings.warehouse_path))
+        warehouse = Warehouse(database=str(settings.warehouse.file))
         versions = write(warehouse, settings, year)
         stated = seeds_of(settings)
         if late := [due for due in due_days(warehouse, stated) if due.state != "unsettled"]:
@@ -86,7 +86,7 @@ def settings_of(folder: Path, year: Window) -> Settings:
     """Three connections whose history is the year."""
     return Settings.load(
         _env_file=None,
-        usage_warehouse=folder / "usage.duckdb",
+        usage_warehouse=str(folder / "usage.duckdb"),
         usage_start_date=year.first,
         openai_admin_key="sk-admin-benchmark",
         anthropic_admin_key="sk-ant-admin-benchmark",

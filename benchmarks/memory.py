@@ -59,7 +59,7 @@ def figures(days: int, rows: int = ROWS) -> Iterator[Figure]:
 def run(url: str, days: int, warehouse: Path) -> Run:
     """Materialize OpenAI's completions of the last ``days`` days in this process."""
     settings = Settings.load(
-        _env_file=None, openai_admin_key="sk-admin-made-up", openai_base_url=url, usage_warehouse=warehouse
+        _env_file=None, openai_admin_key="sk-admin-made-up", openai_base_url=url, usage_warehouse=str(warehouse)
     )
     last = last_day(settings)
     with dg.DagsterInstance.ephemeral() as instance:

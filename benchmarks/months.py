@@ -347,7 +347,7 @@ class Story:
                     expected.setdefault(table, Counter()).update(content(stamped))
         with time_machine.travel(now, tick=True):
             settings = Settings.load()
-            warehouse = Warehouse(database=str(settings.warehouse_path))
+            warehouse = Warehouse(database=str(settings.warehouse.file))
             stored = warehouse.read("select distinct table_name from ledger.stored_days")["table_name"].to_pylist()
             wrong = [f"{table}: not in the books" for table in {*stored} - expected.keys()]
             for table, theirs in expected.items():

@@ -37,7 +37,7 @@ from usage_assets.models.costs import DailyCost
 from usage_assets.models.entities import entities_of, pushed_assets
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.port.client import PortClient
-from usage_assets.warehouse.published import PublishedWarehouse
+from usage_assets.warehouse.opened import warehouse_of_runs
 from usage_assets.warehouse.tables import Table
 
 # Backfill policies are used on purpose; Dagster would warn of each at every start.
@@ -135,7 +135,7 @@ def build_definitions(
     completeness = build_completeness_checks(list(watched), settings, seeds) if watched else None
     if completeness:
         checks.append(completeness)
-    warehouse = overrides.setdefault("warehouse", PublishedWarehouse(database=str(settings.warehouse_path)))
+    warehouse = overrides.setdefault("warehouse", warehouse_of_runs(settings.warehouse))
     return dg.Definitions(
         assets=[*assets, costs_of_all_connections(cost_keys)],
         asset_checks=checks,

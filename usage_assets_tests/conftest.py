@@ -23,6 +23,8 @@ from alembic.script import ScriptDirectory
 from dagster._core.execution import compute_logs
 from sqlalchemy import Engine, event
 
+from usage_assets_tests.postgres import running_postgres
+
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 TODAY = NOW.date()
 
@@ -122,6 +124,13 @@ def running_sandbox() -> Iterator[str]:
             yield line.split()[-1]
         finally:
             process.terminate()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The connection string of a PostgreSQL server of this session."""
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

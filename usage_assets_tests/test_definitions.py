@@ -499,7 +499,7 @@ def test_an_endpoint_that_does_not_exist_cannot_be_switched(connections_file: Ca
     ],
 )
 def test_a_run_without_credentials_fails_with_the_variables_name(tmp_path: Path, asset: str, variable: str) -> None:
-    settings = settings_of(usage_warehouse=tmp_path / "usage.duckdb")
+    settings = settings_of(usage_warehouse=str(tmp_path / "usage.duckdb"))
     definitions, day = build_definitions(settings), last_day(settings)
     name = asset.partition("/")[2]
     job = name if asset in TO_PORT else USAGE_JOB

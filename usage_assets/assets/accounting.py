@@ -89,7 +89,7 @@ def against_invoice(
     """
     last = invoice.first.replace(day=monthrange(invoice.first.year, invoice.first.month)[1])
     bounds = {"connection": invoice.connection, "first": invoice.first, "last": last}
-    with warehouse.transaction() as database:
+    with warehouse.transaction(keep=False) as database:
         create_or_alter(database, COSTS)
         billed = database.execute(BILLED, {**bounds, "currency": invoice.currency}).fetchall()
         by_source = {

@@ -232,7 +232,8 @@ def build_checks(
             ]
             broken = broken_views(database, query.views) if query and viewed else ()
             rows = [row for finding in findings for row in finding.rows(connection, context.run.run_id)]
-            wrong = remember(database, asset.to_user_string(), [each.spec.name for each in findings], target, rows)
+            with warehouse.locked(FAILED_CHECKS.name):
+                wrong = remember(database, asset.to_user_string(), [each.spec.name for each in findings], target, rows)
         for finding in findings:
             yield from finding.results(target, [(day, text) for name, day, text in wrong if name == finding.spec.name])
         for spec, fields, said in named:

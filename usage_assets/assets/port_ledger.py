@@ -24,7 +24,7 @@ from usage_assets.port.provision import CONNECTION, blueprint
 from usage_assets.port.reconcile import Settled, settled
 from usage_assets.port.sync import UNKNOWN, Acknowledged, Changes, Entity, Targets, diff
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.ledger import PortEntity, PortPush
+from usage_assets.warehouse.ledger import PORT_ENTITIES, PortEntity, PortPush
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.tables import Table
@@ -57,14 +57,14 @@ class PortLedger:
 
     def changes(self) -> Changes:
         """Return what must be pushed to Port, as of one moment."""
-        with log_progress(logger.info, "Port") as note, self._transaction() as database:
+        with log_progress(logger.info, "Port") as note, self._reading() as database:
             note("comparing the stored entities with what was sent")
             changes = diff(*self._read(database))
             return changes.signed(self.state, self._state_lines(database)) if self.state else changes
 
     def read(self) -> tuple[list[Entity], list[Acknowledged]]:
         """Return the stored entities of the days and what Port has acknowledged of them, as of one moment."""
-        with self._transaction() as database:
+        with self._reading() as database:
             return self._read(database)
 
     def mark(self, lines: Sequence[Acknowledged], push: str) -> None:
@@ -99,7 +99,7 @@ class PortLedger:
 
         Only then the ledger has all that Port holds. While Port is being read back it knows none.
         """
-        with self._transaction() as database:
+        with self._reading() as database:
             if push is None:
                 return not database.execute(f"from ledger.port_entities where {_OWN} limit 1", self._own).fetchone()
             pushes = database.execute(f"select push from ledger.port_pushes where {_OWN}", self._own).fetchall()
@@ -118,7 +118,7 @@ class PortLedger:
 
     def ranges(self) -> Iterator["PortLedger"]:
         """Yield the ledgers of all stored days, each of as many days as a push may have."""
-        with self._transaction() as database:
+        with self._reading() as database:
             rows = database.execute(
                 "select distinct usage_date from ledger.stored_days "
                 "where connection = $connection and list_contains($tables::text[], table_name) order by usage_date",
@@ -140,7 +140,7 @@ class PortLedger:
 
     def known(self, blueprint: str) -> set[str]:
         """Return the identifiers that the ledger has of a blueprint, of whatever connection."""
-        with self._transaction() as database:
+        with self._reading() as database:
             return self._known(database, blueprint)
 
     def mark_unknown(self, lines: Sequence[Acknowledged]) -> int:
@@ -149,7 +149,7 @@ class PortLedger:
             return 0
         with self._transaction() as database:
             database.register("seen", self._rows(lines))
-            doubted = database.execute(
+            [(doubted,)] = database.execute(
                 """
                 update ledger.port_entities as stored
                 set content_hash = $unknown
@@ -158,15 +158,14 @@ class PortLedger:
                   and stored.blueprint = seen.blueprint
                   and stored.identifier = seen.identifier
                   and stored.content_hash = seen.content_hash
-                returning stored.identifier
                 """,
                 {"unknown": UNKNOWN},
-            )
-            return len(doubted.fetchall())
+            ).fetchall()
+            return int(doubted)
 
     def doubt_state(self) -> None:
         """Mark the connection's own entity as UNKNOWN: it changes every day, so it is sent again without a look."""
-        with self._transaction() as database:
+        with self._reading() as database:
             lines = self._state_lines(database)
         self.mark_unknown(lines)
 
@@ -193,7 +192,13 @@ class PortLedger:
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with self.warehouse.transaction() as database:
+        with self.warehouse.transaction(PORT_ENTITIES.name, _PUSHES.name) as database:
+            create_or_alter(database, _PUSHES)
+            yield database
+
+    @contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self.warehouse.transaction(keep=False) as database:
             create_or_alter(database, _PUSHES)
             yield database
 

@@ -47,7 +47,7 @@ def state_of(
     """Return the connection's entity as it should be in Port now."""
     parameters = {"connection": connection.name, "tables": [endpoint.row.table for endpoint in endpoints]}
     with_control = [table for endpoint in endpoints for table in endpoint.tables]
-    with warehouse.transaction() as database:
+    with warehouse.transaction(keep=False) as database:
         first, last = database.execute(WHOLE_DAYS, parameters).fetchall()[0]
         settled = database.execute(SETTLED_DAYS, {**parameters, "with_control": with_control}).fetchall()
     error = _last_error(instance, [dg.AssetKey([connection.name, endpoint.name]) for endpoint in endpoints])

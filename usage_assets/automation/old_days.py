@@ -64,7 +64,7 @@ class OldDays:
 def old_days(settings: Settings, warehouse: Warehouse, account: str) -> OldDays:
     """Find what is not kept. Opens no database where everything is. Raises WarehouseError."""
     first = first_kept(settings.usage_retention_months)
-    if settings.usage_retention_months is None or not settings.warehouse_path.exists():
+    if settings.usage_retention_months is None or not warehouse.exists:
         return OldDays(first, {}, {}, {})
     lines = defaultdict(list)
     for connection, line in port_lines_before(warehouse, first, account):

@@ -16,6 +16,8 @@ from usage_assets.port.sync import Failure
 from usage_assets.warehouse.database import Warehouse
 
 MEGABYTE = 1 << 20
+STATES_KEPT = timedelta(days=90)
+"""How far back a lake can be read as it was."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,10 @@ class Old:
         Raises PortError and WarehouseError.
         """
         History.of(instance).prune(self.history)
-        return self.days.remove(warehouse, port)
+        failures = self.days.remove(warehouse, port)
+        if warehouse.exists:
+            warehouse.maintain(STATES_KEPT)
+        return failures
 
 
 def find_old(instance: dg.DagsterInstance, settings: Settings, warehouse: Warehouse, account: str) -> Old:

@@ -30,7 +30,7 @@ from usage_assets.core.days import DAY, Window
 from usage_assets.fetching.connected import earliest_day, settling_days
 from usage_assets.models.due import due_days
 from usage_assets.providers import PROVIDERS
-from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.values import Seed, WarehouseError
 
 WEEKLY_CRON = "0 12 * * 0"
@@ -160,7 +160,7 @@ def _states_schedule(
 ) -> dg.ScheduleDefinition:
     fetched = [key for name in pushing for key in usage_keys.get(name, ())]
     stated = (connections, settings.port_relations(), settings.port_base_url, settings.port_client_id)
-    warehouse = Warehouse(database=str(settings.warehouse_path))
+    warehouse = warehouse_at(settings.warehouse)
 
     @dg.schedule(
         name="hourly_connection_schedule",
@@ -202,16 +202,15 @@ def _unsettled(
 ) -> Mapping[str, Collection[date]]:
     """Return the stored days that are not settled, by connection; none where the database cannot be read now, which the
     log says."""
-    file = settings.warehouse_path
+    warehouse = warehouse_at(settings.warehouse, TICK_PATIENCE)
     days: dict[str, set[date]] = defaultdict(set)
     try:
-        if file.exists():
-            warehouse = Warehouse(database=str(file), wait_seconds=TICK_PATIENCE)
+        if warehouse.exists:
             for due in due_days(warehouse, seeds, keep=True):
                 if due.state in ("open", "unsettled"):
                     days[due.connection].add(due.day)
             return days
-        reason = f"{file}: nothing is stored yet"
+        reason = f"{warehouse.database}: nothing is stored yet"
     except WarehouseError as error:
         reason = str(error)
     context.log.warning(f"{reason}; only the last {settings.usage_lookback_days} days are read again this time")

@@ -12,6 +12,7 @@ from usage_assets.config.settings import Connection, PortAccount, Settings, Sett
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.values import WarehouseError
 
@@ -34,8 +35,9 @@ def connections_named(settings: Settings, names: Sequence[str], *, keyed: bool =
     return chosen
 
 
-def warehouse_of(settings: Settings) -> Warehouse:
-    return Warehouse(database=str(settings.warehouse_path), wait_seconds=SECONDS_FOR_THE_LOCK)
+def warehouse_now(settings: Settings) -> Warehouse:
+    """Return the warehouse, with the patience of a person."""
+    return warehouse_at(settings.warehouse, SECONDS_FOR_THE_LOCK)
 
 
 def complain(text: str) -> None:
@@ -45,7 +47,7 @@ def complain(text: str) -> None:
 def publish_copy(settings: Settings, say: Callable[[str], object] = complain) -> None:
     """Publish what is stored. A copy that cannot be made is said, and changes no outcome."""
     try:
-        publish(warehouse_of(settings))
+        publish(warehouse_now(settings))
     except WarehouseError as error:
         say(f"the published copy is out of date: {error}")
 

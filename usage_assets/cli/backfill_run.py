@@ -14,7 +14,7 @@ from usage_assets.cli.access import (
     port_account,
     port_client,
     publish_copy,
-    warehouse_of,
+    warehouse_now,
 )
 from usage_assets.cli.backfill_plan import BackfillPlan, due_plan_of, plan_of, stored
 from usage_assets.cli.progress import Display, in_words
@@ -28,7 +28,7 @@ from usage_assets.models.due import in_words as due_in_words
 from usage_assets.models.entities import foreign_relations
 from usage_assets.port.provision import provision
 from usage_assets.providers import PROVIDERS
-from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.opened import warehouse_at
 
 TAKEN_BLUEPRINTS = "select distinct blueprint from ledger.port_entities where account = $account"
 """Blueprints that Port has entities of ours in: they need no look before a push that may have nothing to send."""
@@ -58,10 +58,10 @@ def run(
     connections = connections_named(settings, names, keyed=not from_archive)
     shown.do("planning")
     # its runs publish nothing: it does that itself, once
-    definitions = build_definitions(settings, warehouse=Warehouse(database=str(settings.warehouse_path)))
+    definitions = build_definitions(settings, warehouse=warehouse_at(settings.warehouse))
     outcome = Outcome()
     with open_instance() as instance:
-        with warehouse_of(settings).transaction():
+        with warehouse_now(settings).transaction():
             pass  # a file that cannot be opened fails here, before anything is fetched
         if days:
             first, last = parse_days(*days, settings)
@@ -107,7 +107,7 @@ def _due_plans(
     settings: Settings, connections: Sequence[Connection], shown: Display, *, push: bool
 ) -> list[BackfillPlan]:
     seeds = seeds_of(settings)
-    due = due_days(warehouse_of(settings), seeds)
+    due = due_days(warehouse_now(settings), seeds)
     for name, reasons in due_in_words(due).items():
         for reason in reasons:
             shown.say(f"{name}: {reason}")
@@ -130,14 +130,14 @@ def _say_what_is_out_of_reach(
 
 def _require_port(settings: Settings, definitions: dg.Definitions, connections: Sequence[Connection]) -> None:
     with port_client(port_account(settings, "--push: ")) as port:
-        warehouse = Warehouse(database=str(settings.warehouse_path))
+        warehouse = warehouse_at(settings.warehouse)
         taken = warehouse.read(TAKEN_BLUEPRINTS, {"account": port.account}).column("blueprint").to_pylist()
         if missing := [name for name in blueprints_of(definitions, connections) if name not in taken]:
             provision(port, missing, foreign_relations(settings.port_relations()))
 
 
 def _report(plan: BackfillPlan, settings: Settings, outcome: Outcome) -> None:
-    held = stored(Warehouse(database=str(settings.warehouse_path)), plan.connection, plan.window)
+    held = stored(warehouse_at(settings.warehouse), plan.connection, plan.window)
     assets, failures = plan.assets, plan.failures
     failed = f"FAILED for {len(failures)} of {len(assets)} assets; stored: " if failures else ""
     fetched = failed + in_words(held.days, held.rows, plan.counts(USAGE_JOB))

@@ -243,7 +243,7 @@ def capture(name: str, day: str, endpoints: Sequence[str], out: Path | None) -> 
     settings = Settings.load()
     first, _ = parse_days(day, day, settings)
     [connection] = connections_named(settings, [name])
-    folder, sanitizer = out or settings.warehouse_path.with_name("captured"), Sanitizer()
+    folder, sanitizer = out or settings.warehouse.folder / "captured", Sanitizer()
     shapes: dict[str, Shape] = {}
     failed = False
     for captured in answers_of(connection, settings, first, chosen_endpoints(connection, endpoints)):

@@ -4,7 +4,7 @@ from contextlib import nullcontext
 
 import click
 
-from usage_assets.cli.access import port_client, publish_copy, warehouse_of
+from usage_assets.cli.access import port_client, publish_copy, warehouse_now
 from usage_assets.cli.removal import removal_of
 from usage_assets.config.settings import Settings
 from usage_assets.core.errors import one_line
@@ -23,7 +23,8 @@ def list_connections() -> None:
     """Show every connection that is configured or has days stored."""
     settings = Settings.load()
     configured: dict[str, str] = {each.name: each.provider for each in settings.connections() if each.is_configured}
-    found = stored_connections(warehouse_of(settings)) if settings.warehouse_path.exists() else []
+    warehouse = warehouse_now(settings)
+    found = stored_connections(warehouse) if warehouse.exists else []
     held = {each.name: each for each in found}
     for name in sorted(configured.keys() | held.keys()):
         provider = configured.get(name) or min(held[name].schemas & PROVIDERS.keys(), default="")
@@ -38,7 +39,7 @@ def list_connections() -> None:
 def remove_connection(name: str, *, yes: bool) -> int:
     """Delete what is stored of a connection that is no longer configured, and its entities in Port."""
     settings = Settings.load()
-    warehouse, account = warehouse_of(settings), settings.port_account
+    warehouse, account = warehouse_now(settings), settings.port_account
     with open_instance() as instance, port_client(account) if account else nullcontext() as port:
         removal = removal_of(name, settings, warehouse, instance, port.account if port else "")
         for table, rows in removal.rows.items():

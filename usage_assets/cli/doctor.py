@@ -48,6 +48,7 @@ from usage_assets.port.provision import plan
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import copy_of, is_current
 from usage_assets.warehouse.values import WarehouseError, listed
 
@@ -62,7 +63,11 @@ SECONDS_UNTIL_SILENT = 120
 """Dagster's daemon gives a sign of life every 30 s."""
 
 DERIVED = frozenset(model.row.table for model in (*ENTITIES, *COSTS, *ALLOCATIONS))
-LEDGER = "select view_name from duckdb_views() where schema_name = 'ledger' and view_name = 'stored_days'"
+LEDGER = """
+select view_name
+from duckdb_views()
+where database_name = current_database() and schema_name = 'ledger' and view_name = 'stored_days'
+"""
 STORED_TABLES = """
 select
   connection,
@@ -116,7 +121,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _port(settings, definitions)
     yield from _warehouse(settings, definitions)
     yield from _counted_twice(settings)
-    yield from _published(settings.warehouse_path)
+    yield from _published(settings)
     yield from _permissions(settings)
     yield from _owners(settings)
     yield _webhook(settings)
@@ -140,10 +145,10 @@ def _due(settings: Settings) -> Sequence[Due]:
 
     Nothing of a database that cannot be read, which ``_warehouse`` says.
     """
-    if not settings.warehouse_path.exists():
+    if not _opened_soon(settings).exists:
         return []
     try:
-        due = due_days(_patiently(settings), seeds_of(settings))
+        due = due_days(_opened_soon(settings), seeds_of(settings))
     except (SettingsError, WarehouseError):
         return []
     return [row for row in due if row.state in ("missing", "stale")]
@@ -256,17 +261,17 @@ def _port(settings: Settings, definitions: Callable[[], dg.Definitions]) -> Iter
 
 
 def _warehouse(settings: Settings, definitions: Callable[[], dg.Definitions]) -> Iterator[Finding]:
-    path = settings.warehouse_path
-    if not path.exists():
-        yield _new_warehouse(path)
-        return
-    warehouse = _patiently(settings)
+    warehouse = _opened_soon(settings)
     try:
+        if not warehouse.exists:
+            yield _new_warehouse(settings)
+            return
         stored = warehouse.read(STORED_TABLES).to_pylist() if len(warehouse.read(LEDGER)) else []
     except WarehouseError as error:
         yield Finding(Level.FAIL, "warehouse", str(error))
         return
-    yield Finding(Level.OK, "warehouse", f"{path} is writable and free, {path.stat().st_size / 1e6:,.1f} MB")
+    size = "" if warehouse.is_shared else f", {settings.warehouse.file.stat().st_size / 1e6:,.1f} MB"
+    yield Finding(Level.OK, "warehouse", f"{warehouse.database} is writable and free{size}")
     if not stored:
         yield Finding(Level.WARN, "warehouse", "no day is stored yet: run usage-assets backfill, or backfill in the UI")
     emptied, written = _superseded(settings), _written(definitions)
@@ -296,7 +301,7 @@ def _counted_twice(settings: Settings) -> Iterator[Finding]:
     """Two connections that fetch the same organization, as far as stored ids show it."""
     try:
         connections = settings.connections()
-        pairs = list(same_use(_patiently(settings), connections)) if settings.warehouse_path.exists() else []
+        pairs = list(same_use(_opened_soon(settings), connections)) if _opened_soon(settings).exists else []
     except (SettingsError, WarehouseError):  # said before
         return
     for pair in pairs:
@@ -313,15 +318,16 @@ def _counted_twice(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _patiently(settings: Settings) -> Warehouse:
-    return Warehouse(database=str(settings.warehouse_path), wait_seconds=SECONDS_FOR_THE_LOCK)
+def _opened_soon(settings: Settings) -> Warehouse:
+    return warehouse_at(settings.warehouse, SECONDS_FOR_THE_LOCK)
 
 
-def _published(database: Path) -> Iterator[Finding]:
+def _published(settings: Settings) -> Iterator[Finding]:
     """Whether what people read is what is stored; there is nothing to say of a database that does not exist yet."""
-    path, subject = copy_of(database), "published copy"
-    if not database.exists():
+    warehouse, database = _opened_soon(settings), settings.warehouse.file
+    if warehouse.is_shared or not warehouse.exists:
         return
+    path, subject = copy_of(database), "published copy"
     if not path.exists():
         yield Finding(Level.WARN, subject, f"{path} does not exist yet: the next run makes it when it ends")
         return
@@ -337,10 +343,12 @@ def _published(database: Path) -> Iterator[Finding]:
 
 def _permissions(settings: Settings) -> Iterator[Finding]:
     """Who else may read personal data and keys. What exists is never changed: somebody may share it on purpose."""
-    database, archive, home = settings.warehouse_path, settings.archive_path, Path(os.environ.get("DAGSTER_HOME", "."))
-    stored = [database, copy_of(database), settings.shapes_path, database.with_name("captured")]
-    if database.parent.exists() and is_dedicated(database.parent):
-        stored = [database.parent]
+    archive, home = settings.archive_path, Path(os.environ.get("DAGSTER_HOME", "."))
+    stored = [settings.shapes_path, settings.warehouse.folder / "captured"]
+    if not settings.warehouse.is_lake:
+        stored += [settings.warehouse.file, copy_of(settings.warehouse.file)]
+    if settings.warehouse.folder.exists() and is_dedicated(settings.warehouse.folder):
+        stored = [settings.warehouse.folder]
     others = [archive] if archive and not any(folder in archive.parents for folder in stored) else []
     found = list(shared([*stored, *others, Path(ENV_FILE).absolute(), home / "history", home / "storage"]))
     if found:
@@ -353,7 +361,7 @@ def _owners(settings: Settings) -> Iterator[Finding]:
     """Owners whose id no cost has; an address is not repeated."""
     try:
         unused = (
-            owners_of_nothing(_patiently(settings), settings.accounting()) if settings.warehouse_path.exists() else ()
+            owners_of_nothing(_opened_soon(settings), settings.accounting()) if _opened_soon(settings).exists else ()
         )
     except (SettingsError, WarehouseError):  # said before
         return
@@ -392,7 +400,10 @@ def _written(definitions: Callable[[], dg.Definitions]) -> Collection[tuple[str,
     return {(each[CONNECTION_OF_TABLE], each[TABLE], each.get(PART, "")) for each in written}
 
 
-def _new_warehouse(path: Path) -> Finding:
+def _new_warehouse(settings: Settings) -> Finding:
+    if settings.warehouse.is_lake:
+        return Finding(Level.WARN, "warehouse", f"{settings.warehouse.url} holds no lake yet: the first run makes it")
+    path = settings.warehouse.file
     folder = next(folder for folder in path.parents if folder.exists())
     if not os.access(folder, os.W_OK):
         return Finding(Level.FAIL, "warehouse", f"{path} cannot be made: {folder} is not writable; set USAGE_WAREHOUSE")

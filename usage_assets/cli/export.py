@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from usage_assets.cli.access import warehouse_of
+from usage_assets.cli.access import warehouse_now
 from usage_assets.config.days import parse_days
 from usage_assets.config.settings import Settings
 from usage_assets.core.money import plain
@@ -32,7 +32,7 @@ def export_focus(start: str, end: str, out: Path, *, force: bool) -> None:
     first, last = parse_days(start, end, settings)
     fetched = fetched_costs(settings.connections())
     seeds = seeds_of(settings)
-    exported = export_costs(warehouse_of(settings), seeds, first, last, writable(out, force=force), fetched)
+    exported = export_costs(warehouse_now(settings), seeds, first, last, writable(out, force=force), fetched)
     for name, days in exported.gaps.items():
         click.echo(f"{name}: costs of {days} days are missing or incomplete in the file", err=True)
     for name, reasons in exported.due.items():

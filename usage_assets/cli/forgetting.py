@@ -83,7 +83,7 @@ class Forgetting:
         for path in self.captured:
             path.unlink(missing_ok=True)
         replace_texts(self.history, self.person)
-        if not self.settings.warehouse_path.exists():
+        if not self.warehouse.exists:
             return ()
         replace_in_rows(self.warehouse, self.person)
         failures = self._push(port) if port else ()
@@ -134,7 +134,7 @@ def forgetting_of(
     before = settings.forgotten()
     person, forgotten = _person(address, ids, settings, warehouse, before)
     _refuse_stated(person, settings)
-    has_tables, archive = settings.warehouse_path.exists(), settings.archive_path
+    has_tables, archive = warehouse.exists, settings.archive_path
     rows = find_rows(warehouse, person) if has_tables else InRows()
     found = Forgetting(
         settings,
@@ -144,7 +144,7 @@ def forgetting_of(
         rows,
         in_port=lines_to_move(warehouse, rows.entities) if has_tables else {},
         archived=_archived(archive, forgotten) if archive else (),
-        captured=[path for path in settings.warehouse_path.with_name("captured").rglob("*") if _names(path, person)],
+        captured=[path for path in (settings.warehouse.folder / "captured").rglob("*") if _names(path, person)],
         history=find_texts(instance, person),
         lacks_ids=before.stand_in(address) is None
         and all("@" in value or value.startswith("person-") for value in person.stand_ins),
@@ -162,7 +162,7 @@ def _person(
     key = settings.usage_hash_key
     hashes = People("hash", key.get_secret_value()) if key else None
     aliases = [hashes.only_id(address)] if hashes else []
-    known = known_of(warehouse, address, aliases, ids) if settings.warehouse_path.exists() else None
+    known = known_of(warehouse, address, aliases, ids) if warehouse.exists else None
     written, found, names = (known.addresses, known.ids, known.names) if known else ((), (), ())
     addresses = sorted({address, *written, *(each.casefold() for each in written)})
     forgotten = before.with_stand_ins(

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 import click
 
-from usage_assets.cli.access import port_client, warehouse_of
+from usage_assets.cli.access import port_client, warehouse_now
 from usage_assets.cli.forgetting import forgetting_of, refuse_runs
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.errors import one_line
@@ -30,7 +30,7 @@ def forget(address: str, ids: Sequence[str], *, dry_run: bool) -> int:
     if not name or "." not in domain.strip("."):
         raise SettingsError("people forget: name an e-mail address, and ids with --id")
     settings = Settings.load()
-    warehouse = warehouse_of(settings)
+    warehouse = warehouse_now(settings)
     account = settings.port_account
     with open_instance() as instance, port_client(account) if account else nullcontext() as port:
         refuse_runs(instance)

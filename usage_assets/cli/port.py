@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 import click
 
 from usage_assets.build import build_definitions
-from usage_assets.cli.access import blueprints_of, port_account, port_client, warehouse_of
+from usage_assets.cli.access import blueprints_of, port_account, port_client, warehouse_now
 from usage_assets.config.settings import Settings
 from usage_assets.core.errors import one_line
 from usage_assets.models.entities import foreign_relations
@@ -103,8 +103,9 @@ def _show_steps(steps: Iterable[Step]) -> None:
 
 
 def _ours(settings: Settings, port: PortClient, blueprint: str) -> Collection[str]:
-    if not settings.warehouse_path.exists():
+    warehouse = warehouse_now(settings)
+    if not warehouse.exists:
         return ()
-    with warehouse_of(settings).transaction() as database:
+    with warehouse.transaction(keep=False) as database:
         lines = database.execute(OURS, {"account": port.account, "blueprint": blueprint}).fetchall()
     return {identifier for (identifier,) in lines}

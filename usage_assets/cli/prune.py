@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import click
 
 from usage_assets.automation.pruning import find_old
-from usage_assets.cli.access import port_client, publish_copy, warehouse_of
+from usage_assets.cli.access import port_client, publish_copy, warehouse_now
 from usage_assets.config.settings import Settings
 from usage_assets.core.errors import one_line
 from usage_assets.local.home import open_instance
@@ -15,7 +15,7 @@ from usage_assets.local.home import open_instance
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 def prune(*, dry_run: bool) -> int:
     settings = Settings.load()
-    warehouse, account = warehouse_of(settings), settings.port_account
+    warehouse, account = warehouse_now(settings), settings.port_account
     with open_instance() as instance, port_client(account) if account else nullcontext() as port:
         old = find_old(instance, settings, warehouse, port.account if port else "")
         for line in old.lines:

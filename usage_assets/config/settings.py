@@ -40,6 +40,7 @@ from usage_assets.core.days import first_kept
 from usage_assets.core.errors import UserError
 from usage_assets.core.forgotten import Forgotten, ForgottenError
 from usage_assets.core.people import People, Policy
+from usage_assets.core.warehouse_address import AddressError, WarehouseAddress
 from usage_assets.providers import PROVIDERS
 
 ProviderName = Annotated[str, GetPydanticSchema(lambda *_: core_schema.literal_schema([*PROVIDERS]))]
@@ -318,7 +319,8 @@ class Settings(ProviderSettings):
     port_client_id: str | None = None
     port_client_secret: SecretStr | None = None
     port_base_url: str = "https://api.getport.io"
-    usage_warehouse: Path = Path("data/usage.duckdb")
+    usage_warehouse: str = "data/usage.duckdb"
+    usage_warehouse_data: str | None = None
     usage_start_date: date = date(2025, 1, 1)
     usage_connections: Path | None = None
     usage_people: Policy = "ids"
@@ -354,27 +356,30 @@ class Settings(ProviderSettings):
         return max(self.usage_start_date, first_kept(self.usage_retention_months))
 
     @property
-    def warehouse_path(self) -> Path:
-        """The database file, absolute, so that runs started elsewhere write the same one."""
-        return self.usage_warehouse.expanduser().absolute()
+    def warehouse(self) -> WarehouseAddress:
+        """Where the warehouse is. Raises SettingsError for a lake whose files are nowhere, or that names a password."""
+        try:
+            return WarehouseAddress(self.usage_warehouse, self.usage_warehouse_data)
+        except AddressError as error:
+            raise SettingsError(f"USAGE_WAREHOUSE: {error}") from None
 
     @property
     def archive_path(self) -> Path | None:
         """The folder of archived answers, absolute: ``raw`` next to the database file unless it is set. None: off."""
         if self.usage_archive == "off":
             return None
-        folder = self.usage_archive or self.usage_warehouse.parent / "raw"
+        folder = self.usage_archive or self.warehouse.folder / "raw"
         return folder.expanduser().absolute()
 
     @property
     def shapes_path(self) -> Path:
         """The file that remembers what was captured, next to the database file."""
-        return self.warehouse_path.with_name("captured_shapes.json")
+        return self.warehouse.folder / "captured_shapes.json"
 
     @property
     def forgotten_path(self) -> Path:
         """The file of what stands for forgotten people, next to the database file."""
-        return self.warehouse_path.with_name("forgotten.json")
+        return self.warehouse.folder / "forgotten.json"
 
     @property
     def webhook_url(self) -> str | None:

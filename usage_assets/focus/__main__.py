@@ -26,6 +26,7 @@ from usage_assets.models.model import money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.sandbox import credentials
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
@@ -110,7 +111,7 @@ def variables_for(sandbox: str, first: date, last: date, home: Path) -> dict[str
 
 def make_year(sandbox: str, settings: Settings, first: date, last: date) -> None:
     """Store what the days have cost, and again a day that was restated after its month had been invoiced."""
-    warehouse = Warehouse(database=str(settings.warehouse_path))
+    warehouse = warehouse_at(settings.warehouse)
     openai, *others = settings.connections()
     for connection in (openai, *others):
         start = max(first, earliest_day(connection, PROVIDERS[connection.provider]))

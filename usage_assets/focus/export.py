@@ -3,7 +3,7 @@
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -18,7 +18,7 @@ from usage_assets.models.due import due_days, in_words
 from usage_assets.models.model import MACROS, SQL
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter, make_ready
-from usage_assets.warehouse.published import copy_of, publish
+from usage_assets.warehouse.published import snapshot_of
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed, WarehouseError
 from usage_assets.warehouse.views import broken_views
@@ -81,20 +81,18 @@ def export(
 
     Raises WarehouseError, with nothing written, where there are none, a row breaks a rule, or a file cannot be written.
     """
-    if not Path(warehouse.database).exists():
+    if not warehouse.exists:
         raise WarehouseError(f"{warehouse.database}: nothing is stored yet: usage-assets backfill")
     due = in_words(
         row
         for row in due_days(warehouse, seeds)
         if first <= row.day <= last and row.state == "stale" and row.asset.path[-1] in EXPORTED
     )
-    _bring_up_to_date(warehouse, seeds[0])
-    # from the copy: a year takes a while, and nobody waits for the file meanwhile
-    publish(warehouse)
-    copy, days = copy_of(warehouse.database), {"first": first, "last": last}
+    bring_up_to_date(warehouse, seeds[0])
+    days = {"first": first, "last": last}
     draft = out.with_name(f".{out.name}.new")
     try:
-        with closing(duckdb.connect(str(copy), read_only=True)) as database:
+        with snapshot_of(warehouse) as database:
             stage(database, days)
             exported = _what_is_in(database, days, due, days_without_costs(database, fetched, first, last))
             if not exported.rows:
@@ -119,7 +117,7 @@ def export(
     return exported
 
 
-def _bring_up_to_date(warehouse: Warehouse, seeds: Seed) -> None:
+def bring_up_to_date(warehouse: Warehouse, seeds: Seed) -> None:
     """Make the views those of this release, and what they read of the connections file what that says now."""
     query = replace(COSTS[0].query, seed=seeds)
     with warehouse.transaction() as database:

@@ -199,7 +199,17 @@ def due_days(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = False)
 
 @contextmanager
 def _stated(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a transaction in which ``ledger.due_days`` is about what is stated."""
+    """Open a transaction in which ``ledger.due_days`` is about what is stated.
+
+    What is stated is kept once by each process that may do that; nobody waits for its later ones.
+    """
+    if keep:
+        with warehouse.transaction(keep=False) as database:
+            is_news = [write_seed(database, each) for each in seeds]
+            make_views(database, [VIEW])
+            if not any(is_news):
+                yield database
+                return
     with warehouse.transaction(keep=keep) as database:
         for each in seeds:
             write_seed(database, each)

@@ -7,7 +7,10 @@ import pyarrow as pa
 from usage_assets.config.accounting import Accounting, Owner, OwnerRow
 from usage_assets.warehouse.database import Warehouse
 
-VIEW = "from duckdb_views() where schema_name = 'costs' and view_name = 'allocated_costs_named'"
+VIEW = """
+from duckdb_views()
+where database_name = current_database() and schema_name = 'costs' and view_name = 'allocated_costs_named'
+"""
 UNUSED = """
 with ids as (
   select distinct

@@ -22,7 +22,7 @@ IDS: Mapping[str, str] = {lookup.row.table: "id" for lookup in LOOKUPS if lookup
     for name in endpoint.path_parameters
 }
 """Table -> the column of an id that only one organization has."""
-TABLES = "select schema_name || '.' || table_name as name from duckdb_tables()"
+TABLES = "select schema_name || '.' || table_name as name from duckdb_tables() where database_name = current_database()"
 SAME_DAYS = """
 select
   one.connection as one,

@@ -28,7 +28,7 @@ class StoredConnection:
 
 def stored_connections(warehouse: Warehouse) -> list[StoredConnection]:
     """Return the connections with stored days, by name."""
-    with warehouse.transaction() as database:
+    with warehouse.transaction(keep=False) as database:
         rows = database.execute(
             """
             select connection, list(distinct split_part(table_name, '.', 1)), min(usage_date), max(usage_date)
@@ -42,7 +42,7 @@ def stored_connections(warehouse: Warehouse) -> list[StoredConnection]:
 
 def row_counts(warehouse: Warehouse, connection: str) -> Mapping[str, int]:
     """Return how many rows of a connection each declared table has, where it has any, Port's ledger left out."""
-    with warehouse.transaction() as database:
+    with warehouse.transaction(keep=False) as database:
         counted = [
             f"select '{table}', count(*) from {table} where connection = $name"
             for table in stored_tables(database, ConnectionRow)
@@ -60,7 +60,7 @@ def delete_rows(warehouse: Warehouse, connection: str) -> None:
 
 def port_lines(warehouse: Warehouse, connection: str) -> dict[str, list[PortLine]]:
     """Return what Port accounts hold of a connection, by account."""
-    with warehouse.transaction() as database:
+    with warehouse.transaction(keep=False) as database:
         rows = database.execute(
             """
             select account, blueprint, identifier, usage_date, content_hash
@@ -78,6 +78,8 @@ def port_lines(warehouse: Warehouse, connection: str) -> dict[str, list[PortLine
 
 def stored_tables(database: duckdb.DuckDBPyConnection, kind: type[ConnectionRow]) -> list[str]:
     """The declared tables of a kind that are there. What the connections file states is as that says."""
-    rows = database.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
+    rows = database.execute(
+        "select schema_name || '.' || table_name from duckdb_tables() where database_name = current_database()"
+    ).fetchall()
     declared = {name for name, row in declarations().items() if issubclass(row, kind)}
     return sorted(declared & {name for (name,) in rows} - {PORT_ENTITIES.name})

@@ -7,9 +7,9 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from usage_assets.warehouse.ledger import NAMINGS, PORT_ENTITIES, VERSIONS, VIEW
 from usage_assets.warehouse.line import first_in_line, line_of
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice
-from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.tables import Table, quoted
 from usage_assets.warehouse.values import Batch, Query, Version, WarehouseError
 from usage_assets.warehouse.views import broken_views_apart, make_views
 from usage_assets.warehouse.write import replace_slice
@@ -48,6 +48,16 @@ class Warehouse(DuckDBResource):
     """The DuckDB file. One process has it open at a time; the others wait for at most ``wait_seconds``."""
 
     wait_seconds: float = Field(default=120, description="How long to wait for a process that has the file open")
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether many processes have it open at a time: then nothing is copied for readers."""
+        return False
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever stored."""
+        return Path(self.database).exists()
 
     @property
     def fingerprint(self) -> str:
@@ -80,14 +90,25 @@ class Warehouse(DuckDBResource):
                 way_out = self._way_out(_first_line(error))
                 raise WarehouseError(f"{self.database}: {way_out or _first_line(error)}") from error
 
-    @contextmanager
-    def transaction(self, *, keep: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the file with the ledgers in place and run one transaction: committed whole or not at all.
+    def attach(self, connection: duckdb.DuckDBPyConnection, name: str, *, read_only: bool = False) -> None:
+        """Attach it to another DuckDB, under a name. Raises duckdb.Error."""
+        Path(self.database).parent.mkdir(parents=True, exist_ok=True)
+        connection.execute(f"attach {quoted(self.database)} as {name}{' (read_only)' if read_only else ''}")
 
-        There is no rollback: closing does it, and after a failed commit (a full disk) there is nothing to roll back.
-        Without ``keep`` it is not committed: for whoever only looks.
+    @contextmanager
+    def locked(self, *tables: str) -> Iterator[None]:  # noqa: ARG002 - those of a lake that are written
+        """Be the only one who writes these tables, or any if none is named. A file's writers have it alone anyway."""
+        yield
+
+    @contextmanager
+    def transaction(self, *tables: str, keep: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open it with the ledgers in place and run one transaction: committed whole or not at all.
+
+        ``tables`` are those that it writes; where none is named, it may be any. There is no rollback: closing does it,
+        and after a failed commit (a full disk) there is nothing to roll back. Without ``keep`` it is not committed: for
+        whoever only looks.
         """
-        with self.get_connection() as connection:
+        with self.locked(*tables) if keep else nullcontext(), self.get_connection() as connection:
             _begin(connection)
             yield connection
             if keep:
@@ -122,7 +143,8 @@ class Warehouse(DuckDBResource):
         warn: Callable[[str], object],
         note: Callable[[str], object],
     ) -> list[Version]:
-        with self.get_connection() as connection:
+        others = [content.control[0].name] if isinstance(content, Batch) and content.control else []
+        with self.locked(table.name, *others), self.get_connection() as connection:
             _begin(connection)
             if isinstance(content, Batch) and content.control:
                 control, totals = content.control
@@ -134,6 +156,9 @@ class Warehouse(DuckDBResource):
                 for text in broken_views_apart(connection, content.views):
                     warn(text)
             return versions
+
+    def maintain(self, keep: timedelta) -> None:
+        """Merge small files and delete what only states older than ``keep`` need. A file has none of either."""
 
     def read(self, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the answer of a query as Arrow (exact decimals)."""

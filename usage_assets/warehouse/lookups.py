@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from usage_assets.core.schema import declared
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.ledger import NAMINGS
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
@@ -52,7 +53,7 @@ def record(
     """
     bounds = {"connection": connection, "as_of": as_of}
     attributes = ", ".join(c.name for c in table.columns if c.name not in ("connection", "valid_from", "valid_to"))
-    with warehouse.transaction() as database:
+    with warehouse.transaction(table.name, NAMINGS.name) as database:
         create_or_alter(database, table)
         database.register("staged", answer)
         _refuse_older(database, table, bounds)
@@ -71,15 +72,11 @@ def record(
         database.execute(
             f"update {table.name} set valid_to = $as_of where {CURRENT} and id in (select id from outdated)", bounds
         )
-        opened = database.execute(
-            f"""
-            insert into {table.name} by name
-            select * from staged
-            where id not in (select id from {table.name} where {CURRENT})
-            returning id
-            """,
-            {"connection": connection},
-        ).fetchall()
+        missing = f"id not in (select id from {table.name} where {CURRENT})"
+        opened = database.execute(f"select id from staged where {missing}", {"connection": connection}).fetchall()
+        database.execute(
+            f"insert into {table.name} by name select * from staged where {missing}", {"connection": connection}
+        )
         _note_named(database, table, connection, opened, used_in)
         outdated = database.execute("select is_listed from outdated").fetchall()
     changed = sum(is_listed for (is_listed,) in outdated)
@@ -121,7 +118,9 @@ def _note_named(
 
 
 def _stored_tables(database: duckdb.DuckDBPyConnection) -> set[str]:
-    names = database.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
+    names = database.execute(
+        "select schema_name || '.' || table_name from duckdb_tables() where database_name = current_database()"
+    ).fetchall()
     return {name for (name,) in names}
 
 
@@ -174,7 +173,7 @@ def keep_of_people(
     used_in: UsedIn,
 ) -> None:
     """Apply the policy for people to versions that were stored under another one. It leaves its own results alone."""
-    with warehouse.transaction() as database:
+    with warehouse.transaction(table.name, NAMINGS.name) as database:
         create_or_alter(database, table)
         changed: list[tuple[str]] = []
         for name, keep in kept.items():
@@ -182,8 +181,7 @@ def keep_of_people(
                 f"select distinct {name} from {table.name} where connection = $1 and {name} is not null", [connection]
             ).fetchall()
             for value in (value for (value,) in values if keep(value) != value):
-                changed += database.execute(
-                    f"update {table.name} set {name} = $3 where connection = $1 and {name} = $2 returning id",
-                    [connection, value, keep(value)],
-                ).fetchall()
+                theirs, person = f"where connection = $1 and {name} = $2", [connection, value]
+                changed += database.execute(f"select id from {table.name} {theirs}", person).fetchall()
+                database.execute(f"update {table.name} set {name} = $3 {theirs}", [*person, keep(value)])
         _note_named(database, table, connection, changed, used_in)

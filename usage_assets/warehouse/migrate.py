@@ -50,7 +50,10 @@ def _rename_columns(connection: duckdb.DuckDBPyConnection) -> None:
     for table in (Table(row) for row in declarations().values() if issubclass(row, LookupRow)):
         for old in RENAMED.keys() & _stored_columns(connection, table).keys():
             connection.execute(f"alter table {table.name} rename column {old} to {RENAMED[old]}")
-    views = "from duckdb_views() select sql where schema_name in ('costs', 'ledger') and contains(sql, 'first_seen')"
+    views = (
+        "from duckdb_views() select sql where database_name = current_database() "
+        "and schema_name in ('costs', 'ledger') and contains(sql, 'first_seen')"
+    )
     for (sql,) in connection.execute(views).fetchall():
         connection.execute(sql.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1).replace("first_seen", "valid_from"))
 
@@ -81,18 +84,20 @@ def make_ready(connection: duckdb.DuckDBPyConnection, content: Query) -> None:
         write_seed(connection, content.seed)
 
 
-def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> None:
+def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
     """Make the tables hold what is stated and nothing else, unless a process that has read it later did so already.
 
     A long run that began before the configuration was changed would otherwise put back what it says no more. Nothing is
     written where nothing differs. Nearly always all is as it was written, which Arrow finds out in a tenth of the time.
+
+    Return whether this process has read what is stated later than whoever wrote it, which is noted then.
     """
     for table in (STATEMENTS, *seed.tables):
         create_or_alter(connection, table)
     query = "select read_at from ledger.statements where name = $name"
     read_at = connection.execute(query, {"name": seed.name}).fetchone()
     if read_at and read_at[0] > seed.read_at:
-        return
+        return False
     for table, rows in seed.tables.items():
         stored = connection.execute(f"from {table.name}").to_arrow_table()
         if (stored.column_names, stored.columns) == (rows.column_names, rows.columns):
@@ -102,10 +107,11 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> None:
         if connection.execute(same).fetchone():
             connection.execute(f"delete from {table.name}")
             connection.execute(f"insert into {table.name} by name select * from all_rows")
-    if not read_at or read_at[0] < seed.read_at:
+    if is_newer := not read_at or read_at[0] < seed.read_at:
         connection.execute("delete from ledger.statements where name = $name", {"name": seed.name})
         parameters = {"name": seed.name, "read_at": seed.read_at}
         connection.execute("insert into ledger.statements (name, read_at) values ($name, $read_at)", parameters)
+    return is_newer
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, content: Query) -> None:

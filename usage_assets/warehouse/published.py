@@ -8,12 +8,13 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 import dagster as dg
+import duckdb
 
 from usage_assets.dagster_internals import REPOSITORY_LABEL_TAG
 from usage_assets.warehouse.database import Warehouse, write_ahead_log
@@ -70,15 +71,30 @@ def publish(warehouse: Warehouse) -> None:
     copied: 0.1 s for 200 MB, up to 0.5 s on a busy machine, where DuckDB's ``copy from database`` takes 2.8 s. Raises
     WarehouseError, with the former copy in its place.
     """
-    database, copy = Path(warehouse.database), copy_of(warehouse.database)
-    if not database.exists():
+    if warehouse.is_shared or not warehouse.exists:
         return
+    database, copy = Path(warehouse.database), copy_of(warehouse.database)
     try:
         with _alone_in(database.parent):
             if not is_current(database):
                 _replace(copy, warehouse)
     except OSError as error:
         raise WarehouseError(f"{copy}: {error.strerror}: what was published before stays") from error
+
+
+@contextmanager
+def snapshot_of(warehouse: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection to the state of this moment, for whoever reads for long: no writer waits for it.
+
+    It is the published copy, or a transaction of a lake. Raises WarehouseError.
+    """
+    if warehouse.is_shared:
+        with warehouse.transaction(keep=False) as database:
+            yield database
+        return
+    publish(warehouse)
+    with closing(duckdb.connect(str(warehouse.published), read_only=True)) as database:
+        yield database
 
 
 def _replace(copy: Path, warehouse: Warehouse) -> None:

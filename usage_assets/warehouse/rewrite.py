@@ -6,6 +6,7 @@ file after two checkpoints (1.5.5).
 
 import os
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 from usage_assets.warehouse.database import Warehouse, write_ahead_log
@@ -14,10 +15,13 @@ from usage_assets.warehouse.values import WarehouseError
 
 
 def rewrite(warehouse: Warehouse) -> None:
-    """Replace the file by a copy of what is in it, while nobody else has it open.
+    """Replace the file by a copy of what is in it, while nobody else has it open. A lake keeps its newest state only.
 
-    It needs room for the content once more. Raises WarehouseError, with the file as it was.
+    A file needs room for its content once more. Raises WarehouseError, with the file as it was.
     """
+    if warehouse.is_shared:
+        warehouse.maintain(timedelta(0))
+        return
     path = Path(warehouse.database)
     fresh = path.with_name(f"{path.name}.new")
     try:

@@ -12,11 +12,15 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table, quoted
 from usage_assets.warehouse.values import View, WarehouseError
 
-LISTED = "select schema_name || '.' || view_name, coalesce(comment, '') from duckdb_views() where not internal"
+LISTED = """
+select schema_name || '.' || view_name, coalesce(comment, '')
+from duckdb_views()
+where database_name = current_database() and not internal
+"""
 
 
 def make_views(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> None:
-    """Make the views; none may be missing. Raises WarehouseError."""
+    """Make the views that are not there; none may be missing. Raises WarehouseError."""
     for broken in broken_views(connection, views):
         raise WarehouseError(broken)
 

@@ -125,7 +125,7 @@ class Daemon:
         return Settings.load(
             _env_file=None,
             usage_connections=self.folder / "connections.toml",
-            usage_warehouse=self.folder / "usage.duckdb",
+            usage_warehouse=str(self.folder / "usage.duckdb"),
             **self.variables,
         )
 
@@ -149,15 +149,15 @@ class Daemon:
         self.load(text or openai(), **variables)
         name = f"{text} {variables}"
         if name in FINISHED:
-            self.cursor = FINISHED[name].put_into(self.settings.warehouse_path, self.instance)
+            self.cursor = FINISHED[name].put_into(self.settings.warehouse.file, self.instance)
         else:
             self.finish()
-            FINISHED[name] = Finished(self.settings.warehouse_path.read_bytes(), copied(self.instance), self.cursor)
+            FINISHED[name] = Finished(self.settings.warehouse.file.read_bytes(), copied(self.instance), self.cursor)
 
     @property
     def warehouse(self) -> Warehouse:
         """The warehouse."""
-        return Warehouse(database=str(self.settings.warehouse_path))
+        return Warehouse(database=str(self.settings.warehouse.file))
 
     def tick(self) -> list[str]:
         """Run one tick; return what it launched, as ``openai 2026-11-17..2026-11-19``."""
@@ -763,7 +763,7 @@ def test_a_day_that_was_computed_before_it_was_over_is_due_once_it_has_its_parti
 
 def test_a_lost_database_is_filled_again(daemon: Daemon) -> None:
     daemon.load_finished(openai(on=IMAGES))
-    daemon.settings.warehouse_path.unlink()
+    daemon.settings.warehouse.file.unlink()
     assert daemon.finish() == [WHOLE]
 
 
@@ -780,10 +780,10 @@ def test_days_that_came_from_the_archive_alone_are_asked_for_once_their_answers_
 
 def test_what_an_older_copy_lacks_is_fetched_again(daemon: Daemon, clock: time_machine.Traveller) -> None:
     daemon.load_finished(openai(on=IMAGES))
-    older = daemon.settings.warehouse_path.read_bytes()
+    older = daemon.settings.warehouse.file.read_bytes()
     clock.move_to(datetime(2026, 11, 21, 8, tzinfo=UTC))
     assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
-    daemon.settings.warehouse_path.write_bytes(older)
+    daemon.settings.warehouse.file.write_bytes(older)
     assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
 
 
@@ -969,7 +969,7 @@ def test_pushes_and_lookups_are_not_waited_for(daemon: Daemon) -> None:
 def test_a_tick_waits_for_a_run_that_has_the_file(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(due_sensor, "WAIT_SECONDS", 0)
     daemon.load_finished(openai(on=IMAGES))
-    with held_by_another(str(daemon.settings.warehouse_path)):
+    with held_by_another(str(daemon.settings.warehouse.file)):
         daemon.load(openai("2026-11-10", on=IMAGES))
         daemon.cursor = None
         assert daemon.tick() == []
@@ -993,7 +993,7 @@ def test_an_idle_tick_opens_no_file_and_asks_the_instance_for_nothing(
 
     sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
     try:
-        with held_by_another(str(daemon.settings.warehouse_path)):
+        with held_by_another(str(daemon.settings.warehouse.file)):
             assert daemon.tick() == []
         assert (daemon.said, statements) == (NOTHING, [])
     finally:

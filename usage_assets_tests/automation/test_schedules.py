@@ -53,7 +53,7 @@ BUILT: dict[str, dg.Definitions] = {}
 
 def graph_of(settings: Settings) -> dg.Definitions:
     """The graph of settings. Equal ones share one: it keeps no state."""
-    name = f"{settings!r} {settings.connections()} {settings.warehouse_path}"
+    name = f"{settings!r} {settings.connections()} {settings.warehouse.file}"
     return BUILT.get(name) or BUILT.setdefault(name, build_definitions(settings))
 
 
@@ -98,7 +98,7 @@ def fetched(settings: Settings, row: type[Row], first: str, last: str, at: str, 
     moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
     content = Batch(**{"rows": to_arrow(row, []), "began": moment, "settling_days": 7, **facts})
     with time_machine.travel(moment, tick=False):
-        warehouse = Warehouse(database=str(settings.warehouse_path))
+        warehouse = Warehouse(database=str(settings.warehouse.file))
         warehouse.replace(
             Table(row), content, Slice(connection, date.fromisoformat(first), date.fromisoformat(last)), "run"
         )
@@ -309,7 +309,7 @@ def test_without_a_database_the_last_days_are_asked_for_and_no_file_is_made(
 ) -> None:
     assert set(map(len, runs(settings, "2026-11-20T06:00").values())) == {1}
     assert "data/usage.duckdb: nothing is stored yet; only the last 7 days are read again" in capfd.readouterr().err
-    assert not settings.warehouse_path.exists()
+    assert not settings.warehouse.file.exists()
 
 
 def test_with_a_database_that_is_in_use_the_last_days_are_asked_for(
@@ -317,7 +317,7 @@ def test_with_a_database_that_is_in_use_the_last_days_are_asked_for(
 ) -> None:
     fetched(settings, Costs, "2026-11-01", "2026-11-19", "2026-11-20T06:00")
     monkeypatch.setattr(schedules, "TICK_PATIENCE", 0.1)
-    with held_by_another(str(settings.warehouse_path)) as holder:
+    with held_by_another(str(settings.warehouse.file)) as holder:
         assert runs(settings, "2026-11-20T07:00")["openai"] == [("2026-11-13", "2026-11-19")]
     said = capfd.readouterr().err
     assert f"in use by another process (PID {holder.pid}, " in said
@@ -327,8 +327,8 @@ def test_with_a_database_that_is_in_use_the_last_days_are_asked_for(
 def test_with_a_file_that_is_no_database_the_last_days_are_asked_for(
     settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    settings.warehouse_path.parent.mkdir()
-    settings.warehouse_path.write_text("nothing that DuckDB could read" * 1000)
+    settings.warehouse.file.parent.mkdir()
+    settings.warehouse.file.write_text("nothing that DuckDB could read" * 1000)
     assert set(map(len, runs(settings, "2026-11-20T06:00").values())) == {1}
     assert "set USAGE_WAREHOUSE to a DuckDB file" in capfd.readouterr().err
 
@@ -414,12 +414,12 @@ def test_a_scheduled_run_fetches_derives_and_checks_every_day(sandbox: Sandbox, 
     settings = settings_of(
         openai_admin_key="sk-admin-sandbox",
         openai_base_url=f"{sandbox.base_url}/openai/v1",
-        usage_warehouse=tmp_path / "usage.duckdb",
+        usage_warehouse=str(tmp_path / "usage.duckdb"),
         usage_lookback_days=2,
     )
     definitions = build_definitions(settings)
     (request,) = tick(settings, DAILY, "2026-11-20T06:00")
-    warehouse = Warehouse(database=str(settings.warehouse_path))
+    warehouse = Warehouse(database=str(settings.warehouse.file))
     with dg.DagsterInstance.ephemeral() as instance, warehouse.get_connection():  # the file stays open: less work
         result = definitions.resolve_job_def(USAGE_JOB).execute_in_process(
             instance=instance, asset_selection=request.asset_selection, tags=dict(request.tags)

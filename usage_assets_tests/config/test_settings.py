@@ -76,7 +76,7 @@ def test_everything_has_a_default() -> None:
     }
     assert settings.port_base_url == "https://api.getport.io"
     assert settings.port_account is None
-    assert settings.usage_warehouse == Path("data/usage.duckdb")
+    assert settings.usage_warehouse == "data/usage.duckdb"
     assert settings.usage_start_date == date(2025, 1, 1)
     assert settings.usage_people == "ids"
     assert settings.usage_schedule == "0 6 * * *"
@@ -94,7 +94,8 @@ def test_everything_has_a_default() -> None:
         ("CHATGPT_BASE_URL", "https://gateway.example", "https://gateway.example"),
         ("PORT_CLIENT_ID", "client", "client"),
         ("PORT_BASE_URL", "https://api.us.getport.io", "https://api.us.getport.io"),
-        ("USAGE_WAREHOUSE", "/elsewhere/usage.duckdb", Path("/elsewhere/usage.duckdb")),
+        ("USAGE_WAREHOUSE", "/elsewhere/usage.duckdb", "/elsewhere/usage.duckdb"),
+        ("USAGE_WAREHOUSE_DATA", "s3://bucket/usage", "s3://bucket/usage"),
         ("USAGE_START_DATE", "2024-02-29", date(2024, 2, 29)),
         ("USAGE_CONNECTIONS", "connections.toml", Path("connections.toml")),
         ("USAGE_PEOPLE", "names", "names"),
@@ -197,9 +198,9 @@ def test_an_env_file_that_is_not_text_is_named() -> None:
 
 def test_the_warehouse_is_the_same_file_wherever_a_run_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USAGE_WAREHOUSE", "usage.duckdb")
-    assert Settings.load().warehouse_path == Path.cwd() / "usage.duckdb"
+    assert Settings.load().warehouse.file == Path.cwd() / "usage.duckdb"
     monkeypatch.setenv("USAGE_WAREHOUSE", "~/usage.duckdb")
-    assert Settings.load().warehouse_path == Path.home() / "usage.duckdb"
+    assert Settings.load().warehouse.file == Path.home() / "usage.duckdb"
 
 
 def test_port_needs_both_halves_of_its_credentials(monkeypatch: pytest.MonkeyPatch) -> None:

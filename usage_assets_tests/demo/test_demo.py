@@ -95,7 +95,7 @@ def asked_in(folder: Path, command: list[str], environment: Mapping[str, str]) -
 def test_the_demo_never_reads_the_users_keys_or_database(user: Path) -> None:
     code = (
         "from usage_assets.config.settings import Settings; s = Settings.load(); "
-        "print(s.warehouse_path, s.usage_connections, *(c.key.get_secret_value() for c in s.connections()))"
+        "print(s.warehouse.file, s.usage_connections, *(c.key.get_secret_value() for c in s.connections()))"
     )
     command = [sys.executable, "-c", code]
     home = user / ".demo"

@@ -30,6 +30,7 @@ from usage_assets.demo.summary import COSTS, UNITS
 from usage_assets.port.provision import CONNECTION
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
@@ -260,7 +261,7 @@ def open_project(
     """Open a project with its warehouse in ``folder``; ``variables`` are set besides the sandbox's."""
     environment = sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | dict(variables or {})
     settings = Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
-    warehouse = Warehouse(database=str(settings.warehouse_path))
+    warehouse = warehouse_at(settings.warehouse)
     with dg.DagsterInstance.ephemeral() as instance:
         yield Project(sandbox, build_definitions(settings, **options), instance, warehouse)
 

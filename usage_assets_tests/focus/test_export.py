@@ -407,7 +407,7 @@ def test_the_sandboxs_months_add_up_to_its_books_and_the_invoiced_one_to_its_inv
     as_invoiced = sandbox.truth(first, date(2026, 9, 30))["openai"]["usd"]
     make_year(sandbox.base_url, settings, first, last)
     out = tmp_path / "year.csv"
-    told = export(Warehouse(database=str(settings.warehouse_path)), seeds_of(settings), first, last, out)
+    told = export(Warehouse(database=str(settings.warehouse.file)), seeds_of(settings), first, last, out)
     truth = sandbox.truth(first, last)
     billed: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     invoiced = Decimal()

@@ -1,12 +1,15 @@
-"""A warehouse in a new file."""
+"""A new warehouse, in a file or in a lake: each test of ``warehouse`` runs on both."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from usage_assets.core.warehouse_address import LAKE
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.lake import Lake
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
+from usage_assets_tests.postgres import new_database
 
 __all__ = ["ephemeral_instances_keep_their_connection"]
 
@@ -18,7 +21,19 @@ def new_warehouse(tmp_path: Path) -> Warehouse:
 
 
 @pytest.fixture
-def warehouse(new_warehouse: Warehouse) -> Iterator[Warehouse]:
-    """A warehouse in which nothing is stored. Its file stays open: opening it is a third of most tests."""
-    with new_warehouse.get_connection():
-        yield new_warehouse
+def lake(postgres: str, tmp_path: Path) -> Iterator[Lake]:
+    """A lake that holds nothing yet."""
+    new = Lake(database=f"{LAKE}{new_database(postgres)}", data=str(tmp_path / "lake"))
+    yield new
+    new.detach()
+
+
+@pytest.fixture(params=["file", pytest.param("lake", marks=pytest.mark.slow)])
+def warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+    """A warehouse in which nothing is stored. A file stays open: opening it is a third of most tests."""
+    if request.param == "lake":
+        yield request.getfixturevalue("lake")
+        return
+    file: Warehouse = request.getfixturevalue("new_warehouse")
+    with file.get_connection():
+        yield file

@@ -106,7 +106,10 @@ def nothing_changes(warehouse: Warehouse) -> Iterator[None]:
     """Whatever happens inside leaves every table and the ledger as they were."""
 
     def everything() -> dict[str, Any]:
-        names = warehouse.read("select schema_name || '.' || table_name as name from duckdb_tables()").to_pylist()
+        names = warehouse.read(
+            "select schema_name || '.' || table_name as name from duckdb_tables() "
+            "where database_name = current_database()"
+        ).to_pylist()
         return {n["name"]: warehouse.read(f"select * from {n['name']} order by all").to_pylist() for n in names}
 
     before = everything()

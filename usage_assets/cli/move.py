@@ -1,0 +1,37 @@
+"""`usage-assets move`. How a warehouse is copied and compared is in warehouse/move.py."""
+
+import click
+
+from usage_assets.cli.access import warehouse_now
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.ticking import log_progress
+from usage_assets.core.warehouse_address import AddressError, WarehouseAddress
+from usage_assets.focus.export import bring_up_to_date
+from usage_assets.models.connection_graph import seeds_of
+from usage_assets.warehouse.move import move as copy_warehouse
+from usage_assets.warehouse.opened import warehouse_at
+from usage_assets.warehouse.views import LISTED
+
+
+@click.command()
+@click.option("--to", required=True, metavar="PATH|ducklake:postgres:...", help="The new warehouse.")
+@click.option("--data", metavar="FOLDER|s3://...", help="Where the files of a lake are.")
+def move(to: str, data: str | None) -> None:
+    """The warehouse that USAGE_WAREHOUSE names stays as it is. Stop Dagster first."""
+    settings = Settings.load()
+    try:
+        target = warehouse_at(WarehouseAddress(to, data))
+    except AddressError as error:
+        raise SettingsError(f"--to {error}") from None
+    source = warehouse_now(settings)
+    with log_progress(click.echo, "copying") as note:
+        moved = copy_warehouse(source, target, note)
+    click.echo(f"copied {moved.tables} tables, {moved.rows:,} rows; {moved.days:,} days are equal by their hash")
+    bring_up_to_date(target, seeds_of(settings)[0])
+    with target.get_connection() as database:
+        made = dict(database.execute(LISTED).fetchall())
+    for name in sorted({*moved.views} - made.keys()):
+        click.echo(f"the view {name} was not copied: make it again")
+    click.echo(
+        f"next: set USAGE_WAREHOUSE={to}{f' and USAGE_WAREHOUSE_DATA={data}' if data else ''}, and start Dagster"
+    )

@@ -1,0 +1,217 @@
+"""A lake as the warehouse: DuckLake, with its catalog in PostgreSQL and its rows in Parquet files.
+
+``USAGE_WAREHOUSE=ducklake:postgres:host=db dbname=usage`` names the catalog, ``USAGE_WAREHOUSE_DATA`` the folder or the
+object store of the files. Any number of processes and hosts use it: a reader sees the state of one moment and waits for
+nobody, and who writes a table waits only for others who write the same table.
+
+Nothing else knows how a lake is opened or locked. Who needs to know whether the warehouse is one asks ``is_shared``.
+"""
+
+import os
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import tenacity
+from pydantic import Field
+
+from usage_assets.core.warehouse_address import LAKE
+from usage_assets.warehouse.database import CONFIG, Warehouse
+from usage_assets.warehouse.tables import quoted
+from usage_assets.warehouse.values import Version, WarehouseError
+
+EXTENSIONS = ("postgres_scanner", "ducklake")
+STORES = {"s3": "httpfs"}
+"""Scheme of an object store -> the extension that reads and writes it."""
+OPTIONS = "data_inlining_row_limit 0"
+"""Rows in the catalog are not safe yet: deleted ones came back, a delete was lost (duckdb/ducklake 1084, 1215, 917)."""
+FREED_AFTER = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+"""PostgreSQL releases the locks of a host that was cut off after these seconds: 30 + 3 x 10."""
+MAINTENANCE = (
+    "call ducklake_rewrite_data_files(current_database(), delete_threshold => 0)",
+    "call ducklake_merge_adjacent_files(current_database())",
+    "call ducklake_expire_snapshots(current_database(), older_than => now() - $keep::interval)",
+    "call ducklake_cleanup_old_files(current_database(), cleanup_all => true)",
+    "call ducklake_delete_orphaned_files(current_database(), cleanup_all => true)",
+)
+SPACE = 0x75736167
+"""The first number of each of our advisory locks; the second is of a table, or 0 for the whole warehouse."""
+_CONFLICT = "(?s).*(Transaction conflict|could not serialize|Failed to commit DuckLake transaction)"
+_PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(://[^:/@\s]+:)[^@\s]+(?=@)", re.IGNORECASE)
+
+_OPENING = threading.Lock()
+_ATTACHED: dict[tuple[str, str], str] = {}
+"""Catalog and files -> the name under which this process has the lake attached."""
+_PREPARED: set[tuple[str, str]] = set()
+_NUMBERS = count()
+
+
+class Lake(Warehouse):
+    """The DuckLake catalog ``database``, with its files in ``data``."""
+
+    data: str = Field(description="Folder or address of the object store that holds the Parquet files")
+
+    @property
+    def is_shared(self) -> bool:
+        return True
+
+    @property
+    def exists(self) -> bool:
+        with self._session() as session:
+            found = session.execute("select to_regclass('ducklake_snapshot')").fetchone()
+        return bool(found and found[0])
+
+    @property
+    def fingerprint(self) -> str:
+        """The newest snapshot of the catalog."""
+        try:
+            with self._session() as session:
+                newest = session.execute("select max(snapshot_id) from ducklake_snapshot").fetchone()
+        except WarehouseError:
+            return ""
+        return str(newest[0]) if newest else ""
+
+    def detach(self) -> None:
+        """Let this process forget the lake, which nobody may be reading here."""
+        with _OPENING:
+            _PREPARED.discard((self.database, self.data))
+            if name := _ATTACHED.pop((self.database, self.data), None):
+                _duckdb().execute(f"detach {name}")
+
+    def attach(self, connection: duckdb.DuckDBPyConnection, name: str, *, read_only: bool = False) -> None:
+        store = STORES.get(self.data.partition("://")[0])
+        for extension in (*EXTENSIONS, *([store] if store else [])):
+            connection.execute(f"load {quoted(str(_wheel(extension) or extension))}")
+        options = f"data_path {quoted(self.data)}, {OPTIONS}{', read_only' if read_only else ''}"
+        connection.execute(f"attach {quoted(self.database)} as {name} ({options})")
+
+    @contextmanager
+    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a connection of its own to the lake, in UTC. Raises WarehouseError."""
+        with closing(self._cursor()) as connection:
+            try:
+                connection.execute("set TimeZone = 'UTC'")
+                connection.execute("set variable usage_now = $now", {"now": datetime.now(UTC)})
+                yield connection
+            except duckdb.Error as error:
+                raise self._refused(error) from None
+
+    @contextmanager
+    def locked(self, *tables: str) -> Iterator[None]:
+        """Hold the locks of these tables; without any, that of the whole lake. Raises WarehouseError.
+
+        They are taken before a transaction begins: what it then reads is the newest. PostgreSQL releases them when the
+        session ends, however it ends.
+        """
+        if tables:
+            self._prepare()
+        with self._session() as session:
+            try:
+                session.execute(f"set lock_timeout = '{self.wait_seconds:.0f}s'")
+                how = "pg_advisory_lock_shared" if tables else "pg_advisory_lock"
+                session.execute(f"select {how}({SPACE}, 0)")
+                for name in sorted(tables):
+                    session.execute(f"select pg_advisory_lock({SPACE}, hashtext(%s))", [name])
+            except psycopg.errors.LockNotAvailable:
+                raise WarehouseError(
+                    f"{self.database}: {', '.join(tables) or 'the lake'}: locked by {self._holders(session)}; waited "
+                    f"{self.wait_seconds:.0f} s: nothing was changed, run it again"
+                ) from None
+            yield
+
+    def _prepare(self) -> None:
+        """Make the ledgers before this process writes its first table: two who make one at a time are in conflict."""
+        place = (self.database, self.data)
+        if place in _PREPARED:
+            return
+        with self.transaction():
+            pass
+        _PREPARED.add(place)
+
+    def maintain(self, keep: timedelta) -> None:
+        """Merge small files, and delete those that only states older than ``keep`` need. Raises WarehouseError.
+
+        It has the lake alone: beside writers, a merge has brought deleted rows back (duckdb/ducklake 1094). What killed
+        processes have left behind goes, too. Who still reads an older state finds its files gone.
+        """
+        with self.locked(), self.get_connection() as connection:
+            for step in MAINTENANCE:
+                connection.execute(step, {"keep": keep} if "$keep" in step else {})
+
+    def _replace(self, *content: Any) -> list[Version]:
+        for attempt in tenacity.Retrying(
+            retry=tenacity.retry_if_exception_message(match=_CONFLICT),
+            wait=tenacity.wait_random(0.05, 0.5),
+            stop=tenacity.stop_after_delay(self.wait_seconds),
+            reraise=True,
+        ):
+            with attempt:
+                return super()._replace(*content)
+        raise AssertionError("unreachable: tenacity re-raises")
+
+    def _holders(self, session: psycopg.Connection[Any]) -> str:
+        rows = session.execute(
+            "select distinct application_name from pg_locks join pg_stat_activity using (pid) "
+            "where locktype = 'advisory' and classid = %s and granted and pid <> pg_backend_pid()",
+            [SPACE],
+        ).fetchall()
+        return ", ".join(sorted(name for (name,) in rows)) or "somebody who has just finished"
+
+    @contextmanager
+    def _session(self) -> Iterator[psycopg.Connection[Any]]:
+        name = f"usage-assets on {socket.gethostname()}, process {os.getpid()}"
+        try:
+            with psycopg.connect(
+                self.database.removeprefix(LAKE), autocommit=True, application_name=name[:63], options=FREED_AFTER
+            ) as session:
+                yield session
+        except psycopg.Error as error:
+            raise self._refused(error) from None
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection of its own to this process's DuckDB, with the lake attached."""
+        place = (self.database, self.data)
+        try:
+            with _OPENING:
+                connection = _duckdb().cursor()
+                if place not in _ATTACHED:
+                    self.attach(connection, name := f"lake_{next(_NUMBERS)}")
+                    _ATTACHED[place] = name
+            connection.execute(f"use {_ATTACHED[place]}")
+        except duckdb.Error as error:
+            raise self._refused(error) from None
+        return connection
+
+    def _refused(self, error: Exception) -> WarehouseError:
+        lines = str(error).splitlines() or [type(error).__name__]
+        return WarehouseError(redacted(f"{self.database}: {lines[0]}"))
+
+
+def redacted(text: str) -> str:
+    """Return the text without passwords."""
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[3]}***", text)
+
+
+@cache
+def _duckdb() -> duckdb.DuckDBPyConnection:
+    """Return this process's DuckDB. It is kept, with its lakes attached: the extensions take 0.3 s to load."""
+    return duckdb.connect(":memory:", config=CONFIG)
+
+
+def _wheel(extension: str) -> Path | None:
+    """Return the extension's file where a wheel has brought it; DuckDB's own folder has it otherwise."""
+    spec = find_spec(f"duckdb_extension_{extension}")
+    if spec is None or spec.origin is None:
+        return None
+    file = Path(spec.origin).parent / "extensions" / f"v{duckdb.__version__}" / f"{extension}.duckdb_extension"
+    return file if file.is_file() else None

@@ -1,0 +1,104 @@
+"""A warehouse copied into another one: a file into a lake or a lake into a file, compared day by day before it counts.
+
+Nothing is changed in the source. The target must hold no table yet; if anything differs, it holds none afterwards.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import duckdb
+
+from usage_assets.core.schema import declarations
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import WarehouseError
+
+SOURCE, TARGET = "moved_from", "moved_to"
+TABLES = """
+select schema_name || '.' || table_name
+from duckdb_tables()
+where database_name = $database and not temporary and not internal
+order by all
+"""
+
+VIEWS = """
+select schema_name || '.' || view_name from duckdb_views() where database_name = $database and not internal order by all
+"""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What was copied."""
+
+    tables: int
+    rows: int
+    days: int
+    """Days of all tables, each compared by the hash of its content."""
+    views: tuple[str, ...]
+    """Views of the source. Those of this product are made again with the next run."""
+
+
+def move(source: Warehouse, target: Warehouse, note: Callable[[str], object] = str) -> Moved:
+    """Copy every table in one transaction.
+
+    Raises WarehouseError, with the target as it was, if it holds tables, or if a day differs.
+    """
+    if not source.exists:
+        raise WarehouseError(f"{source.database}: nothing is stored yet")
+    with _both(source, target) as database:
+        if found := _tables(database, TARGET):
+            raise WarehouseError(f"{target.database}: holds {len(found)} tables already; move into an empty one")
+        stored, rows_of = _tables(database, SOURCE), declarations()
+        rows = days = 0
+        database.execute(f"use {TARGET}")
+        database.begin()
+        for name in stored:
+            note(name)
+            if name in rows_of:
+                create_or_alter(database, Table(rows_of[name]))
+            else:  # a person's own
+                database.execute(f"create schema if not exists {name.partition('.')[0]}")
+                database.execute(f"create table {name} as from {SOURCE}.{name} limit 0")
+            database.execute(f"insert into {name} by name select * from {SOURCE}.{name}")
+            rows += _count(database, name)
+            days += _compare(database, name, target)
+        database.commit()
+        views = database.execute(VIEWS, {"database": SOURCE}).fetchall()
+    return Moved(len(stored), rows, days, tuple(name for (name,) in views))
+
+
+@contextmanager
+def _both(source: Warehouse, target: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
+    with target.locked(), duckdb.connect(":memory:") as database:
+        try:
+            database.execute("set TimeZone = 'UTC'")
+            source.attach(database, SOURCE, read_only=True)
+            target.attach(database, TARGET)
+            yield database
+        except duckdb.Error as error:
+            raise WarehouseError(f"{target.database}: {str(error).splitlines()[0]}; nothing was copied") from None
+
+
+def _tables(database: duckdb.DuckDBPyConnection, where: str) -> list[str]:
+    return [name for (name,) in database.execute(TABLES, {"database": where}).fetchall()]
+
+
+def _count(database: duckdb.DuckDBPyConnection, table: str) -> int:
+    [(count,)] = database.execute(f"select count(*) from {table}").fetchall()
+    return int(count)
+
+
+def _compare(database: duckdb.DuckDBPyConnection, name: str, target: Warehouse) -> int:
+    """Compare a table on both sides, each day by the hash of its rows; return its days. Raises WarehouseError."""
+    columns = [column for column, *_ in database.execute(f"describe {name}").fetchall()]
+    by = [column for column in ("connection", "usage_date") if column in columns]
+    keys = ", ".join(f"{column}, 'asc nulls last'" for column in columns)
+    row = f"md5(create_sort_key({keys}))"
+    content = ", ".join([*by, "count(*)", f"sha256(string_agg({row}, '' order by {row}))"])
+    here, there = (f"select {content} from {side}.{name} {'group by all' if by else ''}" for side in (TARGET, SOURCE))
+    if different := database.execute(f"(({here}) except ({there})) union all (({there}) except ({here}))").fetchone():
+        place = " of ".join(map(str, reversed(different[: len(by)])))
+        raise WarehouseError(f"{target.database}: {name} {place} differs from its source; nothing was copied")
+    return _count(database, f"(select distinct {', '.join(by)} from {name})") if len(by) == 2 else 0

@@ -1,0 +1,25 @@
+"""The warehouse at an address: a DuckDB file, or a lake that many processes and hosts share."""
+
+from usage_assets.core.warehouse_address import AddressError, WarehouseAddress
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import PublishedWarehouse
+
+PATIENCE = 120.0
+"""Seconds that a run waits for others."""
+
+
+def warehouse_at(address: WarehouseAddress, wait_seconds: float = PATIENCE) -> Warehouse:
+    """Return the warehouse; it is not opened. Raises AddressError for a lake without the packages that it needs."""
+    if not address.is_lake:
+        return Warehouse(database=str(address.file), wait_seconds=wait_seconds)
+    try:
+        from usage_assets.warehouse.lake import Lake  # noqa: PLC0415 - the default installation lacks what it imports
+    except ModuleNotFoundError as error:
+        missing = f"the package {error.name} is missing: pip install 'usage-assets[lake]'"
+        raise AddressError(f"the warehouse is a lake, and {missing}") from None
+    return Lake(database=address.url, data=address.data or "", wait_seconds=wait_seconds)
+
+
+def warehouse_of_runs(address: WarehouseAddress) -> Warehouse:
+    """Return the warehouse that publishes what a run has stored when the run ends, where readers need that."""
+    return warehouse_at(address) if address.is_lake else PublishedWarehouse(database=str(address.file))

@@ -1,0 +1,287 @@
+"""A lake: writers of one table wait for each other, readers for nobody, and what a process leaves undone is nowhere."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from usage_assets.core.schema import to_arrow
+from usage_assets.core.warehouse_address import LAKE, AddressError, WarehouseAddress
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.lake import Lake, redacted
+from usage_assets.warehouse.move import move
+from usage_assets.warehouse.opened import warehouse_at
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.values import Batch, WarehouseError
+from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, days, ledger, sample, stored, write
+
+TABLE = SAMPLE.name
+NEVER_OVERTAKEN = datetime(2030, 1, 1, tzinfo=UTC)
+"""An answer that was requested later than any other was stored is never refused."""
+
+
+def hurried(lake: Lake) -> Lake:
+    return Lake(database=lake.database, data=lake.data, wait_seconds=1)
+
+
+def rewrite(database: str, data: str, connection: str, times: int) -> None:
+    """Write one day of a connection so many times, each time other rows."""
+    lake, written = Lake(database=database, data=data), Slice(connection, DAY, DAY)
+    for number in range(times):
+        rows = [
+            sample(connection=connection, model=f"{number}-{row}", requests=number) for row in range(number % 7 + 1)
+        ]
+        lake.replace(SAMPLE, Batch(rows=to_arrow(Sample, rows), began=NEVER_OVERTAKEN), written, f"run-{number}")
+
+
+@contextmanager
+def writers(lake: Lake, *connections: str, times: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Processes that write side by side; those that still run at the end are killed."""
+    code = f"from {__name__} import rewrite; import sys; rewrite(*sys.argv[1:4], int(sys.argv[4]))"
+    command = [sys.executable, "-c", code, lake.database, lake.data]
+    running = [subprocess.Popen([*command, connection, str(times)]) for connection in connections]
+    try:
+        yield running
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+# What it is
+
+
+def test_nothing_is_made_before_something_is_stored(lake: Lake) -> None:
+    assert (lake.exists, lake.fingerprint) == (False, "")
+    write(lake, [sample()])
+    assert lake.exists
+    assert Path(lake.data).is_dir()
+
+
+def test_each_write_changes_the_fingerprint_and_reading_does_not(lake: Lake) -> None:
+    write(lake, [sample()])
+    before = lake.fingerprint
+    assert stored(lake)
+    assert lake.fingerprint == before
+    write(lake, [sample(requests=5)])
+    assert lake.fingerprint != before
+
+
+@pytest.mark.parametrize(
+    ("url", "data", "message"),
+    [
+        ("ducklake:postgres:host=db password=geheim", "data", "has a password"),
+        ("ducklake:postgres:postgresql://me:geheim@db/usage", "data", "has a password"),
+        ("ducklake:postgres:dbname=usage", None, "set USAGE_WAREHOUSE_DATA"),
+        ("ducklake:sqlite:usage.db", "data", "must be a path or ducklake:postgres:"),
+        ("postgresql://db/usage", "data", "must be a path or ducklake:postgres:"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_without_its_password(
+    url: str, data: str | None, message: str
+) -> None:
+    with pytest.raises(AddressError, match=message) as error:
+        WarehouseAddress(url, data)
+    assert "geheim" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["host=db password=geheim user=me", "password = 'ge heim' x", "postgresql://me:geheim@db/usage", "PASSWORD=geheim"],
+)
+def test_no_text_keeps_a_password(text: str) -> None:
+    assert "heim" not in redacted(f"cannot connect: {text}")
+
+
+def test_a_catalog_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
+    lost = Lake(database=f"{LAKE}host={tmp_path} dbname=usage", data=str(tmp_path))
+    for reach in (partial(lost.read, "select 1"), partial(write, lost, [sample()])):
+        with pytest.raises(WarehouseError) as error:
+            reach()
+        assert "\n" not in str(error.value)
+        assert str(tmp_path) in str(error.value)
+
+
+def test_a_lake_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "usage_assets.warehouse.lake")
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(AddressError, match=r"psycopg is missing: pip install 'usage-assets\[lake\]'"):
+        warehouse_at(WarehouseAddress(f"{LAKE}dbname=usage", "data"))
+
+
+# Side by side
+
+
+def test_a_reader_does_not_wait_for_a_writer_and_sees_the_state_before(lake: Lake) -> None:
+    write(lake, [sample(model="before")])
+    with lake.transaction(TABLE) as writing:
+        writing.execute(f"update {TABLE} set model = 'after'")
+        assert [row["model"] for row in stored(hurried(lake))] == ["before"]
+        with hurried(lake).transaction(keep=False) as reading:
+            assert reading.execute(f"select model from {TABLE}").fetchall() == [("before",)]
+    assert [row["model"] for row in stored(lake)] == ["after"]
+
+
+def test_who_waits_in_vain_is_told_who_holds_the_table(lake: Lake) -> None:
+    write(lake, [sample()])
+    with lake.locked(TABLE), pytest.raises(WarehouseError) as error:
+        write(hurried(lake), [sample(model="other")])
+    assert "\n" not in str(error.value)
+    assert "tests.sample: locked by usage-assets on" in str(error.value)
+    assert f"process {os.getpid()}" in str(error.value)
+
+
+def test_another_table_is_written_meanwhile_and_everything_waits_for_the_whole_lake(lake: Lake) -> None:
+    write(lake, [sample()])
+    with lake.locked("openai.costs"):
+        write(hurried(lake), [sample(model="other")])
+        with pytest.raises(WarehouseError, match="the lake: locked by"), hurried(lake).transaction():
+            pass
+    with lake.locked(), pytest.raises(WarehouseError, match="locked by"):
+        write(hurried(lake), [sample(model="third")])
+
+
+def test_a_conflict_with_somebody_who_ignores_the_locks_is_tried_again(lake: Lake) -> None:
+    """As a person does who edits a row in a notebook, just before the commit."""
+    write(lake, [sample(model="before")])
+    steps: list[str] = []
+
+    def note(step: str) -> None:
+        steps.append(step)
+        if steps.count("committing") == 1 and step == "committing":
+            with lake.get_connection() as connection:
+                connection.execute(f"update {TABLE} set requests = 99")
+
+    content = Batch(rows=to_arrow(Sample, [sample(model="after")]), began=datetime.now(UTC))
+    [version] = lake._replace(SAMPLE, content, days(0), "run", print, note)
+    assert steps.count("committing") == 2
+    assert (version.version, [row["model"] for row in stored(lake)]) == (2, ["after"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("connections", [[f"c{n}" for n in range(8)], ["c"] * 8], ids=["own days", "one day"])
+def test_eight_processes_write_every_version(lake: Lake, connections: list[str]) -> None:
+    with writers(lake, *connections, times=5) as processes:
+        assert [process.wait(300) for process in processes] == [0] * 8
+    query = """
+    select connection, count(*) as versions, max(version) as last, count(distinct version) as different
+    from ledger.partition_versions where table_name = 'tests.sample' group by connection
+    """
+    rows = lake.read(query).to_pylist()
+    assert sum(row["versions"] for row in rows) == 40
+    assert all(row["versions"] == row["last"] == row["different"] for row in rows)
+    assert lake.read(f"select count(*) as rows from {TABLE}")["rows"][0].as_py() == 5 * len({*connections})
+
+
+@pytest.mark.slow
+def test_no_kill_leaves_a_part_of_a_day(lake: Lake) -> None:
+    """Rows of a day always have one number, and as many as it says."""
+    rewrite(lake.database, lake.data, "c", 1)
+    for moment in range(10):
+        with writers(lake, "c", times=50) as [writer]:
+            try:
+                writer.wait(1.2 + moment / 10)
+            except subprocess.TimeoutExpired:
+                writer.send_signal(signal.SIGKILL)
+        rows = stored(lake)
+        assert len({row["requests"] for row in rows}) == 1
+        assert len(rows) == rows[0]["requests"] % 7 + 1
+
+
+def test_a_session_that_ends_gives_its_locks_back(lake: Lake, postgres: str) -> None:
+    write(lake, [sample()])
+    with writers(lake, "c", times=50) as [writer]:
+        while not lake.read("select 1 from ledger.stored_days where connection = 'c'").num_rows:
+            assert writer.poll() is None
+        writer.kill()
+        writer.wait()
+    write(hurried(lake), [sample(model="next")])
+    with psycopg.connect(lake.database.removeprefix(LAKE)) as session:
+        assert session.execute("select count(*) from pg_locks where locktype = 'advisory'").fetchone() == (0,)
+
+
+# Moving
+
+
+def test_a_file_moves_into_a_lake_and_back(lake: Lake, tmp_path: Path) -> None:
+    file, back = (Warehouse(database=str(tmp_path / name)) for name in ("usage.duckdb", "back.duckdb"))
+    write(file, [sample(model="one")])
+    write(file, [sample(1, model="two"), sample(2, model="three")], days(1, 2))
+    with file.get_connection() as database:
+        database.execute("create schema mine; create table mine.notes as select 'kept' as note, 0.5::double as share")
+        database.execute("create view mine.seen as select note from mine.notes")
+    moved = move(file, lake)
+    assert (moved.days, [view for view in moved.views if view.startswith("mine")]) == (6, ["mine.seen"])
+    move(lake, back)
+    for held in (lake, back):
+        for table in (TABLE, "ledger.partition_versions", "mine.notes"):
+            query = f"from {table} order by all"
+            assert held.read(query).to_pylist() == file.read(query).to_pylist()
+    write(back, [sample(model="goes on")])
+    assert [row["version"] for row in ledger(back) if row["usage_date"] == DAY] == [1, 2]
+
+
+def test_nothing_is_moved_into_a_warehouse_that_holds_something(lake: Lake, tmp_path: Path) -> None:
+    file = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    with pytest.raises(WarehouseError, match="nothing is stored yet"):
+        move(file, lake)
+    write(file, [sample(model="from")])
+    write(lake, [sample(model="there")])
+    with pytest.raises(WarehouseError, match="tables already; move into an empty one"):
+        move(file, lake)
+    assert [row["model"] for row in stored(lake)] == ["there"]
+
+
+def test_a_value_that_a_lake_cannot_hold_moves_nothing(lake: Lake, tmp_path: Path) -> None:
+    file = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    write(file, [sample()])
+    with file.get_connection() as database:
+        database.execute("create table main.odd as select 1::union(x integer, y text) as either")
+    with pytest.raises(WarehouseError, match="nothing was copied") as error:
+        move(file, lake)
+    assert "\n" not in str(error.value)
+    assert lake.read("select count(*) as tables from duckdb_tables() where database_name = current_database()")[
+        "tables"
+    ].to_pylist() == [0]
+
+
+# Maintenance
+
+
+def files(lake: Lake) -> int:
+    return len(list(Path(lake.data).rglob("*.parquet")))
+
+
+def test_maintenance_leaves_few_files_and_all_rows(lake: Lake) -> None:
+    for number in range(8):
+        write(lake, [sample(model=f"{number}"), sample(1, model="same")], days(0, 1))
+    before, versions, many = stored(lake, days(0, 1)), ledger(lake), files(lake)
+    (Path(lake.data) / "tests" / "sample" / "left-by-a-killed-process.parquet").write_bytes(b"")
+    lake.maintain(timedelta(0))
+    assert (stored(lake, days(0, 1)), ledger(lake)) == (before, versions)
+    assert files(lake) == 2 < many
+    write(lake, [sample(model="next")])
+    assert [row["model"] for row in stored(lake, days(0, 1))] == ["next", "same"]
+
+
+def test_states_that_are_young_enough_can_be_read_after_maintenance(lake: Lake) -> None:
+    write(lake, [sample(model="old")])
+    snapshot = lake.fingerprint
+    write(lake, [sample(model="new")])
+    lake.maintain(timedelta(days=1))
+    old = f"select model from {TABLE} at (version => {snapshot})"
+    assert lake.read(old)["model"].to_pylist() == ["old"]
+
+
+def test_maintenance_waits_for_writers_and_they_for_it(lake: Lake) -> None:
+    write(lake, [sample()])
+    with lake.transaction(TABLE), pytest.raises(WarehouseError, match="the lake: locked by"):
+        hurried(lake).maintain(timedelta(0))
