@@ -33,9 +33,12 @@ QUOTING = "text"
 TEXTS = """
 select schema_name || '.' || table_name, list(column_name order by column_index)
 from duckdb_columns()
-where not internal
+where database_name = current_database()
+  and not internal
   and data_type in ('VARCHAR', 'JSON')
-  and (schema_name, table_name) in (select (schema_name, table_name) from duckdb_tables() where not temporary)
+  and (schema_name, table_name) in (
+    select (schema_name, table_name) from duckdb_tables() where database_name = current_database() and not temporary
+  )
 group by all
 order by all
 """

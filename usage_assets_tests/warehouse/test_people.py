@@ -1,7 +1,6 @@
 """By what the warehouse knows a person: what is in the rows of an address, whatever else these say."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -18,9 +17,8 @@ FORMER, ADDRESS = "Ann.Smith@x.example", "Ann.Jones@x.example"
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
+def warehouse(warehouse: Warehouse) -> Warehouse:
     """Ann has married: two versions of her user. There are two keys, of which she has called one after herself."""
-    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
     for hours, address in enumerate((FORMER, ADDRESS)):
         moment = NOW + timedelta(hours=hours)
         users = [
