@@ -21,7 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "dev": "Serve Dagster's UI, schedules and sensors, until Ctrl-C.",
     "doctor": "Check keys, Port, the database file and Dagster, and say what to do.",
     "export": "Write what is stored as files for others.",
-    "move": "Copy the warehouse into a lake or a file, and compare every day.",
+    "move": "Copy the warehouse into a lake or a file, compare every day, and leave it as it is.",
     "people": "Forget a person; all numbers stay.",
     "port": "Plan and create what Port needs, and clean up a catalog that was filled another way.",
     "prune": "Remove Dagster's old history and days that are not kept any more, as the daily schedule does.",

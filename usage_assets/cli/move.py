@@ -17,7 +17,6 @@ from usage_assets.warehouse.views import LISTED
 @click.option("--to", required=True, metavar="PATH|ducklake:postgres:...", help="The new warehouse.")
 @click.option("--data", metavar="FOLDER|s3://...", help="Where the files of a lake are.")
 def move(to: str, data: str | None) -> None:
-    """The warehouse that USAGE_WAREHOUSE names stays as it is. Stop Dagster first."""
     settings = Settings.load()
     try:
         target = warehouse_at(WarehouseAddress(to, data))
