@@ -48,8 +48,3 @@ class WarehouseAddress:
     def folder(self) -> Path:
         """The folder of what is kept next to the warehouse: that of the database file, with a lake ``data`` here."""
         return Path("data").absolute() if self.is_lake else self.file.parent
-
-    @property
-    def catalog(self) -> str:
-        """The connection string of a lake's catalog."""
-        return self.url.removeprefix(LAKE)

@@ -14,6 +14,7 @@ from usage_assets.models.costs import costs_of
 from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.tables import STORED
 
 IDS: Mapping[str, str] = {lookup.row.table: "id" for lookup in LOOKUPS if lookup.is_of_one_organization} | {
     endpoint.row.table: name
@@ -22,7 +23,6 @@ IDS: Mapping[str, str] = {lookup.row.table: "id" for lookup in LOOKUPS if lookup
     for name in endpoint.path_parameters
 }
 """Table -> the column of an id that only one organization has."""
-TABLES = "select schema_name || '.' || table_name as name from duckdb_tables() where database_name = current_database()"
 SAME_DAYS = """
 select
   one.connection as one,
@@ -81,7 +81,7 @@ def same_use(warehouse: Warehouse, connections: Sequence[Connection]) -> Iterato
     """Yield the pairs that hold the same organization, configured or only stored, but those that ask for different
     parts of it. Raises WarehouseError."""
     configured = {connection.name: connection for connection in connections}
-    tables = set(warehouse.read(TABLES)["name"].to_pylist())
+    tables = set(warehouse.read(STORED)["name"].to_pylist())
     ids = " union ".join(
         f"select '{table}' as table_name, connection, {column} as id from {table}"
         for table, column in IDS.items()

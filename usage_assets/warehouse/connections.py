@@ -10,6 +10,7 @@ import duckdb
 from usage_assets.core.schema import ConnectionRow, declarations
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import PORT_ENTITIES
+from usage_assets.warehouse.tables import STORED
 
 PortLine = tuple[str, str, date, str]
 """An entity that a Port account has acknowledged: blueprint, identifier, day, content hash."""
@@ -78,8 +79,6 @@ def port_lines(warehouse: Warehouse, connection: str) -> dict[str, list[PortLine
 
 def stored_tables(database: duckdb.DuckDBPyConnection, kind: type[ConnectionRow]) -> list[str]:
     """The declared tables of a kind that are there. What the connections file states is as that says."""
-    rows = database.execute(
-        "select schema_name || '.' || table_name from duckdb_tables() where database_name = current_database()"
-    ).fetchall()
+    rows = database.execute(STORED).fetchall()
     declared = {name for name, row in declarations().items() if issubclass(row, kind)}
     return sorted(declared & {name for (name,) in rows} - {PORT_ENTITIES.name})

@@ -12,7 +12,7 @@ from usage_assets.core.schema import declared
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import NAMINGS
 from usage_assets.warehouse.migrate import create_or_alter
-from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.tables import STORED, Table
 from usage_assets.warehouse.values import WarehouseError
 
 UsedIn: TypeAlias = Mapping[str, Collection[str]]
@@ -118,10 +118,7 @@ def _note_named(
 
 
 def _stored_tables(database: duckdb.DuckDBPyConnection) -> set[str]:
-    names = database.execute(
-        "select schema_name || '.' || table_name from duckdb_tables() where database_name = current_database()"
-    ).fetchall()
-    return {name for (name,) in names}
+    return {name for (name,) in database.execute(STORED).fetchall()}
 
 
 def _refuse_older(database: duckdb.DuckDBPyConnection, table: Table, bounds: dict[str, Any]) -> None:

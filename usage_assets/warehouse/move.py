@@ -12,7 +12,7 @@ import duckdb
 from usage_assets.core.schema import declarations
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
-from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.tables import Table, hash_of_rows
 from usage_assets.warehouse.values import WarehouseError
 
 SOURCE, TARGET = "moved_from", "moved_to"
@@ -94,9 +94,7 @@ def _compare(database: duckdb.DuckDBPyConnection, name: str, target: Warehouse) 
     """Compare a table on both sides, each day by the hash of its rows; return its days. Raises WarehouseError."""
     columns = [column for column, *_ in database.execute(f"describe {name}").fetchall()]
     by = [column for column in ("connection", "usage_date") if column in columns]
-    keys = ", ".join(f"{column}, 'asc nulls last'" for column in columns)
-    row = f"md5(create_sort_key({keys}))"
-    content = ", ".join([*by, "count(*)", f"sha256(string_agg({row}, '' order by {row}))"])
+    content = ", ".join([*by, "count(*)", hash_of_rows(columns)])
     here, there = (f"select {content} from {side}.{name} {'group by all' if by else ''}" for side in (TARGET, SOURCE))
     if different := database.execute(f"(({here}) except ({there})) union all (({there}) except ({here}))").fetchone():
         place = " of ".join(map(str, reversed(different[: len(by)])))

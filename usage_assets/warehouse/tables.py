@@ -3,7 +3,7 @@
 All of it is derived from a row model (usage_assets.core.schema). Opens nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -23,6 +23,10 @@ SQL_TYPES: Mapping[type, str] = {
     date: "DATE",
     datetime: "TIMESTAMP WITH TIME ZONE",
 }
+
+
+STORED = "select schema_name || '.' || table_name as name from duckdb_tables() where database_name = current_database()"
+"""The names of all tables of the warehouse. Its DuckDB may have others attached: a lake's catalog."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +89,8 @@ class Table:
 
     @property
     def content_hash(self) -> str:
-        """SQL aggregate over a day's rows: equal where they are, in whatever order.
-
-        A sort key is every value of a row in binary, null distinct from every value. To write decimals out as text took
-        longer than all the rest.
-        """
-        values = ", ".join(f"{column.name}, 'asc nulls last'" for column in self.columns)
-        row = f"md5(create_sort_key({values}))"
-        return f"sha256(string_agg({row}, '' order by {row}))"
+        """SQL aggregate over a day's rows: equal where they are, in whatever order."""
+        return hash_of_rows(column.name for column in self.columns)
 
     def ddl(self) -> Iterator[str]:
         """Yield the statements that create the table as declared, with its comments."""
@@ -123,6 +121,17 @@ class Table:
                 for column in self.columns
             ]
         )
+
+
+def hash_of_rows(columns: Iterable[str]) -> str:
+    """Return a SQL aggregate that is equal for equal rows, in whatever order.
+
+    A sort key is every value of a row in binary, null distinct from every value. To write decimals out as text took
+    longer than all the rest.
+    """
+    values = ", ".join(f"{column}, 'asc nulls last'" for column in columns)
+    row = f"md5(create_sort_key({values}))"
+    return f"sha256(string_agg({row}, '' order by {row}))"
 
 
 def _described(column: Column) -> str:
