@@ -4,8 +4,8 @@
 """
 
 import warnings
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
@@ -27,13 +27,21 @@ from usage_assets.automation.prune_job import build_pruning
 from usage_assets.automation.schedules import build_schedules
 from usage_assets.automation.webhook import build_webhook_sensor
 from usage_assets.config.days import last_day, longest_pause
-from usage_assets.config.settings import MissingKeyError, Settings, forget_exported_env_file
+from usage_assets.config.settings import Connection, MissingKeyError, Settings, forget_exported_env_file
 from usage_assets.core.private import keep_private
+from usage_assets.dagster_internals.run_process import assets_of_this_run
 from usage_assets.fetching.archive.store import packed
 from usage_assets.fetching.connected import archive_of, cross_check_connection, lookups_of, provider_client, replay_of
 from usage_assets.fetching.shapes import load
-from usage_assets.models.connection_graph import ConnectionGraph, fetched_costs, graph_of, owners_of, seeds_of
-from usage_assets.models.costs import DailyCost
+from usage_assets.models.connection_graph import (
+    ConnectionGraph,
+    cost_assets,
+    fetched_costs,
+    graph_of,
+    owners_of,
+    stated_assets,
+    stated_money,
+)
 from usage_assets.models.entities import entities_of, pushed_assets
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.port.client import PortClient
@@ -44,127 +52,160 @@ from usage_assets.warehouse.tables import Table
 warnings.filterwarnings("ignore", message=".*`backfill_policy`", category=Warning)
 
 
-def build_definitions(
-    settings: Settings, *, patience: Mapping[str, float] | None = None, **overrides: Any
-) -> dg.Definitions:
-    """Build the graph of the configured connections.
+class Shared:
+    """What the assets of all connections have in common."""
 
-    Opens no file and no network: without any key the whole graph loads, so that a newcomer sees it. ``overrides``
-    replace resources; ``patience`` (attempts, base_delay, ...) replaces what the HTTP clients wait.
+    def __init__(self, settings: Settings, patience: Mapping[str, Any]) -> None:
+        """Read the settings. Raises SettingsError."""
+        self.settings, self.patience = settings, patience
+        self.everywhere = settings.connections()
+        self.accounting, self.relations = settings.accounting(), settings.port_relations()
+        self.money = stated_money(settings, self.accounting)
+        self.partitions, self.policy = daily_partitions(settings), backfill_policy()
+        self.archive = archive_of(settings)
+        self.is_configured = settings.usage_connections is not None or any(each.key for each in self.everywhere)
+
+    def port_client(self) -> PortClient:
+        account = self.settings.port_account
+        if account is None:
+            missing = "set PORT_CLIENT_ID and PORT_CLIENT_SECRET (for example in .env)"
+            raise MissingKeyError(f"Port: no credentials: {missing}")
+        secret = account.client_secret.get_secret_value()
+        return PortClient(account.base_url, account.client_id, secret, **self.patience)
+
+
+@dataclass(frozen=True)
+class ConnectionAssets:
+    """What Dagster has of one connection."""
+
+    graph: ConnectionGraph
+    assets: Sequence[dg.AssetsDefinition]
+    checks: Sequence[dg.AssetChecksDefinition]
+    lookups: Sequence[dg.AssetKey]
+    pushed: Sequence[dg.AssetKey]
+    """Its entities, where they are pushed to Port."""
+
+    @property
+    def name(self) -> str:
+        return self.graph.connection.name
+
+
+def build_definitions(
+    settings: Settings,
+    *,
+    only: Collection[str] | None = None,
+    patience: Mapping[str, float] | None = None,
+    **overrides: Any,
+) -> dg.Definitions:
+    """Build the graph of this code location's connections.
+
+    Opens no file and no network: without any key the whole graph loads, so that a newcomer sees it. With ``only``, it
+    is what runs of these connections need: no schedules and no sensors. ``overrides`` replace resources; ``patience``
+    (attempts, base_delay, ...) replaces what the HTTP clients wait.
     """
-    partitions, policy, archive = daily_partitions(settings), backfill_policy(), archive_of(settings)
-    connections, relations = settings.connections(), settings.port_relations()
-    refuse_same_use(connections)
-    accounting = settings.accounting()
-    seeds = seeds_of(settings)
-    keep = packed if archive else None
-    configured = settings.usage_connections is not None or any(connection.key for connection in connections)
-    shapes = partial(load, settings.shapes_path)
-    assets: list[dg.AssetsDefinition] = []
-    checks: list[dg.AssetChecksDefinition] = []
-    usage_keys: dict[str, list[dg.AssetKey]] = defaultdict(list)
-    entity_keys: dict[str, list[dg.AssetKey]] = {}
-    watched: dict[str, ConnectionGraph] = {}
-    lookup_keys: dict[str, list[dg.AssetKey]] = {}
-    cost_keys: list[dg.AssetKey] = []
-    for connection in connections:
-        graph, first = graph_of(connection, connections, seeds[0]), len(assets)
-        provider, endpoints, entities = graph.provider, graph.endpoints, graph.entities
-        client = cache(partial(provider_client, connection, settings, keep=keep, **(patience or {})))
-        replay = partial(replay_of, connection, settings, archive)
-        for endpoint in endpoints:
-            raw = build_raw_asset(endpoint, provider, connection, client, replay, archive, shapes, partitions, policy)
-            assets.append(raw)
-            other = cross_check_connection(endpoint, connection, connections)
-            cross_check = (
-                CrossCheck(Table(endpoint.cross_check), other.name) if endpoint.cross_check and other else None
+    shared, connections = Shared(settings, patience or {}), settings.own_connections()
+    is_main = settings.usage_shard is None
+    refuse_same_use(shared.everywhere)
+    states_money = settings.usage_connections is not None and is_main
+    built = [build_connection(each, shared) for each in connections if only is None or each.name in only]
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [asset for each in built for asset in each.assets]
+    checks = [check for each in built for check in each.checks]
+    usage = {each.name: each.graph.keys for each in built}
+    lookups = {each.name: each.lookups for each in built}
+    pushed = {each.name: each.pushed for each in built if each.pushed}
+    jobs = build_jobs(usage, lookups, pushed, states_money=states_money)
+    if states_money:
+        fetched = fetched_costs(shared.everywhere)
+        assets.append(build_accounting_asset(shared.money))
+        checks.append(build_invoices_check(shared.accounting, fetched, settings.usage_retention_months))
+    schedules: list[dg.ScheduleDefinition] = []
+    sensors: list[dg.SensorDefinition] = []
+    if only is None:
+        watched = {each.name: each.graph for each in built if each.graph.connection.key and each.graph.endpoints}
+        seeds = (shared.money, stated_assets(settings, [*watched.values()]))
+        completeness = build_completeness_checks([*watched], settings, seeds) if watched else None
+        checks += [completeness] if completeness else []
+        schedules += build_schedules(settings, connections, usage, lookups, pushed, seeds, completeness)
+        if pushed:
+            newest, is_configured = partial(last_day, settings), settings.port_account is not None
+            sensors.append(build_port_sensor(pushed, running=is_configured, last_day=newest))
+        sensors.append(
+            build_due_sensor(
+                watched,
+                seeds,
+                jobs,
+                with_history=settings.usage_backfill_history,
+                recent_days=settings.usage_lookback_days,
+                overdue=longest_pause(settings),
             )
-            checks.append(
-                build_checks(raw, endpoint.row, connection.name, control=endpoint.control, cross_check=cross_check)
-            )
-            usage_keys[connection.name].append(raw.key)
-        for model, query in graph.models:
-            asset = build_model_asset(
-                model, connection, query, graph.sources, partitions, policy, is_emptied=graph.is_superseded
-            )
-            assets.append(asset)
-            checks.append(
-                build_checks(asset, model.row, connection.name, query=query, file=f"{model.folder}/{model.file}")
-            )
-            usage_keys[connection.name].append(asset.key)
-            if model.row is DailyCost:
-                cost_keys.append(asset.key)
-        if connection.key and endpoints:
-            watched[connection.name] = graph
-        lookups = lookups_of(connection)
-        assets += [build_lookup_asset(lookup, connection, client) for lookup in lookups]
-        checks += [build_unknown_ids_check(lookup, connection) for lookup in lookups if lookup.known_as]
-        lookup_keys[connection.name] = [dg.AssetKey([connection.name, lookup.name]) for lookup in lookups]
-        if entities and (settings.port_account or not configured):
-            port = partial(_port_client, settings, patience or {})
-            people = partial(settings.people, connection.people)
-            keys = [model.asset_key(connection.name) for model in entities]
-            stored = entities_of([endpoint.row.table for endpoint in provider.endpoints])
-            to_port = PortAssets(connection, endpoints, stored, relations, port, people)
-            assets += [to_port.build_sync(keys, partitions, policy), to_port.build_connection()]
-            assets.append(to_port.build_reconcile())
-            entity_keys[connection.name] = pushed_assets(connection)
-        if owners := owners_of(connection, accounting):
-            assets[first:] = [_owned(asset, owners) for asset in assets[first:]]
-    jobs = build_jobs(usage_keys, lookup_keys, entity_keys, states_money=settings.usage_connections is not None)
-    sensors = []
-    if settings.usage_connections:
-        assets.append(build_accounting_asset(seeds[0]))
-        checks.append(build_invoices_check(accounting, fetched_costs(connections), settings.usage_retention_months))
-    if entity_keys:
-        newest, is_configured = partial(last_day, settings), settings.port_account is not None
-        sensors.append(build_port_sensor(entity_keys, running=is_configured, last_day=newest))
-    sensors.append(
-        build_due_sensor(
-            watched,
-            seeds,
-            jobs,
-            with_history=settings.usage_backfill_history,
-            recent_days=settings.usage_lookback_days,
-            overdue=longest_pause(settings),
         )
-    )
-    if url := settings.webhook_url:
-        step_names = {asset.key.to_python_identifier(): asset.key.to_user_string() for asset in assets}
-        sensors.append(build_webhook_sensor(settings, url, step_names))
-    completeness = build_completeness_checks(list(watched), settings, seeds) if watched else None
-    if completeness:
-        checks.append(completeness)
+    if only is None and is_main:
+        assets.append(costs_of_all_connections(cost_assets(shared.everywhere)))
+        schedules.append(build_pruning(settings, shared.port_client))
+        sensors += [build_webhook_sensor(settings, url)] if (url := settings.webhook_url) else []
     warehouse = overrides.setdefault("warehouse", warehouse_of_runs(settings.warehouse))
+    is_sharded = any(each.shard for each in shared.everywhere)
+    io_manager = UsageIOManager(warehouse=warehouse, is_sharded=is_sharded, shard=settings.usage_shard)
     return dg.Definitions(
-        assets=[*assets, costs_of_all_connections(cost_keys)],
+        assets=assets,
         asset_checks=checks,
         jobs=jobs,
-        schedules=[
-            *build_schedules(settings, connections, usage_keys, lookup_keys, entity_keys, seeds, completeness),
-            build_pruning(settings, partial(_port_client, settings, patience or {})),
-        ],
+        schedules=schedules,
         sensors=sensors,
-        resources={"io_manager": UsageIOManager(warehouse=warehouse), **overrides},
+        resources={"io_manager": io_manager, **overrides},
         executor=dg.in_process_executor,
     )
 
 
-def _owned(asset: dg.AssetsDefinition, owners: Sequence[str]) -> dg.AssetsDefinition:
-    return asset.map_asset_specs(lambda spec: spec.replace_attributes(owners=owners))
-
-
-def _port_client(settings: Settings, patience: Mapping[str, Any]) -> PortClient:
-    account = settings.port_account
-    if account is None:
-        raise MissingKeyError("Port: no credentials: set PORT_CLIENT_ID and PORT_CLIENT_SECRET (for example in .env)")
-    return PortClient(account.base_url, account.client_id, account.client_secret.get_secret_value(), **patience)
+def build_connection(connection: Connection, shared: Shared) -> ConnectionAssets:
+    """Build the assets and checks of one connection: fetched, computed, looked up, pushed. Raises SettingsError."""
+    settings, partitions, policy, archive = shared.settings, shared.partitions, shared.policy, shared.archive
+    graph = graph_of(connection, shared.everywhere, shared.money)
+    keep = packed if archive else None
+    client = cache(partial(provider_client, connection, settings, keep=keep, **shared.patience))
+    replay, shapes = partial(replay_of, connection, settings, archive), partial(load, settings.shapes_path)
+    assets: list[dg.AssetsDefinition] = []
+    checks: list[dg.AssetChecksDefinition] = []
+    for endpoint in graph.endpoints:
+        raw = build_raw_asset(endpoint, graph.provider, connection, client, replay, archive, shapes, partitions, policy)
+        assets.append(raw)
+        other = cross_check_connection(endpoint, connection, shared.everywhere)
+        cross_check = CrossCheck(Table(endpoint.cross_check), other.name) if endpoint.cross_check and other else None
+        checks.append(
+            build_checks(raw, endpoint.row, connection.name, control=endpoint.control, cross_check=cross_check)
+        )
+    for model, query in graph.models:
+        asset = build_model_asset(
+            model, connection, query, graph.sources, partitions, policy, is_emptied=graph.is_superseded
+        )
+        assets.append(asset)
+        checks.append(build_checks(asset, model.row, connection.name, query=query, file=f"{model.folder}/{model.file}"))
+    lookups = lookups_of(connection)
+    assets += [build_lookup_asset(lookup, connection, client) for lookup in lookups]
+    checks += [build_unknown_ids_check(lookup, connection) for lookup in lookups if lookup.known_as]
+    pushed: Sequence[dg.AssetKey] = []
+    if graph.entities and (settings.port_account or not shared.is_configured):
+        people = partial(settings.people, connection.people)
+        keys = [model.asset_key(connection.name) for model in graph.entities]
+        stored = entities_of([endpoint.row.table for endpoint in graph.provider.endpoints])
+        port = PortAssets(connection, graph.endpoints, stored, shared.relations, shared.port_client, people)
+        assets += [port.build_sync(keys, partitions, policy), port.build_connection(), port.build_reconcile()]
+        pushed = pushed_assets(connection)
+    if owners := owners_of(connection, shared.accounting):
+        assets = [asset.map_asset_specs(lambda spec: spec.replace_attributes(owners=owners)) for asset in assets]
+    return ConnectionAssets(
+        graph, assets, checks, [dg.AssetKey([connection.name, each.name]) for each in lookups], pushed
+    )
 
 
 def build_from_environment() -> dg.Definitions:
-    """Build the graph of the environment's configuration. Raises SettingsError."""
+    """Build the graph of the environment's configuration; in the process of a run, of its connections only.
+
+    Raises SettingsError.
+    """
     keep_private()
     settings = Settings.load()
-    definitions = build_definitions(settings)
+    assets = assets_of_this_run()
+    definitions = build_definitions(settings, only=None if assets is None else {key.path[0] for key in assets})
     forget_exported_env_file(settings)
     return definitions

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pyarrow as pa
 from dagster import ResourceDependency
+from pydantic import Field
 
 from usage_assets.assets.failures import failure
 from usage_assets.assets.materializations import event_metadata, newest_materializations
 from usage_assets.core.schema import TableRow, declared
+from usage_assets.models.due import refuse_other_shard
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
@@ -27,13 +30,20 @@ def table_metadata(row: type[TableRow], connection: str, part: str = "") -> dict
     """Return an asset's metadata about its table. The UI shows it; the IO manager reads from it what to replace."""
     return {
         TABLE: row.table,
-        "dagster/column_schema": Table(row).dagster_schema(),
+        "dagster/column_schema": column_schema(row),
         "dagster/storage_kind": "duckdb",
         CONNECTION: connection,
         **({PART: part} if part else {}),
     }
 
 
+@cache
+def column_schema(row: type[TableRow]) -> dg.TableSchema:
+    """Return the columns of a table as Dagster's UI shows them on an asset: the same for every connection."""
+    return Table(row).dagster_schema()
+
+
+@cache
 def code_version(row: type[TableRow], *code: str) -> str:
     """Return a digest of a table's columns and code. After an upgrade, the UI shows which assets have other code."""
     table = Table(row)
@@ -45,6 +55,8 @@ class UsageIOManager(dg.ConfigurableIOManager):
     """Writes batches, queries, Arrow tables and exact pandas frames to the declared table; reads frames for people."""
 
     warehouse: ResourceDependency[Warehouse]
+    is_sharded: bool = Field(default=False, description="Whether other code locations run other connections")
+    shard: str | None = Field(default=None, description="USAGE_SHARD: whose connections run here")
 
     def handle_output(self, context: dg.OutputContext, obj: "Batch | Query | pa.Table | pd.DataFrame") -> None:
         """Replace the days of the partitions with the value, and add metadata to the event of each day.
@@ -56,6 +68,8 @@ class UsageIOManager(dg.ConfigurableIOManager):
         try:
             rows = obj if isinstance(obj, (Batch, Query, pa.Table)) else _from_frame(table, obj)
             content = Batch(rows=rows, began=datetime.now(UTC)) if isinstance(rows, pa.Table) else rows
+            if self.is_sharded:
+                refuse_other_shard(self.warehouse, target.connection, self.shard)
             versions = self.warehouse.replace(table, content, target, context.run_id, context.log.warning)
         except (WarehouseError, ValueError) as error:
             raise failure(str(error), error.days if isinstance(error, WarehouseError) else ()) from error

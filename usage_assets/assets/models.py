@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from usage_assets.assets.io_manager import TABLE, code_version, table_metadata
+from usage_assets.assets.io_manager import TABLE, code_version, column_schema, table_metadata
 from usage_assets.assets.materializations import VERIFIED, data_version
 from usage_assets.config.settings import Connection
 from usage_assets.models.costs import DailyCost
@@ -59,6 +59,6 @@ def costs_of_all_connections(parts: Iterable[dg.AssetKey]) -> dg.AssetSpec:
         group_name="costs",
         description=f"{table.description}\n\nThe table `{table.name}` of all connections. Nothing runs here: "
         "the assets that lead into it write it.",
-        metadata={TABLE: table.name, "dagster/column_schema": table.dagster_schema()},
+        metadata={TABLE: table.name, "dagster/column_schema": column_schema(DailyCost)},
         kinds={"duckdb"},
     )

@@ -18,8 +18,9 @@ PRUNE_CRON = "20 4 * * *"
 def build_pruning(
     settings: Settings, client: Callable[[], AbstractContextManager[PortClient]]
 ) -> dg.ScheduleDefinition:
-    """Build the schedule, with its job, that removes what is old. It runs by default where a connection has its key."""
-    has_key = any(connection.key for connection in settings.connections())
+    """Build the schedule, with its job, that removes what is old. It runs by default where a connection has its key,
+    here or in another code location."""
+    has_key = any(connection.key or connection.shard for connection in settings.connections())
 
     @dg.op(name="remove_what_is_old")
     def remove(context: dg.OpExecutionContext, warehouse: Warehouse) -> None:

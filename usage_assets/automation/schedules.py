@@ -136,7 +136,7 @@ def build_schedules(
             dg.DefaultScheduleStatus.RUNNING if settings.port_account else dg.DefaultScheduleStatus.STOPPED,
             "Reads every connection's entities back from Port and repairs what people deleted or edited",
         ),
-        *([_invoices_schedule()] if settings.usage_connections else []),
+        *([_invoices_schedule()] if settings.usage_connections and not settings.usage_shard else []),
         *([_completeness_schedule(settings, completeness)] if completeness else []),
     ]
 

@@ -46,6 +46,7 @@ KEY = "usage_assets/told"
 PARTITION_TAG = "dagster/partition"
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 EVENTS = {
+    dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
     dg.DagsterEventType.STEP_SUCCESS,
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.RUN_FAILURE,
@@ -200,8 +201,8 @@ class News:
         return "\n".join([*lines, link]) if lines else ""
 
 
-def build_webhook_sensor(settings: Settings, url: str, step_names: Mapping[str, str]) -> dg.SensorDefinition:
-    """Build the sensor that posts to the address. ``step_names``: step -> asset."""
+def build_webhook_sensor(settings: Settings, url: str) -> dg.SensorDefinition:
+    """Build the sensor that posts to the address, about the runs of all code locations."""
     secrets = settings.secrets()
 
     @dg.sensor(
@@ -214,7 +215,7 @@ def build_webhook_sensor(settings: Settings, url: str, step_names: Mapping[str, 
         cursor, began = Cursor.decode(context.cursor), time.monotonic()
         waiting, posted, problem = _unread(context, cursor), 0, ""
         while waiting and posted < POSTS_PER_TICK and time.monotonic() < began + SECONDS_PER_TICK:
-            outcome = _outcome(context.instance, waiting[0], step_names)
+            outcome = _outcome(context.instance, waiting[0])
             text, memory = _news(context.instance, outcome, settings, secrets)
             before = _remember(context.instance, memory)  # before it is posted: a tick that dies is repeated
             try:
@@ -253,8 +254,9 @@ def _unread(context: dg.SensorEvaluationContext, cursor: Cursor) -> list[dg.RunR
     return sorted(unread, key=lambda record: (record.end_time or 0, record.storage_id))
 
 
-def _outcome(instance: dg.DagsterInstance, record: dg.RunRecord, step_names: Mapping[str, str]) -> Outcome:
+def _outcome(instance: dg.DagsterInstance, record: dg.RunRecord) -> Outcome:
     run = record.dagster_run
+    assets: dict[str, str] = {}
     failures: dict[str, Reason] = {}
     succeeded: list[str] = []
     evaluations: list[Evaluation] = []
@@ -263,7 +265,9 @@ def _outcome(instance: dg.DagsterInstance, record: dg.RunRecord, step_names: Map
         event = entry.dagster_event
         if event is None:
             continue
-        name = step_names.get(event.step_key or "", event.step_key or "")
+        if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED and event.asset_key:
+            assets[event.asset_key.to_python_identifier()] = event.asset_key.to_user_string()
+        name = assets.get(event.step_key or "", event.step_key or "")
         if event.is_step_success:
             succeeded.append(name)
         elif event.is_step_failure:

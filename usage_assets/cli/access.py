@@ -25,8 +25,12 @@ SECONDS_FOR_THE_LOCK = 5
 def connections_named(settings: Settings, names: Sequence[str], *, keyed: bool = True) -> list[Connection]:
     """The named connections, all where none is named. Raises SettingsError for an unknown one, or where they must be
     ``keyed``, for one without a key."""
-    known = {connection.name: connection for connection in settings.connections()}
+    known = {connection.name: connection for connection in settings.own_connections()}
+    elsewhere = {connection.name: connection.shard for connection in settings.connections()}
     for name in names:
+        if name not in known and name in elsewhere:
+            where = f"in shard {elsewhere[name]}" if elsewhere[name] else "in no shard"
+            raise SettingsError(f"connection {name!r} is {where}: run this where USAGE_SHARD says so")
         if name not in known:
             raise SettingsError(f"connection {name!r} is unknown; known: {', '.join(known)}")
     chosen = [known[name] for name in dict.fromkeys(names)] or list(known.values())

@@ -33,7 +33,7 @@ def run(root: Path, port: int) -> None:
     is_new, home = make_home(), dagster_home()
     if is_new:
         click.echo(f"made {CONFIGURATION.name}: {home} is Dagster's home now")
-    for connection in settings.connections():
+    for connection in settings.own_connections():
         key = f"key in {connection.key_reference}" if connection.key else f"no key: set {connection.key_reference}"
         click.echo(f"connection {connection.name}: {key}")
     with ExitStack() as stack:

@@ -107,6 +107,8 @@ class Connection:
     """Whole months before the running one of which days are kept; None: all."""
     owners: Sequence[str] = ()
     """Teams and people who look after it, as Dagster writes them."""
+    shard: str | None = None
+    """The code locations that run it: those whose USAGE_SHARD is this; None: those that have none."""
     place: Callable[..., str] | None = field(default=None, repr=False, compare=False)
     """Names a field of it with file and line, where the connections file has it."""
 
@@ -237,6 +239,7 @@ class ConnectionEntry(IdentifiedConnection):
     settling_days: int | None = Field(default=None, ge=0, le=60, strict=True)
     """Less than any provider's look-back: a day that is not served any more cannot settle."""
     owners: list[Annotated[str, AfterValidator(_owner)]] = Field(default_factory=list)
+    shard: Name | None = None
 
 
 class PortRelation(BaseModel):
@@ -323,6 +326,7 @@ class Settings(ProviderSettings):
     usage_warehouse_data: str | None = None
     usage_start_date: date = date(2025, 1, 1)
     usage_connections: Path | None = None
+    usage_shard: Name | None = None
     usage_people: Policy = "ids"
     usage_hash_key: SecretStr | None = None
     usage_archive: Literal["off"] | Path | None = None
@@ -428,8 +432,20 @@ class Settings(ProviderSettings):
             raise SettingsError(f"{missing}: not set, but the other half of Port's credentials is")
         return None
 
+    def own_connections(self) -> tuple[Connection, ...]:
+        """The connections that this code location runs: those of its shard, or without USAGE_SHARD those of none.
+
+        Raises SettingsError for a shard that no connection is in.
+        """
+        connections = self.connections()
+        own = tuple(connection for connection in connections if connection.shard == self.usage_shard)
+        if self.usage_shard and not own:
+            known = ", ".join(sorted({each.shard for each in connections if each.shard})) or "none"
+            raise SettingsError(f"USAGE_SHARD: no connection has shard = {self.usage_shard!r}; known: {known}")
+        return own
+
     def connections(self) -> tuple[Connection, ...]:
-        """The connections whose assets exist: the configured ones, or all defaults where none is."""
+        """The connections of all code locations: the configured ones, or all defaults where none is."""
         defaults = tuple(self._default_connections())
         named = tuple(self._named_connections())
         keyed = tuple(connection for connection in defaults if connection.key)
@@ -544,6 +560,7 @@ class Settings(ProviderSettings):
                 settling_days=entry.settling_days,
                 kept_months=self.usage_retention_months,
                 owners=entry.owners,
+                shard=entry.shard,
                 place=place,
             )
 

@@ -2,7 +2,7 @@
 
 An upgrade of Dagster is checked here.
 
-usage_assets_tests/test_dagster_internals.py says what each name must do.
+usage_assets_tests/test_dagster_internals.py says what each name must do, test_run_process.py those of run_process.py.
 """
 
 from dagster._core.definitions.job_base import InMemoryJob

@@ -20,7 +20,7 @@ from usage_assets.models.entities import entities_of
 from usage_assets.models.model import Model, Sources, money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets.warehouse.values import Query, Seed
+from usage_assets.warehouse.values import NOTHING, Query, Seed
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,12 @@ class ConnectionGraph:
     """Whether another connection covers the same usage: what is derived is empty then."""
     entities: Sequence[Model]
     models: Sequence[tuple[Model, Query]]
+
+    @property
+    def keys(self) -> Sequence[dg.AssetKey]:
+        """The assets that fetch and compute days."""
+        fetched = [dg.AssetKey([self.connection.name, endpoint.name]) for endpoint in self.endpoints]
+        return [*fetched, *(model.asset_key(self.connection.name) for model, _ in self.models)]
 
     @cached_property
     def computed_from(self) -> Mapping[dg.AssetKey, Collection[dg.AssetKey]]:
@@ -56,7 +62,7 @@ class ConnectionGraph:
         for endpoint in self.endpoints:
             yield from expected_raw(endpoint, self.connection, settings)
         for model, query in self.models:
-            yield expected_derived(model, query, self.connection.name, settings)
+            yield expected_derived(model, query, self.connection, settings)
 
 
 def graph_of(connection: Connection, connections: Sequence[Connection], money: Seed) -> ConnectionGraph:
@@ -93,15 +99,35 @@ def owners_of(connection: Connection, accounting: Accounting) -> Sequence[str]:
 
 
 def seeds_of(settings: Settings) -> tuple[Seed, Seed]:
-    """Return what the configuration states: money, and the assets of the connections that have a key.
+    """Return what the configuration states: money, and the assets of this code location's connections that have a key.
 
     Raises SettingsError.
     """
-    read_at = datetime.now(UTC)
-    money, connections = money_seed(settings.accounting(), read_at), settings.connections()
-    graphs = [graph_of(connection, connections, money) for connection in connections if connection.key]
+    money, connections = stated_money(settings, settings.accounting()), settings.connections()
+    graphs = [graph_of(connection, connections, money) for connection in settings.own_connections() if connection.key]
+    return money, stated_assets(settings, graphs)
+
+
+def stated_money(settings: Settings, accounting: Accounting) -> Seed:
+    """Return what the connections file says about money, which is the main code location's to write."""
+    seed = money_seed(accounting, datetime.now(UTC))
+    return replace(seed, owned=NOTHING) if settings.usage_shard else seed
+
+
+def stated_assets(settings: Settings, graphs: Iterable[ConnectionGraph]) -> Seed:
+    """Return the assets of connections that have a key. Raises SettingsError."""
     expected = [row for graph in graphs for row in graph.expected(settings)]
-    return money, assets_seed(expected, read_at)
+    others = [each for each in settings.connections() if each.shard != settings.usage_shard]
+    return assets_seed(expected, datetime.now(UTC), settings.usage_shard, others)
+
+
+def cost_assets(connections: Sequence[Connection]) -> Sequence[dg.AssetKey]:
+    """Return the assets that write ``costs.daily_costs``."""
+    return [
+        cost.asset_key(connection.name)
+        for connection in connections
+        for cost in costs_of([each.row.table for each in endpoints_of(PROVIDERS[connection.provider], connection)])
+    ]
 
 
 def fetched_costs(connections: Sequence[Connection]) -> Sequence[tuple[str, str]]:

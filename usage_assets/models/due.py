@@ -6,7 +6,7 @@ is stored. The due sensor, the daily schedule, the completeness checks, ``usage-
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -26,10 +26,10 @@ from usage_assets.models.model import SQL, Model
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.migrate import write_seed
+from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.slices import IN_SLICE, Slice
-from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Query, Seed, View
+from usage_assets.warehouse.tables import Table, quoted
+from usage_assets.warehouse.values import Query, Seed, View, WarehouseError
 from usage_assets.warehouse.views import make_views
 
 State = Literal["missing", "stale", "open", "unsettled"]
@@ -60,6 +60,7 @@ class ExpectedAsset(SeedRow):
     query: Annotated[str | None, column("Digest of the query that computes it; null in raw tables")]
     reads: Annotated[str, column("Tables that the query reads and the part of each, as JSON; empty in raw tables")]
     names: Annotated[str, column("Lookups whose names the query reads, as JSON")]
+    shard: Annotated[str | None, column("Shard that runs the connection; null: the main code location")]
 
 
 class DueDay(Row):
@@ -155,18 +156,19 @@ def expected_raw(endpoint: Endpoint, connection: Connection, settings: Settings)
             query=None,
             reads="[]",
             names="[]",
+            shard=connection.shard,
         )
         for table in endpoint.tables
     ]
 
 
-def expected_derived(model: Model, query: Query, connection: str, settings: Settings) -> ExpectedAsset:
+def expected_derived(model: Model, query: Query, connection: Connection, settings: Settings) -> ExpectedAsset:
     """What is expected of a derived asset: every day that has a partition and whose sources are stored."""
     return ExpectedAsset(
-        connection=connection,
+        connection=connection.name,
         table_name=model.row.table,
         slice=model.part,
-        asset=model.asset_key(connection).to_user_string(),
+        asset=model.asset_key(connection.name).to_user_string(),
         first_day=settings.usage_start_date,
         kept_months=settings.usage_retention_months,
         includes_today=settings.usage_include_today,
@@ -176,11 +178,38 @@ def expected_derived(model: Model, query: Query, connection: str, settings: Sett
         query=query.code,
         reads=msgspec.json.encode(query.sources).decode(),
         names=msgspec.json.encode(query.names).decode(),
+        shard=connection.shard,
     )
 
 
-def assets_seed(expected: Iterable[ExpectedAsset], read_at: datetime) -> Seed:
-    return Seed("assets", {ASSETS: to_arrow(ExpectedAsset, expected)}, read_at)
+def assets_seed(
+    expected: Iterable[ExpectedAsset],
+    read_at: datetime,
+    shard: str | None = None,
+    others: Collection[Connection] = (),
+) -> Seed:
+    """Return what a code location states: the rows of its shard. The main one removes those that its file does not know
+    any more, too; ``others`` are the connections that other code locations run."""
+    owned = f"shard = {quoted(shard)}" if shard else "shard is null"
+    if not shard:
+        known = "".join(f", ({quoted(each.name)}, {quoted(each.shard or '')})" for each in others)
+        owned += f" or (connection, shard) not in (('', ''){known})"
+    name = ":".join(filter(None, ("assets", shard)))
+    return Seed(name, {ASSETS: to_arrow(ExpectedAsset, expected)}, read_at, owned)
+
+
+def refuse_other_shard(warehouse: Warehouse, connection: str, shard: str | None) -> None:
+    """Raise WarehouseError where another code location has stated that it runs the connection."""
+    with warehouse.transaction(keep=False) as database:
+        create_or_alter(database, ASSETS)
+        query = f"select distinct shard from {ASSETS.name} where connection = $connection"
+        stored = [name for (name,) in database.execute(query, {"connection": connection}).fetchall()]
+    if any(name != shard for name in stored):
+        where = " and ".join(f"shard {name}" if name else "no shard" for name in sorted(stored, key=str))
+        raise WarehouseError(
+            f"connection {connection} is in {f'shard {shard}' if shard else 'no shard'} here, but another code "
+            f"location states {where}: give all of them the same connections file, and restart the main one first"
+        )
 
 
 def due_days(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = False) -> list[Due]:

@@ -122,7 +122,7 @@ class Statement(SeedRow):
     table = "ledger.statements"
     grain = ("name",)
 
-    name: Annotated[str, column("accounting (the tables accounting.*) or assets (ledger.assets)")]
+    name: Annotated[str, column("accounting (the tables accounting.*), assets (ledger.assets) or assets:shard")]
     read_at: Annotated[datetime, column("When that process read the configuration")]
 
 

@@ -7,7 +7,7 @@ import duckdb
 from usage_assets.core.schema import LookupRow, declarations, declared
 from usage_assets.warehouse.ledger import STATEMENTS
 from usage_assets.warehouse.tables import SQL_TYPES, Table
-from usage_assets.warehouse.values import Query, Seed, WarehouseError
+from usage_assets.warehouse.values import NOTHING, Query, Seed, WarehouseError
 
 RENAMED = {"first_seen": "valid_from", "seen_until": "valid_to"}
 """What columns of lookups were called until November 2026."""
@@ -85,7 +85,7 @@ def make_ready(connection: duckdb.DuckDBPyConnection, content: Query) -> None:
 
 
 def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
-    """Make the tables hold what is stated and nothing else, unless a process that has read it later did so already.
+    """Make the owned rows those that are stated and no others, unless a process that has read it later did so already.
 
     A long run that began before the configuration was changed would otherwise put back what it says no more. Nothing is
     written where nothing differs. Nearly always all is as it was written, which Arrow finds out in a tenth of the time.
@@ -94,18 +94,21 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
     """
     for table in (STATEMENTS, *seed.tables):
         create_or_alter(connection, table)
+    if seed.owned == NOTHING:
+        return False
     query = "select read_at from ledger.statements where name = $name"
     read_at = connection.execute(query, {"name": seed.name}).fetchone()
     if read_at and read_at[0] > seed.read_at:
         return False
     for table, rows in seed.tables.items():
-        stored = connection.execute(f"from {table.name}").to_arrow_table()
+        owned = f"from {table.name} where {seed.owned}"
+        stored = connection.execute(owned).to_arrow_table()
         if (stored.column_names, stored.columns) == (rows.column_names, rows.columns):
             continue
         connection.register("all_rows", rows)
-        same = f"(from {table.name} except all from all_rows) union all (from all_rows except all from {table.name})"
+        same = f"({owned} except all from all_rows) union all (from all_rows except all {owned})"
         if connection.execute(same).fetchone():
-            connection.execute(f"delete from {table.name}")
+            connection.execute(f"delete {owned}")
             connection.execute(f"insert into {table.name} by name select * from all_rows")
     if is_newer := not read_at or read_at[0] < seed.read_at:
         connection.execute("delete from ledger.statements where name = $name", {"name": seed.name})

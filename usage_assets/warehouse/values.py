@@ -50,6 +50,10 @@ class Batch:
     """How many days after a day's end the provider still changes it; None where the days have no state."""
 
 
+NOTHING = "false"
+"""``Seed.owned`` of a process that only reads the tables."""
+
+
 @dataclass(frozen=True)
 class Seed:
     """Tables that hold these rows and no others: what a configuration states, as a process has read it."""
@@ -58,6 +62,8 @@ class Seed:
     """What it is about. Of several processes, the one that has read it last has the say."""
     tables: Mapping[Table, pa.Table]
     read_at: datetime
+    owned: str = "true"
+    """Which rows of the tables this process looks after, as an SQL condition; others stay as they are."""
 
 
 @dataclass(frozen=True)

@@ -113,8 +113,7 @@ class Daemon:
 
     def tick(self) -> str:
         """Run one tick; return what it says."""
-        step_names = {"openai__costs": "openai/costs", "openai__usage": "openai/usage"}
-        sensor = build_webhook_sensor(self.settings, self.url, step_names)
+        sensor = build_webhook_sensor(self.settings, self.url)
         with dg.SensorEvaluationContext(
             instance_ref=None,
             instance=self.instance,

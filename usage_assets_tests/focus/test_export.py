@@ -167,7 +167,8 @@ def test_what_the_connections_file_says_now_is_there_and_older_values_are_told(f
     now = Accounting(credit_rates=[FOUR_CENTS.model_copy(update={"usd_per_credit": Decimal("0.05")})])
     codex = DERIVED["chatgpt_codex_usage"]
     settings = Settings.load(_env_file=None, usage_start_date=DAY)
-    expected = expected_derived(codex, filled.query("chatgpt_codex_usage"), "chatgpt", settings)
+    (chatgpt,) = [each for each in settings.connections() if each.name == "chatgpt"]
+    expected = expected_derived(codex, filled.query("chatgpt_codex_usage"), chatgpt, settings)
     read_at = datetime.now(UTC)
     stated = [money_seed(now, read_at), assets_seed([expected], read_at)]
     told = export(filled.warehouse, stated, DAY, LAST, tmp_path / "x.csv")

@@ -62,7 +62,7 @@ fetched as (
       end
     )
   from raw, clock, ledger.statements
-  where statements.name = 'assets'
+  where statements.name = concat_ws(':', 'assets', raw.shard)
     and (version is not null or due_since <= present)
     and coalesce(state, '') <> case when raw.question_stored <> raw.question then '' else 'settled' end
 ),
@@ -99,7 +99,7 @@ computable as (
   having count(*) = any_value(sources)
 ),
 computed as (
-  select stored.*, assets.asset, assets.query, assets.names
+  select stored.*, assets.asset, assets.query, assets.names, assets.shard
   from ledger.stored_days as stored
   join assets using (connection, table_name, slice)
   where assets.query is not null and usage_date between first_day and last_day
@@ -196,7 +196,8 @@ derived as (
     if(computed.inputs is null, 'an earlier release computed it', changed.because) as because
   from computed
   join changed using (connection, usage_date, table_name, slice)
-  join ledger.statements on statements.name = if(changed.because like '%rate of %', 'accounting', 'assets')
+  join ledger.statements
+    on statements.name = if(changed.because like '%rate of %', 'accounting', concat_ws(':', 'assets', computed.shard))
 )
 select connection, usage_date, table_name, slice, asset, state, since, because
 from fetched

@@ -1,0 +1,152 @@
+"""Connections split over code locations: together they are what one is, and each keeps to its own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from usage_assets.build import build_definitions
+from usage_assets.cli.access import connections_named
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.models.connection_graph import seeds_of
+from usage_assets.models.due import due_days
+from usage_assets.warehouse.database import Warehouse
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment
+
+DAYS = last_days(2)
+PLACES: Mapping[str, str | None] = {"openai": None, "claude": "east", "chat": "west"}
+"""Connection -> its shard."""
+MONEY = '[[owner]]\nconnection = "openai"\nproject = "proj_1"\nteam = "Research"\nvalid_from = 2026-01-01\n'
+OFF = "{ usage_messages = true, cost_report = true, claude_code = false }"
+CONNECTION_OF = {
+    "openai": 'provider = "openai"\nkey = "file:{key}"\nendpoints = { usage_completions = true }\n',
+    "claude": f'provider = "anthropic"\nkey = "file:{{key}}"\nendpoints = {OFF}\n',
+    "chat": 'provider = "chatgpt"\nkey = "file:{key}"\nworkspace_id = "ws-sandbox"\n',
+}
+KEYS = {"openai": "sk-admin-sandbox", "claude": "sk-ant-admin-sandbox", "chat": "chatgpt-sandbox-key"}
+
+
+def location(folder: Path, shard: str | None, places: Mapping[str, str | None], more: str = MONEY) -> dict[str, str]:
+    """The variables of a code location, with a connections file of its own and the keys of its connections only."""
+    own = folder / (shard or "main")
+    own.mkdir(exist_ok=True)
+    text = more
+    for name, place in places.items():
+        key = own / f"{name}.key"
+        if place == shard or not any(places.values()):
+            key.write_text(KEYS[name])
+        text += f'[[connection]]\nname = "{name}"\n{CONNECTION_OF[name].replace("{key}", str(key))}'
+        text += f'shard = "{place}"\n' if place else ""
+    (own / "connections.toml").write_text(text)
+    keys = dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"), "")
+    return keys | {"USAGE_CONNECTIONS": str(own / "connections.toml")} | ({"USAGE_SHARD": shard} if shard else {})
+
+
+def settings_of(
+    folder: Path, shard: str | None, places: Mapping[str, str | None] = PLACES, more: str = MONEY
+) -> Settings:
+    """The settings of a code location that asks nobody."""
+    environment = sandbox_environment("http://127.0.0.1:1", folder / "usage.duckdb")
+    variables = environment | location(folder, shard, places, more)
+    return Settings.load(_env_file=None, **{name.lower(): value for name, value in variables.items()})
+
+
+def keys_of(definitions: dg.Definitions) -> set[dg.AssetKey]:
+    return {spec.key for spec in definitions.resolve_all_asset_specs() if spec.group_name not in (None, "default")}
+
+
+def reasons(run: dg.ExecuteInProcessResult) -> set[str | None]:
+    """Why steps failed."""
+    failures = [event.step_failure_data.user_failure_data for event in run.all_events if event.is_step_failure]
+    return {failure.description for failure in failures if failure}
+
+
+def fetched(project: Project) -> bool:
+    return all(project.fetch(name, DAYS).success for name in {key.path[0] for key in project.keys_of("usage")})
+
+
+def test_together_they_have_every_asset_once(tmp_path: Path) -> None:
+    whole = keys_of(build_definitions(settings_of(tmp_path, None, dict.fromkeys(PLACES))))
+    parts = [build_definitions(settings_of(tmp_path, shard)) for shard in PLACES.values()]
+    owned = [
+        {key for key in keys_of(part) if key.path[0] in (name, "accounting", "costs")}
+        for name, part in zip(PLACES, parts, strict=True)
+    ]
+    assert set.union(*owned) == whole
+    assert sum(map(len, owned)) == len(whole)
+    assert [dg.AssetKey("costs") in keys for keys in owned] == [True, False, False]
+
+
+def test_only_the_main_one_looks_after_what_is_no_connections(tmp_path: Path) -> None:
+    names = {"daily_prune_schedule", "monthly_invoices_schedule", "webhook_sensor"}
+    for shard in PLACES.values():
+        settings = settings_of(tmp_path, shard).model_copy(update={"usage_webhook_url": "http://127.0.0.1:1/hook"})
+        definitions = build_definitions(Settings.model_validate(settings.model_dump()))
+        automated = {each.name for each in (*(definitions.schedules or ()), *(definitions.sensors or ()))}
+        assert names & automated == (set() if shard else names)
+        assert {"daily_usage_schedule", "due_days_sensor", "port_changed_partitions_sensor"} <= automated
+
+
+def test_together_they_store_what_one_stores(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "split").mkdir()
+    with open_project(sandbox, tmp_path / "one", location(tmp_path / "one", None, dict.fromkeys(PLACES))) as project:
+        assert fetched(project)
+        in_one = project.content(), project.hashes(), project.rows("accounting.owners")
+    for shard in PLACES.values():
+        with open_project(sandbox, tmp_path / "split", location(tmp_path / "split", shard, PLACES)) as project:
+            assert fetched(project)
+    assert (project.content(), project.hashes(), project.rows("accounting.owners")) == in_one
+
+
+def test_each_states_its_own_assets_and_only_the_main_one_what_it_says_about_money(tmp_path: Path) -> None:
+    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    for shard, money in ((None, MONEY), ("east", ""), ("west", "")):
+        due = due_days(warehouse, seeds_of(settings_of(tmp_path, shard, more=money)), keep=True)
+    assert {day.connection for day in due} == {*PLACES}
+    assert warehouse.read("select distinct connection, shard from ledger.assets order by all").to_pylist() == [
+        {"connection": name, "shard": PLACES[name]} for name in sorted(PLACES)
+    ]
+    assert warehouse.read("select team from accounting.owners").column(0).to_pylist() == ["Research"]
+
+
+def test_a_connection_in_two_is_refused_until_the_main_one_agrees(sandbox: Sandbox, tmp_path: Path) -> None:
+    moved = {**PLACES, "claude": "west"}
+    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    due_days(warehouse, seeds_of(settings_of(tmp_path, "east")), keep=True)
+    with open_project(sandbox, tmp_path, location(tmp_path, "west", moved)) as project:
+        run = project.fetch("claude", DAYS)
+        assert not run.success
+        assert reasons(run) == {
+            (
+                "connection claude is in shard west here, but another code location states shard east: "
+                "give all of them the same connections file, and restart the main one first"
+            )
+        }
+        assert project.tables() == []
+        due_days(warehouse, seeds_of(settings_of(tmp_path, None, moved)), keep=True)
+        assert project.fetch("claude", DAYS).success
+
+
+@pytest.mark.parametrize(
+    ("shard", "reason"),
+    [
+        ("north", "USAGE_SHARD: no connection has shard = 'north'; known: east, west"),
+        ("East", "USAGE_SHARD: String should match pattern '^[a-z][a-z0-9_]{0,39}$' (set in the environment or .env)"),
+    ],
+)
+def test_a_shard_without_connections_is_refused(tmp_path: Path, shard: str, reason: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        build_definitions(settings_of(tmp_path, shard))
+    assert str(refused.value) == reason
+
+
+def test_a_command_says_where_a_connection_is_run(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, "east")
+    assert [each.name for each in connections_named(settings, ())] == ["claude"]
+    with pytest.raises(SettingsError, match="connection 'chat' is in shard west: run this where USAGE_SHARD says so"):
+        connections_named(settings, ["chat"])
+    with pytest.raises(SettingsError, match="connection 'openai' is in no shard"):
+        connections_named(settings, ["openai"])
