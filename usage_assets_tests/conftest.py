@@ -33,11 +33,29 @@ STORIES = {"end_to_end", "stateful"}
 """Folders whose every test is slow."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make test` leaves to `make test-all`."""
+LONGEST = ("test_kill_drill", "test_make_run", "test_killed", "test_books", "test_benchmarks", "test_lost_database")
+"""Files with tests of a minute and more, which mostly wait for processes."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what `make test` leaves to `make test-all`, and let each worker begin with its share of the longest tests.
+
+    A worker gets a part of the list to begin with, and takes from the ends of the others' when it has done its own: a
+    long test that comes last keeps one core busy for minutes.
+    """
     for item in items:
         if STORIES & {*item.path.parts}:
             item.add_marker(pytest.mark.slow)
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    slow.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+    fast = [item for item in items if not item.get_closest_marker("slow")]
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        ordered += slow[worker::workers]
+        more = max(0, len(items) * (worker + 1) // workers - len(ordered))
+        ordered, fast = ordered + fast[:more], fast[more:]
+    items[:] = ordered + fast
 
 
 def pytest_collection_finish() -> None:
