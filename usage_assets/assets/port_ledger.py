@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.config.settings import PortRelation
+from usage_assets.core.days import DAY
 from usage_assets.core.schema import to_arrow
 from usage_assets.core.ticking import log_progress
 from usage_assets.models.model import Model
@@ -32,6 +33,8 @@ from usage_assets.warehouse.tables import Table
 logger = logging.getLogger(__name__)
 _json = msgspec.json.Decoder(float_hook=Decimal)
 _PUSHES = Table(PortPush)
+MOST_ENTITIES = 20_000
+"""That are compared and sent at once. One of them takes about 2 KB of memory."""
 _READING_BACK = ""
 """Stands among the ids of pushes while Port is being read back."""
 _OWN = "account = $account and connection = $connection"
@@ -59,8 +62,22 @@ class PortLedger:
         """Return what must be pushed to Port, as of one moment."""
         with log_progress(logger.info, "Port") as note, self._reading() as database:
             note("comparing the stored entities with what was sent")
-            changes = diff(*self._read(database))
-            return changes.signed(self.state, self._state_lines(database)) if self.state else changes
+            return self.changes_in(database)
+
+    def differences(self) -> Iterator[tuple["PortLedger", Changes]]:
+        """Yield what must be pushed in pieces, each with its ledger and as of the moment at which it is due."""
+        with log_progress(logger.info, "Port") as note, self._reading() as database:
+            note("comparing the stored entities with what was sent")
+            first, *others = self.pieces_in(database)
+            changes = first.changes_in(database)
+        yield first, changes
+        for piece in others:
+            yield piece, piece.changes()
+
+    def changes_in(self, database: duckdb.DuckDBPyConnection) -> Changes:
+        """Return what must be pushed to Port, as the transaction sees it."""
+        changes = diff(*self._read(database))
+        return changes.signed(self.state, self._state_lines(database)) if self.state else changes
 
     def read(self) -> tuple[list[Entity], list[Acknowledged]]:
         """Return the stored entities of the days and what Port has acknowledged of them, as of one moment."""
@@ -117,18 +134,39 @@ class PortLedger:
             )
 
     def ranges(self) -> Iterator["PortLedger"]:
-        """Yield the ledgers of all stored days, each of as many days as a push may have."""
+        """Yield the ledgers of all stored days, each of as many days as a push may have and of few enough entities."""
+        found: list[PortLedger] = []
         with self._reading() as database:
-            rows = database.execute(
-                "select distinct usage_date from ledger.stored_days "
-                "where connection = $connection and list_contains($tables::text[], table_name) order by usage_date",
-                {"connection": self.target.connection, "tables": [model.row.table for model in self.entities]},
-            ).fetchall()
-        days = [day for (day,) in rows]
-        while days:
-            near = [day for day in days if (day - days[0]).days < MAX_PARTITIONS_PER_RUN]
-            yield replace(self, target=replace(self.target, first=near[0], last=near[-1]))
-            days = days[len(near) :]
+            days = [*self._counted(database, "connection = $connection", connection=self.target.connection)]
+            while days:
+                near = [day for day in days if (day - days[0]).days < MAX_PARTITIONS_PER_RUN]
+                found += replace(self, target=replace(self.target, first=near[0], last=near[-1])).pieces_in(database)
+                days = days[len(near) :]
+        yield from found
+
+    def pieces_in(self, database: duckdb.DuckDBPyConnection) -> Iterator["PortLedger"]:
+        """Yield the ledgers of which this one consists: each of as many days as have MOST_ENTITIES, or of one blueprint
+        of a day that has more."""
+        first, entities = self.target.first, 0
+        for day, more in self._counted(database, IN_SLICE, **self.target.bounds).items():
+            if first < day and entities + more > MOST_ENTITIES:
+                yield from self._of_days(first, day - DAY, entities)
+                first, entities = day, 0
+            entities += more
+        yield from self._of_days(first, self.target.last, entities)
+
+    def _of_days(self, first: date, last: date, entities: int) -> Iterator["PortLedger"]:
+        piece = replace(self, target=replace(self.target, first=first, last=last))
+        yield from [piece] if entities <= MOST_ENTITIES else [replace(piece, entities=[each]) for each in self.entities]
+
+    def _counted(self, database: duckdb.DuckDBPyConnection, where: str, **parameters: Any) -> Mapping[date, int]:
+        """Return how many entities each stored day has."""
+        rows = database.execute(
+            f"select usage_date, sum(row_count)::bigint from ledger.stored_days "
+            f"where {where} and list_contains($tables::text[], table_name) group by usage_date order by usage_date",
+            {**parameters, "tables": [model.row.table for model in self.entities]},
+        ).fetchall()
+        return dict(rows)
 
     def settled(self, targets: Targets) -> Mapping[str, Sequence[Settled]]:
         """Return by blueprint the entities of all days that Port should hold as the tables have them."""
