@@ -4,9 +4,10 @@ import pytest
 
 from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse import slices, versions
+from usage_assets.warehouse import write as writing
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets.warehouse.write import replace_slice
+from usage_assets.warehouse.write import computed_at_once, replace_slice
 from usage_assets_tests.warehouse.samples import (
     FULL,
     SAMPLE,
@@ -20,6 +21,7 @@ from usage_assets_tests.warehouse.samples import (
     stored,
     write,
 )
+from usage_assets_tests.warehouse.test_database import DOUBLED, doubled
 
 ROWS = [sample(number, f"m{n}", requests=n) for number in (0, 1, 2, 4) for n in range(3 + number)]
 
@@ -35,6 +37,22 @@ def test_parts_of_a_slice_have_the_versions_of_the_whole(
     assert [(v.content_hash, v.totals) for v in parts] == [(v.content_hash, v.totals) for v in whole]
     assert not any(version.changed for version in parts)
     assert len(ledger(warehouse)) == 12
+
+
+@pytest.mark.parametrize(("rows_at_once", "days_of_parts"), [(1, [1] * 6), (7, [2, 2, 2]), (12, [4, 2]), (19, [6])])
+def test_a_query_over_many_rows_is_computed_in_parts_which_shows_nowhere(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, rows_at_once: int, days_of_parts: list[int]
+) -> None:
+    write(warehouse, ROWS, days(0, 5))
+    whole = warehouse.replace(DOUBLED, doubled(), days(0, 5), "whole")
+    monkeypatch.setattr(writing, "ROWS_COMPUTED_AT_ONCE", rows_at_once)
+    with warehouse.transaction(keep=False) as connection:
+        parts = computed_at_once(connection, doubled(), days(0, 5))
+    assert [len(part.days) for part in parts] == days_of_parts
+    assert [day for part in parts for day in part.days] == days(0, 5).days
+    again = warehouse.replace(DOUBLED, doubled(), days(0, 5), "parts")
+    assert [(v.content_hash, v.totals) for v in again] == [(v.content_hash, v.totals) for v in whole]
+    assert not any(version.changed for version in again)
 
 
 def test_a_contradiction_of_the_last_part_is_found(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
