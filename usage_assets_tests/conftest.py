@@ -23,6 +23,7 @@ from alembic.script import ScriptDirectory
 from dagster._core.execution import compute_logs
 from sqlalchemy import Engine, event
 
+from usage_assets_tests.object_store import running_object_store
 from usage_assets_tests.postgres import running_postgres
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
@@ -149,6 +150,13 @@ def postgres() -> Iterator[str]:
     """The connection string of a PostgreSQL server of this session."""
     with running_postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[str]:
+    """The address of an object store of this session; ``object_store.CREDENTIALS`` open it."""
+    with running_object_store() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,6 @@ from usage_assets.port.sync import Failure
 from usage_assets.warehouse.database import Warehouse
 
 MEGABYTE = 1 << 20
-STATES_KEPT = timedelta(days=90)
-"""How far back a lake can be read as it was."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,8 @@ class Old:
 
     history: Prunable
     days: OldDays
+    keep: timedelta
+    """How far back a lake can be read as it was."""
 
     @property
     def lines(self) -> Sequence[str]:
@@ -43,7 +43,7 @@ class Old:
         History.of(instance).prune(self.history)
         failures = self.days.remove(warehouse, port)
         if warehouse.exists:
-            warehouse.maintain(STATES_KEPT)
+            warehouse.maintain(self.keep)
         return failures
 
 
@@ -52,4 +52,5 @@ def find_old(instance: dg.DagsterInstance, settings: Settings, warehouse: Wareho
     before = datetime.now(UTC) - timedelta(days=settings.usage_history_days)
     pushed = [key for connection in settings.connections() for key in pushed_assets(connection)]
     first = first_kept(settings.usage_retention_months)
-    return Old(History.of(instance).prunable(before, pushed, first), old_days(settings, warehouse, account))
+    history = History.of(instance).prunable(before, pushed, first)
+    return Old(history, old_days(settings, warehouse, account), timedelta(days=settings.usage_lake_days))

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "people": "Forget a person; all numbers stay.",
     "port": "Plan and create what Port needs, and clean up a catalog that was filled another way.",
     "prune": "Remove Dagster's old history and days that are not kept any more, as the daily schedule does.",
+    "query": "Query the published copy or the lake in SQL; nothing is changed.",
     "sandbox": "Serve emulated providers and Port on this machine until Ctrl-C, and print an .env for them.",
 }
 """Command -> first line of its help. ``cli.<command>.<command>`` is the click command; its docstring follows."""

@@ -324,6 +324,7 @@ class Settings(ProviderSettings):
     port_base_url: str = "https://api.getport.io"
     usage_warehouse: str = "data/usage.duckdb"
     usage_warehouse_data: str | None = None
+    usage_lake_days: int = Field(default=90, ge=1)
     usage_start_date: date = date(2025, 1, 1)
     usage_connections: Path | None = None
     usage_shard: Name | None = None

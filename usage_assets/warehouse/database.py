@@ -96,6 +96,24 @@ class Warehouse(DuckDBResource):
         connection.execute(f"attach {quoted(self.database)} as {name}{' (read_only)' if read_only else ''}")
 
     @contextmanager
+    def reading(self, moment: datetime | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a connection to one state, for whoever only reads: no writer waits for it, and it waits for none.
+
+        That is the published copy, or the newest state of a lake; with a ``moment``, what a lake held then. Raises
+        WarehouseError where nothing is published, or that state is not kept. A mistake in a query is a duckdb.Error.
+        """
+        if moment:
+            raise WarehouseError(
+                f"{self.database}: a file holds only its newest state, past ones are in a lake (docs/lake.md); "
+                "ledger.restatements says how totals have changed"
+            )
+        if not self.published.exists():
+            raise WarehouseError(f"{self.published}: does not exist yet: the next run makes it when it ends")
+        with duckdb.connect(str(self.published), read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            yield connection
+
+    @contextmanager
     def locked(self, *tables: str) -> Iterator[None]:  # noqa: ARG002 - those of a lake that are written
         """Be the only one who writes these tables, or any if none is named. A file's writers have it alone anyway."""
         yield

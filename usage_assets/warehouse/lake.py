@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import duckdb
 import psycopg
@@ -31,16 +32,24 @@ from usage_assets.warehouse.tables import quoted
 from usage_assets.warehouse.values import Version, WarehouseError
 
 EXTENSIONS = ("postgres_scanner", "ducklake")
-STORES = {"s3": "httpfs"}
-"""Scheme of an object store -> the extension that reads and writes it."""
+STORES = {"s3": ("httpfs", "aws")}
+"""Scheme of an object store -> the extensions that read and write it, and that find credentials."""
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+"""Variables of an object store that is not Amazon's, as the AWS tools read them."""
 OPTIONS = "data_inlining_row_limit 0"
 """Rows in the catalog are not safe yet: deleted ones came back, a delete was lost (duckdb/ducklake 1084, 1215, 917)."""
 FREED_AFTER = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
 """PostgreSQL releases the locks of a host that was cut off after these seconds: 30 + 3 x 10."""
-MAINTENANCE = (
+OLDEST_KEPT = """
+select coalesce(max(snapshot_time) filter (where snapshot_time <= now() - $keep), min(snapshot_time))
+from ducklake_snapshots(current_database())
+"""
+MERGE = (
     "call ducklake_rewrite_data_files(current_database(), delete_threshold => 0)",
     "call ducklake_merge_adjacent_files(current_database())",
-    "call ducklake_expire_snapshots(current_database(), older_than => now() - $keep::interval)",
+)
+EXPIRE = "call ducklake_expire_snapshots(current_database(), older_than => $before)"
+CLEAN_UP = (
     "call ducklake_cleanup_old_files(current_database(), cleanup_all => true)",
     "call ducklake_delete_orphaned_files(current_database(), cleanup_all => true)",
 )
@@ -89,11 +98,63 @@ class Lake(Warehouse):
                 _duckdb().execute(f"detach {name}")
 
     def attach(self, connection: duckdb.DuckDBPyConnection, name: str, *, read_only: bool = False) -> None:
-        store = STORES.get(self.data.partition("://")[0])
-        for extension in (*EXTENSIONS, *([store] if store else [])):
+        self._attach(connection, name, "read_only" if read_only else "")
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection, name: str, how: str) -> None:
+        store = STORES.get(self.data.partition("://")[0], ())
+        for extension in (*EXTENSIONS, *store):
             connection.execute(f"load {quoted(str(_wheel(extension) or extension))}")
-        options = f"data_path {quoted(self.data)}, {OPTIONS}{', read_only' if read_only else ''}"
+        if store:
+            self._find_credentials(connection, name)
+        options = ", ".join(filter(None, (f"data_path {quoted(self.data)}", OPTIONS, how)))
         connection.execute(f"attach {quoted(self.database)} as {name} ({options})")
+
+    def _find_credentials(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
+        """Let DuckDB find what opens the object store. It reads keys itself, so that no statement of ours has one.
+
+        It looks where the AWS tools do, in the environment, their files, the role of a pod or machine, and again where
+        what it found is refused: tokens expire.
+        """
+        options = f"type s3, scope {quoted(self.data)}, provider credential_chain, refresh auto"
+        if endpoint := next(filter(None, map(os.environ.get, ENDPOINTS)), None):
+            address = urlsplit(endpoint)
+            use_ssl = str(address.scheme != "http").lower()
+            options += f", endpoint {quoted(address.netloc)}, use_ssl {use_ssl}, url_style path"
+        try:
+            connection.execute(f"create or replace temporary secret {name} ({options})")
+        except duckdb.Error:
+            raise WarehouseError(
+                f"no credentials for {self.data}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give it a role"
+            ) from None
+
+    @contextmanager
+    def reading(self, moment: datetime | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        snapshot, at = self._snapshot(moment), moment or datetime.now(UTC)
+        with duckdb.connect(":memory:", config=CONFIG) as connection:
+            try:
+                self._attach(connection, "lake", f"snapshot_version {snapshot}")
+                connection.execute("use lake; set TimeZone = 'UTC'")
+                connection.execute("set variable usage_now = $now", {"now": at})
+            except duckdb.Error as error:
+                raise self._refused(error) from None
+            yield connection
+
+    def _snapshot(self, moment: datetime | None) -> int:
+        """Return the newest state, or that of a moment. Raises WarehouseError where none is kept."""
+        if not self.exists:
+            raise WarehouseError(f"{self.database}: nothing is stored yet")
+        with self._session() as session:
+            [(snapshot, first)] = session.execute(
+                "select max(snapshot_id) filter (where snapshot_time <= coalesce(%(moment)s, snapshot_time)), "
+                "min(snapshot_time) from ducklake_snapshot",
+                {"moment": moment},
+            ).fetchall()
+        if snapshot is None:
+            raise WarehouseError(
+                f"{self.database}: the state of {moment:%Y-%m-%d %H:%M} UTC is not kept: "
+                f"the oldest is of {first.astimezone(UTC):%Y-%m-%d %H:%M} UTC (USAGE_LAKE_DAYS)"
+            )
+        return int(snapshot)
 
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -141,12 +202,18 @@ class Lake(Warehouse):
     def maintain(self, keep: timedelta) -> None:
         """Merge small files, and delete those that only states older than ``keep`` need. Raises WarehouseError.
 
+        The state that was the newest then stays: it is what the lake held at that moment.
+
         It has the lake alone: beside writers, a merge has brought deleted rows back (duckdb/ducklake 1094). What killed
         processes have left behind goes, too. Who still reads an older state finds its files gone.
         """
         with self.locked(), self.get_connection() as connection:
-            for step in MAINTENANCE:
-                connection.execute(step, {"keep": keep} if "$keep" in step else {})
+            for step in MERGE:
+                connection.execute(step)
+            [(before,)] = connection.execute(OLDEST_KEPT, {"keep": keep}).fetchall()
+            connection.execute(EXPIRE, {"before": before})
+            for step in CLEAN_UP:
+                connection.execute(step)
 
     def _replace(self, *content: Any) -> list[Version]:
         for attempt in tenacity.Retrying(

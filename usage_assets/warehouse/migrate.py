@@ -11,6 +11,7 @@ from usage_assets.warehouse.values import NOTHING, Query, Seed, WarehouseError
 
 RENAMED = {"first_seen": "valid_from", "seen_until": "valid_to"}
 """What columns of lookups were called until November 2026."""
+IN_LAKE = "from duckdb_databases() where database_name = current_database() and type = 'ducklake'"
 
 
 def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
@@ -22,6 +23,8 @@ def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> None
     if not stored:
         for statement in table.ddl():
             connection.execute(statement)
+        if table.by_month and connection.execute(IN_LAKE).fetchone():
+            connection.execute(table.by_month)
         return
     if stored.keys() & RENAMED.keys() and issubclass(table.row, LookupRow):
         _rename_columns(connection)

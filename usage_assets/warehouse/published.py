@@ -8,7 +8,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -86,14 +86,10 @@ def publish(warehouse: Warehouse) -> None:
 def snapshot_of(warehouse: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a connection to the state of this moment, for whoever reads for long: no writer waits for it.
 
-    It is the published copy, or a transaction of a lake. Raises WarehouseError.
+    It is the published copy, or a state of a lake. Raises WarehouseError.
     """
-    if warehouse.is_shared:
-        with warehouse.transaction(keep=False) as database:
-            yield database
-        return
     publish(warehouse)
-    with closing(duckdb.connect(str(warehouse.published), read_only=True)) as database:
+    with warehouse.reading() as database:
         yield database
 
 

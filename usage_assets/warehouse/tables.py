@@ -100,6 +100,16 @@ class Table:
         yield f"comment on table {self.name} is {quoted(self.description)}"
         yield from map(self.comment_ddl, self.columns)
 
+    @property
+    def by_month(self) -> str | None:
+        """The statement that lets a lake keep the days of each month in files of their own; None of what has no days.
+
+        Files are merged within a month. Without that, one file would hold all days, and every query read all of it.
+        """
+        if not issubclass(self.row, Row):
+            return None
+        return f"alter table {self.name} set partitioned by (year(usage_date), month(usage_date))"
+
     def column_ddl(self, column: Column) -> str:
         """Return one column of the table as DDL."""
         return f"{column.name} {SQL_TYPES[column.type]}{'' if column.nullable else ' not null'}"

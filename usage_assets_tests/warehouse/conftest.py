@@ -9,6 +9,7 @@ from usage_assets.core.warehouse_address import LAKE
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lake import Lake
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
+from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database
 
 __all__ = ["ephemeral_instances_keep_their_connection"]
@@ -24,6 +25,16 @@ def new_warehouse(tmp_path: Path) -> Warehouse:
 def lake(postgres: str, tmp_path: Path) -> Iterator[Lake]:
     """A lake that holds nothing yet."""
     new = Lake(database=f"{LAKE}{new_database(postgres)}", data=str(tmp_path / "lake"))
+    yield new
+    new.detach()
+
+
+@pytest.fixture
+def lake_in_store(postgres: str, object_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
+    """A lake that holds nothing yet, whose files are objects."""
+    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": object_store}.items():
+        monkeypatch.setenv(name, value)
+    new = Lake(database=f"{LAKE}{new_database(postgres)}", data=f"s3://lakes/{tmp_path.name}")
     yield new
     new.detach()
 

@@ -21,7 +21,9 @@ from usage_assets.warehouse.move import move
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import Batch, WarehouseError
-from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, days, ledger, sample, stored, write
+from usage_assets_tests.object_store import CREDENTIALS
+from usage_assets_tests.postgres import new_database
+from usage_assets_tests.warehouse.samples import DAY, FULL, SAMPLE, Sample, days, ledger, sample, stored, write
 
 TABLE = SAMPLE.name
 NEVER_OVERTAKEN = datetime(2030, 1, 1, tzinfo=UTC)
@@ -253,11 +255,77 @@ def test_a_value_that_a_lake_cannot_hold_moves_nothing(lake: Lake, tmp_path: Pat
     ].to_pylist() == [0]
 
 
+# In an object store
+
+
+@pytest.mark.slow
+def test_an_object_store_holds_what_a_folder_holds(lake_in_store: Lake, tmp_path: Path) -> None:
+    """Written, read by another process' DuckDB, rewritten, maintained, moved into a file and back."""
+    lake, file = lake_in_store, Warehouse(database=str(tmp_path / "usage.duckdb"))
+    for held in (lake, file):
+        write(held, [sample(model="one"), sample(model="two")])
+        write(held, [sample(1, model="three"), FULL], days(0, 1))
+        write(held, [sample(2, connection="other")], days(2, connection="other"))
+    assert stored(lake, days(0, 1)) == stored(file, days(0, 1))
+    objects = files(lake)
+    lake.detach()  # as another process, it finds its credentials again
+    lake.maintain(timedelta(0))
+    assert files(lake) == 2 < objects
+    assert hashes(lake) == hashes(file)
+    back, again = Warehouse(database=str(tmp_path / "back.duckdb")), sibling(lake, "again")
+    assert move(lake, back).days == move(back, again).days == 6
+    assert hashes(back) == hashes(again) == hashes(file)
+    again.detach()
+
+
+@pytest.mark.slow
+def test_what_processes_on_an_object_store_leave_undone_is_nowhere(lake_in_store: Lake) -> None:
+    lake = lake_in_store
+    rewrite(lake.database, lake.data, "c", 1)
+    with writers(lake, "c", times=50) as [writer]:
+        while ledger(lake)[-1]["version"] < 4:
+            assert writer.poll() is None
+    rows = stored(lake)
+    assert len(rows) == rows[0]["requests"] % 7 + 1
+    lake.maintain(timedelta(0))
+    assert stored(lake) == rows
+    assert files(lake) == 2
+
+
+def test_a_store_without_credentials_says_so(lake: Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in CREDENTIALS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    lost = Lake(database=lake.database, data="s3://lakes/lost")
+    with pytest.raises(WarehouseError, match="no credentials for s3://lakes/lost: set AWS_ACCESS_KEY_ID") as error:
+        write(lost, [sample()])
+    assert "\n" not in str(error.value)
+
+
 # Maintenance
 
 
 def files(lake: Lake) -> int:
-    return len(list(Path(lake.data).rglob("*.parquet")))
+    """How many Parquet files there are, known to the catalog or not."""
+    with lake.get_connection() as database:
+        [(count,)] = database.execute("select count(*) from glob($1)", [f"{lake.data}/**/*.parquet"]).fetchall()
+    return int(count)
+
+
+def hashes(warehouse: Warehouse) -> list[str]:
+    """The content of every day."""
+    with warehouse.transaction(keep=False) as database:  # with the views that nobody has made yet
+        return [
+            hash_
+            for (hash_,) in database.execute("select content_hash from ledger.stored_days order by all").fetchall()
+        ]
+
+
+def sibling(lake: Lake, name: str) -> Lake:
+    """An empty lake on the same servers."""
+    catalog = lake.database.removeprefix(LAKE)
+    server = catalog[: catalog.rindex("dbname=")] + "dbname=postgres"
+    return Lake(database=f"{LAKE}{new_database(server)}", data=f"{lake.data}-{name}")
 
 
 def test_maintenance_leaves_few_files_and_all_rows(lake: Lake) -> None:

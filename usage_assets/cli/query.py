@@ -1,0 +1,77 @@
+"""`usage-assets query`. Which state it reads is decided by the warehouse (`Warehouse.reading`)."""
+
+import csv
+import shutil
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Literal
+
+import click
+import duckdb
+import msgspec
+
+from usage_assets.cli.access import warehouse_now
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.warehouse.values import WarehouseError
+
+ROWS_AT_ONCE = 10_000
+MOST_ROWS_SHOWN = 1_000
+WIDE = 10_000
+"""Characters of a line that no terminal shows."""
+
+
+@click.command()
+@click.argument("sql")
+@click.option("--as-of", metavar="YYYY-MM-DD[THH:MM]", help="Read what a lake held at this moment (UTC).")
+@click.option("--csv", "form", flag_value="csv", help="Print all rows as CSV; a table has 1,000.")
+@click.option("--json", "form", flag_value="json", help="Print all rows as JSON, one a line.")
+def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None) -> None:
+    warehouse = warehouse_now(Settings.load())
+    with warehouse.reading(moment_of(as_of) if as_of else None) as database:
+        try:
+            if (answer := database.sql(sql)) is not None:
+                PRINT[form](answer)
+        except duckdb.Error as error:
+            raise WarehouseError(str(error).splitlines()[0]) from None
+
+
+def moment_of(text: str) -> datetime:
+    """Return the moment that is meant; a day is its beginning, UTC. Raises SettingsError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"--as-of {text}: must look like 2026-11-01 or 2026-11-01T09:30, in UTC") from None
+    moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    if moment > datetime.now(UTC):
+        raise SettingsError(f"--as-of {text}: is in the future")
+    return moment
+
+
+def print_table(answer: duckdb.DuckDBPyRelation) -> None:
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+    answer.show(max_width=width, max_rows=MOST_ROWS_SHOWN)
+
+
+def print_csv(answer: duckdb.DuckDBPyRelation) -> None:
+    lines = csv.writer(sys.stdout, lineterminator="\n")
+    lines.writerow(answer.columns)
+    for rows in batches(answer.project("columns(*)::varchar")):
+        lines.writerows(rows)
+
+
+def print_json(answer: duckdb.DuckDBPyRelation) -> None:
+    encode, columns, separator = msgspec.json.Encoder(decimal_format="number").encode, answer.columns, "["
+    for rows in batches(answer):
+        for row in rows:
+            click.echo(f"{separator}{encode(dict(zip(columns, row, strict=True))).decode()}", nl=False)
+            separator = ",\n"
+    click.echo("[]" if separator == "[" else "]")
+
+
+def batches(answer: duckdb.DuckDBPyRelation) -> Iterator[list[tuple[object, ...]]]:
+    while rows := answer.fetchmany(ROWS_AT_ONCE):
+        yield rows
+
+
+PRINT = {None: print_table, "csv": print_csv, "json": print_json}

@@ -1,0 +1,151 @@
+"""`usage-assets query`: what it prints, which state it reads, and that it changes nothing."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from usage_assets.core.warehouse_address import LAKE
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.lake import Lake
+from usage_assets.warehouse.published import publish
+from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.terminal import Terminal
+from usage_assets_tests.warehouse.samples import FULL, models, sample, stored, write
+
+MODELS = "select model from tests.sample order by all"
+
+
+@pytest.fixture
+def terminal(
+    sandbox_process: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person with a database file, at the time as it really is: that is when a lake's states are made."""
+    return Terminal.open(sandbox_process, tmp_path, monkeypatch, capfd)
+
+
+@pytest.fixture(params=["file", pytest.param("lake", marks=pytest.mark.slow)])
+def warehouse(request: pytest.FixtureRequest, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+    """The person's warehouse, in a file or in a lake."""
+    if request.param == "file":
+        return terminal.warehouse
+    return in_lake(request.getfixturevalue("lake"), monkeypatch)
+
+
+def in_lake(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """Let commands use a lake."""
+    monkeypatch.setenv("USAGE_WAREHOUSE", lake.database)
+    monkeypatch.setenv("USAGE_WAREHOUSE_DATA", lake.data)
+    return lake
+
+
+def test_a_question_is_answered_as_a_table_csv_or_json_with_every_digit(
+    terminal: Terminal, warehouse: Warehouse
+) -> None:
+    write(
+        warehouse,
+        [FULL, sample(model='a, "b"\n', requests=2, amount=Decimal("12345678901234.123456789012345678901234"))],
+    )
+    publish(warehouse)
+    question = "select model, requests, amount, usage_date, noted_at, sum(requests) over () as all_requests "
+    question += "from tests.sample order by requests"
+    table = terminal.type("query", question)
+    assert not table.code
+    assert table.lines[1].split()[1:6:2] == ["model", "requests", "amount"]
+    assert "12345678901234.123456789012345678901234" in table.out
+    rows = [*csv.reader(io.StringIO(terminal.type("query", question, "--csv").out))]
+    assert rows == [
+        ["model", "requests", "amount", "usage_date", "noted_at", "all_requests"],
+        ["m", "1", "0.130804383403075260000001", "2026-11-01", "2026-11-02 06:00:00.000001+00", "3"],
+        ['a, "b"\n', "2", "12345678901234.123456789012345678901234", "2026-11-01", "", "3"],
+    ]
+    decoded = json.loads(terminal.type("query", question, "--json").out, parse_float=Decimal)
+    assert [list(row.values()) for row in decoded] == [
+        ["m", 1, Decimal("0.130804383403075260000001"), "2026-11-01", "2026-11-02T06:00:00.000001Z", 3],
+        ['a, "b"\n', 2, Decimal("12345678901234.123456789012345678901234"), "2026-11-01", None, 3],
+    ]
+    assert json.loads(terminal.type("query", "select 1 where false", "--json").out) == []
+
+
+def test_views_are_known_and_nothing_can_be_changed(terminal: Terminal, warehouse: Warehouse) -> None:
+    write(warehouse, [sample(model="kept")])
+    publish(warehouse)
+    assert terminal.type("query", "select count(*) as days from ledger.stored_days", "--csv").lines == ["days", "1"]
+    refused = terminal.type("query", "delete from tests.sample")
+    assert (refused.code, len(refused.complaints)) == (2, 1)
+    assert "read" in refused.err
+    assert models(warehouse) == ["kept"]
+
+
+def test_a_mistake_is_one_line(terminal: Terminal, warehouse: Warehouse) -> None:
+    missing = terminal.type("query", MODELS)
+    assert (missing.code, len(missing.complaints)) == (2, 1)
+    write(warehouse, [sample()])
+    publish(warehouse)
+    for mistake in ("select amont from tests.sample", "selec", "select 1 from nowhere.at_all", "select 1/"):
+        said = terminal.type("query", mistake)
+        assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("yesterday", "must look like 2026-11-01"), ("2999-01-01", "is in the future"), ("2026-11-31", "must look like")],
+)
+def test_a_moment_that_cannot_be_meant_is_refused(terminal: Terminal, text: str, message: str) -> None:
+    said = terminal.type("query", "select 1", "--as-of", text)
+    assert (said.code, len(said.complaints)) == (2, 1)
+    assert message in said.err
+
+
+def test_a_file_says_that_it_has_no_past_and_what_there_is_instead(terminal: Terminal) -> None:
+    write(terminal.warehouse, [sample()])
+    publish(terminal.warehouse)
+    said = terminal.type("query", MODELS, "--as-of", "2026-01-01")
+    assert (said.code, len(said.complaints)) == (2, 1)
+    assert "a file holds only its newest state" in said.err
+    assert "ledger.restatements" in said.err
+
+
+@pytest.mark.slow
+def test_a_lake_is_read_as_it_was(terminal: Terminal, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_lake(lake, monkeypatch)
+    began = datetime.now(UTC)
+    write(lake, [sample(model="before")])
+    between = datetime.now(UTC)
+    write(lake, [sample(model="after")])
+    assert terminal.type("query", MODELS, "--csv", "--as-of", between.isoformat()).lines == ["model", "before"]
+    assert terminal.type("query", MODELS, "--csv").lines == ["model", "after"]
+    too_early = terminal.type("query", MODELS, "--as-of", f"{began - timedelta(days=1):%Y-%m-%d}")
+    assert (too_early.code, len(too_early.complaints)) == (2, 1)
+    assert f"the oldest is of {began:%Y-%m-%d %H:%M} UTC" in too_early.err
+
+
+@pytest.mark.slow
+def test_the_state_at_the_edge_of_what_is_kept_is_the_one_that_held_then(
+    terminal: Terminal, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lake that nobody wrote for months has one state for all of them."""
+    in_lake(lake, monkeypatch)
+    now = datetime.now(UTC)
+    for model, age in (("oldest", 300), ("old", 200), ("new", 0)):
+        write(lake, [sample(model=model)])
+        with psycopg.connect(lake.database.removeprefix(LAKE)) as catalog:
+            catalog.execute(
+                "update ducklake_snapshot set snapshot_time = %s where snapshot_time >= %s",
+                [now - timedelta(days=age), now],
+            )
+
+    def held(age: int) -> list[str]:
+        return terminal.type("query", MODELS, "--csv", "--as-of", str((now - timedelta(days=age)).date())).lines
+
+    lake.maintain(timedelta(days=90))
+    assert [held(age) for age in (250, 150, 91, 1)] == [[], *[["model", "old"]] * 3]
+    assert [row["model"] for row in stored(lake)] == ["new"]
+    lake.maintain(timedelta(0))
+    assert held(1) == []
+    assert [row["model"] for row in stored(lake)] == ["new"]
