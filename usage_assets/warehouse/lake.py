@@ -26,9 +26,10 @@ import psycopg
 import tenacity
 from pydantic import Field
 
+from usage_assets.core.schema import declarations
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.warehouse.database import CONFIG, Warehouse
-from usage_assets.warehouse.tables import quoted
+from usage_assets.warehouse.tables import STORED, Table, quoted
 from usage_assets.warehouse.values import Version, WarehouseError
 
 EXTENSIONS = ("postgres_scanner", "ducklake")
@@ -43,6 +44,13 @@ FREED_AFTER = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_ke
 OLDEST_KEPT = """
 select coalesce(max(snapshot_time) filter (where snapshot_time <= now() - $keep), min(snapshot_time))
 from ducklake_snapshots(current_database())
+"""
+DIVIDED = """
+select schema_name || '.' || table_name
+from ducklake_partition_info
+join ducklake_table as tables using (table_id)
+join ducklake_schema as schemas using (schema_id)
+where ducklake_partition_info.end_snapshot is null and tables.end_snapshot is null and schemas.end_snapshot is null
 """
 MERGE = (
     "call ducklake_rewrite_data_files(current_database(), delete_threshold => 0)",
@@ -208,12 +216,28 @@ class Lake(Warehouse):
         processes have left behind goes, too. Who still reads an older state finds its files gone.
         """
         with self.locked(), self.get_connection() as connection:
+            self._divide(connection)
             for step in MERGE:
                 connection.execute(step)
             [(before,)] = connection.execute(OLDEST_KEPT, {"keep": keep}).fetchall()
             connection.execute(EXPIRE, {"before": before})
             for step in CLEAN_UP:
                 connection.execute(step)
+
+    def _divide(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Divide the declared tables by month that were made before tables were: older files stay as they are."""
+        with self._session() as session:
+            divided = {name for (name,) in session.execute(DIVIDED).fetchall()}
+        rows = declarations()
+        for (name,) in connection.execute(STORED).fetchall():
+            if name in rows.keys() - divided and (by_month := Table(rows[name]).by_month):
+                connection.begin()
+                connection.execute(f"create temp table undivided as from {name}")
+                connection.execute(f"delete from {name}")
+                connection.execute(by_month)
+                connection.execute(f"insert into {name} from undivided")
+                connection.execute("drop table temp.undivided")
+                connection.commit()
 
     def _replace(self, *content: Any) -> list[Version]:
         for attempt in tenacity.Retrying(

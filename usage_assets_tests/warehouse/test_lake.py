@@ -312,6 +312,13 @@ def files(lake: Lake) -> int:
     return int(count)
 
 
+def files_of(lake: Lake, table: str = "sample", schema: str = "tests") -> int:
+    """How many Parquet files a table consists of now."""
+    with lake.get_connection() as database:
+        listed = "select * from ducklake_list_files(current_database(), $table, schema => $schema)"
+        return len(database.execute(listed, {"table": table, "schema": schema}).fetchall())
+
+
 def hashes(warehouse: Warehouse) -> list[str]:
     """The content of every day."""
     with warehouse.transaction(keep=False) as database:  # with the views that nobody has made yet
@@ -338,6 +345,35 @@ def test_maintenance_leaves_few_files_and_all_rows(lake: Lake) -> None:
     assert files(lake) == 2 < many
     write(lake, [sample(model="next")])
     assert [row["model"] for row in stored(lake, days(0, 1))] == ["next", "same"]
+
+
+@pytest.mark.slow
+def test_files_hold_a_month_each_and_a_query_reads_those_that_it_needs(lake: Lake) -> None:
+    """However often days are written: 5 mornings at the turn of a month, each time the last 7 days."""
+    mornings = range(28, 33)  # from November 29 to December 3
+    for morning in mornings:
+        last = range(morning - 6, morning + 1)
+        write(lake, [sample(n, model=f"{morning}") for n in last], days(last[0], last[-1]))
+        lake.maintain(timedelta(0))
+        assert files_of(lake) == (1 if morning < 30 else 2)
+    assert len(stored(lake, days(0, 60))) == mornings[-1] - mornings[0] + 7
+    assert {row["model"] for row in stored(lake, days(26, 32))} == {"32"}
+    with lake.get_connection() as database:
+        plan = "explain analyze select sum(requests) from tests.sample where usage_date >= '2026-12-01'"
+        [(_, said)] = database.execute(plan).fetchall()
+    assert "Total Files Read: 1" in " ".join(said.split())
+
+
+def test_tables_that_were_made_undivided_are_divided(lake: Lake) -> None:
+    with lake.transaction() as database:
+        for statement in SAMPLE.ddl():
+            database.execute(statement)
+    write(lake, [sample(n) for n in range(40)], days(0, 39))
+    before, versions = stored(lake, days(0, 39)), ledger(lake)
+    assert files_of(lake) == 1
+    for _ in range(2):
+        lake.maintain(timedelta(0))
+        assert (stored(lake, days(0, 39)), ledger(lake), files_of(lake)) == (before, versions, 2)
 
 
 def test_states_that_are_young_enough_can_be_read_after_maintenance(lake: Lake) -> None:
