@@ -30,3 +30,16 @@ def new_database(server: str) -> str:
     with psycopg.connect(server, autocommit=True) as session:
         session.execute(f"create database {name}")
     return server.replace("dbname=postgres", f"dbname={name}")
+
+
+def with_password(database: str, password: str) -> str:
+    """Return the connection string of a user of the database who has to say a password, which is not in it."""
+    user = f"user_{next(_NUMBERS)}"
+    with psycopg.connect(database, autocommit=True) as session:
+        session.execute(f"create role {user} superuser login password '{password}'")
+        found = session.execute("select current_setting('hba_file')").fetchone()
+        assert found
+        rules = Path(found[0])
+        rules.write_text(f"local all {user} scram-sha-256\n{rules.read_text()}")
+        session.execute("select pg_reload_conf()")
+    return database.replace("user=postgres", f"user={user}")

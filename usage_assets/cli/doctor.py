@@ -270,8 +270,10 @@ def _warehouse(settings: Settings, definitions: Callable[[], dg.Definitions]) ->
     except WarehouseError as error:
         yield Finding(Level.FAIL, "warehouse", str(error))
         return
-    size = "" if warehouse.is_shared else f", {settings.warehouse.file.stat().st_size / 1e6:,.1f} MB"
-    yield Finding(Level.OK, "warehouse", f"{warehouse.database} is writable and free{size}")
+    state = "can be read"  # a lake, whose writers are waited for
+    if not warehouse.is_shared:
+        state = f"is writable and free, {settings.warehouse.file.stat().st_size / 1e6:,.1f} MB"
+    yield Finding(Level.OK, "warehouse", f"{warehouse.database} {state}")
     if not stored:
         yield Finding(Level.WARN, "warehouse", "no day is stored yet: run usage-assets backfill, or backfill in the UI")
     emptied, written = _superseded(settings), _written(definitions)
