@@ -66,9 +66,11 @@ def old_days(settings: Settings, warehouse: Warehouse, account: str) -> OldDays:
     first = first_kept(settings.usage_retention_months)
     if settings.usage_retention_months is None or not warehouse.exists:
         return OldDays(first, {}, {}, {})
+    with warehouse.one_moment() as now:
+        in_port, rows = port_lines_before(now, first, account), rows_before(now, first)
     lines = defaultdict(list)
-    for connection, line in port_lines_before(warehouse, first, account):
+    for connection, line in in_port:
         if (entity := Acknowledged(*line)).blueprint != CONNECTION:
             lines[connection].append(entity)
     archived = answers_before(settings.archive_path, first) if settings.archive_path else []
-    return OldDays(first, rows_before(warehouse, first), lines, {path: path.stat().st_size for path in archived})
+    return OldDays(first, rows, lines, {path: path.stat().st_size for path in archived})

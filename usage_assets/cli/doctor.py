@@ -117,13 +117,12 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Examine everything that is configured. Never yields a secret."""
     definitions = cache(partial(build_definitions, settings))
     yield from _environment(settings)
-    yield from _connections(settings, _due(settings))
+    due, stored = _stored(settings, definitions)
+    yield from _connections(settings, due)
     yield from _port(settings, definitions)
-    yield from _warehouse(settings, definitions)
-    yield from _counted_twice(settings)
+    yield from stored
     yield from _published(settings)
     yield from _permissions(settings)
-    yield from _owners(settings)
     yield _webhook(settings)
     yield from _dagster(settings, definitions)
 
@@ -140,15 +139,26 @@ def _environment(settings: Settings) -> Iterator[Finding]:
         yield Finding(Level.WARN, "environment", f"{', '.join(names)} {text}")
 
 
-def _due(settings: Settings) -> Sequence[Due]:
+def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tuple[Sequence[Due], Sequence[Finding]]:
+    """Return what is due and what is to say of the warehouse, of one moment where it is a lake."""
+    warehouse = _opened_soon(settings)
+    try:
+        if not warehouse.exists:
+            return [], [_new_warehouse(settings)]
+        with warehouse.one_moment() as now:
+            found = [*_warehouse(settings, definitions, now), *_counted_twice(settings, now), *_owners(settings, now)]
+            return _due(settings, now), found
+    except WarehouseError as error:
+        return [], [Finding(Level.FAIL, "warehouse", str(error))]
+
+
+def _due(settings: Settings, warehouse: Warehouse) -> Sequence[Due]:
     """Return the days that are missing or stale. Those that may still change are not due here.
 
     Nothing of a database that cannot be read, which ``_warehouse`` says.
     """
-    if not _opened_soon(settings).exists:
-        return []
     try:
-        due = due_days(_opened_soon(settings), seeds_of(settings))
+        due = due_days(warehouse, seeds_of(settings))
     except (SettingsError, WarehouseError):
         return []
     return [row for row in due if row.state in ("missing", "stale")]
@@ -260,12 +270,10 @@ def _port(settings: Settings, definitions: Callable[[], dg.Definitions]) -> Iter
     yield Finding(Level.OK, "Port", f"{ready} of {len(blueprints)} blueprints are ready")
 
 
-def _warehouse(settings: Settings, definitions: Callable[[], dg.Definitions]) -> Iterator[Finding]:
-    warehouse = _opened_soon(settings)
+def _warehouse(
+    settings: Settings, definitions: Callable[[], dg.Definitions], warehouse: Warehouse
+) -> Iterator[Finding]:
     try:
-        if not warehouse.exists:
-            yield _new_warehouse(settings)
-            return
         stored = warehouse.read(STORED_TABLES).to_pylist() if len(warehouse.read(LEDGER)) else []
     except WarehouseError as error:
         yield Finding(Level.FAIL, "warehouse", str(error))
@@ -299,11 +307,11 @@ def _warehouse(settings: Settings, definitions: Callable[[], dg.Definitions]) ->
         yield Finding(Level.OK, subject, days)
 
 
-def _counted_twice(settings: Settings) -> Iterator[Finding]:
+def _counted_twice(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
     """Two connections that fetch the same organization, as far as stored ids show it."""
     try:
         connections = settings.connections()
-        pairs = list(same_use(_opened_soon(settings), connections)) if _opened_soon(settings).exists else []
+        pairs = list(same_use(warehouse, connections))
     except (SettingsError, WarehouseError):  # said before
         return
     for pair in pairs:
@@ -359,12 +367,10 @@ def _permissions(settings: Settings) -> Iterator[Finding]:
         yield Finding(Level.WARN, "permissions", f"{what}: chmod go= {named}")
 
 
-def _owners(settings: Settings) -> Iterator[Finding]:
+def _owners(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
     """Owners whose id no cost has; an address is not repeated."""
     try:
-        unused = (
-            owners_of_nothing(_opened_soon(settings), settings.accounting()) if _opened_soon(settings).exists else ()
-        )
+        unused = owners_of_nothing(warehouse, settings.accounting())
     except (SettingsError, WarehouseError):  # said before
         return
     for owner in unused:

@@ -76,10 +76,11 @@ def removal_of(
         if connection.name == name and connection.is_configured:
             what = "take it out of the connections file" if connection.place else f"unset {connection.key_reference}"
             raise SettingsError(f"connection {name} is configured: {what} first")
-    lines = port_lines(warehouse, name)
+    with warehouse.one_moment() as now:
+        lines, rows = port_lines(now, name), row_counts(now, name)
     removal = Removal(
         name,
-        rows=row_counts(warehouse, name),
+        rows=rows,
         in_port=[Acknowledged(*line) for line in lines.pop(account, [])],
         elsewhere={account: len(lines) for account, lines in lines.items()},
         assets=[key for key in instance.all_asset_keys() if key.path[0] == name],

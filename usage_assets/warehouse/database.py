@@ -114,6 +114,11 @@ class Warehouse(DuckDBResource):
             yield connection
 
     @contextmanager
+    def one_moment(self) -> Iterator["Warehouse"]:
+        """Yield it for several reads, which see one state of a lake. A file is free between them."""
+        yield self
+
+    @contextmanager
     def locked(self, *tables: str) -> Iterator[None]:  # noqa: ARG002 - those of a lake that are written
         """Be the only one who writes these tables, or any if none is named. A file's writers have it alone anyway."""
         yield

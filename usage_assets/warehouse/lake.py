@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import duckdb
 import psycopg
 import tenacity
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from usage_assets.core.schema import declarations
 from usage_assets.core.warehouse_address import LAKE
@@ -146,6 +146,13 @@ class Lake(Warehouse):
             except duckdb.Error as error:
                 raise self._refused(error) from None
             yield connection
+
+    @contextmanager
+    def one_moment(self) -> Iterator[Warehouse]:
+        with self.transaction(keep=False) as connection:
+            moment = _Moment(database=self.database, data=self.data, wait_seconds=self.wait_seconds)
+            moment._connection = connection  # noqa: SLF001 - its own
+            yield moment
 
     def _snapshot(self, moment: datetime | None) -> int:
         """Return the newest state, or that of a moment. Raises WarehouseError where none is kept."""
@@ -286,6 +293,26 @@ class Lake(Warehouse):
     def _refused(self, error: Exception) -> WarehouseError:
         lines = str(error).splitlines() or [type(error).__name__]
         return WarehouseError(redacted(f"{self.database}: {lines[0]}"))
+
+
+class _Moment(Lake):
+    """A lake within a transaction that is not committed: each read sees the state of its beginning."""
+
+    _connection: duckdb.DuckDBPyConnection = PrivateAttr()
+
+    @contextmanager
+    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        try:
+            yield self._connection
+        except duckdb.Error as error:
+            raise self._refused(error) from None
+
+    @contextmanager
+    def transaction(self, *tables: str, keep: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:  # noqa: ARG002 - none is written
+        if keep:
+            raise WarehouseError(f"{self.database}: is only read here")
+        with self.get_connection() as connection:
+            yield connection
 
 
 def redacted(text: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from usage_assets.core.schema import to_arrow
 from usage_assets.core.warehouse_address import LAKE, AddressError, WarehouseAddress
+from usage_assets.warehouse.connections import delete_rows, row_counts
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lake import Lake, redacted
 from usage_assets.warehouse.move import move
@@ -130,6 +131,22 @@ def test_a_reader_does_not_wait_for_a_writer_and_sees_the_state_before(lake: Lak
         with hurried(lake).transaction(keep=False) as reading:
             assert reading.execute(f"select model from {TABLE}").fetchall() == [("before",)]
     assert [row["model"] for row in stored(lake)] == ["after"]
+
+
+def test_reads_of_one_moment_agree_while_others_write(lake: Lake) -> None:
+    """What doctor, removals and prune read in several steps, and what exports and queries read."""
+    write(lake, [sample(model="before"), sample(model="too")])
+    with lake.one_moment() as now, lake.reading() as database:
+        assert row_counts(now, "c") == {"ledger.partition_versions": 1, TABLE: 2}
+        write(lake, [sample(model="after")])
+        write(lake, [sample(1)], days(1))
+        assert [row["model"] for row in stored(now, days(0, 1))] == ["before", "too"]
+        assert database.sql(f"select count(*) from {TABLE}").fetchall() == [(2,)]
+        assert row_counts(now, "c") == {"ledger.partition_versions": 1, TABLE: 2}
+        with pytest.raises(WarehouseError, match="is only read here"):
+            delete_rows(now, "c")
+    assert row_counts(lake, "c") == {"ledger.partition_versions": 3, TABLE: 2}
+    assert [row["model"] for row in stored(lake, days(0, 1))] == ["after", "m"]
 
 
 def test_who_waits_in_vain_is_told_who_holds_the_table(lake: Lake) -> None:
