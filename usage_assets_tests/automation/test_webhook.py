@@ -25,7 +25,7 @@ from usage_assets.automation.jobs import range_tags
 from usage_assets.automation.webhook import FORGOTTEN, GIVE_UP, NOTHING_IS_LOST, POSTS_PER_TICK, build_webhook_sensor
 from usage_assets.config.settings import Settings
 from usage_assets.fetching.transport import PermanentError
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.conftest import NewInstance, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, open_project, with_endpoints, with_main_endpoints
 from usage_assets_tests.terminal import SECRETS
 
@@ -146,9 +146,9 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 
 @pytest.fixture
-def daemon(clock: time_machine.Traveller, receiver: Receiver) -> Iterator[Daemon]:
+def daemon(clock: time_machine.Traveller, receiver: Receiver, new_instance: NewInstance) -> Iterator[Daemon]:
     """A daemon whose sensor has had its first tick."""
-    with dg.DagsterInstance.ephemeral() as instance:
+    with new_instance() as instance:
         daemon = Daemon(instance, receiver.url)
         assert daemon.tick() == NOTHING_NEW
         clock.shift(1)
@@ -245,8 +245,10 @@ def test_runs_that_succeeded_or_were_canceled_are_not_told(daemon: Daemon, recei
     assert receiver.messages == []
 
 
-def test_what_failed_before_the_first_tick_is_not_told(receiver: Receiver, clock: time_machine.Traveller) -> None:
-    with dg.DagsterInstance.ephemeral() as instance:
+def test_what_failed_before_the_first_tick_is_not_told(
+    receiver: Receiver, clock: time_machine.Traveller, new_instance: NewInstance
+) -> None:
+    with new_instance() as instance:
         daemon = Daemon(instance, receiver.url)
         daemon.fail()
         clock.shift(1)

@@ -1,4 +1,7 @@
-"""The event log whose files stay open, beside Dagster's own: what is stored, followed, wiped, left by a killed run."""
+"""Our event logs beside Dagster's own: what is stored, followed, wiped, left by a killed run.
+
+In SQLite files and in PostgreSQL; what only one of them has is at the end, and in test_postgres.py.
+"""
 
 import json
 import os
@@ -11,19 +14,24 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import dagster as dg
 import pytest
+import sqlalchemy
 import time_machine
 from dagster import DagsterInstance
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
-from usage_assets.dagster_internals.storage import SqliteEventLogStorage
+from usage_assets.dagster_internals.storage import SqlEventLogStorage
+from usage_assets.local.bulk_events import BulkEventLogStorage
 from usage_assets.local.event_log import FILES_KEPT, TABLES_OF_RUNS, KeptSqliteEventLogStorage
+from usage_assets.local.postgres import close
 from usage_assets.local.storages import TEMPORARY
+from usage_assets_tests.postgres import dagster_yaml, drop, new_database, url_of
 from usage_assets_tests.terminal import ROOT
 
 pytestmark = pytest.mark.usefixtures("output_is_not_repeated")
@@ -63,17 +71,17 @@ def run(instance: DagsterInstance, run_id: str | None = None) -> str:
 
 
 def rows(instance: DagsterInstance, shard: str, table: str) -> list[dict[str, Any]]:
-    """The rows of a table in one of the files, without what SQLite's own clock says."""
+    """The rows of a table of a run or of all of them ("index"), without what the database's own clock says."""
     storage = instance.event_log_storage
-    assert isinstance(storage, SqliteEventLogStorage)
-    with closing(sqlite3.connect(storage.path_for_shard(shard))) as connection:
-        connection.row_factory = sqlite3.Row
-        stored = [dict(row) for row in connection.execute(f"select * from {table} order by id")]
+    assert isinstance(storage, SqlEventLogStorage)
+    with storage.index_connection() if shard == "index" else storage.run_connection(shard) as connection:
+        found = connection.execute(sqlalchemy.text(f"select * from {table} order by id")).mappings()
+        stored = [dict(row) for row in found if shard == "index" or row.get("run_id") == shard]
     return [{name: value for name, value in row.items() if name != "create_timestamp"} for row in stored]
 
 
 def stored(instance: DagsterInstance, run_id: str) -> dict[str, str]:
-    """Everything that both files hold, without how long steps took and the random name of their captured output.
+    """What is held of a run and of all, without how long steps took and the random name of their captured output.
 
     Of the checks' executions those that ended: ours has no others, and so numbers them otherwise.
     """
@@ -92,9 +100,47 @@ def stored(instance: DagsterInstance, run_id: str) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True)
+class Homes:
+    """Two Dagster homes: one with our event log, one with Dagster's."""
+
+    ours: Path
+    stock: Path
+    stock_on_ours: str
+    """A dagster.yaml with which Dagster's classes use the history of our home."""
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def homes(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Homes]:
+    """Such homes, with their history in SQLite files or in PostgreSQL. DAGSTER_HOME is ours."""
+    ours, stock = tmp_path / "home", tmp_path / "stock"
+    ours.mkdir()
+    stock.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(ours))
+    if request.param == "sqlite":
+        shutil.copy(ROOT / "dagster.yaml", ours)
+        yield Homes(ours, stock, "telemetry: {enabled: false}\n")
+        return
+    server, template = (request.getfixturevalue(name) for name in ("postgres", "dagster_tables"))
+    databases = [new_database(server, template) for _ in range(2)]
+    (ours / "dagster.yaml").write_text(dagster_yaml(databases[0]))
+    on_stock = [dagster_yaml(each, "dagster_postgres.DagsterPostgresStorage") for each in databases]
+    (stock / "dagster.yaml").write_text(on_stock[1])
+    yield Homes(ours, stock, on_stock[0])
+    for database in databases:
+        close(url_of(database))
+        drop(database)
+
+
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A Dagster home with the project's dagster.yaml."""
+def home(homes: Homes) -> Path:
+    """Our home."""
+    return homes.ours
+
+
+@pytest.fixture
+def in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Dagster home with the project's dagster.yaml: its history is in SQLite files."""
     folder = tmp_path / "home"
     folder.mkdir()
     shutil.copy(ROOT / "dagster.yaml", folder)
@@ -108,14 +154,13 @@ def planned(instance: DagsterInstance) -> int:
     return len([row for row in found if row["execution_status"] == PLANNED])
 
 
-def test_it_stores_what_dagsters_own_class_stores_row_by_row_and_each_reads_the_others_files(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_it_stores_what_dagsters_own_class_stores_row_by_row_and_each_reads_what_the_other_has_stored(
+    homes: Homes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS", "true")  # one plan for all days, as ours
-    (tmp_path / "stock").mkdir()
-    with DagsterInstance.get() as ours, DagsterInstance.local_temp(str(tmp_path / "stock")) as stock:
-        assert isinstance(ours.event_log_storage, KeptSqliteEventLogStorage)
-        assert type(stock.event_log_storage) is SqliteEventLogStorage
+    with DagsterInstance.get() as ours, DagsterInstance.from_config(str(homes.stock)) as stock:
+        assert isinstance(ours.event_log_storage, BulkEventLogStorage)
+        assert type(stock.event_log_storage) in type(ours.event_log_storage).__mro__[1:]
         for run_id in (str(UUID(int=1)), str(UUID(int=2))):
             with time_machine.travel("2026-03-07T08:00Z", tick=False):
                 assert run(ours, run_id) == run(stock, run_id)
@@ -124,35 +169,13 @@ def test_it_stores_what_dagsters_own_class_stores_row_by_row_and_each_reads_the_
         for table in TABLES:
             numbers = [row["id"] for row in rows(ours, "index", table)]
             assert numbers == list(range(1, len(numbers) + 1)) != []
-        (home / "dagster.yaml").unlink()
+        (homes.ours / "dagster.yaml").write_text(homes.stock_on_ours)
         with DagsterInstance.get() as default:
-            assert type(default.event_log_storage) is SqliteEventLogStorage
+            assert type(default.event_log_storage) is type(stock.event_log_storage)
             assert seen(default, run_id) == seen(ours, run_id)
             assert run(default)
             run_id = run(ours)
             assert seen(default, run_id) == seen(ours, run_id)
-
-
-def test_a_runs_file_has_only_what_it_is_asked_for_and_dagster_can_migrate_it(home: Path, tmp_path: Path) -> None:
-    names = "select name from sqlite_master where type = 'table' and name not like 'sqlite_%' order by name"
-    (tmp_path / "stock").mkdir()
-    with DagsterInstance.get() as ours, DagsterInstance.local_temp(str(tmp_path / "stock")) as stock:
-        run_id = str(UUID(int=1))
-        assert run(ours, run_id) == run(stock, run_id)
-        before = seen(ours, run_id)
-        made, theirs = (
-            sqlite3.connect(folder / "history" / "runs" / f"{run_id}.db") for folder in (home, tmp_path / "stock")
-        )
-        with closing(made), closing(theirs):
-            ours_are, theirs_are = ({name for (name,) in each.execute(names)} for each in (made, theirs))
-            assert ours_are == {"alembic_version", *TABLES_OF_RUNS}
-            used = {name for name in theirs_are if theirs.execute(f"select 1 from {name}").fetchone()}
-            assert used == {"alembic_version", "event_logs"}
-            version, expected = (each.execute("select * from alembic_version").fetchall() for each in (made, theirs))
-            assert version == expected != []
-        ours.upgrade()
-        ours.reindex()
-        assert seen(ours, run_id) == before
 
 
 @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run(), config_schema={"fails": bool})
@@ -195,10 +218,9 @@ def shown(instance: DagsterInstance) -> dict[str, object]:
 
 
 @pytest.mark.slow
-def test_one_plan_for_all_days_of_a_run_shows_each_day_as_a_plan_for_each_day_does(home: Path, tmp_path: Path) -> None:
-    (tmp_path / "stock").mkdir()
+def test_one_plan_for_all_days_of_a_run_shows_each_day_as_a_plan_for_each_day_does(homes: Homes) -> None:
     states = set()
-    with DagsterInstance.get() as ours, DagsterInstance.local_temp(str(tmp_path / "stock")) as stock:
+    with DagsterInstance.get() as ours, DagsterInstance.from_config(str(homes.stock)) as stock:
         story = [
             (slice(0, 3), "succeeds"),
             (slice(2, 5), "fails"),
@@ -272,28 +294,6 @@ def test_who_follows_a_live_run_sees_each_of_its_events_once_and_in_order() -> N
         assert len([e for e in shown if e.dagster_event_type is dg.DagsterEventType.ASSET_MATERIALIZATION]) == len(KEYS)
 
 
-@pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="only Linux lists the open files there")
-@pytest.mark.usefixtures("home")
-def test_it_keeps_few_files_open_however_many_runs_are_read_and_closes_them_all() -> None:
-    with DagsterInstance.get() as instance:
-        storage = instance.event_log_storage
-        assert isinstance(storage, KeptSqliteEventLogStorage)
-        runs = [run(instance) for _ in range(FILES_KEPT + 2)]
-        assert all(instance.get_records_for_run(run_id).records for run_id in runs)
-        assert len(open_files(storage)) <= FILES_KEPT
-        instance.wipe()
-        assert not instance.get_records_for_run(runs[0]).records
-        assert run(instance)
-    assert not open_files(storage)
-
-
-def open_files(storage: KeptSqliteEventLogStorage) -> set[Path]:
-    """The database files of the event log that this process has open."""
-    folder = Path(storage.path_for_shard("index")).parent
-    targets = {link.readlink() for link in DESCRIPTORS.iterdir() if link.is_symlink()}
-    return {target for target in targets if target.parent == folder and target.suffix == ".db"}
-
-
 REPORT_FOR_EVER = """
 import dagster as dg
 with dg.DagsterInstance.get() as instance:
@@ -364,7 +364,7 @@ def test_batches_of_several_processes_are_whole_and_none_is_lost() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("home")
-def test_a_process_that_is_killed_leaves_whole_batches_in_both_files() -> None:
+def test_a_process_that_is_killed_leaves_whole_batches() -> None:
     with DagsterInstance.get() as instance:
         run(instance, FIRST_RUN)
         process = storing("killed", 0)
@@ -378,6 +378,53 @@ def test_a_process_that_is_killed_leaves_whole_batches_in_both_files() -> None:
         for found in (of_run, of_all):
             assert found == KEYS * (len(found) // len(KEYS))
             assert len(found) // len(KEYS) in (len(reported), len(reported) + 1)
+
+
+# SQLite's files
+
+
+def test_a_runs_file_has_only_what_it_is_asked_for_and_dagster_can_migrate_it(in_files: Path, tmp_path: Path) -> None:
+    names = "select name from sqlite_master where type = 'table' and name not like 'sqlite_%' order by name"
+    (tmp_path / "stock").mkdir()
+    with DagsterInstance.get() as ours, DagsterInstance.local_temp(str(tmp_path / "stock")) as stock:
+        run_id = str(UUID(int=1))
+        assert run(ours, run_id) == run(stock, run_id)
+        before = seen(ours, run_id)
+        made, theirs = (
+            sqlite3.connect(folder / "history" / "runs" / f"{run_id}.db") for folder in (in_files, tmp_path / "stock")
+        )
+        with closing(made), closing(theirs):
+            ours_are, theirs_are = ({name for (name,) in each.execute(names)} for each in (made, theirs))
+            assert ours_are == {"alembic_version", *TABLES_OF_RUNS}
+            used = {name for name in theirs_are if theirs.execute(f"select 1 from {name}").fetchone()}
+            assert used == {"alembic_version", "event_logs"}
+            version, expected = (each.execute("select * from alembic_version").fetchall() for each in (made, theirs))
+            assert version == expected != []
+        ours.upgrade()
+        ours.reindex()
+        assert seen(ours, run_id) == before
+
+
+@pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="only Linux lists the open files there")
+@pytest.mark.usefixtures("in_files")
+def test_it_keeps_few_files_open_however_many_runs_are_read_and_closes_them_all() -> None:
+    with DagsterInstance.get() as instance:
+        storage = instance.event_log_storage
+        assert isinstance(storage, KeptSqliteEventLogStorage)
+        runs = [run(instance) for _ in range(FILES_KEPT + 2)]
+        assert all(instance.get_records_for_run(run_id).records for run_id in runs)
+        assert len(open_files(storage)) <= FILES_KEPT
+        instance.wipe()
+        assert not instance.get_records_for_run(runs[0]).records
+        assert run(instance)
+    assert not open_files(storage)
+
+
+def open_files(storage: KeptSqliteEventLogStorage) -> set[Path]:
+    """The database files of the event log that this process has open."""
+    folder = Path(storage.path_for_shard("index")).parent
+    targets = {link.readlink() for link in DESCRIPTORS.iterdir() if link.is_symlink()}
+    return {target for target in targets if target.parent == folder and target.suffix == ".db"}
 
 
 def test_dagster_dev_without_a_home_has_one_temporary_log_for_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:
