@@ -26,6 +26,7 @@ from usage_assets.models.connection_graph import graph_of, seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.due import in_words as due_in_words
 from usage_assets.models.entities import foreign_relations
+from usage_assets.models.same_use import refuse_same_use
 from usage_assets.port.provision import provision
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.opened import warehouse_at
@@ -44,6 +45,23 @@ class Outcome:
     """Of each connection that has any."""
 
 
+class Graphs(dict[str, dg.Definitions]):
+    """The graph of each connection, made when it is needed. To plan and record a run takes longer the larger its graph
+    is: 0.8 s of CPU time with that of 50 connections, 0.2 s with its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises SettingsError where two connections fetch the same usage."""
+        super().__init__()
+        refuse_same_use(settings.connections())
+        self._settings = settings
+
+    def __missing__(self, connection: str) -> dg.Definitions:
+        # its runs publish nothing: the backfill does that itself, once
+        warehouse = warehouse_at(self._settings.warehouse)
+        made = self[connection] = build_definitions(self._settings, only={connection}, warehouse=warehouse)
+        return made
+
+
 def run(
     days: tuple[str, str] | None,
     names: Sequence[str],
@@ -57,24 +75,25 @@ def run(
     settings = Settings.load()
     connections = connections_named(settings, names, keyed=not from_archive)
     shown.do("planning")
-    # its runs publish nothing: it does that itself, once
-    definitions = build_definitions(settings, warehouse=warehouse_at(settings.warehouse))
+    graphs = Graphs(settings)
     outcome = Outcome()
     with open_instance() as instance:
         with warehouse_now(settings).transaction():
             pass  # a file that cannot be opened fails here, before anything is fetched
         if days:
             first, last = parse_days(*days, settings)
-            plans = _plans_of(first, last, connections, definitions, shown, push=push, from_archive=from_archive)
+            plans = _plans_of(first, last, connections, graphs, shown, push=push, from_archive=from_archive)
         else:
             plans = _due_plans(settings, connections, shown, push=push)
             outcome.lines.extend([] if plans else ["no day is due"])
         if push:
-            _require_port(settings, definitions, connections)
+            _require_port(settings, graphs, connections)
         shown.plan(sum(plan.asset_days for plan in plans))
         try:
             for plan in plans:
-                for step in plan.run(definitions, instance, log_level="INFO" if verbose else "CRITICAL"):
+                for step in plan.run(
+                    graphs[plan.connection.name], instance, log_level="INFO" if verbose else "CRITICAL"
+                ):
                     shown.show(step)
         finally:
             shown.do("publishing what is stored")
@@ -88,14 +107,14 @@ def _plans_of(
     first: date,
     last: date,
     connections: Sequence[Connection],
-    definitions: dg.Definitions,
+    graphs: Graphs,
     shown: Display,
     *,
     push: bool,
     from_archive: bool,
 ) -> list[BackfillPlan]:
     options = {"push": push, "from_archive": from_archive}
-    plans = [plan for each in connections if (plan := plan_of(each, first, last, definitions, **options))]
+    plans = [plan for each in connections if (plan := plan_of(each, first, last, graphs[each.name], **options))]
     if not plans:
         earliest = min(_earliest_day(each, from_archive=from_archive) for each in connections)
         raise SettingsError(f"end {last} is before the earliest day that can be fetched, {earliest}")
@@ -128,11 +147,12 @@ def _say_what_is_out_of_reach(
             shown.say(f"{connection.name}: days before {earliest} cannot be fetched and are left out")
 
 
-def _require_port(settings: Settings, definitions: dg.Definitions, connections: Sequence[Connection]) -> None:
+def _require_port(settings: Settings, graphs: Graphs, connections: Sequence[Connection]) -> None:
+    needed = sorted({name for each in connections for name in blueprints_of(graphs[each.name], [each])})
     with port_client(port_account(settings, "--push: ")) as port:
         warehouse = warehouse_at(settings.warehouse)
         taken = warehouse.read(TAKEN_BLUEPRINTS, {"account": port.account}).column("blueprint").to_pylist()
-        if missing := [name for name in blueprints_of(definitions, connections) if name not in taken]:
+        if missing := [name for name in needed if name not in taken]:
             provision(port, missing, foreign_relations(settings.port_relations()))
 
 
