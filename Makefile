@@ -14,6 +14,7 @@ PORT ?= 3000
 FOCUS_FILE ?=
 AUDIT_DAYS ?= 400
 KILLS ?= 20
+WAREHOUSE ?= file
 CHECKOUT ?= .
 BEFORE ?=
 
@@ -27,15 +28,16 @@ SANDBOX := $(shell find usage_assets/sandbox usage_assets_tests/sandbox fixtures
 READY_FOCUS := .venv-focus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-all audit drill check docs pictures bench focus wheel mutants
+.PHONY: help demo run test test-all audit drill drill-lake check docs pictures bench focus wheel mutants
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
 	@echo "make run     Dagster with the accounts in .env; PORT=$(PORT)"
 	@echo "make test    the tests of every part"
 	@echo "make test-all  these and the slow ones: whole backfills, random games, processes that are killed"
-	@echo "make audit   400 days of two organizations: every number beside the sandbox's books; AUDIT_DAYS=$(AUDIT_DAYS)"
+	@echo "make audit   400 days of two organizations: every number beside the sandbox's books; AUDIT_DAYS=$(AUDIT_DAYS) WAREHOUSE=lake"
 	@echo "make drill   make run is killed KILLS=$(KILLS) times at random moments and must end equal to an undisturbed run; SEED=n"
+	@echo "make drill-lake  8 processes write one lake side by side, and writers are killed KILLS=$(KILLS) times: nothing is lost"
 	@echo "make mutants  small faults are put into the product: which do the tests notice? CHECKOUT=folder BEFORE=results.json"
 	@echo "make check   lint, format, types, and that Dagster can load the definitions"
 	@echo "make wheel   build the wheel, and use it in an empty folder and environment of its own"
@@ -87,10 +89,13 @@ $(SANDBOX_TESTED): $(READY) $(SANDBOX)
 	@touch $@
 
 audit: $(READY)
-	@USAGE_AUDIT_DAYS=$(AUDIT_DAYS) $(BIN)/python -m pytest usage_assets_tests/end_to_end/test_books.py
+	@USAGE_AUDIT_DAYS=$(AUDIT_DAYS) USAGE_TEST_WAREHOUSE=$(WAREHOUSE) $(BIN)/python -m pytest usage_assets_tests/end_to_end/test_books.py
 
 drill: $(READY)
 	@$(BIN)/python -m usage_assets_tests.end_to_end.kill_drill --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
+drill-lake: $(READY)
+	@$(BIN)/python -m usage_assets_tests.warehouse.lake_drill --kills $(KILLS)
 
 mutants: $(READY)
 	$(call patiently,installing mutmut,$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[mutants]')

@@ -12,6 +12,7 @@ from benchmarks import (
     due,
     events,
     growth,
+    lake,
     memory,
     months,
     parsing,
@@ -41,6 +42,7 @@ BENCHMARKS: Mapping[str, Callable[[int], Iterator[Figure]]] = {
 }
 LONG: Mapping[str, Callable[[int], Iterator[Figure]]] = {
     "growth": growth.figures,
+    "lake": lake.figures,
     "months": months.figures,
 }
 """Only where they are named."""
@@ -50,7 +52,7 @@ LONG: Mapping[str, Callable[[int], Iterator[Figure]]] = {
 @click.argument("names", nargs=-1, type=click.Choice([*BENCHMARKS, *LONG]))
 @click.option("--days", default=365, show_default=True, help="fewer for a quick look; demands may then miss")
 def main(names: Sequence[str], days: int) -> None:
-    """Run the named benchmarks, or all but growth, and print their figures as they come.
+    """Run the named benchmarks, or all but the long ones, and print their figures as they come.
 
     Before each, the machine is calibrated: times that are demanded are multiplied by its factor.
     """

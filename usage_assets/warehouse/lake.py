@@ -7,6 +7,7 @@ nobody, and who writes a table waits only for others who write the same table.
 Nothing else knows how a lake is opened or locked. Who needs to know whether the warehouse is one asks ``is_shared``.
 """
 
+import logging
 import os
 import re
 import socket
@@ -66,6 +67,7 @@ SPACE = 0x75736167
 _CONFLICT = "(?s).*(Transaction conflict|could not serialize|Failed to commit DuckLake transaction)"
 _PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(://[^:/@\s]+:)[^@\s]+(?=@)", re.IGNORECASE)
 
+LOGGER = logging.getLogger(__name__)
 _OPENING = threading.Lock()
 _ATTACHED: dict[tuple[str, str], str] = {}
 """Catalog and files -> the name under which this process has the lake attached."""
@@ -251,6 +253,7 @@ class Lake(Warehouse):
             retry=tenacity.retry_if_exception_message(match=_CONFLICT),
             wait=tenacity.wait_random(0.05, 0.5),
             stop=tenacity.stop_after_delay(self.wait_seconds),
+            before_sleep=tenacity.before_sleep_log(LOGGER, logging.WARNING),
             reraise=True,
         ):
             with attempt:

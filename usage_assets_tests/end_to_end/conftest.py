@@ -1,5 +1,6 @@
 """The whole product in one object: the real definitions on the sandbox, a DuckDB file and an ephemeral instance."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
+from usage_assets_tests.postgres import lake_of
 
 __all__ = ["ephemeral_instances_keep_their_connection"]
 
@@ -55,6 +57,8 @@ OF_COSTS = {
     for unit, sql in sums.items()
     if unit not in ("usd", "cents")
 }
+SERVER = "USAGE_TEST_LAKES"
+"""Variable of the PostgreSQL server of the lakes that projects are opened on; without it they are in files."""
 TOTALS: Mapping[str, str] = {
     name: f"sum(total)::varchar from ({of_day} group by usage_date)" for name, of_day in (OF_RAW | OF_COSTS).items()
 }
@@ -254,12 +258,34 @@ def _search(port: httpx.Client, blueprint: str) -> Iterator[dict[str, Any]]:
         body["from"] = decoded["next"]
 
 
+on_both = pytest.mark.parametrize("place", ["file", "lake"], indirect=True)
+"""Runs a test on a file and on a lake. Others run on a file, or where USAGE_TEST_WAREHOUSE says."""
+on_file = pytest.mark.parametrize("place", ["file"], indirect=True)
+"""Runs a test that is about files on a file."""
+
+
+@pytest.fixture(autouse=True)
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where projects have their warehouse."""
+    monkeypatch.delenv(SERVER, raising=False)
+    if getattr(request, "param", os.environ.get("USAGE_TEST_WAREHOUSE")) == "lake":
+        monkeypatch.setenv(SERVER, request.getfixturevalue("postgres"))
+
+
+def in_place(folder: Path) -> dict[str, str]:
+    """Variables of the lake of a folder; none where projects are in files."""
+    server = os.environ.get(SERVER)
+    return lake_of(server, folder) if server else {}
+
+
 @contextmanager
 def open_project(
     sandbox: Sandbox, folder: Path, variables: Mapping[str, str] | None = None, **options: Any
 ) -> Iterator[Project]:
     """Open a project with its warehouse in ``folder``; ``variables`` are set besides the sandbox's."""
-    environment = sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | dict(variables or {})
+    environment = (
+        sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | in_place(folder) | dict(variables or {})
+    )
     settings = Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
     warehouse = warehouse_at(settings.warehouse)
     with dg.DagsterInstance.ephemeral() as instance:
@@ -330,7 +356,8 @@ def pushed_once(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFacto
     """Three days of some entities of Anthropic, stored and pushed."""
     folder = tmp_path_factory.mktemp("pushed")
     sandbox_process.control("POST", "reset", {"now": NOW.isoformat()})
-    with open_project(sandbox_process, folder, with_main_endpoints(folder), patience=IMPATIENT) as project:
+    file = {"USAGE_WAREHOUSE": str(folder / "usage.duckdb")}
+    with open_project(sandbox_process, folder, with_main_endpoints(folder) | file, patience=IMPATIENT) as project:
         with time_machine.travel(NOW - timedelta(hours=1)), calls_to_port() as calls:  # before each test
             assert project.fetch("anthropic", PUSHED_DAYS, *PUSHED_ASSETS).success
             assert project.push_of("anthropic", PUSHED_DAYS).success

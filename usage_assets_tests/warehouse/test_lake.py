@@ -1,14 +1,11 @@
 """A lake: writers of one table wait for each other, readers for nobody, and what a process leaves undone is nowhere."""
 
 import os
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import psycopg
 import pytest
@@ -20,43 +17,17 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lake import Lake, redacted
 from usage_assets.warehouse.move import move
 from usage_assets.warehouse.opened import warehouse_at
-from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import Batch, WarehouseError
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database
+from usage_assets_tests.warehouse.lake_drill import SideBySide, kill_writers, left_over, rewrite, writers
 from usage_assets_tests.warehouse.samples import DAY, FULL, SAMPLE, Sample, days, ledger, sample, stored, write
 
 TABLE = SAMPLE.name
-NEVER_OVERTAKEN = datetime(2030, 1, 1, tzinfo=UTC)
-"""An answer that was requested later than any other was stored is never refused."""
 
 
 def hurried(lake: Lake) -> Lake:
     return Lake(database=lake.database, data=lake.data, wait_seconds=1)
-
-
-def rewrite(database: str, data: str, connection: str, times: int) -> None:
-    """Write one day of a connection so many times, each time other rows."""
-    lake, written = Lake(database=database, data=data), Slice(connection, DAY, DAY)
-    for number in range(times):
-        rows = [
-            sample(connection=connection, model=f"{number}-{row}", requests=number) for row in range(number % 7 + 1)
-        ]
-        lake.replace(SAMPLE, Batch(rows=to_arrow(Sample, rows), began=NEVER_OVERTAKEN), written, f"run-{number}")
-
-
-@contextmanager
-def writers(lake: Lake, *connections: str, times: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Processes that write side by side; those that still run at the end are killed."""
-    code = f"from {__name__} import rewrite; import sys; rewrite(*sys.argv[1:4], int(sys.argv[4]))"
-    command = [sys.executable, "-c", code, lake.database, lake.data]
-    running = [subprocess.Popen([*command, connection, str(times)]) for connection in connections]
-    try:
-        yield running
-    finally:
-        for process in running:
-            process.kill()
-            process.wait()
 
 
 # What it is
@@ -187,32 +158,18 @@ def test_a_conflict_with_somebody_who_ignores_the_locks_is_tried_again(lake: Lak
 
 @pytest.mark.slow
 @pytest.mark.parametrize("connections", [[f"c{n}" for n in range(8)], ["c"] * 8], ids=["own days", "one day"])
-def test_eight_processes_write_every_version(lake: Lake, connections: list[str]) -> None:
-    with writers(lake, *connections, times=5) as processes:
-        assert [process.wait(300) for process in processes] == [0] * 8
-    query = """
-    select connection, count(*) as versions, max(version) as last, count(distinct version) as different
-    from ledger.partition_versions where table_name = 'tests.sample' group by connection
-    """
-    rows = lake.read(query).to_pylist()
-    assert sum(row["versions"] for row in rows) == 40
-    assert all(row["versions"] == row["last"] == row["different"] for row in rows)
+def test_eight_processes_write_every_version_and_never_in_vain(lake: Lake, connections: list[str]) -> None:
+    assert SideBySide.of(lake, connections, times=5) == SideBySide(writes=40, versions=40, last=40, retries=0)
     assert lake.read(f"select count(*) as rows from {TABLE}")["rows"][0].as_py() == 5 * len({*connections})
 
 
 @pytest.mark.slow
-def test_no_kill_leaves_a_part_of_a_day(lake: Lake) -> None:
-    """Rows of a day always have one number, and as many as it says."""
-    rewrite(lake.database, lake.data, "c", 1)
-    for moment in range(10):
-        with writers(lake, "c", times=50) as [writer]:
-            try:
-                writer.wait(1.2 + moment / 10)
-            except subprocess.TimeoutExpired:
-                writer.send_signal(signal.SIGKILL)
-        rows = stored(lake)
-        assert len({row["requests"] for row in rows}) == 1
-        assert len(rows) == rows[0]["requests"] % 7 + 1
+def test_no_kill_leaves_a_part_of_a_day_or_a_file_that_maintenance_does_not_find(lake: Lake) -> None:
+    assert kill_writers(lake, 5, Random(1)) == 5
+    before = stored(lake)
+    lake.maintain(timedelta(0))
+    found, known = left_over(lake)
+    assert (found, stored(lake)) == (known, before)
 
 
 def test_a_session_that_ends_gives_its_locks_back(lake: Lake, postgres: str) -> None:
