@@ -8,7 +8,8 @@ from usage_assets.core.errors import UserError
 
 LAKE = "ducklake:postgres:"
 SCHEME = re.compile(r"[a-z][a-z0-9+]+:")
-PASSWORD = re.compile(r"password\s*=|//[^/@]*:[^/@]*@", re.IGNORECASE)
+PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(://[^:/@\s]*:)[^@\s]+(?=@)", re.IGNORECASE)
+"""In connection strings, and in addresses."""
 
 
 class AddressError(UserError, ValueError):
@@ -30,6 +31,8 @@ class WarehouseAddress:
             raise AddressError(f"must be a path or {LAKE}... with the connection string of a PostgreSQL database")
         if self.is_lake and PASSWORD.search(self.url):
             raise AddressError("has a password, which errors and lists of processes would show: set PGPASSWORD")
+        if PASSWORD.search(self.data or ""):
+            raise AddressError("USAGE_WAREHOUSE_DATA has a secret, which errors would show: set AWS_SECRET_ACCESS_KEY")
         if self.is_lake and not self.data:
             raise AddressError(
                 "is a lake: set USAGE_WAREHOUSE_DATA to the folder of its files, or to s3://bucket/folder"
@@ -48,3 +51,8 @@ class WarehouseAddress:
     def folder(self) -> Path:
         """The folder of what is kept next to the warehouse: that of the database file, with a lake ``data`` here."""
         return Path("data").absolute() if self.is_lake else self.file.parent
+
+
+def redacted(text: str) -> str:
+    """Return the text without passwords."""
+    return PASSWORD.sub(lambda found: f"{found[1] or found[3]}***", text)

@@ -32,6 +32,8 @@ from usage_assets.warehouse.write import replace_slice
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"custom_user_agent": "usage-assets", "threads": 1}
 """Two threads take half as much CPU time again as one, and hardly less time: what is written here is small."""
 
+PATIENCE = 120.0
+"""Seconds that a run waits for others."""
 _HOLDER = re.compile(r"lock is held in (?:(?P<program>.+) \()?PID (?P<pid>\d+)")
 _DAMAGE = re.compile(
     r"(?P<log>replaying WAL file)|(?P<newer>database file with version number)"
@@ -47,7 +49,7 @@ LOGGER = logging.getLogger(__name__)
 class Warehouse(DuckDBResource):
     """The DuckDB file. One process has it open at a time; the others wait for at most ``wait_seconds``."""
 
-    wait_seconds: float = Field(default=120, description="How long to wait for a process that has the file open")
+    wait_seconds: float = Field(default=PATIENCE, description="How long to wait for a process that has the file open")
 
     @property
     def is_shared(self) -> bool:

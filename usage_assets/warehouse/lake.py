@@ -9,7 +9,6 @@ Nothing else knows how a lake is opened or locked. Who needs to know whether the
 
 import logging
 import os
-import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -28,7 +27,7 @@ import tenacity
 from pydantic import Field, PrivateAttr
 
 from usage_assets.core.schema import declarations
-from usage_assets.core.warehouse_address import LAKE
+from usage_assets.core.warehouse_address import LAKE, redacted
 from usage_assets.warehouse.database import CONFIG, Warehouse
 from usage_assets.warehouse.tables import STORED, Table, quoted
 from usage_assets.warehouse.values import Version, WarehouseError
@@ -65,7 +64,6 @@ CLEAN_UP = (
 SPACE = 0x75736167
 """The first number of each of our advisory locks; the second is of a table, or 0 for the whole warehouse."""
 _CONFLICT = "(?s).*(Transaction conflict|could not serialize|Failed to commit DuckLake transaction)"
-_PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(://[^:/@\s]+:)[^@\s]+(?=@)", re.IGNORECASE)
 
 LOGGER = logging.getLogger(__name__)
 _OPENING = threading.Lock()
@@ -316,11 +314,6 @@ class _Moment(Lake):
             raise WarehouseError(f"{self.database}: is only read here")
         with self.get_connection() as connection:
             yield connection
-
-
-def redacted(text: str) -> str:
-    """Return the text without passwords."""
-    return _PASSWORD.sub(lambda found: f"{found[1] or found[3]}***", text)
 
 
 @cache

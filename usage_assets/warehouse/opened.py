@@ -1,11 +1,8 @@
 """The warehouse at an address: a DuckDB file, or a lake that many processes and hosts share."""
 
 from usage_assets.core.warehouse_address import AddressError, WarehouseAddress
-from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.database import PATIENCE, Warehouse
 from usage_assets.warehouse.published import PublishedWarehouse
-
-PATIENCE = 120.0
-"""Seconds that a run waits for others."""
 
 
 def warehouse_at(address: WarehouseAddress, wait_seconds: float = PATIENCE) -> Warehouse:

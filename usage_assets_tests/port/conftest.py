@@ -11,7 +11,9 @@ import pytest
 from usage_assets.port.client import PortClient
 from usage_assets.port.sync import Acknowledged, Entity, PushReport, diff, push
 from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.models.conftest import warehouse
 
+__all__ = ["warehouse"]
 SECRET = "sandbox-client-secret"
 
 

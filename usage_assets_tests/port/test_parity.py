@@ -207,14 +207,6 @@ class Pipeline:
         return published, self.entities(name, {SOURCE[name]: body}, **options)
 
 
-@pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    """The module's warehouse, whose file stays open."""
-    warehouse = Warehouse(database=str(tmp_path_factory.mktemp("parity") / "usage.duckdb"))
-    with warehouse.get_connection():
-        yield warehouse
-
-
 @pytest.fixture
 def ours(warehouse: Warehouse) -> Iterator[Pipeline]:
     with emptied(warehouse):

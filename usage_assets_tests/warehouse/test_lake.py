@@ -11,10 +11,10 @@ import psycopg
 import pytest
 
 from usage_assets.core.schema import to_arrow
-from usage_assets.core.warehouse_address import LAKE, AddressError, WarehouseAddress
+from usage_assets.core.warehouse_address import LAKE, AddressError, WarehouseAddress, redacted
 from usage_assets.warehouse.connections import delete_rows, row_counts
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.lake import Lake, redacted
+from usage_assets.warehouse.lake import Lake
 from usage_assets.warehouse.move import move
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.values import Batch, WarehouseError
@@ -54,6 +54,7 @@ def test_each_write_changes_the_fingerprint_and_reading_does_not(lake: Lake) -> 
     [
         ("ducklake:postgres:host=db password=geheim", "data", "has a password"),
         ("ducklake:postgres:postgresql://me:geheim@db/usage", "data", "has a password"),
+        ("ducklake:postgres:dbname=usage", "s3://key:geheim@bucket", "has a secret"),
         ("ducklake:postgres:dbname=usage", None, "set USAGE_WAREHOUSE_DATA"),
         ("ducklake:sqlite:usage.db", "data", "must be a path or ducklake:postgres:"),
         ("postgresql://db/usage", "data", "must be a path or ducklake:postgres:"),
@@ -69,7 +70,13 @@ def test_an_address_that_cannot_be_used_is_refused_without_its_password(
 
 @pytest.mark.parametrize(
     "text",
-    ["host=db password=geheim user=me", "password = 'ge heim' x", "postgresql://me:geheim@db/usage", "PASSWORD=geheim"],
+    [
+        "host=db password=geheim user=me",
+        "password = 'ge heim' x",
+        "postgresql://me:geheim@db/usage",
+        "PASSWORD=geheim",
+        "://:geheim@db",
+    ],
 )
 def test_no_text_keeps_a_password(text: str) -> None:
     assert "heim" not in redacted(f"cannot connect: {text}")
