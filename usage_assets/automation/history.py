@@ -17,14 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, bindparam, text
 
 from usage_assets.config.settings import SettingsError
 from usage_assets.dagster_internals.storage import (
     SQLITE_BUSY_TIMEOUT_SECONDS,
+    SqlEventLogStorage,
     SqliteEventLogStorage,
     SqliteRunStorage,
     SqliteScheduleStorage,
+    SqlRunStorage,
+    SqlScheduleStorage,
 )
 
 ROWS_AT_ONCE = 500
@@ -34,6 +37,19 @@ SMALL_PAGE = 512
 WORTH_A_VACUUM = 16 << 20
 """A file is vacuumed if it has at least so many bytes of free pages, and if they are at least a quarter of it."""
 
+# Events that are not the log of a step, which its run's page shows. SQLite has that in a file for each run.
+STEPS = """
+(dagster_event_type like 'PIPELINE%' or dagster_event_type in (
+  'ENGINE_EVENT',
+  'LOGS_CAPTURED',
+  'STEP_FAILURE',
+  'STEP_RESTARTED',
+  'STEP_SKIPPED',
+  'STEP_START',
+  'STEP_SUCCESS',
+  'STEP_UP_FOR_RETRY'
+))
+"""
 # The highest id stays: once its row is deleted, SQLite reuses the id, and cursors would skip the row that gets it. The
 # newest change of a pushed asset stays, too: the push sensor may not have read it yet.
 EVENTS = """
@@ -45,20 +61,16 @@ with kept as (
   union
   select max(id) from event_logs
   union
-  select value from json_each(:awaited)
-  union
   select max(id)
   from event_logs
-  where asset_key in (select value from json_each(:pushed)) and dagster_event_type = 'ASSET_MATERIALIZATION'
+  where asset_key in :pushed and dagster_event_type = 'ASSET_MATERIALIZATION'
     and coalesce("partition", :first) >= :first
-    and not exists (
-      select 1
-      from json_each(event, '$.dagster_event.event_specific_data.materialization.metadata_entries')
-      where json_extract(value, '$.label') = 'changed' and not json_extract(value, '$.entry_data.value')
-    )
+    and not exists ({unchanged})
   group by asset_key, "partition"
 )
-select id, run_id, length(event) as bytes from event_logs where timestamp < :before and id not in (select id from kept)
+select id, run_id, length(event) as bytes, {is_step} as is_step
+from event_logs
+where timestamp < :before and id not in (select id from kept)
 """
 CHECKS = """
 with kept as (
@@ -78,7 +90,7 @@ where coalesce(evaluation_event_timestamp, create_timestamp) < :before and id no
 """
 # The newest tick stays: the scheduler continues from it.
 TICKS = """
-select id, json_extract(tick_body, '$.tick_data.log_key') as log_key, length(tick_body) as bytes
+select id, {log_key} as log_key, length(tick_body) as bytes
 from job_ticks
 where timestamp < :before and id not in (select max(id) from job_ticks group by job_origin_id, selector_id)
 """
@@ -86,7 +98,7 @@ RUNS = """
 select run_id, length(run_body) as bytes
 from runs
 where status in ('SUCCESS', 'CANCELED', 'FAILURE')
-  and coalesce(datetime(end_time, 'unixepoch'), update_timestamp) < :before
+  and coalesce({ended_at}, update_timestamp) < :before
   and id < (select max(id) from runs)
 """
 ROWS_OF_RUNS = """
@@ -95,31 +107,42 @@ from (select run_id from event_logs union all select run_id from asset_check_exe
 group by run_id
 """
 # Lines of a run's log that its page in the UI does not need. The newest events of its days are in the index, too.
-LOG_LINES = """
-from event_logs
-where dagster_event_type is null
-  or dagster_event_type not like 'PIPELINE%' and dagster_event_type not in (
-    'ENGINE_EVENT',
-    'LOGS_CAPTURED',
-    'STEP_FAILURE',
-    'STEP_RESTARTED',
-    'STEP_SKIPPED',
-    'STEP_START',
-    'STEP_SUCCESS',
-    'STEP_UP_FOR_RETRY'
-  )
-"""
+LOG_LINES = f"from event_logs where dagster_event_type is null or not {STEPS}"
 LAST_RUNS = "select last_run_id from asset_keys where last_run_id is not null"
 DELETE_EVENTS = (
-    "delete from asset_event_tags where event_id in (select value from json_each(:these))",
-    "delete from event_logs where id in (select value from json_each(:these))",
+    "delete from asset_event_tags where event_id in :these",
+    "delete from event_logs where id in :these",
 )
-DELETE_CHECKS = ("delete from asset_check_executions where id in (select value from json_each(:these))",)
-DELETE_TICKS = ("delete from job_ticks where id in (select value from json_each(:these))",)
+DELETE_CHECKS = ("delete from asset_check_executions where id in :these",)
+DELETE_TICKS = ("delete from job_ticks where id in :these",)
 DELETE_RUNS = (
-    "delete from run_tags where run_id in (select value from json_each(:these))",
-    "delete from runs where run_id in (select value from json_each(:these))",
+    "delete from run_tags where run_id in :these",
+    "delete from runs where run_id in :these",
 )
+IN_SQLITE = {
+    "unchanged": """
+      select 1
+      from json_each(event, '$.dagster_event.event_specific_data.materialization.metadata_entries')
+      where json_extract(value, '$.label') = 'changed' and not json_extract(value, '$.entry_data.value')
+    """,
+    "is_step": "false",
+    "log_key": "json_extract(tick_body, '$.tick_data.log_key')",
+    "ended_at": "datetime(end_time, 'unixepoch')",
+}
+"""What the statements say in SQLite."""
+IN_POSTGRESQL = {
+    "unchanged": """
+      select 1
+      from json_array_elements(
+        cast(event as json) #> '{dagster_event,event_specific_data,materialization,metadata_entries}'
+      ) as entry
+      where entry ->> 'label' = 'changed' and entry #>> '{entry_data,value}' = 'false'
+    """,
+    "is_step": f"coalesce({STEPS}, false)",
+    "log_key": "cast(tick_body as json) #>> '{tick_data,log_key}'",
+    "ended_at": "to_timestamp(end_time) at time zone 'UTC'",
+}
+"""What they say in PostgreSQL, which has no files of runs: ``event_logs`` has their logs, too."""
 
 
 @dataclass(frozen=True)
@@ -151,24 +174,39 @@ class Prunable:
 
 @dataclass(frozen=True)
 class History:
-    """The SQLite files of an instance's history."""
+    """An instance's history in PostgreSQL."""
 
     instance: dg.DagsterInstance
-    events: SqliteEventLogStorage
-    runs: SqliteRunStorage
-    schedules: SqliteScheduleStorage
+    events: SqlEventLogStorage
+    runs: SqlRunStorage
+    schedules: SqlScheduleStorage
 
-    @classmethod
-    def of(cls, instance: dg.DagsterInstance) -> "History":
-        """Return the history of an instance. Raises SettingsError if it is not in Dagster's SQLite files."""
+    @staticmethod
+    def of(instance: dg.DagsterInstance) -> "History":
+        """Return the history of an instance. Raises SettingsError for another database than SQLite and PostgreSQL."""
         events, runs, schedules = instance.event_log_storage, instance.run_storage, instance.schedule_storage
         if (
             isinstance(events, SqliteEventLogStorage)
             and isinstance(runs, SqliteRunStorage)
             and isinstance(schedules, SqliteScheduleStorage)
         ):
-            return cls(instance, events, runs, schedules)
-        raise SettingsError("the history of this Dagster instance is not in SQLite files: prune it where it is kept")
+            return SqliteHistory(instance, events, runs, schedules)
+        if (
+            isinstance(events, SqlEventLogStorage)
+            and isinstance(runs, SqlRunStorage)
+            and isinstance(schedules, SqlScheduleStorage)
+        ):
+            with events.index_connection() as database:
+                if database.dialect.name == "postgresql":
+                    return History(instance, events, runs, schedules)
+        raise SettingsError(
+            "the history of this Dagster instance is in neither SQLite files nor PostgreSQL: prune it where it is kept"
+        )
+
+    @property
+    def words(self) -> Mapping[str, str]:
+        """What the statements say in this database."""
+        return IN_POSTGRESQL
 
     def prunable(self, before: datetime, pushed: Collection[dg.AssetKey], first: date = date.min) -> Prunable:
         """Find what is older than ``before`` and not needed any more.
@@ -176,7 +214,7 @@ class History:
         ``pushed`` are the assets that a sensor pushes, ``first`` is the first day that is kept.
         """
         moment = {"before": before.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"), "first": str(first)}
-        keys = json.dumps([key.to_string() for key in pushed])
+        keys = [key.to_string() for key in pushed]
         # one event plans many days: it stays as long as, for one of them, the last attempt has stored nothing
         awaited = {
             number
@@ -187,19 +225,21 @@ class History:
         }
         # read the runs first: one that ends meanwhile is left for the next pruning
         with self.runs.connect() as database:
-            ended = {row.run_id: row.bytes for row in database.execute(text(RUNS), moment)}
+            ended = {row.run_id: row.bytes for row in database.execute(self._said(RUNS), moment)}
             known = {run for (run,) in database.execute(text("select run_id from runs"))}
         with self.events.index_connection() as database:
-            events = database.execute(text(EVENTS), {**moment, "pushed": keys, "awaited": json.dumps([*awaited])}).all()
-            checks = database.execute(text(CHECKS), moment).all()
+            found = database.execute(self._said(EVENTS, "pushed"), {**moment, "pushed": keys}).all()
+            events = [row for row in found if row.id not in awaited]
+            checks = database.execute(self._said(CHECKS), moment).all()
             left = Counter[str]()
             for run, count in database.execute(text(ROWS_OF_RUNS)):
                 left[run] = count
             last = {run for (run,) in database.execute(text(LAST_RUNS))}
         with self.schedules.connect() as database:
-            ticks = database.execute(text(TICKS), moment).all()
+            ticks = database.execute(self._said(TICKS), moment).all()
         left.subtract(row.run_id for row in (*events, *checks))
         runs = {run: size for run, size in ended.items() if not left[run] and run not in last}
+        gone = {*runs, *(row.run_id for row in events if row.run_id not in known)}
         folder = Path(self.instance.storage_directory())
         logs = [folder.joinpath(*json.loads(tick.log_key)) for tick in ticks if tick.log_key]
         files = [
@@ -209,7 +249,7 @@ class History:
         ]
         return Prunable(
             runs,
-            {row.id: row.bytes for row in events},
+            {row.id: row.bytes for row in events if row.run_id in gone or not row.is_step},
             {row.id: row.bytes for row in checks},
             {row.id: row.bytes for row in ticks},
             {file: file.stat().st_size for file in files},
@@ -242,7 +282,34 @@ class History:
 
     @property
     def files(self) -> Sequence[Path]:
-        """The SQLite files of all events, of the runs and of the ticks. Each run also has a log file of its own."""
+        """The SQLite files of all events, of the runs and of the ticks."""
+        return []
+
+    def _said(self, statement: str, *lists: str) -> TextClause:
+        said = text(statement.format(**self.words))
+        return said.bindparams(*(bindparam(name, expanding=True) for name in lists))
+
+    def _shard(self, run: str) -> Iterator[Path]:  # noqa: ARG002 - of SQLite
+        yield from ()
+
+    def _orphans(self, known: Collection[str], before: datetime) -> Iterator[Path]:  # noqa: ARG002 - of SQLite
+        yield from ()
+
+
+@dataclass(frozen=True)
+class SqliteHistory(History):
+    """An instance's history in SQLite files. Each run also has a log file of its own."""
+
+    events: SqliteEventLogStorage
+    runs: SqliteRunStorage
+    schedules: SqliteScheduleStorage
+
+    @property
+    def words(self) -> Mapping[str, str]:
+        return IN_SQLITE
+
+    @property
+    def files(self) -> Sequence[Path]:
         with (
             self.events.index_connection() as index,
             self.runs.connect() as runs,
@@ -303,7 +370,7 @@ def _long_lines(log: Path) -> int:
 
 def _execute(database: Connection, statements: Iterable[str], these: Sequence[int | str]) -> None:
     for statement in statements:
-        database.execute(text(statement), {"these": json.dumps(these)})
+        database.execute(text(statement).bindparams(bindparam("these", expanding=True)), {"these": these})
 
 
 def _portions(ids: Iterable[int | str]) -> Iterator[list[int | str]]:

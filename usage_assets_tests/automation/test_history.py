@@ -6,7 +6,8 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import count
@@ -21,15 +22,18 @@ from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.scheduler.instigation import TickData, TickStatus
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from dagster_graphql.test.utils import define_out_of_process_context, execute_dagster_graphql
+from sqlalchemy import text
 
 from usage_assets.assets.failures import last_failures, reason_of
 from usage_assets.automation import history
-from usage_assets.automation.history import History, Prunable, give_back
+from usage_assets.automation.history import History, Prunable, SqliteHistory, give_back
 from usage_assets.automation.prune_job import PRUNE_JOB, build_pruning
 from usage_assets.automation.pruning import find_old
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.dagster_internals.storage import SqliteEventLogStorage
+from usage_assets.local.postgres import close
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_tests.postgres import dagster_yaml, drop, name_of, new_database, url_of
 from usage_assets_tests.terminal import ROOT
 
 pytestmark = pytest.mark.usefixtures("output_is_not_repeated")
@@ -83,44 +87,99 @@ ASSETS = (raw.key, pushed.key, names.key)
 CHECK = dg.AssetCheckKey(raw.key, "is_whole")
 
 
+@dataclass(frozen=True)
+class Homes:
+    """Makes Dagster homes, and copies of them: their history is in SQLite files, or in PostgreSQL."""
+
+    server: str | None
+    template: str
+    databases: dict[Path, str] = field(default_factory=dict)
+
+    def new(self, folder: Path) -> None:
+        """Make an empty home of an existing folder."""
+        if self.server is None:
+            shutil.copy(ROOT / "dagster.yaml", folder)
+        else:
+            self.take(folder, self.template)
+
+    def copy(self, lived: Path, folder: Path) -> None:
+        """Make a folder a copy of a home that nobody uses."""
+        shutil.copytree(lived, folder)
+        if self.server is not None:
+            self.take(folder, name_of(self.databases[lived]))
+
+    def take(self, folder: Path, template: str) -> None:
+        """Give a home a database like this one."""
+        assert self.server
+        self.databases[folder] = new_database(self.server, template)
+        (folder / "dagster.yaml").write_text(dagster_yaml(self.databases[folder]))
+
+    @contextmanager
+    def opened(self, folder: Path) -> Iterator[dg.DagsterInstance]:
+        """Open a home."""
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("DAGSTER_HOME", str(folder))
+            with dg.DagsterInstance.get() as instance:
+                yield instance
+        if folder in self.databases:
+            close(url_of(self.databases[folder]))
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def homes(request: pytest.FixtureRequest) -> Iterator[Homes]:
+    """Homes whose history is there."""
+    if request.param == "sqlite":
+        yield Homes(None, "")
+        return
+    made = Homes(*(request.getfixturevalue(name) for name in ("postgres", "dagster_tables")))
+    yield made
+    for database in made.databases.values():
+        drop(database)
+
+
 @pytest.fixture(scope="module")
-def homes(output_is_not_repeated: None, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+def lives(
+    output_is_not_repeated: None, homes: Homes, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[int], Path]:
     """Homes in which something happened for 200 days: by seed, made once."""
 
     @cache
     def home(seed: int) -> Path:
         folder = tmp_path_factory.mktemp("home")
-        shutil.copy(ROOT / "dagster.yaml", folder)
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setenv("DAGSTER_HOME", str(folder))
-            with dg.DagsterInstance.get() as instance:
-                live(instance, seed)
+        homes.new(folder)
+        with homes.opened(folder) as instance:
+            live(instance, seed)
         return folder
 
     return home
 
 
 @pytest.fixture
-def lived(
-    homes: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[int], dg.DagsterInstance]]:
+def lived(homes: Homes, lives: Callable[[int], Path], tmp_path: Path) -> Iterator[Callable[[int], dg.DagsterInstance]]:
     """A copy of such a home, opened."""
     with ExitStack() as stack:
 
         def opened(seed: int) -> dg.DagsterInstance:
-            shutil.copytree(homes(seed), tmp_path / "home")
-            monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
-            return stack.enter_context(dg.DagsterInstance.get())
+            homes.copy(lives(seed), tmp_path / "home")
+            return stack.enter_context(homes.opened(tmp_path / "home"))
 
         yield opened
 
 
 @pytest.fixture
-def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    """An instance with the project's dagster.yaml."""
-    shutil.copy(ROOT / "dagster.yaml", tmp_path)
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    with dg.DagsterInstance.get() as opened:
+def instance(homes: Homes, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """An empty instance."""
+    homes.new(tmp_path)
+    with homes.opened(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def in_files(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """An instance with the project's dagster.yaml: its history is in SQLite files."""
+    homes = Homes(None, "")
+    homes.new(tmp_path)
+    with homes.opened(tmp_path) as opened:
         yield opened
 
 
@@ -218,17 +277,17 @@ def seen(instance: dg.DagsterInstance) -> dict[str, Any]:
 
 def held(instance: dg.DagsterInstance) -> dict[str, list[Any]]:
     """Every row of the history that pruning is about, and every file, with its size."""
-    home = Path(instance.root_directory)
+    home, history = Path(instance.root_directory), History.of(instance)
     tables = {
-        "history/runs/index.db": ("event_logs", "asset_check_executions", "asset_event_tags"),
-        "history/runs.db": ("runs", "run_tags"),
-        "schedules/schedules.db": ("job_ticks",),
+        history.events.index_connection: ("event_logs", "asset_check_executions", "asset_event_tags"),
+        history.runs.connect: ("runs", "run_tags"),
+        history.schedules.connect: ("job_ticks",),
     }
     found: dict[str, list[Any]] = {}
-    for file, names_of in tables.items():
-        with closing(sqlite3.connect(home / file)) as database:
+    for connect, names_of in tables.items():
+        with connect() as database:
             for table in names_of:
-                found[table] = database.execute(f"select * from {table} order by id").fetchall()
+                found[table] = [tuple(row) for row in database.execute(text(f"select * from {table} order by id"))]
     found["files"] = sorted(
         str(path.relative_to(home))
         for folder in ("history/runs", "storage")
@@ -262,7 +321,7 @@ def test_what_the_ui_and_the_sensors_see_stays_and_what_is_said_to_go_goes(
     assert gone["asset_check_executions"] == len(found.checks) > 0
     assert gone["runs"] == len(found.runs) > 0
     assert gone["job_ticks"] == len(found.ticks) > 0
-    assert len(found.logs) > 0
+    assert (len(found.logs) > 0) is isinstance(History.of(instance), SqliteHistory)
     assert {*before["files"]} - {*after["files"]} == {
         str(path.relative_to(instance.root_directory)) for path in found.files
     }
@@ -281,10 +340,11 @@ def test_what_is_younger_stays(lived: Callable[[int], dg.DagsterInstance]) -> No
     before = held(instance)
     prune(instance)
     after = held(instance)
-    young = {row for row in before["event_logs"] if row[4] >= str(BEFORE.replace(tzinfo=None))}
+    young = {row for row in before["event_logs"] if str(row[4]) >= str(BEFORE.replace(tzinfo=None))}
     assert young
     assert young <= {*after["event_logs"]}
-    assert {row for row in before["job_ticks"] if row[5] >= str(BEFORE.replace(tzinfo=None))} <= {*after["job_ticks"]}
+    young = {row for row in before["job_ticks"] if str(row[5]) >= str(BEFORE.replace(tzinfo=None))}
+    assert young <= {*after["job_ticks"]}
 
 
 def test_a_run_in_progress_keeps_everything(instance: dg.DagsterInstance) -> None:
@@ -324,20 +384,31 @@ def test_a_run_whose_events_are_the_newest_keeps_what_its_log_says_of_its_steps(
     first = run(instance, NOW - timedelta(days=200), KEYS)
     failed = run(instance, NOW - timedelta(days=199), KEYS[1:2], "fails")
     run(instance, NOW - timedelta(days=198), KEYS[2:])
-    log = Path(instance.root_directory, "history", "runs", f"{first}.db")
+    long = len(instance.all_logs(first))
+    prune(instance)
+    with dg.DagsterInstance.get() as reopened:
+        kept = reopened.all_logs(first)
+        kinds = [entry.dagster_event_type for entry in kept]
+        assert dg.DagsterEventType.STEP_SUCCESS in kinds
+        assert dg.DagsterEventType.RUN_SUCCESS in kinds
+        assert dg.DagsterEventType.HANDLED_OUTPUT not in kinds
+        assert len(kept) < long / 2
+        assert reopened.all_logs(failed, dg.DagsterEventType.STEP_FAILURE), "nothing else says why this day failed"
+
+
+def test_the_file_of_a_shortened_log_is_small_and_belongs_to_whom_it_did(in_files: dg.DagsterInstance) -> None:
+    first = run(in_files, NOW - timedelta(days=200), KEYS)
+    run(in_files, NOW - timedelta(days=198), KEYS[2:])
+    log = Path(in_files.root_directory, "history", "runs", f"{first}.db")
     with closing(sqlite3.connect(log)) as database:
         database.execute("pragma wal_checkpoint(truncate)")
     long = log.stat().st_size
     log.chmod(0o640)
-    prune(instance)
-    with dg.DagsterInstance.get() as reopened:
-        kinds = [entry.dagster_event_type for entry in reopened.all_logs(first)]
-        assert dg.DagsterEventType.STEP_SUCCESS in kinds
-        assert dg.DagsterEventType.RUN_SUCCESS in kinds
-        assert dg.DagsterEventType.ASSET_MATERIALIZATION not in kinds
-        assert reopened.all_logs(failed, dg.DagsterEventType.STEP_FAILURE), "nothing else says why this day failed"
+    prune(in_files)
     assert oct(log.stat().st_mode)[-3:] == "640"
     assert log.stat().st_size < long / 3
+    with dg.DagsterInstance.get() as reopened:
+        assert not reopened.all_logs(first, dg.DagsterEventType.ASSET_MATERIALIZATION)
 
 
 @pytest.mark.slow
@@ -407,7 +478,8 @@ def test_a_pruning_that_dies_anywhere_is_finished_by_the_next(
 ) -> None:
     instance = lived(1)
     shown = seen(instance)
-    monkeypatch.setattr(history, "ROWS_AT_ONCE", 20)
+    has_files = isinstance(History.of(instance), SqliteHistory)
+    monkeypatch.setattr(history, "ROWS_AT_ONCE", 20 if has_files else 3)
     steps = count()
 
     class Killed(BaseException):
@@ -434,14 +506,14 @@ def test_a_pruning_that_dies_anywhere_is_finished_by_the_next(
 
 
 @pytest.mark.slow
-def test_files_of_runs_that_were_deleted_in_the_ui_go(instance: dg.DagsterInstance) -> None:
-    deleted = run(instance, NOW - timedelta(days=200), KEYS)
-    run(instance, NOW - timedelta(days=199), KEYS)
-    instance.delete_run(deleted)
-    storage = instance.event_log_storage
+def test_files_of_runs_that_were_deleted_in_the_ui_go(in_files: dg.DagsterInstance) -> None:
+    deleted = run(in_files, NOW - timedelta(days=200), KEYS)
+    run(in_files, NOW - timedelta(days=199), KEYS)
+    in_files.delete_run(deleted)
+    storage = in_files.event_log_storage
     assert isinstance(storage, SqliteEventLogStorage)
     assert Path(storage.path_for_shard(deleted)).exists()
-    prune(instance, before=datetime.now(UTC) + timedelta(days=1))
+    prune(in_files, before=datetime.now(UTC) + timedelta(days=1))
     assert not Path(storage.path_for_shard(deleted)).exists()
 
 
@@ -456,8 +528,8 @@ with dg.DagsterInstance.get() as instance:
 
 
 @pytest.mark.slow
-def test_a_file_that_is_mostly_free_shrinks_while_others_write(instance: dg.DagsterInstance, tmp_path: Path) -> None:
-    storage = instance.event_log_storage
+def test_a_file_that_is_mostly_free_shrinks_while_others_write(in_files: dg.DagsterInstance, tmp_path: Path) -> None:
+    storage = in_files.event_log_storage
     assert isinstance(storage, SqliteEventLogStorage)
     file = Path(storage.path_for_shard("index"))
     with closing(sqlite3.connect(file)) as database, database:
@@ -470,10 +542,10 @@ def test_a_file_that_is_mostly_free_shrinks_while_others_write(instance: dg.Dags
     with subprocess.Popen([sys.executable, "-c", WRITER], stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout
         assert writer.stdout.readline() == "ready\n"
-        prune(instance)
+        prune(in_files)
         assert writer.stdout.readline() == "done\n"
     assert writer.returncode == 0
-    assert len(instance.get_materialized_partitions(dg.AssetKey("written"))) == 400
+    assert len(in_files.get_materialized_partitions(dg.AssetKey("written"))) == 400
     assert file.stat().st_size < 10_000_000
 
 
@@ -514,8 +586,8 @@ def test_events_of_days_that_are_not_kept_go_even_if_they_are_the_newest(instanc
     assert {each.partition_key for each in checks} == {None, *KEYS[5:]}
 
 
-def test_a_history_that_is_not_in_sqlite_is_left_alone() -> None:
-    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(SettingsError, match="is not in SQLite files"):
+def test_a_history_that_is_nowhere_is_left_alone() -> None:
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(SettingsError, match="in neither SQLite files nor"):
         History.of(instance)
 
 
