@@ -1,7 +1,9 @@
 """What the product needs of each private name of Dagster: whoever upgrades Dagster begins here."""
 
+import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from inspect import ismodule
@@ -17,6 +19,7 @@ from usage_assets import dagster_internals
 from usage_assets.dagster_internals import (
     ASSET_CHECK_EVENTS,
     ASSET_EVENTS,
+    GRPC_INFO_TAG,
     REPOSITORY_LABEL_TAG,
     SINGLETON_REPOSITORY_NAME,
     CheckRunHealthResult,
@@ -37,10 +40,18 @@ from usage_assets.dagster_internals import (
     capture_interrupts,
     cron_string_iterator,
     execute_run_iterator,
+    grpc,
     is_valid_cron_schedule,
     pop_captured_interrupt,
     postgres,
     storage,
+)
+from usage_assets.dagster_internals.grpc import (
+    CanCancelExecutionRequest,
+    CanCancelExecutionResult,
+    DagsterGrpcClient,
+    DagsterUserCodeUnreachableError,
+    deserialize_value,
 )
 from usage_assets.dagster_internals.postgres import (
     CompositeStorage,
@@ -150,6 +161,28 @@ def test_capture_interrupts_and_pop_captured_interrupt_keep_a_ctrl_c_until_it_is
 
 def test_default_run_launcher_cannot_say_whether_a_run_has_its_process() -> None:
     assert not DefaultRunLauncher().supports_check_run_worker_health, "else local/workers.py is not needed any more"
+
+
+def test_grpc_info_tag_says_where_a_run_was_launched_and_a_code_server_that_nobody_runs_is_unreachable(
+    tmp_path: Path,
+) -> None:
+    """CanCancelExecutionRequest and CanCancelExecutionResult ask whether it has the process of a run."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance, socket.socket() as bound:
+        job = DEFINITIONS.resolve_implicit_global_asset_job_def()
+        repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("place"), SINGLETON_REPOSITORY_NAME)
+        run = instance.create_run_for_job(job, remote_job_origin=RemoteJobOrigin(repository, job.name))
+        bound.bind(("127.0.0.1", 0))
+        address = {"host": "127.0.0.1", "port": bound.getsockname()[1]}
+        client = DagsterGrpcClient(**address)
+        with pytest.raises(DagsterUserCodeUnreachableError):
+            DefaultRunLauncher.launch_run_from_grpc_client(instance, run, client)
+        with pytest.raises(DagsterUserCodeUnreachableError):
+            client.can_cancel_execution(CanCancelExecutionRequest(run_id="run"), timeout=5)
+        launched = instance.get_run_by_id(run.run_id)
+    assert launched
+    assert json.loads(launched.tags[GRPC_INFO_TAG]) == address
+    answer = dg.serialize_value(CanCancelExecutionResult(can_cancel=True))
+    assert deserialize_value(answer, CanCancelExecutionResult).can_cancel
 
 
 def test_check_run_health_result_takes_a_worker_status_and_a_reason() -> None:
@@ -324,7 +357,8 @@ def test_composite_storage_is_three_storages_in_one(tmp_path: Path) -> None:
 
 def test_every_private_name_has_its_test() -> None:
     _, tests = Path(__file__).read_text().split("DEFINITIONS = ", 1)
-    found = {name: value for each in (dagster_internals, storage, postgres) for name, value in vars(each).items()}
+    modules = (dagster_internals, storage, postgres, grpc)
+    found = {name: value for each in modules for name, value in vars(each).items()}
     names = [name for name, value in found.items() if not name.startswith("__") and not ismodule(value)]
     assert "InMemoryJob" in names
     assert [name for name in names if name not in tests] == []

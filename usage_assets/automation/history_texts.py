@@ -60,7 +60,7 @@ def replace_in_file(file: Path, person: Person) -> None:
 def _files(instance: dg.DagsterInstance) -> Iterator[Path]:
     history, root = History.of(instance), Path(instance.root_directory)
     if not isinstance(history, SqliteHistory):
-        raise SettingsError("the history of this Dagster instance is not in SQLite files: a person cannot be forgotten there")
+        raise SettingsError("Dagster's history is not in SQLite files: nobody can be forgotten there")
     folders = {file.parent for file in history.files} | {root / "logs", Path(instance.storage_directory())}
     found = {file for folder in folders for file in folder.rglob("*")} | {*root.glob("*.log")}
     yield from sorted(file for file in found if file.is_file() and not file.name.endswith(_BESIDE))

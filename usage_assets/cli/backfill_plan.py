@@ -43,6 +43,7 @@ from usage_assets.dagster_internals import (
     pop_captured_interrupt,
 )
 from usage_assets.fetching.connected import earliest_day, lookups_of
+from usage_assets.local.workers import HOST_TAG, this_host
 from usage_assets.models.connection_graph import ConnectionGraph
 from usage_assets.models.due import Due
 from usage_assets.providers import PROVIDERS
@@ -328,6 +329,7 @@ def _created_run(
             **(range_tags(run_plan.window.first, run_plan.window.last) if run_plan.window else {}),
             CONNECTION_TAG: run_plan.connection,
             **run_plan.tags,
+            HOST_TAG: this_host(),
         },
         asset_selection=frozenset(run_plan.assets),
         remote_job_origin=RemoteJobOrigin(repository, job.name),

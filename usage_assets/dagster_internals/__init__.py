@@ -1,4 +1,4 @@
-"""Every private name of Dagster that this package uses: here, or in storage.py where it brings SQLAlchemy with it.
+"""Every private name of Dagster that this package uses; in modules here those that bring SQLAlchemy, psycopg2 or gRPC.
 
 An upgrade of Dagster is checked here.
 
@@ -15,7 +15,7 @@ from dagster._core.execution.api import execute_run_iterator
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
-from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
+from dagster._core.storage.tags import GRPC_INFO_TAG, REPOSITORY_LABEL_TAG
 from dagster._serdes import ConfigurableClassData
 from dagster._utils.interrupts import capture_interrupts, pop_captured_interrupt
 from dagster._utils.schedules import cron_string_iterator, is_valid_cron_schedule

@@ -41,8 +41,12 @@ def make_home() -> bool:
 
 def missing_settings(instance: dg.DagsterInstance) -> str | None:
     """Say what a home lacks that keeps Dagster's slow defaults; None where it lacks nothing."""
-    if {type(instance.event_log_storage), type(instance.run_storage)} & {SqliteEventLogStorage, SqliteRunStorage}:
-        return f"its dagster.yaml lacks our settings, so runs take four times the CPU: copy {CONFIGURATION} into it"
+    used = {type(instance.event_log_storage), type(instance.run_storage)}
+    copy = "its dagster.yaml lacks our settings, so runs take four times the CPU: copy"
+    if used & {SqliteEventLogStorage, SqliteRunStorage}:
+        return f"{copy} {CONFIGURATION} into it"
+    if any(each.__module__.startswith("dagster_postgres.") for each in used):
+        return f"{copy} deploy/dagster.postgres.yaml of the repository into it"
     return None
 
 

@@ -2,27 +2,45 @@
 
 A run whose process was killed keeps the status "started" and one of the few places for runs. Dagster's own launcher
 learns of it only through the code server that started the process, so after a power loss nobody does.
+
+A process of this machine is looked for by its number. Of another machine, its code server is asked, after a silence.
 """
 
+import json
 import os
+import socket
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
-from usage_assets.dagster_internals import CheckRunHealthResult, DefaultRunLauncher, EngineEventData, WorkerStatus
+from usage_assets.dagster_internals import (
+    GRPC_INFO_TAG,
+    CheckRunHealthResult,
+    DefaultRunLauncher,
+    EngineEventData,
+    WorkerStatus,
+)
 
 LOST = "its process is gone: it was killed, or the machine stopped. What it had not stored is still due"
 SILENCE = timedelta(minutes=2)
 """A run logs its process as it starts. One that has not, and has logged nothing else for this long, has no process."""
+SILENCE_ELSEWHERE = timedelta(minutes=10)
+"""A run of another machine that has logged nothing for this long is lost, unless its code server says that it runs."""
+ANSWER_SECONDS = 10
+"""How long a code server may take to say that."""
+HOST_TAG = "usage_assets/host"
+"""On which machine the command line executes a run."""
 CLOCK_TOLERANCE = 2
 """Seconds that a process may appear to start after the event that it wrote itself."""
 HOLDING_A_PLACE = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
-    """Dagster's launcher for this machine, and the answer to whether a run still has its process.
+    """Dagster's launcher, and the answer to whether a run still has its process.
 
     Dagster's run monitoring asks for it every ``poll_interval_seconds`` and fails runs that have none. It does not ask
     ``DefaultRunLauncher``, which cannot answer.
@@ -59,13 +77,42 @@ def end_lost_runs(instance: dg.DagsterInstance) -> int:
 
 
 def is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun, *, nobody_starts_it: bool = False) -> bool:
-    """Return whether the run has no process on this machine."""
+    """Return whether the run has no process."""
+    server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
+    if "port" in server or run.tags.get(HOST_TAG, this_host()) != this_host():
+        is_silent = last_heard_of(instance, run) + SILENCE_ELSEWHERE < datetime.now(UTC)
+        return is_silent and not _runs_at(server, run.run_id)
     for entry in reversed(instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)):
         data = entry.dagster_event.event_specific_data if entry.dagster_event else None
         if isinstance(data, EngineEventData) and (pid := data.metadata.get("pid")):
             began = _began(int(str(pid.value)))
             return began is None or began > entry.timestamp + CLOCK_TOLERANCE  # another process has its number now
     return nobody_starts_it or last_heard_of(instance, run) + SILENCE < datetime.now(UTC)
+
+
+def this_host() -> str:
+    """Return the name of this machine."""
+    return socket.gethostname()
+
+
+def _runs_at(server: Mapping[str, Any], run_id: str) -> bool:
+    """Return whether a code server on some machine has the process of a run. One that cannot be reached has none."""
+    if "port" not in server:
+        return False
+    from usage_assets.dagster_internals.grpc import (  # noqa: PLC0415 - one machine needs none of it
+        CanCancelExecutionRequest,
+        CanCancelExecutionResult,
+        DagsterGrpcClient,
+        DagsterUserCodeUnreachableError,
+        deserialize_value,
+    )
+
+    client = DagsterGrpcClient(host=server["host"], port=server["port"], use_ssl=server.get("use_ssl", False))
+    try:
+        answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run_id), timeout=ANSWER_SECONDS)
+    except DagsterUserCodeUnreachableError:
+        return False
+    return deserialize_value(answer, CanCancelExecutionResult).can_cancel
 
 
 def last_heard_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime:

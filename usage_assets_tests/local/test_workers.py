@@ -1,10 +1,14 @@
 """Runs whose process is gone: found by the process that their own events name, and ended."""
 
+import json
+import os
+import runpy
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -13,11 +17,24 @@ from dagster._core.events import EngineEventData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.utils import make_new_run_id
 
+from usage_assets.dagster_internals import GRPC_INFO_TAG, DefaultRunLauncher
+from usage_assets.dagster_internals.grpc import DagsterGrpcClient, DagsterUserCodeUnreachableError
 from usage_assets.local import workers
-from usage_assets.local.workers import LOST, SILENCE, end_lost_runs, is_lost
+from usage_assets.local.processes import free_port
+from usage_assets.local.workers import (
+    HOST_TAG,
+    LOST,
+    SILENCE,
+    SILENCE_ELSEWHERE,
+    end_lost_runs,
+    is_lost,
+    this_host,
+)
+from usage_assets_tests.local.test_processes import until
 
 pytestmark = pytest.mark.slow
 
+REPOSITORY = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
 Began = Callable[[int], float | None]
 
 
@@ -38,11 +55,15 @@ def worker() -> Iterator["subprocess.Popen[bytes]"]:
             process.kill()
 
 
-def run_of(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, pid: int | None = None) -> dg.DagsterRun:
+def run_of(
+    instance: dg.DagsterInstance,
+    status: dg.DagsterRunStatus,
+    pid: int | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> dg.DagsterRun:
     """A run in a status, whose process is this one."""
-    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
-    origin = RemoteJobOrigin(repository, "usage")
-    run = dg.DagsterRun("usage", make_new_run_id(), status=status, remote_job_origin=origin)
+    origin = RemoteJobOrigin(REPOSITORY, "usage")
+    run = dg.DagsterRun("usage", make_new_run_id(), status=status, remote_job_origin=origin, tags=tags)
     instance.add_run(run)
     instance.report_engine_event("Created", run)
     if pid:
@@ -96,6 +117,75 @@ def test_a_run_that_names_no_process_yet_is_lost_when_it_stays_silent(instance: 
     assert not is_lost(instance, run)
     with time_machine.travel(datetime.now(UTC) + SILENCE + timedelta(seconds=1)):
         assert is_lost(instance, run)
+
+
+CODE = """
+from pathlib import Path
+import dagster as dg
+
+@dg.op
+def wait():
+    Path("gate").read_text()  # a pipe: until somebody writes to it
+
+@dg.job
+def waiting():
+    wait()
+
+defs = dg.Definitions(jobs=[waiting])
+"""
+
+
+def answers(client: DagsterGrpcClient) -> bool:
+    """Whether a code server answers."""
+    with suppress(DagsterUserCodeUnreachableError):
+        return bool(client.ping("here"))
+    return False
+
+
+@contextmanager
+def code_server(folder: Path) -> Iterator[DagsterGrpcClient]:
+    """A code server, as another machine has it."""
+    (folder / "location.py").write_text(CODE)
+    os.mkfifo(folder / "gate")
+    port = free_port(4000)
+    command = [sys.executable, "-m", "dagster", "api", "grpc", "-f", "location.py", "-h", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(command, cwd=folder) as process:
+        try:
+            client = DagsterGrpcClient(host="127.0.0.1", port=port)
+            until(lambda: answers(client), "the code server serves")
+            yield client
+        finally:
+            process.terminate()
+
+
+def test_a_silent_run_of_another_machine_is_lost_when_its_code_server_does_not_have_it(tmp_path: Path) -> None:
+    later = datetime.now(UTC) + SILENCE_ELSEWHERE + timedelta(minutes=1)
+    (tmp_path / "home").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "home")) as instance:
+        with code_server(tmp_path) as server:
+            address = {GRPC_INFO_TAG: json.dumps({"host": server.host, "port": server.port})}
+            job = runpy.run_path(str(tmp_path / "location.py"))["waiting"]
+            launched = instance.create_run_for_job(job, remote_job_origin=RemoteJobOrigin(REPOSITORY, job.name))
+            DefaultRunLauncher.launch_run_from_grpc_client(instance, launched, server)
+            unknown = run_of(instance, dg.DagsterRunStatus.STARTED, pid=os.getpid(), tags=address)
+            launched = instance.get_run_by_id(launched.run_id) or launched
+            assert not is_lost(instance, unknown), "it may be starting"
+            with time_machine.travel(later):
+                assert is_lost(instance, unknown), "this process has its number, on another machine"
+                assert not is_lost(instance, launched)
+            (tmp_path / "gate").write_text("go on")
+            until(lambda: status_of(instance, launched) is dg.DagsterRunStatus.SUCCESS, "the run ends")
+        with time_machine.travel(later):
+            assert is_lost(instance, launched), "its code server cannot be reached"
+
+
+def test_a_run_of_the_command_line_of_another_machine_is_lost_when_it_is_silent(instance: dg.DagsterInstance) -> None:
+    run = run_of(instance, dg.DagsterRunStatus.STARTED, pid=os.getpid(), tags={HOST_TAG: "another"})
+    here = run_of(instance, dg.DagsterRunStatus.STARTED, pid=os.getpid(), tags={HOST_TAG: this_host()})
+    assert not is_lost(instance, run)
+    with time_machine.travel(datetime.now(UTC) + SILENCE_ELSEWHERE + timedelta(minutes=1)):
+        assert is_lost(instance, run)
+        assert not is_lost(instance, here), "its process is here"
 
 
 def test_at_a_start_lost_runs_end_and_all_others_go_on(instance: dg.DagsterInstance) -> None:
