@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import duckdb
 import psycopg
 import tenacity
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import Field, PrivateAttr
 
 from usage_assets.core.schema import declarations
@@ -39,7 +40,14 @@ ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """Variables of an object store that is not Amazon's, as the AWS tools read them."""
 OPTIONS = "data_inlining_row_limit 0"
 """Rows in the catalog are not safe yet: deleted ones came back, a delete was lost (duckdb/ducklake 1084, 1215, 917)."""
-FREED_AFTER = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+KEEPALIVES = {
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",  # milliseconds: while an answer is under way, no keepalive is sent
+}
+"""When our end of a session notices that the other one is gone."""
+FREED_AFTER = " ".join(f"-c {name if name.startswith('tcp') else f'tcp_{name}'}={n}" for name, n in KEEPALIVES.items())
 """PostgreSQL releases the locks of a host that was cut off after these seconds: 30 + 3 x 10."""
 OLDEST_KEPT = """
 select coalesce(max(snapshot_time) filter (where snapshot_time <= now() - $keep), min(snapshot_time))
@@ -64,6 +72,8 @@ CLEAN_UP = (
 SPACE = 0x75736167
 """The first number of each of our advisory locks; the second is of a table, or 0 for the whole warehouse."""
 _CONFLICT = "(?s).*(Transaction conflict|could not serialize|Failed to commit DuckLake transaction)"
+_REPEATED = re.compile(r' at (?:path \+ )?"[^"]*"')
+"""How DuckDB repeats the connection string, which the message begins with."""
 
 LOGGER = logging.getLogger(__name__)
 _OPENING = threading.Lock()
@@ -115,7 +125,7 @@ class Lake(Warehouse):
         if store:
             self._find_credentials(connection, name)
         options = ", ".join(filter(None, (f"data_path {quoted(self.data)}", OPTIONS, how)))
-        connection.execute(f"attach {quoted(self.database)} as {name} ({options})")
+        connection.execute(f"attach {quoted(f'{LAKE}{self._catalog}')} as {name} ({options})")
 
     def _find_credentials(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
         """Let DuckDB find what opens the object store. It reads keys itself, so that no statement of ours has one.
@@ -270,12 +280,20 @@ class Lake(Warehouse):
     def _session(self) -> Iterator[psycopg.Connection[Any]]:
         name = f"usage-assets on {socket.gethostname()}, process {os.getpid()}"
         try:
-            with psycopg.connect(
-                self.database.removeprefix(LAKE), autocommit=True, application_name=name[:63], options=FREED_AFTER
-            ) as session:
+            with psycopg.connect(self._catalog, autocommit=True, application_name=name[:63]) as session:
                 yield session
         except psycopg.Error as error:
             raise self._refused(error) from None
+
+    @property
+    def _catalog(self) -> str:
+        """The connection string of the catalog, with which both ends notice when the other one was cut off."""
+        try:
+            given: dict[str, Any] = conninfo_to_dict(self.database.removeprefix(LAKE))
+        except psycopg.Error as error:
+            raise self._refused(error) from None
+        options = f"{FREED_AFTER} {given.pop('options', '')}".strip()
+        return make_conninfo(**KEEPALIVES | given, options=options)
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         """Return a connection of its own to this process's DuckDB, with the lake attached."""
@@ -293,7 +311,7 @@ class Lake(Warehouse):
 
     def _refused(self, error: Exception) -> WarehouseError:
         lines = str(error).splitlines() or [type(error).__name__]
-        return WarehouseError(redacted(f"{self.database}: {lines[0]}"))
+        return WarehouseError(redacted(f"{self.database}: {_REPEATED.sub('', lines[0])}"))
 
 
 class _Moment(Lake):

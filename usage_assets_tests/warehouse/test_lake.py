@@ -17,6 +17,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lake import Lake
 from usage_assets.warehouse.move import move
 from usage_assets.warehouse.opened import warehouse_at
+from usage_assets.warehouse.tables import quoted
 from usage_assets.warehouse.values import Batch, WarehouseError
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database
@@ -189,6 +190,39 @@ def test_a_session_that_ends_gives_its_locks_back(lake: Lake, postgres: str) -> 
     write(hurried(lake), [sample(model="next")])
     with psycopg.connect(lake.database.removeprefix(LAKE)) as session:
         assert session.execute("select count(*) from pg_locks where locktype = 'advisory'").fetchone() == (0,)
+
+
+def test_both_ends_of_a_session_notice_that_the_other_was_cut_off(lake: Lake) -> None:
+    """Also during a commit, when an answer is under way: TCP sends no keepalives then, and tries for 15 minutes."""
+    write(lake, [sample()])
+    settings = "select name, reset_val from pg_settings where name like 'tcp%'"
+    expected = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
+    expected["tcp_user_timeout"] = "60000"
+    with lake._session() as session:
+        assert dict(session.execute(settings).fetchall()) == expected
+        ours = session.info.get_parameters()
+    assert {name: ours[name.removeprefix("tcp_") if "keep" in name else name] for name in expected} == expected
+    with lake.get_connection() as connection:  # DuckDB's own session, in which rows are committed
+        [(attached,)] = connection.execute("select current_database()").fetchall()
+        query = f"from postgres_query('__ducklake_metadata_{attached}', {quoted(settings)})"
+        assert dict(connection.execute(query).fetchall()) == expected
+
+
+def test_a_catalog_that_cannot_be_reached_is_named_as_it_was_set(tmp_path: Path) -> None:
+    lake = Lake(database=f"{LAKE}host={tmp_path} dbname=usage", data=str(tmp_path))
+    for ask in (partial(lake.read, "select 1"), lambda: lake.exists):
+        with pytest.raises(WarehouseError) as error:
+            ask()
+        assert str(error.value).startswith(f"{lake.database}: ")
+        assert "No such file or directory" in str(error.value)
+        assert str(error.value).count("dbname") == 1
+
+
+def test_options_of_a_session_that_somebody_has_set_hold(lake: Lake) -> None:
+    own = Lake(database=f"{lake.database} options='-c work_mem=5MB' keepalives_idle=7", data=lake.data)
+    with own._session() as session:
+        assert session.execute("show work_mem").fetchone() == ("5MB",)
+        assert session.info.get_parameters()["keepalives_idle"] == "7"
 
 
 # Moving
