@@ -28,7 +28,7 @@ SANDBOX := $(shell find usage_assets/sandbox usage_assets_tests/sandbox fixtures
 READY_FOCUS := .venv-focus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-all audit drill drill-lake check docs pictures bench focus wheel mutants
+.PHONY: help demo run test test-all audit drill drill-lake check docs pictures bench focus wheel image mutants
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
@@ -41,6 +41,7 @@ help:
 	@echo "make mutants  small faults are put into the product: which do the tests notice? CHECKOUT=folder BEFORE=results.json"
 	@echo "make check   lint, format, types, and that Dagster can load the definitions"
 	@echo "make wheel   build the wheel, and use it in an empty folder and environment of its own"
+	@echo "make image   build deploy/Dockerfile and start from it what compose.yaml starts, without Docker; root on Debian only"
 	@echo "make bench   the benchmarks; exit 1 where a demand is missed"
 	@echo "make focus   FOCUS's own validator over a year of the sandbox, or over FOCUS_FILE=x.csv; needs Python 3.12"
 	@echo "make docs    write docs/tables.md from the declarations"
@@ -126,6 +127,10 @@ wheel: $(READY)
 	@cd .wheel/empty && ../venv/bin/usage-assets --help >/dev/null && \
 		../venv/bin/python -c 'import dagster as dg; from usage_assets.definitions import defs; dg.Definitions.validate_loadable(defs())' && \
 		DAGSTER_HOME= ../venv/bin/python "$(CURDIR)/usage_assets_tests/end_to_end/start_dev.py"
+
+# Needs what `apt-get install buildah debootstrap` installs.
+image: $(READY)
+	@$(BIN)/python -m usage_assets_tests.deploy.image
 
 # Its environment is its own: it needs another Python, and numpy 1.
 $(READY_FOCUS): constraints-focus.txt

@@ -9,6 +9,7 @@ Nothing else knows how a lake is opened or locked. Who needs to know whether the
 
 import logging
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator

@@ -1,0 +1,112 @@
+"""What docs/deploy.md says of backups is enough: after a restore, every table, and Dagster's history, is as it was."""
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import psycopg
+import pytest
+
+from usage_assets.core.warehouse_address import LAKE
+from usage_assets.local.home import CONFIGURATION
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.lake import Lake
+from usage_assets.warehouse.published import copy_of, publish
+from usage_assets_tests.deploy.reading import POSTGRES_BIN
+from usage_assets_tests.focus.test_export import fill
+from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.postgres import new_database
+
+TABLES = """
+select schema_name || '.' || table_name as name from duckdb_tables()
+where database_name = current_database() and not internal
+union all
+select schema_name || '.' || view_name from duckdb_views()
+where database_name = current_database() and not internal and not contains(sql, 'usage_now')
+"""
+
+
+def everything(warehouse: Warehouse) -> Mapping[str, list[dict[str, Any]]]:
+    """Every row of every table and view, except of views that look at the clock."""
+    with warehouse.get_connection():  # a file is opened once
+        names = [row["name"] for row in warehouse.read(TABLES).to_pylist()]
+        assert names
+        return {name: warehouse.read(f"select * from {name} order by all").to_pylist() for name in names}
+
+
+def rewrite(warehouse: Warehouse) -> None:
+    """Store other rows of a day."""
+    Days(warehouse).fetched(Costs, raw(Costs, amount_value=7, line_item="written after the backup"))
+
+
+def ran(command: str, *words: str | Path) -> None:
+    done = subprocess.run([POSTGRES_BIN / command, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_restored_file_holds_what_was_published(tmp_path: Path) -> None:
+    warehouse, backup = Warehouse(database=str(tmp_path / "usage.duckdb")), tmp_path / "backup.duckdb"
+    fill(Days(warehouse))
+    publish(warehouse)
+    shutil.copyfile(copy_of(warehouse.database), backup)
+    before = everything(warehouse)
+    rewrite(warehouse)
+    assert everything(warehouse) != before
+    shutil.copyfile(backup, warehouse.database)
+    assert everything(warehouse) == before
+    rewrite(warehouse)
+    assert everything(warehouse) != before
+
+
+@dg.op
+def nothing() -> None:
+    """Succeed."""
+
+
+@dg.job
+def job() -> None:
+    """Do nothing."""
+    nothing()
+
+
+def test_a_restored_home_has_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, backup = tmp_path / "home", tmp_path / "backup"
+    home.mkdir()
+    (home / CONFIGURATION.name).write_bytes(CONFIGURATION.read_bytes())
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with dg.DagsterInstance.get() as instance:
+        run_id = job.execute_in_process(instance=instance).run_id
+    shutil.copytree(home, backup)
+    shutil.rmtree(home)
+    shutil.copytree(backup, home)
+    with dg.DagsterInstance.get() as instance:
+        assert [run.run_id for run in instance.get_runs()] == [run_id]
+        assert instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_SUCCESS)
+
+
+@pytest.mark.slow
+def test_a_restored_lake_holds_what_its_dump_names_although_days_were_written_meanwhile(
+    tmp_path: Path, postgres: str
+) -> None:
+    place, files, backup = new_database(postgres), tmp_path / "lake", tmp_path / "backup"
+    lake, dump = Lake(database=f"{LAKE}{place}", data=str(files)), tmp_path / "usage.dump"
+    fill(Days(lake))
+    before = everything(lake)
+    ran("pg_dump", "--format", "custom", "--file", dump, "--dbname", place)
+    rewrite(lake)  # between the dump and the copy of the files
+    shutil.copytree(files, backup)
+    lake.detach()
+    shutil.rmtree(files)
+    with psycopg.connect(place, autocommit=True) as session:
+        session.execute("drop schema public cascade; create schema public")
+    shutil.copytree(backup, files)
+    ran("pg_restore", "--clean", "--if-exists", "--dbname", place, dump)
+    assert everything(lake) == before
+    rewrite(lake)
+    assert everything(lake) != before
+    lake.detach()
