@@ -1,8 +1,8 @@
 """`make image`: deploy/Dockerfile is built without Docker, and what compose.yaml starts from it is started here.
 
 Each command runs as compose.yaml has it: the image's own user, no privileges, a read-only root. Loopback is the only
-network. PostgreSQL comes from a wheel, and moto stands for the object store: the images of others are not tried. Needs
-root, and Debian's buildah and debootstrap.
+network. PostgreSQL and the object store come from wheels: the images of others are not tried. Needs root, and Debian's
+buildah and debootstrap.
 """
 
 import json
@@ -202,26 +202,25 @@ def postgres(folder: Path, password: str) -> Iterator[None]:
 
 
 @contextmanager
-def objects(folder: Path, key: str, password: str) -> Iterator[None]:
-    """The service ``objects``: an S3 API with the bucket ``usage``."""
-    import boto3  # noqa: PLC0415 - only here
-
-    url, words = "http://127.0.0.1:7070", (sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", "7070")
-    with started("objects", words, folder / "objects.log") as server:
+def objects(folder: Path, secret: Mapping[str, str]) -> Iterator[None]:
+    """The service ``objects``, with its own command and variables; its folder is another one."""
+    service, data = loaded("compose.yaml")["services"]["objects"], folder / "objects"
+    data.mkdir()
+    command = [word.replace("-dir=/data", f"-dir={data}") for word in service["command"]]
+    program = Path(sys.executable).with_name(service["entrypoint"][0])
+    variables = {"HOME": str(folder), "TMPDIR": str(folder)} | environment_of(service, {}, secret)
+    with started("objects", (program, *command), folder / "objects.log", env=variables, cwd=data) as server:
         for _ in wait_until("objects", 60, server):
-            if answers(url):
+            if answers(service["healthcheck"]["test"][-1]):
                 break
-        client = boto3.client("s3", endpoint_url=url, aws_access_key_id=key, aws_secret_access_key=password)
-        client.create_bucket(Bucket="usage")
         yield
 
 
 def answers(url: str) -> bool:
     try:
-        httpx.get(url, trust_env=False)
+        return httpx.get(url, trust_env=False).is_success
     except httpx.TransportError:
         return False
-    return True
 
 
 # What compose.yaml starts
@@ -255,12 +254,11 @@ def try_services(container: Container, folder: Path) -> None:
     """The services become healthy, fetch days when the UI is asked to, and end when they are told to."""
     compose, stack = loaded("compose.yaml"), ExitStack()
     secret = {name: secrets.token_hex(16) for name in re.findall(r"\$\{(\w+)", (DEPLOY / "compose.yaml").read_text())}
-    key = compose["services"]["objects"]["environment"]["ROOT_ACCESS_KEY_ID"]
     with stack:
         sandbox = container.command(("usage-assets", "sandbox", "--port", SANDBOX.rpartition(":")[2]), {})
         stack.enter_context(started("sandbox", sandbox, log := folder / "sandbox.log"))
         stack.enter_context(postgres(folder / "database", secret["POSTGRES_PASSWORD"]))
-        stack.enter_context(objects(folder, key, secret["OBJECT_STORE_PASSWORD"]))
+        stack.enter_context(objects(folder, secret))
         for _ in wait_until("sandbox", 60):
             if "PORT_BASE_URL" in log.read_text():
                 break

@@ -76,6 +76,7 @@ def test_a_service_has_no_privilege_and_says_whether_it_is_healthy(name: str) ->
     service = COMPOSE["services"][name]
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]
+    assert service.get("cap_add") == (["DAC_OVERRIDE"] if name == "objects" else None)
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["restart"] == "unless-stopped"
     assert service["healthcheck"]["test"][0] == "CMD"
