@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -123,7 +124,9 @@ def mounted(image: str, folder: Path) -> Iterator[Container]:
     (layers / "srv/usage/workspace.yaml").touch()
     mounts: list[tuple[str, Path, str]] = [("hosts", folder / "hosts", "/etc/hosts")]
     for volume in from_image(loaded("compose.yaml"))["code"]["volumes"]:
-        source, target = volume.split(":")[:2]
+        source, _, target = volume.removesuffix(":ro").partition(":")
+        if not target:  # /tmp, a tmpfs here
+            continue
         place = DEPLOY / source if source.startswith(".") else folder / source
         if not source.startswith("."):
             place.mkdir()
@@ -274,8 +277,7 @@ def try_services(container: Container, folder: Path) -> None:
                 if subprocess.run(test, capture_output=True, check=False).returncode == 0:
                     break
             click.echo(f"ok: {name} is healthy: {' '.join(service['command'])}")
-        said = container.works("usage-assets", "doctor", **variables["code"])
-        click.echo(f"ok: usage-assets doctor: {said.strip().splitlines()[-1]}")
+        click.echo(container.works("usage-assets", "doctor", **variables["code"]))
         click.echo(f"ok: backfill launched in the UI: {backfill()}")
         click.echo(container.works("usage-assets", "connection", "list", **variables["code"]))
     click.echo("ok: all services end when they are told to")
@@ -294,16 +296,17 @@ def backfill() -> str:
         click.echo(f"ok: the UI has loaded {json.dumps(ask(READY))}")
         selection = [{"path": ["openai", "costs"]}, {"path": ["openai", "costs", "daily_costs"]}]
         params = {"assetSelection": selection, "partitionNames": DAYS, "title": "make image"}
-        ask(LAUNCH, params=params)
+        if "message" in (answer := ask(LAUNCH, params=params)["launchPartitionBackfill"]):
+            raise ImageError(answer["message"])
         for _ in wait_until("backfill", SECONDS_TO_FINISH):
             left = ask(LEFT)
             states = {row["status"] for row in left["partitionBackfillsOrError"]["results"]}
             if not states & {"REQUESTED"}:
                 break
-        runs = [row["status"] for row in left["runsOrError"]["results"]]
-        if states != {"COMPLETED_SUCCESS"} or {*runs} != {"SUCCESS"}:
+        runs = Counter(row["status"] for row in left["runsOrError"]["results"])  # sensors launch others
+        if states != {"COMPLETED_SUCCESS"} or runs["FAILURE"] or runs["CANCELED"]:
             raise ImageError(f"backfill {states}, runs {runs}")
-        return f"{len(runs)} runs succeeded"
+        return f"{runs['SUCCESS']} runs succeeded"
 
 
 @click.command()
