@@ -150,7 +150,7 @@ class PageParser:
         if item.start != midnight or not midnight < (item.end or midnight + DAY) <= midnight + DAY:
             raise ShapeError(path, day, f"{item.start} to {item.end} is not within one UTC day")
         if day not in self.window:
-            raise ShapeError(path, day, f"outside the days that were asked for ({self.window})")
+            raise ShapeError(path, day, f"outside the requested days ({self.window})")
         return day
 
     def _flatten(self, fields: Json, objects: Iterable[str], path: str) -> None:

@@ -230,7 +230,7 @@ class Scope(NamedTuple):
         return {name: found[name] for name in sorted(first.values())}
 
 
-TRANSPORT = Scope("every endpoint; one transport")
+TRANSPORT = Scope("every endpoint; transport")
 ANYWHERE = Scope("every endpoint; per shape")
 AMOUNTS = Scope("every endpoint; per shape and type", alike=amount_type)
 NAMES = Scope("every endpoint; per shape and kind of text", alike=texts)
@@ -253,7 +253,7 @@ LOOKBACK = Scope(
     lambda target: bool(target.provider.lookback_days),
 )
 LONG_WINDOWS = Scope(
-    "endpoints with more than a day a window; per shape", lambda target: target.endpoint.window_days > 1
+    "endpoints with windows of several days; per shape", lambda target: target.endpoint.window_days > 1
 )
 REFRESHED = Scope("anthropic_analytics; per shape", lambda target: target.provider.name == "anthropic_analytics")
 LARGEST_GROUPS = Scope(
@@ -276,7 +276,7 @@ COUNTERS = Scope(
     lambda target: target.endpoint.row.table,
 )
 REQUIRED = Scope(
-    "endpoints with money that must be there, and openai_legacy; per shape and type",
+    "endpoints with required amounts, and openai_legacy; per shape and type",
     lambda target: target.has_required_amount,
     amount_type,
 )
@@ -371,9 +371,9 @@ def more(token: str | None) -> Callable[[Target], Fault]:
 class Outcome(Enum):
     """What happens, and what is stored where that does not depend on the case."""
 
-    RETRIED = ("asked again after a pause, 6 times in all", "the same rows; if it lasts, nothing")
-    READ_AGAIN = ("read again from the first page, once", "the same rows; the second time, nothing")
-    HALVED = ("asked in halves, down to one day", "the same rows; if a day is too large, nothing")
+    RETRIED = ("retried after a pause, 6 attempts in all", "the same rows; if every attempt fails, nothing")
+    READ_AGAIN = ("read again from the first page, once", "the same rows; if it happens again, nothing")
+    HALVED = ("requested in halves, down to one day", "the same rows; if a day is too large, nothing")
     PERMANENT = ("the run fails at once", "nothing")
     REFUSED = ("the run fails before it commits", "nothing")
     ACCEPTED = ("accepted", "")
@@ -658,7 +658,7 @@ CASES = [
         where=WITH_CURRENCY,
         outcome=A,
         script=lambda target: edit(put(target.place(CURRENCY[target.endpoint.row.table]), "EUR")),
-        kept=Effect("each amount with its currency; totals are of dollars only", _foreign),
+        kept=Effect("each amount with its currency; totals include only dollars", _foreign),
     ),
     Case(
         name="unknown fields",
@@ -700,7 +700,7 @@ CASES = [
         where=TEXTS,
         outcome=A,
         script=lambda target: edit(*(put(path, "") for path in target.nullable_texts.values())),
-        kept=Effect("null: beside a null it would be another id", _no_empty_text),
+        kept=Effect("null: otherwise one id could be both empty and null", _no_empty_text),
     ),
     Case(
         name="old rows without anything optional",

@@ -90,7 +90,7 @@ def billing_records(item: Json, path: str, parser: Parser) -> Iterator[tuple[str
     for m, entry in enumerate(answer["daily_costs"]):
         place = f"{path}.daily_costs[{m}]"
         if entry["timestamp"] != parser.window.start.timestamp():
-            what = f"timestamp {entry['timestamp']} is not the day that was asked for"
+            what = f"timestamp {entry['timestamp']} is not the requested day"
             raise ShapeError(place, parser.day, what)
         of_day = _others("day", entry, "timestamp", "line_items")
         for n, line in enumerate(entry["line_items"]):
