@@ -35,8 +35,8 @@ def build_accounting_asset(seed: Seed) -> dg.AssetsDefinition:
     @dg.asset(
         key=ACCOUNTING,
         group_name="accounting",
-        description="The tables `accounting.*`: rates, purchases, invoices and owners, as the connections file states "
-        "them.\n\nViews by team follow at once. `due_days_sensor` computes the days again that a changed rate covers.",
+        description="The tables `accounting.*`: rates, purchases, invoices and owners from the connections file.\n\n"
+        "Views by team change at once. `due_days_sensor` recomputes the days that a changed rate covers.",
         kinds={"duckdb"},
     )
     def accounting(warehouse: Warehouse) -> dg.MaterializeResult[None]:
@@ -62,7 +62,7 @@ def build_invoices_check(
     @dg.asset_check(
         asset=ACCOUNTING,
         name="invoices",
-        description="What is stored as billed in each invoiced month, rounded as the invoice is, is what was invoiced",
+        description="The stored billed total of each month equals its invoice, rounded to the invoice's precision",
     )
     def invoices(warehouse: Warehouse) -> dg.AssetCheckResult:
         try:

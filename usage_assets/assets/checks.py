@@ -267,7 +267,7 @@ def fields_in_words(fields: Iterable[str], said: str = UNKNOWN) -> str | None:
 
 
 def _of_views(asset: dg.AssetKey) -> dg.AssetCheckSpec:
-    return dg.AssetCheckSpec("views", asset=asset, description="Every view over the table can be made")
+    return dg.AssetCheckSpec("views", asset=asset, description="Every view over the table can be created")
 
 
 def _names_of_fields(asset: dg.AssetKey, table: Table) -> list[tuple[dg.AssetCheckSpec, Fields, str]]:
@@ -315,7 +315,7 @@ def _comparisons(
         excuses,
     )
     if control:
-        description = "Each day adds up to what the provider states for it without grouping"
+        description = "Each day adds up to the provider's total without grouping"
         yield Comparison(spec("control_total", description), _finding(control_query(table.row, control)), error)
     for name in filter(None, (derived, file)):
         for path in sql_files(f"warnings/{name}.*.sql"):
@@ -324,7 +324,9 @@ def _comparisons(
         sql = cross_check.sql(table, "money" if control else "tokens")
         yield warning(cross_check.check, sql, cross_check.excuses(table))
     if table.row is AllocatedCost and part in TOKENS and has_prices():
-        description = "What is billed is not about 100 times the list price of the tokens, or a hundredth of it"
+        description = (
+            "The billed amount is not about 100 times the list price of the tokens, or a hundredth (a wrong unit)"
+        )
         yield Comparison(
             spec("list_price", description), lambda database, target: unit_errors(database, part, target), error
         )

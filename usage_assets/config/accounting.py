@@ -1,7 +1,7 @@
-"""What only the payer knows: rates, purchases, invoices and owners, as the connections file states them.
+"""Entries of the connections file that only the payer knows: rates, purchases, invoices and owners.
 
-Each entry says where it comes from or what it is about, and which days it is for. Without a rate an amount has no
-dollar value; nothing is guessed.
+Each entry names its source or its subject, and the days on which it is valid. Without a rate, an amount has no dollar
+value: nothing is guessed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,14 +33,14 @@ USD = "USD"
 
 
 def _number(value: object) -> object:
-    """TOML numbers are read as decimals; true and false are none."""
+    """Accept an int or a Decimal, as TOML numbers are read. Raises ValueError, for true and false, too."""
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         raise ValueError("write a number")
     return Decimal(value)
 
 
 def _day(value: object) -> object:
-    """A number would be taken for seconds since 1970."""
+    """Accept a date only: pydantic would take a number for seconds since 1970. Raises ValueError."""
     if not isinstance(value, date):
         raise ValueError("write a day, such as 2026-11-01 (without quotation marks)")
     return value
@@ -67,12 +67,12 @@ Month = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{3}-(0[1-9]|1[0-2]
 
 
 class Entry(BaseModel):
-    """One table of the connections file about money. It speaks of some days."""
+    """One entry of the connections file about money. It covers some days."""
 
     model_config = ConfigDict(extra="forbid")
 
     identity: ClassVar[tuple[str, ...]]
-    """Fields that no two entries may have alike on the same days."""
+    """Fields that identify the subject. Two entries with the same subject must not cover the same day."""
 
     @property
     def about(self) -> tuple[Any, ...]:
@@ -92,12 +92,12 @@ class Dated(Entry):
 
     valid_from: Day
     valid_until: Day | None = None
-    """The last day; None: until further notice."""
+    """The last day; None: no end."""
 
     @field_validator("valid_until")
     @classmethod
     def _without_end(cls, day: date | None) -> date | None:
-        """The end of days is no day: a period that lasts until then would end on the day after it."""
+        """Read date.max as no end: the period's exclusive end, the day after it, would not be a date."""
         return None if day == FOR_EVER else day
 
     @model_validator(mode="after")
@@ -116,7 +116,7 @@ class Dated(Entry):
 
 
 class CreditRate(Dated):
-    """What a credit of a ChatGPT workspace is worth by contract."""
+    """US dollars per credit of a ChatGPT workspace, by contract."""
 
     identity = ("workspace",)
 
@@ -126,7 +126,7 @@ class CreditRate(Dated):
 
 
 class ExchangeRate(Dated):
-    """What one unit of a currency (a euro, a yen) is worth."""
+    """US dollars per unit of a currency (a euro, a yen)."""
 
     identity = ("currency",)
 
@@ -136,7 +136,7 @@ class ExchangeRate(Dated):
 
 
 class Purchase(Dated):
-    """A pack of credits or seats that was paid for a period: never part of usage."""
+    """Credits or seats that were bought for a period. Never part of usage."""
 
     identity = ("connection", "id")
 
@@ -151,7 +151,7 @@ class Purchase(Dated):
 
 
 class Invoice(Entry):
-    """What a provider has invoiced for a month."""
+    """The total that a provider invoiced for a month."""
 
     identity = ("connection", "id")
 
@@ -161,7 +161,7 @@ class Invoice(Entry):
     currency: CurrencyCode = USD
     id: Text
     issued: Day | None = None
-    """The day it was made; None: not before the month's days were settled."""
+    """The day it was issued; None: the day on which the month is settled."""
 
     @property
     def first(self) -> date:
@@ -169,7 +169,7 @@ class Invoice(Entry):
 
     @property
     def last(self) -> date:
-        """An invoice is for one month: its number cannot be used for another one."""
+        """No end: an invoice is for one month, so its id must not be used for another month."""
         return FOR_EVER
 
     @property
@@ -178,7 +178,7 @@ class Invoice(Entry):
 
 
 OWNED = ("api_key", "user", "project", "workspace")
-"""What can have an owner, what is decided by first standing first."""
+"""What can have an owner. If several of these have one, the first in this order decides."""
 
 
 class Owner(Dated):
@@ -187,7 +187,7 @@ class Owner(Dated):
     identity = ("owned",)
 
     connection: Text | None = None
-    """None: whatever the connection."""
+    """None: any connection."""
     api_key: Text | None = None
     user: Text | None = None
     project: Text | None = None
@@ -216,8 +216,8 @@ class CreditRateRow(SeedRow):
     workspace_id: Annotated[str, column("ChatGPT workspace")]
     valid_from: Annotated[date, column("First day")]
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
-    usd_per_credit: Annotated[Decimal, column("What a credit is worth", unit="USD", additive=False)]
-    source: Annotated[str, column("Who says so: a contract, for example")]
+    usd_per_credit: Annotated[Decimal, column("Price of a credit", unit="USD", additive=False)]
+    source: Annotated[str, column("Source of the rate: a contract, for example")]
 
 
 class ExchangeRateRow(SeedRow):
@@ -229,13 +229,13 @@ class ExchangeRateRow(SeedRow):
     currency: Annotated[str, column("Currency, ISO 4217")]
     valid_from: Annotated[date, column("First day")]
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
-    usd: Annotated[Decimal, column("What one unit (a euro, a yen) is worth", unit="USD", additive=False)]
+    usd: Annotated[Decimal, column("Value of one unit (a euro, a yen)", unit="USD", additive=False)]
     minor_digits: Annotated[int, column("Decimal places of the currency (ISO 4217): 2 for euros, 0 for yen")]
-    source: Annotated[str, column("Who says so: a central bank, for example")]
+    source: Annotated[str, column("Source of the rate: a central bank, for example")]
 
 
 class PurchaseRow(SeedRow):
-    """One row per [[purchase]] of the connections file. Never add it to usage, which uses up what was bought."""
+    """One row per [[purchase]] of the connections file. Never add it to usage, which consumes what was bought."""
 
     table = "accounting.purchases"
     grain = ("connection", "id", "valid_from")
@@ -244,9 +244,9 @@ class PurchaseRow(SeedRow):
     id: Annotated[str, column("Number of the order or invoice")]
     kind: Annotated[str, column("credits or seats")]
     quantity: Annotated[Decimal, column("Credits or seats", unit="kind", additive=False)]
-    amount: Annotated[Decimal, column("What was paid", unit="currency", additive=False)]
+    amount: Annotated[Decimal, column("Price paid", unit="currency", additive=False)]
     currency: Annotated[str, column("Currency, ISO 4217")]
-    valid_from: Annotated[date, column("First day that it is for")]
+    valid_from: Annotated[date, column("First day that it covers")]
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
 
 
@@ -258,11 +258,11 @@ class InvoiceRow(SeedRow):
 
     connection: Annotated[str, column("Connection")]
     id: Annotated[str, column("Number of the invoice")]
-    month: Annotated[date, column("First day of the month that is invoiced")]
+    month: Annotated[date, column("First day of the invoiced month")]
     total: Annotated[Decimal, column("Total", unit="currency", additive=False)]
     currency: Annotated[str, column("Currency, ISO 4217")]
     issued: Annotated[
-        date | None, column("Day it was made; null: not stated, not before the month's days were settled")
+        date | None, column("Day it was issued; null: not entered, so the day on which the month is settled")
     ]
 
 
@@ -272,7 +272,7 @@ class OwnerRow(SeedRow):
     table = "accounting.owners"
     grain = ("kind", "id", "valid_from")
 
-    connection: Annotated[str | None, column("Connection; null: whatever the connection")]
+    connection: Annotated[str | None, column("Connection; null: any connection")]
     kind: Annotated[str, column("api_key, user, project or workspace; the first of these that has an owner decides")]
     id: Annotated[str, column("Its id, or the name of an API key where the provider states no id", personal=True)]
     team: Annotated[str, column("Team that pays")]
@@ -282,49 +282,50 @@ class OwnerRow(SeedRow):
 
 
 class CurrencyRow(SeedRow):
-    """One row per currency of ISO 4217 that has a smallest unit. The connections file does not state it."""
+    """One row per ISO 4217 currency that has a smallest unit. Comes with the release, not from the connections file."""
 
     table = "accounting.currencies"
     grain = ("currency",)
 
     currency: Annotated[str, column("Currency, ISO 4217")]
     minor_unit: Annotated[
-        Decimal, column("What its smallest unit is worth: 0.01 for euros, 1 for yen", unit="currency", additive=False)
+        Decimal, column("Value of its smallest unit: 0.01 for euros, 1 for yen", unit="currency", additive=False)
     ]
 
 
 class ProviderRow(SeedRow):
-    """One row per provider, as FOCUS names it. The connections file does not state it."""
+    """One row per provider, with its names in FOCUS. Comes with the release, not from the connections file."""
 
     table = "accounting.providers"
     grain = ("provider",)
 
     provider: Annotated[str, column("Provider")]
-    company: Annotated[str, column("Who bills")]
-    service: Annotated[str, column("What is billed")]
-    sub_account_type: Annotated[str, column("What a part of an organization is: a project or workspace")]
+    company: Annotated[str, column("Company that bills")]
+    service: Annotated[str, column("Service that is billed")]
+    sub_account_type: Annotated[str, column("What an organization is divided into: projects or workspaces")]
 
 
 class CostSourceRow(SeedRow):
-    """One row per raw table that costs are computed from. The connections file does not state it."""
+    """One row per raw table that costs are computed from. Comes with the release, not from the connections file."""
 
     table = "accounting.cost_sources"
     grain = ("source_table",)
 
     source_table: Annotated[str, column("Raw table")]
     billed_totals: Annotated[
-        str | None, column("Which totals of its days (a GLOB) are billed: a restated one is a correction; null: none")
+        str | None,
+        column("GLOB for its daily totals that are billed: if one is restated, that is a correction; null: none"),
     ]
-    charge: Annotated[str | None, column("What a charge is called that has neither a line item nor a model")]
+    charge: Annotated[str | None, column("Name of a charge that has neither a line item nor a model")]
 
 
 RELEASED = frozenset((CurrencyRow, ProviderRow, CostSourceRow))
-"""What a release states, whatever the connections file says."""
+"""Tables whose rows come with the release, not from the connections file."""
 
 
 @dataclass(frozen=True)
 class Accounting:
-    """Everything that the connections file says about money."""
+    """All entries of the connections file about money."""
 
     credit_rates: Sequence[CreditRate] = ()
     exchange_rates: Sequence[ExchangeRate] = ()
@@ -333,7 +334,7 @@ class Accounting:
     owners: Sequence[Owner] = ()
 
     def tables(self) -> Mapping[type[SeedRow], pa.Table]:
-        """The entries as the rows of their tables, and what a release states (RELEASED)."""
+        """Return the rows of every accounting table: the entries, and what comes with the release (RELEASED)."""
         stated: Mapping[type[SeedRow], list[SeedRow]] = {
             CreditRateRow: [
                 CreditRateRow(workspace_id=rate.workspace, **rate.model_dump(exclude={"workspace"}))
@@ -381,7 +382,7 @@ def digits_of(currency: str) -> int:
 
 
 def repeated(entries: Sequence[Dated] | Sequence[Invoice]) -> Iterator[tuple[int, int]]:
-    """Yield the positions of two entries that speak of the same thing on the same day, the later one first."""
+    """Yield the positions of two entries with the same subject that cover the same day, the later position first."""
     ordered = sorted(range(len(entries)), key=lambda n: (entries[n].about, entries[n].first, n))
     for former, latter in pairwise(ordered):
         if entries[former].about == entries[latter].about and entries[latter].first <= entries[former].last:

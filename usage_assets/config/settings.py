@@ -94,7 +94,7 @@ class Connection:
     start_date: date
     people: Policy = "ids"
     ids: Mapping[str, str] = field(default_factory=dict)
-    """Whose usage is fetched, as its provider tells them apart (``organization``, ``workspace_id``): those that are
+    """Whose usage is fetched, by the provider's kind of id (``organization``, ``workspace_id``). Only ids that are
     set."""
     endpoints: Mapping[str, bool] = field(default_factory=dict)
     """Endpoints that are switched on or off here, whatever their default is."""
@@ -102,13 +102,13 @@ class Connection:
     """Only usage of these is fetched, from the endpoints that have such a filter."""
     requests_per_second: float | None = None
     settling_days: int | None = None
-    """How long after a day's end the provider still changes it; None: as long as its declaration says."""
+    """How many days after a day's end the provider may still revise it; None: as its declaration says."""
     kept_months: int | None = None
-    """Whole months before the running one of which days are kept; None: all."""
+    """Days of this many months before the current month are kept; None: all days."""
     owners: Sequence[str] = ()
-    """Teams and people who look after it, as Dagster writes them."""
+    """Teams and people who own its assets, in Dagster's form (``team:NAME`` or an email address)."""
     shard: str | None = None
-    """The code locations that run it: those whose USAGE_SHARD is this; None: those that have none."""
+    """The code locations with this USAGE_SHARD run it; None: those without one."""
     place: Callable[..., str] | None = field(default=None, repr=False, compare=False)
     """Names a field of it with file and line, where the connections file has it."""
 

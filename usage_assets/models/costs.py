@@ -60,7 +60,7 @@ class DailyCost(Row):
     usd_rate: Annotated[
         Decimal | None, column("What a credit, or a unit of the currency, was worth", unit="USD", additive=False)
     ]
-    usd_rate_source: Annotated[str | None, column("Who says so, as the connections file states it")]
+    usd_rate_source: Annotated[str | None, column("Source of the rate, as in the connections file")]
     model: Annotated[str | None, column("Model: the source's own, or what an OpenAI line item names first")]
     usage_type: UsageType
     project_id: Annotated[str | None, column("OpenAI project")]
@@ -74,7 +74,7 @@ class DailyCost(Row):
     service_tier: Annotated[str | None, column("Anthropic service tier")]
     context_window: Annotated[str | None, column("Anthropic context window")]
     inference_geo: Annotated[str | None, column("Anthropic inference region")]
-    grouped_by: Annotated[str, column("Dimensions the provider granted: a null outside them was not asked for")]
+    grouped_by: Annotated[str, column("Dimensions that the provider granted: a null in another one was not requested")]
 
 
 MISSING_DAYS = """

@@ -114,7 +114,7 @@ class Endpoint:
 
     @property
     def ungrouped(self) -> "Endpoint":
-        """The same question without any grouping: what its control totals are added up from."""
+        """The same request without grouping, from which the control totals are added up."""
         return replace(self, group_by=(), refusals=(), control=None)
 
 

@@ -21,10 +21,12 @@ GroupedBy = Annotated[
     str,
     column(
         "Dimensions that the provider granted, sorted, comma-separated. A dimension that is not listed is null "
-        "because it was not asked for; one that is listed is null because the usage has none"
+        "because it was not requested; one that is listed is null because the usage has none"
     ),
 ]
-Occurrence = Annotated[int, column("1; rows that nothing else tells apart are numbered")]
+Occurrence = Annotated[
+    int, column("Number of the row among rows that are equal in every other column of the grain, from 1")
+]
 OtherFields = Annotated[
     str | None, column("Fields of the result that this version does not know, as JSON", personal=True)
 ]

@@ -34,17 +34,15 @@ class PartitionVersion(Row):
     row_count: Annotated[int, column("Rows of the day")]
     day_totals: Annotated[str, column("Totals of the day as JSON: name -> exact decimal as text")]
     total_units: Annotated[str | None, column("What each of the totals counts, as JSON: name -> unit")]
-    is_open: Annotated[bool, column("Whether the day was still running when it was asked for")]
+    is_open: Annotated[bool, column("Whether the day was not over yet when it was fetched")]
     settling_days: Annotated[
         int | None,
-        column("How long after a day's end the connection calls it provisional; null in derived tables", unit="days"),
+        column("How long the provider may revise a day after its end; null in derived tables", unit="days"),
     ]
-    filters: Annotated[
-        str | None, column("What the connection narrowed the provider's answer down to, as JSON; null: nothing")
-    ]
+    filters: Annotated[str | None, column("Filters of the connection, as JSON; null: none")]
     question: Annotated[
         str | None,
-        column("Digest of what the connection asked for: scope, filters and policy for people; null in derived tables"),
+        column("Digest of the request settings: scope, filters and policy for people; null in derived tables"),
     ]
     grouped_by: Annotated[str | None, column("Dimensions that the provider granted; null: no rows, or none to grant")]
     inputs: Annotated[
@@ -159,10 +157,9 @@ class Restatement(Row):
     cause: Annotated[
         str | None,
         column(
-            "provider: its answer changed; running: the day was not over then; question: the connection asked for "
-            "something else, or the provider granted other dimensions and the totals agree; archive: its answer was "
-            "read again, the provider was not asked; derived: computed again from stored rows; null: an earlier "
-            "release found it"
+            "provider: its answer changed; running: the day was not over then; question: the request settings changed, "
+            "or the provider granted other dimensions and the totals agree; archive: an archived answer was read "
+            "again, without a request; derived: computed again from stored rows; null: an earlier release found it"
         ),
     ]
     change: Annotated[

@@ -142,7 +142,7 @@ class CostReport(Row, kw_only=True, rename={"amount_cents": "amount"}):
 
 
 class CostReportControl(Row, kw_only=True):
-    """One row per connection, day and currency: what Anthropic bills, asked for without any grouping.
+    """One row per connection, day and currency: what Anthropic bills, requested without grouping.
 
     Control totals of anthropic.cost_report, fetched and stored with it. Never add the two tables.
     """

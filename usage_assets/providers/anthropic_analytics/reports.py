@@ -68,7 +68,7 @@ NOT_ASKED_FOR = frozenset(
         "user_profile_id",
     )
 )
-"""Dimensions that are null where nobody asks for them. rbac_group_id is never asked for: its groups overlap."""
+"""Dimensions that are null unless they are requested. rbac_group_id is never requested: its groups overlap."""
 
 cents = partial(column, unit="cents", additive=False)
 Model = Annotated[str | None, column("Model; none where no single one was used, as by code execution")]
@@ -235,7 +235,7 @@ class AnalyticsCost(
 
 
 class AnalyticsCostControl(CostReportControl, kw_only=True):
-    """One row per connection, day and currency: what Usage and Cost Analytics state, asked for without any grouping.
+    """One row per connection, day and currency: what Usage and Cost Analytics report, requested without grouping.
 
     Control totals of anthropic_analytics.cost, fetched and stored with it. Never add the two tables.
     """
@@ -288,7 +288,7 @@ class EnterpriseCost(Row, kw_only=True, rename={"amount_cents": "amount", "list_
 
 
 class EnterpriseCostControl(CostReportControl, kw_only=True):
-    """One row per connection, day and currency: what the Claude Enterprise cost report states, asked for without any
+    """One row per connection, day and currency: what the Claude Enterprise cost report states, requested without
     grouping.
 
     Control totals of anthropic_analytics.cost_report, fetched and stored with it. Never add the two tables.

@@ -64,7 +64,7 @@ class Costs(Row, kw_only=True, rename={"amount_value": "amount.value", "amount_c
 
 
 class CostsControl(Row, kw_only=True):
-    """One row per connection, day and currency: what OpenAI bills, asked for without any grouping.
+    """One row per connection, day and currency: what OpenAI bills, requested without grouping.
 
     Control totals of openai.costs, fetched and stored with it. Never add the two tables.
     """
