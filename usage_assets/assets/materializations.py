@@ -1,11 +1,11 @@
-"""The materialization event of a day: what it says, in the order in which the UI shows it, and which is the newest.
+"""The metadata of a day's materialization event, and how to find a day's newest event.
 
-Money comes first, then the day's state, its rows and whether it changed, then everything else. Nothing else
-adds metadata to these events.
+The UI shows metadata in this order: money, the day's state, its rows and whether it changed, then everything else. No
+other module adds metadata to these events.
 
-Each event is stored twice and each entry takes 115 bytes, for each day of each asset. So an event says what is true of
-its day, and only the event of a run's last day, which the asset's page shows, also says what is true of the whole run
-and shows rows. Counts of zero are left out; a day that was never stored before does not say that it changed.
+Dagster stores each event twice, and each entry takes 115 bytes, for each day of each asset. So an event has only facts
+about its day. Facts about the whole run, and a preview of its rows, are in the event of the run's last day alone, which
+the asset's page shows. Counts of zero are left out. So is ``changed`` on a day that was never stored before.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,17 +18,17 @@ from usage_assets.fetching.client import FetchResult
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, Version
 
-VERIFIED = "A day has an event only if it passed, before it was stored, what the check `content` verifies."
-"""Part of each asset's description: on each day's event it would cost 230 bytes."""
+VERIFIED = "A day has an event only if its rows passed the check `content` before they were stored."
+"""Part of each asset's description. In each day's event it would take 230 bytes."""
 PREVIEW_BYTES = 1500
 
 
 def newest_materializations(
     instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[date]
 ) -> Mapping[date, dg.EventLogRecord]:
-    """Return the newest event of each day that has one."""
+    """Return the newest materialization of each day that has one."""
     keys = {day.isoformat() for day in days}
-    if not keys:  # Dagster would look for every day that the asset has
+    if not keys:  # Dagster would look up every day of the asset
         return {}
     newest = instance.get_latest_storage_id_by_partition(asset, dg.DagsterEventType.ASSET_MATERIALIZATION, keys)
     if not newest:
@@ -41,7 +41,7 @@ def newest_materializations(
 def event_metadata(
     table: Table, content: Batch | Query, version: Version, *, changed: bool, is_last: bool
 ) -> dict[str, Any]:
-    """Return the metadata of a day that was written; ``is_last`` of the write."""
+    """Return the metadata of a day that was written. ``is_last``: whether it is the last day of the write."""
     # plotted over partitions by the UI, which needs floats; the exact totals are in ledger.partition_versions
     totals = {name: float(total) for name, total in version.totals.items() if total is not None}
     amounts = {name: total for name, total in totals.items() if table.is_amount(name)}
@@ -60,14 +60,14 @@ def event_metadata(
 
 
 def data_version(context: dg.AssetExecutionContext) -> dg.DataVersion:
-    """Return the version of what a run stores: the beginning of its id, which each event repeats for each input."""
+    """Return the data version of what a run stores: the run's id, cut short because each event repeats it per input."""
     return dg.DataVersion(context.run.run_id[:8])
 
 
 def fetch_facts(
     fetched: FetchResult, began: datetime, source: str, days: int, filters: object, *, shape_verified: bool | None
 ) -> dict[str, Any]:
-    """Return what the fetch was like. One fetch serves all days of a run.
+    """Return metadata about the fetch. One fetch serves all days of a run.
 
     ``shape_verified`` is None for an endpoint without money.
     """

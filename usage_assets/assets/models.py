@@ -13,7 +13,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query
 
 COSTS = dg.AssetKey("costs")
-"""The node that every connection's costs lead into."""
+"""The asset that is downstream of every connection's costs."""
 
 
 def build_model_asset(
@@ -26,7 +26,10 @@ def build_model_asset(
     *,
     is_emptied: bool = False,
 ) -> dg.AssetsDefinition:
-    """Build the asset that recomputes the requested days of one derived table from stored rows."""
+    """Build the asset that recomputes the requested days of one derived table from stored rows.
+
+    ``is_emptied``: another connection covers the same usage, so the query returns no rows.
+    """
     emptied = "Empty: another connection covers the same usage.\n\n" if is_emptied else ""
 
     @dg.asset(
@@ -44,7 +47,7 @@ def build_model_asset(
         code_version=code_version(model.row, query.code),
     )
     def model_asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Query]:
-        # names and rates change rows, too, with the same code and sources
+        # with the same code and sources, names and rates may still change rows
         return dg.MaterializeResult(value=query, data_version=data_version(context))
 
     return model_asset
@@ -58,7 +61,7 @@ def costs_of_all_connections(parts: Iterable[dg.AssetKey]) -> dg.AssetSpec:
         deps=parts,
         group_name="costs",
         description=f"{table.description}\n\nThe table `{table.name}` of all connections. Nothing runs here: "
-        "the assets that lead into it write it.",
+        "the upstream assets write the table.",
         metadata={TABLE: table.name, "dagster/column_schema": column_schema(DailyCost)},
         kinds={"duckdb"},
     )

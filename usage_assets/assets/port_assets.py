@@ -1,4 +1,4 @@
-"""What a connection has in Port, as assets: the push of its days, the state of its data and the reconciliation."""
+"""A connection's assets for Port: the push of its days, the state of its data and the reconciliation."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,12 +26,12 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class PortAssets:
-    """What the assets of a connection share."""
+    """Builds the Port assets of one connection. The fields are what these assets share."""
 
     connection: Connection
     endpoints: Sequence[Endpoint]
     entities: Sequence[Model]
-    """Also those of endpoints that were switched off: what was computed of them stays."""
+    """Including those of endpoints that were switched off: their stored days stay in Port."""
     relations: Sequence[PortRelation]
     client: Callable[[], PortClient]
     people: Callable[[], People]
@@ -42,9 +42,9 @@ class PortAssets:
         partitions: dg.PartitionsDefinition[str],
         policy: dg.BackfillPolicy,
     ) -> dg.AssetsDefinition:
-        """Build the asset that makes Port equal to the entity tables, which ``computed`` write, for the requested days.
+        """Build the asset that makes Port equal to the entity tables for the requested days. It sends the difference.
 
-        Only the difference is sent.
+        ``computed``: the assets that write the entity tables.
         """
 
         @dg.asset(
@@ -53,9 +53,10 @@ class PortAssets:
             deps=computed,
             partitions_def=partitions,
             backfill_policy=policy,
-            description="One push per day: the day's entities in Port equal the tables `port_entities.*`.\n\n"
-            "What differs from what Port has acknowledged is sent, what has vanished is deleted; a day without changes "
-            "makes no request. Entities of blueprints that were not computed for a day are left alone.",
+            description="One push per day: makes the day's entities in Port equal to the tables `port_entities.*`.\n\n"
+            "Sends entities that differ from what Port has acknowledged, and deletes entities that are in no table any "
+            "more. A day without changes makes no request. Entities of blueprints that were not computed for the day "
+            "stay as they are.",
             kinds={"port"},
         )
         def port_sync(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
@@ -72,20 +73,19 @@ class PortAssets:
                 "days_in_push": len(days),
                 **({"targets_not_in_port": len(report.missing)} if self.relations else {}),
             }
-            context.add_asset_metadata(facts, partition_key=context.partition_keys[-1])  # true of the run, so said once
+            context.add_asset_metadata(facts, partition_key=context.partition_keys[-1])  # facts about the whole run
             return dg.MaterializeResult()
 
         return port_sync
 
     def build_connection(self) -> dg.AssetsDefinition:
-        """Build the asset that tells Port how a connection's data is, also where nothing else is pushed: after
-        failures."""
+        """Build the asset that pushes the state of a connection's data, even after failures, when nothing else is."""
 
         @dg.asset(
             key=[self.connection.name, "port_connection"],
             group_name=f"{self.connection.name}_port",
-            description="One entity: whether the last runs of a connection succeeded, which days are whole and "
-            "settled.\n\nWhat has not changed makes no request.",
+            description="One entity: whether the last runs of a connection succeeded, and which days are complete and "
+            "settled.\n\nMakes no request if nothing has changed.",
             kinds={"port"},
         )
         def port_connection(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
@@ -98,15 +98,15 @@ class PortAssets:
         return port_connection
 
     def build_reconcile(self) -> dg.AssetsDefinition:
-        """Build the asset that reads a connection's entities back from Port and repairs what people did to them."""
+        """Build the asset that reads a connection's entities back from Port and repairs what people changed."""
 
         @dg.asset(
             key=[self.connection.name, "port_reconcile"],
             group_name=f"{self.connection.name}_port",
-            description="One comparison per run: all that Port has acknowledged, on whatever day, is read back.\n\n"
-            "Entities that people deleted, or whose title, properties of ours or relations of ours they edited, are "
-            "sent again; so are those of this connection that the ledger had lost track of, or deleted where no table "
-            "has them. What others have in the same blueprints, and their properties on our entities, stay as they "
+            description="One comparison per run: reads back every entity that Port has acknowledged, of all days.\n\n"
+            "Resends entities that people deleted or edited (the title, our properties and our relations). "
+            "Entities of this connection that the ledger does not know are resent, too, or deleted if no table has "
+            "them. Entities of others in the same blueprints, and properties that people added to ours, stay as they "
             "are.",
             kinds={"port"},
         )
@@ -135,7 +135,7 @@ class PortAssets:
     def _opened(
         self, context: dg.AssetExecutionContext, warehouse: Warehouse, days: Sequence[date] = ()
     ) -> Iterator[tuple[PortClient, PortLedger]]:
-        """Open Port and the ledger of these days. Raises dg.Failure where Port or the database cannot be used."""
+        """Open Port and the ledger of these days. Raises dg.Failure if Port or the database cannot be used."""
         try:
             with self.client() as port:
                 state = state_of(warehouse, context.instance, self.connection, self.endpoints)
@@ -149,7 +149,7 @@ class PortAssets:
     def _judge(
         self, context: dg.AssetExecutionContext, report: PushReport, metadata: dict[str, int | str] | None = None
     ) -> None:
-        """Warn of targets that Port does not have. Raises dg.Failure for entities that it refused."""
+        """Warn about targets that do not exist in Port. Raises dg.Failure if Port refused entities."""
         if report.missing:
             context.log.warning(self.people().scrubbed(missing_in_words(report)))
         if report.failures:

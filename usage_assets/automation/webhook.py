@@ -1,12 +1,12 @@
-"""The sensor that tells people what went wrong: failed runs and failed checks, posted to USAGE_WEBHOOK_URL.
+"""The sensor that posts failed runs and failed checks to USAGE_WEBHOOK_URL.
 
-A message is about causes, not runs. While a cause lasts, further runs that fail because of it are not posted; another
-message follows when everything that it held back has succeeded. The same text of a check about the same day is posted
-once. What was posted is kept in Dagster's storage (KEY), written before the post: a message is sent again where it
-certainly was not delivered, and otherwise never twice. Dagster's own run_failure_sensor is of no use here: it goes on
-to the next run even if a message could not be posted.
+A message is about a cause, not a run. While a cause lasts, further runs that fail because of it are not posted. When
+everything that it blocked has succeeded, another message says so. The same text of a check about the same day is
+posted once. What was posted is stored in Dagster's storage (KEY) before the post. So a message is posted again only if
+it certainly was not delivered. Dagster's own run_failure_sensor cannot be used: it moves on to the next run even if a
+message could not be posted.
 
-The address is a secret, because whoever has it can post: it is in no log, no cursor and no message.
+The URL is a secret, because anyone who has it can post. It is in no log, cursor or message.
 """
 
 import hashlib
@@ -53,55 +53,55 @@ EVENTS = {
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
 }
 PUSHES = {PORT_SYNC_JOB, PORT_CONNECTION_JOB, PORT_RECONCILE_JOB}
-"""Jobs, and the last part of their assets' keys. Where one fails because of Port, those of every connection do."""
+"""Jobs, and the last part of their assets' keys. If one fails because of Port, it fails for every connection."""
 
 POSTS_PER_TICK = 4
 SECONDS_PER_TICK = 30
-"""No run is read and no message posted after this, because Dagster ends a tick after 60 s."""
+"""After this long, a tick reads no more runs and posts no more messages: Dagster ends it after 60 s."""
 TIMEOUT_SECONDS = 5.0
 DEADLINE_SECONDS = 10.0
-"""For a whole post. httpx limits each read only: a server that sends a byte now and then would hold the tick."""
+"""For a whole post. httpx limits only each read: a server that sends a byte now and then would block the tick."""
 LATE = timedelta(minutes=1)
-"""How long after its end a run may become visible: processes write to the storage side by side."""
+"""How long after its end a run may become visible: several processes write to the storage at once."""
 GIVE_UP = timedelta(days=1)
-"""A failure that could not be posted for this long is no news any more."""
+"""A failure that could not be posted for this long is not posted any more."""
 FORGOTTEN = timedelta(days=2)
-"""A cause that no run has met for this long is over: the schedules would have met it."""
+"""A cause that stopped no run for this long is over: otherwise it would have stopped a scheduled run."""
 MOST_LINES = 5
 REASON_LENGTH = 300
 SHORTEST_SECRET = 8
-"""Anything shorter is part of ordinary words, and nobody's key."""
+"""Shorter texts are parts of ordinary words, not keys."""
 NOTHING_IS_LOST = (
     "What is stored stays as it is, and what is missing is fetched automatically once this is fixed. "
     "Until then it is not posted again."
 )
 
 _SLACK_REASON = re.compile(r"[a-z_ ]{1,60}")
-"""What Slack says of a refusal: ``no_service``, ``channel_is_archived``. Other texts may repeat the address."""
+"""How Slack words a refusal: ``no_service``, ``channel_is_archived``. Other texts may contain the URL."""
 
 
 class WebhookError(Exception):
-    """A message was not delivered, or nobody knows. Its text says why, and follows the name of the variable."""
+    """A message was not delivered, or may not have been. The text says why, to be read after the variable's name."""
 
     def __init__(self, message: str, *, is_certain: bool) -> None:
         super().__init__(message)
         self.is_certain = is_certain
-        """Whether it certainly was not delivered."""
+        """Whether the message certainly was not delivered."""
 
 
 class Cursor(msgspec.Struct):
-    """How far the runs were read."""
+    """How far the sensor has read the runs."""
 
     since: datetime
-    """The first tick: what ended before it is no news."""
+    """The first tick. Runs that ended before it are not posted."""
     until: datetime
     """When the newest run that was read ended."""
     read: dict[str, datetime] = msgspec.field(default_factory=dict)
-    """Runs that were read, with their ends: those that ended within LATE of ``until``."""
+    """Runs that were read -> when they ended. Only those that ended within LATE of ``until``."""
 
     @classmethod
     def decode(cls, text: str | None) -> "Cursor":
-        """Return the cursor; one that cannot be read begins now."""
+        """Return the cursor, or one that begins now if the text cannot be read."""
         try:
             return msgspec.json.decode(text or "", type=cls)
         except msgspec.DecodeError:
@@ -114,22 +114,23 @@ class Cursor(msgspec.Struct):
 
 
 class Cause(msgspec.Struct):
-    """A cause that lasts, and what it holds back."""
+    """A cause that lasts, and the assets that it blocks."""
 
     text: str
     """As it was posted."""
     met_at: datetime
+    """When a run last failed because of it."""
     failing: dict[str, list[tuple[date, date]]]
-    """Asset -> days that failed; none for an asset without days."""
+    """Asset -> ranges of days that failed; none for an asset without days."""
 
 
 class Memory(msgspec.Struct):
-    """What was posted: what people know."""
+    """What was posted."""
 
     causes: dict[str, Cause] = msgspec.field(default_factory=dict)
     """Digest of subject and cause -> the cause."""
     checks: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
-    """Asset and check -> day, or nothing where it has none -> digest of its text."""
+    """Asset and check -> day (empty for a check without days) -> digest of its text."""
 
 
 @dataclass(frozen=True)
@@ -144,30 +145,30 @@ class Evaluation:
     text: str
     """Empty where the check passed."""
     sums_days_up: bool
-    """Whether it is the result of the run: the check has others for the days that are wrong."""
+    """Whether it is the check's result for the whole run. Each wrong day has an evaluation of its own."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a run."""
+    """How a run ended."""
 
     run: dg.DagsterRun
     ended_at: datetime
     failures: Mapping[str, Reason]
-    """Asset -> why it failed; of a run that failed otherwise, the run itself (``whole``)."""
+    """Asset -> why it failed. If the run failed but no asset did, the run's own name (``whole``) -> why."""
     succeeded: Collection[str]
-    """Assets, and the run itself."""
+    """Assets; also the run's own name, if it succeeded."""
     evaluations: Sequence[Evaluation]
 
     @property
     def connection(self) -> str:
-        """The connection that it was about; empty where that is not known."""
+        """The connection that the run was for; empty if that is not known."""
         assets = (name for name in (*self.failures, *self.succeeded) if "/" in name)
         return self.run.tags.get(CONNECTION_TAG) or next((name.partition("/")[0] for name in assets), "")
 
     @property
     def bounds(self) -> Sequence[str]:
-        """Its first and last day, or its only one; nothing for a run without days."""
+        """The run's first and last day, or its only day; empty for a run without days."""
         tags = (self.run.tags.get(tag) for tag in (RANGE_START, RANGE_END, PARTITION_TAG))
         return [*dict.fromkeys(tag for tag in tags if tag)]
 
@@ -177,20 +178,20 @@ class Outcome:
         return {*Window(bounds[0], bounds[-1]).days} if bounds else set()
 
     def subject(self, asset: str) -> str:
-        """Who is at fault where an asset fails: Port, or the connection."""
+        """What an asset's failure is about: Port, or the connection."""
         return "Port" if asset.rpartition("/")[2] in PUSHES else self.connection or self.run.job_name
 
 
 @dataclass
 class News:
-    """What people do not know yet about a run, in lines that may be posted."""
+    """What is new about a run, as lines without secrets."""
 
     failed: list[str] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
 
     def text(self, outcome: Outcome, link: str) -> str:
-        """The message; empty where there is no news."""
+        """The message; empty if nothing is new."""
         days = f", {' to '.join(outcome.bounds)}" if outcome.bounds else ""
         name = outcome.connection or outcome.run.job_name
         lines = [f"usage-assets: {line}" for line in self.mended]
@@ -202,7 +203,7 @@ class News:
 
 
 def build_webhook_sensor(settings: Settings, url: str) -> dg.SensorDefinition:
-    """Build the sensor that posts to the address, about the runs of all code locations."""
+    """Build the sensor that posts to ``url``."""
     secrets = settings.secrets()
 
     @dg.sensor(
@@ -217,7 +218,7 @@ def build_webhook_sensor(settings: Settings, url: str) -> dg.SensorDefinition:
         while waiting and posted < POSTS_PER_TICK and time.monotonic() < began + SECONDS_PER_TICK:
             outcome = _outcome(context.instance, waiting[0])
             text, memory = _news(context.instance, outcome, settings, secrets)
-            before = _remember(context.instance, memory)  # before it is posted: a tick that dies is repeated
+            before = _remember(context.instance, memory)  # before the post: a tick that dies is repeated
             try:
                 if text:
                     post(url, text)
@@ -241,7 +242,7 @@ def build_webhook_sensor(settings: Settings, url: str) -> dg.SensorDefinition:
 
 
 def _unread(context: dg.SensorEvaluationContext, cursor: Cursor) -> list[dg.RunRecord]:
-    """Return the runs of this code location that have ended and were not read, in the order in which they ended."""
+    """Return the ended runs of this code location that were not read yet, in the order in which they ended."""
     oldest = max(cursor.since, cursor.until - LATE, datetime.now(UTC) - GIVE_UP)
     origin = context.code_location_origin
     ours = {REPOSITORY_LABEL_TAG: f"{context.repository_name}@{origin.location_name}"} if origin else {}
@@ -293,7 +294,7 @@ def _evaluation(evaluation: dg.AssetCheckEvaluation) -> Evaluation:
 def _news(
     instance: dg.DagsterInstance, outcome: Outcome, settings: Settings, secrets: Collection[str]
 ) -> tuple[str, Memory]:
-    """Return the message about a run, empty if it would say nothing new, and what people know after it."""
+    """Return the message about a run (empty if nothing is new), and what was posted once it is delivered."""
     memory, news = _remembered(instance), News()
     for asset in outcome.succeeded:
         _note_success(memory, news, asset, outcome)
@@ -311,7 +312,7 @@ def _news(
         known = memory.checks.setdefault(each.check, {})
         if each.sums_days_up:
             wrong = {other.day for other in outcome.evaluations if other.check == each.check}
-            looked_at = {str(day) for day in outcome.days} or known.keys()  # a run of the check alone looks at all
+            looked_at = {str(day) for day in outcome.days} or known.keys()  # a run of only the check covers every day
             memory.checks[each.check] = {
                 day: text for day, text in known.items() if day in wrong or day not in looked_at
             }
@@ -326,7 +327,7 @@ def _news(
 
 
 def _note_success(memory: Memory, news: News, asset: str, outcome: Outcome) -> None:
-    """Remove what has succeeded from the causes that held it back. A cause that holds back nothing more is fixed."""
+    """Remove what has succeeded from the causes that blocked it. A cause that blocks nothing more is fixed."""
     for key, cause in list(memory.causes.items()):
         if asset not in cause.failing:
             continue
@@ -340,7 +341,7 @@ def _note_success(memory: Memory, news: News, asset: str, outcome: Outcome) -> N
 
 
 def _remembered(instance: dg.DagsterInstance) -> Memory:
-    """Return what people know; what cannot be read counts as nothing."""
+    """Return what was posted; nothing, if the stored text cannot be read."""
     try:
         memory = msgspec.json.decode(
             instance.daemon_cursor_storage.get_cursor_values({KEY}).get(KEY, "{}"), type=Memory
@@ -353,7 +354,7 @@ def _remembered(instance: dg.DagsterInstance) -> Memory:
 
 
 def _remember(instance: dg.DagsterInstance, memory: Memory) -> Memory:
-    """Store what people know; return what was stored before."""
+    """Store what was posted; return what was stored before."""
     before = _remembered(instance)
     if memory != before:
         instance.daemon_cursor_storage.set_cursor_values({KEY: msgspec.json.encode(memory).decode()})
@@ -377,7 +378,7 @@ def _first(lines: Sequence[str]) -> Sequence[str]:
 
 
 def _shown(reason: str, secrets: Collection[str]) -> str:
-    """The reason as others may read it. Slack would take ``<!channel>`` for a command."""
+    """Return the reason without secrets and addresses. It is escaped: Slack would run ``<!channel>`` as a command."""
     for secret in secrets:
         reason = reason.replace(secret, "***") if len(secret) >= SHORTEST_SECRET else reason
     text = People("ids").scrubbed(one_line(reason))[:REASON_LENGTH]
@@ -385,11 +386,11 @@ def _shown(reason: str, secrets: Collection[str]) -> str:
 
 
 def post(url: str, text: str) -> None:
-    """Post one message. Raises WebhookError, which contains neither the address nor an answer that may repeat it."""
+    """Post one message. Raises WebhookError, which contains neither the URL nor a response that may repeat it."""
     answers: list[tuple[int, str] | httpx.RequestError] = []
     poster = Thread(target=lambda: answers.append(_answer(url, text)), name="webhook", daemon=True)
     poster.start()
-    poster.join(DEADLINE_SECONDS)  # a thread cannot be stopped: the rest of such an answer is nobody's business
+    poster.join(DEADLINE_SECONDS)  # a thread cannot be stopped: it may go on, but nobody waits for it
     match answers:
         case [(httpx.ConnectError() | httpx.ConnectTimeout() | httpx.ProxyError()) as error]:
             raise WebhookError(f"cannot be reached ({type(error).__name__}): it is tried again", is_certain=True)
@@ -409,7 +410,7 @@ def _no_answer(reason: str) -> WebhookError:
 
 
 def _answer(url: str, text: str) -> tuple[int, str] | httpx.RequestError:
-    """Return the status and, for a refusal, its first words; or why there is no answer."""
+    """Return the status and, for a refusal, its first words; or the error, if there is no response."""
     address = checked_url(url)
     try:
         with (
@@ -424,9 +425,9 @@ def _answer(url: str, text: str) -> tuple[int, str] | httpx.RequestError:
 
 
 def _first_words(response: httpx.Response) -> str:
-    """Return how a refusal begins; nothing where it breaks off, since its status is known all the same.
+    """Return the beginning of a refusal; nothing, if the connection breaks off: its status is known anyway.
 
-    Not all of it: a server that sends a byte a second would hold the tick.
+    Does not read all of it: a server that sends a byte a second would block the tick.
     """
     try:
         return next(response.iter_text(), "")

@@ -1,6 +1,6 @@
-"""The end of a connection: its entities leave Port, Dagster forgets its days, its archived answers and its rows go.
+"""Removes a connection: its entities in Port, its days in Dagster, its archived answers and its rows.
 
-In this order, so that what is interrupted is found again and goes on. What a person types is in cli/connection.py.
+They go in this order, so that an interrupted removal can be run again. The command itself is in cli/connection.py.
 """
 
 from collections import Counter
@@ -22,36 +22,39 @@ from usage_assets.warehouse.slices import Slice
 
 @dataclass(frozen=True)
 class Removal:
-    """What there is of a connection, and with it what its removal deletes."""
+    """Everything that is stored of a connection: what its removal deletes."""
 
     connection: str
     rows: Mapping[str, int]
     """Table -> rows."""
     in_port: Sequence[Acknowledged]
-    """Of the configured Port account."""
+    """Entities in the configured Port account."""
     elsewhere: Mapping[str, int]
-    """Other Port account -> entities, which stay where they are."""
+    """Other Port account -> number of entities. They are not deleted."""
     assets: Sequence[dg.AssetKey]
-    """Assets whose days Dagster remembers: it must not take them for stored when the name comes back."""
+    """Assets whose days Dagster remembers. It would take them for stored if the name were used again."""
 
     archived: Sequence[Path]
-    """Files of archived answers: they must not be taken for another organization's when the name comes back."""
+    """Files of archived answers. They would be taken for another organization's if the name were used again."""
 
     @property
     def entities(self) -> Mapping[str, int]:
-        """Blueprint -> entities of the configured Port account."""
+        """Blueprint -> number of entities in the configured Port account."""
         return Counter(line.blueprint for line in self.in_port)
 
     def run(self, warehouse: Warehouse, instance: dg.DagsterInstance, port: PortClient | None) -> Sequence[Failure]:
-        """Delete everything. Returns the entities that Port refused to delete; then the rest was left alone.
+        """Delete everything. Return the entities that Port refused to delete; if there are any, the rest is kept.
 
-        Raises PortError where Port cannot be reached, and WarehouseError.
+        Raises PortError if Port cannot be reached, and WarehouseError.
         """
         if port and self.in_port:
             days = [line.usage_date for line in self.in_port]
             ledger = PortLedger(warehouse, port.account, Slice(self.connection, min(days), max(days)), ())
             related = tuple(line for line in self.in_port if line.blueprint != CONNECTION)
-            for deletes in (related, tuple(set(self.in_port) - {*related})):  # Port keeps what others relate to
+            for deletes in (
+                related,
+                tuple(set(self.in_port) - {*related}),
+            ):  # Port keeps entities that others relate to
                 if failures := push(port, Changes(deletes=deletes), ledger).failures:
                     return failures
         instance.wipe_assets(self.assets)
@@ -64,9 +67,9 @@ class Removal:
 def removal_of(
     name: str, settings: Settings, warehouse: Warehouse, instance: dg.DagsterInstance, account: str
 ) -> Removal:
-    """Return what there is of a connection. Raises SettingsError where it is configured, or there is nothing.
+    """Return what is stored of a connection. Raises SettingsError if it is configured, or nothing is stored.
 
-    The name becomes a path: only what could be the name of a connection gets that far.
+    Also raises it if the name is not valid, because the name becomes part of a path.
     """
     if not NAME.fullmatch(name):
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""What the warehouse holds of each connection, and deleting all of one: a connection's end, never a run's business."""
+"""Counts and deletes the rows of a connection, for commands that list or remove connections. Runs delete by slice."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class StoredConnection:
 
     name: str
     schemas: frozenset[str]
-    """Of its tables; its provider is one of them."""
+    """The schemas of its tables; one of them is named after its provider."""
     first: date
     last: date
 
@@ -42,7 +42,7 @@ def stored_connections(warehouse: Warehouse) -> list[StoredConnection]:
 
 
 def row_counts(warehouse: Warehouse, connection: str) -> Mapping[str, int]:
-    """Return how many rows of a connection each declared table has, where it has any, Port's ledger left out."""
+    """Return the number of a connection's rows by declared table, without empty tables and Port's ledger."""
     with warehouse.transaction(keep=False) as database:
         counted = [
             f"select '{table}', count(*) from {table} where connection = $name"
@@ -53,14 +53,14 @@ def row_counts(warehouse: Warehouse, connection: str) -> Mapping[str, int]:
 
 
 def delete_rows(warehouse: Warehouse, connection: str) -> None:
-    """Delete every row of a connection, in one transaction, but the lines of what Port still holds of it."""
+    """Delete every row of a connection in one transaction, except the ledger lines of entities still in Port."""
     with warehouse.transaction() as database:
         for table in stored_tables(database, ConnectionRow):
             database.execute(f"delete from {table} where connection = $name", {"name": connection})
 
 
 def port_lines(warehouse: Warehouse, connection: str) -> dict[str, list[PortLine]]:
-    """Return what Port accounts hold of a connection, by account."""
+    """Return the entities of a connection that are in Port, by Port account."""
     with warehouse.transaction(keep=False) as database:
         rows = database.execute(
             """
@@ -78,7 +78,7 @@ def port_lines(warehouse: Warehouse, connection: str) -> dict[str, list[PortLine
 
 
 def stored_tables(database: duckdb.DuckDBPyConnection, kind: type[ConnectionRow]) -> list[str]:
-    """The declared tables of a kind that are there. What the connections file states is as that says."""
+    """Return the names of the declared tables of this kind that exist, without Port's ledger."""
     rows = database.execute(STORED).fetchall()
     declared = {name for name, row in declarations().items() if issubclass(row, kind)}
     return sorted(declared & {name for (name,) in rows} - {PORT_ENTITIES.name})

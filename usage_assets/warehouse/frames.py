@@ -1,6 +1,6 @@
-"""Frames of pandas: rows of a declared table that a person wrote or reads. Nothing of ours computes with them.
+"""Rows of a declared table as pandas frames, for assets and notebooks that users write. This package uses no frames.
 
-Import this where a frame is needed: pandas takes longer to import than Dagster.
+Import this module only where a frame is needed: pandas takes longer to import than Dagster.
 """
 
 from collections import Counter
@@ -21,14 +21,14 @@ PANDAS_TYPES: Mapping[type, str] = {
     date: "date",
     datetime: "datetime64 with a time zone",
 }
-"""What ``pandas.api.types.infer_dtype`` has to call a column's values: anything else would be converted silently."""
+"""What ``pandas.api.types.infer_dtype`` must return for a column's values. All others would be converted silently."""
 
 
 def from_frame(table: Table, frame: object) -> pa.Table:
-    """Convert a frame exactly or refuse it: pandas and Arrow would let extra columns, floats for decimals, NaN,
-    fractions for integers, times of day for dates and times without a zone through.
+    """Convert a frame exactly. Raises ValueError, which names the column, if that is not possible.
 
-    Raises ValueError naming the column.
+    pandas and Arrow alone would accept extra columns, floats for decimals, NaN, fractions for integers, times of day
+    for dates, and times without a time zone.
     """
     if not isinstance(frame, pd.DataFrame):
         raise ValueError(f"{table.name}: neither a frame nor an Arrow table: {type(frame).__name__}")
@@ -54,7 +54,7 @@ def from_frame(table: Table, frame: object) -> pa.Table:
 
 
 def to_frame(rows: pa.Table) -> pd.DataFrame:
-    """Return the rows with exact decimals and integers."""
+    """Return the rows as a frame with exact decimals and integers."""
     frame: pd.DataFrame = rows.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}.get)
     return frame
 

@@ -1,4 +1,4 @@
-"""How a slice of a table is replaced: staged, written, verified and recorded, within the transaction of the caller."""
+"""Replaces a slice of a table: stages, writes, verifies and records it, in the transaction of the caller."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -22,21 +22,21 @@ from usage_assets.warehouse.values import Batch, CheckFailure, Query, Version, W
 from usage_assets.warehouse.versions import record_versions
 
 SPARINGLY = "set memory_limit = '256MB'"
-"""How fetched rows are inserted: they are in memory already. A million of them take 0.2 GB more without, and no less
+"""For inserting fetched rows, which are in memory already. Without this, a million rows take 0.2 GB more and no less
 time."""
 
 ROWS_COMPUTED_AT_ONCE = 200_000
-"""Rows of its sources that a query reads at once: to allocate 600,000 rows of costs took 1.3 GB."""
+"""Source rows that a query reads at once. Allocating 600,000 rows of costs at once took 1.3 GB."""
 
 _INTEGER = "U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)"
 EXACT: Mapping[type, str] = {
     **{python: re.escape(sql_type) for python, sql_type in SQL_TYPES.items()},
-    str: "VARCHAR|JSON|INTEGER",  # the last is how a bare null is described
+    str: "VARCHAR|JSON|INTEGER",  # DuckDB describes a bare null as INTEGER
     int: _INTEGER,
     Decimal: rf"{_INTEGER}|DECIMAL\(\d+,({'|'.join(map(str, range(money.SCALE + 1)))})\)",
 }
-"""What a query may compute a column as. DuckDB converts all else silently: it rounds (``DECIMAL / 100`` is a DOUBLE,
-the text ``2.7`` becomes 3), and a time on the last day is after that day."""
+"""The SQL types that a query may compute for a column of this Python type. DuckDB converts all others silently: it
+rounds (``DECIMAL / 100`` is a DOUBLE, the text ``2.7`` becomes 3), and a time on the last day is after that day."""
 
 
 def replace_slice(
@@ -47,9 +47,10 @@ def replace_slice(
     run_id: str,
     note: Callable[[str], object] = str,
 ) -> list[Version]:
-    """Replace the slice by the content; return the version of each day. After a WarehouseError, do not commit.
+    """Replace the slice with the content and return the version of each day.
 
-    ``note`` is called with the step that begins; ``str`` ignores it.
+    ``note`` is called with the name of each step that begins; the default, ``str``, does nothing. Raises
+    WarehouseError: the caller must then roll back.
     """
     note("computing its rows" if isinstance(content, Query) else f"storing rows {content.rows.num_rows:,}")
     create_or_alter(connection, table)
@@ -66,7 +67,7 @@ def replace_slice(
         connection.execute(f"insert into {table.name} by name {sql}", bounds)
     connection.execute("reset memory_limit")
     query = content if isinstance(content, Query) else None
-    note("verifying what it adds up to")
+    note("verifying grain and totals")
     _refuse_failures(check_failures(connection, table, query, target), table)
     if query:
         others = [(other, {"part": target.part} if "$part" in other else {}) for other in query.inputs]
@@ -109,7 +110,7 @@ def _staged_answer(connection: duckdb.DuckDBPyConnection, table: Table, content:
             f"{listed(name for (name,) in outside)}"
         )
     connection.execute(SPARINGLY)
-    return "select * from staged"  # without the slice's bounds: Arrow would apply them, to a copy of everything
+    return "select * from staged"  # without the slice's bounds: Arrow would apply them to a copy of all rows
 
 
 def _refuse_older_content(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice, as_of: datetime) -> None:
@@ -160,15 +161,15 @@ def _staged_query(connection: duckdb.DuckDBPyConnection, table: Table, content: 
         if not re.fullmatch(EXACT[column.type], types[column.name]):
             raise WarehouseError(
                 f"{table.name}: the query computes {column.name} as {types[column.name]}, which would be converted to "
-                f"{SQL_TYPES[column.type]}: cast it where its digits are decided"
+                f"{SQL_TYPES[column.type]}: cast it in the query"
             )
     return f"select * from ({content.sql}) where {in_slice(table, target)}"
 
 
 def computed_at_once(connection: duckdb.DuckDBPyConnection, content: Query, target: Slice) -> list[Slice]:
-    """Return the parts of a slice whose sources have about ROWS_COMPUTED_AT_ONCE rows; at least a day each.
+    """Split a slice into parts whose sources have about ROWS_COMPUTED_AT_ONCE rows each; a part has at least one day.
 
-    A query computes each day from that day alone.
+    The result is the same, because a query computes each day from that day alone.
     """
     read = ["/".join(filter(None, source)) for source in (*content.sources, *zip(content.optional_refs))]
     rows = connection.execute(
