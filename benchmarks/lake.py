@@ -15,6 +15,7 @@ import psycopg
 
 from benchmarks.commands import make_home, run, usage_assets
 from benchmarks.costs import ASKED_ROWS, ROWS, ask, build, store
+from benchmarks.costs import ROUNDS as TIMES
 from benchmarks.figures import ROUNDS, Figure, cpu_of
 from benchmarks.server import running
 from usage_assets.core.days import DAY, Window, utc_today
@@ -118,7 +119,7 @@ def figure_of_costs(both: Both, asked_rows: int) -> Figure:
     if isinstance(lake := both["lake"], Lake):
         lake.maintain(KEPT)
     asked = rounds(both, lambda warehouse: ask(warehouse, today))
-    return pair(f"month to date among {asked_rows:,} rows, ten times", *asked)
+    return pair(f"month to date among {asked_rows:,} rows, {TIMES} times", *asked)
 
 
 def figure_of_backfill(url: str, server: str, folder: Path, days: int) -> Figure:

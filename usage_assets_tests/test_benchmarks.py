@@ -23,6 +23,7 @@ from benchmarks import (
     due,
     events,
     growth,
+    lake,
     memory,
     months,
     parsing,
@@ -40,6 +41,7 @@ from usage_assets.config.settings import Settings
 from usage_assets.core import money
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.postgres import running_postgres
 
 
 def figure(ours: float, theirs: float) -> Figure:
@@ -231,6 +233,16 @@ def test_as_many_waits_are_measured_as_processes_write() -> None:
     (longest,) = waiting.figures(1, processes=2, writes=5)
     assert longest.name == "longest of 6 waits for the database"
     assert longest.ours >= longest.theirs > 0
+
+
+@pytest.mark.slow
+def test_a_lake_does_what_a_file_does(tmp_path: Path) -> None:
+    with running_postgres() as server:
+        first, later, growth_of_writes, *_ = lake.figures_of_mornings(lake.new(server, tmp_path), 2, rows=3)
+        asked = lake.figure_of_costs(lake.new(server, tmp_path / "costs"), asked_rows=3)
+    assert [later.name, growth_of_writes.name] == [f"{first.name}, after 2 of them"] * 2
+    assert growth_of_writes.demanded == 1 / 1.5
+    assert "s on a file" in asked.note
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from usage_assets_tests.end_to_end.conftest import (
     PUSHED,
     TOTALS,
     Project,
+    on_both,
 )
 
 
@@ -98,6 +99,7 @@ def test_a_fetched_empty_day_gives_zero_records_and_no_other_rows(project: Proje
     assert rows["port_entities.openai_daily_usage"][0]["total_cost"] == 0
 
 
+@on_both
 def test_a_day_that_is_now_empty_is_cleared(small_project: Project) -> None:
     project, days = small_project, last_days(3)
     assert project.fetch("openai", days).success

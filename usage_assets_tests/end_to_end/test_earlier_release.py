@@ -26,9 +26,11 @@ from usage_assets.warehouse.migrate import RENAMED
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import PUSHED, Project, open_project, sandbox_environment
+from usage_assets_tests.end_to_end.conftest import PUSHED, Project, on_file, open_project, sandbox_environment
 from usage_assets_tests.end_to_end.test_lookups import change
 from usage_assets_tests.sandbox.calling import FIXTURES
+
+pytestmark = on_file
 
 DAYS = last_days(3)
 HOUR = timedelta(hours=1)

@@ -31,7 +31,9 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, open_project, with_main_endpoints
+from usage_assets_tests.end_to_end.conftest import Project, on_file, open_project, with_main_endpoints
+
+pytestmark = on_file
 
 KILLS = 20
 DAYS = last_days(2)

@@ -18,6 +18,7 @@ from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.end_to_end.conftest import (
     IMPATIENT,
     Project,
+    on_file,
     open_project,
     with_main_endpoints,
 )
@@ -29,6 +30,8 @@ from usage_assets_tests.end_to_end.conftest import (
 )
 from usage_assets_tests.end_to_end.test_refusals import failures
 from usage_assets_tests.port_user import port_user
+
+pytestmark = on_file
 
 COST, MODEL = "claude_cost_record", "claude_model_usage"
 CONNECTION = "GET /port/v1/blueprints/ai_connection/entities/anthropic"

@@ -36,6 +36,8 @@ targets = {{ {FIRST} = "billing", {SECOND} = "unborn" }}
 USERS = """
 [[port_relation]]
 from = "user"
+
+pytestmark = on_file
 blueprint = "_user"
 """
 THEIRS = ("service", "_user")

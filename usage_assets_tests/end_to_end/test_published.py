@@ -9,7 +9,9 @@ from usage_assets_tests.end_to_end.conftest import Project
 RELATIONS = """
 select table_schema || '.' || table_name, table_type
 from information_schema.tables
-where table_schema not in ('information_schema', 'pg_catalog')
+
+pytestmark = on_file
+where table_catalog = current_database() and table_schema not in ('information_schema', 'pg_catalog')
 order by all
 """
 

@@ -12,7 +12,7 @@ import time_machine
 
 from usage_assets.automation.jobs import RANGE_END, RANGE_START
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, hold_project, with_endpoints
+from usage_assets_tests.end_to_end.conftest import Project, hold_project, on_both, with_endpoints
 from usage_assets_tests.end_to_end.test_archive import derive
 from usage_assets_tests.end_to_end.test_port_connection import state as told
 
@@ -41,6 +41,7 @@ def restate(project: Project, day: date, change: str = "scale") -> None:
     project.sandbox.control("POST", "restate", wanted)
 
 
+@on_both
 def test_a_restated_day_is_told_with_its_exact_difference(project: Project) -> None:
     days = last_days(3)
     before = project.truth(days[1:2])["openai usd"]
