@@ -129,7 +129,7 @@ def mounted(image: str, folder: Path) -> Iterator[Container]:
             continue
         place = DEPLOY / source if source.startswith(".") else folder / source
         if not source.startswith("."):
-            place.mkdir()
+            place.mkdir(mode=0o700)
             os.chown(place, uid, gid)
         mounts.append((source, place, target))
     (folder / "dagster/dagster.yaml").touch()

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,31 @@ import pytest
 
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.local.home import CONFIGURATION
+from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lake import Lake
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.deploy.reading import POSTGRES_BIN
-from usage_assets_tests.focus.test_export import fill
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.postgres import new_database
 
 TABLES = """
 select schema_name || '.' || table_name as name from duckdb_tables()
 where database_name = current_database() and not internal
-union all
-select schema_name || '.' || view_name from duckdb_views()
-where database_name = current_database() and not internal and not contains(sql, 'usage_now')
 """
 
 
+def fill(warehouse: Warehouse) -> None:
+    """Store and derive days of two connections."""
+    days = Days(warehouse)
+    days.fetched(Costs, raw(Costs, line_item="gpt-5, input"), raw(Costs, amount_value=Decimal("0.1"), project_id="p"))
+    days.fetched(CostReport, raw(CostReport, amount_cents=Decimal("12.345"), workspace_id="w"))
+    days.derive("openai_costs")
+
+
 def everything(warehouse: Warehouse) -> Mapping[str, list[dict[str, Any]]]:
-    """Every row of every table and view, except of views that look at the clock."""
+    """Every row of every table."""
     with warehouse.get_connection():  # a file is opened once
         names = [row["name"] for row in warehouse.read(TABLES).to_pylist()]
         assert names
@@ -41,6 +47,9 @@ def everything(warehouse: Warehouse) -> Mapping[str, list[dict[str, Any]]]:
 def rewrite(warehouse: Warehouse) -> None:
     """Store other rows of a day."""
     Days(warehouse).fetched(Costs, raw(Costs, amount_value=7, line_item="written after the backup"))
+    assert warehouse.read("select line_item from openai.costs").to_pylist() == [
+        {"line_item": "written after the backup"}
+    ]
 
 
 def ran(command: str, *words: str | Path) -> None:
@@ -51,16 +60,14 @@ def ran(command: str, *words: str | Path) -> None:
 @pytest.mark.slow
 def test_a_restored_file_holds_what_was_published(tmp_path: Path) -> None:
     warehouse, backup = Warehouse(database=str(tmp_path / "usage.duckdb")), tmp_path / "backup.duckdb"
-    fill(Days(warehouse))
+    fill(warehouse)
     publish(warehouse)
     shutil.copyfile(copy_of(warehouse.database), backup)
     before = everything(warehouse)
     rewrite(warehouse)
-    assert everything(warehouse) != before
     shutil.copyfile(backup, warehouse.database)
     assert everything(warehouse) == before
     rewrite(warehouse)
-    assert everything(warehouse) != before
 
 
 @dg.op
@@ -95,7 +102,7 @@ def test_a_restored_lake_holds_what_its_dump_names_although_days_were_written_me
 ) -> None:
     place, files, backup = new_database(postgres), tmp_path / "lake", tmp_path / "backup"
     lake, dump = Lake(database=f"{LAKE}{place}", data=str(files)), tmp_path / "usage.dump"
-    fill(Days(lake))
+    fill(lake)
     before = everything(lake)
     ran("pg_dump", "--format", "custom", "--file", dump, "--dbname", place)
     rewrite(lake)  # between the dump and the copy of the files
@@ -108,5 +115,4 @@ def test_a_restored_lake_holds_what_its_dump_names_although_days_were_written_me
     ran("pg_restore", "--clean", "--if-exists", "--dbname", place, dump)
     assert everything(lake) == before
     rewrite(lake)
-    assert everything(lake) != before
     lake.detach()
