@@ -17,6 +17,7 @@ from benchmarks import (
     months,
     parsing,
     port,
+    postgres,
     sensor,
     start,
     waiting,
@@ -44,6 +45,7 @@ LONG: Mapping[str, Callable[[int], Iterator[Figure]]] = {
     "growth": growth.figures,
     "lake": lake.figures,
     "months": months.figures,
+    "postgres": postgres.figures,
 }
 """Only where they are named."""
 

@@ -21,15 +21,18 @@ _NUMBERS = count()
 
 
 @contextmanager
-def running_postgres() -> Iterator[str]:
-    """Run a server; yield the connection string of its first database."""
+def running_postgres(*, is_durable: bool = False) -> Iterator[str]:
+    """Run a server; yield the connection string of its first database.
+
+    Tests kill processes, never the machine: what they write need not have reached the disk.
+    """
     with TemporaryDirectory() as folder:  # not one of pytest's: as root, the server runs as another user
         Path(folder).chmod(0o755)
         server = get_server(folder)
         database = f"host={folder} user=postgres dbname=postgres"
         try:
-            with psycopg.connect(database, autocommit=True) as session:  # tests kill processes, never the machine
-                session.execute("alter system set fsync = off")
+            with psycopg.connect(database, autocommit=True) as session:
+                session.execute(f"alter system set fsync = {is_durable}")
                 session.execute("select pg_reload_conf()")
             yield database
         finally:
@@ -100,6 +103,13 @@ def dagster_yaml(database: str, storage: str = "usage_assets.local.postgres.Pool
         "storage": {"custom": {"module": module, "class": name, "config": {"postgres_url": url_of(database)}}},
     }
     return json.dumps(settings)
+
+
+def overwrite(database: str, template: str) -> None:
+    """Make a database a copy of another one. Nobody uses either."""
+    with psycopg.connect(database.replace(name_of(database), "postgres"), autocommit=True) as session:
+        session.execute(f"drop database {name_of(database)}")
+        session.execute(f"create database {name_of(database)} template {template}")
 
 
 def restart(database: str) -> None:

@@ -11,5 +11,4 @@ from dagster_postgres.utils import (
     get_token_provider_from_config,
     pg_config,
     pg_url_from_config,
-    set_pg_statement_timeout,
 )

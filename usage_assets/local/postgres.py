@@ -26,7 +26,6 @@ from usage_assets.dagster_internals.postgres import (
     get_token_provider_from_config,
     pg_config,
     pg_url_from_config,
-    set_pg_statement_timeout,
 )
 from usage_assets.local.bulk_events import BulkEventLogStorage
 
@@ -35,7 +34,7 @@ FREED_AFTER = (
     " -c idle_in_transaction_session_timeout=60000"
 )
 """A host that is cut off, or a process that is stopped, in mid-transaction holds others up for a minute at most."""
-IN_ORDER = sqlalchemy.text("select pg_advisory_xact_lock(1970496871)")
+BEGIN = "begin; select pg_advisory_xact_lock(1970496871)"
 """Who stores events waits for whoever does. Ids are given out when rows are inserted, and seen when they are committed:
 a sensor that has read number 12 would never look for number 11, of a transaction that ended later."""
 KEPT = 2
@@ -75,7 +74,9 @@ def _engine(
 ) -> sqlalchemy.Engine:
     asked = (url, recycle, overflow, statement_timeout)
     if asked not in _ENGINES:
-        _ENGINES[asked] = engine = create_pg_engine(
+        options = [str(make_url(url).query.get("options", "")), FREED_AFTER]
+        options += [f"-c statement_timeout={statement_timeout}"] if statement_timeout is not None else []
+        _ENGINES[asked] = create_pg_engine(
             url,
             tokens,
             isolation_level="AUTOCOMMIT",
@@ -83,12 +84,8 @@ def _engine(
             max_overflow=overflow,
             pool_recycle=recycle,
             pool_pre_ping=True,  # PostgreSQL may have been restarted since
-            connect_args={"options": f"{make_url(url).query.get('options', '')} {FREED_AFTER}"},
+            connect_args={"options": " ".join(options)},
         )
-        if statement_timeout is not None:
-            sqlalchemy.event.listen(
-                engine, "connect", lambda connection, _: set_pg_statement_timeout(connection, statement_timeout)
-            )
     return _ENGINES[asked]
 
 
@@ -147,9 +144,11 @@ class PooledPostgresEventLogStorage(_Pooled, BulkEventLogStorage, PostgresEventL
         super().__init__(**options)
 
     def store_event(self, event: EventLogEntry) -> None:
-        """Store an event, and what else the database keeps of it, in one transaction."""
-        with self.index_transaction():
-            super().store_event(event)
+        """Store an event, and what else the database keeps of it.
+
+        Dagster's class also sends a NOTIFY, which its web servers no longer listen to.
+        """
+        self.store_event_batch([event])
 
     @contextmanager
     def index_transaction(self) -> Iterator[sqlalchemy.Connection]:
@@ -157,11 +156,16 @@ class PooledPostgresEventLogStorage(_Pooled, BulkEventLogStorage, PostgresEventL
         if begun := getattr(self._begun, "connection", None):
             yield begun
             return
-        with super().index_transaction() as connection:
-            connection.execute(IN_ORDER)
+        with self._connect() as connection:  # its isolation level stays: to change it takes three more round trips
+            connection.exec_driver_sql(BEGIN)
             self._begun.connection = connection
             try:
                 yield connection
+            except BaseException:
+                connection.exec_driver_sql("rollback")
+                raise
+            else:
+                connection.exec_driver_sql("commit")
             finally:
                 del self._begun.connection
 

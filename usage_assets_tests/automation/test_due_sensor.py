@@ -30,6 +30,7 @@ from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.core.schema import Row, to_arrow
+from usage_assets.local.postgres import close
 from usage_assets.models.connection_graph import graph_of, seeds_of
 from usage_assets.models.due import due_days, in_words, question_of
 from usage_assets.providers import PROVIDERS
@@ -43,6 +44,7 @@ from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
+from usage_assets_tests.postgres import instance_in, name_of, new_database, overwrite, url_of
 from usage_assets_tests.warehouse.test_processes import held_by_another
 
 pytestmark = pytest.mark.slow
@@ -101,6 +103,8 @@ class Daemon:
 
     folder: Path
     instance: dg.DagsterInstance
+    kept: Any
+    """Copies of the instance's history."""
     cursor: str | None = None
     said: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
@@ -149,10 +153,10 @@ class Daemon:
         self.load(text or openai(), **variables)
         name = f"{text} {variables}"
         if name in FINISHED:
-            self.cursor = FINISHED[name].put_into(self.settings.warehouse.file, self.instance)
+            self.cursor = FINISHED[name].put_into(self.settings.warehouse.file, self.kept)
         else:
             self.finish()
-            FINISHED[name] = Finished(self.settings.warehouse.file.read_bytes(), copied(self.instance), self.cursor)
+            FINISHED[name] = Finished(self.settings.warehouse.file.read_bytes(), self.kept.copy(), self.cursor)
 
     @property
     def warehouse(self) -> Warehouse:
@@ -320,13 +324,13 @@ class Finished:
     """What a daemon has left behind."""
 
     file: bytes
-    history: Sequence[sqlite3.Connection]
+    history: Any
     cursor: str | None
 
-    def put_into(self, file: Path, instance: dg.DagsterInstance) -> str | None:
-        """Make file and instance what they were then; return the cursor."""
+    def put_into(self, file: Path, kept: Any) -> str | None:
+        """Make file and history what they were then; return the cursor."""
         file.write_bytes(self.file)
-        remember(instance, self.history)
+        kept.remember(self.history)
         return self.cursor
 
 
@@ -336,25 +340,49 @@ FINISHED: dict[str, Finished] = {}
 """Connections file and variables -> what is there when everything was fetched at NOW."""
 
 
-def memory_of(instance: dg.DagsterInstance) -> Sequence[sqlite3.Connection]:
-    """The databases of an ephemeral instance."""
-    storages: Any = instance.run_storage, instance.event_log_storage
-    return [storage._held_conn.connection.driver_connection for storage in storages]
+@dataclass(frozen=True)
+class InMemory:
+    """An instance whose history is in memory, and copies of that."""
+
+    instance: dg.DagsterInstance
+
+    @property
+    def databases(self) -> Sequence[sqlite3.Connection]:
+        """Its databases."""
+        storages: Any = self.instance.run_storage, self.instance.event_log_storage
+        return [storage._held_conn.connection.driver_connection for storage in storages]
+
+    def copy(self) -> Sequence[sqlite3.Connection]:
+        """Copy them."""
+        copies = []
+        for stored in self.databases:
+            copies.append(sqlite3.connect(":memory:"))
+            stored.backup(copies[-1])
+        return copies
+
+    def remember(self, history: Sequence[sqlite3.Connection]) -> None:
+        """Make them what they were when these copies were made."""
+        for stored, memory in zip(history, self.databases, strict=True):
+            stored.backup(memory)
 
 
-def remember(instance: dg.DagsterInstance, history: Sequence[sqlite3.Connection]) -> None:
-    """Make an instance what it was when these copies were made."""
-    for stored, memory in zip(history, memory_of(instance), strict=True):
-        stored.backup(memory)
+@dataclass(frozen=True)
+class InPostgres:
+    """An instance whose history is in PostgreSQL, and copies of that."""
 
+    instance: dg.DagsterInstance
+    server: str
+    database: str
 
-def copied(instance: dg.DagsterInstance) -> Sequence[sqlite3.Connection]:
-    """Copies of them."""
-    copies = []
-    for stored in memory_of(instance):
-        copies.append(sqlite3.connect(":memory:"))
-        stored.backup(copies[-1])
-    return copies
+    def copy(self) -> str:
+        """Copy the database; return the name of the copy."""
+        close(url_of(self.database))
+        return name_of(new_database(self.server, name_of(self.database)))
+
+    def remember(self, history: str) -> None:
+        """Make the database what it was when this copy was made."""
+        close(url_of(self.database))
+        overwrite(self.database, history)
 
 
 def window_of(tags: Mapping[str, str]) -> Window | None:
@@ -390,11 +418,24 @@ def clock() -> Iterator[time_machine.Traveller]:
         yield traveller
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def kept(request: pytest.FixtureRequest) -> Iterator[InMemory | InPostgres]:
+    """An instance in which nothing has run yet."""
+    FINISHED.clear()
+    if request.param == "sqlite":
+        with dg.DagsterInstance.ephemeral() as instance:
+            yield InMemory(instance)
+        return
+    server, template = (request.getfixturevalue(name) for name in ("postgres", "dagster_tables"))
+    database = new_database(server, template)
+    with instance_in(database) as instance:
+        yield InPostgres(instance, server, database)
+
+
 @pytest.fixture(scope="module")
-def empty() -> Iterator[tuple[dg.DagsterInstance, Sequence[sqlite3.Connection]]]:
-    """An instance, and copies of its databases from before anything ran."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance, copied(instance)
+def empty(kept: InMemory | InPostgres) -> Any:
+    """A copy of its history, from before anything ran."""
+    return kept.copy()
 
 
 @pytest.fixture(scope="module")
@@ -406,7 +447,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def daemon(
     clock: time_machine.Traveller,
-    empty: tuple[dg.DagsterInstance, Sequence[sqlite3.Connection]],
+    kept: InMemory | InPostgres,
+    empty: Any,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Daemon:
@@ -414,9 +456,8 @@ def daemon(
     monkeypatch.setenv("A_KEY", "very-secret")
     for file in folder.iterdir():
         shutil.rmtree(file) if file.is_dir() else file.unlink()
-    instance, history = empty
-    remember(instance, history)
-    return Daemon(folder, instance)
+    kept.remember(empty)
+    return Daemon(folder, kept.instance, kept)
 
 
 # What is asked for
