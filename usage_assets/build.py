@@ -1,4 +1,4 @@
-"""The only place where everything meets: settings -> connections -> assets, checks, jobs, schedules and the sensor.
+"""Builds Dagster's definitions: settings -> connections -> assets, checks, jobs, schedules and sensors.
 
 ``definitions.py`` is what Dagster loads; tests call ``build_definitions`` with settings of their own.
 """

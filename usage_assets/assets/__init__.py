@@ -1,1 +1,1 @@
-"""The graph: raw assets, entities, costs, the push to Port, and the checks that hold them together."""
+"""The asset graph: raw assets, entities, costs, the push to Port, and their checks."""

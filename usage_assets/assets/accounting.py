@@ -1,4 +1,4 @@
-"""What the connections file says about money, as tables next to the costs; and the comparison with invoices."""
+"""The asset that stores the connections file's entries about money as tables, and the check that compares invoices."""
 
 from calendar import monthrange
 from collections.abc import Collection

@@ -1,7 +1,7 @@
-"""Asset checks of what is stored. ``content`` runs the SQL again that a write had to pass before it was committed.
+"""Asset checks of stored days. ``content`` repeats the SQL checks that a write had to pass before it was committed.
 
-A run has one result per check, after an evaluation for each wrong day. Wrong days stay in ``ledger.failed_checks``
-until the check finds them right.
+A run has one result per check, after an evaluation for each failing day. Failing days stay in ``ledger.failed_checks``
+until they pass.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Why something failed, in the words that a person is shown, and which failures have one cause."""
+"""Why an asset failed, as users read it, and which failures have the same cause."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence

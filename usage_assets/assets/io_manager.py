@@ -1,4 +1,4 @@
-"""The IO manager: it replaces the requested days in the warehouse, in one transaction, with a version of each."""
+"""The IO manager: replaces the requested days in the warehouse in one transaction, and records a version of each."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime

@@ -1,5 +1,5 @@
-"""What Port has acknowledged of one connection, and what it should hold. Only reads and writes the database: what is
-asked of Port is in port_push.py.
+"""The entities of one connection that Port has acknowledged, and those it should have. Reads and writes only the
+database: requests to Port are in port_push.py.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Pushing until Port equals the tables, and reading Port back where the ledger may have missed a push."""
+"""Pushes until Port equals the tables, and reads Port back if the ledger may have missed a push."""
 
 import logging
 from collections.abc import Callable, Mapping

@@ -1,6 +1,6 @@
 """The state of a connection's data as an entity in Port, ``ai_connection``, to which all its other entities relate.
 
-It has no days and no table: it is what the ledger and Dagster's instance say at the moment.
+It has no days and no table. It is computed from the ledger and Dagster's instance when it is pushed.
 """
 
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""When things run: jobs, schedules and the sensor that tells Port what changed."""
+"""When assets run: jobs, schedules and sensors."""

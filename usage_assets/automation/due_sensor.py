@@ -1,8 +1,8 @@
-"""The sensor that has due days fetched and computed: what ``ledger.due_days`` lists, the newest days first.
+"""The sensor that requests runs for due days, which ``ledger.due_days`` lists. The newest days come first.
 
-A tick looks at the state of the database file, and opens it only where that, the configuration or the hour has changed.
-A connection has one of these runs at a time, and none while another run of its assets is queued or under way. Pushes to
-Port are requested by port_sensor.py.
+A tick opens the database only if the state of its file, the configuration or the hour has changed. A connection has one
+of these runs at a time, and none while another run of its assets is queued or in progress. port_sensor.py requests the
+pushes to Port.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Pruning Dagster's history by age: which runs, events, check results, ticks and files are deleted.
 
-What the UI and the sensors read stays: the newest event of each kind of each partition, the newest result of each
-check, and the runs that they name. Dagster's ``delete_run`` would delete the only event of a partition, too.
+Everything that the UI and the sensors read is kept: each partition's newest event of each kind, each check's newest
+result, and their runs. Dagster's ``delete_run`` would also delete the only event of a partition.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Dagster's own history by what it says: texts that name a person are replaced in its SQLite files and its logs.
+"""Replaces texts that name a person in Dagster's own history: its SQLite files and its logs.
 
-What goes by age is in history.py.
+Deleting history by age is in history.py.
 """
 
 import sqlite3

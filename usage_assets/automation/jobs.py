@@ -1,7 +1,7 @@
-"""Jobs: all usage assets, all lookups, all pushes, all reconciliations, accounting. Who launches them selects one
-connection's assets, and a range of days.
+"""Jobs: all usage assets, all lookups, all pushes, all reconciliations, accounting. A launch selects one connection's
+assets, and a range of days.
 
-Lookups and reconciliations have no days: in one job with the others they would be run again with each range.
+Lookups and reconciliations have no days. In one job with the others, they would run again with each range.
 """
 
 from collections.abc import Collection, Mapping, Sequence

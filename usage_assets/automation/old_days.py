@@ -1,6 +1,6 @@
-"""Days that USAGE_RETENTION_MONTHS does not keep: rows, archived answers and entities in Port, of all connections.
+"""Deletes days past USAGE_RETENTION_MONTHS, of all connections: their entities in Port, archived answers and rows.
 
-Their entities leave Port first and their rows last, so that what is interrupted is found again and goes on.
+The entities in Port go first and the rows last, so that the next run can find and finish an interrupted one.
 """
 
 from collections import defaultdict

@@ -1,8 +1,8 @@
 """The sensor that turns changed days into pushes to Port.
 
-It reads Dagster's event log and nothing else: no HTTP, no database file, no look-up per partition. A day is pending
-from the event that says it changed until a push that was requested for it has succeeded, so that nothing is lost when
-a daemon restarts between two ticks, a push fails or the cursor is lost (a lost cursor costs one diff).
+It reads only Dagster's event log: no HTTP, no database file, no look-up per partition. A day is pending from the event
+that says that it changed until a push of it has succeeded. So nothing is lost if the daemon restarts between two ticks,
+a push fails or the cursor is lost (a lost cursor costs one diff).
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The daily job that removes what is old, and its schedule. What it removes is in pruning.py."""
+"""The daily job that prunes old history and old days, and its schedule. What it deletes is in pruning.py."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext

@@ -1,4 +1,4 @@
-"""What the daily job and `usage-assets prune` remove: old history of Dagster, and days that are not kept."""
+"""What the daily job and `usage-assets prune` delete: Dagster's old history, and days past their retention."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

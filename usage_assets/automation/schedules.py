@@ -1,6 +1,6 @@
-"""Schedules: recent days again and again, because providers restate them; what ids stand for; what people did in Port.
+"""Schedules: fetch recent days again, because providers restate them; fetch lookups; reconcile Port.
 
-One run per connection; one more for each range of older days that are not settled.
+Each requests one run per connection, and one more for each range of older days that are not settled.
 """
 
 import hashlib

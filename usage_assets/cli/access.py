@@ -1,4 +1,4 @@
-"""What several commands open, with the patience of a person who waits: connections, the warehouse, Port.
+"""What several commands open: connections, the warehouse, Port. Timeouts are short, because a person waits.
 
 What only one command needs is in its own module.
 """

@@ -1,4 +1,4 @@
-"""`usage-assets backfill`: what a person types and sees. What is done is in backfill_run.py."""
+"""`usage-assets backfill`: its options and output. The backfill itself is in backfill_run.py."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,12 @@ from usage_assets.cli.progress import display
 @click.command()
 @click.option("--start", metavar="YYYY-MM-DD", help="First day (UTC).")
 @click.option("--end", metavar="YYYY-MM-DD", help="Last day, included.")
-@click.option("--due", is_flag=True, help="Run what is missing, stale or not settled yet, instead of a range of days.")
-@click.option("--connection", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option("--due", is_flag=True, help="Run the days that are missing, stale or not settled, instead of a range.")
+@click.option("--connection", "names", multiple=True, metavar="NAME", help="Only this connection. Repeatable.")
 @click.option("--push", is_flag=True, help="Push the days to Port, too.")
-@click.option("--from-archive", is_flag=True, help="Read archived answers again instead of asking the providers.")
+@click.option(
+    "--from-archive", is_flag=True, help="Read archived answers instead of sending requests to the providers."
+)
 @click.option("--verbose", is_flag=True, help="Show Dagster's messages.")
 def backfill(
     start: str | None,

@@ -1,6 +1,6 @@
-"""A backfill in this process: range runs on the instance that the UI and the sensor share.
+"""A backfill in this process: range runs on the same Dagster instance that the UI and the sensors use.
 
-How it is put together is in backfill_run.py, what a person sees in progress.py; what a run does is in the assets.
+backfill_run.py chooses the days, progress.py shows the progress, the assets do the work of a run.
 """
 
 import time

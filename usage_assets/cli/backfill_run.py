@@ -1,4 +1,4 @@
-"""What `usage-assets backfill` does: which days are run, and what came of it. backfill_plan.py runs them."""
+"""What `usage-assets backfill` does: chooses the days and reports the outcome. backfill_plan.py runs them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
-"""`usage-assets capture`: one day of real answers as sanitized files, and what in them is not as the code expects.
+"""`usage-assets capture`: saves one day of real answers as sanitized files, and shows what the code does not expect.
 
-The files have the form of ``fixtures/``. Ids, names and addresses of the account are replaced; amounts and counters
-stay: they are what a shape is about.
+The files have the form of ``fixtures/``. Ids, names and addresses of the account are replaced. Amounts and counters
+stay, because a shape is about them.
 """
 
 import hashlib
@@ -233,9 +233,9 @@ def write(captured: Captured, folder: Path, sanitizer: Sanitizer) -> list[Path]:
 
 
 @click.command()
-@click.option("--connection", "name", required=True, metavar="NAME", help="Whom to ask.")
-@click.option("--day", required=True, metavar="YYYY-MM-DD", help="A day with use of everything that matters.")
-@click.option("--endpoint", "endpoints", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option("--connection", "name", required=True, metavar="NAME", help="Connection to fetch from.")
+@click.option("--day", required=True, metavar="YYYY-MM-DD", help="A day with usage of every endpoint that matters.")
+@click.option("--endpoint", "endpoints", multiple=True, metavar="NAME", help="Only this endpoint. Repeatable.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the files; default: `captured` next to the database file."
 )

@@ -20,7 +20,7 @@ def connection() -> None:
 
 @connection.command("list")
 def list_connections() -> None:
-    """Show every connection that is configured or has days stored."""
+    """Show every connection that is configured or has stored days."""
     settings = Settings.load()
     configured: dict[str, str] = {each.name: each.provider for each in settings.connections() if each.is_configured}
     warehouse = warehouse_now(settings)
@@ -35,7 +35,7 @@ def list_connections() -> None:
 
 @connection.command("remove")
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Delete; without it, only say what would be deleted.")
+@click.option("--yes", is_flag=True, help="Delete. Without it, only show what would be deleted.")
 def remove_connection(name: str, *, yes: bool) -> int:
     """Delete what is stored of a connection that is no longer configured, and its entities in Port."""
     settings = Settings.load()

@@ -1,7 +1,7 @@
-"""`usage-assets doctor`: what is configured, whether it works, and what to do where it does not.
+"""`usage-assets doctor`: what is configured, whether it works, and how to fix what does not.
 
-Asks each provider for one day, Port for its blueprints, and reads the database file and Dagster's instance; changes
-nothing.
+Requests one day from each provider and the blueprints from Port, reads the warehouse and Dagster's instance, and
+changes nothing.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""`usage-assets export`: its commands. What a file holds is in focus/."""
+"""`usage-assets export`: its commands. What a file contains is in focus/."""
 
 from pathlib import Path
 
@@ -24,9 +24,9 @@ def export() -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A file that ends in .csv or .parquet.")
 @click.option("--force", is_flag=True, help="Replace the file.")
 def export_focus(start: str, end: str, out: Path, *, force: bool) -> None:
-    """Write costs and purchases as FOCUS 1.2 has them.
+    """Write costs and purchases as FOCUS 1.2.
 
-    Ids of people are in it as they are stored: USAGE_PEOPLE decides.
+    Ids of people are written as they are stored (see USAGE_PEOPLE).
     """
     settings = Settings.load()
     first, last = parse_days(start, end, settings)

@@ -15,18 +15,18 @@ from usage_assets.core.errors import UserError, one_line
 from usage_assets.core.private import keep_private
 
 COMMANDS: Mapping[str, str] = {
-    "backfill": "Fetch, store and compute days again, here and now, as runs that the UI shows.",
-    "capture": "Save a day's real answers as sanitized files, and show what in them is not as expected.",
-    "connection": "List the connections, and remove all data of one that is not configured any more.",
-    "dev": "Serve Dagster's UI, schedules and sensors, until Ctrl-C.",
-    "doctor": "Check keys, Port, the database file and Dagster, and say what to do.",
-    "export": "Write what is stored as files for others.",
-    "move": "Copy the warehouse into a lake or a file, compare every day, and leave it as it is.",
+    "backfill": "Fetch, store and compute days now, in runs that the UI shows.",
+    "capture": "Save a day's real answers as sanitized files, and show what is unexpected in them.",
+    "connection": "List connections, and remove all data of one that is no longer configured.",
+    "dev": "Serve Dagster's UI, schedules and sensors until Ctrl-C.",
+    "doctor": "Check keys, Port, the warehouse and Dagster, and say what to do.",
+    "export": "Export stored data to files.",
+    "move": "Copy the warehouse into a lake or a file, and compare every day.",
     "people": "Forget a person; all numbers stay.",
-    "port": "Plan and create what Port needs, and clean up a catalog that was filled another way.",
-    "prune": "Remove Dagster's old history and days that are not kept any more, as the daily schedule does.",
-    "query": "Query the published copy or the lake in SQL; nothing is changed.",
-    "sandbox": "Serve emulated providers and Port on this machine until Ctrl-C, and print an .env for them.",
+    "port": "Plan and create what Port needs, and clean up a catalog that other mappings filled.",
+    "prune": "Delete Dagster's old history and days past their retention, as the daily schedule does.",
+    "query": "Query the published copy or the lake in SQL. Changes nothing.",
+    "sandbox": "Serve emulated providers and Port until Ctrl-C, and print an .env for them.",
 }
 """Command -> first line of its help. ``cli.<command>.<command>`` is the click command; its docstring follows."""
 

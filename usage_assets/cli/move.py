@@ -15,7 +15,7 @@ from usage_assets.warehouse.views import LISTED
 
 @click.command()
 @click.option("--to", required=True, metavar="PATH|ducklake:postgres:...", help="The new warehouse.")
-@click.option("--data", metavar="FOLDER|s3://...", help="Where the files of a lake are.")
+@click.option("--data", metavar="FOLDER|s3://...", help="Folder or object store for the files of a lake.")
 def move(to: str, data: str | None) -> None:
     settings = Settings.load()
     try:

@@ -1,4 +1,4 @@
-"""`usage-assets people`: what is kept of one person. What is done is in forgetting.py."""
+"""`usage-assets people`: its commands. The work is in forgetting.py."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -19,12 +19,12 @@ def people() -> None:
 
 @people.command("forget")
 @click.argument("address")
-@click.option("--id", "ids", multiple=True, metavar="ID", help="A provider's id of theirs; may be repeated.")
-@click.option("--dry-run", is_flag=True, help="Only say where they are.")
+@click.option("--id", "ids", multiple=True, metavar="ID", help="A provider's id of the person. Repeatable.")
+@click.option("--dry-run", is_flag=True, help="Only show where the person is named.")
 def forget(address: str, ids: Sequence[str], *, dry_run: bool) -> int:
-    """Replace everything that names the person of an e-mail address; what they used and cost stays.
+    """Replace everything that names the person with this email address. Their usage and costs stay.
 
-    Ids are found where an address is stored next to them. Under USAGE_PEOPLE=ids it is not: name them with --id.
+    Ids are found if the address is stored next to them. With USAGE_PEOPLE=ids it is not: name the ids with --id.
     """
     name, _, domain = address.strip().partition("@")
     if not name or "." not in domain.strip("."):

@@ -15,7 +15,7 @@ from usage_assets.port.dashboard import create_dashboard
 from usage_assets.port.provision import ConflictError, Step, plan, provision
 
 OURS = "select identifier from ledger.port_entities where account = $account and blueprint = $blueprint"
-"""What the ledger has of a blueprint."""
+"""A blueprint's entities in the ledger."""
 READY = "every blueprint is as it must be"
 MOST_NAMED = 5
 
@@ -27,7 +27,7 @@ def port() -> None:
 
 @port.command("plan")
 def plan_port() -> int:
-    """Show what the blueprints in Port lack, or what of them conflicts. Changes nothing."""
+    """Show what is missing in Port's blueprints, and conflicts. Changes nothing."""
     settings = Settings.load()
     steps: dict[str, Step] = {}
     conflicts: dict[str, None] = {}
@@ -50,7 +50,7 @@ def plan_port() -> int:
 
 @port.command("provision")
 def provision_port() -> None:
-    """Create the blueprints that are missing in Port, and add what others lack. Removes and retypes nothing."""
+    """Create missing blueprints and add missing properties. Never removes a property or changes its type."""
     settings = Settings.load()
     with port_client(port_account(settings)) as port:
         steps = provision(port, _blueprints(settings), foreign_relations(settings.port_relations()))
@@ -59,9 +59,9 @@ def provision_port() -> None:
 
 
 @port.command("adopt")
-@click.option("--yes", is_flag=True, help="Delete; without it, only say what would be deleted.")
+@click.option("--yes", is_flag=True, help="Delete. Without it, only show what would be deleted.")
 def adopt_port(*, yes: bool) -> int:
-    """Delete the entities in Port that only the published Ocean mappings make and nobody will write again."""
+    """Delete entities in Port that only the published Ocean mappings wrote: nothing updates them any more."""
     settings = Settings.load()
     with port_client(port_account(settings)) as port:
         found = {name: leftovers(port, name, _ours(settings, port, name)) for name in _blueprints(settings)}
@@ -85,7 +85,7 @@ def adopt_port(*, yes: bool) -> int:
 
 @port.command("dashboard")
 def create_port_dashboard() -> None:
-    """Create a dashboard page in Port; one that is there stays as it is."""
+    """Create a dashboard page in Port. An existing page does not change."""
     with port_client(port_account(Settings.load())) as port:
         made = create_dashboard(port)
     click.echo(f"the page {made.identifier} is {'created' if made.created else 'there already and stays as it is'}")

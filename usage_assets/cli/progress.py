@@ -1,7 +1,7 @@
-"""What a person sees of a backfill while it runs: a line per asset, and how far it is.
+"""The progress of a backfill, as a user sees it: a line per finished asset, and how much is done.
 
-On a terminal that is a bar below the lines; elsewhere it is a line, wherever there was none for a while. This imports
-nothing of Dagster's, so that the bar is there before Dagster is.
+On a terminal, a progress bar is shown below the lines. Elsewhere, the same numbers are printed as a line after a few
+seconds of silence. This module does not import Dagster, so that the bar appears before Dagster is loaded.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""`usage-assets prune`. What is too old is in automation/pruning.py."""
+"""`usage-assets prune`. What it deletes is in automation/pruning.py."""
 
 from contextlib import nullcontext
 
@@ -12,7 +12,7 @@ from usage_assets.local.home import open_instance
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 def prune(*, dry_run: bool) -> int:
     settings = Settings.load()
     warehouse, account = warehouse_now(settings), settings.port_account

@@ -23,9 +23,9 @@ WIDE = 10_000
 
 @click.command()
 @click.argument("sql")
-@click.option("--as-of", metavar="YYYY-MM-DD[THH:MM]", help="Read what a lake held at this moment (UTC).")
-@click.option("--csv", "form", flag_value="csv", help="Print all rows as CSV; a table has 1,000.")
-@click.option("--json", "form", flag_value="json", help="Print all rows as JSON, one a line.")
+@click.option("--as-of", metavar="YYYY-MM-DD[THH:MM]", help="Read a lake as it was at this time (UTC).")
+@click.option("--csv", "form", flag_value="csv", help="Print all rows as CSV. A table shows at most 1,000.")
+@click.option("--json", "form", flag_value="json", help="Print all rows as JSON, one per line.")
 def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None) -> None:
     warehouse = warehouse_now(Settings.load())
     with warehouse.reading(moment_of(as_of) if as_of else None) as database:

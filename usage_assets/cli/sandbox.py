@@ -11,7 +11,7 @@ from usage_assets.sandbox.control import DEFAULT_SEED
 
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, show_default="any free one")
-@click.option("--seed", type=int, default=DEFAULT_SEED, show_default=True, help="Which company.")
+@click.option("--seed", type=int, default=DEFAULT_SEED, show_default=True, help="Seed of the made-up company.")
 @click.option("--now", metavar="ISO", help="Stop the clock at this time.")
 def sandbox(port: int, seed: int, now: str | None) -> None:
     serve(port, seed=seed, now=_moment(now) if now else None)

@@ -1,4 +1,4 @@
-"""A TOML file that can say on which line something stands: ``tomllib`` forgets that. settings.py says what it means."""
+"""A TOML file with line numbers for error messages, which ``tomllib`` drops. settings.py gives it meaning."""
 
 import tomllib
 from dataclasses import dataclass, field

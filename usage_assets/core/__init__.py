@@ -1,1 +1,1 @@
-"""What everything else stands on: money, people, days, row models, one bounded HTTP client. No Dagster, no DuckDB."""
+"""What everything else imports: money, people, days, row models, one bounded HTTP client. No Dagster, no DuckDB."""

@@ -1,6 +1,6 @@
-"""HTTP that ends: one deadline for the whole of a request, a limit for its answer, and which certificates are trusted.
+"""Bounded HTTP: one deadline for a whole request, a size limit for its answer, and which certificates are trusted.
 
-Shared by everything that calls a network. What is asked for, retries and messages stand with those who ask.
+Shared by everything that calls a network. The callers choose requests, retries and messages.
 """
 
 import os

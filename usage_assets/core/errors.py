@@ -1,4 +1,4 @@
-"""Errors that are for a person to put right, and how they are shown: in one line, without a traceback."""
+"""Errors that a user can fix, and how they are shown: in one line, without a traceback."""
 
 
 class UserError(Exception):

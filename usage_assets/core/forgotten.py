@@ -1,7 +1,7 @@
 """Forgotten people: which stand-in replaces which id, address or name.
 
 ``Forgotten`` is stored, as a file next to the database. It holds no id, address or name, only their salted hashes.
-``Person`` holds the texts themselves. It exists only while the command runs that forgets them, and is never stored.
+``Person`` holds the texts themselves. It exists only while the forgetting command runs, and is never stored.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Who else on the machine may read what is stored: it holds personal data and keys, so nobody."""
+"""Files that only their owner can read, because they contain personal data and keys."""
 
 import os
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Signs of life of long work: something is called every few seconds until the work has ended."""
+"""Progress of long work: a function is called every few seconds until the work has ended."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,1 +1,1 @@
-"""`make demo`: everything against the sandbox, in a home of its own, and our totals against its books."""
+"""`make demo`: runs everything against the sandbox, in its own Dagster home, and compares the stored totals with it."""

@@ -1,6 +1,6 @@
-"""What the demo came to: our totals and the sandbox's own books, the entities in Port and ours.
+"""The demo's result: stored totals against the sandbox's own totals, entities in Port against stored entities.
 
-Reads only. The books and the request log are the sandbox's, ours is what a user of the warehouse would query.
+Only reads. The sandbox states its totals and its requests. Stored totals are queried as a user would query them.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What a connection's settings mean for its provider: which endpoints are fetched, how it is asked, how far back."""
+"""What a connection's settings mean for its provider: which endpoints to fetch, with which requests, how far back."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta

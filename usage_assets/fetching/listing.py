@@ -1,6 +1,6 @@
-"""A lookup's complete answer: chains of pages, one for each item of another lookup where it says so, or an error.
+"""Fetches a lookup completely, or raises: one chain of pages, or one for each item of a parent lookup.
 
-What a lookup is: providers/lookup.py. How one request is made: transport.py.
+providers/lookup.py declares lookups. transport.py makes one request.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""How decoded pages become rows: typed, exact, on their day, with nothing lost. Pure: no HTTP.
+"""Turns decoded pages into rows: typed, exact, on their day, with nothing lost. Pure: no HTTP.
 
 A row model is also the model of the provider's result: a column that is renamed to a dotted name is read from inside
 an object (``amount_value`` from ``amount.value``). A new endpoint needs no code here.

@@ -1,4 +1,4 @@
-"""How fast one connection may ask, over all its threads."""
+"""The rate limit of one connection, over all its threads."""
 
 import time
 from threading import Event, Lock

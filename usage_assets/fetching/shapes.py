@@ -1,4 +1,4 @@
-"""Which shapes have been seen live: money is trusted to mean what its field says only where a real answer had it.
+"""Which shapes of answers were seen live. A money field is trusted only if a real answer has contained it.
 
 An endpoint's shape is known from official examples and public reports of live answers (fixtures/README.md), or not.
 What a user captures of an account is remembered next to the warehouse and counts from then on.

@@ -1,1 +1,1 @@
-"""FOCUS, the FinOps Foundation's table of costs: exports of it, and what its own validator says of them."""
+"""FOCUS, the FinOps Foundation's specification for cost data: the export, and its validation by FOCUS's validator."""

@@ -1,5 +1,5 @@
-"""`python -m usage_assets.focus` makes what `make focus` validates: a year of the sandbox's company, with a rate for
-its credits, a purchase of them, and an invoiced month with a day that was restated afterwards. It keeps to .focus.
+"""`python -m usage_assets.focus` creates the file that `make focus` validates: a year of the sandbox's company, with a
+credit rate, a purchase of credits, and an invoiced month with a day that was restated later. It writes only to .focus.
 """
 
 import os

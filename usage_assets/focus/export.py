@@ -1,5 +1,5 @@
-"""Export of ``costs.focus`` as a FOCUS 1.2 file. What a row is: ``models/sql/views/``, what none may break in
-``models/sql/focus/rules.sql``.
+"""Export of ``costs.focus`` as a FOCUS 1.2 file. ``models/sql/views/`` defines its rows, and
+``models/sql/focus/rules.sql`` the rules that each row must obey.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -1,7 +1,7 @@
-"""`python validate.py FILE` has the FinOps Foundation's own validator judge a FOCUS file, and reads its report.
+"""`python validate.py FILE` validates a FOCUS file with the FinOps Foundation's own validator, and reads its report.
 
-It runs in the validator's environment (`make focus`), where nothing of this project is: it imports none of it. What the
-validator does not see, ``models/sql/focus/rules.sql`` does.
+It runs in the validator's environment (`make focus`), where this project is not installed, so it imports nothing from
+it. ``models/sql/focus/rules.sql`` checks what the validator does not.
 """
 
 import glob

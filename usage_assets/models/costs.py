@@ -1,7 +1,7 @@
-"""Costs: three moneys in one table that is never summed across them.
+"""Costs: dollars, cents and credits in one table, which are never added to each other.
 
-``sql/daily_costs/<source>.sql`` in a provider's folder computes them. Who the billed ones are for is in a second table:
-``sql/allocated_costs/`` says who used what, and ``sql/allocated.sql`` splits it.
+``sql/daily_costs/<source>.sql`` in a provider's folder computes them. A second table splits billed costs among the
+users and keys that caused them: ``sql/allocated_costs/`` says who used what, and ``sql/allocated.sql`` splits the bill.
 """
 
 from collections.abc import Collection, Mapping, Sequence

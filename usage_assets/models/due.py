@@ -1,4 +1,4 @@
-"""What is due: days that the warehouse should hold and does not, and days whose inputs have changed.
+"""Which days are due: those that are missing from the warehouse, and those whose inputs have changed.
 
 ``ledger.assets`` holds the configured assets. ``ledger.due_days`` (``sql/ledger/due_days.sql``) compares them with what
 is stored. The due sensor, the daily schedule, the completeness checks, ``usage-assets backfill --due``, ``doctor`` and

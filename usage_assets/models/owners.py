@@ -1,4 +1,4 @@
-"""Owners that own nothing: entries of the connections file whose id is in no cost, a mistyped one for example."""
+"""Finds ``[[owner]]`` entries that own nothing: their id appears in no stored cost. It may be mistyped, for example."""
 
 from collections.abc import Sequence
 

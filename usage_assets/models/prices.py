@@ -1,6 +1,6 @@
-"""Billed amounts against tokens times list price: not to the cent, but a hundredfold difference is an error of units.
+"""Compares billed amounts with tokens times list price. They need not be equal, but a factor of 100 is a wrong unit.
 
-The list is that of ``genai-prices``, an optional dependency; without it there is no such check.
+The list prices come from ``genai-prices``, an optional dependency. Without it, this check does not exist.
 """
 
 from collections import defaultdict

@@ -1,6 +1,6 @@
-"""Two connections that ask for the same usage: each dollar of it would be counted twice in every sum over connections.
+"""Finds connections that fetch the same usage, which would count every dollar twice in sums over connections.
 
-What the settings prove is refused when the graph is loaded. What only stored ids show is for ``usage-assets doctor``.
+If the settings prove it, the graph does not load. If only stored ids show it, ``usage-assets doctor`` warns.
 """
 
 from collections import defaultdict

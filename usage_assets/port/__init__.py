@@ -1,1 +1,1 @@
-"""Port's API and what we keep there: the client, the data model, the sync. Knows neither Dagster nor DuckDB."""
+"""Port's API, our blueprints and entities there, and the sync. Knows neither Dagster nor DuckDB."""

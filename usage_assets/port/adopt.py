@@ -1,6 +1,6 @@
-"""A catalog that the published Ocean mappings filled: which of its entities nobody will write again, and their end.
+"""Finds and deletes entities of a catalog that only the published Ocean mappings wrote: nothing updates them any more.
 
-What both name alike is taken over by the first push (docs/port-parity.md).
+The first push takes over entities whose identifiers are the same in both (docs/port-parity.md).
 """
 
 import re

@@ -1,5 +1,5 @@
-"""The data model in Port: our blueprints (blueprints/*.json) and how they get there. A user's own additions and changes
-stay: what is missing is added, nothing is removed or retyped.
+"""Creates our blueprints (blueprints/*.json) in Port and adds missing properties. Never removes a property or changes
+its type, so additions and changes of users stay.
 """
 
 import json

@@ -1,5 +1,5 @@
-"""Whether Port still holds what it has acknowledged: people delete and edit entities there. Only compares: what differs
-is sent again by a push (sync.py).
+"""Compares the entities in Port with those it has acknowledged, because people delete and edit them there. Changes
+nothing: a push (sync.py) resends what differs.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping

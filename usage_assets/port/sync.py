@@ -1,6 +1,6 @@
-"""What must be pushed to Port: the difference between the entities that should be there and those it has acknowledged.
+"""Computes and pushes the difference between the entities that should be in Port and those it has acknowledged.
 
-And the push of exactly that. The ledger of acknowledgements is kept by the caller.
+The caller keeps the ledger of acknowledgements.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What each provider's API is: endpoints, bodies, refusals. Declarations only, one folder a provider."""
+"""Each provider's API: endpoints, bodies, refusals. Only declarations, in one folder per provider."""
 
 from collections.abc import Mapping
 

@@ -1,7 +1,7 @@
-"""What is wrong with a stored slice: repeated grain, unequal totals, unknown and missing fields.
+"""Finds what is wrong with a stored slice: repeated grain, unequal totals, unknown and missing fields.
 
-The SQL of check_failures runs before a write is committed, and again in asset checks; the rest runs only in asset
-checks. What is wrong with a day is remembered in ``ledger.failed_checks``.
+check_failures runs before a write is committed, and again in asset checks. The rest runs only in asset checks. Failing
+days are stored in ``ledger.failed_checks``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

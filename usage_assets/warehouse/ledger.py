@@ -1,4 +1,4 @@
-"""The warehouse's own books: which content each day of each table has had, and what Port has acknowledged."""
+"""The ledger tables: the versions of each table's days, and the entities that Port has acknowledged."""
 
 from datetime import date, datetime
 from decimal import Decimal

@@ -1,6 +1,6 @@
-"""A warehouse copied into another one: a file into a lake or a lake into a file, compared day by day before it counts.
+"""Copies a warehouse into another one, a file into a lake or a lake into a file, and compares every day before commit.
 
-Nothing is changed in the source. The target must hold no table yet; if anything differs, it holds none afterwards.
+The source does not change. The target must have no tables yet. If anything differs, it has none afterwards.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
-"""What people read: a copy of the database next to it, ``<stem>-latest.duckdb``, replaced whole by each run that ends.
+"""The published copy of the database, ``<stem>-latest.duckdb`` next to it. A run replaces it when it ends.
 
-DuckDB lets one process open the file that runs write. Any number of notebooks and BI tools open the copy, for as long
-as they like: a new copy takes over the name, the former one stays with those who have it open.
+DuckDB lets only one process open the file that runs write. Any number of notebooks and BI tools can open the copy, for
+as long as they like: a new copy takes over the name, and open connections keep the old one.
 """
 
 import fcntl

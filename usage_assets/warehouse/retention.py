@@ -1,4 +1,4 @@
-"""Days that are not kept any more, of all connections: what the warehouse holds of them, and deleting it."""
+"""Counts and deletes the rows of days past their retention, of all connections."""
 
 from collections.abc import Mapping
 from datetime import date

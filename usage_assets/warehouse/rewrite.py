@@ -1,7 +1,7 @@
-"""The database file, written anew: what was deleted or replaced in it is then nowhere on the disk any more.
+"""Rewrites the database file, so that the file no longer contains deleted and replaced values.
 
-DuckDB marks the space of what is gone as free and leaves its bytes there; a text that had been updated was found in the
-file after two checkpoints (1.5.5).
+DuckDB only marks their space as free: after two checkpoints (1.5.5), the file still contained a text that had been
+updated.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Views: made in the order of what they read, where they are not there as this release has them."""
+"""Creates the views that are missing or differ from this release's, each after the views that it reads."""
 
 from collections.abc import Collection, Sequence
 from functools import cache

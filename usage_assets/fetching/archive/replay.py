@@ -1,4 +1,4 @@
-"""Days from the archive: what was fetched once is read again, as it was read then, and no provider is asked."""
+"""Reads days from the archive again, in the same way as when they were fetched, without a request."""
 
 import logging
 from collections import Counter

@@ -1,1 +1,1 @@
-"""Anthropic: the analytics API of Claude Enterprise."""
+"""Anthropic's newer reports: Usage and Cost Analytics, and the Claude Enterprise reports."""

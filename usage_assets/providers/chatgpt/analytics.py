@@ -1,4 +1,4 @@
-"""ChatGPT Enterprise: Codex analytics. Three moneys that are never added: credits, cost_usd, estimated_cost_usd.
+"""ChatGPT Enterprise: Codex analytics. Never add credits, cost_usd and estimated_cost_usd to each other.
 
 Source: the Codex governance page at developers.openai.com and a captured OpenAPI description of September 2026. Rows of
 a second shape are read, too: the illustrative one of a public sample, which no real answer has confirmed.
