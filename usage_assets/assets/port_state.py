@@ -74,9 +74,9 @@ def state_of(
 
 
 def _settled_until(connection: Connection, first: date | None, last: date | None, settled: set[date]) -> date | None:
-    """Return the day up to which every day from the first whole one on is settled.
+    """Return the last day of the settled range that starts at the first complete day.
 
-    Nothing can change any more what the provider does not serve any more.
+    Days that the provider no longer serves cannot change, so they count as settled.
     """
     if first is None or last is None:
         return None

@@ -40,7 +40,7 @@ def build_raw_asset(
 ) -> dg.AssetsDefinition:
     """Build the asset that fetches the requested days of one endpoint: all of them, or nothing is written.
 
-    In a run with the tag FROM_ARCHIVE they are read from the archive, and no provider is asked.
+    A run with the tag FROM_ARCHIVE reads them from the archive, without a request to the provider.
     """
     has_money = bool(money_columns(endpoint))
     filters = {name: list(values) for name, values in filters_of(endpoint, connection).items()}

@@ -35,7 +35,7 @@ RETRY_PAUSE = timedelta(minutes=10)
 LONG_PAUSE = timedelta(days=1)
 """Before each attempt after the third."""
 MOST_SPLITS = 8
-"""Failures of ranges in a row after which an asset waits: one bad day of 186 stands alone after eight halvings."""
+"""Failures of ranges in a row after which an asset waits: eight halvings isolate one failing day of 186."""
 STILL_DUE = (
     "a run of these days succeeded, and they are still due: reload the code location if the connections file or the "
     "code has changed since it was loaded; otherwise please report this"
@@ -84,26 +84,26 @@ class Work(msgspec.Struct):
     failures: int = 0
     """Its runs of more than a day that failed in a row."""
     days_apart: list[tuple[date, date, Trouble]] = []
-    """Days that made a run fail: they share no run with others."""
+    """Days that made a run fail. Each runs without the others."""
     assets_aside: dict[str, Trouble] = {}
-    """Assets that failed whatever the days were."""
+    """Assets that failed for every day."""
     succeeded: str = ""
-    """The days and assets of a run that succeeded, until the warehouse is looked at."""
+    """The days and assets of a run that succeeded, until the warehouse is read again."""
     repeats: int = 0
-    """How often these were due again right after it."""
+    """How often these were due again right after the run."""
 
 
 class Cursor(msgspec.Struct):
     """What the sensor knows between ticks."""
 
     seen: str = ""
-    """State of the file, the configuration and the hour that was looked at last; empty: look again."""
+    """The state of the file, the configuration and the hour at the last look; empty: look again."""
     money: str = ""
-    """What was stated about money when its tables were materialized last."""
+    """The entries about money when their tables were last materialized."""
     runs: int = 0
-    """Runs requested; part of the run keys, which Dagster accepts once for ever."""
+    """Runs requested. Part of the run keys, because Dagster accepts each key only once."""
     due: str = ""
-    """What was due when the warehouse was looked at last, in words."""
+    """What was due when the warehouse was last read, as text."""
     work: dict[str, Work] = {}
 
 
@@ -187,7 +187,7 @@ def build_due_sensor(
 
 
 def _decoded(text: str | None) -> Cursor:
-    """Return the cursor; with an unreadable one, what is due is requested anew."""
+    """Return the cursor, or an empty one if the text cannot be read: due days are then requested again."""
     try:
         return msgspec.json.decode(text or "{}", type=Cursor)
     except msgspec.DecodeError:

@@ -35,7 +35,7 @@ ROWS_AT_ONCE = 500
 SMALL_PAGE = 512
 """SQLite's page size in a shortened log, in bytes: each of its tables and indexes takes at least a page."""
 WORTH_A_VACUUM = 16 << 20
-"""A file is vacuumed if it has at least so many bytes of free pages, and if they are at least a quarter of it."""
+"""A file is vacuumed if its free pages have at least this many bytes and are at least a quarter of the file."""
 
 # Events that are not the log of a step, which its run's page shows. SQLite has that in a file for each run.
 STEPS = """

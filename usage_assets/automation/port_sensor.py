@@ -148,9 +148,9 @@ def build_port_sensor(
 
 
 def _forget_removed(cursor: Cursor, watched: Mapping[dg.AssetKey, str]) -> None:
-    """Forget what is no longer configured: one request for a removed asset would make every tick fail.
+    """Remove assets that are no longer configured: one request for a removed asset would make every tick fail.
 
-    What comes back is read from its first event again.
+    If an asset is configured again, its events are read again from the first.
     """
     names = {key.to_user_string() for key in watched}
     cursor.read = {name: mark for name, mark in cursor.read.items() if name in names}

@@ -111,7 +111,7 @@ def build_schedules(
             LOOKUPS_CRON,
             {connection.name: keys for connection in connections if (keys := lookup_keys.get(connection.name))},
             status,
-            "Lists what the ids of every connection stand for (names, owners, archived ones)",
+            "Lists what every connection's ids mean: names, owners, whether archived",
         ),
         build(
             "daily_usage_schedule",

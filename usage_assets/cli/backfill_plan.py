@@ -54,7 +54,7 @@ CODE_LOCATION = "usage_assets"
 
 NOT_COMPUTED = "not computed, because what it reads failed"
 MOST_SPLITS = 8
-"""One bad day of 186 stands alone after eight halvings at most."""
+"""Eight halvings isolate one failing day of 186."""
 ROWS = ("dagster/partition_row_count", "rows")
 """What metadata calls the rows of a day, and those of a lookup."""
 
@@ -98,11 +98,11 @@ class RunPlan:
     """None for lookups, which have no days."""
     tags: Mapping[str, str] = field(default_factory=dict)
     splits: int = 0
-    """How often it was made smaller, because some of its days were refused."""
+    """How often it was narrowed, because some of its days were refused."""
 
     def smaller(self, ended: Iterable["AssetProgress"]) -> "list[RunPlan]":
-        """The runs of fewer days to try next, of the assets that some of its days were refused for; in the end, each of
-        these days stands alone."""
+        """Return runs of fewer days to try next, for assets that were refused on some days. In the end, each refused
+        day has a run of its own."""
         failed = [step for step in ended if step.failure]
         refused = frozenset[date]().union(*(step.days_refused for step in failed))
         if not self.window or not refused or self.splits == MOST_SPLITS:

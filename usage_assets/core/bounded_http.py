@@ -25,7 +25,7 @@ LARGEST_ANSWER = 256_000_000
 _ENCODINGS = ("gzip", "deflate")
 """One of them at most: each layer of compression would multiply what a piece becomes in memory by a thousand."""
 _PIECE = 1 << 16
-"""Bytes that are written at once: between two pieces the deadline is looked at."""
+"""Bytes that are written at once. The deadline is checked between two pieces."""
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 _EXACT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -61,9 +61,9 @@ _DEADLINE: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[Deadline]:
-    """Let what this thread asks of a ``bounded`` client end after so many seconds, with a httpx.TimeoutException.
+    """Limit this thread's requests with a ``bounded`` client to ``seconds``; then they raise httpx.TimeoutException.
 
-    httpx bounds each step only: headers or a body of one byte a minute would never time out.
+    httpx limits only each step: headers or a body of one byte a minute would never time out.
     """
     token = _DEADLINE.set(until := Deadline(seconds))
     try:

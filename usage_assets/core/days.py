@@ -10,12 +10,12 @@ K = TypeVar("K")
 
 
 def utc_today() -> date:
-    """Return the running UTC day, which no provider has closed yet."""
+    """Return the current UTC day, which no provider has closed yet."""
     return datetime.now(UTC).date()
 
 
 def first_kept(months: int | None) -> date:
-    """Return the first day of which anything is kept: of the running month and so many whole ones before it."""
+    """Return the first day that is kept, if the current month and this many months before it are."""
     if months is None:
         return date.min
     year, month = divmod(utc_today().year * 12 + utc_today().month - 1 - months, 12)

@@ -94,7 +94,7 @@ class Money:
         return self.amount <= self._same(other)
 
     def rounded(self, places: int) -> Self:
-        """The same to so many decimal places, half away from zero, as invoices are."""
+        """Return the amount rounded to this many decimal places, half away from zero, as invoices are."""
         return type(self)(self.amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _SUMS), self.unit)
 
     def _same(self, other: object) -> Decimal:

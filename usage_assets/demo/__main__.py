@@ -90,7 +90,7 @@ WIDTH = 132
 ASKED: Mapping[str, Provider] = {name: PROVIDERS[name] for name in ("openai", "anthropic", "chatgpt", "openai_legacy")}
 """The providers of the demo's connections, which are called as these."""
 Windows = Mapping[str, Window]
-"""Connection (called as its provider) -> the days that it can be asked for."""
+"""Connection (named like its provider) -> the days that it serves."""
 
 
 class DemoError(Exception):
@@ -287,7 +287,7 @@ def fill_and_compare(
 
 
 def look_up(dagster: Dagster, say: Say) -> Collection[str]:
-    """Launch the runs that fetch what ids stand for, to come before those of the days. Returns the ids of the runs."""
+    """Launch the lookup runs, which must come before the runs of days. Return their run ids."""
     lookups: dict[str, list[AssetPath]] = defaultdict(list)
     for key, has_days in dagster.assets().items():
         if not has_days and key != ACCOUNTING and not key[-1].startswith("port_"):

@@ -100,8 +100,8 @@ def kept_of(endpoint: Endpoint, people: People, content: bytes) -> Iterator[byte
 
 
 def _without_unasked(people: People, content: bytes, pattern: re.Pattern[bytes]) -> Iterator[bytes]:
-    """The body without the addresses that are sent unasked, and not decoded for it: OpenAI puts one into each row of
-    costs. What stands for them is what would stand for any address that we do not know, so their place is no matter."""
+    """Return the body without addresses that are sent unasked, without decoding it: OpenAI puts one into each row of
+    costs. Each is replaced like any unknown address, so it does not matter where it is."""
     stand_ins: dict[bytes, bytes] = {}
 
     def stand_in(found: re.Match[bytes]) -> bytes:

@@ -35,7 +35,7 @@ POLICY: Mapping[Address, Callable[[People, str], str | None]] = {
 }
 """What the policy for people makes of an address or a person's name."""
 _ROWS_AT_ONCE = 5_000
-"""So many rows of a page are objects before they become Arrow: as objects they take ten times the memory."""
+"""Rows of a page that are objects at once, before they become Arrow. As objects, they take ten times the memory."""
 _MISSING = re.compile(r"Object missing required field `(.+)`")
 
 
@@ -53,7 +53,7 @@ class PageParser:
     shapes: dict[date | None, str] = field(default_factory=dict)
     """The shape of each day's rows, where more than one is known of an answer."""
     alike: Counter[tuple[object, ...]] = field(default_factory=Counter)
-    """How often a page has rows that are equal and nobody's."""
+    """How often a page has equal rows that name no user."""
     rounded: int = 0
     unknown_fields: Counter[str] = field(default_factory=Counter)
 
@@ -99,7 +99,7 @@ class PageParser:
         return sum(table.num_rows for table in self.tables)
 
     def _told_apart(self, row: Row) -> Row:
-        """The row, numbered where the page has had equal ones that are nobody's: they are of several users."""
+        """Return the row, numbered if the page has equal rows that name no user: they belong to several users."""
         if row.is_anonymous:
             content = msgspec.structs.astuple(row)
             self.alike[content] += 1

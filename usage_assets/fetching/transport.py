@@ -1,6 +1,6 @@
 """One GET to a provider: authentication, pace, retries, and errors in one line without secrets.
 
-What is asked, and in which order, is in client.py. Nothing but GET exists here.
+client.py decides what is requested, and in which order. There is only GET.
 """
 
 import logging

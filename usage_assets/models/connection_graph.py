@@ -86,8 +86,8 @@ def graph_of(connection: Connection, connections: Sequence[Connection], money: S
 
 
 def owners_of(connection: Connection, accounting: Accounting) -> Sequence[str]:
-    """Return who looks after a connection, as Dagster writes it: whom the connection names, or else the team that owns
-    today the only project or workspace that it asks for. Owners of parts of it are in ``accounting.owners`` alone."""
+    """Return the owners of a connection's assets in Dagster's form: those that the connection names, or else the team
+    that owns today the only project or workspace that it fetches. Owners of parts are only in ``accounting.owners``."""
     whole = {(kind, connection.ids.get(name)) for kind, name in (("project", "project"), ("workspace", "workspace_id"))}
     today = utc_today()
     teams = [

@@ -47,10 +47,10 @@ class ExpectedAsset(SeedRow):
     asset: Annotated[str, column("Key of the asset")]
     first_day: Annotated[date, column("First day that it should hold")]
     kept_months: Annotated[
-        int | None, column("Whole months before the running one that are kept; null: all", unit="months")
+        int | None, column("How many months before the current month are kept; null: all", unit="months")
     ]
     includes_today: Annotated[
-        bool | None, column("Whether the running day has a partition; null, stated by an earlier release: no")
+        bool | None, column("Whether the current day has a partition; null, written by an earlier release: no")
     ]
     lookback_days: Annotated[int | None, column("How far back its provider serves; null: without limit", unit="days")]
     due_after_minutes: Annotated[

@@ -46,7 +46,7 @@ order by position
 def owners_of_nothing(warehouse: Warehouse, accounting: Accounting) -> Sequence[Owner]:
     """Return the owners whose id is in no stored cost of their days, where any cost of these days is stored.
 
-    An owner counts as used where another one decides. Raises WarehouseError.
+    An owner also counts as used if another one takes precedence. Raises WarehouseError.
     """
     if not accounting.owners:
         return []

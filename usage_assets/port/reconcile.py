@@ -34,9 +34,9 @@ class Findings:
 
 
 def settled(desired: Iterable[Entity], acknowledged: Iterable[Acknowledged], targets: Targets) -> Iterator[Settled]:
-    """The entities without a change that is still to be sent; only of these can be told what people did to them.
+    """Yield the entities without unsent changes. Only for these is it known that a difference is somebody's edit.
 
-    What they relate to is looked up anew: a target that was not there and now is makes an entity differ.
+    Their targets are looked up again: if a missing target exists now, the entity differs.
     """
     held = {(line.blueprint, line.identifier): line for line in acknowledged}
     pairs = [(held.get((entity.blueprint, entity.identifier)), entity) for entity in desired]

@@ -35,7 +35,7 @@ SIGNATURE = "last_push"
 
 _ENVELOPE_BYTES = len('{"entities":[]}')
 _ONE_IS_TO_BLAME = frozenset({404, 409, 413, 422})
-"""Refusals of a whole call for which one of its entities may be to blame."""
+"""Refusals of a whole call that a single entity may have caused."""
 _SHAPE_DIGITS = 8
 """How much of a content hash is the entity's shape."""
 
@@ -154,10 +154,10 @@ class PushReport:
 
 
 class Targets:
-    """Which of the users' own entities to which ours relate Port has; each is asked for once.
+    """Looks up which of the users' own entities, to which ours relate, exist in Port. Each is looked up once.
 
-    They are never made by us, and Port refuses whatever relates to one that is not there: a person who left, a service
-    that nobody has registered yet.
+    We never create them, and Port refuses an entity that relates to one that does not exist: a person who left, a
+    service that nobody has registered yet.
     """
 
     def __init__(self, client: PortClient) -> None:
@@ -258,7 +258,7 @@ def _push(client: PortClient, changes: Changes, ledger: Ledger, note: Callable[[
 
 
 class _Model:
-    """The blueprints of one push, each looked at once at most."""
+    """The blueprints of one push. Each is read at most once."""
 
     def __init__(self, client: PortClient, wanted: Foreign, known: Set[str]) -> None:
         self._client = client
@@ -391,7 +391,7 @@ def _delete(client: PortClient, batch: list[_Sending]) -> list[_Verdict]:
 def _halved(
     send: Callable[[list[_Sending]], list[_Verdict]], batch: list[_Sending], error: PortError
 ) -> list[_Verdict]:
-    """Send a refused batch in halves until the entity that is to blame stands alone. Raises errors of another kind."""
+    """Send a refused batch in halves until the entity that caused it is isolated. Raises errors of another kind."""
     if error.status not in _ONE_IS_TO_BLAME:
         raise error
     if len(batch) == 1:

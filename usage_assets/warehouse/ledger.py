@@ -90,7 +90,7 @@ class PortEntity(Row):
     content_hash: Annotated[
         str,
         column(
-            "Hash of what Port holds, whose last 8 digits stand for the names of properties and relations; mark of a "
+            "Hash of what Port has, whose last 8 digits identify the names of properties and relations; mark of a "
             "running push; empty: unknown"
         ),
     ]
@@ -98,9 +98,9 @@ class PortEntity(Row):
 
 
 class Naming(ConnectionRow):
-    """One row per lookup and first day: since this stored day, ids are used that the lookup has named, or named anew.
+    """One row per lookup and first day: from this stored day on, usage has ids that the lookup has named or renamed.
 
-    Days from it on that were computed before show an id, or an earlier name. A row that a newer one covers is deleted.
+    Days from then on that were computed earlier show an id or an old name. A row that a newer one covers is deleted.
     """
 
     table = "ledger.namings"

@@ -65,11 +65,11 @@ def is_current(database: str | Path) -> bool:
 
 
 def publish(warehouse: Warehouse) -> None:
-    """Make the copy equal the database, unless it does already.
+    """Make the copy equal to the database, unless it already is.
 
-    It is a state between two transactions, and its name always leads to a whole one. Writers wait while the bytes are
-    copied: 0.1 s for 200 MB, up to 0.5 s on a busy machine, where DuckDB's ``copy from database`` takes 2.8 s. Raises
-    WarehouseError, with the former copy in its place.
+    The copy is always complete, and a state between two transactions. Writers wait while the bytes are copied: 0.1 s
+    for 200 MB, up to 0.5 s on a busy machine, where DuckDB's ``copy from database`` takes 2.8 s. Raises WarehouseError,
+    and keeps the old copy.
     """
     if warehouse.is_shared or not warehouse.exists:
         return
@@ -103,7 +103,7 @@ def _replace(copy: Path, warehouse: Warehouse) -> None:
             os.fsync(file.fileno())
             os.fchmod(file.fileno(), state.st_mode & 0o444)
             os.utime(file.fileno(), ns=(state.st_mtime_ns, state.st_mtime_ns))
-        # what somebody has written into the former copy would be read as part of this one
+        # changes that somebody wrote to the old copy would be read as part of the new one
         write_ahead_log(copy).unlink(missing_ok=True)
         draft.replace(copy)
     finally:

@@ -12,7 +12,7 @@ from usage_assets.warehouse.tables import Table
 IN_SLICE = "connection = $connection and usage_date between $first and $last"
 """The bounds of a slice. ``between`` and not a list of days: DuckDB pushes it down into derived queries."""
 ROWS_AT_ONCE = 50_000
-"""About so many rows are grouped or sorted at once. A year of a large organization would take gigabytes."""
+"""About how many rows are grouped or sorted at once. A year of a large organization would take gigabytes."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ _STORED = "%Y%m%dT%H%M%S.%fZ"
 _UNFINISHED = ".part"
 _ONE_DAY = timedelta(days=1)
 _PRUNED_PER = 50
-"""After this part of the size limit has been written, the limits are looked at again."""
+"""After this part of the size limit has been written, the limits are checked again."""
 
 
 class ArchiveError(Exception):
@@ -56,7 +56,7 @@ class PageSum(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked of any days."""
+    """The request, without its days."""
 
     connection: str
     endpoint: str

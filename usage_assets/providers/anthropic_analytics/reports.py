@@ -149,7 +149,7 @@ class ByIdentity(
     workspace_id: Annotated[str | None, column("Workspace, the default one by its id, too")] = None
     actor_type: Annotated[
         str | None,
-        column("Whose use it is: user_actor, service_account_actor, federated_actor, api_actor; none if nobody's"),
+        column("Kind of actor: user_actor, service_account_actor, federated_actor, api_actor; none without an actor"),
     ] = None
     actor_user_id: Annotated[str | None, column("Person")] = None
     actor_email: UserEmail = None
@@ -353,8 +353,8 @@ def largest_groups(bucket: Json, path: str, parser: Parser) -> Iterator[tuple[st
 
 
 def _asked_for(fields: Json) -> Json:
-    """The fields without dimensions that nobody asked for, and without what an account is by now: not a day's matter,
-    it would make a person who leaves a change of all days."""
+    """Return the fields without dimensions that were not requested, and without the present state of an account
+    (``deleted``): when a person leaves, it would change all of their days."""
     kept = {name: value for name, value in fields.items() if value is not None or name not in NOT_ASKED_FOR}
     if isinstance(actor := kept.get("actor"), dict):
         kept["actor"] = {name: value for name, value in actor.items() if name != "deleted"}

@@ -215,7 +215,7 @@ bucketed = partial(Endpoint, item=Bucket, records=results, window_params=unix_se
 
 
 def _usage(row: type[Row], group: str, *filters: str, default_on: bool = True) -> Endpoint:
-    """The endpoint of a report. All that it can be grouped by is asked for, and is the grain of its rows."""
+    """Return the endpoint of a report. It is grouped by every dimension that the report has: its grain."""
     name = row.table.removeprefix("openai.")
     return bucketed(
         name=name,
