@@ -375,7 +375,7 @@ def _owners(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
         return
     for owner in unused:
         kind, id_ = owner.owned
-        name = f"the {kind} with an e-mail address" if "@" in id_ else f"{kind} {id_}"
+        name = f"the {kind} with an email address" if "@" in id_ else f"{kind} {id_}"
         text = f"{name} matches no stored cost of its days: correct it in {settings.usage_connections}, or remove it"
         yield Finding(Level.WARN, f"owner of team {owner.team}", text)
 

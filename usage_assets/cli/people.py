@@ -28,7 +28,7 @@ def forget(address: str, ids: Sequence[str], *, dry_run: bool) -> int:
     """
     name, _, domain = address.strip().partition("@")
     if not name or "." not in domain.strip("."):
-        raise SettingsError("people forget: name an e-mail address, and ids with --id")
+        raise SettingsError("people forget: name an email address, and ids with --id")
     settings = Settings.load()
     warehouse = warehouse_now(settings)
     account = settings.port_account

@@ -155,7 +155,7 @@ def _begun(day: date) -> date:
 
 def _owner(text: str) -> str:
     if not re.fullmatch(r"team:\S.*|[\w.%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}", text, re.ASCII):
-        raise ValueError("write team:NAME or an e-mail address")
+        raise ValueError("write team:NAME or an email address")
     return text
 
 
@@ -251,7 +251,7 @@ class PortRelation(BaseModel):
     """What of a record it is about; the relation in Port is called the same."""
     blueprint: PortBlueprint
     targets: Annotated[Mapping[str, PortIdentifier], Field(min_length=1)] | None = Field(None, validate_default=True)
-    """The provider's id, or an e-mail address -> the entity there. None: the address is its identifier."""
+    """The provider's id, or an email address -> the entity there. None: the address is its identifier."""
 
     @field_validator("targets")
     @classmethod

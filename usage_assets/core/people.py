@@ -18,7 +18,7 @@ _HASHED = re.compile(r"person-[0-9a-f]{24}")
 
 @dataclass(frozen=True)
 class People:
-    """The policy for e-mail addresses: ``ids`` keeps ids, ``hash`` hides addresses, ``names`` keeps them.
+    """The policy for email addresses: ``ids`` keeps ids, ``hash`` hides addresses, ``names`` keeps them.
 
     What it makes of its own results is the same again: archived answers are read with the policy, too.
     """

@@ -44,7 +44,7 @@ def column(
 
     ``unit`` makes it a measure, whose daily total is shown unless it is not ``additive``. A measure of a provider that
     may be null and has no default is ``expected``. ``personal`` keeps its values
-    out of previews. An e-mail ``address`` is personal, and USAGE_PEOPLE decides what is stored: it is the provider's
+    out of previews. An email ``address`` is personal, and USAGE_PEOPLE decides what is stored: it is the provider's
     only id of a person, was sent unasked next to one, or is part of a name that somebody chose. So is a person's own
     name (``person_name``).
     """

@@ -219,7 +219,7 @@ class Transport:
         reason: str = "",
         days: Sequence[date] = (),
     ) -> ProviderError:
-        """An error whose message shows no key, and e-mail addresses only as USAGE_PEOPLE allows.
+        """An error whose message shows no key, and email addresses only as USAGE_PEOPLE allows.
 
         See ProviderError for ``cause``.
         """

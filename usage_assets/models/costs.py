@@ -108,10 +108,10 @@ order by connection, slice
 class AllocatedCost(Row):
     """One row per connection, day, billed row of costs.daily_costs, and API key and user that it is for.
 
-    All that Anthropic and OpenAI bill, once: whole where the provider says whose it is or nobody knows, otherwise in
-    parts by what was used, which add up to the bill to the last digit. Never add it to costs.daily_costs, which holds
-    the same money. Sum native_amount only within one native_unit and currency. A part is native_amount =
-    billed_amount * units / all_units, rounded by the largest remainder (sql/macros/part_of.sql).
+    Everything that Anthropic and OpenAI bill, once. A bill is one row if the provider names its user, or if its users
+    are unknown. Otherwise it is split by usage, and its parts add up to the last digit. Never add it to
+    costs.daily_costs, which holds the same money. Sum native_amount only within one native_unit and currency. A part
+    is native_amount = billed_amount * units / all_units, rounded by the largest remainder (sql/macros/part_of.sql).
     """
 
     table = "costs.allocated_costs"

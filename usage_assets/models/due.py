@@ -64,7 +64,7 @@ class ExpectedAsset(SeedRow):
 
 
 class DueDay(Row):
-    """One row per day of an asset that has to be fetched or computed: nobody has done it yet, or something changed.
+    """One row per day of an asset that has to be fetched or computed, for the first time or because something changed.
 
     A view over ledger.assets, ledger.partition_versions, ledger.namings and accounting.*. A day that is not listed is
     up to date.

@@ -49,7 +49,7 @@ class AiCostRecord(Row):
 class AiUserCost(Row):
     """One entity per connection, day and user; one without a user for what no user is known of, so that all add up.
 
-    The four moneys are never added to each other. A null is unknown, not zero: an amount in another currency, or a bill
+    Never add the four amounts to each other. A null is unknown, not zero: an amount in another currency, or a bill
     that is switched off.
     """
 

@@ -176,15 +176,15 @@ class Restatement(Row):
 
 
 class DayState(Row):
-    """One row a stored day of a raw table: whether the provider may still change it.
+    """One row per stored day of a raw table: whether the provider may still change it.
 
-    A view over ledger.partition_versions. What is derived from raw days is as settled as they are.
+    A view over ledger.partition_versions. Derived days are as settled as the raw days that they were computed from.
 
-    open: the day was still running when it was asked for last. settled: two fetches, at least 24 hours apart and the
-    later one after the settling time (``settling_days`` of the connection's newest write), had the same content, and so
-    has every one since. provisional: all others. Reading the archive again is no fetch, and an answer that differs
-    because the question did says nothing about the provider's figures: a settled day stays settled. Where the provider
-    granted other dimensions and the totals do not agree, it has changed the day.
+    open: the day was not over at its last fetch. settled: two fetches, at least 24 hours apart and the later one after
+    the settling time (``settling_days`` of the connection's newest write), had the same content, and so has every fetch
+    since. provisional: all other days. A settled day stays settled if the archive is read again, which is not a fetch,
+    or if the content differs because the request settings changed. If the provider granted other dimensions and the
+    totals do not agree, the provider has changed the day.
     """
 
     table = "ledger.day_states"

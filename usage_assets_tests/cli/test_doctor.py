@@ -476,5 +476,5 @@ def test_an_owner_that_matches_nothing_is_named(
     advice = "matches no stored cost of its days: correct it in connections.toml, or remove it"
     assert [line for line in said.lines if "owner of team" in line] == [
         f"WARN  owner of team web: project proj_typo {advice}",
-        f"WARN  owner of team web: the user with an e-mail address {advice}",
+        f"WARN  owner of team web: the user with an email address {advice}",
     ]

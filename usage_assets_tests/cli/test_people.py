@@ -308,7 +308,7 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(home: Terminal, mon
     said = refused(home.type("people", "forget", "nobody@acme-robotics.example"))
     assert said == "nobody@acme-robotics.example is unknown: nothing that is stored names them"
     said = refused(home.type("people", "forget", "dana"))
-    assert said == "people forget: name an e-mail address, and ids with --id"
+    assert said == "people forget: name an email address, and ids with --id"
     (home.folder / "c.toml").write_text(f"[[owner]]\nuser = '{ID}'\nteam = 'a'\n")
     monkeypatch.setenv("USAGE_CONNECTIONS", "c.toml")
     said = refused(home.type("people", "forget", ADDRESS))
