@@ -139,10 +139,10 @@ def build_definitions(
                 overdue=longest_pause(settings),
             )
         )
+        sensors += [build_webhook_sensor(settings, url)] if (url := settings.webhook_url) else []
     if only is None and is_main:
         assets.append(costs_of_all_connections(cost_assets(shared.everywhere)))
         schedules.append(build_pruning(settings, shared.port_client))
-        sensors += [build_webhook_sensor(settings, url)] if (url := settings.webhook_url) else []
     warehouse = overrides.setdefault("warehouse", warehouse_of_runs(settings.warehouse))
     is_sharded = any(each.shard for each in shared.everywhere)
     io_manager = UsageIOManager(warehouse=warehouse, is_sharded=is_sharded, shard=settings.usage_shard)

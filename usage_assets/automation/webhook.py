@@ -203,8 +203,8 @@ class News:
 
 
 def build_webhook_sensor(settings: Settings, url: str) -> dg.SensorDefinition:
-    """Build the sensor that posts to ``url``."""
-    secrets = settings.secrets()
+    """Build the sensor that posts to ``url`` about the runs of this code location."""
+    secrets, key = settings.secrets(), ":".join(filter(None, (KEY, settings.usage_shard)))
 
     @dg.sensor(
         name="webhook_sensor",
@@ -217,8 +217,8 @@ def build_webhook_sensor(settings: Settings, url: str) -> dg.SensorDefinition:
         waiting, posted, problem = _unread(context, cursor), 0, ""
         while waiting and posted < POSTS_PER_TICK and time.monotonic() < began + SECONDS_PER_TICK:
             outcome = _outcome(context.instance, waiting[0])
-            text, memory = _news(context.instance, outcome, settings, secrets)
-            before = _remember(context.instance, memory)  # before the post: a tick that dies is repeated
+            text, memory = _news(_remembered(context.instance, key), outcome, settings, secrets)
+            before = _remember(context.instance, key, memory)  # before the post: a tick that dies is repeated
             try:
                 if text:
                     post(url, text)
@@ -226,7 +226,7 @@ def build_webhook_sensor(settings: Settings, url: str) -> dg.SensorDefinition:
             except WebhookError as error:
                 problem = f"; USAGE_WEBHOOK_URL {error}"
                 if error.is_certain:
-                    _remember(context.instance, before)
+                    _remember(context.instance, key, before)
                     break
             cursor.note(outcome)
             del waiting[0]
@@ -291,11 +291,9 @@ def _evaluation(evaluation: dg.AssetCheckEvaluation) -> Evaluation:
     return Evaluation(check, evaluation.partition or "", evaluation.severity.value, text, sums_days_up)
 
 
-def _news(
-    instance: dg.DagsterInstance, outcome: Outcome, settings: Settings, secrets: Collection[str]
-) -> tuple[str, Memory]:
+def _news(memory: Memory, outcome: Outcome, settings: Settings, secrets: Collection[str]) -> tuple[str, Memory]:
     """Return the message about a run (empty if nothing is new), and what was posted once it is delivered."""
-    memory, news = _remembered(instance), News()
+    news = News()
     for asset in outcome.succeeded:
         _note_success(memory, news, asset, outcome)
     for reason, assets in by_cause(outcome.failures).items():
@@ -340,11 +338,11 @@ def _note_success(memory: Memory, news: News, asset: str, outcome: Outcome) -> N
             news.mended.append(f"refreshed again, after: {cause.text}")
 
 
-def _remembered(instance: dg.DagsterInstance) -> Memory:
+def _remembered(instance: dg.DagsterInstance, key: str) -> Memory:
     """Return what was posted; nothing, if the stored text cannot be read."""
     try:
         memory = msgspec.json.decode(
-            instance.daemon_cursor_storage.get_cursor_values({KEY}).get(KEY, "{}"), type=Memory
+            instance.daemon_cursor_storage.get_cursor_values({key}).get(key, "{}"), type=Memory
         )
     except msgspec.DecodeError:
         return Memory()
@@ -353,11 +351,11 @@ def _remembered(instance: dg.DagsterInstance) -> Memory:
     return memory
 
 
-def _remember(instance: dg.DagsterInstance, memory: Memory) -> Memory:
+def _remember(instance: dg.DagsterInstance, key: str, memory: Memory) -> Memory:
     """Store what was posted; return what was stored before."""
-    before = _remembered(instance)
+    before = _remembered(instance, key)
     if memory != before:
-        instance.daemon_cursor_storage.set_cursor_values({KEY: msgspec.json.encode(memory).decode()})
+        instance.daemon_cursor_storage.set_cursor_values({key: msgspec.json.encode(memory).decode()})
     return before
 
 

@@ -7,9 +7,11 @@ nobody, and who writes a table waits only for others who write the same table.
 Nothing else knows how a lake is opened or locked. Who needs to know whether the warehouse is one asks ``is_shared``.
 """
 
+import atexit
 import logging
 import os
 import re
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from functools import cache
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -149,7 +152,7 @@ class Lake(Warehouse):
     @contextmanager
     def reading(self, moment: datetime | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
         snapshot, at = self._snapshot(moment), moment or datetime.now(UTC)
-        with duckdb.connect(":memory:", config=CONFIG) as connection:
+        with duckdb.connect(":memory:", config=_config(os.getpid())) as connection:
             try:
                 self._attach(connection, "lake", f"snapshot_version {snapshot}")
                 connection.execute("use lake; set TimeZone = 'UTC'")
@@ -338,7 +341,23 @@ class _Moment(Lake):
 @cache
 def _duckdb() -> duckdb.DuckDBPyConnection:
     """Return this process's DuckDB. It is kept, with its lakes attached: the extensions take 0.3 s to load."""
-    return duckdb.connect(":memory:", config=CONFIG)
+    return duckdb.connect(":memory:", config=_config(os.getpid()))
+
+
+@cache
+def _config(process: int) -> dict[str, str | bool | int | float | list[str]]:
+    """Return DuckDB's configuration, with a folder of this process for what does not fit in memory.
+
+    By default it is ``.tmp`` in the working directory: two processes that wrote there both crashed (DuckDB 1.5.5).
+    """
+    folder = mkdtemp(prefix=f"usage_assets_{process}_")
+    atexit.register(_remove, folder, process)
+    return {**CONFIG, "temp_directory": folder}
+
+
+def _remove(folder: str, process: int) -> None:
+    if os.getpid() == process:  # and not one that it forked
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wheel(extension: str) -> Path | None:

@@ -1,6 +1,7 @@
 """A lake: writers of one table wait for each other, readers for nobody, and what a process leaves undone is nowhere."""
 
 import os
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -255,6 +256,32 @@ def test_nothing_is_moved_into_a_warehouse_that_holds_something(lake: Lake, tmp_
     with pytest.raises(WarehouseError, match="tables already; move into an empty one"):
         move(file, lake)
     assert [row["model"] for row in stored(lake)] == ["there"]
+
+
+SPILLING = """
+import sys
+from usage_assets.warehouse.lake import Lake
+with Lake(database=sys.argv[1], data=sys.argv[2]).get_connection() as connection:
+    connection.execute("set memory_limit = '60MB'")
+    [(rows,)] = connection.execute(
+        "select count(*) from (select md5(range::text) as text from range(2000000) order by text limit 1900000)"
+    ).fetchall()
+    print(rows, connection.execute("select current_setting('temp_directory')").fetchone()[0])
+"""
+
+
+def test_each_process_spills_into_a_folder_of_its_own_that_is_gone_with_it(lake: Lake, tmp_path: Path) -> None:
+    """DuckDB's default is one folder in the working directory; two processes that spilled there crashed."""
+    with lake.transaction():
+        pass
+    command = [sys.executable, "-c", SPILLING, lake.database, lake.data]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) for _ in range(2)]
+    said = [process.communicate()[0].split() for process in running]
+    assert [rows for rows, _ in said] == ["1900000"] * 2
+    folders = {Path(folder) for _, folder in said}
+    assert len(folders) == 2
+    assert not any(folder.exists() for folder in folders)
+    assert not (tmp_path / ".tmp").exists()
 
 
 def test_a_value_that_a_lake_cannot_hold_moves_nothing(lake: Lake, tmp_path: Path) -> None:
