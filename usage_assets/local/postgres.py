@@ -50,8 +50,9 @@ _MADE: set[tuple[type, str]] = set()
 
 def close(postgres_url: str) -> None:
     """Close this process' connections to a database, which nobody may be using here."""
-    for asked in [each for each in _ENGINES if each[0] == postgres_url]:
-        _ENGINES.pop(asked).dispose()
+    for asked, engine in _ENGINES.items():
+        if asked[0] == postgres_url:
+            engine.dispose()
     _MADE.difference_update([made for made in _MADE if made[1] == postgres_url])
 
 
