@@ -12,9 +12,11 @@ import pytest
 import time_machine
 
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, hold_project
+from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, hold_project, on_file
 from usage_assets_tests.end_to_end.test_reconcile import NOTHING_TO_DO, failure, reconcile
 from usage_assets_tests.port_user import PortUser, port_user
+
+pytestmark = on_file
 
 DAYS = last_days(2)
 COSTS, PEOPLE, CODE, WORKSPACES = "ai_cost_record", "ai_user_cost", "claude_code_analytics", "claude_workspace_usage"
@@ -36,8 +38,6 @@ targets = {{ {FIRST} = "billing", {SECOND} = "unborn" }}
 USERS = """
 [[port_relation]]
 from = "user"
-
-pytestmark = on_file
 blueprint = "_user"
 """
 THEIRS = ("service", "_user")

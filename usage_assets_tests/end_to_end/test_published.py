@@ -4,13 +4,13 @@ import duckdb
 
 from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.conftest import last_days
-from usage_assets_tests.end_to_end.conftest import Project
+from usage_assets_tests.end_to_end.conftest import Project, on_file
+
+pytestmark = on_file
 
 RELATIONS = """
 select table_schema || '.' || table_name, table_type
 from information_schema.tables
-
-pytestmark = on_file
 where table_catalog = current_database() and table_schema not in ('information_schema', 'pg_catalog')
 order by all
 """
