@@ -140,6 +140,8 @@ class Lake(Warehouse):
         options = f"type s3, scope {quoted(self.data)}, provider credential_chain, refresh auto"
         if endpoint := next(filter(None, map(os.environ.get, ENDPOINTS)), None):
             address = urlsplit(endpoint)
+            if address.scheme not in ("http", "https") or not address.hostname or address.username:
+                raise WarehouseError("AWS_ENDPOINT_URL must look like https://host:port, without user or password")
             use_ssl = str(address.scheme != "http").lower()
             options += f", endpoint {quoted(address.netloc)}, use_ssl {use_ssl}, url_style path"
         try:

@@ -344,6 +344,16 @@ def test_a_store_without_credentials_says_so(lake: Lake, monkeypatch: pytest.Mon
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("endpoint", ["minio:9000", "https://key:geheim@minio:9000", "https://"])
+def test_an_endpoint_that_cannot_be_used_is_refused_without_its_secret(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(WarehouseError, match="must look like https://host:port") as error:
+        write(Lake(database=lake.database, data="s3://lakes/lost"), [sample()])
+    assert "geheim" not in str(error.value)
+
+
 # Maintenance
 
 
