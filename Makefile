@@ -28,7 +28,7 @@ SANDBOX := $(shell find usage_assets/sandbox usage_assets_tests/sandbox fixtures
 READY_FOCUS := .venv-focus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-all audit drill drill-lake check docs pictures bench focus wheel image mutants
+.PHONY: help demo run test test-all audit drill drill-lake distributed check docs pictures bench focus wheel image mutants
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
@@ -38,6 +38,7 @@ help:
 	@echo "make audit   400 days of two organizations: every number beside the sandbox's books; AUDIT_DAYS=$(AUDIT_DAYS) WAREHOUSE=lake"
 	@echo "make drill   make run is killed KILLS=$(KILLS) times at random moments and must end equal to an undisturbed run; SEED=n"
 	@echo "make drill-lake  8 processes write one lake side by side, and writers are killed KILLS=$(KILLS) times: nothing is lost"
+	@echo "make distributed  three hosts in namespaces of this machine: one is cut off, PostgreSQL stops, nothing may differ; needs root"
 	@echo "make mutants  small faults are put into the product: which do the tests notice? CHECKOUT=folder BEFORE=results.json"
 	@echo "make check   lint, format, types, and that Dagster can load the definitions"
 	@echo "make wheel   build the wheel, and use it in an empty folder and environment of its own"
@@ -97,6 +98,10 @@ drill: $(READY)
 
 drill-lake: $(READY)
 	@$(BIN)/python -m usage_assets_tests.warehouse.lake_drill --kills $(KILLS)
+
+# The wheel of PostgreSQL warns where nobody is logged in.
+distributed: $(READY)
+	@PYTHONWARNINGS="ignore:XDG_RUNTIME_DIR" $(BIN)/python -m usage_assets_tests.distributed
 
 mutants: $(READY)
 	$(call patiently,installing mutmut,$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[mutants]')

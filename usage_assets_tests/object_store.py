@@ -23,28 +23,37 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_R
 """Variables of somebody who may write. Buckets are made when something is written."""
 
 
+def server_command(home: Path) -> tuple[list[str], int]:
+    """Return what serves a store of this folder on loopback, and the port of S3.
+
+    No port is a default one: the servers also meet at sockets in /tmp that have the names of their ports.
+    """
+    (home / "data").mkdir()
+    identity = {"name": "usage", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
+    (home / "identities.json").write_text(json.dumps({"identities": [identity]}))
+    ports = [f"{server}.port{grpc}" for server in SERVERS for grpc in ("", ".grpc")]
+    numbers = dict(zip(ports, _free_ports(len(ports)), strict=True))
+    command = [
+        *(str(Path(sys.executable).with_name("weed")), "server"),
+        *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={home / 'data'}", "-master.telemetry=false"),
+        *("-s3", f"-s3.config={home / 'identities.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0"),
+        *("-master.volumeSizeLimitMB=64", "-volume.max=0"),
+        *(f"-{name}={number}" for name, number in numbers.items()),
+    ]
+    return command, numbers["s3.port"]
+
+
 @contextmanager
 def running_object_store() -> Iterator[str]:
     """Run a store; yield its address."""
     with TemporaryDirectory() as folder:
         home = Path(folder)
-        (home / "data").mkdir()
-        identity = {"name": "usage", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
-        (home / "identities.json").write_text(json.dumps({"identities": [identity]}))
-        ports = [f"{server}.port{grpc}" for server in SERVERS for grpc in ("", ".grpc")]
-        numbers = dict(zip(ports, _free_ports(len(ports)), strict=True))
-        options = [
-            *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={home / 'data'}", "-master.telemetry=false"),
-            *("-s3", f"-s3.config={home / 'identities.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0"),
-            *("-master.volumeSizeLimitMB=64", "-volume.max=0"),
-            *(f"-{name}={number}" for name, number in numbers.items()),
-        ]
-        command = [str(Path(sys.executable).with_name("weed")), "server", *options]
+        command, port = server_command(home)
         said = home / "said"
         with said.open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, env={"TMPDIR": folder, "HOME": folder})
         try:
-            url = f"http://127.0.0.1:{numbers['s3.port']}"
+            url = f"http://127.0.0.1:{port}"
             _wait_for(url, process, said)
             yield url
         finally:

@@ -11,6 +11,7 @@ from usage_assets.cli.access import connections_named
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
+from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment
@@ -20,8 +21,13 @@ PLACES: Mapping[str, str | None] = {"openai": None, "claude": "east", "chat": "w
 """Connection -> its shard."""
 MONEY = '[[owner]]\nconnection = "openai"\nproject = "proj_1"\nteam = "Research"\nvalid_from = 2026-01-01\n'
 OFF = "{ usage_messages = true, cost_report = true, claude_code = false }"
+SWITCHED = [
+    f"{each.name} = {str(each.name in ('costs', 'usage_completions')).lower()}"
+    for each in PROVIDERS["openai"].endpoints
+]
+"""What its other endpoints show, these two do."""
 CONNECTION_OF = {
-    "openai": 'provider = "openai"\nkey = "file:{key}"\nendpoints = { usage_completions = true }\n',
+    "openai": f'provider = "openai"\nkey = "file:{{key}}"\nendpoints = {{ {", ".join(SWITCHED)} }}\n',
     "claude": f'provider = "anthropic"\nkey = "file:{{key}}"\nendpoints = {OFF}\n',
     "chat": 'provider = "chatgpt"\nkey = "file:{key}"\nworkspace_id = "ws-sandbox"\n',
 }
