@@ -28,6 +28,7 @@ from benchmarks import (
     months,
     parsing,
     port,
+    postgres,
     sensor,
     start,
     waiting,
@@ -243,6 +244,15 @@ def test_a_lake_does_what_a_file_does(tmp_path: Path) -> None:
     assert [later.name, growth_of_writes.name] == [f"{first.name}, after 2 of them"] * 2
     assert growth_of_writes.demanded == 1 / 1.5
     assert "s on a file" in asked.note
+
+
+@pytest.mark.slow
+def test_a_backfill_is_the_same_with_its_history_in_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "ACCOUNTS", ("CHATGPT",))
+    cpu, wall = postgres.figures(2, rounds=1)
+    assert cpu.ours > 0 < cpu.theirs
+    assert wall.ours > 0 < wall.theirs
+    assert "asset-days, history in PostgreSQL" in cpu.note
 
 
 @pytest.mark.slow
