@@ -69,10 +69,11 @@ MERGE = (
     "call ducklake_merge_adjacent_files(current_database())",
 )
 EXPIRE = "call ducklake_expire_snapshots(current_database(), older_than => $before)"
-CLEAN_UP = (
-    "call ducklake_cleanup_old_files(current_database(), cleanup_all => true)",
-    "call ducklake_delete_orphaned_files(current_database(), cleanup_all => true)",
-)
+CLEAN_UP = "call ducklake_cleanup_old_files(current_database(), cleanup_all => true)"
+ORPHANS = "select path from ducklake_delete_orphaned_files(current_database(), dry_run => true, cleanup_all => true)"
+DELETE_ORPHANS = "call ducklake_delete_orphaned_files(current_database(), cleanup_all => true)"
+"""They are all Parquet files below the lake's folder that its catalog does not know, whoever has written them."""
+SCHEMAS = "select schema_name from duckdb_schemas() where database_name = current_database()"
 SPACE = 0x75736167
 """The first number of each of our advisory locks; the second is of a table, or 0 for the whole warehouse."""
 _CONFLICT = "(?s).*(Transaction conflict|could not serialize|Failed to commit DuckLake transaction)"
@@ -128,8 +129,21 @@ class Lake(Warehouse):
             connection.execute(f"load {quoted(str(_wheel(extension) or extension))}")
         if store:
             self._find_credentials(connection, name)
+        if not self.exists and self._has_files(connection):
+            raise WarehouseError(
+                f"{self.data}: holds Parquet files, and the catalog is empty: choose an empty folder, or "
+                "the catalog of these files"
+            )
         options = ", ".join(filter(None, (f"data_path {quoted(self.data)}", OPTIONS, how)))
         connection.execute(f"attach {quoted(f'{LAKE}{self._catalog}')} as {name} ({options})")
+
+    def _has_files(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        try:
+            return bool(connection.execute("from glob($1)", [f"{self.data}/**/*.parquet"]).fetchone())
+        except duckdb.HTTPException as error:
+            if "HTTP 404" in str(error):  # some stores make a bucket with its first object
+                return False
+            raise
 
     def _find_credentials(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
         """Let DuckDB find what opens the object store. It reads keys itself, so that no statement of ours has one.
@@ -244,8 +258,19 @@ class Lake(Warehouse):
                 connection.execute(step)
             [(before,)] = connection.execute(OLDEST_KEPT, {"keep": keep}).fetchall()
             connection.execute(EXPIRE, {"before": before})
-            for step in CLEAN_UP:
-                connection.execute(step)
+            connection.execute(CLEAN_UP)
+            self._refuse_files_of_others(connection)
+            connection.execute(DELETE_ORPHANS)
+
+    def _refuse_files_of_others(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Raise WarehouseError where a file that would be deleted is in no folder of a schema of the lake."""
+        schemas = {name for (name,) in connection.execute(SCHEMAS).fetchall()}
+        root = f"{self.data.rstrip('/')}/"
+        for (path,) in connection.execute(ORPHANS).fetchall():
+            if path.partition(root)[2].partition("/")[0] not in schemas:
+                raise WarehouseError(
+                    f"{path}: is not of this lake, so no file is cleaned up: move it out of {self.data}"
+                )
 
     def _divide(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Divide the declared tables by month that were made before tables were: older files stay as they are."""

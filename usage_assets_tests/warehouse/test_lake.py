@@ -428,6 +428,24 @@ def test_tables_that_were_made_undivided_are_divided(lake: Lake) -> None:
         assert (stored(lake, days(0, 39)), ledger(lake), files_of(lake)) == (before, versions, 2)
 
 
+def test_files_of_others_are_never_deleted(lake: Lake) -> None:
+    """A lake owns its folder: whoever puts another one next to its files, or below them, is told so."""
+    write(lake, [sample()])
+    stray, ours = (Path(lake.data, *parts) for parts in (("mine", "a.parquet"), ("tests", "sample", "left.parquet")))
+    stray.parent.mkdir()
+    for file in (stray, ours):
+        file.write_bytes(b"")
+    with pytest.raises(WarehouseError, match=r"mine/a\.parquet: is not of this lake"):
+        lake.maintain(timedelta(0))
+    assert stray.exists()
+    other = sibling(lake, "unused")
+    with pytest.raises(WarehouseError, match="holds Parquet files, and the catalog is empty"):
+        write(Lake(database=other.database, data=lake.data), [sample()])
+    stray.unlink()
+    lake.maintain(timedelta(0))
+    assert (ours.exists(), len(stored(lake))) == (False, 1)
+
+
 def test_states_that_are_young_enough_can_be_read_after_maintenance(lake: Lake) -> None:
     write(lake, [sample(model="old")])
     snapshot = lake.fingerprint
