@@ -26,6 +26,7 @@ from usage_assets_tests.end_to_end.conftest import Project, open_project
 from usage_assets_tests.end_to_end.test_shards import PLACES, location
 
 DAYS = 5
+LONGEST = timedelta(minutes=15)
 LAKE = ("USAGE_WAREHOUSE", "USAGE_WAREHOUSE_DATA")
 
 
@@ -78,6 +79,11 @@ def main(days: int, *, inside: bool) -> None:
             return
         enter("usage_assets_tests.distributed", "--inside", "--days", str(days))
     terminate_like_ctrl_c()
+    now = datetime.now(UTC)
+    tomorrow = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
+    if tomorrow - now < LONGEST:
+        say(f"waiting for midnight UTC: no day may end during the drill ({(tomorrow - now).seconds} s)")
+        time.sleep((tomorrow - now).total_seconds())
     folder = Path(mkdtemp(prefix="distributed-"))
     folder.chmod(0o755)  # the server of PostgreSQL is another user's
     try:

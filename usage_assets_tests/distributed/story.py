@@ -44,7 +44,7 @@ select usage_date, content_hash
 from ledger.stored_days
 where table_name = $table and slice = $part and connection = $connection and row_count > 0
 """
-IN_LINE = "client_addr = %(address)s and wait_event_type = 'Lock' and wait_event = %(event)s"
+IN_LINE = "client_addr = %(address)s and wait_event_type = 'Lock' and wait_event like %(event)s"
 HOLDS = """
 datname = 'usage' and client_addr = %(address)s and (xact_start is not null or (locktype = 'advisory' and granted))
 """
@@ -167,7 +167,7 @@ class Story:
         with postgres.connect() as catalog, stalled(catalog):
             runs = self.cluster.tick(DAILY)
             for host in self.cluster.hosts.values():
-                wait(f"{host.name} in the middle of a commit", partial(self.waits, host, "relation"))
+                wait(f"{host.name} in the middle of a commit, or in line behind it", partial(self.waits, host))
             postgres.stop_at_once()
         postgres.start()
         failed = [run for run, status in self.cluster.finished(runs).items() if status != "SUCCESS"]
@@ -199,7 +199,7 @@ class Story:
         for provider in PROVIDERS.values():
             self.sandbox.control("POST", "restate", {"provider": provider, "days": [str(day)], "change": "scale"})
 
-    def waits(self, host: Host, event: str) -> int:
+    def waits(self, host: Host, event: str = "%") -> int:
         return self.cluster.postgres.count(IN_LINE, address=host.address, event=event)
 
     def settled(self) -> None:
