@@ -1,6 +1,7 @@
 """The services of the drill's hosts, and how it asks them: PostgreSQL, Dagster, the emulated providers."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -27,25 +28,8 @@ PASSWORD = "only-in-the-drill"
 BOTH_ENDS_NOTICE = "keepalives_idle=30&keepalives_interval=10&keepalives_count=3&tcp_user_timeout=60000"
 PATIENCE = 600
 """Seconds to wait for what takes a few on a machine that is free."""
-INSTANCE = """
-telemetry:
-  enabled: false
-nux:
-  enabled: false
-concurrency:
-  runs:
-    max_concurrent_runs: 4
-run_monitoring:
-  enabled: true
-  poll_interval_seconds: 15
-storage:
-  custom:
-    module: usage_assets.local.postgres
-    class: PooledPostgresStorage
-    config:
-      postgres_url:
-        env: DAGSTER_POSTGRES_URL
-"""
+INSTANCE = Path(__file__).parents[2] / "deploy" / "dagster.postgres.yaml"
+"""Dagster as users of several hosts have it."""
 LOCATIONS = "{ workspaceOrError { ... on Workspace { locationEntries { name locationOrLoadError { __typename } } } } }"
 RUNS = "query ($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results { id status } } } }"
 UNFINISHED = ["NOT_STARTED", "QUEUED", "STARTING", "STARTED", "CANCELING"]
@@ -145,7 +129,7 @@ class Cluster:
         served = "load_from:\n"
         for name, host in self.hosts.items():
             served += f"  - grpc_server: {{host: {host.address}, port: 4000, location_name: {name}}}\n"
-            (host.folder / "dagster.yaml").write_text(INSTANCE)
+            shutil.copy(INSTANCE, host.folder / "dagster.yaml")
             place = ["--host", host.address, "--port", "4000", "--location-name", name]
             host.keep("code", program("dagster"), "code-server", "start", "-m", "usage_assets.definitions", *place)
         (self.main.folder / "workspace.yaml").write_text(served)
