@@ -59,6 +59,7 @@ class Shared:
         """Read the settings. Raises SettingsError."""
         self.settings, self.patience = settings, patience
         self.everywhere = settings.connections()
+        self.is_sharded = any(each.shard for each in self.everywhere)
         self.accounting, self.relations = settings.accounting(), settings.port_relations()
         self.money = stated_money(settings, self.accounting)
         self.partitions, self.policy = daily_partitions(settings), backfill_policy()
@@ -144,8 +145,7 @@ def build_definitions(
         assets.append(costs_of_all_connections(cost_assets(shared.everywhere)))
         schedules.append(build_pruning(settings, shared.port_client))
     warehouse = overrides.setdefault("warehouse", warehouse_of_runs(settings.warehouse))
-    is_sharded = any(each.shard for each in shared.everywhere)
-    io_manager = UsageIOManager(warehouse=warehouse, is_sharded=is_sharded, shard=settings.usage_shard)
+    io_manager = UsageIOManager(warehouse=warehouse, is_sharded=shared.is_sharded, shard=settings.usage_shard)
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
@@ -181,7 +181,7 @@ def build_connection(connection: Connection, shared: Shared) -> ConnectionAssets
         assets.append(asset)
         checks.append(build_checks(asset, model.row, connection.name, query=query, file=f"{model.folder}/{model.file}"))
     lookups = lookups_of(connection)
-    assets += [build_lookup_asset(lookup, connection, client) for lookup in lookups]
+    assets += [build_lookup_asset(lookup, connection, client, is_sharded=shared.is_sharded) for lookup in lookups]
     checks += [build_unknown_ids_check(lookup, connection) for lookup in lookups if lookup.known_as]
     pushed: Sequence[dg.AssetKey] = []
     if graph.entities and (settings.port_account or not shared.is_configured):

@@ -15,6 +15,7 @@ from usage_assets.fetching.client import Client
 from usage_assets.fetching.listing import Listed, fetch_lookup
 from usage_assets.fetching.page_parser import POLICY
 from usage_assets.fetching.transport import ProviderError
+from usage_assets.models.due import refuse_other_shard
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.lookup import Lookup
 from usage_assets.warehouse.database import Warehouse
@@ -30,8 +31,13 @@ def used_ids(provider: str) -> UsedIn:
     return {row.table: [name for name in arrow_schema(row).names if name in known] for row in rows}
 
 
-def build_lookup_asset(lookup: Lookup, connection: Connection, client: Callable[[], Client]) -> dg.AssetsDefinition:
-    """Build the asset that lists everything and keeps what has changed: all of it, or nothing is written."""
+def build_lookup_asset(
+    lookup: Lookup, connection: Connection, client: Callable[[], Client], *, is_sharded: bool = False
+) -> dg.AssetsDefinition:
+    """Build the asset that lists everything and keeps what has changed: all of it, or nothing is written.
+
+    ``is_sharded``: other code locations run other connections.
+    """
     key = dg.AssetKey([connection.name, lookup.name])
     table = Table(lookup.row)
     used_in = used_ids(connection.provider)
@@ -53,6 +59,8 @@ def build_lookup_asset(lookup: Lookup, connection: Connection, client: Callable[
     def lookup_asset(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:  # type: ignore[type-arg]  # next to checks Dagster knows only the bare class
         began = datetime.now(UTC)
         try:
+            if is_sharded:
+                refuse_other_shard(warehouse, connection.name, connection.shard)
             listed = fetch_lookup(client(), lookup, began)
             changes = record(warehouse, table, to_arrow(lookup.row, listed.items), connection.name, began, used_in)
             addresses = {column.name: column.address for column in columns(lookup.row) if column.address}

@@ -133,6 +133,8 @@ def test_a_connection_in_two_is_refused_until_the_main_one_agrees(sandbox: Sandb
             )
         }
         assert project.tables() == []
+        looked_up = project.look_up("claude", "workspaces")
+        assert reasons(looked_up) == reasons(run)
         due_days(warehouse, seeds_of(settings_of(tmp_path, None, moved)), keep=True)
         assert project.fetch("claude", DAYS).success
 
