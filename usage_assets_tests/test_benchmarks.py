@@ -42,7 +42,6 @@ from usage_assets.config.settings import Settings
 from usage_assets.core import money
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets_tests.conftest import Sandbox
-from usage_assets_tests.postgres import running_postgres
 
 
 def figure(ours: float, theirs: float) -> Figure:
@@ -237,10 +236,10 @@ def test_as_many_waits_are_measured_as_processes_write() -> None:
 
 
 @pytest.mark.slow
-def test_a_lake_does_what_a_file_does(tmp_path: Path) -> None:
-    with running_postgres() as server:
-        first, later, growth_of_writes, *_ = lake.figures_of_mornings(lake.new(server, tmp_path), 2, rows=3)
-        asked = lake.figure_of_costs(lake.new(server, tmp_path / "costs"), asked_rows=3)
+def test_a_lake_does_what_a_file_does(postgres: str, tmp_path: Path) -> None:
+    """On the session's server: a lake stays attached to its process, which reads no other once its server is gone."""
+    first, later, growth_of_writes, *_ = lake.figures_of_mornings(lake.new(postgres, tmp_path), 2, rows=3)
+    asked = lake.figure_of_costs(lake.new(postgres, tmp_path / "costs"), asked_rows=3)
     assert [later.name, growth_of_writes.name] == [f"{first.name}, after 2 of them"] * 2
     assert growth_of_writes.demanded == 1 / 1.5
     assert "s on a file" in asked.note
