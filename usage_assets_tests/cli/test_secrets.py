@@ -107,7 +107,7 @@ def test_a_wrong_password_or_key_is_nowhere(wrong: Terminal) -> None:
     for command in commands:
         typed = wrong.type(*command)
         said += [typed.out, typed.err]
-    assert any("password authentication failed" in each or "HTTP code 403" in each for each in said)
+    assert any("password authentication failed" in each or "HTTP 403" in each for each in said)
     assert not [each for each in said if SECRET in each]
     written = [file for file in wrong.folder.rglob("*") if file.is_file()]
     assert {".err", ".db"} <= {file.suffix for file in written}
