@@ -155,7 +155,7 @@ def code_server(folder: Path) -> Iterator[DagsterGrpcClient]:
             until(lambda: answers(client), "the code server serves")
             yield client
         finally:
-            process.terminate()
+            process.kill()  # SIGTERM waits for runs, and once for good
 
 
 def test_a_silent_run_of_another_machine_is_lost_when_its_code_server_does_not_have_it(tmp_path: Path) -> None:
