@@ -145,8 +145,7 @@ class PortLedger:
         yield from found
 
     def pieces_in(self, database: duckdb.DuckDBPyConnection) -> Iterator["PortLedger"]:
-        """Yield the ledgers of which this one consists: each of as many days as have MOST_ENTITIES, or of one blueprint
-        of a day that has more."""
+        """Split this ledger into ledgers of at most MOST_ENTITIES entities; a larger day is split by blueprint."""
         first, entities = self.target.first, 0
         for day, more in self._counted(database, IN_SLICE, **self.target.bounds).items():
             if first < day and entities + more > MOST_ENTITIES:

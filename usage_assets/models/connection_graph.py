@@ -45,8 +45,7 @@ class ConnectionGraph:
     @cached_property
     def computed_from(self) -> Mapping[dg.AssetKey, Collection[dg.AssetKey]]:
         """Each asset, with all that is computed from it, directly or not."""
-        found = {dg.AssetKey([self.connection.name, endpoint.name]): set[dg.AssetKey]() for endpoint in self.endpoints}
-        found |= {model.asset_key(self.connection.name): set() for model, _ in self.models}
+        found = {key: set[dg.AssetKey]() for key in self.keys}
         for model, query in reversed(self.models):
             key = model.asset_key(self.connection.name)
             for table, part in query.sources:
@@ -123,11 +122,7 @@ def stated_assets(settings: Settings, graphs: Iterable[ConnectionGraph]) -> Seed
 
 def cost_assets(connections: Sequence[Connection]) -> Sequence[dg.AssetKey]:
     """Return the assets that write ``costs.daily_costs``."""
-    return [
-        cost.asset_key(connection.name)
-        for connection in connections
-        for cost in costs_of([each.row.table for each in endpoints_of(PROVIDERS[connection.provider], connection)])
-    ]
+    return [cost.asset_key(connection.name) for connection in connections for cost in _costs(connection)]
 
 
 def fetched_costs(connections: Sequence[Connection]) -> Sequence[tuple[str, str]]:
@@ -136,5 +131,10 @@ def fetched_costs(connections: Sequence[Connection]) -> Sequence[tuple[str, str]
         (connection.name, cost.part)
         for connection in connections
         if connection.is_configured and not is_superseded(connection, connections)
-        for cost in costs_of([each.row.table for each in endpoints_of(PROVIDERS[connection.provider], connection)])
+        for cost in _costs(connection)
     ]
+
+
+def _costs(connection: Connection) -> Sequence[Model]:
+    """Return the costs that are computed from what a connection fetches."""
+    return costs_of([each.row.table for each in endpoints_of(PROVIDERS[connection.provider], connection)])
