@@ -28,13 +28,14 @@ SANDBOX := $(shell find usage_assets/sandbox usage_assets_tests/sandbox fixtures
 READY_FOCUS := .venv-focus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-all audit drill drill-lake distributed check docs pictures bench focus wheel image mutants
+.PHONY: help demo run test test-all test-browser audit drill drill-lake distributed check docs pictures bench focus wheel image mutants
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
 	@echo "make run     Dagster with the accounts in .env; PORT=$(PORT)"
 	@echo "make test    the tests of every part"
 	@echo "make test-all  these and the slow ones: whole backfills, random games, processes that are killed"
+	@echo "make test-browser  the pages in Chromium: apt-get install chromium"
 	@echo "make audit   400 days of two organizations: every number beside the sandbox's books; AUDIT_DAYS=$(AUDIT_DAYS) WAREHOUSE=lake"
 	@echo "make drill   make run is killed KILLS=$(KILLS) times at random moments and must end equal to an undisturbed run; SEED=n"
 	@echo "make drill-lake  8 processes write one lake side by side, and writers are killed KILLS=$(KILLS) times: nothing is lost"
@@ -79,11 +80,14 @@ run: $(READY)
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test: $(READY) $(SANDBOX_TESTED)
-	@$(PYTEST) -m "not slow" --ignore usage_assets_tests/sandbox
+	@$(PYTEST) -m "not slow and not browser" --ignore usage_assets_tests/sandbox
 
 test-all: $(READY)
-	@$(PYTEST)
+	@$(PYTEST) -m "not browser"
 	@touch $(SANDBOX_TESTED)
+
+test-browser: $(READY)
+	@$(BIN)/python -m pytest -m browser
 
 # The emulated providers are tested again only when they, their tests or the fixtures have changed.
 $(SANDBOX_TESTED): $(READY) $(SANDBOX)

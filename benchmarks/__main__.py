@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import click
 
@@ -20,6 +21,8 @@ from benchmarks import (
     postgres,
     sensor,
     start,
+    statistics,
+    volume,
     waiting,
     windows,
     year,
@@ -39,6 +42,7 @@ BENCHMARKS: Mapping[str, Callable[[int], Iterator[Figure]]] = {
     "backfill": backfill.figures,
     "year": year.figures,
     "start": start.figures,
+    "statistics": statistics.figures,
     "waiting": waiting.figures,
 }
 LONG: Mapping[str, Callable[[int], Iterator[Figure]]] = {
@@ -46,6 +50,7 @@ LONG: Mapping[str, Callable[[int], Iterator[Figure]]] = {
     "lake": lake.figures,
     "months": months.figures,
     "postgres": postgres.figures,
+    "volume": volume.figures,
 }
 """Only where they are named."""
 
@@ -53,7 +58,8 @@ LONG: Mapping[str, Callable[[int], Iterator[Figure]]] = {
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice([*BENCHMARKS, *LONG]))
 @click.option("--days", default=365, show_default=True, help="fewer for a quick look; demands may then miss")
-def main(names: Sequence[str], days: int) -> None:
+@click.option("--rows", default=volume.SMALL, show_default=True, help="of volume; 72000000 is what is demanded")
+def main(names: Sequence[str], days: int, rows: int) -> None:
     """Run the named benchmarks, or all but the long ones, and print their figures as they come.
 
     Before each, the machine is calibrated: times that are demanded are multiplied by its factor.
@@ -63,7 +69,8 @@ def main(names: Sequence[str], days: int) -> None:
     for name in names or BENCHMARKS:
         calibration = calibrate()
         click.echo(f"{name}: {calibration}, {os.cpu_count()} cores, load {_load()}")
-        for figure in {**BENCHMARKS, **LONG}[name](days):
+        work = partial(volume.figures, rows=rows) if name == "volume" else {**BENCHMARKS, **LONG}[name]
+        for figure in work(days):
             judged = figure.at(calibration.factor)
             click.echo(f"{judged}, load {_load()}")
             holds = holds and judged.holds

@@ -18,8 +18,9 @@ VARIANTS = 4
 """So many different days are made; the days of a year take turns."""
 
 
-def page(path: str, first: date, days: int, rows: int, *, is_control: bool = False) -> Iterator[bytes]:
-    """The body of one page, bucket by bucket: ``days`` days from ``first`` on, with ``rows`` results each.
+def page(path: str, first: date, days: int, rows: int, people: int = 0, *, is_control: bool = False) -> Iterator[bytes]:
+    """The body of one page, bucket by bucket: ``days`` days from ``first`` on, with ``rows`` results each,
+    of so many people with a project and a key each; by default of one for ten results.
 
     As the control totals of costs, one result each: what the day adds up to.
     """
@@ -30,23 +31,25 @@ def page(path: str, first: date, days: int, rows: int, *, is_control: bool = Fal
         end = start + timedelta(days=1)
         frame = f'{{"object":"bucket","start_time":{start.timestamp():.0f},"end_time":{end.timestamp():.0f},"results":'
         yield (b"," if n else b"") + frame.encode()
-        yield results(path, rows, start.toordinal() % VARIANTS)
+        yield results(path, rows, people or max(1, rows // 10), start.toordinal() % VARIANTS)
         yield b"}"
     yield b'],"has_more":false,"next_page":null}'
 
 
 @cache
-def _results(path: str, rows: int, variant: int) -> bytes:
+def _results(path: str, rows: int, people: int, variant: int) -> bytes:
     random = Random(f"{path} {variant}")  # noqa: S311 - nothing secret: the same bytes every time
-    ids = [_ids(random) for _ in range(max(1, rows // 10))]
+    ids = [_ids(random) for _ in range(people)]
     make = {"organization/usage/completions": _completions, "organization/costs": _cost}[path]
     # one result per person, key and position: no two are of one grain
     return json.dumps([make(random, ids[n % len(ids)], n // len(ids)) for n in range(rows)]).encode()
 
 
 @cache
-def _total(path: str, rows: int, variant: int) -> bytes:
-    amounts = [cost["amount"]["value"] for cost in json.loads(_results(path, rows, variant), parse_float=Decimal)]
+def _total(path: str, rows: int, people: int, variant: int) -> bytes:
+    amounts = [
+        cost["amount"]["value"] for cost in json.loads(_results(path, rows, people, variant), parse_float=Decimal)
+    ]
     with localcontext(prec=60):
         total = sum(amounts, Decimal())
     amount = f'{{"value": {total:f}, "currency": "usd"}}'
@@ -92,11 +95,17 @@ def _cost(random: Random, ids: dict[str, str], n: int) -> dict[str, Any]:
     return {
         "object": "organization.costs.result",
         "amount": {"value": random.random() * 10 ** random.randrange(-5, 3), "currency": "usd"},
-        "line_item": f"{_of(MODELS, n)}, {_of(KINDS, n // len(MODELS))}",
+        "line_item": f"{_of(MODELS, n)}{_series(n)}, {_of(KINDS, n // len(MODELS))}",
         **ids,
         "quantity": random.randrange(1, 900_000),
         "quantity_unit": "tokens",
     }
+
+
+def _series(n: int) -> str:
+    """What makes a model another one where a person has more positions than there are line items."""
+    series = n // (len(MODELS) * len(KINDS))
+    return f"-{series}" if series else ""
 
 
 def _of(names: Sequence[str], n: int) -> str:

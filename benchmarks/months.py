@@ -70,7 +70,12 @@ RESTATED = (
 CHANGES = (("scale", 2), ("scale", 3), ("remove", 1), ("add", 1))
 CALIBRATED_EVERY = 5
 """Days."""
-TICKS = {"port_changed_partitions_sensor": 8640, "due_days_sensor": 2880, "webhook_sensor": 2880}
+TICKS = {
+    "port_changed_partitions_sensor": 8640,
+    "due_days_sensor": 2880,
+    "webhook_sensor": 2880,
+    "report_sensor": 1440,
+}
 """Sensor -> its ticks of a day."""
 FLAT, FLAT_CPU = 1.1, 1.25
 """How many times that of the second month the history of the last may be, and its CPU times: they vary by more."""

@@ -45,7 +45,7 @@ async def _answer(request: Request) -> StreamingResponse:
     start, end = (int(asked[name]) for name in ("start_time", "end_time"))
     first, days = datetime.fromtimestamp(start, UTC).date(), (end - start) // DAY_SECONDS
     is_control = path.endswith("costs") and not any(name.startswith("group_by") for name in asked)
-    chunks = page(path, first, days, request.app.state.rows, is_control=is_control)
+    chunks = page(path, first, days, request.app.state.rows, request.app.state.people, is_control=is_control)
 
     async def body() -> AsyncIterator[bytes]:
         for chunk in chunks:
@@ -58,8 +58,10 @@ def main() -> None:
     """Serve until ended."""
     parser = argparse.ArgumentParser(description="An OpenAI of made-up days.")
     parser.add_argument("--rows", type=int, required=True, help="results a day")
+    parser.add_argument("--people", type=int, default=0, help="who have them; one for ten results")
     app = Starlette(routes=[Route("/{path:path}", _answer)])
-    app.state.rows = parser.parse_args().rows
+    arguments = parser.parse_args()
+    app.state.rows, app.state.people = arguments.rows, arguments.people
     listener = listen(0)
     print(f"listening on http://{HOST}:{listener.getsockname()[1]}", flush=True)
     uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")).run(sockets=[listener])

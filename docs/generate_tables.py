@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from usage_assets.config.accounting import Accounting
-from usage_assets.models.costs import AllocatedCost, DailyCost
+from usage_assets.models.costs import AllocatedCost, AllocatedCostSums, DailyCost, DailyCostSums
 from usage_assets.models.due import DueDay, ExpectedAsset
 from usage_assets.models.entities import ENTITIES
 from usage_assets.providers import LOOKUPS, PROVIDERS
@@ -36,7 +36,7 @@ def page() -> str:
     parts = {
         "Raw: what the providers say": raw,
         "Lookups: what the ids stand for": [lookup.row for lookup in LOOKUPS],
-        "Costs": [DailyCost, AllocatedCost],
+        "Costs": [DailyCost, AllocatedCost, DailyCostSums, AllocatedCostSums],
         "Accounting: what the connections file states": list(Accounting().tables()),
         "Port entities": list(dict.fromkeys(derived.row for derived in ENTITIES)),
         "Ledgers": [

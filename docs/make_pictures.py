@@ -6,19 +6,27 @@ Needs the extra ``pictures`` (Playwright) and Chromium, on the path or from ``pl
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import httpx
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 FOLDER = Path(__file__).with_name("pictures")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DAYS, PORT = "30", "3999"
 SIZE = {"width": 1400, "height": 860}
 LARGEST_BYTES = 300_000
+REPORTS: Sequence[tuple[str, int, int, Literal["light", "dark"]]] = (
+    ("report", 1440, 1000, "light"),
+    ("report-dark", 1440, 1000, "dark"),
+    ("report-phone", 390, 844, "light"),
+    ("report-phone-dark", 390, 844, "dark"),
+)
+"""Name, size and colors."""
 ASSETS = "{ assetNodes { assetKey { path } } }"
 
 
@@ -64,13 +72,24 @@ def main() -> None:
     """Take every picture."""
     day = datetime.now(UTC).date() - timedelta(days=2)
     with demo() as address, sync_playwright() as playwright:
-        page = playwright.chromium.launch(executable_path=CHROMIUM).new_page(viewport=SIZE)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport=SIZE)
         page.goto(f"{address}/asset-groups")
         page.get_by_text("Hide navigation").click()
         take(page, "graph")
         page.goto(f"{address}/assets/{daily_costs(address)}?view=partitions&partition={day}")
         page.get_by_text("Latest materialization").wait_for()
         take(page, "costs")
+        take_report(browser)
+
+
+def take_report(browser: Browser) -> None:
+    """Take the report as people see it on a desk and on a phone."""
+    for name, width, height, scheme in REPORTS:
+        page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page.goto(Path(".demo/report.html").absolute().as_uri())
+        page.locator("html[data-ready]").wait_for(state="attached")
+        take(page, name)
 
 
 if __name__ == "__main__":

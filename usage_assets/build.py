@@ -14,16 +14,20 @@ import dagster as dg
 from usage_assets.assets.accounting import build_accounting_asset, build_invoices_check
 from usage_assets.assets.checks import CrossCheck, build_checks
 from usage_assets.assets.completeness import build_completeness_checks
+from usage_assets.assets.insights import KEYS as INSIGHTS
+from usage_assets.assets.insights import build_insights
 from usage_assets.assets.io_manager import UsageIOManager
 from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_check
-from usage_assets.assets.models import build_model_asset, costs_of_all_connections
+from usage_assets.assets.models import COSTS, build_model_asset, costs_of_all_connections
 from usage_assets.assets.partitions import backfill_policy, daily_partitions
 from usage_assets.assets.port_assets import PortAssets
 from usage_assets.assets.raw import build_raw_asset
+from usage_assets.assets.report import REPORT, build_report_asset
 from usage_assets.automation.due_sensor import build_due_sensor
 from usage_assets.automation.jobs import build_jobs
 from usage_assets.automation.port_sensor import build_port_sensor
 from usage_assets.automation.prune_job import build_pruning
+from usage_assets.automation.report_sensor import build_report_sensor
 from usage_assets.automation.schedules import build_schedules
 from usage_assets.automation.webhook import build_webhook_sensor
 from usage_assets.config.days import last_day, longest_pause
@@ -42,7 +46,7 @@ from usage_assets.models.connection_graph import (
     stated_assets,
     stated_money,
 )
-from usage_assets.models.entities import entities_of, pushed_assets
+from usage_assets.models.entities import all_entities, entities_of, pushed_assets
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.port.client import PortClient
 from usage_assets.warehouse.opened import warehouse_of_runs
@@ -64,6 +68,7 @@ class Shared:
         self.money = stated_money(settings, self.accounting)
         self.partitions, self.policy = daily_partitions(settings), backfill_policy()
         self.archive = archive_of(settings)
+        self.entities = all_entities(settings)
         self.is_configured = settings.usage_connections is not None or any(each.key for each in self.everywhere)
 
     def port_client(self) -> PortClient:
@@ -114,7 +119,8 @@ def build_definitions(
     usage = {each.name: each.graph.keys for each in built}
     lookups = {each.name: each.lookups for each in built}
     pushed = {each.name: each.pushed for each in built if each.pushed}
-    jobs = build_jobs(usage, lookups, pushed, states_money=states_money)
+    with_report = is_main and (only is None or any(key.path[0] in only for key in (REPORT, *INSIGHTS)))
+    jobs = build_jobs(usage, lookups, pushed, states_money=states_money, with_report=with_report)
     if states_money:
         fetched = fetched_costs(shared.everywhere)
         assets.append(build_accounting_asset(shared.money))
@@ -141,8 +147,13 @@ def build_definitions(
             )
         )
         sensors += [build_webhook_sensor(settings, url)] if (url := settings.webhook_url) else []
+    if with_report:
+        newest = partial(last_day, settings)
+        assets.append(build_insights(shared.accounting, newest, [COSTS]))
+        assets.append(build_report_asset(settings.report_path, newest, [COSTS, *INSIGHTS]))
     if only is None and is_main:
         assets.append(costs_of_all_connections(cost_assets(shared.everywhere)))
+        sensors.append(build_report_sensor(running=any(each.key or each.shard for each in shared.everywhere)))
         schedules.append(build_pruning(settings, shared.port_client))
     warehouse = overrides.setdefault("warehouse", warehouse_of_runs(settings.warehouse))
     io_manager = UsageIOManager(warehouse=warehouse, is_sharded=shared.is_sharded, shard=settings.usage_shard)
@@ -160,7 +171,7 @@ def build_definitions(
 def build_connection(connection: Connection, shared: Shared) -> ConnectionAssets:
     """Build the assets and checks of one connection: fetched, computed, looked up, pushed. Raises SettingsError."""
     settings, partitions, policy, archive = shared.settings, shared.partitions, shared.policy, shared.archive
-    graph = graph_of(connection, shared.everywhere, shared.money)
+    graph = graph_of(connection, shared.everywhere, shared.money, shared.entities)
     keep = packed if archive else None
     client = cache(partial(provider_client, connection, settings, keep=keep, **shared.patience))
     replay, shapes = partial(replay_of, connection, settings, archive), partial(load, settings.shapes_path)
@@ -187,10 +198,10 @@ def build_connection(connection: Connection, shared: Shared) -> ConnectionAssets
     if graph.entities and (settings.port_account or not shared.is_configured):
         people = partial(settings.people, connection.people)
         keys = [model.asset_key(connection.name) for model in graph.entities]
-        stored = entities_of([endpoint.row.table for endpoint in graph.provider.endpoints])
+        stored = entities_of([endpoint.row.table for endpoint in graph.provider.endpoints], shared.entities)
         port = PortAssets(connection, graph.endpoints, stored, shared.relations, shared.port_client, people)
         assets += [port.build_sync(keys, partitions, policy), port.build_connection(), port.build_reconcile()]
-        pushed = pushed_assets(connection)
+        pushed = pushed_assets(connection, shared.entities)
     if owners := owners_of(connection, shared.accounting):
         assets = [asset.map_asset_specs(lambda spec: spec.replace_attributes(owners=owners)) for asset in assets]
     return ConnectionAssets(

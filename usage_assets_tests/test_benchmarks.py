@@ -31,6 +31,7 @@ from benchmarks import (
     postgres,
     sensor,
     start,
+    volume,
     waiting,
     windows,
     year,
@@ -41,6 +42,7 @@ from benchmarks.server import running
 from usage_assets.config.settings import Settings
 from usage_assets.core import money
 from usage_assets.core.days import DAY, Window, utc_today
+from usage_assets.warehouse.opened import warehouse_at
 from usage_assets_tests.conftest import Sandbox
 
 
@@ -202,7 +204,7 @@ def test_a_backfill_is_measured_over_every_day_of_every_asset(tmp_path: Path) ->
     window = Window(utc_today() - DAY, utc_today() - DAY)
     with running("usage_assets.sandbox") as url:
         seconds, size, assets = backfill.backfill(url, tmp_path, window)  # raises where a day is missing
-    assert assets == 14
+    assert assets == 16
     assert seconds > 0
     assert size * assets == sum(file.stat().st_size for file in tmp_path.rglob("*.db"))
 
@@ -217,7 +219,7 @@ def test_a_year_is_in_port_and_a_tick_after_it_asks_port_nothing() -> None:
     # raises where Port differs, a run fails or a day changes
     cpu, wall, ticked, history, requests = year.figures(2, ["chatgpt"])
     assert cpu.name == wall.name == "2 days of 1 connections, to Port"
-    assert "5 assets, 10 asset-days, " in cpu.note
+    assert "7 assets, 14 asset-days, " in cpu.note
     assert "1 runs of 7 days" in ticked.note
     assert history.ours > 0
     assert (requests.ours, requests.theirs) == (0, 2), "of the workspace and of its users"
@@ -260,7 +262,7 @@ def test_growth_is_measured_at_each_size_and_nothing_is_demanded(monkeypatch: py
     monkeypatch.setattr(growth, "CONNECTIONS", {})
     found = list(growth.figures(365))
     assert {figure.name.partition(":")[0] for figure in found} == {"30 rows a day"}
-    assert found[0].note.startswith("2 days, 9 assets, 18 asset-days")
+    assert found[0].note.startswith("2 days, 11 assets, 22 asset-days")
     assert all(figure.ours > 0 and figure.holds for figure in found)
 
 
@@ -328,3 +330,21 @@ def test_control_totals_of_made_up_costs_are_what_their_rows_add_up_to() -> None
     )
     assert len(amounts) == 50
     assert money.total(amounts) == amount
+
+
+@pytest.mark.slow
+def test_volume_is_loaded_copied_and_asked_by_team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = utc_today() - DAY
+    window = Window(last - DAY, last)
+    with running("benchmarks.server", "--rows", "20", "--people", "5") as url:
+        for name, value in volume.configured(tmp_path, url).items():
+            monkeypatch.setenv(name, value)
+        settings = Settings.load(_env_file=None, usage_warehouse=str(tmp_path / "usage.duckdb"))
+        for step in volume.STEPS:
+            volume.materialize(settings, step, window)
+    warehouse = warehouse_at(settings.warehouse)
+    volume.copy(warehouse, 2)
+    *seconds, rows, usd, of_teams = volume.ask(warehouse, window).split()
+    assert (len(seconds), rows, usd) == (5, "120", of_teams)
+    people = "select count(distinct user_id) as people from costs.allocated_costs_by_key"
+    assert warehouse.read(people).to_pylist() == [{"people": 2 * 3 * 5}]  # each day has people of its own

@@ -30,6 +30,7 @@ MODEL_USAGE = (
     "  usage_moderations"
 )
 CLAUDE_COSTS = "claude_code/daily_costs  cost_report/daily_costs"
+CLAUDE_COSTS_AND_PARTS = "claude_code/daily_costs  cost_report/allocated_costs  cost_report/daily_costs"
 GRAPH = f"""
 anthropic/claude_code  anthropic_claude_code  anthropic.claude_code
 anthropic/claude_code/daily_costs  anthropic_claude_code  costs.daily_costs  claude_code
@@ -37,6 +38,8 @@ anthropic/cost_report  anthropic_costs  anthropic.cost_report
 anthropic/cost_report/allocated_costs  anthropic_costs  costs.allocated_costs  cost_report/daily_costs  usage_messages
 anthropic/cost_report/daily_costs  anthropic_costs  costs.daily_costs  cost_report
 anthropic/entities/ai_cost_record  anthropic_entities  port_entities.ai_cost_record  {CLAUDE_COSTS}
+anthropic/entities/ai_model_cost  anthropic_entities  port_entities.ai_model_cost  {CLAUDE_COSTS}
+anthropic/entities/ai_team_cost  anthropic_entities  port_entities.ai_team_cost  {CLAUDE_COSTS_AND_PARTS}
 anthropic/entities/ai_user_cost  anthropic_entities  port_entities.ai_user_cost  {CLAUDE_COSTS}
 anthropic/entities/claude_code_analytics  anthropic_entities  port_entities.claude_code_analytics  claude_code
 anthropic/entities/claude_cost_record  anthropic_entities  port_entities.claude_cost_record  cost_report
@@ -47,12 +50,16 @@ anthropic/usage_messages  anthropic_messages  anthropic.usage_messages
 chatgpt/codex_usage  chatgpt_codex  chatgpt.codex_usage
 chatgpt/codex_usage/daily_costs  chatgpt_codex  costs.daily_costs  codex_usage
 chatgpt/entities/ai_cost_record  chatgpt_entities  port_entities.ai_cost_record  codex_usage/daily_costs
+chatgpt/entities/ai_model_cost  chatgpt_entities  port_entities.ai_model_cost  codex_usage/daily_costs
+chatgpt/entities/ai_team_cost  chatgpt_entities  port_entities.ai_team_cost  codex_usage/daily_costs
 chatgpt/entities/ai_user_cost  chatgpt_entities  port_entities.ai_user_cost  codex_usage/daily_costs
 chatgpt/entities/codex_usage_record  chatgpt_entities  port_entities.codex_usage_record  codex_usage
 openai/costs  openai_costs  openai.costs
 openai/costs/allocated_costs  openai_costs  costs.allocated_costs  costs/daily_costs  {MODEL_USAGE}
 openai/costs/daily_costs  openai_costs  costs.daily_costs  costs
 openai/entities/ai_cost_record  openai_entities  port_entities.ai_cost_record  costs/daily_costs
+openai/entities/ai_model_cost  openai_entities  port_entities.ai_model_cost  costs/daily_costs
+openai/entities/ai_team_cost  openai_entities  port_entities.ai_team_cost  costs/allocated_costs  costs/daily_costs
 openai/entities/ai_user_cost  openai_entities  port_entities.ai_user_cost  costs/daily_costs
 openai/entities/openai_daily_usage  openai_entities  port_entities.openai_daily_usage  costs  {MODEL_USAGE}
 openai/entities/openai_model_usage  openai_entities  port_entities.openai_model_usage  {MODEL_USAGE}
@@ -87,6 +94,8 @@ TO_PORT = {
 }
 """The assets that store nothing here."""
 MERGED = "costs"
+REPORT = "report"
+INSIGHTS = {"forecast", "forecast_totals", "anomalies", "budget_status"}
 """Where every connection's costs meet: shown, never run."""
 
 
@@ -186,7 +195,7 @@ def test_code_versions_follow_columns_and_queries_and_not_connections(
     """After an upgrade the UI says which days other code has written."""
     versions = {key: spec.code_version for key, spec in days_specs(definitions).items() if key not in TO_PORT}
     assert None not in versions.values()
-    assert len(set(versions.values())) == len(versions) - 4, "the entities of all costs have one query in 3 connections"
+    assert len(set(versions.values())) == len(versions) - 8, "the entities of all costs have one query in 3 connections"
     path = connections_file('[[connection]]\nname = "labs"\nprovider = "openai"\nkey = "env:LABS_KEY"\n')
     labs = days_specs(build_definitions(settings_of(usage_connections=path)))
     assert {key: spec.code_version for key, spec in labs.items()} == {
@@ -199,7 +208,7 @@ def test_code_versions_follow_columns_and_queries_and_not_connections(
 def test_only_lookups_states_and_reconciliations_have_no_days(definitions: dg.Definitions) -> None:
     graph = specs(definitions)
     of_port = {key for key in TO_PORT if not key.endswith("/port_sync")}
-    assert graph.keys() - days_specs(definitions).keys() == LOOKUPS | of_port | {MERGED}
+    assert graph.keys() - days_specs(definitions).keys() == LOOKUPS | of_port | {MERGED, REPORT} | INSIGHTS
     for key in of_port:
         assert graph[key].group_name == f"{key.partition('/')[0]}_port"
         assert list(graph[key].deps) == []
@@ -265,13 +274,21 @@ def test_every_stored_asset_is_checked_and_a_raw_one_for_unknown_fields_and_by_w
     expected |= {(key, name) for key in allocated for name in of_allocated}
     of_costs = [key for key, _, table, *_ in stored if table == "costs.daily_costs"]
     expected |= {(key, name) for key in of_costs for name in ("amounts", "views")}
+    expected |= {("anomalies", "odd_days"), ("budget_status", "budgets")}
     found = {(check.asset_key.to_user_string(), check.name) for check in keys}
     assert {(key, name) for key, name in found if key not in LOOKUPS} == expected
 
 
 def test_every_description_begins_with_the_grain(definitions: dg.Definitions) -> None:
     for key, spec in specs(definitions).items():
-        grains = ("One row per ", "One entity per ", "One entity: ", "One push per ", "One comparison per ")
+        grains = (
+            "One row per ",
+            "One entity per ",
+            "One entity: ",
+            "One push per ",
+            "One comparison per ",
+            "One page: ",
+        )
         assert (spec.description or "").startswith(grains), key
 
 
@@ -279,7 +296,7 @@ def test_every_column_of_a_stored_asset_is_described_and_every_measure_has_its_u
     definitions: dg.Definitions,
 ) -> None:
     for key, spec in specs(definitions).items():
-        if key in TO_PORT:
+        if key in TO_PORT | {REPORT}:
             continue
         shown = {column.name: column for column in spec.metadata["dagster/column_schema"].columns}
         declaration = Table(declared(spec.metadata["dagster/table_name"])).columns
@@ -312,19 +329,22 @@ def test_a_column_is_shown_with_its_type_and_its_unit(
 
 def test_kinds_tell_where_rows_come_from_and_where_they_are(definitions: dg.Definitions) -> None:
     for key, spec in specs(definitions).items():
-        provider, *middle, _ = key.split("/") if key != MERGED else ("duckdb", "")
+        if key in INSIGHTS | {MERGED, REPORT}:
+            assert spec.kinds == {"html" if key == REPORT else "duckdb"}
+            continue
+        provider, *middle, _ = key.split("/")
         raw = {"port"} if key in TO_PORT else {provider, "duckdb"}
         assert spec.kinds == ({"duckdb", "sql"} if middle else raw), key
 
 
 def test_with_keys_only_configured_connections_exist_and_pushes_only_with_port() -> None:
     graph = specs(build_definitions(settings_of(openai_admin_key="k")))
-    assert {key.partition("/")[0] for key in graph} == {"openai", MERGED}
+    assert {key.partition("/")[0] for key in graph} == {"openai", MERGED, REPORT} | INSIGHTS
     assert not graph.keys() & TO_PORT
-    assert sensors(build_definitions(settings_of(openai_admin_key="k"))) == ["due_days_sensor"]
+    assert sensors(build_definitions(settings_of(openai_admin_key="k"))) == ["due_days_sensor", "report_sensor"]
     with_port = build_definitions(settings_of(openai_admin_key="k", **PORT))
     assert specs(with_port).keys() & TO_PORT == {key for key in TO_PORT if key.startswith("openai/")}
-    assert sensors(with_port) == ["port_changed_partitions_sensor", "due_days_sensor"]
+    assert sensors(with_port) == ["port_changed_partitions_sensor", "due_days_sensor", "report_sensor"]
     statuses = {sensor.default_status for sensor in with_port.get_repository_def().sensor_defs}
     assert statuses == {dg.DefaultSensorStatus.RUNNING}
 
@@ -389,6 +409,8 @@ LEGACY = """
 old/billing_usage  old_costs  openai_legacy.billing_usage
 old/billing_usage/daily_costs  old_costs  costs.daily_costs  billing_usage
 old/entities/ai_cost_record  old_entities  port_entities.ai_cost_record  billing_usage/daily_costs
+old/entities/ai_model_cost  old_entities  port_entities.ai_model_cost  billing_usage/daily_costs
+old/entities/ai_team_cost  old_entities  port_entities.ai_team_cost  billing_usage/daily_costs
 old/entities/ai_user_cost  old_entities  port_entities.ai_user_cost  billing_usage/daily_costs
 old/entities/openai_daily_usage  old_entities  port_entities.openai_daily_usage  billing_usage  usage
 old/entities/openai_model_usage  old_entities  port_entities.openai_model_usage  usage
@@ -476,7 +498,7 @@ def test_an_endpoint_that_is_off_takes_only_what_reads_it_along(
         for line in [*GRAPH.strip().splitlines(), *LOOKUPS - {"anthropic/users"}]
         if line.startswith("anthropic/") and "claude_code" not in line.split()[0]
     }
-    assert graph.keys() == expected | {"accounting", MERGED}
+    assert graph.keys() == expected | {"accounting", MERGED, REPORT} | INSIGHTS
 
 
 def test_an_endpoint_that_does_not_exist_cannot_be_switched(connections_file: Callable[[str], Path]) -> None:
@@ -576,6 +598,8 @@ def test_assets_are_owned_by_whom_their_connection_names_or_by_the_team_of_its_o
         ("shared", ()),
         ("accounting", ()),
         (MERGED, ()),
+        (REPORT, ()),
+        *((name, ()) for name in INSIGHTS),
     }
 
 

@@ -24,7 +24,14 @@ QUERIES = [
     for page in PAGES
     for number, query in enumerate(re.findall(r"```sql\n(.*?)```", page.read_text(), flags=re.DOTALL), start=1)
 ]
-EXAMPLES_OF_VALUES = {"usage_connections", "usage_webhook_url", "usage_ui_url", "usage_archive"}
+EXAMPLES_OF_VALUES = {
+    "usage_connections",
+    "usage_blueprints",
+    "usage_webhook_url",
+    "usage_ui_url",
+    "usage_archive",
+    "usage_report",
+}
 """Variables without a default that can be written down."""
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

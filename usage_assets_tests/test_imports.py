@@ -12,7 +12,14 @@ def loaded_by(modules: str) -> set[str]:
     return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
 
-@pytest.mark.parametrize("modules", ["usage_assets.providers", "usage_assets.port.sync, usage_assets.port.provision"])
+@pytest.mark.parametrize(
+    "modules",
+    [
+        "usage_assets.providers",
+        "usage_assets.port.sync, usage_assets.port.provision",
+        "usage_assets.statistics.anomalies, usage_assets.statistics.forecast, usage_assets.statistics.drivers",
+    ],
+)
 def test_the_pure_core_loads_neither_dagster_nor_duckdb(modules: str) -> None:
     assert not {"dagster", "dagster_duckdb", "duckdb"} & loaded_by(modules)
 

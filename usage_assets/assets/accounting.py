@@ -30,12 +30,13 @@ group by native_unit
 
 
 def build_accounting_asset(seed: Seed) -> dg.AssetsDefinition:
-    """Build the asset that stores what the connections file states: rates, purchases, invoices, owners."""
+    """Build the asset that stores what the connections file states: rates, purchases, invoices, owners, budgets."""
 
     @dg.asset(
         key=ACCOUNTING,
         group_name="accounting",
-        description="The tables `accounting.*`: rates, purchases, invoices and owners from the connections file.\n\n"
+        description="The tables `accounting.*`: rates, purchases, invoices, owners, budgets and guardrails from the "
+        "connections file.\n\n"
         "Views by team change at once. `due_days_sensor` recomputes the days that a changed rate covers.",
         kinds={"duckdb"},
     )

@@ -32,6 +32,7 @@ from usage_assets.warehouse.tables import Table
 
 logger = logging.getLogger(__name__)
 _json = msgspec.json.Decoder(float_hook=Decimal)
+_AS_JSON = ("array", "object")
 _PUSHES = Table(PortPush)
 MOST_ENTITIES = 20_000
 """That are compared and sent at once. One of them takes about 2 KB of memory."""
@@ -269,7 +270,7 @@ class PortLedger:
     def _read(self, database: duckdb.DuckDBPyConnection) -> tuple[list[Entity], list[Acknowledged]]:
         tables = self._computed(database, *(model.row.table for model in self.entities))
         computed = [model for model in self.entities if model.row.table in tables]
-        desired = [entity for model in computed for entity in self._stored(database, model)]
+        desired = [entity for model in computed for entity in self.stored_in(database, model)]
         acknowledged = database.execute(
             f"""
             select blueprint, identifier, usage_date, content_hash
@@ -311,19 +312,21 @@ class PortLedger:
         now = datetime.now(UTC)
         return to_arrow(PortEntity, [PortEntity(**mine, **vars(line), pushed_at=now) for line in lines])
 
-    def _stored(self, database: duckdb.DuckDBPyConnection, model: Model) -> Iterator[Entity]:
+    def stored_in(self, database: duckdb.DuckDBPyConnection, model: Model) -> Iterator[Entity]:
+        """Yield the stored entities of the days, as they should be in Port."""
         properties, foreign = blueprint(model.name)["schema"]["properties"], model.foreign(self.relations)
-        related = [relation for relation in self.relations if relation.name in foreign]
+        related = [relation for relation in self.relations if relation.name in model.about]
         rows = database.execute(f"select * from {model.row.table} where {IN_SLICE}", self.target.bounds)
         for row in rows.to_arrow_table().to_pylist():
             relations: dict[str, str | None] = {CONNECTION: self.target.connection}
+            relations |= {name: row[name] for name in model.relations}
             relations |= {relation.name: relation.target(model.about[relation.name](row)) for relation in related}
             yield Entity(
                 blueprint=model.name,
                 identifier=row["identifier"],
                 title=row["title"],
                 properties={
-                    name: _json.decode(row[name]) if declared["type"] in ("array", "object") else row[name]
+                    name: _json.decode(row[name]) if row[name] and declared["type"] in _AS_JSON else row[name]
                     for name, declared in properties.items()
                 },
                 usage_date=row["usage_date"],

@@ -1,5 +1,5 @@
-"""Jobs: all usage assets, all lookups, all pushes, all reconciliations, accounting. A launch selects one connection's
-assets, and a range of days.
+"""Jobs: all usage assets, all lookups, all pushes, all reconciliations, accounting, the report. A launch of the first
+four selects one connection's assets, and a range of days.
 
 Lookups and reconciliations have no days. In one job with the others, they would run again with each range.
 """
@@ -10,6 +10,8 @@ from datetime import date
 import dagster as dg
 
 from usage_assets.assets.accounting import ACCOUNTING
+from usage_assets.assets.insights import KEYS as INSIGHTS
+from usage_assets.assets.report import REPORT
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 
 USAGE_JOB = "usage"
@@ -18,7 +20,8 @@ PORT_SYNC_JOB = "port_sync"
 PORT_CONNECTION_JOB = "port_connection"
 PORT_RECONCILE_JOB = "port_reconcile"
 ACCOUNTING_JOB = "accounting_tables"
-"""Not as its asset: Dagster calls the asset's own job so."""
+REPORT_JOB = "report_page"
+"""Neither is called as its asset: Dagster calls the asset's own job so."""
 COMPLETENESS_JOB = "completeness"
 CONNECTION_TAG = "usage_assets/connection"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -30,8 +33,9 @@ def build_jobs(
     pushing: Collection[str],
     *,
     states_money: bool = False,
+    with_report: bool = False,
 ) -> list[UnresolvedAssetJobDefinition]:
-    """Build the usage job, and those of lookups, pushes, reconciliations and accounting where there are any."""
+    """Build the usage job, and those of lookups, pushes, reconciliations, accounting and the report, if any."""
     selections = {
         USAGE_JOB: [key for keys in usage_keys.values() for key in keys],
         LOOKUPS_JOB: [key for keys in lookup_keys.values() for key in keys],
@@ -39,6 +43,7 @@ def build_jobs(
         PORT_CONNECTION_JOB: [port_connection_key(connection) for connection in pushing],
         PORT_RECONCILE_JOB: [port_reconcile_key(connection) for connection in pushing],
         ACCOUNTING_JOB: [ACCOUNTING] if states_money else [],
+        REPORT_JOB: [*INSIGHTS, REPORT] if with_report else [],
     }
     return [dg.define_asset_job(name, dg.AssetSelection.assets(*keys)) for name, keys in selections.items() if keys]
 

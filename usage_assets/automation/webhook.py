@@ -10,6 +10,7 @@ The URL is a secret, because anyone who has it can post. It is in no log, cursor
 """
 
 import hashlib
+import json
 import logging
 import re
 import time
@@ -25,6 +26,7 @@ import msgspec
 
 from usage_assets.assets.checks import DAYS_WRONG
 from usage_assets.assets.failures import Reason, by_cause, cause_of, reason_of
+from usage_assets.assets.insights import ALERTS
 from usage_assets.automation.jobs import (
     CONNECTION_TAG,
     PORT_CONNECTION_JOB,
@@ -130,7 +132,7 @@ class Memory(msgspec.Struct):
     causes: dict[str, Cause] = msgspec.field(default_factory=dict)
     """Digest of subject and cause -> the cause."""
     checks: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
-    """Asset and check -> day (empty for a check without days) -> digest of its text."""
+    """Asset and check -> day (empty for a check without days; the key of an alert) -> digest of its text."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,10 @@ class Evaluation:
     severity: str
     text: str
     """Empty where the check passed."""
-    sums_days_up: bool
+    sums_days_up: bool = False
     """Whether it is the check's result for the whole run. Each wrong day has an evaluation of its own."""
+    told_once: bool = False
+    """Whether a changed text is no news: the day is the key of an alert."""
 
 
 @dataclass(frozen=True)
@@ -189,12 +193,13 @@ class News:
     failed: list[str] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
+    alerts: list[str] = field(default_factory=list)
 
     def text(self, outcome: Outcome, link: str) -> str:
         """The message; empty if nothing is new."""
         days = f", {' to '.join(outcome.bounds)}" if outcome.bounds else ""
         name = outcome.connection or outcome.run.job_name
-        lines = [f"usage-assets: {line}" for line in self.mended]
+        lines = [f"usage-assets: {line}" for line in (*self.mended, *_first(self.alerts))]
         if self.failed:
             lines += [f"usage-assets: {name} failed{days}", *_first(self.failed), NOTHING_IS_LOST]
         if self.checks:
@@ -276,7 +281,7 @@ def _outcome(instance: dg.DagsterInstance, record: dg.RunRecord) -> Outcome:
         elif event.is_failure:
             died = event.message or died
         elif isinstance(event.event_specific_data, dg.AssetCheckEvaluation):
-            evaluations.append(_evaluation(event.event_specific_data))
+            evaluations += _evaluations(event.event_specific_data)
     if run.status is dg.DagsterRunStatus.FAILURE and not failures:
         failures[whole] = Reason(died, died)
     elif run.status is dg.DagsterRunStatus.SUCCESS:
@@ -284,11 +289,17 @@ def _outcome(instance: dg.DagsterInstance, record: dg.RunRecord) -> Outcome:
     return Outcome(run, datetime.fromtimestamp(record.end_time or 0, UTC), failures, succeeded, evaluations)
 
 
-def _evaluation(evaluation: dg.AssetCheckEvaluation) -> Evaluation:
+def _evaluations(evaluation: dg.AssetCheckEvaluation) -> Iterator[Evaluation]:
     text = "" if evaluation.passed else evaluation.description or "see the run"
-    check = f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}"
-    sums_days_up = DAYS_WRONG in evaluation.metadata
-    return Evaluation(check, evaluation.partition or "", evaluation.severity.value, text, sums_days_up)
+    check, severity = f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}", evaluation.severity.value
+    if ALERTS in evaluation.metadata:
+        yield Evaluation(check, "", severity, text, sums_days_up=True)
+        for key, told in json.loads(str(evaluation.metadata[ALERTS].value)).items():
+            yield Evaluation(check, key, severity, told, told_once=True)
+    else:
+        yield Evaluation(
+            check, evaluation.partition or "", severity, text, sums_days_up=DAYS_WRONG in evaluation.metadata
+        )
 
 
 def _news(memory: Memory, outcome: Outcome, settings: Settings, secrets: Collection[str]) -> tuple[str, Memory]:
@@ -314,6 +325,10 @@ def _news(memory: Memory, outcome: Outcome, settings: Settings, secrets: Collect
             memory.checks[each.check] = {
                 day: text for day, text in known.items() if day in wrong or day not in looked_at
             }
+        elif each.told_once:
+            if each.day not in known and each.text:
+                news.alerts.append(_shown(each.text, secrets))
+            known[each.day] = ""
         elif not each.text:
             known.pop(each.day, None)
         elif known.get(each.day) != _digest(each.text):

@@ -25,7 +25,7 @@ from usage_assets.local.home import open_instance
 from usage_assets.models.connection_graph import graph_of, seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.due import in_words as due_in_words
-from usage_assets.models.entities import foreign_relations
+from usage_assets.models.entities import all_entities, foreign_relations
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.port.provision import provision
 from usage_assets.providers import PROVIDERS
@@ -130,7 +130,8 @@ def _due_plans(
     for name, reasons in due_in_words(due).items():
         for reason in reasons:
             shown.say(f"{name}: {reason}")
-    graphs = [graph_of(each, settings.connections(), seeds[0]) for each in connections]
+    entities = all_entities(settings)
+    graphs = [graph_of(each, settings.connections(), seeds[0], entities) for each in connections]
     return [plan for graph in graphs if (plan := due_plan_of(graph.connection, due, graph, push=push))]
 
 
@@ -153,7 +154,7 @@ def _require_port(settings: Settings, graphs: Graphs, connections: Sequence[Conn
         warehouse = warehouse_at(settings.warehouse)
         taken = warehouse.read(TAKEN_BLUEPRINTS, {"account": port.account}).column("blueprint").to_pylist()
         if missing := [name for name in needed if name not in taken]:
-            provision(port, missing, foreign_relations(settings.port_relations()))
+            provision(port, missing, foreign_relations(settings))
 
 
 def _report(plan: BackfillPlan, settings: Settings, outcome: Outcome) -> None:

@@ -259,7 +259,7 @@ def _port(settings: Settings, definitions: Callable[[], dg.Definitions]) -> Iter
         with port_client(account) as port:
             port.authenticate()
             yield Finding(Level.OK, "Port", f"credentials accepted by {account.base_url}")
-            steps = plan(port, blueprints, foreign_relations(settings.port_relations()))
+            steps = plan(port, blueprints, foreign_relations(settings))
     except (SettingsError, PortError) as error:
         yield Finding(Level.FAIL, "Port", str(error))
         return

@@ -1,21 +1,99 @@
-"""`usage-assets export`: its commands. What a file contains is in focus/."""
+"""`usage-assets export`: its commands. What a FOCUS file contains is in focus/."""
 
+from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 
 import click
+import duckdb
 
 from usage_assets.cli.access import warehouse_now
-from usage_assets.config.days import parse_days
-from usage_assets.config.settings import Settings
+from usage_assets.config.days import last_day, parse_days
+from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.money import plain
 from usage_assets.focus.export import export as export_costs
-from usage_assets.focus.export import writable
 from usage_assets.models.connection_graph import fetched_costs, seeds_of
+from usage_assets.warehouse.files import NO_FORMULA, SUFFIXES, draft_of, without_formulas, write_rows
+
+RELATIONS = """
+select table_schema || '.' || table_name, table_schema, table_name
+from information_schema.tables
+where table_catalog = current_database() and table_schema not in ('information_schema', 'pg_catalog')
+order by all
+"""
+"""Every table and view, by its name in lower case as all of them are."""
 
 
 @click.group()
 def export() -> None:
     pass
+
+
+@export.command("csv")
+@click.argument("table")
+@click.option("--start", metavar="YYYY-MM-DD", help="First day (UTC), of a table that has days or months.")
+@click.option("--end", metavar="YYYY-MM-DD", help="Last day, included.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file, which ends in .csv.")
+@click.option("--force", is_flag=True, help="Replace the file.")
+def export_csv(table: str, start: str | None, end: str | None, out: Path, *, force: bool) -> None:
+    """Write a table or view as CSV, from the published copy or the lake.
+
+    Numbers have every digit. Text that a spreadsheet would run as a formula begins with a single quote.
+    """
+    export_table(table, start, end, writable(out, ".csv", force=force))
+
+
+@export.command("parquet")
+@click.argument("table")
+@click.option("--start", metavar="YYYY-MM-DD", help="First day (UTC), of a table that has days or months.")
+@click.option("--end", metavar="YYYY-MM-DD", help="Last day, included.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file, which ends in .parquet.")
+@click.option("--force", is_flag=True, help="Replace the file.")
+def export_parquet(table: str, start: str | None, end: str | None, out: Path, *, force: bool) -> None:
+    """Write a table or view as Parquet, from the published copy or the lake."""
+    export_table(table, start, end, writable(out, ".parquet", force=force))
+
+
+def export_table(table: str, start: str | None, end: str | None, out: Path) -> None:
+    """Write the rows of a table or view, all or those of some days. Raises SettingsError or WarehouseError."""
+    settings = Settings.load()
+    first, last = start or str(settings.first_day), end or str(last_day(settings))
+    days = parse_days(first, last, settings) if start or end else None
+    with draft_of(out) as draft, warehouse_now(settings).reading() as database:
+        database.execute(NO_FORMULA)
+        rows = rows_of(database, table, days)
+        write_rows(without_formulas(rows) if out.suffix == ".csv" else rows, out, draft)
+        (count,) = rows.count("*").fetchone() or (0,)
+    click.echo(f"{out}: rows {count:,}")
+
+
+def rows_of(database: duckdb.DuckDBPyConnection, table: str, days: tuple[date, date] | None) -> duckdb.DuckDBPyRelation:
+    """Return the rows of a table or view, all or those of some days. Raises SettingsError for an unknown name."""
+    known = {name: f'"{schema}"."{relation}"' for name, schema, relation in database.execute(RELATIONS).fetchall()}
+    if table.lower() not in known:
+        near = get_close_matches(table.lower(), known, n=3, cutoff=0.5)
+        raise SettingsError(f"{table}: no such table or view" + (f"; nearest: {', '.join(near)}" if near else ""))
+    rows = database.sql(f"from {known[table.lower()]}")
+    if days is None:
+        return rows
+    column = next((name for name in ("usage_date", "month") if name in rows.columns), None)
+    if column is None:
+        raise SettingsError(f"--start, --end: {table} has neither usage_date nor month")
+    first, last = days
+    return rows.filter(f"{column} between date '{first.replace(day=1) if column == 'month' else first}' and '{last}'")
+
+
+def writable(out: Path, *suffixes: str, force: bool) -> Path:
+    """Return the path of a file that may be written. Raises SettingsError."""
+    if out.suffix not in suffixes:
+        raise SettingsError(f"--out {out}: end the name with {' or '.join(suffixes)}")
+    if not out.parent.is_dir():
+        raise SettingsError(f"--out {out}: there is no folder {out.parent}")
+    if out.is_dir():
+        raise SettingsError(f"--out {out}: is a folder")
+    if out.exists() and not force:
+        raise SettingsError(f"--out {out}: exists; --force replaces it")
+    return out
 
 
 @export.command("focus")
@@ -32,7 +110,7 @@ def export_focus(start: str, end: str, out: Path, *, force: bool) -> None:
     first, last = parse_days(start, end, settings)
     fetched = fetched_costs(settings.connections())
     seeds = seeds_of(settings)
-    exported = export_costs(warehouse_now(settings), seeds, first, last, writable(out, force=force), fetched)
+    exported = export_costs(warehouse_now(settings), seeds, first, last, writable(out, *SUFFIXES, force=force), fetched)
     for name, days in exported.gaps.items():
         click.echo(f"{name}: costs of {days} days are missing or incomplete in the file", err=True)
     for name, reasons in exported.due.items():

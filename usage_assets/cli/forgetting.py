@@ -17,7 +17,7 @@ from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.forgotten import Forgotten, Person, new_address, new_id
 from usage_assets.core.people import People
 from usage_assets.fetching.archive.store import ArchiveError, answers_with, forget_in
-from usage_assets.models.entities import ENTITIES, entities_of
+from usage_assets.models.entities import all_entities, entities_of
 from usage_assets.models.model import Model
 from usage_assets.port.client import PortClient, PortError
 from usage_assets.providers import PROVIDERS
@@ -111,10 +111,11 @@ class Forgetting:
 
     def _entities_of(self, connection: str) -> Sequence[Model]:
         """Return a connection's models (two providers may fill one blueprint), or all if it is not configured."""
+        entities = all_entities(self.settings)
         providers = {each.name: PROVIDERS[each.provider] for each in self.settings.connections()}
         if connection in providers:
-            return entities_of([endpoint.row.table for endpoint in providers[connection].endpoints])
-        return [*{model.name: model for model in ENTITIES}.values()]
+            return entities_of([endpoint.row.table for endpoint in providers[connection].endpoints], entities)
+        return [*{model.name: model for model in entities}.values()]
 
 
 def refuse_runs(instance: dg.DagsterInstance) -> None:

@@ -20,12 +20,14 @@ COMMANDS: Mapping[str, str] = {
     "connection": "List connections, and remove all data of one that is no longer configured.",
     "dev": "Serve Dagster's UI, schedules and sensors until Ctrl-C.",
     "doctor": "Check keys, Port, the warehouse and Dagster, and say what to do.",
+    "explain": "Explain a figure: rows, queries, versions, requests and the archived values that are in it.",
     "export": "Export stored data to files.",
     "move": "Copy the warehouse into a lake or a file, and compare every day.",
     "people": "Forget a person; all numbers stay.",
     "port": "Plan and create what Port needs, and clean up a catalog that other mappings filled.",
     "prune": "Delete Dagster's old history and days past their retention, as the daily schedule does.",
     "query": "Query the published copy or the lake in SQL. Changes nothing.",
+    "report": "Write what was spent, on what and by whom, as a page or as text.",
     "sandbox": "Serve emulated providers and Port until Ctrl-C, and print an .env for them.",
 }
 """Command -> first line of its help. ``cli.<command>.<command>`` is the click command; its docstring follows."""

@@ -1,18 +1,24 @@
 """`usage-assets port`: its commands. What they do in Port is in port/."""
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 
 import click
 
+from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.build import build_definitions
-from usage_assets.cli.access import blueprints_of, port_account, port_client, warehouse_now
-from usage_assets.config.settings import Settings
+from usage_assets.cli.access import blueprints_of, connections_named, port_account, port_client, warehouse_now
+from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.errors import one_line
-from usage_assets.models.entities import foreign_relations
+from usage_assets.models.connection_graph import graph_of, seeds_of
+from usage_assets.models.entities import all_entities, foreign_relations
 from usage_assets.port.adopt import leftovers, remove
 from usage_assets.port.client import PortClient
 from usage_assets.port.dashboard import create_dashboard
 from usage_assets.port.provision import ConflictError, Step, plan, provision
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.write import replace_slice
 
 OURS = "select identifier from ledger.port_entities where account = $account and blueprint = $blueprint"
 """A blueprint's entities in the ledger."""
@@ -31,7 +37,7 @@ def plan_port() -> int:
     settings = Settings.load()
     steps: dict[str, Step] = {}
     conflicts: dict[str, None] = {}
-    blueprints, relations = _blueprints(settings), foreign_relations(settings.port_relations())
+    blueprints, relations = _blueprints(settings), foreign_relations(settings)
     with port_client(port_account(settings)) as port:
         for name in blueprints:
             try:
@@ -53,7 +59,7 @@ def provision_port() -> None:
     """Create missing blueprints and add missing properties. Never removes a property or changes its type."""
     settings = Settings.load()
     with port_client(port_account(settings)) as port:
-        steps = provision(port, _blueprints(settings), foreign_relations(settings.port_relations()))
+        steps = provision(port, _blueprints(settings), foreign_relations(settings))
     _show_steps(steps)
     click.echo("all of this is done" if steps else READY)
 
@@ -81,6 +87,36 @@ def adopt_port(*, yes: bool) -> int:
         click.echo(f"FAILED: Port, {failure.blueprint} {failure.identifier}: {one_line(failure.reason)}", err=True)
     click.echo(f"{len(failures)} entities are still in Port" if failures else "all of these are deleted")
     return 1 if failures else 0
+
+
+@port.command("preview")
+@click.argument("name")
+@click.option("--day", required=True, type=click.DateTime(["%Y-%m-%d"]), help="Day, YYYY-MM-DD. Must be fetched.")
+@click.option("--connection", "connections", multiple=True, help="Only this connection. May be repeated.")
+def preview_port(name: str, day: datetime, connections: Sequence[str]) -> None:
+    """Compute the entities of a blueprint for a day and show each as JSON, as Port would get it. Stores and sends
+    nothing."""
+    settings = Settings.load()
+    money, warehouse, everywhere = seeds_of(settings)[0], warehouse_now(settings), settings.connections()
+    chosen = connections_named(settings, connections, keyed=False)
+    graphs = [graph_of(each, everywhere, money, all_entities(settings)) for each in chosen]
+    found = [
+        (graph.connection.name, model, query)
+        for graph in graphs
+        for model, query in graph.models
+        if (model.under, model.name) == ("entities", name)
+    ]
+    if not found:
+        known = ", ".join(sorted({model.name for graph in graphs for model in graph.entities}))
+        raise SettingsError(f"blueprint {name!r} is unknown, or no connection has what it is computed from: {known}")
+    for connection, model, query in found:
+        target = Slice(connection, day.date(), day.date())
+        ledger = PortLedger(warehouse, "", target, (model,), relations=settings.port_relations())
+        with warehouse.transaction(keep=False) as database:
+            replace_slice(database, Table(model.row), query, target, "preview")
+            entities = list(ledger.stored_in(database, model))
+        for entity in entities:
+            click.echo(entity.encoded().decode())
 
 
 @port.command("dashboard")

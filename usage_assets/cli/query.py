@@ -13,6 +13,7 @@ import msgspec
 
 from usage_assets.cli.access import warehouse_now
 from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.models.mixing import refuse_mixed
 from usage_assets.warehouse.values import WarehouseError
 
 ROWS_AT_ONCE = 10_000
@@ -26,9 +27,12 @@ WIDE = 10_000
 @click.option("--as-of", metavar="YYYY-MM-DD[THH:MM]", help="Read a lake as it was at this time (UTC).")
 @click.option("--csv", "form", flag_value="csv", help="Print all rows as CSV. A table shows at most 1,000.")
 @click.option("--json", "form", flag_value="json", help="Print all rows as JSON, one per line.")
-def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None) -> None:
+@click.option("--mixed", is_flag=True, help="Let it add amounts of several cost bases, units or currencies.")
+def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None, *, mixed: bool) -> None:
     warehouse = warehouse_now(Settings.load())
     with warehouse.reading(moment_of(as_of) if as_of else None) as database:
+        if not mixed:
+            refuse_mixed(database, sql)
         try:
             if (answer := database.sql(sql)) is not None:
                 PRINT[form](answer)

@@ -1,7 +1,7 @@
-"""Entries of the connections file that only the payer knows: rates, purchases, invoices and owners.
+"""Entries of the connections file that only the payer knows: rates, purchases, invoices, owners, budgets, guardrails.
 
 Each entry names its source or its subject, and the days on which it is valid. Without a rate, an amount has no dollar
-value: nothing is guessed.
+value: nothing is guessed. What became of a budget is not computed here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -63,6 +63,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Day = Annotated[date, BeforeValidator(_day)]
 Amount = Annotated[Decimal, BeforeValidator(_number), Field(max_digits=24, decimal_places=10)]
 CurrencyCode = Annotated[str, AfterValidator(_currency)]
+Positive = Annotated[Amount, Field(gt=0)]
 Month = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{3}-(0[1-9]|1[0-2])$")]
 
 
@@ -144,7 +145,7 @@ class Purchase(Dated):
     kind: Literal["credits", "seats"]
     amount: Amount
     currency: CurrencyCode = USD
-    quantity: Annotated[Amount, Field(gt=0)]
+    quantity: Positive
     """Credits or seats."""
     id: Text
     """Number of the order or invoice."""
@@ -205,6 +206,105 @@ class Owner(Dated):
     @property
     def owned(self) -> tuple[str, str]:
         return next((name, value) for name in OWNED if (value := getattr(self, name)))
+
+
+ALL = "all"
+SCOPES = ("connection", "team", "project", "workspace", "user", "model", "api_key")
+"""What a budget or a guardrail may be limited to, by name or id as in costs."""
+
+
+class Scoped(Dated):
+    """An entry about everything, or about one connection, team, project, workspace, user, model or API key."""
+
+    identity = ("name",)
+
+    name: Text
+    connection: Text | None = None
+    team: Text | None = None
+    project: Text | None = None
+    workspace: Text | None = None
+    user: Text | None = None
+    model: Text | None = None
+    api_key: Text | None = None
+    valid_from: Day = date(1970, 1, 1)
+
+    @model_validator(mode="after")
+    def _is_about_one_thing(self) -> Self:
+        if len([name for name in SCOPES if getattr(self, name)]) > 1:
+            raise ValueError(f"name at most one of {', '.join(SCOPES)}")
+        return self
+
+    @property
+    def scope(self) -> tuple[str, str | None]:
+        return next(((kind, named) for kind in SCOPES if (named := getattr(self, kind))), (ALL, None))
+
+    def stated(self) -> dict[str, Any]:
+        """Return the fields as a row has them: the scope as its kind and its name or id."""
+        kind, named = self.scope
+        return {**self.model_dump(exclude={*SCOPES}), "scope_type": kind, "scope_id": named}
+
+
+class Budget(Scoped):
+    """What may be spent in each month or quarter: money, or credits."""
+
+    amount: Positive | None = None
+    currency: CurrencyCode | None = None
+    """None: USD, or credits."""
+    credits: Positive | None = None
+    period: Literal["month", "quarter"] = "month"
+    thresholds: Annotated[list[Positive], Field(min_length=1)] = [Decimal("0.5"), Decimal("0.8"), Decimal(1)]
+    """Shares of the amount that are worth a message."""
+
+    @field_validator("thresholds")
+    @classmethod
+    def _ascends(cls, thresholds: list[Decimal]) -> list[Decimal]:
+        if any(latter <= former for former, latter in pairwise(thresholds)):
+            raise ValueError("write them in ascending order, each once")
+        return thresholds
+
+    @model_validator(mode="after")
+    def _is_in_one_unit(self) -> Self:
+        if (self.amount is None) == (self.credits is None):
+            raise ValueError("name one of amount, credits")
+        if self.credits is not None and self.currency:
+            raise ValueError("credits have no currency")
+        return self
+
+    def stated(self) -> dict[str, Any]:
+        fields = super().stated()
+        fields.pop("thresholds")
+        if of_credits := fields.pop("credits"):
+            return {**fields, "amount": of_credits}
+        return {**fields, "currency": self.currency or USD}
+
+
+Measure = Literal["usd", "requests", "tokens", "images", "characters", "seconds", "usage_bytes", "sessions"]
+CALLED = {"num_model_requests": "requests", "num_sessions": "sessions"}
+"""OpenAI's names of measures."""
+
+
+def _measure(name: object) -> object:
+    return CALLED.get(name, name) if isinstance(name, str) else name
+
+
+class Guardrail(Scoped):
+    """A bound of one day's usage or dollars, or of their rise."""
+
+    measure: Annotated[Measure, BeforeValidator(_measure)]
+    above: Annotated[Amount, Field(ge=0)] | None = None
+    """The most of a day that is no alarm."""
+    rises_by: Annotated[Amount, Field(gt=1)] | None = None
+    """The most that a day may be, as a multiple of the mean of the 7 days before."""
+    at_least: Annotated[Amount, Field(ge=0)] | None = None
+    """A day below this is no alarm, however much it rises."""
+
+    @model_validator(mode="after")
+    def _has_one_bound(self) -> Self:
+        if (self.above is None) == (self.rises_by is None):
+            raise ValueError("name one of above, rises_by")
+        if (self.at_least is None) != (self.rises_by is None):
+            raise ValueError("name rises_by and at_least together: a rise from almost nothing is no alarm")
+        return self
 
 
 class CreditRateRow(SeedRow):
@@ -281,6 +381,56 @@ class OwnerRow(SeedRow):
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
 
 
+ScopeType = Annotated[str, column(f"{ALL}, or one {', '.join(SCOPES[:-1])} or {SCOPES[-1]}")]
+ScopeId = Annotated[str | None, column("Its name (connection, team, model) or id; null: all", personal=True)]
+
+
+class BudgetRow(SeedRow):
+    """One row per [[budget]] of the connections file. The amount is for each period between its days."""
+
+    table = "accounting.budgets"
+    grain = ("name", "valid_from")
+
+    name: Annotated[str, column("Name")]
+    scope_type: ScopeType
+    scope_id: ScopeId
+    amount: Annotated[Decimal, column("What may be spent in a period", unit="currency", additive=False)]
+    currency: Annotated[str | None, column("Currency, ISO 4217; null: credits")]
+    period: Annotated[str, column("month or quarter of the calendar, UTC")]
+    valid_from: Annotated[date, column("First day")]
+    valid_until: Annotated[date | None, column("Last day; null: until further notice")]
+
+
+class BudgetThresholdRow(SeedRow):
+    """One row per threshold of a [[budget]] of the connections file."""
+
+    table = "accounting.budget_thresholds"
+    grain = ("name", "valid_from", "threshold")
+
+    name: Annotated[str, column("Name of the budget")]
+    valid_from: Annotated[date, column("First day of the budget")]
+    threshold: Annotated[Decimal, column("Share of the amount: 0.8 is 80 %", unit="share", additive=False)]
+
+
+class GuardrailRow(SeedRow):
+    """One row per [[guardrail]] of the connections file: it has either above, or rises_by and at_least."""
+
+    table = "accounting.guardrails"
+    grain = ("name", "valid_from")
+
+    name: Annotated[str, column("Name")]
+    scope_type: ScopeType
+    scope_id: ScopeId
+    measure: Annotated[str, column("usd (billed), tokens (input and output), or a column of costs.usage")]
+    above: Annotated[Decimal | None, column("Most per day", unit="measure", additive=False)]
+    rises_by: Annotated[
+        Decimal | None, column("Most per day, by the mean of the 7 days before", unit="factor", additive=False)
+    ]
+    at_least: Annotated[Decimal | None, column("A day below it may rise by more", unit="measure", additive=False)]
+    valid_from: Annotated[date, column("First day")]
+    valid_until: Annotated[date | None, column("Last day; null: until further notice")]
+
+
 class CurrencyRow(SeedRow):
     """One row per ISO 4217 currency that has a smallest unit. Comes with the release, not from the connections file."""
 
@@ -303,6 +453,9 @@ class ProviderRow(SeedRow):
     company: Annotated[str, column("Company that bills")]
     service: Annotated[str, column("Service that is billed")]
     sub_account_type: Annotated[str, column("What an organization is divided into: projects or workspaces")]
+    default_sub_account: Annotated[
+        str | None, column("Name of the project or workspace without an id; null: each has an id")
+    ]
 
 
 class CostSourceRow(SeedRow):
@@ -332,6 +485,8 @@ class Accounting:
     purchases: Sequence[Purchase] = ()
     invoices: Sequence[Invoice] = ()
     owners: Sequence[Owner] = ()
+    budgets: Sequence[Budget] = ()
+    guardrails: Sequence[Guardrail] = ()
 
     def tables(self) -> Mapping[type[SeedRow], pa.Table]:
         """Return the rows of every accounting table: the entries, and what comes with the release (RELEASED)."""
@@ -352,6 +507,13 @@ class Accounting:
                 OwnerRow(kind=owner.owned[0], id=owner.owned[1], **owner.model_dump(exclude={*OWNED}))
                 for owner in self.owners
             ],
+            BudgetRow: [BudgetRow(**budget.stated()) for budget in self.budgets],
+            BudgetThresholdRow: [
+                BudgetThresholdRow(name=budget.name, valid_from=budget.valid_from, threshold=threshold)
+                for budget in self.budgets
+                for threshold in budget.thresholds
+            ],
+            GuardrailRow: [GuardrailRow(**guardrail.stated()) for guardrail in self.guardrails],
             CurrencyRow: [
                 CurrencyRow(currency=currency.code, minor_unit=Decimal(1).scaleb(-currency.exponent))
                 for currency in Currency
@@ -363,6 +525,7 @@ class Accounting:
                     company=provider.company,
                     service=provider.service,
                     sub_account_type=provider.sub_account_type,
+                    default_sub_account=provider.default_sub_account,
                 )
                 for provider in PROVIDERS.values()
             ],

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast, get_args
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -33,7 +33,19 @@ from pydantic import (
 from pydantic_core import core_schema
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from usage_assets.config.accounting import Accounting, CreditRate, ExchangeRate, Invoice, Owner, Purchase, repeated
+from usage_assets.config.accounting import (
+    Accounting,
+    Budget,
+    CreditRate,
+    ExchangeRate,
+    Guardrail,
+    Invoice,
+    Owner,
+    Purchase,
+    Scoped,
+    repeated,
+)
+from usage_assets.config.blueprints import OwnBlueprint, read_blueprints
 from usage_assets.config.toml_file import TomlFile
 from usage_assets.core.addresses import checked_url
 from usage_assets.core.days import first_kept
@@ -46,6 +58,7 @@ from usage_assets.providers import PROVIDERS
 ProviderName = Annotated[str, GetPydanticSchema(lambda *_: core_schema.literal_schema([*PROVIDERS]))]
 PortRelationName = Literal["project", "user"]
 ENV_FILE = ".env"
+S = TypeVar("S", bound=Scoped)
 
 
 class SettingsError(UserError):
@@ -280,6 +293,8 @@ class ConnectionsFile(BaseModel):
     purchase: list[Purchase] = Field(default_factory=list)
     invoice: list[Invoice] = Field(default_factory=list)
     owner: list[Owner] = Field(default_factory=list)
+    budget: list[Budget] = Field(default_factory=list)
+    guardrail: list[Guardrail] = Field(default_factory=list)
 
 
 def _table_at(place: Sequence[str | int]) -> type[BaseModel]:
@@ -327,12 +342,14 @@ class Settings(ProviderSettings):
     usage_lake_days: int = Field(default=90, ge=1)
     usage_start_date: date = date(2025, 1, 1)
     usage_connections: Path | None = None
+    usage_blueprints: Path | None = None
     usage_shard: Name | None = None
     usage_people: Policy = "ids"
     usage_hash_key: SecretStr | None = None
     usage_archive: Literal["off"] | Path | None = None
     usage_archive_max_mb: int = Field(default=4096, ge=1)
     usage_archive_max_days: int = Field(default=400, ge=1)
+    usage_report: Path | None = None
     usage_schedule: str = "0 6 * * *"
     usage_lookback_days: int = Field(default=7, ge=1, le=186)
     usage_include_today: bool = False
@@ -345,15 +362,17 @@ class Settings(ProviderSettings):
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
-        """Read the environment. Raises SettingsError, one line for the first thing that is wrong."""
+        """Read the environment. Raises SettingsError or BlueprintError, one line for the first thing that is wrong."""
         try:
-            return cls(**overrides)
+            settings = cls(**overrides)
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{ENV_FILE}: cannot be read: {error}") from None
         except ValidationError as error:
             first = error.errors()[0]
             variable = str(first["loc"][0]).upper() if first["loc"] else "settings"
             raise SettingsError(f"{variable}: {first['msg']} (set in the environment or .env)") from None
+        settings.own_blueprints()  # declares their tables, which whatever looks into the warehouse must know
+        return settings
 
     @property
     def first_day(self) -> date:
@@ -375,6 +394,11 @@ class Settings(ProviderSettings):
             return None
         folder = self.usage_archive or self.warehouse.folder / "raw"
         return folder.expanduser().absolute()
+
+    @property
+    def report_path(self) -> Path:
+        """The page that a run writes, absolute: ``report.html`` next to the database file unless it is set."""
+        return (self.usage_report or self.warehouse.folder / "report.html").expanduser().absolute()
 
     @property
     def shapes_path(self) -> Path:
@@ -470,6 +494,10 @@ class Settings(ProviderSettings):
                 raise SettingsError(f"{file.place('port_relation', number, 'from')}: used twice; there is one of each")
         return tuple(content.port_relation)
 
+    def own_blueprints(self) -> Sequence[OwnBlueprint]:
+        """The users' own blueprints. Raises BlueprintError for the first mistake in their files."""
+        return read_blueprints(self.usage_blueprints.expanduser()) if self.usage_blueprints else ()
+
     def accounting(self) -> Accounting:
         """What the connections file says about money. Raises SettingsError where two entries contradict each other."""
         if self._connections_file is None:
@@ -479,7 +507,7 @@ class Settings(ProviderSettings):
         owners = [
             (number, owner) for number, entry in enumerate(content.owner) for owner in self._as_stored(entry, policies)
         ]
-        for table in ("credit_rate", "exchange_rate", "purchase", "invoice", "owner"):
+        for table in ("credit_rate", "exchange_rate", "purchase", "invoice", "owner", "budget", "guardrail"):
             for number, entry in enumerate(getattr(content, table)):
                 if (name := getattr(entry, "connection", None)) and name not in policies:
                     known = f"unknown; the connections are {', '.join(sorted(policies))}"
@@ -494,15 +522,32 @@ class Settings(ProviderSettings):
             content.purchase,
             content.invoice,
             [owner for _, owner in owners],
+            [*self._scoped(file, "budget", content.budget, policies)],
+            [*self._scoped(file, "guardrail", content.guardrail, policies)],
         )
 
     def _as_stored(self, owner: Owner, policies: Mapping[str, Policy]) -> Iterator[Owner]:
         """Yield the owner of what costs call it: of a connection that hashes addresses they have none."""
         kind, stated = owner.owned
-        concerned = {policy for name, policy in policies.items() if owner.connection in (None, name)}
-        names = {self.people(policy).in_name(stated) for policy in concerned} if "@" in stated else {stated}
-        for name in sorted(names):
+        concerned = [policy for name, policy in policies.items() if owner.connection in (None, name)]
+        for name in self._names_in_costs(stated, concerned):
             yield owner.model_copy(update={kind: name})
+
+    def _scoped(self, file: TomlFile, table: str, entries: Iterable[S], policies: Mapping[str, Policy]) -> Iterator[S]:
+        """Yield the entries with users and keys as costs call them. Raises SettingsError where costs have two names."""
+        for number, entry in enumerate(entries):
+            kind, stated = entry.scope
+            if stated is None or kind not in ("user", "api_key"):
+                yield entry
+                continue
+            if len(names := self._names_in_costs(stated, policies.values())) > 1:
+                reason = "some connections hash addresses, others keep them: name an id"
+                raise SettingsError(f"{file.place(table, number, kind)}: {reason}")
+            yield entry.model_copy(update={kind: names[0]})
+
+    def _names_in_costs(self, stated: str, policies: Iterable[Policy]) -> Sequence[str]:
+        """Return what costs call a person or a key: under some policies not by an address."""
+        return sorted({self.people(policy).in_name(stated) for policy in policies}) if "@" in stated else [stated]
 
     @cached_property
     def _connections_file(self) -> tuple[TomlFile, ConnectionsFile] | None:

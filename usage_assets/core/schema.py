@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import cache
 from operator import attrgetter
 from types import NoneType
-from typing import Annotated, ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
 import pyarrow as pa
@@ -114,6 +114,13 @@ class Row(ConnectionRow, kw_only=True, gc=False):
         return False
 
 
+class OwnRow(Row, kw_only=True, gc=False):
+    """The entities of a blueprint of the users' own."""
+
+    blueprint: ClassVar[Mapping[str, Any]]
+    """What Port is given."""
+
+
 class LookupRow(ConnectionRow, kw_only=True, gc=False):
     """A declared table of versions: what ids stand for, and stood for. It only grows."""
 
@@ -130,7 +137,6 @@ class SeedRow(TableRow, kw_only=True, gc=False):
     """A declared table of what the connections file states: it is as the file was when costs were last computed."""
 
 
-@cache
 def declared(table: str) -> type[TableRow]:
     """Return the row model of a table. Raises KeyError for a name that nothing declares."""
     return declarations()[table]

@@ -21,8 +21,10 @@ import click
 import httpx
 from rich.console import Console
 
-from usage_assets.automation.jobs import CONNECTION_TAG, LOOKUPS_JOB
+from usage_assets.assets.insights import KEYS as INSIGHTS
+from usage_assets.automation.jobs import CONNECTION_TAG, LOOKUPS_JOB, REPORT_JOB
 from usage_assets.core.days import DAY, Window, utc_today
+from usage_assets.core.errors import UserError
 from usage_assets.core.private import keep_private
 from usage_assets.demo.summary import (
     Books,
@@ -41,7 +43,6 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Provider
 from usage_assets.sandbox import credentials
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.values import WarehouseError
 
 INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TERM", "TMPDIR", "LD_LIBRARY_PATH")
 """All that the demo takes of the user's environment: no key, no setting and no proxy is among them."""
@@ -59,6 +60,34 @@ provider = "openai_legacy"  # of the same organization: its rows are kept, what 
 key = "env:SANDBOX_OPENAI_SESSION"
 """
 """What the environment cannot say of the demo's connections."""
+OWNERS = {
+    "proj_0133aec72ece26fa68afb056": "shop",
+    "proj_bd641ada84bf2a8308a7abd2": "support",
+    "proj_4dc1ed8c6e7618a2fa82ece9": "data",
+    "proj_f47aed34b467f63cca11c5d8": "research",
+    "wrkspc_01a7ac48cd79a342f01f39e352": "shop",
+    "wrkspc_01d552174dcb1c8edb6ea03d63": "support",
+    "wrkspc_0159665371dc5f63169f5649e0": "research",
+    "wrkspc_016e22e040e290728b73270e50": "engineering",
+}
+"""Project or workspace -> its team. Nobody owns the ChatGPT workspace."""
+BUDGETS = """
+[[budget]]
+name = "company"
+amount = 3500
+
+[[budget]]
+name = "research"
+team = "research"
+amount = 6000
+period = "quarter"
+
+[[guardrail]]
+name = "nightly labels"
+model = "gpt-5.4-nano"
+measure = "tokens"
+above = 60000000
+"""
 
 IN_ORDER = f"""
 # One run of a connection after the other, the older first: its lookups, then its days, which show their names.
@@ -78,7 +107,8 @@ run_coordinator:
 CONCURRENCY = re.compile(r"^concurrency:\n(?: .*\n)+", re.M)
 
 PUSH = "port_sync"
-ACCOUNTING: AssetPath = ("accounting",)
+OF_ALL: Collection[AssetPath] = {("accounting",), ("report",), *(tuple(key.path) for key in INSIGHTS)}
+"""Assets of no connection."""
 LONGEST_SECONDS, LONGEST_SECONDS_PER_DAY = 600, 4
 SECONDS_BETWEEN_LINES = 4
 SECONDS_BETWEEN_COUNTS = 10
@@ -164,7 +194,7 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
         with start_sandbox(home, lock) as sandbox:
             url = address_of(sandbox)
             say(f"sandbox: {url} emulates OpenAI, Anthropic, ChatGPT and Port; everything is in {home}")
-            with start_dagster(home, lock, url, port) as dagster:
+            with start_dagster(home, lock, url, port, utc_today() - DAY * days) as dagster:
                 if dagster.port != port:
                     say(f"port {port} is in use: the UI takes {dagster.port}")
                 say("Dagster is starting")
@@ -193,7 +223,11 @@ def write_configuration(home: Path) -> None:
 
 
 def write_connections(home: Path) -> None:
-    (home / "connections.toml").write_text(CONNECTIONS)
+    owners = "".join(
+        f'\n[[owner]]\n{"project" if id_.startswith("proj_") else "workspace"} = "{id_}"\nteam = "{team}"\n'
+        for id_, team in OWNERS.items()
+    )
+    (home / "connections.toml").write_text(CONNECTIONS + owners + BUDGETS)
 
 
 def empty(home: Path) -> None:
@@ -238,7 +272,7 @@ def start_sandbox(home: Path, lock: IO[str]) -> ManagedProcess:
         )
 
 
-def start_dagster(home: Path, lock: IO[str], sandbox: str, port: int) -> DagsterServices:
+def start_dagster(home: Path, lock: IO[str], sandbox: str, port: int, first: date) -> DagsterServices:
     """Start Dagster, in the home and with nothing but the demo's settings."""
     return DagsterServices(
         home,
@@ -246,7 +280,7 @@ def start_dagster(home: Path, lock: IO[str], sandbox: str, port: int) -> Dagster
         port,
         lock,
         cwd=home,
-        env=isolated(os.environ) | settings_for(sandbox, home),
+        env=isolated(os.environ) | settings_for(sandbox, home) | {"USAGE_START_DATE": str(first)},
         log=home / "dagster.log",
     )
 
@@ -274,7 +308,8 @@ def fill_and_compare(
         filled = say.seconds
         say("comparing every total and every entity with the sandbox's books")
         summary = summarize(url, home, windows)
-    except (DemoError, WarehouseError, PortError, httpx.HTTPError) as error:
+        page = write_page(dagster, home, say)
+    except (DemoError, PortError, UserError, httpx.HTTPError) as error:
         say(f"FAILED: {error}")
         return False
     seconds = {"until Dagster was ready": ready, "backfills and pushes": filled - ready, "in all": say.seconds}
@@ -283,14 +318,27 @@ def fill_and_compare(
     for line in summary.money:
         say(line)
     say(f"next: query costs.daily_costs and costs.focus in {home / 'usage-latest.duckdb'}")
+    say(f"next: open {page}")
     return summary.is_equal
+
+
+def write_page(dagster: DagsterServices, home: Path, say: Say) -> Path:
+    """Have the report written now, as the sensor does some time after the last run. Raises DemoError."""
+    say("forecasting, and writing the report")
+    run = dagster.launch_run(REPORT_JOB, [("report",), *(tuple(key.path) for key in INSIGHTS)], {})
+    while run not in (progress := dagster.progress()).failed_runs and progress.unfinished_runs:
+        dagster.require_running()
+        time.sleep(1)
+    if run in progress.failed_runs:
+        raise DemoError(f"the report failed{_why(progress, dagster)}")
+    return home / "report.html"
 
 
 def look_up(dagster: Dagster, say: Say) -> Collection[str]:
     """Launch the lookup runs, which must come before the runs of days. Return their run ids."""
     lookups: dict[str, list[AssetPath]] = defaultdict(list)
     for key, has_days in dagster.assets().items():
-        if not has_days and key != ACCOUNTING and not key[-1].startswith("port_"):
+        if not has_days and key not in OF_ALL and not key[-1].startswith("port_"):
             lookups[key[0]].append(key)
     runs: list[str] = []
     for name, keys in lookups.items():

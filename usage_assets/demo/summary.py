@@ -287,7 +287,7 @@ def _as_sent(entity: Entity) -> dict[str, Any]:
 
 def stored_rows(warehouse: Warehouse) -> dict[str, int]:
     """Rows per table: of the days, and of what the lookups list now."""
-    lookups = [lookup.row.table for lookup in LOOKUPS]
+    lookups = [lookup.row.table for lookup in LOOKUPS if lookup.default_on]
     days = {row["table_name"]: row["row_count"] for row in warehouse.read(ROWS).to_pylist()}
     return days | current_items(warehouse, lookups)
 

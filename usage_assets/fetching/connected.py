@@ -40,7 +40,7 @@ def filters_of(endpoint: Endpoint, connection: Connection) -> Mapping[str, Seque
 def lookups_of(connection: Connection) -> Sequence[Lookup]:
     """Return the lookups that are fetched; they are switched as endpoints are."""
     lookups = PROVIDERS[connection.provider].lookups
-    return [lookup for lookup in lookups if connection.endpoints.get(lookup.name, True)]
+    return [lookup for lookup in lookups if connection.endpoints.get(lookup.name, lookup.default_on)]
 
 
 def _refuse_misplaced_ids(provider: Provider, connection: Connection) -> None:

@@ -51,7 +51,16 @@ class Page(msgspec.Struct, kw_only=True):
     last_id: str | None = None
 
 
-_PAGE_FIELDS = frozenset((*Page.__struct_fields__, "object", "first_id"))
+class TokenPage(msgspec.Struct, kw_only=True):
+    """What a list answers with whose next page has a name (``Lookup.cursor`` is ``page``)."""
+
+    data: list[object]
+    next_page: str | None
+
+
+ORGANIZATION = "organization"
+"""Id of what is the organization's own and has none."""
+_PAGE_FIELDS = frozenset((*Page.__struct_fields__, *TokenPage.__struct_fields__, "object", "first_id"))
 
 
 def fetch_lookup(client: Client, lookup: Lookup, began: datetime) -> Listed:
@@ -61,7 +70,10 @@ def fetch_lookup(client: Client, lookup: Lookup, began: datetime) -> Listed:
     """
     stop = Event()
     parents = fetch_lookup(client, lookup.for_each, began) if lookup.for_each else None
-    owners = [parent.id for parent in parents.items] if parents else [None]
+    owners = [
+        *([parent.id for parent in parents.items] if parents else []),
+        *([] if parents and not lookup.own_path else [None]),
+    ]
     chains = [_Chain(client, lookup, began, stop, owner) for owner in owners]
     with every(SECONDS_BETWEEN_LINES, lambda: logger.info("%s", _how_far(client, lookup, chains))):
         client.run([chain.run for chain in chains], stop)
@@ -90,7 +102,7 @@ class _Chain:
         except StoppedError:
             return
         except PermanentError as error:
-            if self.owner is None or error.status != HTTPStatus.NOT_FOUND:
+            if error.status != HTTPStatus.NOT_FOUND or (self.owner is None and not self.lookup.may_be_unset):
                 self.stop.set()
                 raise
             self.items, self.gone = [], error
@@ -114,22 +126,37 @@ class _Chain:
         def read(content: bytes) -> Page:
             with self.client.decoding:
                 body: Any = decoded(content)
-                page = msgspec.convert(body, Page) if self.lookup.cursor else Page(data=[body], has_more=False)
+                page = self._read_page(body)
                 self.items += [self._item(raw, f"$.data[{n}]") for n, raw in enumerate(page.data)]
             if self.lookup.cursor:
                 self.unknown_fields.update(f"page.{name}" for name in body.keys() - _PAGE_FIELDS)
             return Page(data=[], has_more=page.has_more, last_id=page.last_id)
 
         page = self.client.transport.get(
-            self.lookup.path.format(id=quote(self.owner or "", safe="")),
+            self._path,
             [*self.lookup.params.items(), *([(self.lookup.cursor, after)] if self.lookup.cursor and after else [])],
             read,
             place=self.place,
+            headers=self.lookup.headers,
             stop=self.stop,
             on_retry=lambda: self.counts.update(retries=1),
         )
         self.counts["requests"] += 1
         return page
+
+    @property
+    def _path(self) -> str:
+        own = self.lookup.own_path if self.owner is None else None
+        return own or self.lookup.path.format(id=quote(self.owner or "", safe=""))
+
+    def _read_page(self, body: object) -> Page:
+        match self.lookup.cursor:
+            case None:
+                return Page(data=[body], has_more=False)
+            case "page":
+                page = msgspec.convert(body, TokenPage)
+                return Page(data=page.data, has_more=page.next_page is not None, last_id=page.next_page)
+        return msgspec.convert(body, Page)
 
     def _item(self, raw: object, path: str) -> LookupRow:
         """One item, typed, people as the policy wants them. Raises ShapeError."""
@@ -139,6 +166,8 @@ class _Chain:
         fields = dict(_flat(raw))
         self.unknown_fields.update(name for name, value in fields.items() if not self._is_known(name, value))
         fields |= {"connection": self.client.scope.connection, "valid_from": self.began, "valid_to": None}
+        if self.lookup.may_be_unset:
+            fields["id"] = self.owner or ORGANIZATION
         if self.lookup.for_each and self.lookup.for_each.known_as:
             fields[self.lookup.for_each.known_as] = self.owner
         try:
@@ -179,7 +208,7 @@ def _how_far(client: Client, lookup: Lookup, chains: Sequence[_Chain]) -> str:
 
 
 def _listed(chains: Sequence[_Chain], parents: Listed | None) -> Listed:
-    gone = [chain.gone for chain in chains if chain.gone]
+    gone = [chain.gone for chain in chains if chain.gone and not chain.lookup.may_be_unset]
     if gone and len(gone) == len(chains):
         raise gone[0]  # then it is the list that is not there
     counts: Counter[str] = sum((chain.counts for chain in chains), Counter())
@@ -187,7 +216,7 @@ def _listed(chains: Sequence[_Chain], parents: Listed | None) -> Listed:
         items=_distinct(chains),
         requests=counts["requests"] + (parents.requests if parents else 0),
         retries=counts["retries"] + (parents.retries if parents else 0),
-        skipped=[chain.owner for chain in chains if chain.gone and chain.owner],
+        skipped=[chain.owner for chain in chains if chain.gone in gone and chain.owner],
         unknown_fields=sum((chain.unknown_fields for chain in chains), Counter()),
     )
 

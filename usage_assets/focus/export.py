@@ -2,30 +2,43 @@
 ``models/sql/focus/rules.sql`` the rules that each row must obey.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 
-from usage_assets.config.settings import SettingsError
+from usage_assets.core.days import Window, windows
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost, days_without_costs
 from usage_assets.models.due import due_days, in_words
 from usage_assets.models.model import MACROS, SQL
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.files import NO_FORMULA, draft_of, write_rows
 from usage_assets.warehouse.migrate import create_or_alter, make_ready
 from usage_assets.warehouse.published import snapshot_of
-from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.tables import Table, quoted
 from usage_assets.warehouse.values import Seed, WarehouseError
 from usage_assets.warehouse.views import broken_views
 
 EXPORTED = {model.name for model in (*COSTS, *ALLOCATIONS)}
 """Assets that are called so hold what is exported; days that they lack are gaps."""
-SUFFIXES = (".csv", ".parquet")
+CHARGES_AT_ONCE = 400_000
+"""Charges that are computed, verified and written at once. A month of 3.6 million took 4.8 GB."""
+SPARINGLY = "set memory_limit = '1GB'"
+LAST_CONNECTION = "~"
+"""Sorts after the name of every connection."""
+CHARGES = """
+select connection, sum(row_count)::bigint
+from ledger.stored_days
+where table_name in ('costs.daily_costs', 'costs.allocated_costs')
+  and usage_date between $first and $last
+group by connection
+order by connection
+"""
 
 
 @dataclass(frozen=True)
@@ -53,19 +66,6 @@ class Exported:
     """Connection -> how many days of costs are stale, and why."""
 
 
-def writable(out: Path, *, force: bool) -> Path:
-    """Return the path of a file that may be written. Raises SettingsError."""
-    if out.suffix not in SUFFIXES:
-        raise SettingsError(f"--out {out}: end the name with {' or '.join(SUFFIXES)}")
-    if not out.parent.is_dir():
-        raise SettingsError(f"--out {out}: there is no folder {out.parent}")
-    if out.is_dir():
-        raise SettingsError(f"--out {out}: is a folder")
-    if out.exists() and not force:
-        raise SettingsError(f"--out {out}: exists; --force replaces it")
-    return out
-
-
 def export(
     warehouse: Warehouse,
     seeds: Sequence[Seed],
@@ -89,31 +89,23 @@ def export(
         if first <= row.day <= last and row.state == "stale" and row.asset.path[-1] in EXPORTED
     )
     bring_up_to_date(warehouse, seeds[0])
+    range_of_days = Window(first, last)
     days = {"first": first, "last": last}
-    draft = out.with_name(f".{out.name}.new")
-    try:
-        with snapshot_of(warehouse) as database:
-            stage(database, days)
-            exported = _what_is_in(database, days, due, days_without_costs(database, fetched, first, last))
-            if not exported.rows:
-                raise WarehouseError(
-                    f"{warehouse.database}: no cost is stored for {first} to {last}; nothing was written"
-                )
-            refuse_broken(database, days)
-            if out.suffix == ".csv":
-                database.sql("from exported_text").write_csv(str(draft))
-            else:
-                database.sql("from exported").write_parquet(str(draft))
-        if out.exists():  # whoever could read it still can
-            draft.chmod(out.stat().st_mode)
-        draft.replace(out)
-    except duckdb.Error as error:
-        raise WarehouseError(f"{out}: {str(error).splitlines()[0]}; nothing was written") from error
-    except OSError as error:
-        raise WarehouseError(f"{out}: {error.strerror}; nothing was written") from error
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
+    with (
+        draft_of(out) as draft,
+        snapshot_of(warehouse) as database,
+        TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder,
+    ):
+        database.execute(SPARINGLY)
+        for number, part in enumerate(parts_of(database, range_of_days)):
+            stage(database, part)
+            refuse_broken(database, part)
+            database.sql("from exported").write_parquet(f"{folder}/{number:06}.parquet")
+        join(database, folder)
+        exported = _what_is_in(database, days, due, days_without_costs(database, fetched, first, last))
+        if not exported.rows:
+            raise WarehouseError(f"{warehouse.database}: no cost is stored for {first} to {last}; nothing was written")
+        write_rows(database.sql("from exported_text" if out.suffix == ".csv" else "from exported"), out, draft)
     return exported
 
 
@@ -126,18 +118,45 @@ def bring_up_to_date(warehouse: Warehouse, seeds: Seed) -> None:
         broken_views(database, query.views)
 
 
-def stage(database: duckdb.DuckDBPyConnection, days: Mapping[str, Any]) -> None:
-    """Make ``exported``, the rows of the days, and ``exported_text``, the same as a CSV file has them."""
+def parts_of(database: duckdb.DuckDBPyConnection, days: Window) -> Iterator[Mapping[str, Any]]:
+    """Yield ranges of connections and days with about CHARGES_AT_ONCE charges each, in the order of the file.
+
+    They leave no gap: a connection without costs may have purchases. ``after`` is not in the range, ``upto`` is.
+    """
+    rows = database.execute(CHARGES, {"first": days.first, "last": days.last}).fetchall()
+    after, upto, together = "", "", 0
+    ranges: list[tuple[str, str, int]] = []
+    for connection, charges in rows:
+        if together and together + charges > CHARGES_AT_ONCE:
+            ranges.append((after, upto, together))
+            after, together = upto, 0
+        upto, together = connection, together + charges
+    for start, end, charges in [*ranges, (after, LAST_CONNECTION, together)]:
+        parts = max(1, -(-charges // CHARGES_AT_ONCE))
+        for part in windows(days.days, -(-len(days.days) // parts)):
+            yield {"first": part.first, "last": part.last, "after": start, "upto": end}
+
+
+def stage(database: duckdb.DuckDBPyConnection, part: Mapping[str, Any]) -> None:
+    """Make ``exported``, the rows of a part, and ``exported_text``, the same as a CSV file has them."""
     database.execute("set TimeZone = 'UTC'")
-    for macro in (*MACROS, _sql("macros")):
+    for macro in (*MACROS, NO_FORMULA, _sql("macros")):
         database.execute(macro)
-    database.execute(f"create temp table exported as {_sql('rows')}", days)
-    database.execute(f"create temp view exported_text as {_sql('text')}")
+    database.execute(f"create or replace temp table exported as {_sql('rows')}", part)
+    database.execute(f"create or replace temp view exported_text as {_sql('text')}")
 
 
-def refuse_broken(database: duckdb.DuckDBPyConnection, days: Mapping[str, Any]) -> None:
+def join(database: duckdb.DuckDBPyConnection, folder: str) -> None:
+    """Make ``exported`` and ``exported_text`` those of all parts, which are files in a folder."""
+    database.execute("drop table temp.exported")
+    database.execute(f"create temp view parts as from read_parquet({quoted(f'{folder}/*.parquet')})")
+    database.execute(f"create temp view exported as {_sql('parts')}")
+    database.execute(f"create or replace temp view exported_text as {_sql('text')}")
+
+
+def refuse_broken(database: duckdb.DuckDBPyConnection, part: Mapping[str, Any]) -> None:
     """Raise WarehouseError where a staged row breaks a rule, naming both."""
-    if broken := database.execute(f"{_sql('rules')} limit 1", days).fetchone():
+    if broken := database.execute(f"{_sql('rules')} limit 1", part).fetchone():
         rule, *row = broken
         named = ", ".join(str(part) for part in row if part is not None)
         raise WarehouseError(f"costs.focus: not so: {rule}: {named}; nothing was written")

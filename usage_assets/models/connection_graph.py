@@ -14,9 +14,9 @@ from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.days import utc_today
 from usage_assets.fetching.connected import endpoints_of, is_superseded
-from usage_assets.models.costs import ALLOCATIONS, DailyCost, costs_of
+from usage_assets.models.costs import ALLOCATIONS, AllocatedCost, DailyCost, costs_of
 from usage_assets.models.due import ExpectedAsset, assets_seed, expected_derived, expected_raw
-from usage_assets.models.entities import entities_of
+from usage_assets.models.entities import ENTITIES, all_entities, entities_of
 from usage_assets.models.model import Model, Sources, money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
@@ -64,8 +64,13 @@ class ConnectionGraph:
             yield expected_derived(model, query, self.connection, settings)
 
 
-def graph_of(connection: Connection, connections: Sequence[Connection], money: Seed) -> ConnectionGraph:
-    """Return a connection's graph. Raises SettingsError for a setting that its provider has no use for."""
+def graph_of(
+    connection: Connection, connections: Sequence[Connection], money: Seed, entities: Sequence[Model] = ENTITIES
+) -> ConnectionGraph:
+    """Return a connection's graph, with those of the entities that it has.
+
+    Raises SettingsError for a setting that its provider has no use for.
+    """
     provider = PROVIDERS[connection.provider]
     endpoints = endpoints_of(provider, connection)
     superseded = is_superseded(connection, connections)
@@ -74,7 +79,9 @@ def graph_of(connection: Connection, connections: Sequence[Connection], money: S
     if costs:
         sources[DailyCost.table] = {cost.part: cost.asset_key(connection.name) for cost in costs}
     allocations = [allocation for allocation in ALLOCATIONS if allocation.part in sources]
-    entities = entities_of(sources)
+    if allocations:
+        sources[AllocatedCost.table] = {each.part: each.asset_key(connection.name) for each in allocations}
+    entities = entities_of(sources, entities)
 
     def query_of(model: Model) -> Query:
         query = model.nothing if superseded else model.query_of(sources)
@@ -103,7 +110,8 @@ def seeds_of(settings: Settings) -> tuple[Seed, Seed]:
     Raises SettingsError.
     """
     money, connections = stated_money(settings, settings.accounting()), settings.connections()
-    graphs = [graph_of(connection, connections, money) for connection in settings.own_connections() if connection.key]
+    entities = all_entities(settings)
+    graphs = [graph_of(each, connections, money, entities) for each in settings.own_connections() if each.key]
     return money, stated_assets(settings, graphs)
 
 

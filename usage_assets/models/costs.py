@@ -4,7 +4,7 @@
 users and keys that caused them: ``sql/allocated_costs/`` says who used what, and ``sql/allocated.sql`` splits the bill.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Annotated
@@ -14,6 +14,7 @@ import duckdb
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.models.model import SQL, Model, with_providers
 from usage_assets.providers import PROVIDERS
+from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
 from usage_assets.warehouse.values import View
 
 UsageType = Annotated[
@@ -160,33 +161,145 @@ class AllocatedCost(Row):
     billed_amount: Annotated[Decimal, column("Amount that this is a part of", unit="native_unit", additive=False)]
 
 
+class Sums(Row):
+    """What rows of costs add up to, by what tells whom they are for. They are written with the rows."""
+
+    slice_by = "source_table"
+    grain = ("source_table", "cost_basis", "native_unit", "currency", *_FOR[1:], "api_key_name")
+
+    provider: Annotated[str, column("Provider")]
+    source_table: Annotated[str, column("Raw table that the rows are computed from")]
+    cost_basis: Annotated[str, column("billed, estimated, notional or credits; never add one to another")]
+    native_amount: Annotated[Decimal, column("Amount as the provider states it", unit="native_unit", additive=False)]
+    native_unit: Annotated[str, column("dollars, cents, credits; major or minor units of other currencies")]
+    currency: Annotated[str | None, column("Currency, ISO 4217; null for credits")]
+    amount_usd: Annotated[
+        Decimal | None, column("The dollars that are known; null: of no row", unit="USD", additive=False)
+    ]
+    rows_without_usd: Annotated[int, column("Rows whose amount_usd is null", unit="rows")]
+    rows_of_unknown_value: Annotated[int, column("Those of them whose native_amount is not 0", unit="rows")]
+    project_id: Annotated[str | None, column("OpenAI project")]
+    workspace_id: Annotated[str | None, column("Anthropic workspace (null: the default one) or ChatGPT workspace")]
+    user_id: Annotated[str | None, column("Person, as the provider knows them", personal=True)]
+    api_key_id: Annotated[str | None, column("API key")]
+    api_key_name: Annotated[str | None, column("Name of the API key that Claude Code ran with", personal=True)]
+
+
+class DailyCostSums(Sums):
+    """One row per connection, day, source, cost basis, unit, currency, project, workspace, user and API key.
+
+    What the rows of costs.daily_costs add up to, written with them. Read costs.daily_costs_by_key instead: it also has
+    the days that an earlier release wrote.
+    """
+
+    table = "costs.daily_costs_sums"
+
+
+class AllocatedCostSums(Sums):
+    """One row per connection, day, source, unit, currency, project, workspace, user and API key.
+
+    What the rows of costs.allocated_costs add up to, written with them. Read costs.allocated_costs_by_key instead: it
+    also has the days that an earlier release wrote.
+    """
+
+    table = "costs.allocated_costs_sums"
+
+
 SUMMED = (
-    ("by_day", "daily_costs", "usage_date", "day"),
-    ("by_month", "daily_costs", "date_trunc('month', usage_date)::date as month", "month"),
+    ("by_day", "daily_costs_by_key", "usage_date", "day"),
+    ("by_month", "daily_costs_by_key", "date_trunc('month', usage_date)::date as month", "month"),
     ("by_model", "daily_costs", "usage_date, model, usage_type", "day, model, kind of usage"),
     (
         "by_project",
-        "daily_costs_named",
+        "daily_costs_by_key_named",
         "usage_date, project_id, project_name, workspace_id, workspace_name",
         "day, project or workspace",
     ),
-    ("by_user", "daily_costs_named", "usage_date, user_id, user_name, user_email", "day, user as the bill names them"),
-    ("by_team", "allocated_costs_named", "usage_date, team, cost_centre", "day, team"),
+    (
+        "by_user",
+        "daily_costs_by_key_named",
+        "usage_date, user_id, user_name, user_email",
+        "day, user as the bill names them",
+    ),
+    ("by_team", "allocated_costs_by_key_named", "usage_date, team, cost_centre", "day, team"),
     (
         "by_actor",
-        "allocated_costs_named",
+        "allocated_costs_by_key_named",
         "usage_date, actor_kind, actor_id, actor_name",
         "day, actor (person, service_account, api_key or unknown)",
     ),
 )
 """The views that ``sql/summed.sql`` makes: name, what is summed, by which columns, and these in words."""
+_OF_ROWS = {
+    "without": "count(*) filter (where amount_usd is null)",
+    "unknown": "count(*) filter (where amount_usd is null and native_amount <> 0)",
+}
+_OF_SUMS = {"without": "sum(rows_without_usd)", "unknown": "sum(rows_of_unknown_value)"}
+_OF_KEYS: Mapping[str, Mapping[str, str]] = {
+    DailyCost.table: {"cost_basis": "cost_basis", "api_key_name": "api_key_name"},
+    AllocatedCost.table: {"cost_basis": "'billed'", "api_key_name": "null::text"},
+}
+
+
+def _template(file: str, **values: str) -> str:
+    return (SQL / f"{file}.sql").read_text().format(**values)
+
+
+def _by_key(table: str, source: str) -> str:
+    return _template("by_key", source=source, **_OF_KEYS[table])
+
+
 VIEWS = (
     *(View(with_providers(path.read_text())) for path in sorted((SQL / "views").glob("*.sql"))),
+    *(View(_template("by_key_view", table=table, by_key=_by_key(table, "unsummed"))) for table in _OF_KEYS),
+    *(View(_template("named", by_key=by_key)) for by_key in ("", "_by_key")),
+    View(
+        _template(
+            "attributed",
+            by_key="",
+            part_columns="* exclude (units, all_units, billed_amount), 'billed' as cost_basis",
+            bill_columns="* exclude (grouped_by)",
+            what="Every cost once",
+        )
+    ),
+    View(
+        _template(
+            "attributed",
+            by_key="_by_key",
+            part_columns="*",
+            bill_columns="*",
+            what="Every cost once, as sums by key",
+        )
+    ),
     *(
-        View((SQL / "summed.sql").read_text().format(name=name, source=source, by=by, grain=grain))
+        View(
+            _template(
+                "summed",
+                name=name,
+                source=source,
+                by=by,
+                grain=grain,
+                **(_OF_SUMS if "_by_key" in source else _OF_ROWS),
+            )
+        )
         for name, source, by, grain in SUMMED
     ),
 )
+
+
+def used_views(names: Iterable[str]) -> tuple[View, ...]:
+    """Return the views of these names, with those that they read."""
+    makers = {name: view for view in (*LEDGER_VIEWS, *VIEWS) for name in view.names}
+    used: dict[View, None] = {}
+    waiting = [makers[name] for name in names if name in makers]
+    while waiting:
+        view = waiting.pop()
+        if view not in used:
+            used[view] = None
+            waiting += [makers[name] for name in view.reads if name in makers]
+    return tuple(used)
+
+
 GROUPS = {endpoint.row.table: endpoint.group for provider in PROVIDERS.values() for endpoint in provider.endpoints}
 """Raw table -> asset group: what is computed from one source alone is in its group."""
 COSTS = tuple(
@@ -200,6 +313,7 @@ COSTS = tuple(
         reads=(source.table,),
         within="valued.sql",
         views=VIEWS,
+        sums=(DailyCostSums, _by_key(DailyCost.table, DailyCost.table)),
         part=source.table,
     )
     for source in SOURCES
@@ -220,6 +334,7 @@ ALLOCATIONS = tuple(
         reads=(DailyCost.table,),
         within="allocated.sql",
         optional_refs=usage,
+        sums=(AllocatedCostSums, _by_key(AllocatedCost.table, AllocatedCost.table)),
         part=source,
     )
     for provider in PROVIDERS.values()

@@ -22,7 +22,7 @@ from usage_assets.config.days import minutes_to_first_fetch
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.schema import Row, SeedRow, column, to_arrow
 from usage_assets.fetching.connected import filters_of
-from usage_assets.models.model import SQL, Model
+from usage_assets.models.model import OWNER_PERIODS, SQL, Model
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
@@ -105,7 +105,7 @@ class Due:
 
 
 ASSETS = Table(ExpectedAsset)
-VIEW = View((SQL / "ledger" / "due_days.sql").read_text())
+VIEWS = (OWNER_PERIODS, View((SQL / "ledger" / "due_days.sql").read_text()))
 QUERY = "select connection, usage_date, asset, state, since, because from ledger.due_days order by all"
 MISSING = """
 select distinct connection, asset
@@ -235,14 +235,14 @@ def _stated(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool) -> Itera
     if keep:
         with warehouse.transaction(keep=False) as database:
             is_news = [write_seed(database, each) for each in seeds]
-            make_views(database, [VIEW])
+            make_views(database, VIEWS)
             if not any(is_news):
                 yield database
                 return
     with warehouse.transaction(keep=keep) as database:
         for each in seeds:
             write_seed(database, each)
-        make_views(database, [VIEW])
+        make_views(database, VIEWS)
         yield database
 
 
@@ -260,7 +260,7 @@ def missing_assets(warehouse: Warehouse, seeds: Sequence[Seed], day: date) -> Ma
 
 def stale_days(database: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> Mapping[date, str]:
     """Return the days of a derived slice whose inputs have changed since they were computed, with what has changed."""
-    make_views(database, [VIEW])
+    make_views(database, VIEWS)
     rows = database.execute(
         f"select usage_date, because from ledger.due_days where state = 'stale' and table_name = $table_name "
         f"and slice = $part and {IN_SLICE}",

@@ -5,16 +5,17 @@ mappings are listed in docs/port-parity.md. The entities here are computed from 
 provider's own entities are in its folder.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Annotated
 
 import dagster as dg
 
-from usage_assets.config.settings import Connection, PortRelation
+from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.schema import Row, Total, column
-from usage_assets.models.costs import DailyCost, costs_of
+from usage_assets.models.costs import AllocatedCost, DailyCost, costs_of, used_views
 from usage_assets.models.model import LOOKUP_TABLES, Model
+from usage_assets.models.own_blueprints import own_entities
 from usage_assets.port.provision import Foreign
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.derived import Entities, Midnight, Title, ids_in
@@ -38,12 +39,18 @@ class AiCostRecord(Row):
     provider: Annotated[str, column("Provider")]
     cost_basis: Annotated[str, column("billed, estimated, notional or credits; never add one to another")]
     scope_id: Annotated[str | None, column("OpenAI project, Anthropic or ChatGPT workspace; null: none is stated")]
-    scope_name: Annotated[str | None, column("What the project or workspace was last listed as, or its id")]
-    model: Annotated[str, column("Model, or what the line item names first where no model is stated; else unknown")]
+    scope_name: Annotated[str | None, column("Name of the project or workspace as last listed, or its id; never null")]
+    model: Annotated[str, column("Model, or what the line item names first where no model is stated; else no model")]
     native_amount: Annotated[Decimal, column("Amount as the provider states it", unit="native_unit", additive=False)]
     native_unit: Annotated[str, column("dollars, cents, credits; major or minor units of other currencies")]
     currency: Annotated[str | None, column("Currency, ISO 4217; null for credits")]
     amount_usd: Annotated[Decimal | None, column("The same amount; null where unknown", unit="USD", additive=False)]
+
+
+Billed = Annotated[Decimal | None, column("What is billed", unit="USD")]
+Estimated = Annotated[Decimal | None, column("Estimates, which are inside what is billed", unit="USD")]
+Notional = Annotated[Decimal | None, column("List prices of what a seat covers", unit="USD")]
+Credits = Annotated[Decimal, column("Credits; no currency", unit="credits")]
 
 
 class AiUserCost(Row):
@@ -62,10 +69,53 @@ class AiUserCost(Row):
     provider: Annotated[str, column("Provider")]
     user_id: Annotated[str | None, column("User, as the provider knows them; null: none is stated", personal=True)]
     user_email: Annotated[str | None, column("E-mail address, where the policy for people keeps it", personal=True)]
-    billed_usd: Annotated[Decimal | None, column("What is billed", unit="USD")]
-    estimated_usd: Annotated[Decimal | None, column("Estimates, which are inside what is billed", unit="USD")]
-    notional_usd: Annotated[Decimal | None, column("List prices of what a seat covers", unit="USD")]
-    credits: Annotated[Decimal, column("Credits; no currency", unit="credits")]
+    billed_usd: Billed
+    estimated_usd: Estimated
+    notional_usd: Notional
+    credits: Credits
+
+
+class AiTeamCost(Row):
+    """One entity per connection, day and team that owns what the costs are for; one for what nobody owns.
+
+    Never add the four amounts to each other. A null is unknown, not zero.
+    """
+
+    table = "port_entities.ai_team_cost"
+    grain = ("identifier",)
+
+    identifier: Annotated[str, column("Identifier in Port: <connection>/<team>/<day>")]
+    title: Title
+    record_date: Midnight
+    provider: Annotated[str, column("Provider")]
+    team: Annotated[str, column("Team of [[owner]] in the connections file, or unowned")]
+    billed_usd: Billed
+    estimated_usd: Estimated
+    notional_usd: Notional
+    credits: Credits
+
+
+class AiModelCost(Row):
+    """One entity per connection, day, model and usage type.
+
+    Never add the four amounts to each other. A null is unknown, not zero.
+    """
+
+    table = "port_entities.ai_model_cost"
+    grain = ("identifier",)
+
+    identifier: Annotated[str, column("Identifier in Port: <connection>/<model>/<usage type>/<day>")]
+    title: Title
+    record_date: Midnight
+    provider: Annotated[str, column("Provider")]
+    model: Annotated[str, column("Model, or no model")]
+    usage_type: Annotated[
+        str, column("Token class, cost type or part of a line item; not itemized where none is stated")
+    ]
+    billed_usd: Billed
+    estimated_usd: Estimated
+    notional_usd: Notional
+    credits: Credits
 
 
 OF_COSTS = (
@@ -80,7 +130,16 @@ OF_COSTS = (
         reads=(DailyCost.table,),
         optional_refs=LOOKUP_TABLES,
         about={"user": ids_in("user_email", "user_id")},
+        checked_by="amounts_by_basis",
     ),
+    Entities(
+        row=AiTeamCost,
+        reads=(DailyCost.table,),
+        optional_refs=(AllocatedCost.table,),
+        views=("costs.by_team",),
+        checked_by="amounts_by_basis",
+    ),
+    Entities(row=AiModelCost, reads=(DailyCost.table,), checked_by="amounts_by_basis"),
 )
 ENTITIES = tuple(
     Model(
@@ -92,6 +151,8 @@ ENTITIES = tuple(
         row=each.row,
         reads=each.reads,
         optional_refs=each.optional_refs,
+        uses=used_views(each.views),
+        checked_by=each.checked_by,
         about=each.about,
     )
     for each in (*(each for provider in PROVIDERS.values() for each in provider.entities), *OF_COSTS)
@@ -99,17 +160,28 @@ ENTITIES = tuple(
 """One derived table per blueprint, whose id is the table's name; a table may have several sources."""
 
 
-def entities_of(tables: Collection[str]) -> Sequence[Model]:
+def all_entities(settings: Settings) -> Sequence[Model]:
+    """Return the entities of the release and those of the users' own blueprints. Raises BlueprintError."""
+    return (*ENTITIES, *own_entities(tuple(settings.own_blueprints())))
+
+
+def entities_of(tables: Collection[str], entities: Sequence[Model] = ENTITIES) -> Sequence[Model]:
     """Return the entities that are computed from these raw tables, also from costs that are."""
-    known = {*tables, *([DailyCost.table] if costs_of(tables) else [])}
-    return [entity for entity in ENTITIES if {*entity.reads} <= known]
+    known = {*tables, *((DailyCost.table, AllocatedCost.table) if costs_of(tables) else ())}
+    return [
+        entity
+        for entity in entities
+        if {*entity.reads} <= known and (entity.reads or not known.isdisjoint(entity.optional_refs))
+    ]
 
 
-def pushed_assets(connection: Connection) -> list[dg.AssetKey]:
+def pushed_assets(connection: Connection, entities: Sequence[Model]) -> list[dg.AssetKey]:
     """Return the assets that a connection's push sends, also those that were computed of endpoints that are off now."""
-    endpoints = PROVIDERS[connection.provider].endpoints
-    return [entity.asset_key(connection.name) for entity in entities_of([each.row.table for each in endpoints])]
+    tables = [each.row.table for each in PROVIDERS[connection.provider].endpoints]
+    return [entity.asset_key(connection.name) for entity in entities_of(tables, entities)]
 
 
-def foreign_relations(relations: Iterable[PortRelation]) -> Foreign:
-    return {model.name: model.foreign(relations) for model in ENTITIES}
+def foreign_relations(settings: Settings) -> Foreign:
+    """Return the relations to blueprints of the users, by blueprint."""
+    relations = settings.port_relations()
+    return {model.name: model.foreign(relations) for model in all_entities(settings)}

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import dagster as dg
 
-from usage_assets.config.accounting import Accounting
+from usage_assets.config.accounting import Accounting, OwnerRow
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.schema import Row, declared
 from usage_assets.providers import LOOKUPS, PROVIDERS
@@ -22,8 +22,10 @@ SQL = Path(__file__).parent / "sql"
 Sources: TypeAlias = Mapping[str, Mapping[str, dg.AssetKey]]
 """A connection's assets by the table that they write and the part of it; the part is empty where a table has none."""
 SUMS = (SQL / "sums.sql").read_text()
+INPUTS = frozenset(path.stem for path in (SQL / "inputs").glob("*.sql"))
 NEVER = datetime.min.replace(tzinfo=UTC)
-LOOKUP_TABLES = tuple(lookup.row.table for lookup in LOOKUPS)
+OWNER_PERIODS = View((SQL / "ledger" / "owner_periods.sql").read_text())
+LOOKUP_TABLES = tuple(lookup.row.table for lookup in LOOKUPS if lookup.default_on)
 
 
 @cache
@@ -78,6 +80,18 @@ class Model:
     """A query below ``sql/`` over ``native``, which is what the file computes then."""
     views: tuple[View, ...] = ()
     """Views for people over the table."""
+    sums: tuple[type[Row], str] | None = None
+    """A coarser table that is written with it, and the query over it that sums its rows."""
+    uses: tuple[View, ...] = ()
+    """Views that the query reads, and those that they read."""
+    checked_by: str | None = None
+    """What else is checked: ``sql/checks/<checked_by>.sql``."""
+    own_sql: str | None = None
+    """The query, if it is a user's own."""
+    place: str | None = None
+    """The user's file that holds it."""
+    relations: Mapping[str, str] = field(default_factory=dict)
+    """Column that holds the target of a relation of the same name -> blueprint to which it leads."""
     about: Mapping[str, Ids] = field(default_factory=dict)
     """Relation that users may configure (``PortRelation.name``) -> what its target is known by."""
 
@@ -85,19 +99,26 @@ class Model:
         return dg.AssetKey([connection, self.under, self.name])
 
     def foreign(self, relations: Iterable[PortRelation]) -> dict[str, str]:
-        """Return the relations of its entities to the users' own blueprints: relation -> blueprint."""
-        return {relation.name: relation.blueprint for relation in relations if relation.name in self.about}
+        """Return the relations of its entities to other blueprints of the users: relation -> blueprint."""
+        configured: dict[str, str] = {
+            relation.name: relation.blueprint for relation in relations if relation.name in self.about
+        }
+        return {**configured, **self.relations}
 
     @cached_property
     def query(self) -> Query:
         """The query and its reconciliation, as the IO manager runs them; read once for all connections."""
-        [file] = sql_files(f"{self.folder}/{self.file}.sql")
-        sql = file.read_text()
+        sql = self.own_sql
+        if sql is None:
+            [file] = sql_files(f"{self.folder}/{self.file}.sql")
+            sql = file.read_text()
         if self.within:
             sql = f"with native as (\n{sql})\n{(SQL / self.within).read_text()}"
         within = self.within.removesuffix(".sql")
-        checks = filter(None, (self.file, within))
-        seed = money_seed(Accounting()) if "accounting." in sql else None
+        checks = filter(None, (self.file, within, self.checked_by))
+        read = "\n".join((sql, *(view.sql for view in self.uses)))
+        has_owners = OwnerRow.table in read
+        seed = money_seed(Accounting()) if "accounting." in read else None
         released = seed.tables.items() if seed else ()  # what has rows without a connections file
         return Query(
             sql=sql,
@@ -105,21 +126,27 @@ class Model:
             optional_refs=self.optional_refs,
             part=self.part,
             seed=seed,
-            constants=tuple(str(rows.to_pylist()) for table, rows in released if rows.num_rows and table.name in sql),
-            names=tuple(lookup for lookup in LOOKUP_TABLES if lookup in sql),
-            inputs=tuple(path.read_text() for path in sorted((SQL / "inputs").glob(f"{within}.sql"))) if within else (),
+            constants=tuple(str(rows.to_pylist()) for table, rows in released if rows.num_rows and table.name in read),
+            names=tuple(name for name in LOOKUP_TABLES if name in (read if name in self.optional_refs else sql)),
+            inputs=tuple(
+                (SQL / "inputs" / f"{name}.sql").read_text()
+                for name in (*([within] if within in INPUTS else []), *(["owners"] if has_owners else []))
+            ),
             reconciliations=tuple(
                 self._reconciliation(path.read_text()) for check in checks for path in sql_files(f"checks/{check}.*")
             ),
+            uses=(*self.uses, *([OWNER_PERIODS] if has_owners else [])),
+            place=self.place,
             macros=MACROS,
             views=self.views,
+            sums=(Table(self.sums[0]), self.sums[1]) if self.sums else None,
         )
 
     def _reconciliation(self, sql: str) -> str:
         """Return the query of a file in ``sql/checks/``: within ``sql/sums.sql`` where it declares what is added up."""
         stated = declared_in(sql)
         if "sums" not in stated:
-            return sql
+            return sql.replace("{table}", self.row.table)
         return SUMS.format(
             expected=sql,
             table=self.row.table,

@@ -4,7 +4,7 @@ The list prices come from ``genai-prices``, an optional dependency. Without it, 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from importlib.util import find_spec
@@ -20,6 +20,8 @@ HUNDREDFOLD = (Decimal(40), Decimal(250))
 """Billed over list price, or the other way round, that is taken for an error of units: rebates and unknown prices stay
 far from it."""
 FEW = 1000
+KINDS = ("input", "read", "write", "output")
+"""Kinds of tokens, in which no token is counted twice."""
 TOKENS = {cost.part: path.read_text() for cost in COSTS for path in sql_files(f"list_prices/{cost.file}.sql")}
 """Source of costs -> tokens that were used per day and model."""
 BILLED = f"""
@@ -57,8 +59,8 @@ def has_prices() -> bool:
     return find_spec("genai_prices") is not None
 
 
-def _list_price(provider: str, model: str, day: date, tokens: Mapping[str, int]) -> Decimal | None:
-    """Dollars of the tokens of a day; None for a model without a price then."""
+def list_prices(provider: str, model: str, day: date, kinds: Collection[str] = KINDS) -> Mapping[str, Decimal] | None:
+    """Return the dollars of a token of each kind; None for a model without a price then."""
     from genai_prices import Usage, calc_price  # noqa: PLC0415 - optional
 
     # what a few tokens cost, times what was used: a day's tokens are no single request, for which longer ones cost more
@@ -70,11 +72,18 @@ def _list_price(provider: str, model: str, day: date, tokens: Mapping[str, int])
     }
     noon = datetime.combine(day, time(12), UTC)
     try:
-        prices = {
-            name: calc_price(share, model_ref=model, provider_id=provider, genai_request_timestamp=noon).total_price
-            for name, share in shares.items()
-            if tokens[name]
+        return {
+            name: calc_price(
+                shares[name], model_ref=model, provider_id=provider, genai_request_timestamp=noon
+            ).total_price
+            / FEW
+            for name in kinds
         }
     except LookupError:
         return None
-    return sum((tokens[name] * price / FEW for name, price in prices.items()), Decimal(0))
+
+
+def _list_price(provider: str, model: str, day: date, tokens: Mapping[str, int]) -> Decimal | None:
+    """Dollars of the tokens of a day; None for a model without a price then."""
+    prices = list_prices(provider, model, day, [name for name in KINDS if tokens[name]])
+    return None if prices is None else sum((tokens[name] * price for name, price in prices.items()), Decimal(0))

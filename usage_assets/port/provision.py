@@ -10,6 +10,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from usage_assets.core.schema import OwnRow, declarations
 from usage_assets.port.client import PortClient, PortError
 
 BLUEPRINTS = files(__package__) / "blueprints"
@@ -43,13 +44,18 @@ class ConflictError(PortError):
 
 
 def blueprint(identifier: str, foreign: Foreign = NOTHING) -> dict[str, Any]:
-    """One of our blueprints: as the file has it (Port's as they are published), related to its connection's and to
-    the users' own.
+    """One of our blueprints as the file has it (Port's as they are published), or one of the users' own, related to its
+    connection's and to other blueprints of the users.
     """
-    declared: dict[str, Any] = json.loads(BLUEPRINTS.joinpath(f"{identifier}.json").read_text(encoding="utf-8"))
+    own = declarations().get(f"port_entities.{identifier}")
+    declared: Mapping[str, Any] = (
+        own.blueprint
+        if own and issubclass(own, OwnRow)
+        else json.loads(BLUEPRINTS.joinpath(f"{identifier}.json").read_text(encoding="utf-8"))
+    )
     related = {} if identifier == CONNECTION else {CONNECTION: _relation("Connection", CONNECTION)}
     theirs = {name: _relation(name.capitalize(), target) for name, target in foreign.get(identifier, {}).items()}
-    return {**declared, "relations": {**declared["relations"], **related, **theirs}}
+    return {**declared, "relations": {**theirs, **declared["relations"], **related}}
 
 
 def _relation(title: str, target: str) -> dict[str, Any]:
@@ -129,8 +135,8 @@ def _missing(client: PortClient, steps: Iterable[Step], foreign: Foreign) -> Ite
     for relation, target in sorted(added.items()):
         if client.get_blueprint(target) is None:
             yield (
-                f"relation {relation} leads to the blueprint {target}, which is not there: "
-                "create it in Port or correct port_relation"
+                f"relation {relation} leads to the blueprint {target}, which is not there: create it in Port or "
+                "correct the relation (in port_relation, or in your blueprint)"
             )
 
 

@@ -24,6 +24,10 @@ class Entities:
     """Tables that must hold the day."""
     optional_refs: tuple[str, ...] = ()
     """Tables of endpoints that may be switched off, and of lookups."""
+    views: tuple[str, ...] = ()
+    """Views that are read. What these read is in ``reads`` and ``optional_refs``, too."""
+    checked_by: str | None = None
+    """What else is checked: ``sql/checks/<checked_by>.sql``."""
     file: str | None = None
     """The query is ``sql/entities/<file>.sql``; None: it is called like the blueprint."""
     about: Mapping[str, Ids] = field(default_factory=dict)

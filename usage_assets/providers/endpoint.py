@@ -157,6 +157,8 @@ class Provider:
     """What is billed, as FOCUS names it."""
     sub_account_type: str
     """What FOCUS calls a project or workspace of an organization."""
+    default_sub_account: str | None = None
+    """What people call the project or workspace that has no id. None: each has one."""
     auth: Callable[[str], httpx.Auth]
     """Makes from a key what authenticates a connection's requests."""
     key_variable: str | None = None

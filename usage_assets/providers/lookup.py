@@ -41,5 +41,12 @@ class Lookup:
     """The column of costs and usage that holds these ids."""
     is_of_one_organization: bool = True
     """Whether only one organization has an item: not so of people, who may be members of several."""
+    default_on: bool = True
+    """Whether it is listed unless a connection's ``endpoints`` switch it off, or only where they switch it on."""
+    own_path: str | None = None
+    """Where the organization has one, too, beside the items of ``for_each``."""
+    may_be_unset: bool = False
+    """Whether a 404 says that nothing is set. What is there has no id but that of whom it is for."""
+    headers: Mapping[str, str] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
     """Fields, or objects with all that is in them, that are known and not kept."""

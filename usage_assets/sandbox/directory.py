@@ -137,6 +137,33 @@ def _openai(company: Company) -> dict[str, list[Row]]:
         "projects": projects,
         "users": users,
         "service_accounts": service_accounts,
+        "spend_limits": [
+            {
+                "id": id_,
+                "name": None,
+                "object": f"{'organization' if id_ == 'organization' else 'project'}.spend_limit",
+                "threshold_amount": cents,
+                "currency": "USD",
+                "interval": "month",
+                "enforcement": {"status": status},
+            }
+            for id_, cents, status in (
+                ("organization", 500_000, "enforcing"),
+                (projects[0]["id"], 120_050, "inactive"),
+            )
+        ],
+        "spend_alerts": [
+            {
+                "project": project,
+                "id": company.identifier("alert_", f"{project} {cents}"),
+                "object": f"{'project' if project else 'organization'}.spend_alert",
+                "threshold_amount": cents,
+                "currency": "USD",
+                "interval": "month",
+                "notification_channel": {"type": "email", "recipients": [email("alice")], "subject_prefix": "Spend"},
+            }
+            for project, cents in ((None, 250_000), (None, 400_000), (projects[0]["id"], 90_001))
+        ],
         "project_api_keys": [
             {
                 "project": company.identifier("proj_", caller.project),
@@ -171,6 +198,30 @@ def _anthropic(company: Company) -> dict[str, list[Row]]:
     workspace_of = {caller.key: caller.workspace for caller in CLAUDE_CALLERS}
     workspace_of |= dict.fromkeys(api_actors, CLAUDE_CODE_WORKSPACE)
     return {
+        "spend_limits": [
+            {
+                "id": company.identifier("spl_01", f"{kind} {period}"),
+                "name": None,
+                "type": "spend_limit",
+                "amount": cents,
+                "currency": "USD",
+                "period": period,
+                "is_enabled": cents is not None,
+                "scope": {"type": kind, **scope},
+                "created_at": stamp(_created(0)),
+                "updated_at": stamp(_created(1)),
+            }
+            for kind, scope, period, cents in (
+                ("organization", {}, "monthly", "400000"),
+                (
+                    "workspace",
+                    {"workspace_id": company.identifier("wrkspc_01", CLAUDE_CODE_WORKSPACE)},
+                    "weekly",
+                    "50001",
+                ),
+                ("user", {"user_id": company.identifier("user_01", "bob")}, "daily", None),
+            )
+        ],
         "organization": [{"id": anthropic.ORGANIZATION_ID, "type": "organization", "name": "Acme Robotics"}],
         "workspaces": [
             {
@@ -233,10 +284,21 @@ def openai_directory_routes(directory: Directory) -> list[BaseRoute]:
                 if project not in {item["id"] for item in directory.lists["openai"]["projects"]}:
                     raise openai.refuse(404, f"Project '{project}' not found.", param=None, code="not_found")
                 items = [item for item in items if item["project"] == project]
+            elif listed == "spend_alerts":
+                items = [item for item in items if item["project"] is None]
             used = int(directory.clock.now().timestamp())
             return {"object": "list", **_page_of(request, [_sent(item, used) for item in items], query, "after")}
 
         return endpoint(path, answer, openai.bad_parameter)
+
+    def limit(request: Request) -> Any:
+        openai.authenticate(request)
+        read_query(request, {})
+        whose = request.path_params.get("project_id", "organization")
+        found = next((each for each in directory.lists["openai"]["spend_limits"] if each["id"] == whose), None)
+        if found is None:
+            raise openai.refuse(404, "Spend limit not found.", param=None, code="not_found")
+        return {name: value for name, value in found.items() if name not in ("id", "name")}
 
     access = Parameter("owner_project_access", one_of(("active", "inactive", "any")), default="active")
     return [
@@ -244,6 +306,10 @@ def openai_directory_routes(directory: Directory) -> list[BaseRoute]:
         route("/organization/users", "users"),
         route("/organization/projects/{project_id}/api_keys", "project_api_keys", access),
         route("/organization/projects/{project_id}/service_accounts", "service_accounts"),
+        route("/organization/spend_alerts", "spend_alerts"),
+        route("/organization/projects/{project_id}/spend_alerts", "spend_alerts"),
+        endpoint("/organization/spend_limit", limit, openai.bad_parameter),
+        endpoint("/organization/projects/{project_id}/spend_limit", limit, openai.bad_parameter),
     ]
 
 
@@ -262,6 +328,17 @@ def anthropic_directory_routes(directory: Directory) -> list[BaseRoute]:
 
         return endpoint(path, answer, anthropic.bad_parameter)
 
+    def limits(request: Request) -> Any:
+        anthropic.authenticate(request)
+        if BETA not in request.headers.get("anthropic-beta", "").split(","):
+            raise anthropic.refuse(400, f"anthropic-beta: {BETA} is required")
+        query = read_query(request, {each.name: each for each in PAGES})
+        items = directory.lists["anthropic"]["spend_limits"]
+        begin = int(query["page"] or 0)
+        end = begin + min(query["limit"], request.scope.get("page_size", query["limit"]))
+        data = [{name: value for name, value in item.items() if name != "name"} for item in items[begin:end]]
+        return {"data": data, "next_page": str(end) if end < len(items) else None}
+
     def me(request: Request) -> Any:
         anthropic.authenticate(request)
         read_query(request, {})
@@ -269,12 +346,15 @@ def anthropic_directory_routes(directory: Directory) -> list[BaseRoute]:
 
     return [
         endpoint("/organizations/me", me, anthropic.bad_parameter),
+        endpoint("/organizations/spend_limits", limits, anthropic.bad_parameter),
         route("/organizations/workspaces", "workspaces", INCLUDE_ARCHIVED),
         route("/organizations/users", "users"),
         route("/organizations/api_keys", "api_keys"),
     ]
 
 
+BETA = "spend-limit-reads-2026-09-26"
+PAGES = (Parameter("page", text), Parameter("limit", integer(1, 1000), default=20))
 INCLUDE_ARCHIVED = Parameter("include_archived", boolean, default=False)
 
 

@@ -168,8 +168,8 @@ class Warehouse(DuckDBResource):
         warn: Callable[[str], object],
         note: Callable[[str], object],
     ) -> list[Version]:
-        others = [content.control[0].name] if isinstance(content, Batch) and content.control else []
-        with self.locked(table.name, *others), self.get_connection() as connection:
+        other = content.control if isinstance(content, Batch) else content.sums
+        with self.locked(table.name, *([other[0].name] if other else [])), self.get_connection() as connection:
             _begin(connection)
             if isinstance(content, Batch) and content.control:
                 control, totals = content.control

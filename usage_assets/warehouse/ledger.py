@@ -53,6 +53,7 @@ class PartitionVersion(Row):
             "tables"
         ),
     ]
+    has_sums: Annotated[bool | None, column("Whether the day's sums by key were stored with it; only of costs")]
     answered_at: Annotated[
         datetime | None, column("When the answer was first stored, where it came from the archive; null: written_at")
     ]

@@ -81,10 +81,10 @@ def _differs(table: Table, mend: str, difference: str) -> WarehouseError:
 
 
 def make_ready(connection: duckdb.DuckDBPyConnection, content: Query) -> None:
-    """Prepare the content and store what is stated for it."""
-    prepare(connection, content)
+    """Store what is stated for the content, and prepare it."""
     if content.seed:
         write_seed(connection, content.seed)
+    prepare(connection, content)
 
 
 def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
@@ -95,15 +95,17 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
 
     Return whether this process has read what is stated later than whoever wrote it, which is noted then.
     """
+    new = [table for table in seed.tables if not _stored_columns(connection, table)]
     for table in (STATEMENTS, *seed.tables):
         create_or_alter(connection, table)
     if seed.owned == NOTHING:
         return False
     query = "select read_at from ledger.statements where name = $name"
     read_at = connection.execute(query, {"name": seed.name}).fetchone()
-    if read_at and read_at[0] > seed.read_at:
-        return False
+    is_older = bool(read_at and read_at[0] > seed.read_at)
     for table, rows in seed.tables.items():
+        if is_older and table not in new:  # whoever read it later, in an earlier release, knew no table that is new
+            continue
         owned = f"from {table.name} where {seed.owned}"
         stored = connection.execute(owned).to_arrow_table()
         if (stored.column_names, stored.columns) == (rows.column_names, rows.columns):

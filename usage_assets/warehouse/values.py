@@ -107,6 +107,12 @@ class Query:
     """What the release states in tables that the query reads."""
     views: tuple[View, ...] = ()
     """Views over the table, in any order."""
+    sums: tuple[Table, str] | None = None
+    """A coarser table that is written in the same transaction, and the query over the written table that sums it."""
+    uses: tuple[View, ...] = ()
+    """Views that the query reads, in any order."""
+    place: str | None = None
+    """The user's file that holds the query."""
     part: str = ""
     """The part of a shared table that the query computes."""
     seed: Seed | None = None
@@ -120,7 +126,9 @@ class Query:
     @property
     def code(self) -> str:
         """Digest of the query. Days that another query computed are computed again (ledger.due_days)."""
-        return sha256("\n".join((self.sql, *self.macros, *self.constants)).encode()).hexdigest()[:12]
+        return sha256(
+            "\n".join((self.sql, *self.macros, *self.constants, *(view.sql for view in self.uses))).encode()
+        ).hexdigest()[:12]
 
     @property
     def sources(self) -> Sequence[tuple[str, str]]:

@@ -79,6 +79,7 @@ def record_versions(
           $settling_days as settling_days,
           $question as question,
           inputs.inputs,
+          $has_sums as has_sums,
           archived.stored_at as answered_at,
           $run_id as run_id,
           $now as written_at

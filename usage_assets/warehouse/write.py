@@ -20,6 +20,7 @@ from usage_assets.warehouse.slices import IN_SLICE, Slice, in_slice
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 from usage_assets.warehouse.values import Batch, CheckFailure, Query, Version, WarehouseError, listed
 from usage_assets.warehouse.versions import record_versions
+from usage_assets.warehouse.views import make_views
 
 SPARINGLY = "set memory_limit = '256MB'"
 """For inserting fetched rows, which are in memory already. Without this, a million rows take 0.2 GB more and no less
@@ -57,18 +58,27 @@ def replace_slice(
     if isinstance(content, Query):
         sql, parts = _staged_query(connection, table, content, target), computed_at_once(connection, content, target)
         as_of, asked = datetime.now(UTC), dict[str, Any](filters=None, settling_days=None, question=None)
+        asked["has_sums"] = True if content.sums else None
     else:
         sql, parts = _staged_answer(connection, table, content, target), []
         as_of = content.began
-        asked = {name: getattr(content, name) for name in ("filters", "settling_days", "question")}
+        asked = {name: getattr(content, name) for name in ("filters", "settling_days", "question")} | {"has_sums": None}
     connection.register("archived", _archived(content))
     connection.execute(f"delete from {table.name} where {in_slice(table, target)}", target.bounds)
-    for bounds in [part.bounds for part in parts] or [{}]:
-        connection.execute(f"insert into {table.name} by name {sql}", bounds)
-    connection.execute("reset memory_limit")
     query = content if isinstance(content, Query) else None
+    place = query.place if query else None
+    try:
+        for bounds in [part.bounds for part in parts] or [{}]:
+            connection.execute(f"insert into {table.name} by name {sql}", bounds)
+    except duckdb.Error as error:
+        if place is None:
+            raise
+        raise WarehouseError(f"{place}: {str(error).splitlines()[0]}") from error
+    connection.execute("reset memory_limit")
+    if query and query.sums:
+        _write_sums(connection, *query.sums, target, parts)
     note("verifying grain and totals")
-    _refuse_failures(check_failures(connection, table, query, target), table)
+    _refuse_failures(check_failures(connection, table, query, target), place or table.name)
     if query:
         others = [(other, {"part": target.part} if "$part" in other else {}) for other in query.inputs]
         record_inputs(
@@ -80,6 +90,16 @@ def replace_slice(
     versions = record_versions(connection, table, target, run_id, as_of, asked)
     _refuse_older_content(connection, table, target, as_of)
     return versions
+
+
+def _write_sums(
+    connection: duckdb.DuckDBPyConnection, sums: Table, sql: str, target: Slice, parts: Sequence[Slice]
+) -> None:
+    create_or_alter(connection, sums)
+    connection.execute(f"delete from {sums.name} where {in_slice(sums, target)}", target.bounds)
+    for part in parts:
+        where = in_slice(sums, target)
+        connection.execute(f"insert into {sums.name} by name select * from ({sql}) where {where}", part.bounds)
 
 
 def _archived(content: Batch | Query) -> pa.Table:
@@ -152,6 +172,7 @@ def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content
 def _staged_query(connection: duckdb.DuckDBPyConnection, table: Table, content: Query, target: Slice) -> str:
     _require_stored(connection, table, content, target)
     make_ready(connection, content)
+    make_views(connection, content.uses)
     types = {name: sql_type for name, sql_type, *_ in connection.execute(f"describe {content.sql}").fetchall()}
     if different := types.keys() ^ {column.name for column in table.columns}:
         raise WarehouseError(
@@ -187,9 +208,9 @@ def computed_at_once(connection: duckdb.DuckDBPyConnection, content: Query, targ
     return [*parts, replace(target, first=first)]
 
 
-def _refuse_failures(found: Sequence[CheckFailure], table: Table) -> None:
+def _refuse_failures(found: Sequence[CheckFailure], what: str) -> None:
     if found:
         raise WarehouseError(
-            f"{table.name}: {found[0].day}: {found[0].text} ({len(found)} contradictions); nothing was changed",
+            f"{what}: {found[0].day}: {found[0].text} ({len(found)} contradictions); nothing was changed",
             days=sorted({each.day for each in found}),
         )

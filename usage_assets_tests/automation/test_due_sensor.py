@@ -86,6 +86,12 @@ usd_per_credit = {usd}
 valid_from = {first}
 source = "contract"
 """
+OWNER = """
+[[owner]]
+project = "p1"
+team = "web"
+valid_from = 2026-11-18
+"""
 WHOLE = "openai 2026-11-12..2026-11-19"
 NOTHING = "no day is missing or stale"
 
@@ -605,6 +611,20 @@ def test_a_changed_rate_makes_stale_only_the_days_that_it_values(daemon: Daemon)
     assert daemon.finish() == ["accounting", "codex 2026-11-18..2026-11-19"], "also when it is taken back"
 
 
+def test_a_changed_owner_makes_stale_only_the_teams_of_the_days_that_it_covers(daemon: Daemon) -> None:
+    daemon.load_finished(openai(on=COSTS))
+    daemon.load(openai(on=COSTS) + OWNER)
+    assert daemon.due() == {"openai": ["2 days stale: owners changed"]}
+    assert daemon.tick() == ["accounting", "openai 2026-11-18..2026-11-19"]
+    selected = {key for run in daemon.under_way() for key in run.asset_selection or ()}
+    assert dg.AssetKey(["openai", "entities", "ai_team_cost"]) in selected
+    assert dg.AssetKey(["openai", "entities", "ai_user_cost"]) not in selected
+    daemon.succeed()
+    assert daemon.finish() == []
+    daemon.load(openai(on=COSTS))
+    assert daemon.finish() == ["accounting", "openai 2026-11-18..2026-11-19"], "also when it is taken back"
+
+
 def test_a_rate_is_used_also_where_a_run_of_before_is_still_writing(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
@@ -644,8 +664,8 @@ def test_what_another_connection_tells_of_is_emptied_and_comes_back_with_it(daem
 @pytest.mark.parametrize(
     ("row", "id_", "entity", "title"),
     [
-        (Projects, {"project_id": "late"}, "ai_cost_record", "Late - unknown"),
-        (OpenaiUsers, {"user_id": "late"}, "ai_user_cost", "Late"),
+        (Projects, {"project_id": "late"}, "ai_cost_record", "OpenAI - Late - no model"),
+        (OpenaiUsers, {"user_id": "late"}, "ai_user_cost", "OpenAI - Late"),
     ],
 )
 def test_an_id_that_is_listed_after_its_costs_gets_its_name(
@@ -682,8 +702,8 @@ def test_a_rename_concerns_the_days_since_the_id_was_used_first(daemon: Daemon, 
     assert launched == ["openai 2026-11-14..2026-11-19"]
     titles = "select title from port_entities.ai_cost_record where scope_id is not null order by title"
     assert daemon.warehouse.read(titles)["title"].to_pylist() == [
-        "S - unknown - 2026-11-14",
-        "T - unknown - 2026-11-18",
+        "OpenAI - S - no model - 2026-11-14",
+        "OpenAI - T - no model - 2026-11-18",
     ]
 
 

@@ -11,6 +11,7 @@ from usage_assets.automation.jobs import (
     PORT_CONNECTION_JOB,
     PORT_RECONCILE_JOB,
     PORT_SYNC_JOB,
+    REPORT_JOB,
     USAGE_JOB,
     build_jobs,
     port_connection_key,
@@ -28,7 +29,7 @@ def definitions() -> dg.Definitions:
     return build_definitions(settings_of(**KEYS, **PORT))
 
 
-JOBS = (USAGE_JOB, LOOKUPS_JOB, PORT_SYNC_JOB, PORT_CONNECTION_JOB, PORT_RECONCILE_JOB)
+JOBS = (USAGE_JOB, LOOKUPS_JOB, PORT_SYNC_JOB, PORT_CONNECTION_JOB, PORT_RECONCILE_JOB, REPORT_JOB)
 
 
 def keys_of(definitions: dg.Definitions, job: str) -> set[dg.AssetKey]:
@@ -61,7 +62,7 @@ def test_jobs_hold_the_checks_of_their_assets(definitions: dg.Definitions) -> No
     assert graph.asset_check_keys
     of_jobs = [
         definitions.resolve_job_def(job).asset_layer.asset_graph.asset_check_keys
-        for job in (USAGE_JOB, LOOKUPS_JOB, COMPLETENESS_JOB)
+        for job in (USAGE_JOB, LOOKUPS_JOB, COMPLETENESS_JOB, REPORT_JOB)
     ]
     assert set().union(*of_jobs) == graph.asset_check_keys
     assert {check.asset_key.to_user_string() for check in of_jobs[1]} == LOOKUPS

@@ -20,6 +20,7 @@ from dagster._core.utils import make_new_run_id
 
 from usage_assets.assets.checks import DAYS_WRONG
 from usage_assets.assets.failures import failure
+from usage_assets.assets.insights import ALERTS
 from usage_assets.automation import webhook
 from usage_assets.automation.jobs import range_tags
 from usage_assets.automation.webhook import FORGOTTEN, GIVE_UP, NOTHING_IS_LOST, POSTS_PER_TICK, build_webhook_sensor
@@ -482,6 +483,37 @@ def test_a_check_that_is_run_without_days_takes_off_all_days_but_those_that_it_f
     checked.run({"2026-11-17": "", "2026-11-18": "1 is 2"}, has_days=False)
     checked.run(wrong)
     assert [text.count("1 is 2") for text in receiver.texts] == [2, 1]
+
+
+def test_an_alert_is_told_once_whatever_its_figures_become_and_again_when_it_was_gone(
+    daemon: Daemon, clock: time_machine.Traveller, receiver: Receiver
+) -> None:
+    def run(**alerts: str) -> None:
+        @dg.asset(check_specs=[dg.AssetCheckSpec("budgets", asset="budget_status")])
+        def budget_status() -> Iterator[dg.MaterializeResult[None]]:
+            found = dg.AssetCheckResult(
+                check_name="budgets",
+                passed=not alerts,
+                severity=dg.AssetCheckSeverity.WARN,
+                description="\n".join(alerts.values()),
+                metadata={ALERTS: json.dumps(alerts)},
+            )
+            yield dg.MaterializeResult(check_results=[found])
+
+        dg.materialize([budget_status], instance=daemon.instance)
+        clock.shift(1)
+        daemon.tick()
+
+    run(half="50% of $10 were reached: $6", most="")
+    run(half="50% of $10 were reached: $7", most="")
+    assert [text.splitlines()[0] for text in receiver.texts] == ["usage-assets: 50% of $10 were reached: $6"]
+    run(half="", most="", all="100% of $10 were reached: $11")
+    run(most="")
+    run(half="50% of $10 were reached: $5", most="")
+    assert [text.splitlines()[0] for text in receiver.texts[1:]] == [
+        "usage-assets: 100% of $10 were reached: $11",
+        "usage-assets: 50% of $10 were reached: $5",
+    ]
 
 
 def test_checks_that_were_not_taken_are_sent_again_and_otherwise_never(checked: Checked, receiver: Receiver) -> None:

@@ -348,13 +348,14 @@ def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(small_term
     assert said.code == 1
     assert failed.startswith(
         "FAILED: openai: not refreshed, for the reasons above: openai/costs, openai/costs/allocated_costs, "
-        "openai/costs/daily_costs, openai/entities/ai_cost_record, openai/entities/ai_user_cost, "
-        "openai/entities/openai_daily_usage. What was stored stays."
+        "openai/costs/daily_costs, openai/entities/ai_cost_record, openai/entities/ai_model_cost, "
+        "openai/entities/ai_team_cost, openai/entities/ai_user_cost, openai/entities/openai_daily_usage. "
+        "What was stored stays."
     )
     assert said.err.count("401 from GET /openai/v1/organization/costs: no. Check the admin key") == 1
     assert said.err.count("not computed, because what it reads failed") == 1
     assert "days 1, rows" in line_of("chatgpt", said)
-    assert line_of("openai", said).startswith(f"openai {LATEST}: FAILED for 6 of 12 assets; stored: days 1")
+    assert line_of("openai", said).startswith(f"openai {LATEST}: FAILED for 8 of 14 assets; stored: days 1")
     with dg.DagsterInstance.get() as instance:
         [run] = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
     assert failed.endswith(f"(run {run.run_id})")
@@ -382,7 +383,7 @@ def test_a_terminal_shows_a_bar_with_days_and_requests(terminal: Terminal) -> No
             os.close(theirs)
             shown = read_all(ours)
     assert run.returncode == 0
-    assert "5/5 days of assets" in shown
+    assert "7/7 days of assets" in shown
     assert "2 requests" in shown
 
 

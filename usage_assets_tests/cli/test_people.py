@@ -143,7 +143,8 @@ def home(
         terminal.warehouse.replace(Table(row), batch, Slice("anthropic", DAY, DAY), "run")
     archive_page(terminal, people)
     with port_of(terminal) as port:
-        ledger = PortLedger(terminal.warehouse, port.account, Slice("anthropic", DAY, DAY), ENTITIES[-1:])
+        of_people = [each for each in ENTITIES if each.row is AiUserCost]
+        ledger = PortLedger(terminal.warehouse, port.account, Slice("anthropic", DAY, DAY), of_people)
         push(port, Changes((Entity(CONNECTION, "anthropic", "", {}, DAY),)), ledger)
         assert push_until_equal(port, ledger)[0].upserted == 2
     with dg.DagsterInstance.get() as instance:

@@ -82,6 +82,24 @@ def test_views_are_known_and_nothing_can_be_changed(terminal: Terminal, warehous
     assert models(warehouse) == ["kept"]
 
 
+def test_cost_bases_are_added_only_with_mixed(terminal: Terminal) -> None:
+    write(terminal.warehouse, [sample()])
+    with terminal.warehouse.transaction() as database:
+        database.execute("create schema if not exists costs")
+        values = "('billed', 1.10::decimal(38, 24)), ('estimated', 2)"
+        database.execute(f"create view costs.by_day as from (values {values}) as costs(cost_basis, amount_usd)")
+    publish(terminal.warehouse)
+    question = "select sum(amount_usd) as usd from costs.by_day"
+    refused = terminal.type("query", question, "--csv")
+    assert (refused.code, refused.out, len(refused.complaints)) == (2, "", 1)
+    assert "sum(amount_usd) mixes billed and estimated: group by cost_basis, or keep one" in refused.err
+    assert Decimal(terminal.type("query", question, "--csv", "--mixed").lines[1]) == Decimal("3.1")
+    assert terminal.type("query", f"{question} where cost_basis = 'estimated'", "--csv").lines == [
+        "usd",
+        f"2.{24 * '0'}",
+    ]
+
+
 def test_a_mistake_is_one_line(terminal: Terminal, warehouse: Warehouse) -> None:
     missing = terminal.type("query", MODELS)
     assert (missing.code, len(missing.complaints)) == (2, 1)

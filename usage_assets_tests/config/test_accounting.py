@@ -1,15 +1,28 @@
 """What the connections file states about money: exact, dated, attributed, or refused with file, line and field."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from usage_assets.config.accounting import RELEASED, Accounting, CurrencyRow, InvoiceRow, OwnerRow, digits_of
+from usage_assets.config.accounting import (
+    RELEASED,
+    Accounting,
+    BudgetRow,
+    BudgetThresholdRow,
+    CurrencyRow,
+    GuardrailRow,
+    InvoiceRow,
+    Measure,
+    OwnerRow,
+    digits_of,
+)
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.people import People
+from usage_assets.models.costs import VIEWS
 from usage_assets.providers import PROVIDERS
 
 EVERYTHING = """
@@ -45,11 +58,25 @@ id = "INV-10"
 project = "proj_1"
 team = "web"
 cost_centre = "4711"
+
+[[budget]]
+name = "web"
+team = "web"
+amount = 5000.10
+
+[[guardrail]]
+name = "images"
+model = "gpt-image-1"
+measure = "images"
+above = 10000
 """
 CREDIT = EVERYTHING.partition("\n[[exchange_rate]]")[0].strip()
 EXCHANGE = '[[exchange_rate]]\ncurrency = "EUR"\nusd = 1.1\nvalid_from = 2026-01-01\nsource = "ECB"\n'
 PURCHASE = "[[purchase]]\n" + EVERYTHING.partition("[[purchase]]\n")[2].partition("\n[[invoice]]")[0]
 INVOICE = "[[invoice]]\n" + EVERYTHING.partition("[[invoice]]\n")[2].partition("\n[[owner]]")[0]
+BUDGET = '[[budget]]\nname = "all"\namount = 9\n'
+GUARDRAIL = '[[guardrail]]\nname = "all"\nmeasure = "usd"\nabove = 9\n'
+RISE = GUARDRAIL.replace("above = 9", "rises_by = 3\nat_least = 100")
 OWNER = '[[owner]]\nproject = "p"\nteam = "web"\n'
 Load = Callable[[str], Settings]
 
@@ -87,6 +114,9 @@ def test_everything_is_read_with_every_digit(load: Load) -> None:
         "accounting.purchases": 1,
         "accounting.invoices": 1,
         "accounting.owners": 1,
+        "accounting.budgets": 1,
+        "accounting.budget_thresholds": 3,
+        "accounting.guardrails": 1,
         "accounting.currencies": len(rows[CurrencyRow]),
         "accounting.providers": len(PROVIDERS),
         "accounting.cost_sources": sum(len(provider.costs) for provider in PROVIDERS.values()),
@@ -98,6 +128,68 @@ def test_an_invoice_may_state_its_day(load: Load) -> None:
     for text, issued in ((INVOICE, None), (f"{INVOICE}\nissued = 2026-11-02", date(2026, 11, 2))):
         ((row,),) = (table.to_pylist() for row, table in load(text).accounting().tables().items() if row is InvoiceRow)
         assert row["issued"] == issued
+
+
+ALL_DAYS = {"valid_from": date(1970, 1, 1), "valid_until": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        (BUDGET, {"scope_type": "all", "scope_id": None, "amount": 9, "currency": "USD", "period": "month"}),
+        (
+            BUDGET + 'team = "web"\nperiod = "quarter"\ncurrency = "EUR"\n',
+            {"scope_type": "team", "scope_id": "web", "amount": 9, "currency": "EUR", "period": "quarter"},
+        ),
+        (
+            BUDGET.replace("amount = 9", "credits = 0.0000000001") + 'api_key = "k"\n',
+            {
+                "scope_type": "api_key",
+                "scope_id": "k",
+                "amount": Decimal("0.0000000001"),
+                "currency": None,
+                "period": "month",
+            },
+        ),
+        (
+            BUDGET + 'connection = "openai"\n',
+            {"scope_type": "connection", "scope_id": "openai", "amount": 9, "currency": "USD", "period": "month"},
+        ),
+    ],
+)
+def test_a_budget_is_for_one_scope_in_money_or_credits(load: Load, text: str, row: Mapping[str, object]) -> None:
+    assert load(text).accounting().tables()[BudgetRow].to_pylist() == [{"name": "all", **row, **ALL_DAYS}]
+
+
+def test_a_threshold_is_a_row(load: Load) -> None:
+    for text, shares in ((BUDGET, ("0.5", "0.8", "1")), (BUDGET + "thresholds = [0.25, 1, 1.5]", ("0.25", "1", "1.5"))):
+        rows = load(text).accounting().tables()[BudgetThresholdRow].to_pylist()
+        assert [row["threshold"] for row in rows] == [*map(Decimal, shares)]
+        assert {(row["name"], row["valid_from"]) for row in rows} == {("all", date(1970, 1, 1))}
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        (GUARDRAIL, {"measure": "usd", "above": 9, "rises_by": None, "at_least": None}),
+        (
+            GUARDRAIL.replace("usd", "num_model_requests"),
+            {"measure": "requests", "above": 9, "rises_by": None, "at_least": None},
+        ),
+        (
+            RISE.replace("usd", "num_sessions").replace("3", "1.5"),
+            {"measure": "sessions", "above": None, "rises_by": Decimal("1.5"), "at_least": 100},
+        ),
+    ],
+)
+def test_a_guardrail_bounds_a_day_or_its_rise(load: Load, text: str, row: Mapping[str, object]) -> None:
+    stated = {"name": "all", "scope_type": "all", "scope_id": None, **row, **ALL_DAYS}
+    assert load(text).accounting().tables()[GuardrailRow].to_pylist() == [stated]
+
+
+def test_a_measure_is_a_column_of_usage_or_computed_from_some() -> None:
+    view = next(view.sql for view in VIEWS if "view costs.usage as" in view.sql)
+    assert [name for name in get_args(Measure) if f"\n  {name}" not in view] == ["usd", "tokens"]
 
 
 def test_nothing_but_what_a_release_states_is_stated_without_a_file() -> None:
@@ -158,6 +250,31 @@ def test_the_smallest_unit_of_every_currency_is_that_of_iso_4217() -> None:
             OWNER + OWNER.replace("web", "apps"),
             "line 4: owner.2: says again what connections.toml, line 1: owner.1 says",
         ),
+        (BUDGET.replace("9", "0"), "line 3: budget.1.amount: Input should be greater than 0"),
+        (BUDGET.replace("9", "nan"), "line 3: budget.1.amount: "),
+        (BUDGET.replace("9", "true"), "line 3: budget.1.amount: write a number"),
+        (BUDGET.replace("amount = 9", ""), "line 1: budget.1: name one of amount, credits"),
+        (BUDGET + "credits = 9", "line 1: budget.1: name one of amount, credits"),
+        (BUDGET.replace("amount", "credits") + 'currency = "EUR"', "line 1: budget.1: credits have no currency"),
+        (BUDGET + 'currency = "eur"', "line 4: budget.1.currency: eur is not a currency of ISO 4217"),
+        (BUDGET + 'period = "week"', "line 4: budget.1.period: Input should be 'month' or 'quarter'"),
+        (BUDGET + "thresholds = []", "line 4: budget.1.thresholds: "),
+        (BUDGET + "thresholds = [0.5, 0]", "line 4: budget.1.thresholds.2: Input should be greater than 0"),
+        (BUDGET + "thresholds = [0.8, 0.5]", "line 4: budget.1.thresholds: write them in ascending order"),
+        (BUDGET + "thresholds = [1, 1.0]", "line 4: budget.1.thresholds: write them in ascending order, each once"),
+        (BUDGET + 'team = "a"\nuser = "b"', "line 1: budget.1: name at most one of connection, team, project, "),
+        (BUDGET + 'connection = "oenai"', "line 4: budget.1.connection: unknown; the connections are anthropic"),
+        (BUDGET + BUDGET, "line 4: budget.2: says again what connections.toml, line 1: budget.1 says"),
+        (BUDGET.replace('name = "all"', ""), "line 1: budget.1.name: Field required"),
+        (BUDGET.replace("[[budget]]", "[budget]"), "line 1: budget: write [[budget]]"),
+        (GUARDRAIL.replace("above = 9", ""), "line 1: guardrail.1: name one of above, rises_by"),
+        (RISE + "above = 9", "line 1: guardrail.1: name one of above, rises_by"),
+        (RISE.replace("at_least = 100", ""), "line 1: guardrail.1: name rises_by and at_least together"),
+        (GUARDRAIL + "at_least = 9", "line 1: guardrail.1: name rises_by and at_least together"),
+        (RISE.replace("3", "1"), "line 4: guardrail.1.rises_by: Input should be greater than 1"),
+        (GUARDRAIL.replace("usd", "dollars"), "line 3: guardrail.1.measure: Input should be 'usd', 'requests', "),
+        (GUARDRAIL.replace('"usd"', "3"), "line 3: guardrail.1.measure: Input should be 'usd', 'requests', "),
+        (GUARDRAIL + RISE, "line 5: guardrail.2: says again what"),
         (OWNER + 'valid_from = 2026-01-01\nconnection = "openai"\n' + OWNER, "line 6: owner.2: says again what"),
     ],
 )
@@ -218,6 +335,25 @@ def test_an_owner_of_connections_with_other_policies_is_stored_as_each_names_peo
     assert "@" not in hashed.user
 
 
+def test_a_budget_of_a_person_is_stored_as_costs_name_them(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USAGE_HASH_KEY", "a long random text")
+    budget = BUDGET + 'user = "Bob@example.com"\n'
+    bob = People("hash", "a long random text").only_id("bob@example.com")
+    for policy, name in (("names", "Bob@example.com"), ("hash", bob)):
+        monkeypatch.setenv("USAGE_PEOPLE", policy)
+        ((row,),) = (load(budget).accounting().tables()[table].to_pylist() for table in (BudgetRow,))
+        assert (row["scope_type"], row["scope_id"]) == ("user", name)
+    two = "".join(
+        f'[[connection]]\nname = "{people}"\nprovider = "anthropic"\nkey = "env:KEY"\npeople = "{people}"\n'
+        for people in ("ids", "hash")
+    )
+    assert load(two + BUDGET + 'user = "user_1"').accounting().budgets[0].user == "user_1"
+    with pytest.raises(SettingsError, match=r"line 14: budget\.1\.user: some connections hash addresses, others keep"):
+        load(two + budget).accounting()
+
+
 def test_one_entry_may_follow_the_other(load: Load) -> None:
+    budgets = BUDGET + "valid_until = 2026-01-31\n" + BUDGET.replace("9", "10") + "valid_from = 2026-02-01\n"
+    assert [budget.amount for budget in load(budgets).accounting().budgets] == [9, 10]
     owners = OWNER + "valid_until = 2026-01-31\n" + OWNER.replace("web", "apps") + "valid_from = 2026-02-01\n"
     assert [owner.team for owner in load(owners).accounting().owners] == ["web", "apps"]

@@ -130,6 +130,8 @@ class Lookups:
     def note(self, account: Account, lists: Mapping[str, Iterable[Row]]) -> None:
         """The lists of a connection's organization have been read. What is not in them any more keeps its name."""
         for listed, items in lists.items():
+            if listed.startswith("spend_"):  # not fetched unless a connection asks for it
+                continue
             for item in items:
                 kept = {"name": (item["name"] or "").strip() or None, "email": item.get("email")}
                 if listed == "users" and not account.keeps_names:
@@ -685,7 +687,30 @@ ENTITIES: Mapping[str, Callable[..., Mapping[str, list[Row]]]] = {
 """Raw table -> what it becomes in Port, beside the entities of costs."""
 
 
-def cost_entities(account: Account, day: date, costs: Sequence[Row], lookups: Lookups) -> Mapping[str, list[Row]]:
+def owner_of(row: Row, accounting: Iterable[Dated]) -> Row:
+    """The team and cost centre that pay for a cost."""
+    owners = [entry for entry in accounting if entry.table == "owner" and entry.speaks_of(row["usage_date"])]
+    ids = {
+        "api_key": row["api_key_id"] or row["api_key_name"],
+        "user": row["user_id"],
+        "project": row["project_id"],
+        "workspace": row["workspace_id"],
+    }
+    for kind, id_ in ids.items():
+        for entry in owners:
+            said = entry.said
+            if id_ and said.get(kind) == id_ and said.get("connection", row["connection"]) == row["connection"]:
+                return {"team": said["team"], "cost_centre": said.get("cost_centre")}
+    return {"team": "unowned", "cost_centre": None}
+
+
+NO_SCOPE = {"anthropic": "Default workspace"}
+"""What costs without a project or workspace are for; elsewhere there is none."""
+
+
+def cost_entities(
+    account: Account, day: date, costs: Sequence[Row], parts: Sequence[Row], accounting: Accounting, lookups: Lookups
+) -> Mapping[str, list[Row]]:
     """What every provider's costs become in Port."""
     midnight, name = f"{day}T00:00:00Z", account.name
     keys = ("provider", "cost_basis", "native_unit", "currency", "scope_id", "used")
@@ -693,24 +718,25 @@ def cost_entities(account: Account, day: date, costs: Sequence[Row], lookups: Lo
         {
             **row,
             "scope_id": row["project_id"] or row["workspace_id"],
-            "used": row["model"] or (row["line_item"] or "").split(", ")[0] or "unknown",
+            "used": row["model"] or (row["line_item"] or "").split(", ")[0] or None,
         }
         for row in costs
     ]
     records = []
     for (provider, basis, unit, currency, scope, model), same in by(cut, *keys).items():
         kind = basis if basis == "credits" or currency == "USD" else f"{basis}-{currency}"
-        scope_name = lookups.name(name, SCOPES, scope) or scope
+        company = PROVIDERS[provider].company
+        scope_name = lookups.name(name, SCOPES, scope) or scope or NO_SCOPE.get(provider, "no project or workspace")
         records.append(
             {
-                "identifier": path(name, kind, scope, model, str(day)),
-                "title": " - ".join(filter(None, (scope_name, model, str(day)))),
+                "identifier": path(name, kind, scope, model or "unknown", str(day)),
+                "title": " - ".join((company, scope_name, model or "no model", str(day))),
                 "record_date": midnight,
                 "provider": provider,
                 "cost_basis": basis,
                 "scope_id": scope,
                 "scope_name": scope_name,
-                "model": model,
+                "model": model or "no model",
                 "native_amount": total(row["native_amount"] for row in same),
                 "native_unit": unit,
                 "currency": currency,
@@ -719,20 +745,54 @@ def cost_entities(account: Account, day: date, costs: Sequence[Row], lookups: Lo
         )
     people = []
     for (provider, user), same in by(costs, "provider", "user_id").items():
+        called = lookups.name(name, USERS, user) or user or "unassigned"
         address = lookups.email(name, user) or (user if re.fullmatch(".+@.+", user or "") else None)
         people.append(
             {
                 "identifier": path(name, user, str(day)),
-                "title": f"{lookups.name(name, USERS, user) or user or 'unassigned'} - {day}",
+                "title": " - ".join((PROVIDERS[provider].company, called, str(day))),
                 "record_date": midnight,
                 "provider": provider,
                 "user_id": user,
                 "user_email": address,
-                **{f"{basis}_usd": _dollars(same, basis) for basis in ("billed", "estimated", "notional")},
-                "credits": total(row["native_amount"] for row in same if row["cost_basis"] == "credits") or Decimal(0),
+                **_by_basis(same),
             }
         )
-    return {"ai_cost_record": records, "ai_user_cost": people}
+    models = [
+        {
+            "identifier": path(name, model, usage_type, str(day)),
+            "title": f"{PROVIDERS[provider].company} - {model or 'no model'} - {usage_type or 'not itemized'} - {day}",
+            "record_date": midnight,
+            "provider": provider,
+            "model": model or "no model",
+            "usage_type": usage_type or "not itemized",
+            **_by_basis(same),
+        }
+        for (provider, model, usage_type), same in by(costs, "provider", "model", "usage_type").items()
+    ]
+    split = {row["source_table"] for row in parts}
+    shared = [row for row in costs if row["cost_basis"] != "billed" or row["source_table"] not in split]
+    shared += [{**row, "cost_basis": "billed", "api_key_name": None} for row in parts]
+    owned = [{**row, **owner_of({**row, "usage_date": day, "connection": name}, accounting)} for row in shared]
+    teams = [
+        {
+            "identifier": path(name, team, str(day)),
+            "title": f"{PROVIDERS[provider].company} - {team} - {day}",
+            "record_date": midnight,
+            "provider": provider,
+            "team": team,
+            **_by_basis(same),
+        }
+        for (provider, team), same in by(owned, "provider", "team").items()
+    ]
+    return {"ai_cost_record": records, "ai_user_cost": people, "ai_model_cost": models, "ai_team_cost": teams}
+
+
+def _by_basis(costs: Sequence[Row]) -> Row:
+    credits_ = total(row["native_amount"] for row in costs if row["cost_basis"] == "credits") or Decimal(0)
+    return {f"{basis}_usd": _dollars(costs, basis) for basis in ("billed", "estimated", "notional")} | {
+        "credits": credits_
+    }
 
 
 def _dollars(costs: Iterable[Row], basis: str) -> Decimal | None:
@@ -750,13 +810,15 @@ def tables_of(
     raw = raw_rows(account, day)
     kept = {(table, ""): rows for table, rows in raw.items()}
     costs: list[Row] = []
+    parts: list[Row] = []
     for source in (source for source in SOURCES if source in raw):
         kept[DAILY, source] = [valued(row, day, accounting) for row in SOURCES[source](raw[source])]
         costs += kept[DAILY, source]
         if source in USES:
             kept[ALLOCATED, source] = [part for bill in kept[DAILY, source] for part in allocated(bill, raw)]
+            parts += kept[ALLOCATED, source]
     entities = [build(account, day, raw, lookups) for table, build in ENTITIES.items() if table in raw]
-    for found in (*entities, cost_entities(account, day, costs, lookups)):
+    for found in (*entities, cost_entities(account, day, costs, parts, accounting, lookups)):
         kept |= {(f"port_entities.{blueprint}", ""): rows for blueprint, rows in found.items()}
     return kept
 

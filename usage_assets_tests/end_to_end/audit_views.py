@@ -16,10 +16,10 @@ from usage_assets_tests.end_to_end.audit_books import (
     MINOR_DIGITS,
     SCOPES,
     USERS,
-    Dated,
     Keeper,
     Row,
     by,
+    owner_of,
     times,
     total,
 )
@@ -36,6 +36,12 @@ VIEWS: Mapping[str, Sequence[str]] = {
 """View -> what it adds up by, beside connection, provider, cost basis, unit and currency."""
 OF_PARTS = ("costs.by_actor", "costs.by_team")
 """Those that know of parts of a bill."""
+BY_KEY = (
+    *("connection", "usage_date", "provider", "source_table", "cost_basis", "native_unit", "currency"),
+    *("project_id", "workspace_id", "user_id", "api_key_id", "api_key_name"),
+)
+NAMES = ("project_name", "workspace_name", "user_name", "user_email", "api_key_display_name")
+WHOSE = ("actor_kind", "actor_id", "actor_name", "team", "cost_centre")
 
 
 def month_of(day: date) -> date:
@@ -92,6 +98,32 @@ def attributed(keeper: Keeper) -> list[Row]:
     ]
 
 
+def by_key(keeper: Keeper) -> Mapping[str, list[Row]]:
+    """What is stored beside costs, and the views over it: sums by what tells whom they are for."""
+    parts = [{**row, "cost_basis": "billed", "api_key_name": None} for row in keeper.rows(ALLOCATED)]
+    sums_of_bills, sums_of_parts = list(_by_key(keeper.rows(DAILY))), list(_by_key(parts))
+    return {
+        f"{DAILY}_sums": sums_of_bills,
+        f"{DAILY}_by_key": sums_of_bills,
+        f"{ALLOCATED}_sums": sums_of_parts,
+        f"{ALLOCATED}_by_key": sums_of_parts,
+        f"{DAILY}_by_key_named": list(_by_key(named(keeper), *NAMES)),
+        f"{ALLOCATED}_by_key_named": list(_by_key(attributed(keeper), *NAMES, *WHOSE)),
+    }
+
+
+def _by_key(costs: Iterable[Row], *names: str) -> Iterator[Row]:
+    keys = (*BY_KEY, *names)
+    for key, same in by(costs, *keys).items():
+        unknown = [row for row in same if row["amount_usd"] is None]
+        yield dict(zip(keys, key, strict=True)) | {
+            "native_amount": total(row["native_amount"] for row in same),
+            "amount_usd": total(row["amount_usd"] for row in same),
+            "rows_without_usd": len(unknown),
+            "rows_of_unknown_value": len([row for row in unknown if row["native_amount"]]),
+        }
+
+
 def actor_of(row: Row, keeper: Keeper) -> Row:
     """Who a cost is for."""
     names, connection = keeper.lookups, row["connection"]
@@ -103,23 +135,6 @@ def actor_of(row: Row, keeper: Keeper) -> Row:
     elif key := row["api_key_id"] or row["api_key_name"]:
         kind, id_, name = "api_key", key, row["api_key_display_name"]
     return {"actor_kind": kind, "actor_id": id_, "actor_name": name}
-
-
-def owner_of(row: Row, accounting: Iterable[Dated]) -> Row:
-    """The team and cost centre that pay for a cost."""
-    owners = [entry for entry in accounting if entry.table == "owner" and entry.speaks_of(row["usage_date"])]
-    ids = {
-        "api_key": row["api_key_id"] or row["api_key_name"],
-        "user": row["user_id"],
-        "project": row["project_id"],
-        "workspace": row["workspace_id"],
-    }
-    for kind, id_ in ids.items():
-        for entry in owners:
-            said = entry.said
-            if id_ and said.get(kind) == id_ and said.get("connection", row["connection"]) == row["connection"]:
-                return {"team": said["team"], "cost_centre": said.get("cost_centre")}
-    return {"team": "unowned", "cost_centre": None}
 
 
 def sums(keeper: Keeper) -> Iterator[tuple[str, list[Row]]]:

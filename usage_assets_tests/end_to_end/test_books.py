@@ -43,18 +43,22 @@ UNCOMPARED = {
     "ledger.port_pushes", "ledger.statements",  # which process pushed and stated what when
     "ledger.assets",  # what is configured
     "ledger.failed_checks",  # what checks say in the UI
-    "ledger.namings",  # what makes days due, which are compared
+    "ledger.namings", "ledger.owner_periods",  # what makes days due, which are compared
     "accounting.currencies",  # ISO 4217, in test_accounting.py
     "accounting.providers", "accounting.cost_sources",  # in every row of costs.focus
+    "accounting.budgets", "accounting.budget_thresholds", "accounting.guardrails",  # in test_accounting.py
+    "openai.spend_limits", "anthropic.spend_limits", "costs.budgets_and_limits",  # in test_limits.py
     "costs.names",  # in every view with names
+    "costs.usage", "costs.usage_by_model",  # of tables that are compared, in models/test_usage.py
+    "openai_legacy.usage",  # empty: costs.usage reads it, and no connection fetches it
     "openai.projects", "openai.users", "openai.project_api_keys", "openai.service_accounts",
     "anthropic.workspaces", "anthropic.users", "anthropic.api_keys", "anthropic.organization",
 }  # fmt: skip
 """Relations of names, and of our own bookkeeping."""
 UNCOMPARED_COLUMNS = {
     "ledger.stored_days": {
-        "answered_at", "changed_run_id", "content_hash", "filters", "grouped_by", "inputs", "is_open", "question",
-        "run_id", "settling_days", "total_units",
+        "answered_at", "changed_run_id", "content_hash", "filters", "grouped_by", "has_sums", "inputs", "is_open",
+        "question", "run_id", "settling_days", "total_units",
     },
 }  # fmt: skip
 OF_JSON = ("Tags", "day_totals")
@@ -113,6 +117,7 @@ def costs_of(story: Story) -> dict[str, Sequence[Row]]:
         **dict(audit_views.sums(keeper)),
         "costs.daily_costs_named": audit_views.named(keeper),
         "costs.allocated_costs_named": audit_views.attributed(keeper),
+        **audit_views.by_key(keeper),
         "costs.focus": audit_views.focus(keeper),
         "costs.focus_left_out": audit_views.left_out(keeper),
     }
@@ -228,18 +233,26 @@ def what_people_read_is_the_database(story: Story, database: duckdb.DuckDBPyConn
             assert copy.execute(rows).to_arrow_table() == database.execute(rows).to_arrow_table(), name
 
 
-OF_PARTS = (*audit_views.OF_PARTS, "costs.allocated_costs_named", "costs.focus")
-OF_COSTS = (*(view for view in audit_views.VIEWS if view not in OF_PARTS), "costs.daily_costs_named")
-ONE = (
-    f"update {DAILY} set {{}} where rowid = "
-    f"(select min(rowid) from {DAILY} where cost_basis = '{{}}' and amount_usd {{}})"
+OF_ROWS = ("costs.by_model", "costs.daily_costs_named")
+OF_SUMS = (
+    *(view for view in audit_views.VIEWS if view not in (*OF_ROWS, *audit_views.OF_PARTS)),
+    *("costs.daily_costs_by_key", "costs.daily_costs_by_key_named"),
 )
+ONE = (
+    f"update {DAILY}{{0}} set {{1}} where rowid = "
+    f"(select min(rowid) from {DAILY}{{0}} where cost_basis = '{{2}}' and amount_usd {{3}})"
+)
+ONE_PART = f"update {ALLOCATED}{{0}} set {{1}} where rowid = (select min(rowid) from {ALLOCATED}{{0}})"
 MORE = f"native_amount = native_amount + {LAST_PLACE:f}"
+LESS = f"amount_usd = amount_usd - {LAST_PLACE:f}"
 PLANTED: Mapping[str, Sequence[str]] = {
-    ONE.format(MORE, "billed", "is not null"): OF_COSTS,
-    ONE.format(f"amount_usd = amount_usd - {LAST_PLACE:f}", "billed", "is not null"): OF_COSTS[:2],
-    f"update {ALLOCATED} set {MORE} where rowid = (select min(rowid) from {ALLOCATED})": OF_PARTS,
-    ONE.format(MORE, "credits", "is null"): ("costs.focus_left_out",),
+    ONE.format("", MORE, "billed", "is not null"): OF_ROWS,
+    ONE.format("", LESS, "billed", "is not null"): OF_ROWS,
+    ONE.format("_sums", MORE, "billed", "is not null"): OF_SUMS,
+    ONE.format("_sums", LESS, "billed", "is not null"): OF_SUMS[:2],
+    ONE_PART.format("", MORE): ("costs.allocated_costs_named", "costs.focus"),
+    ONE_PART.format("_sums", MORE): (*audit_views.OF_PARTS, "costs.allocated_costs_by_key_named"),
+    ONE.format("", MORE, "credits", "is null"): ("costs.focus_left_out",),
     "update ledger.partition_versions set row_count = row_count + 1 where version = 1": (
         "ledger.restatements",
         "ledger.stored_days",

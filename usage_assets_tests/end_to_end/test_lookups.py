@@ -207,7 +207,7 @@ def test_entities_of_an_id_that_is_listed_after_its_costs_get_its_name(
     def titles_with(name: str) -> list[int]:
         tables = [f"port_entities.{entity}" for entity in entities]
         found = [project.rows(table) for table in tables]
-        return [sum(row["title"].startswith(f"{name} - ") for row in rows) for rows in found]
+        return [sum(f" - {name} - " in f" - {row['title']}" for row in rows) for rows in found]
 
     variables = {"USAGE_PEOPLE": "names", "USAGE_START_DATE": str(DAYS[0]), **with_main_endpoints(tmp_path)}
     with hold_project(sandbox, tmp_path, variables) as project:

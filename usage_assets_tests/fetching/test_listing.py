@@ -26,10 +26,12 @@ EVERY_LOOKUP = {
 every_lookup = pytest.mark.parametrize(("provider", "lookup"), EVERY_LOOKUP.values(), ids=EVERY_LOOKUP)
 every_list = pytest.mark.parametrize(
     ("provider", "lookup"),
-    [(provider, lookup) for provider, lookup in EVERY_LOOKUP.values() if lookup.cursor],
-    ids=[name for name, (_, lookup) in EVERY_LOOKUP.items() if lookup.cursor],
+    [(provider, lookup) for provider, lookup in EVERY_LOOKUP.values() if lookup.cursor not in (None, "page")],
+    ids=[name for name, (_, lookup) in EVERY_LOOKUP.items() if lookup.cursor not in (None, "page")],
 )
 KEYS = EVERY_LOOKUP["openai/project_api_keys"][1]
+OPENAI_LIMITS = EVERY_LOOKUP["openai/spend_limits"][1]
+ANTHROPIC_LIMITS = EVERY_LOOKUP["anthropic/spend_limits"][1]
 
 Fetch = Callable[..., Listed]
 
@@ -66,18 +68,23 @@ def test_everything_is_listed_with_as_few_requests_as_there_are_lists(
     ids = [item.id for item in listed.items]
     assert len(set(ids)) == len(ids) > 0
     assert set(ids) == listed_ids(sandbox, provider, lookup)
-    assert listed.requests == len(sandbox.requests()) == (1 + 4 if lookup.for_each else 1)
+    asked = 1 + (4 if lookup.for_each else 0) + (1 if lookup.own_path else 0)
+    unset = asked - 1 - len(ids) if lookup.may_be_unset else 0
+    assert listed.requests + unset == len(sandbox.requests()) == asked
     assert (listed.retries, list(listed.skipped), dict(listed.unknown_fields)) == (0, [], {})
 
 
 @every_list
 def test_small_pages_give_the_same_items(sandbox: Sandbox, fetch: Fetch, provider: str, lookup: Lookup) -> None:
     whole = fetch(provider, lookup)
-    sandbox.faults({"route": route(provider, lookup), "fault": "short_page", "size": 1})
+    own = [f"GET /{PATHS[provider]}/{lookup.own_path}"] if lookup.own_path else []
+    for each in (route(provider, lookup), *own):
+        sandbox.faults({"route": each, "fault": "short_page", "size": 1})
     paged = fetch(provider, lookup)
     assert paged.items == whole.items
     of_projects = Counter(getattr(item, "project_id", None) for item in whole.items)
-    pages = sum(of_projects.values()) + (1 + 4 - len(of_projects) if lookup.for_each else 0)
+    lists = 1 + 4 + (1 if lookup.own_path else 0)
+    pages = sum(of_projects.values()) + (lists - len(of_projects) if lookup.for_each else 0)
     assert paged.requests == pages
 
 
@@ -256,8 +263,57 @@ def test_no_address_no_persons_name_and_no_key_is_kept(
 @every_lookup
 def test_names_are_personal_where_they_may_hold_an_address(provider: str, lookup: Lookup) -> None:
     declared = {column.name: column for column in columns(lookup.row)}
-    assert declared["name"].address == ("person_name" if lookup.name == "users" else "in_name")
+    if "name" in declared:
+        assert declared["name"].address == ("person_name" if lookup.name == "users" else "in_name")
     assert all(column.nullable for column in declared.values() if column.name not in ("connection", "id", "valid_from"))
+
+
+# Spend limits
+
+
+def test_limits_of_the_organization_and_of_projects_are_listed_and_the_unset_are_none(fetch: Fetch) -> None:
+    own, of_project = sorted(fetch("openai", OPENAI_LIMITS).items, key=lambda item: item.id)
+    found = {(each.id, each.project_id, each.threshold_amount) for each in (own, of_project)}  # type: ignore[attr-defined]  # of SpendLimits
+    assert found == {("organization", None, 500_000), (of_project.id, of_project.id, 120_050)}
+    assert own.enforcement_status == "enforcing"  # type: ignore[attr-defined]  # of SpendLimits
+
+
+def test_alerts_of_the_organization_and_of_projects_are_kept_without_who_gets_them(fetch: Fetch) -> None:
+    alerts = fetch("openai", EVERY_LOOKUP["openai/spend_alerts"][1], "names").items
+    assert sorted(alert.threshold_amount for alert in alerts) == [90_001, 250_000, 400_000]  # type: ignore[attr-defined]  # of SpendAlerts
+    assert [alert.project_id is None for alert in alerts].count(True) == 2  # type: ignore[attr-defined]  # of SpendAlerts
+    assert "@" not in repr(alerts)
+
+
+def test_an_organization_without_any_limit_is_an_empty_list(sandbox: Sandbox, fetch: Fetch) -> None:
+    for path in ("organization/spend_limit", OPENAI_LIMITS.path.format(id="*")):
+        sandbox.faults({"route": f"GET /{PATHS['openai']}/{path}", "fault": "status", "status": 404, "body": {}})
+    listed = fetch("openai", OPENAI_LIMITS)
+    assert (listed.items, listed.skipped) == ([], [])
+
+
+def test_an_amount_in_minor_units_is_exact_and_no_cap_is_null(fetch: Fetch) -> None:
+    amounts = {each.scope_type: each.amount for each in fetch("anthropic", ANTHROPIC_LIMITS).items}  # type: ignore[attr-defined]  # of SpendLimits
+    assert amounts == {"organization": 400_000, "workspace": 50_001, "user": None}
+
+
+def test_pages_with_a_name_are_followed_to_the_last(sandbox: Sandbox, fetch: Fetch) -> None:
+    whole = fetch("anthropic", ANTHROPIC_LIMITS)
+    sandbox.faults({"route": route("anthropic", ANTHROPIC_LIMITS), "fault": "short_page", "size": 1})
+    paged = fetch("anthropic", ANTHROPIC_LIMITS)
+    assert (paged.items, paged.requests) == (whole.items, 3)
+
+
+def test_a_page_with_the_name_of_an_earlier_one_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
+    sandbox.faults(edit("anthropic", ANTHROPIC_LIMITS, {"do": "set", "path": "next_page", "to": "0"}))
+    with pytest.raises(PermanentError, match="the cursor repeats"):
+        fetch("anthropic", ANTHROPIC_LIMITS)
+
+
+def test_a_page_that_does_not_say_whether_it_is_the_last_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
+    sandbox.faults(edit("anthropic", ANTHROPIC_LIMITS, {"do": "delete", "path": "next_page"}))
+    with pytest.raises(TransientError, match="Object missing required field `next_page`"):
+        fetch("anthropic", ANTHROPIC_LIMITS)
 
 
 # Bodies of the references

@@ -16,8 +16,10 @@ import pytest
 
 from usage_assets.config.accounting import Accounting, Invoice
 from usage_assets.config.settings import Settings
+from usage_assets.core.days import Window
+from usage_assets.focus import export as module
 from usage_assets.focus.__main__ import make_year, variables_for
-from usage_assets.focus.export import Exported, LeftOut, export, refuse_broken, stage
+from usage_assets.focus.export import LAST_CONNECTION, Exported, LeftOut, export, refuse_broken, stage
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import assets_seed, expected_derived
 from usage_assets.models.model import money_seed
@@ -117,6 +119,23 @@ def test_a_csv_file_has_every_digit_and_a_point_in_every_number(filled: Days, tm
         gaps={"anthropic/cost_report": 9, "chatgpt/codex_usage": 9, "openai/costs": 9},
         due={},
     )
+
+
+def test_a_file_is_the_same_however_many_charges_are_written_at_once(
+    filled: Days, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = exported(filled, tmp_path / "whole.csv")
+    monkeypatch.setattr(module, "CHARGES_AT_ONCE", 1)
+    with filled.warehouse.transaction() as database:
+        bounds = {"first": DAY, "last": LAST}
+        parts = list(module.parts_of(database, Window(DAY, LAST)))
+        stored = [name for name, _ in database.execute(module.CHARGES, bounds).fetchall()]
+    assert stored == ["anthropic", "chatgpt", "openai"]
+    assert [(part["after"], part["upto"]) for part in parts[:3]] == [("", "anthropic"), *[("anthropic", "chatgpt")] * 2]
+    assert {part["upto"] for part in parts} == {"anthropic", "chatgpt", module.LAST_CONNECTION}
+    assert exported(filled, tmp_path / "parts.csv") == told
+    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert not [each for each in tmp_path.iterdir() if each.name.startswith(".")]
 
 
 def test_a_parquet_file_has_decimals_and_times(filled: Days, tmp_path: Path) -> None:
@@ -280,13 +299,13 @@ def test_sums_and_text_find_planted_errors(published: Path, rule: str, planted: 
 
 def broken(published: Path, planted: str) -> str | None:
     """The rule that is broken once an error is planted in the staged rows; none is before."""
-    range_of_days: dict[str, Any] = {"first": DAY, "last": LAST}
+    part: dict[str, Any] = {"first": DAY, "last": LAST, "after": "", "upto": LAST_CONNECTION}
     with duckdb.connect(str(published), read_only=True) as database:
-        stage(database, range_of_days)
-        refuse_broken(database, range_of_days)
+        stage(database, part)
+        refuse_broken(database, part)
         database.execute(planted)
         try:
-            refuse_broken(database, range_of_days)
+            refuse_broken(database, part)
         except WarehouseError as error:
             return str(error).removeprefix("costs.focus: not so: ").partition(": ")[0]
     return None

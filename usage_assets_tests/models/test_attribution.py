@@ -10,6 +10,7 @@ import pytest
 
 from usage_assets.config.accounting import ExchangeRate, Owner
 from usage_assets.core.schema import Row
+from usage_assets.models.costs import SUMMED
 from usage_assets.models.owners import owners_of_nothing
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
@@ -271,6 +272,30 @@ def filled_at_random(days: Days, random: Random) -> None:
         days.derive(source, **whole)
 
 
+def assert_sums_are_those_of_rows(days: Days) -> None:
+    """Every view of sums says what its rows add up to, also where an earlier release wrote some days, or all."""
+    rows_of: dict[str, list[Any]] = {}
+    measures = """
+      sum(native_amount) as native_amount,
+      if(bool_and(amount_usd is not null or native_amount = 0), sum(amount_usd), null) as amount_usd,
+      count(*) filter (where amount_usd is null) as rows_without_usd
+    """
+    for name, source, by, _ in SUMMED:
+        keys = f"connection, provider, {by}, cost_basis, native_unit, currency"
+        rows = f"select {keys}, {measures} from costs.{source.replace('_by_key', '')} group by all order by all"
+        rows_of[name] = days.warehouse.read(rows).to_pylist()
+    assert {row["team"] for row in rows_of["by_team"]} >= {"web", "apps", "research", "lab", "ops", "unowned"}
+    assert {row["amount_usd"] is None for row in rows_of["by_team"]} == {True, False}
+    for written_before in ("false", "version = 1", "true"):
+        with days.warehouse.transaction() as database:
+            database.execute(f"update ledger.partition_versions set has_sums = null where {written_before}")
+            if written_before == "true":
+                database.execute("delete from costs.daily_costs_sums")
+        for name, expected in rows_of.items():
+            found = days.warehouse.read(f"from costs.{name} order by all").to_pylist()
+            assert found == expected, (name, written_before)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])  # of a luck without two equal bills, which are refused
 def test_every_view_has_every_cost_once_on_random_days(days: Days, seed: int) -> None:
@@ -281,9 +306,18 @@ def test_every_view_has_every_cost_once_on_random_days(days: Days, seed: int) ->
             ExchangeRate(currency="EUR", usd=Decimal("1.0842"), valid_from=DAY + timedelta(days=2), source="ECB"),
             ExchangeRate(currency="KWD", usd=Decimal("3.2591"), valid_from=DAY, source="CBK"),
         ],
-        owners=[KEY_OF_WEB, Owner(project="p1", team="apps"), Owner(user="u1", team="research")],
+        owners=[
+            KEY_OF_WEB,
+            Owner(project="p1", team="apps"),
+            Owner(user="u1", team="research", connection="emea", valid_until=DAY + timedelta(days=1)),
+            Owner(user="u1", team="lab", valid_from=DAY + timedelta(days=3)),
+            Owner(workspace="wrk", team="ops"),
+        ],
     )
     filled_at_random(days, Random(seed))
+    listed(days, "openai.service_accounts", id="svc", name="Nightly")
+    listed(days, "openai.project_api_keys", id="k1", name="key of Nightly", owner_service_account_id="svc")
+    assert_sums_are_those_of_rows(days)
     keys = "connection, provider, usage_date, cost_basis, native_unit, currency"
     moneys = "sum(native_amount), sum(amount_usd), count(*) filter (where amount_usd is null) > 0"
     query = f"select {keys}, {moneys} from {{}} group by all order by all"

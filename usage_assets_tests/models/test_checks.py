@@ -204,6 +204,8 @@ def test_a_query_that_doubles_rows_writes_nothing(name: str, computed: Callable[
         ("ai_cost_record", "native_amount * 100 as amount_usd"),
         ("ai_cost_record", "'estimated' as cost_basis"),
         ("ai_user_cost", "null as billed_usd"),
+        ("ai_team_cost", "0 as billed_usd, billed_usd as notional_usd"),
+        ("ai_model_cost", "credits + 1 as credits"),
         ("ai_user_cost", "0 as billed_usd, billed_usd as estimated_usd"),
         *(
             ("claude_code_analytics", f"replace(model_breakdown, '\"{name}\":', '\"{name}\":1') as model_breakdown")

@@ -1,10 +1,12 @@
 """Costs by project or workspace and model, and by person: what is added up, its name, and that nothing mixes."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from usage_assets.config.accounting import Accounting, Owner
 from usage_assets.port.provision import blueprint
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
@@ -13,7 +15,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.models.days import DERIVED, Days, models, raw
 
-NAMES = ("ai_cost_record", "ai_user_cost")
+NAMES = ("ai_cost_record", "ai_user_cost", "ai_team_cost", "ai_model_cost")
 
 
 def openai_costs(days: Days, *rows: dict[str, Any]) -> None:
@@ -80,7 +82,18 @@ def test_costs_of_one_project_and_model_are_added_up_over_people_keys_and_line_i
         "openai/billed//unknown/2026-11-01": Decimal("0.8"),
     }
     row = rows["openai/billed/proj_a/gpt-5/2026-11-01"]
-    assert (row["title"], row["scope_id"], row["scope_name"]) == ("proj_a - gpt-5 - 2026-11-01", "proj_a", "proj_a")
+    assert (row["title"], row["scope_id"], row["scope_name"]) == (
+        "OpenAI - proj_a - gpt-5 - 2026-11-01",
+        "proj_a",
+        "proj_a",
+    )
+    nothing = rows["openai/billed//unknown/2026-11-01"]
+    assert (nothing["scope_id"], nothing["scope_name"], nothing["model"]) == (
+        None,
+        "no project or workspace",
+        "no model",
+    )
+    assert nothing["title"] == "OpenAI - no project or workspace - no model - 2026-11-01"
     assert (row["record_date"], row["native_unit"], row["currency"]) == ("2026-11-01T00:00:00Z", "dollars", "USD")
 
 
@@ -122,7 +135,7 @@ def test_a_project_has_the_name_it_was_last_listed_with(days: Days) -> None:
     days.derive("ai_cost_record")
     listed(days, "openai.projects", proj_a="Website")
     row = days.row("ai_cost_record")
-    assert (row["scope_name"], row["title"]) == ("Website", "Website - gpt-5 - 2026-11-01")
+    assert (row["scope_name"], row["title"]) == ("Website", "OpenAI - Website - gpt-5 - 2026-11-01")
     assert row["identifier"] == "openai/billed/proj_a/gpt-5/2026-11-01"
 
 
@@ -138,8 +151,44 @@ def test_each_person_has_one_entity_and_what_nobody_is_known_of_another(days: Da
         "openai/user-1/2026-11-01": Decimal("0.3"),
         "openai//2026-11-01": Decimal("0.4"),
     }
-    assert [row["title"] for row in rows.values()] == ["unassigned - 2026-11-01", "user-1 - 2026-11-01"]
+    assert [row["title"] for row in rows.values()] == [
+        "OpenAI - unassigned - 2026-11-01",
+        "OpenAI - user-1 - 2026-11-01",
+    ]
     assert {row["estimated_usd"] for row in rows.values()} == {0}
+
+
+def test_a_team_has_what_its_projects_cost_and_nobodys_costs_are_unowned(days: Days) -> None:
+    days = replace(days, accounting=Accounting(owners=[Owner(project="a", team="web"), Owner(project="b", team="web")]))
+    openai_costs(
+        days,
+        *({"project_id": name, "amount_value": Decimal(amount)} for name, amount in (("a", "0.1"), ("b", "0.2"))),
+        {"project_id": "c", "amount_value": Decimal("0.4")},
+        {"project_id": "d", "amount_value": Decimal("0.8"), "amount_currency": "eur"},
+    )
+    rows = {row["identifier"]: row for row in days.rows("ai_team_cost")}
+    assert {name: row["billed_usd"] for name, row in rows.items()} == {
+        "openai/web/2026-11-01": Decimal("0.3"),
+        "openai/unowned/2026-11-01": None,
+    }
+    assert [row["title"] for row in rows.values()] == ["OpenAI - unowned - 2026-11-01", "OpenAI - web - 2026-11-01"]
+
+
+def test_each_model_and_usage_type_has_one_entity_and_what_has_none_a_name(days: Days) -> None:
+    openai_costs(
+        days,
+        {"project_id": "a", "line_item": "gpt-5, input", "amount_value": Decimal("0.1")},
+        {"project_id": "b", "line_item": "gpt-5, input", "amount_value": Decimal("0.2")},
+        {"line_item": "gpt-5, output", "amount_value": Decimal("0.4")},
+        {"line_item": None, "amount_value": Decimal("0.8")},
+    )
+    rows = {row["identifier"]: row for row in days.rows("ai_model_cost")}
+    assert {name: (row["model"], row["usage_type"], row["billed_usd"]) for name, row in rows.items()} == {
+        "openai/gpt-5/input/2026-11-01": ("gpt-5", "input", Decimal("0.3")),
+        "openai/gpt-5/output/2026-11-01": ("gpt-5", "output", Decimal("0.4")),
+        "openai///2026-11-01": ("no model", "not itemized", Decimal("0.8")),
+    }
+    assert rows["openai///2026-11-01"]["title"] == "OpenAI - no model - not itemized - 2026-11-01"
 
 
 def test_a_persons_moneys_stand_side_by_side(days: Days) -> None:
@@ -166,6 +215,6 @@ def test_a_person_has_the_address_that_is_their_id_or_that_the_policy_keeps(days
     days.derive("ai_user_cost")
     listed(days, "openai.users", u1="Ada")
     row = days.row("ai_user_cost")
-    assert (row["title"], row["user_email"]) == ("Ada - 2026-11-01", "u1@example.com")
+    assert (row["title"], row["user_email"]) == ("OpenAI - Ada - 2026-11-01", "u1@example.com")
     anthropic_costs(days, [], [{"model_breakdown": models(("opus", "50"))}])
     assert days.row("ai_user_cost", "anthropic")["user_email"] == "bob@example.com"

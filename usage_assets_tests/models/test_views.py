@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from usage_assets.models.costs import VIEWS
-from usage_assets.models.due import VIEW as DUE_DAYS
+from usage_assets.models.due import VIEWS as DUE_DAYS
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse import ledger
 from usage_assets.warehouse.database import Warehouse
@@ -127,11 +127,11 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDB
     days = Days(Warehouse(database=str(tmp_path_factory.mktemp("views") / "usage.duckdb")))
     store(days, *VIEWS)
     with days.warehouse.transaction() as database:
-        make_views(database, [DUE_DAYS])
+        make_views(database, DUE_DAYS)
         yield database
 
 
-@pytest.mark.parametrize("view", in_order([*VIEWS, *ledger.VIEWS, DUE_DAYS]), ids=lambda view: view.names[0])
+@pytest.mark.parametrize("view", in_order([*VIEWS, *ledger.VIEWS, *DUE_DAYS]), ids=lambda view: view.names[0])
 def test_a_view_declares_what_it_reads(database: duckdb.DuckDBPyConnection, view: View) -> None:
     query = "select json_serialize_sql(regexp_replace(sql, '(?s)^.*? AS ', '')) from duckdb_views() where "
     read: set[str] = set()

@@ -139,7 +139,13 @@ def test_a_page_that_is_there_stays_as_it_is(catalog: Catalog) -> None:
     [
         (
             ["ai_cost_record", "ai_user_cost"],
-            ["Claude Code activity", "Claude Code lines", "Claude Code by person"],
+            [
+                "Spend by team",
+                "Spend by usage type",
+                "Claude Code activity",
+                "Claude Code lines",
+                "Claude Code by person",
+            ],
         ),
         (["ai_connection"], [widget["title"] for widget in WIDGETS if blueprints(widget) != {"ai_connection"}]),
     ],

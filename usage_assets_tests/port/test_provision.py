@@ -27,7 +27,15 @@ PUBLISHED = {
     "claude_model_usage": "456b8dbf2cd5cf9a37b3a3f2b81ddc5d0943e303315c2bd0c732f5ebf3fa4931",
     "claude_code_analytics": "50b63e5a3b87753d8f7c79b167abf068ba0e2fd39fc2806d46b5c825ff6e20af",
 }
-SHIPPED = {*PUBLISHED, "codex_usage_record", "ai_connection", "ai_cost_record", "ai_user_cost"}
+SHIPPED = {
+    *PUBLISHED,
+    "codex_usage_record",
+    "ai_connection",
+    "ai_cost_record",
+    "ai_user_cost",
+    "ai_team_cost",
+    "ai_model_cost",
+}
 
 
 @pytest.mark.parametrize("identifier", PUBLISHED)
@@ -258,7 +266,7 @@ def test_a_users_blueprint_that_is_missing_is_a_conflict_and_port_stays_as_it_is
         provision(catalog.client, [COST, "claude_usage_record"], both)
     [conflict] = refused.value.conflicts
     missing = "relation project leads to the blueprint service, which is not there"
-    assert conflict == f"{missing}: create it in Port or correct port_relation"
+    assert conflict == f"{missing}: create it in Port or correct the relation (in port_relation, or in your blueprint)"
     assert catalog.asked("POST /port/v1/blueprints") == catalog.asked("PATCH") == []
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from typing import TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -21,6 +22,7 @@ from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import UNKNOWN_SHAPE, ShapeError
 
 logger = logging.getLogger(__name__)
+P = TypeVar("P", bound=PageParser)
 
 
 class Replay:
@@ -35,17 +37,21 @@ class Replay:
 
         Raises PermanentError that names the days that no answer covers, or the file that cannot be read.
         """
-        chosen = [part for query in endpoint.queries for part in self._newest(endpoint, query, days).items()]
+        chosen = self.newest(endpoint, days)
         parsers: list[PageParser] = []
         with log_progress(logger.info, self._place(endpoint)) as note:
             for file, own in chosen:
                 note(f"{len(parsers)} of {len(chosen)} archived answers are read")
-                parsers.append(self._read(endpoint, file, own))
+                parsers.append(self.read(endpoint, file, own, PageParser))
         stored_at: dict[date, datetime] = {}
         for file, own in chosen:
             stored_at |= {day: min(file.stored_at, stored_at.get(day, file.stored_at)) for day in own}
         fetched = fetched_from(endpoint, parsers, Counter())
         return replace(fetched, stored_at=stored_at)
+
+    def newest(self, endpoint: Endpoint, days: Sequence[date]) -> Sequence[tuple[File, Sequence[date]]]:
+        """Return the newest answers, each with the days that it is the newest for. Raises PermanentError."""
+        return [part for query in endpoint.queries for part in self._newest(endpoint, query, days).items()]
 
     def _newest(self, endpoint: Endpoint, query: Mapping[str, str], days: Sequence[date]) -> dict[File, list[date]]:
         question = question_of(endpoint, query, self.scope)
@@ -68,11 +74,11 @@ class Replay:
     def _place(self, endpoint: Endpoint) -> str:
         return f"{self.scope.connection} {endpoint.name}"
 
-    def _read(self, endpoint: Endpoint, file: File, days: Sequence[date]) -> PageParser:
-        """The pages of a file as rows, those days only."""
+    def read(self, endpoint: Endpoint, file: File, days: Sequence[date], parser_type: type[P]) -> P:
+        """The pages of a file as rows, those days only. Raises PermanentError."""
         try:
             query, grouped_by = file.asked.question.query, file.asked.grouped_by
-            parser = PageParser(self.scope, file.window, query, grouped_by)
+            parser = parser_type(self.scope, file.window, query, grouped_by)
             for content in file.pages():
                 read_page(endpoint, parser, self.scope.people.forgotten.in_json(content))
         except ArchiveError as error:

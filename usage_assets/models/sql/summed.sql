@@ -11,8 +11,8 @@ select
   native_unit,
   currency,
   sum(native_amount) as native_amount,
-  if(bool_and(amount_usd is not null or native_amount = 0), sum(amount_usd), null) as amount_usd,
-  count(*) filter (where amount_usd is null) as rows_without_usd
+  if({unknown} = 0, sum(amount_usd), null) as amount_usd,
+  {without}::bigint as rows_without_usd
 from costs.{source}
 group by all;
 

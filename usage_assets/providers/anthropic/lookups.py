@@ -1,5 +1,6 @@
 """What the ids in Anthropic's costs and usage stand for. Source: its Admin API reference."""
 
+from decimal import Decimal
 from functools import partial
 from typing import Annotated
 
@@ -75,6 +76,34 @@ class Organization(LookupRow, kw_only=True):
     name: ChosenName = None
 
 
+class SpendLimits(
+    LookupRow,
+    kw_only=True,
+    rename={
+        "scope_type": "scope.type",
+        "user_id": "scope.user_id",
+        "workspace_id": "scope.workspace_id",
+        "rbac_group_id": "scope.rbac_group_id",
+    },
+):
+    """One row per connection, spend limit and version of its attributes."""
+
+    table = "anthropic.spend_limits"
+
+    amount: Annotated[
+        Decimal | None,
+        column("The most that may be spent in a period; null: no cap", unit="minor units", additive=False),
+    ] = None
+    currency: Annotated[str | None, column("Currency")] = None
+    period: Annotated[str | None, column("daily, weekly or monthly")] = None
+    is_enabled: Annotated[bool | None, column("Whether it is enforced")] = None
+    scope_type: Annotated[str | None, column("What it is for, such as organization, workspace or user")] = None
+    user_id: Annotated[str | None, column("User that it is for", personal=True)] = None
+    workspace_id: Annotated[str | None, column("Workspace that it is for")] = None
+    rbac_group_id: Annotated[str | None, column("Group that it is for")] = None
+    created_at: CreatedAt = None
+
+
 listed = partial(Lookup, cursor="after_id", params={"limit": "1000"})
 LOOKUPS = (
     Lookup(
@@ -108,5 +137,16 @@ LOOKUPS = (
         cursor=None,
         known_as="organization_id",
         left_out=frozenset(("type",)),
+    ),
+    Lookup(
+        name="spend_limits",
+        path="v1/organizations/spend_limits",
+        row=SpendLimits,
+        cursor="page",
+        params={"limit": "1000"},
+        headers={"anthropic-beta": "spend-limit-reads-2026-09-26"},
+        default_on=False,
+        is_of_one_organization=False,
+        left_out=frozenset(("type", "updated_at")),
     ),
 )

@@ -315,6 +315,7 @@ ANTHROPIC = Provider(
     company="Anthropic",
     service="Claude API",
     sub_account_type="Workspace",
+    default_sub_account="Default workspace",
     base_url="https://api.anthropic.com",
     base_url_variable="ANTHROPIC_BASE_URL",
     key_variable="ANTHROPIC_ADMIN_KEY",

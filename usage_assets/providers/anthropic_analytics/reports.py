@@ -396,6 +396,7 @@ ANTHROPIC_ANALYTICS = Provider(
     company="Anthropic",
     service="Claude API",
     sub_account_type="Workspace",
+    default_sub_account="Default workspace",
     base_url="https://api.anthropic.com",
     base_url_variable="ANTHROPIC_BASE_URL",
     auth=bearer,  # key and version are sent as the official package sends them

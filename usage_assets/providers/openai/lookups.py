@@ -3,6 +3,7 @@
 Source: the administration pages of OpenAI's API reference, with its SDK 3.51.0.
 """
 
+from decimal import Decimal
 from functools import partial
 from typing import Annotated
 
@@ -78,6 +79,37 @@ class ServiceAccounts(LookupRow, kw_only=True):
     created_at: CreatedAt = None
 
 
+class SpendLimits(LookupRow, kw_only=True, rename={"enforcement_status": "enforcement.status"}):
+    """One row per connection, spend limit of the organization or of a project, and version of its attributes."""
+
+    table = "openai.spend_limits"
+
+    project_id: Annotated[str | None, column("Project; null: the organization")] = None
+    threshold_amount: Annotated[
+        Decimal | None, column("The most that may be spent in an interval", unit="minor units", additive=False)
+    ] = None
+    currency: Annotated[str | None, column("Currency")] = None
+    interval: Annotated[str | None, column("Interval, such as month")] = None
+    enforcement_status: Annotated[str | None, column("enforcing: requests are refused; inactive: they are not")] = None
+
+
+class SpendAlerts(LookupRow, kw_only=True, rename={"channel_type": "notification_channel.type"}):
+    """One row per connection, spend alert of the organization or of a project, and version of its attributes.
+
+    Who gets it is not kept: recipients are email addresses.
+    """
+
+    table = "openai.spend_alerts"
+
+    project_id: Annotated[str | None, column("Project; null: the organization")] = None
+    threshold_amount: Annotated[
+        Decimal | None, column("Spending in an interval that is reported", unit="minor units", additive=False)
+    ] = None
+    currency: Annotated[str | None, column("Currency")] = None
+    interval: Annotated[str | None, column("Interval, such as month")] = None
+    channel_type: Annotated[str | None, column("How it is sent, such as email")] = None
+
+
 listed = partial(Lookup, cursor="after", params={"limit": "100"})
 PROJECTS = listed(
     name="projects",
@@ -127,5 +159,29 @@ LOOKUPS = (
         row=ServiceAccounts,
         for_each=PROJECTS,
         left_out=frozenset(("object",)),
+    ),
+    Lookup(
+        name="spend_limits",
+        path="organization/projects/{id}/spend_limit",
+        own_path="organization/spend_limit",
+        row=SpendLimits,
+        cursor=None,
+        for_each=PROJECTS,
+        default_on=False,
+        may_be_unset=True,
+        is_of_one_organization=False,
+        left_out=frozenset(("object",)),
+    ),
+    listed(
+        name="spend_alerts",
+        path="organization/projects/{id}/spend_alerts",
+        own_path="organization/spend_alerts",
+        row=SpendAlerts,
+        for_each=PROJECTS,
+        default_on=False,
+        is_of_one_organization=False,
+        left_out=frozenset(
+            ("object", "notification_channel.recipients", "notification_channel.subject_prefix"),
+        ),
     ),
 )

@@ -28,7 +28,7 @@ select
   connection,
   usage_date,
   path_identifier([connection, user_id, usage_date::varchar]) as identifier,
-  coalesce(name, user_id, 'unassigned') || ' - ' || usage_date as title,
+  concat_ws(' - ', company, coalesce(name, user_id, 'unassigned'), usage_date) as title,
   usage_date || 'T00:00:00Z' as record_date,
   provider,
   user_id,
@@ -38,5 +38,6 @@ select
   notional_usd,
   credits
 from spent
+join accounting.providers using (provider)
 left join people using (connection, user_id)
 left join billed using (connection, usage_date)

@@ -143,6 +143,8 @@ stored_sums as (
     sum(amount_usd) as effective
   from costs.daily_costs
   where usage_date between $first and $last
+    and connection > $after
+    and connection <= $upto
     and ((cost_basis = 'billed' and currency is not null) or (cost_basis = 'credits' and amount_usd is not null))
   group by all
   union all
@@ -157,6 +159,8 @@ stored_sums as (
     sum(if(kind = 'credits', 0, amount)) as effective
   from accounting.purchases
   where valid_from between $first and $last
+    and connection > $after
+    and connection <= $upto
     and connection in (select connection from ledger.partition_versions where table_name = 'costs.daily_costs')
   group by all
 )

@@ -1,6 +1,6 @@
 -- the days that configured assets should have fetched or computed, and have not, or not from what is there now
 -- reads: ledger.assets, ledger.statements, ledger.stored_days, ledger.day_states, ledger.namings, accounting.credit_rates,
---   accounting.exchange_rates
+--   accounting.exchange_rates, ledger.owner_periods
 create or replace view ledger.due_days as
 with
 clock as (
@@ -154,6 +154,14 @@ present as (
     on rates.input = recorded.input
     and usage_date between rates.valid_from and coalesce(rates.valid_until, date '9999-12-31')
   where recorded.input like 'rate of %'
+  union all
+  select connection, usage_date, table_name, slice, input, coalesce(digest, 'nobody') as value, null as since
+  from (
+    select connection, usage_date, table_name, slice, input
+    from recorded
+    where input = 'owners'
+  ) as owned
+  asof left join ledger.owner_periods on owned.usage_date >= owner_periods.valid_from
 ),
 changed as (
   select
@@ -197,7 +205,11 @@ derived as (
   from computed
   join changed using (connection, usage_date, table_name, slice)
   join ledger.statements
-    on statements.name = if(changed.because like '%rate of %', 'accounting', concat_ws(':', 'assets', computed.shard))
+    on statements.name = if(
+      changed.because like '%rate of %' or changed.because like '%owners changed%',
+      'accounting',
+      concat_ws(':', 'assets', computed.shard)
+    )
 )
 select connection, usage_date, table_name, slice, asset, state, since, because
 from fetched

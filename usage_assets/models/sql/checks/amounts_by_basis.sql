@@ -1,4 +1,4 @@
--- credits and, where every amount has a dollar value, dollars of port_entities.ai_user_cost add up to costs.daily_costs
+-- credits and, where every amount has a dollar value, dollars of {table} add up to costs.daily_costs
 select
   connection,
   usage_date,
@@ -30,7 +30,7 @@ from (
         estimated_usd as estimated,
         notional_usd as notional,
         credits
-      from port_entities.ai_user_cost
+      from {table}
     )
     on billed, estimated, notional, credits
     into name total value found

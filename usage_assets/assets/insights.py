@@ -1,0 +1,83 @@
+"""The assets of what follows from costs: forecast, anomalies and budgets. One step computes them from one state."""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from usage_assets.assets.io_manager import TABLE, column_schema
+from usage_assets.config.accounting import Accounting
+from usage_assets.core.days import utc_today
+from usage_assets.core.schema import TableRow
+from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import write_seed
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import WarehouseError
+
+GROUP = "report"
+ALERTS = "alerts"
+"""Metadata of a check that is about several things: key -> text, as JSON. Each key is told once."""
+TABLES: Sequence[type[TableRow]] = (ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow)
+CHECKED: Sequence[tuple[type[TableRow], str, str]] = (
+    (AnomalyRow, "odd_days", "No day of the last two weeks is odd, and no guardrail was crossed"),
+    (BudgetStatusRow, "budgets", "No budget has reached a threshold in its current period"),
+)
+
+
+def key_of(row: type[TableRow]) -> dg.AssetKey:
+    return dg.AssetKey(row.table.partition(".")[2])
+
+
+KEYS = tuple(key_of(row) for row in TABLES)
+
+
+def build_insights(
+    accounting: Accounting, last_day: Callable[[], date], costs: Collection[dg.AssetKey]
+) -> dg.AssetsDefinition:
+    """Build the assets, with a check for anomalies and one for budgets."""
+
+    @dg.multi_asset(
+        name="insights",
+        group_name=GROUP,
+        specs=[
+            dg.AssetSpec(
+                key_of(row),
+                deps=costs,
+                description=f"{Table(row).description}\n\nThe table `{row.table}`.",
+                metadata={TABLE: row.table, "dagster/column_schema": column_schema(row)},
+                kinds={"duckdb"},
+            )
+            for row in TABLES
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=key_of(row), description=description) for row, name, description in CHECKED
+        ],
+    )
+    def insights(warehouse: Warehouse) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        from usage_assets.insights.compute import compute  # noqa: PLC0415 - brings NumPy with it
+        from usage_assets.insights.stated import stated_in  # noqa: PLC0415 - as above
+
+        try:
+            with warehouse.reading() as database:
+                found = compute(database, stated_in(accounting), last_day(), utc_today())
+            with warehouse.transaction() as database:
+                write_seed(database, found.seed(datetime.now(UTC)))
+        except WarehouseError as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+        for row, rows in found.rows.items():
+            yield dg.MaterializeResult(asset_key=key_of(row), metadata={"dagster/row_count": len(rows)})
+        for row, name, _ in CHECKED:
+            alerts = found.alerts[row]
+            told = [alert.text for alert in alerts if alert.text]
+            yield dg.AssetCheckResult(
+                asset_key=key_of(row),
+                check_name=name,
+                passed=not told,
+                severity=dg.AssetCheckSeverity.WARN,
+                description="\n".join(told) or None,
+                metadata={ALERTS: json.dumps({alert.key: alert.text for alert in alerts})},
+            )
+
+    return insights

@@ -1,0 +1,49 @@
+"""The asset that writes the report: the page that `usage-assets report` writes, too."""
+
+from collections.abc import Callable, Collection
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from usage_assets.core.errors import UserError
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import snapshot_of
+
+REPORT = dg.AssetKey("report")
+
+
+def build_report_asset(path: Path, last_day: Callable[[], date], costs: Collection[dg.AssetKey]) -> dg.AssetsDefinition:
+    """Build the asset that writes the report of the current month, of what is published, to a file."""
+
+    @dg.asset(
+        key=REPORT,
+        group_name="report",
+        deps=costs,
+        description="One page: the month's spend, by provider, team, person, project, model and key, and how sure "
+        "the numbers are.\n\n`report_sensor` writes it after runs that changed what is stored.",
+        kinds={"html"},
+    )
+    def report(warehouse: Warehouse) -> dg.MaterializeResult[None]:
+        from usage_assets.report.figures import read  # noqa: PLC0415 - as below
+        from usage_assets.report.period import Period  # noqa: PLC0415 - as below
+        from usage_assets.report.write import write_report  # noqa: PLC0415 - brings Altair with it
+
+        newest = last_day()
+        period = Period.of_month(newest, newest)
+        try:
+            with snapshot_of(warehouse) as database:
+                found = read(database, period)
+            written = write_report(found, path, datetime.now(UTC))
+        except UserError as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+        return dg.MaterializeResult(
+            metadata={
+                "page": dg.MetadataValue.url(written.as_uri()),
+                "first_day": str(period.first),
+                "last_day": str(period.last),
+                "bytes": written.stat().st_size,
+            }
+        )
+
+    return report

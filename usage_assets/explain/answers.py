@@ -1,0 +1,278 @@
+"""Where stored rows are in the archived answers: file, page, JSONPath and exact text of each value.
+
+Answers are read by the page parser that fetched them; nothing here knows a provider. A value is in a column if the
+column is another once the value is: each number of a record is changed and the record is parsed again.
+"""
+
+import json
+import re
+from bisect import bisect
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from usage_assets.core.bounded_http import decoded
+from usage_assets.core.schema import Row
+from usage_assets.fetching.archive.replay import Replay
+from usage_assets.fetching.archive.store import File
+from usage_assets.fetching.client import read_page
+from usage_assets.fetching.page_parser import PageParser, S, numbered
+from usage_assets.providers.endpoint import Endpoint
+from usage_assets.providers.records import Item, Json, Records, ShapeError
+
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
+Path: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass
+class PlacedParser(PageParser):
+    """A page parser that also notes where each row was."""
+
+    places: list[str] = field(default_factory=list)
+    """The path of each row in its page."""
+    pages: list[int] = field(default_factory=list)
+    """How many rows there were before each page."""
+
+    def read(self, row: type[Row], item: type[Item], records: Records, data: Any) -> int:
+        self.pages.append(len(self.places))
+        return super().read(row, item, records, data)
+
+    def build(self, model: type[S], path: str, fields: Json) -> S:
+        if issubclass(model, Row):
+            self.places.append(path)
+        return super().build(model, path, fields)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row or a value is."""
+
+    file: File
+    page: int
+    """From 1."""
+    path: Path
+
+    @property
+    def json_path(self) -> str:
+        return "$" + "".join(f"[{step}]" if isinstance(step, int) else _named(step) for step in self.path)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number in an archived answer."""
+
+    place: Place
+    text: str
+    """As the provider wrote it."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row as it would be if one value of its record were another."""
+
+    value: Value
+    row: pa.Table
+
+
+class Answers:
+    """The archived answers of an endpoint, each read once."""
+
+    def __init__(self, replay: Replay, endpoint: Endpoint) -> None:
+        self.replay, self.endpoint = replay, endpoint
+        self._parsers: dict[File, PlacedParser] = {}
+        self._pages: dict[File, Sequence[Any]] = {}
+
+    def parsed(self, file: File) -> PlacedParser:
+        """Return the rows of an answer, and where they are. Raises PermanentError for a file that cannot be read."""
+        if file not in self._parsers:
+            self._parsers[file] = self.replay.read(self.endpoint, file, file.window.days, PlacedParser)
+        return self._parsers[file]
+
+    def page(self, file: File, number: int) -> Any:
+        """Return a page as it was sent, with numbers as they are written."""
+        if file not in self._pages:
+            forgotten = self.replay.scope.people.forgotten
+            self._pages[file] = [_exact(forgotten.in_json(content)) for content in file.pages()]
+        return self._pages[file][number - 1]
+
+
+class ArchivedDay:
+    """What the newest archived answers have for a day of an endpoint."""
+
+    def __init__(self, answers: Answers, day: date) -> None:
+        """Read it. Raises PermanentError for a day that no answer covers, or for a file that cannot be read."""
+        self._answers, self._replay, self._endpoint = answers, answers.replay, answers.endpoint
+        parts: list[pa.Table] = []
+        self._places: list[Place] = []
+        self.files = [file for file, _ in self._replay.newest(self._endpoint, [day])]
+        for file in self.files:
+            parser = answers.parsed(file)
+            table = pa.concat_tables(parser.tables)
+            own = pc.indices_nonzero(pc.equal(table["usage_date"], pa.scalar(day))).to_pylist()
+            parts.append(table.take(pa.array(own, pa.int64())))
+            self._places += [Place(file, bisect(parser.pages, n), steps_of(parser.places[n])) for n in own]
+        self.rows: pa.Table = numbered(self._endpoint.row, pa.concat_tables(parts))
+
+    @cached_property
+    def _positions(self) -> Mapping[tuple[Any, ...], int]:
+        return {tuple(row.values()): n for n, row in enumerate(self.rows.to_pylist())}
+
+    def position_of(self, row: Mapping[str, Any]) -> int | None:
+        """Return which row equals a stored one in every column; None if none does."""
+        return self._positions.get(tuple(row[name] for name in self.rows.column_names))
+
+    def _as_sent(self, place: Place) -> Path:
+        """Return the path of a place in the page as it was sent.
+
+        Endpoint.page may have put the answer into an envelope. A record that has been put together from several objects
+        is where the innermost of them is.
+        """
+        body = self._answers.page(place.file, place.page)
+        path = place.path
+        if self._endpoint.page:
+            envelope = self._endpoint.page(body, place.file.window)
+            around = next(found for found, inner in _walk(envelope) if inner is body)
+            path = path[len(around) :]
+        at = body
+        for depth, step in enumerate(path):
+            if not _has(at, step):
+                return path[:depth]
+            at = at[step]
+        return path
+
+    def variants(self, positions: Sequence[int]) -> Iterator[tuple[int, Variant]]:
+        """Yield each row as it would be, were one number of its record another: once for each number."""
+        pages: defaultdict[tuple[File, int], list[int]] = defaultdict(list)
+        for position in positions:
+            place = self._places[position]
+            pages[place.file, place.page].append(position)
+        for (file, page), of_page in pages.items():
+            yield from self._variants(file, page, of_page)
+
+    def _variants(self, file: File, page: int, positions: Sequence[int]) -> Iterator[tuple[int, Variant]]:
+        """Change the numbers of several records at once, those at equal places in them: none sees the others'."""
+        sent = {position: self._as_sent(self._places[position]) for position in positions}
+        body = self._answers.page(file, page)
+        alike: defaultdict[Path, dict[int, str]] = defaultdict(dict)
+        for position, path in sent.items():
+            for inner, value in _walk(_at(body, path)):
+                if (text := _number(value)) is not None:
+                    alike[inner][position] = text
+        items = None if self._endpoint.page else sorted({path[1] for path in sent.values()}, key=int)
+        ordinals: Counter[Path] = Counter()
+        wanted: dict[tuple[Path, int], int] = {}
+        for position in range(len(self._places)):  # several rows may be of one record
+            place = self._places[position]
+            if (place.file, place.page) == (file, page):
+                if position in sent:
+                    wanted[self._cut(place.path, items), ordinals[place.path]] = position
+                ordinals[place.path] += 1
+        for inner, texts in alike.items():
+            changed = {(*sent[position], *inner) for position in texts}
+            for path in changed:
+                _put(body, path, _more(_at(body, path)))
+            rows = self._parsed(file, body, items)
+            for path, text in {(*sent[position], *inner): text for position, text in texts.items()}.items():
+                _put(body, path, _as(_at(body, path), text))
+            for at, position in wanted.items():
+                if at in rows and position in texts:
+                    value = Value(Place(file, page, (*sent[position], *inner)), texts[position])
+                    yield position, Variant(value, self._renumbered(rows[at], position))
+
+    def _cut(self, path: Path, items: Sequence[Any] | None) -> Path:
+        """Return the path in a page that has only these items."""
+        return path if items is None else (path[0], items.index(path[1]), *path[2:])
+
+    def _parsed(self, file: File, body: Any, items: Sequence[Any] | None) -> Mapping[tuple[Path, int], pa.Table]:
+        """Parse these items of a page; none of them if a number is needed where it was."""
+        page = body if items is None else {"data": [body["data"][n] for n in items], "has_more": False}
+        parser = PlacedParser(self._replay.scope, file.window, file.asked.question.query, file.asked.grouped_by)
+        try:
+            read_page(self._endpoint, parser, msgspec.json.encode(page))
+        except (ShapeError, msgspec.DecodeError):
+            return {}
+        table, ordinals = pa.concat_tables(parser.tables), Counter[str]()
+        found: dict[tuple[Path, int], pa.Table] = {}
+        for n, place in enumerate(parser.places):
+            found[steps_of(place), ordinals[place]] = table.slice(n, 1)
+            ordinals[place] += 1
+        return found
+
+    def _renumbered(self, row: pa.Table, position: int) -> pa.Table:
+        """Return the row with the number that it has among all rows of the day."""
+        if "occurrence" not in row.column_names:
+            return row
+        at = row.column_names.index("occurrence")
+        return row.set_column(at, row.schema.field(at), self.rows["occurrence"].slice(position, 1))
+
+
+def steps_of(path: str) -> Path:
+    """Return the steps of a path as parsers write it: ``$.data[0].results[5]``."""
+    return tuple(int(index) if index else name for name, index in _STEP.findall(path))
+
+
+def _named(step: str) -> str:
+    return f".{step}" if re.fullmatch(r"[A-Za-z_]\w*", step) else f"[{json.dumps(step)}]"
+
+
+def _exact(content: bytes) -> Any:
+    """Decode a page whose numbers stay as they are written. Raises msgspec.DecodeError for one that is broken."""
+    decoded(content)
+    return json.loads(content, parse_float=_raw, parse_int=_raw)
+
+
+def _raw(text: str) -> msgspec.Raw:
+    return msgspec.Raw(text.encode())
+
+
+def _walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Yield everything in a value, outer things first, with its path."""
+    yield path, value
+    inner: Any = ()
+    if isinstance(value, dict):
+        inner = value.items()
+    elif isinstance(value, list):
+        inner = enumerate(value)
+    for step, each in inner:
+        yield from _walk(each, (*path, step))
+
+
+def _has(value: Any, step: str | int) -> bool:
+    return (isinstance(value, dict) and step in value) or (
+        isinstance(value, list) and isinstance(step, int) and step < len(value)
+    )
+
+
+def _at(value: Any, path: Path) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _put(value: Any, path: Path, new: Any) -> None:
+    _at(value, path[:-1])[path[-1]] = new
+
+
+def _number(value: Any) -> str | None:
+    """Return the text of a number, which may be written as text; None for anything else."""
+    if isinstance(value, msgspec.Raw):
+        return bytes(value).decode()
+    return value if isinstance(value, str) and _NUMBER.fullmatch(value) else None
+
+
+def _as(before: Any, text: str) -> Any:
+    return _raw(text) if isinstance(before, msgspec.Raw) else text
+
+
+def _more(value: Any) -> Any:
+    """Return a larger number, in the same form."""
+    return _as(value, str(Decimal(_number(value) or 0) + 1))

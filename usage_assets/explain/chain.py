@@ -1,0 +1,640 @@
+"""The chain from a figure to the archived bytes, link by link. Which rows: lineage.py; which values: answers.py.
+
+Everything is read from the published copy (or the lake) and the archive; nothing is asked or changed.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from usage_assets.config.settings import Connection, Settings, SettingsError
+from usage_assets.core import money
+from usage_assets.core.schema import Row, TableRow, arrow_schema, declared, to_arrow
+from usage_assets.explain.answers import Answers, ArchivedDay, Value
+from usage_assets.explain.figures import (
+    AMOUNTS,
+    FOCUS,
+    FOCUS_AMOUNTS,
+    Figure,
+    condition_of,
+    exists,
+    fetch,
+    identity_of,
+    measures_of,
+    row_model,
+    sources_of_view,
+    sum_of,
+)
+from usage_assets.explain.lineage import Change, MissingLinkError, Trial
+from usage_assets.fetching.archive.replay import Replay
+from usage_assets.fetching.archive.store import File
+from usage_assets.fetching.connected import archive_of, replay_of
+from usage_assets.fetching.transport import ProviderError
+from usage_assets.models.connection_graph import ConnectionGraph, graph_of, stated_money
+from usage_assets.models.costs import ALLOCATIONS, COSTS, AllocatedCost, DailyCost
+from usage_assets.models.entities import ENTITIES
+from usage_assets.models.model import LOOKUP_TABLES, Model
+from usage_assets.models.prices import has_prices, list_prices
+from usage_assets.providers.endpoint import Control, Endpoint
+from usage_assets.warehouse.values import Query, Seed, listed
+
+DERIVED = frozenset(model.row.table for model in (*COSTS, *ALLOCATIONS, *ENTITIES))
+UI = "http://localhost:3000"
+"""Where Dagster's UI is unless USAGE_UI_URL says where."""
+_MACRO = re.compile(r"macro (\w+)\(")
+
+
+class ShownValue(msgspec.Struct, frozen=True):
+    """A number of an archived answer that is in the figure."""
+
+    table: str
+    day: date
+    path: str
+    text: str
+    page: int
+    file: str
+
+
+class ShownFigure(msgspec.Struct):
+    """What is explained."""
+
+    relation: str
+    column: str
+    unit: str | None
+    value: Decimal | int | None
+    rows: list[Mapping[str, Any]]
+    """What identifies each of its rows."""
+    values: list[ShownValue] = []
+    recomputed: Decimal | int | msgspec.UnsetType | None = msgspec.UNSET
+    """The figure, computed again from the archived bytes alone, if that was asked for."""
+
+
+class Step(msgspec.Struct):
+    """Rows of one table or view that are in the figure."""
+
+    relation: str
+    rows: list[Mapping[str, Any]]
+    sql: str
+    """Shows these rows."""
+    query: str | None = None
+    """Computes them, in a derived table."""
+    arithmetic: list[str] = []
+    """How amounts were converted and split."""
+
+
+class ShownVersion(msgspec.Struct):
+    """The write that made a day of a table what it is."""
+
+    table: str
+    slice: str
+    connection: str
+    day: date
+    version: int
+    state: str | None
+    row_count: int
+    content_hash: str
+    inputs: Mapping[str, str | None] | None
+    found_by: str
+    """Run that wrote this content first."""
+    written_at: datetime
+    run: str
+    """Run of the newest write, which may have found the same."""
+
+
+class ShownRequest(msgspec.Struct):
+    """What was asked, and where the answer is. Keys are sent in headers that nothing stores."""
+
+    connection: str
+    endpoint: str
+    method: str
+    path: str
+    parameters: Sequence[tuple[str, str]]
+    headers: Mapping[str, str]
+    days: str
+    grouped_by: Sequence[str]
+    fetched_at: datetime
+    stored_at: datetime
+    pages: int
+    file: str
+
+
+class ShownPrice(msgspec.Struct, frozen=True):
+    """The list price of a model on a day, in dollars per million tokens. No figure is computed from it."""
+
+    provider: str
+    model: str
+    day: date
+    per_million: Mapping[str, Decimal]
+
+
+class ShownRun(msgspec.Struct, frozen=True):
+    """A run of Dagster."""
+
+    id: str
+    link: str
+
+
+class Explanation(msgspec.Struct):
+    """A figure, and every link of its chain. ``missing`` names the links that are not there."""
+
+    figures: list[ShownFigure] = []
+    steps: list[Step] = []
+    versions: list[ShownVersion] = []
+    restatements: list[Mapping[str, Any]] = []
+    list_prices: list[ShownPrice] = []
+    requests: list[ShownRequest] = []
+    runs: list[ShownRun] = []
+    missing: list[str] = []
+
+
+@dataclass(frozen=True)
+class InFigure:
+    """A value that is in a figure."""
+
+    table: str
+    connection: str
+    day: date
+    value: Value
+
+
+Origin: TypeAlias = InFigure | str
+"""What was changed: an archived value, or a column."""
+
+
+class Explainer:
+    """Explains figures of one published state. It keeps what it has read: many figures are of the same days."""
+
+    def __init__(self, settings: Settings, database: duckdb.DuckDBPyConnection) -> None:
+        self.settings, self.database = settings, database
+        self.archive = archive_of(settings)
+        self._graphs: dict[str, ConnectionGraph] = {}
+        self._replays: dict[str, Replay] = {}
+        self._days: dict[tuple[str, str, date], pa.Table] = {}
+        self._trials: dict[tuple[str, str, str, date], Trial] = {}
+        self._changed: dict[int, dict[int, list[tuple[Change, Origin]]]] = {}
+        self._answers: dict[tuple[str, str, bool], Answers] = {}
+        self._archived: dict[tuple[str, str, bool, date], ArchivedDay] = {}
+        self._touched: dict[str, dict[tuple[Any, ...], Mapping[str, Any]]] = {}
+        self._files: dict[File, None] = {}
+
+    # --- what is known ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _connections(self) -> Mapping[str, Connection]:
+        return {each.name: each for each in self.settings.connections()}
+
+    @cached_property
+    def money(self) -> Seed:
+        """The rates as they are published: those in force."""
+        stated = stated_money(self.settings, self.settings.accounting())
+        return Seed(stated.name, {table: self.published(table.name) for table in stated.tables}, stated.read_at)
+
+    def graph(self, connection: str) -> ConnectionGraph:
+        """Return what a connection fetches and computes. Raises MissingLinkError for one that is not configured."""
+        if connection not in self._connections:
+            raise MissingLinkError(f"connection {connection} is no longer configured: nothing says what it asked for")
+        if connection not in self._graphs:
+            known = self._connections
+            self._graphs[connection] = graph_of(known[connection], [*known.values()], self.money)
+        return self._graphs[connection]
+
+    def replay(self, connection: str) -> Replay:
+        """Return the archived answers of a connection. Raises MissingLinkError where there is no archive."""
+        if connection not in self._replays:
+            try:
+                self._replays[connection] = replay_of(self.graph(connection).connection, self.settings, self.archive)
+            except SettingsError as error:
+                raise MissingLinkError(str(error)) from None
+        return self._replays[connection]
+
+    def endpoint(self, table: str, connection: str) -> Endpoint:
+        for endpoint in self.graph(connection).provider.endpoints:
+            if table in endpoint.tables:
+                return endpoint
+        raise MissingLinkError(f"{table}: nothing that connection {connection} fetches now is stored there")
+
+    def archived(self, endpoint: Endpoint, connection: str, day: date) -> ArchivedDay:
+        """Return what the archive has for a day. Raises MissingLinkError."""
+        question = (connection, endpoint.name, bool(endpoint.group_by))
+        key = (*question, day)
+        if key not in self._archived:
+            if question not in self._answers:
+                self._answers[question] = Answers(self.replay(connection), endpoint)
+            try:
+                self._archived[key] = ArchivedDay(self._answers[question], day)
+            except ProviderError as error:
+                raise MissingLinkError(f"the archived answer is missing: {error}") from None
+        return self._archived[key]
+
+    def rows_of_day(self, table: str, connection: str, day: date) -> pa.Table:
+        key = (table, connection, day)
+        if key not in self._days:
+            where = "connection = $connection and usage_date = $day"
+            self._days[key] = self.published(table, where, connection=connection, day=day)
+        return self._days[key]
+
+    def published(self, table: str, where: str = "true", **parameters: object) -> pa.Table:
+        """Return rows of a table as it is declared; none of a table that is not there. Raises MissingLinkError."""
+        schema = arrow_schema(declared(table))
+        if not exists(self.database, table):
+            return schema.empty_table()
+        found = self.database.execute(f"from {table} where {where}", parameters).to_arrow_table()
+        if missing := sorted({*schema.names} - {*found.column_names}):
+            raise MissingLinkError(
+                f"{table}: an earlier release has published it, without {listed(missing)}: the next run adds that"
+            )
+        return found.select(schema.names).cast(schema)
+
+    def stored(self, connection: str, days: Iterable[date]) -> Set[tuple[str, str]]:
+        """Return the tables, and the parts of them, that hold any of the days."""
+        sql = (
+            "select distinct table_name, slice from ledger.stored_days "
+            "where connection = $connection and list_contains($days::date[], usage_date)"
+        )
+        return {*self.database.execute(sql, {"connection": connection, "days": [*days]}).fetchall()}
+
+    def model_of(self, row: Mapping[str, Any], relation: str) -> tuple[Model, Query]:
+        """Return what computes a row of a derived table. Raises MissingLinkError."""
+        for model, query in self.graph(str(row["connection"])).models:
+            if model.row.table == relation and model.part == part_of(model.row, row):
+                return model, query
+        raise MissingLinkError(f"{relation}: nothing that connection {row['connection']} fetches now computes this row")
+
+    def trial(self, model: Model, query: Query, connection: str, day: date) -> Trial:
+        key = (model.row.table, model.part, connection, day)
+        if key not in self._trials:
+            read = [name for name in dict.fromkeys((*query.reads, *query.optional_refs)) if name not in LOOKUP_TABLES]
+            stored = "select * from ledger.stored_days where connection = $connection and usage_date = $day"
+            self._trials[key] = Trial(
+                model.row,
+                query,
+                {name: self.rows_of_day(name, connection, day) for name in read},
+                {table.name: rows for table, rows in query.seed.tables.items()} if query.seed else {},
+                self.database.execute(stored, {"connection": connection, "day": day}).to_arrow_table(),
+            )
+        return self._trials[key]
+
+    # --- the chain ----------------------------------------------------------------------------------------------------
+
+    def explain(self, figures: Sequence[Figure]) -> Explanation:
+        """Follow the figures as far as their chains go."""
+        self._touched, self._files = {}, {}
+        explained = Explanation()
+        for figure in figures:
+            names = identity_of(figure.relation, [*figure.rows[0]])
+            shown = ShownFigure(
+                figure.relation,
+                figure.column,
+                figure.unit,
+                figure.value,
+                [{name: row[name] for name in names} for row in figure.rows],
+            )
+            explained.figures.append(shown)
+            try:
+                found = self.follow(figure.relation, figure.rows, figure.column)
+                shown.values = [self._shown(each) for each in found]
+            except MissingLinkError as error:
+                if str(error) not in explained.missing:
+                    explained.missing.append(str(error))
+        explained.steps = [self._step(relation, [*rows.values()]) for relation, rows in self._touched.items()]
+        explained.versions = self._versions()
+        explained.restatements = self._restatements(explained.versions)
+        explained.list_prices = self._list_prices()
+        explained.requests = [_request(file) for file in self._files]
+        runs = [run for version in explained.versions for run in (version.found_by, version.run)]
+        explained.runs = [
+            ShownRun(run, f"{(self.settings.usage_ui_url or UI).rstrip('/')}/runs/{run}") for run in dict.fromkeys(runs)
+        ]
+        return explained
+
+    def follow(self, relation: str, rows: Sequence[Mapping[str, Any]], column: str) -> Sequence[InFigure]:
+        """Return the archived values that are in a column of rows. Raises MissingLinkError."""
+        return list(dict.fromkeys(self._follow(relation, rows, [column])))
+
+    def _follow(self, relation: str, rows: Sequence[Mapping[str, Any]], shown: Sequence[str]) -> Iterable[InFigure]:
+        self._touch(relation, rows)
+        if (model := row_model(relation)) is None:
+            yield from self._follow_view(relation, rows, shown)
+            return
+        days: defaultdict[tuple[str, date, str], list[Mapping[str, Any]]] = defaultdict(list)
+        for row in rows:
+            days[row["connection"], row["usage_date"], part_of(model, row)].append(row)
+        for (connection, day, _), of_day in days.items():
+            if relation in DERIVED:
+                yield from self._follow_derived(relation, connection, day, of_day, shown)
+                continue
+            endpoint = self.endpoint(relation, connection)
+            if relation == endpoint.row.table:
+                yield from self._follow_raw(endpoint, connection, day, of_day, shown)
+            elif endpoint.control:
+                yield from self._follow_control(endpoint, endpoint.control, connection, day, of_day)
+
+    def _follow_view(
+        self, relation: str, rows: Sequence[Mapping[str, Any]], shown: Sequence[str]
+    ) -> Iterable[InFigure]:
+        if relation == FOCUS:
+            for row in rows:
+                _refuse_what_no_answer_states(row)
+            amounts: Sequence[str] = AMOUNTS if set(shown) <= {*FOCUS_AMOUNTS} else shown
+        else:
+            amounts = shown
+        for source, made_from in sources_of_view(self.database, relation, rows).items():
+            yield from self._follow(source, made_from, amounts)
+
+    def _follow_derived(
+        self, relation: str, connection: str, day: date, rows: Sequence[Mapping[str, Any]], shown: Sequence[str]
+    ) -> Iterable[InFigure]:
+        model, query = self.model_of(rows[0], relation)
+        trial = self.trial(model, query, connection, day)
+        for row in rows:
+            _refuse_other_amounts(trial, row)
+        found = trial.sources_of([tuple(row[name] for name in trial.grain) for row in rows])
+        used = sorted({number for each in found.values() for number in each.rows})
+        changes = self._changes(trial, used)
+        requests = [
+            (key, each, [change for number in each.rows for change, _ in changes[number]])
+            for key, each in found.items()
+        ]
+        origins = {change.new: origin for of_row in changes.values() for change, origin in of_row}
+        columns_of: defaultdict[int, set[str]] = defaultdict(set)
+        for (_, _, changed), moved in zip(requests, trial.moved(shown, requests), strict=True):
+            for change, is_moved in zip(changed, moved, strict=True):
+                origin = origins[change.new]
+                if is_moved and isinstance(origin, str):
+                    columns_of[change.old].add(origin)
+                elif is_moved and isinstance(origin, InFigure):
+                    yield origin
+        further: defaultdict[tuple[str, tuple[str, ...]], list[Mapping[str, Any]]] = defaultdict(list)
+        for number, names in columns_of.items():
+            further[trial.table_of(number), tuple(sorted(names))].append(trial.row_of(number))
+        for (table, shown_further), of_table in further.items():
+            yield from self._follow(table, of_table, shown_further)
+
+    def _changes(self, trial: Trial, numbers: Sequence[int]) -> Mapping[int, Sequence[tuple[Change, Origin]]]:
+        """Return, for each source row, the rows that it would be if one value or amount were another."""
+        tables: defaultdict[str, list[int]] = defaultdict(list)
+        for number in numbers:
+            tables[trial.table_of(number)].append(number)
+        known = self._changed.setdefault(id(trial), {})
+        for table, of_table in tables.items():
+            self._touch(table, [trial.row_of(number) for number in of_table])
+            new = [number for number in of_table if number not in known]
+            known |= {number: [] for number in new}
+            found = self._changed_columns if table in DERIVED else self._changed_values
+            for change, origin in found(trial, table, new):
+                known[change.old].append((change, origin))
+        return known
+
+    def _changed_values(self, trial: Trial, table: str, numbers: Sequence[int]) -> Iterable[tuple[Change, Origin]]:
+        """Yield raw rows as they would be if one archived value were another."""
+        days: defaultdict[tuple[str, date], list[int]] = defaultdict(list)
+        for number in numbers:
+            row = trial.row_of(number)
+            days[row["connection"], row["usage_date"]].append(number)
+        for (connection, day), of_day in days.items():
+            archived = self.archived(self.endpoint(table, connection), connection, day)
+            numbered = {self._position(archived, table, trial.row_of(number)): number for number in of_day}
+            variants = list(archived.variants([*numbered]))
+            rows = [variant.row.cast(arrow_schema(declared(table))) for _, variant in variants]
+            added = trial.add(table, pa.concat_tables(rows)) if rows else ()
+            for new, (position, variant) in zip(added, variants, strict=True):
+                kind = ".".join(step for step in variant.value.place.path if isinstance(step, str))
+                yield Change(numbered[position], new, kind), InFigure(table, connection, day, variant.value)
+
+    def _changed_columns(self, trial: Trial, table: str, numbers: Sequence[int]) -> Iterable[tuple[Change, Origin]]:
+        """Yield derived rows as they would be if one amount were another."""
+        model = declared(table)
+        others: list[tuple[int, str, TableRow]] = [
+            (number, measure.name, model(**{**row, measure.name: _other(amount)}))
+            for number in numbers
+            for row in [trial.row_of(number)]
+            for measure in measures_of(table)
+            if (amount := row[measure.name]) is not None
+        ]
+        added = trial.add(table, to_arrow(model, [row for _, _, row in others])) if others else ()
+        for new, (number, name, _) in zip(added, others, strict=True):
+            yield Change(number, new, f"{table}.{name}"), name
+
+    def _follow_raw(
+        self,
+        endpoint: Endpoint,
+        connection: str,
+        day: date,
+        rows: Sequence[Mapping[str, Any]],
+        shown: Sequence[str],
+    ) -> Iterable[InFigure]:
+        archived = self.archived(endpoint, connection, day)
+        positions = {self._position(archived, endpoint.row.table, row): row for row in rows}
+        for position, variant in archived.variants([*positions]):
+            changed = variant.row.select(shown).to_pylist()[0]
+            if any(changed[name] != positions[position][name] for name in shown):
+                yield InFigure(endpoint.row.table, connection, day, variant.value)
+
+    def _follow_control(
+        self, endpoint: Endpoint, control: Control, connection: str, day: date, rows: Sequence[Mapping[str, Any]]
+    ) -> Iterable[InFigure]:
+        """Control totals are added up as they are fetched, per currency."""
+        archived = self.archived(endpoint.ungrouped, connection, day)
+        answered = archived.rows.select([control.currency, control.amount]).to_pylist()
+        for row in rows:
+            currency = row[control.currency]
+            own = [n for n, each in enumerate(answered) if (each[control.currency] or "").upper() == (currency or "")]
+            if sum_of(answered[n][control.amount] for n in own) != row[control.amount]:
+                raise _changed_since(control.row.table, connection, day, archived)
+            for position, variant in archived.variants(own):
+                if variant.row[control.amount][0].as_py() != answered[position][control.amount]:
+                    yield InFigure(control.row.table, connection, day, variant.value)
+
+    def _position(self, archived: ArchivedDay, table: str, row: Mapping[str, Any]) -> int:
+        position = archived.position_of(row)
+        if position is None:
+            raise _changed_since(table, str(row["connection"]), row["usage_date"], archived)
+        return position
+
+    # --- what is shown ------------------------------------------------------------------------------------------------
+
+    def _touch(self, relation: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        known = self._touched.setdefault(relation, {})
+        for row in rows:
+            known.setdefault(tuple(row[name] for name in identity_of(relation, [*row])), row)
+
+    def _shown(self, found: InFigure) -> ShownValue:
+        place = found.value.place
+        self._files[place.file] = None
+        return ShownValue(found.table, found.day, place.json_path, found.value.text, place.page, str(place.file.path))
+
+    def _step(self, relation: str, rows: list[Mapping[str, Any]]) -> Step:
+        names = (
+            [*rows[0]]
+            if row_model(relation) is None
+            else [*identity_of(relation, []), *(each.name for each in measures_of(relation))]
+        )
+        condition = condition_of(relation, rows)
+        step = Step(
+            relation,
+            [{name: row[name] for name in names} for row in rows],
+            f"select *\nfrom {relation}\nwhere {condition}",
+        )
+        if relation in DERIVED:
+            step.query = self._query(relation, rows, condition)
+            step.arithmetic = [text for row in rows if (text := arithmetic(relation, row))]
+        return step
+
+    def _query(self, relation: str, rows: Sequence[Mapping[str, Any]], condition: str) -> str | None:
+        try:
+            _, query = self.model_of(rows[0], relation)
+        except MissingLinkError:
+            return None
+        return f"{macros_of(query)}select *\nfrom (\n{query.sql}\n)\nwhere {condition}"
+
+    def _versions(self) -> list[ShownVersion]:
+        shown: list[ShownVersion] = []
+        for relation, rows in self._touched.items():
+            if (model := row_model(relation)) is None:
+                continue
+            days = {(row["connection"], part_of(model, row), row["usage_date"]) for row in rows.values()}
+            for connection, part, day in sorted(days):
+                shown += self._version(relation, connection, part, day)
+        return shown
+
+    def _version(self, table: str, connection: str, part: str, day: date) -> Iterable[ShownVersion]:
+        sql = (
+            "select version, state, row_count, content_hash, inputs, changed_run_id, written_at, run_id "
+            "from ledger.stored_days left join ledger.day_states using (connection, usage_date, table_name, slice) "
+            "where table_name = $table and slice = $part and connection = $connection and usage_date = $day"
+        )
+        parameters = {"table": table, "part": part, "connection": connection, "day": day}
+        for version, state, count, digest, inputs, found_by, at, run in self.database.execute(
+            sql, parameters
+        ).fetchall():
+            read = msgspec.json.decode(inputs) if inputs else None
+            yield ShownVersion(table, part, connection, day, version, state, count, digest, read, found_by, at, run)
+
+    def _list_prices(self) -> list[ShownPrice]:
+        """Return the list prices of billed tokens, if the package that knows them is installed."""
+        billed = {
+            (row["provider"], row["model"], row["usage_date"])
+            for row in self._touched.get(DailyCost.table, {}).values()
+            if row["model"] and row["native_unit"] != "credits"
+        }
+        shown: list[ShownPrice] = []
+        for provider, model, day in sorted(billed) if has_prices() else ():
+            if prices := list_prices(provider, model, day):
+                per_million = {kind: price * 1_000_000 for kind, price in prices.items()}
+                shown.append(ShownPrice(provider, model, day, per_million))
+        return shown
+
+    def _restatements(self, versions: Iterable[ShownVersion]) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
+        for each in versions:
+            found += fetch(
+                self.database,
+                "select * from ledger.restatements where table_name = $table and slice = $part "
+                "and connection = $connection and usage_date = $day order by version, total",
+                {"table": each.table, "part": each.slice, "connection": each.connection, "day": each.day},
+            )
+        return found
+
+
+def part_of(model: type[Row], row: Mapping[str, Any]) -> str:
+    """Return the part of its table that a row is in."""
+    return str(row[model.slice_by]) if model.slice_by else ""
+
+
+def _other(amount: Decimal | int) -> Decimal | int:
+    """Return another amount that fits into the same column."""
+    return amount - 1 if amount > 0 else amount + 1
+
+
+def _refuse_other_amounts(trial: Trial, row: Mapping[str, Any]) -> None:
+    """Raise MissingLinkError if a row is not what its query computes from what is stored."""
+    table = trial.row.table
+    if (computed := trial.whole.get(tuple(row[name] for name in trial.grain))) is None:
+        return
+    amounts = {each.name for each in measures_of(table)}
+    for name, value in zip(trial.columns, computed, strict=True):
+        if name in amounts and value != row[name]:
+            raise MissingLinkError(
+                f"{table} of {row['connection']} {row['usage_date']}: {name} is {row[name]}, and what is stored gives "
+                f"{value}: run usage-assets backfill --due"
+            )
+
+
+def _refuse_what_no_answer_states(row: Mapping[str, Any]) -> None:
+    if row["ChargeCategory"] == "Purchase":
+        raise MissingLinkError("a purchase is in no provider's answer: the connections file states it ([[purchase]])")
+    if row["x_Allocation"] is None and " of " in row["ChargeDescription"] and ", version " in row["ChargeDescription"]:
+        raise MissingLinkError(
+            f"{row['ChargeDescription']!r} is booked from two answers: ledger.restatements has both totals"
+        )
+
+
+def _changed_since(table: str, connection: str, day: date, archived: ArchivedDay) -> MissingLinkError:
+    newest = max((file.path.name for file in archived.files), default="none")
+    return MissingLinkError(
+        f"{table} of {connection} {day}: the newest archived answer ({newest}) does not have this row: "
+        "what is published and the archive are of different fetches"
+    )
+
+
+def macros_of(query: Query) -> str:
+    """Return the macros that a query needs, each followed by a semicolon: in `usage-assets query` they come first."""
+    texts = {name: text for text in query.macros for name in _MACRO.findall(text)}
+    needed: list[str] = []
+
+    def need(sql: str) -> None:
+        for name, text in texts.items():
+            if re.search(rf"\b{name}\(", sql) and text not in needed:
+                needed.append(text)
+                need(text)
+
+    need(query.sql)
+    statements = [
+        re.sub(r"^-- .*\n", "", text, flags=re.M).strip().rstrip(";") for text in query.macros if text in needed
+    ]
+    return "".join(f"{statement};\n" for statement in statements)
+
+
+def arithmetic(relation: str, row: Mapping[str, Any]) -> str | None:
+    """Return how an amount was converted or split, in one line."""
+    native = f"{money.plain(row['native_amount'])} {row['native_unit']}" if "native_unit" in row else ""
+    if relation == AllocatedCost.table:
+        if row["units"] is None:
+            return f"{native}: {row['allocation']}, not split"
+        return (
+            f"{native} = {money.plain(row['billed_amount'])} * {row['units']} / {row['all_units']} "
+            f"{row['allocation']}, rounded by the largest remainder ({row['basis']})"
+        )
+    if relation == DailyCost.table:
+        if row["amount_usd"] is None:
+            return f"{native}: no dollar value: {row['usd_reason']}"
+        rate = f" * {money.plain(row['usd_rate'])} ({row['usd_rate_source']})" if row["usd_rate"] is not None else ""
+        return f"{native}{rate} = {money.plain(row['amount_usd'])} USD"
+    return None
+
+
+def _request(file: File) -> ShownRequest:
+    asked = file.asked
+    return ShownRequest(
+        connection=asked.question.connection,
+        endpoint=asked.question.endpoint,
+        method="GET",
+        path=asked.question.path,
+        parameters=asked.params,
+        headers=asked.question.headers,
+        days=str(file.window),
+        grouped_by=asked.grouped_by,
+        fetched_at=asked.fetched_at,
+        stored_at=file.stored_at,
+        pages=len(asked.pages),
+        file=str(file.path),
+    )

@@ -1,0 +1,326 @@
+"""Which figure is meant: a column of rows of a table or view, or of an entity in Port. How it is followed: chain.py."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from itertools import combinations
+from typing import Any
+
+import duckdb
+
+from usage_assets.core import money
+from usage_assets.core.forgotten import Forgotten
+from usage_assets.core.schema import Column, Row, columns, declarations
+from usage_assets.explain.lineage import MissingLinkError
+from usage_assets.models.costs import SUMMED, AllocatedCost, DailyCost
+from usage_assets.models.entities import ENTITIES
+from usage_assets.warehouse.tables import quoted
+from usage_assets.warehouse.values import WarehouseError, listed
+
+AMOUNTS = ("native_amount", "amount_usd")
+"""The amounts of costs, in tables and in views of them."""
+FOCUS = "costs.focus"
+OF_FOCUS: Mapping[str, str] = {
+    "x_Connection": "connection",
+    "ChargePeriodStart": "usage_date::timestamp at time zone 'UTC'",
+    "ChargeDescription": "coalesce(line_item, $ChargeDescription)",
+    "BillingCurrency": "coalesce(currency, 'USD')",
+    "SubAccountId": "coalesce(project_id, workspace_id)",
+    "x_Allocation": "allocation",
+    "x_AllocationBasis": "basis",
+    "x_ApiKeyId": "api_key_id",
+    "x_ContextWindow": "context_window",
+    "x_CostBasis": "cost_basis",
+    "x_InferenceGeo": "inference_geo",
+    "x_Model": "model",
+    "x_NativeAmount": "native_amount",
+    "x_NativeUnit": "native_unit",
+    "x_ServiceTier": "service_tier",
+    "x_SourceTable": "source_table",
+    "x_UsageType": "usage_type",
+    "x_UserId": "user_id",
+}
+"""What identifies a row of FOCUS -> the same of costs.allocated_costs_named, which it is made from."""
+FOCUS_AMOUNTS = ("BilledCost", "EffectiveCost", "x_NativeAmount", "ContractedCost", "ListCost")
+NEVER_ADDED = ("cost_basis", "native_unit", "currency", "x_CostBasis", "x_NativeUnit", "BillingCurrency")
+SOURCES = {f"costs.{name}": f"costs.{source.replace('_by_key', '')}" for name, source, *_ in SUMMED}
+"""Views that sum -> what their sums by key are made from."""
+NAMED = {
+    "costs.daily_costs_named": tuple(DailyCost.grain),
+    "costs.allocated_costs_named": tuple(dict.fromkeys((*AllocatedCost.grain, *DailyCost.grain))),
+}
+"""Views with names -> the columns that identify a row, besides connection and day."""
+OPTIONS: Mapping[str, Sequence[str]] = {
+    "connection": ("connection", "x_Connection"),
+    "day": ("usage_date", "ChargePeriodStart"),
+    "month": ("month", "usage_date", "ChargePeriodStart"),
+    "model": ("model", "x_Model"),
+    "project": ("project_id", "scope_id", "SubAccountId"),
+    "workspace": ("workspace_id", "scope_id", "SubAccountId"),
+    "user": ("user_id", "x_UserId", "account_id", "actor_email", "actor_user_id"),
+    "api-key": ("api_key_id", "x_ApiKeyId", "api_key_name"),
+    "team": ("team",),
+}
+"""Option of the command -> the columns that it may be about; the first that a relation has."""
+MOST_ROWS = 2_000
+"""Rows of one figure."""
+MOST_IN_SQL = 20
+"""Rows that a question names one by one."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What was typed."""
+
+    identifier: str | None = None
+    blueprint: str | None = None
+    table: str | None = None
+    column: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    where: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The sum of a column over rows of a table or view."""
+
+    relation: str
+    column: str
+    rows: Sequence[Mapping[str, Any]]
+
+    @property
+    def value(self) -> Decimal | int | None:
+        return sum_of(row[self.column] for row in self.rows)
+
+    @property
+    def unit(self) -> str | None:
+        """What it counts; ``native_unit`` and the like stand for what the row says."""
+        if self.column in (*FOCUS_AMOUNTS, "amount_usd") and self.column != "x_NativeAmount":
+            return str(self.rows[0].get("BillingCurrency", "USD"))
+        if self.column in ("native_amount", "x_NativeAmount", "billed_amount"):
+            row = self.rows[0]
+            unit = row.get("native_unit", row.get("x_NativeUnit"))
+            currency = row.get("currency", row.get("BillingCurrency"))
+            return f"{unit} of {currency}" if unit in ("major units", "minor units") else str(unit)
+        return next((each.unit for each in measures_of(self.relation) if each.name == self.column), None)
+
+
+def sum_of(values: Any) -> Decimal | int | None:
+    """Return the exact sum; None where nothing is known."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return money.total(known) if isinstance(known[0], Decimal) else sum(known)
+
+
+@cache
+def row_model(relation: str) -> type[Row] | None:
+    """Return the row model of a table of days that can be explained; None of a view."""
+    model = declarations().get(relation)
+    if model and issubclass(model, Row) and not relation.startswith("ledger."):
+        return model
+    return None
+
+
+def measures_of(relation: str) -> Sequence[Column]:
+    """Return the columns that count something, of a table or of the rows of costs that a view shows."""
+    model = row_model(relation) or (AllocatedCost if relation == "costs.allocated_costs_named" else DailyCost)
+    return [each for each in columns(model) if each.unit]
+
+
+def identity_of(relation: str, names: Sequence[str]) -> Sequence[str]:
+    """Return the columns that identify a row of a relation, whose columns are ``names``."""
+    if model := row_model(relation):
+        return ("connection", "usage_date", *model.grain)
+    if relation == FOCUS:
+        return tuple(OF_FOCUS)
+    if relation in NAMED:
+        return ("connection", "usage_date", *NAMED[relation])
+    return [name for name in names if name not in (*AMOUNTS, "rows_without_usd")]
+
+
+def figures_of(database: duckdb.DuckDBPyConnection, start: Start, forgotten: Forgotten) -> Sequence[Figure]:
+    """Return the figures that are meant: one, or those of all columns of one row. Raises WarehouseError."""
+    if start.identifier:
+        relation, rows = _entity(database, start.identifier, start.blueprint, forgotten)
+    else:
+        relation, rows = _rows(database, start, forgotten)
+    shown = _amounts(relation, rows[0])
+    if start.column:
+        if start.column not in shown:
+            raise WarehouseError(f"{relation}: {start.column} is no figure of it: it has {', '.join(shown)}")
+        shown = [start.column]
+    elif len(rows) > 1:
+        raise WarehouseError(
+            f"{relation}: {len(rows)} rows fit: name a --column to explain its sum, or say which row is meant: they "
+            f"differ in {listed(_differing(rows, identity_of(relation, [*rows[0]])))}"
+        )
+    for name in NEVER_ADDED if len(rows) > 1 else ():
+        if len(kinds := {str(row.get(name)) for row in rows}) > 1:
+            raise WarehouseError(
+                f"{relation}: amounts of several {name} are never added ({', '.join(sorted(kinds))}): "
+                f"add --where {name}=..."
+            )
+    return [Figure(relation, name, rows) for name in shown if start.column or rows[0][name] is not None]
+
+
+def _amounts(relation: str, row: Mapping[str, Any]) -> list[str]:
+    names = FOCUS_AMOUNTS if relation == FOCUS else [each.name for each in measures_of(relation)]
+    return [name for name in names if name in row and name != "usd_rate"]
+
+
+def _differing(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str]:
+    return [f"{name} ({listed(sorted(found), 3)})" for name in names if len(found := {str(r[name]) for r in rows}) > 1]
+
+
+def _entity(
+    database: duckdb.DuckDBPyConnection, identifier: str, blueprint: str | None, forgotten: Forgotten
+) -> tuple[str, list[dict[str, Any]]]:
+    names = sorted({model.name for model in ENTITIES})
+    if blueprint and blueprint not in names:
+        raise WarehouseError(f"blueprint {blueprint} has no days to explain; these have: {', '.join(names)}")
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name in [blueprint] if blueprint else names:
+        table = f"port_entities.{name}"
+        if exists(database, table):
+            rows = fetch(database, f"select * from {table} where identifier = $identifier", {"identifier": identifier})
+            found |= {table: rows} if rows else {}
+    if not found:
+        raise WarehouseError(
+            f"no entity is called {identifier} in what is published{_unless_forgotten(forgotten, identifier)}"
+        )
+    if len(found) > 1:
+        raise WarehouseError(f"{identifier} is in several blueprints: add --blueprint: {', '.join(found)}")
+    return next(iter(found.items()))
+
+
+def _rows(database: duckdb.DuckDBPyConnection, start: Start, forgotten: Forgotten) -> tuple[str, list[dict[str, Any]]]:
+    relation = str(start.table)
+    known = relation in (*SOURCES, *NAMED, FOCUS) or row_model(relation)
+    if not known or not exists(database, relation):
+        raise WarehouseError(
+            f"{relation} is no table or view with figures that can be explained: those of usage, costs and entities "
+            "can (docs/tables.md), and costs.focus"
+        )
+    names = [name for name, *_ in database.execute(f"describe {relation}").fetchall()]
+    conditions, parameters = ["true"], dict[str, Any]()
+    for option, text in start.options.items():
+        column = next((name for name in OPTIONS[option] if name in names), None)
+        if column is None:
+            raise WarehouseError(f"{relation} has no column for --{option}; it has {', '.join(names)}")
+        cast = {"day": f'"{column}"::date', "month": f"date_trunc('month', \"{column}\")::date"}
+        parameter = option.replace("-", "_")
+        conditions.append(f"{cast.get(option, f'{column}::varchar')} is not distinct from ${parameter}")
+        parameters[parameter] = day_of(option, text) if option in cast else text or None
+    for n, (column, text) in enumerate(start.where):
+        if column not in names:
+            raise WarehouseError(f"{relation} has no column {column}; it has {', '.join(names)}")
+        conditions.append(f'"{column}"::varchar is not distinct from $where{n}')
+        parameters[f"where{n}"] = text or None
+    sql = f"select * from {relation} where {' and '.join(conditions)} limit {MOST_ROWS + 1}"
+    rows = fetch(database, sql, parameters)
+    texts = [*start.options.values(), *(text for _, text in start.where)]
+    if not rows:
+        raise WarehouseError(f"{relation}: no row fits in what is published{_unless_forgotten(forgotten, *texts)}")
+    if len(rows) > MOST_ROWS:
+        raise WarehouseError(f"{relation}: more than {MOST_ROWS} rows fit: explain a smaller figure")
+    return relation, rows
+
+
+def _unless_forgotten(forgotten: Forgotten, *texts: str) -> str:
+    """Say that a person was forgotten, if that is why nothing is found."""
+    is_forgotten = any(forgotten.stand_in(part) for text in texts for part in _parts(text))
+    return ": the person was forgotten, and their figures are under a stand-in now" if is_forgotten else ""
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yield what an identifier may have been composed of. A part may have the sign in it that joins them."""
+    for part in re.split(r"[/:]", text):
+        words = part.split("-")
+        yield from ("-".join(words[i:j]) for i, j in combinations(range(len(words) + 1), 2))
+
+
+def day_of(option: str, text: str) -> date:
+    """Return a day, or the first day of a month. Raises WarehouseError."""
+    try:
+        return date.fromisoformat(f"{text}-01" if option == "month" else text)
+    except ValueError:
+        raise WarehouseError(
+            f"--{option} {text}: must look like {'2026-11' if option == 'month' else '2026-11-01'}"
+        ) from None
+
+
+def exists(database: duckdb.DuckDBPyConnection, relation: str) -> bool:
+    """Whether there is such a table or view."""
+    try:
+        database.execute(f"describe {relation}")
+    except duckdb.CatalogException:
+        return False
+    return True
+
+
+def fetch(
+    database: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Return the rows of a query, exact."""
+    rows: list[dict[str, Any]] = database.execute(sql, dict(parameters or {})).to_arrow_table().to_pylist()
+    return rows
+
+
+def literal(value: object) -> str:
+    """Return a value as SQL."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool | int | Decimal):
+        return str(value)
+    if isinstance(value, datetime):
+        return f"timestamptz {quoted(value.isoformat())}"
+    if isinstance(value, date):
+        return f"date {quoted(value.isoformat())}"
+    return quoted(str(value))
+
+
+def condition_of(relation: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return SQL that is true for the rows; for many rows, for all of their connections and days."""
+    names = identity_of(relation, [*rows[0]])
+    if len(rows) > MOST_IN_SQL:
+        names = [name for name in names if name in ("connection", "usage_date", "x_Connection", "ChargePeriodStart")]
+    alike = [" and ".join(f'"{name}" is not distinct from {literal(row[name])}' for name in names) for row in rows]
+    return " or\n".join(f"({each})" for each in dict.fromkeys(alike))
+
+
+def sources_of_view(
+    database: duckdb.DuckDBPyConnection, relation: str, rows: Sequence[Mapping[str, Any]]
+) -> Mapping[str, list[dict[str, Any]]]:
+    """Return the rows that rows of a view are made from, by relation. Raises MissingLinkError."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if relation in SOURCES:
+            source, where = SOURCES[relation], _in_group(relation, row)
+        elif relation == FOCUS:
+            source = "costs.allocated_costs_named"
+            where = {text: row[name] for name, text in OF_FOCUS.items() if "$" not in text}
+        else:
+            table = DailyCost if relation == "costs.daily_costs_named" or row["allocation"] is None else AllocatedCost
+            source, where = table.table, {name: row[name] for name in ("connection", "usage_date", *table.grain)}
+        conditions = [f"{text} is not distinct from {literal(value)}" for text, value in where.items()]
+        if relation == FOCUS:
+            conditions.append(
+                f"coalesce(line_item, {literal(row['ChargeDescription'])}) = {literal(row['ChargeDescription'])}"
+            )
+        made_from = fetch(database, f"select * from {source} where {' and '.join(conditions)}")
+        if not made_from or (relation not in SOURCES and len(made_from) > 1):
+            raise MissingLinkError(f"{relation}: the rows that this one is made from cannot be told apart")
+        found.setdefault(source, []).extend(made_from)
+    return found
+
+
+def _in_group(relation: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the rows that were summed to a row have in common: SQL, and its value."""
+    by = next(by for name, _, by, _ in SUMMED if f"costs.{name}" == relation)
+    grouped = ["connection", "provider", *re.split(r", (?![^(]*\))", by), "cost_basis", "native_unit", "currency"]
+    pairs = [each.rpartition(" as ") if " as " in each else (each, "", each) for each in grouped]
+    return {text: row[name] for text, _, name in pairs}

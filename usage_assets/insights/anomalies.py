@@ -1,0 +1,125 @@
+"""Odd days of everything that people ask about, each with what explains most of it."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TypeVar
+
+import duckdb
+import msgspec
+
+from usage_assets.core.days import DAY
+from usage_assets.insights.rows import AnomalyRow
+from usage_assets.insights.series import EVERYTHING, Key, Scope, largest, query
+from usage_assets.statistics.anomalies import Anomaly, find
+from usage_assets.statistics.drivers import Part, driver
+from usage_assets.statistics.estimates import CENT, rounded
+
+Parted = TypeVar("Parted", bound=Hashable)
+COUNTED = (EVERYTHING, "connection", "provider", "model")
+"""Kinds of which tokens are known: usage reports count tokens by connection and model."""
+PARTS = query("parts")
+MOST_PER_KIND = 200
+"""Scopes of a kind that are watched: the largest of the last four weeks."""
+SMALLEST = Decimal(1)
+"""Dollars a day by which odd days must differ: below it, nobody looks."""
+TOLD = timedelta(days=14)
+"""An anomaly is open for this long."""
+SAME = timedelta(days=7)
+"""Two anomalies of a scope that begin so close together are one, seen on two days."""
+COMPARED = timedelta(days=14)
+"""Odd days are compared with the days of the same weekdays in the two weeks before."""
+
+
+def odd_days(
+    database: duckdb.DuckDBPyConnection,
+    scopes: Mapping[Key, Scope],
+    known: Iterable[tuple[str, str, str, date]],
+    newest: date,
+) -> Sequence[AnomalyRow]:
+    """Return the odd days of all scopes. One that is known (kind, id, what, first day) keeps its first day."""
+    before: dict[tuple[str, str, str], list[date]] = defaultdict(list)
+    for kind, id_, what, first_day in known:
+        before[kind, id_, what].append(first_day)
+    found: dict[tuple[str, str, str, date], AnomalyRow] = {}
+    for scope in watched(scopes, newest):
+        for anomaly in find(scope.series) if scope.series else ():
+            if abs(anomaly.size) < SMALLEST:
+                continue
+            row = _row(scope, anomaly, newest)
+            first = next((day for day in before[row.kind, row.id, row.what] if abs(day - row.first_day) <= SAME), None)
+            row = msgspec.structs.replace(row, first_day=first or row.first_day)
+            if row.is_open:
+                row = _explained(database, row, anomaly)
+            found[row.kind, row.id, row.what, row.first_day] = row
+    return list(found.values())
+
+
+def watched(scopes: Mapping[Key, Scope], newest: date) -> Iterator[Scope]:
+    """Yield the scopes in which odd days are looked for. A provider of one connection is that connection."""
+    kinds: dict[str, list[Scope]] = defaultdict(list)
+    for scope in scopes.values():
+        if scope.series and not (scope.kind == "provider" and len(scope.connections) == 1):
+            kinds[scope.kind].append(scope)
+    for of_kind in kinds.values():
+        yield from largest(of_kind, newest, MOST_PER_KIND)
+
+
+def _row(scope: Scope, anomaly: Anomaly, newest: date) -> AnomalyRow:
+    return AnomalyRow(
+        kind=scope.kind,
+        id=scope.id,
+        name=scope.name,
+        measure="usd",
+        what=anomaly.kind,
+        first_day=anomaly.first,
+        last_day=anomaly.last,
+        actual=anomaly.actual,
+        expected=anomaly.expected,
+        low=anomaly.low,
+        high=anomaly.high,
+        score=rounded(anomaly.score),
+        is_provisional=anomaly.is_provisional,
+        is_open=(anomaly.first if anomaly.kind == "shift" else anomaly.last) > newest - TOLD,
+        driver=None,
+        volume_usd=None,
+        price_usd=None,
+    )
+
+
+def _explained(database: duckdb.DuckDBPyConnection, row: AnomalyRow, anomaly: Anomaly) -> AnomalyRow:
+    """Return the row with its driver: the model, project and person of most of the difference, and volume or price."""
+    last = min(anomaly.last, anomaly.first + 6 * DAY)
+    odd = [anomaly.first + DAY * n for n in range((last - anomaly.first).days + 1)]
+    usual = [day - COMPARED / 2 * n for day in odd for n in (1, 2)]
+    bounds = {"first": min(usual), "last": last, "kind": row.kind, "id": row.id}
+    models: dict[bool, dict[tuple[str, str], Part]] = {True: {}, False: {}}
+    places: dict[bool, dict[tuple[str | None, ...], Part]] = {True: {}, False: {}}
+    rows = database.execute(PARTS, bounds).fetchall()
+    tokens: dict[tuple[str, str, date], Decimal | None] = {}
+    for day, connection, model, project, person, amount, used in rows:
+        is_odd = day in odd
+        if not is_odd and day not in usual:
+            continue
+        weight = 2 if is_odd else 1  # twice as many days are usual
+        key, place = (connection, model or ""), (model, project, person)
+        is_first = (connection, model or "", day) not in tokens
+        tokens[connection, model or "", day] = used
+        _add(models[is_odd], key, amount * weight, used * weight if used and is_first else Decimal(0) if used else None)
+        _add(places[is_odd], place, amount * weight, None)
+    effects = driver(models[False], models[True])
+    parts = driver(places[False], places[True])
+    days = 2 * len(odd)
+    per_day = [sum((getattr(effect, name) for effect in effects), Decimal(0)) / days for name in ("volume", "price")]
+    named = next((", ".join(str(part) for part in effect.key if part) for effect in parts), None)
+    row = msgspec.structs.replace(row, driver=named or None)
+    if row.kind not in COUNTED:
+        return row
+    return msgspec.structs.replace(row, volume_usd=per_day[0].quantize(CENT), price_usd=per_day[1].quantize(CENT))
+
+
+def _add(parts: dict[Parted, Part], key: Parted, amount: Decimal, quantity: Decimal | None) -> None:
+    old = parts.get(key, Part(Decimal(0), Decimal(0)))
+    both = None if old.quantity is None or quantity is None else old.quantity + quantity
+    parts[key] = Part(old.amount + amount, both)

@@ -1,0 +1,117 @@
+"""Budgets and prepaid credits: what is spent, what is left, and what to expect at the end of the period."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+
+from usage_assets.core.days import DAY
+from usage_assets.core.errors import UserError
+from usage_assets.core.money import Money
+from usage_assets.insights.forecasts import Outlook, end_of_month, end_of_quarter
+from usage_assets.insights.rows import BudgetStatusRow
+from usage_assets.insights.series import LONGEST, Days, Scope, stored_days
+from usage_assets.statistics.forecast import Estimate
+
+SPENT = (Path(__file__).parent / "sql" / "spent.sql").read_text()
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be spent by a scope, in a month, in a quarter or in one stretch of days."""
+
+    name: str
+    source: Literal["budget", "purchase"]
+    kind: str
+    id: str
+    unit: str
+    """A currency, or credits."""
+    amount: Decimal
+    period: Literal["month", "quarter", "once"]
+    thresholds: Sequence[Decimal]
+    first: date
+    last: date
+
+    def periods(self, newest: date) -> Iterator[tuple[date, date]]:
+        """Yield the period of a day and the one before it, as far as the budget is valid in them."""
+        if self.period == "once":
+            yield self.first, self.last
+            return
+        end = end_of_month if self.period == "month" else end_of_quarter
+        last = end(newest)
+        for _ in range(2):
+            months = 1 if self.period == "month" else 3
+            first = last.replace(day=1)
+            for _ in range(months - 1):
+                first = (first - DAY).replace(day=1)
+            if self.first <= last and first <= min(self.last, newest):
+                yield first, last
+            last = first - DAY
+
+
+def budget_status(
+    database: duckdb.DuckDBPyConnection, budgets: Sequence[Budget], newest: date
+) -> Sequence[BudgetStatusRow]:
+    """Return a row per budget and period, the newest first."""
+    days = stored_days(database, newest)
+    return [
+        _status(budget, Outlook(_scope(database, budget, days, newest), end_of_quarter(newest)), first, last)
+        for budget in budgets
+        if budget.first <= newest
+        for first, last in budget.periods(newest)
+    ]
+
+
+def _scope(database: duckdb.DuckDBPyConnection, budget: Budget, days: Mapping[str, Days], newest: date) -> Scope:
+    first = min(newest - LONGEST, budget.first if budget.period == "once" else newest)
+    asked = {"kind": budget.kind, "id": budget.id, "unit": budget.unit, "first": first, "last": newest}
+    amounts: dict[date, Decimal] = defaultdict(Decimal)
+    connections: set[str] = set()
+    for day, of_it, scale, amount in database.execute(SPENT, asked).fetchall():
+        amounts[day] += Money.of_minor(amount, budget.unit, 2).amount if scale else amount
+        connections.update(of_it)
+    return Scope(budget.kind, budget.id, budget.name, dict(amounts), sorted(connections), days)
+
+
+def _status(budget: Budget, outlook: Outlook, first: date, last: date) -> BudgetStatusRow:
+    settled, provisional = outlook.settled(first, last), outlook.provisional(first, last)
+    estimate: Estimate | None = None
+    exhausted_on: date | None = None
+    try:
+        estimate = outlook.expected(first, last)
+        exhausted_on = outlook.exhausted_on(budget.amount, first, min(last, outlook.until))
+    except UserError:  # without statsmodels
+        pass
+    return BudgetStatusRow(
+        budget=budget.name,
+        source=budget.source,
+        kind=budget.kind,
+        id=budget.id,
+        first_day=first,
+        last_day=last,
+        unit=budget.unit,
+        amount=budget.amount,
+        settled=settled,
+        provisional=provisional,
+        expected=estimate.mean if estimate else None,
+        low=estimate.low if estimate else None,
+        high=estimate.high if estimate else None,
+        exhausted_on=exhausted_on,
+        thresholds=", ".join(_reached(budget, outlook.scope, first, last)),
+    )
+
+
+def _reached(budget: Budget, scope: Scope, first: date, last: date) -> Iterator[str]:
+    for threshold in sorted(budget.thresholds):
+        spent = ZERO
+        for day in sorted(day for day in scope.amounts if first <= day <= last):
+            spent += scope.amounts[day]
+            if spent >= threshold * budget.amount:
+                yield f"{threshold} on {day}"
+                break

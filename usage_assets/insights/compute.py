@@ -1,0 +1,58 @@
+"""Computes all tables of insights from one state of the warehouse, and says what people should be told."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import duckdb
+import pyarrow as pa
+
+from usage_assets.core.schema import TableRow, to_arrow
+from usage_assets.insights.alerts import Alert, of_anomalies, of_budgets
+from usage_assets.insights.anomalies import odd_days
+from usage_assets.insights.budgets import budget_status
+from usage_assets.insights.forecasts import forecasts
+from usage_assets.insights.guardrails import crossed
+from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
+from usage_assets.insights.series import read
+from usage_assets.insights.stated import Stated
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Seed
+
+NAME = "insights"
+
+
+@dataclass(frozen=True)
+class Insights:
+    """Rows of the tables, and alerts by table."""
+
+    rows: Mapping[type[TableRow], Sequence[TableRow]]
+    alerts: Mapping[type[TableRow], Sequence[Alert]]
+
+    def seed(self, read_at: datetime) -> Seed:
+        """The tables as they should be now."""
+        tables: dict[Table, pa.Table] = {Table(row): to_arrow(row, rows) for row, rows in self.rows.items()}
+        return Seed(NAME, tables, read_at)
+
+
+def compute(database: duckdb.DuckDBPyConnection, stated: Stated, newest: date, today: date) -> Insights:
+    """Compute everything from the days up to ``newest``."""
+    scopes = read(database, newest)
+    daily, months = forecasts(scopes, newest, today)
+    odd = [
+        *odd_days(database, scopes, [*_known(database)], newest),
+        *crossed(database, stated.guardrails, newest),
+    ]
+    spent = budget_status(database, stated.budgets, newest)
+    return Insights(
+        {ForecastRow: daily, ForecastTotalRow: months, AnomalyRow: odd, BudgetStatusRow: spent},
+        {AnomalyRow: of_anomalies(odd), BudgetStatusRow: of_budgets(spent, newest)},
+    )
+
+
+def _known(database: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str, str, date]]:
+    """Yield the anomalies that were found before: kind, id, what, first day."""
+    try:
+        yield from database.execute("select kind, id, what, first_day from costs.anomalies").fetchall()
+    except duckdb.CatalogException:
+        return

@@ -1,0 +1,95 @@
+"""Guardrails: days on which something was used, or billed, more than the connections file allows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+
+from usage_assets.core.days import DAY
+from usage_assets.insights.anomalies import TOLD
+from usage_assets.insights.rows import AnomalyRow
+
+SQL = Path(__file__).parent / "sql"
+LOOKED_AT = timedelta(days=60)
+BEFORE = 7
+"""Days whose mean a rise is compared with."""
+
+
+@dataclass(frozen=True)
+class Guardrail:
+    """The most that a scope may use on a day, or by how much it may rise."""
+
+    name: str
+    kind: str
+    id: str
+    measure: str
+    above: Decimal | None
+    rises_by: Decimal | None
+    at_least: Decimal
+    first: date
+    last: date
+
+    def limit(self, values: Mapping[date, Decimal], day: date) -> Decimal | None:
+        """Return the most for a day; None where the days before it are not all there."""
+        if self.above is not None:
+            return self.above
+        before = [values[day - n * DAY] for n in range(1, BEFORE + 1) if day - n * DAY in values]
+        if len(before) < BEFORE or self.rises_by is None:
+            return None
+        return max(self.at_least, self.rises_by * sum(before) / BEFORE)
+
+
+def crossed(database: duckdb.DuckDBPyConnection, guardrails: Sequence[Guardrail], newest: date) -> Iterator[AnomalyRow]:
+    """Yield a row for each day on which a guardrail was crossed."""
+    for guardrail in guardrails:
+        values = _values(database, guardrail, newest)
+        for day, value in values.items():
+            limit = guardrail.limit(values, day)
+            if limit is not None and value > limit and guardrail.first <= day <= guardrail.last:
+                yield _row(guardrail, day, value, limit, newest)
+
+
+def _values(database: duckdb.DuckDBPyConnection, guardrail: Guardrail, newest: date) -> Mapping[date, Decimal]:
+    """Return what was used per day; 0 on a day between two others without any."""
+    asked: dict[str, object] = {
+        "kind": guardrail.kind,
+        "id": guardrail.id,
+        "first": newest - LOOKED_AT,
+        "last": newest,
+    }
+    if guardrail.measure == "usd":
+        rows = database.execute((SQL / "spent.sql").read_text(), {**asked, "unit": "USD"}).fetchall()
+        found = {day: amount for day, _, _, amount in rows}
+    else:
+        measured = (SQL / "measured.sql").read_text()
+        found = dict(database.execute(measured, {**asked, "measure": guardrail.measure}).fetchall())
+    if not found:
+        return {}
+    first, last = min(found), max(found)
+    days = (first + DAY * n for n in range((last - first).days + 1))
+    return {day: found.get(day, Decimal(0)) for day in days}
+
+
+def _row(guardrail: Guardrail, day: date, value: Decimal, limit: Decimal, newest: date) -> AnomalyRow:
+    return AnomalyRow(
+        kind=guardrail.kind,
+        id=guardrail.id,
+        name=guardrail.id or guardrail.kind,
+        measure=guardrail.measure,
+        what=guardrail.name,
+        first_day=day,
+        last_day=day,
+        actual=value,
+        expected=limit,
+        low=None,
+        high=None,
+        score=None,
+        is_provisional=False,
+        is_open=day > newest - TOLD,
+        driver=None,
+        volume_usd=None,
+        price_usd=None,
+    )

@@ -1,0 +1,122 @@
+"""The tables of what follows from costs. Each is written whole, from all that is stored."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated
+
+from usage_assets.core.schema import SeedRow, column
+
+Kind = Annotated[
+    str,
+    column("What the row is about: all, connection, provider, team, project (or workspace), model, person or api_key"),
+]
+ScopeId = Annotated[str, column("Id of it; empty for all", personal=True)]
+ScopeName = Annotated[str, column("What it is called", personal=True)]
+Low = Annotated[
+    Decimal | None, column("Lower end of the range that holds four times out of five", unit="USD", additive=False)
+]
+High = Annotated[
+    Decimal | None, column("Upper end of the range that holds four times out of five", unit="USD", additive=False)
+]
+
+
+class ForecastRow(SeedRow):
+    """One row per thing that is forecast and day to come, or day that still grows: an estimate, never money."""
+
+    table = "costs.forecast"
+    grain = ("kind", "id", "usage_date")
+
+    kind: Kind
+    id: ScopeId
+    name: ScopeName
+    usage_date: Annotated[date, column("UTC day")]
+    expected: Annotated[Decimal, column("Dollars to expect to be billed for the day", unit="USD", additive=False)]
+    low: Low
+    high: High
+    made_on: Annotated[date, column("Day on which it was computed")]
+
+
+class ForecastTotalRow(SeedRow):
+    """One row per thing that is forecast and month: what is billed so far, and what to expect in the end."""
+
+    table = "costs.forecast_totals"
+    grain = ("kind", "id", "month")
+
+    kind: Kind
+    id: ScopeId
+    name: ScopeName
+    month: Annotated[date, column("First day of the month")]
+    settled: Annotated[Decimal, column("Billed on days that no longer grow", unit="USD", additive=False)]
+    provisional: Annotated[Decimal, column("Billed on days that may still grow", unit="USD", additive=False)]
+    expected: Annotated[
+        Decimal | None,
+        column("Dollars to expect for the whole month; null: too little is known to say", unit="USD", additive=False),
+    ]
+    low: Low
+    high: High
+    made_on: Annotated[date, column("Day on which it was computed")]
+
+
+class AnomalyRow(SeedRow):
+    """One row per odd stretch of days of one thing, or per guardrail that was crossed on a day."""
+
+    table = "costs.anomalies"
+    grain = ("kind", "id", "measure", "what", "first_day")
+
+    kind: Kind
+    id: ScopeId
+    name: ScopeName
+    measure: Annotated[str, column("What is odd: usd, or a counter such as requests or tokens")]
+    what: Annotated[str, column("spike, drop or shift; of a guardrail, its name")]
+    first_day: Annotated[date, column("First odd day. It stays when later days change it a little")]
+    last_day: Annotated[date, column("Last odd day; of a shift, the last day of the new level")]
+    actual: Annotated[Decimal, column("Average per day", unit="measure", additive=False)]
+    expected: Annotated[
+        Decimal,
+        column("What an ordinary day would have been, or the limit of a guardrail", unit="measure", additive=False),
+    ]
+    low: Annotated[
+        Decimal | None, column("Lower end of ordinary days, 80 %; null: a guardrail", unit="measure", additive=False)
+    ]
+    high: Annotated[
+        Decimal | None, column("Upper end of ordinary days, 80 %; null: a guardrail", unit="measure", additive=False)
+    ]
+    score: Annotated[Decimal | None, column("Distance in standard deviations; null: a guardrail", additive=False)]
+    is_provisional: Annotated[bool, column("Whether one of its days may still grow")]
+    is_open: Annotated[bool, column("Whether it is recent enough to tell people")]
+    driver: Annotated[str | None, column("What explains most of the difference", personal=True)]
+    volume_usd: Annotated[
+        Decimal | None,
+        column("Part of the difference per day that comes from more or less use", unit="USD", additive=False),
+    ]
+    price_usd: Annotated[
+        Decimal | None,
+        column("Part of the difference per day that comes from another price per token", unit="USD", additive=False),
+    ]
+
+
+class BudgetStatusRow(SeedRow):
+    """One row per budget and period, and per purchase of credits: spent, left, and what to expect."""
+
+    table = "costs.budget_status"
+    grain = ("budget", "first_day")
+
+    budget: Annotated[str, column("Name of the budget, or id of the purchase")]
+    source: Annotated[str, column("budget: the connections file states it; purchase: credits that are paid")]
+    kind: Kind
+    id: ScopeId
+    first_day: Annotated[date, column("First day of the period")]
+    last_day: Annotated[date, column("Last day of the period")]
+    unit: Annotated[str, column("USD, another currency, or credits")]
+    amount: Annotated[Decimal, column("What may be spent in the period", unit="unit", additive=False)]
+    settled: Annotated[Decimal, column("Spent on days that no longer grow", unit="unit", additive=False)]
+    provisional: Annotated[Decimal, column("Spent on days that may still grow", unit="unit", additive=False)]
+    expected: Annotated[
+        Decimal | None, column("What to expect at the end of the period; null: unknown", unit="unit", additive=False)
+    ]
+    low: Annotated[Decimal | None, column("Lower end of that, 80 %", unit="unit", additive=False)]
+    high: Annotated[Decimal | None, column("Upper end of that, 80 %", unit="unit", additive=False)]
+    exhausted_on: Annotated[
+        date | None, column("Day on which the amount was, or is expected to be, spent; null: not in this period")
+    ]
+    thresholds: Annotated[str, column("Thresholds that were reached, with their days, such as `0.8 on 2026-11-17`")]

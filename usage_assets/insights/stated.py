@@ -1,0 +1,72 @@
+"""The budgets and guardrails of the connections file, as they are computed. Prepaid credits are budgets, too."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from usage_assets.config.accounting import Accounting
+from usage_assets.insights.budgets import Budget
+from usage_assets.insights.guardrails import Guardrail
+
+CREDITS = "credits"
+PREPAID = (Decimal("0.8"), Decimal("0.95"), Decimal(1))
+"""Shares of prepaid credits that are worth a message."""
+NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What is watched."""
+
+    budgets: Sequence[Budget] = ()
+    guardrails: Sequence[Guardrail] = ()
+
+
+def stated_in(accounting: Accounting) -> Stated:
+    """Return what the entries say."""
+    budgets = [
+        Budget(
+            name=entry.name,
+            source="budget",
+            kind=entry.scope[0],
+            id=entry.scope[1] or "",
+            unit=(entry.currency or "USD") if entry.credits is None else CREDITS,
+            amount=entry.amount or entry.credits or NOTHING,
+            period=entry.period,
+            thresholds=entry.thresholds,
+            first=entry.first,
+            last=entry.last,
+        )
+        for entry in accounting.budgets
+    ]
+    prepaid = [
+        Budget(
+            name=entry.id,
+            source="purchase",
+            kind="connection",
+            id=entry.connection,
+            unit=CREDITS,
+            amount=entry.quantity,
+            period="once",
+            thresholds=PREPAID,
+            first=entry.first,
+            last=entry.last,
+        )
+        for entry in accounting.purchases
+        if entry.kind == CREDITS
+    ]
+    guardrails = [
+        Guardrail(
+            name=entry.name,
+            kind=entry.scope[0],
+            id=entry.scope[1] or "",
+            measure=entry.measure,
+            above=entry.above,
+            rises_by=entry.rises_by,
+            at_least=entry.at_least or NOTHING,
+            first=entry.first,
+            last=entry.last,
+        )
+        for entry in accounting.guardrails
+    ]
+    return Stated([*budgets, *prepaid], guardrails)

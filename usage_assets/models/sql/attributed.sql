@@ -1,0 +1,136 @@
+-- every cost once, with whom it is for as finely as is known: the parts in costs.allocated_costs, and from costs.daily_costs
+-- whatever those do not hold: other cost bases, sources that are not allocated, and days whose parts were not computed from
+-- the bill as it is now. That they add up to it is no proof: an amount may have moved from one workspace to another.
+-- There are two such views: of rows, and of their sums by key, which are joined in a fraction of the time
+-- reads: costs.names, costs.daily_costs{by_key}, costs.allocated_costs{by_key}, ledger.stored_days, accounting.owners
+create or replace view costs.allocated_costs{by_key}_named as
+with
+-- nearly all days are allocated: to look for the others costs nothing where there are none
+days as (
+  select
+    connection,
+    usage_date,
+    slice as source_table,
+    coalesce(
+      from_json(parts.inputs, '"MAP(VARCHAR, VARCHAR)"')['costs.daily_costs/' || slice] = bills.content_version::varchar,
+      false
+    ) as is_allocated
+  from (from ledger.stored_days where table_name = 'costs.daily_costs') as bills
+  full join (from ledger.stored_days where table_name = 'costs.allocated_costs') as parts
+    using (connection, usage_date, slice)
+),
+costs as (
+  select
+    {part_columns}
+  from costs.allocated_costs{by_key}
+  anti join (from days where not is_allocated) using (connection, usage_date, source_table)
+  union all by name
+  select {bill_columns}
+  from costs.daily_costs{by_key}
+  where cost_basis <> 'billed'
+  union all by name
+  select {bill_columns}
+  from costs.daily_costs{by_key}
+  semi join (from days where not is_allocated) using (connection, usage_date, source_table)
+  where cost_basis = 'billed'
+),
+-- the connections of an owner as a range, as the days are: all of them where none is stated
+owners as (
+  select
+    kind,
+    id,
+    struct_pack(team := team, cost_centre := cost_centre) as owner,
+    coalesce(connection, '') as first_connection,
+    coalesce(connection, '~') as last_connection,
+    valid_from,
+    coalesce(valid_until, date '9999-12-31') as valid_until
+  from accounting.owners
+),
+attributed as (
+  select
+    costs.*,
+    coalesce(projects.name, costs.project_id) as project_name,
+    coalesce(workspaces.name, costs.workspace_id) as workspace_name,
+    coalesce(users.name, costs.user_id) as user_name,
+    users.email as user_email,
+    coalesce(api_keys.name, costs.api_key_name, costs.api_key_id) as api_key_display_name,
+    case
+      when costs.user_id is not null then struct_pack(
+        kind := if(users.is_service_account, 'service_account', 'person'),
+        id := costs.user_id,
+        name := coalesce(users.name, costs.user_id)
+      )
+      when accounts.id is not null then struct_pack(
+        kind := 'service_account',
+        id := accounts.id,
+        name := coalesce(accounts.name, accounts.id)
+      )
+      when coalesce(costs.api_key_id, costs.api_key_name) is not null then struct_pack(
+        kind := 'api_key',
+        id := coalesce(costs.api_key_id, costs.api_key_name),
+        name := coalesce(api_keys.name, costs.api_key_name, costs.api_key_id)
+      )
+      else struct_pack(kind := 'unknown', id := null, name := 'unknown')
+    end as actor,
+    coalesce(
+      owned_keys.owner,
+      owned_users.owner,
+      owned_projects.owner,
+      owned_workspaces.owner,
+      struct_pack(team := 'unowned', cost_centre := null)
+    ) as owner
+  from costs
+  left join costs.names as projects
+    on projects.kind = 'project_id'
+    and projects.connection = costs.connection
+    and projects.id = costs.project_id
+  left join costs.names as workspaces
+    on workspaces.kind = 'workspace_id'
+    and workspaces.connection = costs.connection
+    and workspaces.id = costs.workspace_id
+  left join costs.names as users
+    on users.kind = 'user_id'
+    and users.connection = costs.connection
+    and users.id = costs.user_id
+  left join costs.names as api_keys
+    on api_keys.kind = 'api_key_id'
+    and api_keys.connection = costs.connection
+    and api_keys.id = costs.api_key_id
+  left join costs.names as accounts
+    on accounts.kind = 'user_id'
+    and accounts.connection = costs.connection
+    and accounts.id = api_keys.service_account_id
+  left join owners as owned_keys
+    on owned_keys.kind = 'api_key'
+    and owned_keys.id = coalesce(costs.api_key_id, costs.api_key_name)
+    and costs.connection between owned_keys.first_connection and owned_keys.last_connection
+    and costs.usage_date between owned_keys.valid_from and owned_keys.valid_until
+  left join owners as owned_users
+    on owned_users.kind = 'user'
+    and owned_users.id = costs.user_id
+    and costs.connection between owned_users.first_connection and owned_users.last_connection
+    and costs.usage_date between owned_users.valid_from and owned_users.valid_until
+  left join owners as owned_projects
+    on owned_projects.kind = 'project'
+    and owned_projects.id = costs.project_id
+    and costs.connection between owned_projects.first_connection and owned_projects.last_connection
+    and costs.usage_date between owned_projects.valid_from and owned_projects.valid_until
+  left join owners as owned_workspaces
+    on owned_workspaces.kind = 'workspace'
+    and owned_workspaces.id = costs.workspace_id
+    and costs.connection between owned_workspaces.first_connection and owned_workspaces.last_connection
+    and costs.usage_date between owned_workspaces.valid_from and owned_workspaces.valid_until
+)
+select
+  * exclude (actor, owner),
+  actor.kind as actor_kind,
+  actor.id as actor_id,
+  actor.name as actor_name,
+  owner.team as team,
+  owner.cost_centre as cost_centre
+from attributed;
+
+comment on view costs.allocated_costs{by_key}_named is
+  '{what}, by API key and user where costs.allocated_costs knows them, with names, actor and team. Filter by cost_basis; never add it to costs.daily_costs';
+
+drop view if exists costs.daily_costs_owned

@@ -1,0 +1,23 @@
+-- {table} by key: the sums that were stored with each day; of a day that an earlier release wrote, its rows, summed
+-- reads: {table}, {table}_sums, ledger.stored_days
+create or replace view {table}_by_key as
+with
+days_without as (
+  select
+    connection,
+    usage_date,
+    slice as source_table
+  from ledger.stored_days
+  where table_name = '{table}' and has_sums is not true
+),
+unsummed as (
+  from {table}
+  semi join days_without using (connection, usage_date, source_table)
+)
+from {table}_sums
+anti join days_without using (connection, usage_date, source_table)
+union all by name
+{by_key};
+
+comment on view {table}_by_key is
+  'One row per connection, day, source, cost basis, unit, currency, project, workspace, user and API key: what the rows of {table} add up to'

@@ -1,0 +1,46 @@
+-- what was used of every provider, in the same columns. input_tokens are all that a model read, cached ones included; a counter
+-- that a report does not have is null, never 0. usage_bytes are what was stored on a day: never add them over days
+create or replace view costs.usage as
+select
+  connection,
+  provider,
+  usage_date,
+  model,
+  project_id,
+  workspace_id,
+  user_id,
+  api_key_id,
+  requests,
+  input_tokens,
+  cached_input_tokens,
+  cache_write_tokens,
+  output_tokens,
+  images,
+  characters,
+  seconds,
+  usage_bytes,
+  sessions
+from (
+{usage}
+);
+
+comment on view costs.usage is
+  'One row per row of the usage reports: requests, tokens, images, audio, storage and sessions. Input includes cached input';
+
+create or replace view costs.usage_by_model as
+select
+  connection,
+  provider,
+  usage_date,
+  model,
+  sum(requests) as requests,
+  sum(input_tokens) as input_tokens,
+  sum(cached_input_tokens) as cached_input_tokens,
+  sum(cache_write_tokens) as cache_write_tokens,
+  sum(output_tokens) as output_tokens
+from costs.usage
+where coalesce(requests, input_tokens, output_tokens) is not null
+group by all;
+
+comment on view costs.usage_by_model is
+  'One row per connection, day and model: requests and tokens. Input includes cached input'

@@ -1,0 +1,170 @@
+"""The figures of the report: one query each, in ``sql/`` here or in ``sql/report/`` of a provider's folder.
+
+A query is shown as it is run, with its days written out, so that anybody can run it again. Those of costs read one
+temporary table instead of the same view ten times; what is shown contains that table's query.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from usage_assets.providers import PROVIDERS
+from usage_assets.report.period import Period
+from usage_assets.warehouse.values import declared_in
+
+SQL = Path(__file__).parent / "sql"
+DIMENSIONS: Mapping[str, str] = {
+    "team": "teams",
+    "person": "people and keys",
+    "project": "projects and workspaces",
+    "model": "models",
+    "usage_type": "usage types",
+    "api_key": "API keys",
+}
+"""What costs are grouped by: column -> what several of them are called."""
+MOST_ROWS = 50
+"""Rows of a table by dimension; all others are one more row."""
+MOST_BARS = (12, 8, 5, 3, 1)
+"""Bars of a chart by dimension: fewer where the page would become too large."""
+MOST_FACTS = 25_000
+LABEL = "  if(names_{name}.rank <= {most}, names_{name}.label, '{others}') as {name},"
+LABELLED = """join names_{name}
+  on names_{name}.id is not distinct from billed.{name}.id
+  and (names_{name}.connection is null or names_{name}.connection = billed.connection)"""
+OVERVIEW = ("headline", "by_day", "budgets", "forecast", "forecast_days", "trend", "movers", "anomalies")
+CERTAINTY = ("connections", "restatements", "unattributed", "unpriced", "invoices")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The rows of one query, with what people read about them."""
+
+    name: str
+    title: str
+    note: str
+    sql: str
+    """The query, to be run again anywhere."""
+    tables: Sequence[str]
+    """The tables and views that it reads."""
+    rows: pa.Table
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Dollars billed per day, provider and label of each dimension: what the page filters."""
+
+    rows: pa.Table
+    others: Mapping[str, str]
+    """Dimension -> the label of everything that has no bar of its own; empty: there is nothing."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All figures of a period."""
+
+    period: Period
+    figures: Mapping[str, Figure]
+    activity: Sequence[str]
+    """The names of the providers' own figures."""
+    facts: Facts
+    first_day: date | None
+    """The first day of which costs are stored."""
+    missing: Sequence[str]
+    """Titles of figures whose tables are not there, because nothing was ever stored in them."""
+
+
+def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
+    """Run all queries in one state of the warehouse."""
+    database.execute(f"create or replace temp table billed as {_query('billed')}", _used(_query("billed"), period))
+    figures: dict[str, Figure] = {}
+    missing: list[str] = []
+    for name, (sql, extra) in _queries().items():
+        stated = {**declared_in(sql), **extra}
+        try:
+            figures[name] = _figure(database, name, sql, stated, period)
+        except duckdb.CatalogException:
+            missing.append(stated["title"])
+    activity = [name for name in figures if name not in _own()]
+    [first_day] = database.execute("select min(usage_date) from costs.daily_costs").fetchall()[0]
+    return Report(period, figures, activity, _facts(database, period), first_day, missing)
+
+
+def _own() -> Sequence[str]:
+    return (*OVERVIEW, *(f"by_{dimension}" for dimension in DIMENSIONS), "tokens", *CERTAINTY)
+
+
+def _queries() -> Mapping[str, tuple[str, Mapping[str, str]]]:
+    """Return name -> query and what its file does not say of it."""
+    names = (*OVERVIEW, "tokens", *CERTAINTY)
+    found: dict[str, tuple[str, Mapping[str, str]]] = {name: (_query(name), {}) for name in names}
+    for dimension, several in DIMENSIONS.items():
+        sql = _query("by").replace("{names}", _indented(_query("names"))).replace("{dimension}", dimension)
+        sql = sql.replace("{most}", str(MOST_ROWS)).replace("{others}", f"other {several}")
+        found[f"by_{dimension}"] = (sql, {"title": f"By {in_words(dimension)}"})
+    for provider in PROVIDERS.values():
+        for path in sorted(provider.sql.glob("report/*.sql")):
+            found[path.stem] = (path.read_text(), {})
+    return found
+
+
+def in_words(column: str) -> str:
+    """Return what people call a column."""
+    return column.replace("_", " ").replace("usd", "USD").replace("api", "API")
+
+
+def _query(name: str) -> str:
+    return (SQL / f"{name}.sql").read_text()
+
+
+def _figure(
+    database: duckdb.DuckDBPyConnection, name: str, sql: str, stated: Mapping[str, str], period: Period
+) -> Figure:
+    run = sql.replace("{billed}", "  from temp.main.billed")
+    shown = _written(sql.replace("{billed}", _indented(_query("billed"))), period)
+    rows = database.execute(run, _used(run, period)).to_arrow_table()
+    tables = sorted({*re.findall(r"\b(?<!distinct )(?:from|join) (\w+\.\w+)", shown)})
+    return Figure(name, stated["title"], stated.get("note", ""), shown, tables, rows)
+
+
+def _used(sql: str, period: Period) -> Mapping[str, object]:
+    return {name: day for name, day in period.parameters.items() if re.search(rf"\${name}\b", sql)}
+
+
+def _written(sql: str, period: Period) -> str:
+    """Return a query with its days instead of their names, and without what its comments declare."""
+    for name, day in period.parameters.items():
+        sql = re.sub(rf"\${name}\b(::date)?", f"date '{day}'", sql)
+    return re.sub(r"(?m)^-- (title|note|reads): .*\n(--   .*\n)*", "", sql).strip()
+
+
+def _indented(sql: str) -> str:
+    return "".join(f"  {line}\n" for line in sql.splitlines() if not line.startswith("--")).rstrip()
+
+
+def _facts(database: duckdb.DuckDBPyConnection, period: Period) -> Facts:
+    for dimension in DIMENSIONS:
+        sql = _query("names").replace("{dimension}", dimension)
+        database.execute(f"create or replace temp table names_{dimension} as {sql}", _used(sql, period))
+    for most in MOST_BARS:
+        others = {dimension: _others(database, dimension, most) for dimension in DIMENSIONS}
+        labels = "\n".join(
+            LABEL.format(name=name, most=most if label else MOST_FACTS, others=label) for name, label in others.items()
+        )
+        joins = "\n".join(LABELLED.format(name=name) for name in DIMENSIONS)
+        sql = _query("facts").replace("{labels}", labels).replace("{joins}", joins)
+        rows = database.execute(sql, _used(sql, period)).to_arrow_table()
+        if rows.num_rows <= MOST_FACTS:
+            break
+    return Facts(rows, others)
+
+
+def _others(database: duckdb.DuckDBPyConnection, dimension: str, most: int) -> str:
+    """Return what everything after the last bar is called; empty where that is one thing at most, which has a bar."""
+    ranked = database.table(f"names_{dimension}").filter(f"rank > {most}").aggregate("count(distinct label)")
+    [count] = ranked.fetchall()[0]
+    return f"{count:,} others" if count > 1 else ""

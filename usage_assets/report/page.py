@@ -1,0 +1,173 @@
+"""Writes the report as one HTML file that needs nothing else: charts, tables, queries, styles and scripts are in it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from usage_assets.core.errors import UserError
+from usage_assets.core.money import plain
+from usage_assets.report.charts import FILTERED, specifications
+from usage_assets.report.figures import CERTAINTY, DIMENSIONS, Figure, Report, in_words
+
+BUNDLE = "import vl_convert as v, sys; sys.stdout.write(v.javascript_bundle('window.vegaEmbed = vegaEmbed'))"
+TEMPLATES = Path(__file__).parent / "page"
+SECTIONS: Mapping[str, Sequence[str]] = {
+    "Spend": ("by_day", "budgets", "forecast", "trend", "forecast_days", "movers", "anomalies"),
+    "Who and what": tuple(f"by_{dimension}" for dimension in DIMENSIONS),
+    "Every basis, apart": ("headline",),
+    "Use": ("tokens",),
+    "How sure it is": CERTAINTY,
+}
+"""Heading -> figures; the providers' own come after ``tokens``."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value of a table: as people read it, and with all its digits."""
+
+    text: str
+    exact: str
+    style: str = ""
+    """number, day or nothing."""
+
+
+def write(report: Report, made_at: datetime) -> str:
+    """Return the page."""
+    charts = specifications(report)
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment.globals |= {"cells": cells, "heading": heading}
+    sections = {
+        title: [report.figures[name] for name in _named(title, names, report) if name in report.figures]
+        for title, names in SECTIONS.items()
+    }
+    return environment.get_template("page.html").render(
+        report=report,
+        sections=sections,
+        cards=[*_cards(report)],
+        charts=charts,
+        filters={name: in_words(name) for name in FILTERED},
+        data=_in_script({"charts": charts, "facts": _columns(report), "filters": FILTERED}),
+        style=Markup((TEMPLATES / "page.css").read_text()),  # noqa: S704 - ours
+        script=Markup((TEMPLATES / "page.js").read_text()),  # noqa: S704 - ours
+        library=_library(),
+        made_at=f"{made_at.astimezone(UTC):%d %B %Y, %H:%M} UTC",
+        version=version("usage-assets"),
+    )
+
+
+def _named(title: str, names: Sequence[str], report: Report) -> Sequence[str]:
+    return (*names, *report.activity) if title == "Use" else names
+
+
+@cache
+def _library() -> Markup:
+    """Vega, Vega-Lite and Vega-Embed, as one script (BSD-3-Clause).
+
+    Another process makes it: the JavaScript engine takes 32 GB of addresses, and a process that has them cannot fork.
+    """
+    made = subprocess.run([sys.executable, "-c", BUNDLE], capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    if made.returncode or not made.stdout:
+        raise UserError(f"vl-convert gives no script for the charts: {made.stderr.strip().rpartition(chr(10))[2]}")
+    return Markup(made.stdout.replace("</script", "<\\/script"))  # noqa: S704 - no input in it
+
+
+def _in_script(value: object) -> Markup:
+    """Return JSON in which no browser finds the end of a script."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - escaped
+
+
+def _columns(report: Report) -> Mapping[str, object]:
+    """Return the facts as columns; of text, each value once."""
+    columns: dict[str, object] = {}
+    for name, column in zip(report.facts.rows.column_names, report.facts.rows.columns, strict=True):
+        if name == "usd":
+            columns[name] = [float(value) for value in column.to_pylist()]
+            continue
+        coded = column.cast("string").combine_chunks().dictionary_encode()
+        columns[name] = {"values": coded.dictionary.to_pylist(), "codes": coded.indices.to_pylist()}
+    return columns
+
+
+def _cards(report: Report) -> Iterator[Mapping[str, str]]:
+    """Yield what stands on top: each basis and unit, with the same days of the period before."""
+    for row in report.figures["headline"].rows.to_pylist():
+        if row["amount"] is None:
+            continue
+        yield {
+            "label": f"{row['cost_basis']}, {row['unit']}".replace("credits, credits", "credits"),
+            "exact": plain(row["amount"]),
+            "text": amount(row["amount"], row["unit"]),
+            "change": change(row["amount"], row["same_days_before"], row["unit"], report),
+            "expected": expected(report) if (row["cost_basis"], row["unit"]) == ("billed", "USD") else "",
+        }
+
+
+def expected(report: Report) -> str:
+    """Return what the month of the report is expected to come to; empty where nobody can say."""
+    rows = report.figures["forecast"].rows.to_pylist() if "forecast" in report.figures else []
+    for row in rows:
+        if row["scope"] == "everything" and row["usd_expected"] is not None and row["month"] <= report.period.first:
+            most_likely, low, high = (amount(row[f"usd_{name}"], "USD") for name in ("expected", "low", "high"))
+            return f"{most_likely} expected in the end ({low} to {high})"
+    return ""
+
+
+def change(now: Decimal, before: Decimal | None, unit: str, report: Report) -> str:
+    """Return how an amount compares with the same days before, in words."""
+    period = report.period
+    days = f"{period.before_first:%d %b} to {period.before_same:%d %b}"
+    if report.first_day is None or report.first_day > period.before_first:
+        return f"{days}: not all days are stored"
+    if not before:
+        return f"{days}: {amount(before or Decimal(0), unit)}"
+    return f"{days}: {amount(before, unit)} ({(now - before) / before:+.0%})"
+
+
+def amount(value: Decimal, unit: str) -> str:
+    """Return an amount as people read it: cents, or more digits where it is less than a cent."""
+    places = 2 if value == 0 or abs(value) >= Decimal("0.01") else 6
+    return f"{'$' if unit == 'USD' else ''}{value:,.{places}f}".replace("$-", "-$")
+
+
+def heading(column: str) -> str:
+    """Return what a column is called in a table."""
+    words = in_words(column)
+    return words[0].upper() + words[1:]
+
+
+def cells(figure: Figure) -> Iterator[Sequence[Cell]]:
+    """Yield the rows of a figure's table."""
+    names = figure.rows.column_names
+    for row in zip(*(column.to_pylist() for column in figure.rows.columns), strict=True):
+        yield [_cell(name, value) for name, value in zip(names, row, strict=True)]
+
+
+def _cell(name: str, value: object) -> Cell:
+    if value is None:
+        return Cell("-", "")
+    if name == "month" and isinstance(value, date):
+        return Cell(f"{value:%B %Y}", str(value))
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return Cell(str(value), str(value), style="day")
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC)
+        return Cell(f"{moment:%Y-%m-%d %H:%M}", moment.isoformat())
+    if name.endswith("rate") and isinstance(value, float):
+        return Cell(f"{value:.1%}", str(value), style="number")
+    if isinstance(value, Decimal):
+        unit = "USD" if "usd" in name else ""
+        return Cell(amount(value, unit), plain(value), style="number")
+    if isinstance(value, int):
+        return Cell(f"{value:,}", str(value), style="number")
+    return Cell(str(value), str(value))

@@ -1,0 +1,55 @@
+"""The days of a report, and those that it compares them with."""
+
+from calendar import monthrange
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Self
+
+from usage_assets.core.days import DAY
+
+
+@dataclass(frozen=True)
+class Period:
+    """Days from first to last, and the period before it. A month is compared with the month before."""
+
+    first: date
+    last: date
+    before_first: date
+    before_last: date
+
+    @classmethod
+    def of_month(cls, month: date, newest: date) -> Self:
+        """Return the month of a day, up to the newest day that may be stored."""
+        first = month.replace(day=1)
+        before_last = first - DAY
+        return cls(first, min(newest, _end_of(first)), before_last.replace(day=1), before_last)
+
+    @classmethod
+    def of_days(cls, first: date, last: date) -> Self:
+        """Return a range of days; as many days come before it. A range that is a month is that month."""
+        if first.day == 1 and last == _end_of(first):
+            return cls.of_month(first, last)
+        return cls(first, last, first - (last - first) - DAY, first - DAY)
+
+    @property
+    def before_same(self) -> date:
+        """The last day of the part of the period before that is as long as the days so far."""
+        return min(self.before_first + (self.last - self.first), self.before_last)
+
+    @property
+    def title(self) -> str:
+        """What the period is called in a heading."""
+        if self.first.day == 1 and self.last <= _end_of(self.first) and self.before_first.day == 1:
+            return f"{self.first:%B %Y}"
+        return f"{self.first} to {self.last}"
+
+    @property
+    def parameters(self) -> Mapping[str, date]:
+        """The values of a query's ``$first``, ``$last`` and so on."""
+        names = ("first", "last", "before_first", "before_last", "before_same")
+        return {name: getattr(self, name) for name in names}
+
+
+def _end_of(month: date) -> date:
+    return month.replace(day=monthrange(month.year, month.month)[1])

@@ -1,0 +1,22 @@
+-- what every other query of costs reads: dollars billed, by all that people filter on. A null has a name here
+select
+  usage_date,
+  costs.connection,
+  costs.provider,
+  {'id': team, 'name': team} as team,
+  {'id': actor_id, 'name': actor_name} as person,
+  {
+    'id': coalesce(costs.project_id, costs.workspace_id),
+    'name': coalesce(project_name, workspace_name, providers.default_sub_account, 'no project or workspace')
+  } as project,
+  {'id': model, 'name': coalesce(model, 'no model')} as model,
+  {'id': usage_type, 'name': coalesce(usage_type, 'not itemized')} as usage_type,
+  {
+    'id': coalesce(costs.api_key_id, costs.api_key_name),
+    'name': coalesce(api_key_display_name, 'no API key')
+  } as api_key,
+  sum(amount_usd) as dollars
+from costs.allocated_costs_named as costs
+left join accounting.providers as providers on providers.provider = costs.provider
+where cost_basis = 'billed' and amount_usd is not null and usage_date between $before_first and $last
+group by all

@@ -1,0 +1,20 @@
+-- title: Budgets and prepaid credits
+-- note: Spent so far, and what to expect at the end of the period: a range that holds four times out of five. Used up: the day on
+--   which the amount was, or is expected to be, spent.
+select
+  budget,
+  if(kind = 'all', 'everything', kind || ' ' || id) as scope,
+  first_day,
+  last_day,
+  unit,
+  amount,
+  settled + provisional as spent,
+  provisional as provisional_part,
+  expected,
+  low,
+  high,
+  exhausted_on as used_up_on,
+  thresholds as thresholds_reached
+from costs.budget_status
+where last_day >= $first and first_day <= $last
+order by first_day desc, budget

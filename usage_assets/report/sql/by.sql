@@ -1,0 +1,21 @@
+-- the largest of each {dimension}, and all others as one row
+with
+billed as (
+{billed}
+),
+names as (
+{names}
+)
+select
+  if(rank <= {most}, label, '{others}') as {dimension},
+  count(distinct label)::integer as of_them,
+  coalesce(sum(dollars) filter (where usage_date >= $first), 0) as usd,
+  coalesce(sum(dollars) filter (where usage_date <= $before_same), 0) as usd_same_days_before,
+  usd - usd_same_days_before as usd_change
+from billed
+join names
+  on names.id is not distinct from {dimension}.id
+  and (names.connection is null or names.connection = billed.connection)
+group by 1
+having usd <> 0 or usd_same_days_before <> 0
+order by min(rank) > {most}, usd desc, 1

@@ -1,0 +1,23 @@
+-- title: Dollars billed, day by day
+-- note: A pale day is provisional: the provider may still change it.
+with
+billed as (
+{billed}
+),
+states as (
+  select connection, usage_date, bool_and(state = 'settled') as is_settled
+  from ledger.day_states
+  join accounting.cost_sources on source_table = table_name
+  where usage_date between $first and $last
+  group by all
+)
+select
+  usage_date as day,
+  provider,
+  sum(dollars) as usd,
+  if(bool_and(coalesce(is_settled, false)), 'settled', 'provisional') as state
+from billed
+left join states using (connection, usage_date)
+where usage_date >= $first
+group by all
+order by all

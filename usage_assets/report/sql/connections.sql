@@ -1,0 +1,43 @@
+-- title: State of each connection
+-- note: Days up to "settled until" are final, unless the provider corrects an invoiced month. A due day waits to be fetched
+--   or computed.
+with
+days as (
+  select connection, usage_date, coalesce(bool_and(state = 'settled'), false) as is_settled
+  from ledger.stored_days
+  left join ledger.day_states using (connection, usage_date, table_name, slice)
+  where table_name not in (select table_name from ledger.assets where query is not null)
+  group by all
+),
+ranges as (
+  select
+    connection,
+    min(usage_date) as first_day,
+    max(usage_date) as last_day,
+    coalesce(min(usage_date) filter (where not is_settled) - 1, max(usage_date)) as settled_until
+  from days
+  group by all
+),
+due as (
+  select connection, count(distinct usage_date) as due_days, string_agg(distinct because, '; ' order by because) as because
+  from ledger.due_days
+  where state <> 'unsettled'
+  group by all
+),
+failed as (
+  select connection, count(distinct usage_date) as days_with_failed_checks
+  from ledger.failed_checks
+  group by all
+)
+select
+  connection,
+  first_day,
+  last_day,
+  if(settled_until >= first_day, settled_until, null) as settled_until,
+  coalesce(due_days, 0) as due_days,
+  because as why_due,
+  coalesce(days_with_failed_checks, 0) as days_with_failed_checks
+from ranges
+left join due using (connection)
+left join failed using (connection)
+order by connection

@@ -1,0 +1,25 @@
+-- title: Invoices against what is stored
+-- note: The invoice as the connections file states it. A difference that is not 0 needs a question to the provider.
+with stored as (
+  select
+    connection,
+    month,
+    coalesce(currency, native_unit) as currency,
+    sum(if(currency = 'USD', amount_usd, native_amount)) as stored
+  from costs.by_month
+  where cost_basis = 'billed'
+  group by all
+)
+select
+  connection,
+  month,
+  string_agg(id, ', ' order by id) as invoice,
+  currency,
+  sum(total) as invoiced,
+  any_value(stored) as stored,
+  sum(total) - any_value(stored) as difference
+from accounting.invoices
+left join stored using (connection, month, currency)
+where month between date_trunc('month', $last::date) - interval 12 months and $last
+group by all
+order by month desc, connection

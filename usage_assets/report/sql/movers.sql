@@ -1,0 +1,43 @@
+-- title: Top movers
+-- note: A day against the same weekday a week before, and the model and project that explain most of the difference.
+with
+billed as (
+{billed}
+),
+firsts as (
+  select provider, min(usage_date) as first_day
+  from costs.by_day
+  where cost_basis = 'billed'
+  group by all
+),
+days as (
+  select usage_date, provider, model.name as model, project.name as project, dollars
+  from billed
+  union all
+  select usage_date + 7, provider, model.name as model, project.name as project, -dollars
+  from billed
+  where usage_date + 7 <= $last
+),
+parts as (
+  select usage_date, provider, model, project, sum(dollars) as change
+  from days
+  join firsts using (provider)
+  where usage_date >= $first and usage_date >= first_day + 7
+  group by all
+),
+whole as (
+  select
+    usage_date as day,
+    provider,
+    sum(change) as usd_change,
+    if(usd_change > 0, max(change), min(change)) as usd_of_driver,
+    if(usd_change > 0, max_by(model, change), min_by(model, change)) as model,
+    if(usd_change > 0, max_by(project, change), min_by(project, change)) as project
+  from parts
+  group by all
+)
+select day, provider, usd_change, model, project, usd_of_driver
+from whole
+where usd_change <> 0
+order by abs(usd_change) desc, day, provider
+limit 8

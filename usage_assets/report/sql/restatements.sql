@@ -1,0 +1,7 @@
+-- title: What providers restated
+-- note: Totals of days of this period that a provider changed after it had reported them.
+select usage_date as day, connection, table_name, total, before, after, difference, unit, found_at
+from ledger.restatements
+where cause = 'provider' and usage_date between $first and $last and difference <> 0
+order by found_at desc, day, total
+limit 200

@@ -1,0 +1,85 @@
+"""The report's first screen for a terminal."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from rich.console import Console
+from rich.table import Table
+
+from usage_assets.report.figures import Figure, Report
+from usage_assets.report.page import amount, change, expected
+
+LARGEST = 5
+SHOWN = ("by_team", "by_project", "by_model", "by_person")
+
+
+def show(report: Report, console: Console) -> None:
+    """Print what was spent, on what and how sure it is."""
+    period = report.period
+    console.print(f"AI spend, {period.title}: {period.first} to {period.last}, UTC", highlight=False, style="bold")
+    console.print(_bases(report))
+    grid = Table.grid(padding=(0, 4))
+    tables = [_largest(report.figures[name]) for name in SHOWN]
+    for left, right in zip(tables[::2], tables[1::2], strict=True):
+        grid.add_row(left, right)
+    console.print(grid)
+    for line in (*_ahead(report), *_certainty(report)):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _bases(report: Report) -> Table:
+    table = _table("", "amount", "the period before", numbers=1)
+    for row in report.figures["headline"].rows.to_pylist():
+        if row["amount"] is not None:
+            basis = f"{row['cost_basis']}, {row['unit']}"
+            words = change(row["amount"], row["same_days_before"], row["unit"], report)
+            table.add_row(basis, amount(row["amount"], row["unit"]), words)
+    return table
+
+
+def _largest(figure: Figure) -> Table:
+    name = figure.rows.column_names[0]
+    table = _table(figure.title, "billed", numbers=1)
+    rows = figure.rows.to_pylist()
+    for row in rows[:LARGEST]:
+        table.add_row(_short(str(row[name])), amount(row["usd"], "USD"))
+    if rest := rows[LARGEST:]:
+        others = sum(row["of_them"] for row in rest)
+        table.add_row(f"{others:,} more", amount(sum((row["usd"] for row in rest), Decimal(0)), "USD"), style="dim")
+    return table
+
+
+def _short(text: str, most: int = 44) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _table(*heads: str, numbers: int) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for index, head in enumerate(heads):
+        table.add_column(head, justify="right" if index == numbers else "left", no_wrap=True)
+    return table
+
+
+def _ahead(report: Report) -> Iterator[str]:
+    """Yield what to expect of the month and of each budget."""
+    if words := expected(report):
+        yield words
+    for row in report.figures["budgets"].rows.to_pylist() if "budgets" in report.figures else ():
+        spent, most = (amount(row[name], row["unit"]) for name in ("spent", "amount"))
+        used_up = f", used up on {row['used_up_on']}" if row["used_up_on"] else ""
+        days = f"{row['first_day']} to {row['last_day']}"
+        yield f"budget {row['budget']} ({days}): {spent} of {most} {row['unit']}{used_up}"
+
+
+def _certainty(report: Report) -> Iterator[str]:
+    for row in report.figures["connections"].rows.to_pylist():
+        settled = f"settled until {row['settled_until']}" if row["settled_until"] else "no day is settled"
+        due = f", {row['due_days']:,} days are due ({row['why_due']})" if row["due_days"] else ""
+        failed = f", {row['days_with_failed_checks']} days with failed checks" if row["days_with_failed_checks"] else ""
+        yield f"{row['connection']}: stored {row['first_day']} to {row['last_day']}, {settled}{due}{failed}"
+    for row in report.figures["unpriced"].rows.to_pylist():
+        yield f"{row['connection']}: {amount(row['amount'], '')} {row['unit']} have no dollar value: {row['why']}"
+    for row in report.figures["invoices"].rows.to_pylist():
+        if row["difference"] != 0:
+            invoiced, stored = (amount(row[name] or Decimal(0), row["currency"]) for name in ("invoiced", "stored"))
+            yield f"{row['connection']}: invoice {row['invoice']} is {invoiced}, stored is {stored}"

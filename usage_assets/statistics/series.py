@@ -1,0 +1,62 @@
+"""A value for each day, as forecasts and anomalies read it. What is found and foretold of it is not here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usage_assets.core.days import DAY
+from usage_assets.core.errors import UserError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Series:
+    """What was spent or used on each stored day, in one unit. A day that is absent is not known, which is not zero.
+
+    Raises UserError without any day, and for a value that is not finite.
+    """
+
+    values: Mapping[date, Decimal]
+    provisional_from: date | None = None
+    """The first of the last days that still grow."""
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise UserError("a series needs a day")
+        for day, value in self.values.items():
+            if not value.is_finite():
+                raise UserError(f"{day}: {value} is not an amount")
+
+    @property
+    def first(self) -> date:
+        return min(self.values)
+
+    @property
+    def last(self) -> date:
+        return max(self.values)
+
+    @property
+    def settled(self) -> int:
+        """The days from the first on that no longer grow."""
+        days = (self.last - self.first).days + 1
+        return days if self.provisional_from is None else min(days, max(0, (self.provisional_from - self.first).days))
+
+    def floats(self) -> Floats:
+        """The values as statistics take them: one for each day from the first to the last, NaN where none is stored.
+
+        A day below zero (a refund) counts as zero.
+        """
+        first = self.first.toordinal()
+        days = np.full(self.last.toordinal() - first + 1, np.nan)
+        for day, value in self.values.items():
+            days[day.toordinal() - first] = max(0.0, float(value))
+        return days
+
+    def day(self, number: int) -> date:
+        """The day of an index of ``floats``."""
+        return self.first + DAY * number

@@ -1,0 +1,53 @@
+"""Files that are written from stored rows, CSV or Parquet: whole or not at all, and no spreadsheet runs their text.
+
+Which rows they contain is decided elsewhere.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import duckdb
+
+from usage_assets.warehouse.values import WarehouseError
+
+SUFFIXES = (".csv", ".parquet")
+NO_FORMULA = (Path(__file__).with_name("sql") / "files" / "no_formula.sql").read_text()
+"""A macro for what is written to CSV."""
+
+
+@contextmanager
+def draft_of(out: Path) -> Iterator[Path]:
+    """Yield where to write what replaces a file at the end, with the mode of that.
+
+    Raises WarehouseError, with nothing written, where a query fails or a file cannot be written.
+    """
+    draft = out.with_name(f".{out.name}.new")
+    try:
+        yield draft
+        if out.exists():  # whoever could read it still can
+            draft.chmod(out.stat().st_mode)
+        draft.replace(out)
+    except duckdb.Error as error:
+        raise WarehouseError(f"{out}: {str(error).splitlines()[0]}; nothing was written") from error
+    except OSError as error:
+        raise WarehouseError(f"{out}: {error.strerror}; nothing was written") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def write_rows(rows: duckdb.DuckDBPyRelation, out: Path, draft: Path) -> None:
+    """Write rows as the name of the file says. Raises duckdb.Error."""
+    if out.suffix == ".csv":
+        rows.write_csv(str(draft))
+    else:
+        rows.write_parquet(str(draft))
+
+
+def without_formulas(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """Return the rows as CSV has them; the connection needs NO_FORMULA."""
+    texts = [str(kind) == "VARCHAR" for kind in rows.types]
+    names = ['"' + name.replace('"', '""') + '"' for name in rows.columns]
+    written = [f"no_formula({name}) as {name}" if text else name for name, text in zip(names, texts, strict=True)]
+    return rows.project(", ".join(written))

@@ -1,0 +1,376 @@
+"""`usage-assets explain`: each kind of start, what is printed, and what it says where a link is missing."""
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import time_machine
+
+from usage_assets.explain import lineage
+from usage_assets.warehouse.published import publish
+from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import hold_project, with_main_endpoints
+from usage_assets_tests.terminal import SECRETS, Said, Terminal
+
+DAY = last_days(2)[0]
+PERSON = "bob@acme-robotics.example"
+TEAM = "o'brien \x1b[31m"
+MONEY = f"""
+[[credit_rate]]
+workspace = "ws-sandbox"
+usd_per_credit = 0.04
+valid_from = 2026-01-01
+source = "contract 7"
+
+[[owner]]
+user = "{PERSON}"
+team = {json.dumps(TEAM)}
+
+[[invoice]]
+connection = "anthropic"
+month = "2026-11"
+total = 1
+id = "INV-1"
+issued = 2026-11-10
+
+[[purchase]]
+connection = "chatgpt"
+kind = "credits"
+quantity = 1000
+amount = 40
+id = "order 9"
+valid_from = {DAY}
+"""
+OF_DAY = ("--day", str(DAY))
+
+
+@pytest.fixture(scope="module")
+def published(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A day of three connections, restated once, and its published copy."""
+    folder = tmp_path_factory.mktemp("published")
+    sandbox_process.control("POST", "reset", {"now": NOW.isoformat()})
+    connections = Path(with_main_endpoints(folder)["USAGE_CONNECTIONS"])
+    connections.write_text(connections.read_text() + MONEY)
+    variables = {"OPENAI_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(connections)}
+    with time_machine.travel(NOW), hold_project(sandbox_process, folder, variables) as project:
+        for connection in ("openai", "anthropic", "chatgpt"):
+            assert project.fetch(connection, [DAY]).success
+        restated = {"provider": "anthropic", "days": [str(DAY)], "change": "scale"}
+        sandbox_process.control("POST", "restate", restated)
+        assert project.fetch("anthropic", [DAY]).success
+        publish(project.warehouse)
+    return folder
+
+
+@pytest.fixture
+def home(
+    sandbox_process: Sandbox,
+    published: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Terminal:
+    """A person with that day, its archive and the published copy."""
+    terminal = Terminal.open(sandbox_process, tmp_path, monkeypatch, capfd)
+    for name in ("usage.duckdb", "usage-latest.duckdb", "connections.toml"):
+        shutil.copy(published / name, tmp_path)
+    shutil.copytree(published / "raw", tmp_path / "raw")
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "")
+    monkeypatch.setenv("USAGE_CONNECTIONS", str(tmp_path / "connections.toml"))
+    return terminal
+
+
+def change(home: Terminal, statement: str) -> None:
+    """Change what is published."""
+    copy = home.warehouse.published
+    copy.chmod(0o600)
+    with duckdb.connect(str(copy)) as database:
+        database.execute(statement)
+
+
+def first(home: Terminal, query: str) -> Any:
+    """The first value of an answer."""
+    with duckdb.connect(str(home.warehouse.published), read_only=True) as database:
+        [value, *_] = database.execute(query).fetchone() or [None]
+        return value
+
+
+def explained(said: Said) -> dict[str, Any]:
+    """What was printed as JSON. Amounts are texts."""
+    assert not said.code, said.err
+    decoded: dict[str, Any] = json.loads(said.out)
+    return decoded
+
+
+def refusal(said: Said, code: int = 2) -> str:
+    """The one line that was said."""
+    assert (said.code, len(said.complaints)) == (code, 1), said.err
+    return said.err
+
+
+# Where one may start
+
+
+def test_an_entity_is_followed_to_the_values_that_are_in_each_of_its_figures(home: Terminal) -> None:
+    said = home.type("explain", f"daily-{DAY}", "--json")
+    found = explained(said)
+    figures = {figure["column"]: figure for figure in found["figures"]}
+    assert [*figures] == ["total_requests", "total_tokens", "total_cost"]
+    names = {column: {value["path"].rpartition(".")[2] for value in each["values"]} for column, each in figures.items()}
+    assert names == {
+        "total_requests": {"num_model_requests"},
+        "total_tokens": {"input_tokens", "output_tokens"},
+        "total_cost": {"value"},
+    }
+    for figure in figures.values():
+        values = [Decimal(value["text"]) for value in figure["values"]]
+        assert sum(values) == Decimal(figure["value"])
+    assert [step["relation"] for step in found["steps"]] == [
+        "port_entities.openai_daily_usage",
+        "openai.costs",
+        "openai.usage_completions",
+    ]
+    assert {request["path"] for request in found["requests"]} == {
+        "organization/costs",
+        "organization/usage/completions",
+    }
+    assert not any(secret in said.out for secret in SECRETS)
+
+
+@pytest.mark.slow
+def test_a_row_of_focus_is_followed_to_the_bill_and_the_weights(home: Terminal) -> None:
+    key = first(
+        home,
+        "select api_key_id from costs.allocated_costs where allocation = 'tokens' and units < all_units "
+        "and api_key_id is not null and token_type = 'output_tokens' order by all limit 1",
+    )
+    words = ("--api-key", key, "--where", "x_UsageType=output_tokens", "--column", "BilledCost", "--json", "--verify")
+    found = explained(home.type("explain", "--table", "costs.focus", *OF_DAY, "--connection", "anthropic", *words))
+    [figure] = found["figures"]
+    assert figure["value"] == figure["recomputed"]
+    tables = {value["table"] for value in figure["values"]}
+    assert tables == {"anthropic.cost_report", "anthropic.usage_messages"}
+    steps = {step["relation"]: step for step in found["steps"]}
+    assert [*steps][:4] == ["costs.focus", "costs.allocated_costs_named", "costs.allocated_costs", "costs.daily_costs"]
+    assert all("rounded by the largest remainder" in line for line in steps["costs.allocated_costs"]["arithmetic"])
+    versions = {version["table"]: version for version in found["versions"]}
+    assert versions["costs.allocated_costs"]["inputs"]["costs.daily_costs/anthropic.cost_report"] == "2"
+    causes = {row["cause"] for row in found["restatements"] if row["table_name"] == "anthropic.cost_report"}
+    assert causes == {"provider"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", ["MOST_ROWS_TWICE", "MOST_ROWS_CHANGED"])
+def test_many_rows_of_a_day_are_told_apart_as_a_few_are(
+    home: Terminal, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    of_bills = ("--where", "token_type=output_tokens", "--model", "claude-opus-5", "--column", "native_amount")
+    words = ("--table", "costs.allocated_costs", *OF_DAY, "--connection", "anthropic", *of_bills, "--json")
+    few = explained(home.type("explain", *words))
+    monkeypatch.setattr(lineage, limit, 0)
+    many = explained(home.type("explain", *words))
+    [figure], [same] = few["figures"], many["figures"]
+    assert sorted(map(str, same.pop("values"))) == sorted(map(str, figure.pop("values")))
+    assert same == figure
+    assert many["steps"] == few["steps"]
+
+
+def test_a_cell_of_a_view_is_explained_in_text(home: Terminal) -> None:
+    words = ("--team", TEAM, "--connection", "anthropic", "--where", "cost_basis=notional", "--column", "amount_usd")
+    said = home.type("explain", "--table", "costs.by_team", *OF_DAY, *words, "--verify", "--sql")
+    assert not said.code
+    value = first(home, f"select amount_usd from costs.by_team where team = '{TEAM.replace(chr(39), chr(39) * 2)}'")
+    assert said.lines[0] == f"costs.by_team amount_usd: {value.normalize():f} USD"
+    assert "o'brien \\x1b[31m" in said.lines[1]
+    assert "\x1b" not in said.out.partition("\nSQL\n")[0]
+    assert said.lines[2] == f"  from the archived answers alone: {value.normalize():f}"
+    amounts = re.findall(r"^  \$\.data\[\d+\]\.model_breakdown\[\d+\]\.estimated_cost\.amount = (\S+)", said.out, re.M)
+    assert sum(map(Decimal, amounts)) / 100 == value
+    prices = "list prices, in dollars per million tokens"
+    for heading in ("rows", "requests", "versions", prices, "restatements", "runs", "SQL"):
+        assert f"\n{heading}\n" in said.out
+    assert "; inputs: anthropic.claude_code 2, query " in said.out
+    assert re.search(r"^  claude-[\w-]+: input [\d.]+, read [\d.]+, write [\d.]+, output [\d.]+$", said.out, re.M)
+    assert "GET v1/organizations/usage_report/claude_code?starting_at=" in said.out
+    assert "http://localhost:3000/runs/" in said.out
+
+
+def test_each_question_of_the_chain_can_be_asked_again(home: Terminal) -> None:
+    identifier = first(home, "select identifier from port_entities.ai_cost_record where cost_basis = 'credits'")
+    said = home.type("explain", identifier, "--column", "amount_usd", "--sql")
+    assert "* 0.04 (contract 7) = " in said.out
+    words = shlex.split(said.out.partition("\nSQL\n")[2])
+    questions = [words[n + 2] for n, word in enumerate(words) if words[n : n + 2] == ["usage-assets", "query"]]
+    answers = [json.loads(home.type("query", question, "--json").out) for question in questions]
+    entity, computed, costs, computed_costs, raw = answers
+    assert entity == computed
+    assert sorted(costs, key=str) == sorted(computed_costs, key=str)
+    assert {row["cut"] for row in raw} == {"user"}
+
+
+def test_raw_rows_and_control_totals_have_values_too(home: Terminal) -> None:
+    project = first(home, "select project_id from openai.usage_completions order by input_tokens desc limit 1")
+    words = ("--table", "openai.usage_completions", "--project", project, "--column", "input_tokens", "--json")
+    [figure] = explained(home.type("explain", *words))["figures"]
+    assert sum(int(value["text"]) for value in figure["values"]) == figure["value"]
+    for table, scale in (("openai.costs_control", 1), ("anthropic.cost_report_control", 1)):
+        [figure] = explained(home.type("explain", "--table", table, "--json", "--verify"))["figures"]
+        assert [Decimal(value["text"]) * scale for value in figure["values"]] == [Decimal(figure["value"])]
+        assert figure["recomputed"] == figure["value"]
+
+
+def test_runs_are_linked_where_the_ui_is(home: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USAGE_UI_URL", "https://dagster.example/")
+    found = explained(home.type("explain", "--table", "openai.costs_control", "--json"))
+    assert [run["link"].startswith("https://dagster.example/runs/") for run in found["runs"]] == [True]
+
+
+# Missing links
+
+
+def test_without_an_archive_the_chain_ends_before_it(home: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USAGE_ARCHIVE", "off")
+    said = home.type("explain", "--table", "openai.costs_control", "--verify")
+    assert "USAGE_ARCHIVE=off" in refusal(said, 1)
+    assert said.lines[0].startswith("openai.costs_control amount_value: ")
+
+
+def test_a_pruned_answer_is_named(home: Terminal) -> None:
+    shutil.rmtree(home.folder / "raw" / "chatgpt")
+    said = home.type("explain", "--table", "costs.by_day", *OF_DAY, "--connection", "chatgpt", "--column", "amount_usd")
+    assert (said.code, len(said.complaints)) == (2, 1)  # credits and dollars
+    words = ("--where", "cost_basis=credits", "--column", "amount_usd")
+    said = home.type("explain", "--table", "costs.by_day", *OF_DAY, "--connection", "chatgpt", *words, "--verify")
+    assert f"has no answer for {DAY}" in refusal(said, 1)
+    assert "costs.daily_costs: " in said.out
+
+
+def test_an_unreadable_answer_is_named(home: Terminal) -> None:
+    for path in (home.folder / "raw" / "openai" / "costs").iterdir():
+        path.write_bytes(b"no archive")
+    said = home.type("explain", "--table", "openai.costs_control")
+    assert "cannot be read" in refusal(said, 1)
+
+
+@pytest.mark.parametrize(
+    ("statement", "relation", "message"),
+    [
+        ("update openai.costs set amount_value = amount_value + 1", "openai.costs", "does not have this row"),
+        ("update openai.costs set amount_value = amount_value + 1", "costs.by_day", "backfill --due"),
+        ("delete from openai.costs", "costs.by_day", "no longer computes this row"),
+        ("update costs.daily_costs set amount_usd = 0", "port_entities.openai_daily_usage", None),
+        (
+            "alter table openai.usage_completions drop column batch",
+            "port_entities.openai_daily_usage",
+            "an earlier release",
+        ),
+        ("update openai.costs_control set amount_value = 0", "openai.costs_control", "does not have this row"),
+    ],
+)
+def test_rows_that_have_changed_since_are_found(
+    home: Terminal, statement: str, relation: str, message: str | None
+) -> None:
+    change(home, statement)
+    column = {"costs.by_day": "amount_usd", "port_entities.openai_daily_usage": "total_cost"}
+    words = ("--connection", "openai", "--column", column.get(relation, "amount_value"))
+    said = home.type("explain", "--table", relation, *OF_DAY, *words)
+    if message is None:
+        assert not said.code
+    else:
+        assert message in refusal(said, 1)
+
+
+def test_a_figure_that_the_archive_does_not_give_is_found(home: Terminal) -> None:
+    row = first(home, "select line_item from openai.costs order by amount_value desc limit 1")
+    for table in ("openai.costs", "costs.daily_costs", "costs.allocated_costs"):
+        change(home, f"delete from {table} where line_item = '{row}'")
+    change(home, "update ledger.partition_versions set has_sums = null")  # the view adds up the rows then
+    words = ("--table", "costs.by_day", *OF_DAY, "--connection", "openai", "--column", "amount_usd")
+    assert not home.type("explain", *words).code
+    assert "and the archived answers give" in refusal(home.type("explain", *words, "--verify"), 1)
+
+
+def test_a_connection_that_is_no_longer_configured_is_named(home: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("USAGE_CONNECTIONS")
+    monkeypatch.delenv("OPENAI_ADMIN_KEY")
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    change(home, "update openai.costs_control set connection = 'gone'")
+    said = home.type("explain", "--table", "openai.costs_control")
+    assert "connection gone is no longer configured" in refusal(said, 1)
+
+
+def test_what_no_answer_states_is_said(home: Terminal) -> None:
+    words = ("--table", "costs.focus", "--column", "BilledCost", "--where")
+    assert "the connections file states it" in refusal(home.type("explain", *words, "ChargeCategory=Purchase"), 1)
+    said = home.type("explain", *words, "ChargeClass=Correction", "--connection", "anthropic")
+    assert "ledger.restatements" in refusal(said, 1)
+
+
+def test_a_forgotten_person_is_found_under_a_stand_in_alone(home: Terminal) -> None:
+    stored = f"select identifier from port_entities.ai_user_cost where user_id = '{PERSON}'"
+    identifier = first(home, stored)
+    record = first(
+        home, f"select identifier from port_entities.claude_code_analytics where contains(title, '{PERSON}')"
+    )
+    people = "select list(distinct user_id) from costs.daily_costs where source_table = 'anthropic.claude_code'"
+    before = first(home, people)
+    connections = home.folder / "connections.toml"
+    connections.write_text(connections.read_text().replace(PERSON, "somebody"))
+    assert not home.type("people", "forget", PERSON).code
+    for each in (identifier, record):
+        assert "the person was forgotten" in refusal(home.type("explain", each))
+    words = ("--table", "costs.by_user", *OF_DAY, "--where", "cost_basis=notional", "--column", "amount_usd", "--user")
+    assert "the person was forgotten" in refusal(home.type("explain", *words, PERSON))
+    [stand_in] = {*first(home, people)} - {*before}
+    said = home.type("explain", *words, stand_in, "--verify")
+    assert not said.code, said.err
+    assert stand_in in said.out
+    assert PERSON not in said.out
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "give the identifier of an entity in Port, or a --table"),
+        (("an-id", "--table", "openai.costs"), "give the identifier"),
+        (("an-id", "--model", "gpt-5"), "the other options are about a --table"),
+        (("an-id",), "no entity is called an-id"),
+        (("an-id", "--blueprint", "ai_connection"), "these have: ai_cost_record"),
+        (("--table", "nowhere"), "no table or view with figures"),
+        (("--table", "ledger.stored_days"), "no table or view with figures"),
+        (("--table", "openai.costs; drop table openai.costs"), "no table or view with figures"),
+        (("--table", "openai.costs", "--team", "web"), "openai.costs has no column for --team"),
+        (("--table", "openai.costs", "--where", "team=web"), "openai.costs has no column team"),
+        (("--table", "openai.costs", "--where", "team"), "must look like COLUMN=VALUE"),
+        (("--table", "openai.costs", "--day", "yesterday"), "must look like 2026-11-01"),
+        (("--table", "openai.costs", "--day", "2020-01-01"), "no row fits"),
+        (("--table", "openai.costs"), "name a --column to explain its sum"),
+        (("--table", "openai.costs", "--column", "line_item"), "line_item is no figure of it"),
+        (("--table", "costs.by_day", "--column", "native_amount"), "are never added"),
+    ],
+)
+def test_bad_input_is_one_line(home: Terminal, words: tuple[str, ...], message: str) -> None:
+    assert message in refusal(home.type("explain", *words))
+
+
+def test_nothing_is_written_beside_the_warehouse(home: Terminal) -> None:
+    """The writer's lock is another's, and the copy is read-only."""
+
+    def files() -> Iterator[tuple[Path, int]]:
+        yield from sorted((path, path.stat().st_mtime_ns) for path in home.folder.rglob("*") if path.is_file())
+
+    before = [*files()]
+    with duckdb.connect(str(home.database)):
+        assert not home.type("explain", "--table", "openai.costs_control", "--verify").code
+    after = {*files()} - {*before}
+    assert {path for path, _ in after} <= {home.database}

@@ -1,0 +1,83 @@
+"""`usage-assets export csv` and `parquet`: any table or view, every digit, whole or not at all."""
+
+import csv
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from usage_assets.models.costs import VIEWS
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.views import make_views
+from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.terminal import Terminal
+
+NEXT = DAY + timedelta(days=1)
+TINY = Decimal("-0.000000000000000000000001")
+
+
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person in a folder of their own, in which two days are stored and published."""
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    days = Days(terminal.warehouse)
+    for day, line in ((DAY, "=1+1"), (NEXT, "-gpt-5")):
+        days.fetched(Costs, raw(Costs, usage_date=day, line_item=line, amount_value=TINY), first=day)
+    days.derive("openai_costs", last=NEXT)
+    with terminal.warehouse.transaction() as database:
+        make_views(database, VIEWS)
+    publish(terminal.warehouse)
+    return terminal
+
+
+def test_a_table_is_written_with_every_digit_and_no_formula(terminal: Terminal) -> None:
+    assert terminal.type("export", "csv", "openai.costs", "--out", "x.csv").lines == ["x.csv: rows 2"]
+    with (terminal.folder / "x.csv").open(newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: row["usage_date"])
+    assert [row["line_item"] for row in rows] == ["'=1+1", "'-gpt-5"]
+    assert {row["amount_value"] for row in rows} == {f"{TINY:f}"}
+    assert [row["usage_date"] for row in rows] == [str(DAY), str(NEXT)]
+    assert terminal.type("export", "parquet", "OpenAI.Costs", "--out", "x.parquet").lines == ["x.parquet: rows 2"]
+    stored = pq.read_table(terminal.folder / "x.parquet").to_pylist()
+    assert sorted(row["line_item"] for row in stored) == ["-gpt-5", "=1+1"]
+    assert {row["amount_value"] for row in stored} == {TINY}
+    assert (terminal.folder / "x.csv").stat().st_mode & 0o077 == 0
+
+
+def test_days_are_those_of_the_column_of_days_or_months(terminal: Terminal) -> None:
+    def rows(table: str, *days: str) -> str:
+        return terminal.type("export", "csv", table, *days, "--out", "x.csv", "--force").lines[-1]
+
+    assert rows("costs.by_day", "--start", str(NEXT)) == "x.csv: rows 1"
+    assert rows("costs.by_day", "--start", str(DAY), "--end", str(DAY)) == "x.csv: rows 1"
+    assert rows("costs.by_day", "--end", str(DAY - timedelta(days=1))) == "x.csv: rows 0"
+    assert rows("costs.by_month", "--start", str(NEXT)) == "x.csv: rows 1"
+    assert rows("costs.by_month") == "x.csv: rows 1"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("costs.by_mont", "--out", "x.csv"), "costs.by_mont: no such table or view; nearest: costs.by_month, "),
+        (("zzz", "--out", "x.csv"), "zzz: no such table or view"),
+        (("costs.by_day; drop table x", "--out", "x.csv"), "no such table or view"),
+        (("costs.by_day", "--out", "x.parquet"), "--out x.parquet: end the name with .csv"),
+        (("costs.by_day", "--out", "there/x.csv"), "--out there/x.csv: there is no folder there"),
+        (("costs.by_day", "--out", "old.csv"), "--out old.csv: exists; --force replaces it"),
+        (("costs.by_day", "--start", "1.11.2026", "--out", "x.csv"), "start '1.11.2026' is not a day"),
+        (("costs.names", "--start", str(DAY), "--out", "x.csv"), "costs.names has neither usage_date nor month"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(terminal: Terminal, words: tuple[str, ...], complaint: str) -> None:
+    (terminal.folder / "old.csv").touch()
+    before = sorted(terminal.folder.iterdir())
+    said = terminal.type("export", "csv", *words)
+    assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
+    assert complaint in said.err
+    assert sorted(terminal.folder.iterdir()) == before

@@ -1,0 +1,239 @@
+"""Every figure can be followed to the archived values that are in it, and computed again from the archived bytes."""
+
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, localcontext
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+import time_machine
+
+from usage_assets.config.settings import Settings
+from usage_assets.explain.chain import Explainer, ShownFigure, ShownValue
+from usage_assets.explain.figures import FOCUS, FOCUS_AMOUNTS, NAMED, SOURCES, Figure, fetch, measures_of, row_model
+from usage_assets.explain.recompute import recomputed, value_of
+from usage_assets.warehouse.published import publish
+from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import (
+    CONNECTIONS,
+    ONE_PLAN_PER_ASSET,
+    Project,
+    hold_project,
+    in_place,
+    on_both,
+    sandbox_environment,
+    with_everything,
+)
+
+COUNT, DAYS, SEED = 200, 30, 14
+MONEY = """
+[[credit_rate]]
+workspace = "ws-sandbox"
+usd_per_credit = 0.04
+valid_from = 2026-01-01
+source = "contract"
+
+[[owner]]
+user = "bob@acme-robotics.example"
+team = "web"
+"""
+OF_WHOLE_MONTHS = "costs.by_month"
+SCALES = {name: Decimal("0.01" if name in ("anthropic", "openai_legacy") else 1) for name in CONNECTIONS}
+"""What a provider's amount is in dollars."""
+FLOOR = [date(2025, 12, 5), date(2025, 12, 6)]
+"""OpenAI groups by API key from the second of these days on."""
+PER_CREDIT = Decimal("0.04")
+
+
+@dataclass(frozen=True)
+class Company:
+    """A month of a company, as it is published."""
+
+    settings: Settings
+    database: duckdb.DuckDBPyConnection
+
+
+@pytest.fixture(scope="module")
+def company(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+    folder = tmp_path_factory.mktemp("company")
+    sandbox_process.control("POST", "reset", {"now": NOW.isoformat()})
+    variables = with_everything(folder)
+    connections = Path(variables["USAGE_CONNECTIONS"])
+    connections.write_text(connections.read_text() + MONEY)
+    days = last_days(DAYS)
+    with pytest.MonkeyPatch.context() as patch, time_machine.travel(NOW):
+        patch.setenv(*ONE_PLAN_PER_ASSET)
+        with hold_project(sandbox_process, folder, variables) as project:
+            project.fetch_all(days)
+            for connection in ("openai", "anthropic"):
+                assert project.look_up(connection).success
+            for provider in ("openai", "anthropic", "chatgpt"):
+                restated = {"provider": provider, "days": [str(days[-3])], "change": "scale"}
+                sandbox_process.control("POST", "restate", restated)
+            project.fetch_all(days[-3:-2])
+            publish(project.warehouse)
+            warehouse = project.warehouse
+        environment = sandbox_environment(sandbox_process.base_url, folder / "usage.duckdb") | variables
+        settings = Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
+        with warehouse.reading() as database:
+            yield Company(settings, database)
+
+
+def relations(database: duckdb.DuckDBPyConnection) -> Sequence[str]:
+    """Every table and view with figures."""
+    stored = "select distinct table_name from ledger.stored_days order by all"
+    tables = [name for (name,) in database.execute(stored).fetchall() if row_model(name)]
+    return [*tables, *SOURCES, *NAMED, FOCUS]
+
+
+def chosen(database: duckdb.DuckDBPyConnection) -> Sequence[Figure]:
+    """Figures at random, as many of each table and view, all of a few days."""
+    choice = random.Random(SEED)
+    days = sorted([*choice.sample(last_days(DAYS), 3), last_days(3)[0]])
+    known = relations(database)
+    figures: list[Figure] = []
+    while len(figures) < COUNT:
+        relation = known[len(figures) % len(known)]
+        day = choice.choice(days)
+        of_day = {FOCUS: "ChargePeriodStart::date = $day", OF_WHOLE_MONTHS: "month = date_trunc('month', $day)"}
+        where = of_day.get(relation, "usage_date = $day")
+        rows = fetch(database, f"select * from {relation} where {where} order by all", {"day": day})
+        amounts = FOCUS_AMOUNTS if relation == FOCUS else [each.name for each in measures_of(relation)]
+        row = choice.choice(rows) if rows else {}
+        named = [name for name in amounts if row.get(name) is not None and name != "usd_rate"]
+        if named:
+            figures.append(Figure(relation, choice.choice(named), [row]))
+        else:
+            known = [name for name in known if rows or name != relation]
+    return figures
+
+
+def at(path: str, body: Any) -> Any:
+    """The value at a JSONPath."""
+    for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", path):
+        body = body[name or int(index)]
+    return body
+
+
+class Archived:
+    """The archive, read by nothing of ours. Numbers are texts."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, list[Any]] = {}
+
+    def text_of(self, value: ShownValue) -> str:
+        if value.file not in self._texts:
+            content = pa.CompressedInputStream(pa.OSFile(value.file), "zstd").read().decode()
+            self._texts[value.file] = [
+                json.loads(line, parse_float=str, parse_int=str) for line in content.splitlines() if line
+            ]
+        text: str = at(value.path, self._texts[value.file][value.page])
+        return text
+
+
+def adds_up(figure: ShownFigure) -> bool | None:
+    """Whether a figure is the sum of its values; None where it is a part of a bill, or not a plain sum."""
+    tables = {value.table for value in figure.values}
+    names = {value.path.rpartition(".")[2] for value in figure.values}
+    if len(tables) != 1 or len(names) != 1:
+        return None
+    [table], [name] = tables, names
+    is_dollars = figure.unit in ("USD", "currency")
+    scale = (PER_CREDIT if name == "credits" else SCALES[table.partition(".")[0]]) if is_dollars else Decimal(1)
+    with localcontext(prec=100):
+        return figure.value == sum((Decimal(value.text) for value in figure.values), Decimal(0)) * scale
+
+
+def test_random_figures_are_followed_to_the_archive_and_computed_again_from_it_alone(company: Company) -> None:
+    figures = chosen(company.database)
+    assert len({figure.relation for figure in figures}) > 40
+    explainer, archived, sums = Explainer(company.settings, company.database), Archived(), Counter[bool | None]()
+    for figure in figures:
+        explained = explainer.explain([figure])
+        [shown] = explained.figures
+        assert not explained.missing, figure
+        assert shown.value == figure.value
+        assert shown.values or not shown.value, figure
+        assert {value.text for value in shown.values} == {archived.text_of(value) for value in shown.values}
+        assert {value.file for value in shown.values} == {request.file for request in explained.requests}
+        assert {run.id for run in explained.runs} >= {version.run for version in explained.versions}
+        if shown.value:
+            sums[adds_up(shown)] += 1
+            assert adds_up(shown) is not False, figure
+    assert sums[True] > COUNT / 2
+    with recomputed(explainer, figures) as again:
+        assert [figure for figure in figures if value_of(again, figure) != figure.value] == []
+
+
+def settings_of(sandbox: Sandbox, folder: Path, variables: Mapping[str, str]) -> Settings:
+    environment = {**sandbox_environment(sandbox.base_url, folder / "usage.duckdb"), **in_place(folder), **variables}
+    return Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
+
+
+def explain_everything(project: Project, settings: Settings, *of: str) -> Iterator[ShownFigure]:
+    """Explain a figure of every row of tables and views, and compute all of them again."""
+    publish(project.warehouse)
+    archived = Archived()
+    with project.warehouse.reading() as database:
+        explainer, figures = Explainer(settings, database), list[Figure]()
+        for relation in of:
+            for row in fetch(database, f"select * from {relation} order by all"):
+                names = [each.name for each in measures_of(relation) if row.get(each.name)]
+                figures += [Figure(relation, name, [row]) for name in names if name != "usd_rate"][:1]
+        assert {figure.relation for figure in figures} == {*of}
+        for figure in figures:
+            explained = explainer.explain([figure])
+            [shown] = explained.figures
+            assert not explained.missing
+            assert shown.values
+            assert {value.text for value in shown.values} == {archived.text_of(value) for value in shown.values}
+            assert adds_up(shown) is not False, figure
+            yield shown
+        with recomputed(explainer, figures) as again:
+            assert [figure for figure in figures if value_of(again, figure) != figure.value] == []
+
+
+@pytest.mark.parametrize("policy", ["hash", "names"])
+def test_every_policy_for_people_is_explained(sandbox: Sandbox, tmp_path: Path, policy: str) -> None:
+    variables = {"USAGE_PEOPLE": policy, "USAGE_HASH_KEY": "key"}
+    assets = ("claude_code", "claude_code/daily_costs", "entities/claude_code_analytics")
+    with hold_project(sandbox, tmp_path, variables) as project:
+        assert project.fetch("anthropic", last_days(1), *assets).success
+        settings = settings_of(sandbox, tmp_path, variables)
+        relations = ("costs.by_user", "port_entities.claude_code_analytics")
+        people = {str(row) for shown in explain_everything(project, settings, *relations) for row in shown.rows}
+    assert any("@acme-robotics.example" in row for row in people) == (policy == "names")
+
+
+def test_answers_in_several_pages_windows_and_shapes_are_explained(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.control("POST", "shape", {"codex_usage": "illustrative"})
+    sandbox.faults(
+        {"route": "GET /openai/v1/organization/costs", "fault": "short_page", "size": 1},
+        {"route": "GET /chatgpt/v1/analytics/codex/*", "fault": "short_page", "size": 5},
+    )
+    with hold_project(sandbox, tmp_path) as project:
+        assert project.fetch("openai", FLOOR, "costs", "costs/daily_costs").success
+        assert project.fetch("chatgpt", last_days(2), "codex_usage", "entities/codex_usage_record").success
+        settings = settings_of(sandbox, tmp_path, {})
+        shown = [*explain_everything(project, settings, "costs.by_day", "port_entities.codex_usage_record")]
+    values = [value for figure in shown for value in figure.values]
+    assert {value.page for value in values} >= {1, 2, 3}
+    assert len({value.file for value in values if value.table == "openai.costs"}) == 2
+
+
+@on_both
+def test_a_lake_is_explained_as_a_file_is(sandbox: Sandbox, tmp_path: Path, place: None) -> None:
+    assets = ("cost_report", "usage_messages", "cost_report/daily_costs", "cost_report/allocated_costs")
+    archive = {"USAGE_ARCHIVE": str(tmp_path / "raw")}
+    with hold_project(sandbox, tmp_path, archive) as project:
+        assert project.fetch("anthropic", last_days(1), *assets).success
+        settings = settings_of(sandbox, tmp_path, archive)
+        assert [*explain_everything(project, settings, "costs.by_team", "anthropic.cost_report_control")]

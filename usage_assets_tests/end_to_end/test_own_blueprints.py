@@ -1,0 +1,308 @@
+"""Blueprints of the users' own: what a person reads of each mistake, the preview, and the way to Port and back."""
+
+import json
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from usage_assets.automation.jobs import PORT_RECONCILE_JOB, port_reconcile_key
+from usage_assets.cli.port import port
+from usage_assets.config.blueprints import BlueprintError
+from usage_assets.config.settings import Settings
+from usage_assets.models.connection_graph import seeds_of
+from usage_assets.models.due import due_days
+from usage_assets.models.entities import all_entities
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment, with_main_endpoints
+from usage_assets_tests.port_user import PortUser, port_user
+
+DAY = last_days(1)[0]
+DECODER = msgspec.json.Decoder(float_hook=Decimal)
+NAME = "model_day"
+PROPERTIES: Mapping[str, Any] = {
+    "record_date": {"type": "string", "format": "date-time"},
+    "model": {"type": "string"},
+    "dollars": {"type": "number"},
+    "items": {"type": "array"},
+}
+BLUEPRINT: Mapping[str, Any] = {
+    "identifier": NAME,
+    "title": "Model day",
+    "schema": {"properties": PROPERTIES, "required": ["record_date", "model"]},
+    "relations": {"service": {"title": "Service", "target": "service", "required": False, "many": False}},
+}
+SQL = """-- grain: connection, usage_date, model
+select
+  connection,
+  usage_date,
+  coalesce(model, 'none') || ' on ' || usage_date as title,
+  usage_date || 'T00:00:00Z' as record_date,
+  coalesce(model, 'none') as model,
+  sum(amount_usd) as dollars,
+  to_json(list(distinct line_item order by line_item))::varchar as items,
+  'billing' as service
+from costs.daily_costs
+where cost_basis = 'billed'
+group by connection, usage_date, costs.daily_costs.model; -- the end
+"""
+
+
+def write(folder: Path, blueprint: Mapping[str, Any] = BLUEPRINT, sql: str = SQL) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / f"{NAME}.json").write_text(json.dumps(blueprint))
+    (folder / f"{NAME}.sql").write_text(sql)
+
+
+def mistake(folder: Path) -> str:
+    with pytest.raises(BlueprintError) as refused:
+        all_entities(Settings.load(_env_file=None, usage_blueprints=folder))
+    text = str(refused.value)
+    assert "\n" not in text
+    return text.replace(f"{folder}/", "")
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("as title", "as name", "column title is missing"),
+        ("as dollars", "as euros", "column dollars is missing"),
+        (
+            "  'billing' as service",
+            "  'billing' as service, 1 as more",
+            "column more is no property and",
+        ),
+        (
+            "sum(amount_usd)",
+            "sum(amount_usd) / 2",
+            "column dollars is DOUBLE, which would be converted to",
+        ),
+        (
+            "'billing'",
+            "7.5",
+            "column service is DECIMAL(2,1), which would be converted to VARCHAR: cast it",
+        ),
+        ("sum(amount_usd)", "sum(amount)", 'Binder Error: Referenced column "amount" not found in FROM'),
+        ("group by", "grouped by", 'Parser Error: syntax error at or near "grouped"'),
+        (
+            "-- grain: connection, usage_date, model",
+            "-- by day",
+            "the first line must be -- grain: conn",
+        ),
+        (
+            "usage_date, model\n",
+            "model\n",
+            "the first line must be -- grain: connection, usage_date, ...",
+        ),
+        (
+            "usage_date, model\n",
+            "usage_date, team\n",
+            "grain: team is no property and no relation of mod",
+        ),
+        ("select\n", "select 1;\nselect\n", "must be one select statement"),
+        ("select\n", "create table x as select\n", "must be one select statement"),
+        (
+            "from costs.daily_costs",
+            "from costs.daily_cost",
+            "reads costs.daily_cost, which is not a table",
+        ),
+        (
+            "from costs.",
+            "from ledger.assets, costs.",
+            "reads ledger.assets, which is not a table that da",
+        ),
+        (
+            "from costs.daily_costs",
+            "from openai.users",
+            "reads no table of days: a provider's, or costs.*",
+        ),
+    ],
+)
+def test_a_mistake_in_the_sql_is_one_line_with_file_and_column(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert SQL.count(old)
+    write(tmp_path, sql=SQL.replace(old, new, 1))
+    assert mistake(tmp_path).startswith(f"{NAME}.sql: {said}")
+
+
+def with_property(name: str, kind: str = "string") -> dict[str, Any]:
+    return {**BLUEPRINT, "schema": {"properties": {**PROPERTIES, name: {"type": kind}}}}
+
+
+@pytest.mark.parametrize(
+    ("blueprint", "said"),
+    [
+        ({"identifier": NAME}, "is no blueprint as Port takes it: Object missing required field `title`"),
+        (
+            {**BLUEPRINT, "identifier": "other"},
+            "identifier: must be the file's name, in lower-case letters, digits and _",
+        ),
+        (
+            with_property("day", "date"),
+            "is no blueprint as Port takes it: Invalid enum value 'date' - at `$.schema.prop",
+        ),
+        (with_property("a-b"), "a-b: cannot be a column: use letters, digits and _"),
+        (with_property("title"), "title: is also the name of another column"),
+        (with_property("Model"), "Model: is also the name of another column"),
+        ({**BLUEPRINT, "schema": {"properties": PROPERTIES, "required": ["team"]}}, "required: team is no property"),
+        ({**BLUEPRINT, "relations": {"a": {"target": "b", "many": True}}}, "is no blueprint as Port takes it: Invalid"),
+        ([], "is no blueprint as Port takes it: Expected `object`, got `array`"),
+    ],
+)
+def test_a_mistake_in_the_json_is_one_line_with_file_and_name(tmp_path: Path, blueprint: Any, said: str) -> None:
+    write(tmp_path, blueprint)
+    assert mistake(tmp_path).startswith(f"model_day.json: {said}")
+
+
+def test_json_that_cannot_be_read_is_said_with_its_place(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / f"{NAME}.json").write_text('{"identifier": \n oops}')
+    assert mistake(tmp_path) == "model_day.json, line 2, column 2: Expecting value"
+
+
+@pytest.mark.parametrize(("kept", "lost"), [("json", "sql"), ("sql", "json")])
+def test_a_file_without_its_pair_is_named(tmp_path: Path, kept: str, lost: str) -> None:
+    write(tmp_path)
+    (tmp_path / f"{NAME}.{lost}").unlink()
+    said = f"model_day.{kept}: has no model_day.{lost} beside it: a blueprint is a pair of files"
+    assert mistake(tmp_path) == said
+
+
+def test_a_name_of_ours_and_a_folder_that_is_not_there_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, {**BLUEPRINT, "identifier": NAME})
+    for suffix in ("json", "sql"):
+        text = (tmp_path / f"{NAME}.{suffix}").read_text().replace(NAME, "ai_user_cost")
+        (tmp_path / f"ai_user_cost.{suffix}").write_text(text)
+        (tmp_path / f"{NAME}.{suffix}").unlink()
+    said = "ai_user_cost.sql: ai_user_cost is a blueprint of usage-assets: choose another name"
+    assert mistake(tmp_path) == said
+    assert "none: is no folder" in mistake(tmp_path / "none").replace(f"{tmp_path}/", "")
+
+
+def test_a_view_and_names_are_found_with_all_that_they_read(tmp_path: Path) -> None:
+    sql = SQL.replace("from costs.daily_costs", "from costs.allocated_costs_named").replace("costs.daily_costs.", "")
+    write(tmp_path, sql=sql.replace("group by connection, usage_date, model;", "group by all;"))
+    model = all_entities(Settings.load(_env_file=None, usage_blueprints=tmp_path))[-1]
+    assert {"costs.daily_costs", "costs.allocated_costs", "openai.users"} <= {*model.optional_refs}
+    assert {"openai.users", "anthropic.workspaces"} <= {*model.query.names}, "a day is due when an id gets a name"
+    assert any("owners" in each for each in model.query.inputs), "and when an owner changes"
+
+
+def test_the_example_of_the_documentation_is_a_pair(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/port.md").read_text()
+    for suffix in ("json", "sql"):
+        text = page.partition("## Blueprints of your own")[2].partition(f"```{suffix}\n")[2].partition("```")[0]
+        (tmp_path / f"project_day.{suffix}").write_text(text)
+    model = all_entities(Settings.load(_env_file=None, usage_blueprints=tmp_path))[-1]
+    assert (model.name, model.relations) == ("project_day", {"service": "service"})
+
+
+# The way to Port
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> dict[str, str]:
+    write(tmp_path / "own")
+    return {**with_main_endpoints(tmp_path), "USAGE_BLUEPRINTS": str(tmp_path / "own")}
+
+
+@pytest.fixture
+def project(sandbox: Sandbox, tmp_path: Path, variables: dict[str, str]) -> Iterator[Project]:
+    """OpenAI's costs, and a blueprint of the user's own."""
+    with hold_project(sandbox, tmp_path, variables) as opened:
+        yield opened
+
+
+@pytest.fixture
+def user(sandbox: Sandbox) -> Iterator[PortUser]:
+    with port_user(sandbox) as signed_in:
+        yield signed_in
+
+
+def previewed(monkeypatch: pytest.MonkeyPatch, project: Project, variables: dict[str, str]) -> dict[str, Any]:
+    """What the command shows of the day, by identifier."""
+    environment = sandbox_environment(project.sandbox.base_url, Path(project.warehouse.database)) | variables
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    said = CliRunner().invoke(port, ["preview", NAME, "--day", str(DAY), "--connection", "openai"])
+    assert said.exception is None
+    return {each["identifier"]: each for each in map(DECODER.decode, said.stdout.splitlines())}
+
+
+def due(variables: dict[str, str], project: Project) -> list[str]:
+    """Why the entities of the pair are due."""
+    environment = sandbox_environment(project.sandbox.base_url, Path(project.warehouse.database)) | variables
+    settings = Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
+    found = due_days(project.warehouse, seeds_of(settings))
+    return [each.because for each in found if (each.day, each.asset.path[-1]) == (DAY, NAME)]
+
+
+@pytest.mark.slow
+def test_a_pair_is_previewed_computed_pushed_restated_and_reconciled_as_ours_are(
+    project: Project, user: PortUser, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user.call("POST", "/blueprints", {"identifier": "service", "title": "Service", "schema": {"properties": {}}})
+    user.create("service", "billing", {})
+    assert project.fetch("openai", [DAY], "costs", "costs/daily_costs").success
+    before = previewed(monkeypatch, project, variables)
+    assert f"port_entities.{NAME}" not in project.tables(), "a preview stores nothing"
+    assert project.fetch("openai", [DAY], f"entities/{NAME}").success
+    assert project.push_of("openai", [DAY]).success
+
+    def in_port() -> dict[str, Any]:
+        names = ("identifier", "title", "properties", "relations")
+        shown = (user.entity(NAME, identifier) for identifier in user.identifiers(NAME))
+        return {each["identifier"]: {name: each[name] for name in names} for each in shown}
+
+    assert in_port() == before != {}
+    assert f"openai/gpt-5.4/{DAY}" in before
+    assert {each["relations"]["service"] for each in before.values()} == {"billing"}
+    assert due(variables, project) == []
+
+    what = {"provider": "openai", "endpoint": "costs", "days": [str(DAY)], "change": "scale"}
+    project.sandbox.control("POST", "restate", what)
+    assert project.fetch("openai", [DAY], "costs", "costs/daily_costs").success
+    assert due(variables, project) == ["costs.daily_costs/openai.costs changed"]
+    assert project.fetch("openai", [DAY], f"entities/{NAME}").success
+    assert project.push_of("openai", [DAY]).success
+    restated = in_port()
+    assert restated != before
+    assert restated == previewed(monkeypatch, project, variables)
+
+    edited, deleted = sorted(restated)[:2]
+    user.edit(NAME, edited, {"properties": {"dollars": 7}})
+    user.delete(NAME, deleted)
+    assert project.run(PORT_RECONCILE_JOB, [port_reconcile_key("openai")]).success
+    assert in_port() == restated
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("coalesce(model, 'none') as model", "'all' as model", "rows for one connection, usage_date, identifier"),
+        ("coalesce(model, 'none') as model", "null as model", "Constraint Error: NOT NULL constraint failed"),
+        (
+            "usage_date || 'T",
+            "coalesce(model, '-') as identifier, usage_date || 'T",
+            "rows of an identifier is 2 here",
+        ),
+    ],
+)
+def test_what_only_the_rows_show_fails_the_run_with_the_file_and_stores_nothing(
+    project: Project, sandbox: Sandbox, tmp_path: Path, variables: dict[str, str], old: str, new: str, said: str
+) -> None:
+    write(tmp_path / "own", sql=SQL.replace(old, new))
+    with hold_project(sandbox, tmp_path, variables) as wrong:
+        result = wrong.fetch("openai", last_days(2), "costs", "costs/daily_costs", f"entities/{NAME}")
+        [failed] = [event for event in result.all_node_events if event.is_step_failure]
+        assert failed.step_failure_data.error
+        message = failed.step_failure_data.error.message
+        assert f"{NAME}.sql: " in message
+        assert said in message
+        assert f"port_entities.{NAME}" not in wrong.tables()

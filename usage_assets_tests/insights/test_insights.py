@@ -1,0 +1,216 @@
+"""Forecasts, odd days, budgets and guardrails of what is stored, and what people are told of them."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from usage_assets.config.accounting import Accounting, Budget, Guardrail, Owner, Purchase
+from usage_assets.core.days import DAY
+from usage_assets.insights.alerts import Alert
+from usage_assets.insights.compute import Insights, compute
+from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
+from usage_assets.insights.series import read
+from usage_assets.insights.stated import stated_in
+from usage_assets.models.costs import VIEWS
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import UsageCompletions
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import write_seed
+from usage_assets.warehouse.views import make_views
+from usage_assets_tests.models.days import Days, raw
+
+FIRST, NEWEST = date(2026, 9, 1), date(2026, 11, 12)
+TODAY = NEWEST + DAY
+WEEK = ("100", "104", "98", "101", "97", "20", "15")
+"""Dollars from Monday to Sunday."""
+
+
+def office(day: date) -> Decimal:
+    """What an ordinary day costs."""
+    return Decimal(WEEK[day.weekday()]) + Decimal(day.day) / 10
+
+
+OWNED = Accounting(owners=[Owner(project="p1", team="web")])
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten weeks of an office: costs of two projects, tokens, credits."""
+    file = tmp_path_factory.mktemp("insights") / "usage.duckdb"
+    store(Days(Warehouse(database=str(file)), OWNED))
+    return file
+
+
+@pytest.fixture
+def days(original: Path, tmp_path: Path) -> Iterator[Days]:
+    """The same, to be changed."""
+    warehouse = Warehouse(database=str(shutil.copy(original, tmp_path / "usage.duckdb")))
+    with warehouse.get_connection():
+        yield Days(warehouse, OWNED)
+
+
+def store(days: Days, **dollars: Decimal) -> None:
+    """Store the weeks; ``d20261110=...`` replaces a day's cost of the first project."""
+    every = [FIRST + timedelta(days=n) for n in range((NEWEST - FIRST).days + 1)]
+    costs = [
+        raw(Costs, usage_date=day, project_id=project, line_item=f"{model}, input", amount_value=amount)
+        for day in every
+        for project, model, amount in (
+            ("p1", "gpt-5", dollars.get(f"d{day:%Y%m%d}", office(day))),
+            ("p2", "gpt-5-mini", Decimal("10.5")),
+        )
+    ]
+    days.fetched(Costs, *costs, first=FIRST, last=NEWEST)
+    used = [
+        raw(UsageCompletions, usage_date=day, model="gpt-5", project_id="p1", input_tokens=day.day) for day in every
+    ]
+    days.fetched(UsageCompletions, *used, first=FIRST, last=NEWEST)
+    codex = [raw(CodexUsage, usage_date=day, credits=Decimal("12.5")) for day in every]
+    days.fetched(CodexUsage, *codex, first=FIRST, last=NEWEST)
+    days.derive("openai_costs", first=FIRST, last=NEWEST)
+    days.derive("chatgpt_codex_usage", first=FIRST, last=NEWEST)
+    days.derive("openai_allocated_costs", first=FIRST, last=NEWEST)
+    with days.warehouse.transaction() as database:
+        make_views(database, VIEWS)
+
+
+def found(days: Days, **stated: Any) -> Insights:
+    """What follows from the days, with these entries."""
+    with days.warehouse.get_connection() as database:
+        return compute(database, stated_in(Accounting(**stated)), NEWEST, TODAY)
+
+
+def rows(insights: Insights, row: type) -> Sequence[Any]:
+    return insights.rows[row]
+
+
+def texts(alerts: Sequence[Alert]) -> list[str]:
+    return [alert.text for alert in alerts if alert.text]
+
+
+def test_a_month_is_what_is_billed_and_what_is_to_come(days: Days) -> None:
+    [month] = [row for row in rows(found(days), ForecastTotalRow) if row.kind == "all"]
+    november = [NEWEST.replace(day=1) + timedelta(days=n) for n in range(30)]
+    billed = sum(office(day) + Decimal("10.5") for day in november if day <= NEWEST)
+    assert (month.settled + month.provisional, month.month) == (billed, date(2026, 11, 1))
+    truth = sum(office(day) + Decimal("10.5") for day in november)
+    assert month.low <= truth <= month.high
+    assert abs(month.expected / truth - 1) < Decimal("0.1")
+
+
+def test_days_to_come_are_forecast_to_the_end_of_the_quarter_and_no_stored_day_is(days: Days) -> None:
+    daily = [row for row in rows(found(days), ForecastRow) if row.kind == "team" and row.id == "web"]
+    assert [row.usage_date for row in daily] == [NEWEST + timedelta(days=n) for n in range(1, 50)]
+    assert daily[-1].usage_date == date(2026, 12, 31)
+    assert all(row.low <= row.expected <= row.high for row in daily)
+
+
+def test_a_day_that_is_not_stored_is_not_zero(days: Days) -> None:
+    with days.warehouse.transaction() as database:
+        for table in ("costs.daily_costs", "costs.allocated_costs", "ledger.partition_versions"):
+            database.execute(f"delete from {table} where usage_date = date '2026-11-04' and connection = 'openai'")
+    with days.warehouse.get_connection() as database:
+        scopes = read(database, NEWEST)
+    series = scopes["connection", "openai"].series
+    assert series
+    assert date(2026, 11, 4) not in series.values
+    [month] = [row for row in rows(found(days), ForecastTotalRow) if row.id == "openai"]
+    assert month.expected is None
+
+
+def test_a_spike_names_its_model_and_is_one_anomaly_on_two_days(days: Days) -> None:
+    store(days, d20261110=Decimal(900))
+    insights = found(days)
+    [spike] = [row for row in rows(insights, AnomalyRow) if (row.kind, row.id) == ("connection", "openai")]
+    assert (spike.what, spike.first_day, spike.actual) == ("spike", date(2026, 11, 10), Decimal("910.50"))
+    assert spike.driver == "gpt-5, p1, unknown"
+    assert spike.is_open
+    [told] = [text for text in texts(insights.alerts[AnomalyRow]) if "connection openai" in text]
+    assert told.startswith("spike of connection openai, 2026-11-10: $910.50 a day")
+    with days.warehouse.transaction() as database:
+        write_seed(database, insights.seed(datetime.now(UTC)))
+    keys = {alert.key for alert in insights.alerts[AnomalyRow]}
+    assert {alert.key for alert in found(days).alerts[AnomalyRow]} == keys
+    store(days)
+    assert not found(days).alerts[AnomalyRow], "a restatement explains it"
+
+
+BUDGET = Budget(name="all", amount=Decimal(1000))
+
+
+def test_a_threshold_is_reached_on_a_day_and_the_highest_one_is_told(days: Days) -> None:
+    insights = found(days, budgets=[BUDGET])
+    november, october = rows(insights, BudgetStatusRow)
+    assert (november.first_day, november.last_day, november.unit) == (date(2026, 11, 1), date(2026, 11, 30), "USD")
+    spent = sum(office(NEWEST.replace(day=n)) + Decimal("10.5") for n in range(1, 13))
+    assert november.settled + november.provisional == spent
+    assert november.thresholds == "0.5 on 2026-11-06, 0.8 on 2026-11-10, 1 on 2026-11-12"
+    assert november.exhausted_on == NEWEST
+    assert october.thresholds.count(" on ") == 3
+    told = texts(insights.alerts[BudgetStatusRow])
+    assert len(told) == 2
+    assert told[0].startswith("budget all, 2026-11-01 to 2026-11-30: 100% of $1,000.00 were reached on 2026-11-12: $")
+
+
+@pytest.mark.parametrize(
+    ("budget", "spent"),
+    [
+        (Budget(name="web", team="web", amount=Decimal(500)), "office"),
+        (Budget(name="small", project="p2", amount=Decimal(500)), Decimal("126.0")),
+        (Budget(name="mini", model="gpt-5-mini", amount=Decimal(500)), Decimal("126.0")),
+        (Budget(name="credits", credits=Decimal(500)), Decimal("150.0")),
+        (Budget(name="euros", amount=Decimal(500), currency="EUR"), Decimal(0)),
+        (Budget(name="nobody", user="u1", amount=Decimal(500)), Decimal(0)),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_budget_counts_its_scope_in_its_unit(days: Days, budget: Budget, spent: Decimal | str) -> None:
+    if spent == "office":
+        spent = sum((office(NEWEST.replace(day=n)) for n in range(1, 13)), Decimal(0))
+    row = rows(found(days, budgets=[budget]), BudgetStatusRow)[0]
+    assert row.settled + row.provisional == spent
+
+
+def test_a_quarter_and_prepaid_credits_have_their_own_days(days: Days) -> None:
+    pack = Purchase(
+        connection="chatgpt", kind="credits", quantity=Decimal(1000), amount=Decimal(40), id="po-9",
+        valid_from=date(2026, 10, 1), valid_until=date(2026, 12, 31),
+    )  # fmt: skip
+    quarter = Budget(name="q", amount=Decimal(9000), period="quarter")
+    fourth, third, prepaid = rows(found(days, budgets=[quarter], purchases=[pack]), BudgetStatusRow)
+    assert [(row.first_day.month, row.last_day.month) for row in (fourth, third)] == [(10, 12), (7, 9)]
+    assert (prepaid.source, prepaid.unit, prepaid.settled + prepaid.provisional) == (
+        "purchase",
+        "credits",
+        Decimal("537.5"),
+    )
+    assert prepaid.exhausted_on == date(2026, 12, 19)
+
+
+@pytest.mark.parametrize(
+    ("guardrail", "crossed"),
+    [
+        ({"measure": "tokens", "above": Decimal(24)}, range(20, 32)),
+        ({"measure": "usd", "above": Decimal(117)}, None),
+        ({"measure": "requests", "above": Decimal(1)}, ()),
+        ({"measure": "tokens", "above": Decimal(24), "model": "gpt-4"}, ()),
+        ({"measure": "tokens", "rises_by": Decimal(3), "at_least": Decimal(1000)}, ()),
+    ],
+)
+def test_a_guardrail_is_crossed_on_the_days_that_are_above_it(
+    days: Days, guardrail: dict[str, Any], crossed: Any
+) -> None:
+    insights = found(days, guardrails=[Guardrail(name="most", **guardrail)])
+    those = [row.first_day for row in rows(insights, AnomalyRow) if row.what == "most"]
+    if crossed is None:
+        days_above = [d for d in (FIRST + DAY * n for n in range(73)) if office(d) + Decimal("10.5") > 117]
+        assert those == [day for day in days_above if day >= NEWEST - timedelta(days=60)]
+    else:
+        assert {day.day for day in those} == {*crossed} & {day.day for day in those}
+        assert bool(those) == bool(crossed)

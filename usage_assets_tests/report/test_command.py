@@ -1,0 +1,136 @@
+"""`usage-assets report`, and the asset and the sensor that write the same page by themselves."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import dagster as dg
+import pytest
+import time_machine
+
+from usage_assets.assets.report import build_report_asset
+from usage_assets.automation.report_sensor import build_report_sensor
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import publish
+from usage_assets_tests.conftest import TODAY, Sandbox
+from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.report.conftest import LAST, make_all_views
+from usage_assets_tests.terminal import Terminal
+
+
+@dg.op
+def fetch() -> None:
+    """Stand for a run."""
+
+
+@dg.job
+def usage() -> None:
+    """Stand for a job."""
+    fetch()
+
+
+MORNING = datetime(2026, 11, 13, 7, tzinfo=UTC)
+
+
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person in a folder of their own, with a few days of costs."""
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    days = Days(terminal.warehouse)
+    some = [raw(Costs, usage_date=TODAY - timedelta(days=n), line_item="gpt-5, input") for n in (1, 2, 3)]
+    days.fetched(Costs, *some, first=TODAY - timedelta(days=3), last=TODAY - timedelta(days=1))
+    days.derive("openai_costs", first=TODAY - timedelta(days=3), last=TODAY - timedelta(days=1))
+    make_all_views(terminal.warehouse)
+    publish(terminal.warehouse)
+    return terminal
+
+
+def test_the_first_screen_is_printed(terminal: Terminal) -> None:
+    said = terminal.type("report", "--text")
+    assert not said.code
+    assert said.lines[0] == "AI spend, November 2026: 2026-11-01 to 2026-11-19, UTC"
+    assert len(said.lines) <= 40
+    assert "billed, USD" in said.out
+    assert "$3.00" in said.out
+    assert "openai: stored 2026-11-17 to 2026-11-19, no day is settled" in said.out
+
+
+def test_the_page_is_written_beside_the_warehouse_or_where_it_is_asked_for(terminal: Terminal) -> None:
+    said = terminal.type("report")
+    page = Path(terminal.warehouse.database).with_name("report.html")
+    assert said.lines == [f"open {page}"]
+    assert page.stat().st_mode & 0o077 == 0
+    said = terminal.type("report", "--month", "2026-10", "--out", "october.html")
+    assert "AI spend, October 2026" in (terminal.folder / said.lines[0].removeprefix("open ")).read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--month", "November"], "--month November: must look like 2026-11"),
+        (["--month", "2026-12"], "--month 2026-12: the newest day is 2026-11-19"),
+        (["--month", "2026-11", "--end", "2026-11-02"], "name --month, or --start and --end"),
+        (["--start", "2026-11-02"], "name --month, or --start and --end"),
+        (["--start", "2026-11-02", "--end", "2026-11-01"], "end 2026-11-01 is before start 2026-11-02"),
+        (["--out", "usage.toml/x.html"], "usage.toml/x.html: File exists: name another file with --out"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(terminal: Terminal, arguments: list[str], complaint: str) -> None:
+    (terminal.folder / "usage.toml").touch()
+    said = terminal.type("report", *arguments)
+    assert (said.code, said.err) == (2, f"usage-assets: {complaint}\n")
+
+
+def test_without_anything_stored_it_says_so(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = Terminal.open(sandbox, tmp_path, monkeypatch, capfd).type("report")
+    assert said.code == 2
+    assert said.err.endswith("does not exist yet: the next run makes it when it ends\n")
+
+
+def test_the_asset_writes_the_page_and_links_it(company: Days, tmp_path: Path) -> None:
+    asset = build_report_asset(tmp_path / "report.html", lambda: LAST, [])
+    publish(company.warehouse)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize([asset], instance=instance, resources={"warehouse": company.warehouse})
+        [event] = result.asset_materializations_for_node("report")
+    address = urlsplit(str(event.metadata["page"].value))
+    assert unquote(address.path) == str(tmp_path / "report.html")
+    assert (event.metadata["first_day"].value, event.metadata["last_day"].value) == ("2026-11-01", "2026-11-12")
+
+
+def test_the_page_is_written_when_runs_have_changed_what_is_stored_and_have_ended(tmp_path: Path) -> None:
+    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    days = Days(warehouse)
+    sensor = build_report_sensor(running=True)
+    cursor: str | None = None
+
+    def asked(at: datetime) -> int:
+        nonlocal cursor
+        with (
+            time_machine.travel(at, tick=False),
+            dg.build_sensor_context(instance=instance, cursor=cursor, resources={"warehouse": warehouse}) as context,
+        ):
+            found = sensor.evaluate_tick(context)
+        cursor = found.cursor or cursor
+        return len(found.run_requests or [])
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert asked(MORNING) == 0, "nothing is stored"
+        days.fetched(Costs, raw(Costs))
+        publish(warehouse)
+        under_way = instance.create_run_for_job(usage, status=dg.DagsterRunStatus.STARTED)
+        assert asked(MORNING) == 0, "a run is under way"
+        instance.report_run_canceled(under_way)
+        assert [asked(MORNING), asked(MORNING)] == [1, 0]
+        days.fetched(Costs, raw(Costs))
+        publish(warehouse)
+        assert asked(MORNING) == 0, "no day has changed"
+        days.fetched(Costs)
+        publish(warehouse)
+        assert asked(MORNING) == 1
+        assert asked(MORNING + timedelta(days=1)) == 1, "another day"

@@ -1,0 +1,117 @@
+"""Every figure of the report is what the warehouse holds, to the last digit, and its query says so again."""
+
+import shutil
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from usage_assets.report.figures import DIMENSIONS, MOST_ROWS, Report, read
+from usage_assets.report.period import Period
+from usage_assets.warehouse.published import copy_of
+from usage_assets_tests.models.days import Days
+from usage_assets_tests.report.conftest import HOSTILE, NOVEMBER
+
+BILLED = """
+select sum(amount_usd) from costs.daily_costs
+where cost_basis = 'billed' and usage_date between date '2026-11-01' and date '2026-11-12'
+"""
+
+
+def billed(database: duckdb.DuckDBPyConnection) -> Decimal:
+    """Dollars billed in the period."""
+    [amount] = database.execute(BILLED).fetchall()[0]
+    assert isinstance(amount, Decimal)
+    return amount
+
+
+def test_the_query_that_is_shown_gives_the_rows_that_are_shown(
+    november: Report, published: duckdb.DuckDBPyConnection
+) -> None:
+    assert not november.missing
+    for figure in november.figures.values():
+        again = published.cursor().execute(figure.sql).to_arrow_table()
+        assert again.to_pylist() == figure.rows.to_pylist(), figure.name
+        assert "$" not in figure.sql
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_a_long_tail_is_one_row_and_every_sum_is_that_of_the_bill(
+    november: Report, published: duckdb.DuckDBPyConnection, dimension: str
+) -> None:
+    rows = november.figures[f"by_{dimension}"].rows.to_pylist()
+    assert sum(row["usd"] for row in rows) == billed(published)
+    assert len(rows) <= MOST_ROWS + 1
+    if dimension == "person":
+        assert rows[-1]["person"] == "other people and keys"
+        assert rows[-1]["of_them"] > 20
+    largest = [row["usd"] for row in rows if not row[dimension].startswith("other ")]
+    assert largest == sorted(largest, reverse=True)
+
+
+def test_what_is_filtered_adds_up_to_the_bill(november: Report, published: duckdb.DuckDBPyConnection) -> None:
+    assert sum(row["usd"] for row in november.facts.rows.to_pylist()) == billed(published)
+    assert november.facts.others["person"] == "62 others"
+
+
+def test_bases_units_and_currencies_stay_apart(november: Report) -> None:
+    rows = {(row["cost_basis"], row["unit"]): row["amount"] for row in november.figures["headline"].rows.to_pylist()}
+    assert rows.keys() == {("billed", "USD"), ("billed", "EUR"), ("credits", "credits")}
+    assert rows["billed", "EUR"] == Decimal("1.2")
+    assert rows["credits", "credits"] == 150
+    unpriced = november.figures["unpriced"].rows.to_pylist()
+    assert {(row["unit"], row["amount"]) for row in unpriced} == {("EUR", Decimal("1.2")), ("credits", Decimal(150))}
+
+
+def test_two_of_one_name_are_told_apart_and_what_has_no_name_gets_one(november: Report) -> None:
+    projects = {row["project"] for row in november.figures["by_project"].rows.to_pylist()}
+    assert {"p1", "w1", "Default workspace"} <= projects
+    models = {row["model"] for row in november.figures["by_model"].rows.to_pylist()}
+    assert HOSTILE in models
+    assert None not in projects | models
+
+
+def test_tokens_have_a_price_and_a_hit_rate(november: Report) -> None:
+    [row] = [row for row in november.figures["tokens"].rows.to_pylist() if row["model"] == "gpt-5-mini"]
+    assert (row["input_tokens"], row["output_tokens"], row["requests"]) == (12_000, 2_400, 36)
+    assert row["cache_hit_rate"] == 0.25
+    exact = row["usd"] / 14_400 * 1_000_000
+    assert abs(row["usd_per_million_tokens"] - exact) < Decimal("0.001")
+
+
+def test_an_invoice_stands_beside_what_is_stored(november: Report) -> None:
+    [row] = november.figures["invoices"].rows.to_pylist()
+    assert (row["invoice"], row["invoiced"]) == ("INV-1", Decimal("1.5"))
+    assert row["difference"] == row["invoiced"] - row["stored"]
+
+
+def test_a_mover_names_the_model_and_project_that_moved_it(november: Report) -> None:
+    rows = november.figures["movers"].rows.to_pylist()
+    assert [abs(row["usd_change"]) for row in rows] == sorted((abs(row["usd_change"]) for row in rows), reverse=True)
+    assert all(row["usd_change"] * row["usd_of_driver"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("period", "title", "before"),
+    [
+        (NOVEMBER, "November 2026", ("2026-10-01", "2026-10-12")),
+        (Period.of_days(date(2026, 11, 1), date(2026, 11, 30)), "November 2026", ("2026-10-01", "2026-10-30")),
+        (
+            Period.of_days(date(2026, 11, 3), date(2026, 11, 9)),
+            "2026-11-03 to 2026-11-09",
+            ("2026-10-27", "2026-11-02"),
+        ),
+        (Period.of_month(date(2026, 3, 31), date(2026, 3, 31)), "March 2026", ("2026-02-01", "2026-02-28")),
+    ],
+)
+def test_a_period_is_compared_with_as_many_days_before(period: Period, title: str, before: tuple[str, str]) -> None:
+    assert period.title == title
+    assert (str(period.before_first), str(period.before_same)) == before
+
+
+def test_what_was_never_stored_is_named(company: Days, tmp_path: Path) -> None:
+    with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
+        database.execute("drop view costs.usage_by_model")
+        assert read(database, NOVEMBER).missing == ["Tokens, requests and price by model"]

@@ -1,0 +1,148 @@
+"""The page in Chromium: every number is the warehouse's, names stay text, everybody can read it."""
+
+import csv
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from usage_assets.report.figures import DIMENSIONS, Report, in_words
+from usage_assets.report.page import amount
+from usage_assets.report.write import write_report
+from usage_assets_tests.report.conftest import FORMULA, HOSTILE
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+LARGEST_BYTES = 4_000_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert CHROMIUM, "install Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+
+
+@pytest.fixture(scope="module")
+def file(november: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page as it is written."""
+    return write_report(november, tmp_path_factory.mktemp("page") / "report.html", datetime(2026, 11, 13, tzinfo=UTC))
+
+
+@pytest.fixture(params=["light", "dark"], scope="module")
+def page(request: pytest.FixtureRequest, browser: Browser, file: Path) -> Iterator[Page]:
+    """The page, drawn, offline."""
+    context = browser.new_context(color_scheme=request.param, viewport={"width": 1440, "height": 900}, offline=True)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(file.as_uri())
+    page.wait_for_selector("html[data-ready]")
+    yield page
+    assert not errors
+    context.close()
+
+
+def test_every_number_of_every_table_is_the_warehouses(
+    page: Page, november: Report, published: duckdb.DuckDBPyConnection
+) -> None:
+    assert page.locator("article").count() == len(november.figures)
+    for article in page.locator("article").all():
+        query = article.locator("pre code").text_content() or ""
+        expected = published.cursor().execute(query).fetchall()
+        rows = article.locator("tbody tr").evaluate_all(
+            "rows => rows.map(row => [...row.cells].map(cell => [cell.dataset.exact, cell.textContent]))"
+        )
+        assert len(rows) == len(expected), query
+        for row, truth in zip(rows, expected, strict=True):
+            for (exact, text), value in zip(row, truth, strict=True):
+                if isinstance(value, Decimal):
+                    assert Decimal(exact) == value
+                    assert Decimal(text.replace("$", "").replace(",", "")) == round(value, len(text.partition(".")[2]))
+                elif isinstance(value, int):
+                    assert (exact, text) == (str(value), f"{value:,}")
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_every_bar_is_the_sum_of_its_name(page: Page, november: Report, dimension: str) -> None:
+    bars = drawn(page, f"by_{dimension}", dimension)
+    shown = {row[dimension]: row["usd"] for row in november.figures[f"by_{dimension}"].rows.to_pylist()}
+    assert bars
+    for name, text in bars.items():
+        if name != november.facts.others[dimension]:
+            assert text == amount(shown[name], "USD")
+
+
+def drawn(page: Page, figure: str, dimension: str) -> dict[str, str]:
+    """Name -> amount of the bars of a chart, as screen readers hear them."""
+    labels = page.locator(f"#{figure} [aria-roledescription=bar]").evaluate_all("all => all.map(bar => bar.ariaLabel)")
+    named = rf"(?s)usd: .*; {dimension}: (.+?)(; {in_words(dimension)}: .+)?; Billed: (.+)"
+    return {found[1]: found[3] for label in labels if (found := re.fullmatch(named, label))}
+
+
+def test_a_click_filters_every_chart_and_a_second_one_ends_it(page: Page, november: Report) -> None:
+    before = drawn(page, "by_project", "project")
+    page.locator("#by_model [aria-roledescription=bar][aria-label*='claude-opus-5']").first.click()
+    page.wait_for_function("document.querySelector('#filtered').value.startsWith('claude-opus-5: $')")
+    of_model = sum(row["usd"] for row in november.facts.rows.to_pylist() if row["model"] == "claude-opus-5")
+    assert page.locator("#filtered").text_content() == f"claude-opus-5: {amount(of_model, 'USD')}"
+    assert drawn(page, "by_project", "project").keys() == {"w1", "Default workspace"}
+    page.locator("[data-filter=model]").select_option("")
+    page.wait_for_function("document.querySelector('#filtered').value === ''")
+    assert drawn(page, "by_project", "project") == before
+
+
+def test_names_stay_text(page: Page) -> None:
+    assert page.title() == "AI spend, November 2026"
+    assert page.locator("#by_model td", has_text=HOSTILE).count() == 1
+    assert page.locator("#by_team td", has_text="research & <b>bold</b>").count() == 1
+
+
+def test_no_spreadsheet_computes_a_name(page: Page, tmp_path: Path) -> None:
+    page.locator("#by_model summary").first.click()
+    with page.expect_download() as download:
+        page.locator("#by_model .csv").click()
+    download.value.save_as(tmp_path / "x.csv")
+    page.locator("#by_model summary").first.click()
+    with (tmp_path / "x.csv").open(newline="") as lines:
+        names = {row["Model"] for row in csv.DictReader(lines)}
+    assert f"'{FORMULA}" in names
+    assert HOSTILE in names
+
+
+def test_a_table_is_sorted_by_its_heads(page: Page) -> None:
+    page.locator("#by_person summary").first.click()
+    page.locator("#by_person th button", has_text="USD").first.click()
+    exact = page.locator("#by_person tbody tr td:nth-child(3)").evaluate_all(
+        "all => all.map(cell => cell.dataset.exact)"
+    )
+    assert [*map(Decimal, exact)] == sorted(map(Decimal, exact), reverse=True)
+    page.locator("#by_person summary").first.click()
+
+
+def test_everybody_can_read_it(page: Page) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    page.evaluate("document.querySelectorAll('article.chart details').forEach(each => { each.open = false; })")
+
+
+def test_it_fits_a_phone_and_asks_nothing_of_any_network(browser: Browser, file: Path) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    page.wait_for_selector("html[data-ready]")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert asked == [file.as_uri()]
+    assert file.stat().st_size < LARGEST_BYTES
+    page.close()
