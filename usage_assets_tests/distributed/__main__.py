@@ -26,7 +26,7 @@ from usage_assets_tests.end_to_end.conftest import Project, open_project
 from usage_assets_tests.end_to_end.test_shards import PLACES, location
 
 DAYS = 5
-LONGEST = timedelta(minutes=15)
+LONGEST = timedelta(minutes=25)
 LAKE = ("USAGE_WAREHOUSE", "USAGE_WAREHOUSE_DATA")
 
 
