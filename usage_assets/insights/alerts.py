@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from usage_assets.insights.anomalies import TOLD
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow
-from usage_assets.insights.series import EVERYTHING
+from usage_assets.insights.series import EVERYTHING, USD
 
 
 @dataclass(frozen=True)
@@ -55,29 +55,52 @@ def _of_budget(row: BudgetStatusRow, threshold: Decimal, day: str) -> str:
 
 
 def of_anomalies(rows: Iterable[AnomalyRow]) -> Sequence[Alert]:
-    """Return an alert for each open anomaly. One that a restatement explains is gone."""
+    """Return an alert for each open anomaly. One that a restatement explains is gone.
+
+    Where dollars are odd, tokens and requests of the same scope and days are not told: it would be the same message.
+    """
+    opened = [row for row in rows if row.is_open]
+    dollars = [row for row in opened if row.measure == USD.name and row.score is not None]
     return [
-        Alert(f"{row.kind} {row.id} {row.measure} {row.what} {row.first_day}", _of_anomaly(row))
-        for row in rows
-        if row.is_open
+        Alert(
+            f"{row.kind} {row.id} {row.measure} {row.what} {row.first_day}",
+            "" if any(_is_same(row, each) for each in dollars) else _of_anomaly(row),
+        )
+        for row in opened
     ]
 
 
+def _is_same(row: AnomalyRow, dollars: AnomalyRow) -> bool:
+    """Whether another measure of the same scope is odd on days on which its dollars are. A guardrail has no score."""
+    return (
+        row.measure != USD.name
+        and row.score is not None
+        and (row.kind, row.id, row.actual > row.expected)
+        == (dollars.kind, dollars.id, dollars.actual > dollars.expected)
+        and row.first_day <= dollars.last_day
+        and dollars.first_day <= row.last_day
+    )
+
+
 def _of_anomaly(row: AnomalyRow) -> str:
-    unit = "USD" if row.measure == "usd" else row.measure
     subject = "everything" if row.kind == EVERYTHING else f"{row.kind} {row.name}"
     days = f"{row.first_day}" if row.first_day == row.last_day else f"{row.first_day} to {row.last_day}"
     if row.score is None:
-        limit = f"{money(row.actual, unit)}, and the limit is {money(row.expected, unit)}"
+        limit = f"{measured(row.actual, row.measure)}, and the limit is {measured(row.expected, row.measure)}"
         return f"guardrail {row.what}: {subject}, {days}: {limit}"
     ranged = ""
     if row.low is not None and row.high is not None:
-        ranged = f", ordinary days are {money(row.low, unit)} to {money(row.high, unit)}"
+        ranged = f", ordinary days are {measured(row.low, row.measure)} to {measured(row.high, row.measure)}"
     because = f"; most of it: {row.driver}" if row.driver else ""
     state = " (provisional)" if row.is_provisional else ""
-    return f"{row.what} of {subject}, {days}: {money(row.actual, unit)} a day{state}{ranged}{because}"
+    return f"{row.what} of {subject}, {days}: {measured(row.actual, row.measure)} a day{state}{ranged}{because}"
 
 
 def money(value: Decimal, unit: str) -> str:
     """Return an amount as people read it."""
     return f"${value:,.2f}" if unit == "USD" else f"{value:,.2f} {unit}"
+
+
+def measured(value: Decimal, measure: str) -> str:
+    """Return dollars, or a count, as people read it."""
+    return money(value, "USD") if measure == USD.name else f"{value:,.0f} {measure}"

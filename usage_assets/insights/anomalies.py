@@ -11,19 +11,16 @@ import msgspec
 
 from usage_assets.core.days import DAY
 from usage_assets.insights.rows import AnomalyRow
-from usage_assets.insights.series import EVERYTHING, Key, Scope, largest, query
+from usage_assets.insights.series import EVERYTHING, Key, Scope, largest
 from usage_assets.statistics.anomalies import Anomaly, find
 from usage_assets.statistics.drivers import Part, driver
 from usage_assets.statistics.estimates import CENT, rounded
 
 Parted = TypeVar("Parted", bound=Hashable)
 COUNTED = (EVERYTHING, "connection", "provider", "model")
-"""Kinds of which tokens are known: usage reports count tokens by connection and model."""
-PARTS = query("parts")
+"""Kinds whose difference is split into volume and price: tokens are counted by connection and model."""
 MOST_PER_KIND = 200
 """Scopes of a kind that are watched: the largest of the last four weeks."""
-SMALLEST = Decimal(1)
-"""Dollars a day by which odd days must differ: below it, nobody looks."""
 TOLD = timedelta(days=14)
 """An anomaly is open for this long."""
 SAME = timedelta(days=7)
@@ -35,24 +32,25 @@ COMPARED = timedelta(days=14)
 def odd_days(
     database: duckdb.DuckDBPyConnection,
     scopes: Mapping[Key, Scope],
-    known: Iterable[tuple[str, str, str, date]],
+    known: Iterable[tuple[str, str, str, str, date]],
     newest: date,
 ) -> Sequence[AnomalyRow]:
-    """Return the odd days of all scopes. One that is known (kind, id, what, first day) keeps its first day."""
-    before: dict[tuple[str, str, str], list[date]] = defaultdict(list)
-    for kind, id_, what, first_day in known:
-        before[kind, id_, what].append(first_day)
-    found: dict[tuple[str, str, str, date], AnomalyRow] = {}
+    """Return the odd days of all scopes. One that is known (kind, id, measure, what, first day) keeps its first day."""
+    before: dict[tuple[str, ...], list[date]] = defaultdict(list)
+    for *key, first_day in known:
+        before[tuple(key)].append(first_day)
+    found: dict[tuple[str, ...], AnomalyRow] = {}
     for scope in watched(scopes, newest):
         for anomaly in find(scope.series) if scope.series else ():
-            if abs(anomaly.size) < SMALLEST:
+            if abs(anomaly.size) < scope.measure.least:
                 continue
             row = _row(scope, anomaly, newest)
-            first = next((day for day in before[row.kind, row.id, row.what] if abs(day - row.first_day) <= SAME), None)
-            row = msgspec.structs.replace(row, first_day=first or row.first_day)
+            key = (row.kind, row.id, row.measure, row.what)
+            first = next((day for day in before[key] if abs(day - row.first_day) <= SAME), row.first_day)
+            row = msgspec.structs.replace(row, first_day=first)
             if row.is_open:
-                row = _explained(database, row, anomaly)
-            found[row.kind, row.id, row.what, row.first_day] = row
+                row = _explained(database, scope, row, anomaly)
+            found[*key, str(first)] = row
     return list(found.values())
 
 
@@ -71,7 +69,7 @@ def _row(scope: Scope, anomaly: Anomaly, newest: date) -> AnomalyRow:
         kind=scope.kind,
         id=scope.id,
         name=scope.name,
-        measure="usd",
+        measure=scope.measure.name,
         what=anomaly.kind,
         first_day=anomaly.first,
         last_day=anomaly.last,
@@ -88,15 +86,15 @@ def _row(scope: Scope, anomaly: Anomaly, newest: date) -> AnomalyRow:
     )
 
 
-def _explained(database: duckdb.DuckDBPyConnection, row: AnomalyRow, anomaly: Anomaly) -> AnomalyRow:
-    """Return the row with its driver: the model, project and person of most of the difference, and volume or price."""
+def _explained(database: duckdb.DuckDBPyConnection, scope: Scope, row: AnomalyRow, anomaly: Anomaly) -> AnomalyRow:
+    """Return the row with the model, project and person of most of the difference; for dollars, volume and price, too."""
     last = min(anomaly.last, anomaly.first + 6 * DAY)
     odd = [anomaly.first + DAY * n for n in range((last - anomaly.first).days + 1)]
     usual = [day - COMPARED / 2 * n for day in odd for n in (1, 2)]
     bounds = {"first": min(usual), "last": last, "kind": row.kind, "id": row.id}
     models: dict[bool, dict[tuple[str, str], Part]] = {True: {}, False: {}}
     places: dict[bool, dict[tuple[str | None, ...], Part]] = {True: {}, False: {}}
-    rows = database.execute(PARTS, bounds).fetchall()
+    rows = database.execute(scope.measure.query("parts"), bounds).fetchall()
     tokens: dict[tuple[str, str, date], Decimal | None] = {}
     for day, connection, model, project, person, amount, used in rows:
         is_odd = day in odd
@@ -114,7 +112,7 @@ def _explained(database: duckdb.DuckDBPyConnection, row: AnomalyRow, anomaly: An
     per_day = [sum((getattr(effect, name) for effect in effects), Decimal(0)) / days for name in ("volume", "price")]
     named = next((", ".join(str(part) for part in effect.key if part) for effect in parts), None)
     row = msgspec.structs.replace(row, driver=named or None)
-    if row.kind not in COUNTED:
+    if not (scope.measure.is_cost and row.kind in COUNTED):
         return row
     return msgspec.structs.replace(row, volume_usd=per_day[0].quantize(CENT), price_usd=per_day[1].quantize(CENT))
 

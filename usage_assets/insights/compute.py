@@ -14,7 +14,7 @@ from usage_assets.insights.budgets import budget_status
 from usage_assets.insights.forecasts import forecasts
 from usage_assets.insights.guardrails import crossed
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
-from usage_assets.insights.series import read
+from usage_assets.insights.series import MEASURES, USD, read
 from usage_assets.insights.stated import Stated
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
@@ -37,12 +37,11 @@ class Insights:
 
 def compute(database: duckdb.DuckDBPyConnection, stated: Stated, newest: date, today: date) -> Insights:
     """Compute everything from the days up to ``newest``."""
-    scopes = read(database, newest)
-    daily, months = forecasts(scopes, newest, today)
-    odd = [
-        *odd_days(database, scopes, [*_known(database)], newest),
-        *crossed(database, stated.guardrails, newest),
-    ]
+    scopes = {measure: read(database, newest, measure) for measure in MEASURES}
+    daily, months = forecasts(scopes[USD], newest, today)
+    known = [*_known(database)]
+    odd = [row for of_measure in scopes.values() for row in odd_days(database, of_measure, known, newest)]
+    odd += crossed(database, stated.guardrails, newest)
     spent = budget_status(database, stated.budgets, newest)
     return Insights(
         {ForecastRow: daily, ForecastTotalRow: months, AnomalyRow: odd, BudgetStatusRow: spent},
@@ -50,9 +49,9 @@ def compute(database: duckdb.DuckDBPyConnection, stated: Stated, newest: date, t
     )
 
 
-def _known(database: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str, str, date]]:
-    """Yield the anomalies that were found before: kind, id, what, first day."""
+def _known(database: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str, str, str, date]]:
+    """Yield the anomalies that were found before: kind, id, measure, what, first day."""
     try:
-        yield from database.execute("select kind, id, what, first_day from costs.anomalies").fetchall()
+        yield from database.execute("select kind, id, measure, what, first_day from costs.anomalies").fetchall()
     except duckdb.CatalogException:
         return

@@ -45,11 +45,11 @@ class Outlook:
 
     def settled(self, first: date, last: date) -> Decimal:
         """What was billed on days that no longer grow."""
-        return self.scope.billed(first, min(last, self.unsettled_from - DAY))
+        return self.scope.sum(first, min(last, self.unsettled_from - DAY))
 
     def provisional(self, first: date, last: date) -> Decimal:
         """What is billed so far on days that may still grow."""
-        return self.scope.billed(max(first, self.unsettled_from), last)
+        return self.scope.sum(max(first, self.unsettled_from), last)
 
     def expected(self, first: date, last: date) -> Estimate | None:
         """What to expect of a range of days in the end; None if a past day is not stored, or nothing is known."""

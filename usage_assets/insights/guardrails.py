@@ -4,15 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import duckdb
 
 from usage_assets.core.days import DAY
 from usage_assets.insights.anomalies import TOLD
 from usage_assets.insights.rows import AnomalyRow
+from usage_assets.insights.series import SQL, USD, counter
 
-SQL = Path(__file__).parent / "sql"
 LOOKED_AT = timedelta(days=60)
 BEFORE = 7
 """Days whose mean a rise is compared with."""
@@ -60,12 +59,11 @@ def _values(database: duckdb.DuckDBPyConnection, guardrail: Guardrail, newest: d
         "first": newest - LOOKED_AT,
         "last": newest,
     }
-    if guardrail.measure == "usd":
+    if guardrail.measure == USD.name:
         rows = database.execute((SQL / "spent.sql").read_text(), {**asked, "unit": "USD"}).fetchall()
         found = {day: amount for day, _, _, amount in rows}
     else:
-        measured = (SQL / "measured.sql").read_text()
-        found = dict(database.execute(measured, {**asked, "measure": guardrail.measure}).fetchall())
+        found = dict(database.execute(counter(guardrail.measure).query("measured"), asked).fetchall())
     if not found:
         return {}
     first, last = min(found), max(found)

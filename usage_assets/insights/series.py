@@ -1,4 +1,4 @@
-"""Reads series of dollars from the warehouse: what was billed per day, in all and by team, model, person and so on."""
+"""Reads series from the warehouse: what was billed or used per day, in all and by team, model, person and so on."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -12,17 +12,54 @@ from typing import TypeAlias
 import duckdb
 
 from usage_assets.core.days import DAY
+from usage_assets.models.costs import SOURCES, VIEWS
 from usage_assets.statistics.series import Series
 
 SQL = Path(__file__).parent / "sql"
 LONGEST = timedelta(days=400)
 """What is read of the past."""
-BILLED = (SQL / "billed.sql").read_text()
 RECENT = timedelta(days=28)
 """What the largest scopes are found by."""
 EVERYTHING = "all"
 Key: TypeAlias = tuple[str, str]
 """Kind (connection, team, ...) and id."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a series counts."""
+
+    name: str
+    """The column that holds it, and its unit."""
+    rows: str
+    """The file in ``sql/`` with the query of its rows."""
+    sources: Sequence[str]
+    """The raw tables that it comes from."""
+    least: Decimal
+    """By how much a day must differ before anybody looks."""
+
+    @property
+    def is_cost(self) -> bool:
+        return self.name == "usd"
+
+    def query(self, name: str) -> str:
+        """Return a query over the rows of this measure."""
+        rows = (SQL / f"{self.rows}.sql").read_text()
+        return (SQL / f"{name}.sql").read_text().replace("{rows}", rows).replace("{measure}", self.name)
+
+
+BILLED = tuple(source.table for source in SOURCES if source.billed_totals)
+[USED] = (view.reads for view in VIEWS if "costs.usage" in view.names)
+
+
+def counter(name: str, least: Decimal = Decimal(0)) -> Measure:
+    """Return the measure of a counter of the usage reports."""
+    return Measure(name, "used", USED, least)
+
+
+USD = Measure("usd", "billed", BILLED, Decimal(1))
+MEASURES = (USD, counter("tokens", Decimal(100_000)), counter("requests", Decimal(100)))
+"""In which odd days are looked for."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +73,21 @@ class Days:
 
 @dataclass(frozen=True)
 class Scope:
-    """What was billed for one thing. A day is in it if all connections that it belongs to have stored that day."""
+    """What was billed, or used, for one thing. A day is in it if all its connections have stored that day."""
 
     kind: str
     id: str
     name: str
     amounts: Mapping[date, Decimal]
-    """Dollars of the days with costs."""
+    """What was billed, or used, on the days with any."""
     connections: Collection[str]
     days: Mapping[str, Days]
     """Of each connection."""
+    measure: Measure = USD
 
     @cached_property
     def series(self) -> Series | None:
-        """The series, with 0 for stored days without costs; None without any day."""
+        """The series, with 0 for stored days without any; None without any day."""
         of_it = [self.days[name] for name in self.connections if name in self.days]
         if not of_it or not self.amounts:
             return None
@@ -63,43 +101,38 @@ class Scope:
         growing = [days.growing_from for days in of_it if days.growing_from]
         return Series(values, min(growing, default=None)) if values else None
 
-    def billed(self, first: date, last: date) -> Decimal:
-        """Dollars of these days."""
+    def sum(self, first: date, last: date) -> Decimal:
+        """What these days add up to."""
         return sum((amount for day, amount in self.amounts.items() if first <= day <= last), Decimal(0))
 
 
-def query(name: str) -> str:
-    """Return a query over ``billed.sql``."""
-    return (SQL / f"{name}.sql").read_text().replace("{billed}", BILLED)
-
-
 def largest(scopes: Iterable[Scope], newest: date, most: int) -> Sequence[Scope]:
-    """Return the scopes for which most was billed in the last four weeks."""
-    return sorted(scopes, key=lambda scope: (-scope.billed(newest - RECENT, newest), scope.kind, scope.id))[:most]
+    """Return the scopes for which most was billed, or used, in the last four weeks."""
+    return sorted(scopes, key=lambda scope: (-scope.sum(newest - RECENT, newest), scope.kind, scope.id))[:most]
 
 
-def read(database: duckdb.DuckDBPyConnection, today: date) -> Mapping[Key, Scope]:
-    """Return every scope with costs, by kind and id."""
-    bounds, days = {"first": today - LONGEST, "last": today}, stored_days(database, today)
+def read(database: duckdb.DuckDBPyConnection, today: date, measure: Measure = USD) -> Mapping[Key, Scope]:
+    """Return every scope of which something was billed, or used, by kind and id."""
+    bounds, days = {"first": today - LONGEST, "last": today}, stored_days(database, today, measure)
     names: dict[Key, str] = {}
     amounts: dict[Key, dict[date, Decimal]] = defaultdict(dict)
     connections: dict[Key, set[str]] = defaultdict(set)
-    for kind, id_, name, day, of_it, amount in database.execute(query("series"), bounds).fetchall():
+    for kind, id_, name, day, of_it, amount in database.execute(measure.query("series"), bounds).fetchall():
         key = (kind, id_)
         names[key] = name or id_
         amounts[key][day] = amount
         connections[key].update(of_it)
     return {
-        key: Scope(*key, names[key] or EVERYTHING, of_key, sorted(connections[key]), days)
+        key: Scope(*key, names[key] or EVERYTHING, of_key, sorted(connections[key]), days, measure)
         for key, of_key in sorted(amounts.items())
     }
 
 
-def stored_days(database: duckdb.DuckDBPyConnection, today: date) -> Mapping[str, Days]:
-    """Return the days whose costs are stored, by connection."""
+def stored_days(database: duckdb.DuckDBPyConnection, today: date, measure: Measure = USD) -> Mapping[str, Days]:
+    """Return the days whose costs, or counters, are stored, by connection."""
     stored: dict[str, dict[date, bool]] = defaultdict(dict)
-    rows = database.execute((SQL / "days.sql").read_text(), {"first": today - LONGEST, "last": today}).fetchall()
-    for connection, day, is_growing in rows:
+    asked = {"first": today - LONGEST, "last": today, "sources": [*measure.sources], "is_cost": measure.is_cost}
+    for connection, day, is_growing in database.execute((SQL / "days.sql").read_text(), asked).fetchall():
         stored[connection][day] = is_growing
     return {name: Days(frozenset(days), _growing_from(days)) for name, days in stored.items()}
 

@@ -1,7 +1,7 @@
 """Forecasts, odd days, budgets and guardrails of what is stored, and what people are told of them."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +14,7 @@ from usage_assets.core.days import DAY
 from usage_assets.insights.alerts import Alert
 from usage_assets.insights.compute import Insights, compute
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
-from usage_assets.insights.series import read
+from usage_assets.insights.series import MEASURES, read
 from usage_assets.insights.stated import stated_in
 from usage_assets.models.costs import VIEWS
 from usage_assets.providers.chatgpt.analytics import CodexUsage
@@ -36,7 +36,7 @@ def office(day: date) -> Decimal:
     return Decimal(WEEK[day.weekday()]) + Decimal(day.day) / 10
 
 
-OWNED = Accounting(owners=[Owner(project="p1", team="web")])
+OWNED = Accounting(owners=[Owner(project="p1", team="web"), Owner(api_key="k1", team="bots")])
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,8 @@ def days(original: Path, tmp_path: Path) -> Iterator[Days]:
         yield Days(warehouse, OWNED)
 
 
-def store(days: Days, **dollars: Decimal) -> None:
-    """Store the weeks; ``d20261110=...`` replaces a day's cost of the first project."""
+def store(days: Days, used: Mapping[date, Mapping[str, int]] | None = None, **dollars: Decimal) -> None:
+    """Store the weeks; ``d20261110=...`` replaces a day's cost of the first project, ``used`` its counters."""
     every = [FIRST + timedelta(days=n) for n in range((NEWEST - FIRST).days + 1)]
     costs = [
         raw(Costs, usage_date=day, project_id=project, line_item=f"{model}, input", amount_value=amount)
@@ -67,10 +67,19 @@ def store(days: Days, **dollars: Decimal) -> None:
         )
     ]
     days.fetched(Costs, *costs, first=FIRST, last=NEWEST)
-    used = [
-        raw(UsageCompletions, usage_date=day, model="gpt-5", project_id="p1", input_tokens=day.day) for day in every
+    counted = [
+        raw(
+            UsageCompletions,
+            usage_date=day,
+            model="gpt-5",
+            project_id="p1",
+            user_id="u1",
+            api_key_id="k1",
+            **{"input_tokens": day.day, **(used or {}).get(day, {})},
+        )
+        for day in every
     ]
-    days.fetched(UsageCompletions, *used, first=FIRST, last=NEWEST)
+    days.fetched(UsageCompletions, *counted, first=FIRST, last=NEWEST)
     codex = [raw(CodexUsage, usage_date=day, credits=Decimal("12.5")) for day in every]
     days.fetched(CodexUsage, *codex, first=FIRST, last=NEWEST)
     days.derive("openai_costs", first=FIRST, last=NEWEST)
@@ -139,6 +148,48 @@ def test_a_spike_names_its_model_and_is_one_anomaly_on_two_days(days: Days) -> N
     assert {alert.key for alert in found(days).alerts[AnomalyRow]} == keys
     store(days)
     assert not found(days).alerts[AnomalyRow], "a restatement explains it"
+
+
+def test_tokens_and_requests_are_watched_like_dollars(days: Days) -> None:
+    usual = {FIRST + DAY * n: {"input_tokens": 2_000_000 + n, "num_model_requests": 400} for n in range(73)}
+    odd = usual | {date(2026, 11, 10): {"input_tokens": 9_000_000, "num_model_requests": 4000}}
+    store(days, used=odd)
+    insights = found(days)
+    those = [row for row in rows(insights, AnomalyRow) if (row.kind, row.id) == ("person", "u1")]
+    assert [(row.measure, row.what, row.first_day, row.actual) for row in those] == [
+        ("tokens", "spike", date(2026, 11, 10), Decimal("9000005.00")),
+        ("requests", "spike", date(2026, 11, 10), Decimal("4000.00")),
+    ]
+    assert {row.driver for row in those} == {"gpt-5, p1, u1"}
+    assert {(row.volume_usd, row.price_usd) for row in those} == {(None, None)}
+    told = [text for text in texts(insights.alerts[AnomalyRow]) if "person u1" in text]
+    assert told[0].startswith("spike of person u1, 2026-11-10: 9,000,005 tokens a day, ordinary days are 1,9")
+    assert told[1].startswith("spike of person u1, 2026-11-10: 4,000 requests a day")
+    store(days, used=odd, d20261110=Decimal(900))
+    told = [text for text in texts(found(days).alerts[AnomalyRow]) if "connection openai" in text]
+    assert [text.partition(" a day")[0] for text in told] == ["spike of connection openai, 2026-11-10: $910.50"]
+    store(days, used=usual)
+    assert not found(days).alerts[AnomalyRow]
+
+
+def test_a_day_whose_counters_are_not_stored_is_not_zero(days: Days) -> None:
+    with days.warehouse.transaction() as database:
+        database.execute("delete from openai.usage_completions where usage_date = date '2026-11-04'")
+        database.execute(
+            "delete from ledger.partition_versions "
+            "where usage_date = date '2026-11-04' and table_name = 'openai.usage_completions'"
+        )
+    with days.warehouse.get_connection() as database:
+        [tokens] = [read(database, NEWEST, measure) for measure in MEASURES if measure.name == "tokens"]
+    series = tokens["connection", "openai"].series
+    assert series
+    assert date(2026, 11, 4) not in series.values
+
+
+def test_a_counter_belongs_to_the_team_of_its_key_before_that_of_its_project(days: Days) -> None:
+    with days.warehouse.get_connection() as database:
+        [tokens] = [read(database, NEWEST, measure) for measure in MEASURES if measure.name == "tokens"]
+    assert {key for key in tokens if key[0] == "team"} == {("team", "bots")}
 
 
 BUDGET = Budget(name="all", amount=Decimal(1000))

@@ -12,6 +12,6 @@ select
   coalesce(project_name, workspace_name) as project_name,
   actor_name as person_name,
   api_key_display_name as api_key_name,
-  amount_usd
+  amount_usd as usd
 from costs.allocated_costs_named
 where cost_basis = 'billed' and amount_usd is not null and usage_date between $first and $last

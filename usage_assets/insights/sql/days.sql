@@ -1,5 +1,35 @@
--- the days whose billed costs are stored, per connection, and whether the provider was last asked before it had settled them
-with growing as (
+-- the days of which billed costs, or counters, are stored, per connection, and whether the provider was last asked before it
+-- had settled them. $sources: the raw tables; $is_cost: whether what is derived of them must be stored. A report that begins
+-- later than others, or has ended, has no missing day outside its own days
+with
+sources as (
+  select
+    connection,
+    usage_date,
+    if($is_cost, slice, table_name) as source
+  from ledger.stored_days
+  where if($is_cost, table_name = 'costs.daily_costs' and slice in $sources, table_name in $sources)
+    and usage_date between $first and $last
+),
+reports as (
+  select connection, source, min(usage_date) as first_day, max(usage_date) as last_day
+  from sources
+  group by all
+),
+days as (
+  select distinct connection, usage_date
+  from sources
+),
+whole as (
+  select connection, usage_date
+  from days
+  join reports using (connection)
+  left join sources using (connection, usage_date, source)
+  where usage_date between first_day and last_day
+  group by all
+  having count(*) = count(sources.source)
+),
+growing as (
   select
     connection,
     usage_date,
@@ -7,15 +37,10 @@ with growing as (
       as is_growing
   from ledger.day_states
   join ledger.stored_days using (connection, usage_date, table_name, slice)
-  join accounting.cost_sources on source_table = table_name
-  where state <> 'settled' and billed_totals is not null
+  where state <> 'settled' and table_name in $sources
   group by all
 )
-select connection, usage_date, coalesce(bool_or(is_growing), false) as is_growing
-from ledger.stored_days
+select connection, usage_date, coalesce(is_growing, false) as is_growing
+from whole
 left join growing using (connection, usage_date)
-where table_name = 'costs.daily_costs'
-  and slice in (select source_table from accounting.cost_sources where billed_totals is not null)
-  and usage_date between $first and $last
-group by all
 order by all

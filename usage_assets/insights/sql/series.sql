@@ -1,7 +1,8 @@
--- dollars billed per day, of everything together and of each thing that a series is made of; a scope without an id is left out.
--- reads: costs.allocated_costs_named
-with costs as (
-{billed})
+-- what was billed or used per day, of everything together and of each thing that a series is made of; a scope without an id is
+-- left out
+-- reads: costs.allocated_costs_named, costs.usage, costs.names, accounting.owners
+with parts as (
+{rows})
 select
   case
     when grouping(connection) = 0 then 'connection'
@@ -21,9 +22,10 @@ select
     else id
   end as name,
   usage_date,
-  array_agg(distinct costs.connection) as connections,
-  sum(amount_usd) as amount
-from costs
+  array_agg(distinct parts.connection) as connections,
+  sum({measure}) as amount
+from parts
+where {measure} is not null
 group by grouping sets (
   (usage_date), (usage_date, connection), (usage_date, provider), (usage_date, team), (usage_date, project),
   (usage_date, model), (usage_date, person), (usage_date, api_key)
