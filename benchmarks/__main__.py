@@ -19,6 +19,7 @@ from benchmarks import (
     parsing,
     port,
     postgres,
+    report,
     sensor,
     start,
     statistics,
@@ -50,6 +51,7 @@ LONG: Mapping[str, Callable[[int], Iterator[Figure]]] = {
     "lake": lake.figures,
     "months": months.figures,
     "postgres": postgres.figures,
+    "report": report.figures,
     "volume": volume.figures,
 }
 """Only where they are named."""

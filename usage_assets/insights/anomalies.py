@@ -11,7 +11,7 @@ import msgspec
 
 from usage_assets.core.days import DAY
 from usage_assets.insights.rows import AnomalyRow
-from usage_assets.insights.series import EVERYTHING, Key, Scope, largest
+from usage_assets.insights.series import EVERYTHING, Key, Scope
 from usage_assets.statistics.anomalies import Anomaly, find
 from usage_assets.statistics.drivers import Part, driver
 from usage_assets.statistics.estimates import CENT, rounded
@@ -19,8 +19,6 @@ from usage_assets.statistics.estimates import CENT, rounded
 Parted = TypeVar("Parted", bound=Hashable)
 COUNTED = (EVERYTHING, "connection", "provider", "model")
 """Kinds whose difference is split into volume and price: tokens are counted by connection and model."""
-MOST_PER_KIND = 200
-"""Scopes of a kind that are watched: the largest of the last four weeks."""
 TOLD = timedelta(days=14)
 """An anomaly is open for this long."""
 SAME = timedelta(days=7)
@@ -40,7 +38,7 @@ def odd_days(
     for *key, first_day in known:
         before[tuple(key)].append(first_day)
     found: dict[tuple[str, ...], AnomalyRow] = {}
-    for scope in watched(scopes, newest):
+    for scope in watched(scopes.values()):
         for anomaly in find(scope.series) if scope.series else ():
             if abs(anomaly.size) < scope.measure.least:
                 continue
@@ -54,14 +52,9 @@ def odd_days(
     return list(found.values())
 
 
-def watched(scopes: Mapping[Key, Scope], newest: date) -> Iterator[Scope]:
+def watched(scopes: Iterable[Scope]) -> Iterator[Scope]:
     """Yield the scopes in which odd days are looked for. A provider of one connection is that connection."""
-    kinds: dict[str, list[Scope]] = defaultdict(list)
-    for scope in scopes.values():
-        if scope.series and not (scope.kind == "provider" and len(scope.connections) == 1):
-            kinds[scope.kind].append(scope)
-    for of_kind in kinds.values():
-        yield from largest(of_kind, newest, MOST_PER_KIND)
+    return (each for each in scopes if each.series and not (each.kind == "provider" and len(each.connections) == 1))
 
 
 def _row(scope: Scope, anomaly: Anomaly, newest: date) -> AnomalyRow:
@@ -87,7 +80,7 @@ def _row(scope: Scope, anomaly: Anomaly, newest: date) -> AnomalyRow:
 
 
 def _explained(database: duckdb.DuckDBPyConnection, scope: Scope, row: AnomalyRow, anomaly: Anomaly) -> AnomalyRow:
-    """Return the row with the model, project and person of most of the difference; for dollars, volume and price, too."""
+    """Return the row with model, project and person of most of the difference; of dollars, also volume and price."""
     last = min(anomaly.last, anomaly.first + 6 * DAY)
     odd = [anomaly.first + DAY * n for n in range((last - anomaly.first).days + 1)]
     usual = [day - COMPARED / 2 * n for day in odd for n in (1, 2)]

@@ -16,7 +16,7 @@ from usage_assets.statistics.forecast import Estimate, Forecast, forecast
 
 KINDS = (EVERYTHING, "connection", "team")
 MOST = 60
-"""Scopes that are forecast: the largest of the last four weeks."""
+"""Scopes that are forecast: the largest of the last five weeks."""
 NEVER = date(1970, 1, 1)
 ZERO = Decimal(0)
 

@@ -18,8 +18,10 @@ from usage_assets.statistics.series import Series
 SQL = Path(__file__).parent / "sql"
 LONGEST = timedelta(days=400)
 """What is read of the past."""
-RECENT = timedelta(days=28)
-"""What the largest scopes are found by."""
+RECENT = timedelta(days=35)
+"""What the largest scopes are found by: more than a month."""
+MOST_PER_KIND = 200
+"""Scopes of a kind that are read."""
 EVERYTHING = "all"
 Key: TypeAlias = tuple[str, str]
 """Kind (connection, team, ...) and id."""
@@ -107,17 +109,18 @@ class Scope:
 
 
 def largest(scopes: Iterable[Scope], newest: date, most: int) -> Sequence[Scope]:
-    """Return the scopes for which most was billed, or used, in the last four weeks."""
+    """Return the scopes for which most was billed, or used, in the last five weeks."""
     return sorted(scopes, key=lambda scope: (-scope.sum(newest - RECENT, newest), scope.kind, scope.id))[:most]
 
 
 def read(database: duckdb.DuckDBPyConnection, today: date, measure: Measure = USD) -> Mapping[Key, Scope]:
-    """Return every scope of which something was billed, or used, by kind and id."""
-    bounds, days = {"first": today - LONGEST, "last": today}, stored_days(database, today, measure)
+    """Return the scopes of which most was billed, or used, in the last five weeks, by kind and id."""
+    days = stored_days(database, today, measure)
+    asked = {"first": today - LONGEST, "last": today, "recent": today - RECENT, "most": MOST_PER_KIND}
     names: dict[Key, str] = {}
     amounts: dict[Key, dict[date, Decimal]] = defaultdict(dict)
     connections: dict[Key, set[str]] = defaultdict(set)
-    for kind, id_, name, day, of_it, amount in database.execute(measure.query("series"), bounds).fetchall():
+    for kind, id_, name, day, of_it, amount in database.execute(measure.query("series"), asked).fetchall():
         key = (kind, id_)
         names[key] = name or id_
         amounts[key][day] = amount

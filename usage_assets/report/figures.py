@@ -1,7 +1,7 @@
 """The figures of the report: one query each, in ``sql/`` here or in ``sql/report/`` of a provider's folder.
 
-A query is shown as it is run, with its days written out, so that anybody can run it again. Those of costs read one
-temporary table instead of the same view ten times; what is shown contains that table's query.
+A query is shown as it is run, with its days written out, so that anybody can run it again. Those of costs read
+temporary tables instead of the same view ten times; what is shown contains the queries of these tables.
 """
 
 import re
@@ -32,10 +32,20 @@ MOST_ROWS = 50
 MOST_BARS = (12, 8, 5, 3, 1)
 """Bars of a chart by dimension: fewer where the page would become too large."""
 MOST_FACTS = 25_000
+BATCH = 2_048
+"""Rows for which DuckDB reserves memory as it returns a result: by default a million, 58 MB for four amounts."""
 LABEL = "  if(names_{name}.rank <= {most}, names_{name}.label, '{others}') as {name},"
 LABELLED = """join names_{name}
   on names_{name}.id is not distinct from billed.{name}.id
   and (names_{name}.connection is null or names_{name}.connection = billed.connection)"""
+TEMPORARY: Mapping[str, str] = {
+    "billed": (SQL / "billed.sql").read_text(),
+    **{
+        f"names_{dimension}": (SQL / "names.sql").read_text().replace("{dimension}", dimension)
+        for dimension in DIMENSIONS
+    },
+}
+"""The tables that several queries read -> their queries, each of which reads those before it."""
 OVERVIEW = ("headline", "by_day", "budgets", "forecast", "forecast_days", "trend", "movers", "anomalies")
 CERTAINTY = ("connections", "restatements", "unattributed", "unpriced", "invoices")
 
@@ -80,7 +90,8 @@ class Report:
 
 def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
     """Run all queries in one state of the warehouse."""
-    database.execute(f"create or replace temp table billed as {_query('billed')}", _used(_query("billed"), period))
+    for table, sql in TEMPORARY.items():
+        database.execute(f"create or replace temp table {table} as {sql}", _used(sql, period))
     figures: dict[str, Figure] = {}
     missing: list[str] = []
     for name, (sql, extra) in _queries().items():
@@ -103,7 +114,7 @@ def _queries() -> Mapping[str, tuple[str, Mapping[str, str]]]:
     names = (*OVERVIEW, "tokens", *CERTAINTY)
     found: dict[str, tuple[str, Mapping[str, str]]] = {name: (_query(name), {}) for name in names}
     for dimension, several in DIMENSIONS.items():
-        sql = _query("by").replace("{names}", _indented(_query("names"))).replace("{dimension}", dimension)
+        sql = _query("by").replace("{names}", f"{{names_{dimension}}}").replace("{dimension}", dimension)
         sql = sql.replace("{most}", str(MOST_ROWS)).replace("{others}", f"other {several}")
         found[f"by_{dimension}"] = (sql, {"title": f"By {in_words(dimension)}"})
     for provider in PROVIDERS.values():
@@ -124,9 +135,12 @@ def _query(name: str) -> str:
 def _figure(
     database: duckdb.DuckDBPyConnection, name: str, sql: str, stated: Mapping[str, str], period: Period
 ) -> Figure:
-    run = sql.replace("{billed}", "  from temp.main.billed")
-    shown = _written(sql.replace("{billed}", _indented(_query("billed"))), period)
-    rows = database.execute(run, _used(run, period)).to_arrow_table()
+    run, shown = sql, sql
+    for table, query in TEMPORARY.items():
+        run = run.replace(f"{{{table}}}", f"  from temp.main.{table}")
+        shown = shown.replace(f"{{{table}}}", _indented(query))
+    shown = _written(shown, period)
+    rows = database.execute(run, _used(run, period)).to_arrow_table(BATCH)
     tables = sorted({*re.findall(r"\b(?<!distinct )(?:from|join) (\w+\.\w+)", shown)})
     return Figure(name, stated["title"], stated.get("note", ""), shown, tables, rows)
 
@@ -147,9 +161,6 @@ def _indented(sql: str) -> str:
 
 
 def _facts(database: duckdb.DuckDBPyConnection, period: Period) -> Facts:
-    for dimension in DIMENSIONS:
-        sql = _query("names").replace("{dimension}", dimension)
-        database.execute(f"create or replace temp table names_{dimension} as {sql}", _used(sql, period))
     for most in MOST_BARS:
         others = {dimension: _others(database, dimension, most) for dimension in DIMENSIONS}
         labels = "\n".join(
@@ -157,7 +168,7 @@ def _facts(database: duckdb.DuckDBPyConnection, period: Period) -> Facts:
         )
         joins = "\n".join(LABELLED.format(name=name) for name in DIMENSIONS)
         sql = _query("facts").replace("{labels}", labels).replace("{joins}", joins)
-        rows = database.execute(sql, _used(sql, period)).to_arrow_table()
+        rows = database.execute(sql, _used(sql, period)).to_arrow_table(BATCH)
         if rows.num_rows <= MOST_FACTS:
             break
     return Facts(rows, others)

@@ -15,8 +15,7 @@ select
     'id': coalesce(costs.api_key_id, costs.api_key_name),
     'name': coalesce(api_key_display_name, 'no API key')
   } as api_key,
-  sum(amount_usd) as dollars
+  amount_usd as dollars
 from costs.allocated_costs_named as costs
 left join accounting.providers as providers on providers.provider = costs.provider
 where cost_basis = 'billed' and amount_usd is not null and usage_date between $before_first and $last
-group by all

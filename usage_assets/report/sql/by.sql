@@ -9,13 +9,10 @@ names as (
 select
   if(rank <= {most}, label, '{others}') as {dimension},
   count(distinct label)::integer as of_them,
-  coalesce(sum(dollars) filter (where usage_date >= $first), 0) as usd,
-  coalesce(sum(dollars) filter (where usage_date <= $before_same), 0) as usd_same_days_before,
+  coalesce(sum(dollars), 0) as usd,
+  coalesce(sum(dollars_same_days_before), 0) as usd_same_days_before,
   usd - usd_same_days_before as usd_change
-from billed
-join names
-  on names.id is not distinct from {dimension}.id
-  and (names.connection is null or names.connection = billed.connection)
+from names
 group by 1
 having usd <> 0 or usd_same_days_before <> 0
 order by min(rank) > {most}, usd desc, 1

@@ -3,7 +3,7 @@ select
   usage_date as day,
   provider,
 {labels}
-  sum(dollars) as usd
+  sum(billed.dollars) as usd
 from temp.main.billed
 {joins}
 where usage_date >= $first

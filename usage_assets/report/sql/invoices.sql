@@ -3,11 +3,13 @@
 with stored as (
   select
     connection,
-    month,
+    date_trunc('month', usage_date)::date as month,
     coalesce(currency, native_unit) as currency,
     sum(if(currency = 'USD', amount_usd, native_amount)) as stored
-  from costs.by_month
+  from costs.by_day
+  semi join accounting.invoices using (connection)
   where cost_basis = 'billed'
+    and usage_date between date_trunc('month', $last::date) - interval 12 months and last_day($last::date)
   group by all
 )
 select

@@ -6,7 +6,7 @@ billed as (
 ),
 firsts as (
   select provider, min(usage_date) as first_day
-  from costs.by_day
+  from costs.daily_costs
   where cost_basis = 'billed'
   group by all
 ),

@@ -1,18 +1,21 @@
--- each {dimension} with a label that no other has, and its rank by dollars of the period; what comes after the last rank is
--- grouped
+-- each {dimension} with a label that no other has, what it was billed in the period and on the same days before, and its rank;
+-- what comes after the last rank is grouped
 select
   id,
   connection,
   if(count(*) over (partition by name) > 1 and id is distinct from name, name || ' (' || concat_ws(', ', connection, id) || ')', name)
     as label,
-  row_number() over (order by usd desc nulls last, usd_before desc, name, id, connection) as rank
+  dollars,
+  dollars_same_days_before,
+  row_number() over (order by dollars desc nulls last, dollars_in_all desc, name, id, connection) as rank
 from (
   select
     {dimension}.id as id,
     {dimension}.name as name,
     if({dimension}.id is distinct from {dimension}.name, connection, null) as connection,
-    sum(dollars) filter (where usage_date >= $first) as usd,
-    sum(dollars) as usd_before
+    sum(dollars) filter (where usage_date >= $first) as dollars,
+    sum(dollars) filter (where usage_date <= $before_same) as dollars_same_days_before,
+    sum(dollars) as dollars_in_all
   from billed
-  group by all
+  group by {dimension}, 3
 )

@@ -1,11 +1,14 @@
 -- title: Billed, but nobody's
 -- note: No usage report says who used it.
+with billed as (
+{billed}
+)
 select
   connection,
-  sum(amount_usd) as usd,
-  sum(amount_usd) filter (where actor_kind = 'unknown') as usd_without_actor,
-  sum(amount_usd) filter (where team = 'unowned') as usd_without_team
-from costs.allocated_costs_named
-where cost_basis = 'billed' and usage_date between $first and $last
+  sum(dollars) as usd,
+  sum(dollars) filter (where person.id is null) as usd_without_actor,
+  sum(dollars) filter (where team.name = 'unowned') as usd_without_team
+from billed
+where usage_date >= $first
 group by all
 order by all
