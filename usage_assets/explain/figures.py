@@ -17,6 +17,7 @@ from usage_assets.core.schema import Column, Row, columns, declarations
 from usage_assets.explain.lineage import MissingLinkError
 from usage_assets.models.costs import SUMMED, AllocatedCost, DailyCost
 from usage_assets.models.entities import ENTITIES
+from usage_assets.models.mixing import MUST_SHARE
 from usage_assets.warehouse.tables import quoted
 from usage_assets.warehouse.values import WarehouseError, listed
 
@@ -45,7 +46,6 @@ OF_FOCUS: Mapping[str, str] = {
 }
 """What identifies a row of FOCUS -> the same of costs.allocated_costs_named, which it is made from."""
 FOCUS_AMOUNTS = ("BilledCost", "EffectiveCost", "x_NativeAmount", "ContractedCost", "ListCost")
-NEVER_ADDED = ("cost_basis", "native_unit", "currency", "x_CostBasis", "x_NativeUnit", "BillingCurrency")
 SOURCES = {f"costs.{name}": f"costs.{source.replace('_by_key', '')}" for name, source, *_ in SUMMED}
 """Views that sum -> what their sums by key are made from."""
 NAMED = {
@@ -158,7 +158,8 @@ def figures_of(database: duckdb.DuckDBPyConnection, start: Start, forgotten: For
             f"{relation}: {len(rows)} rows fit: name a --column to explain its sum, or say which row is meant: they "
             f"differ in {listed(_differing(rows, identity_of(relation, [*rows[0]])))}"
         )
-    for name in NEVER_ADDED if len(rows) > 1 else ():
+    shared = {column for name in shown for column in MUST_SHARE.get(name.lower(), ())}
+    for name in (name for name in rows[0] if name.lower() in shared):
         if len(kinds := {str(row.get(name)) for row in rows}) > 1:
             raise WarehouseError(
                 f"{relation}: amounts of several {name} are never added ({', '.join(sorted(kinds))}): "

@@ -35,8 +35,8 @@ def odd_days(
 ) -> Sequence[AnomalyRow]:
     """Return the odd days of all scopes. One that is known (kind, id, measure, what, first day) keeps its first day."""
     before: dict[tuple[str, ...], list[date]] = defaultdict(list)
-    for *key, first_day in known:
-        before[tuple(key)].append(first_day)
+    for *found_before, first_day in known:
+        before[tuple(found_before)].append(first_day)
     found: dict[tuple[str, ...], AnomalyRow] = {}
     for scope in watched(scopes.values()):
         for anomaly in find(scope.series) if scope.series else ():

@@ -5,10 +5,12 @@ temporary tables instead of the same view ten times; what is shown contains the 
 """
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -27,6 +29,17 @@ DIMENSIONS: Mapping[str, str] = {
     "api_key": "API keys",
 }
 """What costs are grouped by: column -> what several of them are called."""
+BILLED = "--where cost_basis=billed --column amount_usd"
+EXPLAINED: Mapping[str, str] = {
+    "team": f"--table costs.by_team --team {{id}} {BILLED}",
+    "person": f"--table costs.by_actor --where actor_id={{id}} {BILLED}",
+    "project": f"--table costs.by_project --{{place}} {{id}} {BILLED}",
+    "model": f"--table costs.by_model --model {{id}} {BILLED}",
+    "usage_type": f"--table costs.by_model --where usage_type={{id}} {BILLED}",
+    "api_key": f"--table costs.allocated_costs_named --api-key {{id}} {BILLED}",
+}
+"""How `usage-assets explain` is asked for a row by dimension."""
+WITHOUT_NAME = "no model"
 MOST_ROWS = 50
 """Rows of a table by dimension; all others are one more row."""
 MOST_BARS = (12, 8, 5, 3, 1)
@@ -62,6 +75,8 @@ class Figure:
     tables: Sequence[str]
     """The tables and views that it reads."""
     rows: pa.Table
+    commands: Sequence[str]
+    """For each row, how to follow it to the archived answers; empty for a row that nobody can follow."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +131,8 @@ def _queries() -> Mapping[str, tuple[str, Mapping[str, str]]]:
     for dimension, several in DIMENSIONS.items():
         sql = _query("by").replace("{names}", f"{{names_{dimension}}}").replace("{dimension}", dimension)
         sql = sql.replace("{most}", str(MOST_ROWS)).replace("{others}", f"other {several}")
-        found[f"by_{dimension}"] = (sql, {"title": f"By {in_words(dimension)}"})
+        stated = {"title": f"By {in_words(dimension)}", "explain": EXPLAINED[dimension]}
+        found[f"by_{dimension}"] = (sql, stated)
     for provider in PROVIDERS.values():
         for path in sorted(provider.sql.glob("report/*.sql")):
             found[path.stem] = (path.read_text(), {})
@@ -142,7 +158,43 @@ def _figure(
     shown = _written(shown, period)
     rows = database.execute(run, _used(run, period)).to_arrow_table(BATCH)
     tables = sorted({*re.findall(r"\b(?<!distinct )(?:from|join) (\w+\.\w+)", shown)})
-    return Figure(name, stated["title"], stated.get("note", ""), shown, tables, rows)
+    ids = _ids(database, name.removeprefix("by_")) if stated.get("explain") in EXPLAINED.values() else None
+    commands = [_command(stated.get("explain", ""), row, ids, period) for row in rows.to_pylist()]
+    return Figure(name, stated["title"], stated.get("note", ""), shown, tables, rows, commands)
+
+
+def _ids(database: duckdb.DuckDBPyConnection, dimension: str) -> Mapping[str, Mapping[str, object]]:
+    """Return label -> what explain calls it: the labels are names, and unique."""
+    is_project = "id in (select project.id from billed where is_project)" if dimension == "project" else "false"
+    found = database.execute(f"select label, id, connection, {is_project} from names_{dimension}").fetchall()  # noqa: S608
+    return {
+        label: {"id": id_, "connection": connection, "place": "project" if of_project else "workspace"}
+        for label, id_, connection, of_project in found
+    }
+
+
+def _command(
+    template: str, row: Mapping[str, Any], ids: Mapping[str, Mapping[str, object]] | None, period: Period
+) -> str:
+    """Return the command that explains a row; empty where there is none, or the row has no amount to explain."""
+    amounts = [row[name] for name in ("usd", "amount", "stored") if name in row]
+    known = {} if ids is None else ids.get(row[next(iter(row))])
+    if not template or known is None or (amounts and not amounts[0]):
+        return ""
+    unit = str(row.get("unit", row.get("currency")))
+    values = {
+        **row,
+        **known,
+        "column": "amount_usd" if unit == "USD" else "native_amount",
+        "of_unit": "native_unit=credits" if unit == "credits" else f"currency={unit.rpartition(' ')[2]}",
+    }
+    values = {name: "" if value in (None, WITHOUT_NAME) else value for name, value in values.items()}
+    words = [word.format(**values) for word in template.split()]
+    if known.get("connection"):
+        words += ["--connection", str(known["connection"])]
+    if not {"--day", "--month"} & {*words}:
+        words += ["--month", f"{period.first:%Y-%m}"] if period.is_month else ["--day", str(period.last)]
+    return shlex.join(["usage-assets", "explain", *words])
 
 
 def _used(sql: str, period: Period) -> Mapping[str, object]:
@@ -153,7 +205,7 @@ def _written(sql: str, period: Period) -> str:
     """Return a query with its days instead of their names, and without what its comments declare."""
     for name, day in period.parameters.items():
         sql = re.sub(rf"\${name}\b(::date)?", f"date '{day}'", sql)
-    return re.sub(r"(?m)^-- (title|note|reads): .*\n(--   .*\n)*", "", sql).strip()
+    return re.sub(r"(?m)^-- (title|note|reads|explain): .*\n(--   .*\n)*", "", sql).strip()
 
 
 def _indented(sql: str) -> str:

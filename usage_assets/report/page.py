@@ -45,7 +45,7 @@ def write(report: Report, made_at: datetime) -> str:
     """Return the page."""
     charts = specifications(report)
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    environment.globals |= {"cells": cells, "heading": heading}
+    environment.globals |= {"cells": cells, "explained_rows": explained_rows, "heading": heading}
     sections = {
         title: [report.figures[name] for name in _named(title, names, report) if name in report.figures]
         for title, names in SECTIONS.items()
@@ -151,6 +151,12 @@ def cells(figure: Figure) -> Iterator[Sequence[Cell]]:
     names = figure.rows.column_names
     for row in zip(*(column.to_pylist() for column in figure.rows.columns), strict=True):
         yield [_cell(name, value) for name, value in zip(names, row, strict=True)]
+
+
+def explained_rows(figure: Figure) -> Sequence[tuple[str, str]]:
+    """Return the rows that can be followed: what tells a row from others, and the command."""
+    named = [", ".join(cell.text for cell in row if cell.style != "number") for row in cells(figure)]
+    return [(label, command) for label, command in zip(named, figure.commands, strict=True) if command]
 
 
 def _cell(name: str, value: object) -> Cell:

@@ -40,9 +40,12 @@ class Period:
     @property
     def title(self) -> str:
         """What the period is called in a heading."""
-        if self.first.day == 1 and self.last <= _end_of(self.first) and self.before_first.day == 1:
-            return f"{self.first:%B %Y}"
-        return f"{self.first} to {self.last}"
+        return f"{self.first:%B %Y}" if self.is_month else f"{self.first} to {self.last}"
+
+    @property
+    def is_month(self) -> bool:
+        """Whether it is a month, or its days so far."""
+        return self.first.day == 1 and self.last <= _end_of(self.first) and self.before_first.day == 1
 
     @property
     def parameters(self) -> Mapping[str, date]:

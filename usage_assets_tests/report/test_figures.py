@@ -1,5 +1,6 @@
 """Every figure of the report is what the warehouse holds, to the last digit, and its query says so again."""
 
+import shlex
 import shutil
 from datetime import date
 from decimal import Decimal
@@ -8,12 +9,16 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from usage_assets.cli.explain import explain
+from usage_assets.core.forgotten import Forgotten
+from usage_assets.explain.figures import OPTIONS, Start, figures_of
 from usage_assets.report.figures import DIMENSIONS, MOST_ROWS, Report, read
 from usage_assets.report.period import Period
 from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.models.days import Days
 from usage_assets_tests.report.conftest import HOSTILE, NOVEMBER
 
+OF_COSTS = ("headline", "by_day", "trend", "tokens", "invoices", "unattributed", *(f"by_{name}" for name in DIMENSIONS))
 BILLED = """
 select sum(amount_usd) from costs.daily_costs
 where cost_basis = 'billed' and usage_date between date '2026-11-01' and date '2026-11-12'
@@ -35,6 +40,26 @@ def test_the_query_that_is_shown_gives_the_rows_that_are_shown(
         again = published.cursor().execute(figure.sql).to_arrow_table()
         assert again.to_pylist() == figure.rows.to_pylist(), figure.name
         assert "$" not in figure.sql
+
+
+def test_the_command_of_a_row_explains_the_dollars_of_that_row(
+    november: Report, published: duckdb.DuckDBPyConnection
+) -> None:
+    explained: dict[str, int] = {}
+    for figure in (november.figures[name] for name in OF_COSTS):
+        with_commands = [pair for pair in zip(figure.commands, figure.rows.to_pylist(), strict=True) if pair[0]]
+        for command, row in [*with_commands[:2], *with_commands[-1:]]:
+            program, name, *arguments = shlex.split(command)
+            assert (program, name) == ("usage-assets", "explain")
+            typed = explain.make_context("explain", arguments).params
+            chosen = {option: text for option in OPTIONS if (text := typed[option.replace("-", "_")]) is not None}
+            where = [(column, value) for column, _, value in (text.partition("=") for text in typed["where"])]
+            start = Start(table=typed["table"], column=typed["column"], options=chosen, where=where)
+            [found] = figures_of(published.cursor(), start, Forgotten())
+            assert found.value == next(row[each] for each in ("usd", "amount", "stored") if each in row)
+        explained[figure.name] = len(with_commands)
+    assert all(explained.values())
+    assert explained["by_person"] == november.figures["by_person"].rows.num_rows - 1, "all but the others"
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)

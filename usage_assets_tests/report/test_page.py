@@ -57,7 +57,7 @@ def test_every_number_of_every_table_is_the_warehouses(
 ) -> None:
     assert page.locator("article").count() == len(november.figures)
     for article in page.locator("article").all():
-        query = article.locator("pre code").text_content() or ""
+        query = article.locator(".query code").text_content() or ""
         expected = published.cursor().execute(query).fetchall()
         rows = article.locator("tbody tr").evaluate_all(
             "rows => rows.map(row => [...row.cells].map(cell => [cell.dataset.exact, cell.textContent]))"
@@ -127,6 +127,28 @@ def test_a_table_is_sorted_by_its_heads(page: Page) -> None:
     )
     assert [*map(Decimal, exact)] == sorted(map(Decimal, exact), reverse=True)
     page.locator("#by_person summary").first.click()
+
+
+def test_a_button_copies_the_query_and_the_command_of_the_chosen_row(page: Page, november: Report) -> None:
+    panel = page.locator("#by_day details", has_text="Explain a row")
+    panel.locator("summary").click()
+    commands = november.figures["by_day"].commands
+    panel.locator("select").select_option(index=3)
+    assert copied(page, "#by_day .command + .copy") == commands[3]
+    panel.locator("summary").click()
+    page.locator("#by_day summary", has_text="Query").click()
+    assert copied(page, "#by_day .query + .copy") == november.figures["by_day"].sql
+    page.locator("#by_day summary", has_text="Query").click()
+
+
+def copied(page: Page, button: str) -> str:
+    """What a button copies, or selects where a page may not write to the clipboard."""
+    page.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    page.locator(button).click()
+    page.wait_for_function("window.copied")
+    text: str = page.evaluate("window.copied.valueOf()")
+    page.evaluate("window.copied = ''")
+    return text
 
 
 def test_everybody_can_read_it(page: Page) -> None:

@@ -74,7 +74,7 @@ function download(button) {
 }
 
 async function copy(button) {
-  const code = button.parentNode.querySelector("code");
+  const code = button.previousElementSibling.querySelector("code");
   try {
     await navigator.clipboard.writeText(code.textContent);
     button.textContent = "Copied";
@@ -84,11 +84,18 @@ async function copy(button) {
   }
 }
 
+function explain(select) {
+  const panel = select.closest("details");
+  panel.querySelector(".command code").textContent = select.value;
+  panel.querySelector(".copy").textContent = "Copy the command";
+}
+
 document.querySelectorAll("[data-filter]").forEach(fill);
 document.querySelector(".filters").hidden = rows.length === 0;
 document.getElementById("clear").addEventListener("click", () => { filters.forEach((name) => { only[name] = ""; }); show(filters[0], ""); });
 document.querySelectorAll("th button").forEach((button) => button.addEventListener("click", () => sort(button)));
 document.querySelectorAll(".csv").forEach((button) => button.addEventListener("click", () => download(button)));
+document.querySelectorAll("[data-explain]").forEach((select) => select.addEventListener("change", () => explain(select)));
 document.querySelectorAll(".copy").forEach((button) => button.addEventListener("click", () => copy(button)));
 await Promise.all([...document.querySelectorAll(".chart")].map(draw));
 document.documentElement.dataset.ready = "";

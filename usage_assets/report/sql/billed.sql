@@ -9,6 +9,7 @@ select
     'id': coalesce(costs.project_id, costs.workspace_id),
     'name': coalesce(project_name, workspace_name, providers.default_sub_account, 'no project or workspace')
   } as project,
+  costs.project_id is not null as is_project,
   {'id': model, 'name': coalesce(model, 'no model')} as model,
   {'id': usage_type, 'name': coalesce(usage_type, 'not itemized')} as usage_type,
   {

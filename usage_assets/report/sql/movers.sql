@@ -1,5 +1,6 @@
 -- title: Top movers
 -- note: A day against the same weekday a week before, and the model and project that explain most of the difference.
+-- explain: --table costs.by_day --day {day} --where provider={provider} --where cost_basis=billed --column amount_usd
 with
 billed as (
 {billed}

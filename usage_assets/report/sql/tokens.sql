@@ -1,6 +1,7 @@
 -- title: Tokens, requests and price by model
 -- note: Input includes cached input. The effective price is everything that is billed for the model, tools included, per
 --   million of its tokens. Codex counts tokens without a model.
+-- explain: --table costs.by_model --where provider={provider} --model {model} --where cost_basis=billed --column amount_usd
 with
 used as (
   select
