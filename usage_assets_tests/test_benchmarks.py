@@ -29,6 +29,7 @@ from benchmarks import (
     parsing,
     port,
     postgres,
+    report,
     sensor,
     start,
     volume,
@@ -42,6 +43,9 @@ from benchmarks.server import running
 from usage_assets.config.settings import Settings
 from usage_assets.core import money
 from usage_assets.core.days import DAY, Window, utc_today
+from usage_assets.report.figures import read
+from usage_assets.report.period import Period
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets_tests.conftest import Sandbox
 
@@ -330,6 +334,23 @@ def test_control_totals_of_made_up_costs_are_what_their_rows_add_up_to() -> None
     )
     assert len(amounts) == 50
     assert money.total(amounts) == amount
+
+
+def test_the_reports_company_is_billed_what_its_page_shows(tmp_path: Path) -> None:
+    warehouse, window = (
+        Warehouse(database=str(tmp_path / "usage.duckdb")),
+        Window(date(2026, 9, 20), date(2026, 11, 21)),
+    )
+    rows = report.fill(warehouse, window, people=20, names=4)
+    assert rows == 20 * 62 // 2 + 1
+    with warehouse.reading() as database:
+        found = read(database, Period.of_month(window.last, window.last))
+        [(billed,)] = database.execute(
+            "select sum(amount_usd) from costs.daily_costs where usage_date >= date '2026-11-01'"
+        ).fetchall()
+    for name in ("by_day", "by_person", "by_team"):
+        assert sum(row["usd"] for row in found.figures[name].rows.to_pylist()) == billed
+    assert found.figures["connections"].rows.num_rows == report.CONNECTIONS
 
 
 @pytest.mark.slow

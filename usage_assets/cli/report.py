@@ -22,7 +22,11 @@ WIDTH = 120
 @click.option("--month", metavar="YYYY-MM", help="Month of the report. Default: the current one, up to yesterday.")
 @click.option("--start", metavar="YYYY-MM-DD", help="First day (UTC), instead of --month.")
 @click.option("--end", metavar="YYYY-MM-DD", help="Last day, included.")
-@click.option("--out", type=click.Path(path_type=Path), help="The page. Default: report.html beside the warehouse.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The file to write. Default: report.html in the folder of the warehouse.",
+)
 @click.option("--text", is_flag=True, help="Print the first screen instead.")
 def report(month: str | None, start: str | None, end: str | None, out: Path | None, *, text: bool) -> None:
     settings = Settings.load()

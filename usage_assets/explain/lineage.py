@@ -210,7 +210,7 @@ class Trial:
         return {key: self._found[key] for key in keys}
 
     def _needed(self, keys: Sequence[Key]) -> Mapping[Key, Found]:
-        """Return the rows without each of which the result would be another, if they suffice for it."""
+        """Return, for each key, the source rows whose removal changes the result, if they alone give that result."""
         if self._without is None:
             return {}
         found: dict[Key, Found] = {}
@@ -223,7 +223,7 @@ class Trial:
         return {key: each for key, each in found.items() if each.rows and key not in insufficient}
 
     def _candidates(self, key: Key) -> Sequence[int]:
-        """Return the rows of which the query computes something under this key alone."""
+        """Return the source rows from which alone, without any other row, the query computes a row with this key."""
         nothing = self._alone["none"].get(key)
         return [number for number in self.own if self._alone[str(number)].get(key) not in (None, nothing)]
 

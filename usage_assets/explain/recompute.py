@@ -88,7 +88,7 @@ def value_of(database: duckdb.DuckDBPyConnection, figure: Figure) -> Decimal | i
 
 
 def _needed(explainer: Explainer, relation: str, row: Mapping[str, Any]) -> tuple[Needed, set[date]]:
-    """Return what a row is made of, and of which days: of what is stored, because endpoints may be switched off."""
+    """Return the stored tables and the days that a row is computed from. Endpoints that are switched off have none."""
     connection = str(row["x_Connection"] if relation == FOCUS else row["connection"])
     days = _days(explainer, relation, row, connection)
     stored = explainer.stored(connection, days)

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 from usage_assets.insights.anomalies import TOLD
+from usage_assets.insights.budgets import BudgetStatus
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow
 from usage_assets.insights.series import EVERYTHING, USD
 
@@ -20,26 +21,23 @@ class Alert:
     """Empty: it is known to be, and not told."""
 
 
-def of_budgets(rows: Iterable[BudgetStatusRow], newest: date) -> Sequence[Alert]:
-    """Return an alert for each threshold that was reached; the highest of a period speaks for those below it.
+def of_budgets(budgets: Iterable[BudgetStatus], newest: date) -> Sequence[Alert]:
+    """Return an alert for each threshold that was reached. Of several in a period, only the highest has a text.
 
     A threshold that a restatement takes back may be reached again, and is told again then.
     """
     return [
-        Alert(f"{row.budget} {row.first_day} {threshold}", _of_budget(row, threshold, day) if is_highest else "")
-        for row in rows
-        if row.last_day > newest - TOLD
-        for threshold, day, is_highest in thresholds_in(row)
+        Alert(
+            f"{each.row.budget} {each.row.first_day} {threshold}",
+            _of_budget(each.row, threshold, day) if (threshold, day) == each.reached[-1] else "",
+        )
+        for each in budgets
+        if each.row.last_day > newest - TOLD
+        for threshold, day in each.reached
     ]
 
 
-def thresholds_in(row: BudgetStatusRow) -> Sequence[tuple[Decimal, str, bool]]:
-    """Return the thresholds that were reached, the day of each, and whether it is the highest."""
-    reached = [each.split(" on ") for each in row.thresholds.split(", ") if each]
-    return [(Decimal(threshold), day, at == len(reached)) for at, (threshold, day) in enumerate(reached, 1)]
-
-
-def _of_budget(row: BudgetStatusRow, threshold: Decimal, day: str) -> str:
+def _of_budget(row: BudgetStatusRow, threshold: Decimal, day: date) -> str:
     spent = money(row.settled + row.provisional, row.unit)
     ahead = ""
     if row.expected is not None and row.low is not None and row.high is not None:

@@ -11,12 +11,10 @@ from typing import Literal
 import duckdb
 
 from usage_assets.core.days import DAY
-from usage_assets.core.errors import UserError
 from usage_assets.core.money import Money
 from usage_assets.insights.forecasts import Outlook, end_of_month, end_of_quarter
 from usage_assets.insights.rows import BudgetStatusRow
 from usage_assets.insights.series import LONGEST, Days, Scope, stored_days
-from usage_assets.statistics.forecast import Estimate
 
 SPENT = (Path(__file__).parent / "sql" / "spent.sql").read_text()
 ZERO = Decimal(0)
@@ -55,10 +53,19 @@ class Budget:
             last = first - DAY
 
 
+@dataclass(frozen=True)
+class BudgetStatus:
+    """A budget in one period."""
+
+    row: BudgetStatusRow
+    reached: Sequence[tuple[Decimal, date]]
+    """The thresholds that were reached, in ascending order, and the day of each."""
+
+
 def budget_status(
     database: duckdb.DuckDBPyConnection, budgets: Sequence[Budget], newest: date
-) -> Sequence[BudgetStatusRow]:
-    """Return a row per budget and period, the newest first."""
+) -> Sequence[BudgetStatus]:
+    """Return each budget in its periods, the newest first."""
     days = stored_days(database, newest)
     return [
         _status(budget, Outlook(_scope(database, budget, days, newest), end_of_quarter(newest)), first, last)
@@ -79,16 +86,11 @@ def _scope(database: duckdb.DuckDBPyConnection, budget: Budget, days: Mapping[st
     return Scope(budget.kind, budget.id, budget.name, dict(amounts), sorted(connections), days)
 
 
-def _status(budget: Budget, outlook: Outlook, first: date, last: date) -> BudgetStatusRow:
+def _status(budget: Budget, outlook: Outlook, first: date, last: date) -> BudgetStatus:
     settled, provisional = outlook.settled(first, last), outlook.provisional(first, last)
-    estimate: Estimate | None = None
-    exhausted_on: date | None = None
-    try:
-        estimate = outlook.expected(first, last)
-        exhausted_on = outlook.exhausted_on(budget.amount, first, min(last, outlook.until))
-    except UserError:  # without statsmodels
-        pass
-    return BudgetStatusRow(
+    estimate = outlook.expected(first, last)
+    reached = [*_reached(budget, outlook.scope, first, last)]
+    row = BudgetStatusRow(
         budget=budget.name,
         source=budget.source,
         kind=budget.kind,
@@ -102,16 +104,17 @@ def _status(budget: Budget, outlook: Outlook, first: date, last: date) -> Budget
         expected=estimate.mean if estimate else None,
         low=estimate.low if estimate else None,
         high=estimate.high if estimate else None,
-        exhausted_on=exhausted_on,
-        thresholds=", ".join(_reached(budget, outlook.scope, first, last)),
+        exhausted_on=outlook.exhausted_on(budget.amount, first, min(last, outlook.until)),
+        thresholds=", ".join(f"{threshold} on {day}" for threshold, day in reached),
     )
+    return BudgetStatus(row, reached)
 
 
-def _reached(budget: Budget, scope: Scope, first: date, last: date) -> Iterator[str]:
+def _reached(budget: Budget, scope: Scope, first: date, last: date) -> Iterator[tuple[Decimal, date]]:
     for threshold in sorted(budget.thresholds):
         spent = ZERO
         for day in sorted(day for day in scope.amounts if first <= day <= last):
             spent += scope.amounts[day]
             if spent >= threshold * budget.amount:
-                yield f"{threshold} on {day}"
+                yield threshold, day
                 break

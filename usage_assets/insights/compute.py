@@ -44,7 +44,7 @@ def compute(database: duckdb.DuckDBPyConnection, stated: Stated, newest: date, t
     odd += crossed(database, stated.guardrails, newest)
     spent = budget_status(database, stated.budgets, newest)
     return Insights(
-        {ForecastRow: daily, ForecastTotalRow: months, AnomalyRow: odd, BudgetStatusRow: spent},
+        {ForecastRow: daily, ForecastTotalRow: months, AnomalyRow: odd, BudgetStatusRow: [each.row for each in spent]},
         {AnomalyRow: of_anomalies(odd), BudgetStatusRow: of_budgets(spent, newest)},
     )
 

@@ -31,11 +31,14 @@ class Outlook:
 
     @cached_property
     def forecast(self) -> Forecast | None:
-        """The forecast; None where nothing is settled, or everything is."""
+        """The forecast; None where nothing is settled, or everything is, and without statsmodels."""
         series = self.scope.series
         if series is None or series.settled < 1 or series.day(series.settled) > self.until:
             return None
-        return forecast(series, self.until)
+        try:
+            return forecast(series, self.until)
+        except UserError:
+            return None
 
     @property
     def unsettled_from(self) -> date:
@@ -92,10 +95,7 @@ def forecasts(
 
 
 def _daily(outlook: Outlook, today: date) -> Iterator[ForecastRow]:
-    try:
-        found = outlook.forecast
-    except UserError:
-        return
+    found = outlook.forecast
     if found is None:
         return
     for n in range((found.last - found.first).days + 1):
@@ -115,10 +115,7 @@ def _daily(outlook: Outlook, today: date) -> Iterator[ForecastRow]:
 
 def _month(outlook: Outlook, month: date, today: date) -> ForecastTotalRow:
     last = end_of_month(month)
-    try:
-        estimate = outlook.expected(month, last)
-    except UserError:
-        estimate = None
+    estimate = outlook.expected(month, last)
     return ForecastTotalRow(
         kind=outlook.scope.kind,
         id=outlook.scope.id,

@@ -85,14 +85,6 @@ class Forecast:
         mean, low, high = float(sums.mean()), *map(float, np.quantile(sums, (LOW, HIGH)))
         return Estimate(rounded(mean), rounded(min(mean, low)), rounded(max(mean, high)))
 
-    def reached(self, amount: Decimal) -> tuple[date | None, date | None, date | None]:
-        """The days on which the sum from the first day on reaches an amount: in one of ten futures, in half, in nine
-        of ten. None is after the forecast."""
-        days = (self.futures.cumsum(axis=1) < float(amount)).sum(axis=1)
-        soon, likely, late = map(int, np.quantile(days, (LOW, 0.5, HIGH), method="inverted_cdf"))
-        at = [self.first + DAY * number if number < len(self.futures[0]) else None for number in (soon, likely, late)]
-        return at[0], at[1], at[2]
-
 
 def forecast(series: Series, until: date) -> Forecast:
     """Forecast the days after the last settled one, up to and including a day. Takes 6 ms of CPU time.

@@ -1,6 +1,7 @@
 """Forecasts, odd days, budgets and guardrails of what is stored, and what people are told of them."""
 
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -207,6 +208,19 @@ def test_a_threshold_is_reached_on_a_day_and_the_highest_one_is_told(days: Days)
     told = texts(insights.alerts[BudgetStatusRow])
     assert len(told) == 2
     assert told[0].startswith("budget all, 2026-11-01 to 2026-11-30: 100% of $1,000.00 were reached on 2026-11-12: $")
+
+
+def test_without_statsmodels_nothing_is_expected_and_what_is_spent_stays(
+    days: Days, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "statsmodels.tsa.statespace.kalman_filter", None)
+    insights = found(days, budgets=[BUDGET])
+    assert not rows(insights, ForecastRow)
+    [month] = [row for row in rows(insights, ForecastTotalRow) if row.kind == "all"]
+    november = rows(insights, BudgetStatusRow)[0]
+    assert month.expected is november.expected is None
+    assert month.settled + month.provisional == november.settled + november.provisional > 0
+    assert november.exhausted_on == NEWEST
 
 
 @pytest.mark.parametrize(

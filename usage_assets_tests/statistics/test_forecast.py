@@ -117,21 +117,6 @@ def test_after_a_level_shift_the_new_level_counts() -> None:
     assert abs(of(values).total(day(70), day(99)).mean / usual - 3) < Decimal("0.3")
 
 
-def test_it_says_when_a_budget_is_spent() -> None:
-    found = of(office(70), ahead=28)
-    month = found.total(found.first, found.last)
-    soon, likely, late = found.reached(month.mean / 2)
-    assert soon is not None
-    assert likely is not None
-    assert late is not None
-    assert day(70 + 11) <= soon <= likely <= late <= day(70 + 17)
-    assert found.reached(Decimal(0)) == (day(70), day(70), day(70))
-    assert found.reached(month.mean * 2) == (None, None, None)
-    soon, _, late = found.reached(month.mean)
-    assert soon is not None
-    assert late is None
-
-
 @pytest.mark.parametrize("days", [1, 2, 3, 7, 14])
 def test_a_short_history_gives_a_wide_band(days: int) -> None:
     short, long = (of(office(many)).total(day(many), day(many + 6)) for many in (days, 70))
