@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -286,8 +287,9 @@ def test_alerts_of_the_organization_and_of_projects_are_kept_without_who_gets_th
 
 
 def test_an_organization_without_any_limit_is_an_empty_list(sandbox: Sandbox, fetch: Fetch) -> None:
+    body = msgspec.json.decode((FIXTURES / "openai/spend_limits/composed_error_404_unset.json").read_bytes())
     for path in ("organization/spend_limit", OPENAI_LIMITS.path.format(id="*")):
-        sandbox.faults({"route": f"GET /{PATHS['openai']}/{path}", "fault": "status", "status": 404, "body": {}})
+        sandbox.faults({"route": f"GET /{PATHS['openai']}/{path}", "fault": "status", "status": 404, "body": body})
     listed = fetch("openai", OPENAI_LIMITS)
     assert (listed.items, listed.skipped) == ([], [])
 
@@ -313,6 +315,54 @@ def test_a_page_with_the_name_of_an_earlier_one_is_an_error(sandbox: Sandbox, fe
 def test_a_page_that_does_not_say_whether_it_is_the_last_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
     sandbox.faults(edit("anthropic", ANTHROPIC_LIMITS, {"do": "delete", "path": "next_page"}))
     with pytest.raises(TransientError, match="Object missing required field `next_page`"):
+        fetch("anthropic", ANTHROPIC_LIMITS)
+
+
+LIMITS = {
+    "openai/spend_limits": ("", "threshold_amount"),
+    "openai/spend_alerts": ("data[0].", "threshold_amount"),
+    "anthropic/spend_limits": ("data[0].", "amount"),
+}
+"""Lookup -> where an item stands in its answer, and the name of its amount."""
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_an_amount_with_a_fraction_is_exact(sandbox: Sandbox, fetch: Fetch, name: str) -> None:
+    provider, lookup = EVERY_LOOKUP[name]
+    place, amount = LIMITS[name]
+    sandbox.faults(edit(provider, lookup, {"do": "set", "path": f"{place}{amount}", "to": "12.345"}))
+    assert Decimal("12.345") in [getattr(item, amount) for item in fetch(provider, lookup).items]
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_an_amount_that_is_no_number_is_an_error(sandbox: Sandbox, fetch: Fetch, name: str) -> None:
+    provider, lookup = EVERY_LOOKUP[name]
+    place, amount = LIMITS[name]
+    sandbox.faults(edit(provider, lookup, {"do": "set", "path": f"{place}{amount}", "to": "much"}))
+    with pytest.raises(PermanentError, match=r"\$.*amount"):
+        fetch(provider, lookup)
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_an_unknown_field_of_a_limit_is_counted_and_not_kept(sandbox: Sandbox, fetch: Fetch, name: str) -> None:
+    provider, lookup = EVERY_LOOKUP[name]
+    sandbox.faults(edit(provider, lookup, {"do": "set", "path": f"{LIMITS[name][0]}owner", "to": "First Last"}))
+    listed = fetch(provider, lookup)
+    assert listed.unknown_fields.keys() == {"owner"}
+    assert "First Last" not in str(listed.items)
+
+
+def test_an_unknown_kind_of_scope_is_kept_as_it_is_sent(sandbox: Sandbox, fetch: Fetch) -> None:
+    sandbox.faults(
+        edit("anthropic", ANTHROPIC_LIMITS, {"do": "set", "path": "data[0].scope", "to": {"type": "seat_tier"}})
+    )
+    assert "seat_tier" in {each.scope_type for each in fetch("anthropic", ANTHROPIC_LIMITS).items}  # type: ignore[attr-defined]  # of SpendLimits
+
+
+def test_limits_without_the_beta_header_are_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
+    body = msgspec.json.decode((FIXTURES / "anthropic/spend_limits/composed_error_400_beta_header.json").read_bytes())
+    sandbox.faults({"route": route("anthropic", ANTHROPIC_LIMITS), "fault": "status", "status": 400, "body": body})
+    with pytest.raises(PermanentError, match=r"400 from GET .*spend-limit-reads.*Nothing was stored"):
         fetch("anthropic", ANTHROPIC_LIMITS)
 
 
