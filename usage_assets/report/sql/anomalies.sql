@@ -17,5 +17,5 @@ select
   price_usd
 from costs.anomalies
 where is_open or last_day between $first and $last
-order by first_day desc, abs(actual - expected) desc
+order by first_day desc, measure <> 'usd', measure, abs(actual - expected) desc
 limit 100
