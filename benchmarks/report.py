@@ -221,9 +221,9 @@ def fill(warehouse: Warehouse, window: Window, people: int, names: int) -> int:
         insert(database, VERSIONS.name, VERSION)
         for model in (*COSTS, *ALLOCATIONS):
             if model.part == Costs.table and model.sums:
-                row, query = model.sums
-                create_or_alter(database, Table(row))
-                insert(database, row.table, query)
+                summed, query = model.sums
+                create_or_alter(database, Table(summed))
+                insert(database, summed.table, query)
         for lookup, prefix, called, count in (*lookups, (ProjectApiKeys, "key_", "Key ", people)):
             query = NAME.format(prefix=prefix, called=called, count=count, connections=CONNECTIONS)
             insert(database, lookup.table, query)
