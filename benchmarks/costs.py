@@ -17,6 +17,7 @@ from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.core.days import DAY, Window, windows
 from usage_assets.models.costs import COSTS
 from usage_assets.providers.openai.costs import Costs
+from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -98,7 +99,7 @@ def store(warehouse: Warehouse, window: Window, rows: int) -> None:
         generator.execute("set TimeZone = 'UTC'")
         for month in windows(window.days, 31):
             bounds = {"first": month.first, "last": month.last, "rows": rows}
-            billed = generator.execute(BILLED, bounds).to_arrow_table().cast(table.arrow_schema)
+            billed = fetch_arrow(generator.execute(BILLED, bounds)).cast(table.arrow_schema)
             answer = Batch(rows=billed, began=datetime.now(UTC))
             warehouse.replace(table, answer, Slice("openai", month.first, month.last), "benchmark")
 

@@ -21,6 +21,7 @@ from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_ch
 from usage_assets.assets.models import COSTS, build_model_asset, costs_of_all_connections
 from usage_assets.assets.partitions import backfill_policy, daily_partitions
 from usage_assets.assets.port_assets import PortAssets
+from usage_assets.assets.port_insights import PORT_INSIGHTS, build_port_insights
 from usage_assets.assets.raw import build_raw_asset
 from usage_assets.assets.report import REPORT, build_report_asset
 from usage_assets.automation.due_sensor import build_due_sensor
@@ -69,7 +70,9 @@ class Shared:
         self.partitions, self.policy = daily_partitions(settings), backfill_policy()
         self.archive = archive_of(settings)
         self.entities = all_entities(settings)
-        self.is_configured = settings.usage_connections is not None or any(each.key for each in self.everywhere)
+        is_configured = settings.usage_connections is not None or any(each.key for each in self.everywhere)
+        self.pushes = settings.port_account is not None or not is_configured
+        """Whether there are assets for Port: where it is configured, and for a newcomer to see."""
 
     def port_client(self) -> PortClient:
         account = self.settings.port_account
@@ -119,8 +122,9 @@ def build_definitions(
     usage = {each.name: each.graph.keys for each in built}
     lookups = {each.name: each.lookups for each in built}
     pushed = {each.name: each.pushed for each in built if each.pushed}
-    with_report = is_main and (only is None or any(key.path[0] in only for key in (REPORT, *INSIGHTS)))
-    jobs = build_jobs(usage, lookups, pushed, states_money=states_money, with_report=with_report)
+    with_report = is_main and (only is None or any(key.path[0] in only for key in (REPORT, PORT_INSIGHTS, *INSIGHTS)))
+    of_report = [*INSIGHTS, REPORT, *([PORT_INSIGHTS] if shared.pushes else [])] if with_report else []
+    jobs = build_jobs(usage, lookups, pushed, states_money=states_money, of_report=of_report)
     if states_money:
         fetched = fetched_costs(shared.everywhere)
         assets.append(build_accounting_asset(shared.money))
@@ -149,8 +153,18 @@ def build_definitions(
         sensors += [build_webhook_sensor(settings, url)] if (url := settings.webhook_url) else []
     if with_report:
         newest = partial(last_day, settings)
-        assets.append(build_insights(shared.accounting, newest, [COSTS]))
-        assets.append(build_report_asset(settings.report_path, newest, [COSTS, *INSIGHTS]))
+        assets.append(build_insights(shared.accounting, settings, newest, [COSTS]))
+        assets.append(build_report_asset(settings.report_path, settings.usage_report_url, newest, [COSTS, *INSIGHTS]))
+        if shared.pushes:
+            assets.append(
+                build_port_insights(
+                    [each.name for each in shared.everywhere],
+                    shared.relations,
+                    shared.port_client,
+                    partial(settings.people, settings.usage_people),
+                    settings.usage_report_url,
+                )
+            )
     if only is None and is_main:
         assets.append(costs_of_all_connections(cost_assets(shared.everywhere)))
         sensors.append(build_report_sensor(running=any(each.key or each.shard for each in shared.everywhere)))
@@ -195,7 +209,7 @@ def build_connection(connection: Connection, shared: Shared) -> ConnectionAssets
     assets += [build_lookup_asset(lookup, connection, client, is_sharded=shared.is_sharded) for lookup in lookups]
     checks += [build_unknown_ids_check(lookup, connection) for lookup in lookups if lookup.known_as]
     pushed: Sequence[dg.AssetKey] = []
-    if graph.entities and (settings.port_account or not shared.is_configured):
+    if graph.entities and shared.pushes:
         people = partial(settings.people, connection.people)
         keys = [model.asset_key(connection.name) for model in graph.entities]
         stored = entities_of([endpoint.row.table for endpoint in graph.provider.endpoints], shared.entities)

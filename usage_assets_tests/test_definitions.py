@@ -94,7 +94,7 @@ TO_PORT = {
 }
 """The assets that store nothing here."""
 MERGED = "costs"
-REPORT = "report"
+REPORT, PORT_INSIGHTS = "report", "port_insights"
 INSIGHTS = {"forecast", "forecast_totals", "anomalies", "budget_status"}
 """Where every connection's costs meet: shown, never run."""
 
@@ -208,7 +208,9 @@ def test_code_versions_follow_columns_and_queries_and_not_connections(
 def test_only_lookups_states_and_reconciliations_have_no_days(definitions: dg.Definitions) -> None:
     graph = specs(definitions)
     of_port = {key for key in TO_PORT if not key.endswith("/port_sync")}
-    assert graph.keys() - days_specs(definitions).keys() == LOOKUPS | of_port | {MERGED, REPORT} | INSIGHTS
+    assert (
+        graph.keys() - days_specs(definitions).keys() == LOOKUPS | of_port | {MERGED, REPORT, PORT_INSIGHTS} | INSIGHTS
+    )
     for key in of_port:
         assert graph[key].group_name == f"{key.partition('/')[0]}_port"
         assert list(graph[key].deps) == []
@@ -296,7 +298,7 @@ def test_every_column_of_a_stored_asset_is_described_and_every_measure_has_its_u
     definitions: dg.Definitions,
 ) -> None:
     for key, spec in specs(definitions).items():
-        if key in TO_PORT | {REPORT}:
+        if key in TO_PORT | {REPORT, PORT_INSIGHTS}:
             continue
         shown = {column.name: column for column in spec.metadata["dagster/column_schema"].columns}
         declaration = Table(declared(spec.metadata["dagster/table_name"])).columns
@@ -329,8 +331,8 @@ def test_a_column_is_shown_with_its_type_and_its_unit(
 
 def test_kinds_tell_where_rows_come_from_and_where_they_are(definitions: dg.Definitions) -> None:
     for key, spec in specs(definitions).items():
-        if key in INSIGHTS | {MERGED, REPORT}:
-            assert spec.kinds == {"html" if key == REPORT else "duckdb"}
+        if key in INSIGHTS | {MERGED, REPORT, PORT_INSIGHTS}:
+            assert spec.kinds == {{REPORT: "html", PORT_INSIGHTS: "port"}.get(key, "duckdb")}
             continue
         provider, *middle, _ = key.split("/")
         raw = {"port"} if key in TO_PORT else {provider, "duckdb"}
@@ -343,7 +345,8 @@ def test_with_keys_only_configured_connections_exist_and_pushes_only_with_port()
     assert not graph.keys() & TO_PORT
     assert sensors(build_definitions(settings_of(openai_admin_key="k"))) == ["due_days_sensor", "report_sensor"]
     with_port = build_definitions(settings_of(openai_admin_key="k", **PORT))
-    assert specs(with_port).keys() & TO_PORT == {key for key in TO_PORT if key.startswith("openai/")}
+    to_port = {key for key in TO_PORT if key.startswith("openai/")} | {PORT_INSIGHTS}
+    assert specs(with_port).keys() & (TO_PORT | {PORT_INSIGHTS}) == to_port
     assert sensors(with_port) == ["port_changed_partitions_sensor", "due_days_sensor", "report_sensor"]
     statuses = {sensor.default_status for sensor in with_port.get_repository_def().sensor_defs}
     assert statuses == {dg.DefaultSensorStatus.RUNNING}
@@ -599,6 +602,7 @@ def test_assets_are_owned_by_whom_their_connection_names_or_by_the_team_of_its_o
         ("accounting", ()),
         (MERGED, ()),
         (REPORT, ()),
+        (PORT_INSIGHTS, ()),
         *((name, ()) for name in INSIGHTS),
     }
 

@@ -29,6 +29,7 @@ EXAMPLES_OF_VALUES = {
     "usage_blueprints",
     "usage_webhook_url",
     "usage_ui_url",
+    "usage_report_url",
     "usage_archive",
     "usage_report",
 }

@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[1]
 
 
 def loaded_by(modules: str) -> set[str]:
@@ -33,3 +36,10 @@ def test_loading_the_definitions_loads_neither_pandas_nor_what_dagster_stores_wi
 def test_the_sandbox_shares_no_code_with_the_product() -> None:
     ours = {name for name in loaded_by("usage_assets.sandbox.app") if name.startswith("usage_assets.")}
     assert all(name.startswith("usage_assets.sandbox") for name in ours)
+
+
+def test_answers_become_arrow_in_one_place() -> None:
+    """Everywhere else, DuckDB would reserve memory for a million rows of each column."""
+    sources = [path for folder in ("usage_assets", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    callers = [path.relative_to(ROOT) for path in sources if ".to_arrow_table(" in path.read_text()]
+    assert callers == [Path("usage_assets/warehouse/arrow.py")]

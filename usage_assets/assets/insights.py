@@ -8,6 +8,7 @@ import dagster as dg
 
 from usage_assets.assets.io_manager import TABLE, column_schema
 from usage_assets.config.accounting import Accounting
+from usage_assets.config.settings import Settings
 from usage_assets.core.days import utc_today
 from usage_assets.core.schema import TableRow
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
@@ -19,6 +20,8 @@ from usage_assets.warehouse.values import WarehouseError
 GROUP = "report"
 ALERTS = "alerts"
 """Metadata of a check that is about several things: key -> text, as JSON. Each key is told once."""
+WEEK, DIGEST = "week", "digest"
+"""Metadata of the observation that is the weekly digest. Each week is told once."""
 TABLES: Sequence[type[TableRow]] = (ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow)
 CHECKED: Sequence[tuple[type[TableRow], str, str]] = (
     (AnomalyRow, "odd_days", "No day of the last two weeks is odd, and no guardrail was crossed"),
@@ -34,9 +37,11 @@ KEYS = tuple(key_of(row) for row in TABLES)
 
 
 def build_insights(
-    accounting: Accounting, last_day: Callable[[], date], costs: Collection[dg.AssetKey]
+    accounting: Accounting, settings: Settings, last_day: Callable[[], date], costs: Collection[dg.AssetKey]
 ) -> dg.AssetsDefinition:
-    """Build the assets, with a check for anomalies and one for budgets."""
+    """Build the assets, with a check for anomalies and one for budgets. The weekly digest is an observation."""
+    url = settings.usage_report_url
+    page: dict[str, dg.MetadataValue] = {"report": dg.MetadataValue.url(url)} if url else {}
 
     @dg.multi_asset(
         name="insights",
@@ -55,19 +60,27 @@ def build_insights(
             dg.AssetCheckSpec(name, asset=key_of(row), description=description) for row, name, description in CHECKED
         ],
     )
-    def insights(warehouse: Warehouse) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    def insights(
+        warehouse: Warehouse,
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult | dg.AssetObservation]:
         from usage_assets.insights.compute import compute  # noqa: PLC0415 - brings NumPy with it
         from usage_assets.insights.stated import stated_in  # noqa: PLC0415 - as above
 
         try:
             with warehouse.reading() as database:
-                found = compute(database, stated_in(accounting), last_day(), utc_today())
+                found = compute(
+                    database,
+                    stated_in(accounting),
+                    last_day(),
+                    utc_today(),
+                    with_people=settings.usage_people == "names",
+                )
             with warehouse.transaction() as database:
                 write_seed(database, found.seed(datetime.now(UTC)))
         except WarehouseError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
         for row, rows in found.rows.items():
-            yield dg.MaterializeResult(asset_key=key_of(row), metadata={"dagster/row_count": len(rows)})
+            yield dg.MaterializeResult(asset_key=key_of(row), metadata={"dagster/row_count": len(rows), **page})
         for row, name, _ in CHECKED:
             alerts = found.alerts[row]
             told = [alert.text for alert in alerts if alert.text]
@@ -79,5 +92,9 @@ def build_insights(
                 description="\n".join(told) or None,
                 metadata={ALERTS: json.dumps({alert.key: alert.text for alert in alerts})},
             )
+
+        if settings.usage_digest and found.digest:
+            week = {WEEK: found.digest.week, DIGEST: "\n".join(found.digest.lines)}
+            yield dg.AssetObservation(key_of(ForecastTotalRow), metadata=week)
 
     return insights

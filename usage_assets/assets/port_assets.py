@@ -112,22 +112,7 @@ class PortAssets:
         )
         def port_reconcile(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
             with self._opened(context, warehouse) as (port, ledger):
-                done = read_back(port, ledger)
-                requests = port.requests
-            metadata: dict[str, int | str] = {
-                "entities_checked": done.checked,
-                "deleted_in_port": done.deleted,
-                "edited_in_port": done.edited,
-                "not_in_ledger": len(done.not_in_ledger),
-                "requests": requests,
-                **({"targets_not_in_port": len(done.report.missing)} if self.relations else {}),
-            }
-            if done.not_in_ledger:
-                first = "; ".join(sorted(done.not_in_ledger)[:MOST_NAMED])
-                metadata["not_in_ledger_first"] = self.people().scrubbed(first)
-            self._judge(context, done.report, metadata)
-            context.log.info(f"Port: {', '.join(f'{name} {count}' for name, count in metadata.items())}")
-            return dg.MaterializeResult(metadata=metadata)
+                return reconcile(context, port, ledger, self.people())
 
         return port_reconcile
 
@@ -136,21 +121,54 @@ class PortAssets:
         self, context: dg.AssetExecutionContext, warehouse: Warehouse, days: Sequence[date] = ()
     ) -> Iterator[tuple[PortClient, PortLedger]]:
         """Open Port and the ledger of these days. Raises dg.Failure if Port or the database cannot be used."""
-        try:
-            with self.client() as port:
-                state = state_of(warehouse, context.instance, self.connection, self.endpoints)
-                first, last = (days[0], days[-1]) if days else (state.usage_date, state.usage_date - DAY)
-                target = Slice(self.connection.name, first, last)
-                relations = self.relations
-                yield port, PortLedger(warehouse, port.account, target, self.entities, relations=relations, state=state)
-        except (SettingsError, PortError, WarehouseError) as error:
-            raise dg.Failure(self.people().scrubbed(str(error)), allow_retries=False) from None
+        with in_one_line(self.people), self.client() as port:
+            state = state_of(warehouse, context.instance, self.connection, self.endpoints)
+            first, last = (days[0], days[-1]) if days else (state.usage_date, state.usage_date - DAY)
+            target = Slice(self.connection.name, first, last)
+            relations = self.relations
+            yield port, PortLedger(warehouse, port.account, target, self.entities, relations=relations, state=state)
 
-    def _judge(
-        self, context: dg.AssetExecutionContext, report: PushReport, metadata: dict[str, int | str] | None = None
-    ) -> None:
-        """Warn about targets that do not exist in Port. Raises dg.Failure if Port refused entities."""
-        if report.missing:
-            context.log.warning(self.people().scrubbed(missing_in_words(report)))
-        if report.failures:
-            raise dg.Failure(self.people().scrubbed(in_words(report)), metadata=metadata, allow_retries=False)
+    def _judge(self, context: dg.AssetExecutionContext, report: PushReport) -> None:
+        judge(context, report, self.people())
+
+
+def reconcile(
+    context: dg.AssetExecutionContext, port: PortClient, ledger: PortLedger, people: People
+) -> dg.MaterializeResult[None]:
+    """Read entities back from Port and push what differs. Raises dg.Failure if Port refused entities."""
+    done = read_back(port, ledger)
+    metadata: dict[str, int | str] = {
+        "entities_checked": done.checked,
+        "deleted_in_port": done.deleted,
+        "edited_in_port": done.edited,
+        "not_in_ledger": len(done.not_in_ledger),
+        "requests": port.requests,
+        **({"targets_not_in_port": len(done.report.missing)} if ledger.relations else {}),
+    }
+    if done.not_in_ledger:
+        metadata["not_in_ledger_first"] = people.scrubbed("; ".join(sorted(done.not_in_ledger)[:MOST_NAMED]))
+    judge(context, done.report, people, metadata)
+    context.log.info(f"Port: {', '.join(f'{name} {count}' for name, count in metadata.items())}")
+    return dg.MaterializeResult(metadata=metadata)
+
+
+@contextmanager
+def in_one_line(people: Callable[[], People]) -> Iterator[None]:
+    """Turn an error that a user can fix into dg.Failure: one line without addresses of people."""
+    try:
+        yield
+    except (SettingsError, PortError, WarehouseError) as error:
+        raise dg.Failure(people().scrubbed(str(error)), allow_retries=False) from None
+
+
+def judge(
+    context: dg.AssetExecutionContext,
+    report: PushReport,
+    people: People,
+    metadata: dict[str, int | str] | None = None,
+) -> None:
+    """Warn about targets that do not exist in Port. Raises dg.Failure if Port refused entities."""
+    if report.missing:
+        context.log.warning(people.scrubbed(missing_in_words(report)))
+    if report.failures:
+        raise dg.Failure(people.scrubbed(in_words(report)), metadata=metadata, allow_retries=False)

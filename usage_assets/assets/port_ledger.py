@@ -20,10 +20,11 @@ from usage_assets.config.settings import PortRelation
 from usage_assets.core.days import DAY
 from usage_assets.core.schema import to_arrow
 from usage_assets.core.ticking import log_progress
-from usage_assets.models.model import Model
+from usage_assets.models.model import Related
 from usage_assets.port.provision import CONNECTION, blueprint
 from usage_assets.port.reconcile import Settled, settled
 from usage_assets.port.sync import UNKNOWN, Acknowledged, Changes, Entity, Targets, diff
+from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import PORT_ENTITIES, PortEntity, PortPush
 from usage_assets.warehouse.migrate import create_or_alter
@@ -39,6 +40,9 @@ MOST_ENTITIES = 20_000
 _READING_BACK = ""
 """Stands among the ids of pushes while Port is being read back."""
 _OWN = "account = $account and connection = $connection"
+_TABLES = "port_entities."
+_DAYS = ("record_date", "date", "last_day")
+"""Properties that hold the day of an entity; each of our blueprints with days has one of them."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class PortLedger:
     warehouse: Warehouse
     account: str
     target: Slice
-    entities: Sequence[Model]
+    entities: Sequence[Related]
     relations: Sequence[PortRelation] = field(default=(), kw_only=True)
     state: Entity | None = field(default=None, kw_only=True)
     """The connection's own entity, which has no day and no table."""
@@ -164,7 +168,7 @@ class PortLedger:
         rows = database.execute(
             f"select usage_date, sum(row_count)::bigint from ledger.stored_days "
             f"where {where} and list_contains($tables::text[], table_name) group by usage_date order by usage_date",
-            {**parameters, "tables": [model.row.table for model in self.entities]},
+            {**parameters, "tables": [_table(model) for model in self.entities]},
         ).fetchall()
         return dict(rows)
 
@@ -213,7 +217,7 @@ class PortLedger:
         The day is that of the table, where this has the entity: people can edit the one that Port shows.
         """
         with self._transaction() as database:
-            table = f"port_entities.{blueprint}"
+            table = f"{_TABLES}{blueprint}"
             if self._computed(database, table):
                 rows = database.execute(
                     f"select identifier, usage_date from {table} where connection = $connection",
@@ -268,15 +272,15 @@ class PortLedger:
         return [Acknowledged(*line) for line in lines]
 
     def _read(self, database: duckdb.DuckDBPyConnection) -> tuple[list[Entity], list[Acknowledged]]:
-        tables = self._computed(database, *(model.row.table for model in self.entities))
-        computed = [model for model in self.entities if model.row.table in tables]
+        tables = self._computed(database, *map(_table, self.entities))
+        computed = [model for model in self.entities if _table(model) in tables]
         desired = [entity for model in computed for entity in self.stored_in(database, model)]
         acknowledged = database.execute(
             f"""
             select blueprint, identifier, usage_date, content_hash
             from ledger.port_entities
             semi join ledger.stored_days
-              on stored_days.table_name = 'port_entities.' || blueprint
+              on stored_days.table_name = $tables || blueprint
               and stored_days.connection = port_entities.connection
               and stored_days.usage_date = port_entities.usage_date
             where account = $account and list_contains($blueprints::text[], blueprint) and {IN_SLICE}
@@ -284,6 +288,7 @@ class PortLedger:
             {
                 **self.target.bounds,
                 "account": self.account,
+                "tables": _TABLES,
                 "blueprints": [model.name for model in computed],
             },
         ).fetchall()
@@ -312,12 +317,29 @@ class PortLedger:
         now = datetime.now(UTC)
         return to_arrow(PortEntity, [PortEntity(**mine, **vars(line), pushed_at=now) for line in lines])
 
-    def stored_in(self, database: duckdb.DuckDBPyConnection, model: Model) -> Iterator[Entity]:
+    def day_of(self, shown: Mapping[str, Any]) -> date | None:
+        """Return the day of an entity as Port shows it; None if it is not known to be ours."""
+        if not self._is_ours(shown):
+            return None
+        for text in (shown["properties"].get(name) for name in _DAYS):
+            if isinstance(text, str):
+                try:
+                    return date.fromisoformat(text[: len("2026-01-01")])
+                except ValueError:
+                    return None
+        return None
+
+    def _is_ours(self, shown: Mapping[str, Any]) -> bool:
+        return bool(shown["relations"].get(CONNECTION) == self.target.connection)
+
+    def _rows_of(self, database: duckdb.DuckDBPyConnection, model: Related) -> duckdb.DuckDBPyConnection:
+        return database.execute(f"select * from {_table(model)} where {IN_SLICE}", self.target.bounds)
+
+    def stored_in(self, database: duckdb.DuckDBPyConnection, model: Related) -> Iterator[Entity]:
         """Yield the stored entities of the days, as they should be in Port."""
         properties, foreign = blueprint(model.name)["schema"]["properties"], model.foreign(self.relations)
         related = [relation for relation in self.relations if relation.name in model.about]
-        rows = database.execute(f"select * from {model.row.table} where {IN_SLICE}", self.target.bounds)
-        for row in rows.to_arrow_table().to_pylist():
+        for row in fetch_arrow(self._rows_of(database, model)).to_pylist():
             relations: dict[str, str | None] = {CONNECTION: self.target.connection}
             relations |= {name: row[name] for name in model.relations}
             relations |= {relation.name: relation.target(model.about[relation.name](row)) for relation in related}
@@ -333,3 +355,8 @@ class PortLedger:
                 relations=relations,
                 foreign=foreign,
             )
+
+
+def _table(model: Related) -> str:
+    """Return the table of a blueprint's entities."""
+    return f"{_TABLES}{model.name}"

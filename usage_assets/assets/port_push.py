@@ -1,10 +1,8 @@
 """Pushes until Port equals the tables, and reads Port back if the ledger may have missed a push."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date
-from typing import Any
 
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.core.ticking import log_progress
@@ -16,8 +14,6 @@ from usage_assets.port.sync import SIGNATURE, Changes, PushReport, Targets, push
 logger = logging.getLogger(__name__)
 
 MOST_ROUNDS = 5
-_DAYS = ("record_date", "date")
-"""Properties that hold the day of an entity; each of our blueprints with days has one of them."""
 
 
 @dataclass
@@ -86,7 +82,7 @@ def _compare(
         done.edited += ledger.mark_unknown(findings.edited)
         if findings.unknown:
             ours = {
-                shown["identifier"]: _day_of(shown, ledger.target.connection)
+                shown["identifier"]: ledger.day_of(shown)
                 for shown in port.search(name, made_by=USER_AGENT)
                 if shown["identifier"] in findings.unknown
             }
@@ -125,14 +121,3 @@ def _push(port: PortClient, ledger: PortLedger, changes: Changes, total: PushRep
 def _is_known(port: PortClient, ledger: PortLedger) -> bool:
     shown = port.get_entity(CONNECTION, ledger.target.connection)
     return ledger.knows(str(shown["properties"].get(SIGNATURE)) if shown else None)
-
-
-def _day_of(shown: Mapping[str, Any], connection: str) -> date | None:
-    """The day of an entity of the connection, as Port shows it."""
-    for text in (shown["properties"].get(name) for name in _DAYS):
-        if shown["relations"].get(CONNECTION) == connection and isinstance(text, str):
-            try:
-                return date.fromisoformat(text[: len("2026-01-01")])
-            except ValueError:
-                return None
-    return None

@@ -13,8 +13,13 @@ from usage_assets.warehouse.published import snapshot_of
 REPORT = dg.AssetKey("report")
 
 
-def build_report_asset(path: Path, last_day: Callable[[], date], costs: Collection[dg.AssetKey]) -> dg.AssetsDefinition:
-    """Build the asset that writes the report of the current month, of what is published, to a file."""
+def build_report_asset(
+    path: Path, url: str | None, last_day: Callable[[], date], costs: Collection[dg.AssetKey]
+) -> dg.AssetsDefinition:
+    """Build the asset that writes the report of the current month, of what is published, to a file.
+
+    ``url``: where people open it. Its event links there, or else to the file.
+    """
 
     @dg.asset(
         key=REPORT,
@@ -39,7 +44,8 @@ def build_report_asset(path: Path, last_day: Callable[[], date], costs: Collecti
             raise dg.Failure(str(error), allow_retries=False) from None
         return dg.MaterializeResult(
             metadata={
-                "page": dg.MetadataValue.url(written.as_uri()),
+                "page": dg.MetadataValue.url(url or written.as_uri()),
+                "file": dg.MetadataValue.path(str(written)),
                 "first_day": str(period.first),
                 "last_day": str(period.last),
                 "bytes": written.stat().st_size,

@@ -10,8 +10,6 @@ from datetime import date
 import dagster as dg
 
 from usage_assets.assets.accounting import ACCOUNTING
-from usage_assets.assets.insights import KEYS as INSIGHTS
-from usage_assets.assets.report import REPORT
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 
 USAGE_JOB = "usage"
@@ -33,7 +31,7 @@ def build_jobs(
     pushing: Collection[str],
     *,
     states_money: bool = False,
-    with_report: bool = False,
+    of_report: Collection[dg.AssetKey] = (),
 ) -> list[UnresolvedAssetJobDefinition]:
     """Build the usage job, and those of lookups, pushes, reconciliations, accounting and the report, if any."""
     selections = {
@@ -43,7 +41,7 @@ def build_jobs(
         PORT_CONNECTION_JOB: [port_connection_key(connection) for connection in pushing],
         PORT_RECONCILE_JOB: [port_reconcile_key(connection) for connection in pushing],
         ACCOUNTING_JOB: [ACCOUNTING] if states_money else [],
-        REPORT_JOB: [*INSIGHTS, REPORT] if with_report else [],
+        REPORT_JOB: list(of_report),
     }
     return [dg.define_asset_job(name, dg.AssetSelection.assets(*keys)) for name, keys in selections.items() if keys]
 

@@ -1,4 +1,4 @@
-"""The sensor that posts failed runs and failed checks to USAGE_WEBHOOK_URL.
+"""The sensor that posts failed runs, failed checks and the weekly digest to USAGE_WEBHOOK_URL.
 
 A message is about a cause, not a run. While a cause lasts, further runs that fail because of it are not posted. When
 everything that it blocked has succeeded, another message says so. The same text of a check about the same day is
@@ -26,7 +26,8 @@ import msgspec
 
 from usage_assets.assets.checks import DAYS_WRONG
 from usage_assets.assets.failures import Reason, by_cause, cause_of, reason_of
-from usage_assets.assets.insights import ALERTS
+from usage_assets.assets.insights import ALERTS, DIGEST, WEEK
+from usage_assets.assets.port_insights import PORT_INSIGHTS
 from usage_assets.automation.jobs import (
     CONNECTION_TAG,
     PORT_CONNECTION_JOB,
@@ -53,8 +54,9 @@ EVENTS = {
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.RUN_FAILURE,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.ASSET_OBSERVATION,
 }
-PUSHES = {PORT_SYNC_JOB, PORT_CONNECTION_JOB, PORT_RECONCILE_JOB}
+PUSHES = {PORT_SYNC_JOB, PORT_CONNECTION_JOB, PORT_RECONCILE_JOB, PORT_INSIGHTS.path[-1]}
 """Jobs, and the last part of their assets' keys. If one fails because of Port, it fails for every connection."""
 
 POSTS_PER_TICK = 4
@@ -133,6 +135,8 @@ class Memory(msgspec.Struct):
     """Digest of subject and cause -> the cause."""
     checks: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
     """Asset and check -> day (empty for a check without days; the key of an alert) -> digest of its text."""
+    week: str = ""
+    """The last week whose digest was posted."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,8 @@ class Outcome:
     succeeded: Collection[str]
     """Assets; also the run's own name, if it succeeded."""
     evaluations: Sequence[Evaluation]
+    weeks: Mapping[str, str]
+    """Week -> its digest."""
 
     @property
     def connection(self) -> str:
@@ -194,9 +200,10 @@ class News:
     checks: list[str] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
+    digest: list[str] = field(default_factory=list)
 
-    def text(self, outcome: Outcome, link: str) -> str:
-        """The message; empty if nothing is new."""
+    def text(self, outcome: Outcome, link: str, report: str | None) -> str:
+        """The message; empty if nothing is new. ``report``: where people open the report, if anybody knows."""
         days = f", {' to '.join(outcome.bounds)}" if outcome.bounds else ""
         name = outcome.connection or outcome.run.job_name
         lines = [f"usage-assets: {line}" for line in (*self.mended, *_first(self.alerts))]
@@ -204,7 +211,9 @@ class News:
             lines += [f"usage-assets: {name} failed{days}", *_first(self.failed), NOTHING_IS_LOST]
         if self.checks:
             lines += [f"usage-assets: checks of {name} failed{days}", *_first(self.checks)]
-        return "\n".join([*lines, link]) if lines else ""
+        told = [*lines, link] if lines else []
+        seen = [report] if report and (self.alerts or self.digest) else []
+        return "\n".join([*self.digest, *told[:-1], *seen, *told[-1:]])
 
 
 def build_webhook_sensor(settings: Settings, url: str) -> dg.SensorDefinition:
@@ -215,7 +224,8 @@ def build_webhook_sensor(settings: Settings, url: str) -> dg.SensorDefinition:
         name="webhook_sensor",
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Posts to USAGE_WEBHOOK_URL: each cause of failed runs, when it is fixed, and each failed check",
+        description="Posts to USAGE_WEBHOOK_URL: each cause of failed runs, when it is fixed, each failed check, and "
+        "the weekly digest",
     )
     def webhook_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         cursor, began = Cursor.decode(context.cursor), time.monotonic()
@@ -266,6 +276,7 @@ def _outcome(instance: dg.DagsterInstance, record: dg.RunRecord) -> Outcome:
     failures: dict[str, Reason] = {}
     succeeded: list[str] = []
     evaluations: list[Evaluation] = []
+    weeks: dict[str, str] = {}
     whole, died = " ".join(filter(None, (run.tags.get(CONNECTION_TAG), run.job_name))), "it gives no reason"
     for entry in instance.all_logs(run.run_id, of_type=EVENTS):
         event = entry.dagster_event
@@ -282,11 +293,16 @@ def _outcome(instance: dg.DagsterInstance, record: dg.RunRecord) -> Outcome:
             died = event.message or died
         elif isinstance(event.event_specific_data, dg.AssetCheckEvaluation):
             evaluations += _evaluations(event.event_specific_data)
+        elif event.event_type is dg.DagsterEventType.ASSET_OBSERVATION:
+            facts = {
+                name: str(fact.value) for name, fact in event.asset_observation_data.asset_observation.metadata.items()
+            }
+            weeks |= {facts[WEEK]: facts[DIGEST]} if facts.keys() >= {WEEK, DIGEST} else {}
     if run.status is dg.DagsterRunStatus.FAILURE and not failures:
         failures[whole] = Reason(died, died)
     elif run.status is dg.DagsterRunStatus.SUCCESS:
         succeeded.append(whole)
-    return Outcome(run, datetime.fromtimestamp(record.end_time or 0, UTC), failures, succeeded, evaluations)
+    return Outcome(run, datetime.fromtimestamp(record.end_time or 0, UTC), failures, succeeded, evaluations, weeks)
 
 
 def _evaluations(evaluation: dg.AssetCheckEvaluation) -> Iterator[Evaluation]:
@@ -336,7 +352,11 @@ def _news(memory: Memory, outcome: Outcome, settings: Settings, secrets: Collect
             place = " ".join(filter(None, (each.check, each.day)))
             news.checks.append(f"{each.severity} {place}: {_shown(each.text, secrets)}")
     memory.checks = {check: days for check, days in memory.checks.items() if days}
-    return news.text(outcome, settings.run_link(outcome.run.run_id)), memory
+    for week, digest in outcome.weeks.items():
+        if week > memory.week:
+            memory.week = week
+            news.digest = [_shown(line, secrets) for line in digest.splitlines()]
+    return news.text(outcome, settings.run_link(outcome.run.run_id), settings.usage_report_url), memory
 
 
 def _note_success(memory: Memory, news: News, asset: str, outcome: Outcome) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 import click
 import dagster as dg
 
+from usage_assets.assets.port_insights import PORT_INSIGHTS
 from usage_assets.config.settings import Connection, PortAccount, Settings, SettingsError
+from usage_assets.models.entities import OF_INSIGHTS
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION
 from usage_assets.warehouse.database import Warehouse
@@ -73,4 +75,5 @@ def blueprints_of(definitions: dg.Definitions, connections: Sequence[Connection]
     names = {connection.name for connection in connections}
     keys = [key.path for key in definitions.resolve_all_asset_keys()]
     needed = {path[-1] for path in keys if path[0] in names and path[1:-1] == ["entities"]}
+    needed |= {each.name for each in OF_INSIGHTS if list(PORT_INSIGHTS.path) in keys}
     return sorted({*needed, CONNECTION}) if needed else []

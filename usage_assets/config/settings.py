@@ -196,6 +196,10 @@ PortIdentifier = Annotated[
 ]
 
 
+PageUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$")]
+"""Where people open a page. It is shown to them, so it has no password."""
+
+
 class FilterTable(BaseModel):
     """The ``filters`` of a connection, called as the providers' parameters."""
 
@@ -358,7 +362,9 @@ class Settings(ProviderSettings):
     """No fewer: the weekly schedule reads 31 days again, and a connection may settle 60 days after a day's end."""
     usage_history_days: int = Field(default=90, ge=7)
     usage_webhook_url: SecretStr | None = None
-    usage_ui_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$")] | None = None
+    usage_ui_url: PageUrl | None = None
+    usage_report_url: PageUrl | None = None
+    usage_digest: bool = False
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:

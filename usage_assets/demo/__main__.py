@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -22,6 +22,7 @@ import httpx
 from rich.console import Console
 
 from usage_assets.assets.insights import KEYS as INSIGHTS
+from usage_assets.assets.port_insights import PORT_INSIGHTS
 from usage_assets.automation.jobs import CONNECTION_TAG, LOOKUPS_JOB, REPORT_JOB
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.core.errors import UserError
@@ -107,7 +108,8 @@ run_coordinator:
 CONCURRENCY = re.compile(r"^concurrency:\n(?: .*\n)+", re.M)
 
 PUSH = "port_sync"
-OF_ALL: Collection[AssetPath] = {("accounting",), ("report",), *(tuple(key.path) for key in INSIGHTS)}
+OF_REPORT: Sequence[AssetPath] = [("report",), *(tuple(key.path) for key in (*INSIGHTS, PORT_INSIGHTS))]
+OF_ALL: Collection[AssetPath] = {("accounting",), *OF_REPORT}
 """Assets of no connection."""
 LONGEST_SECONDS, LONGEST_SECONDS_PER_DAY = 600, 4
 SECONDS_BETWEEN_LINES = 4
@@ -325,7 +327,7 @@ def fill_and_compare(
 def write_page(dagster: DagsterServices, home: Path, say: Say) -> Path:
     """Have the report written now, as the sensor does some time after the last run. Raises DemoError."""
     say("forecasting, and writing the report")
-    run = dagster.launch_run(REPORT_JOB, [("report",), *(tuple(key.path) for key in INSIGHTS)], {})
+    run = dagster.launch_run(REPORT_JOB, OF_REPORT, {})
     while run not in (progress := dagster.progress()).failed_runs and progress.unfinished_runs:
         dagster.require_running()
         time.sleep(1)

@@ -45,6 +45,7 @@ from usage_assets.models.entities import ENTITIES
 from usage_assets.models.model import LOOKUP_TABLES, Model
 from usage_assets.models.prices import has_prices, list_prices
 from usage_assets.providers.endpoint import Control, Endpoint
+from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.values import Query, Seed, listed
 
 DERIVED = frozenset(model.row.table for model in (*COSTS, *ALLOCATIONS, *ENTITIES))
@@ -247,7 +248,7 @@ class Explainer:
         schema = arrow_schema(declared(table))
         if not exists(self.database, table):
             return schema.empty_table()
-        found = self.database.execute(f"from {table} where {where}", parameters).to_arrow_table()
+        found = fetch_arrow(self.database.execute(f"from {table} where {where}", parameters))
         if missing := sorted({*schema.names} - {*found.column_names}):
             raise MissingLinkError(
                 f"{table}: an earlier release has published it, without {listed(missing)}: the next run adds that"
@@ -279,7 +280,7 @@ class Explainer:
                 query,
                 {name: self.rows_of_day(name, connection, day) for name in read},
                 {table.name: rows for table, rows in query.seed.tables.items()} if query.seed else {},
-                self.database.execute(stored, {"connection": connection, "day": day}).to_arrow_table(),
+                fetch_arrow(self.database.execute(stored, {"connection": connection, "day": day})),
             )
         return self._trials[key]
 

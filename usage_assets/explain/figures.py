@@ -18,6 +18,7 @@ from usage_assets.explain.lineage import MissingLinkError
 from usage_assets.models.costs import SUMMED, AllocatedCost, DailyCost
 from usage_assets.models.entities import ENTITIES
 from usage_assets.models.mixing import MUST_SHARE
+from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.tables import quoted
 from usage_assets.warehouse.values import WarehouseError, listed
 
@@ -267,7 +268,7 @@ def fetch(
     database: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
     """Return the rows of a query, exact."""
-    rows: list[dict[str, Any]] = database.execute(sql, dict(parameters or {})).to_arrow_table().to_pylist()
+    rows: list[dict[str, Any]] = fetch_arrow(database.execute(sql, dict(parameters or {}))).to_pylist()
     return rows
 
 

@@ -53,19 +53,17 @@ def _of_budget(row: BudgetStatusRow, threshold: Decimal, day: date) -> str:
 
 
 def of_anomalies(rows: Iterable[AnomalyRow]) -> Sequence[Alert]:
-    """Return an alert for each open anomaly. One that a restatement explains is gone.
+    """Return an alert for each open anomaly. One that a restatement explains is gone."""
+    opened = [row for row in rows if row.is_open]
+    news = news_of(opened)
+    return [Alert(" ".join(map(str, row.key)), _of_anomaly(row) if row in news else "") for row in opened]
 
-    Where dollars are odd, tokens and requests of the same scope and days are not told: it would be the same message.
-    """
+
+def news_of(rows: Iterable[AnomalyRow]) -> Sequence[AnomalyRow]:
+    """Return the open anomalies without tokens and requests whose dollars are odd on the same days: one is enough."""
     opened = [row for row in rows if row.is_open]
     dollars = [row for row in opened if row.measure == USD.name and row.score is not None]
-    return [
-        Alert(
-            f"{row.kind} {row.id} {row.measure} {row.what} {row.first_day}",
-            "" if any(_is_same(row, each) for each in dollars) else _of_anomaly(row),
-        )
-        for row in opened
-    ]
+    return [row for row in opened if not any(_is_same(row, each) for each in dollars)]
 
 
 def _is_same(row: AnomalyRow, dollars: AnomalyRow) -> bool:

@@ -10,7 +10,7 @@ import duckdb
 import msgspec
 
 from usage_assets.core.days import DAY
-from usage_assets.insights.rows import AnomalyRow
+from usage_assets.insights.rows import KEPT, AnomalyRow
 from usage_assets.insights.series import EVERYTHING, Key, Scope
 from usage_assets.statistics.anomalies import Anomaly, find
 from usage_assets.statistics.drivers import Part, driver
@@ -30,13 +30,13 @@ COMPARED = timedelta(days=14)
 def odd_days(
     database: duckdb.DuckDBPyConnection,
     scopes: Mapping[Key, Scope],
-    known: Iterable[tuple[str, str, str, str, date]],
+    known: Iterable[AnomalyRow],
     newest: date,
 ) -> Sequence[AnomalyRow]:
-    """Return the odd days of all scopes. One that is known (kind, id, measure, what, first day) keeps its first day."""
+    """Return the odd days of all scopes. One that is known keeps its first day."""
     before: dict[tuple[str, ...], list[date]] = defaultdict(list)
-    for *found_before, first_day in known:
-        before[tuple(found_before)].append(first_day)
+    for row in known:
+        before[row.kind, row.id, row.measure, row.what].append(row.first_day)
     found: dict[tuple[str, ...], AnomalyRow] = {}
     for scope in watched(scopes.values()):
         for anomaly in find(scope.series) if scope.series else ():
@@ -55,6 +55,18 @@ def odd_days(
 def watched(scopes: Iterable[Scope]) -> Iterator[Scope]:
     """Yield the scopes in which odd days are looked for. A provider of one connection is that connection."""
     return (each for each in scopes if each.series and not (each.kind == "provider" and len(each.connections) == 1))
+
+
+def no_longer_odd(
+    known: Iterable[AnomalyRow], found: Iterable[AnomalyRow], newest: date, today: date
+) -> Iterator[AnomalyRow]:
+    """Yield what was found before and is not any more, as closed: a restatement explains it, say."""
+    keys = {row.key for row in found}
+    for row in known:
+        if row.key not in keys and row.last_day > newest - KEPT:
+            yield msgspec.structs.replace(
+                row, is_open=False, driver=None, volume_usd=None, price_usd=None, closed_on=row.closed_on or today
+            )
 
 
 def _row(scope: Scope, anomaly: Anomaly, newest: date) -> AnomalyRow:

@@ -9,13 +9,15 @@ import pyarrow as pa
 
 from usage_assets.core.schema import TableRow, to_arrow
 from usage_assets.insights.alerts import Alert, of_anomalies, of_budgets
-from usage_assets.insights.anomalies import odd_days
+from usage_assets.insights.anomalies import no_longer_odd, odd_days
 from usage_assets.insights.budgets import budget_status
+from usage_assets.insights.digest import Digest, digest
 from usage_assets.insights.forecasts import forecasts
 from usage_assets.insights.guardrails import crossed
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.insights.series import MEASURES, USD, read
 from usage_assets.insights.stated import Stated
+from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
 
@@ -28,6 +30,7 @@ class Insights:
 
     rows: Mapping[type[TableRow], Sequence[TableRow]]
     alerts: Mapping[type[TableRow], Sequence[Alert]]
+    digest: Digest | None
 
     def seed(self, read_at: datetime) -> Seed:
         """The tables as they should be now."""
@@ -35,23 +38,29 @@ class Insights:
         return Seed(NAME, tables, read_at)
 
 
-def compute(database: duckdb.DuckDBPyConnection, stated: Stated, newest: date, today: date) -> Insights:
-    """Compute everything from the days up to ``newest``."""
+def compute(
+    database: duckdb.DuckDBPyConnection, stated: Stated, newest: date, today: date, *, with_people: bool = False
+) -> Insights:
+    """Compute everything from the days up to ``newest``. The digest names people only ``with_people``."""
     scopes = {measure: read(database, newest, measure) for measure in MEASURES}
     daily, months = forecasts(scopes[USD], newest, today)
     known = [*_known(database)]
     odd = [row for of_measure in scopes.values() for row in odd_days(database, of_measure, known, newest)]
     odd += crossed(database, stated.guardrails, newest)
+    odd += no_longer_odd(known, odd, newest, today)
     spent = budget_status(database, stated.budgets, newest)
     return Insights(
         {ForecastRow: daily, ForecastTotalRow: months, AnomalyRow: odd, BudgetStatusRow: [each.row for each in spent]},
         {AnomalyRow: of_anomalies(odd), BudgetStatusRow: of_budgets(spent, newest)},
+        digest(scopes[USD], months, [each.row for each in spent], odd, newest, today, with_people=with_people),
     )
 
 
-def _known(database: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str, str, str, date]]:
-    """Yield the anomalies that were found before: kind, id, measure, what, first day."""
+def _known(database: duckdb.DuckDBPyConnection) -> Iterator[AnomalyRow]:
+    """Yield the anomalies that were found before."""
     try:
-        yield from database.execute("select kind, id, measure, what, first_day from costs.anomalies").fetchall()
+        stored = fetch_arrow(database.table(AnomalyRow.table))
     except duckdb.CatalogException:
         return
+    for row in stored.to_pylist():
+        yield AnomalyRow(**row)

@@ -1,10 +1,14 @@
 """The tables of what follows from costs. Each is written whole, from all that is stored."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated
 
 from usage_assets.core.schema import SeedRow, column
+
+KEPT = timedelta(days=60)
+"""How long after its last day an anomaly that is no longer found stays, and a budget or an anomaly in Port. Days are
+kept for longer (USAGE_RETENTION_MONTHS)."""
 
 Kind = Annotated[
     str,
@@ -93,6 +97,17 @@ class AnomalyRow(SeedRow):
         Decimal | None,
         column("Part of the difference per day that comes from another price per token", unit="USD", additive=False),
     ]
+    closed_on: Annotated[
+        date | None,
+        column(
+            "Day on which it was no longer odd: days were restated, or it is part of another row; null: it still is"
+        ),
+    ] = None
+
+    @property
+    def key(self) -> tuple[str, str, str, str, date]:
+        """What identifies the row: its grain."""
+        return self.kind, self.id, self.measure, self.what, self.first_day
 
 
 class BudgetStatusRow(SeedRow):

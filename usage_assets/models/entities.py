@@ -14,9 +14,9 @@ import dagster as dg
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.models.costs import AllocatedCost, DailyCost, costs_of, used_views
-from usage_assets.models.model import LOOKUP_TABLES, Model
+from usage_assets.models.model import LOOKUP_TABLES, Model, Related
 from usage_assets.models.own_blueprints import own_entities
-from usage_assets.port.provision import Foreign
+from usage_assets.port.provision import CONNECTION, Foreign
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.derived import Entities, Midnight, Title, ids_in
 
@@ -158,6 +158,15 @@ ENTITIES = tuple(
     for each in (*(each for provider in PROVIDERS.values() for each in provider.entities), *OF_COSTS)
 )
 """One derived table per blueprint, whose id is the table's name; a table may have several sources."""
+OF_INSIGHTS = tuple(
+    Related(
+        name=name,
+        relations={CONNECTION: CONNECTION},
+        about={"project": ids_in("project_id"), "user": ids_in("user_id")},
+    )
+    for name in ("ai_budget", "ai_anomaly")
+)
+"""Blueprints of what has no days and no table of entities. A push computes them: ``sql/insights/<blueprint>.sql``."""
 
 
 def all_entities(settings: Settings) -> Sequence[Model]:
@@ -182,6 +191,6 @@ def pushed_assets(connection: Connection, entities: Sequence[Model]) -> list[dg.
 
 
 def foreign_relations(settings: Settings) -> Foreign:
-    """Return the relations to blueprints of the users, by blueprint."""
+    """Return the relations whose targets need not be there, by blueprint."""
     relations = settings.port_relations()
-    return {model.name: model.foreign(relations) for model in all_entities(settings)}
+    return {each.name: each.foreign(relations) for each in (*all_entities(settings), *OF_INSIGHTS)}

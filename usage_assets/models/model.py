@@ -54,11 +54,29 @@ def money_seed(accounting: Accounting, read_at: datetime = NEVER) -> Seed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
-    """A derived table, or one source's part of it: where its rows come from and what they must add up to."""
+class Related:
+    """The entities of one of Port's blueprints, and what they relate to besides their connection."""
 
     name: str
-    """Last part of the asset key."""
+    """The blueprint; of any derived table, the last part of the asset key."""
+    relations: Mapping[str, str] = field(default_factory=dict)
+    """Column that holds the target of a relation of the same name -> blueprint to which it leads."""
+    about: Mapping[str, Ids] = field(default_factory=dict)
+    """Relation that users may configure (``PortRelation.name``) -> what its target is known by."""
+
+    def foreign(self, relations: Iterable[PortRelation]) -> dict[str, str]:
+        """Return the relations whose targets need not be in Port, above all those to the users' blueprints: relation ->
+        blueprint."""
+        configured: dict[str, str] = {
+            relation.name: relation.blueprint for relation in relations if relation.name in self.about
+        }
+        return {**configured, **self.relations}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model(Related):
+    """A derived table, or one source's part of it: where its rows come from and what they must add up to."""
+
     file: str
     """The query is ``sql/<folder>/<file>.sql``, here or in a provider's folder; what it must add up to is in
     ``sql/checks/<file>.*`` and ``<within>.*``."""
@@ -90,20 +108,9 @@ class Model:
     """The query, if it is a user's own."""
     place: str | None = None
     """The user's file that holds it."""
-    relations: Mapping[str, str] = field(default_factory=dict)
-    """Column that holds the target of a relation of the same name -> blueprint to which it leads."""
-    about: Mapping[str, Ids] = field(default_factory=dict)
-    """Relation that users may configure (``PortRelation.name``) -> what its target is known by."""
 
     def asset_key(self, connection: str) -> dg.AssetKey:
         return dg.AssetKey([connection, self.under, self.name])
-
-    def foreign(self, relations: Iterable[PortRelation]) -> dict[str, str]:
-        """Return the relations of its entities to other blueprints of the users: relation -> blueprint."""
-        configured: dict[str, str] = {
-            relation.name: relation.blueprint for relation in relations if relation.name in self.about
-        }
-        return {**configured, **self.relations}
 
     @cached_property
     def query(self) -> Query:

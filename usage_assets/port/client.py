@@ -83,6 +83,14 @@ class _BlueprintAnswer(msgspec.Struct):
     blueprint: dict[str, Any]
 
 
+class _Scorecard(msgspec.Struct):
+    identifier: str
+
+
+class _ScorecardsAnswer(msgspec.Struct):
+    scorecards: list[_Scorecard]
+
+
 class _EntityAnswer(msgspec.Struct):
     entity: dict[str, Any]
 
@@ -180,6 +188,19 @@ class PortClient:
         How deep Port merges is not documented: give a section (``schema``, ``calculationProperties``) whole.
         """
         self._call("PATCH", f"/blueprints/{identifier}", dict[str, Any], body=changes)
+
+    def scorecards(self, blueprint: str) -> set[str] | None:
+        """Identifiers of a blueprint's scorecards; None where the account has none or may not see them."""
+        try:
+            answer = self._existing(f"/blueprints/{blueprint}/scorecards", _ScorecardsAnswer)
+        except PortError as error:
+            if error.status == httpx.codes.FORBIDDEN:
+                return None
+            raise
+        return {scorecard.identifier for scorecard in answer.scorecards} if answer else None
+
+    def create_scorecard(self, blueprint: str, scorecard: Mapping[str, Any]) -> None:
+        self._call("POST", f"/blueprints/{blueprint}/scorecards", dict[str, Any], body=scorecard)
 
     def get_page(self, identifier: str) -> dict[str, Any] | None:
         return self._existing(f"/pages/{identifier}", dict[str, Any])

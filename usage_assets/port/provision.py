@@ -1,11 +1,12 @@
-"""Creates our blueprints (blueprints/*.json) in Port and adds missing properties. Never removes a property or changes
-its type, so additions and changes of users stay.
+"""Creates our blueprints (blueprints/*.json) and their scorecards (scorecards/*.json) in Port and adds missing
+properties. Never removes a property or changes its type, and never changes a scorecard, so additions and changes of
+users stay.
 """
 
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -14,8 +15,11 @@ from usage_assets.core.schema import OwnRow, declarations
 from usage_assets.port.client import PortClient, PortError
 
 BLUEPRINTS = files(__package__) / "blueprints"
+SCORECARDS = files(__package__) / "scorecards"
 _CALCULATED = ("calculationProperties", "mirrorProperties", "aggregationProperties")
 _REFUSED = (409, 422)
+_NOT_TAKEN = (403, 404, *_REFUSED)
+"""How Port may refuse a scorecard: an account may not have them, or not let these credentials make one."""
 CONNECTION = "ai_connection"
 """The blueprint that all others relate to, and what that relation is called."""
 Foreign: TypeAlias = Mapping[str, Mapping[str, str]]
@@ -33,6 +37,9 @@ class Step:
     creates: bool
     adds: tuple[str, ...]
     body: Mapping[str, Any]
+    """Empty: nothing is missing of the blueprint itself."""
+    scorecard: Mapping[str, Any] | None = None
+    """The scorecard that is missing."""
 
 
 class ConflictError(PortError):
@@ -74,7 +81,7 @@ def plan(client: PortClient, identifiers: Iterable[str], foreign: Foreign = NOTH
 
 def _steps(client: PortClient, identifiers: Iterable[str], foreign: Foreign) -> list[Step]:
     pairs = [(blueprint(identifier, foreign), client.get_blueprint(identifier)) for identifier in identifiers]
-    steps = [step for ours, theirs in pairs if (step := _step(ours, theirs))]
+    steps = [step for ours, theirs in pairs if (step := _step(ours, theirs, _missing_scorecard(client, ours, theirs)))]
     conflicts = [conflict for ours, theirs in pairs if theirs for conflict in _conflicts(ours, theirs)]
     conflicts += _missing(client, steps, foreign)
     if conflicts:
@@ -87,24 +94,39 @@ def provision(client: PortClient, identifiers: Iterable[str], foreign: Foreign =
     change.
     """
     steps = plan(client, identifiers, foreign)
-    for step in steps:
-        _take(client, step, foreign)
-    return steps
+    return [taken for step in steps if (taken := _take(client, step, foreign)).adds]
 
 
-def _step(ours: Mapping[str, Any], theirs: Mapping[str, Any] | None) -> Step | None:
+def _step(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any] | None, scorecard: Mapping[str, Any] | None
+) -> Step | None:
     identifier = ours["identifier"]
+    scored = (f"scorecard {scorecard['title']}",) if scorecard else ()
     if theirs is None:
-        return Step(identifier, creates=True, adds=tuple(_declarations(ours)), body=ours)
+        return Step(identifier, creates=True, adds=(*_declarations(ours), *scored), body=ours, scorecard=scorecard)
     adds = tuple(key for key in _declarations(ours) if key not in _declarations(theirs))
     if not adds:
-        return None
+        return Step(identifier, creates=False, adds=scored, body={}, scorecard=scorecard) if scorecard else None
     properties = _with_missing(theirs["schema"]["properties"], ours["schema"]["properties"])
     body = {"schema": {**theirs["schema"], "properties": properties}} | {
         section: _with_missing(theirs.get(section) or {}, ours[section])
         for section in ("calculationProperties", "relations")
     }
-    return Step(identifier, creates=False, adds=adds, body=body)
+    return Step(identifier, creates=False, adds=(*adds, *scored), body=body, scorecard=scorecard)
+
+
+def _missing_scorecard(
+    client: PortClient, ours: Mapping[str, Any], theirs: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """Return the blueprint's scorecard if Port does not have it."""
+    file = SCORECARDS.joinpath(f"{ours['identifier']}.json")
+    if not file.is_file():
+        return None
+    scorecard: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if theirs is None:
+        return scorecard
+    found = client.scorecards(ours["identifier"])
+    return None if found is None or scorecard["identifier"] in found else scorecard
 
 
 def _with_missing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +147,7 @@ def _conflicts(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[s
 
 
 def _missing(client: PortClient, steps: Iterable[Step], foreign: Foreign) -> Iterator[str]:
-    """Users' own blueprints to which a step would lead; where a relation is there, its target is."""
+    """Users' own blueprints to which a step would lead; where a relation is there, its target is. Ours are created."""
     added = {
         relation: target
         for step in steps
@@ -133,7 +155,7 @@ def _missing(client: PortClient, steps: Iterable[Step], foreign: Foreign) -> Ite
         if _key(relation) in step.adds
     }
     for relation, target in sorted(added.items()):
-        if client.get_blueprint(target) is None:
+        if not BLUEPRINTS.joinpath(f"{target}.json").is_file() and client.get_blueprint(target) is None:
             yield (
                 f"relation {relation} leads to the blueprint {target}, which is not there: create it in Port or "
                 "correct the relation (in port_relation, or in your blueprint)"
@@ -165,13 +187,25 @@ def _described(section: str, declared: Mapping[str, Any]) -> str:
     return " ".join(word for word in words if word)
 
 
-def _take(client: PortClient, step: Step, foreign: Foreign) -> None:
+def _take(client: PortClient, step: Step, foreign: Foreign) -> Step:
+    """Take a step and return what was done: entities need their blueprint, and no scorecard."""
     try:
-        _write(client, step)
+        if step.body:
+            _write(client, step)
     except PortError as error:
         # An attempt whose answer was lost may have worked, and then refuses to be repeated.
-        if error.status not in _REFUSED or plan(client, [step.blueprint], foreign):
+        if error.status not in _REFUSED or any(missing.body for missing in plan(client, [step.blueprint], foreign)):
             raise
+    if step.scorecard:
+        try:
+            client.create_scorecard(step.blueprint, step.scorecard)
+        except PortError as error:
+            if error.status not in _NOT_TAKEN:
+                raise
+            if step.scorecard["identifier"] not in (client.scorecards(step.blueprint) or ()):
+                _log.warning("Port does not take the scorecard %s: %s", step.scorecard["title"], error)
+                return replace(step, adds=step.adds[:-1])
+    return step
 
 
 def _write(client: PortClient, step: Step) -> None:

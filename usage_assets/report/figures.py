@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from usage_assets.providers import PROVIDERS
 from usage_assets.report.period import Period
+from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.values import declared_in
 
 SQL = Path(__file__).parent / "sql"
@@ -45,8 +46,6 @@ MOST_ROWS = 50
 MOST_BARS = (12, 8, 5, 3, 1)
 """Bars of a chart by dimension: fewer where the page would become too large."""
 MOST_FACTS = 25_000
-BATCH = 2_048
-"""Rows for which DuckDB reserves memory as it returns a result: by default a million, 58 MB for four amounts."""
 LABEL = "  if(names_{name}.rank <= {most}, names_{name}.label, '{others}') as {name},"
 LABELLED = """join names_{name}
   on names_{name}.id is not distinct from billed.{name}.id
@@ -113,7 +112,7 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
         stated = {**declared_in(sql), **extra}
         try:
             figures[name] = _figure(database, name, sql, stated, period)
-        except duckdb.CatalogException:
+        except (duckdb.CatalogException, duckdb.BinderException):  # not stored yet; or as an earlier release stored it
             missing.append(stated["title"])
     activity = [name for name in figures if name not in _own()]
     [first_day] = database.execute("select min(usage_date) from costs.daily_costs").fetchall()[0]
@@ -156,7 +155,7 @@ def _figure(
         run = run.replace(f"{{{table}}}", f"  from temp.main.{table}")
         shown = shown.replace(f"{{{table}}}", _indented(query))
     shown = _written(shown, period)
-    rows = database.execute(run, _used(run, period)).to_arrow_table(BATCH)
+    rows = fetch_arrow(database.execute(run, _used(run, period)))
     tables = sorted({*re.findall(r"\b(?<!distinct )(?:from|join) (\w+\.\w+)", shown)})
     ids = _ids(database, name.removeprefix("by_")) if stated.get("explain") in EXPLAINED.values() else None
     commands = [_command(stated.get("explain", ""), row, ids, period) for row in rows.to_pylist()]
@@ -220,7 +219,7 @@ def _facts(database: duckdb.DuckDBPyConnection, period: Period) -> Facts:
         )
         joins = "\n".join(LABELLED.format(name=name) for name in DIMENSIONS)
         sql = _query("facts").replace("{labels}", labels).replace("{joins}", joins)
-        rows = database.execute(sql, _used(sql, period)).to_arrow_table(BATCH)
+        rows = fetch_arrow(database.execute(sql, _used(sql, period)))
         if rows.num_rows <= MOST_FACTS:
             break
     return Facts(rows, others)

@@ -1,8 +1,8 @@
 """The emulated Port: its state, its routes under /v1, its rate limits, and the sandbox's switches for it.
 
 What a request may contain is in `port_validation`, search rules and their pages in `port_search`, dashboards in
-`port_pages`. As strict as Port's published API reference; where that is silent, the stricter reading, marked
-[inferred]. Shares nothing with the product's own Port client.
+`port_pages`, scorecards in `port_scorecards`. As strict as Port's published API reference; where that is silent, the
+stricter reading, marked [inferred]. Shares nothing with the product's own Port client.
 """
 
 import math
@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Route
 
 from usage_assets.sandbox.credentials import PORT_CLIENT_ID, PORT_CLIENT_SECRET
 from usage_assets.sandbox.port_pages import PageBody, check_references
+from usage_assets.sandbox.port_scorecards import ScorecardBody, check_scorecard
 from usage_assets.sandbox.port_search import (
     Query,
     SearchBody,
@@ -108,6 +109,7 @@ class PortStore:
         self.blueprints: dict[str, JsonObject] = {}
         self.entities: dict[str, dict[str, JsonObject]] = {}
         self.pages: dict[str, JsonObject] = {}
+        self.scorecards: dict[str, dict[str, JsonObject]] = {}
         self.rate_windows: dict[LimitName, RateWindow] = {}
 
     def is_authorized(self, authorization: str) -> bool:
@@ -152,6 +154,14 @@ class PortStore:
         if identifier not in self.pages:
             raise PortError("not_found", f'Page with identifier "{identifier}" was not found')
         return self.pages[identifier]
+
+    def scorecard(self, blueprint: str, identifier: str) -> JsonObject:
+        """The scorecard, or a 404 for it or its blueprint."""
+        self.blueprint(blueprint)
+        found = self.scorecards.get(blueprint, {})
+        if identifier not in found:
+            raise PortError("not_found", f'Scorecard with identifier "{identifier}" of "{blueprint}" was not found')
+        return found[identifier]
 
     def timestamp(self) -> str:
         """Now, as Port writes it."""
@@ -234,8 +244,13 @@ def delete_blueprint(call: Call[DeleteBlueprintParameters, None]) -> Reply:
     store.blueprint(identifier)
     if store.entities[identifier] or _is_target(store, identifier):
         raise PortError("has_dependents", f'Blueprint "{identifier}" has entities or is the target of a relation')
-    del store.blueprints[identifier], store.entities[identifier]
+    _remove_blueprint(store, identifier)
     return Reply(200, {"ok": True})
+
+
+def _remove_blueprint(store: PortStore, identifier: str) -> None:
+    del store.blueprints[identifier], store.entities[identifier]
+    store.scorecards.pop(identifier, None)
 
 
 def _is_target(store: PortStore, identifier: str) -> bool:
@@ -413,7 +428,7 @@ def delete_all_entities(call: Call[DeleteAllParameters, None]) -> Reply:
         raise PortError("has_dependents", "Nothing was deleted: others relate to it")
     store.entities[blueprint].clear()
     if goes_too:
-        del store.blueprints[blueprint], store.entities[blueprint]
+        _remove_blueprint(store, blueprint)
     return Reply(200, {"ok": True})
 
 
@@ -505,6 +520,40 @@ def delete_page(call: Call[Parameters, None]) -> Reply:
     return Reply(200, {"ok": True})
 
 
+# Scorecards
+
+
+def create_scorecard(call: Call[Parameters, ScorecardBody]) -> Reply:
+    """POST /blueprints/{id}/scorecards. What the answer holds besides the body is [inferred] from other calls."""
+    store, (blueprint,) = call.store, call.path
+    check_scorecard(call.body, store.blueprint(blueprint))
+    identifier = call.body.identifier
+    if any(identifier in scorecards for scorecards in store.scorecards.values()):  # "unique among all scorecards"
+        raise PortError("identifier_taken", f'Scorecard with identifier "{identifier}" already exists')
+    scorecard = {**msgspec.to_builtins(call.body), "blueprint": blueprint, **_authorship(store, {})}
+    store.scorecards.setdefault(blueprint, {})[identifier] = scorecard
+    return Reply(201, {"ok": True, "scorecard": scorecard})
+
+
+def list_scorecards(call: Call[Parameters, None]) -> Reply:
+    """GET /blueprints/{id}/scorecards."""
+    call.store.blueprint(*call.path)
+    return Reply(200, {"ok": True, "scorecards": list(call.store.scorecards.get(call.path[0], {}).values())})
+
+
+def get_scorecard(call: Call[Parameters, None]) -> Reply:
+    """GET /blueprints/{id}/scorecards/{id}."""
+    return Reply(200, {"ok": True, "scorecard": call.store.scorecard(*call.path)})
+
+
+def delete_scorecard(call: Call[Parameters, None]) -> Reply:
+    """DELETE /blueprints/{id}/scorecards/{id}."""
+    blueprint, identifier = call.path
+    call.store.scorecard(blueprint, identifier)
+    del call.store.scorecards[blueprint][identifier]
+    return Reply(200, {"ok": True})
+
+
 # Routes
 
 
@@ -553,6 +602,10 @@ ROUTES = (
     PortRoute("DELETE", "blueprints/*/all-entities", ENTITIES, delete_all_entities, DeleteAllParameters),
     PortRoute("GET", "blueprints/*/entities-count", ENTITIES, count_entities),
     PortRoute("POST", "entities/search", ENTITIES, search_entities, SearchParameters, Query),
+    PortRoute("GET", "blueprints/*/scorecards", OTHER, list_scorecards),
+    PortRoute("POST", "blueprints/*/scorecards", OTHER, create_scorecard, body=ScorecardBody),
+    PortRoute("GET", "blueprints/*/scorecards/*", OTHER, get_scorecard),
+    PortRoute("DELETE", "blueprints/*/scorecards/*", OTHER, delete_scorecard),
     PortRoute("POST", "pages", OTHER, create_page, body=PageBody),
     PortRoute("GET", "pages/*", OTHER, get_page),
     PortRoute("DELETE", "pages/*", OTHER, delete_page),

@@ -20,6 +20,7 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
 from usage_assets.core.ticking import log_progress
+from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.ledger import NAMINGS, PORT_ENTITIES, VERSIONS, VIEWS
 from usage_assets.warehouse.line import first_in_line, line_of
 from usage_assets.warehouse.migrate import create_or_alter
@@ -188,7 +189,7 @@ class Warehouse(DuckDBResource):
     def read(self, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the answer of a query as Arrow (exact decimals)."""
         with self.get_connection() as connection:
-            return connection.execute(query, dict(parameters or {})).to_arrow_table()
+            return fetch_arrow(connection.execute(query, dict(parameters or {})))
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         try:

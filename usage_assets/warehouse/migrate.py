@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import duckdb
 
 from usage_assets.core.schema import LookupRow, declarations, declared
+from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.ledger import STATEMENTS
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 from usage_assets.warehouse.values import NOTHING, Query, Seed, WarehouseError
@@ -107,7 +108,7 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
         if is_older and table not in new:  # whoever read it later, in an earlier release, knew no table that is new
             continue
         owned = f"from {table.name} where {seed.owned}"
-        stored = connection.execute(owned).to_arrow_table()
+        stored = fetch_arrow(connection.execute(owned))
         if (stored.column_names, stored.columns) == (rows.column_names, rows.columns):
             continue
         connection.register("all_rows", rows)

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import msgspec
 
+from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.slices import IN_SLICE, Slice, in_slice, parts_of
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Version
@@ -186,5 +187,5 @@ def _sample(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) 
         f"limit {SAMPLE_ROWS}",
         day.bounds,
     )
-    sample: list[dict[str, Any]] = rows.to_arrow_table().to_pylist()
+    sample: list[dict[str, Any]] = fetch_arrow(rows).to_pylist()
     return sample

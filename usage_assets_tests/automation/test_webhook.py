@@ -20,7 +20,7 @@ from dagster._core.utils import make_new_run_id
 
 from usage_assets.assets.checks import DAYS_WRONG
 from usage_assets.assets.failures import failure
-from usage_assets.assets.insights import ALERTS
+from usage_assets.assets.insights import ALERTS, DIGEST, WEEK
 from usage_assets.automation import webhook
 from usage_assets.automation.jobs import range_tags
 from usage_assets.automation.webhook import FORGOTTEN, GIVE_UP, NOTHING_IS_LOST, POSTS_PER_TICK, build_webhook_sensor
@@ -514,6 +514,67 @@ def test_an_alert_is_told_once_whatever_its_figures_become_and_again_when_it_was
         "usage-assets: 100% of $10 were reached: $11",
         "usage-assets: 50% of $10 were reached: $5",
     ]
+
+
+REPORT_URL = "https://finops.example.com/ai.html"
+
+
+def observe(daemon: Daemon, clock: time_machine.Traveller, week: str, *lines: str, alert: str = "") -> str:
+    """A run that found something of a week, and perhaps something odd; return what the next tick says."""
+    alerts = {"spike": alert} if alert else {}
+
+    @dg.asset(check_specs=[dg.AssetCheckSpec("odd_days", asset="anomalies")])
+    def anomalies() -> Iterator[dg.MaterializeResult[None] | dg.AssetObservation]:
+        yield dg.AssetObservation("forecast_totals", metadata={WEEK: week, DIGEST: "\n".join(lines)})
+        yield dg.AssetObservation("anomalies", metadata={"of": "somebody else"})
+        found = dg.AssetCheckResult(
+            check_name="odd_days", passed=not alerts, description=alert, metadata={ALERTS: json.dumps(alerts)}
+        )
+        yield dg.MaterializeResult(check_results=[found])
+
+    dg.materialize([anomalies], instance=daemon.instance)
+    clock.shift(1)
+    return daemon.tick()
+
+
+def test_a_week_is_told_once_with_a_link_to_the_report(
+    daemon: Daemon, clock: time_machine.Traveller, receiver: Receiver
+) -> None:
+    observe(daemon, clock, "2026-W46", "AI spend: $7", "November: $20", "Moved most: <web> of bob@example.com")
+    observe(daemon, clock, "2026-W46", "AI spend: $8", "November: $21", "Moved most: web")
+    assert receiver.texts == ["AI spend: $7\nNovember: $20\nMoved most: &lt;web&gt; of address-dropped"]
+    daemon.settings = Settings.load(_env_file=None, openai_admin_key=SECRET, usage_report_url=REPORT_URL)
+    observe(daemon, clock, "2026-W47", "AI spend: $9")
+    observe(daemon, clock, "2026-W46", "AI spend: $8")
+    assert receiver.texts[1:] == [f"AI spend: $9\n{REPORT_URL}"]
+
+
+def test_a_week_that_was_not_taken_is_told_again_and_one_that_may_have_been_is_not(
+    daemon: Daemon, clock: time_machine.Traveller, receiver: Receiver
+) -> None:
+    receiver.status = 500
+    observe(daemon, clock, "2026-W46", "AI spend: $7")
+    receiver.status = 200
+    assert daemon.tick() == POSTED
+    receiver.is_silent = True
+    observe(daemon, clock, "2026-W47", "AI spend: $8")
+    receiver.is_silent = False
+    assert observe(daemon, clock, "2026-W47", "AI spend: $8") == NOTHING_NEW
+    assert [text.splitlines()[0] for text in receiver.texts] == ["AI spend: $7", "AI spend: $7", "AI spend: $8"]
+
+
+def test_an_alert_links_to_the_report_and_to_its_run(
+    daemon: Daemon, clock: time_machine.Traveller, receiver: Receiver
+) -> None:
+    daemon.settings = Settings.load(_env_file=None, openai_admin_key=SECRET, usage_report_url=REPORT_URL)
+    observe(daemon, clock, "2026-W46", "AI spend: $7", alert="spike of everything")
+    [text] = receiver.texts
+    first, alert, report, run = text.splitlines()
+    assert (first, alert, report) == ("AI spend: $7", "usage-assets: spike of everything", REPORT_URL)
+    assert run.startswith("run ")
+    daemon.fail()
+    daemon.tick()
+    assert REPORT_URL not in receiver.texts[1]
 
 
 def test_checks_that_were_not_taken_are_sent_again_and_otherwise_never(checked: Checked, receiver: Receiver) -> None:

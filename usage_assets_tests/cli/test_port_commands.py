@@ -125,8 +125,8 @@ from = "user"
 blueprint = "_user"
 """
 RELATED = {
-    "project": {"ai_cost_record", "claude_workspace_usage", "codex_usage_record"},
-    "user": {"ai_user_cost", CODE},
+    "project": {"ai_cost_record", "claude_workspace_usage", "codex_usage_record", "ai_budget", "ai_anomaly"},
+    "user": {"ai_user_cost", CODE, "ai_budget", "ai_anomaly"},
 }
 
 

@@ -28,6 +28,7 @@ from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
 from usage_assets.core.schema import declared
 from usage_assets.demo.summary import COSTS, UNITS
+from usage_assets.models.entities import OF_INSIGHTS
 from usage_assets.port.provision import CONNECTION
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
@@ -44,6 +45,8 @@ PUSHED = ("openai", "anthropic", "chatgpt")
 """The last one has no entities: the first tells of the same use."""
 IMPATIENT: Mapping[str, float] = {"attempts": 2, "base_delay": 0.01, "read_timeout": 0.5}
 """HTTP clients that give up at once."""
+WITHOUT_DAYS = {CONNECTION, *(each.name for each in OF_INSIGHTS)}
+"""Blueprints of what is in no table of entities."""
 ONE_PLAN_PER_ASSET = ("DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS", "true")
 """A variable for runs of many days: a third of their events only say of each day that it is planned."""
 OF_RAW = {
@@ -224,7 +227,7 @@ class Project:
             return {
                 (blueprint, entity["identifier"]): {"title": entity["title"], **entity["properties"]}
                 for blueprint in blueprints
-                if blueprint != CONNECTION
+                if blueprint not in WITHOUT_DAYS
                 for entity in _search(port, blueprint)
             }
 

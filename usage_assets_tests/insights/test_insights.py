@@ -8,13 +8,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+import time_machine
 
+from usage_assets.assets.insights import build_insights
 from usage_assets.config.accounting import Accounting, Budget, Guardrail, Owner, Purchase
+from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY
 from usage_assets.insights.alerts import Alert
 from usage_assets.insights.compute import Insights, compute
-from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
+from usage_assets.insights.rows import KEPT, AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.insights.series import MEASURES, read
 from usage_assets.insights.stated import stated_in
 from usage_assets.models.costs import VIEWS
@@ -23,6 +27,7 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
+from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.models.days import Days, raw
 
@@ -143,12 +148,40 @@ def test_a_spike_names_its_model_and_is_one_anomaly_on_two_days(days: Days) -> N
     assert spike.is_open
     [told] = [text for text in texts(insights.alerts[AnomalyRow]) if "connection openai" in text]
     assert told.startswith("spike of connection openai, 2026-11-10: $910.50 a day")
-    with days.warehouse.transaction() as database:
-        write_seed(database, insights.seed(datetime.now(UTC)))
+    keep(days, insights)
     keys = {alert.key for alert in insights.alerts[AnomalyRow]}
     assert {alert.key for alert in found(days).alerts[AnomalyRow]} == keys
+
+
+def keep(days: Days, insights: Insights) -> None:
+    """Store what was found, as a run does."""
+    with days.warehouse.transaction() as database:
+        write_seed(database, insights.seed(datetime.now(UTC)))
+
+
+def of_openai(insights: Insights) -> AnomalyRow:
+    """The odd day of one connection."""
+    [row] = [row for row in rows(insights, AnomalyRow) if (row.kind, row.id) == ("connection", "openai")]
+    assert isinstance(row, AnomalyRow)
+    return row
+
+
+def test_an_odd_day_that_a_restatement_explains_is_closed_and_opens_when_it_is_odd_again(days: Days) -> None:
+    store(days, d20261110=Decimal(900))
+    keep(days, found(days))
     store(days)
-    assert not found(days).alerts[AnomalyRow], "a restatement explains it"
+    explained = found(days)
+    assert not explained.alerts[AnomalyRow]
+    assert (of_openai(explained).is_open, of_openai(explained).closed_on) == (False, TODAY)
+    keep(days, explained)
+    with days.warehouse.get_connection() as database:
+        later = compute(database, stated_in(Accounting()), NEWEST + 2 * DAY, TODAY + 2 * DAY)
+        much_later = compute(database, stated_in(Accounting()), NEWEST + KEPT, TODAY + KEPT)
+    assert of_openai(later).closed_on == TODAY, "it stays the day on which it was closed"
+    assert not rows(much_later, AnomalyRow)
+    store(days, d20261110=Decimal(900))
+    again = of_openai(found(days))
+    assert (again.is_open, again.closed_on, again.driver) == (True, None, "gpt-5, p1, unknown")
 
 
 def test_tokens_and_requests_are_watched_like_dollars(days: Days) -> None:
@@ -279,3 +312,20 @@ def test_a_guardrail_is_crossed_on_the_days_that_are_above_it(
     else:
         assert {day.day for day in those} == {*crossed} & {day.day for day in those}
         assert bool(those) == bool(crossed)
+
+
+def test_the_asset_observes_the_week_where_a_digest_is_wanted_and_links_to_the_report(days: Days) -> None:
+    url = "https://finops.example.com/ai.html"
+    publish(days.warehouse)
+    observed = []
+    for wanted in (False, True):
+        settings = Settings.load(_env_file=None, usage_digest=wanted, usage_report_url=url)
+        asset = build_insights(Accounting(), settings, lambda: date(2026, 11, 8), [])
+        with time_machine.travel(datetime(2026, 11, 9, 8, tzinfo=UTC)), dg.DagsterInstance.ephemeral() as instance:
+            result = dg.materialize([asset], instance=instance, resources={"warehouse": days.warehouse})
+        observed += [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
+    [week] = observed
+    assert (week.asset_key.to_user_string(), week.metadata["week"].value) == ("forecast_totals", "2026-W45")
+    assert str(week.metadata["digest"].value).startswith("AI spend, 2026-11-02 to 2026-11-08: $")
+    events = result.asset_materializations_for_node("insights")
+    assert {event.metadata["report"].value for event in events} == {url}

@@ -140,6 +140,10 @@ def test_a_page_that_is_there_stays_as_it_is(catalog: Catalog) -> None:
         (
             ["ai_cost_record", "ai_user_cost"],
             [
+                "Budgets by state",
+                "Budgets",
+                "Anomalies by state",
+                "Open anomalies",
                 "Spend by team",
                 "Spend by usage type",
                 "Claude Code activity",

@@ -35,6 +35,8 @@ SHIPPED = {
     "ai_user_cost",
     "ai_team_cost",
     "ai_model_cost",
+    "ai_budget",
+    "ai_anomaly",
 }
 
 
@@ -63,6 +65,8 @@ EXAMPLES: dict[tuple[str, str | None], Value] = {
     ("string", "date"): "2026-01-01",
     ("string", "date-time"): "2026-01-01T00:00:00Z",
     ("number", None): Decimal("1.25"),
+    ("string", "url"): "https://example.com/report.html",
+    ("boolean", None): True,
     ("array", None): [{"model": "m", "estimated_cost": {"currency": "USD", "amount": Decimal("0.1")}}],
 }
 
@@ -70,7 +74,10 @@ EXAMPLES: dict[tuple[str, str | None], Value] = {
 @pytest.mark.parametrize("identifier", sorted(SHIPPED))
 def test_port_takes_full_and_empty_entities_of_every_blueprint(catalog: Catalog, identifier: str) -> None:
     schema = blueprint(identifier)["schema"]
-    full = {key: EXAMPLES[value["type"], value.get("format")] for key, value in schema["properties"].items()}
+    full = {
+        key: value["enum"][0] if "enum" in value else EXAMPLES[value["type"], value.get("format")]
+        for key, value in schema["properties"].items()
+    }
     empty = {key: value if key in schema["required"] else None for key, value in full.items()}
     day = date(2026, 1, 1)
     report = catalog.push(
@@ -292,3 +299,43 @@ def test_a_creation_with_a_relation_whose_answer_is_lost_is_not_an_error(catalog
     catalog.sandbox.faults({"route": "POST /port/v1/blueprints", "calls": [1], "fault": "truncate"})
     provision(catalog.client, [COST], TO_SERVICE)
     assert in_port(catalog) == blueprint(COST, TO_SERVICE)
+
+
+# Scorecards
+
+BUDGET, SCORECARD = "ai_budget", "ai_spend_within_budget"
+SCORECARDS = f"/blueprints/{BUDGET}/scorecards"
+
+
+def test_a_scorecard_is_created_with_its_blueprint_once_and_a_deleted_one_again(catalog: Catalog) -> None:
+    [step] = provision(catalog.client, [BUDGET])
+    assert step.adds[-1] == "scorecard AI spend within budget"
+    assert catalog.client.scorecards(BUDGET) == {SCORECARD}
+    assert plan(catalog.client, [BUDGET]) == []
+    catalog.as_user("DELETE", f"{SCORECARDS}/{SCORECARD}")
+    [step] = provision(catalog.client, [BUDGET])
+    assert (step.creates, step.adds) == (False, ("scorecard AI spend within budget",))
+    assert catalog.client.scorecards(BUDGET) == {SCORECARD}
+
+
+def test_a_scorecard_that_people_changed_stays_as_it_is(catalog: Catalog) -> None:
+    provision(catalog.client, [BUDGET])
+    catalog.as_user("DELETE", f"{SCORECARDS}/{SCORECARD}")
+    theirs = {"identifier": SCORECARD, "title": "Theirs", "rules": []}
+    catalog.as_user("POST", SCORECARDS, theirs)
+    assert provision(catalog.client, [BUDGET]) == []
+    [kept] = catalog.as_user("GET", SCORECARDS)["scorecards"]
+    assert kept.items() >= theirs.items()
+
+
+@pytest.mark.parametrize(("route", "status"), [("*", 403), ("*", 404), ("POST", 422)])
+def test_where_port_takes_no_scorecard_entities_are_pushed_all_the_same(
+    catalog: Catalog, caplog: pytest.LogCaptureFixture, route: str, status: int
+) -> None:
+    catalog.sandbox.faults({"route": f"{route} /port/v1{SCORECARDS}", "fault": "status", "status": status})
+    [step] = provision(catalog.client, [BUDGET])
+    assert step.creates
+    assert not [name for name in step.adds if name.startswith("scorecard")]
+    assert "Port does not take the scorecard AI spend within budget: Port answered" in caplog.text
+    assert in_port(catalog, BUDGET) == blueprint(BUDGET)
+    assert bool(plan(catalog.client, [BUDGET])) == (route == "POST"), "an account without scorecards misses none"

@@ -93,13 +93,16 @@ def test_without_anything_stored_it_says_so(
 
 
 def test_the_asset_writes_the_page_and_links_it(company: Days, tmp_path: Path) -> None:
-    asset = build_report_asset(tmp_path / "report.html", lambda: LAST, [])
     publish(company.warehouse)
-    with dg.DagsterInstance.ephemeral() as instance:
-        result = dg.materialize([asset], instance=instance, resources={"warehouse": company.warehouse})
-        [event] = result.asset_materializations_for_node("report")
-    address = urlsplit(str(event.metadata["page"].value))
-    assert unquote(address.path) == str(tmp_path / "report.html")
+    pages = []
+    for url in (None, "https://finops.example.com/ai.html"):
+        asset = build_report_asset(tmp_path / "report.html", url, lambda: LAST, [])
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = dg.materialize([asset], instance=instance, resources={"warehouse": company.warehouse})
+            [event] = result.asset_materializations_for_node("report")
+        pages.append(str(event.metadata["page"].value))
+    assert unquote(urlsplit(pages[0]).path) == str(tmp_path / "report.html") == event.metadata["file"].value
+    assert pages[1] == "https://finops.example.com/ai.html"
     assert (event.metadata["first_day"].value, event.metadata["last_day"].value) == ("2026-11-01", "2026-11-12")
 
 

@@ -94,6 +94,10 @@ CALLS = [
     ("DELETE", "blueprints/usage/all-entities"),
     ("GET", "blueprints/usage/entities-count"),
     ("POST", "entities/search"),
+    ("GET", "blueprints/usage/scorecards"),
+    ("POST", "blueprints/usage/scorecards"),
+    ("GET", "blueprints/usage/scorecards/a"),
+    ("DELETE", "blueprints/usage/scorecards/a"),
     ("POST", "pages"),
     ("GET", "pages/a"),
     ("DELETE", "pages/a"),
@@ -425,7 +429,8 @@ def test_an_identifier_is_taken_once(port: Port) -> None:
 )
 def test_an_unknown_blueprint_is_a_404(port: Port, method: str, path: str) -> None:
     delete = "bulk/entities/delete" in path
-    bodies = {"entities/bulk": {"entities": [entity()]}, "entities/search": {}, "entities?": entity()}
+    scorecard = {"identifier": "a", "title": "A", "rules": []}
+    bodies = {"entities/bulk": {"entities": [entity()]}, "entities?": entity(), "scorecards": scorecard}
     body = {"entities": ["a"]} if delete else next((b for part, b in bodies.items() if part in path), {})
     assert_refused(port.call(method, path, body), 404, '"none"')
 

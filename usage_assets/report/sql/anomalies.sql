@@ -16,6 +16,6 @@ select
   volume_usd,
   price_usd
 from costs.anomalies
-where is_open or last_day between $first and $last
+where (is_open or last_day between $first and $last) and closed_on is null
 order by first_day desc, measure <> 'usd', measure, abs(actual - expected) desc
 limit 100

@@ -1,0 +1,103 @@
+"""Budgets and anomalies in Port: one asset for the whole company. They have no days and no tables of entities.
+
+There are few of them, and most change with every day. So each run reads them back, and repairs what people edited, too.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import duckdb
+
+from usage_assets.assets.insights import key_of
+from usage_assets.assets.port_assets import in_one_line, reconcile
+from usage_assets.assets.port_ledger import PortLedger
+from usage_assets.config.settings import PortRelation
+from usage_assets.core.days import utc_today
+from usage_assets.core.people import People
+from usage_assets.insights.rows import KEPT, AnomalyRow, BudgetStatusRow
+from usage_assets.models.entities import OF_INSIGHTS
+from usage_assets.models.model import Related, sql_files
+from usage_assets.port.client import PortClient
+from usage_assets.port.provision import CONNECTION
+from usage_assets.port.sync import Acknowledged, Entity
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
+
+PORT_INSIGHTS = dg.AssetKey("port_insights")
+[IDENTIFIERS] = sql_files("macros/port_entity.sql")
+EVERYTHING = Slice("", date.min, date.max)
+"""What belongs to no single connection has an empty one in Port's ledger."""
+
+
+@dataclass(frozen=True)
+class InsightsLedger(PortLedger):
+    """The budgets and anomalies that Port should have, all of them, and what one account has acknowledged."""
+
+    connections: Collection[str] = field(kw_only=True)
+    """Whose entities are known to be ours, if no line has them. Others may be another installation's."""
+    report_url: str | None = field(kw_only=True)
+
+    def ranges(self) -> Iterator[PortLedger]:
+        """Yield this ledger: what has no days is not split."""
+        yield self
+
+    def _is_ours(self, shown: Mapping[str, Any]) -> bool:
+        return shown["relations"].get(CONNECTION) in self.connections
+
+    def _read(self, database: duckdb.DuckDBPyConnection) -> tuple[list[Entity], list[Acknowledged]]:
+        for row in (BudgetStatusRow, AnomalyRow):
+            create_or_alter(database, Table(row))
+        database.execute(IDENTIFIERS.read_text())
+        desired = [entity for model in self.entities for entity in self.stored_in(database, model)]
+        acknowledged = database.execute(
+            """
+            select blueprint, identifier, usage_date, content_hash
+            from ledger.port_entities
+            where account = $account and connection = $connection and list_contains($blueprints::text[], blueprint)
+            """,
+            {**self._own, "blueprints": [model.name for model in self.entities]},
+        ).fetchall()
+        return desired, [Acknowledged(*row) for row in acknowledged]
+
+    def _rows_of(self, database: duckdb.DuckDBPyConnection, model: Related) -> duckdb.DuckDBPyConnection:
+        [file] = sql_files(f"insights/{model.name}.sql")
+        return database.execute(file.read_text(), {"since": utc_today() - KEPT, "report_url": self.report_url})
+
+
+def build_port_insights(
+    connections: Collection[str],
+    relations: Sequence[PortRelation],
+    client: Callable[[], PortClient],
+    people: Callable[[], People],
+    report_url: str | None,
+) -> dg.AssetsDefinition:
+    """Build the asset that makes Port's budgets and anomalies equal to what was computed last."""
+
+    @dg.asset(
+        key=PORT_INSIGHTS,
+        group_name="report",
+        deps=[key_of(BudgetStatusRow), key_of(AnomalyRow)],
+        description="One comparison per run: makes the entities `ai_budget` and `ai_anomaly` in Port equal to the "
+        "tables `costs.budget_status` and `costs.anomalies`.\n\nReads them back first, so it resends those that people "
+        "edited or deleted, and deletes those that are in no table any more.",
+        kinds={"port"},
+    )
+    def port_insights(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+        with in_one_line(people), client() as port:
+            ledger = InsightsLedger(
+                warehouse,
+                port.account,
+                EVERYTHING,
+                OF_INSIGHTS,
+                relations=relations,
+                connections=connections,
+                report_url=report_url,
+            )
+            return reconcile(context, port, ledger, people())
+
+    return port_insights

@@ -1,0 +1,131 @@
+"""The weekly digest: three lines about the last whole week, for people who look once a week."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from usage_assets.core.days import DAY
+from usage_assets.insights.alerts import money, news_of
+from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastTotalRow
+from usage_assets.insights.series import EVERYTHING, USD, Days, Key, Scope
+
+WEEK = timedelta(days=7)
+MOVERS = ("team", "project", "model")
+PERSON = "person"
+OF_PEOPLE = (PERSON, "user", "api_key")
+"""Kinds whose names may be those of people."""
+MOST_BUDGETS = 2
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What is told once a week."""
+
+    week: str
+    """ISO week that it is about, such as 2026-W46. Later weeks are greater texts."""
+    lines: Sequence[str]
+
+
+def digest(
+    scopes: Mapping[Key, Scope],
+    months: Iterable[ForecastTotalRow],
+    budgets: Iterable[BudgetStatusRow],
+    anomalies: Iterable[AnomalyRow],
+    newest: date,
+    today: date,
+    *,
+    with_people: bool,
+) -> Digest | None:
+    """Return the digest of the last week that is over; None if its last day is missing, or nothing was billed.
+
+    On Monday it waits until every connection has stored Sunday, on Tuesday it waits no longer. It names people only
+    ``with_people``.
+    """
+    sunday = min(newest, today - DAY)
+    sunday -= DAY * ((sunday.weekday() + 1) % 7)
+    everything = scopes.get((EVERYTHING, ""))
+    if everything is None or (today == sunday + DAY and _is_missing(everything.days, sunday)):
+        return None
+    year, week, _ = sunday.isocalendar()
+    lines = (
+        _week(everything, sunday),
+        _month(months, budgets, newest),
+        _moved(scopes, anomalies, sunday, (*MOVERS, PERSON) if with_people else MOVERS),
+    )
+    return Digest(f"{year}-W{week:02}", [line for line in lines if line])
+
+
+def _is_missing(days: Mapping[str, Days], day: date) -> bool:
+    """Whether a connection that stored days in the two weeks before lacks the day."""
+    return any(day not in of_it.stored and max(of_it.stored) > day - 2 * WEEK for of_it in days.values())
+
+
+def _week(everything: Scope, sunday: date) -> str:
+    billed, before = _billed(everything, sunday), _billed(everything, sunday - WEEK)
+    stored = everything.series.values if everything.series else {}
+    compared = ""
+    if all(sunday - WEEK - DAY * n in stored for n in range(WEEK.days)):
+        share = f" ({abs(billed - before) / before:.0%})" if before > 0 else ""
+        compared = f", {money(abs(billed - before), 'USD')}{share} {_more(billed - before)} than the week before"
+    return f"AI spend, {sunday - WEEK + DAY} to {sunday}: {money(billed, 'USD')}{compared}"
+
+
+def _more(change: Decimal) -> str:
+    return "less" if change < 0 else "more"
+
+
+def _billed(scope: Scope, sunday: date) -> Decimal:
+    return scope.sum(sunday - WEEK + DAY, sunday)
+
+
+def _month(months: Iterable[ForecastTotalRow], budgets: Iterable[BudgetStatusRow], newest: date) -> str:
+    """Say what the month has come to, what to expect, and how much of the budgets is spent."""
+    parts = []
+    for month in months:
+        if month.kind == EVERYTHING:
+            spent = money(month.settled + month.provisional, "USD")
+            parts.append(f"{month.month:%B} so far: {spent}{_expected(month, 'USD')}")
+    current = [row for row in budgets if row.first_day <= newest <= row.last_day]
+    current.sort(key=lambda row: (-(row.settled + row.provisional) / row.amount, row.budget))
+    for row in current[:MOST_BUDGETS]:
+        share = f"{(row.settled + row.provisional) / row.amount:.0%} of {money(row.amount, row.unit)}"
+        used_up = f", used up on {row.exhausted_on}" if row.exhausted_on else ""
+        parts.append(f"budget {row.budget}: {share}{used_up or _expected(row, row.unit)}")
+    if (more := len(current) - MOST_BUDGETS) > 0:
+        parts.append(f"{more} more {'budget' if more == 1 else 'budgets'}")
+    return "; ".join(parts)
+
+
+def _expected(row: ForecastTotalRow | BudgetStatusRow, unit: str) -> str:
+    if row.expected is None or row.low is None or row.high is None:
+        return ""
+    return f", {money(row.expected, unit)} expected ({money(row.low, unit)} to {money(row.high, unit)})"
+
+
+def _moved(scopes: Mapping[Key, Scope], anomalies: Iterable[AnomalyRow], sunday: date, kinds: Sequence[str]) -> str:
+    """Say what moved most, and what is odd."""
+    parts = [*_movers(scopes, sunday, kinds)]
+    parts = [f"moved most: {', '.join(parts)}"] if parts else []
+    odd = news_of(anomalies)
+    if odd:
+        newest = max(odd, key=_importance)
+        named = "everything" if newest.kind == EVERYTHING else f"{newest.kind} {newest.name}"
+        what = f"guardrail {newest.what}: {named}" if newest.score is None else f"{newest.what} of {named}"
+        latest = f": {what}, {newest.first_day}" if newest.kind not in OF_PEOPLE else ""
+        parts.append(f"{len(odd)} open {'anomaly' if len(odd) == 1 else 'anomalies'}{latest}")
+    text = "; ".join(parts)
+    return text[:1].upper() + text[1:]
+
+
+def _importance(row: AnomalyRow) -> tuple[bool, date, bool, Decimal]:
+    return row.kind not in OF_PEOPLE, row.first_day, row.measure == USD.name, abs(row.actual - row.expected)
+
+
+def _movers(scopes: Mapping[Key, Scope], sunday: date, kinds: Sequence[str]) -> Iterator[str]:
+    """Yield what changed most of each kind. The only one of its kind is no news: it is everything."""
+    for kind in kinds:
+        of_kind = [scope for scope in scopes.values() if scope.kind == kind]
+        changes = [(_billed(scope, sunday) - _billed(scope, sunday - WEEK), scope.name) for scope in of_kind]
+        if len(of_kind) > 1 and (moved := max(changes, key=lambda change: (abs(change[0]), change[1])))[0]:
+            yield f"{kind} {moved[1]} {'+' if moved[0] > 0 else '-'}{money(abs(moved[0]), 'USD')}"
