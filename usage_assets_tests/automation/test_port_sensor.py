@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import dagster as dg
@@ -761,11 +761,11 @@ def test_the_cursor_does_not_grow_with_the_days_that_are_pushed_or_parked(
 class AnyOrder(RuleBasedStateMachine):
     """Whatever happens between ticks, in any order: in the end each change is in a push that was requested after it."""
 
-    def __init__(self) -> None:
+    def __init__(self, new_instance: NewInstance) -> None:
         super().__init__()
         self.opened = ExitStack()
         self.clock = self.opened.enter_context(time_machine.travel(NOW, tick=False))
-        self.instance = self.opened.enter_context(dg.DagsterInstance.ephemeral())
+        self.instance = self.opened.enter_context(new_instance())
         self.daemon = Daemon(self.instance)
         self.moment = 0
         self.changed: dict[tuple[str, str], int] = {}
@@ -847,11 +847,12 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
-def test_no_change_is_lost_whatever_happens_in_which_order() -> None:
+def test_no_change_is_lost_whatever_happens_in_which_order(new_instance: NewInstance) -> None:
+    game: Any = partial(AnyOrder, new_instance)
     run_state_machine_as_test(
-        AnyOrder,
+        game,
         settings=settings(
-            max_examples=15,
+            max_examples=10,
             stateful_step_count=25,
             deadline=None,
             derandomize=True,

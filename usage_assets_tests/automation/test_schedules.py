@@ -2,6 +2,8 @@
 
 import shutil
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextvars import ContextVar
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -24,7 +26,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.conftest import NewInstance, Sandbox
 from usage_assets_tests.test_definitions import KEYS, PORT, settings_of
 from usage_assets_tests.warehouse.test_processes import held_by_another
 
@@ -49,6 +51,17 @@ def no_database(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
 BUILT: dict[str, dg.Definitions] = {}
 """Settings -> their graph."""
+INSTANCE: ContextVar[dg.DagsterInstance] = ContextVar("INSTANCE")
+"""The one of all ticks."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def instance(new_instance: NewInstance) -> Iterator[None]:
+    """An empty instance for all ticks, which write nothing into it."""
+    with new_instance() as opened:
+        token = INSTANCE.set(opened)
+        yield
+        INSTANCE.reset(token)
 
 
 def graph_of(settings: Settings) -> dg.Definitions:
@@ -63,8 +76,7 @@ def tick(settings: Settings, name: str, at: str) -> list[dg.RunRequest]:
     schedule = graph_of(settings).resolve_schedule_def(name)
     with (
         time_machine.travel(moment, tick=False),
-        dg.DagsterInstance.ephemeral() as instance,
-        dg.build_schedule_context(instance=instance, scheduled_execution_time=moment) as context,
+        dg.build_schedule_context(instance=INSTANCE.get(), scheduled_execution_time=moment) as context,
     ):
         return list(schedule.evaluate_tick(context).run_requests or [])
 
@@ -410,7 +422,9 @@ def test_run_keys_differ_by_schedule_connection_and_day_and_repeat_with_the_tick
 
 
 @pytest.mark.slow
-def test_a_scheduled_run_fetches_derives_and_checks_every_day(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_scheduled_run_fetches_derives_and_checks_every_day(
+    sandbox: Sandbox, tmp_path: Path, new_instance: NewInstance
+) -> None:
     settings = settings_of(
         openai_admin_key="sk-admin-sandbox",
         openai_base_url=f"{sandbox.base_url}/openai/v1",
@@ -420,7 +434,7 @@ def test_a_scheduled_run_fetches_derives_and_checks_every_day(sandbox: Sandbox, 
     definitions = build_definitions(settings)
     (request,) = tick(settings, DAILY, "2026-11-20T06:00")
     warehouse = Warehouse(database=str(settings.warehouse.file))
-    with dg.DagsterInstance.ephemeral() as instance, warehouse.get_connection():  # the file stays open: less work
+    with new_instance() as instance, warehouse.get_connection():  # the file stays open: less work
         result = definitions.resolve_job_def(USAGE_JOB).execute_in_process(
             instance=instance, asset_selection=request.asset_selection, tags=dict(request.tags)
         )
