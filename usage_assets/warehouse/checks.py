@@ -18,15 +18,20 @@ from usage_assets.warehouse.values import CheckFailure, Query
 
 
 def check_failures(
-    connection: duckdb.DuckDBPyConnection, table: Table, content: Query | None, target: Slice
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    content: Query | None,
+    target: Slice,
+    stored: Sequence[Slice] | None = None,
 ) -> list[CheckFailure]:
     """Return what is wrong with the stored slice: repeated grain, and totals that differ from the source's.
 
-    The table must equal its declaration, and the content be prepared.
+    ``stored`` are its parts, where the caller knows them. The table must equal its declaration, and the content be
+    prepared.
     """
     grain = ", ".join(table.grain)
     found: list[CheckFailure] = []
-    for part in parts_of(connection, table, target):
+    for part in parts_of(connection, table, target) if stored is None else stored:
         doubtful = connection.execute(
             f"select usage_date from {table.name} where {in_slice(table, part)} "
             f"group by usage_date having count(*) > count(distinct hash({grain}))",  # different hashes: different rows

@@ -16,7 +16,7 @@ from usage_assets.core.schema import packed_schema
 from usage_assets.warehouse.checks import check_failures
 from usage_assets.warehouse.inputs import record_inputs, record_none
 from usage_assets.warehouse.migrate import create_or_alter, make_ready
-from usage_assets.warehouse.slices import IN_SLICE, Slice, in_slice
+from usage_assets.warehouse.slices import IN_SLICE, Slice, in_slice, parts_of
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 from usage_assets.warehouse.values import Batch, CheckFailure, Query, Version, WarehouseError, listed
 from usage_assets.warehouse.versions import record_versions
@@ -78,7 +78,8 @@ def replace_slice(
     if query and query.sums:
         _write_sums(connection, *query.sums, target, parts)
     note("verifying grain and totals")
-    _refuse_failures(check_failures(connection, table, query, target), place or table.name)
+    stored = parts_of(connection, table, target)
+    _refuse_failures(check_failures(connection, table, query, target, stored), place or table.name)
     if query:
         others = [(other, {"part": target.part} if "$part" in other else {}) for other in query.inputs]
         record_inputs(
@@ -87,8 +88,8 @@ def replace_slice(
     else:
         record_none(connection)
     note("recording the version of each day")
-    versions = record_versions(connection, table, target, run_id, as_of, asked)
-    _refuse_older_content(connection, table, target, as_of)
+    versions = record_versions(connection, table, target, run_id, as_of, asked, stored)
+    _refuse_older_content(connection, table, as_of)
     return versions
 
 
@@ -133,19 +134,17 @@ def _staged_answer(connection: duckdb.DuckDBPyConnection, table: Table, content:
     return "select * from staged"  # without the slice's bounds: Arrow would apply them to a copy of all rows
 
 
-def _refuse_older_content(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice, as_of: datetime) -> None:
+def _refuse_older_content(connection: duckdb.DuckDBPyConnection, table: Table, as_of: datetime) -> None:
     overtaken = connection.execute(
-        f"""
-        select usage_date, newer.run_id
-        from (select * from ledger.stored_days where table_name = $table_name and slice = $part and {IN_SLICE}) as now
-        join ledger.partition_versions as newer using (table_name, slice, connection, usage_date)
+        """
+        select usage_date, newest.run_id
+        from recorded
+        join newest using (usage_date)
         left join archived using (usage_date)
-        where now.changed
-          and newer.version = now.version - 1
-          and coalesce(newer.answered_at, newer.written_at) > coalesce(archived.stored_at, $as_of)
+        where recorded.changed and newest.as_of > coalesce(archived.stored_at, $as_of)
         order by usage_date
         """,
-        {**target.bounds, "table_name": table.name, "part": target.part, "as_of": as_of},
+        {"as_of": as_of},
     ).fetchall()
     if overtaken:
         raise WarehouseError(
