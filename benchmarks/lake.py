@@ -30,7 +30,7 @@ from usage_assets.warehouse.values import Batch
 from usage_assets_tests.postgres import new_database, running_postgres
 
 ALLOWED_GROWTH = 1.5
-"""How many times what the first writes cost a write may cost after a year of them."""
+"""How many times what the first writes into a lake cost a write may cost after a year of them."""
 KEPT = timedelta(days=90)
 WEEK = 7
 A_DAY_PASSES = "update ducklake_snapshot set snapshot_time = snapshot_time - interval '1 day'"
@@ -42,7 +42,7 @@ def figures(days: int, rows: int = 200, asked_rows: int = ASKED_ROWS) -> Iterato
     """A year of mornings, what is asked after it, and a backfill. Raises RuntimeError where the two differ."""
     with running_postgres() as server, TemporaryDirectory() as folder:
         both = new(server, Path(folder, "mornings"))
-        yield from figures_of_mornings(both, days, rows)
+        yield from figures_of_mornings(both, new(server, Path(folder, "young"))["lake"], days, rows)
         both = new(server, Path(folder, "costs"))
         yield figure_of_costs(both, asked_rows)
         with running("usage_assets.sandbox") as url:
@@ -55,22 +55,27 @@ def new(server: str, folder: Path) -> Both:
     return {"lake": lake, "file": Warehouse(database=str(folder / "usage.duckdb"))}
 
 
-def figures_of_mornings(both: Both, days: int, rows: int) -> Iterator[Figure]:
-    """Each morning the last seven days are written again, and the lake is maintained as the schedule does it."""
+def figures_of_mornings(both: Both, young: Warehouse, days: int, rows: int) -> Iterator[Figure]:
+    """Each morning the last seven days are written again, and the lake is maintained as the schedule does it.
+
+    What a first week costs is measured in the last one, on a young lake and in turn: the load of the machine that a
+    year passes on is not that of its beginning.
+    """
     today = utc_today()
-    took: dict[str, list[float]] = {name: [] for name in both}
-    maintained: list[float] = []
+    took: dict[str, list[float]] = {name: [] for name in (*both, "young")}
+    maintained: dict[str, list[float]] = {"lake": [], "young": []}
     for n in range(days):
-        for name, warehouse in both.items():
+        written = {**both, "young": young} if days - n <= WEEK + 1 else both
+        for name, warehouse in written.items():
             took[name].append(cpu_of(partial(write, warehouse, today - DAY * (days - n), rows)))
-        lake = both["lake"]
-        maintained.append(cpu_of(partial(lake.maintain, KEPT)))
-        with psycopg.connect(lake.database.removeprefix(LAKE)) as catalog:
-            catalog.execute(A_DAY_PASSES)
+        for name in maintained.keys() & written.keys():
+            maintained[name].append(cpu_of(partial(written[name].maintain, KEPT)))
+            with psycopg.connect(written[name].database.removeprefix(LAKE)) as catalog:
+                catalog.execute(A_DAY_PASSES)
     same(both, "select content_hash from ledger.partition_versions order by all")
-    first, last = took["lake"][1 : WEEK + 1], took["lake"][-WEEK:]
+    first, last = took["young"][1:], took["lake"][-WEEK:]
     name = f"a write of 7 days of {rows} rows"
-    yield pair(name, first, took["file"][1 : WEEK + 1])
+    yield pair(name, took["lake"][1 : WEEK + 1], took["file"][1 : WEEK + 1])
     yield pair(f"{name}, after {days} of them", last, took["file"][-WEEK:])
     yield Figure(
         name=f"{name}, after {days} of them",
@@ -78,13 +83,13 @@ def figures_of_mornings(both: Both, days: int, rows: int) -> Iterator[Figure]:
         theirs=median(first),
         unit="s",
         demanded=1 / ALLOWED_GROWTH,
-        note="CPU time on a lake; theirs: the first",
+        note="CPU time on a lake; theirs: a first week, at the same time",
     )
     yield Figure(
         name="the daily maintenance then",
-        ours=median(maintained[-WEEK:]),
+        ours=median(maintained["lake"][-WEEK:]),
         unit="s",
-        note=f"CPU time; {median(maintained[:WEEK]):.2f} s in the first week",
+        note=f"CPU time; {median(maintained['young'][1:]):.2f} s in a first week",
     )
     yield pair("what states days are in", *rounds(both, lambda warehouse: warehouse.read(STATES)))
 

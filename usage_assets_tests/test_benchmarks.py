@@ -244,7 +244,8 @@ def test_as_many_waits_are_measured_as_processes_write() -> None:
 @pytest.mark.slow
 def test_a_lake_does_what_a_file_does(postgres: str, tmp_path: Path) -> None:
     """On the session's server: a lake stays attached to its process, which reads no other once its server is gone."""
-    first, later, growth_of_writes, *_ = lake.figures_of_mornings(lake.new(postgres, tmp_path), 2, rows=3)
+    young = lake.new(postgres, tmp_path / "young")["lake"]
+    first, later, growth_of_writes, *_ = lake.figures_of_mornings(lake.new(postgres, tmp_path), young, 2, rows=3)
     asked = lake.figure_of_costs(lake.new(postgres, tmp_path / "costs"), asked_rows=3)
     assert [later.name, growth_of_writes.name] == [f"{first.name}, after 2 of them"] * 2
     assert growth_of_writes.demanded == 1 / 1.5
