@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from usage_assets.cli.main import main
+from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.opened import warehouse_at
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end.conftest import sandbox_environment
 
@@ -89,8 +91,9 @@ class Terminal:
 
     @property
     def warehouse(self) -> Warehouse:
-        """The database."""
-        return Warehouse(database=str(self.database))
+        """What the commands write: the database, or a lake."""
+        address = WarehouseAddress(self.environment["USAGE_WAREHOUSE"], self.environment.get("USAGE_WAREHOUSE_DATA"))
+        return warehouse_at(address)
 
     def tables(self) -> list[str]:
         """The tables that hold days."""

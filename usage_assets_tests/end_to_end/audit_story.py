@@ -29,13 +29,10 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.sandbox.control import DEFAULT_SEED
 from usage_assets.sandbox.directory import Directory
 from usage_assets.sandbox.ledger import Clock, Ledger
-from usage_assets.warehouse.database import write_ahead_log
-from usage_assets.warehouse.lake import Lake
 from usage_assets_tests.conftest import Sandbox, running_sandbox
 from usage_assets_tests.end_to_end.audit_books import DAILY, MINOR_DIGITS, Account, Dated, Keeper, total
 from usage_assets_tests.end_to_end.audit_views import whole_units
-from usage_assets_tests.end_to_end.conftest import Project, in_place, open_project, sandbox_environment
-from usage_assets_tests.postgres import drop_lake
+from usage_assets_tests.end_to_end.conftest import Project, lose, open_project, sandbox_environment
 
 FIRST = date(2025, 11, 23)
 """In the next two weeks a month ends, and costs begin to be told by API key: also of few days the audit has all."""
@@ -272,13 +269,7 @@ class Story:
 
     def lose(self) -> None:
         """Lose the database."""
-        warehouse = self.project.warehouse
-        if isinstance(warehouse, Lake):
-            drop_lake(warehouse)
-        else:
-            database = Path(warehouse.database)
-            for file in (database, write_ahead_log(database)):
-                file.unlink(missing_ok=True)
+        lose(self.project.warehouse)
         self.keeper.lose()
 
     def push(self, days: Sequence[date], *connections: str) -> None:
@@ -604,18 +595,14 @@ def story_of(folder: Path, sandbox: Sandbox) -> Iterator[Story]:
             (folder / f"{name}.key").write_text(key)
         keeper = Keeper(accounts, stated(one, other))
         file = folder / "connections.toml"
-        environment = (
-            sandbox_environment(sandbox.base_url, folder / "usage.duckdb")
-            | in_place(folder)
-            | {
-                **dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"), ""),
-                "USAGE_CONNECTIONS": str(file),
-                "USAGE_START_DATE": str(FIRST),
-                "USAGE_LOOKBACK_DAYS": str(2 * WEEK),  # few days are one run, many days two
-                "USAGE_ARCHIVE": "off",
-                "USAGE_BACKFILL_HISTORY": "true",
-            }
-        )
+        environment = sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | {
+            **dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"), ""),
+            "USAGE_CONNECTIONS": str(file),
+            "USAGE_START_DATE": str(FIRST),
+            "USAGE_LOOKBACK_DAYS": str(2 * WEEK),  # few days are one run, many days two
+            "USAGE_ARCHIVE": "off",
+            "USAGE_BACKFILL_HISTORY": "true",
+        }
         switches = ", ".join(f"{e.name} = {str(e.name in FEW).lower()}" for e in PROVIDERS["openai"].endpoints)
         connections = CONNECTIONS.format(folder=folder, one=sandbox.base_url, other=url, switches=switches)
         file.write_text(connections + toml(keeper.accounting))

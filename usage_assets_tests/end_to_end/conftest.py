@@ -31,12 +31,13 @@ from usage_assets.demo.summary import COSTS, UNITS
 from usage_assets.models.entities import OF_INSIGHTS
 from usage_assets.port.provision import CONNECTION
 from usage_assets.providers import PROVIDERS
-from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.database import Warehouse, write_ahead_log
+from usage_assets.warehouse.lake import Lake
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
-from usage_assets_tests.postgres import lake_of
+from usage_assets_tests.postgres import drop_lake, lake_of
 
 __all__ = ["ephemeral_instances_keep_their_connection"]
 
@@ -69,7 +70,7 @@ TOTALS: Mapping[str, str] = {
 
 
 def sandbox_environment(base_url: str, warehouse: Path) -> dict[str, str]:
-    """The environment of a user whose accounts are the sandbox's."""
+    """The environment of a user whose accounts are the sandbox's; instead of the file, the lake of its folder."""
     return {
         "OPENAI_ADMIN_KEY": "sk-admin-sandbox",
         "OPENAI_BASE_URL": f"{base_url}/openai/v1",
@@ -83,6 +84,7 @@ def sandbox_environment(base_url: str, warehouse: Path) -> dict[str, str]:
         "PORT_BASE_URL": f"{base_url}/port",
         "USAGE_WAREHOUSE": str(warehouse),
         "USAGE_BACKFILL_HISTORY": "false",
+        **in_place(warehouse.parent),
     }
 
 
@@ -269,16 +271,32 @@ on_file = pytest.mark.parametrize("place", ["file"], indirect=True)
 
 @pytest.fixture(autouse=True)
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where projects have their warehouse."""
+    """Where projects have their warehouse. What lies next to a file is with a lake in the current folder."""
     monkeypatch.delenv(SERVER, raising=False)
     if getattr(request, "param", os.environ.get("USAGE_TEST_WAREHOUSE")) == "lake":
         monkeypatch.setenv(SERVER, request.getfixturevalue("postgres"))
+        monkeypatch.chdir(request.getfixturevalue("tmp_path"))
 
 
 def in_place(folder: Path) -> dict[str, str]:
-    """Variables of the lake of a folder; none where projects are in files."""
+    """Variables of the lake of a folder; none where projects are in files. The archive is where it is with a file."""
     server = os.environ.get(SERVER)
-    return lake_of(server, folder) if server else {}
+    return lake_of(server, folder) | {"USAGE_ARCHIVE": str(folder / "raw")} if server else {}
+
+
+def another(folder: Path) -> dict[str, str]:
+    """Variables of an empty warehouse beside that of the folder, with the same archive."""
+    server = os.environ.get(SERVER)
+    return lake_of(server, folder / "again") if server else {"USAGE_WAREHOUSE": str(folder / "again.duckdb")}
+
+
+def lose(warehouse: Warehouse) -> None:
+    """Lose everything that is stored."""
+    if isinstance(warehouse, Lake):
+        drop_lake(warehouse)
+        return
+    for file in (Path(warehouse.database), write_ahead_log(Path(warehouse.database))):
+        file.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -286,9 +304,7 @@ def open_project(
     sandbox: Sandbox, folder: Path, variables: Mapping[str, str] | None = None, **options: Any
 ) -> Iterator[Project]:
     """Open a project with its warehouse in ``folder``; ``variables`` are set besides the sandbox's."""
-    environment = (
-        sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | in_place(folder) | dict(variables or {})
-    )
+    environment = sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | dict(variables or {})
     settings = Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
     warehouse = warehouse_at(settings.warehouse)
     with dg.DagsterInstance.ephemeral() as instance:

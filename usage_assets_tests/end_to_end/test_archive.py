@@ -12,9 +12,8 @@ import time_machine
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import USAGE_JOB, range_tags
 from usage_assets.core.days import DAY
-from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import CONNECTIONS, Project, hold_project
+from usage_assets_tests.end_to_end.conftest import CONNECTIONS, Project, another, hold_project, lose
 from usage_assets_tests.terminal import Terminal
 
 RAW = {
@@ -59,7 +58,7 @@ def test_everything_is_derived_again_without_a_request(sandbox: Sandbox, tmp_pat
             assert project.fetch(connection, days[3:], *assets).success
         hashes = project.hashes()
     asked = len(sandbox.requests())
-    with hold_project(sandbox, tmp_path, {"USAGE_WAREHOUSE": str(tmp_path / "again.duckdb")}) as project:
+    with hold_project(sandbox, tmp_path, another(tmp_path)) as project:
         for connection, assets in RAW.items():
             assert derive(project, connection, days, *assets).success
         assert project.hashes() == hashes
@@ -77,7 +76,7 @@ def test_a_split_window_is_derived_with_the_grouping_that_each_day_was_granted(
         before = project.rows("openai.costs")
         assert len({row["grouped_by"] for row in before}) > 1
     assert len(files(tmp_path)) == 3  # two parts, and the control totals
-    with hold_project(sandbox, tmp_path, {"USAGE_WAREHOUSE": str(tmp_path / "again.duckdb")}) as project:
+    with hold_project(sandbox, tmp_path, another(tmp_path)) as project:
         assert derive(project, "openai", days[1:3], "costs").success
         assert project.rows("openai.costs") == [row for row in before if row["usage_date"] in days[1:3]]
 
@@ -90,7 +89,7 @@ def test_every_policy_for_people_gives_the_same_content(sandbox: Sandbox, tmp_pa
         for connection, assets in keys.items():
             assert project.fetch(connection, days, *assets).success
         hashes = project.hashes()
-    with hold_project(sandbox, tmp_path, people | {"USAGE_WAREHOUSE": str(tmp_path / "again.duckdb")}) as project:
+    with hold_project(sandbox, tmp_path, people | another(tmp_path)) as project:
         for connection, assets in keys.items():
             assert derive(project, connection, days, *assets).success
         assert project.hashes() == hashes
@@ -152,7 +151,7 @@ def test_days_that_no_answer_covers_are_named_and_the_others_are_derived(
     days = last_days(4)
     with hold_project(sandbox, tmp_path) as project:
         assert project.fetch("chatgpt", days[1:2], "codex_usage").success
-    terminal.database.unlink()
+    lose(terminal.warehouse)
     monkeypatch.delenv("CHATGPT_ANALYTICS_KEY")
     monkeypatch.setenv("USAGE_CONNECTIONS", str(tmp_path / "connections.toml"))
     (tmp_path / "connections.toml").write_text(
@@ -165,7 +164,7 @@ def test_days_that_no_answer_covers_are_named_and_the_others_are_derived(
     assert [line for line in said.err.splitlines() if "chatgpt/codex_usage" in line and missing in line]
     assert "stored: days 1, rows " in said.out
     stored = "select distinct usage_date from ledger.stored_days where table_name = 'chatgpt.codex_usage'"
-    assert Warehouse(database=str(terminal.database)).read(stored).to_pylist() == [{"usage_date": days[1]}]
+    assert terminal.warehouse.read(stored).to_pylist() == [{"usage_date": days[1]}]
     said = terminal.type(*words, "--start", str(days[1]), "--end", str(days[1]))
     assert (said.code, terminal.rows("chatgpt") > 0) == (0, True)
 
@@ -175,7 +174,7 @@ def test_the_archive_reaches_further_back_than_the_provider(sandbox: Sandbox, tm
     with hold_project(sandbox, tmp_path) as project:
         assert project.fetch("chatgpt", days, "codex_usage").success
         hashes = project.hashes()
-    again = {"USAGE_WAREHOUSE": str(tmp_path / "again.duckdb")}
+    again = another(tmp_path)
     with time_machine.travel(NOW + DAY), hold_project(sandbox, tmp_path, again) as project:
         assert "the earliest day is" in failure(project.fetch("chatgpt", days, "codex_usage"))
         assert derive(project, "chatgpt", days, "codex_usage").success

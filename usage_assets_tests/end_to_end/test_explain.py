@@ -27,7 +27,6 @@ from usage_assets_tests.end_to_end.conftest import (
     ONE_PLAN_PER_ASSET,
     Project,
     hold_project,
-    in_place,
     on_both,
     sandbox_environment,
     with_everything,
@@ -174,7 +173,7 @@ def test_random_figures_are_followed_to_the_archive_and_computed_again_from_it_a
 
 
 def settings_of(sandbox: Sandbox, folder: Path, variables: Mapping[str, str]) -> Settings:
-    environment = {**sandbox_environment(sandbox.base_url, folder / "usage.duckdb"), **in_place(folder), **variables}
+    environment = {**sandbox_environment(sandbox.base_url, folder / "usage.duckdb"), **variables}
     return Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
 
 
@@ -232,8 +231,7 @@ def test_answers_in_several_pages_windows_and_shapes_are_explained(sandbox: Sand
 @on_both
 def test_a_lake_is_explained_as_a_file_is(sandbox: Sandbox, tmp_path: Path, place: None) -> None:
     assets = ("cost_report", "usage_messages", "cost_report/daily_costs", "cost_report/allocated_costs")
-    archive = {"USAGE_ARCHIVE": str(tmp_path / "raw")}
-    with hold_project(sandbox, tmp_path, archive) as project:
+    with hold_project(sandbox, tmp_path) as project:
         assert project.fetch("anthropic", last_days(1), *assets).success
-        settings = settings_of(sandbox, tmp_path, archive)
+        settings = settings_of(sandbox, tmp_path, {})
         assert [*explain_everything(project, settings, "costs.by_team", "anthropic.cost_report_control")]

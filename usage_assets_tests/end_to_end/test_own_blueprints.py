@@ -207,9 +207,10 @@ def test_the_example_of_the_documentation_is_a_pair(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def variables(tmp_path: Path) -> dict[str, str]:
+def variables(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
     write(tmp_path / "own")
-    return {**with_main_endpoints(tmp_path), "USAGE_BLUEPRINTS": str(tmp_path / "own")}
+    accounts = sandbox_environment(sandbox.base_url, tmp_path / "usage.duckdb")
+    return {**accounts, **with_main_endpoints(tmp_path), "USAGE_BLUEPRINTS": str(tmp_path / "own")}
 
 
 @pytest.fixture
@@ -225,10 +226,9 @@ def user(sandbox: Sandbox) -> Iterator[PortUser]:
         yield signed_in
 
 
-def previewed(monkeypatch: pytest.MonkeyPatch, project: Project, variables: dict[str, str]) -> dict[str, Any]:
+def previewed(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> dict[str, Any]:
     """What the command shows of the day, by identifier."""
-    environment = sandbox_environment(project.sandbox.base_url, Path(project.warehouse.database)) | variables
-    for name, value in environment.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     said = CliRunner().invoke(port, ["preview", NAME, "--day", str(DAY), "--connection", "openai"])
     assert said.exception is None
@@ -237,8 +237,7 @@ def previewed(monkeypatch: pytest.MonkeyPatch, project: Project, variables: dict
 
 def due(variables: dict[str, str], project: Project) -> list[str]:
     """Why the entities of the pair are due."""
-    environment = sandbox_environment(project.sandbox.base_url, Path(project.warehouse.database)) | variables
-    settings = Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
+    settings = Settings.load(_env_file=None, **{name.lower(): value for name, value in variables.items()})
     found = due_days(project.warehouse, seeds_of(settings))
     return [each.because for each in found if (each.day, each.asset.path[-1]) == (DAY, NAME)]
 
@@ -250,7 +249,7 @@ def test_a_pair_is_previewed_computed_pushed_restated_and_reconciled_as_ours_are
     user.call("POST", "/blueprints", {"identifier": "service", "title": "Service", "schema": {"properties": {}}})
     user.create("service", "billing", {})
     assert project.fetch("openai", [DAY], "costs", "costs/daily_costs").success
-    before = previewed(monkeypatch, project, variables)
+    before = previewed(monkeypatch, variables)
     assert f"port_entities.{NAME}" not in project.tables(), "a preview stores nothing"
     assert project.fetch("openai", [DAY], f"entities/{NAME}").success
     assert project.push_of("openai", [DAY]).success
@@ -273,7 +272,7 @@ def test_a_pair_is_previewed_computed_pushed_restated_and_reconciled_as_ours_are
     assert project.push_of("openai", [DAY]).success
     restated = in_port()
     assert restated != before
-    assert restated == previewed(monkeypatch, project, variables)
+    assert restated == previewed(monkeypatch, variables)
 
     edited, deleted = sorted(restated)[:2]
     user.edit(NAME, edited, {"properties": {"dollars": 7}})

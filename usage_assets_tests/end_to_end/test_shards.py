@@ -12,7 +12,7 @@ from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.providers import PROVIDERS
-from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.opened import warehouse_at
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment
 
@@ -109,7 +109,7 @@ def test_together_they_store_what_one_stores(sandbox: Sandbox, tmp_path: Path) -
 
 
 def test_each_states_its_own_assets_and_only_the_main_one_what_it_says_about_money(tmp_path: Path) -> None:
-    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    warehouse = warehouse_at(settings_of(tmp_path, None).warehouse)
     for shard, money in ((None, MONEY), ("east", ""), ("west", "")):
         due = due_days(warehouse, seeds_of(settings_of(tmp_path, shard, more=money)), keep=True)
     assert {day.connection for day in due} == {*PLACES}
@@ -121,7 +121,7 @@ def test_each_states_its_own_assets_and_only_the_main_one_what_it_says_about_mon
 
 def test_a_connection_in_two_is_refused_until_the_main_one_agrees(sandbox: Sandbox, tmp_path: Path) -> None:
     moved = {**PLACES, "claude": "west"}
-    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    warehouse = warehouse_at(settings_of(tmp_path, None).warehouse)
     due_days(warehouse, seeds_of(settings_of(tmp_path, "east")), keep=True)
     with open_project(sandbox, tmp_path, location(tmp_path, "west", moved)) as project:
         run = project.fetch("claude", DAYS)
