@@ -34,7 +34,7 @@ help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
 	@echo "make run     Dagster with the accounts in .env; PORT=$(PORT)"
 	@echo "make test    the tests of every part"
-	@echo "make test-all  these and the slow ones: whole backfills, random games, processes that are killed"
+	@echo "make test-all  these and the slow ones: whole backfills, random games, processes that are killed; WAREHOUSE=lake"
 	@echo "make test-browser  the pages in Chromium: apt-get install chromium"
 	@echo "make audit   400 days of two organizations: every number beside the sandbox's books; AUDIT_DAYS=$(AUDIT_DAYS) WAREHOUSE=lake"
 	@echo "make drill   make run is killed KILLS=$(KILLS) times at random moments and must end equal to an undisturbed run; SEED=n"
@@ -83,7 +83,7 @@ test: $(READY) $(SANDBOX_TESTED)
 	@$(PYTEST) -m "not slow and not browser" --ignore usage_assets_tests/sandbox
 
 test-all: $(READY)
-	@$(PYTEST) -m "not browser"
+	@USAGE_TEST_WAREHOUSE=$(WAREHOUSE) $(PYTEST) -m "not browser" $(if $(filter lake,$(WAREHOUSE)),-o timeout=1800)
 	@touch $(SANDBOX_TESTED)
 
 test-browser: $(READY)
