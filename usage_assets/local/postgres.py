@@ -14,6 +14,7 @@ import sqlalchemy
 from dagster import EventLogEntry
 from sqlalchemy import make_url
 
+from usage_assets.core.keepalives import FREED_AFTER, KEEPALIVES
 from usage_assets.dagster_internals import ConfigurableClassData
 from usage_assets.dagster_internals.postgres import (
     CompositeStorage,
@@ -29,10 +30,7 @@ from usage_assets.dagster_internals.postgres import (
 )
 from usage_assets.local.bulk_events import BulkEventLogStorage
 
-FREED_AFTER = (
-    "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
-    " -c idle_in_transaction_session_timeout=60000"
-)
+OPTIONS = f"{FREED_AFTER} -c idle_in_transaction_session_timeout=60000"
 """A host that is cut off, or a process that is stopped, in mid-transaction holds others up for a minute at most."""
 BEGIN = "begin; select pg_advisory_xact_lock(1970496871)"
 """Who stores events waits for whoever does. Ids are given out when rows are inserted, and seen when they are committed:
@@ -75,7 +73,8 @@ def _engine(
 ) -> sqlalchemy.Engine:
     asked = (url, recycle, overflow, statement_timeout)
     if asked not in _ENGINES:
-        options = [str(make_url(url).query.get("options", "")), FREED_AFTER]
+        given = make_url(url).query
+        options = [str(given.get("options", "")), OPTIONS]
         options += [f"-c statement_timeout={statement_timeout}"] if statement_timeout is not None else []
         _ENGINES[asked] = create_pg_engine(
             url,
@@ -85,7 +84,10 @@ def _engine(
             max_overflow=overflow,
             pool_recycle=recycle,
             pool_pre_ping=True,  # PostgreSQL may have been restarted since
-            connect_args={"options": " ".join(options)},
+            connect_args={
+                **{name: value for name, value in KEEPALIVES.items() if name not in given},
+                "options": " ".join(options),
+            },
         )
     return _ENGINES[asked]
 

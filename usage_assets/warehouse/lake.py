@@ -31,6 +31,7 @@ import tenacity
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import Field, PrivateAttr
 
+from usage_assets.core.keepalives import FREED_AFTER, KEEPALIVES
 from usage_assets.core.schema import declarations
 from usage_assets.core.warehouse_address import LAKE, redacted
 from usage_assets.warehouse.database import CONFIG, Warehouse
@@ -44,15 +45,6 @@ ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """Variables of an object store that is not Amazon's, as the AWS tools read them."""
 OPTIONS = "data_inlining_row_limit 0"
 """Rows in the catalog are not safe yet: deleted ones came back, a delete was lost (duckdb/ducklake 1084, 1215, 917)."""
-KEEPALIVES = {
-    "keepalives_idle": "30",
-    "keepalives_interval": "10",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "60000",  # milliseconds: while an answer is under way, no keepalive is sent
-}
-"""When our end of a session notices that the other one is gone."""
-FREED_AFTER = " ".join(f"-c {name if name.startswith('tcp') else f'tcp_{name}'}={n}" for name, n in KEEPALIVES.items())
-"""PostgreSQL releases the locks of a host that was cut off after these seconds: 30 + 3 x 10."""
 OLDEST_KEPT = """
 select coalesce(max(snapshot_time) filter (where snapshot_time <= now() - $keep), min(snapshot_time))
 from ducklake_snapshots(current_database())

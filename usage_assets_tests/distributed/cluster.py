@@ -25,7 +25,6 @@ HOSTS: Mapping[str, int] = {"main": 1, "east": 2, "west": 3}
 """Hosts with a code location -> the last part of their address. Their connections are those of test_shards.PLACES."""
 STORE = 4
 PASSWORD = "only-in-the-drill"
-BOTH_ENDS_NOTICE = "keepalives_idle=30&keepalives_interval=10&keepalives_count=3&tcp_user_timeout=60000"
 PATIENCE = 600
 """Seconds to wait for what takes a few on a machine that is free."""
 INSTANCE = Path(__file__).parents[2] / "deploy" / "dagster.postgres.yaml"
@@ -110,7 +109,7 @@ class Cluster:
             "USAGE_BACKFILL_HISTORY": "true",
         }
         self.access = {"PGPASSWORD": PASSWORD, "AWS_ENDPOINT_URL": f"http://{NETWORK}.{STORE}:8333", **CREDENTIALS}
-        dagster = f"postgresql+psycopg2://postgres:{PASSWORD}@{main}/dagster?{BOTH_ENDS_NOTICE}"
+        dagster = f"postgresql+psycopg2://postgres:{PASSWORD}@{main}/dagster"
         shared = isolated(os.environ) | credentials.variables(LOCAL) | self.settings | self.access
         self.hosts = {name: Host(name, number, folder, shared) for name, number in HOSTS.items()}
         for name, host in self.hosts.items():
