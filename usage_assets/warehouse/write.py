@@ -155,12 +155,15 @@ def _refuse_older_content(connection: duckdb.DuckDBPyConnection, table: Table, a
 
 
 def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content: Query, target: Slice) -> None:
-    for source, part in content.sources:
-        rows = connection.execute(
-            f"select usage_date from ledger.stored_days where table_name = $source and slice = $part and {IN_SLICE}",
-            {**target.bounds, "source": source, "part": part},
+    stored = set(
+        connection.execute(
+            "select distinct table_name, slice, usage_date from ledger.partition_versions "
+            f"where list_contains($tables::text[], table_name) and {IN_SLICE}",
+            {**target.bounds, "tables": [source for source, _ in content.sources]},
         ).fetchall()
-        if missing := sorted(set(target.days) - {day for (day,) in rows}):
+    )
+    for source, part in content.sources:
+        if missing := [day for day in target.days if (source, part, day) not in stored]:
             raise WarehouseError(
                 f"{table.name}: {source}{f' ({part})' if part else ''} of connection {target.connection} was never "
                 f"fetched for {listed(map(str, missing))}; materialize it first",
