@@ -22,7 +22,7 @@ COUNTED = (EVERYTHING, "connection", "provider", "model")
 TOLD = timedelta(days=14)
 """An anomaly is open for this long."""
 SAME = timedelta(days=7)
-"""Two anomalies of a scope that begin so close together are one, seen on two days."""
+"""How far the first day of an anomaly may move from one run to the next."""
 COMPARED = timedelta(days=14)
 """Odd days are compared with the days of the same weekdays in the two weeks before."""
 
@@ -34,22 +34,39 @@ def odd_days(
     newest: date,
 ) -> Sequence[AnomalyRow]:
     """Return the odd days of all scopes. One that is known keeps its first day."""
-    before: dict[tuple[str, ...], list[date]] = defaultdict(list)
+    before: dict[tuple[str, ...], list[AnomalyRow]] = defaultdict(list)
     for row in known:
-        before[row.kind, row.id, row.measure, row.what].append(row.first_day)
-    found: dict[tuple[str, ...], AnomalyRow] = {}
+        before[row.kind, row.id, row.measure].append(row)
+    found = []
     for scope in watched(scopes.values()):
-        for anomaly in find(scope.series) if scope.series else ():
-            if abs(anomaly.size) < scope.measure.least:
-                continue
-            row = _row(scope, anomaly, newest)
-            key = (row.kind, row.id, row.measure, row.what)
-            first = next((day for day in before[key] if abs(day - row.first_day) <= SAME), row.first_day)
-            row = msgspec.structs.replace(row, first_day=first)
-            if row.is_open:
-                row = _explained(database, scope, row, anomaly)
-            found[*key, str(first)] = row
-    return list(found.values())
+        odd = find(scope.series) if scope.series else ()
+        anomalies = [each for each in odd if abs(each.size) >= scope.measure.least]
+        rows = [_row(scope, anomaly, newest) for anomaly in anomalies]
+        first_days = _first_days(rows, before[scope.kind, scope.id, scope.measure.name])
+        for number, (row, anomaly) in enumerate(zip(rows, anomalies, strict=True)):
+            kept = msgspec.structs.replace(row, first_day=first_days.get(number, row.first_day))
+            found.append(_explained(database, scope, kept, anomaly) if row.is_open else kept)
+    return found
+
+
+def _first_days(rows: Sequence[AnomalyRow], known: Sequence[AnomalyRow]) -> Mapping[int, date]:
+    """Return number of a row -> first day of the known one that it continues: they have a day in common.
+
+    Each known one is continued by one row, the one that begins closest. Two spikes of one week stay two.
+    """
+    pairs = sorted(
+        (abs(row.first_day - old.first_day), number, old.first_day)
+        for number, row in enumerate(rows)
+        for old in known
+        if row.what == old.what and row.first_day <= old.last_day and old.first_day <= row.last_day
+    )
+    first_days: dict[int, date] = {}
+    taken = set()
+    for distance, number, day in pairs:
+        if distance <= SAME and number not in first_days and (rows[number].what, day) not in taken:
+            first_days[number] = day
+            taken.add((rows[number].what, day))
+    return first_days
 
 
 def watched(scopes: Iterable[Scope]) -> Iterator[Scope]:

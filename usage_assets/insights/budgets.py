@@ -37,7 +37,10 @@ class Budget:
     last: date
 
     def periods(self, newest: date) -> Iterator[tuple[date, date]]:
-        """Yield the period of a day and the one before it, as far as the budget is valid in them."""
+        """Yield the period of a day and the one before it, if the budget is valid at its end, or so far on the day.
+
+        So of several entries that follow each other within a period, one counts.
+        """
         if self.period == "once":
             yield self.first, self.last
             return
@@ -48,7 +51,7 @@ class Budget:
             first = last.replace(day=1)
             for _ in range(months - 1):
                 first = (first - DAY).replace(day=1)
-            if self.first <= last and first <= min(self.last, newest):
+            if self.first <= min(last, newest) <= self.last:
                 yield first, last
             last = first - DAY
 

@@ -184,6 +184,25 @@ def test_an_odd_day_that_a_restatement_explains_is_closed_and_opens_when_it_is_o
     assert (again.is_open, again.closed_on, again.driver) == (True, None, "gpt-5, p1, unknown")
 
 
+def test_two_spikes_of_one_week_stay_two_when_both_are_known(days: Days) -> None:
+    store(days, d20261106=Decimal(900), d20261110=Decimal(600))
+    for _ in range(2):
+        insights = found(days)
+        spikes = [row for row in rows(insights, AnomalyRow) if (row.kind, row.id) == ("connection", "openai")]
+        assert [(row.first_day.day, row.last_day.day, row.actual, row.closed_on) for row in spikes] == [
+            (6, 6, Decimal("910.5"), None),
+            (10, 10, Decimal("610.5"), None),
+        ]
+        keep(days, insights)
+
+
+def test_an_anomaly_that_grows_by_a_day_before_it_keeps_its_first_day(days: Days) -> None:
+    store(days, d20261110=Decimal(900))
+    keep(days, found(days))
+    store(days, d20261109=Decimal(900), d20261110=Decimal(900))
+    assert (of_openai(found(days)).first_day, of_openai(found(days)).last_day) == (date(2026, 11, 10),) * 2
+
+
 def test_tokens_and_requests_are_watched_like_dollars(days: Days) -> None:
     usual = {FIRST + DAY * n: {"input_tokens": 2_000_000 + n, "num_model_requests": 400} for n in range(73)}
     odd = usual | {date(2026, 11, 10): {"input_tokens": 9_000_000, "num_model_requests": 4000}}
@@ -241,6 +260,16 @@ def test_a_threshold_is_reached_on_a_day_and_the_highest_one_is_told(days: Days)
     told = texts(insights.alerts[BudgetStatusRow])
     assert len(told) == 2
     assert told[0].startswith("budget all, 2026-11-01 to 2026-11-30: 100% of $1,000.00 were reached on 2026-11-12: $")
+
+
+def test_of_a_budget_that_is_changed_within_a_month_the_entry_that_is_valid_at_its_end_counts(days: Days) -> None:
+    before = Budget(name="all", amount=Decimal(500), valid_until=date(2026, 11, 5))
+    after = Budget(name="all", amount=Decimal(5000), valid_from=date(2026, 11, 6))
+    insights = found(days, budgets=[before, after])
+    amounts = {(row.first_day.month, row.amount) for row in rows(insights, BudgetStatusRow)}
+    assert amounts == {(11, Decimal(5000)), (10, Decimal(500))}
+    assert len(rows(insights, BudgetStatusRow)) == 2
+    assert not [text for text in texts(insights.alerts[BudgetStatusRow]) if "2026-11-01" in text]
 
 
 def test_without_statsmodels_nothing_is_expected_and_what_is_spent_stays(
