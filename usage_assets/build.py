@@ -153,7 +153,9 @@ def build_definitions(
         sensors += [build_webhook_sensor(settings, url)] if (url := settings.webhook_url) else []
     if with_report:
         newest = partial(last_day, settings)
-        assets.append(build_insights(shared.accounting, settings, newest, [COSTS]))
+        assets.append(
+            build_insights(shared.accounting, settings, newest, [COSTS], [each.name for each in shared.everywhere])
+        )
         assets.append(build_report_asset(settings.report_path, settings.usage_report_url, newest, [COSTS, *INSIGHTS]))
         if shared.pushes:
             assets.append(

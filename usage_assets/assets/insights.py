@@ -37,7 +37,11 @@ KEYS = tuple(key_of(row) for row in TABLES)
 
 
 def build_insights(
-    accounting: Accounting, settings: Settings, last_day: Callable[[], date], costs: Collection[dg.AssetKey]
+    accounting: Accounting,
+    settings: Settings,
+    last_day: Callable[[], date],
+    costs: Collection[dg.AssetKey],
+    connections: Collection[str],
 ) -> dg.AssetsDefinition:
     """Build the assets, with a check for anomalies and one for budgets. The weekly digest is an observation."""
     url = settings.usage_report_url
@@ -70,7 +74,7 @@ def build_insights(
             with warehouse.reading() as database:
                 found = compute(
                     database,
-                    stated_in(accounting),
+                    stated_in(accounting, connections),
                     last_day(),
                     utc_today(),
                     with_people=settings.usage_people == "names",

@@ -279,6 +279,8 @@ class Budget(Scoped):
 
 
 Measure = Literal["usd", "requests", "tokens", "images", "characters", "seconds", "usage_bytes", "sessions"]
+KINDS = ("spike", "drop", "shift")
+"""What an odd day is called where a crossed guardrail has its name (costs.anomalies.what)."""
 CALLED = {"num_model_requests": "requests", "num_sessions": "sessions"}
 """OpenAI's names of measures."""
 
@@ -297,6 +299,13 @@ class Guardrail(Scoped):
     """The most that a day may be, as a multiple of the mean of the 7 days before."""
     at_least: Annotated[Amount, Field(ge=0)] | None = None
     """A day below this is no alarm, however much it rises."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_no_kind(cls, name: str) -> str:
+        if name in KINDS:
+            raise ValueError(f"{', '.join(KINDS)} are kinds of odd days: choose another name")
+        return name
 
     @model_validator(mode="after")
     def _has_one_bound(self) -> Self:

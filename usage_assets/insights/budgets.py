@@ -1,7 +1,7 @@
 """Budgets and prepaid credits: what is spent, what is left, and what to expect at the end of the period."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -66,10 +66,13 @@ class BudgetStatus:
 
 
 def budget_status(
-    database: duckdb.DuckDBPyConnection, budgets: Sequence[Budget], newest: date
+    database: duckdb.DuckDBPyConnection,
+    budgets: Sequence[Budget],
+    newest: date,
+    configured: Collection[str] | None = None,
 ) -> Sequence[BudgetStatus]:
     """Return each budget in its periods, the newest first."""
-    days = stored_days(database, newest)
+    days = stored_days(database, newest, configured=configured)
     return [
         _status(budget, Outlook(_scope(database, budget, days, newest), end_of_quarter(newest)), first, last)
         for budget in budgets

@@ -42,13 +42,13 @@ def compute(
     database: duckdb.DuckDBPyConnection, stated: Stated, newest: date, today: date, *, with_people: bool = False
 ) -> Insights:
     """Compute everything from the days up to ``newest``. The digest names people only ``with_people``."""
-    scopes = {measure: read(database, newest, measure) for measure in MEASURES}
+    scopes = {measure: read(database, newest, measure, stated.connections) for measure in MEASURES}
     daily, months = forecasts(scopes[USD], newest, today)
     known = [*_known(database)]
     odd = [row for of_measure in scopes.values() for row in odd_days(database, of_measure, known, newest)]
     odd += crossed(database, stated.guardrails, newest)
     odd += no_longer_odd(known, odd, newest, today)
-    spent = budget_status(database, stated.budgets, newest)
+    spent = budget_status(database, stated.budgets, newest, stated.connections)
     return Insights(
         {ForecastRow: daily, ForecastTotalRow: months, AnomalyRow: odd, BudgetStatusRow: [each.row for each in spent]},
         {AnomalyRow: of_anomalies(odd), BudgetStatusRow: of_budgets(spent, newest)},

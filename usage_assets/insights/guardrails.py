@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
 import duckdb
 
 from usage_assets.core.days import DAY
 from usage_assets.insights.anomalies import TOLD
-from usage_assets.insights.rows import AnomalyRow
+from usage_assets.insights.rows import KEPT, AnomalyRow
 from usage_assets.insights.series import SQL, USD, counter
 
-LOOKED_AT = timedelta(days=60)
+LOOKED_AT = KEPT
+"""An older day that crossed one is in no table any more."""
 BEFORE = 7
 """Days whose mean a rise is compared with."""
 
@@ -47,7 +48,8 @@ def crossed(database: duckdb.DuckDBPyConnection, guardrails: Sequence[Guardrail]
         values = _values(database, guardrail, newest)
         for day, value in values.items():
             limit = guardrail.limit(values, day)
-            if limit is not None and value > limit and guardrail.first <= day <= guardrail.last:
+            first = max(guardrail.first, newest - LOOKED_AT)
+            if limit is not None and value > limit and first <= day <= guardrail.last:
                 yield _row(guardrail, day, value, limit, newest)
 
 
@@ -56,7 +58,7 @@ def _values(database: duckdb.DuckDBPyConnection, guardrail: Guardrail, newest: d
     asked: dict[str, object] = {
         "kind": guardrail.kind,
         "id": guardrail.id,
-        "first": newest - LOOKED_AT,
+        "first": newest - LOOKED_AT - BEFORE * DAY,
         "last": newest,
     }
     if guardrail.measure == USD.name:

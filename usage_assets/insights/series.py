@@ -113,9 +113,11 @@ def largest(scopes: Iterable[Scope], newest: date, most: int) -> Sequence[Scope]
     return sorted(scopes, key=lambda scope: (-scope.sum(newest - RECENT, newest), scope.kind, scope.id))[:most]
 
 
-def read(database: duckdb.DuckDBPyConnection, today: date, measure: Measure = USD) -> Mapping[Key, Scope]:
+def read(
+    database: duckdb.DuckDBPyConnection, today: date, measure: Measure = USD, configured: Collection[str] | None = None
+) -> Mapping[Key, Scope]:
     """Return the scopes of which most was billed, or used, in the last five weeks, by kind and id."""
-    days = stored_days(database, today, measure)
+    days = stored_days(database, today, measure, configured)
     asked = {"first": today - LONGEST, "last": today, "recent": today - RECENT, "most": MOST_PER_KIND}
     names: dict[Key, str] = {}
     amounts: dict[Key, dict[date, Decimal]] = defaultdict(dict)
@@ -131,12 +133,22 @@ def read(database: duckdb.DuckDBPyConnection, today: date, measure: Measure = US
     }
 
 
-def stored_days(database: duckdb.DuckDBPyConnection, today: date, measure: Measure = USD) -> Mapping[str, Days]:
-    """Return the days whose costs, or counters, are stored, by connection."""
+def stored_days(
+    database: duckdb.DuckDBPyConnection, today: date, measure: Measure = USD, configured: Collection[str] | None = None
+) -> Mapping[str, Days]:
+    """Return the days whose costs, or counters, are stored, by connection.
+
+    ``configured``: the connections that are; None: all are. One that was taken out has nothing on the days since,
+    and no day of it grows any more: otherwise everything together would have no whole day after its last one.
+    """
     stored: dict[str, dict[date, bool]] = defaultdict(dict)
     asked = {"first": today - LONGEST, "last": today, "sources": [*measure.sources], "is_cost": measure.is_cost}
     for connection, day, is_growing in database.execute((SQL / "days.sql").read_text(), asked).fetchall():
         stored[connection][day] = is_growing
+    for name in () if configured is None else stored.keys() - {*configured}:
+        last = max(stored[name])
+        since = (last + DAY * n for n in range(1, (today - last).days + 1))
+        stored[name] = dict.fromkeys([*stored[name], *since], False)
     return {name: Days(frozenset(days), _growing_from(days)) for name, days in stored.items()}
 
 

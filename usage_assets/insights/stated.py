@@ -1,6 +1,6 @@
 """The budgets and guardrails of the connections file, as they are computed. Prepaid credits are budgets, too."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -20,9 +20,11 @@ class Stated:
 
     budgets: Sequence[Budget] = ()
     guardrails: Sequence[Guardrail] = ()
+    connections: Collection[str] | None = None
+    """Those that are configured; None: all that are stored. Any other has ended."""
 
 
-def stated_in(accounting: Accounting) -> Stated:
+def stated_in(accounting: Accounting, connections: Collection[str] | None = None) -> Stated:
     """Return what the entries say."""
     budgets = [
         Budget(
@@ -69,4 +71,4 @@ def stated_in(accounting: Accounting) -> Stated:
         )
         for entry in accounting.guardrails
     ]
-    return Stated([*budgets, *prepaid], guardrails)
+    return Stated([*budgets, *prepaid], guardrails, connections)

@@ -18,6 +18,7 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY
 from usage_assets.insights.alerts import Alert
 from usage_assets.insights.compute import Insights, compute
+from usage_assets.insights.guardrails import crossed
 from usage_assets.insights.rows import KEPT, AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.insights.series import MEASURES, read
 from usage_assets.insights.stated import stated_in
@@ -137,6 +138,33 @@ def test_a_day_that_is_not_stored_is_not_zero(days: Days) -> None:
     assert date(2026, 11, 4) not in series.values
     [month] = [row for row in rows(found(days), ForecastTotalRow) if row.id == "openai"]
     assert month.expected is None
+
+
+def test_a_connection_that_was_taken_out_has_ended_and_hides_no_day_of_the_others(days: Days) -> None:
+    last = FIRST + 44 * DAY
+    before = [
+        raw(
+            Costs,
+            connection="old",
+            usage_date=FIRST + DAY * n,
+            project_id="old",
+            line_item="gpt-5, input",
+            amount_value=50,
+        )
+        for n in range(45)
+    ]
+    days.fetched(Costs, *before, connection="old", first=FIRST, last=last)
+    for derived in ("openai_costs", "openai_allocated_costs"):
+        days.derive(derived, "old", FIRST, last)
+    with days.warehouse.get_connection() as database:
+        for connections, newest in ((["openai", "chatgpt"], NEWEST), (["openai", "chatgpt", "old"], last)):
+            series = read(database, NEWEST, configured=connections)["all", ""].series
+            assert series
+            assert (series.last, series.settled) == (newest, (newest - FIRST).days + 1)
+        insights = compute(database, stated_in(Accounting(), ["openai", "chatgpt"]), NEWEST, TODAY)
+    months = {row.id: row for row in rows(insights, ForecastTotalRow) if row.kind in ("all", "connection")}
+    assert months["old"].expected == 0
+    assert months[""].provisional == 0
 
 
 def test_a_spike_names_its_model_and_is_one_anomaly_on_two_days(days: Days) -> None:
@@ -343,13 +371,22 @@ def test_a_guardrail_is_crossed_on_the_days_that_are_above_it(
         assert bool(those) == bool(crossed)
 
 
+def test_a_guardrail_of_a_rise_stays_crossed_as_long_as_its_day_is_kept(days: Days) -> None:
+    rise = Guardrail(name="rise", measure="usd", rises_by=Decimal(3), at_least=Decimal(500))
+    store(days, d20260914=Decimal(900))
+    with days.warehouse.get_connection() as database:
+        assert [
+            row.first_day for row in crossed(database, [stated_in(Accounting(guardrails=[rise])).guardrails[0]], NEWEST)
+        ] == [date(2026, 9, 14)]
+
+
 def test_the_asset_observes_the_week_where_a_digest_is_wanted_and_links_to_the_report(days: Days) -> None:
     url = "https://finops.example.com/ai.html"
     publish(days.warehouse)
     observed = []
     for wanted in (False, True):
         settings = Settings.load(_env_file=None, usage_digest=wanted, usage_report_url=url)
-        asset = build_insights(Accounting(), settings, lambda: date(2026, 11, 8), [])
+        asset = build_insights(Accounting(), settings, lambda: date(2026, 11, 8), [], ["openai", "chatgpt"])
         with time_machine.travel(datetime(2026, 11, 9, 8, tzinfo=UTC)), dg.DagsterInstance.ephemeral() as instance:
             result = dg.materialize([asset], instance=instance, resources={"warehouse": days.warehouse})
         observed += [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]

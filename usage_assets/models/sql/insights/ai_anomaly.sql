@@ -13,6 +13,8 @@ select
   if(kind in ('person', 'user'), id, null) as user_id,
   if(is_open, 'open', 'closed') as state,
   case
+    when closed_on is not null and score is null
+      then 'not crossed any more since ' || closed_on || ': days were restated, or the guardrail was changed'
     when closed_on is not null then 'no longer odd since ' || closed_on || ': days were restated, or it is part of another anomaly'
     when not is_open then 'older than two weeks'
   end as closed_because,
