@@ -48,10 +48,13 @@ def digest(
     if everything is None or (today == sunday + DAY and _is_missing(everything.days, sunday)):
         return None
     year, week, _ = sunday.isocalendar()
+    known = everything.series.values if everything.series else {}
+    whole = [all(last - DAY * n in known for n in range(WEEK.days)) for last in (sunday, sunday - WEEK)]
+    movers = (*MOVERS, PERSON) if with_people else MOVERS
     lines = (
-        _week(everything, sunday),
+        _week(everything, sunday, is_whole=whole[0], is_compared=all(whole)),
         _month(months, budgets, newest),
-        _moved(scopes, anomalies, sunday, (*MOVERS, PERSON) if with_people else MOVERS),
+        _moved(scopes, anomalies, sunday, movers if all(whole) else ()),
     )
     return Digest(f"{year}-W{week:02}", [line for line in lines if line])
 
@@ -61,11 +64,10 @@ def _is_missing(days: Mapping[str, Days], day: date) -> bool:
     return any(day not in of_it.stored and max(of_it.stored) > day - 2 * WEEK for of_it in days.values())
 
 
-def _week(everything: Scope, sunday: date) -> str:
+def _week(everything: Scope, sunday: date, *, is_whole: bool, is_compared: bool) -> str:
     billed, before = _billed(everything, sunday), _billed(everything, sunday - WEEK)
-    stored = everything.series.values if everything.series else {}
-    compared = ""
-    if all(sunday - WEEK - DAY * n in stored for n in range(WEEK.days)):
+    compared = "" if is_whole else " so far: not all days are stored"
+    if is_compared:
         share = f" ({abs(billed - before) / before:.0%})" if before > 0 else ""
         compared = f", {money(abs(billed - before), 'USD')}{share} {_more(billed - before)} than the week before"
     return f"AI spend, {sunday - WEEK + DAY} to {sunday}: {money(billed, 'USD')}{compared}"

@@ -126,6 +126,14 @@ def test_a_week_that_is_not_stored_is_not_compared_with() -> None:
     assert lines([new]) == ["AI spend, 2026-11-02 to 2026-11-08: $70.00"]
 
 
+def test_a_week_of_which_a_day_is_missing_says_so_and_nothing_moved() -> None:
+    late = {"openai": Days(frozenset(day for day in STORED if day < SUNDAY), None)}
+    of_all, *others = [Scope(each.kind, each.id, each.name, each.amounts, each.connections, late) for each in SCOPES]
+    assert lines([of_all, *others], today=MONDAY + DAY) == [
+        "AI spend, 2026-11-02 to 2026-11-08: $1,400.00 so far: not all days are stored"
+    ]
+
+
 def test_a_guardrail_is_called_one() -> None:
     crossed = anomaly("all", "", what="most", score=None)
     assert lines(anomalies=[crossed])[-1].endswith("1 open anomaly: guardrail most: everything, 2026-11-05")
