@@ -28,7 +28,7 @@ def of_budgets(budgets: Iterable[BudgetStatus], newest: date) -> Sequence[Alert]
     """
     return [
         Alert(
-            f"{each.row.budget} {each.row.first_day} {threshold}",
+            f"{each.row.subject} {each.row.first_day} {threshold}",
             _of_budget(each.row, threshold, day) if (threshold, day) == each.reached[-1] else "",
         )
         for each in budgets

@@ -10,6 +10,7 @@ from typing import Literal
 
 import duckdb
 
+from usage_assets.config.accounting import digits_of
 from usage_assets.core.days import DAY
 from usage_assets.core.money import Money
 from usage_assets.insights.forecasts import Outlook, end_of_month, end_of_quarter
@@ -87,7 +88,7 @@ def _scope(database: duckdb.DuckDBPyConnection, budget: Budget, days: Mapping[st
     amounts: dict[date, Decimal] = defaultdict(Decimal)
     connections: set[str] = set()
     for day, of_it, scale, amount in database.execute(SPENT, asked).fetchall():
-        amounts[day] += Money.of_minor(amount, budget.unit, 2).amount if scale else amount
+        amounts[day] += Money.of_minor(amount, budget.unit, digits_of(budget.unit)).amount if scale else amount
         connections.update(of_it)
     return Scope(budget.kind, budget.id, budget.name, dict(amounts), sorted(connections), days)
 

@@ -114,7 +114,7 @@ class BudgetStatusRow(SeedRow):
     """One row per budget and period, and per purchase of credits: spent, left, and what to expect."""
 
     table = "costs.budget_status"
-    grain = ("budget", "first_day")
+    grain = ("source", "kind", "id", "budget", "first_day")
 
     budget: Annotated[str, column("Name of the budget, or id of the purchase")]
     source: Annotated[str, column("budget: the connections file states it; purchase: credits that are paid")]
@@ -135,3 +135,8 @@ class BudgetStatusRow(SeedRow):
         date | None, column("Day on which the amount was, or is expected to be, spent; null: not in this period")
     ]
     thresholds: Annotated[str, column("Thresholds that were reached, with their days, such as `0.8 on 2026-11-17`")]
+
+    @property
+    def subject(self) -> str:
+        """What nothing else is called: two connections may have a purchase of one id, and a budget may be called so."""
+        return self.budget if self.source == "budget" else f"{self.source} {self.id} {self.budget}"

@@ -23,6 +23,7 @@ from usage_assets.insights.rows import KEPT, AnomalyRow, BudgetStatusRow, Foreca
 from usage_assets.insights.series import MEASURES, read
 from usage_assets.insights.stated import stated_in
 from usage_assets.models.costs import VIEWS
+from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
@@ -346,6 +347,27 @@ def test_a_quarter_and_prepaid_credits_have_their_own_days(days: Days) -> None:
         Decimal("537.5"),
     )
     assert prepaid.exhausted_on == date(2026, 12, 19)
+
+
+def test_purchases_and_budgets_of_one_name_are_told_apart(days: Days) -> None:
+    pack = Purchase(
+        connection="chatgpt", kind="credits", quantity=Decimal(100), amount=Decimal(40), id="web",
+        valid_from=date(2026, 11, 1),
+    )  # fmt: skip
+    other = pack.model_copy(update={"connection": "chatgpt-2", "quantity": Decimal(1)})
+    web = Budget(name="web", amount=Decimal(500), valid_from=date(2026, 11, 1))
+    alerts = found(days, budgets=[web], purchases=[pack, other]).alerts[BudgetStatusRow]
+    assert len(alerts) == len({alert.key for alert in alerts}) == 6
+
+
+def test_a_yen_has_no_smaller_unit(days: Days) -> None:
+    yen = raw(CostReport, usage_date=NEWEST, currency="JPY", amount_cents=Decimal(700), workspace_id="w1")
+    days.fetched(CostReport, yen, first=NEWEST)
+    days.derive("anthropic_cost_report", first=NEWEST)
+    days.derive("anthropic_allocated_costs", first=NEWEST)
+    budget = Budget(name="yen", amount=Decimal(1000), currency="JPY")
+    [november, _] = rows(found(days, budgets=[budget]), BudgetStatusRow)
+    assert november.settled + november.provisional == 700
 
 
 @pytest.mark.parametrize(

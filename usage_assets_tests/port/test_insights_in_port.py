@@ -197,6 +197,20 @@ def test_what_is_computed_is_in_port_exactly_with_its_scorecard_and_a_second_pus
     assert not company.catalog.asked("bulk")
 
 
+def test_purchases_of_one_id_and_anomalies_of_any_name_are_entities_of_their_own(company: Company) -> None:
+    packs = [
+        msgspec.structs.replace(RESEARCH, source="purchase", kind="connection", id=name, budget="po-9")
+        for name in ("chatgpt", "chatgpt-2")
+    ]
+    gone = msgspec.structs.replace(SPIKE, score=None, is_open=False, closed_on=TODAY, kind="team", id="a/b " * 400)
+    company.computed(*packs, gone, msgspec.structs.replace(gone, id="a/b " * 399 + "a_b "))
+    company.push()
+    assert names(company, BUDGET) == {f"purchase/{pack.id}/po-9/2026-11-01" for pack in packs}
+    assert len(names(company)) == 2
+    reasons = {entity["properties"]["closed_because"] for entity in company.in_port(ANOMALY).values()}
+    assert reasons == {f"not crossed any more since {TODAY}: days were restated, or the guardrail was changed"}
+
+
 def test_a_budget_is_used_up_or_at_risk_or_neither(company: Company) -> None:
     states = {("100", "200"): "within budget", ("100", None): "within budget", ("100", "1000"): "at risk"}
     states |= {("975", None): "used up"}

@@ -8,7 +8,11 @@ with status as (
   where last_day > $since
 )
 select
-  path_identifier([source, budget, first_day::varchar]) as identifier,
+  if(
+    source = 'purchase',
+    path_identifier([source, id, budget, first_day::varchar]),
+    path_identifier([source, budget, first_day::varchar])
+  ) as identifier,
   concat_ws(' - ', budget, first_day || ' to ' || last_day) as title,
   last_day as usage_date,
   if(kind = 'connection', id, null) as ai_connection,
