@@ -10,13 +10,17 @@ import duckdb
 import pytest
 
 from usage_assets.cli.explain import explain
+from usage_assets.config.accounting import Invoice
 from usage_assets.core.forgotten import Forgotten
 from usage_assets.explain.figures import OPTIONS, Start, figures_of
+from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.report.figures import DIMENSIONS, MOST_ROWS, Report, read
 from usage_assets.report.period import Period
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
-from usage_assets_tests.models.days import Days
-from usage_assets_tests.report.conftest import HOSTILE, NOVEMBER
+from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.report.conftest import HOSTILE, LAST, NOVEMBER, make_all_views
 
 OF_COSTS = ("headline", "by_day", "trend", "tokens", "invoices", "unattributed", *(f"by_{name}" for name in DIMENSIONS))
 BILLED = """
@@ -104,6 +108,24 @@ def test_tokens_have_a_price_and_a_hit_rate(november: Report) -> None:
     assert row["cache_hit_rate"] == 0.25
     exact = row["usd"] / 14_400 * 1_000_000
     assert abs(row["usd_per_million_tokens"] - exact) < Decimal("0.001")
+
+
+def test_an_invoice_in_euros_stands_beside_euros_and_not_beside_cents(tmp_path: Path) -> None:
+    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    invoice = Invoice(connection="anthropic", month="2026-11", total=Decimal("7.5"), currency="EUR", id="INV-2")
+    with warehouse.get_connection() as database:
+        days = stating(Days(warehouse), invoices=[invoice])
+        days.fetched(
+            CostReport, raw(CostReport, usage_date=LAST, currency="EUR", amount_cents=Decimal("750.5")), first=LAST
+        )
+        for derived in ("anthropic_cost_report", "anthropic_allocated_costs"):
+            days.derive(derived, first=LAST)
+        make_all_views(warehouse)
+        figures = read(database, NOVEMBER).figures
+    [row] = figures["invoices"].rows.to_pylist()
+    assert (row["invoiced"], row["stored"], row["difference"]) == (Decimal("7.5"), Decimal("7.505"), Decimal("-0.005"))
+    [unpriced] = figures["unpriced"].rows.to_pylist()
+    assert (unpriced["amount"], unpriced["unit"]) == (Decimal("750.5"), "minor units of EUR")
 
 
 def test_an_invoice_stands_beside_what_is_stored(november: Report) -> None:

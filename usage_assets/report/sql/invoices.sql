@@ -7,8 +7,16 @@ with stored as (
     connection,
     date_trunc('month', usage_date)::date as month,
     coalesce(currency, native_unit) as currency,
-    sum(if(currency = 'USD', amount_usd, native_amount)) as stored
+    sum(
+      case
+        when currency = 'USD' then amount_usd
+        when native_unit = 'minor units'
+          then native_amount::decimal(33, 20) * coalesce(minor_unit, 0.01)::decimal(5, 4)
+        else native_amount
+      end
+    ) as stored
   from costs.by_day
+  left join accounting.currencies using (currency)
   semi join accounting.invoices using (connection)
   where cost_basis = 'billed'
     and usage_date between date_trunc('month', $last::date) - interval 12 months and last_day($last::date)
