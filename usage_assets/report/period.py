@@ -17,13 +17,15 @@ class Period:
     last: date
     before_first: date
     before_last: date
+    is_month: bool = False
+    """Whether it is a month, or its days so far."""
 
     @classmethod
     def of_month(cls, month: date, newest: date) -> Self:
         """Return the month of a day, up to the newest day that may be stored."""
         first = month.replace(day=1)
         before_last = first - DAY
-        return cls(first, min(newest, _end_of(first)), before_last.replace(day=1), before_last)
+        return cls(first, min(newest, _end_of(first)), before_last.replace(day=1), before_last, is_month=True)
 
     @classmethod
     def of_days(cls, first: date, last: date) -> Self:
@@ -41,11 +43,6 @@ class Period:
     def title(self) -> str:
         """What the period is called in a heading."""
         return f"{self.first:%B %Y}" if self.is_month else f"{self.first} to {self.last}"
-
-    @property
-    def is_month(self) -> bool:
-        """Whether it is a month, or its days so far."""
-        return self.first.day == 1 and self.last <= _end_of(self.first) and self.before_first.day == 1
 
     @property
     def parameters(self) -> Mapping[str, date]:

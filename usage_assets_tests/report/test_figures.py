@@ -150,6 +150,11 @@ def test_a_mover_names_the_model_and_project_that_moved_it(november: Report) -> 
             "2026-11-03 to 2026-11-09",
             ("2026-10-27", "2026-11-02"),
         ),
+        (
+            Period.of_days(date(2026, 3, 1), date(2026, 3, 28)),
+            "2026-03-01 to 2026-03-28",
+            ("2026-02-01", "2026-02-28"),
+        ),
         (Period.of_month(date(2026, 3, 31), date(2026, 3, 31)), "March 2026", ("2026-02-01", "2026-02-28")),
     ],
 )
