@@ -1,7 +1,7 @@
 """Odd days of everything that people ask about, each with what explains most of it."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -75,12 +75,24 @@ def watched(scopes: Iterable[Scope]) -> Iterator[Scope]:
 
 
 def no_longer_odd(
-    known: Iterable[AnomalyRow], found: Iterable[AnomalyRow], newest: date, today: date
+    known: Iterable[AnomalyRow],
+    found: Iterable[AnomalyRow],
+    scopes: Collection[tuple[str, str, str]],
+    newest: date,
+    today: date,
 ) -> Iterator[AnomalyRow]:
-    """Yield what was found before and is not any more, as closed: a restatement explains it, say."""
+    """Yield what was found before and is not any more, as closed: a restatement explains it, say.
+
+    ``scopes``: kind, id and measure of all that was looked at. Others have nothing, or too little, in the last five
+    weeks: what is too old to be open stays as it was.
+    """
     keys = {row.key for row in found}
     for row in known:
-        if row.key not in keys and row.last_day > newest - KEPT:
+        if row.key in keys or row.last_day <= newest - KEPT:
+            continue
+        if row.score is not None and not row.is_open and row.key[:3] not in scopes:
+            yield row
+        else:
             yield msgspec.structs.replace(
                 row, is_open=False, driver=None, volume_usd=None, price_usd=None, closed_on=row.closed_on or today
             )

@@ -46,8 +46,9 @@ def compute(
     daily, months = forecasts(scopes[USD], newest, today)
     known = [*_known(database)]
     odd = [row for of_measure in scopes.values() for row in odd_days(database, of_measure, known, newest)]
+    looked_at = {(*key, measure.name) for measure, of_measure in scopes.items() for key in of_measure}
     odd += crossed(database, stated.guardrails, newest)
-    odd += no_longer_odd(known, odd, newest, today)
+    odd += no_longer_odd(known, odd, looked_at, newest, today)
     spent = budget_status(database, stated.budgets, newest, stated.connections)
     return Insights(
         {ForecastRow: daily, ForecastTotalRow: months, AnomalyRow: odd, BudgetStatusRow: [each.row for each in spent]},

@@ -213,6 +213,15 @@ def test_an_odd_day_that_a_restatement_explains_is_closed_and_opens_when_it_is_o
     assert (again.is_open, again.closed_on, again.driver) == (True, None, "gpt-5, p1, unknown")
 
 
+def test_what_has_ended_stays_odd_when_it_is_no_longer_looked_at(days: Days) -> None:
+    store(days, d20260928=Decimal(900))
+    keep(days, found(days))
+    with days.warehouse.transaction() as database:
+        database.execute("update costs.anomalies set id = 'gone' where id = 'openai'")
+    [row] = [row for row in rows(found(days), AnomalyRow) if row.id == "gone"]
+    assert (row.first_day, row.is_open, row.closed_on) == (date(2026, 9, 28), False, None)
+
+
 def test_two_spikes_of_one_week_stay_two_when_both_are_known(days: Days) -> None:
     store(days, d20261106=Decimal(900), d20261110=Decimal(600))
     for _ in range(2):
