@@ -241,7 +241,7 @@ def insert(database: duckdb.DuckDBPyConnection, table: str, query: str) -> None:
 
 
 def watch(warehouse: Warehouse, newest: date) -> float:
-    """Store forecasts and odd days; return the CPU seconds that they take."""
+    """Store forecasts and anomalies; return the CPU seconds that they take."""
     began = process_time()
     with warehouse.reading() as database:
         found = compute(database, Stated(), newest, newest + DAY)

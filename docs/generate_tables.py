@@ -1,9 +1,11 @@
 """Writes docs/tables.md, the data dictionary, from the declarations. ``make docs`` runs it; a test compares."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from usage_assets.config.accounting import Accounting
+from usage_assets.core.schema import TableRow
+from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.models.costs import AllocatedCost, AllocatedCostSums, DailyCost, DailyCostSums
 from usage_assets.models.due import DueDay, ExpectedAsset
 from usage_assets.models.entities import ENTITIES
@@ -33,10 +35,11 @@ def page() -> str:
     """Return the page."""
     endpoints = [endpoint for provider in PROVIDERS.values() for endpoint in provider.endpoints]
     raw = [row for endpoint in endpoints for row in (endpoint.row, endpoint.control and endpoint.control.row) if row]
-    parts = {
+    parts: Mapping[str, Sequence[type[TableRow]]] = {
         "Raw: what the providers say": raw,
         "Lookups: what the ids stand for": [lookup.row for lookup in LOOKUPS],
         "Costs": [DailyCost, AllocatedCost, DailyCostSums, AllocatedCostSums],
+        "Forecasts, anomalies and budgets: estimates": [ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow],
         "Accounting: what the connections file states": list(Accounting().tables()),
         "Port entities": list(dict.fromkeys(derived.row for derived in ENTITIES)),
         "Ledgers": [

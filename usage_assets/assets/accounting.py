@@ -1,13 +1,12 @@
 """The asset that stores the connections file's entries about money as tables, and the check that compares invoices."""
 
-from calendar import monthrange
 from collections.abc import Collection
 from decimal import Decimal
 
 import dagster as dg
 
 from usage_assets.config.accounting import Accounting, Invoice, digits_of
-from usage_assets.core.days import first_kept
+from usage_assets.core.days import end_of_month, first_kept
 from usage_assets.core.money import Money
 from usage_assets.models.costs import DailyCost, days_without_costs
 from usage_assets.warehouse.database import Warehouse
@@ -88,7 +87,7 @@ def against_invoice(
 
     Raises WarehouseError.
     """
-    last = invoice.first.replace(day=monthrange(invoice.first.year, invoice.first.month)[1])
+    last = end_of_month(invoice.first)
     bounds = {"connection": invoice.connection, "first": invoice.first, "last": last}
     with warehouse.transaction(keep=False) as database:
         create_or_alter(database, COSTS)

@@ -1,4 +1,4 @@
-"""The assets of what follows from costs: forecast, anomalies and budgets. One step computes them from one state."""
+"""The assets of forecasts, anomalies and budgets. One step computes them from one state of the warehouse."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -19,12 +19,12 @@ from usage_assets.warehouse.values import WarehouseError
 
 GROUP = "report"
 ALERTS = "alerts"
-"""Metadata of a check that is about several things: key -> text, as JSON. Each key is told once."""
+"""Metadata of a check with several alerts: key -> text, as JSON. Each key is posted once."""
 WEEK, DIGEST = "week", "digest"
-"""Metadata of the observation that is the weekly digest. Each week is told once."""
+"""Metadata of the observation that is the weekly digest. Each week is posted once."""
 TABLES: Sequence[type[TableRow]] = (ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow)
 CHECKED: Sequence[tuple[type[TableRow], str, str]] = (
-    (AnomalyRow, "odd_days", "No day of the last two weeks is odd, and no guardrail was crossed"),
+    (AnomalyRow, "anomalies", "The last two weeks have no anomaly, and no guardrail was crossed"),
     (BudgetStatusRow, "budgets", "No budget has reached a threshold in its current period"),
 )
 

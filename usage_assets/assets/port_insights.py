@@ -1,4 +1,4 @@
-"""Budgets and anomalies in Port: one asset for the whole company. They have no days and no tables of entities.
+"""Budgets and anomalies in Port: one asset for all connections. They have no partitions and no tables of entities.
 
 There are few of them, and most change with every day. So each run reads them back, and repairs what people edited, too.
 """
@@ -31,7 +31,7 @@ from usage_assets.warehouse.tables import Table
 PORT_INSIGHTS = dg.AssetKey("port_insights")
 [IDENTIFIERS] = sql_files("macros/port_entity.sql")
 EVERYTHING = Slice("", date.min, date.max)
-"""What belongs to no single connection has an empty one in Port's ledger."""
+"""Their lines in Port's ledger have an empty connection."""
 
 
 @dataclass(frozen=True)

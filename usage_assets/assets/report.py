@@ -1,4 +1,4 @@
-"""The asset that writes the report: the page that `usage-assets report` writes, too."""
+"""The asset that writes the report, the same page as `usage-assets report`."""
 
 from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime
@@ -16,7 +16,7 @@ REPORT = dg.AssetKey("report")
 def build_report_asset(
     path: Path, url: str | None, last_day: Callable[[], date], costs: Collection[dg.AssetKey]
 ) -> dg.AssetsDefinition:
-    """Build the asset that writes the report of the current month, of what is published, to a file.
+    """Build the asset that writes the report of the current month to a file. It reads the published copy.
 
     ``url``: where people open it. Its event links there, or else to the file.
     """

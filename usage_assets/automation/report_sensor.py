@@ -1,4 +1,4 @@
-"""The sensor that has the report written when runs have changed what is stored, and the last of them has ended."""
+"""The sensor that requests the report when stored data has changed and no run is under way."""
 
 from datetime import date
 
@@ -42,7 +42,7 @@ def build_report_sensor(*, running: bool) -> dg.SensorDefinition:
 
 
 def changed_at(warehouse: Warehouse, today: date) -> str:
-    """Return what the report depends on: when a day last changed, and the day. Raises WarehouseError."""
+    """Return what the report depends on: the time of the last change, and today. Raises WarehouseError."""
     try:
         with warehouse.reading() as database:
             [newest] = database.execute(CHANGED).fetchall()[0]

@@ -1,10 +1,10 @@
-"""The sensor that posts failed runs, failed checks and the weekly digest to USAGE_WEBHOOK_URL.
+"""The sensor that posts failed runs, failed checks, alerts and the weekly digest to USAGE_WEBHOOK_URL.
 
 A message is about a cause, not a run. While a cause lasts, further runs that fail because of it are not posted. When
 everything that it blocked has succeeded, another message says so. The same text of a check about the same day is
-posted once. What was posted is stored in Dagster's storage (KEY) before the post. So a message is posted again only if
-it certainly was not delivered. Dagster's own run_failure_sensor cannot be used: it moves on to the next run even if a
-message could not be posted.
+posted once, and so is each alert. What was posted is stored in Dagster's storage (KEY) before the post. So a message
+is posted again only if it certainly was not delivered. Dagster's own run_failure_sensor cannot be used: it moves on to
+the next run even if a message could not be posted.
 
 The URL is a secret, because anyone who has it can post. It is in no log, cursor or message.
 """
@@ -153,7 +153,7 @@ class Evaluation:
     sums_days_up: bool = False
     """Whether it is the check's result for the whole run. Each wrong day has an evaluation of its own."""
     told_once: bool = False
-    """Whether a changed text is no news: the day is the key of an alert."""
+    """Whether it is an alert: ``day`` is its key, and a changed text is not posted again."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ class News:
     digest: list[str] = field(default_factory=list)
 
     def text(self, outcome: Outcome, link: str, report: str | None) -> str:
-        """The message; empty if nothing is new. ``report``: where people open the report, if anybody knows."""
+        """The message; empty if nothing is new. ``report``: USAGE_REPORT_URL, if it is set."""
         days = f", {' to '.join(outcome.bounds)}" if outcome.bounds else ""
         name = outcome.connection or outcome.run.job_name
         lines = [f"usage-assets: {line}" for line in (*self.mended, *_first(self.alerts))]

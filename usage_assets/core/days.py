@@ -1,5 +1,6 @@
 """Runs of whole UTC days: what one chain of pages answers for, and how each API spells it in a query."""
 
+from calendar import monthrange
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -12,6 +13,11 @@ K = TypeVar("K")
 def utc_today() -> date:
     """Return the current UTC day, which no provider has closed yet."""
     return datetime.now(UTC).date()
+
+
+def end_of_month(day: date) -> date:
+    """Return the last day of the month of a day."""
+    return day.replace(day=monthrange(day.year, day.month)[1])
 
 
 def first_kept(months: int | None) -> date:

@@ -1,7 +1,7 @@
 """Where stored rows are in the archived answers: file, page, JSONPath and exact text of each value.
 
 Answers are read by the page parser that fetched them; nothing here knows a provider. A value is in a column if the
-column is another once the value is: each number of a record is changed and the record is parsed again.
+column changes when the value does: each number of a record is changed and the record is parsed again.
 """
 
 import json
@@ -77,7 +77,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Variant:
-    """A row as it would be if one value of its record were another."""
+    """A row after one value of its record was changed."""
 
     value: Value
     row: pa.Table
@@ -150,7 +150,7 @@ class ArchivedDay:
         return path
 
     def variants(self, positions: Sequence[int]) -> Iterator[tuple[int, Variant]]:
-        """Yield each row as it would be, were one number of its record another: once for each number."""
+        """Yield each row once for each number of its record, with that number changed."""
         pages: defaultdict[tuple[File, int], list[int]] = defaultdict(list)
         for position in positions:
             place = self._places[position]
@@ -159,7 +159,7 @@ class ArchivedDay:
             yield from self._variants(file, page, of_page)
 
     def _variants(self, file: File, page: int, positions: Sequence[int]) -> Iterator[tuple[int, Variant]]:
-        """Change the numbers of several records at once, those at equal places in them: none sees the others'."""
+        """Change the numbers at the same path of several records at once: records do not affect each other."""
         sent = {position: self._as_sent(self._places[position]) for position in positions}
         body = self._answers.page(file, page)
         alike: defaultdict[Path, dict[int, str]] = defaultdict(dict)
@@ -193,7 +193,7 @@ class ArchivedDay:
         return path if items is None else (path[0], items.index(path[1]), *path[2:])
 
     def _parsed(self, file: File, body: Any, items: Sequence[Any] | None) -> Mapping[tuple[Path, int], pa.Table]:
-        """Parse these items of a page; none of them if a number is needed where it was."""
+        """Parse these items of a page; nothing if the changed page is refused."""
         page = body if items is None else {"data": [body["data"][n] for n in items], "has_more": False}
         parser = PlacedParser(self._replay.scope, file.window, file.asked.question.query, file.asked.grouped_by)
         try:

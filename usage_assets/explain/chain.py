@@ -1,6 +1,6 @@
-"""The chain from a figure to the archived bytes, link by link. Which rows: lineage.py; which values: answers.py.
+"""Follows a figure to the archived answers. lineage.py finds the rows, answers.py the values.
 
-Everything is read from the published copy (or the lake) and the archive; nothing is asked or changed.
+Reads the published copy (or the lake) and the archive. Sends no request and changes nothing.
 """
 
 import re
@@ -50,7 +50,7 @@ from usage_assets.warehouse.values import Query, Seed, listed
 
 DERIVED = frozenset(model.row.table for model in (*COSTS, *ALLOCATIONS, *ENTITIES))
 UI = "http://localhost:3000"
-"""Where Dagster's UI is unless USAGE_UI_URL says where."""
+"""Address of Dagster's UI without USAGE_UI_URL."""
 _MACRO = re.compile(r"macro (\w+)\(")
 
 
@@ -80,7 +80,7 @@ class ShownFigure(msgspec.Struct):
 
 
 class Step(msgspec.Struct):
-    """Rows of one table or view that are in the figure."""
+    """The rows of one table or view that are part of the figure."""
 
     relation: str
     rows: list[Mapping[str, Any]]
@@ -112,7 +112,7 @@ class ShownVersion(msgspec.Struct):
 
 
 class ShownRequest(msgspec.Struct):
-    """What was asked, and where the answer is. Keys are sent in headers that nothing stores."""
+    """A request, and the file with its answer. API keys are in headers that are not stored."""
 
     connection: str
     endpoint: str
@@ -145,7 +145,7 @@ class ShownRun(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct):
-    """A figure, and every link of its chain. ``missing`` names the links that are not there."""
+    """Figures with all links of their chains. ``missing`` has one message per missing link."""
 
     figures: list[ShownFigure] = []
     steps: list[Step] = []
@@ -172,7 +172,7 @@ Origin: TypeAlias = InFigure | str
 
 
 class Explainer:
-    """Explains figures of one published state. It keeps what it has read: many figures are of the same days."""
+    """Explains figures of one published state. It caches days, because many figures share them."""
 
     def __init__(self, settings: Settings, database: duckdb.DuckDBPyConnection) -> None:
         self.settings, self.database = settings, database
@@ -187,7 +187,7 @@ class Explainer:
         self._touched: dict[str, dict[tuple[Any, ...], Mapping[str, Any]]] = {}
         self._files: dict[File, None] = {}
 
-    # --- what is known ------------------------------------------------------------------------------------------------
+    # --- cached reads ------------------------------------------------------------------------------------------------
 
     @cached_property
     def _connections(self) -> Mapping[str, Connection]:

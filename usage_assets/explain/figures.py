@@ -1,4 +1,4 @@
-"""Which figure is meant: a column of rows of a table or view, or of an entity in Port. How it is followed: chain.py."""
+"""Finds the figure to explain: a column of rows of a table or view, or of an entity in Port. chain.py follows it."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -69,7 +69,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {
 MOST_ROWS = 2_000
 """Rows of one figure."""
 MOST_IN_SQL = 20
-"""Rows that a question names one by one."""
+"""Rows that a query names one by one."""
 
 
 @dataclass(frozen=True)

@@ -39,14 +39,12 @@ create or replace temp macro valid_name(name) as stored_name(
   )
 )
 """
-"""An entity is called as in the warehouse, whatever the selection is called."""
+"""Removes the mark and the selection from identifiers."""
 GROUPS = 16
 FEW = 100
-"""Rows that are taken away one by one."""
+"""At most this many rows are left out one by one, not in groups."""
 MOST_ROWS = 1_000_000
 """Rows of all selections of one run."""
-
-
 MOST_ROWS_OF_ALL = 30_000_000
 """Rows of all selections of all runs for one step."""
 MOST_ROWS_CHANGED = 5_000_000
@@ -57,7 +55,7 @@ FRAME = ("connection", "usage_date")
 
 
 class MissingLinkError(UserError):
-    """What keeps a figure from being followed further, and what to do, in one line."""
+    """A link of the chain is missing. The message says which one and what to do, in one line."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,8 @@ class Found:
 
     rows: Sequence[int]
     is_sum: bool
-    """Whether each row shows alone what it adds. The other rows matter to what it adds where this is false: a bill is
-    split by all of its weights."""
+    """Whether each row's part can be computed from that row alone. False if other rows matter: a bill is split by all
+    weights of its day."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Change:
     old: int
     new: int
     kind: str
-    """Which value, in words that are equal for equal values of other rows."""
+    """Which value was changed. The text is equal for the same field of other rows."""
 
 
 class Trial:

@@ -1,7 +1,7 @@
 """Computes figures again from the archived bytes alone, in a warehouse of its own.
 
-It parses, stores and computes as runs do. What no answer states comes from where it is kept: rates and owners as they
-are published, names from lookups.
+It parses, stores and computes as runs do. Rates, owners and names are in no answer: they come from the published
+tables.
 """
 
 from collections import defaultdict

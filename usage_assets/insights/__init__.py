@@ -1,1 +1,1 @@
-"""What follows from what is stored: forecasts, odd days and what is left of budgets. Estimates, never money."""
+"""Forecasts, anomalies, budgets and guardrails, computed from the stored tables. Estimates are never added to money."""

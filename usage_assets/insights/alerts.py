@@ -1,4 +1,4 @@
-"""What people are told, once each: thresholds of budgets, odd days, guardrails."""
+"""Alerts: thresholds of budgets that were reached, anomalies, guardrails that were crossed. Each is posted once."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ class Alert:
     """One message."""
 
     key: str
-    """What it is about. As long as there is an alert with this key, it is not told again."""
+    """Identifies the alert. It is not posted again while there is an alert with this key."""
     text: str
-    """Empty: it is known to be, and not told."""
+    """Empty: the alert is open, but nothing is posted about it."""
 
 
 def of_budgets(budgets: Iterable[BudgetStatus], newest: date) -> Sequence[Alert]:
@@ -48,19 +48,19 @@ def _of_budget(row: BudgetStatusRow, threshold: Decimal, day: date) -> str:
         ahead += f", used up on {row.exhausted_on}"
     return (
         f"budget {row.budget}, {row.first_day} to {row.last_day}: {threshold:.0%} of {money(row.amount, row.unit)} "
-        f"were reached on {day}: {spent} spent{ahead}"
+        f"was reached on {day}: {spent} spent{ahead}"
     )
 
 
 def of_anomalies(rows: Iterable[AnomalyRow]) -> Sequence[Alert]:
-    """Return an alert for each open anomaly. One that a restatement explains is gone."""
+    """Return an alert for each open anomaly. A closed one has none."""
     opened = [row for row in rows if row.is_open]
     news = news_of(opened)
     return [Alert(" ".join(map(str, row.key)), _of_anomaly(row) if row in news else "") for row in opened]
 
 
 def news_of(rows: Iterable[AnomalyRow]) -> Sequence[AnomalyRow]:
-    """Return the open anomalies without tokens and requests whose dollars are odd on the same days: one is enough."""
+    """Return the open anomalies. Those of tokens and requests are left out if the dollars of the scope are odd, too."""
     opened = [row for row in rows if row.is_open]
     dollars = [row for row in opened if row.measure == USD.name and row.score is not None]
     return [row for row in opened if not any(_is_same(row, each) for each in dollars)]

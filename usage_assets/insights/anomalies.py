@@ -1,4 +1,4 @@
-"""Odd days of everything that people ask about, each with what explains most of it."""
+"""Anomalies of each scope (team, model, person and so on), each with the part that explains most of it."""
 
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import TypeVar
 import duckdb
 import msgspec
 
-from usage_assets.core.days import DAY
+from usage_assets.core.days import DAY, Window
 from usage_assets.insights.rows import KEPT, AnomalyRow
 from usage_assets.insights.series import EVERYTHING, Key, Scope
 from usage_assets.statistics.anomalies import Anomaly, find
@@ -18,22 +18,22 @@ from usage_assets.statistics.estimates import CENT, rounded
 
 Parted = TypeVar("Parted", bound=Hashable)
 COUNTED = (EVERYTHING, "connection", "provider", "model")
-"""Kinds whose difference is split into volume and price: tokens are counted by connection and model."""
+"""Kinds of scopes whose difference is split into volume and price. Tokens are known by connection and model only."""
 TOLD = timedelta(days=14)
 """An anomaly is open for this long."""
 SAME = timedelta(days=7)
 """How far the first day of an anomaly may move from one run to the next."""
 COMPARED = timedelta(days=14)
-"""Odd days are compared with the days of the same weekdays in the two weeks before."""
+"""Days of an anomaly are compared with the same weekdays of the two weeks before."""
 
 
-def odd_days(
+def find_anomalies(
     database: duckdb.DuckDBPyConnection,
     scopes: Mapping[Key, Scope],
     known: Iterable[AnomalyRow],
     newest: date,
 ) -> Sequence[AnomalyRow]:
-    """Return the odd days of all scopes. One that is known keeps its first day."""
+    """Return the anomalies of all scopes. One that was found before keeps its first day."""
     before: dict[tuple[str, ...], list[AnomalyRow]] = defaultdict(list)
     for row in known:
         before[row.kind, row.id, row.measure].append(row)
@@ -70,20 +70,20 @@ def _first_days(rows: Sequence[AnomalyRow], known: Sequence[AnomalyRow]) -> Mapp
 
 
 def watched(scopes: Iterable[Scope]) -> Iterator[Scope]:
-    """Yield the scopes in which odd days are looked for. A provider of one connection is that connection."""
+    """Yield the scopes that are searched. A provider with one connection is left out: it equals the connection."""
     return (each for each in scopes if each.series and not (each.kind == "provider" and len(each.connections) == 1))
 
 
-def no_longer_odd(
+def closed_anomalies(
     known: Iterable[AnomalyRow],
     found: Iterable[AnomalyRow],
     scopes: Collection[tuple[str, str, str]],
     newest: date,
     today: date,
 ) -> Iterator[AnomalyRow]:
-    """Yield what was found before and is not any more, as closed: a restatement explains it, say.
+    """Yield the anomalies that were found before and not now, as closed: their days were restated, for example.
 
-    ``scopes``: kind, id and measure of all that was looked at. Others have nothing, or too little, in the last five
+    ``scopes``: kind, id and measure of all that was searched. Others have nothing, or too little, in the last five
     weeks: what is too old to be open stays as it was.
     """
     keys = {row.key for row in found}
@@ -121,9 +121,9 @@ def _row(scope: Scope, anomaly: Anomaly, newest: date) -> AnomalyRow:
 
 
 def _explained(database: duckdb.DuckDBPyConnection, scope: Scope, row: AnomalyRow, anomaly: Anomaly) -> AnomalyRow:
-    """Return the row with model, project and person of most of the difference; of dollars, also volume and price."""
+    """Return the row with its driver: model, project, person. A row of dollars also gets volume and price."""
     last = min(anomaly.last, anomaly.first + 6 * DAY)
-    odd = [anomaly.first + DAY * n for n in range((last - anomaly.first).days + 1)]
+    odd = Window(anomaly.first, last).days
     usual = [day - COMPARED / 2 * n for day in odd for n in (1, 2)]
     bounds = {"first": min(usual), "last": last, "kind": row.kind, "id": row.id}
     models: dict[bool, dict[tuple[str, str], Part]] = {True: {}, False: {}}

@@ -1,4 +1,4 @@
-"""Budgets and prepaid credits: what is spent, what is left, and what to expect at the end of the period."""
+"""Budgets and prepaid credits: spent so far, and expected at the end of the period."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -11,9 +11,9 @@ from typing import Literal
 import duckdb
 
 from usage_assets.config.accounting import digits_of
-from usage_assets.core.days import DAY
+from usage_assets.core.days import DAY, end_of_month
 from usage_assets.core.money import Money
-from usage_assets.insights.forecasts import Outlook, end_of_month, end_of_quarter
+from usage_assets.insights.forecasts import Outlook, end_of_quarter
 from usage_assets.insights.rows import BudgetStatusRow
 from usage_assets.insights.series import LONGEST, Days, Scope, stored_days
 
@@ -23,7 +23,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class Budget:
-    """What may be spent by a scope, in a month, in a quarter or in one stretch of days."""
+    """What a scope may spend in a month, a quarter or one range of days."""
 
     name: str
     source: Literal["budget", "purchase"]

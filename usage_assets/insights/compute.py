@@ -1,4 +1,4 @@
-"""Computes all tables of insights from one state of the warehouse, and says what people should be told."""
+"""Computes all tables of insights from one state of the warehouse, the alerts and the weekly digest."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from usage_assets.core.schema import TableRow, to_arrow
 from usage_assets.insights.alerts import Alert, of_anomalies, of_budgets
-from usage_assets.insights.anomalies import no_longer_odd, odd_days
+from usage_assets.insights.anomalies import closed_anomalies, find_anomalies
 from usage_assets.insights.budgets import budget_status
 from usage_assets.insights.digest import Digest, digest
 from usage_assets.insights.forecasts import forecasts
@@ -45,10 +45,10 @@ def compute(
     scopes = {measure: read(database, newest, measure, stated.connections) for measure in MEASURES}
     daily, months = forecasts(scopes[USD], newest, today)
     known = [*_known(database)]
-    odd = [row for of_measure in scopes.values() for row in odd_days(database, of_measure, known, newest)]
-    looked_at = {(*key, measure.name) for measure, of_measure in scopes.items() for key in of_measure}
+    odd = [row for of_measure in scopes.values() for row in find_anomalies(database, of_measure, known, newest)]
+    searched = {(*key, measure.name) for measure, of_measure in scopes.items() for key in of_measure}
     odd += crossed(database, stated.guardrails, newest)
-    odd += no_longer_odd(known, odd, looked_at, newest, today)
+    odd += closed_anomalies(known, odd, searched, newest, today)
     spent = budget_status(database, stated.budgets, newest, stated.connections)
     return Insights(
         {ForecastRow: daily, ForecastTotalRow: months, AnomalyRow: odd, BudgetStatusRow: [each.row for each in spent]},

@@ -1,4 +1,4 @@
-"""The weekly digest: three lines about the last whole week, for people who look once a week."""
+"""The weekly digest: three lines about the last whole week."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ MOST_BUDGETS = 2
 
 @dataclass(frozen=True)
 class Digest:
-    """What is told once a week."""
+    """The digest of one week."""
 
     week: str
-    """ISO week that it is about, such as 2026-W46. Later weeks are greater texts."""
+    """ISO week, such as 2026-W46. A later week is a greater text."""
     lines: Sequence[str]
 
 
@@ -82,7 +82,7 @@ def _billed(scope: Scope, sunday: date) -> Decimal:
 
 
 def _month(months: Iterable[ForecastTotalRow], budgets: Iterable[BudgetStatusRow], newest: date) -> str:
-    """Say what the month has come to, what to expect, and how much of the budgets is spent."""
+    """Return the month so far, its forecast, and how much of the budgets is spent."""
     parts = []
     for month in months:
         if month.kind == EVERYTHING:
@@ -106,7 +106,7 @@ def _expected(row: ForecastTotalRow | BudgetStatusRow, unit: str) -> str:
 
 
 def _moved(scopes: Mapping[Key, Scope], anomalies: Iterable[AnomalyRow], sunday: date, kinds: Sequence[str]) -> str:
-    """Say what moved most, and what is odd."""
+    """Return what changed most, and the open anomalies."""
     parts = [*_movers(scopes, sunday, kinds)]
     parts = [f"moved most: {', '.join(parts)}"] if parts else []
     odd = news_of(anomalies)
@@ -125,7 +125,7 @@ def _importance(row: AnomalyRow) -> tuple[bool, date, bool, Decimal]:
 
 
 def _movers(scopes: Mapping[Key, Scope], sunday: date, kinds: Sequence[str]) -> Iterator[str]:
-    """Yield what changed most of each kind. The only one of its kind is no news: it is everything."""
+    """Yield what changed most of each kind. A kind with a single scope is left out: it equals everything."""
     for kind in kinds:
         of_kind = [scope for scope in scopes.values() if scope.kind == kind]
         changes = [(_billed(scope, sunday) - _billed(scope, sunday - WEEK), scope.name) for scope in of_kind]

@@ -1,13 +1,13 @@
-"""Forecasts of the scopes that people look at, for the rest of the quarter."""
+"""Forecasts of everything, each connection and each team, until the end of the quarter."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from functools import cached_property
 from itertools import accumulate
 
-from usage_assets.core.days import DAY
+from usage_assets.core.days import DAY, Window, end_of_month
 from usage_assets.core.errors import UserError
 from usage_assets.insights.rows import ForecastRow, ForecastTotalRow
 from usage_assets.insights.series import EVERYTHING, Key, Scope, largest
@@ -16,14 +16,14 @@ from usage_assets.statistics.forecast import Estimate, Forecast, forecast
 
 KINDS = (EVERYTHING, "connection", "team")
 MOST = 60
-"""Scopes that are forecast: the largest of the last five weeks."""
+"""The most scopes that are forecast: the largest of the last five weeks."""
 NEVER = date(1970, 1, 1)
 ZERO = Decimal(0)
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a scope has come to, and what it will."""
+    """What a scope was billed so far, and its forecast."""
 
     scope: Scope
     until: date
@@ -31,7 +31,7 @@ class Outlook:
 
     @cached_property
     def forecast(self) -> Forecast | None:
-        """The forecast; None where nothing is settled, or everything is, and without statsmodels."""
+        """The forecast; None if no day is settled, if every day is, or if statsmodels is not installed."""
         series = self.scope.series
         if series is None or series.settled < 1 or series.day(series.settled) > self.until:
             return None
@@ -42,7 +42,7 @@ class Outlook:
 
     @property
     def unsettled_from(self) -> date:
-        """The first day that still grows, or is not stored yet. Without a day, there is none that is settled."""
+        """The first day that still grows, or is not stored yet; NEVER without any day."""
         series = self.scope.series
         return series.day(series.settled) if series else NEVER
 
@@ -55,7 +55,7 @@ class Outlook:
         return self.scope.sum(max(first, self.unsettled_from), last)
 
     def expected(self, first: date, last: date) -> Estimate | None:
-        """What to expect of a range of days in the end; None if a past day is not stored, or nothing is known."""
+        """The estimate of the sum of a range of days; None if a past day is not stored, or there is no forecast."""
         series = self.scope.series
         if series is None or not self._is_whole(first, min(last, self.unsettled_from - DAY)):
             return None
@@ -68,8 +68,8 @@ class Outlook:
         return Estimate(*((settled + each).quantize(CENT) for each in (rest.mean, rest.low, rest.high)))
 
     def exhausted_on(self, amount: Decimal, first: date, last: date) -> date | None:
-        """The day on which an amount was, or is expected to be, spent; None: not in these days."""
-        days = [first + DAY * n for n in range((last - first).days + 1)]
+        """The day on which an amount was, or is expected to be, spent; None if it is none of these days."""
+        days = Window(first, last).days
         sums = accumulate(self._of(day) for day in days)
         return next((day for day, spent in zip(days, sums, strict=True) if spent >= amount), None)
 
@@ -80,14 +80,14 @@ class Outlook:
 
     def _is_whole(self, first: date, last: date) -> bool:
         series = self.scope.series
-        days = (first + DAY * n for n in range((last - first).days + 1))
+        days = Window(first, last).days
         return series is not None and all(day in series.values or day < series.first for day in days)
 
 
 def forecasts(
     scopes: Mapping[Key, Scope], newest: date, today: date
 ) -> tuple[Sequence[ForecastRow], Sequence[ForecastTotalRow]]:
-    """Return the rows of both tables. Without statsmodels, nothing is expected; what is billed stays."""
+    """Return the rows of both tables. Without statsmodels, they have no estimates, only what is billed."""
     shown = [scope for scope in scopes.values() if scope.kind in KINDS and scope.series]
     outlooks = [Outlook(scope, end_of_quarter(newest)) for scope in largest(shown, newest, MOST)]
     daily = [row for outlook in outlooks for row in _daily(outlook, today)]
@@ -98,8 +98,7 @@ def _daily(outlook: Outlook, today: date) -> Iterator[ForecastRow]:
     found = outlook.forecast
     if found is None:
         return
-    for n in range((found.last - found.first).days + 1):
-        day = found.first + DAY * n
+    for day in Window(found.first, found.last).days:
         estimate = found.day(day)
         yield ForecastRow(
             kind=outlook.scope.kind,
@@ -130,9 +129,6 @@ def _month(outlook: Outlook, month: date, today: date) -> ForecastTotalRow:
     )
 
 
-def end_of_month(day: date) -> date:
-    return (day.replace(day=1) + timedelta(days=32)).replace(day=1) - DAY
-
-
 def end_of_quarter(day: date) -> date:
+    """Return the last day of the quarter of a day."""
     return end_of_month(day.replace(day=1, month=day.month + (-day.month) % 3))

@@ -1,4 +1,4 @@
-"""Guardrails: days on which something was used, or billed, more than the connections file allows."""
+"""Guardrails: days with more usage or dollars than the connections file allows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import duckdb
 
-from usage_assets.core.days import DAY
+from usage_assets.core.days import DAY, Window
 from usage_assets.insights.anomalies import TOLD
 from usage_assets.insights.rows import KEPT, AnomalyRow
 from usage_assets.insights.series import SQL, USD, counter
@@ -15,7 +15,7 @@ from usage_assets.insights.series import SQL, USD, counter
 LOOKED_AT = KEPT
 """An older day that crossed one is in no table any more."""
 BEFORE = 7
-"""Days whose mean a rise is compared with."""
+"""A rise is compared with the mean of this many days before it."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Guardrail:
     last: date
 
     def limit(self, values: Mapping[date, Decimal], day: date) -> Decimal | None:
-        """Return the most for a day; None where the days before it are not all there."""
+        """Return the limit of a day; None if one of the 7 days before it has no value."""
         if self.above is not None:
             return self.above
         before = [values[day - n * DAY] for n in range(1, BEFORE + 1) if day - n * DAY in values]
@@ -68,9 +68,7 @@ def _values(database: duckdb.DuckDBPyConnection, guardrail: Guardrail, newest: d
         found = dict(database.execute(counter(guardrail.measure).query("measured"), asked).fetchall())
     if not found:
         return {}
-    first, last = min(found), max(found)
-    days = (first + DAY * n for n in range((last - first).days + 1))
-    return {day: found.get(day, Decimal(0)) for day in days}
+    return {day: found.get(day, Decimal(0)) for day in Window(min(found), max(found)).days}
 
 
 def _row(guardrail: Guardrail, day: date, value: Decimal, limit: Decimal, newest: date) -> AnomalyRow:

@@ -1,4 +1,4 @@
-"""The tables of what follows from costs. Each is written whole, from all that is stored."""
+"""The tables of forecasts, anomalies and budgets. Each run replaces all of their rows."""
 
 from datetime import date, timedelta
 from decimal import Decimal
@@ -7,15 +7,18 @@ from typing import Annotated
 from usage_assets.core.schema import SeedRow, column
 
 KEPT = timedelta(days=60)
-"""How long after its last day an anomaly that is no longer found stays, and a budget or an anomaly in Port. Days are
-kept for longer (USAGE_RETENTION_MONTHS)."""
+"""How long after its last day a closed anomaly is kept, and a budget or an anomaly in Port. Stored days are kept for
+longer (USAGE_RETENTION_MONTHS)."""
 
 Kind = Annotated[
     str,
-    column("What the row is about: all, connection, provider, team, project (or workspace), model, person or api_key"),
+    column(
+        "What the row is about: all, connection, provider, team, project (or workspace), model, person or api_key; "
+        "of a budget or guardrail also workspace or user"
+    ),
 ]
-ScopeId = Annotated[str, column("Id of it; empty for all", personal=True)]
-ScopeName = Annotated[str, column("What it is called", personal=True)]
+ScopeId = Annotated[str, column("Its id; empty for all", personal=True)]
+ScopeName = Annotated[str, column("Its name", personal=True)]
 Low = Annotated[
     Decimal | None, column("Lower end of the range that holds four times out of five", unit="USD", additive=False)
 ]
@@ -25,7 +28,7 @@ High = Annotated[
 
 
 class ForecastRow(SeedRow):
-    """One row per thing that is forecast and day to come, or day that still grows: an estimate, never money."""
+    """One row per scope (all, a connection or a team) and future or provisional day: an estimate, never money."""
 
     table = "costs.forecast"
     grain = ("kind", "id", "usage_date")
@@ -34,14 +37,14 @@ class ForecastRow(SeedRow):
     id: ScopeId
     name: ScopeName
     usage_date: Annotated[date, column("UTC day")]
-    expected: Annotated[Decimal, column("Dollars to expect to be billed for the day", unit="USD", additive=False)]
+    expected: Annotated[Decimal, column("Dollars expected to be billed for the day", unit="USD", additive=False)]
     low: Low
     high: High
     made_on: Annotated[date, column("Day on which it was computed")]
 
 
 class ForecastTotalRow(SeedRow):
-    """One row per thing that is forecast and month: what is billed so far, and what to expect in the end."""
+    """One row per scope (all, a connection or a team) and month: billed so far, and expected for the whole month."""
 
     table = "costs.forecast_totals"
     grain = ("kind", "id", "month")
@@ -54,7 +57,7 @@ class ForecastTotalRow(SeedRow):
     provisional: Annotated[Decimal, column("Billed on days that may still grow", unit="USD", additive=False)]
     expected: Annotated[
         Decimal | None,
-        column("Dollars to expect for the whole month; null: too little is known to say", unit="USD", additive=False),
+        column("Dollars expected for the whole month; null: too little is known", unit="USD", additive=False),
     ]
     low: Low
     high: High
@@ -62,7 +65,7 @@ class ForecastTotalRow(SeedRow):
 
 
 class AnomalyRow(SeedRow):
-    """One row per odd stretch of days of one thing, or per guardrail that was crossed on a day."""
+    """One row per anomaly of one scope and measure, or per day on which a guardrail was crossed."""
 
     table = "costs.anomalies"
     grain = ("kind", "id", "measure", "what", "first_day")
@@ -70,14 +73,14 @@ class AnomalyRow(SeedRow):
     kind: Kind
     id: ScopeId
     name: ScopeName
-    measure: Annotated[str, column("What is odd: usd, or a counter such as requests or tokens")]
+    measure: Annotated[str, column("usd, or a counter such as requests or tokens")]
     what: Annotated[str, column("spike, drop or shift; of a guardrail, its name")]
-    first_day: Annotated[date, column("First odd day. It stays when later days change it a little")]
-    last_day: Annotated[date, column("Last odd day; of a shift, the last day of the new level")]
+    first_day: Annotated[date, column("First day. It stays the same if later data moves the beginning by up to 7 days")]
+    last_day: Annotated[date, column("Last day; of a shift, the last day of the new level")]
     actual: Annotated[Decimal, column("Average per day", unit="measure", additive=False)]
     expected: Annotated[
         Decimal,
-        column("What an ordinary day would have been, or the limit of a guardrail", unit="measure", additive=False),
+        column("Expected per day, or the limit of a guardrail", unit="measure", additive=False),
     ]
     low: Annotated[
         Decimal | None, column("Lower end of ordinary days, 80 %; null: a guardrail", unit="measure", additive=False)
@@ -87,7 +90,7 @@ class AnomalyRow(SeedRow):
     ]
     score: Annotated[Decimal | None, column("Distance in standard deviations; null: a guardrail", additive=False)]
     is_provisional: Annotated[bool, column("Whether one of its days may still grow")]
-    is_open: Annotated[bool, column("Whether it is recent enough to tell people")]
+    is_open: Annotated[bool, column("Whether it is of the last two weeks and not closed")]
     driver: Annotated[str | None, column("What explains most of the difference", personal=True)]
     volume_usd: Annotated[
         Decimal | None,
@@ -100,7 +103,7 @@ class AnomalyRow(SeedRow):
     closed_on: Annotated[
         date | None,
         column(
-            "Day on which it was no longer odd: days were restated, or it is part of another row; null: it still is"
+            "First day on which it was not found: days were restated, or it is part of another row; null: still found"
         ),
     ] = None
 
@@ -111,13 +114,13 @@ class AnomalyRow(SeedRow):
 
 
 class BudgetStatusRow(SeedRow):
-    """One row per budget and period, and per purchase of credits: spent, left, and what to expect."""
+    """One row per budget and period, and per purchase of credits: spent so far, and expected."""
 
     table = "costs.budget_status"
     grain = ("source", "kind", "id", "budget", "first_day")
 
     budget: Annotated[str, column("Name of the budget, or id of the purchase")]
-    source: Annotated[str, column("budget: the connections file states it; purchase: credits that are paid")]
+    source: Annotated[str, column("budget: from the connections file; purchase: prepaid credits")]
     kind: Kind
     id: ScopeId
     first_day: Annotated[date, column("First day of the period")]
@@ -127,7 +130,7 @@ class BudgetStatusRow(SeedRow):
     settled: Annotated[Decimal, column("Spent on days that no longer grow", unit="unit", additive=False)]
     provisional: Annotated[Decimal, column("Spent on days that may still grow", unit="unit", additive=False)]
     expected: Annotated[
-        Decimal | None, column("What to expect at the end of the period; null: unknown", unit="unit", additive=False)
+        Decimal | None, column("Expected at the end of the period; null: unknown", unit="unit", additive=False)
     ]
     low: Annotated[Decimal | None, column("Lower end of that, 80 %", unit="unit", additive=False)]
     high: Annotated[Decimal | None, column("Upper end of that, 80 %", unit="unit", additive=False)]

@@ -1,4 +1,4 @@
-"""Reads series from the warehouse: what was billed or used per day, in all and by team, model, person and so on."""
+"""Reads daily series from the warehouse: what was billed or used in total, and by team, model, person and so on."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,17 +11,17 @@ from typing import TypeAlias
 
 import duckdb
 
-from usage_assets.core.days import DAY
+from usage_assets.core.days import Window
 from usage_assets.models.costs import SOURCES, VIEWS
 from usage_assets.statistics.series import Series
 
 SQL = Path(__file__).parent / "sql"
 LONGEST = timedelta(days=400)
-"""What is read of the past."""
+"""How far back days are read."""
 RECENT = timedelta(days=35)
-"""What the largest scopes are found by: more than a month."""
+"""The scopes with the largest sums of this time are read. It is longer than a month."""
 MOST_PER_KIND = 200
-"""Scopes of a kind that are read."""
+"""The most scopes of a kind that are read."""
 EVERYTHING = "all"
 Key: TypeAlias = tuple[str, str]
 """Kind (connection, team, ...) and id."""
@@ -38,7 +38,7 @@ class Measure:
     sources: Sequence[str]
     """The raw tables that it comes from."""
     least: Decimal
-    """By how much a day must differ before anybody looks."""
+    """The smallest difference per day that is an anomaly."""
 
     @property
     def is_cost(self) -> bool:
@@ -61,7 +61,7 @@ def counter(name: str, least: Decimal = Decimal(0)) -> Measure:
 
 USD = Measure("usd", "billed", BILLED, Decimal(1))
 MEASURES = (USD, counter("tokens", Decimal(100_000)), counter("requests", Decimal(100)))
-"""In which odd days are looked for."""
+"""The measures that are searched for anomalies."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,11 @@ class Scope:
         if not of_it or not self.amounts:
             return None
         first, last = min(self.amounts), max(max(days.stored) for days in of_it)
-        values: dict[date, Decimal] = {}
-        day = first
-        while day <= last:
-            if all(day in days.stored or day < min(days.stored) for days in of_it):
-                values[day] = self.amounts.get(day, Decimal(0))
-            day += DAY
+        values = {
+            day: self.amounts.get(day, Decimal(0))
+            for day in Window(first, last).days
+            if all(day in days.stored or day < min(days.stored) for days in of_it)
+        }
         growing = [days.growing_from for days in of_it if days.growing_from]
         return Series(values, min(growing, default=None)) if values else None
 
@@ -114,11 +113,11 @@ def largest(scopes: Iterable[Scope], newest: date, most: int) -> Sequence[Scope]
 
 
 def read(
-    database: duckdb.DuckDBPyConnection, today: date, measure: Measure = USD, configured: Collection[str] | None = None
+    database: duckdb.DuckDBPyConnection, newest: date, measure: Measure = USD, configured: Collection[str] | None = None
 ) -> Mapping[Key, Scope]:
     """Return the scopes of which most was billed, or used, in the last five weeks, by kind and id."""
-    days = stored_days(database, today, measure, configured)
-    asked = {"first": today - LONGEST, "last": today, "recent": today - RECENT, "most": MOST_PER_KIND}
+    days = stored_days(database, newest, measure, configured)
+    asked = {"first": newest - LONGEST, "last": newest, "recent": newest - RECENT, "most": MOST_PER_KIND}
     names: dict[Key, str] = {}
     amounts: dict[Key, dict[date, Decimal]] = defaultdict(dict)
     connections: dict[Key, set[str]] = defaultdict(set)
@@ -134,7 +133,7 @@ def read(
 
 
 def stored_days(
-    database: duckdb.DuckDBPyConnection, today: date, measure: Measure = USD, configured: Collection[str] | None = None
+    database: duckdb.DuckDBPyConnection, newest: date, measure: Measure = USD, configured: Collection[str] | None = None
 ) -> Mapping[str, Days]:
     """Return the days whose costs, or counters, are stored, by connection.
 
@@ -142,13 +141,12 @@ def stored_days(
     and no day of it grows any more: otherwise everything together would have no whole day after its last one.
     """
     stored: dict[str, dict[date, bool]] = defaultdict(dict)
-    asked = {"first": today - LONGEST, "last": today, "sources": [*measure.sources], "is_cost": measure.is_cost}
+    asked = {"first": newest - LONGEST, "last": newest, "sources": [*measure.sources], "is_cost": measure.is_cost}
     for connection, day, is_growing in database.execute((SQL / "days.sql").read_text(), asked).fetchall():
         stored[connection][day] = is_growing
     for name in () if configured is None else stored.keys() - {*configured}:
         last = max(stored[name])
-        since = (last + DAY * n for n in range(1, (today - last).days + 1))
-        stored[name] = dict.fromkeys([*stored[name], *since], False)
+        stored[name] = dict.fromkeys([*stored[name], *Window(last, newest).days], False)
     return {name: Days(frozenset(days), _growing_from(days)) for name, days in stored.items()}
 
 

@@ -1,4 +1,4 @@
-"""The budgets and guardrails of the connections file, as they are computed. Prepaid credits are budgets, too."""
+"""Reads the budgets and guardrails of the connections file. Prepaid credits are budgets, too."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from usage_assets.insights.guardrails import Guardrail
 
 CREDITS = "credits"
 PREPAID = (Decimal("0.8"), Decimal("0.95"), Decimal(1))
-"""Shares of prepaid credits that are worth a message."""
+"""Thresholds of prepaid credits, as shares of the amount."""
 NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True)
 class Stated:
-    """What is watched."""
+    """All budgets and guardrails."""
 
     budgets: Sequence[Budget] = ()
     guardrails: Sequence[Guardrail] = ()
@@ -25,7 +25,7 @@ class Stated:
 
 
 def stated_in(accounting: Accounting, connections: Collection[str] | None = None) -> Stated:
-    """Return what the entries say."""
+    """Return the budgets and guardrails of the entries."""
     budgets = [
         Budget(
             name=entry.name,

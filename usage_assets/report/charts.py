@@ -1,4 +1,4 @@
-"""The charts of the report, in Vega-Lite. Those of costs read the page's facts, and show what the page filters."""
+"""The charts of the report, in Vega-Lite. Charts of costs read the page's facts and follow its filters."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,12 +9,12 @@ import altair as alt
 from usage_assets.report.figures import DIMENSIONS, Figure, Report, in_words
 
 PALETTE = ["#3b6fd4", "#d9730d", "#2f8f5b", "#a3489f", "#b0453a", "#64748b"]
-"""Colors that differ for color-blind people, too, and are seen on white and on black."""
+"""Colors that color-blind people can tell apart, with contrast on white and on black."""
 FILTERED = ("provider", *DIMENSIONS)
 FACTS = alt.NamedData(name="facts")
 BAR_HEIGHT = 22
 LABEL_PIXELS = 150
-USD, COUNT, DAY = "$,.2f", ",d", "%a %d %b %Y"
+USD, DAY = "$,.2f", "%a %d %b %Y"
 DAYS = alt.Axis(format="%d %b", labelOverlap=True, grid=False)
 AUTOSIZE = {"type": "fit-x", "contains": "padding"}
 CONFIG = {
@@ -49,7 +49,7 @@ def specifications(report: Report) -> Mapping[str, Sequence[Mapping[str, Any]]]:
 
 
 def _filters() -> Sequence[alt.Parameter]:
-    """The page sets these: the label that is shown, or nothing."""
+    """Return the parameters that the page sets: the chosen label of each dimension, or an empty text."""
     return [alt.param(name=f"only_{name}", value="") for name in FILTERED]
 
 
@@ -138,7 +138,7 @@ def _trend(figure: Figure) -> alt.Chart:
 
 
 def _ahead(figure: Figure) -> alt.LayerChart:
-    """The range of each day to come, and what to expect in it."""
+    """Return the forecast of each day as a line, with its range as an area."""
     rows = [
         {"day": str(row["day"])} | {name: float(row[f"usd_{name}"]) for name in ("expected", "low", "high")}
         for row in figure.rows.to_pylist()
@@ -156,7 +156,7 @@ def _ahead(figure: Figure) -> alt.LayerChart:
 
 
 def _activity(figure: Figure) -> Iterator[alt.Chart]:
-    """Small bars over the days, a chart for each column."""
+    """Yield a small bar chart of the days for each column."""
     rows = figure.rows.to_pylist()
     for measure in figure.rows.column_names[1:]:
         name = in_words(measure)

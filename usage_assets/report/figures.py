@@ -1,7 +1,7 @@
 """The figures of the report: one query each, in ``sql/`` here or in ``sql/report/`` of a provider's folder.
 
-A query is shown as it is run, with its days written out, so that anybody can run it again. Those of costs read
-temporary tables instead of the same view ten times; what is shown contains the queries of these tables.
+The page shows each query with its days written out, so that anybody can run it again. Queries of costs read temporary
+tables instead of the same view ten times; the shown query contains the queries of these tables.
 """
 
 import re
@@ -29,7 +29,7 @@ DIMENSIONS: Mapping[str, str] = {
     "usage_type": "usage types",
     "api_key": "API keys",
 }
-"""What costs are grouped by: column -> what several of them are called."""
+"""Dimensions of costs: column -> plural."""
 BILLED = "--where cost_basis=billed --column amount_usd"
 EXPLAINED: Mapping[str, str] = {
     "team": f"--table costs.by_team --team {{id}} {BILLED}",
@@ -39,7 +39,7 @@ EXPLAINED: Mapping[str, str] = {
     "usage_type": f"--table costs.by_model --where usage_type={{id}} {BILLED}",
     "api_key": f"--table costs.allocated_costs_named --api-key {{id}} {BILLED}",
 }
-"""How `usage-assets explain` is asked for a row by dimension."""
+"""Dimension -> arguments of `usage-assets explain` for a row."""
 WITHOUT_NAME = "no model"
 MOST_ROWS = 50
 """Rows of a table by dimension; all others are one more row."""
@@ -75,7 +75,7 @@ class Figure:
     """The tables and views that it reads."""
     rows: pa.Table
     commands: Sequence[str]
-    """For each row, how to follow it to the archived answers; empty for a row that nobody can follow."""
+    """For each row, its `usage-assets explain` command; empty for a row that cannot be explained."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Facts:
 
     rows: pa.Table
     others: Mapping[str, str]
-    """Dimension -> the label of everything that has no bar of its own; empty: there is nothing."""
+    """Dimension -> the label of all values without a bar of their own; empty if there are none."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Report:
     first_day: date | None
     """The first day of which costs are stored."""
     missing: Sequence[str]
-    """Titles of figures whose tables are not there, because nothing was ever stored in them."""
+    """Titles of figures without their tables, because nothing was ever stored in them."""
 
 
 def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
@@ -124,7 +124,7 @@ def _own() -> Sequence[str]:
 
 
 def _queries() -> Mapping[str, tuple[str, Mapping[str, str]]]:
-    """Return name -> query and what its file does not say of it."""
+    """Return name -> query, and its declarations that are not in its file."""
     names = (*OVERVIEW, "tokens", *CERTAINTY)
     found: dict[str, tuple[str, Mapping[str, str]]] = {name: (_query(name), {}) for name in names}
     for dimension, several in DIMENSIONS.items():
@@ -163,7 +163,7 @@ def _figure(
 
 
 def _ids(database: duckdb.DuckDBPyConnection, dimension: str) -> Mapping[str, Mapping[str, object]]:
-    """Return label -> what explain calls it: the labels are names, and unique."""
+    """Return label -> id, connection and option of explain. Labels are unique."""
     is_project = "id in (select project.id from billed where is_project)" if dimension == "project" else "false"
     found = database.execute(f"select label, id, connection, {is_project} from names_{dimension}").fetchall()  # noqa: S608
     return {
@@ -175,7 +175,7 @@ def _ids(database: duckdb.DuckDBPyConnection, dimension: str) -> Mapping[str, Ma
 def _command(
     template: str, row: Mapping[str, Any], ids: Mapping[str, Mapping[str, object]] | None, period: Period
 ) -> str:
-    """Return the command that explains a row; empty where there is none, or the row has no amount to explain."""
+    """Return the command that explains a row; empty if there is none, or the row has no amount."""
     amounts = [row[name] for name in ("usd", "amount", "stored") if name in row]
     known = {} if ids is None else ids.get(row[next(iter(row))])
     if not template or known is None or (amounts and not amounts[0]):
@@ -201,7 +201,7 @@ def _used(sql: str, period: Period) -> Mapping[str, object]:
 
 
 def _written(sql: str, period: Period) -> str:
-    """Return a query with its days instead of their names, and without what its comments declare."""
+    """Return a query with its days instead of parameters, and without declaring comments."""
     for name, day in period.parameters.items():
         sql = re.sub(rf"\${name}\b(::date)?", f"date '{day}'", sql)
     return re.sub(r"(?m)^-- (title|note|reads|explain): .*\n(--   .*\n)*", "", sql).strip()
@@ -226,7 +226,7 @@ def _facts(database: duckdb.DuckDBPyConnection, period: Period) -> Facts:
 
 
 def _others(database: duckdb.DuckDBPyConnection, dimension: str, most: int) -> str:
-    """Return what everything after the last bar is called; empty where that is one thing at most, which has a bar."""
+    """Return the label of all values after the last bar; empty for one value at most, which gets its own bar."""
     ranked = database.table(f"names_{dimension}").filter(f"rank > {most}").aggregate("count(distinct label)")
     [count] = ranked.fetchall()[0]
     return f"{count:,} others" if count > 1 else ""

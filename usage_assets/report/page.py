@@ -73,7 +73,7 @@ def _named(title: str, names: Sequence[str], report: Report) -> Sequence[str]:
 def _library() -> Markup:
     """Vega, Vega-Lite and Vega-Embed, as one script (BSD-3-Clause).
 
-    Another process makes it: the JavaScript engine takes 32 GB of addresses, and a process that has them cannot fork.
+    Another process makes it: the JavaScript engine reserves 32 GB of address space, and then a process cannot fork.
     """
     made = subprocess.run([sys.executable, "-c", BUNDLE], capture_output=True, text=True, check=False)  # noqa: S603 - ours
     if made.returncode or not made.stdout:
@@ -82,13 +82,13 @@ def _library() -> Markup:
 
 
 def _in_script(value: object) -> Markup:
-    """Return JSON in which no browser finds the end of a script."""
+    """Return JSON that cannot close the script element it is in."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - escaped
 
 
 def _columns(report: Report) -> Mapping[str, object]:
-    """Return the facts as columns; of text, each value once."""
+    """Return the facts as columns. Text is dictionary-encoded."""
     columns: dict[str, object] = {}
     for name, column in zip(report.facts.rows.column_names, report.facts.rows.columns, strict=True):
         if name == "usd":
@@ -100,7 +100,7 @@ def _columns(report: Report) -> Mapping[str, object]:
 
 
 def _cards(report: Report) -> Iterator[Mapping[str, str]]:
-    """Yield what stands on top: each basis and unit, with the same days of the period before."""
+    """Yield the cards: the amount of each basis and unit, compared with the same days of the period before."""
     for row in report.figures["headline"].rows.to_pylist():
         if row["amount"] is None:
             continue
@@ -114,7 +114,7 @@ def _cards(report: Report) -> Iterator[Mapping[str, str]]:
 
 
 def expected(report: Report) -> str:
-    """Return what the month of the report is expected to come to; empty where nobody can say."""
+    """Return the expected total of the report's month; empty without a forecast."""
     rows = report.figures["forecast"].rows.to_pylist() if "forecast" in report.figures else []
     for row in rows:
         if row["scope"] == "everything" and row["usd_expected"] is not None and row["month"] <= report.period.first:
@@ -154,7 +154,7 @@ def cells(figure: Figure) -> Iterator[Sequence[Cell]]:
 
 
 def explained_rows(figure: Figure) -> Sequence[tuple[str, str]]:
-    """Return the rows that can be followed: what tells a row from others, and the command."""
+    """Return a label and the command of each row that can be explained."""
     named = [", ".join(cell.text for cell in row if cell.style != "number") for row in cells(figure)]
     return [(label, command) for label, command in zip(named, figure.commands, strict=True) if command]
 

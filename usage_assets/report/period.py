@@ -1,12 +1,11 @@
 """The days of a report, and those that it compares them with."""
 
-from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Self
 
-from usage_assets.core.days import DAY
+from usage_assets.core.days import DAY, end_of_month
 
 
 @dataclass(frozen=True)
@@ -25,12 +24,12 @@ class Period:
         """Return the month of a day, up to the newest day that may be stored."""
         first = month.replace(day=1)
         before_last = first - DAY
-        return cls(first, min(newest, _end_of(first)), before_last.replace(day=1), before_last, is_month=True)
+        return cls(first, min(newest, end_of_month(first)), before_last.replace(day=1), before_last, is_month=True)
 
     @classmethod
     def of_days(cls, first: date, last: date) -> Self:
         """Return a range of days; as many days come before it. A range that is a month is that month."""
-        if first.day == 1 and last == _end_of(first):
+        if first.day == 1 and last == end_of_month(first):
             return cls.of_month(first, last)
         return cls(first, last, first - (last - first) - DAY, first - DAY)
 
@@ -49,7 +48,3 @@ class Period:
         """The values of a query's ``$first``, ``$last`` and so on."""
         names = ("first", "last", "before_first", "before_last", "before_same")
         return {name: getattr(self, name) for name in names}
-
-
-def _end_of(month: date) -> date:
-    return month.replace(day=monthrange(month.year, month.month)[1])

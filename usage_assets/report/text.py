@@ -44,7 +44,7 @@ def _largest(figure: Figure) -> Table:
     for row in rows[:LARGEST]:
         table.add_row(_short(str(row[name])), amount(row["usd"], "USD"))
     if rest := rows[LARGEST:]:
-        others = sum(row["of_them"] for row in rest)
+        others = sum(row["count"] for row in rest)
         table.add_row(f"{others:,} more", amount(sum((row["usd"] for row in rest), Decimal(0)), "USD"), style="dim")
     return table
 

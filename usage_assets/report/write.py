@@ -1,4 +1,4 @@
-"""Puts the page where people open it: whole or not at all, and readable for nobody else."""
+"""Writes the page to its file in one step, readable by its owner only."""
 
 import os
 from contextlib import suppress
@@ -11,7 +11,7 @@ from usage_assets.report.page import write
 
 
 class ReportError(UserError):
-    """The page cannot be written: where, why and what to do, in one line."""
+    """The page cannot be written. The message names the file, the reason and what to do."""
 
 
 def write_report(report: Report, path: Path, made_at: datetime) -> Path:

@@ -1,1 +1,1 @@
-"""Forecasts, anomalies and what drives a difference, of series of daily numbers. No Dagster, no DuckDB, no files."""
+"""Forecasts, anomalies and drivers of series of daily numbers. No Dagster, no DuckDB, no files."""

@@ -1,7 +1,7 @@
-"""Days that do not fit their series: spikes, drops and level shifts. Explaining a difference is in ``drivers.py``.
+"""Anomalies of a series: spikes, drops and level shifts. ``drivers.py`` explains a difference.
 
-All statistics are medians of logarithms in floats, so a few odd days change nothing. What is returned is rounded: a
-figure to read, never one to add to money.
+All statistics are medians of logarithms in floats, so a few odd days change nothing. Results are rounded and never
+added to money.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,23 +26,23 @@ FEWEST = 21
 """Days before anything is called odd: each weekday must have been seen three times for a median to mean something."""
 FEWEST_OF_WEEKDAY = 3
 FEWEST_BUSY, BUSY = 10, 1.645
-"""Days of which one and another may be odd, and how many standard deviations the next one is from its level."""
+"""Fewest days of a weekday to estimate its own noise: the 90th percentile of its distances, divided by BUSY."""
 WINDOW = 21
 """Days whose median is the level of a day: three of each weekday."""
 SIDE, SIDE_BEFORE, SIDE_AFTER = 14, 7, 5
 """Days on each side of a shift that are compared, and the fewest there must be."""
 SPIKE_SCORE, SHIFT_SCORE = 4.5, 4.2
 SMALLEST_SPIKE, SMALLEST_DROP, SMALLEST_SHIFT = np.log(1.35), np.log(2), np.log(1.25)
-"""What is worth a look, however quiet a series is."""
+"""The smallest difference that is an anomaly, however quiet a series is, as a logarithm."""
 HOLIDAY = 0.5
-"""How far below the quietest weekday a holiday may be."""
+"""How far from the quietest weekday a holiday may be, as a logarithm."""
 IDLE = 0.1
-"""The part of days, or of a weekday's days, without any use from which such a day is ordinary."""
+"""If this share of all days, or of a weekday's days, is without use, such a day is ordinary."""
 FEWEST_IDLE = 2
 SHORTEST_SLEEP, SLEEP = 7, 5
-"""Days without use that are no pause: at least so many, and so many times what pauses are at most."""
+"""A run of days without use is an end, not a pause, from this many days on and this many times a long pause."""
 SMALL = 0.02
-"""In parts of the median: below it, amounts are treated as alike."""
+"""Share of the median. Differences between amounts below it hardly count."""
 LONGEST_HOLIDAY = 11
 """Days, with weekends."""
 LEAST_NOISE = 0.02

@@ -1,4 +1,4 @@
-"""What explains a difference between two sums: which of their parts, and how much of it is price and how much volume.
+"""Drivers: which parts explain the difference between two sums, and how much of it is price and how much volume.
 
 Money is exact here: the effects of all parts add up to the difference, to the last digit.
 """
@@ -17,7 +17,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class Part:
-    """What one model, person or line item came to; and of how many tokens, requests or images, where that is known."""
+    """The amount of one model, person or line item, and its tokens, requests or images if they are known."""
 
     amount: Decimal
     quantity: Decimal | None = None
@@ -29,11 +29,11 @@ class Effect(Generic[Key]):
 
     key: Key
     volume: Decimal
-    """The change of quantity at the old price; all of a part that is new or gone."""
+    """The change of quantity at the old price; the whole amount of a part that is new or gone."""
     price: Decimal
     """The change of price for the new quantity."""
     other: Decimal
-    """What quantity cannot explain: it is not known, or there is an amount without any."""
+    """The difference if a quantity is unknown, or is zero although there is an amount."""
 
     @property
     def difference(self) -> Decimal:
@@ -43,7 +43,7 @@ class Effect(Generic[Key]):
 def driver(before: Mapping[Key, Part], after: Mapping[Key, Part]) -> list[Effect[Key]]:
     """Explain the difference of two sums by their parts, the largest first. A part without an effect is left out.
 
-    Amounts are stored amounts (``core.money.stored``). A sum of days compares with a sum of as many days.
+    Amounts are stored amounts (``core.money.stored``). Both sums must cover equally many days.
     """
     keys = dict.fromkeys([*before, *after])
     nothing = Part(ZERO, ZERO)
@@ -61,7 +61,7 @@ def _effect(key: Key, old: Part, new: Part) -> Effect[Key]:
         return Effect(key, ZERO, ZERO, difference)
     if not old.quantity:
         return Effect(key, difference, ZERO, ZERO)
-    # a price may have no end; what is rounded here is in the effect of the price
+    # a price may have endless digits: volume is rounded, and price takes the rest
     volume = (Fraction(new.quantity) - Fraction(old.quantity)) * Fraction(old.amount) / Fraction(old.quantity)
     rounded = Decimal(f"{round(volume * 10**SCALE)}E-{SCALE}")
     return Effect(key, rounded, total((difference, rounded.copy_negate())), ZERO)

@@ -1,4 +1,4 @@
-"""How an estimate leaves the statistics: rounded, so that nobody takes it for money that was counted."""
+"""Estimates are returned rounded, so that nobody takes them for exact money."""
 
 from decimal import Decimal
 

@@ -1,10 +1,10 @@
-"""What the next days of a series will be, as many equally likely futures. What was odd before is in ``anomalies.py``.
+"""Forecasts the next days of a series as many equally likely futures. Past anomalies are found in ``anomalies.py``.
 
-The model is a local level with a weekday season, on logarithms, filtered by statsmodels' Kalman filter, which takes
-gaps as they are. Its variances are not fitted: a few models stand side by side, and each draws as many futures as the
-past makes it likely. So a forecast needs no optimizer and is the same each time.
+The model is a local level with a weekday season, on logarithms, filtered by statsmodels' Kalman filter, which handles
+gaps. Its variances are not fitted: four models with given variances draw futures in proportion to their likelihood. So
+a forecast needs no optimizer and is the same each time.
 
-Floats throughout: a forecast is an estimate, rounded to cents where it leaves, and never added to money.
+Floats throughout: a forecast is an estimate. It is returned rounded to cents and never added to money.
 """
 
 from dataclasses import dataclass
@@ -25,33 +25,33 @@ FUTURES = 500
 LONGEST = 126
 """Days of the past that are read."""
 LEVELS = (0.001, 0.03)
-"""How much the level wanders a day: variances in parts of the noise's."""
+"""Variances of the daily change of the level, divided by the variance of the noise."""
 SEASONS = (0.05, 5.0)
-"""How much weekdays differ, likewise."""
+"""Variances of the weekday effects, likewise."""
 USUAL_NOISE, BELIEF = 0.15, 4.0
-"""The standard deviation to expect of a series without a past, and how many days that is worth."""
+"""Prior of the noise: its standard deviation, and its weight in days."""
 SHIFTS, SHIFTS_DAYS, SHIFT = 0.018, 40, 0.6
-"""Level shifts a day to expect of a series without a past, how many days that is worth, and how large they are."""
+"""Prior of level shifts: how many a day, its weight in days, and the standard deviation of their size."""
 MOST = 1.2
 """How far a future may go beyond the largest day of the past, as a logarithm."""
 SMALL = 0.1
-"""In parts of the median: below it, amounts are treated as alike."""
+"""Share of the median. Differences between amounts below it hardly count."""
 FEWEST_RESIDUALS, SETTLING_IN = 21, 7
-"""Errors of the past from which new ones are drawn, and the first errors that are too large for that."""
+"""The fewest past errors from which new ones are drawn, and the first errors that are left out as too large."""
 FEWEST_CLOSED = 3
-"""Times that a weekday must have been seen without use before it is expected to stay so."""
+"""A weekday without use is forecast as zero after this many of them."""
 LOW, HIGH = 0.1, 0.9
 UNKNOWN = 1e4
-"""The variance of what nothing is known about."""
+"""The initial variance of the level."""
 SEASON_TURNS = np.vstack([-np.ones(6), np.eye(5, 6)])
-"""What a day does to the six states of a season: the seventh weekday is what is missing to zero."""
+"""Transition of the six states of the season in a day. The seven weekday effects add up to zero."""
 SEASON = np.column_stack([np.linalg.matrix_power(SEASON_TURNS, day)[0] for day in range(7)])
 """What the states of a season add on each of the next seven days."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What to expect, and between what it will be four times out of five."""
+    """The mean, and the range that holds four times out of five."""
 
     mean: Decimal
     low: Decimal
@@ -104,10 +104,10 @@ def forecast(series: Series, until: date) -> Forecast:
     return Forecast(first, futures)
 
 
-def _futures(behind: Ordinary, last_weekday: int, days: int) -> Floats:
-    """Futures of a past that ends on a weekday, with as many level shifts and odd days as it had."""
-    dice = np.random.default_rng(0)
-    past = behind.values[-LONGEST:]
+def _futures(history: Ordinary, last_weekday: int, days: int) -> Floats:
+    """Futures after a past that ends on this weekday, with shifts and odd days as frequent as in the past."""
+    rng = np.random.default_rng(0)
+    past = history.values[-LONGEST:]
     used = past[past > 0]
     if not len(used):
         return np.zeros((FUTURES, days))
@@ -121,13 +121,13 @@ def _futures(behind: Ordinary, last_weekday: int, days: int) -> Floats:
     likely = np.array([model.likelihood for model in models])
     shares = np.exp(likely - likely.max()).cumsum()
     counts = np.diff(np.rint(shares / shares[-1] * FUTURES).astype(int), prepend=0)
-    drawn = [model.draw(int(count), days, dice) for model, count in zip(models, counts, strict=True) if count]
+    drawn = [model.draw(int(count), days, rng) for model, count in zip(models, counts, strict=True) if count]
     states, noise, steps = (np.concatenate(part) for part in zip(*drawn, strict=True))
-    rate = (behind.shifts + SHIFTS * SHIFTS_DAYS) / (len(behind.values) + SHIFTS_DAYS)
-    steps += np.where(dice.random(steps.shape) < rate, dice.normal(-(SHIFT**2) / 2, SHIFT, steps.shape), 0)
-    if len(behind.odd):
-        rate = len(behind.odd) / (len(behind.values) + SHIFTS_DAYS)
-        noise += np.where(dice.random(noise.shape) < rate, dice.choice(behind.odd, noise.shape), 0)
+    rate = (history.shifts + SHIFTS * SHIFTS_DAYS) / (len(history.values) + SHIFTS_DAYS)
+    steps += np.where(rng.random(steps.shape) < rate, rng.normal(-(SHIFT**2) / 2, SHIFT, steps.shape), 0)
+    if len(history.odd):
+        rate = len(history.odd) / (len(history.values) + SHIFTS_DAYS)
+        noise += np.where(rng.random(noise.shape) < rate, rng.choice(history.odd, noise.shape), 0)
     season = np.tile(states[:, 1:] @ SEASON, days // 7 + 1)[:, :days]
     ahead = states[:, :1] + steps.cumsum(axis=1) + season + noise + center
     futures: Floats = np.maximum(0, small * np.expm1(np.minimum(ahead, np.nanmax(log) + MOST)))
@@ -144,7 +144,7 @@ def _closed(past: Floats, last_weekday: int) -> list[int]:
 
 @dataclass(frozen=True)
 class _Model:
-    """A past as one model sees it. Variances are in parts of the noise's."""
+    """One model after filtering the past. Variances are divided by that of the noise."""
 
     level: float
     """The variance of what a day adds to the level."""
@@ -152,24 +152,24 @@ class _Model:
     """On the first day to come: the level, and six states of the season."""
     covariance: Floats
     squares: float
-    """The sum of squared errors, each in parts of what the model expects of it."""
+    """The sum of squared standardized errors."""
     count: int
     likelihood: float
-    """Its logarithm, but for what all models share."""
+    """Log-likelihood, without the terms that are the same for all models."""
     residuals: Floats
 
-    def draw(self, count: int, days: int, dice: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+    def draw(self, count: int, days: int, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
         """Random states of the first day to come, and the noise and the steps of the level of each day."""
         shape = (count, days)
-        spread = np.sqrt(self.squares / dice.chisquare(self.count + BELIEF, count))[:, None]
+        spread = np.sqrt(self.squares / rng.chisquare(self.count + BELIEF, count))[:, None]
         root = np.linalg.cholesky(self.covariance + 1e-12 * np.eye(len(self.state)))
-        states = self.state + spread * (dice.standard_normal((count, len(self.state))) @ root.T)
-        noise = dice.choice(self.residuals, shape) if len(self.residuals) else dice.standard_normal(shape)
-        return states, spread * noise, spread * np.sqrt(self.level) * dice.standard_normal(shape)
+        states = self.state + spread * (rng.standard_normal((count, len(self.state))) @ root.T)
+        noise = rng.choice(self.residuals, shape) if len(self.residuals) else rng.standard_normal(shape)
+        return states, spread * noise, spread * np.sqrt(self.level) * rng.standard_normal(shape)
 
 
 def _kalman_filter(log: Floats) -> Any:
-    """Return statsmodels' filter of a past: a level and a season that does not change, variances still to be given."""
+    """Return statsmodels' filter of a past: a level and a fixed season. Variances are set by ``_filtered``."""
     try:
         from statsmodels.tsa.statespace.kalman_filter import KalmanFilter  # noqa: PLC0415 - large, slow, an extra
     except ModuleNotFoundError as error:
@@ -186,7 +186,7 @@ def _kalman_filter(log: Floats) -> Any:
 
 
 def _filtered(kalman: Any, level: float, season: float) -> _Model:
-    """Filter the past with these variances. How large the noise itself is follows from the errors."""
+    """Filter the past with these variances. The size of the noise follows from the errors."""
     spread = np.diag([UNKNOWN, *[season] * 6])
     spread[1:, 1:] -= season / 7
     kalman["state_cov"] = np.array([[level]])

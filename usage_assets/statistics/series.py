@@ -1,4 +1,4 @@
-"""A value for each day, as forecasts and anomalies read it. What is found and foretold of it is not here."""
+"""Series of daily values, the input of forecasts and anomalies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Series:
-    """What was spent or used on each stored day, in one unit. A day that is absent is not known, which is not zero.
+    """What was spent or used on each stored day, in one unit. An absent day is unknown, not zero.
 
     Raises UserError without any day, and for a value that is not finite.
     """
@@ -42,7 +42,7 @@ class Series:
 
     @property
     def settled(self) -> int:
-        """The days from the first on that no longer grow."""
+        """The number of days, from the first, that no longer grow."""
         days = (self.last - self.first).days + 1
         return days if self.provisional_from is None else min(days, max(0, (self.provisional_from - self.first).days))
 
@@ -58,5 +58,5 @@ class Series:
         return days
 
     def day(self, number: int) -> date:
-        """The day of an index of ``floats``."""
+        """The day at an index of ``floats``."""
         return self.first + DAY * number

@@ -504,15 +504,15 @@ def test_an_alert_is_told_once_whatever_its_figures_become_and_again_when_it_was
         clock.shift(1)
         daemon.tick()
 
-    run(half="50% of $10 were reached: $6", most="")
-    run(half="50% of $10 were reached: $7", most="")
-    assert [text.splitlines()[0] for text in receiver.texts] == ["usage-assets: 50% of $10 were reached: $6"]
-    run(half="", most="", all="100% of $10 were reached: $11")
+    run(half="50% of $10 was reached: $6", most="")
+    run(half="50% of $10 was reached: $7", most="")
+    assert [text.splitlines()[0] for text in receiver.texts] == ["usage-assets: 50% of $10 was reached: $6"]
+    run(half="", most="", all="100% of $10 was reached: $11")
     run(most="")
-    run(half="50% of $10 were reached: $5", most="")
+    run(half="50% of $10 was reached: $5", most="")
     assert [text.splitlines()[0] for text in receiver.texts[1:]] == [
-        "usage-assets: 100% of $10 were reached: $11",
-        "usage-assets: 50% of $10 were reached: $5",
+        "usage-assets: 100% of $10 was reached: $11",
+        "usage-assets: 50% of $10 was reached: $5",
     ]
 
 
@@ -523,12 +523,12 @@ def observe(daemon: Daemon, clock: time_machine.Traveller, week: str, *lines: st
     """A run that found something of a week, and perhaps something odd; return what the next tick says."""
     alerts = {"spike": alert} if alert else {}
 
-    @dg.asset(check_specs=[dg.AssetCheckSpec("odd_days", asset="anomalies")])
+    @dg.asset(check_specs=[dg.AssetCheckSpec("anomalies", asset="anomalies")])
     def anomalies() -> Iterator[dg.MaterializeResult[None] | dg.AssetObservation]:
         yield dg.AssetObservation("forecast_totals", metadata={WEEK: week, DIGEST: "\n".join(lines)})
         yield dg.AssetObservation("anomalies", metadata={"of": "somebody else"})
         found = dg.AssetCheckResult(
-            check_name="odd_days", passed=not alerts, description=alert, metadata={ALERTS: json.dumps(alerts)}
+            check_name="anomalies", passed=not alerts, description=alert, metadata={ALERTS: json.dumps(alerts)}
         )
         yield dg.MaterializeResult(check_results=[found])
 

@@ -134,7 +134,7 @@ def test_a_week_of_which_a_day_is_missing_says_so_and_nothing_moved() -> None:
     ]
 
 
-def test_a_guardrail_is_called_one() -> None:
+def test_a_guardrail_is_named_as_such() -> None:
     crossed = anomaly("all", "", what="most", score=None)
     assert lines(anomalies=[crossed])[-1].endswith("1 open anomaly: guardrail most: everything, 2026-11-05")
 
@@ -147,7 +147,7 @@ def test_what_is_not_known_is_left_out() -> None:
     assert told([]) is None
 
 
-def test_the_budgets_of_which_most_is_spent_are_told() -> None:
+def test_the_two_budgets_with_the_largest_share_spent_are_named() -> None:
     used_up = budget("b", 1100, exhausted_on=date(2026, 11, 7))
     over = budget("over", 5000, first_day=date(2026, 10, 1), last_day=date(2026, 10, 31))
     found = lines(budgets=[budget("a", 200), used_up, over, budget("c", 300), budget("d", 100)])

@@ -1,4 +1,4 @@
-"""Forecasts, odd days, budgets and guardrails of what is stored, and what people are told of them."""
+"""Forecasts, anomalies, budgets and guardrails of stored days, and their alerts."""
 
 import shutil
 import sys
@@ -297,7 +297,7 @@ def test_a_threshold_is_reached_on_a_day_and_the_highest_one_is_told(days: Days)
     assert october.thresholds.count(" on ") == 3
     told = texts(insights.alerts[BudgetStatusRow])
     assert len(told) == 2
-    assert told[0].startswith("budget all, 2026-11-01 to 2026-11-30: 100% of $1,000.00 were reached on 2026-11-12: $")
+    assert told[0].startswith("budget all, 2026-11-01 to 2026-11-30: 100% of $1,000.00 was reached on 2026-11-12: $")
 
 
 def test_of_a_budget_that_is_changed_within_a_month_the_entry_that_is_valid_at_its_end_counts(days: Days) -> None:

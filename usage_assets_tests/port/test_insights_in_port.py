@@ -235,7 +235,7 @@ def test_a_budget_is_used_up_or_at_risk_or_neither(company: Company) -> None:
     assert {(budget["thresholds"], budget["report"]) for budget in found} == {(None, None)}
 
 
-def test_a_guardrail_is_called_one_and_what_is_about_everything_has_no_id(company: Company) -> None:
+def test_a_guardrail_has_its_own_title_and_no_id_if_it_is_about_everything(company: Company) -> None:
     company.computed(msgspec.structs.replace(SPIKE, kind="all", id="", name="all", what="most", score=None))
     company.push()
     [(name, crossed)] = company.in_port(ANOMALY).items()
@@ -256,7 +256,7 @@ def test_a_closed_anomaly_says_so_and_why(company: Company) -> None:
     assert company.in_port(ANOMALY)[OF_SPIKE]["properties"]["closed_because"] == "older than two weeks"
 
 
-def test_what_is_no_longer_computed_or_ended_long_ago_goes(company: Company) -> None:
+def test_entities_without_a_row_or_older_than_60_days_are_deleted(company: Company) -> None:
     company.push()
     old = msgspec.structs.replace(SPIKE, first_day=date(2026, 9, 1), last_day=date(2026, 9, 21))
     newer = msgspec.structs.replace(SPIKE, first_day=date(2026, 9, 1), last_day=date(2026, 9, 22), what="drop")
@@ -282,7 +282,7 @@ def test_what_people_edit_or_delete_comes_back_and_what_they_add_stays(company: 
     assert "theirs" in names(company)
 
 
-def test_of_a_lost_database_what_is_ours_is_taken_over_and_what_may_be_of_others_is_named(company: Company) -> None:
+def test_after_the_database_is_lost_our_entities_are_adopted_and_those_of_others_are_reported(company: Company) -> None:
     gone = msgspec.structs.replace(SPIKE, what="drop")
     of_nobody = msgspec.structs.replace(SPIKE, kind="team", id="web", what="drop")
     company.computed(SPIKE, gone, of_nobody)

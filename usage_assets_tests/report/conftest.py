@@ -50,7 +50,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
 
 
 def watch(days: Days) -> None:
-    """Store forecasts, odd days and budgets, as a run does."""
+    """Store forecasts, anomalies and budgets, as a run does."""
     budget = Budget(name="research", project="p2", amount=Decimal(1000))
     stated = stated_in(Accounting(budgets=[budget], guardrails=[Guardrail(name="g1", measure="usd", above=Decimal(1))]))
     with days.warehouse.transaction() as database:

@@ -78,13 +78,13 @@ def test_the_page_is_written_beside_the_warehouse_or_where_it_is_asked_for(termi
         (["--out", "usage.toml/x.html"], "usage.toml/x.html: File exists: name another file with --out"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(terminal: Terminal, arguments: list[str], complaint: str) -> None:
+def test_bad_options_are_one_line(terminal: Terminal, arguments: list[str], complaint: str) -> None:
     (terminal.folder / "usage.toml").touch()
     said = terminal.type("report", *arguments)
     assert (said.code, said.err) == (2, f"usage-assets: {complaint}\n")
 
 
-def test_without_anything_stored_it_says_so(
+def test_without_a_published_copy_it_says_so_in_a_line(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     said = Terminal.open(sandbox, tmp_path, monkeypatch, capfd).type("report")

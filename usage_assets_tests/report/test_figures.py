@@ -75,7 +75,7 @@ def test_a_long_tail_is_one_row_and_every_sum_is_that_of_the_bill(
     assert len(rows) <= MOST_ROWS + 1
     if dimension == "person":
         assert rows[-1]["person"] == "other people and keys"
-        assert rows[-1]["of_them"] > 20
+        assert rows[-1]["count"] > 20
     largest = [row["usd"] for row in rows if not row[dimension].startswith("other ")]
     assert largest == sorted(largest, reverse=True)
 
@@ -94,7 +94,7 @@ def test_bases_units_and_currencies_stay_apart(november: Report) -> None:
     assert {(row["unit"], row["amount"]) for row in unpriced} == {("EUR", Decimal("1.2")), ("credits", Decimal(150))}
 
 
-def test_two_of_one_name_are_told_apart_and_what_has_no_name_gets_one(november: Report) -> None:
+def test_equal_names_get_their_ids_and_nulls_get_a_name(november: Report) -> None:
     projects = {row["project"] for row in november.figures["by_project"].rows.to_pylist()}
     assert {"p1", "w1", "Default workspace"} <= projects
     models = {row["model"] for row in november.figures["by_model"].rows.to_pylist()}
@@ -163,7 +163,7 @@ def test_a_period_is_compared_with_as_many_days_before(period: Period, title: st
     assert (str(period.before_first), str(period.before_same)) == before
 
 
-def test_what_was_never_stored_is_named(company: Days, tmp_path: Path) -> None:
+def test_figures_without_tables_are_listed_as_missing(company: Days, tmp_path: Path) -> None:
     with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
         database.execute("drop view costs.usage_by_model")
         assert read(database, NOVEMBER).missing == ["Tokens, requests and price by model"]

@@ -104,7 +104,7 @@ def test_a_project_that_starts_is_a_shift_from_nothing() -> None:
     assert (start.kind, start.first, start.expected) == ("shift", day(40), Decimal(0))
 
 
-def test_a_job_of_once_a_month_has_pauses_and_no_stops() -> None:
+def test_the_pauses_of_a_monthly_job_are_no_stops() -> None:
     assert find(series([20 + at % 3 if at % 28 == 0 else 0 for at in range(1000)])) == []
 
 

@@ -52,7 +52,7 @@ def test_an_alarm_is_right_by_its_kind_and_days(alarm: Alarm, event: Planted, ex
     assert hits(alarm, event) is expected
 
 
-def test_a_percentage_rule_cries_on_every_weekend() -> None:
+def test_a_percentage_rule_has_an_alarm_on_every_weekend() -> None:
     values = np.array([100.0, 100, 100, 100, 100, 30, 30] * 6)
     office = Spending("office", values, (), [True] * 42, np.empty(0), 42)
     alarms = statistics.RULES["50 % from the day before"](office, 14, 42)

@@ -1,4 +1,4 @@
--- what was billed in dollars, by all that people ask about: what series.sql and parts.sql read
+-- what was billed in dollars, with the columns of every scope. series.sql and parts.sql read it
 -- reads: costs.allocated_costs_named
 select
   usage_date,

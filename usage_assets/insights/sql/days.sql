@@ -1,6 +1,6 @@
 -- the days of which billed costs, or counters, are stored, per connection, and whether the provider was last asked before it
--- had settled them. $sources: the raw tables; $is_cost: whether what is derived of them must be stored. A report that begins
--- later than others, or has ended, has no missing day outside its own days
+-- had settled them. $sources: the raw tables; $is_cost: whether the costs derived from them must be stored. A day before the
+-- first or after the last stored day of a source is not missing
 with
 sources as (
   select

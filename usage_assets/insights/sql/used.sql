@@ -1,4 +1,4 @@
--- what was used, by all that people ask about: the counters that series.sql, parts.sql and measured.sql read
+-- what was used, with the columns of every scope. series.sql, parts.sql and measured.sql read it
 -- reads: costs.usage, costs.names, accounting.owners
 with
 used as (

@@ -1,4 +1,4 @@
--- title: Odd days and guardrails
+-- title: Anomalies and guardrails
 -- note: Spikes, drops and level shifts of the last two weeks, per day, and days on which a guardrail was crossed. Volume and price
 --   say how much of the difference comes from more tokens, and how much from dearer ones.
 select

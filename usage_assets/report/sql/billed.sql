@@ -1,4 +1,4 @@
--- what every other query of costs reads: dollars billed, by all that people filter on. A null has a name here
+-- dollars billed, with every dimension of the report. Other queries of costs read this. Nulls have names here
 select
   usage_date,
   costs.connection,

@@ -8,7 +8,7 @@ names as (
 )
 select
   if(rank <= {most}, label, '{others}') as {dimension},
-  count(distinct label)::integer as of_them,
+  count(distinct label)::integer as count,
   coalesce(sum(dollars), 0) as usd,
   coalesce(sum(dollars_same_days_before), 0) as usd_same_days_before,
   usd - usd_same_days_before as usd_change
