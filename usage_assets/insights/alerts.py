@@ -94,7 +94,7 @@ def _of_anomaly(row: AnomalyRow) -> str:
 
 def money(value: Decimal, unit: str) -> str:
     """Return an amount as people read it."""
-    return f"${value:,.2f}" if unit == "USD" else f"{value:,.2f} {unit}"
+    return f"${value:,.2f}".replace("$-", "-$") if unit == "USD" else f"{value:,.2f} {unit}"
 
 
 def measured(value: Decimal, measure: str) -> str:

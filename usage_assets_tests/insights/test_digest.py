@@ -177,3 +177,7 @@ def test_on_monday_it_waits_for_a_sunday_that_is_not_stored_and_on_tuesday_no_lo
     of_all = Scope("all", "", "all", {SUNDAY - DAY: Decimal(1)}, ["late"], late)
     assert told([of_all]) is None
     assert told([of_all], today=MONDAY + DAY)
+
+
+def test_more_refunds_than_charges_are_less_than_nothing() -> None:
+    assert lines([scope("all", "all", -70, 700)])[0].endswith(": -$70.00, $770.00 (110%) less than the week before")
