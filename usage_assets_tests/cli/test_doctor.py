@@ -111,7 +111,7 @@ def test_a_healthy_setup_has_no_fault(backfilled: Callable[[str], Terminal], mon
         "OK    connection anthropic: claude_code: key accepted (ANTHROPIC_ADMIN_KEY)",
         "OK    connection chatgpt: codex_usage: key accepted (CHATGPT_ANALYTICS_KEY)",
     ]
-    assert "OK    Port: 13 of 15 blueprints are ready" in said.lines
+    assert "OK    Port: 15 of 15 blueprints are ready" in said.lines
     assert f"OK    table chatgpt.codex_usage: 1 days of chatgpt, the newest is {YESTERDAY}" in said.lines
     assert "is writable and free" in finding(said, str(terminal.database))
 
