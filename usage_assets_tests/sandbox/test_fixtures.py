@@ -25,7 +25,17 @@ from usage_assets_tests.sandbox.record_fixtures import CHECKSUMS, checksums, rec
 FILES = sorted(path for path in FIXTURES.rglob("*.json"))
 # An error body, a shape that no provider sends, or amounts that are refused on purpose.
 WITHOUT_SCHEMA = ("error", "illustrative", "bad_amount", "official_workspace_usage")
-LOOKUPS = ("projects", "users", "project_api_keys", "service_accounts", "workspaces", "api_keys", "organization")
+LOOKUPS = (
+    "projects",
+    "users",
+    "project_api_keys",
+    "service_accounts",
+    "workspaces",
+    "api_keys",
+    "organization",
+    "spend_limits",
+    "spend_alerts",
+)
 SHAPED = [
     path
     for path in FILES
