@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 FOLDER = Path(__file__).with_name("pictures")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DAYS, PORT = "30", "3999"
+DAYS, PORT = "60", "3999"
 SIZE = {"width": 1400, "height": 860}
 LARGEST_BYTES = 300_000
 REPORTS: Sequence[tuple[str, int, int, Literal["light", "dark"]]] = (
