@@ -79,17 +79,22 @@ class ServiceAccounts(LookupRow, kw_only=True):
     created_at: CreatedAt = None
 
 
+LimitedProject = Annotated[str | None, column("Project; null: the organization")]
+Currency = Annotated[str | None, column("Currency")]
+Interval = Annotated[str | None, column("Interval, such as month")]
+
+
 class SpendLimits(LookupRow, kw_only=True, rename={"enforcement_status": "enforcement.status"}):
     """One row per connection, spend limit of the organization or of a project, and version of its attributes."""
 
     table = "openai.spend_limits"
 
-    project_id: Annotated[str | None, column("Project; null: the organization")] = None
+    project_id: LimitedProject = None
     threshold_amount: Annotated[
         Decimal | None, column("The most that may be spent in an interval", unit="minor units", additive=False)
     ] = None
-    currency: Annotated[str | None, column("Currency")] = None
-    interval: Annotated[str | None, column("Interval, such as month")] = None
+    currency: Currency = None
+    interval: Interval = None
     enforcement_status: Annotated[str | None, column("enforcing: requests are refused; inactive: they are not")] = None
 
 
@@ -101,12 +106,12 @@ class SpendAlerts(LookupRow, kw_only=True, rename={"channel_type": "notification
 
     table = "openai.spend_alerts"
 
-    project_id: Annotated[str | None, column("Project; null: the organization")] = None
+    project_id: LimitedProject = None
     threshold_amount: Annotated[
         Decimal | None, column("Spending in an interval that is reported", unit="minor units", additive=False)
     ] = None
-    currency: Annotated[str | None, column("Currency")] = None
-    interval: Annotated[str | None, column("Interval, such as month")] = None
+    currency: Currency = None
+    interval: Interval = None
     channel_type: Annotated[str | None, column("How it is sent, such as email")] = None
 
 
