@@ -108,14 +108,14 @@ class Scope:
 
 
 def largest(scopes: Iterable[Scope], newest: date, most: int) -> Sequence[Scope]:
-    """Return the scopes for which most was billed, or used, in the last five weeks."""
+    """Return the largest scopes by what was billed, or used, in the last five weeks."""
     return sorted(scopes, key=lambda scope: (-scope.sum(newest - RECENT, newest), scope.kind, scope.id))[:most]
 
 
 def read(
     database: duckdb.DuckDBPyConnection, newest: date, measure: Measure = USD, configured: Collection[str] | None = None
 ) -> Mapping[Key, Scope]:
-    """Return the scopes of which most was billed, or used, in the last five weeks, by kind and id."""
+    """Return the largest scopes by what was billed, or used, in the last five weeks: kind and id -> scope."""
     days = stored_days(database, newest, measure, configured)
     asked = {"first": newest - LONGEST, "last": newest, "recent": newest - RECENT, "most": MOST_PER_KIND}
     names: dict[Key, str] = {}

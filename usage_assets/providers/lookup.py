@@ -44,7 +44,7 @@ class Lookup:
     default_on: bool = True
     """Whether it is listed unless a connection's ``endpoints`` switch it off, or only where they switch it on."""
     own_path: str | None = None
-    """Where the organization has one, too, beside the items of ``for_each``."""
+    """The path of the organization's own item. The items of ``for_each`` have theirs at ``path``."""
     may_be_unset: bool = False
     """Whether a 404 says that nothing is set. What is there has no id but that of whom it is for."""
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -57,7 +57,7 @@ TEMPORARY: Mapping[str, str] = {
         for dimension in DIMENSIONS
     },
 }
-"""The tables that several queries read -> their queries, each of which reads those before it."""
+"""The tables that several queries read -> their queries. A query may read the tables before its own."""
 OVERVIEW = ("headline", "by_day", "budgets", "forecast", "forecast_days", "trend", "movers", "anomalies")
 CERTAINTY = ("connections", "restatements", "unattributed", "unpriced", "invoices")
 
@@ -97,7 +97,7 @@ class Report:
     """The names of the providers' own figures."""
     facts: Facts
     first_day: date | None
-    """The first day of which costs are stored."""
+    """The first day whose costs are stored."""
     missing: Sequence[str]
     """Titles of figures without their tables, because nothing was ever stored in them."""
 

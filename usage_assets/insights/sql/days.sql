@@ -1,5 +1,5 @@
--- the days of which billed costs, or counters, are stored, per connection, and whether the provider was last asked before it
--- had settled them. $sources: the raw tables; $is_cost: whether the costs derived from them must be stored. A day before the
+-- the days whose billed costs, or counters, are stored, per connection, and whether the provider was last asked before it had
+-- settled them. $sources: the raw tables; $is_cost: whether the costs derived from them must be stored. A day before the
 -- first or after the last stored day of a source is not missing
 with
 sources as (
