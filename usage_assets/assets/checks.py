@@ -14,6 +14,7 @@ from operator import itemgetter
 import dagster as dg
 import duckdb
 
+from usage_assets.assets.signatures import share_signature
 from usage_assets.core.money import TOLERANCE
 from usage_assets.core.schema import Row, TableRow
 from usage_assets.models.costs import AllocatedCost
@@ -208,6 +209,7 @@ def build_checks(
         specs=[*(each.spec for each in comparisons), *(spec for spec, *_ in names_of_fields), *views],
         can_subset=True,  # or nobody could execute one in the UI
     )
+    @share_signature
     def checks(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> Results:
         selected = context.selected_asset_check_keys
         viewed = [spec for spec in views if spec.key in selected]

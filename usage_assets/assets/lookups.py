@@ -9,6 +9,7 @@ import dagster as dg
 from usage_assets.assets.checks import fields_in_words
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import table_metadata
+from usage_assets.assets.signatures import share_signature
 from usage_assets.config.settings import Connection, SettingsError
 from usage_assets.core.schema import arrow_schema, columns, to_arrow
 from usage_assets.fetching.client import Client
@@ -56,6 +57,7 @@ def build_lookup_asset(
             )
         ],
     )
+    @share_signature
     def lookup_asset(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:  # type: ignore[type-arg]  # next to checks Dagster knows only the bare class
         began = datetime.now(UTC)
         try:
@@ -118,6 +120,7 @@ def build_unknown_ids_check(lookup: Lookup, connection: Connection) -> dg.AssetC
         name="unknown_ids",
         description=f"Every {column} in costs and usage is listed, or once was; others have no name but their id",
     )
+    @share_signature
     def check(warehouse: Warehouse) -> dg.AssetCheckResult:
         found = unknown_ids(warehouse, connection.name, column, tables, lookups)
         return dg.AssetCheckResult(

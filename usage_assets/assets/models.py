@@ -6,6 +6,7 @@ import dagster as dg
 
 from usage_assets.assets.io_manager import TABLE, code_version, column_schema, table_metadata
 from usage_assets.assets.materializations import VERIFIED, data_version
+from usage_assets.assets.signatures import share_signature
 from usage_assets.config.settings import Connection
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.model import Model, Sources
@@ -46,6 +47,7 @@ def build_model_asset(
         kinds={"duckdb", "sql"},
         code_version=code_version(model.row, query.code),
     )
+    @share_signature
     def model_asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Query]:
         # with the same code and sources, names and rates may still change rows
         return dg.MaterializeResult(value=query, data_version=data_version(context))

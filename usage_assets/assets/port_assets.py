@@ -10,6 +10,7 @@ import dagster as dg
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.assets.port_push import in_words, missing_in_words, push_until_equal, read_back
 from usage_assets.assets.port_state import state_of
+from usage_assets.assets.signatures import share_signature
 from usage_assets.config.settings import Connection, PortRelation, SettingsError
 from usage_assets.core.days import DAY, days_of
 from usage_assets.core.people import People
@@ -59,6 +60,7 @@ class PortAssets:
             "stay as they are.",
             kinds={"port"},
         )
+        @share_signature
         def port_sync(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
             days = days_of(context.partition_keys)
             with self._opened(context, warehouse, days) as (port, ledger):
@@ -88,6 +90,7 @@ class PortAssets:
             "settled.\n\nMakes no request if nothing has changed.",
             kinds={"port"},
         )
+        @share_signature
         def port_connection(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
             with self._opened(context, warehouse) as (port, ledger):
                 report, _ = push_until_equal(port, ledger)
@@ -110,6 +113,7 @@ class PortAssets:
             "are.",
             kinds={"port"},
         )
+        @share_signature
         def port_reconcile(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
             with self._opened(context, warehouse) as (port, ledger):
                 return reconcile(context, port, ledger, self.people())

@@ -8,6 +8,7 @@ import dagster as dg
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import code_version, table_metadata
 from usage_assets.assets.materializations import VERIFIED, data_version, fetch_facts
+from usage_assets.assets.signatures import share_signature
 from usage_assets.config.settings import Connection, SettingsError
 from usage_assets.core.days import days_of
 from usage_assets.fetching.archive.replay import Replay
@@ -57,6 +58,7 @@ def build_raw_asset(
             endpoint.row, endpoint.path, *endpoint.group_by, repr(sorted(endpoint.params.items()))
         ),
     )
+    @share_signature
     def raw_asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Batch]]:
         days, began = days_of(context.partition_keys), datetime.now(UTC)
         from_archive = FROM_ARCHIVE in context.run.tags

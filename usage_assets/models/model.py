@@ -166,6 +166,11 @@ class Model(Related):
             else "coalesce(sum(expected), 0) <> coalesce(sum(found), 0)",
         )
 
+    @cached_property
+    def _parted(self) -> frozenset[str]:
+        """Of the tables that it may read, those that have parts; asked once for all connections."""
+        return frozenset(table for table in (*self.reads, *self.optional_refs) if declared(table).slice_by)
+
     def query_of(self, sources: Sources) -> Query:
         """Return the query for a connection with these sources: what is read of them must be stored first.
 
@@ -175,7 +180,7 @@ class Model(Related):
         parts = {
             table: tuple(part for part in sources.get(table, ()) if part == self.part or not self.part) or (self.part,)
             for table in reads
-            if declared(table).slice_by
+            if table in self._parted
         }
         return replace(self.query, reads=reads, parts=parts)
 
