@@ -5,6 +5,7 @@ there, so that "yesterday" is 2026-11-19 for everybody.
 """
 
 import gc
+import os
 import sqlite3
 import subprocess
 import sys
@@ -31,6 +32,9 @@ NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 TODAY = NOW.date()
 
 
+WAREHOUSE = os.environ.get("USAGE_TEST_WAREHOUSE", "file")
+"""What is tested: `make test-all WAREHOUSE=lake` runs the tests that open a lake, and no others."""
+
 STORIES = {"end_to_end", "stateful"}
 """Folders whose every test is slow."""
 
@@ -45,6 +49,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     A worker gets a part of the list to begin with, and takes from the ends of the others' when it has done its own: a
     long test that comes last keeps one core busy for minutes.
     """
+    if WAREHOUSE == "lake":
+        config.hook.pytest_deselected(items=[item for item in items if not opens_lake(item)])
+        items[:] = filter(opens_lake, items)
     for item in items:
         if STORIES & {*item.path.parts}:
             item.add_marker(pytest.mark.slow)
@@ -58,6 +65,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         more = max(0, len(items) * (worker + 1) // workers - len(ordered))
         ordered, fast = ordered + fast[:more], fast[more:]
     items[:] = ordered + fast
+
+
+def opens_lake(item: pytest.Item) -> bool:
+    """Whether a test has its warehouse in a lake: by its fixtures."""
+    fixtures, chosen = getattr(item, "fixturenames", ()), getattr(item, "callspec", None)
+    where = {name: chosen.params[name] for name in ("place", "warehouse") if chosen and name in chosen.params}
+    return (
+        "lake" in where.values()
+        or not {"lake", "lake_in_store"}.isdisjoint(fixtures)
+        or ({"place", "sandbox_process"} <= {*fixtures} - where.keys())
+    )
 
 
 def pytest_collection_finish() -> None:

@@ -32,7 +32,7 @@ from usage_assets.sandbox.ledger import Clock, Ledger
 from usage_assets_tests.conftest import Sandbox, running_sandbox
 from usage_assets_tests.end_to_end.audit_books import DAILY, MINOR_DIGITS, Account, Dated, Keeper, total
 from usage_assets_tests.end_to_end.audit_views import whole_units
-from usage_assets_tests.end_to_end.conftest import Project, lose, open_project, sandbox_environment
+from usage_assets_tests.end_to_end.conftest import Project, lose, open_project, sandbox_environment, settings_of
 
 FIRST = date(2025, 11, 23)
 """In the next two weeks a month ends, and costs begin to be told by API key: also of few days the audit has all."""
@@ -276,11 +276,6 @@ class Story:
         """Push days of every connection, or of those named."""
         for connection in connections or self.keeper.accounts:
             assert self.project.push_of(connection, [*days]).success
-
-
-def settings_of(environment: Mapping[str, str]) -> Settings:
-    """The settings of an environment."""
-    return Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
 
 
 def tables_of(settings: Settings) -> Mapping[dg.AssetKey, Collection[tuple[str, str]]]:

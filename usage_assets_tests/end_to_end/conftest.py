@@ -1,8 +1,8 @@
 """The whole product in one object: the real definitions on the sandbox, a DuckDB file and an ephemeral instance."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -27,6 +27,7 @@ from usage_assets.automation.jobs import (
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
 from usage_assets.core.schema import declared
+from usage_assets.core.warehouse_address import LAKE
 from usage_assets.demo.summary import COSTS, UNITS
 from usage_assets.models.entities import OF_INSIGHTS
 from usage_assets.port.provision import CONNECTION
@@ -35,9 +36,9 @@ from usage_assets.warehouse.database import Warehouse, write_ahead_log
 from usage_assets.warehouse.lake import Lake
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.conftest import NOW, WAREHOUSE, Sandbox, last_days
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
-from usage_assets_tests.postgres import drop_lake, lake_of
+from usage_assets_tests.postgres import drop_lake, lake_of, name_of, new_database, overwrite
 
 __all__ = ["ephemeral_instances_keep_their_connection"]
 
@@ -86,6 +87,11 @@ def sandbox_environment(base_url: str, warehouse: Path) -> dict[str, str]:
         "USAGE_BACKFILL_HISTORY": "false",
         **in_place(warehouse.parent),
     }
+
+
+def settings_of(environment: Mapping[str, str]) -> Settings:
+    """The settings of an environment."""
+    return Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
 
 
 def with_everything(folder: Path) -> dict[str, str]:
@@ -264,18 +270,27 @@ def _search(port: httpx.Client, blueprint: str) -> Iterator[dict[str, Any]]:
 
 
 on_both = pytest.mark.parametrize("place", ["file", "lake"], indirect=True)
-"""Runs a test on a file and on a lake. Others run on a file, or where USAGE_TEST_WAREHOUSE says."""
+"""Runs a test on a file and on a lake. Others run on a file, or on what is tested (WAREHOUSE)."""
 on_file = pytest.mark.parametrize("place", ["file"], indirect=True)
 """Runs a test that is about files on a file."""
 
 
 @pytest.fixture(autouse=True)
-def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where projects have their warehouse. What lies next to a file is with a lake in the current folder."""
-    monkeypatch.delenv(SERVER, raising=False)
-    if getattr(request, "param", os.environ.get("USAGE_TEST_WAREHOUSE")) == "lake":
-        monkeypatch.setenv(SERVER, request.getfixturevalue("postgres"))
-        monkeypatch.chdir(request.getfixturevalue("tmp_path"))
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """Where projects have their warehouse."""
+    with placed(request, tmp_path):
+        yield
+
+
+@contextmanager
+def placed(request: pytest.FixtureRequest, folder: Path) -> Iterator[None]:
+    """Let projects have their warehouse where the fixture is told to. What lies next to a file is in the folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(SERVER, raising=False)
+        if getattr(request, "param", WAREHOUSE) == "lake":
+            patch.setenv(SERVER, request.getfixturevalue("postgres"))
+            patch.chdir(folder)
+        yield
 
 
 def in_place(folder: Path) -> dict[str, str]:
@@ -288,6 +303,30 @@ def another(folder: Path) -> dict[str, str]:
     """Variables of an empty warehouse beside that of the folder, with the same archive."""
     server = os.environ.get(SERVER)
     return lake_of(server, folder / "again") if server else {"USAGE_WAREHOUSE": str(folder / "again.duckdb")}
+
+
+def saved(warehouse: Warehouse) -> Callable[[], None]:
+    """Save what is stored; what is returned brings it back, as from a backup. Nobody uses the warehouse meanwhile."""
+    if isinstance(warehouse, Lake):
+        catalog = warehouse.database.removeprefix(LAKE)
+        warehouse.detach()
+        template = name_of(new_database(os.environ[SERVER], name_of(catalog)))
+
+        def bring_back() -> None:
+            warehouse.detach()
+            overwrite(catalog, template)  # what it knows of files stays: they are never changed, and none is removed
+
+        return bring_back
+    folder = Path(warehouse.database).parent
+    files = {file: file.read_bytes() for file in folder.glob("*.duckdb")}
+
+    def write_again() -> None:
+        for file in folder.glob("*.duckdb*"):
+            file.unlink()
+        for file, content in files.items():
+            file.write_bytes(content)
+
+    return write_again
 
 
 def lose(warehouse: Warehouse) -> None:
@@ -305,7 +344,7 @@ def open_project(
 ) -> Iterator[Project]:
     """Open a project with its warehouse in ``folder``; ``variables`` are set besides the sandbox's."""
     environment = sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | dict(variables or {})
-    settings = Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
+    settings = settings_of(environment)
     warehouse = warehouse_at(settings.warehouse)
     with dg.DagsterInstance.ephemeral() as instance:
         yield Project(sandbox, build_definitions(settings, **options), instance, warehouse)
@@ -325,18 +364,15 @@ class Prepared:
     """A project that was filled once. Each test gets its files, its Dagster and its Port as they were then."""
 
     project: Project
-    files: Mapping[Path, bytes]
-    """The database and its copy."""
+    bring_back: Callable[[], None]
+    """Brings the warehouse back, with its published copy."""
     calls: Sequence[httpx.Request]
     """What has filled Port."""
 
     @contextmanager
     def again(self, sandbox: Sandbox) -> Iterator[Project]:
         """Bring everything back, on a fresh sandbox."""
-        for file in Path(self.project.warehouse.database).parent.glob("*.duckdb*"):
-            file.unlink()
-        for file, content in self.files.items():
-            file.write_bytes(content)
+        self.bring_back()
         with httpx.Client(base_url=f"{sandbox.base_url}/port/v1") as port:
             token = {"authorization": f"Bearer {_token(port)}"}
             for call in self.calls:
@@ -371,17 +407,21 @@ PUSHED_ASSETS = ("cost_report", "usage_messages", "entities/claude_cost_record",
 
 
 @pytest.fixture(scope="session")
-def pushed_once(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+def pushed_once(
+    request: pytest.FixtureRequest, sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prepared]:
     """Three days of some entities of Anthropic, stored and pushed."""
     folder = tmp_path_factory.mktemp("pushed")
     sandbox_process.control("POST", "reset", {"now": NOW.isoformat()})
-    file = {"USAGE_WAREHOUSE": str(folder / "usage.duckdb")}
-    with open_project(sandbox_process, folder, with_main_endpoints(folder) | file, patience=IMPATIENT) as project:
-        with time_machine.travel(NOW - timedelta(hours=1)), calls_to_port() as calls:  # before each test
-            assert project.fetch("anthropic", PUSHED_DAYS, *PUSHED_ASSETS).success
-            assert project.push_of("anthropic", PUSHED_DAYS).success
-        files = {file: file.read_bytes() for file in folder.glob("*.duckdb")}
-        yield Prepared(project, files, calls)
+    with ExitStack() as prepared:
+        with placed(request, folder):
+            opened = open_project(sandbox_process, folder, with_main_endpoints(folder), patience=IMPATIENT)
+            project = prepared.enter_context(opened)
+            with time_machine.travel(NOW - timedelta(hours=1)), calls_to_port() as calls:  # before each test
+                assert project.fetch("anthropic", PUSHED_DAYS, *PUSHED_ASSETS).success
+                assert project.push_of("anthropic", PUSHED_DAYS).success
+            bring_back = saved(project.warehouse)
+        yield Prepared(project, bring_back, calls)
 
 
 @pytest.fixture

@@ -30,9 +30,10 @@ from benchmarks.server import running
 from usage_assets.demo.__main__ import isolated
 from usage_assets.local.processes import free_port, terminate_like_ctrl_c
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.conftest import Sandbox
-from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment
+from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment, settings_of
 
 ROOT = Path(__file__).parents[2]
 MARKER = "USAGE_KILL_DRILL"
@@ -102,9 +103,14 @@ class Drill:
         }
 
     @property
-    def database(self) -> Path:
+    def environment(self) -> dict[str, str]:
+        """The variables of `make run`."""
+        return sandbox_environment(self.sandbox.base_url, self.folder / "usage.duckdb") | self.variables
+
+    @property
+    def warehouse(self) -> Warehouse:
         """What `make run` writes."""
-        return self.folder / "usage.duckdb"
+        return warehouse_at(settings_of(self.environment).warehouse)
 
     @property
     def days(self) -> list[date]:
@@ -125,13 +131,12 @@ class Drill:
     def make_run(self) -> Iterator[subprocess.Popen[bytes]]:
         """Start everything; at the end of the block all of it is killed at once, as by a power cut."""
         mark = uuid4().hex
-        environment = isolated(os.environ) | sandbox_environment(self.sandbox.base_url, self.database)
         command = [str(Path(sys.executable).with_name("usage-assets")), "dev", "--port", str(free_port(3100))]
         with (self.folder / "run.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=environment | self.variables | {"DAGSTER_HOME": str(self.folder), MARKER: mark},
+                env=isolated(os.environ) | self.environment | {"DAGSTER_HOME": str(self.folder), MARKER: mark},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -177,11 +182,11 @@ class Drill:
 
     def how_far(self) -> str:
         """How much is stored."""
-        if not self.database.exists():
+        if not self.warehouse.exists:
             return "no database yet"
         query = "select count(*) from ledger.stored_days where table_name not like 'port_entities.%'"
         try:
-            return f"{Warehouse(database=str(self.database)).read(query).column(0)[0]} raw and cost days stored"
+            return f"{self.warehouse.read(query).column(0)[0]} raw and cost days stored"
         except WarehouseError as error:
             return str(error)
 
@@ -190,9 +195,7 @@ class Drill:
         began = time.monotonic()
         with self.reference() as reference:
             content, entities = reference.content(), reference.entities()
-            ours = Project(
-                self.sandbox, reference.definitions, reference.instance, Warehouse(database=str(self.database))
-            )
+            ours = Project(self.sandbox, reference.definitions, reference.instance, self.warehouse)
             with self.make_run() as process:
                 difference = "nothing was compared"
                 while time.monotonic() - began < SECONDS_UNTIL_EQUAL:

@@ -5,6 +5,7 @@ The processes that die come from a fork server that has imported the product, so
 """
 
 import multiprocessing
+import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,13 +28,18 @@ from usage_assets.models.entities import ENTITIES
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION, blueprint
 from usage_assets.port.sync import Entity
-from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, on_file, open_project, with_main_endpoints
-
-pytestmark = on_file
+from usage_assets_tests.end_to_end.conftest import (
+    SERVER,
+    Project,
+    open_project,
+    sandbox_environment,
+    settings_of,
+    with_main_endpoints,
+)
 
 KILLS = 20
 DAYS = last_days(2)
@@ -70,13 +76,16 @@ def push(base_url: str, folder: Path, ready: Event) -> None:
     properties = dict.fromkeys(blueprint(CONNECTION)["schema"]["properties"]) | {"provider": "openai", "state": "ok"}
     state = Entity(CONNECTION, "openai", "openai", properties, PUSHED_DAYS[-1])
     with PortClient(f"{base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
-        warehouse = Warehouse(database=str(folder / "usage.duckdb"))
+        warehouse = warehouse_at(settings_of(sandbox_environment(base_url, folder / "usage.duckdb")).warehouse)
         ready.set()
         push_until_equal(port, PortLedger(warehouse, port.account, target, [*entities.values()], state=state))
 
 
-def work(task: Task, base_url: str, folder: Path, now: datetime, ready: Event) -> None:
+def work(task: Task, base_url: str, folder: Path, now: datetime, lakes: str | None, ready: Event) -> None:
     """Do something in a process of its own."""
+    os.chdir(folder)
+    if lakes:
+        os.environ[SERVER] = lakes
     with time_machine.travel(now):
         task(base_url, folder, ready)
 
@@ -85,7 +94,8 @@ def work(task: Task, base_url: str, folder: Path, now: datetime, ready: Event) -
 def running(task: Task, project: Project, folder: Path) -> Iterator[ForkServerProcess]:
     """A task that begins in another process, and is killed at the end of the block, however far it is."""
     ready = forks.Event()
-    process = forks.Process(target=work, args=(task, project.sandbox.base_url, folder, datetime.now(UTC), ready))
+    place = (project.sandbox.base_url, folder, datetime.now(UTC), os.environ.get(SERVER))
+    process = forks.Process(target=work, args=(task, *place, ready))
     process.start()
     assert ready.wait(120)
     try:

@@ -3,7 +3,6 @@ stays.
 """
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from usage_assets_tests.end_to_end.conftest import (
     Project,
     on_file,
     open_project,
+    saved,
     with_main_endpoints,
 )
 from usage_assets_tests.end_to_end.conftest import (
@@ -30,8 +30,6 @@ from usage_assets_tests.end_to_end.conftest import (
 )
 from usage_assets_tests.end_to_end.test_refusals import failures
 from usage_assets_tests.port_user import port_user
-
-pytestmark = on_file
 
 COST, MODEL = "claude_cost_record", "claude_model_usage"
 CONNECTION = "GET /port/v1/blueprints/ai_connection/entities/anthropic"
@@ -87,12 +85,11 @@ def test_after_a_lost_database_what_vanished_meanwhile_leaves_port(pushed: Proje
 def test_after_an_older_copy_days_that_nobody_pushes_again_are_as_the_tables_have_them(
     pushed: Project, lost_by: str
 ) -> None:
-    database, copy = Path(pushed.warehouse.database), Path(f"{pushed.warehouse.database}.backup")
     if lost_by == "added":
         vanish_from_tables(pushed, f"{DAYS[0]}-cost")
         assert pushed.push_of("anthropic", DAYS).success
     entities = pushed.entities()
-    shutil.copy(database, copy)
+    bring_back = saved(pushed.warehouse)
     if lost_by == "added":
         assert pushed.fetch("anthropic", DAYS[:1], *ASSETS[:1]).success
         assert pushed.fetch("anthropic", DAYS[:1], ASSETS[2]).success
@@ -103,7 +100,7 @@ def test_after_an_older_copy_days_that_nobody_pushes_again_are_as_the_tables_hav
         vanish_from_tables(pushed, f"{DAYS[0]}-cost")
     assert pushed.push_of("anthropic", DAYS[:1]).success
     assert pushed.in_port() != entities
-    shutil.move(copy, database)
+    bring_back()
     assert pushed.entities() == entities
     restate(pushed, "scale", day=-1)
     fetch_and_push(pushed, first=-1)
@@ -114,11 +111,10 @@ def test_after_an_older_copy_days_that_nobody_pushes_again_are_as_the_tables_hav
 
 
 def test_a_copy_that_was_made_between_two_pushes_of_unchanged_state_is_noticed(pushed: Project) -> None:
-    database, copy = Path(pushed.warehouse.database), Path(f"{pushed.warehouse.database}.backup")
-    shutil.copy(database, copy)
+    bring_back = saved(pushed.warehouse)
     restate(pushed, "scale")
     fetch_and_push(pushed)
-    shutil.move(copy, database)
+    bring_back()
     assert pushed.push_of("anthropic", DAYS).success, "nothing differs from what the copy knows: nothing is asked"
     restate(pushed, "add", day=-1)
     fetch_and_push(pushed, first=-1)
@@ -179,10 +175,9 @@ def test_a_rebuild_that_breaks_off_anywhere_is_done_again(pushed: Project, tmp_p
     broken = 0
     with new_database(pushed, tmp_path / "new") as fetched:
         assert fetched.fetch("anthropic", DAYS, *ASSETS).success
-    database = Path(fetched.warehouse.database)
-    stored = database.read_bytes()
+    bring_back = saved(fetched.warehouse)
     for number in range(2, 40):
-        database.write_bytes(stored)
+        bring_back()
         with dg.DagsterInstance.ephemeral() as instance, fetched.warehouse.get_connection():
             project = replace(fetched, instance=instance)
             vanish_from_tables(project, f"{DAYS[number % 3]}-cost")
@@ -198,6 +193,7 @@ def test_a_rebuild_that_breaks_off_anywhere_is_done_again(pushed: Project, tmp_p
     assert broken > 5
 
 
+@on_file
 def test_a_damaged_file_is_replaced_by_the_published_copy_as_its_message_says(pushed: Project) -> None:
     """Step by step, also what a killed process has left beside the file."""
     database = Path(pushed.warehouse.database)

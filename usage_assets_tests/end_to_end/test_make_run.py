@@ -176,11 +176,13 @@ def made(sandbox: Sandbox, tmp_path: Path) -> Iterator[MakeRun]:
     """A folder with `.env`, a sandbox at the real time."""
     now = datetime.fromtimestamp(time.clock_gettime(time.CLOCK_REALTIME), UTC)
     sandbox.control("POST", "reset", {"now": now.isoformat()})
-    shutil.copy(ROOT / "workspace.yaml", tmp_path)
+    folder = tmp_path / "home"  # not where this process is: all that runs there is killed
+    folder.mkdir()
+    shutil.copy(ROOT / "workspace.yaml", folder)
     home = (ROOT / "dagster.yaml").read_text()
-    (tmp_path / "dagster.yaml").write_text(home.replace("max_concurrent_runs: 4", f"max_concurrent_runs: {PLACES}"))
-    (tmp_path / "connections.toml").write_text(CONNECTIONS)
-    opened = MakeRun(tmp_path.resolve(), sandbox, str(now.date() - timedelta(days=2)))
+    (folder / "dagster.yaml").write_text(home.replace("max_concurrent_runs: 4", f"max_concurrent_runs: {PLACES}"))
+    (folder / "connections.toml").write_text(CONNECTIONS)
+    opened = MakeRun(folder.resolve(), sandbox, str(now.date() - timedelta(days=2)))
     try:
         yield opened
     finally:

@@ -1,7 +1,6 @@
 """Records relate to the users' own entities as configured, through Dagster: what is there, what is not, and later."""
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,11 +11,9 @@ import pytest
 import time_machine
 
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, hold_project, on_file
+from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, hold_project, placed, saved
 from usage_assets_tests.end_to_end.test_reconcile import NOTHING_TO_DO, failure, reconcile
 from usage_assets_tests.port_user import PortUser, port_user
-
-pytestmark = on_file
 
 DAYS = last_days(2)
 COSTS, PEOPLE, CODE, WORKSPACES = "ai_cost_record", "ai_user_cost", "claude_code_analytics", "claude_workspace_usage"
@@ -65,20 +62,24 @@ def empty_folder(sandbox: Sandbox, tmp_path: Path) -> Folder:
 
 
 @pytest.fixture(scope="module")
-def fetched(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The database after everything was fetched and computed that most tests look at."""
+def fetched(
+    request: pytest.FixtureRequest, sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Folder, Callable[[], None]]:
+    """The folder after everything was fetched and computed that most tests look at, and what brings that back."""
     folder = Folder(tmp_path_factory.mktemp("fetched"), sandbox_process)
     sandbox_process.control("POST", "reset", {"now": NOW.isoformat()})
-    with time_machine.travel(NOW - timedelta(hours=1)), folder.opened("") as project:  # before each test
-        assert project.fetch("anthropic", DAYS, *ASSETS).success
-        return Path(project.warehouse.database)
+    with placed(request, folder.path):
+        with time_machine.travel(NOW - timedelta(hours=1)), folder.opened("") as project:  # before each test
+            assert project.fetch("anthropic", DAYS, *ASSETS).success
+        return folder, saved(project.warehouse)
 
 
 @pytest.fixture
-def folder(empty_folder: Folder, fetched: Path) -> Folder:
-    """One with that database."""
-    shutil.copy(fetched, empty_folder.path)
-    return empty_folder
+def folder(fetched: tuple[Folder, Callable[[], None]], sandbox: Sandbox) -> Folder:
+    """That folder."""
+    filled, bring_back = fetched
+    bring_back()
+    return filled
 
 
 @pytest.fixture

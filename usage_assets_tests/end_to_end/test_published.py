@@ -1,12 +1,7 @@
-"""What a notebook sees in the copy: everything that is stored, through every table and view."""
+"""What people read in the published copy, or in a state of a lake: all that is stored, through every table and view."""
 
-import duckdb
-
-from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.conftest import last_days
-from usage_assets_tests.end_to_end.conftest import Project, on_file
-
-pytestmark = on_file
+from usage_assets_tests.end_to_end.conftest import Project, on_both
 
 RELATIONS = """
 select table_schema || '.' || table_name, table_type
@@ -16,13 +11,13 @@ order by all
 """
 
 
-def test_every_table_and_view_says_in_the_copy_what_it_says_in_the_database(project: Project) -> None:
+@on_both
+def test_every_table_and_view_says_to_who_reads_what_it_says_in_the_database(project: Project, place: None) -> None:
     for connection in ("openai", "anthropic"):
         assert project.look_up(connection).success
     project.fetch_all(last_days(1))
     project.push(last_days(1))
-    with duckdb.connect(str(copy_of(project.warehouse.database)), read_only=True) as copy:
-        copy.execute("set TimeZone = 'UTC'")
+    with project.warehouse.reading() as copy:
         relations = copy.execute(RELATIONS).fetchall()
         assert [tuple(row.values()) for row in project.warehouse.read(RELATIONS).to_pylist()] == relations
         views = {name for name, kind in relations if kind == "VIEW"}
