@@ -123,6 +123,9 @@ class Statement(SeedRow):
 
     name: Annotated[str, column("accounting (the tables accounting.*), assets (ledger.assets) or assets:shard")]
     read_at: Annotated[datetime, column("When that process read the configuration")]
+    digest: Annotated[
+        str | None, column("Hash of what it stated; null: not known, so the tables are compared row by row")
+    ]
 
 
 class PortPush(ConnectionRow):

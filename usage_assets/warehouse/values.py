@@ -65,6 +65,17 @@ class Seed:
     owned: str = "true"
     """Which rows of the tables this process looks after, as an SQL condition; others stay as they are."""
 
+    @cached_property
+    def digest(self) -> str:
+        """What is stated, and for which rows: the same digest, the same tables."""
+        digest = sha256(self.owned.encode())
+        for table, rows in self.tables.items():
+            digest.update(table.name.encode())
+            with pa.ipc.new_stream(written := pa.BufferOutputStream(), rows.schema) as stream:
+                stream.write_table(rows.combine_chunks())
+            digest.update(written.getvalue())
+        return digest.hexdigest()
+
 
 @dataclass(frozen=True)
 class View:

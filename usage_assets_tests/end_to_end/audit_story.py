@@ -469,6 +469,7 @@ def read_again(story: Story, before: Sequence[date], days: Sequence[date], look:
         restate_once_more(*story.organizations, day)
     for day in settled:
         story.organizations[0].restate("chatgpt/codex_usage", day, "scale", 5)
+    story.project.warehouse.maintain(timedelta(days=90))  # what the daily prune does with a lake
     story.run_schedule("daily_usage_schedule")
     if settled:
         story.fetch("chatgpt", settled)

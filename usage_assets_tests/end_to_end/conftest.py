@@ -348,6 +348,8 @@ def open_project(
     warehouse = warehouse_at(settings.warehouse)
     with dg.DagsterInstance.ephemeral() as instance:
         yield Project(sandbox, build_definitions(settings, **options), instance, warehouse)
+    if isinstance(warehouse, Lake):  # otherwise each question about tables goes through all lakes of this process
+        warehouse.detach()
 
 
 @contextmanager

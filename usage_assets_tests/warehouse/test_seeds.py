@@ -1,0 +1,69 @@
+"""What a configuration states is stored where it differs, and not looked at while its digest says that it does not."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pytest
+
+from usage_assets.config.accounting import Accounting, Owner
+from usage_assets.models.model import money_seed
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import write_seed
+from usage_assets.warehouse.values import Seed
+
+NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
+
+
+class Asked:
+    """A connection that notes what it is asked."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
+        self.database, self.queries = database, list[str]()
+
+    def execute(self, query: str, *parameters: Any) -> duckdb.DuckDBPyConnection:
+        self.queries.append(query)
+        return self.database.execute(query, *parameters)
+
+    def register(self, *view: Any) -> None:
+        self.database.register(*view)
+
+
+def stating(*teams: str, minutes: int = 0) -> Seed:
+    """Owners, as a process has read them so many minutes after the first one."""
+    owners = [Owner(project=f"p{n}", team=team) for n, team in enumerate(teams)]
+    return money_seed(Accounting(owners=owners), NOW + timedelta(minutes=minutes))
+
+
+EARLIER_RELEASE = "alter table ledger.statements drop column digest"
+
+
+@pytest.mark.parametrize(
+    ("later", "meanwhile", "teams", "is_compared"),
+    [
+        (stating("web"), "", ["web"], False),
+        (stating("web", minutes=1), "", ["web"], False),
+        (stating("api", minutes=1), "", ["api"], True),
+        (stating(minutes=1), "", [], True),
+        (stating("api", minutes=-1), "", ["web"], False),
+        (stating("web", minutes=1), EARLIER_RELEASE, ["web"], True),
+        (stating("web"), "delete from accounting.owners; update ledger.statements set digest = null", ["web"], True),
+        (stating("web"), "drop table accounting.owners", ["web"], True),
+    ],
+    ids=["again", "reloaded", "edited", "emptied", "older", "after an upgrade", "unknown digest", "new table"],
+)
+def test_tables_are_as_stated_and_read_only_where_the_digest_does_not_say_so(
+    warehouse: Warehouse, later: Seed, meanwhile: str, teams: list[str], is_compared: bool
+) -> None:
+    with warehouse.transaction() as database:
+        assert write_seed(database, stating("web"))
+    if meanwhile:
+        with warehouse.transaction() as database:
+            database.execute(meanwhile)
+    with warehouse.transaction() as database:
+        assert write_seed(asked := Asked(database), later) == (later.read_at > NOW)  # type: ignore[arg-type]
+    assert any("from accounting.owners" in query for query in asked.queries) == is_compared
+    assert warehouse.read("select team from accounting.owners")["team"].to_pylist() == teams
+    with warehouse.transaction() as database:
+        write_seed(again := Asked(database), later)  # type: ignore[arg-type]
+    assert not any("from accounting.owners" in query for query in again.queries)
