@@ -121,6 +121,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _connections(settings, due)
     yield from _port(settings, definitions)
     yield from stored
+    if not any(finding.level is Level.FAIL for finding in stored):
+        yield from _files_of_lake(settings)
     yield from _published(settings)
     yield from _permissions(settings)
     yield _webhook(settings)
@@ -330,6 +332,17 @@ def _counted_twice(settings: Settings, warehouse: Warehouse) -> Iterator[Finding
 
 def _opened_soon(settings: Settings) -> Warehouse:
     return warehouse_at(settings.warehouse, SECONDS_FOR_THE_LOCK)
+
+
+def _files_of_lake(settings: Settings) -> Iterator[Finding]:
+    warehouse = _opened_soon(settings)
+    if warehouse.is_shared:
+        try:
+            warehouse.try_writing()
+        except WarehouseError as error:
+            yield Finding(Level.FAIL, "warehouse", str(error))
+        else:
+            yield Finding(Level.OK, "warehouse", f"{settings.warehouse.data} can be written")
 
 
 def _published(settings: Settings) -> Iterator[Finding]:

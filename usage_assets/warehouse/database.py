@@ -183,6 +183,12 @@ class Warehouse(DuckDBResource):
                     warn(text)
             return versions
 
+    def try_writing(self) -> None:
+        """Write something where a lake has its files, and delete it. Raises WarehouseError.
+
+        A file is opened for writing anyway.
+        """
+
     def maintain(self, keep: timedelta) -> None:
         """Merge small files and delete what only states older than ``keep`` need. A file has none of either."""
 

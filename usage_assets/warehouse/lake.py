@@ -15,13 +15,13 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -66,6 +66,8 @@ ORPHANS = "select path from ducklake_delete_orphaned_files(current_database(), d
 DELETE_ORPHANS = "call ducklake_delete_orphaned_files(current_database(), cleanup_all => true)"
 """They are all Parquet files below the lake's folder that its catalog does not know, whoever has written them."""
 SCHEMAS = "select schema_name from duckdb_schemas() where database_name = current_database()"
+TRIAL = "usage_assets_trial"
+"""The table of which a file is written to see whether that is possible."""
 SPACE = 0x75736167
 """The first number of each of our advisory locks; the second is of a table, or 0 for the whole warehouse."""
 _CONFLICT = "(?s).*(Transaction conflict|could not serialize|Failed to commit DuckLake transaction)"
@@ -115,12 +117,33 @@ class Lake(Warehouse):
     def attach(self, connection: duckdb.DuckDBPyConnection, name: str, *, read_only: bool = False) -> None:
         self._attach(connection, name, "read_only" if read_only else "")
 
-    def _attach(self, connection: duckdb.DuckDBPyConnection, name: str, how: str) -> None:
+    def try_writing(self) -> None:
+        with TemporaryDirectory() as folder, duckdb.connect(":memory:", config=_config(os.getpid())) as connection:
+            try:
+                self._load(connection, "trial")
+                catalog = quoted(f"ducklake:{folder}/catalog")  # not the lake's: nothing is written to that
+                connection.execute(f"attach {catalog} as trial (data_path {quoted(self.data)}, {OPTIONS})")
+                connection.begin()
+                connection.execute(f"create table trial.{TRIAL} as select 1 as written")
+                connection.rollback()  # which deletes the file
+            except duckdb.Error as error:
+                raise WarehouseError(
+                    f"{self.data}: runs could not store anything, because nothing can be written there: "
+                    f"{str(error).splitlines()[0]}"
+                ) from None
+        for left in (Path(self.data, "main", TRIAL), Path(self.data, "main")):
+            with suppress(OSError):  # an object store has no folders, and a lake with tables there keeps its own
+                left.rmdir()
+
+    def _load(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
         store = STORES.get(self.data.partition("://")[0], ())
         for extension in (*EXTENSIONS, *store):
             connection.execute(f"load {quoted(str(_wheel(extension) or extension))}")
         if store:
             self._find_credentials(connection, name)
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection, name: str, how: str) -> None:
+        self._load(connection, name)
         if not self.exists and self._has_files(connection):
             raise WarehouseError(
                 f"{self.data}: holds Parquet files, and the catalog is empty: choose an empty folder, or "

@@ -29,6 +29,7 @@ from dagster_shared.error import SerializableErrorInfo
 from usage_assets.cli.doctor import NOTHING_IS_LOST, TIME_TO_BE_HEARD_OF
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.postgres import lake_of
 from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
 
 pytestmark = pytest.mark.slow
@@ -320,6 +321,21 @@ def test_a_locked_database_is_a_fault_that_names_the_holder(chatgpt: Terminal) -
 def test_a_file_that_is_no_database_is_a_fault(chatgpt: Terminal) -> None:
     chatgpt.database.write_text("accounts payable\n" * 1000)
     assert finding(examined(chatgpt), "warehouse").startswith(f"FAIL  warehouse: {chatgpt.database}: ")
+
+
+def test_a_lake_whose_folder_cannot_be_written_is_a_fault_and_is_not_made(
+    chatgpt: Terminal, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in lake_of(postgres, chatgpt.folder).items():
+        monkeypatch.setenv(name, value)
+    said = examined(chatgpt)
+    assert f"OK    warehouse: {chatgpt.folder / 'lake'} can be written" in said.lines
+    assert [line for line in said.lines if line.startswith("WARN  warehouse") and "holds no lake yet" in line]
+    monkeypatch.setenv("USAGE_WAREHOUSE_DATA", "/proc/usage")  # read-only also for root
+    said = examined(chatgpt)
+    assert said.code == 1
+    [line] = [line for line in said.lines if line.startswith("FAIL")]
+    assert line.startswith("FAIL  warehouse: /proc/usage: runs could not store anything")
 
 
 def test_due_days_of_a_connection_are_one_warning_that_says_who_fetches_them(

@@ -334,6 +334,36 @@ def test_what_processes_on_an_object_store_leave_undone_is_nowhere(lake_in_store
     assert files(lake) == 2
 
 
+@pytest.mark.slow
+def test_whether_an_object_store_can_be_written_is_tried_and_leaves_nothing(
+    lake_in_store: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake_in_store.try_writing()
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "a-wrong-secret")
+        with pytest.raises(WarehouseError) as error:
+            lake_in_store.try_writing()
+    [said] = str(error.value).splitlines()
+    assert said.startswith(f"{lake_in_store.data}: runs could not store anything, because nothing can be written there")
+    assert "403" in said
+    assert "a-wrong-secret" not in said
+    assert files(lake_in_store) == 0
+
+
+def test_whether_a_folder_can_be_written_is_tried_and_leaves_nothing(lake: Lake, tmp_path: Path) -> None:
+    data = Path(lake.data)
+    lake.try_writing()
+    assert [*data.iterdir()] == []
+    assert not lake.exists
+    write(lake, [sample()])
+    before = sorted(data.rglob("*"))
+    lake.try_writing()
+    assert (sorted(data.rglob("*")), len(stored(lake))) == (before, 1)
+    lost = Lake(database=lake.database, data="/proc/usage")  # read-only also for root, whom modes do not stop
+    with pytest.raises(WarehouseError, match=r"^/proc/usage: runs could not store anything, [^\n]*$"):
+        lost.try_writing()
+
+
 def test_a_store_without_credentials_says_so(lake: Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in CREDENTIALS:
         monkeypatch.delenv(name, raising=False)
