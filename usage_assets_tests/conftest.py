@@ -69,13 +69,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def opens_lake(item: pytest.Item) -> bool:
     """Whether a test has its warehouse in a lake: by its fixtures."""
-    fixtures, chosen = getattr(item, "fixturenames", ()), getattr(item, "callspec", None)
+    fixtures, chosen = {*getattr(item, "fixturenames", ())}, getattr(item, "callspec", None)
     where = {name: chosen.params[name] for name in ("place", "warehouse") if chosen and name in chosen.params}
-    return (
-        "lake" in where.values()
-        or not {"lake", "lake_in_store"}.isdisjoint(fixtures)
-        or ({"place", "sandbox_process"} <= {*fixtures} - where.keys())
-    )
+    return "lake" in where.values() or bool(fixtures & {"place", "lake", "lake_in_store"} - where.keys())
 
 
 def pytest_collection_finish() -> None:

@@ -42,6 +42,8 @@ _DAMAGE = re.compile(
 )
 """What DuckDB 1.5 says of a file that it cannot read."""
 
+LEDGERS = (VERSIONS, NAMINGS, PORT_ENTITIES)
+"""Tables that every transaction finds, with VIEWS."""
 _OPEN: Counter[str] = Counter()
 """How often this process has each database open."""
 LOGGER = logging.getLogger(__name__)
@@ -267,7 +269,7 @@ def _counted(database: str) -> Iterator[None]:
 def _begin(connection: duckdb.DuckDBPyConnection) -> None:
     """Begin a transaction, with the ledgers in place."""
     connection.begin()
-    for ledger in (VERSIONS, NAMINGS, PORT_ENTITIES):
+    for ledger in LEDGERS:
         create_or_alter(connection, ledger)
     make_views(connection, VIEWS)
 

@@ -34,9 +34,12 @@ from pydantic import Field, PrivateAttr
 from usage_assets.core.keepalives import FREED_AFTER, KEEPALIVES
 from usage_assets.core.schema import declarations
 from usage_assets.core.warehouse_address import LAKE, redacted
-from usage_assets.warehouse.database import CONFIG, Warehouse
+from usage_assets.warehouse.database import CONFIG, LEDGERS, Warehouse
+from usage_assets.warehouse.ledger import VIEWS
+from usage_assets.warehouse.migrate import is_as_declared
 from usage_assets.warehouse.tables import STORED, Table, quoted
 from usage_assets.warehouse.values import Version, WarehouseError
+from usage_assets.warehouse.views import are_made
 
 EXTENSIONS = ("postgres_scanner", "ducklake")
 STORES = {"s3": ("httpfs", "aws")}
@@ -251,12 +254,18 @@ class Lake(Warehouse):
             yield
 
     def _prepare(self) -> None:
-        """Make the ledgers before this process writes its first table: two who make one at a time are in conflict."""
+        """Make the ledgers before this process writes its first table: two who make one at a time are in conflict.
+
+        Where they are there, as nearly always, a process that has just started waits for nobody.
+        """
         place = (self.database, self.data)
         if place in _PREPARED:
             return
-        with self.transaction():
-            pass
+        with self.get_connection() as connection:
+            is_ready = all(is_as_declared(connection, table) for table in LEDGERS) and are_made(connection, VIEWS)
+        if not is_ready:
+            with self.transaction():
+                pass
         _PREPARED.add(place)
 
     def maintain(self, keep: timedelta) -> None:

@@ -49,6 +49,14 @@ def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> None
         raise _differs(table, f"drop column {name}", f"{name} is not declared")
 
 
+def is_as_declared(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
+    """Whether ``create_or_alter`` has nothing to do."""
+    declared = {
+        column.name: f"{SQL_TYPES[column.type]}{'' if column.nullable else ' not null'}" for column in table.columns
+    }
+    return _stored_columns(connection, table) == declared
+
+
 def _rename_columns(connection: duckdb.DuckDBPyConnection) -> None:
     """Give the columns of all lookups their present names, and our views that read them: one reads several lookups."""
     for table in (Table(row) for row in declarations().values() if issubclass(row, LookupRow)):

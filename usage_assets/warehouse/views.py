@@ -1,6 +1,6 @@
 """Creates the views that are missing or differ from this release's, each after the views that it reads."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
@@ -25,6 +25,16 @@ def make_views(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -
         raise WarehouseError(broken)
 
 
+def are_made(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> bool:
+    """Whether ``make_views`` has nothing to do."""
+    stored = dict(connection.execute(LISTED).fetchall())
+    return all(_is_made(view, stored) for view in views)
+
+
+def _is_made(view: View, stored: Mapping[str, str]) -> bool:
+    return stored.keys() >= {*view.names} and stored[view.names[0]].endswith(_version(view))
+
+
 def broken_views(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> Sequence[str]:
     """Make the views, and the declared tables that they read; return what is wrong with each that cannot be made.
 
@@ -36,7 +46,7 @@ def broken_views(connection: duckdb.DuckDBPyConnection, views: Collection[View])
     broken: list[str] = []
     for view in in_order(views):
         first, version = view.names[0], _version(view)
-        if stored.keys() >= {*view.names} and stored[first].endswith(version) and not made & {*view.reads}:
+        if _is_made(view, stored) and not made & {*view.reads}:
             continue
         try:
             for table in _declared_for(view):

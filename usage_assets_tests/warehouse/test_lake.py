@@ -148,6 +148,21 @@ def test_another_table_is_written_meanwhile_and_everything_waits_for_the_whole_l
         write(hurried(lake), [sample(model="third")])
 
 
+def test_a_process_that_begins_to_write_waits_for_nobody_who_writes_other_tables(lake: Lake) -> None:
+    write(lake, [sample(model="before")])
+    for is_complete in (True, False):
+        with lake.locked("openai.costs"):
+            lake.detach()  # from here on, it knows no more of the lake than a process that has just started
+            if is_complete:
+                write(hurried(lake), [sample(model="after")])
+                continue
+            with lake.get_connection() as database:
+                database.execute("drop view ledger.restatements")
+            with pytest.raises(WarehouseError, match="the lake: locked by"):  # to make what an earlier release lacks
+                write(hurried(lake), [sample(model="later")])
+    assert [row["model"] for row in stored(lake)] == ["after"]
+
+
 def test_a_conflict_with_somebody_who_ignores_the_locks_is_tried_again(lake: Lake) -> None:
     """As a person does who edits a row in a notebook, just before the commit."""
     write(lake, [sample(model="before")])
