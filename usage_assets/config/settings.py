@@ -522,6 +522,13 @@ class Settings(ProviderSettings):
                 for later, former in repeated([entry for _, entry in entries]):
                     place, other = (file.place(table, entries[position][0]) for position in (later, former))
                     raise SettingsError(f"{place}: says again what {other} says")
+        for number, budget in enumerate(content.budget):
+            for before, named in enumerate(content.budget[:number]):
+                if budget.name == named.name and budget.period != named.period:
+                    raise SettingsError(
+                        f"{file.place('budget', number, 'period')}: {file.place('budget', before)} has the same name "
+                        f"and is for each {named.period}: choose another name"
+                    )
         return Accounting(
             content.credit_rate,
             content.exchange_rate,

@@ -1,7 +1,7 @@
 """Budgets and prepaid credits: spent so far, and expected at the end of the period."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -37,24 +37,29 @@ class Budget:
     first: date
     last: date
 
-    def periods(self, newest: date) -> Iterator[tuple[date, date]]:
-        """Yield the period of a day and the one before it, if the budget is valid at its end, or so far on the day.
+    def periods(self, newest: date, others: Iterable["Budget"] = ()) -> Iterator[tuple[date, date]]:
+        """Yield the period of a day and the one before it, if the budget is valid in it. It ends with the budget.
 
-        So of several entries that follow each other within a period, one counts.
+        Of several entries of one name that follow each other within a period, the last one that has begun counts.
         """
         if self.period == "once":
             yield self.first, self.last
             return
         end = end_of_month if self.period == "month" else end_of_quarter
+        follows = min((each.first for each in others if each.is_after(self)), default=date.max)
         last = end(newest)
         for _ in range(2):
             months = 1 if self.period == "month" else 3
             first = last.replace(day=1)
             for _ in range(months - 1):
                 first = (first - DAY).replace(day=1)
-            if self.first <= min(last, newest) <= self.last:
-                yield first, last
+            if self.first <= min(last, newest) < follows and first <= self.last:
+                yield first, min(last, self.last)
             last = first - DAY
+
+    def is_after(self, other: "Budget") -> bool:
+        """Whether it is a later entry of the same budget."""
+        return (self.source, self.name) == (other.source, other.name) and self.first > other.first
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def budget_status(
         _status(budget, Outlook(_scope(database, budget, days, newest), end_of_quarter(newest)), first, last)
         for budget in budgets
         if budget.first <= newest
-        for first, last in budget.periods(newest)
+        for first, last in budget.periods(newest, budgets)
     ]
 
 

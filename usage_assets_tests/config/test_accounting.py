@@ -265,6 +265,10 @@ def test_the_smallest_unit_of_every_currency_is_that_of_iso_4217() -> None:
         (BUDGET + 'team = "a"\nuser = "b"', "line 1: budget.1: name at most one of connection, team, project, "),
         (BUDGET + 'connection = "oenai"', "line 4: budget.1.connection: unknown; the connections are anthropic"),
         (BUDGET + BUDGET, "line 4: budget.2: says again what connections.toml, line 1: budget.1 says"),
+        (
+            f'{BUDGET}valid_until = 2026-10-31\n{BUDGET}valid_from = 2026-11-01\nperiod = "quarter"\n',
+            "line 9: budget.2.period: connections.toml, line 1: budget.1 has the same name and is for each month",
+        ),
         (BUDGET.replace('name = "all"', ""), "line 1: budget.1.name: Field required"),
         (BUDGET.replace("[[budget]]", "[budget]"), "line 1: budget: write [[budget]]"),
         (GUARDRAIL.replace("above = 9", ""), "line 1: guardrail.1: name one of above, rises_by"),

@@ -310,6 +310,18 @@ def test_of_a_budget_that_is_changed_within_a_month_the_entry_that_is_valid_at_i
     assert not [text for text in texts(insights.alerts[BudgetStatusRow]) if "2026-11-01" in text]
 
 
+def test_a_budget_that_has_ended_keeps_its_last_state_until_the_month_ends(days: Days) -> None:
+    ended = Budget(name="all", amount=Decimal(500), valid_until=date(2026, 11, 5))
+    november, october = rows(found(days, budgets=[ended]), BudgetStatusRow)
+    spent = sum(office(NEWEST.replace(day=n)) + Decimal("10.5") for n in range(1, 6))
+    assert (november.first_day, november.last_day) == (date(2026, 11, 1), date(2026, 11, 5))
+    assert november.settled + november.provisional == november.expected == spent
+    assert november.thresholds == "0.5 on 2026-11-03, 0.8 on 2026-11-05"
+    assert (october.first_day, october.last_day) == (date(2026, 10, 1), date(2026, 10, 31))
+    before = Budget(name="all", amount=Decimal(500), valid_until=date(2026, 9, 5))
+    assert not rows(found(days, budgets=[before]), BudgetStatusRow)
+
+
 def test_without_statsmodels_nothing_is_expected_and_what_is_spent_stays(
     days: Days, monkeypatch: pytest.MonkeyPatch
 ) -> None:
