@@ -18,7 +18,7 @@ from usage_assets.config.settings import PortRelation
 from usage_assets.core.days import utc_today
 from usage_assets.core.people import People
 from usage_assets.insights.rows import KEPT, AnomalyRow, BudgetStatusRow
-from usage_assets.models.entities import OF_INSIGHTS
+from usage_assets.models.entities import NAMES_OF_INSIGHTS, OF_INSIGHTS
 from usage_assets.models.model import Related, sql_files
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION
@@ -29,7 +29,6 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 
 PORT_INSIGHTS = dg.AssetKey("port_insights")
-[IDENTIFIERS] = sql_files("macros/port_entity.sql")
 EVERYTHING = Slice("", date.min, date.max)
 """Their lines in Port's ledger have an empty connection."""
 
@@ -52,7 +51,8 @@ class InsightsLedger(PortLedger):
     def _read(self, database: duckdb.DuckDBPyConnection) -> tuple[list[Entity], list[Acknowledged]]:
         for row in (BudgetStatusRow, AnomalyRow):
             create_or_alter(database, Table(row))
-        database.execute(IDENTIFIERS.read_text())
+        for macros in NAMES_OF_INSIGHTS:
+            database.execute(macros)
         desired = [entity for model in self.entities for entity in self.stored_in(database, model)]
         acknowledged = database.execute(
             """

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,19 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.errors import one_line
 from usage_assets.core.money import plain
 from usage_assets.explain.chain import Explainer, Explanation, ShownFigure, ShownPrice, ShownRequest, ShownVersion
-from usage_assets.explain.figures import OPTIONS, Figure, Start, figures_of
+from usage_assets.explain.computed import ShownComputation
+from usage_assets.explain.figures import COMPARED, COMPUTED, OPTIONS, Figure, Start, day_of, figures_of
 from usage_assets.explain.lineage import MissingLinkError
 from usage_assets.explain.recompute import recomputed, value_of
+from usage_assets.warehouse.values import WarehouseError
 
 MOST_LINES = 20
 """Rows, values and days of one kind that the text shows; JSON has all."""
 HELP = {
     "connection": "Connection.",
     "day": "Day (UTC), YYYY-MM-DD.",
+    "start": "First day of several, YYYY-MM-DD.",
+    "end": "Last day of them.",
     "month": "Month, YYYY-MM.",
     "model": "Model.",
     "project": "Id of a project.",
@@ -44,8 +49,11 @@ def row_options(command: Callable[..., int]) -> Callable[..., int]:
 @click.option("--blueprint", help="Blueprint of the entity, if several have one of this name.")
 @click.option("--table", help="Table or view: costs.by_team, costs.focus, or the raw table of an endpoint.")
 @row_options
-@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Any other column of the row; no value: null.")
-@click.option("--column", help="Figure to explain. Without it: all figures of one row.")
+@click.option(
+    "--where", multiple=True, metavar="COLUMN=VALUE", help="Any other column of the row; no value: null, or empty."
+)
+@click.option("--column", "columns", multiple=True, help="Figure to explain; repeatable. Without it: all of one row.")
+@click.option("--input", "of_input", metavar="DAY", help="Explain what a forecast, anomaly or budget has of a day.")
 @click.option("--verify", is_flag=True, help="Compute the figures again from the archived answers alone, and compare.")
 @click.option("--sql", is_flag=True, help="Also print the queries that computed the rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
@@ -54,7 +62,8 @@ def explain(
     blueprint: str | None,
     table: str | None,
     where: Sequence[str],
-    column: str | None,
+    columns: Sequence[str],
+    of_input: str | None,
     *,
     verify: bool,
     sql: bool,
@@ -68,11 +77,15 @@ def explain(
     pairs = [_pair(text) for text in where]
     if identifier and (chosen or pairs):
         raise click.UsageError("an identifier says which entity is meant: the other options are about a --table")
+    if len(chosen.keys() & COMPARED.keys()) == 1:
+        raise click.UsageError("name --start and --end")
     settings = Settings.load()
-    start = Start(identifier, blueprint, table, column, chosen, pairs)
+    start = Start(identifier, blueprint, table, columns, chosen, pairs)
     with warehouse_now(settings).reading() as database:
         figures = figures_of(database, start, settings.forgotten())
         explainer = Explainer(settings, database)
+        if of_input:
+            figures = inputs_of(explainer, figures, day_of("input", of_input))
         explanation = explainer.explain(figures)
         if verify:
             check(explainer, explanation, figures)
@@ -86,6 +99,20 @@ def explain(
     return 1 if explanation.missing else 0
 
 
+def inputs_of(explainer: Explainer, figures: Sequence[Figure], day: date) -> Sequence[Figure]:
+    """Return what figures were computed from, of a day. Raises WarehouseError if they were not, or from nothing."""
+    found: dict[tuple[str, str], Figure] = {}
+    for figure in figures:
+        if figure.relation not in COMPUTED:
+            raise WarehouseError(
+                f"{figure.relation} is not computed from days: --input is about forecasts and the like"
+            )
+        found |= {(each.relation, each.column): each for each in explainer.computations.inputs(figure, [day])}
+    if not found:
+        raise WarehouseError(f"{figures[0].relation}: there is nothing of {day} in it, and that counts as 0")
+    return [*found.values()]
+
+
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
@@ -94,16 +121,21 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def check(explainer: Explainer, explanation: Explanation, figures: Sequence[Figure]) -> None:
-    """Compute the figures again, and note each that is another."""
+    """Compute the figures again, and note each that is another. Of a computed one, compare what it is computed from."""
     try:
-        with recomputed(explainer, figures) as database:
-            for shown, figure in zip(explanation.figures, figures, strict=True):
-                shown.recomputed = value_of(database, figure)
-                if shown.recomputed != figure.value:
-                    explanation.missing.append(
-                        f"{figure.relation}: {figure.column} is {_text(figure.value)}, and the archived answers give "
-                        f"{_text(shown.recomputed)}"
-                    )
+        parts = [explainer.parts_of(figure) for figure in figures]
+        with recomputed(explainer, [part for of_figure in parts for part in of_figure]) as database:
+            for shown, figure, of_figure in zip(explanation.figures, figures, parts, strict=True):
+                shown.recomputed = figure.value
+                for part in of_figure:
+                    value = value_of(database, part)
+                    if part is figure:
+                        shown.recomputed = value
+                    if value != part.value:
+                        explanation.missing.append(
+                            f"{part.relation}: {part.column} is {_text(part.value)}, and the archived answers give "
+                            f"{_text(value)}"
+                        )
     except MissingLinkError as error:
         if str(error) not in explanation.missing:
             explanation.missing.append(str(error))
@@ -143,6 +175,9 @@ def _figure(figure: ShownFigure) -> Iterator[str]:
         yield "  " + ", ".join(f"{name} {_text(value)}" for name, value in figure.rows[0].items() if value is not None)
     if figure.recomputed is not msgspec.UNSET:
         yield f"  from the archived answers alone: {_text(figure.recomputed)}"
+    yield from _some("  ", (f"{each.day}: {_text(each.value)}" for each in figure.days))
+    if figure.computation:
+        yield from _computation(figure.computation)
     yield from _some(
         "  ",
         (
@@ -150,6 +185,16 @@ def _figure(figure: ShownFigure) -> Iterator[str]:
             for each in figure.values
         ),
     )
+
+
+def _computation(computed: ShownComputation) -> Iterator[str]:
+    yield f"  {computed.method}"
+    at = f"{computed.computed_at:%Y-%m-%d %H:%M} UTC"
+    yield f"  computed at {at}; again now by {computed.code}: {_text(computed.again)}"
+    if computed.inputs:
+        yield f"  from {len(computed.inputs):,} days; --input DAY explains one of them"
+    days = (f"{each.day}: {_text(each.value)} {each.unit}, {each.state}" for each in computed.inputs)
+    yield from _some("  ", days)
 
 
 def _request(request: ShownRequest) -> str:

@@ -8,13 +8,14 @@ import json
 import re
 from bisect import bisect
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, TypeAlias
 
+import duckdb
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,7 +28,9 @@ from usage_assets.fetching.client import read_page
 from usage_assets.fetching.page_parser import PageParser, S, numbered
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import Item, Json, Records, ShapeError
+from usage_assets.warehouse.tables import Table
 
+ROW_COUNT = "row_count"
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 Path: TypeAlias = tuple[str | int, ...]
@@ -106,14 +109,14 @@ class Answers:
 
 
 class ArchivedDay:
-    """What the newest archived answers have for a day of an endpoint."""
+    """What the newest archived answers have for a day of an endpoint, or had."""
 
-    def __init__(self, answers: Answers, day: date) -> None:
-        """Read it. Raises PermanentError for a day that no answer covers, or for a file that cannot be read."""
+    def __init__(self, answers: Answers, day: date, before: datetime | None = None) -> None:
+        """Read it, as of a time. Raises PermanentError for a day that no answer covers, or for an unreadable file."""
         self._answers, self._replay, self._endpoint = answers, answers.replay, answers.endpoint
         parts: list[pa.Table] = []
         self._places: list[Place] = []
-        self.files = [file for file, _ in self._replay.newest(self._endpoint, [day])]
+        self.files = [file for file, _ in self._replay.newest(self._endpoint, [day], before)]
         for file in self.files:
             parser = answers.parsed(file)
             table = pa.concat_tables(parser.tables)
@@ -213,6 +216,41 @@ class ArchivedDay:
             return row
         at = row.column_names.index("occurrence")
         return row.set_column(at, row.schema.field(at), self.rows["occurrence"].slice(position, 1))
+
+
+@dataclass(frozen=True)
+class Totals:
+    """A total of a table's days, of any of its rows."""
+
+    table: Table
+    name: str
+    """As ``ledger.restatements`` calls it."""
+
+    def of(self, rows: pa.Table) -> Decimal | None:
+        """Return the total of some rows; None without a row that counts."""
+        return self._grouped(rows, [0] * rows.num_rows).get(0)
+
+    def moved(self, rows: pa.Table, variants: Sequence[tuple[int, Variant]]) -> Sequence[bool]:
+        """Tell which variants of single rows change the total."""
+        if not variants:
+            return []
+        alone = self._grouped(rows, range(rows.num_rows))
+        changed = self._grouped(pa.concat_tables([each.row for _, each in variants]), range(len(variants)))
+        return [changed.get(n) != alone.get(position) for n, (position, _) in enumerate(variants)]
+
+    def _grouped(self, rows: pa.Table, groups: Iterable[int]) -> Mapping[int, Decimal]:
+        """Return the total of each group of rows."""
+        total, where = "count(*)", "true"
+        for name, each in self.table.totals.items():
+            if name == self.name and not each.by:
+                total = each.sql
+            elif each.by and self.name.startswith(f"{name}_"):
+                total = each.sql
+                where = f"'{name}_' || coalesce(lower({each.by}), 'unknown') = $total"
+        with duckdb.connect(config={"threads": 1}) as database:
+            database.register("numbered", rows.append_column("n", pa.array(groups, pa.int64())))
+            sql = f"select n, ({total})::decimal(38, 24) from numbered where {where} group by n"
+            return dict(database.execute(sql, {"total": self.name} if "$" in where else {}).fetchall())
 
 
 def steps_of(path: str) -> Path:

@@ -18,12 +18,19 @@ import pyarrow as pa
 
 from usage_assets.config.settings import Connection, Settings, SettingsError
 from usage_assets.core import money
-from usage_assets.core.schema import Row, TableRow, arrow_schema, declared, to_arrow
-from usage_assets.explain.answers import Answers, ArchivedDay, Value
+from usage_assets.core.schema import Row, TableRow, arrow_schema, columns, declared, to_arrow
+from usage_assets.explain.answers import ROW_COUNT, Answers, ArchivedDay, Totals, Value
+from usage_assets.explain.computed import Computations, ShownComputation
 from usage_assets.explain.figures import (
     AMOUNTS,
+    COMPUTED,
+    COUNTERS,
     FOCUS,
     FOCUS_AMOUNTS,
+    OF_USAGE,
+    RESTATEMENTS,
+    USAGE,
+    USAGE_SQL,
     Figure,
     condition_of,
     exists,
@@ -34,24 +41,51 @@ from usage_assets.explain.figures import (
     sources_of_view,
     sum_of,
 )
-from usage_assets.explain.lineage import Change, MissingLinkError, Trial
+from usage_assets.explain.lineage import FRAME, Change, MissingLinkError, Trial
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import File
 from usage_assets.fetching.connected import archive_of, replay_of
 from usage_assets.fetching.transport import ProviderError
 from usage_assets.models.connection_graph import ConnectionGraph, graph_of, stated_money
-from usage_assets.models.costs import ALLOCATIONS, COSTS, AllocatedCost, DailyCost
+from usage_assets.models.costs import ALLOCATIONS, COSTS, VIEWS, AllocatedCost, DailyCost, used_views
 from usage_assets.models.entities import ENTITIES
-from usage_assets.models.model import LOOKUP_TABLES, Model
+from usage_assets.models.model import LOOKUP_TABLES
 from usage_assets.models.prices import has_prices, list_prices
 from usage_assets.providers.endpoint import Control, Endpoint
 from usage_assets.warehouse.arrow import fetch_arrow
+from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query, Seed, listed
 
+[OF_USAGE_VIEW] = (view for view in VIEWS if USAGE in view.names)
+QUERY_OF_USAGE = Query(
+    USAGE_SQL,
+    reads=(),
+    optional_refs=tuple(name for name in OF_USAGE_VIEW.reads if not name.startswith("ledger.")),
+    uses=used_views([USAGE]),
+)
+"""What computes rows of costs.usage whose ids are equal."""
 DERIVED = frozenset(model.row.table for model in (*COSTS, *ALLOCATIONS, *ENTITIES))
 UI = "http://localhost:3000"
 """Address of Dagster's UI without USAGE_UI_URL."""
 _MACRO = re.compile(r"macro (\w+)\(")
+
+
+WrittenDay: TypeAlias = tuple[str, str, str, date]
+"""Table, part of it, connection and day."""
+OF_WRITTEN = ("table_name", "slice", "connection", "usage_date")
+OF_DAYS = " and ".join(f"list_contains(${name}s, {name})" for name in OF_WRITTEN)
+VERSIONS = f"""
+select
+  {", ".join(OF_WRITTEN)}, version, state, row_count, content_hash, inputs, changed_run_id as found_by, written_at,
+  run_id as run
+from ledger.stored_days
+left join ledger.day_states using ({", ".join(OF_WRITTEN)})
+where {OF_DAYS}"""
+RESTATED = f"""
+select *
+from ledger.restatements
+where {OF_DAYS}
+order by version, total"""
 
 
 class ShownValue(msgspec.Struct, frozen=True):
@@ -65,6 +99,13 @@ class ShownValue(msgspec.Struct, frozen=True):
     file: str
 
 
+class ShownDay(msgspec.Struct, frozen=True):
+    """A figure's part of one day."""
+
+    day: date
+    value: Decimal | int | None
+
+
 class ShownFigure(msgspec.Struct):
     """What is explained."""
 
@@ -75,6 +116,10 @@ class ShownFigure(msgspec.Struct):
     rows: list[Mapping[str, Any]]
     """What identifies each of its rows."""
     values: list[ShownValue] = []
+    days: list[ShownDay] = []
+    """What each day adds, of several."""
+    computation: ShownComputation | None = None
+    """How it is computed from figures of days. None: it is a sum of archived values, or a part of one."""
     recomputed: Decimal | int | msgspec.UnsetType | None = msgspec.UNSET
     """The figure, computed again from the archived bytes alone, if that was asked for."""
 
@@ -183,9 +228,10 @@ class Explainer:
         self._trials: dict[tuple[str, str, str, date], Trial] = {}
         self._changed: dict[int, dict[int, list[tuple[Change, Origin]]]] = {}
         self._answers: dict[tuple[str, str, bool], Answers] = {}
-        self._archived: dict[tuple[str, str, bool, date], ArchivedDay] = {}
+        self._archived: dict[tuple[str, str, bool, date, datetime | None], ArchivedDay] = {}
         self._touched: dict[str, dict[tuple[Any, ...], Mapping[str, Any]]] = {}
         self._files: dict[File, None] = {}
+        self._written: dict[WrittenDay, tuple[list[ShownVersion], list[Mapping[str, Any]]]] = {}
 
     # --- cached reads ------------------------------------------------------------------------------------------------
 
@@ -223,15 +269,15 @@ class Explainer:
                 return endpoint
         raise MissingLinkError(f"{table}: nothing that connection {connection} fetches now is stored there")
 
-    def archived(self, endpoint: Endpoint, connection: str, day: date) -> ArchivedDay:
-        """Return what the archive has for a day. Raises MissingLinkError."""
+    def archived(self, endpoint: Endpoint, connection: str, day: date, before: datetime | None = None) -> ArchivedDay:
+        """Return what the archive has for a day, or had at a time. Raises MissingLinkError."""
         question = (connection, endpoint.name, bool(endpoint.group_by))
-        key = (*question, day)
+        key = (*question, day, before)
         if key not in self._archived:
             if question not in self._answers:
                 self._answers[question] = Answers(self.replay(connection), endpoint)
             try:
-                self._archived[key] = ArchivedDay(self._answers[question], day)
+                self._archived[key] = ArchivedDay(self._answers[question], day, before)
             except ProviderError as error:
                 raise MissingLinkError(f"the archived answer is missing: {error}") from None
         return self._archived[key]
@@ -263,20 +309,26 @@ class Explainer:
         )
         return {*self.database.execute(sql, {"connection": connection, "days": [*days]}).fetchall()}
 
-    def model_of(self, row: Mapping[str, Any], relation: str) -> tuple[Model, Query]:
-        """Return what computes a row of a derived table. Raises MissingLinkError."""
+    def query_of(self, row: Mapping[str, Any], relation: str) -> tuple[str, Query]:
+        """Return what computes a row of a derived table, and the part of the table. Raises MissingLinkError."""
+        if relation == USAGE:
+            return "", QUERY_OF_USAGE
         for model, query in self.graph(str(row["connection"])).models:
             if model.row.table == relation and model.part == part_of(model.row, row):
-                return model, query
+                return model.part, query
         raise MissingLinkError(f"{relation}: nothing that connection {row['connection']} fetches now computes this row")
 
-    def trial(self, model: Model, query: Query, connection: str, day: date) -> Trial:
-        key = (model.row.table, model.part, connection, day)
+    def trial(self, relation: str, part: str, query: Query, connection: str, day: date) -> Trial:
+        key = (relation, part, connection, day)
         if key not in self._trials:
+            model = row_model(relation)
+            names = [each.name for each in columns(model)] if model else [*OF_USAGE, *COUNTERS]
             read = [name for name in dict.fromkeys((*query.reads, *query.optional_refs)) if name not in LOOKUP_TABLES]
             stored = "select * from ledger.stored_days where connection = $connection and usage_date = $day"
             self._trials[key] = Trial(
-                model.row,
+                relation,
+                identity_of(relation, [])[len(FRAME) :],
+                names,
                 query,
                 {name: self.rows_of_day(name, connection, day) for name in read},
                 {table.name: rows for table, rows in query.seed.tables.items()} if query.seed else {},
@@ -298,11 +350,16 @@ class Explainer:
                 figure.unit,
                 figure.value,
                 [{name: row[name] for name in names} for row in figure.rows],
+                days=[ShownDay(day, value) for day, value in figure.days.items()],
             )
             explained.figures.append(shown)
             try:
-                found = self.follow(figure.relation, figure.rows, figure.column)
-                shown.values = [self._shown(each) for each in found]
+                if figure.relation in COMPUTED:
+                    self._touch(figure.relation, figure.rows)
+                    shown.computation = self._computed_again(figure)
+                else:
+                    found = self.follow(figure.relation, figure.rows, figure.column)
+                    shown.values = [self._shown(each) for each in found]
             except MissingLinkError as error:
                 if str(error) not in explained.missing:
                     explained.missing.append(str(error))
@@ -312,10 +369,29 @@ class Explainer:
         explained.list_prices = self._list_prices()
         explained.requests = [_request(file) for file in self._files]
         runs = [run for version in explained.versions for run in (version.found_by, version.run)]
+        runs += [row["run_id"] for row in self._touched.get(RESTATEMENTS, {}).values()]
         explained.runs = [
             ShownRun(run, f"{(self.settings.usage_ui_url or UI).rstrip('/')}/runs/{run}") for run in dict.fromkeys(runs)
         ]
         return explained
+
+    @cached_property
+    def computations(self) -> Computations:
+        """What insights are computed from."""
+        return Computations(self.settings, self.database)
+
+    def parts_of(self, figure: Figure) -> Sequence[Figure]:
+        """Return what is in the archive of a figure: all days of a computed one. Raises MissingLinkError."""
+        return self.computations.inputs(figure) if figure.relation in COMPUTED else [figure]
+
+    def _computed_again(self, figure: Figure) -> ShownComputation:
+        found = self.computations.shown(figure)
+        if found.again != figure.value:
+            raise MissingLinkError(
+                f"{figure.relation}: {figure.column} is {figure.value}, and what is stored gives {found.again}: the "
+                "next report computes it again"
+            )
+        return found
 
     def follow(self, relation: str, rows: Sequence[Mapping[str, Any]], column: str) -> Sequence[InFigure]:
         """Return the archived values that are in a column of rows. Raises MissingLinkError."""
@@ -323,6 +399,17 @@ class Explainer:
 
     def _follow(self, relation: str, rows: Sequence[Mapping[str, Any]], shown: Sequence[str]) -> Iterable[InFigure]:
         self._touch(relation, rows)
+        if relation == RESTATEMENTS:
+            for row in rows:
+                yield from self._follow_restatement(row, shown)
+            return
+        if relation == USAGE:
+            of_days: defaultdict[tuple[str, date], list[Mapping[str, Any]]] = defaultdict(list)
+            for row in rows:
+                of_days[row["connection"], row["usage_date"]].append(row)
+            for (connection, day), of_day in of_days.items():
+                yield from self._follow_derived(relation, connection, day, of_day, shown)
+            return
         if (model := row_model(relation)) is None:
             yield from self._follow_view(relation, rows, shown)
             return
@@ -354,8 +441,8 @@ class Explainer:
     def _follow_derived(
         self, relation: str, connection: str, day: date, rows: Sequence[Mapping[str, Any]], shown: Sequence[str]
     ) -> Iterable[InFigure]:
-        model, query = self.model_of(rows[0], relation)
-        trial = self.trial(model, query, connection, day)
+        part, query = self.query_of(rows[0], relation)
+        trial = self.trial(relation, part, query, connection, day)
         for row in rows:
             _refuse_other_amounts(trial, row)
         found = trial.sources_of([tuple(row[name] for name in trial.grain) for row in rows])
@@ -455,6 +542,40 @@ class Explainer:
                 if variant.row[control.amount][0].as_py() != answered[position][control.amount]:
                     yield InFigure(control.row.table, connection, day, variant.value)
 
+    def _follow_restatement(self, row: Mapping[str, Any], shown: Sequence[str]) -> Iterable[InFigure]:
+        """A restated total is in two answers: that of the version before, and that of the version."""
+        table, connection, day = row["table_name"], row["connection"], row["usage_date"]
+        if table in DERIVED:
+            raise MissingLinkError(f"{table} is computed: explain the restatement of what it is computed from")
+        endpoint = self.endpoint(table, connection)
+        is_control = endpoint.control is not None and table == endpoint.control.row.table
+        asked = endpoint.ungrouped if is_control else endpoint
+        for name, version in (("before", row["version"] - 1), ("after", row["version"])):
+            if shown == ["difference"] or name in shown:
+                archived = self.archived(asked, connection, day, self._replaced_at(row, version))
+                totals = Totals(Table(declared(table)), row["total"])
+                if (found := totals.of(archived.rows)) != row[name]:
+                    raise MissingLinkError(
+                        f"{table} of {connection} {day}: {row['total']} of version {version} is {row[name]}, and the "
+                        f"archived answer of that time gives {found}"
+                    )
+                positions = range(archived.rows.num_rows)
+                variants = [] if row["total"] == ROW_COUNT else [*archived.variants(positions)]
+                for (_, variant), is_moved in zip(variants, totals.moved(archived.rows, variants), strict=True):
+                    if is_moved:
+                        yield InFigure(table, connection, day, variant.value)
+
+    def _replaced_at(self, row: Mapping[str, Any], version: int) -> datetime | None:
+        """Return when the version after this one was written; None for the newest."""
+        sql = (
+            "select min(written_at) from ledger.partition_versions where table_name = $table_name and slice = $slice "
+            "and connection = $connection and usage_date = $usage_date and version > $version"
+        )
+        asked = {name: row[name] for name in ("table_name", "slice", "connection", "usage_date")}
+        [(at,)] = self.database.execute(sql, {**asked, "version": version}).fetchall()
+        found: datetime | None = at
+        return found
+
     def _position(self, archived: ArchivedDay, table: str, row: Mapping[str, Any]) -> int:
         position = archived.position_of(row)
         if position is None:
@@ -485,40 +606,40 @@ class Explainer:
             [{name: row[name] for name in names} for row in rows],
             f"select *\nfrom {relation}\nwhere {condition}",
         )
-        if relation in DERIVED:
+        if relation in (*DERIVED, USAGE):
             step.query = self._query(relation, rows, condition)
             step.arithmetic = [text for row in rows if (text := arithmetic(relation, row))]
         return step
 
     def _query(self, relation: str, rows: Sequence[Mapping[str, Any]], condition: str) -> str | None:
         try:
-            _, query = self.model_of(rows[0], relation)
+            _, query = self.query_of(rows[0], relation)
         except MissingLinkError:
             return None
         return f"{macros_of(query)}select *\nfrom (\n{query.sql}\n)\nwhere {condition}"
 
     def _versions(self) -> list[ShownVersion]:
-        shown: list[ShownVersion] = []
+        days: dict[WrittenDay, None] = {}
         for relation, rows in self._touched.items():
-            if (model := row_model(relation)) is None:
-                continue
-            days = {(row["connection"], part_of(model, row), row["usage_date"]) for row in rows.values()}
-            for connection, part, day in sorted(days):
-                shown += self._version(relation, connection, part, day)
-        return shown
+            if (model := row_model(relation)) is not None:
+                found = {(relation, part_of(model, row), row["connection"], row["usage_date"]) for row in rows.values()}
+                days |= dict.fromkeys(sorted(found))
+        if new := [day for day in days if day not in self._written]:
+            self._written |= {day: ([], []) for day in new}
+            for day, row in self._of_days(VERSIONS, new):
+                inputs = msgspec.json.decode(row.pop("inputs") or "null")
+                self._written[day][0].append(ShownVersion(*day[:2], *day[2:], inputs=inputs, **row))
+            for day, row in self._of_days(RESTATED, new):
+                self._written[day][1].append({**dict(zip(OF_WRITTEN, day, strict=True)), **row})
+        return [version for day in days for version in self._written[day][0]]
 
-    def _version(self, table: str, connection: str, part: str, day: date) -> Iterable[ShownVersion]:
-        sql = (
-            "select version, state, row_count, content_hash, inputs, changed_run_id, written_at, run_id "
-            "from ledger.stored_days left join ledger.day_states using (connection, usage_date, table_name, slice) "
-            "where table_name = $table and slice = $part and connection = $connection and usage_date = $day"
-        )
-        parameters = {"table": table, "part": part, "connection": connection, "day": day}
-        for version, state, count, digest, inputs, found_by, at, run in self.database.execute(
-            sql, parameters
-        ).fetchall():
-            read = msgspec.json.decode(inputs) if inputs else None
-            yield ShownVersion(table, part, connection, day, version, state, count, digest, read, found_by, at, run)
+    def _of_days(self, sql: str, days: Sequence[WrittenDay]) -> Iterable[tuple[WrittenDay, dict[str, Any]]]:
+        """Yield what the ledger has of some days of tables."""
+        columns_of = zip(*days, strict=True)
+        wanted = {f"{name}s": [*dict.fromkeys(of)] for name, of in zip(OF_WRITTEN, columns_of, strict=True)}
+        for row in fetch(self.database, sql, wanted):
+            if (day := tuple(row.pop(name) for name in OF_WRITTEN)) in days:
+                yield day, row
 
     def _list_prices(self) -> list[ShownPrice]:
         """Return the list prices of billed tokens, if the package that knows them is installed."""
@@ -535,15 +656,7 @@ class Explainer:
         return shown
 
     def _restatements(self, versions: Iterable[ShownVersion]) -> list[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = []
-        for each in versions:
-            found += fetch(
-                self.database,
-                "select * from ledger.restatements where table_name = $table and slice = $part "
-                "and connection = $connection and usage_date = $day order by version, total",
-                {"table": each.table, "part": each.slice, "connection": each.connection, "day": each.day},
-            )
-        return found
+        return [row for each in versions for row in self._written[each.table, each.slice, each.connection, each.day][1]]
 
 
 def part_of(model: type[Row], row: Mapping[str, Any]) -> str:
@@ -558,7 +671,7 @@ def _other(amount: Decimal | int) -> Decimal | int:
 
 def _refuse_other_amounts(trial: Trial, row: Mapping[str, Any]) -> None:
     """Raise MissingLinkError if a row is not what its query computes from what is stored."""
-    table = trial.row.table
+    table = trial.relation
     if (computed := trial.whole.get(tuple(row[name] for name in trial.grain))) is None:
         return
     amounts = {each.name for each in measures_of(table)}

@@ -3,20 +3,21 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
 from usage_assets.core import money
 from usage_assets.core.forgotten import Forgotten
-from usage_assets.core.schema import Column, Row, columns, declarations
+from usage_assets.core.schema import Row, SeedRow, columns, declarations
 from usage_assets.explain.lineage import MissingLinkError
+from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.models.costs import SUMMED, AllocatedCost, DailyCost
-from usage_assets.models.entities import ENTITIES
+from usage_assets.models.entities import ENTITIES, NAMES_OF_INSIGHTS, OF_INSIGHTS
 from usage_assets.models.mixing import MUST_SHARE
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.tables import quoted
@@ -25,6 +26,7 @@ from usage_assets.warehouse.values import WarehouseError, listed
 AMOUNTS = ("native_amount", "amount_usd")
 """The amounts of costs, in tables and in views of them."""
 FOCUS = "costs.focus"
+FOCUS_DAY = "ChargePeriodStart"
 OF_FOCUS: Mapping[str, str] = {
     "x_Connection": "connection",
     "ChargePeriodStart": "usage_date::timestamp at time zone 'UTC'",
@@ -54,9 +56,48 @@ NAMED = {
     "costs.allocated_costs_named": tuple(dict.fromkeys((*AllocatedCost.grain, *DailyCost.grain))),
 }
 """Views with names -> the columns that identify a row, besides connection and day."""
+USAGE = "costs.usage"
+USAGE_BY_MODEL = "costs.usage_by_model"
+COUNTERS: Mapping[str, str] = {
+    "requests": "requests",
+    "input_tokens": "tokens",
+    "cached_input_tokens": "tokens",
+    "cache_write_tokens": "tokens",
+    "output_tokens": "tokens",
+    "images": "images",
+    "characters": "characters",
+    "seconds": "seconds",
+    "usage_bytes": "bytes",
+    "sessions": "sessions",
+}
+"""What costs.usage counts -> its unit."""
+OF_USAGE = ("connection", "usage_date", "provider", "model", "project_id", "workspace_id", "user_id", "api_key_id")
+"""What identifies a row of costs.usage once rows of equal ids are added."""
+USAGE_SQL = f"""select
+  {", ".join(OF_USAGE)},
+  {", ".join(f"sum({name})::bigint as {name}" for name in COUNTERS)}
+from {USAGE}
+group by all"""
+RESTATEMENTS = "ledger.restatements"
+OF_RESTATEMENT = ("connection", "usage_date", "table_name", "slice", "version", "total")
+COMPUTED: Mapping[str, type[SeedRow]] = {
+    row.table: row for row in (ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow)
+}
+"""Tables whose rows are computed from series of days (computed.py)."""
+OF_ENTITIES: Mapping[str, type[SeedRow]] = {"ai_anomaly": AnomalyRow, "ai_budget": BudgetStatusRow}
+"""Blueprint of computed rows -> their table."""
+EXPLAINED = frozenset((*SOURCES, *NAMED, FOCUS, USAGE, USAGE_BY_MODEL, RESTATEMENTS, *COMPUTED))
+"""What can be explained besides tables of days."""
+IDENTIFIED_BY: Mapping[str, Sequence[str]] = {
+    "ai_anomaly": ("kind", "id", "measure", "what", "first_day"),
+    "ai_budget": ("source", "id", "budget", "first_day"),
+}
+"""Blueprint of computed rows -> the arguments of the macro that names its entities."""
 OPTIONS: Mapping[str, Sequence[str]] = {
     "connection": ("connection", "x_Connection"),
     "day": ("usage_date", "ChargePeriodStart"),
+    "start": ("usage_date", "ChargePeriodStart"),
+    "end": ("usage_date", "ChargePeriodStart"),
     "month": ("month", "usage_date", "ChargePeriodStart"),
     "model": ("model", "x_Model"),
     "project": ("project_id", "scope_id", "SubAccountId"),
@@ -66,7 +107,9 @@ OPTIONS: Mapping[str, Sequence[str]] = {
     "team": ("team",),
 }
 """Option of the command -> the columns that it may be about; the first that a relation has."""
-MOST_ROWS = 2_000
+COMPARED = {"start": ">=", "end": "<="}
+"""Option -> how days are compared with it; others must be equal."""
+MOST_ROWS = 20_000
 """Rows of one figure."""
 MOST_IN_SQL = 20
 """Rows that a query names one by one."""
@@ -79,9 +122,17 @@ class Start:
     identifier: str | None = None
     blueprint: str | None = None
     table: str | None = None
-    column: str | None = None
+    columns: Sequence[str] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     where: Sequence[tuple[str, str]] = ()
+
+
+class Measure(NamedTuple):
+    """A column with figures."""
+
+    name: str
+    unit: str
+    """What it counts; ``unit`` and ``measure`` stand for what the row says."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +157,25 @@ class Figure:
             unit = row.get("native_unit", row.get("x_NativeUnit"))
             currency = row.get("currency", row.get("BillingCurrency"))
             return f"{unit} of {currency}" if unit in ("major units", "minor units") else str(unit)
-        return next((each.unit for each in measures_of(self.relation) if each.name == self.column), None)
+        unit = next((each.unit for each in measures_of(self.relation) if each.name == self.column), None)
+        return str(self.rows[0][unit]) if unit in ("unit", "measure") else unit
+
+    @property
+    def days(self) -> Mapping[date, Decimal | int | None]:
+        """The figure of each day; nothing if it is of one day, or of rows without days."""
+        amounts: dict[date, list[Any]] = {}
+        for row in self.rows:
+            if day := day_in(row):
+                amounts.setdefault(day, []).append(row[self.column])
+        return {day: sum_of(values) for day, values in sorted(amounts.items())} if len(amounts) > 1 else {}
+
+
+def day_in(row: Mapping[str, Any]) -> date | None:
+    """Return the day of a row; None if it has none."""
+    if FOCUS_DAY in row:
+        day: date = row[FOCUS_DAY].astimezone(UTC).date()
+        return day
+    return row.get("usage_date")
 
 
 def sum_of(values: Any) -> Decimal | int | None:
@@ -126,37 +195,56 @@ def row_model(relation: str) -> type[Row] | None:
     return None
 
 
-def measures_of(relation: str) -> Sequence[Column]:
+@cache
+def measures_of(relation: str) -> Sequence[Measure]:
     """Return the columns that count something, of a table or of the rows of costs that a view shows."""
-    model = row_model(relation) or (AllocatedCost if relation == "costs.allocated_costs_named" else DailyCost)
-    return [each for each in columns(model) if each.unit]
+    if relation in (USAGE, USAGE_BY_MODEL):
+        return [Measure(*each) for each in COUNTERS.items()]
+    if relation == RESTATEMENTS:
+        return [Measure(name, "unit") for name in ("before", "after", "difference")]
+    of_costs = AllocatedCost if relation == "costs.allocated_costs_named" else DailyCost
+    model = COMPUTED.get(relation) or row_model(relation) or of_costs
+    return [Measure(each.name, each.unit) for each in columns(model) if each.unit]
+
+
+def rows_of(relation: str) -> str:
+    """Return what to select the rows of a relation from, as SQL."""
+    return f"({USAGE_SQL})" if relation == USAGE else relation
 
 
 def identity_of(relation: str, names: Sequence[str]) -> Sequence[str]:
     """Return the columns that identify a row of a relation, whose columns are ``names``."""
     if model := row_model(relation):
         return ("connection", "usage_date", *model.grain)
+    if relation in COMPUTED:
+        return COMPUTED[relation].grain
+    if relation == RESTATEMENTS:
+        return OF_RESTATEMENT
+    if relation == USAGE:
+        return OF_USAGE
     if relation == FOCUS:
         return tuple(OF_FOCUS)
     if relation in NAMED:
         return ("connection", "usage_date", *NAMED[relation])
-    return [name for name in names if name not in (*AMOUNTS, "rows_without_usd")]
+    return [name for name in names if name not in (*AMOUNTS, "rows_without_usd", *COUNTERS)]
 
 
 def figures_of(database: duckdb.DuckDBPyConnection, start: Start, forgotten: Forgotten) -> Sequence[Figure]:
-    """Return the figures that are meant: one, or those of all columns of one row. Raises WarehouseError."""
+    """Return the figures that are meant: those of the named columns, or of all of one row. Raises WarehouseError."""
     if start.identifier:
         relation, rows = _entity(database, start.identifier, start.blueprint, forgotten)
     else:
         relation, rows = _rows(database, start, forgotten)
     shown = _amounts(relation, rows[0])
-    if start.column:
-        if start.column not in shown:
-            raise WarehouseError(f"{relation}: {start.column} is no figure of it: it has {', '.join(shown)}")
-        shown = [start.column]
-    elif len(rows) > 1:
+    if start.columns:
+        for name in start.columns:
+            if name not in shown:
+                raise WarehouseError(f"{relation}: {name} is no figure of it: it has {', '.join(shown)}")
+        shown = [*start.columns]
+    if len(rows) > 1 and (relation in COMPUTED or not start.columns):
+        advice = "" if relation in COMPUTED else "name a --column to explain its sum, or "
         raise WarehouseError(
-            f"{relation}: {len(rows)} rows fit: name a --column to explain its sum, or say which row is meant: they "
+            f"{relation}: {len(rows)} rows fit: {advice}say which row is meant: they "
             f"differ in {listed(_differing(rows, identity_of(relation, [*rows[0]])))}"
         )
     shared = {column for name in shown for column in MUST_SHARE.get(name.lower(), ())}
@@ -166,7 +254,7 @@ def figures_of(database: duckdb.DuckDBPyConnection, start: Start, forgotten: For
                 f"{relation}: amounts of several {name} are never added ({', '.join(sorted(kinds))}): "
                 f"add --where {name}=..."
             )
-    return [Figure(relation, name, rows) for name in shown if start.column or rows[0][name] is not None]
+    return [Figure(relation, name, rows) for name in shown if start.columns or rows[0][name] is not None]
 
 
 def _amounts(relation: str, row: Mapping[str, Any]) -> list[str]:
@@ -181,14 +269,20 @@ def _differing(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[
 def _entity(
     database: duckdb.DuckDBPyConnection, identifier: str, blueprint: str | None, forgotten: Forgotten
 ) -> tuple[str, list[dict[str, Any]]]:
-    names = sorted({model.name for model in ENTITIES})
+    names = sorted({model.name for model in (*ENTITIES, *OF_INSIGHTS)})
     if blueprint and blueprint not in names:
-        raise WarehouseError(f"blueprint {blueprint} has no days to explain; these have: {', '.join(names)}")
+        raise WarehouseError(f"blueprint {blueprint} has no figures to explain; these have: {', '.join(names)}")
     found: dict[str, list[dict[str, Any]]] = {}
+    for macros in NAMES_OF_INSIGHTS:
+        database.execute(macros)
     for name in [blueprint] if blueprint else names:
-        table = f"port_entities.{name}"
+        table, identified = f"port_entities.{name}", "identifier"
+        if name in OF_ENTITIES:
+            table = OF_ENTITIES[name].table
+            identified = f"{name}_identifier({', '.join(IDENTIFIED_BY[name])})"
         if exists(database, table):
-            rows = fetch(database, f"select * from {table} where identifier = $identifier", {"identifier": identifier})
+            sql = f"select * from {table} where {identified} = $identifier"
+            rows = fetch(database, sql, {"identifier": identifier})
             found |= {table: rows} if rows else {}
     if not found:
         raise WarehouseError(
@@ -201,11 +295,11 @@ def _entity(
 
 def _rows(database: duckdb.DuckDBPyConnection, start: Start, forgotten: Forgotten) -> tuple[str, list[dict[str, Any]]]:
     relation = str(start.table)
-    known = relation in (*SOURCES, *NAMED, FOCUS) or row_model(relation)
+    known = relation in EXPLAINED or row_model(relation)
     if not known or not exists(database, relation):
         raise WarehouseError(
             f"{relation} is no table or view with figures that can be explained: those of usage, costs and entities "
-            "can (docs/tables.md), and costs.focus"
+            f"can (docs/tables.md), and {', '.join(sorted({FOCUS, RESTATEMENTS, *COMPUTED}))}"
         )
     names = [name for name, *_ in database.execute(f"describe {relation}").fetchall()]
     conditions, parameters = ["true"], dict[str, Any]()
@@ -213,16 +307,17 @@ def _rows(database: duckdb.DuckDBPyConnection, start: Start, forgotten: Forgotte
         column = next((name for name in OPTIONS[option] if name in names), None)
         if column is None:
             raise WarehouseError(f"{relation} has no column for --{option}; it has {', '.join(names)}")
-        cast = {"day": f'"{column}"::date', "month": f"date_trunc('month', \"{column}\")::date"}
-        parameter = option.replace("-", "_")
-        conditions.append(f"{cast.get(option, f'{column}::varchar')} is not distinct from ${parameter}")
+        of_day = f'"{column}"::date'
+        cast = {"month": f"date_trunc('month', \"{column}\")::date"} | dict.fromkeys(("day", *COMPARED), of_day)
+        parameter, compared = f"option_{option.replace('-', '_')}", COMPARED.get(option, "is not distinct from")
+        conditions.append(f"{cast.get(option, f'{column}::varchar')} {compared} ${parameter}")
         parameters[parameter] = day_of(option, text) if option in cast else text or None
     for n, (column, text) in enumerate(start.where):
         if column not in names:
             raise WarehouseError(f"{relation} has no column {column}; it has {', '.join(names)}")
-        conditions.append(f'"{column}"::varchar is not distinct from $where{n}')
-        parameters[f"where{n}"] = text or None
-    sql = f"select * from {relation} where {' and '.join(conditions)} limit {MOST_ROWS + 1}"
+        conditions.append(f"coalesce(\"{column}\"::varchar, '') = $where{n}")
+        parameters[f"where{n}"] = text
+    sql = f"select * from {rows_of(relation)} where {' and '.join(conditions)} limit {MOST_ROWS + 1}"
     rows = fetch(database, sql, parameters)
     texts = [*start.options.values(), *(text for _, text in start.where)]
     if not rows:
@@ -289,7 +384,7 @@ def condition_of(relation: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """Return SQL that is true for the rows; for many rows, for all of their connections and days."""
     names = identity_of(relation, [*rows[0]])
     if len(rows) > MOST_IN_SQL:
-        names = [name for name in names if name in ("connection", "usage_date", "x_Connection", "ChargePeriodStart")]
+        names = [name for name in names if name in ("connection", "usage_date", "x_Connection", FOCUS_DAY)]
     alike = [" and ".join(f'"{name}" is not distinct from {literal(row[name])}' for name in names) for row in rows]
     return " or\n".join(f"({each})" for each in dict.fromkeys(alike))
 
@@ -302,6 +397,9 @@ def sources_of_view(
     for row in rows:
         if relation in SOURCES:
             source, where = SOURCES[relation], _in_group(relation, row)
+        elif relation == USAGE_BY_MODEL:
+            source = USAGE
+            where = {name: row[name] for name in identity_of(relation, [*row])}
         elif relation == FOCUS:
             source = "costs.allocated_costs_named"
             where = {text: row[name] for name, text in OF_FOCUS.items() if "$" not in text}
@@ -313,8 +411,8 @@ def sources_of_view(
             conditions.append(
                 f"coalesce(line_item, {literal(row['ChargeDescription'])}) = {literal(row['ChargeDescription'])}"
             )
-        made_from = fetch(database, f"select * from {source} where {' and '.join(conditions)}")
-        if not made_from or (relation not in SOURCES and len(made_from) > 1):
+        made_from = fetch(database, f"select * from {rows_of(source)} where {' and '.join(conditions)}")
+        if not made_from or (relation not in (*SOURCES, USAGE_BY_MODEL) and len(made_from) > 1):
             raise MissingLinkError(f"{relation}: the rows that this one is made from cannot be told apart")
         found.setdefault(source, []).extend(made_from)
     return found

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.core.errors import UserError
-from usage_assets.core.schema import Row, columns, declared
+from usage_assets.core.schema import declarations, declared
 from usage_assets.warehouse.migrate import create_or_alter, prepare
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query
@@ -83,16 +83,18 @@ class Trial:
 
     def __init__(
         self,
-        row: type[Row],
+        relation: str,
+        grain: Sequence[str],
+        columns: Sequence[str],
         query: Query,
         sources: Mapping[str, pa.Table],
         constants: Mapping[str, pa.Table],
         stored_days: pa.Table,
     ) -> None:
         """Load the rows of a day. ``constants`` are tables that are the same for every connection."""
-        self.row, self.query = row, query
-        self.grain = tuple(row.grain)
-        self.columns = tuple(column.name for column in columns(row) if column.name not in (*FRAME, *self.grain))
+        self.relation, self.query = relation, query
+        self.grain = tuple(grain)
+        self.columns = tuple(name for name in columns if name not in (*FRAME, *grain))
         self._database = duckdb.connect(":memory:", config={"threads": 1})
         self._database.execute("set TimeZone = 'UTC'")
         self._make(constants, stored_days)
@@ -107,7 +109,8 @@ class Trial:
 
     def _make(self, constants: Mapping[str, pa.Table], stored_days: pa.Table) -> None:
         prepare(self._database, self.query)
-        create_or_alter(self._database, Table(self.row))
+        if self.relation in declarations():  # some queries read what other queries store in the same table
+            create_or_alter(self._database, Table(declared(self.relation)))
         for name, rows in constants.items():
             self._database.register("given", rows)
             self._database.execute(f"insert into {name} by name from given")
@@ -201,7 +204,7 @@ class Trial:
     def sources_of(self, keys: Collection[Key]) -> Mapping[Key, Found]:
         """Return the rows that each of the rows with these keys comes from. Raises MissingLinkError."""
         if any(key not in self.whole for key in keys):
-            raise MissingLinkError(f"{self.row.table}: its query no longer computes this row from what is stored")
+            raise MissingLinkError(f"{self.relation}: its query no longer computes this row from what is stored")
         if new := [key for key in keys if key not in self._found]:
             self._found |= self._needed(new)
             self._found |= {key: self._searched(key) for key in new if key not in self._found}
@@ -254,13 +257,13 @@ class Trial:
             groups = [group for group, outcome in without if outcome.get(key) != self.whole[key]]
             kept = [number for group in groups for number in group]
             if not self._suffices(kept, key):
-                raise MissingLinkError(f"{self.row.table}: the rows that this row comes from cannot be told apart")
+                raise MissingLinkError(f"{self.relation}: the rows that this row comes from cannot be told apart")
             smaller = _split(groups, 1 if len(kept) <= FEW else -(-max(map(len, groups)) // GROUPS))
             if len(kept) == len(groups):
                 return kept
             if len(smaller) * len(kept) > MOST_ROWS_OF_ALL:
                 raise MissingLinkError(
-                    f"{self.row.table}: it comes from too many rows to tell them apart: {len(kept):,}"
+                    f"{self.relation}: it comes from too many rows to tell them apart: {len(kept):,}"
                 )
             without = self._without_each(smaller, key)
 

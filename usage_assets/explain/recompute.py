@@ -5,7 +5,7 @@ tables.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,21 +18,25 @@ import duckdb
 
 from usage_assets.core.days import windows
 from usage_assets.core.schema import declared
-from usage_assets.explain.chain import Explainer, part_of
+from usage_assets.explain.chain import QUERY_OF_USAGE, Explainer, part_of
 from usage_assets.explain.figures import (
     FOCUS,
+    RESTATEMENTS,
+    USAGE,
+    USAGE_BY_MODEL,
     Figure,
     condition_of,
     exists,
     fetch,
     row_model,
+    rows_of,
     sum_of,
 )
 from usage_assets.explain.lineage import MissingLinkError
 from usage_assets.fetching.connected import filters_of
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.transport import ProviderError
-from usage_assets.models.costs import AllocatedCost, DailyCost
+from usage_assets.models.costs import VIEWS, AllocatedCost, DailyCost
 from usage_assets.models.model import LOOKUP_TABLES
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import as_json
@@ -41,16 +45,18 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, WarehouseError
+from usage_assets.warehouse.views import make_views
 
 RUN = "explain"
 
 
 @dataclass(frozen=True)
 class Needed:
-    """What has to be computed again: tables, and the parts of them."""
+    """A table, or a part of one, that has to be computed again."""
 
     connection: str
-    tables: frozenset[tuple[str, str]]
+    table: str
+    part: str
 
 
 @contextmanager
@@ -62,38 +68,46 @@ def recomputed(explainer: Explainer, figures: Sequence[Figure]) -> Iterator[duck
             days: defaultdict[Needed, set[date]] = defaultdict(set)
             for figure in figures:
                 for row in figure.rows:
-                    needed, of_row = _needed(explainer, figure.relation, row)
-                    days[needed] |= of_row
+                    tables, of_row = _needed(explainer, figure.relation, row)
+                    for needed in tables:
+                        days[needed] |= of_row
             _copy_names(explainer, database)
             try:
-                for needed, of_needed in days.items():
-                    for window in windows(of_needed, len(of_needed)):
-                        _store(explainer, warehouse, needed, window.days)
+                for connection in dict.fromkeys(needed.connection for needed in days):
+                    _store(explainer, warehouse, connection, days)
             except ProviderError as error:
                 raise MissingLinkError(f"the archived answer is missing: {error}") from None
             except WarehouseError as error:
                 raise MissingLinkError(f"the archived answers cannot be stored: {error}") from None
+            if days:
+                make_views(database, VIEWS)
             yield database
 
 
 def value_of(database: duckdb.DuckDBPyConnection, figure: Figure) -> Decimal | int | None:
     """Return a figure as a database has it: None if it lacks one of its rows."""
+    if figure.relation == RESTATEMENTS:  # following it has parsed both answers, and compared their totals
+        return figure.value
     if not exists(database, figure.relation):
         return None
     rows: list[Mapping[str, Any]] = []
     for start in range(0, len(figure.rows), 20):  # for more rows, the condition is that of their days
         some = figure.rows[start : start + 20]
-        rows += fetch(database, f"select * from {figure.relation} where {condition_of(figure.relation, some)}")
+        rows += fetch(database, f"select * from {rows_of(figure.relation)} where {condition_of(figure.relation, some)}")
     return sum_of(row[figure.column] for row in rows) if len(rows) == len(figure.rows) else None
 
 
-def _needed(explainer: Explainer, relation: str, row: Mapping[str, Any]) -> tuple[Needed, set[date]]:
+def _needed(explainer: Explainer, relation: str, row: Mapping[str, Any]) -> tuple[Set[Needed], set[date]]:
     """Return the stored tables and the days that a row is computed from. Endpoints that are switched off have none."""
+    if relation == RESTATEMENTS:
+        return set(), set()
     connection = str(row["x_Connection"] if relation == FOCUS else row["connection"])
     days = _days(explainer, relation, row, connection)
     stored = explainer.stored(connection, days)
     computed = {(model.row.table, model.part): query for model, query in explainer.graph(connection).models}
-    if (model := row_model(relation)) is None:
+    if relation in (USAGE, USAGE_BY_MODEL):
+        wanted = {key for key in stored if key[0] in QUERY_OF_USAGE.optional_refs}
+    elif (model := row_model(relation)) is None:
         wanted = {key for key in computed if key[0] in (DailyCost.table, AllocatedCost.table)} & stored
     else:
         wanted = {(relation, part_of(model, row))}
@@ -104,7 +118,7 @@ def _needed(explainer: Explainer, relation: str, row: Mapping[str, Any]) -> tupl
         if query := computed.get(key):
             optional = {(name, "") for name in query.optional_refs} & stored
             wanted |= ({*query.sources} | optional) - found
-    return Needed(connection, frozenset(found)), days
+    return {Needed(connection, *key) for key in found}, days
 
 
 def _days(explainer: Explainer, relation: str, row: Mapping[str, Any], connection: str) -> set[date]:
@@ -120,15 +134,21 @@ def _days(explainer: Explainer, relation: str, row: Mapping[str, Any], connectio
     return {day for (day,) in found}
 
 
-def _store(explainer: Explainer, warehouse: Warehouse, needed: Needed, days: Sequence[date]) -> None:
-    graph = explainer.graph(needed.connection)
-    endpoints = [each for each in graph.endpoints if {(table, "") for table in each.tables} & needed.tables]
-    for endpoint in endpoints:
-        content = _batch(explainer, needed.connection, endpoint, days)
-        warehouse.replace(Table(endpoint.row), content, Slice(needed.connection, days[0], days[-1]), RUN)
+def _store(
+    explainer: Explainer, warehouse: Warehouse, connection: str, days: Mapping[Needed, Collection[date]]
+) -> None:
+    """Store the tables of a connection, each once per window of days: sources before what is computed from them."""
+    graph = explainer.graph(connection)
+    for endpoint in graph.endpoints:
+        wanted = {day for table in endpoint.tables for day in days.get(Needed(connection, table, ""), ())}
+        for window in windows(wanted, len(wanted)):
+            content = _batch(explainer, connection, endpoint, window.days)
+            warehouse.replace(Table(endpoint.row), content, Slice(connection, window.first, window.last), RUN)
     for model, query in graph.models:
-        if (model.row.table, model.part) in needed.tables:
-            warehouse.replace(Table(model.row), query, Slice(needed.connection, days[0], days[-1], model.part), RUN)
+        own = days.get(Needed(connection, model.row.table, model.part), ())
+        for window in windows(own, len(own)):
+            target = Slice(connection, window.first, window.last, model.part)
+            warehouse.replace(Table(model.row), query, target, RUN)
 
 
 def _batch(explainer: Explainer, connection: str, endpoint: Endpoint, days: Sequence[date]) -> Batch:

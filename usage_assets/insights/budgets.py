@@ -87,6 +87,16 @@ def budget_status(
     ]
 
 
+def scope_of(
+    database: duckdb.DuckDBPyConnection,
+    budget: Budget,
+    newest: date,
+    configured: Collection[str] | None = None,
+) -> Scope:
+    """Return what counts against a budget, day by day."""
+    return _scope(database, budget, stored_days(database, newest, configured=configured), newest)
+
+
 def _scope(database: duckdb.DuckDBPyConnection, budget: Budget, days: Mapping[str, Days], newest: date) -> Scope:
     first = min(newest - LONGEST, budget.first if budget.period == "once" else newest)
     asked = {"kind": budget.kind, "id": budget.id, "unit": budget.unit, "first": first, "last": newest}

@@ -44,7 +44,7 @@ def compute(
     """Compute everything from the days up to ``newest``. The digest names people only ``with_people``."""
     scopes = {measure: read(database, newest, measure, stated.connections) for measure in MEASURES}
     daily, months = forecasts(scopes[USD], newest, today)
-    known = [*_known(database)]
+    known = [*known_anomalies(database)]
     odd = [row for of_measure in scopes.values() for row in find_anomalies(database, of_measure, known, newest)]
     searched = {(*key, measure.name) for measure, of_measure in scopes.items() for key in of_measure}
     odd += crossed(database, stated.guardrails, newest)
@@ -57,7 +57,7 @@ def compute(
     )
 
 
-def _known(database: duckdb.DuckDBPyConnection) -> Iterator[AnomalyRow]:
+def known_anomalies(database: duckdb.DuckDBPyConnection) -> Iterator[AnomalyRow]:
     """Yield the anomalies that were found before."""
     try:
         stored = fetch_arrow(database.table(AnomalyRow.table))

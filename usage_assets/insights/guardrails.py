@@ -45,7 +45,7 @@ class Guardrail:
 def crossed(database: duckdb.DuckDBPyConnection, guardrails: Sequence[Guardrail], newest: date) -> Iterator[AnomalyRow]:
     """Yield a row for each day on which a guardrail was crossed."""
     for guardrail in guardrails:
-        values = _values(database, guardrail, newest)
+        values = values_of(database, guardrail, newest)
         for day, value in values.items():
             limit = guardrail.limit(values, day)
             first = max(guardrail.first, newest - LOOKED_AT)
@@ -53,7 +53,7 @@ def crossed(database: duckdb.DuckDBPyConnection, guardrails: Sequence[Guardrail]
                 yield _row(guardrail, day, value, limit, newest)
 
 
-def _values(database: duckdb.DuckDBPyConnection, guardrail: Guardrail, newest: date) -> Mapping[date, Decimal]:
+def values_of(database: duckdb.DuckDBPyConnection, guardrail: Guardrail, newest: date) -> Mapping[date, Decimal]:
     """Return what was used per day; 0 on a day between two others without any."""
     asked: dict[str, object] = {
         "kind": guardrail.kind,

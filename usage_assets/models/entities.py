@@ -14,7 +14,7 @@ import dagster as dg
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.models.costs import AllocatedCost, DailyCost, costs_of, used_views
-from usage_assets.models.model import LOOKUP_TABLES, Model, Related
+from usage_assets.models.model import LOOKUP_TABLES, Model, Related, sql_files
 from usage_assets.models.own_blueprints import own_entities
 from usage_assets.port.provision import CONNECTION, Foreign
 from usage_assets.providers import PROVIDERS
@@ -167,6 +167,13 @@ OF_INSIGHTS = tuple(
     for name in ("ai_budget", "ai_anomaly")
 )
 """Blueprints of what has no days and no table of entities. A push computes them: ``sql/insights/<blueprint>.sql``."""
+
+NAMES_OF_INSIGHTS = tuple(
+    path.read_text()
+    for pattern in ("macros/port_entity.sql", "insights/identifiers.sql")
+    for path in sql_files(pattern)
+)
+"""Macros that name them: ``<blueprint>_identifier``, of the columns that identify a row."""
 
 
 def all_entities(settings: Settings) -> Sequence[Model]:

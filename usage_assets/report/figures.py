@@ -6,7 +6,7 @@ tables instead of the same view ten times; the shown query contains the queries 
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -30,7 +30,7 @@ DIMENSIONS: Mapping[str, str] = {
     "api_key": "API keys",
 }
 """Dimensions of costs: column -> plural."""
-BILLED = "--where cost_basis=billed --column amount_usd"
+BILLED = "{days} --where cost_basis=billed --column amount_usd"
 EXPLAINED: Mapping[str, str] = {
     "team": f"--table costs.by_team --team {{id}} {BILLED}",
     "person": f"--table costs.by_actor --where actor_id={{id}} {BILLED}",
@@ -39,7 +39,11 @@ EXPLAINED: Mapping[str, str] = {
     "usage_type": f"--table costs.by_model --where usage_type={{id}} {BILLED}",
     "api_key": f"--table costs.allocated_costs_named --api-key {{id}} {BILLED}",
 }
-"""Dimension -> arguments of `usage-assets explain` for a row."""
+"""Dimension -> arguments of `usage-assets explain` for a row. ``{days}`` are those of the report."""
+ALSO = " ; "
+"""Between the commands of a row."""
+HIDDEN = re.compile(r"(?m)^.*?(\w+),  -- for explain\n")
+"""Columns of a query that only commands need."""
 WITHOUT_NAME = "no model"
 MOST_ROWS = 50
 """Rows of a table by dimension; all others are one more row."""
@@ -74,8 +78,8 @@ class Figure:
     tables: Sequence[str]
     """The tables and views that it reads."""
     rows: pa.Table
-    commands: Sequence[str]
-    """For each row, its `usage-assets explain` command; empty for a row that cannot be explained."""
+    commands: Sequence[Sequence[str]]
+    """For each row, its `usage-assets explain` commands; none for a row without an amount."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,8 @@ def _figure(
     rows = fetch_arrow(database.execute(run, _used(run, period)))
     tables = sorted({*re.findall(r"\b(?<!distinct )(?:from|join) (\w+\.\w+)", shown)})
     ids = _ids(database, name.removeprefix("by_")) if stated.get("explain") in EXPLAINED.values() else None
-    commands = [_command(stated.get("explain", ""), row, ids, period) for row in rows.to_pylist()]
+    commands = [[*_commands(stated.get("explain", ""), row, ids, period)] for row in rows.to_pylist()]
+    rows = rows.drop_columns(HIDDEN.findall(sql))
     return Figure(name, stated["title"], stated.get("note", ""), shown, tables, rows, commands)
 
 
@@ -172,14 +177,18 @@ def _ids(database: duckdb.DuckDBPyConnection, dimension: str) -> Mapping[str, Ma
     }
 
 
-def _command(
-    template: str, row: Mapping[str, Any], ids: Mapping[str, Mapping[str, object]] | None, period: Period
-) -> str:
-    """Return the command that explains a row; empty if there is none, or the row has no amount."""
+def _commands(
+    templates: str, row: Mapping[str, Any], ids: Mapping[str, Mapping[str, object]] | None, period: Period
+) -> Iterator[str]:
+    """Yield the commands that explain a row; none of dollars for a row without an amount."""
     amounts = [row[name] for name in ("usd", "amount", "stored") if name in row]
     known = {} if ids is None else ids.get(row[next(iter(row))])
-    if not template or known is None or (amounts and not amounts[0]):
-        return ""
+    for template in templates.split(ALSO) if templates and known is not None else ():
+        if not amounts or amounts[0] or "amount_usd" not in template:
+            yield _command(template, row, known or {}, period)
+
+
+def _command(template: str, row: Mapping[str, Any], known: Mapping[str, object], period: Period) -> str:
     unit = str(row.get("unit", row.get("currency")))
     values = {
         **row,
@@ -188,11 +197,12 @@ def _command(
         "of_unit": "native_unit=credits" if unit == "credits" else f"currency={unit.rpartition(' ')[2]}",
     }
     values = {name: "" if value in (None, WITHOUT_NAME) else value for name, value in values.items()}
-    words = [word.format(**values) for word in template.split()]
+    days = f"--start {period.first} --end {period.last}"
+    if period.is_month:
+        days = f"--month {period.first:%Y-%m}"
+    words = [word.format(**values) for word in template.replace("{days}", days).split()]
     if known.get("connection"):
         words += ["--connection", str(known["connection"])]
-    if not {"--day", "--month"} & {*words}:
-        words += ["--month", f"{period.first:%Y-%m}"] if period.is_month else ["--day", str(period.last)]
     return shlex.join(["usage-assets", "explain", *words])
 
 
@@ -201,7 +211,8 @@ def _used(sql: str, period: Period) -> Mapping[str, object]:
 
 
 def _written(sql: str, period: Period) -> str:
-    """Return a query with its days instead of parameters, and without declaring comments."""
+    """Return a query with its days instead of parameters, without declaring comments and hidden columns."""
+    sql = HIDDEN.sub("", sql)
     for name, day in period.parameters.items():
         sql = re.sub(rf"\${name}\b(::date)?", f"date '{day}'", sql)
     return re.sub(r"(?m)^-- (title|note|reads|explain): .*\n(--   .*\n)*", "", sql).strip()

@@ -154,9 +154,14 @@ def cells(figure: Figure) -> Iterator[Sequence[Cell]]:
 
 
 def explained_rows(figure: Figure) -> Sequence[tuple[str, str]]:
-    """Return a label and the command of each row that can be explained."""
+    """Return a label and a command, for each command of each row."""
     named = [", ".join(cell.text for cell in row if cell.style != "number") for row in cells(figure)]
-    return [(label, command) for label, command in zip(named, figure.commands, strict=True) if command]
+    several = any(len(commands) > 1 for commands in figure.commands)
+    return [
+        (f"{label}: {command.split()[3]}" if several else label, command)
+        for label, commands in zip(named, figure.commands, strict=True)
+        for command in commands
+    ]
 
 
 def _cell(name: str, value: object) -> Cell:

@@ -52,6 +52,7 @@ def broken_views(connection: duckdb.DuckDBPyConnection, views: Collection[View])
             for table in _declared_for(view):
                 if table.name not in stored.keys() | made:  # some views are declared, too
                     create_or_alter(connection, table)
+            connection.execute(f"create schema if not exists {first.partition('.')[0]}")
             connection.execute(view.sql)
             comment = dict(connection.execute(LISTED).fetchall())[first]
             connection.execute(f"comment on view {first} is {quoted(f'{comment} {version}'.lstrip())}")

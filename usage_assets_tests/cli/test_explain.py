@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,17 @@ import duckdb
 import pytest
 import time_machine
 
+from usage_assets.config.settings import Settings
 from usage_assets.explain import lineage
+from usage_assets.insights.compute import compute
+from usage_assets.insights.stated import stated_in
+from usage_assets.report.figures import read
+from usage_assets.report.period import Period
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import hold_project, with_main_endpoints
+from usage_assets_tests.end_to_end.conftest import hold_project, settings_in, with_main_endpoints
 from usage_assets_tests.terminal import SECRETS, Said, Terminal
 
 DAY = last_days(2)[0]
@@ -39,6 +47,21 @@ month = "2026-11"
 total = 1
 id = "INV-1"
 issued = 2026-11-10
+
+[[budget]]
+name = "all"
+amount = 1
+
+[[budget]]
+name = "codex"
+credits = 100
+connection = "chatgpt"
+
+[[guardrail]]
+name = "tokens"
+connection = "openai"
+measure = "tokens"
+above = 1
 
 [[purchase]]
 connection = "chatgpt"
@@ -65,8 +88,17 @@ def published(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory
         restated = {"provider": "anthropic", "days": [str(DAY)], "change": "scale"}
         sandbox_process.control("POST", "restate", restated)
         assert project.fetch("anthropic", [DAY]).success
+        compute_insights(project.warehouse, settings_in(sandbox_process, folder, variables))
         publish(project.warehouse)
     return folder
+
+
+def compute_insights(warehouse: Warehouse, settings: Settings) -> None:
+    """Store budgets and guardrails, as a run of the report does."""
+    stated = stated_in(settings.accounting(), [each.name for each in settings.connections()])
+    with warehouse.transaction() as database:
+        found = compute(database, stated, NOW.date() - timedelta(days=1), NOW.date())
+        write_seed(database, found.seed(NOW))
 
 
 @pytest.fixture
@@ -232,7 +264,115 @@ def test_runs_are_linked_where_the_ui_is(home: Terminal, monkeypatch: pytest.Mon
     assert [run["link"].startswith("https://dagster.example/runs/") for run in found["runs"]] == [True]
 
 
+BUDGET = ("--table", "costs.budget_status", "--where", "budget=all", "--where", f"first_day={DAY.replace(day=1)}")
+
+
+def test_a_budget_names_its_method_its_days_and_its_code_and_each_day_goes_back_to_the_archive(home: Terminal) -> None:
+    said = home.type("explain", *BUDGET, "--column", "provisional", "--verify")
+    spent = first(home, "select sum(amount_usd) from costs.daily_costs where cost_basis = 'billed'").normalize()
+    assert not said.code, said.err
+    assert said.lines[0] == f"costs.budget_status provisional: {spent:f} USD"
+    assert said.lines[2:4] == [
+        f"  from the archived answers alone: {spent:f}",
+        "  insights/budgets.py: the sum of the days of the period that may still grow",
+    ]
+    computed = (
+        r"  computed at 2026-11-20 \d\d:\d\d UTC; again now by usage-assets [\d.]+, code [0-9a-f]{12}: " + f"{spent:f}"
+    )
+    assert re.fullmatch(computed, said.lines[4])
+    assert said.lines[5:7] == [
+        "  from 1 days; --input DAY explains one of them",
+        f"  {DAY}: {spent:f} USD, provisional",
+    ]
+    found = explained(
+        home.type("explain", *BUDGET, "--column", "provisional", "--input", str(DAY), "--verify", "--json")
+    )
+    [figure] = found["figures"]
+    assert Decimal(figure["value"]) == Decimal(figure["recomputed"]) == spent
+    assert {value["table"] for value in figure["values"]} >= {"openai.costs", "anthropic.cost_report"}
+
+
+def test_entities_of_budgets_and_guardrails_are_followed_to_their_days(home: Terminal) -> None:
+    month = DAY.replace(day=1)
+    figures = {
+        each["column"]: each for each in explained(home.type("explain", f"budget/codex/{month}", "--json"))["figures"]
+    }
+    assert figures["provisional"]["unit"] == "credits"
+    assert figures["amount"]["computation"]["method"].startswith("stated in the connections file")
+    crossed = f"connection/openai/tokens/tokens/{DAY}"
+    figures = {each["column"]: each for each in explained(home.type("explain", crossed, "--json"))["figures"]}
+    assert Decimal(figures["expected"]["value"]) == 1
+    assert figures["actual"]["computation"]["inputs"][0]["unit"] == "tokens"
+    found = explained(home.type("explain", crossed, "--column", "actual", "--input", str(DAY), "--verify", "--json"))
+    assert [(each["relation"], each["column"]) for each in found["figures"]] == [
+        ("costs.usage", "input_tokens"),
+        ("costs.usage", "output_tokens"),
+    ]
+    assert sum(each["value"] for each in found["figures"]) == Decimal(figures["actual"]["value"])
+    assert all(each["recomputed"] == each["value"] for each in found["figures"])
+    assert {value["path"].rpartition(".")[2] for each in found["figures"] for value in each["values"]} == {
+        "input_tokens",
+        "output_tokens",
+    }
+
+
+def test_a_restated_total_is_in_two_answers(home: Terminal) -> None:
+    with home.warehouse.reading() as database:
+        figure = read(database, Period.of_month(DAY, DAY)).figures["restatements"]
+    pairs = [
+        (command, row)
+        for [command], row in zip(figure.commands, figure.rows.to_pylist(), strict=True)
+        if row["table_name"] in ("anthropic.cost_report", "anthropic.cost_report_control", "anthropic.usage_messages")
+    ]
+    assert {row["table_name"] for _, row in pairs} >= {"anthropic.cost_report", "anthropic.cost_report_control"}
+    for command, row in pairs:
+        said = home.type(*shlex.split(command)[1:], "--verify", "--json")
+        figures = {each["column"]: each for each in explained(said)["figures"]}
+        assert Decimal(figures["before"]["value"]) == row["before"]
+        for name in ("before", "after"):
+            values = [Decimal(value["text"]) for value in figures[name]["values"]]
+            assert len({value["file"] for value in figures[name]["values"]}) == 1
+            if row["total"] in ("output_tokens", "amount_cents_usd"):
+                assert sum(values) == row[name], command
+        files = {value["file"] for name in ("before", "after") for value in figures[name]["values"]}
+        assert {value["file"] for value in figures["difference"]["values"]} == files
+        assert len(files) == 2
+
+
+def test_days_of_a_range_are_shown_and_their_sum_is_followed(home: Terminal) -> None:
+    words = ("--connection", "openai", "--column", "input_tokens", "--column", "output_tokens", "--verify")
+    days = ("--start", str(DAY - timedelta(days=3)), "--end", str(DAY))
+    said = home.type("explain", "--table", "costs.usage_by_model", *days, *words)
+    assert not said.code, said.err
+    assert [line.partition(":")[0] for line in said.lines if line.startswith("costs.usage_by_model")] == [
+        "costs.usage_by_model input_tokens",
+        "costs.usage_by_model output_tokens",
+    ]
+
+
 # Missing links
+
+
+def test_a_budget_that_is_computed_otherwise_now_is_named(home: Terminal) -> None:
+    change(home, "update costs.budget_status set provisional = provisional + 1 where budget = 'all'")
+    said = home.type("explain", *BUDGET, "--column", "provisional")
+    assert "and what is stored gives" in refusal(said, 1)
+    change(home, "update costs.budget_status set budget = 'none' where budget = 'all'")
+    said = home.type("explain", *(word.replace("=all", "=none") for word in BUDGET), "--column", "provisional")
+    assert "budget none is no longer in the connections file" in refusal(said, 1)
+
+
+def test_a_restatement_whose_first_answer_was_pruned_is_named(home: Terminal) -> None:
+    folder = home.folder / "raw" / "anthropic" / "cost_report"
+    for path in sorted(folder.iterdir(), key=lambda path: path.name.split("_")[2])[:2]:
+        path.unlink()
+    words = ("--where", "table_name=anthropic.cost_report", "--where", "total=row_count", "--column", "before")
+    change(
+        home,
+        "update ledger.partition_versions set row_count = 7 where version = 1 and table_name = 'anthropic.cost_report'",
+    )
+    said = home.type("explain", "--table", "ledger.restatements", "--connection", "anthropic", *words)
+    assert f"has no answer for {DAY}" in refusal(said, 1)
 
 
 def test_without_an_archive_the_chain_ends_before_it(home: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,7 +485,7 @@ def test_a_forgotten_person_is_found_under_a_stand_in_alone(home: Terminal) -> N
         (("an-id", "--table", "openai.costs"), "give the identifier"),
         (("an-id", "--model", "gpt-5"), "the other options are about a --table"),
         (("an-id",), "no entity is called an-id"),
-        (("an-id", "--blueprint", "ai_connection"), "these have: ai_cost_record"),
+        (("an-id", "--blueprint", "ai_connection"), "these have: ai_anomaly, ai_budget, ai_cost_record"),
         (("--table", "nowhere"), "no table or view with figures"),
         (("--table", "ledger.stored_days"), "no table or view with figures"),
         (("--table", "openai.costs; drop table openai.costs"), "no table or view with figures"),
@@ -357,6 +497,11 @@ def test_a_forgotten_person_is_found_under_a_stand_in_alone(home: Terminal) -> N
         (("--table", "openai.costs"), "name a --column to explain its sum"),
         (("--table", "openai.costs", "--column", "line_item"), "line_item is no figure of it"),
         (("--table", "costs.by_day", "--column", "native_amount"), "are never added"),
+        (("--table", "costs.by_day", "--start", "2026-11-01"), "name --start and --end"),
+        (("--table", "costs.by_month", "--start", "2026-11-01", "--end", "2026-11-02"), "has no column for --start"),
+        (("--table", "costs.budget_status", "--column", "amount"), "rows fit: say which row is meant"),
+        (("--table", "openai.costs_control", "--input", "2026-11-01"), "is not computed from days"),
+        ((*BUDGET, "--column", "provisional", "--input", "2026-12-01"), "is not computed from 2026-12-01"),
     ],
 )
 def test_bad_input_is_one_line(home: Terminal, words: tuple[str, ...], message: str) -> None:

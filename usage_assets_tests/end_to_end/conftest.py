@@ -94,6 +94,11 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
     return Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
 
 
+def settings_in(sandbox: Sandbox, folder: Path, variables: Mapping[str, str]) -> Settings:
+    """The settings of a project in a folder."""
+    return settings_of({**sandbox_environment(sandbox.base_url, folder / "usage.duckdb"), **variables})
+
+
 def with_everything(folder: Path) -> dict[str, str]:
     """Variables with which ``openai`` also fetches what is off by default, and the old endpoints are asked, too."""
     session = folder / "session.key"

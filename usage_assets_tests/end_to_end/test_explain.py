@@ -4,7 +4,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, localcontext
@@ -28,7 +28,7 @@ from usage_assets_tests.end_to_end.conftest import (
     Project,
     hold_project,
     on_both,
-    sandbox_environment,
+    settings_in,
     with_everything,
 )
 
@@ -80,8 +80,7 @@ def company(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory) 
             project.fetch_all(days[-3:-2])
             publish(project.warehouse)
             warehouse = project.warehouse
-        environment = sandbox_environment(sandbox_process.base_url, folder / "usage.duckdb") | variables
-        settings = Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
+        settings = settings_in(sandbox_process, folder, variables)
         with warehouse.reading() as database:
             yield Company(settings, database)
 
@@ -172,11 +171,6 @@ def test_random_figures_are_followed_to_the_archive_and_computed_again_from_it_a
         assert [figure for figure in figures if value_of(again, figure) != figure.value] == []
 
 
-def settings_of(sandbox: Sandbox, folder: Path, variables: Mapping[str, str]) -> Settings:
-    environment = {**sandbox_environment(sandbox.base_url, folder / "usage.duckdb"), **variables}
-    return Settings.load(_env_file=None, **{name.lower(): value for name, value in environment.items()})
-
-
 def explain_everything(project: Project, settings: Settings, *of: str) -> Iterator[ShownFigure]:
     """Explain a figure of every row of tables and views, and compute all of them again."""
     publish(project.warehouse)
@@ -206,7 +200,7 @@ def test_every_policy_for_people_is_explained(sandbox: Sandbox, tmp_path: Path, 
     assets = ("claude_code", "claude_code/daily_costs", "entities/claude_code_analytics")
     with hold_project(sandbox, tmp_path, variables) as project:
         assert project.fetch("anthropic", last_days(1), *assets).success
-        settings = settings_of(sandbox, tmp_path, variables)
+        settings = settings_in(sandbox, tmp_path, variables)
         relations = ("costs.by_user", "port_entities.claude_code_analytics")
         people = {str(row) for shown in explain_everything(project, settings, *relations) for row in shown.rows}
     assert any("@acme-robotics.example" in row for row in people) == (policy == "names")
@@ -221,7 +215,7 @@ def test_answers_in_several_pages_windows_and_shapes_are_explained(sandbox: Sand
     with hold_project(sandbox, tmp_path) as project:
         assert project.fetch("openai", FLOOR, "costs", "costs/daily_costs").success
         assert project.fetch("chatgpt", last_days(2), "codex_usage", "entities/codex_usage_record").success
-        settings = settings_of(sandbox, tmp_path, {})
+        settings = settings_in(sandbox, tmp_path, {})
         shown = [*explain_everything(project, settings, "costs.by_day", "port_entities.codex_usage_record")]
     values = [value for figure in shown for value in figure.values]
     assert {value.page for value in values} >= {1, 2, 3}
@@ -233,5 +227,5 @@ def test_a_lake_is_explained_as_a_file_is(sandbox: Sandbox, tmp_path: Path, plac
     assets = ("cost_report", "usage_messages", "cost_report/daily_costs", "cost_report/allocated_costs")
     with hold_project(sandbox, tmp_path) as project:
         assert project.fetch("anthropic", last_days(1), *assets).success
-        settings = settings_of(sandbox, tmp_path, {})
+        settings = settings_in(sandbox, tmp_path, {})
         assert [*explain_everything(project, settings, "costs.by_team", "anthropic.cost_report_control")]

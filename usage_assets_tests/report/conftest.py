@@ -54,7 +54,7 @@ def watch(days: Days) -> None:
     budget = Budget(name="research", project="p2", amount=Decimal(1000))
     stated = stated_in(Accounting(budgets=[budget], guardrails=[Guardrail(name="g1", measure="usd", above=Decimal(1))]))
     with days.warehouse.transaction() as database:
-        write_seed(database, compute(database, stated, LAST, LAST + DAY).seed(datetime.now(UTC)))
+        write_seed(database, compute(database, stated, LAST, LAST + DAY).seed(datetime(2026, 11, 13, 7, tzinfo=UTC)))
 
 
 def make_all_views(warehouse: Warehouse) -> None:

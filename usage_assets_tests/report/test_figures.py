@@ -14,6 +14,8 @@ from usage_assets.config.accounting import Invoice
 from usage_assets.core.forgotten import Forgotten
 from usage_assets.explain.figures import OPTIONS, Start, figures_of
 from usage_assets.providers.anthropic.reports import CostReport
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import UsageImages
 from usage_assets.report.figures import DIMENSIONS, MOST_ROWS, Report, read
 from usage_assets.report.period import Period
 from usage_assets.warehouse.database import Warehouse
@@ -22,7 +24,6 @@ from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.test_valuation import stating
 from usage_assets_tests.report.conftest import HOSTILE, LAST, NOVEMBER, make_all_views
 
-OF_COSTS = ("headline", "by_day", "trend", "tokens", "invoices", "unattributed", *(f"by_{name}" for name in DIMENSIONS))
 BILLED = """
 select sum(amount_usd) from costs.daily_costs
 where cost_basis = 'billed' and usage_date between date '2026-11-01' and date '2026-11-12'
@@ -46,24 +47,82 @@ def test_the_query_that_is_shown_gives_the_rows_that_are_shown(
         assert "$" not in figure.sql
 
 
-def test_the_command_of_a_row_explains_the_dollars_of_that_row(
+def figures_explained(command: str, database: duckdb.DuckDBPyConnection) -> dict[str, Decimal | int | None]:
+    """Column -> value of what a command of the page explains."""
+    program, name, *arguments = shlex.split(command)
+    assert (program, name) == ("usage-assets", "explain")
+    typed = explain.make_context("explain", arguments).params
+    chosen = {option: text for option in OPTIONS if (text := typed[option.replace("-", "_")]) is not None}
+    where = [(column, value) for column, _, value in (text.partition("=") for text in typed["where"])]
+    start = Start(table=typed["table"], columns=typed["columns"], options=chosen, where=where)
+    return {figure.column: figure.value for figure in figures_of(database.cursor(), start, Forgotten())}
+
+
+def shown_as(figure: str, found: dict[str, Decimal | int | None]) -> dict[str, object]:
+    """The explained figures as the columns of the page call them."""
+    names = {
+        "claude_code": {"num_sessions": "sessions"},
+        "codex": {"text_total_tokens": "tokens"},
+        "forecast": {name: f"usd_{name}" for name in ("expected", "low", "high")},
+        "forecast_days": {name: f"usd_{name}" for name in ("expected", "low", "high")},
+        "images": {"num_model_requests": "requests"},
+    }.get(figure, {})
+    shown: dict[str, object] = {names.get(name, name): value for name, value in found.items()}
+    tools = {outcome: [name for name in found if name.endswith(f"_{outcome}")] for outcome in ("accepted", "rejected")}
+    shown |= {outcome: sum(shown.pop(name) for name in each) for outcome, each in tools.items() if each}  # type: ignore[misc]
+    if "provisional" in shown:
+        spent, part = ("spent", "provisional_part") if figure == "budgets" else ("usd_so_far", "usd_provisional")
+        shown[part] = shown.pop("provisional")
+        shown[spent] = shown.pop("settled") + shown[part]  # type: ignore[operator]
+    return shown
+
+
+def assert_commands_explain(report: Report, database: duckdb.DuckDBPyConnection, name: str) -> int:
+    """Compare the commands of some rows of a figure with the rows; return how many rows have one."""
+    figure = report.figures[name]
+    with_commands = [pair for pair in zip(figure.commands, figure.rows.to_pylist(), strict=True) if pair[0]]
+    for commands, row in [*with_commands[:2], *with_commands[-1:]]:
+        for command in commands:
+            found = figures_explained(command, database)
+            if [*found] in (["amount_usd"], ["native_amount"]):
+                assert [*found.values()] == [next(row[each] for each in ("usd", "amount", "stored") if each in row)]
+            else:
+                found.pop("cached_input_tokens", None)
+                shown = shown_as(name, found)
+                assert {column: row[column] for column in shown} == shown, command
+    return len(with_commands)
+
+
+def test_the_commands_of_a_row_explain_the_figures_of_that_row(
     november: Report, published: duckdb.DuckDBPyConnection
 ) -> None:
-    explained: dict[str, int] = {}
-    for figure in (november.figures[name] for name in OF_COSTS):
-        with_commands = [pair for pair in zip(figure.commands, figure.rows.to_pylist(), strict=True) if pair[0]]
-        for command, row in [*with_commands[:2], *with_commands[-1:]]:
-            program, name, *arguments = shlex.split(command)
-            assert (program, name) == ("usage-assets", "explain")
-            typed = explain.make_context("explain", arguments).params
-            chosen = {option: text for option in OPTIONS if (text := typed[option.replace("-", "_")]) is not None}
-            where = [(column, value) for column, _, value in (text.partition("=") for text in typed["where"])]
-            start = Start(table=typed["table"], column=typed["column"], options=chosen, where=where)
-            [found] = figures_of(published.cursor(), start, Forgotten())
-            assert found.value == next(row[each] for each in ("usd", "amount", "stored") if each in row)
-        explained[figure.name] = len(with_commands)
-    assert all(explained.values())
+    explained = {
+        name: assert_commands_explain(november, published, name) for name in november.figures if name != "movers"
+    }
+    without_rows = {name for name, figure in november.figures.items() if not figure.rows.num_rows}
+    assert {name for name, count in explained.items() if not count} == {"connections"} | without_rows
     assert explained["by_person"] == november.figures["by_person"].rows.num_rows - 1, "all but the others"
+    assert november.figures["movers"].commands[0]
+
+
+def test_a_range_is_explained_by_all_of_its_days(published: duckdb.DuckDBPyConnection) -> None:
+    week = read(published.cursor(), Period.of_days(date(2026, 11, 3), date(2026, 11, 9)))
+    for name in ("headline", "by_team", "tokens", "unpriced", "unattributed"):
+        assert assert_commands_explain(week, published, name)
+        assert all("--start 2026-11-03 --end 2026-11-09" in each for row in week.figures[name].commands for each in row)
+
+
+def test_images_are_explained_by_size_and_source(tmp_path: Path) -> None:
+    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    with warehouse.get_connection() as database:
+        days = Days(warehouse)
+        images = [raw(UsageImages, usage_date=LAST, size=size, images=2) for size in (None, "1024x1024")]
+        days.fetched(UsageImages, *images, first=LAST)
+        days.fetched(Costs, raw(Costs, usage_date=LAST), first=LAST)
+        days.derive("openai_costs", first=LAST)
+        make_all_views(warehouse)
+        report = read(database, NOVEMBER)
+        assert assert_commands_explain(report, database, "images") == 2
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)

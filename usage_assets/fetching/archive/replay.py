@@ -49,13 +49,21 @@ class Replay:
         fetched = fetched_from(endpoint, parsers, Counter())
         return replace(fetched, stored_at=stored_at)
 
-    def newest(self, endpoint: Endpoint, days: Sequence[date]) -> Sequence[tuple[File, Sequence[date]]]:
-        """Return the newest answers, each with the days that it is the newest for. Raises PermanentError."""
-        return [part for query in endpoint.queries for part in self._newest(endpoint, query, days).items()]
+    def newest(
+        self, endpoint: Endpoint, days: Sequence[date], before: datetime | None = None
+    ) -> Sequence[tuple[File, Sequence[date]]]:
+        """Return the newest answers, each with the days that it is the newest for. Raises PermanentError.
 
-    def _newest(self, endpoint: Endpoint, query: Mapping[str, str], days: Sequence[date]) -> dict[File, list[date]]:
+        ``before``: only those that were stored before this time.
+        """
+        return [part for query in endpoint.queries for part in self._newest(endpoint, query, days, before).items()]
+
+    def _newest(
+        self, endpoint: Endpoint, query: Mapping[str, str], days: Sequence[date], before: datetime | None
+    ) -> dict[File, list[date]]:
         question = question_of(endpoint, query, self.scope)
-        chosen = newest(self._archive.files(question), days)
+        files = self._archive.files(question)
+        chosen = newest([file for file in files if before is None or file.stored_at < before], days)
         if missing := set(days).difference(*chosen.values()):
             raise PermanentError(
                 self._not_covered(question, missing), place=self._place(endpoint), days=sorted(missing)

@@ -1,8 +1,13 @@
 -- title: Budgets and prepaid credits
 -- note: Spent so far, and what to expect at the end of the period: a range that holds four times out of five. Used up: the day on
 --   which the amount was, or is expected to be, spent.
+-- explain: --table costs.budget_status --where source={source} --where kind={kind} --where id={id} --where budget={budget}
+--   --where first_day={first_day}
 select
   budget,
+  source,  -- for explain
+  kind,  -- for explain
+  id,  -- for explain
   if(kind = 'all', 'everything', kind || ' ' || id) as scope,
   first_day,
   last_day,

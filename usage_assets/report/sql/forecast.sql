@@ -1,6 +1,9 @@
 -- title: The month to its end
 -- note: What is billed so far, and what to expect in the end: a range that holds four times out of five.
+-- explain: --table costs.forecast_totals --where kind={kind} --where id={id} --where month={month}
 select
+  kind,  -- for explain
+  id,  -- for explain
   if(kind = 'all', 'everything', kind || ' ' || name) as scope,
   month,
   settled + provisional as usd_so_far,

@@ -1,7 +1,7 @@
 -- title: Cost by basis
 -- note: Amounts of different bases, units or currencies are never added. Estimated costs are inside what is billed or in
 --   credits. Notional costs are covered by a seat. Credits are prepaid.
--- explain: --table costs.by_month --where cost_basis={cost_basis} --where {of_unit} --column {column}
+-- explain: --table costs.by_day {days} --where cost_basis={cost_basis} --where {of_unit} --column {column}
 select
   cost_basis,
   case

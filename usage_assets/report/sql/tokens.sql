@@ -1,7 +1,9 @@
 -- title: Tokens, requests and price by model
 -- note: Input includes cached input. The effective price is everything that is billed for the model, tools included, per
 --   million of its tokens. Codex counts tokens without a model.
--- explain: --table costs.by_model --where provider={provider} --model {model} --where cost_basis=billed --column amount_usd
+-- explain: --table costs.by_model {days} --where provider={provider} --model {model} --where cost_basis=billed --column amount_usd ;
+--   --table costs.usage_by_model {days} --where provider={provider} --model {model} --column requests --column input_tokens
+--   --column cached_input_tokens --column output_tokens
 with
 used as (
   select

@@ -1,6 +1,6 @@
 -- title: Billed, but nobody's
 -- note: No usage report says who used it.
--- explain: --table costs.by_actor --connection {connection} --where cost_basis=billed --column amount_usd
+-- explain: --table costs.by_actor {days} --connection {connection} --where cost_basis=billed --column amount_usd
 with billed as (
 {billed}
 )

@@ -5,7 +5,7 @@ with odd as (
   where last_day > $since
 )
 select
-  path_identifier(list_filter([kind, id, measure, what, first_day::varchar], lambda part: part <> '')) as identifier,
+  ai_anomaly_identifier(kind, id, measure, what, first_day) as identifier,
   if(score is null, 'guardrail ' || what || ': ' || scope, what || ' of ' || scope) || ', ' || first_day as title,
   last_day as usage_date,
   if(kind = 'connection', id, null) as ai_connection,

@@ -8,11 +8,7 @@ with status as (
   where last_day > $since
 )
 select
-  if(
-    source = 'purchase',
-    path_identifier([source, id, budget, first_day::varchar]),
-    path_identifier([source, budget, first_day::varchar])
-  ) as identifier,
+  ai_budget_identifier(source, id, budget, first_day) as identifier,
   concat_ws(' - ', budget, first_day || ' to ' || last_day) as title,
   last_day as usage_date,
   if(kind = 'connection', id, null) as ai_connection,

@@ -1,5 +1,9 @@
 -- title: Claude Code
 -- note: As Anthropic counts them. Accepted: suggestions of the edit, write and notebook tools that people kept.
+-- explain: --table anthropic.claude_code --day {day} --column num_sessions --column lines_added --column lines_removed
+--   --column commits --column pull_requests --column edit_tool_accepted --column multi_edit_tool_accepted
+--   --column write_tool_accepted --column notebook_edit_tool_accepted --column edit_tool_rejected
+--   --column multi_edit_tool_rejected --column write_tool_rejected --column notebook_edit_tool_rejected
 -- reads: anthropic.claude_code
 select
   usage_date as day,

@@ -1,8 +1,12 @@
 -- title: Codex
 -- note: Of the users' rows, or of the workspace's row on days without any.
+-- explain: --table chatgpt.codex_usage --day {day} --connection {connection} --where cut={cut} --column threads --column turns
+--   --column text_total_tokens --column credits
 -- reads: chatgpt.codex_usage
 select
   usage_date as day,
+  connection,
+  cut,  -- for explain
   count(distinct user_id) as users,
   sum(threads)::bigint as threads,
   sum(turns)::bigint as turns,
