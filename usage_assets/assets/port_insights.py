@@ -41,6 +41,17 @@ class InsightsLedger(PortLedger):
     """Whose entities are known to be ours, if no line has them. Others may be another installation's."""
     report_url: str | None = field(kw_only=True)
 
+    def desired(self, blueprint: str) -> Sequence[Entity]:
+        """Return the entities of a blueprint that Port should have. Nothing is stored."""
+        with self.warehouse.transaction(keep=False) as database:
+            self._prepare(database)
+            return [
+                entity
+                for model in self.entities
+                if model.name == blueprint
+                for entity in self.stored_in(database, model)
+            ]
+
     def ranges(self) -> Iterator[PortLedger]:
         """Yield this ledger: what has no days is not split."""
         yield self
@@ -49,10 +60,7 @@ class InsightsLedger(PortLedger):
         return shown["relations"].get(CONNECTION) in self.connections
 
     def _read(self, database: duckdb.DuckDBPyConnection) -> tuple[list[Entity], list[Acknowledged]]:
-        for row in (BudgetStatusRow, AnomalyRow):
-            create_or_alter(database, Table(row))
-        for macros in NAMES_OF_INSIGHTS:
-            database.execute(macros)
+        self._prepare(database)
         desired = [entity for model in self.entities for entity in self.stored_in(database, model)]
         acknowledged = database.execute(
             """
@@ -63,6 +71,13 @@ class InsightsLedger(PortLedger):
             {**self._own, "blueprints": [model.name for model in self.entities]},
         ).fetchall()
         return desired, [Acknowledged(*row) for row in acknowledged]
+
+    def _prepare(self, database: duckdb.DuckDBPyConnection) -> None:
+        """Make what the queries rely on."""
+        for row in (BudgetStatusRow, AnomalyRow):
+            create_or_alter(database, Table(row))
+        for macros in NAMES_OF_INSIGHTS:
+            database.execute(macros)
 
     def _rows_of(self, database: duckdb.DuckDBPyConnection, model: Related) -> duckdb.DuckDBPyConnection:
         [file] = sql_files(f"insights/{model.name}.sql")

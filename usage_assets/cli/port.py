@@ -5,17 +5,19 @@ from datetime import datetime
 
 import click
 
+from usage_assets.assets.port_insights import EVERYTHING, InsightsLedger
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import blueprints_of, connections_named, port_account, port_client, warehouse_now
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.errors import one_line
 from usage_assets.models.connection_graph import graph_of, seeds_of
-from usage_assets.models.entities import all_entities, foreign_relations
+from usage_assets.models.entities import OF_INSIGHTS, all_entities, foreign_relations
 from usage_assets.port.adopt import leftovers, remove
 from usage_assets.port.client import PortClient
 from usage_assets.port.dashboard import create_dashboard
 from usage_assets.port.provision import ConflictError, Step, plan, provision
+from usage_assets.port.sync import Entity
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.write import replace_slice
@@ -91,12 +93,19 @@ def adopt_port(*, yes: bool) -> int:
 
 @port.command("preview")
 @click.argument("name")
-@click.option("--day", required=True, type=click.DateTime(["%Y-%m-%d"]), help="Day, YYYY-MM-DD. Must be fetched.")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Day, YYYY-MM-DD. Budgets and anomalies need none.")
 @click.option("--connection", "connections", multiple=True, help="Only this connection. May be repeated.")
-def preview_port(name: str, day: datetime, connections: Sequence[str]) -> None:
+def preview_port(name: str, day: datetime | None, connections: Sequence[str]) -> None:
     """Compute the entities of a blueprint for a day and show each as JSON, as Port would get it. Stores and sends
     nothing."""
     settings = Settings.load()
+    if name in (model.name for model in OF_INSIGHTS):
+        if day or connections:
+            raise SettingsError(f"{name} is of no single day or connection: leave out --day and --connection")
+        _show(_insights(settings).desired(name))
+        return
+    if day is None:
+        raise click.UsageError("name a --day")
     money, warehouse, everywhere = seeds_of(settings)[0], warehouse_now(settings), settings.connections()
     chosen = connections_named(settings, connections, keyed=False)
     graphs = [graph_of(each, everywhere, money, all_entities(settings)) for each in chosen]
@@ -107,7 +116,7 @@ def preview_port(name: str, day: datetime, connections: Sequence[str]) -> None:
         if (model.under, model.name) == ("entities", name)
     ]
     if not found:
-        known = ", ".join(sorted({model.name for graph in graphs for model in graph.entities}))
+        known = ", ".join(sorted({model.name for graph in graphs for model in (*graph.entities, *OF_INSIGHTS)}))
         raise SettingsError(f"blueprint {name!r} is unknown, or no connection has what it is computed from: {known}")
     for connection, model, query in found:
         target = Slice(connection, day.date(), day.date())
@@ -115,8 +124,7 @@ def preview_port(name: str, day: datetime, connections: Sequence[str]) -> None:
         with warehouse.transaction(keep=False) as database:
             replace_slice(database, Table(model.row), query, target, "preview")
             entities = list(ledger.stored_in(database, model))
-        for entity in entities:
-            click.echo(entity.encoded().decode())
+        _show(entities)
 
 
 @port.command("dashboard")
@@ -127,6 +135,24 @@ def create_port_dashboard() -> None:
     click.echo(f"the page {made.identifier} is {'created' if made.created else 'there already and stays as it is'}")
     for title in made.left_out:
         click.echo(f"left out, a blueprint of its row is missing: {title}")
+
+
+def _insights(settings: Settings) -> InsightsLedger:
+    """Return the budgets and anomalies of no account."""
+    return InsightsLedger(
+        warehouse_now(settings),
+        "",
+        EVERYTHING,
+        OF_INSIGHTS,
+        relations=settings.port_relations(),
+        connections=(),
+        report_url=settings.usage_report_url,
+    )
+
+
+def _show(entities: Iterable[Entity]) -> None:
+    for entity in entities:
+        click.echo(entity.encoded().decode())
 
 
 def _blueprints(settings: Settings) -> Sequence[str]:

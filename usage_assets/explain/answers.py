@@ -241,12 +241,13 @@ class Totals:
     def _grouped(self, rows: pa.Table, groups: Iterable[int]) -> Mapping[int, Decimal]:
         """Return the total of each group of rows."""
         total, where = "count(*)", "true"
-        for name, each in self.table.totals.items():
-            if name == self.name and not each.by:
-                total = each.sql
-            elif each.by and self.name.startswith(f"{name}_"):
-                total = each.sql
-                where = f"'{name}_' || coalesce(lower({each.by}), 'unknown') = $total"
+        if (plain := self.table.totals.get(self.name)) and not plain.by:
+            total = plain.sql
+        elif self.name != ROW_COUNT:
+            name, each = next(
+                (name, each) for name, each in self.table.totals.items() if each.by and self.name.startswith(f"{name}_")
+            )
+            total, where = each.sql, f"'{name}_' || coalesce(lower({each.by}), 'unknown') = $total"
         with duckdb.connect(config={"threads": 1}) as database:
             database.register("numbered", rows.append_column("n", pa.array(groups, pa.int64())))
             sql = f"select n, ({total})::decimal(38, 24) from numbered where {where} group by n"

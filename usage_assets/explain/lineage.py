@@ -122,7 +122,7 @@ class Trial:
         for macro in self.query.macros:
             if NAMING in macro:
                 self._database.execute(macro.replace(NAMING, "macro stored_name("))
-        self._database.execute(UNMARKED)
+                self._database.execute(UNMARKED)
 
     def add(self, table: str, rows: pa.Table) -> range:
         """Add rows that selections may name; return their numbers."""

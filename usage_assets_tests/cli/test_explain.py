@@ -14,17 +14,12 @@ import duckdb
 import pytest
 import time_machine
 
-from usage_assets.config.settings import Settings
 from usage_assets.explain import lineage
-from usage_assets.insights.compute import compute
-from usage_assets.insights.stated import stated_in
 from usage_assets.report.figures import read
 from usage_assets.report.period import Period
-from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import hold_project, settings_in, with_main_endpoints
+from usage_assets_tests.end_to_end.conftest import compute_insights, hold_project, settings_in, with_main_endpoints
 from usage_assets_tests.terminal import SECRETS, Said, Terminal
 
 DAY = last_days(2)[0]
@@ -91,14 +86,6 @@ def published(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory
         compute_insights(project.warehouse, settings_in(sandbox_process, folder, variables))
         publish(project.warehouse)
     return folder
-
-
-def compute_insights(warehouse: Warehouse, settings: Settings) -> None:
-    """Store budgets and guardrails, as a run of the report does."""
-    stated = stated_in(settings.accounting(), [each.name for each in settings.connections()])
-    with warehouse.transaction() as database:
-        found = compute(database, stated, NOW.date() - timedelta(days=1), NOW.date())
-        write_seed(database, found.seed(NOW))
 
 
 @pytest.fixture
@@ -264,6 +251,7 @@ def test_runs_are_linked_where_the_ui_is(home: Terminal, monkeypatch: pytest.Mon
     assert [run["link"].startswith("https://dagster.example/runs/") for run in found["runs"]] == [True]
 
 
+INSIGHTS = ("ai_budget", "ai_anomaly")
 BUDGET = ("--table", "costs.budget_status", "--where", "budget=all", "--where", f"first_day={DAY.replace(day=1)}")
 
 
@@ -294,12 +282,22 @@ def test_a_budget_names_its_method_its_days_and_its_code_and_each_day_goes_back_
 
 def test_entities_of_budgets_and_guardrails_are_followed_to_their_days(home: Terminal) -> None:
     month = DAY.replace(day=1)
+    previewed = [
+        json.loads(line)["identifier"] for name in INSIGHTS for line in home.type("port", "preview", name).lines
+    ]
+    assert {f"budget/all/{month}", f"budget/codex/{month}"} < {*previewed}
     figures = {
         each["column"]: each for each in explained(home.type("explain", f"budget/codex/{month}", "--json"))["figures"]
     }
     assert figures["provisional"]["unit"] == "credits"
     assert figures["amount"]["computation"]["method"].startswith("stated in the connections file")
     crossed = f"connection/openai/tokens/tokens/{DAY}"
+    assert crossed in previewed
+    for identifier in previewed:
+        assert not home.type("explain", identifier).code, identifier
+    assert refusal(home.type("port", "preview", "ai_budget", "--day", str(DAY))).endswith(
+        "leave out --day and --connection\n"
+    )
     figures = {each["column"]: each for each in explained(home.type("explain", crossed, "--json"))["figures"]}
     assert Decimal(figures["expected"]["value"]) == 1
     assert figures["actual"]["computation"]["inputs"][0]["unit"] == "tokens"

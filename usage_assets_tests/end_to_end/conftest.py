@@ -29,11 +29,14 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.schema import declared
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.demo.summary import COSTS, UNITS
+from usage_assets.insights.compute import compute
+from usage_assets.insights.stated import stated_in
 from usage_assets.models.entities import OF_INSIGHTS
 from usage_assets.port.provision import CONNECTION
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse, write_ahead_log
 from usage_assets.warehouse.lake import Lake
+from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import NOW, WAREHOUSE, Sandbox, last_days
@@ -87,6 +90,13 @@ def sandbox_environment(base_url: str, warehouse: Path) -> dict[str, str]:
         "USAGE_BACKFILL_HISTORY": "false",
         **in_place(warehouse.parent),
     }
+
+
+def compute_insights(warehouse: Warehouse, settings: Settings) -> None:
+    """Store forecasts, anomalies and budgets, as a run of the report does."""
+    stated = stated_in(settings.accounting(), [each.name for each in settings.connections()])
+    with warehouse.transaction() as database:
+        write_seed(database, compute(database, stated, last_days(1)[0], NOW.date()).seed(NOW))
 
 
 def settings_of(environment: Mapping[str, str]) -> Settings:
