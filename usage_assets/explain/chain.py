@@ -73,7 +73,7 @@ _MACRO = re.compile(r"macro (\w+)\(")
 WrittenDay: TypeAlias = tuple[str, str, str, date]
 """Table, part of it, connection and day."""
 OF_WRITTEN = ("table_name", "slice", "connection", "usage_date")
-OF_DAYS = " and ".join(f"list_contains(${name}s, {name})" for name in OF_WRITTEN)
+OF_DAYS = "list_contains($connections, connection) and list_contains($days::date[], usage_date)"
 VERSIONS = f"""
 select
   {", ".join(OF_WRITTEN)}, version, state, row_count, content_hash, inputs, changed_run_id as found_by, written_at,
@@ -231,7 +231,11 @@ class Explainer:
         self._archived: dict[tuple[str, str, bool, date, datetime | None], ArchivedDay] = {}
         self._touched: dict[str, dict[tuple[Any, ...], Mapping[str, Any]]] = {}
         self._files: dict[File, None] = {}
-        self._written: dict[WrittenDay, tuple[list[ShownVersion], list[Mapping[str, Any]]]] = {}
+        self._read_days: set[tuple[str, date]] = set()
+        self._written: defaultdict[WrittenDay, tuple[list[ShownVersion], list[Mapping[str, Any]]]] = defaultdict(
+            lambda: ([], [])
+        )
+        self._stored: dict[tuple[str, tuple[date, ...]], Set[tuple[str, str]]] = {}
 
     # --- cached reads ------------------------------------------------------------------------------------------------
 
@@ -303,11 +307,15 @@ class Explainer:
 
     def stored(self, connection: str, days: Iterable[date]) -> Set[tuple[str, str]]:
         """Return the tables, and the parts of them, that hold any of the days."""
-        sql = (
-            "select distinct table_name, slice from ledger.stored_days "
-            "where connection = $connection and list_contains($days::date[], usage_date)"
-        )
-        return {*self.database.execute(sql, {"connection": connection, "days": [*days]}).fetchall()}
+        key = (connection, tuple(sorted(days)))
+        if key not in self._stored:
+            sql = (
+                "select distinct table_name, slice from ledger.stored_days "
+                "where connection = $connection and list_contains($days::date[], usage_date)"
+            )
+            found = self.database.execute(sql, {"connection": connection, "days": [*key[1]]}).fetchall()
+            self._stored[key] = {(table, part) for table, part in found}
+        return self._stored[key]
 
     def query_of(self, row: Mapping[str, Any], relation: str) -> tuple[str, Query]:
         """Return what computes a row of a derived table, and the part of the table. Raises MissingLinkError."""
@@ -624,22 +632,22 @@ class Explainer:
             if (model := row_model(relation)) is not None:
                 found = {(relation, part_of(model, row), row["connection"], row["usage_date"]) for row in rows.values()}
                 days |= dict.fromkeys(sorted(found))
-        if new := [day for day in days if day not in self._written]:
-            self._written |= {day: ([], []) for day in new}
-            for day, row in self._of_days(VERSIONS, new):
+        if new := {(connection, day) for *_, connection, day in days} - self._read_days:
+            self._read_days |= new
+            for written, row in self._of_days(VERSIONS, new):
                 inputs = msgspec.json.decode(row.pop("inputs") or "null")
-                self._written[day][0].append(ShownVersion(*day[:2], *day[2:], inputs=inputs, **row))
-            for day, row in self._of_days(RESTATED, new):
-                self._written[day][1].append({**dict(zip(OF_WRITTEN, day, strict=True)), **row})
-        return [version for day in days for version in self._written[day][0]]
+                self._written[written][0].append(ShownVersion(*written, inputs=inputs, **row))
+            for written, row in self._of_days(RESTATED, new):
+                self._written[written][1].append({**dict(zip(OF_WRITTEN, written, strict=True)), **row})
+        return [version for written in days for version in self._written[written][0]]
 
-    def _of_days(self, sql: str, days: Sequence[WrittenDay]) -> Iterable[tuple[WrittenDay, dict[str, Any]]]:
-        """Yield what the ledger has of some days of tables."""
-        columns_of = zip(*days, strict=True)
-        wanted = {f"{name}s": [*dict.fromkeys(of)] for name, of in zip(OF_WRITTEN, columns_of, strict=True)}
-        for row in fetch(self.database, sql, wanted):
-            if (day := tuple(row.pop(name) for name in OF_WRITTEN)) in days:
-                yield day, row
+    def _of_days(self, sql: str, new: Set[tuple[str, date]]) -> Iterable[tuple[WrittenDay, dict[str, Any]]]:
+        """Yield what the ledger has of all tables of some days of connections."""
+        connections, days = ([*dict.fromkeys(of)] for of in zip(*sorted(new), strict=True))
+        for row in fetch(self.database, sql, {"connections": connections, "days": days}):
+            table, part, connection, day = (row.pop(name) for name in OF_WRITTEN)
+            if (connection, day) in new:
+                yield (table, part, connection, day), row
 
     def _list_prices(self) -> list[ShownPrice]:
         """Return the list prices of billed tokens, if the package that knows them is installed."""

@@ -121,6 +121,7 @@ def company(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory) 
             compute_insights(warehouse, settings)
             publish(warehouse)
         with warehouse.reading() as database:
+            database.execute("set threads = 1")  # queries are small: a second thread costs more than it saves
             yield Company(settings, database)
 
 
