@@ -72,7 +72,7 @@ class Shared:
         self.partitions, self.policy = daily_partitions(settings), backfill_policy()
         self.archive = archive_of(settings)
         self.entities = all_entities(settings)
-        is_configured = settings.usage_connections is not None or any(each.key for each in self.everywhere)
+        is_configured = settings.usage_connections is not None or any(each.has_access for each in self.everywhere)
         self.pushes = settings.port_account is not None or not is_configured
         """Whether there are assets for Port: where it is configured, and for a newcomer to see."""
 
@@ -147,7 +147,7 @@ def build_definitions(
     schedules: list[dg.ScheduleDefinition] = []
     sensors: list[dg.SensorDefinition] = []
     if only is None:
-        watched = {each.name: each.graph for each in built if each.graph.connection.key and each.graph.endpoints}
+        watched = {each.name: each.graph for each in built if each.graph.connection.has_access and each.graph.endpoints}
         seeds = (shared.money, stated_assets(settings, [*watched.values()]))
         completeness = build_completeness_checks([*watched], settings, seeds) if watched else None
         checks += [completeness] if completeness else []
@@ -184,7 +184,7 @@ def build_definitions(
             )
     if only is None and is_main:
         assets.append(costs_of_all_connections(cost_assets(shared.everywhere)))
-        sensors.append(build_report_sensor(running=any(each.key or each.shard for each in shared.everywhere)))
+        sensors.append(build_report_sensor(running=any(each.has_access or each.shard for each in shared.everywhere)))
         schedules.append(build_pruning(settings, shared.port_client))
     warehouse = overrides.setdefault("warehouse", warehouse_of_runs(settings.warehouse))
     io_manager = UsageIOManager(warehouse=warehouse, is_sharded=shared.is_sharded, shard=settings.usage_shard)

@@ -20,7 +20,7 @@ def build_pruning(
 ) -> dg.ScheduleDefinition:
     """Build the schedule, with its job, that removes what is old. It runs by default where a connection has its key,
     here or in another code location."""
-    has_key = any(connection.key or connection.shard for connection in settings.connections())
+    has_key = any(connection.has_access or connection.shard for connection in settings.connections())
 
     @dg.op(name="remove_what_is_old")
     def remove(context: dg.OpExecutionContext, warehouse: Warehouse) -> None:

@@ -66,7 +66,7 @@ def build_schedules(
 
     Raises SettingsError for a USAGE_SCHEDULE that is no cron expression.
     """
-    has_key = any(connection.key for connection in connections)
+    has_key = any(connection.has_access for connection in connections)
     status = dg.DefaultScheduleStatus.RUNNING if has_key else dg.DefaultScheduleStatus.STOPPED
 
     def build(

@@ -35,6 +35,8 @@ def run(root: Path, port: int) -> None:
         click.echo(f"made {CONFIGURATION.name}: {home} is Dagster's home now")
     for connection in settings.own_connections():
         key = f"key in {connection.key_reference}" if connection.key else f"no key: set {connection.key_reference}"
+        if connection.key_reference is None:
+            key = f"reads {connection.base_url}"
         click.echo(f"connection {connection.name}: {key}")
     with ExitStack() as stack:
         lock = stack.enter_context(only_one(home / LOCK_FOLDER, "Dagster"))

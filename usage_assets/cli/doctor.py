@@ -223,7 +223,8 @@ def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]
             except ProviderError as error:
                 refused[endpoint.name] = Reason(str(error), error.cause)
             else:
-                yield Finding(Level.OK, subject, f"{endpoint.name}: key accepted ({connection.key_reference})")
+                with_what = f"key accepted ({connection.key_reference})" if connection.key else "files can be read"
+                yield Finding(Level.OK, subject, f"{endpoint.name}: {with_what}")
                 yield from _unverified_money(connection, endpoint, settings)
     for reason, names in by_cause(refused).items():
         verb = "is" if len(names) == 1 else "are"

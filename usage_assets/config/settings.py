@@ -54,10 +54,13 @@ from usage_assets.core.forgotten import Forgotten, ForgottenError
 from usage_assets.core.people import People, Policy
 from usage_assets.core.warehouse_address import AddressError, WarehouseAddress
 from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Provider
 
 ProviderName = Annotated[str, GetPydanticSchema(lambda *_: core_schema.literal_schema([*PROVIDERS]))]
 PortRelationName = Literal["project", "user"]
 ENV_FILE = ".env"
+OBJECT_STORES = ("s3", "gs", "abfs", "abfss")
+"""Where files may be, besides this machine."""
 S = TypeVar("S", bound=Scoped)
 
 
@@ -101,9 +104,11 @@ class Connection:
 
     name: str
     provider: str
-    key_reference: KeyReference
+    key_reference: KeyReference | None
+    """None: its provider needs no key."""
     key: SecretStr | None
     base_url: str
+    """Where it is asked, or where its files are."""
     start_date: date
     people: Policy = "ids"
     ids: Mapping[str, str] = field(default_factory=dict)
@@ -126,9 +131,14 @@ class Connection:
     """Names a field of it with file and line, where the connections file has it."""
 
     @property
+    def has_access(self) -> bool:
+        """Whether it can be fetched: it has its key, or needs none."""
+        return self.key is not None or self.key_reference is None
+
+    @property
     def is_configured(self) -> bool:
         """Whether someone has set it up, with or without a key. Others only show a newcomer the graph."""
-        return self.key is not None or self.place is not None
+        return self.has_access or self.place is not None
 
     @property
     def first_day(self) -> date:
@@ -140,7 +150,9 @@ class Connection:
         return SettingsError(f"{where}: {reason}")
 
     def required_key(self) -> str:
-        """Return the key. Raises MissingKeyError with the place where it should be."""
+        """Return the key; empty where none is needed. Raises MissingKeyError with the place where it should be."""
+        if self.key_reference is None:
+            return ""
         if self.key is None:
             raise MissingKeyError(f"connection {self.name}: no key: set {self.key_reference} (for example in .env)")
         return self.key.get_secret_value()
@@ -158,6 +170,17 @@ class PortAccount:
 def _usable_url(text: str) -> str:
     checked_url(text)
     return text
+
+
+def _file_location(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme not in OBJECT_STORES:
+        raise ValueError(f"write a path or one of {', '.join(f'{name}://' for name in OBJECT_STORES)}")
+    if separator and ":" in rest.partition("@")[0] and "@" in rest:
+        raise ValueError("has a secret in it; leave credentials to the environment")
+    if not (rest if separator else text).strip("/ "):
+        raise ValueError("write a file, a folder, a pattern or a prefix")
+    return text if separator else str(Path(text).expanduser().absolute())
 
 
 def _begun(day: date) -> date:
@@ -216,6 +239,7 @@ class FilterTable(BaseModel):
     vector_store_ids: Values | None = None
     context_levels: Values | None = None
     products: Values | None = None
+    services: Values | None = None
 
     def parameters(self) -> dict[str, tuple[str, ...]]:
         given = self.model_dump(exclude_none=True).items()
@@ -229,8 +253,9 @@ class ConnectionHead(BaseModel):
 
     name: Name
     provider: ProviderName
-    key: str
+    key: str | None = None
     base_url: Annotated[str, AfterValidator(_usable_url)] | None = None
+    files: Annotated[str, AfterValidator(_file_location)] | None = None
 
 
 IDS = tuple(dict.fromkeys(name for provider in PROVIDERS.values() for name in provider.ids))
@@ -317,7 +342,8 @@ def _provider_variables() -> dict[str, tuple[object, object]]:
         if provider.key_variable:
             fields[provider.key_variable.lower()] = (SecretStr | None, None)
         fields |= dict.fromkeys(map(str.lower, provider.id_variables.values()), (str | None, None))
-        fields[provider.base_url_variable.lower()] = (str, provider.base_url)
+        if provider.base_url_variable:
+            fields[provider.base_url_variable.lower()] = (str, provider.base_url)
     return fields
 
 
@@ -597,9 +623,11 @@ class Settings(ProviderSettings):
             if entry.name in PROVIDERS and entry.name != entry.provider:
                 # the default names are the only ones whose entities have identifiers without a prefix
                 raise SettingsError(f"{place('name')}: not for provider {entry.provider}: choose another one")
+            provider = PROVIDERS[entry.provider]
+            _refuse_misplaced(entry, provider, place)
             try:
-                reference = KeyReference.parse(entry.key)
-                key = reference.read(environment)
+                reference = KeyReference.parse(entry.key) if entry.key else None
+                key = reference.read(environment) if reference else None
             except (OSError, ValueError) as error:
                 raise SettingsError(f"{place('key')}: {error}") from None
             if entry.people == "hash" and not self.usage_hash_key:
@@ -609,7 +637,7 @@ class Settings(ProviderSettings):
                 provider=entry.provider,
                 key_reference=reference,
                 key=SecretStr(key) if key else None,
-                base_url=entry.base_url or self._value_of(PROVIDERS[entry.provider].base_url_variable),
+                base_url=entry.files or entry.base_url or self._value_of(provider.base_url_variable),
                 start_date=max(entry.start_date or self.usage_start_date, self.usage_start_date),
                 people=entry.people or self.usage_people,
                 ids={each: value for each in IDS if (value := getattr(entry, each))},
@@ -627,6 +655,15 @@ class Settings(ProviderSettings):
         return getattr(self, variable.lower())
 
 
+def _refuse_misplaced(entry: ConnectionEntry, provider: Provider, place: Callable[..., str]) -> None:
+    """Raise SettingsError unless the entry says where to ask, as its provider needs it."""
+    needed, others = ("files", ("key", "base_url")) if provider.reads_files else ("key", ("files",))
+    if getattr(entry, needed) is None:
+        raise SettingsError(f"{place(needed)}: missing; a connection of provider {entry.provider} needs it")
+    if misplaced := next((name for name in others if getattr(entry, name) is not None), None):
+        raise SettingsError(f"{place(misplaced)}: a connection of provider {entry.provider} has none")
+
+
 def _environment() -> dict[str, str]:
     """What ``env:NAME`` is looked up in: ``.env`` and, before it, the environment, as for all other variables."""
     return {name: value for source in (dotenv_values(ENV_FILE), os.environ) for name, value in source.items() if value}
@@ -635,7 +672,7 @@ def _environment() -> dict[str, str]:
 def own_variables(settings: Settings) -> set[str]:
     """Return the names of all variables that the project reads: its settings, and the keys that connections name."""
     references = (connection.key_reference for connection in settings.connections())
-    keys = {reference.place for reference in references if reference.scheme == "env"}
+    keys = {reference.place for reference in references if reference and reference.scheme == "env"}
     return {name.upper() for name in Settings.model_fields} | keys
 
 

@@ -22,6 +22,7 @@ from usage_assets.core.days import DAY, Window, windows
 from usage_assets.core.schema import packed_schema
 from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every
 from usage_assets.fetching.archive.store import ArchivedResponse, ArchivePage, Body, RequestRecord, question_of
+from usage_assets.fetching.files.transport import FileTransport
 from usage_assets.fetching.page_parser import PageParser, numbered
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import (
@@ -113,7 +114,11 @@ class Client:
         self.scope = scope
         self.keep = keep
         self.http = http or HttpOptions()
-        self.transport = Transport(provider, scope, key=key, base_url=base_url or provider.base_url, http=self.http)
+        self.transport: Transport | FileTransport
+        if provider.reads_files:
+            self.transport = FileTransport(provider, scope, location=base_url or "")
+        else:
+            self.transport = Transport(provider, scope, key=key, base_url=base_url or provider.base_url, http=self.http)
         self.refused: dict[tuple[str, tuple[str, ...]], Ungrouped] = {}
         """Endpoint and dimensions -> the days that cannot be grouped by them, learned from refusals."""
         self.decoding = Lock()
@@ -165,7 +170,10 @@ class Client:
             pool.shutdown(cancel_futures=True)
 
     def probe(self, endpoint: Endpoint) -> None:
-        """Fetch yesterday, to test the key. Raises ProviderError."""
+        """Fetch yesterday, to test the key, or look at the files. Raises ProviderError."""
+        if isinstance(self.transport, FileTransport):
+            self.transport.check(endpoint)
+            return
         self.fetch(endpoint, [datetime.now(UTC).date() - DAY])
 
 

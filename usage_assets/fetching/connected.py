@@ -122,7 +122,9 @@ def is_superseded(connection: Connection, connections: Iterable[Connection]) -> 
     """
     better = PROVIDERS[connection.provider].superseded_by
     return any(
-        each.provider == better and each.ids.get("organization") == connection.ids.get("organization") and each.key
+        each.provider == better
+        and each.ids.get("organization") == connection.ids.get("organization")
+        and each.has_access
         for each in connections
     )
 
@@ -139,7 +141,9 @@ def cross_check_connection(
         return None
     other, _, name = endpoint.cross_check.table.partition(".")
     alike = [
-        each for each in connections if each.ids.get("organization") == connection.ids.get("organization") and each.key
+        each
+        for each in connections
+        if each.ids.get("organization") == connection.ids.get("organization") and each.has_access
     ]
     mine = [each for each in alike if each.provider == connection.provider]
     theirs = [each for each in alike if each.provider == other]

@@ -113,7 +113,46 @@ class HttpOptions:
     """How long a whole answer may take. For a large body it starts again when its turn has come."""
 
 
-class Transport:
+class Failures:
+    """Words the errors of a connection's requests."""
+
+    def __init__(self, provider: Provider, scope: Scope, key: str) -> None:
+        self._provider = provider
+        self._scope = scope
+        self._key = key
+        self._people = scope.people
+
+    def failure(
+        self,
+        kind: type[ProviderError],
+        place: str,
+        what: str,
+        advice: str | None = None,
+        *,
+        cause: str = "",
+        status: int | None = None,
+        reason: str = "",
+        days: Sequence[date] = (),
+    ) -> ProviderError:
+        """An error whose message shows no key, and email addresses only as USAGE_PEOPLE allows.
+
+        See ProviderError for ``cause``.
+        """
+        sentences = (self._safe(what), advice)
+        message = " ".join(f"{sentence.rstrip('.')}." for sentence in sentences if sentence)
+        return kind(message, place=place, cause=self._safe(cause), status=status, reason=reason, days=days)
+
+    def advice(self, status: int) -> str:
+        redirect = status < httpx.codes.BAD_REQUEST
+        return self._provider.advice.get(status, "Check the base URL" if redirect else NOTHING_STORED)
+
+    def _safe(self, text: str) -> str:
+        """Someone else's text as one short line, without the key, and with addresses only as USAGE_PEOPLE allows."""
+        line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return self._people.scrubbed(line.replace(self._key, "[key]") if self._key else line)[:LONGEST_REASON]
+
+
+class Transport(Failures):
     """What a connection's requests share. Raises PermanentError for a key or a base URL that must not be used."""
 
     def __init__(
@@ -125,9 +164,7 @@ class Transport:
         base_url: str,
         http: HttpOptions,
     ) -> None:
-        self._provider = provider
-        self._key = key
-        self._people = scope.people
+        super().__init__(provider, scope, key)
         self._http = http
         self._pace = RateLimiter(http.requests_per_second)
         self._turn = Lock()
@@ -206,30 +243,6 @@ class Transport:
         )
         result: T = retrying(self._attempt, path, params, read, place, days, stop, headers)
         return result
-
-    def failure(
-        self,
-        kind: type[ProviderError],
-        place: str,
-        what: str,
-        advice: str | None = None,
-        *,
-        cause: str = "",
-        status: int | None = None,
-        reason: str = "",
-        days: Sequence[date] = (),
-    ) -> ProviderError:
-        """An error whose message shows no key, and email addresses only as USAGE_PEOPLE allows.
-
-        See ProviderError for ``cause``.
-        """
-        sentences = (self._safe(what), advice)
-        message = " ".join(f"{sentence.rstrip('.')}." for sentence in sentences if sentence)
-        return kind(message, place=place, cause=self._safe(cause), status=status, reason=reason, days=days)
-
-    def advice(self, status: int) -> str:
-        redirect = status < httpx.codes.BAD_REQUEST
-        return self._provider.advice.get(status, "Check the base URL" if redirect else NOTHING_STORED)
 
     def _attempt(
         self,
@@ -311,11 +324,6 @@ class Transport:
         except msgspec.DecodeError:
             message = None
         return self._safe(message or content.decode(errors="replace") or response.reason_phrase)
-
-    def _safe(self, text: str) -> str:
-        """Someone else's text as one short line, without the key, and with addresses only as USAGE_PEOPLE allows."""
-        line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return self._people.scrubbed(line.replace(self._key, "[key]"))[:LONGEST_REASON]
 
 
 def _error_of(state: tenacity.RetryCallState) -> TransientError:

@@ -111,7 +111,7 @@ def seeds_of(settings: Settings) -> tuple[Seed, Seed]:
     """
     money, connections = stated_money(settings, settings.accounting()), settings.connections()
     entities = all_entities(settings)
-    graphs = [graph_of(each, connections, money, entities) for each in settings.own_connections() if each.key]
+    graphs = [graph_of(each, connections, money, entities) for each in settings.own_connections() if each.has_access]
     return money, stated_assets(settings, graphs)
 
 

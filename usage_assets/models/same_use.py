@@ -99,8 +99,10 @@ def _account(connection: Connection) -> tuple[str, ...] | None:
     A key may be one of several organizations (OpenAI), but never without a header that names which.
     """
     provider = PROVIDERS[connection.provider]
-    who = [connection.key.get_secret_value() if connection.key else None]
-    if provider.path_parameters:
+    who: list[str | None] = [connection.key.get_secret_value() if connection.key else None]
+    if connection.key_reference is None:
+        who = []
+    elif provider.path_parameters:
         who = [connection.ids.get(name) for name in provider.path_parameters]
     organization = connection.ids.get("organization", "") if "organization" in provider.scope_headers else ""
     address = connection.base_url.rstrip("/").casefold()

@@ -6,10 +6,11 @@ from usage_assets.providers.anthropic.reports import ANTHROPIC
 from usage_assets.providers.anthropic_analytics.reports import ANTHROPIC_ANALYTICS
 from usage_assets.providers.chatgpt.analytics import CHATGPT
 from usage_assets.providers.endpoint import Provider
+from usage_assets.providers.focus.charges import FOCUS
 from usage_assets.providers.openai.costs import OPENAI
 from usage_assets.providers.openai_legacy.billing import OPENAI_LEGACY
 
 PROVIDERS: Mapping[str, Provider] = {
-    provider.name: provider for provider in (OPENAI, ANTHROPIC, CHATGPT, OPENAI_LEGACY, ANTHROPIC_ANALYTICS)
+    provider.name: provider for provider in (OPENAI, ANTHROPIC, CHATGPT, OPENAI_LEGACY, ANTHROPIC_ANALYTICS, FOCUS)
 }
 LOOKUPS = tuple(lookup for provider in PROVIDERS.values() for lookup in provider.lookups)

@@ -13,7 +13,9 @@ import msgspec
 
 from usage_assets.core.days import DAY, Window
 from usage_assets.core.schema import Row
+from usage_assets.providers.auth import bearer
 from usage_assets.providers.derived import Entities
+from usage_assets.providers.files import FileReport
 from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.records import Item, Json, Records
 
@@ -86,6 +88,8 @@ class Endpoint:
     """Whether a complete answer has a bucket for every day, also for an empty one."""
     refusals: tuple[Refusal, ...] = ()
     control: Control | None = None
+    files: FileReport | None = None
+    """How its files are read, where it is delivered as files."""
     cross_check: type[Row] | None = None
     """Rows of another endpoint that cover the same usage; a check compares each day with them: of the provider that
     the table is called after."""
@@ -148,9 +152,9 @@ class Provider:
     """One provider's API: where it is, how it knows us, how it complains, how far back it remembers."""
 
     name: str
-    base_url: str
-    base_url_variable: str
-    """The environment variable with the base URL of all connections that name none."""
+    base_url: str = ""
+    base_url_variable: str = ""
+    """The environment variable with the base URL of all connections that name none. Empty: there is no HTTP."""
     company: str
     """Who bills, as FOCUS names it."""
     service: str
@@ -159,7 +163,7 @@ class Provider:
     """What FOCUS calls a project or workspace of an organization."""
     default_sub_account: str | None = None
     """What people call the project or workspace that has no id. None: each has one."""
-    auth: Callable[[str], httpx.Auth]
+    auth: Callable[[str], httpx.Auth] = bearer
     """Makes from a key what authenticates a connection's requests."""
     key_variable: str | None = None
     """The environment variable with the key of the default connection, which is called like the provider. None: it has
@@ -170,7 +174,7 @@ class Provider:
     """What every request sends besides, such as the API's version."""
     scope_headers: Mapping[str, str] = field(default_factory=dict)
     """Setting of a connection (``organization``, ``project``) -> header that carries it."""
-    error_message: Callable[[object], str | None]
+    error_message: Callable[[object], str | None] = error_message
     """The message in a decoded error body, or None where the body has none."""
     advice: Mapping[int, str]
     """What to do about a status, in words for the user (401: which variable to look at, 403: which scope)."""
@@ -200,6 +204,11 @@ class Provider:
     too_large: re.Pattern[str] = re.compile(rf"{_ANSWER}.*{_LARGE}|{_LARGE}.*{_ANSWER}", re.I)
     """Matches the message that refuses a window for the size of its answer, which is then halved. Anthropic does so to
     31 days in all dimensions; its words are not known, so this is generous: a mistake costs a few requests."""
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether its connections read files instead of an API."""
+        return any(endpoint.files for endpoint in self.endpoints)
 
     @property
     def path_parameters(self) -> tuple[str, ...]:

@@ -11,7 +11,9 @@ from pydantic import SecretStr
 
 from usage_assets.config.settings import Connection, KeyReference
 from usage_assets.core.people import People
+from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import cross_check_connection, earliest_day, provider_client, settling_days
+from usage_assets.fetching.transport import Transport
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.test_definitions import settings_of
 
@@ -28,7 +30,12 @@ CONNECTION = Connection(
 def headers_of(**changes: Any) -> httpx.Headers:
     """What stands in the headers of every request."""
     with provider_client(replace(CONNECTION, **changes), settings_of()) as client:
-        return client.transport._client.headers
+        return asked(client)._client.headers
+
+
+def asked(client: Client) -> Transport:
+    assert isinstance(client.transport, Transport)
+    return client.transport
 
 
 def test_organization_and_project_are_sent_where_they_are_configured() -> None:
@@ -41,8 +48,8 @@ def test_organization_and_project_are_sent_where_they_are_configured() -> None:
 def test_each_connection_has_a_pace_of_its_own(rate: float | None, seconds: float) -> None:
     connection, other = replace(CONNECTION, requests_per_second=rate), replace(CONNECTION, name="other")
     with provider_client(connection, settings_of()) as client, provider_client(other, settings_of()) as another:
-        assert client.transport._pace._configured == seconds
-        assert client.transport._pace is not another.transport._pace
+        assert asked(client)._pace._configured == seconds
+        assert asked(client)._pace is not asked(another)._pace
 
 
 def test_each_connection_has_filters_and_a_policy_of_its_own() -> None:

@@ -1,0 +1,108 @@
+"""Where the files of a connection are: which exist, and their bytes. What is in them: tables.py."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+from pyarrow import fs
+
+TABLES = (".csv", ".csv.gz", ".parquet")
+"""How the names of files with rows end."""
+MANIFEST = re.compile(r"manifest\.json$", re.I)
+_HIDDEN = re.compile(r"(^|/)[._]")
+_WILD = re.compile(r"[*?\[]")
+
+
+class FileError(Exception):
+    """Files that cannot be used: which, where in them, why and what to do, in one line."""
+
+    def __init__(self, what: str, *, waits: bool = False) -> None:
+        super().__init__(what)
+        self.waits = waits
+        """Whether there is nothing to do but to wait: a delivery is not complete."""
+
+
+@dataclass(frozen=True, order=True)
+class File:
+    """A file as it was when it was found."""
+
+    path: str
+    """Below the root of its file system."""
+    size: int
+    changed_at: datetime
+
+    @property
+    def name(self) -> PurePosixPath:
+        return PurePosixPath(self.path)
+
+
+@dataclass(frozen=True)
+class Location:
+    """A file, a folder, a pattern, or a prefix in an object store, with everything below it."""
+
+    text: str
+
+    @cached_property
+    def _opened(self) -> tuple[fs.FileSystem, str]:
+        plain = self.text.split("?")[0] if "://" not in self.text else self.text
+        if "://" not in plain:
+            return fs.LocalFileSystem(), self.text
+        path, mark, options = self.text.partition("?") if "=" in self.text else (self.text, "", "")
+        start = _WILD.search(path)
+        root = path[: path.rindex("/", 0, start.start()) + 1] if start else path
+        system, opened = fs.FileSystem.from_uri(f"{root}{mark}{options}")
+        return system, f"{opened.rstrip('/')}/{path[len(root) :]}" if start else opened.rstrip("/")
+
+    def found(self) -> list[File]:
+        """Return the files with rows and the manifests, by name. Raises FileError."""
+        try:
+            system, path = self._opened
+            files = sorted(self._found(system, path))
+        except (OSError, pa.ArrowException) as error:
+            raise FileError(f"{self.text}: cannot be listed: {_first_line(error)}") from None
+        if not any(file.path.endswith(TABLES) for file in files):
+            raise FileError(f"{self.text}: has no file whose name ends in {', '.join(TABLES)}", waits=True)
+        return files
+
+    def _found(self, system: fs.FileSystem, path: str) -> Iterator[File]:
+        start = _WILD.search(path)
+        root = path[: path.rindex("/", 0, start.start())] if start else path
+        info = system.get_file_info(root)
+        if info.type == fs.FileType.File:
+            yield _file(info)
+            return
+        for info in system.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True)):
+            below = info.path[len(root) :].lstrip("/")
+            is_wanted = info.path.endswith(TABLES) or MANIFEST.search(info.path)
+            if info.type != fs.FileType.File or not is_wanted or _HIDDEN.search(below):
+                continue
+            if start is None or fnmatchcase(info.path, path) or MANIFEST.search(info.path):
+                yield _file(info)
+
+    def open(self, file: File) -> pa.NativeFile:
+        """Open a file to be read at any place. Raises OSError."""
+        return self._opened[0].open_input_file(file.path)
+
+    @contextmanager
+    def unchanged(self, file: File) -> Iterator[None]:
+        """Raise FileError unless the file is, before and after the body, as it was found."""
+        try:
+            yield
+        finally:
+            info = self._opened[0].get_file_info(file.path)
+            if info.type != fs.FileType.File or _file(info) != file:
+                raise FileError(f"{file.path}: was changed while it was read", waits=True)
+
+
+def _file(info: fs.FileInfo) -> File:
+    return File(info.path, info.size, datetime.fromtimestamp((info.mtime_ns or 0) / 1e9, UTC))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

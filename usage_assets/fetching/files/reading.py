@@ -1,0 +1,279 @@
+"""The charges of a range of days, from the files of a connection: which rows are taken, which days are covered.
+
+Every row is checked, also of days that nobody asked for, so that a file is refused or not whatever is asked.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fnmatch import translate
+from functools import cached_property, lru_cache
+from typing import Any
+
+from usage_assets.core import money
+from usage_assets.core.days import DAY, Window, windows
+from usage_assets.fetching.files.location import FileError, Location
+from usage_assets.fetching.files.sets import FileSet, sets_of
+from usage_assets.fetching.files.tables import Rows, header_of, rows_of
+from usage_assets.providers.files import FileReport
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.\d+)?)?)? ?(Z|UTC|[+-]\d\d:?\d\d)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_CURRENCY = re.compile("[A-Z]{3}")
+NOT_WHOLE = "wait for the rest of the delivery"
+Placed = tuple[date, dict[str, Any]]
+"""A day, and a row of it."""
+
+
+@lru_cache(4096)
+def moment(text: str) -> datetime | None:
+    """Return the moment that a text names, which is UTC unless it says otherwise; None for any other spelling.
+
+    >>> moment("2026-11-01 00:00:00 UTC") == moment("2026-11-01T00:00:00Z") == moment("2026-11-01")
+    True
+    """
+    if not (found := _TIME.fullmatch(text)):
+        return None
+    day, clock, seconds, zone = found.groups()
+    offset = "+00:00" if zone in (None, "Z", "UTC") else zone
+    try:
+        return datetime.fromisoformat(f"{day}T{clock or '00:00'}:{seconds or '00'}{offset}").astimezone(UTC)
+    except ValueError:
+        return None
+
+
+@dataclass
+class Covered:
+    """The days that the rows of a set speak about."""
+
+    first: date | None = None
+    last: date | None = None
+    last_end: date | None = None
+    is_daily: bool = False
+    """Whether a charge for usage is of one day or less."""
+
+    def add(self, begins: datetime, ends: datetime) -> None:
+        first, last = begins.date(), (ends - timedelta(microseconds=1)).date()
+        self.first = min(self.first or first, first)
+        self.last = max(self.last or first, first)
+        self.last_end = max(self.last_end or last, last)
+        self.is_daily = self.is_daily or ends - begins <= DAY
+
+    @property
+    def window(self) -> Window | None:
+        """From the first to the last day on which a charge begins. Where all charges are longer than a day (a monthly
+        report): to the end of the last one."""
+        if self.first is None or self.last is None or self.last_end is None:
+            return None
+        return Window(self.first, self.last if self.is_daily else self.last_end)
+
+
+@dataclass
+class Reading:
+    """One pass over the files: of a connection's report, for a window."""
+
+    location: Location
+    report: FileReport
+    window: Window
+    patterns: Sequence[str]
+    """Which rows are taken, as in FileReport.taken."""
+    _left_out: dict[tuple[Any, ...], tuple[int, Decimal]] = field(default_factory=dict)
+    """Day, currency and FileReport.left_out_by -> rows, and what they add up to."""
+    _seen: dict[int, str] = field(default_factory=dict)
+    """Content of a row that is taken -> where it was first."""
+    _currencies: dict[tuple[str | None, ...], tuple[str, str]] = field(default_factory=dict)
+    """Bill -> its currency, and where it was first."""
+    _by_day: dict[date, FileSet] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raise FileError unless every set is complete and every file has the columns that are needed."""
+        for each in sets_of(self.location):
+            if each.missing:
+                raise FileError(f"{each.missing}: {NOT_WHOLE}", waits=True)
+            for file in each.files:
+                self._refuse_missing_columns(file.path, header_of(self.location, file))
+
+    def rows(self) -> Iterator[Placed]:
+        """Yield the rows of the window's days that are taken, then those that add up what is left out.
+
+        Raises FileError at any time: then nothing that it has yielded may be used. Its ``days`` say which of the days
+        other files could still answer for.
+        """
+        for each in sets_of(self.location):
+            if each.period and each.period.last < self.window.first:
+                continue  # what it says is about earlier days only
+            if each.missing:
+                days = [day for day in self.window.days if not each.period or day <= each.period.last]
+                raise DaysError(f"{each.missing}: {NOT_WHOLE}", days)
+            yield from self._of_set(each)
+        if uncovered := [day for day in self.window.days if day not in self._by_day]:
+            spans = ", ".join(map(str, windows(uncovered, len(uncovered))))
+            raise DaysError(f"no file has charges of {spans}: {self.location.text} does not cover them yet", uncovered)
+        for (day, currency, *by), (count, total) in self._left_out.items():
+            named = {name: value for name, value in zip(self.report.left_out_by, by, strict=True) if value is not None}
+            yield (
+                day,
+                {
+                    **named,
+                    self.report.currency: currency,
+                    self.report.amount: money.plain(total),
+                    self.report.left_out_rows: count,
+                },
+            )
+
+    def _of_set(self, each: FileSet) -> Iterator[Placed]:
+        covered, others, count = Covered(), Covered(), 0
+        for file in each.files:
+            for rows in rows_of(self.location, file):
+                count += len(rows)
+                yield from self._of_batch(each, rows, covered, others)
+        if not count:
+            raise FileError(f"{each.files[0].path}: has a header and no row: it says nothing about any day, remove it")
+        window = covered.window or others.window
+        if each.period and each.period.last < max(file.changed_at for file in each.files).date():
+            window = each.period  # it was written after its end
+        for day in window.days if window else ():
+            if day in self.window:
+                if other := self._by_day.get(day):
+                    raise FileError(
+                        f"{each.name} and {other.name} both have charges of {day}: keep one of them, or give "
+                        "each account a connection of its own"
+                    )
+                self._by_day[day] = each
+
+    def _of_batch(self, each: FileSet, rows: Rows, covered: Covered, others: Covered) -> Iterator[Placed]:
+        report = self.report
+        self._refuse_missing_columns(rows.file.path, rows.columns)
+        values = {name: self._texts(rows, name) for name in report.required}
+        begins, ends, amounts = values[report.begins], values[report.ends], values[report.amount]
+        currencies = values[report.currency]
+        bills = list(zip(*(self._texts(rows, name) for name in report.billed_together), strict=True))
+        late, use = rows.texts(report.late[0]), values[report.use[0]]
+        by = list(zip(*(self._texts(rows, name) for name in report.left_out_by), strict=True))
+        taken = self._taken(rows)
+        wanted: list[tuple[int, date]] = []
+        for n in range(len(rows)):
+            begin, end = self._period(rows, n, begins[n], ends[n])
+            currency = currencies[n]
+            if currency is None or not _CURRENCY.fullmatch(currency):
+                raise self._fault(rows, n, report.currency, currency, "is no currency code: write it as USD")
+            self._refuse_second_currency(rows, n, bills[n], currency)
+            day = begin.date()
+            if late[n] != report.late[1] and (each.period is None or day >= each.period.first):
+                if each.period and day > each.period.last:
+                    raise self._fault(
+                        rows, n, report.begins, begins[n], f"is after the period of its folder ({each.period})"
+                    )
+                (covered if use[n] == report.use[1] else others).add(begin, end)
+            if taken[n]:
+                wanted.append((n, day))
+            elif day in self.window:
+                key = (day, currency, *by[n])
+                rows_before, total = self._left_out.get(key, (0, Decimal()))
+                amount = self._number(rows, n, report.amount, amounts[n])
+                self._left_out[key] = rows_before + 1, money.total((total, amount))
+            else:
+                self._number(rows, n, report.amount, amounts[n])
+        for (n, day), row in zip(wanted, rows.taken([n for n, _ in wanted]), strict=True):
+            self._check(rows, n, row)
+            if day in self.window:
+                self._refuse_second_row(rows, n, row)
+                yield day, {**row, "_file": rows.file.path, "_row": rows.first + n}
+
+    def _taken(self, rows: Rows) -> list[bool]:
+        taken = [False] * len(rows)
+        for name, pattern in self._patterns.items():
+            known: dict[str | None, bool] = {None: False}
+            for n, text in enumerate(self._texts(rows, name)):
+                if text not in known:
+                    known[text] = pattern.fullmatch(text or "") is not None
+                taken[n] = taken[n] or known[text]
+        return taken
+
+    @cached_property
+    def _patterns(self) -> Mapping[str, re.Pattern[str]]:
+        """Column -> what matches the values that are taken."""
+        by_column: defaultdict[str, list[str]] = defaultdict(list)
+        for text in self.patterns:
+            column, stated, pattern = text.rpartition("=")
+            by_column[column if stated else self.report.left_out_by[0]].append(translate(pattern))
+        return {name: re.compile("|".join(patterns), re.I) for name, patterns in by_column.items()}
+
+    def _check(self, rows: Rows, n: int, row: dict[str, Any]) -> None:
+        """Refuse a row that is taken, or put it into the form in which it is stored."""
+        for former, name in self.report.former_names.items():
+            if name not in row and former in row:
+                row[name] = row.pop(former)
+        for name in self.report.required:
+            if name not in row:
+                raise self._fault(rows, n, name, None, "each charge needs one")
+        for name in self.report.amounts:
+            if name in row:
+                self._number(rows, n, name, row[name])
+        for name in self.report.times:
+            if name in row:
+                row[name] = f"{self._moment(rows, n, name, row[name]):%Y-%m-%dT%H:%M:%SZ}"
+
+    def _texts(self, rows: Rows, name: str) -> list[str | None]:
+        """Return a column under its present name."""
+        texts = rows.texts(name)
+        for former in (old for old, new in self.report.former_names.items() if new == name and old in rows.columns):
+            texts = [text or before for text, before in zip(texts, rows.texts(former), strict=True)]
+        return texts
+
+    def _period(self, rows: Rows, n: int, begins: str | None, ends: str | None) -> tuple[datetime, datetime]:
+        begin = self._moment(rows, n, self.report.begins, begins)
+        end = self._moment(rows, n, self.report.ends, ends)
+        if end <= begin:
+            raise self._fault(rows, n, self.report.ends, ends, f"is not after {self.report.begins}")
+        return begin, end
+
+    def _moment(self, rows: Rows, n: int, name: str, text: str | None) -> datetime:
+        if text is None or (found := moment(text)) is None:
+            raise self._fault(rows, n, name, text, "is no time: write it as 2026-11-01T00:00:00Z")
+        return found
+
+    def _number(self, rows: Rows, n: int, name: str, text: str | None) -> Decimal:
+        if text is None or not _NUMBER.fullmatch(text):
+            raise self._fault(rows, n, name, text, "is no number: write digits with a decimal point, as 1234.5")
+        try:
+            return money.stored(Decimal(text))
+        except money.AmountError:
+            raise self._fault(rows, n, name, text, "is too large to be stored exactly") from None
+
+    def _fault(self, rows: Rows, n: int, name: str, value: str | None, reason: str) -> FileError:
+        shown = "no value" if value is None else repr(value if len(value) <= 60 else f"{value[:57]}...")
+        return FileError(f"{rows.place(n)}, {name}: {shown}: {reason}")
+
+    def _refuse_missing_columns(self, path: str, columns: Sequence[str]) -> None:
+        former = {new: old for old, new in self.report.former_names.items()}
+        absent = [name for name in self.report.required if name not in columns and former.get(name) not in columns]
+        if absent:
+            some = " and ".join(absent[:3]) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
+            raise FileError(f"{path}: has no column {some}: export it with all columns that are required")
+
+    def _refuse_second_currency(self, rows: Rows, n: int, bill: tuple[str | None, ...], currency: str) -> None:
+        before = self._currencies.get(bill)
+        if before is None:
+            self._currencies[bill] = currency, rows.place(n)
+        elif before[0] != currency:
+            raise self._fault(
+                rows, n, self.report.currency, currency, f"the same bill is in {before[0]} in {before[1]}"
+            )
+
+    def _refuse_second_row(self, rows: Rows, n: int, row: Mapping[str, Any]) -> None:
+        content = hash(tuple(sorted(row.items())))
+        if before := self._seen.get(content):
+            raise FileError(f"{rows.place(n)}: is equal to {before} in every column: each charge must be there once")
+        self._seen[content] = rows.place(n)
+
+
+class DaysError(FileError):
+    """Some days are not there yet; others may be."""
+
+    def __init__(self, what: str, days: Sequence[date]) -> None:
+        super().__init__(what, waits=True)
+        self.days = tuple(days)

@@ -1,0 +1,182 @@
+"""Which files belong together, which days they are said to be about, and whether all of them are there.
+
+A manifest lists the files of a set (AWS Data Exports: ``dataFiles``; Azure exports: ``blobs``). Without one, files that
+are numbered (``...-00001.csv.gz``, ``...-00002.csv.gz``) are a set, and any other file is one by itself. Sources: AWS
+Data Exports user guide (export delivery), Azure Cost Management's export manifests.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+import msgspec
+
+from usage_assets.core.days import Window, end_of_month
+from usage_assets.fetching.files.location import MANIFEST, TABLES, File, FileError, Location
+
+_PERIOD = re.compile(r"(?i:BILLING_PERIOD)=(?P<month>\d{4}-\d{2})|(?P<first>\d{8})-(?P<last>\d{8})")
+"""The folder of a period: AWS, Azure."""
+_NUMBERED = re.compile(r"(?P<stem>.*[-_])(?P<number>0\d{3,})(?P<rest>\.[a-z.]+)")
+"""The name of a part. A number that does not begin with 0 is a date."""
+
+
+class _Blob(msgspec.Struct, rename="camel"):
+    """A file in Azure's manifest."""
+
+    blob_name: str
+    byte_count: int | None = None
+
+
+class _Run(msgspec.Struct, rename="camel"):
+    """The run that wrote Azure's manifest."""
+
+    submitted_time: str = ""
+
+
+class _Manifest(msgspec.Struct, rename="camel"):
+    """What is read of a manifest."""
+
+    data_files: list[str] | None = None
+    blobs: list[_Blob] | None = None
+    run_info: _Run = field(default_factory=_Run)
+
+    @property
+    def listed(self) -> list[_Blob]:
+        return self.blobs if self.blobs is not None else [_Blob(name) for name in self.data_files or ()]
+
+
+@dataclass(frozen=True)
+class FileSet:
+    """Files that are one answer."""
+
+    name: str
+    files: Sequence[File]
+    period: Window | None = None
+    """The days that it is said to be about. None: only its rows tell."""
+    missing: str | None = None
+    """Why it is not complete."""
+
+
+def sets_of(location: Location) -> list[FileSet]:
+    """Return the sets of a location. Raises FileError."""
+    found = location.found()
+    tables = [file for file in found if file.path.endswith(TABLES)]
+    newest, listed, older = _with_manifest(location, found, tables)
+    announced = {(_prefix(file), _period_of(file.path)) for each in newest for file in each.files}
+    rest: list[File] = []
+    for file in tables:
+        if file in listed or file in older:
+            continue
+        beside = next((n for n, each in enumerate(newest) if _beside(file, each)), None)
+        if beside is not None:
+            newest[beside] = replace(newest[beside], missing=f"{file.path} is not in the manifest of its folder")
+        elif (_prefix(file), _period_of(file.path)) not in announced or _period_of(file.path) is None:
+            rest.append(file)  # others are of a delivery that no manifest announces yet
+    return [*newest, *_without_manifest(rest)]
+
+
+def _with_manifest(
+    location: Location, found: Sequence[File], tables: Sequence[File]
+) -> tuple[list[FileSet], set[File], set[File]]:
+    """Return the newest set of each period, the files that these list, and the files that only older ones list."""
+    deliveries: defaultdict[tuple[str, str, Window | None], list[tuple[tuple[str, datetime, str], FileSet]]]
+    deliveries = defaultdict(list)
+    for file in found:
+        if MANIFEST.search(file.path):
+            manifest = _read(location, file)
+            files, missing = _listed(manifest, file, tables)
+            period = _period_of(file.path) or next((_period_of(each.path) for each in files), None)
+            age = (manifest.run_info.submitted_time, file.changed_at, file.path)
+            name = file.path if period else str(file.name.parent)
+            deliveries[_prefix(file), file.name.name, period].append((age, FileSet(name, files, period, missing)))
+    newest, older = [], set[File]()
+    for of_period in deliveries.values():
+        *before, (_, last) = sorted(of_period, key=lambda each: each[0])
+        newest.append(last)
+        older |= {file for _, each in before for file in each.files}
+    listed = {file for each in newest for file in each.files}
+    return newest, listed, older - listed
+
+
+def _read(location: Location, file: File) -> _Manifest:
+    try:
+        with location.open(file) as opened:
+            manifest = msgspec.json.decode(opened.read(), type=_Manifest)
+    except (OSError, msgspec.DecodeError) as error:
+        raise FileError(f"{file.path}: is no manifest that can be read: {error}", waits=True) from None
+    if not manifest.listed:
+        raise FileError(f"{file.path}: lists no files (dataFiles or blobs)", waits=True)
+    return manifest
+
+
+def _listed(manifest: _Manifest, file: File, tables: Sequence[File]) -> tuple[list[File], str | None]:
+    """Return the files that a manifest lists, and which of them is missing."""
+    files: list[File] = []
+    for blob in manifest.listed:
+        parts = blob.blob_name.partition("://")[2].split("/") if "://" in blob.blob_name else blob.blob_name.split("/")
+        fits = [each for each in tables if each.name.parts[-2:] == tuple(parts[-2:])]
+        fits = fits or [each for each in tables if each.name == file.name.with_name(parts[-1])]
+        fits.sort(key=lambda each: _alike(each.name.parts, parts))
+        if not fits:
+            return files, f"{parts[-1]} is missing, which {file.path} lists"
+        if blob.byte_count is not None and fits[-1].size != blob.byte_count:
+            return files, f"{fits[-1].path} has {fits[-1].size} bytes and not the {blob.byte_count} of {file.path}"
+        files.append(fits[-1])
+    return files, None
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> int:
+    """Return how many of the last parts of two paths are equal."""
+    equal = 0
+    for mine, theirs in zip(reversed(one), reversed(other), strict=False):
+        if mine != theirs:
+            break
+        equal += 1
+    return equal
+
+
+def _without_manifest(files: Iterable[File]) -> Iterator[FileSet]:
+    numbered: defaultdict[tuple[str, str, str], dict[int, File]] = defaultdict(dict)
+    for file in files:
+        if parts := _NUMBERED.fullmatch(file.name.name):
+            numbered[str(file.name.parent), parts["stem"], parts["rest"]][int(parts["number"])] = file
+        else:
+            yield FileSet(file.path, [file], _period_of(file.path))
+    for parts_of in numbered.values():
+        first = 0 if 0 in parts_of else 1
+        absent = next((n for n in range(first, max(parts_of)) if n not in parts_of), None)
+        some = parts_of[max(parts_of)]
+        missing = None if absent is None else f"part {absent} is missing beside {some.path}"
+        yield FileSet(some.path, [parts_of[n] for n in sorted(parts_of)], _period_of(some.path), missing)
+
+
+def _beside(file: File, delivered: FileSet) -> bool:
+    return any(file.name.parent == each.name.parent for each in delivered.files)
+
+
+def _period_of(path: str) -> Window | None:
+    """Return the period that a folder of the path names. Raises FileError for one that does not exist."""
+    for part in path.split("/"):
+        if stated := _PERIOD.fullmatch(part):
+            try:
+                if month := stated["month"]:
+                    first = date.fromisoformat(f"{month}-01")
+                    return Window(first, end_of_month(first))
+                return Window(*(date.fromisoformat(stated[name]) for name in ("first", "last")))
+            except ValueError:
+                raise FileError(f"{path}: {part} is no period") from None
+    return None
+
+
+def _prefix(file: File) -> str:
+    """Return what stands before the period in a path: one export, however often it was delivered.
+
+    AWS writes data and manifests into folders of these names.
+    """
+    parts = file.path.split("/")
+    at = next((n for n, part in enumerate(parts) if _PERIOD.fullmatch(part)), None)
+    if at is None:
+        return str(file.name.parent)
+    return "/".join(parts[: at - 1] if parts[at - 1] in ("data", "metadata") else parts[:at])

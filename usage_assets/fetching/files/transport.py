@@ -1,0 +1,130 @@
+"""Answers a client's requests from files: pages of JSON, as if a provider had sent them.
+
+So what an API's answer goes through is the same for files: exact numbers, the policy for people, the archive.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from itertools import count
+from threading import Event
+from typing import Any, TypeVar
+
+import msgspec
+
+from usage_assets.core.days import Window
+from usage_assets.fetching.files.location import FileError, Location
+from usage_assets.fetching.files.reading import DaysError, Placed, Reading
+from usage_assets.fetching.scope import Scope
+from usage_assets.fetching.transport import (
+    LATER,
+    NOTHING_STORED,
+    Failures,
+    NotServedYetError,
+    PermanentError,
+    StoppedError,
+)
+from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.providers.records import ShapeError
+
+T = TypeVar("T")
+_ROWS_PER_PAGE = 5_000
+_RESULT = re.compile(r"\$\.data\[(\d+)\]\.results\[(\d+)\]\.?(.*)")
+
+
+class FileTransport(Failures):
+    """What the requests of a connection that reads files share."""
+
+    def __init__(self, provider: Provider, scope: Scope, *, location: str) -> None:
+        super().__init__(provider, scope, "")
+        self._location = Location(location)
+        self._reports = {endpoint.path: endpoint.files for endpoint in provider.endpoints if endpoint.files}
+        self._started: dict[str, Iterator[list[Placed]]] = {}
+        """Page token -> the pages that follow."""
+        self._tokens = count(1)
+
+    def close(self) -> None:
+        self._started.clear()
+
+    def check(self, endpoint: Endpoint) -> None:
+        """Raise ProviderError unless there are files, all of their sets are complete, and they have the columns."""
+        try:
+            self._reading(endpoint.path, (), Window(date.min, date.min)).check()
+        except FileError as error:
+            place = f"{self._scope.connection} {endpoint.name}"
+            raise self.failure(PermanentError, place, str(error), NOTHING_STORED) from None
+
+    def get(
+        self,
+        path: str,
+        params: Sequence[tuple[str, str]],
+        read: Callable[[bytes], T],
+        *,
+        place: str,
+        days: Sequence[date] = (),
+        stop: Event,
+        on_retry: Callable[[], None],
+        headers: Mapping[str, str] | None = None,
+    ) -> T:
+        """Return what ``read`` makes of the next rows. Raises PermanentError, or NotServedYetError for days to come."""
+        del on_retry, headers
+        if stop.is_set():
+            raise StoppedError
+        window = Window(days[0], days[-1])
+        token = dict(params).get("page")
+        try:
+            pages = self._started.pop(token) if token else _pages(self._reading(path, params, window).rows())
+            rows = next(pages, [])
+            following = next(pages, None)
+        except FileError as error:
+            kind = NotServedYetError if error.waits else PermanentError
+            about = error.days if isinstance(error, DaysError) else days
+            raise self.failure(kind, place, str(error), LATER if error.waits else NOTHING_STORED, days=about) from None
+        next_page = None
+        if following is not None:
+            next_page = str(next(self._tokens))
+            self._started[next_page] = _before(following, pages)
+        content = _page(rows, next_page, () if next_page else window.days)
+        try:
+            return read(content)
+        except ShapeError as error:
+            what = f"{_place_of(error, content)}: {error.reason}"
+            raise self.failure(PermanentError, place, what, NOTHING_STORED, days=days) from None
+
+    def _reading(self, path: str, params: Sequence[tuple[str, str]], window: Window) -> Reading:
+        report = self._reports[path]
+        chosen = [value for name, value in params if name == report.taken_by]
+        return Reading(self._location, report, window, chosen or report.taken)
+
+
+def _pages(rows: Iterator[Placed]) -> Iterator[list[Placed]]:
+    page: list[Placed] = []
+    for row in rows:
+        page.append(row)
+        if len(page) == _ROWS_PER_PAGE:
+            yield page
+            page = []
+    yield page
+
+
+def _before(page: list[Placed], pages: Iterator[list[Placed]]) -> Iterator[list[Placed]]:
+    yield page
+    yield from pages
+
+
+def _page(rows: Sequence[Placed], next_page: str | None, covered: Sequence[date]) -> bytes:
+    """Return rows as a page. The last one has an item for each day: it was read to its end."""
+    by_day: dict[date, list[dict[str, Any]]] = {day: [] for day in covered}
+    for day, row in rows:
+        by_day.setdefault(day, []).append(row)
+    data = [{"day": f"{day}T00:00:00Z", "results": results} for day, results in by_day.items()]
+    return msgspec.json.encode({"data": data, "has_more": next_page is not None, "next_page": next_page})
+
+
+def _place_of(error: ShapeError, content: bytes) -> str:
+    """Return file, row and column of what is wrong in a page."""
+    steps = _RESULT.match(error.path)
+    if not steps:
+        return error.path
+    row = msgspec.json.decode(content)["data"][int(steps[1])]["results"][int(steps[2])]
+    return f"{row.get('_file', error.path)}, row {row.get('_row')}, {steps[3]}"

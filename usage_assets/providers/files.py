@@ -1,0 +1,38 @@
+"""How a report that is delivered as files is read: which columns decide day, money and whether a row is taken."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileReport:
+    """What reading the files of a report depends on. Its row model says what is stored of a row that is taken."""
+
+    required: tuple[str, ...]
+    """Columns that each file must have, with a value in each row."""
+    former_names: Mapping[str, str] = field(default_factory=dict)
+    """Name that earlier versions of the format have -> name of the column now."""
+    begins: str
+    """When a charge begins: the UTC day of this moment is its day."""
+    ends: str
+    times: tuple[str, ...]
+    """All columns of times. They are stored in one spelling."""
+    amounts: tuple[str, ...]
+    """Columns of numbers: each is a plain decimal number or has none."""
+    amount: str
+    """The amount that is billed. It is the only one that is added up of rows that are left out."""
+    currency: str
+    billed_together: tuple[str, ...]
+    """Columns that tell one bill from another: a bill has one currency."""
+    use: tuple[str, str]
+    """Column and value of rows of usage. They say which days a file covers."""
+    late: tuple[str, str]
+    """Column and value of rows that correct a day of an earlier bill. They do not say which days a file covers."""
+    taken: tuple[str, ...]
+    """Which rows are taken: ``Column=pattern`` each, where ``*`` stands for anything, in any case."""
+    taken_by: str
+    """The filter of a connection that replaces ``taken``."""
+    left_out_by: tuple[str, ...]
+    """Rows that are left out are added up by these columns, by day and by currency."""
+    left_out_rows: str
+    """The field with the number of rows that are left out."""

@@ -1,0 +1,217 @@
+"""FOCUS files: the bills of clouds and of other vendors, as they write them to a folder or an object store.
+
+Columns are those of the FinOps Foundation's FOCUS 1.0 to 1.4. Source: the specification (focus.finops.org), and the
+documentation of AWS Data Exports and of Azure Cost Management. No file of a real account has been seen.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Annotated
+
+from usage_assets.core.schema import Row, Total, column
+from usage_assets.providers.endpoint import CostSource, Endpoint, Provider
+from usage_assets.providers.files import FileReport
+from usage_assets.providers.focus.meters import described
+from usage_assets.providers.records import Item, Json, Moment, Parser, as_json
+
+money = partial(column, unit="currency units", additive=False)
+
+SERVICES = (
+    "Amazon Bedrock*",
+    "*(Amazon Bedrock Edition)",  # models of other vendors, billed through the AWS Marketplace
+    "Azure OpenAI*",
+    "Azure AI Foundry*",
+    "Microsoft Foundry*",
+    "Foundry Models",
+    "x_SkuMeterCategory=Foundry Models",
+    "x_SkuMeterSubcategory=Azure OpenAI*",
+    "Vertex AI*",
+    "Gemini API*",
+    "Generative Language API",
+    "ServiceProviderName=fal*",
+    "OpenAI*",
+    "ChatGPT*",
+    "Claude*",
+    "Anthropic*",
+)
+"""The AI services that are taken unless a connection says otherwise."""
+
+
+class Charges(Row, kw_only=True, rename="pascal"):
+    """One row per connection, day and charge of an AI service, and one per service that is left out.
+
+    The day is the UTC day on which the charge period begins: a charge of several days is not split. billed_cost is what
+    is invoiced. effective_cost, list_cost and contracted_cost value the same charge in other ways: never add them. Rows
+    with left_out_rows add up all charges of a service that is not taken. Costs are not computed from them.
+    """
+
+    table = "focus.charges"
+    grain = (
+        "billing_account_id",
+        "billing_currency",
+        "billing_period_start",
+        "charge_category",
+        "charge_class",
+        "charge_description",
+        "charge_period_start",
+        "charge_period_end",
+        "consumed_unit",
+        "invoice_id",
+        "invoice_issuer_name",
+        "pricing_unit",
+        "region_id",
+        "resource_id",
+        "service_category",
+        "service_name",
+        "service_provider_name",
+        "sku_id",
+        "sku_meter",
+        "sku_price_id",
+        "sub_account_id",
+        "sub_account_name",
+        "other_columns",
+    )
+    totals = {
+        "billed_usd": Total(
+            "sum(billed_cost) filter (where left_out_rows is null and billing_currency = 'USD')", "USD"
+        ),
+        "billed": Total(
+            "sum(billed_cost) filter (where left_out_rows is null and billing_currency <> 'USD')",
+            "{}",
+            by="billing_currency",
+        ),
+        "left_out": Total("sum(billed_cost) filter (where left_out_rows is not null)", "{}", by="billing_currency"),
+    }
+
+    billing_account_id: Annotated[str | None, column("Billing account")] = None
+    billing_currency: Annotated[str, column("Currency of every amount of the row, ISO 4217")]
+    billing_period_start: Annotated[datetime | None, column("Begin of the billing period")] = None
+    charge_category: Annotated[str | None, column("Usage, Purchase, Tax, Credit or Adjustment")] = None
+    charge_class: Annotated[str | None, column("Correction: corrects an earlier invoice; null otherwise")] = None
+    charge_description: Annotated[str | None, column("What the vendor calls the charge")] = None
+    charge_period_start: Annotated[
+        datetime | None, column("When the charge begins; its UTC day is usage_date. Null in rows of what is left out")
+    ] = None
+    charge_period_end: Annotated[datetime | None, column("When it ends (exclusive), maybe days later")] = None
+    billed_cost: Annotated[Decimal, money("What is invoiced")]
+    effective_cost: Annotated[Decimal | None, money("Cost with prepaid charges spread over their use")] = None
+    list_cost: Annotated[Decimal | None, money("Cost at list prices")] = None
+    contracted_cost: Annotated[Decimal | None, money("Cost at negotiated prices")] = None
+    consumed_quantity: Annotated[Decimal | None, column("What was used", unit="see consumed_unit", additive=False)] = (
+        None
+    )
+    consumed_unit: Annotated[str | None, column("Unit of consumed_quantity, such as Tokens or 1K tokens")] = None
+    pricing_quantity: Annotated[Decimal | None, column("What was priced", unit="see pricing_unit", additive=False)] = (
+        None
+    )
+    pricing_unit: Annotated[str | None, column("Unit of pricing_quantity")] = None
+    invoice_id: Annotated[str | None, column("Invoice; often unknown until the month is closed")] = None
+    invoice_issuer_name: Annotated[str | None, column("Who invoices")] = None
+    region_id: Annotated[str | None, column("Region")] = None
+    resource_id: Annotated[str | None, column("Resource")] = None
+    service_category: Annotated[str | None, column("Category of the service")] = None
+    service_name: Annotated[str, column("Service")]
+    service_provider_name: Annotated[
+        str | None, column("Who provides the service: ServiceProviderName, ProviderName before FOCUS 1.3")
+    ] = None
+    sku_id: Annotated[str | None, column("SKU")] = None
+    sku_meter: Annotated[str | None, column("What the SKU meters, such as an AWS usage type")] = None
+    sku_price_id: Annotated[str | None, column("Price of the SKU")] = None
+    sub_account_id: Annotated[str | None, column("Account, subscription or project within the billing account")] = None
+    sub_account_name: Annotated[str | None, column("Its name")] = None
+    other_columns: Annotated[
+        str | None, column("All other columns of the row, tags and x_ columns included, as JSON", personal=True)
+    ] = None
+    model: Annotated[str | None, column("Model, where the charge or its meter names one")] = None
+    usage_type: Annotated[
+        str | None, column("Kind of tokens, called as Anthropic's, or the meter of anything else")
+    ] = None
+    tokens: Annotated[int | None, column("Tokens, where the unit is one of tokens", unit="tokens")] = None
+    left_out_rows: Annotated[
+        int | None, column("Rows of the service that are left out; null in a row of a charge", unit="rows")
+    ] = None
+
+
+class ChargesOfDay(Item, kw_only=True, rename={"start": "day"}):
+    """Rows of files, of one day."""
+
+    start: Moment
+    results: list[dict[str, object]]
+
+
+OURS = frozenset(("connection", "usage_date", "OtherColumns", "Model", "UsageType", "Tokens"))
+"""Columns of the table that no file has."""
+_KNOWN = frozenset(Charges.__struct_encode_fields__) - OURS
+FILE, ROW = "_file", "_row"
+"""Where a result was read."""
+
+
+def charges(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
+    """Yield the rows. Columns that have no column of their own are kept as one JSON text."""
+    for n, result in enumerate(item["results"]):
+        fields = {name: value for name, value in result.items() if name in _KNOWN}
+        others = {name: value for name, value in result.items() if name not in _KNOWN and name not in (FILE, ROW)}
+        fields["OtherColumns"] = as_json(parser.people.scrubbed(others)) if others else None
+        yield f"{path}.results[{n}]", fields if "LeftOutRows" in fields else fields | described(result)
+
+
+FOCUS = Provider(
+    name="focus",
+    company="FOCUS files",
+    service="FOCUS files",
+    sub_account_type="Account",
+    default_sub_account="no sub account",
+    advice={},
+    settling_days=40,  # clouds close a bill within about 10 days after the month's end
+    costs=(CostSource(table="focus.charges", billed_totals="billed*", charge="Charge that is not itemized"),),
+    endpoints=(
+        Endpoint(
+            name="charges",
+            group="charges",
+            path="files",
+            row=Charges,
+            item=ChargesOfDay,
+            records=charges,
+            window_days=400,  # files are read once per window
+            window_params=lambda _: {},
+            filters=("services",),
+            bucket_per_day=True,
+            seen_live=False,
+            files=FileReport(
+                required=(
+                    "BilledCost",
+                    "BillingAccountId",
+                    "BillingCurrency",
+                    "ChargeCategory",
+                    "ChargePeriodStart",
+                    "ChargePeriodEnd",
+                    "ServiceName",
+                    "ServiceProviderName",
+                ),
+                former_names={"ProviderName": "ServiceProviderName"},
+                begins="ChargePeriodStart",
+                ends="ChargePeriodEnd",
+                times=("BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd"),
+                amounts=(
+                    "BilledCost",
+                    "ConsumedQuantity",
+                    "ContractedCost",
+                    "EffectiveCost",
+                    "ListCost",
+                    "PricingQuantity",
+                ),
+                amount="BilledCost",
+                currency="BillingCurrency",
+                billed_together=("BillingAccountId", "InvoiceIssuerName", "BillingPeriodStart"),
+                use=("ChargeCategory", "Usage"),
+                late=("ChargeClass", "Correction"),
+                taken=SERVICES,
+                taken_by="services",
+                left_out_by=("ServiceName", "ServiceProviderName", "ServiceCategory"),
+                left_out_rows="LeftOutRows",
+            ),
+        ),
+    ),
+)

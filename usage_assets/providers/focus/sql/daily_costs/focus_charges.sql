@@ -1,0 +1,40 @@
+-- one row per connection, day, service, sub account, model, kind of usage, region, description and currency; billed. cost_type
+-- is the service. What is left out is in no cost
+select
+  connection,
+  'focus' as provider,
+  usage_date,
+  'focus.charges' as source_table,
+  'billed' as cost_basis,
+  sum(billed_cost) as native_amount,
+  case when billing_currency = 'USD' then 'dollars' else 'major units' end as native_unit,
+  billing_currency as currency,
+  model,
+  usage_type,
+  sub_account_id as project_id,
+  other_columns ->> 'x_UserId' as user_id,
+  other_columns ->> 'x_ApiKeyId' as api_key_id,
+  coalesce(charge_description, sku_meter) as line_item,
+  service_name as cost_type,
+  case when tokens is not null then usage_type end as token_type,
+  other_columns ->> 'x_ServiceTier' as service_tier,
+  other_columns ->> 'x_ContextWindow' as context_window,
+  coalesce(other_columns ->> 'x_InferenceGeo', region_id) as inference_geo,
+  '' as grouped_by
+from focus.charges
+where left_out_rows is null
+group by
+  connection,
+  usage_date,
+  billing_currency,
+  model,
+  usage_type,
+  sub_account_id,
+  user_id,
+  api_key_id,
+  line_item,
+  service_name,
+  token_type,
+  service_tier,
+  context_window,
+  inference_geo
