@@ -626,7 +626,7 @@ class Settings(ProviderSettings):
             provider = PROVIDERS[entry.provider]
             _refuse_misplaced(entry, provider, place)
             try:
-                reference = KeyReference.parse(entry.key) if entry.key else None
+                reference = None if entry.key is None else KeyReference.parse(entry.key)
                 key = reference.read(environment) if reference else None
             except (OSError, ValueError) as error:
                 raise SettingsError(f"{place('key')}: {error}") from None

@@ -41,6 +41,8 @@ EVERY_ENDPOINT = {
     for provider in PROVIDERS.values()
     for endpoint in provider.endpoints
 }
+OVER_HTTP = {name: pair for name, pair in EVERY_ENDPOINT.items() if not pair[1].files}
+"""Those that are asked; test_files.py has the others."""
 ENDPOINTS = {name: pair for name, pair in EVERY_ENDPOINT.items() if "limit" in pair[1].params}
 """Those that answer in pages; test_openai_legacy.py has the others."""
 DAY = date(2026, 11, 12)

@@ -21,7 +21,7 @@ from usage_assets.fetching.client import FetchResult
 from usage_assets.providers.anthropic_analytics.reports import ACTOR, largest_groups
 from usage_assets.providers.chatgpt.analytics import MEASURES
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets_tests.fetching.conftest import DAY, EVERY_ENDPOINT, error_body
+from usage_assets_tests.fetching.conftest import DAY, OVER_HTTP, error_body
 
 Fault = dict[str, Any]
 Rows = Sequence[Mapping[str, Any]]
@@ -192,7 +192,7 @@ class Target:
         return {name: path for name, path in self.names.items() if name in nullable}
 
 
-TARGETS = {name: Target(provider, endpoint) for name, (provider, endpoint) in EVERY_ENDPOINT.items()}
+TARGETS = {name: Target(provider, endpoint) for name, (provider, endpoint) in OVER_HTTP.items()}
 
 
 def shape(target: Target) -> Hashable:

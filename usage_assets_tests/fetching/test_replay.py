@@ -13,7 +13,7 @@ from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import last_days
-from usage_assets_tests.fetching.conftest import DAY, EVERY_ENDPOINT, Answers, NewClient
+from usage_assets_tests.fetching.conftest import DAY, EVERY_ENDPOINT, OVER_HTTP, Answers, NewClient
 
 DAYS = [DAY, *last_days(2)]
 """Two windows."""
@@ -42,7 +42,7 @@ def archive(tmp_path: Path) -> Archive:
 
 
 @pytest.mark.parametrize("policy", ["ids", "hash", "names"])
-@pytest.mark.parametrize(("provider", "endpoint"), EVERY_ENDPOINT.values(), ids=EVERY_ENDPOINT)
+@pytest.mark.parametrize(("provider", "endpoint"), OVER_HTTP.values(), ids=OVER_HTTP)
 def test_archived_answers_are_read_as_they_were_fetched(
     new_client: NewClient, archive: Archive, provider: Provider, endpoint: Endpoint, policy: Policy
 ) -> None:

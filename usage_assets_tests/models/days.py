@@ -17,6 +17,7 @@ from usage_assets.models.model import Model, money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import (
     UsageAudioSpeeches,
@@ -61,6 +62,7 @@ OTHERS: Mapping[type[Row], Mapping[str, Any]] = {
         "cache_creation_1h_input_tokens": 5,
         "web_search_requests": 6,
     },
+    Charges: {"billing_currency": "USD"},
     CostReport: {"amount_cents": Decimal(100), "currency": "USD"},
     ClaudeCode: {
         "organization_id": "org",

@@ -28,7 +28,7 @@ def test_dimensions_and_grain_are_columns(provider: Provider, endpoint: Endpoint
 
 @every_endpoint
 def test_a_window_fits_on_a_page(provider: Provider, endpoint: Endpoint) -> None:
-    assert int(endpoint.params.get("limit", 1)) >= endpoint.window_days
+    assert endpoint.files or int(endpoint.params.get("limit", 1)) >= endpoint.window_days
 
 
 @every_endpoint
@@ -49,7 +49,7 @@ def test_money_and_counts_have_units(provider: Provider, endpoint: Endpoint) -> 
 
 @every_endpoint
 def test_text_of_unknown_meaning_is_in_no_preview(provider: Provider, endpoint: Endpoint) -> None:
-    unknown = [c for c in columns(endpoint.row) if c.name in ("other_fields", "code_attribution")]
+    unknown = [c for c in columns(endpoint.row) if c.name in ("other_fields", "other_columns", "code_attribution")]
     assert unknown
     assert all(column.personal for column in unknown)
 
@@ -130,7 +130,14 @@ def test_names_are_unique() -> None:
 
 @pytest.mark.parametrize(
     ("name", "days"),
-    [("openai", 365), ("anthropic", None), ("chatgpt", 90), ("openai_legacy", None), ("anthropic_analytics", 364)],
+    [
+        ("openai", 365),
+        ("anthropic", None),
+        ("chatgpt", 90),
+        ("openai_legacy", None),
+        ("anthropic_analytics", 364),
+        ("focus", None),
+    ],
 )
 def test_providers_remember_so_many_days(name: str, days: int | None) -> None:
     assert PROVIDERS[name].lookback_days == days
@@ -138,7 +145,7 @@ def test_providers_remember_so_many_days(name: str, days: int | None) -> None:
 
 @pytest.mark.parametrize(
     ("name", "days"),
-    [("openai", 7), ("anthropic", 3), ("chatgpt", 7), ("openai_legacy", 7), ("anthropic_analytics", 38)],
+    [("openai", 7), ("anthropic", 3), ("chatgpt", 7), ("openai_legacy", 7), ("anthropic_analytics", 38), ("focus", 40)],
 )
 def test_providers_change_a_day_for_so_long(name: str, days: int) -> None:
     assert PROVIDERS[name].settling_days == days

@@ -165,7 +165,7 @@ FOCUS = Provider(
     default_sub_account="no sub account",
     advice={},
     settling_days=40,  # clouds close a bill within about 10 days after the month's end
-    costs=(CostSource(table="focus.charges", billed_totals="billed*", charge="Charge that is not itemized"),),
+    costs=(CostSource(table="focus.charges", billed_totals="billed_*", charge="Charge that is not itemized"),),
     endpoints=(
         Endpoint(
             name="charges",
