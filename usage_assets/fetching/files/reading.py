@@ -82,8 +82,8 @@ class Reading:
     """Which rows are taken, as in FileReport.taken."""
     _left_out: dict[tuple[Any, ...], tuple[int, Decimal]] = field(default_factory=dict)
     """Day, currency and FileReport.left_out_by -> rows, and what they add up to."""
-    _seen: dict[int, str] = field(default_factory=dict)
-    """Content of a row that is taken -> where it was first."""
+    _seen: dict[int, tuple[str, int]] = field(default_factory=dict)
+    """Content of a row that is taken -> file and row where it was first."""
     _currencies: dict[tuple[str | None, ...], tuple[str, str]] = field(default_factory=dict)
     """Bill -> its currency, and where it was first."""
     _by_day: dict[date, FileSet] = field(default_factory=dict)
@@ -148,6 +148,9 @@ class Reading:
         report = self.report
         self._refuse_missing_columns(rows.file.path, rows.columns)
         values = {name: self._texts(rows, name) for name in report.required}
+        for name, texts in values.items():
+            if None in texts:
+                raise self._fault(rows, texts.index(None), name, None, "each charge needs one")
         begins, ends, amounts = values[report.begins], values[report.ends], values[report.amount]
         currencies = values[report.currency]
         bills = list(zip(*(self._texts(rows, name) for name in report.billed_together), strict=True))
@@ -207,9 +210,6 @@ class Reading:
         for former, name in self.report.former_names.items():
             if name not in row and former in row:
                 row[name] = row.pop(former)
-        for name in self.report.required:
-            if name not in row:
-                raise self._fault(rows, n, name, None, "each charge needs one")
         for name in self.report.amounts:
             if name in row:
                 self._number(rows, n, name, row[name])
@@ -266,9 +266,10 @@ class Reading:
 
     def _refuse_second_row(self, rows: Rows, n: int, row: Mapping[str, Any]) -> None:
         content = hash(tuple(sorted(row.items())))
-        if before := self._seen.get(content):
-            raise FileError(f"{rows.place(n)}: is equal to {before} in every column: each charge must be there once")
-        self._seen[content] = rows.place(n)
+        path, number = self._seen.setdefault(content, (rows.file.path, rows.first + n))
+        if (path, number) != (rows.file.path, rows.first + n):
+            reason = f"is equal to {path}, row {number}, in every column: each charge must be there once"
+            raise FileError(f"{rows.place(n)}: {reason}")
 
 
 class DaysError(FileError):

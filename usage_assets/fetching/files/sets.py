@@ -8,7 +8,7 @@ Data Exports user guide (export delivery), Azure Cost Management's export manife
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import msgspec
@@ -40,7 +40,7 @@ class _Manifest(msgspec.Struct, rename="camel"):
 
     data_files: list[str] | None = None
     blobs: list[_Blob] | None = None
-    run_info: _Run = field(default_factory=_Run)
+    run_info: _Run = msgspec.field(default_factory=_Run)
 
     @property
     def listed(self) -> list[_Blob]:
@@ -63,8 +63,7 @@ def sets_of(location: Location) -> list[FileSet]:
     """Return the sets of a location. Raises FileError."""
     found = location.found()
     tables = [file for file in found if file.path.endswith(TABLES)]
-    newest, listed, older = _with_manifest(location, found, tables)
-    announced = {(_prefix(file), _period_of(file.path)) for each in newest for file in each.files}
+    newest, listed, older, announced = _with_manifest(location, found, tables)
     rest: list[File] = []
     for file in tables:
         if file in listed or file in older:
@@ -79,8 +78,9 @@ def sets_of(location: Location) -> list[FileSet]:
 
 def _with_manifest(
     location: Location, found: Sequence[File], tables: Sequence[File]
-) -> tuple[list[FileSet], set[File], set[File]]:
-    """Return the newest set of each period, the files that these list, and the files that only older ones list."""
+) -> tuple[list[FileSet], set[File], set[File], set[tuple[str, Window | None]]]:
+    """Return the newest set of each period, the files that these list, the files that only older ones list, and which
+    periods of which exports have a manifest."""
     deliveries: defaultdict[tuple[str, str, Window | None], list[tuple[tuple[str, datetime, str], FileSet]]]
     deliveries = defaultdict(list)
     for file in found:
@@ -97,7 +97,7 @@ def _with_manifest(
         newest.append(last)
         older |= {file for _, each in before for file in each.files}
     listed = {file for each in newest for file in each.files}
-    return newest, listed, older - listed
+    return newest, listed, older - listed, {(prefix, period) for prefix, _, period in deliveries}
 
 
 def _read(location: Location, file: File) -> _Manifest:
@@ -114,17 +114,20 @@ def _read(location: Location, file: File) -> _Manifest:
 def _listed(manifest: _Manifest, file: File, tables: Sequence[File]) -> tuple[list[File], str | None]:
     """Return the files that a manifest lists, and which of them is missing."""
     files: list[File] = []
+    missing: list[str] = []
     for blob in manifest.listed:
         parts = blob.blob_name.partition("://")[2].split("/") if "://" in blob.blob_name else blob.blob_name.split("/")
         fits = [each for each in tables if each.name.parts[-2:] == tuple(parts[-2:])]
         fits = fits or [each for each in tables if each.name == file.name.with_name(parts[-1])]
         fits.sort(key=lambda each: _alike(each.name.parts, parts))
         if not fits:
-            return files, f"{parts[-1]} is missing, which {file.path} lists"
-        if blob.byte_count is not None and fits[-1].size != blob.byte_count:
-            return files, f"{fits[-1].path} has {fits[-1].size} bytes and not the {blob.byte_count} of {file.path}"
+            missing.append(f"{parts[-1]} is missing, which {file.path} lists")
+            continue
         files.append(fits[-1])
-    return files, None
+        if blob.byte_count is not None and fits[-1].size != blob.byte_count:
+            size = fits[-1].size
+            missing.append(f"{fits[-1].path} has {size} bytes and not the {blob.byte_count} of {file.path}")
+    return files, missing[0] if missing else None
 
 
 def _alike(one: Sequence[str], other: Sequence[str]) -> int:

@@ -1,0 +1,303 @@
+"""What can be wrong with files: how it is planted, and what a user reads. They are the rows of docs/refusals.md."""
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from usage_assets_tests.focus_files import CHARGE, COLUMNS, on, text_of, write
+
+DAY = "2026-11-03"
+OTHER = on(DAY, SkuMeter="USE1-Claude4.5Sonnet-output-tokens")
+GOOD = text_of([on(DAY), OTHER])
+
+
+@dataclass(frozen=True)
+class FileFault:
+    """Something that is wrong with the files of a day."""
+
+    name: str
+    plant: Callable[[Path], object]
+    """Writes files into an empty folder."""
+    reads: str
+    """What the user reads, after the path; what stands in angle brackets may be anything."""
+    waits: bool = False
+    """Whether the day is fetched again later by itself."""
+
+
+def of_row(name: str, reads: str, **changes: str) -> FileFault:
+    """A file whose second row is wrong."""
+    return FileFault(name, lambda folder: write(folder / "bill.csv", [on(DAY), {**OTHER, **changes}]), reads)
+
+
+def of_bytes(name: str, content: bytes, reads: str, file: str = "bill.csv") -> FileFault:
+    return FileFault(name, lambda folder: (folder / file).write_bytes(content), reads)
+
+
+def parquet(path: Path, **columns: pa.Array) -> None:
+    known = {name: pa.array([OTHER.get(name)]) for name in COLUMNS}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(known | columns), path)
+
+
+def half_a_parquet_file(folder: Path) -> None:
+    parquet(folder / "bill.parquet")
+    content = (folder / "bill.parquet").read_bytes()
+    (folder / "bill.parquet").write_bytes(content[:-60])
+
+
+def delivered_by_aws(folder: Path, listed: int, written: int) -> None:
+    """An AWS export of November of some files, of which only some are there."""
+    period = "BILLING_PERIOD=2026-11"
+    names = [f"focus-{n:05}.csv.gz" for n in range(1, listed + 1)]
+    manifest = folder / "metadata" / period / "focus-Manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text(json.dumps({"dataFiles": [f"s3://bills/x/focus/data/{period}/{name}" for name in names]}))
+    for n, name in enumerate(names[:written]):
+        write(folder / "data" / period / name, [on(DAY, SubAccountId=str(n))])
+
+
+def delivered_by_azure(folder: Path, more_bytes: int) -> None:
+    """An Azure export of November, of which a file is shorter than its manifest says."""
+    run = folder / "focus-cost" / "20261101-20261130" / "6f1c"
+    size = write(run / "part_0_0001.csv", [on(DAY)]).stat().st_size
+    name = "exports/focus-cost/20261101-20261130/6f1c/part_0_0001.csv"
+    manifest = {"blobs": [{"blobName": name, "byteCount": size + more_bytes}], "runInfo": {"submittedTime": DAY}}
+    (run / "manifest.json").write_text(json.dumps(manifest))
+
+
+def beside_a_listed_file(folder: Path) -> None:
+    delivered_by_aws(folder, 1, 1)
+    write(folder / "data" / "BILLING_PERIOD=2026-11" / "focus-00002.csv.gz", [on(DAY, SubAccountId="9")])
+
+
+def half_a_manifest(folder: Path) -> None:
+    delivered_by_aws(folder, 1, 1)
+    manifest = next(folder.rglob("*Manifest.json"))
+    manifest.write_bytes(manifest.read_bytes()[:20])
+
+
+def one_of_three_parts(folder: Path) -> None:
+    for n in (1, 3):
+        write(folder / f"focus-{n:05}.csv", [on(DAY, SubAccountId=str(n))])
+
+
+def two_accounts(folder: Path) -> None:
+    write(folder / "a.csv", [on(DAY)])
+    write(folder / "b.csv", [on(DAY, BillingAccountId="999")])
+
+
+def a_copy(folder: Path) -> None:
+    write(folder / "bill.csv", [on(DAY)])
+    write(folder / "bill (1).csv", [on(DAY)])
+
+
+def after_its_period(folder: Path) -> None:
+    write(folder / "data" / "BILLING_PERIOD=2026-11" / "focus-00001.csv", [on("2026-12-01")])
+
+
+_NUMBER = "is no number: write digits with a decimal point, as 1234.5. Nothing was stored."
+_TIME = "is no time: write it as 2026-11-01T00:00:00Z. Nothing was stored."
+_CUT = "values for <n> columns: the file is cut off or not quoted. Nothing was stored."
+_UTF8 = "is not UTF-8: export it as UTF-8. Nothing was stored."
+_TWICE = "is equal to <path>, row 2, in every column: each charge must be there once. Nothing was stored."
+_LATER = "Nothing was stored: run the same days again later."
+_WAIT = f"wait for the rest of the delivery. {_LATER}"
+FAULTS = (
+    of_bytes("half a row", GOOD.encode()[:-150], f"<path>, row 3: has <n> {_CUT}"),
+    of_bytes(
+        "a comma that is not quoted",
+        GOOD.replace("Amazon Bedrock", "Amazon, Bedrock").encode(),
+        f"<path>, row 2: has <n> {_CUT}",
+    ),
+    of_bytes(
+        "a quote that does not end",
+        GOOD.replace("us-east-1", '"us-east-1', 1).encode(),
+        f"<path>, row <n>: has <n> {_CUT}",
+    ),
+    of_bytes("Latin-1", GOOD.replace("research", "recherché").encode("latin-1"), f"<path>, row 2: {_UTF8}"),
+    of_bytes("UTF-16", GOOD.encode("utf-16"), "<path>: is UTF-16: export it as UTF-8. Nothing was stored."),
+    of_bytes(
+        "NUL bytes",
+        GOOD.replace("research", "rese\0rch").encode(),
+        "<path>: has a NUL byte (byte <n>): export it again as UTF-8. Nothing was stored.",
+    ),
+    of_bytes(
+        "semicolons",
+        text_of([on(DAY)], separator=";").encode(),
+        "<path>: row 1: columns are separated by semicolons: export it with commas. Nothing was stored.",
+    ),
+    of_bytes(
+        "tabs",
+        text_of([on(DAY)], separator="\t").encode(),
+        "<path>: row 1: columns are separated by tabs: export it with commas. Nothing was stored.",
+    ),
+    of_bytes("an empty file", b"", "<path>: is empty: remove it, or export it again. Nothing was stored."),
+    of_bytes(
+        "a header and no row",
+        text_of([]).encode(),
+        "<path>: has a header and no row: it says nothing about any day, remove it. Nothing was stored.",
+    ),
+    of_bytes(
+        "a column missing",
+        text_of([on(DAY)], [name for name in COLUMNS if name != "BillingCurrency"]).encode(),
+        "<path>: has no column BillingCurrency: export it with all columns that are required. Nothing was stored.",
+    ),
+    of_bytes(
+        "a column twice",
+        text_of([on(DAY)], [*COLUMNS, "BilledCost"]).encode(),
+        "<path>: column BilledCost is there twice: export each column once. Nothing was stored.",
+    ),
+    of_bytes(
+        "half a gzip file",
+        gzip.compress(GOOD.encode())[:-30],
+        "<path>: is no complete gzip file (<details>): export it again. Nothing was stored.",
+        "bill.csv.gz",
+    ),
+    of_bytes(
+        "no gzip file",
+        GOOD.encode(),
+        "<path>: is no complete gzip file (<details>): export it again. Nothing was stored.",
+        "bill.csv.gz",
+    ),
+    of_bytes(
+        "no Parquet file",
+        GOOD.encode(),
+        "<path>: is no complete Parquet file (<details>): export it again. Nothing was stored.",
+        "bill.parquet",
+    ),
+    FileFault(
+        "half a Parquet file",
+        half_a_parquet_file,
+        "<path>: is no complete Parquet file (<details>): export it again. Nothing was stored.",
+    ),
+    FileFault(
+        "NaN in Parquet",
+        lambda folder: parquet(folder / "bill.parquet", BilledCost=pa.array([float("nan")])),
+        f"<path>, row 1, BilledCost: 'nan': {_NUMBER}",
+    ),
+    of_row("thousands separators", f"<path>, row 3, BilledCost: '1,234.5': {_NUMBER}", BilledCost="1,234.5"),
+    of_row("text as an amount", f"<path>, row 3, EffectiveCost: 'free': {_NUMBER}", EffectiveCost="free"),
+    of_row("NaN as an amount", f"<path>, row 3, BilledCost: 'NaN': {_NUMBER}", BilledCost="NaN"),
+    of_row("infinity as an amount", f"<path>, row 3, BilledCost: '-inf': {_NUMBER}", BilledCost="-inf"),
+    of_row(
+        "a wrong amount of what is left out",
+        f"<path>, row 3, BilledCost: '$5': {_NUMBER}",
+        BilledCost="$5",
+        ServiceName="Amazon EC2",
+    ),
+    of_row(
+        "1e400 as an amount",
+        "<path>, row 3, ListCost: '1e400': is too large to be stored exactly. Nothing was stored.",
+        ListCost="1e400",
+    ),
+    of_row(
+        "no amount", "<path>, row 3, BilledCost: no value: each charge needs one. Nothing was stored.", BilledCost=""
+    ),
+    of_row(
+        "no currency",
+        "<path>, row 3, BillingCurrency: no value: each charge needs one. Nothing was stored.",
+        BillingCurrency="NULL",
+    ),
+    of_row(
+        "a currency in words",
+        "<path>, row 3, BillingCurrency: 'dollars': is no currency code: write it as USD. Nothing was stored.",
+        BillingCurrency="dollars",
+    ),
+    of_row(
+        "two currencies",
+        "<path>, row 3, BillingCurrency: 'EUR': the same bill is in USD in <path>, row 2. Nothing was stored.",
+        BillingCurrency="EUR",
+    ),
+    of_row(
+        "an American date", f"<path>, row 3, ChargePeriodStart: '11/03/2026': {_TIME}", ChargePeriodStart="11/03/2026"
+    ),
+    of_row(
+        "a European date", f"<path>, row 3, ChargePeriodStart: '03.11.2026': {_TIME}", ChargePeriodStart="03.11.2026"
+    ),
+    of_row(
+        "a date without hyphens", f"<path>, row 3, ChargePeriodEnd: '20261104': {_TIME}", ChargePeriodEnd="20261104"
+    ),
+    of_row(
+        "a day that does not exist",
+        f"<path>, row 3, ChargePeriodStart: '2026-11-31': {_TIME}",
+        ChargePeriodStart="2026-11-31",
+    ),
+    of_row(
+        "no time",
+        "<path>, row 3, ChargePeriodStart: no value: each charge needs one. Nothing was stored.",
+        ChargePeriodStart="",
+    ),
+    of_row(
+        "an end before the beginning",
+        "<path>, row 3, ChargePeriodEnd: '2026-11-03T00:00:00Z': is not after ChargePeriodStart. Nothing was stored.",
+        ChargePeriodEnd=f"{DAY}T00:00:00Z",
+    ),
+    of_row(
+        "no service", "<path>, row 3, ServiceName: no value: each charge needs one. Nothing was stored.", ServiceName=""
+    ),
+    FileFault(
+        "the same row twice",
+        lambda folder: write(folder / "bill.csv", [on(DAY), on(DAY)]),
+        f"<path>, row 3: {_TWICE}",
+    ),
+    FileFault(
+        "a copy of a file",
+        a_copy,
+        f"<path>, row 2: {_TWICE}",
+    ),
+    FileFault(
+        "two files of one day",
+        two_accounts,
+        f"<path> and <path> both have charges of {DAY}: keep one of them, or give each account a "
+        "connection of its own. Nothing was stored.",
+    ),
+    FileFault(
+        "a charge after the period of its folder",
+        after_its_period,
+        "<path>, row 2, ChargePeriodStart: '<time>': is after the period of its folder (<days>). Nothing was stored.",
+    ),
+    FileFault(
+        "a listed file is missing",
+        lambda folder: delivered_by_aws(folder, 2, 1),
+        f"focus-00002.csv.gz is missing, which <path> lists: {_WAIT}",
+        waits=True,
+    ),
+    FileFault(
+        "a listed file is shorter",
+        lambda folder: delivered_by_azure(folder, 7),
+        f"<path> has <n> bytes and not the <n> of <path>: {_WAIT}",
+        waits=True,
+    ),
+    FileFault(
+        "a file that is not listed",
+        beside_a_listed_file,
+        f"<path> is not in the manifest of its folder: {_WAIT}",
+        waits=True,
+    ),
+    FileFault(
+        "half a manifest",
+        half_a_manifest,
+        "<path>: is no manifest that can be read: <details>. Nothing was stored: run the same days again later.",
+        waits=True,
+    ),
+    FileFault(
+        "a numbered part is missing", one_of_three_parts, f"part 2 is missing beside <path>: {_WAIT}", waits=True
+    ),
+    FileFault(
+        "no file",
+        lambda folder: None,
+        f"<path>: has no file whose name ends in .csv, .csv.gz, .parquet. {_LATER}",
+        waits=True,
+    ),
+    FileFault(
+        "no charges of a day",
+        lambda folder: write(folder / "bill.csv", [CHARGE]),
+        f"no file has charges of {DAY}: <path> does not cover them yet. {_LATER}",
+        waits=True,
+    ),
+)
