@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ CHARGE: Mapping[str, str] = {
 
 def on(day: str, **changes: str) -> dict[str, str]:
     """The charge on a day, changed."""
-    following = f"{day[:-2]}{int(day[-2:]) + 1:02d}"
+    following = date.fromisoformat(day) + timedelta(days=1)
     period = {"ChargePeriodStart": f"{day}T00:00:00Z", "ChargePeriodEnd": f"{following}T00:00:00Z"}
     return {**CHARGE, **period, **changes}
 

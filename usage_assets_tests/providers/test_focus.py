@@ -1,17 +1,26 @@
 """FOCUS files: what they bill becomes costs, each day is replaced whole, and what is left out is counted."""
 
+import json
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from usage_assets.core.days import Window
+from usage_assets.fetching.files.location import FileError, Location
+from usage_assets.fetching.files.reading import Reading
+from usage_assets.fetching.transport import NotServedYetError
+from usage_assets.providers.focus.charges import FOCUS
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
-from usage_assets_tests.focus_files import connection, on, write
+from usage_assets_tests.fetching.conftest import client_of
+from usage_assets_tests.focus_files import COLUMNS, connection, on, text_of, write
 
 DAYS = [date(2026, 11, 2), date(2026, 11, 3)]
 
@@ -30,8 +39,22 @@ def project(sandbox: Sandbox, tmp_path: Path, files: Path) -> Iterator[Project]:
 
 
 def fetched(project: Project, *days: date) -> None:
-    result = project.fetch("bill", list(days or DAYS))
+    result = project.fetch("bill", list(days or DAYS), "charges", "charges/daily_costs")
     assert result.success, [event.step_failure_data.error for event in result.get_step_failure_events()]
+
+
+def read(place: Path, *days: date, **scope: Any) -> list[dict[str, Any]]:
+    """The rows of days in files, or of the first day."""
+    with client_of(FOCUS, key="", base_url=str(place), **scope) as client:
+        rows: list[dict[str, Any]] = client.fetch(FOCUS.endpoints[0], days or DAYS[:1]).rows.to_pylist()
+    return rows
+
+
+def by_day(rows: list[dict[str, Any]]) -> dict[date, Decimal]:
+    """What is billed per day."""
+    return {
+        row["usage_date"]: sum(r["billed_cost"] for r in rows if r["usage_date"] == row["usage_date"]) for row in rows
+    }
 
 
 def sums(project: Project, sql: str) -> list[tuple[Any, ...]]:
@@ -79,3 +102,201 @@ def test_a_bill_becomes_costs_and_usage_and_what_is_left_out_is_counted(project:
         "tokens": "418500",
     }
     assert sums(project, "select project_name from costs.by_project group by all") == [("research",)]
+
+
+def test_a_rewritten_file_restates_its_days_and_no_others(project: Project, files: Path) -> None:
+    write(files / "november.csv", [on("2026-11-02"), on("2026-11-03")])
+    fetched(project)
+    write(files / "november.csv", [on("2026-11-02", BilledCost="2"), on("2026-11-03")])
+    fetched(project)
+    restated = "select usage_date, total, difference, cause from ledger.restatements where table_name = 'focus.charges'"
+    assert sums(project, f"{restated} order by all") == [(DAYS[0], "billed_usd", Decimal("0.75"), "provider")]
+    write(files / "other name.csv", [on("2026-11-03"), on("2026-11-02", BilledCost="2")])
+    (files / "november.csv").unlink()
+    before = project.hashes()
+    fetched(project)
+    assert project.hashes() == before, "where a charge was read is no content of it"
+
+
+def aws(folder: Path, period: str, *rows: dict[str, str], delivery: str = "", manifest: bool = True) -> None:
+    """What AWS Data Exports delivers for a month."""
+    place = f"BILLING_PERIOD={period}{f'/{delivery}' if delivery else ''}"
+    for n, row in enumerate(rows, 1):
+        write(folder / "data" / place / f"focus-{n:05}.csv.gz", [row])
+    listed = [f"s3://bills/focus/data/{place}/focus-{n:05}.csv.gz" for n in range(1, len(rows) + 1)]
+    if manifest:
+        (folder / "metadata" / place).mkdir(parents=True, exist_ok=True)
+        (folder / "metadata" / place / "focus-Manifest.json").write_text(json.dumps({"dataFiles": listed}))
+
+
+def test_a_correction_in_a_later_file_belongs_to_the_day_that_it_corrects(tmp_path: Path) -> None:
+    aws(tmp_path, "2026-10", on("2026-10-30"), on("2026-10-31"))
+    correction = on("2026-10-30", BilledCost="-0.25", ChargeClass="Correction")
+    aws(tmp_path, "2026-11", on("2026-11-02"), on("2026-11-03"), correction)
+    october = date(2026, 10, 30), date(2026, 10, 31)
+    assert by_day(read(tmp_path, *october)) == {october[0]: Decimal(1), october[1]: Decimal("1.25")}
+
+
+def test_only_the_newest_delivery_that_is_announced_counts(tmp_path: Path) -> None:
+    aws(tmp_path, "2026-11", on("2026-11-02"), on("2026-11-03"), delivery="20261104T0100Z")
+    aws(tmp_path, "2026-11", on("2026-11-02", BilledCost="3"), on("2026-11-03"), delivery="20261105T0100Z")
+    aws(tmp_path, "2026-11", on("2026-11-02", BilledCost="9"), delivery="20261106T0100Z", manifest=False)
+    assert by_day(read(tmp_path, *DAYS)) == {DAYS[0]: Decimal(3), DAYS[1]: Decimal("1.25")}
+
+
+def test_a_monthly_report_is_on_the_first_day_and_covers_the_month(tmp_path: Path) -> None:
+    month = {"ChargePeriodStart": "2026-10-01T00:00:00Z", "ChargePeriodEnd": "2026-11-01T00:00:00Z"}
+    write(tmp_path / "october.csv", [on("2026-10-01", **month), on("2026-10-01", **month, SubAccountId="2")])
+    october = [date(2026, 10, day) for day in range(1, 32)]
+    assert by_day(read(tmp_path, *october)) == {october[0]: Decimal("2.5")}
+
+
+def test_a_finished_month_is_covered_to_its_end_and_a_day_to_come_is_not(tmp_path: Path) -> None:
+    aws(tmp_path / "aws", "2026-10", on("2026-10-02"))
+    assert read(tmp_path / "aws", date(2026, 10, 30), date(2026, 10, 31)) == []
+    write(tmp_path / "november.csv", [on("2026-11-02")])
+    with pytest.raises(NotServedYetError) as refused:
+        read(tmp_path / "november.csv", *DAYS)
+    assert refused.value.days == (DAYS[1],), "the other day may be fetched alone"
+
+
+def test_all_times_that_vendors_write_are_understood(tmp_path: Path) -> None:
+    spelled = ("2026-11-02T00:00:00Z", "2026-11-02T00:00Z", "2026-11-02 00:00:00 UTC", "2026-11-02T01:00:00+01:00")
+    rows = [
+        on("2026-11-02", ChargePeriodStart=text, SkuId=text)
+        for text in (*spelled, "2026-11-02", "2026-11-02T00:00:00.000")
+    ]
+    text = text_of(rows).replace("\n", "\r\n\r\n")
+    (tmp_path / "bill.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    found = read(tmp_path)
+    assert len(found) == len(rows)
+    assert {row["charge_period_start"] for row in found} == {datetime(2026, 11, 2, tzinfo=UTC)}
+
+
+VENDORS: dict[str, tuple[dict[str, str], tuple[Any, ...]]] = {
+    "AWS, FOCUS 1.2": ({}, ("claude-sonnet-4-5", "uncached_input_tokens", 416500)),
+    "AWS, FOCUS 1.0": (
+        {"SkuMeter": "", "x_UsageType": "EUC1-anthropic.claude-opus-4-8-mantle-cache-read-input-token-count"},
+        ("claude-opus-4-8", "cache_read_input_tokens", 416500),
+    ),
+    "AWS Marketplace": (
+        {"ServiceName": "Claude Opus 4.8 (Amazon Bedrock Edition)", "SkuMeter": "USW2-Nova2.0Lite-output-tokens"},
+        ("Nova2.0Lite", "output_tokens", 416500),
+    ),
+    "AWS, cache writes of an hour": (
+        {"SkuMeter": "USE1-Claude4.5Haiku-cache-write-1h-input-token-count"},
+        ("claude-haiku-4-5", "cache_creation.ephemeral_1h_input_tokens", 416500),
+    ),
+    "Azure, FOCUS 1.0": (
+        {
+            "ProviderName": "Microsoft",
+            "ServiceName": "Azure OpenAI Service",
+            "SkuMeter": "",
+            "x_SkuMeterName": "gpt 4o 0806 cached Inp glbl Tokens",
+            "ChargePeriodStart": "2026-11-02T00:00Z",
+            "ConsumedQuantity": "12",
+            "ConsumedUnit": "1K",
+            "PricingQuantity": "12",
+            "PricingUnit": "1K Tokens",
+        },
+        ("gpt-4o-0806", "cache_read_input_tokens", 12000),
+    ),
+    "Google": (
+        {
+            "ProviderName": "Google Cloud",
+            "ServiceName": "Vertex AI",
+            "SkuMeter": "Gemini 2.5 Flash Text Output - Predictions",
+            "ConsumedUnit": "Tokens",
+        },
+        ("gemini-2.5-flash", "output_tokens", 416),
+    ),
+    "fal, FOCUS 1.3": (
+        {
+            "ProviderName": "",
+            "ServiceProviderName": "fal",
+            "ServiceName": "Model APIs",
+            "SkuMeter": "fal-ai/flux/dev",
+            "ChargePeriodStart": "2026-11-02 00:00:00 UTC",
+            "ConsumedQuantity": "3",
+            "ConsumedUnit": "Megapixels",
+            "PricingUnit": "Megapixels",
+        },
+        (None, "fal-ai/flux/dev", None),
+    ),
+    "a vendor of FOCUS 1.5's keys": (
+        {
+            "ProviderName": "",
+            "ServiceProviderName": "Anthropic",
+            "ServiceName": "Claude API",
+            "SkuPriceDetails": '{"ModelId": "claude-opus-5", "TokenType": "output_tokens"}',
+        },
+        ("claude-opus-5", "output_tokens", 416500),
+    ),
+}
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_vendors_name_models_and_kinds_of_tokens_in_their_own_ways(vendor: str, tmp_path: Path) -> None:
+    changes, known = VENDORS[vendor]
+    file = write(tmp_path / "bill.csv", [on("2026-11-02", **changes)], tuple(dict.fromkeys((*COLUMNS, *changes))))
+    [row] = read(file)
+    assert (row["model"], row["usage_type"], row["tokens"]) == known
+    assert row["left_out_rows"] is None
+
+
+def test_parquet_is_read_exactly(tmp_path: Path) -> None:
+    charge = on("2026-11-02")
+    values = {name: pa.array([charge.get(name), None]) for name in ("SkuMeter", "SubAccountId", "ServiceCategory")}
+    always = ("BillingAccountId", "BillingCurrency", "ChargeCategory", "ServiceName", "ProviderName")
+    begin, end = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 2, 1, tzinfo=UTC)
+    table = pa.table(
+        values
+        | {name: pa.array([charge[name]] * 2).dictionary_encode() for name in always}
+        | {
+            "BilledCost": pa.array([0.1 + 0.2, 1e-7]),
+            "EffectiveCost": pa.array([Decimal("1.234567890123456789012345"), Decimal(1)], pa.decimal128(38, 24)),
+            "ListCost": pa.array([0.1, 2], pa.float32()),
+            "ConsumedQuantity": pa.array([3, 4], pa.int64()),
+            "ChargePeriodStart": pa.array([begin.replace(tzinfo=None)] * 2, pa.timestamp("ns")),
+            "ChargePeriodEnd": pa.array([end] * 2, pa.timestamp("ms", "UTC")),
+            "Tags": pa.array([[("team", "research")], None], pa.map_(pa.string(), pa.string())),
+        }
+    )
+    pq.write_table(table, tmp_path / "bill.parquet")
+    rows = read(tmp_path)
+    amounts = [
+        [row[name] for name in ("billed_cost", "effective_cost", "list_cost", "consumed_quantity")] for row in rows
+    ]
+    assert amounts == [
+        [Decimal("0.30000000000000004"), Decimal("1.234567890123456789012345"), Decimal("0.1"), 3],
+        [Decimal("0.0000001"), 1, 2, 4],
+    ]
+    assert rows[0]["charge_period_end"] == end
+    assert json.loads(json.loads(rows[0]["other_columns"])["Tags"]) == {"team": "research"}
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    report = FOCUS.endpoints[0].files
+    assert report
+    file = write(tmp_path / "bill.csv", [on("2026-11-02")])
+    reading = Reading(Location(str(file)), report, Window(DAYS[0], DAYS[0]), report.taken)
+    rows = reading.rows()
+    next(rows)
+    write(file, [on("2026-11-02"), on("2026-11-03")])
+    with pytest.raises(FileError, match="was changed while it was read"):
+        next(rows)
+
+
+def test_the_services_that_are_taken_can_be_chosen(tmp_path: Path) -> None:
+    rows = [
+        on("2026-11-02"),
+        on("2026-11-02", ServiceName="Amazon SageMaker", SkuId="G5"),
+        on("2026-11-02", SkuId="G6"),
+    ]
+    write(tmp_path / "bill.csv", rows)
+    found = read(tmp_path, filters={"services": ["amazon sage*", "SkuId=G6"]})
+    assert {(row["service_name"], row["sku_id"], row["left_out_rows"]) for row in found} == {
+        ("Amazon Bedrock", "G6", None),
+        ("Amazon SageMaker", "G5", None),
+        ("Amazon Bedrock", None, 1),
+    }

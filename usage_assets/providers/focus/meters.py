@@ -25,10 +25,10 @@ KINDS = (
     (re.compile(r"(?<![a-z])(input|inp|in)(?![a-z])", re.I), INPUT),
 )
 """The first that is found in the name of a token meter says which tokens it counts."""
-METERS = ("SkuMeter", "x_UsageType", "x_SkuMeterName", "x_SkuDescription", "ChargeDescription")
+METERS = ("SkuMeter", "x_UsageType", "x_SkuMeterName", "x_SkuDescription")
 """Columns that may name what is metered, the best first."""
 _REGION = r"(?:(?:USE|USW|UGW|UGE|CAN|CAW|SAE|MXC|EUC|EUN|EUW|EUS|EU|APN|APS|APE|MEC|MES|ILC|AFS)\d*-)?"
-_BEDROCK = re.compile(rf"{_REGION}(.+?)(?:-mantle)?-(?:cache-(?:read|write)-)?(?:input|output)-token.*")
+_BEDROCK = re.compile(rf"{_REGION}(.+?)(?:-mantle)?-(?:cache-(?:read|write)-(?:1h-)?)?(?:input|output)-token.*")
 _AZURE = re.compile(r"(.+?)[ -](?:cached[ -]|cchd[ -])?(?:inp|input|outp|outpt|opt|output)\b.*tokens?", re.I)
 _GOOGLE = re.compile(r"(gemini [\d.]+ (?:flash lite|flash|pro|ultra|nano)).*", re.I)
 _CLAUDE = re.compile(r"Claude(\d+)(?:\.(\d+))?(Opus|Sonnet|Haiku)")
@@ -105,12 +105,12 @@ def details_of(row: Mapping[str, object]) -> Mapping[str, object]:
 def described(row: Mapping[str, object]) -> dict[str, object]:
     """Return model, kind of usage and tokens of a charge, as far as it states them."""
     details = details_of(row)
-    meters = [text for name in METERS if isinstance(text := row.get(name), str)]
+    meter = next((text for name in METERS if isinstance(text := row.get(name), str)), None)
     kind = row.get("x_TokenType") or details.get("x_TokenType") or details.get("TokenType")
     if kind is None and "x_Model" in row:  # our own export
         kind = row.get("x_UsageType")
     elif kind is None:
-        kind = next((kind_of(text) for text in meters if kind_of(text) != text), meters[0] if meters else None)
+        kind = kind_of(meter) if meter else None
     stated = row.get("x_Model") or details.get("ModelId")
-    model = stated or next(filter(None, map(model_in, meters)), None)
+    model = stated or (model_in(meter) if meter else None)
     return {"Model": model, "UsageType": kind, "Tokens": tokens_of(row)}
