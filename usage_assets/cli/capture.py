@@ -41,14 +41,15 @@ WORDS = frozenset(
         "object", "currency", "line_item", "model", "model_id", "snapshot_id", "service_tier", "size", "image_size",
         "source", "quantity_unit", "api_source", "cost_type", "token_type", "context_window", "context_level",
         "inference_geo", "description", "customer_type", "subscription_type", "terminal_type", "speed", "client_id",
-        "type", "operation", "request_type", "product", "actor_type",
+        "type", "operation", "request_type", "product", "actor_type", "BillingCurrency", "ChargeCategory",
+        "ChargeClass", "ConsumedUnit", "PricingUnit", "ServiceCategory", "ServiceName", "SkuMeter",
     )
 )  # fmt: skip
 """Fields whose text is the provider's own vocabulary. Text under any other name is replaced."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ][\d:.]+(Z|[+-]\d\d:?\d\d)?)?")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
-_ID = re.compile(r"ids?$")
-_FIELD = re.compile(r"[A-Za-z][A-Za-z_]*(\d{1,2}[a-z_]+)*")
+_ID = re.compile(r"[iI]ds?$")
+_FIELD = re.compile(r"_?[A-Za-z][A-Za-z_]*(\d{1,2}[a-z_]+)*")
 _PREFIX = re.compile(r"(?:org|proj|user|key|apikey|wrkspc|svac|svcacct|account|acct|ws|vs|page|req|sk)[-_]")
 """How providers' ids begin."""
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

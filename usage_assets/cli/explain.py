@@ -182,6 +182,7 @@ def _figure(figure: ShownFigure) -> Iterator[str]:
         "  ",
         (
             f"{each.path} = {each.text}  {each.table} {each.day}, page {each.page} of {Path(each.file).name}"
+            + (f", from {printable(each.read_at)}" if each.read_at else "")
             for each in figure.values
         ),
     )

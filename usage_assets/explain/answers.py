@@ -27,6 +27,7 @@ from usage_assets.fetching.archive.store import File
 from usage_assets.fetching.client import read_page
 from usage_assets.fetching.page_parser import PageParser, S, numbered
 from usage_assets.providers.endpoint import Endpoint
+from usage_assets.providers.files import FILE, ROW
 from usage_assets.providers.records import Item, Json, Records, ShapeError
 from usage_assets.warehouse.tables import Table
 
@@ -76,6 +77,8 @@ class Value:
     place: Place
     text: str
     """As the provider wrote it."""
+    read_at: str = ""
+    """The provider's file and the row in it, if it was read from one."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,8 @@ class ArchivedDay:
                 _put(body, path, _as(_at(body, path), text))
             for at, position in wanted.items():
                 if at in rows and position in texts:
-                    value = Value(Place(file, page, (*sent[position], *inner)), texts[position])
+                    read_at = _read_at(_at(body, sent[position]))
+                    value = Value(Place(file, page, (*sent[position], *inner)), texts[position], read_at)
                     yield position, Variant(value, self._renumbered(rows[at], position))
 
     def _cut(self, path: Path, items: Sequence[Any] | None) -> Path:
@@ -252,6 +256,12 @@ class Totals:
             database.register("numbered", rows.append_column("n", pa.array(groups, pa.int64())))
             sql = f"select n, ({total})::decimal(38, 24) from numbered where {where} group by n"
             return dict(database.execute(sql, {"total": self.name} if "$" in where else {}).fetchall())
+
+
+def _read_at(record: Any) -> str:
+    if not isinstance(record, dict) or FILE not in record:
+        return ""
+    return f"{record[FILE]}, row {_number(record[ROW])}"
 
 
 def steps_of(path: str) -> Path:

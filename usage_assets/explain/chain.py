@@ -97,6 +97,8 @@ class ShownValue(msgspec.Struct, frozen=True):
     text: str
     page: int
     file: str
+    read_at: str = ""
+    """The provider's own file and the row in it, if it delivers files."""
 
 
 class ShownDay(msgspec.Struct, frozen=True):
@@ -600,7 +602,15 @@ class Explainer:
     def _shown(self, found: InFigure) -> ShownValue:
         place = found.value.place
         self._files[place.file] = None
-        return ShownValue(found.table, found.day, place.json_path, found.value.text, place.page, str(place.file.path))
+        return ShownValue(
+            found.table,
+            found.day,
+            place.json_path,
+            found.value.text,
+            place.page,
+            str(place.file.path),
+            found.value.read_at,
+        )
 
     def _step(self, relation: str, rows: list[Mapping[str, Any]]) -> Step:
         names = (

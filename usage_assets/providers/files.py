@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+FILE, ROW = "_file", "_row"
+"""Fields of a row, beside its columns: the file and the row that it was read from. They are archived and not stored,
+because a file that is written again in another order, or under another name, says the same."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FileReport:

@@ -18,7 +18,7 @@ from usage_assets.core.days import DAY, Window, windows
 from usage_assets.fetching.files.location import FileError, Location
 from usage_assets.fetching.files.sets import FileSet, sets_of
 from usage_assets.fetching.files.tables import Rows, header_of, rows_of
-from usage_assets.providers.files import FileReport
+from usage_assets.providers.files import FILE, ROW, FileReport
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.\d+)?)?)? ?(Z|UTC|[+-]\d\d:?\d\d)?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -184,7 +184,7 @@ class Reading:
             self._check(rows, n, row)
             if day in self.window:
                 self._refuse_second_row(rows, n, row)
-                yield day, {**row, "_file": rows.file.path, "_row": rows.first + n}
+                yield day, {**row, FILE: rows.file.path, ROW: rows.first + n}
 
     def _taken(self, rows: Rows) -> list[bool]:
         taken = [False] * len(rows)

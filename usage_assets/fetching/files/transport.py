@@ -25,6 +25,7 @@ from usage_assets.fetching.transport import (
     StoppedError,
 )
 from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.providers.files import FILE, ROW
 from usage_assets.providers.records import ShapeError
 
 T = TypeVar("T")
@@ -127,4 +128,4 @@ def _place_of(error: ShapeError, content: bytes) -> str:
     if not steps:
         return error.path
     row = msgspec.json.decode(content)["data"][int(steps[1])]["results"][int(steps[2])]
-    return f"{row.get('_file', error.path)}, row {row.get('_row')}, {steps[3]}"
+    return f"{row.get(FILE, error.path)}, row {row.get(ROW)}, {steps[3]}"

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.endpoint import CostSource, Endpoint, Provider
-from usage_assets.providers.files import FileReport
+from usage_assets.providers.files import FILE, ROW, FileReport
 from usage_assets.providers.focus.meters import described
 from usage_assets.providers.records import Item, Json, Moment, Parser, as_json
 
@@ -144,8 +144,6 @@ class ChargesOfDay(Item, kw_only=True, rename={"start": "day"}):
 OURS = frozenset(("connection", "usage_date", "OtherColumns", "Model", "UsageType", "Tokens"))
 """Columns of the table that no file has."""
 _KNOWN = frozenset(Charges.__struct_encode_fields__) - OURS
-FILE, ROW = "_file", "_row"
-"""Where a result was read."""
 
 
 def charges(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
