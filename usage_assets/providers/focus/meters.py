@@ -107,7 +107,7 @@ def described(row: Mapping[str, object]) -> dict[str, object]:
     details = details_of(row)
     meter = next((text for name in METERS if isinstance(text := row.get(name), str)), None)
     kind = row.get("x_TokenType") or details.get("x_TokenType") or details.get("TokenType")
-    if kind is None and "x_Model" in row:  # our own export
+    if kind is None and "x_SourceTable" in row:  # our own export
         kind = row.get("x_UsageType")
     elif kind is None:
         kind = kind_of(meter) if meter else None
