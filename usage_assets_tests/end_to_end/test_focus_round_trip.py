@@ -1,4 +1,4 @@
-"""What is exported as FOCUS and read back is the same, to the last digit, per day, service, account, model and person."""
+"""What is exported as FOCUS and read back is the same, to the last digit, per day, service, model and person."""
 
 from pathlib import Path
 

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from usage_assets.fetching.files.location import File, FileError, Location
 
-_BLOCK = 4 << 20
+_BLOCK = 1 << 20
 """Bytes of a CSV file that are read at once. A row must fit into it."""
 _ROWS = 20_000
 """Rows of a Parquet file that are read at once."""
