@@ -11,6 +11,14 @@ from usage_assets.providers.openai.costs import OPENAI
 from usage_assets.providers.openai_legacy.billing import OPENAI_LEGACY
 
 PROVIDERS: Mapping[str, Provider] = {
-    provider.name: provider for provider in (OPENAI, ANTHROPIC, CHATGPT, OPENAI_LEGACY, ANTHROPIC_ANALYTICS, FOCUS)
+    provider.name: provider
+    for provider in (
+        OPENAI,
+        ANTHROPIC,
+        CHATGPT,
+        OPENAI_LEGACY,
+        ANTHROPIC_ANALYTICS,
+        FOCUS,
+    )
 }
 LOOKUPS = tuple(lookup for provider in PROVIDERS.values() for lookup in provider.lookups)
