@@ -61,6 +61,12 @@ provider = "openai_legacy"  # of the same organization: its rows are kept, what 
 key = "env:SANDBOX_OPENAI_SESSION"
 """
 """What the environment cannot say of the demo's connections."""
+BILLS = """
+[[connection]]
+name = "focus"
+provider = "focus"  # a cloud's bill: Bedrock
+files = "{folder}"
+"""
 OWNERS = {
     "proj_0133aec72ece26fa68afb056": "shop",
     "proj_bd641ada84bf2a8308a7abd2": "support",
@@ -119,7 +125,9 @@ ENDED_BADLY = frozenset({"COMPLETED_FAILED", "FAILING", "FAILED", "CANCELING", "
 WIDTH = 132
 """Of the tables where no terminal says its own."""
 
-ASKED: Mapping[str, Provider] = {name: PROVIDERS[name] for name in ("openai", "anthropic", "chatgpt", "openai_legacy")}
+ASKED: Mapping[str, Provider] = {
+    name: PROVIDERS[name] for name in ("openai", "anthropic", "chatgpt", "openai_legacy", "focus")
+}
 """The providers of the demo's connections, which are called as these."""
 Windows = Mapping[str, Window]
 """Connection (named like its provider) -> the days that it serves."""
@@ -195,6 +203,7 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
         write_connections(home)
         with start_sandbox(home, lock) as sandbox:
             url = address_of(sandbox)
+            deliver_bills(url, home / "bills", utc_today() - DAY * days)
             say(f"sandbox: {url} emulates OpenAI, Anthropic, ChatGPT and Port; everything is in {home}")
             with start_dagster(home, lock, url, port, utc_today() - DAY * days) as dagster:
                 if dagster.port != port:
@@ -229,7 +238,7 @@ def write_connections(home: Path) -> None:
         f'\n[[owner]]\n{"project" if id_.startswith("proj_") else "workspace"} = "{id_}"\nteam = "{team}"\n'
         for id_, team in OWNERS.items()
     )
-    (home / "connections.toml").write_text(CONNECTIONS + owners + BUDGETS)
+    (home / "connections.toml").write_text(CONNECTIONS + BILLS.format(folder=home / "bills") + owners + BUDGETS)
 
 
 def empty(home: Path) -> None:
@@ -285,6 +294,13 @@ def start_dagster(home: Path, lock: IO[str], sandbox: str, port: int, first: dat
         env=isolated(os.environ) | settings_for(sandbox, home) | {"USAGE_START_DATE": str(first)},
         log=home / "dagster.log",
     )
+
+
+def deliver_bills(sandbox: str, folder: Path, first: date) -> None:
+    """Have the cloud's bills written, to yesterday."""
+    days = {"start": str(first), "end": str(utc_today() - DAY)}
+    with httpx.Client(timeout=60, trust_env=False) as http:
+        http.post(f"{sandbox}/control/bills", json=days | {"folder": str(folder)}).raise_for_status()
 
 
 def address_of(sandbox: ManagedProcess) -> str:

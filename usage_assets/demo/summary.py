@@ -89,6 +89,12 @@ UNITS: Mapping[str, Mapping[str, str]] = {
         "seconds",
         "characters",
     ),
+    "focus.charges": {
+        "usd": "billed_usd",
+        "tokens": "tokens",
+        "left_out_usd": "left_out_usd",
+        "left_out_rows": "left_out_rows",
+    },
 }
 """Raw table -> unit of the sandbox's books -> the daily total that shows it."""
 COSTS: Mapping[str, Mapping[str, str]] = {
@@ -103,6 +109,7 @@ COSTS: Mapping[str, Mapping[str, str]] = {
         "cost_usd": "sum(native_amount) filter (cost_basis = 'billed')",
         "estimated_cost_usd": "sum(native_amount) filter (cost_basis = 'estimated')",
     },
+    "focus": {"usd": "sum(amount_usd) filter (cost_basis = 'billed')"},
 }
 """Provider -> unit of the books -> SQL over its rows of ``costs.daily_costs``."""
 SUMS = "select usage_date, {sums} from {rows} group by usage_date"

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -23,6 +24,7 @@ from usage_assets.sandbox.chatgpt import CODEX_SHAPES, Shapes
 from usage_assets.sandbox.directory import CHANGES as DIRECTORY_CHANGES
 from usage_assets.sandbox.directory import Directory
 from usage_assets.sandbox.faults import Connections, Fault, read_fault
+from usage_assets.sandbox.focus import deliver
 from usage_assets.sandbox.ledger import BOOKS, CHANGES, COSTS, Ledger
 from usage_assets.sandbox.port import PortStore
 
@@ -95,6 +97,7 @@ def control_routes(sandbox: Sandbox) -> list[BaseRoute]:
         "/restate": {"POST": _restate},
         "/currency": {"POST": _set_currency},
         "/shape": {"POST": _set_shape},
+        "/bills": {"POST": _deliver_bills},
         "/directory": {"GET": lambda sandbox, _: sandbox.directory.lists, "POST": _change_directory},
         "/requests": {"GET": _requests},
         "/requests/clear": {"POST": _clear_requests},
@@ -199,6 +202,13 @@ def _set_shape(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
     _only(given, "codex_usage")
     sandbox.shapes.codex_usage = _choice("codex_usage", given.get("codex_usage"), CODEX_SHAPES)
     return {"codex_usage": sandbox.shapes.codex_usage}
+
+
+def _deliver_bills(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
+    _only(given, "folder", "start", "end")
+    if not (isinstance(given.get("folder"), str) and Path(given["folder"]).is_absolute()):
+        raise ControlError("folder must be an absolute path")
+    return {"files": deliver(sandbox.ledger, Path(given["folder"]), _day(given.get("start")), _day(given.get("end")))}
 
 
 def _change_directory(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:

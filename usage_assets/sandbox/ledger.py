@@ -27,6 +27,8 @@ from usage_assets.sandbox.company_anthropic_analytics import (
     USAGE_DIMENSIONS,
     anthropic_analytics_day,
 )
+from usage_assets.sandbox.company_focus import BEDROCK, focus_day
+from usage_assets.sandbox.company_focus import DIMENSIONS as CLOUD_DIMENSIONS
 from usage_assets.sandbox.company_openai import openai_day
 from usage_assets.sandbox.company_openai_legacy import MEASURES, openai_legacy_day
 
@@ -108,6 +110,10 @@ def _late_codex_user(rows: list[Row], n: int) -> Row:
     return {"user_id": None if workspace_only else f"user-late{n}", "email": None}
 
 
+def _of_cloud(measure: Unit, *, is_ai: bool) -> Unit:
+    return lambda row: measure(row) if (row["service"] in BEDROCK) is is_ai else None
+
+
 _CALLER = ("project_id", "user_id", "user_email", "api_key_id")
 DAYS: dict[str, Callable[[Company, date], DayRows]] = {
     "openai": openai_day,
@@ -115,6 +121,7 @@ DAYS: dict[str, Callable[[Company, date], DayRows]] = {
     "chatgpt": chatgpt_day,
     "openai_legacy": openai_legacy_day,
     "anthropic_analytics": anthropic_analytics_day,
+    "focus": focus_day,
 }
 """Provider -> the rows of each of its endpoints on a day before any restatement, unique in their dimensions."""
 BOOKS: dict[str, dict[str, Book]] = {
@@ -242,6 +249,18 @@ BOOKS: dict[str, dict[str, Book]] = {
             USAGE_DIMENSIONS, _fields(people_output_tokens="output_tokens"), _late_anthropic_user
         ),
         "user_cost_report": Book(COST_DIMENSIONS, _fields(people_cents="amount"), _late_anthropic_user),
+    },
+    "focus": {
+        "charges": Book(
+            CLOUD_DIMENSIONS,
+            {
+                "usd": _of_cloud(lambda row: row["cost"], is_ai=True),
+                "tokens": _of_cloud(lambda row: int(row["quantity"] * 1000), is_ai=True),
+                "left_out_usd": _of_cloud(lambda row: row["cost"], is_ai=False),
+                "left_out_rows": _of_cloud(lambda _: 1, is_ai=False),
+            },
+            lambda _, n: {"account": f"1111{n:08}"},
+        ),
     },
 }
 

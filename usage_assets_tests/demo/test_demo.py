@@ -28,8 +28,10 @@ from usage_assets.automation.jobs import CONNECTION_TAG
 from usage_assets.core.days import Window
 from usage_assets.demo.__main__ import (
     ASKED,
+    BILLS,
     DemoError,
     Say,
+    deliver_bills,
     empty,
     isolated,
     main,
@@ -95,7 +97,7 @@ def asked_in(folder: Path, command: list[str], environment: Mapping[str, str]) -
 def test_the_demo_never_reads_the_users_keys_or_database(user: Path) -> None:
     code = (
         "from usage_assets.config.settings import Settings; s = Settings.load(); "
-        "print(s.warehouse.file, s.usage_connections, *(c.key.get_secret_value() for c in s.connections()))"
+        "print(s.warehouse.file, s.usage_connections, *(c.key.get_secret_value() for c in s.connections() if c.key))"
     )
     command = [sys.executable, "-c", code]
     home = user / ".demo"
@@ -170,6 +172,7 @@ def test_days_are_clamped_to_what_each_provider_serves() -> None:
         "anthropic": Window(date(2025, 11, 20), date(2026, 11, 19)),
         "chatgpt": Window(date(2026, 8, 22), date(2026, 11, 19)),
         "openai_legacy": Window(date(2025, 11, 20), date(2026, 11, 19)),
+        "focus": Window(date(2025, 11, 20), date(2026, 11, 19)),
     }
 
 
@@ -272,14 +275,19 @@ def test_the_last_line_is_repeated_until_the_next_one(monkeypatch: pytest.Monkey
 def stored_and_pushed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """Two days of every connection, at a sandbox of their own, which no test changes."""
     folder = tmp_path_factory.mktemp("filled")
+    variables = with_everything(folder)
+    with Path(variables["USAGE_CONNECTIONS"]).open("a") as connections:
+        connections.write(BILLS.format(folder=folder / "bills"))
     with (
         running_sandbox() as url,
         httpx.Client(base_url=url, timeout=30) as switches,
-        open_project(Sandbox(url, switches), folder, with_everything(folder)) as project,
+        open_project(Sandbox(url, switches), folder, variables) as project,
     ):
         with time_machine.travel(NOW):
+            deliver_bills(url, folder / "bills", DAYS[0])
             project.fetch_all(DAYS)
             project.push(DAYS)
+            assert project.push_of("focus", DAYS).success
         yield project
 
 
@@ -304,7 +312,13 @@ def summarized(project: Project, books_at: Sandbox | None = None) -> Summary:
 
 def test_the_last_lines_say_what_each_provider_billed_and_never_add_credits_to_dollars(filled: Project) -> None:
     lines = dict(line.split(": ") for line in money_by_month(filled.warehouse))
-    assert list(lines) == ["anthropic, billed USD", "chatgpt, billed USD", "chatgpt, credits", "openai, billed USD"]
+    assert list(lines) == [
+        "anthropic, billed USD",
+        "chatgpt, billed USD",
+        "chatgpt, credits",
+        "focus, billed USD",
+        "openai, billed USD",
+    ]
     (costs,) = filled.warehouse.read("select sum(amount_value) as usd from openai.costs").to_pylist()
     assert lines["openai, billed USD"] == f"{DAYS[0]:%Y-%m} {costs['usd']:,.2f}"
 

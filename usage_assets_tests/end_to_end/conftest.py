@@ -58,12 +58,13 @@ OF_RAW = {
     f"{table.partition('.')[0]} {unit}": f"select {Table(declared(table)).totals[total].sql} as total from {table}"
     for table, units in UNITS.items()
     for unit, total in units.items()
+    if table.partition(".")[0] in CONNECTIONS
 }
 OF_COSTS = {
     f"{provider} {unit}": f"select {sql} as total from costs.daily_costs where provider = '{provider}'"
     for provider, sums in COSTS.items()
     for unit, sql in sums.items()
-    if unit not in ("usd", "cents")
+    if provider in CONNECTIONS and unit not in ("usd", "cents")
 }
 SERVER = "USAGE_TEST_LAKES"
 """Variable of the PostgreSQL server of the lakes that projects are opened on; without it they are in files."""

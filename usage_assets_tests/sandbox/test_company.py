@@ -41,7 +41,11 @@ def test_rows_are_unique_at_the_finest_grain(ledger: Ledger, provider: str, endp
 
 @pytest.mark.parametrize(
     ("provider", "endpoint"),
-    [source for source in ENDPOINTS if source != ("openai", "usage_vector_stores") and source[0] not in ONCE_MORE],
+    [
+        source
+        for source in ENDPOINTS
+        if source != ("openai", "usage_vector_stores") and source[0] not in (*ONCE_MORE, "focus")
+    ],
 )
 def test_some_days_are_quiet_and_weekends_are_slow(ledger: Ledger, provider: str, endpoint: str) -> None:
     sizes = {day: len(ledger.rows(provider, endpoint, day)) for day in HISTORY}

@@ -82,7 +82,14 @@ class Charges(Row, kw_only=True, rename="pascal"):
             "{}",
             by="billing_currency",
         ),
-        "left_out": Total("sum(billed_cost) filter (where left_out_rows is not null)", "{}", by="billing_currency"),
+        "left_out_usd": Total(
+            "sum(billed_cost) filter (where left_out_rows is not null and billing_currency = 'USD')", "USD"
+        ),
+        "left_out": Total(
+            "sum(billed_cost) filter (where left_out_rows is not null and billing_currency <> 'USD')",
+            "{}",
+            by="billing_currency",
+        ),
     }
 
     billing_account_id: Annotated[str | None, column("Billing account")] = None
