@@ -45,13 +45,14 @@ def build_raw_asset(
     """
     has_money = bool(money_columns(endpoint))
     filters = {name: list(values) for name, values in filters_of(endpoint, connection).items()}
+    source = "the connection's files" if endpoint.files else f"`GET {endpoint.path}`"
 
     @dg.asset(
         key=[connection.name, endpoint.name],
         group_name=f"{connection.name}_{endpoint.group}",
         partitions_def=partitions,
         backfill_policy=policy,
-        description=f"{Table(endpoint.row).description}\n\n{VERIFIED}\n\nSource: `GET {endpoint.path}`.",
+        description=f"{Table(endpoint.row).description}\n\n{VERIFIED}\n\nSource: {source}.",
         metadata=table_metadata(endpoint.row, connection.name),
         kinds={connection.provider, "duckdb"},
         code_version=code_version(

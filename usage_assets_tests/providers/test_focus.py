@@ -1,5 +1,6 @@
 """FOCUS files: what they bill becomes costs, each day is replaced whole, and what is left out is counted."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -11,6 +12,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.fs import FileSystem
 
 from usage_assets.core.days import Window
 from usage_assets.fetching.files.location import FileError, Location
@@ -21,6 +23,7 @@ from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.fetching.conftest import client_of
 from usage_assets_tests.focus_files import COLUMNS, connection, on, text_of, write
+from usage_assets_tests.object_store import CREDENTIALS
 
 DAYS = [date(2026, 11, 2), date(2026, 11, 3)]
 
@@ -329,3 +332,25 @@ def test_every_day_equals_the_books_of_the_cloud_also_after_corrections(sandbox:
     before = of_files()
     sandbox.control("POST", "bills", span)
     assert before != of_files() == of_books()
+
+
+@pytest.mark.slow
+def test_a_prefix_of_an_object_store_is_read_like_a_folder(object_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    options = f"scheme=http&endpoint_override={object_store.removeprefix('http://')}&region=us-east-1"
+    store, _ = FileSystem.from_uri(f"s3://bills?{options}&allow_bucket_creation=true")
+    store.create_dir("bills")
+    part = "data/BILLING_PERIOD=2026-11/focus-00001.csv.gz"
+    content = {
+        part: gzip.compress(text_of([on("2026-11-02")]).encode()),
+        "data/BILLING_PERIOD=2026-10/focus-00001.parquet": b"not opened: it is about earlier days",
+        "metadata/BILLING_PERIOD=2026-11/focus-Manifest.json": json.dumps({"dataFiles": [f"s3://x/{part}"]}).encode(),
+    }
+    for name, body in content.items():
+        with store.open_output_stream(f"bills/aws/{name}", compression=None) as out:
+            out.write(body)
+    for place in ("s3://bills/aws/", "s3://bills/aws/*/BILLING_PERIOD=2026-11/*"):
+        with client_of(FOCUS, key="", base_url=f"{place}?{options}") as client:
+            [row] = client.fetch(FOCUS.endpoints[0], DAYS[:1]).rows.to_pylist()
+        assert row["billed_cost"] == Decimal("1.25")
