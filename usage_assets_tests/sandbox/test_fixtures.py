@@ -68,7 +68,8 @@ def test_the_readme_lists_every_file_once_with_its_kind() -> None:
     lines = [line for line in (FIXTURES / "README.md").read_text().splitlines() if line.startswith("| `")]
     listed = {line.split("`")[1]: line.split("|")[2].strip() for line in lines}
     assert len(listed) == len(lines)
-    assert sorted(listed) == [path.relative_to(FIXTURES).as_posix() for path in FILES]
+    files = sorted((*FILES, *FIXTURES.rglob("*.csv")))
+    assert sorted(listed) == [path.relative_to(FIXTURES).as_posix() for path in files]
     for file, kind in listed.items():
         assert kind in ("official", "observed", "composed", "recorded", "captured")
         assert file.startswith("schemas/") or file.split("/")[-1].startswith(kind)
