@@ -11,6 +11,7 @@ from usage_assets.cli.access import warehouse_now
 from usage_assets.config.days import last_day, parse_days
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.money import plain
+from usage_assets.focus.columns import VERSIONS
 from usage_assets.focus.export import export as export_costs
 from usage_assets.models.connection_graph import fetched_costs, seeds_of
 from usage_assets.warehouse.files import NO_FORMULA, SUFFIXES, draft_of, without_formulas, write_rows
@@ -100,9 +101,12 @@ def writable(out: Path, *suffixes: str, force: bool) -> Path:
 @click.option("--start", required=True, metavar="YYYY-MM-DD", help="First day (UTC).")
 @click.option("--end", required=True, metavar="YYYY-MM-DD", help="Last day, included.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A file that ends in .csv or .parquet.")
+@click.option(
+    "--focus-version", default=VERSIONS[0], type=click.Choice(VERSIONS), help="Version of FOCUS.", show_default=True
+)
 @click.option("--force", is_flag=True, help="Replace the file.")
-def export_focus(start: str, end: str, out: Path, *, force: bool) -> None:
-    """Write costs and purchases as FOCUS 1.2.
+def export_focus(start: str, end: str, out: Path, focus_version: str, *, force: bool) -> None:
+    """Write costs and purchases as FOCUS has them.
 
     Ids of people are written as they are stored (see USAGE_PEOPLE).
     """
@@ -110,7 +114,8 @@ def export_focus(start: str, end: str, out: Path, *, force: bool) -> None:
     first, last = parse_days(start, end, settings)
     fetched = fetched_costs(settings.connections())
     seeds = seeds_of(settings)
-    exported = export_costs(warehouse_now(settings), seeds, first, last, writable(out, *SUFFIXES, force=force), fetched)
+    file = writable(out, *SUFFIXES, force=force)
+    exported = export_costs(warehouse_now(settings), seeds, first, last, file, fetched, focus_version)
     for name, days in exported.gaps.items():
         click.echo(f"{name}: costs of {days} days are missing or incomplete in the file", err=True)
     for name, reasons in exported.due.items():

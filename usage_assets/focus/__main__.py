@@ -1,5 +1,6 @@
-"""`python -m usage_assets.focus` creates the file that `make focus` validates: a year of the sandbox's company, with a
-credit rate, a purchase of credits, and an invoiced month with a day that was restated later. It writes only to .focus.
+"""`python -m usage_assets.focus` creates the files that `make focus` validates, one per version: a year of the
+sandbox's company, with a credit rate, a purchase of credits, and an invoiced month with a day that was restated later. It
+writes only to .focus.
 """
 
 import os
@@ -14,14 +15,16 @@ from pathlib import Path
 import click
 import httpx
 
-from usage_assets.cli import main as cli
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.days import Window, utc_today
 from usage_assets.demo.__main__ import address_of, empty, isolated, start_sandbox
 from usage_assets.fetching.connected import earliest_day, provider_client, settling_days
 from usage_assets.fetching.control_totals import fetch_with_totals
+from usage_assets.focus.columns import VERSIONS
+from usage_assets.focus.export import export
 from usage_assets.local.processes import StartError, only_one, terminate_like_ctrl_c
-from usage_assets.models.costs import COSTS, DailyCost
+from usage_assets.models.connection_graph import seeds_of
+from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
 from usage_assets.models.model import money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.sandbox import credentials
@@ -31,7 +34,8 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
 
-FILE = "year.csv"
+FILE = "year-{}.csv"
+"""One per version."""
 BILLED = ("openai.costs", "anthropic.cost_report", "chatgpt.codex_usage")
 """What FOCUS has rows of: estimates are no costs."""
 CONNECTIONS = """
@@ -77,8 +81,14 @@ def main() -> None:
                 variables = isolated(os.environ) | variables_for(url, first, last, home)
                 os.environ.clear()  # it sees neither keys nor data of the user
                 os.environ.update(variables)
-                make_year(url, Settings.load(), first, last)
-                cli.main(["export", "focus", "--start", str(first), "--end", str(last), "--out", FILE])
+                settings = Settings.load()
+                make_year(url, settings, first, last)
+                for version in VERSIONS:
+                    file = Path(FILE.format(version))
+                    told = export(
+                        warehouse_at(settings.warehouse), seeds_of(settings), first, last, file, version=version
+                    )
+                    click.echo(f"{file}: rows {told.rows:,}")
     except StartError as error:
         click.echo(f"focus: {error}", err=True)
         sys.exit(2)
@@ -123,12 +133,14 @@ def make_year(sandbox: str, settings: Settings, first: date, last: date) -> None
 
 
 def _store(connection: Connection, settings: Settings, warehouse: Warehouse, days: Sequence[date]) -> None:
-    """Fetch and derive a connection's costs, as its assets do."""
+    """Fetch a connection's bills and the usage that allocates them, and derive its costs, as its assets do."""
     provider, target = PROVIDERS[connection.provider], Slice(connection.name, days[0], days[-1])
     seeds = money_seed(settings.accounting(), datetime.now(UTC))
+    bills = [cost for cost in COSTS if cost.part in BILLED and cost.part.startswith(f"{provider.name}.")]
+    allocations = [each for each in ALLOCATIONS if each.part in {bill.part for bill in bills}]
+    needed = {table for model in (*bills, *allocations) for table in (model.part, *model.optional_refs)}
     with provider_client(connection, settings) as client:
-        for model in (cost for cost in COSTS if cost.part in BILLED and cost.part.startswith(f"{provider.name}.")):
-            [endpoint] = (endpoint for endpoint in provider.endpoints if endpoint.row.table == model.part)
+        for endpoint in (each for each in provider.endpoints if each.row.table in needed):
             began = datetime.now(UTC)
             fetched, totals = fetch_with_totals(client, endpoint, days)
             answer = Batch(
@@ -138,8 +150,9 @@ def _store(connection: Connection, settings: Settings, warehouse: Warehouse, day
                 settling_days=settling_days(connection, provider),
             )
             warehouse.replace(Table(endpoint.row), answer, target, "focus")
-            query = replace(model.query, seed=seeds)
-            warehouse.replace(Table(DailyCost), query, replace(target, part=model.part), "focus")
+    for model in (*bills, *allocations):
+        query = replace(model.query, seed=seeds, parts={DailyCost.table: (model.part,)})
+        warehouse.replace(Table(model.row), query, replace(target, part=model.part), "focus")
 
 
 if __name__ == "__main__":

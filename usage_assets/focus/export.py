@@ -1,5 +1,5 @@
-"""Export of ``costs.focus`` as a FOCUS 1.2 file. ``models/sql/views/`` defines its rows, and
-``models/sql/focus/rules.sql`` the rules that each row must obey.
+"""Export of ``costs.focus`` as a FOCUS file. ``models/sql/views/`` defines its rows, ``columns.py`` the columns of each
+version, and ``models/sql/focus/rules.sql`` the rules that each row must obey.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from usage_assets.core.days import Window, windows
+from usage_assets.focus.columns import COLUMNS, VERSIONS, columns_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost, days_without_costs
 from usage_assets.models.due import due_days, in_words
 from usage_assets.models.model import MACROS, SQL
@@ -29,6 +30,10 @@ EXPORTED = {model.name for model in (*COSTS, *ALLOCATIONS)}
 CHARGES_AT_ONCE = 400_000
 """Charges that are computed, verified and written at once. A month of 3.6 million took 4.8 GB."""
 SPARINGLY = "set memory_limit = '1GB'"
+WRITTEN = {"text": "no_formula", "number": "digits", "time": "moment"}
+"""Kind of a column -> the macro that writes its values to CSV."""
+TEXT = ", ".join(f"{WRITTEN[column.kind]}({column.name}) as {column.name}" for column in COLUMNS)
+AS_TEXT = f"create or replace temp view exported_text as select {TEXT} from exported"  # noqa: S608 - declared
 LAST_CONNECTION = "~"
 """Sorts after the name of every connection."""
 CHARGES = """
@@ -73,11 +78,12 @@ def export(
     last: date,
     out: Path,
     fetched: Collection[tuple[str, str]] = (),
+    version: str = VERSIONS[0],
 ) -> Exported:
     """Write the charges whose period begins on the days from first to last (UTC) to a CSV or Parquet file.
 
     ``seeds`` is what the configuration states, about money first. ``fetched`` are the sources of costs that should be
-    stored of each day (see ``days_without_costs``).
+    stored of each day (see ``days_without_costs``). The file has the columns of a ``version`` of FOCUS.
 
     Raises WarehouseError, with nothing written, where there are none, a row breaks a rule, or a file cannot be written.
     """
@@ -91,6 +97,7 @@ def export(
     bring_up_to_date(warehouse, seeds[0])
     range_of_days = Window(first, last)
     days = {"first": first, "last": last}
+    is_csv = out.suffix == ".csv"
     with (
         draft_of(out) as draft,
         snapshot_of(warehouse) as database,
@@ -99,13 +106,15 @@ def export(
         database.execute(SPARINGLY)
         for number, part in enumerate(parts_of(database, range_of_days)):
             stage(database, part)
-            refuse_broken(database, part)
+            refuse_broken(database, part, *(["text_rules"] if is_csv else []))
             database.sql("from exported").write_parquet(f"{folder}/{number:06}.parquet")
         join(database, folder)
         exported = _what_is_in(database, days, due, days_without_costs(database, fetched, first, last))
         if not exported.rows:
             raise WarehouseError(f"{warehouse.database}: no cost is stored for {first} to {last}; nothing was written")
-        write_rows(database.sql("from exported_text" if out.suffix == ".csv" else "from exported"), out, draft)
+        columns = ", ".join(column.name for column in columns_of(version))
+        source = "exported_text" if is_csv else "exported"
+        write_rows(database.sql(f"select {columns} from {source}"), out, draft)  # noqa: S608 - declared
     return exported
 
 
@@ -143,7 +152,7 @@ def stage(database: duckdb.DuckDBPyConnection, part: Mapping[str, Any]) -> None:
     for macro in (*MACROS, NO_FORMULA, _sql("macros")):
         database.execute(macro)
     database.execute(f"create or replace temp table exported as {_sql('rows')}", part)
-    database.execute(f"create or replace temp view exported_text as {_sql('text')}")
+    database.execute(AS_TEXT)
 
 
 def join(database: duckdb.DuckDBPyConnection, folder: str) -> None:
@@ -151,15 +160,16 @@ def join(database: duckdb.DuckDBPyConnection, folder: str) -> None:
     database.execute("drop table temp.exported")
     database.execute(f"create temp view parts as from read_parquet({quoted(f'{folder}/*.parquet')})")
     database.execute(f"create temp view exported as {_sql('parts')}")
-    database.execute(f"create or replace temp view exported_text as {_sql('text')}")
+    database.execute(AS_TEXT)
 
 
-def refuse_broken(database: duckdb.DuckDBPyConnection, part: Mapping[str, Any]) -> None:
-    """Raise WarehouseError where a staged row breaks a rule, naming both."""
-    if broken := database.execute(f"{_sql('rules')} limit 1", part).fetchone():
-        rule, *row = broken
-        named = ", ".join(str(part) for part in row if part is not None)
-        raise WarehouseError(f"costs.focus: not so: {rule}: {named}; nothing was written")
+def refuse_broken(database: duckdb.DuckDBPyConnection, part: Mapping[str, Any], *further: str) -> None:
+    """Raise WarehouseError where a staged row breaks a rule, or one of further files of rules, naming both."""
+    for name in ("rules", *further):
+        if broken := database.execute(f"{_sql(name)} limit 1", part if name == "rules" else None).fetchone():
+            rule, *row = broken
+            named = ", ".join(str(each) for each in row if each is not None)
+            raise WarehouseError(f"costs.focus: not so: {rule}: {named}; nothing was written")
 
 
 def _what_is_in(

@@ -257,7 +257,7 @@ VIEWS = (
         _template(
             "attributed",
             by_key="",
-            part_columns="* exclude (units, all_units, billed_amount), 'billed' as cost_basis",
+            part_columns="*, 'billed' as cost_basis",
             bill_columns="* exclude (grouped_by)",
             what="Every cost once",
         )

@@ -238,8 +238,11 @@ COMPANY = "service, category and company are those of an AI provider"
 KIND = "what is billed or used of credits is Usage, what is bought a One-Time Purchase, and that is all"
 PERIOD = "a billing period is a month, and a day of use lies in it"
 NATIVE = "BilledCost is the native amount in whole units of its currency, and 0 of credits"
-ONE_COST = "ListCost, ContractedCost and EffectiveCost are one cost, EffectiveCost of bought credits is 0"
-QUANTITY = "every row has a quantity and a unit"
+ONE_COST = "ContractedCost and EffectiveCost are one cost, EffectiveCost of bought credits is 0"
+QUANTITY = "every row has a quantity and a unit, and what was used if it is Usage"
+SOURCE = "a quantity has a source"
+PRICE = "a price is not negative, and times the quantity it is the cost"
+SKU = "every row has a SKU"
 CURRENCY = "a currency has three capital letters, and credits are priced in Credits"
 CORRECTION = "a Correction is of a month that is invoiced, and not on that invoice"
 SUMS = "the rows of a day add up to what is stored of it"
@@ -250,6 +253,7 @@ PLANTED = [
     (COMPANY, "ServiceCategory = 'Analytics'"),
     (COMPANY, "ServiceSubcategory = null"),
     (COMPANY, "InvoiceIssuerName = 'A reseller'"),
+    (COMPANY, "HostProviderName = 'A host'"),
     (KIND, "ChargeFrequency = 'Recurring'"),
     (KIND, "x_CostBasis = 'estimated'"),
     (PERIOD, "ChargePeriodEnd = ChargePeriodStart - interval 1 day"),
@@ -261,6 +265,19 @@ PLANTED = [
     (ONE_COST, "ContractedCost = ContractedCost * 100, ListCost = ListCost * 100"),
     (QUANTITY, "PricingQuantity = null, PricingUnit = null"),
     (QUANTITY, "PricingUnit = 'tokens'"),
+    (QUANTITY, "ConsumedQuantity = null"),
+    (QUANTITY, "ConsumedUnit = '1000 Tokens'"),
+    (QUANTITY, "ChargeCategory = 'Purchase', ChargeFrequency = 'One-Time', x_CostBasis = 'purchase of seats'"),
+    (SOURCE, "x_QuantitySource = 'bill'"),
+    (SOURCE, "x_QuantitySource = 'guess'"),
+    (SOURCE, "PricingUnit = 'Tokens'"),
+    (PRICE, "ListCost = ListCost * 100"),
+    (PRICE, "ContractedUnitPrice = ContractedUnitPrice + 0.00000001"),
+    (PRICE, "ListUnitPrice = -ListUnitPrice, ListCost = -ListCost"),
+    (SKU, "SkuId = 'another', SkuPriceId = 'another/thing'"),
+    (SKU, "SkuPriceDetails = '{'"),
+    (SKU, "x_Model = 'another'"),
+    ("a SkuPriceId has one SkuId", "SkuPriceId = 'openai/gpt-5/input', SkuId = 'openai/another'"),
     (CURRENCY, "PricingCurrency = 'EUR'"),
     (CORRECTION, "ChargeClass = 'Correction'"),
     ("InvoiceId is filled in every row or in none", "InvoiceId = 'INV-1'"),
@@ -302,10 +319,10 @@ def broken(published: Path, planted: str) -> str | None:
     part: dict[str, Any] = {"first": DAY, "last": LAST, "after": "", "upto": LAST_CONNECTION}
     with duckdb.connect(str(published), read_only=True) as database:
         stage(database, part)
-        refuse_broken(database, part)
+        refuse_broken(database, part, "text_rules")
         database.execute(planted)
         try:
-            refuse_broken(database, part)
+            refuse_broken(database, part, "text_rules")
         except WarehouseError as error:
             return str(error).removeprefix("costs.focus: not so: ").partition(": ")[0]
     return None

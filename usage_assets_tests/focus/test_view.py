@@ -13,7 +13,8 @@ from iso4217 import Currency
 from usage_assets.config.accounting import CreditRate, ExchangeRate, Invoice, Owner, Purchase
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.models.costs import COSTS
-from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.slices import Slice
@@ -172,6 +173,202 @@ def test_a_quantity_is_stated_where_all_rows_of_a_charge_have_one_of_the_same_un
     )
 
 
+CLAUDE = {"workspace_id": "w", "model": "opus", "cost_type": "tokens", "token_type": "output_tokens"}
+"""What a bill and the use that it is split by have in common."""
+
+
+def used(tokens: int, key: str | None = "k", **values: Any) -> Row:
+    """A row of the usage report."""
+    return raw(UsageMessages, workspace_id="w", model="opus", api_key_id=key, output_tokens=tokens, **values)
+
+
+def of_claude(days: Days, bills: Sequence[Row], uses: Sequence[Row]) -> None:
+    """Store bills and the use that they are split by."""
+    days.fetched(CostReport, *bills)
+    days.fetched(UsageMessages, *uses)
+    days.derive("anthropic_cost_report")
+    days.derive("anthropic_allocated_costs")
+
+
+QUANTITIES = ("x_QuantitySource", "ConsumedQuantity", "ConsumedUnit", "PricingQuantity", "PricingUnit")
+
+
+def test_a_bill_without_a_quantity_has_that_of_the_use_that_it_was_split_by(days: Days) -> None:
+    bill = raw(CostReport, amount_cents=Decimal(30), service_tier="standard", **CLAUDE)
+    elsewhere = raw(CostReport, amount_cents=Decimal(5), cost_type="code_execution", description="Code execution")
+    tiers = [used(100, service_tier="standard"), used(200, "other", service_tier="standard")]
+    of_claude(days, [bill, elsewhere], [*tiers, used(7, service_tier="priority")])
+    assert charges(days, "x_ApiKeyId", "BilledCost", *QUANTITIES, "ContractedUnitPrice") == [
+        ("k", Decimal("0.1"), "usage", 100, "Tokens", 100, "Tokens", Decimal("0.001")),
+        ("other", Decimal("0.2"), "usage", 200, "Tokens", 200, "Tokens", Decimal("0.001")),
+        (None, Decimal("0.05"), "none", 1, "Units", 1, "Units", Decimal("0.05")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cents", "tokens"),
+    [
+        (("10", "20", "30"), {"10": 16, "20": 34, "30": 50}),
+        (("10", "-5", "30"), {"10": 25, "-5": 0, "30": 75}),
+        (("0", "0", "-1"), {}),
+    ],
+)
+def test_use_that_several_bills_share_is_counted_once(days: Days, cents: Sequence[str], tokens: dict[str, int]) -> None:
+    """A report by model has no context windows, which are billed apart. Each of their rows had all 100 tokens."""
+    bills = [
+        raw(CostReport, amount_cents=Decimal(amount), context_window=f"{n}k", **CLAUDE)
+        for n, amount in enumerate(cents)
+    ]
+    of_claude(days, bills, [used(100)])
+    found = charges(days, "x_NativeAmount", "x_QuantitySource", "ConsumedQuantity", "ConsumedUnit")
+    assert {str(round(amount)): quantity for amount, source, quantity, _ in found if source == "shared usage"} == tokens
+    assert {(source, unit) for _, source, _, unit in found} == {
+        ("shared usage", "Tokens") if tokens else ("none", "Units")
+    }
+
+
+def test_bills_of_two_tiers_share_no_use(days: Days) -> None:
+    tiers = ("standard", "batch")
+    bills = [raw(CostReport, amount_cents=Decimal(10), service_tier=tier, **CLAUDE) for tier in tiers]
+    of_claude(days, bills, [used(100, service_tier=tier) for tier in tiers])
+    assert charges(days, "x_QuantitySource", "ConsumedQuantity") == [("usage", 100)] * 2
+
+
+def test_tokens_of_a_bill_in_thousands_are_consumed_one_by_one(days: Days) -> None:
+    thousands = {"quantity": Decimal("0.5"), "quantity_unit": "1000_tokens"}
+    days.fetched(Costs, raw(Costs, amount_value=Decimal(2), **thousands))
+    days.derive("openai_costs")
+    assert charges(days, *QUANTITIES, "ListUnitPrice") == [("bill", 500, "Tokens", Decimal("0.5"), "1000 Tokens", 4)]
+
+
+@pytest.mark.parametrize(
+    ("amount", "quantity", "priced", "price"),
+    [
+        ("1", "3", ("3", "Hours"), "0.333333333333333333333333"),
+        ("2", "3", ("3", "Hours"), "0.666666666666666666666667"),
+        ("-1", "3", ("-1", "Units"), "1"),
+        ("-1", "-3", ("-3", "Hours"), "0.333333333333333333333333"),
+        ("0", "3", ("3", "Hours"), "0"),
+        ("0", "0", ("0", "Hours"), "0"),
+        ("1", "0", ("1", "Units"), "1"),
+        ("0.3", "0.08333333333333333", ("0.08333333333333333", "Hours"), "3.600000000000000144000000"),
+        ("12345.6", "12345.67890123456789", ("12345.67890123456789", "Hours"), "0.999993608999942481909477"),
+        ("1", "0.000000000000000000000001", ("1", "Units"), "1"),
+        ("49999999999999", "99999999999998", ("99999999999998", "Hours"), "0.5"),
+        ("99999999999999", "99999999999999", ("1", "Units"), "99999999999999"),
+        ("0.000000000000000000000001", "1000000", ("1000000", "Hours"), "0"),
+    ],
+)
+def test_a_price_times_the_quantity_is_the_cost_and_no_price_is_negative(
+    days: Days, amount: str, quantity: str, priced: tuple[str, str], price: str
+) -> None:
+    """To 24 places, half up. What has no such price is priced as one unit; what was used is said all the same."""
+    hours = {"quantity": Decimal(quantity), "quantity_unit": "duration_hours"}
+    days.fetched(Costs, raw(Costs, amount_value=Decimal(amount), **hours))
+    days.derive("openai_costs")
+    columns = ("PricingQuantity", "PricingUnit", "ConsumedQuantity", "ContractedUnitPrice", "ListUnitPrice")
+    pricing_quantity, unit = priced
+    assert charges(days, *columns) == [
+        (Decimal(pricing_quantity), unit, Decimal(quantity), Decimal(price), Decimal(price))
+    ]
+
+
+def test_credits_have_their_rate_and_purchases_what_was_paid_for_one(days: Days) -> None:
+    days = stating(days, credit_rates=[FOUR_CENTS], purchases=[PACK])
+    days.fetched(CodexUsage, raw(CodexUsage, credits=Decimal("0.0000000000000000001")))
+    days.derive("chatgpt_codex_usage")
+    columns = (*QUANTITIES, "ContractedUnitPrice", "SkuId", "SkuMeter")
+    assert charges(days, *columns) == [
+        ("bill", Decimal("1e-19"), "Credits", Decimal("1e-19"), "Credits", Decimal("0.04"), "chatgpt/Codex", "Credits"),
+        ("connections file", None, None, 100, "Credits", Decimal("0.035"), "chatgpt/Credits", "Credits"),
+    ]
+
+
+def test_a_model_is_a_sku_and_all_that_a_price_depends_on_is_in_its_id(days: Days) -> None:
+    days.fetched(Costs, *(raw(Costs, line_item=item) for item in ("gpt-5.4, cached input", "web search tool calls")))
+    tier = {"service_tier": "batch", "context_window": "0-200k", "inference_geo": "us/east 100%"}
+    days.fetched(CostReport, raw(CostReport, **{**CLAUDE, "model": "claude-opus-5"}, **tier), raw(CostReport))
+    for file in ("openai_costs", "anthropic_cost_report"):
+        days.derive(file)
+    found = charges(days, "SkuId", "SkuMeter", "SkuPriceId", "SkuPriceDetails")
+    assert [(*row[:3], row[3] and json.loads(row[3])) for row in found] == [
+        ("anthropic/Other use", "Usage", "anthropic/Other use", None),
+        (
+            "anthropic/claude-opus-5",
+            "Output Tokens",
+            "anthropic/claude-opus-5/output_tokens/batch/0-200k/us%2Feast 100%25",
+            {
+                "ModelDeveloper": "Anthropic",
+                "ModelFamily": "claude-opus",
+                "ModelId": "claude-opus-5",
+                "x_ContextWindow": "0-200k",
+                "x_InferenceGeo": "us/east 100%",
+                "x_ServiceTier": "batch",
+                "x_TokenType": "output_tokens",
+            },
+        ),
+        (
+            "openai/gpt-5.4",
+            "Cached Input",
+            "openai/gpt-5.4/cached input",
+            {
+                "ModelDeveloper": "OpenAI",
+                "ModelFamily": "gpt",
+                "ModelId": "gpt-5.4",
+                "x_TokenType": "cached input",
+            },
+        ),
+        ("openai/web search tool calls", "Web Search Tool Calls", "openai/web search tool calls", None),
+    ]
+
+
+def listed(amount: str, list_amount: str, **values: Any) -> AnalyticsCost:
+    """A row of Anthropic's newer cost report, which states list amounts. It has an id of the default workspace."""
+    row = raw(
+        AnalyticsCost,
+        connection="analytics",
+        currency="USD",
+        amount_cents=Decimal(amount),
+        list_amount_cents=Decimal(list_amount),
+        **{**CLAUDE, **values},
+    )
+    assert isinstance(row, AnalyticsCost)
+    return row
+
+
+@pytest.mark.parametrize(
+    ("reported", "list_costs"),
+    [
+        (
+            [listed("90", "100"), listed("10", "10", workspace_id="default")],
+            {"0.1": "0.1", "0.3": "0.333333", "0.6": "0.666667"},
+        ),
+        ([listed("90", "90"), listed("10", "20", workspace_id="default")], {"0.1": "0.2", "0.3": "0.3", "0.6": "0.6"}),
+        ([listed("90", "100"), listed("11", "11", workspace_id="default")], {"0.1": "0.1", "0.3": "0.3", "0.6": "0.6"}),
+        ([listed("80", "100"), listed("20", "20", workspace_id="default")], {"0.1": "0.1", "0.3": "0.3", "0.6": "0.6"}),
+        ([], {"0.1": "0.1", "0.3": "0.3", "0.6": "0.6"}),
+    ],
+    ids=["discount", "of the default workspace", "another organization", "another split", "nothing stated"],
+)
+def test_list_costs_are_those_that_a_report_of_the_same_organization_states(
+    days: Days, reported: Sequence[AnalyticsCost], list_costs: dict[str, str]
+) -> None:
+    days.fetched(AnalyticsCost, *reported, connection="analytics")
+    bills = [
+        raw(CostReport, amount_cents=Decimal(cents), context_window=window, description=window, **CLAUDE)
+        for cents, window in (("30", "0-200k"), ("60", "200k-1M"))
+    ]
+    default = raw(CostReport, amount_cents=Decimal(10), **{**CLAUDE, "workspace_id": None})
+    of_claude(days, [*bills, default], [used(100), used(200, "other")])
+    sums = "select sum(ContractedCost) as cost, sum(ListCost) as list_cost from costs.focus group by ChargeDescription"
+    found = {row["cost"]: row["list_cost"] for row in days.warehouse.read(sums).to_pylist()}
+    assert {f"{cost.normalize()}": f"{round(each, 6).normalize()}" for cost, each in found.items()} == list_costs
+    of_all = sum((row.list_amount_cents for row in reported), Decimal()) / 100
+    if list_costs["0.3"] != "0.3":
+        assert abs(sum(found.values()) - of_all) < Decimal("1e-23")
+    assert charges(days, "*", where="abs(ListUnitPrice * 1e0 * PricingQuantity - ListCost) > 1e-12") == []
+
+
 def test_a_charge_says_what_it_is_for_and_who_pays(days: Days) -> None:
     days = stating(days, owners=[Owner(project="p", team="web", cost_centre="4711"), Owner(workspace="w", team="apps")])
     days.fetched(Costs, raw(Costs, project_id="p", line_item="gpt-5, input", user_id="u", api_key_id="k"), raw(Costs))
@@ -183,8 +380,8 @@ def test_a_charge_says_what_it_is_for_and_who_pays(days: Days) -> None:
     assert {row[:3] for row in found.values()} == {("p", "p", "Project"), ("w", "w", "Workspace"), (None, None, None)}
     tags = {name: json.loads(row[3]) for name, row in found.items()}
     assert tags == {
-        "gpt-5, input": {"team": "web", "cost_centre": "4711"},
-        "opus, output_tokens": {"team": "apps"},
+        "gpt-5, input": {"team": "web", "cost_centre": "4711", "project": "p"},
+        "opus, output_tokens": {"team": "apps", "workspace": "w"},
         "Use that is not itemized": {"team": "unowned"},
     }
     assert found["gpt-5, input"][4:] == ("OpenAI", "gpt-5", "input", "u", "k")
@@ -269,9 +466,9 @@ def test_what_was_fetched_alone_is_no_correction_before_its_costs_follow(days: D
     assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 1)]
     with time_machine.travel(found + timedelta(hours=1), tick=False):
         days.derive("openai_costs", first=OCTOBER)
-    assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 40), (None, -6, 1)]
+    assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 40), (None, -6, -1)]
     fetched_at(days, found + timedelta(days=1), before, costing("10"), alone=True)
-    assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 1), (None, -6, 1)]
+    assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 1), (None, -6, -1)]
 
 
 @pytest.mark.parametrize("clock_set_back", [timedelta(), timedelta(hours=1)], ids=["same instant", "earlier"])

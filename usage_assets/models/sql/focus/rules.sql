@@ -1,104 +1,119 @@
--- one row per rule and row that breaks it: of FOCUS 1.2 what its own validator does not see (docs/focus.md), that no
--- charge is there twice, and that the rows to export (exported; exported_text as written) add up to their sources
+-- one row per row that breaks a rule, with the first that it breaks: of FOCUS what its own validator does not see
+-- (docs/focus.md), that no charge is there twice, and that the rows to export (exported) add up to their sources
 with
 broken as (
   select
     x_Connection,
     ChargePeriodStart,
     ChargeDescription,
-    unnest(
-      list_filter(
-        [
-          {
-            'rule': 'service, category and company are those of an AI provider',
-            'holds': ServiceCategory = 'AI and Machine Learning'
-              and ServiceSubcategory = 'Generative AI'
-              and ServiceName is not null
-              and ProviderName = PublisherName
-              and ProviderName = InvoiceIssuerName
-          },
-          {
-            'rule': 'what is billed or used of credits is Usage, what is bought a One-Time Purchase, and that is all',
-            'holds': (ChargeCategory = 'Usage' and ChargeFrequency = 'Usage-Based' and x_CostBasis in ('billed', 'credits'))
-              or (
-                ChargeCategory = 'Purchase'
-                and ChargeFrequency = 'One-Time'
-                and x_CostBasis in ('purchase of credits', 'purchase of seats')
-              )
-          },
-          {
-            'rule': 'a billing period is a month, and a day of use lies in it',
-            'holds': BillingPeriodStart = date_trunc('month', ChargePeriodStart)
-              and BillingPeriodEnd = BillingPeriodStart + interval 1 month
-              and ChargePeriodStart = date_trunc('day', ChargePeriodStart)
-              and ChargePeriodEnd > ChargePeriodStart
-              and (ChargeCategory <> 'Usage' or ChargePeriodEnd = ChargePeriodStart + interval 1 day)
-          },
-          {
-            'rule': 'BilledCost is the native amount in whole units of its currency, and 0 of credits',
-            'holds': case x_NativeUnit
-              when 'credits' then BilledCost = 0
-              when 'dollars' then BilledCost = x_NativeAmount and BillingCurrency = 'USD'
-              when 'major units' then BilledCost = x_NativeAmount and BillingCurrency <> 'USD'
-              -- parts of a bill are rounded on their own, in its dollars and in its cents
-              when 'cents' then BillingCurrency = 'USD'
-                and abs(BilledCost - major_units(x_NativeAmount, minor_unit)) <= 1e-24::decimal(38, 24)
-              when 'minor units' then BillingCurrency <> 'USD'
-                and BilledCost = major_units(x_NativeAmount, minor_unit)
-            end
-          },
-          {
-            'rule': 'credits cost what their rate says',
-            'holds': x_CostBasis <> 'credits'
-              or (
-                PricingUnit = 'Credits'
-                and PricingQuantity = x_NativeAmount
-                and PricingCurrencyEffectiveCost = x_NativeAmount
-                and EffectiveCost = product(x_NativeAmount, x_UsdPerCredit::decimal(14, 10))
-              )
-          },
-          {
-            'rule': 'ListCost, ContractedCost and EffectiveCost are one cost, EffectiveCost of bought credits is 0',
-            'holds': ListCost = ContractedCost
-              and (x_CostBasis = 'credits' or ContractedCost = BilledCost)
-              and EffectiveCost = if(x_CostBasis = 'purchase of credits', 0, ContractedCost)
-              and (x_CostBasis = 'credits' or PricingCurrencyEffectiveCost = EffectiveCost)
-          },
-          {
-            'rule': 'every row has a quantity and a unit',
-            'holds': PricingQuantity is not null
-              and regexp_full_match(PricingUnit, '([1-9][0-9]* )?[A-Z][A-Za-z]*(-[A-Z][a-z]+)?')
-          },
-          {
-            'rule': 'a currency has three capital letters, and credits are priced in Credits',
-            'holds': regexp_full_match(BillingCurrency, '[A-Z]{3}')
-              and PricingCurrency = if(x_CostBasis = 'credits', 'Credits', BillingCurrency)
-          },
-          {
-            'rule': 'a Correction is of a month that is invoiced, and not on that invoice',
-            'holds': ChargeClass is null
-              or (
-                ChargeClass = 'Correction'
-                and x_InvoiceId is null
-                and (x_Connection, BillingCurrency, BillingPeriodStart::date) in (
-                  select (connection, currency, month) from accounting.invoices
-                )
-              )
-          },
-          {
-            'rule': 'InvoiceId is filled in every row or in none',
-            'holds': (InvoiceId is null) = (select count(InvoiceId) = 0 from exported)
-          },
-          {
-            'rule': 'a sub-account has a name and a type',
-            'holds': (SubAccountId is null) = (SubAccountName is null) and (SubAccountId is null) = (SubAccountType is null)
-          }
-        ],
-        lambda each: each.holds is not true
-      )
-    ).rule as rule
+    case
+      when (
+        ServiceCategory = 'AI and Machine Learning'
+        and ServiceSubcategory = 'Generative AI'
+        and ServiceName is not null
+        and ProviderName = PublisherName
+        and ProviderName = InvoiceIssuerName
+        and ProviderName = ServiceProviderName
+        and ProviderName = HostProviderName
+      ) is not true then 'service, category and company are those of an AI provider'
+      when (
+        (ChargeCategory = 'Usage' and ChargeFrequency = 'Usage-Based' and x_CostBasis in ('billed', 'credits'))
+        or (
+          ChargeCategory = 'Purchase'
+          and ChargeFrequency = 'One-Time'
+          and x_CostBasis in ('purchase of credits', 'purchase of seats')
+        )
+      ) is not true then 'what is billed or used of credits is Usage, what is bought a One-Time Purchase, and that is all'
+      when (
+        BillingPeriodStart = date_trunc('month', ChargePeriodStart)
+        and BillingPeriodEnd = BillingPeriodStart + interval 1 month
+        and ChargePeriodStart = date_trunc('day', ChargePeriodStart)
+        and ChargePeriodEnd > ChargePeriodStart
+        and (ChargeCategory <> 'Usage' or ChargePeriodEnd = ChargePeriodStart + interval 1 day)
+      ) is not true then 'a billing period is a month, and a day of use lies in it'
+      when (
+        case x_NativeUnit
+          when 'credits' then BilledCost = 0
+          when 'dollars' then BilledCost = x_NativeAmount and BillingCurrency = 'USD'
+          when 'major units' then BilledCost = x_NativeAmount and BillingCurrency <> 'USD'
+          -- parts of a bill are rounded on their own, in its dollars and in its cents
+          when 'cents' then BillingCurrency = 'USD'
+            and abs(BilledCost - major_units(x_NativeAmount, minor_unit)) <= 1e-24::decimal(38, 24)
+          when 'minor units' then BillingCurrency <> 'USD'
+            and BilledCost = major_units(x_NativeAmount, minor_unit)
+        end
+      ) is not true then 'BilledCost is the native amount in whole units of its currency, and 0 of credits'
+      when (
+        x_CostBasis <> 'credits'
+        or (
+          PricingUnit = 'Credits'
+          and PricingQuantity = x_NativeAmount
+          and PricingCurrencyEffectiveCost = x_NativeAmount
+          and EffectiveCost = product(x_NativeAmount, x_UsdPerCredit::decimal(14, 10))
+        )
+      ) is not true then 'credits cost what their rate says'
+      when (
+        (x_CostBasis = 'credits' or ContractedCost = BilledCost)
+        and EffectiveCost = if(x_CostBasis = 'purchase of credits', 0, ContractedCost)
+        and (x_CostBasis = 'credits' or PricingCurrencyEffectiveCost = EffectiveCost)
+      ) is not true then 'ContractedCost and EffectiveCost are one cost, EffectiveCost of bought credits is 0'
+      when (
+        PricingQuantity is not null
+        and regexp_full_match(PricingUnit, '([1-9][0-9]* )?[A-Z][A-Za-z]*(-[A-Z][a-z]+)?')
+        and (ConsumedQuantity is not null) = (ChargeCategory = 'Usage')
+        and (ConsumedUnit is not null) = (ChargeCategory = 'Usage')
+        and (ConsumedUnit is null or regexp_full_match(ConsumedUnit, '[A-Z][A-Za-z]*(-[A-Z][a-z]+)?'))
+      ) is not true then 'every row has a quantity and a unit, and what was used if it is Usage'
+      when (
+        case x_QuantitySource
+          when 'none' then PricingUnit = 'Units' and abs(PricingQuantity) = 1
+          when 'connections file' then ChargeCategory = 'Purchase'
+          else x_QuantitySource in ('bill', 'usage', 'shared usage')
+            and ChargeCategory = 'Usage'
+            and ConsumedUnit <> 'Units'
+        end
+      ) is not true then 'a quantity has a source'
+      -- a price is rounded to 24 places, which is less than one of them for each unit; doubles have 15 digits
+      when (
+        ListUnitPrice >= 0
+        and ContractedUnitPrice >= 0
+        and abs(ListUnitPrice::double * PricingQuantity::double - ListCost::double)
+          <= 1e-24 * abs(PricingQuantity::double) + 1e-12 * greatest(abs(ListCost::double), 1)
+        and abs(ContractedUnitPrice::double * PricingQuantity::double - ContractedCost::double)
+          <= 1e-24 * abs(PricingQuantity::double) + 1e-12 * greatest(abs(ContractedCost::double), 1)
+      ) is not true then 'a price is not negative, and times the quantity it is the cost'
+      when (
+        starts_with(SkuId, split_part(SkuPriceId, '/', 1) || '/')
+        and SkuMeter <> ''
+        and case
+          when SkuPriceDetails is null then x_Model is null
+          when json_valid(SkuPriceDetails) then SkuPriceDetails ->> 'ModelId' is not distinct from x_Model
+        end
+      ) is not true then 'every row has a SKU'
+      when (
+        regexp_full_match(BillingCurrency, '[A-Z]{3}')
+        and PricingCurrency = if(x_CostBasis = 'credits', 'Credits', BillingCurrency)
+      ) is not true then 'a currency has three capital letters, and credits are priced in Credits'
+      when (
+        ChargeClass is null
+        or (
+          ChargeClass = 'Correction'
+          and x_InvoiceId is null
+          and (x_Connection, BillingCurrency, BillingPeriodStart::date) in (
+            select (connection, currency, month) from accounting.invoices
+          )
+        )
+      ) is not true then 'a Correction is of a month that is invoiced, and not on that invoice'
+      when (
+        (InvoiceId is null) = (select count(InvoiceId) = 0 from exported)
+      ) is not true then 'InvoiceId is filled in every row or in none'
+      when (
+        (SubAccountId is null) = (SubAccountName is null) and (SubAccountId is null) = (SubAccountType is null)
+      ) is not true then 'a sub-account has a name and a type'
+    end as rule
   from exported
   left join accounting.currencies on currencies.currency = BillingCurrency
+  where rule is not null
 ),
 twice as (
   select *
@@ -106,12 +121,16 @@ twice as (
     select
       * exclude (
         BilledCost,
+        ConsumedQuantity,
         ContractedCost,
+        ContractedUnitPrice,
         EffectiveCost,
         ListCost,
+        ListUnitPrice,
         PricingCurrencyEffectiveCost,
         PricingQuantity,
-        x_NativeAmount
+        x_NativeAmount,
+        x_QuantitySource
       )
     from exported
   )
@@ -170,25 +189,10 @@ union all
 select 'no charge is there twice', x_Connection, ChargePeriodStart::date, ChargeDescription
 from twice
 union all
-select 'times and numbers are written as FOCUS has them', x_Connection, null, ChargeDescription
-from exported_text
-where not regexp_full_match(
-    concat_ws(' ', BillingPeriodEnd, BillingPeriodStart, ChargePeriodEnd, ChargePeriodStart),
-    '(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ?){4}'
-  )
-  or not regexp_full_match(
-    concat_ws(
-      ' ',
-      BilledCost,
-      ContractedCost,
-      EffectiveCost,
-      ListCost,
-      PricingCurrencyEffectiveCost,
-      PricingQuantity,
-      x_NativeAmount
-    ),
-    '(-?\d+\.\d+ ?){7}'
-  )
+select 'a SkuPriceId has one SkuId', any_value(x_Connection), null, SkuPriceId
+from exported
+group by SkuPriceId
+having min(SkuId) <> max(SkuId)
 union all
 select
   'the rows of a day add up to what is stored of it',

@@ -1,6 +1,7 @@
--- costs as FOCUS 1.2 has them (docs/focus.md): one row per billed row of costs.allocated_costs_named, in its own currency,
--- per row of credits that has a rate, and per purchase; and two, which add up to nothing, per correction of an invoiced
--- month. Sums of BilledCost are those of costs.daily_costs. What cannot be a row is in costs.focus_left_out
+-- costs as FOCUS has them, with the columns of every version (docs/focus.md): one row per billed row of
+-- costs.allocated_costs_named, in its own currency, per row of credits that has a rate, and per purchase; and two, which
+-- add up to nothing, per correction of an invoiced month. Sums of BilledCost are those of costs.daily_costs. What cannot be
+-- a row is in costs.focus_left_out
 -- reads: costs.daily_costs, costs.allocated_costs_named, ledger.partition_versions, ledger.stored_days,
 --   ledger.restatements, accounting.invoices, accounting.purchases, accounting.currencies, accounting.providers,
 --   accounting.cost_sources
@@ -32,7 +33,7 @@ ahead as (
       else costs.written_at is null or costs.written_at < raw.written_at
     end
 ),
--- the quantities that sources state, summed as the costs are
+-- the quantities and list amounts that sources state, summed as the costs are
 quantities as (
   from (
 {quantities}
@@ -81,9 +82,40 @@ corrections as (
   anti join ahead using (source_table, connection, usage_date, version)
   where cause = 'provider' and difference <> 0
 ),
+-- bills that have in common what their use was found by share that use, as those of a model's context windows do
+billed as (
+  select
+    *,
+    -- a digest: to sort by all that it is made of takes longer than the rest of the view
+    if(
+      units is null,
+      null,
+      md5_number(
+        json_array(
+          source_table,
+          project_id,
+          workspace_id,
+          user_id,
+          api_key_id,
+          basis,
+          if(contains(basis, 'model'), model, null),
+          if(contains(basis, 'service_tier'), service_tier, null)
+        )::varchar
+      )
+    ) as use,
+    if(use is null, null, greatest(replace(native_amount::decimal(38, 9)::varchar, '.', '')::hugeint, 0))
+      as cost_in_use,
+    if(use is null, user_id, null) as billed_user_id,
+    if(use is null, api_key_id, null) as billed_api_key_id
+  from costs.allocated_costs_named
+  where (cost_basis = 'billed' and currency is not null)
+    or (cost_basis = 'credits' and amount_usd is not null)
+),
 charges as (
   select
     costs.* replace (coalesce(costs.currency, 'USD') as currency),
+    coalesce(costs.model, costs.usage_type, costs.line_item, sources.charge, 'Other use') as item,
+    coalesce(costs.usage_type, if(costs.cost_basis = 'credits', 'credits', 'usage')) as meter,
     'Usage' as category,
     null as class,
     coalesce(
@@ -96,14 +128,36 @@ charges as (
     costs.usage_date as first_day,
     costs.usage_date + 1 as day_after,
     date_trunc('month', costs.usage_date)::date as month,
-    -- a quantity is that of a whole bill
-    coalesce(costs.allocation, 'stated') in ('stated', 'unattributed') and quantities.unit is not null as has_quantity,
-    if(has_quantity, quantities.quantity, 1) as quantity,
-    if(has_quantity, quantities.unit, 'Units') as unit,
+    -- a bill's quantity is that of the whole bill; that of a use that bills share is split by what they cost, to the last unit
+    sum(cost_in_use) over bills_of_use as cost_of_use,
+    sum(cost_in_use) over (
+      bills_of_use
+      order by costs.line_item, costs.context_window, costs.inference_geo, costs.native_amount
+      rows unbounded preceding
+    ) as cost_so_far,
+    case
+      when costs.cost_basis = 'credits' or (quantities.unit is not null and costs.units is null) then 'bill'
+      when costs.units is null then 'none'
+      when count(*) over bills_of_use = 1 then 'usage'
+      when cost_of_use > 0 and min(costs.currency) over bills_of_use = max(costs.currency) over bills_of_use
+        then 'shared usage'
+      else 'none'
+    end as quantity_source,
+    case quantity_source
+      when 'bill' then if(costs.cost_basis = 'credits', costs.native_amount, quantities.quantity)
+      when 'usage' then costs.units
+      when 'shared usage'
+        then costs.units * cost_so_far // cost_of_use - costs.units * (cost_so_far - cost_in_use) // cost_of_use
+    end::decimal(38, 24) as quantity,
+    case
+      when quantity_source = 'bill' then if(costs.cost_basis = 'credits', 'Credits', quantities.unit)
+      when quantity_source <> 'none' then upper(costs.allocation[1]) || costs.allocation[2:]
+    end as unit,
+    quantities.list_amount,
     invoiced.id as invoice_id,
     coalesce(costs.project_id, costs.workspace_id) as sub_account_id,
     if(costs.project_id is null, costs.workspace_name, costs.project_name) as sub_account_name
-  from costs.allocated_costs_named as costs
+  from billed as costs
   left join accounting.cost_sources as sources using (source_table)
   left join quantities
     on quantities.source_table = costs.source_table
@@ -111,20 +165,22 @@ charges as (
     and quantities.usage_date = costs.usage_date
     and quantities.currency is not distinct from costs.currency
     and quantities.project_id is not distinct from costs.project_id
-    and quantities.user_id is not distinct from costs.user_id
-    and quantities.api_key_id is not distinct from costs.api_key_id
+    and quantities.workspace_id is not distinct from costs.workspace_id
+    and quantities.user_id is not distinct from billed_user_id
+    and quantities.api_key_id is not distinct from billed_api_key_id
     and quantities.line_item is not distinct from costs.line_item
   left join invoiced
     on invoiced.cost_basis = costs.cost_basis
     and invoiced.connection = costs.connection
     and invoiced.month = date_trunc('month', costs.usage_date)
     and invoiced.currency = costs.currency
-  where (costs.cost_basis = 'billed' and costs.currency is not null)
-    or (costs.cost_basis = 'credits' and costs.amount_usd is not null)
+  window bills_of_use as (partition by costs.connection, costs.usage_date, use)
   union all by name
   select
     corrections.connection,
     provider,
+    'Correction' as item,
+    'correction' as meter,
     'Usage' as category,
     class,
     if(class is null, 'As invoiced: without the correction', 'Correction')
@@ -138,8 +194,7 @@ charges as (
     cost_basis,
     if(class is null, -difference, difference) as native_amount,
     native_unit,
-    1 as quantity,
-    'Units' as unit,
+    'none' as quantity_source,
     if(class is null, invoiced.id, null) as invoice_id,
     source_table
   from corrections
@@ -153,6 +208,8 @@ charges as (
   select
     connection,
     provider,
+    upper(kind[1]) || kind[2:] as item,
+    kind as meter,
     'Purchase' as category,
     null as class,
     'Purchase of ' || kind || ', ' || id as description,
@@ -164,8 +221,9 @@ charges as (
     'purchase of ' || kind as cost_basis,
     amount as native_amount,
     if(currency = 'USD', 'dollars', 'major units') as native_unit,
+    'connections file' as quantity_source,
     quantity,
-    if(kind = 'credits', 'Credits', 'Seats') as unit,
+    item as unit,
     id as invoice_id,
     'accounting.purchases' as source_table
   from accounting.purchases
@@ -180,7 +238,7 @@ scaled as (
   left join (select currency, minor_unit::decimal(5, 4) as minor_unit from accounting.currencies) using (currency)
 ),
 -- the dollars of a part are those that add up to the bill's; other money is converted as product.sql does, whose temporary
--- macro a view cannot use
+-- macro a view cannot use. A part of a bill has its part of the bill's list amount, rounded to the last place
 amounts as (
   select
     *,
@@ -189,7 +247,19 @@ amounts as (
       amount_usd,
       (trunc(native_amount)::decimal(24, 0) * scale)::decimal(38, 24)
       + ((native_amount - trunc(native_amount))::decimal(24, 24) * scale)::decimal(38, 24)
-    ) as amount
+    ) as amount,
+    case
+      when list_amount = coalesce(billed_amount, native_amount) then null  -- no discount
+      when sign(list_amount) * sign(native_amount) < 0 then null
+      when units is null then list_amount
+      when list_amount is not null
+        then (
+          (
+            replace(list_amount::varchar, '.', '')::hugeint // all_units * units
+            + replace(list_amount::varchar, '.', '')::hugeint % all_units * units // all_units
+          )::decimal(38, 0) * 0.000000000000000000000001
+        )::decimal(38, 24)
+    end as native_list_amount
   from scaled
 ),
 costs as (
@@ -197,8 +267,75 @@ costs as (
     *,
     if(cost_basis = 'credits', 0, amount)::decimal(38, 24) as billed,
     if(cost_basis = 'credits', amount_usd, amount)::decimal(38, 24) as contracted,
-    if(cost_basis = 'purchase of credits', 0, contracted)::decimal(38, 24) as effective
+    if(cost_basis = 'purchase of credits', 0, contracted)::decimal(38, 24) as effective,
+    if(
+      native_list_amount is null,
+      contracted,
+      (trunc(native_list_amount)::decimal(24, 0) * scale)::decimal(38, 24)
+      + ((native_list_amount - trunc(native_list_amount))::decimal(24, 24) * scale)::decimal(38, 24)
+    ) as listed
   from amounts
+),
+-- in how many parts of a unit a quantity is counted, so that a cost can be divided by a whole number of them. Null: its price
+-- would be negative, or it has too many digits; then the charge is priced as one unit. Credits have a rate
+counted as (
+  select
+    *,
+    case
+      when cost_basis = 'credits' then null
+      when sign(contracted) not in (0, sign(quantity)) or sign(listed) not in (0, sign(quantity)) then null
+      when greatest(abs(contracted), abs(listed)) > 50000000000000 then null
+      when quantity = trunc(quantity) then 1
+      when abs(quantity) not between 0.000001 and 1000000000 or greatest(abs(contracted), abs(listed)) > 10000000
+        then null
+      when abs(quantity) < 100 and quantity = quantity::decimal(20, 17) then 100000000000000000
+      when quantity = quantity::decimal(38, 14) then 100000000000000
+    end::hugeint as parts_of_a_unit,
+    abs(
+      case parts_of_a_unit
+        when 1 then if(quantity = 0, 1, trunc(quantity)::hugeint)
+        when 100000000000000 then replace(quantity::decimal(38, 14)::varchar, '.', '')::hugeint
+        when 100000000000000000 then replace(quantity::decimal(20, 17)::varchar, '.', '')::hugeint
+      end
+    ) as parts
+  from costs
+),
+-- a cost in its last places by the quantity, rounded half up
+priced as (
+  select
+    *,
+    parts is not null or cost_basis = 'credits' as has_price,
+    if(contracted < 0 or listed < 0, -1, 1) as one_unit,
+    list_transform(
+      if(contracted = listed, [contracted], [contracted, listed]),
+      lambda cost: case
+        when cost_basis = 'credits' then usd_rate
+        when parts is null then abs(cost)
+        else (
+          case
+            -- to divide HUGEINTs takes three microseconds: once for nearly all rows
+            when parts_of_a_unit = 1 then (replace(abs(cost)::varchar, '.', '')::hugeint * 2 + parts) // (parts * 2)
+            else replace(abs(cost)::varchar, '.', '')::hugeint // parts * parts_of_a_unit
+              + (replace(abs(cost)::varchar, '.', '')::hugeint % parts * parts_of_a_unit * 2 + parts) // (parts * 2)
+          end::decimal(38, 0) * 0.000000000000000000000001
+        )::decimal(38, 24)
+      end
+    ) as prices
+  from counted
+),
+-- what the parts of a SkuPriceId are divided by is written as in a URL inside them
+named as (
+  select
+    *,
+    list_transform(
+      [item, nullif(usage_type, item), service_tier, context_window, inference_geo],
+      lambda part: coalesce(replace(replace(part, '%', '%25'), '/', '%2F'), '')
+    ) as price_parts,
+    list_transform(
+      string_split(regexp_replace(meter, '[ _.]+', ' ', 'g'), ' '),
+      lambda word: upper(word[1]) || word[2:]
+    ) as meter_words
+  from priced
 )
 select
   billed as BilledCost,
@@ -213,27 +350,65 @@ select
   frequency as ChargeFrequency,
   day_after::timestamp at time zone 'UTC' as ChargePeriodEnd,
   first_day::timestamp at time zone 'UTC' as ChargePeriodStart,
+  case
+    when category <> 'Usage' then null
+    when quantity is null then one_unit
+    when starts_with(unit, '1000 ') then (quantity::decimal(34, 24) * 1000)::decimal(38, 24)
+    else quantity
+  end::decimal(38, 24) as ConsumedQuantity,
+  if(category = 'Usage', coalesce(regexp_replace(unit, '^1000 ', ''), 'Units'), null) as ConsumedUnit,
   contracted as ContractedCost,
+  prices[1] as ContractedUnitPrice,
   effective as EffectiveCost,
+  coalesce(company, provider) as HostProviderName,
   invoice_id as InvoiceId,
   coalesce(company, provider) as InvoiceIssuerName,
-  contracted as ListCost,
+  listed as ListCost,
+  prices[-1] as ListUnitPrice,
   if(cost_basis = 'credits', 'Credits', currency) as PricingCurrency,
   if(cost_basis = 'credits', native_amount, effective)::decimal(38, 24) as PricingCurrencyEffectiveCost,
-  if(cost_basis = 'credits', native_amount, quantity)::decimal(38, 24) as PricingQuantity,
-  if(cost_basis = 'credits', 'Credits', unit) as PricingUnit,
+  if(has_price, quantity, one_unit)::decimal(38, 24) as PricingQuantity,
+  if(has_price, unit, 'Units') as PricingUnit,
   coalesce(company, provider) as ProviderName,
   coalesce(company, provider) as PublisherName,
   'AI and Machine Learning' as ServiceCategory,
   coalesce(service, provider) as ServiceName,
+  coalesce(company, provider) as ServiceProviderName,
   'Generative AI' as ServiceSubcategory,
+  provider || '/' || item as SkuId,
+  array_to_string(meter_words, ' ') as SkuMeter,
+  nullif(
+    json_merge_patch(
+      '{}',
+      json_object(
+        'ModelDeveloper', if(model is null, null, coalesce(company, provider)),
+        'ModelFamily', regexp_replace(model, '-[0-9].*', ''),
+        'ModelId', model,
+        'x_ContextWindow', context_window,
+        'x_InferenceGeo', inference_geo,
+        'x_ServiceTier', service_tier,
+        'x_TokenType', coalesce(token_type, nullif(regexp_extract(usage_type, '.*(input|output|tokens)$'), ''))
+      )
+    )::varchar,
+    '{}'
+  ) as SkuPriceDetails,
+  rtrim(provider || '/' || array_to_string(price_parts, '/'), '/') as SkuPriceId,
   sub_account_id as SubAccountId,
   sub_account_name as SubAccountName,
   if(sub_account_id is null, null, coalesce(sub_account_type, 'Project')) as SubAccountType,
-  case
-    when cost_centre is not null then json_object('team', team, 'cost_centre', cost_centre)
-    when team is not null then json_object('team', team)
-  end::varchar as Tags,
+  if(
+    team is null,
+    null,
+    json_merge_patch(
+      '{}',
+      json_object(
+        'team', team,
+        'cost_centre', cost_centre,
+        'project', project_name,
+        'workspace', workspace_name
+      )
+    )
+  )::varchar as Tags,
   allocation as x_Allocation,
   basis as x_AllocationBasis,
   api_key_id as x_ApiKeyId,
@@ -245,16 +420,17 @@ select
   model as x_Model,
   native_amount as x_NativeAmount,
   native_unit as x_NativeUnit,
+  quantity_source as x_QuantitySource,
   service_tier as x_ServiceTier,
   source_table as x_SourceTable,
   if(cost_basis = 'credits', usd_rate, null) as x_UsdPerCredit,
   if(cost_basis = 'credits', usd_rate_source, null) as x_UsdPerCreditSource,
   usage_type as x_UsageType,
   user_id as x_UserId
-from costs
+from named
 left join accounting.providers using (provider);
 
-comment on view costs.focus is 'Costs and purchases as FOCUS 1.2 has them: docs/focus.md';
+comment on view costs.focus is 'Costs and purchases as FOCUS has them, with the columns of all its versions: docs/focus.md';
 
 create or replace view costs.focus_left_out as
 select

@@ -1,0 +1,140 @@
+-- one row per billed row of anthropic.cost_report with a discount: its cents at list price, which anthropic_analytics.cost
+-- states. That report has no descriptions, so what it lists of a workspace, model, kind of cost, class of tokens and service
+-- tier is split by what is billed of it, to the last digit. Two connections are of one organization if both say the same of a
+-- day, but for a millionth of a cent a row. The default workspace is null in one report and has an id in the other
+-- reads: anthropic.cost_report, anthropic_analytics.cost
+select
+  'anthropic.cost_report' as source_table,
+  connection,
+  usage_date,
+  currency,
+  workspace_id,
+  line_item,
+  any_value(list_amount) as list_amount
+from (
+  with
+  bills as (
+    select
+      connection,
+      usage_date,
+      upper(currency) as currency,
+      workspace_id,
+      model,
+      cost_type,
+      token_type,
+      service_tier,
+      description as line_item,
+      context_window,
+      inference_geo,
+      grouped_by,
+      sum(amount_cents) as amount,
+      count(*) as row_count
+    from anthropic.cost_report
+    group by all
+  ),
+  listed as (
+    select
+      connection,
+      usage_date,
+      upper(currency) as currency,
+      workspace_id,
+      model,
+      cost_type,
+      token_type,
+      service_tier,
+      sum(amount_cents) as amount,
+      sum(list_amount_cents) as list_amount,
+      count(*) as row_count
+    from anthropic_analytics.cost
+    group by all
+  ),
+  same_organization as (
+    select
+      bills.connection,
+      listed.connection as listed_by,
+      bills.usage_date,
+      bills.currency
+    from (
+      select connection, usage_date, currency, sum(amount) as amount, sum(row_count) as row_count
+      from bills
+      group by all
+    ) as bills
+    join (
+      select connection, usage_date, currency, sum(amount) as amount, sum(row_count) as row_count
+      from listed
+      group by all
+    ) as listed using (usage_date, currency)
+    where bills.amount <> 0
+      and abs(bills.amount - listed.amount) <= (bills.row_count + listed.row_count) * 0.000001
+  ),
+  discounts as (
+    select
+      same_organization.connection,
+      listed.usage_date,
+      listed.currency,
+      billed_workspaces.workspace_id,
+      model,
+      cost_type,
+      token_type,
+      service_tier,
+      sum(amount) as amount,
+      sum(list_amount) as list_amount,
+      sum(row_count) as row_count
+    from listed
+    join same_organization
+      on same_organization.listed_by = listed.connection
+      and same_organization.usage_date = listed.usage_date
+      and same_organization.currency = listed.currency
+    left join (select distinct connection, usage_date, workspace_id from bills) as billed_workspaces
+      on billed_workspaces.connection = same_organization.connection
+      and billed_workspaces.usage_date = listed.usage_date
+      and billed_workspaces.workspace_id = listed.workspace_id
+    group by all
+    having sum(amount) <> sum(list_amount)
+  ),
+  shares as (
+    select
+      bills.*,
+      discounts.amount as same_amount,
+      discounts.row_count as same_rows,
+      replace(discounts.list_amount::varchar, '.', '')::hugeint as places,
+      abs(replace(bills.amount::decimal(38, 9)::varchar, '.', '')::hugeint) as weight,
+      sum(weight) over (bills_of_discount order by bills.amount, line_item, context_window, inference_geo) as upto,
+      sum(weight) over bills_of_discount as weights,
+      sum(bills.amount) over bills_of_discount as amount_of_bills,
+      sum(bills.row_count) over bills_of_discount as rows_of_bills
+    from bills
+    join discounts
+      on discounts.connection = bills.connection
+      and discounts.usage_date = bills.usage_date
+      and discounts.currency = bills.currency
+      and discounts.workspace_id is not distinct from bills.workspace_id
+      and discounts.model is not distinct from bills.model
+      and discounts.cost_type is not distinct from bills.cost_type
+      and discounts.token_type is not distinct from bills.token_type
+      and discounts.service_tier is not distinct from bills.service_tier
+    window bills_of_discount as (
+      partition by
+        bills.connection,
+        bills.usage_date,
+        bills.currency,
+        bills.workspace_id,
+        bills.model,
+        bills.cost_type,
+        bills.token_type,
+        bills.service_tier
+    )
+  )
+  select
+    * exclude (places, weight, upto, weights),
+    (
+      (
+        (places // weights * upto + places % weights * upto // weights)
+        - (places // weights * (upto - weight) + places % weights * (upto - weight) // weights)
+      )::decimal(38, 0) * 0.000000000000000000000001
+    )::decimal(38, 24) as list_amount
+  from shares
+  where weights > 0 and abs(amount_of_bills - same_amount) <= (rows_of_bills + same_rows) * 0.000001
+)
+group by connection, usage_date, currency, workspace_id, line_item
+having count(*) = 1
