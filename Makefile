@@ -45,7 +45,7 @@ help:
 	@echo "make wheel   build the wheel, and use it in an empty folder and environment of its own"
 	@echo "make image   build deploy/Dockerfile and start from it what compose.yaml starts, without Docker; root on Debian only"
 	@echo "make bench   the benchmarks; exit 1 where a demand is missed"
-	@echo "make focus   FOCUS's own validator over a year of the sandbox, or over FOCUS_FILE=x.csv; needs Python 3.12"
+	@echo "make focus   FOCUS's own validator over a year of the sandbox in each version, or over FOCUS_FILE=x.csv; needs Python 3.12"
 	@echo "make docs    write docs/tables.md from the declarations"
 	@echo "make pictures  take the README's pictures of a demo; needs Chromium"
 
@@ -149,9 +149,9 @@ $(READY_FOCUS): constraints-focus.txt
 		echo "FOCUS's validator needs Python 3.12 (or 3.13), and $(PYTHON_FOCUS) is not: make focus PYTHON_FOCUS=/path/to/python" >&2; \
 		exit 2; }
 	@"$(PYTHON_FOCUS)" -m venv --clear .venv-focus
-	$(call patiently,installing FOCUS's validator into .venv-focus,.venv-focus/bin/python $(PIP_INSTALL) -c constraints-focus.txt focus-validator)
+	$(call patiently,installing FOCUS's validator into .venv-focus,.venv-focus/bin/python $(PIP_INSTALL) -c constraints-focus.txt focus-validator focus-data-toolkit)
 	@touch $@
 
 focus: $(READY_FOCUS) $(READY)
 	@$(if $(FOCUS_FILE),,$(BIN)/python -m usage_assets.focus)
-	@.venv-focus/bin/python usage_assets/focus/validate.py $(or $(FOCUS_FILE),.focus/year.csv)
+	@.venv-focus/bin/python -m usage_assets.focus.validate $(or $(FOCUS_FILE),.focus/year-*.csv)

@@ -1,6 +1,6 @@
 """`python -m usage_assets.focus` creates the files that `make focus` validates, one per version: a year of the
-sandbox's company, with a credit rate, a purchase of credits, and an invoiced month with a day that was restated later. It
-writes only to .focus.
+sandbox's company, with a credit rate, a purchase of credits, and an invoiced month with a day that was restated later.
+It writes only to .focus.
 """
 
 import os

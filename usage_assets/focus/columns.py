@@ -50,6 +50,10 @@ COLUMNS: Sequence[FocusColumn] = (
     FocusColumn("ChargePeriodEnd", "the end of the day; of a purchase without an end, that of its month", "time"),
     FocusColumn("ChargePeriodStart", "the UTC day; for a purchase, its first day", "time"),
     FocusColumn(
+        "CommitmentDiscountStatus",
+        "null: no commitment is known. FOCUS's validator cannot judge `ConsumedQuantity` without this column",
+    ),
+    FocusColumn(
         "ConsumedQuantity",
         "what was used, see [Quantities](#quantities-and-prices); null for a purchase",
         "number",
@@ -85,7 +89,19 @@ COLUMNS: Sequence[FocusColumn] = (
         criteria=("PUBLIC_PRICE_LIST_SUPPORTED",),
     ),
     FocusColumn("PricingCurrency", "`Credits`, otherwise `BillingCurrency`"),
+    FocusColumn(
+        "PricingCurrencyContractedUnitPrice",
+        "1 credit for a credit that is used, otherwise `ContractedUnitPrice`",
+        "number",
+        criteria=("PUBLIC_PRICE_LIST_SUPPORTED",),
+    ),
     FocusColumn("PricingCurrencyEffectiveCost", "the number of credits, otherwise `EffectiveCost`", "number"),
+    FocusColumn(
+        "PricingCurrencyListUnitPrice",
+        "1 credit for a credit that is used, otherwise `ListUnitPrice`",
+        "number",
+        criteria=("PUBLIC_PRICE_LIST_SUPPORTED",),
+    ),
     FocusColumn(
         "PricingQuantity", "the quantity that has the unit price; 1 (-1 for a refund) if there is none", "number"
     ),

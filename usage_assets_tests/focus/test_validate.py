@@ -9,7 +9,18 @@ import duckdb
 import pytest
 
 from usage_assets.focus import validate as module
-from usage_assets.focus.validate import Report, false_alarms, validate
+from usage_assets.focus.columns import VERSIONS, columns_of
+from usage_assets.focus.validate import (
+    FALSE_ALARMS,
+    NOT_ASCII,
+    SPEC,
+    Report,
+    false_alarms,
+    lint,
+    model_of,
+    validate,
+    version_of,
+)
 
 SCRIPT = Path(module.__file__)
 
@@ -37,7 +48,7 @@ NOT_INVOICED = "select null as InvoiceId, 'Usage' as ChargeCategory, 1 as Effect
 def alarms(charges: str, *broken: str) -> set[str]:
     """Which of the broken rules are false alarms on these charges."""
     with duckdb.connect() as database:
-        report = Report({name: "failed" if name in broken else "passed" for name in RULES})
+        report = Report({**dict.fromkeys(RULES, "passed"), **dict.fromkeys(broken, "failed")})
         return set(false_alarms(report, RULES, database.sql(charges)))
 
 
@@ -95,6 +106,80 @@ def test_only_seats_may_cost_when_they_are_bought() -> None:
         assert alarms(purchase, "EffectiveCost-C-005-C") == expected
 
 
+@pytest.mark.parametrize(
+    ("alarm", "column", "false", "true"),
+    [
+        (
+            "SkuPriceDetails: custom_key_not_prefixed",
+            "SkuPriceDetails",
+            '{"ModelId": "m", "x_TokenType": "t"}',
+            '{"Tier": 1}',
+        ),
+        ("PricingCurrency: bad_currency", "'USD' as BillingCurrency, PricingCurrency", "Credits", "Tokens"),
+    ],
+)
+def test_what_a_later_version_allows_is_a_false_alarm_and_nothing_else_is(
+    alarm: str, column: str, false: str, true: str
+) -> None:
+    name = column.rpartition(" ")[2]
+    for value, expected in ((false, {alarm}), (true, set())):
+        assert alarms(f"select {column.removesuffix(name)}'{value}' as {name}", alarm) == expected
+
+
+def test_every_false_alarm_says_where_it_is_known() -> None:
+    for alarm in (*FALSE_ALARMS.values(), NOT_ASCII):
+        assert alarm.issue.startswith(SPEC)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_file_has_the_columns_of_its_version_and_all_that_are_mandatory(version: str) -> None:
+    """The linter's model is made from the FinOps Foundation's data model, not from ours."""
+    names = [column.name for column in columns_of(version)]
+    assert version_of(names) == version
+    with duckdb.connect() as database:
+        rows = database.sql("select " + ", ".join(f"null::varchar as {name}" for name in names))
+        structure = {name for name in lint(version, rows.limit(0)).broken if not name.endswith("empty_dataset")}
+        assert structure == set()
+        without = rows.project("* exclude (ServiceName), 1 as Provider").limit(0)
+        assert {*lint(version, without).broken} >= {"Provider: unknown_column", "ServiceName: missing_mandatory_column"}
+
+
+def test_columns_that_a_version_removed_or_does_not_have_yet_are_found() -> None:
+    for version, other in (("1.2", "1.3"), ("1.2", "1.4"), ("1.3", "1.2"), ("1.4", "1.2"), ("1.4", "1.3")):
+        with duckdb.connect() as database:
+            columns = ", ".join(f"null::varchar as {column.name}" for column in columns_of(other))
+            assert any("_column" in rule for rule in lint(version, database.sql(f"select {columns} limit 0")).broken)
+
+
+def test_the_linter_reads_numbers_and_times_as_a_csv_file_has_them() -> None:
+    row = "select 1.5::decimal(38, 24) as BilledCost, timestamptz '2026-11-01 00:00:00+00' as ChargePeriodStart"
+    with duckdb.connect() as database:
+        database.execute("set TimeZone = 'Asia/Tokyo'")
+        broken = lint("1.4", database.sql(f"{row}, '1e' as ListCost")).broken
+        assert {rule for rule in broken if "missing" not in rule} == {"ListCost: bad_numeric_format"}
+
+
+@pytest.mark.parametrize(
+    ("models", "version", "expected"),
+    [
+        (["1.2.0.1"], "1.2", "1.2.0.1"),
+        (["1.2.0.1"], "1.3", "1.2.0.1"),
+        (["1.2.0.1", "1.3"], "1.3", "1.3"),
+        (["1.2.0.1", "1.3"], "1.4", None),
+        (["1.2.0.1", "1.4.0.2"], "1.4", "1.4.0.2"),
+        ([], "1.2", None),
+    ],
+)
+def test_a_version_is_judged_by_its_own_model_or_by_one_whose_columns_it_keeps(
+    tmp_path: Path, models: list[str], version: str, expected: str | None
+) -> None:
+    (tmp_path / "rules").mkdir()
+    for model in models:
+        (tmp_path / "rules" / f"model-{model}.json").touch()
+    found = model_of(version, tmp_path)
+    assert (found and found.stem) == (expected and f"model-{expected}")
+
+
 def test_any_other_broken_rule_is_none() -> None:
     assert alarms(NOT_INVOICED, "BilledCost-C-001-M") == set()
 
@@ -114,17 +199,19 @@ def test_a_validator_that_dies_gives_no_verdict(tmp_path: Path, monkeypatch: pyt
     command.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(RuntimeError, match=r"^the validator failed itself \(exit code [01]\): "):
-        validate(tmp_path / "x.csv", tmp_path / "focus_validator")
+        validate(tmp_path / "x.csv", "1.2.0.1", tmp_path / "focus_validator")
 
 
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ((), "focus: no file: give a FOCUS file, .csv or .parquet\n"),
-        (("nothing.csv",), "focus: nothing.csv: give a FOCUS file, .csv or .parquet\n"),
+        ((), "focus: no file: give FOCUS files, .csv or .parquet\n"),
+        (("nothing.csv",), "focus: nothing.csv: give FOCUS files, .csv or .parquet\n"),
         ((str(SCRIPT),), "focus: the validator is not installed here: make focus\n"),
     ],
 )
-def test_what_it_cannot_start_with_is_one_line(tmp_path: Path, words: tuple[str, ...], complaint: str) -> None:
-    said = subprocess.run([sys.executable, SCRIPT, *words], cwd=tmp_path, capture_output=True, text=True)
+def test_what_it_cannot_start_with_is_one_line(words: tuple[str, ...], complaint: str) -> None:
+    """It runs from the root of a checkout that is not installed."""
+    command = [sys.executable, "-m", "usage_assets.focus.validate", *words]
+    said = subprocess.run(command, cwd=SCRIPT.parents[2], capture_output=True, text=True)
     assert (said.returncode, said.stdout, said.stderr) == (2, "", complaint)

@@ -48,6 +48,8 @@ broken as (
         or (
           PricingUnit = 'Credits'
           and PricingQuantity = x_NativeAmount
+          and PricingCurrencyContractedUnitPrice = 1
+          and PricingCurrencyListUnitPrice = 1
           and PricingCurrencyEffectiveCost = x_NativeAmount
           and EffectiveCost = product(x_NativeAmount, x_UsdPerCredit::decimal(14, 10))
         )
@@ -127,7 +129,9 @@ twice as (
         EffectiveCost,
         ListCost,
         ListUnitPrice,
+        PricingCurrencyContractedUnitPrice,
         PricingCurrencyEffectiveCost,
+        PricingCurrencyListUnitPrice,
         PricingQuantity,
         x_NativeAmount,
         x_QuantitySource

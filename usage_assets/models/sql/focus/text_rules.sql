@@ -19,9 +19,11 @@ where not regexp_full_match(
       EffectiveCost,
       ListCost,
       ListUnitPrice,
+      PricingCurrencyContractedUnitPrice,
       PricingCurrencyEffectiveCost,
+      PricingCurrencyListUnitPrice,
       PricingQuantity,
       x_NativeAmount
     ),
-    '(-?\d+\.\d+ ?){10}'
+    '(-?\d+\.\d+ ?){12}'
   )

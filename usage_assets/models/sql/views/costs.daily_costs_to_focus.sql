@@ -350,6 +350,7 @@ select
   frequency as ChargeFrequency,
   day_after::timestamp at time zone 'UTC' as ChargePeriodEnd,
   first_day::timestamp at time zone 'UTC' as ChargePeriodStart,
+  null::varchar as CommitmentDiscountStatus,
   case
     when category <> 'Usage' then null
     when quantity is null then one_unit
@@ -366,7 +367,9 @@ select
   listed as ListCost,
   prices[-1] as ListUnitPrice,
   if(cost_basis = 'credits', 'Credits', currency) as PricingCurrency,
+  if(cost_basis = 'credits', 1, prices[1])::decimal(38, 24) as PricingCurrencyContractedUnitPrice,
   if(cost_basis = 'credits', native_amount, effective)::decimal(38, 24) as PricingCurrencyEffectiveCost,
+  if(cost_basis = 'credits', 1, prices[-1])::decimal(38, 24) as PricingCurrencyListUnitPrice,
   if(has_price, quantity, one_unit)::decimal(38, 24) as PricingQuantity,
   if(has_price, unit, 'Units') as PricingUnit,
   coalesce(company, provider) as ProviderName,
