@@ -1,10 +1,15 @@
-"""Writes docs/tables.md, the data dictionary, from the declarations. ``make docs`` runs it; a test compares."""
+"""Writes docs/tables.md, the data dictionary, and the columns in docs/focus.md from the declarations.
 
+``make docs`` runs it; a test compares.
+"""
+
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from usage_assets.config.accounting import Accounting
 from usage_assets.core.schema import TableRow
+from usage_assets.focus.columns import COLUMNS, VERSIONS
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.models.costs import AllocatedCost, AllocatedCostSums, DailyCost, DailyCostSums
 from usage_assets.models.due import DueDay, ExpectedAsset
@@ -23,6 +28,8 @@ from usage_assets.warehouse.ledger import (
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 
 PAGE = Path(__file__).with_name("tables.md")
+FOCUS = Path(__file__).with_name("focus.md")
+FOCUS_COLUMNS = re.compile(r"(?<=^\| column \| versions \| where it comes from \|\n\|---\|---\|---\|\n)(\|.*\n)*", re.M)
 HEAD = """# Tables
 
 Generated from the declarations by `make docs`; do not edit. Every table has one row for each value of its grain, all
@@ -67,5 +74,15 @@ def _section(table: Table) -> Iterator[str]:
     yield "\n\\* never null\n"
 
 
+def focus_page() -> str:
+    """Return docs/focus.md with the columns that are declared."""
+    rows = []
+    for column in COLUMNS:
+        versions = "all" if len(column.versions) == len(VERSIONS) else ", ".join(column.versions)
+        rows.append(f"| `{column.name}` | {versions} | {column.source} |\n")
+    return FOCUS_COLUMNS.sub(lambda _: "".join(rows), FOCUS.read_text(), count=1)
+
+
 if __name__ == "__main__":
     PAGE.write_text(page())
+    FOCUS.write_text(focus_page())

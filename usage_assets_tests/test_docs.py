@@ -10,6 +10,7 @@ import pytest
 
 from usage_assets.cli.main import cli
 from usage_assets.config.settings import Settings
+from usage_assets.focus.columns import COLUMNS
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.warehouse.database import Warehouse
@@ -39,7 +40,11 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 def test_the_data_dictionary_is_what_the_declarations_say() -> None:
-    assert runpy.run_path(str(ROOT / "docs/generate_tables.py"))["page"]() == (ROOT / "docs/tables.md").read_text()
+    generated = runpy.run_path(str(ROOT / "docs/generate_tables.py"))
+    assert generated["page"]() == (ROOT / "docs/tables.md").read_text()
+    focus = (ROOT / "docs/focus.md").read_text()
+    assert generated["focus_page"]() == focus
+    assert all(f"| `{column.name}` |" in focus for column in COLUMNS)
 
 
 def test_the_example_environment_has_every_variable_and_no_other() -> None:

@@ -441,7 +441,7 @@ class Explainer:
     ) -> Iterable[InFigure]:
         if relation == FOCUS:
             for row in rows:
-                _refuse_what_no_answer_states(row)
+                refuse_what_no_answer_states(row, shown)
             amounts: Sequence[str] = AMOUNTS if set(shown) <= {*FOCUS_AMOUNTS} else shown
         else:
             amounts = shown
@@ -701,7 +701,13 @@ def _refuse_other_amounts(trial: Trial, row: Mapping[str, Any]) -> None:
             )
 
 
-def _refuse_what_no_answer_states(row: Mapping[str, Any]) -> None:
+def refuse_what_no_answer_states(row: Mapping[str, Any], shown: Sequence[str]) -> None:
+    """Raise MissingLinkError for amounts of a row of FOCUS that no single answer states."""
+    if "ListCost" in shown and row["ListCost"] != row["ContractedCost"]:
+        raise MissingLinkError(
+            "a ListCost before discounts is in a report of another connection, which the bill was compared with: "
+            "explain ContractedCost, or the list amounts of that report"
+        )
     if row["ChargeCategory"] == "Purchase":
         raise MissingLinkError("a purchase is in no provider's answer: the connections file states it ([[purchase]])")
     if row["x_Allocation"] is None and " of " in row["ChargeDescription"] and ", version " in row["ChargeDescription"]:

@@ -27,6 +27,8 @@ MUST_SHARE: Mapping[str, Sequence[str]] = {
     "effectivecost": ("billingcurrency",),
     "listcost": ("billingcurrency",),
     "pricingcurrencyeffectivecost": ("pricingcurrency",),
+    "pricingquantity": ("pricingunit",),
+    "consumedquantity": ("consumedunit",),
     "x_nativeamount": ("x_costbasis", "x_nativeunit", "billingcurrency"),
 }
 """Amount -> the columns in which the rows that are added must be equal, where the table or view has them."""

@@ -15,6 +15,8 @@ import pytest
 import time_machine
 
 from usage_assets.explain import lineage
+from usage_assets.explain.chain import refuse_what_no_answer_states
+from usage_assets.explain.lineage import MissingLinkError
 from usage_assets.report.figures import read
 from usage_assets.report.period import Period
 from usage_assets.warehouse.published import publish
@@ -449,6 +451,14 @@ def test_what_no_answer_states_is_said(home: Terminal) -> None:
     assert "the connections file states it" in refusal(home.type("explain", *words, "ChargeCategory=Purchase"), 1)
     said = home.type("explain", *words, "ChargeClass=Correction", "--connection", "anthropic")
     assert "ledger.restatements" in refusal(said, 1)
+
+
+def test_a_list_cost_before_discounts_is_not_taken_for_the_bills_amount() -> None:
+    row = {"ListCost": 10, "ContractedCost": 9, "ChargeCategory": "Usage", "x_Allocation": "tokens"}
+    with pytest.raises(MissingLinkError, match="report of another connection"):
+        refuse_what_no_answer_states(row, ["ListCost"])
+    refuse_what_no_answer_states(row, ["BilledCost"])
+    refuse_what_no_answer_states({**row, "ListCost": 9}, ["ListCost"])
 
 
 def test_a_forgotten_person_is_found_under_a_stand_in_alone(home: Terminal) -> None:

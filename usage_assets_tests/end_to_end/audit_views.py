@@ -3,10 +3,11 @@
 Computed in Python from the rows that audit_books.py says are stored.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 
 from usage_assets_tests.end_to_end.audit_books import (
@@ -90,7 +91,7 @@ def attributed(keeper: Keeper) -> list[Row]:
         for row in keeper.rows(DAILY)
         if row["cost_basis"] != "billed" or tuple(row[name] for name in of_one) not in parts
     ]
-    nothing = dict.fromkeys(("units", "all_units", "billed_amount", "api_key_name", "usd_rate", "usd_rate_source"))
+    nothing = dict.fromkeys(("api_key_name", "usd_rate", "usd_rate_source"))
     split = [{**row, **nothing, "cost_basis": "billed"} for rows in parts.values() for row in rows]
     return [
         {**row, **actor_of(row, keeper), **owner_of(row, keeper.accounting)}
@@ -172,7 +173,10 @@ def focus(keeper: Keeper) -> list[Row]:
     invoices = list(_invoiced(keeper))
     quantities = _quantities(keeper)
     return [
-        *(_charge(row, quantities, invoices) for row in attributed(keeper) if _is_charged(row)),
+        *(
+            _charge(row, found, invoices)
+            for row, found in _quantified([row for row in attributed(keeper) if _is_charged(row)], quantities)
+        ),
         *_corrections(keeper, invoices),
         *_purchases(keeper),
     ]
@@ -188,18 +192,110 @@ def whole_units(amount: Decimal, unit: str, currency: str) -> Decimal:
     return times(amount, Decimal(1).scaleb(-digits))
 
 
-def _charge(row: Row, quantities: Mapping[tuple[Any, ...], Row], invoices: Sequence[Row]) -> Row:
+MATCHED = ("model", "service_tier")
+"""What a basis may say that a bill and its use have in common, besides day, scope, user and key."""
+
+
+def _quantified(
+    rows: Sequence[Row], quantities: Mapping[tuple[Any, ...], Row]
+) -> Iterator[tuple[Row, tuple[str, Decimal | None, str]]]:
+    """Charges with the source of their quantity, it, and its unit: the bill's, or that of the use it was split by."""
+    of_bill = ("connection", "usage_date", "currency", "project_id", "user_id", "api_key_id", "line_item")
+    sharing: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for n, row in enumerate(rows):
+        if row.get("units") is None:
+            stated = (
+                quantities.get(tuple(row[name] for name in of_bill)) if row["source_table"] == "openai.costs" else None
+            )
+            if row["cost_basis"] == "credits":
+                yield row, ("bill", row["native_amount"], "Credits")
+            else:
+                yield row, ("bill", stated["quantity"], stated["unit"]) if stated else ("none", None, "Units")
+        else:
+            scope = ("connection", "usage_date", "source_table", "project_id", "workspace_id", "user_id", "api_key_id")
+            dimensions = tuple(row[name] if name in row["basis"] else None for name in MATCHED)
+            sharing[(*(row[name] for name in scope), row["basis"], *dimensions)].append(n)
+    for places in sharing.values():
+        unit = rows[places[0]]["allocation"].capitalize()
+        if len(places) == 1:
+            yield rows[places[0]], ("usage", Decimal(rows[places[0]]["units"]), unit)
+            continue
+        order = ("line_item", "context_window", "inference_geo")
+        places.sort(key=lambda n: (*((rows[n][o] is None, rows[n][o] or "") for o in order), rows[n]["native_amount"]))
+        weights = [
+            max(0, int(rows[n]["native_amount"].quantize(Decimal("1e-9"), ROUND_HALF_UP).scaleb(9))) for n in places
+        ]
+        if not sum(weights) or len({rows[n]["currency"] for n in places}) > 1:
+            yield from ((rows[n], ("none", None, "Units")) for n in places)
+            continue
+        so_far = 0
+        for n, weight in zip(places, weights, strict=True):
+            units = rows[n]["units"]
+            part = units * (so_far + weight) // sum(weights) - units * so_far // sum(weights)
+            so_far += weight
+            yield rows[n], ("shared usage", Decimal(part), unit)
+
+
+def _price(cost: Decimal, quantity: Decimal) -> Decimal:
+    """A price of 24 places, half up."""
+    with localcontext(prec=80):
+        return (cost / quantity).quantize(Decimal("1e-24"), ROUND_HALF_UP) if quantity else Decimal(0)
+
+
+def _priced(cost: Decimal, source: str, quantity: Decimal | None, unit: str, rate: Decimal | None = None) -> Row:
+    """Quantities and prices of a charge. What is used of credits has a rate."""
+    one = Decimal(-1 if cost < 0 else 1)
+    consumed = one if quantity is None else quantity
+    has_price = rate is not None or (quantity is not None and (not cost or quantity * cost > 0))
+    price = rate if rate is not None else _price(cost, consumed if has_price else one)
+    in_pricing_currency = Decimal(1) if rate is not None else price
+    return {
+        "ConsumedQuantity": consumed,
+        "ConsumedUnit": unit,
+        "PricingQuantity": consumed if has_price else one,
+        "PricingUnit": unit if has_price else "Units",
+        **dict.fromkeys(("ContractedUnitPrice", "ListUnitPrice"), price),
+        **dict.fromkeys(("PricingCurrencyContractedUnitPrice", "PricingCurrencyListUnitPrice"), in_pricing_currency),
+        "x_QuantitySource": source,
+    }
+
+
+def _sku(provider: str, item: str, meter: str, row: Row | None = None) -> Row:
+    """What a charge is of, and all that its price depends on."""
+    row = row or {}
+    usage_type = row.get("usage_type")
+    further = (
+        None if usage_type == item else usage_type,
+        *(row.get(n) for n in ("service_tier", "context_window", "inference_geo")),
+    )
+    parts = [(part or "").replace("%", "%25").replace("/", "%2F") for part in (item, *further)]
+    model = row.get("model")
+    of_tokens = usage_type if usage_type and usage_type.endswith(("input", "output", "tokens")) else None
+    details = {
+        **({"ModelDeveloper": COMPANIES[provider][0], "ModelFamily": re.sub("-[0-9].*", "", model)} if model else {}),
+        "ModelId": model,
+        "x_ContextWindow": row.get("context_window"),
+        "x_InferenceGeo": row.get("inference_geo"),
+        "x_ServiceTier": row.get("service_tier"),
+        "x_TokenType": row.get("token_type") or of_tokens,
+    }
+    return {
+        "SkuId": f"{provider}/{item}",
+        "SkuMeter": " ".join(word[:1].upper() + word[1:] for word in re.split("[ _.]+", meter)),
+        "SkuPriceDetails": {name: value for name, value in details.items() if value is not None} or None,
+        "SkuPriceId": "/".join((provider, *parts)).rstrip("/"),
+    }
+
+
+def _charge(row: Row, quantified: tuple[str, Decimal | None, str], invoices: Sequence[Row]) -> Row:
     is_credits = row["cost_basis"] == "credits"
     currency = row["currency"] or "USD"
     amount = row["amount_usd"] if currency == "USD" else whole_units(row["native_amount"], row["native_unit"], currency)
     cost = row["amount_usd"] if is_credits else amount
-    key = tuple(
-        row[n] for n in ("connection", "usage_date", "currency", "project_id", "user_id", "api_key_id", "line_item")
-    )
-    is_whole = row["source_table"] == "openai.costs" and row["allocation"] in (None, "stated", "unattributed")
-    quantity = quantities.get(key) if is_whole else None
     scope = row["project_id"] or row["workspace_id"]
-    itemless = "Codex" if row["source_table"] == "chatgpt.codex_usage" else "Use that is not itemized"
+    codex = "Codex" if row["source_table"] == "chatgpt.codex_usage" else None
+    itemless = codex or "Use that is not itemized"
+    item = row["model"] or row["usage_type"] or row["line_item"] or codex or "Other use"
     billed_on = next(
         (i["id"] for i in invoices if not is_credits and _is_of(i, row, row["usage_date"], currency)), None
     )
@@ -214,12 +310,21 @@ def _charge(row: Row, quantities: Mapping[tuple[Any, ...], Row], invoices: Seque
         **dict.fromkeys(("ContractedCost", "EffectiveCost", "ListCost"), cost),
         "PricingCurrency": "Credits" if is_credits else currency,
         "PricingCurrencyEffectiveCost": row["native_amount"] if is_credits else cost,
-        "PricingQuantity": row["native_amount"] if is_credits else quantity["quantity"] if quantity else Decimal(1),
-        "PricingUnit": "Credits" if is_credits else quantity["unit"] if quantity else "Units",
+        **_priced(cost, *quantified, row["usd_rate"] if is_credits else None),
+        **_sku(row["provider"], item, row["usage_type"] or ("credits" if is_credits else "usage"), row),
         "SubAccountId": scope,
         "SubAccountName": row["project_name"] if row["project_id"] else row["workspace_name"],
         "SubAccountType": COMPANIES[row["provider"]][2] if scope else None,
-        "Tags": {"team": row["team"], **({"cost_centre": row["cost_centre"]} if row["cost_centre"] else {})},
+        "Tags": {
+            name: value
+            for name, value in (
+                ("team", row["team"]),
+                ("cost_centre", row["cost_centre"]),
+                ("project", row["project_name"]),
+                ("workspace", row["workspace_name"]),
+            )
+            if value is not None
+        },
         "x_Allocation": row["allocation"],
         "x_AllocationBasis": row["basis"],
         "x_ApiKeyId": row["api_key_id"],
@@ -244,6 +349,7 @@ def _frame(connection: str, provider: str, first: date, after: date, currency: s
     return {
         **dict.fromkeys(("x_Connection", "BillingAccountId", "BillingAccountName"), connection),
         **dict.fromkeys(("ProviderName", "PublisherName", "InvoiceIssuerName"), company),
+        **dict.fromkeys(("ServiceProviderName", "HostProviderName"), company),
         "ServiceCategory": "AI and Machine Learning",
         "ServiceSubcategory": "Generative AI",
         "BillingCurrency": currency,
@@ -337,8 +443,8 @@ def _corrections(keeper: Keeper, invoices: Sequence[Row]) -> Iterator[Row]:
                     **dict.fromkeys(("BilledCost", "ContractedCost", "EffectiveCost", "ListCost"), amount),
                     "PricingCurrency": currency,
                     "PricingCurrencyEffectiveCost": amount,
-                    "PricingQuantity": Decimal(1),
-                    "PricingUnit": "Units",
+                    **_priced(amount, "none", None, "Units"),
+                    **_sku(provider, "Correction", "correction"),
                     "x_CostBasis": "billed",
                     **dict.fromkeys(("InvoiceId", "x_InvoiceId"), None if kind else invoice["id"]),
                     "x_NativeAmount": native,
@@ -354,8 +460,12 @@ def _purchases(keeper: Keeper) -> Iterator[Row]:
         amount, is_credits = Decimal(said["amount"]), said["kind"] == "credits"
         effective = Decimal(0) if is_credits else amount
         after = last + timedelta(days=1) if last else next_month(first)
+        provider, unit = keeper.accounts[said["connection"]].provider, "Credits" if is_credits else "Seats"
         yield {
-            **_frame(said["connection"], keeper.accounts[said["connection"]].provider, first, after, currency),
+            **_frame(said["connection"], provider, first, after, currency),
+            **_priced(amount, "connections file", Decimal(said["quantity"]), unit),
+            **_sku(provider, unit, unit),
+            **dict.fromkeys(("ConsumedQuantity", "ConsumedUnit")),
             "ChargeCategory": "Purchase",
             "ChargeDescription": f"Purchase of {said['kind']}, {said['id']}",
             "ChargeFrequency": "One-Time",
@@ -363,8 +473,6 @@ def _purchases(keeper: Keeper) -> Iterator[Row]:
             "EffectiveCost": effective,
             "PricingCurrency": currency,
             "PricingCurrencyEffectiveCost": effective,
-            "PricingQuantity": Decimal(said["quantity"]),
-            "PricingUnit": "Credits" if is_credits else "Seats",
             "x_CostBasis": f"purchase of {said['kind']}",
             **dict.fromkeys(("InvoiceId", "x_InvoiceId"), said["id"]),
             "x_NativeAmount": amount,

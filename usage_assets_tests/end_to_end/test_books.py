@@ -18,6 +18,7 @@ import pytest
 
 from usage_assets.cli.main import main
 from usage_assets.core.schema import declared
+from usage_assets.focus.columns import COLUMNS
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox
@@ -62,7 +63,7 @@ UNCOMPARED_COLUMNS = {
         "question", "run_id", "settling_days", "total_units",
     },
 }  # fmt: skip
-OF_JSON = ("Tags", "day_totals")
+OF_JSON = ("Tags", "SkuPriceDetails", "day_totals")
 SUMS_OF_FOCUS = ("BillingCurrency", "ChargeCategory", "ChargeClass")
 
 
@@ -375,10 +376,12 @@ def exports_are_the_view(story: Story, books: Sequence[Row], folder: Path, monke
     """What a person exports: row by row, and per currency, category and class."""
     for name, value in story.environment.items():
         monkeypatch.setenv(name, value)
-    expected = [{**row, "InvoiceId": None} for row in books]  # not every row has one
-    for file in (folder / "all.csv", folder / "all.parquet"):
+    for file, version in ((folder / "all.csv", "1.2"), (folder / "all.parquet", "1.4")):
+        lacking = {column.name: None for column in COLUMNS if version not in column.versions}
+        expected = [{**row, **lacking, "InvoiceId": None} for row in books]  # not every row has an invoice
+        days = ("--start", str(FIRST), "--end", str(LAST))
         with pytest.raises(SystemExit) as ended:
-            main(["export", "focus", "--start", str(FIRST), "--end", str(LAST), "--out", str(file)])
+            main(["export", "focus", *days, "--focus-version", version, "--out", str(file)])
         assert not ended.value.code
         exported = [decoded(row) for row in READ[file.suffix](file)]
         assert sums_of(exported) == sums_of(expected)
@@ -405,7 +408,7 @@ def from_csv(file: Path) -> Iterator[Row]:
 def _typed(name: str, text: str) -> Any:
     if not text:
         return None
-    if name.endswith(("Cost", "Quantity", "Amount", "UsdPerCredit")):
+    if name.endswith(("Cost", "Quantity", "Amount", "UnitPrice", "UsdPerCredit")):
         return Decimal(text)
     return datetime.fromisoformat(text) if name.endswith(("Start", "End")) else text
 
