@@ -120,11 +120,11 @@ class PageParser:
         ``fields`` over. Raises ShapeError.
         """
         unknown = self.take_unknown(model, path, fields)
-        fields["other_fields"] = self._kept(unknown) if unknown else None
+        layout = _layout(model)
+        fields[layout.other_fields] = self._kept(unknown) if unknown else None
         fields["connection"] = self.scope.connection
         fields["usage_date"] = self.day
         fields["grouped_by"] = self.grouping
-        layout = _layout(model)
         for name in layout.expected:
             fields.setdefault(name, None)
         if "" in fields.values():
@@ -229,6 +229,8 @@ class _Layout:
     objects: tuple[str, ...]
     """Objects that columns are read from, outer ones first."""
     known: frozenset[str]
+    other_fields: str
+    """How the column of unknown fields is spelled: a row that is renamed as a whole renames it, too."""
     expected: tuple[str, ...]
     """Counters that are null where the provider leaves them out, as it spells them."""
     texts: tuple[str, ...]
@@ -244,7 +246,8 @@ def _layout(model: type[msgspec.Struct]) -> _Layout:
     declared = columns(model)
     return _Layout(
         objects=tuple(sorted({name[: dot.start()] for name in spelled.values() for dot in re.finditer(r"\.", name)})),
-        known=frozenset(spelled.values()) - OURS | FRAME,
+        known=frozenset(field for name, field in spelled.items() if name not in OURS) | FRAME,
+        other_fields=spelled.get("other_fields", "other_fields"),
         expected=tuple(spelled[column.name] for column in declared if column.expected),
         texts=tuple(spelled[column.name] for column in declared if column.type is str and column.nullable),
         amounts=tuple((column.name, spelled[column.name]) for column in declared if column.type is Decimal),

@@ -7,6 +7,7 @@ from usage_assets.providers.anthropic_analytics.reports import ANTHROPIC_ANALYTI
 from usage_assets.providers.chatgpt.analytics import CHATGPT
 from usage_assets.providers.endpoint import Provider
 from usage_assets.providers.focus.charges import FOCUS
+from usage_assets.providers.github_copilot.billing import GITHUB_COPILOT
 from usage_assets.providers.openai.costs import OPENAI
 from usage_assets.providers.openai_legacy.billing import OPENAI_LEGACY
 
@@ -19,6 +20,7 @@ PROVIDERS: Mapping[str, Provider] = {
         OPENAI_LEGACY,
         ANTHROPIC_ANALYTICS,
         FOCUS,
+        GITHUB_COPILOT,
     )
 }
 LOOKUPS = tuple(lookup for provider in PROVIDERS.values() for lookup in provider.lookups)

@@ -6,6 +6,8 @@ ANTHROPIC_ADMIN_KEY = "sk-ant-admin-sandbox"
 ANTHROPIC_ANALYTICS_KEY = "sk-ant-analytics-sandbox"  # with the scope read:analytics
 CHATGPT_ANALYTICS_KEY = "chatgpt-sandbox-key"
 CHATGPT_WORKSPACE_ID = "ws-sandbox"
+COPILOT_TOKEN = "github-copilot-sandbox-token"  # noqa: S105 - accepted by the sandbox only
+COPILOT_ORGANIZATION = "acme-robotics"
 PORT_CLIENT_ID = "sandbox-client-id"
 PORT_CLIENT_SECRET = "sandbox-client-secret"  # noqa: S105 - accepted by the sandbox only
 

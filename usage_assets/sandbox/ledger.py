@@ -29,6 +29,7 @@ from usage_assets.sandbox.company_anthropic_analytics import (
 )
 from usage_assets.sandbox.company_focus import BEDROCK, focus_day
 from usage_assets.sandbox.company_focus import DIMENSIONS as CLOUD_DIMENSIONS
+from usage_assets.sandbox.company_github_copilot import github_copilot_day
 from usage_assets.sandbox.company_openai import openai_day
 from usage_assets.sandbox.company_openai_legacy import MEASURES, openai_legacy_day
 
@@ -114,6 +115,15 @@ def _of_cloud(measure: Unit, *, is_ai: bool) -> Unit:
     return lambda row: measure(row) if (row["service"] in BEDROCK) is is_ai else None
 
 
+def _of_copilot(row: Row) -> Value:
+    return row["net_amount"] if row["product"] == "Copilot" else None
+
+
+def _seats(row: Row) -> Value:
+    return row["net_amount"] if row["unit_type"] == "user-months" else None
+
+
+_METERED = ("product", "sku", "model", "unit_type", "price_per_unit")
 _CALLER = ("project_id", "user_id", "user_email", "api_key_id")
 DAYS: dict[str, Callable[[Company, date], DayRows]] = {
     "openai": openai_day,
@@ -122,6 +132,7 @@ DAYS: dict[str, Callable[[Company, date], DayRows]] = {
     "openai_legacy": openai_legacy_day,
     "anthropic_analytics": anthropic_analytics_day,
     "focus": focus_day,
+    "github_copilot": github_copilot_day,
 }
 """Provider -> the rows of each of its endpoints on a day before any restatement, unique in their dimensions."""
 BOOKS: dict[str, dict[str, Book]] = {
@@ -260,6 +271,23 @@ BOOKS: dict[str, dict[str, Book]] = {
                 "left_out_rows": _of_cloud(lambda _: 1, is_ai=False),
             },
             lambda _, n: {"account": f"1111{n:08}"},
+        ),
+    },
+    "github_copilot": {
+        "ai_credits": Book(
+            _METERED,
+            _fields(ai_credits_gross_usd="gross_amount", ai_credits_usd="net_amount", ai_credits="gross_quantity"),
+            lambda _, n: {"model": f"Late model {n}"},
+        ),
+        "premium_requests": Book(
+            _METERED,
+            _fields(premium_requests_usd="net_amount", premium_requests="gross_quantity"),
+            lambda _, n: {"model": f"Late model {n}"},
+        ),
+        "billing_usage": Book(
+            ("product", "sku", "unit_type", "price_per_unit", "repository"),
+            {"seats_usd": _seats, "copilot_usd": _of_copilot},
+            lambda _, n: {"product": "Copilot", "unit_type": "user-months", "sku": f"Late plan {n}"},
         ),
     },
 }

@@ -1,6 +1,6 @@
 """Clients of the sandbox's providers, and the bodies that it answers with, to be spoilt."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from datetime import date
@@ -28,6 +28,7 @@ KEYS = {
     "chatgpt": "chatgpt-sandbox-key",
     "openai_legacy": "sess-sandbox",
     "anthropic_analytics": "sk-ant-analytics-sandbox",
+    "github_copilot": "github-copilot-sandbox-token",
 }
 PATHS = {
     "openai": "openai/v1",
@@ -35,7 +36,13 @@ PATHS = {
     "chatgpt": "chatgpt",
     "openai_legacy": "openai/v1",
     "anthropic_analytics": "anthropic",
+    "github_copilot": "github_copilot",
 }
+IDS: Mapping[str, Mapping[str, str]] = {
+    "chatgpt": {"workspace_id": "ws-sandbox"},
+    "github_copilot": {"organization": "acme-robotics"},
+}
+"""Provider -> what its paths need of a connection."""
 EVERY_ENDPOINT = {
     f"{provider.name}/{endpoint.name}": (provider, endpoint)
     for provider in PROVIDERS.values()
@@ -44,7 +51,7 @@ EVERY_ENDPOINT = {
 OVER_HTTP = {name: pair for name, pair in EVERY_ENDPOINT.items() if not pair[1].files}
 """Those that are asked; test_files.py has the others."""
 ENDPOINTS = {name: pair for name, pair in EVERY_ENDPOINT.items() if "limit" in pair[1].params}
-"""Those that answer in pages; test_openai_legacy.py has the others."""
+"""Those that answer in pages; test_openai_legacy.py and test_github_copilot.py have the others."""
 DAY = date(2026, 11, 12)
 """A day on which every endpoint has something."""
 
@@ -55,7 +62,9 @@ NewClient = Callable[..., Client]
 
 def error_body(provider: Provider, words: str) -> dict[str, Any]:
     """An error as the provider words it."""
-    return {"detail": words} if provider.name == "chatgpt" else {"error": {"message": words}}
+    return {"chatgpt": {"detail": words}, "github_copilot": {"message": words}}.get(
+        provider.name, {"error": {"message": words}}
+    )
 
 
 def client_of(provider: Provider, *, key: str, base_url: str | None = None, **options: Any) -> Client:
@@ -77,7 +86,7 @@ def new_client(sandbox: Sandbox) -> Iterator[NewClient]:
                 "connection": provider.name,
                 "key": KEYS[provider.name],
                 "base_url": f"{sandbox.base_url}/{PATHS[provider.name]}",
-                "ids": {"workspace_id": "ws-sandbox"} if provider.name == "chatgpt" else {},
+                "ids": IDS.get(provider.name, {}),
                 "attempts": 2,
                 "base_delay": 0.001,
                 "requests_per_second": 1000,
@@ -96,7 +105,7 @@ class Answers:
 
     def route(self, provider: Provider, endpoint: Endpoint) -> str:
         """The fault route of an endpoint."""
-        return f"GET /{PATHS[provider.name]}/{endpoint.path.format(workspace_id='ws-sandbox')}"
+        return f"GET /{PATHS[provider.name]}/{endpoint.path_in(IDS.get(provider.name, {}))}"
 
     def real(self, provider: Provider, endpoint: Endpoint, day: date = DAY) -> dict[str, Any]:
         """The true first page of one day, decoded exactly."""
@@ -106,7 +115,7 @@ class Answers:
             *(("group_by[]", dimension) for dimension in endpoint.group_by),
         ]
         content = self.new_client(provider).transport.get(
-            endpoint.path.format(workspace_id="ws-sandbox"),
+            endpoint.path_in(IDS.get(provider.name, {})),
             params,
             lambda content: content,
             place="test",

@@ -62,6 +62,7 @@ OF_AN_API_KEY = Shape(
 """The first record's actor has no cloud platform."""
 OF_A_PRODUCT = Shape("data[0].results[0]", never_null=("model",))
 """Code execution is what has neither product nor model."""
+ITEMS_OF_A_DAY = Shape("usageItems[0]", has_pages=False)
 SHAPES = {
     "anthropic.claude_code": Shape(
         elsewhere={
@@ -103,6 +104,9 @@ SHAPES = {
     "anthropic_analytics.cost_report": OF_A_PRODUCT,
     "anthropic_analytics.user_usage_report": Shape(),
     "anthropic_analytics.user_cost_report": Shape(),
+    "github_copilot.ai_credits": ITEMS_OF_A_DAY,
+    "github_copilot.premium_requests": ITEMS_OF_A_DAY,
+    "github_copilot.billing_usage": ITEMS_OF_A_DAY,
 }
 """Endpoints whose answers are not buckets of rows."""
 CURRENCY: Mapping[str, str] = {
@@ -235,7 +239,7 @@ ANYWHERE = Scope("every endpoint; per shape")
 AMOUNTS = Scope("every endpoint; per shape and type", alike=amount_type)
 NAMES = Scope("every endpoint; per shape and kind of text", alike=texts)
 PAGED = Scope(
-    "every endpoint with pages; per shape (openai_legacy has none)",
+    "every endpoint with pages; per shape (openai_legacy and github_copilot have none)",
     lambda target: target.says.has_pages,
 )
 DATED = Scope(
@@ -249,8 +253,8 @@ OPTIONAL = Scope(
 )
 BUCKETS = Scope("endpoints with a bucket per day; per shape", lambda target: target.endpoint.bucket_per_day)
 LOOKBACK = Scope(
-    "openai, chatgpt, anthropic_analytics; per shape (the others have no look-back)",
-    lambda target: bool(target.provider.lookback_days),
+    "openai, chatgpt, anthropic_analytics; per shape (the others have no look-back, or no pages)",
+    lambda target: bool(target.provider.lookback_days) and target.says.has_pages,
 )
 LONG_WINDOWS = Scope(
     "endpoints with windows of several days; per shape", lambda target: target.endpoint.window_days > 1
@@ -273,7 +277,7 @@ WITH_CURRENCY = Scope(
 COUNTERS = Scope(
     "endpoints with counters that are always sent",
     lambda target: bool(target.expected),
-    lambda target: target.endpoint.row.table,
+    lambda target: (target.shape, *target.expected),
 )
 REQUIRED = Scope(
     "endpoints with required amounts, and openai_legacy; per shape and type",
@@ -351,12 +355,14 @@ def outside(target: Target) -> Fault:
     return edit(
         *(put(f"data[0].{name}", moment) for name, moment in times.items()),
         put("daily_costs[0].timestamp", seconds["start_time"]),
+        put("timePeriod.day", day.day),
+        put("usageItems[0].date", str(day)),
     )
 
 
 def reversed_order(target: Target) -> Fault:
     """The last bucket or record first."""
-    paths = ("data", "data[*].results", "daily_costs", "daily_costs[*].line_items")
+    paths = ("data", "data[*].results", "daily_costs", "daily_costs[*].line_items", "usageItems")
     return edit(*({"do": "reverse", "path": path} for path in paths))
 
 

@@ -13,7 +13,7 @@ from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import last_days
-from usage_assets_tests.fetching.conftest import DAY, EVERY_ENDPOINT, OVER_HTTP, Answers, NewClient
+from usage_assets_tests.fetching.conftest import DAY, EVERY_ENDPOINT, IDS, OVER_HTTP, Answers, NewClient
 
 DAYS = [DAY, *last_days(2)]
 """Two windows."""
@@ -26,8 +26,7 @@ def small_pages(endpoint: Endpoint) -> Endpoint:
 
 def archived(archive: Archive, provider: Provider, people: People) -> Replay:
     """The archived answers."""
-    ids = {"workspace_id": "ws-sandbox"} if provider.name == "chatgpt" else {}
-    return Replay(archive, Scope(connection=provider.name, ids=ids, people=people))
+    return Replay(archive, Scope(connection=provider.name, ids=IDS.get(provider.name, {}), people=people))
 
 
 def content(fetched: FetchResult) -> list[str]:

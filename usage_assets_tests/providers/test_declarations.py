@@ -137,6 +137,7 @@ def test_names_are_unique() -> None:
         ("openai_legacy", None),
         ("anthropic_analytics", 364),
         ("focus", None),
+        ("github_copilot", 729),
     ],
 )
 def test_providers_remember_so_many_days(name: str, days: int | None) -> None:
@@ -145,7 +146,15 @@ def test_providers_remember_so_many_days(name: str, days: int | None) -> None:
 
 @pytest.mark.parametrize(
     ("name", "days"),
-    [("openai", 7), ("anthropic", 3), ("chatgpt", 7), ("openai_legacy", 7), ("anthropic_analytics", 38), ("focus", 40)],
+    [
+        ("openai", 7),
+        ("anthropic", 3),
+        ("chatgpt", 7),
+        ("openai_legacy", 7),
+        ("anthropic_analytics", 38),
+        ("focus", 40),
+        ("github_copilot", 7),
+    ],
 )
 def test_providers_change_a_day_for_so_long(name: str, days: int) -> None:
     assert PROVIDERS[name].settling_days == days

@@ -28,7 +28,11 @@ BODIES = {
 SPOILT = {name: file for name, file in BODIES.items() if "_bad_" in name}
 ASKED_FOR = Window(date(2026, 11, 14), date(2026, 11, 14))
 """The day of all answers that state none themselves."""
-WINDOWS = {"openai_legacy": ASKED_FOR, "anthropic_analytics": Window(date(2026, 1, 1), date(2026, 11, 19))}
+WINDOWS = {
+    "openai_legacy": ASKED_FOR,
+    "github_copilot": ASKED_FOR,
+    "anthropic_analytics": Window(date(2026, 1, 1), date(2026, 11, 19)),
+}
 """What was asked for where it is not ALWAYS: the newer reports say until when their figures reach."""
 SOUND = BODIES.keys() - SPOILT.keys()
 
@@ -292,3 +296,33 @@ def test_legacy_lists_and_fields_that_we_do_not_know_are_kept() -> None:
         "current_usage_usd": {"answer.current_usage_usd": "1.25"},
     }
     assert (rows[0]["model"], rows[0]["requests"]) == (None, 2)
+
+
+def test_ai_credits_keep_three_amounts_and_three_quantities() -> None:
+    first, second = map(known, read("github_copilot/ai_credits/composed_two_models.json"))
+    assert first == {
+        "usage_date": ASKED_FOR.first,
+        "product": "Copilot",
+        "sku": "Copilot AI Credits",
+        "model": "Claude Sonnet 4.5",
+        "unit_type": "ai-credits",
+        "price_per_unit": Decimal("0.01"),
+        "gross_quantity": Decimal("812.5"),
+        "discount_quantity": Decimal(300),
+        "net_quantity": Decimal("512.5"),
+        "gross_amount": Decimal("8.125"),
+        "discount_amount": Decimal(3),
+        "net_amount": Decimal("5.125"),
+    }
+    assert second["net_amount"] == 0
+
+
+def test_all_products_are_kept_and_a_day_may_be_a_moment() -> None:
+    rows = {row["product"]: row for row in read("github_copilot/billing_usage/composed_seats_and_other_products.json")}
+    assert rows["Copilot"]["quantity"] == Decimal("0.466666667")
+    assert rows["Actions"]["repository"] == "acme/checkout"
+
+
+def test_what_is_unknown_of_an_answer_of_github_is_kept_with_each_item() -> None:
+    [row] = read("github_copilot/ai_credits/composed_unknown_fields.json")
+    assert msgspec.json.decode(row["other_fields"]) == {"answer.costCenter": "labs", "costCenterId": "cc-1"}

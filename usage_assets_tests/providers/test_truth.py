@@ -230,4 +230,12 @@ def test_models_of_claude_code_unnest_exactly(sandbox: Sandbox, new_client: NewC
 
 
 def test_providers_are_known_by_name() -> None:
-    assert list(PROVIDERS) == ["openai", "anthropic", "chatgpt", "openai_legacy", "anthropic_analytics", "focus"]
+    assert list(PROVIDERS) == [
+        "openai",
+        "anthropic",
+        "chatgpt",
+        "openai_legacy",
+        "anthropic_analytics",
+        "focus",
+        "github_copilot",
+    ]

@@ -18,6 +18,8 @@ from usage_assets.sandbox.credentials import (
     ANTHROPIC_ANALYTICS_KEY,
     CHATGPT_ANALYTICS_KEY,
     CHATGPT_WORKSPACE_ID,
+    COPILOT_ORGANIZATION,
+    COPILOT_TOKEN,
     OPENAI_ADMIN_KEY,
     OPENAI_SESSION_KEY,
 )
@@ -35,6 +37,7 @@ KEYS = {
         "anthropic-version": "2026-10-21",
         "anthropic-beta": "analytics-usage-cost-2026-08-24",
     },
+    "github_copilot": {"authorization": f"Bearer {COPILOT_TOKEN}"},
 }
 Params = Mapping[str, Any]
 
@@ -192,6 +195,30 @@ ANALYTICS_ENDPOINTS = {
         analytics("cost_report", "bucket_width", "product", "model", limit=31),
         analytics("user_usage_report", "bucket_width", "product", "model"),
         analytics("user_cost_report", "bucket_width", "product", "model"),
+    )
+}
+BILLING = f"/github_copilot/organizations/{COPILOT_ORGANIZATION}/settings/billing"
+
+
+def github_billing(name: str, path: str) -> Endpoint:
+    """One of GitHub's billing reports, which are of one day."""
+    return Endpoint(
+        "github_copilot",
+        name,
+        f"{BILLING}/{path}",
+        lambda start, _end: {"year": start.year, "month": start.month, "day": start.day},
+        {},
+        ("github_copilot.json", f"#/$defs/{name}"),
+    )
+
+
+# One answer a day, without pages.
+COPILOT_ENDPOINTS = {
+    (endpoint.provider, endpoint.name): endpoint
+    for endpoint in (
+        github_billing("ai_credits", "ai_credit/usage"),
+        github_billing("premium_requests", "premium_request/usage"),
+        github_billing("billing_usage", "usage"),
     )
 }
 LEGACY_PATHS = {endpoint.path for endpoint in LEGACY_ENDPOINTS.values()}

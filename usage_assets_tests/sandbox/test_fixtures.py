@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from usage_assets_tests.sandbox.calling import (
     ANALYTICS_ENDPOINTS,
+    COPILOT_ENDPOINTS,
     ENDPOINTS,
     FIXTURES,
     LEGACY_ENDPOINTS,
@@ -77,7 +78,9 @@ def test_the_readme_lists_every_file_once_with_its_kind() -> None:
 
 @pytest.mark.parametrize("path", SHAPED, ids=lambda path: path.relative_to(FIXTURES).as_posix())
 def test_a_fixture_has_the_provider_s_shape(path: Any) -> None:
-    endpoint = (ENDPOINTS | LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS)[path.parent.parent.name, path.parent.name]
+    endpoint = (ENDPOINTS | LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS | COPILOT_ENDPOINTS)[
+        path.parent.parent.name, path.parent.name
+    ]
     validator(endpoint).validate(with_number_amounts(exact(path.read_bytes())))
 
 

@@ -1,0 +1,1 @@
+"""GitHub Copilot: what an organization is billed for AI credits, premium requests and seats."""

@@ -1,0 +1,10 @@
+-- costs.daily_costs holds every net dollar of github_copilot.premium_requests
+-- sums: native_amount
+-- by: currency
+-- total: currency
+select
+  connection,
+  usage_date,
+  'USD' as currency,
+  net_amount as native_amount
+from github_copilot.premium_requests

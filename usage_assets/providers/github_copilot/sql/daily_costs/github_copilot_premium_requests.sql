@@ -1,0 +1,15 @@
+-- one row per connection, day, product, SKU and model; billed. What the plan includes is not billed
+select
+  connection,
+  'github_copilot' as provider,
+  usage_date,
+  'github_copilot.premium_requests' as source_table,
+  'billed' as cost_basis,
+  sum(net_amount) as native_amount,
+  'dollars' as native_unit,
+  'USD' as currency,
+  model,
+  product || ', ' || sku as line_item,
+  '' as grouped_by
+from github_copilot.premium_requests
+group by connection, usage_date, model, line_item
