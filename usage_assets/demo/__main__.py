@@ -59,6 +59,12 @@ endpoints = { usage_decisions = true }  # off by default
 name = "openai_legacy"
 provider = "openai_legacy"  # of the same organization: its rows are kept, what is derived from them is empty
 key = "env:SANDBOX_OPENAI_SESSION"
+
+[[connection]]
+name = "github_copilot"
+provider = "github_copilot"
+key = "env:SANDBOX_COPILOT_TOKEN"
+organization = "acme-robotics"
 """
 """What the environment cannot say of the demo's connections."""
 BILLS = """
@@ -126,7 +132,7 @@ WIDTH = 132
 """Of the tables where no terminal says its own."""
 
 ASKED: Mapping[str, Provider] = {
-    name: PROVIDERS[name] for name in ("openai", "anthropic", "chatgpt", "openai_legacy", "focus")
+    name: PROVIDERS[name] for name in ("openai", "anthropic", "chatgpt", "openai_legacy", "focus", "github_copilot")
 }
 """The providers of the demo's connections, which are called as these."""
 Windows = Mapping[str, Window]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from itertools import combinations
@@ -26,9 +26,10 @@ from usage_assets.warehouse.values import WarehouseError, listed
 AMOUNTS = ("native_amount", "amount_usd")
 """The amounts of costs, in tables and in views of them."""
 FOCUS = "costs.focus"
-FOCUS_DAY = "ChargePeriodStart"
+FOCUS_DAY = "x_FirstDay"
 OF_FOCUS: Mapping[str, str] = {
     "x_Connection": "connection",
+    "x_FirstDay": "usage_date",
     "ChargePeriodStart": "usage_date::timestamp at time zone 'UTC'",
     "ChargeDescription": "coalesce(line_item, $ChargeDescription)",
     "BillingCurrency": "coalesce(currency, 'USD')",
@@ -95,10 +96,10 @@ IDENTIFIED_BY: Mapping[str, Sequence[str]] = {
 """Blueprint of computed rows -> the arguments of the macro that names its entities."""
 OPTIONS: Mapping[str, Sequence[str]] = {
     "connection": ("connection", "x_Connection"),
-    "day": ("usage_date", "ChargePeriodStart"),
-    "start": ("usage_date", "ChargePeriodStart"),
-    "end": ("usage_date", "ChargePeriodStart"),
-    "month": ("month", "usage_date", "ChargePeriodStart"),
+    "day": ("usage_date", "x_FirstDay"),
+    "start": ("usage_date", "x_FirstDay"),
+    "end": ("usage_date", "x_FirstDay"),
+    "month": ("month", "usage_date", "x_FirstDay"),
     "model": ("model", "x_Model"),
     "project": ("project_id", "scope_id", "SubAccountId"),
     "workspace": ("workspace_id", "scope_id", "SubAccountId"),
@@ -173,7 +174,7 @@ class Figure:
 def day_in(row: Mapping[str, Any]) -> date | None:
     """Return the day of a row; None if it has none."""
     if FOCUS_DAY in row:
-        day: date = row[FOCUS_DAY].astimezone(UTC).date()
+        day: date = row[FOCUS_DAY]
         return day
     return row.get("usage_date")
 

@@ -356,6 +356,7 @@ def _frame(connection: str, provider: str, first: date, after: date, currency: s
         "BillingPeriodStart": midnight(month_of(first)),
         "BillingPeriodEnd": midnight(next_month(first)),
         "ChargePeriodStart": midnight(first),
+        "x_FirstDay": first,
         "ChargePeriodEnd": midnight(after),
         "ServiceName": service,
     }

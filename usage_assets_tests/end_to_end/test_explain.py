@@ -138,7 +138,7 @@ def chosen(database: duckdb.DuckDBPyConnection) -> Sequence[Figure]:
     days = [choice.choice(last_days(DAYS)), RESTATED]
     known = relations(database)
     where_of = {
-        FOCUS: "ChargePeriodStart::date = $day",
+        FOCUS: "x_FirstDay = $day",
         OF_WHOLE_MONTHS: "month = date_trunc('month', $first)",
         RESTATEMENTS: "cause = 'provider' and total is not null",
         AnomalyRow.table: "closed_on is null",

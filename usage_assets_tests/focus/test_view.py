@@ -12,6 +12,7 @@ from iso4217 import Currency
 
 from usage_assets.config.accounting import CreditRate, ExchangeRate, Invoice, Owner, Purchase
 from usage_assets.core.schema import Row, to_arrow
+from usage_assets.focus.columns import COLUMNS
 from usage_assets.models.costs import COSTS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
@@ -70,6 +71,16 @@ def test_minor_units_are_those_of_the_currency(days: Days) -> None:
     assert dict(charges(days, "BillingCurrency", "BilledCost")) == {
         code: Decimal(10000).scaleb(-digits) for code, digits in currencies.items()
     }
+
+
+def test_the_view_has_the_columns_that_are_declared_in_their_order(days: Days) -> None:
+    """The rest is to filter by: a filter of it reaches the stored days."""
+    days.fetched(Costs, raw(Costs))
+    days.derive("openai_costs")
+    found = [row["column_name"] for row in days.warehouse.read("from (describe costs.focus)").to_pylist()]
+    assert [name for name in found if name != "x_FirstDay"] == [column.name for column in COLUMNS]
+    plan = str(days.warehouse.read(f"explain from costs.focus where x_FirstDay = '{DAY}'").to_pylist())
+    assert f"usage_date='{DAY}'" in plan.replace(" ", "").replace("::DATE", "")
 
 
 def test_estimates_and_what_a_seat_covers_are_no_charges(days: Days) -> None:

@@ -418,6 +418,7 @@ select
   connection as x_Connection,
   context_window as x_ContextWindow,
   cost_basis as x_CostBasis,
+  first_day as x_FirstDay,
   inference_geo as x_InferenceGeo,
   invoice_id as x_InvoiceId,
   model as x_Model,
