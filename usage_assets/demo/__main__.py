@@ -210,7 +210,9 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
         with start_sandbox(home, lock) as sandbox:
             url = address_of(sandbox)
             deliver_bills(url, home / "bills", utc_today() - DAY * days)
-            say(f"sandbox: {url} emulates OpenAI, Anthropic, ChatGPT and Port; everything is in {home}")
+            say(
+                f"sandbox: {url} emulates OpenAI, Anthropic, ChatGPT, GitHub, a cloud's bills and Port; everything is in {home}"
+            )
             with start_dagster(home, lock, url, port, utc_today() - DAY * days) as dagster:
                 if dagster.port != port:
                     say(f"port {port} is in use: the UI takes {dagster.port}")
@@ -272,6 +274,8 @@ def settings_for(sandbox: str, home: Path) -> dict[str, str]:
         "USAGE_CONNECTIONS": str(home / "connections.toml"),
         "SANDBOX_OPENAI_KEY": accounts.pop("OPENAI_ADMIN_KEY"),  # which is the connection's in the file
         "SANDBOX_OPENAI_SESSION": credentials.OPENAI_SESSION_KEY,
+        "SANDBOX_COPILOT_TOKEN": credentials.COPILOT_TOKEN,
+        "GITHUB_COPILOT_BASE_URL": f"{sandbox}/github_copilot",
     }
 
 

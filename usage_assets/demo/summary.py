@@ -89,6 +89,13 @@ UNITS: Mapping[str, Mapping[str, str]] = {
         "seconds",
         "characters",
     ),
+    "github_copilot.ai_credits": {
+        "ai_credits_usd": "net_amount",
+        "ai_credits_gross_usd": "gross_amount",
+        "ai_credits": "ai_credits",
+    },
+    "github_copilot.premium_requests": {"premium_requests_usd": "net_amount", "premium_requests": "premium_requests"},
+    "github_copilot.billing_usage": {"seats_usd": "seats_amount"},
     "focus.charges": {
         "usd": "billed_usd",
         "tokens": "tokens",
@@ -110,6 +117,7 @@ COSTS: Mapping[str, Mapping[str, str]] = {
         "estimated_cost_usd": "sum(native_amount) filter (cost_basis = 'estimated')",
     },
     "focus": {"usd": "sum(amount_usd) filter (cost_basis = 'billed')"},
+    "github_copilot": {"copilot_usd": "sum(amount_usd) filter (cost_basis = 'billed')"},
 }
 """Provider -> unit of the books -> SQL over its rows of ``costs.daily_costs``."""
 SUMS = "select usage_date, {sums} from {rows} group by usage_date"

@@ -1,4 +1,4 @@
-"""The sandbox as one Starlette app and its server: OpenAI, Anthropic, ChatGPT and Port on one loopback port.
+"""The sandbox as one Starlette app and its server: OpenAI, Anthropic, ChatGPT, GitHub and Port on one loopback port.
 
 It shares no code with the product: it is the independent witness that the product's tests rely on.
 """

@@ -10,7 +10,14 @@ PRODUCT = Path(usage_assets.__file__).parent
 ALSO_A_FORMAT = "focus"
 """A provider that is called as what we export: its tables are named only in its folder."""
 NAMES = re.compile(
-    "|".join((*PROVIDERS.keys() - {ALSO_A_FORMAT}, rf"\b{ALSO_A_FORMAT}\.[a-z_]*charges", "claude", "codex"))
+    "|".join(
+        (
+            *(rf"{name}(?!\.com)" for name in PROVIDERS.keys() - {ALSO_A_FORMAT}),
+            rf"\b{ALSO_A_FORMAT}\.[a-z_]*charges",
+            "claude",
+            "codex",
+        )
+    )
 )
 EMULATED = ("sandbox", "demo", "focus/__main__.py")
 """What emulates the providers or asks the emulated ones: it shares no declarations with the product."""

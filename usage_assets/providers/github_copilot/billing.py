@@ -61,7 +61,6 @@ class Metered(Row, kw_only=True, rename="camel"):
     """What is billed of a metered use, per model."""
 
     grain: ClassVar[tuple[str, ...]] = ("product", "sku", "model", "unit_type", "price_per_unit")
-    totals = MONEY
 
     product: Product
     sku: Sku
@@ -85,6 +84,7 @@ class AiCredits(Metered, kw_only=True, rename="camel"):
     """
 
     table = "github_copilot.ai_credits"
+    totals = MONEY | {"ai_credits": Total("sum(gross_quantity)", "credits")}
 
 
 class PremiumRequests(Metered, kw_only=True, rename="camel"):
@@ -95,6 +95,7 @@ class PremiumRequests(Metered, kw_only=True, rename="camel"):
     """
 
     table = "github_copilot.premium_requests"
+    totals = MONEY | {"premium_requests": Total("sum(gross_quantity)", "requests")}
 
 
 def metered_items(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
