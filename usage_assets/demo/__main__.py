@@ -211,7 +211,7 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
             url = address_of(sandbox)
             deliver_bills(url, home / "bills", utc_today() - DAY * days)
             say(
-                f"sandbox: {url} emulates OpenAI, Anthropic, ChatGPT, GitHub, a cloud's bills and Port; everything is in {home}"
+                f"sandbox: {url} emulates OpenAI, Anthropic, ChatGPT, GitHub, a cloud and Port; everything is in {home}"
             )
             with start_dagster(home, lock, url, port, utc_today() - DAY * days) as dagster:
                 if dagster.port != port:
