@@ -1,7 +1,7 @@
 """What people read in the published copy, or in a state of a lake: all that is stored, through every table and view."""
 
 from usage_assets_tests.conftest import last_days
-from usage_assets_tests.end_to_end.conftest import Project, on_both
+from usage_assets_tests.end_to_end.conftest import Project
 
 RELATIONS = """
 select table_schema || '.' || table_name, table_type
@@ -11,8 +11,7 @@ order by all
 """
 
 
-@on_both
-def test_every_table_and_view_says_to_who_reads_what_it_says_in_the_database(project: Project, place: None) -> None:
+def test_every_table_and_view_says_to_who_reads_what_it_says_in_the_database(project: Project) -> None:
     for connection in ("openai", "anthropic"):
         assert project.look_up(connection).success
     project.fetch_all(last_days(1))
