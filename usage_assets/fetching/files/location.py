@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyarrow import fs
+
+if TYPE_CHECKING:
+    from pyarrow import fs
 
 TABLES = (".csv", ".csv.gz", ".parquet")
 """How the names of files with rows end."""
@@ -49,11 +52,13 @@ class Location:
     text: str
 
     @cached_property
-    def _opened(self) -> tuple[fs.FileSystem, str]:
-        plain = self.text.split("?")[0] if "://" not in self.text else self.text
-        if "://" not in plain:
+    def _opened(self) -> "tuple[fs.FileSystem, str]":
+        from pyarrow import fs  # noqa: PLC0415 - slow to import, and most connections have no files
+
+        if "://" not in self.text:
             return fs.LocalFileSystem(), self.text
-        path, mark, options = self.text.partition("?") if "=" in self.text else (self.text, "", "")
+        has_options = "=" in self.text.rpartition("?")[2] and "?" in self.text  # a question mark may be a pattern's
+        path, mark, options = self.text.rpartition("?") if has_options else (self.text, "", "")
         start = _WILD.search(path)
         root = path[: path.rindex("/", 0, start.start()) + 1] if start else path
         system, opened = fs.FileSystem.from_uri(f"{root}{mark}{options}")
@@ -70,17 +75,19 @@ class Location:
             raise FileError(f"{self.text}: has no file whose name ends in {', '.join(TABLES)}", waits=True)
         return files
 
-    def _found(self, system: fs.FileSystem, path: str) -> Iterator[File]:
+    def _found(self, system: "fs.FileSystem", path: str) -> Iterator[File]:
+        from pyarrow import fs  # noqa: PLC0415 - as above
+
         start = _WILD.search(path)
         root = path[: path.rindex("/", 0, start.start())] if start else path
         info = system.get_file_info(root)
-        if info.type == fs.FileType.File:
+        if info.is_file:
             yield _file(info)
             return
         for info in system.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True)):
             below = info.path[len(root) :].lstrip("/")
             is_wanted = info.path.endswith(TABLES) or MANIFEST.search(info.path)
-            if info.type != fs.FileType.File or not is_wanted or _HIDDEN.search(below):
+            if not info.is_file or not is_wanted or _HIDDEN.search(below):
                 continue
             if start is None or fnmatchcase(info.path, path) or MANIFEST.search(info.path):
                 yield _file(info)
@@ -96,11 +103,11 @@ class Location:
             yield
         finally:
             info = self._opened[0].get_file_info(file.path)
-            if info.type != fs.FileType.File or _file(info) != file:
+            if not info.is_file or _file(info) != file:
                 raise FileError(f"{file.path}: was changed while it was read", waits=True)
 
 
-def _file(info: fs.FileInfo) -> File:
+def _file(info: "fs.FileInfo") -> File:
     return File(info.path, info.size, datetime.fromtimestamp((info.mtime_ns or 0) / 1e9, UTC))
 
 
