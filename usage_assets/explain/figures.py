@@ -96,10 +96,10 @@ IDENTIFIED_BY: Mapping[str, Sequence[str]] = {
 """Blueprint of computed rows -> the arguments of the macro that names its entities."""
 OPTIONS: Mapping[str, Sequence[str]] = {
     "connection": ("connection", "x_Connection"),
-    "day": ("usage_date", "x_FirstDay"),
-    "start": ("usage_date", "x_FirstDay"),
-    "end": ("usage_date", "x_FirstDay"),
-    "month": ("month", "usage_date", "x_FirstDay"),
+    "day": ("usage_date", FOCUS_DAY),
+    "start": ("usage_date", FOCUS_DAY),
+    "end": ("usage_date", FOCUS_DAY),
+    "month": ("month", "usage_date", FOCUS_DAY),
     "model": ("model", "x_Model"),
     "project": ("project_id", "scope_id", "SubAccountId"),
     "workspace": ("workspace_id", "scope_id", "SubAccountId"),
@@ -173,10 +173,8 @@ class Figure:
 
 def day_in(row: Mapping[str, Any]) -> date | None:
     """Return the day of a row; None if it has none."""
-    if FOCUS_DAY in row:
-        day: date = row[FOCUS_DAY]
-        return day
-    return row.get("usage_date")
+    day: date | None = row.get(FOCUS_DAY, row.get("usage_date"))
+    return day
 
 
 def sum_of(values: Any) -> Decimal | int | None:

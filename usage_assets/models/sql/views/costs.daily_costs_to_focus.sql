@@ -427,9 +427,9 @@ select
   quantity_source as x_QuantitySource,
   service_tier as x_ServiceTier,
   source_table as x_SourceTable,
+  usage_type as x_UsageType,
   if(cost_basis = 'credits', usd_rate, null) as x_UsdPerCredit,
   if(cost_basis = 'credits', usd_rate_source, null) as x_UsdPerCreditSource,
-  usage_type as x_UsageType,
   user_id as x_UserId
 from named
 left join accounting.providers using (provider);
