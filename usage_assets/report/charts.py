@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import altair as alt
+import pyarrow as pa
 
 from usage_assets.report.figures import DIMENSIONS, Figure, Report, in_words
 
@@ -156,9 +157,9 @@ def _ahead(figure: Figure) -> alt.LayerChart:
 
 
 def _activity(figure: Figure) -> Iterator[alt.Chart]:
-    """Yield a small bar chart of the days for each column."""
+    """Yield a small bar chart of the days for each column that counts something: all rows of a day together."""
     rows = figure.rows.to_pylist()
-    for measure in figure.rows.column_names[1:]:
+    for measure in (field.name for field in figure.rows.schema if field.name != "day" and field.type != pa.string()):
         name = in_words(measure)
         values = [{"day": str(row["day"]), "value": float(row[measure])} for row in rows if row[measure] is not None]
         if not values:
@@ -170,10 +171,10 @@ def _activity(figure: Figure) -> Iterator[alt.Chart]:
             .mark_bar(color=PALETTE[2])
             .encode(
                 x=alt.X("utcyearmonthdate(day):T", title=None, axis=DAYS),
-                y=alt.Y("value:Q", title=None, axis=alt.Axis(tickCount=2, format="~s")),
+                y=alt.Y("sum(value):Q", title=None, axis=alt.Axis(tickCount=2, format="~s")),
                 tooltip=[
                     alt.Tooltip("utcyearmonthdate(day):T", title="Day", format=DAY),
-                    alt.Tooltip("value:Q", title=name.capitalize(), format=",.10~f"),
+                    alt.Tooltip("sum(value):Q", title=name.capitalize(), format=",.10~f"),
                 ],
             )
         )
