@@ -19,7 +19,10 @@ from usage_assets.warehouse.values import View
 
 UsageType = Annotated[
     str | None,
-    column("Anthropic token class or cost type; second part of an OpenAI line item, or all of one without a comma"),
+    column(
+        "Anthropic token class or cost type; second part of an OpenAI line item, or all of one without a comma; "
+        "SKU of a bill without either"
+    ),
 ]
 SOURCES = tuple(source for provider in PROVIDERS.values() for source in provider.costs)
 SPLIT = [source.table for source in SOURCES if source.splits_line_items]

@@ -9,7 +9,8 @@ select
   'dollars' as native_unit,
   'USD' as currency,
   model,
+  sku as usage_type,
   product || ', ' || sku as line_item,
   '' as grouped_by
 from github_copilot.ai_credits
-group by connection, usage_date, model, line_item
+group by connection, usage_date, model, usage_type, line_item

@@ -8,9 +8,10 @@ select
   sum(net_amount) as native_amount,
   'dollars' as native_unit,
   'USD' as currency,
+  sku as usage_type,
   product || ', ' || sku as line_item,
   '' as grouped_by
 from github_copilot.billing_usage
 where lower(product) like '%copilot%'
   and lower(unit_type) like 'user%'
-group by connection, usage_date, line_item
+group by connection, usage_date, usage_type, line_item
