@@ -33,6 +33,10 @@ from usage_assets.warehouse.write import replace_slice
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"custom_user_agent": "usage-assets", "threads": 1}
 """Two threads take half as much CPU time again as one, and hardly less time: what is written here is small."""
 
+SESSION = "set TimeZone = 'UTC'; set enable_progress_bar = false"
+"""For each connection. Where Python runs no file (``python -c``, a notebook), DuckDB would draw a bar on stdout during
+a query of more than two seconds, in the middle of what a command prints."""
+
 PATIENCE = 120.0
 """Seconds that a run waits for others."""
 _HOLDER = re.compile(r"lock is held in (?:(?P<program>.+) \()?PID (?P<pid>\d+)")
@@ -88,7 +92,7 @@ class Warehouse(DuckDBResource):
         """
         with closing(self._open()) as connection, _counted(self.database):
             try:
-                connection.execute("set TimeZone = 'UTC'")
+                connection.execute(SESSION)
                 connection.execute("set variable usage_now = $now", {"now": datetime.now(UTC)})
                 yield connection
             except duckdb.Error as error:
@@ -115,7 +119,7 @@ class Warehouse(DuckDBResource):
         if not self.published.exists():
             raise WarehouseError(f"{self.published}: does not exist yet: the next run makes it when it ends")
         with duckdb.connect(str(self.published), read_only=True) as connection:
-            connection.execute("set TimeZone = 'UTC'")
+            connection.execute(SESSION)
             yield connection
 
     @contextmanager

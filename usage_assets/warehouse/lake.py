@@ -34,7 +34,7 @@ from pydantic import Field, PrivateAttr
 from usage_assets.core.keepalives import FREED_AFTER, KEEPALIVES
 from usage_assets.core.schema import declarations
 from usage_assets.core.warehouse_address import LAKE, redacted
-from usage_assets.warehouse.database import CONFIG, LEDGERS, Warehouse
+from usage_assets.warehouse.database import CONFIG, LEDGERS, SESSION, Warehouse
 from usage_assets.warehouse.ledger import VIEWS
 from usage_assets.warehouse.migrate import is_as_declared
 from usage_assets.warehouse.tables import STORED, Table, quoted
@@ -189,7 +189,7 @@ class Lake(Warehouse):
         with duckdb.connect(":memory:", config=_config(os.getpid())) as connection:
             try:
                 self._attach(connection, "lake", f"snapshot_version {snapshot}")
-                connection.execute("use lake; set TimeZone = 'UTC'")
+                connection.execute(f"use lake; {SESSION}")
                 connection.execute("set variable usage_now = $now", {"now": at})
             except duckdb.Error as error:
                 raise self._refused(error) from None
@@ -224,7 +224,7 @@ class Lake(Warehouse):
         """Yield a connection of its own to the lake, in UTC. Raises WarehouseError."""
         with closing(self._cursor()) as connection:
             try:
-                connection.execute("set TimeZone = 'UTC'")
+                connection.execute(SESSION)
                 connection.execute("set variable usage_now = $now", {"now": datetime.now(UTC)})
                 yield connection
             except duckdb.Error as error:

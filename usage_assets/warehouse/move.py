@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import duckdb
 
 from usage_assets.core.schema import declarations
-from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.database import SESSION, Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table, hash_of_rows
 from usage_assets.warehouse.values import WarehouseError
@@ -73,7 +73,7 @@ def move(source: Warehouse, target: Warehouse, note: Callable[[str], object] = s
 def _both(source: Warehouse, target: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
     with target.locked(), duckdb.connect(":memory:") as database:
         try:
-            database.execute("set TimeZone = 'UTC'")
+            database.execute(SESSION)
             source.attach(database, SOURCE, read_only=True)
             target.attach(database, TARGET)
             yield database

@@ -5,6 +5,8 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection as Pipe
@@ -131,6 +133,21 @@ def test_a_copy_has_every_table_view_and_comment(warehouse: PublishedWarehouse) 
     with open_copy(warehouse) as copy:
         assert copy.execute(catalog).to_arrow_table() == warehouse.read(catalog)
         assert copy.execute("select count(*) from ledger.stored_days").fetchone() == (1,)
+
+
+def test_a_slow_query_draws_no_bar_into_what_a_command_prints(warehouse: PublishedWarehouse) -> None:
+    """DuckDB draws one where Python runs no file, as in a notebook."""
+    write(warehouse, [sample()])
+    publish(warehouse)
+    code = (
+        "import sys; from usage_assets.warehouse.database import Warehouse; house = Warehouse(database=sys.argv[1])\n"
+        "for opened in (house.reading(), house.get_connection()):\n"
+        "  with opened as connection:\n"
+        "    print(connection.execute(\"select current_setting('enable_progress_bar')\").fetchone())"
+    )
+    command = [sys.executable, "-c", code, warehouse.database]
+    done = subprocess.run(command, text=True, capture_output=True, check=True)
+    assert done.stdout.splitlines() == ["(False,)", "(False,)"]
 
 
 def read_copy(copy: str, pipe: Pipe) -> None:
