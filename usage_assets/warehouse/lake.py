@@ -254,15 +254,17 @@ class Lake(Warehouse):
             yield
 
     def _prepare(self) -> None:
-        """Make the ledgers before this process writes its first table: two who make one at a time are in conflict.
+        """Make the lake and its ledgers before this process writes its first table: two who make one are in conflict.
 
         Where they are there, as nearly always, a process that has just started waits for nobody.
         """
         place = (self.database, self.data)
         if place in _PREPARED:
             return
-        with self.get_connection() as connection:
-            is_ready = all(is_as_declared(connection, table) for table in LEDGERS) and are_made(connection, VIEWS)
+        is_ready = self.exists  # or opening it would make it
+        if is_ready:
+            with self.get_connection() as connection:
+                is_ready = all(is_as_declared(connection, table) for table in LEDGERS) and are_made(connection, VIEWS)
         if not is_ready:
             with self.transaction():
                 pass
