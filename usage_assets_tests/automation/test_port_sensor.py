@@ -854,7 +854,6 @@ def test_no_change_is_lost_whatever_happens_in_which_order(new_instance: NewInst
         settings=settings(
             max_examples=10,
             stateful_step_count=25,
-            deadline=None,
             derandomize=True,
             database=None,
             phases=[Phase.generate],  # shrinking takes minutes

@@ -520,7 +520,7 @@ def macros() -> Iterator[duckdb.DuckDBPyConnection]:
         yield database
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(bills=bills)
 def test_every_amount_is_split_by_the_largest_remainder_to_the_last_place(
     macros: duckdb.DuckDBPyConnection, bills: list[tuple[int, list[int]]]

@@ -375,7 +375,7 @@ PERIOD = days_from(10)
 """Each day has amounts of its own: ten days cost what one does, and ten examples ten times as much."""
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(by_day=st.lists(amounts, min_size=len(PERIOD), max_size=len(PERIOD)))
 def test_native_amounts_equal_the_raw_amounts_to_the_last_of_24_places(days: Days, by_day: list[list[Decimal]]) -> None:
     rows: dict[type[Row], list[Row]] = defaultdict(list)
@@ -397,7 +397,7 @@ def test_native_amounts_equal_the_raw_amounts_to_the_last_of_24_places(days: Day
             assert found == money.total(amounts)
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(by_day=st.lists(cents, min_size=len(PERIOD), max_size=len(PERIOD)))
 def test_a_hundred_times_the_dollars_are_the_cents(days: Days, by_day: list[Decimal]) -> None:
     """To the last digit of 22 places: a double of a few micro-dollars has as many, and dollars of cents two more."""

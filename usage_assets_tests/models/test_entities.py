@@ -709,7 +709,7 @@ COSTS_BY_DAY = ("openai_daily_usage", "claude_cost_record")
 TOKENS_BY_DAY = ("claude_usage_record", "claude_model_usage", "claude_workspace_usage")
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(by_day=st.lists(st.tuples(amounts, counts), min_size=len(PERIOD), max_size=len(PERIOD)))
 def test_sums_equal_the_raw_sums_to_the_last_digit(days: Days, by_day: list[tuple[list[Decimal], list[int]]]) -> None:
     fetched: dict[type[Row], list[Row]] = defaultdict(list)

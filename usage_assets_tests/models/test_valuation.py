@@ -127,7 +127,7 @@ def database() -> Iterator[duckdb.DuckDBPyConnection]:
         yield database
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(amount=AMOUNTS, digits=st.integers(1, 10**14 - 1), scale=st.sampled_from([10, 13]))
 @example(amount=Decimal("0.000000000000000000000005"), digits=10**9, scale=10)
 @example(amount=Decimal("-0.000000000000000000000005"), digits=10**9, scale=10)

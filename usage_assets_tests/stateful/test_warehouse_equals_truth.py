@@ -379,7 +379,6 @@ def test_every_stored_day_is_what_the_provider_said_last(
             max_examples=EXAMPLES // (LUCKS * len(GAMES)),
             stateful_step_count=6,
             database=None,
-            deadline=None,
             report_multiple_bugs=False,
             phases=[Phase.generate, Phase.shrink] if IS_LONG else [Phase.generate],  # shrinking may take 5 minutes
             suppress_health_check=list(HealthCheck),

@@ -150,7 +150,7 @@ def test_nothing_is_odd_where_there_was_nothing() -> None:
     assert find(series(["12.50"] * 60)) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(values=histories, provisional=st.integers(0, 3), times=st.sampled_from([2**-10, 2**10]))
 def test_neither_order_nor_unit_changes_what_is_odd(
     values: list[Decimal | None], provisional: int, times: float

@@ -23,7 +23,7 @@ def of(values: Sequence[Decimal | str | int | None], ahead: int = 30, provisiona
     return forecast(series(values, provisional), day(len(values) - 1 + ahead))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(values=histories, provisional=st.integers(0, 3))
 def test_no_day_is_negative_and_every_band_contains_its_mean(values: list[Decimal | None], provisional: int) -> None:
     stored = series([Decimal(1), *values], provisional=min(provisional, len(values)))
