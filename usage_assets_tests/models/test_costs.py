@@ -13,6 +13,9 @@ from usage_assets.core.schema import Row
 from usage_assets.models.costs import COSTS, DailyCost
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.focus.charges import Charges
+from usage_assets.providers.github_copilot.billing import AiCredits, PremiumRequests
+from usage_assets.providers.github_copilot.billing import BillingUsage as CopilotBilling
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.warehouse.tables import Table
@@ -387,6 +390,10 @@ def test_native_amounts_equal_the_raw_amounts_to_the_last_of_24_places(days: Day
             rows[CostReport].append(raw(CostReport, description=f"d{n}", amount_cents=amount, **at))
             rows[ClaudeCode].append(raw(ClaudeCode, terminal_type=str(n), model_breakdown=opus, **at))
             rows[CodexUsage].append(raw(CodexUsage, user_id=f"u{n}", credits=amount, **at))
+            rows[Charges].append(raw(Charges, sku_id=f"sku {n}", billed_cost=amount, **at))
+            for metered in (AiCredits, PremiumRequests):
+                rows[metered].append(raw(metered, model=f"model {n}", net_amount=amount, **at))
+            rows[CopilotBilling].append(raw(CopilotBilling, sku=f"seat {n}", net_amount=amount, **at))
             rows[BillingUsage].append(raw(BillingUsage, name=f"line {n}", cost_cents=amount, **at))
     for file in FILES:
         row = SOURCE[file]
