@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from usage_assets.core.errors import UserError
 from usage_assets.core.schema import declarations, declared
+from usage_assets.warehouse.database import SESSION
 from usage_assets.warehouse.migrate import create_or_alter, prepare
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query
@@ -96,7 +97,7 @@ class Trial:
         self.grain = tuple(grain)
         self.columns = tuple(name for name in columns if name not in (*FRAME, *grain))
         self._database = duckdb.connect(":memory:", config={"threads": 1})
-        self._database.execute("set TimeZone = 'UTC'")
+        self._database.execute(SESSION)
         self._make(constants, stored_days)
         self._numbered: dict[str, pa.Table] = {}
         self._places: list[tuple[str, int]] = []

@@ -17,7 +17,7 @@ from usage_assets.focus.columns import COLUMNS, VERSIONS, columns_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost, days_without_costs
 from usage_assets.models.due import due_days, in_words
 from usage_assets.models.model import MACROS, SQL
-from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.database import SESSION, Warehouse
 from usage_assets.warehouse.files import NO_FORMULA, draft_of, write_rows
 from usage_assets.warehouse.migrate import create_or_alter, make_ready
 from usage_assets.warehouse.published import snapshot_of
@@ -148,7 +148,7 @@ def parts_of(database: duckdb.DuckDBPyConnection, days: Window) -> Iterator[Mapp
 
 def stage(database: duckdb.DuckDBPyConnection, part: Mapping[str, Any]) -> None:
     """Make ``exported``, the rows of a part, and ``exported_text``, the same as a CSV file has them."""
-    database.execute("set TimeZone = 'UTC'")
+    database.execute(SESSION)
     for macro in (*MACROS, NO_FORMULA, _sql("macros")):
         database.execute(macro)
     database.execute(f"create or replace temp table exported as {_sql('rows')}", part)

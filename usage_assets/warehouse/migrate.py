@@ -32,7 +32,7 @@ def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> None
         stored = _stored_columns(connection, table)
     for column in table.columns:
         sql_type = SQL_TYPES[column.type]
-        declared = sql_type if column.nullable else f"{sql_type} not null"
+        declared = table.stored_type(column)
         found = stored.get(column.name)
         if found is None and column.nullable:
             connection.execute(f"alter table {table.name} add column {column.name} {sql_type}")
@@ -51,9 +51,7 @@ def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> None
 
 def is_as_declared(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
     """Whether ``create_or_alter`` has nothing to do."""
-    declared = {
-        column.name: f"{SQL_TYPES[column.type]}{'' if column.nullable else ' not null'}" for column in table.columns
-    }
+    declared = {column.name: table.stored_type(column) for column in table.columns}
     return _stored_columns(connection, table) == declared
 
 

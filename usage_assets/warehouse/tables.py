@@ -112,7 +112,11 @@ class Table:
 
     def column_ddl(self, column: Column) -> str:
         """Return one column of the table as DDL."""
-        return f"{column.name} {SQL_TYPES[column.type]}{'' if column.nullable else ' not null'}"
+        return f"{column.name} {self.stored_type(column)}"
+
+    def stored_type(self, column: Column) -> str:
+        """Return the type of one column, with ``not null`` where it must have a value."""
+        return f"{SQL_TYPES[column.type]}{'' if column.nullable else ' not null'}"
 
     def comment_ddl(self, column: Column) -> str:
         """Return the statement that puts a column's meaning and unit into the database."""
