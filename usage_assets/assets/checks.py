@@ -32,11 +32,10 @@ from usage_assets.warehouse.checks import (
 )
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import FAILED_CHECKS, TEXT_CHARACTERS, FailedCheck
-from usage_assets.warehouse.migrate import create_or_alter, prepare
+from usage_assets.warehouse.migrate import define_macros, read_by
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import CheckFailure, Query
-from usage_assets.warehouse.views import broken_views
 
 Results = Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]
 Finder = Callable[[duckdb.DuckDBPyConnection, Slice], Iterable[CheckFailure]]
@@ -214,10 +213,10 @@ def build_checks(
         selected = context.selected_asset_check_keys
         viewed = [spec for spec in views if spec.key in selected]
         with warehouse.get_connection() as database:
-            for declared in (FAILED_CHECKS, *stored):
-                create_or_alter(database, declared)
+            used, viewing = (read_by(query), query.views if viewed else ()) if query else ((), ())
+            broken = warehouse.declare(database, [FAILED_CHECKS, *stored, *used], viewing)
             if query:
-                prepare(database, query)
+                define_macros(database, query)
             if context.has_partition_key or context.has_partition_key_range:
                 asked = context.partition_key_range
                 target = Slice(connection, date.fromisoformat(asked.start), date.fromisoformat(asked.end), part)
@@ -232,10 +231,10 @@ def build_checks(
                 for spec, find, said in names_of_fields
                 if spec.key in selected
             ]
-            broken = broken_views(database, query.views) if query and viewed else ()
             rows = [row for finding in findings for row in finding.rows(connection, context.run.run_id)]
-            with warehouse.locked(FAILED_CHECKS.name):
-                wrong = remember(database, asset.to_user_string(), [each.spec.name for each in findings], target, rows)
+            names = [each.spec.name for each in findings]
+            with warehouse.locked(FAILED_CHECKS.name) as alone:
+                wrong = remember(database, asset.to_user_string(), names, target, rows, alone)
         for finding in findings:
             yield from finding.results(target, [(day, text) for name, day, text in wrong if name == finding.spec.name])
         for spec, fields, said in named:

@@ -14,7 +14,7 @@ from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.ledger import FailedCheck
 from usage_assets.warehouse.slices import IN_SLICE, Slice, in_slice, parts_of
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import CheckFailure, Query
+from usage_assets.warehouse.values import Alone, CheckFailure, Query
 
 
 def check_failures(
@@ -110,10 +110,11 @@ def remember(
     checks: Sequence[str],
     target: Slice,
     found: Iterable[FailedCheck],
+    alone: Alone,
 ) -> Sequence[tuple[str, date, str]]:
     """Make the ledger hold what checks of an asset found in the slice.
 
-    Return check, day and text of all that it holds of the asset and connection.
+    Return check, day and text of all that it holds of the asset and connection. ``alone`` is for the commit.
 
     Nothing is written where nothing differs. The ledger must equal its declaration.
     """
@@ -126,7 +127,8 @@ def remember(
         connection.begin()
         connection.execute(f"delete from ledger.failed_checks where {mine}", parameters)
         connection.execute("insert into ledger.failed_checks by name from found")
-        connection.commit()
+        with alone():
+            connection.commit()
     return connection.execute(
         "select check_name, usage_date, text from ledger.failed_checks "
         "where asset = $asset and connection = $connection order by usage_date",

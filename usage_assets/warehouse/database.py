@@ -6,7 +6,7 @@ A day is replaced whole or not at all: ``Warehouse.replace`` is the only way int
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,11 +23,11 @@ from usage_assets.core.ticking import log_progress
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.ledger import NAMINGS, PORT_ENTITIES, VERSIONS, VIEWS
 from usage_assets.warehouse.line import first_in_line, line_of
-from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets.warehouse.migrate import create_or_alter, is_as_declared
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table, quoted
-from usage_assets.warehouse.values import Batch, Query, Version, WarehouseError
-from usage_assets.warehouse.views import broken_views_apart, make_views
+from usage_assets.warehouse.values import Alone, Batch, Query, Version, View, WarehouseError
+from usage_assets.warehouse.views import are_made, broken_views, broken_views_apart, make_views
 from usage_assets.warehouse.write import replace_slice
 
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"custom_user_agent": "usage-assets", "threads": 1}
@@ -128,9 +128,13 @@ class Warehouse(DuckDBResource):
         yield self
 
     @contextmanager
-    def locked(self, *tables: str) -> Iterator[None]:  # noqa: ARG002 - those of a lake that are written
-        """Be the only one who writes these tables, or any if none is named. A file's writers have it alone anyway."""
-        yield
+    def locked(self, *tables: str) -> Iterator[Alone]:  # noqa: ARG002 - those of a lake that are written
+        """Be the only one who writes these tables, or any if none is named. A file's writers have it alone anyway.
+
+        What is yielded is for the commit. Commits to a lake race for the number of the next snapshot, whatever they
+        have written: who loses eleven times in a row fails.
+        """
+        yield nullcontext
 
     @contextmanager
     def transaction(self, *tables: str, keep: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -140,11 +144,30 @@ class Warehouse(DuckDBResource):
         and after a failed commit (a full disk) there is nothing to roll back. Without ``keep`` it is not committed: for
         whoever only looks.
         """
-        with self.locked(*tables) if keep else nullcontext(), self.get_connection() as connection:
+        with self.locked(*tables) if keep else nullcontext(nullcontext) as alone, self.get_connection() as connection:
             _begin(connection)
             yield connection
             if keep:
-                connection.commit()
+                with alone():
+                    connection.commit()
+
+    def declare(
+        self, connection: duckdb.DuckDBPyConnection, tables: Collection[Table], views: Collection[View] = ()
+    ) -> Sequence[str]:
+        """Make the tables and views that are missing or differ from this release's, in a transaction of their own.
+
+        Nobody is waited for where there are none. Return what is wrong with each view that cannot be made. Raises
+        WarehouseError.
+        """
+        if all(is_as_declared(connection, table) for table in tables) and are_made(connection, views):
+            return ()
+        with self.locked(*(table.name for table in tables)) as alone, alone():
+            connection.begin()
+            for table in tables:
+                create_or_alter(connection, table)
+            broken = broken_views(connection, views)
+            connection.commit()
+        return tuple(broken)
 
     def replace(
         self,
@@ -176,16 +199,20 @@ class Warehouse(DuckDBResource):
         note: Callable[[str], object],
     ) -> list[Version]:
         other = content.control if isinstance(content, Batch) else content.sums
-        with self.locked(table.name, *([other[0].name] if other else [])), self.get_connection() as connection:
+        names = [table.name, *([other[0].name] if other else [])]
+        with self.locked(*names) as alone, self.get_connection() as connection:
             _begin(connection)
             if isinstance(content, Batch) and content.control:
                 control, totals = content.control
                 replace_slice(connection, control, replace(content, rows=totals, control=None), target, run_id, note)
             versions = replace_slice(connection, table, content, target, run_id, note)
             note("committing")
-            connection.commit()
-            if isinstance(content, Query):
-                for text in broken_views_apart(connection, content.views):
+            with alone():
+                connection.commit()
+            if isinstance(content, Query) and not are_made(connection, content.views):
+                with alone():
+                    broken = broken_views_apart(connection, content.views)
+                for text in broken:
                     warn(text)
             return versions
 

@@ -38,7 +38,7 @@ from usage_assets.warehouse.database import CONFIG, LEDGERS, SESSION, Warehouse
 from usage_assets.warehouse.ledger import VIEWS
 from usage_assets.warehouse.migrate import is_as_declared
 from usage_assets.warehouse.tables import STORED, Table, quoted
-from usage_assets.warehouse.values import Version, WarehouseError
+from usage_assets.warehouse.values import Alone, Version, WarehouseError
 from usage_assets.warehouse.views import are_made
 
 EXTENSIONS = ("postgres_scanner", "ducklake")
@@ -73,6 +73,8 @@ TRIAL = "usage_assets_trial"
 """The table of which a file is written to see whether that is possible."""
 SPACE = 0x75736167
 """The first number of each of our advisory locks; the second is of a table, or 0 for the whole warehouse."""
+COMMITS = SPACE + 1
+"""The first number of the lock that every commit takes; the second is 0."""
 _CONFLICT = "(?s).*(Transaction conflict|could not serialize|Failed to commit DuckLake transaction)"
 _REPEATED = re.compile(r' at (?:path \+ )?"[^"]*"')
 """How DuckDB repeats the connection string, which the message begins with."""
@@ -231,7 +233,7 @@ class Lake(Warehouse):
                 raise self._refused(error) from None
 
     @contextmanager
-    def locked(self, *tables: str) -> Iterator[None]:
+    def locked(self, *tables: str) -> Iterator[Alone]:
         """Hold the locks of these tables; without any, that of the whole lake. Raises WarehouseError.
 
         They are taken before a transaction begins: what it then reads is the newest. PostgreSQL releases them when the
@@ -239,19 +241,32 @@ class Lake(Warehouse):
         """
         if tables:
             self._prepare()
+        what = ", ".join(tables) or "the lake"
         with self._session() as session:
-            try:
-                session.execute(f"set lock_timeout = '{self.wait_seconds:.0f}s'")
-                how = "pg_advisory_lock_shared" if tables else "pg_advisory_lock"
-                session.execute(f"select {how}({SPACE}, 0)")
-                for name in sorted(tables):
-                    session.execute(f"select pg_advisory_lock({SPACE}, hashtext(%s))", [name])
-            except psycopg.errors.LockNotAvailable:
-                raise WarehouseError(
-                    f"{self.database}: {', '.join(tables) or 'the lake'}: locked by {self._holders(session)}; waited "
-                    f"{self.wait_seconds:.0f} s: nothing was changed, run it again"
-                ) from None
-            yield
+            session.execute(f"set lock_timeout = '{self.wait_seconds:.0f}s'")
+            self._lock(session, what, f"pg_advisory_lock{'_shared' if tables else ''}", SPACE, "")
+            for name in sorted(tables):
+                self._lock(session, what, "pg_advisory_lock", SPACE, name)
+
+            @contextmanager
+            def alone() -> Iterator[None]:
+                self._lock(session, f"the commit to {what}", "pg_advisory_lock", COMMITS, "")
+                try:
+                    yield
+                finally:
+                    with suppress(psycopg.Error):  # it has ended, and with it its locks
+                        session.execute(f"select pg_advisory_unlock({COMMITS}, 0)")
+
+            yield alone
+
+    def _lock(self, session: psycopg.Connection[Any], what: str, how: str, space: int, name: str) -> None:
+        try:
+            session.execute(f"select {how}({space}, {'hashtext(%(name)s)' if name else '0'})", {"name": name})
+        except psycopg.errors.LockNotAvailable:
+            raise WarehouseError(
+                f"{self.database}: {what}: locked by {self._holders(session, space)}; waited "
+                f"{self.wait_seconds:.0f} s: nothing was changed, run it again"
+            ) from None
 
     def _prepare(self) -> None:
         """Make the lake and its ledgers before this process writes its first table: two who make one are in conflict.
@@ -325,11 +340,11 @@ class Lake(Warehouse):
                 return super()._replace(*content)
         raise AssertionError("unreachable: tenacity re-raises")
 
-    def _holders(self, session: psycopg.Connection[Any]) -> str:
+    def _holders(self, session: psycopg.Connection[Any], space: int) -> str:
         rows = session.execute(
             "select distinct application_name from pg_locks join pg_stat_activity using (pid) "
             "where locktype = 'advisory' and classid = %s and granted and pid <> pg_backend_pid()",
-            [SPACE],
+            [space],
         ).fetchall()
         return ", ".join(sorted(name for (name,) in rows)) or "somebody who has just finished"
 

@@ -1,6 +1,6 @@
 """Bring a stored database to what this release declares: tables, seeds, macros. Fetched rows stay as they are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import duckdb
 
@@ -134,12 +134,19 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, content: Query) -> None:
-    """Make what the queries rely on: macros, and the tables that they read as these are declared now.
-
-    Whatever opens the file of an earlier release first, a check of what it holds too, may find less there.
-    """
-    read = (Table(declared(name)) for name in dict.fromkeys((*content.reads, *content.optional_refs)))
-    for table in (*read, *(content.seed.tables if content.seed else ())):
+    """Make what the queries rely on: macros, and the tables that they read as these are declared now."""
+    for table in read_by(content):
         create_or_alter(connection, table)
+    define_macros(connection, content)
+
+
+def read_by(content: Query) -> Sequence[Table]:
+    """Return the declared tables that the queries read. The warehouse of an earlier release may lack some of them."""
+    read = (Table(declared(name)) for name in dict.fromkeys((*content.reads, *content.optional_refs)))
+    return *read, *(content.seed.tables if content.seed else ())
+
+
+def define_macros(connection: duckdb.DuckDBPyConnection, content: Query) -> None:
+    """Define the macros of the queries, for this connection."""
     for macro in content.macros:
         connection.execute(macro)

@@ -4,7 +4,8 @@ Nothing here opens or runs anything.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -16,6 +17,8 @@ import pyarrow as pa
 from usage_assets.core.errors import UserError
 from usage_assets.warehouse.tables import Table
 
+Alone = Callable[[], AbstractContextManager[None]]
+"""Makes a context for a commit: nobody else commits in it."""
 _MADE = re.compile(r"create or replace view (\S+)")
 _DECLARED = re.compile(r"^-- (\w+): (.*(?:\n--   .*)*)", re.M)
 

@@ -59,6 +59,7 @@ class Postgres:
 
     def __init__(self, host: Host) -> None:
         self._host, self._folder = host, host.folder / "postgres"
+        self.log = self._folder / "log"
         self._wheel: PostgresServer = get_server(self._folder, start=False, cleanup_mode=None)
         self._wheel.ensure_pgdata_inited()
         with (self._folder / "pg_hba.conf").open("a") as rules:
@@ -70,7 +71,7 @@ class Postgres:
                 session.execute(f"create database {name}")
 
     def start(self) -> None:
-        self._control("start", "-l", str(self._folder / "log"), "-o", f"-h {self._host.address} -k {self._folder}")
+        self._control("start", "-l", str(self.log), "-o", f"-h {self._host.address} -k {self._folder}")
 
     def stop_at_once(self) -> None:
         """Stop it as a power cut does: no transaction ends, the next start recovers from the log."""

@@ -23,6 +23,7 @@ from usage_assets_tests.end_to_end.conftest import Project
 from usage_assets_tests.end_to_end.kill_drill import compared
 from usage_assets_tests.end_to_end.test_shards import PLACES, location
 from usage_assets_tests.port_user import port_user
+from usage_assets_tests.warehouse.lake_drill import overtaken
 
 DAILY, RECONCILE = ("daily_usage_schedule", USAGE_JOB), ("weekly_reconcile_schedule", PORT_RECONCILE_JOB)
 SHARED_TABLE = "costs.daily_costs"
@@ -191,6 +192,7 @@ class Story:
         truth = self.ours.truth(self.days)
         equal("the totals", self.ours.totals_of(*BOOKS), {name: truth[name] for name in BOOKS})
         self.no_day_is_partial()
+        equal("commits that were overtaken although their turn had come", overtaken(self.cluster.postgres.log), 0)
         rows, entities = sum(map(len, content.values())), len(self.ours.in_port())
         return f"{rows} rows of {len(content)} tables, {entities} entities and {len(BOOKS)} totals are equal"
 

@@ -6,8 +6,10 @@
 import logging
 import os
 import random
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -22,10 +24,19 @@ from usage_assets.core.schema import to_arrow
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.warehouse.lake import Lake
 from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.postgres import new_database, running_postgres
+from usage_assets_tests.postgres import folder_of, new_database, running_postgres
 from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, sample, stored
 
+Target = tuple[str, str]
+"""A connection and a table."""
+ONE: Target = ("c", SAMPLE.name)
+LOST = re.compile(
+    r'"ducklake_snapshot_pkey"\n[^\n]+DETAIL:[^\n]+\n[^\n]+STATEMENT:(.+?)(?=\n\d{4}-\d\d-\d\d |\Z)', re.S
+)
+"""What the server writes down of a commit that finds the number of its snapshot taken."""
+FILE = re.compile(r"ducklake-[0-9a-f-]+[.]parquet")
 NEVER_OVERTAKEN = datetime(2030, 1, 1, tzinfo=UTC)
 """An answer that was requested later than any other was stored is never refused."""
 WRITTEN = """
@@ -36,7 +47,7 @@ select
 from (
   select connection, version, if(version = max(version) over (partition by connection), version, 0) as distinct_last
   from ledger.partition_versions
-  where table_name = 'tests.sample'
+  where starts_with(table_name, 'tests.sample')
 )
 """
 FILES = """
@@ -45,26 +56,34 @@ from ducklake_table_info(current_database())
 """
 
 
-def rewrite(database: str, data: str, connection: str, times: int) -> None:
+def side_by_side(processes: int) -> dict[str, list[Target]]:
+    """What so many processes may write."""
+    return {
+        "tables of their own": [(f"c{n}", f"{SAMPLE.name}_{n}") for n in range(processes)],
+        "days of their own": [(f"c{n}", SAMPLE.name) for n in range(processes)],
+        "one day": [ONE] * processes,
+    }
+
+
+def rewrite(database: str, data: str, connection: str, name: str, times: int) -> None:
     """Write one day of a connection so many times, each time other rows: all have one number, which says how many."""
     lake, written = Lake(database=database, data=data), Slice(connection, DAY, DAY)
+    row = Sample if name == Sample.table else type("Own", (Sample,), {"table": name, "__doc__": Sample.__doc__})
     for number in range(times):
         rows = [
             sample(connection=connection, model=f"{number}-{row}", requests=number) for row in range(number % 7 + 1)
         ]
-        lake.replace(SAMPLE, Batch(rows=to_arrow(Sample, rows), began=NEVER_OVERTAKEN), written, f"run-{number}")
+        lake.replace(Table(row), Batch(rows=to_arrow(Sample, rows), began=NEVER_OVERTAKEN), written, f"run-{number}")
 
 
 @contextmanager
-def writers(lake: Lake, *connections: str, times: int) -> Iterator[list["subprocess.Popen[str]"]]:
+def writers(lake: Lake, *targets: Target, times: int) -> Iterator[list["subprocess.Popen[str]"]]:
     """Processes that write side by side, and print what they had to try again; those that still run are killed."""
     command = [sys.executable, "-m", __spec__.name, "--write", lake.database, lake.data]
     with ExitStack() as ending:
         processes = [
-            ending.enter_context(
-                subprocess.Popen([*command, connection, str(times)], stdout=subprocess.PIPE, text=True)
-            )
-            for connection in connections
+            ending.enter_context(subprocess.Popen([*command, *target, str(times)], stdout=subprocess.PIPE, text=True))
+            for target in targets
         ]
         try:
             yield processes
@@ -88,16 +107,30 @@ class SideBySide:
     last: int
     """The last versions of all connections, added up: as many as writes, where none is missing."""
     retries: int
+    """How often a write began again, and how many commits were overtaken although their turn had come."""
 
     @classmethod
-    def of(cls, lake: Lake, connections: Sequence[str], times: int) -> "SideBySide":
-        """Let a process for each connection write a day so many times. Raises RuntimeError where one fails."""
-        with writers(lake, *connections, times=times) as processes:
+    def of(cls, lake: Lake, targets: Sequence[Target], times: int) -> "SideBySide":
+        """Let a process for each target write a day so many times. Raises RuntimeError where one fails."""
+        log = Path(folder_of(lake.database.removeprefix(LAKE)), "log")
+        before = overtaken(log)
+        with lake.transaction() as database:  # of those who would make it at once, all but one would begin again
+            database.execute("create schema if not exists tests")
+        with writers(lake, *targets, times=times) as processes:
             said = [process.communicate()[0] for process in processes]
             if any(process.returncode for process in processes):
                 raise RuntimeError(f"a writer failed: {said}")
         [row] = lake.read(WRITTEN).to_pylist()
-        return cls(**row, retries="".join(said).count("Retrying"))
+        return cls(**row, retries="".join(said).count("Retrying") + overtaken(log) - before)
+
+
+def overtaken(log: Path) -> int:
+    """How many commits of new files lost the race for the number of a snapshot more than once, says the server's log.
+
+    The first number that DuckLake tries is the one after the snapshot that the transaction has read.
+    """
+    lost = Counter(file for statement in LOST.findall(log.read_text()) for file in {*FILE.findall(statement)})
+    return sum(times > 1 for times in lost.values())
 
 
 def kill_writers(lake: Lake, times: int, dice: random.Random) -> int:
@@ -105,10 +138,10 @@ def kill_writers(lake: Lake, times: int, dice: random.Random) -> int:
 
     Raises RuntimeError after a part of a day.
     """
-    rewrite(lake.database, lake.data, "c", 1)
+    rewrite(lake.database, lake.data, *ONE, 1)
     before, wrote = lake.fingerprint, 0
     for _ in range(times):
-        with writers(lake, "c", times=1000) as [process]:
+        with writers(lake, ONE, times=1000) as [process]:
             while lake.fingerprint == before:  # until it writes
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(0.05)
@@ -134,21 +167,18 @@ def left_over(lake: Lake) -> tuple[int, int]:
 @click.option("--rewrites", default=50)
 @click.option("--kills", default=50)
 @click.option("--seed", default=1)
-@click.option("--write", nargs=4, hidden=True)
-def main(processes: int, rewrites: int, kills: int, seed: int, write: tuple[str, str, str, str] | None) -> None:
+@click.option("--write", nargs=5, hidden=True)
+def main(processes: int, rewrites: int, kills: int, seed: int, write: tuple[str, str, str, str, str] | None) -> None:
     if write:
         logging.basicConfig(stream=sys.stdout)
-        rewrite(*write[:3], int(write[3]))
+        rewrite(*write[:4], int(write[4]))
         return
     total = processes * rewrites
     expected = SideBySide(writes=total, versions=total, last=total, retries=0)
     with running_postgres() as server, TemporaryDirectory() as folder:
-        for name, connections in (
-            ("days of their own", [f"c{n}" for n in range(processes)]),
-            ("one day", ["c"] * processes),
-        ):
+        for name, targets in side_by_side(processes).items():
             lake, began, cpu = new_lake(server, Path(folder)), monotonic(), sum(os.times()[:4])
-            found = SideBySide.of(lake, connections, rewrites)
+            found = SideBySide.of(lake, targets, rewrites)
             took = f"{monotonic() - began:.0f} s, {sum(os.times()[:4]) - cpu:.0f} CPU s"
             click.echo(f"{processes} processes x {rewrites} rewrites of {name}: {found}; {took}")
             if found != expected:

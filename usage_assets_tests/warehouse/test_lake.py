@@ -11,18 +11,26 @@ from random import Random
 import psycopg
 import pytest
 
-from usage_assets.core.schema import to_arrow
+from usage_assets.core.schema import declared, to_arrow
 from usage_assets.core.warehouse_address import LAKE, AddressError, WarehouseAddress, redacted
 from usage_assets.warehouse.connections import delete_rows, row_counts
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lake import Lake
 from usage_assets.warehouse.move import move
 from usage_assets.warehouse.opened import warehouse_at
-from usage_assets.warehouse.tables import quoted
-from usage_assets.warehouse.values import Batch, WarehouseError
+from usage_assets.warehouse.tables import Table, quoted
+from usage_assets.warehouse.values import Batch, View, WarehouseError
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database
-from usage_assets_tests.warehouse.lake_drill import SideBySide, kill_writers, left_over, rewrite, writers
+from usage_assets_tests.warehouse.lake_drill import (
+    ONE,
+    SideBySide,
+    kill_writers,
+    left_over,
+    rewrite,
+    side_by_side,
+    writers,
+)
 from usage_assets_tests.warehouse.samples import DAY, FULL, SAMPLE, Sample, days, ledger, sample, stored, write
 
 TABLE = SAMPLE.name
@@ -148,6 +156,29 @@ def test_another_table_is_written_meanwhile_and_everything_waits_for_the_whole_l
         write(hurried(lake), [sample(model="third")])
 
 
+def test_commits_are_made_one_after_another_whatever_they_have_written(lake: Lake) -> None:
+    write(lake, [sample()])
+    with lake.locked("openai.costs") as alone:
+        with alone(), pytest.raises(WarehouseError, match=r"the commit to tests\.sample: locked by"):
+            write(hurried(lake), [sample(model="other")])
+        write(hurried(lake), [sample(model="third")])
+    assert [row["model"] for row in stored(lake)] == ["third"]
+
+
+def test_what_is_missing_is_made_in_one_commit_and_waits_for_who_has_the_lake(lake: Lake) -> None:
+    write(lake, [sample()])
+    before = int(lake.fingerprint)
+    checks, statements = (Table(declared(name)) for name in ("ledger.failed_checks", "ledger.statements"))
+    view = View("create or replace view tests.both as select 1 as one from ledger.failed_checks, ledger.statements")
+    with lake.get_connection() as database:
+        with lake.locked(), pytest.raises(WarehouseError, match="locked by"):
+            hurried(lake).declare(database, [checks, statements])
+        for _ in range(2):
+            assert lake.declare(database, [checks, statements, SAMPLE], [view]) == ()
+            assert int(lake.fingerprint) == before + 1
+        assert database.execute("from tests.both").fetchall() == []
+
+
 def test_a_process_that_begins_to_write_waits_for_nobody_who_writes_other_tables(lake: Lake) -> None:
     write(lake, [sample(model="before")])
     for is_complete in (True, False):
@@ -181,10 +212,12 @@ def test_a_conflict_with_somebody_who_ignores_the_locks_is_tried_again(lake: Lak
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("connections", [[f"c{n}" for n in range(8)], ["c"] * 8], ids=["own days", "one day"])
-def test_eight_processes_write_every_version_and_never_in_vain(lake: Lake, connections: list[str]) -> None:
-    assert SideBySide.of(lake, connections, times=5) == SideBySide(writes=40, versions=40, last=40, retries=0)
-    assert lake.read(f"select count(*) as rows from {TABLE}")["rows"][0].as_py() == 5 * len({*connections})
+@pytest.mark.parametrize("what", side_by_side(1))
+def test_eight_processes_write_every_version_and_never_in_vain(lake: Lake, what: str) -> None:
+    targets = side_by_side(8)[what]
+    assert SideBySide.of(lake, targets, times=5) == SideBySide(writes=40, versions=40, last=40, retries=0)
+    rows = " union all ".join(f"from {table}" for table in sorted({table for _, table in targets}))
+    assert lake.read(f"select count(*) as rows from ({rows})")["rows"][0].as_py() == 5 * len({*targets})
 
 
 @pytest.mark.slow
@@ -198,7 +231,7 @@ def test_no_kill_leaves_a_part_of_a_day_or_a_file_that_maintenance_does_not_find
 
 def test_a_session_that_ends_gives_its_locks_back(lake: Lake, postgres: str) -> None:
     write(lake, [sample()])
-    with writers(lake, "c", times=50) as [writer]:
+    with writers(lake, ONE, times=50) as [writer]:
         while not lake.read("select 1 from ledger.stored_days where connection = 'c'").num_rows:
             assert writer.poll() is None
         writer.kill()
@@ -338,8 +371,8 @@ def test_an_object_store_holds_what_a_folder_holds(lake_in_store: Lake, tmp_path
 @pytest.mark.slow
 def test_what_processes_on_an_object_store_leave_undone_is_nowhere(lake_in_store: Lake) -> None:
     lake = lake_in_store
-    rewrite(lake.database, lake.data, "c", 1)
-    with writers(lake, "c", times=50) as [writer]:
+    rewrite(lake.database, lake.data, *ONE, 1)
+    with writers(lake, ONE, times=50) as [writer]:
         while ledger(lake)[-1]["version"] < 4:
             assert writer.poll() is None
     rows = stored(lake)
