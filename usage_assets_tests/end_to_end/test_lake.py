@@ -26,6 +26,6 @@ def test_a_lake_holds_what_a_file_holds(sandbox: Sandbox, tmp_path: Path, postgr
     with open_project(sandbox, tmp_path, with_main_endpoints(tmp_path)) as project:
         in_file = live(project)
     sandbox.control("POST", "reset", {"now": NOW.isoformat()})
-    lake = {"USAGE_WAREHOUSE": f"{LAKE}{new_database(postgres)}", "USAGE_WAREHOUSE_DATA": str(tmp_path / "lake")}
+    lake = {"USAGE_WAREHOUSE": f"{LAKE}{new_database(postgres)}", "USAGE_WAREHOUSE_DATA": str(tmp_path / "its files")}
     with open_project(sandbox, tmp_path, with_main_endpoints(tmp_path) | lake) as project:
         assert live(project) == in_file
