@@ -465,6 +465,7 @@ class ProviderRow(SeedRow):
     default_sub_account: Annotated[
         str | None, column("Name of the project or workspace without an id; null: each has an id")
     ]
+    model_developer: Annotated[str | None, column("Who has made the models; null: several, or unknown")]
 
 
 class CostSourceRow(SeedRow):
@@ -535,6 +536,7 @@ class Accounting:
                     service=provider.service,
                     sub_account_type=provider.sub_account_type,
                     default_sub_account=provider.default_sub_account,
+                    model_developer=provider.company if provider.develops_models else None,
                 )
                 for provider in PROVIDERS.values()
             ],

@@ -33,7 +33,7 @@ class FocusColumn:
 
 
 PRICED = ("UNIT_PRICING_SUPPORTED", "PUBLIC_PRICE_LIST_SUPPORTED")
-COMPANY = "the company that bills; the provider's id if this release does not know it"
+COMPANY = "the company that provides the service; the provider's id if this release does not know it"
 COLUMNS: Sequence[FocusColumn] = (
     FocusColumn(
         "BilledCost", "the amount in its own currency; 0 for credits that are used, the price paid for them", "number"
@@ -78,7 +78,9 @@ COLUMNS: Sequence[FocusColumn] = (
         "the `[[invoice]]` of the month, the `id` of a purchase; filled in every row of a file or in none "
         "(see `x_InvoiceId`)",
     ),
-    FocusColumn("InvoiceIssuerName", COMPANY),
+    FocusColumn(
+        "InvoiceIssuerName", "the company that invoices it, as far as it is known; otherwise `ServiceProviderName`"
+    ),
     FocusColumn(
         "ListCost", "the cost before discounts, if the provider states it; otherwise `ContractedCost`", "number"
     ),
@@ -109,7 +111,7 @@ COLUMNS: Sequence[FocusColumn] = (
     FocusColumn("ProviderName", COMPANY, removed="1.4"),
     FocusColumn("PublisherName", COMPANY, removed="1.4"),
     FocusColumn("ServiceCategory", "AI and Machine Learning"),
-    FocusColumn("ServiceName", "the service that is billed, as the company calls it"),
+    FocusColumn("ServiceName", "the service, as the company calls it"),
     FocusColumn("ServiceProviderName", COMPANY, since="1.3"),
     FocusColumn("ServiceSubcategory", "Generative AI"),
     FocusColumn(
@@ -124,7 +126,7 @@ COLUMNS: Sequence[FocusColumn] = (
     ),
     FocusColumn(
         "SkuPriceDetails",
-        "JSON: `ModelDeveloper`, `ModelFamily` (the model up to its version number), `ModelId`, `x_TokenType`, "
+        "JSON: `ModelDeveloper` (where a company bills its own models), `ModelFamily` (the model up to its version number), `ModelId`, `x_TokenType`, "
         "`x_ServiceTier`, `x_ContextWindow`, `x_InferenceGeo`; what is unknown is left out",
         criteria=PRICED,
     ),

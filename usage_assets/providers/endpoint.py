@@ -159,6 +159,8 @@ class Provider:
     """Who bills, as FOCUS names it."""
     service: str
     """What is billed, as FOCUS names it."""
+    develops_models: bool = False
+    """Whether this company has made the models that it bills, as FOCUS asks (``ModelDeveloper``)."""
     sub_account_type: str
     """What FOCUS calls a project or workspace of an organization."""
     default_sub_account: str | None = None

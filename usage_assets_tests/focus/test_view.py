@@ -17,6 +17,8 @@ from usage_assets.models.costs import COSTS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
 from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.focus.charges import Charges
+from usage_assets.providers.github_copilot.billing import AiCredits
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -304,6 +306,32 @@ def test_credits_have_their_rate_and_purchases_what_was_paid_for_one(days: Days)
     assert charges(days, *columns) == [
         ("bill", Decimal("1e-19"), "Credits", Decimal("1e-19"), "Credits", Decimal("0.04"), "chatgpt/Codex", "Credits"),
         ("connections file", None, None, 100, "Credits", Decimal("0.035"), "chatgpt/Credits", "Credits"),
+    ]
+
+
+def test_bills_from_files_keep_their_service_and_nobody_is_named_who_is_not_known(days: Days) -> None:
+    billed = {"billed_cost": Decimal(1), "billing_currency": "USD", "charge_category": "Usage"}
+    aws = {"service_provider_name": "AWS", "invoice_issuer_name": "AWS EMEA SARL"}
+    days.fetched(
+        Charges,
+        raw(Charges, **billed, service_name="Amazon Bedrock", model="claude-opus-5", **aws),
+        raw(Charges, **billed, service_name="Amazon Bedrock", charge_description="Search", **aws),
+        raw(Charges, **billed, service_name="Claude", service_provider_name="Google"),
+        raw(Charges, **billed, service_name="Claude", charge_description="Other", service_provider_name="AWS"),
+        raw(Charges, **billed, service_name="fal", service_provider_name="fal"),
+    )
+    days.fetched(AiCredits, raw(AiCredits, model="Claude Opus 5", net_amount=Decimal(2)))
+    for file in ("focus_charges", "github_copilot_ai_credits"):
+        days.derive(file)
+    named = ("ServiceName", "ServiceProviderName", "HostProviderName", "InvoiceIssuerName")
+    developer = "json_extract_string(SkuPriceDetails, 'ModelDeveloper') as developer"
+    assert charges(days, *named, developer) == [
+        ("Amazon Bedrock", "AWS", "AWS", "AWS EMEA SARL", None),
+        ("Amazon Bedrock", "AWS", "AWS", "AWS EMEA SARL", None),
+        ("Claude", "FOCUS files", "FOCUS files", "FOCUS files", None),
+        ("Claude", "FOCUS files", "FOCUS files", "FOCUS files", None),
+        ("GitHub Copilot", "GitHub", "GitHub", "GitHub", None),
+        ("fal", "fal", "fal", "fal", None),
     ]
 
 

@@ -314,6 +314,7 @@ ANTHROPIC = Provider(
     name="anthropic",
     company="Anthropic",
     service="Claude API",
+    develops_models=True,
     sub_account_type="Workspace",
     default_sub_account="Default workspace",
     base_url="https://api.anthropic.com",

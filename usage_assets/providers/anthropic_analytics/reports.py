@@ -395,6 +395,7 @@ ANTHROPIC_ANALYTICS = Provider(
     name="anthropic_analytics",
     company="Anthropic",
     service="Claude API",
+    develops_models=True,
     sub_account_type="Workspace",
     default_sub_account="Default workspace",
     base_url="https://api.anthropic.com",

@@ -182,6 +182,7 @@ CHATGPT = Provider(
     name="chatgpt",
     company="OpenAI",
     service="ChatGPT Enterprise",
+    develops_models=True,
     sub_account_type="Workspace",
     base_url="https://api.chatgpt.com",
     base_url_variable="CHATGPT_BASE_URL",

@@ -104,6 +104,7 @@ OPENAI = Provider(
     name="openai",
     company="OpenAI",
     service="OpenAI API",
+    develops_models=True,
     sub_account_type="Project",
     base_url="https://api.openai.com/v1",
     base_url_variable="OPENAI_BASE_URL",

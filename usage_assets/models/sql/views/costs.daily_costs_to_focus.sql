@@ -40,6 +40,12 @@ quantities as (
   )
   anti join ahead using (source_table, connection, usage_date)
 ),
+-- who provides and who invoices the services of bills that tell of more than one
+services as (
+  from (
+{services}
+  )
+),
 -- an invoice of which no day is stated is made when the month is settled; of several, nobody can say what is on which
 settling as (
   select connection, max(settling_days) as days
@@ -361,9 +367,9 @@ select
   contracted as ContractedCost,
   prices[1] as ContractedUnitPrice,
   effective as EffectiveCost,
-  coalesce(company, provider) as HostProviderName,
+  coalesce(service_provider, company, provider) as HostProviderName,
   invoice_id as InvoiceId,
-  coalesce(company, provider) as InvoiceIssuerName,
+  coalesce(invoice_issuer, service_provider, company, provider) as InvoiceIssuerName,
   listed as ListCost,
   prices[-1] as ListUnitPrice,
   if(cost_basis = 'credits', 'Credits', currency) as PricingCurrency,
@@ -372,11 +378,11 @@ select
   if(cost_basis = 'credits', 1, prices[-1])::decimal(38, 24) as PricingCurrencyListUnitPrice,
   if(has_price, quantity, one_unit)::decimal(38, 24) as PricingQuantity,
   if(has_price, unit, 'Units') as PricingUnit,
-  coalesce(company, provider) as ProviderName,
-  coalesce(company, provider) as PublisherName,
+  coalesce(service_provider, company, provider) as ProviderName,
+  coalesce(service_provider, company, provider) as PublisherName,
   'AI and Machine Learning' as ServiceCategory,
-  coalesce(service, provider) as ServiceName,
-  coalesce(company, provider) as ServiceProviderName,
+  coalesce(services.cost_type, service, provider) as ServiceName,
+  coalesce(service_provider, company, provider) as ServiceProviderName,
   'Generative AI' as ServiceSubcategory,
   provider || '/' || item as SkuId,
   array_to_string(meter_words, ' ') as SkuMeter,
@@ -384,7 +390,7 @@ select
     json_merge_patch(
       '{}',
       json_object(
-        'ModelDeveloper', if(model is null, null, coalesce(company, provider)),
+        'ModelDeveloper', if(model is null, null, model_developer),
         'ModelFamily', regexp_replace(model, '-[0-9].*', ''),
         'ModelId', model,
         'x_ContextWindow', context_window,
@@ -432,7 +438,8 @@ select
   if(cost_basis = 'credits', usd_rate_source, null) as x_UsdPerCreditSource,
   user_id as x_UserId
 from named
-left join accounting.providers using (provider);
+left join accounting.providers using (provider)
+left join services using (source_table, connection, cost_type);
 
 comment on view costs.focus is 'Costs and purchases as FOCUS has them, with the columns of all its versions: docs/focus.md';
 
