@@ -127,7 +127,8 @@ COLUMNS: Sequence[FocusColumn] = (
     FocusColumn(
         "SkuPriceDetails",
         "JSON: `ModelDeveloper` (where a company bills its own models), `ModelFamily` (the model up to its version "
-        "number), `ModelId`, `x_TokenType`, `x_ServiceTier`, `x_ContextWindow`, `x_InferenceGeo`; what is unknown is left out",
+        "number), `ModelId`, `x_TokenType`, `x_ServiceTier`, `x_ContextWindow`, `x_InferenceGeo`; "
+        "what is unknown is left out",
         criteria=PRICED,
     ),
     FocusColumn(
