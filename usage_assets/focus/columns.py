@@ -78,9 +78,7 @@ COLUMNS: Sequence[FocusColumn] = (
         "the `[[invoice]]` of the month, the `id` of a purchase; filled in every row of a file or in none "
         "(see `x_InvoiceId`)",
     ),
-    FocusColumn(
-        "InvoiceIssuerName", "the company that invoices it, as far as it is known; otherwise `ServiceProviderName`"
-    ),
+    FocusColumn("InvoiceIssuerName", "the company that invoices it, if that is known; otherwise `ServiceProviderName`"),
     FocusColumn(
         "ListCost", "the cost before discounts, if the provider states it; otherwise `ContractedCost`", "number"
     ),
