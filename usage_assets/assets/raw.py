@@ -64,7 +64,7 @@ def build_raw_asset(
         days, began = days_of(context.partition_keys), datetime.now(UTC)
         from_archive = FROM_ARCHIVE in context.run.tags
         try:
-            _refuse_days_out_of_reach(days, connection, provider, from_archive=from_archive)
+            _refuse_days_out_of_reach(days, connection, provider, endpoint, from_archive=from_archive)
             fetched, totals = fetch_with_totals(replay() if from_archive else client(), endpoint, days)
         except SettingsError as error:
             raise failure(str(error)) from None
@@ -99,16 +99,18 @@ def build_raw_asset(
 
 
 def _refuse_days_out_of_reach(
-    days: list[date], connection: Connection, provider: Provider, *, from_archive: bool
+    days: list[date], connection: Connection, provider: Provider, endpoint: Endpoint, *, from_archive: bool
 ) -> None:
-    earliest = earliest_day(connection, provider, from_archive=from_archive)
+    earliest = earliest_day(connection, provider, endpoint, from_archive=from_archive)
     if days[0] < earliest:
         reasons = {
             connection.first_day: "USAGE_RETENTION_MONTHS keeps nothing before it",
             connection.start_date: "the connection's start date",
             provider.first_day: f"{provider.name} serves none before it",
+            endpoint.first_day: f"{provider.name} serves no {endpoint.name} before it",
         }
-        reason = reasons.get(earliest, f"{provider.name} serves the last {provider.lookback_days} days")
+        what, served = (f" of {endpoint.name}", endpoint) if endpoint.lookback_days else ("", provider)
+        reason = reasons.get(earliest, f"{provider.name} serves the last {served.lookback_days} days{what}")
         raise SettingsError(
             f"connection {connection.name}: {days[0]} cannot be fetched: the earliest day is {earliest} ({reason}); "
             "choose later days, nothing was fetched or changed"

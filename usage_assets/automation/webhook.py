@@ -11,11 +11,9 @@ The URL is a secret, because anyone who has it can post. It is in no log, cursor
 
 import hashlib
 import json
-import logging
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from threading import Thread
@@ -38,6 +36,7 @@ from usage_assets.automation.jobs import (
 )
 from usage_assets.config.settings import Settings
 from usage_assets.core.addresses import checked_url, is_loopback
+from usage_assets.core.bounded_http import unlogged
 from usage_assets.core.days import Window, windows
 from usage_assets.core.errors import one_line
 from usage_assets.core.people import People
@@ -447,7 +446,7 @@ def _answer(url: str, text: str) -> tuple[int, str] | httpx.RequestError:
     address = checked_url(url)
     try:
         with (
-            _without_log(),
+            unlogged(),
             # no proxy can reach this machine's loopback
             httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=not is_loopback(address)) as client,
             client.stream("POST", address, json={"text": text}) as response,
@@ -466,18 +465,3 @@ def _first_words(response: httpx.Response) -> str:
         return next(response.iter_text(), "")
     except httpx.RequestError:
         return ""
-
-
-@contextmanager
-def _without_log() -> Iterator[None]:
-    """Keep httpx from logging requests: it logs the address."""
-
-    def nothing(_: logging.LogRecord) -> bool:
-        return False
-
-    logger = logging.getLogger("httpx")
-    logger.addFilter(nothing)
-    try:
-        yield
-    finally:
-        logger.removeFilter(nothing)

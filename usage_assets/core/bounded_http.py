@@ -3,6 +3,7 @@
 Shared by everything that calls a network. The callers choose requests, retries and messages.
 """
 
+import logging
 import os
 import ssl
 import time
@@ -57,6 +58,24 @@ class Deadline:
 
 
 _DEADLINE: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+_UNLOGGED: ContextVar[bool] = ContextVar("unlogged", default=False)
+
+
+def _may_be_logged(_: logging.LogRecord) -> bool:
+    return not _UNLOGGED.get()
+
+
+logging.getLogger("httpx").addFilter(_may_be_logged)
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Keep httpx from logging this thread's requests: it logs the address, which is a secret."""
+    token = _UNLOGGED.set(True)
+    try:
+        yield
+    finally:
+        _UNLOGGED.reset(token)
 
 
 @contextmanager

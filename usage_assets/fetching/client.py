@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from http import HTTPStatus
 from itertools import groupby
 from threading import Event, Lock
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -27,16 +27,17 @@ from usage_assets.fetching.page_parser import PageParser, numbered
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import (
     INCOMPLETE,
-    LATER,
     HttpOptions,
+    LinkRefusedError,
     PermanentError,
     StoppedError,
     Transport,
 )
 from usage_assets.providers.endpoint import Endpoint, Provider, Refusal
-from usage_assets.providers.records import DayToComeError, Json, Moment
+from usage_assets.providers.records import LATER, DayToComeError, Json, Moment, page_of_lines
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class FetchResult:
     rows: pa.Table
     """Rows of all windows, in the packed schema of the endpoint's row model. Each page has its own dictionaries."""
     requests: int
-    """Answered pages, without those of ``split_windows``."""
+    """Answered pages, without those of ``split_windows``; of a report behind links, its parts."""
     refused: int
     """Requests that were refused because of their grouping, or because the answer would be too large."""
     split_windows: int
@@ -230,7 +231,9 @@ class _Chains:
             self._follow(parser)
         except PermanentError as error:
             self.counts["retries"] += len(parser.tables)
-            if may_restart and parser.tables and _is_token_refused(client.provider, error):
+            if may_restart and (
+                isinstance(error, LinkRefusedError) or (parser.tables and _is_token_refused(client.provider, error))
+            ):
                 logger.warning("%s Reading it again from its first page", error)
                 self.counts["retries"] += 1
                 self._read(window, may_restart=False)
@@ -291,6 +294,9 @@ class _Chains:
     def _follow(self, parser: PageParser) -> None:
         """Read all pages of one window: each page has the token of the next."""
         params = self._params(parser)
+        if self.endpoint.links:
+            self._download(parser, params, self.endpoint.links)
+            return
         tokens: list[str] = []
         page = self._page(parser, params)
         while page.has_more:
@@ -329,6 +335,31 @@ class _Chains:
 
     def _page(self, parser: PageParser, params: list[tuple[str, str]]) -> Page:
         """Request one page and add its rows to the parser; return the page without its data."""
+        return self._get(parser, params, self._reader(parser))
+
+    def _download(
+        self,
+        parser: PageParser,
+        params: list[tuple[str, str]],
+        links_in: Callable[[Json, Window], Sequence[str]],
+    ) -> None:
+        """Read the files that the answer has links to, which are the parts of one report."""
+        transport = self.client.transport
+        if not isinstance(transport, Transport):
+            raise TypeError(f"{self.endpoint.name}: there are no links in files")
+        read = self._reader(parser)
+        for link in self._get(parser, params, lambda content: links_in(decoded(content), parser.window)):
+            transport.download(
+                link,
+                lambda content: read(page_of_lines(content, parser.window)),
+                place=self._place(parser),
+                days=parser.window.days,
+                stop=self.stop,
+                on_retry=lambda: self.counts.update(retries=1),
+            )
+
+    def _reader(self, parser: PageParser) -> Callable[[bytes], Page]:
+        """Return what adds the rows of a page to the parser, and returns the page without its data."""
 
         def read(content: bytes) -> Page:
             body = self.client.keep and self.client.keep(self.endpoint, self.client.scope.people, content)
@@ -341,6 +372,9 @@ class _Chains:
             logger.debug("%s: page %d, %d rows", self._place(parser), len(parser.tables), rows)
             return page
 
+        return read
+
+    def _get(self, parser: PageParser, params: list[tuple[str, str]], read: Callable[[bytes], T]) -> T:
         return self.client.transport.get(
             self.endpoint.path_in(self.client.scope.ids),
             params,

@@ -97,16 +97,20 @@ def replay_of(connection: Connection, settings: Settings, archive: Archive | Non
     return Replay(archive, scope_of(connection, settings))
 
 
-def earliest_day(connection: Connection, provider: Provider, *, from_archive: bool = False) -> date:
-    """Return the first day that can be fetched: the connection's own, or that of the provider or of its look-back.
+def earliest_day(
+    connection: Connection, provider: Provider, endpoint: Endpoint | None = None, *, from_archive: bool = False
+) -> date:
+    """Return the first day that can be fetched: the connection's own, or that of the provider, of the endpoint that is
+    given, or of their look-backs.
 
-    The last two do not bind the archive.
+    Only the connection's own binds the archive.
     """
-    if from_archive:
-        return connection.first_day
-    days = [connection.first_day, provider.first_day or connection.first_day]
-    if provider.lookback_days is not None:
-        days.append(utc_today() - timedelta(days=provider.lookback_days))
+    days = [connection.first_day]
+    for served in (provider, endpoint) if not from_archive else ():
+        if served and served.first_day:
+            days.append(served.first_day)
+        if served and served.lookback_days is not None:
+            days.append(utc_today() - timedelta(days=served.lookback_days))
     return max(days)
 
 

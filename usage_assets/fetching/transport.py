@@ -4,9 +4,9 @@ client.py decides what is requested, and in which order. There is only GET.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
@@ -28,12 +28,13 @@ from usage_assets.core.bounded_http import (
     deadline,
     decoded,
     pieces,
+    unlogged,
     untrusted,
 )
 from usage_assets.fetching.rate_limiter import RateLimiter
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Provider
-from usage_assets.providers.records import DayToComeError, ShapeError
+from usage_assets.providers.records import LATER, DayToComeError, ShapeError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -42,12 +43,13 @@ LONGEST_REASON = 500
 LARGE_BODY = 1 << 20
 """Bytes. Smaller bodies are read in parallel. Larger ones are read and parsed one at a time: a month of a large
 organization has 80 MB, and a year at once does not fit into memory."""
+_LINK_REFUSED = frozenset((401, 403, 404, 410))
+"""Statuses of a link that has expired, or of a file that is not there any more."""
 _OF_THE_CONNECTION = frozenset((401, 403, 404, 407, 429))
 """Statuses that requests for other days would get as well. The same holds for any redirect."""
 _UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 """Nobody was reached: other days would not get further."""
 NOTHING_STORED = "Nothing was stored"
-LATER = "Nothing was stored: run the same days again later"
 INCOMPLETE = "Nothing was stored, because the answer is not complete"
 
 
@@ -85,6 +87,10 @@ class PermanentError(ProviderError):
 
 class NotServedYetError(PermanentError):
     """The provider does not serve the days yet."""
+
+
+class LinkRefusedError(PermanentError):
+    """A link to a file of a report is refused. Links are short-lived: the report has to be asked for new ones."""
 
 
 class TransientError(ProviderError):
@@ -183,21 +189,23 @@ class Transport(Failures):
             trusted = certificates()
         except ValueError as error:
             raise PermanentError(f"{scope.connection}: {error}") from None
-        client = httpx.Client(
-            base_url=url,
-            headers={"User-Agent": f"usage-assets/{version('usage-assets')}", **scope.headers, **provider.headers},
-            auth=provider.auth(key),
-            timeout=httpx.Timeout(http.read_timeout, connect=http.connect_timeout, pool=None),
-            limits=httpx.Limits(max_connections=http.concurrency, max_keepalive_connections=http.concurrency),
-            verify=trusted,
-            follow_redirects=False,  # the key would go with it
-            trust_env=not is_loopback(url),  # proxies: none can reach this machine's loopback
-        )
-        self._client = bounded(client)
+        agent = {"User-Agent": f"usage-assets/{version('usage-assets')}"}
+        options: dict[str, Any] = {
+            "timeout": httpx.Timeout(http.read_timeout, connect=http.connect_timeout, pool=None),
+            "limits": httpx.Limits(max_connections=http.concurrency, max_keepalive_connections=http.concurrency),
+            "verify": trusted,
+            "follow_redirects": False,  # the key would go with it
+            "trust_env": not is_loopback(url),  # proxies: none can reach this machine's loopback
+        }
+        headers = {**agent, **scope.headers, **provider.headers}
+        self._client = bounded(httpx.Client(base_url=url, headers=headers, auth=provider.auth(key), **options))
+        self._downloads = bounded(httpx.Client(headers=agent, **options))
+        """For links of reports, which lead to other hosts: it has no key."""
 
     def close(self) -> None:
         self._large.shutdown()
         self._client.close()
+        self._downloads.close()
 
     def get(
         self,
@@ -216,7 +224,55 @@ class Transport(Failures):
         ``read`` raises msgspec.DecodeError for a broken body (tried again) and ShapeError for an unknown one. Raises
         PermanentError, TransientError after the last attempt, or StoppedError as soon as ``stop`` is set.
         """
+        query = httpx.QueryParams(list(params))
 
+        def answer() -> AbstractContextManager[httpx.Response]:
+            return self._client.stream("GET", path, params=query, headers=headers)
+
+        return self._persistently(answer, self._refused, read, place, days, stop, on_retry)
+
+    def download(
+        self,
+        link: str,
+        read: Callable[[bytes], T],
+        *,
+        place: str,
+        days: Sequence[date],
+        stop: Event,
+        on_retry: Callable[[], None],
+    ) -> T:
+        """As ``get``, from a link that an answer has. The key is not sent with it.
+
+        Whoever has a link can read the file: no message or log shows more of it than its host. Raises LinkRefusedError,
+        too.
+        """
+        try:
+            url = checked_url(link)
+        except ValueError:
+            url = None
+        # http:// is for a sandbox, whose links lead to this machine as its base URL does
+        if url is None or (url.scheme != "https" and not is_loopback(self._client.base_url)):
+            what = "a link to the report is no https:// address"
+            raise self.failure(PermanentError, place, what, NOTHING_STORED, days=days)
+        checked = url
+
+        @contextmanager
+        def answer() -> Iterator[httpx.Response]:
+            with unlogged(), self._downloads.stream("GET", checked) as response:
+                yield response
+
+        return self._persistently(answer, self._link_refused, read, place, days, stop, on_retry)
+
+    def _persistently(
+        self,
+        answer: Callable[[], AbstractContextManager[httpx.Response]],
+        refused: Callable[[str, Sequence[date], httpx.Response, bytes], ProviderError],
+        read: Callable[[bytes], T],
+        place: str,
+        days: Sequence[date],
+        stop: Event,
+        on_retry: Callable[[], None],
+    ) -> T:
         def before_retry(state: tenacity.RetryCallState) -> None:
             error = _error_of(state)
             logger.warning("%s Again in %.1f s, attempt %d", error, state.upcoming_sleep, state.attempt_number + 1)
@@ -241,29 +297,24 @@ class Transport(Failures):
             before_sleep=before_retry,
             retry_error_callback=give_up,
         )
-        result: T = retrying(self._attempt, path, params, read, place, days, stop, headers)
+        result: T = retrying(self._attempt, answer, refused, read, place, days, stop)
         return result
 
     def _attempt(
         self,
-        path: str,
-        params: Sequence[tuple[str, str]],
+        answer: Callable[[], AbstractContextManager[httpx.Response]],
+        refused: Callable[[str, Sequence[date], httpx.Response, bytes], ProviderError],
         read: Callable[[bytes], T],
         place: str,
         days: Sequence[date],
         stop: Event,
-        headers: Mapping[str, str] | None,
     ) -> T:
         self._pace.wait(stop)
         if stop.is_set():
             raise StoppedError
         with ExitStack() as turn:
             try:
-                query = httpx.QueryParams(list(params))
-                with (
-                    deadline(self._http.answer_timeout) as until,
-                    self._client.stream("GET", path, params=query, headers=headers) as response,
-                ):
+                with deadline(self._http.answer_timeout) as until, answer() as response:
                     content = self._whole(response, turn, stop, until)
             except AnswerTooLargeError as error:
                 raise self.failure(
@@ -276,7 +327,7 @@ class Transport(Failures):
                 about = () if isinstance(error, _UNCONNECTED) else days
                 raise self.failure(TransientError, place, what, days=about) from None
             if response.status_code != httpx.codes.OK:
-                raise self._refused(place, days, response, content)
+                raise refused(place, days, response, content)
             try:
                 return self._large.submit(read, content).result() if len(content) > LARGE_BODY else read(content)
             except msgspec.DecodeError as error:
@@ -306,6 +357,9 @@ class Transport(Failures):
 
     def _refused(self, place: str, days: Sequence[date], response: httpx.Response, content: bytes) -> ProviderError:
         status, reason = response.status_code, self._reason(response, content)
+        if status == httpx.codes.NO_CONTENT:
+            what = f"204 from GET {response.url.path}: there is no report"
+            return self.failure(NotServedYetError, place, what, LATER, cause="204: there is no report", days=days)
         days = () if response.is_redirect or status in _OF_THE_CONNECTION else days
         request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
         what = f"{status} from GET {response.url.path}: {reason}{f' (request {request_id})' if request_id else ''}"
@@ -315,6 +369,20 @@ class Transport(Failures):
             error.retry_after = _retry_after(response.headers.get("retry-after", ""))
             return error
         return self.failure(PermanentError, place, what, self.advice(status), **facts)
+
+    def _link_refused(
+        self, place: str, days: Sequence[date], response: httpx.Response, _content: bytes
+    ) -> ProviderError:
+        """What the other host says may repeat the link, so it is not shown."""
+        status = response.status_code
+        reason = "a redirect, not followed" if response.is_redirect else httpx.codes.get_reason_phrase(status)
+        what = f"{status} from the link to the report at {response.url.host}: {reason}"
+        if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            error = self.failure(TransientError, place, what, cause=what, status=status, days=days)
+            error.retry_after = _retry_after(response.headers.get("retry-after", ""))
+            return error
+        kind, advice = (LinkRefusedError, LATER) if status in _LINK_REFUSED else (PermanentError, NOTHING_STORED)
+        return self.failure(kind, place, what, advice, cause=what, days=days)
 
     def _reason(self, response: httpx.Response, content: bytes) -> str:
         if response.is_redirect:

@@ -1,7 +1,7 @@
 """What an endpoint is: data. The one client reads these declarations; a new endpoint adds no code to it."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -73,6 +73,9 @@ class Endpoint:
     """Fields of an item that hold records of another model than ``row``."""
     page: Callable[[Json, Window], Json] | None = None
     """The answer to a window as ``{data, has_more, next_page}``, where it is sent in another form."""
+    links: Callable[[Json, Window], Sequence[str]] | None = None
+    """The links in the answer, where it only says which files hold the report (``page_of_lines``). They lead to another
+    host, to which the key is never sent. The files are the parts of one report."""
     window_days: int
     window_params: Callable[[Window], Mapping[str, str]]
     params: Mapping[str, str] = field(default_factory=dict)
@@ -97,6 +100,10 @@ class Endpoint:
     """Whether its shape is known from real answers or official examples, and not only from a description."""
     default_on: bool = True
     """Whether it is fetched by connections that do not say."""
+    lookback_days: int | None = None
+    """How far back it serves, where that is less than its provider does."""
+    first_day: date | None = None
+    """The day before which it serves nothing, where that is later than its provider's."""
 
     @property
     def path_parameters(self) -> tuple[str, ...]:

@@ -54,6 +54,7 @@ def as_json(value: object) -> str:
     return msgspec.json.encode(value, order="sorted").decode()
 
 
+LATER = "Nothing was stored: run the same days again later"
 UNKNOWN_SHAPE = "Nothing was stored: this version does not know an answer of this shape"
 
 
@@ -122,6 +123,30 @@ def results(bucket: Json, path: str, _reading: Parser) -> Iterator[tuple[str, Js
     others = {f"bucket.{name}": bucket[name] for name in bucket.keys() - FRAME}
     for n, result in enumerate(bucket["results"]):
         yield f"{path}.results[{n}]", {**result, **others} if others and isinstance(result, dict) else result
+
+
+_TEXT = msgspec.json.Decoder(msgspec.Raw)
+_TEXTS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def page_of_lines(content: bytes, window: Window) -> bytes:
+    """A file of JSON as a page, each text as it was written in an item as ``whole_answer`` makes it.
+
+    The file is one array, one text, or a text per line (NDJSON). Raises msgspec.DecodeError, also for an empty file:
+    a report without rows is ``[]``.
+    """
+    if content.lstrip().startswith(b"["):
+        texts = _TEXTS.decode(content)
+    else:
+        try:
+            texts = [_TEXT.decode(content)]
+        except msgspec.DecodeError:
+            texts = _TEXT.decode_lines(content)
+            if not texts:
+                raise
+    before = b'{"asked_for":' + msgspec.json.encode(window.start) + b',"answer":'
+    items = b",\n".join(before + bytes(text) + b"}" for text in texts)
+    return b'{"data":[' + items + b'],"has_more":false}'
 
 
 def whole_answer(body: Json, window: Window) -> Json:

@@ -1,11 +1,11 @@
-"""What GitHub bills the company for Copilot on a given day, in dollars: metered use per model, and seats.
+"""What GitHub bills the company for Copilot on a given day, in dollars: metered use per model, and seats; who used it.
 
 Metered use is AI credits since June 2026, and premium requests before.
 """
 
 from calendar import monthrange
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 from usage_assets.sandbox.company import ATTENDANCE, Company, DayRows, Row, as_reported, total
@@ -24,6 +24,16 @@ INCLUDED_CREDITS, INCLUDED_REQUESTS = Decimal(300), Decimal(10)
 # Plan, seats, dollars per seat and month.
 SEATS = (("Copilot Business", 14, Decimal(19)), ("Copilot Enterprise", 3, Decimal(39)))
 REPOSITORIES = ("checkout", "data-platform")
+CREDITS_PER_PERSON_SINCE = date(2026, 6, 19)
+# Who has a seat, the enterprise plan's first. The last two never use it.
+DEVELOPERS = tuple(
+    f"{name}-acme"
+    for name in (
+        "alice", "bob", "chen", "dana", "emeka", "fatima", "goran", "hana", "ivan", "julia", "kofi", "lena", "mei",
+        "nils", "olga", "pablo", "quinn",
+    )
+)  # fmt: skip
+WITHOUT_USE = 2
 
 
 def github_copilot_day(company: Company, day: date) -> DayRows:
@@ -34,6 +44,58 @@ def github_copilot_day(company: Company, day: date) -> DayRows:
         "ai_credits": metered if with_credits else [],
         "premium_requests": [] if with_credits else metered,
         "billing_usage": [*_summed(metered), *_seats(company, day), *_of_others(company, day)],
+        "users_1_day": [*_users(company, day)],
+        "organization_1_day": [_organization(company, day)],
+    }
+
+
+def _present(company: Company, day: date) -> list[str]:
+    """Who uses Copilot on a day: at least the first."""
+    dice = company.dice("github copilot people", day)
+    first, *others = DEVELOPERS[:-WITHOUT_USE]
+    return [first, *(login for login in others if dice.random() < ATTENDANCE[day.weekday()])]
+
+
+def _users(company: Company, day: date) -> Iterator[Row]:
+    dice = company.dice("github copilot use", day)
+    for login in _present(company, day):
+        interactions = 1 + int(60 * company.pace(day) * dice.random())
+        suggested = 20 * interactions + dice.randrange(200)
+        used = Decimal(1 + dice.randrange(20_000)).scaleb(-2)
+        yield {
+            "user_login": login,
+            "user_id": 5_000_000 + DEVELOPERS.index(login),
+            "organization_id": "9001",
+            "ai_credits_used": as_reported(used, dice) if day >= CREDITS_PER_PERSON_SINCE else None,
+            "user_initiated_interaction_count": interactions,
+            "code_generation_activity_count": 2 * interactions,
+            "code_acceptance_activity_count": interactions // 2,
+            "loc_suggested_to_add_sum": suggested,
+            "loc_suggested_to_delete_sum": suggested // 5,
+            "loc_added_sum": suggested // 3,
+            "loc_deleted_sum": suggested // 9,
+            "used_agent": dice.random() < 0.4,
+            "used_chat": dice.random() < 0.8,
+        }
+
+
+def _organization(company: Company, day: date) -> Row:
+    """The sums of the persons' counts, and how many distinct persons there were."""
+    users = [*_users(company, day)]
+    month = [{*_present(company, day - timedelta(days=n))} for n in range(28)]
+    counts = [name for name, value in users[0].items() if name.endswith(("_count", "_sum"))]
+    return {
+        "organization_id": "9001",
+        "daily_active_users": len(users),
+        "weekly_active_users": len(set().union(*month[:7])),
+        "monthly_active_users": len(set().union(*month)),
+        "monthly_active_chat_users": len(set().union(*month[:20])),
+        "monthly_active_agent_users": len(set().union(*month[:3])),
+        **{name: total(row[name] for row in users) for name in counts},
+        "prs_created": len(users) // 2,
+        "prs_reviewed": len(users),
+        "prs_merged": len(users) // 3,
+        "suggestions_applied": 2 * len(users),
     }
 
 

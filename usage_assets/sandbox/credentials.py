@@ -8,6 +8,7 @@ CHATGPT_ANALYTICS_KEY = "chatgpt-sandbox-key"
 CHATGPT_WORKSPACE_ID = "ws-sandbox"
 COPILOT_TOKEN = "github-copilot-sandbox-token"  # noqa: S105 - accepted by the sandbox only
 COPILOT_ORGANIZATION = "acme-robotics"
+COPILOT_SIGNATURE = "sandbox-signature"  # whoever has a link that is signed with it can read the report
 PORT_CLIENT_ID = "sandbox-client-id"
 PORT_CLIENT_SECRET = "sandbox-client-secret"  # noqa: S105 - accepted by the sandbox only
 

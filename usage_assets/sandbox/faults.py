@@ -22,6 +22,7 @@ from usage_assets.sandbox.api import json_response
 
 REPEATED_TOKEN = "page_repeated"  # noqa: S105 - a page token, not a secret
 SPLIT_TOKEN = "page_split"  # noqa: S105 - a page token, not a secret
+NDJSON = "application/x-ndjson"
 DRIPS = 20
 """A body that drips comes in at most so many pieces."""
 Answer = Callable[[Scope], Awaitable[Response]]
@@ -161,6 +162,10 @@ async def _relabel(options: Mapping[str, Any], scope: Scope, answer: Answer) -> 
 
 async def _edit(options: Mapping[str, Any], scope: Scope, answer: Answer) -> Response:
     page = await answer(scope)
+    if page.headers.get("content-type") == NDJSON:
+        lines = [json.loads(line, parse_float=Decimal) for line in bytes(page.body).splitlines()]
+        body = b"".join(bytes(json_response(line).body) + b"\n" for line in edited(lines, options["operations"]))
+        return Response(body, page.status_code, media_type=NDJSON)
     return json_response(edited(_decoded(page), options["operations"]), page.status_code)
 
 

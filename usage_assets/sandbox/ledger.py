@@ -289,6 +289,22 @@ BOOKS: dict[str, dict[str, Book]] = {
             {"seats_usd": _seats, "copilot_usd": _of_copilot},
             lambda _, n: {"product": "Copilot", "unit_type": "user-months", "sku": f"Late plan {n}"},
         ),
+        "users_1_day": Book(
+            ("user_login", "user_id", "organization_id", "used_agent", "used_chat"),
+            _fields(
+                copilot_ai_credits_used="ai_credits_used",
+                copilot_interactions="user_initiated_interaction_count",
+                copilot_lines_added="loc_added_sum",
+            ),
+            lambda _, n: {"user_login": f"late{n}-acme", "user_id": 6_000_000 + n},
+        ),
+        "organization_1_day": Book(
+            ("organization_id",),
+            _fields(
+                organization_interactions="user_initiated_interaction_count", organization_lines_added="loc_added_sum"
+            ),
+            lambda _, n: {"organization_id": f"99{n}"},
+        ),
     },
 }
 

@@ -17,6 +17,7 @@ from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import HttpOptions
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.sandbox.github_copilot import REPORTS
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 
@@ -104,7 +105,7 @@ class Answers:
     new_client: NewClient
 
     def route(self, provider: Provider, endpoint: Endpoint) -> str:
-        """The fault route of an endpoint."""
+        """The fault route of an endpoint: where it is asked, be it for the report or for links to it."""
         return f"GET /{PATHS[provider.name]}/{endpoint.path_in(IDS.get(provider.name, {}))}"
 
     def real(self, provider: Provider, endpoint: Endpoint, day: date = DAY) -> dict[str, Any]:
@@ -136,8 +137,10 @@ class Answers:
         )
 
     def faults(self, provider: Provider, endpoint: Endpoint, *faults: dict[str, Any]) -> None:
-        """Script faults of an endpoint."""
-        self.sandbox.faults(*({"route": self.route(provider, endpoint), **fault} for fault in faults))
+        """Script faults of an endpoint. What is edited is the report, of files the first."""
+        route = self.route(provider, endpoint)
+        edited = f"GET {REPORTS}/{endpoint.name}/*/1" if endpoint.links else route
+        self.sandbox.faults(*({"route": edited if fault["fault"] == "edit" else route, **fault} for fault in faults))
 
 
 @pytest.fixture

@@ -18,9 +18,11 @@ from usage_assets.core.days import DAY as ONE_DAY
 from usage_assets.core.days import Window, rfc3339, unix_seconds
 from usage_assets.core.schema import Column, arrow_schema, columns
 from usage_assets.fetching.client import FetchResult
+from usage_assets.fetching.transport import LinkRefusedError, NotServedYetError, PermanentError, ProviderError
 from usage_assets.providers.anthropic_analytics.reports import ACTOR, largest_groups
 from usage_assets.providers.chatgpt.analytics import MEASURES
 from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.sandbox.github_copilot import REPORTS
 from usage_assets_tests.fetching.conftest import DAY, OVER_HTTP, error_body
 
 Fault = dict[str, Any]
@@ -63,6 +65,7 @@ OF_AN_API_KEY = Shape(
 OF_A_PRODUCT = Shape("data[0].results[0]", never_null=("model",))
 """Code execution is what has neither product nor model."""
 ITEMS_OF_A_DAY = Shape("usageItems[0]", has_pages=False)
+TEXTS_OF_A_FILE = Shape("[0]", elsewhere={"breakdown": None}, optional_parts=("pull_requests",), has_pages=False)
 SHAPES = {
     "anthropic.claude_code": Shape(
         elsewhere={
@@ -107,6 +110,8 @@ SHAPES = {
     "github_copilot.ai_credits": ITEMS_OF_A_DAY,
     "github_copilot.premium_requests": ITEMS_OF_A_DAY,
     "github_copilot.billing_usage": ITEMS_OF_A_DAY,
+    "github_copilot.users_1_day": TEXTS_OF_A_FILE._replace(optional_parts=()),
+    "github_copilot.organization_1_day": TEXTS_OF_A_FILE,
 }
 """Endpoints whose answers are not buckets of rows."""
 CURRENCY: Mapping[str, str] = {
@@ -166,6 +171,11 @@ class Target:
         declared = {column.name: column for column in columns(self.endpoint.row)}
         rank = {name: (declared[name].nullable, declared[name].type is int) for name in measures}
         return measures[min(rank, key=lambda name: rank[name])]
+
+    @property
+    def said_amount(self) -> str:
+        """How a message ends that names the place of the amount: a text of a file has no name."""
+        return self.amount.removeprefix("[0]")
 
     @property
     def has_required_amount(self) -> bool:
@@ -260,6 +270,7 @@ LONG_WINDOWS = Scope(
     "endpoints with windows of several days; per shape", lambda target: target.endpoint.window_days > 1
 )
 REFRESHED = Scope("anthropic_analytics; per shape", lambda target: target.provider.name == "anthropic_analytics")
+LINKED = Scope("reports behind links", lambda target: target.endpoint.row.table == "github_copilot.users_1_day")
 LARGEST_GROUPS = Scope(
     "anthropic_analytics/usage_report, cost_report; per shape",
     lambda target: target.endpoint.records is largest_groups,
@@ -298,6 +309,11 @@ def status(code: int, words: str = WORDS, **headers: str) -> Callable[[Target], 
         "body": error_body(target.provider, words),
         "headers": named,
     }
+
+
+def at_files(script: Callable[[Target], Fault]) -> Callable[[Target], Fault]:
+    """Not where the links are asked for, but where they lead."""
+    return lambda target: {"route": f"GET {REPORTS}/{target.endpoint.name}/", **script(target)}
 
 
 def kind(name: str, **options: Any) -> Callable[[Target], Fault]:
@@ -357,6 +373,7 @@ def outside(target: Target) -> Fault:
         put("daily_costs[0].timestamp", seconds["start_time"]),
         put("timePeriod.day", day.day),
         put("usageItems[0].date", str(day)),
+        put("[0].day", str(day)),
     )
 
 
@@ -468,6 +485,8 @@ class Case:
     """The calls that it happens to when it passes."""
     lasting: tuple[int, ...] | None = None
     """The calls that it happens to when it does not pass: all, unless stated."""
+    raises: type[ProviderError] = PermanentError
+    """What a fetch raises that fails for good."""
     days: int = 1
     small_pages: bool = False
     client: Mapping[str, Any] = field(default_factory=dict)
@@ -631,6 +650,7 @@ CASES = [
         name="figures that end before the day",
         where=REFRESHED,
         outcome=P,
+        raises=NotServedYetError,
         script=lambda _: edit(put("data_refreshed_at", f"{DAY}T00:00:00Z")),
     ),
     Case(
@@ -639,6 +659,39 @@ CASES = [
         outcome=P,
         script=lambda _: edit(*[{"do": "double", "path": "data[0].results"}] * 6),
     ),
+    Case(name="204, no report of the day", where=LINKED, outcome=P, raises=NotServedYetError, script=status(204, "")),
+    Case(
+        name="a report of no file",
+        where=LINKED,
+        outcome=P,
+        raises=NotServedYetError,
+        script=kind("replace", body={"download_links": []}),
+    ),
+    Case(
+        name="a report of another day",
+        where=LINKED,
+        outcome=P,
+        script=kind("replace", body={"download_links": ["https://example.com/"], "report_day": str(DAY + ONE_DAY)}),
+    ),
+    Case(
+        name="a link to http:// on another machine",
+        where=LINKED,
+        outcome=P,
+        script=kind("replace", body={"download_links": ["http://example.com/secret"]}),
+    ),
+    Case(
+        name="an expired link",
+        where=LINKED,
+        outcome=Outcome.READ_AGAIN,
+        raises=LinkRefusedError,
+        script=at_files(status(403, "a link that is a secret")),
+        once=(2,),
+        lasting=(2, 4),
+    ),
+    Case(name="a link that redirects", where=LINKED, outcome=P, script=at_files(status(302, location="https://a.b/"))),
+    Case(name="a file that fails with 500", where=LINKED, outcome=R, script=at_files(status(500))),
+    Case(name="half a file", where=LINKED, outcome=R, script=at_files(kind("truncate"))),
+    Case(name="an empty file", where=LINKED, outcome=R, script=at_files(kind("replace", text=""))),
     Case(name="unordered buckets", where=ANYWHERE, outcome=A, script=reversed_order, days=3),
     Case(name="NaN as an amount", where=TRANSPORT, outcome=R, script=amount_is("NaN")),
     Case(name="NaN in quotes as an amount", where=AMOUNTS, outcome=P, script=amount_is('"NaN"')),
@@ -670,7 +723,9 @@ CASES = [
         name="unknown fields",
         where=ANYWHERE,
         outcome=A,
-        script=lambda target: edit(put(target.place("brand_new"), {"deep": [1]}), put("later", True)),
+        script=lambda target: edit(
+            put(target.place("brand_new"), {"deep": [1]}), put("later", True), put("[0].later", True)
+        ),
         kept=Effect("the same rows, the fields in `other_fields`", _other_fields),
     ),
     Case(

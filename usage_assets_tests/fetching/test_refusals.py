@@ -27,14 +27,13 @@ from usage_assets.automation.jobs import range_tags
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.fetching.client import Client, FetchResult
-from usage_assets.fetching.transport import NotServedYetError, PermanentError, ProviderError, TransientError
+from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import NOW
 from usage_assets_tests.fetching.conftest import DAY, KEYS, Answers
 from usage_assets_tests.fetching.refusals import (
     CASES,
-    REFRESHED,
     TARGETS,
     TOKEN_REFUSED,
     Case,
@@ -73,7 +72,7 @@ def table() -> dict[str, DocumentedRow]:
 def reads(case: Case, target: Target, message: str) -> bool:
     """Whether a message has one of the forms that the table gives: what stands in angle brackets may be anything."""
     forms = re.findall(r"`([^`]+)`", table()[case.name].reads)
-    known = {"<amount>": f".*{re.escape(target.amount)}"}
+    known = {"<amount>": f".*{re.escape(target.said_amount)}"}
     return any(
         re.fullmatch("".join(known.get(part, ".+" if part[:1] == "<" else re.escape(part)) for part in parts), message)
         for parts in (re.split(r"(<[a-z ]+>)", form) for form in forms)
@@ -186,7 +185,7 @@ def read_again(trial: Trial, undisturbed: FetchResult, caplog: pytest.LogCapture
     assert (fetched.retries, fetched.requests) == (2, undisturbed.requests), "a page in vain, and a refusal"
     assert "Reading it again from its first page" in caplog.text
     trial.begin(trial.case.lasting)
-    trial.fails(PermanentError)
+    trial.fails(trial.case.raises)
 
 
 def halved(trial: Trial, undisturbed: FetchResult, _caplog: pytest.LogCaptureFixture) -> None:
@@ -199,7 +198,7 @@ def halved(trial: Trial, undisturbed: FetchResult, _caplog: pytest.LogCaptureFix
 
 def permanent(trial: Trial, _undisturbed: FetchResult, caplog: pytest.LogCaptureFixture) -> None:
     trial.begin(trial.case.lasting)
-    trial.fails(NotServedYetError if trial.case.where is REFRESHED else PermanentError)
+    trial.fails(trial.case.raises)
     assert "Again in" not in caplog.text
 
 

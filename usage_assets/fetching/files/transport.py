@@ -17,7 +17,6 @@ from usage_assets.fetching.files.location import FileError, Location
 from usage_assets.fetching.files.reading import DaysError, Placed, Reading
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import (
-    LATER,
     NOTHING_STORED,
     Failures,
     NotServedYetError,
@@ -26,7 +25,7 @@ from usage_assets.fetching.transport import (
 )
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.providers.files import FILE, ROW
-from usage_assets.providers.records import ShapeError
+from usage_assets.providers.records import LATER, ShapeError
 
 T = TypeVar("T")
 _ROWS_PER_PAGE = 5_000

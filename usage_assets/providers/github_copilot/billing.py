@@ -16,6 +16,7 @@ from usage_assets.core.days import Window
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.auth import bearer
 from usage_assets.providers.endpoint import CostSource, Endpoint, Provider
+from usage_assets.providers.github_copilot.metrics import METRICS
 from usage_assets.providers.records import Item, Json, Moment, OtherFields, Parser, ShapeError, whole_answer
 
 OF_SEATS = "lower(product) like '%copilot%' and lower(unit_type) like 'user%'"
@@ -186,6 +187,7 @@ one_day = partial(
     bucket_per_day=False,
     seen_live=False,
 )
+PERMISSIONS = "Administration: read (billing) and Organization Copilot metrics: read (metrics)"
 BILLING = "organizations/{organization}/settings/billing"
 
 GITHUB_COPILOT = Provider(
@@ -200,8 +202,8 @@ GITHUB_COPILOT = Provider(
     error_message=error_message,
     advice={
         401: "Check the connection's key: a fine-grained token of the organization",
-        403: "Give the fine-grained token the organization permission Administration: read",
-        404: "Check the connection's organization, and that the token may read its billing (Administration: read)",
+        403: f"Give the fine-grained token the organization permissions {PERMISSIONS}",
+        404: f"Check the connection's organization, and that the token has the permissions {PERMISSIONS}",
     },
     settling_days=7,
     lookback_days=729,  # "the past 24 months"
@@ -232,5 +234,6 @@ GITHUB_COPILOT = Provider(
             item=BilledDay,
             records=billed_items,
         ),
+        *METRICS,
     ),
 )
