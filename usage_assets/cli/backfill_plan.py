@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
@@ -26,7 +27,7 @@ from usage_assets.automation.jobs import (
 )
 from usage_assets.cli.progress import COUNTS
 from usage_assets.config.settings import Connection
-from usage_assets.core.days import Window, alike, smaller, windows
+from usage_assets.core.days import DAY, Window, alike, smaller, windows
 from usage_assets.core.errors import one_line
 from usage_assets.dagster_internals import (
     SINGLETON_REPOSITORY_NAME,
@@ -226,24 +227,36 @@ def plan_of(
 
     The archive has days only, and no lookups.
     """
-    earliest = max(first, earliest_day(connection, PROVIDERS[connection.provider], from_archive=from_archive))
+    provider = PROVIDERS[connection.provider]
+    earliest = max(first, earliest_day(connection, provider, from_archive=from_archive))
     if earliest > last:
         return None
     window = Window(earliest, last)
     specs = [spec for spec in definitions.resolve_all_asset_specs() if spec.key.path[0] == connection.name]
     keys = {spec.key for spec in specs if spec.partitions_def}
+    served = {
+        dg.AssetKey([connection.name, each.name]): earliest_day(connection, provider, each, from_archive=from_archive)
+        for each in provider.endpoints
+    }
     lookups = [dg.AssetKey([connection.name, lookup.name]) for lookup in lookups_of(connection)]
     pushed = port_sync_key(connection.name)
-    ranges = windows(window.days, MAX_PARTITIONS_PER_RUN)
-    jobs: dict[str, tuple[Iterable[dg.AssetKey], Sequence[Window | None]]] = {
-        LOOKUPS_JOB: (() if from_archive else lookups, [None]),
-        USAGE_JOB: (keys - {pushed}, ranges),
-        PORT_SYNC_JOB: ({pushed} & keys if push else (), ranges),
-    }
+    sent = {pushed} & keys if push else ()
+    starts = sorted({earliest, *(day for day in served.values() if earliest < day <= last)})
+    runs: list[tuple[str, Iterable[dg.AssetKey], Window | None]] = [
+        (LOOKUPS_JOB, () if from_archive else lookups, None),
+        *(
+            (USAGE_JOB, [key for key in keys - {pushed} if served.get(key, start) <= start], run)
+            for start, after in pairwise((*starts, last + DAY))
+            for run in windows(Window(start, after - DAY).days, MAX_PARTITIONS_PER_RUN)
+        ),
+        *(
+            (PORT_SYNC_JOB, {pushed} & keys if push else (), run)
+            for run in windows(window.days, MAX_PARTITIONS_PER_RUN)
+        ),
+    ]
     run_plans = [
         RunPlan(connection.name, job, tuple(sorted(assets)), run, {FROM_ARCHIVE: "true"} if from_archive else {})
-        for job, (assets, runs) in jobs.items()
-        for run in runs
+        for job, assets, run in runs
         if assets
     ]
     return BackfillPlan(connection, window, run_plans)

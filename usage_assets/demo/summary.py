@@ -96,6 +96,15 @@ UNITS: Mapping[str, Mapping[str, str]] = {
     },
     "github_copilot.premium_requests": {"premium_requests_usd": "net_amount", "premium_requests": "premium_requests"},
     "github_copilot.billing_usage": {"seats_usd": "seats_amount"},
+    "github_copilot.users_1_day": {
+        "copilot_ai_credits_used": "ai_credits_used",
+        "copilot_interactions": "user_initiated_interaction_count",
+        "copilot_lines_added": "loc_added_sum",
+    },
+    "github_copilot.organization_1_day": {
+        "organization_interactions": "user_initiated_interaction_count",
+        "organization_lines_added": "loc_added_sum",
+    },
     "focus.charges": {
         "usd": "billed_usd",
         "tokens": "tokens",

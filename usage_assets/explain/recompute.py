@@ -117,7 +117,8 @@ def _needed(explainer: Explainer, relation: str, row: Mapping[str, Any]) -> tupl
         found.add(key)
         if query := computed.get(key):
             optional = {(name, "") for name in query.optional_refs} & stored
-            wanted |= ({*query.sources} | optional) - found
+            needed = {source for source in query.sources if source[0] not in query.may_lack}
+            wanted |= (needed | optional) - found
     return {Needed(connection, *key) for key in found}, days
 
 

@@ -112,10 +112,11 @@ order by connection, slice
 class AllocatedCost(Row):
     """One row per connection, day, billed row of costs.daily_costs, and API key and user that it is for.
 
-    Everything that Anthropic and OpenAI bill, once. A bill is one row if the provider names its user, or if its users
-    are unknown. Otherwise it is split by usage, and its parts add up to the last digit. Never add it to
-    costs.daily_costs, which holds the same money. Sum native_amount only within one native_unit and currency. A part
-    is native_amount = billed_amount * units / all_units, rounded by the largest remainder (sql/macros/part_of.sql).
+    Everything that is billed by Anthropic, by OpenAI and in GitHub's AI credits, once. A bill is one row if the provider
+    names its user, or if its users are unknown. Otherwise it is split by usage, and its parts add up to the last digit.
+    Never add it to costs.daily_costs, which holds the same money. Sum native_amount only within one native_unit and
+    currency. A part is native_amount = billed_amount * units / all_units, rounded by the largest remainder
+    (sql/macros/part_of.sql).
     """
 
     table = "costs.allocated_costs"
@@ -140,7 +141,8 @@ class AllocatedCost(Row):
     project_id: Annotated[str | None, column("OpenAI project")]
     workspace_id: Annotated[str | None, column("Anthropic workspace; null: the default one")]
     user_id: Annotated[
-        str | None, column("OpenAI user or Anthropic account; null: no person's, or not known", personal=True)
+        str | None,
+        column("OpenAI user, Anthropic account or GitHub login; null: no person's, or not known", personal=True),
     ]
     api_key_id: Annotated[str | None, column("API key; null: use without one, or not known")]
     line_item: Annotated[str | None, column("OpenAI line item or Anthropic description")]
@@ -152,8 +154,8 @@ class AllocatedCost(Row):
     allocation: Annotated[
         str,
         column(
-            "How key and user are known: stated by the provider; by tokens, requests, images, characters or seconds, "
-            "which they used; unattributed: not at all"
+            "How key and user are known: stated by the provider; by tokens, requests, images, characters, seconds or "
+            "nanocredits (billionths of an AI credit), which they used; unattributed: not at all"
         ),
     ]
     basis: Annotated[str | None, column("What the units are, and what their usage has in common with the bill")]

@@ -32,6 +32,7 @@ from usage_assets.warehouse.tables import Table, quoted
 from usage_assets.warehouse.values import Query, Seed, View, WarehouseError
 from usage_assets.warehouse.views import make_views
 
+MAY_LACK = "may lack days"
 State = Literal["missing", "stale", "open", "unsettled"]
 
 
@@ -58,7 +59,13 @@ class ExpectedAsset(SeedRow):
     ]
     question: Annotated[str | None, column("Digest of what the connection asks for; null in derived tables")]
     query: Annotated[str | None, column("Digest of the query that computes it; null in raw tables")]
-    reads: Annotated[str, column("Tables that the query reads and the part of each, as JSON; empty in raw tables")]
+    reads: Annotated[
+        str,
+        column(
+            "Tables that the query reads, the part of each, and whether the table may lack days, as JSON; empty in raw "
+            "tables"
+        ),
+    ]
     names: Annotated[str, column("Lookups whose names the query reads, as JSON")]
     shard: Annotated[str | None, column("Shard that runs the connection; null: the main code location")]
 
@@ -179,7 +186,9 @@ def expected_derived(model: Model, query: Query, connection: Connection, setting
         due_after_minutes=None,
         question=None,
         query=query.code,
-        reads=msgspec.json.encode(query.sources).decode(),
+        reads=msgspec.json.encode(
+            [(table, part, *([MAY_LACK] if table in query.may_lack else [])) for table, part in query.sources]
+        ).decode(),
         names=msgspec.json.encode(query.names).decode(),
         shard=connection.shard,
     )

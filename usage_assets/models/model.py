@@ -25,6 +25,9 @@ SUMS = (SQL / "sums.sql").read_text()
 INPUTS = frozenset(path.stem for path in (SQL / "inputs").glob("*.sql"))
 NEVER = datetime.min.replace(tzinfo=UTC)
 OWNER_PERIODS = View((SQL / "ledger" / "owner_periods.sql").read_text())
+MAY_LACK_DAYS = frozenset(
+    endpoint.row.table for provider in PROVIDERS.values() for endpoint in provider.endpoints if endpoint.may_lack_days
+)
 LOOKUP_TABLES = tuple(lookup.row.table for lookup in LOOKUPS if lookup.default_on)
 
 
@@ -182,7 +185,7 @@ class Model(Related):
             for table in reads
             if table in self._parted
         }
-        return replace(self.query, reads=reads, parts=parts)
+        return replace(self.query, reads=reads, parts=parts, may_lack=MAY_LACK_DAYS.intersection(reads))
 
     @cached_property
     def nothing(self) -> Query:

@@ -104,6 +104,9 @@ class Endpoint:
     """How far back it serves, where that is less than its provider does."""
     first_day: date | None = None
     """The day before which it serves nothing, where that is later than its provider's."""
+    may_lack_days: bool = False
+    """Whether days may have no answer for good. What is computed from it does not wait for them, and is computed again
+    where one comes."""
 
     @property
     def path_parameters(self) -> tuple[str, ...]:

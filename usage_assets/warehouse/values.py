@@ -109,6 +109,8 @@ class Query:
     sql: str
     reads: tuple[str, ...]
     """Tables that must hold every requested day already."""
+    may_lack: frozenset[str] = frozenset()
+    """Those of them that need not: a day is computed without them, and again when they hold it."""
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Of a table that is written in parts: the parts that must be stored."""
     optional_refs: tuple[str, ...] = ()

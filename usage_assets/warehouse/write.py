@@ -163,6 +163,8 @@ def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content
         ).fetchall()
     )
     for source, part in content.sources:
+        if source in content.may_lack:
+            continue
         if missing := [day for day in target.days if (source, part, day) not in stored]:
             raise WarehouseError(
                 f"{table.name}: {source}{f' ({part})' if part else ''} of connection {target.connection} was never "

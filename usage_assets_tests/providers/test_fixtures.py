@@ -14,7 +14,7 @@ from usage_assets.core.days import Window
 from usage_assets.core.people import People
 from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
-from usage_assets.providers.records import ShapeError
+from usage_assets.providers.records import ShapeError, page_of_lines
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -22,7 +22,7 @@ ALWAYS = Window(date(2020, 1, 1), date(2039, 12, 31))
 BODIES = {
     str(file.relative_to(FIXTURES)): file
     for name in EVERY_ENDPOINT
-    for file in sorted((FIXTURES / name).glob("*.json"))
+    for file in sorted((FIXTURES / name).glob("*.*json"))
     if "_error_" not in file.name
 }
 SPOILT = {name: file for name, file in BODIES.items() if "_bad_" in name}
@@ -49,7 +49,8 @@ def read(name: str) -> list[dict[str, Any]]:
         query,
         endpoint.group_by,
     )
-    body = msgspec.json.Decoder(float_hook=Decimal).decode(file.read_bytes())
+    content = page_of_lines(file.read_bytes(), window) if endpoint.links else file.read_bytes()
+    body = msgspec.json.Decoder(float_hook=Decimal).decode(content)
     body = endpoint.page(body, window) if endpoint.page else body
     assert parser.read(endpoint.row, endpoint.item, endpoint.records, body["data"]) == len(parser.tables[0])
     assert bool(parser.unknown_fields) == ("unknown" in file.name)
@@ -326,3 +327,16 @@ def test_all_products_are_kept_and_a_day_may_be_a_moment() -> None:
 def test_what_is_unknown_of_an_answer_of_github_is_kept_with_each_item() -> None:
     [row] = read("github_copilot/ai_credits/composed_unknown_fields.json")
     assert msgspec.json.decode(row["other_fields"]) == {"answer.costCenter": "labs", "costCenterId": "cc-1"}
+
+
+def test_composed_copilot_metrics() -> None:
+    users = {row["user_login"]: row for row in read("github_copilot/users_1_day/composed_array.json")}
+    assert users["octocat"]["ai_credits_used"] == Decimal("12.5")
+    assert users["octocat"]["user_id"] == "583231"
+    assert users["octocat"]["loc_added_sum"] == 41, "and not once more for each cut"
+    assert json.loads(users["octocat"]["breakdown"]).keys() == {"totals_by_cli", "totals_by_feature"}
+    assert users["hubot"]["ai_credits_used"] is None, "not stated is not zero"
+    [day] = read("github_copilot/organization_1_day/composed_object_with_days.json")
+    assert (day["organization_id"], day["daily_active_users"], day["monthly_active_users"]) == ("9919", 2, 4)
+    assert (day["prs_created_by_copilot"], day["copilot_applied_suggestions"]) == (2, 0)
+    assert json.loads(day["breakdown"])["pull_requests"]["total_created"] == 5

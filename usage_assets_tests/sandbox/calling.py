@@ -23,6 +23,7 @@ from usage_assets.sandbox.credentials import (
     OPENAI_ADMIN_KEY,
     OPENAI_SESSION_KEY,
 )
+from usage_assets.sandbox.github_copilot import REPORTS, signature
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 TODAY = NOW.date()
@@ -221,6 +222,18 @@ COPILOT_ENDPOINTS = {
         github_billing("billing_usage", "usage"),
     )
 }
+# Files behind links, which are signed and take no key.
+COPILOT_FILES = {
+    ("github_copilot", name): Endpoint(
+        "github_copilot",
+        name,
+        f"{REPORTS}/{name}/2026-11-14/1",
+        lambda _start, _end: {},
+        {"sig": signature(f"{REPORTS}/{name}/2026-11-14/1")},
+        ("github_copilot.json", f"#/$defs/{name}"),
+    )
+    for name in ("users_1_day", "organization_1_day")
+}
 LEGACY_PATHS = {endpoint.path for endpoint in LEGACY_ENDPOINTS.values()}
 
 
@@ -249,7 +262,7 @@ class SandboxCaller:
         given = {name: value for name, value in params.items() if value is not None}
         provider = "openai_legacy" if path in LEGACY_PATHS else path.split("/")[1]
         provider = "anthropic_analytics" if path.startswith(ANALYTICS) else provider
-        return self.client.get(path, params=given, headers=KEYS[provider] if headers is None else dict(headers))
+        return self.client.get(path, params=given, headers=KEYS.get(provider) if headers is None else dict(headers))
 
     def pages(self, path: str, params: Params) -> Iterator[Any]:
         """Every page of a query, numbers exact."""

@@ -11,6 +11,7 @@ import httpx
 from usage_assets_tests.sandbox.calling import (
     ANALYTICS_ENDPOINTS,
     COPILOT_ENDPOINTS,
+    COPILOT_FILES,
     ENDPOINTS,
     FIXTURES,
     LEGACY_ENDPOINTS,
@@ -35,6 +36,8 @@ def recorded_queries() -> Iterator[tuple[Path, str, dict[str, Any]]]:
         folder = FIXTURES / endpoint.provider / endpoint.name
         query = {**endpoint.window(FROM, FROM + timedelta(days=1)), **endpoint.finest}
         yield folder / "recorded.json", endpoint.path, query
+    for endpoint in COPILOT_FILES.values():
+        yield FIXTURES / endpoint.provider / endpoint.name / "recorded.ndjson", endpoint.path, dict(endpoint.finest)
     codex = ENDPOINTS["chatgpt", "codex_usage"]
     yield (
         FIXTURES / "chatgpt" / "codex_usage" / "recorded_workspace.json",

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from usage_assets_tests.sandbox.calling import (
     ANALYTICS_ENDPOINTS,
     COPILOT_ENDPOINTS,
+    COPILOT_FILES,
     ENDPOINTS,
     FIXTURES,
     LEGACY_ENDPOINTS,
@@ -54,7 +55,7 @@ def validator(endpoint: Endpoint) -> Draft202012Validator:
 
 def with_number_amounts(page: Any) -> Any:
     """The page with OpenAI's string amounts as numbers: the one departure from the official schema, seen live."""
-    for bucket in page.get("data", ()):
+    for bucket in page.get("data", ()) if isinstance(page, dict) else ():
         for row in bucket.get("results", []):
             if "amount" in row and isinstance(row["amount"], dict):
                 row["amount"]["value"] = Decimal(row["amount"]["value"])
@@ -69,7 +70,7 @@ def test_the_readme_lists_every_file_once_with_its_kind() -> None:
     lines = [line for line in (FIXTURES / "README.md").read_text().splitlines() if line.startswith("| `")]
     listed = {line.split("`")[1]: line.split("|")[2].strip() for line in lines}
     assert len(listed) == len(lines)
-    files = sorted((*FILES, *FIXTURES.rglob("*.csv")))
+    files = sorted((*FILES, *FIXTURES.rglob("*.csv"), *FIXTURES.rglob("*.ndjson")))
     assert sorted(listed) == [path.relative_to(FIXTURES).as_posix() for path in files]
     for file, kind in listed.items():
         assert kind in ("official", "observed", "composed", "recorded", "captured")
@@ -78,7 +79,7 @@ def test_the_readme_lists_every_file_once_with_its_kind() -> None:
 
 @pytest.mark.parametrize("path", SHAPED, ids=lambda path: path.relative_to(FIXTURES).as_posix())
 def test_a_fixture_has_the_provider_s_shape(path: Any) -> None:
-    endpoint = (ENDPOINTS | LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS | COPILOT_ENDPOINTS)[
+    endpoint = (ENDPOINTS | LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS | COPILOT_ENDPOINTS | COPILOT_FILES)[
         path.parent.parent.name, path.parent.name
     ]
     validator(endpoint).validate(with_number_amounts(exact(path.read_bytes())))

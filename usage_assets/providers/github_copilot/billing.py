@@ -212,6 +212,7 @@ GITHUB_COPILOT = Provider(
         CostSource(table="github_copilot.premium_requests", billed_totals="net_amount"),
         CostSource(table="github_copilot.billing_usage", billed_totals="seats_amount"),
     ),
+    allocations={"github_copilot.ai_credits": ("github_copilot.users_1_day",)},
     endpoints=(
         one_day(
             name="ai_credits",

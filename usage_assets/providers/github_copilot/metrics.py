@@ -97,7 +97,7 @@ class Organization1Day(
         "copilot_applied_suggestions": "pull_requests.total_copilot_applied_suggestions",
     },
 ):
-    """One row per connection and day: the organization's use of Copilot.
+    """One row per connection, day and organization: its use of Copilot.
 
     The numbers of people are distinct people of the day, or of the week or month that ends with it: never add them over
     days or organizations.
@@ -206,8 +206,9 @@ one_day = partial(
     seen_live=False,
     first_day=date(2025, 10, 10),
     lookback_days=364,
+    may_lack_days=True,
 )
-"""Reports begin on 2025-10-10 and go back a year."""
+"""Reports begin on 2025-10-10 and go back a year; of some days there is none."""
 REPORTS = "orgs/{organization}/copilot/metrics/reports"
 METRICS = (
     one_day(name="users_1_day", path=f"{REPORTS}/users-1-day", row=Users1Day),

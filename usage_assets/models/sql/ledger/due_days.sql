@@ -72,7 +72,8 @@ reads as (
     table_name,
     slice,
     unnest(from_json(reads, '[["VARCHAR"]]')) as read,
-    json_array_length(reads) as sources
+    -- those that must hold a day before it is computed: the others have a third element
+    len(list_filter(from_json(reads, '[["VARCHAR"]]'), lambda source: len(source) = 2)) as sources
   from assets
   where query is not null
 ),
@@ -85,6 +86,7 @@ sources as (
     concat_ws('/', read[1], nullif(read[2], '')) as input,
     stored.content_version::varchar as value,
     stored.content_since as since,
+    len(read) = 2 as is_needed,
     reads.sources
   from reads
   join ledger.stored_days as stored
@@ -96,7 +98,7 @@ computable as (
   select connection, usage_date, table_name, slice, max(since) as since
   from sources
   group by connection, usage_date, table_name, slice
-  having count(*) = any_value(sources)
+  having count(*) filter (where is_needed) = any_value(sources)
 ),
 computed as (
   select stored.*, assets.asset, assets.query, assets.names, assets.shard
