@@ -249,10 +249,7 @@ def plan_of(
             for start, after in pairwise((*starts, last + DAY))
             for run in windows(Window(start, after - DAY).days, MAX_PARTITIONS_PER_RUN)
         ),
-        *(
-            (PORT_SYNC_JOB, {pushed} & keys if push else (), run)
-            for run in windows(window.days, MAX_PARTITIONS_PER_RUN)
-        ),
+        *((PORT_SYNC_JOB, sent, run) for run in windows(window.days, MAX_PARTITIONS_PER_RUN)),
     ]
     run_plans = [
         RunPlan(connection.name, job, tuple(sorted(assets)), run, {FROM_ARCHIVE: "true"} if from_archive else {})

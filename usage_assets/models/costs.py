@@ -112,8 +112,8 @@ order by connection, slice
 class AllocatedCost(Row):
     """One row per connection, day, billed row of costs.daily_costs, and API key and user that it is for.
 
-    Everything that is billed by Anthropic, by OpenAI and in GitHub's AI credits, once. A bill is one row if the provider
-    names its user, or if its users are unknown. Otherwise it is split by usage, and its parts add up to the last digit.
+    Everything that Anthropic and OpenAI bill, and GitHub in AI credits, once. A bill is one row if its provider names
+    the user, or if its users are unknown. Otherwise it is split by usage, and its parts add up to the last digit.
     Never add it to costs.daily_costs, which holds the same money. Sum native_amount only within one native_unit and
     currency. A part is native_amount = billed_amount * units / all_units, rounded by the largest remainder
     (sql/macros/part_of.sql).

@@ -57,6 +57,8 @@ class ConnectionDroppedError(Exception):
 
 
 async def _status(options: Mapping[str, Any], _scope: Scope, _answer: Answer) -> Response:
+    if options["status"] == 204:
+        return Response(status_code=204)
     body = options.get("body", {"error": {"message": "a fault set through /control/faults"}})
     return json_response(body, options["status"], options.get("headers"))
 

@@ -7,31 +7,47 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets.core import money
+from usage_assets.models.connection_graph import seeds_of
+from usage_assets.models.due import due_days
+from usage_assets.sandbox.control import DEFAULT_SEED
+from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import Project, open_project, settings_in
+from usage_assets_tests.stateful.books import Books
 
 BEFORE_CREDITS = [date(2026, 5, 30) + timedelta(days=n) for n in range(4)]
 """The last days of premium requests, and the first days of AI credits."""
 
 
 @pytest.fixture
-def copilot(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
-    """A project with one connection, whose days are stored and pushed."""
+def environment(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    """One connection."""
     connections, token = tmp_path / "connections.toml", tmp_path / "token"
     token.write_text("github-copilot-sandbox-token")
     connections.write_text(
         f'[[connection]]\nname = "copilot"\nprovider = "github_copilot"\nkey = "file:{token}"\n'
         'organization = "acme-robotics"\n'
     )
-    environment = {
+    return {
         "USAGE_CONNECTIONS": str(connections),
         "GITHUB_COPILOT_BASE_URL": f"{sandbox.base_url}/github_copilot",
     }
+
+
+@pytest.fixture
+def project(sandbox: Sandbox, tmp_path: Path, environment: dict[str, str]) -> Iterator[Project]:
+    """A project with that connection."""
     with open_project(sandbox, tmp_path, environment) as project:
-        for days in (BEFORE_CREDITS, last_days(2)):
-            assert project.fetch("copilot", days).success
-            assert project.push_of("copilot", days).success
         yield project
+
+
+@pytest.fixture
+def copilot(project: Project) -> Project:
+    """The project, whose days are stored and pushed."""
+    for days in (BEFORE_CREDITS, last_days(2)):
+        assert project.fetch("copilot", days).success
+        assert project.push_of("copilot", days).success
+    return project
 
 
 def billed(project: Project) -> dict[str, Decimal]:
@@ -63,3 +79,61 @@ def test_every_dollar_reaches_costs_focus_and_port_once_and_other_amounts_are_ke
     assert (found["gross"], found["credits"]) == (books["ai_credits_gross_usd"], books["ai_credits"])
     assert found["difference"] == 0
     assert found["models"] > 1
+    assert_allocated(copilot)
+
+
+def assert_allocated(project: Project) -> None:
+    """Each person has the share of each model's bill that they have in the day's credits, and each bill is whole."""
+    books = Books(DEFAULT_SEED, NOW)
+    parts: dict[tuple[date, str, str | None], Decimal] = {
+        (row["usage_date"], row["model"], row["user_id"]): row["amount_usd"]
+        for row in project.rows("costs.allocated_costs")
+    }
+    for day in (*BEFORE_CREDITS, *last_days(2)):
+        used = {row["user_login"]: row["ai_credits_used"] for row in books.rows("github_copilot/users_1_day", day)}
+        for bill in books.rows("github_copilot/ai_credits", day):
+            found = {user: part for (of, model, user), part in parts.items() if (of, model) == (day, bill["model"])}
+            assert money.total(found.values()) == bill["net_amount"]
+            if day in BEFORE_CREDITS:
+                assert found.keys() == {None}, "people's credits are reported since 2026-06-19"
+                continue
+            assert found.keys() == used.keys()
+            total = money.total(used.values())
+            for user, part in found.items():
+                share = bill["net_amount"] * used[user] / total
+                assert abs(part - share) < Decimal("1e-9"), "credits are counted in billionths"
+    rows = project.rows("costs.allocated_costs")
+    assert {(row["allocation"], row["source_table"]) for row in rows} == {
+        ("nanocredits", "github_copilot.ai_credits"),
+        ("unattributed", "github_copilot.ai_credits"),
+    }
+    assert {row["basis"] for row in rows if row["user_id"]} == {
+        "ai_credits_used of github_copilot.users_1_day of the same day"
+    }
+
+
+def test_a_day_without_a_report_is_billed_to_nobody_until_there_is_one(
+    project: Project, sandbox: Sandbox, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    days, route = last_days(2), "GET /github_copilot/orgs/acme-robotics/copilot/metrics/reports/users"
+    sandbox.faults({"route": route, "fault": "status", "status": 204})
+    assert not project.fetch("copilot", days).success
+    seeds = seeds_of(settings_in(sandbox, tmp_path, environment))
+
+    def due() -> dict[str, str]:
+        return {row.asset.to_user_string(): row.state for row in due_days(project.warehouse, seeds) if row.day in days}
+
+    assert due().items() >= {"copilot/users_1_day": "missing", "copilot/ai_credits/allocated_costs": "missing"}.items()
+    computed = ("ai_credits/allocated_costs", "entities/ai_team_cost")
+    assert project.fetch("copilot", days, *computed).success, "neither waits for the report"
+    whole = money.total(row["amount_usd"] for row in project.rows("costs.allocated_costs"))
+    assert {row["allocation"] for row in project.rows("costs.allocated_costs")} == {"unattributed"}
+    assert project.rows("port_entities.ai_team_cost")
+
+    sandbox.control("DELETE", "faults")
+    assert project.fetch("copilot", days, "users_1_day").success
+    assert due()["copilot/ai_credits/allocated_costs"] == "stale"
+    assert project.fetch("copilot", days, "ai_credits/allocated_costs").success
+    rows = project.rows("costs.allocated_costs")
+    assert {row["allocation"] for row in rows} == {"nanocredits"}
+    assert money.total(row["amount_usd"] for row in rows) == whole
