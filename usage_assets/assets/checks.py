@@ -16,7 +16,7 @@ import duckdb
 
 from usage_assets.assets.signatures import share_signature
 from usage_assets.core.money import TOLERANCE
-from usage_assets.core.schema import Row, TableRow
+from usage_assets.core.schema import Row, TableRow, declared
 from usage_assets.models.costs import AllocatedCost
 from usage_assets.models.due import stale_days
 from usage_assets.models.model import SQL, sql_files
@@ -35,7 +35,7 @@ from usage_assets.warehouse.ledger import FAILED_CHECKS, TEXT_CHARACTERS, Failed
 from usage_assets.warehouse.migrate import define_macros, read_by
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import CheckFailure, Query
+from usage_assets.warehouse.values import CheckFailure, Query, declared_in
 
 Results = Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]
 Finder = Callable[[duckdb.DuckDBPyConnection, Slice], Iterable[CheckFailure]]
@@ -101,6 +101,8 @@ class Comparison:
     find: Finder
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN
     excuses: Excuses = _nothing
+    reads: Sequence[Table] = ()
+    """Other tables that it reads, which the connection need not have."""
 
 
 @dataclass(frozen=True)
@@ -213,8 +215,9 @@ def build_checks(
         selected = context.selected_asset_check_keys
         viewed = [spec for spec in views if spec.key in selected]
         with warehouse.get_connection() as database:
+            others = [read for each in comparisons for read in each.reads]
             used, viewing = (read_by(query), query.views if viewed else ()) if query else ((), ())
-            broken = warehouse.declare(database, [FAILED_CHECKS, *stored, *used], viewing)
+            broken = warehouse.declare(database, [FAILED_CHECKS, *stored, *used, *others], viewing)
             if query:
                 define_macros(database, query)
             if context.has_partition_key or context.has_partition_key_range:
@@ -303,7 +306,8 @@ def _comparisons(
 
     def warning(name: str, sql: str, excuses: Excuses = _nothing) -> Comparison:
         description = sql.partition("\n")[0].removeprefix("-- ")
-        return Comparison(spec(name, description), _finding(sql), excuses=excuses)
+        reads = [Table(declared(read)) for read in filter(None, declared_in(sql).get("reads", "").split(", "))]
+        return Comparison(spec(name, description), _finding(sql), excuses=excuses, reads=reads)
 
     file, part, error = table.name.replace(".", "_"), query.part if query else "", dg.AssetCheckSeverity.ERROR
     grain = f"One row per {', '.join(table.grain)}"

@@ -1,6 +1,7 @@
 """GitHub Copilot: from the sandbox's books to costs, FOCUS and Port."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -137,3 +138,23 @@ def test_a_day_without_a_report_is_billed_to_nobody_until_there_is_one(
     rows = project.rows("costs.allocated_costs")
     assert {row["allocation"] for row in rows} == {"nanocredits"}
     assert money.total(row["amount_usd"] for row in rows) == whole
+
+
+def test_a_check_compares_metered_use_in_the_two_reports_that_have_it(project: Project, sandbox: Sandbox) -> None:
+    days = last_days(2)
+    checked, raw = replace(project, checks=True), ("ai_credits", "premium_requests", "billing_usage")
+
+    def wrong() -> list[str]:
+        found = checked.fetch("copilot", days, *raw).get_asset_check_evaluations()
+        [result, *of_days] = [each for each in reversed(found) if each.check_name == "metered"]
+        assert result.passed is not bool(of_days)
+        return [str(each.description) for each in of_days]
+
+    assert wrong() == []
+    sandbox.control(
+        "POST",
+        "restate",
+        {"provider": "github_copilot", "endpoint": "ai_credits", "days": [str(days[1])], "change": "clear"},
+    )
+    [text] = wrong()
+    assert all(f"{amount} of metered use" in text for amount in ("gross_amount", "discount_amount", "net_amount"))
