@@ -92,6 +92,8 @@ class _Chain:
     items: list[LookupRow] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     unknown_fields: Counter[str] = field(default_factory=Counter)
+    total: int | None = None
+    """How many items there are, where the answer says it."""
     gone: PermanentError | None = None
     """The 404 that says that there is no such owner."""
 
@@ -119,6 +121,9 @@ class _Chain:
                 raise self.client.transport.failure(PermanentError, self.place, what, INCOMPLETE)
             cursors.append(page.last_id)
             page = self._page(page.last_id)
+        if self.total is not None and len({item.id for item in self.items}) != self.total:
+            what = f"{len(self.items)} items are listed, and {self.lookup.total} is {self.total}"
+            raise self.client.transport.failure(PermanentError, self.place, what, INCOMPLETE)
 
     def _page(self, after: str | None = None) -> Page:
         """Add one page's items; returns it without them."""
@@ -126,10 +131,15 @@ class _Chain:
         def read(content: bytes) -> Page:
             with self.client.decoding:
                 body: Any = decoded(content)
-                page = self._read_page(body)
-                self.items += [self._item(raw, f"$.data[{n}]") for n, raw in enumerate(page.data)]
+                page = self._read_page(body, after)
+                name = self.lookup.items or "data"
+                items = [self._item(raw, f"$.{name}[{n}]") for n, raw in enumerate(page.data)]
+                if self.lookup.items and items and {item.id for item in items} <= {item.id for item in self.items}:
+                    raise ShapeError(f"$.{name}", None, "the page repeats", INCOMPLETE)
+                self.items += items
             if self.lookup.cursor:
-                self.unknown_fields.update(f"page.{name}" for name in body.keys() - _PAGE_FIELDS)
+                known = {*_PAGE_FIELDS, self.lookup.items, self.lookup.total}
+                self.unknown_fields.update(f"page.{name}" for name in body.keys() - known)
             return Page(data=[], has_more=page.has_more, last_id=page.last_id)
 
         page = self.client.transport.get(
@@ -147,9 +157,16 @@ class _Chain:
     @property
     def _path(self) -> str:
         own = self.lookup.own_path if self.owner is None else None
-        return own or self.lookup.path.format(id=quote(self.owner or "", safe=""))
+        ids = {name: quote(value, safe="") for name, value in self.client.scope.ids.items()}
+        return own or self.lookup.path.format(**ids, id=quote(self.owner or "", safe=""))
 
-    def _read_page(self, body: object) -> Page:
+    def _read_page(self, body: object, after: str | None) -> Page:
+        if self.lookup.items:
+            fields = msgspec.convert(body, dict[str, object])
+            items = msgspec.convert(fields.get(self.lookup.items), list[object])
+            self.total = msgspec.convert(fields[self.lookup.total], int) if self.lookup.total in fields else None
+            is_full = len(items) >= int(self.lookup.params["per_page"])
+            return Page(data=items, has_more=is_full, last_id=str(int(after or 1) + 1))
         match self.lookup.cursor:
             case None:
                 return Page(data=[body], has_more=False)

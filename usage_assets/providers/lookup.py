@@ -30,7 +30,7 @@ class Lookup:
     name: str
     """Last part of the asset key."""
     path: str
-    """Below the connection's base URL; ``{id}`` is each id of ``for_each``."""
+    """Below the connection's base URL; ``{id}`` is each id of ``for_each``. The connection fills in other names."""
     row: type[LookupRow]
     cursor: str | None
     """The parameter that asks for what follows an id; None where the answer is the only item itself."""
@@ -48,5 +48,10 @@ class Lookup:
     may_be_unset: bool = False
     """Whether a 404 says that nothing is set. What is there has no id but that of whom it is for."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    items: str | None = None
+    """The field with the items, in answers whose pages are numbered: ``cursor`` is the parameter, and a page with fewer
+    items than ``per_page`` of ``params`` is the last."""
+    total: str | None = None
+    """The field with the number of all items, in these."""
     left_out: frozenset[str] = frozenset()
     """Fields, or objects with all that is in them, that are known and not kept."""

@@ -18,7 +18,12 @@ from usage_assets.sandbox.anthropic_analytics import anthropic_analytics_routes
 from usage_assets.sandbox.chatgpt import chatgpt_routes
 from usage_assets.sandbox.control import DEFAULT_SEED, RequestLog, Sandbox, control_routes
 from usage_assets.sandbox.credentials import dotenv
-from usage_assets.sandbox.directory import Directory, anthropic_directory_routes, openai_directory_routes
+from usage_assets.sandbox.directory import (
+    Directory,
+    anthropic_directory_routes,
+    github_directory_routes,
+    openai_directory_routes,
+)
 from usage_assets.sandbox.faults import FaultMiddleware
 from usage_assets.sandbox.github_copilot import REPORTS, github_copilot_routes, report_routes
 from usage_assets.sandbox.ledger import Clock, Ledger
@@ -55,7 +60,10 @@ def build_app(*, seed: int = DEFAULT_SEED, now: datetime | None = None) -> Starl
                 ],
             ),
             Mount("/chatgpt/v1", routes=chatgpt_routes(sandbox.ledger, sandbox.shapes)),
-            Mount("/github_copilot", routes=github_copilot_routes(sandbox.ledger)),
+            Mount(
+                "/github_copilot",
+                routes=[*github_directory_routes(sandbox.directory), *github_copilot_routes(sandbox.ledger)],
+            ),
             Mount(REPORTS, routes=report_routes(sandbox.ledger)),
             Mount("/port/v1", routes=port_routes(sandbox.port)),
             Mount("/control", routes=[*control_routes(sandbox), *port_control(sandbox.port)]),

@@ -6,12 +6,13 @@ list has them.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
-from usage_assets.sandbox import anthropic, openai
+from usage_assets.sandbox import anthropic, github_copilot, openai
 from usage_assets.sandbox.api import (
     BadParameterError,
     Parameter,
@@ -24,6 +25,7 @@ from usage_assets.sandbox.api import (
     text,
 )
 from usage_assets.sandbox.company import CLAUDE_CALLERS, CLAUDE_CODE_WORKSPACE, CODERS, Company, Row, email
+from usage_assets.sandbox.company_github_copilot import DEVELOPERS, SEATS, WITHOUT_USE
 from usage_assets.sandbox.company_openai import OPENAI_CALLERS
 from usage_assets.sandbox.ledger import Clock
 
@@ -54,6 +56,11 @@ NAMES = {
 """What projects and keys are called where it is not what the company calls them."""
 ARCHIVED = frozenset(("research", "Research"))
 FORMER_MEMBERS_KEY = "goran key"
+ENTERPRISE_SEATS = SEATS[1][1]
+NUMBERED = {
+    "page": Parameter("page", integer(1), default=1),
+    "per_page": Parameter("per_page", integer(1, 100), default=50),
+}
 DELETED_KEYS = frozenset(("kofi evals", "checkout staging"))
 
 
@@ -67,7 +74,11 @@ class Directory:
     def reset(self, seed: int) -> None:
         """The lists of the company of `seed` before any change."""
         company = Company(seed)
-        self.lists: dict[str, dict[str, list[Row]]] = {"openai": _openai(company), "anthropic": _anthropic(company)}
+        self.lists: dict[str, dict[str, list[Row]]] = {
+            "openai": _openai(company),
+            "anthropic": _anthropic(company),
+            "github_copilot": _github_copilot(),
+        }
 
     def change(self, provider: str, listed: str, wanted: object, change: str, name: object) -> str:
         """Rename, archive or delete the item of an id or a name; answers its id. Raises KeyError for none."""
@@ -187,6 +198,68 @@ def _openai(company: Company) -> dict[str, list[Row]]:
 def _owned_by(kind: str, owner: Row) -> Row:
     kept = ("id", "name", "email", "role")
     return {"type": kind, kind: {name: owner[name] for name in kept if name in owner} | {"created_at": _unix(0)}}
+
+
+def _github_copilot() -> dict[str, list[Row]]:
+    """Seats and budgets. Beside a seat stands its login as its id; what is sent is in it."""
+    return {
+        "seats": [
+            {
+                "id": login,
+                "name": None,
+                "assignee": {"login": login, "id": 5_000_000 + n, "type": "User", "site_admin": False},
+                "assigning_team": {"id": 1, "slug": "platform", "name": "Platform"} if n % 3 else None,
+                "plan_type": "enterprise" if n < ENTERPRISE_SEATS else "business",
+                "created_at": stamp(_created(n)),
+                "updated_at": stamp(_created(n)),
+                "last_activity_at": None if n >= len(DEVELOPERS) - WITHOUT_USE else stamp(_created(600)),
+                "last_activity_editor": "vscode/1.110.0/copilot/1.400.0",
+                "pending_cancellation_date": "2026-12-01" if n == len(DEVELOPERS) - 1 else None,
+            }
+            for n, login in enumerate(DEVELOPERS)
+        ],
+        "budgets": [
+            {
+                "id": f"budget-{n}",
+                "name": None,
+                "budget_type": "ProductPricing",
+                "budget_product_sku": sku,
+                "budget_scope": scope,
+                "budget_entity_name": entity,
+                "user": None,
+                "budget_amount": dollars,
+                "prevent_further_usage": is_enforced,
+                "consumed_amount": 12.5,
+                "budget_alerting": {"will_alert": True, "alert_recipients": ["alice-acme"]},
+            }
+            for n, (sku, scope, entity, dollars, is_enforced) in enumerate(
+                (
+                    ("copilot", "organization", "acme-robotics", 900, True),
+                    ("copilot_premium_request", "cost_center", "research", 50, False),
+                    ("copilot_for_business", "organization", "acme-robotics", 20, True),
+                    ("actions", "organization", "acme-robotics", 100, True),
+                )
+            )
+        ],
+    }
+
+
+def github_directory_routes(directory: Directory) -> list[BaseRoute]:
+    """The routes to mount at /github_copilot, before its others."""
+    return [
+        endpoint(f"{path}/{name}", partial(_numbered_page, directory, name), github_copilot.bad_parameter)
+        for path, name in (("/orgs/{organization}/copilot/billing", "seats"), (github_copilot.BILLING, "budgets"))
+    ]
+
+
+def _numbered_page(directory: Directory, name: str, request: Request) -> Row:
+    github_copilot.authorized(request)
+    query = read_query(request, NUMBERED)
+    items = directory.lists["github_copilot"][name]
+    first = (query["page"] - 1) * query["per_page"]
+    left_out = {"name"} if name == "budgets" else {"name", "id"}
+    page = [{key: value for key, value in item.items() if key not in left_out} for item in items]
+    return {**({"total_seats": len(items)} if name == "seats" else {}), name: page[first : first + query["per_page"]]}
 
 
 def _unix(n: int) -> int:

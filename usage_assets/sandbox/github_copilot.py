@@ -57,13 +57,13 @@ DOCUMENTATION = "https://docs.github.com/rest/billing/usage"
 def github_copilot_routes(ledger: Ledger) -> list[BaseRoute]:
     """The routes to mount at /github_copilot."""
     return [
-        endpoint(f"{BILLING}/ai_credit/usage", lambda request: _metered(ledger, "ai_credits", request), _bad_parameter),
+        endpoint(f"{BILLING}/ai_credit/usage", lambda request: _metered(ledger, "ai_credits", request), bad_parameter),
         endpoint(
             f"{BILLING}/premium_request/usage",
             lambda request: _metered(ledger, "premium_requests", request),
-            _bad_parameter,
+            bad_parameter,
         ),
-        endpoint(f"{BILLING}/usage", lambda request: _all_products(ledger, request), _bad_parameter),
+        endpoint(f"{BILLING}/usage", lambda request: _all_products(ledger, request), bad_parameter),
         _links(f"{METRICS}/users-1-day", ledger, "users_1_day"),
         _links(f"{METRICS}/organization-1-day", ledger, "organization_1_day"),
         catch_all(lambda _request: _refuse(404, "Not Found")),
@@ -116,10 +116,10 @@ def _metrics(ledger: Ledger, report: str, day: date) -> Iterator[dict[str, Any]]
 def _links(path: str, ledger: Ledger, report: str) -> BaseRoute:
     async def links(request: Request) -> Response:
         try:
-            _authorized(request)
+            authorized(request)
             day = read_query(request, {"day": Parameter("day", iso_date, required=True)})["day"]
         except BadParameterError as problem:
-            refused = _bad_parameter(problem)
+            refused = bad_parameter(problem)
             return json_response(refused.body, refused.status)
         except RefusedError as refused:
             return json_response(refused.body, refused.status)
@@ -167,7 +167,7 @@ def _camel(name: str) -> str:
     return first + "".join(word.title() for word in others)
 
 
-def _authorized(request: Request) -> str:
+def authorized(request: Request) -> str:
     organization: str = request.path_params["organization"]
     if not is_one_of(request.headers.get("authorization", "").removeprefix("Bearer "), COPILOT_TOKEN):
         raise _refuse(401, "Bad credentials")
@@ -177,7 +177,7 @@ def _authorized(request: Request) -> str:
 
 
 def _asked(request: Request) -> tuple[str, date]:
-    organization = _authorized(request)
+    organization = authorized(request)
     query = read_query(request, PARAMETERS)
     try:
         return organization, date(query["year"], query["month"], query["day"])
@@ -189,5 +189,5 @@ def _refuse(status: int, message: str) -> RefusedError:
     return RefusedError(status, {"message": message, "documentation_url": DOCUMENTATION, "status": str(status)})
 
 
-def _bad_parameter(problem: BadParameterError) -> RefusedError:
+def bad_parameter(problem: BadParameterError) -> RefusedError:
     return _refuse(400, f"Problem with '{problem.name}': {problem.problem}")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,10 +16,11 @@ from usage_assets.core.schema import LookupRow, columns
 from usage_assets.fetching.listing import Listed, fetch_lookup
 from usage_assets.fetching.transport import PermanentError, TransientError
 from usage_assets.providers import PROVIDERS
+from usage_assets.providers.github_copilot.lookups import Seats
 from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.openai.lookups import PROJECTS
 from usage_assets_tests.conftest import NOW, Sandbox
-from usage_assets_tests.fetching.conftest import PATHS, NewClient
+from usage_assets_tests.fetching.conftest import IDS, PATHS, NewClient, error_body
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 EVERY_LOOKUP = {
@@ -50,7 +52,7 @@ def fetch(new_client: NewClient) -> Fetch:
 
 def route(provider: str, lookup: Lookup, id_: str = "") -> str:
     """The fault route of a lookup, of all projects where it has several."""
-    return f"GET /{PATHS[provider]}/{lookup.path.format(id=id_ or '*')}"
+    return f"GET /{PATHS[provider]}/{lookup.path.format(id=id_ or '*', **IDS.get(provider, {}))}"
 
 
 def listed_ids(sandbox: Sandbox, provider: str, lookup: Lookup) -> set[str]:
@@ -137,10 +139,11 @@ def test_more_without_a_cursor_is_an_error(sandbox: Sandbox, fetch: Fetch, provi
 def test_a_refusal_is_an_error_with_its_place_and_advice(
     sandbox: Sandbox, fetch: Fetch, provider: str, lookup: Lookup
 ) -> None:
-    body = {"error": {"message": "no"}}
+    body = error_body(PROVIDERS[provider], "no")
     sandbox.faults({"route": route(provider, lookup), "fault": "status", "status": 403, "body": body})
-    with pytest.raises(PermanentError, match=rf"^{provider} {lookup.name}.*: 403 from GET .*: no\. .*key") as refused:
+    with pytest.raises(PermanentError, match=rf"^{provider} {lookup.name}.*: 403 from GET .*: no\. ") as refused:
         fetch(provider, lookup)
+    assert PROVIDERS[provider].advice[403] in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
@@ -423,3 +426,39 @@ def test_fields_that_nobody_knows_are_counted_and_not_kept(sandbox: Sandbox, fet
     assert dict(listed.unknown_fields) == {"value": 1, "owner.team.lead": 1}
     assert "First Last" not in str(listed.items)
     assert "sk-proj" not in str(listed.items)
+
+
+SEATS = EVERY_LOOKUP["github_copilot/seats"][1]
+THREE_A_PAGE = replace(SEATS, params={"per_page": "3"})
+
+
+def test_numbered_pages_are_read_until_one_is_not_full(sandbox: Sandbox, fetch: Fetch) -> None:
+    seats = {seat.id: seat for seat in fetch("github_copilot", THREE_A_PAGE).items if isinstance(seat, Seats)}
+    assert seats.keys() == listed_ids(sandbox, "github_copilot", SEATS)
+    assert [dict(request["query"]).get("page") for request in sandbox.requests()] == [None, "2", "3", "4", "5", "6"]
+    assert seats["alice-acme"].plan_type == "enterprise"
+    assert seats["bob-acme"].assigning_team == "platform"
+    assert [seat for seat in seats.values() if seat.last_activity_at is None]
+
+
+@pytest.mark.parametrize(
+    ("operations", "words"),
+    [
+        ([{"do": "delete", "path": "seats[0]"}], "16 items are listed, and total_seats is 17"),
+        ([{"do": "set", "path": "total_seats", "to": 18}], "17 items are listed, and total_seats is 18"),
+    ],
+    ids=["an item less", "another total"],
+)
+def test_numbered_pages_that_do_not_add_up_are_an_error(
+    sandbox: Sandbox, fetch: Fetch, operations: list[dict[str, Any]], words: str
+) -> None:
+    sandbox.faults({"route": route("github_copilot", SEATS), "fault": "edit", "operations": operations})
+    with pytest.raises(PermanentError, match=words):
+        fetch("github_copilot", SEATS)
+
+
+def test_a_numbered_page_that_is_sent_again_and_again_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
+    page = {"total_seats": 9, "seats": [{"assignee": {"login": login}} for login in "abc"]}
+    sandbox.faults({"route": route("github_copilot", SEATS), "fault": "replace", "body": page})
+    with pytest.raises(PermanentError, match=r"\$\.seats: the page repeats\. Nothing was stored, because the answer"):
+        fetch("github_copilot", THREE_A_PAGE)

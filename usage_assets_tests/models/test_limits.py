@@ -9,6 +9,7 @@ from usage_assets.core.schema import LookupRow, to_arrow
 from usage_assets.models.costs import VIEWS, DailyCost
 from usage_assets.models.model import money_seed
 from usage_assets.providers.anthropic.lookups import SpendLimits as AnthropicLimits
+from usage_assets.providers.github_copilot.lookups import Budgets as CopilotBudgets
 from usage_assets.providers.openai.lookups import SpendLimits as OpenaiLimits
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.migrate import create_or_alter, write_seed
@@ -64,7 +65,24 @@ def test_a_limit_stands_beside_the_budget_of_its_scope_and_either_may_be_missing
             **MONTHLY,
         ),
     ]
-    for connection, row, limits in (("openai", OpenaiLimits, openai), ("anthropic", AnthropicLimits, anthropic)):
+    copilot: list[LookupRow] = [
+        CopilotBudgets(
+            connection="copilot", id=str(n), valid_from=SINCE, budget_scope=scope, budget_product_sku=sku, **more
+        )
+        for n, (scope, sku, more) in enumerate(
+            (
+                ("organization", "copilot", {"budget_amount": Decimal(900), "prevent_further_usage": True}),
+                ("user", "ai_credits", {"budget_amount": Decimal(20), "user": "alice", "budget_entity_name": "acme"}),
+                ("organization", "actions", {"budget_amount": Decimal(100)}),
+                ("organization", "copilot_for_business", {"budget_amount": Decimal(30)}),
+            )
+        )
+    ]
+    for connection, row, limits in (
+        ("openai", OpenaiLimits, openai),
+        ("anthropic", AnthropicLimits, anthropic),
+        ("copilot", CopilotBudgets, copilot),
+    ):
         record(days.warehouse, Table(row), to_arrow(row, limits), connection, SINCE, {})
     with days.warehouse.transaction() as database:
         write_seed(database, money_seed(days.accounting, datetime.now(UTC)))
@@ -75,9 +93,11 @@ def test_a_limit_stands_beside_the_budget_of_its_scope_and_either_may_be_missing
         "from costs.budgets_and_limits order by all"
     )
     assert [tuple(row.values()) for row in found.to_pylist()] == [
+        ("organization", "copilot", "month", "USD", 900, True, None, None, None),
         ("organization", "openai", "month", "USD", 5000, None, "organization", 6000, -1000),
         ("project", "p1", "month", "USD", Decimal("1200.50"), True, "project", Decimal("1200.505"), Decimal("-0.005")),
         ("project", "p2", "quarter", "USD", None, None, "quarter", 9, None),
+        ("user", "alice", "month", "USD", 20, None, None, None, None),
         ("user", "u", "week", "USD", None, False, None, None, None),
         ("workspace", "w1", "month", "JPY", 50_001, None, None, None, None),
         ("workspace", "w1", "month", None, None, None, "credits", 7, None),
