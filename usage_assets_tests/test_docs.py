@@ -13,7 +13,10 @@ from usage_assets.config.settings import Settings
 from usage_assets.focus.columns import COLUMNS
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
+from usage_assets.providers import LOOKUPS
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets.warehouse.tables import Table
 from usage_assets_tests.focus.test_export import fill
 from usage_assets_tests.models.days import Days
 
@@ -98,9 +101,12 @@ def test_the_readme_is_an_introduction() -> None:
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """A warehouse with costs of three connections, asked once what is due."""
+    """A warehouse with costs of three connections and empty lookups, asked once what is due."""
     days = fill(Days(Warehouse(database=str(tmp_path_factory.mktemp("docs") / "usage.duckdb"))))
     due_days(days.warehouse, seeds_of(Settings.load()), keep=True)
+    with days.warehouse.transaction() as database:
+        for lookup in LOOKUPS:
+            create_or_alter(database, Table(lookup.row))
     return days.warehouse
 
 

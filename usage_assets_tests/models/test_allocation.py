@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import Any
@@ -19,6 +19,8 @@ from usage_assets.core.schema import Row, to_arrow
 from usage_assets.models.costs import ALLOCATIONS, AllocatedCost
 from usage_assets.models.model import MACROS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.github_copilot.billing import AiCredits
+from usage_assets.providers.github_copilot.metrics import Users1Day
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import (
     UsageAudioSpeeches,
@@ -32,7 +34,7 @@ from usage_assets.providers.openai.usage import (
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, WarehouseError
-from usage_assets_tests.models.days import DAY, DERIVED, Days, days_from, raw
+from usage_assets_tests.models.days import DAY, DERIVED, Days, days_from, raw, raw_rows
 
 FILES = [allocation.file for allocation in ALLOCATIONS]
 PLACE = Decimal(1).scaleb(-24)
@@ -78,7 +80,7 @@ def shares(rows: Sequence[Mapping[str, Any]]) -> list[Part]:
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_day_that_costs_nothing_has_no_rows_and_one_that_was_not_computed_is_refused(file: str, days: Days) -> None:
-    source: type[Row] = Costs if file == "openai_allocated_costs" else CostReport
+    [source] = raw_rows([DERIVED[file].part])
     days.fetched(source)
     with pytest.raises(
         WarehouseError, match=r"costs\.daily_costs \(.*\) of connection \w+ was never fetched for 2026-11-01"
@@ -551,3 +553,39 @@ def test_a_report_that_leaves_out_a_counter_shares_no_bill(days: Days) -> None:
     openai_bill(days, {})
     openai_use(days, ALICE, BOB | {"input_tokens": None})
     assert [part["allocation"] for part in openai_parts(days)] == ["unattributed"]
+
+
+# GitHub
+
+
+def copilot_parts(days: Days, *credits_used: tuple[str, str | None]) -> list[dict[str, Any]]:
+    """The parts of a bill of one dollar, on a day on which people used so many AI credits."""
+    days.fetched(AiCredits, raw(AiCredits, net_amount=Decimal(1), gross_amount=Decimal(4)))
+    days.derive("github_copilot_ai_credits")
+    people = [
+        raw(Users1Day, user_login=login, ai_credits_used=None if used is None else Decimal(used))
+        for login, used in credits_used
+    ]
+    days.fetched(Users1Day, *people)
+    return days.rows("github_copilot_allocated_costs")
+
+
+@pytest.mark.parametrize(
+    ("used", "parts"),
+    [
+        ({"a": "1", "b": "1", "c": "1"}, [("a", Decimal(1) / 3 + PLACE), ("b", Decimal(1) / 3), ("c", Decimal(1) / 3)]),
+        ({"a": "0.000000001", "b": "0.000000003"}, [("a", Decimal("0.25")), ("b", Decimal("0.75"))]),
+        ({"a": "12.5", "b": "0"}, [("a", Decimal(1))]),
+        ({"a": "12.5", "b": None}, [(None, Decimal(1))]),
+        ({"a": "0"}, [(None, Decimal(1))]),
+        ({}, [(None, Decimal(1))]),
+    ],
+    ids=["thirds", "billionths", "nothing used", "not stated of one person", "nobody used any", "an empty report"],
+)
+def test_github_bills_ai_credits_to_people_by_the_credits_that_they_used(
+    days: Days, used: dict[str, str | None], parts: list[tuple[str | None, Decimal]]
+) -> None:
+    found = copilot_parts(days, *used.items())
+    expected = [(user, part.quantize(PLACE, ROUND_DOWN)) for user, part in parts]
+    assert sorted([(row["user_id"], row["native_amount"]) for row in found], key=str) == sorted(expected, key=str)
+    assert sum(row["native_amount"] for row in found) == 1, "net, to the last place"

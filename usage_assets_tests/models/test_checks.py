@@ -23,6 +23,8 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.endpoint import Control
+from usage_assets.providers.github_copilot.billing import AiCredits
+from usage_assets.providers.github_copilot.metrics import Users1Day
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
@@ -67,8 +69,14 @@ SHARED: dict[str, dict[type[Row], list[dict[str, Any]]]] = {
             {"model": "gpt-5", "api_key_id": key, "input_tokens": n} for key, n in (("k1", 3), ("k2", 4))
         ],
     },
+    "github_copilot_allocated_costs": {
+        AiCredits: [{"net_amount": Decimal("2.5")}],
+        Users1Day: [
+            {"user_login": login, "ai_credits_used": Decimal(n)} for login, n in (("alice", "3.5"), ("bob", "4"))
+        ],
+    },
 }
-"""A bill of each source that several API keys share in."""
+"""A bill of each source that several API keys or people share in."""
 PARTITIONS = dg.DailyPartitionsDefinition("2026-11-01", end_date="2026-12-01")
 POLICY = dg.BackfillPolicy.single_run()
 

@@ -65,18 +65,17 @@ def test_a_limit_stands_beside_the_budget_of_its_scope_and_either_may_be_missing
             **MONTHLY,
         ),
     ]
+    of_copilot: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("organization", "copilot", {"budget_amount": Decimal(900), "prevent_further_usage": True}),
+        ("user", "ai_credits", {"budget_amount": Decimal(20), "user": "alice", "budget_entity_name": "acme"}),
+        ("organization", "actions", {"budget_amount": Decimal(100)}),
+        ("organization", "copilot_for_business", {"budget_amount": Decimal(30)}),
+    )
     copilot: list[LookupRow] = [
         CopilotBudgets(
             connection="copilot", id=str(n), valid_from=SINCE, budget_scope=scope, budget_product_sku=sku, **more
         )
-        for n, (scope, sku, more) in enumerate(
-            (
-                ("organization", "copilot", {"budget_amount": Decimal(900), "prevent_further_usage": True}),
-                ("user", "ai_credits", {"budget_amount": Decimal(20), "user": "alice", "budget_entity_name": "acme"}),
-                ("organization", "actions", {"budget_amount": Decimal(100)}),
-                ("organization", "copilot_for_business", {"budget_amount": Decimal(30)}),
-            )
-        )
+        for n, (scope, sku, more) in enumerate(of_copilot)
     ]
     for connection, row, limits in (
         ("openai", OpenaiLimits, openai),

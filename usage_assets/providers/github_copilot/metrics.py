@@ -205,7 +205,7 @@ one_day = partial(
     bucket_per_day=False,
     seen_live=False,
     first_day=date(2025, 10, 10),
-    lookback_days=364,
+    lookback_days=365,
     may_lack_days=True,
 )
 """Reports begin on 2025-10-10 and go back a year; of some days there is none."""
