@@ -65,7 +65,9 @@ OF_AN_API_KEY = Shape(
 OF_A_PRODUCT = Shape("data[0].results[0]", never_null=("model",))
 """Code execution is what has neither product nor model."""
 ITEMS_OF_A_DAY = Shape("usageItems[0]", has_pages=False)
-TEXTS_OF_A_FILE = Shape("[0]", elsewhere={"breakdown": None}, optional_parts=("pull_requests",), has_pages=False)
+TEXTS_OF_A_FILE = Shape(
+    "[0]", elsewhere=dict.fromkeys(("organization", "breakdown")), optional_parts=("pull_requests",), has_pages=False
+)
 SHAPES = {
     "anthropic.claude_code": Shape(
         elsewhere={

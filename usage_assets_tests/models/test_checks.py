@@ -16,7 +16,7 @@ from usage_assets.assets.checks import DAYS_WRONG, build_checks
 from usage_assets.assets.io_manager import UsageIOManager, table_metadata
 from usage_assets.assets.models import build_model_asset
 from usage_assets.config.settings import Connection, KeyReference
-from usage_assets.core.schema import Row, to_arrow
+from usage_assets.core.schema import Row, columns, to_arrow
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.model import Model, sql_files
 from usage_assets.providers import PROVIDERS
@@ -24,7 +24,7 @@ from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, Usa
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.endpoint import Control
 from usage_assets.providers.github_copilot.billing import AiCredits
-from usage_assets.providers.github_copilot.metrics import Users1Day
+from usage_assets.providers.github_copilot.metrics import Organization1Day, Users1Day
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
@@ -56,6 +56,7 @@ FULL: dict[type[Row], dict[str, Any]] = {
     },
     BillingUsage: {"cost_cents": Decimal("123.78912")},
     Usage: {"model": "gpt-4o"},
+    Organization1Day: {column.name: 3 for column in columns(Organization1Day) if column.unit},
 }
 TOKENS = {"model": "opus", "service_tier": "standard", "amount_cents": Decimal("123.78912")}
 SHARED: dict[str, dict[type[Row], list[dict[str, Any]]]] = {

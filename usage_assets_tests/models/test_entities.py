@@ -96,7 +96,7 @@ def test_required_properties_are_never_null(name: str) -> None:
 def test_numbers_are_numbers_and_texts_are_texts_as_the_blueprint_says(name: str) -> None:
     derived = DERIVED[name]
     declared = {column.name: column.type for column in Table(derived.row).columns}
-    expected = {"number": (int, Decimal), "string": (str,), "array": (str,)}
+    expected = {"number": (int, Decimal), "string": (str,), "array": (str,), "boolean": (bool,)}
     for property_name, definition in blueprint(derived.name)["schema"]["properties"].items():
         assert declared[property_name] in expected[definition["type"]], property_name
 

@@ -26,6 +26,7 @@ from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
 from usage_assets.port.provision import blueprint
 from usage_assets.providers import PROVIDERS
+from usage_assets.providers.records import page_of_lines
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -34,6 +35,7 @@ from usage_assets_tests.models.days import DERIVED, emptied
 
 LEGACY_DAY = Window(date(2024, 11, 1), date(2024, 11, 1))
 """What was asked for where an answer states no day to trust."""
+COPILOT_DAY = Window(date(2026, 11, 14), date(2026, 11, 14))
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 Json = dict[str, Any]
 
@@ -64,7 +66,7 @@ class PublishedMapping:
     title: str
     properties: Mapping[str, str]
 
-    def entities(self, body: Json) -> list[Json]:
+    def entities(self, body: Any) -> list[Json]:
         """The entities that it makes of an answer, in its order; numbers as the digits they show."""
         properties = ", ".join(f"{name}: ({expression})" for name, expression in self.properties.items())
         program = (
@@ -73,6 +75,10 @@ class PublishedMapping:
         )
         entities: list[Json] = json.loads(jq.compile(program).input_value(body).text(), parse_float=Decimal)
         return entities
+
+
+def _same(*names: str) -> dict[str, str]:
+    return {name: f".{name}" for name in names}
 
 
 PUBLISHED = {
@@ -148,6 +154,54 @@ PUBLISHED = {
             "tokens": "(.n_context_tokens_total // 0) + (.n_generated_tokens_total // 0)",
         },
     ),
+    "githubCopilotOrganizationUsage": PublishedMapping(
+        ".[]",
+        '(.__organization.login + "@" + .day)',
+        '(.__organization.login + " copilot-metrics " + .day)',
+        {
+            "record_date": '.day + "T00:00:00Z"',
+            **_same(
+                "daily_active_users",
+                "code_generation_activity_count",
+                "code_acceptance_activity_count",
+                "loc_suggested_to_add_sum",
+                "loc_added_sum",
+                "user_initiated_interaction_count",
+            ),
+            "git_hub_org": ".__organization.login",
+            **_same(
+                "weekly_active_users",
+                "monthly_active_chat_users",
+                "monthly_active_agent_users",
+                "loc_suggested_to_delete_sum",
+                "loc_deleted_sum",
+            ),
+            "prs_created_by_copilot": ".pull_requests.total_created_by_copilot",
+            "prs_reviewed_by_copilot": ".pull_requests.total_reviewed_by_copilot",
+            "prs_merged_by_copilot": ".pull_requests.total_merged_created_by_copilot",
+            "total_copilot_applied_suggestions": ".pull_requests.total_copilot_applied_suggestions",
+        },
+    ),
+    "githubCopilotUserUsage": PublishedMapping(
+        ".[]",
+        '(.user_login + "@" + .__organization.login + "@" + .day)',
+        '(.user_login + "@" + .__organization.login + "@" + .day)',
+        {
+            "record_date": '.day + "T00:00:00Z"',
+            **_same(
+                "user_initiated_interaction_count",
+                "code_generation_activity_count",
+                "code_acceptance_activity_count",
+                "loc_suggested_to_add_sum",
+                "loc_suggested_to_delete_sum",
+                "loc_added_sum",
+                "loc_deleted_sum",
+            ),
+            "git_hub_org": ".__organization.login",
+            "username": ".user_login",
+            **_same("used_agent", "used_chat"),
+        },
+    ),
 }
 SOURCE = {
     "claude_usage_record": "anthropic/usage_messages",
@@ -191,8 +245,14 @@ class Pipeline:
         always = Window(date(2020, 1, 1), date(2039, 12, 31))
         exact = msgspec.json.Decoder(float_hook=Decimal).decode(json.dumps(body))
         window, page = (LEGACY_DAY, endpoint.page(exact, LEGACY_DAY)) if endpoint.page else (always, exact)
+        if endpoint.links:
+            window = COPILOT_DAY
+            page = msgspec.json.Decoder(float_hook=Decimal).decode(page_of_lines(json.dumps(body).encode(), window))
         parser = PageParser(
-            Scope(connection=connection, ids={"workspace_id": "ws"}, people=people), window, {}, endpoint.group_by
+            Scope(connection=connection, ids={"workspace_id": "ws", "organization": "acme"}, people=people),
+            window,
+            {},
+            endpoint.group_by,
         )
         parser.read(endpoint.row, endpoint.item, endpoint.records, page["data"])
         days = parser.days_seen
@@ -255,6 +315,22 @@ def in_dollars(breakdown: Sequence[Json]) -> list[Json]:
 
 
 # Clean input: the same
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "fixture"),
+    [
+        ("githubCopilotUserUsage", "users_1_day", "composed_array"),
+        ("githubCopilotOrganizationUsage", "organization_1_day", "composed_object_with_days"),
+    ],
+)
+def test_copilot_metrics_give_the_same_entities(name: str, source: str, fixture: str, ours: Pipeline) -> None:
+    body = json.loads((FIXTURES / f"github_copilot/{source}/{fixture}.json").read_text())
+    rows = body["day_totals"] if isinstance(body, dict) else body
+    published = PUBLISHED[name].entities([{**row, "__organization": {"login": "acme"}} for row in rows])
+    found = ours.entities(name, {f"github_copilot/{source}": body})
+    prefixed = [{**each, "identifier": f"github_copilot:{each['identifier']}"} for each in published]
+    assert found == sorted(prefixed, key=lambda entity: str(entity["identifier"]))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -17,7 +17,8 @@ from usage_assets_tests.port.conftest import Catalog
 
 COST = "claude_cost_record"
 
-# SHA-256 over the compact JSON of each blueprint as Port's two pages print it (keys in their order).
+# SHA-256 over the compact JSON of each blueprint as Port's two pages print it (keys in their order). Copilot's are those of
+# port-labs/ocean (integrations/github-copilot 0.3.104), without relations.
 PUBLISHED = {
     "openai_daily_usage": "5498422527a527ed36d86dd8b3be0e7eb57df2d88b750c8f089547f786741715",
     "openai_model_usage": "fc5ef7814737e527a869f794f744698243e756df5b1d851aa624c83b17a3b2e0",
@@ -26,6 +27,8 @@ PUBLISHED = {
     "claude_workspace_usage": "827f8d479b22d68031a460b4660c7062d527a070e4d078a0dbc406efc5d87428",
     "claude_model_usage": "456b8dbf2cd5cf9a37b3a3f2b81ddc5d0943e303315c2bd0c732f5ebf3fa4931",
     "claude_code_analytics": "50b63e5a3b87753d8f7c79b167abf068ba0e2fd39fc2806d46b5c825ff6e20af",
+    "githubCopilotOrganizationUsage": "88396d8bc3e89085b059b834c04449e40a4206065a5a6bec81f99698244e68c8",
+    "githubCopilotUserUsage": "dd6b7638ef1ad567fc64e425d4febb0b3ecde6388c1daeea14c2591def4e5156",
 }
 SHIPPED = {
     *PUBLISHED,

@@ -44,7 +44,7 @@ def read(name: str) -> list[dict[str, Any]]:
     window = WINDOWS.get(provider.name, ALWAYS)
     query = {"group": "workspace"} if "workspace" in file.name else {}
     parser = PageParser(
-        Scope(connection="fixture", ids={"workspace_id": "ws-fixture"}, people=People("names")),
+        Scope(connection="fixture", ids={"workspace_id": "ws-fixture", "organization": "acme"}, people=People("names")),
         window,
         query,
         endpoint.group_by,

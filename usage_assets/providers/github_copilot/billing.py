@@ -16,6 +16,7 @@ from usage_assets.core.days import Window
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.auth import bearer
 from usage_assets.providers.endpoint import CostSource, Endpoint, Provider
+from usage_assets.providers.github_copilot.entities import ENTITIES
 from usage_assets.providers.github_copilot.lookups import LOOKUPS
 from usage_assets.providers.github_copilot.metrics import METRICS
 from usage_assets.providers.records import Item, Json, Moment, OtherFields, Parser, ShapeError, whole_answer
@@ -239,4 +240,5 @@ GITHUB_COPILOT = Provider(
         *METRICS,
     ),
     lookups=LOOKUPS,
+    entities=ENTITIES,
 )

@@ -40,6 +40,7 @@ SuggestedToAdd = Annotated[int | None, lines("Lines that it suggested to add")]
 SuggestedToDelete = Annotated[int | None, lines("Lines that it suggested to delete")]
 Added = Annotated[int | None, lines("Lines that were added with it")]
 Deleted = Annotated[int | None, lines("Lines that were deleted with it")]
+OrganizationLogin = Annotated[str, column("Login of the organization, as the connection names it")]
 OrganizationId = Annotated[str | None, column("GitHub's id of the organization")]
 EnterpriseId = Annotated[str | None, column("GitHub's id of the enterprise")]
 Breakdown = Annotated[
@@ -66,6 +67,7 @@ class Users1Day(Row, kw_only=True):
     grain = ("user_login",)
     totals = {"ai_credits_used": Total("sum(ai_credits_used)", "credits")}
 
+    organization: OrganizationLogin
     user_login: Annotated[str, column("Login of the person", personal=True)]
     user_id: Annotated[str | None, column("GitHub's id of the person")] = None
     organization_id: OrganizationId = None
@@ -106,6 +108,7 @@ class Organization1Day(
     table = "github_copilot.organization_1_day"
     grain = ("organization_id",)
 
+    organization: OrganizationLogin
     organization_id: OrganizationId = None
     enterprise_id: EnterpriseId = None
     daily_active_users: Annotated[int | None, people("Distinct people who used it on the day")]
@@ -186,6 +189,7 @@ def _row(fields: Json, path: str, parser: Parser) -> tuple[str, Json]:
     if isinstance(requests := fields.get("pull_requests"), dict):
         cuts["pull_requests"] = requests
         fields["pull_requests"] = {name: requests[name] for name in requests if f"pull_requests.{name}" in OF_REQUESTS}
+    fields["organization"] = parser.ids["organization"]
     return path, fields | ({"breakdown": as_json(parser.people.scrubbed(cuts))} if cuts else {})
 
 
