@@ -17,7 +17,7 @@ from usage_assets_tests.port.conftest import Catalog
 
 COST = "claude_cost_record"
 
-# SHA-256 over the compact JSON of each blueprint as Port's two pages print it (keys in their order). Copilot's are those of
+# SHA-256 over the compact JSON of each blueprint as Port's two pages print it (keys in their order). Copilot's are in
 # port-labs/ocean (integrations/github-copilot 0.3.104), without relations.
 PUBLISHED = {
     "openai_daily_usage": "5498422527a527ed36d86dd8b3be0e7eb57df2d88b750c8f089547f786741715",
