@@ -224,7 +224,8 @@ class Books:
         """How often each route was asked, Port's blueprints taken together, and so the projects."""
         counts: Counter[str] = Counter()
         for route, count in self._get("requests")["counts"].items():
-            counts[re.sub(r"(?<=/blueprints/)[^/]+|(?<=/projects/)[^/]+|(?<=/)\d{4}-\d\d-\d\d/\d+", "{id}", route)] += count
+            path = re.sub(r"(?<=/blueprints/)[^/]+|(?<=/projects/)[^/]+|(?<=/)\d{4}-\d\d-\d\d/\d+", "{id}", route)
+            counts[path] += count
         return counts
 
     def _get(self, path: str, **query: str) -> Any:
