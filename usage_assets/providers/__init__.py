@@ -8,6 +8,7 @@ from usage_assets.providers.chatgpt.analytics import CHATGPT
 from usage_assets.providers.endpoint import Provider
 from usage_assets.providers.focus.charges import FOCUS
 from usage_assets.providers.github_copilot.billing import GITHUB_COPILOT
+from usage_assets.providers.litellm.activity import LITELLM
 from usage_assets.providers.openai.costs import OPENAI
 from usage_assets.providers.openai_legacy.billing import OPENAI_LEGACY
 
@@ -20,6 +21,7 @@ PROVIDERS: Mapping[str, Provider] = {
         OPENAI_LEGACY,
         ANTHROPIC_ANALYTICS,
         FOCUS,
+        LITELLM,
         GITHUB_COPILOT,
     )
 }

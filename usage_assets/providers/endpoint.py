@@ -73,6 +73,10 @@ class Endpoint:
     """Fields of an item that hold records of another model than ``row``."""
     page: Callable[[Json, Window], Json] | None = None
     """The answer to a window as ``{data, has_more, next_page}``, where it is sent in another form."""
+    answer: type[msgspec.Struct] | None = None
+    """The model of an answer in another form, where a person's id may be the name of an object in it."""
+    pages_add_up: bool = False
+    """Whether a row may be on several pages, each of which has a part of its measures."""
     window_days: int
     window_params: Callable[[Window], Mapping[str, str]]
     params: Mapping[str, str] = field(default_factory=dict)
@@ -153,6 +157,7 @@ class Provider:
 
     name: str
     base_url: str = ""
+    """Where it is, unless each company has its own."""
     base_url_variable: str = ""
     """The environment variable with the base URL of all connections that name none. Empty: there is no HTTP."""
     company: str

@@ -1,4 +1,4 @@
-"""The sandbox as one Starlette app and its server: OpenAI, Anthropic, ChatGPT, GitHub and Port on one loopback port.
+"""The sandbox as one Starlette app and its server: all emulated providers, and Port, on one loopback port.
 
 It shares no code with the product: it is the independent witness that the product's tests rely on.
 """
@@ -22,6 +22,7 @@ from usage_assets.sandbox.directory import Directory, anthropic_directory_routes
 from usage_assets.sandbox.faults import FaultMiddleware
 from usage_assets.sandbox.github_copilot import github_copilot_routes
 from usage_assets.sandbox.ledger import Clock, Ledger
+from usage_assets.sandbox.litellm import litellm_routes
 from usage_assets.sandbox.openai import openai_routes
 from usage_assets.sandbox.openai_legacy import openai_legacy_routes
 from usage_assets.sandbox.port import PortStore, port_control, port_routes
@@ -55,6 +56,7 @@ def build_app(*, seed: int = DEFAULT_SEED, now: datetime | None = None) -> Starl
                 ],
             ),
             Mount("/chatgpt/v1", routes=chatgpt_routes(sandbox.ledger, sandbox.shapes)),
+            Mount("/litellm", routes=litellm_routes(sandbox.ledger)),
             Mount("/github_copilot", routes=github_copilot_routes(sandbox.ledger)),
             Mount("/port/v1", routes=port_routes(sandbox.port)),
             Mount("/control", routes=[*control_routes(sandbox), *port_control(sandbox.port)]),

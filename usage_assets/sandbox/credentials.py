@@ -6,6 +6,7 @@ ANTHROPIC_ADMIN_KEY = "sk-ant-admin-sandbox"
 ANTHROPIC_ANALYTICS_KEY = "sk-ant-analytics-sandbox"  # with the scope read:analytics
 CHATGPT_ANALYTICS_KEY = "chatgpt-sandbox-key"
 CHATGPT_WORKSPACE_ID = "ws-sandbox"
+LITELLM_MASTER_KEY = "sk-litellm-sandbox"  # of a proxy that the company runs itself
 COPILOT_TOKEN = "github-copilot-sandbox-token"  # noqa: S105 - accepted by the sandbox only
 COPILOT_ORGANIZATION = "acme-robotics"
 PORT_CLIENT_ID = "sandbox-client-id"

@@ -28,6 +28,7 @@ KEYS = {
     "chatgpt": "chatgpt-sandbox-key",
     "openai_legacy": "sess-sandbox",
     "anthropic_analytics": "sk-ant-analytics-sandbox",
+    "litellm": "sk-litellm-sandbox",
     "github_copilot": "github-copilot-sandbox-token",
 }
 PATHS = {
@@ -36,6 +37,7 @@ PATHS = {
     "chatgpt": "chatgpt",
     "openai_legacy": "openai/v1",
     "anthropic_analytics": "anthropic",
+    "litellm": "litellm",
     "github_copilot": "github_copilot",
 }
 IDS: Mapping[str, Mapping[str, str]] = {

@@ -19,6 +19,7 @@ from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, Usa
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.github_copilot.billing import BillingUsage as CopilotBilling
+from usage_assets.providers.litellm.activity import UserActivity
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import (
     UsageAudioSpeeches,
@@ -64,6 +65,7 @@ OTHERS: Mapping[type[Row], Mapping[str, Any]] = {
         "web_search_requests": 6,
     },
     Charges: {"billing_currency": "USD"},
+    UserActivity: {"cut": "model", "model": "gpt-5", "spend": Decimal(1)},
     CopilotBilling: {"product": "Copilot", "unit_type": "user-months"},
     CostReport: {"amount_cents": Decimal(100), "currency": "USD"},
     ClaudeCode: {

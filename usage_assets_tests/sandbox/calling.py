@@ -20,6 +20,7 @@ from usage_assets.sandbox.credentials import (
     CHATGPT_WORKSPACE_ID,
     COPILOT_ORGANIZATION,
     COPILOT_TOKEN,
+    LITELLM_MASTER_KEY,
     OPENAI_ADMIN_KEY,
     OPENAI_SESSION_KEY,
 )
@@ -37,6 +38,7 @@ KEYS = {
         "anthropic-version": "2026-10-21",
         "anthropic-beta": "analytics-usage-cost-2026-08-24",
     },
+    "litellm": {"authorization": f"Bearer {LITELLM_MASTER_KEY}"},
     "github_copilot": {"authorization": f"Bearer {COPILOT_TOKEN}"},
 }
 Params = Mapping[str, Any]
@@ -220,6 +222,25 @@ COPILOT_ENDPOINTS = {
         github_billing("premium_requests", "premium_request/usage"),
         github_billing("billing_usage", "usage"),
     )
+}
+
+
+def litellm_activity(name: str) -> Endpoint:
+    """One of LiteLLM's reports of a day."""
+    return Endpoint(
+        "litellm",
+        f"{name}_activity",
+        f"/litellm/{name}/daily/activity",
+        lambda start, _end: {"start_date": str(start), "end_date": str(start)},
+        {"page_size": 1000},
+        ("litellm.json", "#/$defs/SpendAnalyticsPaginatedResponse"),
+    )
+
+
+# Numbered pages of one day.
+GATEWAY_ENDPOINTS = {
+    (endpoint.provider, endpoint.name): endpoint
+    for endpoint in map(litellm_activity, ("user", "team", "tag", "customer"))
 }
 LEGACY_PATHS = {endpoint.path for endpoint in LEGACY_ENDPOINTS.values()}
 
