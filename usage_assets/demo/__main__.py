@@ -66,6 +66,11 @@ provider = "litellm"  # a proxy before OpenAI and Anthropic: estimates of what b
 key = "env:SANDBOX_LITELLM_KEY"
 
 [[connection]]
+name = "openrouter"
+provider = "openrouter"
+key = "env:SANDBOX_OPENROUTER_KEY"
+
+[[connection]]
 name = "github_copilot"
 provider = "github_copilot"
 key = "env:SANDBOX_COPILOT_TOKEN"
@@ -138,7 +143,7 @@ WIDTH = 132
 
 ASKED: Mapping[str, Provider] = {
     name: PROVIDERS[name]
-    for name in ("openai", "anthropic", "chatgpt", "openai_legacy", "focus", "litellm", "github_copilot")
+    for name in ("openai", "anthropic", "chatgpt", "openai_legacy", "focus", "litellm", "openrouter", "github_copilot")
 }
 """The providers of the demo's connections, which are called as these."""
 Windows = Mapping[str, Window]
@@ -217,7 +222,7 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
             url = address_of(sandbox)
             deliver_bills(url, home / "bills", utc_today() - DAY * days)
             say(
-                f"sandbox: {url} emulates OpenAI, Anthropic, ChatGPT, GitHub, LiteLLM, a cloud and Port; "
+                f"sandbox: {url} emulates OpenAI, Anthropic, ChatGPT, GitHub, LiteLLM, OpenRouter, a cloud and Port; "
                 f"everything is in {home}"
             )
             with start_dagster(home, lock, url, port, utc_today() - DAY * days) as dagster:
@@ -283,6 +288,8 @@ def settings_for(sandbox: str, home: Path) -> dict[str, str]:
         "SANDBOX_OPENAI_SESSION": credentials.OPENAI_SESSION_KEY,
         "SANDBOX_LITELLM_KEY": credentials.LITELLM_MASTER_KEY,
         "LITELLM_BASE_URL": f"{sandbox}/litellm",
+        "SANDBOX_OPENROUTER_KEY": credentials.OPENROUTER_MANAGEMENT_KEY,
+        "OPENROUTER_BASE_URL": f"{sandbox}/openrouter",
         "SANDBOX_COPILOT_TOKEN": credentials.COPILOT_TOKEN,
         "GITHUB_COPILOT_BASE_URL": f"{sandbox}/github_copilot",
     }

@@ -11,6 +11,7 @@ from usage_assets.providers.github_copilot.billing import GITHUB_COPILOT
 from usage_assets.providers.litellm.activity import LITELLM
 from usage_assets.providers.openai.costs import OPENAI
 from usage_assets.providers.openai_legacy.billing import OPENAI_LEGACY
+from usage_assets.providers.openrouter.activity import OPENROUTER
 
 PROVIDERS: Mapping[str, Provider] = {
     provider.name: provider
@@ -22,6 +23,7 @@ PROVIDERS: Mapping[str, Provider] = {
         ANTHROPIC_ANALYTICS,
         FOCUS,
         LITELLM,
+        OPENROUTER,
         GITHUB_COPILOT,
     )
 }

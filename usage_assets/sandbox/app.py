@@ -25,6 +25,7 @@ from usage_assets.sandbox.ledger import Clock, Ledger
 from usage_assets.sandbox.litellm import litellm_routes
 from usage_assets.sandbox.openai import openai_routes
 from usage_assets.sandbox.openai_legacy import openai_legacy_routes
+from usage_assets.sandbox.openrouter import openrouter_routes
 from usage_assets.sandbox.port import PortStore, port_control, port_routes
 
 HOST = "127.0.0.1"
@@ -57,6 +58,7 @@ def build_app(*, seed: int = DEFAULT_SEED, now: datetime | None = None) -> Starl
             ),
             Mount("/chatgpt/v1", routes=chatgpt_routes(sandbox.ledger, sandbox.shapes)),
             Mount("/litellm", routes=litellm_routes(sandbox.ledger)),
+            Mount("/openrouter", routes=openrouter_routes(sandbox.ledger)),
             Mount("/github_copilot", routes=github_copilot_routes(sandbox.ledger)),
             Mount("/port/v1", routes=port_routes(sandbox.port)),
             Mount("/control", routes=[*control_routes(sandbox), *port_control(sandbox.port)]),

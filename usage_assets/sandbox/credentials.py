@@ -7,6 +7,7 @@ ANTHROPIC_ANALYTICS_KEY = "sk-ant-analytics-sandbox"  # with the scope read:anal
 CHATGPT_ANALYTICS_KEY = "chatgpt-sandbox-key"
 CHATGPT_WORKSPACE_ID = "ws-sandbox"
 LITELLM_MASTER_KEY = "sk-litellm-sandbox"  # of a proxy that the company runs itself
+OPENROUTER_MANAGEMENT_KEY = "sk-or-sandbox-management"
 COPILOT_TOKEN = "github-copilot-sandbox-token"  # noqa: S105 - accepted by the sandbox only
 COPILOT_ORGANIZATION = "acme-robotics"
 PORT_CLIENT_ID = "sandbox-client-id"

@@ -34,6 +34,8 @@ from usage_assets.sandbox.company_litellm import DIMENSIONS as GATEWAY_DIMENSION
 from usage_assets.sandbox.company_litellm import litellm_day
 from usage_assets.sandbox.company_openai import openai_day
 from usage_assets.sandbox.company_openai_legacy import MEASURES, openai_legacy_day
+from usage_assets.sandbox.company_openrouter import DIMENSIONS as ROUTER_DIMENSIONS
+from usage_assets.sandbox.company_openrouter import openrouter_day
 
 HISTORY_DAYS = 400
 CHANGES = ("scale", "add", "remove", "clear")
@@ -144,6 +146,7 @@ DAYS: dict[str, Callable[[Company, date], DayRows]] = {
     "anthropic_analytics": anthropic_analytics_day,
     "focus": focus_day,
     "litellm": litellm_day,
+    "openrouter": openrouter_day,
     "github_copilot": github_copilot_day,
 }
 """Provider -> the rows of each of its endpoints on a day before any restatement, unique in their dimensions."""
@@ -294,6 +297,15 @@ BOOKS: dict[str, dict[str, Book]] = {
         "team_activity": _of_gateway("team"),
         "tag_activity": _of_gateway("tag"),
         "customer_activity": _of_gateway("customer"),
+    },
+    "openrouter": {
+        "activity": Book(
+            ROUTER_DIMENSIONS,
+            _fields(
+                "requests", "prompt_tokens", "completion_tokens", usage_usd="usage", own_keys_usd="byok_usage_inference"
+            ),
+            lambda _, n: {"endpoint_id": f"late-{n}"},
+        ),
     },
     "github_copilot": {
         "ai_credits": Book(

@@ -106,7 +106,7 @@ def test_the_demo_never_reads_the_users_keys_or_database(user: Path) -> None:
     assert asked_in(home, command, environment) == (
         f"{home}/usage.duckdb {home}/connections.toml "
         "sk-ant-admin-sandbox chatgpt-sandbox-key sk-admin-sandbox sess-sandbox sk-litellm-sandbox "
-        "github-copilot-sandbox-token\n"
+        "sk-or-sandbox-management github-copilot-sandbox-token\n"
     )
     assert "HTTP_PROXY" not in environment
 
@@ -175,6 +175,7 @@ def test_days_are_clamped_to_what_each_provider_serves() -> None:
         "openai_legacy": Window(date(2025, 11, 20), date(2026, 11, 19)),
         "focus": Window(date(2025, 11, 20), date(2026, 11, 19)),
         "litellm": Window(date(2025, 11, 20), date(2026, 11, 19)),
+        "openrouter": Window(date(2026, 10, 21), date(2026, 11, 19)),
         "github_copilot": Window(date(2025, 11, 20), date(2026, 11, 19)),
     }
 
@@ -282,6 +283,7 @@ key = "file:{key}"
 """
 MORE = {
     "litellm": ("sk-litellm-sandbox", ""),
+    "openrouter": ("sk-or-sandbox-management", ""),
     "github_copilot": ("github-copilot-sandbox-token", 'organization = "acme-robotics"'),
 }
 """Provider -> the key of its connection, and what else it needs."""
@@ -342,6 +344,7 @@ def test_the_last_lines_say_what_each_provider_billed_and_never_add_credits_to_d
         "focus, billed USD",
         "github_copilot, billed USD",
         "openai, billed USD",
+        "openrouter, billed USD",
     ]
     (costs,) = filled.warehouse.read("select sum(amount_value) as usd from openai.costs").to_pylist()
     assert lines["openai, billed USD"] == f"{DAYS[0]:%Y-%m} {costs['usd']:,.2f}"

@@ -29,6 +29,7 @@ KEYS = {
     "openai_legacy": "sess-sandbox",
     "anthropic_analytics": "sk-ant-analytics-sandbox",
     "litellm": "sk-litellm-sandbox",
+    "openrouter": "sk-or-sandbox-management",
     "github_copilot": "github-copilot-sandbox-token",
 }
 PATHS = {
@@ -38,6 +39,7 @@ PATHS = {
     "openai_legacy": "openai/v1",
     "anthropic_analytics": "anthropic",
     "litellm": "litellm",
+    "openrouter": "openrouter",
     "github_copilot": "github_copilot",
 }
 IDS: Mapping[str, Mapping[str, str]] = {

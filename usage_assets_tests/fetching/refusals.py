@@ -126,6 +126,7 @@ SHAPES = {
     "litellm.team_activity": entity_of_gateway("team-support", "team_id"),
     "litellm.tag_activity": entity_of_gateway("env:prod", "tag"),
     "litellm.customer_activity": entity_of_gateway("customer-1", "end_user_id"),
+    "openrouter.activity": Shape(has_pages=False),
     "github_copilot.ai_credits": ITEMS_OF_A_DAY,
     "github_copilot.premium_requests": ITEMS_OF_A_DAY,
     "github_copilot.billing_usage": ITEMS_OF_A_DAY,
@@ -264,7 +265,7 @@ ANYWHERE = Scope("every endpoint; per shape")
 AMOUNTS = Scope("every endpoint; per shape and type", alike=amount_type)
 NAMES = Scope("every endpoint; per shape and kind of text", alike=texts)
 PAGED = Scope(
-    "every endpoint with page tokens; per shape (openai_legacy, litellm and github_copilot have none)",
+    "every endpoint with page tokens; per shape (openai_legacy, litellm, openrouter and github_copilot have none)",
     lambda target: target.says.has_pages,
 )
 DATED = Scope(

@@ -19,6 +19,7 @@ from usage_assets.providers.github_copilot.billing import BillingUsage as Copilo
 from usage_assets.providers.litellm.activity import UserActivity
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai_legacy.billing import BillingUsage
+from usage_assets.providers.openrouter.activity import Activity as RouterActivity
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.models.days import DAY, Days, days_from, models, raw, raw_rows
@@ -395,6 +396,7 @@ def test_native_amounts_equal_the_raw_amounts_to_the_last_of_24_places(days: Day
             for metered in (AiCredits, PremiumRequests):
                 rows[metered].append(raw(metered, model=f"model {n}", net_amount=amount, **at))
             rows[UserActivity].append(raw(UserActivity, cut="model", model=f"model {n}", spend=amount, **at))
+            rows[RouterActivity].append(raw(RouterActivity, model=f"model {n}", usage=amount, **at))
             rows[CopilotBilling].append(raw(CopilotBilling, sku=f"seat {n}", net_amount=amount, **at))
             rows[BillingUsage].append(raw(BillingUsage, name=f"line {n}", cost_cents=amount, **at))
     for file in FILES:

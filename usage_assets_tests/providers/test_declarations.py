@@ -138,6 +138,7 @@ def test_names_are_unique() -> None:
         ("anthropic_analytics", 364),
         ("focus", None),
         ("litellm", None),
+        ("openrouter", 30),
         ("github_copilot", 729),
     ],
 )
@@ -155,6 +156,7 @@ def test_providers_remember_so_many_days(name: str, days: int | None) -> None:
         ("anthropic_analytics", 38),
         ("focus", 40),
         ("litellm", 2),
+        ("openrouter", 2),
         ("github_copilot", 7),
     ],
 )

@@ -31,6 +31,7 @@ ASKED_FOR = Window(date(2026, 11, 14), date(2026, 11, 14))
 WINDOWS = {
     "openai_legacy": ASKED_FOR,
     "litellm": ASKED_FOR,
+    "openrouter": ASKED_FOR,
     "github_copilot": ASKED_FOR,
     "anthropic_analytics": Window(date(2026, 1, 1), date(2026, 11, 19)),
 }

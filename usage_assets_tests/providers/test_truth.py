@@ -238,5 +238,6 @@ def test_providers_are_known_by_name() -> None:
         "anthropic_analytics",
         "focus",
         "litellm",
+        "openrouter",
         "github_copilot",
     ]

@@ -23,6 +23,7 @@ from usage_assets.sandbox.credentials import (
     LITELLM_MASTER_KEY,
     OPENAI_ADMIN_KEY,
     OPENAI_SESSION_KEY,
+    OPENROUTER_MANAGEMENT_KEY,
 )
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
@@ -39,6 +40,7 @@ KEYS = {
         "anthropic-beta": "analytics-usage-cost-2026-08-24",
     },
     "litellm": {"authorization": f"Bearer {LITELLM_MASTER_KEY}"},
+    "openrouter": {"authorization": f"Bearer {OPENROUTER_MANAGEMENT_KEY}"},
     "github_copilot": {"authorization": f"Bearer {COPILOT_TOKEN}"},
 }
 Params = Mapping[str, Any]
@@ -237,11 +239,20 @@ def litellm_activity(name: str) -> Endpoint:
     )
 
 
+OPENROUTER_ACTIVITY = Endpoint(
+    "openrouter",
+    "activity",
+    "/openrouter/activity",
+    lambda start, _end: {"date": str(start)},
+    {"group_by": "workspace"},
+    ("openrouter.json", "#/$defs/activity"),
+)
 # Numbered pages of one day.
-GATEWAY_ENDPOINTS = {
+LITELLM_ENDPOINTS = {
     (endpoint.provider, endpoint.name): endpoint
     for endpoint in map(litellm_activity, ("user", "team", "tag", "customer"))
 }
+GATEWAY_ENDPOINTS = LITELLM_ENDPOINTS | {("openrouter", "activity"): OPENROUTER_ACTIVITY}
 LEGACY_PATHS = {endpoint.path for endpoint in LEGACY_ENDPOINTS.values()}
 
 

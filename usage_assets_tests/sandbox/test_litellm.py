@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from usage_assets_tests.sandbox.calling import GATEWAY_ENDPOINTS, KEYS, TODAY, Endpoint, SandboxCaller, exact
+from usage_assets_tests.sandbox.calling import KEYS, LITELLM_ENDPOINTS, TODAY, Endpoint, SandboxCaller, exact
 from usage_assets_tests.sandbox.test_fixtures import validator
 
-every_report = pytest.mark.parametrize("endpoint", GATEWAY_ENDPOINTS.values(), ids=lambda endpoint: endpoint.name)
+every_report = pytest.mark.parametrize("endpoint", LITELLM_ENDPOINTS.values(), ids=lambda endpoint: endpoint.name)
 UNITS = {
     "user_activity": "gateway_spend_usd",
     "team_activity": "team_spend_usd",
@@ -45,7 +45,7 @@ def test_what_is_refused(
 def test_only_the_report_of_users_limits_the_size_of_a_page(sandbox: SandboxCaller) -> None:
     found = {
         name: sandbox.get(endpoint.path, {**endpoint.window(TODAY, TODAY), "page_size": 1001}).status_code
-        for (_, name), endpoint in GATEWAY_ENDPOINTS.items()
+        for (_, name), endpoint in LITELLM_ENDPOINTS.items()
     }
     assert found == dict.fromkeys(UNITS, 200) | {"user_activity": 422}
 

@@ -7,7 +7,7 @@ select
   usage_date,
   'USD' as currency,
   if(
-    sum(if(cut = 'total', api_requests, -api_requests)) <> 0,
+    sum(api_requests) filter (where cut = 'total') > coalesce(sum(api_requests) filter (where cut = 'model'), 0),
     sum(spend) filter (where cut = 'total'),
     sum(spend) filter (where cut = 'model')
   ) as native_amount

@@ -28,4 +28,5 @@ select
 from litellm.user_activity
 where cut in ('total', 'model')
 group by connection, usage_date
-having sum(if(cut = 'total', api_requests, -api_requests)) <> 0
+having
+  sum(api_requests) filter (where cut = 'total') > coalesce(sum(api_requests) filter (where cut = 'model'), 0)
