@@ -156,7 +156,7 @@ $(READY_FOCUS): constraints-focus.txt
 
 $(READY_LITELLM): constraints-litellm.txt
 	@"$(PYTHON)" -m venv --clear .venv-litellm
-	$(call patiently,installing LiteLLM's proxy into .venv-litellm,.venv-litellm/bin/python $(PIP_INSTALL) -c constraints-litellm.txt 'litellm[proxy]' 'psycopg[binary]')
+	$(call patiently,installing LiteLLM's proxy into .venv-litellm,.venv-litellm/bin/python $(PIP_INSTALL) -c constraints-litellm.txt 'litellm[proxy]' prisma 'psycopg[binary]')
 	@touch $@
 
 litellm: $(READY_LITELLM) $(READY)

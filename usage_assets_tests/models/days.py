@@ -32,6 +32,7 @@ from usage_assets.providers.openai.usage import (
     UsageWebSearchCalls,
 )
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
+from usage_assets.providers.openrouter.activity import Activity as RouterActivity
 from usage_assets.providers.records import as_json
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import IN_SLICE, Slice
@@ -66,6 +67,7 @@ OTHERS: Mapping[type[Row], Mapping[str, Any]] = {
     },
     Charges: {"billing_currency": "USD"},
     UserActivity: {"cut": "model", "model": "gpt-5", "spend": Decimal(1)},
+    RouterActivity: {"byok_usage_inference": None},
     CopilotBilling: {"product": "Copilot", "unit_type": "user-months"},
     CostReport: {"amount_cents": Decimal(100), "currency": "USD"},
     ClaudeCode: {
