@@ -343,7 +343,7 @@ def _provider_variables() -> dict[str, tuple[object, object]]:
             fields[provider.key_variable.lower()] = (SecretStr | None, None)
         fields |= dict.fromkeys(map(str.lower, provider.id_variables.values()), (str | None, None))
         if provider.base_url_variable:
-            fields[provider.base_url_variable.lower()] = (str, provider.base_url)
+            fields[provider.base_url_variable.lower()] = (str | None, provider.base_url or None)
     return fields
 
 

@@ -595,6 +595,7 @@ def test_the_documented_rates_owners_invoices_and_purchases_can_be_used(connecti
 
 
 TEAM = '[[connection]]\nname = "team"\nprovider = "chatgpt"\nkey = "env:TEAM_KEY"\nworkspace_id = "ws"\n'
+GATEWAY = '[[connection]]\nname = "gateway"\nprovider = "litellm"\nkey = "env:GATEWAY_KEY"\n'
 CLAUDE = '[[connection]]\nname = "claude"\nprovider = "anthropic"\nkey = "env:CLAUDE_KEY"\n'
 
 
@@ -616,6 +617,10 @@ CLAUDE = '[[connection]]\nname = "claude"\nprovider = "anthropic"\nkey = "env:CL
         (TEAM + "organization = 'org-1'\n", "line 6: connection.1.organization: chatgpt is not asked for one"),
         (CLAUDE + "project = 'proj_1'\n", "line 5: connection.1.project: anthropic is not asked for one"),
         (TEAM + "project = 'proj_1'\n", "line 6: connection.1.project: chatgpt is not asked for one"),
+        (
+            OPENAI + GATEWAY,
+            "line 5: connection.2.base_url: missing; a connection of provider litellm needs it, or LITELLM_",
+        ),
         (OPENAI + "workspace_id = 'ws'\n", "line 5: connection.1.workspace_id: openai is not asked for one"),
         (
             OPENAI + TEAM.replace('workspace_id = "ws"', ""),
