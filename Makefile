@@ -26,9 +26,10 @@ BIN := .venv/bin
 SANDBOX_TESTED := .venv/.sandbox-tested
 SANDBOX := $(shell find usage_assets/sandbox usage_assets_tests/sandbox fixtures -type f -not -name '*.pyc')
 READY_FOCUS := .venv-focus/.ready
+READY_LITELLM := .venv-litellm/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-all test-browser audit drill drill-lake distributed check docs pictures bench focus wheel image mutants
+.PHONY: help demo run test test-all test-browser audit drill drill-lake distributed check docs pictures bench focus litellm wheel image mutants
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
@@ -46,6 +47,7 @@ help:
 	@echo "make image   build deploy/Dockerfile and start from it what compose.yaml starts, without Docker; root on Debian only"
 	@echo "make bench   the benchmarks; exit 1 where a demand is missed"
 	@echo "make focus   FOCUS's own validator over a year of the sandbox in each version, or over FOCUS_FILE=x.csv; needs Python 3.12"
+	@echo "make litellm  the provider litellm against LiteLLM's own proxy, with a fake model behind it"
 	@echo "make docs    write docs/tables.md from the declarations"
 	@echo "make pictures  take the README's pictures of a demo; needs Chromium"
 
@@ -80,10 +82,10 @@ run: $(READY)
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test: $(READY) $(SANDBOX_TESTED)
-	@$(PYTEST) -m "not slow and not browser" --ignore usage_assets_tests/sandbox
+	@$(PYTEST) -m "not slow and not browser and not litellm" --ignore usage_assets_tests/sandbox
 
 test-all: $(READY)
-	@USAGE_TEST_WAREHOUSE=$(WAREHOUSE) $(PYTEST) -m "not browser" $(if $(filter lake,$(WAREHOUSE)),-o timeout=1800)
+	@USAGE_TEST_WAREHOUSE=$(WAREHOUSE) $(PYTEST) -m "not browser and not litellm" $(if $(filter lake,$(WAREHOUSE)),-o timeout=1800)
 	@touch $(SANDBOX_TESTED)
 
 test-browser: $(READY)
@@ -151,6 +153,14 @@ $(READY_FOCUS): constraints-focus.txt
 	@"$(PYTHON_FOCUS)" -m venv --clear .venv-focus
 	$(call patiently,installing FOCUS's validator into .venv-focus,.venv-focus/bin/python $(PIP_INSTALL) -c constraints-focus.txt focus-validator focus-data-toolkit)
 	@touch $@
+
+$(READY_LITELLM): constraints-litellm.txt
+	@"$(PYTHON)" -m venv --clear .venv-litellm
+	$(call patiently,installing LiteLLM's proxy into .venv-litellm,.venv-litellm/bin/python $(PIP_INSTALL) -c constraints-litellm.txt 'litellm[proxy]' prisma 'psycopg[binary]')
+	@touch $@
+
+litellm: $(READY_LITELLM) $(READY)
+	@$(BIN)/python -m pytest -m litellm usage_assets_tests/litellm_proxy
 
 focus: $(READY_FOCUS) $(READY)
 	@$(if $(FOCUS_FILE),,$(BIN)/python -m usage_assets.focus)

@@ -29,6 +29,7 @@ QUERIES = [
     for number, query in enumerate(re.findall(r"```sql\n(.*?)```", page.read_text(), flags=re.DOTALL), start=1)
 ]
 EXAMPLES_OF_VALUES = {
+    "litellm_base_url",
     "usage_connections",
     "usage_blueprints",
     "usage_webhook_url",

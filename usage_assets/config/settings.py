@@ -343,7 +343,7 @@ def _provider_variables() -> dict[str, tuple[object, object]]:
             fields[provider.key_variable.lower()] = (SecretStr | None, None)
         fields |= dict.fromkeys(map(str.lower, provider.id_variables.values()), (str | None, None))
         if provider.base_url_variable:
-            fields[provider.base_url_variable.lower()] = (str, provider.base_url)
+            fields[provider.base_url_variable.lower()] = (str | None, provider.base_url or None)
     return fields
 
 
@@ -630,6 +630,10 @@ class Settings(ProviderSettings):
                 key = reference.read(environment) if reference else None
             except (OSError, ValueError) as error:
                 raise SettingsError(f"{place('key')}: {error}") from None
+            base_url = entry.files or entry.base_url or self._value_of(provider.base_url_variable)
+            if not base_url:
+                reason = f"missing; a connection of provider {entry.provider} needs it, or {provider.base_url_variable}"
+                raise SettingsError(f"{place('base_url')}: {reason}")
             if entry.people == "hash" and not self.usage_hash_key:
                 raise SettingsError(f"{place('people')}: hash needs USAGE_HASH_KEY in the environment or .env")
             yield Connection(
@@ -637,7 +641,7 @@ class Settings(ProviderSettings):
                 provider=entry.provider,
                 key_reference=reference,
                 key=SecretStr(key) if key else None,
-                base_url=entry.files or entry.base_url or self._value_of(provider.base_url_variable),
+                base_url=base_url,
                 start_date=max(entry.start_date or self.usage_start_date, self.usage_start_date),
                 people=entry.people or self.usage_people,
                 ids={each: value for each in IDS if (value := getattr(entry, each))},

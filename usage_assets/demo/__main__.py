@@ -61,6 +61,16 @@ provider = "openai_legacy"  # of the same organization: its rows are kept, what 
 key = "env:SANDBOX_OPENAI_SESSION"
 
 [[connection]]
+name = "litellm"
+provider = "litellm"  # a proxy before OpenAI and Anthropic: estimates of what both bill
+key = "env:SANDBOX_LITELLM_KEY"
+
+[[connection]]
+name = "openrouter"
+provider = "openrouter"
+key = "env:SANDBOX_OPENROUTER_KEY"
+
+[[connection]]
 name = "github_copilot"
 provider = "github_copilot"
 key = "env:SANDBOX_COPILOT_TOKEN"
@@ -132,7 +142,8 @@ WIDTH = 132
 """Of the tables where no terminal says its own."""
 
 ASKED: Mapping[str, Provider] = {
-    name: PROVIDERS[name] for name in ("openai", "anthropic", "chatgpt", "openai_legacy", "focus", "github_copilot")
+    name: PROVIDERS[name]
+    for name in ("openai", "anthropic", "chatgpt", "openai_legacy", "focus", "litellm", "openrouter", "github_copilot")
 }
 """The providers of the demo's connections, which are called as these."""
 Windows = Mapping[str, Window]
@@ -211,7 +222,8 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
             url = address_of(sandbox)
             deliver_bills(url, home / "bills", utc_today() - DAY * days)
             say(
-                f"sandbox: {url} emulates OpenAI, Anthropic, ChatGPT, GitHub, a cloud and Port; everything is in {home}"
+                f"sandbox: {url} emulates OpenAI, Anthropic, ChatGPT, GitHub, LiteLLM, OpenRouter, a cloud and Port; "
+                f"everything is in {home}"
             )
             with start_dagster(home, lock, url, port, utc_today() - DAY * days) as dagster:
                 if dagster.port != port:
@@ -274,6 +286,10 @@ def settings_for(sandbox: str, home: Path) -> dict[str, str]:
         "USAGE_CONNECTIONS": str(home / "connections.toml"),
         "SANDBOX_OPENAI_KEY": accounts.pop("OPENAI_ADMIN_KEY"),  # which is the connection's in the file
         "SANDBOX_OPENAI_SESSION": credentials.OPENAI_SESSION_KEY,
+        "SANDBOX_LITELLM_KEY": credentials.LITELLM_MASTER_KEY,
+        "LITELLM_BASE_URL": f"{sandbox}/litellm",
+        "SANDBOX_OPENROUTER_KEY": credentials.OPENROUTER_MANAGEMENT_KEY,
+        "OPENROUTER_BASE_URL": f"{sandbox}/openrouter",
         "SANDBOX_COPILOT_TOKEN": credentials.COPILOT_TOKEN,
         "GITHUB_COPILOT_BASE_URL": f"{sandbox}/github_copilot",
     }

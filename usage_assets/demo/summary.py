@@ -89,6 +89,19 @@ UNITS: Mapping[str, Mapping[str, str]] = {
         "seconds",
         "characters",
     ),
+    "litellm.user_activity": {
+        "gateway_spend_usd": "spend",
+        "gateway_requests": "api_requests",
+        **_same("prompt_tokens", "completion_tokens"),
+    },
+    "litellm.team_activity": {"team_spend_usd": "spend", "team_requests": "api_requests"},
+    "litellm.tag_activity": {"tag_spend_usd": "overlapping_spend", "tag_requests": "overlapping_requests"},
+    "litellm.customer_activity": {"customer_spend_usd": "spend", "customer_requests": "api_requests"},
+    "openrouter.activity": {
+        "usage_usd": "usage",
+        "own_keys_usd": "byok_usage_inference",
+        **_same("requests", "prompt_tokens", "completion_tokens"),
+    },
     "github_copilot.ai_credits": {
         "ai_credits_usd": "net_amount",
         "ai_credits_gross_usd": "gross_amount",
@@ -126,6 +139,11 @@ COSTS: Mapping[str, Mapping[str, str]] = {
         "estimated_cost_usd": "sum(native_amount) filter (cost_basis = 'estimated')",
     },
     "focus": {"usd": "sum(amount_usd) filter (cost_basis = 'billed')"},
+    "litellm": {"gateway_spend_usd": "sum(native_amount) filter (cost_basis = 'estimated')"},
+    "openrouter": {
+        "usage_usd": "sum(amount_usd) filter (cost_basis = 'billed')",
+        "own_keys_usd": "coalesce(sum(amount_usd) filter (cost_basis = 'notional'), 0)",
+    },
     "github_copilot": {"copilot_usd": "sum(amount_usd) filter (cost_basis = 'billed')"},
 }
 """Provider -> unit of the books -> SQL over its rows of ``costs.daily_costs``."""

@@ -32,7 +32,7 @@ from usage_assets.providers.records import Item, Json, Records, ShapeError
 from usage_assets.warehouse.tables import Table
 
 ROW_COUNT = "row_count"
-_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+_STEP = re.compile(r'\.(\w+)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]')
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -265,8 +265,10 @@ def _read_at(record: Any) -> str:
 
 
 def steps_of(path: str) -> Path:
-    """Return the steps of a path as parsers write it: ``$.data[0].results[5]``."""
-    return tuple(int(index) if index else name for name, index in _STEP.findall(path))
+    """Return the steps of a path as parsers write it: ``$.data[0].results[5]``, ``$.data[0].models["gpt-5.4"]``."""
+    return tuple(
+        int(index) if index else json.loads(text) if text else name for name, index, text in _STEP.findall(path)
+    )
 
 
 def _named(step: str) -> str:

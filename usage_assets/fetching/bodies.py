@@ -9,13 +9,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from usage_assets.core.bounded_http import decoded
 from usage_assets.core.people import People
-from usage_assets.core.schema import Column, columns
+from usage_assets.core.schema import Address, Column, columns
 from usage_assets.fetching.page_parser import POLICY
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import FRAME, OURS, Json, results
@@ -39,10 +39,24 @@ class Known:
     """Name of an address -> what the policy makes of it."""
     objects: Mapping[str, "Known"]
     """Name of an object, or of a list of objects -> what is declared in it."""
+    named: "Named | None" = None
+    """What is declared if its names are values themselves, such as ids of people."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """An object whose names are values."""
+
+    keep: Callable[[People, str], str | None]
+    """What the policy makes of a name."""
+    inner: Known
+    """What is declared in each of its objects."""
 
 
 def known_in(endpoint: Endpoint) -> Known:
     """What is declared in a page of the endpoint."""
+    if endpoint.answer:
+        return _known_in_answer(endpoint.answer)
     is_record = endpoint.records is not results
     return _known_in_page(endpoint.row, endpoint.item, tuple(endpoint.parts.items()), is_record=is_record)
 
@@ -60,6 +74,37 @@ def _known_in_page(
     held = {name: _known_in_record(models.get(name, row)) for name in item.__struct_encode_fields__}
     in_item = Known(record.plain - held.keys(), record.addresses, held | dict(record.objects))
     return Known(frozenset(("object", "has_more", "next_page", "data_refreshed_at")), {}, {"data": in_item})
+
+
+@cache
+def _known_in_answer(model: type[msgspec.Struct]) -> Known:
+    """What a model of a whole answer says of addresses and of objects; anything else is as if it was not declared."""
+    hints = get_type_hints(model, include_extras=True)
+    spelled = dict(zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True))
+    objects = {spelled[name]: known for name, hint in hints.items() if (known := _known_in_type(hint))}
+    addresses = {spelled[name]: POLICY[address] for name, hint in hints.items() if (address := _address_of(hint))}
+    return Known(frozenset(), addresses, objects)
+
+
+def _known_in_type(hint: Any) -> Known | None:
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return _known_in_answer(hint)
+    if get_origin(hint) is list:
+        return _known_in_type(get_args(hint)[0])
+    if get_origin(hint) is dict and (inner := _known_in_type(get_args(hint)[1])):
+        address = _address_of(get_args(hint)[0])
+        return Known(frozenset(), {}, {}, Named(POLICY[address] if address else _as_sent, inner))
+    return None
+
+
+def _address_of(hint: Any) -> Address | None:
+    """What kind of address an annotated type is, if any."""
+    declared = (meta.extra for meta in getattr(hint, "__metadata__", ()) if meta.extra)
+    return next((extra["address"] for extra in declared), None)
+
+
+def _as_sent(_people: People, name: str) -> str:
+    return name
 
 
 @cache
@@ -152,8 +197,13 @@ def _kept(value: Any, known: Known, people: People) -> Any:
         return items if any(map(operator.is_not, items, value)) else value
     if not isinstance(value, dict):
         return value
+    kept: Json
+    if known.named:
+        own = known.named
+        kept = {str(own.keep(people, name)): _kept(inner, own.inner, people) for name, inner in value.items()}
+        return kept if kept != value else value
     as_sent = {name: value[name] for name in value.keys() - known.plain}
-    kept: Json = {}
+    kept = {}
     for name, inner in as_sent.items():
         if name in known.addresses and isinstance(inner, str):
             kept[name] = known.addresses[name](people, inner)

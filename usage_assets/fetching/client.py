@@ -23,7 +23,7 @@ from usage_assets.core.schema import packed_schema
 from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every
 from usage_assets.fetching.archive.store import ArchivedResponse, ArchivePage, Body, RequestRecord, question_of
 from usage_assets.fetching.files.transport import FileTransport
-from usage_assets.fetching.page_parser import PageParser, numbered
+from usage_assets.fetching.page_parser import PageParser, added_up, numbered
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import (
     INCOMPLETE,
@@ -442,7 +442,7 @@ def fetched_from(endpoint: Endpoint, parsers: Sequence[PageParser], counts: Mapp
     tables = [table for parser in parsers for table in parser.tables]
     rows = pa.concat_tables([packed_schema(endpoint.row).empty_table(), *tables])
     return FetchResult(
-        rows=numbered(endpoint.row, rows),
+        rows=added_up(endpoint.row, rows) if endpoint.pages_add_up else numbered(endpoint.row, rows),
         requests=counts["requests"],
         refused=counts["refused"],
         split_windows=counts["split_windows"],

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from usage_assets.core import money
 from usage_assets.core.days import DAY, Window
 from usage_assets.core.people import People
-from usage_assets.core.schema import Address, Row, columns, to_arrow
+from usage_assets.core.schema import Address, Row, arrow_schema, columns, to_arrow
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.records import FRAME, OURS, Item, Json, Records, ShapeError, as_json
 
@@ -211,6 +211,26 @@ def numbered(row: type[Row], rows: pa.Table) -> pa.Table:
     numbers[order] = contents - np.maximum.accumulate(before)
     place = rows.schema.get_field_index("occurrence")
     return rows.set_column(place, rows.schema.field(place), pa.array(numbers, pa.int64()))
+
+
+def added_up(row: type[Row], rows: pa.Table) -> pa.Table:
+    """The rows of a fetch whose pages add up: one for each grain, with the sums of its measures.
+
+    A sum of values of which some are missing is that of the others. Of other columns, the first page's value stands.
+    """
+    grain = ["usage_date", *row.grain]
+    if rows.select(grain).unify_dictionaries().group_by(grain).aggregate([]).num_rows == rows.num_rows:
+        return rows
+    sums = {each.name for each in columns(row) if each.unit and each.name not in grain}
+    how = [
+        (name, "sum", pc.ScalarAggregateOptions(min_count=1)) if name in sums else (name, "first")
+        for name in rows.column_names
+        if name not in grain
+    ]
+    plain = rows.cast(arrow_schema(row))
+    added = plain.group_by(grain, use_threads=False).aggregate(how)
+    names = [*grain, *(name for name in rows.column_names if name not in grain)]
+    return added.rename_columns(names).select(rows.column_names).cast(rows.schema)
 
 
 def _ranks(column: pa.ChunkedArray) -> "np.typing.NDArray[np.int32]":

@@ -8,8 +8,10 @@ from usage_assets.providers.chatgpt.analytics import CHATGPT
 from usage_assets.providers.endpoint import Provider
 from usage_assets.providers.focus.charges import FOCUS
 from usage_assets.providers.github_copilot.billing import GITHUB_COPILOT
+from usage_assets.providers.litellm.activity import LITELLM
 from usage_assets.providers.openai.costs import OPENAI
 from usage_assets.providers.openai_legacy.billing import OPENAI_LEGACY
+from usage_assets.providers.openrouter.activity import OPENROUTER
 
 PROVIDERS: Mapping[str, Provider] = {
     provider.name: provider
@@ -20,6 +22,8 @@ PROVIDERS: Mapping[str, Provider] = {
         OPENAI_LEGACY,
         ANTHROPIC_ANALYTICS,
         FOCUS,
+        LITELLM,
+        OPENROUTER,
         GITHUB_COPILOT,
     )
 }

@@ -76,6 +76,10 @@ class Endpoint:
     links: Callable[[Json, Window], Sequence[str]] | None = None
     """The links in the answer, where it only says which files hold the report (``page_of_lines``). They lead to another
     host, to which the key is never sent. The files are the parts of one report."""
+    answer: type[msgspec.Struct] | None = None
+    """The model of an answer in another form, where a person's id may be the name of an object in it."""
+    pages_add_up: bool = False
+    """Whether a row may be on several pages, each of which has a part of its measures."""
     window_days: int
     window_params: Callable[[Window], Mapping[str, str]]
     params: Mapping[str, str] = field(default_factory=dict)
@@ -163,6 +167,7 @@ class Provider:
 
     name: str
     base_url: str = ""
+    """Where it is, unless each company has its own."""
     base_url_variable: str = ""
     """The environment variable with the base URL of all connections that name none. Empty: there is no HTTP."""
     company: str

@@ -1,4 +1,4 @@
-"""The sandbox as one Starlette app and its server: OpenAI, Anthropic, ChatGPT, GitHub and Port on one loopback port.
+"""The sandbox as one Starlette app and its server: all emulated providers, and Port, on one loopback port.
 
 It shares no code with the product: it is the independent witness that the product's tests rely on.
 """
@@ -27,8 +27,10 @@ from usage_assets.sandbox.directory import (
 from usage_assets.sandbox.faults import FaultMiddleware
 from usage_assets.sandbox.github_copilot import REPORTS, github_copilot_routes, report_routes
 from usage_assets.sandbox.ledger import Clock, Ledger
+from usage_assets.sandbox.litellm import litellm_routes
 from usage_assets.sandbox.openai import openai_routes
 from usage_assets.sandbox.openai_legacy import openai_legacy_routes
+from usage_assets.sandbox.openrouter import openrouter_routes
 from usage_assets.sandbox.port import PortStore, port_control, port_routes
 
 HOST = "127.0.0.1"
@@ -65,6 +67,8 @@ def build_app(*, seed: int = DEFAULT_SEED, now: datetime | None = None) -> Starl
                 routes=[*github_directory_routes(sandbox.directory), *github_copilot_routes(sandbox.ledger)],
             ),
             Mount(REPORTS, routes=report_routes(sandbox.ledger)),
+            Mount("/litellm", routes=litellm_routes(sandbox.ledger)),
+            Mount("/openrouter", routes=openrouter_routes(sandbox.ledger)),
             Mount("/port/v1", routes=port_routes(sandbox.port)),
             Mount("/control", routes=[*control_routes(sandbox), *port_control(sandbox.port)]),
         ],

@@ -214,6 +214,12 @@ def _set(place: Any, key: Any, operation: Mapping[str, Any]) -> None:
     place[key] = msgspec.Raw(operation["raw"].encode()) if "raw" in operation else operation["to"]
 
 
+def _rename(place: Any, key: Any, operation: Mapping[str, Any]) -> None:
+    renamed = {operation["to"] if name == key else name: value for name, value in place.items()}
+    place.clear()
+    place.update(renamed)
+
+
 def _delete(place: Any, key: Any, _operation: Mapping[str, Any]) -> None:
     del place[key]
 
@@ -228,11 +234,13 @@ def _double(place: Any, key: Any, _operation: Mapping[str, Any]) -> None:
 
 OPERATIONS: dict[str, Callable[[Any, Any, Mapping[str, Any]], None]] = {
     "set": _set,
+    "rename": _rename,
     "delete": _delete,
     "reverse": _reverse,
     "double": _double,
 }
-"""What `edit` does (`do`) at each place that `path` leads to; `set` takes `to` (any JSON) or `raw` (any text)."""
+"""What `edit` does (`do`) at each place that `path` leads to; `set` takes `to` (any JSON) or `raw` (any text), `rename`
+takes `to` (text)."""
 
 
 async def _replace(options: Mapping[str, Any], _scope: Scope, _answer: Answer) -> Response:

@@ -30,8 +30,12 @@ from usage_assets.sandbox.company_anthropic_analytics import (
 from usage_assets.sandbox.company_focus import BEDROCK, focus_day
 from usage_assets.sandbox.company_focus import DIMENSIONS as CLOUD_DIMENSIONS
 from usage_assets.sandbox.company_github_copilot import github_copilot_day
+from usage_assets.sandbox.company_litellm import DIMENSIONS as GATEWAY_DIMENSIONS
+from usage_assets.sandbox.company_litellm import litellm_day
 from usage_assets.sandbox.company_openai import openai_day
 from usage_assets.sandbox.company_openai_legacy import MEASURES, openai_legacy_day
+from usage_assets.sandbox.company_openrouter import DIMENSIONS as ROUTER_DIMENSIONS
+from usage_assets.sandbox.company_openrouter import openrouter_day
 
 HISTORY_DAYS = 400
 CHANGES = ("scale", "add", "remove", "clear")
@@ -123,6 +127,15 @@ def _seats(row: Row) -> Value:
     return row["net_amount"] if row["unit_type"] == "user-months" else None
 
 
+def _late_gateway_entity(_rows: list[Row], n: int) -> Row:
+    return {"entity": f"late-{n}"}
+
+
+def _of_gateway(prefix: str) -> Book:
+    units = {f"{prefix}_{unit}": field for unit, field in (("spend_usd", "spend"), ("requests", "api_requests"))}
+    return Book(GATEWAY_DIMENSIONS, _fields(**units), _late_gateway_entity)
+
+
 _METERED = ("product", "sku", "model", "unit_type", "price_per_unit")
 _CALLER = ("project_id", "user_id", "user_email", "api_key_id")
 DAYS: dict[str, Callable[[Company, date], DayRows]] = {
@@ -132,6 +145,8 @@ DAYS: dict[str, Callable[[Company, date], DayRows]] = {
     "openai_legacy": openai_legacy_day,
     "anthropic_analytics": anthropic_analytics_day,
     "focus": focus_day,
+    "litellm": litellm_day,
+    "openrouter": openrouter_day,
     "github_copilot": github_copilot_day,
 }
 """Provider -> the rows of each of its endpoints on a day before any restatement, unique in their dimensions."""
@@ -271,6 +286,25 @@ BOOKS: dict[str, dict[str, Book]] = {
                 "left_out_rows": _of_cloud(lambda _: 1, is_ai=False),
             },
             lambda _, n: {"account": f"1111{n:08}"},
+        ),
+    },
+    "litellm": {
+        "user_activity": Book(
+            GATEWAY_DIMENSIONS,
+            _fields("prompt_tokens", "completion_tokens", gateway_spend_usd="spend", gateway_requests="api_requests"),
+            _late_gateway_entity,
+        ),
+        "team_activity": _of_gateway("team"),
+        "tag_activity": _of_gateway("tag"),
+        "customer_activity": _of_gateway("customer"),
+    },
+    "openrouter": {
+        "activity": Book(
+            ROUTER_DIMENSIONS,
+            _fields(
+                "requests", "prompt_tokens", "completion_tokens", usage_usd="usage", own_keys_usd="byok_usage_inference"
+            ),
+            lambda _, n: {"endpoint_id": f"late-{n}"},
         ),
     },
     "github_copilot": {

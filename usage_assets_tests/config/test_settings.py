@@ -566,7 +566,7 @@ def test_the_documented_connections_can_be_used(connections_file: Connections, m
     example = example_of("connect.md")
     connections_file(example)
     monkeypatch.setenv("USAGE_HASH_KEY", SECRET)
-    emea, research, analytics, files, copilot = Settings.load().connections()
+    emea, research, analytics, files, copilot, gateway, router = Settings.load().connections()
     assert {endpoint.name for endpoint in endpoints_of(PROVIDERS["openai"], emea)} >= {"costs", "usage_decisions"}
     assert endpoints_of(PROVIDERS["chatgpt"], research)
     assert [endpoint.name for endpoint in endpoints_of(PROVIDERS["anthropic_analytics"], analytics)] == [
@@ -576,6 +576,8 @@ def test_the_documented_connections_can_be_used(connections_file: Connections, m
     ]
     assert (files.base_url, files.has_access, files.required_key()) == ("s3://bills/focus/", True, "")
     assert copilot.ids == {"organization": "acme"}
+    assert gateway.base_url == "https://litellm.example.com"
+    assert router.base_url == "https://openrouter.ai/api/v1"
     assert set(ConnectionEntry.model_fields) <= set(re.findall(r"\w+", example)), "the example shows every option"
 
 
@@ -593,6 +595,7 @@ def test_the_documented_rates_owners_invoices_and_purchases_can_be_used(connecti
 
 
 TEAM = '[[connection]]\nname = "team"\nprovider = "chatgpt"\nkey = "env:TEAM_KEY"\nworkspace_id = "ws"\n'
+GATEWAY = '[[connection]]\nname = "gateway"\nprovider = "litellm"\nkey = "env:GATEWAY_KEY"\n'
 CLAUDE = '[[connection]]\nname = "claude"\nprovider = "anthropic"\nkey = "env:CLAUDE_KEY"\n'
 
 
@@ -614,6 +617,10 @@ CLAUDE = '[[connection]]\nname = "claude"\nprovider = "anthropic"\nkey = "env:CL
         (TEAM + "organization = 'org-1'\n", "line 6: connection.1.organization: chatgpt is not asked for one"),
         (CLAUDE + "project = 'proj_1'\n", "line 5: connection.1.project: anthropic is not asked for one"),
         (TEAM + "project = 'proj_1'\n", "line 6: connection.1.project: chatgpt is not asked for one"),
+        (
+            OPENAI + GATEWAY,
+            "line 5: connection.2.base_url: missing; a connection of provider litellm needs it, or LITELLM_",
+        ),
         (OPENAI + "workspace_id = 'ws'\n", "line 5: connection.1.workspace_id: openai is not asked for one"),
         (
             OPENAI + TEAM.replace('workspace_id = "ws"', ""),

@@ -105,7 +105,8 @@ def test_the_demo_never_reads_the_users_keys_or_database(user: Path) -> None:
     environment = isolated(os.environ) | settings_for("http://127.0.0.1:1", home)
     assert asked_in(home, command, environment) == (
         f"{home}/usage.duckdb {home}/connections.toml "
-        "sk-ant-admin-sandbox chatgpt-sandbox-key sk-admin-sandbox sess-sandbox github-copilot-sandbox-token\n"
+        "sk-ant-admin-sandbox chatgpt-sandbox-key sk-admin-sandbox sess-sandbox sk-litellm-sandbox "
+        "sk-or-sandbox-management github-copilot-sandbox-token\n"
     )
     assert "HTTP_PROXY" not in environment
 
@@ -173,6 +174,8 @@ def test_days_are_clamped_to_what_each_provider_serves() -> None:
         "chatgpt": Window(date(2026, 8, 22), date(2026, 11, 19)),
         "openai_legacy": Window(date(2025, 11, 20), date(2026, 11, 19)),
         "focus": Window(date(2025, 11, 20), date(2026, 11, 19)),
+        "litellm": Window(date(2025, 11, 20), date(2026, 11, 19)),
+        "openrouter": Window(date(2026, 10, 21), date(2026, 11, 19)),
         "github_copilot": Window(date(2025, 11, 20), date(2026, 11, 19)),
     }
 
@@ -271,36 +274,44 @@ def test_the_last_line_is_repeated_until_the_next_one(monkeypatch: pytest.Monkey
 
 # Comparing
 
-COPILOT = """
+ONE_MORE = """
 [[connection]]
-name = "github_copilot"
-provider = "github_copilot"
-key = "file:{token}"
-organization = "acme-robotics"
+name = "{name}"
+provider = "{name}"
+key = "file:{key}"
+{more}
 """
+MORE = {
+    "litellm": ("sk-litellm-sandbox", ""),
+    "openrouter": ("sk-or-sandbox-management", ""),
+    "github_copilot": ("github-copilot-sandbox-token", 'organization = "acme-robotics"'),
+}
+"""Provider -> the key of its connection, and what else it needs."""
 
 
 @pytest.fixture(scope="module")
 def stored_and_pushed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """Two days of every connection, at a sandbox of their own, which no test changes."""
     folder = tmp_path_factory.mktemp("filled")
-    variables, token = with_everything(folder), folder / "copilot.token"
-    token.write_text("github-copilot-sandbox-token")
+    variables = with_everything(folder)
     with Path(variables["USAGE_CONNECTIONS"]).open("a") as connections:
         connections.write(BILLS.format(folder=folder / "bills"))
-        connections.write(COPILOT.format(token=token))
+        for name, (secret, more) in MORE.items():
+            key = folder / f"{name}.key"
+            key.write_text(secret)
+            connections.write(ONE_MORE.format(name=name, key=key, more=more))
     with (
         running_sandbox() as url,
         httpx.Client(base_url=url, timeout=30) as switches,
         open_project(
-            Sandbox(url, switches), folder, variables | {"GITHUB_COPILOT_BASE_URL": f"{url}/github_copilot"}
+            Sandbox(url, switches), folder, variables | {f"{name.upper()}_BASE_URL": f"{url}/{name}" for name in MORE}
         ) as project,
     ):
         with time_machine.travel(NOW):
             deliver_bills(url, folder / "bills", DAYS[0])
             project.fetch_all(DAYS)
             project.push(DAYS)
-            for connection in ("focus", "github_copilot"):
+            for connection in ("focus", *MORE):
                 assert project.push_of(connection, DAYS).success
         yield project
 
@@ -333,6 +344,7 @@ def test_the_last_lines_say_what_each_provider_billed_and_never_add_credits_to_d
         "focus, billed USD",
         "github_copilot, billed USD",
         "openai, billed USD",
+        "openrouter, billed USD",
     ]
     (costs,) = filled.warehouse.read("select sum(amount_value) as usd from openai.costs").to_pylist()
     assert lines["openai, billed USD"] == f"{DAYS[0]:%Y-%m} {costs['usd']:,.2f}"

@@ -29,6 +29,8 @@ KEYS = {
     "chatgpt": "chatgpt-sandbox-key",
     "openai_legacy": "sess-sandbox",
     "anthropic_analytics": "sk-ant-analytics-sandbox",
+    "litellm": "sk-litellm-sandbox",
+    "openrouter": "sk-or-sandbox-management",
     "github_copilot": "github-copilot-sandbox-token",
 }
 PATHS = {
@@ -37,6 +39,8 @@ PATHS = {
     "chatgpt": "chatgpt",
     "openai_legacy": "openai/v1",
     "anthropic_analytics": "anthropic",
+    "litellm": "litellm",
+    "openrouter": "openrouter",
     "github_copilot": "github_copilot",
 }
 IDS: Mapping[str, Mapping[str, str]] = {

@@ -53,6 +53,7 @@ class Shape(NamedTuple):
     never_null: tuple[str, ...] = ()
     """Columns that are null in rows of another kind only."""
     has_pages: bool = True
+    """Whether answers are pages, each with the token of the next."""
     names_days: bool = True
     """Whether an answer says which day it is of."""
 
@@ -64,6 +65,13 @@ OF_AN_API_KEY = Shape(
 """The first record's actor has no cloud platform."""
 OF_A_PRODUCT = Shape("data[0].results[0]", never_null=("model",))
 """Code execution is what has neither product nor model."""
+
+
+def entity_of_gateway(name: str, column_name: str) -> Shape:
+    """The first entity is called so, in a column."""
+    return Shape(f"results[0].breakdown.entities.{name}", elsewhere={column_name: "^"}, has_pages=False)
+
+
 ITEMS_OF_A_DAY = Shape("usageItems[0]", has_pages=False)
 TEXTS_OF_A_FILE = Shape(
     "[0]", elsewhere=dict.fromkeys(("organization", "breakdown")), optional_parts=("pull_requests",), has_pages=False
@@ -109,6 +117,21 @@ SHAPES = {
     "anthropic_analytics.cost_report": OF_A_PRODUCT,
     "anthropic_analytics.user_usage_report": Shape(),
     "anthropic_analytics.user_cost_report": Shape(),
+    "litellm.user_activity": Shape(
+        "results[0]",
+        elsewhere={
+            **dict.fromkeys(("cut", "api_key", "api_key_alias")),
+            "model": "breakdown.models.claude-haiku-4-5.^",
+            "custom_llm_provider": "breakdown.providers.openai.^",
+            "user_id": "breakdown.entities.svc-helpdesk.^",
+        },
+        never_null=("model", "custom_llm_provider", "user_id"),
+        has_pages=False,
+    ),
+    "litellm.team_activity": entity_of_gateway("team-support", "team_id"),
+    "litellm.tag_activity": entity_of_gateway("env:prod", "tag"),
+    "litellm.customer_activity": entity_of_gateway("customer-1", "end_user_id"),
+    "openrouter.activity": Shape(has_pages=False),
     "github_copilot.ai_credits": ITEMS_OF_A_DAY,
     "github_copilot.premium_requests": ITEMS_OF_A_DAY,
     "github_copilot.billing_usage": ITEMS_OF_A_DAY,
@@ -154,7 +177,10 @@ class Target:
         return f"{self.says.record}.{field}"
 
     def sent(self, wanted: Callable[[Column], bool]) -> dict[str, str]:
-        """Columns that the provider sends: name -> where the first record has it."""
+        """Columns that the provider sends: name -> where the first record has it.
+
+        A path that ends in ``^`` leads to the name of the object there.
+        """
         row = self.endpoint.row
         own = dict(zip(row.__struct_fields__, row.__struct_encode_fields__, strict=True))
         spelled: dict[str, str | None] = {**own, **self.says.elsewhere}
@@ -251,7 +277,7 @@ ANYWHERE = Scope("every endpoint; per shape")
 AMOUNTS = Scope("every endpoint; per shape and type", alike=amount_type)
 NAMES = Scope("every endpoint; per shape and kind of text", alike=texts)
 PAGED = Scope(
-    "every endpoint with pages; per shape (openai_legacy and github_copilot have none)",
+    "every endpoint with page tokens; per shape (openai_legacy, litellm, openrouter and github_copilot have none)",
     lambda target: target.says.has_pages,
 )
 DATED = Scope(
@@ -265,7 +291,7 @@ OPTIONAL = Scope(
 )
 BUCKETS = Scope("endpoints with a bucket per day; per shape", lambda target: target.endpoint.bucket_per_day)
 LOOKBACK = Scope(
-    "openai, chatgpt, anthropic_analytics; per shape (the others have no look-back, or no pages)",
+    "openai, chatgpt, anthropic_analytics; per shape (the others have no look-back, or no page tokens)",
     lambda target: bool(target.provider.lookback_days) and target.says.has_pages,
 )
 LONG_WINDOWS = Scope(
@@ -329,7 +355,9 @@ def edit(*operations: Mapping[str, Any]) -> Fault:
 
 
 def put(path: str, value: Any) -> dict[str, Any]:
-    """Set what stands at a path."""
+    """Set what stands at a path, or the name of the object there."""
+    if path.endswith(".^"):
+        return {"do": "rename", "path": path.removesuffix(".^"), "to": value}
     return {"do": "set", "path": path, "to": value}
 
 
@@ -340,12 +368,17 @@ def amount_is(text: str) -> Callable[[Target], Fault]:
 
 def names_are(text: str) -> Callable[[Target], Fault]:
     """All names of the first record."""
-    return lambda target: edit(*(put(path, text) for path in target.names.values()))
+    return lambda target: edit(*(put(path, text) for path in sorted(target.names.values(), key=_is_name)))
 
 
 def long_strings(target: Target) -> Fault:
     """A long name, and an unknown field that is long, and is called so."""
-    return edit(put(next(iter(target.names.values())), LONG), put(target.place(LONG), LONG))
+    return edit(put(target.place(LONG), LONG), put(next(iter(target.names.values())), LONG))
+
+
+def _is_name(path: str) -> bool:
+    """What has another name is no longer found under the old one: names change last."""
+    return path.endswith(".^")
 
 
 def unknowns(target: Target) -> list[str]:
@@ -376,12 +409,13 @@ def outside(target: Target) -> Fault:
         put("timePeriod.day", day.day),
         put("usageItems[0].date", str(day)),
         put("[0].day", str(day)),
+        put("results[0].date", str(day)),
     )
 
 
 def reversed_order(target: Target) -> Fault:
     """The last bucket or record first."""
-    paths = ("data", "data[*].results", "daily_costs", "daily_costs[*].line_items", "usageItems")
+    paths = ("data", "data[*].results", "daily_costs", "daily_costs[*].line_items", "usageItems", "results")
     return edit(*({"do": "reverse", "path": path} for path in paths))
 
 

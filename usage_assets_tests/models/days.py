@@ -19,6 +19,7 @@ from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, Usa
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.github_copilot.billing import BillingUsage as CopilotBilling
+from usage_assets.providers.litellm.activity import UserActivity
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import (
     UsageAudioSpeeches,
@@ -31,6 +32,7 @@ from usage_assets.providers.openai.usage import (
     UsageWebSearchCalls,
 )
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
+from usage_assets.providers.openrouter.activity import Activity as RouterActivity
 from usage_assets.providers.records import as_json
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import IN_SLICE, Slice
@@ -64,6 +66,8 @@ OTHERS: Mapping[type[Row], Mapping[str, Any]] = {
         "web_search_requests": 6,
     },
     Charges: {"billing_currency": "USD"},
+    UserActivity: {"cut": "model", "model": "gpt-5", "spend": Decimal(1)},
+    RouterActivity: {"byok_usage_inference": None},
     CopilotBilling: {"product": "Copilot", "unit_type": "user-months"},
     CostReport: {"amount_cents": Decimal(100), "currency": "USD"},
     ClaudeCode: {

@@ -16,8 +16,10 @@ from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.github_copilot.billing import AiCredits, PremiumRequests
 from usage_assets.providers.github_copilot.billing import BillingUsage as CopilotBilling
+from usage_assets.providers.litellm.activity import UserActivity
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai_legacy.billing import BillingUsage
+from usage_assets.providers.openrouter.activity import Activity as RouterActivity
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.models.days import DAY, Days, days_from, models, raw, raw_rows
@@ -393,6 +395,8 @@ def test_native_amounts_equal_the_raw_amounts_to_the_last_of_24_places(days: Day
             rows[Charges].append(raw(Charges, sku_id=f"sku {n}", billed_cost=amount, **at))
             for metered in (AiCredits, PremiumRequests):
                 rows[metered].append(raw(metered, model=f"model {n}", net_amount=amount, **at))
+            rows[UserActivity].append(raw(UserActivity, cut="model", model=f"model {n}", spend=amount, **at))
+            rows[RouterActivity].append(raw(RouterActivity, model=f"model {n}", usage=amount, **at))
             rows[CopilotBilling].append(raw(CopilotBilling, sku=f"seat {n}", net_amount=amount, **at))
             rows[BillingUsage].append(raw(BillingUsage, name=f"line {n}", cost_cents=amount, **at))
     for file in FILES:

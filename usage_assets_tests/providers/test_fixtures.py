@@ -30,6 +30,8 @@ ASKED_FOR = Window(date(2026, 11, 14), date(2026, 11, 14))
 """The day of all answers that state none themselves."""
 WINDOWS = {
     "openai_legacy": ASKED_FOR,
+    "litellm": ASKED_FOR,
+    "openrouter": ASKED_FOR,
     "github_copilot": ASKED_FOR,
     "anthropic_analytics": Window(date(2026, 1, 1), date(2026, 11, 19)),
 }

@@ -237,5 +237,7 @@ def test_providers_are_known_by_name() -> None:
         "openai_legacy",
         "anthropic_analytics",
         "focus",
+        "litellm",
+        "openrouter",
         "github_copilot",
     ]

@@ -20,8 +20,10 @@ from usage_assets.sandbox.credentials import (
     CHATGPT_WORKSPACE_ID,
     COPILOT_ORGANIZATION,
     COPILOT_TOKEN,
+    LITELLM_MASTER_KEY,
     OPENAI_ADMIN_KEY,
     OPENAI_SESSION_KEY,
+    OPENROUTER_MANAGEMENT_KEY,
 )
 from usage_assets.sandbox.github_copilot import REPORTS, signature
 
@@ -38,6 +40,8 @@ KEYS = {
         "anthropic-version": "2026-10-21",
         "anthropic-beta": "analytics-usage-cost-2026-08-24",
     },
+    "litellm": {"authorization": f"Bearer {LITELLM_MASTER_KEY}"},
+    "openrouter": {"authorization": f"Bearer {OPENROUTER_MANAGEMENT_KEY}"},
     "github_copilot": {"authorization": f"Bearer {COPILOT_TOKEN}"},
 }
 Params = Mapping[str, Any]
@@ -234,6 +238,34 @@ COPILOT_FILES = {
     )
     for name in ("users_1_day", "organization_1_day")
 }
+
+
+def litellm_activity(name: str) -> Endpoint:
+    """One of LiteLLM's reports of a day."""
+    return Endpoint(
+        "litellm",
+        f"{name}_activity",
+        f"/litellm/{name}/daily/activity",
+        lambda start, _end: {"start_date": str(start), "end_date": str(start)},
+        {"page_size": 1000},
+        ("litellm.json", "#/$defs/SpendAnalyticsPaginatedResponse"),
+    )
+
+
+OPENROUTER_ACTIVITY = Endpoint(
+    "openrouter",
+    "activity",
+    "/openrouter/activity",
+    lambda start, _end: {"date": str(start)},
+    {"group_by": "workspace"},
+    ("openrouter.json", "#/$defs/activity"),
+)
+# Numbered pages of one day.
+LITELLM_ENDPOINTS = {
+    (endpoint.provider, endpoint.name): endpoint
+    for endpoint in map(litellm_activity, ("user", "team", "tag", "customer"))
+}
+GATEWAY_ENDPOINTS = LITELLM_ENDPOINTS | {("openrouter", "activity"): OPENROUTER_ACTIVITY}
 LEGACY_PATHS = {endpoint.path for endpoint in LEGACY_ENDPOINTS.values()}
 
 

@@ -15,6 +15,7 @@ from usage_assets_tests.sandbox.calling import (
     COPILOT_FILES,
     ENDPOINTS,
     FIXTURES,
+    GATEWAY_ENDPOINTS,
     LEGACY_ENDPOINTS,
     TODAY,
     Endpoint,
@@ -79,9 +80,8 @@ def test_the_readme_lists_every_file_once_with_its_kind() -> None:
 
 @pytest.mark.parametrize("path", SHAPED, ids=lambda path: path.relative_to(FIXTURES).as_posix())
 def test_a_fixture_has_the_provider_s_shape(path: Any) -> None:
-    endpoint = (ENDPOINTS | LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS | COPILOT_ENDPOINTS | COPILOT_FILES)[
-        path.parent.parent.name, path.parent.name
-    ]
+    every = ENDPOINTS | LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS | COPILOT_ENDPOINTS | COPILOT_FILES | GATEWAY_ENDPOINTS
+    endpoint = every[path.parent.parent.name, path.parent.name]
     validator(endpoint).validate(with_number_amounts(exact(path.read_bytes())))
 
 

@@ -1,0 +1,40 @@
+-- what a gateway takes a model's use for, beside what a provider bills of the model on that day. Models are compared without the
+-- date of their version; use that did not go through the gateway is in the bill only
+-- reads: costs.daily_costs
+create or replace view costs.gateways_and_bills as
+with gateways as (
+{gateways}
+),
+estimates as (
+  select connection, usage_date, named_provider, model, sum(amount_usd) as estimated_usd
+  from gateways
+  group by all
+),
+bills as (
+  select
+    usage_date,
+    provider as billed_by,
+    regexp_replace(lower(regexp_extract(model, '[^/]*$')), '-20\d\d-?\d\d-?\d\d$', '') as model,
+    sum(amount_usd) as billed_usd
+  from costs.daily_costs
+  where cost_basis = 'billed' and model is not null
+  group by all
+)
+select
+  connection,
+  usage_date,
+  model,
+  billed_by,
+  sum(estimated_usd)::decimal(38, 24) as estimated_usd,
+  any_value(billed_usd)::decimal(38, 24) as billed_usd,
+  (sum(estimated_usd) - any_value(billed_usd))::decimal(38, 24) as difference_usd,
+  sum(estimated_usd) / nullif(any_value(billed_usd), 0) as ratio
+from estimates
+join bills using (usage_date, model)
+where named_provider is null
+  or named_provider = billed_by
+  or named_provider not in (select billed_by from bills)
+group by connection, usage_date, model, billed_by;
+
+comment on view costs.gateways_and_bills is
+  'One row per gateway connection, day, model and provider that bills it: the estimate, the bill, their difference and ratio'

@@ -1,0 +1,9 @@
+-- reads: litellm.user_activity
+select
+  'api_key_id' as kind,
+  connection,
+  api_key as id,
+  api_key_alias as name,
+  usage_date::timestamp at time zone 'UTC' as valid_from
+from litellm.user_activity
+where api_key_alias is not null

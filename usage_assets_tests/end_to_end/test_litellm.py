@@ -1,0 +1,80 @@
+"""LiteLLM: from the sandbox's books to costs that stand beside the bills and are never part of one."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import Project, open_project
+
+DAYS = last_days(2)
+
+
+@pytest.fixture
+def gateway(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
+    """A project with a proxy and the bill of OpenAI behind it, whose days are stored and pushed."""
+    connections, key = tmp_path / "connections.toml", tmp_path / "key"
+    key.write_text("sk-litellm-sandbox")
+    connections.write_text(
+        f'[[connection]]\nname = "gateway"\nprovider = "litellm"\nkey = "file:{key}"\n'
+        f'base_url = "{sandbox.base_url}/litellm"\n'
+        '[[budget]]\nname = "all"\namount = 1\n'
+    )
+    environment = {
+        "USAGE_CONNECTIONS": str(connections),
+        "OPENAI_ADMIN_KEY": "sk-admin-sandbox",
+        "OPENAI_BASE_URL": f"{sandbox.base_url}/openai/v1",
+    }
+    with open_project(sandbox, tmp_path, environment) as project:
+        for connection in ("openai", "gateway"):
+            assert project.fetch(connection, DAYS).success
+            assert project.push_of(connection, DAYS).success
+        yield project
+
+
+def total(project: Project, query: str) -> Decimal:
+    [value] = project.warehouse.read(f"select coalesce(sum({query}").column(0).to_pylist()
+    return Decimal(value)
+
+
+def test_every_cut_equals_the_books_and_no_estimate_is_part_of_a_bill(gateway: Project) -> None:
+    books = gateway.sandbox.truth(DAYS[0], DAYS[-1])
+    ours, bill = books["litellm"], books["openai"]["usd"]
+    spend = ours["gateway_spend_usd"]
+    of_gateway, nothing = "connection = 'gateway'", Decimal(0)
+    for query, expected in (
+        (f"amount_usd), 0) from costs.daily_costs where {of_gateway} and cost_basis = 'estimated'", spend),
+        ("amount_usd), 0) from costs.by_day where cost_basis = 'estimated'", spend),
+        (f"amount_usd), 0) from costs.daily_costs where {of_gateway} and cost_basis <> 'estimated'", nothing),
+        (f"amount_usd), 0) from costs.allocated_costs where {of_gateway}", nothing),
+        ("amount_usd), 0) from costs.by_month where cost_basis = 'billed'", bill),
+        ("BilledCost), 0) from costs.focus", bill),
+        (f"input_tokens), 0) from costs.usage where {of_gateway}", nothing),
+        *(
+            (f"spend), 0) from litellm.user_activity where cut = '{cut}'", spend)
+            for cut in ("total", "provider", "user")
+        ),
+        *(
+            (f"{measure}), 0) from litellm.{table}_activity", ours[f"{table}_{unit}"])
+            for table in ("team", "tag", "customer")
+            for measure, unit in (("spend", "spend_usd"), ("api_requests", "requests"))
+        ),
+    ):
+        assert total(gateway, query) == expected, query
+    assert spend
+    assert gateway.in_port() == gateway.entities()
+    of_models = total(gateway, "spend), 0) from litellm.user_activity where cut = 'model'")
+    of_tools = total(gateway, f"amount_usd), 0) from costs.daily_costs where model is null and {of_gateway}")
+    assert 0 < of_tools == spend - of_models
+    assert "helpdesk" in gateway.warehouse.read("from costs.names where kind = 'api_key_id'")["name"].to_pylist()
+    teams = {row["team_id"]: row["team_alias"] for row in gateway.rows("litellm.team_activity")}
+    assert teams == {"team-support": "Support", "team-research": "Research"}
+    for change in ("scale", "add", "remove", "clear"):
+        restated = {"provider": "litellm", "days": [str(DAYS[-1])], "change": change, "factor": 3}
+        gateway.sandbox.control("POST", "restate", restated)
+        assert gateway.fetch("gateway", DAYS[-1:]).success
+        ours = gateway.sandbox.truth(DAYS[0], DAYS[-1])["litellm"]
+        spend = total(gateway, f"amount_usd), 0) from costs.daily_costs where {of_gateway}")
+        assert spend == ours["gateway_spend_usd"], change

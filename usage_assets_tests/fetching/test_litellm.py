@@ -1,0 +1,89 @@
+"""Numbered pages: each has a part of the figures of a day, and a row is the sum of its parts."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from usage_assets.core.schema import columns
+from usage_assets.fetching.client import FetchResult
+from usage_assets.fetching.transport import PermanentError, TransientError
+from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets_tests.fetching.conftest import DAY, OVER_HTTP, Answers, NewClient
+
+EVERY = {name: pair for name, pair in OVER_HTTP.items() if pair[1].pages_add_up}
+every_report = pytest.mark.parametrize(("provider", "endpoint"), EVERY.values(), ids=EVERY)
+
+
+def rows_of(fetched: FetchResult) -> list[str]:
+    """Rows in an order of their own."""
+    return sorted(map(str, fetched.rows.to_pylist()))
+
+
+def of_rows(endpoint: Endpoint, count: int) -> Endpoint:
+    """The endpoint in pages of so many rows of the proxy's table."""
+    return replace(endpoint, params={"page_size": str(count)})
+
+
+@every_report
+def test_small_pages_add_up_to_a_large_one(new_client: NewClient, provider: Provider, endpoint: Endpoint) -> None:
+    client = new_client(provider)
+    whole = client.fetch(endpoint, [DAY])
+    assert whole.requests == 1
+    for count in (1, 3):
+        in_pages = client.fetch(of_rows(endpoint, count), [DAY])
+        assert in_pages.requests > 1
+        assert rows_of(in_pages) == rows_of(whole)
+
+
+def test_a_counter_that_a_page_leaves_out_is_that_of_the_other_pages(answers: Answers) -> None:
+    provider, endpoint = EVERY["litellm/customer_activity"]
+    small = of_rows(endpoint, 2)
+    whole = {row["end_user_id"]: row for row in answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()}
+    counter = "results[0].breakdown.entities.customer-1.metrics.prompt_tokens"
+    operations = [{"do": "delete", "path": counter}]
+    answers.faults(provider, endpoint, {"fault": "edit", "operations": operations, "calls": [1]})
+    rows = {row["end_user_id"]: row for row in answers.new_client(provider).fetch(small, [DAY]).rows.to_pylist()}
+    assert 0 < rows["customer-1"]["prompt_tokens"] < whole["customer-1"]["prompt_tokens"]
+    answers.faults(provider, endpoint, {"fault": "edit", "operations": operations})
+    rows = {row["end_user_id"]: row for row in answers.new_client(provider).fetch(small, [DAY]).rows.to_pylist()}
+    assert rows["customer-1"]["prompt_tokens"] is None
+    assert rows["customer-1"]["spend"] == whole["customer-1"]["spend"]
+
+
+@pytest.mark.parametrize(
+    ("operations", "kind", "words"),
+    [
+        ([{"do": "set", "path": "metadata.page", "to": 1}], PermanentError, "the page token repeats"),
+        ([{"do": "set", "path": "metadata.has_more", "to": None}], TransientError, "a broken answer"),
+        ([{"do": "delete", "path": "metadata"}], TransientError, "a broken answer"),
+        ([{"do": "delete", "path": "results"}], TransientError, "a broken answer"),
+        ([{"do": "set", "path": "metadata.total_pages", "to": 99}], PermanentError, "99 pages, and an earlier page"),
+    ],
+)
+def test_pages_that_do_not_belong_together_are_refused(
+    answers: Answers, operations: list[dict[str, Any]], kind: type[Exception], words: str
+) -> None:
+    provider, endpoint = EVERY["litellm/user_activity"]
+    fault = {"fault": "edit", "operations": operations, "calls": [2, 3, 4, 5]}
+    answers.faults(provider, endpoint, fault)
+    with pytest.raises(kind, match=words):
+        answers.new_client(provider).fetch(of_rows(endpoint, 1), [DAY])
+
+
+@every_report
+def test_no_amount_passes_through_a_float(answers: Answers, provider: Provider, endpoint: Endpoint) -> None:
+    digits = "0.123456789012345678901234"
+    body = answers.real(provider, endpoint)
+    day = body["results"][0]
+    for part in (day, *day["breakdown"]["entities"].values()):
+        part["metrics"]["spend"] = Decimal(digits)
+    answers.replace(provider, endpoint, body)
+    rows = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()
+    assert Decimal(digits) in {row["spend"] for row in rows}
+
+
+def test_every_measure_of_an_activity_can_be_added_up() -> None:
+    for _, endpoint in EVERY.values():
+        assert {column.type for column in columns(endpoint.row) if column.unit} == {int, Decimal}

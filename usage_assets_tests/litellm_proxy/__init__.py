@@ -1,0 +1,1 @@
+"""LiteLLM's own proxy as a peer: make litellm."""
