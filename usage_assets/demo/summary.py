@@ -147,6 +147,7 @@ COSTS: Mapping[str, Mapping[str, str]] = {
     "github_copilot": {"copilot_usd": "sum(amount_usd) filter (cost_basis = 'billed')"},
 }
 """Provider -> unit of the books -> SQL over its rows of ``costs.daily_costs``."""
+ONE_OF_MANY = re.compile(r"(?<=/blueprints/)[^/]+|(?<=/projects/)[^/]+|(?<=/)\d{4}-\d\d-\d\d/\d+")
 SUMS = "select usage_date, {sums} from {rows} group by usage_date"
 
 ROWS = "select table_name, sum(row_count)::bigint as row_count from ledger.stored_days group by all order by all"
@@ -239,11 +240,10 @@ class Books:
         }
 
     def requests(self) -> Mapping[str, int]:
-        """How often each route was asked, Port's blueprints taken together, and so the projects."""
+        """How often each route was asked, Port's blueprints taken together, and so projects and files of reports."""
         counts: Counter[str] = Counter()
         for route, count in self._get("requests")["counts"].items():
-            path = re.sub(r"(?<=/blueprints/)[^/]+|(?<=/projects/)[^/]+|(?<=/)\d{4}-\d\d-\d\d/\d+", "{id}", route)
-            counts[path] += count
+            counts[ONE_OF_MANY.sub("{id}", route)] += count
         return counts
 
     def _get(self, path: str, **query: str) -> Any:
