@@ -342,3 +342,27 @@ def test_composed_copilot_metrics() -> None:
     assert (day["organization_id"], day["daily_active_users"], day["monthly_active_users"]) == ("9919", 2, 4)
     assert (day["prs_created_by_copilot"], day["copilot_applied_suggestions"]) == (2, 0)
     assert json.loads(day["breakdown"])["pull_requests"]["total_created"] == 5
+
+
+def test_a_person_of_a_gateway_is_known_by_a_name_and_a_tool_has_no_model() -> None:
+    rows = [known(row) for row in read("litellm/user_activity/composed_person_and_tool.json")]
+    cuts = {row["cut"]: row for row in rows if row.get("custom_llm_provider") != "unknown"}
+    assert {cut: row["spend"] for cut, row in cuts.items()} == {
+        "total": Decimal("0.0163"),
+        "model": Decimal("0.0123"),
+        "provider": Decimal("0.0123"),
+        "user": Decimal("0.0163"),
+    }
+    assert cuts["user"]["user_id"] == "anna@corp.example"
+    assert (cuts["model"]["model"], cuts["model"]["api_key"]) == ("gpt-5.4-mini", "hash1")
+    assert cuts["model"]["api_key_alias"] == "anna@corp.example's laptop"
+    assert "other_fields" not in cuts["user"], "the address that is sent besides is not kept"
+
+
+def test_own_keys_are_beside_what_a_router_bills_and_a_cache_may_hold_more_than_was_read() -> None:
+    [row] = map(known, read("openrouter/activity/composed_own_key_and_cache.json"))
+    assert (row["usage"], row["byok_usage_inference"]) == (Decimal("0.015"), Decimal("0.3"))
+    assert row["cached_tokens"] > row["prompt_tokens"]
+    [row] = read("openrouter/activity/composed_unknown_fields.json")
+    assert msgspec.json.decode(row["other_fields"]) == {"answer.cursor": None, "upstream_region": "eu"}
+    assert row["cached_tokens"] is None
