@@ -105,6 +105,38 @@ UNITS: Mapping[str, Mapping[str, str]] = {
         "organization_interactions": "user_initiated_interaction_count",
         "organization_lines_added": "loc_added_sum",
     },
+    "cursor.usage_events": _same(
+        "billed_cents",
+        "included_cents",
+        "own_key_cents",
+        "events",
+        "input_tokens",
+        "output_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "model_cents",
+        "token_fee_cents",
+        "request_units",
+    ),
+    "cursor.daily_usage": _same(
+        "total_lines_added",
+        "total_lines_deleted",
+        "accepted_lines_added",
+        "accepted_lines_deleted",
+        "total_applies",
+        "total_accepts",
+        "total_rejects",
+        "total_tabs_shown",
+        "total_tabs_accepted",
+        "composer_requests",
+        "chat_requests",
+        "agent_requests",
+        "cmdk_usages",
+        "bugbot_usages",
+        "subscription_included_requests",
+        "usage_based_requests",
+        "api_key_requests",
+    ),
     "focus.charges": {
         "usd": "billed_usd",
         "tokens": "tokens",
@@ -127,6 +159,10 @@ COSTS: Mapping[str, Mapping[str, str]] = {
     },
     "focus": {"usd": "sum(amount_usd) filter (cost_basis = 'billed')"},
     "github_copilot": {"copilot_usd": "sum(amount_usd) filter (cost_basis = 'billed')"},
+    "cursor": {
+        "billed_cents": "sum(native_amount) filter (cost_basis = 'billed')",
+        "included_cents": "sum(native_amount) filter (cost_basis = 'notional')",
+    },
 }
 """Provider -> unit of the books -> SQL over its rows of ``costs.daily_costs``."""
 SUMS = "select usage_date, {sums} from {rows} group by usage_date"
@@ -224,7 +260,9 @@ class Books:
         """How often each route was asked, Port's blueprints taken together, and so the projects."""
         counts: Counter[str] = Counter()
         for route, count in self._get("requests")["counts"].items():
-            counts[re.sub(r"(?<=/blueprints/)[^/]+|(?<=/projects/)[^/]+|(?<=/)\d{4}-\d\d-\d\d/\d+", "{id}", route)] += count
+            counts[re.sub(r"(?<=/blueprints/)[^/]+|(?<=/projects/)[^/]+|(?<=/)\d{4}-\d\d-\d\d/\d+", "{id}", route)] += (
+                count
+            )
         return counts
 
     def _get(self, path: str, **query: str) -> Any:

@@ -6,6 +6,7 @@ ANTHROPIC_ADMIN_KEY = "sk-ant-admin-sandbox"
 ANTHROPIC_ANALYTICS_KEY = "sk-ant-analytics-sandbox"  # with the scope read:analytics
 CHATGPT_ANALYTICS_KEY = "chatgpt-sandbox-key"
 CHATGPT_WORKSPACE_ID = "ws-sandbox"
+CURSOR_API_KEY = "key_cursor-sandbox"
 COPILOT_TOKEN = "github-copilot-sandbox-token"  # noqa: S105 - accepted by the sandbox only
 COPILOT_ORGANIZATION = "acme-robotics"
 COPILOT_SIGNATURE = "sandbox-signature"  # whoever has a link that is signed with it can read the report

@@ -27,6 +27,8 @@ from usage_assets.sandbox.company_anthropic_analytics import (
     USAGE_DIMENSIONS,
     anthropic_analytics_day,
 )
+from usage_assets.sandbox.company_cursor import ACTIVITY, COVERED, OWN_KEY, cursor_day
+from usage_assets.sandbox.company_cursor import BILLED as USAGE_BASED
 from usage_assets.sandbox.company_focus import BEDROCK, focus_day
 from usage_assets.sandbox.company_focus import DIMENSIONS as CLOUD_DIMENSIONS
 from usage_assets.sandbox.company_github_copilot import github_copilot_day
@@ -123,6 +125,10 @@ def _seats(row: Row) -> Value:
     return row["net_amount"] if row["unit_type"] == "user-months" else None
 
 
+def _of_events(measure: str, *labels: str) -> Unit:
+    return lambda row: row[measure] if row["label"] in labels else None
+
+
 _METERED = ("product", "sku", "model", "unit_type", "price_per_unit")
 _CALLER = ("project_id", "user_id", "user_email", "api_key_id")
 DAYS: dict[str, Callable[[Company, date], DayRows]] = {
@@ -132,6 +138,7 @@ DAYS: dict[str, Callable[[Company, date], DayRows]] = {
     "openai_legacy": openai_legacy_day,
     "anthropic_analytics": anthropic_analytics_day,
     "focus": focus_day,
+    "cursor": cursor_day,
     "github_copilot": github_copilot_day,
 }
 """Provider -> the rows of each of its endpoints on a day before any restatement, unique in their dimensions."""
@@ -271,6 +278,37 @@ BOOKS: dict[str, dict[str, Book]] = {
                 "left_out_rows": _of_cloud(lambda _: 1, is_ai=False),
             },
             lambda _, n: {"account": f"1111{n:08}"},
+        ),
+    },
+    "cursor": {
+        "usage_events": Book(
+            ("person", "n", "at", "model", "label", "kind", "max_mode", "is_headless", "by_token", "events"),
+            {
+                "billed_cents": _of_events("charged_cents", USAGE_BASED),
+                "included_cents": _of_events("charged_cents", *COVERED),
+                "own_key_cents": _of_events("charged_cents", OWN_KEY),
+                **_fields(
+                    "events",
+                    "input_tokens",
+                    "output_tokens",
+                    "cache_read_tokens",
+                    "cache_write_tokens",
+                    "model_cents",
+                    "token_fee_cents",
+                    "request_units",
+                ),
+            },
+            lambda _, n: {"person": f"late{n}"},
+        ),
+        "daily_usage": Book(
+            ("person", "is_active", "model"),
+            _fields(
+                *(name for name, _ in ACTIVITY),
+                "subscription_included_requests",
+                "usage_based_requests",
+                "api_key_requests",
+            ),
+            lambda _, n: {"person": f"late{n}"},
         ),
     },
     "github_copilot": {

@@ -566,7 +566,7 @@ def test_the_documented_connections_can_be_used(connections_file: Connections, m
     example = example_of("connect.md")
     connections_file(example)
     monkeypatch.setenv("USAGE_HASH_KEY", SECRET)
-    emea, research, analytics, files, copilot = Settings.load().connections()
+    emea, research, analytics, files, copilot, editors = Settings.load().connections()
     assert {endpoint.name for endpoint in endpoints_of(PROVIDERS["openai"], emea)} >= {"costs", "usage_decisions"}
     assert endpoints_of(PROVIDERS["chatgpt"], research)
     assert [endpoint.name for endpoint in endpoints_of(PROVIDERS["anthropic_analytics"], analytics)] == [
@@ -576,6 +576,7 @@ def test_the_documented_connections_can_be_used(connections_file: Connections, m
     ]
     assert (files.base_url, files.has_access, files.required_key()) == ("s3://bills/focus/", True, "")
     assert copilot.ids == {"organization": "acme"}
+    assert (editors.base_url, editors.ids) == ("https://api.cursor.com", {})
     assert set(ConnectionEntry.model_fields) <= set(re.findall(r"\w+", example)), "the example shows every option"
 
 

@@ -105,7 +105,8 @@ def test_the_demo_never_reads_the_users_keys_or_database(user: Path) -> None:
     environment = isolated(os.environ) | settings_for("http://127.0.0.1:1", home)
     assert asked_in(home, command, environment) == (
         f"{home}/usage.duckdb {home}/connections.toml "
-        "sk-ant-admin-sandbox chatgpt-sandbox-key sk-admin-sandbox sess-sandbox github-copilot-sandbox-token\n"
+        "sk-ant-admin-sandbox chatgpt-sandbox-key sk-admin-sandbox sess-sandbox github-copilot-sandbox-token "
+        "key_cursor-sandbox\n"
     )
     assert "HTTP_PROXY" not in environment
 
@@ -174,6 +175,7 @@ def test_days_are_clamped_to_what_each_provider_serves() -> None:
         "openai_legacy": Window(date(2025, 11, 20), date(2026, 11, 19)),
         "focus": Window(date(2025, 11, 20), date(2026, 11, 19)),
         "github_copilot": Window(date(2025, 11, 20), date(2026, 11, 19)),
+        "cursor": Window(date(2025, 11, 20), date(2026, 11, 19)),
     }
 
 
@@ -271,12 +273,18 @@ def test_the_last_line_is_repeated_until_the_next_one(monkeypatch: pytest.Monkey
 
 # Comparing
 
-COPILOT = """
+COPILOT_AND_CURSOR = """
 [[connection]]
 name = "github_copilot"
 provider = "github_copilot"
 key = "file:{token}"
 organization = "acme-robotics"
+
+[[connection]]
+name = "cursor"
+provider = "cursor"
+key = "file:{cursor_key}"
+requests_per_second = 100
 """
 
 
@@ -286,21 +294,25 @@ def stored_and_pushed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proj
     folder = tmp_path_factory.mktemp("filled")
     variables, token = with_everything(folder), folder / "copilot.token"
     token.write_text("github-copilot-sandbox-token")
+    cursor_key = folder / "cursor.key"
+    cursor_key.write_text("key_cursor-sandbox")
     with Path(variables["USAGE_CONNECTIONS"]).open("a") as connections:
         connections.write(BILLS.format(folder=folder / "bills"))
-        connections.write(COPILOT.format(token=token))
+        connections.write(COPILOT_AND_CURSOR.format(token=token, cursor_key=cursor_key))
     with (
         running_sandbox() as url,
         httpx.Client(base_url=url, timeout=30) as switches,
         open_project(
-            Sandbox(url, switches), folder, variables | {"GITHUB_COPILOT_BASE_URL": f"{url}/github_copilot"}
+            Sandbox(url, switches),
+            folder,
+            variables | {"GITHUB_COPILOT_BASE_URL": f"{url}/github_copilot", "CURSOR_BASE_URL": f"{url}/cursor"},
         ) as project,
     ):
         with time_machine.travel(NOW):
             deliver_bills(url, folder / "bills", DAYS[0])
             project.fetch_all(DAYS)
             project.push(DAYS)
-            for connection in ("focus", "github_copilot"):
+            for connection in ("focus", "github_copilot", "cursor"):
                 assert project.push_of(connection, DAYS).success
         yield project
 
@@ -330,6 +342,7 @@ def test_the_last_lines_say_what_each_provider_billed_and_never_add_credits_to_d
         "anthropic, billed USD",
         "chatgpt, billed USD",
         "chatgpt, credits",
+        "cursor, billed USD",
         "focus, billed USD",
         "github_copilot, billed USD",
         "openai, billed USD",

@@ -53,6 +53,7 @@ UNCOMPARED = {
     "costs.usage", "costs.usage_by_model",  # of tables that are compared, in models/test_usage.py
     "openai_legacy.usage",  # empty: costs.usage reads it, and no connection fetches it
     "focus.charges",  # the same; test_focus.py compares it with the books
+    "cursor.usage_events", "cursor.members",  # the same; test_cursor.py compares events with the books
     "anthropic_analytics.cost",  # empty: costs.focus reads it, and no connection fetches it
     "openai.projects", "openai.users", "openai.project_api_keys", "openai.service_accounts",
     "anthropic.workspaces", "anthropic.users", "anthropic.api_keys", "anthropic.organization",

@@ -29,6 +29,7 @@ KEYS = {
     "chatgpt": "chatgpt-sandbox-key",
     "openai_legacy": "sess-sandbox",
     "anthropic_analytics": "sk-ant-analytics-sandbox",
+    "cursor": "key_cursor-sandbox",
     "github_copilot": "github-copilot-sandbox-token",
 }
 PATHS = {
@@ -37,6 +38,7 @@ PATHS = {
     "chatgpt": "chatgpt",
     "openai_legacy": "openai/v1",
     "anthropic_analytics": "anthropic",
+    "cursor": "cursor",
     "github_copilot": "github_copilot",
 }
 IDS: Mapping[str, Mapping[str, str]] = {
@@ -52,7 +54,8 @@ EVERY_ENDPOINT = {
 OVER_HTTP = {name: pair for name, pair in EVERY_ENDPOINT.items() if not pair[1].files}
 """Those that are asked; test_files.py has the others."""
 ENDPOINTS = {name: pair for name, pair in EVERY_ENDPOINT.items() if "limit" in pair[1].params}
-"""Those that answer in pages; test_openai_legacy.py and test_github_copilot.py have the others."""
+"""Those that answer in pages with tokens; test_openai_legacy.py, test_github_copilot.py and test_cursor.py have the
+others."""
 DAY = date(2026, 11, 12)
 """A day on which every endpoint has something."""
 
@@ -63,9 +66,12 @@ NewClient = Callable[..., Client]
 
 def error_body(provider: Provider, words: str) -> dict[str, Any]:
     """An error as the provider words it."""
-    return {"chatgpt": {"detail": words}, "github_copilot": {"message": words}}.get(
-        provider.name, {"error": {"message": words}}
-    )
+    worded = {
+        "chatgpt": {"detail": words},
+        "github_copilot": {"message": words},
+        "cursor": {"error": "Error", "message": words},
+    }
+    return worded.get(provider.name, {"error": {"message": words}})
 
 
 def client_of(provider: Provider, *, key: str, base_url: str | None = None, **options: Any) -> Client:
@@ -106,7 +112,8 @@ class Answers:
 
     def route(self, provider: Provider, endpoint: Endpoint) -> str:
         """The fault route of an endpoint: where it is asked, be it for the report or for links to it."""
-        return f"GET /{PATHS[provider.name]}/{endpoint.path_in(IDS.get(provider.name, {}))}"
+        path = endpoint.path_in(IDS.get(provider.name, {}))
+        return f"{'POST' if endpoint.post else 'GET'} /{PATHS[provider.name]}/{path}"
 
     def real(self, provider: Provider, endpoint: Endpoint, day: date = DAY) -> dict[str, Any]:
         """The true first page of one day, decoded exactly."""
@@ -123,6 +130,7 @@ class Answers:
             stop=Event(),
             on_retry=lambda: None,
             headers=endpoint.headers,
+            post=endpoint.post,
         )
         body: dict[str, Any] = msgspec.json.Decoder(float_hook=Decimal).decode(content)
         return body

@@ -237,5 +237,6 @@ def test_providers_are_known_by_name() -> None:
         "openai_legacy",
         "anthropic_analytics",
         "focus",
+        "cursor",
         "github_copilot",
     ]
