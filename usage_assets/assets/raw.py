@@ -45,7 +45,7 @@ def build_raw_asset(
     """
     has_money = bool(money_columns(endpoint))
     filters = {name: list(values) for name, values in filters_of(endpoint, connection).items()}
-    source = "the connection's files" if endpoint.files else f"`GET {endpoint.path}`"
+    source = "the connection's files" if endpoint.files else f"`{'POST' if endpoint.post else 'GET'} {endpoint.path}`"
 
     @dg.asset(
         key=[connection.name, endpoint.name],

@@ -42,7 +42,8 @@ WORDS = frozenset(
         "source", "quantity_unit", "api_source", "cost_type", "token_type", "context_window", "context_level",
         "inference_geo", "description", "customer_type", "subscription_type", "terminal_type", "speed", "client_id",
         "type", "operation", "request_type", "product", "actor_type", "BillingCurrency", "ChargeCategory",
-        "ChargeClass", "ConsumedUnit", "PricingUnit", "ServiceCategory", "ServiceName", "SkuMeter",
+        "ChargeClass", "ConsumedUnit", "PricingUnit", "ServiceCategory", "ServiceName", "SkuMeter", "kind",
+        "mostUsedModel", "applyMostUsedExtension", "tabMostUsedExtension", "clientVersion",
     )
 )  # fmt: skip
 """Fields whose text is the provider's own vocabulary. Text under any other name is replaced."""

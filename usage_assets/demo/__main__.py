@@ -75,6 +75,12 @@ name = "github_copilot"
 provider = "github_copilot"
 key = "env:SANDBOX_COPILOT_TOKEN"
 organization = "acme-robotics"
+
+[[connection]]
+name = "cursor"
+provider = "cursor"
+key = "env:SANDBOX_CURSOR_KEY"
+requests_per_second = 50  # Cursor itself allows 20 a minute
 """
 """What the environment cannot say of the demo's connections."""
 BILLS = """
@@ -143,7 +149,17 @@ WIDTH = 132
 
 ASKED: Mapping[str, Provider] = {
     name: PROVIDERS[name]
-    for name in ("openai", "anthropic", "chatgpt", "openai_legacy", "focus", "litellm", "openrouter", "github_copilot")
+    for name in (
+        "openai",
+        "anthropic",
+        "chatgpt",
+        "openai_legacy",
+        "focus",
+        "litellm",
+        "openrouter",
+        "github_copilot",
+        "cursor",
+    )
 }
 """The providers of the demo's connections, which are called as these."""
 Windows = Mapping[str, Window]
@@ -221,10 +237,7 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
         with start_sandbox(home, lock) as sandbox:
             url = address_of(sandbox)
             deliver_bills(url, home / "bills", utc_today() - DAY * days)
-            say(
-                f"sandbox: {url} emulates OpenAI, Anthropic, ChatGPT, GitHub, LiteLLM, OpenRouter, a cloud and Port; "
-                f"everything is in {home}"
-            )
+            say(f"sandbox: {url} emulates every provider, a cloud and Port; everything is in {home}")
             with start_dagster(home, lock, url, port, utc_today() - DAY * days) as dagster:
                 if dagster.port != port:
                     say(f"port {port} is in use: the UI takes {dagster.port}")
@@ -292,6 +305,8 @@ def settings_for(sandbox: str, home: Path) -> dict[str, str]:
         "OPENROUTER_BASE_URL": f"{sandbox}/openrouter",
         "SANDBOX_COPILOT_TOKEN": credentials.COPILOT_TOKEN,
         "GITHUB_COPILOT_BASE_URL": f"{sandbox}/github_copilot",
+        "SANDBOX_CURSOR_KEY": credentials.CURSOR_API_KEY,
+        "CURSOR_BASE_URL": f"{sandbox}/cursor",
     }
 
 

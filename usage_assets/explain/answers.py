@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -25,12 +25,14 @@ from usage_assets.core.schema import Row
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import File
 from usage_assets.fetching.client import read_page
-from usage_assets.fetching.page_parser import PageParser, S, numbered
+from usage_assets.fetching.page_parser import PageParser, S, numbered, summed
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.files import FILE, ROW
-from usage_assets.providers.records import Item, Json, Records, ShapeError
+from usage_assets.providers.records import Item, Json, Records, ShapeError, whole_answer
 from usage_assets.warehouse.tables import Table
 
+_DIGITS = 80
+"""Of sums that are exact: twice as many as are stored."""
 ROW_COUNT = "row_count"
 _STEP = re.compile(r'\.(\w+)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]')
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
@@ -46,9 +48,9 @@ class PlacedParser(PageParser):
     pages: list[int] = field(default_factory=list)
     """How many rows there were before each page."""
 
-    def read(self, row: type[Row], item: type[Item], records: Records, data: Any) -> int:
+    def read(self, row: type[Row], item: type[Item], records: Records, data: Any, items: str = "data") -> int:
         self.pages.append(len(self.places))
-        return super().read(row, item, records, data)
+        return super().read(row, item, records, data, items)
 
     def build(self, model: type[S], path: str, fields: Json) -> S:
         if issubclass(model, Row):
@@ -126,11 +128,21 @@ class ArchivedDay:
             own = pc.indices_nonzero(pc.equal(table["usage_date"], pa.scalar(day))).to_pylist()
             parts.append(table.take(pa.array(own, pa.int64())))
             self._places += [Place(file, bisect(parser.pages, n), steps_of(parser.places[n])) for n in own]
-        self.rows: pa.Table = numbered(self._endpoint.row, pa.concat_tables(parts))
+        self._records = pa.concat_tables(parts)
+        self.rows: pa.Table = numbered(self._endpoint.row, summed(self._endpoint.row, self._records))
 
     @cached_property
     def _positions(self) -> Mapping[tuple[Any, ...], int]:
         return {tuple(row.values()): n for n, row in enumerate(self.rows.to_pylist())}
+
+    @cached_property
+    def _events(self) -> Mapping[int, Sequence[int]]:
+        """Which records each row is the sum of."""
+        grain = ["usage_date", *self._endpoint.row.grain]
+        found: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
+        for n, whose in enumerate(_values(self._records, grain)):
+            found[whose].append(n)
+        return {position: found[whose] for position, whose in enumerate(_values(self.rows, grain))}
 
     def position_of(self, row: Mapping[str, Any]) -> int | None:
         """Return which row equals a stored one in every column; None if none does."""
@@ -139,13 +151,13 @@ class ArchivedDay:
     def _as_sent(self, place: Place) -> Path:
         """Return the path of a place in the page as it was sent.
 
-        Endpoint.page may have put the answer into an envelope. A record that has been put together from several objects
+        ``whole_answer`` puts an answer into an envelope. A record that has been put together from several objects
         is where the innermost of them is.
         """
         body = self._answers.page(place.file, place.page)
         path = place.path
-        if self._endpoint.page:
-            envelope = self._endpoint.page(body, place.file.window)
+        if self._endpoint.page is whole_answer:
+            envelope = whole_answer(body, place.file.window)
             around = next(found for found, inner in _walk(envelope) if inner is body)
             path = path[len(around) :]
         at = body
@@ -157,6 +169,25 @@ class ArchivedDay:
 
     def variants(self, positions: Sequence[int]) -> Iterator[tuple[int, Variant]]:
         """Yield each row once for each number of its record, with that number changed."""
+        if self._endpoint.row.is_summed:
+            rows = {event: position for position in positions for event in self._events[position]}
+            for event, variant in self._of_records([*rows]):
+                yield rows[event], Variant(variant.value, self._sum_with(rows[event], event, variant.row))
+        else:
+            yield from self._of_records(positions)
+
+    def _sum_with(self, position: int, event: int, changed: pa.Table) -> pa.Table:
+        """Return a row that is a sum, after one of its records has changed."""
+        [row], [before], [after] = (
+            table.to_pylist() for table in (self.rows.slice(position, 1), self._records.slice(event, 1), changed)
+        )
+        with localcontext(prec=_DIGITS):
+            for name, value in after.items():
+                if isinstance(value, int | Decimal) and not isinstance(value, bool):
+                    row[name] += value - before[name]
+        return pa.Table.from_pylist([row], schema=self.rows.schema)
+
+    def _of_records(self, positions: Sequence[int]) -> Iterator[tuple[int, Variant]]:
         pages: defaultdict[tuple[File, int], list[int]] = defaultdict(list)
         for position in positions:
             place = self._places[position]
@@ -311,6 +342,10 @@ def _at(value: Any, path: Path) -> Any:
 
 def _put(value: Any, path: Path, new: Any) -> None:
     _at(value, path[:-1])[path[-1]] = new
+
+
+def _values(rows: pa.Table, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    return zip(*(rows[name].to_pylist() for name in names), strict=True)
 
 
 def _number(value: Any) -> str | None:

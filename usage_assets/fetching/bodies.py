@@ -58,7 +58,8 @@ def known_in(endpoint: Endpoint) -> Known:
     if endpoint.answer:
         return _known_in_answer(endpoint.answer)
     is_record = endpoint.records is not results
-    return _known_in_page(endpoint.row, endpoint.item, tuple(endpoint.parts.items()), is_record=is_record)
+    parts = tuple(endpoint.parts.items())
+    return _known_in_page(endpoint.row, endpoint.item, parts, endpoint.items, is_record=is_record)
 
 
 @cache
@@ -66,6 +67,7 @@ def _known_in_page(
     row: type[msgspec.Struct],
     item: type[msgspec.Struct],
     parts: tuple[tuple[str, type[msgspec.Struct]], ...],
+    items: str,
     *,
     is_record: bool,
 ) -> Known:
@@ -73,7 +75,7 @@ def _known_in_page(
     record, models = _known_in_record(row) if is_record else Known(_TIMES, {}, {}), dict(parts)
     held = {name: _known_in_record(models.get(name, row)) for name in item.__struct_encode_fields__}
     in_item = Known(record.plain - held.keys(), record.addresses, held | dict(record.objects))
-    return Known(frozenset(("object", "has_more", "next_page", "data_refreshed_at")), {}, {"data": in_item})
+    return Known(frozenset(("object", "has_more", "next_page", "data_refreshed_at")), {}, {items: in_item})
 
 
 @cache
@@ -172,16 +174,16 @@ def _unasked(row: type[msgspec.Struct]) -> re.Pattern[bytes] | None:
 
 
 def _without_addresses(endpoint: Endpoint, people: People, content: bytes) -> bytes:
-    known = known_in(endpoint)
+    known, name = known_in(endpoint), endpoint.items
     page = decoded(content, _FIELDS)
-    items = decoded(page["data"], _ITEMS) if "data" in page else []
+    items = decoded(page[name], _ITEMS) if name in page else []
     # item by item: decoded together they take ten times the memory
-    kept = [_kept_text(item, known.objects["data"], people) for item in items]
-    rest = {name: decoded(text, _exact) for name, text in page.items() if name != "data"}
+    kept = [_kept_text(item, known.objects[name], people) for item in items]
+    rest = {field: decoded(text, _exact) for field, text in page.items() if field != name}
     kept_rest = _kept(rest, known, people)
     if kept_rest is rest and not any(map(operator.is_not, kept, items)):
         return content
-    return msgspec.json.encode(kept_rest | ({"data": kept} if "data" in page else {}))
+    return msgspec.json.encode(kept_rest | ({name: kept} if name in page else {}))
 
 
 def _kept_text(text: msgspec.Raw, known: Known, people: People) -> msgspec.Raw:

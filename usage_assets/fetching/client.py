@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from http import HTTPStatus
 from itertools import groupby
 from threading import Event, Lock
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -23,12 +23,14 @@ from usage_assets.core.schema import packed_schema
 from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every
 from usage_assets.fetching.archive.store import ArchivedResponse, ArchivePage, Body, RequestRecord, question_of
 from usage_assets.fetching.files.transport import FileTransport
-from usage_assets.fetching.page_parser import PageParser, added_up, numbered
+from usage_assets.fetching.page_parser import PageParser, added_up, numbered, summed
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import (
     INCOMPLETE,
+    NOTHING_STORED,
     HttpOptions,
     LinkRefusedError,
+    MovedError,
     PermanentError,
     StoppedError,
     Transport,
@@ -84,14 +86,37 @@ class Page(msgspec.Struct, kw_only=True):
     data: list[object]
     has_more: bool
     next_page: str | None = None
+    all_pages: int | None = None
+    all_items: int | None = None
+    """How many pages and items there are in all, if the answer says so. Pages that are numbered shift where something
+    is added or removed while they are read: these change, or another number of items was read."""
     data_refreshed_at: Moment | None = None
     """Up to when the provider's figures are complete, if it says so. It is not stored with the rows: each fetch would
     be a change."""
 
 
+MOST_MOVES = 3
+"""So often a window is read again that changes while it is read."""
 _PAGE_FIELDS = frozenset((*Page.__struct_fields__, "object"))
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class PageRead(NamedTuple):
+    """What is left of a page when its rows are read."""
+
+    has_more: bool
+    next_page: str | None
+    all_pages: int | None
+    all_items: int | None
+    items: int
+    """How many it had."""
+
+    @property
+    def size(self) -> str:
+        """What it says of the whole answer; empty where it says nothing."""
+        sizes = {"items": self.all_items, "pages": self.all_pages}
+        return " on ".join(f"{number:,} {what}" for what, number in sizes.items() if number is not None)
 
 
 class Client:
@@ -218,8 +243,8 @@ class _Chains:
         self.counts.update(requests=first, split_windows=sum(others))
         self.is_read = True
 
-    def _read(self, window: Window, *, may_restart: bool = True) -> None:
-        """Read a window, or split it into parts that can be read."""
+    def _read(self, window: Window, restarts: int = 0) -> None:
+        """Read a window, or split it into parts that can be read. ``restarts``: how often it was begun again."""
         granted = [(group_by, list(days)) for group_by, days in groupby(window.days, self._granted)]
         if len(granted) > 1:
             self._unread[:0] = [Window(days[0], days[-1]) for _, days in granted]
@@ -231,12 +256,10 @@ class _Chains:
             self._follow(parser)
         except PermanentError as error:
             self.counts["retries"] += len(parser.tables)
-            if may_restart and (
-                isinstance(error, LinkRefusedError) or (parser.tables and _is_token_refused(client.provider, error))
-            ):
+            if restarts < _most_restarts(client.provider, error, parser):
                 logger.warning("%s Reading it again from its first page", error)
                 self.counts["retries"] += 1
-                self._read(window, may_restart=False)
+                self._read(window, restarts + 1)
             else:
                 self._ask_for_less(window, group_by, error)
         else:
@@ -297,19 +320,34 @@ class _Chains:
         if self.endpoint.links:
             self._download(parser, params, self.endpoint.links)
             return
+        pages = [self._page(parser, params)]
         tokens: list[str] = []
-        page = self._page(parser, params)
-        while page.has_more:
-            if not page.next_page or page.next_page in tokens:
-                what = "the page token repeats" if page.next_page else "has_more is true, but no page token is given"
+        while pages[-1].has_more:
+            token = pages[-1].next_page
+            if not token or token in tokens:
+                what = "the page token repeats" if token else "has_more is true, but no page token is given"
                 days = parser.window.days
                 raise self.client.transport.failure(PermanentError, self._place(parser), what, INCOMPLETE, days=days)
-            tokens.append(page.next_page)
-            page = self._page(parser, [*params, ("page", page.next_page)])
+            tokens.append(token)
+            pages.append(self._page(parser, [*params, ("page", token)]))
+            self._refuse_moved(parser, pages)
+        self._refuse_moved(parser, pages)
         if days := days_without_bucket(self.endpoint, parser, parser.window.days):
             raise self.client.transport.failure(
                 PermanentError, self._place(parser), no_bucket_for(days), LATER, days=days
             )
+
+    def _refuse_moved(self, parser: PageParser, pages: Sequence[PageRead]) -> None:
+        """Raise MovedError if a page is of another answer than the first, or if all are read and items are missing."""
+        first, last, read = pages[0], pages[-1], sum(page.items for page in pages)
+        if first.size != last.size:
+            what = f"{first.size}, then {last.size}"
+        elif not last.has_more and last.all_items not in (None, read):
+            what = f"{last.size}, of which {read:,} items were read"
+        else:
+            return
+        what, days = f"the answer changed while it was read: {what}", parser.window.days
+        raise self.client.transport.failure(MovedError, self._place(parser), what, LATER, days=days)
 
     def _params(self, parser: PageParser) -> list[tuple[str, str]]:
         filters = self.client.scope.filters
@@ -333,7 +371,7 @@ class _Chains:
             fetched_at=datetime.now(UTC),
         )
 
-    def _page(self, parser: PageParser, params: list[tuple[str, str]]) -> Page:
+    def _page(self, parser: PageParser, params: list[tuple[str, str]]) -> PageRead:
         """Request one page and add its rows to the parser; return the page without its data."""
         return self._get(parser, params, self._reader(parser))
 
@@ -358,10 +396,10 @@ class _Chains:
                 on_retry=lambda: self.counts.update(retries=1),
             )
 
-    def _reader(self, parser: PageParser) -> Callable[[bytes], Page]:
+    def _reader(self, parser: PageParser) -> Callable[[bytes], PageRead]:
         """Return what adds the rows of a page to the parser, and returns the page without its data."""
 
-        def read(content: bytes) -> Page:
+        def read(content: bytes) -> PageRead:
             body = self.client.keep and self.client.keep(self.endpoint, self.client.scope.people, content)
             with self.client.decoding:
                 page, rows = read_page(self.endpoint, parser, content)
@@ -384,17 +422,22 @@ class _Chains:
             stop=self.stop,
             on_retry=lambda: self.counts.update(retries=1),
             headers=self.endpoint.headers,
+            post=self.endpoint.post,
         )
 
     def _place(self, parser: PageParser) -> str:
         return f"{self.client.scope.connection} {self.endpoint.name} {parser.window}"
 
 
-def _is_token_refused(provider: Provider, error: PermanentError) -> bool:
-    return error.status == HTTPStatus.GONE or provider.token_refused.search(error.reason) is not None
+def _most_restarts(provider: Provider, error: PermanentError, parser: PageParser) -> int:
+    """Return how often a window may be begun again after such an error."""
+    if isinstance(error, MovedError):
+        return MOST_MOVES
+    is_token = error.status == HTTPStatus.GONE or provider.token_refused.search(error.reason) is not None
+    return int(isinstance(error, LinkRefusedError) or (is_token and bool(parser.tables)))
 
 
-def read_page(endpoint: Endpoint, parser: PageParser, content: bytes) -> tuple[Page, int]:
+def read_page(endpoint: Endpoint, parser: PageParser, content: bytes) -> tuple[PageRead, int]:
     """Add the rows of one page to the parser; return the page without its data, and its number of rows.
 
     Raises msgspec.DecodeError for a broken body and ShapeError for an unknown one.
@@ -402,10 +445,10 @@ def read_page(endpoint: Endpoint, parser: PageParser, content: bytes) -> tuple[P
     body = _opened(endpoint, content, parser.window)
     page = msgspec.convert(body, Page)
     _refuse_days_to_come(page, parser.window)
-    items = (decoded(item) if isinstance(item, msgspec.Raw) else item for item in page.data)
-    rows = parser.read(endpoint.row, endpoint.item, endpoint.records, items)
+    data = (decoded(item) if isinstance(item, msgspec.Raw) else item for item in page.data)
+    rows = parser.read(endpoint.row, endpoint.item, endpoint.records, data, endpoint.items)
     parser.unknown_fields.update(f"page.{name}" for name in body.keys() - _PAGE_FIELDS)
-    return Page(data=[], has_more=page.has_more, next_page=page.next_page), rows
+    return PageRead(page.has_more, page.next_page, page.all_pages, page.all_items, len(page.data)), rows
 
 
 def _refuse_days_to_come(page: Page, window: Window) -> None:
@@ -441,6 +484,11 @@ def fetched_from(endpoint: Endpoint, parsers: Sequence[PageParser], counts: Mapp
         groupings[parser.grouping] += len(parser.window.days)
     tables = [table for parser in parsers for table in parser.tables]
     rows = pa.concat_tables([packed_schema(endpoint.row).empty_table(), *tables])
+    try:
+        rows = summed(endpoint.row, rows)
+    except pa.ArrowInvalid as error:
+        what = f"{endpoint.name}: what its events add up to does not fit its column: {error}. {NOTHING_STORED}."
+        raise PermanentError(what, days=[day for parser in parsers for day in parser.window.days]) from None
     return FetchResult(
         rows=added_up(endpoint.row, rows) if endpoint.pages_add_up else numbered(endpoint.row, rows),
         requests=counts["requests"],

@@ -59,10 +59,13 @@ def provider_client(
 
     Raises SettingsError where the connection has no key.
     """
+    provider = PROVIDERS[connection.provider]
     if connection.requests_per_second:
         http["requests_per_second"] = connection.requests_per_second
+    elif provider.requests_per_minute:
+        http["requests_per_second"] = provider.requests_per_minute / 60
     return Client(
-        PROVIDERS[connection.provider],
+        provider,
         scope_of(connection, settings),
         base_url=connection.base_url,
         key=connection.required_key(),

@@ -131,13 +131,14 @@ class _Chain:
         def read(content: bytes) -> Page:
             with self.client.decoding:
                 body: Any = decoded(content)
+                body = self.lookup.page(body) if self.lookup.page else body
                 page = self._read_page(body, after)
                 name = self.lookup.items or "data"
                 items = [self._item(raw, f"$.{name}[{n}]") for n, raw in enumerate(page.data)]
                 if self.lookup.items and items and {item.id for item in items} <= {item.id for item in self.items}:
                     raise ShapeError(f"$.{name}", None, "the page repeats", INCOMPLETE)
                 self.items += items
-            if self.lookup.cursor:
+            if self.lookup.cursor or self.lookup.page:
                 known = {*_PAGE_FIELDS, self.lookup.items, self.lookup.total}
                 self.unknown_fields.update(f"page.{name}" for name in body.keys() - known)
             return Page(data=[], has_more=page.has_more, last_id=page.last_id)
@@ -168,7 +169,7 @@ class _Chain:
             is_full = len(items) >= int(self.lookup.params["per_page"])
             return Page(data=items, has_more=is_full, last_id=str(int(after or 1) + 1))
         match self.lookup.cursor:
-            case None:
+            case None if not self.lookup.page:
                 return Page(data=[body], has_more=False)
             case "page":
                 page = msgspec.convert(body, TokenPage)

@@ -5,8 +5,8 @@ an object (``amount_value`` from ``amount.value``). A new endpoint needs no code
 """
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from usage_assets.core import money
 from usage_assets.core.days import DAY, Window
 from usage_assets.core.people import People
-from usage_assets.core.schema import Address, Row, arrow_schema, columns, to_arrow
+from usage_assets.core.schema import Address, Row, arrow_schema, columns, packed_schema, to_arrow
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.records import FRAME, OURS, Item, Json, Records, ShapeError, as_json
 
@@ -36,6 +36,8 @@ POLICY: Mapping[Address, Callable[[People, str], str | None]] = {
 """What the policy for people makes of an address or a person's name."""
 _ROWS_AT_ONCE = 5_000
 """Rows of a page that are objects at once, before they become Arrow. As objects, they take ten times the memory."""
+_WIDE = pa.decimal256(76, money.SCALE)
+"""In which sums are made."""
 _MISSING = re.compile(r"Object missing required field `(.+)`")
 
 
@@ -70,24 +72,25 @@ class PageParser:
         """The dimensions that were requested and granted, as stored in ``grouped_by``."""
         return ",".join(sorted(self.grouped_by))
 
-    def read(self, row: type[Row], item: type[Item], records: Records, data: Iterable[Any]) -> int:
-        """Add the rows of a page's ``data``; returns how many. Raises ShapeError: nothing of the window is usable.
+    def read(self, row: type[Row], item: type[Item], records: Records, data: Iterable[Any], items: str = "data") -> int:
+        """Add the rows of a page's items, which it calls ``items``; returns how many.
 
+        Raises ShapeError: nothing of the window is usable.
         ``data`` may decode its items one by one: what it raises is passed on, and nothing of the page was added.
         """
         page = replace(self, tables=[], days_seen=set(), alike=Counter(), rounded=0, unknown_fields=Counter())
-        rows = page.add(row, item, records, data)
+        rows = page.add(row, item, records, data, items)
         self.tables.append(pa.concat_tables(page.tables))
         self.days_seen |= page.days_seen
         self.rounded += page.rounded
         self.unknown_fields += page.unknown_fields
         return rows
 
-    def add(self, row: type[Row], item: type[Item], records: Records, data: Iterable[Any]) -> int:
+    def add(self, row: type[Row], item: type[Item], records: Records, data: Iterable[Any], items: str = "data") -> int:
         """Add the rows of items; returns how many. Raises ShapeError, with part of them added."""
         rows: list[Row] = []
         for n, raw in enumerate(data):
-            path = f"$.data[{n}]"
+            path = f"$.{items}[{n}]"
             self.day = self.window.first if self.window.first == self.window.last else None
             self.day = self._day_of(self._convert(item, path, raw, strict=False), path)
             self.days_seen.add(self.day)
@@ -187,6 +190,36 @@ class PageParser:
     def _kept(self, unknown: Json) -> str:
         self.unknown_fields.update(unknown.keys())
         return as_json(self.people.scrubbed(unknown))
+
+
+def summed(row: type[Row], rows: pa.Table) -> pa.Table:
+    """The rows of a fetch, with those of one grain added up where they are events (``Row.is_summed``).
+
+    Exact: they are added with more digits than are stored. A counter is null if it is null in all of them. Of fields
+    that we do not know, the number of events is kept that have them. Raises ArrowInvalid for a sum that does not fit.
+    """
+    if not row.is_summed:
+        return rows
+    schema, grain = packed_schema(row), ["connection", "usage_date", *row.grain]
+    counted = [name for name in schema.names if name not in (*grain, "other_fields")]
+    wide = pa.schema([field.with_type(_WIDE) if field.name in counted else field for field in schema])
+    added = (
+        rows.cast(wide)
+        .unify_dictionaries()
+        .group_by(grain, use_threads=False)
+        .aggregate([(name, "sum") for name in counted])
+        .rename_columns({f"{name}_sum": name for name in counted})
+    )
+    unknown: defaultdict[tuple[object, ...], Counter[str]] = defaultdict(Counter)
+    for *whose, fields in _values(rows.filter(rows["other_fields"].is_valid()).select([*grain, "other_fields"])):
+        unknown[*whose].update(msgspec.json.decode(fields).keys())
+    texts = [as_json(unknown[whose]) if whose in unknown else None for whose in _values(added.select(grain))]
+    added = added.append_column("other_fields", pa.array(texts, pa.string()))
+    return added.select(schema.names).cast(schema)
+
+
+def _values(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
+    return zip(*(column.to_pylist() for column in rows.columns), strict=True)
 
 
 def numbered(row: type[Row], rows: pa.Table) -> pa.Table:

@@ -1,6 +1,7 @@
-"""One GET to a provider: authentication, pace, retries, and errors in one line without secrets.
+"""One request to a provider: authentication, pace, retries, and errors in one line without secrets.
 
-client.py decides what is requested, and in which order. There is only GET.
+client.py decides what is requested, and in which order. All requests only read: they are GET, or the POST that an
+endpoint declares because its API reads with nothing else (``Endpoint.post``).
 """
 
 import logging
@@ -33,7 +34,7 @@ from usage_assets.core.bounded_http import (
 )
 from usage_assets.fetching.rate_limiter import RateLimiter
 from usage_assets.fetching.scope import Scope
-from usage_assets.providers.endpoint import Provider
+from usage_assets.providers.endpoint import JsonBody, Provider
 from usage_assets.providers.records import LATER, DayToComeError, ShapeError
 
 logger = logging.getLogger(__name__)
@@ -91,6 +92,10 @@ class NotServedYetError(PermanentError):
 
 class LinkRefusedError(PermanentError):
     """A link to a file of a report is refused. Links are short-lived: the report has to be asked for new ones."""
+
+
+class MovedError(PermanentError):
+    """The answer changed while its pages were read."""
 
 
 class TransientError(ProviderError):
@@ -218,16 +223,18 @@ class Transport(Failures):
         stop: Event,
         on_retry: Callable[[], None],
         headers: Mapping[str, str] | None = None,
+        post: JsonBody | None = None,
     ) -> T:
         """Return what ``read`` makes of the body of a 200. Messages begin with ``place``, errors carry ``days``.
 
-        ``read`` raises msgspec.DecodeError for a broken body (tried again) and ShapeError for an unknown one. Raises
-        PermanentError, TransientError after the last attempt, or StoppedError as soon as ``stop`` is set.
+        ``post`` makes of the parameters the body of a POST that reads. ``read`` raises msgspec.DecodeError for a broken
+        body (tried again) and ShapeError for an unknown one. Raises PermanentError, TransientError after the last
+        attempt, or StoppedError as soon as ``stop`` is set.
         """
-        query = httpx.QueryParams(list(params))
+        query, body = (None, post(params)) if post else (httpx.QueryParams(list(params)), None)
 
         def answer() -> AbstractContextManager[httpx.Response]:
-            return self._client.stream("GET", path, params=query, headers=headers)
+            return self._client.stream("POST" if post else "GET", path, params=query, json=body, headers=headers)
 
         return self._persistently(answer, self._refused, read, place, days, stop, on_retry)
 
@@ -362,7 +369,8 @@ class Transport(Failures):
             return self.failure(NotServedYetError, place, what, LATER, cause="204: there is no report", days=days)
         days = () if response.is_redirect or status in _OF_THE_CONNECTION else days
         request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
-        what = f"{status} from GET {response.url.path}: {reason}{f' (request {request_id})' if request_id else ''}"
+        asked = f"{response.request.method} {response.url.path}"
+        what = f"{status} from {asked}: {reason}{f' (request {request_id})' if request_id else ''}"
         facts: dict[str, Any] = {"cause": f"{status}: {reason}", "status": status, "reason": reason, "days": days}
         if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
             error = self.failure(TransientError, place, what, **facts)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from usage_assets.providers.anthropic.reports import ANTHROPIC
 from usage_assets.providers.anthropic_analytics.reports import ANTHROPIC_ANALYTICS
 from usage_assets.providers.chatgpt.analytics import CHATGPT
+from usage_assets.providers.cursor.usage import CURSOR
 from usage_assets.providers.endpoint import Provider
 from usage_assets.providers.focus.charges import FOCUS
 from usage_assets.providers.github_copilot.billing import GITHUB_COPILOT
@@ -24,6 +25,7 @@ PROVIDERS: Mapping[str, Provider] = {
         FOCUS,
         LITELLM,
         OPENROUTER,
+        CURSOR,
         GITHUB_COPILOT,
     )
 }

@@ -19,6 +19,9 @@ from usage_assets.providers.files import FileReport
 from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.records import Item, Json, Records
 
+JsonBody = Callable[[Sequence[tuple[str, str]]], Json]
+"""Makes of the parameters of a request its JSON body."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
@@ -72,7 +75,12 @@ class Endpoint:
     parts: Mapping[str, type[msgspec.Struct]] = field(default_factory=dict)
     """Fields of an item that hold records of another model than ``row``."""
     page: Callable[[Json, Window], Json] | None = None
-    """The answer to a window as ``{data, has_more, next_page}``, where it is sent in another form."""
+    """The answer to a window as ``{data, has_more, next_page, all_pages, all_items}``, if it is sent otherwise.
+    The last two are left out where it does not state them."""
+    items: str = "data"
+    """The field of an answer that holds its items, as it is sent."""
+    post: JsonBody | None = None
+    """Where the API reads with POST: what the parameters become. None, as nearly everywhere: a GET."""
     links: Callable[[Json, Window], Sequence[str]] | None = None
     """The links in the answer, where it only says which files hold the report (``page_of_lines``). They lead to another
     host, to which the key is never sent. The files are the parts of one report."""
@@ -202,6 +210,8 @@ class Provider:
     """Table of costs that bills more than one API key or person in a row -> tables that say who used it
     (``sql/allocated_costs/``)."""
     entities: tuple[Entities, ...] = ()
+    requests_per_minute: float | None = None
+    """How often it may be asked, where it says so and a connection does not."""
     settling_days: int
     """How long after a day's end the provider still changes it. None of them promises a figure: a connection may set
     another one."""

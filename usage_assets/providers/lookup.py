@@ -3,12 +3,13 @@
 What changes with every use (last used at) and what is part of a secret (redacted keys) is not kept.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
 from usage_assets.core.schema import LookupRow, column
+from usage_assets.providers.records import Json
 
 ChosenName = Annotated[str | None, column("Name, chosen by somebody", address="in_name")]
 PersonName = Annotated[
@@ -34,6 +35,8 @@ class Lookup:
     row: type[LookupRow]
     cursor: str | None
     """The parameter that asks for what follows an id; None where the answer is the only item itself."""
+    page: Callable[[Json], Json] | None = None
+    """The answer as ``{data, has_more, last_id}``, where it is sent in another form."""
     params: Mapping[str, str] = field(default_factory=dict)
     for_each: "Lookup | None" = None
     """The lookup whose items have a list of these each."""

@@ -1,1 +1,1 @@
-"""OpenAI, Anthropic, ChatGPT, GitHub, a cloud and Port, emulated over real HTTP, with books of their own."""
+"""Every provider, a cloud and Port, emulated over real HTTP, with books of their own."""

@@ -1,4 +1,4 @@
-"""The sandbox as one Starlette app and its server: all emulated providers, and Port, on one loopback port.
+"""The sandbox as one Starlette app and its server: all providers and Port on one loopback port.
 
 It shares no code with the product: it is the independent witness that the product's tests rely on.
 """
@@ -18,6 +18,7 @@ from usage_assets.sandbox.anthropic_analytics import anthropic_analytics_routes
 from usage_assets.sandbox.chatgpt import chatgpt_routes
 from usage_assets.sandbox.control import DEFAULT_SEED, RequestLog, Sandbox, control_routes
 from usage_assets.sandbox.credentials import dotenv
+from usage_assets.sandbox.cursor import cursor_routes
 from usage_assets.sandbox.directory import (
     Directory,
     anthropic_directory_routes,
@@ -62,6 +63,7 @@ def build_app(*, seed: int = DEFAULT_SEED, now: datetime | None = None) -> Starl
                 ],
             ),
             Mount("/chatgpt/v1", routes=chatgpt_routes(sandbox.ledger, sandbox.shapes)),
+            Mount("/cursor", routes=cursor_routes(sandbox.ledger, sandbox.directory)),
             Mount(
                 "/github_copilot",
                 routes=[*github_directory_routes(sandbox.directory), *github_copilot_routes(sandbox.ledger)],

@@ -8,6 +8,7 @@ CHATGPT_ANALYTICS_KEY = "chatgpt-sandbox-key"
 CHATGPT_WORKSPACE_ID = "ws-sandbox"
 LITELLM_MASTER_KEY = "sk-litellm-sandbox"  # of a proxy that the company runs itself
 OPENROUTER_MANAGEMENT_KEY = "sk-or-sandbox-management"
+CURSOR_API_KEY = "key_cursor-sandbox"
 COPILOT_TOKEN = "github-copilot-sandbox-token"  # noqa: S105 - accepted by the sandbox only
 COPILOT_ORGANIZATION = "acme-robotics"
 COPILOT_SIGNATURE = "sandbox-signature"  # whoever has a link that is signed with it can read the report

@@ -1,4 +1,4 @@
-"""Who and what the company's ids stand for, as both providers list it: projects, workspaces, people, keys.
+"""Who and what the company's ids stand for, as the providers list it: projects, workspaces, people, keys.
 
 Ids are the digests of the company's own names for them, as in costs and usage. Two keys that are used were deleted: no
 list has them.
@@ -25,6 +25,7 @@ from usage_assets.sandbox.api import (
     text,
 )
 from usage_assets.sandbox.company import CLAUDE_CALLERS, CLAUDE_CODE_WORKSPACE, CODERS, Company, Row, email
+from usage_assets.sandbox.company_cursor import FORMER_MEMBER, IDLE_MEMBER, MEMBERS
 from usage_assets.sandbox.company_github_copilot import DEVELOPERS, SEATS, WITHOUT_USE
 from usage_assets.sandbox.company_openai import OPENAI_CALLERS
 from usage_assets.sandbox.ledger import Clock
@@ -77,6 +78,7 @@ class Directory:
         self.lists: dict[str, dict[str, list[Row]]] = {
             "openai": _openai(company),
             "anthropic": _anthropic(company),
+            "cursor": {"members": _cursor_members()},
             "github_copilot": _github_copilot(),
         }
 
@@ -89,6 +91,8 @@ class Directory:
         match change:
             case "rename":
                 item["name"] = name
+            case "archive" if provider == "cursor":
+                item["isRemoved"] = True
             case "archive":
                 now = self.clock.now()
                 item["archived_at"] = int(now.timestamp()) if provider == "openai" else stamp(now)
@@ -104,6 +108,24 @@ def _distinct(names: Iterable[str | None]) -> list[str]:
 
 def _created(n: int) -> datetime:
     return FIRST_CREATED + timedelta(days=n, minutes=7 * n)
+
+
+def cursor_member_id(person: str) -> int:
+    """The number of a member of the Cursor team."""
+    return 12_345 + (*PEOPLE, person).index(person)
+
+
+def _cursor_members() -> list[Row]:
+    return [
+        {
+            "id": cursor_member_id(person),
+            "name": PEOPLE[person],
+            "email": email(person),
+            "role": "owner" if person == "alice" else "member",
+            "isRemoved": person == FORMER_MEMBER,
+        }
+        for person in (*MEMBERS, FORMER_MEMBER, IDLE_MEMBER)
+    ]
 
 
 def _openai(company: Company) -> dict[str, list[Row]]:

@@ -27,6 +27,8 @@ from usage_assets.sandbox.company_anthropic_analytics import (
     USAGE_DIMENSIONS,
     anthropic_analytics_day,
 )
+from usage_assets.sandbox.company_cursor import ACTIVITY, COVERED, OWN_KEY, cursor_day
+from usage_assets.sandbox.company_cursor import BILLED as USAGE_BASED
 from usage_assets.sandbox.company_focus import BEDROCK, focus_day
 from usage_assets.sandbox.company_focus import DIMENSIONS as CLOUD_DIMENSIONS
 from usage_assets.sandbox.company_github_copilot import github_copilot_day
@@ -136,6 +138,10 @@ def _of_gateway(prefix: str) -> Book:
     return Book(GATEWAY_DIMENSIONS, _fields(**units), _late_gateway_entity)
 
 
+def _of_events(measure: str, *labels: str) -> Unit:
+    return lambda row: row[measure] if row["label"] in labels else None
+
+
 _METERED = ("product", "sku", "model", "unit_type", "price_per_unit")
 _CALLER = ("project_id", "user_id", "user_email", "api_key_id")
 DAYS: dict[str, Callable[[Company, date], DayRows]] = {
@@ -147,6 +153,7 @@ DAYS: dict[str, Callable[[Company, date], DayRows]] = {
     "focus": focus_day,
     "litellm": litellm_day,
     "openrouter": openrouter_day,
+    "cursor": cursor_day,
     "github_copilot": github_copilot_day,
 }
 """Provider -> the rows of each of its endpoints on a day before any restatement, unique in their dimensions."""
@@ -305,6 +312,37 @@ BOOKS: dict[str, dict[str, Book]] = {
                 "requests", "prompt_tokens", "completion_tokens", usage_usd="usage", own_keys_usd="byok_usage_inference"
             ),
             lambda _, n: {"endpoint_id": f"late-{n}"},
+        ),
+    },
+    "cursor": {
+        "usage_events": Book(
+            ("person", "n", "at", "model", "label", "kind", "max_mode", "is_headless", "by_token", "events"),
+            {
+                "billed_cents": _of_events("charged_cents", USAGE_BASED),
+                "included_cents": _of_events("charged_cents", *COVERED),
+                "own_key_cents": _of_events("charged_cents", OWN_KEY),
+                **_fields(
+                    "events",
+                    "input_tokens",
+                    "output_tokens",
+                    "cache_read_tokens",
+                    "cache_write_tokens",
+                    "model_cents",
+                    "token_fee_cents",
+                    "request_units",
+                ),
+            },
+            lambda _, n: {"person": f"late{n}"},
+        ),
+        "daily_usage": Book(
+            ("person", "is_active", "model"),
+            _fields(
+                *(name for name, _ in ACTIVITY),
+                "subscription_included_requests",
+                "usage_based_requests",
+                "api_key_requests",
+            ),
+            lambda _, n: {"person": f"late{n}"},
         ),
     },
     "github_copilot": {

@@ -566,7 +566,7 @@ def test_the_documented_connections_can_be_used(connections_file: Connections, m
     example = example_of("connect.md")
     connections_file(example)
     monkeypatch.setenv("USAGE_HASH_KEY", SECRET)
-    emea, research, analytics, files, copilot, gateway, router = Settings.load().connections()
+    emea, research, analytics, files, copilot, gateway, router, editors = Settings.load().connections()
     assert {endpoint.name for endpoint in endpoints_of(PROVIDERS["openai"], emea)} >= {"costs", "usage_decisions"}
     assert endpoints_of(PROVIDERS["chatgpt"], research)
     assert [endpoint.name for endpoint in endpoints_of(PROVIDERS["anthropic_analytics"], analytics)] == [
@@ -578,6 +578,7 @@ def test_the_documented_connections_can_be_used(connections_file: Connections, m
     assert copilot.ids == {"organization": "acme"}
     assert gateway.base_url == "https://litellm.example.com"
     assert router.base_url == "https://openrouter.ai/api/v1"
+    assert (editors.base_url, editors.ids) == ("https://api.cursor.com", {})
     assert set(ConnectionEntry.model_fields) <= set(re.findall(r"\w+", example)), "the example shows every option"
 
 

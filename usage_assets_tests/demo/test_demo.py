@@ -106,7 +106,7 @@ def test_the_demo_never_reads_the_users_keys_or_database(user: Path) -> None:
     assert asked_in(home, command, environment) == (
         f"{home}/usage.duckdb {home}/connections.toml "
         "sk-ant-admin-sandbox chatgpt-sandbox-key sk-admin-sandbox sess-sandbox sk-litellm-sandbox "
-        "sk-or-sandbox-management github-copilot-sandbox-token\n"
+        "sk-or-sandbox-management github-copilot-sandbox-token key_cursor-sandbox\n"
     )
     assert "HTTP_PROXY" not in environment
 
@@ -177,6 +177,7 @@ def test_days_are_clamped_to_what_each_provider_serves() -> None:
         "litellm": Window(date(2025, 11, 20), date(2026, 11, 19)),
         "openrouter": Window(date(2026, 10, 21), date(2026, 11, 19)),
         "github_copilot": Window(date(2025, 11, 20), date(2026, 11, 19)),
+        "cursor": Window(date(2025, 11, 20), date(2026, 11, 19)),
     }
 
 
@@ -285,6 +286,7 @@ MORE = {
     "litellm": ("sk-litellm-sandbox", ""),
     "openrouter": ("sk-or-sandbox-management", ""),
     "github_copilot": ("github-copilot-sandbox-token", 'organization = "acme-robotics"'),
+    "cursor": ("key_cursor-sandbox", "requests_per_second = 100"),
 }
 """Provider -> the key of its connection, and what else it needs."""
 
@@ -341,6 +343,7 @@ def test_the_last_lines_say_what_each_provider_billed_and_never_add_credits_to_d
         "anthropic, billed USD",
         "chatgpt, billed USD",
         "chatgpt, credits",
+        "cursor, billed USD",
         "focus, billed USD",
         "github_copilot, billed USD",
         "openai, billed USD",

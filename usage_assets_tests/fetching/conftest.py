@@ -31,6 +31,7 @@ KEYS = {
     "anthropic_analytics": "sk-ant-analytics-sandbox",
     "litellm": "sk-litellm-sandbox",
     "openrouter": "sk-or-sandbox-management",
+    "cursor": "key_cursor-sandbox",
     "github_copilot": "github-copilot-sandbox-token",
 }
 PATHS = {
@@ -41,6 +42,7 @@ PATHS = {
     "anthropic_analytics": "anthropic",
     "litellm": "litellm",
     "openrouter": "openrouter",
+    "cursor": "cursor",
     "github_copilot": "github_copilot",
 }
 IDS: Mapping[str, Mapping[str, str]] = {
@@ -56,7 +58,8 @@ EVERY_ENDPOINT = {
 OVER_HTTP = {name: pair for name, pair in EVERY_ENDPOINT.items() if not pair[1].files}
 """Those that are asked; test_files.py has the others."""
 ENDPOINTS = {name: pair for name, pair in EVERY_ENDPOINT.items() if "limit" in pair[1].params}
-"""Those that answer in pages; test_openai_legacy.py and test_github_copilot.py have the others."""
+"""Those that answer in pages with tokens; test_openai_legacy.py, test_github_copilot.py and test_cursor.py have the
+others."""
 DAY = date(2026, 11, 12)
 """A day on which every endpoint has something."""
 
@@ -67,9 +70,12 @@ NewClient = Callable[..., Client]
 
 def error_body(provider: Provider, words: str) -> dict[str, Any]:
     """An error as the provider words it."""
-    return {"chatgpt": {"detail": words}, "github_copilot": {"message": words}}.get(
-        provider.name, {"error": {"message": words}}
-    )
+    worded = {
+        "chatgpt": {"detail": words},
+        "github_copilot": {"message": words},
+        "cursor": {"error": "Error", "message": words},
+    }
+    return worded.get(provider.name, {"error": {"message": words}})
 
 
 def client_of(provider: Provider, *, key: str, base_url: str | None = None, **options: Any) -> Client:
@@ -110,7 +116,8 @@ class Answers:
 
     def route(self, provider: Provider, endpoint: Endpoint) -> str:
         """The fault route of an endpoint: where it is asked, be it for the report or for links to it."""
-        return f"GET /{PATHS[provider.name]}/{endpoint.path_in(IDS.get(provider.name, {}))}"
+        path = endpoint.path_in(IDS.get(provider.name, {}))
+        return f"{'POST' if endpoint.post else 'GET'} /{PATHS[provider.name]}/{path}"
 
     def real(self, provider: Provider, endpoint: Endpoint, day: date = DAY) -> dict[str, Any]:
         """The true first page of one day, decoded exactly."""
@@ -127,6 +134,7 @@ class Answers:
             stop=Event(),
             on_retry=lambda: None,
             headers=endpoint.headers,
+            post=endpoint.post,
         )
         body: dict[str, Any] = msgspec.json.Decoder(float_hook=Decimal).decode(content)
         return body

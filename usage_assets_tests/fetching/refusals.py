@@ -137,6 +137,15 @@ SHAPES = {
     "github_copilot.billing_usage": ITEMS_OF_A_DAY,
     "github_copilot.users_1_day": TEXTS_OF_A_FILE._replace(optional_parts=()),
     "github_copilot.organization_1_day": TEXTS_OF_A_FILE,
+    "cursor.usage_events": Shape(
+        "usageEvents[0]",
+        elsewhere=dict.fromkeys(("kind", "kind_as_sent", "charge", "events")),
+        required="chargedCents",
+        optional_parts=("tokenUsage",),
+        never_null=("charged_cents",),
+        has_pages=False,
+    ),
+    "cursor.daily_usage": Shape(has_pages=False),
 }
 """Endpoints whose answers are not buckets of rows."""
 CURRENCY: Mapping[str, str] = {
@@ -166,6 +175,11 @@ class Target:
             if table in SHAPES
             else f"{self.provider.name} buckets"
         )
+
+    @property
+    def is_summed(self) -> bool:
+        """Whether several records become a row."""
+        return self.endpoint.row.is_summed
 
     @property
     def says(self) -> Shape:
@@ -274,10 +288,12 @@ class Scope(NamedTuple):
 
 TRANSPORT = Scope("every endpoint; transport")
 ANYWHERE = Scope("every endpoint; per shape")
+KEPT = Scope("every endpoint but cursor/usage_events, which counts them", lambda target: not target.is_summed)
 AMOUNTS = Scope("every endpoint; per shape and type", alike=amount_type)
 NAMES = Scope("every endpoint; per shape and kind of text", alike=texts)
 PAGED = Scope(
-    "every endpoint with page tokens; per shape (openai_legacy, litellm, openrouter and github_copilot have none)",
+    "every endpoint with page tokens; per shape (openai_legacy, litellm, openrouter, github_copilot and cursor have "
+    "none)",
     lambda target: target.says.has_pages,
 )
 DATED = Scope(
@@ -299,6 +315,7 @@ LONG_WINDOWS = Scope(
 )
 REFRESHED = Scope("anthropic_analytics; per shape", lambda target: target.provider.name == "anthropic_analytics")
 LINKED = Scope("reports behind links", lambda target: target.endpoint.row.table == "github_copilot.users_1_day")
+EVENTS = Scope("cursor/usage_events", lambda target: target.is_summed)
 LARGEST_GROUPS = Scope(
     "anthropic_analytics/usage_report, cost_report; per shape",
     lambda target: target.endpoint.records is largest_groups,
@@ -410,12 +427,17 @@ def outside(target: Target) -> Fault:
         put("usageItems[0].date", str(day)),
         put("[0].day", str(day)),
         put("results[0].date", str(day)),
+        put("usageEvents[0].timestamp", str(seconds["start_time"] * 1000)),
+        put("data[0].day", str(day)),
     )
 
 
 def reversed_order(target: Target) -> Fault:
     """The last bucket or record first."""
-    paths = ("data", "data[*].results", "daily_costs", "daily_costs[*].line_items", "usageItems", "results")
+    paths = (
+        *("data", "data[*].results", "daily_costs", "daily_costs[*].line_items", "usageItems", "usageEvents"),
+        "results",
+    )
     return edit(*({"do": "reverse", "path": path} for path in paths))
 
 
@@ -432,6 +454,7 @@ class Outcome(Enum):
 
     RETRIED = ("retried after a pause, 6 attempts in all", "the same rows; if every attempt fails, nothing")
     READ_AGAIN = ("read again from the first page, once", "the same rows; if it happens again, nothing")
+    MOVED = ("read again from the first page, 3 times at most", "the same rows; if it happens again, nothing")
     HALVED = ("requested in halves, down to one day", "the same rows; if a day is too large, nothing")
     PERMANENT = ("the run fails at once", "nothing")
     REFUSED = ("the run fails before it commits", "nothing")
@@ -488,8 +511,8 @@ def _other_fields(_target: Target, change: Change) -> bool:
 
 def _long(target: Target, change: Change) -> bool:
     column = next(iter(target.names))
-    return any(row[column] == LONG for row in change.new) and any(
-        row["other_fields"] and row["other_fields"].count(LONG) == 2 for row in change.new
+    return any(row[column] == LONG for row in change.new) and (
+        target.is_summed or any(row["other_fields"] and row["other_fields"].count(LONG) == 2 for row in change.new)
     )
 
 
@@ -728,6 +751,26 @@ CASES = [
     Case(name="a file that fails with 500", where=LINKED, outcome=R, script=at_files(status(500))),
     Case(name="half a file", where=LINKED, outcome=R, script=at_files(kind("truncate"))),
     Case(name="an empty file", where=LINKED, outcome=R, script=at_files(kind("replace", text=""))),
+    Case(
+        name="fewer events than the answer states",
+        where=EVENTS,
+        outcome=Outcome.MOVED,
+        script=lambda _: edit({"do": "delete", "path": "usageEvents[0]"}),
+    ),
+    Case(
+        name="a page that says two things about what follows",
+        where=EVENTS,
+        outcome=P,
+        script=lambda _: edit(put("pagination.hasNextPage", True)),
+    ),
+    Case(
+        name="a kind of charge that nobody knows",
+        where=EVENTS,
+        outcome=P,
+        script=lambda target: edit(
+            put(target.place("kind"), NEVER_SEEN), {"do": "delete", "path": target.place("isChargeable")}
+        ),
+    ),
     Case(name="unordered buckets", where=ANYWHERE, outcome=A, script=reversed_order, days=3),
     Case(name="NaN as an amount", where=TRANSPORT, outcome=R, script=amount_is("NaN")),
     Case(name="NaN in quotes as an amount", where=AMOUNTS, outcome=P, script=amount_is('"NaN"')),
@@ -757,7 +800,7 @@ CASES = [
     ),
     Case(
         name="unknown fields",
-        where=ANYWHERE,
+        where=KEPT,
         outcome=A,
         script=lambda target: edit(
             put(target.place("brand_new"), {"deep": [1]}), put("later", True), put("[0].later", True)

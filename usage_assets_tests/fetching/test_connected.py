@@ -52,6 +52,15 @@ def test_each_connection_has_a_pace_of_its_own(rate: float | None, seconds: floa
         assert asked(client)._pace is not asked(another)._pace
 
 
+@pytest.mark.parametrize(("rate", "seconds"), [(None, 3), (4.0, 1 / 4)])
+def test_the_pace_is_the_provider_s_where_it_states_one_and_the_connection_does_not(
+    rate: float | None, seconds: float
+) -> None:
+    connection = replace(CONNECTION, provider="cursor", requests_per_second=rate)
+    with provider_client(connection, settings_of()) as client:
+        assert asked(client)._pace._configured == pytest.approx(seconds)
+
+
 def test_each_connection_has_filters_and_a_policy_of_its_own() -> None:
     connection = replace(CONNECTION, filters={"models": ("gpt-5",)}, people="hash")
     with provider_client(connection, settings_of(usage_hash_key="secret")) as client:

@@ -57,7 +57,8 @@ def route(provider: str, lookup: Lookup, id_: str = "") -> str:
 
 def listed_ids(sandbox: Sandbox, provider: str, lookup: Lookup) -> set[str]:
     """The ids that the sandbox's directory has."""
-    return {item["id"] for item in sandbox.control("GET", "directory")[provider][lookup.name]}
+    spelled = dict(zip(lookup.row.__struct_fields__, lookup.row.__struct_encode_fields__, strict=True))
+    return {item[spelled["id"]] for item in sandbox.control("GET", "directory")[provider][lookup.name]}
 
 
 # Complete
@@ -258,7 +259,10 @@ def test_an_address_in_the_name_of_a_key_is_hashed_where_that_is_asked_for(
 def test_no_address_no_persons_name_and_no_key_is_kept(
     fetch: Fetch, provider: str, lookup: Lookup, policy: str
 ) -> None:
-    kept = str(fetch(provider, lookup, policy).items)
+    items = fetch(provider, lookup, policy).items
+    if policy == "ids" and {column.name: column.address for column in columns(lookup.row)}["id"] == "only_id":
+        items = [msgspec.structs.replace(item, id="") for item in items]
+    kept = str(items)
     assert "Ångström" not in kept
     assert "sk-" not in kept
     assert "@" not in kept.replace("notebook of dana@", "" if policy == "ids" else "@")
@@ -268,7 +272,7 @@ def test_no_address_no_persons_name_and_no_key_is_kept(
 def test_names_are_personal_where_they_may_hold_an_address(provider: str, lookup: Lookup) -> None:
     declared = {column.name: column for column in columns(lookup.row)}
     if "name" in declared:
-        assert declared["name"].address == ("person_name" if lookup.name == "users" else "in_name")
+        assert declared["name"].address == ("person_name" if lookup.name in ("users", "members") else "in_name")
     assert all(column.nullable for column in declared.values() if column.name not in ("connection", "id", "valid_from"))
 
 

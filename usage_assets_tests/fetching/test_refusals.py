@@ -27,7 +27,7 @@ from usage_assets.automation.jobs import range_tags
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.fetching.client import Client, FetchResult
-from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
+from usage_assets.fetching.transport import MovedError, PermanentError, ProviderError, TransientError
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import NOW
@@ -188,6 +188,14 @@ def read_again(trial: Trial, undisturbed: FetchResult, caplog: pytest.LogCapture
     trial.fails(trial.case.raises)
 
 
+def moved(trial: Trial, undisturbed: FetchResult, caplog: pytest.LogCaptureFixture) -> None:
+    fetched = trial.passes(undisturbed)
+    assert (fetched.retries, fetched.requests) == (2, undisturbed.requests), "a page in vain, and another answer"
+    assert "Reading it again from its first page" in caplog.text
+    trial.begin(trial.case.lasting)
+    trial.fails(MovedError)
+
+
 def halved(trial: Trial, undisturbed: FetchResult, _caplog: pytest.LogCaptureFixture) -> None:
     fetched = trial.passes(undisturbed)
     queries = len(trial.endpoint.queries)
@@ -225,6 +233,7 @@ def at_places(*, stored: bool) -> pytest.MarkDecorator:
 PROOFS: Mapping[Outcome, Callable[[Trial, FetchResult, pytest.LogCaptureFixture], None]] = {
     Outcome.RETRIED: retried,
     Outcome.READ_AGAIN: read_again,
+    Outcome.MOVED: moved,
     Outcome.HALVED: halved,
     Outcome.PERMANENT: permanent,
     Outcome.REFUSED: refused,

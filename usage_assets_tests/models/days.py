@@ -17,6 +17,7 @@ from usage_assets.models.model import Model, money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.github_copilot.billing import BillingUsage as CopilotBilling
 from usage_assets.providers.litellm.activity import UserActivity
@@ -69,6 +70,7 @@ OTHERS: Mapping[type[Row], Mapping[str, Any]] = {
     UserActivity: {"cut": "model", "model": "gpt-5", "spend": Decimal(1)},
     RouterActivity: {"byok_usage_inference": None},
     CopilotBilling: {"product": "Copilot", "unit_type": "user-months"},
+    UsageEvents: {"charge": "billed", "charged_cents": Decimal(100)},
     CostReport: {"amount_cents": Decimal(100), "currency": "USD"},
     ClaudeCode: {
         "organization_id": "org",

@@ -13,6 +13,7 @@ from usage_assets.core.schema import Row
 from usage_assets.models.costs import COSTS, DailyCost
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.github_copilot.billing import AiCredits, PremiumRequests
 from usage_assets.providers.github_copilot.billing import BillingUsage as CopilotBilling
@@ -398,6 +399,7 @@ def test_native_amounts_equal_the_raw_amounts_to_the_last_of_24_places(days: Day
             rows[UserActivity].append(raw(UserActivity, cut="model", model=f"model {n}", spend=amount, **at))
             rows[RouterActivity].append(raw(RouterActivity, model=f"model {n}", usage=amount, **at))
             rows[CopilotBilling].append(raw(CopilotBilling, sku=f"seat {n}", net_amount=amount, **at))
+            rows[UsageEvents].append(raw(UsageEvents, model=f"model {n}", charged_cents=amount, **at))
             rows[BillingUsage].append(raw(BillingUsage, name=f"line {n}", cost_cents=amount, **at))
     for file in FILES:
         row = SOURCE[file]

@@ -26,9 +26,15 @@ def test_dimensions_and_grain_are_columns(provider: Provider, endpoint: Endpoint
     assert not {column.name for column in columns(endpoint.row) if column.unit} & set(endpoint.row.grain)
 
 
+def test_these_alone_are_read_with_post() -> None:
+    asked = {name for name, (_, endpoint) in EVERY_ENDPOINT.items() if endpoint.post}
+    assert asked == {"cursor/usage_events", "cursor/daily_usage"}
+
+
 @every_endpoint
 def test_a_window_fits_on_a_page(provider: Provider, endpoint: Endpoint) -> None:
-    assert endpoint.files or int(endpoint.params.get("limit", 1)) >= endpoint.window_days
+    size = next((endpoint.params[name] for name in ("limit", "pageSize") if name in endpoint.params), 1)
+    assert endpoint.files or int(size) >= endpoint.window_days
 
 
 @every_endpoint
@@ -139,6 +145,7 @@ def test_names_are_unique() -> None:
         ("focus", None),
         ("litellm", None),
         ("openrouter", 30),
+        ("cursor", None),
         ("github_copilot", 729),
     ],
 )
@@ -157,6 +164,7 @@ def test_providers_remember_so_many_days(name: str, days: int | None) -> None:
         ("focus", 40),
         ("litellm", 2),
         ("openrouter", 2),
+        ("cursor", 3),
         ("github_copilot", 7),
     ],
 )

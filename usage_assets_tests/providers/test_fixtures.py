@@ -33,6 +33,7 @@ WINDOWS = {
     "litellm": ASKED_FOR,
     "openrouter": ASKED_FOR,
     "github_copilot": ASKED_FOR,
+    "cursor": ASKED_FOR,
     "anthropic_analytics": Window(date(2026, 1, 1), date(2026, 11, 19)),
 }
 """What was asked for where it is not ALWAYS: the newer reports say until when their figures reach."""
@@ -54,7 +55,8 @@ def read(name: str) -> list[dict[str, Any]]:
     content = page_of_lines(file.read_bytes(), window) if endpoint.links else file.read_bytes()
     body = msgspec.json.Decoder(float_hook=Decimal).decode(content)
     body = endpoint.page(body, window) if endpoint.page else body
-    assert parser.read(endpoint.row, endpoint.item, endpoint.records, body["data"]) == len(parser.tables[0])
+    found = parser.read(endpoint.row, endpoint.item, endpoint.records, body["data"], endpoint.items)
+    assert found == len(parser.tables[0])
     assert bool(parser.unknown_fields) == ("unknown" in file.name)
     rows: list[dict[str, Any]] = pa.concat_tables(parser.tables).to_pylist()
     return rows
@@ -69,7 +71,7 @@ def test_a_sound_body_becomes_rows(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(SPOILT))
 def test_a_spoilt_body_is_refused(name: str) -> None:
-    with pytest.raises(ShapeError, match=r"\$\.data\[0\]"):
+    with pytest.raises(ShapeError, match=r"\$\.(data|usageEvents)\[0\]"):
         read(name)
 
 
@@ -366,3 +368,39 @@ def test_own_keys_are_beside_what_a_router_bills_and_a_cache_may_hold_more_than_
     [row] = read("openrouter/activity/composed_unknown_fields.json")
     assert msgspec.json.decode(row["other_fields"]) == {"answer.cursor": None, "upstream_region": "eu"}
     assert row["cached_tokens"] is None
+
+
+def test_events_say_what_their_amount_is_and_keep_the_spelling_of_their_kind() -> None:
+    billed, other_spelling, covered = map(known, read("cursor/usage_events/composed_two_spellings.json"))
+    assert billed == {
+        "usage_date": ASKED_FOR.first,
+        "user_id": "dana@example.com",
+        "model": "claude-4.5-sonnet",
+        "kind": "usage_based",
+        "kind_as_sent": "Usage-based",
+        "charge": "billed",
+        "max_mode": True,
+        "is_headless": False,
+        "events": 1,
+        "request_units": Decimal(5),
+        "input_tokens": 130,
+        "output_tokens": 440,
+        "cache_read_tokens": 12000,
+        "cache_write_tokens": 6100,
+        "model_cents": Decimal("20.18232"),
+        "token_fee_cents": Decimal("1.18"),
+        "charged_cents": Decimal("21.36232"),
+    }
+    assert (other_spelling["kind"], other_spelling["kind_as_sent"]) == ("usage_based", "USAGE_EVENT_KIND_USAGE_BASED")
+    assert other_spelling["charged_cents"] == Decimal("37.3303"), (
+        "as sent: neither the fee nor the discount is computed"
+    )
+    assert (covered["charge"], covered["charged_cents"], covered.get("input_tokens")) == ("included", 8, None)
+    own_key, failed = read("cursor/usage_events/composed_own_key_and_failed.json")
+    assert (own_key["charge"], failed["charge"], failed["charged_cents"]) == ("own_key", "not_charged", None)
+
+
+def test_the_days_of_idle_members_are_kept() -> None:
+    active, idle = read("cursor/daily_usage/composed_active_and_idle.json")
+    assert (active["member_id"], active["agent_requests"], active["is_active"]) == ("12345", 12, True)
+    assert (idle["user_id"], idle["agent_requests"], idle["is_active"]) == ("idle@example.com", 0, False)

@@ -7,13 +7,14 @@ import usage_assets
 from usage_assets.providers import PROVIDERS
 
 PRODUCT = Path(usage_assets.__file__).parent
-ALSO_A_FORMAT = "focus"
-"""A provider that is called as what we export: its tables are named only in its folder."""
+ALSO_WORDS = {"focus": r"\bfocus\.[a-z_]*charges", "cursor": r"\bcursor\.(usage_events|daily_usage|members)"}
+"""Providers that are called as something else is, what we export or a place in a list: their tables are named only in
+their folders."""
 NAMES = re.compile(
     "|".join(
         (
-            *(rf"{name}(?!\.com)" for name in PROVIDERS.keys() - {ALSO_A_FORMAT}),
-            rf"\b{ALSO_A_FORMAT}\.[a-z_]*charges",
+            *(rf"{name}(?!\.com)" for name in PROVIDERS.keys() - ALSO_WORDS.keys()),
+            *ALSO_WORDS.values(),
             "claude",
             "codex",
         )

@@ -239,5 +239,6 @@ def test_providers_are_known_by_name() -> None:
         "focus",
         "litellm",
         "openrouter",
+        "cursor",
         "github_copilot",
     ]

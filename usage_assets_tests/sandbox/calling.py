@@ -1,5 +1,6 @@
 """A plain HTTP caller of the sandbox with the right keys, and the finest query of each endpoint."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from usage_assets.sandbox.credentials import (
     CHATGPT_WORKSPACE_ID,
     COPILOT_ORGANIZATION,
     COPILOT_TOKEN,
+    CURSOR_API_KEY,
     LITELLM_MASTER_KEY,
     OPENAI_ADMIN_KEY,
     OPENAI_SESSION_KEY,
@@ -43,6 +45,7 @@ KEYS = {
     "litellm": {"authorization": f"Bearer {LITELLM_MASTER_KEY}"},
     "openrouter": {"authorization": f"Bearer {OPENROUTER_MANAGEMENT_KEY}"},
     "github_copilot": {"authorization": f"Bearer {COPILOT_TOKEN}"},
+    "cursor": {"authorization": f"Basic {base64.b64encode(f'{CURSOR_API_KEY}:'.encode()).decode()}"},
 }
 Params = Mapping[str, Any]
 
@@ -266,6 +269,29 @@ LITELLM_ENDPOINTS = {
     for endpoint in map(litellm_activity, ("user", "team", "tag", "customer"))
 }
 GATEWAY_ENDPOINTS = LITELLM_ENDPOINTS | {("openrouter", "activity"): OPENROUTER_ACTIVITY}
+
+
+def cursor_report(name: str, path: str) -> Endpoint:
+    """One of Cursor's reports, which are read with POST."""
+    return Endpoint(
+        "cursor",
+        name,
+        f"/cursor/teams/{path}",
+        lambda start, end: {"startDate": unix(start) * 1000, "endDate": unix(end) * 1000 - 1},
+        {"page": 1, "pageSize": 500},
+        ("cursor.json", f"#/$defs/{name}"),
+    )
+
+
+# Numbered pages.
+CURSOR_ENDPOINTS = {
+    (endpoint.provider, endpoint.name): endpoint
+    for endpoint in (
+        cursor_report("usage_events", "filtered-usage-events"),
+        cursor_report("daily_usage", "daily-usage-data"),
+    )
+}
+POST_PATHS = {endpoint.path for endpoint in CURSOR_ENDPOINTS.values()}
 LEGACY_PATHS = {endpoint.path for endpoint in LEGACY_ENDPOINTS.values()}
 
 
@@ -284,7 +310,7 @@ def running_sandbox(now: datetime) -> Iterator[str]:
 
 
 class SandboxCaller:
-    """GETs provider routes with the right key, and the control routes."""
+    """Reads provider routes with the right key, and the control routes."""
 
     def __init__(self, client: httpx.Client) -> None:
         self.client = client
@@ -294,7 +320,10 @@ class SandboxCaller:
         given = {name: value for name, value in params.items() if value is not None}
         provider = "openai_legacy" if path in LEGACY_PATHS else path.split("/")[1]
         provider = "anthropic_analytics" if path.startswith(ANALYTICS) else provider
-        return self.client.get(path, params=given, headers=KEYS.get(provider) if headers is None else dict(headers))
+        key = KEYS.get(provider) if headers is None else dict(headers)
+        if path in POST_PATHS:
+            return self.client.post(path, json=given, headers=key)
+        return self.client.get(path, params=given, headers=key)
 
     def pages(self, path: str, params: Params) -> Iterator[Any]:
         """Every page of a query, numbers exact."""

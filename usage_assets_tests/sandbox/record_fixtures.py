@@ -12,6 +12,7 @@ from usage_assets_tests.sandbox.calling import (
     ANALYTICS_ENDPOINTS,
     COPILOT_ENDPOINTS,
     COPILOT_FILES,
+    CURSOR_ENDPOINTS,
     ENDPOINTS,
     FIXTURES,
     GATEWAY_ENDPOINTS,
@@ -31,7 +32,8 @@ def recorded_queries() -> Iterator[tuple[Path, str, dict[str, Any]]]:
         folder = FIXTURES / endpoint.provider / endpoint.name
         query = {**endpoint.window(FROM, TO), **endpoint.finest, "limit": 31}
         yield folder / "recorded.json", endpoint.path, query
-    for endpoint in (LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS | COPILOT_ENDPOINTS | GATEWAY_ENDPOINTS).values():
+    others = LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS | COPILOT_ENDPOINTS | GATEWAY_ENDPOINTS | CURSOR_ENDPOINTS
+    for endpoint in others.values():
         if endpoint.name == "premium_requests":  # there are none since June 2026
             continue
         folder = FIXTURES / endpoint.provider / endpoint.name

@@ -13,6 +13,7 @@ from usage_assets_tests.sandbox.calling import (
     ANALYTICS_ENDPOINTS,
     COPILOT_ENDPOINTS,
     COPILOT_FILES,
+    CURSOR_ENDPOINTS,
     ENDPOINTS,
     FIXTURES,
     GATEWAY_ENDPOINTS,
@@ -38,6 +39,7 @@ LOOKUPS = (
     "organization",
     "spend_limits",
     "spend_alerts",
+    "members",
 )
 SHAPED = [
     path
@@ -80,8 +82,8 @@ def test_the_readme_lists_every_file_once_with_its_kind() -> None:
 
 @pytest.mark.parametrize("path", SHAPED, ids=lambda path: path.relative_to(FIXTURES).as_posix())
 def test_a_fixture_has_the_provider_s_shape(path: Any) -> None:
-    every = ENDPOINTS | LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS | COPILOT_ENDPOINTS | COPILOT_FILES | GATEWAY_ENDPOINTS
-    endpoint = every[path.parent.parent.name, path.parent.name]
+    reports = ENDPOINTS | LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS | COPILOT_ENDPOINTS | COPILOT_FILES
+    endpoint = (reports | GATEWAY_ENDPOINTS | CURSOR_ENDPOINTS)[path.parent.parent.name, path.parent.name]
     validator(endpoint).validate(with_number_amounts(exact(path.read_bytes())))
 
 

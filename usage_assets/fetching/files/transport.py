@@ -23,7 +23,7 @@ from usage_assets.fetching.transport import (
     PermanentError,
     StoppedError,
 )
-from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.providers.endpoint import Endpoint, JsonBody, Provider
 from usage_assets.providers.files import FILE, ROW
 from usage_assets.providers.records import LATER, ShapeError
 
@@ -65,9 +65,10 @@ class FileTransport(Failures):
         stop: Event,
         on_retry: Callable[[], None],
         headers: Mapping[str, str] | None = None,
+        post: JsonBody | None = None,
     ) -> T:
         """Return what ``read`` makes of the next rows. Raises PermanentError, or NotServedYetError for days to come."""
-        del on_retry, headers
+        del on_retry, headers, post
         if stop.is_set():
             raise StoppedError
         window = Window(days[0], days[-1])

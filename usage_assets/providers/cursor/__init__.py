@@ -1,0 +1,1 @@
+"""Cursor: what a team uses, and what of it is billed."""

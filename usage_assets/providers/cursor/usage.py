@@ -1,0 +1,417 @@
+"""Cursor's Admin API: usage events with their money, daily activity, members, and the provider.
+
+Money here is cents, with fractions. Source: the Admin API page at cursor.com/docs/account/teams/admin-api, and public
+connectors for what it does not say. No answer has been seen live.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Annotated
+
+import httpx
+import msgspec
+
+from usage_assets.core.days import Window
+from usage_assets.core.schema import LookupRow, Row, Total, column
+from usage_assets.providers.endpoint import CostSource, Endpoint, Provider
+from usage_assets.providers.lookup import Lookup, PersonName, Role
+from usage_assets.providers.records import Item, Json, OtherFields, Parser, ShapeError
+
+BILLED, INCLUDED, OWN_KEY, NOT_CHARGED = "billed", "included", "own_key", "not_charged"
+CHARGES: Mapping[str, str] = {
+    "usage_based": BILLED,
+    "on_demand": BILLED,
+    "included": INCLUDED,
+    "free": INCLUDED,
+    "free_credit": INCLUDED,
+    "user_api_key": OWN_KEY,
+    "errored_not_charged": NOT_CHARGED,
+    "aborted_not_charged": NOT_CHARGED,
+}
+"""Kind of an event -> what its amount is. Kinds that begin with ``included_in_`` name a plan."""
+INCLUDED_IN = "included_in_"
+_ENUM = "USAGE_EVENT_KIND_"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+cents = partial(column, unit="cents", additive=False)
+tokens = partial(column, unit="tokens")
+of_events = partial(column, unit="events")
+of_lines = partial(column, unit="lines")
+of_person = column("Person: the e-mail address, by which alone events know a person", address="only_id")
+MemberId = Annotated[str | None, column("Number of the member in Cursor")]
+
+
+class Event(Item, kw_only=True):
+    """What is read of an event before it is a row. ``start`` is the midnight of its day."""
+
+    timestamp: int
+    kind: str
+    is_chargeable: bool | None = msgspec.field(name="isChargeable", default=None)
+
+
+class UsageEvents(
+    Row,
+    kw_only=True,
+    rename={
+        "user_id": "userEmail",
+        "kind_as_sent": "kindAsSent",
+        "max_mode": "maxMode",
+        "is_headless": "isHeadless",
+        "request_units": "requestsCosts",
+        "input_tokens": "tokenUsage.inputTokens",
+        "output_tokens": "tokenUsage.outputTokens",
+        "cache_read_tokens": "tokenUsage.cacheReadTokens",
+        "cache_write_tokens": "tokenUsage.cacheWriteTokens",
+        "model_cents": "tokenUsage.totalCents",
+        "token_fee_cents": "cursorTokenFee",
+        "charged_cents": "chargedCents",
+    },
+):
+    """One row per connection, day, person, model, kind, charge, max mode and headless: usage events, added up.
+
+    Only charged_cents with the charge `billed` are billed. With `included` they are the price of what a plan covers.
+    Never add token_fee_cents or model_cents to charged_cents, which contain both. The use of an own key is in the
+    bill of that key's provider.
+    """
+
+    table = "cursor.usage_events"
+    grain = ("user_id", "model", "kind", "kind_as_sent", "charge", "max_mode", "is_headless")
+    is_summed = True
+    totals = {
+        f"{charge}_cents": Total(f"sum(charged_cents) filter (where charge = '{charge}')", "cents")
+        for charge in (BILLED, INCLUDED, OWN_KEY, NOT_CHARGED)
+    } | {
+        "model_cents": Total("sum(model_cents)"),
+        "token_fee_cents": Total("sum(token_fee_cents)"),
+        "request_units": Total("sum(request_units)"),
+    }
+
+    user_id: Annotated[str | None, of_person] = None
+    model: Annotated[str | None, column("Model")] = None
+    kind: Annotated[str, column("Kind of charge, such as usage_based or included_in_business")]
+    kind_as_sent: Annotated[str, column("The same, as Cursor spells it: a label or the name of a constant")]
+    charge: Annotated[
+        str, column("billed; included in a plan; own_key: billed by that key's provider; not_charged: failed requests")
+    ]
+    max_mode: Annotated[bool | None, column("Whether max mode was used")] = None
+    is_headless: Annotated[bool | None, column("Whether it ran without a connected client")] = None
+    events: Annotated[int, of_events("Usage events")] = 1
+    request_units: Annotated[
+        Decimal | None, column("Request units, of plans that count requests", unit="request units", additive=False)
+    ] = None
+    input_tokens: Annotated[int | None, tokens("Input that was neither read from nor written to the cache")] = None
+    output_tokens: Annotated[int | None, tokens("Output")] = None
+    cache_read_tokens: Annotated[int | None, tokens("Input read from the cache")] = None
+    cache_write_tokens: Annotated[int | None, tokens("Input written to the cache")] = None
+    model_cents: Annotated[Decimal | None, cents("Price of the model, before a discount: part of charged_cents")] = None
+    token_fee_cents: Annotated[Decimal | None, cents("Cursor's fee on tokens: part of charged_cents")] = None
+    charged_cents: Annotated[Decimal | None, cents("Price of the events, with the fee; `charge` says who pays")] = None
+    other_fields: Annotated[
+        str | None, column("Fields that this version does not know, as JSON: how many events have each", personal=True)
+    ] = None
+
+
+def usage_events(event: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
+    """An event with what its amount is. Raises ShapeError where nothing says that, or where a price is missing."""
+    is_chargeable = event.pop("isChargeable", None)
+    kind = normalized(event["kind"])
+    charge = charge_of(kind, is_chargeable)
+    price = event.get("chargedCents")
+    if charge is None:
+        if is_chargeable is None or price != 0:
+            raise ShapeError(f"{path}.kind", parser.day, f"nothing says whether the kind {event['kind']!r} is billed")
+        charge = NOT_CHARGED
+    if price is None and charge in (BILLED, INCLUDED):
+        raise ShapeError(f"{path}.chargedCents", parser.day, f"the field is missing of an event that is {charge}")
+    for known in ("start", "timestamp", "isTokenBasedCall", "isFreeBugbot"):
+        event.pop(known, None)
+    if isinstance(used := event.get("tokenUsage"), dict):
+        used.pop("discountPercentOff", None)
+    yield path, event | {"kind": kind, "kindAsSent": event["kind"], "charge": charge}
+
+
+def charge_of(kind: str, is_chargeable: bool | None) -> str | None:
+    """What the amount of an event is; None where that is not known. What Cursor states of the event decides."""
+    charge = INCLUDED if kind.startswith(INCLUDED_IN) else CHARGES.get(kind)
+    if is_chargeable and charge != OWN_KEY:
+        return BILLED
+    return INCLUDED if is_chargeable is False and charge == BILLED else charge
+
+
+def normalized(kind: str) -> str:
+    """A kind in one spelling: `Included in Business` and `USAGE_EVENT_KIND_INCLUDED_IN_BUSINESS` are one.
+
+    >>> normalized("Errored, Not Charged")
+    'errored_not_charged'
+    """
+    return re.sub(r"[^a-z0-9]+", "_", kind.removeprefix(_ENUM).lower()).strip("_")
+
+
+class Activity(Item, kw_only=True):
+    """A person's day. ``start`` is its midnight."""
+
+
+class DailyUsage(
+    Row,
+    kw_only=True,
+    rename={
+        "user_id": "email",
+        "member_id": "userId",
+        "is_active": "isActive",
+        "total_lines_added": "totalLinesAdded",
+        "total_lines_deleted": "totalLinesDeleted",
+        "accepted_lines_added": "acceptedLinesAdded",
+        "accepted_lines_deleted": "acceptedLinesDeleted",
+        "total_applies": "totalApplies",
+        "total_accepts": "totalAccepts",
+        "total_rejects": "totalRejects",
+        "total_tabs_shown": "totalTabsShown",
+        "total_tabs_accepted": "totalTabsAccepted",
+        "composer_requests": "composerRequests",
+        "chat_requests": "chatRequests",
+        "agent_requests": "agentRequests",
+        "cmdk_usages": "cmdkUsages",
+        "bugbot_usages": "bugbotUsages",
+        "subscription_included_requests": "subscriptionIncludedReqs",
+        "usage_based_requests": "usageBasedReqs",
+        "api_key_requests": "apiKeyReqs",
+        "most_used_model": "mostUsedModel",
+        "apply_most_used_extension": "applyMostUsedExtension",
+        "tab_most_used_extension": "tabMostUsedExtension",
+        "client_version": "clientVersion",
+    },
+):
+    """One row per connection, day and person, whether active or not: what they did with Cursor.
+
+    The three counters of requests by who pays count events, not what plans bill. Costs are in cursor.usage_events.
+    """
+
+    table = "cursor.daily_usage"
+    grain = ("user_id",)
+
+    user_id: Annotated[str, of_person]
+    member_id: MemberId = None
+    is_active: Annotated[bool | None, column("Whether the person did anything on the day")] = None
+    total_lines_added: Annotated[int | None, of_lines("Lines of code added")]
+    total_lines_deleted: Annotated[int | None, of_lines("Lines of code deleted")]
+    accepted_lines_added: Annotated[int | None, of_lines("Suggested lines that were added")]
+    accepted_lines_deleted: Annotated[int | None, of_lines("Lines deleted as suggested")]
+    total_applies: Annotated[int | None, column("Suggestions that were applied", unit="applies")]
+    total_accepts: Annotated[int | None, column("Suggestions that were accepted", unit="accepts")]
+    total_rejects: Annotated[int | None, column("Suggestions that were rejected", unit="rejects")]
+    total_tabs_shown: Annotated[int | None, column("Tab completions that were shown", unit="completions")]
+    total_tabs_accepted: Annotated[int | None, column("Tab completions that were accepted", unit="completions")]
+    composer_requests: Annotated[int | None, column("Requests of Composer", unit="requests")]
+    chat_requests: Annotated[int | None, column("Requests of the chat", unit="requests")]
+    agent_requests: Annotated[int | None, column("Requests of the agent", unit="requests")]
+    cmdk_usages: Annotated[int | None, column("Inline edits (Cmd+K)", unit="edits")] = None
+    bugbot_usages: Annotated[int | None, column("Uses of Bugbot", unit="uses")] = None
+    subscription_included_requests: Annotated[int | None, of_events("Events that the plan includes")]
+    usage_based_requests: Annotated[int | None, of_events("Events that are billed by usage")]
+    api_key_requests: Annotated[int | None, of_events("Events with the person's own key of another provider")]
+    most_used_model: Annotated[str | None, column("Model that the person used most")] = None
+    apply_most_used_extension: Annotated[str | None, column("Commonest file extension of applies")] = None
+    tab_most_used_extension: Annotated[str | None, column("Commonest file extension of tab completions")] = None
+    client_version: Annotated[str | None, column("Version of the client")] = None
+    other_fields: OtherFields = None
+
+
+def daily_usage(person: Json, path: str, _parser: Parser) -> Iterator[tuple[str, Json]]:
+    for known in ("start", "day"):
+        person.pop(known, None)
+    yield path, person | {"userId": _as_text(person.get("userId"))}
+
+
+class Members(LookupRow, kw_only=True, rename={"id": "email", "member_id": "id", "is_removed": "isRemoved"}):
+    """One row per connection, member of the team and version of its attributes; removed members are listed, too.
+
+    The id is the e-mail address: costs and usage know a person by nothing else.
+    """
+
+    table = "cursor.members"
+
+    id: Annotated[str, of_person]
+    member_id: MemberId = None
+    name: PersonName = None
+    role: Role = None
+    is_removed: Annotated[bool | None, column("Whether the member was removed from the team")] = None
+
+
+class MembersAnswer(msgspec.Struct, rename="camel"):
+    """The whole list, which has no pages."""
+
+    team_members: list[Json]
+
+
+def all_members(body: Json) -> Json:
+    """The list of members as a page."""
+    listed = msgspec.convert(body, MembersAnswer).team_members
+    data = [member | {"id": _as_text(member.get("id"))} for member in listed]
+    return {name: value for name, value in body.items() if name != "teamMembers"} | {"data": data, "has_more": False}
+
+
+class EventPages(msgspec.Struct, rename="camel"):
+    """Which page of events it is, of how many."""
+
+    num_pages: int
+    current_page: int
+    has_next_page: bool
+
+
+class EventsAnswer(msgspec.Struct, rename="camel"):
+    """What is read of a page of events."""
+
+    total_usage_events_count: int
+    pagination: EventPages
+    usage_events: list[Json]
+
+
+def page_of_events(body: Json, _window: Window) -> Json:
+    """A page of events, each with the midnight of its day."""
+    answer = msgspec.convert(body, EventsAnswer)
+    pages = answer.pagination
+    data = [
+        event | {"start": _midnight(event.get("timestamp"), f"$.usageEvents[{n}].timestamp")}
+        for n, event in enumerate(answer.usage_events)
+    ]
+    return {
+        **_unknown(body, "totalUsageEventsCount", "usageEvents"),
+        **_numbered(pages.current_page, pages.num_pages, has_next=pages.has_next_page),
+        "data": data,
+        "all_items": answer.total_usage_events_count,
+    }
+
+
+class PeoplePages(msgspec.Struct, rename="camel"):
+    """Which page of people it is, of how many."""
+
+    page: int
+    total_pages: int
+    has_next_page: bool
+
+
+class PeopleAnswer(msgspec.Struct, rename="camel"):
+    """What is read of a page of people's days."""
+
+    pagination: PeoplePages
+    data: list[Json]
+
+
+def page_of_people(body: Json, _window: Window) -> Json:
+    """A page of people's days. Only pages are counted: it states how many people there are, and not how many days."""
+    answer = msgspec.convert(body, PeopleAnswer)
+    pages = answer.pagination
+    return {
+        **_unknown(body, "data"),
+        **_numbered(pages.page, pages.total_pages, has_next=pages.has_next_page),
+        "data": [person | {"start": f"{person.get('day')}T00:00:00Z"} for person in answer.data],
+    }
+
+
+def _unknown(body: Json, *known: str) -> Json:
+    return {name: value for name, value in body.items() if name not in (*known, "pagination", "period")}
+
+
+def _numbered(page: int, all_pages: int, *, has_next: bool) -> Json:
+    """The place of a page. Raises ShapeError if it says two things about what follows: pages would have no end."""
+    if has_next is not (page < all_pages):
+        what = f"page {page} of {all_pages} says that there is {'another' if has_next else 'no other'} one"
+        raise ShapeError("$.pagination.hasNextPage", None, what)
+    return {"has_more": has_next, "next_page": str(page + 1), "all_pages": all_pages}
+
+
+def _midnight(timestamp: object, path: str) -> str:
+    try:
+        moment = _EPOCH + timedelta(milliseconds=int(timestamp))  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError):
+        raise ShapeError(path, None, f"Expected milliseconds since 1970, not {timestamp!r}") from None
+    return f"{moment:%Y-%m-%d}T00:00:00Z"
+
+
+def _as_text(number: object) -> object:
+    return str(number) if isinstance(number, int) else number
+
+
+def epoch_ms(window: Window) -> Mapping[str, str]:
+    """Window parameters of Cursor: milliseconds, up to the last one of the window, whose end is fixed."""
+    first, end = (int(moment.timestamp()) * 1000 for moment in (window.start, window.end))
+    return {"startDate": str(first), "endDate": str(end - 1)}
+
+
+def numbers(params: Sequence[tuple[str, str]]) -> Json:
+    """The JSON body that reads: every parameter is a number. The last ``page`` counts."""
+    return {name: int(value) for name, value in params}
+
+
+def basic(key: str) -> httpx.Auth:
+    """The key as user name, without a password."""
+    return httpx.BasicAuth(key, "")
+
+
+def error_message(body: object) -> str | None:
+    """The message of ``{"error": ..., "message": ...}``, of which either may stand alone."""
+    match body:
+        case {"message": str(message)} | {"error": str(message)} | {"error": {"message": str(message)}}:
+            return message
+    return None
+
+
+reading = partial(Endpoint, window_params=epoch_ms, post=numbers, bucket_per_day=False, seen_live=False)
+
+CURSOR = Provider(
+    name="cursor",
+    company="Cursor",
+    service="Cursor",
+    sub_account_type="Team",
+    base_url="https://api.cursor.com",
+    base_url_variable="CURSOR_BASE_URL",
+    auth=basic,
+    error_message=error_message,
+    advice={
+        401: "Check the connection's key: an Admin API key of the team, from its settings in Cursor",
+        403: "The Admin API needs an Enterprise plan, and a key that an administrator of the team has made",
+        404: "Check the base URL",
+    },
+    requests_per_minute=20,
+    settling_days=3,
+    costs=(CostSource(table="cursor.usage_events", billed_totals="billed_cents"),),
+    endpoints=(
+        reading(
+            name="usage_events",
+            group="usage",
+            path="teams/filtered-usage-events",
+            params={"page": "1", "pageSize": "500"},
+            row=UsageEvents,
+            item=Event,
+            records=usage_events,
+            page=page_of_events,
+            items="usageEvents",
+            window_days=1,
+        ),
+        reading(
+            name="daily_usage",
+            group="usage",
+            path="teams/daily-usage-data",
+            params={"page": "1", "pageSize": "1000"},
+            row=DailyUsage,
+            item=Activity,
+            records=daily_usage,
+            page=page_of_people,
+            window_days=30,
+        ),
+    ),
+    lookups=(
+        Lookup(
+            name="members",
+            path="teams/members",
+            row=Members,
+            cursor=None,
+            page=all_members,
+            known_as="user_id",
+            is_of_one_organization=False,
+        ),
+    ),
+)

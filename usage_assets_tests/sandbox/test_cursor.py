@@ -1,0 +1,89 @@
+"""The emulated Admin API of Cursor refuses what the real one refuses, and adds up to its books."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from usage_assets_tests.sandbox.calling import CURSOR_ENDPOINTS, KEYS, TODAY, Endpoint, SandboxCaller, days, exact
+from usage_assets_tests.sandbox.test_fixtures import validator
+
+EVENTS, DAILY = CURSOR_ENDPOINTS.values()
+every_report = pytest.mark.parametrize("endpoint", CURSOR_ENDPOINTS.values(), ids=lambda endpoint: endpoint.name)
+
+
+def pages(sandbox: SandboxCaller, endpoint: Endpoint, start: date, end: date, size: int) -> Iterator[Any]:
+    """Every page of [start, end), each checked against the published fields."""
+    page, has_next = 0, True
+    while has_next:
+        page += 1
+        query = {**endpoint.window(start, end), "page": page, "pageSize": size}
+        answer = exact(sandbox.get(endpoint.path, query).raise_for_status().content)
+        validator(endpoint).validate(answer)
+        has_next = answer["pagination"]["hasNextPage"]
+        yield answer
+
+
+@every_report
+@pytest.mark.parametrize(
+    ("change", "headers", "status", "words"),
+    [
+        ({}, {}, 401, "Invalid API key"),
+        ({}, {"authorization": KEYS["openai"]["authorization"]}, 401, "Invalid API key"),
+        ({"startDate": None}, None, 400, "startDate is required"),
+        ({"endDate": "2026-11-14"}, None, 400, "endDate must be a number"),
+        ({"startDate": 0}, None, 400, "cannot exceed 30 days"),
+        ({"page": 0}, None, 400, "page must be at least 1"),
+        ({"pageSize": 5000}, None, 400, "pageSize 1 to"),
+        ({"limit": 5}, None, 400, "Unrecognized key: limit"),
+    ],
+)
+def test_what_is_refused(
+    sandbox: SandboxCaller,
+    endpoint: Endpoint,
+    change: dict[str, Any],
+    headers: dict[str, str] | None,
+    status: int,
+    words: str,
+) -> None:
+    query = {**endpoint.window(TODAY, TODAY + timedelta(days=1)), **change}
+    answer = sandbox.get(endpoint.path, query, headers)
+    assert answer.status_code == status
+    assert words in answer.json()["message"]
+
+
+def test_events_add_up_to_the_books_on_pages_of_any_size(sandbox: SandboxCaller) -> None:
+    start, end = TODAY - timedelta(days=3), TODAY
+    truth = sandbox.truth(start=str(start), end=str(end - timedelta(days=1)))["totals"]["cursor"]
+    for size in (7, 500):
+        answers = list(pages(sandbox, EVENTS, start, end, size))
+        events = [event for answer in answers for event in answer["usageEvents"]]
+        assert {answer["totalUsageEventsCount"] for answer in answers} == {len(events)} == {exact(truth["events"])}
+        billed = sum(event["chargedCents"] for event in events if event["isChargeable"])
+        assert billed == exact(truth["billed_cents"]) > 0
+        times = [int(event["timestamp"]) for event in events]
+        assert times == sorted(times, reverse=True)
+    alike = Counter((event["timestamp"], event["userEmail"]) for event in events)
+    assert max(alike.values()) > 1 or len(alike) == len(events), "events have no id"
+
+
+def test_a_fee_is_part_of_the_price(sandbox: SandboxCaller) -> None:
+    [answer] = pages(sandbox, EVENTS, TODAY - timedelta(days=1), TODAY, 500)
+    with_fee = [event for event in answer["usageEvents"] if event["isChargeable"] and "cursorTokenFee" in event]
+    assert with_fee
+    assert all(
+        event["chargedCents"] == event["tokenUsage"]["totalCents"] + event["cursorTokenFee"] for event in with_fee
+    )
+
+
+def test_every_member_has_a_row_for_every_day_and_counts_the_events(sandbox: SandboxCaller) -> None:
+    start, end = TODAY - timedelta(days=3), TODAY
+    rows = [row for answer in pages(sandbox, DAILY, start, end, 2) for row in answer["data"]]
+    assert Counter(row["day"] for row in rows) == {str(day): 9 for day in days(start, end)}
+    truth = sandbox.truth(start=str(start), end=str(end - timedelta(days=1)))["totals"]["cursor"]
+    assert sum(row["usageBasedReqs"] for row in rows) == exact(truth["usage_based_requests"]) > 0
+    members = exact(sandbox.get("/cursor/teams/members", {}).content)["teamMembers"]
+    assert {row["email"] for row in rows} < {member["email"] for member in members}
+    assert [member["isRemoved"] for member in members].count(True) == 1
