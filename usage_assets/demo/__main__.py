@@ -157,8 +157,8 @@ ASKED: Mapping[str, Provider] = {
         "focus",
         "litellm",
         "openrouter",
-        "github_copilot",
         "cursor",
+        "github_copilot",
     )
 }
 """The providers of the demo's connections, which are called as these."""

@@ -1,4 +1,4 @@
-"""The sandbox as one Starlette app and its server: all providers and Port on one loopback port.
+"""The sandbox as one Starlette app and its server: all emulated providers, and Port, on one loopback port.
 
 It shares no code with the product: it is the independent witness that the product's tests rely on.
 """

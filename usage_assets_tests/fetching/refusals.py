@@ -292,8 +292,7 @@ KEPT = Scope("every endpoint but cursor/usage_events, which counts them", lambda
 AMOUNTS = Scope("every endpoint; per shape and type", alike=amount_type)
 NAMES = Scope("every endpoint; per shape and kind of text", alike=texts)
 PAGED = Scope(
-    "every endpoint with page tokens; per shape (openai_legacy, litellm, openrouter, github_copilot and cursor have "
-    "none)",
+    "every endpoint with page tokens; per shape (openai_legacy, github_copilot, cursor and gateways have none)",
     lambda target: target.says.has_pages,
 )
 DATED = Scope(
@@ -435,8 +434,13 @@ def outside(target: Target) -> Fault:
 def reversed_order(target: Target) -> Fault:
     """The last bucket or record first."""
     paths = (
-        *("data", "data[*].results", "daily_costs", "daily_costs[*].line_items", "usageItems", "usageEvents"),
+        "data",
+        "data[*].results",
+        "daily_costs",
+        "daily_costs[*].line_items",
+        "usageItems",
         "results",
+        "usageEvents",
     )
     return edit(*({"do": "reverse", "path": path} for path in paths))
 

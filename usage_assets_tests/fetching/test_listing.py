@@ -58,7 +58,7 @@ def route(provider: str, lookup: Lookup, id_: str = "") -> str:
 def listed_ids(sandbox: Sandbox, provider: str, lookup: Lookup) -> set[str]:
     """The ids that the sandbox's directory has."""
     spelled = dict(zip(lookup.row.__struct_fields__, lookup.row.__struct_encode_fields__, strict=True))
-    return {item[spelled["id"]] for item in sandbox.control("GET", "directory")[provider][lookup.name]}
+    return {item.get(spelled["id"], item["id"]) for item in sandbox.control("GET", "directory")[provider][lookup.name]}
 
 
 # Complete

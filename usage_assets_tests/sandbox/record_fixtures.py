@@ -32,8 +32,8 @@ def recorded_queries() -> Iterator[tuple[Path, str, dict[str, Any]]]:
         folder = FIXTURES / endpoint.provider / endpoint.name
         query = {**endpoint.window(FROM, TO), **endpoint.finest, "limit": 31}
         yield folder / "recorded.json", endpoint.path, query
-    others = LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS | COPILOT_ENDPOINTS | GATEWAY_ENDPOINTS | CURSOR_ENDPOINTS
-    for endpoint in others.values():
+    of_a_day = LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS | COPILOT_ENDPOINTS | GATEWAY_ENDPOINTS | CURSOR_ENDPOINTS
+    for endpoint in of_a_day.values():
         if endpoint.name == "premium_requests":  # there are none since June 2026
             continue
         folder = FIXTURES / endpoint.provider / endpoint.name
