@@ -12,7 +12,7 @@ from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
-from usage_assets_tests.providers.test_fixtures import ALWAYS, BODIES, SOUND, WINDOWS
+from usage_assets_tests.providers.test_fixtures import ALWAYS, BODIES, SOUND, WINDOWS, page_in
 
 POLICIES = {policy: People(policy, "key") for policy in ("ids", "hash", "names")}
 every_policy = pytest.mark.parametrize("people", POLICIES.values(), ids=POLICIES)
@@ -39,7 +39,10 @@ def rows_of(name: str, people: People, content: bytes) -> list[dict[str, Any]]:
     window = WINDOWS.get(name.partition("/")[0], ALWAYS)
     query = {"group": "workspace"} if "workspace" in name else {}
     parser = PageParser(
-        Scope(connection="fixture", ids={"workspace_id": "ws-fixture"}, people=people), window, query, ()
+        Scope(connection="fixture", ids={"workspace_id": "ws-fixture", "organization": "acme"}, people=people),
+        window,
+        query,
+        (),
     )
     read_page(endpoint_of(name), parser, content)
     return [row for table in parser.tables for row in table.to_pylist()]
@@ -60,7 +63,7 @@ def with_strangers(value: Any) -> Any:
 @every_policy
 @pytest.mark.parametrize("name", sorted(SOUND))
 def test_what_is_kept_of_a_body_gives_the_same_rows(name: str, people: People) -> None:
-    content = BODIES[name].read_bytes()
+    content = page_in(name)
     kept = kept_in(name, people, content)
     assert rows_of(name, people, kept) == rows_of(name, people, content)
     if people.policy == "names" or b"@" not in content:
@@ -68,9 +71,11 @@ def test_what_is_kept_of_a_body_gives_the_same_rows(name: str, people: People) -
 
 
 @every_policy
-@pytest.mark.parametrize("name", sorted(name for name in SOUND if name.endswith(("official.json", "recorded.json"))))
+@pytest.mark.parametrize(
+    "name", sorted(name for name in SOUND if name.endswith(("official.json", "recorded.json", ".ndjson")))
+)
 def test_unknown_fields_with_addresses_change_no_row(name: str, people: People) -> None:
-    content = msgspec.json.encode(with_strangers(_exact.decode(BODIES[name].read_bytes())))
+    content = msgspec.json.encode(with_strangers(_exact.decode(page_in(name))))
     kept = kept_in(name, people, content)
     assert rows_of(name, people, kept) == rows_of(name, people, content)
     assert (ANN.encode() in kept) == (people.policy == "names")

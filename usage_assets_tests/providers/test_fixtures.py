@@ -40,6 +40,13 @@ WINDOWS = {
 SOUND = BODIES.keys() - SPOILT.keys()
 
 
+def page_in(name: str) -> bytes:
+    """A fixture as a page: that of a report behind links is a file of it."""
+    file = BODIES[name]
+    provider, endpoint = EVERY_ENDPOINT[f"{file.parts[-3]}/{file.parts[-2]}"]
+    return page_of_lines(file.read_bytes(), WINDOWS[provider.name]) if endpoint.links else file.read_bytes()
+
+
 def read(name: str) -> list[dict[str, Any]]:
     """The rows of a fixture."""
     file = BODIES[name]
@@ -52,8 +59,7 @@ def read(name: str) -> list[dict[str, Any]]:
         query,
         endpoint.group_by,
     )
-    content = page_of_lines(file.read_bytes(), window) if endpoint.links else file.read_bytes()
-    body = msgspec.json.Decoder(float_hook=Decimal).decode(content)
+    body = msgspec.json.Decoder(float_hook=Decimal).decode(page_in(name))
     body = endpoint.page(body, window) if endpoint.page else body
     found = parser.read(endpoint.row, endpoint.item, endpoint.records, body["data"], endpoint.items)
     assert found == len(parser.tables[0])
