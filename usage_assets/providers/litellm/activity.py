@@ -19,7 +19,17 @@ from usage_assets.core.days import Window
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.auth import bearer
 from usage_assets.providers.endpoint import CostSource, Endpoint, Provider
-from usage_assets.providers.records import Item, Json, Moment, OtherFields, Parser, Records, ShapeError, whole_answer
+from usage_assets.providers.records import (
+    LATER,
+    Item,
+    Json,
+    Moment,
+    OtherFields,
+    Parser,
+    Records,
+    ShapeError,
+    whole_answer,
+)
 
 ROWS_PER_PAGE = 1000
 """Rows of the proxy's table per page: the most that its report of users takes."""
@@ -45,7 +55,6 @@ NOT_KEPT = frozenset(
     )
 )
 """Metrics of what was not spent, and of times."""
-LATER = "Nothing was stored: run the same days again later"
 OF_PART = frozenset(("metrics", "metadata", "api_key_breakdown"))
 OF_PAGES = re.compile("page|total_.*|has_more|api_key_limit|entity_total_api_keys")
 """What stands around the days of a page. Its totals are those of the page alone."""
