@@ -116,6 +116,7 @@ class Cluster:
         for name, host in self.hosts.items():
             own = location(folder, None if name == "main" else name, PLACES)
             host.variables |= own | {"DAGSTER_HOME": str(host.folder), "DAGSTER_POSTGRES_URL": dagster}
+            host.variables["DAGSTER_GRPC_MAX_WORKERS"] = "32"  # as in deploy
         self.main, self.east, self.west = self.hosts.values()
         self.store = Host("store", STORE, folder, {})
         command, port = server_command(self.store.folder)
