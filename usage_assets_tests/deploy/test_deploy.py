@@ -27,7 +27,7 @@ VALUES = loaded("helm-values.yaml")
 SERVICES = from_image(COMPOSE)
 OF_OTHERS = {
     *("AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_SECRET_ACCESS_KEY"),
-    *("DAGSTER_HOME", "DAGSTER_POSTGRES_URL", "PGPASSWORD"),
+    *("DAGSTER_GRPC_MAX_WORKERS", "DAGSTER_HOME", "DAGSTER_POSTGRES_URL", "PGPASSWORD"),
 }
 """Variables that DuckDB, Dagster and PostgreSQL's client read."""
 KNOWN = {name.upper() for name in Settings.model_fields} | OF_OTHERS
@@ -172,7 +172,13 @@ def test_every_pod_runs_our_image_without_privileges_and_its_secrets_are_referen
         assert container["resources"].keys() == {"requests", "limits"}
         assert {entry["name"] for entry in container["env"]} <= KNOWN
         stated = {entry["name"] for entry in container["env"] if "value" in entry}
-        assert stated <= {"DAGSTER_POSTGRES_URL", "USAGE_WAREHOUSE", "USAGE_WAREHOUSE_DATA", "AWS_REGION"}
+        assert stated <= {
+            "DAGSTER_GRPC_MAX_WORKERS",
+            "DAGSTER_POSTGRES_URL",
+            "USAGE_WAREHOUSE",
+            "USAGE_WAREHOUSE_DATA",
+            "AWS_REGION",
+        }
     text = (DEPLOY / "helm-values.yaml").read_text()
     assert not VALUES["generatePostgresqlPasswordSecret"]
     assert "postgresqlPassword:" not in text
