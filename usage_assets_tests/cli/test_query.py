@@ -132,15 +132,16 @@ def test_a_file_says_that_it_has_no_past_and_what_there_is_instead(terminal: Ter
 @pytest.mark.slow
 def test_a_lake_is_read_as_it_was(terminal: Terminal, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     in_lake(lake, monkeypatch)
-    began = datetime.now(UTC)
     write(lake, [sample(model="before")])
     between = datetime.now(UTC)
     write(lake, [sample(model="after")])
     assert terminal.type("query", MODELS, "--csv", "--as-of", between.isoformat()).lines == ["model", "before"]
     assert terminal.type("query", MODELS, "--csv").lines == ["model", "after"]
-    too_early = terminal.type("query", MODELS, "--as-of", f"{began - timedelta(days=1):%Y-%m-%d}")
+    too_early = terminal.type("query", MODELS, "--as-of", f"{between - timedelta(days=1):%Y-%m-%d}")
     assert (too_early.code, len(too_early.complaints)) == (2, 1)
-    assert f"the oldest is of {began:%Y-%m-%d %H:%M} UTC" in too_early.err
+    with psycopg.connect(lake.database.removeprefix(LAKE)) as catalog:
+        [(first,)] = catalog.execute("select min(snapshot_time) from ducklake_snapshot").fetchall()
+    assert f"the oldest is of {first.astimezone(UTC):%Y-%m-%d %H:%M} UTC" in too_early.err
 
 
 @pytest.mark.slow
