@@ -57,6 +57,7 @@ UNCOMPARED = {
     "litellm.user_activity",  # empty: costs.names reads it; test_litellm.py compares it with the books
     "focus.charges",  # as openai_legacy.usage; test_focus.py compares it with the books
     "cursor.usage_events", "cursor.members",  # the same; test_cursor.py compares events with the books
+    "github_copilot.seats", "github_copilot.budgets",  # empty, too; in test_listing.py and test_limits.py
     "anthropic_analytics.cost",  # empty: costs.focus reads it, and no connection fetches it
     "openai.projects", "openai.users", "openai.project_api_keys", "openai.service_accounts",
     "anthropic.workspaces", "anthropic.users", "anthropic.api_keys", "anthropic.organization",
