@@ -9,8 +9,11 @@ import pyarrow as pa
 
 from usage_assets.report.figures import DIMENSIONS, Figure, Report, in_words
 
-PALETTE = ["#3b6fd4", "#d9730d", "#2f8f5b", "#a3489f", "#b0453a", "#64748b"]
-"""Colors that color-blind people can tell apart, with contrast on white and on black."""
+PALETTE = (
+    *("#3b6fd4", "#d9730d", "#2f8f5b", "#a3489f", "#b0453a", "#64748b"),
+    *("#0e8fa6", "#a88400", "#d45d94", "#8c6a4f", "#7a5cd6", "#5f8f1f"),
+)
+"""A color for each provider, with contrast on white and on black. Color-blind people can tell the first six apart."""
 FILTERED = ("provider", *DIMENSIONS)
 FACTS = alt.NamedData(name="facts")
 BAR_HEIGHT = 22
@@ -24,7 +27,7 @@ CONFIG = {
     "axis": {"labelFontSize": 12, "titleFontSize": 12, "labelLimit": LABEL_PIXELS, "domain": False, "ticks": False},
     "legend": {"labelFontSize": 12, "orient": "top", "title": None},
     "view": {"stroke": None},
-    "range": {"category": PALETTE},
+    "range": {"category": list(PALETTE)},
 }
 """Colors of text and lines are the page's."""
 
