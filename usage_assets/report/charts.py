@@ -10,7 +10,7 @@ import pyarrow as pa
 from usage_assets.report.figures import DIMENSIONS, Figure, Report, in_words
 
 PALETTE = (
-    *("#3b6fd4", "#d9730d", "#2f8f5b", "#a3489f", "#b0453a", "#64748b"),
+    *("#3b6fd4", "#d9730d", "#2f8f5b", "#a3489f", "#bc4b3f", "#64748b"),
     *("#0e8fa6", "#a88400", "#d45d94", "#8c6a4f", "#7a5cd6", "#5f8f1f"),
 )
 """A color for each provider, with contrast on white and on black. Color-blind people can tell the first six apart."""
