@@ -229,6 +229,31 @@ def test_a_long_range_is_cut_into_runs_of_at_most_186_days(terminal: Terminal) -
     assert [part.job for part in share.run_plans] == ["lookups", "usage", "usage", "port_sync", "port_sync"]
 
 
+def test_a_report_that_reaches_less_far_back_is_asked_for_its_own_days_only(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections = terminal.folder / "copilot.toml"
+    connections.write_text(
+        '[[connection]]\nname = "copilot"\nprovider = "github_copilot"\nkey = "env:HOME"\norganization = "acme"\n'
+        'start_date = "2025-01-01"\n'
+    )
+    monkeypatch.setenv("USAGE_CONNECTIONS", str(connections))
+    settings = Settings.load()
+    (copilot,) = connections_named(settings, ["copilot"])
+    first, last, reach = TODAY - timedelta(days=400), TODAY - timedelta(days=1), TODAY - timedelta(days=365)
+    share = plan_of(copilot, first, last, build_definitions(settings), push=False)
+    assert share
+    usage = [(part.window, {key.path[-1] for key in part.assets}) for part in share.run_plans if part.window]
+    assert [window for window, _ in usage] == [
+        Window(first, reach - timedelta(days=1)),
+        Window(reach, reach + timedelta(days=185)),
+        Window(reach + timedelta(days=186), last),
+    ]
+    metrics = {"users_1_day", "organization_1_day"}
+    assert [metrics & assets for _, assets in usage] == [set(), metrics, metrics]
+    assert all("ai_credits" in assets for _, assets in usage)
+
+
 YEAR = last_days(365)
 EVERY_31_DAYS = Counter(requests=12)
 """In runs of 186 and 179 days: six windows each."""
