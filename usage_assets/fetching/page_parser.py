@@ -249,7 +249,7 @@ def numbered(row: type[Row], rows: pa.Table) -> pa.Table:
 def added_up(row: type[Row], rows: pa.Table) -> pa.Table:
     """The rows of a fetch whose pages add up: one for each grain, with the sums of its measures.
 
-    A sum of values of which some are missing is that of the others. Of other columns, the first page's value stands.
+    A sum leaves out missing values, and is null if all are missing. Other columns keep the first page's value.
     """
     grain = ["usage_date", *row.grain]
     if rows.select(grain).unify_dictionaries().group_by(grain).aggregate([]).num_rows == rows.num_rows:

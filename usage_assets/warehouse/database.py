@@ -23,11 +23,11 @@ from usage_assets.core.ticking import log_progress
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.ledger import NAMINGS, PORT_ENTITIES, VERSIONS, VIEWS
 from usage_assets.warehouse.line import first_in_line, line_of
-from usage_assets.warehouse.migrate import create_or_alter, is_as_declared
+from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table, quoted
 from usage_assets.warehouse.values import Alone, Batch, Query, Version, View, WarehouseError
-from usage_assets.warehouse.views import are_made, broken_views, broken_views_apart, make_views
+from usage_assets.warehouse.views import are_declared, are_made, broken_views, broken_views_apart, make_views
 from usage_assets.warehouse.write import replace_slice
 
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"custom_user_agent": "usage-assets", "threads": 1}
@@ -159,7 +159,7 @@ class Warehouse(DuckDBResource):
         Nobody is waited for where there are none. Return what is wrong with each view that cannot be made. Raises
         WarehouseError.
         """
-        if all(is_as_declared(connection, table) for table in tables) and are_made(connection, views):
+        if are_declared(connection, tables, views):
             return ()
         with self.locked(*(table.name for table in tables)) as alone, alone():
             connection.begin()

@@ -36,10 +36,9 @@ from usage_assets.core.schema import declarations
 from usage_assets.core.warehouse_address import LAKE, redacted
 from usage_assets.warehouse.database import CONFIG, LEDGERS, SESSION, Warehouse
 from usage_assets.warehouse.ledger import VIEWS
-from usage_assets.warehouse.migrate import is_as_declared
 from usage_assets.warehouse.tables import STORED, Table, quoted
 from usage_assets.warehouse.values import Alone, Version, WarehouseError
-from usage_assets.warehouse.views import are_made
+from usage_assets.warehouse.views import are_declared
 
 EXTENSIONS = ("postgres_scanner", "ducklake")
 STORES = {"s3": ("httpfs", "aws")}
@@ -279,7 +278,7 @@ class Lake(Warehouse):
         is_ready = self.exists  # or opening it would make it
         if is_ready:
             with self.get_connection() as connection:
-                is_ready = all(is_as_declared(connection, table) for table in LEDGERS) and are_made(connection, VIEWS)
+                is_ready = are_declared(connection, LEDGERS, VIEWS)
         if not is_ready:
             with self.transaction():
                 pass

@@ -8,7 +8,7 @@ from hashlib import sha256
 import duckdb
 
 from usage_assets.core.schema import declarations
-from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets.warehouse.migrate import create_or_alter, is_as_declared
 from usage_assets.warehouse.tables import Table, quoted
 from usage_assets.warehouse.values import View, WarehouseError
 
@@ -23,6 +23,11 @@ def make_views(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -
     """Make the views that are not there; none may be missing. Raises WarehouseError."""
     for broken in broken_views(connection, views):
         raise WarehouseError(broken)
+
+
+def are_declared(connection: duckdb.DuckDBPyConnection, tables: Collection[Table], views: Collection[View]) -> bool:
+    """Whether all tables are as declared and all views are this release's."""
+    return all(is_as_declared(connection, table) for table in tables) and are_made(connection, views)
 
 
 def are_made(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> bool:

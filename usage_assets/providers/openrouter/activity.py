@@ -52,7 +52,7 @@ class Activity(Row, kw_only=True):
     endpoint_id: Annotated[str | None, column("Endpoint that answered")] = None
     provider_name: Annotated[str | None, column("Provider that answered, as OpenRouter calls it")] = None
     workspace_id: Annotated[str | None, column("Workspace; none where the account has none")] = None
-    usage: Annotated[Decimal, dollars("What is billed: credits, of which one is a dollar")]
+    usage: Annotated[Decimal, dollars("What is billed: one credit is one dollar")]
     byok_usage_inference: Annotated[
         Decimal | None, dollars("What own keys were billed for by the provider behind it: never billed here")
     ]
