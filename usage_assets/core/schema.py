@@ -107,8 +107,8 @@ class Row(ConnectionRow, kw_only=True, gc=False):
     """A declared table of days: what is written is a connection's days, whole."""
 
     is_summed: ClassVar[bool] = False
-    """Whether the provider lists events, which have no ids: the rows of one grain are added up. Every column outside
-    of the grain counts something, and ``other_fields`` says how many events have a field that we do not know."""
+    """Whether a row is the sum of all records of its grain: of events, which have no ids, or of parts on several pages.
+    Columns with a unit are added up, and ``other_fields`` says how many records have a field that we do not know."""
 
     usage_date: Annotated[date, column("UTC day of the usage")]
 

@@ -23,7 +23,7 @@ from usage_assets.core.schema import packed_schema
 from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every
 from usage_assets.fetching.archive.store import ArchivedResponse, ArchivePage, Body, RequestRecord, question_of
 from usage_assets.fetching.files.transport import FileTransport
-from usage_assets.fetching.page_parser import PageParser, added_up, numbered, summed
+from usage_assets.fetching.page_parser import PageParser, numbered, summed
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import (
     INCOMPLETE,
@@ -487,10 +487,10 @@ def fetched_from(endpoint: Endpoint, parsers: Sequence[PageParser], counts: Mapp
     try:
         rows = summed(endpoint.row, rows)
     except pa.ArrowInvalid as error:
-        what = f"{endpoint.name}: what its events add up to does not fit its column: {error}. {NOTHING_STORED}."
+        what = f"{endpoint.name}: what its records add up to does not fit its column: {error}. {NOTHING_STORED}."
         raise PermanentError(what, days=[day for parser in parsers for day in parser.window.days]) from None
     return FetchResult(
-        rows=added_up(endpoint.row, rows) if endpoint.pages_add_up else numbered(endpoint.row, rows),
+        rows=numbered(endpoint.row, rows),
         requests=counts["requests"],
         refused=counts["refused"],
         split_windows=counts["split_windows"],

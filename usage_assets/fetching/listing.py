@@ -49,6 +49,7 @@ class Page(msgspec.Struct, kw_only=True):
     data: list[object]
     has_more: bool
     last_id: str | None = None
+    total: int | None = None
 
 
 class TokenPage(msgspec.Struct, kw_only=True):
@@ -120,9 +121,12 @@ class _Chain:
                 what = "the cursor repeats" if page.last_id else "has_more is true, but no last_id is given"
                 raise self.client.transport.failure(PermanentError, self.place, what, INCOMPLETE)
             cursors.append(page.last_id)
+            seen = len(self.items)
             page = self._page(page.last_id)
+            if page.last_id not in cursors and _is_known(self.items[seen:], self.items[:seen]):
+                raise self.client.transport.failure(PermanentError, self.place, "the page repeats", INCOMPLETE)
         if self.total is not None and len({item.id for item in self.items}) != self.total:
-            what = f"{len(self.items)} items are listed, and {self.lookup.total} is {self.total}"
+            what = f"{len(self.items)} items are listed, and the answer states {self.total}"
             raise self.client.transport.failure(PermanentError, self.place, what, INCOMPLETE)
 
     def _page(self, after: str | None = None) -> Page:
@@ -131,16 +135,12 @@ class _Chain:
         def read(content: bytes) -> Page:
             with self.client.decoding:
                 body: Any = decoded(content)
-                body = self.lookup.page(body) if self.lookup.page else body
-                page = self._read_page(body, after)
-                name = self.lookup.items or "data"
-                items = [self._item(raw, f"$.{name}[{n}]") for n, raw in enumerate(page.data)]
-                if self.lookup.items and items and {item.id for item in items} <= {item.id for item in self.items}:
-                    raise ShapeError(f"$.{name}", None, "the page repeats", INCOMPLETE)
-                self.items += items
+                body = self.lookup.page(body, after) if self.lookup.page else body
+                page = self._read_page(body)
+                self.items += [self._item(raw, f"$.{self.lookup.items}[{n}]") for n, raw in enumerate(page.data)]
+                self.total = page.total
             if self.lookup.cursor or self.lookup.page:
-                known = {*_PAGE_FIELDS, self.lookup.items, self.lookup.total}
-                self.unknown_fields.update(f"page.{name}" for name in body.keys() - known)
+                self.unknown_fields.update(f"page.{name}" for name in body.keys() - _PAGE_FIELDS)
             return Page(data=[], has_more=page.has_more, last_id=page.last_id)
 
         page = self.client.transport.get(
@@ -161,17 +161,11 @@ class _Chain:
         ids = {name: quote(value, safe="") for name, value in self.client.scope.ids.items()}
         return own or self.lookup.path.format(**ids, id=quote(self.owner or "", safe=""))
 
-    def _read_page(self, body: object, after: str | None) -> Page:
-        if self.lookup.items:
-            fields = msgspec.convert(body, dict[str, object])
-            items = msgspec.convert(fields.get(self.lookup.items), list[object])
-            self.total = msgspec.convert(fields[self.lookup.total], int) if self.lookup.total in fields else None
-            is_full = len(items) >= int(self.lookup.params["per_page"])
-            return Page(data=items, has_more=is_full, last_id=str(int(after or 1) + 1))
+    def _read_page(self, body: object) -> Page:
         match self.lookup.cursor:
             case None if not self.lookup.page:
                 return Page(data=[body], has_more=False)
-            case "page":
+            case "page" if not self.lookup.page:
                 page = msgspec.convert(body, TokenPage)
                 return Page(data=page.data, has_more=page.next_page is not None, last_id=page.next_page)
         return msgspec.convert(body, Page)
@@ -218,6 +212,11 @@ def _flat(fields: Json, within: str = "") -> Iterator[tuple[str, object]]:
             yield from _flat(value, f"{within}{name}.")
         else:
             yield f"{within}{name}", value
+
+
+def _is_known(items: Sequence[LookupRow], before: Sequence[LookupRow]) -> bool:
+    """Whether there are items, and each has come before."""
+    return bool(items) and {item.id for item in items} <= {item.id for item in before}
 
 
 def _how_far(client: Client, lookup: Lookup, chains: Sequence[_Chain]) -> str:

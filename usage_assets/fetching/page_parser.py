@@ -193,22 +193,23 @@ class PageParser:
 
 
 def summed(row: type[Row], rows: pa.Table) -> pa.Table:
-    """The rows of a fetch, with those of one grain added up where they are events (``Row.is_summed``).
+    """The rows of a fetch, with the records of one grain added up (``Row.is_summed``).
 
-    Exact: they are added with more digits than are stored. A counter is null if it is null in all of them. Of fields
-    that we do not know, the number of events is kept that have them. Raises ArrowInvalid for a sum that does not fit.
+    Exact: they are added with more digits than are stored. A sum leaves out missing values, and is null if all are
+    missing. Names keep the first record's value. Raises ArrowInvalid for a sum that does not fit.
     """
     if not row.is_summed:
         return rows
     schema, grain = packed_schema(row), ["connection", "usage_date", *row.grain]
-    counted = [name for name in schema.names if name not in (*grain, "other_fields")]
-    wide = pa.schema([field.with_type(_WIDE) if field.name in counted else field for field in schema])
+    others = [field for field in arrow_schema(row) if field.name not in (*grain, "other_fields")]
+    how = {column.name: "sum" if column.unit else "first" for column in columns(row)}
+    wide = {field.name: field.with_type(_WIDE) if how[field.name] == "sum" else field for field in others}
     added = (
-        rows.cast(wide)
+        rows.cast(pa.schema([wide.get(field.name, field) for field in schema]))
         .unify_dictionaries()
         .group_by(grain, use_threads=False)
-        .aggregate([(name, "sum") for name in counted])
-        .rename_columns({f"{name}_sum": name for name in counted})
+        .aggregate([(name, how[name]) for name in wide])
+        .rename_columns([*grain, *wide])
     )
     unknown: defaultdict[tuple[object, ...], Counter[str]] = defaultdict(Counter)
     for *whose, fields in _values(rows.filter(rows["other_fields"].is_valid()).select([*grain, "other_fields"])):
@@ -244,26 +245,6 @@ def numbered(row: type[Row], rows: pa.Table) -> pa.Table:
     numbers[order] = contents - np.maximum.accumulate(before)
     place = rows.schema.get_field_index("occurrence")
     return rows.set_column(place, rows.schema.field(place), pa.array(numbers, pa.int64()))
-
-
-def added_up(row: type[Row], rows: pa.Table) -> pa.Table:
-    """The rows of a fetch whose pages add up: one for each grain, with the sums of its measures.
-
-    A sum leaves out missing values, and is null if all are missing. Other columns keep the first page's value.
-    """
-    grain = ["usage_date", *row.grain]
-    if rows.select(grain).unify_dictionaries().group_by(grain).aggregate([]).num_rows == rows.num_rows:
-        return rows
-    sums = {each.name for each in columns(row) if each.unit and each.name not in grain}
-    how = [
-        (name, "sum", pc.ScalarAggregateOptions(min_count=1)) if name in sums else (name, "first")
-        for name in rows.column_names
-        if name not in grain
-    ]
-    plain = rows.cast(arrow_schema(row))
-    added = plain.group_by(grain, use_threads=False).aggregate(how)
-    names = [*grain, *(name for name in rows.column_names if name not in grain)]
-    return added.rename_columns(names).select(rows.column_names).cast(rows.schema)
 
 
 def _ranks(column: pa.ChunkedArray) -> "np.typing.NDArray[np.int32]":

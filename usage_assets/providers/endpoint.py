@@ -86,8 +86,6 @@ class Endpoint:
     host, to which the key is never sent. The files are the parts of one report."""
     answer: type[msgspec.Struct] | None = None
     """The model of an answer in another form, where a person's id may be the name of an object in it."""
-    pages_add_up: bool = False
-    """Whether a row may be on several pages, each of which has a part of its measures."""
     window_days: int
     window_params: Callable[[Window], Mapping[str, str]]
     params: Mapping[str, str] = field(default_factory=dict)

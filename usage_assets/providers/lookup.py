@@ -35,8 +35,11 @@ class Lookup:
     row: type[LookupRow]
     cursor: str | None
     """The parameter that asks for what follows an id; None where the answer is the only item itself."""
-    page: Callable[[Json], Json] | None = None
-    """The answer as ``{data, has_more, last_id}``, where it is sent in another form."""
+    page: Callable[[Json, str | None], Json] | None = None
+    """The answer to a cursor as ``{data, has_more, last_id, total}``, if it is sent otherwise. ``total`` (of all items)
+    is left out where the answer does not state it."""
+    items: str = "data"
+    """The field of an answer that holds its items, as it is sent."""
     params: Mapping[str, str] = field(default_factory=dict)
     for_each: "Lookup | None" = None
     """The lookup whose items have a list of these each."""
@@ -51,10 +54,5 @@ class Lookup:
     may_be_unset: bool = False
     """Whether a 404 says that nothing is set. What is there has no id but that of whom it is for."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    items: str | None = None
-    """The field with the items, in answers whose pages are numbered: ``cursor`` is the parameter, and a page with fewer
-    items than ``per_page`` of ``params`` is the last."""
-    total: str | None = None
-    """The field with the number of all items, in these."""
     left_out: frozenset[str] = frozenset()
     """Fields, or objects with all that is in them, that are known and not kept."""

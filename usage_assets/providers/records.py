@@ -30,6 +30,10 @@ Occurrence = Annotated[
 OtherFields = Annotated[
     str | None, column("Fields of the result that this version does not know, as JSON", personal=True)
 ]
+CountedFields = Annotated[
+    str | None, column("Fields that this version does not know, as JSON: how many records have each", personal=True)
+]
+"""``OtherFields`` of a row that is a sum."""
 
 OURS = frozenset(("connection", "usage_date", "grouped_by", "occurrence", "other_fields"))
 """Columns that no provider sends."""

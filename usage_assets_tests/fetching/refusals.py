@@ -288,7 +288,8 @@ class Scope(NamedTuple):
 
 TRANSPORT = Scope("every endpoint; transport")
 ANYWHERE = Scope("every endpoint; per shape")
-KEPT = Scope("every endpoint but cursor/usage_events, which counts them", lambda target: not target.is_summed)
+KEPT = Scope("every endpoint whose rows are records", lambda target: not target.is_summed)
+COUNTED = Scope("every endpoint whose rows are sums of records; per shape", lambda target: target.is_summed)
 AMOUNTS = Scope("every endpoint; per shape and type", alike=amount_type)
 NAMES = Scope("every endpoint; per shape and kind of text", alike=texts)
 PAGED = Scope(
@@ -314,7 +315,7 @@ LONG_WINDOWS = Scope(
 )
 REFRESHED = Scope("anthropic_analytics; per shape", lambda target: target.provider.name == "anthropic_analytics")
 LINKED = Scope("reports behind links", lambda target: target.endpoint.row.table == "github_copilot.users_1_day")
-EVENTS = Scope("cursor/usage_events", lambda target: target.is_summed)
+EVENTS = Scope("cursor/usage_events", lambda target: target.endpoint.row.table == "cursor.usage_events")
 LARGEST_GROUPS = Scope(
     "anthropic_analytics/usage_report, cost_report; per shape",
     lambda target: target.endpoint.records is largest_groups,
@@ -511,6 +512,12 @@ def _other_fields(_target: Target, change: Change) -> bool:
     found = {name.rpartition(".")[2] for name in change.fetched.unknown_fields}
     deep = [value for name, value in kept if name.rpartition(".")[2] == "brand_new"]
     return found == {"brand_new", "later"} and "{'deep': [1]}" in str(deep)
+
+
+def _counted_fields(_target: Target, change: Change) -> bool:
+    texts = [row["other_fields"] for row in change.new if row["other_fields"]]
+    counts = [count for text in texts for name, count in json.loads(text).items() if name.endswith("brand_new")]
+    return set(counts) == {1} and {name.rpartition(".")[2] for name in change.fetched.unknown_fields} == {"brand_new"}
 
 
 def _long(target: Target, change: Change) -> bool:
@@ -810,6 +817,13 @@ CASES = [
             put(target.place("brand_new"), {"deep": [1]}), put("later", True), put("[0].later", True)
         ),
         kept=Effect("the same rows, the fields in `other_fields`", _other_fields),
+    ),
+    Case(
+        name="unknown fields of records that are added up",
+        where=COUNTED,
+        outcome=A,
+        script=lambda target: edit(put(target.place("brand_new"), {"deep": [1]})),
+        kept=Effect("the same rows; `other_fields` says how many records have each field", _counted_fields),
     ),
     Case(
         name="unknown line items and other names",

@@ -199,7 +199,7 @@ def huge(first: int) -> Iterator[dict[str, Any]]:
 
 def test_a_sum_that_does_not_fit_is_refused(answers: Answers, new_client: NewClient) -> None:
     answers.faults(CURSOR, EVENTS, edit(*huge(0)))
-    with pytest.raises(PermanentError, match=r"usage_events: what its events add up to does not fit its column"):
+    with pytest.raises(PermanentError, match=r"usage_events: what its records add up to does not fit its column"):
         new_client(CURSOR).fetch(EVENTS, [DAY])
 
 

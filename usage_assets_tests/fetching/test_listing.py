@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from usage_assets.core.schema import LookupRow, columns
 from usage_assets.fetching.listing import Listed, fetch_lookup
 from usage_assets.fetching.transport import PermanentError, TransientError
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.github_copilot.lookups import Seats
+from usage_assets.providers.github_copilot.lookups import Seats, numbered_page
 from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.openai.lookups import PROJECTS
 from usage_assets_tests.conftest import NOW, Sandbox
@@ -433,7 +434,11 @@ def test_fields_that_nobody_knows_are_counted_and_not_kept(sandbox: Sandbox, fet
 
 
 SEATS = EVERY_LOOKUP["github_copilot/seats"][1]
-THREE_A_PAGE = replace(SEATS, params={"per_page": "3"})
+THREE_A_PAGE = replace(
+    SEATS,
+    params={"per_page": "3"},
+    page=partial(numbered_page, items="seats", total="total_seats", per_page=3),
+)
 
 
 def test_numbered_pages_are_read_until_one_is_not_full(sandbox: Sandbox, fetch: Fetch) -> None:
@@ -448,8 +453,8 @@ def test_numbered_pages_are_read_until_one_is_not_full(sandbox: Sandbox, fetch: 
 @pytest.mark.parametrize(
     ("operations", "words"),
     [
-        ([{"do": "delete", "path": "seats[0]"}], "16 items are listed, and total_seats is 17"),
-        ([{"do": "set", "path": "total_seats", "to": 18}], "17 items are listed, and total_seats is 18"),
+        ([{"do": "delete", "path": "seats[0]"}], "16 items are listed, and the answer states 17"),
+        ([{"do": "set", "path": "total_seats", "to": 18}], "17 items are listed, and the answer states 18"),
     ],
     ids=["an item less", "another total"],
 )
@@ -464,5 +469,7 @@ def test_numbered_pages_that_do_not_add_up_are_an_error(
 def test_a_numbered_page_that_is_sent_again_and_again_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
     page = {"total_seats": 9, "seats": [{"assignee": {"login": login}} for login in "abc"]}
     sandbox.faults({"route": route("github_copilot", SEATS), "fault": "replace", "body": page})
-    with pytest.raises(PermanentError, match=r"\$\.seats: the page repeats\. Nothing was stored, because the answer"):
+    with pytest.raises(
+        PermanentError, match=r"github_copilot seats: the page repeats\. Nothing was stored, because the answer"
+    ):
         fetch("github_copilot", THREE_A_PAGE)

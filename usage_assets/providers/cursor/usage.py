@@ -18,7 +18,7 @@ from usage_assets.core.days import Window
 from usage_assets.core.schema import LookupRow, Row, Total, column
 from usage_assets.providers.endpoint import CostSource, Endpoint, Provider
 from usage_assets.providers.lookup import Lookup, PersonName, Role
-from usage_assets.providers.records import Item, Json, OtherFields, Parser, ShapeError
+from usage_assets.providers.records import CountedFields, Item, Json, OtherFields, Parser, ShapeError
 
 BILLED, INCLUDED, OWN_KEY, NOT_CHARGED = "billed", "included", "own_key", "not_charged"
 CHARGES: Mapping[str, str] = {
@@ -109,9 +109,7 @@ class UsageEvents(
     model_cents: Annotated[Decimal | None, cents("Price of the model, before a discount: part of charged_cents")] = None
     token_fee_cents: Annotated[Decimal | None, cents("Cursor's fee on tokens: part of charged_cents")] = None
     charged_cents: Annotated[Decimal | None, cents("Price of the events, with the fee; `charge` says who pays")] = None
-    other_fields: Annotated[
-        str | None, column("Fields that this version does not know, as JSON: how many events have each", personal=True)
-    ] = None
+    other_fields: CountedFields = None
 
 
 def usage_events(event: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
@@ -246,7 +244,7 @@ class MembersAnswer(msgspec.Struct, rename="camel"):
     team_members: list[Json]
 
 
-def all_members(body: Json) -> Json:
+def all_members(body: Json, _after: str | None) -> Json:
     """The list of members as a page."""
     listed = msgspec.convert(body, MembersAnswer).team_members
     data = [member | {"id": _as_text(member.get("id"))} for member in listed]
@@ -410,6 +408,7 @@ CURSOR = Provider(
             row=Members,
             cursor=None,
             page=all_members,
+            items="teamMembers",
             known_as="user_id",
             is_of_one_organization=False,
         ),

@@ -2,10 +2,17 @@
 
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Annotated
+
+import msgspec
 
 from usage_assets.core.schema import LookupRow, column
 from usage_assets.providers.lookup import CreatedAt, Lookup
+from usage_assets.providers.records import Json
+
+PER_PAGE = 100
+"""The most that GitHub answers with. A page with fewer items is the last."""
 
 
 class Seats(
@@ -50,6 +57,17 @@ class Budgets(LookupRow, kw_only=True):
     prevent_further_usage: Annotated[bool | None, column("Whether use beyond it is refused")] = None
 
 
+def numbered_page(
+    body: Json, after: str | None, *, items: str, total: str | None = None, per_page: int = PER_PAGE
+) -> Json:
+    """One of the pages that GitHub numbers from 1, in the form of ``Lookup.page``."""
+    fields = msgspec.convert(body, dict[str, object])
+    data = msgspec.convert(fields.get(items), list[object])
+    page = {"data": data, "has_more": len(data) >= per_page, "last_id": str(int(after or 1) + 1)}
+    stated = {"total": fields[total]} if total in fields else {}
+    return {name: value for name, value in fields.items() if name not in (items, total)} | page | stated
+
+
 LOOKUPS = (
     Lookup(
         name="seats",
@@ -57,8 +75,8 @@ LOOKUPS = (
         row=Seats,
         cursor="page",
         items="seats",
-        total="total_seats",
-        params={"per_page": "100"},
+        page=partial(numbered_page, items="seats", total="total_seats"),
+        params={"per_page": str(PER_PAGE)},
         left_out=frozenset(
             (
                 "assignee",
@@ -76,7 +94,8 @@ LOOKUPS = (
         row=Budgets,
         cursor="page",
         items="budgets",
-        params={"per_page": "100"},
+        page=partial(numbered_page, items="budgets"),
+        params={"per_page": str(PER_PAGE)},
         default_on=False,
         left_out=frozenset(("budget_alerting", "consumed_amount", "budget_product_skus")),
     ),

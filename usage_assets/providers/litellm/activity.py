@@ -21,10 +21,10 @@ from usage_assets.providers.auth import bearer
 from usage_assets.providers.endpoint import CostSource, Endpoint, Provider
 from usage_assets.providers.records import (
     LATER,
+    CountedFields,
     Item,
     Json,
     Moment,
-    OtherFields,
     Parser,
     Records,
     ShapeError,
@@ -150,7 +150,9 @@ def numbered_page(body: Json, window: Window) -> Json:
 
 
 class Activity(Row, kw_only=True, rename={name: f"metrics.{name}" for name in ("spend", "flat_cost", *COUNTERS)}):
-    """What was used and what the proxy takes it for, in dollars."""
+    """What was used and what the proxy takes it for, in dollars. Each page has a part of it."""
+
+    is_summed = True
 
     spend: Annotated[Decimal, measure("Tokens times the proxy's price map: an estimate, never billed", unit="USD")]
     flat_cost: Annotated[
@@ -164,7 +166,7 @@ class Activity(Row, kw_only=True, rename={name: f"metrics.{name}" for name in ("
     total_tokens: Annotated[int | None, tokens("Input and output")]
     cache_read_input_tokens: Annotated[int | None, tokens("Input that was read from a cache")]
     cache_creation_input_tokens: Annotated[int | None, tokens("Input that was written to a cache")]
-    other_fields: OtherFields = None
+    other_fields: CountedFields = None
 
 
 TOTAL = "filter (where cut = 'total')"
@@ -311,7 +313,6 @@ activity = partial(
     item=ActivityItem,
     answer=ActivityAnswer,
     page=numbered_page,
-    pages_add_up=True,
     window_days=1,
     window_params=one_day,
     params={"page_size": str(ROWS_PER_PAGE)},
