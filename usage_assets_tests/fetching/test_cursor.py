@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,10 +11,6 @@ import pytest
 
 from usage_assets.core.days import Window
 from usage_assets.core.people import People
-from usage_assets.explain.answers import Answers as ArchivedAnswers
-from usage_assets.explain.answers import ArchivedDay
-from usage_assets.fetching.archive.replay import Replay
-from usage_assets.fetching.archive.store import Archive, packed
 from usage_assets.fetching.client import MOST_MOVES, FetchResult
 from usage_assets.fetching.transport import MovedError, PermanentError
 from usage_assets.providers.cursor.usage import CURSOR, charge_of, normalized
@@ -217,23 +212,3 @@ def test_a_day_ends_with_its_last_millisecond(sandbox: Sandbox, new_client: NewC
     alone = [new_client(CURSOR).fetch(EVENTS, [day]) for day in days]
     assert contents(together) == sum(map(contents, alone), Counter())
     assert EVENTS.window_params(Window(days[0], days[0])) == {"startDate": "1794441600000", "endDate": "1794527999999"}
-
-
-def test_a_sum_is_explained_by_the_events_in_it(new_client: NewClient, tmp_path: Path) -> None:
-    client, archive = new_client(CURSOR, keep=packed), Archive(tmp_path, max_megabytes=10, max_days=10)
-    fetched = client.fetch(EVENTS, [DAY])
-    archive.write(fetched.responses)
-    replay = Replay(archive, client.scope)
-    assert contents(replay.fetch(EVENTS, [DAY])) == contents(fetched)
-    day = ArchivedDay(ArchivedAnswers(replay, EVENTS), DAY)
-    stored = max(fetched.rows.to_pylist(), key=lambda row: (row["charge"] == "billed", row["events"]))
-    position = day.position_of(stored)
-    assert position is not None
-    changed = [
-        variant.value
-        for _, variant in day.variants([position])
-        if variant.row["charged_cents"].to_pylist() == [stored["charged_cents"] + 1]
-    ]
-    assert len(changed) == stored["events"] > 1
-    assert all(value.place.json_path.startswith("$.usageEvents[") for value in changed)
-    assert sum(Decimal(value.text) for value in changed) == stored["charged_cents"]

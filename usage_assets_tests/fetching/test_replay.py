@@ -1,11 +1,14 @@
 """What is read from the archive is what was fetched, page by page, for every endpoint and every policy for people."""
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from usage_assets.core.people import People, Policy
+from usage_assets.explain.answers import Answers as ArchivedAnswers
+from usage_assets.explain.answers import ArchivedDay
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive, packed
 from usage_assets.fetching.client import FetchResult
@@ -21,7 +24,8 @@ DAYS = [DAY, *last_days(2)]
 
 def small_pages(endpoint: Endpoint) -> Endpoint:
     """The endpoint as it is asked for chains of several pages."""
-    return replace(endpoint, params={**endpoint.params, "limit": "1"}) if "limit" in endpoint.params else endpoint
+    size = {name: "1" for name in ("limit", "page_size") if name in endpoint.params}
+    return replace(endpoint, params={**endpoint.params, **size})
 
 
 def archived(archive: Archive, provider: Provider, people: People) -> Replay:
@@ -53,6 +57,33 @@ def test_archived_answers_are_read_as_they_were_fetched(
     assert content(again) == content(fetched)
     assert again.requests == 0
     assert set(again.stored_at) == set(DAYS)
+
+
+@pytest.mark.parametrize(
+    ("name", "measure", "field"),
+    [
+        ("cursor/usage_events", "charged_cents", "$.usageEvents["),
+        ("litellm/user_activity", "spend", "$.results["),
+    ],
+)
+def test_a_sum_is_explained_by_the_records_in_it(
+    new_client: NewClient, archive: Archive, name: str, measure: str, field: str
+) -> None:
+    provider, endpoint = EVERY_ENDPOINT[name]
+    fetched = new_client(provider, keep=packed).fetch(small_pages(endpoint), [DAY])
+    archive.write(fetched.responses)
+    day = ArchivedDay(ArchivedAnswers(archived(archive, provider, People("ids", "key")), endpoint), DAY)
+    stored = max(fetched.rows.to_pylist(), key=lambda row: row[measure] or 0)
+    position = day.position_of(stored)
+    assert position is not None
+    found = {
+        variant.value
+        for _, variant in day.variants([position])
+        if variant.row[measure].to_pylist() != [stored[measure]]
+    }
+    assert len(found) > 1
+    assert all(value.place.json_path.startswith(field) for value in found)
+    assert sum(Decimal(value.text) for value in found) == stored[measure]
 
 
 def test_of_a_window_only_the_days_that_are_asked_for_are_taken(new_client: NewClient, archive: Archive) -> None:
