@@ -480,6 +480,7 @@ class CostSourceRow(SeedRow):
         column("GLOB for its daily totals that are billed: if one is restated, that is a correction; null: none"),
     ]
     charge: Annotated[str | None, column("Name of a charge that has neither a line item nor a model")]
+    splits_line_items: Annotated[bool, column("Whether model and kind of usage are read from the line item")]
 
 
 RELEASED = frozenset((CurrencyRow, ProviderRow, CostSourceRow))
@@ -541,7 +542,12 @@ class Accounting:
                 for provider in PROVIDERS.values()
             ],
             CostSourceRow: [
-                CostSourceRow(source_table=source.table, billed_totals=source.billed_totals, charge=source.charge)
+                CostSourceRow(
+                    source_table=source.table,
+                    billed_totals=source.billed_totals,
+                    charge=source.charge,
+                    splits_line_items=source.splits_line_items,
+                )
                 for provider in PROVIDERS.values()
                 for source in provider.costs
             ],

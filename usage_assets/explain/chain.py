@@ -708,7 +708,7 @@ def refuse_what_no_answer_states(row: Mapping[str, Any], shown: Sequence[str]) -
             "a ListCost before discounts is in a report of another connection, which the bill was compared with: "
             "explain ContractedCost, or the list amounts of that report"
         )
-    if row["ChargeCategory"] == "Purchase":
+    if row["x_SourceTable"] == "accounting.purchases":
         raise MissingLinkError("a purchase is in no provider's answer: the connections file states it ([[purchase]])")
     if row["x_Allocation"] is None and " of " in row["ChargeDescription"] and ", version " in row["ChargeDescription"]:
         raise MissingLinkError(

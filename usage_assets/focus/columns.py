@@ -43,10 +43,10 @@ COLUMNS: Sequence[FocusColumn] = (
     FocusColumn("BillingCurrency", "the provider's currency, nothing is converted; USD for credits"),
     FocusColumn("BillingPeriodEnd", "the end of the calendar month, UTC", "time"),
     FocusColumn("BillingPeriodStart", "the calendar month, UTC; for a purchase, the month in which it begins", "time"),
-    FocusColumn("ChargeCategory", "Usage or Purchase"),
+    FocusColumn("ChargeCategory", "Usage or Purchase; of a bill from files, its own: also Tax, Credit and Adjustment"),
     FocusColumn("ChargeClass", "`Correction`, see [below](#corrections)"),
     FocusColumn("ChargeDescription", "the bill's line item or description, otherwise model and kind of usage"),
-    FocusColumn("ChargeFrequency", "Usage-Based; One-Time for a purchase"),
+    FocusColumn("ChargeFrequency", "Usage-Based; One-Time for a purchase, Recurring for seats that a provider bills"),
     FocusColumn("ChargePeriodEnd", "the end of the day; of a purchase without an end, that of its month", "time"),
     FocusColumn("ChargePeriodStart", "the UTC day; for a purchase, its first day", "time"),
     FocusColumn(
@@ -103,7 +103,9 @@ COLUMNS: Sequence[FocusColumn] = (
         criteria=("PUBLIC_PRICE_LIST_SUPPORTED",),
     ),
     FocusColumn(
-        "PricingQuantity", "the quantity that has the unit price; 1 (-1 for a refund) if there is none", "number"
+        "PricingQuantity",
+        "the quantity that has the unit price; 1 (-1 for a refund) if there is none; null for taxes, credits and adjustments",
+        "number",
     ),
     FocusColumn("PricingUnit", "the bill's unit, such as `1000 Tokens`; `Units` if there is none"),
     FocusColumn("ProviderName", COMPANY, removed="1.4"),
@@ -155,7 +157,9 @@ COLUMNS: Sequence[FocusColumn] = (
     FocusColumn("x_Model", "the model"),
     FocusColumn("x_NativeAmount", "the amount as the provider states it; parts add up exactly", "number"),
     FocusColumn("x_NativeUnit", "its unit: dollars, cents, credits, major units, minor units"),
-    FocusColumn("x_QuantitySource", "`bill`, `usage`, `connections file` or `none`: who states the quantity"),
+    FocusColumn(
+        "x_QuantitySource", "`bill`, `usage`, `shared usage`, `connections file` or `none`: who states the quantity"
+    ),
     FocusColumn("x_ServiceTier", "the service tier"),
     FocusColumn("x_SourceTable", "the raw table that holds the bill"),
     FocusColumn("x_UsageType", "the kind of usage"),

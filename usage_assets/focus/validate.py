@@ -53,7 +53,8 @@ FALSE_ALARMS: Mapping[str, FalseAlarm] = {
     "InvoiceId-C-005-C": CONTRADICTION,
     "EffectiveCost-C-005-C": FalseAlarm(
         "FOCUS has all that seats cost in the row of their purchase: no use of them is charged (simple agreements, A2)",
-        "from charges where ChargeCategory = 'Purchase' and EffectiveCost::double <> 0 and PricingUnit <> 'Seats'",
+        "from charges where ChargeCategory = 'Purchase' and EffectiveCost::double <> 0 "
+        "and PricingUnit not in ('Seats', 'User-Months')",
         f"{SPEC}/issues/2673",
     ),
     "SkuPriceDetails: custom_key_not_prefixed": FalseAlarm(

@@ -21,6 +21,7 @@ IDS: Mapping[str, str] = {lookup.row.table: "id" for lookup in LOOKUPS if lookup
     for provider in PROVIDERS.values()
     for endpoint in provider.endpoints
     for name in endpoint.path_parameters
+    if name in endpoint.row.__struct_fields__
 }
 """Table -> the column of an id that only one organization has."""
 SAME_DAYS = """

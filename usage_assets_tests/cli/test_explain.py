@@ -454,7 +454,7 @@ def test_what_no_answer_states_is_said(home: Terminal) -> None:
 
 
 def test_a_list_cost_before_discounts_is_not_taken_for_the_bills_amount() -> None:
-    row = {"ListCost": 10, "ContractedCost": 9, "ChargeCategory": "Usage", "x_Allocation": "tokens"}
+    row = {"ListCost": 10, "ContractedCost": 9, "x_SourceTable": "anthropic.cost_report", "x_Allocation": "tokens"}
     with pytest.raises(MissingLinkError, match="report of another connection"):
         refuse_what_no_answer_states(row, ["ListCost"])
     refuse_what_no_answer_states(row, ["BilledCost"])

@@ -18,7 +18,8 @@ from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, Usa
 from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.focus.charges import Charges
-from usage_assets.providers.github_copilot.billing import AiCredits
+from usage_assets.providers.github_copilot.billing import AiCredits, BillingUsage
+from usage_assets.providers.github_copilot.metrics import Users1Day
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -332,6 +333,100 @@ def test_bills_from_files_keep_their_service_and_nobody_is_named_who_is_not_know
         ("Claude", "FOCUS files", "FOCUS files", "FOCUS files", None),
         ("GitHub Copilot", "GitHub", "GitHub", "GitHub", None),
         ("fal", "fal", "fal", "fal", None),
+    ]
+
+
+METERED = {"product": "Copilot", "sku": "Copilot AI Credits", "unit_type": "ai-credits"}
+SEATS = {"product": "Copilot", "sku": "Copilot Business", "unit_type": "user-months"}
+
+
+def test_a_bill_that_is_split_by_what_is_no_quantity_of_it_is_split_with_its_own(days: Days) -> None:
+    money = {"gross_amount": Decimal(3), "discount_amount": Decimal(2), "net_amount": Decimal(1)}
+    days.fetched(
+        AiCredits,
+        raw(AiCredits, **METERED, model="Claude Opus 5", gross_quantity=Decimal(300), **money),
+        raw(
+            AiCredits,
+            **METERED,
+            model="GPT-5.5",
+            gross_quantity=Decimal("0.5"),
+            gross_amount=Decimal(6),
+            net_amount=Decimal(3),
+        ),
+    )
+    days.fetched(
+        Users1Day,
+        *(raw(Users1Day, user_login=who, ai_credits_used=Decimal(n)) for who, n in (("ann", 1), ("bob", 2))),
+    )
+    for file in ("github_copilot_ai_credits", "github_copilot_allocated_costs"):
+        days.derive(file)
+    columns = ("x_Model", "x_UserId", *QUANTITIES, "ContractedCost", "ListCost")
+    a_third = Decimal("0.333333333"), "Credits", Decimal("0.333333333"), "Credits"
+    half_of_it = Decimal("0.166666666"), "Credits", Decimal("0.166666666"), "Credits"
+    places = ("0.333333333333333333333333", "0.666666666666666666666667")
+    assert charges(days, *columns) == [
+        ("Claude Opus 5", "ann", "bill", 100, "Credits", 100, "Credits", Decimal(places[0]), 1),
+        ("Claude Opus 5", "bob", "bill", 200, "Credits", 200, "Credits", Decimal(places[1]), 2),
+        ("GPT-5.5", "ann", "bill", *half_of_it, 1, 2),
+        ("GPT-5.5", "bob", "bill", *a_third, 2, 4),
+    ]
+
+
+def test_seats_are_bought_every_month_and_are_no_use(days: Days) -> None:
+    days.fetched(
+        BillingUsage,
+        raw(BillingUsage, **SEATS, quantity=Decimal("0.4"), gross_amount=Decimal(8), net_amount=Decimal(7)),
+    )
+    days.derive("github_copilot_billing_usage")
+    columns = ("ChargeCategory", "ChargeFrequency", *QUANTITIES, "ContractedCost", "ListCost", "ListUnitPrice")
+    assert charges(days, *columns) == [
+        ("Purchase", "Recurring", "bill", None, None, Decimal("0.4"), "User-Months", 7, 8, 20),
+    ]
+
+
+def test_a_bill_from_files_keeps_its_quantities_and_categories(days: Days) -> None:
+    def billed(description: str, category: str = "Usage", **fields: Any) -> Charges:
+        same = {"billing_currency": "USD", "service_name": "Amazon Bedrock", "service_provider_name": "AWS"}
+        cost = Decimal(fields.pop("cost", 2))
+        return raw(
+            Charges,
+            **same,
+            charge_description=description,
+            charge_category=category,
+            billed_cost=cost,
+            list_cost=cost + 1,
+            **fields,
+        )
+
+    hours = {"consumed_unit": "Hours", "region_id": "eu-west-1"}
+    days.fetched(
+        Charges,
+        billed("Credit", "Credit", cost=-1),
+        billed("Hours", consumed_quantity=Decimal("1.5"), **hours),
+        billed(
+            "Input", tokens=3, consumed_quantity=Decimal("0.003"), consumed_unit="1K tokens", model="nova", sku_id="1"
+        ),
+        billed(
+            "Input", tokens=4, consumed_quantity=Decimal("0.004"), consumed_unit="1K tokens", model="titan", sku_id="2"
+        ),
+        billed("Provisioned", "Purchase", pricing_quantity=Decimal(2), pricing_unit="Months"),
+        billed("Regions", consumed_quantity=Decimal(1), **hours),
+        billed("Regions", consumed_quantity=Decimal(1), **{**hours, "region_id": "us-east-1"}),
+        billed("Tax", "Tax"),
+        billed("odd unit", consumed_quantity=Decimal(1), consumed_unit="1 (apply/m)"),
+    )
+    days.derive("focus_charges")
+    columns = ("ChargeDescription", "ChargeCategory", *QUANTITIES, "ListCost", "ListUnitPrice", "SkuMeter")
+    assert charges(days, *columns) == [
+        ("Credit", "Credit", "none", None, None, None, None, 0, None, None),
+        ("Hours", "Usage", "bill", Decimal("1.5"), "Hours", Decimal("1.5"), "Hours", 3, 2, "Usage"),
+        ("Input", "Usage", "bill", 3, "Tokens", 3, "Tokens", 3, 1, "Usage"),
+        ("Input", "Usage", "bill", 4, "Tokens", 4, "Tokens", 3, Decimal("0.75"), "Usage"),
+        ("Provisioned", "Purchase", "bill", None, None, 2, "Months", 3, Decimal("1.5"), "Usage"),
+        ("Regions", "Usage", "none", 1, "Units", 1, "Units", 2, 2, "Usage"),
+        ("Regions", "Usage", "none", 1, "Units", 1, "Units", 2, 2, "Usage"),
+        ("Tax", "Tax", "none", None, None, None, None, 3, None, None),
+        ("odd unit", "Usage", "none", 1, "Units", 1, "Units", 3, 3, "Usage"),
     ]
 
 

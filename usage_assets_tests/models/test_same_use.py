@@ -7,6 +7,8 @@ import pytest
 
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import SettingsError
+from usage_assets.core.schema import declared
+from usage_assets.models.same_use import IDS
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.cli.test_doctor import examined
 from usage_assets_tests.conftest import Sandbox, last_days
@@ -162,6 +164,11 @@ def stored(terminal: Terminal, *entries: str) -> list[str]:
         said = examined(terminal)
     assert "sk-" not in said.out
     return [line for line in said.lines if " connections " in line]
+
+
+def test_an_id_of_an_organization_is_a_column_of_its_table() -> None:
+    assert {table: name in declared(table).__struct_fields__ for table, name in IDS.items()} == dict.fromkeys(IDS, True)
+    assert "github_copilot.seats" not in IDS, "a person may have a seat in two organizations"
 
 
 FEW = f"endpoints = {{ {COSTS_ONLY}, users = false, project_api_keys = false, service_accounts = false }}"

@@ -77,6 +77,7 @@ LOOKUPS = (
         items="seats",
         page=partial(numbered_page, items="seats", total="total_seats"),
         params={"per_page": str(PER_PAGE)},
+        is_of_one_organization=False,
         left_out=frozenset(
             (
                 "assignee",

@@ -11,19 +11,25 @@ broken as (
         ServiceCategory = 'AI and Machine Learning'
         and ServiceSubcategory = 'Generative AI'
         and ServiceName is not null
+        and InvoiceIssuerName is not null
         and ProviderName = PublisherName
-        and ProviderName = InvoiceIssuerName
         and ProviderName = ServiceProviderName
         and ProviderName = HostProviderName
       ) is not true then 'service, category and company are those of an AI provider'
       when (
-        (ChargeCategory = 'Usage' and ChargeFrequency = 'Usage-Based' and x_CostBasis in ('billed', 'credits'))
-        or (
-          ChargeCategory = 'Purchase'
-          and ChargeFrequency = 'One-Time'
-          and x_CostBasis in ('purchase of credits', 'purchase of seats')
+        case x_CostBasis
+          when 'credits' then ChargeCategory = 'Usage'
+          when 'billed' then ChargeCategory in ('Usage', 'Purchase', 'Tax', 'Credit', 'Adjustment')
+          else ChargeCategory = 'Purchase'
+            and ChargeFrequency = 'One-Time'
+            and x_CostBasis in ('purchase of credits', 'purchase of seats')
+        end
+        and if(
+          ChargeCategory = 'Usage',
+          ChargeFrequency = 'Usage-Based',
+          ChargeFrequency in ('One-Time', 'Recurring', 'Usage-Based')
         )
-      ) is not true then 'what is billed or used of credits is Usage, what is bought a One-Time Purchase, and that is all'
+      ) is not true then 'what is used of credits is Usage, what the connections file says is bought a One-Time Purchase'
       when (
         BillingPeriodStart = date_trunc('month', ChargePeriodStart)
         and BillingPeriodEnd = BillingPeriodStart + interval 1 month
@@ -60,24 +66,26 @@ broken as (
         and (x_CostBasis = 'credits' or PricingCurrencyEffectiveCost = EffectiveCost)
       ) is not true then 'ContractedCost and EffectiveCost are one cost, EffectiveCost of bought credits is 0'
       when (
-        PricingQuantity is not null
-        and regexp_full_match(PricingUnit, '([1-9][0-9]* )?[A-Z][A-Za-z]*(-[A-Z][a-z]+)?')
+        (PricingQuantity is not null) = (ChargeCategory in ('Usage', 'Purchase'))
+        and (PricingUnit is not null) = (PricingQuantity is not null)
+        and (PricingUnit is null or regexp_full_match(PricingUnit, '([1-9][0-9]* )?[A-Z][A-Za-z]*(-[A-Z][a-z]+)?'))
         and (ConsumedQuantity is not null) = (ChargeCategory = 'Usage')
         and (ConsumedUnit is not null) = (ChargeCategory = 'Usage')
         and (ConsumedUnit is null or regexp_full_match(ConsumedUnit, '[A-Z][A-Za-z]*(-[A-Z][a-z]+)?'))
-      ) is not true then 'every row has a quantity and a unit, and what was used if it is Usage'
+      ) is not true then 'use and purchases have a quantity and a unit, and use has what was used'
       when (
         case x_QuantitySource
-          when 'none' then PricingUnit = 'Units' and abs(PricingQuantity) = 1
+          when 'none' then PricingQuantity is null or (PricingUnit = 'Units' and abs(PricingQuantity) = 1)
           when 'connections file' then ChargeCategory = 'Purchase'
           else x_QuantitySource in ('bill', 'usage', 'shared usage')
-            and ChargeCategory = 'Usage'
-            and ConsumedUnit <> 'Units'
+            and ChargeCategory in ('Usage', 'Purchase')
+            and coalesce(ConsumedUnit, PricingUnit) <> 'Units'
         end
       ) is not true then 'a quantity has a source'
       -- a price is rounded to 24 places, which is less than one of them for each unit; doubles have 15 digits
       when (
-        ListUnitPrice >= 0
+        ChargeCategory not in ('Usage', 'Purchase')
+        or ListUnitPrice >= 0
         and ContractedUnitPrice >= 0
         and abs(ListUnitPrice::double * PricingQuantity::double - ListCost::double)
           <= 1e-24 * abs(PricingQuantity::double) + 1e-12 * greatest(abs(ListCost::double), 1)
@@ -85,13 +93,14 @@ broken as (
           <= 1e-24 * abs(PricingQuantity::double) + 1e-12 * greatest(abs(ContractedCost::double), 1)
       ) is not true then 'a price is not negative, and times the quantity it is the cost'
       when (
-        starts_with(SkuId, split_part(SkuPriceId, '/', 1) || '/')
+        ChargeCategory not in ('Usage', 'Purchase')
+        or starts_with(SkuId, split_part(SkuPriceId, '/', 1) || '/')
         and SkuMeter <> ''
         and case
           when SkuPriceDetails is null then x_Model is null
           when json_valid(SkuPriceDetails) then SkuPriceDetails ->> 'ModelId' is not distinct from x_Model
         end
-      ) is not true then 'every row has a SKU'
+      ) is not true then 'use and purchases have a SKU'
       when (
         regexp_full_match(BillingCurrency, '[A-Z]{3}')
         and PricingCurrency = if(x_CostBasis = 'credits', 'Credits', BillingCurrency)

@@ -13,7 +13,7 @@ where not regexp_full_match(
     concat_ws(
       ' ',
       BilledCost,
-      coalesce(ConsumedQuantity, '0.0'),
+      ConsumedQuantity,
       ContractedCost,
       ContractedUnitPrice,
       EffectiveCost,
@@ -25,5 +25,5 @@ where not regexp_full_match(
       PricingQuantity,
       x_NativeAmount
     ),
-    '(-?\d+\.\d+ ?){12}'
+    '(-?\d+\.\d+ ?)+'
   )

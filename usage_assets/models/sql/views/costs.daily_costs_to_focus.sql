@@ -33,7 +33,8 @@ ahead as (
       else costs.written_at is null or costs.written_at < raw.written_at
     end
 ),
--- the quantities and list amounts that sources state, summed as the costs are
+-- what sources state of their charges, summed as the costs are: quantity, list amount, category. A quantity that is_split is that
+-- of a bill which the allocation splits by what is no quantity of it
 quantities as (
   from (
 {quantities}
@@ -122,7 +123,7 @@ charges as (
     costs.* replace (coalesce(costs.currency, 'USD') as currency),
     coalesce(costs.model, costs.usage_type, costs.line_item, sources.charge, 'Other use') as item,
     coalesce(costs.usage_type, if(costs.cost_basis = 'credits', 'credits', 'usage')) as meter,
-    'Usage' as category,
+    coalesce(quantities.category, 'Usage') as category,
     null as class,
     coalesce(
       costs.line_item,
@@ -130,7 +131,7 @@ charges as (
       sources.charge,
       'Use that is not itemized'
     ) as description,
-    'Usage-Based' as frequency,
+    if(quantities.category <> 'Usage', coalesce(quantities.frequency, 'One-Time'), 'Usage-Based') as frequency,
     costs.usage_date as first_day,
     costs.usage_date + 1 as day_after,
     date_trunc('month', costs.usage_date)::date as month,
@@ -142,7 +143,11 @@ charges as (
       rows unbounded preceding
     ) as cost_so_far,
     case
-      when costs.cost_basis = 'credits' or (quantities.unit is not null and costs.units is null) then 'bill'
+      when costs.cost_basis = 'credits' then 'bill'
+      when (costs.units is null or quantities.is_split)
+        and quantities.unit is not null
+        and quantities.quantity is not null
+        then 'bill'
       when costs.units is null then 'none'
       when count(*) over bills_of_use = 1 then 'usage'
       when cost_of_use > 0 and min(costs.currency) over bills_of_use = max(costs.currency) over bills_of_use
@@ -150,7 +155,16 @@ charges as (
       else 'none'
     end as quantity_source,
     case quantity_source
-      when 'bill' then if(costs.cost_basis = 'credits', costs.native_amount, quantities.quantity)
+      when 'bill'
+        then case
+          when costs.cost_basis = 'credits' then costs.native_amount
+          when costs.units is null then quantities.quantity
+          else (
+            (
+              replace(quantities.quantity::decimal(38, 9)::varchar, '.', '')::hugeint * costs.units // costs.all_units
+            )::decimal(29, 0) * 0.000000001
+          )::decimal(38, 24)
+        end
       when 'usage' then costs.units
       when 'shared usage'
         then costs.units * cost_so_far // cost_of_use - costs.units * (cost_so_far - cost_in_use) // cost_of_use
@@ -175,6 +189,7 @@ charges as (
     and quantities.user_id is not distinct from billed_user_id
     and quantities.api_key_id is not distinct from billed_api_key_id
     and quantities.line_item is not distinct from costs.line_item
+    and quantities.model is not distinct from if(coalesce(sources.splits_line_items, false), null, costs.model)
   left join invoiced
     on invoiced.cost_basis = costs.cost_basis
     and invoiced.connection = costs.connection
@@ -310,6 +325,7 @@ counted as (
 priced as (
   select
     *,
+    category in ('Usage', 'Purchase') as is_priced,
     parts is not null or cost_basis = 'credits' as has_price,
     if(contracted < 0 or listed < 0, -1, 1) as one_unit,
     list_transform(
@@ -365,43 +381,47 @@ select
   end::decimal(38, 24) as ConsumedQuantity,
   if(category = 'Usage', coalesce(regexp_replace(unit, '^1000 ', ''), 'Units'), null) as ConsumedUnit,
   contracted as ContractedCost,
-  prices[1] as ContractedUnitPrice,
+  if(is_priced, prices[1], null) as ContractedUnitPrice,
   effective as EffectiveCost,
   coalesce(service_provider, company, provider) as HostProviderName,
   invoice_id as InvoiceId,
   coalesce(invoice_issuer, service_provider, company, provider) as InvoiceIssuerName,
   listed as ListCost,
-  prices[-1] as ListUnitPrice,
+  if(is_priced, prices[-1], null) as ListUnitPrice,
   if(cost_basis = 'credits', 'Credits', currency) as PricingCurrency,
-  if(cost_basis = 'credits', 1, prices[1])::decimal(38, 24) as PricingCurrencyContractedUnitPrice,
+  if(is_priced, if(cost_basis = 'credits', 1, prices[1]), null)::decimal(38, 24) as PricingCurrencyContractedUnitPrice,
   if(cost_basis = 'credits', native_amount, effective)::decimal(38, 24) as PricingCurrencyEffectiveCost,
-  if(cost_basis = 'credits', 1, prices[-1])::decimal(38, 24) as PricingCurrencyListUnitPrice,
-  if(has_price, quantity, one_unit)::decimal(38, 24) as PricingQuantity,
-  if(has_price, unit, 'Units') as PricingUnit,
+  if(is_priced, if(cost_basis = 'credits', 1, prices[-1]), null)::decimal(38, 24) as PricingCurrencyListUnitPrice,
+  if(is_priced, if(has_price, quantity, one_unit), null)::decimal(38, 24) as PricingQuantity,
+  if(is_priced, if(has_price, unit, 'Units'), null) as PricingUnit,
   coalesce(service_provider, company, provider) as ProviderName,
   coalesce(service_provider, company, provider) as PublisherName,
   'AI and Machine Learning' as ServiceCategory,
   coalesce(services.cost_type, service, provider) as ServiceName,
   coalesce(service_provider, company, provider) as ServiceProviderName,
   'Generative AI' as ServiceSubcategory,
-  provider || '/' || item as SkuId,
-  array_to_string(meter_words, ' ') as SkuMeter,
-  nullif(
-    json_merge_patch(
-      '{}',
-      json_object(
-        'ModelDeveloper', if(model is null, null, model_developer),
-        'ModelFamily', regexp_replace(model, '-[0-9].*', ''),
-        'ModelId', model,
-        'x_ContextWindow', context_window,
-        'x_InferenceGeo', inference_geo,
-        'x_ServiceTier', service_tier,
-        'x_TokenType', coalesce(token_type, nullif(regexp_extract(usage_type, '.*(input|output|tokens)$'), ''))
-      )
-    )::varchar,
-    '{}'
+  if(is_priced, provider || '/' || item, null) as SkuId,
+  if(is_priced, array_to_string(meter_words, ' '), null) as SkuMeter,
+  if(
+    is_priced,
+    nullif(
+      json_merge_patch(
+        '{}',
+        json_object(
+          'ModelDeveloper', if(model is null, null, model_developer),
+          'ModelFamily', regexp_replace(model, '-[0-9].*', ''),
+          'ModelId', model,
+          'x_ContextWindow', context_window,
+          'x_InferenceGeo', inference_geo,
+          'x_ServiceTier', service_tier,
+          'x_TokenType', coalesce(token_type, nullif(regexp_extract(usage_type, '.*(input|output|tokens)$'), ''))
+        )
+      )::varchar,
+      '{}'
+    ),
+    null
   ) as SkuPriceDetails,
-  rtrim(provider || '/' || array_to_string(price_parts, '/'), '/') as SkuPriceId,
+  if(is_priced, rtrim(provider || '/' || array_to_string(price_parts, '/'), '/'), null) as SkuPriceId,
   sub_account_id as SubAccountId,
   sub_account_name as SubAccountName,
   if(sub_account_id is null, null, coalesce(sub_account_type, 'Project')) as SubAccountType,

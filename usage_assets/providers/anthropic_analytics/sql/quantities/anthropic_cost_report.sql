@@ -10,6 +10,7 @@ select
   currency,
   workspace_id,
   line_item,
+  any_value(model) as model,
   any_value(list_amount) as list_amount
 from (
   with

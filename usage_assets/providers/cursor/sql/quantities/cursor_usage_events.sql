@@ -8,8 +8,9 @@ select
   'USD' as currency,
   user_id,
   concat_ws(', ', model, kind) as line_item,
+  model,
   sum(events)::decimal(38, 24) as quantity,
   'Requests' as unit
 from cursor.usage_events
 where charge = 'billed'
-group by connection, usage_date, user_id, concat_ws(', ', model, kind)
+group by connection, usage_date, user_id, concat_ws(', ', model, kind), model
