@@ -64,7 +64,9 @@ key = "env:SANDBOX_OPENAI_SESSION"
 name = "litellm"
 provider = "litellm"  # a proxy before OpenAI and Anthropic: estimates of what both bill
 key = "env:SANDBOX_LITELLM_KEY"
-
+"""
+"""What the environment cannot say of the demo's connections."""
+WHO_BILL_TOO = """
 [[connection]]
 name = "openrouter"
 provider = "openrouter"
@@ -82,7 +84,7 @@ provider = "cursor"
 key = "env:SANDBOX_CURSOR_KEY"
 requests_per_second = 50  # Cursor itself allows 20 a minute
 """
-"""What the environment cannot say of the demo's connections."""
+"""Other connections that bill; ``keys_of_others`` has their keys."""
 BILLS = """
 [[connection]]
 name = "focus"
@@ -271,7 +273,8 @@ def write_connections(home: Path) -> None:
         f'\n[[owner]]\n{"project" if id_.startswith("proj_") else "workspace"} = "{id_}"\nteam = "{team}"\n'
         for id_, team in OWNERS.items()
     )
-    (home / "connections.toml").write_text(CONNECTIONS + BILLS.format(folder=home / "bills") + owners + BUDGETS)
+    connections = CONNECTIONS + WHO_BILL_TOO + BILLS.format(folder=home / "bills")
+    (home / "connections.toml").write_text(connections + owners + BUDGETS)
 
 
 def empty(home: Path) -> None:
@@ -301,6 +304,13 @@ def settings_for(sandbox: str, home: Path) -> dict[str, str]:
         "SANDBOX_OPENAI_SESSION": credentials.OPENAI_SESSION_KEY,
         "SANDBOX_LITELLM_KEY": credentials.LITELLM_MASTER_KEY,
         "LITELLM_BASE_URL": f"{sandbox}/litellm",
+        **keys_of_others(sandbox),
+    }
+
+
+def keys_of_others(sandbox: str) -> dict[str, str]:
+    """Return the environment of WHO_BILL_TOO."""
+    return {
         "SANDBOX_OPENROUTER_KEY": credentials.OPENROUTER_MANAGEMENT_KEY,
         "OPENROUTER_BASE_URL": f"{sandbox}/openrouter",
         "SANDBOX_COPILOT_TOKEN": credentials.COPILOT_TOKEN,

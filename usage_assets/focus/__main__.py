@@ -17,7 +17,16 @@ import httpx
 
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.days import Window, utc_today
-from usage_assets.demo.__main__ import address_of, empty, isolated, start_sandbox
+from usage_assets.demo.__main__ import (
+    BILLS,
+    WHO_BILL_TOO,
+    address_of,
+    deliver_bills,
+    empty,
+    isolated,
+    keys_of_others,
+    start_sandbox,
+)
 from usage_assets.fetching.connected import earliest_day, provider_client, settling_days
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.focus.columns import VERSIONS
@@ -36,7 +45,7 @@ from usage_assets.warehouse.values import Batch
 
 FILE = "year-{}.csv"
 """One per version."""
-BILLED = ("openai.costs", "anthropic.cost_report", "chatgpt.codex_usage")
+BILLED = frozenset(source.table for each in PROVIDERS.values() for source in each.costs if source.billed_totals)
 """What FOCUS has rows of: estimates are no costs."""
 CONNECTIONS = """
 [[credit_rate]]
@@ -110,22 +119,28 @@ def variables_for(sandbox: str, first: date, last: date, home: Path) -> dict[str
     days = {"start": str(month), "end": str(issued - timedelta(days=1))}
     truth = httpx.get(f"{sandbox}/control/truth", params=days).raise_for_status().json()
     total = Decimal(truth["totals"]["openai"]["usd"]).quantize(Decimal("0.01"))
-    workspace, file = credentials.CHATGPT_WORKSPACE_ID, home / "connections.toml"
-    file.write_text(CONNECTIONS.format(workspace=workspace, invoiced=month, issued=issued, total=total))
-    return credentials.variables(sandbox) | {
-        "USAGE_WAREHOUSE": str(home / "usage.duckdb"),
-        "USAGE_CONNECTIONS": str(file),
-        "USAGE_START_DATE": str(first),
-    }
+    workspace, file, bills = credentials.CHATGPT_WORKSPACE_ID, home / "connections.toml", home / "bills"
+    said = CONNECTIONS.format(workspace=workspace, invoiced=month, issued=issued, total=total)
+    file.write_text(WHO_BILL_TOO + BILLS.format(folder=bills) + said)
+    deliver_bills(sandbox, bills, first)
+    return (
+        credentials.variables(sandbox)
+        | keys_of_others(sandbox)
+        | {
+            "USAGE_WAREHOUSE": str(home / "usage.duckdb"),
+            "USAGE_CONNECTIONS": str(file),
+            "USAGE_START_DATE": str(first),
+        }
+    )
 
 
 def make_year(sandbox: str, settings: Settings, first: date, last: date) -> None:
     """Store what the days have cost, and again a day that was restated after its month had been invoiced."""
     warehouse = warehouse_at(settings.warehouse)
-    openai, *others = settings.connections()
-    for connection in (openai, *others):
+    for connection in settings.connections():
         start = max(first, earliest_day(connection, PROVIDERS[connection.provider]))
         _store(connection, settings, warehouse, Window(start, last).days)
+    [openai] = (each for each in settings.connections() if each.name == "openai")
     restated = invoiced_month(last) + timedelta(days=9)
     change = {"provider": "openai", "endpoint": "costs", "days": [str(restated)], "change": "scale"}
     httpx.post(f"{sandbox}/control/restate", json=change).raise_for_status()

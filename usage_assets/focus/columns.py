@@ -104,7 +104,8 @@ COLUMNS: Sequence[FocusColumn] = (
     ),
     FocusColumn(
         "PricingQuantity",
-        "the quantity that has the unit price; 1 (-1 for a refund) if there is none; null for taxes, credits and adjustments",
+        "the quantity that has the unit price; 1 (-1 for a refund) if there is none; null for taxes, credits and "
+        "adjustments",
         "number",
     ),
     FocusColumn("PricingUnit", "the bill's unit, such as `1000 Tokens`; `Units` if there is none"),

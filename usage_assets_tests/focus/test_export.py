@@ -470,6 +470,11 @@ def test_the_sandboxs_months_add_up_to_its_books_and_the_invoiced_one_to_its_inv
         ("anthropic", "Usage"): truth["anthropic"]["cents"] / 100,
         ("chatgpt", "Usage"): truth["chatgpt"]["cost_usd"],
         ("chatgpt", "Purchase"): 4250,
+        ("cursor", "Usage"): truth["cursor"]["billed_cents"] / 100,
+        ("focus", "Usage"): truth["focus"]["usd"],
+        ("github_copilot", "Purchase"): truth["github_copilot"]["seats_usd"],
+        ("github_copilot", "Usage"): truth["github_copilot"]["copilot_usd"] - truth["github_copilot"]["seats_usd"],
+        ("openrouter", "Usage"): sandbox.truth(last - timedelta(days=29), last)["openrouter"]["usage_usd"],
     }
     assert invoiced == as_invoiced != sandbox.truth(first, date(2026, 9, 30))["openai"]["usd"]
     assert invoice.total == round(as_invoiced, 2)

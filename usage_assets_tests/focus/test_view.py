@@ -385,7 +385,7 @@ def test_seats_are_bought_every_month_and_are_no_use(days: Days) -> None:
 
 
 def test_a_bill_from_files_keeps_its_quantities_and_categories(days: Days) -> None:
-    def billed(description: str, category: str = "Usage", **fields: Any) -> Charges:
+    def billed(description: str, category: str = "Usage", **fields: Any) -> Row:
         same = {"billing_currency": "USD", "service_name": "Amazon Bedrock", "service_provider_name": "AWS"}
         cost = Decimal(fields.pop("cost", 2))
         return raw(
