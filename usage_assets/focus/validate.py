@@ -57,6 +57,12 @@ FALSE_ALARMS: Mapping[str, FalseAlarm] = {
         "and PricingUnit not in ('Seats', 'User-Months')",
         f"{SPEC}/issues/2673",
     ),
+    "BilledCost-C-005-C": FalseAlarm(
+        "it takes an issuer of another name for a third party; bills name the legal entity of their provider",
+        "select ProviderName from charges where BilledCost::double <> 0 group by ProviderName "
+        "having bool_or(InvoiceIssuerName = ProviderName) and bool_or(InvoiceIssuerName <> ProviderName)",
+        f"{SPEC}/blob/v1.2/specification/columns/billedcost.md",
+    ),
     "SkuPriceDetails: custom_key_not_prefixed": FalseAlarm(
         "FOCUS 1.5 defines ModelDeveloper, ModelFamily and ModelId; every other key begins with x_",
         "from (select unnest(json_keys(SkuPriceDetails)) as key from charges) where key not like 'x\\_%' escape '\\' "

@@ -41,6 +41,7 @@ RULES = {
     "SubAccountName-C-001-M": rule("TypeString"),
     "SubAccountName-C-002-M": rule("FormatString"),
     "EffectiveCost-C-005-C": rule("CheckValue"),
+    "BilledCost-C-005-C": rule("CheckValue"),
 }
 NOT_INVOICED = "select null as InvoiceId, 'Usage' as ChargeCategory, 1 as EffectiveCost, 'Units' as PricingUnit"
 
@@ -100,8 +101,18 @@ def test_a_rule_that_is_made_of_others_is_as_false_as_those_of_them_that_are_bro
     assert alarms(NOT_INVOICED, "SubAccountName-C-000-C") == set()
 
 
+def test_an_invoice_of_a_legal_entity_is_not_one_of_a_third_party() -> None:
+    charge = "select 'AWS' as ProviderName, 'Amazon Web Services, Inc.' as InvoiceIssuerName, '1' as BilledCost"
+    assert alarms(charge, "BilledCost-C-005-C") == {"BilledCost-C-005-C"}
+    assert alarms(f"{charge} union all select 'AWS', 'AWS', '1'", "BilledCost-C-005-C") == set()
+
+
 def test_only_seats_may_cost_when_they_are_bought() -> None:
-    for unit, expected in (("Seats", {"EffectiveCost-C-005-C"}), ("Credits", set())):
+    for unit, expected in (
+        ("Seats", {"EffectiveCost-C-005-C"}),
+        ("User-Months", {"EffectiveCost-C-005-C"}),
+        ("Credits", set()),
+    ):
         purchase = f"select 'Purchase' as ChargeCategory, '10.5' as EffectiveCost, '{unit}' as PricingUnit"
         assert alarms(purchase, "EffectiveCost-C-005-C") == expected
 
