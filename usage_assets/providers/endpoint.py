@@ -101,6 +101,9 @@ class Endpoint:
     """Whether a complete answer has a bucket for every day, also for an empty one."""
     refusals: tuple[Refusal, ...] = ()
     control: Control | None = None
+    must_add_up: tuple[str, ...] = ()
+    """Measures whose sums, per day and currency, must be those that are stated without grouping. Otherwise the days are
+    refused. Of rows that show stored usage once more: what differs needs no table (``control``) to be looked into."""
     files: FileReport | None = None
     """How its files are read, where it is delivered as files."""
     cross_check: type[Row] | None = None
@@ -139,7 +142,7 @@ class Endpoint:
     @property
     def ungrouped(self) -> "Endpoint":
         """The same request without grouping, from which the control totals are added up."""
-        return replace(self, group_by=(), refusals=(), control=None)
+        return replace(self, group_by=(), refusals=(), control=None, must_add_up=())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,8 +32,8 @@ from usage_assets.sandbox.api import (
     text,
 )
 from usage_assets.sandbox.company import Row, email
-from usage_assets.sandbox.company_anthropic_analytics import ACTOR
-from usage_assets.sandbox.credentials import ANTHROPIC_ADMIN_KEY, ANTHROPIC_ANALYTICS_KEY
+from usage_assets.sandbox.company_anthropic_analytics import ACTOR, MANAGED, SLACK
+from usage_assets.sandbox.credentials import ANTHROPIC_ADMIN_KEY, ANTHROPIC_ANALYTICS_KEY, ANTHROPIC_PARENT_KEY
 from usage_assets.sandbox.directory import PEOPLE
 from usage_assets.sandbox.ledger import BOOKS, Ledger, group
 
@@ -48,18 +48,15 @@ TOP_GROUPS = 100
 UNCOUNTED = ("cost_type", "token_type")
 PROJECT_NUMBER = "123456789012"
 FORMER_MEMBERS = frozenset(("dana",))
-# Dimensions that the company has no use of.
-UNUSED = ("claude_tag_category", "claude_tag_user_id", "rbac_group_id", "slack_channel_id")
-UNUSED_BY_IDENTITY = (
-    "agent_id",
-    "deployment_id",
-    "environment_id",
+# The company has no use of claude_tag_user_id, rbac_group_id and user_profile_id: they are null in every row.
+SHARED = ("context_window", "inference_geo", "model", "product", "speed", *SLACK, "claude_tag_user_id", "rbac_group_id")
+BY_IDENTITY = (
+    *("actor", "actor_type", "api_key_id", "service_tier", "workspace_id"),
+    *SHARED,
+    *MANAGED,
     "organization_id",
-    "session_id",
     "user_profile_id",
 )
-SHARED = ("context_window", "inference_geo", "model", "product", "speed", *UNUSED)
-BY_IDENTITY = ("actor", "actor_type", "api_key_id", "service_tier", "workspace_id", *SHARED, *UNUSED_BY_IDENTITY)
 FILTERS = {"models[]": "model", "products[]": "product", "user_ids[]": "actor_id", "api_key_ids[]": "api_key_id"}
 TOTALS = ("output_tokens", "requests", "total_tokens", "uncached_input_tokens")
 
@@ -126,13 +123,15 @@ def _rows_limit() -> Parameter:
 
 
 def _page(ledger: Ledger, report: Report, parameters: Mapping[str, Parameter], request: Request) -> dict[str, Any]:
-    _authenticate(request, report)
+    key = _authenticate(request, report)
     query = read_query(request, parameters)
     now = ledger.clock.now()
     refreshed = refreshed_at(now)
     days = _days(query, now)
     if report.by_identity and len([name for name in query["group_by[]"] if name not in UNCOUNTED]) > MAX_GROUP_BY:
         raise _refuse(400, f"group_by[]: At most {MAX_GROUP_BY} dimensions are supported")
+    if key != ANTHROPIC_PARENT_KEY:  # then no child organization is named
+        query = query | {"group_by[]": [name for name in query["group_by[]"] if name != "organization_id"]}
     grouped = {day: _grouped(ledger, report, query, day, refreshed) for day in days}
     if report.bucketed:
         items: Sequence[Any] = [_bucket(report, query, day, groups) for day, groups in grouped.items()]
@@ -154,10 +153,10 @@ def refreshed_at(now: datetime) -> datetime:
     return midnight + (now - midnight) // REFRESHED_EVERY * REFRESHED_EVERY
 
 
-def _authenticate(request: Request, report: Report) -> None:
+def _authenticate(request: Request, report: Report) -> str:
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     key = bearer if scheme.lower() == "bearer" else request.headers.get("x-api-key")
-    if key not in (ANTHROPIC_ANALYTICS_KEY, ANTHROPIC_ADMIN_KEY):
+    if key not in (ANTHROPIC_ANALYTICS_KEY, ANTHROPIC_ADMIN_KEY, ANTHROPIC_PARENT_KEY):
         raise _refuse(401, "invalid API key" if key else "an API key is required")
     if request.headers.get("anthropic-version") not in API_VERSIONS:
         raise _refuse(400, f"anthropic-version: must be one of {', '.join(API_VERSIONS)}")
@@ -166,6 +165,7 @@ def _authenticate(request: Request, report: Report) -> None:
             raise _refuse(400, f"anthropic-beta: this endpoint requires {BETA}")
     elif key == ANTHROPIC_ADMIN_KEY:
         raise _refuse(403, "This endpoint requires an API key with the read:analytics scope")
+    return key
 
 
 def _days(query: Mapping[str, Any], now: datetime) -> list[date]:

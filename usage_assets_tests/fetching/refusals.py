@@ -113,6 +113,8 @@ SHAPES = {
     ),
     "anthropic_analytics.usage": OF_AN_API_KEY,
     "anthropic_analytics.cost": OF_AN_API_KEY,
+    "anthropic_analytics.usage_by_product": Shape(),
+    "anthropic_analytics.cost_by_product": Shape(),
     "anthropic_analytics.usage_report": OF_A_PRODUCT,
     "anthropic_analytics.cost_report": OF_A_PRODUCT,
     "anthropic_analytics.user_usage_report": Shape(),
@@ -319,6 +321,11 @@ EVENTS = Scope("cursor/usage_events", lambda target: target.endpoint.row.table =
 LARGEST_GROUPS = Scope(
     "anthropic_analytics/usage_report, cost_report; per shape",
     lambda target: target.endpoint.records is largest_groups,
+)
+CUTS = Scope(
+    "cuts of anthropic_analytics/usage and cost; per shape and type",
+    lambda target: bool(target.endpoint.must_add_up),
+    amount_type,
 )
 TEXTS = Scope(
     "every endpoint with optional text; per shape and kind of text (openai_legacy/billing_usage has none)",
@@ -728,6 +735,13 @@ CASES = [
         where=LARGEST_GROUPS,
         outcome=P,
         script=lambda _: edit(*[{"do": "double", "path": "data[0].results"}] * 6),
+    ),
+    Case(
+        name="a cut that lacks a row",
+        where=CUTS,
+        outcome=Outcome.REFUSED,
+        script=lambda _: edit({"do": "delete", "path": "data[0]"}),
+        lasting=(1, 3),
     ),
     Case(name="204, no report of the day", where=LINKED, outcome=P, raises=NotServedYetError, script=status(204, "")),
     Case(

@@ -10,6 +10,7 @@ import pytest
 from usage_assets.core.days import windows
 from usage_assets.core.schema import arrow_schema, columns
 from usage_assets.providers import PROVIDERS
+from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import last_days
@@ -103,6 +104,7 @@ def test_these_are_fetched_only_where_they_are_switched_on() -> None:
         "anthropic_analytics/cost_report",
         "anthropic_analytics/user_usage_report",
         "anthropic_analytics/user_cost_report",
+        *(f"anthropic_analytics/{cut.name}" for cut in CUT_ENDPOINTS),
     }
 
 

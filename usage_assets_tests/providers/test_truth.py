@@ -31,6 +31,8 @@ UNITS = {table.replace(".", "/"): units for table, units in OF_THE_DEMO.items()}
         )
     },
     "anthropic_analytics/cost": {"cents": "amount_cents", "list_cents": "list_amount_cents"},
+    "anthropic_analytics/usage_by_product": {"output_tokens": "output_tokens"},
+    "anthropic_analytics/cost_by_product": {"cents": "amount_cents", "list_cents": "list_amount_cents"},
     "anthropic_analytics/usage_report": {"enterprise_output_tokens": "output_tokens"},
     "anthropic_analytics/cost_report": {"enterprise_cents": "amount_cents"},
     "anthropic_analytics/user_usage_report": {"people_output_tokens": "output_tokens"},
