@@ -229,6 +229,8 @@ class Provider:
         r"\b(page|token|cursor)\b.*\b(invalid|expired|modified)\b|\b(invalid|expired)\b.*\b(page|token|cursor)\b", re.I
     )
     """Matches the message that refuses a page token; the window then starts again, once."""
+    too_recent: re.Pattern[str] | None = None
+    """Matches the message that refuses days that are too recent. It names the latest day that is served."""
     too_large: re.Pattern[str] = re.compile(rf"{_ANSWER}.*{_LARGE}|{_LARGE}.*{_ANSWER}", re.I)
     """Matches the message that refuses a window for the size of its answer, which is then halved. Anthropic does so to
     31 days in all dimensions; its words are not known, so this is generous: a mistake costs a few requests."""

@@ -12,6 +12,7 @@ import pytest
 
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
+from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.end_to_end.test_refusals import failures
@@ -22,7 +23,7 @@ CUTS = ("usage_by_agent", "cost_by_agent")
 ENDPOINTS = [
     endpoint.name
     for endpoint in PROVIDERS["anthropic_analytics"].endpoints
-    if endpoint not in CUT_ENDPOINTS or endpoint.name in CUTS
+    if endpoint not in (*CUT_ENDPOINTS, *ENGAGEMENT_ENDPOINTS) or endpoint.name in CUTS
 ]
 COMPARED = {
     ("cost", "cost_report"): "anthropic.cost_report of claude",

@@ -212,6 +212,29 @@ ANALYTICS_ENDPOINTS = {
         analytics("cost_by_slack_channel", "time_bucket_width", *SLACK, "product", "model", "cost_type", **BY_TIME),
     )
 }
+
+
+def engagement(name: str, path: str = "") -> Endpoint:
+    """One of Claude Enterprise's engagement reports, of a day."""
+    return Endpoint(
+        "anthropic_analytics",
+        name,
+        f"{ANALYTICS}{path or name}",
+        (lambda start, end: {"starting_date": str(start), "ending_date": str(end)})
+        if name == "summaries"
+        else (lambda start, _end: {"date": str(start)}),
+        {"limit": 1000},
+        ("anthropic_analytics.json", f"#/$defs/{name}"),
+    )
+
+
+ENGAGEMENT_ENDPOINTS = {
+    (endpoint.provider, endpoint.name): endpoint
+    for endpoint in (
+        *map(engagement, ("summaries", "users", "skills", "connectors", "plugins", "artifacts")),
+        engagement("chat_projects", "apps/chat/projects"),
+    )
+}
 BILLING = f"/github_copilot/organizations/{COPILOT_ORGANIZATION}/settings/billing"
 
 

@@ -12,6 +12,7 @@ from anthropic import Anthropic
 
 from usage_assets.core.days import DAY, Window, rfc3339
 from usage_assets.providers import PROVIDERS
+from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.sandbox import anthropic_analytics as emulated
 from usage_assets.sandbox.credentials import ANTHROPIC_ANALYTICS_KEY
@@ -193,6 +194,7 @@ SMALL = {
         endpoint, params={**endpoint.params, "limit": "1" if endpoint.bucket_per_day else "20"}, control=None
     )
     for endpoint in PROVIDER.endpoints
+    if endpoint not in ENGAGEMENT_ENDPOINTS
 }
 every_small = pytest.mark.parametrize("endpoint", SMALL.values(), ids=SMALL)
 
