@@ -52,7 +52,7 @@ def test_a_report_is_what_the_books_say_and_what_the_official_package_reads(
         assert pc.sum(rows[name]).as_py() == truth[unit] > 0
     with Anthropic(api_key=ANTHROPIC_ANALYTICS_KEY, base_url=f"{answers.sandbox.base_url}/anthropic") as official:
         reports = official.beta.organization.analytics
-        report: Any = reports.apps.chat.projects if endpoint.name == "chat_projects" else getattr(reports, endpoint.name)
+        report: Any = getattr(reports, endpoint.name, reports.apps.chat.projects)
         whole = [item for day in days for item in report.list(**endpoint.window_params(Window(day, day)))]
     assert len(whole) == rows.num_rows > 0
 
