@@ -47,7 +47,7 @@ def test_a_report_is_what_the_books_say_and_what_the_official_package_reads(
 ) -> None:
     days = last_days(4)[:-1]
     rows = answers.new_client(PROVIDER).fetch(endpoint, days).rows
-    truth = answers.sandbox.truth(days[0], days[-1])["anthropic_analytics"]
+    truth = answers.sandbox.truth(days[0], days[-1])["anthropic_engagement"]
     for name, unit in BOOKS[endpoint.name].items():
         assert pc.sum(rows[name]).as_py() == truth[unit] > 0
     with Anthropic(api_key=ANTHROPIC_ANALYTICS_KEY, base_url=f"{answers.sandbox.base_url}/anthropic") as official:
