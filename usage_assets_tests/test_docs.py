@@ -14,6 +14,7 @@ from usage_assets.focus.columns import COLUMNS
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.providers import LOOKUPS
+from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
@@ -102,12 +103,12 @@ def test_the_readme_is_an_introduction() -> None:
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """A warehouse with costs of three connections and empty lookups, asked once what is due."""
+    """A warehouse with costs of three connections, and empty lookups and cuts, asked once what is due."""
     days = fill(Days(Warehouse(database=str(tmp_path_factory.mktemp("docs") / "usage.duckdb"))))
     due_days(days.warehouse, seeds_of(Settings.load()), keep=True)
     with days.warehouse.transaction() as database:
-        for lookup in LOOKUPS:
-            create_or_alter(database, Table(lookup.row))
+        for row in (*(lookup.row for lookup in LOOKUPS), *(cut.row for cut in CUT_ENDPOINTS)):
+            create_or_alter(database, Table(row))
     return days.warehouse
 
 

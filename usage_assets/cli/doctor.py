@@ -34,7 +34,7 @@ from usage_assets.core.private import is_dedicated, shared
 from usage_assets.dagster_internals.storage import InstigatorState, InstigatorStatus
 from usage_assets.fetching.connected import endpoints_of, is_superseded, provider_client
 from usage_assets.fetching.shapes import load, money_columns
-from usage_assets.fetching.transport import ProviderError
+from usage_assets.fetching.transport import NotServedYetError, ProviderError
 from usage_assets.local.home import dagster_home, missing_settings, open_instance
 from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
 from usage_assets.models.connection_graph import seeds_of
@@ -218,12 +218,16 @@ def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]
                 where = f"in {settings.usage_connections}" if endpoint.name in connection.endpoints else "by default"
                 yield Finding(Level.OK, subject, f"{endpoint.name} is switched off {where}")
                 continue
+            with_what = f"key accepted ({connection.key_reference})" if connection.key else "files can be read"
             try:
                 client.probe(endpoint)
             except ProviderError as error:
-                refused[endpoint.name] = Reason(str(error), error.cause)
+                if connection.key and isinstance(error, NotServedYetError):
+                    days = ", ".join(map(str, error.days))
+                    yield Finding(Level.OK, subject, f"{endpoint.name}: {with_what}; {days} is not there yet")
+                else:
+                    refused[endpoint.name] = Reason(str(error), error.cause)
             else:
-                with_what = f"key accepted ({connection.key_reference})" if connection.key else "files can be read"
                 yield Finding(Level.OK, subject, f"{endpoint.name}: {with_what}")
                 yield from _unverified_money(connection, endpoint, settings)
     for reason, names in by_cause(refused).items():

@@ -83,6 +83,20 @@ name = "cursor"
 provider = "cursor"
 key = "env:SANDBOX_CURSOR_KEY"
 requests_per_second = 50  # Cursor itself allows 20 a minute
+
+[[connection]]
+name = "anthropic_analytics"
+provider = "anthropic_analytics"  # the usage of anthropic once more: by product, agent and Slack channel, too
+key = "env:SANDBOX_ANTHROPIC_ANALYTICS_KEY"
+
+[connection.endpoints]
+usage_report = true
+cost_report = true
+user_usage_report = true
+user_cost_report = true
+cost_by_product = true
+cost_by_agent = true
+cost_by_slack_channel = true
 """
 """Other connections that bill; ``keys_of_others`` has their keys."""
 BILLS = """
@@ -161,6 +175,7 @@ ASKED: Mapping[str, Provider] = {
         "openrouter",
         "cursor",
         "github_copilot",
+        "anthropic_analytics",
     )
 }
 """The providers of the demo's connections, which are called as these."""
@@ -258,10 +273,11 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
 
 def windows_of(providers: Mapping[str, Provider], days: int, today: date) -> Windows:
     """The last closed days, of each provider no more than it serves."""
-    return {
-        name: Window(today - DAY * min(days, provider.lookback_days or days), today - DAY)
+    firsts = {
+        name: max(today - DAY * min(days, provider.lookback_days or days), provider.first_day or date.min)
         for name, provider in providers.items()
     }
+    return {name: Window(first, today - DAY) for name, first in firsts.items()}
 
 
 def write_configuration(home: Path) -> None:
@@ -317,6 +333,7 @@ def keys_of_others(sandbox: str) -> dict[str, str]:
         "GITHUB_COPILOT_BASE_URL": f"{sandbox}/github_copilot",
         "SANDBOX_CURSOR_KEY": credentials.CURSOR_API_KEY,
         "CURSOR_BASE_URL": f"{sandbox}/cursor",
+        "SANDBOX_ANTHROPIC_ANALYTICS_KEY": credentials.ANTHROPIC_ANALYTICS_KEY,
     }
 
 

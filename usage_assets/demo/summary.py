@@ -150,6 +150,23 @@ UNITS: Mapping[str, Mapping[str, str]] = {
         "usage_based_requests",
         "api_key_requests",
     ),
+    "anthropic_analytics.usage": _same(
+        "uncached_input_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_5m_input_tokens",
+        "cache_creation_1h_input_tokens",
+        "output_tokens",
+        "web_search_requests",
+        "requests",
+    ),
+    "anthropic_analytics.cost": {"cents": "amount_cents", "list_cents": "list_amount_cents"},
+    "anthropic_analytics.usage_report": {"enterprise_output_tokens": "output_tokens"},
+    "anthropic_analytics.cost_report": {"enterprise_cents": "amount_cents"},
+    "anthropic_analytics.user_usage_report": {"people_output_tokens": "output_tokens"},
+    "anthropic_analytics.user_cost_report": {"people_cents": "amount_cents"},
+    "anthropic_analytics.cost_by_product": {"cents": "amount_cents"},
+    "anthropic_analytics.cost_by_agent": {"cents": "amount_cents"},
+    "anthropic_analytics.cost_by_slack_channel": {"cents": "amount_cents"},
     "focus.charges": {
         "usd": "billed_usd",
         "tokens": "tokens",
@@ -157,7 +174,7 @@ UNITS: Mapping[str, Mapping[str, str]] = {
         "left_out_rows": "left_out_rows",
     },
 }
-"""Raw table -> unit of the sandbox's books -> the daily total that shows it."""
+"""Raw table -> unit of the sandbox's books -> the daily total, or the column, that shows it."""
 COSTS: Mapping[str, Mapping[str, str]] = {
     "openai": {"usd": "sum(amount_usd) filter (cost_basis = 'billed')"},
     "anthropic": {
@@ -307,7 +324,8 @@ def _ours() -> Iterator[tuple[str, str, Mapping[str, str]]]:
     """Yield our totals of a day: provider, table, and SQL by unit. The warehouse holds nothing but the demo's days."""
     for table, units in UNITS.items():
         totals = StoredTable(declared(table)).totals
-        yield table.partition(".")[0], table, {unit: totals[name].sql for unit, name in units.items()}
+        sums = {unit: totals[name].sql if name in totals else f"sum({name})" for unit, name in units.items()}
+        yield table.partition(".")[0], table, sums
     for provider, sums in COSTS.items():
         yield provider, DailyCost.table, sums
 

@@ -9,15 +9,18 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from usage_assets.core.money import TOLERANCE
-from usage_assets.core.schema import to_arrow
+from usage_assets.core import money
+from usage_assets.core.schema import columns, to_arrow
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.client import Client, FetchResult
+from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Control, Endpoint
+from usage_assets.providers.records import LATER
 
 logger = logging.getLogger(__name__)
 
-Sums = Mapping[tuple[date, str | None], Decimal]
+Sums = Mapping[tuple[date, str, str | None], Decimal]
+"""Day, measure and currency -> what the rows add up to."""
 
 
 def fetch_with_totals(
@@ -26,20 +29,33 @@ def fetch_with_totals(
     """Everything the endpoint has for the days, with its control totals (an empty table where it declares none).
 
     Where the two differ by more than the provider's arithmetic, both are read once again: a restatement may have come
-    between them. What differs then is returned as it is, for the check to show. Raises ProviderError.
+    between them. What differs then is returned as it is, for the check to show, or refused (``Endpoint.must_add_up``).
+    Raises ProviderError.
     """
-    if not (control := endpoint.control):
+    control = endpoint.control
+    if not control and not endpoint.must_add_up:
         return client.fetch(endpoint, days), pa.table({})
     grouped, ungrouped = _both(client, endpoint, days)
-    differing = _differing(control, grouped, ungrouped)
-    if differing:
+    if _differing(endpoint, grouped, ungrouped):
         logger.warning(
             "%s %s: grouped and ungrouped differ, reading both again", client.scope.connection, endpoint.name
         )
         before = grouped
         grouped, ungrouped = _both(client, endpoint, days)
         grouped = replace(grouped, retries=before.retries + grouped.retries + before.requests)
-    return grouped, _totals(control, client.scope.connection, ungrouped)
+    if control:
+        return grouped, _totals(control, client.scope.connection, _sums(endpoint, ungrouped))
+    if differing := _differing(endpoint, grouped, ungrouped):
+        (day, name, currency), found, stated = differing[0]
+        unit = currency or next(column.unit for column in columns(endpoint.row) if column.name == name)
+        raise PermanentError(
+            f"the rows of {day} add up to {name} {money.plain(found)} ({unit}), but {money.plain(stated)} is stated "
+            f"without grouping. {LATER}.",
+            place=f"{client.scope.connection} {endpoint.name}",
+            cause="the rows do not add up to what is stated without grouping",
+            days=sorted({day for (day, *_), _, _ in differing}),
+        )
+    return grouped, pa.table({})
 
 
 def _both(client: Client | Replay, endpoint: Endpoint, days: Sequence[date]) -> tuple[FetchResult, FetchResult]:
@@ -48,32 +64,35 @@ def _both(client: Client | Replay, endpoint: Endpoint, days: Sequence[date]) -> 
     return replace(grouped, control_requests=ungrouped.requests, responses=responses), ungrouped
 
 
-def _sums(control: Control, fetched: FetchResult) -> Sums:
-    sums: defaultdict[tuple[date, str | None], Decimal] = defaultdict(Decimal)
-    amounts = fetched.rows.select(["usage_date", control.currency, control.amount]).unify_dictionaries()
-    added = amounts.group_by(["usage_date", control.currency]).aggregate([(control.amount, "sum")])
-    for day, currency, amount in zip(*(column.to_pylist() for column in added.columns), strict=True):
-        sums[day, currency and currency.upper()] += amount
-    return sums
+def _sums(endpoint: Endpoint, fetched: FetchResult) -> Sums:
+    currency, measures = "currency", endpoint.must_add_up
+    if endpoint.control:
+        currency, measures = endpoint.control.currency, (endpoint.control.amount,)
+    by = ["usage_date", *(name for name in fetched.rows.column_names if name == currency)]
+    rows = fetched.rows.select([*by, *measures]).unify_dictionaries()
+    parts: defaultdict[tuple[date, str, str | None], list[Decimal]] = defaultdict(list)
+    for row in rows.group_by(by).aggregate([(name, "sum") for name in measures]).to_pylist():
+        code = row.get(currency)
+        for name in measures:
+            parts[row["usage_date"], name, code and code.upper()].append(Decimal(row[f"{name}_sum"] or 0))
+    return {key: money.total(spelled) for key, spelled in parts.items()}
 
 
-def _differing(control: Control, grouped: FetchResult, ungrouped: FetchResult) -> list[date]:
-    one, other = _sums(control, grouped), _sums(control, ungrouped)
+def _differing(
+    endpoint: Endpoint, grouped: FetchResult, ungrouped: FetchResult
+) -> list[tuple[tuple[date, str, str | None], Decimal, Decimal]]:
+    """What is added up, by day, and both sums of it."""
+    one, other = _sums(endpoint, grouped), _sums(endpoint, ungrouped)
     rows = {row["values"]: row["counts"] for row in grouped.rows["usage_date"].value_counts().to_pylist()}
-    return [
-        day
-        for day, currency in one.keys() | other.keys()
-        if abs(one.get((day, currency), Decimal()) - other.get((day, currency), Decimal()))
-        > rows.get(day, 1) * TOLERANCE
-    ]
+    sums = [(key, one.get(key, Decimal()), other.get(key, Decimal())) for key in sorted({*one, *other}, key=str)]
+    return [each for each in sums if abs(each[1] - each[2]) > rows.get(each[0][0], 1) * money.TOLERANCE]
 
 
-def _totals(control: Control, connection: str, ungrouped: FetchResult) -> pa.Table:
-    sums = sorted(_sums(control, ungrouped).items(), key=str)
+def _totals(control: Control, connection: str, ungrouped: Sums) -> pa.Table:
     return to_arrow(
         control.row,
         [
             control.row(connection=connection, usage_date=day, **{control.currency: currency, control.amount: amount})
-            for (day, currency), amount in sums
+            for (day, _, currency), amount in sorted(ungrouped.items(), key=str)
         ],
     )

@@ -5,6 +5,7 @@ endpoint declares because its API reads with nothing else (``Endpoint.post``).
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -51,6 +52,7 @@ _OF_THE_CONNECTION = frozenset((401, 403, 404, 407, 429))
 _UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 """Nobody was reached: other days would not get further."""
 NOTHING_STORED = "Nothing was stored"
+_ISO_DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 INCOMPLETE = "Nothing was stored, because the answer is not complete"
 
 
@@ -372,6 +374,8 @@ class Transport(Failures):
         asked = f"{response.request.method} {response.url.path}"
         what = f"{status} from {asked}: {reason}{f' (request {request_id})' if request_id else ''}"
         facts: dict[str, Any] = {"cause": f"{status}: {reason}", "status": status, "reason": reason, "days": days}
+        if status == httpx.codes.BAD_REQUEST and (to_come := _too_recent(self._provider, reason, days)):
+            return self.failure(NotServedYetError, place, what, LATER, **facts | {"days": to_come})
         if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
             error = self.failure(TransientError, place, what, **facts)
             error.retry_after = _retry_after(response.headers.get("retry-after", ""))
@@ -407,6 +411,14 @@ def _error_of(state: tenacity.RetryCallState) -> TransientError:
     if not isinstance(error, TransientError):
         raise TypeError(f"only a TransientError is tried again, not {error!r}")
     return error
+
+
+def _too_recent(provider: Provider, reason: str, days: Sequence[date]) -> Sequence[date]:
+    """Return the days after the latest one that a refusal names, if it is one of days that are too recent."""
+    if not days or not provider.too_recent or not provider.too_recent.search(reason):
+        return ()
+    named = [text for text in _ISO_DAY.findall(reason) if text < str(max(days))]
+    return [day for day in days if str(day) > max(named)] if named else ()
 
 
 def _retry_after(value: str) -> float:

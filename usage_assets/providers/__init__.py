@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from usage_assets.providers.anthropic.reports import ANTHROPIC
-from usage_assets.providers.anthropic_analytics.reports import ANTHROPIC_ANALYTICS
+from usage_assets.providers.anthropic_analytics.provider import ANTHROPIC_ANALYTICS
 from usage_assets.providers.chatgpt.analytics import CHATGPT
 from usage_assets.providers.cursor.usage import CURSOR
 from usage_assets.providers.endpoint import Provider

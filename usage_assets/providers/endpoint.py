@@ -101,6 +101,9 @@ class Endpoint:
     """Whether a complete answer has a bucket for every day, also for an empty one."""
     refusals: tuple[Refusal, ...] = ()
     control: Control | None = None
+    must_add_up: tuple[str, ...] = ()
+    """Measures whose sums, per day and currency, must be those that are stated without grouping. Otherwise the days are
+    refused. Of rows that show stored usage once more: what differs needs no table (``control``) to be looked into."""
     files: FileReport | None = None
     """How its files are read, where it is delivered as files."""
     cross_check: type[Row] | None = None
@@ -139,7 +142,7 @@ class Endpoint:
     @property
     def ungrouped(self) -> "Endpoint":
         """The same request without grouping, from which the control totals are added up."""
-        return replace(self, group_by=(), refusals=(), control=None)
+        return replace(self, group_by=(), refusals=(), control=None, must_add_up=())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +229,8 @@ class Provider:
         r"\b(page|token|cursor)\b.*\b(invalid|expired|modified)\b|\b(invalid|expired)\b.*\b(page|token|cursor)\b", re.I
     )
     """Matches the message that refuses a page token; the window then starts again, once."""
+    too_recent: re.Pattern[str] | None = None
+    """Matches the message that refuses days that are too recent. It names the latest day that is served."""
     too_large: re.Pattern[str] = re.compile(rf"{_ANSWER}.*{_LARGE}|{_LARGE}.*{_ANSWER}", re.I)
     """Matches the message that refuses a window for the size of its answer, which is then halved. Anthropic does so to
     31 days in all dimensions; its words are not known, so this is generous: a mistake costs a few requests."""

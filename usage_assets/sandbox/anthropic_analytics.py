@@ -32,8 +32,8 @@ from usage_assets.sandbox.api import (
     text,
 )
 from usage_assets.sandbox.company import Row, email
-from usage_assets.sandbox.company_anthropic_analytics import ACTOR
-from usage_assets.sandbox.credentials import ANTHROPIC_ADMIN_KEY, ANTHROPIC_ANALYTICS_KEY
+from usage_assets.sandbox.company_anthropic_analytics import ACTOR, MANAGED, SLACK
+from usage_assets.sandbox.credentials import ANTHROPIC_ADMIN_KEY, ANTHROPIC_ANALYTICS_KEY, ANTHROPIC_PARENT_KEY
 from usage_assets.sandbox.directory import PEOPLE
 from usage_assets.sandbox.ledger import BOOKS, Ledger, group
 
@@ -48,18 +48,15 @@ TOP_GROUPS = 100
 UNCOUNTED = ("cost_type", "token_type")
 PROJECT_NUMBER = "123456789012"
 FORMER_MEMBERS = frozenset(("dana",))
-# Dimensions that the company has no use of.
-UNUSED = ("claude_tag_category", "claude_tag_user_id", "rbac_group_id", "slack_channel_id")
-UNUSED_BY_IDENTITY = (
-    "agent_id",
-    "deployment_id",
-    "environment_id",
+# The company has no use of claude_tag_user_id, rbac_group_id and user_profile_id: they are null in every row.
+SHARED = ("context_window", "inference_geo", "model", "product", "speed", *SLACK, "claude_tag_user_id", "rbac_group_id")
+BY_IDENTITY = (
+    *("actor", "actor_type", "api_key_id", "service_tier", "workspace_id"),
+    *SHARED,
+    *MANAGED,
     "organization_id",
-    "session_id",
     "user_profile_id",
 )
-SHARED = ("context_window", "inference_geo", "model", "product", "speed", *UNUSED)
-BY_IDENTITY = ("actor", "actor_type", "api_key_id", "service_tier", "workspace_id", *SHARED, *UNUSED_BY_IDENTITY)
 FILTERS = {"models[]": "model", "products[]": "product", "user_ids[]": "actor_id", "api_key_ids[]": "api_key_id"}
 TOTALS = ("output_tokens", "requests", "total_tokens", "uncached_input_tokens")
 
@@ -97,7 +94,7 @@ def anthropic_analytics_routes(ledger: Ledger) -> list[BaseRoute]:
     def route(report: Report) -> BaseRoute:
         parameters = _parameters(report)
         path = f"/organizations/analytics/{report.name}"
-        return endpoint(path, lambda request: _page(ledger, report, parameters, request), _bad_parameter)
+        return endpoint(path, lambda request: _page(ledger, report, parameters, request), bad_parameter)
 
     return [route(report) for report in REPORTS]
 
@@ -126,13 +123,15 @@ def _rows_limit() -> Parameter:
 
 
 def _page(ledger: Ledger, report: Report, parameters: Mapping[str, Parameter], request: Request) -> dict[str, Any]:
-    _authenticate(request, report)
+    key = _authenticate(request, report)
     query = read_query(request, parameters)
     now = ledger.clock.now()
     refreshed = refreshed_at(now)
     days = _days(query, now)
     if report.by_identity and len([name for name in query["group_by[]"] if name not in UNCOUNTED]) > MAX_GROUP_BY:
-        raise _refuse(400, f"group_by[]: At most {MAX_GROUP_BY} dimensions are supported")
+        raise refuse(400, f"group_by[]: At most {MAX_GROUP_BY} dimensions are supported")
+    if key != ANTHROPIC_PARENT_KEY:  # then no child organization is named
+        query = query | {"group_by[]": [name for name in query["group_by[]"] if name != "organization_id"]}
     grouped = {day: _grouped(ledger, report, query, day, refreshed) for day in days}
     if report.bucketed:
         items: Sequence[Any] = [_bucket(report, query, day, groups) for day, groups in grouped.items()]
@@ -141,9 +140,9 @@ def _page(ledger: Ledger, report: Report, parameters: Mapping[str, Parameter], r
     try:
         served, more = page_of(request, items, query["limit"], now, valid_from=refreshed)
     except ExpiredTokenError:
-        raise _refuse(410, "page: The cursor has expired because the data was refreshed; start again") from None
+        raise refuse(410, "page: The cursor has expired because the data was refreshed; start again") from None
     except PageTokenError:
-        raise _refuse(400, "page: Invalid page token for these query parameters") from None
+        raise refuse(400, "page: Invalid page token for these query parameters") from None
     data = served if report.bucketed else [_item(report, query, day, row) for day, rows in served for row in rows]
     return {"data": data, **more, "data_refreshed_at": stamp(refreshed)}
 
@@ -154,30 +153,31 @@ def refreshed_at(now: datetime) -> datetime:
     return midnight + (now - midnight) // REFRESHED_EVERY * REFRESHED_EVERY
 
 
-def _authenticate(request: Request, report: Report) -> None:
+def _authenticate(request: Request, report: Report) -> str:
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     key = bearer if scheme.lower() == "bearer" else request.headers.get("x-api-key")
-    if key not in (ANTHROPIC_ANALYTICS_KEY, ANTHROPIC_ADMIN_KEY):
-        raise _refuse(401, "invalid API key" if key else "an API key is required")
+    if key not in (ANTHROPIC_ANALYTICS_KEY, ANTHROPIC_ADMIN_KEY, ANTHROPIC_PARENT_KEY):
+        raise refuse(401, "invalid API key" if key else "an API key is required")
     if request.headers.get("anthropic-version") not in API_VERSIONS:
-        raise _refuse(400, f"anthropic-version: must be one of {', '.join(API_VERSIONS)}")
+        raise refuse(400, f"anthropic-version: must be one of {', '.join(API_VERSIONS)}")
     if report.by_identity:
         if BETA not in request.headers.get("anthropic-beta", ""):
-            raise _refuse(400, f"anthropic-beta: this endpoint requires {BETA}")
+            raise refuse(400, f"anthropic-beta: this endpoint requires {BETA}")
     elif key == ANTHROPIC_ADMIN_KEY:
-        raise _refuse(403, "This endpoint requires an API key with the read:analytics scope")
+        raise refuse(403, "This endpoint requires an API key with the read:analytics scope")
+    return key
 
 
 def _days(query: Mapping[str, Any], now: datetime) -> list[date]:
     start, end = query["starting_at"], query["ending_at"]
     if start < FIRST_DAY:
-        raise _refuse(400, f"starting_at: must be no earlier than {stamp(FIRST_DAY)}")
+        raise refuse(400, f"starting_at: must be no earlier than {stamp(FIRST_DAY)}")
     if start < now - LOOKBACK:
-        raise _refuse(400, "starting_at: must be within the last 365 days")
+        raise refuse(400, "starting_at: must be within the last 365 days")
     if end <= start:
-        raise _refuse(400, "ending_at: Input should be after starting_at")
+        raise refuse(400, "ending_at: Input should be after starting_at")
     if end - start > LONGEST_RANGE:
-        raise _refuse(400, "ending_at: the range may span at most 31 days")
+        raise refuse(400, "ending_at: the range may span at most 31 days")
     return days_between(rfc3339_day("starting_at", start), rfc3339_day("ending_at", end))
 
 
@@ -291,10 +291,12 @@ def _measures(report: Report, row: Row) -> dict[str, Any]:
     }
 
 
-def _refuse(status: int, message: str) -> RefusedError:
+def refuse(status: int, message: str) -> RefusedError:
+    """An error of the API."""
     error = {"type": ERROR_TYPES.get(status, "invalid_request_error"), "message": message}
     return RefusedError(status, {"type": "error", "error": error, "request_id": REQUEST_ID})
 
 
-def _bad_parameter(problem: BadParameterError) -> RefusedError:
-    return _refuse(400, PROBLEMS[problem.problem].format(name=problem.name, **problem.context))
+def bad_parameter(problem: BadParameterError) -> RefusedError:
+    """The refusal of a parameter."""
+    return refuse(400, PROBLEMS[problem.problem].format(name=problem.name, **problem.context))

@@ -15,6 +15,7 @@ from starlette.routing import Mount
 
 from usage_assets.sandbox.anthropic import anthropic_routes
 from usage_assets.sandbox.anthropic_analytics import anthropic_analytics_routes
+from usage_assets.sandbox.anthropic_engagement import anthropic_engagement_routes
 from usage_assets.sandbox.chatgpt import chatgpt_routes
 from usage_assets.sandbox.control import DEFAULT_SEED, RequestLog, Sandbox, control_routes
 from usage_assets.sandbox.credentials import dotenv
@@ -59,6 +60,7 @@ def build_app(*, seed: int = DEFAULT_SEED, now: datetime | None = None) -> Starl
                 routes=[
                     *anthropic_directory_routes(sandbox.directory),
                     *anthropic_analytics_routes(sandbox.ledger),
+                    *anthropic_engagement_routes(sandbox.ledger),
                     *anthropic_routes(sandbox.ledger),
                 ],
             ),

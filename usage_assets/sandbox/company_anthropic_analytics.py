@@ -1,4 +1,5 @@
-"""What Anthropic's newer reports say of a day: the messages and costs of company.py once more, by identity and product.
+"""What Anthropic's newer reports say of a day: the messages and costs of company.py once more, by identity, product,
+session, Slack channel and child organization.
 
 Nothing here is left to chance of its own: the same day of the same company always adds up to the same use, and to the
 cents of its cost report.
@@ -8,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
 from decimal import Context, Decimal, localcontext
+from uuid import UUID
 
 from usage_assets.sandbox.company import (
     CLAUDE_CALLERS,
@@ -25,6 +27,8 @@ from usage_assets.sandbox.company import (
 )
 
 ACTOR = ("actor_type", "actor_id", "person")
+MANAGED = ("agent_id", "deployment_id", "environment_id", "session_id")
+SLACK = ("slack_channel_id", "claude_tag_category")
 USAGE_DIMENSIONS = (
     "workspace_id",
     *ACTOR,
@@ -35,6 +39,9 @@ USAGE_DIMENSIONS = (
     "inference_geo",
     "speed",
     "product",
+    *MANAGED,
+    *SLACK,
+    "organization_id",
 )
 COST_DIMENSIONS = (*USAGE_DIMENSIONS, "cost_type", "token_type")
 TOKENS = (
@@ -48,6 +55,13 @@ DEFAULT_WORKSPACE = "Default"  # these reports name it, the older ones say null
 CONSOLE_USER = "lena"  # known to the organization through her cloud platform only
 LIST_PRICE = Decimal("1.25")  # of what is paid: the company has a discount of 20 %
 OUTPUT_OF_A_REQUEST = 400  # tokens, about
+AGENTS = "support triage"  # this service account's requests are those of managed agents
+TAGGED_BY = "julia"  # her requests come from Slack
+# Agent and deployment of each session of a day; the last one was started by hand.
+SESSIONS = (("triage", "mail"), ("triage", "web form"), ("refunds", None))
+# Channel and kind: some usage of Claude Tag has no channel.
+CHANNELS = (("research", "engaged"), ("research", "scheduled"), ("general", "proactive"), (None, "dm"))
+LABS = "Research"  # the workspace of one child organization; the other one has all others
 SPANS = 3  # of code execution, which these reports count as requests
 
 
@@ -57,11 +71,13 @@ def anthropic_analytics_day(company: Company, day: date) -> DayRows:
     people = {caller.account for caller in CLAUDE_CALLERS if caller.account}
     people |= {coder.actor_name for coder in CODERS if coder.actor_type == "user_actor"}
     accounts = {company.identifier("user_01", person): person for person in people}
-    messages = [(message, _who(company, message, accounts)) for message in use["usage_messages"]]
+    messages = [
+        (part, _who(company, message, accounts) | where)
+        for message in use["usage_messages"]
+        for part, where in _parts(company, day, message, accounts)
+    ]
     usage = [
-        who
-        | {name: message[name] for name in (*TOKENS, "web_search_requests")}
-        | {"requests": 1 + message["output_tokens"] // OUTPUT_OF_A_REQUEST}
+        who | {name: message[name] for name in (*TOKENS, "web_search_requests", "requests")}
         for message, who in messages
     ]
     costs = list(_costs(company, use["cost_report"], messages))
@@ -74,6 +90,42 @@ def anthropic_analytics_day(company: Company, day: date) -> DayRows:
         "user_usage_report": of_people[0],
         "user_cost_report": of_people[1],
     }
+
+
+def _parts(company: Company, day: date, message: Row, accounts: dict[str | None, str]) -> Iterator[tuple[Row, Row]]:
+    """A row of messages as the parts that sessions and Slack channels have in it, each with where it is from."""
+    places: list[Row] = [{}]
+    if message["service_account_id"] == company.identifier("svac_01", AGENTS):
+        places = [
+            {
+                "product": "managed_agents_api",
+                "agent_id": company.identifier("agent_01", agent),
+                "deployment_id": company.identifier("depl_01", deployment),
+                "environment_id": company.identifier("env_01", "production"),
+                "session_id": company.identifier("sesn_01", f"{day} {n}"),
+            }
+            for n, (agent, deployment) in enumerate(SESSIONS)
+        ]
+    elif accounts.get(message["account_id"]) == TAGGED_BY:
+        places = [
+            {
+                "product": "claude_tag",
+                "slack_channel_id": channel and (company.identifier("C0", channel) or "")[:11].upper(),
+                "claude_tag_category": kind,
+            }
+            for channel, kind in CHANNELS
+        ]
+    whole = message | {"requests": 1 + message["output_tokens"] // OUTPUT_OF_A_REQUEST}
+    counted = {name: whole[name] for name in (*TOKENS, "web_search_requests", "requests")}
+    for n, place in enumerate(places):
+        rest = {name: count % len(places) if n == 0 else 0 for name, count in counted.items()}
+        yield whole | {name: count // len(places) + rest[name] for name, count in counted.items()}, place
+
+
+def _organization(company: Company, workspace_id: str | None) -> str:
+    """The child organization of a workspace."""
+    name = "labs" if workspace_id == company.identifier("wrkspc_01", LABS) else "products"
+    return str(UUID((company.identifier("", name) or "").rjust(32, "0")))
 
 
 def _who(company: Company, message: Row, accounts: dict[str | None, str]) -> Row:
@@ -89,8 +141,10 @@ def _who(company: Company, message: Row, accounts: dict[str | None, str]) -> Row
         actor = ("federated_actor", f"user:{email(CONSOLE_USER)}", None)
     is_code = message["workspace_id"] == company.identifier("wrkspc_01", CLAUDE_CODE_WORKSPACE)
     by_api = "message_batches_api" if message["service_tier"] == "batch" else "messages_api"
-    return {
-        "workspace_id": message["workspace_id"] or company.identifier("wrkspc_01", DEFAULT_WORKSPACE),
+    workspace = message["workspace_id"] or company.identifier("wrkspc_01", DEFAULT_WORKSPACE)
+    return dict.fromkeys((*MANAGED, *SLACK)) | {
+        "workspace_id": workspace,
+        "organization_id": _organization(company, workspace),
         **dict(zip(ACTOR, actor, strict=True)),
         **{name: message[name] for name in ("api_key_id", "model", "service_tier", "context_window", "speed")},
         "inference_geo": None if message["inference_geo"] == "not_available" else message["inference_geo"],
@@ -104,14 +158,14 @@ def _costs(company: Company, cost_report: list[Row], messages: list[tuple[Row, R
     for message, who in messages:
         if message["service_tier"] != "priority":
             for n, (billed, cents) in enumerate(claude_lines(message)):
-                requests = 0 if n else 1 + message["output_tokens"] // OUTPUT_OF_A_REQUEST
-                shares[billed].append((who, cents, requests))
+                shares[billed].append((who, cents, 0 if n else message["requests"]))
     for line in cost_report:
         kind = {name: line[name] for name in ("cost_type", "token_type")}
         sharing = shares[tuple(line[name] for name in CLAUDE_COST_DIMENSIONS)]
         if not sharing:
             workspace = line["workspace_id"] or company.identifier("wrkspc_01", DEFAULT_WORKSPACE)
             nobody = dict.fromkeys(USAGE_DIMENSIONS) | {"workspace_id": workspace}
+            nobody["organization_id"] = _organization(company, workspace)
             yield nobody | kind | _amounts(line["amount"], SPANS)
             continue
         parts = _split(line["amount"], [cents for _, cents, _ in sharing])

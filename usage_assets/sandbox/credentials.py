@@ -4,6 +4,7 @@ OPENAI_ADMIN_KEY = "sk-admin-sandbox"
 OPENAI_SESSION_KEY = "sess-sandbox"  # for the old endpoints
 ANTHROPIC_ADMIN_KEY = "sk-ant-admin-sandbox"
 ANTHROPIC_ANALYTICS_KEY = "sk-ant-analytics-sandbox"  # with the scope read:analytics
+ANTHROPIC_PARENT_KEY = "sk-ant-parent-sandbox"  # the same, of the parent organization: its reports name the children
 CHATGPT_ANALYTICS_KEY = "chatgpt-sandbox-key"
 CHATGPT_WORKSPACE_ID = "ws-sandbox"
 LITELLM_MASTER_KEY = "sk-litellm-sandbox"  # of a proxy that the company runs itself

@@ -27,6 +27,7 @@ from usage_assets.sandbox.company_anthropic_analytics import (
     USAGE_DIMENSIONS,
     anthropic_analytics_day,
 )
+from usage_assets.sandbox.company_anthropic_engagement import anthropic_engagement_day
 from usage_assets.sandbox.company_cursor import ACTIVITY, COVERED, OWN_KEY, cursor_day
 from usage_assets.sandbox.company_cursor import BILLED as USAGE_BASED
 from usage_assets.sandbox.company_focus import BEDROCK, focus_day
@@ -150,6 +151,7 @@ DAYS: dict[str, Callable[[Company, date], DayRows]] = {
     "chatgpt": chatgpt_day,
     "openai_legacy": openai_legacy_day,
     "anthropic_analytics": anthropic_analytics_day,
+    "anthropic_engagement": anthropic_engagement_day,
     "focus": focus_day,
     "litellm": litellm_day,
     "openrouter": openrouter_day,
@@ -282,6 +284,44 @@ BOOKS: dict[str, dict[str, Book]] = {
             USAGE_DIMENSIONS, _fields(people_output_tokens="output_tokens"), _late_anthropic_user
         ),
         "user_cost_report": Book(COST_DIMENSIONS, _fields(people_cents="amount"), _late_anthropic_user),
+    },
+    "anthropic_engagement": {
+        "summaries": Book(("seats",), {}, lambda _, n: {"seats": 100 + n}),
+        "users": Book(
+            ("user_id", "person"),
+            _fields(
+                claude_messages="messages",
+                claude_commits="commits",
+                claude_lines_added="lines_added",
+                claude_web_searches="web_search_count",
+            ),
+            lambda _, n: {"user_id": f"user_01late{n}", "person": f"late{n}"},
+        ),
+        "skills": Book(
+            ("skill_name", "share_status", "in_code"),
+            _fields(skill_calls="invocation_count"),
+            lambda _, n: {"skill_name": f"late-{n}"},
+        ),
+        "connectors": Book(
+            ("connector_name",),
+            _fields(connector_reads="read_call_count"),
+            lambda _, n: {"connector_name": f"late-{n}"},
+        ),
+        "plugins": Book(
+            ("plugin_id", "plugin_name"),
+            _fields(plugin_calls="invocation_count"),
+            lambda _, n: {"plugin_name": f"late-{n}"},
+        ),
+        "artifacts": Book(
+            ("artifact_type", "is_shared"),
+            _fields(claude_artifacts="artifacts_created_count"),
+            lambda _, n: {"artifact_type": f"text/late-{n}"},
+        ),
+        "chat_projects": Book(
+            ("project_id", "project_name", "person"),
+            _fields(project_messages="message_count"),
+            lambda _, n: {"project_id": f"claude_proj_01late{n}"},
+        ),
     },
     "focus": {
         "charges": Book(

@@ -153,11 +153,16 @@ def test_old_days_of_a_refused_connection_are_no_second_message(
     assert [line.split(":")[0] for line in about] == ["FAIL  connection chatgpt"]
 
 
-def test_an_endpoint_that_is_not_enabled_does_not_hide_the_others(terminal: Terminal) -> None:
+def test_an_endpoint_that_is_not_enabled_does_not_hide_the_others_and_a_late_one_is_no_fault(
+    terminal: Terminal,
+) -> None:
+    until_yesterday = {"do": "set", "path": "data_refreshed_at", "to": f"{YESTERDAY}T00:00:00Z"}
     terminal.sandbox.faults(
-        {"route": "GET /anthropic/v1/organizations/usage_report/claude_code", "fault": "status", "status": 403}
+        {"route": "GET /anthropic/v1/organizations/usage_report/claude_code", "fault": "status", "status": 403},
+        {"route": "GET /chatgpt", "fault": "edit", "operations": [until_yesterday]},
     )
     said = examined(terminal)
+    assert f"codex_usage: key accepted (CHATGPT_ANALYTICS_KEY); {YESTERDAY} is not there yet" in said.out
     assert said.code == 1
     assert finding(said, "anthropic: claude_code").startswith("FAIL  connection anthropic: claude_code: ")
     assert finding(said, "usage_messages").startswith("OK")

@@ -573,6 +573,7 @@ def test_the_documented_connections_can_be_used(connections_file: Connections, m
         "usage",
         "cost",
         "cost_report",
+        "cost_by_agent",
     ]
     assert (files.base_url, files.has_access, files.required_key()) == ("s3://bills/focus/", True, "")
     assert copilot.ids == {"organization": "acme"}

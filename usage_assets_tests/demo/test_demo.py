@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -29,6 +30,7 @@ from usage_assets.core.days import Window
 from usage_assets.demo.__main__ import (
     ASKED,
     BILLS,
+    CONNECTIONS,
     DemoError,
     Say,
     deliver_bills,
@@ -65,7 +67,14 @@ pytestmark = pytest.mark.slow
 DAYS = last_days(2)
 WINDOW = Window(DAYS[0], DAYS[-1])
 WINDOWS = dict.fromkeys(ASKED, WINDOW)
-RAW_TABLES = [endpoint.row.table for provider in ASKED.values() for endpoint in provider.endpoints]
+SWITCHED_ON = {each["name"]: each.get("endpoints", {}) for each in tomllib.loads(CONNECTIONS)["connection"]}
+"""Connection -> endpoints that are off by default."""
+RAW_TABLES = [
+    endpoint.row.table
+    for name, provider in ASKED.items()
+    for endpoint in provider.endpoints
+    if endpoint.default_on or endpoint.name in SWITCHED_ON.get(name, {})
+]
 POISON = (
     "OPENAI_ADMIN_KEY=sk-admin-of-the-user\nUSAGE_WAREHOUSE=/data/of/the/user.duckdb\nUSAGE_CONNECTIONS=users.toml\n"
 )
@@ -106,7 +115,7 @@ def test_the_demo_never_reads_the_users_keys_or_database(user: Path) -> None:
     assert asked_in(home, command, environment) == (
         f"{home}/usage.duckdb {home}/connections.toml "
         "sk-ant-admin-sandbox chatgpt-sandbox-key sk-admin-sandbox sess-sandbox sk-litellm-sandbox "
-        "sk-or-sandbox-management github-copilot-sandbox-token key_cursor-sandbox\n"
+        "sk-or-sandbox-management github-copilot-sandbox-token key_cursor-sandbox sk-ant-analytics-sandbox\n"
     )
     assert "HTTP_PROXY" not in environment
 
@@ -178,6 +187,7 @@ def test_days_are_clamped_to_what_each_provider_serves() -> None:
         "openrouter": Window(date(2026, 10, 21), date(2026, 11, 19)),
         "github_copilot": Window(date(2025, 11, 20), date(2026, 11, 19)),
         "cursor": Window(date(2025, 11, 20), date(2026, 11, 19)),
+        "anthropic_analytics": Window(date(2026, 1, 1), date(2026, 11, 19)),
     }
 
 
@@ -287,6 +297,10 @@ MORE = {
     "openrouter": ("sk-or-sandbox-management", ""),
     "github_copilot": ("github-copilot-sandbox-token", 'organization = "acme-robotics"'),
     "cursor": ("key_cursor-sandbox", "requests_per_second = 100"),
+    "anthropic_analytics": (
+        "sk-ant-analytics-sandbox",
+        "endpoints = { " + ", ".join(f"{name} = true" for name in SWITCHED_ON["anthropic_analytics"]) + " }",
+    ),
 }
 """Provider -> the key of its connection, and what else it needs."""
 
@@ -314,7 +328,8 @@ def stored_and_pushed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proj
             project.fetch_all(DAYS)
             project.push(DAYS)
             for connection in ("focus", *MORE):
-                assert project.push_of(connection, DAYS).success
+                if connection != "anthropic_analytics":  # which has no entities
+                    assert project.push_of(connection, DAYS).success
         yield project
 
 

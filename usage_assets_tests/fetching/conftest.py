@@ -16,6 +16,8 @@ from usage_assets.fetching.client import Client
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import HttpOptions
 from usage_assets.providers import PROVIDERS
+from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
+from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.sandbox.github_copilot import REPORTS
 from usage_assets_tests.conftest import Sandbox
@@ -55,11 +57,18 @@ EVERY_ENDPOINT = {
     for provider in PROVIDERS.values()
     for endpoint in provider.endpoints
 }
-OVER_HTTP = {name: pair for name, pair in EVERY_ENDPOINT.items() if not pair[1].files}
-"""Those that are asked; test_files.py has the others."""
-ENDPOINTS = {name: pair for name, pair in EVERY_ENDPOINT.items() if "limit" in pair[1].params}
-"""Those that answer in pages with tokens; test_openai_legacy.py, test_github_copilot.py and test_cursor.py have the
-others."""
+OVER_HTTP = {
+    name: pair
+    for name, pair in EVERY_ENDPOINT.items()
+    if not pair[1].files and pair[1] not in (*CUT_ENDPOINTS[2:], *ENGAGEMENT_ENDPOINTS[1:])
+}
+"""Those that are asked; test_files.py has the others. Of the cuts of a report, which differ in dimensions alone, the
+first one, and one engagement report: test_anthropic_analytics.py and test_anthropic_engagement.py have all."""
+ENDPOINTS = {
+    name: pair for name, pair in OVER_HTTP.items() if "limit" in pair[1].params and pair[1] not in ENGAGEMENT_ENDPOINTS
+}
+"""Those that answer in pages with tokens, today's as well; test_openai_legacy.py, test_github_copilot.py,
+test_cursor.py and test_anthropic_engagement.py have the others."""
 DAY = date(2026, 11, 12)
 """A day on which every endpoint has something."""
 

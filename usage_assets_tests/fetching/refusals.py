@@ -19,6 +19,7 @@ from usage_assets.core.days import Window, rfc3339, unix_seconds
 from usage_assets.core.schema import Column, arrow_schema, columns
 from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.transport import LinkRefusedError, NotServedYetError, PermanentError, ProviderError
+from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.reports import ACTOR, largest_groups
 from usage_assets.providers.chatgpt.analytics import MEASURES
 from usage_assets.providers.endpoint import Endpoint, Provider
@@ -113,10 +114,18 @@ SHAPES = {
     ),
     "anthropic_analytics.usage": OF_AN_API_KEY,
     "anthropic_analytics.cost": OF_AN_API_KEY,
+    "anthropic_analytics.usage_by_product": Shape(),
+    "anthropic_analytics.cost_by_product": Shape(),
     "anthropic_analytics.usage_report": OF_A_PRODUCT,
     "anthropic_analytics.cost_report": OF_A_PRODUCT,
     "anthropic_analytics.user_usage_report": Shape(),
     "anthropic_analytics.user_cost_report": Shape(),
+    "anthropic_analytics.users": Shape(
+        elsewhere=dict.fromkeys(("claude_code_tool_actions", "office_metrics", "chat_cowork_unified_metrics")),
+        optional_parts=("claude_tag_metrics",),
+        has_pages=False,
+        names_days=False,
+    ),
     "litellm.user_activity": Shape(
         "results[0]",
         elsewhere={
@@ -293,11 +302,11 @@ COUNTED = Scope("every endpoint whose rows are sums of records; per shape", lamb
 AMOUNTS = Scope("every endpoint; per shape and type", alike=amount_type)
 NAMES = Scope("every endpoint; per shape and kind of text", alike=texts)
 PAGED = Scope(
-    "every endpoint with page tokens; per shape (openai_legacy, github_copilot, cursor and gateways have none)",
+    "every endpoint with page tokens; per shape (not openai_legacy, github_copilot, cursor, gateways and engagement)",
     lambda target: target.says.has_pages,
 )
 DATED = Scope(
-    "every answer that names its days; per shape (openai_legacy/usage names none)",
+    "every answer that names its days; per shape (openai_legacy/usage and engagement reports name none)",
     lambda target: target.says.names_days,
 )
 OPTIONAL = Scope(
@@ -319,6 +328,14 @@ EVENTS = Scope("cursor/usage_events", lambda target: target.endpoint.row.table =
 LARGEST_GROUPS = Scope(
     "anthropic_analytics/usage_report, cost_report; per shape",
     lambda target: target.endpoint.records is largest_groups,
+)
+ENGAGEMENT = Scope(
+    "engagement reports of anthropic_analytics; per shape", lambda target: target.endpoint in ENGAGEMENT_ENDPOINTS
+)
+CUTS = Scope(
+    "cuts of anthropic_analytics/usage and cost; per shape and type",
+    lambda target: bool(target.endpoint.must_add_up),
+    amount_type,
 )
 TEXTS = Scope(
     "every endpoint with optional text; per shape and kind of text (openai_legacy/billing_usage has none)",
@@ -728,6 +745,20 @@ CASES = [
         where=LARGEST_GROUPS,
         outcome=P,
         script=lambda _: edit(*[{"do": "double", "path": "data[0].results"}] * 6),
+    ),
+    Case(
+        name="a cut that lacks a row",
+        where=CUTS,
+        outcome=Outcome.REFUSED,
+        script=lambda _: edit({"do": "delete", "path": "data[0]"}),
+        lasting=(1, 3),
+    ),
+    Case(
+        name="400, a day that is too recent",
+        where=ENGAGEMENT,
+        outcome=P,
+        raises=NotServedYetError,
+        script=status(400, f"date: {DAY} is too recent; the latest available day is {DAY - ONE_DAY}"),
     ),
     Case(name="204, no report of the day", where=LINKED, outcome=P, raises=NotServedYetError, script=status(204, "")),
     Case(

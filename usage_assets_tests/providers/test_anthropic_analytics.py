@@ -4,14 +4,23 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 
 from usage_assets.core.people import People
 from usage_assets.fetching.client import FetchResult
-from usage_assets.providers.anthropic_analytics.reports import ACTOR, MOST_GROUPS, NOT_ASKED_FOR, AnalyticsCost
-from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
+from usage_assets.fetching.control_totals import fetch_with_totals
+from usage_assets.fetching.transport import PermanentError
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
+from usage_assets.providers.anthropic_analytics.reports import ACTOR, DIMENSIONS, MOST_GROUPS, AnalyticsCost
+from usage_assets.providers.endpoint import Endpoint
+from usage_assets.sandbox.credentials import ANTHROPIC_PARENT_KEY
+from usage_assets_tests.conftest import last_days
+from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, EVERY_ENDPOINT, Answers
 from usage_assets_tests.providers.test_fixtures import known, read
 
+AGENT = "agent_011CZkYpogX7uDKUyvBTophP"
 ANN = {"type": "user_actor", "user_id": "user_1", "email_address": "ann@corp.example", "name": "Ann", "deleted": False}
 
 
@@ -127,10 +136,83 @@ def test_names_and_addresses_are_kept_as_the_policy_says(answers: Answers, name:
 
 
 def test_a_dimension_that_nobody_asked_for_is_known_while_it_is_null(answers: Answers) -> None:
-    nothing = fetched(answers, "usage", {"group": dict.fromkeys(NOT_ASKED_FOR)})
+    nothing = fetched(answers, "usage", {"group": dict.fromkeys(DIMENSIONS)})
     assert not nothing.unknown_fields
     something = fetched(answers, "usage", {"group": {"speed": "fast"}})
     assert something.unknown_fields == {"group.speed": 1}
+
+
+# --- Cuts -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("endpoint", CUT_ENDPOINTS, ids=lambda endpoint: endpoint.name)
+def test_a_cut_is_the_whole_usage_by_other_dimensions(answers: Answers, endpoint: Endpoint) -> None:
+    """Whoever groups by child organizations has a key of their parent."""
+    days = last_days(3)
+    client = answers.new_client(PROVIDERS["anthropic_analytics"], key=ANTHROPIC_PARENT_KEY)
+    found = fetch_with_totals(client, endpoint, days)[0].rows
+    rows = found.to_pylist()
+    truth = answers.sandbox.truth(days[0], days[-1])["anthropic_analytics"]
+    units = {"amount_cents": "cents", "list_amount_cents": "list_cents"}
+    for name in endpoint.must_add_up:
+        if (unit := units.get(name, name)) in truth:
+            assert pc.sum(found[name]).as_py() == truth[unit] > 0
+    for name in endpoint.group_by:
+        assert len({row[name] for row in rows}) > 1, "several values, or one and none"
+    by = [{name: row[name] for name in endpoint.group_by} for row in rows]
+    sessions = [row for row in by if row.get("agent_id") or row.get("session_id")]
+    assert all(row["environment_id"] for row in sessions)
+    assert all(row["product"] == "claude_tag" for row in by if row.get("claude_tag_category"))
+
+
+def test_only_the_key_of_a_parent_organization_names_children(answers: Answers) -> None:
+    provider, endpoint = EVERY_ENDPOINT["anthropic_analytics/cost_by_organization"]
+    rows = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()
+    assert {row["organization_id"] for row in rows} == {None}
+
+
+def test_what_a_cut_says_of_sessions_and_of_slack() -> None:
+    of_agents = list(map(known, read("anthropic_analytics/cost_by_agent/composed_sessions.json")))
+    assert [
+        (*(row.get(name) for name in ("agent_id", "deployment_id", "model")), row["cost_type"]) for row in of_agents
+    ] == [
+        (AGENT, "depl_011CZkaQ3q6LcKp8Xm2VtYbN", "claude-opus-5-5", "tokens"),
+        (AGENT, "depl_011CZkaQ3q6LcKp8Xm2VtYbN", None, "session_usage"),
+        (AGENT, None, "claude-opus-5-5", "tokens"),
+        (None, None, "claude-opus-5-5", "tokens"),
+        (None, None, None, "code_execution"),
+    ]
+    of_channels = list(map(known, read("anthropic_analytics/cost_by_slack_channel/composed_categories.json")))
+    assert [(row.get("slack_channel_id"), row.get("claude_tag_category")) for row in of_channels] == [
+        ("C0123ABCDEF", "engaged"),
+        ("C0123ABCDEF", "monitoring"),
+        (None, "dm"),
+        ("C0456GHIJKL", "scheduled"),
+        (None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("cost_by_agent", r"add up to amount_cents [\d.]+ \(USD\), but [\d.]+ is stated without grouping"),
+        ("usage_by_agent", r"add up to \w+_tokens \d+ \(tokens\), but \d+ is stated without grouping"),
+    ],
+)
+def test_a_cut_that_loses_something_is_read_again_and_then_refused(answers: Answers, name: str, said: str) -> None:
+    provider, endpoint = EVERY_ENDPOINT[f"anthropic_analytics/{name}"]
+    lost = {"fault": "edit", "operations": [{"do": "delete", "path": "data[0]"}]}
+    client = answers.new_client(provider, concurrency=1)
+    undisturbed = fetch_with_totals(client, endpoint, [DAY])[0]
+    answers.faults(provider, endpoint, lost | {"calls": [1]})
+    again = fetch_with_totals(client, endpoint, [DAY])[0]
+    assert again.retries == 1
+    assert again.rows.equals(undisturbed.rows)
+    answers.faults(provider, endpoint, lost | {"calls": [1, 3]})
+    with pytest.raises(PermanentError, match=said) as raised:
+        fetch_with_totals(client, endpoint, [DAY])
+    assert raised.value.days == (DAY,)
+    assert raised.value.message.startswith(f"anthropic_analytics {name}: the rows of {DAY} add up to ")
 
 
 def test_an_expired_cursor_is_known_by_its_status_whatever_its_words(answers: Answers) -> None:

@@ -10,6 +10,8 @@ import pytest
 from usage_assets.core.days import windows
 from usage_assets.core.schema import arrow_schema, columns
 from usage_assets.providers import PROVIDERS
+from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
+from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import last_days
@@ -82,7 +84,7 @@ def test_anthropic_refuses_more_than_five_dimensions(name: str) -> None:
 
 @every_endpoint
 def test_what_tells_of_the_same_use_says_that_it_must_not_be_added(provider: Provider, endpoint: Endpoint) -> None:
-    if provider.name == "anthropic_analytics":
+    if provider.name == "anthropic_analytics" and endpoint not in ENGAGEMENT_ENDPOINTS:
         older = "anthropic.cost_report" if "cost" in endpoint.name else "anthropic.usage_messages"
         said = " ".join((endpoint.row.__doc__ or "").split())
         assert older in said
@@ -103,6 +105,7 @@ def test_these_are_fetched_only_where_they_are_switched_on() -> None:
         "anthropic_analytics/cost_report",
         "anthropic_analytics/user_usage_report",
         "anthropic_analytics/user_cost_report",
+        *(f"anthropic_analytics/{each.name}" for each in (*CUT_ENDPOINTS, *ENGAGEMENT_ENDPOINTS)),
     }
 
 

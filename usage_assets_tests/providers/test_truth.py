@@ -18,23 +18,7 @@ from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
 from usage_assets_tests.fetching.conftest import ENDPOINTS, NewClient, every_endpoint
 
 UNITS = {table.replace(".", "/"): units for table, units in OF_THE_DEMO.items()} | {
-    "anthropic_analytics/usage": {
-        name: name
-        for name in (
-            "uncached_input_tokens",
-            "cache_read_input_tokens",
-            "cache_creation_5m_input_tokens",
-            "cache_creation_1h_input_tokens",
-            "output_tokens",
-            "web_search_requests",
-            "requests",
-        )
-    },
-    "anthropic_analytics/cost": {"cents": "amount_cents", "list_cents": "list_amount_cents"},
-    "anthropic_analytics/usage_report": {"enterprise_output_tokens": "output_tokens"},
-    "anthropic_analytics/cost_report": {"enterprise_cents": "amount_cents"},
-    "anthropic_analytics/user_usage_report": {"people_output_tokens": "output_tokens"},
-    "anthropic_analytics/user_cost_report": {"people_cents": "amount_cents"},
+    "anthropic_analytics/usage_by_product": {"output_tokens": "output_tokens"},
 }
 """True unit -> the daily total that shows it."""
 

@@ -181,18 +181,21 @@ ANALYTICS = "/anthropic/v1/organizations/analytics/"
 
 
 def analytics(name: str, width: str, *dimensions: str, **more: Any) -> Endpoint:
-    """One of Anthropic's newer reports."""
+    """One of Anthropic's newer reports, or a cut of it."""
+    report = name.partition("_by_")[0]
     return Endpoint(
         "anthropic_analytics",
         name,
-        f"{ANALYTICS}{name}",
+        f"{ANALYTICS}{report}",
         rfc3339_window,
         {"group_by[]": list(dimensions), width: "1d", "limit": 1000, **more},
-        ("anthropic_analytics.json", f"#/$defs/{name}"),
+        ("anthropic_analytics.json", f"#/$defs/{report}"),
     )
 
 
 IDENTITY = ("workspace_id", "actor", "api_key_id", "model", "service_tier")
+MANAGED = ("agent_id", "deployment_id", "environment_id")
+SLACK = ("slack_channel_id", "claude_tag_category")
 BY_TIME = {"order_by": "time", "order": "asc"}
 ANALYTICS_ENDPOINTS = {
     (endpoint.provider, endpoint.name): endpoint
@@ -203,6 +206,33 @@ ANALYTICS_ENDPOINTS = {
         analytics("cost_report", "bucket_width", "product", "model", limit=31),
         analytics("user_usage_report", "bucket_width", "product", "model"),
         analytics("user_cost_report", "bucket_width", "product", "model"),
+        analytics("usage_by_product", "time_bucket_width", "product", "workspace_id", "model", **BY_TIME),
+        analytics("cost_by_product", "time_bucket_width", "product", "workspace_id", "model", "cost_type", **BY_TIME),
+        analytics("cost_by_agent", "time_bucket_width", *MANAGED, "workspace_id", "model", "cost_type", **BY_TIME),
+        analytics("cost_by_slack_channel", "time_bucket_width", *SLACK, "product", "model", "cost_type", **BY_TIME),
+    )
+}
+
+
+def engagement(name: str, path: str = "") -> Endpoint:
+    """One of Claude Enterprise's engagement reports, of a day."""
+    return Endpoint(
+        "anthropic_analytics",
+        name,
+        f"{ANALYTICS}{path or name}",
+        (lambda start, end: {"starting_date": str(start), "ending_date": str(end)})
+        if name == "summaries"
+        else (lambda start, _end: {"date": str(start)}),
+        {"limit": 1000},
+        ("anthropic_analytics.json", f"#/$defs/{name}"),
+    )
+
+
+ENGAGEMENT_ENDPOINTS = {
+    (endpoint.provider, endpoint.name): endpoint
+    for endpoint in (
+        *map(engagement, ("summaries", "users", "skills", "connectors", "plugins", "artifacts")),
+        engagement("chat_projects", "apps/chat/projects"),
     )
 }
 BILLING = f"/github_copilot/organizations/{COPILOT_ORGANIZATION}/settings/billing"

@@ -14,6 +14,7 @@ from usage_assets_tests.sandbox.calling import (
     COPILOT_FILES,
     CURSOR_ENDPOINTS,
     ENDPOINTS,
+    ENGAGEMENT_ENDPOINTS,
     FIXTURES,
     GATEWAY_ENDPOINTS,
     LEGACY_ENDPOINTS,
@@ -33,6 +34,7 @@ def recorded_queries() -> Iterator[tuple[Path, str, dict[str, Any]]]:
         query = {**endpoint.window(FROM, TO), **endpoint.finest, "limit": 31}
         yield folder / "recorded.json", endpoint.path, query
     of_a_day = LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS | COPILOT_ENDPOINTS | GATEWAY_ENDPOINTS | CURSOR_ENDPOINTS
+    of_a_day |= ENGAGEMENT_ENDPOINTS
     for endpoint in of_a_day.values():
         if endpoint.name == "premium_requests":  # there are none since June 2026
             continue

@@ -15,6 +15,7 @@ from usage_assets_tests.sandbox.calling import (
     COPILOT_FILES,
     CURSOR_ENDPOINTS,
     ENDPOINTS,
+    ENGAGEMENT_ENDPOINTS,
     FIXTURES,
     GATEWAY_ENDPOINTS,
     LEGACY_ENDPOINTS,
@@ -83,7 +84,7 @@ def test_the_readme_lists_every_file_once_with_its_kind() -> None:
 @pytest.mark.parametrize("path", SHAPED, ids=lambda path: path.relative_to(FIXTURES).as_posix())
 def test_a_fixture_has_the_provider_s_shape(path: Any) -> None:
     every = ENDPOINTS | LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS | COPILOT_ENDPOINTS | COPILOT_FILES | GATEWAY_ENDPOINTS
-    every |= CURSOR_ENDPOINTS
+    every |= CURSOR_ENDPOINTS | ENGAGEMENT_ENDPOINTS
     endpoint = every[path.parent.parent.name, path.parent.name]
     validator(endpoint).validate(with_number_amounts(exact(path.read_bytes())))
 

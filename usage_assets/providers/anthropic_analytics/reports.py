@@ -5,7 +5,6 @@ the official ``anthropic`` package 2.10.0, which documents every parameter and f
 """
 
 from collections.abc import Iterator
-from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Annotated, ClassVar
@@ -17,18 +16,15 @@ from usage_assets.providers.anthropic.reports import (
     CacheRead,
     CacheWrite1h,
     CacheWrite5m,
-    CostReport,
     CostReportControl,
     Output,
     ServiceTier,
     UncachedInput,
-    UsageMessages,
     WebSearches,
     bucketed,
     tokens,
 )
-from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import Control, Endpoint, Provider, error_message
+from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import (
     GroupedBy,
     Item,
@@ -47,10 +43,12 @@ ASK_FOR_LESS = (
     "Nothing was stored: ask for less with the connection's filters (models, products, user_ids), or switch the report "
     "off (endpoints)"
 )
-NOT_ASKED_FOR = frozenset(
+DIMENSIONS = frozenset(
     (
+        "actor",
         "actor_type",
         "agent_id",
+        "api_key_id",
         "claude_tag_category",
         "claude_tag_user_id",
         "context_window",
@@ -58,23 +56,28 @@ NOT_ASKED_FOR = frozenset(
         "deployment_id",
         "environment_id",
         "inference_geo",
+        "model",
         "organization_id",
         "product",
         "rbac_group_id",
+        "service_tier",
         "session_id",
         "slack_channel_id",
         "speed",
         "token_type",
         "user_profile_id",
+        "workspace_id",
     )
 )
 """Dimensions that are null unless they are requested. rbac_group_id is never requested: its groups overlap."""
 
 cents = partial(column, unit="cents", additive=False)
+WorkspaceId = Annotated[str | None, column("Workspace, the default one by its id, too")]
 Model = Annotated[str | None, column("Model; none where no single one was used, as by code execution")]
 Product = Annotated[str | None, column("Product, such as chat, claude_code or cowork; none where it is not known")]
 Amount = Annotated[Decimal, cents("Cost after discounts, in minor units of currency, with fractions: cents for USD")]
 ListAmount = Annotated[Decimal, cents("The same at list price, before discounts: never billed")]
+CostType = Annotated[str | None, column("Kind of cost: tokens, web_search, code_execution or session_usage")]
 Currency = Annotated[str, column("Currency code as sent: USD")]
 Requests = Annotated[
     int | None, column("API requests, of code execution its spans; none in parts of a cost", unit="requests")
@@ -146,7 +149,7 @@ class ByIdentity(
 ):
     """Whose use it is."""
 
-    workspace_id: Annotated[str | None, column("Workspace, the default one by its id, too")] = None
+    workspace_id: WorkspaceId = None
     actor_type: Annotated[
         str | None,
         column("Kind of actor: user_actor, service_account_actor, federated_actor, api_actor; none without an actor"),
@@ -223,7 +226,7 @@ class AnalyticsCost(
     grain = (*IDENTITY, "cost_type", "token_type", "currency", "occurrence")
     totals = MONEY
 
-    cost_type: Annotated[str | None, column("Kind of cost: tokens, web_search, code_execution or session_usage")] = None
+    cost_type: CostType = None
     token_type: Annotated[str | None, column("Class of tokens; none where no tokens are billed")] = None
     amount_cents: Amount
     list_amount_cents: ListAmount
@@ -353,9 +356,9 @@ def largest_groups(bucket: Json, path: str, parser: Parser) -> Iterator[tuple[st
 
 
 def _asked_for(fields: Json) -> Json:
-    """Return the fields without dimensions that were not requested, and without the present state of an account
+    """Return the fields without dimensions that are null, and without the present state of an account
     (``deleted``): when a person leaves, it would change all of their days."""
-    kept = {name: value for name, value in fields.items() if value is not None or name not in NOT_ASKED_FOR}
+    kept = {name: value for name, value in fields.items() if value is not None or name not in DIMENSIONS}
     if isinstance(actor := kept.get("actor"), dict):
         kept["actor"] = {name: value for name, value in actor.items() if name != "deleted"}
     return kept
@@ -390,72 +393,3 @@ per_person = partial(
 )
 BY = ("workspace_id", "actor", "api_key_id", "model", "service_tier")
 """More than five are refused, but for those that only costs have."""
-
-ANTHROPIC_ANALYTICS = Provider(
-    name="anthropic_analytics",
-    company="Anthropic",
-    service="Claude API",
-    develops_models=True,
-    sub_account_type="Workspace",
-    default_sub_account="Default workspace",
-    base_url="https://api.anthropic.com",
-    base_url_variable="ANTHROPIC_BASE_URL",
-    auth=bearer,  # key and version are sent as the official package sends them
-    headers={"anthropic-version": "2026-10-21"},
-    error_message=error_message,
-    advice={
-        401: "Check the connection's key: an API key with the scope read:analytics",
-        403: "The key needs the scope read:analytics; for usage and cost an admin key does, too. The other reports are "
-        "of organizations with Claude Enterprise only: switch them off (endpoints) for any other",
-        404: "Check the connection's base URL; the reports are of organizations only",
-    },
-    settling_days=38,  # until about 7 days after the month's end
-    lookback_days=364,  # the moment of the request less 365 days: the midnight before it is refused
-    first_day=date(2026, 1, 1),
-    names_organization=True,
-    endpoints=(
-        analytics(
-            name="usage",
-            group="usage",
-            path="v1/organizations/analytics/usage",
-            row=AnalyticsUsage,
-            group_by=BY,
-            cross_check=UsageMessages,
-        ),
-        analytics(
-            name="cost",
-            group="costs",
-            path="v1/organizations/analytics/cost",
-            row=AnalyticsCost,
-            group_by=(*BY, "cost_type", "token_type"),
-            control=Control(row=AnalyticsCostControl, amount="amount_cents", currency="currency"),
-            cross_check=CostReport,
-        ),
-        enterprise(
-            name="usage_report",
-            group="usage",
-            path="v1/organizations/analytics/usage_report",
-            row=EnterpriseUsage,
-        ),
-        enterprise(
-            name="cost_report",
-            group="costs",
-            path="v1/organizations/analytics/cost_report",
-            row=EnterpriseCost,
-            control=Control(row=EnterpriseCostControl, amount="amount_cents", currency="currency"),
-            cross_check=AnalyticsCost,
-        ),
-        per_person(
-            name="user_usage_report",
-            group="usage",
-            path="v1/organizations/analytics/user_usage_report",
-            row=EnterpriseUserUsage,
-        ),
-        per_person(
-            name="user_cost_report",
-            group="costs",
-            path="v1/organizations/analytics/user_cost_report",
-            row=EnterpriseUserCost,
-        ),
-    ),
-)

@@ -1,0 +1,96 @@
+"""Anthropic's newer reports: how they are asked, and which there are."""
+
+import re
+from datetime import date
+
+from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
+from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
+from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
+from usage_assets.providers.anthropic_analytics.reports import (
+    BY,
+    AnalyticsCost,
+    AnalyticsCostControl,
+    AnalyticsUsage,
+    EnterpriseCost,
+    EnterpriseCostControl,
+    EnterpriseUsage,
+    EnterpriseUserCost,
+    EnterpriseUserUsage,
+    analytics,
+    enterprise,
+    per_person,
+)
+from usage_assets.providers.auth import bearer
+from usage_assets.providers.endpoint import Control, Provider, error_message
+
+ANTHROPIC_ANALYTICS = Provider(
+    name="anthropic_analytics",
+    company="Anthropic",
+    service="Claude API",
+    develops_models=True,
+    sub_account_type="Workspace",
+    default_sub_account="Default workspace",
+    base_url="https://api.anthropic.com",
+    base_url_variable="ANTHROPIC_BASE_URL",
+    auth=bearer,  # key and version are sent as the official package sends them
+    headers={"anthropic-version": "2026-10-21"},
+    error_message=error_message,
+    advice={
+        401: "Check the connection's key: an API key with the scope read:analytics",
+        403: "The key needs the scope read:analytics; for usage and cost an admin key does, too. The other reports are "
+        "of organizations with Claude Enterprise only: switch them off (endpoints) for any other",
+        404: "Check the connection's base URL; the reports are of organizations only",
+    },
+    settling_days=38,  # until about 7 days after the month's end
+    lookback_days=364,  # the moment of the request less 365 days: the midnight before it is refused
+    first_day=date(2026, 1, 1),
+    names_organization=True,
+    too_recent=re.compile(r"\b(latest|most recent|too recent|not yet)\b", re.I),
+    endpoints=(
+        analytics(
+            name="usage",
+            group="usage",
+            path="v1/organizations/analytics/usage",
+            row=AnalyticsUsage,
+            group_by=BY,
+            cross_check=UsageMessages,
+        ),
+        analytics(
+            name="cost",
+            group="costs",
+            path="v1/organizations/analytics/cost",
+            row=AnalyticsCost,
+            group_by=(*BY, "cost_type", "token_type"),
+            control=Control(row=AnalyticsCostControl, amount="amount_cents", currency="currency"),
+            cross_check=CostReport,
+        ),
+        enterprise(
+            name="usage_report",
+            group="usage",
+            path="v1/organizations/analytics/usage_report",
+            row=EnterpriseUsage,
+        ),
+        enterprise(
+            name="cost_report",
+            group="costs",
+            path="v1/organizations/analytics/cost_report",
+            row=EnterpriseCost,
+            control=Control(row=EnterpriseCostControl, amount="amount_cents", currency="currency"),
+            cross_check=AnalyticsCost,
+        ),
+        per_person(
+            name="user_usage_report",
+            group="usage",
+            path="v1/organizations/analytics/user_usage_report",
+            row=EnterpriseUserUsage,
+        ),
+        per_person(
+            name="user_cost_report",
+            group="costs",
+            path="v1/organizations/analytics/user_cost_report",
+            row=EnterpriseUserCost,
+        ),
+        *CUT_ENDPOINTS,
+        *ENGAGEMENT_ENDPOINTS,
+    ),
+)

@@ -1,0 +1,124 @@
+"""Claude Enterprise's engagement reports: a day at a time, about a day late, with counts that are never added."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pyarrow.compute as pc
+import pytest
+from anthropic import Anthropic
+
+from usage_assets.core.days import Window
+from usage_assets.core.people import People
+from usage_assets.core.schema import columns
+from usage_assets.fetching.transport import NotServedYetError, PermanentError
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
+from usage_assets.providers.endpoint import Endpoint
+from usage_assets.sandbox.credentials import ANTHROPIC_ANALYTICS_KEY
+from usage_assets_tests.conftest import TODAY, last_days
+from usage_assets_tests.fetching.conftest import DAY, Answers
+
+PROVIDER = PROVIDERS["anthropic_analytics"]
+NAMED = {endpoint.name: endpoint for endpoint in ENGAGEMENT_ENDPOINTS}
+BOOKS = {
+    "users": {
+        "chat_message_count": "claude_messages",
+        "claude_code_commit_count": "claude_commits",
+        "claude_code_lines_added_count": "claude_lines_added",
+        "web_search_count": "claude_web_searches",
+    },
+    "skills": {"invocation_count": "skill_calls"},
+    "connectors": {"read_call_count": "connector_reads"},
+    "plugins": {"invocation_count": "plugin_calls"},
+    "artifacts": {"artifacts_created_count": "claude_artifacts"},
+    "chat_projects": {"message_count": "project_messages"},
+    "summaries": {},
+}
+"""Report -> column that may be added, and the unit of the sandbox's books."""
+every_report = pytest.mark.parametrize("endpoint", ENGAGEMENT_ENDPOINTS, ids=NAMED)
+YESTERDAY = TODAY - timedelta(days=1)
+
+
+@every_report
+def test_a_report_is_what_the_books_say_and_what_the_official_package_reads(
+    answers: Answers, endpoint: Endpoint
+) -> None:
+    days = last_days(4)[:-1]
+    rows = answers.new_client(PROVIDER).fetch(endpoint, days).rows
+    truth = answers.sandbox.truth(days[0], days[-1])["anthropic_engagement"]
+    for name, unit in BOOKS[endpoint.name].items():
+        assert pc.sum(rows[name]).as_py() == truth[unit] > 0
+    with Anthropic(api_key=ANTHROPIC_ANALYTICS_KEY, base_url=f"{answers.sandbox.base_url}/anthropic") as official:
+        reports = official.beta.organization.analytics
+        report: Any = getattr(reports, endpoint.name, reports.apps.chat.projects)
+        whole = [item for day in days for item in report.list(**endpoint.window_params(Window(day, day)))]
+    assert len(whole) == rows.num_rows > 0
+
+
+def test_what_counts_distinct_people_or_things_is_never_added() -> None:
+    for endpoint in ENGAGEMENT_ENDPOINTS:
+        added = [column.name for column in columns(endpoint.row) if column.unit and column.additive]
+        assert not [name for name in added if "distinct" in name or "user_count" in name or "cents" in name]
+        assert bool(added) == (endpoint.name != "summaries")
+        assert "Never add distinct counts" in str(endpoint.row.__doc__)
+
+
+@pytest.mark.parametrize(
+    ("name", "now", "served"),
+    [
+        ("users", f"{TODAY}T03:00:00Z", last_days(3)[:-1]),
+        ("users", f"{TODAY}T04:00:00Z", last_days(3)),
+        ("skills", f"{TODAY}T08:00:00Z", last_days(3)[:-1]),
+        ("summaries", f"{TODAY}T03:00:00Z", last_days(3)[:-1]),
+    ],
+)
+def test_a_day_that_is_not_there_yet_is_waited_for(answers: Answers, name: str, now: str, served: list[Any]) -> None:
+    answers.sandbox.control("POST", "clock", {"now": now})
+    client, days = answers.new_client(PROVIDER), last_days(3)
+    if served == days:
+        assert client.fetch(NAMED[name], days).rows.num_rows
+        return
+    with pytest.raises(NotServedYetError, match="Nothing was stored: run the same days again later") as raised:
+        client.fetch(NAMED[name], days)
+    assert raised.value.days == (YESTERDAY,)
+    assert f"the latest available day is {served[-1]}" in raised.value.message
+    assert client.fetch(NAMED[name], served).rows.num_rows
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["date: must be no earlier than 2026-01-01", "the latest model since 2026-12-01", "data is too recent"],
+)
+def test_any_other_refusal_is_not_waited_for(answers: Answers, words: str) -> None:
+    body = {"error": {"type": "invalid_request_error", "message": words}}
+    answers.faults(PROVIDER, NAMED["users"], {"fault": "status", "status": 400, "body": body})
+    with pytest.raises(PermanentError) as raised:
+        answers.new_client(PROVIDER).fetch(NAMED["users"], [DAY])
+    assert type(raised.value) is PermanentError
+
+
+def test_counts_without_columns_are_kept_as_json_and_nobody_is_named(answers: Answers) -> None:
+    rows = answers.new_client(PROVIDER).fetch(NAMED["users"], [DAY]).rows.to_pylist()
+    assert "@" not in str(rows)
+    assert all(json.loads(row["office_metrics"])["word"]["message_count"] == 0 for row in rows)
+    assert all(json.loads(row["claude_code_tool_actions"])["edit_tool"]["rejected_count"] == 0 for row in rows)
+    assert {row["chat_cowork_unified_metrics"] for row in rows} == {None}
+    named = answers.new_client(PROVIDER, people=People("names")).fetch(NAMED["users"], [DAY]).rows.to_pylist()
+    assert {row["user_email"] for row in named} >= {"alice@acme-robotics.example"}
+
+
+def test_pages_of_people_are_read_to_the_last_one(answers: Answers) -> None:
+    endpoint = NAMED["users"]
+    small = replace(endpoint, params={"limit": "2"})
+    client = answers.new_client(PROVIDER)
+    assert client.fetch(small, [DAY]).rows.to_pylist() == client.fetch(endpoint, [DAY]).rows.to_pylist()
+    assert len(answers.sandbox.requests()) > 3
+
+
+def test_a_skill_s_amounts_are_cents_that_nothing_is_computed_from(answers: Answers) -> None:
+    rows = answers.new_client(PROVIDER).fetch(NAMED["skills"], [DAY]).rows.to_pylist()
+    assert all(row["attributed_list_price_cents"] > 0 and row["currency"] == "USD" for row in rows)
+    assert not NAMED["skills"].row.totals
+    assert not PROVIDER.costs
