@@ -64,6 +64,20 @@ key = "env:SANDBOX_OPENAI_SESSION"
 name = "litellm"
 provider = "litellm"  # a proxy before OpenAI and Anthropic: estimates of what both bill
 key = "env:SANDBOX_LITELLM_KEY"
+
+[[connection]]
+name = "anthropic_analytics"
+provider = "anthropic_analytics"  # the usage of anthropic once more: by product, agent and Slack channel, too
+key = "env:SANDBOX_ANTHROPIC_ANALYTICS_KEY"
+
+[connection.endpoints]
+usage_report = true
+cost_report = true
+user_usage_report = true
+user_cost_report = true
+cost_by_product = true
+cost_by_agent = true
+cost_by_slack_channel = true
 """
 """What the environment cannot say of the demo's connections."""
 WHO_BILL_TOO = """
@@ -83,20 +97,6 @@ name = "cursor"
 provider = "cursor"
 key = "env:SANDBOX_CURSOR_KEY"
 requests_per_second = 50  # Cursor itself allows 20 a minute
-
-[[connection]]
-name = "anthropic_analytics"
-provider = "anthropic_analytics"  # the usage of anthropic once more: by product, agent and Slack channel, too
-key = "env:SANDBOX_ANTHROPIC_ANALYTICS_KEY"
-
-[connection.endpoints]
-usage_report = true
-cost_report = true
-user_usage_report = true
-user_cost_report = true
-cost_by_product = true
-cost_by_agent = true
-cost_by_slack_channel = true
 """
 """Other connections that bill; ``keys_of_others`` has their keys."""
 BILLS = """
@@ -320,6 +320,7 @@ def settings_for(sandbox: str, home: Path) -> dict[str, str]:
         "SANDBOX_OPENAI_SESSION": credentials.OPENAI_SESSION_KEY,
         "SANDBOX_LITELLM_KEY": credentials.LITELLM_MASTER_KEY,
         "LITELLM_BASE_URL": f"{sandbox}/litellm",
+        "SANDBOX_ANTHROPIC_ANALYTICS_KEY": credentials.ANTHROPIC_ANALYTICS_KEY,
         **keys_of_others(sandbox),
     }
 
@@ -333,7 +334,6 @@ def keys_of_others(sandbox: str) -> dict[str, str]:
         "GITHUB_COPILOT_BASE_URL": f"{sandbox}/github_copilot",
         "SANDBOX_CURSOR_KEY": credentials.CURSOR_API_KEY,
         "CURSOR_BASE_URL": f"{sandbox}/cursor",
-        "SANDBOX_ANTHROPIC_ANALYTICS_KEY": credentials.ANTHROPIC_ANALYTICS_KEY,
     }
 
 
