@@ -1,4 +1,4 @@
-"""Entries of the connections file that only the payer knows: rates, purchases, invoices, owners, budgets, guardrails.
+"""Entries of the connections file that only the payer knows: rates, purchases, invoices, owners, budgets, metrics.
 
 Each entry names its source or its subject, and the days on which it is valid. Without a rate, an amount has no dollar
 value: nothing is guessed. What became of a budget is not computed here.
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pyarrow as pa
@@ -316,6 +317,32 @@ class Guardrail(Scoped):
         return self
 
 
+class Metric(BaseModel):
+    """Where numbers of users' own are, with the columns date, scope, metric and value: a CSV file, or a query."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: Path | None = None
+    """A CSV file."""
+    database: Path | None = None
+    """A DuckDB file, which is opened read-only."""
+    sql: Text | None = None
+    """A query of that database. It can read and write nothing else."""
+    scope: Literal["team", "project", "connection"] | None = None
+    """What the column ``scope`` names. None: the metric is about everything, and the column is empty or missing."""
+
+    @field_validator("file", "database")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path and path.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if (self.file is None) == (self.sql is None) or (self.sql is None) != (self.database is None):
+            raise ValueError("name file, or database and sql")
+        return self
+
+
 class CreditRateRow(SeedRow):
     """One row per [[credit_rate]] of the connections file."""
 
@@ -440,6 +467,22 @@ class GuardrailRow(SeedRow):
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
 
 
+class MetricRow(SeedRow):
+    """One row per day, scope and metric of the files and queries of [[metric]]. A day without a row is unknown, not 0.
+
+    Values are added over days, so they must be counts of things that happen on a day: merged pull requests, tickets.
+    """
+
+    table = "accounting.metrics"
+    grain = ("usage_date", "scope_type", "scope_id", "metric")
+
+    usage_date: Annotated[date, column("UTC day")]
+    scope_type: Annotated[str, column(f"{ALL}, team, project (or workspace) or connection")]
+    scope_id: Annotated[str, column("Its name (team, connection) or id; empty for all")]
+    metric: Annotated[str, column("What is counted")]
+    value: Annotated[Decimal, column("How many", unit="metric", additive=False)]
+
+
 class CurrencyRow(SeedRow):
     """One row per ISO 4217 currency that has a smallest unit. Comes with the release, not from the connections file."""
 
@@ -497,6 +540,8 @@ class Accounting:
     owners: Sequence[Owner] = ()
     budgets: Sequence[Budget] = ()
     guardrails: Sequence[Guardrail] = ()
+    metrics: Sequence[Metric] = ()
+    """Where they are. What is there is read when the report is written (insights/metrics.py)."""
 
     def tables(self) -> Mapping[type[SeedRow], pa.Table]:
         """Return the rows of every accounting table: the entries, and what comes with the release (RELEASED)."""

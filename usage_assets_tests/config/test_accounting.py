@@ -75,6 +75,7 @@ EXCHANGE = '[[exchange_rate]]\ncurrency = "EUR"\nusd = 1.1\nvalid_from = 2026-01
 PURCHASE = "[[purchase]]\n" + EVERYTHING.partition("[[purchase]]\n")[2].partition("\n[[invoice]]")[0]
 INVOICE = "[[invoice]]\n" + EVERYTHING.partition("[[invoice]]\n")[2].partition("\n[[owner]]")[0]
 BUDGET = '[[budget]]\nname = "all"\namount = 9\n'
+METRIC = '[[metric]]\nfile = "prs.csv"\n'
 GUARDRAIL = '[[guardrail]]\nname = "all"\nmeasure = "usd"\nabove = 9\n'
 RISE = GUARDRAIL.replace("above = 9", "rises_by = 3\nat_least = 100")
 OWNER = '[[owner]]\nproject = "p"\nteam = "web"\n'
@@ -271,6 +272,10 @@ def test_the_smallest_unit_of_every_currency_is_that_of_iso_4217() -> None:
         ),
         (BUDGET.replace('name = "all"', ""), "line 1: budget.1.name: Field required"),
         (BUDGET.replace("[[budget]]", "[budget]"), "line 1: budget: write [[budget]]"),
+        (METRIC + 'sql = "select 1"', "line 1: metric.1: name file, or database and sql"),
+        (METRIC.replace("file", "sql"), "line 1: metric.1: name file, or database and sql"),
+        (METRIC + 'scope = "model"', "line 3: metric.1.scope: Input should be 'team', 'project' or 'connection'"),
+        (METRIC + 'name = "x"', "line 3: metric.1.name: unknown; known: file, database, sql, scope"),
         (GUARDRAIL.replace("above = 9", ""), "line 1: guardrail.1: name one of above, rises_by"),
         (RISE + "above = 9", "line 1: guardrail.1: name one of above, rises_by"),
         (RISE.replace("at_least = 100", ""), "line 1: guardrail.1: name rises_by and at_least together"),

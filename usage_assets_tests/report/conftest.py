@@ -9,10 +9,11 @@ from random import Random
 import duckdb
 import pytest
 
-from usage_assets.config.accounting import Accounting, Budget, Guardrail, Invoice, Owner
+from usage_assets.config.accounting import Accounting, Budget, Guardrail, Invoice, Metric, Owner
 from usage_assets.core.days import DAY
 from usage_assets.core.schema import Row
 from usage_assets.insights.compute import compute
+from usage_assets.insights.metrics import with_metrics
 from usage_assets.insights.stated import stated_in
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.due import VIEWS as DUE_DAYS
@@ -52,9 +53,13 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
 def watch(days: Days) -> None:
     """Store forecasts, anomalies and budgets, as a run does."""
     budget = Budget(name="research", project="p2", amount=Decimal(1000))
+    merged = Path(days.warehouse.database).with_name("merged.csv")
+    lines = [f"2026-11-{day:02},web,<b>merged</b>,3.5\n" for day in range(1, 13)]
+    merged.write_text("".join(["date,scope,metric,value\n", *lines]))
     stated = stated_in(Accounting(budgets=[budget], guardrails=[Guardrail(name="g1", measure="usd", above=Decimal(1))]))
     with days.warehouse.transaction() as database:
-        write_seed(database, compute(database, stated, LAST, LAST + DAY).seed(datetime(2026, 11, 13, 7, tzinfo=UTC)))
+        insights = with_metrics(compute(database, stated, LAST, LAST + DAY), [Metric(file=merged, scope="team")])
+        write_seed(database, insights.seed(datetime(2026, 11, 13, 7, tzinfo=UTC)))
 
 
 def make_all_views(warehouse: Warehouse) -> None:

@@ -1,0 +1,66 @@
+-- title: Unit costs
+-- note: Dollars of a cost basis, divided by what was made on the same days. Only days count for which both are stored: "days with both"
+--   says how many of the period's days these are. Claude Code is set against Anthropic's estimate of it, everything else against all
+--   that its connection, team or project cost, whatever that was for. The same dollars stand beside each metric: never add rows.
+--   People are counted once in the period. Rounded half up to 6 decimal places; a dash: nothing was spent, or nothing made.
+-- explain: {of_costs} {days} --where cost_basis={cost_basis} --column amount_usd
+with
+days as (
+  select *, amount_usd is not null and quantity is not null as has_both
+  from costs.unit_costs
+  where usage_date between $first and $last
+),
+people as (
+  select connection as scope_id, source, metric, cost_basis, count(distinct person) as people
+  from costs.active_people
+  join (
+    select usage_date, scope_id as connection, source, metric, cost_basis
+    from days
+    where metric = 'active_people' and has_both
+  ) using (usage_date, connection, source)
+  group by all
+),
+sums as (
+  select
+    scope_type,
+    scope_id,
+    source,
+    cost_source,
+    metric,
+    cost_basis,
+    sum(amount_usd) filter (where has_both) as usd,
+    coalesce(any_value(people), sum(quantity) filter (where has_both)) as quantity,
+    count(*) filter (where has_both) as days_with_both
+  from days
+  left join people using (scope_id, source, metric, cost_basis)
+  group by all
+)
+select
+  if(scope_type = 'all', 'everything', scope_type || ' ' || scope_id) as scope,
+  replace(metric, '_', ' ') as metric,
+  cost_basis,
+  of_costs,  -- for explain
+  usd,
+  quantity,
+  (sign(usd) * (dividend // divisor + if(2 * (dividend % divisor) >= divisor, 1, 0)))::decimal(32, 0) * 0.000001 as usd_per_unit,
+  days_with_both,
+  days_in_period,
+  source
+from (
+  select
+    *,
+    $last::date - $first::date + 1 as days_in_period,
+    case
+      when days_with_both < days_in_period or scope_type = 'project' then null
+      when cost_source is not null
+        then ['--table', 'costs.daily_costs', '--connection', scope_id, '--where', 'source_table=' || cost_source]
+      when scope_type = 'all' then ['--table', 'costs.by_day']
+      else ['--table', if(scope_type = 'team', 'costs.by_team', 'costs.by_day'), '--' || scope_type, scope_id]
+    end as of_costs,
+    -- integers, with 24 and 18 decimal places: their quotient has 6
+    abs(replace(nullif(usd, 0)::varchar, '.', '')::hugeint) as dividend,
+    (nullif(quantity, 0)::decimal(20, 6) * 1000000)::hugeint * 1000000000000 as divisor
+  from sums
+)
+where usd <> 0 or source = 'accounting.metrics' or (usd is null and cost_basis = 'billed')
+order by scope_type <> 'all', scope_type, scope_id, metric, cost_basis
