@@ -71,16 +71,25 @@ def billed_by_openai(days: Days, *rows: tuple[date, str, str], last: date = THIR
 
 
 def test_claude_code_is_set_against_its_own_estimate_on_the_days_that_are_stored(days: Days) -> None:
-    """The bill of the API is no cost of commits, a stored day without any counts, and a day that lacks does not."""
+    """The bill of the API is no cost of commits, nor are customers' costs those of subscribers. A stored day without any
+    counts, and a day that lacks does not."""
     used = '[{"model": "claude-opus-5", "currency": "USD", "estimated_cost_cents": "33.3"}]'
-    fetch(days, ClaudeCode, *(raw(ClaudeCode, actor_email=who, model_breakdown=used) for who in "ab"), last=SECOND)
+    people = [("a", "api"), ("b", "api"), ("c", "subscription")]
+    fetch(
+        days,
+        ClaudeCode,
+        *(raw(ClaudeCode, actor_email=who, customer_type=paid, model_breakdown=used) for who, paid in people),
+        last=SECOND,
+    )
     days.derive("anthropic_claude_code", first=DAY, last=SECOND)
     fetch(days, CostReport, *(raw(CostReport, usage_date=day) for day in (DAY, SECOND, THIRD)))
     days.derive("anthropic_cost_report", first=DAY, last=THIRD)
     source = "anthropic.claude_code"
-    counted = (("commits", "8"), ("pull requests", "10"), ("accepted lines", "4"), ("active people", "2"))
+    counted = (("commits", 4), ("pull requests", 5), ("accepted lines", 2), ("active people", 1))
     assert unit_costs(days) == {
-        ("connection anthropic", name, "estimated"): made("0.666", quantity, 2, source) for name, quantity in counted
+        ("connection anthropic", name, basis): made(usd, str(people * each), 2, source)
+        for basis, people, usd in (("estimated", 2, "0.666"), ("notional", 1, "0.333"))
+        for name, each in counted
     }
 
 

@@ -5,19 +5,28 @@
 --   People are counted once in the period. Rounded half up to 6 decimal places; a dash: nothing was spent, or nothing made.
 -- explain: {of_costs} {days} --where cost_basis={cost_basis} --column amount_usd
 with
-days as (
+days as materialized (
   select *, amount_usd is not null and quantity is not null as has_both
   from costs.unit_costs
   where usage_date between $first and $last
+  -- a cost basis that a connection does not have is no row
+  qualify source = 'accounting.metrics'
+    or coalesce(
+      sum(amount_usd) over (partition by scope_type, scope_id, source, metric, cost_basis),
+      if(cost_basis = 'billed', 1, 0)
+    ) <> 0
 ),
 people as (
-  select connection as scope_id, source, metric, cost_basis, count(distinct person) as people
+  select days.scope_id, days.source, days.metric, days.cost_basis, count(distinct person) as people
   from costs.active_people
-  join (
-    select usage_date, scope_id as connection, source, metric, cost_basis
-    from days
-    where metric = 'active_people' and has_both
-  ) using (usage_date, connection, source)
+  join days
+    on days.usage_date = active_people.usage_date
+    and days.scope_id = active_people.connection
+    and days.source = active_people.source
+    and days.cost_basis = coalesce(active_people.cost_basis, days.cost_basis)
+  where days.metric = 'active_people'
+    and days.has_both
+    and active_people.usage_date between $first and $last
   group by all
 ),
 sums as (
@@ -62,5 +71,4 @@ from (
     (nullif(quantity, 0)::decimal(20, 6) * 1000000)::hugeint * 1000000000000 as divisor
   from sums
 )
-where usd <> 0 or source = 'accounting.metrics' or (usd is null and cost_basis = 'billed')
 order by scope_type <> 'all', scope_type, scope_id, metric, cost_basis

@@ -7,18 +7,19 @@ select distinct
   usage_date,
   source,
   cost_source,
+  cost_basis,
   person
 from (
 {people}
 );
 
 comment on view costs.active_people is
-  'One row per connection, day, report and active person (null: nobody). Count distinct people of a period; never add up days';
+  'One row per connection, day, report, cost basis (null: any) and active person (null: nobody). Count distinct people of a period; never add up days';
 
 -- what was spent on a day, beside what was made with it: of a connection by the provider's own reports, of any scope by the metrics
 -- that users state. A cost is null where a source of costs lacks the day, or a part has no dollar value; a quantity is null where a
 -- report lacks it. Divide sums over the days that have both; active people have to be counted in costs.active_people
--- reads: costs.active_people, costs.daily_costs_by_key, costs.by_project, costs.by_team, accounting.metrics, ledger.stored_days,
+-- reads: costs.active_people, costs.allocated_costs_by_key_named, accounting.metrics, ledger.stored_days,
 --   ledger.assets
 create or replace view costs.unit_costs as
 with
@@ -47,47 +48,25 @@ complete as (
   group by grouping sets ((connection, usage_date), (usage_date))
   having bool_and(is_stored is not null)
 ),
--- of each source, of all sources of a connection, and of all connections
+-- of each source of a connection, each connection, everything, each project and each team: what is grouped by has a value
 costs as (
   select
     connection,
-    usage_date,
     source_table,
+    coalesce(project_id, workspace_id) as project,
+    team,
+    usage_date,
     cost_basis,
+    grouping(connection, source_table, project, team) as grouped_by,
     if(sum(rows_of_unknown_value) = 0, coalesce(sum(amount_usd), 0), null) as amount_usd
-  from costs.daily_costs_by_key
+  from costs.allocated_costs_by_key_named
   group by grouping sets (
-    (connection, usage_date, source_table, cost_basis),
+    (connection, source_table, usage_date, cost_basis),
     (connection, usage_date, cost_basis),
-    (usage_date, cost_basis)
+    (usage_date, cost_basis),
+    (project, usage_date, cost_basis),
+    (team, usage_date, cost_basis)
   )
-),
-billed as (
-  select
-    if(connection is null, 'all', 'connection') as scope_type,
-    coalesce(connection, '') as scope_id,
-    usage_date,
-    amount_usd
-  from costs
-  where cost_basis = 'billed' and source_table is null
-  union all by name
-  select
-    'project' as scope_type,
-    coalesce(project_id, workspace_id) as scope_id,
-    usage_date,
-    if(count(*) = count(amount_usd), sum(amount_usd), null) as amount_usd
-  from costs.by_project
-  where cost_basis = 'billed'
-  group by all
-  union all by name
-  select
-    'team' as scope_type,
-    team as scope_id,
-    usage_date,
-    if(count(*) = count(amount_usd), sum(amount_usd), null) as amount_usd
-  from costs.by_team
-  where cost_basis = 'billed'
-  group by all
 ),
 activity as (
 {activity}
@@ -98,6 +77,7 @@ activity as (
     provider,
     source,
     cost_source,
+    cost_basis,
     'active_people' as metric,
     count(person) as quantity
   from costs.active_people
@@ -128,6 +108,7 @@ left join costs
   on costs.connection = activity.connection
   and costs.usage_date = activity.usage_date
   and costs.source_table is not distinct from activity.cost_source
+  and costs.grouped_by = if(activity.cost_source is null, 7, 3)
   and costs.cost_basis = bases.cost_basis
 union all by name
 select
@@ -139,18 +120,19 @@ select
   'billed' as cost_basis,
   case
     when complete.usage_date is null then null
-    when billed.usage_date is null then 0
-    else billed.amount_usd
+    when costs.usage_date is null then 0
+    else costs.amount_usd
   end::decimal(38, 24) as amount_usd,
   metrics.value as quantity
 from accounting.metrics as metrics
 left join complete
   on complete.connection is not distinct from if(metrics.scope_type = 'connection', metrics.scope_id, null)
   and complete.usage_date = metrics.usage_date
-left join billed
-  on billed.scope_type = metrics.scope_type
-  and billed.scope_id = metrics.scope_id
-  and billed.usage_date = metrics.usage_date;
+left join costs
+  on costs.grouped_by = case metrics.scope_type when 'connection' then 7 when 'project' then 13 when 'team' then 14 else 15 end
+  and coalesce(costs.connection, costs.project, costs.team, '') = metrics.scope_id
+  and costs.usage_date = metrics.usage_date
+  and costs.cost_basis = 'billed';
 
 comment on view costs.unit_costs is
   'One row per day, scope, report, metric and cost basis: dollars and quantity. Divide sums of one metric and basis; null: unknown'

@@ -5,6 +5,7 @@ select
   usage_date,
   'openrouter' as provider,
   'openrouter.activity' as source,
+  'billed' as cost_basis,
   'thousand_requests' as metric,
   case when count(usage.provider) = count(requests) then 0.001 * coalesce(sum(requests), 0)::bigint end as quantity
 from (from ledger.stored_days where table_name = 'openrouter.activity') as days
