@@ -95,7 +95,7 @@ TO_PORT = {
 """The assets that store nothing here."""
 MERGED = "costs"
 REPORT, PORT_INSIGHTS = "report", "port_insights"
-INSIGHTS = {"forecast", "forecast_totals", "anomalies", "budget_status", "metrics"}
+INSIGHTS = {"forecast", "forecast_totals", "anomalies", "budget_status", "metrics", "list_prices"}
 """Where every connection's costs meet: shown, never run."""
 
 

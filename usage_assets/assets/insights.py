@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from usage_assets.assets.io_manager import TABLE, column_schema
-from usage_assets.config.accounting import Accounting, MetricRow
+from usage_assets.config.accounting import Accounting, ListPriceRow, MetricRow
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import utc_today
 from usage_assets.core.schema import TableRow
@@ -22,7 +22,7 @@ ALERTS = "alerts"
 """Metadata of a check with several alerts: key -> text, as JSON. Each key is posted once."""
 WEEK, DIGEST = "week", "digest"
 """Metadata of the observation that is the weekly digest. Each week is posted once."""
-TABLES: Sequence[type[TableRow]] = (ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow, MetricRow)
+TABLES: Sequence[type[TableRow]] = (ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow, MetricRow, ListPriceRow)
 CHECKED: Sequence[tuple[type[TableRow], str, str]] = (
     (AnomalyRow, "anomalies", "The last two weeks have no anomaly, and no guardrail was crossed"),
     (BudgetStatusRow, "budgets", "No budget has reached a threshold in its current period"),
@@ -73,6 +73,7 @@ def build_insights(
         warehouse: Warehouse,
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult | dg.AssetObservation]:
         from usage_assets.insights.compute import compute  # noqa: PLC0415 - brings NumPy with it
+        from usage_assets.insights.list_prices import with_prices  # noqa: PLC0415 - as above
         from usage_assets.insights.metrics import with_metrics  # noqa: PLC0415 - as above
         from usage_assets.insights.stated import stated_in  # noqa: PLC0415 - as above
 
@@ -85,6 +86,7 @@ def build_insights(
                     utc_today(),
                     with_people=settings.usage_people == "names",
                 )
+                found = with_prices(found, database, [each.row for each in accounting.what_ifs], last_day())
             found = with_metrics(found, accounting.metrics)
             with warehouse.transaction() as database:
                 write_seed(database, found.seed(datetime.now(UTC)))

@@ -44,6 +44,7 @@ from usage_assets.config.accounting import (
     Owner,
     Purchase,
     Scoped,
+    WhatIf,
     repeated,
 )
 from usage_assets.config.blueprints import OwnBlueprint, read_blueprints
@@ -326,6 +327,7 @@ class ConnectionsFile(BaseModel):
     budget: list[Budget] = Field(default_factory=list)
     guardrail: list[Guardrail] = Field(default_factory=list)
     metric: list[Metric] = Field(default_factory=list)
+    what_if: list[WhatIf] = Field(default_factory=list)
 
 
 def _table_at(place: Sequence[str | int]) -> type[BaseModel]:
@@ -566,6 +568,7 @@ class Settings(ProviderSettings):
             [*self._scoped(file, "budget", content.budget, policies)],
             [*self._scoped(file, "guardrail", content.guardrail, policies)],
             content.metric,
+            content.what_if,
         )
 
     def _as_stored(self, owner: Owner, policies: Mapping[str, Policy]) -> Iterator[Owner]:

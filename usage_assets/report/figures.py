@@ -63,7 +63,7 @@ TEMPORARY: Mapping[str, str] = {
 }
 """The tables that several queries read -> their queries. A query may read the tables before its own."""
 OVERVIEW = ("headline", "by_day", "budgets", "forecast", "forecast_days", "trend", "movers", "anomalies")
-ECONOMICS = ("unit_costs",)
+ECONOMICS = ("unit_costs", "what_if")
 CERTAINTY = ("connections", "restatements", "unattributed", "unpriced", "invoices")
 
 
@@ -122,6 +122,13 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
     activity = [name for name in figures if name not in _own()]
     [first_day] = database.execute("select min(usage_date) from costs.daily_costs").fetchall()[0]
     return Report(period, figures, activity, _facts(database, period), first_day, missing)
+
+
+def comparison(database: duckdb.DuckDBPyConnection, period: Period) -> Sequence[Mapping[str, Any]]:
+    """Return the rows of what-if for the temporary tables ``list_prices`` and ``what_ifs``."""
+    sql = re.sub(r"\baccounting\.", "temp.main.", _query("what_if"))
+    rows = fetch_arrow(database.execute(sql, _used(sql, period)))
+    return rows.drop_columns(HIDDEN.findall(sql)).to_pylist()
 
 
 def _own() -> Sequence[str]:

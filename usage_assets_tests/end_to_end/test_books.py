@@ -49,6 +49,7 @@ UNCOMPARED = {
     "accounting.providers", "accounting.cost_sources",  # in every row of costs.focus
     "accounting.budgets", "accounting.budget_thresholds", "accounting.guardrails",  # in test_accounting.py
     "openai.spend_limits", "anthropic.spend_limits", "costs.budgets_and_limits",  # in test_limits.py
+    "accounting.what_ifs", "accounting.list_prices",  # in models/test_what_if.py
     "accounting.metrics", "costs.unit_costs", "costs.active_people",  # in models/test_unit_costs.py
     "costs.names",  # in every view with names
     "costs.gateways_and_bills",  # in models/test_gateways.py

@@ -156,7 +156,7 @@ def test_a_file_that_is_refused_changes_nothing_and_stops_nothing(file: Path, tm
         written = {
             str(event.asset_key and event.asset_key.path[-1]) for event in result.get_asset_materialization_events()
         }
-        assert written >= {"forecast", "forecast_totals", "anomalies", "budget_status"}
+        assert written >= {"forecast", "forecast_totals", "anomalies", "budget_status", "list_prices"}
         assert ("metrics" in written) == (value != "x")
         checks += [check for check in result.get_asset_check_evaluations() if check.check_name == "metrics"]
         stored += days.warehouse.read("select value from accounting.metrics")["value"].to_pylist()

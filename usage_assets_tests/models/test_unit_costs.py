@@ -71,8 +71,8 @@ def billed_by_openai(days: Days, *rows: tuple[date, str, str], last: date = THIR
 
 
 def test_claude_code_is_set_against_its_own_estimate_on_the_days_that_are_stored(days: Days) -> None:
-    """The bill of the API is no cost of commits, nor are customers' costs those of subscribers. A stored day without any
-    counts, and a day that lacks does not."""
+    """The bill of the API is no cost of commits, nor are customers' costs those of subscribers. A stored day without
+    any counts, and a day that lacks does not."""
     used = '[{"model": "claude-opus-5", "currency": "USD", "estimated_cost_cents": "33.3"}]'
     people = [("a", "api"), ("b", "api"), ("c", "subscription")]
     fetch(
