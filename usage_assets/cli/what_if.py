@@ -24,10 +24,10 @@ from usage_assets.report.period import Period
 from usage_assets.warehouse.values import WarehouseError
 
 FIGURES: Mapping[str, str] = {
-    "usd_list_price": "list price of today's model",
-    "usd_list_price_instead": "list price instead",
-    "usd_of_the_change": "difference of the list prices: what the change makes",
-    "usd_off_list_price": "bill less list price today: discounts, tiers and tools",
+    "usd_list": "list price of today's model",
+    "usd_list_instead": "list price instead",
+    "usd_change": "difference of the list prices: what the change makes",
+    "usd_bill_less_list": "bill less list price today: discounts, tiers and tools",
     "usd_difference_to_bill": "list price instead, less the bill",
 }
 

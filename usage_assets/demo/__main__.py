@@ -121,6 +121,16 @@ METRICS = """
 [[metric]]
 file = "{file}"
 scope = "team"
+
+[[what_if]]
+provider = "anthropic"
+model = "claude-opus-5"
+to = "claude-sonnet-5"
+
+[[what_if]]
+provider = "openai"
+model = "gpt-5.4"
+cached_share = 0.5
 """
 
 IN_ORDER = f"""

@@ -87,7 +87,7 @@ def test_claude_code_is_set_against_its_own_estimate_on_the_days_that_are_stored
     source = "anthropic.claude_code"
     counted = (("commits", 4), ("pull requests", 5), ("accepted lines", 2), ("active people", 1))
     assert unit_costs(days) == {
-        ("connection anthropic", name, basis): made(usd, str(people * each), 2, source)
+        ("anthropic", name, basis): made(usd, str(people * each), 2, source)
         for basis, people, usd in (("estimated", 2, "0.666"), ("notional", 1, "0.333"))
         for name, each in counted
     }
@@ -101,9 +101,9 @@ def test_people_are_counted_once_in_a_period(days: Days) -> None:
     fetch(days, BillingUsage, raw(BillingUsage, net_amount=Decimal(19), sku="seat"))
     days.derive("github_copilot_billing_usage", first=DAY, last=THIRD)
     assert unit_costs(days) == {
-        ("connection github_copilot", "active people", "billed"): made("19", "1", 3, "github_copilot.users_1_day"),
+        ("github_copilot", "active people", "billed"): made("19", "1", 3, "github_copilot.users_1_day"),
         **{
-            ("connection github_copilot", name, "billed"): made("19", total, 3, "github_copilot.organization_1_day")
+            ("github_copilot", name, "billed"): made("19", total, 3, "github_copilot.organization_1_day")
             for name, total in (("accepted lines", "15"), ("merged pull requests", "6"))
         },
     }
@@ -117,8 +117,8 @@ def test_a_counter_that_is_unknown_on_a_day_takes_the_day_out(days: Days) -> Non
     days.derive("github_copilot_billing_usage", first=DAY, last=THIRD)
     found = unit_costs(days)
     source = "github_copilot.organization_1_day"
-    assert found["connection github_copilot", "accepted lines", "billed"] == made("30", "15", 3, source)
-    assert found["connection github_copilot", "merged pull requests", "billed"] == made("20", "2", 2, source)
+    assert found["github_copilot", "accepted lines", "billed"] == made("30", "15", 3, source)
+    assert found["github_copilot", "merged pull requests", "billed"] == made("20", "2", 2, source)
 
 
 def test_what_a_plan_covers_is_apart_and_use_of_an_own_key_is_not_counted(days: Days) -> None:
@@ -132,7 +132,7 @@ def test_what_a_plan_covers_is_apart_and_use_of_an_own_key_is_not_counted(days: 
     fetch(days, DailyUsage, *made_by)
     days.derive("cursor_usage_events", first=DAY, last=THIRD)
     found = unit_costs(days)
-    name = "connection cursor"
+    name = "cursor"
     assert {key: (row["usd"], row["quantity"]) for key, row in found.items()} == {
         (name, "thousand requests", "billed"): (7, Decimal("0.002")),
         (name, "thousand requests", "notional"): (1, Decimal("0.003")),
@@ -147,10 +147,10 @@ def test_requests_count_on_days_on_which_no_report_of_usage_is_missing(days: Day
     fetch(days, UsageCompletions, *used)
     fetch(days, UsageVectorStores, raw(UsageVectorStores), last=SECOND)
     found = unit_costs(days)
-    assert found["connection openai", "thousand requests", "billed"] == made("8", "4", 2, "openai.usage_*")
-    assert found["connection openai", "active people", "billed"] == made("8", "1", 2, "openai.usage_*")
+    assert found["openai", "thousand requests", "billed"] == made("8", "4", 2, "openai.usage_*")
+    assert found["openai", "active people", "billed"] == made("8", "1", 2, "openai.usage_*")
     fetch(days, UsageCompletions, *used, raw(UsageCompletions, user_id="v", num_model_requests=None))
-    assert unit_costs(days)["connection openai", "thousand requests", "billed"] == made("5", "2", 1, "openai.usage_*")
+    assert unit_costs(days)["openai", "thousand requests", "billed"] == made("5", "2", 1, "openai.usage_*")
 
 
 def test_routers_and_codex_have_their_own(days: Days) -> None:
@@ -159,8 +159,8 @@ def test_routers_and_codex_have_their_own(days: Days) -> None:
     fetch(days, CodexUsage, *(raw(CodexUsage, user_id=name, credits=Decimal(1)) for name in "ab"))
     days.derive("chatgpt_codex_usage", first=DAY, last=THIRD)
     found = unit_costs(days)
-    assert found["connection openrouter", "thousand requests", "billed"]["quantity"] == Decimal("0.5")
-    assert {key[0] for key in found} == {"connection openrouter"}, "credits without a rate have no dollars"
+    assert found["openrouter", "thousand requests", "billed"]["quantity"] == Decimal("0.5")
+    assert {key[0] for key in found} == {"openrouter"}, "credits without a rate have no dollars"
 
 
 def test_a_metric_of_users_is_set_against_what_its_scope_was_billed_on_its_days(days: Days) -> None:
@@ -170,7 +170,9 @@ def test_a_metric_of_users_is_set_against_what_its_scope_was_billed_on_its_days(
     billed = {("all", ""): "12.5", ("connection", "openai"): "11.5", ("project", "p1"): "3.5", ("team", "web"): "3.5"}
     state(days, *(metric(value, day, *scope) for scope in billed for day, value in ((DAY, "2"), (SECOND, "1.5"))))
     assert unit_costs(days) == {
-        (f"{kind} {name}" if name else "everything", "merged", "billed"): made(usd, "3.5", 2, "accounting.metrics")
+        ({"all": "everything", "connection": name}.get(kind, f"{kind} {name}"), "merged", "billed"): made(
+            usd, "3.5", 2, "accounting.metrics"
+        )
         for (kind, name), usd in billed.items()
     }
 

@@ -103,16 +103,16 @@ def test_a_model_is_set_against_the_next_cheaper_one_that_is_in_use(used: Days) 
         ("small", "tiny"),
         ("tiny", "no cheaper model in use"),
         ("gpt", "no cheaper model in use"),
-        ("odd", "no list price"),
+        ("anthropic odd", "no list price"),
     ]
     large = found["large", "small"]
     assert large["days"] == 2, "the third one has no tokens"
-    assert (large["usd"], large["usd_list_price"], large["usd_list_price_instead"]) == (20, at(LARGE), at(SMALL))
-    assert large["usd_of_the_change"] == at(SMALL) - at(LARGE)
-    assert large["usd_off_list_price"] == 20 - at(LARGE)
-    assert large["usd_difference_to_bill"] == large["usd_of_the_change"] - large["usd_off_list_price"]
+    assert (large["usd"], large["usd_list"], large["usd_list_instead"]) == (20, at(LARGE), at(SMALL))
+    assert large["usd_change"] == at(SMALL) - at(LARGE)
+    assert large["usd_bill_less_list"] == 20 - at(LARGE)
+    assert large["usd_difference_to_bill"] == large["usd_change"] - large["usd_bill_less_list"]
     assert large["share_of_bill"] == round(20 / (20 + 1 + 4 + 0.8 + 0.2 + 0.5), 4)
-    odd = found["odd", "no list price"]
+    odd = found["anthropic odd", "no list price"]
     assert odd["usd"] == Decimal("0.2")
     assert {odd[name] for name in odd if name.startswith("usd_") and name != "usd"} == {None}
 
@@ -120,10 +120,10 @@ def test_a_model_is_set_against_the_next_cheaper_one_that_is_in_use(used: Days) 
 def test_a_price_counts_on_its_days(used: Days) -> None:
     prices = [price("large", LARGE, valid_until=DAY), price("large", SMALL, valid_from=SECOND), price("small", TINY)]
     large = what_if(used, prices)["large", "small"]
-    assert large["usd_list_price"] == at(LARGE, days=1) + at(SMALL, days=1)
+    assert large["usd_list"] == at(LARGE, days=1) + at(SMALL, days=1)
     prices = [price("large", LARGE), price("small", TINY, valid_from=SECOND)]
     large = what_if(used, prices)["large", "small"]
-    assert (large["days"], large["usd"], large["usd_list_price"]) == (1, 10, at(LARGE, days=1))
+    assert (large["days"], large["usd"], large["usd_list"]) == (1, 10, at(LARGE, days=1))
 
 
 def test_what_the_connections_file_names_is_set_against_it(used: Days) -> None:
@@ -134,19 +134,19 @@ def test_what_the_connections_file_names_is_set_against_it(used: Days) -> None:
         (WhatIf(provider="anthropic", model="large", tier="batch"), "large, batch", at(TINY)),
         (
             WhatIf(provider="anthropic", model="small", cached_share=Decimal(0)),
-            "small, 0.00% of the input from the cache",
+            "small, 0% of the input cached",
             at(SMALL, (both, 0, written, output)),
         ),
         (
             WhatIf(provider="anthropic", model="small", to="tiny", cached_share=Decimal("0.3333")),
-            "tiny, 33.33% of the input from the cache",
+            "tiny, 33.33% of the input cached",
             at(TINY, (both * Decimal("0.6667"), both * Decimal("0.3333"), written, output)),
         ),
         (WhatIf(provider="anthropic", model="tiny", to="nothing"), "no list price of the other", None),
     ]
     found = what_if(used, [*EVERY, price("large", TINY, tier="batch")], *(entry for entry, *_ in stated))
     instead = {(entry.model, label): usd for entry, label, usd in stated}
-    assert {key: row["usd_list_price_instead"] for key, row in found.items() if key in instead} == instead
+    assert {key: row["usd_list_instead"] for key, row in found.items() if key in instead} == instead
     assert not {("large", "small"), ("small", "tiny")} & found.keys(), (
         "the rule is for models that nothing is stated of"
     )

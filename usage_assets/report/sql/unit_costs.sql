@@ -1,8 +1,7 @@
 -- title: Unit costs
--- note: Dollars of a cost basis, divided by what was made on the same days. Only days count for which both are stored: "days with both"
---   says how many of the period's days these are. Claude Code is set against Anthropic's estimate of it, everything else against all
---   that its connection, team or project cost, whatever that was for. The same dollars stand beside each metric: never add rows.
---   People are counted once in the period. Rounded half up to 6 decimal places; a dash: nothing was spent, or nothing made.
+-- note: Dollars divided by what was made on the same days. Only the days with both count. Claude Code is set against Anthropic's
+--   estimate of it, everything else against all that its connection, team or project cost, whatever that was for. The same dollars
+--   stand beside each metric: never add rows. People are counted once in the period. Rounded half up to 6 decimal places.
 -- explain: {of_costs} {days} --where cost_basis={cost_basis} --column amount_usd
 with
 days as materialized (
@@ -45,13 +44,13 @@ sums as (
   group by all
 )
 select
-  if(scope_type = 'all', 'everything', scope_type || ' ' || scope_id) as scope,
+  case scope_type when 'all' then 'everything' when 'connection' then scope_id else scope_type || ' ' || scope_id end as scope,
   replace(metric, '_', ' ') as metric,
-  cost_basis,
   of_costs,  -- for explain
+  (sign(usd) * (dividend // divisor + if(2 * (dividend % divisor) >= divisor, 1, 0)))::decimal(32, 0) * 0.000001 as usd_per_unit,
+  cost_basis,
   usd,
   quantity,
-  (sign(usd) * (dividend // divisor + if(2 * (dividend % divisor) >= divisor, 1, 0)))::decimal(32, 0) * 0.000001 as usd_per_unit,
   days_with_both,
   days_in_period,
   source

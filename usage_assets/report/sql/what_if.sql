@@ -1,8 +1,9 @@
 -- title: What if: the same tokens on another model
--- note: Public list prices on each day, of the standard tier and short requests: an estimate, and no offer. "Instead" is what the
---   connections file names ([[what_if]]), or else the next cheaper model of the same provider that is in use. The bill differs from the
---   list price of today's model by discounts, tiers and tools. Quality is not compared, nor does another model use as many tokens. A
---   model without a list price, and days without one, are in no sum. Needs the package genai-prices: without it, no model has a price.
+-- note: USD is what a model was billed, USD list what its tokens cost at list price, and USD list instead what the same tokens cost on
+--   what [[what_if]] names, or on the next cheaper model of the provider that is in use. USD change compares the two list prices. USD
+--   bill less list is what discounts, tiers and tools make of the bill. USD difference to bill is the list price instead, less the
+--   bill. Public list prices of each day, of short requests: an estimate, and no offer. Quality is not compared. Models without a
+--   list price are the last row, and in no other number; without the package genai-prices, no model has one.
 -- explain: {of_costs} {days} --model {model} --where cost_basis=billed --column amount_usd
 with
 used as (
@@ -120,35 +121,59 @@ models as (
     ['--table', 'costs.by_model', '--where', 'provider=' || provider] as explained
   from billed
   group by all
+  having model_usd <> 0
+),
+compared as (
+  select
+    models.provider,
+    models.model,
+    case
+      when to_model is not null
+        then concat_ws(
+          ', ',
+          nullif(to_provider, models.provider),
+          to_model,
+          nullif(tier, ''),
+          printf('%g%% of the input cached', (cached_share * 100)::double)
+        )
+      when models.model in (select model from accounting.what_ifs) then 'no list price of the other'
+      else 'no cheaper model in use'
+    end as instead,
+    coalesce(chosen.days, listed.days) as days,
+    if(coalesce(compared_usd, listed_usd) = model_usd, explained, null) as of_costs,
+    coalesce(compared_usd, listed_usd) as usd,
+    coalesce(chosen.list_usd, listed.list_usd) as list_usd,
+    list_usd_instead
+  from models
+  join listed using (provider, model)
+  left join chosen using (provider, model)
+  order by model_usd desc, models.model, instead
+  limit 12
+),
+-- the models that are in no sum, as one row
+others as (
+  select
+    if(min(provider) = max(provider), min(provider), 'several') as provider,
+    array_to_string(list(provider || ' ' || model order by model_usd desc, model)[:10], ', ')
+      || if(count(*) > 10, ' and ' || count(*) - 10 || ' more', '') as model,
+    'no list price' as instead,
+    sum(model_usd) as usd
+  from models
+  anti join listed using (provider, model)
+  having usd is not null
 )
 select
-  models.provider,
-  models.model,
-  case
-    when listed.days is null then 'no list price'
-    when to_model is not null
-      then concat_ws(
-        ', ',
-        nullif(to_provider, models.provider),
-        to_model,
-        nullif(tier, ''),
-        (cached_share * 100)::decimal(5, 2) || '% of the input from the cache'
-      )
-    when models.model in (select model from accounting.what_ifs) then 'no list price of the other'
-    else 'no cheaper model in use'
-  end as instead,
-  coalesce(chosen.days, listed.days) as days,
-  if(coalesce(compared_usd, listed_usd, model_usd) = model_usd, explained, null) as of_costs,  -- for explain
-  coalesce(compared_usd, listed_usd, model_usd) as usd,
-  coalesce(chosen.list_usd, listed.list_usd) as usd_list_price,
-  list_usd_instead as usd_list_price_instead,
-  list_usd_instead - chosen.list_usd as usd_of_the_change,
-  usd - usd_list_price as usd_off_list_price,
-  list_usd_instead - compared_usd as usd_difference_to_bill,
-  round(usd / (select sum(billed.usd) from billed), 4) as share_of_bill
-from models
-left join listed using (provider, model)
-left join chosen using (provider, model)
-where model_usd <> 0
-order by model_usd desc, models.model, instead
-limit 15
+  model,
+  instead,
+  of_costs,  -- for explain
+  list_usd_instead - list_usd as usd_change,
+  list_usd_instead - usd as usd_difference_to_bill,
+  usd,
+  list_usd as usd_list,
+  list_usd_instead as usd_list_instead,
+  usd - list_usd as usd_bill_less_list,
+  round(usd / (select sum(billed.usd) from billed), 4) as share_of_bill,
+  days,
+  provider
+from (from compared union all by name from others)
+order by days is null, usd desc, model, instead
