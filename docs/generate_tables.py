@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from usage_assets.config.accounting import Accounting
+from usage_assets.config.accounting import Accounting, ListPriceRow, MetricRow
 from usage_assets.core.schema import TableRow
 from usage_assets.focus.columns import COLUMNS, VERSIONS
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
@@ -47,7 +47,7 @@ def page() -> str:
         "Lookups: what the ids stand for": [lookup.row for lookup in LOOKUPS],
         "Costs": [DailyCost, AllocatedCost, DailyCostSums, AllocatedCostSums],
         "Forecasts, anomalies and budgets: estimates": [ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow],
-        "Accounting: what the connections file states": list(Accounting().tables()),
+        "Accounting: what the connections file states": [*Accounting().tables(), MetricRow, ListPriceRow],
         "Port entities": list(dict.fromkeys(derived.row for derived in ENTITIES)),
         "Ledgers": [
             *(PartitionVersion, Restatement, DayState, DueDay, ExpectedAsset, FailedCheck, Naming, Statement),

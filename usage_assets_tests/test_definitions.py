@@ -95,7 +95,7 @@ TO_PORT = {
 """The assets that store nothing here."""
 MERGED = "costs"
 REPORT, PORT_INSIGHTS = "report", "port_insights"
-INSIGHTS = {"forecast", "forecast_totals", "anomalies", "budget_status"}
+INSIGHTS = {"forecast", "forecast_totals", "anomalies", "budget_status", "metrics", "list_prices"}
 """Where every connection's costs meet: shown, never run."""
 
 
@@ -276,7 +276,7 @@ def test_every_stored_asset_is_checked_and_a_raw_one_for_unknown_fields_and_by_w
     expected |= {(key, name) for key in allocated for name in of_allocated}
     of_costs = [key for key, _, table, *_ in stored if table == "costs.daily_costs"]
     expected |= {(key, name) for key in of_costs for name in ("amounts", "views")}
-    expected |= {("anomalies", "anomalies"), ("budget_status", "budgets")}
+    expected |= {("anomalies", "anomalies"), ("budget_status", "budgets"), ("metrics", "metrics")}
     found = {(check.asset_key.to_user_string(), check.name) for check in keys}
     assert {(key, name) for key, name in found if key not in LOOKUPS} == expected
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from usage_assets.assets.io_manager import TABLE, column_schema
-from usage_assets.config.accounting import Accounting
+from usage_assets.config.accounting import Accounting, ListPriceRow, MetricRow
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import utc_today
 from usage_assets.core.schema import TableRow
@@ -22,10 +22,11 @@ ALERTS = "alerts"
 """Metadata of a check with several alerts: key -> text, as JSON. Each key is posted once."""
 WEEK, DIGEST = "week", "digest"
 """Metadata of the observation that is the weekly digest. Each week is posted once."""
-TABLES: Sequence[type[TableRow]] = (ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow)
+TABLES: Sequence[type[TableRow]] = (ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow, MetricRow, ListPriceRow)
 CHECKED: Sequence[tuple[type[TableRow], str, str]] = (
     (AnomalyRow, "anomalies", "The last two weeks have no anomaly, and no guardrail was crossed"),
     (BudgetStatusRow, "budgets", "No budget has reached a threshold in its current period"),
+    (MetricRow, "metrics", "The files and queries of [[metric]] could be used. Otherwise the stored rows stay"),
 )
 
 
@@ -43,7 +44,10 @@ def build_insights(
     costs: Collection[dg.AssetKey],
     connections: Collection[str],
 ) -> dg.AssetsDefinition:
-    """Build the assets, with a check for anomalies and one for budgets. The weekly digest is an observation."""
+    """Build the assets, with a check for anomalies, budgets and users' metrics. The weekly digest is an observation.
+
+    Metrics that cannot be used change nothing and stop nothing: the check says what is wrong with them.
+    """
     url = settings.usage_report_url
     page: dict[str, dg.MetadataValue] = {"report": dg.MetadataValue.url(url)} if url else {}
 
@@ -57,6 +61,7 @@ def build_insights(
                 description=f"{Table(row).description}\n\nThe table `{row.table}`.",
                 metadata={TABLE: row.table, "dagster/column_schema": column_schema(row)},
                 kinds={"duckdb"},
+                skippable=row is MetricRow,
             )
             for row in TABLES
         ],
@@ -68,6 +73,8 @@ def build_insights(
         warehouse: Warehouse,
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult | dg.AssetObservation]:
         from usage_assets.insights.compute import compute  # noqa: PLC0415 - brings NumPy with it
+        from usage_assets.insights.list_prices import with_prices  # noqa: PLC0415 - as above
+        from usage_assets.insights.metrics import with_metrics  # noqa: PLC0415 - as above
         from usage_assets.insights.stated import stated_in  # noqa: PLC0415 - as above
 
         try:
@@ -79,6 +86,8 @@ def build_insights(
                     utc_today(),
                     with_people=settings.usage_people == "names",
                 )
+                found = with_prices(found, database, [each.row for each in accounting.what_ifs], last_day())
+            found = with_metrics(found, accounting.metrics)
             with warehouse.transaction() as database:
                 write_seed(database, found.seed(datetime.now(UTC)))
         except WarehouseError as error:

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "query": "Query the published copy or the lake in SQL. Changes nothing.",
     "report": "Write what was spent, on what and by whom, as a page or as text.",
     "sandbox": "Serve emulated providers and Port until Ctrl-C, and print an .env for them.",
+    "what-if": "Compare the bill with list prices of the same tokens on another model, tier or cache rate.",
 }
 """Command -> first line of its help. ``cli.<command>.<command>`` is the click command; its docstring follows."""
 
@@ -72,7 +73,8 @@ class LazyGroup(click.Group):
 
 
 def load(name: str) -> click.Command:
-    command: click.Command = resolve_name(f"usage_assets.cli.{name}:{name}")
+    module = name.replace("-", "_")
+    command: click.Command = resolve_name(f"usage_assets.cli.{module}:{module}")
     if command.short_help is None:
         command.short_help = COMMANDS[name]
         command.help = "\n\n".join(filter(None, (COMMANDS[name], command.help)))

@@ -1,4 +1,4 @@
-"""Entries of the connections file that only the payer knows: rates, purchases, invoices, owners, budgets, guardrails.
+"""Entries of the connections file that only the payer knows: rates, purchases, invoices, owners, budgets, metrics.
 
 Each entry names its source or its subject, and the days on which it is valid. Without a rate, an amount has no dollar
 value: nothing is guessed. What became of a budget is not computed here.
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pyarrow as pa
@@ -316,6 +317,73 @@ class Guardrail(Scoped):
         return self
 
 
+class Metric(BaseModel):
+    """Where numbers of users' own are, with the columns date, scope, metric and value: a CSV file, or a query."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: Path | None = None
+    """A CSV file."""
+    database: Path | None = None
+    """A DuckDB file, which is opened read-only."""
+    sql: Text | None = None
+    """A query of that database. It can read and write nothing else."""
+    scope: Literal["team", "project", "connection"] | None = None
+    """What the column ``scope`` names. None: the metric is about everything, and the column is empty or missing."""
+
+    @field_validator("file", "database")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path and path.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if (self.file is None) == (self.sql is None) or (self.sql is None) != (self.database is None):
+            raise ValueError("name file, or database and sql")
+        return self
+
+
+class WhatIf(BaseModel):
+    """The tokens of a model on another one, at another tier, or with another part of the input read from the cache."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    provider: Text
+    model: Text
+    to_provider: Text | None = None
+    """None: the same."""
+    to: Text | None = None
+    """The other model. None: the same."""
+    tier: Literal["batch", "flex", "priority", "fast"] | None = None
+    """None: the standard one."""
+    cached_share: Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=1, decimal_places=4)] | None = None
+    """Share of the input, without what is written to the cache, that would be read from it. None: as it was."""
+
+    @field_validator("provider", "to_provider")
+    @classmethod
+    def _is_known(cls, provider: str) -> str:
+        if provider not in PROVIDERS:
+            raise ValueError(f"unknown; the providers are {', '.join(PROVIDERS)}")
+        return provider
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not (self.to or self.tier or self.cached_share is not None):
+            raise ValueError("name at least one of to, tier, cached_share")
+        return self
+
+    @property
+    def row(self) -> "WhatIfRow":
+        return WhatIfRow(
+            provider=self.provider,
+            model=self.model,
+            to_provider=self.to_provider or self.provider,
+            to_model=self.to or self.model,
+            tier=self.tier or "",
+            cached_share=self.cached_share,
+        )
+
+
 class CreditRateRow(SeedRow):
     """One row per [[credit_rate]] of the connections file."""
 
@@ -440,6 +508,68 @@ class GuardrailRow(SeedRow):
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
 
 
+class MetricRow(SeedRow):
+    """One row per day, scope and metric of the files and queries of [[metric]]. A day without a row is unknown, not 0.
+
+    Values are added over days, so they must be counts of things that happen on a day: merged pull requests, tickets.
+    """
+
+    table = "accounting.metrics"
+    grain = ("usage_date", "scope_type", "scope_id", "metric")
+
+    usage_date: Annotated[date, column("UTC day")]
+    scope_type: Annotated[str, column(f"{ALL}, team, project (or workspace) or connection")]
+    scope_id: Annotated[str, column("Its name (team, connection) or id; empty for all")]
+    metric: Annotated[str, column("What is counted")]
+    value: Annotated[Decimal, column("How many", unit="metric", additive=False)]
+
+
+Provider = Annotated[str, column("Provider")]
+Tier = Annotated[str, column("batch, flex, priority or fast; empty: the standard one")]
+
+
+class WhatIfRow(SeedRow):
+    """One row per [[what_if]] of the connections file."""
+
+    table = "accounting.what_ifs"
+    grain = ("provider", "model", "to_provider", "to_model", "tier", "cached_share")
+
+    provider: Provider
+    model: Annotated[str, column("Model whose tokens are compared")]
+    to_provider: Annotated[str, column("Provider of the other model")]
+    to_model: Annotated[str, column("The other model, or the same one")]
+    tier: Tier
+    cached_share: Annotated[
+        Decimal | None,
+        column("Share of the input that would be read from the cache; null: as it was", unit="share", additive=False),
+    ]
+
+
+def _list_price(kind: str) -> Any:
+    return column(f"List price of a million {kind}", unit="USD", additive=False)
+
+
+class ListPriceRow(SeedRow):
+    """One row per provider, model, tier and first day of a price: public list prices, from the package genai-prices.
+
+    Prices of short requests; of tokens written to the cache for 5 minutes. Never what is billed. Without the package,
+    there is no row.
+    """
+
+    table = "accounting.list_prices"
+    grain = ("provider", "model", "tier", "valid_from")
+
+    provider: Provider
+    model: Annotated[str, column("Model, as costs call it")]
+    tier: Tier
+    valid_from: Annotated[date, column("First day")]
+    valid_until: Annotated[date | None, column("Last day; null: until further notice")]
+    input: Annotated[Decimal, _list_price("input tokens that the cache has no part in")]
+    cache_read: Annotated[Decimal, _list_price("input tokens read from the cache")]
+    cache_write: Annotated[Decimal, _list_price("input tokens written to the cache")]
+    output: Annotated[Decimal, _list_price("output tokens")]
+
+
 class CurrencyRow(SeedRow):
     """One row per ISO 4217 currency that has a smallest unit. Comes with the release, not from the connections file."""
 
@@ -498,6 +628,9 @@ class Accounting:
     owners: Sequence[Owner] = ()
     budgets: Sequence[Budget] = ()
     guardrails: Sequence[Guardrail] = ()
+    metrics: Sequence[Metric] = ()
+    """Where they are. What is there is read when the report is written (insights/metrics.py)."""
+    what_ifs: Sequence[WhatIf] = ()
 
     def tables(self) -> Mapping[type[SeedRow], pa.Table]:
         """Return the rows of every accounting table: the entries, and what comes with the release (RELEASED)."""
@@ -525,6 +658,7 @@ class Accounting:
                 for threshold in budget.thresholds
             ],
             GuardrailRow: [GuardrailRow(**guardrail.stated()) for guardrail in self.guardrails],
+            WhatIfRow: [entry.row for entry in self.what_ifs],
             CurrencyRow: [
                 CurrencyRow(currency=currency.code, minor_unit=Decimal(1).scaleb(-currency.exponent))
                 for currency in Currency

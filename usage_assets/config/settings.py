@@ -40,9 +40,11 @@ from usage_assets.config.accounting import (
     ExchangeRate,
     Guardrail,
     Invoice,
+    Metric,
     Owner,
     Purchase,
     Scoped,
+    WhatIf,
     repeated,
 )
 from usage_assets.config.blueprints import OwnBlueprint, read_blueprints
@@ -324,6 +326,8 @@ class ConnectionsFile(BaseModel):
     owner: list[Owner] = Field(default_factory=list)
     budget: list[Budget] = Field(default_factory=list)
     guardrail: list[Guardrail] = Field(default_factory=list)
+    metric: list[Metric] = Field(default_factory=list)
+    what_if: list[WhatIf] = Field(default_factory=list)
 
 
 def _table_at(place: Sequence[str | int]) -> type[BaseModel]:
@@ -563,6 +567,8 @@ class Settings(ProviderSettings):
             [owner for _, owner in owners],
             [*self._scoped(file, "budget", content.budget, policies)],
             [*self._scoped(file, "guardrail", content.guardrail, policies)],
+            content.metric,
+            content.what_if,
         )
 
     def _as_stored(self, owner: Owner, policies: Mapping[str, Policy]) -> Iterator[Owner]:

@@ -133,6 +133,21 @@ model = "gpt-5.4-nano"
 measure = "tokens"
 above = 60000000
 """
+METRICS = """
+[[metric]]
+file = "{file}"
+scope = "team"
+
+[[what_if]]
+provider = "anthropic"
+model = "claude-opus-5"
+to = "claude-sonnet-5"
+
+[[what_if]]
+provider = "openai"
+model = "gpt-5.4"
+cached_share = 0.5
+"""
 
 IN_ORDER = f"""
 # One run of a connection after the other, the older first: its lookups, then its days, which show their names.
@@ -251,6 +266,7 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
         empty(home)
         write_configuration(home)
         write_connections(home)
+        write_metrics(home, utc_today() - DAY * days)
         with start_sandbox(home, lock) as sandbox:
             url = address_of(sandbox)
             deliver_bills(url, home / "bills", utc_today() - DAY * days)
@@ -290,7 +306,18 @@ def write_connections(home: Path) -> None:
         for id_, team in OWNERS.items()
     )
     connections = CONNECTIONS + WHO_BILL_TOO + BILLS.format(folder=home / "bills")
-    (home / "connections.toml").write_text(connections + owners + BUDGETS)
+    metrics = METRICS.format(file=home / "merged.csv")
+    (home / "connections.toml").write_text(connections + owners + BUDGETS + metrics)
+
+
+def write_metrics(home: Path, first: date) -> None:
+    """Write how many pull requests each team has merged, to yesterday: nothing at the weekend."""
+    merged = [
+        f"{day},{team},merged pull requests,{(day.weekday() < 5) * (3 + day.toordinal() * (n + 3) % (n + 5))}\n"
+        for day in Window(first, utc_today() - DAY).days
+        for n, team in enumerate(dict.fromkeys(OWNERS.values()))
+    ]
+    (home / "merged.csv").write_text("".join(["date,scope,metric,value\n", *merged]))
 
 
 def empty(home: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated
 import duckdb
 
 from usage_assets.core.schema import Row, Total, column
+from usage_assets.models.due import ExpectedAsset  # noqa: F401 - a view reads its table, so it must be declared
 from usage_assets.models.model import SQL, Model, with_providers
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS

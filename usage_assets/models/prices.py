@@ -59,7 +59,29 @@ def has_prices() -> bool:
     return find_spec("genai_prices") is not None
 
 
-def list_prices(provider: str, model: str, day: date, kinds: Collection[str] = KINDS) -> Mapping[str, Decimal] | None:
+def dated_prices(provider: str, model: str, tier: str, first: date) -> Iterator[tuple[date, Mapping[str, Decimal]]]:
+    """Yield the dollars of a token of each kind and the day from which on they are so: on ``first``, and every change.
+
+    Nothing for a model, or a tier of it, without a price.
+    """
+    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - optional
+
+    try:
+        _, found = get_snapshot().find_provider_model(model, None, provider, None)
+    except LookupError:
+        return
+    variants = [each for each in found.price_variants or () if {*each.when.values()} == {tier}]
+    standard = found.prices if isinstance(found.prices, list) else ()
+    changes = {getattr(each.constraint, "start_date", first) for each in (*standard, *variants)}
+    for day in sorted({first, *(each for each in changes if each > first)}):
+        offered = any(getattr(each.constraint, "start_date", day) <= day for each in variants)
+        if (prices := list_prices(provider, model, day, tier=tier)) and (offered or not tier):
+            yield day, prices
+
+
+def list_prices(
+    provider: str, model: str, day: date, kinds: Collection[str] = KINDS, tier: str = ""
+) -> Mapping[str, Decimal] | None:
     """Return the dollars of a token of each kind; None for a model without a price then."""
     from genai_prices import Usage, calc_price  # noqa: PLC0415 - optional
 
@@ -74,7 +96,11 @@ def list_prices(provider: str, model: str, day: date, kinds: Collection[str] = K
     try:
         return {
             name: calc_price(
-                shares[name], model_ref=model, provider_id=provider, genai_request_timestamp=noon
+                shares[name],
+                model_ref=model,
+                provider_id=provider,
+                genai_request_timestamp=noon,
+                price_context=dict.fromkeys(("processing", "service_tier", "speed"), tier) if tier else None,
             ).total_price
             / FEW
             for name in kinds

@@ -63,6 +63,7 @@ TEMPORARY: Mapping[str, str] = {
 }
 """The tables that several queries read -> their queries. A query may read the tables before its own."""
 OVERVIEW = ("headline", "by_day", "budgets", "forecast", "forecast_days", "trend", "movers", "anomalies")
+ECONOMICS = ("unit_costs", "what_if")
 CERTAINTY = ("connections", "restatements", "unattributed", "unpriced", "invoices")
 
 
@@ -123,13 +124,20 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
     return Report(period, figures, activity, _facts(database, period), first_day, missing)
 
 
+def comparison(database: duckdb.DuckDBPyConnection, period: Period) -> Sequence[Mapping[str, Any]]:
+    """Return the rows of what-if for the temporary tables ``list_prices`` and ``what_ifs``."""
+    sql = re.sub(r"\baccounting\.", "temp.main.", _query("what_if"))
+    rows = fetch_arrow(database.execute(sql, _used(sql, period)))
+    return rows.drop_columns(HIDDEN.findall(sql)).to_pylist()
+
+
 def _own() -> Sequence[str]:
-    return (*OVERVIEW, *(f"by_{dimension}" for dimension in DIMENSIONS), "tokens", *CERTAINTY)
+    return (*OVERVIEW, *(f"by_{dimension}" for dimension in DIMENSIONS), "tokens", *ECONOMICS, *CERTAINTY)
 
 
 def _queries() -> Mapping[str, tuple[str, Mapping[str, str]]]:
     """Return name -> query, and its declarations that are not in its file."""
-    names = (*OVERVIEW, "tokens", *CERTAINTY)
+    names = (*OVERVIEW, "tokens", *ECONOMICS, *CERTAINTY)
     found: dict[str, tuple[str, Mapping[str, str]]] = {name: (_query(name), {}) for name in names}
     for dimension, several in DIMENSIONS.items():
         sql = _query("by").replace("{names}", f"{{names_{dimension}}}").replace("{dimension}", dimension)
@@ -184,7 +192,8 @@ def _commands(
     amounts = [row[name] for name in ("usd", "amount", "stored") if name in row]
     known = {} if ids is None else ids.get(row[next(iter(row))])
     for template in templates.split(ALSO) if templates and known is not None else ():
-        if not amounts or amounts[0] or "amount_usd" not in template:
+        is_explained = row.get("of_costs", True)  # words of the command, from the query; null: there is none
+        if is_explained and (not amounts or amounts[0] or "amount_usd" not in template):
             yield _command(template, row, known or {}, period)
 
 
@@ -200,7 +209,10 @@ def _command(template: str, row: Mapping[str, Any], known: Mapping[str, object],
     days = f"--start {period.first} --end {period.last}"
     if period.is_month:
         days = f"--month {period.first:%Y-%m}"
-    words = [word.format(**values) for word in template.replace("{days}", days).split()]
+    words: list[str] = []
+    for word in template.replace("{days}", days).split():
+        several = row.get(word.strip("{}"))
+        words += several if isinstance(several, list) else [word.format(**values)]
     if known.get("connection"):
         words += ["--connection", str(known["connection"])]
     return shlex.join(["usage-assets", "explain", *words])

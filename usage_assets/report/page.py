@@ -17,7 +17,7 @@ from markupsafe import Markup
 from usage_assets.core.errors import UserError
 from usage_assets.core.money import plain
 from usage_assets.report.charts import FILTERED, specifications
-from usage_assets.report.figures import CERTAINTY, DIMENSIONS, Figure, Report, in_words
+from usage_assets.report.figures import CERTAINTY, DIMENSIONS, ECONOMICS, Figure, Report, in_words
 
 BUNDLE = "import vl_convert as v, sys; sys.stdout.write(v.javascript_bundle('window.vegaEmbed = vegaEmbed'))"
 TEMPLATES = Path(__file__).parent / "page"
@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "Who and what": tuple(f"by_{dimension}" for dimension in DIMENSIONS),
     "Every basis, apart": ("headline",),
     "Use": ("tokens",),
+    "What it buys": ECONOMICS,
     "How sure it is": CERTAINTY,
 }
 """Heading -> figures; the providers' own come after ``tokens``."""
@@ -174,8 +175,10 @@ def _cell(name: str, value: object) -> Cell:
     if isinstance(value, datetime):
         moment = value.astimezone(UTC)
         return Cell(f"{moment:%Y-%m-%d %H:%M}", moment.isoformat())
-    if name.endswith("rate") and isinstance(value, float):
+    if name.endswith(("rate", "share_of_bill")) and isinstance(value, float):
         return Cell(f"{value:.1%}", str(value), style="number")
+    if name == "quantity" and isinstance(value, Decimal):
+        return Cell(f"{Decimal(plain(value)):,f}", plain(value), style="number")
     if isinstance(value, Decimal):
         unit = "USD" if "usd" in name else ""
         return Cell(amount(value, unit), plain(value), style="number")

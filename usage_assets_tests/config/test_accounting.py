@@ -69,12 +69,19 @@ name = "images"
 model = "gpt-image-1"
 measure = "images"
 above = 10000
+
+[[what_if]]
+provider = "openai"
+model = "gpt-5"
+cached_share = 0.5
 """
 CREDIT = EVERYTHING.partition("\n[[exchange_rate]]")[0].strip()
 EXCHANGE = '[[exchange_rate]]\ncurrency = "EUR"\nusd = 1.1\nvalid_from = 2026-01-01\nsource = "ECB"\n'
 PURCHASE = "[[purchase]]\n" + EVERYTHING.partition("[[purchase]]\n")[2].partition("\n[[invoice]]")[0]
 INVOICE = "[[invoice]]\n" + EVERYTHING.partition("[[invoice]]\n")[2].partition("\n[[owner]]")[0]
 BUDGET = '[[budget]]\nname = "all"\namount = 9\n'
+WHAT_IF = '[[what_if]]\nprovider = "openai"\nmodel = "gpt-5"\n'
+METRIC = '[[metric]]\nfile = "prs.csv"\n'
 GUARDRAIL = '[[guardrail]]\nname = "all"\nmeasure = "usd"\nabove = 9\n'
 RISE = GUARDRAIL.replace("above = 9", "rises_by = 3\nat_least = 100")
 OWNER = '[[owner]]\nproject = "p"\nteam = "web"\n'
@@ -117,6 +124,7 @@ def test_everything_is_read_with_every_digit(load: Load) -> None:
         "accounting.budgets": 1,
         "accounting.budget_thresholds": 3,
         "accounting.guardrails": 1,
+        "accounting.what_ifs": 1,
         "accounting.currencies": len(rows[CurrencyRow]),
         "accounting.providers": len(PROVIDERS),
         "accounting.cost_sources": sum(len(provider.costs) for provider in PROVIDERS.values()),
@@ -271,6 +279,13 @@ def test_the_smallest_unit_of_every_currency_is_that_of_iso_4217() -> None:
         ),
         (BUDGET.replace('name = "all"', ""), "line 1: budget.1.name: Field required"),
         (BUDGET.replace("[[budget]]", "[budget]"), "line 1: budget: write [[budget]]"),
+        (WHAT_IF, "line 1: what_if.1: name at least one of to, tier, cached_share"),
+        (WHAT_IF + "cached_share = 1.1", "line 4: what_if.1.cached_share: Input should be less than or equal to 1"),
+        (WHAT_IF + 'to_provider = "x"', "line 4: what_if.1.to_provider: unknown; the providers are openai, "),
+        (METRIC + 'sql = "select 1"', "line 1: metric.1: name file, or database and sql"),
+        (METRIC.replace("file", "sql"), "line 1: metric.1: name file, or database and sql"),
+        (METRIC + 'scope = "model"', "line 3: metric.1.scope: Input should be 'team', 'project' or 'connection'"),
+        (METRIC + 'name = "x"', "line 3: metric.1.name: unknown; known: file, database, sql, scope"),
         (GUARDRAIL.replace("above = 9", ""), "line 1: guardrail.1: name one of above, rises_by"),
         (RISE + "above = 9", "line 1: guardrail.1: name one of above, rises_by"),
         (RISE.replace("at_least = 100", ""), "line 1: guardrail.1: name rises_by and at_least together"),

@@ -49,6 +49,8 @@ UNCOMPARED = {
     "accounting.providers", "accounting.cost_sources",  # in every row of costs.focus
     "accounting.budgets", "accounting.budget_thresholds", "accounting.guardrails",  # in test_accounting.py
     "openai.spend_limits", "anthropic.spend_limits", "costs.budgets_and_limits",  # in test_limits.py
+    "accounting.what_ifs", "accounting.list_prices",  # in models/test_what_if.py
+    "accounting.metrics", "costs.unit_costs", "costs.active_people",  # in models/test_unit_costs.py
     "costs.names",  # in every view with names
     "costs.gateways_and_bills",  # in models/test_gateways.py
     "costs.usage", "costs.usage_by_model",  # of tables that are compared, in models/test_usage.py
@@ -57,6 +59,7 @@ UNCOMPARED = {
     "litellm.user_activity",  # empty: costs.names reads it; test_litellm.py compares it with the books
     "focus.charges",  # as openai_legacy.usage; test_focus.py compares it with the books
     "cursor.usage_events", "cursor.members",  # the same; test_cursor.py compares events with the books
+    "cursor.daily_usage", "github_copilot.organization_1_day", "github_copilot.users_1_day",  # and these
     "github_copilot.seats", "github_copilot.budgets",  # empty, too; in test_listing.py and test_limits.py
     "anthropic_analytics.cost",  # empty: costs.focus reads it, and no connection fetches it
     "openai.projects", "openai.users", "openai.project_api_keys", "openai.service_accounts",

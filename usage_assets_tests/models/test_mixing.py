@@ -72,6 +72,8 @@ ADDING = [
     "select sum(amount_usd) from costs.daily_costs where cost_basis <> 'credits'",
     "select sum(amount_usd) from costs.daily_costs where cost_basis in ('billed', 'estimated')",
     "select sum(amount_usd) filter (where cost_basis <> 'credits') from costs.daily_costs",
+    "select sum(amount_usd) from costs.unit_costs where cost_basis = 'estimated'",
+    "select cost_basis, sum(quantity) from costs.unit_costs group by all",
     "select sum(case when cost_basis <> 'credits' then amount_usd end) from costs.daily_costs",
     "select usage_date from costs.daily_costs group by all having sum(amount_usd) > 0",
     "select usage_date from costs.daily_costs group by all order by sum(amount_usd)",
@@ -117,6 +119,7 @@ def test_what_adds_different_amounts_is_refused(published: duckdb.DuckDBPyConnec
 
 
 RIGHT = [
+    "select sum(amount_usd) / sum(quantity) from costs.unit_costs where metric = 'commits' and cost_basis = 'billed'",
     "select cost_basis, sum(amount_usd) from costs.daily_costs group by all",
     "select sum(amount_usd) from costs.daily_costs group by cost_basis, usage_date",
     "select sum(amount_usd) from costs.daily_costs where cost_basis = 'billed'",

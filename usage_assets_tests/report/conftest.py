@@ -1,6 +1,7 @@
 """A company in three accounts, two months of it: names that a browser could take for code, a tail, other currencies."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -9,10 +10,11 @@ from random import Random
 import duckdb
 import pytest
 
-from usage_assets.config.accounting import Accounting, Budget, Guardrail, Invoice, Owner
+from usage_assets.config.accounting import Accounting, Budget, Guardrail, Invoice, ListPriceRow, Metric, Owner
 from usage_assets.core.days import DAY
 from usage_assets.core.schema import Row
 from usage_assets.insights.compute import compute
+from usage_assets.insights.metrics import with_metrics
 from usage_assets.insights.stated import stated_in
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.due import VIEWS as DUE_DAYS
@@ -35,6 +37,10 @@ FIRST, LAST = date(2026, 10, 1), date(2026, 11, 12)
 NOVEMBER = Period.of_month(LAST, LAST)
 HOSTILE = "</script><script>document.title='owned'</script>"
 FORMULA = '=HYPERLINK("http://x.example")'
+PRICES = [
+    ListPriceRow("openai", model, "", FIRST, None, Decimal(n), Decimal(n) / 10, Decimal(n), Decimal(5 * n))
+    for n, model in ((1, "gpt-5-mini"), (3, "gpt-5"))
+]
 MODELS = ("gpt-5", "gpt-5-mini", HOSTILE, FORMULA)
 
 
@@ -52,9 +58,14 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
 def watch(days: Days) -> None:
     """Store forecasts, anomalies and budgets, as a run does."""
     budget = Budget(name="research", project="p2", amount=Decimal(1000))
+    merged = Path(days.warehouse.database).with_name("merged.csv")
+    lines = [f"2026-11-{day:02},web,<b>merged</b>,3.5\n" for day in range(1, 13)]
+    merged.write_text("".join(["date,scope,metric,value\n", *lines]))
     stated = stated_in(Accounting(budgets=[budget], guardrails=[Guardrail(name="g1", measure="usd", above=Decimal(1))]))
     with days.warehouse.transaction() as database:
-        write_seed(database, compute(database, stated, LAST, LAST + DAY).seed(datetime(2026, 11, 13, 7, tzinfo=UTC)))
+        insights = with_metrics(compute(database, stated, LAST, LAST + DAY), [Metric(file=merged, scope="team")])
+        insights = replace(insights, rows={**insights.rows, ListPriceRow: PRICES})
+        write_seed(database, insights.seed(datetime(2026, 11, 13, 7, tzinfo=UTC)))
 
 
 def make_all_views(warehouse: Warehouse) -> None:

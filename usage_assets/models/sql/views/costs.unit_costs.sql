@@ -1,0 +1,138 @@
+-- people who used a provider's tool, by day: people are counted once in a period, so never add up days. On a stored day on which
+-- nobody used it, person is null
+create or replace view costs.active_people as
+select distinct
+  connection,
+  provider,
+  usage_date,
+  source,
+  cost_source,
+  cost_basis,
+  person
+from (
+{people}
+);
+
+comment on view costs.active_people is
+  'One row per connection, day, report, cost basis (null: any) and active person (null: nobody). Count distinct people of a period; never add up days';
+
+-- what was spent on a day, beside what was made with it: of a connection by the provider's own reports, of any scope by the metrics
+-- that users state. A cost is null where a source of costs lacks the day, or a part has no dollar value; a quantity is null where a
+-- report lacks it. Divide sums over the days that have both; active people have to be counted in costs.active_people
+-- reads: costs.active_people, costs.allocated_costs_by_key_named, accounting.metrics, ledger.stored_days,
+--   ledger.assets
+create or replace view costs.unit_costs as
+with
+stored as (
+  select connection, slice, usage_date, true as is_stored
+  from ledger.stored_days
+  where table_name = 'costs.daily_costs'
+),
+-- a source of costs goes on until its last stored day, or without an end while it is configured
+sources as (
+  select
+    connection,
+    slice,
+    min(usage_date) as first_day,
+    if(bool_or(asset is not null), date '9999-12-31', max(usage_date)) as last_day
+  from stored
+  left join (from ledger.assets where table_name = 'costs.daily_costs') using (connection, slice)
+  group by connection, slice
+),
+-- the days of each connection, and of all of them (null), on which no source of costs is missing
+complete as (
+  select connection, usage_date
+  from sources
+  join (select distinct usage_date from stored) as days on usage_date between first_day and last_day
+  left join stored using (connection, slice, usage_date)
+  group by grouping sets ((connection, usage_date), (usage_date))
+  having bool_and(is_stored is not null)
+),
+-- of each source of a connection, each connection, everything, each project and each team: what is grouped by has a value
+costs as (
+  select
+    connection,
+    source_table,
+    coalesce(project_id, workspace_id) as project,
+    team,
+    usage_date,
+    cost_basis,
+    grouping(connection, source_table, project, team) as grouped_by,
+    if(sum(rows_of_unknown_value) = 0, coalesce(sum(amount_usd), 0), null) as amount_usd
+  from costs.allocated_costs_by_key_named
+  group by grouping sets (
+    (connection, source_table, usage_date, cost_basis),
+    (connection, usage_date, cost_basis),
+    (usage_date, cost_basis),
+    (project, usage_date, cost_basis),
+    (team, usage_date, cost_basis)
+  )
+),
+activity as (
+{activity}
+  union all by name
+  select
+    connection,
+    usage_date,
+    provider,
+    source,
+    cost_source,
+    cost_basis,
+    'active_people' as metric,
+    count(person) as quantity
+  from costs.active_people
+  group by all
+)
+select
+  activity.usage_date,
+  'connection' as scope_type,
+  activity.connection as scope_id,
+  activity.provider,
+  activity.source,
+  activity.cost_source,
+  activity.metric,
+  bases.cost_basis,
+  case
+    when complete.usage_date is null then null
+    when costs.usage_date is null then 0
+    else costs.amount_usd
+  end::decimal(38, 24) as amount_usd,
+  quantity::decimal(38, 24) as quantity
+from activity
+join (select unnest(['billed', 'credits', 'estimated', 'notional']) as cost_basis) as bases
+  on bases.cost_basis = coalesce(activity.cost_basis, bases.cost_basis)
+left join complete
+  on complete.connection = activity.connection
+  and complete.usage_date = activity.usage_date
+left join costs
+  on costs.connection = activity.connection
+  and costs.usage_date = activity.usage_date
+  and costs.source_table is not distinct from activity.cost_source
+  and costs.grouped_by = if(activity.cost_source is null, 7, 3)
+  and costs.cost_basis = bases.cost_basis
+union all by name
+select
+  metrics.usage_date,
+  metrics.scope_type,
+  metrics.scope_id,
+  'accounting.metrics' as source,
+  metrics.metric,
+  'billed' as cost_basis,
+  case
+    when complete.usage_date is null then null
+    when costs.usage_date is null then 0
+    else costs.amount_usd
+  end::decimal(38, 24) as amount_usd,
+  metrics.value as quantity
+from accounting.metrics as metrics
+left join complete
+  on complete.connection is not distinct from if(metrics.scope_type = 'connection', metrics.scope_id, null)
+  and complete.usage_date = metrics.usage_date
+left join costs
+  on costs.grouped_by = case metrics.scope_type when 'connection' then 7 when 'project' then 13 when 'team' then 14 else 15 end
+  and coalesce(costs.connection, costs.project, costs.team, '') = metrics.scope_id
+  and costs.usage_date = metrics.usage_date
+  and costs.cost_basis = 'billed';
+
+comment on view costs.unit_costs is
+  'One row per day, scope, report, metric and cost basis: dollars and quantity. Divide sums of one metric and basis; null: unknown'

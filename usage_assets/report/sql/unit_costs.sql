@@ -1,0 +1,73 @@
+-- title: Unit costs
+-- note: Dollars divided by what was made on the same days. Only the days with both count. Claude Code is set against Anthropic's
+--   estimate of it, everything else against all that its connection, team or project cost, whatever that was for. The same dollars
+--   stand beside each metric: never add rows. People are counted once in the period. Rounded half up to 6 decimal places.
+-- explain: {of_costs} {days} --where cost_basis={cost_basis} --column amount_usd
+with
+days as materialized (
+  select *, amount_usd is not null and quantity is not null as has_both
+  from costs.unit_costs
+  where usage_date between $first and $last
+  -- a cost basis that a connection does not have is no row
+  qualify source = 'accounting.metrics'
+    or coalesce(
+      sum(amount_usd) over (partition by scope_type, scope_id, source, metric, cost_basis),
+      if(cost_basis = 'billed', 1, 0)
+    ) <> 0
+),
+people as (
+  select days.scope_id, days.source, days.metric, days.cost_basis, count(distinct person) as people
+  from costs.active_people
+  join days
+    on days.usage_date = active_people.usage_date
+    and days.scope_id = active_people.connection
+    and days.source = active_people.source
+    and days.cost_basis = coalesce(active_people.cost_basis, days.cost_basis)
+  where days.metric = 'active_people'
+    and days.has_both
+    and active_people.usage_date between $first and $last
+  group by all
+),
+sums as (
+  select
+    scope_type,
+    scope_id,
+    source,
+    cost_source,
+    metric,
+    cost_basis,
+    sum(amount_usd) filter (where has_both) as usd,
+    coalesce(any_value(people), sum(quantity) filter (where has_both)) as quantity,
+    count(*) filter (where has_both) as days_with_both
+  from days
+  left join people using (scope_id, source, metric, cost_basis)
+  group by all
+)
+select
+  case scope_type when 'all' then 'everything' when 'connection' then scope_id else scope_type || ' ' || scope_id end as scope,
+  replace(metric, '_', ' ') as metric,
+  of_costs,  -- for explain
+  (sign(usd) * (dividend // divisor + if(2 * (dividend % divisor) >= divisor, 1, 0)))::decimal(32, 0) * 0.000001 as usd_per_unit,
+  cost_basis,
+  usd,
+  quantity,
+  days_with_both,
+  days_in_period,
+  source
+from (
+  select
+    *,
+    $last::date - $first::date + 1 as days_in_period,
+    case
+      when days_with_both < days_in_period or scope_type = 'project' then null
+      when cost_source is not null
+        then ['--table', 'costs.daily_costs', '--connection', scope_id, '--where', 'source_table=' || cost_source]
+      when scope_type = 'all' then ['--table', 'costs.by_day']
+      else ['--table', if(scope_type = 'team', 'costs.by_team', 'costs.by_day'), '--' || scope_type, scope_id]
+    end as of_costs,
+    -- integers, with 24 and 18 decimal places: their quotient has 6
+    abs(replace(nullif(usd, 0)::varchar, '.', '')::hugeint) as dividend,
+    (nullif(quantity, 0)::decimal(20, 6) * 1000000)::hugeint * 1000000000000 as divisor
+  from sums
+)
+order by scope_type <> 'all', scope_type, scope_id, metric, cost_basis

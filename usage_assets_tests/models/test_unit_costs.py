@@ -1,0 +1,214 @@
+"""What was spent on a day beside what was made with it: the same days and scope, unknown is never 0, bases apart."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from usage_assets.config.accounting import MetricRow, Owner
+from usage_assets.core.schema import Row, to_arrow
+from usage_assets.models.costs import VIEWS
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.cursor.usage import DailyUsage, UsageEvents
+from usage_assets.providers.github_copilot.billing import BillingUsage
+from usage_assets.providers.github_copilot.metrics import Organization1Day, Users1Day
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import UsageCompletions, UsageVectorStores
+from usage_assets.providers.openrouter.activity import Activity
+from usage_assets.report.figures import read
+from usage_assets.report.period import Period
+from usage_assets.warehouse.migrate import write_seed
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Seed
+from usage_assets.warehouse.views import make_views
+from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.models.test_valuation import stating
+
+SECOND, THIRD = DAY + timedelta(days=1), DAY + timedelta(days=2)
+PERIOD = Period.of_days(DAY, THIRD)
+
+
+def fetch(days: Days, row: type[Row], *rows: Row, last: date = THIRD) -> None:
+    """Store three days of a report, or those up to ``last``."""
+    days.fetched(row, *rows, first=DAY, last=last)
+
+
+def unit_costs(days: Days) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """The report's rows of three days: scope, metric and cost basis -> row."""
+    with days.warehouse.transaction() as database:
+        make_views(database, VIEWS)
+        rows = read(database, PERIOD).figures["unit_costs"].rows.to_pylist()
+    return {(row.pop("scope"), row.pop("metric"), row.pop("cost_basis")): row for row in rows}
+
+
+def made(usd: str, quantity: str, days_with_both: int, source: str) -> dict[str, Any]:
+    """A row, with the division done again in Python."""
+    dollars, count = Decimal(usd), Decimal(quantity)
+    each = (dollars / count).quantize(Decimal("1e-6"), ROUND_HALF_UP) if dollars and count else None
+    counted = {"days_with_both": days_with_both, "days_in_period": 3, "source": source}
+    return {"usd": dollars, "quantity": count, "usd_per_unit": each, **counted}
+
+
+def state(days: Days, *rows: MetricRow) -> None:
+    """Store numbers of users' own."""
+    with days.warehouse.transaction() as database:
+        seed = Seed("insights", {Table(MetricRow): to_arrow(MetricRow, rows)}, datetime(2026, 11, 9, tzinfo=UTC))
+        write_seed(database, seed)
+
+
+def metric(value: str, day: date = DAY, scope_type: str = "all", scope_id: str = "") -> MetricRow:
+    return MetricRow(day, scope_type, scope_id, "merged", Decimal(value))
+
+
+def billed_by_openai(days: Days, *rows: tuple[date, str, str], last: date = THIRD) -> Days:
+    """Store costs of projects, of which p1 is owned by web."""
+    days = stating(days, owners=[Owner(project="p1", team="web")])
+    costs = [raw(Costs, usage_date=day, project_id=project, amount_value=Decimal(usd)) for day, project, usd in rows]
+    fetch(days, Costs, *costs, last=last)
+    days.derive("openai_costs", first=DAY, last=last)
+    return days
+
+
+def test_claude_code_is_set_against_its_own_estimate_on_the_days_that_are_stored(days: Days) -> None:
+    """The bill of the API is no cost of commits, nor are customers' costs those of subscribers. A stored day without
+    any counts, and a day that lacks does not."""
+    used = '[{"model": "claude-opus-5", "currency": "USD", "estimated_cost_cents": "33.3"}]'
+    people = [("a", "api"), ("b", "api"), ("c", "subscription")]
+    fetch(
+        days,
+        ClaudeCode,
+        *(raw(ClaudeCode, actor_email=who, customer_type=paid, model_breakdown=used) for who, paid in people),
+        last=SECOND,
+    )
+    days.derive("anthropic_claude_code", first=DAY, last=SECOND)
+    fetch(days, CostReport, *(raw(CostReport, usage_date=day) for day in (DAY, SECOND, THIRD)))
+    days.derive("anthropic_cost_report", first=DAY, last=THIRD)
+    source = "anthropic.claude_code"
+    counted = (("commits", 4), ("pull requests", 5), ("accepted lines", 2), ("active people", 1))
+    assert unit_costs(days) == {
+        ("anthropic", name, basis): made(usd, str(people * each), 2, source)
+        for basis, people, usd in (("estimated", 2, "0.666"), ("notional", 1, "0.333"))
+        for name, each in counted
+    }
+
+
+def test_people_are_counted_once_in_a_period(days: Days) -> None:
+    lines = {"loc_added_sum": 5, "prs_merged_by_copilot": 2}
+    each_day = (DAY, SECOND, THIRD)
+    fetch(days, Users1Day, *(raw(Users1Day, usage_date=day, user_login="bob") for day in each_day))
+    fetch(days, Organization1Day, *(raw(Organization1Day, usage_date=day, **lines) for day in each_day))
+    fetch(days, BillingUsage, raw(BillingUsage, net_amount=Decimal(19), sku="seat"))
+    days.derive("github_copilot_billing_usage", first=DAY, last=THIRD)
+    assert unit_costs(days) == {
+        ("github_copilot", "active people", "billed"): made("19", "1", 3, "github_copilot.users_1_day"),
+        **{
+            ("github_copilot", name, "billed"): made("19", total, 3, "github_copilot.organization_1_day")
+            for name, total in (("accepted lines", "15"), ("merged pull requests", "6"))
+        },
+    }
+
+
+def test_a_counter_that_is_unknown_on_a_day_takes_the_day_out(days: Days) -> None:
+    known = [raw(Organization1Day, usage_date=day, loc_added_sum=5, prs_merged_by_copilot=1) for day in (DAY, SECOND)]
+    fetch(days, Organization1Day, *known, raw(Organization1Day, usage_date=THIRD, loc_added_sum=5))
+    seats = [raw(BillingUsage, usage_date=day, net_amount=Decimal(10)) for day in (DAY, SECOND, THIRD)]
+    fetch(days, BillingUsage, *seats)
+    days.derive("github_copilot_billing_usage", first=DAY, last=THIRD)
+    found = unit_costs(days)
+    source = "github_copilot.organization_1_day"
+    assert found["github_copilot", "accepted lines", "billed"] == made("30", "15", 3, source)
+    assert found["github_copilot", "merged pull requests", "billed"] == made("20", "2", 2, source)
+
+
+def test_what_a_plan_covers_is_apart_and_use_of_an_own_key_is_not_counted(days: Days) -> None:
+    events = [
+        raw(UsageEvents, charge=charge, events=count, charged_cents=Decimal(cents))
+        for charge, count, cents in (("billed", 2, "700"), ("included", 3, "100"), ("own_key", 50, "0"))
+    ]
+    fetch(days, UsageEvents, *events)
+    people = [("a", True, 0), ("b", True, 1), ("idle", False, 0)]
+    made_by = [raw(DailyUsage, user_id=who, is_active=active, accepted_lines_added=n) for who, active, n in people]
+    fetch(days, DailyUsage, *made_by)
+    days.derive("cursor_usage_events", first=DAY, last=THIRD)
+    found = unit_costs(days)
+    name = "cursor"
+    assert {key: (row["usd"], row["quantity"]) for key, row in found.items()} == {
+        (name, "thousand requests", "billed"): (7, Decimal("0.002")),
+        (name, "thousand requests", "notional"): (1, Decimal("0.003")),
+        **{(name, "active people", basis): (usd, 2) for basis, usd in (("billed", 7), ("notional", 1))},
+        **{(name, "accepted lines", basis): (usd, 1) for basis, usd in (("billed", 7), ("notional", 1))},
+    }
+
+
+def test_requests_count_on_days_on_which_no_report_of_usage_is_missing(days: Days) -> None:
+    days = billed_by_openai(days, (DAY, "p1", "3"), (SECOND, "p1", "5"), (THIRD, "p1", "7"))
+    used = [raw(UsageCompletions, usage_date=day, num_model_requests=2000, user_id="u") for day in (DAY, SECOND, THIRD)]
+    fetch(days, UsageCompletions, *used)
+    fetch(days, UsageVectorStores, raw(UsageVectorStores), last=SECOND)
+    found = unit_costs(days)
+    assert found["openai", "thousand requests", "billed"] == made("8", "4", 2, "openai.usage_*")
+    assert found["openai", "active people", "billed"] == made("8", "1", 2, "openai.usage_*")
+    fetch(days, UsageCompletions, *used, raw(UsageCompletions, user_id="v", num_model_requests=None))
+    assert unit_costs(days)["openai", "thousand requests", "billed"] == made("5", "2", 1, "openai.usage_*")
+
+
+def test_routers_and_codex_have_their_own(days: Days) -> None:
+    fetch(days, Activity, raw(Activity, requests=500, usage=Decimal(4)))
+    days.derive("openrouter_activity", first=DAY, last=THIRD)
+    fetch(days, CodexUsage, *(raw(CodexUsage, user_id=name, credits=Decimal(1)) for name in "ab"))
+    days.derive("chatgpt_codex_usage", first=DAY, last=THIRD)
+    found = unit_costs(days)
+    assert found["openrouter", "thousand requests", "billed"]["quantity"] == Decimal("0.5")
+    assert {key[0] for key in found} == {"openrouter"}, "credits without a rate have no dollars"
+
+
+def test_a_metric_of_users_is_set_against_what_its_scope_was_billed_on_its_days(days: Days) -> None:
+    days = billed_by_openai(days, (DAY, "p1", "3.5"), (SECOND, "p2", "8"), (THIRD, "p1", "100"))
+    fetch(days, CostReport, raw(CostReport, usage_date=SECOND))
+    days.derive("anthropic_cost_report", first=DAY, last=THIRD)
+    billed = {("all", ""): "12.5", ("connection", "openai"): "11.5", ("project", "p1"): "3.5", ("team", "web"): "3.5"}
+    state(days, *(metric(value, day, *scope) for scope in billed for day, value in ((DAY, "2"), (SECOND, "1.5"))))
+    assert unit_costs(days) == {
+        ({"all": "everything", "connection": name}.get(kind, f"{kind} {name}"), "merged", "billed"): made(
+            usd, "3.5", 2, "accounting.metrics"
+        )
+        for (kind, name), usd in billed.items()
+    }
+
+
+def test_a_day_that_lacks_a_source_of_costs_is_left_out_and_it_says_so(days: Days) -> None:
+    """But for a connection that has all of its own."""
+    days = billed_by_openai(days, *((day, "p1", "1") for day in (DAY, SECOND, THIRD)))
+    for day in (DAY, THIRD):
+        days.fetched(CostReport, raw(CostReport, usage_date=day), first=day)
+        days.derive("anthropic_cost_report", first=day)
+    scopes = {("all", ""): 2, ("connection", "openai"): 3, ("project", "p1"): 2}
+    state(days, *(metric("1", day, *scope) for scope in scopes for day in (DAY, SECOND, THIRD)))
+    assert [(row["days_with_both"], row["quantity"]) for row in unit_costs(days).values()] == [(2, 2), (3, 3), (2, 2)]
+
+
+def test_an_amount_without_dollars_takes_its_day_out(days: Days) -> None:
+    days = billed_by_openai(days, (DAY, "p1", "1"), (SECOND, "p1", "1"))
+    euros = raw(Costs, usage_date=DAY, amount_currency="eur")
+    fetch(days, Costs, euros, raw(Costs, usage_date=SECOND, project_id="p1"))
+    days.derive("openai_costs", first=DAY, last=THIRD)
+    state(days, metric("1"), metric("1", SECOND))
+    assert unit_costs(days) == {("everything", "merged", "billed"): made("1", "1", 1, "accounting.metrics")}
+
+
+def test_a_division_is_exact_and_there_is_none_by_or_of_nothing(days: Days) -> None:
+    cases = [("0", "3"), ("1", "0"), ("2", "3"), ("-2", "3"), ("0.0000005", "1"), ("9999999999999", "0.000001")]
+    days = billed_by_openai(days, *((DAY, f"p{n}", usd) for n, (usd, _) in enumerate(cases)))
+    state(days, *(metric(quantity, DAY, "project", f"p{n}") for n, (_, quantity) in enumerate(cases)))
+    assert [*unit_costs(days).values()] == [made(*each, 1, "accounting.metrics") for each in cases]
+
+
+def test_a_day_adds_up_to_the_costs_that_it_shows(days: Days) -> None:
+    """The view's own grain: one row per day, scope, source, metric and basis."""
+    days = billed_by_openai(days, (DAY, "p1", "1"), (DAY, "p2", "2"))
+    state(days, metric("4"), metric("5", DAY, "team", "web"))
+    with days.warehouse.transaction() as database:
+        make_views(database, VIEWS)
+    rows: Sequence[dict[str, Any]] = days.warehouse.read("from costs.unit_costs order by scope_type").to_pylist()
+    assert [(row["scope_type"], row["amount_usd"], row["quantity"]) for row in rows] == [("all", 3, 4), ("team", 1, 5)]
