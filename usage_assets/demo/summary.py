@@ -326,8 +326,8 @@ def _ours() -> Iterator[tuple[str, str, Mapping[str, str]]]:
         totals = StoredTable(declared(table)).totals
         sums = {unit: totals[name].sql if name in totals else f"sum({name})" for unit, name in units.items()}
         yield table.partition(".")[0], table, sums
-    for provider, sums in COSTS.items():
-        yield provider, DailyCost.table, sums
+    for provider, of_costs in COSTS.items():
+        yield provider, DailyCost.table, of_costs
 
 
 def _by_unit(warehouse: Warehouse, provider: str, source: str, units: Mapping[str, str]) -> dict[str, ByDay]:

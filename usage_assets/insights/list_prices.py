@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from itertools import pairwise
 
 import duckdb
 
@@ -44,14 +43,15 @@ def price_rows(
 
 def _prices_of(provider: str, model: str, tier: str, first: date) -> Iterator[ListPriceRow]:
     dated = [*dated_prices(provider, model, tier, first)]
-    for (day, prices), (change, _) in pairwise([*dated, (None, {})]):
+    changes = [*(day - DAY for day, _ in dated[1:]), None]
+    for (day, prices), last in zip(dated, changes, strict=True):
         per_million = {name: price * MILLION for name, price in prices.items()}
         yield ListPriceRow(
             provider=provider,
             model=model,
             tier=tier,
             valid_from=day,
-            valid_until=change and change - DAY,
+            valid_until=last,
             input=per_million["input"],
             cache_read=per_million["read"],
             cache_write=per_million["write"],

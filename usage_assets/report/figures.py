@@ -128,7 +128,8 @@ def comparison(database: duckdb.DuckDBPyConnection, period: Period) -> Sequence[
     """Return the rows of what-if for the temporary tables ``list_prices`` and ``what_ifs``."""
     sql = re.sub(r"\baccounting\.", "temp.main.", _query("what_if"))
     rows = fetch_arrow(database.execute(sql, _used(sql, period)))
-    return rows.drop_columns(HIDDEN.findall(sql)).to_pylist()
+    shown: Sequence[Mapping[str, Any]] = rows.drop_columns(HIDDEN.findall(sql)).to_pylist()
+    return shown
 
 
 def _own() -> Sequence[str]:

@@ -10,7 +10,7 @@ import pytest
 from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
 
 from usage_assets.config.accounting import ListPriceRow, WhatIf, WhatIfRow
-from usage_assets.core.schema import to_arrow
+from usage_assets.core.schema import SeedRow, to_arrow
 from usage_assets.insights.list_prices import price_rows
 from usage_assets.models.costs import VIEWS
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
@@ -34,14 +34,14 @@ TOKENS = (1_000_003, 700, 90, 12_345)
 
 def at(prices: Sequence[str], tokens: Sequence[Decimal | int] = TOKENS, days: int = 2) -> Decimal:
     """What the tokens of some days cost, computed in Python."""
-    each = sum(Decimal(price) * count for price, count in zip(prices, tokens, strict=True))
+    each = sum((Decimal(price) * count for price, count in zip(prices, tokens, strict=True)), Decimal())
     return days * each / 1_000_000
 
 
 def price(model: str, prices: Sequence[str], provider: str = "anthropic", tier: str = "", **days: date) -> ListPriceRow:
     of_kinds = zip(("input", "cache_read", "cache_write", "output"), map(Decimal, prices), strict=True)
-    valid = {"valid_from": date(2026, 1, 1), "valid_until": None, **days}
-    return ListPriceRow(provider=provider, model=model, tier=tier, **valid, **dict(of_kinds))
+    fields: dict[str, Any] = {"valid_from": date(2026, 1, 1), "valid_until": None, **days, **dict(of_kinds)}
+    return ListPriceRow(provider=provider, model=model, tier=tier, **fields)
 
 
 @pytest.fixture
@@ -85,8 +85,9 @@ def what_if(days: Days, prices: Sequence[ListPriceRow], *stated: WhatIf) -> dict
     """Model and what instead -> row of the report."""
     with days.warehouse.transaction() as database:
         make_views(database, VIEWS)
-        rows = {ListPriceRow: prices, WhatIfRow: [entry.row for entry in stated]}
-        tables = {Table(row): to_arrow(row, each) for row, each in rows.items()}
+        what_ifs = [entry.row for entry in stated]
+        stored: dict[type[SeedRow], Sequence[SeedRow]] = {ListPriceRow: prices, WhatIfRow: what_ifs}
+        tables = {Table(row): to_arrow(row, each) for row, each in stored.items()}
         write_seed(database, Seed("insights", tables, datetime(2026, 11, 9, tzinfo=UTC)))
         rows = read(database, PERIOD).figures["what_if"].rows.to_pylist()
     return {(row["model"], row["instead"]): row for row in rows}
