@@ -44,7 +44,7 @@ def price_rows(
 def _prices_of(provider: str, model: str, tier: str, first: date) -> Iterator[ListPriceRow]:
     dated = [*dated_prices(provider, model, tier, first)]
     changes = [*(day - DAY for day, _ in dated[1:]), None]
-    for (day, prices), last in zip(dated, changes, strict=True):
+    for (day, prices), last in zip(dated, changes, strict=False):  # without prices there is no end of them
         per_million = {name: price * MILLION for name, price in prices.items()}
         yield ListPriceRow(
             provider=provider,
