@@ -32,7 +32,7 @@ from usage_assets.sandbox.api import (
     text,
 )
 from usage_assets.sandbox.company import Row, email
-from usage_assets.sandbox.company_anthropic_analytics import ACTOR, MANAGED, SLACK
+from usage_assets.sandbox.company_anthropic_analytics import ACTOR
 from usage_assets.sandbox.credentials import ANTHROPIC_ADMIN_KEY, ANTHROPIC_ANALYTICS_KEY, ANTHROPIC_PARENT_KEY
 from usage_assets.sandbox.directory import PEOPLE
 from usage_assets.sandbox.ledger import BOOKS, Ledger, group
@@ -49,14 +49,10 @@ UNCOUNTED = ("cost_type", "token_type")
 PROJECT_NUMBER = "123456789012"
 FORMER_MEMBERS = frozenset(("dana",))
 # The company has no use of claude_tag_user_id, rbac_group_id and user_profile_id: they are null in every row.
-SHARED = ("context_window", "inference_geo", "model", "product", "speed", *SLACK, "claude_tag_user_id", "rbac_group_id")
-BY_IDENTITY = (
-    *("actor", "actor_type", "api_key_id", "service_tier", "workspace_id"),
-    *SHARED,
-    *MANAGED,
-    "organization_id",
-    "user_profile_id",
-)
+OF_SLACK = ("claude_tag_category", "claude_tag_user_id", "rbac_group_id", "slack_channel_id")
+OF_SESSIONS = ("agent_id", "deployment_id", "environment_id", "organization_id", "session_id", "user_profile_id")
+SHARED = ("context_window", "inference_geo", "model", "product", "speed", *OF_SLACK)
+BY_IDENTITY = ("actor", "actor_type", "api_key_id", "service_tier", "workspace_id", *SHARED, *OF_SESSIONS)
 FILTERS = {"models[]": "model", "products[]": "product", "user_ids[]": "actor_id", "api_key_ids[]": "api_key_id"}
 TOTALS = ("output_tokens", "requests", "total_tokens", "uncached_input_tokens")
 

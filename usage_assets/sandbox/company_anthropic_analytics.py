@@ -66,25 +66,26 @@ SPANS = 3  # of code execution, which these reports count as requests
 
 
 def anthropic_analytics_day(company: Company, day: date) -> DayRows:
-    """Tokens and cents per identity, product and what else the reports group by; those of persons once more."""
+    """Tokens and cents per identity, product and what else the reports group by; those of persons once more.
+
+    The reports of Claude Enterprise tell neither sessions nor Slack channels apart.
+    """
     use = anthropic_day(company, day)
     people = {caller.account for caller in CLAUDE_CALLERS if caller.account}
     people |= {coder.actor_name for coder in CODERS if coder.actor_type == "user_actor"}
     accounts = {company.identifier("user_01", person): person for person in people}
-    messages = [
-        (part, _who(company, message, accounts) | where)
-        for message in use["usage_messages"]
-        for part, where in _parts(company, day, message, accounts)
-    ]
+    messages = [(message, _who(company, message, accounts)) for message in use["usage_messages"]]
     usage = [
-        who | {name: message[name] for name in (*TOKENS, "web_search_requests", "requests")}
+        who
+        | {name: message[name] for name in (*TOKENS, "web_search_requests")}
+        | {"requests": 1 + message["output_tokens"] // OUTPUT_OF_A_REQUEST}
         for message, who in messages
     ]
     costs = list(_costs(company, use["cost_report"], messages))
     of_people = [[row for row in rows if row["person"]] for rows in (usage, costs)]
     return {
-        "usage": usage,
-        "cost": costs,
+        "usage": [part for row in usage for part in _parts(company, day, row)],
+        "cost": [part for row in costs for part in _parts(company, day, row)],
         "usage_report": usage,
         "cost_report": costs,
         "user_usage_report": of_people[0],
@@ -92,10 +93,10 @@ def anthropic_analytics_day(company: Company, day: date) -> DayRows:
     }
 
 
-def _parts(company: Company, day: date, message: Row, accounts: dict[str | None, str]) -> Iterator[tuple[Row, Row]]:
-    """A row of messages as the parts that sessions and Slack channels have in it, each with where it is from."""
+def _parts(company: Company, day: date, row: Row) -> Iterator[Row]:
+    """A row as the parts that sessions and Slack channels have in it. They add up to it exactly."""
     places: list[Row] = [{}]
-    if message["service_account_id"] == company.identifier("svac_01", AGENTS):
+    if row["actor_id"] == company.identifier("svac_01", AGENTS):
         places = [
             {
                 "product": "managed_agents_api",
@@ -106,7 +107,7 @@ def _parts(company: Company, day: date, message: Row, accounts: dict[str | None,
             }
             for n, (agent, deployment) in enumerate(SESSIONS)
         ]
-    elif accounts.get(message["account_id"]) == TAGGED_BY:
+    elif row["person"] == TAGGED_BY:
         places = [
             {
                 "product": "claude_tag",
@@ -115,11 +116,12 @@ def _parts(company: Company, day: date, message: Row, accounts: dict[str | None,
             }
             for channel, kind in CHANNELS
         ]
-    whole = message | {"requests": 1 + message["output_tokens"] // OUTPUT_OF_A_REQUEST}
-    counted = {name: whole[name] for name in (*TOKENS, "web_search_requests", "requests")}
+    counts = {name: row[name] for name in (*TOKENS, "web_search_requests", "requests") if name in row}
+    amounts = _split(row["amount"], [Decimal(1)] * len(places)) if "amount" in row else []
     for n, place in enumerate(places):
-        rest = {name: count % len(places) if n == 0 else 0 for name, count in counted.items()}
-        yield whole | {name: count // len(places) + rest[name] for name, count in counted.items()}, place
+        rest = {name: count % len(places) if n == 0 else 0 for name, count in counts.items()}
+        part = row | place | {name: count // len(places) + rest[name] for name, count in counts.items()}
+        yield part | (_amounts(amounts[n], part["requests"]) if amounts else {})
 
 
 def _organization(company: Company, workspace_id: str | None) -> str:
@@ -158,7 +160,8 @@ def _costs(company: Company, cost_report: list[Row], messages: list[tuple[Row, R
     for message, who in messages:
         if message["service_tier"] != "priority":
             for n, (billed, cents) in enumerate(claude_lines(message)):
-                shares[billed].append((who, cents, 0 if n else message["requests"]))
+                requests = 0 if n else 1 + message["output_tokens"] // OUTPUT_OF_A_REQUEST
+                shares[billed].append((who, cents, requests))
     for line in cost_report:
         kind = {name: line[name] for name in ("cost_type", "token_type")}
         sharing = shares[tuple(line[name] for name in CLAUDE_COST_DIMENSIONS)]
