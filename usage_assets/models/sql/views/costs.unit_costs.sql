@@ -1,7 +1,7 @@
 -- people who used a provider's tool, by day: people are counted once in a period, so never add up days. On a stored day on which
 -- nobody used it, person is null
 create or replace view costs.active_people as
-select distinct
+select
   connection,
   provider,
   usage_date,
@@ -19,7 +19,7 @@ comment on view costs.active_people is
 -- what was spent on a day, beside what was made with it: of a connection by the provider's own reports, of any scope by the metrics
 -- that users state. A cost is null where a source of costs lacks the day, or a part has no dollar value; a quantity is null where a
 -- report lacks it. Divide sums over the days that have both; active people have to be counted in costs.active_people
--- reads: costs.active_people, costs.allocated_costs_by_key_named, accounting.metrics, ledger.stored_days,
+-- reads: costs.active_people, costs.daily_costs_by_key, costs.allocated_costs_by_key_named, accounting.metrics, ledger.stored_days,
 --   ledger.assets
 create or replace view costs.unit_costs as
 with
@@ -48,25 +48,48 @@ complete as (
   group by grouping sets ((connection, usage_date), (usage_date))
   having bool_and(is_stored is not null)
 ),
--- of each source of a connection, each connection, everything, each project and each team: what is grouped by has a value
+-- of each source of a connection, each connection, and all of them
 costs as (
   select
     connection,
     source_table,
-    coalesce(project_id, workspace_id) as project,
-    team,
     usage_date,
     cost_basis,
-    grouping(connection, source_table, project, team) as grouped_by,
     if(sum(rows_of_unknown_value) = 0, coalesce(sum(amount_usd), 0), null) as amount_usd
-  from costs.allocated_costs_by_key_named
+  from costs.daily_costs_by_key
   group by grouping sets (
     (connection, source_table, usage_date, cost_basis),
     (connection, usage_date, cost_basis),
-    (usage_date, cost_basis),
-    (project, usage_date, cost_basis),
-    (team, usage_date, cost_basis)
+    (usage_date, cost_basis)
   )
+),
+-- of each project and team, on the days that have a metric of one: the join comes first, because it leaves out nearly all rows
+shared as (
+  select
+    coalesce(project_id, workspace_id) as project,
+    team,
+    usage_date,
+    if(sum(rows_of_unknown_value) = 0, coalesce(sum(amount_usd), 0), null) as amount_usd
+  from (select distinct usage_date from accounting.metrics where scope_type in ('project', 'team')) as days
+  join costs.allocated_costs_by_key_named using (usage_date)
+  where cost_basis = 'billed'
+  group by grouping sets ((project, usage_date), (team, usage_date))
+),
+billed as (
+  select
+    if(connection is null, 'all', 'connection') as scope_type,
+    coalesce(connection, '') as scope_id,
+    usage_date,
+    amount_usd
+  from costs
+  where cost_basis = 'billed' and source_table is null
+  union all by name
+  select
+    if(team is null, 'project', 'team') as scope_type,
+    coalesce(team, project) as scope_id,
+    usage_date,
+    amount_usd
+  from shared
 ),
 activity as (
 {activity}
@@ -108,7 +131,6 @@ left join costs
   on costs.connection = activity.connection
   and costs.usage_date = activity.usage_date
   and costs.source_table is not distinct from activity.cost_source
-  and costs.grouped_by = if(activity.cost_source is null, 7, 3)
   and costs.cost_basis = bases.cost_basis
 union all by name
 select
@@ -120,19 +142,18 @@ select
   'billed' as cost_basis,
   case
     when complete.usage_date is null then null
-    when costs.usage_date is null then 0
-    else costs.amount_usd
+    when billed.usage_date is null then 0
+    else billed.amount_usd
   end::decimal(38, 24) as amount_usd,
   metrics.value as quantity
 from accounting.metrics as metrics
 left join complete
   on complete.connection is not distinct from if(metrics.scope_type = 'connection', metrics.scope_id, null)
   and complete.usage_date = metrics.usage_date
-left join costs
-  on costs.grouped_by = case metrics.scope_type when 'connection' then 7 when 'project' then 13 when 'team' then 14 else 15 end
-  and coalesce(costs.connection, costs.project, costs.team, '') = metrics.scope_id
-  and costs.usage_date = metrics.usage_date
-  and costs.cost_basis = 'billed';
+left join billed
+  on billed.scope_type = metrics.scope_type
+  and billed.scope_id = metrics.scope_id
+  and billed.usage_date = metrics.usage_date;
 
 comment on view costs.unit_costs is
   'One row per day, scope, report, metric and cost basis: dollars and quantity. Divide sums of one metric and basis; null: unknown'

@@ -1,6 +1,6 @@
 -- people who used Claude Code, as customers of the API or as subscribers; nobody on a stored day without any
 -- reads: anthropic.claude_code, ledger.stored_days
-select
+select distinct
   connection,
   usage_date,
   'anthropic' as provider,

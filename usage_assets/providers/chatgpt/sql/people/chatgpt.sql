@@ -1,6 +1,6 @@
 -- people who used Codex; nobody on a stored day without any. A workspace's own row names nobody
 -- reads: chatgpt.codex_usage, ledger.stored_days
-select
+select distinct
   connection,
   usage_date,
   'chatgpt' as provider,

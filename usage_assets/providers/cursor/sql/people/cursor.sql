@@ -1,6 +1,6 @@
 -- people who did anything with Cursor; nobody on a stored day without any
 -- reads: cursor.daily_usage, ledger.stored_days
-select
+select distinct
   connection,
   usage_date,
   'cursor' as provider,

@@ -1,6 +1,6 @@
 -- people who used Copilot; nobody on a stored day without any
 -- reads: github_copilot.users_1_day, ledger.stored_days
-select
+select distinct
   connection,
   usage_date,
   'github_copilot' as provider,

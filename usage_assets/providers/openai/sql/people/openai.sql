@@ -5,7 +5,7 @@ select
   usage_date,
   'openai' as provider,
   'openai.usage_*' as source,
-  case when not coalesce(is_service_account, false) then user_id end as person
+  user_id as person
 from (
   select connection, usage_date
   from ledger.stored_days
@@ -13,5 +13,13 @@ from (
   group by connection, usage_date
   qualify count(*) = max(count(*)) over (partition by connection)
 )
-left join (from costs.usage where provider = 'openai') using (connection, usage_date)
-left join (select connection, id as user_id, is_service_account from costs.names where kind = 'user_id') using (connection, user_id)
+left join (
+  select distinct connection, usage_date, user_id
+  from costs.usage
+  anti join (
+    select connection, id as user_id
+    from costs.names
+    where kind = 'user_id' and is_service_account
+  ) using (connection, user_id)
+  where provider = 'openai' and user_id is not null
+) using (connection, usage_date)
