@@ -58,6 +58,7 @@ UNCOMPARED = {
     "ledger.namings", "ledger.owner_periods",  # what makes days due, which are compared
     "accounting.currencies",  # ISO 4217, in test_accounting.py
     "accounting.providers", "accounting.cost_sources",  # in every row of costs.focus
+    "accounting.bill_names",  # in docs/one-bill.md, which models/test_billed_twice.py reads
     "accounting.budgets", "accounting.budget_thresholds", "accounting.guardrails",  # in test_accounting.py
     "openai.spend_limits", "anthropic.spend_limits", "costs.budgets_and_limits",  # in test_limits.py
     "accounting.what_ifs", "accounting.list_prices",  # in models/test_what_if.py
@@ -174,6 +175,7 @@ def costs_of(story: Story) -> dict[str, Sequence[Row]]:
         "costs.focus": audit_views.focus(keeper),
         "costs.focus_left_out": audit_views.left_out(keeper),
         "costs.gateways_and_bills": audit_views.gateways_and_bills(keeper),
+        "costs.billed_twice": [],
     }
 
 
@@ -318,6 +320,8 @@ PLANTED: Mapping[str, Sequence[str]] = {
     "update ledger.partition_versions set written_at = written_at + interval 1 second": ("ledger.day_states",),
     "update accounting.owners set team = 'web' where team = 'bots'": ("costs.by_team", "costs.focus"),
     "delete from accounting.invoices where id = 'I-2'": ("costs.focus",),
+    "update focus.charges set service_name = 'GitHub Copilot' where service_name = 'Amazon Bedrock';"
+    f"update {DAILY} set cost_type = 'GitHub Copilot' where cost_type = 'Amazon Bedrock'": ("costs.billed_twice",),
 }
 """An error, and the views that must show it."""
 
