@@ -72,6 +72,8 @@ def test_a_bill_that_is_there_twice_is_named_until_its_service_is_left_out(
         said = told(project, "azure")
         assert [text.partition(" (")[0] for text in said] == ["GitHub, which connection copilot bills, too"] * 2
         assert billed(project) == once + 2 * seats, "a warning changes no number"
+    reported = terminal.type("report", "--text", "--start", str(DAYS[0]), "--end", str(DAYS[-1])).lines
+    assert "azure: $14.50 of GitHub is in the bill of copilot, too" in reported
     [line] = doctor()
     assert "connections azure and copilot" in line
     assert "both bill GitHub on 2 days, so $14.50 of azure is counted twice" in line
