@@ -20,6 +20,7 @@ from usage_assets.cli.main import main
 from usage_assets.core.schema import declared
 from usage_assets.focus.columns import COLUMNS
 from usage_assets.providers import PROVIDERS
+from usage_assets.sandbox.company_github_copilot import CREDITS_PER_PERSON_SINCE
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end import audit_views
@@ -225,7 +226,12 @@ def the_story_has_everything(books: Books) -> None:
     assert unknown >= {(None, True), ("GBP", True)}
     rates = {(row["currency"], row["usd_rate"]) for row in costs if row["usd_rate"]}
     assert Counter(currency for currency, _ in rates) == {None: 2, "EUR": 2, "JPY": 2}
-    assert {row["allocation"] for row in books[ALLOCATED]} == {"stated", "tokens", "requests", "images", "unattributed"}
+    allocations = {"stated", "tokens", "requests", "images", "unattributed"}
+    if LAST >= CREDITS_PER_PERSON_SINCE:
+        allocations |= {"nanocredits"}
+    assert {row["allocation"] for row in books[ALLOCATED]} == allocations
+    assert {row["provider"] for row in costs} == BILLED.keys()
+    assert books["costs.gateways_and_bills"]
     assert {row["change"] for row in restated} == {"rose", "fell", "appeared", "vanished", "rows"}
     assert {row["cause"] for row in restated} == {"provider", "derived"}
     assert {row["state"] for row in books["ledger.day_states"]} == {"settled", "provisional"}
@@ -313,6 +319,11 @@ PLANTED: Mapping[str, Sequence[str]] = {
     ONE_PART.format("", MORE): ("costs.allocated_costs_named", "costs.focus"),
     ONE_PART.format("_sums", MORE): (*audit_views.OF_PARTS, "costs.allocated_costs_by_key_named"),
     ONE.format("", MORE, "credits", "is null"): ("costs.focus_left_out",),
+    f"update {DAILY} set {LESS} where provider = 'litellm'": ("costs.gateways_and_bills",),
+    "update openrouter.activity set requests = requests + 1 where byok_usage_inference = 0": (
+        "costs.usage",
+        "costs.usage_by_model",
+    ),
     "update ledger.partition_versions set row_count = row_count + 1 where version = 1": (
         "ledger.restatements",
         "ledger.stored_days",
