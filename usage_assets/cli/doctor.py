@@ -42,7 +42,7 @@ from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
 from usage_assets.models.due import Due, due_days, in_words
 from usage_assets.models.entities import ENTITIES, foreign_relations
 from usage_assets.models.owners import owners_of_nothing
-from usage_assets.models.same_use import refuse_same_use, same_use
+from usage_assets.models.same_use import billed_twice, refuse_same_use, same_use
 from usage_assets.port.client import PortError
 from usage_assets.port.provision import plan
 from usage_assets.providers import PROVIDERS
@@ -315,10 +315,10 @@ def _warehouse(
 
 
 def _counted_twice(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
-    """Two connections that fetch the same organization, as far as stored ids show it."""
+    """Two connections that fetch the same organization, as far as stored ids show it, or bill the same services."""
     try:
         connections = settings.connections()
-        pairs = list(same_use(warehouse, connections))
+        pairs, bills = list(same_use(warehouse, connections)), list(billed_twice(warehouse))
     except (SettingsError, WarehouseError):  # said before
         return
     for pair in pairs:
@@ -332,6 +332,14 @@ def _counted_twice(settings: Settings, warehouse: Warehouse) -> Iterator[Finding
             f"connections {' and '.join(pair.connections)}",
             f"both store the usage of {pair.days} days and have the same id in {pair.table} ({pair.id}), "
             f"so every dollar of these days is counted twice: {what_to_do}",
+        )
+    for bill in bills:
+        amount = "an unknown amount" if bill.amount_usd is None else f"${bill.amount_usd:.2f}"
+        yield Finding(
+            Level.WARN,
+            f"connections {bill.connection} and {bill.billed_by}",
+            f"both bill {bill.services} on {bill.days} days, so {amount} of {bill.connection} is counted twice: leave "
+            f"the services out (filters.services of {bill.connection}), or remove one of the connections",
         )
 
 

@@ -613,7 +613,21 @@ class CostSourceRow(SeedRow):
     splits_line_items: Annotated[bool, column("Whether model and kind of usage are read from the line item")]
 
 
-RELEASED = frozenset((CurrencyRow, ProviderRow, CostSourceRow))
+class BillNameRow(SeedRow):
+    """One row per provider and name by which bills of other vendors know what it bills.
+
+    Comes with the release, not from the connections file.
+    """
+
+    table = "accounting.bill_names"
+    grain = ("provider", "kind", "pattern")
+
+    provider: Annotated[str, column("Provider")]
+    kind: Annotated[str, column("service, or seller: counts only for a charge whose service no provider claims")]
+    pattern: Annotated[str, column("GLOB, in lower case")]
+
+
+RELEASED = frozenset((CurrencyRow, ProviderRow, CostSourceRow, BillNameRow))
 """Tables whose rows come with the release, not from the connections file."""
 
 
@@ -684,6 +698,13 @@ class Accounting:
                 )
                 for provider in PROVIDERS.values()
                 for source in provider.costs
+            ],
+            BillNameRow: [
+                BillNameRow(provider=provider.name, kind=kind, pattern=pattern.lower())
+                for provider in PROVIDERS.values()
+                if (named := provider.billed_as)
+                for kind, patterns in (("service", named.services), ("seller", named.sellers))
+                for pattern in patterns
             ],
         }
         return {row: to_arrow(row, rows) for row, rows in stated.items()}

@@ -1,11 +1,12 @@
-"""Finds connections that fetch the same usage, which would count every dollar twice in sums over connections.
+"""Finds connections that fetch or bill the same usage, which would count every dollar twice in sums over connections.
 
-If the settings prove it, the graph does not load. If only stored ids show it, ``usage-assets doctor`` warns.
+If the settings prove it, the graph does not load. If only stored ids or bills show it, ``usage-assets doctor`` warns.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import combinations
 
 from usage_assets.config.settings import Connection
@@ -46,6 +47,34 @@ group by one.connection, other.connection
 having days > 0
 order by all
 """
+BILLED_TWICE = """
+select
+  connection,
+  billed_by,
+  string_agg(distinct service, ', ' order by service) as services,
+  count(distinct usage_date) as days,
+  sum(amount_usd) as amount_usd
+from costs.billed_twice
+group by connection, billed_by
+order by connection, billed_by
+"""
+HAS_VIEW = """
+select 1
+from duckdb_views()
+where database_name = current_database() and schema_name = 'costs' and view_name = 'billed_twice'
+"""
+
+
+@dataclass(frozen=True)
+class BilledTwice:
+    """Services of a bill of several vendors that another connection bills, too."""
+
+    connection: str
+    billed_by: str
+    services: str
+    days: int
+    amount_usd: Decimal | None
+    """What the first connection bills of them on these days; None where no rate is known."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +121,12 @@ def same_use(warehouse: Warehouse, connections: Sequence[Connection]) -> Iterato
         one, other = configured.get(row["one"]), configured.get(row["other"])
         if not (one and other) or _asked_by_both(one, other):
             yield SameUse((row["one"], row["other"]), row["table_name"], row["id"], row["days"])
+
+
+def billed_twice(warehouse: Warehouse) -> Iterator[BilledTwice]:
+    """Yield the pairs of connections that bill the same services on the same days. Raises WarehouseError."""
+    if warehouse.read(HAS_VIEW).num_rows:
+        yield from (BilledTwice(**row) for row in warehouse.read(BILLED_TWICE).to_pylist())
 
 
 def _account(connection: Connection) -> tuple[str, ...] | None:

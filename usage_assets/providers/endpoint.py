@@ -158,6 +158,17 @@ class CostSource:
     """Whether its line items are split into model and kind of usage. Those that cannot be split are counted."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class BilledAs:
+    """How bills of other vendors, such as a cloud's, name what a provider bills. ``*`` stands for any text; case does
+    not matter."""
+
+    services: tuple[str, ...]
+    """A charge that names one of these is of this provider, whoever sells it."""
+    sellers: tuple[str, ...] = ()
+    """A charge whose service no provider claims is of the provider whose company sells it."""
+
+
 def error_message(body: object) -> str | None:
     """The message of ``{"error": {"message": ...}}``, the error body of OpenAI and Anthropic."""
     match body:
@@ -183,6 +194,8 @@ class Provider:
     """Who bills, as FOCUS names it."""
     service: str
     """What is billed, as FOCUS names it."""
+    billed_as: BilledAs | None = None
+    """How bills of other vendors name what it bills."""
     develops_models: bool = False
     """Whether this company has made the models that it bills, as FOCUS asks (``ModelDeveloper``)."""
     sub_account_type: str

@@ -64,7 +64,7 @@ TEMPORARY: Mapping[str, str] = {
 """The tables that several queries read -> their queries. A query may read the tables before its own."""
 OVERVIEW = ("headline", "by_day", "budgets", "forecast", "forecast_days", "trend", "movers", "anomalies")
 ECONOMICS = ("unit_costs", "what_if")
-CERTAINTY = ("connections", "restatements", "unattributed", "unpriced", "invoices")
+CERTAINTY = ("connections", "restatements", "unattributed", "unpriced", "billed_twice", "invoices")
 
 
 @dataclass(frozen=True)

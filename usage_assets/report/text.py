@@ -1,7 +1,8 @@
 """The report's first screen for a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -27,9 +28,14 @@ def show(report: Report, console: Console) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
+def _rows(report: Report, name: str) -> Sequence[Mapping[str, Any]]:
+    """Return the rows of a figure; none where its tables do not exist yet."""
+    return report.figures[name].rows.to_pylist() if name in report.figures else ()
+
+
 def _bases(report: Report) -> Table:
     table = _table("", "amount", "the period before", numbers=1)
-    for row in report.figures["headline"].rows.to_pylist():
+    for row in _rows(report, "headline"):
         if row["amount"] is not None:
             basis = f"{row['cost_basis']}, {row['unit']}"
             words = change(row["amount"], row["same_days_before"], row["unit"], report)
@@ -64,7 +70,7 @@ def _ahead(report: Report) -> Iterator[str]:
     """Yield what to expect of the month and of each budget."""
     if words := expected(report):
         yield words
-    for row in report.figures["budgets"].rows.to_pylist() if "budgets" in report.figures else ():
+    for row in _rows(report, "budgets"):
         spent, most = (amount(row[name], row["unit"]) for name in ("spent", "amount"))
         used_up = f", used up on {row['used_up_on']}" if row["used_up_on"] else ""
         days = f"{row['first_day']} to {row['last_day']}"
@@ -72,14 +78,17 @@ def _ahead(report: Report) -> Iterator[str]:
 
 
 def _certainty(report: Report) -> Iterator[str]:
-    for row in report.figures["connections"].rows.to_pylist():
+    for row in _rows(report, "connections"):
         settled = f"settled until {row['settled_until']}" if row["settled_until"] else "no day is settled"
         due = f", {row['due_days']:,} days are due ({row['why_due']})" if row["due_days"] else ""
         failed = f", {row['days_with_failed_checks']} days with failed checks" if row["days_with_failed_checks"] else ""
         yield f"{row['connection']}: stored {row['first_day']} to {row['last_day']}, {settled}{due}{failed}"
-    for row in report.figures["unpriced"].rows.to_pylist():
+    for row in _rows(report, "unpriced"):
         yield f"{row['connection']}: {amount(row['amount'], '')} {row['unit']} have no dollar value: {row['why']}"
-    for row in report.figures["invoices"].rows.to_pylist():
+    for row in _rows(report, "billed_twice"):
+        billed = "an unknown amount" if row["usd"] is None else amount(row["usd"], "USD")
+        yield f"{row['connection']}: {billed} of {row['service']} is in the bill of {row['billed_by']}, too"
+    for row in _rows(report, "invoices"):
         if row["difference"] != 0:
             invoiced, stored = (amount(row[name] or Decimal(0), row["currency"]) for name in ("invoiced", "stored"))
             yield f"{row['connection']}: invoice {row['invoice']} is {invoiced}, stored is {stored}"

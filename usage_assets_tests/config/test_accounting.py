@@ -115,6 +115,7 @@ def test_everything_is_read_with_every_digit(load: Load) -> None:
     assert (str(invoice.money), invoice.first) == ("1234.56 USD", date(2026, 10, 1))
     assert owner.owned == ("project", "proj_1")
     rows = accounting.tables()
+    names_in_bills = [provider.billed_as for provider in PROVIDERS.values() if provider.billed_as]
     assert {row.table: table.num_rows for row, table in rows.items()} == {
         "accounting.credit_rates": 1,
         "accounting.exchange_rates": 1,
@@ -128,6 +129,7 @@ def test_everything_is_read_with_every_digit(load: Load) -> None:
         "accounting.currencies": len(rows[CurrencyRow]),
         "accounting.providers": len(PROVIDERS),
         "accounting.cost_sources": sum(len(provider.costs) for provider in PROVIDERS.values()),
+        "accounting.bill_names": sum(len((*named.services, *named.sellers)) for named in names_in_bills),
     }
     assert rows[OwnerRow].to_pylist()[0]["cost_centre"] == "4711"
 

@@ -4,14 +4,14 @@ An arithmetic of its own: decimals and integers here, SQL in the product. It kno
 table's columns are), and none of its queries. What is told of a day when: ``Keeper``.
 """
 
-import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 from functools import cache, partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,16 +21,23 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.sandbox.company import EXACT
 from usage_assets.sandbox.ledger import BOOKS, Ledger, group
 from usage_assets.warehouse.tables import Table
+from usage_assets_tests.end_to_end import audit_sources
+from usage_assets_tests.end_to_end.audit_sums import (
+    ALLOCATED,
+    DAILY,
+    Row,
+    by,
+    cost,
+    identifier,
+    path,
+    times,
+    total,
+)
 from usage_assets_tests.stateful.books import API_KEY_FLOOR, STORED
 
-Row = dict[str, Any]
 Content = Counter[Hashable]
 FOR_EVER = date.max
-STEP = Decimal("1e-24")
-ROUNDED = Context(prec=100, rounding=ROUND_HALF_UP)
-"""Half away from zero, once."""
 FREE_OF = {"openai.usage_vector_stores": "usage_bytes"}
-DAILY, ALLOCATED = "costs.daily_costs", "costs.allocated_costs"
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -38,30 +45,6 @@ _decoder = msgspec.json.Decoder(float_hook=Decimal)
 def table_of(name: str) -> Table:
     """A table as it is declared: of which type and unit its columns are."""
     return Table(declared(name))
-
-
-def total(amounts: Iterable[Decimal | int | None]) -> Any:
-    """The exact sum of those that are known; None of none."""
-    known = [amount for amount in amounts if amount is not None]
-    if not known:
-        return None
-    summed = known[0]
-    for amount in known[1:]:
-        summed = EXACT.add(Decimal(summed), Decimal(amount)) if isinstance(amount, Decimal) else summed + amount
-    return summed
-
-
-def times(amount: Decimal, rate: Decimal) -> Decimal:
-    """The product, to 24 places."""
-    return ROUNDED.multiply(amount, rate).quantize(STEP, context=ROUNDED)
-
-
-def by(rows: Iterable[Row], *names: str) -> dict[tuple[Any, ...], list[Row]]:
-    """Rows by what they have in these columns."""
-    groups: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[tuple(row[name] for name in names)].append(row)
-    return groups
 
 
 def frozen(value: Any) -> Hashable:
@@ -108,6 +91,14 @@ class Dated(NamedTuple):
 Accounting = Sequence[Dated]
 
 
+@dataclass
+class Bills:
+    """Where a cloud delivers its bills, and until which day it has."""
+
+    folder: Path
+    until: date = date.min
+
+
 @dataclass(frozen=True)
 class Account:
     """A connection: whose books it shows."""
@@ -119,6 +110,8 @@ class Account:
     """Whether USAGE_PEOPLE is names for it."""
     endpoints: Sequence[str] = ()
     """Those that are on; none: all that the sandbox has books of."""
+    bills: Bills | None = None
+    """Where its files are, if it reads files."""
 
 
 @dataclass
@@ -180,7 +173,12 @@ def raw_rows(account: Account, day: date) -> dict[str, list[Row]]:
             if account.keeps_names and endpoint.row.table == "openai.costs":
                 kept |= {"user_email"}
             rows = [row | {"grouped_by": ",".join(sorted(granted))} for row in group(rows, book.dimensions, kept)]
-        named = STORED.get(f"{account.provider}/{endpoint.name}", list)(rows)
+        name = f"{account.provider}/{endpoint.name}"
+        if tell := audit_sources.STORED.get(name):
+            told = audit_sources.Told(rows, day, account.bills.until if account.bills else day)
+            named: Iterable[Row] = tell(told)
+        else:
+            named = STORED.get(name, list)(rows)
         names = own_columns(endpoint.row.table)
         stored = [{name: row.get(name) for name in names} for row in named]
         for row, source in zip(stored, rows, strict=False):
@@ -212,13 +210,6 @@ def _model_use(used: Row) -> Row:
 
 # --- Costs ------------------------------------------------------------------------------------------------------------
 
-GRAIN = tuple(name for name in declared(DAILY).grain if name != "source_table")
-
-
-def _cost(source: str, **said: Any) -> Row:
-    blank = dict.fromkeys((*GRAIN, "usage_type"))
-    return {**blank, "provider": source.partition(".")[0], "source_table": source, "grouped_by": "", **said}
-
 
 def _line_item(line_item: str | None) -> tuple[str | None, str | None]:
     """Model and kind of usage, where the item is those two; without a comma it is a kind by itself."""
@@ -236,7 +227,7 @@ def _openai_costs(rows: Sequence[Row]) -> Iterator[Row]:
     for key, same in by(rows, *kept).items():
         said = dict(zip(kept, key, strict=True))
         model, kind = _line_item(said["line_item"])
-        yield _cost(
+        yield cost(
             "openai.costs",
             **said,
             cost_basis="billed",
@@ -251,7 +242,7 @@ def _cost_report(rows: Sequence[Row]) -> Iterator[Row]:
     kept = ("model", "workspace_id", "cost_type", "token_type", "service_tier", "context_window", "inference_geo")
     for row in rows:
         currency = row["currency"].upper()
-        yield _cost(
+        yield cost(
             "anthropic.cost_report",
             **{name: row[name] for name in (*kept, "grouped_by")},
             cost_basis="billed",
@@ -270,7 +261,7 @@ def _claude_code(rows: Sequence[Row]) -> Iterator[Row]:
         for used in row["model_breakdown"]
     ]
     for (basis, model, email, key), same in by(uses, "basis", "model", "actor_email", "api_key_name").items():
-        yield _cost(
+        yield cost(
             "anthropic.claude_code",
             cost_basis=basis,
             native_amount=total(used["estimated_cost_cents"] for used in same),
@@ -287,7 +278,7 @@ def _codex_usage(rows: Sequence[Row]) -> Iterator[Row]:
     for (workspace, user), same in by(counted(rows), "workspace_id", "user_id").items():
         for basis, name in moneys:
             if (amount := total(row[name] for row in same)) is not None:
-                yield _cost(
+                yield cost(
                     "chatgpt.codex_usage",
                     cost_basis=basis,
                     native_amount=amount,
@@ -309,6 +300,7 @@ SOURCES: Mapping[str, Callable[[Sequence[Row]], Iterator[Row]]] = {
     "anthropic.cost_report": _cost_report,
     "anthropic.claude_code": _claude_code,
     "chatgpt.codex_usage": _codex_usage,
+    **audit_sources.COSTS,
 }
 MINOR_DIGITS = {"EUR": 2, "GBP": 2, "JPY": 0}
 
@@ -427,7 +419,17 @@ def _anthropic_uses(bill: Row, tables: Mapping[str, list[Row]]) -> Iterator[Use]
         yield Use(step, row["api_key_id"], row["account_id"], row[measure], unit, basis)
 
 
-USES = {"openai.costs": _openai_uses, "anthropic.cost_report": _anthropic_uses}
+def _copilot_uses(bill: Row, tables: Mapping[str, list[Row]]) -> Iterator[Use]:
+    basis = "ai_credits_used of github_copilot.users_1_day of the same day"
+    for user, units in audit_sources.users_of_credits(tables["github_copilot.users_1_day"]):
+        yield Use(1, None, user, units, "nanocredits", basis)
+
+
+USES = {
+    "openai.costs": _openai_uses,
+    "anthropic.cost_report": _anthropic_uses,
+    "github_copilot.ai_credits": _copilot_uses,
+}
 
 
 def parts(amount: Decimal | None, units: Sequence[int], ties: Sequence[tuple[str | None, ...]]) -> list[Decimal | None]:
@@ -486,25 +488,6 @@ CLASSES = {
     "web_search_requests": "web_search_requests",
 }
 """Property -> column of anthropic.usage_messages."""
-
-
-def valid(name: str) -> str:
-    """An identifier that Port takes."""
-    fits = [char if char.isalpha() or char in "0123456789@_.+:\\/=-" else "_" for char in name]
-    if "".join(fits) == name and len(name) <= 1000:
-        return name
-    return "".join(fits)[:991] + "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
-
-
-def identifier(connection: str, published: str) -> str:
-    """An identifier of a published blueprint."""
-    is_default = connection in ("openai", "anthropic", "chatgpt")
-    return valid(published if is_default else f"{connection}:{published}")
-
-
-def path(*names: str | None) -> str:
-    """An identifier of a blueprint of ours."""
-    return valid("/".join((name or "").replace("%", "%25").replace("/", "%2F") for name in names))
 
 
 def _openai_entities(
@@ -683,6 +666,7 @@ ENTITIES: Mapping[str, Callable[..., Mapping[str, list[Row]]]] = {
     "anthropic.cost_report": _claude_costs,
     "anthropic.claude_code": _claude_code_entities,
     "chatgpt.codex_usage": _codex_entities,
+    **audit_sources.ENTITIES,
 }
 """Raw table -> what it becomes in Port, beside the entities of costs."""
 
@@ -704,7 +688,7 @@ def owner_of(row: Row, accounting: Iterable[Dated]) -> Row:
     return {"team": "unowned", "cost_centre": None}
 
 
-NO_SCOPE = {"anthropic": "Default workspace"}
+NO_SCOPE = {"anthropic": "Default workspace", "focus": "no sub account"}
 """What costs without a project or workspace are for; elsewhere there is none."""
 
 
@@ -827,6 +811,9 @@ def day_totals(table: str, rows: Sequence[Row]) -> dict[str, Decimal | int]:
     """What a day adds up to, by the names of its totals."""
     additive = [c.name for c in table_of(table).columns if c.unit and c.additive and c.type in (int, Decimal)]
     totals = {name: total(row[name] for row in rows) for name in (*additive, *filter(None, [FREE_OF.get(table)]))}
+
+    for name, summed in audit_sources.TOTALS.get(table, {}).items():
+        totals[name] = total(row[summed.column] for row in rows if summed.where(row))
 
     def amounts(name: str, amount: str, **wanted: Any) -> None:
         chosen = (row for row in rows if all(row[column] == value for column, value in wanted.items()))
@@ -953,6 +940,10 @@ class Keeper:
         """Every row of a table."""
         return [row for (name, *_), kept in self.days.items() if name == table for row in kept.rows]
 
+    def days_of(self, connection: str) -> set[date]:
+        """The days of which anything is stored."""
+        return {day for *_, of, day in self.days if of == connection}
+
     def tables(self) -> set[str]:
         """Every table of days."""
         return {table for table, *_ in self.days}
@@ -1026,6 +1017,9 @@ def _compared(table: str, before: ManagedProcess, now: ManagedProcess) -> Iterat
 def unit_of(table: str, name: str) -> str:
     """What a total counts."""
     units = {column.name: column.unit for column in table_of(table).columns}
+    stated = audit_sources.TOTALS.get(table, {}).get(name)
+    if stated and stated.unit:
+        return stated.unit
     match table.partition(".")[0], name.removeprefix("amount_"):
         case _, "row_count" | "line_items_unparsed":
             return "rows"

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 import httpx
@@ -26,11 +26,24 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.providers import PROVIDERS
+from usage_assets.sandbox.company_github_copilot import CREDITS_SINCE
 from usage_assets.sandbox.control import DEFAULT_SEED
+from usage_assets.sandbox.credentials import (
+    ANTHROPIC_ADMIN_KEY,
+    CHATGPT_ANALYTICS_KEY,
+    CHATGPT_WORKSPACE_ID,
+    COPILOT_ORGANIZATION,
+    COPILOT_TOKEN,
+    CURSOR_API_KEY,
+    LITELLM_MASTER_KEY,
+    OPENAI_ADMIN_KEY,
+    OPENROUTER_MANAGEMENT_KEY,
+)
 from usage_assets.sandbox.directory import Directory
 from usage_assets.sandbox.ledger import Clock, Ledger
 from usage_assets_tests.conftest import Sandbox, running_sandbox
-from usage_assets_tests.end_to_end.audit_books import DAILY, MINOR_DIGITS, Account, Dated, Keeper, total
+from usage_assets_tests.end_to_end.audit_books import MINOR_DIGITS, Account, Bills, Dated, Keeper
+from usage_assets_tests.end_to_end.audit_sums import DAILY, total
 from usage_assets_tests.end_to_end.audit_views import whole_units
 from usage_assets_tests.end_to_end.conftest import Project, lose, open_project, sandbox_environment, settings_of
 
@@ -49,49 +62,62 @@ SWITCH = FIRST + timedelta(days=3)
 """The last day of rates and owners that change."""
 FEW = ("costs", "usage_completions")
 """What is fetched of the second OpenAI organization: the first has everything."""
-PROVIDER = {"openai_emea": "openai", "anthropic_labs": "anthropic"}
 
-CONNECTIONS = """
-[[connection]]
-name = "openai"
-provider = "openai"
-key = "file:{folder}/openai.key"
-base_url = "{one}/openai/v1"
-endpoints = {{ usage_decisions = true }}
-requests_per_second = 1000
 
-[[connection]]
-name = "openai_emea"
-provider = "openai"
-key = "file:{folder}/openai.key"
-base_url = "{other}/openai/v1"
-people = "names"
-endpoints = {{ {switches} }}
-requests_per_second = 1000
+class Source(NamedTuple):
+    """A connection of the story: which organization it shows, where it asks, and what else its entry says."""
 
-[[connection]]
-name = "anthropic"
-provider = "anthropic"
-key = "file:{folder}/anthropic.key"
-base_url = "{one}/anthropic"
-requests_per_second = 1000
+    name: str
+    provider: str
+    path: str = ""
+    key: str = ""
+    said: str = ""
+    organization: int = 0
+    keeps_names: bool = False
+    endpoints: Sequence[str] = ()
 
-[[connection]]
-name = "anthropic_labs"
-provider = "anthropic"
-key = "file:{folder}/anthropic.key"
-base_url = "{other}/anthropic"
-endpoints = {{ usage_messages = false, claude_code = false }}
-requests_per_second = 1000
+    def entry(self, folder: Path, address: str) -> str:
+        """Its entry in the connections file."""
+        access = f'files = "{folder / BILLS}"'
+        if self.key:
+            file = folder / f"{self.provider}.key"
+            file.write_text(self.key)
+            access = f'key = "file:{file}"\nbase_url = "{address}/{self.path}"\nrequests_per_second = 1000'
+        return f'[[connection]]\nname = "{self.name}"\nprovider = "{self.provider}"\n{access}\n{self.said}\n'
 
-[[connection]]
-name = "chatgpt"
-provider = "chatgpt"
-key = "file:{folder}/chatgpt.key"
-base_url = "{one}/chatgpt"
-workspace_id = "ws-sandbox"
-requests_per_second = 1000
-"""
+
+BILLS = "bills"
+SWITCHES = ", ".join(f"{e.name} = {str(e.name in FEW).lower()}" for e in PROVIDERS["openai"].endpoints)
+SOURCES = (
+    Source("openai", "openai", "openai/v1", OPENAI_ADMIN_KEY, "endpoints = { usage_decisions = true }"),
+    Source(
+        "openai_emea",
+        "openai",
+        "openai/v1",
+        OPENAI_ADMIN_KEY,
+        f'people = "names"\nendpoints = {{ {SWITCHES} }}',
+        organization=1,
+        keeps_names=True,
+        endpoints=FEW,
+    ),
+    Source("anthropic", "anthropic", "anthropic", ANTHROPIC_ADMIN_KEY),
+    Source(
+        "anthropic_labs",
+        "anthropic",
+        "anthropic",
+        ANTHROPIC_ADMIN_KEY,
+        "endpoints = { usage_messages = false, claude_code = false }",
+        organization=1,
+        endpoints=("cost_report",),
+    ),
+    Source("chatgpt", "chatgpt", "chatgpt", CHATGPT_ANALYTICS_KEY, f'workspace_id = "{CHATGPT_WORKSPACE_ID}"'),
+    Source("cloud", "focus", said=f"start_date = {FIRST}"),
+    Source("copilot", "github_copilot", "github_copilot", COPILOT_TOKEN, f'organization = "{COPILOT_ORGANIZATION}"'),
+    Source("editor", "cursor", "cursor", CURSOR_API_KEY),
+    Source("gateway", "litellm", "litellm", LITELLM_MASTER_KEY),
+    Source("router", "openrouter", "openrouter", OPENROUTER_MANAGEMENT_KEY),
+)
+ORGANIZATION = {source.name: source.organization for source in SOURCES}
 
 
 @dataclass
@@ -101,14 +127,15 @@ class Organization:
     sandbox: Sandbox
     ledger: Ledger
     directory: Directory
+    bills: Bills = field(default_factory=lambda: Bills(Path()))
     changed: set[tuple[str, date]] = field(default_factory=set)
     """Providers' days that were restated or billed in another currency."""
 
     @classmethod
-    def at(cls, sandbox: Sandbox, seed: int) -> "Organization":
+    def at(cls, sandbox: Sandbox, seed: int, folder: Path = Path()) -> "Organization":
         """The company of a seed, whose books are open from the first day of the audit to its end."""
         clock = Clock(datetime.combine(LAST, time(12), UTC))
-        return cls(sandbox, Ledger(seed, clock), Directory(seed, clock))
+        return cls(sandbox, Ledger(seed, clock), Directory(seed, clock), Bills(folder / BILLS))
 
     def rows(self, name: str, day: date) -> list[dict[str, Any]]:
         """What the books have of an endpoint, such as ``openai/costs``, and a day."""
@@ -122,6 +149,14 @@ class Organization:
         self.changed.add((provider, day))
         answer = self.sandbox.control("POST", "restate", what)
         assert answer["changed"][endpoint] == {str(day): self.ledger.restate(provider, endpoint, day, change, factor)}
+        if provider == "focus":
+            self.deliver(self.bills.until)
+
+    def deliver(self, until: date) -> None:
+        """Have the cloud write its bills again, of all days until this one."""
+        what = {"folder": str(self.bills.folder), "start": str(FIRST), "end": str(until)}
+        assert self.sandbox.control("POST", "bills", what)["files"]
+        self.bills.until = until
 
     def bill(self, provider: str, days: Sequence[date], currency: str, third: int) -> None:
         """Let a third of the costs of days be in a currency."""
@@ -158,6 +193,8 @@ class Story:
         """Let it be this moment everywhere."""
         for organization in self.organizations:
             organization.sandbox.control("POST", "clock", {"now": moment.isoformat()})
+        if self.organizations[0].bills.until != moment.date():
+            self.organizations[0].deliver(moment.date())
         self.travel.move_to(moment, tick=False)
         self.now = moment
 
@@ -170,16 +207,22 @@ class Story:
         for connection in connections:
             assert self.project.look_up(connection).success
             account = self.keeper.accounts[connection]
-            organization = self.organizations[connection in PROVIDER]
+            organization = self.organizations[ORGANIZATION[connection]]
             self.keeper.lookups.note(account, organization.directory.lists[account.provider])
         self.wait()
 
     def fetch(self, connection: str, days: Sequence[date], *assets: str) -> None:
         """Fetch days, as a person or a schedule does; ``assets`` alone, where some are named."""
-        result = self.project.fetch(connection, [*days], *assets)
+        days = self.served(connection, days)
+        result = self.project.fetch(connection, days, *assets)
         assert result.success
         keys = (dg.AssetKey([connection, name]) for name in assets)
         self.keeper.written(connection, days, self.now, result.run_id, self.parts(keys))
+
+    def served(self, connection: str, days: Sequence[date]) -> list[date]:
+        """Those of days that the provider still serves."""
+        lookback = PROVIDERS[self.keeper.accounts[connection].provider].lookback_days or 10**5
+        return [day for day in days if day >= self.now.date() - timedelta(days=lookback)]
 
     def parts(self, keys: Iterable[dg.AssetKey]) -> set[tuple[str, str]]:
         """The parts of tables that some assets write."""
@@ -275,7 +318,8 @@ class Story:
     def push(self, days: Sequence[date], *connections: str) -> None:
         """Push days of every connection, or of those named."""
         for connection in connections or self.keeper.accounts:
-            assert self.project.push_of(connection, [*days]).success
+            stored = self.keeper.days_of(connection)
+            assert self.project.push_of(connection, [day for day in days if day in stored]).success
 
 
 def tables_of(settings: Settings) -> Mapping[dg.AssetKey, Collection[tuple[str, str]]]:
@@ -397,13 +441,14 @@ def stated_later(keeper: Keeper) -> list[Dated]:
         invoice("I-4", "anthropic", issued=CLOSED + timedelta(days=1), total=Decimal("0.01")),
         invoice("I-5", "anthropic_labs", "JPY", issued=CLOSED),
         invoice("I-6", "chatgpt", issued=CLOSED),
+        invoice("I-7", "editor", issued=CLOSED),
     ]
 
 
 def chapters() -> list[list[date]]:
     """The days as they are fetched: until the first month is over, some two months at a time, and a last week.
 
-    No provider is asked for what it does not serve any more: Codex is told of 90 days.
+    No provider is asked for what it does not serve any more: Codex is told of 90 days, OpenRouter of 30.
     """
     first, middle, last = DAYS[: WEEK + 1], DAYS[WEEK + 1 : -WEEK], DAYS[-WEEK:]
     size = ceil(len(middle) / ceil(len(middle) / MONTHS)) if middle else 1
@@ -553,6 +598,27 @@ def restate(one: Organization, other: Organization, days: Sequence[date]) -> Non
         one.restate("chatgpt/codex_usage", days[1 + n], change, factor)
     for name, organization in LATE.items():
         (one, other)[organization].restate(name, days[0], "add")
+    for n, (change, factor) in enumerate((("scale", 3), ("clear", 1), ("remove", 1), ("add", 1))):
+        for name in RESTATED:
+            one.restate(name, days[-2 - n], change, factor)
+        one.restate(f"github_copilot/{metered_on(days[-2 - n])}", days[-2 - n], change, factor)
+    for name in ("cursor/daily_usage", "github_copilot/users_1_day", "github_copilot/organization_1_day"):
+        one.restate(name, days[-2], "scale", 2)
+
+
+RESTATED = (
+    "focus/charges",
+    "github_copilot/billing_usage",
+    "cursor/usage_events",
+    "litellm/user_activity",
+    "litellm/tag_activity",
+    "openrouter/activity",
+)
+
+
+def metered_on(day: date) -> str:
+    """In what GitHub bills the use of a day."""
+    return "premium_requests" if day < CREDITS_SINCE else "ai_credits"
 
 
 def restate_once_more(one: Organization, other: Organization, day: date) -> None:
@@ -562,6 +628,8 @@ def restate_once_more(one: Organization, other: Organization, day: date) -> None
     one.restate("anthropic/cost_report", day, "scale", 2)
     other.restate("anthropic/cost_report", day, "clear")
     one.restate("chatgpt/codex_usage", day, "scale", 2)
+    for name in ("focus/charges", "github_copilot/billing_usage", "cursor/usage_events", "litellm/user_activity"):
+        one.restate(name, day, "scale", 2)
 
 
 @contextmanager
@@ -574,21 +642,17 @@ def story_of(folder: Path, sandbox: Sandbox) -> Iterator[Story]:
     ):
         second = Sandbox(url, control)
         second.control("POST", "reset", {"seed": OTHER_SEED})
-        organizations = (Organization.at(sandbox, DEFAULT_SEED), Organization.at(second, OTHER_SEED))
+        organizations = (Organization.at(sandbox, DEFAULT_SEED, folder), Organization.at(second, OTHER_SEED))
         one, other = organizations
-        accounts = (
-            Account("openai", "openai", one.ledger),
-            Account("openai_emea", "openai", other.ledger, keeps_names=True, endpoints=FEW),
-            Account("anthropic", "anthropic", one.ledger),
-            Account("anthropic_labs", "anthropic", other.ledger, endpoints=("cost_report",)),
-            Account("chatgpt", "chatgpt", one.ledger),
-        )
-        for name, key in (
-            ("openai", "sk-admin-sandbox"),
-            ("anthropic", "sk-ant-admin-sandbox"),
-            ("chatgpt", "chatgpt-sandbox-key"),
-        ):
-            (folder / f"{name}.key").write_text(key)
+        accounts = [
+            Account(
+                *(source.name, source.provider, organizations[source.organization].ledger),
+                source.keeps_names,
+                source.endpoints,
+                None if source.key else one.bills,
+            )
+            for source in SOURCES
+        ]
         keeper = Keeper(accounts, stated(one, other))
         file = folder / "connections.toml"
         environment = sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | {
@@ -599,8 +663,8 @@ def story_of(folder: Path, sandbox: Sandbox) -> Iterator[Story]:
             "USAGE_ARCHIVE": "off",
             "USAGE_BACKFILL_HISTORY": "true",
         }
-        switches = ", ".join(f"{e.name} = {str(e.name in FEW).lower()}" for e in PROVIDERS["openai"].endpoints)
-        connections = CONNECTIONS.format(folder=folder, one=sandbox.base_url, other=url, switches=switches)
+        addresses = (sandbox.base_url, url)
+        connections = "\n".join(source.entry(folder, addresses[source.organization]) for source in SOURCES)
         file.write_text(connections + toml(keeper.accounting))
         with open_project(sandbox, folder, environment) as project:
             yield Story(

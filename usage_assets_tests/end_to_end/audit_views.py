@@ -8,22 +8,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
-from usage_assets_tests.end_to_end.audit_books import (
-    ALLOCATED,
-    DAILY,
-    KEYS,
-    MINOR_DIGITS,
-    SCOPES,
-    USERS,
-    Keeper,
-    Row,
-    by,
-    owner_of,
-    times,
-    total,
-)
+from usage_assets.sandbox.company import EXACT
+from usage_assets_tests.end_to_end import audit_sources
+from usage_assets_tests.end_to_end.audit_books import KEYS, MINOR_DIGITS, SCOPES, USERS, Keeper, counted, owner_of
+from usage_assets_tests.end_to_end.audit_sums import ALLOCATED, DAILY, Row, by, times, total
 
 VIEWS: Mapping[str, Sequence[str]] = {
     "costs.by_day": ("usage_date",),
@@ -65,18 +56,36 @@ def named(keeper: Keeper) -> list[Row]:
     return _named(keeper, keeper.rows(DAILY))
 
 
+NAMED_IN_ROWS = {
+    "focus.charges": ("sub_account_id", "sub_account_name"),
+    "litellm.user_activity": ("api_key", "api_key_alias"),
+}
+"""Raw table -> its columns of an id and of that id's name."""
+
+
+def _names_in_rows(keeper: Keeper) -> Mapping[tuple[str, str], str]:
+    """(connection, id) -> name, where no list has them."""
+    return {
+        (row["connection"], row[id_]): row[name]
+        for table, (id_, name) in NAMED_IN_ROWS.items()
+        for row in keeper.rows(table)
+        if row[id_] and row[name]
+    }
+
+
 def _named(keeper: Keeper, rows: Iterable[Row]) -> list[Row]:
-    names = keeper.lookups
+    names, stated = keeper.lookups, _names_in_rows(keeper)
     return [
         {
             **row,
-            "project_name": names.name(row["connection"], SCOPES, row["project_id"]) or row["project_id"],
+            "project_name": names.name(row["connection"], SCOPES, row["project_id"])
+            or stated.get((row["connection"], row["project_id"]), row["project_id"]),
             "workspace_name": names.name(row["connection"], SCOPES, row["workspace_id"]) or row["workspace_id"],
             "user_name": names.name(row["connection"], USERS, row["user_id"]) or row["user_id"],
             "user_email": names.email(row["connection"], row["user_id"]),
             "api_key_display_name": names.name(row["connection"], KEYS, row["api_key_id"])
             or row["api_key_name"]
-            or row["api_key_id"],
+            or stated.get((row["connection"], row["api_key_id"]), row["api_key_id"]),
         }
         for row in rows
     ]
@@ -164,7 +173,13 @@ COMPANIES = {
     "openai": ("OpenAI", "OpenAI API", "Project"),
     "anthropic": ("Anthropic", "Claude API", "Workspace"),
     "chatgpt": ("OpenAI", "ChatGPT Enterprise", "Workspace"),
+    "focus": ("FOCUS files", "FOCUS files", "Account"),
+    "github_copilot": ("GitHub", "GitHub Copilot", "Organization"),
+    "cursor": ("Cursor", "Cursor", "Team"),
+    "openrouter": ("OpenRouter", "OpenRouter", "Workspace"),
 }
+DEVELOPERS = ("openai", "anthropic", "chatgpt")
+"""Those that have made the models that they bill."""
 UNITS = {"tokens": "Tokens", "images": "Images"}
 
 
@@ -196,21 +211,28 @@ MATCHED = ("model", "service_tier")
 """What a basis may say that a bill and its use have in common, besides day, scope, user and key."""
 
 
-def _quantified(
-    rows: Sequence[Row], quantities: Mapping[tuple[Any, ...], Row]
-) -> Iterator[tuple[Row, tuple[str, Decimal | None, str]]]:
-    """Charges with the source of their quantity, it, and its unit: the bill's, or that of the use it was split by."""
-    of_bill = ("connection", "usage_date", "currency", "project_id", "user_id", "api_key_id", "line_item")
+class Quantified(NamedTuple):
+    """Who states the quantity of a charge, it and its unit; its list amount, if the bill has one; and its category."""
+
+    source: str
+    quantity: Decimal | None
+    unit: str
+    list_amount: Decimal | None = None
+    category: str = "Usage"
+    frequency: str = "Usage-Based"
+
+
+def _quantified(rows: Sequence[Row], quantities: Mapping[tuple[Any, ...], Row]) -> Iterator[tuple[Row, Quantified]]:
+    """Charges with their quantities: the bill's, or that of the use it was split by."""
     sharing: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
     for n, row in enumerate(rows):
-        if row.get("units") is None:
-            stated = (
-                quantities.get(tuple(row[name] for name in of_bill)) if row["source_table"] == "openai.costs" else None
-            )
-            if row["cost_basis"] == "credits":
-                yield row, ("bill", row["native_amount"], "Credits")
-            else:
-                yield row, ("bill", stated["quantity"], stated["unit"]) if stated else ("none", None, "Units")
+        stated, units = quantities.get(_bill_of(row)), row.get("units")
+        if row["cost_basis"] == "credits":
+            yield row, Quantified("bill", row["native_amount"], "Credits")
+        elif stated and (units is None or stated.get("is_split")):
+            yield row, _stated(stated, row)
+        elif units is None:
+            yield row, Quantified("none", None, "Units")
         else:
             scope = ("connection", "usage_date", "source_table", "project_id", "workspace_id", "user_id", "api_key_id")
             dimensions = tuple(row[name] if name in row["basis"] else None for name in MATCHED)
@@ -218,7 +240,7 @@ def _quantified(
     for places in sharing.values():
         unit = rows[places[0]]["allocation"].capitalize()
         if len(places) == 1:
-            yield rows[places[0]], ("usage", Decimal(rows[places[0]]["units"]), unit)
+            yield rows[places[0]], Quantified("usage", Decimal(rows[places[0]]["units"]), unit)
             continue
         order = ("line_item", "context_window", "inference_geo")
         places.sort(key=lambda n: (*((rows[n][o] is None, rows[n][o] or "") for o in order), rows[n]["native_amount"]))
@@ -226,14 +248,40 @@ def _quantified(
             max(0, int(rows[n]["native_amount"].quantize(Decimal("1e-9"), ROUND_HALF_UP).scaleb(9))) for n in places
         ]
         if not sum(weights) or len({rows[n]["currency"] for n in places}) > 1:
-            yield from ((rows[n], ("none", None, "Units")) for n in places)
+            yield from ((rows[n], Quantified("none", None, "Units")) for n in places)
             continue
         so_far = 0
         for n, weight in zip(places, weights, strict=True):
             units = rows[n]["units"]
             part = units * (so_far + weight) // sum(weights) - units * so_far // sum(weights)
             so_far += weight
-            yield rows[n], ("shared usage", Decimal(part), unit)
+            yield rows[n], Quantified("shared usage", Decimal(part), unit)
+
+
+BILL = ("connection", "usage_date", "currency", "project_id", "workspace_id", "line_item")
+
+
+def _bill_of(row: Row) -> tuple[Any, ...]:
+    """What a quantity and the bill that states it have in common. A part of a bill has a user; its bill had none."""
+    whose = [row[name] if row.get("units") is None else None for name in ("user_id", "api_key_id")]
+    model = None if row["source_table"] == "openai.costs" else row["model"]
+    return (row["source_table"], *(row[name] for name in BILL), *whose, model)
+
+
+def _stated(stated: Row, row: Row) -> Quantified:
+    """The quantity and list amount of a bill, or the share of a part of it, rounded down."""
+    quantity, listed, units = stated["quantity"], stated.get("list_amount"), row.get("units")
+    if listed == row.get("billed_amount", row["native_amount"]) or (listed or 0) * row["native_amount"] < 0:
+        listed = None
+    if units is not None:
+        share = partial(_share, units=units, all_units=row["all_units"])
+        quantity, listed = share(quantity, places=9), listed if listed is None else share(listed, places=24)
+    found = Quantified("bill", quantity, stated["unit"], listed)
+    return found._replace(**{name: stated[name] for name in ("category", "frequency") if name in stated})
+
+
+def _share(amount: Decimal, units: int, all_units: int, places: int) -> Decimal:
+    return Decimal(int(amount.scaleb(places, EXACT)) * units // all_units).scaleb(-places, EXACT)
 
 
 def _price(cost: Decimal, quantity: Decimal) -> Decimal:
@@ -242,21 +290,31 @@ def _price(cost: Decimal, quantity: Decimal) -> Decimal:
         return (cost / quantity).quantize(Decimal("1e-24"), ROUND_HALF_UP) if quantity else Decimal(0)
 
 
-def _priced(cost: Decimal, source: str, quantity: Decimal | None, unit: str, rate: Decimal | None = None) -> Row:
+def _priced(cost: Decimal, quantified: Quantified, rate: Decimal | None = None) -> Row:
     """Quantities and prices of a charge. What is used of credits has a rate."""
-    one = Decimal(-1 if cost < 0 else 1)
+    quantity = quantified.quantity
+    listed = cost if quantified.list_amount is None else quantified.list_amount
+    one = Decimal(-1 if min(cost, listed) < 0 else 1)
     consumed = one if quantity is None else quantity
-    has_price = rate is not None or (quantity is not None and (not cost or quantity * cost > 0))
-    price = rate if rate is not None else _price(cost, consumed if has_price else one)
-    in_pricing_currency = Decimal(1) if rate is not None else price
+    fits = quantity is not None and all(not amount or quantity * amount > 0 for amount in (cost, listed))
+    has_price = rate is not None or fits
+    price, list_price = (
+        rate if rate is not None else _price(amount, consumed if has_price else one) for amount in (cost, listed)
+    )
+    in_credits = Decimal(1) if rate is not None else None
     return {
-        "ConsumedQuantity": consumed,
-        "ConsumedUnit": unit,
+        "ChargeCategory": quantified.category,
+        "ChargeFrequency": quantified.frequency,
+        "ConsumedQuantity": consumed if quantified.category == "Usage" else None,
+        "ConsumedUnit": quantified.unit if quantified.category == "Usage" else None,
         "PricingQuantity": consumed if has_price else one,
-        "PricingUnit": unit if has_price else "Units",
-        **dict.fromkeys(("ContractedUnitPrice", "ListUnitPrice"), price),
-        **dict.fromkeys(("PricingCurrencyContractedUnitPrice", "PricingCurrencyListUnitPrice"), in_pricing_currency),
-        "x_QuantitySource": source,
+        "PricingUnit": quantified.unit if has_price else "Units",
+        "ListCost": listed,
+        "ContractedUnitPrice": price,
+        "ListUnitPrice": list_price,
+        "PricingCurrencyContractedUnitPrice": in_credits or price,
+        "PricingCurrencyListUnitPrice": in_credits or list_price,
+        "x_QuantitySource": quantified.source,
     }
 
 
@@ -272,7 +330,8 @@ def _sku(provider: str, item: str, meter: str, row: Row | None = None) -> Row:
     model = row.get("model")
     of_tokens = usage_type if usage_type and usage_type.endswith(("input", "output", "tokens")) else None
     details = {
-        **({"ModelDeveloper": COMPANIES[provider][0], "ModelFamily": re.sub("-[0-9].*", "", model)} if model else {}),
+        **({"ModelDeveloper": COMPANIES[provider][0]} if model and provider in DEVELOPERS else {}),
+        "ModelFamily": re.sub("-[0-9].*", "", model) if model else None,
         "ModelId": model,
         "x_ContextWindow": row.get("context_window"),
         "x_InferenceGeo": row.get("inference_geo"),
@@ -287,7 +346,7 @@ def _sku(provider: str, item: str, meter: str, row: Row | None = None) -> Row:
     }
 
 
-def _charge(row: Row, quantified: tuple[str, Decimal | None, str], invoices: Sequence[Row]) -> Row:
+def _charge(row: Row, quantified: Quantified, invoices: Sequence[Row]) -> Row:
     is_credits = row["cost_basis"] == "credits"
     currency = row["currency"] or "USD"
     amount = row["amount_usd"] if currency == "USD" else whole_units(row["native_amount"], row["native_unit"], currency)
@@ -303,14 +362,12 @@ def _charge(row: Row, quantified: tuple[str, Decimal | None, str], invoices: Seq
         **_frame(
             row["connection"], row["provider"], row["usage_date"], row["usage_date"] + timedelta(days=1), currency
         ),
-        "ChargeCategory": "Usage",
         "ChargeDescription": row["line_item"] or ", ".join(filter(None, (row["model"], row["usage_type"]))) or itemless,
-        "ChargeFrequency": "Usage-Based",
         "BilledCost": Decimal(0) if is_credits else amount,
-        **dict.fromkeys(("ContractedCost", "EffectiveCost", "ListCost"), cost),
+        **dict.fromkeys(("ContractedCost", "EffectiveCost"), cost),
         "PricingCurrency": "Credits" if is_credits else currency,
         "PricingCurrencyEffectiveCost": row["native_amount"] if is_credits else cost,
-        **_priced(cost, *quantified, row["usd_rate"] if is_credits else None),
+        **_priced(cost, quantified, row["usd_rate"] if is_credits else None),
         **_sku(row["provider"], item, row["usage_type"] or ("credits" if is_credits else "usage"), row),
         "SubAccountId": scope,
         "SubAccountName": row["project_name"] if row["project_id"] else row["workspace_name"],
@@ -341,6 +398,19 @@ def _charge(row: Row, quantified: tuple[str, Decimal | None, str], invoices: Seq
         "x_UsdPerCredit": row["usd_rate"] if is_credits else None,
         "x_UsdPerCreditSource": row["usd_rate_source"] if is_credits else None,
         "x_UserId": row["user_id"],
+        **_of_service(row),
+    }
+
+
+def _of_service(row: Row) -> Row:
+    """What a bill of several services says of one."""
+    if row["provider"] != "focus":
+        return {}
+    companies = ("ProviderName", "PublisherName", "ServiceProviderName", "HostProviderName")
+    return {
+        "ServiceName": row["cost_type"],
+        "InvoiceIssuerName": audit_sources.ISSUER,
+        **dict.fromkeys(companies, audit_sources.CLOUD),
     }
 
 
@@ -362,18 +432,80 @@ def _frame(connection: str, provider: str, first: date, after: date, currency: s
     }
 
 
+NOBODY = dict.fromkeys(("project_id", "workspace_id", "user_id", "api_key_id", "model"))
+
+
+def _of_line_items(row: Row) -> Row:
+    return {**NOBODY, **row, "currency": row["amount_currency"].upper(), "unit": UNITS.get(row["quantity_unit"])}
+
+
+def _of_events(row: Row) -> Row | None:
+    """Requests that are billed: tokens are no quantity of the whole charge."""
+    if row["charge"] != "billed":
+        return None
+    line_item = f"{row['model']}, {row['kind']}"
+    return {**NOBODY, **row, "line_item": line_item, "quantity": row["events"], "unit": "Requests"}
+
+
+def _of_charges(row: Row) -> Row | None:
+    if row.get("left_out_rows"):
+        return None
+    used = {"line_item": row["charge_description"], "quantity": row["tokens"], "unit": "Tokens"}
+    return {**NOBODY, **used, "project_id": row["sub_account_id"], "model": row["model"], "list": row["list_cost"]}
+
+
+def _of_sku(row: Row) -> Row:
+    return {**NOBODY, "line_item": f"{row['product']}, {row['sku']}", "list": row["gross_amount"]}
+
+
+def _of_seats(row: Row) -> Row | None:
+    if (row["product"], row["unit_type"]) != ("Copilot", "user-months"):
+        return None
+    bought = {"category": "Purchase", "frequency": "Recurring"}
+    return {**_of_sku(row), "quantity": row["quantity"], "unit": "User-Months", **bought}
+
+
+def _of_metered(unit: str) -> Callable[[Row], Row]:
+    """What is used, the part included that the plan covers; the bill and its quantity are split among people."""
+
+    def metered(row: Row) -> Row:
+        used = {"quantity": row["gross_quantity"], "unit": unit, "is_split": True}
+        return {**_of_sku(row), "model": row["model"], **used}
+
+    return metered
+
+
+QUANTITIES: Mapping[str, Callable[[Row], Row | None]] = {
+    "openai.costs": _of_line_items,
+    "cursor.usage_events": _of_events,
+    "focus.charges": _of_charges,
+    "github_copilot.billing_usage": _of_seats,
+    "github_copilot.ai_credits": _of_metered("Credits"),
+    "github_copilot.premium_requests": _of_metered("Requests"),
+}
+"""Raw table -> what a row of a bill states of its quantity."""
+
+
 def _quantities(keeper: Keeper) -> Mapping[tuple[Any, ...], Row]:
-    rows = [
-        {**row, "currency": row["amount_currency"].upper()}
-        for row in keeper.rows("openai.costs")
-        if not keeper.is_ahead("openai.costs", row["connection"], row["usage_date"])
-    ]
-    keys = ("connection", "usage_date", "currency", "project_id", "user_id", "api_key_id", "line_item")
     found = {}
-    for key, same in by(rows, *keys).items():
-        [unit, *others] = {row["quantity_unit"] for row in same}
-        if unit in UNITS and not others:
-            found[key] = {"quantity": Decimal(total(row["quantity"] for row in same)), "unit": UNITS[unit]}
+    for table, quantity in QUANTITIES.items():
+        source = {"source_table": table, "currency": "USD"}
+        rows = [
+            {**source, **stated, "connection": row["connection"], "usage_date": row["usage_date"]}
+            for row in keeper.rows(table)
+            if (stated := quantity(row)) and not keeper.is_ahead(table, row["connection"], row["usage_date"])
+        ]
+        groups: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
+        for row in rows:
+            groups[_bill_of({**row, "units": None})].append(row)
+        for key, same in groups.items():
+            [unit, *others] = {row["unit"] for row in same}
+            if unit and not others:
+                found[key] = {
+                    **same[0],
+                    "quantity": Decimal(total(row["quantity"] for row in same)),
+                    "list_amount": total(row.get("list") for row in same),
+                }
     return found
 
 
@@ -401,14 +533,21 @@ def _is_of(invoice: Row, row: Row, day: date, currency: str) -> bool:
     return (invoice["connection"], invoice["month"], invoice["currency"]) == wanted
 
 
+def _currency_of(name: str, unit: str) -> tuple[str, str] | None:
+    return (name.removeprefix("amount_").upper(), unit) if name.startswith("amount_") else None
+
+
+def _in_dollars(units: Mapping[str, str]) -> Callable[[str], tuple[str, str] | None]:
+    return lambda name: ("USD", units[name]) if name in units else None
+
+
 MONEY: Mapping[str, Callable[[str], tuple[str, str] | None]] = {
-    "openai.costs": lambda name: (
-        ("USD", "dollars") if name == "amount_usd" else (name.removeprefix("amount_").upper(), "major units")
-    ),
+    "openai.costs": lambda name: ("USD", "dollars") if name == "amount_usd" else _currency_of(name, "major units"),
     "anthropic.cost_report": lambda name: (
-        ("USD", "cents") if name == "amount_cents" else (name.removeprefix("amount_").upper(), "minor units")
+        ("USD", "cents") if name == "amount_cents" else _currency_of(name, "minor units")
     ),
     "chatgpt.codex_usage": lambda name: ("USD", "dollars") if name == "cost_usd" else None,
+    **{table: _in_dollars(units) for table, units in audit_sources.USD_TOTALS.items()},
 }
 """Raw table of what is billed -> currency and unit of a total, where it is one of money."""
 
@@ -416,9 +555,7 @@ MONEY: Mapping[str, Callable[[str], tuple[str, str] | None]] = {
 def _corrections(keeper: Keeper, invoices: Sequence[Row]) -> Iterator[Row]:
     for line in keeper.restatements:
         table, name = line["table_name"], line.get("total")
-        if table not in MONEY or not name or not name.startswith(("amount_", "cost_")):
-            continue
-        if not (money := MONEY[table](name)):
+        if table not in MONEY or not name or not (money := MONEY[table](name)):
             continue
         if keeper.is_ahead(table, line["connection"], line["usage_date"], line["version"]):
             continue
@@ -444,7 +581,7 @@ def _corrections(keeper: Keeper, invoices: Sequence[Row]) -> Iterator[Row]:
                     **dict.fromkeys(("BilledCost", "ContractedCost", "EffectiveCost", "ListCost"), amount),
                     "PricingCurrency": currency,
                     "PricingCurrencyEffectiveCost": amount,
-                    **_priced(amount, "none", None, "Units"),
+                    **_priced(amount, Quantified("none", None, "Units")),
                     **_sku(provider, "Correction", "correction"),
                     "x_CostBasis": "billed",
                     **dict.fromkeys(("InvoiceId", "x_InvoiceId"), None if kind else invoice["id"]),
@@ -464,7 +601,7 @@ def _purchases(keeper: Keeper) -> Iterator[Row]:
         provider, unit = keeper.accounts[said["connection"]].provider, "Credits" if is_credits else "Seats"
         yield {
             **_frame(said["connection"], provider, first, after, currency),
-            **_priced(amount, "connections file", Decimal(said["quantity"]), unit),
+            **_priced(amount, Quantified("connections file", Decimal(said["quantity"]), unit)),
             **_sku(provider, unit, unit),
             **dict.fromkeys(("ConsumedQuantity", "ConsumedUnit")),
             "ChargeCategory": "Purchase",
@@ -496,6 +633,66 @@ def left_out(keeper: Keeper) -> list[Row]:
         }
         for (connection, day), same in by(missing, "connection", "usage_date").items()
     ]
+
+
+# --- Usage ------------------------------------------------------------------------------------------------------------
+
+
+def usage(keeper: Keeper) -> Mapping[str, list[Row]]:
+    """costs.usage, and its sums."""
+    used = [
+        {
+            "connection": row["connection"],
+            "usage_date": row["usage_date"],
+            "provider": table.partition(".")[0],
+            **counts,
+        }
+        for table, counts_of in audit_sources.USAGE.items()
+        for (connection, day), rows in by(keeper.rows(table), "connection", "usage_date").items()
+        for row in (counted(rows) if table == "chatgpt.codex_usage" else rows)
+        if (counts := counts_of(row))
+    ]
+    counters = ("requests", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens")
+    keys = ("connection", "provider", "usage_date", "model")
+    of_models = [
+        dict.fromkeys((*keys, *counters)) | row
+        for row in used
+        if any(row.get(name) is not None for name in ("requests", "input_tokens", "output_tokens"))
+    ]
+    sums_ = [
+        dict(zip(keys, key, strict=True)) | {name: total(row[name] for row in same) for name in counters}
+        for key, same in by(of_models, *keys).items()
+    ]
+    return {"costs.usage": used, "costs.usage_by_model": sums_}
+
+
+def gateways_and_bills(keeper: Keeper) -> list[Row]:
+    """costs.gateways_and_bills: what the proxy takes a model's use for, beside each bill of that model and day."""
+    costs = [{**row, "called": _called(row["model"])} for row in keeper.rows(DAILY) if row["model"]]
+    estimates = by((row for row in costs if row["provider"] == "litellm"), "connection", "usage_date", "called")
+    bills = by((row for row in costs if row["cost_basis"] == "billed"), "usage_date", "called", "provider")
+    pairs = []
+    for (connection, day, model), estimated in estimates.items():
+        for (billed_on, billed_model, provider), billed in bills.items():
+            if (billed_on, billed_model) == (day, model):
+                estimate, bill = (total(row["amount_usd"] for row in rows) for rows in (estimated, billed))
+                pairs.append(
+                    {
+                        "connection": connection,
+                        "usage_date": day,
+                        "model": model,
+                        "billed_by": provider,
+                        "estimated_usd": estimate,
+                        "billed_usd": bill,
+                        "difference_usd": None if bill is None else total((estimate, -bill)),
+                    }
+                )
+    return pairs
+
+
+def _called(model: str) -> str:
+    """A model without its vendor and the date of its version."""
+    return re.sub("-20[0-9]{2}-?[0-9]{2}-?[0-9]{2}$", "", model.rpartition("/")[2].lower())
 
 
 # --- What the connections file states ---------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.anthropic.entities import ENTITIES
 from usage_assets.providers.anthropic.lookups import LOOKUPS
 from usage_assets.providers.auth import HeaderAuth
-from usage_assets.providers.endpoint import Control, CostSource, Endpoint, Provider, error_message
+from usage_assets.providers.endpoint import BilledAs, Control, CostSource, Endpoint, Provider, error_message
 from usage_assets.providers.records import (
     GroupedBy,
     Item,
@@ -314,6 +314,10 @@ ANTHROPIC = Provider(
     name="anthropic",
     company="Anthropic",
     service="Claude API",
+    billed_as=BilledAs(
+        services=("Anthropic", "Anthropic API*", "Claude API*", "Claude Platform*", "Claude Developer Platform*"),
+        sellers=("Anthropic*",),
+    ),
     develops_models=True,
     sub_account_type="Workspace",
     default_sub_account="Default workspace",

@@ -21,12 +21,13 @@ from usage_assets.providers.anthropic_analytics.reports import (
     per_person,
 )
 from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import Control, Provider, error_message
+from usage_assets.providers.endpoint import BilledAs, Control, Provider, error_message
 
 ANTHROPIC_ANALYTICS = Provider(
     name="anthropic_analytics",
     company="Anthropic",
     service="Claude API",
+    billed_as=BilledAs(services=("Claude Enterprise*", "Claude for Enterprise*", "Claude Team*", "Claude for Work*")),
     develops_models=True,
     sub_account_type="Workspace",
     default_sub_account="Default workspace",

@@ -15,7 +15,7 @@ from usage_assets.core.days import unix_seconds
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.auth import bearer
 from usage_assets.providers.chatgpt.entities import ENTITIES
-from usage_assets.providers.endpoint import CostSource, Endpoint, Provider
+from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider
 from usage_assets.providers.records import Item, Json, Moment, Occurrence, OtherFields, Parser, ShapeError, as_json
 
 measure = partial(column, additive=False)
@@ -182,6 +182,7 @@ CHATGPT = Provider(
     name="chatgpt",
     company="OpenAI",
     service="ChatGPT Enterprise",
+    billed_as=BilledAs(services=("ChatGPT*", "Codex*"), sellers=("OpenAI*",)),
     develops_models=True,
     sub_account_type="Workspace",
     base_url="https://api.chatgpt.com",

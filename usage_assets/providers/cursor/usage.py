@@ -16,7 +16,7 @@ import msgspec
 
 from usage_assets.core.days import Window
 from usage_assets.core.schema import LookupRow, Row, Total, column
-from usage_assets.providers.endpoint import CostSource, Endpoint, Provider
+from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider
 from usage_assets.providers.lookup import Lookup, PersonName, Role
 from usage_assets.providers.records import CountedFields, Item, Json, OtherFields, Parser, ShapeError
 
@@ -363,6 +363,7 @@ CURSOR = Provider(
     name="cursor",
     company="Cursor",
     service="Cursor",
+    billed_as=BilledAs(services=("Cursor*",), sellers=("Cursor*", "Anysphere*")),
     sub_account_type="Team",
     base_url="https://api.cursor.com",
     base_url_variable="CURSOR_BASE_URL",

@@ -11,25 +11,29 @@ from functools import partial
 from typing import Annotated
 
 from usage_assets.core.schema import Row, Total, column
-from usage_assets.providers.endpoint import CostSource, Endpoint, Provider
+from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider
 from usage_assets.providers.files import FILE, ROW, FileReport
 from usage_assets.providers.focus.meters import described
 from usage_assets.providers.records import Item, Json, Moment, Parser, as_json
 
 money = partial(column, unit="currency units", additive=False)
 
-SERVICES = (
+HOSTED = (
     "Amazon Bedrock*",
     "*(Amazon Bedrock Edition)",  # models of other vendors, billed through the AWS Marketplace
     "Azure OpenAI*",
     "Azure AI Foundry*",
     "Microsoft Foundry*",
     "Foundry Models",
-    "x_SkuMeterCategory=Foundry Models",
-    "x_SkuMeterSubcategory=Azure OpenAI*",
     "Vertex AI*",
     "Gemini API*",
     "Generative Language API",
+)
+"""Services of clouds that serve models. The bills of those who made the models do not contain this use."""
+SERVICES = (
+    *HOSTED,
+    "x_SkuMeterCategory=Foundry Models",
+    "x_SkuMeterSubcategory=Azure OpenAI*",
     "ServiceProviderName=fal*",
     "OpenAI*",
     "ChatGPT*",
@@ -166,6 +170,7 @@ FOCUS = Provider(
     name="focus",
     company="FOCUS files",
     service="FOCUS files",
+    billed_as=BilledAs(services=HOSTED),
     sub_account_type="Account",
     default_sub_account="no sub account",
     advice={},

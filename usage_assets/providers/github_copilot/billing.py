@@ -15,7 +15,7 @@ import msgspec
 from usage_assets.core.days import Window
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import CostSource, Endpoint, Provider
+from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider
 from usage_assets.providers.github_copilot.entities import ENTITIES
 from usage_assets.providers.github_copilot.lookups import LOOKUPS
 from usage_assets.providers.github_copilot.metrics import METRICS
@@ -196,6 +196,7 @@ GITHUB_COPILOT = Provider(
     name="github_copilot",
     company="GitHub",
     service="GitHub Copilot",
+    billed_as=BilledAs(services=("*GitHub Copilot*", "Copilot Business*", "Copilot Enterprise*")),
     sub_account_type="Organization",
     base_url="https://api.github.com",
     base_url_variable="GITHUB_COPILOT_BASE_URL",

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import Control, CostSource, Provider, Refusal, error_message
+from usage_assets.providers.endpoint import BilledAs, Control, CostSource, Provider, Refusal, error_message
 from usage_assets.providers.openai.entities import ENTITIES
 from usage_assets.providers.openai.lookups import LOOKUPS
 from usage_assets.providers.openai.usage import (
@@ -104,6 +104,7 @@ OPENAI = Provider(
     name="openai",
     company="OpenAI",
     service="OpenAI API",
+    billed_as=BilledAs(services=("OpenAI", "OpenAI API*", "OpenAI Platform*"), sellers=("OpenAI*",)),
     develops_models=True,
     sub_account_type="Project",
     base_url="https://api.openai.com/v1",

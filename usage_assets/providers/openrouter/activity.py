@@ -15,7 +15,7 @@ import msgspec
 from usage_assets.core.days import date_alone
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import CostSource, Endpoint, Provider
+from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider
 from usage_assets.providers.records import Item, Json, Moment, OtherFields, Parser, ShapeError, whole_answer
 
 dollars = partial(column, unit="USD", additive=False)
@@ -79,6 +79,7 @@ OPENROUTER = Provider(
     name="openrouter",
     company="OpenRouter",
     service="OpenRouter",
+    billed_as=BilledAs(services=("OpenRouter*",), sellers=("OpenRouter*",)),
     sub_account_type="Workspace",
     base_url="https://openrouter.ai/api/v1",
     base_url_variable="OPENROUTER_BASE_URL",

@@ -1,0 +1,57 @@
+-- one row per connection that reads bills of several vendors, day, service, and connection that bills the same on that day: the
+-- vendor's own bill. A charge is of the provider whose service it names, or else of the one who sells it; what the connection's
+-- own provider claims is nobody else's. Every other view has both amounts
+-- reads: costs.daily_costs, accounting.bill_names
+create or replace view costs.billed_twice as
+with charges as (
+{bills_of_vendors}
+),
+claimed as (
+  select charges.*, bill_names.provider as of_provider
+  from charges
+  join accounting.bill_names
+    on len(
+      list_filter(if(kind = 'service', services, sellers), lambda name: lower(name) glob pattern)
+    ) > 0
+  window charge as (partition by source_table, connection, cost_type, line_item)
+  qualify
+    (kind = 'service' or not bool_or(kind = 'service') over charge)
+    and not bool_or(kind = 'service' and charges.provider = bill_names.provider) over charge
+),
+bills as (
+  select
+    connection,
+    provider,
+    usage_date,
+    sum(amount_usd)::decimal(38, 24) as amount_usd
+  from costs.daily_costs
+  where cost_basis = 'billed' and native_amount <> 0
+  group by connection, provider, usage_date
+)
+select
+  costs.connection,
+  costs.usage_date,
+  costs.cost_type as service,
+  bills.provider,
+  bills.connection as billed_by,
+  sum(costs.amount_usd)::decimal(38, 24) as amount_usd,
+  any_value(bills.amount_usd) as billed_by_usd
+from costs.daily_costs as costs
+join (select distinct source_table, connection, cost_type, line_item, of_provider from claimed) as claimed
+  on claimed.source_table = costs.source_table
+  and claimed.connection = costs.connection
+  and claimed.cost_type = costs.cost_type
+  and claimed.line_item is not distinct from costs.line_item
+join bills
+  on bills.provider = claimed.of_provider
+  and bills.usage_date = costs.usage_date
+where costs.cost_basis = 'billed' and costs.native_amount <> 0
+group by
+  costs.connection,
+  costs.usage_date,
+  costs.cost_type,
+  bills.provider,
+  bills.connection;
+
+comment on view costs.billed_twice is
+  'One row per connection, day and service of a bill of several vendors that another connection bills, too: docs/one-bill.md'

@@ -1,0 +1,574 @@
+"""Clouds' bills, editors and gateways: what is stored of their books, what it costs and counts, and becomes in Port.
+
+Declarations by endpoint or table, for audit_books.py and audit_views.py. Nothing here is read from the product.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from usage_assets.sandbox.company import email
+from usage_assets.sandbox.company_cursor import BILLED, COVERED, OWN_KEY
+from usage_assets.sandbox.company_focus import ACCOUNTS, BEDROCK, METERS
+from usage_assets.sandbox.company_litellm import MEASURES, TEAMS
+from usage_assets.sandbox.credentials import COPILOT_ORGANIZATION
+from usage_assets.sandbox.directory import cursor_member_id
+from usage_assets.sandbox.focus import PAYER
+from usage_assets_tests.end_to_end.audit_sums import Row, by, cost, identifier, total
+
+# --- Rows: endpoint -> what is stored of a day's rows of the books ----------------------------------------------------
+
+
+class Told(NamedTuple):
+    """The rows that the books have of an endpoint and a day, and until when the cloud has delivered its bills."""
+
+    rows: Sequence[Row]
+    day: date
+    delivered: date
+
+
+def month_after(day: date) -> date:
+    """The first day of the month after its own."""
+    return (day.replace(day=1) + timedelta(days=31)).replace(day=1)
+
+
+def moment(day: date) -> datetime:
+    """The moment that a day begins."""
+    return datetime.combine(day, time(), UTC)
+
+
+MODELS_OF_METERS = {
+    "Claude4.5Sonnet": "claude-sonnet-4-5",
+    "Nova2.0Lite": "Nova2.0Lite",
+    "anthropic.claude-opus-4-8-mantle": "claude-opus-4-8",
+}
+KINDS_OF_METERS = dict(
+    zip(
+        METERS,
+        (
+            "uncached_input_tokens",
+            "output_tokens",
+            "cache_read_input_tokens",
+            "cache_creation.ephemeral_5m_input_tokens",
+        ),
+        strict=True,
+    )
+)
+CLOUD, ISSUER = "AWS", "Amazon Web Services, Inc."
+
+
+def _charges(told: Told) -> Iterator[Row]:
+    """What is found late is a correction in the file of the next month, once that is delivered."""
+    after = month_after(told.day)
+    for row in (row for row in told.rows if row["service"] in BEDROCK):
+        model, meter = next(
+            (model, meter)
+            for model in MODELS_OF_METERS
+            for meter in METERS
+            if row["meter"].endswith(f"-{model}-{meter}")
+        )
+        booked = after if row["late"] and after <= told.delivered else told.day.replace(day=1)
+        yield {
+            "billing_account_id": PAYER,
+            "billing_currency": "USD",
+            "billing_period_start": moment(booked),
+            "charge_category": "Usage",
+            "charge_class": "Correction" if booked > told.day else None,
+            "charge_description": f"{row['unit']} of {row['meter']}",
+            "charge_period_start": moment(told.day),
+            "charge_period_end": moment(told.day + timedelta(days=1)),
+            **dict.fromkeys(("billed_cost", "effective_cost", "list_cost", "contracted_cost"), row["cost"]),
+            **dict.fromkeys(("consumed_quantity", "pricing_quantity"), row["quantity"]),
+            **dict.fromkeys(("consumed_unit", "pricing_unit"), row["unit"]),
+            "invoice_issuer_name": ISSUER,
+            "region_id": row["region"],
+            "service_category": "AI and Machine Learning",
+            "service_name": row["service"],
+            "service_provider_name": CLOUD,
+            "sku_id": f"SKU-{row['meter']}",
+            "sku_meter": row["meter"],
+            "sku_price_id": f"SKU-{row['meter']}.1",
+            "sub_account_id": row["account"],
+            "sub_account_name": ACCOUNTS.get(row["account"], "found late"),
+            "other_columns": {
+                "BillingAccountName": "Acme Robotics",
+                "BillingPeriodEnd": f"{month_after(booked)}T00:00:00Z",
+                "ChargeFrequency": "Usage-Based",
+                "PricingCategory": "Standard",
+                "PublisherName": CLOUD,
+                "Tags": {"team": ACCOUNTS.get(row["account"])},
+                "x_Operation": "InvokeModelInference",
+                "x_ServiceCode": "AmazonBedrock",
+            },
+            "model": MODELS_OF_METERS[model],
+            "usage_type": KINDS_OF_METERS[meter],
+            "tokens": int(row["quantity"] * 1000),
+        }
+    others = (row for row in told.rows if row["service"] not in BEDROCK)
+    for (service,), same in by(others, "service").items():
+        yield {
+            "billing_currency": "USD",
+            "billed_cost": total(row["cost"] for row in same),
+            "service_category": "Compute",
+            "service_name": service,
+            "service_provider_name": CLOUD,
+            "left_out_rows": len(same),
+        }
+
+
+EVENT_KINDS = {
+    "Included in Business": "included_in_business",
+    "Usage-based": "usage_based",
+    "User API Key": "user_api_key",
+    "Free Credit": "free_credit",
+    "Errored, Not Charged": "errored_not_charged",
+    "Aborted, Not Charged": "aborted_not_charged",
+}
+CHARGES = {BILLED: "billed", OWN_KEY: "own_key", **dict.fromkeys(COVERED, "included")}
+OF_EVENTS = ("user_id", "model", "kind", "kind_as_sent", "charge", "max_mode", "is_headless")
+ADDED_EVENTS = (
+    *("events", "request_units", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
+    *("model_cents", "token_fee_cents", "charged_cents"),
+)
+
+
+def _events(told: Told) -> Iterator[Row]:
+    """Events are added up: they have no id."""
+    events = [
+        {
+            **row,
+            "user_id": email(row["person"]),
+            "kind": EVENT_KINDS[row["label"]],
+            "kind_as_sent": row["kind"],
+            "charge": CHARGES.get(row["label"], "not_charged"),
+        }
+        for row in told.rows
+    ]
+    for key, same in by(events, *OF_EVENTS).items():
+        yield dict(zip(OF_EVENTS, key, strict=True)) | {
+            name: total(event[name] for event in same) for name in ADDED_EVENTS
+        }
+
+
+def _editor_days(told: Told) -> Iterator[Row]:
+    for row in told.rows:
+        extension = ".py" if row["is_active"] else None
+        yield {
+            **row,
+            "user_id": email(row["person"]),
+            "member_id": str(cursor_member_id(row["person"])),
+            "most_used_model": row["model"],
+            "apply_most_used_extension": extension,
+            "tab_most_used_extension": extension,
+            "client_version": "2.1.0" if row["is_active"] else None,
+        }
+
+
+def _spent(rows: Sequence[Row]) -> Row:
+    sums = {name: total(row[name] for row in rows) for name in MEASURES}
+    return sums | {"total_tokens": sums["prompt_tokens"] + sums["completion_tokens"], "flat_cost": Decimal(0)}
+
+
+def _gateway_cuts(told: Told) -> Iterator[Row]:
+    """The same use four times: in all, by model and API key, by provider and by user."""
+    if told.rows:
+        yield {"cut": "total", **_spent(told.rows)}
+    of_models = (row for row in told.rows if row["model"])
+    for (model, key, alias), same in by(of_models, "model", "api_key", "api_key_alias").items():
+        yield {"cut": "model", "model": model, "api_key": key, "api_key_alias": alias, **_spent(same)}
+    for (provider,), same in by(told.rows, "provider").items():
+        yield {"cut": "provider", "custom_llm_provider": provider or "unknown", **_spent(same)}
+    for (user,), same in by(told.rows, "entity").items():
+        yield {"cut": "user", "user_id": user or "Unassigned", **_spent(same)}
+
+
+def _gateway_entities(name: str) -> Callable[[Told], Iterator[Row]]:
+    def entities(told: Told) -> Iterator[Row]:
+        for (entity,), same in by(told.rows, "entity").items():
+            yield {name: entity, "team_alias": TEAMS.get(entity), **_spent(same)}
+
+    return entities
+
+
+def _billed_products(told: Told) -> Iterator[Row]:
+    yield from (row | {"organization": COPILOT_ORGANIZATION} for row in told.rows)
+
+
+def _by_feature(row: Row) -> Row:
+    uses = row["user_initiated_interaction_count"]
+    return {"totals_by_feature": [{"feature": "chat", "user_initiated_interaction_count": uses}]}
+
+
+def _copilot_users(told: Told) -> Iterator[Row]:
+    for row in told.rows:
+        yield row | {
+            "organization": COPILOT_ORGANIZATION,
+            "user_id": str(row["user_id"]),
+            "breakdown": _by_feature(row),
+        }
+
+
+REQUESTS = {
+    "prs_created_by_copilot": ("prs_created", "total_created_by_copilot"),
+    "prs_reviewed_by_copilot": ("prs_reviewed", "total_reviewed_by_copilot"),
+    "prs_merged_by_copilot": ("prs_merged", "total_merged_created_by_copilot"),
+    "copilot_applied_suggestions": ("suggestions_applied", "total_copilot_applied_suggestions"),
+}
+
+
+def _copilot_organizations(told: Told) -> Iterator[Row]:
+    for row in told.rows:
+        yield {
+            **row,
+            "organization": COPILOT_ORGANIZATION,
+            **{name: row[of] for name, (of, _) in REQUESTS.items()},
+            "breakdown": _by_feature(row) | {"pull_requests": {sent: row[of] for of, sent in REQUESTS.values()}},
+        }
+
+
+STORED: Mapping[str, Callable[[Told], Iterable[Row]]] = {
+    "focus/charges": _charges,
+    "cursor/usage_events": _events,
+    "cursor/daily_usage": _editor_days,
+    "litellm/user_activity": _gateway_cuts,
+    "litellm/team_activity": _gateway_entities("team_id"),
+    "litellm/tag_activity": _gateway_entities("tag"),
+    "litellm/customer_activity": _gateway_entities("end_user_id"),
+    "github_copilot/billing_usage": _billed_products,
+    "github_copilot/users_1_day": _copilot_users,
+    "github_copilot/organization_1_day": _copilot_organizations,
+}
+"""The rest is stored as the books have it."""
+
+
+# --- Costs: raw table -> rows of costs.daily_costs --------------------------------------------------------------------
+
+
+class Money(NamedTuple):
+    """An amount of a raw table's rows: for which of them, what it means, and what it is for."""
+
+    basis: str
+    amount: str
+    where: Callable[[Row], bool]
+    what: Callable[[Row], Row]
+    unit: str = "dollars"
+
+
+def _metered(row: Row) -> Row:
+    return {"model": row.get("model"), "usage_type": row["sku"], "line_item": f"{row['product']}, {row['sku']}"}
+
+
+def _routed(row: Row) -> Row:
+    line_item = f"{row['provider_name']}, {row['model']}"
+    return {"model": row["model"], "workspace_id": row["workspace_id"], "line_item": line_item}
+
+
+def _edited(row: Row) -> Row:
+    line_item = f"{row['model']}, {row['kind']}"
+    return {"model": row["model"], "usage_type": row["kind"], "user_id": row["user_id"], "line_item": line_item}
+
+
+def _charged(row: Row) -> Row:
+    return {
+        "model": row["model"],
+        "usage_type": row["usage_type"],
+        "token_type": row["usage_type"],
+        "project_id": row["sub_account_id"],
+        "line_item": row["charge_description"],
+        "cost_type": row["service_name"],
+        "inference_geo": row["region_id"],
+    }
+
+
+MONEYS: Mapping[str, Sequence[Money]] = {
+    "focus.charges": (Money("billed", "billed_cost", lambda row: not row["left_out_rows"], _charged),),
+    "cursor.usage_events": (
+        Money("billed", "charged_cents", lambda row: row["charge"] == "billed", _edited, "cents"),
+        Money("notional", "charged_cents", lambda row: row["charge"] == "included", _edited, "cents"),
+    ),
+    "openrouter.activity": (
+        Money("billed", "usage", lambda _: True, _routed),
+        Money("notional", "byok_usage_inference", lambda row: row["byok_usage_inference"] != 0, _routed),
+    ),
+    "github_copilot.ai_credits": (Money("billed", "net_amount", lambda _: True, _metered),),
+    "github_copilot.premium_requests": (Money("billed", "net_amount", lambda _: True, _metered),),
+    "github_copilot.billing_usage": (
+        Money(
+            "billed",
+            "net_amount",
+            lambda row: (row["product"], row["unit_type"]) == ("Copilot", "user-months"),
+            _metered,
+        ),
+    ),
+}
+
+
+def costs_in(table: str) -> Callable[[Sequence[Row]], Iterator[Row]]:
+    """How a raw table's rows become costs."""
+
+    def costs(rows: Sequence[Row]) -> Iterator[Row]:
+        for money in MONEYS[table]:
+            uses = [(tuple(money.what(row).items()), row[money.amount]) for row in rows if money.where(row)]
+            for what in dict.fromkeys(what for what, _ in uses):
+                yield cost(
+                    table,
+                    **dict(what),
+                    cost_basis=money.basis,
+                    native_amount=total(amount for same, amount in uses if same == what),
+                    native_unit=money.unit,
+                    currency="USD",
+                )
+
+    return costs
+
+
+def _gateway_costs(rows: Sequence[Row]) -> Iterator[Row]:
+    """Estimates by model and API key, and one of what was used without a model."""
+    of_models = [row for row in rows if row["cut"] == "model"]
+    whole = [row for row in rows if row["cut"] == "total"]
+    same = {"cost_basis": "estimated", "native_unit": "dollars", "currency": "USD"}
+    for row in of_models:
+        yield cost(
+            "litellm.user_activity",
+            **same,
+            model=row["model"],
+            api_key_id=row["api_key"],
+            native_amount=row["spend"],
+        )
+    requests, spend = (
+        (total(row[name] for row in whole) or 0) - (total(row[name] for row in of_models) or 0)
+        for name in ("api_requests", "spend")
+    )
+    if requests > 0:
+        yield cost("litellm.user_activity", **same, native_amount=spend)
+
+
+COSTS: Mapping[str, Callable[[Sequence[Row]], Iterator[Row]]] = {
+    **{table: costs_in(table) for table in MONEYS},
+    "litellm.user_activity": _gateway_costs,
+}
+USD_TOTALS = {
+    "openrouter.activity": {"usage": "dollars"},
+    "cursor.usage_events": {"billed_cents": "cents"},
+    "focus.charges": {"billed_usd": "dollars"},
+    **{f"github_copilot.{name}": {"net_amount": "dollars"} for name in ("ai_credits", "premium_requests")},
+    "github_copilot.billing_usage": {"seats_amount": "dollars"},
+}
+"""Raw table -> its total that is billed, and that total's unit."""
+
+
+# --- Totals of days: table -> total -> the column that is added up, and of which rows ---------------------------------
+
+
+class Sum(NamedTuple):
+    """Which amounts a total adds up."""
+
+    column: str
+    where: Callable[[Row], bool] = lambda _: True
+    unit: str | None = None
+
+
+def _of_charge(charge: str) -> Sum:
+    return Sum("charged_cents", lambda row: row["charge"] == charge, "cents")
+
+
+def _of_all(row: Row) -> bool:
+    return bool(row["cut"] == "total")
+
+
+AMOUNTS = {name: Sum(name) for name in ("gross_amount", "discount_amount", "net_amount")}
+TOTALS: Mapping[str, Mapping[str, Sum]] = {
+    "focus.charges": {
+        "billed_usd": Sum("billed_cost", lambda row: not row["left_out_rows"], "USD"),
+        "left_out_usd": Sum("billed_cost", lambda row: bool(row["left_out_rows"]), "USD"),
+    },
+    "cursor.usage_events": {
+        **{f"{charge}_cents": _of_charge(charge) for charge in ("billed", "included", "own_key", "not_charged")},
+        **{name: Sum(name) for name in ("model_cents", "token_fee_cents", "request_units")},
+    },
+    "litellm.user_activity": {name: Sum(name, _of_all) for name in (*MEASURES, "total_tokens")},
+    "litellm.team_activity": {name: Sum(name) for name in ("spend", "api_requests")},
+    "litellm.customer_activity": {name: Sum(name) for name in ("spend", "api_requests")},
+    "litellm.tag_activity": {
+        "overlapping_spend": Sum("spend", unit="USD"),
+        "overlapping_requests": Sum("api_requests", unit="requests"),
+    },
+    "openrouter.activity": {name: Sum(name) for name in ("usage", "byok_usage_inference")},
+    "github_copilot.ai_credits": AMOUNTS | {"ai_credits": Sum("gross_quantity", unit="credits")},
+    "github_copilot.premium_requests": AMOUNTS | {"premium_requests": Sum("gross_quantity", unit="requests")},
+    "github_copilot.billing_usage": AMOUNTS
+    | {"seats_amount": Sum("net_amount", lambda row: row["unit_type"] == "user-months", "USD")},
+    "github_copilot.users_1_day": {"ai_credits_used": Sum("ai_credits_used")},
+}
+
+
+# --- Who used what a bill is for --------------------------------------------------------------------------------------
+
+
+def users_of_credits(people: Sequence[Row]) -> Iterator[tuple[str, int]]:
+    """Who used how many billionths of AI credits on a day; nobody where somebody's are not known."""
+    if all(row["ai_credits_used"] is not None for row in people):
+        for row in people:
+            units = int(row["ai_credits_used"].quantize(Decimal("1e-9")).scaleb(9))
+            if units > 0:
+                yield row["user_login"], units
+
+
+# --- Usage: raw table -> what a row of it counts in costs.usage; nothing where another report counts it ---------------
+
+
+def _same(**columns: str) -> Callable[[Row], Row]:
+    """Columns of costs.usage, and what a raw table calls them."""
+
+    def counts(row: Row) -> Row:
+        return {name: row.get(column) for name, column in columns.items()}
+
+    return counts
+
+
+def _sum_of(row: Row, *names: str) -> int | None:
+    counts = [row[name] for name in names]
+    return None if None in counts else sum(counts)
+
+
+CALLER = {name: name for name in ("model", "project_id", "user_id", "api_key_id")}
+OF_MODELS = CALLER | {
+    "requests": "num_model_requests",
+    "input_tokens": "input_tokens",
+    "cached_input_tokens": "input_cached_tokens",
+    "cache_write_tokens": "input_cache_write_tokens",
+    "output_tokens": "output_tokens",
+}
+OF_MEDIA = CALLER | {
+    "requests": "num_model_requests",
+    **{name: name for name in ("input_tokens", "images", "characters", "seconds")},
+}
+WRITTEN = ("cache_creation_5m_input_tokens", "cache_creation_1h_input_tokens")
+
+
+def _messages(row: Row) -> Row:
+    return {
+        "model": row["model"],
+        "workspace_id": row["workspace_id"],
+        "user_id": row["account_id"],
+        "api_key_id": row["api_key_id"],
+        "input_tokens": _sum_of(row, "uncached_input_tokens", "cache_read_input_tokens", *WRITTEN),
+        "cached_input_tokens": row["cache_read_input_tokens"],
+        "cache_write_tokens": _sum_of(row, *WRITTEN),
+        "output_tokens": row["output_tokens"],
+    }
+
+
+def _codex(row: Row) -> Row:
+    return {
+        "workspace_id": row["workspace_id"],
+        "user_id": row["user_id"],
+        "input_tokens": row["text_total_tokens"] - row["text_output_tokens"],
+        "cached_input_tokens": row["cached_text_input_tokens"],
+        "output_tokens": row["text_output_tokens"],
+    }
+
+
+def _edits(row: Row) -> Row:
+    return {
+        "model": row["model"],
+        "user_id": row["user_id"],
+        "requests": row["events"],
+        "input_tokens": _sum_of(row, "input_tokens", "cache_read_tokens", "cache_write_tokens"),
+        "cached_input_tokens": row["cache_read_tokens"],
+        "cache_write_tokens": row["cache_write_tokens"],
+        "output_tokens": row["output_tokens"],
+    }
+
+
+def _tokens_of_charge(row: Row) -> Row | None:
+    if row.get("tokens") is None:
+        return None
+    kind, tokens = row["usage_type"], row["tokens"]
+    return {
+        "model": row["model"],
+        "project_id": row["sub_account_id"],
+        "input_tokens": None if kind == "output_tokens" else tokens,
+        "cached_input_tokens": tokens if kind == "cache_read_input_tokens" else None,
+        "cache_write_tokens": tokens if kind == KINDS_OF_METERS[METERS[3]] else None,
+        "output_tokens": tokens if kind == "output_tokens" else None,
+    }
+
+
+def _routes(row: Row) -> Row | None:
+    """The provider behind an own key counts the same use."""
+    if row["byok_usage_inference"] != 0:
+        return None
+    return {
+        "model": row["model"],
+        "workspace_id": row["workspace_id"],
+        "requests": row["requests"],
+        "input_tokens": row["prompt_tokens"],
+        "cached_input_tokens": min(row["cached_tokens"], row["prompt_tokens"]),
+        "output_tokens": row["completion_tokens"],
+    }
+
+
+USAGE: Mapping[str, Callable[[Row], Row | None]] = {
+    **{f"openai.usage_{report}": _same(**OF_MODELS) for report in ("completions", "decisions")},
+    **{
+        f"openai.usage_{report}": _same(**OF_MEDIA)
+        for report in ("embeddings", "moderations", "images", "audio_speeches", "audio_transcriptions")
+    },
+    "openai.usage_vector_stores": _same(project_id="project_id", usage_bytes="usage_bytes"),
+    "openai.usage_code_interpreter_sessions": _same(project_id="project_id", sessions="num_sessions"),
+    "anthropic.usage_messages": _messages,
+    "chatgpt.codex_usage": _codex,
+    "cursor.usage_events": _edits,
+    "focus.charges": _tokens_of_charge,
+    "openrouter.activity": _routes,
+}
+
+
+# --- Entities: raw table -> what it becomes in Port, beside the entities of costs -------------------------------------
+
+COUNTS = (
+    *("code_generation_activity_count", "code_acceptance_activity_count", "user_initiated_interaction_count"),
+    *("loc_suggested_to_add_sum", "loc_suggested_to_delete_sum", "loc_added_sum", "loc_deleted_sum"),
+)
+
+
+def _copilot_organization(account: Any, day: date, tables: Mapping[str, list[Row]], _: Any) -> Mapping[str, list[Row]]:
+    people = ("daily_active_users", "weekly_active_users", "monthly_active_chat_users", "monthly_active_agent_users")
+    requests = ("prs_created_by_copilot", "prs_reviewed_by_copilot", "prs_merged_by_copilot")
+    return {
+        "githubCopilotOrganizationUsage": [
+            {
+                "identifier": identifier(account.name, f"{COPILOT_ORGANIZATION}@{day}"),
+                "title": f"{COPILOT_ORGANIZATION} copilot-metrics {day}",
+                "record_date": f"{day}T00:00:00Z",
+                "git_hub_org": COPILOT_ORGANIZATION,
+                **{name: row[name] for name in (*COUNTS, *people, *requests)},
+                "total_copilot_applied_suggestions": row["copilot_applied_suggestions"],
+            }
+            for row in tables["github_copilot.organization_1_day"]
+        ]
+    }
+
+
+def _copilot_user(account: Any, day: date, tables: Mapping[str, list[Row]], _: Any) -> Mapping[str, list[Row]]:
+    return {
+        "githubCopilotUserUsage": [
+            {
+                "identifier": identifier(account.name, f"{row['user_login']}@{COPILOT_ORGANIZATION}@{day}"),
+                "title": f"{row['user_login']}@{COPILOT_ORGANIZATION}@{day}",
+                "record_date": f"{day}T00:00:00Z",
+                "git_hub_org": COPILOT_ORGANIZATION,
+                "username": row["user_login"],
+                **{name: row[name] for name in (*COUNTS, "used_agent", "used_chat")},
+            }
+            for row in tables["github_copilot.users_1_day"]
+        ]
+    }
+
+
+ENTITIES: Mapping[str, Callable[..., Mapping[str, list[Row]]]] = {
+    "github_copilot.organization_1_day": _copilot_organization,
+    "github_copilot.users_1_day": _copilot_user,
+}

@@ -1,0 +1,83 @@
+"""Copilot that is paid through Azure: GitHub and Azure's files bill the same use, which is named and left out."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets_tests.focus_files import on, write
+from usage_assets_tests.terminal import Terminal
+
+DAYS = last_days(2)
+MICROSOFT = dict.fromkeys(("ProviderName", "PublisherName", "InvoiceIssuerName"), "Microsoft")
+COPILOT = {"ServiceName": "GitHub", "SkuMeter": "GitHub Copilot Business", "ChargeDescription": "Seats", **MICROSOFT}
+MODELS = {"ServiceName": "Azure OpenAI", "SkuMeter": "gpt 5 Inp glbl Tokens", "ChargeDescription": "Input", **MICROSOFT}
+READ = {
+    "copilot": ("billing_usage", "billing_usage/daily_costs"),
+    "azure": ("charges", "charges/daily_costs"),
+}
+
+
+def variables(sandbox: Sandbox, folder: Path, services: str) -> Mapping[str, str]:
+    """A connection of GitHub Copilot, and one that reads Azure's files."""
+    file = folder / "connections.toml"
+    (folder / "token").write_text("github-copilot-sandbox-token")
+    file.write_text(
+        '[[connection]]\nname = "copilot"\nprovider = "github_copilot"\norganization = "acme-robotics"\n'
+        f'key = "file:{folder / "token"}"\nbase_url = "{sandbox.base_url}/github_copilot"\n'
+        f'[[connection]]\nname = "azure"\nprovider = "focus"\nfiles = "{folder / "bills"}"\n'
+        f"filters = {{ services = [{services}] }}\n"
+    )
+    without = dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"), "")
+    return without | {"USAGE_CONNECTIONS": str(file)}
+
+
+def told(project: Project, connection: str) -> list[str]:
+    """What the check of a bill of several vendors says after a fetch."""
+    result = replace(project, checks=True).fetch(connection, DAYS, *READ[connection])
+    assert result.success
+    found = [each for each in result.get_asset_check_evaluations() if each.check_name == "billed_twice"]
+    return [str(each.description) for each in found if each.partition]
+
+
+def billed(project: Project) -> Decimal:
+    [row] = project.warehouse.read(
+        "select sum(amount_usd) as usd from costs.daily_costs where cost_basis = 'billed'"
+    ).to_pylist()
+    return Decimal(row["usd"])
+
+
+def test_a_bill_that_is_there_twice_is_named_until_its_service_is_left_out(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    seats, models = Decimal("7.25"), Decimal("1.5")
+    charges = [on(str(day), **COPILOT, BilledCost=str(seats)) for day in DAYS]
+    charges += [on(str(day), **MODELS, BilledCost=str(models)) for day in DAYS]
+    write(tmp_path / "bills" / "november.csv", charges)
+    once = sandbox.truth(DAYS[0], DAYS[-1])["github_copilot"]["seats_usd"] + 2 * models
+    environment = variables(sandbox, tmp_path, '"Azure OpenAI*", "GitHub*"')
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    def doctor() -> list[str]:
+        return [line for line in terminal.type("doctor").lines if "counted twice" in line]
+
+    with open_project(sandbox, tmp_path, environment) as project:
+        assert told(project, "copilot") == []
+        said = told(project, "azure")
+        assert [text.partition(" (")[0] for text in said] == ["GitHub, which connection copilot bills, too"] * 2
+        assert billed(project) == once + 2 * seats, "a warning changes no number"
+    reported = terminal.type("report", "--text", "--start", str(DAYS[0]), "--end", str(DAYS[-1])).lines
+    assert "azure: $14.50 of GitHub is in the bill of copilot, too" in reported
+    [line] = doctor()
+    assert "connections azure and copilot" in line
+    assert "both bill GitHub on 2 days, so $14.50 of azure is counted twice" in line
+    with open_project(sandbox, tmp_path, variables(sandbox, tmp_path, '"Azure OpenAI*"')) as project:
+        assert told(project, "azure") == []
+        assert billed(project) == once
+    assert doctor() == []

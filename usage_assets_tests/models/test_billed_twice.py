@@ -1,0 +1,107 @@
+"""A bill of several vendors in which another connection's bill is: which charges are found, and which are not."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from usage_assets.core.schema import Row
+from usage_assets.models.model import sql_files
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.anthropic.reports import CostReport
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.cursor.usage import UsageEvents
+from usage_assets.providers.focus.charges import Charges
+from usage_assets.providers.github_copilot.billing import AiCredits
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openrouter.activity import Activity
+from usage_assets_tests.models.days import DAY, Days, raw
+
+PAGE = Path(__file__).parents[2] / "docs" / "one-bill.md"
+OTHERS: tuple[Row, ...] = (
+    raw(Costs, amount_value=Decimal(9)),
+    raw(CostReport),
+    raw(CodexUsage, cost_usd=Decimal(9)),
+    raw(AiCredits, net_amount=Decimal(9)),
+    raw(UsageEvents),
+    raw(Activity, usage=Decimal(9)),
+)
+"""A bill of every other provider."""
+
+
+FOUND: Mapping[str, tuple[Mapping[str, str], Sequence[str]]] = {
+    "Copilot, paid through Azure": (
+        {"service_name": "GitHub", "sku_meter": "GitHub Copilot Business"},
+        ["github_copilot"],
+    ),
+    "our own export": ({"service_name": "OpenAI API", "service_provider_name": "OpenAI"}, ["openai"]),
+    "one product of a company": (
+        {"service_name": "ChatGPT Enterprise", "service_provider_name": "OpenAI"},
+        ["chatgpt"],
+    ),
+    "a marketplace": (
+        {"service_name": "Claude", "other_columns": '{"PublisherName": "Anthropic, PBC"}'},
+        ["anthropic"],
+    ),
+    "a gateway's export": ({"service_name": "gpt-5", "service_provider_name": "openai"}, ["chatgpt", "openai"]),
+    "capitals": ({"service_name": "CURSOR teams"}, ["cursor"]),
+    "a gateway that bills": ({"service_name": "OpenRouter"}, ["openrouter"]),
+}
+"""Charges of two dollars, and the connections that bill the same on that day."""
+OTHER_BILLS: Sequence[Mapping[str, str]] = (
+    {"service_name": "Amazon Bedrock", "service_provider_name": "Anthropic"},
+    {"service_name": "Claude Opus 5 (Amazon Bedrock Edition)", "invoice_issuer_name": "Anthropic"},
+    {"service_name": "Azure OpenAI Service", "sku_meter": "Codex mini Inp"},
+    {"service_name": "Claude Enterprise", "service_provider_name": "Anthropic"},  # seats, which no connection bills
+    {"service_name": "GitHub", "sku_meter": "Actions Linux"},
+    {"service_name": "Microsoft 365 Copilot", "service_provider_name": "Microsoft"},
+)
+
+
+def store(days: Days, *charges: Mapping[str, str]) -> None:
+    """Store charges, with what all other connections bill on that day, and again on the next day without the others."""
+    for row in OTHERS:
+        days.fetched(type(row), row)
+        days.derive(row.table.replace(".", "_"))
+    for day in (DAY, DAY + timedelta(days=1)):
+        rows = [
+            raw(Charges, usage_date=day, billed_cost=Decimal(2), charge_description=str(n), **charge)
+            for n, charge in enumerate(charges)
+        ]
+        days.fetched(Charges, *rows, first=day)
+        days.derive("focus_charges", first=day)
+
+
+def test_a_charge_is_of_the_provider_whose_service_it_names_or_else_of_who_sells_it(days: Days) -> None:
+    store(days, *(charge for charge, _ in FOUND.values()), *OTHER_BILLS)
+    rows = days.warehouse.read("from costs.billed_twice").to_pylist()
+    found = [
+        (row["service"], row["billed_by"], row["connection"], row["usage_date"], row["amount_usd"]) for row in rows
+    ]
+    assert sorted(found) == sorted(
+        (charge["service_name"], connection, "focus", DAY, Decimal(2))
+        for charge, connections in FOUND.values()
+        for connection in connections
+    )
+    [file] = sql_files("warnings/daily_costs/focus_charges.billed_twice.sql")
+    warnings = days.warehouse.read(file.read_text()).to_pylist()
+    [openai] = [row for row in warnings if row["total"].startswith("OpenAI API")]
+    assert openai == {
+        "connection": "focus",
+        "usage_date": DAY,
+        "total": "OpenAI API, which connection openai bills, too (count it once: leave the service out with "
+        "filters.services, or remove a connection): the amount in USD",
+        "expected": Decimal(9),
+        "found": Decimal(2),
+    }
+    assert len(warnings) == len(rows)
+
+
+def test_the_page_names_every_provider_and_every_name_of_its_bill() -> None:
+    page = PAGE.read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    for provider in PROVIDERS.values():
+        assert any(f"`{provider.name}`" in row for row in rows), provider.name
+        if named := provider.billed_as:
+            cells = [", ".join(f"`{name}`" for name in names) or "-" for names in (named.services, named.sellers)]
+            assert f"| `{provider.name}` | {' | '.join(cells)} |" in rows
