@@ -24,7 +24,7 @@ from usage_assets.sandbox.company_github_copilot import CREDITS_PER_PERSON_SINCE
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end import audit_views
-from usage_assets_tests.end_to_end.audit_books import Content, content
+from usage_assets_tests.end_to_end.audit_books import USES, Content, content
 from usage_assets_tests.end_to_end.audit_story import (
     COUNT,
     DAYS,
@@ -374,7 +374,7 @@ def everybodys_part_is_theirs(story: Story, books: Books) -> None:
     were rounded to the 17 digits of a double.
     """
     names = ("source_table", "connection", "usage_date", "currency", "project_id", "workspace_id", "line_item")
-    bills = [row for row in books[DAILY] if row["source_table"] in ("openai.costs", "anthropic.cost_report")]
+    bills = [row for row in books[DAILY] if row["source_table"] in USES]
     for amount in ("native_amount", "amount_usd"):
         billed, parts = (
             {key: total(row[amount] for row in rows) for key, rows in by(table, *names).items()}
