@@ -43,7 +43,7 @@ WORDS = frozenset(
         "inference_geo", "description", "customer_type", "subscription_type", "terminal_type", "speed", "client_id",
         "type", "operation", "request_type", "product", "actor_type", "BillingCurrency", "ChargeCategory",
         "ChargeClass", "ConsumedUnit", "PricingUnit", "ServiceCategory", "ServiceName", "SkuMeter", "kind",
-        "mostUsedModel", "applyMostUsedExtension", "tabMostUsedExtension", "clientVersion", "claude_tag_category",
+        "mostUsedModel", "applyMostUsedExtension", "tabMostUsedExtension", "clientVersion",
         "share_status", "artifact_type",
     )
 )  # fmt: skip
