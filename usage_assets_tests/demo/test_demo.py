@@ -115,7 +115,7 @@ def test_the_demo_never_reads_the_users_keys_or_database(user: Path) -> None:
     assert asked_in(home, command, environment) == (
         f"{home}/usage.duckdb {home}/connections.toml "
         "sk-ant-admin-sandbox chatgpt-sandbox-key sk-admin-sandbox sess-sandbox sk-litellm-sandbox "
-        "sk-or-sandbox-management github-copilot-sandbox-token key_cursor-sandbox sk-ant-analytics-sandbox\n"
+        "sk-ant-analytics-sandbox sk-or-sandbox-management github-copilot-sandbox-token key_cursor-sandbox\n"
     )
     assert "HTTP_PROXY" not in environment
 
