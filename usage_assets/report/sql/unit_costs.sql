@@ -1,7 +1,8 @@
 -- title: Unit costs
--- note: Dollars divided by what was made on the same days. Only the days with both count. Claude Code is set against Anthropic's
---   estimate of it, everything else against all that its connection, team or project cost, whatever that was for. The same dollars
---   stand beside each metric: never add rows. People are counted once in the period. Rounded half up to 6 decimal places.
+-- note: Dollars divided by what was made on the same days. Only the days with both count. A tool whose cost the bill does not show
+--   is set against its provider's estimate of it, everything else against all that its connection, team or project cost, whatever
+--   that was for. The same dollars stand beside each metric: never add rows. People are counted once in the period. Rounded half up
+--   to 6 decimal places.
 -- explain: {of_costs} {days} --where cost_basis={cost_basis} --column amount_usd
 with
 days as materialized (
