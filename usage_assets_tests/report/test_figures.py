@@ -222,7 +222,9 @@ def test_a_period_is_compared_with_as_many_days_before(period: Period, title: st
     assert (str(period.before_first), str(period.before_same)) == before
 
 
-def test_figures_without_tables_are_listed_as_missing(company: Days, tmp_path: Path) -> None:
+def test_figures_without_tables_are_listed_as_missing(
+    company: Days, published: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
     with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
         database.execute("drop view costs.usage_by_model")
         assert read(database, NOVEMBER).missing == [
