@@ -11,6 +11,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -149,9 +150,15 @@ def heading(column: str) -> str:
 
 def cells(figure: Figure) -> Iterator[Sequence[Cell]]:
     """Yield the rows of a figure's table."""
+    missing = [Cell("-", "", style="number" if _counts(field.type) else "") for field in figure.rows.schema]
     names = figure.rows.column_names
     for row in zip(*(column.to_pylist() for column in figure.rows.columns), strict=True):
-        yield [_cell(name, value) for name, value in zip(names, row, strict=True)]
+        values = zip(names, row, missing, strict=True)
+        yield [none if value is None else _cell(name, value) for name, value, none in values]
+
+
+def _counts(kind: pa.DataType) -> bool:
+    return any(test(kind) for test in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal))
 
 
 def explained_rows(figure: Figure) -> Sequence[tuple[str, str]]:
@@ -166,8 +173,6 @@ def explained_rows(figure: Figure) -> Sequence[tuple[str, str]]:
 
 
 def _cell(name: str, value: object) -> Cell:
-    if value is None:
-        return Cell("-", "")
     if name == "month" and isinstance(value, date):
         return Cell(f"{value:%B %Y}", str(value))
     if isinstance(value, date) and not isinstance(value, datetime):

@@ -9,12 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from usage_assets.report.figures import DIMENSIONS, Report, in_words
-from usage_assets.report.page import amount
+from usage_assets.report.figures import DIMENSIONS, Figure, Report, in_words
+from usage_assets.report.page import amount, cells
 from usage_assets.report.write import write_report
 from usage_assets_tests.report.conftest import FORMULA, HOSTILE
 
@@ -168,3 +169,12 @@ def test_it_fits_a_phone_and_asks_nothing_of_any_network(browser: Browser, file:
     assert asked == [file.as_uri()]
     assert file.stat().st_size < LARGEST_BYTES
     page.close()
+
+
+def test_a_number_that_is_missing_stands_where_numbers_stand() -> None:
+    rows = pa.table({"model": ["a", None], "usd": pa.array([None, Decimal(1)], pa.decimal128(38, 24))})
+    found = cells(Figure("f", "", "", "", (), rows, [[], []]))
+    assert [[(cell.text, cell.style) for cell in row] for row in found] == [
+        [("a", ""), ("-", "number")],
+        [("-", ""), ("$1.00", "number")],
+    ]
