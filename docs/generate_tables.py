@@ -47,7 +47,11 @@ def page() -> str:
         "Lookups: what the ids stand for": [lookup.row for lookup in LOOKUPS],
         "Costs": [DailyCost, AllocatedCost, DailyCostSums, AllocatedCostSums],
         "Forecasts, anomalies and budgets: estimates": [ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow],
-        "Accounting: what the connections file states": [*Accounting().tables(), MetricRow, ListPriceRow],
+        "Accounting: the connections file, your metrics, list prices": [
+            *Accounting().tables(),
+            MetricRow,
+            ListPriceRow,
+        ],
         "Port entities": list(dict.fromkeys(derived.row for derived in ENTITIES)),
         "Ledgers": [
             *(PartitionVersion, Restatement, DayState, DueDay, ExpectedAsset, FailedCheck, Naming, Statement),

@@ -24,12 +24,21 @@ from usage_assets.report.period import Period
 from usage_assets.warehouse.values import WarehouseError
 
 FIGURES: Mapping[str, str] = {
-    "usd_list": "list price of today's model",
-    "usd_list_instead": "list price instead",
-    "usd_change": "difference of the list prices: what the change makes",
-    "usd_bill_less_list": "bill less list price today: discounts, tiers and tools",
-    "usd_difference_to_bill": "list price instead, less the bill",
+    "usd_list": "at its list price",
+    "usd_list_instead": "at the other list price",
+    "usd_change": "change at list prices",
+    "usd_bill_less_list": "bill less its list price: discounts, tiers, long requests and tools",
+    "usd_difference_to_bill": "the other list price less the bill",
 }
+BILLED = """
+select 1
+from costs.by_model
+where cost_basis = 'billed'
+  and provider = $provider
+  and model = $model
+  and usage_date between $first and $last
+limit 1
+"""
 
 
 @click.command()
@@ -47,15 +56,19 @@ def what_if(month: str | None, start: str | None, end: str | None, *, as_csv: bo
     settings = Settings.load()
     period = period_of(month, start, end, settings)
     if not has_prices():
-        raise SettingsError("list prices are missing: pip install genai-prices")
+        raise SettingsError("list prices are missing: pip install 'usage-assets[prices]'")
     wanted = {name: value for name, value in stated.items() if value is not None}
     entries = [_entry(wanted)] if wanted else [entry.row for entry in settings.accounting().what_ifs]
     with warehouse_now(settings).reading() as database:
         rows = compared(database, period, entries)
-    if wanted:
-        rows = [row for row in rows if (row["provider"], row["model"]) == (wanted["provider"], wanted["model"])]
-        if not rows:
-            raise SettingsError(f"{wanted['provider']} {wanted['model']}: nothing is billed for it in these days")
+        if wanted:
+            asked = {name: wanted[name] for name in ("provider", "model")}
+            rows = [row for row in rows if asked.items() <= row.items()]
+            if not rows:
+                days = {"first": period.first, "last": period.last}
+                is_billed = database.execute(BILLED, asked | days).fetchone()
+                reason = "it has no list price" if is_billed else "nothing is billed for it in these days"
+                raise SettingsError(f"{wanted['provider']} {wanted['model']}: {reason}")
     if as_csv:
         lines = csv.writer(sys.stdout, lineterminator="\n")
         lines.writerow(rows[0] if rows else ())
@@ -63,9 +76,7 @@ def what_if(month: str | None, start: str | None, end: str | None, *, as_csv: bo
             [plain(value) if isinstance(value, Decimal) else value for value in row.values()] for row in rows
         )
         return
-    click.echo(
-        f"{period.first} to {period.last}, UTC. Public list prices of short requests: an estimate, and no offer."
-    )
+    click.echo(f"{period.first} to {period.last}, UTC. Public list prices: an estimate, and no offer.")
     for row in rows:
         for line in _shown(row):
             click.echo(line)

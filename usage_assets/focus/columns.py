@@ -43,10 +43,16 @@ COLUMNS: Sequence[FocusColumn] = (
     FocusColumn("BillingCurrency", "the provider's currency, nothing is converted; USD for credits"),
     FocusColumn("BillingPeriodEnd", "the end of the calendar month, UTC", "time"),
     FocusColumn("BillingPeriodStart", "the calendar month, UTC; for a purchase, the month in which it begins", "time"),
-    FocusColumn("ChargeCategory", "Usage or Purchase; of a bill from files, its own: also Tax, Credit and Adjustment"),
+    FocusColumn(
+        "ChargeCategory",
+        "Usage or Purchase; from files also Tax, Credit and Adjustment, if all charges of the row have the same",
+    ),
     FocusColumn("ChargeClass", "`Correction`, see [below](#corrections)"),
     FocusColumn("ChargeDescription", "the bill's line item or description, otherwise model and kind of usage"),
-    FocusColumn("ChargeFrequency", "Usage-Based; One-Time for a purchase, Recurring for seats that a provider bills"),
+    FocusColumn(
+        "ChargeFrequency",
+        "Usage-Based; for a purchase One-Time, or Recurring (seats that a provider bills); from files, its own",
+    ),
     FocusColumn("ChargePeriodEnd", "the end of the day; of a purchase without an end, that of its month", "time"),
     FocusColumn("ChargePeriodStart", "the UTC day; for a purchase, its first day", "time"),
     FocusColumn(

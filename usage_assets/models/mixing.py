@@ -20,7 +20,7 @@ from usage_assets.warehouse.values import WarehouseError
 NATIVE = ("cost_basis", "native_unit", "currency")
 MUST_SHARE: Mapping[str, Sequence[str]] = {
     "amount_usd": ("cost_basis", "metric", "scope_type"),
-    "quantity": ("metric", "scope_type"),
+    "quantity": ("metric", "scope_type", "cost_basis"),
     "native_amount": NATIVE,
     "billed_amount": NATIVE,
     "billedcost": ("billingcurrency",),

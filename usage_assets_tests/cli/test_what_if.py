@@ -23,15 +23,19 @@ OPUS = ("--provider", "anthropic", "--model", "claude-opus-5")
 def terminal(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Terminal:
-    """A person whose company used 1,000,000 tokens of a model yesterday, for 7 dollars."""
+    """A person whose company used 1,000,000 tokens of two models yesterday, for 7 and 3 dollars: one is unlisted."""
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     days = Days(terminal.warehouse)
     counted = {"cache_creation_5m_input_tokens": 0, "cache_creation_1h_input_tokens": 0, "output_tokens": 0}
     used = {"uncached_input_tokens": 600_000, "cache_read_input_tokens": 400_000, **counted}
     message = raw(UsageMessages, usage_date=YESTERDAY, model="claude-opus-5", **used)
-    days.fetched(UsageMessages, message, first=YESTERDAY)
-    bill = raw(CostReport, usage_date=YESTERDAY, model="claude-opus-5", amount_cents=Decimal(700))
-    days.fetched(CostReport, bill, first=YESTERDAY)
+    unlisted = raw(UsageMessages, usage_date=YESTERDAY, model="own-model", **used)
+    days.fetched(UsageMessages, message, unlisted, first=YESTERDAY)
+    bills = [
+        raw(CostReport, usage_date=YESTERDAY, model=model, amount_cents=Decimal(cents))
+        for model, cents in (("claude-opus-5", 700), ("own-model", 300))
+    ]
+    days.fetched(CostReport, *bills, first=YESTERDAY)
     days.derive("anthropic_cost_report", first=YESTERDAY)
     make_all_views(terminal.warehouse)
     publish(terminal.warehouse)
@@ -57,11 +61,9 @@ def test_a_change_of_the_cache_rate_is_exact_and_apart_from_the_discount(termina
 
 def test_each_number_has_its_sentence(terminal: Terminal) -> None:
     said = terminal.type("what-if", *OPUS, "--to", "claude-haiku-4-5")
-    assert said.lines[0] == (
-        "2026-11-01 to 2026-11-19, UTC. Public list prices of short requests: an estimate, and no offer."
-    )
+    assert said.lines[0] == "2026-11-01 to 2026-11-19, UTC. Public list prices: an estimate, and no offer."
     assert said.lines[2] == "anthropic claude-opus-5 -> claude-haiku-4-5"
-    assert said.lines[3] == "           $7.00  billed in 1 days: 100.0% of the whole bill"
+    assert said.lines[3] == "           $7.00  billed in 1 days: 70.0% of the whole bill"
     assert len(said.lines) == 9
     assert terminal.type("what-if").lines[2] == "anthropic claude-opus-5 -> no cheaper model in use"
 
@@ -76,6 +78,7 @@ def test_each_number_has_its_sentence(terminal: Terminal) -> None:
         ([*OPUS, "--tier", "slow"], "--tier: Input should be 'batch', 'flex', 'priority' or 'fast'"),
         (["--provider", "acme", "--model", "x", "--to", "y"], "--provider: unknown; the providers are openai, "),
         (["--provider", "openai", "--model", "x", "--to", "y"], "openai x: nothing is billed for it in these days"),
+        (["--provider", "anthropic", "--model", "own-model", "--tier", "batch"], "anthropic own-model: it has no list"),
     ],
 )
 def test_bad_options_are_one_line(terminal: Terminal, arguments: list[str], complaint: str) -> None:
@@ -88,4 +91,4 @@ def test_bad_options_are_one_line(terminal: Terminal, arguments: list[str], comp
 def test_without_list_prices_it_says_what_to_install(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("usage_assets.models.prices.find_spec", lambda _: None)
     said = terminal.type("what-if")
-    assert (said.code, said.err) == (2, "usage-assets: list prices are missing: pip install genai-prices\n")
+    assert (said.code, said.err) == (2, "usage-assets: list prices are missing: pip install 'usage-assets[prices]'\n")

@@ -302,7 +302,7 @@ COUNTED = Scope("every endpoint whose rows are sums of records; per shape", lamb
 AMOUNTS = Scope("every endpoint; per shape and type", alike=amount_type)
 NAMES = Scope("every endpoint; per shape and kind of text", alike=texts)
 PAGED = Scope(
-    "every endpoint with page tokens; per shape (not openai_legacy, github_copilot, cursor, gateways and engagement)",
+    "every endpoint with has_more; per shape (not openai_legacy, github_copilot, cursor, gateways and engagement)",
     lambda target: target.says.has_pages,
 )
 DATED = Scope(

@@ -74,6 +74,7 @@ ADDING = [
     "select sum(amount_usd) filter (where cost_basis <> 'credits') from costs.daily_costs",
     "select sum(amount_usd) from costs.unit_costs where cost_basis = 'estimated'",
     "select cost_basis, sum(quantity) from costs.unit_costs group by all",
+    "select sum(quantity) from costs.unit_costs where metric = 'active_people' and provider = 'chatgpt'",
     "select sum(case when cost_basis <> 'credits' then amount_usd end) from costs.daily_costs",
     "select usage_date from costs.daily_costs group by all having sum(amount_usd) > 0",
     "select usage_date from costs.daily_costs group by all order by sum(amount_usd)",

@@ -1,5 +1,5 @@
 -- title: Unit costs
--- note: Dollars divided by what was made on the same days. Only the days with both count. A tool whose cost the bill does not show
+-- note: Dollars divided by output, over the days that have both. A tool whose cost the bill does not show
 --   is set against its provider's estimate of it, everything else against all that its connection, team or project cost, whatever
 --   that was for. The same dollars stand beside each metric: never add rows. People are counted once in the period. Rounded half up
 --   to 6 decimal places.

@@ -1,9 +1,8 @@
 -- title: What if: the same tokens on another model
--- note: USD is what a model was billed, USD list what its tokens cost at list price, and USD list instead what the same tokens cost on
---   what [[what_if]] names, or on the next cheaper model of the provider that is in use. USD change compares the two list prices. USD
---   bill less list is what discounts, tiers and tools make of the bill. USD difference to bill is the list price instead, less the
---   bill. Public list prices of each day, of short requests: an estimate, and no offer. Quality is not compared. Models without a
---   list price are the last row, and in no other number; without the package genai-prices, no model has one.
+-- note: Each row compares what a model was billed (USD) with public list prices of the same tokens: its own (USD list), and those of
+--   what [[what_if]] names, or else of the next cheaper model in use (USD list instead). USD change is the difference of the two list
+--   prices. USD bill less list is the effect of discounts, tiers, long requests and tools. This is an estimate and no offer: quality is
+--   not compared. The last row names the models without a list price.
 -- explain: {of_costs} {days} --model {model} --where cost_basis=billed --column amount_usd
 with
 used as (
@@ -136,7 +135,7 @@ compared as (
           nullif(tier, ''),
           printf('%g%% of the input cached', (cached_share * 100)::double)
         )
-      when models.model in (select model from accounting.what_ifs) then 'no list price of the other'
+      when (models.provider, models.model) in (select (provider, model) from accounting.what_ifs) then 'no list price of the other'
       else 'no cheaper model in use'
     end as instead,
     coalesce(chosen.days, listed.days) as days,
@@ -147,8 +146,8 @@ compared as (
   from models
   join listed using (provider, model)
   left join chosen using (provider, model)
-  order by model_usd desc, models.model, instead
-  limit 12
+  -- all that is stated, and the largest models
+  qualify is_stated or dense_rank() over (order by model_usd desc, models.provider, models.model) <= 12
 ),
 -- the models that are in no sum, as one row
 others as (
