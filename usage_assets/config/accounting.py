@@ -610,7 +610,9 @@ class CostSourceRow(SeedRow):
         column("GLOB for its daily totals that are billed: if one is restated, that is a correction; null: none"),
     ]
     charge: Annotated[str | None, column("Name of a charge that has neither a line item nor a model")]
-    splits_line_items: Annotated[bool, column("Whether model and kind of usage are read from the line item")]
+    splits_line_items: Annotated[
+        bool | None, column("Whether model and kind of usage are read from the line item; null: no")
+    ] = None
 
 
 class BillNameRow(SeedRow):

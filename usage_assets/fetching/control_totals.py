@@ -47,7 +47,8 @@ def fetch_with_totals(
         return grouped, _totals(control, client.scope.connection, _sums(endpoint, ungrouped))
     if differing := _differing(endpoint, grouped, ungrouped):
         (day, name, currency), found, stated = differing[0]
-        unit = currency or next(column.unit for column in columns(endpoint.row) if column.name == name)
+        [unit] = (column.unit for column in columns(endpoint.row) if column.name == name)
+        unit = f"{unit} of {currency}" if currency else unit
         raise PermanentError(
             f"the rows of {day} add up to {name} {money.plain(found)} ({unit}), but {money.plain(stated)} is stated "
             f"without grouping. {LATER}.",

@@ -1,6 +1,7 @@
 """Numbers of users' own: every row is right, or nothing changes and one line says what is wrong."""
 
 import json
+import os
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from usage_assets.assets.insights import build_insights
 from usage_assets.config.accounting import Accounting, Metric, MetricRow
 from usage_assets.config.settings import Settings
+from usage_assets.insights import metrics as module
 from usage_assets.insights.metrics import MetricsError, metric_rows
 from usage_assets.models.costs import VIEWS
 from usage_assets.providers.openai.costs import Costs
@@ -59,10 +61,16 @@ def test_the_column_scope_names_what_the_entry_says(file: Path, scope: str) -> N
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (HEAD + '2026-11-01,,merged,"1,234"\n', "line 2, value: '1,234': write a number of 0 or more such as 12"),
-        (HEAD + "2026-11-01,,merged,1\n2026-11-02,,merged,-1\n", "line 3, value: '-1': write a number of 0 or more"),
-        (HEAD + "2026-11-01,,merged,NaN\n", "line 2, value: 'NaN': write a number of 0 or more"),
-        (HEAD + "2026-11-01,,merged,\n", "line 2, value: '': write a number of 0 or more"),
+        (
+            HEAD + '2026-11-01,,merged,"1,234"\n',
+            "line 2, value: '1,234': write a number from 0",
+        ),
+        (
+            HEAD + "2026-11-01,,merged,1\n2026-11-02,,merged,-1\n",
+            "line 3, value: '-1': write a number from 0",
+        ),
+        (HEAD + "2026-11-01,,merged,NaN\n", "line 2, value: 'NaN': write a number from 0"),
+        (HEAD + "2026-11-01,,merged,\n", "line 2, value: '': write a number from 0"),
         (HEAD + "2026-11-01,,merged,0.1234567\n", "line 2, value: '0.1234567': write a number"),
         (HEAD + "01.11.2026,,merged,1\n", "line 2, date: '01.11.2026': write a day such as 2026-11-01"),
         (HEAD + "2026-02-30,,merged,1\n", "line 2, date: '2026-02-30': day is out of range for month"),
@@ -71,7 +79,10 @@ def test_the_column_scope_names_what_the_entry_says(file: Path, scope: str) -> N
         (HEAD + "2026-11-01,,merged\n", "line 2: 3 values, not 4: write one for each column"),
         (HEAD + '2026-11-01,,"merged,1\n', "line 2: unexpected end of data: correct the quotation marks"),
         (HEAD + "2026-11-01,,merged,1\n" * 2, "line 3: the same date, scope and metric as {file}, line 2: keep one"),
-        ("date;metric;value\n", "line 1: its columns are date;metric;value: name them date, scope, metric, value"),
+        ("date;metric;value\n", "line 1: its columns are none and 1 others: name them date, scope, metric, value"),
+        ("SECRET=sk-1,date\n", "line 1: its columns are date and 1 others: name them date, scope, metric, value"),
+        (HEAD + f"2026-11-01,,merged,1{'x' * 99}\n", f"line 2, value: '1{'x' * 39}…': write a number"),
+        (HEAD + f"2026-11-01,,merged,{10**10}\n", "line 2, value: '10000000000': write a number"),
         ("date,date,metric,value\n", "line 1: its columns are date, date, metric, value: name them"),
         ("", "line 1: its columns are missing: name them date, scope, metric, value"),
     ],
@@ -99,9 +110,42 @@ def test_two_files_may_not_say_the_same(file: Path) -> None:
 def test_a_file_that_cannot_be_read_is_one_line(file: Path) -> None:
     with pytest.raises(MetricsError, match=r"metrics.csv: No such file or directory: correct file in \[\[metric\]\]"):
         metric_rows([Metric(file=file)])
+    with pytest.raises(MetricsError, match=r"embedded null byte: correct file in \[\[metric\]\]"):
+        metric_rows([Metric(file=file.with_name("a\0b"))])
+    pipe = file.with_name("pipe")
+    os.mkfifo(pipe)
+    for path in (pipe, file.parent):
+        with pytest.raises(MetricsError, match=r": not a file: correct file in \[\[metric\]\]"):
+            metric_rows([Metric(file=path)])
+    file.write_text(HEAD)
+    with pytest.raises(MetricsError, match=r"metrics.csv: has no rows: write some, or remove its \[\[metric\]\]"):
+        metric_rows([Metric(file=file)])
     file.write_bytes(HEAD.encode("utf-16"))
     with pytest.raises(MetricsError, match=r"metrics.csv: not UTF-8: save it as CSV in UTF-8"):
         metric_rows([Metric(file=file)])
+
+
+def test_what_is_too_large_or_is_changed_meanwhile_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text(HEAD + "".join(f"2026-11-{day:02},,merged,1\n" for day in range(1, 5)))
+    for name, words in (("MOST_ROWS", "line 5: more than 3 rows"), ("MOST_BYTES", "larger than 0 MB")):
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, 3)
+            with pytest.raises(MetricsError, match=words):
+                metric_rows([Metric(file=file)])
+    states = iter([(1, 2, 3), (1, 2, 4)])
+    monkeypatch.setattr(module, "_state", lambda _: next(states))
+    with pytest.raises(MetricsError, match="was changed while it was read: write another file, then rename it"):
+        metric_rows([Metric(file=file)])
+
+
+def test_a_query_without_an_end_is_ended(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_SECONDS", 1)
+    endless = (
+        "select date '2026-11-01' as date, 'm' as metric, count(*) as value "
+        "from range(100000000) as a, range(100000000) as b where a.range > b.range"
+    )
+    with pytest.raises(MetricsError, match="took more than 1 seconds: store what it gives in a table"):
+        metric_rows([Metric(database=database, sql=endless)])
 
 
 def test_a_query_reads_its_database(database: Path) -> None:
@@ -125,7 +169,7 @@ def test_a_query_reads_its_database(database: Path) -> None:
             "select timestamp '2026-11-01 00:00' as date, 'x' as metric, 1 as value",
             "row 1, date: '2026-11-01 00:00:00'",
         ),
-        ("select date, pulls from merged", "its columns are date, pulls: name them date, scope, metric, value"),
+        ("select date, pulls from merged", "its columns are date and 1 others: name them date, scope, metric, value"),
         ("select * from nothing", "Table with name nothing does not exist"),
         ("", "name file, or database and sql"),
     ],
@@ -162,6 +206,6 @@ def test_a_file_that_is_refused_changes_nothing_and_stops_nothing(file: Path, tm
         stored += days.warehouse.read("select value from accounting.metrics")["value"].to_pylist()
     assert stored == [7, 7, 8]
     assert [check.passed for check in checks] == [True, False, True]
-    told = f"{file}, line 2, value: 'x': write a number of 0 or more such as 12 or 12.5, with 6 decimal places at most"
+    told = f"{file}, line 2, value: 'x': write a number from 0 to 9999999999, with 6 decimal places at most"
     assert checks[1].description == told
     assert json.loads(str(checks[1].metadata["alerts"].value)) == {told: told}

@@ -14,7 +14,7 @@ from usage_assets.providers.cursor.usage import DailyUsage, UsageEvents
 from usage_assets.providers.github_copilot.billing import BillingUsage
 from usage_assets.providers.github_copilot.metrics import Organization1Day, Users1Day
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.providers.openai.usage import UsageCompletions, UsageVectorStores
+from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageModerations, UsageVectorStores
 from usage_assets.providers.openrouter.activity import Activity
 from usage_assets.report.figures import read
 from usage_assets.report.period import Period
@@ -145,12 +145,15 @@ def test_requests_count_on_days_on_which_no_report_of_usage_is_missing(days: Day
     days = billed_by_openai(days, (DAY, "p1", "3"), (SECOND, "p1", "5"), (THIRD, "p1", "7"))
     used = [raw(UsageCompletions, usage_date=day, num_model_requests=2000, user_id="u") for day in (DAY, SECOND, THIRD)]
     fetch(days, UsageCompletions, *used)
-    fetch(days, UsageVectorStores, raw(UsageVectorStores), last=SECOND)
+    fetch(days, UsageVectorStores, raw(UsageVectorStores), last=DAY)  # counts no requests
+    fetch(days, UsageModerations, last=DAY)  # switched off since: the other days do not need it
+    for day in (DAY, THIRD):
+        days.fetched(UsageEmbeddings, first=day)
     found = unit_costs(days)
-    assert found["openai", "thousand requests", "billed"] == made("8", "4", 2, "openai.usage_*")
-    assert found["openai", "active people", "billed"] == made("8", "1", 2, "openai.usage_*")
+    assert found["openai", "thousand requests", "billed"] == made("10", "4", 2, "openai.usage_*")
+    assert found["openai", "active people", "billed"] == made("10", "1", 2, "openai.usage_*")
     fetch(days, UsageCompletions, *used, raw(UsageCompletions, user_id="v", num_model_requests=None))
-    assert unit_costs(days)["openai", "thousand requests", "billed"] == made("5", "2", 1, "openai.usage_*")
+    assert unit_costs(days)["openai", "thousand requests", "billed"] == made("7", "2", 1, "openai.usage_*")
 
 
 def test_routers_and_codex_have_their_own(days: Days) -> None:

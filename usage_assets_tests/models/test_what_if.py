@@ -15,7 +15,7 @@ from usage_assets.insights.list_prices import price_rows
 from usage_assets.models.costs import VIEWS
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.providers.openai.usage import UsageCompletions
+from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageImages
 from usage_assets.report.figures import read
 from usage_assets.report.period import Period
 from usage_assets.warehouse.migrate import write_seed
@@ -151,6 +151,54 @@ def test_what_the_connections_file_names_is_set_against_it(used: Days) -> None:
     assert not {("large", "small"), ("small", "tiny")} & found.keys(), (
         "the rule is for models that nothing is stated of"
     )
+
+
+def test_what_reads_and_writes_no_tokens_is_compared_with_nothing(days: Days) -> None:
+    """An image model has requests and no tokens, an embedding model writes none: neither is a cheaper chat model."""
+    days.fetched(UsageImages, raw(UsageImages, model="image"))
+    days.fetched(UsageEmbeddings, raw(UsageEmbeddings, model="embedding", input_tokens=1000))
+    days.fetched(UsageCompletions, raw(UsageCompletions, model="chat", input_tokens=1000, output_tokens=10))
+    days.fetched(Costs, *(raw(Costs, line_item=f"{model}, input") for model in ("image", "embedding", "chat")))
+    days.derive("openai_costs")
+    found = what_if(
+        days, [price(model, TINY, "openai") for model in ("image", "embedding")] + [price("chat", SMALL, "openai")]
+    )
+    assert [*found] == [
+        ("chat", "no cheaper model in use"),
+        ("openai embedding, openai image", "no list price"),
+    ]
+
+
+def test_tokens_are_set_against_the_bill_of_their_connection_and_only_if_it_is_known(days: Days) -> None:
+    tokens = {"model": "gpt", "input_tokens": 1_000_000, "output_tokens": 0}
+    for connection in ("a", "b", "c"):
+        used = raw(UsageCompletions, connection=connection, **tokens)
+        days.fetched(UsageCompletions, used, connection=connection)
+    for connection, *currencies in (("b", "usd"), ("c", "usd", "eur")):
+        bill = [
+            raw(Costs, connection=connection, line_item="gpt, input", amount_value=Decimal(1), amount_currency=currency)
+            for currency in currencies
+        ]
+        days.fetched(Costs, *bill, connection=connection)
+        days.derive("openai_costs", connection)
+    row = what_if(days, [price("gpt", SMALL, "openai")])["gpt", "no cheaper model in use"]
+    assert (row["usd"], row["usd_list"]) == (1, 1)
+
+
+def test_the_largest_models_are_compared_and_all_that_is_stated(days: Days) -> None:
+    names = [f"m-{number:02}" for number in range(15)]
+    days.fetched(
+        UsageCompletions, *(raw(UsageCompletions, model=name, input_tokens=9, output_tokens=9) for name in names)
+    )
+    bill = [
+        raw(Costs, line_item=f"{name}, input", amount_value=Decimal(100 - number)) for number, name in enumerate(names)
+    ]
+    days.fetched(Costs, *bill)
+    days.derive("openai_costs")
+    stated = [WhatIf(provider="openai", model="m-14", to=other) for other in names[:3]]
+    found = what_if(days, [price(name, SMALL, "openai") for name in names], *stated)
+    assert {model for model, _ in found} == {*names[:12], "m-14"}
+    assert len([model for model, _ in found if model == "m-14"]) == 3
 
 
 def test_without_prices_nothing_is_compared(used: Days, monkeypatch: pytest.MonkeyPatch) -> None:

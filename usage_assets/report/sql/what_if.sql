@@ -5,23 +5,33 @@
 --   not compared. The last row names the models without a list price.
 -- explain: {of_costs} {days} --model {model} --where cost_basis=billed --column amount_usd
 with
+-- models that read and write tokens: not those that are billed by image, second or character, nor embeddings
 used as (
   select
+    connection,
     usage_date,
     provider,
     model,
-    sum(coalesce(cached_input_tokens, 0))::decimal(18, 0) as cached,
-    sum(coalesce(cache_write_tokens, 0))::decimal(18, 0) as written,
-    sum(coalesce(input_tokens, 0))::decimal(18, 0) - cached - written as uncached,
-    sum(coalesce(output_tokens, 0))::decimal(18, 0) as generated
+    coalesce(cached_input_tokens, 0)::decimal(18, 0) as cached,
+    coalesce(cache_write_tokens, 0)::decimal(18, 0) as written,
+    input_tokens::decimal(18, 0) - cached - written as uncached,
+    output_tokens::decimal(18, 0) as generated
   from costs.usage_by_model
-  where usage_date between $first and $last and model is not null
-  group by usage_date, provider, model
+  where usage_date between $first and $last
+    and model is not null
+    and input_tokens is not null
+    and output_tokens is not null
 ),
 billed as (
-  select usage_date, provider, model, sum(amount_usd) as usd
+  select
+    connection,
+    usage_date,
+    provider,
+    model,
+    sum(amount_usd) as usd,
+    bool_and(amount_usd is not null or native_amount = 0) as is_known
   from costs.by_model
-  where cost_basis = 'billed' and amount_usd is not null and usage_date between $first and $last
+  where cost_basis = 'billed' and usage_date between $first and $last
   group by all
 ),
 -- per token, with 12 decimal places
@@ -37,6 +47,7 @@ prices as (
     cache_write::decimal(14, 6) as of_written,
     output::decimal(14, 6) as of_output
   from accounting.list_prices
+  where input > 0 and output > 0
 ),
 days as (
   select
@@ -44,15 +55,16 @@ days as (
     usd,
     0.000001 * (uncached * of_input + cached * of_cached + written * of_written + generated * of_output) as list_usd
   from used
-  join billed using (usage_date, provider, model)
+  join billed using (connection, usage_date, provider, model)
   join prices
-    on prices.provider = used.provider
+    on is_known
+    and prices.provider = used.provider
     and prices.model = used.model
     and prices.tier = ''
     and usage_date between valid_from and valid_until
 ),
 listed as (
-  select provider, model, count(*) as days, sum(usd) as listed_usd, sum(list_usd) as list_usd
+  select provider, model, count(distinct usage_date) as days, sum(usd) as listed_usd, sum(list_usd) as list_usd
   from days
   group by all
 ),
@@ -80,7 +92,7 @@ instead as (
     alternatives.tier,
     cached_share,
     is_stated,
-    count(*) as days,
+    count(distinct usage_date) as days,
     sum(usd) as compared_usd,
     sum(list_usd) as list_usd,
     sum(
