@@ -19,7 +19,7 @@ comment on view costs.active_people is
 -- what was spent on a day, beside what was made with it: of a connection by the provider's own reports, of any scope by the metrics
 -- that users state. A cost is null where a source of costs lacks the day, or a part has no dollar value; a quantity is null where a
 -- report lacks it. Divide sums over the days that have both; active people have to be counted in costs.active_people
--- reads: costs.active_people, costs.daily_costs_by_key, costs.allocated_costs_by_key_named, accounting.metrics, ledger.stored_days,
+-- reads: costs.daily_costs_by_key, costs.allocated_costs_by_key_named, accounting.metrics, ledger.stored_days,
 --   ledger.assets
 create or replace view costs.unit_costs as
 with
