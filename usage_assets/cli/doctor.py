@@ -35,6 +35,7 @@ from usage_assets.dagster_internals.storage import InstigatorState, InstigatorSt
 from usage_assets.fetching.connected import endpoints_of, is_superseded, provider_client
 from usage_assets.fetching.shapes import load, money_columns
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
+from usage_assets.insights.metrics import MetricsError, metric_rows
 from usage_assets.local.home import dagster_home, missing_settings, open_instance
 from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
 from usage_assets.models.connection_graph import seeds_of
@@ -79,6 +80,10 @@ select
 from ledger.stored_days
 group by connection, table_name, slice
 order by connection, table_name, slice
+"""
+SCOPES = """
+select distinct connection, coalesce(project_id, workspace_id) as project, team
+from costs.allocated_costs_by_key_named
 """
 
 
@@ -149,6 +154,7 @@ def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tu
             return [], [_new_warehouse(settings)]
         with warehouse.one_moment() as now:
             found = [*_warehouse(settings, definitions, now), *_counted_twice(settings, now), *_owners(settings, now)]
+            found += _metrics(settings, now)
             return _due(settings, now), found
     except WarehouseError as error:
         return [], [Finding(Level.FAIL, "warehouse", str(error))]
@@ -404,6 +410,25 @@ def _owners(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
         name = f"the {kind} with an email address" if "@" in id_ else f"{kind} {id_}"
         text = f"{name} matches no stored cost of its days: correct it in {settings.usage_connections}, or remove it"
         yield Finding(Level.WARN, f"owner of team {owner.team}", text)
+
+
+def _metrics(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
+    """Numbers of users' own that cannot be used, or whose scope has no costs."""
+    try:
+        metrics = settings.accounting().metrics
+        rows = metric_rows(metrics)
+        costs = warehouse.read(SCOPES).to_pylist() if rows else []
+    except MetricsError as error:
+        yield Finding(Level.FAIL, "metrics", str(error))
+        return
+    except (SettingsError, WarehouseError):  # said before, or no costs are stored yet
+        return
+    known = {(name, each[name]) for each in costs for name in each}
+    for kind, id_ in dict.fromkeys((row.scope_type, row.scope_id) for row in rows if row.scope_id):
+        if (kind, id_) not in known:
+            yield Finding(Level.WARN, "metrics", f"{kind} {id_!r} has no stored costs: correct it if it is misspelled")
+    if metrics:
+        yield Finding(Level.OK, "metrics", f"{len(rows):,} rows can be read")
 
 
 def _webhook(settings: Settings) -> Finding:

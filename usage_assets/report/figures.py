@@ -18,7 +18,7 @@ import pyarrow as pa
 from usage_assets.providers import PROVIDERS
 from usage_assets.report.period import Period
 from usage_assets.warehouse.arrow import fetch_arrow
-from usage_assets.warehouse.values import declared_in
+from usage_assets.warehouse.values import WarehouseError, declared_in
 
 SQL = Path(__file__).parent / "sql"
 DIMENSIONS: Mapping[str, str] = {
@@ -110,7 +110,11 @@ class Report:
 def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
     """Run all queries in one state of the warehouse."""
     for table, sql in TEMPORARY.items():
-        database.execute(f"create or replace temp table {table} as {sql}", _used(sql, period))
+        try:
+            database.execute(f"create or replace temp table {table} as {sql}", _used(sql, period))
+        except duckdb.CatalogException as error:
+            reason = str(error).splitlines()[0]
+            raise WarehouseError(f"no costs are stored yet, and the report is about them: {reason}") from None
     figures: dict[str, Figure] = {}
     missing: list[str] = []
     for name, (sql, extra) in _queries().items():

@@ -485,6 +485,22 @@ def test_due_days_are_counted_and_said_to_be_whose_they_are(
     ]
 
 
+def test_numbers_of_users_own_are_read_and_a_scope_without_costs_is_named(
+    backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = backfilled(YESTERDAY)
+    file = terminal.folder / "merged.csv"
+    (terminal.folder / "connections.toml").write_text(f'[[metric]]\nfile = "{file}"\nscope = "connection"\n')
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    file.write_text("date,scope,metric,value\n2026-11-19,chatgpt,merged,1\n2026-11-19,chatgtp,merged,1\n")
+    assert [line for line in examined(terminal).lines if " metrics: " in line] == [
+        "WARN  metrics: connection 'chatgtp' has no stored costs: correct it if it is misspelled",
+        "OK    metrics: 2 rows can be read",
+    ]
+    file.write_text("date,scope,metric,value\n2026-11-19,chatgpt,merged,many\n")
+    assert finding(examined(terminal), "metrics").startswith(f"FAIL  metrics: {file}, line 2, value: 'many': write")
+
+
 def test_an_owner_that_matches_nothing_is_named(
     backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,4 +71,8 @@ from (
     (nullif(quantity, 0)::decimal(20, 6) * 1000000)::hugeint * 1000000000000 as divisor
   from sums
 )
-order by scope_type <> 'all', scope_type, scope_id, metric, cost_basis
+order by
+  array_position(['all', 'team', 'project', 'connection'], scope_type),
+  scope_id,
+  metric,
+  cost_basis

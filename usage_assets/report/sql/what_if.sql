@@ -1,8 +1,9 @@
 -- title: What if: the same tokens on another model
 -- note: Each row compares what a model was billed (USD) with public list prices of the same tokens: its own (USD list), and those of
 --   what [[what_if]] names, or else of the next cheaper model in use (USD list instead). USD change is the difference of the two list
---   prices. USD bill less list is the effect of discounts, tiers, long requests and tools. This is an estimate and no offer: quality is
---   not compared. The last row names the models without a list price.
+--   prices. USD bill less list is the effect of discounts, tiers, long requests and tools. All tokens count at
+--   the standard price, also those of batch and flex: where the bill is far below USD list, USD change is too large. This is an estimate
+--   and no offer: quality is not compared. The last row names the models without a list price, such as those of a cloud's bill.
 -- explain: {of_costs} {days} --model {model} --where cost_basis=billed --column amount_usd
 with
 -- models that read and write tokens: not those that are billed by image, second or character, nor embeddings
@@ -177,9 +178,9 @@ select
   model,
   instead,
   of_costs,  -- for explain
+  usd,
   list_usd_instead - list_usd as usd_change,
   list_usd_instead - usd as usd_difference_to_bill,
-  usd,
   list_usd as usd_list,
   list_usd_instead as usd_list_instead,
   usd - list_usd as usd_bill_less_list,
