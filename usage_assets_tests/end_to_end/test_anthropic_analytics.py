@@ -92,6 +92,8 @@ def test_both_agree_with_the_books_and_with_each_other_and_nothing_is_counted_tw
     for name in ("cost", "cost_control", "cost_report", "cost_report_control", "cost_by_agent"):
         cents = sum((row["amount_cents"] for row in both.rows(f"anthropic_analytics.{name}")), Decimal(0))
         assert cents == truth["anthropic"]["cents"] > 0
+    listed = sum((row["ListCost"] for row in both.rows("costs.focus") if row["x_CostBasis"] == "billed"), Decimal(0))
+    assert abs(listed * 100 - truth["anthropic_analytics"]["list_cents"]) < Decimal("1e-18"), "parts are cut off"
     after = both.content()
     assert {table: after[table] for table in before} == before, "neither costs nor entities nor the older tables"
     assert after.keys() - before.keys() == {

@@ -399,6 +399,7 @@ def test_a_bill_from_files_keeps_its_quantities_and_categories(days: Days) -> No
         )
 
     hours = {"consumed_unit": "Hours", "region_id": "eu-west-1"}
+    reserved = {"usage_type": "input", "pricing_quantity": Decimal(2), "pricing_unit": "Tokens"}
     days.fetched(
         Charges,
         billed("Credit", "Credit", cost=-1),
@@ -412,6 +413,8 @@ def test_a_bill_from_files_keeps_its_quantities_and_categories(days: Days) -> No
         billed("Provisioned", "Purchase", pricing_quantity=Decimal(2), pricing_unit="Months"),
         billed("Regions", consumed_quantity=Decimal(1), **hours),
         billed("Regions", consumed_quantity=Decimal(1), **{**hours, "region_id": "us-east-1"}),
+        billed("Reserved", "Purchase", tokens=3, **reserved),
+        billed("Reserved", "Purchase", sku_id="2", **reserved),
         billed("Tax", "Tax"),
         billed("odd unit", consumed_quantity=Decimal(1), consumed_unit="1 (apply/m)"),
     )
@@ -425,6 +428,8 @@ def test_a_bill_from_files_keeps_its_quantities_and_categories(days: Days) -> No
         ("Provisioned", "Purchase", "bill", None, None, 2, "Months", 3, Decimal("1.5"), "Usage"),
         ("Regions", "Usage", "none", 1, "Units", 1, "Units", 2, 2, "Usage"),
         ("Regions", "Usage", "none", 1, "Units", 1, "Units", 2, 2, "Usage"),
+        ("Reserved", "Usage", "none", 1, "Units", 1, "Units", 2, 2, "Input"),
+        ("Reserved", "Usage", "none", 1, "Units", 1, "Units", 2, 2, "Input"),
         ("Tax", "Tax", "none", None, None, None, None, 3, None, None),
         ("odd unit", "Usage", "none", 1, "Units", 1, "Units", 3, 3, "Usage"),
     ]
@@ -513,6 +518,54 @@ def test_list_costs_are_those_that_a_report_of_the_same_organization_states(
     if list_costs["0.3"] != "0.3":
         assert abs(sum(found.values()) - of_all) < Decimal("1e-23")
     assert charges(days, "*", where="abs(ListUnitPrice * 1e0 * PricingQuantity - ListCost) > 1e-12") == []
+
+
+SEARCHES = {"model": None, "cost_type": "web_search", "token_type": None}
+"""A bill of web searches names no model and no tier. The newer report names both."""
+SAME = {"description": "Opus usage"}
+
+
+@pytest.mark.parametrize(
+    ("bills", "reported", "list_costs"),
+    [
+        (
+            [("80", SEARCHES), ("40", CLAUDE)],
+            [
+                listed("30", "40", **SEARCHES | {"model": "opus", "service_tier": "standard"}),
+                listed("50", "60", **SEARCHES | {"model": "sonnet", "service_tier": "batch"}),
+                listed("40", "50"),
+            ],
+            {"0.8": "1", "0.4": "0.5"},
+        ),
+        (
+            [("80", {}), ("40", {"model": None}), ("10", {"model": None, "service_tier": "batch"})],
+            [
+                listed("80", "100", service_tier="standard"),
+                listed("40", "60", model="sonnet", service_tier="standard"),
+                listed("10", "20", model="haiku", service_tier="batch"),
+            ],
+            {"0.8": "1", "0.4": "0.6", "0.1": "0.2"},
+        ),
+        (
+            [("50", {"service_tier": "standard", **SAME}), ("10", {"service_tier": "batch", **SAME})],
+            [listed("50", "100", service_tier="standard"), listed("10", "10", service_tier="batch")],
+            {"0.5": "0.5", "0.1": "0.1"},
+        ),
+    ],
+    ids=["no model and no tier", "beside those that name them", "a description with a discount in one of its tiers"],
+)
+def test_a_list_amount_is_of_the_bill_that_names_most_of_what_is_listed(
+    days: Days, bills: Sequence[tuple[str, dict[str, Any]]], reported: Sequence[Row], list_costs: dict[str, str]
+) -> None:
+    days.fetched(AnalyticsCost, *reported, connection="analytics")
+    rows = [
+        raw(CostReport, amount_cents=Decimal(cents), **{"description": str(n), **CLAUDE, **values})
+        for n, (cents, values) in enumerate(bills)
+    ]
+    days.fetched(CostReport, *rows)
+    days.derive("anthropic_cost_report")
+    found = dict(charges(days, "ContractedCost", "ListCost"))
+    assert found == {Decimal(cost): Decimal(each) for cost, each in list_costs.items()}
 
 
 def test_a_charge_says_what_it_is_for_and_who_pays(days: Days) -> None:

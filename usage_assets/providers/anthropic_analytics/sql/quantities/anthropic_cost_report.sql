@@ -1,6 +1,8 @@
 -- one row per billed row of anthropic.cost_report with a discount: its cents at list price, which anthropic_analytics.cost
 -- states. That report has no descriptions, so what it lists of a workspace, model, kind of cost, class of tokens and service
--- tier is split by what is billed of it, to the last digit. Two connections are of one organization if both say the same of a
+-- tier is split by what is billed of it, to the last digit. A bill may lack the model or the tier (web searches have neither): it
+-- has what is listed of all of them, but for those that another bill names. None where costs have several rows of a line item
+-- and model, because nobody can tell whose the list amount is. Two connections are of one organization if both say the same of a
 -- day, but for a millionth of a cent a row. The default workspace is null in one report and has an id in the other
 -- reads: anthropic.cost_report, anthropic_analytics.cost
 select
@@ -10,28 +12,39 @@ select
   currency,
   workspace_id,
   line_item,
-  any_value(model) as model,
-  any_value(list_amount) as list_amount
+  model,
+  list_amount
 from (
   with
   bills as (
     select
-      connection,
-      usage_date,
-      upper(currency) as currency,
-      workspace_id,
-      model,
-      cost_type,
-      token_type,
-      service_tier,
-      description as line_item,
-      context_window,
-      inference_geo,
-      grouped_by,
-      sum(amount_cents) as amount,
-      count(*) as row_count
-    from anthropic.cost_report
-    group by all
+      *,
+      count(*) over (
+        partition by connection, usage_date, currency, workspace_id, line_item, model
+      ) as rows_of_line_item
+    from (
+      select
+        connection,
+        usage_date,
+        upper(currency) as currency,
+        workspace_id,
+        model,
+        cost_type,
+        token_type,
+        service_tier,
+        description as line_item,
+        context_window,
+        inference_geo,
+        grouped_by,
+        sum(amount_cents) as amount,
+        count(*) as row_count
+      from anthropic.cost_report
+      group by all
+    )
+  ),
+  kinds as (
+    select distinct connection, usage_date, currency, workspace_id, model, cost_type, token_type, service_tier
+    from bills
   ),
   listed as (
     select
@@ -70,10 +83,10 @@ from (
   ),
   discounts as (
     select
-      same_organization.connection,
-      listed.usage_date,
-      listed.currency,
-      billed_workspaces.workspace_id,
+      connection,
+      usage_date,
+      currency,
+      workspace_id,
       model,
       cost_type,
       token_type,
@@ -81,15 +94,44 @@ from (
       sum(amount) as amount,
       sum(list_amount) as list_amount,
       sum(row_count) as row_count
-    from listed
-    join same_organization
-      on same_organization.listed_by = listed.connection
-      and same_organization.usage_date = listed.usage_date
-      and same_organization.currency = listed.currency
-    left join (select distinct connection, usage_date, workspace_id from bills) as billed_workspaces
-      on billed_workspaces.connection = same_organization.connection
-      and billed_workspaces.usage_date = listed.usage_date
-      and billed_workspaces.workspace_id = listed.workspace_id
+    from (
+      select
+        kinds.*,
+        listed.amount,
+        listed.list_amount,
+        listed.row_count
+      from listed
+      join same_organization
+        on same_organization.listed_by = listed.connection
+        and same_organization.usage_date = listed.usage_date
+        and same_organization.currency = listed.currency
+      left join (select distinct connection, usage_date, workspace_id from bills) as billed_workspaces
+        on billed_workspaces.connection = same_organization.connection
+        and billed_workspaces.usage_date = listed.usage_date
+        and billed_workspaces.workspace_id = listed.workspace_id
+      join kinds
+        on kinds.connection = same_organization.connection
+        and kinds.usage_date = listed.usage_date
+        and kinds.currency = listed.currency
+        and kinds.workspace_id is not distinct from billed_workspaces.workspace_id
+        and kinds.cost_type is not distinct from listed.cost_type
+        and kinds.token_type is not distinct from listed.token_type
+        and coalesce(kinds.model = listed.model, kinds.model is null)
+        and coalesce(kinds.service_tier = listed.service_tier, kinds.service_tier is null)
+      qualify row_number() over (
+        partition by
+          kinds.connection,
+          listed.connection,
+          listed.usage_date,
+          listed.currency,
+          listed.workspace_id,
+          listed.model,
+          listed.cost_type,
+          listed.token_type,
+          listed.service_tier
+        order by kinds.model nulls last, kinds.service_tier nulls last
+      ) = 1
+    )
     group by all
     having sum(amount) <> sum(list_amount)
   ),
@@ -135,7 +177,7 @@ from (
       )::decimal(38, 0) * 0.000000000000000000000001
     )::decimal(38, 24) as list_amount
   from shares
-  where weights > 0 and abs(amount_of_bills - same_amount) <= (rows_of_bills + same_rows) * 0.000001
+  where weights > 0
+    and rows_of_line_item = 1
+    and abs(amount_of_bills - same_amount) <= (rows_of_bills + same_rows) * 0.000001
 )
-group by connection, usage_date, currency, workspace_id, line_item
-having count(*) = 1

@@ -42,6 +42,7 @@ from (
       frequency,
       unit,
       usage_type,
+      if(tokens is null, null, usage_type),
       service_name,
       region_id,
       other_columns ->> 'x_InferenceGeo',
