@@ -259,7 +259,7 @@ scaled as (
   left join (select currency, minor_unit::decimal(5, 4) as minor_unit from accounting.currencies) using (currency)
 ),
 -- the dollars of a part are those that add up to the bill's; other money is converted as product.sql does, whose temporary
--- macro a view cannot use. A part of a bill has its part of the bill's list amount, rounded to the last place
+-- macro a view cannot use. A part of a bill has its part of the bill's list amount, cut off at the last place
 amounts as (
   select
     *,
