@@ -53,7 +53,7 @@ select
   billed_by,
   string_agg(distinct service, ', ' order by service) as services,
   count(distinct usage_date) as days,
-  sum(amount_usd) as amount_usd
+  if(count(amount_usd) = count(*), sum(amount_usd), null) as amount_usd
 from costs.billed_twice
 group by connection, billed_by
 order by connection, billed_by
@@ -74,7 +74,7 @@ class BilledTwice:
     services: str
     days: int
     amount_usd: Decimal | None
-    """What the first connection bills of them on these days; None where no rate is known."""
+    """What the first connection bills of them on these days; None where a part has no rate."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,11 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from usage_assets.core.schema import Row
 from usage_assets.models.model import sql_files
+from usage_assets.models.same_use import billed_twice
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
@@ -15,6 +18,7 @@ from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.github_copilot.billing import AiCredits
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openrouter.activity import Activity
+from usage_assets.report.figures import SQL
 from usage_assets_tests.models.days import DAY, Days, raw
 
 PAGE = Path(__file__).parents[2] / "docs" / "one-bill.md"
@@ -95,6 +99,53 @@ def test_a_charge_is_of_the_provider_whose_service_it_names_or_else_of_who_sells
         "found": Decimal(2),
     }
     assert len(warnings) == len(rows)
+
+
+OPENAI = {"service_name": "AI", "charge_description": "x", "service_provider_name": "OpenAI"}
+MISTRAL = {**OPENAI, "service_provider_name": "Mistral"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "found"),
+    [
+        (OPENAI, OPENAI | {"invoice_issuer_name": "AWS"}, [Decimal(5)]),
+        (OPENAI, OPENAI | {"sku_meter": "OpenAI API"}, [Decimal(5)]),
+        (OPENAI, MISTRAL, []),
+        (MISTRAL, MISTRAL | {"sku_meter": "OpenAI API"}, []),
+        (OPENAI, OPENAI | {"sku_meter": "Azure OpenAI"}, []),
+        (OPENAI, OPENAI | {"billing_currency": "EUR"}, [None]),
+    ],
+    ids=["seller", "seller and service", "two sellers", "service of one", "a cloud's service", "without dollars"],
+)
+def test_charges_that_costs_add_up_are_found_if_all_are_of_one_provider(
+    days: Days, one: Mapping[str, str], other: Mapping[str, str], found: Sequence[Decimal | None]
+) -> None:
+    """A row of costs has all charges of a service, description and day: whose its dollars are, it does not say."""
+    days.fetched(Costs, raw(Costs, amount_value=Decimal(9)), raw(Costs, amount_currency="eur", line_item="euros"))
+    days.fetched(
+        Charges,
+        raw(Charges, billed_cost=Decimal(2), resource_id="1", **one),
+        raw(Charges, billed_cost=Decimal(3), resource_id="2", **other),
+    )
+    for file in ("openai_costs", "focus_charges"):
+        days.derive(file)
+    rows = days.warehouse.read("from costs.billed_twice").to_pylist()
+    assert [(row["amount_usd"], row["billed_by_usd"]) for row in rows] == [(usd, None) for usd in found]
+
+
+def test_days_of_which_one_has_no_dollars_have_no_sum(days: Days) -> None:
+    next_day = DAY + timedelta(days=1)
+    both = [(DAY, "EUR", Decimal(2)), (next_day, "USD", Decimal(3))]
+    days.fetched(Costs, *(raw(Costs, usage_date=day, amount_value=Decimal(9)) for day, _, _ in both), last=next_day)
+    rows = [raw(Charges, usage_date=day, billing_currency=code, billed_cost=cost, **OPENAI) for day, code, cost in both]
+    days.fetched(Charges, *rows, last=next_day)
+    for file in ("openai_costs", "focus_charges"):
+        days.derive(file, last=next_day)
+    [pair] = billed_twice(days.warehouse)
+    assert (pair.days, pair.amount_usd) == (2, None)
+    query = (SQL / "billed_twice.sql").read_text()
+    [row] = days.warehouse.read(query, {"first": DAY, "last": next_day}).to_pylist()
+    assert (row["days"], row["usd"]) == (2, None)
 
 
 def test_the_page_names_every_provider_and_every_name_of_its_bill() -> None:

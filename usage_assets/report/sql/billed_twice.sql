@@ -5,7 +5,7 @@ select
   service,
   billed_by,
   count(distinct usage_date) as days,
-  sum(amount_usd)::decimal(38, 24) as usd
+  if(count(amount_usd) = count(*), sum(amount_usd), null)::decimal(38, 24) as usd
 from costs.billed_twice
 where usage_date between $first and $last
 group by connection, service, billed_by

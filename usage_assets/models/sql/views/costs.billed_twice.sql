@@ -1,19 +1,23 @@
 -- one row per connection that reads bills of several vendors, day, service, and connection that bills the same on that day: the
 -- vendor's own bill. A charge is of the provider whose service it names, or else of the one who sells it; what the connection's
--- own provider claims is nobody else's. Every other view has both amounts
+-- own provider claims is nobody else's. A row of costs has all charges of a service and line item: it is only of a provider that
+-- all of them are of. Null: a part has no dollar value. Every other view has both amounts
 -- reads: costs.daily_costs, accounting.bill_names
 create or replace view costs.billed_twice as
 with charges as (
+  select *, count(*) over (partition by source_table, connection, cost_type, line_item) as rows_of_line_item
+  from (
 {bills_of_vendors}
+  )
 ),
 claimed as (
-  select charges.*, bill_names.provider as of_provider
+  select distinct charges.*, bill_names.provider as of_provider
   from charges
   join accounting.bill_names
     on len(
       list_filter(if(kind = 'service', services, sellers), lambda name: lower(name) glob pattern)
     ) > 0
-  window charge as (partition by source_table, connection, cost_type, line_item)
+  window charge as (partition by source_table, connection, cost_type, line_item, services, sellers)
   qualify
     (kind = 'service' or not bool_or(kind = 'service') over charge)
     and not bool_or(kind = 'service' and charges.provider = bill_names.provider) over charge
@@ -23,7 +27,7 @@ bills as (
     connection,
     provider,
     usage_date,
-    sum(amount_usd)::decimal(38, 24) as amount_usd
+    if(count(amount_usd) = count(*), sum(amount_usd), null)::decimal(38, 24) as amount_usd
   from costs.daily_costs
   where cost_basis = 'billed' and native_amount <> 0
   group by connection, provider, usage_date
@@ -34,10 +38,15 @@ select
   costs.cost_type as service,
   bills.provider,
   bills.connection as billed_by,
-  sum(costs.amount_usd)::decimal(38, 24) as amount_usd,
+  if(count(costs.amount_usd) = count(*), sum(costs.amount_usd), null)::decimal(38, 24) as amount_usd,
   any_value(bills.amount_usd) as billed_by_usd
 from costs.daily_costs as costs
-join (select distinct source_table, connection, cost_type, line_item, of_provider from claimed) as claimed
+join (
+  select source_table, connection, cost_type, line_item, of_provider
+  from claimed
+  group by all
+  having count(*) = any_value(rows_of_line_item)
+) as claimed
   on claimed.source_table = costs.source_table
   and claimed.connection = costs.connection
   and claimed.cost_type = costs.cost_type

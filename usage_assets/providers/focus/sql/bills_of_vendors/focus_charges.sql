@@ -1,25 +1,19 @@
--- one row per connection, service and line item of costs: what its charges say of the service, and of who sells it
+-- one row per connection, service and line item of costs, and names of its charges: of the service, and of who sells it
 -- reads: focus.charges
-select
+select distinct
   'focus' as provider,
   'focus.charges' as source_table,
   connection,
   service_name as cost_type,
   coalesce(charge_description, sku_meter) as line_item,
-  list_distinct(
-    flatten(
-      list([
-        service_name,
-        sku_meter,
-        charge_description,
-        other_columns ->> 'x_SkuMeterCategory',
-        other_columns ->> 'x_SkuMeterSubcategory',
-        other_columns ->> 'x_SkuMeterName'
-      ])
-    )
-  ) as services,
-  list_distinct(flatten(list([service_provider_name, other_columns ->> 'PublisherName', invoice_issuer_name])))
-    as sellers
+  [
+    service_name,
+    sku_meter,
+    charge_description,
+    other_columns ->> 'x_SkuMeterCategory',
+    other_columns ->> 'x_SkuMeterSubcategory',
+    other_columns ->> 'x_SkuMeterName'
+  ] as services,
+  [service_provider_name, other_columns ->> 'PublisherName', invoice_issuer_name] as sellers
 from focus.charges
 where left_out_rows is null
-group by connection, cost_type, line_item
