@@ -52,6 +52,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import copy_of, is_current
 from usage_assets.warehouse.values import WarehouseError, listed
+from usage_assets.warehouse.views import HAS_VIEW
 
 SECONDS_FOR_THE_LOCK = 2
 TIME_TO_PUBLISH = timedelta(hours=1)
@@ -64,11 +65,6 @@ SECONDS_UNTIL_SILENT = 120
 """Dagster's daemon gives a sign of life every 30 s."""
 
 DERIVED = frozenset(model.row.table for model in (*ENTITIES, *COSTS, *ALLOCATIONS))
-LEDGER = """
-select view_name
-from duckdb_views()
-where database_name = current_database() and schema_name = 'ledger' and view_name = 'stored_days'
-"""
 STORED_TABLES = """
 select
   connection,
@@ -287,7 +283,11 @@ def _warehouse(
     settings: Settings, definitions: Callable[[], dg.Definitions], warehouse: Warehouse
 ) -> Iterator[Finding]:
     try:
-        stored = warehouse.read(STORED_TABLES).to_pylist() if len(warehouse.read(LEDGER)) else []
+        stored = (
+            warehouse.read(STORED_TABLES).to_pylist()
+            if len(warehouse.read(HAS_VIEW, {"name": "ledger.stored_days"}))
+            else []
+        )
     except WarehouseError as error:
         yield Finding(Level.FAIL, "warehouse", str(error))
         return

@@ -6,11 +6,8 @@ import pyarrow as pa
 
 from usage_assets.config.accounting import Accounting, Owner, OwnerRow
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.views import HAS_VIEW
 
-VIEW = """
-from duckdb_views()
-where database_name = current_database() and schema_name = 'costs' and view_name = 'allocated_costs_named'
-"""
 UNUSED = """
 with ids as (
   select distinct
@@ -52,7 +49,7 @@ def owners_of_nothing(warehouse: Warehouse, accounting: Accounting) -> Sequence[
         return []
     owners = accounting.tables()[OwnerRow]
     with warehouse.get_connection() as database:
-        if not database.execute(VIEW).fetchone():
+        if not database.execute(HAS_VIEW, {"name": "costs.allocated_costs_named"}).fetchone():
             return []
         database.register("owners", owners.append_column("position", pa.array(range(len(owners)), pa.int64())))
         positions = database.execute(UNUSED).fetchall()

@@ -16,6 +16,7 @@ from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.tables import STORED
+from usage_assets.warehouse.views import HAS_VIEW
 
 IDS: Mapping[str, str] = {lookup.row.table: "id" for lookup in LOOKUPS if lookup.is_of_one_organization} | {
     endpoint.row.table: name
@@ -57,11 +58,6 @@ select
 from costs.billed_twice
 group by connection, billed_by
 order by connection, billed_by
-"""
-HAS_VIEW = """
-select 1
-from duckdb_views()
-where database_name = current_database() and schema_name = 'costs' and view_name = 'billed_twice'
 """
 
 
@@ -125,7 +121,7 @@ def same_use(warehouse: Warehouse, connections: Sequence[Connection]) -> Iterato
 
 def billed_twice(warehouse: Warehouse) -> Iterator[BilledTwice]:
     """Yield the pairs of connections that bill the same services on the same days. Raises WarehouseError."""
-    if warehouse.read(HAS_VIEW).num_rows:
+    if warehouse.read(HAS_VIEW, {"name": "costs.billed_twice"}).num_rows:
         yield from (BilledTwice(**row) for row in warehouse.read(BILLED_TWICE).to_pylist())
 
 

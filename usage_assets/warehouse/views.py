@@ -17,6 +17,12 @@ select schema_name || '.' || view_name, coalesce(comment, '')
 from duckdb_views()
 where database_name = current_database() and not internal
 """
+HAS_VIEW = """
+select 1
+from duckdb_views()
+where database_name = current_database() and schema_name || '.' || view_name = $name
+"""
+"""A row where there is such a view."""
 
 
 def make_views(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> None:

@@ -100,11 +100,12 @@ USER_BY_PROJECT = Refusal(
     drops=("user_id",),
 )
 
+BILLED_AS = BilledAs(services=("OpenAI", "OpenAI API*", "OpenAI Platform*"), sellers=("OpenAI*",))
 OPENAI = Provider(
     name="openai",
     company="OpenAI",
     service="OpenAI API",
-    billed_as=BilledAs(services=("OpenAI", "OpenAI API*", "OpenAI Platform*"), sellers=("OpenAI*",)),
+    billed_as=BILLED_AS,
     develops_models=True,
     sub_account_type="Project",
     base_url="https://api.openai.com/v1",

@@ -15,7 +15,8 @@ import msgspec
 from usage_assets.core.days import date_alone, date_range
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider, error_message
+from usage_assets.providers.endpoint import CostSource, Endpoint, Provider, error_message
+from usage_assets.providers.openai.costs import BILLED_AS
 from usage_assets.providers.openai_legacy.entities import ENTITIES
 from usage_assets.providers.records import Item, Json, Moment, OtherFields, Parser, ShapeError, whole_answer
 
@@ -260,7 +261,7 @@ OPENAI_LEGACY = Provider(
     name="openai_legacy",
     company="OpenAI",
     service="OpenAI API",
-    billed_as=BilledAs(services=("OpenAI", "OpenAI API*", "OpenAI Platform*"), sellers=("OpenAI*",)),
+    billed_as=BILLED_AS,
     develops_models=True,
     sub_account_type="Project",
     base_url="https://api.openai.com/v1",
