@@ -195,7 +195,7 @@ def test_what_a_cut_says_of_sessions_and_of_slack() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("cost_by_agent", r"add up to amount_cents [\d.]+ \(USD\), but [\d.]+ is stated without grouping"),
+        ("cost_by_agent", r"add up to amount_cents [\d.]+ \(cents of USD\), but [\d.]+ is stated without grouping"),
         ("usage_by_agent", r"add up to \w+_tokens \d+ \(tokens\), but \d+ is stated without grouping"),
     ],
 )
