@@ -340,6 +340,8 @@ class Finished:
         return self.cursor
 
 
+IN_BOTH_HISTORIES = pytest.mark.parametrize("kept", ["sqlite", "postgresql"], indirect=True, scope="module")
+"""For tests of what the sensor reads of runs. What is due is read from the warehouse, whatever Dagster keeps."""
 BUILT: dict[str, dg.Definitions] = {}
 """Settings and day -> their graph."""
 FINISHED: dict[str, Finished] = {}
@@ -424,11 +426,11 @@ def clock() -> Iterator[time_machine.Traveller]:
         yield traveller
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module")
 def kept(request: pytest.FixtureRequest) -> Iterator[InMemory | InPostgres]:
     """An instance in which nothing has run yet."""
     FINISHED.clear()
-    if request.param == "sqlite":
+    if getattr(request, "param", "sqlite") == "sqlite":
         with dg.DagsterInstance.ephemeral() as instance:
             yield InMemory(instance)
         return
@@ -851,6 +853,7 @@ def test_what_an_older_copy_lacks_is_fetched_again(daemon: Daemon, clock: time_m
 # Failures
 
 
+@IN_BOTH_HISTORIES
 def test_a_failed_run_is_asked_for_again_after_pauses_that_grow(daemon: Daemon, clock: time_machine.Traveller) -> None:
     """A key that was revoked: nothing is wrong with any day."""
     for pause in (10, 20):
@@ -874,6 +877,7 @@ def test_a_failed_run_is_asked_for_again_after_pauses_that_grow(daemon: Daemon, 
     assert daemon.said == NOTHING
 
 
+@IN_BOTH_HISTORIES
 def test_an_asset_that_fails_holds_back_nothing_but_what_is_computed_from_it(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
@@ -886,6 +890,7 @@ def test_an_asset_that_fails_holds_back_nothing_but_what_is_computed_from_it(
     assert asked == {"openai/usage_completions", "openai/entities/openai_model_usage"}
 
 
+@IN_BOTH_HISTORIES
 def test_a_bad_day_stands_alone_and_holds_back_no_other(daemon: Daemon, clock: time_machine.Traveller) -> None:
     daemon.load(openai(on=IMAGES))
     daemon.tick()
@@ -905,6 +910,7 @@ def test_a_bad_day_stands_alone_and_holds_back_no_other(daemon: Daemon, clock: t
     assert "openai 2026-11-15..2026-11-15" in daemon.finish()
 
 
+@IN_BOTH_HISTORIES
 def test_many_bad_days_hold_back_no_other(
     daemon: Daemon, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -926,6 +932,7 @@ def test_many_bad_days_hold_back_no_other(
     assert daemon.tick() == ["openai 2026-11-10..2026-11-10"]
 
 
+@IN_BOTH_HISTORIES
 def test_days_that_are_refused_together_are_halved_until_the_bad_one_stands_alone(daemon: Daemon) -> None:
     daemon.load(openai(on=IMAGES))
     bad, launched = date(2026, 11, 17), []
@@ -949,6 +956,7 @@ def test_days_that_are_refused_together_are_halved_until_the_bad_one_stands_alon
     assert (daemon.said or "").startswith("will be tried again: openai 2026-11-17 (refused)")
 
 
+@IN_BOTH_HISTORIES
 def test_what_fails_however_few_the_days_are_is_not_halved_for_ever(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
@@ -962,6 +970,7 @@ def test_what_fails_however_few_the_days_are_is_not_halved_for_ever(
     assert launched <= 2 * due_sensor.MOST_SPLITS
 
 
+@IN_BOTH_HISTORIES
 def test_a_run_that_was_killed_is_asked_for_again_at_once_and_then_with_pauses(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
@@ -974,6 +983,7 @@ def test_a_run_that_was_killed_is_asked_for_again_at_once_and_then_with_pauses(
     assert daemon.tick() == [WHOLE]
 
 
+@IN_BOTH_HISTORIES
 def test_days_that_are_due_again_right_after_a_run_that_succeeded_are_not_asked_for_at_once(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
@@ -987,6 +997,7 @@ def test_days_that_are_due_again_right_after_a_run_that_succeeded_are_not_asked_
         clock.shift(timedelta(seconds=1))
 
 
+@IN_BOTH_HISTORIES
 def test_a_run_that_was_never_launched_or_was_deleted_is_asked_for_again(daemon: Daemon) -> None:
     daemon.tick()
     for run in daemon.instance.get_runs():
@@ -997,6 +1008,7 @@ def test_a_run_that_was_never_launched_or_was_deleted_is_asked_for_again(daemon:
 # Company
 
 
+@IN_BOTH_HISTORIES
 def test_a_run_of_hours_is_waited_for_as_long_as_it_logs(daemon: Daemon, clock: time_machine.Traveller) -> None:
     """A provider that lets little through: a second run of the same days would make both slower."""
     daemon.tick()
@@ -1010,11 +1022,13 @@ def test_a_run_of_hours_is_waited_for_as_long_as_it_logs(daemon: Daemon, clock: 
     assert daemon.tick() == [WHOLE], "nothing was heard of it for an hour"
 
 
+@IN_BOTH_HISTORIES
 def test_connections_do_not_wait_for_each_other(daemon: Daemon) -> None:
     daemon.load(openai() + CODEX)
     assert daemon.tick() == [WHOLE, "codex 2026-11-16..2026-11-19"]
 
 
+@IN_BOTH_HISTORIES
 def test_it_waits_for_somebody_elses_run_of_the_same_assets(daemon: Daemon) -> None:
     run = daemon.queue("__ASSET_JOB", {}, [dg.AssetKey(["openai", "costs"])])
     assert daemon.tick() == []
@@ -1022,6 +1036,7 @@ def test_it_waits_for_somebody_elses_run_of_the_same_assets(daemon: Daemon) -> N
     assert daemon.tick() == [WHOLE]
 
 
+@IN_BOTH_HISTORIES
 def test_pushes_and_lookups_are_not_waited_for(daemon: Daemon) -> None:
     daemon.queue("port_sync", {"usage_assets/connection": "openai"}, [dg.AssetKey(["openai", "port_sync"])])
     assert daemon.tick() == [WHOLE]
@@ -1042,6 +1057,7 @@ def test_a_tick_waits_for_a_run_that_has_the_file(daemon: Daemon, monkeypatch: p
 # The cursor
 
 
+@IN_BOTH_HISTORIES
 def test_an_idle_tick_opens_no_file_and_asks_the_instance_for_nothing(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,6 @@ run converges.
 The processes that die come from a fork server that has imported the product, so that the kills hit work, not imports.
 """
 
-import multiprocessing
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -40,14 +39,13 @@ from usage_assets_tests.end_to_end.conftest import (
     settings_of,
     with_main_endpoints,
 )
+from usage_assets_tests.forks import FORKS
 
 KILLS = 20
 DAYS = last_days(2)
 PUSHED_DAYS = last_days(15)
 ASSETS = ("costs", "usage_completions", "entities/openai_daily_usage")
 Task: TypeAlias = Callable[[str, Path, Event], None]
-forks = multiprocessing.get_context("forkserver")
-forks.set_forkserver_preload(["usage_assets_tests.end_to_end.conftest"])
 
 
 def variables(folder: Path) -> dict[str, str]:
@@ -93,9 +91,9 @@ def work(task: Task, base_url: str, folder: Path, now: datetime, lakes: str | No
 @contextmanager
 def running(task: Task, project: Project, folder: Path) -> Iterator[ForkServerProcess]:
     """A task that begins in another process, and is killed at the end of the block, however far it is."""
-    ready = forks.Event()
+    ready = FORKS.Event()
     place = (project.sandbox.base_url, folder, datetime.now(UTC), os.environ.get(SERVER))
-    process = forks.Process(target=work, args=(task, *place, ready))
+    process = FORKS.Process(target=work, args=(task, *place, ready))
     process.start()
     assert ready.wait(120)
     try:
@@ -208,5 +206,5 @@ def test_killed_while_pushing(project: Project, tmp_path: Path, is_lost: bool) -
                 lose_ledger(project)
         kill_at_request(number, project, tmp_path)
         with project.warehouse.get_connection():
-            push(project.sandbox.base_url, tmp_path, forks.Event())
+            push(project.sandbox.base_url, tmp_path, FORKS.Event())
             assert project.in_port() == project.entities()

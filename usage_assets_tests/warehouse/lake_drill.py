@@ -7,16 +7,16 @@ import logging
 import os
 import random
 import re
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from time import monotonic
+from typing import Any
 
 import click
 
@@ -26,6 +26,7 @@ from usage_assets.warehouse.lake import Lake
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
+from usage_assets_tests.forks import FORKS
 from usage_assets_tests.postgres import folder_of, new_database, running_postgres
 from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, sample, stored
 
@@ -76,20 +77,28 @@ def rewrite(database: str, data: str, connection: str, name: str, times: int) ->
         lake.replace(Table(row), Batch(rows=to_arrow(Sample, rows), began=NEVER_OVERTAKEN), written, f"run-{number}")
 
 
+def rewrite_apart(environment: Mapping[str, str], log: str, *write: Any) -> None:
+    """Rewrite in a process that was forked before the environment got its last variables."""
+    os.environ.update(environment)
+    logging.basicConfig(filename=log)
+    rewrite(*write)
+
+
 @contextmanager
-def writers(lake: Lake, *targets: Target, times: int) -> Iterator[list["subprocess.Popen[str]"]]:
-    """Processes that write side by side, and print what they had to try again; those that still run are killed."""
-    command = [sys.executable, "-m", __spec__.name, "--write", lake.database, lake.data]
-    with ExitStack() as ending:
-        processes = [
-            ending.enter_context(subprocess.Popen([*command, *target, str(times)], stdout=subprocess.PIPE, text=True))
-            for target in targets
-        ]
-        try:
-            yield processes
-        finally:
-            for process in processes:
-                process.kill()
+def writers(lake: Lake, *targets: Target, times: int, log: str = os.devnull) -> Iterator[list[ForkServerProcess]]:
+    """Processes that write side by side, and log what they had to try again; those that still run are killed."""
+    processes = [
+        FORKS.Process(target=rewrite_apart, args=(dict(os.environ), log, lake.database, lake.data, *each, times))
+        for each in targets
+    ]
+    for process in processes:
+        process.start()
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
 
 
 def is_whole(lake: Lake) -> bool:
@@ -112,16 +121,18 @@ class SideBySide:
     @classmethod
     def of(cls, lake: Lake, targets: Sequence[Target], times: int) -> "SideBySide":
         """Let a process for each target write a day so many times. Raises RuntimeError where one fails."""
-        log = Path(folder_of(lake.database.removeprefix(LAKE)), "log")
-        before = overtaken(log)
+        server_log = Path(folder_of(lake.database.removeprefix(LAKE)), "log")
+        before = overtaken(server_log)
         with lake.transaction() as database:  # of those who would make it at once, all but one would begin again
             database.execute("create schema if not exists tests")
-        with writers(lake, *targets, times=times) as processes:
-            said = [process.communicate()[0] for process in processes]
-            if any(process.returncode for process in processes):
+        with NamedTemporaryFile("r") as log, writers(lake, *targets, times=times, log=log.name) as processes:
+            for process in processes:
+                process.join()
+            said = log.read()
+            if any(process.exitcode for process in processes):
                 raise RuntimeError(f"a writer failed: {said}")
         [row] = lake.read(WRITTEN).to_pylist()
-        return cls(**row, retries="".join(said).count("Retrying") + overtaken(log) - before)
+        return cls(**row, retries=said.count("Retrying") + overtaken(server_log) - before)
 
 
 def overtaken(log: Path) -> int:
@@ -143,12 +154,9 @@ def kill_writers(lake: Lake, times: int, dice: random.Random) -> int:
     for _ in range(times):
         with writers(lake, ONE, times=1000) as [process]:
             while lake.fingerprint == before:  # until it writes
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(0.05)
-            try:
-                process.wait(dice.uniform(0, 1))
-            except subprocess.TimeoutExpired:
-                wrote += 1
+                process.join(0.05)
+            process.join(dice.uniform(0, 1))
+            wrote += process.is_alive()
         if not is_whole(lake):
             raise RuntimeError(f"a part of a day is stored: {stored(lake)}")
         before = lake.fingerprint
@@ -167,20 +175,14 @@ def left_over(lake: Lake) -> tuple[int, int]:
 @click.option("--rewrites", default=50)
 @click.option("--kills", default=50)
 @click.option("--seed", default=1)
-@click.option("--write", nargs=5, hidden=True)
-def main(processes: int, rewrites: int, kills: int, seed: int, write: tuple[str, str, str, str, str] | None) -> None:
-    if write:
-        logging.basicConfig(stream=sys.stdout)
-        rewrite(*write[:4], int(write[4]))
-        return
+def main(processes: int, rewrites: int, kills: int, seed: int) -> None:
     total = processes * rewrites
     expected = SideBySide(writes=total, versions=total, last=total, retries=0)
     with running_postgres() as server, TemporaryDirectory() as folder:
         for name, targets in side_by_side(processes).items():
-            lake, began, cpu = new_lake(server, Path(folder)), monotonic(), sum(os.times()[:4])
+            lake, began = new_lake(server, Path(folder)), monotonic()
             found = SideBySide.of(lake, targets, rewrites)
-            took = f"{monotonic() - began:.0f} s, {sum(os.times()[:4]) - cpu:.0f} CPU s"
-            click.echo(f"{processes} processes x {rewrites} rewrites of {name}: {found}; {took}")
+            click.echo(f"{processes} processes x {rewrites} rewrites of {name}: {found}; {monotonic() - began:.0f} s")
             if found != expected:
                 raise SystemExit(1)
         lake = new_lake(server, Path(folder))

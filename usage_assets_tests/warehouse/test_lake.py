@@ -233,9 +233,9 @@ def test_a_session_that_ends_gives_its_locks_back(lake: Lake, postgres: str) -> 
     write(lake, [sample()])
     with writers(lake, ONE, times=50) as [writer]:
         while not lake.read("select 1 from ledger.stored_days where connection = 'c'").num_rows:
-            assert writer.poll() is None
+            assert writer.is_alive()
         writer.kill()
-        writer.wait()
+        writer.join()
     write(hurried(lake), [sample(model="next")])
     with psycopg.connect(lake.database.removeprefix(LAKE)) as session:
         assert session.execute("select count(*) from pg_locks where locktype = 'advisory'").fetchone() == (0,)
@@ -374,7 +374,7 @@ def test_what_processes_on_an_object_store_leave_undone_is_nowhere(lake_in_store
     rewrite(lake.database, lake.data, *ONE, 1)
     with writers(lake, ONE, times=50) as [writer]:
         while ledger(lake)[-1]["version"] < 4:
-            assert writer.poll() is None
+            assert writer.is_alive()
     rows = stored(lake)
     assert len(rows) == rows[0]["requests"] % 7 + 1
     lake.maintain(timedelta(0))

@@ -5,7 +5,6 @@ Each child process does one thing and is started from a server that has imported
 
 import fcntl
 import hashlib
-import multiprocessing
 import os
 import random
 import re
@@ -34,6 +33,7 @@ from usage_assets.warehouse.line import line_of
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_tests.forks import FORKS
 from usage_assets_tests.warehouse.samples import (
     SAMPLE,
     answer,
@@ -49,9 +49,6 @@ from usage_assets_tests.warehouse.samples import (
 
 pytestmark = pytest.mark.slow
 
-CHILDREN = multiprocessing.get_context("forkserver")
-CHILDREN.set_forkserver_preload(["usage_assets.warehouse.database", __name__])
-
 
 def in_process(target: Any, *args: Any) -> int | None:
     """Run a function in a process of its own and return its exit code."""
@@ -63,7 +60,7 @@ def in_process(target: Any, *args: Any) -> int | None:
 @contextmanager
 def child(target: Any, *args: Any) -> Iterator[BaseProcess]:
     """A process that runs a function, killed at the end if it has not ended."""
-    process = CHILDREN.Process(target=target, args=args)
+    process = FORKS.Process(target=target, args=args)
     process.start()
     try:
         yield process
@@ -100,7 +97,7 @@ def hold(database: str, pipe: Pipe) -> None:
 @contextmanager
 def held_by_another(database: str) -> Iterator[BaseProcess]:
     """A process that has the file open."""
-    ours, theirs = CHILDREN.Pipe()
+    ours, theirs = FORKS.Pipe()
     with child(hold, database, theirs) as process:
         assert ours.recv() == "held"
         yield process
@@ -122,7 +119,7 @@ def test_the_holder_of_the_file_is_named_and_nothing_changes(warehouse: Warehous
 
 def test_a_write_waits_until_the_holder_has_closed_the_file(warehouse: Warehouse) -> None:
     write(warehouse, [sample(model="old")])
-    ours, theirs = CHILDREN.Pipe()
+    ours, theirs = FORKS.Pipe()
     with child(hold, warehouse.database, theirs):
         assert ours.recv() == "held"
         with child(add_a_day, warehouse.database, 1) as waiting:
@@ -139,7 +136,7 @@ def rewrite_own_day(database: str, number: int) -> None:
 
 
 def test_processes_that_write_at_once_all_succeed(warehouse: Warehouse) -> None:
-    processes = [CHILDREN.Process(target=rewrite_own_day, args=(warehouse.database, n)) for n in range(2)]
+    processes = [FORKS.Process(target=rewrite_own_day, args=(warehouse.database, n)) for n in range(2)]
     for process in processes:
         process.start()
     for process in processes:
@@ -161,7 +158,7 @@ def test_a_database_is_made_by_one_process_while_the_others_are_in_line(warehous
     line.parent.mkdir()
     with line.open("w") as first:
         fcntl.flock(first, fcntl.LOCK_EX)
-        second = CHILDREN.Process(target=add_a_day, args=(warehouse.database, 0))
+        second = FORKS.Process(target=add_a_day, args=(warehouse.database, 0))
         second.start()
         while locks_of(line) < 2:
             time.sleep(0.01)
@@ -194,7 +191,7 @@ def locks_of(file: Path) -> int:
 
 def test_whoever_came_first_opens_the_file_first(warehouse: Warehouse) -> None:
     names = ["first", "second", "third", "fourth"]
-    ours, theirs = CHILDREN.Pipe(duplex=False)
+    ours, theirs = FORKS.Pipe(duplex=False)
     with ExitStack() as waiting:
         with held_by_another(warehouse.database):
             for number, name in enumerate(names, 1):
@@ -203,7 +200,7 @@ def test_whoever_came_first_opens_the_file_first(warehouse: Warehouse) -> None:
 
 
 def test_whoever_is_killed_leaves_the_line(warehouse: Warehouse) -> None:
-    ours, theirs = CHILDREN.Pipe(duplex=False)
+    ours, theirs = FORKS.Pipe(duplex=False)
     with ExitStack() as waiting:
         with held_by_another(warehouse.database):
             processes = [
@@ -217,7 +214,7 @@ def test_whoever_is_killed_leaves_the_line(warehouse: Warehouse) -> None:
 
 
 def test_whoever_waits_behind_others_is_told_who_has_the_file_open(warehouse: Warehouse) -> None:
-    _, theirs = CHILDREN.Pipe(duplex=False)
+    _, theirs = FORKS.Pipe(duplex=False)
     hurried = Warehouse(database=warehouse.database, wait_seconds=0.2)
     with held_by_another(warehouse.database) as holder, in_line(warehouse, "first", theirs, 1):
         with pytest.raises(WarehouseError, match=rf"\(PID {holder.pid}, /"):
@@ -226,7 +223,7 @@ def test_whoever_waits_behind_others_is_told_who_has_the_file_open(warehouse: Wa
 
 
 def test_whoever_has_the_database_open_opens_it_again_before_those_in_line(warehouse: Warehouse) -> None:
-    _, theirs = CHILDREN.Pipe(duplex=False)
+    _, theirs = FORKS.Pipe(duplex=False)
     hurried = Warehouse(database=warehouse.database, wait_seconds=0.2)
     with warehouse.get_connection(), in_line(warehouse, "first", theirs, 1):
         hurried.read("select 1")
@@ -237,7 +234,7 @@ def test_where_there_can_be_no_line_the_file_is_waited_for_all_the_same(warehous
     write(warehouse, [sample(model="old")])
     line_of(warehouse.database).unlink()
     line_of(warehouse.database).mkdir()
-    ours, theirs = CHILDREN.Pipe()
+    ours, theirs = FORKS.Pipe()
     with child(hold, warehouse.database, theirs):
         assert ours.recv() == "held"
         with child(add_a_day, warehouse.database, 1) as waiting:
@@ -378,7 +375,7 @@ def test_a_file_or_folder_that_we_may_not_write_is_named(protected: str) -> None
             write(Warehouse(database=str(path)), [sample(model="old")])
             path.chmod(0o444)
         Path(folder).chmod(0o555)
-        ours, theirs = CHILDREN.Pipe()
+        ours, theirs = FORKS.Pipe()
         assert in_process(write_as_nobody, str(path), theirs) == 0
         assert ours.recv() == (
             f'{path}: IO Error: Cannot open file "{path}": Permission denied: '
@@ -421,7 +418,7 @@ def fill_the_disk(database: str, megabytes: int, pipe: Pipe) -> None:
 
 def test_a_disk_that_fills_up_loses_nothing(warehouse: Warehouse) -> None:
     write(warehouse, [sample(model="old")])
-    ours, theirs = CHILDREN.Pipe()
+    ours, theirs = FORKS.Pipe()
     with nothing_changes(warehouse):
         assert in_process(fill_the_disk, warehouse.database, 2, theirs) == 0
         assert warehouse.database in ours.recv()
@@ -496,7 +493,7 @@ def test_kill_9_at_any_moment_leaves_every_day_whole(warehouse: Warehouse) -> No
     held: dict[date, int] = {}
     number = committed = 0
     for _ in range(KILLS):
-        ours, theirs = CHILDREN.Pipe(duplex=False)
+        ours, theirs = FORKS.Pipe(duplex=False)
         with child(write_as_planned, warehouse.database, number, theirs) as process:
             theirs.close()
             held |= dict.fromkeys(planned(ours.recv())[0].days, number)

@@ -1,6 +1,5 @@
 """The copy that people read: whole, of one state, never in anybody's way, made once for many runs in a row."""
 
-import multiprocessing
 import os
 import resource
 import shutil
@@ -24,11 +23,10 @@ from usage_assets.warehouse import published
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import LIFETIME, PATIENCE, PublishedWarehouse, copy_of, is_current, publish
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_tests.forks import FORKS
 from usage_assets_tests.warehouse.samples import days, models, sample, write
 from usage_assets_tests.warehouse.test_processes import child, held_by_another, in_process
 
-CHILDREN = multiprocessing.get_context("forkserver")
-CHILDREN.set_forkserver_preload(["usage_assets.warehouse.published", __name__])
 WRITES = 12
 
 
@@ -162,7 +160,7 @@ def test_readers_hold_their_copy_open_and_block_no_run(
     warehouse: PublishedWarehouse, instance: dg.DagsterInstance
 ) -> None:
     run(warehouse, instance, "old")
-    path, (one, theirs), (two, others) = str(copy_of(warehouse.database)), CHILDREN.Pipe(), CHILDREN.Pipe()
+    path, (one, theirs), (two, others) = str(copy_of(warehouse.database)), FORKS.Pipe(), FORKS.Pipe()
     with child(read_copy, path, theirs) as first, child(read_copy, path, others) as second:
         assert one.recv() == two.recv() == [(["old"],)]
         impatient = PublishedWarehouse(database=warehouse.database, wait_seconds=0.2)
@@ -311,7 +309,7 @@ def test_a_full_disk_is_one_warning_and_the_former_copy_stays(warehouse: Publish
     write(warehouse, [sample(model="old")])
     publish(warehouse)
     large(warehouse)
-    ours, theirs = CHILDREN.Pipe()
+    ours, theirs = FORKS.Pipe()
     assert in_process(end_at_a_megabyte, warehouse.database, signal.SIG_IGN, theirs) == 0
     reason = f"{copy_of(warehouse.database)}: File too large: what was published before stays"
     assert ours.recv() == (True, [f"the published copy is out of date: {reason}"])
@@ -325,7 +323,7 @@ def test_a_run_killed_while_it_publishes_leaves_the_former_copy_and_the_next_one
     write(warehouse, [sample(model="old")])
     publish(warehouse)
     large(warehouse)
-    _, theirs = CHILDREN.Pipe()
+    _, theirs = FORKS.Pipe()
     assert in_process(end_at_a_megabyte, warehouse.database, signal.SIG_DFL, theirs) == -signal.SIGXFSZ
     assert files(warehouse) == ["usage-latest.duckdb", "usage-latest.duckdb.new", "usage.duckdb", "usage.duckdb.line"]
     assert in_copy(warehouse) == ["old"]
@@ -413,7 +411,7 @@ def test_nobody_can_write_before_the_last_byte_is_copied(
     copy, said = shutil.copyfileobj, list[str]()
 
     def somebody_tries() -> None:
-        ours, theirs = CHILDREN.Pipe()
+        ours, theirs = FORKS.Pipe()
         in_process(try_to_write, warehouse.database, theirs)
         said.append(ours.recv())
 
@@ -445,7 +443,7 @@ def test_whatever_happens_at_once_every_copy_is_one_state(warehouse: PublishedWa
     write(warehouse, [sample(n, requests=0) for n in range(3)], days(0, 2), "0")
     publish(warehouse)
     seen: set[Any] = set()
-    ours, theirs = CHILDREN.Pipe()
+    ours, theirs = FORKS.Pipe()
     with child(keep_writing, warehouse.database) as writer, child(keep_publishing, warehouse.database, theirs) as other:
         while writer.is_alive():
             with open_copy(warehouse) as copy:
