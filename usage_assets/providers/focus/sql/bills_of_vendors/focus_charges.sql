@@ -1,9 +1,10 @@
--- one row per connection, service and line item of costs, and names of its charges: of the service, and of who sells it
+-- one row per connection, day, service and line item of costs, and names of its charges: of the service, and of who sells it
 -- reads: focus.charges
 select distinct
   'focus' as provider,
   'focus.charges' as source_table,
   connection,
+  usage_date,
   service_name as cost_type,
   coalesce(charge_description, sku_meter) as line_item,
   [
