@@ -222,6 +222,10 @@ def _owned_by(kind: str, owner: Row) -> Row:
     return {"type": kind, kind: {name: owner[name] for name in kept if name in owner} | {"created_at": _unix(0)}}
 
 
+USED_DAILY = "today"
+"""Stands for the day of the answer: whoever uses Copilot does so every day."""
+
+
 def _github_copilot() -> dict[str, list[Row]]:
     """Seats and budgets. Beside a seat stands its login as its id; what is sent is in it."""
     return {
@@ -234,7 +238,7 @@ def _github_copilot() -> dict[str, list[Row]]:
                 "plan_type": "enterprise" if n < ENTERPRISE_SEATS else "business",
                 "created_at": stamp(_created(n)),
                 "updated_at": stamp(_created(n)),
-                "last_activity_at": None if n >= len(DEVELOPERS) - WITHOUT_USE else stamp(_created(600)),
+                "last_activity_at": None if n >= len(DEVELOPERS) - WITHOUT_USE else USED_DAILY,
                 "last_activity_editor": "vscode/1.110.0/copilot/1.400.0",
                 "pending_cancellation_date": "2026-12-01" if n == len(DEVELOPERS) - 1 else None,
             }
@@ -280,7 +284,11 @@ def _numbered_page(directory: Directory, name: str, request: Request) -> Row:
     items = directory.lists["github_copilot"][name]
     first = (query["page"] - 1) * query["per_page"]
     left_out = {"name"} if name == "budgets" else {"name", "id"}
-    page = [{key: value for key, value in item.items() if key not in left_out} for item in items]
+    today = f"{directory.clock.now().date()}T00:00:00Z"
+    page = [
+        {key: today if value == USED_DAILY else value for key, value in item.items() if key not in left_out}
+        for item in items
+    ]
     return {**({"total_seats": len(items)} if name == "seats" else {}), name: page[first : first + query["per_page"]]}
 
 

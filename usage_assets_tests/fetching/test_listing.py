@@ -20,7 +20,7 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.github_copilot.lookups import Seats, numbered_page
 from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.openai.lookups import PROJECTS
-from usage_assets_tests.conftest import NOW, Sandbox
+from usage_assets_tests.conftest import NOW, TODAY, Sandbox
 from usage_assets_tests.fetching.conftest import IDS, PATHS, NewClient, error_body
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -447,7 +447,8 @@ def test_numbered_pages_are_read_until_one_is_not_full(sandbox: Sandbox, fetch: 
     assert [dict(request["query"]).get("page") for request in sandbox.requests()] == [None, "2", "3", "4", "5", "6"]
     assert seats["alice-acme"].plan_type == "enterprise"
     assert seats["bob-acme"].assigning_team == "platform"
-    assert [seat for seat in seats.values() if seat.last_activity_at is None]
+    last_used = Counter(seat.last_activity_at and seat.last_activity_at.date() for seat in seats.values())
+    assert last_used == {TODAY: len(seats) - 2, None: 2}
 
 
 @pytest.mark.parametrize(
