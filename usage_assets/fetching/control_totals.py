@@ -14,12 +14,12 @@ from usage_assets.core.schema import columns, to_arrow
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.client import Client, FetchResult
 from usage_assets.fetching.transport import PermanentError
-from usage_assets.providers.endpoint import Control, Endpoint
+from usage_assets.providers.endpoint import Control, Endpoint, Sums
 from usage_assets.providers.records import LATER
 
 logger = logging.getLogger(__name__)
 
-Sums = Mapping[tuple[date, str, str | None], Decimal]
+Totals = Mapping[tuple[date, str, str | None], Decimal]
 """Day, measure and currency -> what the rows add up to."""
 
 
@@ -32,20 +32,20 @@ def fetch_with_totals(
     between them. What differs then is returned as it is, for the check to show, or refused (``Endpoint.must_add_up``).
     Raises ProviderError.
     """
-    control = endpoint.control
-    if not control and not endpoint.must_add_up:
+    sums = endpoint.must_add_up
+    if not sums:
         return client.fetch(endpoint, days), pa.table({})
     grouped, ungrouped = _both(client, endpoint, days)
-    if _differing(endpoint, grouped, ungrouped):
+    if _differing(sums, grouped, ungrouped):
         logger.warning(
             "%s %s: grouped and ungrouped differ, reading both again", client.scope.connection, endpoint.name
         )
         before = grouped
         grouped, ungrouped = _both(client, endpoint, days)
         grouped = replace(grouped, retries=before.retries + grouped.retries + before.requests)
-    if control:
-        return grouped, _totals(control, client.scope.connection, _sums(endpoint, ungrouped))
-    if differing := _differing(endpoint, grouped, ungrouped):
+    if isinstance(sums, Control):
+        return grouped, _totals(sums, client.scope.connection, _added_up(sums, ungrouped))
+    if differing := _differing(sums, grouped, ungrouped):
         (day, name, currency), found, stated = differing[0]
         [unit] = (column.unit for column in columns(endpoint.row) if column.name == name)
         unit = f"{unit} of {currency}" if currency else unit
@@ -65,31 +65,28 @@ def _both(client: Client | Replay, endpoint: Endpoint, days: Sequence[date]) -> 
     return replace(grouped, control_requests=ungrouped.requests, responses=responses), ungrouped
 
 
-def _sums(endpoint: Endpoint, fetched: FetchResult) -> Sums:
-    currency, measures = "currency", endpoint.must_add_up
-    if endpoint.control:
-        currency, measures = endpoint.control.currency, (endpoint.control.amount,)
-    by = ["usage_date", *(name for name in fetched.rows.column_names if name == currency)]
-    rows = fetched.rows.select([*by, *measures]).unify_dictionaries()
+def _added_up(sums: Sums, fetched: FetchResult) -> Totals:
+    by = ["usage_date", *filter(None, [sums.currency])]
+    rows = fetched.rows.select([*by, *sums.measures]).unify_dictionaries()
     parts: defaultdict[tuple[date, str, str | None], list[Decimal]] = defaultdict(list)
-    for row in rows.group_by(by).aggregate([(name, "sum") for name in measures]).to_pylist():
-        code = row.get(currency)
-        for name in measures:
+    for row in rows.group_by(by).aggregate([(name, "sum") for name in sums.measures]).to_pylist():
+        code = row[sums.currency] if sums.currency else None
+        for name in sums.measures:
             parts[row["usage_date"], name, code and code.upper()].append(Decimal(row[f"{name}_sum"] or 0))
     return {key: money.total(spelled) for key, spelled in parts.items()}
 
 
 def _differing(
-    endpoint: Endpoint, grouped: FetchResult, ungrouped: FetchResult
+    sums: Sums, grouped: FetchResult, ungrouped: FetchResult
 ) -> list[tuple[tuple[date, str, str | None], Decimal, Decimal]]:
     """What is added up, by day, and both sums of it."""
-    one, other = _sums(endpoint, grouped), _sums(endpoint, ungrouped)
+    one, other = _added_up(sums, grouped), _added_up(sums, ungrouped)
     rows = {row["values"]: row["counts"] for row in grouped.rows["usage_date"].value_counts().to_pylist()}
-    sums = [(key, one.get(key, Decimal()), other.get(key, Decimal())) for key in sorted({*one, *other}, key=str)]
-    return [each for each in sums if abs(each[1] - each[2]) > rows.get(each[0][0], 1) * money.TOLERANCE]
+    totals = [(key, one.get(key, Decimal()), other.get(key, Decimal())) for key in sorted({*one, *other}, key=str)]
+    return [each for each in totals if abs(each[1] - each[2]) > rows.get(each[0][0], 1) * money.TOLERANCE]
 
 
-def _totals(control: Control, connection: str, ungrouped: Sums) -> pa.Table:
+def _totals(control: Control, connection: str, ungrouped: Totals) -> pa.Table:
     return to_arrow(
         control.row,
         [

@@ -48,14 +48,28 @@ class Refusal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Control:
-    """Where an endpoint's control totals are kept: the same days, requested without grouping, which must not change
-    their sum."""
+class Sums:
+    """What rows add up to, per day and currency. The same days, requested without grouping, must state the same sums:
+    otherwise the days are refused."""
+
+    measures: tuple[str, ...]
+    currency: str | None = None
+    """The column that holds it, if a measure has one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control(Sums):
+    """Sums of money that nothing else states. They are stored, and a check shows the days that differ: somebody has to
+    ask the provider which of its answers is right."""
 
     row: type[Row]
-    """One row per day and currency; its ``amount`` and ``currency`` columns are called as in the endpoint's rows."""
-    amount: str
+    """One row per day and currency; its columns are called as in the endpoint's rows."""
     currency: str
+
+    @property
+    def amount(self) -> str:
+        [amount] = self.measures
+        return amount
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,10 +114,8 @@ class Endpoint:
     bucket_per_day: bool
     """Whether a complete answer has a bucket for every day, also for an empty one."""
     refusals: tuple[Refusal, ...] = ()
-    control: Control | None = None
-    must_add_up: tuple[str, ...] = ()
-    """Measures whose sums, per day and currency, must be those that are stated without grouping. Otherwise the days are
-    refused. Of rows that show stored usage once more: what differs needs no table (``control``) to be looked into."""
+    must_add_up: Sums | None = None
+    """Sums that grouping must not change: of money (``Control``), and of rows that show stored usage once more."""
     files: FileReport | None = None
     """How its files are read, where it is delivered as files."""
     cross_check: type[Row] | None = None
@@ -135,6 +147,11 @@ class Endpoint:
         return self.path.format(**{name: quote(ids.get(name, ""), safe="") for name in self.path_parameters})
 
     @property
+    def control(self) -> Control | None:
+        """The control totals, where they are stored."""
+        return self.must_add_up if isinstance(self.must_add_up, Control) else None
+
+    @property
     def tables(self) -> tuple[str, ...]:
         """The tables that its answer is stored in: that of the rows, and that of the control totals."""
         return (self.row.table, *([self.control.row.table] if self.control else []))
@@ -142,7 +159,7 @@ class Endpoint:
     @property
     def ungrouped(self) -> "Endpoint":
         """The same request without grouping, from which the control totals are added up."""
-        return replace(self, group_by=(), refusals=(), control=None, must_add_up=())
+        return replace(self, group_by=(), refusals=(), must_add_up=None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -334,7 +334,7 @@ ENGAGEMENT = Scope(
 )
 CUTS = Scope(
     "cuts of anthropic_analytics/usage and cost; per shape and type",
-    lambda target: bool(target.endpoint.must_add_up),
+    lambda target: bool(target.endpoint.must_add_up) and not target.endpoint.control,
     amount_type,
 )
 TEXTS = Scope(

@@ -154,7 +154,8 @@ def test_a_cut_is_the_whole_usage_by_other_dimensions(answers: Answers, endpoint
     rows = found.to_pylist()
     truth = answers.sandbox.truth(days[0], days[-1])["anthropic_analytics"]
     units = {"amount_cents": "cents", "list_amount_cents": "list_cents"}
-    for name in endpoint.must_add_up:
+    assert endpoint.must_add_up
+    for name in endpoint.must_add_up.measures:
         if (unit := units.get(name, name)) in truth:
             assert pc.sum(found[name]).as_py() == truth[unit] > 0
     for name in endpoint.group_by:

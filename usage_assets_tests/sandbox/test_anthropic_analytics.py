@@ -191,7 +191,7 @@ WINDOW = Window(START, END - DAY)
 # In pages so small that whoever reads them has to follow cursors.
 SMALL = {
     endpoint.name: replace(
-        endpoint, params={**endpoint.params, "limit": "1" if endpoint.bucket_per_day else "20"}, control=None
+        endpoint, params={**endpoint.params, "limit": "1" if endpoint.bucket_per_day else "20"}, must_add_up=None
     )
     for endpoint in PROVIDER.endpoints
     if endpoint not in ENGAGEMENT_ENDPOINTS

@@ -23,7 +23,7 @@ WINDOW = Window(TODAY - 5 * DAY, TODAY - DAY)
 PROVIDER = PROVIDERS["openai"]
 # Five days in pages of two: whoever reads them has to follow page tokens.
 ENDPOINTS = {
-    endpoint.name: replace(endpoint, params={**endpoint.params, "limit": "2"}, control=None)
+    endpoint.name: replace(endpoint, params={**endpoint.params, "limit": "2"}, must_add_up=None)
     for endpoint in PROVIDER.endpoints
 }
 every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=ENDPOINTS)

@@ -355,7 +355,7 @@ ANTHROPIC = Provider(
             path="v1/organizations/cost_report",
             row=CostReport,
             group_by=("workspace_id", "description"),
-            control=Control(row=CostReportControl, amount="amount_cents", currency="currency"),
+            must_add_up=Control(row=CostReportControl, measures=("amount_cents",), currency="currency"),
         ),
         Endpoint(
             name="claude_code",

@@ -32,7 +32,7 @@ from usage_assets.providers.anthropic_analytics.reports import (
     WorkspaceId,
     analytics,
 )
-from usage_assets.providers.endpoint import Endpoint
+from usage_assets.providers.endpoint import Endpoint, Sums
 from usage_assets.providers.records import GroupedBy, OtherFields
 
 
@@ -174,7 +174,7 @@ def _endpoints() -> Iterator[Endpoint]:
     """,
             ),
             group_by=cut.group_by,
-            must_add_up=tuple(name for name in TOKENS if name != "requests"),
+            must_add_up=Sums(measures=tuple(name for name in TOKENS if name != "requests")),
             default_on=False,
         )
         yield analytics(
@@ -194,7 +194,7 @@ def _endpoints() -> Iterator[Endpoint]:
                 further=("cost_type", "currency"),
             ),
             group_by=(*cut.group_by, "cost_type"),
-            must_add_up=("amount_cents", "list_amount_cents"),
+            must_add_up=Sums(measures=("amount_cents", "list_amount_cents"), currency="currency"),
             default_on=False,
         )
 

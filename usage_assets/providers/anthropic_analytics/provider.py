@@ -62,7 +62,7 @@ ANTHROPIC_ANALYTICS = Provider(
             path="v1/organizations/analytics/cost",
             row=AnalyticsCost,
             group_by=(*BY, "cost_type", "token_type"),
-            control=Control(row=AnalyticsCostControl, amount="amount_cents", currency="currency"),
+            must_add_up=Control(row=AnalyticsCostControl, measures=("amount_cents",), currency="currency"),
             cross_check=CostReport,
         ),
         enterprise(
@@ -76,7 +76,7 @@ ANTHROPIC_ANALYTICS = Provider(
             group="costs",
             path="v1/organizations/analytics/cost_report",
             row=EnterpriseCost,
-            control=Control(row=EnterpriseCostControl, amount="amount_cents", currency="currency"),
+            must_add_up=Control(row=EnterpriseCostControl, measures=("amount_cents",), currency="currency"),
             cross_check=AnalyticsCost,
         ),
         per_person(

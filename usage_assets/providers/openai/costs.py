@@ -144,7 +144,7 @@ OPENAI = Provider(
             params={"bucket_width": "1d", "limit": "180"},
             group_by=("project_id", "user_id", "line_item", "api_key_id", "api_source"),
             filters=("project_ids[]", "api_key_ids[]", "line_items[]"),
-            control=Control(row=CostsControl, amount="amount_value", currency="amount_currency"),
+            must_add_up=Control(row=CostsControl, measures=("amount_value",), currency="amount_currency"),
             refusals=(API_KEY_FLOOR, API_SOURCE_UNKNOWN, USER_UNKNOWN, USER_BY_PROJECT),
         ),
         *USAGE,
