@@ -63,7 +63,7 @@ UNCOMPARED = {
     "accounting.budgets", "accounting.budget_thresholds", "accounting.guardrails",  # in test_accounting.py
     "openai.spend_limits", "anthropic.spend_limits", "costs.budgets_and_limits",  # in test_limits.py
     "accounting.what_ifs", "accounting.list_prices",  # in models/test_what_if.py
-    "accounting.metrics", "costs.unit_costs", "costs.active_people",  # in models/test_unit_costs.py
+    "accounting.metrics", "costs.unit_costs", "costs.active_people", "costs.complete_days",  # in test_unit_costs.py
     "costs.names",  # in every view with names
     "openai_legacy.usage",  # empty: costs.usage reads it, and no connection fetches it
     "cursor.members",  # empty: costs.names reads it

@@ -1,17 +1,25 @@
 -- people who used a provider's tool, by day: people are counted once in a period, so never add up days. On a stored day on which
 -- nobody used it, person is null
+-- reads: costs.complete_days
 create or replace view costs.active_people as
-select
-  connection,
-  provider,
-  usage_date,
-  source,
-  cost_source,
-  cost_basis,
-  person
-from (
+with people as (
 {people}
-);
+)
+select
+  days.connection,
+  days.provider,
+  days.usage_date,
+  days.source,
+  days.cost_source,
+  days.cost_basis,
+  person
+from costs.complete_days as days
+left join people
+  on people.connection = days.connection
+  and people.usage_date = days.usage_date
+  and people.source = days.source
+  and people.cost_basis is not distinct from days.cost_basis
+where days.has_people;
 
 comment on view costs.active_people is
   'One row per connection, day, report, cost basis (null: any) and active person (null: nobody). Count distinct people of a period; never add up days';
@@ -19,34 +27,15 @@ comment on view costs.active_people is
 -- what was spent on a day, beside what was made with it: of a connection by the provider's own reports, of any scope by the metrics
 -- that users state. A cost is null where a source of costs lacks the day, or a part has no dollar value; a quantity is null where a
 -- report lacks it. Divide sums over the days that have both; active people have to be counted in costs.active_people
--- reads: costs.daily_costs_by_key, costs.allocated_costs_by_key_named, accounting.metrics, ledger.stored_days,
---   ledger.assets
+-- reads: costs.daily_costs_by_key, costs.allocated_costs_by_key_named, accounting.metrics, costs.complete_days
 create or replace view costs.unit_costs as
 with
-stored as (
-  select connection, slice, usage_date, true as is_stored
-  from ledger.stored_days
-  where table_name = 'costs.daily_costs'
+complete as materialized (
+  from costs.complete_days
 ),
--- a source of costs goes on until its last stored day, or without an end while it is configured
-sources as (
-  select
-    connection,
-    slice,
-    min(usage_date) as first_day,
-    if(bool_or(asset is not null), date '9999-12-31', max(usage_date)) as last_day
-  from stored
-  left join (from ledger.assets where table_name = 'costs.daily_costs') using (connection, slice)
-  group by connection, slice
-),
--- the days of each connection, and of all of them (null), on which no source of costs is missing
-complete as (
-  select connection, usage_date
-  from sources
-  join (select distinct usage_date from stored) as days on usage_date between first_day and last_day
-  left join stored using (connection, slice, usage_date)
-  group by grouping sets ((connection, usage_date), (usage_date))
-  having bool_and(is_stored is not null)
+with_costs as (
+  from complete
+  where source = 'costs.daily_costs'
 ),
 -- of each source of a connection, each connection, and all of them
 costs as (
@@ -97,9 +86,7 @@ activity as (
   select
     connection,
     usage_date,
-    provider,
     source,
-    cost_source,
     cost_basis,
     'active_people' as metric,
     count(person) as quantity
@@ -110,27 +97,32 @@ select
   activity.usage_date,
   'connection' as scope_type,
   activity.connection as scope_id,
-  activity.provider,
-  activity.source,
-  activity.cost_source,
+  made.provider,
+  made.source,
+  made.cost_source,
   activity.metric,
   bases.cost_basis,
   case
-    when complete.usage_date is null then null
+    when with_costs.usage_date is null then null
     when costs.usage_date is null then 0
     else costs.amount_usd
   end::decimal(38, 24) as amount_usd,
   quantity::decimal(38, 24) as quantity
 from activity
+join complete as made
+  on made.connection = activity.connection
+  and made.usage_date = activity.usage_date
+  and made.source = activity.source
+  and made.cost_basis is not distinct from activity.cost_basis
 join (select unnest(['billed', 'credits', 'estimated', 'notional']) as cost_basis) as bases
   on bases.cost_basis = coalesce(activity.cost_basis, bases.cost_basis)
-left join complete
-  on complete.connection = activity.connection
-  and complete.usage_date = activity.usage_date
+left join with_costs
+  on with_costs.connection = activity.connection
+  and with_costs.usage_date = activity.usage_date
 left join costs
   on costs.connection = activity.connection
   and costs.usage_date = activity.usage_date
-  and costs.source_table is not distinct from activity.cost_source
+  and costs.source_table is not distinct from made.cost_source
   and costs.cost_basis = bases.cost_basis
 union all by name
 select
@@ -141,15 +133,15 @@ select
   metrics.metric,
   'billed' as cost_basis,
   case
-    when complete.usage_date is null then null
+    when with_costs.usage_date is null then null
     when billed.usage_date is null then 0
     else billed.amount_usd
   end::decimal(38, 24) as amount_usd,
   metrics.value as quantity
 from accounting.metrics as metrics
-left join complete
-  on complete.connection is not distinct from if(metrics.scope_type = 'connection', metrics.scope_id, null)
-  and complete.usage_date = metrics.usage_date
+left join with_costs
+  on with_costs.connection is not distinct from if(metrics.scope_type = 'connection', metrics.scope_id, null)
+  and with_costs.usage_date = metrics.usage_date
 left join billed
   on billed.scope_type = metrics.scope_type
   and billed.scope_id = metrics.scope_id

@@ -1,16 +1,12 @@
--- events on each stored day, with who pays for them: those of an own key are in another provider's bill
--- reads: cursor.usage_events, ledger.stored_days
+-- events, with who pays for them
+-- reads: cursor.usage_events
 select
   connection,
   usage_date,
-  'cursor' as provider,
-  'cursor.usage_events' as source,
-  unnest(['billed', 'notional']) as cost_basis,
+  source,
+  cost_basis,
   'thousand_requests' as metric,
-  0.001 * unnest([
-    coalesce(sum(events) filter (where charge = 'billed'), 0),
-    coalesce(sum(events) filter (where charge = 'included'), 0)
-  ])::bigint as quantity
-from (from ledger.stored_days where table_name = 'cursor.usage_events') as days
+  0.001 * coalesce(sum(events) filter (where charge = if(cost_basis = 'billed', 'billed', 'included')), 0)::bigint as quantity
+from (from complete where source = 'cursor.usage_events')
 left join cursor.usage_events using (connection, usage_date)
-group by connection, usage_date
+group by connection, usage_date, source, cost_basis

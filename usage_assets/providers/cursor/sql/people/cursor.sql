@@ -1,10 +1,5 @@
--- people who did anything with Cursor; nobody on a stored day without any
--- reads: cursor.daily_usage, ledger.stored_days
-select distinct
-  connection,
-  usage_date,
-  'cursor' as provider,
-  'cursor.daily_usage' as source,
-  case when is_active then user_id end as person
-from (from ledger.stored_days where table_name = 'cursor.daily_usage') as days
-left join cursor.daily_usage using (connection, usage_date)
+-- people who did anything with Cursor
+-- reads: cursor.daily_usage
+select distinct connection, usage_date, 'cursor.daily_usage' as source, user_id as person
+from cursor.daily_usage
+where is_active

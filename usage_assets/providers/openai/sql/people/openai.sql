@@ -1,44 +1,9 @@
--- people who sent requests to OpenAI; nobody on a stored day without any. A service account is no person
--- reads: costs.usage, costs.names, ledger.stored_days, ledger.assets
-select
-  connection,
-  usage_date,
-  'openai' as provider,
-  'openai.usage_*' as source,
-  user_id as person
-from (
-  -- a report goes on until its last stored day, or without an end while it is configured
-  with reports as (
-    select
-      connection,
-      table_name,
-      min(usage_date) as first_day,
-      if(bool_or(asset is not null), date '9999-12-31', max(usage_date)) as last_day
-    from ledger.stored_days
-    left join ledger.assets using (connection, table_name)
-    where table_name like 'openai.usage_%'
-      and table_name not in ('openai.usage_vector_stores', 'openai.usage_code_interpreter_sessions')
-    group by connection, table_name
-  )
-  select days.connection, days.usage_date
-  from (select distinct connection, usage_date from ledger.stored_days where table_name like 'openai.usage_%') as days
-  join reports
-    on reports.connection = days.connection
-    and days.usage_date between first_day and last_day
-  left join ledger.stored_days as stored
-    on stored.connection = days.connection
-    and stored.usage_date = days.usage_date
-    and stored.table_name = reports.table_name
-  group by days.connection, days.usage_date
-  having bool_and(stored.table_name is not null)
-)
-left join (
-  select distinct connection, usage_date, user_id
-  from costs.usage
-  anti join (
-    select connection, id as user_id
-    from costs.names
-    where kind = 'user_id' and is_service_account
-  ) using (connection, user_id)
-  where provider = 'openai' and user_id is not null
-) using (connection, usage_date)
+-- people who sent requests to OpenAI; a service account is no person
+-- reads: costs.usage, costs.names
+select connection, usage_date, 'openai.usage_*' as source, person
+from (select distinct connection, usage_date, user_id as person from costs.usage where provider = 'openai')
+anti join (
+  select connection, id as person
+  from costs.names
+  where kind = 'user_id' and is_service_account
+) using (connection, person)
