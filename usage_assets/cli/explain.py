@@ -217,7 +217,9 @@ def _version(version: ShownVersion) -> str:
 
 
 def _price(price: ShownPrice) -> str:
-    return f"{price.model}: {', '.join(f'{kind} {plain(each)}' for kind, each in price.per_million.items())}"
+    return (
+        f"{price.model}, {price.tier}: {', '.join(f'{kind} {plain(each)}' for kind, each in price.per_million.items())}"
+    )
 
 
 def _restatement(row: Mapping[str, Any]) -> str:

@@ -18,26 +18,21 @@ from usage_assets.core.money import plain
 from usage_assets.core.schema import TableRow, to_arrow
 from usage_assets.insights.list_prices import price_rows
 from usage_assets.models.prices import has_prices
-from usage_assets.report.figures import comparison
 from usage_assets.report.page import amount
 from usage_assets.report.period import Period
+from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.values import WarehouseError
 
 FIGURES: Mapping[str, str] = {
     "usd_list": "at its list price",
     "usd_list_instead": "at the other list price",
     "usd_change": "change at list prices",
-    "usd_bill_less_list": "bill less its list price: discounts, tiers, long requests and tools",
+    "usd_bill_less_list": "bill less its list price: discounts, long requests and tools",
     "usd_difference_to_bill": "the other list price less the bill",
 }
-BILLED = """
-select 1
-from costs.by_model
-where cost_basis = 'billed'
-  and provider = $provider
-  and model = $model
-  and usage_date between $first and $last
-limit 1
+COMPARED = """
+select * exclude (of_costs)
+from costs.what_if($first, $last, prices := 'temp.main.list_prices', entries := 'temp.main.what_ifs')
 """
 
 
@@ -49,7 +44,7 @@ limit 1
 @click.option("--model", help="The model whose tokens are compared.")
 @click.option("--to-provider", help="Provider of the other model. Default: the same.")
 @click.option("--to", help="The other model. Default: the same.")
-@click.option("--tier", help="batch, flex, priority or fast, instead of the standard tier.")
+@click.option("--tier", help="standard, batch, flex, priority or fast. Default: the tier of each token.")
 @click.option("--cached-share", help="Share of the input that would be read from the cache, such as 0.5, or 0.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print every digit as CSV.")
 def what_if(month: str | None, start: str | None, end: str | None, *, as_csv: bool, **stated: str | None) -> None:
@@ -62,13 +57,12 @@ def what_if(month: str | None, start: str | None, end: str | None, *, as_csv: bo
     with warehouse_now(settings).reading() as database:
         rows = compared(database, period, entries)
         if wanted:
-            asked = {name: wanted[name] for name in ("provider", "model")}
-            rows = [row for row in rows if asked.items() <= row.items()]
-            if not rows:
-                days = {"first": period.first, "last": period.last}
-                is_billed = database.execute(BILLED, asked | days).fetchone()
-                reason = "it has no list price" if is_billed else "nothing is billed for it in these days"
-                raise SettingsError(f"{wanted['provider']} {wanted['model']}: {reason}")
+            name = f"{wanted['provider']} {wanted['model']}"
+            found = [row for row in rows if (row["provider"], row["model"]) == (wanted["provider"], wanted["model"])]
+            if not found:
+                reasons = (row["instead"] for row in rows if name in row["model"].split(", "))
+                raise SettingsError(f"{name}: {next(reasons, 'nothing is billed for it in these days')}")
+            rows = found
     if as_csv:
         lines = csv.writer(sys.stdout, lineterminator="\n")
         lines.writerow(rows[0] if rows else ())
@@ -92,7 +86,9 @@ def compared(
         for row, rows in stated.items():
             database.register("stated", to_arrow(row, rows))
             database.execute(f"create or replace temp table {row.table.partition('.')[2]} as from stated")
-        return comparison(database, period)
+        days = {"first": period.first, "last": period.last}
+        found: Sequence[Mapping[str, Any]] = fetch_arrow(database.execute(COMPARED, days)).to_pylist()
+        return found
     except duckdb.CatalogException as error:
         raise WarehouseError(f"nothing to compare is stored yet: {str(error).splitlines()[0]}") from None
 

@@ -354,10 +354,10 @@ class WhatIf(BaseModel):
     """None: the same."""
     to: Text | None = None
     """The other model. None: the same."""
-    tier: Literal["batch", "flex", "priority", "fast"] | None = None
-    """None: the standard one."""
+    tier: Literal["standard", "batch", "flex", "priority", "fast"] | None = None
+    """None: each token's own."""
     cached_share: Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=1, decimal_places=4)] | None = None
-    """Share of the input, without what is written to the cache, that would be read from it. None: as it was."""
+    """Share of all input that would be read from the cache. None: as it was."""
 
     @field_validator("provider", "to_provider")
     @classmethod
@@ -379,7 +379,7 @@ class WhatIf(BaseModel):
             model=self.model,
             to_provider=self.to_provider or self.provider,
             to_model=self.to or self.model,
-            tier=self.tier or "",
+            tier=self.tier,
             cached_share=self.cached_share,
         )
 
@@ -525,7 +525,6 @@ class MetricRow(SeedRow):
 
 
 Provider = Annotated[str, column("Provider")]
-Tier = Annotated[str, column("batch, flex, priority or fast; empty: the standard one")]
 
 
 class WhatIfRow(SeedRow):
@@ -538,7 +537,7 @@ class WhatIfRow(SeedRow):
     model: Annotated[str, column("Model whose tokens are compared")]
     to_provider: Annotated[str, column("Provider of the other model")]
     to_model: Annotated[str, column("The other model, or the same one")]
-    tier: Tier
+    tier: Annotated[str | None, column("standard, batch, flex, priority or fast; null: as it was")]
     cached_share: Annotated[
         Decimal | None,
         column("Share of the input that would be read from the cache; null: as it was", unit="share", additive=False),
@@ -550,24 +549,29 @@ def _list_price(kind: str) -> Any:
 
 
 class ListPriceRow(SeedRow):
-    """One row per provider, model, tier and first day of a price: public list prices, from the package genai-prices.
+    """One row per provider, model, tier, size of requests and first day of a price: public list prices.
 
-    Prices of short requests; of tokens written to the cache for 5 minutes. Never what is billed. Without the package,
-    there is no row.
+    They are those of the package genai-prices, or what a provider publishes as a multiple of the standard price. Of
+    tokens written to the cache for 5 minutes. A kind of tokens without a known price is null. Never what is billed.
+    Without the package, there is no row.
     """
 
     table = "accounting.list_prices"
-    grain = ("provider", "model", "tier", "valid_from")
+    grain = ("provider", "model", "tier", "context_window", "valid_from")
 
     provider: Provider
     model: Annotated[str, column("Model, as costs call it")]
-    tier: Tier
+    tier: Annotated[str, column("As usage states it: standard, batch, flex, priority, ...")]
     valid_from: Annotated[date, column("First day")]
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
-    input: Annotated[Decimal, _list_price("input tokens that the cache has no part in")]
-    cache_read: Annotated[Decimal, _list_price("input tokens read from the cache")]
-    cache_write: Annotated[Decimal, _list_price("input tokens written to the cache")]
-    output: Annotated[Decimal, _list_price("output tokens")]
+    input: Annotated[Decimal | None, _list_price("input tokens that the cache has no part in")]
+    cache_read: Annotated[Decimal | None, _list_price("input tokens read from the cache")]
+    cache_write: Annotated[Decimal | None, _list_price("input tokens written to the cache")]
+    output: Annotated[Decimal | None, _list_price("output tokens")]
+    context_window: Annotated[str | None, column("Size of the requests, as usage states it; null: short ones")] = None
+    list_of: Annotated[
+        str | None, column("Whose list, as genai-prices calls it: the provider's, or the maker's of the model")
+    ] = None
 
 
 class CurrencyRow(SeedRow):

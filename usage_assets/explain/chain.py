@@ -50,7 +50,7 @@ from usage_assets.models.connection_graph import ConnectionGraph, graph_of, stat
 from usage_assets.models.costs import ALLOCATIONS, COSTS, VIEWS, AllocatedCost, DailyCost, used_views
 from usage_assets.models.entities import ENTITIES
 from usage_assets.models.model import LOOKUP_TABLES
-from usage_assets.models.prices import has_prices, list_prices
+from usage_assets.models.prices import STANDARD, ListPrices, has_prices
 from usage_assets.providers.endpoint import Control, Endpoint
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.tables import Table
@@ -181,6 +181,7 @@ class ShownPrice(msgspec.Struct, frozen=True):
     provider: str
     model: str
     day: date
+    tier: str
     per_million: Mapping[str, Decimal]
 
 
@@ -662,15 +663,21 @@ class Explainer:
     def _list_prices(self) -> list[ShownPrice]:
         """Return the list prices of billed tokens, if the package that knows them is installed."""
         billed = {
-            (row["provider"], row["model"], row["usage_date"])
+            (
+                row["provider"],
+                row["model"],
+                row["usage_date"],
+                row["service_tier"] or STANDARD,
+                row["context_window"] or "",
+            )
             for row in self._touched.get(DailyCost.table, {}).values()
             if row["model"] and row["native_unit"] != "credits"
         }
         shown: list[ShownPrice] = []
-        for provider, model, day in sorted(billed) if has_prices() else ():
-            if prices := list_prices(provider, model, day):
+        for provider, model, day, tier, window in sorted(billed) if has_prices() else ():
+            if (found := ListPrices.of(provider, model)) and (prices := found.on(day, tier, window or None)):
                 per_million = {kind: price * 1_000_000 for kind, price in prices.items()}
-                shown.append(ShownPrice(provider, model, day, per_million))
+                shown.append(ShownPrice(provider, model, day, tier, per_million))
         return shown
 
     def _restatements(self, versions: Iterable[ShownVersion]) -> list[Mapping[str, Any]]:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
 
 import duckdb
 
@@ -11,12 +13,12 @@ from usage_assets.config.accounting import ListPriceRow, WhatIfRow
 from usage_assets.core.days import DAY
 from usage_assets.insights.compute import Insights
 from usage_assets.insights.series import LONGEST
-from usage_assets.models.prices import dated_prices, has_prices
+from usage_assets.models.prices import STANDARD, ListPrices, has_prices
 
 USED = """
-select distinct provider, model
-from costs.usage_by_model
-where model is not null and usage_date between $first and $last
+select distinct provider, model, coalesce(service_tier, $standard) as tier, context_window
+from costs.usage_by_tier
+where usage_date between $first and $last
 order by all
 """
 MILLION = Decimal(1_000_000)
@@ -33,27 +35,42 @@ def with_prices(
 def price_rows(
     database: duckdb.DuckDBPyConnection, what_ifs: Sequence[WhatIfRow], first: date, last: date
 ) -> Sequence[ListPriceRow]:
-    """Return the prices, from ``first`` on, of models that are used until ``last``. None without genai-prices."""
-    used = database.execute(USED, {"first": first, "last": last}).fetchall() if has_prices() else []
-    wanted = {(provider, model, ""): None for provider, model in used}
-    if used:
-        wanted |= {(entry.to_provider, entry.to_model, entry.tier): None for entry in what_ifs}
-    return [row for each in wanted for row in _prices_of(*each, first)]
+    """Return the prices, from ``first`` on, of models that are used until ``last``, and of those that they are compared
+    with, at every tier that the provider's usage has. None without genai-prices."""
+    asked = {"first": first, "last": last, "standard": STANDARD}
+    used = database.execute(USED, asked).fetchall() if has_prices() else []
+    models: dict[tuple[str, str, str, str | None], None] = dict.fromkeys(
+        (provider, provider, model, None) for provider, model, *_ in used
+    )
+    models |= dict.fromkeys((each.provider, each.to_provider, each.to_model, each.tier) for each in what_ifs)
+    wanted = {
+        (to_provider, to_model, tier or of_use, window): None
+        for of_provider, to_provider, to_model, tier in models
+        for provider, _, of_use, window in used
+        if provider == of_provider
+    }
+    return [row for each in wanted for row in prices_from(*each, first)]
 
 
-def _prices_of(provider: str, model: str, tier: str, first: date) -> Iterator[ListPriceRow]:
-    dated = [*dated_prices(provider, model, tier, first)]
-    changes = [*(day - DAY for day, _ in dated[1:]), None]
-    for (day, prices), last in zip(dated, changes, strict=False):  # without prices there is no end of them
-        per_million = {name: price * MILLION for name, price in prices.items()}
-        yield ListPriceRow(
-            provider=provider,
-            model=model,
-            tier=tier,
-            valid_from=day,
-            valid_until=last,
-            input=per_million["input"],
-            cache_read=per_million["read"],
-            cache_write=per_million["write"],
-            output=per_million["output"],
-        )
+def prices_from(provider: str, model: str, tier: str, window: str | None, first: date) -> Iterator[ListPriceRow]:
+    """Yield the prices of a model from each day on which one changes; nothing of days without one."""
+    if (found := ListPrices.of(provider, model)) is None:
+        return
+    days = sorted({first, *(day for day in found.changes if day > first)})
+    changes = [next(same) for _, same in groupby(((found.on(day, tier, window), day) for day in days), itemgetter(0))]
+    for (prices, day), (_, following) in zip(changes, [*changes[1:], (None, None)], strict=True):
+        if prices:
+            per_million = {kind: price * MILLION for kind, price in prices.items()}
+            yield ListPriceRow(
+                provider=provider,
+                model=model,
+                tier=tier,
+                context_window=window,
+                valid_from=day,
+                valid_until=following - DAY if following else None,
+                list_of=found.seller.id,
+                input=per_million.get("input"),
+                cache_read=per_million.get("read"),
+                cache_write=per_million.get("write"),
+                output=per_million.get("output"),
+            )

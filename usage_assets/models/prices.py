@@ -3,25 +3,43 @@
 The list prices come from ``genai-prices``, an optional dependency. Without it, this check does not exist.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import cached_property
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from usage_assets.models.costs import COSTS
 from usage_assets.models.model import sql_files
+from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.values import CheckFailure
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo, ModelPrice, PriceVariant
+    from genai_prices.types import Provider as Seller
 
 HUNDREDFOLD = (Decimal(40), Decimal(250))
 """Billed over list price, or the other way round, that is taken for an error of units: rebates and unknown prices stay
 far from it."""
 FEW = 1000
-KINDS = ("input", "read", "write", "output")
-"""Kinds of tokens, in which no token is counted twice."""
+KINDS: Mapping[str, str] = {
+    "input": "input_mtok",
+    "read": "cache_read_mtok",
+    "write": "cache_write_mtok",
+    "output": "output_mtok",
+}
+"""Kinds of tokens, in which no token is counted twice -> what genai-prices calls their price."""
+STANDARD = "standard"
+WINDOW = re.compile(r"(\d+)(k|m)?-(\d+)(k|m)?", re.I)
+"""Sizes of requests, as Anthropic states them: 0-200k."""
+TIMES = {"": 1, "k": 1000, "m": 1_000_000}
 TOKENS = {cost.part: path.read_text() for cost in COSTS for path in sql_files(f"list_prices/{cost.file}.sql")}
 """Source of costs -> tokens that were used per day and model."""
 BILLED = f"""
@@ -59,57 +77,107 @@ def has_prices() -> bool:
     return find_spec("genai_prices") is not None
 
 
-def dated_prices(provider: str, model: str, tier: str, first: date) -> Iterator[tuple[date, Mapping[str, Decimal]]]:
-    """Yield the dollars of a token of each kind and the day from which on they are so: on ``first``, and every change.
+@dataclass(frozen=True)
+class ListPrices:
+    """The list prices of a model, as genai-prices and declarations of its provider (``TierPrice``) give them."""
 
-    Nothing for a model, or a tier of it, without a price.
-    """
-    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - optional
+    seller: "Seller"
+    """Whose prices they are: the provider's, or the model's maker's where genai-prices does not know the provider."""
+    model: "ModelInfo"
 
-    try:
-        _, found = get_snapshot().find_provider_model(model, None, provider, None)
-    except LookupError:
-        return
-    variants = [each for each in found.price_variants or () if {*each.when.values()} == {tier}]
-    standard = found.prices if isinstance(found.prices, list) else ()
-    changes = {getattr(each.constraint, "start_date", first) for each in (*standard, *variants)}
-    for day in sorted({first, *(each for each in changes if each > first)}):
-        offered = any(getattr(each.constraint, "start_date", day) <= day for each in variants)
-        if (prices := list_prices(provider, model, day, tier=tier)) and (offered or not tier):
-            yield day, prices
+    @classmethod
+    def of(cls, provider: str, model: str) -> "ListPrices | None":
+        """Return the prices of a provider's model; None if genai-prices does not know it."""
+        from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - optional
+
+        snapshot = get_snapshot()
+        try:
+            known: str | None = snapshot.find_provider(model, provider, None).id
+        except LookupError:
+            known = None
+        try:
+            return cls(*snapshot.find_provider_model(model, None, known, None))
+        except LookupError:
+            return None
+
+    @cached_property
+    def changes(self) -> Collection[date]:
+        """The days on which any price begins."""
+        conditional = self.model.prices if isinstance(self.model.prices, list) else ()
+        starts = (getattr(each.constraint, "start_date", None) for each in (*conditional, *self._variants))
+        declared = PROVIDERS.get(self.seller.id)
+        return {*filter(None, starts), *(each.since for each in (declared.tier_prices if declared else ()))}
+
+    @property
+    def _variants(self) -> Collection["PriceVariant"]:
+        return self.model.price_variants or ()
+
+    def on(
+        self, day: date, tier: str = STANDARD, window: str | None = None, kinds: Collection[str] = KINDS
+    ) -> Mapping[str, Decimal]:
+        """Return the dollars of a token of each kind; kinds that have no known price are left out.
+
+        ``window`` is the size of the requests (``0-200k``). None: they are short.
+        """
+        noon = datetime.combine(day, time(12), UTC)
+        context = dict.fromkeys(("processing", "service_tier", "speed"), tier)
+        offered = [
+            each.prices
+            for each in self._variants
+            if {*each.when.values()} == {tier} and (each.constraint is None or each.constraint.active(noon))
+        ]
+        if tier == STANDARD or not offered:
+            standard = self._prices(self.model.get_prices(noon), window, kinds)
+            multiple = self._multiple(tier, day)
+            return {} if multiple is None else {kind: price * multiple for kind, price in standard.items()}
+        # a price that the tier does not state would be that of the standard tier
+        usual = self.model.get_prices(noon)
+        stated = [
+            kind
+            for kind in kinds
+            if getattr(usual, KINDS[kind]) is None or any(getattr(each, KINDS[kind]) is not None for each in offered)
+        ]
+        return self._prices(self.model.get_prices(noon, context), window, stated)
+
+    def _multiple(self, tier: str, day: date) -> Decimal | None:
+        if tier == STANDARD:
+            return Decimal(1)
+        declared = PROVIDERS.get(self.seller.id)
+        known = [each for each in (declared.tier_prices if declared else ()) if each.tier == tier and each.since <= day]
+        return known[0].multiple if known else None
+
+    @staticmethod
+    def _prices(prices: "ModelPrice", window: str | None, kinds: Collection[str]) -> Mapping[str, Decimal]:
+        from genai_prices import Usage  # noqa: PLC0415 - optional
+
+        def price(kind: str, size: int) -> Decimal:
+            before = Usage(input_tokens=size)
+            if kind == "output":
+                both = Usage(input_tokens=size, output_tokens=FEW)
+                return (prices.calc_price(both)["total_price"] - prices.calc_price(before)["total_price"]) / FEW
+            cached = {"read": "cache_read_tokens", "write": "cache_write_tokens"}
+            usage = Usage(input_tokens=size, **{cached[kind]: size}) if kind in cached else before
+            return prices.calc_price(usage)["total_price"] / size
+
+        # of the smallest and the largest request: longer ones may cost more
+        found = {kind: {price(kind, size) for size in _sizes(window)} for kind in kinds}
+        return {kind: next(iter(each)) for kind, each in found.items() if len(each) == 1}
 
 
-def list_prices(
-    provider: str, model: str, day: date, kinds: Collection[str] = KINDS, tier: str = ""
-) -> Mapping[str, Decimal] | None:
-    """Return the dollars of a token of each kind; None for a model without a price then."""
-    from genai_prices import Usage, calc_price  # noqa: PLC0415 - optional
-
-    # what a few tokens cost, times what was used: a day's tokens are no single request, for which longer ones cost more
-    shares = {
-        "input": Usage(input_tokens=FEW),
-        "read": Usage(input_tokens=FEW, cache_read_tokens=FEW),
-        "write": Usage(input_tokens=FEW, cache_write_tokens=FEW),
-        "output": Usage(output_tokens=FEW),
-    }
-    noon = datetime.combine(day, time(12), UTC)
-    try:
-        return {
-            name: calc_price(
-                shares[name],
-                model_ref=model,
-                provider_id=provider,
-                genai_request_timestamp=noon,
-                price_context=dict.fromkeys(("processing", "service_tier", "speed"), tier) if tier else None,
-            ).total_price
-            / FEW
-            for name in kinds
-        }
-    except LookupError:
-        return None
+def _sizes(window: str | None) -> Collection[int]:
+    """Return how many tokens the smallest and the largest requests have; none if that is not known."""
+    if window is None:
+        return [FEW]
+    if not (sizes := WINDOW.fullmatch(window)):
+        return []
+    low, times, high, times_of_high = sizes.groups(default="")
+    return [int(low) * TIMES[times.lower()] + 1, int(high) * TIMES[times_of_high.lower()]]
 
 
 def _list_price(provider: str, model: str, day: date, tokens: Mapping[str, int]) -> Decimal | None:
-    """Dollars of the tokens of a day; None for a model without a price then."""
-    prices = list_prices(provider, model, day, [name for name in KINDS if tokens[name]])
-    return None if prices is None else sum((tokens[name] * price for name, price in prices.items()), Decimal(0))
+    """Dollars of the tokens of a day; None for a model without a price."""
+    found = ListPrices.of(provider, model)
+    if found is None:
+        return None
+    prices = found.on(day, kinds=[name for name in KINDS if tokens[name]])
+    return sum((tokens[name] * price for name, price in prices.items()), Decimal(0))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from string import Formatter
 from urllib.parse import quote
@@ -194,6 +195,18 @@ def error_message(body: object) -> str | None:
     return None
 
 
+@dataclass(frozen=True, kw_only=True)
+class TierPrice:
+    """The list price of a tier as a multiple of the standard one, where the provider publishes it so. It counts where
+    genai-prices has no price of the tier."""
+
+    tier: str
+    """As usage reports state it."""
+    multiple: Decimal
+    since: date
+    source: str
+
+
 _ANSWER = r"\b(response|results?|output|answer|rows|groups|records|data)\b"
 _LARGE = r"\b(too (large|big|long|many|much)|exceed\w*|more than|maximum)\b"
 
@@ -215,6 +228,7 @@ class Provider:
     """How bills of other vendors name what it bills."""
     develops_models: bool = False
     """Whether this company has made the models that it bills, as FOCUS asks (``ModelDeveloper``)."""
+    tier_prices: tuple[TierPrice, ...] = ()
     sub_account_type: str
     """What FOCUS calls a project or workspace of an organization."""
     default_sub_account: str | None = None

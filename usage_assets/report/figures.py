@@ -128,14 +128,6 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
     return Report(period, figures, activity, _facts(database, period), first_day, missing)
 
 
-def comparison(database: duckdb.DuckDBPyConnection, period: Period) -> Sequence[Mapping[str, Any]]:
-    """Return the rows of what-if for the temporary tables ``list_prices`` and ``what_ifs``."""
-    sql = re.sub(r"\baccounting\.", "temp.main.", _query("what_if"))
-    rows = fetch_arrow(database.execute(sql, _used(sql, period)))
-    shown: Sequence[Mapping[str, Any]] = rows.drop_columns(HIDDEN.findall(sql)).to_pylist()
-    return shown
-
-
 def _own() -> Sequence[str]:
     return (*OVERVIEW, *(f"by_{dimension}" for dimension in DIMENSIONS), "tokens", *ECONOMICS, *CERTAINTY)
 

@@ -218,7 +218,7 @@ def test_a_cell_of_a_view_is_explained_in_text(home: Terminal) -> None:
     for heading in ("rows", "requests", "versions", prices, "restatements", "runs", "SQL"):
         assert f"\n{heading}\n" in said.out
     assert "; inputs: anthropic.claude_code 2, query " in said.out
-    assert re.search(r"^  claude-[\w-]+: input [\d.]+, read [\d.]+, write [\d.]+, output [\d.]+$", said.out, re.M)
+    assert re.search(r"^  claude-[\w-]+, standard: input [\d.]+, read [\d.]+, write [\d.]+, output", said.out, re.M)
     assert "GET v1/organizations/usage_report/claude_code?starting_at=" in said.out
     assert "http://localhost:3000/runs/" in said.out
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets.models import prices
+from usage_assets.models.prices import ListPrices
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import TODAY, Sandbox
@@ -43,8 +43,9 @@ def terminal(
 
 
 def test_a_change_of_the_cache_rate_is_exact_and_apart_from_the_discount(terminal: Terminal) -> None:
-    of_tokens = prices.list_prices("anthropic", "claude-opus-5", YESTERDAY)
-    assert of_tokens
+    found = ListPrices.of("anthropic", "claude-opus-5")
+    assert found
+    of_tokens = found.on(YESTERDAY)
     [row] = csv.DictReader(terminal.type("what-if", *OPUS, "--cached-share", "0", "--csv").lines)
     today = 600_000 * of_tokens["input"] + 400_000 * of_tokens["read"]
     instead = 1_000_000 * of_tokens["input"]
@@ -75,10 +76,10 @@ def test_each_number_has_its_sentence(terminal: Terminal) -> None:
         ([*OPUS], "name at least one of to, tier, cached_share"),
         ([*OPUS, "--cached-share", "half"], "--cached-share half: write a share such as 0.5"),
         ([*OPUS, "--cached-share", "2"], "--cached-share: Input should be less than or equal to 1"),
-        ([*OPUS, "--tier", "slow"], "--tier: Input should be 'batch', 'flex', 'priority' or 'fast'"),
+        ([*OPUS, "--tier", "slow"], "--tier: Input should be 'standard', 'batch', 'flex', 'priority' or 'fast'"),
         (["--provider", "acme", "--model", "x", "--to", "y"], "--provider: unknown; the providers are openai, "),
         (["--provider", "openai", "--model", "x", "--to", "y"], "openai x: nothing is billed for it in these days"),
-        (["--provider", "anthropic", "--model", "own-model", "--tier", "batch"], "anthropic own-model: it has no list"),
+        (["--provider", "anthropic", "--model", "own-model", "--tier", "batch"], "anthropic own-model: no list price"),
     ],
 )
 def test_bad_options_are_one_line(terminal: Terminal, arguments: list[str], complaint: str) -> None:

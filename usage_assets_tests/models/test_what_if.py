@@ -11,9 +11,12 @@ from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
 
 from usage_assets.config.accounting import ListPriceRow, WhatIf, WhatIfRow
 from usage_assets.core.schema import SeedRow, to_arrow
-from usage_assets.insights.list_prices import price_rows
+from usage_assets.insights.list_prices import price_rows, prices_from
 from usage_assets.models.costs import VIEWS
+from usage_assets.models.prices import ListPrices
+from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
+from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageImages
 from usage_assets.report.figures import read
@@ -38,9 +41,13 @@ def at(prices: Sequence[str], tokens: Sequence[Decimal | int] = TOKENS, days: in
     return days * each / 1_000_000
 
 
-def price(model: str, prices: Sequence[str], provider: str = "anthropic", tier: str = "", **days: date) -> ListPriceRow:
-    of_kinds = zip(("input", "cache_read", "cache_write", "output"), map(Decimal, prices), strict=True)
-    fields: dict[str, Any] = {"valid_from": date(2026, 1, 1), "valid_until": None, **days, **dict(of_kinds)}
+def price(
+    model: str, prices: Sequence[str | None], provider: str = "anthropic", tier: str = "standard", **stated: Any
+) -> ListPriceRow:
+    known = [each and Decimal(each) for each in prices]
+    of_kinds = zip(("input", "cache_read", "cache_write", "output"), known, strict=True)
+    days = {"valid_from": date(2026, 1, 1), "valid_until": None}
+    fields: dict[str, Any] = {"context_window": None, "list_of": provider, **days, **dict(of_kinds), **stated}
     return ListPriceRow(provider=provider, model=model, tier=tier, **fields)
 
 
@@ -106,6 +113,7 @@ def test_a_model_is_set_against_the_next_cheaper_one_that_is_in_use(used: Days) 
         ("gpt", "no cheaper model in use"),
         ("anthropic odd", "no list price"),
     ]
+    assert {row["tiers"] for row in found.values()} == {"not stated", None}
     large = found["large", "small"]
     assert large["days"] == 2, "the third one has no tokens"
     assert (large["usd"], large["usd_list"], large["usd_list_instead"]) == (20, at(LARGE), at(SMALL))
@@ -130,6 +138,7 @@ def test_a_price_counts_on_its_days(used: Days) -> None:
 def test_what_the_connections_file_names_is_set_against_it(used: Days) -> None:
     uncached, read_, written, output = TOKENS
     both = uncached + read_
+    third = Decimal("0.3333") * (both + written)
     stated = [
         (WhatIf(provider="anthropic", model="large", to_provider="openai", to="gpt"), "openai, gpt", at(SMALL)),
         (WhatIf(provider="anthropic", model="large", tier="batch"), "large, batch", at(TINY)),
@@ -141,7 +150,12 @@ def test_what_the_connections_file_names_is_set_against_it(used: Days) -> None:
         (
             WhatIf(provider="anthropic", model="small", to="tiny", cached_share=Decimal("0.3333")),
             "tiny, 33.33% of the input cached",
-            at(TINY, (both * Decimal("0.6667"), both * Decimal("0.3333"), written, output)),
+            at(TINY, (both - third, third, written, output)),
+        ),
+        (
+            WhatIf(provider="anthropic", model="small", cached_share=Decimal(1)),
+            "small, 100% of the input cached",
+            at(SMALL, (0, both, written, output)),  # what is written to the cache stays
         ),
         (WhatIf(provider="anthropic", model="tiny", to="nothing"), "no list price of the other", None),
     ]
@@ -165,7 +179,7 @@ def test_what_reads_and_writes_no_tokens_is_compared_with_nothing(days: Days) ->
     )
     assert [*found] == [
         ("chat", "no cheaper model in use"),
-        ("openai embedding, openai image", "no list price"),
+        ("openai embedding, openai image", "no tokens are reported for it"),
     ]
 
 
@@ -210,40 +224,194 @@ def test_without_prices_nothing_is_compared(used: Days, monkeypatch: pytest.Monk
 
 
 @pytest.fixture
-def published() -> Iterator[None]:
-    """Prices of Anthropic's: `large` became cheaper on the second day, and its batches on the third."""
-    before, after, batch = (
-        genai.ModelPrice(
-            input_mtok=Decimal(each[0]),
-            cache_read_mtok=Decimal(each[1]),
-            cache_write_mtok=Decimal(each[2]),
-            output_mtok=Decimal(each[3]),
-        )
-        for each in (LARGE, SMALL, TINY)
+def tiers(days: Days) -> Days:
+    """A day of two models: TOKENS at the standard tier, in batches and, of one of them, at a tier without a price."""
+    uncached, read_, written, output = TOKENS
+    counted = {
+        "uncached_input_tokens": uncached,
+        "cache_read_input_tokens": read_,
+        "cache_creation_5m_input_tokens": written,
+        "cache_creation_1h_input_tokens": 0,
+        "output_tokens": output,
+    }
+    used = (("large", "standard"), ("large", "batch"), ("small", "standard"), ("small", "priority"))
+    days.fetched(
+        UsageMessages, *(raw(UsageMessages, model=model, service_tier=tier, **counted) for model, tier in used)
     )
+    days.fetched(
+        CostReport, *(raw(CostReport, model=model, amount_cents=Decimal(1000)) for model in ("large", "small"))
+    )
+    days.derive("anthropic_cost_report")
+    return days
+
+
+def test_each_token_has_the_price_of_its_tier(tiers: Days) -> None:
+    """And a model of which a part has none is refused: it is no standard use."""
+    prices = [price("large", LARGE), price("large", SMALL, tier="batch"), price("small", SMALL)]
+    found = what_if(tiers, prices)
+    large = found["large", "no cheaper model in use"]
+    assert large["usd_list"] == at(LARGE, days=1) + at(SMALL, days=1)
+    assert (large["tiers"], large["days"], large["days_without_price"]) == ("batch, standard", 1, 0)
+    refused = found["anthropic small", "no list price: priority"]
+    assert (refused["usd"], refused["usd_list"]) == (10, None)
+    without_batch = what_if(tiers, [price("large", LARGE)])
+    assert ("anthropic large", "no list price: batch") in without_batch
+
+
+def test_tokens_keep_their_tier_on_another_model_and_all_move_to_a_stated_one(tiers: Days) -> None:
+    prices = [
+        price("large", LARGE),
+        price("large", SMALL, tier="batch"),
+        price("tiny", TINY),
+        price("tiny", SMALL, tier="batch"),
+        price("odd", TINY),
+    ]
+    stated = [
+        (WhatIf(provider="anthropic", model="large", to="tiny"), "tiny", at(TINY, days=1) + at(SMALL, days=1)),
+        (WhatIf(provider="anthropic", model="large", tier="batch"), "large, batch", at(SMALL)),
+        (WhatIf(provider="anthropic", model="large", tier="standard"), "large, standard", at(LARGE)),
+    ]
+    found = what_if(tiers, prices, *(entry for entry, *_ in stated))
+    assert {label: found["large", label]["usd_list_instead"] for _, label, _ in stated} == {
+        label: usd for _, label, usd in stated
+    }
+    found = what_if(tiers, prices, WhatIf(provider="anthropic", model="large", to="odd"))
+    assert found["large", "no list price of the other"]["usd_list_instead"] is None, "it has no price of batches"
+
+
+def test_a_kind_of_tokens_without_a_price_at_a_tier_is_refused_only_where_it_is_used(days: Days) -> None:
+    """OpenAI publishes no price of cache reads in batches of some models."""
+    prices = [price(name, ("1", None, None, "5"), "openai", "batch") for name in ("plain", "cached")]
+    tokens = {"batch": True, "input_tokens": 1_000_000, "output_tokens": 0}
+    used = [raw(UsageCompletions, model="plain", **tokens)]
+    used += [raw(UsageCompletions, model="cached", input_cached_tokens=1, **tokens)]
+    days.fetched(UsageCompletions, *used)
+    days.fetched(
+        Costs, *(raw(Costs, line_item=f"{name}, input", amount_value=Decimal(2)) for name in ("plain", "cached"))
+    )
+    days.derive("openai_costs")
+    found = what_if(days, prices)
+    assert found["plain", "no cheaper model in use"]["usd_list"] == 1
+    assert ("openai cached", "no list price: batch") in found
+
+
+def test_the_present_cached_share_of_the_report_changes_nothing(days: Days) -> None:
+    """One definition: of all input, what is written to the cache included."""
+    counted = {"uncached_input_tokens": 500, "cache_read_input_tokens": 400, "output_tokens": 7}
+    written = {"cache_creation_5m_input_tokens": 60, "cache_creation_1h_input_tokens": 40}
+    days.fetched(UsageMessages, raw(UsageMessages, model="large", **counted, **written))
+    days.fetched(CostReport, raw(CostReport, model="large", amount_cents=Decimal(100)))
+    days.derive("anthropic_cost_report")
+    entry = WhatIf(provider="anthropic", model="large", cached_share=Decimal("0.4"))
+    row = what_if(days, [price("large", LARGE)], entry)["large", "large, 40% of the input cached"]
+    assert row["usd_change"] == 0
+    with days.warehouse.transaction() as database:
+        [tokens] = read(database, PERIOD).figures["tokens"].rows.to_pylist()
+    assert tokens["cached_share"] == 0.4
+
+
+def test_only_tokens_that_are_billed_count(days: Days) -> None:
+    """Cursor's events say who pays for them. The list is that of the model's maker."""
+    tokens = {"input_tokens": 1_000_000, "cache_read_tokens": 0, "cache_write_tokens": 0, "output_tokens": 0}
+    events = [
+        raw(UsageEvents, model="large", charge=charge, charged_cents=Decimal(700), **tokens)
+        for charge in ("billed", "included", "own_key")
+    ]
+    days.fetched(UsageEvents, *events)
+    days.derive("cursor_usage_events")
+    row = what_if(days, [price("large", LARGE, "cursor", list_of="anthropic")])["large", "no cheaper model in use"]
+    assert (row["usd"], row["usd_list"], row["list_of"]) == (7, 5, "anthropic")
+
+
+# --- Prices -----------------------------------------------------------------------------------------------------------
+
+
+def prices_of(each: Sequence[str | None]) -> genai.ModelPrice:
+    names = ("input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok")
+    return genai.ModelPrice(**{name: Decimal(usd) for name, usd in zip(names, each, strict=True) if usd})
+
+
+@pytest.fixture
+def published() -> Iterator[None]:
+    """Prices of `large`: until the second day higher, for long requests more so. Flex has none of cache reads."""
     since = genai.StartDateConstraint
+    long = prices_of(LARGE)
+    long.__dict__["input_mtok"] = genai.TieredPrices(base=Decimal(5), tiers=[genai.Tier(200_000, price=Decimal(10))])
     model = genai.ModelInfo(
         id="large",
         match=genai.ClauseEquals("large"),
         prices=[
-            genai.ConditionalPrice(prices=before),
-            genai.ConditionalPrice(constraint=since(SECOND), prices=after),
+            genai.ConditionalPrice(prices=long),
+            genai.ConditionalPrice(constraint=since(SECOND), prices=prices_of(SMALL)),
         ],
-        price_variants=[genai.PriceVariant(when={"processing": "batch"}, prices=batch, constraint=since(THIRD))],
+        price_variants=[
+            genai.PriceVariant(when={"processing": "batch"}, prices=prices_of(TINY), constraint=since(THIRD)),
+            genai.PriceVariant(when={"service_tier": "flex"}, prices=prices_of(("1", None, None, "2"))),
+        ],
     )
-    provider = genai.Provider(id="anthropic", name="Anthropic", api_pattern="x", models=[model])
-    set_custom_snapshot(DataSnapshot(providers=[provider], from_auto_update=False))
+    makers = [
+        genai.Provider(id=name, name=name, api_pattern="x", models=[model], model_match=genai.ClauseEquals("large"))
+        for name in ("anthropic", "openai")
+    ]
+    set_custom_snapshot(DataSnapshot(providers=makers, from_auto_update=False))
     yield
     set_custom_snapshot(None)
 
 
-def test_list_prices_are_dated_and_a_tier_has_none_before_it_has_a_price(used: Days, published: None) -> None:
-    batch = WhatIf(provider="anthropic", model="large", tier="batch").row
-    with used.warehouse.transaction() as database:
-        make_views(database, VIEWS)
-        rows = price_rows(database, [batch], date(2026, 1, 1), THIRD)
-    assert rows == [
-        price("large", LARGE, valid_until=DAY),
-        price("large", SMALL, valid_from=SECOND),
-        price("large", TINY, tier="batch", valid_from=THIRD),
+HALF = [str(Decimal(each) / 2) for each in LARGE]
+HALF_OF_SMALL = [str(Decimal(each) / 2) for each in SMALL]
+
+
+@pytest.mark.parametrize(
+    ("provider", "tier", "window", "expected"),
+    [
+        ("anthropic", "standard", None, [(DAY, LARGE), (SECOND, SMALL)]),
+        ("anthropic", "standard", "0-200k", [(DAY, LARGE), (SECOND, SMALL)]),
+        ("anthropic", "standard", "200k-1M", [(DAY, ("10", *LARGE[1:])), (SECOND, SMALL)]),
+        ("anthropic", "standard", "100k-300k", [(DAY, (None, *LARGE[1:])), (SECOND, SMALL)]),  # at two prices
+        ("anthropic", "standard", "longest", []),
+        # what Anthropic publishes, until genai-prices has a price
+        ("anthropic", "batch", None, [(DAY, HALF), (SECOND, HALF_OF_SMALL), (THIRD, TINY)]),
+        ("openai", "batch", None, [(THIRD, TINY)]),
+        ("openai", "flex", None, [(DAY, ("1", None, None, "2"))]),
+        ("openai", "priority", None, []),
+        ("cursor", "standard", None, [(DAY, LARGE), (SECOND, SMALL)]),  # of the model's maker
+        ("nobody", "standard", None, [(DAY, LARGE), (SECOND, SMALL)]),
+    ],
+)
+def test_a_price_that_nobody_publishes_is_not_known(
+    published: None,
+    provider: str,
+    tier: str,
+    window: str | None,
+    expected: Sequence[tuple[date, Sequence[str | None]]],
+) -> None:
+    following = [*(day - timedelta(days=1) for day, _ in expected[1:]), None]
+    seller = provider if provider == "openai" else "anthropic"
+    assert [*prices_from(provider, "large", tier, window, DAY)] == [
+        price("large", usd, provider, tier, context_window=window, list_of=seller, valid_from=day, valid_until=last)
+        for (day, usd), last in zip(expected, following, strict=False)
     ]
+
+
+def test_prices_are_those_of_the_tiers_that_a_provider_has_used(tiers: Days, published: None) -> None:
+    """Of each of its models, and of what these are compared with."""
+    entries = [WhatIf(provider="anthropic", model="small", to="large", to_provider="openai", tier="flex").row]
+    with tiers.warehouse.transaction() as database:
+        make_views(database, VIEWS)
+        rows = price_rows(database, entries, DAY, DAY)
+    assert {(row.provider, row.model, row.tier) for row in rows} == {
+        ("anthropic", "large", "standard"),
+        ("anthropic", "large", "batch"),
+        ("openai", "large", "flex"),
+    }
+
+
+def test_what_anthropic_publishes_of_batches_is_what_genai_prices_has() -> None:
+    day = date(2026, 11, 1)
+    [declared] = PROVIDERS["anthropic"].tier_prices
+    found = ListPrices.of("anthropic", "claude-opus-5")
+    assert found
+    standard, batch = found.on(day), found.on(day, declared.tier)
+    assert batch == {kind: usd * declared.multiple for kind, usd in standard.items()}
+    assert len(batch) == 4

@@ -38,7 +38,7 @@ NOVEMBER = Period.of_month(LAST, LAST)
 HOSTILE = "</script><script>document.title='owned'</script>"
 FORMULA = '=HYPERLINK("http://x.example")'
 PRICES = [
-    ListPriceRow("openai", model, "", FIRST, None, Decimal(n), Decimal(n) / 10, Decimal(n), Decimal(5 * n))
+    ListPriceRow("openai", model, "standard", FIRST, None, Decimal(n), Decimal(n) / 10, Decimal(n), Decimal(5 * n))
     for n, model in ((1, "gpt-5-mini"), (3, "gpt-5"))
 ]
 MODELS = ("gpt-5", "gpt-5-mini", HOSTILE, FORMULA)

@@ -164,7 +164,7 @@ def test_equal_names_get_their_ids_and_nulls_get_a_name(november: Report) -> Non
 def test_tokens_have_a_price_and_a_hit_rate(november: Report) -> None:
     [row] = [row for row in november.figures["tokens"].rows.to_pylist() if row["model"] == "gpt-5-mini"]
     assert (row["input_tokens"], row["output_tokens"], row["requests"]) == (12_000, 2_400, 36)
-    assert row["cache_hit_rate"] == 0.25
+    assert row["cached_share"] == 0.25
     exact = row["usd"] / 14_400 * 1_000_000
     assert abs(row["usd_per_million_tokens"] - exact) < Decimal("0.001")
 
@@ -226,7 +226,8 @@ def test_figures_without_tables_are_listed_as_missing(
     company: Days, published: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
-        database.execute("drop view costs.usage_by_model")
+        for view in ("model", "tier"):
+            database.execute(f"drop view costs.usage_by_{view}")
         assert read(database, NOVEMBER).missing == [
             "Tokens, requests and price by model",
             "What if: the same tokens on another model",

@@ -4,6 +4,7 @@ Source: the Admin API reference at platform.claude.com (usage report, cost repor
 """
 
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Annotated
@@ -16,7 +17,15 @@ from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.anthropic.entities import ENTITIES
 from usage_assets.providers.anthropic.lookups import LOOKUPS
 from usage_assets.providers.auth import HeaderAuth
-from usage_assets.providers.endpoint import BilledAs, Control, CostSource, Endpoint, Provider, error_message
+from usage_assets.providers.endpoint import (
+    BilledAs,
+    Control,
+    CostSource,
+    Endpoint,
+    Provider,
+    TierPrice,
+    error_message,
+)
 from usage_assets.providers.records import (
     GroupedBy,
     Item,
@@ -319,6 +328,14 @@ ANTHROPIC = Provider(
         sellers=("Anthropic*",),
     ),
     develops_models=True,
+    tier_prices=(
+        TierPrice(
+            tier="batch",
+            multiple=Decimal("0.5"),  # of all usage, cache reads and writes included
+            since=date(2024, 10, 8),
+            source="https://platform.claude.com/docs/en/build-with-claude/batch-processing#pricing",
+        ),
+    ),
     sub_account_type="Workspace",
     default_sub_account="Default workspace",
     base_url="https://api.anthropic.com",

@@ -1,5 +1,5 @@
 -- title: Tokens, requests and price by model
--- note: Input includes cached input. The effective price is everything that is billed for the model, tools included, per
+-- note: Input includes cached input; the cached share is of all input. The effective price is everything that is billed for the model, tools included, per
 --   million of its tokens. Codex counts tokens without a model.
 -- explain: --table costs.by_model {days} --where provider={provider} --model {model} --where cost_basis=billed --column amount_usd ;
 --   --table costs.usage_by_model {days} --where provider={provider} --model {model} --column requests --column input_tokens
@@ -29,7 +29,7 @@ select
   requests::bigint as requests,
   input_tokens::bigint as input_tokens,
   output_tokens::bigint as output_tokens,
-  round(cached_input_tokens / nullif(input_tokens, 0), 4) as cache_hit_rate,
+  round(cached_input_tokens / nullif(input_tokens, 0), 4) as cached_share,
   usd,
   (usd::decimal(24, 8) / nullif(coalesce(input_tokens, 0) + coalesce(output_tokens, 0), 0) * 1000000)::decimal(18, 4)
     as usd_per_million_tokens

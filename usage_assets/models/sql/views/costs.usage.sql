@@ -1,11 +1,16 @@
--- what was used of every provider, in the same columns. input_tokens are all that a model read, cached ones included; a counter
--- that a report does not have is null, never 0. usage_bytes are what was stored on a day: never add them over days
+-- what was used of every provider, in the same columns. input_tokens are all that a model read, cached ones included: the cached share
+-- is cached_input_tokens / input_tokens. A counter that a report does not have is null, never 0. service_tier is standard, batch, flex,
+-- priority or what else the report states. is_billed is false where a plan covers the use, or another provider bills it. usage_bytes
+-- are what was stored on a day: never add them over days
 create or replace view costs.usage as
 select
   connection,
   provider,
   usage_date,
   model,
+  service_tier,
+  context_window,
+  is_billed,
   project_id,
   workspace_id,
   user_id,

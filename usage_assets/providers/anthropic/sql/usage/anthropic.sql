@@ -4,6 +4,8 @@ select
   usage_date,
   'anthropic' as provider,
   model,
+  service_tier,
+  context_window,
   workspace_id,
   account_id as user_id,
   api_key_id,

@@ -5,6 +5,7 @@ select
   usage_date,
   'cursor' as provider,
   model,
+  charge = 'billed' as is_billed,
   user_id,
   events as requests,
   input_tokens + cache_read_tokens + cache_write_tokens as input_tokens,

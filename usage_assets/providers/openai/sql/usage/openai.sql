@@ -7,6 +7,7 @@ select
   usage_date,
   'openai' as provider,
   model,
+  case when batch then 'batch' when service_tier = 'default' then 'standard' else service_tier end as service_tier,
   project_id,
   user_id,
   api_key_id,

@@ -1,0 +1,292 @@
+-- tokens that the provider of a connection bills, by tier and size of requests. null: the report does not state it
+-- reads: costs.usage
+create or replace view costs.usage_by_tier as
+select
+  connection,
+  provider,
+  usage_date,
+  model,
+  service_tier,
+  context_window,
+  sum(input_tokens) as input_tokens,
+  sum(cached_input_tokens) as cached_input_tokens,
+  sum(cache_write_tokens) as cache_write_tokens,
+  sum(output_tokens) as output_tokens
+from costs.usage
+where model is not null
+  and is_billed is distinct from false
+  and coalesce(input_tokens, output_tokens) is not null
+group by all;
+
+comment on view costs.usage_by_tier is
+  'One row per connection, day, model, service tier and context window: tokens that the provider bills. Input includes cached input';
+
+-- what each model was billed in some days, the list price of its tokens at their own tiers, and of the same tokens on another model, at
+-- another tier or with another cached share: one row per model and what instead; models that cannot be compared, by the reason.
+-- Every sum is of the same days. A day counts if its bill has a dollar value and each of its tokens a list price: a tier without one
+-- is never priced as the standard one. ``prices`` and ``entries`` are the tables of list prices and of [[what_if]]
+create or replace macro costs.what_if(
+  first_day,
+  last_day,
+  prices := 'accounting.list_prices',
+  entries := 'accounting.what_ifs'
+) as table
+with
+-- models that read and write tokens: not those that are billed by image, second or character, nor embeddings
+tokens as (
+  select
+    connection,
+    usage_date,
+    provider,
+    model,
+    coalesce(service_tier, 'standard') as tier,
+    context_window,
+    concat_ws(' ', coalesce(service_tier, 'not stated'), context_window) as tier_in_words,
+    coalesce(input_tokens, 0)::decimal(18, 0) as input,
+    coalesce(cached_input_tokens, 0)::decimal(18, 0) as cached,
+    coalesce(cache_write_tokens, 0)::decimal(18, 0) as written,
+    coalesce(output_tokens, 0)::decimal(18, 0) as generated
+  from costs.usage_by_tier
+  where usage_date between first_day and last_day
+  window of_day as (partition by connection, usage_date, provider, model)
+  qualify count(input_tokens) over of_day > 0 and count(output_tokens) over of_day > 0
+),
+billed as (
+  select
+    connection,
+    usage_date,
+    provider,
+    model,
+    sum(amount_usd) as usd,
+    bool_and(amount_usd is not null or native_amount = 0) as is_known
+  from costs.by_model
+  where cost_basis = 'billed' and usage_date between first_day and last_day
+  group by all
+),
+stated as (
+  from query_table(entries)
+),
+-- per token, with 12 decimal places
+rates as (
+  select
+    provider as to_provider,
+    model as to_model,
+    tier as to_tier,
+    context_window,
+    list_of,
+    valid_from,
+    coalesce(valid_until, date '9999-12-31') as valid_until,
+    input::decimal(14, 6) as of_input,
+    cache_read::decimal(14, 6) as of_cached,
+    cache_write::decimal(14, 6) as of_written,
+    output::decimal(14, 6) as of_output
+  from query_table(prices)
+  where input > 0 and output > 0
+),
+priced_models as (
+  select distinct provider, model
+  from tokens
+  semi join rates on to_provider = provider and to_model = model
+),
+-- of each model: its tokens as they were (is_stated is null), and what is stated, or else every other model of the provider
+alternatives as (
+  select *, true as is_stated
+  from stated
+  union all by name
+  select provider, model, provider as to_provider, model as to_model
+  from priced_models
+  union all by name
+  select one.provider, one.model, one.provider as to_provider, other.model as to_model, false as is_stated
+  from priced_models as one
+  join priced_models as other on other.provider = one.provider and other.model <> one.model
+  where (one.provider, one.model) not in (select (provider, model) from stated)
+),
+-- what is written to the cache stays as it was
+moved as (
+  select
+    tokens.*,
+    alternatives.* exclude (provider, model, tier),
+    alternatives.tier as stated_tier,
+    coalesce(alternatives.tier, tokens.tier) as to_tier,
+    if(cached_share is null, cached, least(input * cached_share::decimal(5, 4), input - written))::decimal(22, 4) as reads
+  from tokens
+  join alternatives using (provider, model)
+),
+priced as (
+  select
+    moved.*,
+    list_of,
+    0.000001 * (
+      (input - written - reads)::decimal(22, 4) * of_input
+      + if(reads = 0, 0, reads * of_cached)
+      + if(written = 0, 0, written * of_written)
+      + generated * of_output
+    ) as list_usd
+  from moved
+  left join rates
+    on rates.to_provider = moved.to_provider
+    and rates.to_model = moved.to_model
+    and rates.to_tier = moved.to_tier
+    and rates.context_window is not distinct from moved.context_window
+    and usage_date between valid_from and valid_until
+),
+-- null where a part of a day's tokens has no price
+by_day as (
+  select
+    connection,
+    usage_date,
+    provider,
+    model,
+    to_provider,
+    to_model,
+    stated_tier,
+    cached_share,
+    is_stated,
+    if(count(*) = count(list_usd), sum(list_usd), null) as list_usd,
+    any_value(list_of) as list_of,
+    list(tier_in_words) as tiers,
+    list(tier_in_words) filter (where list_usd is null) as tiers_without_price
+  from priced
+  group by all
+),
+as_they_were as (
+  select by_day.*, usd
+  from by_day
+  join billed using (connection, usage_date, provider, model)
+  where is_stated is null and is_known
+),
+days as (
+  from as_they_were
+  where list_usd is not null
+),
+listed as (
+  select
+    provider,
+    model,
+    any_value(list_of) as list_of,
+    array_to_string(list_sort(list_distinct(flatten(list(tiers)))), ', ') as tiers,
+    count(distinct usage_date) as days,
+    sum(usd) as listed_usd,
+    sum(list_usd) as list_usd
+  from days
+  group by all
+),
+without_price as (
+  select
+    provider,
+    model,
+    count(distinct usage_date) as days_without_price,
+    array_to_string(list_sort(list_distinct(flatten(list(tiers_without_price)))), ', ') as tiers_without_price
+  from as_they_were
+  where list_usd is null
+  group by all
+),
+instead as (
+  select
+    days.provider,
+    days.model,
+    by_day.to_provider,
+    by_day.to_model,
+    by_day.stated_tier,
+    by_day.cached_share,
+    by_day.is_stated,
+    count(distinct usage_date) as days,
+    sum(usd) as compared_usd,
+    sum(days.list_usd) as list_usd,
+    sum(by_day.list_usd) as list_usd_instead
+  from days
+  join by_day using (connection, usage_date, provider, model)
+  where by_day.list_usd is not null
+    and (
+      by_day.is_stated
+      or (not by_day.is_stated and (by_day.to_provider, by_day.to_model) in (select (provider, model) from listed))
+    )
+  group by all
+),
+chosen as (
+  from instead
+  where is_stated
+  union all by name
+  (
+    from instead
+    where not is_stated and list_usd_instead < list_usd
+    qualify row_number() over (partition by provider, model order by list_usd_instead desc, to_model) = 1
+  )
+),
+models as (
+  select
+    provider,
+    coalesce(model, 'no model') as model,
+    sum(usd) as model_usd,
+    ['--table', 'costs.by_model', '--where', 'provider=' || provider] as explained
+  from billed
+  group by all
+  having model_usd <> 0
+),
+compared as (
+  select
+    models.provider,
+    models.model,
+    case
+      when to_model is not null
+        then concat_ws(
+          ', ',
+          nullif(to_provider, models.provider),
+          to_model,
+          stated_tier,
+          printf('%g%% of the input cached', (cached_share * 100)::double)
+        )
+      when (models.provider, models.model) in (select (provider, model) from stated) then 'no list price of the other'
+      else 'no cheaper model in use'
+    end as instead,
+    tiers,
+    list_of,
+    coalesce(chosen.days, listed.days) as days,
+    coalesce(days_without_price, 0) as days_without_price,
+    if(coalesce(compared_usd, listed_usd) = model_usd, explained, null) as of_costs,
+    coalesce(compared_usd, listed_usd) as usd,
+    coalesce(chosen.list_usd, listed.list_usd) as list_usd,
+    list_usd_instead
+  from models
+  join listed using (provider, model)
+  left join without_price using (provider, model)
+  left join chosen using (provider, model)
+  -- all that is stated, and the largest models
+  qualify is_stated or dense_rank() over (order by model_usd desc, models.provider, models.model) <= 12
+),
+-- the models that are in no sum, as one row for each reason
+others as (
+  select
+    if(min(provider) = max(provider), min(provider), 'several') as provider,
+    array_to_string(list(provider || ' ' || model order by is_stated desc, model_usd desc, model)[:10], ', ')
+      || if(count(*) > 10, ' and ' || count(*) - 10 || ' more', '') as model,
+    case
+      when (provider, model) not in (select (provider, model) from tokens) then 'no tokens are reported for it'
+      when (provider, model) not in (select (provider, model) from priced_models) then 'no list price'
+      when tiers_without_price is not null then 'no list price: ' || tiers_without_price
+      else 'no day has tokens and a bill'
+    end as instead,
+    sum(model_usd) as usd
+  from (select *, (provider, model) in (select (provider, model) from stated) as is_stated from models)
+  left join without_price using (provider, model)
+  anti join listed using (provider, model)
+  group by instead
+)
+select
+  model,
+  instead,
+  of_costs,
+  tiers,
+  usd,
+  list_usd_instead - list_usd as usd_change,
+  list_usd_instead - usd as usd_difference_to_bill,
+  list_usd as usd_list,
+  list_usd_instead as usd_list_instead,
+  usd - list_usd as usd_bill_less_list,
+  round(usd / (select sum(billed.usd) from billed), 4) as share_of_bill,
+  days,
+  days_without_price,
+  provider,
+  list_of
+from (from compared union all by name from others)
+order by days is null, usd desc, model, instead
