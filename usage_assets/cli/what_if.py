@@ -61,7 +61,7 @@ def what_if(month: str | None, start: str | None, end: str | None, *, as_csv: bo
             found = [row for row in rows if (row["provider"], row["model"]) == (wanted["provider"], wanted["model"])]
             if not found:
                 reasons = (row["instead"] for row in rows if name in row["model"].split(", "))
-                raise SettingsError(f"{name}: {next(reasons, 'nothing is billed for it in these days')}")
+                raise SettingsError(f"{name}: {next(reasons)}")
             rows = found
     if as_csv:
         lines = csv.writer(sys.stdout, lineterminator="\n")
@@ -113,7 +113,8 @@ def _shown(row: Mapping[str, Any]) -> Iterator[str]:
     days = f" in {row['days']} days" if row["days"] else ""
     yield ""
     yield f"{row['provider']} {row['model']} -> {row['instead']}"
-    yield f"{amount(row['usd'], 'USD'):>16}  billed{days}: {row['share_of_bill']:.1%} of the whole bill"
+    if row["usd"] is not None:
+        yield f"{amount(row['usd'], 'USD'):>16}  billed{days}: {row['share_of_bill']:.1%} of the whole bill"
     for name, words in FIGURES.items():
         if row[name] is not None:
             yield f"{amount(row[name], 'USD'):>16}  {words}"

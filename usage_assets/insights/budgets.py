@@ -128,6 +128,7 @@ def _status(budget: Budget, outlook: Outlook, first: date, last: date) -> Budget
         high=estimate.high if estimate else None,
         exhausted_on=outlook.exhausted_on(budget.amount, first, min(last, outlook.until)),
         thresholds=", ".join(f"{threshold} on {day}" for threshold, day in reached),
+        has_costs=bool(outlook.scope.amounts),
     )
     return BudgetStatus(row, reached)
 

@@ -91,7 +91,8 @@ def _month(months: Iterable[ForecastTotalRow], budgets: Iterable[BudgetStatusRow
     current = [row for row in budgets if row.first_day <= newest <= row.last_day]
     current.sort(key=lambda row: (-(row.settled + row.provisional) / row.amount, row.budget))
     for row in current[:MOST_BUDGETS]:
-        share = f"{(row.settled + row.provisional) / row.amount:.0%} of {money(row.amount, row.unit)}"
+        share = f"{(row.settled + row.provisional) / row.amount:.0%}"
+        share = f"{share if row.has_costs is not False else 'no stored costs'} of {money(row.amount, row.unit)}"
         used_up = f", used up on {row.exhausted_on}" if row.exhausted_on else ""
         parts.append(f"budget {row.budget}: {share}{used_up or _expected(row, row.unit)}")
     if (more := len(current) - MOST_BUDGETS) > 0:

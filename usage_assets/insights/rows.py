@@ -138,6 +138,9 @@ class BudgetStatusRow(SeedRow):
         date | None, column("Day on which the amount was, or is expected to be, spent; null: not in this period")
     ]
     thresholds: Annotated[str, column("Thresholds that were reached, with their days, such as `0.8 on 2026-11-17`")]
+    has_costs: Annotated[
+        bool | None, column("Whether any cost of its scope is stored, of the last 400 days. If not: is it misspelled?")
+    ] = None
 
     @property
     def subject(self) -> str:

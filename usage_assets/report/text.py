@@ -71,7 +71,8 @@ def _ahead(report: Report) -> Iterator[str]:
     if words := expected(report):
         yield words
     for row in _rows(report, "budgets"):
-        spent, most = (amount(row[name], row["unit"]) for name in ("spent", "amount"))
+        spent = row["scope"] if row["spent"] is None else amount(row["spent"], row["unit"])
+        most = amount(row["amount"], row["unit"])
         used_up = f", used up on {row['used_up_on']}" if row["used_up_on"] else ""
         days = f"{row['first_day']} to {row['last_day']}"
         yield f"budget {row['budget']} ({days}): {spent} of {most} {row['unit']}{used_up}"

@@ -352,6 +352,7 @@ def test_a_budget_counts_its_scope_in_its_unit(days: Days, budget: Budget, spent
         spent = sum((office(NEWEST.replace(day=n)) for n in range(1, 13)), Decimal(0))
     row = rows(found(days, budgets=[budget]), BudgetStatusRow)[0]
     assert row.settled + row.provisional == spent
+    assert row.has_costs == bool(spent), "nobody has costs: a misspelled scope is not one that spent nothing"
 
 
 def test_a_quarter_and_prepaid_credits_have_their_own_days(days: Days) -> None:

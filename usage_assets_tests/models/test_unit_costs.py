@@ -42,12 +42,12 @@ def unit_costs(days: Days) -> dict[tuple[str, str, str], dict[str, Any]]:
     return {(row.pop("scope"), row.pop("metric"), row.pop("cost_basis")): row for row in rows}
 
 
-def made(usd: str, quantity: str, days_with_both: int, source: str) -> dict[str, Any]:
+def made(usd: str, quantity: str, days_with_both: int, source: str, usd_reason: str | None = None) -> dict[str, Any]:
     """A row, with the division done again in Python."""
     dollars, count = Decimal(usd), Decimal(quantity)
     each = (dollars / count).quantize(Decimal("1e-6"), ROUND_HALF_UP) if dollars and count else None
     counted = {"days_with_both": days_with_both, "days_in_period": 3, "source": source}
-    return {"usd": dollars, "quantity": count, "usd_per_unit": each, **counted}
+    return {"usd_reason": usd_reason, "usd": dollars, "quantity": count, "usd_per_unit": each, **counted}
 
 
 def state(days: Days, *rows: MetricRow) -> None:
@@ -198,6 +198,19 @@ def test_an_amount_without_dollars_takes_its_day_out(days: Days) -> None:
     days.derive("openai_costs", first=DAY, last=THIRD)
     state(days, metric("1"), metric("1", SECOND))
     assert unit_costs(days) == {("everything", "merged", "billed"): made("1", "1", 1, "accounting.metrics")}
+
+
+def test_a_scope_without_any_costs_is_unknown_and_has_not_spent_nothing(days: Days) -> None:
+    """It may be misspelled. A known one that spent nothing on a day did."""
+    days = billed_by_openai(days, (DAY, "p1", "1"), (SECOND, "p2", "1"))
+    scopes = [("team", "web"), ("team", "wbe"), ("project", "P1"), ("connection", "opnai")]
+    state(days, *(metric("1", day, *scope) for scope in scopes for day in (DAY, SECOND)))
+    found = unit_costs(days)
+    assert found.pop(("team web", "merged", "billed")) == made("1", "2", 2, "accounting.metrics")
+    assert {key: (row["usd"], row["usd_per_unit"], row["usd_reason"]) for key, row in found.items()} == {
+        (name, "merged", "billed"): (None, None, f"{kind} without stored costs")
+        for name, kind in (("team wbe", "team"), ("project P1", "project"), ("opnai", "connection"))
+    }
 
 
 def test_a_division_is_exact_and_there_is_none_by_or_of_nothing(days: Days) -> None:

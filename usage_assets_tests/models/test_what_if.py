@@ -158,9 +158,10 @@ def test_what_the_connections_file_names_is_set_against_it(used: Days) -> None:
             at(SMALL, (0, both, written, output)),  # what is written to the cache stays
         ),
         (WhatIf(provider="anthropic", model="tiny", to="nothing"), "no list price of the other", None),
+        (WhatIf(provider="anthropic", model="lagre", to="tiny"), "nothing is billed for it", None),
     ]
     found = what_if(used, [*EVERY, price("large", TINY, tier="batch")], *(entry for entry, *_ in stated))
-    instead = {(entry.model, label): usd for entry, label, usd in stated}
+    instead = {(entry.model.replace("lagre", "anthropic lagre"), label): usd for entry, label, usd in stated}
     assert {key: row["usd_list_instead"] for key, row in found.items() if key in instead} == instead
     assert not {("large", "small"), ("small", "tiny")} & found.keys(), (
         "the rule is for models that nothing is stated of"

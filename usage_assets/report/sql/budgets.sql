@@ -8,13 +8,13 @@ select
   source,  -- for explain
   kind,  -- for explain
   id,  -- for explain
-  if(kind = 'all', 'everything', kind || ' ' || id) as scope,
+  concat_ws(': ', if(kind = 'all', 'everything', kind || ' ' || id), if(has_costs is distinct from false, null, 'no stored costs in ' || unit)) as scope,
   first_day,
   last_day,
   unit,
   amount,
-  settled + provisional as spent,
-  provisional as provisional_part,
+  if(has_costs is distinct from false, settled + provisional, null) as spent,
+  if(has_costs is distinct from false, provisional, null) as provisional_part,
   expected,
   low,
   high,

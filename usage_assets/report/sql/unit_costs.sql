@@ -39,7 +39,8 @@ sums as (
     cost_basis,
     sum(amount_usd) filter (where has_both) as usd,
     coalesce(any_value(people), sum(quantity) filter (where has_both)) as quantity,
-    count(*) filter (where has_both) as days_with_both
+    count(*) filter (where has_both) as days_with_both,
+    if(days_with_both = 0, any_value(usd_reason), null) as usd_reason
   from days
   left join people using (scope_id, source, metric, cost_basis)
   group by all
@@ -51,6 +52,7 @@ select
   (sign(usd) * (dividend // divisor + if(2 * (dividend % divisor) >= divisor, 1, 0)))::decimal(32, 0) * 0.000001 as usd_per_unit,
   cost_basis,
   usd,
+  usd_reason,
   quantity,
   days_with_both,
   days_in_period,

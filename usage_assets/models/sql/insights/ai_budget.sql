@@ -2,7 +2,7 @@
 with status as (
   select
     *,
-    (settled + provisional)::decimal(38, 24) as spent,
+    if(has_costs is distinct from false, settled + provisional, null)::decimal(38, 24) as spent,
     if(kind = 'all', 'everything', kind || ' ' || id) as scope
   from costs.budget_status
   where last_day > $since
@@ -22,7 +22,7 @@ select
   unit,
   amount,
   spent,
-  provisional as provisional_part,
+  if(spent is null, null, provisional) as provisional_part,
   (spent * 100 / nullif(amount, 0))::decimal(18, 1) as spent_percent,
   expected,
   low as expected_low,

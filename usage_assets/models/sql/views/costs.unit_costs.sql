@@ -80,6 +80,11 @@ billed as (
     amount_usd
   from shared
 ),
+-- a scope without any costs on the days of its metrics may be misspelled: that is unknown, and not 0
+known as (
+  select distinct scope_type, scope_id
+  from billed
+),
 activity as (
 {activity}
   union all by name
@@ -107,6 +112,10 @@ select
     when costs.usage_date is null then 0
     else costs.amount_usd
   end::decimal(38, 24) as amount_usd,
+  case
+    when with_costs.usage_date is null then 'a source of costs is missing'
+    when costs.usage_date is not null and costs.amount_usd is null then 'an amount has no dollar value'
+  end as usd_reason,
   quantity::decimal(38, 24) as quantity
 from activity
 join complete as made
@@ -133,19 +142,27 @@ select
   metrics.metric,
   'billed' as cost_basis,
   case
-    when with_costs.usage_date is null then null
+    when with_costs.usage_date is null or known.scope_id is null then null
     when billed.usage_date is null then 0
     else billed.amount_usd
   end::decimal(38, 24) as amount_usd,
+  case
+    when known.scope_id is null then metrics.scope_type || ' without stored costs'
+    when with_costs.usage_date is null then 'a source of costs is missing'
+    when billed.usage_date is not null and billed.amount_usd is null then 'an amount has no dollar value'
+  end as usd_reason,
   metrics.value as quantity
 from accounting.metrics as metrics
 left join with_costs
   on with_costs.connection is not distinct from if(metrics.scope_type = 'connection', metrics.scope_id, null)
   and with_costs.usage_date = metrics.usage_date
+left join known
+  on known.scope_type = metrics.scope_type
+  and known.scope_id = metrics.scope_id
 left join billed
   on billed.scope_type = metrics.scope_type
   and billed.scope_id = metrics.scope_id
   and billed.usage_date = metrics.usage_date;
 
 comment on view costs.unit_costs is
-  'One row per day, scope, report, metric and cost basis: dollars and quantity. Divide sums of one metric and basis; null: unknown'
+  'One row per day, scope, report, metric and cost basis: dollars and quantity. Divide sums of one metric and basis; null: unknown, for usd_reason'

@@ -271,6 +271,12 @@ others as (
   left join without_price using (provider, model)
   anti join listed using (provider, model)
   group by instead
+),
+-- what is stated of a model that may be misspelled
+without_bill as (
+  select distinct provider, provider || ' ' || model as model, 'nothing is billed for it' as instead
+  from stated
+  anti join models using (provider, model)
 )
 select
   model,
@@ -288,5 +294,5 @@ select
   days_without_price,
   provider,
   list_of
-from (from compared union all by name from others)
-order by days is null, usd desc, model, instead
+from (from compared union all by name from others union all by name from without_bill)
+order by days is null, usd desc nulls last, model, instead
