@@ -180,7 +180,7 @@ def _cell(name: str, value: object) -> Cell:
     if isinstance(value, datetime):
         moment = value.astimezone(UTC)
         return Cell(f"{moment:%Y-%m-%d %H:%M}", moment.isoformat())
-    if name.endswith(("rate", "share_of_bill")) and isinstance(value, float):
+    if name.endswith(("rate", "_share", "share_of_bill")) and isinstance(value, float):
         return Cell(f"{value:.1%}", str(value), style="number")
     if name == "quantity" and isinstance(value, Decimal):
         return Cell(f"{Decimal(plain(value)):,f}", plain(value), style="number")

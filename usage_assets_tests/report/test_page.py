@@ -130,6 +130,15 @@ def test_a_table_is_sorted_by_its_heads(page: Page) -> None:
     page.locator("#by_person summary").first.click()
 
 
+def test_a_table_says_how_many_rows_it_has(page: Page) -> None:
+    """Its last rows may be out of sight."""
+    said = page.locator(".scroll").evaluate_all(
+        "all => all.map(each => [each.previousElementSibling.innerText, each.querySelectorAll('tbody tr').length])"
+    )
+    assert len(said) > 20
+    assert [int(text.split()[1]) for text, _ in said] == [count for _, count in said]
+
+
 def test_a_button_copies_the_query_and_the_command_of_the_chosen_row(page: Page, november: Report) -> None:
     panel = page.locator("#by_day details", has_text="Explain a row")
     panel.locator("summary").click()

@@ -52,11 +52,11 @@ select
   (sign(usd) * (dividend // divisor + if(2 * (dividend % divisor) >= divisor, 1, 0)))::decimal(32, 0) * 0.000001 as usd_per_unit,
   cost_basis,
   usd,
-  usd_reason,
   quantity,
   days_with_both,
   days_in_period,
-  source
+  source,
+  usd_reason
 from (
   select
     *,

@@ -9,6 +9,7 @@ select
   model,
   instead,
   of_costs,  -- for explain
+  provider,
   usd,
   usd_change,
   usd_difference_to_bill,
@@ -19,6 +20,5 @@ select
   tiers,
   days,
   days_without_price,
-  provider,
   list_of
 from costs.what_if($first, $last)

@@ -239,7 +239,7 @@ compared as (
       when (models.provider, models.model) in (select (provider, model) from stated) then 'no list price of the other'
       else 'no cheaper model in use'
     end as instead,
-    tiers,
+    concat_ws('; ', tiers, 'no price: ' || tiers_without_price) as tiers,
     list_of,
     coalesce(chosen.days, listed.days) as days,
     coalesce(days_without_price, 0) as days_without_price,
