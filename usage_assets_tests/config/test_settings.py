@@ -590,10 +590,13 @@ def test_the_documented_relations_can_be_used(connections_file: Connections) -> 
     assert users.target(["ada@example.com"]) == "ada@example.com"
 
 
-def test_the_documented_rates_owners_invoices_and_purchases_can_be_used(connections_file: Connections) -> None:
+def test_the_documented_rates_owners_invoices_and_purchases_can_be_used(
+    connections_file: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
     connections_file(example_of("money.md"))
     stated = Settings.load().accounting()
     connections_file(example_of("money.md", 1))
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", SECRET)
     of_tags = Settings.load().accounting().tag_allocations
     assert [(entry.connection, entry.gateway, entry.tags) for entry in of_tags] == [("openai", "gateway", "team:")]
     assert {name for name in vars(stated) if getattr(stated, name)} == set(vars(stated)) - {"tag_allocations"}

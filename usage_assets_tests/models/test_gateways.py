@@ -1,5 +1,6 @@
 """A gateway's estimate beside the bills of its model, per day, and a warning if it is far above them."""
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
@@ -220,4 +221,12 @@ def test_the_parts_of_a_bill_add_up_to_it_to_the_last_digit(days: Days) -> None:
     assert {row["line_item"]: sum(row["usd"]) for row in rows} == {
         f"{GPT}, {n}": Decimal(usd) for n, usd in enumerate(bill)
     }
+    [shares] = days.warehouse.read("select distinct x_TagShares as shares from costs.focus")["shares"].to_pylist()
+    units = {share["tag"] or share["found_by"]: Decimal(share["units"]) for share in json.loads(shares)}
+    whole = sum(units.values())
+    first = days.warehouse.read(
+        "select tag, amount_usd from costs.tagged_costs where tag is not null and line_item like '%, 1'"
+    )
+    for tag, usd in zip(first["tag"].to_pylist(), first["amount_usd"].to_pylist(), strict=True):
+        assert abs(Decimal(bill[1]) * units[tag] / whole - usd) <= PLACE
     assert all(sum(row["native"]) == sum(row["usd"]) and len(row["usd"]) > 7 for row in rows)

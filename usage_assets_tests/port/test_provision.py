@@ -40,6 +40,7 @@ SHIPPED = {
     "ai_model_cost",
     "ai_budget",
     "ai_anomaly",
+    "ai_tag_cost",
 }
 
 
