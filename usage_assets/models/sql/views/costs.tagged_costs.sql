@@ -24,18 +24,54 @@ split as not materialized (
     and shares.api_key_id is not distinct from bills.api_key_id
     and bills.cost_basis = 'billed'
 ),
-parts as not materialized (
+-- a division of HUGEINTs costs a microsecond: two for each amount
+places as not materialized (
   select
     *,
     abs(replace(native_amount::varchar, '.', '')::hugeint) as native_places,
-    abs(replace(amount_usd::varchar, '.', '')::hugeint) as usd_places,
-    native_places // all_tag_units * tag_units
-    + native_places % all_tag_units * tag_units // all_tag_units as native_rounded,
-    usd_places // all_tag_units * tag_units + usd_places % all_tag_units * tag_units // all_tag_units as usd_rounded
+    abs(replace(amount_usd::varchar, '.', '')::hugeint) as usd_places
   from split
+),
+whole as not materialized (
+  select *, native_places // all_tag_units as native_whole, usd_places // all_tag_units as usd_whole
+  from places
+),
+rests as not materialized (
+  select
+    *,
+    (native_places - native_whole * all_tag_units) * tag_units as native_rest,
+    (usd_places - usd_whole * all_tag_units) * tag_units as usd_rest
+  from whole
+),
+more as not materialized (
+  select *, native_rest // all_tag_units as native_more, usd_rest // all_tag_units as usd_more
+  from rests
+),
+parts as not materialized (
+  select
+    *,
+    native_whole * tag_units + native_more as native_rounded,
+    usd_whole * tag_units + usd_more as usd_rounded,
+    native_rest - native_more * all_tag_units as native_lost,
+    usd_rest - usd_more * all_tag_units as usd_lost
+  from more
 )
 select
-  * exclude (bill, native_places, usd_places, native_rounded, usd_rounded)
+  * exclude (
+    bill,
+    native_places,
+    usd_places,
+    native_whole,
+    usd_whole,
+    native_rest,
+    usd_rest,
+    native_more,
+    usd_more,
+    native_rounded,
+    usd_rounded,
+    native_lost,
+    usd_lost
+  )
     replace (
       (
         sign(native_amount) * (
@@ -43,7 +79,7 @@ select
           + if(
             row_number() over (
               partition by connection, usage_date, bill
-              order by native_places % all_tag_units * tag_units % all_tag_units desc, tag, tag_allocation
+              order by native_lost desc, tag, tag_allocation
             ) <= native_places - sum(native_rounded) over (partition by connection, usage_date, bill),
             1,
             0
@@ -56,7 +92,7 @@ select
           + if(
             row_number() over (
               partition by connection, usage_date, bill
-              order by usd_places % all_tag_units * tag_units % all_tag_units desc, tag, tag_allocation
+              order by usd_lost desc, tag, tag_allocation
             ) <= usd_places - sum(usd_rounded) over (partition by connection, usage_date, bill),
             1,
             0
