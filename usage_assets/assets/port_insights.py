@@ -1,4 +1,4 @@
-"""Budgets and anomalies in Port: one asset for all connections. They have no partitions and no tables of entities.
+"""Budgets, anomalies and costs by tag in Port: one asset for all connections, without days and tables of entities.
 
 There are few of them, and most change with every day. So each run reads them back, and repairs what people edited, too.
 """
@@ -27,6 +27,8 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import declared_in
+from usage_assets.warehouse.views import HAS_VIEW
 
 PORT_INSIGHTS = dg.AssetKey("port_insights")
 EVERYTHING = Slice("", date.min, date.max)
@@ -35,7 +37,7 @@ EVERYTHING = Slice("", date.min, date.max)
 
 @dataclass(frozen=True)
 class InsightsLedger(PortLedger):
-    """The budgets and anomalies that Port should have, all of them, and what one account has acknowledged."""
+    """All budgets, anomalies and costs by tag that Port should have, and what one account has acknowledged."""
 
     connections: Collection[str] = field(kw_only=True)
     """Whose entities are known to be ours, if no line has them. Others may be another installation's."""
@@ -81,7 +83,10 @@ class InsightsLedger(PortLedger):
 
     def _rows_of(self, database: duckdb.DuckDBPyConnection, model: Related) -> duckdb.DuckDBPyConnection:
         [file] = sql_files(f"insights/{model.name}.sql")
-        return database.execute(file.read_text(), {"since": utc_today() - KEPT, "report_url": self.report_url})
+        sql = file.read_text()
+        if (view := declared_in(sql).get("reads")) and not database.execute(HAS_VIEW, {"name": view}).fetchone():
+            return database.execute("select 1 where false")
+        return database.execute(sql, {"since": utc_today() - KEPT, "report_url": self.report_url})
 
 
 def build_port_insights(
@@ -97,9 +102,9 @@ def build_port_insights(
         key=PORT_INSIGHTS,
         group_name="report",
         deps=[key_of(BudgetStatusRow), key_of(AnomalyRow)],
-        description="One comparison per run: makes the entities `ai_budget` and `ai_anomaly` in Port equal to the "
-        "tables `costs.budget_status` and `costs.anomalies`.\n\nReads them back first, so it resends those that people "
-        "edited or deleted, and deletes those that are in no table any more.",
+        description="One comparison per run: makes the entities `ai_budget`, `ai_anomaly` and `ai_tag_cost` in Port "
+        "equal to `costs.budget_status`, `costs.anomalies` and `costs.by_tag`.\n\nReads them back first, "
+        "so it resends those that people edited or deleted, and deletes those that are in no table any more.",
         kinds={"port"},
     )
     def port_insights(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:

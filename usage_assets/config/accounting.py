@@ -343,6 +343,26 @@ class Metric(BaseModel):
         return self
 
 
+class TagAllocation(Dated):
+    """Bills of models that are split by the tags of a gateway's requests. A request has at most one of the family."""
+
+    identity = ("billed",)
+
+    connection: Text
+    """Whose bill is split."""
+    api_key: Text | None = None
+    """Only what this API key was billed: the gateway's. None: all of the connection's models."""
+    gateway: Text
+    """The gateway's connection."""
+    tags: Text
+    """What the tags of the family begin with, such as ``team:``."""
+    valid_from: Day = date(1970, 1, 1)
+
+    @property
+    def billed(self) -> tuple[str, str]:
+        return self.connection, self.api_key or ""
+
+
 class WhatIf(BaseModel):
     """The tokens of a model on another one, at another tier, or with another part of the input read from the cache."""
 
@@ -574,6 +594,20 @@ class ListPriceRow(SeedRow):
     ] = None
 
 
+class TagAllocationRow(SeedRow):
+    """One row per [[tag_allocation]] of the connections file."""
+
+    table = "accounting.tag_allocations"
+    grain = ("connection", "api_key", "valid_from")
+
+    connection: Annotated[str, column("Connection whose bill is split")]
+    api_key: Annotated[str | None, column("API key whose part of it is split; null: every key's")]
+    gateway: Annotated[str, column("Connection of the gateway")]
+    tags: Annotated[str, column("What the tags of the family begin with")]
+    valid_from: Annotated[date, column("First day")]
+    valid_until: Annotated[date | None, column("Last day; null: until further notice")]
+
+
 class CurrencyRow(SeedRow):
     """One row per ISO 4217 currency that has a smallest unit. Comes with the release, not from the connections file."""
 
@@ -651,6 +685,7 @@ class Accounting:
     metrics: Sequence[Metric] = ()
     """Where they are. What is there is read when the report is written (insights/metrics.py)."""
     what_ifs: Sequence[WhatIf] = ()
+    tag_allocations: Sequence[TagAllocation] = ()
 
     def tables(self) -> Mapping[type[SeedRow], pa.Table]:
         """Return the rows of every accounting table: the entries, and what comes with the release (RELEASED)."""
@@ -679,6 +714,7 @@ class Accounting:
             ],
             GuardrailRow: [GuardrailRow(**guardrail.stated()) for guardrail in self.guardrails],
             WhatIfRow: [entry.row for entry in self.what_ifs],
+            TagAllocationRow: [TagAllocationRow(**entry.model_dump()) for entry in self.tag_allocations],
             CurrencyRow: [
                 CurrencyRow(currency=currency.code, minor_unit=Decimal(1).scaleb(-currency.exponent))
                 for currency in Currency

@@ -44,6 +44,7 @@ from usage_assets.config.accounting import (
     Owner,
     Purchase,
     Scoped,
+    TagAllocation,
     WhatIf,
     repeated,
 )
@@ -328,6 +329,7 @@ class ConnectionsFile(BaseModel):
     guardrail: list[Guardrail] = Field(default_factory=list)
     metric: list[Metric] = Field(default_factory=list)
     what_if: list[WhatIf] = Field(default_factory=list)
+    tag_allocation: list[TagAllocation] = Field(default_factory=list)
 
 
 def _table_at(place: Sequence[str | int]) -> type[BaseModel]:
@@ -539,15 +541,26 @@ class Settings(ProviderSettings):
         if self._connections_file is None:
             return Accounting()
         file, content = self._connections_file
-        policies = {connection.name: connection.people for connection in self.connections()}
+        connections = {connection.name: connection for connection in self.connections()}
+        policies = {name: connection.people for name, connection in connections.items()}
         owners = [
             (number, owner) for number, entry in enumerate(content.owner) for owner in self._as_stored(entry, policies)
         ]
-        for table in ("credit_rate", "exchange_rate", "purchase", "invoice", "owner", "budget", "guardrail"):
+        for table in (
+            "credit_rate",
+            "exchange_rate",
+            "purchase",
+            "invoice",
+            "owner",
+            "budget",
+            "guardrail",
+            "tag_allocation",
+        ):
             for number, entry in enumerate(getattr(content, table)):
-                if (name := getattr(entry, "connection", None)) and name not in policies:
-                    known = f"unknown; the connections are {', '.join(sorted(policies))}"
-                    raise SettingsError(f"{file.place(table, number, 'connection')}: {known}")
+                for key in ("connection", "gateway"):
+                    if (name := getattr(entry, key, None)) and name not in policies:
+                        known = f"unknown; the connections are {', '.join(sorted(policies))}"
+                        raise SettingsError(f"{file.place(table, number, key)}: {known}")
             for entries in _comparable(owners) if table == "owner" else [list(enumerate(getattr(content, table)))]:
                 for later, former in repeated([entry for _, entry in entries]):
                     place, other = (file.place(table, entries[position][0]) for position in (later, former))
@@ -559,6 +572,12 @@ class Settings(ProviderSettings):
                         f"{file.place('budget', number, 'period')}: {file.place('budget', before)} has the same name "
                         f"and is for each {named.period}: choose another name"
                     )
+        for number, entry in enumerate(content.tag_allocation):
+            gateway = connections[entry.gateway]
+            tags = PROVIDERS[gateway.provider].tags
+            if not tags or not gateway.endpoints.get(tags):
+                reason = f"switch its endpoint {tags} on" if tags else "its provider reports no tags by model"
+                raise SettingsError(f"{file.place('tag_allocation', number, 'gateway')}: {gateway.name}: {reason}")
         return Accounting(
             content.credit_rate,
             content.exchange_rate,
@@ -569,6 +588,7 @@ class Settings(ProviderSettings):
             [*self._scoped(file, "guardrail", content.guardrail, policies)],
             content.metric,
             content.what_if,
+            content.tag_allocation,
         )
 
     def _as_stored(self, owner: Owner, policies: Mapping[str, Policy]) -> Iterator[Owner]:

@@ -17,7 +17,7 @@ from usage_assets.core.schema import Row, SeedRow, columns, declarations
 from usage_assets.explain.lineage import MissingLinkError
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.models.costs import SUMMED, AllocatedCost, DailyCost
-from usage_assets.models.entities import ENTITIES, NAMES_OF_INSIGHTS, OF_INSIGHTS
+from usage_assets.models.entities import ENTITIES, NAMES_OF_INSIGHTS
 from usage_assets.models.mixing import MUST_SHARE
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.tables import quoted
@@ -268,7 +268,7 @@ def _differing(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[
 def _entity(
     database: duckdb.DuckDBPyConnection, identifier: str, blueprint: str | None, forgotten: Forgotten
 ) -> tuple[str, list[dict[str, Any]]]:
-    names = sorted({model.name for model in (*ENTITIES, *OF_INSIGHTS)})
+    names = sorted({model.name for model in ENTITIES} | OF_ENTITIES.keys())
     if blueprint and blueprint not in names:
         raise WarehouseError(f"blueprint {blueprint} has no figures to explain; these have: {', '.join(names)}")
     found: dict[str, list[dict[str, Any]]] = {}

@@ -35,7 +35,7 @@ from usage_assets.fetching.transport import (
     StoppedError,
     Transport,
 )
-from usage_assets.providers.endpoint import Endpoint, Provider, Refusal
+from usage_assets.providers.endpoint import Each, Endpoint, Provider, Refusal
 from usage_assets.providers.records import LATER, DayToComeError, Json, Moment, page_of_lines
 
 logger = logging.getLogger(__name__)
@@ -320,7 +320,23 @@ class _Chains:
         if self.endpoint.links:
             self._download(parser, params, self.endpoint.links)
             return
-        pages = [self._page(parser, params)]
+        read, each = self._reader(parser), self.endpoint.each
+        named: dict[str, None] = {}
+        if each:
+            self._follow_pages(parser, params, self._looker(parser, each, named))
+        narrowed = [[*params, (each.parameter, name)] for name in named] if each else []
+        for asked in narrowed or [params]:  # where nothing is named, the archive keeps the answer without rows
+            self._follow_pages(parser, asked, read)
+        if days := days_without_bucket(self.endpoint, parser, parser.window.days):
+            raise self.client.transport.failure(
+                PermanentError, self._place(parser), no_bucket_for(days), LATER, days=days
+            )
+
+    def _follow_pages(
+        self, parser: PageParser, params: list[tuple[str, str]], read: Callable[[bytes], PageRead]
+    ) -> None:
+        """Request the pages of one answer."""
+        pages = [self._get(parser, params, read)]
         tokens: list[str] = []
         while pages[-1].has_more:
             token = pages[-1].next_page
@@ -329,13 +345,9 @@ class _Chains:
                 days = parser.window.days
                 raise self.client.transport.failure(PermanentError, self._place(parser), what, INCOMPLETE, days=days)
             tokens.append(token)
-            pages.append(self._page(parser, [*params, ("page", token)]))
+            pages.append(self._get(parser, [*params, ("page", token)], read))
             self._refuse_moved(parser, pages)
         self._refuse_moved(parser, pages)
-        if days := days_without_bucket(self.endpoint, parser, parser.window.days):
-            raise self.client.transport.failure(
-                PermanentError, self._place(parser), no_bucket_for(days), LATER, days=days
-            )
 
     def _refuse_moved(self, parser: PageParser, pages: Sequence[PageRead]) -> None:
         """Raise MovedError if a page is of another answer than the first, or if all are read and items are missing."""
@@ -370,10 +382,6 @@ class _Chains:
             people=client.scope.people.policy,
             fetched_at=datetime.now(UTC),
         )
-
-    def _page(self, parser: PageParser, params: list[tuple[str, str]]) -> PageRead:
-        """Request one page and add its rows to the parser; return the page without its data."""
-        return self._get(parser, params, self._reader(parser))
 
     def _download(
         self,
@@ -411,6 +419,18 @@ class _Chains:
             return page
 
         return read
+
+    def _looker(self, parser: PageParser, each: Each, named: dict[str, None]) -> Callable[[bytes], PageRead]:
+        """Return what notes the names in a page, and returns the page without its data."""
+
+        def look(content: bytes) -> PageRead:
+            with self.client.decoding:
+                page = msgspec.convert(_opened(self.endpoint, content, parser.window), Page)
+                named.update(dict.fromkeys(each.named_in(decoded(content))))
+            self.counts["requests"] += 1
+            return PageRead(page.has_more, page.next_page, page.all_pages, page.all_items, len(page.data))
+
+        return look
 
     def _get(self, parser: PageParser, params: list[tuple[str, str]], read: Callable[[bytes], T]) -> T:
         return self.client.transport.get(

@@ -169,6 +169,10 @@ COLUMNS: Sequence[FocusColumn] = (
     ),
     FocusColumn("x_ServiceTier", "the service tier"),
     FocusColumn("x_SourceTable", "the raw table that holds the bill"),
+    FocusColumn(
+        "x_TagShares",
+        "JSON: the `tag`s of a gateway that share the charge (`costs.tag_shares`): `units` of the sum of all `units`",
+    ),
     FocusColumn("x_UsageType", "the kind of usage"),
     FocusColumn("x_UsdPerCredit", "the credit rate", "number"),
     FocusColumn("x_UsdPerCreditSource", "where the rate comes from"),

@@ -158,13 +158,16 @@ ENTITIES = tuple(
     for each in (*(each for provider in PROVIDERS.values() for each in provider.entities), *OF_COSTS)
 )
 """One derived table per blueprint, whose id is the table's name; a table may have several sources."""
-OF_INSIGHTS = tuple(
-    Related(
-        name=name,
-        relations={CONNECTION: CONNECTION},
-        about={"project": ids_in("project_id"), "user": ids_in("user_id")},
-    )
-    for name in ("ai_budget", "ai_anomaly")
+OF_INSIGHTS = (
+    *(
+        Related(
+            name=name,
+            relations={CONNECTION: CONNECTION},
+            about={"project": ids_in("project_id"), "user": ids_in("user_id")},
+        )
+        for name in ("ai_budget", "ai_anomaly")
+    ),
+    Related(name="ai_tag_cost", relations={CONNECTION: CONNECTION}),
 )
 """Blueprints of what has no days and no table of entities. A push computes them: ``sql/insights/<blueprint>.sql``."""
 

@@ -1,7 +1,7 @@
 """What an endpoint is: data. The one client reads these declarations; a new endpoint adds no code to it."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -19,6 +19,17 @@ from usage_assets.providers.derived import Entities
 from usage_assets.providers.files import FileReport
 from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.records import Item, Json, Records
+
+
+@dataclass(frozen=True, kw_only=True)
+class Each:
+    """What an answer names and must be asked for one by one: only then it says what both have in common."""
+
+    parameter: str
+    """The parameter that narrows the answer down to one of them."""
+    named_in: Callable[[Json], Iterable[str]]
+    """The names in a page of the answer to a window, as it is sent."""
+
 
 JsonBody = Callable[[Sequence[tuple[str, str]]], Json]
 """Makes of the parameters of a request its JSON body."""
@@ -112,6 +123,8 @@ class Endpoint:
     them, without the ``[]``."""
     queries: tuple[Mapping[str, str], ...] = ({},)
     """Variants that are requested for each window, one chain of pages each."""
+    each: Each | None = None
+    """What is requested one by one: the pages of each are its answer, and those that name them are not read as rows."""
     bucket_per_day: bool
     """Whether a complete answer has a bucket for every day, also for an empty one."""
     refusals: tuple[Refusal, ...] = ()
@@ -254,6 +267,8 @@ class Provider:
     allocations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Table of costs that bills more than one API key or person in a row -> tables that say who used it
     (``sql/allocated_costs/``)."""
+    tags: str = ""
+    """Of a gateway: the endpoint that says what each tag used of each model (``sql/tags/``)."""
     entities: tuple[Entities, ...] = ()
     requests_per_minute: float | None = None
     """How often it may be asked, where it says so and a connection does not."""

@@ -129,12 +129,12 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
 
 
 def _own() -> Sequence[str]:
-    return (*OVERVIEW, *(f"by_{dimension}" for dimension in DIMENSIONS), "tokens", *ECONOMICS, *CERTAINTY)
+    return (*OVERVIEW, *(f"by_{dimension}" for dimension in DIMENSIONS), "tags", "tokens", *ECONOMICS, *CERTAINTY)
 
 
 def _queries() -> Mapping[str, tuple[str, Mapping[str, str]]]:
     """Return name -> query, and its declarations that are not in its file."""
-    names = (*OVERVIEW, "tokens", *ECONOMICS, *CERTAINTY)
+    names = (*OVERVIEW, "tags", "tokens", *ECONOMICS, *CERTAINTY)
     found: dict[str, tuple[str, Mapping[str, str]]] = {name: (_query(name), {}) for name in names}
     for dimension, several in DIMENSIONS.items():
         sql = _query("by").replace("{names}", f"{{names_{dimension}}}").replace("{dimension}", dimension)

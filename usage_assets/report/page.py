@@ -24,7 +24,7 @@ BUNDLE = "import vl_convert as v, sys; sys.stdout.write(v.javascript_bundle('win
 TEMPLATES = Path(__file__).parent / "page"
 SECTIONS: Mapping[str, Sequence[str]] = {
     "Spend": ("by_day", "budgets", "forecast", "trend", "forecast_days", "movers", "anomalies"),
-    "Who and what": tuple(f"by_{dimension}" for dimension in DIMENSIONS),
+    "Who and what": (*(f"by_{dimension}" for dimension in DIMENSIONS), "tags"),
     "Every basis, apart": ("headline",),
     "Use": ("tokens",),
     "What it buys": ECONOMICS,

@@ -20,6 +20,7 @@ from usage_assets.sandbox.api import (
     integer,
     iso_date,
     read_query,
+    text,
 )
 from usage_assets.sandbox.company import Row, total
 from usage_assets.sandbox.company_litellm import MEASURES, TEAMS
@@ -64,6 +65,8 @@ def _report(ledger: Ledger, path: str, request: Request) -> dict[str, Any]:
     parameters = (
         Parameter("start_date", iso_date),
         Parameter("end_date", iso_date),
+        Parameter("model", text),
+        *([Parameter("tags", text)] if path == "tag" else []),
         Parameter("page", integer(1), default=1),
         Parameter("page_size", integer(1, most), default=usual),
     )
@@ -72,7 +75,13 @@ def _report(ledger: Ledger, path: str, request: Request) -> dict[str, Any]:
     if first is None or last is None:
         raise RefusedError(400, {"detail": {"error": "Please provide start_date and end_date"}})
     days = [last - timedelta(days=n) for n in range((last - first).days + 1)]
-    rows = [(day, row) for day in days for row in ledger.rows("litellm", table, day)]
+    tags = (query.get("tags") or "").split(",")
+    rows = [
+        (day, row)
+        for day in days
+        for row in ledger.rows("litellm", table, day)
+        if query["model"] in (None, "", row["model"]) and (tags == [""] or row["entity"] in tags)
+    ]
     size = min(query["page_size"], request.scope.get("page_size", query["page_size"]))
     page = query["page"]
     shown = rows[(page - 1) * size : page * size]

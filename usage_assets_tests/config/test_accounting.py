@@ -18,6 +18,7 @@ from usage_assets.config.accounting import (
     InvoiceRow,
     Measure,
     OwnerRow,
+    TagAllocationRow,
     digits_of,
 )
 from usage_assets.config.settings import Settings, SettingsError
@@ -79,6 +80,22 @@ CREDIT = EVERYTHING.partition("\n[[exchange_rate]]")[0].strip()
 EXCHANGE = '[[exchange_rate]]\ncurrency = "EUR"\nusd = 1.1\nvalid_from = 2026-01-01\nsource = "ECB"\n'
 PURCHASE = "[[purchase]]\n" + EVERYTHING.partition("[[purchase]]\n")[2].partition("\n[[invoice]]")[0]
 INVOICE = "[[invoice]]\n" + EVERYTHING.partition("[[invoice]]\n")[2].partition("\n[[owner]]")[0]
+GATEWAY = """[[connection]]
+name = "openai"
+provider = "openai"
+key = "env:OPENAI_ADMIN_KEY"
+
+[[connection]]
+name = "gateway"
+provider = "litellm"
+key = "env:GATEWAY_KEY"
+base_url = "https://litellm.example.com"
+
+[connection.endpoints]
+tag_activity_by_model = true
+
+"""
+TAGS = '[[tag_allocation]]\nconnection = "openai"\ngateway = "gateway"\ntags = "team:"\n'
 BUDGET = '[[budget]]\nname = "all"\namount = 9\n'
 WHAT_IF = '[[what_if]]\nprovider = "openai"\nmodel = "gpt-5"\n'
 METRIC = '[[metric]]\nfile = "prs.csv"\n'
@@ -126,12 +143,20 @@ def test_everything_is_read_with_every_digit(load: Load) -> None:
         "accounting.budget_thresholds": 3,
         "accounting.guardrails": 1,
         "accounting.what_ifs": 1,
+        "accounting.tag_allocations": 0,
         "accounting.currencies": len(rows[CurrencyRow]),
         "accounting.providers": len(PROVIDERS),
         "accounting.cost_sources": sum(len(provider.costs) for provider in PROVIDERS.values()),
         "accounting.bill_names": sum(len((*named.services, *named.sellers)) for named in names_in_bills),
     }
     assert rows[OwnerRow].to_pylist()[0]["cost_centre"] == "4711"
+    [entry] = load(GATEWAY + TAGS).accounting().tables()[TagAllocationRow].to_pylist()
+    assert (entry["connection"], entry["gateway"], entry["tags"], entry["api_key"]) == (
+        "openai",
+        "gateway",
+        "team:",
+        None,
+    )
 
 
 def test_an_invoice_may_state_its_day(load: Load) -> None:
@@ -284,6 +309,20 @@ def test_the_smallest_unit_of_every_currency_is_that_of_iso_4217() -> None:
         (WHAT_IF, "line 1: what_if.1: name at least one of to, tier, cached_share"),
         (WHAT_IF + "cached_share = 1.1", "line 4: what_if.1.cached_share: Input should be less than or equal to 1"),
         (WHAT_IF + 'to_provider = "x"', "line 4: what_if.1.to_provider: unknown; the providers are openai, "),
+        (TAGS, "line 3: tag_allocation.1.gateway: unknown; the connections are anthropic"),
+        (
+            GATEWAY + TAGS.replace("openai", "oenai"),
+            "line 16: tag_allocation.1.connection: unknown; the connections are",
+        ),
+        (
+            GATEWAY.replace("= true", "= false") + TAGS,
+            "line 17: tag_allocation.1.gateway: gateway: switch its endpoint tag_activity_by_model on",
+        ),
+        (TAGS.replace('gateway = "gateway', 'gateway = "openai'), "openai: its provider reports no tags by model"),
+        (
+            GATEWAY + TAGS + TAGS.replace("team:", "product:"),
+            "line 19: tag_allocation.2: says again what connections.toml, line 15: tag_allocation.1 says",
+        ),
         (METRIC + 'sql = "select 1"', "line 1: metric.1: name file, or database and sql"),
         (METRIC.replace("file", "sql"), "line 1: metric.1: name file, or database and sql"),
         (METRIC + 'scope = "model"', "line 3: metric.1.scope: Input should be 'team', 'project' or 'connection'"),

@@ -557,9 +557,9 @@ def test_what_is_no_toml_is_named_by_file_and_line(connections_file: Connections
     assert SECRET not in message
 
 
-def example_of(page: str) -> str:
+def example_of(page: str, number: int = 0) -> str:
     """The TOML that a page of the documentation shows."""
-    return (DOCS / page).read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+    return (DOCS / page).read_text(encoding="utf-8").split("```toml\n")[number + 1].partition("```")[0]
 
 
 def test_the_documented_connections_can_be_used(connections_file: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -590,10 +590,16 @@ def test_the_documented_relations_can_be_used(connections_file: Connections) -> 
     assert users.target(["ada@example.com"]) == "ada@example.com"
 
 
-def test_the_documented_rates_owners_invoices_and_purchases_can_be_used(connections_file: Connections) -> None:
+def test_the_documented_rates_owners_invoices_and_purchases_can_be_used(
+    connections_file: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
     connections_file(example_of("money.md"))
     stated = Settings.load().accounting()
-    assert {name for name in vars(stated) if getattr(stated, name)} == set(vars(stated))
+    connections_file(example_of("money.md", 1))
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", SECRET)
+    of_tags = Settings.load().accounting().tag_allocations
+    assert [(entry.connection, entry.gateway, entry.tags) for entry in of_tags] == [("openai", "gateway", "team:")]
+    assert {name for name in vars(stated) if getattr(stated, name)} == set(vars(stated)) - {"tag_allocations"}
 
 
 TEAM = '[[connection]]\nname = "team"\nprovider = "chatgpt"\nkey = "env:TEAM_KEY"\nworkspace_id = "ws"\n'

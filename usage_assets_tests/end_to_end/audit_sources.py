@@ -568,7 +568,36 @@ def _copilot_user(account: Any, day: date, tables: Mapping[str, list[Row]], _: A
     }
 
 
+def _cursor_person(account: Any, day: date, tables: Mapping[str, list[Row]], _: Any) -> Mapping[str, list[Row]]:
+    renamed = {name: f"{name}uests" for name in ("subscription_included_req", "api_key_req", "usage_based_req")}
+    same = (
+        "is_active",
+        "most_used_model",
+        "bugbot_usages",
+        *(f"{kind}_requests" for kind in ("composer", "chat", "agent")),
+    )
+    counts = (
+        *(f"total_{name}" for name in ("applies", "accepts", "rejects", "tabs_shown", "tabs_accepted")),
+        *(f"{kind}_lines_{how}" for kind in ("total", "accepted") for how in ("added", "deleted")),
+    )
+    return {
+        "cursorDailyUsage": [
+            {
+                "identifier": identifier(account.name, f"{row['member_id']}-{day}"),
+                "title": f"{row['user_id']} {day}",
+                "day": f"{day}T00:00:00Z",
+                "user_id": row["member_id"],
+                "email": row["user_id"] if "@" in row["user_id"] else None,
+                **{name: row[name] for name in (*same, *counts)},
+                **{f"{ours}s": row[theirs] for ours, theirs in renamed.items()},
+            }
+            for row in tables["cursor.daily_usage"]
+        ]
+    }
+
+
 ENTITIES: Mapping[str, Callable[..., Mapping[str, list[Row]]]] = {
     "github_copilot.organization_1_day": _copilot_organization,
     "github_copilot.users_1_day": _copilot_user,
+    "cursor.daily_usage": _cursor_person,
 }

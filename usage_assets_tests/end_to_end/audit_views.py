@@ -384,6 +384,7 @@ def _charge(row: Row, quantified: Quantified, invoices: Sequence[Row]) -> Row:
         },
         "x_Allocation": row["allocation"],
         "x_AllocationBasis": row["basis"],
+        "x_TagShares": None,
         "x_ApiKeyId": row["api_key_id"],
         "x_ContextWindow": row["context_window"],
         "x_CostBasis": row["cost_basis"],

@@ -66,6 +66,8 @@ UNCOMPARED = {
     "accounting.metrics", "costs.unit_costs", "costs.active_people", "costs.complete_days",  # in test_unit_costs.py
     "costs.names",  # in every view with names
     "openai_legacy.usage",  # empty: costs.usage reads it, and no connection fetches it
+    "accounting.tag_allocations", "costs.tag_shares", "costs.tagged_costs", "costs.by_tag",
+    "litellm.tag_activity_by_model",  # these are in models/test_gateways.py
     "cursor.members",  # empty: costs.names reads it
     "github_copilot.seats", "github_copilot.budgets",  # empty, too; in test_listing.py and test_limits.py
     "anthropic_analytics.cost",  # empty: costs.focus reads it, and no connection fetches it

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,8 @@ def gateway(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
     key.write_text("sk-litellm-sandbox")
     connections.write_text(
         f'[[connection]]\nname = "gateway"\nprovider = "litellm"\nkey = "file:{key}"\n'
-        f'base_url = "{sandbox.base_url}/litellm"\n'
+        f'base_url = "{sandbox.base_url}/litellm"\nendpoints = {{ tag_activity_by_model = true }}\n'
+        '[[tag_allocation]]\nconnection = "openai"\ngateway = "gateway"\ntags = "product:"\n'
         '[[budget]]\nname = "all"\namount = 1\n'
     )
     environment = {
@@ -34,9 +36,48 @@ def gateway(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
         yield project
 
 
+def by_day_and_model(rows: list[dict[str, Any]], name: str) -> dict[tuple[Any, ...], Decimal]:
+    """What rows spent, by day, model and one thing more."""
+    spent: dict[tuple[Any, ...], Decimal] = {}
+    for row in rows:
+        key = (row["usage_date"], row["model"], row[name])
+        spent[key] = spent.get(key, Decimal(0)) + row["spend"]
+    return spent
+
+
 def total(project: Project, query: str) -> Decimal:
     [value] = project.warehouse.read(f"select coalesce(sum({query}").column(0).to_pylist()
     return Decimal(value)
+
+
+def test_tags_split_the_bill_of_each_model_exactly(gateway: Project) -> None:
+    warehouse, found = gateway.warehouse, "tag_allocation"
+    query = (
+        "select usage_date, model, sum(amount_usd) as usd from costs.by_model where provider = 'openai' group by all"
+    )
+    bills = {(row["usage_date"], row["model"]): row["usd"] for row in warehouse.read(query).to_pylist()}
+    parts: dict[tuple[Any, ...], dict[tuple[Any, ...], Decimal]] = {}
+    for row in warehouse.read("from costs.by_tag where connection = 'openai' and cost_basis = 'billed'").to_pylist():
+        parts.setdefault((row["usage_date"], row["model"]), {})[row["tag"], row[found]] = row["amount_usd"]
+    assert {day_and_model: sum(amounts.values()) for day_and_model, amounts in parts.items()} == bills
+    used = by_day_and_model(gateway.rows("litellm.tag_activity_by_model"), "tag")
+    total = by_day_and_model(
+        [row for row in gateway.rows("litellm.user_activity") if row["cut"] == "model" and row["model"]], "cut"
+    )
+    through = [key for key in parts if (*key, "model") in total]
+    assert len(through) > len(DAYS)
+    for key in through:
+        estimate = total[*key, "model"]
+        share = bills[key] / max(bills[key], estimate)
+        assert (*key, "product:helpdesk") in used or parts[key].keys() <= {
+            (None, "without tag"),
+            (None, "not through the gateway"),
+        }
+        for (tag, how), usd in parts[key].items():
+            if how == "estimate":
+                assert abs(usd - share * used[*key, tag]) < Decimal("1e-9")
+        assert parts[key].get((None, "not through the gateway"), 0) == pytest.approx(max(bills[key] - estimate, 0))
+    assert {how for amounts in parts.values() for _, how in amounts} >= {"estimate", "without tag", "no estimate"}
 
 
 def test_every_cut_equals_the_books_and_no_estimate_is_part_of_a_bill(gateway: Project) -> None:

@@ -60,10 +60,11 @@ EVERY_ENDPOINT = {
 OVER_HTTP = {
     name: pair
     for name, pair in EVERY_ENDPOINT.items()
-    if not pair[1].files and pair[1] not in (*CUT_ENDPOINTS[2:], *ENGAGEMENT_ENDPOINTS[1:])
+    if not (pair[1].files or pair[1].each) and pair[1] not in (*CUT_ENDPOINTS[2:], *ENGAGEMENT_ENDPOINTS[1:])
 }
 """Those that are asked; test_files.py has the others. Of the cuts of a report, which differ in dimensions alone, the
-first one, and one engagement report: test_anthropic_analytics.py and test_anthropic_engagement.py have all."""
+first one, and one engagement report: test_anthropic_analytics.py and test_anthropic_engagement.py have all.
+What is asked of one model after the other is in test_litellm.py."""
 ENDPOINTS = {
     name: pair for name, pair in OVER_HTTP.items() if "limit" in pair[1].params and pair[1] not in ENGAGEMENT_ENDPOINTS
 }

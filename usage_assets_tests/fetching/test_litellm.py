@@ -2,15 +2,20 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from usage_assets.core.people import People
 from usage_assets.core.schema import columns
+from usage_assets.fetching.archive.replay import Replay
+from usage_assets.fetching.archive.store import Archive, packed
 from usage_assets.fetching.client import FetchResult
+from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError, TransientError
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets_tests.fetching.conftest import DAY, OVER_HTTP, Answers, NewClient
+from usage_assets_tests.fetching.conftest import DAY, EVERY_ENDPOINT, OVER_HTTP, Answers, NewClient
 
 EVERY = {name: pair for name, pair in OVER_HTTP.items() if pair[0].name == "litellm"}
 every_report = pytest.mark.parametrize(("provider", "endpoint"), EVERY.values(), ids=EVERY)
@@ -59,14 +64,19 @@ def test_a_counter_that_a_page_leaves_out_is_that_of_the_other_pages(answers: An
         ([{"do": "set", "path": "metadata.has_more", "to": None}], TransientError, "a broken answer"),
         ([{"do": "delete", "path": "metadata"}], TransientError, "a broken answer"),
         ([{"do": "delete", "path": "results"}], TransientError, "a broken answer"),
-        ([{"do": "set", "path": "metadata.total_pages", "to": 99}], PermanentError, "99 pages, and an earlier page"),
+        (
+            [{"do": "set", "path": "metadata.total_pages", "to": 99}],
+            PermanentError,
+            "while it was read: . pages, then 99",
+        ),
     ],
 )
 def test_pages_that_do_not_belong_together_are_refused(
     answers: Answers, operations: list[dict[str, Any]], kind: type[Exception], words: str
 ) -> None:
     provider, endpoint = EVERY["litellm/user_activity"]
-    fault = {"fault": "edit", "operations": operations, "calls": [2, 3, 4, 5]}
+    calls = [*range(2, 30)] if kind is TransientError else [*range(2, 30, 2)]
+    fault = {"fault": "edit", "operations": operations, "calls": calls}
     answers.faults(provider, endpoint, fault)
     with pytest.raises(kind, match=words):
         answers.new_client(provider).fetch(of_rows(endpoint, 1), [DAY])
@@ -87,3 +97,44 @@ def test_no_amount_passes_through_a_float(answers: Answers, provider: Provider, 
 def test_every_measure_of_an_activity_can_be_added_up() -> None:
     for _, endpoint in EVERY.values():
         assert {column.type for column in columns(endpoint.row) if column.unit} == {int, Decimal}
+
+
+BY_MODEL = EVERY_ENDPOINT["litellm/tag_activity_by_model"]
+
+
+def test_each_model_of_a_day_is_asked_for_alone_and_its_tags_add_up_to_those_of_the_day(new_client: NewClient) -> None:
+    client = new_client(BY_MODEL[0])
+    fetched = client.fetch(BY_MODEL[1], [DAY])
+    rows = fetched.rows.to_pylist()
+    models = {row["model"] for row in rows}
+    assert fetched.requests == 1 + len(models) > 2
+    of_tags: dict[str, list[Decimal | int]] = {}
+    for row in rows:
+        sums = of_tags.setdefault(row["tag"], [Decimal(0), 0])
+        of_tags[row["tag"]] = [sums[0] + row["spend"], sums[1] + row["api_requests"]]
+    [(_, by_tag)] = [pair for name, pair in EVERY.items() if name == "litellm/tag_activity"]
+    assert of_tags == {
+        row["tag"]: [row["spend"], row["api_requests"]] for row in client.fetch(by_tag, [DAY]).rows.to_pylist()
+    }
+    in_pages = client.fetch(of_rows(BY_MODEL[1], 1), [DAY])
+    assert rows_of(in_pages) == rows_of(fetched)
+    assert in_pages.requests == 2 * len(rows)
+
+
+@pytest.mark.parametrize("is_idle", [False, True])
+def test_the_archive_has_what_was_fetched(answers: Answers, tmp_path: Path, is_idle: bool) -> None:
+    archive = Archive(tmp_path, max_megabytes=100, max_days=400)
+    if is_idle:
+        answers.replace(*BY_MODEL, *[answers.real(*BY_MODEL) | {"results": []}] * 2)
+    fetched = answers.new_client(BY_MODEL[0], keep=packed).fetch(BY_MODEL[1], [DAY])
+    assert (fetched.rows.num_rows == 0) == is_idle
+    archive.write(fetched.responses)
+    again = Replay(archive, Scope(connection="litellm", people=People("ids", "key"))).fetch(BY_MODEL[1], [DAY])
+    assert rows_of(again) == rows_of(fetched)
+
+
+def test_an_answer_about_several_models_is_refused_as_nobody_knows_whose_tags_they_are(answers: Answers) -> None:
+    everything = answers.real(*BY_MODEL)
+    answers.replace(*BY_MODEL, everything, everything)
+    with pytest.raises(PermanentError, match=r"\d models in the answer for one: the proxy does not know the parameter"):
+        answers.new_client(BY_MODEL[0]).fetch(BY_MODEL[1], [DAY])

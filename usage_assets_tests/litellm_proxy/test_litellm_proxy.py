@@ -145,6 +145,24 @@ def test_teams_tags_and_end_users_are_parts_of_it(proxy: Proxy) -> None:
     assert sum(row["spend"] for row in tags.values()) > proxy.spend(0, 1, 2), "tags overlap"
 
 
+def test_tags_by_model_are_what_requests_with_both_cost_and_add_up_to_the_tag(proxy: Proxy) -> None:
+    rows = proxy.rows("tag_activity_by_model")
+    parts = by(rows, "tag", "model")
+    small, large = "openai/gpt-4o-mini", "anthropic/claude-sonnet-4-20250514"
+    expected = {
+        ("env:prod", small): proxy.spend(0, 1),
+        ("env:prod", large): proxy.spend(2),
+        ("product:helpdesk", small): proxy.spend(0),
+    }
+    assert {pair for pair in parts if not pair[0].startswith("User-Agent: ")} == expected.keys()
+    for pair, spend in expected.items():
+        assert is_about(parts[pair]["spend"], spend)
+    for tag in proxy.rows("tag_activity"):
+        of_tag = [row for row in rows if row["tag"] == tag["tag"]]
+        assert is_about(sum(row["spend"] for row in of_tag), tag["spend"])
+        assert sum(row["api_requests"] for row in of_tag) == tag["api_requests"]
+
+
 @pytest.mark.parametrize("name", ENDPOINTS)
 def test_pages_of_one_row_add_up_to_one_page(proxy: Proxy, name: str) -> None:
     small = replace(ENDPOINTS[name], params={"page_size": "1"})

@@ -12,6 +12,7 @@ import pytest
 
 from usage_assets.assets.port_insights import EVERYTHING, InsightsLedger, build_port_insights
 from usage_assets.assets.port_push import ReadBack, read_back
+from usage_assets.config.accounting import TagAllocation
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.people import People
 from usage_assets.core.schema import TableRow, to_arrow
@@ -22,6 +23,9 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
+from usage_assets_tests.models.days import Days
+from usage_assets_tests.models.test_gateways import GPT, billed, used
+from usage_assets_tests.models.test_valuation import stating
 from usage_assets_tests.port.conftest import Catalog
 from usage_assets_tests.port_user import PortUser, port_user
 
@@ -193,7 +197,7 @@ def test_what_is_computed_is_in_port_exactly_with_its_scorecard_and_a_second_pus
     company.catalog.forget_requests()
     [event] = company.run().asset_materializations_for_node("port_insights")
     facts = {name: fact.value for name, fact in event.metadata.items()}
-    assert facts == dict.fromkeys(facts, 0) | {"entities_checked": 2, "requests": 4}
+    assert facts == dict.fromkeys(facts, 0) | {"entities_checked": 2, "requests": 5}
     assert not company.catalog.asked("bulk")
 
 
@@ -325,3 +329,34 @@ def test_a_budget_relates_to_the_users_service_of_its_project(company: Company) 
     company.push()
     [budget] = company.in_port(BUDGET).values()
     assert budget["relations"] == {CONNECTION: None, "project": "billing"}
+
+
+def test_what_a_tag_caused_of_a_month_s_bills_is_in_port_until_no_entry_says_so(company: Company) -> None:
+    entry = TagAllocation(connection="openai", gateway="litellm", tags="team:")
+    days = stating(Days(company.warehouse), tag_allocations=[entry])
+    used(days, (GPT, "k", "team:r&d", "3.5", 1), (GPT, "k", None, "4", 2))
+    billed(days, "10.25")
+    company.push()
+    found = company.in_port("ai_tag_cost")
+    [tag] = [entity for entity in found.values() if entity["properties"]["tag"]]
+    assert tag["identifier"].startswith("tag/openai/team:/team:r_d/2026-11-01")
+    assert tag["title"] == "OpenAI - team:r&d - 2026-11"
+    assert tag["relations"] == {CONNECTION: "openai"}
+    assert tag["properties"] == {
+        "provider": "openai",
+        "tag": "team:r&d",
+        "tag_family": "team:",
+        "found_by": "estimate",
+        "first_day": "2026-11-01T00:00:00Z",
+        "billed_usd": Decimal("3.5"),
+        "report": URL,
+    }
+    others = {entity["properties"]["found_by"]: entity["properties"]["billed_usd"] for entity in found.values()}
+    assert others == {
+        "estimate": Decimal("3.5"),
+        "without tag": Decimal("0.5"),
+        "not through the gateway": Decimal("6.25"),
+    }
+    billed(stating(days), "10.25")
+    company.push()
+    assert not company.in_port("ai_tag_cost")

@@ -21,7 +21,7 @@ import pytest
 
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.core.days import Window
-from usage_assets.core.people import People
+from usage_assets.core.people import People, Policy
 from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
 from usage_assets.port.provision import blueprint
@@ -152,6 +152,34 @@ PUBLISHED = {
             "date": '(.aggregation_timestamp // 0 | strftime("%Y-%m-%d"))',
             "requests": ".n_requests // 0",
             "tokens": "(.n_context_tokens_total // 0) + (.n_generated_tokens_total // 0)",
+        },
+    ),
+    "cursorDailyUsage": PublishedMapping(
+        ".data[]",
+        '(.userId + "-" + .day)',
+        '(.email + " " + .day)',
+        {
+            "day": '(if .day then (.day + "T00:00:00Z") else null end)',
+            "user_id": ".userId",
+            "email": ".email",
+            "is_active": ".isActive",
+            "total_lines_added": ".totalLinesAdded",
+            "total_lines_deleted": ".totalLinesDeleted",
+            "accepted_lines_added": ".acceptedLinesAdded",
+            "accepted_lines_deleted": ".acceptedLinesDeleted",
+            "total_applies": ".totalApplies",
+            "total_accepts": ".totalAccepts",
+            "total_rejects": ".totalRejects",
+            "composer_requests": ".composerRequests",
+            "chat_requests": ".chatRequests",
+            "agent_requests": ".agentRequests",
+            "most_used_model": ".mostUsedModel",
+            "total_tabs_shown": ".totalTabsShown",
+            "total_tabs_accepted": ".totalTabsAccepted",
+            "subscription_included_reqs": ".subscriptionIncludedReqs",
+            "api_key_reqs": ".apiKeyReqs",
+            "usage_based_reqs": ".usageBasedReqs",
+            "bugbot_usages": ".bugbotUsages",
         },
     ),
     "githubCopilotOrganizationUsage": PublishedMapping(
@@ -331,6 +359,25 @@ def test_copilot_metrics_give_the_same_entities(name: str, source: str, fixture:
     found = ours.entities(name, {f"github_copilot/{source}": body})
     prefixed = [{**each, "identifier": f"github_copilot:{each['identifier']}"} for each in published]
     assert found == sorted(prefixed, key=lambda entity: str(entity["identifier"]))
+
+
+@pytest.mark.parametrize("policy", ["ids", "hash"])
+def test_a_person_s_day_in_cursor_gives_the_same_entity_without_an_address_that_is_not_kept(
+    policy: Policy, ours: Pipeline
+) -> None:
+    people = People(policy, "key")
+    body = json.loads((FIXTURES / "cursor/daily_usage/composed_active_and_idle.json").read_text())
+    for row in body["data"]:
+        row["day"] = str(LEGACY_DAY.first)
+        row["userId"] = str(row["userId"])  # the published mapping expects a text, Cursor's page shows a number
+    found = ours.entities("cursorDailyUsage", {"cursor/daily_usage": body}, people=people)
+    published = PUBLISHED["cursorDailyUsage"].entities(body)
+    for entity in published:
+        address = entity["properties"]["email"]
+        entity["identifier"] = f"cursor:{entity['identifier']}"
+        entity["title"] = entity["title"].replace(address, people.only_id(address))
+        entity["properties"]["email"] = address if policy == "ids" else None
+    assert found == sorted(published, key=lambda entity: str(entity["identifier"]))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

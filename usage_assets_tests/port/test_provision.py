@@ -27,6 +27,7 @@ PUBLISHED = {
     "claude_workspace_usage": "827f8d479b22d68031a460b4660c7062d527a070e4d078a0dbc406efc5d87428",
     "claude_model_usage": "456b8dbf2cd5cf9a37b3a3f2b81ddc5d0943e303315c2bd0c732f5ebf3fa4931",
     "claude_code_analytics": "50b63e5a3b87753d8f7c79b167abf068ba0e2fd39fc2806d46b5c825ff6e20af",
+    "cursorDailyUsage": "d00520a49be0f002384d672fc23355a4f91aa0be580b293ff55ebed0ad6676f1",
     "githubCopilotOrganizationUsage": "88396d8bc3e89085b059b834c04449e40a4206065a5a6bec81f99698244e68c8",
     "githubCopilotUserUsage": "dd6b7638ef1ad567fc64e425d4febb0b3ecde6388c1daeea14c2591def4e5156",
 }
@@ -40,6 +41,7 @@ SHIPPED = {
     "ai_model_cost",
     "ai_budget",
     "ai_anomaly",
+    "ai_tag_cost",
 }
 
 
@@ -68,6 +70,7 @@ EXAMPLES: dict[tuple[str, str | None], Value] = {
     ("string", "date"): "2026-01-01",
     ("string", "date-time"): "2026-01-01T00:00:00Z",
     ("number", None): Decimal("1.25"),
+    ("string", "email"): "dana@example.com",
     ("string", "url"): "https://example.com/report.html",
     ("boolean", None): True,
     ("array", None): [{"model": "m", "estimated_cost": {"currency": "USD", "amount": Decimal("0.1")}}],

@@ -101,6 +101,7 @@ def test_a_year_of_openai_is_123_windows() -> None:
 def test_these_are_fetched_only_where_they_are_switched_on() -> None:
     assert {f"{p.name}/{e.name}" for p in PROVIDERS.values() for e in p.endpoints if not e.default_on} == {
         "openai/usage_decisions",
+        "litellm/tag_activity_by_model",
         "anthropic_analytics/usage_report",
         "anthropic_analytics/cost_report",
         "anthropic_analytics/user_usage_report",

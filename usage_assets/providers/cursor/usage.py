@@ -16,6 +16,7 @@ import msgspec
 
 from usage_assets.core.days import Window
 from usage_assets.core.schema import LookupRow, Row, Total, column
+from usage_assets.providers.cursor.entities import ENTITIES
 from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider
 from usage_assets.providers.lookup import Lookup, PersonName, Role
 from usage_assets.providers.records import CountedFields, Item, Json, OtherFields, Parser, ShapeError
@@ -377,6 +378,7 @@ CURSOR = Provider(
     requests_per_minute=20,
     settling_days=3,
     costs=(CostSource(table="cursor.usage_events", billed_totals="billed_cents"),),
+    entities=ENTITIES,
     endpoints=(
         reading(
             name="usage_events",

@@ -18,9 +18,8 @@ import msgspec
 from usage_assets.core.days import Window
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import CostSource, Endpoint, Provider
+from usage_assets.providers.endpoint import CostSource, Each, Endpoint, Provider
 from usage_assets.providers.records import (
-    LATER,
     CountedFields,
     Item,
     Json,
@@ -140,7 +139,11 @@ class ActivityItem(Item, kw_only=True, rename={"start": "asked_for"}):
 def numbered_page(body: Json, window: Window) -> Json:
     """A page of numbered ones. Raises msgspec.ValidationError for an answer of another shape."""
     page = msgspec.convert(body, ActivityAnswer).metadata
-    following = {"has_more": page.has_more, "next_page": str(page.page + 1) if page.has_more else None}
+    following = {
+        "has_more": page.has_more,
+        "next_page": str(page.page + 1) if page.has_more else None,
+        "all_pages": page.total_pages,
+    }
     others = {f"metadata.{name}": value for name, value in body["metadata"].items() if not OF_PAGES.match(name)}
     others |= {name: body[name] for name in body.keys() - {"results", "metadata"}}
     return others | whole_answer(body, window) | following
@@ -226,6 +229,27 @@ class TagActivity(Activity, kw_only=True):
     tag: Annotated[str, column("Tag, as the request or its key or team had it", address="in_name")]
 
 
+class TagActivityByModel(Activity, kw_only=True, rename={"api_key_alias": "metadata.key_alias"}):
+    """One row per connection, day, tag of requests, model and API key.
+
+    litellm.tag_activity once more, by model: never add the two. A request with several tags is in several rows: never
+    add tags up, unless no request has two of them. Use without a model (MCP tools) is not here. The proxy does not show
+    both in one answer, so each model of a day is a request of its own.
+    """
+
+    table = "litellm.tag_activity_by_model"
+    grain: ClassVar[tuple[str, ...]] = ("tag", "model", "api_key")
+    totals = {
+        "overlapping_model_spend": Total("sum(spend)", "USD"),
+        "overlapping_model_requests": Total("sum(api_requests)", "requests"),
+    }
+
+    tag: Annotated[str, column("Tag, as the request or its key or team had it", address="in_name")]
+    model: Annotated[str, column("Model, as the proxy sends it to the provider")]
+    api_key: Annotated[str, column("API key of the proxy, as a hash")]
+    api_key_alias: ApiKeyAlias = None
+
+
 class CustomerActivity(Activity, kw_only=True):
     """One row per connection, day and end user (customer): whom the requests were made for.
 
@@ -240,11 +264,7 @@ class CustomerActivity(Activity, kw_only=True):
 
 
 def days_of(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
-    """The days of a page: the requested one. Raises ShapeError for another day, and for pages that have moved."""
-    pages = f"{item['answer']['metadata']['total_pages']} pages"
-    if (before := parser.shapes.setdefault(parser.day, pages)) != pages:
-        reason = f"{pages}, and an earlier page says {before}: the proxy's table has changed meanwhile"
-        raise ShapeError(f"{path}.answer.metadata.total_pages", parser.day, reason, LATER)
+    """The days of a page: the requested one. Raises ShapeError for another day."""
     for n, day in enumerate(item["answer"]["results"]):
         place = f"{path}.answer.results[{n}]"
         if day["date"] != str(parser.day):
@@ -260,8 +280,7 @@ def cuts(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
         for model, part in breakdown["models"].items():
             for key, of_key in part["api_key_breakdown"].items():
                 inner = f"{place}.breakdown.models{_named(model)}.api_key_breakdown{_named(key)}"
-                alias = {"metadata": {"key_alias": of_key["metadata"].get("key_alias")}}
-                yield inner, _measured(of_key) | alias | {"cut": "model", "model": model, "api_key": key}
+                yield inner, _of_key(of_key) | {"cut": "model", "model": model, "api_key": key}
         for name, column_name in (("providers", "provider"), ("entities", "user_id")):
             for value, part in breakdown[name].items():
                 inner = f"{place}.breakdown.{name}{_named(value)}"
@@ -279,6 +298,30 @@ def entities(column_name: str, *metadata: str) -> Records:
                 yield inner, _measured(part) | known | {column_name: name}
 
     return records
+
+
+def models(answer: Json) -> Iterator[str]:
+    """The models in a page."""
+    for day in answer["results"]:
+        yield from day["breakdown"]["models"]
+
+
+def tags_of_one_model(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
+    """The tags and API keys of a page that is about one model. Raises ShapeError if it is about more."""
+    for place, day in days_of(item, path, parser):
+        named = [*day["breakdown"]["models"]]
+        if len(named) > 1:
+            reason = f"{len(named)} models in the answer for one: the proxy does not know the parameter model"
+            raise ShapeError(f"{place}.breakdown.models", parser.day, reason)
+        for tag, part in day["breakdown"]["entities"].items() if named else ():
+            for key, of_key in part["api_key_breakdown"].items():
+                inner = f"{place}.breakdown.entities{_named(tag)}.api_key_breakdown{_named(key)}"
+                yield inner, _of_key(of_key) | {"tag": tag, "model": named[0], "api_key": key}
+
+
+def _of_key(part: Json) -> Json:
+    """The metrics of an API key, and what it is called."""
+    return _measured(part) | {"metadata": {"key_alias": part["metadata"].get("key_alias")}}
 
 
 def _measured(part: Json, *known: str) -> Json:
@@ -335,6 +378,7 @@ LITELLM = Provider(
     },
     settling_days=2,
     costs=(CostSource(table="litellm.user_activity"),),
+    tags="tag_activity_by_model",
     endpoints=(
         activity(name="user_activity", path="user/daily/activity", row=UserActivity, records=cuts),
         activity(
@@ -344,6 +388,14 @@ LITELLM = Provider(
             records=entities("team_id", "team_alias"),
         ),
         activity(name="tag_activity", path="tag/daily/activity", row=TagActivity, records=entities("tag")),
+        activity(
+            name="tag_activity_by_model",
+            path="tag/daily/activity",
+            row=TagActivityByModel,
+            records=tags_of_one_model,
+            each=Each(parameter="model", named_in=models),
+            default_on=False,
+        ),
         activity(
             name="customer_activity",
             path="customer/daily/activity",

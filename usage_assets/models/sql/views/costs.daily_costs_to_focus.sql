@@ -2,7 +2,7 @@
 -- costs.allocated_costs_named, in its own currency, per row of credits that has a rate, and per purchase; and two, which
 -- add up to nothing, per correction of an invoiced month. Sums of BilledCost are those of costs.daily_costs. What cannot be
 -- a row is in costs.focus_left_out
--- reads: costs.daily_costs, costs.allocated_costs_named, ledger.partition_versions, ledger.stored_days,
+-- reads: costs.daily_costs, costs.allocated_costs_named, costs.tag_shares, ledger.partition_versions, ledger.stored_days,
 --   ledger.restatements, accounting.invoices, accounting.purchases, accounting.currencies, accounting.providers,
 --   accounting.cost_sources
 create or replace view costs.focus as
@@ -356,7 +356,8 @@ named as (
     list_transform(
       string_split(regexp_replace(meter, '[ _.]+', ' ', 'g'), ' '),
       lambda word: upper(word[1]) || word[2:]
-    ) as meter_words
+    ) as meter_words,
+    coalesce(api_key_id, '') as api_key_or_none
   from priced
 )
 select
@@ -453,13 +454,30 @@ select
   quantity_source as x_QuantitySource,
   service_tier as x_ServiceTier,
   source_table as x_SourceTable,
+  tag_shares as x_TagShares,
   usage_type as x_UsageType,
   if(cost_basis = 'credits', usd_rate, null) as x_UsdPerCredit,
   if(cost_basis = 'credits', usd_rate_source, null) as x_UsdPerCreditSource,
   user_id as x_UserId
 from named
 left join accounting.providers using (provider)
-left join services using (source_table, connection, cost_type);
+left join services using (source_table, connection, cost_type)
+left join (
+  select
+    connection,
+    usage_date as first_day,
+    'billed' as cost_basis,
+    model,
+    coalesce(api_key_id, '') as api_key_or_none,
+    to_json(
+      list(
+        struct_pack(tag := tag, found_by := tag_allocation, units := tag_units::varchar)
+        order by tag, tag_allocation
+      )
+    )::varchar as tag_shares
+  from costs.tag_shares
+  group by all
+) using (connection, first_day, cost_basis, model, api_key_or_none);
 
 comment on view costs.focus is 'Costs and purchases as FOCUS has them, with the columns of all its versions: docs/focus.md';
 

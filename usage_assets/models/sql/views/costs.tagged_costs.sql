@@ -1,0 +1,131 @@
+-- every cost once: what costs.tag_shares splits in its parts, everything else whole. The parts of a row add up to it to the last
+-- digit, as those of macros/part_of.sql do, which a view cannot use
+-- reads: costs.allocated_costs_named, costs.tag_shares, accounting.tag_allocations
+create or replace view costs.tagged_costs as
+with
+bills as not materialized (
+  select *, row_number() over (partition by connection, usage_date) as bill
+  from costs.allocated_costs_named
+  semi join accounting.tag_allocations using (connection)
+),
+split as not materialized (
+  select
+    bills.*,
+    shares.tag_family,
+    shares.tag,
+    shares.tag_allocation,
+    coalesce(shares.tag_units, 1) as tag_units,
+    coalesce(shares.all_tag_units, 1) as all_tag_units
+  from bills
+  left join costs.tag_shares as shares
+    on shares.connection = bills.connection
+    and shares.usage_date = bills.usage_date
+    and shares.model = bills.model
+    and shares.api_key_id is not distinct from bills.api_key_id
+    and bills.cost_basis = 'billed'
+),
+-- a division of HUGEINTs costs a microsecond: two for each amount
+places as not materialized (
+  select
+    *,
+    abs(replace(native_amount::varchar, '.', '')::hugeint) as native_places,
+    abs(replace(amount_usd::varchar, '.', '')::hugeint) as usd_places
+  from split
+),
+whole as not materialized (
+  select *, native_places // all_tag_units as native_whole, usd_places // all_tag_units as usd_whole
+  from places
+),
+rests as not materialized (
+  select
+    *,
+    (native_places - native_whole * all_tag_units) * tag_units as native_rest,
+    (usd_places - usd_whole * all_tag_units) * tag_units as usd_rest
+  from whole
+),
+more as not materialized (
+  select *, native_rest // all_tag_units as native_more, usd_rest // all_tag_units as usd_more
+  from rests
+),
+parts as not materialized (
+  select
+    *,
+    native_whole * tag_units + native_more as native_rounded,
+    usd_whole * tag_units + usd_more as usd_rounded,
+    native_rest - native_more * all_tag_units as native_lost,
+    usd_rest - usd_more * all_tag_units as usd_lost
+  from more
+)
+select
+  * exclude (
+    bill,
+    native_places,
+    usd_places,
+    native_whole,
+    usd_whole,
+    native_rest,
+    usd_rest,
+    native_more,
+    usd_more,
+    native_rounded,
+    usd_rounded,
+    native_lost,
+    usd_lost
+  )
+    replace (
+      (
+        sign(native_amount) * (
+          native_rounded
+          + if(
+            row_number() over (
+              partition by connection, usage_date, bill
+              order by native_lost desc, tag, tag_allocation
+            ) <= native_places - sum(native_rounded) over (partition by connection, usage_date, bill),
+            1,
+            0
+          )
+        )::decimal(38, 0) * 0.000000000000000000000001
+      )::decimal(38, 24) as native_amount,
+      (
+        sign(amount_usd) * (
+          usd_rounded
+          + if(
+            row_number() over (
+              partition by connection, usage_date, bill
+              order by usd_lost desc, tag, tag_allocation
+            ) <= usd_places - sum(usd_rounded) over (partition by connection, usage_date, bill),
+            1,
+            0
+          )
+        )::decimal(38, 0) * 0.000000000000000000000001
+      )::decimal(38, 24) as amount_usd
+    )
+from parts
+union all by name
+from costs.allocated_costs_named
+anti join accounting.tag_allocations using (connection);
+
+comment on view costs.tagged_costs is
+  'Every cost once, split by the tags of a gateway where [[tag_allocation]] says so. Filter by cost_basis; never add it to costs.daily_costs'
+;
+
+create or replace view costs.by_tag as
+select
+  connection,
+  provider,
+  usage_date,
+  model,
+  tag_family,
+  tag,
+  tag_allocation,
+  cost_basis,
+  native_unit,
+  currency,
+  sum(native_amount) as native_amount,
+  if(count(*) filter (where amount_usd is null and native_amount <> 0) = 0, sum(amount_usd), null) as amount_usd,
+  count(*) filter (where amount_usd is null) as rows_without_usd
+from costs.tagged_costs
+group by all;
+
+comment on view costs.by_tag is
+  'One row per connection, day, model, tag, cost basis, unit and currency: docs/money.md. Add amount_usd within one cost_basis only'

@@ -1,0 +1,28 @@
+-- one row per connection, day and person
+select
+  connection,
+  usage_date,
+  port_identifier(connection, coalesce(member_id, user_id) || '-' || usage_date) as identifier,
+  user_id || ' ' || usage_date as title,
+  usage_date || 'T00:00:00Z' as day,
+  member_id as user_id,
+  if(contains(user_id, '@'), user_id, null) as email,
+  is_active,
+  total_lines_added,
+  total_lines_deleted,
+  accepted_lines_added,
+  accepted_lines_deleted,
+  total_applies,
+  total_accepts,
+  total_rejects,
+  composer_requests,
+  chat_requests,
+  agent_requests,
+  most_used_model,
+  total_tabs_shown,
+  total_tabs_accepted,
+  subscription_included_requests as subscription_included_reqs,
+  api_key_requests as api_key_reqs,
+  usage_based_requests as usage_based_reqs,
+  bugbot_usages
+from cursor.daily_usage
