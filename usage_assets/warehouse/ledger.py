@@ -79,6 +79,25 @@ class FailedCheck(Row):
     found_at: Annotated[datetime, column("When it was found")]
 
 
+class LateDay(Row):
+    """One row per raw table and day that its provider did not serve yet when it was last asked.
+
+    Such a day is requested again from ``again_at`` on. A row that lost its meaning is deleted when the next one is
+    written.
+    """
+
+    table = "ledger.late_days"
+    grain = ("table_name",)
+
+    table_name: Annotated[str, column("Raw table")]
+    reason: Annotated[str, column(f"What the provider said; at most {TEXT_CHARACTERS} characters")]
+    asked_at: Annotated[datetime, column("When it was asked")]
+    again_at: Annotated[
+        datetime, column("When it is due again: after half the time since the day's end, within an hour to a day")
+    ]
+    run_id: Annotated[str, column("Dagster run that asked")]
+
+
 class PortEntity(Row):
     """One row an entity that Port has acknowledged and that was not deleted since, per Port account."""
 
@@ -207,6 +226,7 @@ class DayState(Row):
 VERSIONS = Table(PartitionVersion)
 NAMINGS = Table(Naming)
 FAILED_CHECKS = Table(FailedCheck)
+LATE_DAYS = Table(LateDay)
 STATEMENTS = Table(Statement)
 PORT_ENTITIES = Table(PortEntity)
 VIEWS = tuple(View(path.read_text()) for path in sorted((Path(__file__).parent / "sql").glob("*.sql")))
