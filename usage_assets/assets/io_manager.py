@@ -20,6 +20,7 @@ from usage_assets.core.schema import TableRow, declared
 from usage_assets.dagster_internals.outputs import only_partitions
 from usage_assets.models.due import refuse_other_shard
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.late import note_late
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, Version, WarehouseError
@@ -106,7 +107,7 @@ class UsageIOManager(dg.ConfigurableIOManager):
         Raises WarehouseError that names no days, and dg.Failure if no day is left.
         """
         versions: list[Version] = []
-        waiting: list[WarehouseError] = []
+        waiting: dict[date, WarehouseError] = {}
         unread = windows(obj.days, len(obj.days))
         while unread:
             window = unread.pop(0)
@@ -120,14 +121,14 @@ class UsageIOManager(dg.ConfigurableIOManager):
                 named = {day for day in window.days if day in error.days}
                 if not named:
                     raise
-                waiting += [error] if error.waits else []
-                obj.refused |= {} if error.waits else dict.fromkeys(named, error)
+                (waiting if error.waits else obj.refused).update(dict.fromkeys(named, error))
                 unread[:0] = windows(set(window.days) - named, len(window.days))
+        if waiting:
+            note_late(self.warehouse, [table.name], target.connection, waiting, context.run_id, target.part)
+            context.log.info(str(waiting[min(waiting)]))
         if not versions:
-            raise refusal(obj.refused) if obj.refused else failure(str(waiting[0]), waiting[0].days)
+            raise refusal({**waiting, **obj.refused})
         obj.stored = {version.day for version in versions}
-        for each in waiting:
-            context.log.info(str(each))
         return versions
 
     def load_input(self, context: dg.InputContext) -> "pd.DataFrame":

@@ -79,7 +79,9 @@ def build_raw_asset(
             if late:
                 again = note_late(warehouse, endpoint.tables, connection.name, late, context.run.run_id)
                 spans = ", ".join(map(str, windows(late, len(late))))
-                context.log.warning(f"not served yet: {spans}; tried again from {again:%Y-%m-%d %H:%M} UTC on")
+                context.log.warning(
+                    f"not served yet, tried again from {again:%Y-%m-%d %H:%M} UTC on: {spans} ({late[min(late)]})"
+                )
         except (SettingsError, WarehouseError) as error:
             raise failure(str(error)) from None
         except ProviderError as error:

@@ -80,18 +80,20 @@ class FailedCheck(Row):
 
 
 class LateDay(Row):
-    """One row per raw table and day that its provider did not serve yet when it was last asked.
+    """One row per table and day that its provider did not serve yet when it was last asked, and per table and day that
+    was to be computed from such a day.
 
-    Such a day is requested again from ``again_at`` on. A row that lost its meaning is deleted when the next one is
-    written.
+    A raw day is requested again from ``again_at`` on. A row that has lost its meaning is deleted when the table's next
+    one is written.
     """
 
     table = "ledger.late_days"
-    grain = ("table_name",)
+    grain = ("table_name", "slice")
 
-    table_name: Annotated[str, column("Raw table")]
-    reason: Annotated[str, column(f"What the provider said; at most {TEXT_CHARACTERS} characters")]
-    asked_at: Annotated[datetime, column("When it was asked")]
+    table_name: Annotated[str, column("Table that lacks the day")]
+    slice: Annotated[str, column("Part of the table; usually empty")]
+    reason: Annotated[str, column("What the provider said, or which table is waited for, in one line")]
+    asked_at: Annotated[datetime, column("When it was asked for")]
     again_at: Annotated[
         datetime, column("When it is due again: after half the time since the day's end, within an hour to a day")
     ]

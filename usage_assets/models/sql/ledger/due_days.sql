@@ -42,7 +42,7 @@ raw as (
   from expected
   left join ledger.stored_days as stored using (connection, table_name, slice, usage_date)
   left join ledger.day_states as states using (connection, table_name, slice, usage_date)
-  left join ledger.late_days as late using (connection, table_name, usage_date)
+  left join ledger.late_days as late using (connection, table_name, slice, usage_date)
 ),
 fetched as (
   select
