@@ -72,6 +72,15 @@ from (
   where connection = $connection and usage_date between $first and $last
 )
 """
+LATE = """
+select distinct usage_date
+from ledger.late_days as late
+left join ledger.stored_days as stored using (connection, table_name, slice, usage_date)
+where connection = $connection
+  and usage_date between $first and $last
+  and list_contains($raw_tables, table_name)
+  and (stored.written_at < late.asked_at) is not false
+"""
 WITHOUT_DOLLARS = """
 select
   concat_ws(' ', native_unit, 'of', coalesce(currency, 'no currency'), cost_basis, 'without a dollar value') as unit,
@@ -211,6 +220,8 @@ class Stored:
     """One of these is set, even where there was no usage."""
     costs: Mapping[str, Decimal]
     """Unit and cost basis -> total; never to be added up."""
+    late: Sequence[Window]
+    """Days that the provider does not serve yet, of one of these or more."""
 
 
 def plan_of(
@@ -384,8 +395,9 @@ def stored(warehouse: Warehouse, connection: Connection, window: Window) -> Stor
     (row,) = warehouse.read(STORED, parameters).to_pylist()
     rows, days, has_costs = row.pop("rows"), row.pop("days"), row.pop("has_costs")
     costs = {unit: Decimal(amount) for unit, amount in row.items() if amount is not None}
+    late = warehouse.read(LATE, parameters)["usage_date"].to_pylist()
     if has_costs:
         del parameters["raw_tables"]
         unvalued = warehouse.read(WITHOUT_DOLLARS, parameters).to_pylist()
         costs |= {each["unit"]: each["amount"] for each in unvalued}
-    return Stored(rows or 0, days, costs)
+    return Stored(rows or 0, days, costs, windows(late, len(late)))
