@@ -53,6 +53,7 @@ from usage_assets.dagster_internals.grpc import (
     DagsterUserCodeUnreachableError,
     deserialize_value,
 )
+from usage_assets.dagster_internals.outputs import only_partitions
 from usage_assets.dagster_internals.postgres import (
     CompositeStorage,
     PgTokenProvider,
@@ -119,6 +120,31 @@ def executed(instance: dg.DagsterInstance, asset: dg.AssetsDefinition) -> list[d
 def test_in_memory_job_and_execute_run_iterator_run_a_job_of_this_process(instance: dg.DagsterInstance) -> None:
     assert executed(instance, whole)[-1].event_type is dg.DagsterEventType.RUN_SUCCESS
     assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.SUCCESS]
+
+
+class OnlyTheFirst(dg.IOManager):
+    """Stores the first partition of a run."""
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+        """Store nothing, in truth."""
+        only_partitions(context, context.asset_partition_keys[:1])
+
+    def load_input(self, context: dg.InputContext) -> None:
+        """Never called."""
+
+
+def test_only_partitions_leaves_the_events_of_other_partitions_out(instance: dg.DagsterInstance) -> None:
+    days = dg.DailyPartitionsDefinition("2026-11-01")
+
+    @dg.asset(partitions_def=days, backfill_policy=dg.BackfillPolicy.single_run())
+    def daily() -> int:
+        return 1
+
+    tags = {"dagster/asset_partition_range_start": "2026-11-02", "dagster/asset_partition_range_end": "2026-11-04"}
+    result = dg.materialize([daily], instance=instance, tags=tags, resources={"io_manager": OnlyTheFirst()})
+    assert result.success
+    assert [event.partition for event in result.get_asset_materialization_events()] == ["2026-11-02"]
+    assert instance.get_materialized_partitions(daily.key) == {"2026-11-02"}
 
 
 def test_step_failure_data_holds_the_failure_that_a_step_raised(instance: dg.DagsterInstance) -> None:

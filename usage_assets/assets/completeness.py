@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from usage_assets.assets.failures import is_not_served_yet, last_failures, reason_of
+from usage_assets.assets.failures import last_failures, reason_of
 from usage_assets.assets.models import COSTS
 from usage_assets.config.days import newest_due_day
 from usage_assets.config.settings import Settings
@@ -45,7 +45,6 @@ def build_completeness_checks(
             reasons = {
                 "/".join(asset.path[1:]): reason_of(failures[asset]) if asset in failures else ""
                 for asset in missing.get(name, ())
-                if not is_not_served_yet(failures.get(asset), day)
             }
             why = next((f" The last run failed: {reason}" for reason in reasons.values() if reason), "")
             yield dg.AssetCheckResult(

@@ -42,13 +42,11 @@ DAYS = "failed_days"
 """Metadata of a failure: the days that it is about. Other days may well succeed."""
 CAUSE = "cause"
 """Metadata of a failure: what it says, without the days and ids that differ between requests."""
-NOT_YET = "not_served_yet"
-"""Metadata of a failure: whether the provider does not serve its days yet, so that nobody can do anything but wait."""
 
 
-def failure(reason: str, days: Iterable[date] = (), cause: str = "", *, not_yet: bool = False) -> dg.Failure:
+def failure(reason: str, days: Iterable[date] = (), cause: str = "") -> dg.Failure:
     """A failure that no retry mends, with the days that it is about, where others may succeed, and its cause."""
-    facts: dict[str, Any] = {DAYS: [day.isoformat() for day in days], CAUSE: cause, NOT_YET: not_yet}
+    facts: dict[str, Any] = {DAYS: [day.isoformat() for day in days], CAUSE: cause}
     return dg.Failure(reason, metadata={name: fact for name, fact in facts.items() if fact}, allow_retries=False)
 
 
@@ -61,11 +59,6 @@ def days_of(failed: StepFailureData | None) -> frozenset[date]:
 def cause_of(failed: StepFailureData | None) -> str:
     """The cause that a failed step states (see ``failure``), or else its reason."""
     return str(_stated(failed, CAUSE) or reason_of(failed))
-
-
-def is_not_served_yet(failed: StepFailureData | None, day: date) -> bool:
-    """Whether a step failed because the provider does not serve the day yet."""
-    return bool(_stated(failed, NOT_YET)) and day in days_of(failed)
 
 
 def _stated(failed: StepFailureData | None, fact: str) -> object:

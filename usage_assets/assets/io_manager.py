@@ -1,6 +1,7 @@
 """The IO manager: replaces the requested days in the warehouse in one transaction, and records a version of each."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache
 from hashlib import sha256
@@ -11,11 +12,15 @@ import pyarrow as pa
 from dagster import ResourceDependency
 from pydantic import Field
 
+from usage_assets.assets.days_to_store import DaysToStore, refusal
 from usage_assets.assets.failures import failure
 from usage_assets.assets.materializations import event_metadata, newest_materializations
+from usage_assets.core.days import windows
 from usage_assets.core.schema import TableRow, declared
+from usage_assets.dagster_internals.outputs import only_partitions
 from usage_assets.models.due import refuse_other_shard
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.late import note_late
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, Version, WarehouseError
@@ -58,32 +63,73 @@ class UsageIOManager(dg.ConfigurableIOManager):
     is_sharded: bool = Field(default=False, description="Whether other code locations run other connections")
     shard: str | None = Field(default=None, description="USAGE_SHARD: whose connections run here")
 
-    def handle_output(self, context: dg.OutputContext, obj: "Batch | Query | pa.Table | pd.DataFrame") -> None:
+    def handle_output(
+        self, context: dg.OutputContext, obj: "DaysToStore | Batch | Query | pa.Table | pd.DataFrame"
+    ) -> None:
         """Replace the days of the partitions with the value, and add metadata to the event of each day.
 
-        Raises dg.Failure, with nothing written, if the warehouse refuses the value.
+        Raises dg.Failure if the warehouse refuses the value, with nothing written. Of ``DaysToStore``, it stores the
+        days that are not refused, and only these have an event.
         """
         metadata = context.definition_metadata
         table, target = _table(metadata), _slice(metadata, context.asset_partition_keys)
         try:
-            rows = obj if isinstance(obj, (Batch, Query, pa.Table)) else _from_frame(table, obj)
+            value = obj.content if isinstance(obj, DaysToStore) else obj
+            rows = value if isinstance(value, (Batch, Query, pa.Table)) else _from_frame(table, value)
             content = Batch(rows=rows, began=datetime.now(UTC)) if isinstance(rows, pa.Table) else rows
             if self.is_sharded:
                 refuse_other_shard(self.warehouse, target.connection, self.shard)
-            versions = self.warehouse.replace(table, content, target, context.run_id, context.log.warning)
+            if isinstance(obj, DaysToStore):
+                versions = self._replace_days(context, table, obj, target)
+            else:
+                versions = self.warehouse.replace(table, content, target, context.run_id, context.log.warning)
         except (WarehouseError, ValueError) as error:
             raise failure(str(error), error.days if isinstance(error, WarehouseError) else ()) from error
         unannounced = _unannounced(context, versions)
         for version in versions:
             changed = version.changed or version.day in unannounced
-            is_last = version.day == target.last
+            is_last = version is versions[-1]
             facts = event_metadata(table, content, version, changed=changed, is_last=is_last)
             _put_on_event(context, version.day, facts)
+        if len(versions) < len(target.days):
+            only_partitions(context, [version.day.isoformat() for version in versions])
         context.log.info(
-            f"{table.name}: replaced {target.first} to {target.last} of {target.connection}: "
+            f"{table.name}: replaced {versions[0].day} to {versions[-1].day} of {target.connection}: "
             f"{sum(version.row_count for version in versions)} rows, "
             f"{sum(version.changed for version in versions)} of {len(versions)} days changed"
         )
+
+    def _replace_days(
+        self, context: dg.OutputContext, table: Table, obj: DaysToStore, target: Slice
+    ) -> Sequence[Version]:
+        """Replace the days that the warehouse accepts, in one transaction for each run of days, and note the others.
+
+        Raises WarehouseError that names no days, and dg.Failure if no day is left.
+        """
+        versions: list[Version] = []
+        waiting: dict[date, WarehouseError] = {}
+        unread = windows(obj.days, len(obj.days))
+        while unread:
+            window = unread.pop(0)
+            content = obj.content
+            if isinstance(content, Batch) and window.days != target.days:
+                content = content.of(window.days)
+            part = replace(target, first=window.first, last=window.last)
+            try:
+                versions += self.warehouse.replace(table, content, part, context.run_id, context.log.warning)
+            except WarehouseError as error:
+                named = {day for day in window.days if day in error.days}
+                if not named:
+                    raise
+                (waiting if error.waits else obj.refused).update(dict.fromkeys(named, error))
+                unread[:0] = windows(set(window.days) - named, len(window.days))
+        if waiting:
+            note_late(self.warehouse, [table.name], target.connection, waiting, context.run_id, target.part)
+            context.log.info(str(waiting[min(waiting)]))
+        if not versions:
+            raise refusal({**waiting, **obj.refused})
+        obj.stored = {version.day for version in versions}
+        return versions
 
     def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
         """Return the upstream rows as a frame with exact decimals: for people and notebooks, not on the money path."""

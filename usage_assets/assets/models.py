@@ -1,13 +1,15 @@
 """Assets of models: each recomputes the requested days of one derived table from stored rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
+from usage_assets.assets.days_to_store import DaysToStore
 from usage_assets.assets.io_manager import TABLE, code_version, column_schema, table_metadata
 from usage_assets.assets.materializations import VERIFIED, data_version
 from usage_assets.assets.signatures import share_signature
 from usage_assets.config.settings import Connection
+from usage_assets.core.days import days_of
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.model import Model, Sources
 from usage_assets.warehouse.tables import Table
@@ -48,9 +50,11 @@ def build_model_asset(
         code_version=code_version(model.row, query.code),
     )
     @share_signature
-    def model_asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Query]:
+    def model_asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[DaysToStore]]:
+        computed = DaysToStore(query, days_of(context.partition_keys))
         # with the same code and sources, names and rates may still change rows
-        return dg.MaterializeResult(value=query, data_version=data_version(context))
+        yield dg.MaterializeResult(value=computed, data_version=data_version(context))
+        computed.raise_refused()
 
     return model_asset
 

@@ -5,12 +5,13 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
+from usage_assets.assets.days_to_store import DaysToStore, refusal
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import code_version, table_metadata
 from usage_assets.assets.materializations import VERIFIED, data_version, fetch_facts
 from usage_assets.assets.signatures import share_signature
 from usage_assets.config.settings import Connection, SettingsError
-from usage_assets.core.days import days_of
+from usage_assets.core.days import days_of, windows
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive
 from usage_assets.fetching.client import Client
@@ -21,8 +22,10 @@ from usage_assets.fetching.transport import NotServedYetError, ProviderError
 from usage_assets.models.due import question_of
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.providers.records import as_json
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.late import note_late
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Batch
+from usage_assets.warehouse.values import Batch, WarehouseError
 
 FROM_ARCHIVE = "usage_assets/from_archive"
 """Tag of runs that derive days again from the archive."""
@@ -39,9 +42,11 @@ def build_raw_asset(
     partitions: dg.PartitionsDefinition[str],
     policy: dg.BackfillPolicy,
 ) -> dg.AssetsDefinition:
-    """Build the asset that fetches the requested days of one endpoint: all of them, or nothing is written.
+    """Build the asset that fetches the requested days of one endpoint. Each is stored whole or not at all.
 
-    A run with the tag FROM_ARCHIVE reads them from the archive, without a request to the provider.
+    Days that the provider does not serve yet are left out, and noted (``ledger.late_days``). If days are refused, the
+    step fails after it has stored the others. A run with the tag FROM_ARCHIVE reads them from the archive, without a
+    request to the provider.
     """
     has_money = bool(money_columns(endpoint))
     filters = {name: list(values) for name, values in filters_of(endpoint, connection).items()}
@@ -51,6 +56,7 @@ def build_raw_asset(
         key=[connection.name, endpoint.name],
         group_name=f"{connection.name}_{endpoint.group}",
         partitions_def=partitions,
+        output_required=False,  # nothing is stored if no day is served yet
         backfill_policy=policy,
         description=f"{Table(endpoint.row).description}\n\n{VERIFIED}\n\nSource: {source}.",
         metadata=table_metadata(endpoint.row, connection.name),
@@ -60,17 +66,32 @@ def build_raw_asset(
         ),
     )
     @share_signature
-    def raw_asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Batch]]:
+    def raw_asset(
+        context: dg.AssetExecutionContext, warehouse: Warehouse
+    ) -> Iterator[dg.MaterializeResult[DaysToStore]]:
         days, began = days_of(context.partition_keys), datetime.now(UTC)
         from_archive = FROM_ARCHIVE in context.run.tags
         try:
             _refuse_days_out_of_reach(days, connection, provider, endpoint, from_archive=from_archive)
-            fetched, totals = fetch_with_totals(replay() if from_archive else client(), endpoint, days)
-        except SettingsError as error:
+            source_of_rows = replay() if from_archive else client()
+            fetched, totals = fetch_with_totals(source_of_rows, endpoint, days, partly=True)
+            late = {day: error for day, error in fetched.not_fetched.items() if isinstance(error, NotServedYetError)}
+            if late:
+                again = note_late(warehouse, endpoint.tables, connection.name, late, context.run.run_id)
+                spans = ", ".join(map(str, windows(late, len(late))))
+                context.log.warning(
+                    f"not served yet, tried again from {again:%Y-%m-%d %H:%M} UTC on: {spans} ({late[min(late)]})"
+                )
+        except (SettingsError, WarehouseError) as error:
             raise failure(str(error)) from None
         except ProviderError as error:
-            not_yet = isinstance(error, NotServedYetError)
-            raise failure(str(error), error.days, error.cause, not_yet=not_yet) from None
+            raise failure(str(error), error.days, error.cause) from None
+        refused = {day: error for day, error in fetched.not_fetched.items() if day not in late}
+        served = [day for day in days if day not in fetched.not_fetched]
+        if not served:
+            if refused:
+                raise refusal(refused)
+            return
         captured = shapes().get(f"{provider.name}/{endpoint.name}") if has_money else None
         answer = Batch(
             rows=fetched.rows,
@@ -83,17 +104,25 @@ def build_raw_asset(
                 fetched,
                 began,
                 connection.base_url,
-                len(days),
+                len(served),
                 filters,
                 shape_verified=not unverified(endpoint, fetched.rows, captured) if has_money else None,
             ),
             settling_days=settling_days(connection, provider),
         )
         # the same code gets other answers on other days
-        yield dg.MaterializeResult(value=answer, data_version=data_version(context))
+        handed = DaysToStore(answer, served)
+        yield dg.MaterializeResult(value=handed, data_version=data_version(context))
         # here the rows are stored: an answer that the warehouse refuses must never be derived from
-        if archive and fetched.responses:
-            archive.write(fetched.responses)
+        kept = [
+            each
+            for each in fetched.responses
+            if not any(each.asked.first <= day <= each.asked.last for day in handed.refused)
+        ]
+        if archive and kept:
+            archive.write(kept)
+        handed.refused |= refused
+        handed.raise_refused()
 
     return raw_asset
 

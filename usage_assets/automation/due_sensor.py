@@ -19,7 +19,7 @@ from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, USAGE_JOB, range_tags
 from usage_assets.automation.port_sensor import RUN_KEY_TAG, is_over, outcome_of
 from usage_assets.config.accounting import RELEASED
-from usage_assets.core.days import DAY, Window, alike, smaller, utc_today
+from usage_assets.core.days import DAY, Window, alike, utc_today, windows
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 from usage_assets.models.connection_graph import ConnectionGraph
 from usage_assets.models.due import Due, due_days, in_words
@@ -34,8 +34,6 @@ RETRY_PAUSE = timedelta(minutes=10)
 """Before the second attempt; doubled before the third. The fetch itself has waited out what passes in seconds."""
 LONG_PAUSE = timedelta(days=1)
 """Before each attempt after the third."""
-MOST_SPLITS = 8
-"""Failures of ranges in a row after which an asset waits: eight halvings isolate one failing day of 186."""
 STILL_DUE = (
     "a run of these days succeeded, and they are still due: reload the code location if the connections file or the "
     "code has changed since it was loaded; otherwise please report this"
@@ -81,10 +79,8 @@ class Work(msgspec.Struct):
     """Its first and last day."""
     assets: list[str] = []
     """Its assets."""
-    failures: int = 0
-    """Its runs of more than a day that failed in a row."""
     days_apart: list[tuple[date, date, Trouble]] = []
-    """Days that made a run fail. Each runs without the others."""
+    """Days that made a run fail. They run without the others."""
     assets_aside: dict[str, Trouble] = {}
     """Assets that failed for every day."""
     succeeded: str = ""
@@ -200,6 +196,8 @@ def _encoded(cursor: Cursor) -> str:
 
 def _is_wanted(row: Due, recent: date, overdue: timedelta, *, with_history: bool) -> bool:
     """Whether the sensor requests a due day, and does not leave it to a schedule or a person."""
+    if row.state == "late":
+        return False
     if row.state in ("open", "unsettled"):
         return datetime.now(UTC) - row.since > overdue
     return with_history or not row.is_history(recent)
@@ -275,16 +273,14 @@ def _is_settled(instance: dg.DagsterInstance, work: Work, watched: ConnectionGra
     failures = [] if succeeded else list(_failures(instance, work.run, assets))
     work.run = ""
     work.succeeded = Range(window, frozenset(assets), is_apart=False).name if succeeded else ""
-    is_range = window.first < window.last
-    work.failures = 0 if succeeded else work.failures + is_range
     failed = watched.with_computed(key for key, *_ in failures)
     done = {key.to_user_string() for key in assets - failed} if succeeded or failures else set()
-    before = next((trouble for first, last, trouble in work.days_apart if first == last == window.first), Trouble())
+    before = [each for each in work.days_apart if each[0] in window or window.first in Window(*each[:2])]
     work.days_apart = [each for each in work.days_apart if each[1] < window.first or window.last < each[0]]
     aside = {name: trouble for name, trouble in work.assets_aside.items() if name not in done}
     named: dict[date, str] = {}
     for key, days, reason in failures:
-        if days and not (is_range and work.failures > MOST_SPLITS):
+        if days:
             named |= dict.fromkeys((day for day in days if day in window), reason)
         else:
             name = key.to_user_string()
@@ -292,11 +288,10 @@ def _is_settled(instance: dg.DagsterInstance, work: Work, watched: ConnectionGra
     if not succeeded and not failures:  # its process died: nothing is wrong with the assets
         for name in work.assets:
             aside[name] = aside.get(name, Trouble()).again("the run ended without a reason", at_once=True)
-    for each in smaller(window, named):
-        if reason := named.get(each.first, ""):
-            work.days_apart.append((each.first, each.last, Trouble(reason=reason)))
-    if named and window.first == window.last:
-        work.days_apart.append((window.first, window.last, before.again(named[window.first])))
+    for each in windows(named, len(named)):
+        troubles = [trouble for first, last, trouble in before if first in each or each.first in Window(first, last)]
+        worst = max(troubles, key=lambda trouble: trouble.attempts, default=Trouble())
+        work.days_apart.append((each.first, each.last, worst.again(named[each.first])))
     work.assets_aside = aside
     return True
 

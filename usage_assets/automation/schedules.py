@@ -221,7 +221,7 @@ def _ranges(connection: Connection, today: date, recent: Window, unsettled: Coll
     """Yield the ranges to request, each a run: the recent days first, then older ones that are not settled.
 
     The first takes in the days that this run can settle. Others have runs of their own, however near they are: a day
-    that its provider refuses for good would otherwise keep the newest days from being stored.
+    that its provider refuses for good would otherwise fail each run of the newest days.
     """
     provider = PROVIDERS[connection.provider]
     earliest = earliest_day(connection, provider)

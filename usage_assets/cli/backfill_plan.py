@@ -27,7 +27,7 @@ from usage_assets.automation.jobs import (
 )
 from usage_assets.cli.progress import COUNTS
 from usage_assets.config.settings import Connection
-from usage_assets.core.days import DAY, Window, alike, smaller, windows
+from usage_assets.core.days import DAY, Window, alike, windows
 from usage_assets.core.errors import one_line
 from usage_assets.dagster_internals import (
     SINGLETON_REPOSITORY_NAME,
@@ -54,8 +54,6 @@ CODE_LOCATION = "usage_assets"
 """As workspace.yaml calls it."""
 
 NOT_COMPUTED = "not computed, because what it reads failed"
-MOST_SPLITS = 8
-"""Eight halvings isolate one failing day of 186."""
 ROWS = ("dagster/partition_row_count", "rows")
 """What metadata calls the rows of a day, and those of a lookup."""
 
@@ -73,6 +71,15 @@ from (
   from ledger.stored_days
   where connection = $connection and usage_date between $first and $last
 )
+"""
+LATE = """
+select distinct usage_date
+from ledger.late_days as late
+left join ledger.stored_days as stored using (connection, table_name, slice, usage_date)
+where connection = $connection
+  and usage_date between $first and $last
+  and list_contains($raw_tables, table_name)
+  and (stored.written_at < late.asked_at) is not false
 """
 WITHOUT_DOLLARS = """
 select
@@ -98,22 +105,23 @@ class RunPlan:
     window: Window | None
     """None for lookups, which have no days."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    splits: int = 0
-    """How often it was narrowed, because some of its days were refused."""
 
-    def smaller(self, ended: Iterable["AssetProgress"]) -> "list[RunPlan]":
-        """Return runs of fewer days to try next, for assets that were refused on some days. In the end, each refused
-        day has a run of its own."""
-        failed = [step for step in ended if step.failure]
-        refused = frozenset[date]().union(*(step.days_refused for step in failed))
-        if not self.window or not refused or self.splits == MOST_SPLITS:
+    def still_to_compute(self, ended: Mapping[str, "AssetProgress"], definitions: dg.Definitions) -> "list[RunPlan]":
+        """Return runs of what was not computed, because what it reads was refused on some days: of the other days."""
+        if not self.window:
             return []
-        again = {step.asset for step in failed if step.days_refused or step.failure == NOT_COMPUTED}
-        assets = tuple(key for key in self.assets if key.to_user_string() in again)
-        return [
-            replace(self, assets=assets, window=window, splits=self.splits + 1)
-            for window in smaller(self.window, refused)
-        ]
+        graph, days = definitions.resolve_asset_graph(), defaultdict[date, list[dg.AssetKey]](list)
+        for key in self.assets:
+            if ended[key.to_user_string()].failure == NOT_COMPUTED:
+                read = dg.AssetSelection.assets(key).upstream(include_self=False).resolve(graph)
+                failed = [ended[name] for name in map(dg.AssetKey.to_user_string, read) if name in ended]
+                failed = [step for step in failed if step.failure and step.failure != NOT_COMPUTED]
+                lacking = frozenset[date]().union(*(step.days_refused for step in failed))
+                if lacking and all(step.days_refused for step in failed):
+                    for day in set(self.window.days) - lacking:
+                        days[day].append(key)
+        wanted = {day: tuple(sorted(assets)) for day, assets in days.items()}
+        return [replace(self, assets=assets, window=window) for window, assets in alike(wanted, len(wanted))]
 
 
 @dataclass
@@ -184,8 +192,8 @@ class BackfillPlan:
     ) -> Iterator[AssetProgress]:
         """Run the parts one after the other, also beyond one that fails, and yield each step whenever it gets on.
 
-        Where some of a part's days are refused, the others are run again without them. Raises KeyboardInterrupt, with
-        the run ended, where it was interrupted.
+        Where some of a part's days are refused, what reads them is run again for the others. Raises KeyboardInterrupt,
+        with the run ended, where it was interrupted.
         """
         began = time.monotonic()
         run_plans = deque(self.run_plans)
@@ -195,7 +203,7 @@ class BackfillPlan:
             for step in _execute(run_plan, definitions, instance, log_level):
                 ended[step.asset] = step
                 yield step
-            again = run_plan.smaller(ended.values())
+            again = run_plan.still_to_compute(ended, definitions)
             run_plans.extendleft(reversed(again))
             names = {key.to_user_string() for each in again for key in each.assets}
             self.steps[run_plan.job] += [step for step in ended.values() if step.asset not in names]
@@ -212,6 +220,8 @@ class Stored:
     """One of these is set, even where there was no usage."""
     costs: Mapping[str, Decimal]
     """Unit and cost basis -> total; never to be added up."""
+    late: Sequence[Window]
+    """Days that the provider does not serve yet, of one of these or more."""
 
 
 def plan_of(
@@ -265,7 +275,7 @@ def due_plan_of(
     """What is to be run for a connection's due days; None where none is due."""
     days: dict[date, set[dg.AssetKey]] = defaultdict(set)
     for row in due:
-        if row.connection == connection.name:
+        if row.connection == connection.name and row.state != "late":
             days[row.day] |= {row.asset, *graph.computed_from[row.asset]}
     if not days:
         return None
@@ -307,7 +317,7 @@ def _noted(
         steps[name].days += materialization.partition is not None
         steps[name].rows += sum(_number(metadata, rows) for rows in ROWS)
         steps[name].counts |= Counter({count: _number(metadata, count) for count in COUNTS})
-    elif event.is_step_success and name in steps:
+    elif (event.is_step_success or event.is_step_skipped) and name in steps:  # skipped: no day is served yet
         steps[name].done = True
     elif event.is_step_failure:
         step = steps.setdefault(name, AssetProgress(name, run_plan.window, run_id=run_id))
@@ -385,8 +395,9 @@ def stored(warehouse: Warehouse, connection: Connection, window: Window) -> Stor
     (row,) = warehouse.read(STORED, parameters).to_pylist()
     rows, days, has_costs = row.pop("rows"), row.pop("days"), row.pop("has_costs")
     costs = {unit: Decimal(amount) for unit, amount in row.items() if amount is not None}
+    late = warehouse.read(LATE, parameters)["usage_date"].to_pylist()
     if has_costs:
         del parameters["raw_tables"]
         unvalued = warehouse.read(WITHOUT_DOLLARS, parameters).to_pylist()
         costs |= {each["unit"]: each["amount"] for each in unvalued}
-    return Stored(rows or 0, days, costs)
+    return Stored(rows or 0, days, costs, windows(late, len(late)))

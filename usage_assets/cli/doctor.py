@@ -157,7 +157,7 @@ def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tu
 
 
 def _due(settings: Settings, warehouse: Warehouse) -> Sequence[Due]:
-    """Return the days that are missing or stale. Those that may still change are not due here.
+    """Return the days that are missing, late or stale. Those that may still change are not due here.
 
     Nothing of a database that cannot be read, which ``_warehouse`` says.
     """
@@ -165,7 +165,7 @@ def _due(settings: Settings, warehouse: Warehouse) -> Sequence[Due]:
         due = due_days(warehouse, seeds_of(settings))
     except (SettingsError, WarehouseError):
         return []
-    return [row for row in due if row.state in ("missing", "stale")]
+    return [row for row in due if row.state in ("missing", "late", "stale")]
 
 
 def _connections(settings: Settings, due: Sequence[Due]) -> Iterator[Finding]:
@@ -189,13 +189,16 @@ def _connections(settings: Settings, due: Sequence[Due]) -> Iterator[Finding]:
 def _due_in_words(settings: Settings, due: Sequence[Due], *, has_fault: bool) -> Iterator[Finding]:
     """What is said of a connection's due days: a warning, unless a fault or a setting explains them."""
     recent = utc_today() - settings.usage_lookback_days * DAY
+    late = {row for row in due if row.state == "late"}
     left = {row for row in due if not settings.usage_backfill_history and row.is_history(recent)}
     what_to_do = "Start Dagster (make run), or run usage-assets backfill --due"
     if is_daemon_running():
         what_to_do = "due_days_sensor has them run (Automation page of the UI)"
     if has_fault:
         what_to_do = "They wait until this connection's fault is fixed"
-    for name, reasons in in_words(row for row in due if row not in left).items():
+    for name, reasons in in_words(late).items():
+        yield Finding(Level.OK, f"connection {name}", "; ".join(reasons))
+    for name, reasons in in_words(row for row in due if row not in left | late).items():
         level = Level.OK if has_fault else Level.WARN
         yield Finding(level, f"connection {name}", f"due: {'; '.join(reasons)}. {what_to_do}")
     for name, reasons in in_words(left).items():

@@ -1,7 +1,7 @@
 """Runs of whole UTC days: what one chain of pages answers for, and how each API spells it in a query."""
 
 from calendar import monthrange
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
@@ -86,18 +86,6 @@ def alike(days: Mapping[date, K], size: int) -> list[tuple[Window, K]]:
         else:
             found.append((Window(day, day), days[day]))
     return found
-
-
-def smaller(window: Window, refused: Collection[date]) -> list[Window]:
-    """The ranges to try next where a window was refused because of some of its days: the other days, and these.
-
-    Where all were refused, its halves; none where it is a single day.
-    """
-    days = [day for day in window.days if day in refused]
-    if len(days) < len(window.days):
-        others = sorted(set(window.days) - set(days))
-        return [*windows(others, len(others)), *windows(days, len(days))] if days else []
-    return list(window.split(window.first + len(days) // 2 * DAY)) if len(days) > 1 else []
 
 
 def unix_seconds(window: Window) -> Mapping[str, str]:

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from usage_assets.core.bounded_http import decoded
 from usage_assets.core.days import DAY, Window, windows
-from usage_assets.core.schema import packed_schema
+from usage_assets.core.schema import of_days, packed_schema
 from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every
 from usage_assets.fetching.archive.store import ArchivedResponse, ArchivePage, Body, RequestRecord, question_of
 from usage_assets.fetching.files.transport import FileTransport
@@ -31,7 +31,9 @@ from usage_assets.fetching.transport import (
     HttpOptions,
     LinkRefusedError,
     MovedError,
+    NotServedYetError,
     PermanentError,
+    ProviderError,
     StoppedError,
     Transport,
 )
@@ -44,7 +46,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class FetchResult:
-    """A complete answer: every page of every window was read and is valid."""
+    """A complete answer for all days but ``not_fetched``: every page of them was read and is valid."""
 
     rows: pa.Table
     """Rows of all windows, in the packed schema of the endpoint's row model. Each page has its own dictionaries."""
@@ -68,6 +70,8 @@ class FetchResult:
     """What the archive gets when the rows are stored."""
     stored_at: Mapping[date, datetime] = field(default_factory=dict)
     """Day -> when its rows were first stored. Only for rows from the archive."""
+    not_fetched: Mapping[date, ProviderError] = field(default_factory=dict)
+    """Day that was asked for and has no rows here -> why."""
 
 
 @dataclass
@@ -95,6 +99,9 @@ class Page(msgspec.Struct, kw_only=True):
     be a change."""
 
 
+MOST_REFUSALS = 12
+"""So many refusals are looked into in one window, to find the days that they are about: five halvings isolate a day of
+31. Later ones are about all days that they were asked for."""
 MOST_MOVES = 3
 """So often a window is read again that changes while it is read."""
 _PAGE_FIELDS = frozenset((*Page.__struct_fields__, "object"))
@@ -156,23 +163,31 @@ class Client:
     def __exit__(self, *_exc: object) -> None:
         self.transport.close()
 
-    def fetch(self, endpoint: Endpoint, days: Sequence[date]) -> FetchResult:
+    def fetch(self, endpoint: Endpoint, days: Sequence[date], *, partly: bool = False) -> FetchResult:
         """Return everything that the endpoint has for ``days``. Windows are fetched in parallel.
 
         Raises the PermanentError or TransientError of the first window that fails; then no other window is started.
+        With ``partly``, days that an error names are left out instead (``FetchResult.not_fetched``), and others are
+        fetched without them. After a TransientError, so are all windows that were not read to their end.
         """
         if missing := next((name for name in endpoint.path_parameters if name not in self.scope.ids), None):
             what = f"{endpoint.name} needs a {missing.replace('_', ' ')}"
             raise PermanentError(f"{self.scope.connection}: {what}. {self.transport.advice(404)}.")
         planned = windows(days, endpoint.window_days)
         stop = Event()
-        chains = [_Chains(self, endpoint, query, window, stop) for window in planned for query in endpoint.queries]
+        chains = [
+            _Chains(self, endpoint, query, window, stop, partly) for window in planned for query in endpoint.queries
+        ]
         with every(SECONDS_BETWEEN_LINES, lambda: logger.info("%s", self._how_far(endpoint, chains))):
             self.run([chain.run for chain in chains], stop)
-        parsers = [parser for chain in chains for parser in chain.parsers]
+        read = [chain for chain in chains if chain.is_read]
+        not_fetched = {day: error for chain in read for day, error in chain.not_fetched.items()}
+        if stopped := next((chain.stopped for chain in chains if chain.stopped), None):
+            not_fetched |= {day: stopped for chain in chains if not chain.is_read for day in chain.planned.days}
         counts: Counter[str] = sum((chain.counts for chain in chains), Counter())
-        fetched = fetched_from(endpoint, parsers, counts)
-        return replace(fetched, responses=[response for chain in chains for response in chain.responses])
+        fetched = fetched_from(endpoint, [parser for chain in read for parser in chain.parsers], counts)
+        responses = [response for chain in read for response in chain.responses]
+        return without(replace(fetched, responses=responses), not_fetched)
 
     def _how_far(self, endpoint: Endpoint, chains: "Sequence[_Chains]") -> str:
         read, planned = (
@@ -212,6 +227,12 @@ class _Chains:
     query: Mapping[str, str]
     planned: Window
     stop: Event
+    partly: bool
+    not_fetched: dict[date, ProviderError] = field(default_factory=dict)
+    """Days that were refused. Those of other windows are in their chains."""
+    stopped: ProviderError | None = None
+    """Why it was not read to its end, if it is the one that failed."""
+    refusals: int = 0
     parsers: list[PageParser] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     bodies: list[Body] = field(default_factory=list)
@@ -227,7 +248,7 @@ class _Chains:
     """Days that are refused with their dimensions. They are read together, after all others."""
 
     def run(self) -> None:
-        """Read everything. After the first error of a fetch, its other windows stop without an error."""
+        """Read everything. After the first error that ends a fetch, its other windows stop without an error."""
         try:
             self._unread = [self.planned]
             while self._unread:
@@ -236,11 +257,14 @@ class _Chains:
                     self._unread, self._ungrouped = windows(self._ungrouped, len(self.planned.days)), []
         except StoppedError:
             return
-        except BaseException:
+        except BaseException as error:
             self.stop.set()
-            raise
-        first, *others = (len(parser.tables) for parser in self.parsers)
-        self.counts.update(requests=first, split_windows=sum(others))
+            if not (self.partly and isinstance(error, ProviderError) and error.days):
+                raise
+            self.stopped = error
+            return
+        pages = [len(parser.tables) for parser in self.parsers]
+        self.counts.update(requests=sum(pages[:1]), split_windows=sum(pages[1:]))
         self.is_read = True
 
     def _read(self, window: Window, restarts: int = 0) -> None:
@@ -280,13 +304,14 @@ class _Chains:
     def _ask_for_less(self, window: Window, group_by: tuple[str, ...], error: PermanentError) -> None:
         """Queue the window again, without the refused dimensions or in two halves.
 
-        Halves are used if the answer would be too large, and if the refusal does not say which days it is about.
-        Raises any other error again.
+        Halves are used if the answer would be too large, and if the refusal does not say which days it is about. Any
+        other error is about days that are left out, or raised again.
         """
         refusal = self._learn(window, group_by, error)
         too_large = self.client.provider.too_large.search(error.reason)
         if not refusal and (window.first == window.last or not too_large):
-            raise error
+            self._leave_out(window, error)
+            return
         logger.info("%s Asking for less", error)
         self.counts["refused"] += 1
         if refusal and self._granted(window.first) != group_by:
@@ -296,6 +321,23 @@ class _Chains:
                 self._unread.insert(0, window)
         else:
             self._unread[:0] = window.split(window.first + len(window.days) // 2 * DAY)
+
+    def _leave_out(self, window: Window, error: PermanentError) -> None:
+        """Note the days that an error is about, and queue the other days of the window.
+
+        A window whose error names all of its days is halved, unless there is nothing to do but to wait for them.
+        """
+        named = [day for day in window.days if day in error.days]
+        if not self.partly or not named:
+            raise error
+        self.refusals += 1
+        others = windows(set(window.days).difference(named), len(window.days))
+        if self.refusals > MOST_REFUSALS:
+            named, others = window.days, []
+        elif not others and len(named) > 1 and not isinstance(error, NotServedYetError):
+            named, others = [], [*window.split(window.first + len(window.days) // 2 * DAY)]
+        self.not_fetched |= dict.fromkeys(named, error)
+        self._unread[:0] = others
 
     def _learn(self, window: Window, group_by: tuple[str, ...], error: PermanentError) -> Refusal | None:
         """Return the declared refusal that the error matches, if any, and remember the days that it is about."""
@@ -495,6 +537,14 @@ def days_without_bucket(endpoint: Endpoint, parser: PageParser, days: Sequence[d
 
 def no_bucket_for(days: Sequence[date]) -> str:
     return f"the answer has no bucket for {', '.join(map(str, windows(days, len(days))))}"
+
+
+def without(fetched: FetchResult, not_fetched: Mapping[date, ProviderError]) -> FetchResult:
+    """Return the result without these days, whatever other queries have of them."""
+    if not not_fetched:
+        return fetched
+    left = set(fetched.rows["usage_date"].unique().to_pylist()).difference(not_fetched)
+    return replace(fetched, rows=of_days(fetched.rows, left), not_fetched={**fetched.not_fetched, **not_fetched})
 
 
 def fetched_from(endpoint: Endpoint, parsers: Sequence[PageParser], counts: Mapping[str, int]) -> FetchResult:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from usage_assets.core import money
 from usage_assets.core.schema import columns, to_arrow
 from usage_assets.fetching.archive.replay import Replay
-from usage_assets.fetching.client import Client, FetchResult
+from usage_assets.fetching.client import Client, FetchResult, without
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Control, Endpoint, Sums
 from usage_assets.providers.records import LATER
@@ -24,24 +24,24 @@ Totals = Mapping[tuple[date, str, str | None], Decimal]
 
 
 def fetch_with_totals(
-    client: Client | Replay, endpoint: Endpoint, days: Sequence[date]
+    client: Client | Replay, endpoint: Endpoint, days: Sequence[date], *, partly: bool = False
 ) -> tuple[FetchResult, pa.Table]:
     """Everything the endpoint has for the days, with its control totals (an empty table where it declares none).
 
     Where the two differ by more than the provider's arithmetic, both are read once again: a restatement may have come
     between them. What differs then is returned as it is, for the check to show, or refused (``Endpoint.must_add_up``).
-    Raises ProviderError.
+    Raises ProviderError. With ``partly``, days that are refused are left out (``Client.fetch``).
     """
     sums = endpoint.must_add_up
     if not sums:
-        return client.fetch(endpoint, days), pa.table({})
-    grouped, ungrouped = _both(client, endpoint, days)
+        return client.fetch(endpoint, days, partly=partly), pa.table({})
+    grouped, ungrouped = _both(client, endpoint, days, partly=partly)
     if _differing(sums, grouped, ungrouped):
         logger.warning(
             "%s %s: grouped and ungrouped differ, reading both again", client.scope.connection, endpoint.name
         )
         before = grouped
-        grouped, ungrouped = _both(client, endpoint, days)
+        grouped, ungrouped = _both(client, endpoint, days, partly=partly)
         grouped = replace(grouped, retries=before.retries + grouped.retries + before.requests)
     if isinstance(sums, Control):
         return grouped, _totals(sums, client.scope.connection, _added_up(sums, ungrouped))
@@ -49,19 +49,31 @@ def fetch_with_totals(
         (day, name, currency), found, stated = differing[0]
         [unit] = (column.unit for column in columns(endpoint.row) if column.name == name)
         unit = f"{unit} of {currency}" if currency else unit
-        raise PermanentError(
+        error = PermanentError(
             f"the rows of {day} add up to {name} {money.plain(found)} ({unit}), but {money.plain(stated)} is stated "
             f"without grouping. {LATER}.",
             place=f"{client.scope.connection} {endpoint.name}",
             cause="the rows do not add up to what is stated without grouping",
             days=sorted({day for (day, *_), _, _ in differing}),
         )
+        if not partly:
+            raise error
+        # read once more, so that the archive gets no answer that has the refused days
+        not_fetched = {**grouped.not_fetched, **dict.fromkeys(error.days, error)}
+        others = [day for day in days if day not in not_fetched]
+        grouped, totals = fetch_with_totals(client, endpoint, others, partly=True)
+        return without(grouped, not_fetched), totals
     return grouped, pa.table({})
 
 
-def _both(client: Client | Replay, endpoint: Endpoint, days: Sequence[date]) -> tuple[FetchResult, FetchResult]:
-    grouped, ungrouped = client.fetch(endpoint, days), client.fetch(endpoint.ungrouped, days)
+def _both(
+    client: Client | Replay, endpoint: Endpoint, days: Sequence[date], *, partly: bool
+) -> tuple[FetchResult, FetchResult]:
+    grouped = client.fetch(endpoint, days, partly=partly)
+    left = [day for day in days if day not in grouped.not_fetched]
+    ungrouped = client.fetch(endpoint.ungrouped, left, partly=partly)
     responses = (*grouped.responses, *ungrouped.responses)
+    grouped = without(grouped, ungrouped.not_fetched)
     return replace(grouped, control_requests=ungrouped.requests, responses=responses), ungrouped
 
 

@@ -344,9 +344,11 @@ class Transport(Failures):
                 what = f"a broken answer ({kind}, {len(content)} bytes): {error}"
                 raise self.failure(TransientError, place, what, days=days) from None
             except ShapeError as error:
-                about = [day for day in days if day == error.day] or days  # it may name a day that was not requested
+                is_to_come = isinstance(error, DayToComeError)
+                about = [day for day in days if day == error.day or (is_to_come and error.day and day > error.day)]
+                about = about or list(days)  # it may name a day that was not requested
                 cause = f"{error.path}: {error.reason}"
-                kind_of = NotServedYetError if isinstance(error, DayToComeError) else PermanentError
+                kind_of = NotServedYetError if is_to_come else PermanentError
                 raise self.failure(kind_of, place, str(error), error.advice, cause=cause, days=about) from None
 
     def _whole(self, response: httpx.Response, turn: ExitStack, stop: Event, until: Deadline) -> bytes:

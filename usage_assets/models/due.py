@@ -33,7 +33,7 @@ from usage_assets.warehouse.values import Query, Seed, View, WarehouseError
 from usage_assets.warehouse.views import make_views
 
 MAY_LACK = "may lack days"
-State = Literal["missing", "stale", "open", "unsettled"]
+State = Literal["missing", "late", "stale", "open", "unsettled"]
 
 
 class ExpectedAsset(SeedRow):
@@ -86,7 +86,8 @@ class DueDay(Row):
     state: Annotated[
         str,
         column(
-            "missing: never fetched or computed; stale: what it was computed from has changed, or what the connection "
+            "missing: never fetched or computed; late: the provider did not serve it yet when it was last asked; "
+            "stale: what it was computed from has changed, or what the connection "
             "asks for; open: fetched before the day was over; unsettled: the provider may still change it"
         ),
     ]

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from usage_assets.core.ticking import log_progress
 from usage_assets.warehouse.arrow import fetch_arrow
-from usage_assets.warehouse.ledger import NAMINGS, PORT_ENTITIES, VERSIONS, VIEWS
+from usage_assets.warehouse.ledger import LATE_DAYS, NAMINGS, PORT_ENTITIES, VERSIONS, VIEWS
 from usage_assets.warehouse.line import first_in_line, line_of
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice
@@ -46,7 +46,7 @@ _DAMAGE = re.compile(
 )
 """What DuckDB 1.5 says of a file that it cannot read."""
 
-LEDGERS = (VERSIONS, NAMINGS, PORT_ENTITIES)
+LEDGERS = (VERSIONS, NAMINGS, LATE_DAYS, PORT_ENTITIES)
 """Tables that every transaction finds, with VIEWS."""
 _OPEN: Counter[str] = Counter()
 """How often this process has each database open."""

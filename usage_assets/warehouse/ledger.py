@@ -79,6 +79,27 @@ class FailedCheck(Row):
     found_at: Annotated[datetime, column("When it was found")]
 
 
+class LateDay(Row):
+    """One row per table and day that its provider did not serve yet when it was last asked, and per table and day that
+    was to be computed from such a day.
+
+    A raw day is requested again from ``again_at`` on. A row that has lost its meaning is deleted when the table's next
+    one is written.
+    """
+
+    table = "ledger.late_days"
+    grain = ("table_name", "slice")
+
+    table_name: Annotated[str, column("Table that lacks the day")]
+    slice: Annotated[str, column("Part of the table; usually empty")]
+    reason: Annotated[str, column("What the provider said, or which table is waited for, in one line")]
+    asked_at: Annotated[datetime, column("When it was asked for")]
+    again_at: Annotated[
+        datetime, column("When it is due again: after half the time since the day's end, within an hour to a day")
+    ]
+    run_id: Annotated[str, column("Dagster run that asked")]
+
+
 class PortEntity(Row):
     """One row an entity that Port has acknowledged and that was not deleted since, per Port account."""
 
@@ -207,6 +228,7 @@ class DayState(Row):
 VERSIONS = Table(PartitionVersion)
 NAMINGS = Table(Naming)
 FAILED_CHECKS = Table(FailedCheck)
+LATE_DAYS = Table(LateDay)
 STATEMENTS = Table(Statement)
 PORT_ENTITIES = Table(PortEntity)
 VIEWS = tuple(View(path.read_text()) for path in sorted((Path(__file__).parent / "sql").glob("*.sql")))

@@ -6,7 +6,7 @@ Nothing here opens or runs anything.
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from hashlib import sha256
@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from usage_assets.core.errors import UserError
+from usage_assets.core.schema import of_days
 from usage_assets.warehouse.tables import Table
 
 Alone = Callable[[], AbstractContextManager[None]]
@@ -26,10 +27,15 @@ _DECLARED = re.compile(r"^-- (\w+): (.*(?:\n--   .*)*)", re.M)
 class WarehouseError(UserError):
     """The file or a write was refused: what, where and what to do, in one line. Nothing was changed."""
 
-    def __init__(self, message: str, *, days: Iterable[date] = ()) -> None:
+    cause = ""
+    """As of a ProviderError: nothing beside the message."""
+
+    def __init__(self, message: str, *, days: Iterable[date] = (), waits: bool = False) -> None:
         super().__init__(message)
         self.days = tuple(days)
         """The days that it is about, where others may well be accepted."""
+        self.waits = waits
+        """Whether these days can only be waited for, because a provider does not serve them yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +57,12 @@ class Batch:
     """What the fetch was like, as the event of its last day shows it."""
     settling_days: int | None = None
     """How many days after a day's end the provider still changes it; None where the days have no state."""
+
+    def of(self, days: Iterable[date]) -> "Batch":
+        """Return the part of it that is about these days."""
+        days = list(days)
+        control = (self.control[0], of_days(self.control[1], days)) if self.control else None
+        return replace(self, rows=of_days(self.rows, days), control=control)
 
 
 NOTHING = "false"

@@ -166,6 +166,19 @@ def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content
         if source in content.may_lack:
             continue
         if missing := [day for day in target.days if (source, part, day) not in stored]:
+            late = connection.execute(
+                "select usage_date from ledger.late_days "
+                "where connection = $connection and table_name = $source and slice = $part",
+                {"connection": target.connection, "source": source, "part": part},
+            ).fetchall()
+            waiting = [day for day in missing if (day,) in late]
+            if waiting:
+                raise WarehouseError(
+                    f"{table.name}: {listed(map(str, waiting))} will be computed when {source} of connection "
+                    f"{target.connection} is there",
+                    days=waiting,
+                    waits=True,
+                )
             raise WarehouseError(
                 f"{table.name}: {source}{f' ({part})' if part else ''} of connection {target.connection} was never "
                 f"fetched for {listed(map(str, missing))}; materialize it first",

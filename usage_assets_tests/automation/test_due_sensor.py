@@ -24,12 +24,14 @@ from dagster._core.utils import make_new_run_id
 
 from usage_assets.assets.failures import failure
 from usage_assets.assets.lookups import used_ids
+from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.automation import due_sensor
 from usage_assets.automation.jobs import ACCOUNTING_JOB, USAGE_JOB
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
-from usage_assets.core.days import Window
+from usage_assets.core.days import Window, windows
 from usage_assets.core.schema import Row, to_arrow
+from usage_assets.fetching.transport import PermanentError
 from usage_assets.local.postgres import close
 from usage_assets.models.connection_graph import graph_of, seeds_of
 from usage_assets.models.due import due_days, in_words, question_of
@@ -40,6 +42,7 @@ from usage_assets.providers.openai.lookups import OpenaiUsers, Projects
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.late import note_late
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -219,14 +222,30 @@ class Daemon:
         self.end(dg.DagsterEventType.RUN_SUCCESS)
 
     def fail(self, asset: str = "openai/costs", *days: str, reason: str = "refused") -> None:
-        """Let the runs under way fail for an asset, and of these days where any are named. The rest is stored."""
+        """Let the runs under way fail for an asset, and of these days where any are named. The rest is stored, but not
+        what is computed from the asset."""
         key = dg.AssetKey.from_user_string(asset)
         for run in self.under_way():
             refused = failure(reason, map(date.fromisoformat, days))
             watched = {each.to_user_string() for each in run.asset_selection or ()}
-            self.store(window_of(run.tags), watched - {asset, *self.computed_from(asset)})
+            window = window_of(run.tags)
+            self.store(window, watched - {asset, *self.computed_from(asset)})
+            served = {*map(str, window.days)}.difference(days) if window and days else ()
+            for part in windows(map(date.fromisoformat, served), MAX_PARTITIONS_PER_RUN):
+                self.store(part, {asset})
             self.refuse(run, key, refused)
         self.end(dg.DagsterEventType.RUN_FAILURE)
+
+    def be_late(self, asset: str, late: date) -> None:
+        """Let the runs under way store what they are for, but a day that the provider does not serve yet; they
+        succeed."""
+        for run in self.under_way():
+            if window := window_of(run.tags):
+                name = f"openai.{asset.rpartition('/')[2]}"
+                note_late(self.warehouse, [name], "openai", {late: PermanentError("no report")}, run.run_id)
+                for part in windows(set(window.days) - {late}, len(window.days)):
+                    self.store(part, {key.to_user_string() for key in run.asset_selection or ()})
+        self.end(dg.DagsterEventType.RUN_SUCCESS)
 
     def refuse(self, run: dg.DagsterRun, key: dg.AssetKey, refused: Failure) -> None:
         """Let a step of a run fail."""
@@ -894,80 +913,75 @@ def test_an_asset_that_fails_holds_back_nothing_but_what_is_computed_from_it(
 def test_a_bad_day_stands_alone_and_holds_back_no_other(daemon: Daemon, clock: time_machine.Traveller) -> None:
     daemon.load(openai(on=IMAGES))
     daemon.tick()
-    daemon.fail("openai/usage_images", "2026-11-15", reason="no bucket for 2026-11-15")
-    assert daemon.tick() == ["openai 2026-11-16..2026-11-19"]
-    daemon.succeed()
-    assert daemon.tick() == ["openai 2026-11-12..2026-11-14"]
-    daemon.succeed()
-    for minutes in (10, 20, 24 * 60):
-        assert daemon.tick() == ["openai 2026-11-15..2026-11-15"]
-        daemon.fail("openai/usage_images", "2026-11-15", reason="no bucket for 2026-11-15")
+    reason = "no bucket for 2026-11-15"
+    for minutes in (10, 20):
+        daemon.fail("openai/usage_images", "2026-11-15", reason=reason)
         assert daemon.tick() == []
-        clock.shift(timedelta(minutes=minutes))
-    assert (daemon.said or "").startswith(
-        "failed 3 times, tried again once a day: openai 2026-11-15 (no bucket for 2026-11-15)"
-    )
+        clock.shift(timedelta(minutes=minutes, seconds=-1))
+        assert daemon.tick() == []
+        clock.shift(timedelta(seconds=1))
+        assert daemon.tick() == ["openai 2026-11-15..2026-11-15"]
+    daemon.fail("openai/usage_images", "2026-11-15", reason=reason)
+    assert daemon.tick() == []
+    assert (daemon.said or "").startswith(f"failed 3 times, tried again once a day: openai 2026-11-15 ({reason})")
+    clock.shift(timedelta(days=1))
     assert "openai 2026-11-15..2026-11-15" in daemon.finish()
 
 
-@IN_BOTH_HISTORIES
-def test_many_bad_days_hold_back_no_other(
-    daemon: Daemon, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each stands alone, however many they are, and nothing is held against their asset."""
-    monkeypatch.setattr(due_sensor, "MOST_SPLITS", 1)
-    daemon.load(openai("2026-10-01", on=COSTS))
-    bad = [date(2026, 10, 1) + timedelta(days=3 * n) for n in range(due_sensor.MOST_SPLITS + 2)]
-    while daemon.tick():
-        (run,) = daemon.under_way()
-        window = window_of(run.tags)
-        if refused := [str(day) for day in bad if window and day in window]:
-            daemon.fail("openai/costs", *refused)
-        else:
-            daemon.succeed()
-    assert len(daemon.due()["openai"]) == 1, "only days that were never fetched"
-    clock.shift(timedelta(minutes=1))
-    daemon.amounts[date(2026, 11, 10)] = Decimal(3)
-    daemon.store(days("10", "10"), {"openai/costs"})
-    assert daemon.tick() == ["openai 2026-11-10..2026-11-10"]
+def test_what_is_computed_from_a_bad_day_is_computed_for_the_others(daemon: Daemon) -> None:
+    daemon.load(openai(on=COSTS))
+    daemon.tick()
+    daemon.fail("openai/costs", "2026-11-13", "2026-11-14", "2026-11-17")
+    launched = daemon.finish()
+    assert launched == [f"openai 2026-11-{part}" for part in ("18..2026-11-19", "15..2026-11-16", "12..2026-11-12")]
+    assert (daemon.said or "").startswith(
+        "will be tried again: openai 2026-11-13 to 2026-11-14 (refused), openai 2026-11-17 (refused)"
+    )
 
 
 @IN_BOTH_HISTORIES
-def test_days_that_are_refused_together_are_halved_until_the_bad_one_stands_alone(daemon: Daemon) -> None:
-    daemon.load(openai(on=IMAGES))
-    bad, launched = date(2026, 11, 17), []
-    while more := daemon.tick():
-        launched += more
-        (run,) = daemon.under_way()
-        window = window_of(run.tags)
-        if window and bad in window:
-            daemon.fail("openai/usage_images", *map(str, window.days))
-        else:
-            daemon.succeed()
-    assert launched == [
-        WHOLE,
-        "openai 2026-11-16..2026-11-19",
-        "openai 2026-11-18..2026-11-19",
-        "openai 2026-11-16..2026-11-17",
-        "openai 2026-11-17..2026-11-17",
-        "openai 2026-11-16..2026-11-16",
-        "openai 2026-11-12..2026-11-15",
-    ]
-    assert (daemon.said or "").startswith("will be tried again: openai 2026-11-17 (refused)")
-
-
-@IN_BOTH_HISTORIES
-def test_what_fails_however_few_the_days_are_is_not_halved_for_ever(
+def test_days_that_failed_together_are_asked_for_together_with_pauses_that_grow(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
-    daemon.load(openai("2025-11-20", on=COSTS))
-    launched = 0
-    while daemon.tick():
-        launched += 1
-        (run,) = daemon.under_way()
-        window = window_of(run.tags)
-        daemon.fail("openai/costs", *map(str, window.days if window else ()))
-    assert launched <= 2 * due_sensor.MOST_SPLITS
+    """A run keeps the days that are there, so there is no need to ask for fewer."""
+    daemon.load(openai(on=IMAGES))
+    daemon.tick()
+    daemon.fail("openai/usage_images", *map(str, days("12", "19").days))
+    assert daemon.tick() == []
+    clock.shift(timedelta(minutes=10))
+    assert daemon.tick() == [WHOLE]
+    daemon.fail("openai/usage_images", "2026-11-13", "2026-11-17")
+    assert daemon.tick() == []
+    clock.shift(timedelta(minutes=10))
+    assert daemon.tick() == [], "the second pause is longer"
+    clock.shift(timedelta(minutes=10))
+    assert daemon.tick() == ["openai 2026-11-17..2026-11-17"]
+    daemon.succeed()
+    assert daemon.tick() == ["openai 2026-11-13..2026-11-13"]
+
+
+def test_a_late_day_is_asked_for_again_when_it_is_due_and_not_before(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    daemon.load(openai(on=IMAGES))
+    daemon.tick()
+    late = date(2026, 11, 19)
+    for pause in (timedelta(hours=4), timedelta(hours=6)):  # half the time since the day has ended
+        daemon.be_late("openai/usage_images", late)
+        assert daemon.tick() == []
+        assert daemon.due() == {"openai": [f"1 day late: not served yet, tried again from {clock_says(pause)} UTC on"]}
+        clock.shift(pause - timedelta(seconds=1))
+        assert daemon.tick() == []
+        clock.shift(timedelta(seconds=1))
+        assert daemon.tick() == ["openai 2026-11-19..2026-11-19"]
+    daemon.succeed()
+    assert daemon.tick() == []
+    assert daemon.due() == {}
+
+
+def clock_says(later: timedelta) -> str:
+    """The time after a pause."""
+    return f"{datetime.now(UTC) + later:%Y-%m-%d %H:%M}"
 
 
 @IN_BOTH_HISTORIES

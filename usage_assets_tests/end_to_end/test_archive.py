@@ -108,14 +108,16 @@ def test_an_answer_that_the_warehouse_refuses_is_not_archived(sandbox: Sandbox, 
         assert files(tmp_path) == before
 
 
-def test_a_window_of_a_fetch_that_failed_is_not_archived(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_window_that_failed_is_not_archived_and_one_that_was_read_is(sandbox: Sandbox, tmp_path: Path) -> None:
     with hold_project(sandbox, tmp_path, patience={"attempts": 1}) as project:
         sandbox.faults(
             {"route": "GET /anthropic/v1/organizations/usage_report/claude_code", "fault": "status", "status": 500}
             | {"calls": [2]}
         )
         assert not project.fetch("anthropic", last_days(3), "claude_code").success
-        assert files(tmp_path) == []
+        stored = {version["usage_date"] for version in project.rows("ledger.partition_versions")}
+        assert len(stored) < 3
+        assert len(files(tmp_path)) == len(stored)
 
 
 def test_an_answer_that_is_older_than_what_is_stored_changes_nothing(sandbox: Sandbox, tmp_path: Path) -> None:

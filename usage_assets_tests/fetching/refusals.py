@@ -479,6 +479,7 @@ class Outcome(Enum):
     MOVED = ("read again from the first page, 3 times at most", "the same rows; if it happens again, nothing")
     HALVED = ("requested in halves, down to one day", "the same rows; if a day is too large, nothing")
     PERMANENT = ("the run fails at once", "nothing")
+    LATE = ("the day waits", "nothing")
     REFUSED = ("the run fails before it commits", "nothing")
     ACCEPTED = ("accepted", "")
 
@@ -688,7 +689,7 @@ CASES = [
         outcome=Outcome.READ_AGAIN,
         script=status(400, TOKEN_REFUSED),
         once=(2,),
-        lasting=(2, 4),
+        lasting=(2, *range(4, 20)),
         days=2,
         small_pages=True,
     ),
@@ -698,7 +699,7 @@ CASES = [
         outcome=Outcome.READ_AGAIN,
         script=status(410, "The cursor has expired."),
         once=(2,),
-        lasting=(2, 4),
+        lasting=(2, *range(4, 20)),
         days=2,
         small_pages=True,
     ),
@@ -714,7 +715,7 @@ CASES = [
         where=LOOKBACK,
         outcome=P,
         script=status(400, "Usage and cost data are available for the past year."),
-        lasting=(2,),
+        lasting=(*range(2, 20),),
         days=2,
         small_pages=True,
     ),
@@ -736,7 +737,7 @@ CASES = [
     Case(
         name="figures that end before the day",
         where=REFRESHED,
-        outcome=P,
+        outcome=Outcome.LATE,
         raises=NotServedYetError,
         script=lambda _: edit(put("data_refreshed_at", f"{DAY}T00:00:00Z")),
     ),
@@ -756,15 +757,21 @@ CASES = [
     Case(
         name="400, a day that is too recent",
         where=ENGAGEMENT,
-        outcome=P,
+        outcome=Outcome.LATE,
         raises=NotServedYetError,
         script=status(400, f"date: {DAY} is too recent; the latest available day is {DAY - ONE_DAY}"),
     ),
-    Case(name="204, no report of the day", where=LINKED, outcome=P, raises=NotServedYetError, script=status(204, "")),
+    Case(
+        name="204, no report of the day",
+        where=LINKED,
+        outcome=Outcome.LATE,
+        raises=NotServedYetError,
+        script=status(204, ""),
+    ),
     Case(
         name="a report of no file",
         where=LINKED,
-        outcome=P,
+        outcome=Outcome.LATE,
         raises=NotServedYetError,
         script=kind("replace", body={"download_links": []}),
     ),

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets.assets.failures import NOT_YET
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.fetching.file_faults import DAY, FAULTS, FileFault
@@ -36,13 +35,18 @@ def test_it_is_refused_in_one_line_and_nothing_changes(stored: Project, fault: F
     shutil.rmtree(folder)
     folder.mkdir()
     fault.plant(folder)
-    [failed] = stored.fetch("bill", THE_DAY, "charges").get_step_failure_events()
-    assert failed.step_failure_data.user_failure_data is not None
-    said = failed.step_failure_data.user_failure_data
-    message = str(said.description).removeprefix(f"bill charges {DAY}: ")
+    result = stored.fetch("bill", THE_DAY, "charges")
+    assert result.success is fault.waits
+    assert not result.get_asset_materialization_events()
+    if fault.waits:
+        [message] = stored.warehouse.read("select reason from ledger.late_days")["reason"].to_pylist()
+    else:
+        [failed] = result.get_step_failure_events()
+        assert failed.step_failure_data.user_failure_data is not None
+        message = str(failed.step_failure_data.user_failure_data.description)
+    message = message.removeprefix(f"bill charges {DAY}: ")
     form = "".join(".+" if part[:1] == "<" else re.escape(part) for part in re.split(r"(<[a-z]+>)", fault.reads))
     assert re.fullmatch(form, message), message
-    assert (NOT_YET in said.metadata) == fault.waits
     assert stored.rows("focus.charges") == before
     assert stored.rows("ledger.partition_versions") == versions
 

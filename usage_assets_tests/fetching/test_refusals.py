@@ -236,6 +236,7 @@ PROOFS: Mapping[Outcome, Callable[[Trial, FetchResult, pytest.LogCaptureFixture]
     Outcome.MOVED: moved,
     Outcome.HALVED: halved,
     Outcome.PERMANENT: permanent,
+    Outcome.LATE: permanent,
     Outcome.REFUSED: refused,
     Outcome.ACCEPTED: accepted,
 }
@@ -404,9 +405,14 @@ def test_it_is_stored_as_the_table_says(
         before = stored_rows(warehouse, trial)
         assert before
         result = store.run(warehouse, trial)
-        assert not result.success
+        assert result.success is (case.outcome is Outcome.LATE)
         assert stored_rows(warehouse, trial) == before
         assert not result.get_asset_materialization_events()
+        if case.outcome is Outcome.LATE:
+            late = warehouse.read("select usage_date, reason from ledger.late_days order by all").to_pylist()
+            assert {row["usage_date"] for row in late} == {*trial.days}
+            assert reads(case, trial.target, late[0]["reason"].partition(": ")[2])
+            return
         failure = failure_of(result)
         line = str(failure.description)
         said = line if case.outcome is Outcome.REFUSED else line.partition(": ")[2]

@@ -8,16 +8,22 @@ from datetime import date, datetime
 from typing import TypeVar
 
 import msgspec
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from usage_assets.core.days import windows
+from usage_assets.core.schema import of_days
 from usage_assets.core.ticking import log_progress
 from usage_assets.fetching.archive.store import Archive, ArchiveError, File, Question, newest, question_of
-from usage_assets.fetching.client import FetchResult, days_without_bucket, fetched_from, no_bucket_for, read_page
+from usage_assets.fetching.client import (
+    FetchResult,
+    days_without_bucket,
+    fetched_from,
+    no_bucket_for,
+    read_page,
+    without,
+)
 from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
-from usage_assets.fetching.transport import PermanentError
+from usage_assets.fetching.transport import PermanentError, ProviderError
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import UNKNOWN_SHAPE, ShapeError
 
@@ -32,11 +38,24 @@ class Replay:
         self._archive = archive
         self.scope = scope
 
-    def fetch(self, endpoint: Endpoint, days: Sequence[date]) -> FetchResult:
+    def fetch(self, endpoint: Endpoint, days: Sequence[date], *, partly: bool = False) -> FetchResult:
         """What the newest archived answer has for each of the days.
 
-        Raises PermanentError that names the days that no answer covers, or the file that cannot be read.
+        Raises PermanentError that names the days that no answer covers, or the file that cannot be read. With
+        ``partly``, these days are left out instead (``FetchResult.not_fetched``).
         """
+        not_fetched: dict[date, ProviderError] = {}
+        while True:
+            try:
+                fetched = self._fetch(endpoint, [day for day in days if day not in not_fetched])
+            except PermanentError as error:
+                if not partly or not error.days:
+                    raise
+                not_fetched |= dict.fromkeys(error.days, error)
+            else:
+                return without(fetched, not_fetched)
+
+    def _fetch(self, endpoint: Endpoint, days: Sequence[date]) -> FetchResult:
         chosen = self.newest(endpoint, days)
         parsers: list[PageParser] = []
         with log_progress(logger.info, self._place(endpoint)) as note:
@@ -99,6 +118,5 @@ class Replay:
             what = f"{file.path}: {no_bucket_for(silent)}. Nothing was stored: fetch these days from the provider"
             raise PermanentError(f"{what}.", place=self._place(endpoint), days=silent)
         if len(days) < len(file.window.days):
-            wanted = pa.array(days, pa.date32())
-            parser.tables = [table.filter(pc.is_in(table["usage_date"], wanted)) for table in parser.tables]
+            parser.tables = [of_days(table, days) for table in parser.tables]
         return parser

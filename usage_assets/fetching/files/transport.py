@@ -79,7 +79,8 @@ class FileTransport(Failures):
             following = next(pages, None)
         except FileError as error:
             kind = NotServedYetError if error.waits else PermanentError
-            about = error.days if isinstance(error, DaysError) else days
+            about: Sequence[date] = days if error.waits else ()  # what cannot be read has no day that can
+            about = error.days if isinstance(error, DaysError) else about
             raise self.failure(kind, place, str(error), LATER if error.waits else NOTHING_STORED, days=about) from None
         next_page = None
         if following is not None:
@@ -90,7 +91,7 @@ class FileTransport(Failures):
             return read(content)
         except ShapeError as error:
             what = f"{_place_of(error, content)}: {error.reason}"
-            raise self.failure(PermanentError, place, what, NOTHING_STORED, days=days) from None
+            raise self.failure(PermanentError, place, what, NOTHING_STORED) from None
 
     def _reading(self, path: str, params: Sequence[tuple[str, str]], window: Window) -> Reading:
         report = self._reports[path]

@@ -1,5 +1,5 @@
 -- the days that configured assets should have fetched or computed, and have not, or not from what is there now
--- reads: ledger.assets, ledger.statements, ledger.stored_days, ledger.day_states, ledger.namings, accounting.credit_rates,
+-- reads: ledger.assets, ledger.statements, ledger.late_days, ledger.stored_days, ledger.day_states, ledger.namings, accounting.credit_rates,
 --   accounting.exchange_rates, ledger.owner_periods
 create or replace view ledger.due_days as
 with
@@ -36,10 +36,13 @@ raw as (
     states.state,
     -- days that came from the archive alone: as old as their answer
     coalesce(states.last_fetched_at, stored.answered_at, stored.written_at) as asked_at,
-    (expected.usage_date + 1)::timestamp at time zone 'UTC' + to_minutes(due_after_minutes) as due_since
+    (expected.usage_date + 1)::timestamp at time zone 'UTC' + to_minutes(due_after_minutes) as due_since,
+    late.asked_at as late_since,
+    late.again_at
   from expected
   left join ledger.stored_days as stored using (connection, table_name, slice, usage_date)
   left join ledger.day_states as states using (connection, table_name, slice, usage_date)
+  left join ledger.late_days as late using (connection, table_name, slice, usage_date)
 ),
 fetched as (
   select
@@ -50,6 +53,11 @@ fetched as (
     raw.asset,
     unnest(
       case
+        when again_at > present and late_since > coalesce(asked_at, late_since - interval 1 second) then {
+          'state': 'late',
+          'since': late_since,
+          'because': strftime(again_at at time zone 'UTC', 'not served yet, tried again from %Y-%m-%d %H:%M UTC on')
+        }
         when version is null then {'state': 'missing', 'since': due_since, 'because': 'never fetched'}
         when raw.question_stored <> raw.question
           then {'state': 'stale', 'since': statements.read_at, 'because': 'the connection asks for something else now'}

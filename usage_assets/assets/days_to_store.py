@@ -1,0 +1,40 @@
+"""A range of days of which some are refused: the others are stored, then the step fails and names the refused ones.
+
+An asset yields ``DaysToStore`` as its value. The IO manager stores what it can, lets Dagster write the events of these
+days alone, and notes the others.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import dagster as dg
+
+from usage_assets.assets.failures import failure
+from usage_assets.core.days import windows
+from usage_assets.fetching.transport import ProviderError
+from usage_assets.warehouse.values import Batch, Query, WarehouseError
+
+
+@dataclass
+class DaysToStore:
+    """The content of days of a run. The IO manager says what became of them."""
+
+    content: Batch | Query
+    days: Sequence[date]
+    refused: dict[date, ProviderError | WarehouseError] = field(default_factory=dict)
+    """Day -> why it was not stored."""
+    stored: set[date] = field(default_factory=set)
+
+    def raise_refused(self) -> None:
+        """Raise dg.Failure if a day was refused."""
+        if self.refused:
+            raise refusal(self.refused, len(self.stored))
+
+
+def refusal(refused: Mapping[date, ProviderError | WarehouseError], others: int = 0) -> dg.Failure:
+    """Return the failure of a step: the days that it did not store, why the first of them, and how many it did."""
+    first = refused[min(refused)]
+    spans = ", ".join(map(str, windows(refused, len(refused))))
+    said = f"not stored: {spans} ({others} other {'day is' if others == 1 else 'days are'}): {first}"
+    return failure(said if others else str(first), sorted(refused), first.cause)

@@ -1,0 +1,126 @@
+"""A fetch of a range leaves out the days that are refused, whatever refuses them, and has all rows of the others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from usage_assets.core.days import Window
+from usage_assets.core.people import People
+from usage_assets.fetching.archive.store import Archive, packed
+from usage_assets.fetching.client import MOST_REFUSALS
+from usage_assets.fetching.control_totals import fetch_with_totals
+from usage_assets.fetching.transport import NotServedYetError, PermanentError, ProviderError, TransientError
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets_tests.conftest import last_days
+from usage_assets_tests.fetching.conftest import Answers
+from usage_assets_tests.fetching.refusals import edit, put
+from usage_assets_tests.fetching.test_replay import archived, content
+
+DAYS = last_days(6)
+BAD = DAYS[2]
+WORDS = "this day is being computed again"
+REFUSED = {"fault": "status", "body": {"error": {"message": WORDS}}}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What refuses a day of a range."""
+
+    name: str
+    endpoint: str
+    script: dict[str, Any]
+    calls: Sequence[int] | None = None
+    kind: type[ProviderError] = PermanentError
+    bad: Sequence[date] = (BAD,)
+
+
+REFUSALS = (
+    Refusal("a wrong amount", "openai/costs", edit(put("data[2].results[0].amount.value", "much")), [1]),
+    Refusal("a wrong amount without grouping", "openai/costs", edit(put("data[2].results[0].amount.value", "x")), [2]),
+    Refusal("no bucket", "openai/usage_completions", edit({"do": "delete", "path": "data[2]"}), [1]),
+    Refusal(
+        "a refusal that does not say which day",
+        "openai/usage_completions",
+        {"fault": "ungroupable", "dimension": "model", "days": [str(BAD)], "message": WORDS},
+    ),
+    Refusal("a window of one day", "anthropic/claude_code", REFUSED | {"status": 400}, [3]),
+    Refusal(
+        "no answer after the last attempt",
+        "anthropic/claude_code",
+        REFUSED | {"status": 503},
+        [3, 4],
+        TransientError,
+        DAYS[2:],
+    ),
+    Refusal(
+        "a cut that does not add up",
+        "anthropic_analytics/usage_by_agent",
+        edit({"do": "delete", "path": "data[0]"}),
+        [1, 3],
+        bad=DAYS[:1],
+    ),
+    Refusal(
+        "figures that end before it",
+        "anthropic_analytics/usage_report",
+        edit(put("data_refreshed_at", f"{DAYS[4]}T00:00:00Z")),
+        kind=NotServedYetError,
+        bad=DAYS[4:],
+    ),
+    Refusal("no report", "github_copilot/users_1_day", REFUSED | {"status": 204}, [3], NotServedYetError),
+)
+
+
+def endpoint_of(name: str) -> tuple[Provider, Endpoint]:
+    provider, endpoint = name.split("/")
+    return next((PROVIDERS[provider], each) for each in PROVIDERS[provider].endpoints if each.name == endpoint)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)
+def test_the_other_days_are_as_without_it(answers: Answers, refusal: Refusal) -> None:
+    provider, endpoint = endpoint_of(refusal.endpoint)
+    others = [day for day in DAYS if day not in refusal.bad]
+    # one window after the other, so that the calls of a fault are those of its script
+    expected, totals = fetch_with_totals(answers.new_client(provider), endpoint, others)
+    answers.faults(provider, endpoint, refusal.script | ({"calls": refusal.calls} if refusal.calls else {}))
+    client = answers.new_client(provider, concurrency=1)
+    found, control = fetch_with_totals(client, endpoint, DAYS, partly=True)
+    assert {day: type(error) for day, error in found.not_fetched.items()} == dict.fromkeys(refusal.bad, refusal.kind)
+    assert content(found) == content(expected)
+    assert str(control.to_pylist()) == str(totals.to_pylist())
+    assert not {day for each in found.responses for day in Window(each.asked.first, each.asked.last).days} & {
+        *refusal.bad
+    }
+
+
+def test_a_range_that_is_refused_day_by_day_is_not_asked_for_day_by_day(answers: Answers) -> None:
+    provider, endpoint = endpoint_of("openai/usage_completions")
+    bad, asked = last_days(31), len(answers.sandbox.requests())
+    script = {"fault": "ungroupable", "dimension": "model", "days": [*map(str, bad)], "message": WORDS}
+    answers.faults(provider, endpoint, script)
+    found = answers.new_client(provider).fetch(endpoint, bad, partly=True)
+    assert [*found.not_fetched] == bad
+    assert len(answers.sandbox.requests()) - asked < 2 * MOST_REFUSALS
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429])
+def test_what_refuses_the_connection_refuses_all_days(answers: Answers, status: int) -> None:
+    provider, endpoint = endpoint_of("anthropic/claude_code")
+    answers.faults(provider, endpoint, REFUSED | {"status": status, "calls": [3, 4]})
+    with pytest.raises(ProviderError) as raised:
+        answers.new_client(provider, concurrency=1).fetch(endpoint, DAYS, partly=True)
+    assert not raised.value.days
+
+
+def test_days_that_the_archive_lacks_are_left_out(answers: Answers, tmp_path: Path) -> None:
+    provider, endpoint = endpoint_of("anthropic/claude_code")
+    archive = Archive(tmp_path, max_megabytes=100, max_days=400)
+    fetched = answers.new_client(provider, keep=packed).fetch(endpoint, DAYS[:2] + DAYS[3:])
+    archive.write(fetched.responses)
+    found = archived(archive, provider, People()).fetch(endpoint, DAYS, partly=True)
+    assert [*found.not_fetched] == [BAD]
+    assert content(found) == content(fetched)
