@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from usage_assets.config.accounting import ExchangeRate, Owner
+from usage_assets.config.accounting import ExchangeRate, Owner, TagAllocation
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import SUMMED
 from usage_assets.models.owners import owners_of_nothing
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.litellm.activity import TagActivityByModel, UserActivity
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage
@@ -22,7 +23,7 @@ from usage_assets_tests.models.test_allocation import anthropic_bill, anthropic_
 from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating, sums
 
 PLACE = Decimal(1).scaleb(-24)
-VIEWS = ("by_day", "by_month", "by_model", "by_project", "by_user", "by_actor", "by_team")
+VIEWS = ("by_day", "by_month", "by_model", "by_project", "by_user", "by_actor", "by_team", "by_tag")
 KEY_OF_WEB = Owner(api_key="k1", team="web", cost_centre="4711")
 
 
@@ -272,6 +273,23 @@ def filled_at_random(days: Days, random: Random) -> None:
         days.derive(source, **whole)
 
 
+def tagged_at_random(days: Days, random: Random) -> None:
+    """What a gateway's tags used of the models."""
+    every_day = days_from(6)
+    uses: dict[type[Row], list[Row]] = {UserActivity: [], TagActivityByModel: []}
+    for day in every_day:
+        for model in ("gpt-5", "opus"):
+            use = {"usage_date": day, "model": model, "api_key": "k", "api_requests": 9}
+            of_tags = [Decimal(random.randrange(10**15)).scaleb(-14) for _ in range(random.randrange(4))]
+            total = sum(of_tags, Decimal(random.randrange(-1, 5)))
+            uses[UserActivity].append(raw(UserActivity, **use, cut="model", spend=max(total, Decimal(0))))
+            for n, spend in enumerate(of_tags):
+                tag = {"tag": f"team:{n}", "spend": spend}
+                uses[TagActivityByModel].append(raw(TagActivityByModel, **use | {"api_requests": 1} | tag))
+    for row, rows in uses.items():
+        days.fetched(row, *rows, first=every_day[0], last=every_day[-1])
+
+
 def assert_sums_are_those_of_rows(days: Days) -> None:
     """Every view of sums says what its rows add up to, also where an earlier release wrote some days, or all."""
     rows_of: dict[str, list[Any]] = {}
@@ -313,8 +331,12 @@ def test_every_view_has_every_cost_once_on_random_days(days: Days, seed: int) ->
             Owner(user="u1", team="lab", valid_from=DAY + timedelta(days=3)),
             Owner(workspace="wrk", team="ops"),
         ],
+        tag_allocations=[
+            TagAllocation(connection=name, gateway="litellm", tags="team:") for name in ("openai", "emea", "anthropic")
+        ],
     )
     filled_at_random(days, Random(seed))
+    tagged_at_random(days, Random(seed))
     listed(days, "openai.service_accounts", id="svc", name="Nightly")
     listed(days, "openai.project_api_keys", id="k1", name="key of Nightly", owner_service_account_id="svc")
     assert_sums_are_those_of_rows(days)
@@ -334,6 +356,8 @@ def test_every_view_has_every_cost_once_on_random_days(days: Days, seed: int) ->
             for table in (by_month, f"costs.{view}")
         )
         assert found.to_pylist() == expected.to_pylist(), view
+    ways = days.warehouse.read("select distinct tag_allocation from costs.by_tag")["tag_allocation"].to_pylist()
+    assert {*ways} > {None, "estimate", "a bill without dollars"}
     allocations = days.warehouse.read(
         "select distinct allocation from costs.allocated_costs_named where cost_basis = 'billed'"
     )

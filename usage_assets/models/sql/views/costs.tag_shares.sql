@@ -9,14 +9,14 @@
 -- reads: costs.allocated_costs_named, accounting.tag_allocations
 create or replace view costs.tag_shares as
 with
-tags as not materialized (
+tags as (
 {tags}
 ),
-entries as not materialized (
+entries as (
   select *, coalesce(valid_until, date '9999-12-31') as last_day
   from accounting.tag_allocations
 ),
-bills as not materialized (
+bills as (
   select
     costs.connection,
     costs.usage_date,
@@ -44,26 +44,22 @@ bills as not materialized (
     and coalesce(of_key.gateway, of_all.gateway) is not null
   group by all
 ),
--- millionths of a millionth of a dollar, so that shares need whole units
-pools as not materialized (
+pooled as (
   select
-    gateway,
-    usage_date,
-    gateway_model,
-    any_value(provider) as provider,
+    *,
     case
-      when count(distinct provider) > 1 then 'several providers bill it'
-      when bool_or(lacks_dollars) then 'a bill without dollars'
+      when min(provider) over pool < max(provider) over pool then 'several providers bill it'
+      when bool_or(lacks_dollars) over pool then 'a bill without dollars'
     end as refusal,
-    greatest(replace(sum(amount_usd)::decimal(38, 12)::varchar, '.', '')::hugeint, 0) as billed
+    -- millionths of a millionth of a dollar, so that shares need whole units
+    greatest(replace((sum(amount_usd) over pool)::decimal(38, 12)::varchar, '.', '')::hugeint, 0) as billed
   from bills
-  group by gateway, usage_date, gateway_model
+  window pool as (partition by gateway, usage_date, gateway_model)
 ),
--- of one model and key of the gateway: what its tags of a family cost, each, and what everything did
-uses as not materialized (
+-- of each model and key of the gateway: what its tags of the family cost, each, and what everything did
+uses as (
   select
-    pools.*,
-    families.tag_family,
+    pooled.* exclude (amount_usd),
     use,
     tag,
     tags.amount_usd,
@@ -74,84 +70,85 @@ uses as not materialized (
         > coalesce(sum(requests) filter (tag is null) over one_use, 0),
       false
     ) as is_overlapping
-  from pools
-  join (select distinct gateway, tag_family from bills) as families using (gateway)
-  join tags
-    on tags.connection = pools.gateway
-    and tags.usage_date = pools.usage_date
-    and tags.gateway_model = pools.gateway_model
-    and (tags.named_provider is null or tags.named_provider = pools.provider)
-    and (tag is null or starts_with(tag, families.tag_family))
-  window one_use as (partition by pools.gateway, pools.usage_date, pools.gateway_model, families.tag_family, use)
+  from pooled
+  left join tags
+    on tags.connection = pooled.gateway
+    and tags.usage_date = pooled.usage_date
+    and tags.gateway_model = pooled.gateway_model
+    and (tags.named_provider is null or tags.named_provider = pooled.provider)
+    and (tag is null or starts_with(tag, pooled.tag_family))
+  window one_use as (partition by pooled.connection, pooled.usage_date, pooled.model, pooled.api_key_id, use)
 ),
-estimates as not materialized (
+tagged as (
   select
-    gateway,
+    connection,
     usage_date,
-    gateway_model,
-    tag_family,
-    any_value(billed) as billed,
-    coalesce(any_value(refusal), if(bool_or(is_overlapping), 'tags overlap', null)) as refusal,
-    greatest(
-      replace(coalesce(sum(amount_usd) filter (tag is null), 0)::decimal(38, 12)::varchar, '.', '')::hugeint,
-      0
-    ) as estimated
-  from uses
-  group by gateway, usage_date, gateway_model, tag_family
-),
-tagged as not materialized (
-  select
+    model,
+    api_key_id,
     gateway,
-    usage_date,
-    gateway_model,
     tag_family,
+    billed,
     tag,
-    replace(sum(amount_usd)::decimal(38, 12)::varchar, '.', '')::hugeint as units
+    refusal,
+    bool_or(is_overlapping) as is_overlapping,
+    count(use) > 0 as is_used,
+    greatest(replace(coalesce(sum(amount_usd), 0)::decimal(38, 12)::varchar, '.', '')::hugeint, 0) as units
   from uses
-  semi join (from estimates where refusal is null) using (gateway, usage_date, gateway_model, tag_family)
-  where tag is not null
-  group by all
-  having units > 0
-),
-of_tags as not materialized (
-  select gateway, usage_date, gateway_model, tag_family, sum(units)::hugeint as units
-  from tagged
   group by all
 ),
--- the tags, what has none of them, and what is above the estimate
-shares as not materialized (
+estimated as (
   select
-    *,
-    sum(units) over (partition by gateway, usage_date, gateway_model, tag_family)::hugeint as all_units
-  from (
-    select *, 'estimate' as tag_allocation
-    from tagged
-    union all by name
-    select
-      estimates.* exclude (billed, estimated, refusal),
-      rest.tag_allocation,
-      rest.units
-    from estimates
-    left join of_tags using (gateway, usage_date, gateway_model, tag_family)
-    cross join lateral (
-      values
-        ('without tag', greatest(estimated - coalesce(of_tags.units, 0), 0)),
-        ('not through the gateway', greatest(billed - greatest(estimated, coalesce(of_tags.units, 0)), 0))
-    ) as rest (tag_allocation, units)
-    where refusal is null
-  )
-  where units > 0
+    * exclude (refusal, is_overlapping, is_used),
+    case
+      when refusal is not null then refusal
+      when not bool_or(is_used) over bill then 'no estimate'
+      when bool_or(is_overlapping) over bill then 'tags overlap'
+    end as refusal,
+    row_number() over (bill order by tag nulls first) = 1 as is_first,
+    coalesce(sum(units) filter (tag is null) over bill, 0)::hugeint as all_use,
+    coalesce(sum(units) filter (tag is not null) over bill, 0)::hugeint as of_tags
+  from tagged
+  window bill as (partition by connection, usage_date, model, api_key_id)
+),
+-- the tags, what has none of them, and what is above the estimate; or why nothing is split
+shares as (
+  select
+    * exclude (refusal, is_first, all_use, of_tags, billed, units, tag),
+    unnest(
+      case
+        when refusal is not null and is_first
+          then [{'tag': null::varchar, 'tag_allocation': refusal, 'tag_units': 1::hugeint}]
+        when refusal is not null then []
+        else list_filter(
+          [
+            {'tag': tag, 'tag_allocation': 'estimate', 'tag_units': if(tag is null, 0, units)},
+            {
+              'tag': null::varchar,
+              'tag_allocation': 'without tag',
+              'tag_units': if(is_first, greatest(all_use - of_tags, 0), 0)
+            },
+            {
+              'tag': null::varchar,
+              'tag_allocation': 'not through the gateway',
+              'tag_units': if(is_first, greatest(billed - greatest(all_use, of_tags), 0), 0)
+            },
+            {
+              'tag': null::varchar,
+              'tag_allocation': 'no estimate',
+              'tag_units': if(is_first and greatest(all_use, of_tags, billed) = 0, 1, 0)
+            }
+          ],
+          lambda share: share.tag_units > 0
+        )
+      end,
+      recursive := true
+    )
+  from estimated
 )
 select
-  bills.* exclude (provider, amount_usd, lacks_dollars, gateway_model),
-  tag,
-  if(shares.units is null, coalesce(estimates.refusal, pools.refusal, 'no estimate'), tag_allocation) as tag_allocation,
-  coalesce(shares.units, 1) as tag_units,
-  coalesce(shares.all_units, 1) as all_tag_units
-from bills
-join pools using (gateway, usage_date, gateway_model)
-left join estimates using (gateway, usage_date, gateway_model, tag_family)
-left join shares using (gateway, usage_date, gateway_model, tag_family);
+  *,
+  (sum(tag_units) over (partition by connection, usage_date, model, api_key_id))::hugeint as all_tag_units
+from shares;
 
 comment on view costs.tag_shares is
   'One row per connection, day, model, API key, tag, and how it was found: tag_units of all_tag_units of the bill. docs/money.md'

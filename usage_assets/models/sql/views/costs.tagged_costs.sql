@@ -3,12 +3,12 @@
 -- reads: costs.allocated_costs_named, costs.tag_shares, accounting.tag_allocations
 create or replace view costs.tagged_costs as
 with
-bills as not materialized (
+bills as (
   select *, row_number() over (partition by connection, usage_date) as bill
   from costs.allocated_costs_named
   semi join accounting.tag_allocations using (connection)
 ),
-split as not materialized (
+split as (
   select
     bills.*,
     shares.tag_family,
@@ -25,29 +25,29 @@ split as not materialized (
     and bills.cost_basis = 'billed'
 ),
 -- a division of HUGEINTs costs a microsecond: two for each amount
-places as not materialized (
+places as (
   select
     *,
     abs(replace(native_amount::varchar, '.', '')::hugeint) as native_places,
     abs(replace(amount_usd::varchar, '.', '')::hugeint) as usd_places
   from split
 ),
-whole as not materialized (
+whole as (
   select *, native_places // all_tag_units as native_whole, usd_places // all_tag_units as usd_whole
   from places
 ),
-rests as not materialized (
+rests as (
   select
     *,
     (native_places - native_whole * all_tag_units) * tag_units as native_rest,
     (usd_places - usd_whole * all_tag_units) * tag_units as usd_rest
   from whole
 ),
-more as not materialized (
+more as (
   select *, native_rest // all_tag_units as native_more, usd_rest // all_tag_units as usd_more
   from rests
 ),
-parts as not materialized (
+parts as (
   select
     *,
     native_whole * tag_units + native_more as native_rounded,
