@@ -67,18 +67,14 @@ key = "env:SANDBOX_LITELLM_KEY"
 
 [[connection]]
 name = "anthropic_analytics"
-provider = "anthropic_analytics"  # the usage of anthropic once more: by product, agent and Slack channel, too
+provider = "anthropic_analytics"  # the usage of anthropic once more: its reports, their cuts, and who uses Claude
 key = "env:SANDBOX_ANTHROPIC_ANALYTICS_KEY"
 
 [connection.endpoints]
-usage_report = true
-cost_report = true
-user_usage_report = true
-user_cost_report = true
-cost_by_product = true
-cost_by_agent = true
-cost_by_slack_channel = true
 """
+CONNECTIONS += "".join(
+    f"{endpoint.name} = true\n" for endpoint in PROVIDERS["anthropic_analytics"].endpoints if not endpoint.default_on
+)
 """What the environment cannot say of the demo's connections."""
 WHO_BILL_TOO = """
 [[connection]]
@@ -194,6 +190,8 @@ ASKED: Mapping[str, Provider] = {
     )
 }
 """The providers of the demo's connections, which are called as these."""
+LATE = {"anthropic_analytics": 3}
+"""Connection -> the days after which all of its reports are there; others are there when a day is over."""
 Windows = Mapping[str, Window]
 """Connection (named like its provider) -> the days that it serves."""
 
@@ -288,12 +286,13 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
 
 
 def windows_of(providers: Mapping[str, Provider], days: int, today: date) -> Windows:
-    """The last closed days, of each provider no more than it serves."""
+    """The last closed days, of each provider no more than it serves; none of those that serve none of them yet."""
     firsts = {
         name: max(today - DAY * min(days, provider.lookback_days or days), provider.first_day or date.min)
         for name, provider in providers.items()
     }
-    return {name: Window(first, today - DAY) for name, first in firsts.items()}
+    lasts = {name: today - DAY * LATE.get(name, 1) for name in firsts}
+    return {name: Window(first, lasts[name]) for name, first in firsts.items() if first <= lasts[name]}
 
 
 def write_configuration(home: Path) -> None:
@@ -467,7 +466,7 @@ def launch(dagster: Dagster, windows: Windows, say: Say) -> dict[AssetPath, int]
         usage = [key for key in assets if key[0] == name and key[-1] != PUSH]
         dagster.launch_backfill(name, usage, window.days, {CONNECTION_TAG: name})
         say(f"{name}: backfill of {len(usage)} assets for {len(window.days)} days, {window}{_served(name, windows)}")
-    return {key: len(windows[key[0]].days) for key in assets}
+    return {key: len(windows[key[0]].days) for key in assets if key[0] in windows}
 
 
 def _served(name: str, windows: Windows) -> str:

@@ -35,6 +35,7 @@ def _same(*names: str) -> Mapping[str, str]:
     return {name: name for name in names}
 
 
+CLAUDE_CUTS = ("product", "agent", "session", "slack_channel", "organization")
 UNITS: Mapping[str, Mapping[str, str]] = {
     "openai.costs": {"usd": "amount_usd"},
     "openai.usage_completions": _same("input_tokens", "output_tokens", "num_model_requests"),
@@ -164,9 +165,25 @@ UNITS: Mapping[str, Mapping[str, str]] = {
     "anthropic_analytics.cost_report": {"enterprise_cents": "amount_cents"},
     "anthropic_analytics.user_usage_report": {"people_output_tokens": "output_tokens"},
     "anthropic_analytics.user_cost_report": {"people_cents": "amount_cents"},
-    "anthropic_analytics.cost_by_product": {"cents": "amount_cents"},
-    "anthropic_analytics.cost_by_agent": {"cents": "amount_cents"},
-    "anthropic_analytics.cost_by_slack_channel": {"cents": "amount_cents"},
+    # a cut is stored only if all of its measures add up to what is stated without grouping
+    **{f"anthropic_analytics.usage_by_{cut}": _same("output_tokens", "requests") for cut in CLAUDE_CUTS},
+    **{f"anthropic_analytics.cost_by_{cut}": {"cents": "amount_cents"} for cut in CLAUDE_CUTS},
+    # counts of people add up over days to person-days only
+    "anthropic_analytics.summaries": {
+        "claude_seat_days": "assigned_seat_count",
+        "claude_person_days": "daily_active_user_count",
+    },
+    "anthropic_analytics.users": {
+        "claude_messages": "chat_message_count",
+        "claude_commits": "claude_code_commit_count",
+        "claude_lines_added": "claude_code_lines_added_count",
+        "claude_web_searches": "web_search_count",
+    },
+    "anthropic_analytics.skills": {"skill_calls": "invocation_count"},
+    "anthropic_analytics.connectors": {"connector_reads": "read_call_count"},
+    "anthropic_analytics.plugins": {"plugin_calls": "invocation_count"},
+    "anthropic_analytics.artifacts": {"claude_artifacts": "artifacts_created_count"},
+    "anthropic_analytics.chat_projects": {"project_messages": "message_count"},
     "focus.charges": {
         "usd": "billed_usd",
         "tokens": "tokens",

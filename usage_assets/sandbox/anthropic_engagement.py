@@ -100,7 +100,7 @@ def _authenticate(request: Request) -> None:
 
 
 def _rows(ledger: Ledger, name: str, day: date) -> list[Row]:
-    return ledger.rows("anthropic_engagement", name, day)
+    return ledger.rows("anthropic_analytics", name, day)
 
 
 def _item(name: str, day: date, row: Row) -> dict[str, Any]:

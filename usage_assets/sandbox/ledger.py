@@ -150,8 +150,9 @@ DAYS: dict[str, Callable[[Company, date], DayRows]] = {
     "anthropic": anthropic_day,
     "chatgpt": chatgpt_day,
     "openai_legacy": openai_legacy_day,
-    "anthropic_analytics": anthropic_analytics_day,
-    "anthropic_engagement": anthropic_engagement_day,
+    "anthropic_analytics": lambda company, day: (
+        anthropic_analytics_day(company, day) | anthropic_engagement_day(company, day)
+    ),
     "focus": focus_day,
     "litellm": litellm_day,
     "openrouter": openrouter_day,
@@ -284,9 +285,12 @@ BOOKS: dict[str, dict[str, Book]] = {
             USAGE_DIMENSIONS, _fields(people_output_tokens="output_tokens"), _late_anthropic_user
         ),
         "user_cost_report": Book(COST_DIMENSIONS, _fields(people_cents="amount"), _late_anthropic_user),
-    },
-    "anthropic_engagement": {
-        "summaries": Book(("seats",), {}, lambda _, n: {"seats": 100 + n}),
+        "summaries": Book(
+            ("seats",),
+            # of a day: over days, only seat-days and person-days add up
+            _fields(claude_seat_days="seats", claude_person_days="daily"),
+            lambda _, n: {"seats": 100 + n},
+        ),
         "users": Book(
             ("user_id", "person"),
             _fields(

@@ -112,6 +112,8 @@ class Account:
     """Those that are on; none: all that the sandbox has books of."""
     bills: Bills | None = None
     """Where its files are, if it reads files."""
+    keys_since: date = API_KEY_FLOOR
+    """The first day of which costs are told by API key."""
 
 
 @dataclass
@@ -161,19 +163,20 @@ def raw_rows(account: Account, day: date) -> dict[str, list[Row]]:
     for endpoint in PROVIDERS[account.provider].endpoints:
         if endpoint.name not in (account.endpoints or BOOKS[account.provider]):
             continue
-        book = BOOKS[account.provider][endpoint.name]
-        rows = account.ledger.rows(account.provider, endpoint.name, day)
+        name = endpoint.name.partition("_by_")[0]  # a cut is of the book of the whole
+        book = BOOKS[account.provider][name]
+        rows = account.ledger.rows(account.provider, name, day)
+        name = f"{account.provider}/{name}"
         granted = {*endpoint.group_by}
-        if endpoint.row.table == "openai.costs" and day < API_KEY_FLOOR:
+        if endpoint.row.table == "openai.costs" and day < account.keys_since:
             granted -= {"api_key_id"}
         if granted:
-            kept = granted | {"currency", "quantity_unit"}
+            kept = audit_sources.told_by(name, granted) | {"currency", "quantity_unit"}
             if "description" in granted:
                 kept = {*book.dimensions}
             if account.keeps_names and endpoint.row.table == "openai.costs":
                 kept |= {"user_email"}
             rows = [row | {"grouped_by": ",".join(sorted(granted))} for row in group(rows, book.dimensions, kept)]
-        name = f"{account.provider}/{endpoint.name}"
         if tell := audit_sources.STORED.get(name):
             told = audit_sources.Told(rows, day, account.bills.until if account.bills else day)
             named: Iterable[Row] = tell(told)
@@ -795,14 +798,16 @@ def tables_of(
     kept = {(table, ""): rows for table, rows in raw.items()}
     costs: list[Row] = []
     parts: list[Row] = []
-    for source in (source for source in SOURCES if source in raw):
+    for source in (billed := [source for source in SOURCES if source in raw]):
         kept[DAILY, source] = [valued(row, day, accounting) for row in SOURCES[source](raw[source])]
         costs += kept[DAILY, source]
         if source in USES:
             kept[ALLOCATED, source] = [part for bill in kept[DAILY, source] for part in allocated(bill, raw)]
             parts += kept[ALLOCATED, source]
     entities = [build(account, day, raw, lookups) for table, build in ENTITIES.items() if table in raw]
-    for found in (*entities, cost_entities(account, day, costs, parts, accounting, lookups)):
+    if billed:
+        entities.append(cost_entities(account, day, costs, parts, accounting, lookups))
+    for found in entities:
         kept |= {(f"port_entities.{blueprint}", ""): rows for blueprint, rows in found.items()}
     return kept
 
@@ -883,13 +888,13 @@ class Keeper:
         self.restatements: list[Row] = []
 
     def written(
-        self, connection: str, days: Iterable[date], at: datetime, run_id: str, only: Collection[tuple[str, str]] = ()
+        self, connection: str, days: Iterable[date], at: datetime, run_id: str, parts: Collection[tuple[str, str]]
     ) -> None:
-        """A run has written a connection's days: all of its tables, or only these parts of these."""
+        """A run has written a connection's days: these parts of tables."""
         account = self.accounts[connection]
         for day in days:
             for part, rows in tables_of(account, day, self.accounting, self.lookups).items():
-                if not only or part in only:
+                if part in parts:
                     self._write((*part, connection, day), rows, at, run_id)
 
     def lose(self) -> None:

@@ -1,4 +1,4 @@
-"""Clouds' bills, editors and gateways: what is stored of their books, what it costs and counts, and becomes in Port.
+"""Clouds, editors, gateways and further reports of OpenAI and Anthropic: what is stored, costs, counts, and is in Port.
 
 Declarations by endpoint or table, for audit_books.py and audit_views.py. Nothing here is read from the product.
 """
@@ -8,14 +8,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from usage_assets.sandbox.anthropic_analytics import PROJECT_NUMBER
+from usage_assets.sandbox.anthropic_engagement import OFFICE, TOOLS
 from usage_assets.sandbox.company import email
 from usage_assets.sandbox.company_cursor import BILLED, COVERED, OWN_KEY
 from usage_assets.sandbox.company_focus import ACCOUNTS, BEDROCK, METERS
 from usage_assets.sandbox.company_litellm import MEASURES, TEAMS
+from usage_assets.sandbox.company_openai_legacy import MEASURES as LEGACY_MEASURES
 from usage_assets.sandbox.credentials import COPILOT_ORGANIZATION
 from usage_assets.sandbox.directory import cursor_member_id
 from usage_assets.sandbox.focus import PAYER
-from usage_assets_tests.end_to_end.audit_sums import Row, by, cost, identifier, total
+from usage_assets_tests.end_to_end.audit_sums import Row, by, cost, identifier, times, total
 
 # --- Rows: endpoint -> what is stored of a day's rows of the books ----------------------------------------------------
 
@@ -227,7 +230,159 @@ def _copilot_organizations(told: Told) -> Iterator[Row]:
         }
 
 
+def _legacy_lines(told: Told) -> Iterator[Row]:
+    """The lines of a bill, and the total that is stated, of an empty day, too."""
+    yield from ({"name": row["name"], "cost_cents": row["cents"]} for row in told.rows)
+    yield {"total_usage_cents": total(row["cents"] for row in told.rows) or Decimal(0)}
+
+
+def _legacy_use(told: Told) -> Iterator[Row]:
+    """Of each list and model: spans of time, projects and keys are added up."""
+    for (name, model), same in by(told.rows, "list", "model").items():
+        yield {"list_name": name, "model": model, **{of: total(row[of] for row in same) for of in LEGACY_MEASURES}}
+
+
+ACTORS = {
+    "user_actor": "actor_user_id",
+    "service_account_actor": "actor_service_account_id",
+    "api_actor": "actor_api_key_id",
+    "federated_actor": "actor_subject",
+}
+"""Kind of actor -> the column of its id."""
+OF_CLOUD = {"federated_actor": {"actor_provider": "gcp", "actor_project_number": PROJECT_NUMBER}}
+CLAUDE_TOKENS = (
+    *("uncached_input_tokens", "output_tokens", "cache_read_input_tokens"),
+    *("cache_creation_5m_input_tokens", "cache_creation_1h_input_tokens"),
+)
+
+
+def _whose(row: Row) -> Row:
+    """Whose use it is; a row that is not grouped by actors has none."""
+    kind = row["actor_type"]
+    return {ACTORS[kind]: row["actor_id"], **OF_CLOUD.get(kind, {})} if kind else {}
+
+
+def _claude_usage(told: Told) -> Iterator[Row]:
+    for row in told.rows:
+        tokens = total(row[name] for name in CLAUDE_TOKENS)
+        yield {**row, **_whose(row), "total_tokens": tokens, "occurrence": 1}
+
+
+def _claude_cost(told: Told) -> Iterator[Row]:
+    """Parts of a cost have no requests."""
+    for row in told.rows:
+        parts = {"requests": None} if row["cost_type"] else {}
+        amounts = {f"{name}_cents": row[name] for name in ("amount", "list_amount")}
+        yield {**row, **_whose(row), **amounts, **parts, "currency": "USD", "occurrence": 1}
+
+
+PERIODS = ("daily", "weekly", "monthly")
+NOTHING = {
+    "chat": (
+        *("thinking_message_count", "connectors_used_count", "shared_conversations_viewed_count"),
+        *("distinct_connectors_used_count", "distinct_skills_used_count", "distinct_projects_used_count"),
+        *("distinct_projects_created_count", "distinct_artifacts_created_count", "distinct_files_uploaded_count"),
+        "distinct_shared_artifacts_viewed_count",
+    ),
+    "claude_code": ("artifacts_created_count",),
+    "cowork": (
+        *("message_count", "action_count", "dispatch_turn_count", "connectors_used_count", "skills_used_count"),
+        *("artifacts_created_count", "distinct_session_count", "distinct_connectors_used_count"),
+        "distinct_skills_used_count",
+    ),
+    "design": (
+        *("message_count", "distinct_session_count", "distinct_projects_used_count"),
+        "distinct_projects_created_count",
+    ),
+    "science": (
+        *("message_count", "delegation_count", "remote_compute_job_count", "skills_used_count"),
+        "distinct_session_count",
+    ),
+}
+"""Product -> what nobody of the company does in it."""
+IN_OFFICE = (
+    *("connectors_used_count", "distinct_connectors_used_count", "distinct_session_count"),
+    *("distinct_skills_used_count", "message_count", "skills_used_count"),
+)
+
+
+def _claude_people(told: Told) -> Iterator[Row]:
+    for row in told.rows:
+        tools = {tool: {"accepted_count": row["code_sessions"], "rejected_count": 0} for tool in TOOLS}
+        yield {
+            **{f"{product}_{name}": 0 for product, names in NOTHING.items() for name in names},
+            **{name: row[name] for name in ("user_id", "web_search_count")},
+            "last_activity_date": str(told.day),
+            "chat_message_count": row["messages"],
+            "chat_distinct_conversation_count": row["conversations"],
+            "claude_code_commit_count": row["commits"],
+            "claude_code_pull_request_count": row["pull_requests"],
+            "claude_code_distinct_session_count": row["code_sessions"],
+            "claude_code_lines_added_count": row["lines_added"],
+            "claude_code_lines_removed_count": row["lines_removed"],
+            "claude_code_tool_actions": tools,
+            "office_metrics": {product: dict.fromkeys(IN_OFFICE, 0) for product in OFFICE},
+        }
+
+
+def _claude_seats(told: Told) -> Iterator[Row]:
+    for row in told.rows:
+        active = {f"{period}_active_user_count": row[period] for period in PERIODS}
+        rates = {name: Decimal(row[name] * 100) / row["seats"] for name in PERIODS}
+        yield {
+            "assigned_seat_count": row["seats"],
+            "pending_invite_count": 1,
+            **active,
+            **{f"{product}_{name}": n // 2 for product in ("cowork", "claude_code") for name, n in active.items()},
+            **{f"{name}_adoption_rate": rate.quantize(Decimal("0.01")) for name, rate in rates.items()},
+        }
+
+
+def _claude_things(thing: str, **stated: Any) -> Callable[[Told], Iterator[Row]]:
+    """How many people use skills, connectors or plugins: in chat, or those of Claude Code there."""
+    used = f"distinct_session_{thing}_used_count"
+
+    def things(told: Told) -> Iterator[Row]:
+        for row in told.rows:
+            in_code = thing == "plugin" or row.get("in_code", False)
+            cents = ("attributed_list_price", "estimated_overage_spend")
+            yield {
+                **row,
+                **stated,
+                **{f"{name}_cents": row[name] for name in cents if name in row},
+                "distinct_user_count": row["people"],
+                f"chat_distinct_conversation_{thing}_used_count": 0 if in_code else row["people"],
+                f"claude_code_{used}": row["people"] if in_code else 0,
+                f"cowork_{used}": 0,
+                "office_metrics": {product: {used: 0} for product in OFFICE},
+            }
+
+    return things
+
+
+def _claude_artifacts(told: Told) -> Iterator[Row]:
+    for row in told.rows:
+        yield {**row, "published_artifacts_created_count": 0, "distinct_user_count": row["people"]}
+
+
+def _claude_projects(told: Told) -> Iterator[Row]:
+    for row in told.rows:
+        people = dict.fromkeys(("distinct_conversation_count", "distinct_user_count"), row["people"])
+        yield {**row, **people, "created_at": "2026-02-03T09:30:00Z", "created_by_id": f"user_01{row['person']}"}
+
+
 STORED: Mapping[str, Callable[[Told], Iterable[Row]]] = {
+    "openai_legacy/billing_usage": _legacy_lines,
+    "openai_legacy/usage": _legacy_use,
+    **{f"anthropic_analytics/{report}": _claude_usage for report in ("usage", "usage_report", "user_usage_report")},
+    **{f"anthropic_analytics/{report}": _claude_cost for report in ("cost", "cost_report", "user_cost_report")},
+    "anthropic_analytics/users": _claude_people,
+    "anthropic_analytics/summaries": _claude_seats,
+    "anthropic_analytics/skills": _claude_things("skill", currency="USD"),
+    "anthropic_analytics/connectors": _claude_things("connector", unclassified_call_count=0),
+    "anthropic_analytics/plugins": _claude_things("plugin", install_count=0),
+    "anthropic_analytics/artifacts": _claude_artifacts,
+    "anthropic_analytics/chat_projects": _claude_projects,
     "focus/charges": _charges,
     "cursor/usage_events": _events,
     "cursor/daily_usage": _editor_days,
@@ -239,7 +394,17 @@ STORED: Mapping[str, Callable[[Told], Iterable[Row]]] = {
     "github_copilot/users_1_day": _copilot_users,
     "github_copilot/organization_1_day": _copilot_organizations,
 }
-"""The rest is stored as the books have it."""
+"""Book -> what is stored of it by each of its endpoints. The rest is stored as the books have it."""
+ACTOR = ("actor_type", "actor_id", "person")
+"""What books know of an actor."""
+OF_PEOPLE = ("anthropic_analytics/user_usage_report", "anthropic_analytics/user_cost_report")
+"""Those whose rows are each of a person, whatever they are grouped by."""
+
+
+def told_by(name: str, granted: Iterable[str]) -> set[str]:
+    """The dimensions of a book that an endpoint states."""
+    kept = {*granted}
+    return kept | {*ACTOR} if "actor" in kept or name in OF_PEOPLE else kept
 
 
 # --- Costs: raw table -> rows of costs.daily_costs --------------------------------------------------------------------
@@ -282,6 +447,9 @@ def _charged(row: Row) -> Row:
 
 
 MONEYS: Mapping[str, Sequence[Money]] = {
+    "openai_legacy.billing_usage": (
+        Money("billed", "cost_cents", lambda row: bool(row["name"]), lambda row: {"line_item": row["name"]}, "cents"),
+    ),
     "focus.charges": (Money("billed", "billed_cost", lambda row: not row["left_out_rows"], _charged),),
     "cursor.usage_events": (
         Money("billed", "charged_cents", lambda row: row["charge"] == "billed", _edited, "cents"),
@@ -349,6 +517,7 @@ COSTS: Mapping[str, Callable[[Sequence[Row]], Iterator[Row]]] = {
     "litellm.user_activity": _gateway_costs,
 }
 USD_TOTALS = {
+    "openai_legacy.billing_usage": {"cost_cents": "cents"},
     "openrouter.activity": {"usage": "dollars"},
     "cursor.usage_events": {"billed_cents": "cents"},
     "focus.charges": {"billed_usd": "dollars"},
@@ -378,7 +547,13 @@ def _of_all(row: Row) -> bool:
 
 
 AMOUNTS = {name: Sum(name) for name in ("gross_amount", "discount_amount", "net_amount")}
+CENTS = {"amount_cents": Sum("amount_cents")}
+REPORTS_OF_COST = ("cost", "cost_control", "cost_report", "cost_report_control", "user_cost_report")
+CUTS = ("product", "agent", "session", "slack_channel", "organization")
 TOTALS: Mapping[str, Mapping[str, Sum]] = {
+    "openai_legacy.billing_usage": {name: Sum(name) for name in ("cost_cents", "total_usage_cents")},
+    **{f"anthropic_analytics.{report}": CENTS for report in REPORTS_OF_COST},
+    **{f"anthropic_analytics.cost_by_{cut}": CENTS for cut in CUTS},
     "focus.charges": {
         "billed_usd": Sum("billed_cost", lambda row: not row["left_out_rows"], "USD"),
         "left_out_usd": Sum("billed_cost", lambda row: bool(row["left_out_rows"]), "USD"),
@@ -511,6 +686,13 @@ def _routes(row: Row) -> Row | None:
 
 
 USAGE: Mapping[str, Callable[[Row], Row | None]] = {
+    "openai_legacy.usage": _same(
+        model="model",
+        requests="requests",
+        input_tokens="context_tokens",
+        cached_input_tokens="cached_context_tokens",
+        output_tokens="generated_tokens",
+    ),
     **{f"openai.usage_{report}": _same(**OF_MODELS) for report in ("completions", "decisions")},
     **{
         f"openai.usage_{report}": _same(**OF_MEDIA)
@@ -596,7 +778,38 @@ def _cursor_person(account: Any, day: date, tables: Mapping[str, list[Row]], _: 
     }
 
 
+def _legacy_entities(account: Any, day: date, tables: Mapping[str, list[Row]], _: Any) -> Mapping[str, list[Row]]:
+    """In the blueprints of what came after it."""
+    use = tables["openai_legacy.usage"]
+    cents = total(row["cost_cents"] for row in tables["openai_legacy.billing_usage"]) or Decimal(0)
+    tokens = ("context_tokens", "generated_tokens")
+    return {
+        "openai_daily_usage": [
+            {
+                "identifier": identifier(account.name, f"daily-{day}"),
+                "title": f"OpenAI Usage {day}",
+                "date": str(day),
+                "total_requests": total(row["requests"] for row in use) or 0,
+                "total_tokens": total(row[name] for row in use for name in tokens) or 0,
+                "total_cost": times(cents, Decimal("0.01")),
+            }
+        ],
+        "openai_model_usage": [
+            {
+                "identifier": identifier(account.name, f"{model}-{int(moment(day).timestamp())}"),
+                "title": f"{model} usage",
+                "model": model,
+                "date": str(day),
+                "requests": total(row["requests"] for row in same),
+                "tokens": total(row[name] for row in same for name in tokens) or 0,
+            }
+            for (model,), same in by(use, "model").items()
+        ],
+    }
+
+
 ENTITIES: Mapping[str, Callable[..., Mapping[str, list[Row]]]] = {
+    "openai_legacy.usage": _legacy_entities,
     "github_copilot.organization_1_day": _copilot_organization,
     "github_copilot.users_1_day": _copilot_user,
     "cursor.daily_usage": _cursor_person,

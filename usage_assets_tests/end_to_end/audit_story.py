@@ -18,7 +18,15 @@ import dagster as dg
 import httpx
 import time_machine
 
-from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, RANGE_END, RANGE_START, USAGE_JOB
+from usage_assets.automation.jobs import (
+    ACCOUNTING_JOB,
+    CONNECTION_TAG,
+    PORT_SYNC_JOB,
+    RANGE_END,
+    RANGE_START,
+    USAGE_JOB,
+    port_sync_key,
+)
 from usage_assets.automation.port_sensor import RUN_KEY_TAG
 from usage_assets.build import build_definitions
 from usage_assets.cli.backfill_plan import AssetProgress, BackfillPlan, RunPlan
@@ -26,10 +34,12 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.providers import PROVIDERS
+from usage_assets.sandbox.anthropic_engagement import PATHS, latest_day
 from usage_assets.sandbox.company_github_copilot import CREDITS_SINCE
 from usage_assets.sandbox.control import DEFAULT_SEED
 from usage_assets.sandbox.credentials import (
     ANTHROPIC_ADMIN_KEY,
+    ANTHROPIC_PARENT_KEY,
     CHATGPT_ANALYTICS_KEY,
     CHATGPT_WORKSPACE_ID,
     COPILOT_ORGANIZATION,
@@ -37,27 +47,34 @@ from usage_assets.sandbox.credentials import (
     CURSOR_API_KEY,
     LITELLM_MASTER_KEY,
     OPENAI_ADMIN_KEY,
+    OPENAI_SESSION_KEY,
     OPENROUTER_MANAGEMENT_KEY,
 )
 from usage_assets.sandbox.directory import Directory
-from usage_assets.sandbox.ledger import Clock, Ledger
+from usage_assets.sandbox.ledger import BOOKS, Clock, Ledger
 from usage_assets_tests.conftest import Sandbox, running_sandbox
-from usage_assets_tests.end_to_end.audit_books import MINOR_DIGITS, Account, Bills, Dated, Keeper
+from usage_assets_tests.end_to_end.audit_books import MINOR_DIGITS, Account, Bills, Dated, Keeper, Key
 from usage_assets_tests.end_to_end.audit_sums import DAILY, total
 from usage_assets_tests.end_to_end.audit_views import whole_units
 from usage_assets_tests.end_to_end.conftest import Project, lose, open_project, sandbox_environment, settings_of
+from usage_assets_tests.end_to_end.test_refusals import failures
 
-FIRST = date(2025, 11, 23)
-"""In the next two weeks a month ends, and costs begin to be told by API key: also of few days the audit has all."""
+FIRST = date(2025, 12, 26)
+"""In the next two weeks a month ends, Anthropic's newer reports begin, and costs begin to be told by API key: also of
+few days the audit has all."""
 WEEK, MONTHS = 7, 60
 SHORT = 2 * WEEK + 1
 COUNT = int(os.environ.get("USAGE_AUDIT_DAYS", SHORT))
 assert COUNT == SHORT or COUNT > SHORT + WEEK, f"USAGE_AUDIT_DAYS: {SHORT}, or more than {SHORT + WEEK}"
 DAYS = [FIRST + timedelta(days=n) for n in range(COUNT)]
 LAST = DAYS[-1]
-OTHER_SEED = 23
-CLOSED = date(2025, 12, 1)
-"""The first month is over."""
+OTHER_SEED = 26
+CLOSED = FIRST + timedelta(days=WEEK + 1)
+"""The first days are stored, and their month is over."""
+KEYS_SINCE = FIRST + timedelta(days=SHORT - 2)
+"""The first day of which costs are told by API key: the sandboxes refuse it for the days before."""
+NEWER_SINCE = date(2026, 1, 1)
+"""The first day that Anthropic's newer reports have."""
 SWITCH = FIRST + timedelta(days=3)
 """The last day of rates and owners that change."""
 FEW = ("costs", "usage_completions")
@@ -88,6 +105,7 @@ class Source(NamedTuple):
 
 BILLS = "bills"
 SWITCHES = ", ".join(f"{e.name} = {str(e.name in FEW).lower()}" for e in PROVIDERS["openai"].endpoints)
+REPORTS = tuple(endpoint.name for endpoint in PROVIDERS["anthropic_analytics"].endpoints)
 SOURCES = (
     Source("openai", "openai", "openai/v1", OPENAI_ADMIN_KEY, "endpoints = { usage_decisions = true }"),
     Source(
@@ -116,6 +134,15 @@ SOURCES = (
     Source("editor", "cursor", "cursor", CURSOR_API_KEY),
     Source("gateway", "litellm", "litellm", LITELLM_MASTER_KEY),
     Source("router", "openrouter", "openrouter", OPENROUTER_MANAGEMENT_KEY),
+    Source(
+        "claude",
+        "anthropic_analytics",
+        "anthropic",
+        ANTHROPIC_PARENT_KEY,
+        f"endpoints = {{ {', '.join(f'{name} = true' for name in REPORTS)} }}",
+        endpoints=REPORTS,
+    ),
+    Source("legacy", "openai_legacy", "openai/v1", OPENAI_SESSION_KEY, 'organization = "org-acquired"', organization=1),
 )
 ORGANIZATION = {source.name: source.organization for source in SOURCES}
 
@@ -188,6 +215,10 @@ class Story:
     """Asset -> the parts of tables that it writes."""
     cursor: str | None = None
     """Of the due sensor."""
+    refused: set[dg.AssetKey] = field(default_factory=set)
+    """What its provider refuses when it is fetched next."""
+    late: dict[tuple[dg.AssetKey, date], datetime] = field(default_factory=dict)
+    """Days that a report did not have, and when it was asked for them last."""
 
     def move_to(self, moment: datetime) -> None:
         """Let it be this moment everywhere."""
@@ -213,16 +244,48 @@ class Story:
 
     def fetch(self, connection: str, days: Sequence[date], *assets: str) -> None:
         """Fetch days, as a person or a schedule does; ``assets`` alone, where some are named."""
-        days = self.served(connection, days)
-        result = self.project.fetch(connection, days, *assets)
-        assert result.success
-        keys = (dg.AssetKey([connection, name]) for name in assets)
-        self.keeper.written(connection, days, self.now, result.run_id, self.parts(keys))
+        if days := self.served(connection, days):
+            keys = {dg.AssetKey([connection, name]) for name in assets}
+            keys = keys or {key for key in self.tables if key.path[0] == connection}
+            self.note(connection, keys, days, self.project.fetch(connection, days, *assets))
+
+    def note(
+        self, connection: str, keys: Collection[dg.AssetKey], days: Sequence[date], result: dg.ExecuteInProcessResult
+    ) -> None:
+        """A run has written assets, but for those whose reports were refused, and for days that are to come."""
+        lacking, self.refused = self.refused & {*keys}, self.refused - {*keys}
+        assert failures(result).keys() == {key.to_python_identifier() for key in lacking}
+        for day in days:
+            late = {key for key in keys if self.is_to_come(key, day)}
+            self.late |= dict.fromkeys(((key, day) for key in late), self.now)
+            self.keeper.written(connection, [day], self.now, result.run_id, self.parts({*keys} - lacking - late))
+
+    def is_to_come(self, key: dg.AssetKey, day: date) -> bool:
+        """Whether an asset is a report that does not have a day yet."""
+        connection, report, *_ = key.path
+        is_late = self.keeper.accounts[connection].provider == "anthropic_analytics" and report in PATHS
+        return is_late and day > latest_day(report, self.now)
+
+    def behind(self) -> set[Key]:
+        """The days that are not what they would be now, but for those of reports that do not have them yet."""
+        wrote = {part: key for key, parts in self.tables.items() if len(parts) == 1 for part in parts}
+        return {
+            key
+            for key in self.keeper.behind()
+            if (asset := wrote.get(key[:2])) is None or not self.is_to_come(asset, key[3])
+        }
+
+    def refuse(self, connection: str, asset: str, route: str) -> None:
+        """Let a provider refuse an asset once."""
+        self.refused.add(dg.AssetKey([connection, asset]))
+        sandbox = self.organizations[ORGANIZATION[connection]].sandbox
+        sandbox.faults({"route": route, "fault": "status", "status": 403, "calls": [1]})
 
     def served(self, connection: str, days: Sequence[date]) -> list[date]:
-        """Those of days that the provider still serves."""
-        lookback = PROVIDERS[self.keeper.accounts[connection].provider].lookback_days or 10**5
-        return [day for day in days if day >= self.now.date() - timedelta(days=lookback)]
+        """Those of days that the provider serves."""
+        provider = PROVIDERS[self.keeper.accounts[connection].provider]
+        first = self.now.date() - timedelta(days=provider.lookback_days or 10**5)
+        return [day for day in days if day >= max(first, provider.first_day or first)]
 
     def parts(self, keys: Iterable[dg.AssetKey]) -> set[tuple[str, str]]:
         """The parts of tables that some assets write."""
@@ -266,15 +329,14 @@ class Story:
             keys = list(request.asset_selection or ())
             first, last = (date.fromisoformat(request.tags[tag]) for tag in (RANGE_START, RANGE_END))
             days = [day for day in DAYS if first <= day <= last]
-            result = self.project.run(USAGE_JOB, keys, days, **tags)
-            self.keeper.written(request.tags[CONNECTION_TAG], days, self.now, result.run_id, self.parts(keys))
+            self.note(request.tags[CONNECTION_TAG], keys, days, self.project.run(USAGE_JOB, keys, days, **tags))
         else:
             job = request.job_name or ""
             result = replace(self.project, checks=True).run(job, [*self.project.keys_of(job)], None, **tags)
             [check] = result.get_asset_check_evaluations()
             made_up = min(1, int(str(check.metadata["invoices"].value)))
             assert str(check.metadata["different"].value).count("I-") == made_up
-        assert result.success
+            assert result.success
 
     def settle(self) -> None:
         """Let the due sensor tick until it has nothing more to ask for."""
@@ -315,9 +377,15 @@ class Story:
         lose(self.project.warehouse)
         self.keeper.lose()
 
+    @property
+    def pushing(self) -> list[str]:
+        """The connections that have entities."""
+        keys = self.project.keys_of(PORT_SYNC_JOB)
+        return [connection for connection in self.keeper.accounts if port_sync_key(connection) in keys]
+
     def push(self, days: Sequence[date], *connections: str) -> None:
         """Push days of every connection, or of those named."""
-        for connection in connections or self.keeper.accounts:
+        for connection in connections or self.pushing:
             stored = self.keeper.days_of(connection)
             assert self.project.push_of(connection, [day for day in days if day in stored]).success
 
@@ -417,6 +485,7 @@ def stated_later(keeper: Keeper) -> list[Dated]:
             whole_units(row["native_amount"], row["native_unit"], currency)
             for row in keeper.rows(DAILY)
             if (row["connection"], row["cost_basis"], row["currency"]) == (connection, "billed", currency)
+            and f"{row['usage_date']:%Y-%m}" == month
         )
         return said(
             "invoice",
@@ -481,7 +550,7 @@ def play(story: Story, look: Callable[[Story], None]) -> None:
     story.move_to(datetime.combine(week[-1], time(8), UTC))
     bill_in_currencies(one, other, week)
     read_again(story, before, week, look)
-    assert story.keeper.behind() == set()
+    assert story.behind() == set()
 
 
 def change_rates(story: Story, days: Sequence[date]) -> None:
@@ -499,11 +568,12 @@ def change_rates(story: Story, days: Sequence[date]) -> None:
     story.go_on(later)
     keeper.accounting = accounting
     story.go_on(earlier)
-    assert {(connection, day) for *_, connection, day in keeper.behind()} <= {(labs, day) for day in rated[2:]}
-    assert keeper.behind()
+    behind = story.behind()
+    assert {(connection, day) for *_, connection, day in behind} <= {(labs, day) for day in rated[2:]}, behind
+    assert behind
     story.wait()
     story.settle()
-    assert keeper.behind() == set()
+    assert story.behind() == set()
 
 
 def read_again(story: Story, before: Sequence[date], days: Sequence[date], look: Callable[[Story], None]) -> None:
@@ -514,6 +584,7 @@ def read_again(story: Story, before: Sequence[date], days: Sequence[date], look:
         restate_once_more(*story.organizations, day)
     for day in settled:
         story.organizations[0].restate("chatgpt/codex_usage", day, "scale", 5)
+        story.refuse("claude", "user_usage_report", "GET /anthropic/v1/organizations/analytics/user_usage_report")
     story.project.warehouse.maintain(timedelta(days=90))  # what the daily prune does with a lake
     story.run_schedule("daily_usage_schedule")
     if settled:
@@ -554,12 +625,13 @@ def lose_the_database(story: Story, days: Sequence[date]) -> None:
     one.restate("anthropic/claude_code", days[2], "clear")
     one.restate("chatgpt/codex_usage", days[-1], "remove")
     other.restate("openai/costs", days[0], "remove")
+    other.restate("openai_legacy/usage", days[1], "clear")
     story.lose()
     story.wait()
     story.settle()
-    assert story.keeper.behind() == set()
+    assert story.behind() == set()
     assert {(connection, day) for *_, connection, day in story.keeper.days} == {
-        (connection, day) for connection in story.keeper.accounts for day in days
+        (connection, day) for connection in story.keeper.accounts for day in story.served(connection, days)
     }
 
 
@@ -569,7 +641,10 @@ def empty(one: Organization, other: Organization, day: date) -> None:
         (one, other)[organization].restate(name, day, "clear")
 
 
-LATE = {"openai/costs": 0, "anthropic/cost_report": 1, "anthropic/usage_messages": 0, "chatgpt/codex_usage": 0}
+LATE = {
+    **dict.fromkeys(("openai/costs", "anthropic/usage_messages", "chatgpt/codex_usage"), 0),
+    **dict.fromkeys(("anthropic/cost_report", "openai_legacy/billing_usage"), 1),
+}
 """Endpoint, and organization, that tells of a day only when it is read again."""
 
 
@@ -590,7 +665,7 @@ def restate(one: Organization, other: Organization, days: Sequence[date]) -> Non
         other.restate("openai/costs", days[-n], change, factor)
         one.restate("anthropic/cost_report", days[-n], change, factor)
         other.restate("anthropic/cost_report", days[n], change, factor)
-    for n, (change, factor) in enumerate((("scale", 3), ("clear", 1), ("remove", 1), ("add", 1))):
+    for n, (change, factor) in enumerate(CHANGES):
         one.restate("openai/usage_completions", days[-1 - n], change, factor)
         one.restate("openai/usage_images", days[n], change, factor)
         one.restate("anthropic/usage_messages", days[n], change, factor)
@@ -598,14 +673,23 @@ def restate(one: Organization, other: Organization, days: Sequence[date]) -> Non
         one.restate("chatgpt/codex_usage", days[1 + n], change, factor)
     for name, organization in LATE.items():
         (one, other)[organization].restate(name, days[0], "add")
-    for n, (change, factor) in enumerate((("scale", 3), ("clear", 1), ("remove", 1), ("add", 1))):
+    for n, (change, factor) in enumerate(CHANGES):
         for name in RESTATED:
             one.restate(name, days[-2 - n], change, factor)
+        for name in ("billing_usage", "usage"):
+            other.restate(f"openai_legacy/{name}", days[-2 - n], change, factor)
         one.restate(f"github_copilot/{metered_on(days[-2 - n])}", days[-2 - n], change, factor)
     for name in ("cursor/daily_usage", "github_copilot/users_1_day", "github_copilot/organization_1_day"):
         one.restate(name, days[-2], "scale", 2)
+    newer = [day for day in days if day >= NEWER_SINCE]
+    for n, name in enumerate(BOOKS["anthropic_analytics"]):
+        change, factor = CHANGES[0 if name in ALWAYS else n % len(CHANGES)]
+        one.restate(f"anthropic_analytics/{name}", newer[-1 - n % len(newer)], change, factor)
 
 
+CHANGES = (("scale", 3), ("clear", 1), ("remove", 1), ("add", 1))
+ALWAYS = ("summaries",)
+"""What has one row every day."""
 RESTATED = (
     "focus/charges",
     "github_copilot/billing_usage",
@@ -630,6 +714,18 @@ def restate_once_more(one: Organization, other: Organization, day: date) -> None
     one.restate("chatgpt/codex_usage", day, "scale", 2)
     for name in ("focus/charges", "github_copilot/billing_usage", "cursor/usage_events", "litellm/user_activity"):
         one.restate(name, day, "scale", 2)
+    other.restate("openai_legacy/billing_usage", day, "scale", 2)
+    for name in BOOKS["anthropic_analytics"]:
+        one.restate(f"anthropic_analytics/{name}", max(day, NEWER_SINCE), "scale", 2)
+
+
+def refuse_keys(organization: Organization) -> None:
+    """Refuse to tell costs of early days by API key, as OpenAI does for those before 2025-12-06."""
+    since = int(datetime.combine(KEYS_SINCE, time(), UTC).timestamp())
+    message = f"group_by=api_key_id is not available for this time range. Try a start_time on or after {since}."
+    days = [str(day) for day in DAYS if day < KEYS_SINCE]
+    route = {"route": "GET /openai/v1/organization/costs", "fault": "ungroupable"}
+    organization.sandbox.faults(route | {"dimension": "api_key_id", "days": days, "message": message})
 
 
 @contextmanager
@@ -644,12 +740,15 @@ def story_of(folder: Path, sandbox: Sandbox) -> Iterator[Story]:
         second.control("POST", "reset", {"seed": OTHER_SEED})
         organizations = (Organization.at(sandbox, DEFAULT_SEED, folder), Organization.at(second, OTHER_SEED))
         one, other = organizations
+        for organization in organizations:
+            refuse_keys(organization)
         accounts = [
             Account(
                 *(source.name, source.provider, organizations[source.organization].ledger),
                 source.keeps_names,
                 source.endpoints,
                 None if source.key else one.bills,
+                KEYS_SINCE,
             )
             for source in SOURCES
         ]

@@ -4,11 +4,11 @@ Computed in Python from the rows that audit_books.py says are stored.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
-from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from usage_assets.sandbox.company import EXACT
@@ -71,6 +71,33 @@ def _names_in_rows(keeper: Keeper) -> Mapping[tuple[str, str], str]:
         for row in keeper.rows(table)
         if row[id_] and row[name]
     }
+
+
+KINDS = {
+    "projects": "project_id",
+    "workspaces": "workspace_id",
+    **dict.fromkeys(USERS, "user_id"),
+    **dict.fromkeys(KEYS, "api_key_id"),
+}
+"""List -> what its ids are called in other tables."""
+KINDS_IN_ROWS = {"focus": "project_id", "litellm": "api_key_id"}
+
+
+def names(keeper: Keeper) -> Iterator[Row]:
+    """costs.names: what every id was called when it was last listed."""
+    for (connection, listed), items in keeper.lookups.listed.items():
+        for id_, item in items.items() if listed in KINDS else ():
+            yield {
+                "connection": connection,
+                "kind": KINDS[listed],
+                "id": id_,
+                **{name: item.get(name) for name in ("name", "email")},
+                "is_service_account": listed == "service_accounts",
+                "service_account_id": item["account"],
+            }
+    for (connection, id_), name in _names_in_rows(keeper).items():
+        kind = KINDS_IN_ROWS[keeper.accounts[connection].provider]
+        yield {"connection": connection, "kind": kind, "id": id_, "name": name, "is_service_account": False}
 
 
 def _named(keeper: Keeper, rows: Iterable[Row]) -> list[Row]:
@@ -177,8 +204,9 @@ COMPANIES = {
     "github_copilot": ("GitHub", "GitHub Copilot", "Organization"),
     "cursor": ("Cursor", "Cursor", "Team"),
     "openrouter": ("OpenRouter", "OpenRouter", "Workspace"),
+    "openai_legacy": ("OpenAI", "OpenAI API", "Project"),
 }
-DEVELOPERS = ("openai", "anthropic", "chatgpt")
+DEVELOPERS = ("openai", "openai_legacy", "anthropic", "chatgpt")
 """Those that have made the models that they bill."""
 UNITS = {"tokens": "Tokens", "images": "Images"}
 
@@ -186,11 +214,11 @@ UNITS = {"tokens": "Tokens", "images": "Images"}
 def focus(keeper: Keeper) -> list[Row]:
     """costs.focus."""
     invoices = list(_invoiced(keeper))
-    quantities = _quantities(keeper)
+    quantities, listed = _quantities(keeper), _listed(keeper)
     return [
         *(
             _charge(row, found, invoices)
-            for row, found in _quantified([row for row in attributed(keeper) if _is_charged(row)], quantities)
+            for row, found in _quantified([row for row in attributed(keeper) if _is_charged(row)], quantities, listed)
         ),
         *_corrections(keeper, invoices),
         *_purchases(keeper),
@@ -222,7 +250,16 @@ class Quantified(NamedTuple):
     frequency: str = "Usage-Based"
 
 
-def _quantified(rows: Sequence[Row], quantities: Mapping[tuple[Any, ...], Row]) -> Iterator[tuple[Row, Quantified]]:
+def _quantified(
+    rows: Sequence[Row], quantities: Mapping[tuple[Any, ...], Row], listed: Mapping[tuple[Any, ...], Decimal]
+) -> Iterator[tuple[Row, Quantified]]:
+    """Charges with their quantities, and with the list amounts that no quantity comes with."""
+    for row, found in _of_bill_or_use(rows, quantities):
+        list_amount = listed.get(_bill_of(row))
+        yield row, found if list_amount is None else found._replace(list_amount=_list_amount(list_amount, row))
+
+
+def _of_bill_or_use(rows: Sequence[Row], quantities: Mapping[tuple[Any, ...], Row]) -> Iterator[tuple[Row, Quantified]]:
     """Charges with their quantities: the bill's, or that of the use it was split by."""
     sharing: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
     for n, row in enumerate(rows):
@@ -270,14 +307,20 @@ def _bill_of(row: Row) -> tuple[Any, ...]:
 
 def _stated(stated: Row, row: Row) -> Quantified:
     """The quantity and list amount of a bill, or the share of a part of it, rounded down."""
-    quantity, listed, units = stated["quantity"], stated.get("list_amount"), row.get("units")
-    if listed == row.get("billed_amount", row["native_amount"]) or (listed or 0) * row["native_amount"] < 0:
-        listed = None
+    quantity, units = stated["quantity"], row.get("units")
     if units is not None:
-        share = partial(_share, units=units, all_units=row["all_units"])
-        quantity, listed = share(quantity, places=9), listed if listed is None else share(listed, places=24)
-    found = Quantified("bill", quantity, stated["unit"], listed)
+        quantity = _share(quantity, units, row["all_units"], places=9)
+    found = Quantified("bill", quantity, stated["unit"], _list_amount(stated.get("list_amount"), row))
     return found._replace(**{name: stated[name] for name in ("category", "frequency") if name in stated})
+
+
+def _list_amount(listed: Decimal | None, row: Row) -> Decimal | None:
+    """What a charge costs before discounts, in whole units of its currency; None without a discount."""
+    if listed is None or listed == row.get("billed_amount", row["native_amount"]) or listed * row["native_amount"] < 0:
+        return None
+    if row.get("units") is not None:
+        listed = _share(listed, row["units"], row["all_units"], places=24)
+    return whole_units(listed, row["native_unit"], row["currency"])
 
 
 def _share(amount: Decimal, units: int, all_units: int, places: int) -> Decimal:
@@ -510,6 +553,74 @@ def _quantities(keeper: Keeper) -> Mapping[tuple[Any, ...], Row]:
     return found
 
 
+KIND = ("workspace_id", "model", "cost_type", "token_type", "service_tier")
+"""What Anthropic's bill and its newer report of costs both tell of."""
+MILLIONTH = Decimal("1e-6")
+
+
+def _listed(keeper: Keeper) -> Mapping[tuple[Any, ...], Decimal]:
+    """Bills of Anthropic with a discount -> cents at list price, as the newer report of the same organization has them.
+
+    That report knows no line items: what it lists of a kind is shared by the bills of that kind.
+    """
+    found: dict[tuple[Any, ...], Decimal] = {}
+    reports = by(keeper.rows("anthropic_analytics.cost"), "usage_date", "currency")
+    for (connection, day, currency), rows in by(
+        keeper.rows("anthropic.cost_report"), "connection", "usage_date", "currency"
+    ).items():
+        if keeper.is_ahead("anthropic.cost_report", connection, day):
+            continue
+        for report in by(reports.get((day, currency), ()), "connection").values():
+            if total(row["amount_cents"] for row in rows) and _say_the_same(rows, report):
+                for (workspace, item, model), listed in _list_prices(rows, report):
+                    bill = {**NOBODY, "connection": connection, "usage_date": day, "currency": currency}
+                    bill |= {"workspace_id": workspace, "line_item": item, "model": model}
+                    found[_bill_of({**bill, "source_table": "anthropic.cost_report"})] = listed
+    return found
+
+
+def _say_the_same(bills: Sequence[Row], report: Sequence[Row]) -> bool:
+    """Whether both cost as much, but for a millionth of a cent a row."""
+    one, other = (total(row["amount_cents"] for row in rows) or Decimal(0) for rows in (bills, report))
+    return bool(abs(EXACT.subtract(one, other)) <= (len(bills) + len(report)) * MILLIONTH)
+
+
+def _list_prices(bills: Sequence[Row], report: Sequence[Row]) -> Iterator[tuple[tuple[Any, ...], Decimal]]:
+    """Yield workspace, line item and model of a day's bills with a discount, and what they cost at list price."""
+    of_kind = by(bills, *KIND)
+    workspaces = {workspace for workspace, *_ in of_kind}
+    reported: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in report:
+        workspace = row["workspace_id"] if row["workspace_id"] in workspaces else None
+        # a bill may tell neither of models nor of tiers, and then is of all of them
+        kinds = (
+            (workspace, model, row["cost_type"], row["token_type"], tier)
+            for model in dict.fromkeys((row["model"], None))
+            for tier in dict.fromkeys((row["service_tier"], None))
+        )
+        if kind := next(filter(of_kind.__contains__, kinds), None):
+            reported[kind].append(row)
+    rows_of = Counter(map(itemgetter("workspace_id", "description", "model"), bills))
+    for kind, rows in reported.items():
+        paid, listed = (total(row[f"{of}_cents"] for row in rows) for of in ("amount", "list_amount"))
+        sharing = sorted(of_kind[kind], key=_order_of_bills)
+        weights = [int(abs(row["amount_cents"]).quantize(Decimal("1e-9"), ROUND_HALF_UP).scaleb(9)) for row in sharing]
+        if paid == listed or not sum(weights) or not _say_the_same(sharing, rows):
+            continue
+        places, so_far = int(listed.scaleb(24, EXACT)), 0
+        for row, weight in zip(sharing, weights, strict=True):
+            part = places * (so_far + weight) // sum(weights) - places * so_far // sum(weights)
+            so_far += weight
+            line_item = row["workspace_id"], row["description"], row["model"]
+            if rows_of[line_item] == 1:
+                yield line_item, Decimal(part).scaleb(-24, EXACT)
+
+
+def _order_of_bills(row: Row) -> tuple[Any, ...]:
+    texts = (row["description"], row["context_window"], row["inference_geo"])
+    return row["amount_cents"], *((text is None, text or "") for text in texts)
+
+
 def _invoiced(keeper: Keeper) -> Iterator[Row]:
     stated = [
         {"currency": "USD", "issued": None, **entry.said} for entry in keeper.accounting if entry.table == "invoice"
@@ -665,6 +776,43 @@ def usage(keeper: Keeper) -> Mapping[str, list[Row]]:
         for key, same in by(of_models, *keys).items()
     ]
     return {"costs.usage": used, "costs.usage_by_model": sums_}
+
+
+OF_PEOPLE: Mapping[str, Callable[[Row], str | None]] = {
+    "chatgpt.codex_usage": lambda row: row["user_id"],
+    "cursor.daily_usage": lambda row: row["user_id"] if row["is_active"] else None,
+    "github_copilot.users_1_day": lambda row: row["user_login"],
+}
+"""Report of people -> whom a row of it names."""
+NOT_OF_PEOPLE = ("openai.usage_vector_stores", "openai.usage_code_interpreter_sessions")
+
+
+def active_people(keeper: Keeper) -> Iterator[Row]:
+    """costs.active_people: whom each report names on a day; nobody of a day on which it names none."""
+    people: dict[tuple[Any, ...], set[str | None]] = {}
+    for (table, _, connection, day), stored in keeper.days.items():
+        if told := OF_PEOPLE.get(table):
+            people[connection, day, table, table, None] = {*map(told, stored.rows)}
+        if table == "anthropic.claude_code":
+            of_api = by(({**row, "is_api": row["customer_type"] == "api"} for row in stored.rows), "is_api")
+            for is_api, basis in ((True, "estimated"), (False, "notional")):
+                found = {row["actor_email"] for row in of_api.get((is_api,), ())}
+                people[connection, day, table, table, basis] = found
+        if table.startswith("openai.usage_") and table not in NOT_OF_PEOPLE:
+            accounts = keeper.lookups.listed[connection, "service_accounts"]
+            users = {row["user_id"] for row in stored.rows if table in audit_sources.USAGE} - {None, *accounts}
+            people.setdefault((connection, day, "openai.usage_*", None, None), set()).update(users)
+    for (connection, day, source, costs, basis), found in people.items():
+        for person in found or {None}:
+            yield {
+                "connection": connection,
+                "usage_date": day,
+                "provider": keeper.accounts[connection].provider,
+                "source": source,
+                "cost_source": costs if basis else None,
+                "cost_basis": basis,
+                "person": person,
+            }
 
 
 def gateways_and_bills(keeper: Keeper) -> list[Row]:

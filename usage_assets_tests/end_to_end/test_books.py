@@ -8,7 +8,7 @@ import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ import pytest
 from usage_assets.cli.main import main
 from usage_assets.core.schema import declared
 from usage_assets.focus.columns import COLUMNS
-from usage_assets.providers import PROVIDERS
 from usage_assets.sandbox.company_github_copilot import CREDITS_PER_PERSON_SINCE
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox
@@ -29,6 +28,7 @@ from usage_assets_tests.end_to_end.audit_story import (
     COUNT,
     DAYS,
     FIRST,
+    KEYS_SINCE,
     LAST,
     ORGANIZATION,
     SHORT,
@@ -41,7 +41,6 @@ from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET
 from usage_assets_tests.end_to_end.test_allocation import ROUNDED, used_at_list_price
 from usage_assets_tests.end_to_end.test_port_connection import in_port as described_in_port
 from usage_assets_tests.end_to_end.test_published import RELATIONS
-from usage_assets_tests.stateful.books import API_KEY_FLOOR
 
 Read = Callable[[str], list[Row]]
 """The rows of a relation."""
@@ -60,21 +59,23 @@ UNCOMPARED = {
     "accounting.currencies",  # ISO 4217, in test_accounting.py
     "accounting.providers", "accounting.cost_sources",  # in every row of costs.focus
     "accounting.bill_names",  # in docs/one-bill.md, which models/test_billed_twice.py reads
-    "accounting.budgets", "accounting.budget_thresholds", "accounting.guardrails",  # in test_accounting.py
-    "openai.spend_limits", "anthropic.spend_limits", "costs.budgets_and_limits",  # in test_limits.py
-    "accounting.what_ifs", "accounting.list_prices",  # in models/test_what_if.py
-    "accounting.metrics", "costs.unit_costs", "costs.active_people", "costs.complete_days",  # in test_unit_costs.py
-    "costs.names",  # in every view with names
-    "openai_legacy.usage",  # empty: costs.usage reads it, and no connection fetches it
+    "accounting.list_prices",  # in models/test_what_if.py
+    "costs.unit_costs", "costs.complete_days",  # in models/test_unit_costs.py
     "accounting.tag_allocations", "costs.tag_shares", "costs.tagged_costs", "costs.by_tag",
     "litellm.tag_activity_by_model",  # these are in models/test_gateways.py
-    "cursor.members",  # empty: costs.names reads it
-    "github_copilot.seats", "github_copilot.budgets",  # empty, too; in test_listing.py and test_limits.py
-    "anthropic_analytics.cost",  # empty: costs.focus reads it, and no connection fetches it
+    "ledger.late_days",  # what is late is in ledger.due_days
     "openai.projects", "openai.users", "openai.project_api_keys", "openai.service_accounts",
-    "anthropic.workspaces", "anthropic.users", "anthropic.api_keys", "anthropic.organization",
+    "anthropic.workspaces", "anthropic.users", "anthropic.api_keys", "anthropic.organization",  # in costs.names
 }  # fmt: skip
 """Relations of names, and of our own bookkeeping."""
+EMPTY = (
+    *("accounting.budgets", "accounting.budget_thresholds", "accounting.guardrails"),
+    *("accounting.metrics", "accounting.what_ifs"),
+    *("openai.spend_limits", "anthropic.spend_limits", "costs.budgets_and_limits"),
+    *("cursor.members", "github_copilot.seats", "github_copilot.budgets"),
+    "costs.billed_twice",
+)
+"""What nobody states here, lists that no connection asks for, and two bills of one use, which there are none of."""
 UNCOMPARED_COLUMNS = {
     "ledger.stored_days": {
         "answered_at", "changed_run_id", "content_hash", "filters", "grouped_by", "has_sums", "inputs", "is_open",
@@ -82,7 +83,7 @@ UNCOMPARED_COLUMNS = {
     },
     "costs.gateways_and_bills": {"ratio"},  # a double: of two amounts that are compared
 }  # fmt: skip
-OF_JSON = ("Tags", "SkuPriceDetails", "day_totals", "breakdown")
+OF_JSON = ("Tags", "SkuPriceDetails", "day_totals", "breakdown", "office_metrics", "claude_code_tool_actions")
 SUMS_OF_FOCUS = ("BillingCurrency", "ChargeCategory", "ChargeClass")
 
 
@@ -120,6 +121,7 @@ BILLED = {
     "github_copilot": {f"{of}_usd": ("USD", 0) for of in ("ai_credits", "premium_requests", "seats")},
     "cursor": {"billed_cents": ("USD", 2)},
     "openrouter": {"usage_usd": ("USD", 0)},
+    "openai_legacy": {"cents": ("USD", 2)},
     "litellm": {},
 }
 """Provider -> what the sandbox says is billed -> its currency, and how many digits of it are behind the point."""
@@ -134,7 +136,7 @@ def one_use_is_billed_once(story: Story, database: duckdb.DuckDBPyConnection) ->
     theirs: defaultdict[str, list[Decimal]] = defaultdict(list)
     for account in story.keeper.accounts.values():
         truth = truths[ORGANIZATION[account.name]][account.provider]
-        for unit, (currency, digits) in BILLED[account.provider].items():
+        for unit, (currency, digits) in BILLED.get(account.provider, {}).items():
             days = (str(day) for day in story.keeper.days_of(account.name))
             theirs[currency] += [Decimal(truth.get(unit, {}).get(day, 0)).scaleb(-digits) for day in days]
     ours: defaultdict[str, list[Decimal]] = defaultdict(list)
@@ -178,7 +180,6 @@ def costs_of(story: Story) -> dict[str, Sequence[Row]]:
         "costs.focus": audit_views.focus(keeper),
         "costs.focus_left_out": audit_views.left_out(keeper),
         "costs.gateways_and_bills": audit_views.gateways_and_bills(keeper),
-        "costs.billed_twice": [],
     }
 
 
@@ -189,6 +190,9 @@ def books_of(story: Story) -> Books:
         **{table: keeper.rows(table) for table in keeper.tables()},
         **costs_of(story),
         **audit_views.usage(keeper),
+        "costs.active_people": list(audit_views.active_people(keeper)),
+        "costs.names": list(audit_views.names(keeper)),
+        **dict.fromkeys(EMPTY, ()),
         "ledger.restatements": keeper.restatements,
         "ledger.day_states": list(keeper.day_states()),
         "ledger.stored_days": list(keeper.stored_days()),
@@ -201,9 +205,7 @@ def due(story: Story) -> Iterator[Row]:
     """What the daily schedule reads again next, and nothing else."""
     assets = {part: key for key, parts in story.tables.items() for part in parts}
     for state in story.keeper.day_states():
-        provider = PROVIDERS[story.keeper.accounts[state["connection"]].provider]
-        served = story.now.date() - timedelta(days=provider.lookback_days or 10**5)
-        if state["state"] == "provisional" and state["usage_date"] >= served:
+        if state["state"] == "provisional" and story.served(state["connection"], [state["usage_date"]]):
             key = assets[state["table_name"], state["slice"]]
             yield {
                 **{name: state[name] for name in ("connection", "usage_date", "table_name", "slice")},
@@ -211,6 +213,21 @@ def due(story: Story) -> Iterator[Row]:
                 "state": "unsettled",
                 "since": state["last_fetched_at"],
                 "because": "the provider may still change it",
+            }
+    for (key, day), asked in story.late.items():
+        if story.is_to_come(key, day):
+            wait = max((asked - datetime.combine(day + timedelta(days=1), time(), UTC)) / 2, timedelta(hours=1))
+            again = asked + min(wait, timedelta(days=1))
+            [(table, _)] = story.tables[key]
+            yield {
+                "connection": key.path[0],
+                "usage_date": day,
+                "table_name": table,
+                "slice": "",
+                "asset": key.to_user_string(),
+                "state": "late",
+                "since": asked,
+                "because": f"not served yet, tried again from {again:%Y-%m-%d %H:%M} UTC on",
             }
 
 
@@ -234,6 +251,8 @@ def the_story_has_everything(books: Books) -> None:
     assert {row["allocation"] for row in books[ALLOCATED]} == allocations
     assert {row["provider"] for row in costs} == BILLED.keys()
     assert books["costs.gateways_and_bills"]
+    discounts = {row["x_Connection"] for row in books["costs.focus"] if row["ListCost"] > row["ContractedCost"] > 0}
+    assert discounts >= {"anthropic", "copilot"}
     assert {row["change"] for row in restated} == {"rose", "fell", "appeared", "vanished", "rows"}
     assert {row["cause"] for row in restated} == {"provider", "derived"}
     assert {row["state"] for row in books["ledger.day_states"]} == {"settled", "provisional"}
@@ -326,6 +345,8 @@ PLANTED: Mapping[str, Sequence[str]] = {
         "costs.usage",
         "costs.usage_by_model",
     ),
+    "delete from cursor.daily_usage where is_active": ("costs.active_people",),
+    "update openai.projects set name = upper(name)": ("costs.names",),
     "update ledger.partition_versions set row_count = row_count + 1 where version = 1": (
         "ledger.restatements",
         "ledger.stored_days",
@@ -342,7 +363,7 @@ PLANTED: Mapping[str, Sequence[str]] = {
 def every_planted_error_is_found(database: duckdb.DuckDBPyConnection, read: Read, books: Books) -> None:
     """One amount of every table, by as little as it can be wrong; and what views must notice."""
     tables = {name for name, kind in database.execute(RELATIONS).fetchall() if kind == "BASE TABLE"} & books.keys()
-    tables -= {"github_copilot.ai_credits"}  # empty: these days were billed in premium requests
+    tables -= {*EMPTY, "github_copilot.ai_credits"}  # of these days, which were billed in premium requests
     in_tables = {planted_in(table, books[table]): (table,) for table in sorted(tables)}
     contents = {name: content(rows) for name, rows in books.items()}
     for error, noticed in (*in_tables.items(), *PLANTED.items()):
@@ -385,7 +406,7 @@ def everybodys_part_is_theirs(story: Story, books: Books) -> None:
         assert billed == parts
     of_openai = [row for row in books[ALLOCATED] if (row["connection"], row["allocation"]) == ("openai", "tokens")]
     one, _ = story.organizations
-    days = {day for day in DAYS if day < API_KEY_FLOOR and ("openai", day) not in one.changed}
+    days = {day for day in DAYS if day < KEYS_SINCE and ("openai", day) not in one.changed}
     keys = ("usage_date", "project_id", "user_id", "api_key_id", "line_item")
     known = [
         {**row, "usage_date": day}
@@ -431,7 +452,7 @@ def in_port(story: Story) -> list[Row]:
 def connections_are_described(story: Story) -> None:
     """What Port is told of each connection."""
     entities = described_in_port(story.project.sandbox)
-    assert entities.keys() == story.keeper.accounts.keys()
+    assert entities.keys() == {*story.pushing}
     for name, entity in entities.items():
         settled = story.keeper.settled_until(name, story.now.date())
         assert entity["properties"].pop("last_push")

@@ -34,9 +34,9 @@ BOOKS = {
     "plugins": {"invocation_count": "plugin_calls"},
     "artifacts": {"artifacts_created_count": "claude_artifacts"},
     "chat_projects": {"message_count": "project_messages"},
-    "summaries": {},
+    "summaries": {"assigned_seat_count": "claude_seat_days", "daily_active_user_count": "claude_person_days"},
 }
-"""Report -> column that may be added, and the unit of the sandbox's books."""
+"""Report -> column, and the unit of the sandbox's books. Those of summaries are seats and people times days."""
 every_report = pytest.mark.parametrize("endpoint", ENGAGEMENT_ENDPOINTS, ids=NAMED)
 YESTERDAY = TODAY - timedelta(days=1)
 
@@ -47,7 +47,7 @@ def test_a_report_is_what_the_books_say_and_what_the_official_package_reads(
 ) -> None:
     days = last_days(4)[:-1]
     rows = answers.new_client(PROVIDER).fetch(endpoint, days).rows
-    truth = answers.sandbox.truth(days[0], days[-1])["anthropic_engagement"]
+    truth = answers.sandbox.truth(days[0], days[-1])["anthropic_analytics"]
     for name, unit in BOOKS[endpoint.name].items():
         assert pc.sum(rows[name]).as_py() == truth[unit] > 0
     with Anthropic(api_key=ANTHROPIC_ANALYTICS_KEY, base_url=f"{answers.sandbox.base_url}/anthropic") as official:

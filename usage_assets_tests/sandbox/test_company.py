@@ -23,7 +23,7 @@ SMALL = {f"usage_{name}" for name in (
 
 
 # What tells of the use of another provider's books once more.
-ONCE_MORE = ("openai_legacy", "anthropic_analytics", "anthropic_engagement", "litellm")
+ONCE_MORE = ("openai_legacy", "anthropic_analytics", "litellm")
 # A bill with seats, which cost something every day, and a list of members.
 EVERY_DAY = ("github_copilot", "daily_usage")
 
