@@ -112,7 +112,7 @@ def test_a_healthy_setup_has_no_fault(backfilled: Callable[[str], Terminal], mon
         "OK    connection anthropic: claude_code: key accepted (ANTHROPIC_ADMIN_KEY)",
         "OK    connection chatgpt: codex_usage: key accepted (CHATGPT_ANALYTICS_KEY)",
     ]
-    assert "OK    Port: 15 of 15 blueprints are ready" in said.lines
+    assert "OK    Port: 16 of 16 blueprints are ready" in said.lines
     assert f"OK    table chatgpt.codex_usage: 1 days of chatgpt, the newest is {YESTERDAY}" in said.lines
     assert "is writable and free" in finding(said, str(terminal.database))
 
@@ -265,7 +265,7 @@ def test_refused_port_credentials_are_a_fault(chatgpt: Terminal, monkeypatch: py
 def test_blueprints_that_do_not_exist_yet_are_announced_and_not_made(terminal: Terminal) -> None:
     said = examined(terminal)
     assert "OK    blueprint openai_daily_usage: does not exist yet, the first push creates it" in said.lines
-    assert "OK    Port: 0 of 15 blueprints are ready" in said.lines
+    assert "OK    Port: 0 of 16 blueprints are ready" in said.lines
     assert not [request for request in terminal.sandbox.requests() if request["method"] in ("PUT", "PATCH", "DELETE")]
 
 
