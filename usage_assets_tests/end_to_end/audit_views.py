@@ -775,7 +775,18 @@ def usage(keeper: Keeper) -> Mapping[str, list[Row]]:
         dict(zip(keys, key, strict=True)) | {name: total(row[name] for row in same) for name in counters}
         for key, same in by(of_models, *keys).items()
     ]
-    return {"costs.usage": used, "costs.usage_by_model": sums_}
+    tiers = ("connection", "provider", "usage_date", "model", "service_tier", "context_window")
+    billed = [
+        dict.fromkeys((*tiers, *counters[1:])) | row
+        for row in used
+        if row.get("model") and row.get("is_billed") is not False
+        if row.get("input_tokens") is not None or row.get("output_tokens") is not None
+    ]
+    by_tier = [
+        dict(zip(tiers, key, strict=True)) | {name: total(row[name] for row in same) for name in counters[1:]}
+        for key, same in by(billed, *tiers).items()
+    ]
+    return {"costs.usage": used, "costs.usage_by_model": sums_, "costs.usage_by_tier": by_tier}
 
 
 OF_PEOPLE: Mapping[str, Callable[[Row], str | None]] = {
