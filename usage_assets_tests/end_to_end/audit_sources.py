@@ -619,12 +619,19 @@ OF_MEDIA = CALLER | {
     "requests": "num_model_requests",
     **{name: name for name in ("input_tokens", "images", "characters", "seconds")},
 }
+
+
+def _of_models(row: Row) -> Row:
+    tier = "standard" if row["service_tier"] == "default" else row["service_tier"]
+    return {**_same(**OF_MODELS)(row), "service_tier": "batch" if row["batch"] else tier}
+
+
 WRITTEN = ("cache_creation_5m_input_tokens", "cache_creation_1h_input_tokens")
 
 
 def _messages(row: Row) -> Row:
     return {
-        "model": row["model"],
+        **{name: row[name] for name in ("model", "service_tier", "context_window")},
         "workspace_id": row["workspace_id"],
         "user_id": row["account_id"],
         "api_key_id": row["api_key_id"],
@@ -649,6 +656,7 @@ def _edits(row: Row) -> Row:
     return {
         "model": row["model"],
         "user_id": row["user_id"],
+        "is_billed": row["charge"] == "billed",
         "requests": row["events"],
         "input_tokens": _sum_of(row, "input_tokens", "cache_read_tokens", "cache_write_tokens"),
         "cached_input_tokens": row["cache_read_tokens"],
@@ -693,7 +701,7 @@ USAGE: Mapping[str, Callable[[Row], Row | None]] = {
         cached_input_tokens="cached_context_tokens",
         output_tokens="generated_tokens",
     ),
-    **{f"openai.usage_{report}": _same(**OF_MODELS) for report in ("completions", "decisions")},
+    **{f"openai.usage_{report}": _of_models for report in ("completions", "decisions")},
     **{
         f"openai.usage_{report}": _same(**OF_MEDIA)
         for report in ("embeddings", "moderations", "images", "audio_speeches", "audio_transcriptions")

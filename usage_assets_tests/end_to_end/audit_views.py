@@ -775,32 +775,43 @@ def usage(keeper: Keeper) -> Mapping[str, list[Row]]:
         dict(zip(keys, key, strict=True)) | {name: total(row[name] for row in same) for name in counters}
         for key, same in by(of_models, *keys).items()
     ]
-    return {"costs.usage": used, "costs.usage_by_model": sums_}
+    tiers = ("connection", "provider", "usage_date", "model", "service_tier", "context_window")
+    billed = [
+        dict.fromkeys((*tiers, *counters[1:])) | row
+        for row in used
+        if row.get("model") and row.get("is_billed") is not False
+        if row.get("input_tokens") is not None or row.get("output_tokens") is not None
+    ]
+    by_tier = [
+        dict(zip(tiers, key, strict=True)) | {name: total(row[name] for row in same) for name in counters[1:]}
+        for key, same in by(billed, *tiers).items()
+    ]
+    return {"costs.usage": used, "costs.usage_by_model": sums_, "costs.usage_by_tier": by_tier}
 
 
-OF_PEOPLE: Mapping[str, Callable[[Row], str | None]] = {
-    "chatgpt.codex_usage": lambda row: row["user_id"],
-    "cursor.daily_usage": lambda row: row["user_id"] if row["is_active"] else None,
-    "github_copilot.users_1_day": lambda row: row["user_login"],
+OF_PEOPLE = {
+    "chatgpt.codex_usage": "user_id",
+    "cursor.daily_usage": "user_id",
+    "github_copilot.users_1_day": "user_login",
 }
-"""Report of people -> whom a row of it names."""
-NOT_OF_PEOPLE = ("openai.usage_vector_stores", "openai.usage_code_interpreter_sessions")
+"""Report of people -> its column of them."""
 
 
 def active_people(keeper: Keeper) -> Iterator[Row]:
     """costs.active_people: whom each report names on a day; nobody of a day on which it names none."""
     people: dict[tuple[Any, ...], set[str | None]] = {}
     for (table, _, connection, day), stored in keeper.days.items():
-        if told := OF_PEOPLE.get(table):
-            people[connection, day, table, table, None] = {*map(told, stored.rows)}
+        if column := OF_PEOPLE.get(table):
+            found = {row[column] for row in stored.rows if row.get("is_active", True)}
+            people[connection, day, table, table, None] = found
         if table == "anthropic.claude_code":
             of_api = by(({**row, "is_api": row["customer_type"] == "api"} for row in stored.rows), "is_api")
             for is_api, basis in ((True, "estimated"), (False, "notional")):
                 found = {row["actor_email"] for row in of_api.get((is_api,), ())}
                 people[connection, day, table, table, basis] = found
-        if table.startswith("openai.usage_") and table not in NOT_OF_PEOPLE:
-            accounts = keeper.lookups.listed[connection, "service_accounts"]
-            users = {row["user_id"] for row in stored.rows if table in audit_sources.USAGE} - {None, *accounts}
+        if table.startswith("openai.usage_"):
+            users = {row.get("user_id") for row in stored.rows if table in audit_sources.USAGE}
+            users -= {*keeper.lookups.listed[connection, "service_accounts"]}
             people.setdefault((connection, day, "openai.usage_*", None, None), set()).update(users)
     for (connection, day, source, costs, basis), found in people.items():
         for person in found or {None}:
