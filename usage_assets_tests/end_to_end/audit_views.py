@@ -814,7 +814,7 @@ def active_people(keeper: Keeper) -> Iterator[Row]:
             users -= {*keeper.lookups.listed[connection, "service_accounts"]}
             people.setdefault((connection, day, "openai.usage_*", None, None), set()).update(users)
     for (connection, day, source, costs, basis), found in people.items():
-        for person in found or {None}:
+        for person in found - {None} or {None}:
             yield {
                 "connection": connection,
                 "usage_date": day,

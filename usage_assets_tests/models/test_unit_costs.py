@@ -141,6 +141,15 @@ def test_what_a_plan_covers_is_apart_and_use_of_an_own_key_is_not_counted(days: 
     }
 
 
+def test_only_a_day_on_which_nobody_is_named_has_a_row_of_nobody(days: Days) -> None:
+    billed_by_openai(days, (DAY, "p1", "3"))
+    users = [(DAY, "u", "batch"), (DAY, None, "default"), (SECOND, None, "default")]
+    used = [raw(UsageCompletions, usage_date=day, user_id=user, service_tier=tier) for day, user, tier in users]
+    fetch(days, UsageCompletions, *used)
+    rows = days.warehouse.read("from costs.active_people order by usage_date").to_pylist()
+    assert [(row["usage_date"], row["person"]) for row in rows] == [(DAY, "u"), (SECOND, None), (THIRD, None)]
+
+
 def test_requests_count_on_days_on_which_no_report_of_usage_is_missing(days: Days) -> None:
     days = billed_by_openai(days, (DAY, "p1", "3"), (SECOND, "p1", "5"), (THIRD, "p1", "7"))
     used = [raw(UsageCompletions, usage_date=day, num_model_requests=2000, user_id="u") for day in (DAY, SECOND, THIRD)]

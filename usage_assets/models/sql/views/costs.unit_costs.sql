@@ -1,5 +1,5 @@
 -- people who used a provider's tool, by day: people are counted once in a period, so never add up days. On a stored day on which
--- nobody used it, person is null
+-- nobody is named, person is null
 -- reads: costs.complete_days
 create or replace view costs.active_people as
 with people as (
@@ -19,10 +19,11 @@ left join people
   and people.usage_date = days.usage_date
   and people.source = days.source
   and people.cost_basis is not distinct from days.cost_basis
+  and people.person is not null
 where days.has_people;
 
 comment on view costs.active_people is
-  'One row per connection, day, report, cost basis (null: any) and active person (null: nobody). Count distinct people of a period; never add up days';
+  'One row per connection, day, report, cost basis (null: any) and active person (null: nobody is named). Count distinct people of a period; never add up days';
 
 -- what was spent on a day, beside what was made with it: of a connection by the provider's own reports, of any scope by the metrics
 -- that users state. A cost is null where a source of costs lacks the day, or a part has no dollar value; a quantity is null where a
