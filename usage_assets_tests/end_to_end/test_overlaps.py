@@ -36,8 +36,8 @@ def overtaken_by(monkeypatch: pytest.MonkeyPatch, other_run: Callable[[], None])
     """Let another run do something between the next run's whole answer and its write."""
     overtaken = iter([True])
 
-    def slow_fetch(*arguments: Any) -> Any:
-        answer = fetch_with_totals(*arguments)
+    def slow_fetch(*arguments: Any, **options: Any) -> Any:
+        answer = fetch_with_totals(*arguments, **options)
         if next(overtaken, False):
             other_run()
         return answer
