@@ -30,8 +30,22 @@ def fetch_with_totals(
 
     Where the two differ by more than the provider's arithmetic, both are read once again: a restatement may have come
     between them. What differs then is returned as it is, for the check to show, or refused (``Endpoint.must_add_up``).
-    Raises ProviderError. With ``partly``, days that are refused are left out (``Client.fetch``).
+    Raises ProviderError. With ``partly``, days that are refused are left out (``Client.fetch``), and an answer that
+    has them besides others is requested once more without them: the archive gets what is stored, and nothing else.
     """
+    fetched, totals = _fetch(client, endpoint, days, partly=partly)
+    if not any(each.asked.first <= day <= each.asked.last for each in fetched.responses for day in fetched.not_fetched):
+        return fetched, totals
+    others = [day for day in days if day not in fetched.not_fetched]
+    if not others:
+        return replace(fetched, responses=()), totals
+    again, totals = fetch_with_totals(client, endpoint, others, partly=True)
+    return without(again, fetched.not_fetched), totals
+
+
+def _fetch(
+    client: Client | Replay, endpoint: Endpoint, days: Sequence[date], *, partly: bool
+) -> tuple[FetchResult, pa.Table]:
     sums = endpoint.must_add_up
     if not sums:
         return client.fetch(endpoint, days, partly=partly), pa.table({})
@@ -58,11 +72,7 @@ def fetch_with_totals(
         )
         if not partly:
             raise error
-        # read once more, so that the archive gets no answer that has the refused days
-        not_fetched = {**grouped.not_fetched, **dict.fromkeys(error.days, error)}
-        others = [day for day in days if day not in not_fetched]
-        grouped, totals = fetch_with_totals(client, endpoint, others, partly=True)
-        return without(grouped, not_fetched), totals
+        grouped = without(grouped, dict.fromkeys(error.days, error))
     return grouped, pa.table({})
 
 

@@ -42,6 +42,14 @@ class Refusal:
 REFUSALS = (
     Refusal("a wrong amount", "openai/costs", edit(put("data[2].results[0].amount.value", "much")), [1]),
     Refusal("a wrong amount without grouping", "openai/costs", edit(put("data[2].results[0].amount.value", "x")), [2]),
+    Refusal(
+        "a wrong amount without grouping of all days",
+        "openai/costs",
+        edit(*(put(f"data[{n}].results[0].amount.value", "x") for n in range(6))),
+        [*range(2, 99)],
+        bad=DAYS,
+    ),
+    Refusal("one of two cuts", "chatgpt/codex_usage", edit({"do": "delete", "path": "data[2].totals"}), [2]),
     Refusal("no bucket", "openai/usage_completions", edit({"do": "delete", "path": "data[2]"}), [1]),
     Refusal(
         "a refusal that does not say which day",
@@ -87,14 +95,13 @@ def test_the_other_days_are_as_without_it(answers: Answers, refusal: Refusal) ->
     # one window after the other, so that the calls of a fault are those of its script
     expected, totals = fetch_with_totals(answers.new_client(provider), endpoint, others)
     answers.faults(provider, endpoint, refusal.script | ({"calls": refusal.calls} if refusal.calls else {}))
-    client = answers.new_client(provider, concurrency=1)
+    client = answers.new_client(provider, concurrency=1, keep=packed)
     found, control = fetch_with_totals(client, endpoint, DAYS, partly=True)
     assert {day: type(error) for day, error in found.not_fetched.items()} == dict.fromkeys(refusal.bad, refusal.kind)
     assert content(found) == content(expected)
     assert str(control.to_pylist()) == str(totals.to_pylist())
-    assert not {day for each in found.responses for day in Window(each.asked.first, each.asked.last).days} & {
-        *refusal.bad
-    }
+    covered = {day for each in found.responses for day in Window(each.asked.first, each.asked.last).days}
+    assert covered == {*others}
 
 
 def test_a_range_that_is_refused_day_by_day_is_not_asked_for_day_by_day(answers: Answers) -> None:
