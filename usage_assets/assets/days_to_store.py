@@ -33,8 +33,12 @@ class DaysToStore:
 
 
 def refusal(refused: Mapping[date, ProviderError | WarehouseError], others: int = 0) -> dg.Failure:
-    """Return the failure of a step: the days that it did not store, why the first of them, and how many it did."""
-    first = refused[min(refused)]
-    spans = ", ".join(map(str, windows(refused, len(refused))))
-    said = f"not stored: {spans} ({others} other {'day is' if others == 1 else 'days are'}): {first}"
-    return failure(said if others else str(first), sorted(refused), first.cause)
+    """Return the failure of a step: the days that it did not store, each reason once, and how many days it did store."""
+    first, *more = dict.fromkeys(str(refused[day]) for day in sorted(refused))
+    said = first
+    if others:
+        spans = ", ".join(map(str, windows(refused, len(refused))))
+        said = f"refused: {spans}; {others} other {'day was' if others == 1 else 'days were'} stored. {first}"
+    if more:
+        said += f" And: {more[0]}" + (f" ({len(more) - 1} other reasons)" if len(more) > 1 else "")
+    return failure(said, sorted(refused), refused[min(refused)].cause)

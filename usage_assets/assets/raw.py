@@ -11,7 +11,7 @@ from usage_assets.assets.io_manager import code_version, table_metadata
 from usage_assets.assets.materializations import VERIFIED, data_version, fetch_facts
 from usage_assets.assets.signatures import share_signature
 from usage_assets.config.settings import Connection, SettingsError
-from usage_assets.core.days import days_of, windows
+from usage_assets.core.days import Window, days_of, windows
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive
 from usage_assets.fetching.client import Client
@@ -111,17 +111,24 @@ def build_raw_asset(
             settling_days=settling_days(connection, provider),
         )
         # the same code gets other answers on other days
-        handed = DaysToStore(answer, served)
+        handed = DaysToStore(answer, served, refused)
         yield dg.MaterializeResult(value=handed, data_version=data_version(context))
         # here the rows are stored: an answer that the warehouse refuses must never be derived from
-        kept = [
-            each
-            for each in fetched.responses
-            if not any(each.asked.first <= day <= each.asked.last for day in handed.refused)
-        ]
+        kept, left_out = [], set[date]()
+        for each in fetched.responses:
+            asked = Window(each.asked.first, each.asked.last).days
+            if handed.refused.keys().isdisjoint(asked):
+                kept.append(each)
+            else:
+                left_out |= handed.stored.intersection(asked)
         if archive and kept:
             archive.write(kept)
-        handed.refused |= refused
+        if left_out:
+            spans = ", ".join(map(str, windows(left_out, len(left_out))))
+            context.log.warning(
+                f"stored, but not archived, because their answer also has days that were refused: {spans}. Run these days "
+                "again, so that --from-archive and explain have them"
+            )
         handed.raise_refused()
 
     return raw_asset

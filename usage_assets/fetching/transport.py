@@ -51,9 +51,9 @@ _OF_THE_CONNECTION = frozenset((401, 403, 404, 407, 429))
 """Statuses that requests for other days would get as well. The same holds for any redirect."""
 _UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 """Nobody was reached: other days would not get further."""
-NOTHING_STORED = "Nothing was stored"
+NOTHING_STORED = "It was not stored"
 _ISO_DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
-INCOMPLETE = "Nothing was stored, because the answer is not complete"
+INCOMPLETE = "It was not stored, because the answer is not complete"
 
 
 class ProviderError(Exception):

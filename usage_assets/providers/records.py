@@ -58,8 +58,8 @@ def as_json(value: object) -> str:
     return msgspec.json.encode(value, order="sorted").decode()
 
 
-LATER = "Nothing was stored: run the same days again later"
-UNKNOWN_SHAPE = "Nothing was stored: this version does not know an answer of this shape"
+LATER = "It was not stored: run the same days again later"
+UNKNOWN_SHAPE = "It was not stored: this version does not know an answer of this shape"
 
 
 class ShapeError(Exception):

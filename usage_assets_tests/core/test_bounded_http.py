@@ -149,7 +149,7 @@ def endless(encoding: bytes) -> type[StreamRequestHandler]:
 def test_an_answer_that_becomes_too_large_is_left_where_it_is() -> None:
     with serving(endless(b"gzip")) as port:
         what = "the answer is too large: it has more than 256 MB"
-        with pytest.raises(PermanentError, match=f"{what}. Nothing was stored.$") as raised:
+        with pytest.raises(PermanentError, match=f"{what}. It was not stored.$") as raised:
             fetch(f"http://127.0.0.1:{port}")
         assert raised.value.days == tuple(last_days(1))
         with pytest.raises(PortError, match=what):

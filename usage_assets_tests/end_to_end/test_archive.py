@@ -162,7 +162,7 @@ def test_days_that_no_answer_covers_are_named_and_the_others_are_derived(
     words = ("backfill", "--connection", "chatgpt", "--from-archive")
     said = terminal.type(*words, "--start", str(days[0]), "--end", str(days[3]))
     assert said.code == 1
-    missing = f"has no answer for {days[0]}, {days[2]} to {days[3]}. Nothing was stored"
+    missing = f"has no answer for {days[0]}, {days[2]} to {days[3]}. It was not stored"
     assert [line for line in said.err.splitlines() if "chatgpt/codex_usage" in line and missing in line]
     assert "stored: days 1, rows " in said.out
     stored = "select distinct usage_date from ledger.stored_days where table_name = 'chatgpt.codex_usage'"

@@ -100,12 +100,12 @@ def after_its_period(folder: Path) -> None:
     write(folder / "data" / "BILLING_PERIOD=2026-11" / "focus-00001.csv", [on("2026-12-01")])
 
 
-_NUMBER = "is no number: write digits with a decimal point, as 1234.5. Nothing was stored."
-_TIME = "is no time: write it as 2026-11-01T00:00:00Z. Nothing was stored."
-_CUT = "values for <n> columns: the file is cut off or not quoted. Nothing was stored."
-_UTF8 = "is not UTF-8: export it as UTF-8. Nothing was stored."
-_TWICE = "is equal to <path>, row 2, in every column: each charge must be there once. Nothing was stored."
-_LATER = "Nothing was stored: run the same days again later."
+_NUMBER = "is no number: write digits with a decimal point, as 1234.5. It was not stored."
+_TIME = "is no time: write it as 2026-11-01T00:00:00Z. It was not stored."
+_CUT = "values for <n> columns: the file is cut off or not quoted. It was not stored."
+_UTF8 = "is not UTF-8: export it as UTF-8. It was not stored."
+_TWICE = "is equal to <path>, row 2, in every column: each charge must be there once. It was not stored."
+_LATER = "It was not stored: run the same days again later."
 _WAIT = f"wait for the rest of the delivery. {_LATER}"
 FAULTS = (
     of_bytes("half a row", GOOD.encode()[:-150], f"<path>, row 3: has <n> {_CUT}"),
@@ -120,60 +120,60 @@ FAULTS = (
         f"<path>, row <n>: has <n> {_CUT}",
     ),
     of_bytes("Latin-1", GOOD.replace("research", "recherché").encode("latin-1"), f"<path>, row 2: {_UTF8}"),
-    of_bytes("UTF-16", GOOD.encode("utf-16"), "<path>: is UTF-16: export it as UTF-8. Nothing was stored."),
+    of_bytes("UTF-16", GOOD.encode("utf-16"), "<path>: is UTF-16: export it as UTF-8. It was not stored."),
     of_bytes(
         "NUL bytes",
         GOOD.replace("research", "rese\0rch").encode(),
-        "<path>: has a NUL byte (byte <n>): export it again as UTF-8. Nothing was stored.",
+        "<path>: has a NUL byte (byte <n>): export it again as UTF-8. It was not stored.",
     ),
     of_bytes(
         "semicolons",
         text_of([on(DAY)], separator=";").encode(),
-        "<path>: row 1: columns are separated by semicolons: export it with commas. Nothing was stored.",
+        "<path>: row 1: columns are separated by semicolons: export it with commas. It was not stored.",
     ),
     of_bytes(
         "tabs",
         text_of([on(DAY)], separator="\t").encode(),
-        "<path>: row 1: columns are separated by tabs: export it with commas. Nothing was stored.",
+        "<path>: row 1: columns are separated by tabs: export it with commas. It was not stored.",
     ),
-    of_bytes("an empty file", b"", "<path>: is empty: remove it, or export it again. Nothing was stored."),
+    of_bytes("an empty file", b"", "<path>: is empty: remove it, or export it again. It was not stored."),
     of_bytes(
         "a header and no row",
         text_of([]).encode(),
-        "<path>: has a header and no row: it says nothing about any day, remove it. Nothing was stored.",
+        "<path>: has a header and no row: it says nothing about any day, remove it. It was not stored.",
     ),
     of_bytes(
         "a column missing",
         text_of([on(DAY)], [name for name in COLUMNS if name != "BillingCurrency"]).encode(),
-        "<path>: has no column BillingCurrency: export it with all columns that are required. Nothing was stored.",
+        "<path>: has no column BillingCurrency: export it with all columns that are required. It was not stored.",
     ),
     of_bytes(
         "a column twice",
         text_of([on(DAY)], [*COLUMNS, "BilledCost"]).encode(),
-        "<path>: column BilledCost is there twice: export each column once. Nothing was stored.",
+        "<path>: column BilledCost is there twice: export each column once. It was not stored.",
     ),
     of_bytes(
         "half a gzip file",
         gzip.compress(GOOD.encode())[:-30],
-        "<path>: is no complete gzip file (<details>): export it again. Nothing was stored.",
+        "<path>: is no complete gzip file (<details>): export it again. It was not stored.",
         "bill.csv.gz",
     ),
     of_bytes(
         "no gzip file",
         GOOD.encode(),
-        "<path>: is no complete gzip file (<details>): export it again. Nothing was stored.",
+        "<path>: is no complete gzip file (<details>): export it again. It was not stored.",
         "bill.csv.gz",
     ),
     of_bytes(
         "no Parquet file",
         GOOD.encode(),
-        "<path>: is no complete Parquet file (<details>): export it again. Nothing was stored.",
+        "<path>: is no complete Parquet file (<details>): export it again. It was not stored.",
         "bill.parquet",
     ),
     FileFault(
         "half a Parquet file",
         half_a_parquet_file,
-        "<path>: is no complete Parquet file (<details>): export it again. Nothing was stored.",
+        "<path>: is no complete Parquet file (<details>): export it again. It was not stored.",
     ),
     FileFault(
         "NaN in Parquet",
@@ -192,25 +192,27 @@ FAULTS = (
     ),
     of_row(
         "1e400 as an amount",
-        "<path>, row 3, ListCost: '1e400': is too large to be stored exactly. Nothing was stored.",
+        "<path>, row 3, ListCost: '1e400': is too large to be stored exactly. It was not stored.",
         ListCost="1e400",
     ),
     of_row(
-        "no amount", "<path>, row 3, BilledCost: no value: each charge needs one. Nothing was stored.", BilledCost=""
+        "no amount",
+        "<path>, row 3, BilledCost: no value: each charge needs one. It was not stored.",
+        BilledCost="",
     ),
     of_row(
         "no currency",
-        "<path>, row 3, BillingCurrency: no value: each charge needs one. Nothing was stored.",
+        "<path>, row 3, BillingCurrency: no value: each charge needs one. It was not stored.",
         BillingCurrency="NULL",
     ),
     of_row(
         "a currency in words",
-        "<path>, row 3, BillingCurrency: 'dollars': is no currency code: write it as USD. Nothing was stored.",
+        "<path>, row 3, BillingCurrency: 'dollars': is no currency code: write it as USD. It was not stored.",
         BillingCurrency="dollars",
     ),
     of_row(
         "two currencies",
-        "<path>, row 3, BillingCurrency: 'EUR': the same bill is in USD in <path>, row 2. Nothing was stored.",
+        "<path>, row 3, BillingCurrency: 'EUR': the same bill is in USD in <path>, row 2. It was not stored.",
         BillingCurrency="EUR",
     ),
     of_row(
@@ -229,16 +231,18 @@ FAULTS = (
     ),
     of_row(
         "no time",
-        "<path>, row 3, ChargePeriodStart: no value: each charge needs one. Nothing was stored.",
+        "<path>, row 3, ChargePeriodStart: no value: each charge needs one. It was not stored.",
         ChargePeriodStart="",
     ),
     of_row(
         "an end before the beginning",
-        "<path>, row 3, ChargePeriodEnd: '2026-11-03T00:00:00Z': is not after ChargePeriodStart. Nothing was stored.",
+        "<path>, row 3, ChargePeriodEnd: '2026-11-03T00:00:00Z': is not after ChargePeriodStart. It was not stored.",
         ChargePeriodEnd=f"{DAY}T00:00:00Z",
     ),
     of_row(
-        "no service", "<path>, row 3, ServiceName: no value: each charge needs one. Nothing was stored.", ServiceName=""
+        "no service",
+        "<path>, row 3, ServiceName: no value: each charge needs one. It was not stored.",
+        ServiceName="",
     ),
     FileFault(
         "the same row twice",
@@ -254,12 +258,12 @@ FAULTS = (
         "two files of one day",
         two_accounts,
         f"<path> and <path> both have charges of {DAY}: keep one of them, or give each account a "
-        "connection of its own. Nothing was stored.",
+        "connection of its own. It was not stored.",
     ),
     FileFault(
         "a charge after the period of its folder",
         after_its_period,
-        "<path>, row 2, ChargePeriodStart: '<time>': is after the period of its folder (<days>). Nothing was stored.",
+        "<path>, row 2, ChargePeriodStart: '<time>': is after the period of its folder (<days>). It was not stored.",
     ),
     FileFault(
         "a listed file is missing",
@@ -282,7 +286,7 @@ FAULTS = (
     FileFault(
         "half a manifest",
         half_a_manifest,
-        "<path>: is no manifest that can be read: <details>. Nothing was stored: run the same days again later.",
+        "<path>: is no manifest that can be read: <details>. It was not stored: run the same days again later.",
         waits=True,
     ),
     FileFault(

@@ -124,9 +124,7 @@ def test_a_cursor_that_repeats_is_an_error(sandbox: Sandbox, fetch: Fetch, provi
     item = fetch(provider, lookup).items[0]
     same = {"do": "set", "path": "last_id", "to": item.id}
     sandbox.faults(edit(provider, lookup, MORE, same, of=getattr(item, "project_id", "")))
-    with pytest.raises(
-        PermanentError, match=r"the cursor repeats\. Nothing was stored, because the answer is not comp"
-    ):
+    with pytest.raises(PermanentError, match=r"the cursor repeats\. It was not stored, because the answer is not comp"):
         fetch(provider, lookup)
 
 
@@ -370,7 +368,7 @@ def test_an_unknown_kind_of_scope_is_kept_as_it_is_sent(sandbox: Sandbox, fetch:
 def test_limits_without_the_beta_header_are_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
     body = msgspec.json.decode((FIXTURES / "anthropic/spend_limits/composed_error_400_beta_header.json").read_bytes())
     sandbox.faults({"route": route("anthropic", ANTHROPIC_LIMITS), "fault": "status", "status": 400, "body": body})
-    with pytest.raises(PermanentError, match=r"400 from GET .*spend-limit-reads.*Nothing was stored"):
+    with pytest.raises(PermanentError, match=r"400 from GET .*spend-limit-reads.*It was not stored"):
         fetch("anthropic", ANTHROPIC_LIMITS)
 
 
@@ -471,6 +469,6 @@ def test_a_numbered_page_that_is_sent_again_and_again_is_an_error(sandbox: Sandb
     page = {"total_seats": 9, "seats": [{"assignee": {"login": login}} for login in "abc"]}
     sandbox.faults({"route": route("github_copilot", SEATS), "fault": "replace", "body": page})
     with pytest.raises(
-        PermanentError, match=r"github_copilot seats: the page repeats\. Nothing was stored, because the answer"
+        PermanentError, match=r"github_copilot seats: the page repeats\. It was not stored, because the answer"
     ):
         fetch("github_copilot", THREE_A_PAGE)

@@ -113,7 +113,7 @@ def test_a_day_that_an_archived_answer_has_no_bucket_for_is_refused(
     archive.write(new_client(provider, keep=packed).fetch(lenient, days).responses)
     replay = archived(archive, provider, People())
     assert replay.fetch(endpoint, days[::2]).rows.num_rows
-    with pytest.raises(PermanentError, match=f"openai costs: .* no bucket for {days[1]}. Nothing was stored") as raised:
+    with pytest.raises(PermanentError, match=f"openai costs: .* no bucket for {days[1]}. It was not stored") as raised:
         replay.fetch(endpoint, days)
     assert raised.value.days == (days[1],)
 

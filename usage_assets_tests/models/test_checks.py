@@ -22,6 +22,7 @@ from usage_assets.models.model import Model, sql_files
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.cursor.usage import DailyUsage
 from usage_assets.providers.endpoint import Control
 from usage_assets.providers.github_copilot.billing import AiCredits
 from usage_assets.providers.github_copilot.metrics import Organization1Day, Users1Day
@@ -56,6 +57,7 @@ FULL: dict[type[Row], dict[str, Any]] = {
     },
     BillingUsage: {"cost_cents": Decimal("123.78912")},
     Usage: {"model": "gpt-4o"},
+    DailyUsage: {column.name: 3 for column in columns(DailyUsage) if column.unit},
     Organization1Day: {column.name: 3 for column in columns(Organization1Day) if column.unit},
 }
 TOKENS = {"model": "opus", "service_tier": "standard", "amount_cents": Decimal("123.78912")}

@@ -80,7 +80,7 @@ def test_a_day_that_is_not_there_yet_is_waited_for(answers: Answers, name: str, 
     if served == days:
         assert client.fetch(NAMED[name], days).rows.num_rows
         return
-    with pytest.raises(NotServedYetError, match="Nothing was stored: run the same days again later") as raised:
+    with pytest.raises(NotServedYetError, match="It was not stored: run the same days again later") as raised:
         client.fetch(NAMED[name], days)
     assert raised.value.days == (YESTERDAY,)
     assert f"the latest available day is {served[-1]}" in raised.value.message

@@ -95,7 +95,7 @@ class Replay:
         narrowed = " with the connection's present filters, organization and project" if is_narrowed else ""
         return (
             f"{self._archive.folder} has no answer{narrowed} for {spans}. "
-            "Nothing was stored: leave these days out, or fetch them from the provider."
+            "It was not stored: leave these days out, or fetch them from the provider."
         )
 
     def _place(self, endpoint: Endpoint) -> str:
@@ -115,7 +115,7 @@ class Replay:
             what = f"{file.path}: {error}. {advice}."
             raise PermanentError(what, place=self._place(endpoint), days=days) from None
         if silent := days_without_bucket(endpoint, parser, days):
-            what = f"{file.path}: {no_bucket_for(silent)}. Nothing was stored: fetch these days from the provider"
+            what = f"{file.path}: {no_bucket_for(silent)}. It was not stored: fetch these days from the provider"
             raise PermanentError(f"{what}.", place=self._place(endpoint), days=silent)
         if len(days) < len(file.window.days):
             parser.tables = [of_days(table, days) for table in parser.tables]

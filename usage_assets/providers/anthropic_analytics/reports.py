@@ -40,7 +40,7 @@ from usage_assets.providers.records import (
 MOST_GROUPS = 100
 """A bucket of a Claude Enterprise report has its largest groups only, and nothing that stands for the rest."""
 ASK_FOR_LESS = (
-    "Nothing was stored: ask for less with the connection's filters (models, products, user_ids), or switch the report "
+    "It was not stored: ask for less with the connection's filters (models, products, user_ids), or switch the report "
     "off (endpoints)"
 )
 DIMENSIONS = frozenset(

@@ -27,7 +27,7 @@ bills as (
     coalesce(of_key.tags, of_all.tags) as tag_family,
     regexp_replace(lower(regexp_extract(costs.model, '[^/]*$')), '-20\d\d-?\d\d-?\d\d$', '') as gateway_model,
     sum(costs.amount_usd) as amount_usd,
-    count(costs.amount_usd) < count(*) as lacks_dollars
+    count(*) filter (where costs.amount_usd is null and costs.native_amount <> 0) > 0 as lacks_dollars
   from costs.allocated_costs_named as costs
   semi join accounting.tag_allocations as stated
     on stated.connection = costs.connection
@@ -144,11 +144,24 @@ shares as (
       recursive := true
     )
   from estimated
+),
+-- a product of two units must fit a HUGEINT: of more than 18 digits, the last ones are cut off
+short as (
+  select * exclude (all_units) replace (
+      (tag_units // ('1' || repeat('0', greatest(length(all_units::varchar) - 18, 0)))::hugeint)::hugeint as tag_units
+    )
+  from (
+    select
+      *,
+      (sum(tag_units) over (partition by connection, usage_date, model, api_key_id))::hugeint as all_units
+    from shares
+  )
 )
 select
   *,
   (sum(tag_units) over (partition by connection, usage_date, model, api_key_id))::hugeint as all_tag_units
-from shares;
+from short
+where tag_units > 0;
 
 comment on view costs.tag_shares is
   'One row per connection, day, model, API key, tag, and how it was found: tag_units of all_tag_units of the bill. docs/money.md'

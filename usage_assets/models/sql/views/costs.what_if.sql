@@ -116,11 +116,16 @@ priced as (
   select
     moved.*,
     list_of,
-    0.000001 * (
-      (input - written - reads)::decimal(22, 4) * of_input
-      + if(reads = 0, 0, reads * of_cached)
-      + if(written = 0, 0, written * of_written)
-      + generated * of_output
+    -- a report whose parts are more than its input contradicts itself: nobody knows what was read
+    if(
+      written + cached > input,
+      null,
+      0.000001 * (
+        (input - written - reads)::decimal(22, 4) * of_input
+        + if(reads = 0, 0, reads * of_cached)
+        + if(written = 0, 0, written * of_written)
+        + generated * of_output
+      )
     ) as list_usd
   from moved
   left join rates
@@ -218,10 +223,11 @@ models as (
     provider,
     coalesce(model, 'no model') as model,
     sum(usd) as model_usd,
+    bool_and(is_known) as is_known,
     ['--table', 'costs.by_model', '--where', 'provider=' || provider] as explained
   from billed
   group by all
-  having model_usd <> 0
+  having model_usd <> 0 or not bool_and(is_known)
 ),
 compared as (
   select
@@ -264,6 +270,7 @@ others as (
       when (provider, model) not in (select (provider, model) from tokens) then 'no tokens are reported for it'
       when (provider, model) not in (select (provider, model) from priced_models) then 'no list price'
       when tiers_without_price is not null then 'no list price: ' || tiers_without_price
+      when not is_known then 'its bill has no dollar value'
       else 'no day has tokens and a bill'
     end as instead,
     sum(model_usd) as usd
