@@ -33,7 +33,7 @@ class DaysToStore:
 
 
 def refusal(refused: Mapping[date, ProviderError | WarehouseError], others: int = 0) -> dg.Failure:
-    """Return the failure of a step: the days that it did not store, each reason once, and how many days it did store."""
+    """Return the failure of a step: the days that it did not store, why, and how many it did."""
     first, *more = dict.fromkeys(str(refused[day]) for day in sorted(refused))
     said = first
     if others:

@@ -111,7 +111,7 @@ def build_raw_asset(
             settling_days=settling_days(connection, provider),
         )
         # the same code gets other answers on other days
-        handed = DaysToStore(answer, served, refused)
+        handed = DaysToStore(answer, served, {**refused})
         yield dg.MaterializeResult(value=handed, data_version=data_version(context))
         # here the rows are stored: an answer that the warehouse refuses must never be derived from
         kept, left_out = [], set[date]()
@@ -126,8 +126,8 @@ def build_raw_asset(
         if left_out:
             spans = ", ".join(map(str, windows(left_out, len(left_out))))
             context.log.warning(
-                f"stored, but not archived, because their answer also has days that were refused: {spans}. Run these days "
-                "again, so that --from-archive and explain have them"
+                f"stored, but not archived, because their answer also has days that were refused: {spans}. "
+                "Run these days again, so that --from-archive and explain have them"
             )
         handed.raise_refused()
 

@@ -110,9 +110,12 @@ def _entry(wanted: Mapping[str, str]) -> WhatIfRow:
 
 
 def _shown(row: Mapping[str, Any]) -> Iterator[str]:
-    days = f" in {row['days']} days" if row["days"] else ""
+    days = f" in {row['days']} {'day' if row['days'] == 1 else 'days'}" if row["days"] else ""
     yield ""
-    yield f"{row['provider']} {row['model']} -> {row['instead']}"
+    if row["days"] is None:  # its models have their providers with them
+        yield f"not compared ({row['instead']}): {row['model']}"
+    else:
+        yield f"{row['provider']} {row['model']} -> {row['instead']}"
     if row["usd"] is not None:
         yield f"{amount(row['usd'], 'USD'):>16}  billed{days}: {row['share_of_bill']:.1%} of the whole bill"
     for name, words in FIGURES.items():

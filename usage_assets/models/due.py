@@ -33,6 +33,8 @@ from usage_assets.warehouse.values import Query, Seed, View, WarehouseError
 from usage_assets.warehouse.views import make_views
 
 MAY_LACK = "may lack days"
+NEVER_FETCHED = "never fetched"
+"""Why a day is due that was never requested, as ``ledger.due_days`` says it."""
 State = Literal["missing", "late", "stale", "open", "unsettled"]
 
 
@@ -107,9 +109,9 @@ class Due:
     because: str
 
     def is_history(self, recent: date) -> bool:
-        """Whether it was never fetched and is older than ``recent``: USAGE_BACKFILL_HISTORY is about these days."""
+        """Whether it was never requested and is older than ``recent``: USAGE_BACKFILL_HISTORY is about these days."""
         is_raw = len(self.asset.path) == len(("connection", "endpoint"))
-        return is_raw and self.state == "missing" and self.day < recent
+        return is_raw and self.because == NEVER_FETCHED and self.day < recent
 
 
 ASSETS = Table(ExpectedAsset)

@@ -144,9 +144,9 @@ class Daemon:
 
     @cached_property
     def definitions(self) -> dg.Definitions:
-        """The graph of the settings. Equal settings of the same day share one: the graph keeps no state."""
+        """The graph of the settings. Equal settings share one where they are read at the same time, which it states."""
         stated = (self.folder / "connections.toml").read_text()
-        name = f"{datetime.now(UTC).date()} {self.settings!r} {self.settings.connections()} {stated}"
+        name = f"{datetime.now(UTC)} {self.settings!r} {self.settings.connections()} {stated}"
         return BUILT.get(name) or BUILT.setdefault(name, build_definitions(self.settings))
 
     def load(self, text: str, **variables: Any) -> None:
@@ -977,6 +977,22 @@ def test_a_late_day_is_asked_for_again_when_it_is_due_and_not_before(
     daemon.succeed()
     assert daemon.tick() == []
     assert daemon.due() == {}
+
+
+def test_a_day_that_stays_late_is_missing_and_asked_for_also_where_history_is_left_to_people(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    daemon.load(openai(on=IMAGES, start="2026-11-19"), usage_backfill_history=False)
+    daemon.tick()
+    daemon.be_late("openai/usage_images", date(2026, 11, 19))
+    clock.move_to(datetime(2026, 11, 23, tzinfo=UTC) - timedelta(seconds=1))
+    daemon.tick()
+    daemon.be_late("openai/usage_images", date(2026, 11, 19))
+    assert any(words.startswith("1 day late: ") for words in daemon.due()["openai"])
+    clock.shift(timedelta(seconds=1))
+    assert "1 day missing: not served when it was last asked for" in daemon.due()["openai"]
+    clock.shift(timedelta(days=30))
+    assert "openai 2026-11-19..2026-11-21" in daemon.finish()
 
 
 def clock_says(later: timedelta) -> str:

@@ -64,7 +64,7 @@ def test_each_number_has_its_sentence(terminal: Terminal) -> None:
     said = terminal.type("what-if", *OPUS, "--to", "claude-haiku-4-5")
     assert said.lines[0] == "2026-11-01 to 2026-11-19, UTC. Public list prices: an estimate, and no offer."
     assert said.lines[2] == "anthropic claude-opus-5 -> claude-haiku-4-5"
-    assert said.lines[3] == "           $7.00  billed in 1 days: 70.0% of the whole bill"
+    assert said.lines[3] == "           $7.00  billed in 1 day: 70.0% of the whole bill"
     assert len(said.lines) == 9
     assert terminal.type("what-if").lines[2] == "anthropic claude-opus-5 -> no cheaper model in use"
 

@@ -295,8 +295,7 @@ FAULTS = (
     FileFault(
         "no file",
         lambda folder: None,
-        f"<path>: has no file whose name ends in .csv, .csv.gz, .parquet. {_LATER}",
-        waits=True,
+        "<path>: has no file whose name ends in .csv, .csv.gz, .parquet. It was not stored.",
     ),
     FileFault(
         "no charges of a day",

@@ -134,6 +134,16 @@ def by_tag(days: Days) -> dict[tuple[str | None, str | None], Decimal]:
             {(None, "not through the gateway"): 10},
             id="use that costs nothing",
         ),
+        pytest.param(
+            ["10"],
+            [(WEB, "15000000", 3), (ML, "2500000", 1), (None, "20000000", 5)],
+            {
+                (WEB, "estimate"): Decimal("7.5"),
+                (ML, "estimate"): Decimal("1.25"),
+                (None, "without tag"): Decimal("1.25"),
+            },
+            id="an estimate a million times too high",
+        ),
         pytest.param(["10"], [], {(None, "no estimate"): 10}, id="no use of the model"),
         pytest.param([], [(WEB, "5", 3), (None, "10", 5)], {}, id="no bill"),
     ],
@@ -180,6 +190,15 @@ def test_only_what_is_stated_is_split(
     used(days, (GPT, "k", WEB, "10", 1), (GPT, "k", None, "10", 1))
     billed(days, "10", **values)
     assert by_tag(days) == expected
+
+
+def test_nothing_in_a_currency_without_a_rate_lacks_no_dollars(days: Days) -> None:
+    days = stating(days, tag_allocations=[ALL])
+    used(days, (GPT, "k", WEB, "10", 1), (GPT, "k", None, "10", 1))
+    of_nothing = raw(Costs, line_item=f"{GPT}, 1", amount_value=Decimal(), amount_currency="EUR")
+    days.fetched(Costs, raw(Costs, line_item=f"{GPT}, 0", amount_value=Decimal(10)), of_nothing)
+    days.derive("openai_costs")
+    assert by_tag(days)[WEB, "estimate"] == 10
 
 
 def test_bills_of_a_model_share_one_estimate_and_those_of_two_providers_none(days: Days) -> None:

@@ -200,6 +200,23 @@ def test_tokens_are_set_against_the_bill_of_their_connection_and_only_if_it_is_k
     assert (row["usd"], row["usd_list"]) == (1, 1)
 
 
+def test_a_report_that_contradicts_itself_and_a_bill_without_dollars_are_in_no_sum_and_it_says_so(days: Days) -> None:
+    counts = {"input_tokens": 10, "output_tokens": 1}
+    models = {"odd": {**counts, "input_cached_tokens": 11}, "euros": counts}
+    days.fetched(UsageCompletions, *(raw(UsageCompletions, model=model, **each) for model, each in models.items()))
+    bills = (("odd", "usd"), ("euros", "eur"))
+    days.fetched(
+        Costs,
+        *(raw(Costs, line_item=f"{model}, input", amount_value=Decimal(1), amount_currency=of) for model, of in bills),
+    )
+    days.derive("openai_costs")
+    found = what_if(days, [price(model, SMALL, "openai") for model in models])
+    assert {key: row["usd"] for key, row in found.items()} == {
+        ("openai odd", "no list price: not stated"): 1,
+        ("openai euros", "its bill has no dollar value"): None,
+    }
+
+
 def test_the_largest_models_are_compared_and_all_that_is_stated(days: Days) -> None:
     names = [f"m-{number:02}" for number in range(15)]
     days.fetched(

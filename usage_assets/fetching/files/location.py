@@ -72,7 +72,7 @@ class Location:
         except (OSError, pa.ArrowException) as error:
             raise FileError(f"{self.text}: cannot be listed: {_first_line(error)}") from None
         if not any(file.path.endswith(TABLES) for file in files):
-            raise FileError(f"{self.text}: has no file whose name ends in {', '.join(TABLES)}", waits=True)
+            raise FileError(f"{self.text}: has no file whose name ends in {', '.join(TABLES)}")
         return files
 
     def _found(self, system: "fs.FileSystem", path: str) -> Iterator[File]:

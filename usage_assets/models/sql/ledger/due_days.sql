@@ -53,12 +53,20 @@ fetched as (
     raw.asset,
     unnest(
       case
-        when again_at > present and late_since > coalesce(asked_at, late_since - interval 1 second) then {
+        -- for so long, reports and bills may be late. A source that ends must not be silent
+        when again_at > present
+          and late_since > coalesce(asked_at, late_since - interval 1 second)
+          and present < (raw.usage_date + 4)::timestamp at time zone 'UTC'
+        then {
           'state': 'late',
           'since': late_since,
           'because': strftime(again_at at time zone 'UTC', 'not served yet, tried again from %Y-%m-%d %H:%M UTC on')
         }
-        when version is null then {'state': 'missing', 'since': due_since, 'because': 'never fetched'}
+        when version is null then {
+          'state': 'missing',
+          'since': due_since,
+          'because': if(late_since is null, 'never fetched', 'not served when it was last asked for')
+        }
         when raw.question_stored <> raw.question
           then {'state': 'stale', 'since': statements.read_at, 'because': 'the connection asks for something else now'}
         when state = 'open' then {
