@@ -34,11 +34,14 @@ class DaysToStore:
 
 def refusal(refused: Mapping[date, ProviderError | WarehouseError], others: int = 0) -> dg.Failure:
     """Return the failure of a step: the days that it did not store, why, and how many it did."""
-    first, *more = dict.fromkeys(str(refused[day]) for day in sorted(refused))
+    reasons: dict[str, str] = {}
+    for _, error in sorted(refused.items()):
+        reasons.setdefault(error.cause or str(error), str(error))
+    first, *more = reasons.values()
     said = first
     if others:
         spans = ", ".join(map(str, windows(refused, len(refused))))
         said = f"refused: {spans}; {others} other {'day was' if others == 1 else 'days were'} stored. {first}"
     if more:
-        said += f" And: {more[0]}" + (f" ({len(more) - 1} other reasons)" if len(more) > 1 else "")
+        said += f" And: {more[0]}" + (f" (and {len(more) - 1} more)" if len(more) > 1 else "")
     return failure(said, sorted(refused), refused[min(refused)].cause)
