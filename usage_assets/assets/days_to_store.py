@@ -1,4 +1,4 @@
-"""A range of days of which some are refused: the others are stored, then the step fails and names the refused ones.
+"""A range of days: those that are not refused are stored, then the step fails and names the refused ones.
 
 An asset yields ``DaysToStore`` as its value. The IO manager stores what it can, lets Dagster write the events of these
 days alone, and notes the others.
@@ -11,7 +11,7 @@ from datetime import date
 import dagster as dg
 
 from usage_assets.assets.failures import failure
-from usage_assets.core.days import windows
+from usage_assets.core.days import spans
 from usage_assets.fetching.transport import ProviderError
 from usage_assets.warehouse.values import Batch, Query, WarehouseError
 
@@ -40,8 +40,7 @@ def refusal(refused: Mapping[date, ProviderError | WarehouseError], others: int 
     first, *more = reasons.values()
     said = first
     if others:
-        spans = ", ".join(map(str, windows(refused, len(refused))))
-        said = f"refused: {spans}; {others} other {'day was' if others == 1 else 'days were'} stored. {first}"
+        said = f"refused: {spans(refused)}; {others} other {'day was' if others == 1 else 'days were'} stored. {first}"
     if more:
         said += f" And: {more[0]}" + (f" (and {len(more) - 1} more)" if len(more) > 1 else "")
     return failure(said, sorted(refused), refused[min(refused)].cause)

@@ -11,7 +11,7 @@ from usage_assets.assets.io_manager import code_version, table_metadata
 from usage_assets.assets.materializations import VERIFIED, data_version, fetch_facts
 from usage_assets.assets.signatures import share_signature
 from usage_assets.config.settings import Connection, SettingsError
-from usage_assets.core.days import Window, days_of, windows
+from usage_assets.core.days import Window, days_of, spans
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive
 from usage_assets.fetching.client import Client
@@ -78,9 +78,8 @@ def build_raw_asset(
             late = {day: error for day, error in fetched.not_fetched.items() if isinstance(error, NotServedYetError)}
             if late:
                 again = note_late(warehouse, endpoint.tables, connection.name, late, context.run.run_id)
-                spans = ", ".join(map(str, windows(late, len(late))))
                 context.log.warning(
-                    f"not served yet, tried again from {again:%Y-%m-%d %H:%M} UTC on: {spans} ({late[min(late)]})"
+                    f"not served yet, tried again from {again:%Y-%m-%d %H:%M} UTC on: {spans(late)} ({late[min(late)]})"
                 )
         except (SettingsError, WarehouseError) as error:
             raise failure(str(error)) from None
@@ -124,9 +123,8 @@ def build_raw_asset(
         if archive and kept:
             archive.write(kept)
         if left_out:
-            spans = ", ".join(map(str, windows(left_out, len(left_out))))
             context.log.warning(
-                f"stored, but not archived, because their answer also has days that were refused: {spans}. "
+                f"stored, but not archived, because their answer also has days that were refused: {spans(left_out)}. "
                 "Run these days again, so that --from-archive and explain have them"
             )
         handed.raise_refused()

@@ -1,7 +1,7 @@
 """Runs of whole UTC days: what one chain of pages answers for, and how each API spells it in a query."""
 
 from calendar import monthrange
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
@@ -74,6 +74,11 @@ def windows(days: Iterable[date], size: int) -> list[Window]:
         else:
             found.append(Window(day, day))
     return found
+
+
+def spans(days: Collection[date]) -> str:
+    """Say which days, ascending: ``2026-11-01 to 2026-11-03, 2026-11-05``."""
+    return ", ".join(map(str, windows(days, len(days))))
 
 
 def alike(days: Mapping[date, K], size: int) -> list[tuple[Window, K]]:

@@ -18,7 +18,7 @@ import msgspec
 import pyarrow as pa
 
 from usage_assets.core.bounded_http import decoded
-from usage_assets.core.days import DAY, Window, windows
+from usage_assets.core.days import DAY, Window, spans, windows
 from usage_assets.core.schema import of_days, packed_schema
 from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every
 from usage_assets.fetching.archive.store import ArchivedResponse, ArchivePage, Body, RequestRecord, question_of
@@ -536,7 +536,7 @@ def days_without_bucket(endpoint: Endpoint, parser: PageParser, days: Sequence[d
 
 
 def no_bucket_for(days: Sequence[date]) -> str:
-    return f"the answer has no bucket for {', '.join(map(str, windows(days, len(days))))}"
+    return f"the answer has no bucket for {spans(days)}"
 
 
 def without(fetched: FetchResult, not_fetched: Mapping[date, ProviderError]) -> FetchResult:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from usage_assets.core.days import windows
+from usage_assets.core.days import spans
 from usage_assets.core.schema import of_days
 from usage_assets.core.ticking import log_progress
 from usage_assets.fetching.archive.store import Archive, ArchiveError, File, Question, newest, question_of
@@ -90,11 +90,10 @@ class Replay:
         return chosen
 
     def _not_covered(self, question: Question, missing: set[date]) -> str:
-        spans = ", ".join(map(str, windows(missing, len(missing))))
         is_narrowed = question.filters or question.headers
         narrowed = " with the connection's present filters, organization and project" if is_narrowed else ""
         return (
-            f"{self._archive.folder} has no answer{narrowed} for {spans}. "
+            f"{self._archive.folder} has no answer{narrowed} for {spans(missing)}. "
             "It was not stored: leave these days out, or fetch them from the provider."
         )
 

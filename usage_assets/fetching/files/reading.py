@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from usage_assets.core import money
-from usage_assets.core.days import DAY, Window, windows
+from usage_assets.core.days import DAY, Window, spans
 from usage_assets.fetching.files.location import FileError, Location
 from usage_assets.fetching.files.sets import FileSet, sets_of
 from usage_assets.fetching.files.tables import Rows, header_of, rows_of
@@ -110,8 +110,9 @@ class Reading:
                 raise DaysError(f"{each.missing}: {NOT_WHOLE}", days)
             yield from self._of_set(each)
         if uncovered := [day for day in self.window.days if day not in self._by_day]:
-            spans = ", ".join(map(str, windows(uncovered, len(uncovered))))
-            raise DaysError(f"no file has charges of {spans}: {self.location.text} does not cover them yet", uncovered)
+            raise DaysError(
+                f"no file has charges of {spans(uncovered)}: {self.location.text} does not cover them yet", uncovered
+            )
         for (day, currency, *by), (count, total) in self._left_out.items():
             named = {name: value for name, value in zip(self.report.left_out_by, by, strict=True) if value is not None}
             yield (
