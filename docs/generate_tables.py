@@ -18,6 +18,7 @@ from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.warehouse.ledger import (
     DayState,
     FailedCheck,
+    LateDay,
     Naming,
     PartitionVersion,
     PortEntity,
@@ -54,7 +55,7 @@ def page() -> str:
         ],
         "Port entities": list(dict.fromkeys(derived.row for derived in ENTITIES)),
         "Ledgers": [
-            *(PartitionVersion, Restatement, DayState, DueDay, ExpectedAsset, FailedCheck, Naming, Statement),
+            *(PartitionVersion, Restatement, DayState, LateDay, DueDay, ExpectedAsset, FailedCheck, Naming, Statement),
             *(PortEntity, PortPush),
         ],
     }

@@ -74,12 +74,10 @@ from (
 """
 LATE = """
 select distinct usage_date
-from ledger.late_days as late
-left join ledger.stored_days as stored using (connection, table_name, slice, usage_date)
+from ledger.awaited_days
 where connection = $connection
   and usage_date between $first and $last
   and list_contains($raw_tables, table_name)
-  and (stored.written_at < late.asked_at) is not false
 """
 WITHOUT_DOLLARS = """
 select

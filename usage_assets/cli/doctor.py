@@ -78,7 +78,7 @@ group by connection, table_name, slice
 order by connection, table_name, slice
 """
 SCOPES = """
-select distinct connection, coalesce(project_id, workspace_id) as project, team
+select distinct connection, coalesce(project_id, workspace_id) as project, team, api_key_id as api_key
 from costs.allocated_costs_by_key_named
 """
 
@@ -150,7 +150,7 @@ def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tu
             return [], [_new_warehouse(settings)]
         with warehouse.one_moment() as now:
             found = [*_warehouse(settings, definitions, now), *_counted_twice(settings, now), *_owners(settings, now)]
-            found += _metrics(settings, now)
+            found += [*_metrics(settings, now), *_tag_allocations(settings, now)]
             return _due(settings, now), found
     except WarehouseError as error:
         return [], [Finding(Level.FAIL, "warehouse", str(error))]
@@ -304,7 +304,8 @@ def _warehouse(
     for row in stored:
         subject = f"table {row['table_name']}"
         source = f", {row['slice']}" if row["slice"] else ""
-        days = f"{row['days']} days of {row['connection']}{source}, the newest is {row['newest']}"
+        count = f"{row['days']} {'day' if row['days'] == 1 else 'days'}"
+        days = f"{count} of {row['connection']}{source}, the newest is {row['newest']}"
         if row["connection"] in emptied and row["row_count"] and row["table_name"] in DERIVED:
             yield Finding(
                 Level.WARN,
@@ -432,6 +433,21 @@ def _metrics(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
             yield Finding(Level.WARN, "metrics", f"{kind} {id_!r} has no stored costs: correct it if it is misspelled")
     if metrics:
         yield Finding(Level.OK, "metrics", f"{len(rows):,} rows can be read")
+
+
+def _tag_allocations(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
+    """Bills that no tags can split, because nothing is billed to the API key."""
+    try:
+        keys = [entry.billed for entry in settings.accounting().tag_allocations if entry.api_key]
+        costs = warehouse.read(SCOPES).to_pylist() if keys else []
+    except (SettingsError, WarehouseError):  # said before, or no costs are stored yet
+        return
+    known = {(each["connection"], each["api_key"]) for each in costs}
+    with_costs = {each["connection"] for each in costs}
+    for connection, key in keys:
+        if connection in with_costs and (connection, key) not in known:
+            text = f"no stored cost is of API key {key!r}: correct it in {settings.usage_connections}, or remove it"
+            yield Finding(Level.WARN, f"tag_allocation of {connection}", text)
 
 
 def _webhook(settings: Settings) -> Finding:

@@ -20,6 +20,7 @@ import msgspec
 
 from usage_assets.config.days import minutes_to_first_fetch
 from usage_assets.config.settings import Connection, Settings
+from usage_assets.core.days import windows
 from usage_assets.core.schema import Row, SeedRow, column, to_arrow
 from usage_assets.fetching.connected import filters_of
 from usage_assets.models.model import OWNER_PERIODS, SQL, Model
@@ -29,7 +30,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.tables import Table, quoted
-from usage_assets.warehouse.values import Query, Seed, View, WarehouseError
+from usage_assets.warehouse.values import Query, Seed, View, WarehouseError, listed
 from usage_assets.warehouse.views import make_views
 
 MAY_LACK = "may lack days"
@@ -285,7 +286,7 @@ def stale_days(database: duckdb.DuckDBPyConnection, table: Table, target: Slice)
 
 
 def in_words(due: Iterable[Due]) -> Mapping[str, Sequence[str]]:
-    """Say per connection how many days are due and why, the most frequent reason first."""
+    """Say per connection which days are due and why, the most frequent reason first."""
     words: dict[str, list[str]] = {}
     for connection, rows in groupby(sorted(due, key=attrgetter("connection")), key=attrgetter("connection")):
         reasons: dict[tuple[str, str], set[date]] = {}
@@ -293,7 +294,8 @@ def in_words(due: Iterable[Due]) -> Mapping[str, Sequence[str]]:
             reasons.setdefault((row.state, row.because), set()).add(row.day)
         ordered = sorted(reasons.items(), key=lambda reason: -len(reason[1]))
         words[connection] = [
-            f"{len(days)} {'day' if len(days) == 1 else 'days'} {state_}: {because}"
+            f"{len(days)} {'day' if len(days) == 1 else 'days'} {state_} "
+            f"({listed(map(str, windows(days, len(days))))}): {because}"
             for (state_, because), days in ordered
         ]
     return words

@@ -46,9 +46,16 @@ def note_late(
             where connection = $connection
               and list_contains($tables::text[], table_name)
               and slice = $part
-              and (again_at <= $now or usage_date in (select usage_date from late))
+              and (
+                usage_date in (select usage_date from late)
+                or (table_name, usage_date) not in (
+                  select (table_name, usage_date)
+                  from ledger.awaited_days
+                  where connection = $connection and slice = $part
+                )
+              )
             """,
-            {"connection": connection, "tables": list(tables), "part": part, "now": now},
+            {"connection": connection, "tables": list(tables), "part": part},
         )
         database.execute(f"insert into {LATE_DAYS.name} by name from late")
     return min(row.again_at for row in rows)

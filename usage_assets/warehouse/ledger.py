@@ -83,8 +83,8 @@ class LateDay(Row):
     """One row per table and day that its provider did not serve yet when it was last asked, and per table and day that
     was to be computed from such a day.
 
-    A raw day is requested again from ``again_at`` on. A row that has lost its meaning is deleted when the table's next
-    one is written.
+    A raw day is requested again from ``again_at`` on. A row whose day was stored since is deleted when the table's next
+    one is written; ``ledger.awaited_days`` leaves it out.
     """
 
     table = "ledger.late_days"

@@ -167,7 +167,7 @@ def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content
             continue
         if missing := [day for day in target.days if (source, part, day) not in stored]:
             late = connection.execute(
-                "select usage_date from ledger.late_days "
+                "select usage_date from ledger.awaited_days "
                 "where connection = $connection and table_name = $source and slice = $part",
                 {"connection": target.connection, "source": source, "part": part},
             ).fetchall()

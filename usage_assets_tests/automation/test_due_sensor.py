@@ -493,7 +493,8 @@ def daemon(
 def test_a_new_connections_history_is_fetched_and_computed_once(daemon: Daemon) -> None:
     assert daemon.tick() == [WHOLE]
     assert daemon.tick() == [], "one run of a connection at a time"
-    assert daemon.said == "under way: openai 2026-11-12 to 2026-11-19; due: openai 8 days missing: never fetched"
+    whole = "2026-11-12 to 2026-11-19"
+    assert daemon.said == f"under way: openai {whole}; due: openai 8 days missing ({whole}): never fetched"
     daemon.succeed()
     assert daemon.tick() == []
     assert daemon.said == NOTHING
@@ -602,7 +603,7 @@ def test_what_is_derived_follows_a_raw_day_that_was_run_alone(daemon: Daemon) ->
     daemon.amounts[date(2026, 11, 14)] = Decimal(4)
     daemon.store(days("14", "14"), {"openai/costs"})
     assert daemon.due() == {
-        "openai": ["1 day stale: openai.costs changed"],
+        "openai": ["1 day stale (2026-11-14): openai.costs changed"],
     }
     assert daemon.tick() == ["openai 2026-11-14..2026-11-14"]
     (run,) = daemon.under_way()
@@ -635,7 +636,7 @@ def test_a_changed_rate_makes_stale_only_the_days_that_it_values(daemon: Daemon)
 def test_a_changed_owner_makes_stale_only_the_teams_of_the_days_that_it_covers(daemon: Daemon) -> None:
     daemon.load_finished(openai(on=COSTS))
     daemon.load(openai(on=COSTS) + OWNER)
-    assert daemon.due() == {"openai": ["2 days stale: owners changed"]}
+    assert daemon.due() == {"openai": ["2 days stale (2026-11-18 to 2026-11-19): owners changed"]}
     assert daemon.tick() == ["accounting", "openai 2026-11-18..2026-11-19"]
     selected = {key for run in daemon.under_way() for key in run.asset_selection or ()}
     assert dg.AssetKey(["openai", "entities", "ai_team_cost"]) in selected
@@ -703,7 +704,7 @@ def test_an_id_that_is_listed_after_its_costs_gets_its_name(
     daemon.finish()
     clock.shift(timedelta(minutes=1))
     daemon.look_up(row, known="Known", late="Late", unused="Unused")
-    assert daemon.due() == {"openai": [f"3 days stale: names in {row.table} changed"]}
+    assert daemon.due() == {"openai": [f"3 days stale (2026-11-17 to 2026-11-19): names in {row.table} changed"]}
     assert daemon.tick() == ["openai 2026-11-17..2026-11-19"]
     (run,) = daemon.under_way()
     assert run.asset_selection == {dg.AssetKey(["openai", "entities", entity])}
@@ -744,7 +745,7 @@ def test_days_that_are_stored_with_other_filters_are_allocated_again(daemon: Dae
     for _ in range(2):
         daemon.fetch(UsageCompletions, target, **narrowed)
     assert daemon.warehouse.read("select * from ledger.restatements").num_rows == 0
-    assert daemon.due() == {"openai": ["1 day stale: openai.usage_completions changed"]}
+    assert daemon.due() == {"openai": ["1 day stale (2026-11-14): openai.usage_completions changed"]}
     assert daemon.tick() == ["openai 2026-11-14..2026-11-14"]
     (run,) = daemon.under_way()
     assert dg.AssetKey(["openai", "costs", "allocated_costs"]) in (run.asset_selection or ())
@@ -761,7 +762,7 @@ def test_another_release_computes_what_it_computes_otherwise(daemon: Daemon) -> 
             'update ledger.partition_versions set inputs = replace(inputs, \'"query":"\', \'"query":"0\') '
             "where table_name = 'costs.daily_costs'"
         )
-    assert daemon.due() == {"openai": ["8 days stale: the query has changed"]}
+    assert daemon.due() == {"openai": ["8 days stale (2026-11-12 to 2026-11-19): the query has changed"]}
     assert daemon.finish() == [WHOLE]
 
 
@@ -769,7 +770,7 @@ def test_days_of_a_release_that_recorded_no_inputs_are_computed_once_and_not_fet
     daemon.load_finished()
     with duckdb.connect(daemon.warehouse.database) as database:
         database.execute("update ledger.partition_versions set inputs = null, question = null")
-    assert daemon.due() == {"openai": ["8 days stale: an earlier release computed it"]}
+    assert daemon.due() == {"openai": ["8 days stale (2026-11-12 to 2026-11-19): an earlier release computed it"]}
     assert daemon.tick() == [WHOLE]
     (run,) = daemon.under_way()
     assert not {("openai", "costs"), ("openai", "usage_completions")} & {
@@ -807,7 +808,7 @@ def test_today_is_computed_again_only_while_it_has_a_partition(daemon: Daemon, c
     clock.shift(timedelta(minutes=1))
     daemon.amounts[today.first] = Decimal(2)
     daemon.store(today, {"openai/costs"})
-    stale = {"openai": ["1 day stale: openai.costs changed"]}
+    stale = {"openai": ["1 day stale (2026-11-20): openai.costs changed"]}
     assert daemon.due() == stale
     daemon.load(openai(on=COSTS), usage_include_today=False)
     assert daemon.due() == {}
@@ -969,7 +970,8 @@ def test_a_late_day_is_asked_for_again_when_it_is_due_and_not_before(
     for pause in (timedelta(hours=4), timedelta(hours=6)):  # half the time since the day has ended
         daemon.be_late("openai/usage_images", late)
         assert daemon.tick() == []
-        assert daemon.due() == {"openai": [f"1 day late: not served yet, tried again from {clock_says(pause)} UTC on"]}
+        because = f"not served yet, tried again from {clock_says(pause)} UTC on"
+        assert daemon.due() == {"openai": [f"1 day late (2026-11-19): {because}"]}
         clock.shift(pause - timedelta(seconds=1))
         assert daemon.tick() == []
         clock.shift(timedelta(seconds=1))
@@ -988,10 +990,16 @@ def test_a_day_that_stays_late_is_missing_and_asked_for_also_where_history_is_le
     clock.move_to(datetime(2026, 11, 23, tzinfo=UTC) - timedelta(seconds=1))
     daemon.tick()
     daemon.be_late("openai/usage_images", date(2026, 11, 19))
-    assert any(words.startswith("1 day late: ") for words in daemon.due()["openai"])
+    assert any(words.startswith("1 day late (2026-11-19): ") for words in daemon.due()["openai"])
     clock.shift(timedelta(seconds=1))
-    assert "1 day missing: not served when it was last asked for" in daemon.due()["openai"]
-    clock.shift(timedelta(days=30))
+    missing = "1 day missing (2026-11-19): not served when it was last asked for"
+    assert missing in daemon.due()["openai"]
+    clock.shift(timedelta(days=3))
+    note_late(
+        daemon.warehouse, ["openai.usage_images"], "openai", {date(2026, 11, 25): PermanentError("no report")}, ""
+    )
+    assert missing in daemon.due()["openai"], "a newer day is late, too"
+    clock.shift(timedelta(days=27))
     assert "openai 2026-11-19..2026-11-21" in daemon.finish()
 
 

@@ -113,7 +113,7 @@ def test_a_healthy_setup_has_no_fault(backfilled: Callable[[str], Terminal], mon
         "OK    connection chatgpt: codex_usage: key accepted (CHATGPT_ANALYTICS_KEY)",
     ]
     assert "OK    Port: 16 of 16 blueprints are ready" in said.lines
-    assert f"OK    table chatgpt.codex_usage: 1 days of chatgpt, the newest is {YESTERDAY}" in said.lines
+    assert f"OK    table chatgpt.codex_usage: 1 day of chatgpt, the newest is {YESTERDAY}" in said.lines
     assert "is writable and free" in finding(said, str(terminal.database))
 
 
@@ -236,14 +236,14 @@ def test_costs_that_are_switched_off_are_told_of_once_and_what_is_removed_is_no_
     (terminal.folder / "connections.toml").write_text(without)
     said = examined(terminal)
     assert finding(said, "is switched off;") == (
-        f"WARN  table costs.daily_costs: 1 days of anthropic, anthropic.cost_report, the newest is {day}: nothing "
+        f"WARN  table costs.daily_costs: 1 day of anthropic, anthropic.cost_report, the newest is {day}: nothing "
         "refreshes them, because their endpoint is switched off; they stay in the views, in Port and in exports"
     )
     assert "never fetched" in finding(said, "connection anthropic: due"), "what is on is fetched"
     (terminal.folder / "connections.toml").write_text(with_costs.replace("anthropic'\nprovider", "another'\nprovider"))
     said = examined(terminal)
-    assert finding(said, "costs.daily_costs: 1 days of anthropic, anthropic.cost_report") == (
-        f"OK    table costs.daily_costs: 1 days of anthropic, anthropic.cost_report, the newest is {day}: nothing "
+    assert finding(said, "costs.daily_costs: 1 day of anthropic, anthropic.cost_report") == (
+        f"OK    table costs.daily_costs: 1 day of anthropic, anthropic.cost_report, the newest is {day}: nothing "
         "refreshes them"
     )
 
@@ -349,7 +349,7 @@ def test_due_days_of_a_connection_are_one_warning_that_says_who_fetches_them(
     terminal = backfilled(TEN_DAYS_AGO)
     monkeypatch.setenv("USAGE_START_DATE", TEN_DAYS_AGO)
     before = terminal.database.read_bytes()
-    warning = "WARN  connection chatgpt: due: 7 days missing: never fetched. "
+    warning = "WARN  connection chatgpt: due: 7 days missing (2026-11-13 to 2026-11-19): never fetched. "
     assert finding(examined(terminal), "connection chatgpt: due") == (
         f"{warning}Start Dagster (make run), or run usage-assets backfill --due"
     )
@@ -477,11 +477,13 @@ def test_due_days_are_counted_and_said_to_be_whose_they_are(
         return [line for line in examined(terminal).out.splitlines() if "chatgpt: " in line and "missing" in line]
 
     what_to_do = "Start Dagster (make run), or run usage-assets backfill --due"
-    assert due("true") == [f"WARN  connection chatgpt: due: 9 days missing: never fetched. {what_to_do}"]
+    assert due("true") == [
+        f"WARN  connection chatgpt: due: 9 days missing (2026-11-10 to 2026-11-18): never fetched. {what_to_do}"
+    ]
     left_to_you = "USAGE_BACKFILL_HISTORY=false leaves them to you: usage-assets backfill --due"
     assert due("false") == [
-        f"WARN  connection chatgpt: due: 6 days missing: never fetched. {what_to_do}",
-        f"OK    connection chatgpt: 3 days missing: never fetched. {left_to_you}",
+        f"WARN  connection chatgpt: due: 6 days missing (2026-11-13 to 2026-11-18): never fetched. {what_to_do}",
+        f"OK    connection chatgpt: 3 days missing (2026-11-10 to 2026-11-12): never fetched. {left_to_you}",
     ]
 
 
@@ -499,6 +501,22 @@ def test_numbers_of_users_own_are_read_and_a_scope_without_costs_is_named(
     ]
     file.write_text("date,scope,metric,value\n2026-11-19,chatgpt,merged,many\n")
     assert finding(examined(terminal), "metrics").startswith(f"FAIL  metrics: {file}, line 2, value: 'many': write")
+
+
+def test_an_api_key_without_a_bill_to_split_is_named(
+    backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = backfilled(YESTERDAY)
+    (terminal.folder / "connections.toml").write_text(
+        '[[connection]]\nname = "gateway"\nprovider = "litellm"\nkey = "env:CHATGPT_ADMIN_KEY"\n'
+        f'base_url = "{terminal.environment["CHATGPT_BASE_URL"]}"\n'
+        "[connection.endpoints]\ntag_activity_by_model = true\n"
+        '[[tag_allocation]]\nconnection = "chatgpt"\napi_key = "typo"\ngateway = "gateway"\ntags = "team:"\n'
+    )
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    advice = "correct it in connections.toml, or remove it"
+    said = f"WARN  tag_allocation of chatgpt: no stored cost is of API key 'typo': {advice}"
+    assert finding(examined(terminal), "tag_allocation") == said
 
 
 def test_an_owner_that_matches_nothing_is_named(

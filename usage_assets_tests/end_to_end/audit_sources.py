@@ -673,8 +673,8 @@ def _tokens_of_charge(row: Row) -> Row | None:
         "model": row["model"],
         "project_id": row["sub_account_id"],
         "input_tokens": None if kind == "output_tokens" else tokens,
-        "cached_input_tokens": tokens if kind == "cache_read_input_tokens" else None,
-        "cache_write_tokens": tokens if kind == KINDS_OF_METERS[METERS[3]] else None,
+        "cached_input_tokens": tokens if kind == "cache_read_input_tokens" else 0,
+        "cache_write_tokens": tokens if kind == KINDS_OF_METERS[METERS[3]] else 0,
         "output_tokens": tokens if kind == "output_tokens" else None,
     }
 

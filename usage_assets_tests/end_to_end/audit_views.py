@@ -766,6 +766,12 @@ def usage(keeper: Keeper) -> Mapping[str, list[Row]]:
     ]
     counters = ("requests", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens")
     keys = ("connection", "provider", "usage_date", "model")
+    meters = [row for row in used if row["provider"] == "focus"]
+    used = [row for row in used if row["provider"] != "focus"] + [
+        dict(zip((*keys, "project_id"), key, strict=True))
+        | {name: total(row[name] for row in same) for name in counters[1:]}
+        for key, same in by(meters, *keys, "project_id").items()
+    ]
     of_models = [
         dict.fromkeys((*keys, *counters)) | row
         for row in used
@@ -783,10 +789,25 @@ def usage(keeper: Keeper) -> Mapping[str, list[Row]]:
         if row.get("input_tokens") is not None or row.get("output_tokens") is not None
     ]
     by_tier = [
-        dict(zip(tiers, key, strict=True)) | {name: total(row[name] for row in same) for name in counters[1:]}
+        dict(zip(tiers, key, strict=True))
+        | {name: total(row[name] for row in same) for name in counters[1:]}
+        | {"is_whole": _is_whole(same)}
         for key, same in by(billed, *tiers).items()
     ]
     return {"costs.usage": used, "costs.usage_by_model": sums_, "costs.usage_by_tier": by_tier}
+
+
+def _is_whole(rows: Sequence[Row]) -> bool:
+    return all(
+        known in allowed
+        for name, allowed in (
+            ("input_tokens", ({True},)),
+            ("output_tokens", ({True},)),
+            ("cached_input_tokens", ({True}, {False})),
+            ("cache_write_tokens", ({True}, {False})),
+        )
+        for known in [{row[name] is not None for row in rows}]
+    )
 
 
 OF_PEOPLE = {

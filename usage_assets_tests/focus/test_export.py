@@ -192,7 +192,7 @@ def test_what_the_connections_file_says_now_is_there_and_older_values_are_told(f
     read_at = datetime.now(UTC)
     stated = [money_seed(now, read_at), assets_seed([expected], read_at)]
     told = export(filled.warehouse, stated, DAY, LAST, tmp_path / "x.csv")
-    assert told.due == {"chatgpt": ["1 day stale: rate of ws changed"]}
+    assert told.due == {"chatgpt": ["1 day stale (2026-11-01): rate of ws changed"]}
     assert "Purchase" not in {row["ChargeCategory"] for row in read(tmp_path / "x.csv")}
     assert export(filled.warehouse, stated, PACK.valid_from - timedelta(days=4), DAY, tmp_path / "x.csv").rows == 5
 

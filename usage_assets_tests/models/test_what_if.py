@@ -17,6 +17,7 @@ from usage_assets.models.prices import ListPrices
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.providers.cursor.usage import UsageEvents
+from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageImages
 from usage_assets.report.figures import read
@@ -180,7 +181,7 @@ def test_what_reads_and_writes_no_tokens_is_compared_with_nothing(days: Days) ->
     )
     assert [*found] == [
         ("chat", "no cheaper model in use"),
-        ("openai embedding, openai image", "no tokens are reported for it"),
+        ("openai embedding, openai image", "input and output tokens are not both reported"),
     ]
 
 
@@ -326,6 +327,45 @@ def test_the_present_cached_share_of_the_report_changes_nothing(days: Days) -> N
     with days.warehouse.transaction() as database:
         [tokens] = read(database, PERIOD).figures["tokens"].rows.to_pylist()
     assert tokens["cached_share"] == 0.4
+
+
+@pytest.mark.parametrize(
+    "lacking", ["uncached_input_tokens", "cache_read_input_tokens", "cache_creation_5m_input_tokens", "output_tokens"]
+)
+def test_a_day_that_lacks_a_counter_of_one_row_is_not_compared(days: Days, lacking: str) -> None:
+    """A sum without it would be too small, and so would its list price."""
+    counted = {"uncached_input_tokens": 500, "cache_read_input_tokens": 400, "output_tokens": 7}
+    counted |= {"cache_creation_5m_input_tokens": 60, "cache_creation_1h_input_tokens": 40}
+    rows = [raw(UsageMessages, usage_date=day, model="large", account_id="a", **counted) for day in (DAY, SECOND)]
+    rows.append(raw(UsageMessages, usage_date=SECOND, model="large", account_id="b", **{**counted, lacking: None}))
+    days.fetched(UsageMessages, *rows, first=DAY, last=SECOND)
+    bill = [raw(CostReport, usage_date=day, model="large", amount_cents=Decimal(100)) for day in (DAY, SECOND)]
+    days.fetched(CostReport, *bill, first=DAY, last=SECOND)
+    days.derive("anthropic_cost_report", first=DAY, last=SECOND)
+    row = what_if(days, [price("large", LARGE)])["large", "no cheaper model in use"]
+    assert (row["days"], row["usd"]) == (1, 1)
+
+
+def test_meters_of_a_bill_are_added_up_by_account(days: Days) -> None:
+    """Each charge counts one class of tokens. No charge of cache is no use of it."""
+    counted = [("a", "uncached_input_tokens", 3), ("a", "output_tokens", 1)]
+    counted += [("b", "uncached_input_tokens", 5), ("b", "cache_read_input_tokens", 2), ("b", "output_tokens", 1)]
+    charges = [
+        raw(
+            Charges,
+            sub_account_id=who,
+            model="large",
+            sku_id=kind,
+            usage_type=kind,
+            tokens=count,
+            billed_cost=Decimal(1),
+        )
+        for who, kind, count in counted
+    ]
+    days.fetched(Charges, *charges)
+    days.derive("focus_charges")
+    row = what_if(days, [price("large", LARGE, "focus")])["large", "no cheaper model in use"]
+    assert (row["usd"], row["usd_list"]) == (5, at(LARGE, (8, 2, 0, 2), days=1))
 
 
 def test_only_tokens_that_are_billed_count(days: Days) -> None:

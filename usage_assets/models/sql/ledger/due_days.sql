@@ -1,5 +1,5 @@
 -- the days that configured assets should have fetched or computed, and have not, or not from what is there now
--- reads: ledger.assets, ledger.statements, ledger.late_days, ledger.stored_days, ledger.day_states, ledger.namings, accounting.credit_rates,
+-- reads: ledger.assets, ledger.statements, ledger.awaited_days, ledger.stored_days, ledger.day_states, ledger.namings, accounting.credit_rates,
 --   accounting.exchange_rates, ledger.owner_periods
 create or replace view ledger.due_days as
 with
@@ -42,7 +42,7 @@ raw as (
   from expected
   left join ledger.stored_days as stored using (connection, table_name, slice, usage_date)
   left join ledger.day_states as states using (connection, table_name, slice, usage_date)
-  left join ledger.late_days as late using (connection, table_name, slice, usage_date)
+  left join ledger.awaited_days as late using (connection, table_name, slice, usage_date)
 ),
 fetched as (
   select
@@ -55,7 +55,6 @@ fetched as (
       case
         -- for so long, reports and bills may be late. A source that ends must not be silent
         when again_at > present
-          and late_since > coalesce(asked_at, late_since - interval 1 second)
           and present < (raw.usage_date + 4)::timestamp at time zone 'UTC'
         then {
           'state': 'late',

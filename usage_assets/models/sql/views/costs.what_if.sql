@@ -1,4 +1,5 @@
--- tokens that the provider of a connection bills, by tier and size of requests. null: the report does not state it
+-- tokens that the provider of a connection bills, by tier and size of requests. null: the report does not state it. Sums leave out
+-- what a row lacks: without ``is_whole`` they are too small
 -- reads: costs.usage
 create or replace view costs.usage_by_tier as
 select
@@ -11,7 +12,11 @@ select
   sum(input_tokens) as input_tokens,
   sum(cached_input_tokens) as cached_input_tokens,
   sum(cache_write_tokens) as cache_write_tokens,
-  sum(output_tokens) as output_tokens
+  sum(output_tokens) as output_tokens,
+  count(input_tokens) = count(*)
+    and count(output_tokens) = count(*)
+    and count(cached_input_tokens) in (0, count(*))
+    and count(cache_write_tokens) in (0, count(*)) as is_whole
 from costs.usage
 where model is not null
   and is_billed is distinct from false
@@ -42,14 +47,14 @@ tokens as (
     coalesce(service_tier, 'standard') as tier,
     context_window,
     concat_ws(' ', coalesce(service_tier, 'not stated'), context_window) as tier_in_words,
-    coalesce(input_tokens, 0)::decimal(18, 0) as input,
+    input_tokens::decimal(18, 0) as input,
     coalesce(cached_input_tokens, 0)::decimal(18, 0) as cached,
     coalesce(cache_write_tokens, 0)::decimal(18, 0) as written,
-    coalesce(output_tokens, 0)::decimal(18, 0) as generated
+    output_tokens::decimal(18, 0) as generated
   from costs.usage_by_tier
   where usage_date between first_day and last_day
   window of_day as (partition by connection, usage_date, provider, model)
-  qualify count(input_tokens) over of_day > 0 and count(output_tokens) over of_day > 0
+  qualify bool_and(is_whole) over of_day
 ),
 billed as (
   select
@@ -267,7 +272,7 @@ others as (
     array_to_string(list(provider || ' ' || model order by is_stated desc, model_usd desc, model)[:10], ', ')
       || if(count(*) > 10, ' and ' || count(*) - 10 || ' more', '') as model,
     case
-      when (provider, model) not in (select (provider, model) from tokens) then 'no tokens are reported for it'
+      when (provider, model) not in (select (provider, model) from tokens) then 'input and output tokens are not both reported'
       when (provider, model) not in (select (provider, model) from priced_models) then 'no list price'
       when tiers_without_price is not null then 'no list price: ' || tiers_without_price
       when not is_known then 'its bill has no dollar value'

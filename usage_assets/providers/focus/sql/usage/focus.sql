@@ -1,4 +1,5 @@
--- tokens of charges, each in the class that its meter counts
+-- tokens of charges: each charge counts one class, so those of a model and an account stand in one row. What has no charge of cache
+-- did not use one
 -- reads: focus.charges
 select
   connection,
@@ -6,9 +7,10 @@ select
   'focus' as provider,
   model,
   sub_account_id as project_id,
-  case when usage_type like '%input_tokens' then tokens end as input_tokens,
-  case when usage_type = 'cache_read_input_tokens' then tokens end as cached_input_tokens,
-  case when usage_type like 'cache_creation%' then tokens end as cache_write_tokens,
-  case when usage_type = 'output_tokens' then tokens end as output_tokens
+  sum(tokens) filter (usage_type like '%input_tokens')::bigint as input_tokens,
+  coalesce(sum(tokens) filter (usage_type = 'cache_read_input_tokens'), 0)::bigint as cached_input_tokens,
+  coalesce(sum(tokens) filter (usage_type like 'cache_creation%'), 0)::bigint as cache_write_tokens,
+  sum(tokens) filter (usage_type = 'output_tokens')::bigint as output_tokens
 from focus.charges
 where tokens is not null
+group by all
