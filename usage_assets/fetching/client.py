@@ -397,7 +397,7 @@ class _Chains:
         if first.size != last.size:
             what = f"{first.size}, then {last.size}"
         elif not last.has_more and last.all_items not in (None, read):
-            what = f"{last.size}, of which {read:,} items were read"
+            what = f"{last.size}, but {read:,} items were read"
         else:
             return
         what, days = f"the answer changed while it was read: {what}", parser.window.days

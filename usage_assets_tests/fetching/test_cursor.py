@@ -112,7 +112,7 @@ def test_an_answer_that_moves_is_read_again(
 
 def test_an_answer_that_always_moves_is_an_error_that_names_its_day(answers: Answers, new_client: NewClient) -> None:
     answers.faults(CURSOR, EVENTS, edit(*MOVES[ON_ONE_PAGE]))
-    with pytest.raises(MovedError, match=r"53 items on 1 pages, of which 52 items were read\. It was not stored") as no:
+    with pytest.raises(MovedError, match=r"53 items on 1 pages, but 52 items were read\. It was not stored") as no:
         new_client(CURSOR).fetch(EVENTS, [DAY])
     assert no.value.days == (DAY,)
     assert len(answers.sandbox.requests()) == 1 + MOST_MOVES
