@@ -65,6 +65,9 @@ name = "litellm"
 provider = "litellm"  # a proxy before OpenAI and Anthropic: estimates of what both bill
 key = "env:SANDBOX_LITELLM_KEY"
 
+[connection.endpoints]
+tag_activity_by_model = true
+
 [[connection]]
 name = "anthropic_analytics"
 provider = "anthropic_analytics"  # the usage of anthropic once more: its reports, their cuts, and who uses Claude
@@ -133,6 +136,11 @@ METRICS = """
 [[metric]]
 file = "{file}"
 scope = "team"
+
+[[tag_allocation]]
+connection = "openai"
+gateway = "litellm"
+tags = "env:"
 
 [[what_if]]
 provider = "anthropic"

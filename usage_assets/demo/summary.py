@@ -97,6 +97,10 @@ UNITS: Mapping[str, Mapping[str, str]] = {
     },
     "litellm.team_activity": {"team_spend_usd": "spend", "team_requests": "api_requests"},
     "litellm.tag_activity": {"tag_spend_usd": "overlapping_spend", "tag_requests": "overlapping_requests"},
+    "litellm.tag_activity_by_model": {
+        "tag_spend_usd": "overlapping_model_spend",
+        "tag_requests": "overlapping_model_requests",
+    },
     "litellm.customer_activity": {"customer_spend_usd": "spend", "customer_requests": "api_requests"},
     "openrouter.activity": {
         "usage_usd": "usage",

@@ -293,16 +293,14 @@ name = "{name}"
 provider = "{name}"
 key = "file:{key}"
 {more}
+endpoints = {{ {endpoints} }}
 """
 MORE = {
     "litellm": ("sk-litellm-sandbox", ""),
     "openrouter": ("sk-or-sandbox-management", ""),
     "github_copilot": ("github-copilot-sandbox-token", 'organization = "acme-robotics"'),
     "cursor": ("key_cursor-sandbox", "requests_per_second = 100"),
-    "anthropic_analytics": (
-        "sk-ant-analytics-sandbox",
-        "endpoints = { " + ", ".join(f"{name} = true" for name in SWITCHED_ON["anthropic_analytics"]) + " }",
-    ),
+    "anthropic_analytics": ("sk-ant-analytics-sandbox", ""),
 }
 """Provider -> the key of its connection, and what else it needs."""
 
@@ -317,7 +315,8 @@ def stored_and_pushed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proj
         for name, (secret, more) in MORE.items():
             key = folder / f"{name}.key"
             key.write_text(secret)
-            connections.write(ONE_MORE.format(name=name, key=key, more=more))
+            endpoints = ", ".join(f"{endpoint} = true" for endpoint in SWITCHED_ON.get(name, ()))
+            connections.write(ONE_MORE.format(name=name, key=key, more=more, endpoints=endpoints))
     with (
         running_sandbox() as url,
         httpx.Client(base_url=url, timeout=30) as switches,
