@@ -7,7 +7,7 @@ tables.
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -36,7 +36,7 @@ from usage_assets.explain.lineage import MissingLinkError
 from usage_assets.fetching.connected import filters_of
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.transport import ProviderError
-from usage_assets.models.costs import VIEWS, AllocatedCost, DailyCost
+from usage_assets.models.costs import AllocatedCost, DailyCost, used_views
 from usage_assets.models.model import LOOKUP_TABLES
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import as_json
@@ -80,7 +80,7 @@ def recomputed(explainer: Explainer, figures: Sequence[Figure]) -> Iterator[duck
             except WarehouseError as error:
                 raise MissingLinkError(f"the archived answers cannot be stored: {error}") from None
             if days:
-                make_views(database, VIEWS)
+                make_views(database, used_views({figure.relation for figure in figures}))
             yield database
 
 
@@ -149,7 +149,7 @@ def _store(
         own = days.get(Needed(connection, model.row.table, model.part), ())
         for window in windows(own, len(own)):
             target = Slice(connection, window.first, window.last, model.part)
-            warehouse.replace(Table(model.row), query, target, RUN)
+            warehouse.replace(Table(model.row), replace(query, views=()), target, RUN)
 
 
 def _batch(explainer: Explainer, connection: str, endpoint: Endpoint, days: Sequence[date]) -> Batch:
@@ -167,6 +167,7 @@ def _batch(explainer: Explainer, connection: str, endpoint: Endpoint, days: Sequ
 
 def _copy_names(explainer: Explainer, database: duckdb.DuckDBPyConnection) -> None:
     for table in map(Table, map(declared, LOOKUP_TABLES)):
-        create_or_alter(database, table)
-        database.register("names", explainer.published(table.name))
-        database.execute(f"insert into {table.name} by name from names")
+        if (names := explainer.published(table.name)).num_rows:
+            create_or_alter(database, table)
+            database.register("names", names)
+            database.execute(f"insert into {table.name} by name from names")
