@@ -390,12 +390,13 @@ def stored(warehouse: Warehouse, connection: Connection, window: Window) -> Stor
         "last": window.last,
         "raw_tables": [endpoint.row.table for endpoint in endpoints],
     }
-    (row,) = warehouse.read(STORED, parameters).to_pylist()
-    rows, days, has_costs = row.pop("rows"), row.pop("days"), row.pop("has_costs")
-    costs = {unit: Decimal(amount) for unit, amount in row.items() if amount is not None}
-    late = warehouse.read(LATE, parameters)["usage_date"].to_pylist()
-    if has_costs:
-        del parameters["raw_tables"]
-        unvalued = warehouse.read(WITHOUT_DOLLARS, parameters).to_pylist()
-        costs |= {each["unit"]: each["amount"] for each in unvalued}
+    with warehouse.one_moment() as now:
+        (row,) = now.read(STORED, parameters).to_pylist()
+        late = now.read(LATE, parameters)["usage_date"].to_pylist()
+        rows, days, has_costs = row.pop("rows"), row.pop("days"), row.pop("has_costs")
+        costs = {unit: Decimal(amount) for unit, amount in row.items() if amount is not None}
+        if has_costs:
+            del parameters["raw_tables"]
+            unvalued = now.read(WITHOUT_DOLLARS, parameters).to_pylist()
+            costs |= {each["unit"]: each["amount"] for each in unvalued}
     return Stored(rows or 0, days, costs, windows(late, len(late)))

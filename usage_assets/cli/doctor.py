@@ -143,7 +143,7 @@ def _environment(settings: Settings) -> Iterator[Finding]:
 
 
 def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tuple[Sequence[Due], Sequence[Finding]]:
-    """Return what is due and what is to say of the warehouse, of one moment where it is a lake."""
+    """Return what is due and what is to say of the warehouse, of one moment."""
     warehouse = _opened_soon(settings)
     try:
         if not warehouse.exists:

@@ -327,11 +327,12 @@ class Books:
 def compare_totals(warehouse: Warehouse, books: Books, windows: Mapping[str, Window]) -> list[Compared]:
     """Compare every unit of every table that has it, day by day; a unit that no table has differs, too."""
     truth = {provider: books.truth(provider, window) for provider, window in windows.items()}
-    compared = [
-        _compared(provider, unit, source, by_day, truth[provider].get(unit, {}))
-        for provider, source, units in _ours()
-        for unit, by_day in _by_unit(warehouse, provider, source, units).items()
-    ]
+    with warehouse.one_moment() as now:
+        compared = [
+            _compared(provider, unit, source, by_day, truth[provider].get(unit, {}))
+            for provider, source, units in _ours()
+            for unit, by_day in _by_unit(now, provider, source, units).items()
+        ]
     seen = {(total.provider, total.unit) for total in compared}
     return compared + [
         _compared(provider, unit, "no table", {}, by_day)
@@ -374,10 +375,11 @@ def _compared(provider: str, unit: str, source: str, ours: ByDay, truth: ByDay) 
 def compare_entities(warehouse: Warehouse, port: PortClient, windows: Mapping[str, Window]) -> list[ComparedBlueprint]:
     """Compare every stored entity with the one in Port, property by property, and the reverse."""
     ours: dict[str, dict[str, dict[str, Any]]] = {model.name: {} for model in ENTITIES}
-    for provider, window in windows.items():
-        days = Slice(provider, window.first, window.last)
-        for entity in PortLedger(warehouse, port.account, days, ENTITIES).read()[0]:
-            ours[entity.blueprint][entity.identifier] = _as_sent(entity)
+    with warehouse.one_moment() as now:
+        for provider, window in windows.items():
+            days = Slice(provider, window.first, window.last)
+            for entity in PortLedger(now, port.account, days, ENTITIES).read()[0]:
+                ours[entity.blueprint][entity.identifier] = _as_sent(entity)
     return [_compared_entities(blueprint, entities, port) for blueprint, entities in ours.items()]
 
 

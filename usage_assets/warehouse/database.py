@@ -124,8 +124,9 @@ class Warehouse(DuckDBResource):
 
     @contextmanager
     def one_moment(self) -> Iterator["Warehouse"]:
-        """Yield it for several reads, which see one state of a lake. A file is free between them."""
-        yield self
+        """Yield it for several reads, which see one state. A file is opened once for all of them."""
+        with self.get_connection():
+            yield self
 
     @contextmanager
     def locked(self, *tables: str) -> Iterator[Alone]:  # noqa: ARG002 - those of a lake that are written

@@ -104,14 +104,13 @@ def old_terminal(
 
 def stored(terminal: Terminal) -> dict[str, set[date]]:
     """Which days each table with days has rows of."""
-    tables = terminal.warehouse.read(
-        "select table_schema || '.' || table_name from information_schema.columns "
-        "where column_name = 'usage_date' and table_schema || '.' || table_name in "
-        "(select schema_name || '.' || table_name from duckdb_tables())"
-    )[0].to_pylist()
-    return {
-        name: {*terminal.warehouse.read(f"select distinct usage_date from {name}")[0].to_pylist()} for name in tables
-    }
+    with terminal.warehouse.one_moment() as now:
+        tables = now.read(
+            "select table_schema || '.' || table_name from information_schema.columns "
+            "where column_name = 'usage_date' and table_schema || '.' || table_name in "
+            "(select schema_name || '.' || table_name from duckdb_tables())"
+        )[0].to_pylist()
+        return {name: {*now.read(f"select distinct usage_date from {name}")[0].to_pylist()} for name in tables}
 
 
 def in_port(terminal: Terminal) -> set[str]:

@@ -33,11 +33,12 @@ def user(pushed: Project) -> Iterator[PortUser]:
 
 def run(project: Project, *connections: str) -> dg.ExecuteInProcessResult:
     """Run the job, for these connections or, as its button does, for all."""
-    return project.definitions.resolve_job_def(PORT_RECONCILE_JOB).execute_in_process(
-        instance=project.instance,
-        asset_selection=[port_reconcile_key(connection) for connection in connections or PUSHED],
-        raise_on_error=False,
-    )
+    with project.warehouse.get_connection():  # it stays open: to open it for each step takes half of the time
+        return project.definitions.resolve_job_def(PORT_RECONCILE_JOB).execute_in_process(
+            instance=project.instance,
+            asset_selection=[port_reconcile_key(connection) for connection in connections or PUSHED],
+            raise_on_error=False,
+        )
 
 
 def reconcile(project: Project, connection: str = "anthropic") -> dict[str, Any]:
