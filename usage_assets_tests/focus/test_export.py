@@ -3,6 +3,7 @@
 import csv
 import shutil
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -63,11 +64,18 @@ def filled(original: Days, days: Days) -> Days:
     return replace(days, accounting=original.accounting)
 
 
+PART: Mapping[str, Any] = {"first": DAY, "last": LAST, "after": "", "upto": LAST_CONNECTION}
+
+
 @pytest.fixture(scope="module")
-def published(original: Days) -> Path:
-    """The same, as exports read it."""
+def staged(original: Days) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The same, as exports read it, with its rows staged: no rule is broken, before and after the tests."""
     exported(original, Path(original.warehouse.database).with_name("x.csv"))
-    return copy_of(original.warehouse.database)
+    with duckdb.connect(copy_of(original.warehouse.database), read_only=True) as database:
+        stage(database, PART)
+        refuse_broken(database, PART, "text_rules")
+        yield database
+        refuse_broken(database, PART, "text_rules")
 
 
 def fill(days: Days) -> Days:
@@ -307,8 +315,8 @@ select * replace ('2026-11-01' as ChargePeriodStart, digits(BilledCost) as Bille
 
 
 @pytest.mark.parametrize(("rule", "planted"), PLANTED)
-def test_every_rule_finds_a_planted_error(published: Path, rule: str, planted: str) -> None:
-    assert broken(published, f"update exported set {planted} where x_NativeUnit = 'cents'") == rule
+def test_every_rule_finds_a_planted_error(staged: duckdb.DuckDBPyConnection, rule: str, planted: str) -> None:
+    assert broken(staged, f"update exported set {planted} where x_NativeUnit = 'cents'") == rule
 
 
 @pytest.mark.parametrize(
@@ -325,21 +333,20 @@ def test_every_rule_finds_a_planted_error(published: Path, rule: str, planted: s
         (TEXT, "create or replace temp macro digits(amount) as amount::bigint::varchar"),
     ],
 )
-def test_sums_and_text_find_planted_errors(published: Path, rule: str, planted: str) -> None:
-    assert broken(published, planted) == rule
+def test_sums_and_text_find_planted_errors(staged: duckdb.DuckDBPyConnection, rule: str, planted: str) -> None:
+    assert broken(staged, planted) == rule
 
 
-def broken(published: Path, planted: str) -> str | None:
-    """The rule that is broken once an error is planted in the staged rows; none is before."""
-    part: dict[str, Any] = {"first": DAY, "last": LAST, "after": "", "upto": LAST_CONNECTION}
-    with duckdb.connect(str(published), read_only=True) as database:
-        stage(database, part)
-        refuse_broken(database, part, "text_rules")
-        database.execute(planted)
-        try:
-            refuse_broken(database, part, "text_rules")
-        except WarehouseError as error:
-            return str(error).removeprefix("costs.focus: not so: ").partition(": ")[0]
+def broken(staged: duckdb.DuckDBPyConnection, planted: str) -> str | None:
+    """The rule that is broken while an error is planted in the staged rows."""
+    staged.begin()
+    try:
+        staged.execute(planted)
+        refuse_broken(staged, PART, "text_rules")
+    except WarehouseError as error:
+        return str(error).removeprefix("costs.focus: not so: ").partition(": ")[0]
+    finally:
+        staged.rollback()
     return None
 
 
