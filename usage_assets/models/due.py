@@ -246,9 +246,10 @@ def due_days(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = False)
 def _stated(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a transaction in which ``ledger.due_days`` is about what is stated.
 
-    What is stated is kept once by each process that may do that; nobody waits for its later ones.
+    What is stated is kept once by each process that may do that. Nobody waits for its later ones, where others may have
+    the warehouse open: a file is opened once.
     """
-    if keep:
+    if keep and warehouse.is_shared:
         with warehouse.transaction(keep=False) as database:
             is_news = [write_seed(database, each) for each in seeds]
             make_views(database, VIEWS)

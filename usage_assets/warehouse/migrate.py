@@ -119,7 +119,7 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
             continue
         connection.register("all_rows", rows)
         same = f"({owned} except all from all_rows) union all (from all_rows except all {owned})"
-        if connection.execute(same).fetchone():
+        if stored.num_rows != rows.num_rows or connection.execute(same).fetchone():
             connection.execute(f"delete {owned}")
             connection.execute(f"insert into {table.name} by name select * from all_rows")
     if is_newer or (digest != seed.digest and not is_older):
