@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,14 +52,21 @@ def half_a_parquet_file(folder: Path) -> None:
 
 
 def delivered_by_aws(folder: Path, listed: int, written: int) -> None:
-    """An AWS export of November of some files, of which only some are there."""
+    """An AWS export of November of some files, of which only some are there. The manifest is delivered last."""
     period = "BILLING_PERIOD=2026-11"
     names = [f"focus-{n:05}.csv.gz" for n in range(1, listed + 1)]
+    for n, name in enumerate(names[:written]):
+        write(folder / "data" / period / name, [on(DAY, SubAccountId=str(n))])
     manifest = folder / "metadata" / period / "focus-Manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text(json.dumps({"dataFiles": [f"s3://bills/x/focus/data/{period}/{name}" for name in names]}))
-    for n, name in enumerate(names[:written]):
-        write(folder / "data" / period / name, [on(DAY, SubAccountId=str(n))])
+
+
+def a_minute_after_the_manifest(file: Path) -> None:
+    """Another delivery has begun."""
+    manifest = next(file.parents[2].rglob("*Manifest.json"))
+    later = manifest.stat().st_mtime + 60
+    os.utime(file, (later, later))
 
 
 def delivered_by_azure(folder: Path, more_bytes: int) -> None:
@@ -72,7 +80,13 @@ def delivered_by_azure(folder: Path, more_bytes: int) -> None:
 
 def beside_a_listed_file(folder: Path) -> None:
     delivered_by_aws(folder, 1, 1)
-    write(folder / "data" / "BILLING_PERIOD=2026-11" / "focus-00002.csv.gz", [on(DAY, SubAccountId="9")])
+    beside = folder / "data" / "BILLING_PERIOD=2026-11" / "focus-00002.csv.gz"
+    a_minute_after_the_manifest(write(beside, [on(DAY, SubAccountId="9")]))
+
+
+def overwritten_in_part(folder: Path) -> None:
+    delivered_by_aws(folder, 2, 2)
+    a_minute_after_the_manifest(folder / "data" / "BILLING_PERIOD=2026-11" / "focus-00001.csv.gz")
 
 
 def half_a_manifest(folder: Path) -> None:
@@ -280,7 +294,13 @@ FAULTS = (
     FileFault(
         "a file that is not listed",
         beside_a_listed_file,
-        f"<path> is not in the manifest of its folder: {_WAIT}",
+        f"<path> is newer than <path>, which is delivered last: {_WAIT}",
+        waits=True,
+    ),
+    FileFault(
+        "a part of the next delivery",
+        overwritten_in_part,
+        f"<path> is newer than <path>, which is delivered last: {_WAIT}",
         waits=True,
     ),
     FileFault(

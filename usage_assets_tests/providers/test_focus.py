@@ -147,6 +147,13 @@ def test_only_the_newest_delivery_that_is_announced_counts(tmp_path: Path) -> No
     assert by_day(read(tmp_path, *DAYS)) == {DAYS[0]: Decimal(3), DAYS[1]: Decimal("1.25")}
 
 
+def test_a_file_that_a_larger_delivery_has_left_is_ignored(tmp_path: Path) -> None:
+    """AWS overwrites the files of a month. Nothing is said about a part that the new delivery does not have."""
+    aws(tmp_path, "2026-11", on("2026-11-02"), on("2026-11-02", SubAccountId="2"), on("2026-11-03"))
+    aws(tmp_path, "2026-11", on("2026-11-02", BilledCost="3"), on("2026-11-03"))
+    assert by_day(read(tmp_path, *DAYS)) == {DAYS[0]: Decimal(3), DAYS[1]: Decimal("1.25")}
+
+
 def test_a_monthly_report_is_on_the_first_day_and_covers_the_month(tmp_path: Path) -> None:
     month = {"ChargePeriodStart": "2026-10-01T00:00:00Z", "ChargePeriodEnd": "2026-11-01T00:00:00Z"}
     write(tmp_path / "october.csv", [on("2026-10-01", **month), on("2026-10-01", **month, SubAccountId="2")])

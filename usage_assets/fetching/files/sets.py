@@ -1,8 +1,11 @@
 """Which files belong together, which days they are said to be about, and whether all of them are there.
 
 A manifest lists the files of a set (AWS Data Exports: ``dataFiles``; Azure exports: ``blobs``). Without one, files that
-are numbered (``...-00001.csv.gz``, ``...-00002.csv.gz``) are a set, and any other file is one by itself. Sources: AWS
-Data Exports user guide (export delivery), Azure Cost Management's export manifests.
+are numbered (``...-00001.csv.gz``, ``...-00002.csv.gz``) are a set, and any other file is one by itself.
+
+A manifest is delivered after all of its files, and says which of them to read: a newer file is of a delivery under way,
+an older one that it does not list was left by a delivery that had more files. Sources: AWS Data Exports user guide
+(export delivery), Azure Cost Management's export manifests.
 """
 
 import re
@@ -57,6 +60,7 @@ class FileSet:
     """The days that it is said to be about. None: only its rows tell."""
     missing: str | None = None
     """Why it is not complete."""
+    manifest: File | None = None
 
 
 def sets_of(location: Location) -> list[FileSet]:
@@ -70,7 +74,9 @@ def sets_of(location: Location) -> list[FileSet]:
             continue
         beside = next((n for n, each in enumerate(newest) if _beside(file, each)), None)
         if beside is not None:
-            newest[beside] = replace(newest[beside], missing=f"{file.path} is not in the manifest of its folder")
+            newest[beside] = replace(
+                newest[beside], missing=newest[beside].missing or _newer(newest[beside].manifest, [file])
+            )
         elif (_prefix(file), _period_of(file.path)) not in announced or _period_of(file.path) is None:
             rest.append(file)  # others are of a delivery that no manifest announces yet
     return [*newest, *_without_manifest(rest)]
@@ -90,7 +96,8 @@ def _with_manifest(
             period = _period_of(file.path) or next((_period_of(each.path) for each in files), None)
             age = (manifest.run_info.submitted_time, file.changed_at, file.path)
             name = file.path if period else str(file.name.parent)
-            deliveries[_prefix(file), file.name.name, period].append((age, FileSet(name, files, period, missing)))
+            delivered = FileSet(name, files, period, missing or _newer(file, files), file)
+            deliveries[_prefix(file), file.name.name, period].append((age, delivered))
     newest, older = [], set[File]()
     for of_period in deliveries.values():
         *before, (_, last) = sorted(of_period, key=lambda each: each[0])
@@ -128,6 +135,18 @@ def _listed(manifest: _Manifest, file: File, tables: Sequence[File]) -> tuple[li
             size = fits[-1].size
             missing.append(f"{fits[-1].path} has {size} bytes and not the {blob.byte_count} of {file.path}")
     return files, missing[0] if missing else None
+
+
+def _newer(manifest: File | None, files: Iterable[File]) -> str | None:
+    """Say which of the files is of a delivery that is under way."""
+    return next(
+        (
+            f"{each.path} is newer than {manifest.path}, which is delivered last"
+            for each in files
+            if manifest and each.changed_at > manifest.changed_at
+        ),
+        None,
+    )
 
 
 def _alike(one: Sequence[str], other: Sequence[str]) -> int:
