@@ -35,8 +35,8 @@ RETRY_PAUSE = timedelta(minutes=10)
 LONG_PAUSE = timedelta(days=1)
 """Before each attempt after the third."""
 STILL_DUE = (
-    "a run of these days succeeded, and they are still due: reload the code location if the connections file or the "
-    "code has changed since it was loaded; otherwise please report this"
+    "a run of these days succeeded, and they are still due: the provider does not serve them (ledger.awaited_days says "
+    "why), or the connections file or the code has changed: reload the code location; otherwise please report this"
 )
 REASON_LENGTH = 200
 MOST_REASONS = 3

@@ -225,15 +225,16 @@ def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]
                 continue
             with_what = f"key accepted ({connection.key_reference})" if connection.key else "files can be read"
             try:
-                client.probe(endpoint)
+                ignored = client.probe(endpoint)
+            except NotServedYetError as error:
+                days = ", ".join(map(str, error.days))
+                waits = f"{endpoint.name}: {with_what}; {days} is not there yet" if connection.key else str(error)
+                yield Finding(Level.OK if connection.key else Level.WARN, subject, waits)
             except ProviderError as error:
-                if connection.key and isinstance(error, NotServedYetError):
-                    days = ", ".join(map(str, error.days))
-                    yield Finding(Level.OK, subject, f"{endpoint.name}: {with_what}; {days} is not there yet")
-                else:
-                    refused[endpoint.name] = Reason(str(error), error.cause)
+                refused[endpoint.name] = Reason(str(error), error.cause)
             else:
-                yield Finding(Level.OK, subject, f"{endpoint.name}: {with_what}")
+                left_out = f"; a newer manifest does not list, so ignored: {listed(ignored)}" if ignored else ""
+                yield Finding(Level.OK, subject, f"{endpoint.name}: {with_what}{left_out}")
                 yield from _unverified_money(connection, endpoint, settings)
     for reason, names in by_cause(refused).items():
         verb = "is" if len(names) == 1 else "are"

@@ -109,7 +109,7 @@ def inputs_of(explainer: Explainer, figures: Sequence[Figure], day: date) -> Seq
             )
         found |= {(each.relation, each.column): each for each in explainer.computations.inputs(figure, [day])}
     if not found:
-        raise WarehouseError(f"{figures[0].relation}: there is nothing of {day} in it, and that counts as 0")
+        raise WarehouseError(f"{figures[0].relation}: no row of {day} is in it: the day counted as 0")
     return [*found.values()]
 
 

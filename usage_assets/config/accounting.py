@@ -305,7 +305,7 @@ class Guardrail(Scoped):
     @classmethod
     def _is_no_kind(cls, name: str) -> str:
         if name in KINDS:
-            raise ValueError(f"{', '.join(KINDS)} are kinds of odd days: choose another name")
+            raise ValueError(f"{', '.join(KINDS)} are kinds of anomalies: choose another name")
         return name
 
     @model_validator(mode="after")

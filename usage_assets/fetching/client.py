@@ -210,12 +210,15 @@ class Client:
             stop.set()
             pool.shutdown(cancel_futures=True)
 
-    def probe(self, endpoint: Endpoint) -> None:
-        """Fetch yesterday, to test the key, or look at the files. Raises ProviderError."""
+    def probe(self, endpoint: Endpoint) -> Sequence[str]:
+        """Fetch yesterday, to test the key, or look at the files; return those that are ignored.
+
+        Raises ProviderError.
+        """
         if isinstance(self.transport, FileTransport):
-            self.transport.check(endpoint)
-            return
+            return self.transport.check(endpoint)
         self.fetch(endpoint, [datetime.now(UTC).date() - DAY])
+        return ()
 
 
 @dataclass

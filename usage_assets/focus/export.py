@@ -169,7 +169,7 @@ def refuse_broken(database: duckdb.DuckDBPyConnection, part: Mapping[str, Any], 
         if broken := database.execute(f"{_sql(name)} limit 1", part if name == "rules" else None).fetchone():
             rule, *row = broken
             named = ", ".join(str(each) for each in row if each is not None)
-            raise WarehouseError(f"costs.focus: not so: {rule}: {named}; nothing was written")
+            raise WarehouseError(f"costs.focus: a row breaks a rule: {rule}: {named}; nothing was written")
 
 
 def _what_is_in(

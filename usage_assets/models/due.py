@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 from typing import Annotated, Literal
@@ -36,6 +36,8 @@ from usage_assets.warehouse.views import make_views
 MAY_LACK = "may lack days"
 NEVER_FETCHED = "never fetched"
 """Why a day is due that was never requested, as ``ledger.due_days`` says it."""
+AWAITED_FOR = timedelta(days=31)
+"""How much older than recent days one may be that is missing because the provider did not serve it."""
 State = Literal["missing", "late", "stale", "open", "unsettled"]
 
 
@@ -110,9 +112,11 @@ class Due:
     because: str
 
     def is_history(self, recent: date) -> bool:
-        """Whether it was never requested and is older than ``recent``: USAGE_BACKFILL_HISTORY is about these days."""
+        """Whether USAGE_BACKFILL_HISTORY is about it: missing, and older than ``recent`` if it was never requested, or
+        much older if the provider did not serve it."""
         is_raw = len(self.asset.path) == len(("connection", "endpoint"))
-        return is_raw and self.because == NEVER_FETCHED and self.day < recent
+        oldest = recent if self.because == NEVER_FETCHED else recent - AWAITED_FOR
+        return is_raw and self.state == "missing" and self.day < oldest
 
 
 ASSETS = Table(ExpectedAsset)
@@ -246,8 +250,8 @@ def due_days(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = False)
 def _stated(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a transaction in which ``ledger.due_days`` is about what is stated.
 
-    What is stated is kept once by each process that may do that. Nobody waits for its later ones, where others may have
-    the warehouse open: a file is opened once.
+    What is stated is kept once by each process that may do that. A lake is tried first without keeping anything: no
+    writer waits if nothing is new. A file is opened once.
     """
     if keep and warehouse.is_shared:
         with warehouse.transaction(keep=False) as database:

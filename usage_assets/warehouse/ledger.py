@@ -95,7 +95,8 @@ class LateDay(Row):
     reason: Annotated[str, column("What the provider said, or which table is waited for, in one line")]
     asked_at: Annotated[datetime, column("When it was asked for")]
     again_at: Annotated[
-        datetime, column("When it is due again: after half the time since the day's end, within an hour to a day")
+        datetime,
+        column("Next time to ask: after half the time since the day's end, but at least 1 hour and at most 24"),
     ]
     run_id: Annotated[str, column("Dagster run that asked")]
 

@@ -1003,6 +1003,16 @@ def test_a_day_that_stays_late_is_missing_and_asked_for_also_where_history_is_le
     assert "openai 2026-11-19..2026-11-21" in daemon.finish()
 
 
+def test_a_day_that_the_provider_never_had_is_left_to_people_after_a_month(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    daemon.load(openai(on=IMAGES, start="2026-11-19"), usage_backfill_history=False)
+    daemon.tick()
+    daemon.be_late("openai/usage_images", date(2026, 11, 19))
+    clock.shift(timedelta(days=40))
+    assert not [run for run in daemon.finish() if "2026-11-19" in run]
+
+
 def clock_says(later: timedelta) -> str:
     """The time after a pause."""
     return f"{datetime.now(UTC) + later:%Y-%m-%d %H:%M}"

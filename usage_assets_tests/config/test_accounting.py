@@ -332,7 +332,7 @@ def test_the_smallest_unit_of_every_currency_is_that_of_iso_4217() -> None:
         (RISE.replace("at_least = 100", ""), "line 1: guardrail.1: name rises_by and at_least together"),
         (GUARDRAIL + "at_least = 9", "line 1: guardrail.1: name rises_by and at_least together"),
         (RISE.replace("3", "1"), "line 4: guardrail.1.rises_by: Input should be greater than 1"),
-        (GUARDRAIL.replace("all", "spike"), "line 2: guardrail.1.name: spike, drop, shift are kinds of odd days"),
+        (GUARDRAIL.replace("all", "spike"), "line 2: guardrail.1.name: spike, drop, shift are kinds of anomalies"),
         (GUARDRAIL.replace("usd", "dollars"), "line 3: guardrail.1.measure: Input should be 'usd', 'requests', "),
         (GUARDRAIL.replace('"usd"', "3"), "line 3: guardrail.1.measure: Input should be 'usd', 'requests', "),
         (GUARDRAIL + RISE, "line 5: guardrail.2: says again what"),

@@ -672,10 +672,10 @@ def _tokens_of_charge(row: Row) -> Row | None:
     return {
         "model": row["model"],
         "project_id": row["sub_account_id"],
-        "input_tokens": None if kind == "output_tokens" else tokens,
+        "input_tokens": 0 if kind == "output_tokens" else tokens,
         "cached_input_tokens": tokens if kind == "cache_read_input_tokens" else 0,
         "cache_write_tokens": tokens if kind == KINDS_OF_METERS[METERS[3]] else 0,
-        "output_tokens": tokens if kind == "output_tokens" else None,
+        "output_tokens": tokens if kind == "output_tokens" else 0,
     }
 
 

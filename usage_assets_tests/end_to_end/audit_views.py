@@ -786,7 +786,7 @@ def usage(keeper: Keeper) -> Mapping[str, list[Row]]:
         dict.fromkeys((*tiers, *counters[1:])) | row
         for row in used
         if row.get("model") and row.get("is_billed") is not False
-        if row.get("input_tokens") is not None or row.get("output_tokens") is not None
+        if all(row.get(name) is None for name in ("images", "characters", "seconds", "usage_bytes", "sessions"))
     ]
     by_tier = [
         dict(zip(tiers, key, strict=True))

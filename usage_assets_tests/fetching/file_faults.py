@@ -294,13 +294,13 @@ FAULTS = (
     FileFault(
         "a file that is not listed",
         beside_a_listed_file,
-        f"<path> is newer than <path>, which is delivered last: {_WAIT}",
+        f"<path> is not in the manifest of its folder: {_WAIT}",
         waits=True,
     ),
     FileFault(
         "a part of the next delivery",
         overwritten_in_part,
-        f"<path> is newer than <path>, which is delivered last: {_WAIT}",
+        f"<path> is newer than <path> (if you copied the files, copy the manifest last): {_WAIT}",
         waits=True,
     ),
     FileFault(

@@ -231,7 +231,7 @@ def test_nothing_is_written_where_a_row_breaks_a_rule(filled: Days, tmp_path: Pa
     with pytest.raises(WarehouseError) as refused:
         exported(filled, out)
     assert str(refused.value) == (
-        "costs.focus: not so: a currency has three capital letters, and credits are priced in Credits: "
+        "costs.focus: a row breaks a rule: a currency has three capital letters, and credits are priced in Credits: "
         "anthropic, 2026-11-01, Use that is not itemized; nothing was written"
     )
     assert out.read_text() == "what was there"
@@ -344,7 +344,7 @@ def broken(staged: duckdb.DuckDBPyConnection, planted: str) -> str | None:
         staged.execute(planted)
         refuse_broken(staged, PART, "text_rules")
     except WarehouseError as error:
-        return str(error).removeprefix("costs.focus: not so: ").partition(": ")[0]
+        return str(error).removeprefix("costs.focus: a row breaks a rule: ").partition(": ")[0]
     finally:
         staged.rollback()
     return None

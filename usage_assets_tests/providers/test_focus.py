@@ -2,8 +2,9 @@
 
 import gzip
 import json
+import os
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def test_a_bill_becomes_costs_and_usage_and_what_is_left_out_is_counted(project:
         ("claude-sonnet-4-5", "uncached_input_tokens", Decimal("1.25")),
     ]
     used = "select usage_date, input_tokens, output_tokens from costs.usage_by_model order by all"
-    assert sums(project, used) == [(DAYS[0], 416500, 2000), (DAYS[1], 416500, None)]
+    assert sums(project, used) == [(DAYS[0], 416500, 2000), (DAYS[1], 416500, 0)]
     left = (
         "select usage_date, service_name, left_out_rows, billed_cost from focus.charges where left_out_rows is not null"
     )
@@ -152,6 +153,32 @@ def test_a_file_that_a_larger_delivery_has_left_is_ignored(tmp_path: Path) -> No
     aws(tmp_path, "2026-11", on("2026-11-02"), on("2026-11-02", SubAccountId="2"), on("2026-11-03"))
     aws(tmp_path, "2026-11", on("2026-11-02", BilledCost="3"), on("2026-11-03"))
     assert by_day(read(tmp_path, *DAYS)) == {DAYS[0]: Decimal(3), DAYS[1]: Decimal("1.25")}
+
+
+def test_a_file_that_was_never_a_part_of_the_export_is_not_lost(tmp_path: Path) -> None:
+    """Somebody has put an invoice beside an export."""
+    (tmp_path / "data" / "BILLING_PERIOD=2026-11").mkdir(parents=True)
+    write(tmp_path / "data" / "BILLING_PERIOD=2026-11" / "invoice.csv", [on("2026-11-02", BillingAccountId="2")])
+    aws(tmp_path, "2026-11", on("2026-11-02"), on("2026-11-03"))
+    with pytest.raises(NotServedYetError, match=r"invoice\.csv is not in the manifest of its folder"):
+        read(tmp_path, *DAYS)
+
+
+def test_what_one_export_left_does_not_hold_up_another_one_in_its_folder(tmp_path: Path) -> None:
+    for name, day, listed in (("a", "2026-11-02", 1), ("b", "2026-11-03", 1)):
+        for n in (1, 2):
+            write(tmp_path / f"{name}-0000{n}.csv", [on(day, BilledCost="3", SubAccountId=str(n))])
+        files = [f"s3://bills/{name}-0000{n}.csv" for n in range(1, listed + 1)]
+        (tmp_path / f"{name}-Manifest.json").write_text(json.dumps({"dataFiles": files}))
+    assert by_day(read(tmp_path, *DAYS)) == {DAYS[0]: Decimal(3), DAYS[1]: Decimal(3)}
+
+
+def test_copies_that_are_older_than_a_day_are_no_delivery_under_way(tmp_path: Path) -> None:
+    aws(tmp_path, "2026-10", on("2026-10-02"))
+    long_ago = (datetime.now(UTC) - timedelta(days=2)).timestamp()
+    for seconds, file in ((0, next(tmp_path.rglob("*.json"))), (1, next(tmp_path.rglob("*.csv.gz")))):
+        os.utime(file, (long_ago + seconds, long_ago + seconds))
+    assert by_day(read(tmp_path, date(2026, 10, 2))) == {date(2026, 10, 2): Decimal("1.25")}
 
 
 def test_a_monthly_report_is_on_the_first_day_and_covers_the_month(tmp_path: Path) -> None:

@@ -88,13 +88,16 @@ class Reading:
     """Bill -> its currency, and where it was first."""
     _by_day: dict[date, FileSet] = field(default_factory=dict)
 
-    def check(self) -> None:
-        """Raise FileError unless every set is complete and every file has the columns that are needed."""
-        for each in sets_of(self.location):
+    def check(self) -> Sequence[str]:
+        """Return the files that are ignored. Raises FileError unless every set is complete and every file has the
+        columns that are needed."""
+        sets = sets_of(self.location)
+        for each in sets:
             if each.missing:
                 raise FileError(f"{each.missing}: {NOT_WHOLE}", waits=True)
             for file in each.files:
                 self._refuse_missing_columns(file.path, header_of(self.location, file))
+        return [file.path for each in sets for file in each.left]
 
     def rows(self) -> Iterator[Placed]:
         """Yield the rows of the window's days that are taken, then those that add up what is left out.

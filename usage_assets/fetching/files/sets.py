@@ -3,8 +3,8 @@
 A manifest lists the files of a set (AWS Data Exports: ``dataFiles``; Azure exports: ``blobs``). Without one, files that
 are numbered (``...-00001.csv.gz``, ``...-00002.csv.gz``) are a set, and any other file is one by itself.
 
-A manifest is delivered after all of its files, and says which of them to read: a newer file is of a delivery under way,
-an older one that it does not list was left by a delivery that had more files. Sources: AWS Data Exports user guide
+A manifest is delivered after all of its files, and says which of them to read: a newer one is of a delivery under way,
+an older part that it does not list was left by a delivery that had more. Sources: AWS Data Exports user guide
 (export delivery), Azure Cost Management's export manifests.
 """
 
@@ -12,13 +12,15 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
 from usage_assets.core.days import Window, end_of_month
 from usage_assets.fetching.files.location import MANIFEST, TABLES, File, FileError, Location
 
+UNDER_WAY = timedelta(hours=24)
+"""How long a delivery may take."""
 _PERIOD = re.compile(r"(?i:BILLING_PERIOD)=(?P<month>\d{4}-\d{2})|(?P<first>\d{8})-(?P<last>\d{8})")
 """The folder of a period: AWS, Azure."""
 _NUMBERED = re.compile(r"(?P<stem>.*[-_])(?P<number>0\d{3,})(?P<rest>\.[a-z.]+)")
@@ -61,6 +63,8 @@ class FileSet:
     missing: str | None = None
     """Why it is not complete."""
     manifest: File | None = None
+    left: Sequence[File] = ()
+    """Older files beside it that its manifest does not list."""
 
 
 def sets_of(location: Location) -> list[FileSet]:
@@ -72,11 +76,10 @@ def sets_of(location: Location) -> list[FileSet]:
     for file in tables:
         if file in listed or file in older:
             continue
-        beside = next((n for n, each in enumerate(newest) if _beside(file, each)), None)
-        if beside is not None:
-            newest[beside] = replace(
-                newest[beside], missing=newest[beside].missing or _newer(newest[beside].manifest, [file])
-            )
+        beside = [n for n, each in enumerate(newest) if _beside(file, each)]
+        if beside:
+            n = next((n for n in beside if _is_part(file, newest[n])), beside[0])
+            newest[n] = _with_unlisted(newest[n], file)
         elif (_prefix(file), _period_of(file.path)) not in announced or _period_of(file.path) is None:
             rest.append(file)  # others are of a delivery that no manifest announces yet
     return [*newest, *_without_manifest(rest)]
@@ -96,7 +99,9 @@ def _with_manifest(
             period = _period_of(file.path) or next((_period_of(each.path) for each in files), None)
             age = (manifest.run_info.submitted_time, file.changed_at, file.path)
             name = file.path if period else str(file.name.parent)
-            delivered = FileSet(name, files, period, missing or _newer(file, files), file)
+            states_sizes = all(each.byte_count is not None for each in manifest.listed)
+            missing = missing or (None if states_sizes else _under_way(file, files))
+            delivered = FileSet(name, files, period, missing, file)
             deliveries[_prefix(file), file.name.name, period].append((age, delivered))
     newest, older = [], set[File]()
     for of_period in deliveries.values():
@@ -137,15 +142,30 @@ def _listed(manifest: _Manifest, file: File, tables: Sequence[File]) -> tuple[li
     return files, missing[0] if missing else None
 
 
-def _newer(manifest: File | None, files: Iterable[File]) -> str | None:
-    """Say which of the files is of a delivery that is under way."""
-    return next(
-        (
-            f"{each.path} is newer than {manifest.path}, which is delivered last"
-            for each in files
-            if manifest and each.changed_at > manifest.changed_at
-        ),
-        None,
+def _under_way(manifest: File, files: Iterable[File]) -> str | None:
+    """Say which of the files is of a delivery that is under way.
+
+    Copies may have any times, so one that is under way for longer than UNDER_WAY is none.
+    """
+    newest = max(files, key=lambda each: each.changed_at, default=manifest)
+    if newest.changed_at <= manifest.changed_at or datetime.now(UTC) - newest.changed_at > UNDER_WAY:
+        return None
+    return f"{newest.path} is newer than {manifest.path} (if you copied the files, copy the manifest last)"
+
+
+def _with_unlisted(delivered: FileSet, file: File) -> FileSet:
+    """Add a file beside a set that its manifest does not list: left by an earlier delivery, or a reason to wait."""
+    if _is_part(file, delivered) and delivered.manifest and file.changed_at <= delivered.manifest.changed_at:
+        return replace(delivered, left=[*delivered.left, file])
+    return replace(delivered, missing=delivered.missing or f"{file.path} is not in the manifest of its folder")
+
+
+def _is_part(file: File, delivered: FileSet) -> bool:
+    """Whether it is called as a part of the set, but for its number."""
+    named = _NUMBERED.fullmatch(file.name.name)
+    parts = (_NUMBERED.fullmatch(each.name.name) for each in delivered.files if each.name.parent == file.name.parent)
+    return named is not None and any(
+        part is not None and (part["stem"], part["rest"]) == (named["stem"], named["rest"]) for part in parts
     )
 
 
@@ -188,7 +208,7 @@ def _period_of(path: str) -> Window | None:
                     return Window(first, end_of_month(first))
                 return Window(*(date.fromisoformat(stated[name]) for name in ("first", "last")))
             except ValueError:
-                raise FileError(f"{path}: {part} is no period") from None
+                raise FileError(f"{path}: the folder {part} names no days that exist: rename it") from None
     return None
 
 

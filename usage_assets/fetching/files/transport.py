@@ -46,13 +46,18 @@ class FileTransport(Failures):
     def close(self) -> None:
         self._started.clear()
 
-    def check(self, endpoint: Endpoint) -> None:
-        """Raise ProviderError unless there are files, all of their sets are complete, and they have the columns."""
+    def check(self, endpoint: Endpoint) -> Sequence[str]:
+        """Return the files that are ignored.
+
+        Raises ProviderError unless there are files, all of their sets are complete, and they have the columns;
+        NotServedYetError where the rest is awaited.
+        """
         try:
-            self._reading(endpoint.path, (), Window(date.min, date.min)).check()
+            return self._reading(endpoint.path, (), Window(date.min, date.min)).check()
         except FileError as error:
+            kind = NotServedYetError if error.waits else PermanentError
             place = f"{self._scope.connection} {endpoint.name}"
-            raise self.failure(PermanentError, place, str(error), NOTHING_STORED) from None
+            raise self.failure(kind, place, str(error), NOTHING_STORED) from None
 
     def get(
         self,

@@ -20,11 +20,12 @@ select
 from costs.usage
 where model is not null
   and is_billed is distinct from false
-  and coalesce(input_tokens, output_tokens) is not null
+  and coalesce(images, characters, seconds, usage_bytes, sessions) is null
 group by all;
 
 comment on view costs.usage_by_tier is
-  'One row per connection, day, model, service tier and context window: tokens that the provider bills. Input includes cached input';
+  'One row per connection, day, model, service tier and context window: tokens that the provider bills. Input includes cached input. is_whole is false where a row lacks a counter: the sums are too small'
+;
 
 -- what each model was billed in some days, the list price of its tokens at their own tiers, and of the same tokens on another model, at
 -- another tier or with another cached share: one row per model and what instead; models that cannot be compared, by the reason.
@@ -47,14 +48,15 @@ tokens as (
     coalesce(service_tier, 'standard') as tier,
     context_window,
     concat_ws(' ', coalesce(service_tier, 'not stated'), context_window) as tier_in_words,
-    input_tokens::decimal(18, 0) as input,
+    bool_and(is_whole) over of_day as is_whole,
+    coalesce(input_tokens, 0)::decimal(18, 0) as input,
     coalesce(cached_input_tokens, 0)::decimal(18, 0) as cached,
     coalesce(cache_write_tokens, 0)::decimal(18, 0) as written,
-    output_tokens::decimal(18, 0) as generated
+    coalesce(output_tokens, 0)::decimal(18, 0) as generated
   from costs.usage_by_tier
   where usage_date between first_day and last_day
   window of_day as (partition by connection, usage_date, provider, model)
-  qualify bool_and(is_whole) over of_day
+  qualify count(input_tokens) over of_day > 0 and count(output_tokens) over of_day > 0
 ),
 billed as (
   select
@@ -121,9 +123,9 @@ priced as (
   select
     moved.*,
     list_of,
-    -- a report whose parts are more than its input contradicts itself: nobody knows what was read
+    -- a report that lacks a counter, or whose parts are more than its input: nobody knows what was read
     if(
-      written + cached > input,
+      not is_whole or written + cached > input,
       null,
       0.000001 * (
         (input - written - reads)::decimal(22, 4) * of_input
@@ -155,7 +157,7 @@ by_day as (
     if(count(*) = count(list_usd), sum(list_usd), null) as list_usd,
     any_value(list_of) as list_of,
     list(tier_in_words) as tiers,
-    list(tier_in_words) filter (where list_usd is null) as tiers_without_price
+    list(if(is_whole, tier_in_words, 'a counter is missing')) filter (where list_usd is null) as tiers_without_price
   from priced
   group by all
 ),
@@ -272,7 +274,7 @@ others as (
     array_to_string(list(provider || ' ' || model order by is_stated desc, model_usd desc, model)[:10], ', ')
       || if(count(*) > 10, ' and ' || count(*) - 10 || ' more', '') as model,
     case
-      when (provider, model) not in (select (provider, model) from tokens) then 'input and output tokens are not both reported'
+      when (provider, model) not in (select (provider, model) from tokens) then 'no tokens are reported for it'
       when (provider, model) not in (select (provider, model) from priced_models) then 'no list price'
       when tiers_without_price is not null then 'no list price: ' || tiers_without_price
       when not is_known then 'its bill has no dollar value'

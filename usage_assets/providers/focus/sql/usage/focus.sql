@@ -1,5 +1,5 @@
--- tokens of charges: each charge counts one class, so those of a model and an account stand in one row. What has no charge of cache
--- did not use one
+-- tokens of charges. Each charge counts one class of them, so the charges of a model and an account are one row: what has no
+-- charge was not used. Charges of an unknown class are a row of their own, without counters
 -- reads: focus.charges
 select
   connection,
@@ -7,10 +7,21 @@ select
   'focus' as provider,
   model,
   sub_account_id as project_id,
-  sum(tokens) filter (usage_type like '%input_tokens')::bigint as input_tokens,
-  coalesce(sum(tokens) filter (usage_type = 'cache_read_input_tokens'), 0)::bigint as cached_input_tokens,
-  coalesce(sum(tokens) filter (usage_type like 'cache_creation%'), 0)::bigint as cache_write_tokens,
-  sum(tokens) filter (usage_type = 'output_tokens')::bigint as output_tokens
-from focus.charges
-where tokens is not null
-group by all
+  if(is_known, coalesce(sum(tokens) filter (class <> 'output'), 0), null)::bigint as input_tokens,
+  if(is_known, coalesce(sum(tokens) filter (class = 'cache read'), 0), null)::bigint as cached_input_tokens,
+  if(is_known, coalesce(sum(tokens) filter (class = 'cache write'), 0), null)::bigint as cache_write_tokens,
+  if(is_known, coalesce(sum(tokens) filter (class = 'output'), 0), null)::bigint as output_tokens
+from (
+  select
+    *,
+    case
+      when usage_type in ('output_tokens', 'output') then 'output'
+      when usage_type in ('uncached_input_tokens', 'input_tokens', 'input') then 'input'
+      when usage_type in ('cache_read_input_tokens', 'cached_input_tokens', 'cached input') then 'cache read'
+      when starts_with(usage_type, 'cache_creation') then 'cache write'
+    end as class,
+    class is not null as is_known
+  from focus.charges
+  where tokens is not null
+)
+group by connection, usage_date, model, sub_account_id, is_known
