@@ -1,5 +1,6 @@
 """Commands for a connection that reads files: doctor, capture, connection list, explain."""
 
+import os
 from datetime import date
 from pathlib import Path
 
@@ -54,6 +55,24 @@ def test_doctor_looks_at_the_files(terminal: Terminal) -> None:
     said = terminal.type("doctor")
     [line] = [line for line in said.lines if line.startswith("FAIL")]
     assert "november.csv: row 1: columns are separated by semicolons: export it with commas" in line
+
+
+def test_doctor_names_what_an_export_left_and_waits_for_one_under_way(terminal: Terminal) -> None:
+    bills = terminal.folder / "bills"
+    (bills / "november.csv").unlink()
+    listed, left = bills / "focus-00001.csv", bills / "focus-00002.csv"
+    for file in (listed, left):
+        write(file, [on(str(DAY))])
+    manifest = bills / "focus-Manifest.json"
+    manifest.write_text('{"dataFiles": ["s3://bills/focus-00001.csv"]}')
+    ignored = f"OK    connection bill: charges: files can be read; a newer manifest does not list, so ignored: {left}"
+    assert ignored in terminal.type("doctor").lines
+    later = manifest.stat().st_mtime + 60
+    os.utime(listed, (later, later))
+    said = terminal.type("doctor")
+    assert not [line for line in said.lines if line.startswith("FAIL")]
+    [line] = [line for line in said.lines if str(manifest) in line]
+    assert line.startswith(f"WARN  connection bill: bill charges: {listed} is newer than {manifest} (if you copied")
 
 
 def test_a_day_can_be_captured_and_the_connection_is_listed(terminal: Terminal) -> None:
