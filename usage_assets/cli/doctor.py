@@ -233,7 +233,7 @@ def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]
             except ProviderError as error:
                 refused[endpoint.name] = Reason(str(error), error.cause)
             else:
-                left_out = f"; a newer manifest does not list, so ignored: {listed(ignored)}" if ignored else ""
+                left_out = f"; ignored, as not in the manifest: {listed(ignored)}" if ignored else ""
                 yield Finding(Level.OK, subject, f"{endpoint.name}: {with_what}{left_out}")
                 yield from _unverified_money(connection, endpoint, settings)
     for reason, names in by_cause(refused).items():

@@ -65,7 +65,7 @@ def test_doctor_names_what_an_export_left_and_waits_for_one_under_way(terminal: 
         write(file, [on(str(DAY))])
     manifest = bills / "focus-Manifest.json"
     manifest.write_text('{"dataFiles": ["s3://bills/focus-00001.csv"]}')
-    ignored = f"OK    connection bill: charges: files can be read; a newer manifest does not list, so ignored: {left}"
+    ignored = f"OK    connection bill: charges: files can be read; ignored, as not in the manifest: {left}"
     assert ignored in terminal.type("doctor").lines
     later = manifest.stat().st_mtime + 60
     os.utime(listed, (later, later))
