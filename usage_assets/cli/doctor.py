@@ -28,7 +28,7 @@ from usage_assets.config.settings import (
     SettingsError,
     contradicted_variables,
 )
-from usage_assets.core.days import DAY, utc_today
+from usage_assets.core.days import DAY, counted, utc_today
 from usage_assets.core.errors import one_line
 from usage_assets.core.private import is_dedicated, shared
 from usage_assets.dagster_internals.storage import InstigatorState, InstigatorStatus
@@ -305,8 +305,7 @@ def _warehouse(
     for row in stored:
         subject = f"table {row['table_name']}"
         source = f", {row['slice']}" if row["slice"] else ""
-        count = f"{row['days']} {'day' if row['days'] == 1 else 'days'}"
-        days = f"{count} of {row['connection']}{source}, the newest is {row['newest']}"
+        days = f"{counted(row['days'])} of {row['connection']}{source}, the newest is {row['newest']}"
         if row["connection"] in emptied and row["row_count"] and row["table_name"] in DERIVED:
             yield Finding(
                 Level.WARN,

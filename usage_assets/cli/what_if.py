@@ -14,6 +14,7 @@ from usage_assets.cli.access import warehouse_now
 from usage_assets.cli.report import period_of
 from usage_assets.config.accounting import ListPriceRow, WhatIf, WhatIfRow
 from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.days import counted
 from usage_assets.core.money import plain
 from usage_assets.core.schema import TableRow, to_arrow
 from usage_assets.insights.list_prices import price_rows
@@ -110,7 +111,7 @@ def _entry(wanted: Mapping[str, str]) -> WhatIfRow:
 
 
 def _shown(row: Mapping[str, Any]) -> Iterator[str]:
-    days = f" in {row['days']} {'day' if row['days'] == 1 else 'days'}" if row["days"] else ""
+    days = f" in {counted(row['days'])}" if row["days"] else ""
     yield ""
     if row["days"] is None:  # its models have their providers with them
         yield f"not compared ({row['instead']}): {row['model']}"

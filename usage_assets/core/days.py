@@ -76,6 +76,11 @@ def windows(days: Iterable[date], size: int) -> list[Window]:
     return found
 
 
+def counted(days: int) -> str:
+    """Say how many days: ``1 day``, ``3 days``."""
+    return f"{days} {'day' if days == 1 else 'days'}"
+
+
 def spans(days: Collection[date]) -> str:
     """Say which days, ascending: ``2026-11-01 to 2026-11-03, 2026-11-05``."""
     return ", ".join(map(str, windows(days, len(days))))

@@ -20,7 +20,7 @@ import msgspec
 
 from usage_assets.config.days import minutes_to_first_fetch
 from usage_assets.config.settings import Connection, Settings
-from usage_assets.core.days import windows
+from usage_assets.core.days import counted, windows
 from usage_assets.core.schema import Row, SeedRow, column, to_arrow
 from usage_assets.fetching.connected import filters_of
 from usage_assets.models.model import OWNER_PERIODS, SQL, Model
@@ -299,8 +299,7 @@ def in_words(due: Iterable[Due]) -> Mapping[str, Sequence[str]]:
             reasons.setdefault((row.state, row.because), set()).add(row.day)
         ordered = sorted(reasons.items(), key=lambda reason: -len(reason[1]))
         words[connection] = [
-            f"{len(days)} {'day' if len(days) == 1 else 'days'} {state_} "
-            f"({listed(map(str, windows(days, len(days))))}): {because}"
+            f"{counted(len(days))} {state_} ({listed(map(str, windows(days, len(days))))}): {because}"
             for (state_, because), days in ordered
         ]
     return words

@@ -1,6 +1,6 @@
 """What the emulated provider APIs share: declared query parameters, query-bound page tokens, exact JSON.
 
-Each provider's own rules and error bodies stand in its module.
+Each provider's own rules and error bodies are in its module.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """One plausible company: who works there and what they use on a given day, as rows at the finest grain.
 
 A day's rows depend on the seed and the day alone. Nothing here knows HTTP, clocks or restatements (see ledger.py). What
-the company uses of OpenAI stands in company_openai.py.
+the company uses of OpenAI is in company_openai.py.
 """
 
 import hashlib

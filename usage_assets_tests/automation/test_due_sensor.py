@@ -984,9 +984,7 @@ def test_a_late_day_is_asked_for_again_when_it_is_due_and_not_before(
 def test_a_day_that_stays_late_is_missing_and_asked_for_also_where_history_is_left_to_people(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
-    daemon.load(openai(on=IMAGES, start="2026-11-19"), usage_backfill_history=False)
-    daemon.tick()
-    daemon.be_late("openai/usage_images", date(2026, 11, 19))
+    begin_with_a_late_day(daemon)
     clock.move_to(datetime(2026, 11, 23, tzinfo=UTC) - timedelta(seconds=1))
     daemon.tick()
     daemon.be_late("openai/usage_images", date(2026, 11, 19))
@@ -1006,11 +1004,16 @@ def test_a_day_that_stays_late_is_missing_and_asked_for_also_where_history_is_le
 def test_a_day_that_the_provider_never_had_is_left_to_people_after_a_month(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
+    begin_with_a_late_day(daemon)
+    clock.shift(timedelta(days=40))
+    assert not [run for run in daemon.finish() if "2026-11-19" in run]
+
+
+def begin_with_a_late_day(daemon: Daemon) -> None:
+    """Load a connection whose history is left to people; its first day is not served yet."""
     daemon.load(openai(on=IMAGES, start="2026-11-19"), usage_backfill_history=False)
     daemon.tick()
     daemon.be_late("openai/usage_images", date(2026, 11, 19))
-    clock.shift(timedelta(days=40))
-    assert not [run for run in daemon.finish() if "2026-11-19" in run]
 
 
 def clock_says(later: timedelta) -> str:

@@ -798,15 +798,11 @@ def usage(keeper: Keeper) -> Mapping[str, list[Row]]:
 
 
 def _is_whole(rows: Sequence[Row]) -> bool:
-    return all(
-        known in allowed
-        for name, allowed in (
-            ("input_tokens", ({True},)),
-            ("output_tokens", ({True},)),
-            ("cached_input_tokens", ({True}, {False})),
-            ("cache_write_tokens", ({True}, {False})),
-        )
-        for known in [{row[name] is not None for row in rows}]
+    def stated(name: str) -> set[bool]:
+        return {row[name] is not None for row in rows}
+
+    return stated("input_tokens") == stated("output_tokens") == {True} and all(
+        len(stated(name)) == 1 for name in ("cached_input_tokens", "cache_write_tokens")
     )
 
 

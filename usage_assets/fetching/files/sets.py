@@ -88,8 +88,8 @@ def sets_of(location: Location) -> list[FileSet]:
 def _with_manifest(
     location: Location, found: Sequence[File], tables: Sequence[File]
 ) -> tuple[list[FileSet], set[File], set[File], set[tuple[str, Window | None]]]:
-    """Return the newest set of each period, the files that these list, the files that only older ones list, and which
-    periods of which exports have a manifest."""
+    """Return the newest set of each period, the files that these list, the files that only older ones list, and the
+    exports and periods that have a manifest."""
     deliveries: defaultdict[tuple[str, str, Window | None], list[tuple[tuple[str, datetime, str], FileSet]]]
     deliveries = defaultdict(list)
     for file in found:

@@ -351,7 +351,7 @@ def basic(key: str) -> httpx.Auth:
 
 
 def error_message(body: object) -> str | None:
-    """The message of ``{"error": ..., "message": ...}``, of which either may stand alone."""
+    """The message of ``{"error": ..., "message": ...}``, or of one of the two alone."""
     match body:
         case {"message": str(message)} | {"error": str(message)} | {"error": {"message": str(message)}}:
             return message
