@@ -97,7 +97,7 @@ $(SANDBOX_TESTED): $(READY) $(SANDBOX)
 	@touch $@
 
 audit: $(READY)
-	@USAGE_AUDIT_DAYS=$(AUDIT_DAYS) USAGE_TEST_WAREHOUSE=$(WAREHOUSE) $(BIN)/python -m pytest usage_assets_tests/end_to_end/test_books.py
+	@USAGE_AUDIT_DAYS=$(AUDIT_DAYS) USAGE_TEST_WAREHOUSE=$(WAREHOUSE) $(BIN)/python -m pytest usage_assets_tests/end_to_end/test_books.py usage_assets_tests/end_to_end/test_incidents_in_bills.py
 
 drill: $(READY)
 	@$(BIN)/python -m usage_assets_tests.end_to_end.kill_drill --kills $(KILLS) $(if $(SEED),--seed $(SEED))

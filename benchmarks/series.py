@@ -4,8 +4,9 @@ Nothing here knows the product's forecast or detector. A planted event is one th
 name: noise never goes beyond ``NOISE_LIMIT`` standard deviations, spikes and shifts are larger than noise.
 """
 
+from calendar import monthrange
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Literal
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usage_assets.core.days import DAY
+from usage_assets.statistics.growth import Fetched
 
 Kind = Literal["spike", "drop", "shift", "drift", "holiday"]
 Floats = NDArray[np.float64]
@@ -24,6 +26,8 @@ NOISE_LIMIT = 3.5
 FIRST_DAY = date(2025, 1, 6)
 APART = 15
 """Days between planted events, so that each can be named by itself."""
+SETTLING = 5
+"""Mornings on which a day is fetched again. It changes on the first three at most."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,18 @@ class Planted:
 
 
 @dataclass(frozen=True)
+class Charge:
+    """A charge that comes once a month. It is reported at once, in the same report as the rest of its day."""
+
+    on: int
+    """The day of the month; 31: the last one."""
+    amounts: Floats
+    """Of each day of the series, 0 on most."""
+    known_after: int
+    """How many of them must have come until it is known to recur: 1 if the source states so."""
+
+
+@dataclass(frozen=True)
 class Spending:
     """The truth of each day, how it was made, and how much of a day is known at which age."""
 
@@ -44,31 +60,97 @@ class Spending:
     planted: Sequence[Planted]
     stored: Sequence[bool]
     known: Floats
-    """The part of the last day, the day before it and so on that has been reported; 1 where days are settled."""
+    """A row for each day: the part that was reported on the morning after it, on the next one and so on. Then all."""
     history: int
     """Days before the future begins."""
     first: date = field(default=FIRST_DAY)
+    key: str = ""
+    """Tells it from all others."""
+    charge: Charge | None = None
+    """What recurs. ``values`` are without it."""
+
+    @property
+    def truth(self) -> Floats:
+        """What is billed of each day in the end."""
+        return self.values + (self.charge.amounts if self.charge else 0)
+
+    def day(self, number: int) -> date:
+        return self.first + DAY * number
+
+    def amount(self, day: int, age: int) -> Decimal:
+        """What is stored of a day on the morning so many days after the first one after it."""
+        part = self.known[day, age] if age < self.known.shape[1] else 1.0
+        fee = self.charge.amounts[day] if self.charge else 0.0
+        return _stored(self.values[day] * part + fee)
 
     def seen(self, days: int) -> tuple[Mapping[date, Decimal], date | None]:
         """What is stored after the first so many days, and the first of its days that still grows."""
-        parts = np.ones(days)
-        growing = min(len(self.known), days)
-        parts[days - growing :] = self.known[:growing][::-1]
-        seen = {
-            self.first + DAY * day: Decimal(repr(round(float(self.values[day] * parts[day]), 6)))
-            for day in range(days)
-            if self.stored[day]
-        }
-        return seen, self.first + DAY * (days - growing) if growing else None
+        seen = {self.day(day): self.amount(day, days - 1 - day) for day in range(days) if self.stored[day]}
+        growing = min(self.known.shape[1], days)
+        return seen, self.day(days - growing) if growing else None
+
+    def fetched(self, days: int) -> Iterator[Fetched]:
+        """What two mornings in a row brought of each of the first so many days."""
+        for day in range(days):
+            for age in range(min(SETTLING, days - 1 - day)) if self.stored[day] else ():
+                yield Fetched(age, float(self.amount(day, age)), float(self.amount(day, age + 1)), day)
+
+    def recurring(self, days: int) -> Mapping[int, Mapping[date, Decimal]]:
+        """What is known to recur after the first so many days, as ``statistics.forecast.Past`` takes it."""
+        if not self.charge:
+            return {}
+        came = [int(day) for day in np.flatnonzero(self.charge.amounts[:days]) if self.stored[int(day)]]
+        if len(came) < self.charge.known_after:
+            return {}
+        return {self.charge.on: {self.day(day): _stored(self.charge.amounts[day]) for day in came}}
+
+
+def _stored(amount: float) -> Decimal:
+    return Decimal(repr(round(float(amount), 6)))
 
 
 def generate(seed: int, count: int = SERIES) -> Iterator[Spending]:
     """Series of all kinds; the same for the same seed."""
     for number in range(count):
-        yield _one(np.random.default_rng([seed, number]))
+        yield _one(np.random.default_rng([seed, number]), np.random.default_rng([seed, number, 1]), f"{seed}/{number}")
 
 
-def _one(dice: np.random.Generator) -> Spending:
+def charged(spending: Spending, seed: int) -> Spending:
+    """The same series with a charge that recurs: the same amount each month, or one that varies by 5 %."""
+    dice = np.random.default_rng([seed, *spending.key.encode()])
+    on, days = int(dice.integers(1, 32)), [spending.day(day) for day in range(len(spending.values))]
+    due = np.array([day.day == min(on, monthrange(day.year, day.month)[1]) for day in days])
+    base = float(spending.values.mean()) * 10 ** dice.uniform(-0.5, 1.5)
+    more = dice.uniform(0, dice.choice([0, 0.05]), len(days))
+    return replace(spending, charge=Charge(on, base * (1 + more) * due, int(dice.choice([1, 3]))))
+
+
+def companies(ends: Sequence[tuple[Spending, int]], seed: int, count: int) -> Iterator[Sequence[tuple[Spending, int]]]:
+    """So many companies of 2 to 8 series: what each has billed after so many days, all until the same day.
+
+    Series of a company differ in size by a factor of ten at most, or the largest would be all that counts.
+    """
+    dice = np.random.default_rng([seed, 8])
+    for _ in range(count):
+        chosen = [ends[at] for at in dice.choice(len(ends), min(len(ends), int(dice.integers(2, 9))), replace=False)]
+        weekday = int(dice.integers(0, 7))
+        counts = [max(1, days - (days - weekday) % 7) for _, days in chosen]  # weekends stay on the same days
+        size = 10 ** dice.uniform(1, 2, len(chosen))
+        yield [
+            (
+                replace(
+                    each,
+                    key=f"{each.key} {at}",
+                    values=each.values * size[at] / each.values.mean(),
+                    first=FIRST_DAY + DAY * (max(counts) - counts[at]),
+                ),
+                counts[at],
+            )
+            for at, (each, _) in enumerate(chosen)
+        ]
+
+
+def _one(dice: np.random.Generator, more_dice: np.random.Generator, key: str) -> Spending:
     history = _history(dice)
     days = history + FUTURE
     at = np.arange(days)
@@ -92,15 +174,28 @@ def _one(dice: np.random.Generator) -> Spending:
             values[span] = np.minimum(values[span], np.exp(log[span]) * weekend * dice.uniform(0, 0.3))
         elif event.kind == "holiday":
             values[span] = np.minimum(values[span], np.exp(log[span]) * weekend * noise[span])
-    known = np.array([dice.uniform(0.2, 0.9), dice.uniform(0.7, 1), dice.uniform(0.95, 1)])
-    return Spending(
-        name=noise_kind,
-        values=values,
-        planted=planted,
-        stored=[bool(stored) for stored in dice.random(days) >= dice.choice([0, 0, 0, 0.05])],
-        known=known[: dice.choice([0, 0, 1, 2, 3])],
-        history=history,
-    )
+    usually = np.array([dice.uniform(0.2, 0.9), dice.uniform(0.7, 1), dice.uniform(0.95, 1)])
+    stored = [bool(stored) for stored in dice.random(days) >= dice.choice([0, 0, 0, 0.05])]
+    known = _known(more_dice, days, usually[: dice.choice([0, 0, 1, 2, 3])])
+    return Spending(noise_kind, values, planted, stored, known, history, key=key)
+
+
+def _known(dice: np.random.Generator, days: int, usually: Floats) -> Floats:
+    """The part of each day that is known at each age: around what is usual for the series, more of it with age.
+
+    Of some series, a part of the days is whole at once, begins with too much (a correction follows) or with nothing.
+    """
+    ages = len(usually)
+    spread = dice.uniform(0.1, 0.6)
+    off = spread * (dice.normal(0, 1, (days, 1)) + 0.5 * dice.normal(0, 1, (days, ages)))
+    known = np.maximum.accumulate(usually / (usually + (1 - usually) * np.exp(off)), axis=1)
+    kinds = dice.random(days)
+    whole, corrected, late = dice.choice([0, 0, 0.1, 0.4]), dice.choice([0, 0, 0.05, 0.2]), dice.choice([0, 0, 0, 0.1])
+    too_much = 1 + dice.uniform(0, 0.25, (days, 1))
+    known = np.where((kinds < whole)[:, None], 1.0, known)
+    known = np.where((kinds > 1 - corrected)[:, None], too_much, known)
+    known[dice.random(days) < late, :1] = 0
+    return known
 
 
 def _history(dice: np.random.Generator) -> int:

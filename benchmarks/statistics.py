@@ -1,4 +1,4 @@
-"""The product's anomalies and forecasts scored on made-up spending, beside the rules that others offer.
+"""The product's anomalies scored on made-up spending, beside the rules that others offer. Forecasts: forecasts.py.
 
 A rule is asked about the first so many days of a series, and sees them as they were then: the last ones still grow.
 """
@@ -6,22 +6,21 @@ A rule is asked about the first so many days of a series, and sees them as they 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
 
-from benchmarks.figures import Figure, cpu_of
-from benchmarks.series import FUTURE, SERIES, Kind, Planted, Spending, generate
+from benchmarks import forecasts
+from benchmarks.figures import Figure
+from benchmarks.series import SERIES, Kind, Planted, Spending, generate
 from usage_assets.core.days import DAY
-from usage_assets.sandbox.control import DEFAULT_SEED
-from usage_assets.sandbox.ledger import COSTS, HISTORY_DAYS, Clock, Ledger
 from usage_assets.statistics.anomalies import find
-from usage_assets.statistics.forecast import Forecast, forecast
 from usage_assets.statistics.series import Floats, Series
 
 TUNED, HELD_OUT = 1, 20270303
-"""Seeds: constants of the product were chosen on the first; nobody looked at the second before they were."""
+"""Seeds: constants of the product were chosen on the first. The second was new when those of anomalies were chosen."""
+FRESH = (20261123, 20270601, 20270602, 20270603)
+"""Seeds that were new when the constants of forecasts had been chosen."""
 NEAR = 3
 """Days by which the start of a shift may be missed."""
 SHIFT_KNOWN = 10
@@ -30,12 +29,6 @@ ORDINARY = 4
 """Days of each series on which nothing was planted and no rule should say anything."""
 ALLOWED_WRONG = 10.0
 """Percent of what is planted that may be missed, and of what is found that may be wrong."""
-LONG = 75
-"""Days of a series that is forecast more than once."""
-COVERAGE, COVERAGE_OFF = 82.5, 7.5
-"""75 to 90 % of days, and of sums, must be inside the band."""
-ALLOWED_MS = 10.0
-SANDBOX_TODAY = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -49,21 +42,17 @@ class Alarm:
 
 Rule = Callable[[Spending, int, int], list[Alarm]]
 """The alarms of a series, about days from one on, when so many are stored."""
-Method = Callable[[Floats, int], Floats]
-"""The next days after these settled ones."""
 
 
 def figures(days: int) -> Iterator[Figure]:
     """Score what was tuned, what was not, and the sandbox's company. Fewer days take a part of the series."""
     count = SERIES * days // 365
     for name, seed in (("tuned", TUNED), ("held out", HELD_OUT)):
-        data = list(generate(seed, count))
-        yield from of_anomalies(name, data)
-        yield from of_forecasts(name, data, seed, 2)
-    yield from of_forecasts("sandbox", list(company()), DEFAULT_SEED, 9)
-
-
-# --- Anomalies --------------------------------------------------------------------------------------------------------
+        yield from of_anomalies(name, list(generate(seed, count)))
+    for name, seeds in (("tuned", [TUNED]), ("fresh", FRESH)):
+        made_up = {seed: list(generate(seed, count)) for seed in seeds}
+        yield from forecasts.figures(name, forecasts.of_made_up(made_up))
+    yield from forecasts.figures("sandbox", forecasts.of_sandbox())
 
 
 def ours(spending: Spending, since: int, days: int) -> list[Alarm]:
@@ -197,125 +186,3 @@ def of_anomalies(name: str, data: Sequence[Spending]) -> Iterator[Figure]:
             unit="%",
             note=f"{rule}: spikes seen next morning {spikes:.2f}, shifts in {SHIFT_KNOWN} days {shifts:.2f}",
         )
-
-
-# --- Forecasts --------------------------------------------------------------------------------------------------------
-
-
-def last_month(past: Floats, days: int) -> Floats:
-    """The days of four weeks ago, or the average of a shorter past."""
-    return np.resize(past[-28:], days) if len(past) >= 28 else np.full(days, past.mean())
-
-
-def linear(past: Floats, days: int) -> Floats:
-    """A line through the last four weeks."""
-    past = past[-28:]
-    slope, start = np.polyfit(np.arange(len(past)), past, 1) if len(past) > 1 else (0, past[0])
-    line: Floats = np.maximum(0, start + slope * np.arange(len(past), len(past) + days))
-    return line
-
-
-def seasonal_naive(past: Floats, days: int) -> Floats:
-    """The last week once more."""
-    return np.resize(past[-7:], days)
-
-
-METHODS: Mapping[str, Method] = {
-    "same as last month": last_month,
-    "linear extrapolation": linear,
-    "seasonal naive": seasonal_naive,
-}
-
-
-@dataclass(frozen=True)
-class Walked:
-    """One forecast beside what came."""
-
-    errors: Mapping[str, float]
-    """Of each method, the mean absolute error of a day in parts of that of the week before."""
-    days_inside: float
-    sum_inside: float
-    cpu: float
-
-
-def walk(spending: Spending, days: int) -> Walked | None:
-    """Forecast the next 30 days after so many; None where none is settled, or all are alike."""
-    series = Series(*spending.seen(days)) if any(spending.stored[:days]) else None
-    usual = float(np.abs(spending.values[7:] - spending.values[:-7]).mean())
-    if series is None or series.settled < 1 or not usual:
-        return None
-    made: list[Forecast] = []
-    cpu = cpu_of(lambda: made.append(forecast(series, spending.first + DAY * (days + FUTURE - 1))))
-    futures = made[0].futures[:, -FUTURE:]
-    truth = spending.values[days : days + FUTURE]
-    mean = futures.mean(axis=0)
-    low, high = np.quantile(futures, (0.1, 0.9), axis=0)
-    inside = (truth >= np.minimum(low, mean) - 1e-9) & (truth <= np.maximum(high, mean) + 1e-9)
-    low_sum, high_sum = np.quantile(futures.sum(axis=1), (0.1, 0.9))
-    known = series.floats()[: series.settled]
-    known = known[np.isfinite(known)]
-    ahead = made[0].futures.shape[1]
-    all_of_them = {"ours": mean, **{name: method(known, ahead)[-FUTURE:] for name, method in METHODS.items()}}
-    return Walked(
-        {name: float(np.abs(values - truth).mean()) / usual for name, values in all_of_them.items()},
-        float(inside.mean()),
-        float(low_sum - 1e-9 <= truth.sum() <= high_sum + 1e-9),
-        cpu,
-    )
-
-
-def of_forecasts(name: str, data: Sequence[Spending], seed: int, times: int) -> Iterator[Figure]:
-    """Errors and bands, at the end of each series and on so many earlier days of the long ones."""
-    dice = np.random.default_rng(seed)
-    walked: list[Walked] = []
-    for spending in data:
-        earlier = dice.integers(40, max(41, spending.history), times if spending.history >= LONG else 0)
-        walked += [each for days in (spending.history, *map(int, earlier)) if (each := walk(spending, days))]
-    mine = float(np.mean([each.errors["ours"] for each in walked]))
-    for method in METHODS:
-        yield Figure(
-            name=f"{name}: scaled error of {len(walked)} forecasts",
-            ours=mine,
-            theirs=float(np.mean([each.errors[method] for each in walked])),
-            unit="",
-            demanded=1,
-            note=method,
-        )
-    for what, inside in (
-        ("days", [each.days_inside for each in walked]),
-        ("sums", [each.sum_inside for each in walked]),
-    ):
-        coverage = 100 * float(np.mean(inside))
-        yield Figure(
-            name=f"{name}: {what} inside 80 %, off {COVERAGE:g}",
-            ours=abs(coverage - COVERAGE),
-            theirs=COVERAGE_OFF,
-            unit="%",
-            demanded=1,
-            note=f"{coverage:.1f} % are inside",
-        )
-    yield Figure(
-        name=f"{name}: a forecast",
-        ours=1000 * float(np.mean([each.cpu for each in walked])),
-        theirs=ALLOWED_MS,
-        unit="ms",
-        demanded=1,
-        is_at_factor_1=True,
-        note="CPU time; theirs: what is allowed",
-    )
-
-
-def company() -> Iterator[Spending]:
-    """What the sandbox's company was billed in a year, by provider, project, workspace and model."""
-    ledger = Ledger(DEFAULT_SEED, Clock(SANDBOX_TODAY))
-    sums = defaultdict[tuple[str, str], Floats](lambda: np.zeros(HISTORY_DAYS))
-    for provider, endpoint in COSTS.items():
-        for day in range(HISTORY_DAYS):
-            for row in ledger.rows(provider, endpoint, ledger.first_day() + DAY * day):
-                model = row["line_item"].partition(",")[0] if provider == "openai" else row["model"]
-                scope = row["project_id"] if provider == "openai" else row["workspace_id"]
-                for of in ("all", f"scope {scope}", f"model {model}"):
-                    sums[provider, of][day] += float(row["amount"]) * (1 if provider == "openai" else 0.01)
-    for (provider, of), values in sums.items():
-        history = HISTORY_DAYS - FUTURE
-        yield Spending(f"{provider} {of}", values, (), [True] * len(values), np.empty(0), history, ledger.first_day())

@@ -277,6 +277,9 @@ def test_every_stored_asset_is_checked_and_a_raw_one_for_unknown_fields_and_by_w
     of_costs = [key for key, _, table, *_ in stored if table == "costs.daily_costs"]
     expected |= {(key, name) for key in of_costs for name in ("amounts", "views")}
     expected |= {("anomalies", "anomalies"), ("budget_status", "budgets"), ("metrics", "metrics")}
+    of_months = ("stored_months", "sums_of_connections", "sums_of_days")
+    expected |= {("forecast_totals", name) for name in of_months}
+    expected |= {("budget_status", name) for name in ("stored_periods", "ended_periods", "past_dates")}
     found = {(check.asset_key.to_user_string(), check.name) for check in keys}
     assert {(key, name) for key, name in found if key not in LOOKUPS} == expected
 

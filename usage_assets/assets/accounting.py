@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import dagster as dg
 
-from usage_assets.config.accounting import Accounting, Invoice, digits_of
+from usage_assets.config.accounting import Accounting, Invoice
 from usage_assets.core.days import end_of_month, first_kept
-from usage_assets.core.money import Money
+from usage_assets.core.money import Money, digits_of, in_words
 from usage_assets.models.costs import DailyCost, days_without_costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter, write_seed
@@ -103,7 +103,11 @@ def against_invoice(
     for unit, amount in billed:
         stored += Money.of_minor(amount, invoice.currency, minor.get(unit, 0))
     stored = stored.rounded(max(digits, -int(invoice.total.as_tuple().exponent)))
-    words = f"{invoice.id} ({invoice.connection} {invoice.month}): invoiced {invoice.money}, stored {stored}"
+    amounts = in_words([invoice.total, stored.amount], invoice.currency)
+    words = (
+        f"{invoice.id} ({invoice.connection} {invoice.month}): invoiced {amounts[invoice.total]}, "
+        f"stored {amounts[stored.amount]}"
+    )
     missing = len(set().union(*by_source.values())) if by_source else last.day
     if missing:
         parts = [f"{source} {len(days)}" for source, days in by_source.items() if days]

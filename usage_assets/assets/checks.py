@@ -39,11 +39,26 @@ from usage_assets.warehouse.values import CheckFailure, Query, declared_in
 
 Results = Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]
 Finder = Callable[[duckdb.DuckDBPyConnection, Slice], Iterable[CheckFailure]]
-UNKNOWN, MISSING = "sends fields that are not known", "leaves out fields"
+UNKNOWN = "sends fields that this release does not know"
+MISSING = "leaves out fields that it always sent"
+AGAIN = (
+    "Fetch the day again: usage-assets backfill --connection {connection} --start {day} --end {day}. "
+    "If it stays, please report it"
+)
+FIELDS_ADVICE = {
+    UNKNOWN: "No figure is wrong: they are kept in other_fields. Please report them, so that a release reads them",
+    MISSING: "They are null, and sums lack them. Please report it with an archived answer",
+}
 Fields = Callable[[duckdb.DuckDBPyConnection, Table, Slice], Mapping[str, int]]
 """Finds names of fields in a slice, with the number of rows that each is about."""
 Excuses = Callable[[duckdb.DuckDBPyConnection, Slice, Sequence[CheckFailure]], Mapping[date, str]]
 """Finds the days that are not compared, with the reason, given what contradicts the check."""
+UNSETTLED_DAYS = """
+select usage_date, table_name
+from ledger.day_states
+where table_name in (select unnest($tables)) and usage_date between $first and $last and state <> 'settled'
+order by usage_date, table_name
+"""
 COMPARABLE_DAYS = """
 select usage_date
 from ledger.stored_days
@@ -77,20 +92,40 @@ class CrossCheck:
         return text.format(own=own.name, other=self.table.name, connection=self.connection)
 
     def excuses(self, own: Table) -> Excuses:
-        """Excuse the days that one side lacks, or that filters narrow down."""
+        """Excuse the days that one side lacks, that filters narrow down, or that a provider may still change."""
+        unsettled = _unsettled([own.name, self.table.name])
 
         def excused(
-            database: duckdb.DuckDBPyConnection, target: Slice, _: Sequence[CheckFailure]
+            database: duckdb.DuckDBPyConnection, target: Slice, failures: Sequence[CheckFailure]
         ) -> Mapping[date, str]:
             names = {"own": own.name, "other": self.table.name, "other_connection": self.connection}
             both = {day for (day,) in database.execute(COMPARABLE_DAYS, target.bounds | names).fetchall()}
-            return {day: self.reason for day in target.days if day not in both}
+            lacking = {day: self.reason for day in target.days if day not in both}
+            return {**unsettled(database, target, failures), **lacking}
 
         return excused
 
 
 def _nothing(*_: object) -> Mapping[date, str]:
     return {}
+
+
+def _unsettled(tables: Sequence[str]) -> Excuses:
+    """Excuse the wrong days on which a provider may still change one of the tables, of any connection: until a day is
+    settled, two reports of one use may differ, because one of them is updated first."""
+
+    def excused(
+        database: duckdb.DuckDBPyConnection, target: Slice, failures: Sequence[CheckFailure]
+    ) -> Mapping[date, str]:
+        if not failures:
+            return {}
+        found = database.execute(
+            UNSETTLED_DAYS, {"tables": [*tables], "first": target.first, "last": target.last}
+        ).fetchall()
+        wrong = {failure.day for failure in failures}
+        return {day: f"the provider may still change {table}" for day, table in found if day in wrong}
+
+    return excused
 
 
 @dataclass(frozen=True)
@@ -121,6 +156,11 @@ class Finding:
         compared = sorted((f.day, f.text) for f in self.failures if f.day not in self.left_out)
         return {day: [text for _, text in texts] for day, texts in groupby(compared, key=itemgetter(0))}
 
+    def advice(self, connection: str, day: date) -> str:
+        """What to do about a wrong day."""
+        said = dict.fromkeys(f.advice or AGAIN for f in self.failures if f.day == day)
+        return ". ".join(said).format(connection=connection, day=day)
+
     def rows(self, connection: str, run_id: str) -> Iterator[FailedCheck]:
         """Yield the rows that ``ledger.failed_checks`` holds of it."""
         for day, texts in self.wrong.items():
@@ -146,7 +186,10 @@ class Finding:
                 check_name=self.spec.name,
                 passed=False,
                 description=_in_words(texts),
-                metadata={"contradictions": dg.MetadataValue.json(texts[:LISTED_TEXTS])},
+                metadata={
+                    "contradictions": dg.MetadataValue.json(texts[:LISTED_TEXTS]),
+                    ADVICE: self.advice(target.connection, day),
+                },
                 severity=self.severity,
                 blocking=self.spec.blocking,
                 partition=day.isoformat(),
@@ -154,6 +197,7 @@ class Finding:
         before = {day: text for day, text in remembered if day not in self.wrong}
         texts = [f"{day}: {_in_words(texts)}" for day, texts in self.wrong.items()]
         texts += [f"{day} (not in this run): {text}" for day, text in before.items()]
+        advice = self.advice(target.connection, max(self.wrong)) if self.wrong else ""
         not_compared = _in_words([f"{day}: {reason}" for day, reason in self.left_out.items()])
         yield dg.AssetCheckResult(
             asset_key=self.spec.asset_key,
@@ -166,10 +210,15 @@ class Finding:
                 "contradictions": sum(map(len, self.wrong.values())),
                 DAYS_WRONG: len(texts),
             }
-            | ({"not_compared": not_compared} if not_compared else {}),
+            | ({"not_compared": not_compared} if not_compared else {})
+            | ({ADVICE: advice} if advice else {}),
         )
 
 
+ADVICE = "what_to_do"
+"""In a result: what a person can do about it."""
+ONLY_SHOWN = "only_shown"
+"""In a result: that it is shown, and not posted, because no figure is wrong and nobody has to do anything."""
 DAYS_WRONG = "days_wrong"
 """In a run's result: how many days are wrong, those included that the run did not look at."""
 LISTED_TEXTS = 5
@@ -241,6 +290,7 @@ def build_checks(
         for finding in findings:
             yield from finding.results(target, [(day, text) for name, day, text in wrong if name == finding.spec.name])
         for spec, fields, said in named:
+            advice = {ADVICE: FIELDS_ADVICE[said]} if fields else {}
             yield dg.AssetCheckResult(
                 asset_key=asset,
                 check_name=spec.name,
@@ -250,6 +300,7 @@ def build_checks(
                 metadata={
                     "rows": sum(fields.values()),
                     "fields": [field[:FIELD_CHARACTERS] for field in sorted(fields)[:LISTED_FIELDS]],
+                    **advice,
                 },
             )
         for spec in viewed:
@@ -306,8 +357,17 @@ def _comparisons(
 
     def warning(name: str, sql: str, excuses: Excuses = _nothing) -> Comparison:
         description = sql.partition("\n")[0].removeprefix("-- ")
-        reads = [Table(declared(read)) for read in filter(None, declared_in(sql).get("reads", "").split(", "))]
-        return Comparison(spec(name, description), _finding(sql), excuses=excuses, reads=reads)
+        stated = {name: value.split(", ") for name, value in declared_in(sql).items() if name in ("reads", "settled")}
+        reads = [Table(declared(read)) for read in stated.get("reads", ())]
+        settled = stated.get("settled", ())
+        if query and settled == ["sources"]:
+            settled = [query.part, *query.reads, *query.optional_refs]
+        return Comparison(
+            spec(name, description),
+            _finding(sql),
+            excuses=_unsettled(settled) if settled and excuses is _nothing else excuses,
+            reads=reads,
+        )
 
     file, part, error = table.name.replace(".", "_"), query.part if query else "", dg.AssetCheckSeverity.ERROR
     grain = f"One row per {', '.join(table.grain)}"
@@ -340,7 +400,9 @@ def _comparisons(
 def control_query(row: type[TableRow], control: Control) -> str:
     """Return SQL whose every row is a day that differs from its control total."""
     names = {"rows": row.table, "totals": control.row.table, "amount": control.amount, "currency": control.currency}
-    return (SQL / "control_total.sql").read_text().format(**names, tolerance=f"{TOLERANCE:f}")
+    # the days and the connection of the advice are those of what is found
+    advised = {"connection": "{connection}", "day": "{day}"}
+    return (SQL / "control_total.sql").read_text().format(**names, **advised, tolerance=f"{TOLERANCE:f}")
 
 
 def _finding(sql: str) -> Finder:

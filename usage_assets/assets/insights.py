@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 
 import dagster as dg
 
@@ -10,10 +10,10 @@ from usage_assets.assets.io_manager import TABLE, column_schema
 from usage_assets.config.accounting import Accounting, ListPriceRow, MetricRow
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import utc_today
-from usage_assets.core.schema import TableRow
+from usage_assets.core.schema import TableRow, declared
+from usage_assets.insights.invariants import INVARIANTS, Invariant
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
 
@@ -37,6 +37,10 @@ def key_of(row: type[TableRow]) -> dg.AssetKey:
 KEYS = tuple(key_of(row) for row in TABLES)
 
 
+def _asset_of(invariant: Invariant) -> dg.AssetKey:
+    return key_of(declared(invariant.table))
+
+
 def build_insights(
     accounting: Accounting,
     settings: Settings,
@@ -45,6 +49,8 @@ def build_insights(
     connections: Collection[str],
 ) -> dg.AssetsDefinition:
     """Build the assets, with a check for anomalies, budgets and users' metrics. The weekly digest is an observation.
+
+    A check for each rule of ``insights/sql/invariants/`` compares the rows with the state that they were computed from.
 
     Metrics that cannot be used change nothing and stop nothing: the check says what is wrong with them.
     """
@@ -66,30 +72,21 @@ def build_insights(
             for row in TABLES
         ],
         check_specs=[
-            dg.AssetCheckSpec(name, asset=key_of(row), description=description) for row, name, description in CHECKED
+            *(
+                dg.AssetCheckSpec(name, asset=key_of(row), description=description)
+                for row, name, description in CHECKED
+            ),
+            *(dg.AssetCheckSpec(each.name, asset=_asset_of(each), description=each.rule) for each in INVARIANTS),
         ],
     )
     def insights(
         warehouse: Warehouse,
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult | dg.AssetObservation]:
-        from usage_assets.insights.compute import compute  # noqa: PLC0415 - brings NumPy with it
-        from usage_assets.insights.list_prices import with_prices  # noqa: PLC0415 - as above
-        from usage_assets.insights.metrics import with_metrics  # noqa: PLC0415 - as above
-        from usage_assets.insights.stated import stated_in  # noqa: PLC0415 - as above
+        from usage_assets.insights.refresh import refresh  # noqa: PLC0415 - brings NumPy with it
 
+        with_people = settings.usage_people == "names"
         try:
-            with warehouse.reading() as database:
-                found = compute(
-                    database,
-                    stated_in(accounting, connections),
-                    last_day(),
-                    utc_today(),
-                    with_people=settings.usage_people == "names",
-                )
-                found = with_prices(found, database, [each.row for each in accounting.what_ifs], last_day())
-            found = with_metrics(found, accounting.metrics)
-            with warehouse.transaction() as database:
-                write_seed(database, found.seed(datetime.now(UTC)))
+            found = refresh(warehouse, accounting, connections, last_day(), utc_today(), with_people=with_people)
         except WarehouseError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
         for row, rows in found.rows.items():
@@ -106,6 +103,14 @@ def build_insights(
                 metadata={ALERTS: json.dumps({alert.key: alert.text for alert in alerts})},
             )
 
+        for invariant, texts in found.contradictions.items():
+            yield dg.AssetCheckResult(
+                asset_key=_asset_of(invariant),
+                check_name=invariant.name,
+                passed=not texts,
+                severity=dg.AssetCheckSeverity.ERROR,
+                description="\n".join(texts) or None,
+            )
         if settings.usage_digest and found.digest:
             week = {WEEK: found.digest.week, DIGEST: "\n".join(found.digest.lines)}
             yield dg.AssetObservation(key_of(ForecastTotalRow), metadata=week)

@@ -6,7 +6,7 @@ from functools import partial
 
 import dagster as dg
 
-from usage_assets.assets.checks import fields_in_words
+from usage_assets.assets.checks import ONLY_SHOWN, fields_in_words
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import table_metadata
 from usage_assets.assets.signatures import share_signature
@@ -126,10 +126,16 @@ def build_unknown_ids_check(lookup: Lookup, connection: Connection) -> dg.AssetC
         return dg.AssetCheckResult(
             passed=not found.unknown,
             severity=dg.AssetCheckSeverity.WARN,
-            description=f"{found.unknown} ids that no lookup has listed: {', '.join(found.examples)}"
+            description=f"{found.unknown} of {found.checked} ids in costs and usage have no name, because the provider "
+            f"does not list them any more: {', '.join(found.examples)}"
             if found.unknown
             else None,
-            metadata={"ids": found.checked, "unknown": found.unknown, "examples": list(found.examples)},
+            metadata={
+                "ids": found.checked,
+                "unknown": found.unknown,
+                "examples": list(found.examples),
+                ONLY_SHOWN: True,
+            },
         )
 
     return check

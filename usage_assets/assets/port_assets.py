@@ -7,6 +7,7 @@ from datetime import date
 
 import dagster as dg
 
+from usage_assets.assets.failures import CAUSE, failure
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.assets.port_push import in_words, missing_in_words, push_until_equal, read_back
 from usage_assets.assets.port_state import state_of
@@ -162,7 +163,8 @@ def in_one_line(people: Callable[[], People]) -> Iterator[None]:
     try:
         yield
     except (SettingsError, PortError, WarehouseError) as error:
-        raise dg.Failure(people().scrubbed(str(error)), allow_retries=False) from None
+        cause = "" if isinstance(error, SettingsError) else error.cause
+        raise failure(people().scrubbed(str(error)), cause=people().scrubbed(cause)) from None
 
 
 def judge(
@@ -175,4 +177,7 @@ def judge(
     if report.missing:
         context.log.warning(people.scrubbed(missing_in_words(report)))
     if report.failures:
-        raise dg.Failure(people.scrubbed(in_words(report)), metadata=metadata, allow_retries=False)
+        cause = people.scrubbed(f"Port refuses entities: {report.failures[0].reason}")
+        raise dg.Failure(
+            people.scrubbed(in_words(report)), metadata={**(metadata or {}), CAUSE: cause}, allow_retries=False
+        )

@@ -64,6 +64,14 @@ NOTHING_IS_LOST = "What is stored stays; what is missing is fetched automaticall
 SECONDS_UNTIL_SILENT = 120
 """Dagster's daemon gives a sign of life every 30 s."""
 
+UNKNOWN_PRODUCTS = """
+select connection, product, currency, count(distinct usage_date) as days, sum(amount) as amount
+from costs.left_out
+where is_unknown
+group by all
+having sum(amount) <> 0
+order by all
+"""
 DERIVED = frozenset(model.row.table for model in (*ENTITIES, *COSTS, *ALLOCATIONS))
 STORED_TABLES = """
 select
@@ -150,7 +158,7 @@ def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tu
             return [], [_new_warehouse(settings)]
         with warehouse.one_moment() as now:
             found = [*_warehouse(settings, definitions, now), *_counted_twice(settings, now), *_owners(settings, now)]
-            found += [*_metrics(settings, now), *_tag_allocations(settings, now)]
+            found += [*_metrics(settings, now), *_tag_allocations(settings, now), *_left_out(now)]
             return _due(settings, now), found
     except WarehouseError as error:
         return [], [Finding(Level.FAIL, "warehouse", str(error))]
@@ -351,6 +359,18 @@ def _counted_twice(settings: Settings, warehouse: Warehouse) -> Iterator[Finding
             f"both bill {bill.services} on {bill.days} days, so {amount} of {bill.connection} is counted twice: leave "
             f"the services out (filters.services of {bill.connection}), or remove one of the connections",
         )
+
+
+def _left_out(warehouse: Warehouse) -> Iterator[Finding]:
+    """Products of a bill that are in no cost, although they may be AI."""
+    if not warehouse.read(HAS_VIEW, {"name": "costs.left_out"}).num_rows:
+        return
+    for row in warehouse.read(UNKNOWN_PRODUCTS).to_pylist():
+        text = (
+            f"{row['product']} is billed and in no cost, because nobody knows whether it is AI: {row['amount']:.2f} "
+            f"{row['currency']} on {counted(row['days'])}. Report it, so that the next release knows it"
+        )
+        yield Finding(Level.WARN, f"connection {row['connection']}", text)
 
 
 def _opened_soon(settings: Settings) -> Warehouse:

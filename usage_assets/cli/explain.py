@@ -217,9 +217,8 @@ def _version(version: ShownVersion) -> str:
 
 
 def _price(price: ShownPrice) -> str:
-    return (
-        f"{price.model}, {price.tier}: {', '.join(f'{kind} {plain(each)}' for kind, each in price.per_million.items())}"
-    )
+    kinds = (f"{kind.replace('_', ' ')} {plain(each)}" for kind, each in price.per_million.items())
+    return f"{price.model}, {price.tier}: {', '.join(kinds)}"
 
 
 def _restatement(row: Mapping[str, Any]) -> str:

@@ -4,18 +4,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+import duckdb
 from rich.console import Console
 
-from usage_assets.cli.access import warehouse_now
+from usage_assets.cli.access import complain, publish_copy, warehouse_now
 from usage_assets.config.days import last_day, parse_days
 from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.days import utc_today
 from usage_assets.report.figures import Report, read
 from usage_assets.report.period import Period
 from usage_assets.report.text import show
 from usage_assets.report.write import write_report
+from usage_assets.warehouse.opened import warehouse_at
 
 WIDTH = 120
 """Where no terminal says its own."""
+COMPUTED_AND_CHANGED = """
+select
+  (select max(read_at) from ledger.statements where name = 'insights'),
+  (select max(written_at) from ledger.partition_versions where changed)
+"""
 
 
 @click.command()
@@ -28,17 +36,51 @@ WIDTH = 120
     help="The file to write. Default: report.html in the folder of the warehouse.",
 )
 @click.option("--text", is_flag=True, help="Print the first screen instead.")
-def report(month: str | None, start: str | None, end: str | None, out: Path | None, *, text: bool) -> None:
+@click.option(
+    "--refresh",
+    is_flag=True,
+    help="First compute and store forecasts, anomalies and budgets, as Dagster does after runs.",
+)
+def report(
+    month: str | None, start: str | None, end: str | None, out: Path | None, *, text: bool, refresh: bool
+) -> None:
     settings = Settings.load()
     period = period_of(month, start, end, settings)
+    if refresh:
+        refresh_insights(settings)
     with warehouse_now(settings).reading() as database:
         found: Report = read(database, period)
+        behind = behind_in_words(database)
     if text:
         console = Console()
         show(found, console if console.is_terminal else Console(width=WIDTH))
-        return
-    path = write_report(found, out or settings.report_path, datetime.now(UTC))
-    click.echo(f"open {path}")
+    else:
+        path = write_report(found, out or settings.report_path, datetime.now(UTC))
+        click.echo(f"open {path}")
+    if behind:
+        complain(behind)
+
+
+def refresh_insights(settings: Settings) -> None:
+    """Compute forecasts, anomalies and budgets from what is stored, and store them. Raises UserError."""
+    from usage_assets.insights.refresh import refresh  # noqa: PLC0415 - brings NumPy with it
+
+    connections = [each.name for each in settings.connections()]
+    publish_copy(settings)
+    refresh(warehouse_at(settings.warehouse), settings.accounting(), connections, last_day(settings), utc_today())
+    publish_copy(settings)
+
+
+def behind_in_words(database: duckdb.DuckDBPyConnection) -> str | None:
+    """Say that forecasts, anomalies and budgets are not those of what is stored; None if they are."""
+    computed, changed = database.execute(COMPUTED_AND_CHANGED).fetchall()[0]
+    if not changed or (computed and computed >= changed):
+        return None
+    state = "are not computed yet"
+    if computed:
+        state = f"are of {computed:%Y-%m-%d %H:%M} UTC, and what is stored has changed"
+    how = "Dagster computes them after runs (make run). To do it now: usage-assets report --refresh"
+    return f"forecasts, anomalies and budgets {state}. {how}"
 
 
 def period_of(month: str | None, start: str | None, end: str | None, settings: Settings) -> Period:

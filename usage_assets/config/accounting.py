@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from usage_assets.core.money import Money
+from usage_assets.core.money import digits_of as digits_of  # noqa: PLC0414 - insights import it from here
 from usage_assets.core.schema import SeedRow, column, to_arrow
 from usage_assets.providers import PROVIDERS
 
@@ -571,9 +572,8 @@ def _list_price(kind: str) -> Any:
 class ListPriceRow(SeedRow):
     """One row per provider, model, tier, size of requests and first day of a price: public list prices.
 
-    They are those of the package genai-prices, or what a provider publishes as a multiple of the standard price. Of
-    tokens written to the cache for 5 minutes. A kind of tokens without a known price is null. Never what is billed.
-    Without the package, there is no row.
+    They are those of the package genai-prices, or what a provider publishes as a multiple of the standard price. A kind
+    of tokens without a known price is null. Never what is billed. Without the package, there is no row.
     """
 
     table = "accounting.list_prices"
@@ -586,12 +586,13 @@ class ListPriceRow(SeedRow):
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
     input: Annotated[Decimal | None, _list_price("input tokens that the cache has no part in")]
     cache_read: Annotated[Decimal | None, _list_price("input tokens read from the cache")]
-    cache_write: Annotated[Decimal | None, _list_price("input tokens written to the cache")]
+    cache_write: Annotated[Decimal | None, _list_price("input tokens written to the cache for 5 minutes")]
     output: Annotated[Decimal | None, _list_price("output tokens")]
     context_window: Annotated[str | None, column("Size of the requests, as usage states it; null: short ones")] = None
     list_of: Annotated[
         str | None, column("Whose list, as genai-prices calls it: the provider's, or the maker's of the model")
     ] = None
+    cache_write_1h: Annotated[Decimal | None, _list_price("input tokens written to the cache for an hour")] = None
 
 
 class TagAllocationRow(SeedRow):
@@ -750,12 +751,6 @@ class Accounting:
             ],
         }
         return {row: to_arrow(row, rows) for row, rows in stated.items()}
-
-
-def digits_of(currency: str) -> int:
-    """Decimal places of a currency (ISO 4217): 2 for euros, 0 for yen; 2 for codes without a smallest unit (gold)."""
-    exponent = Currency(currency).exponent
-    return 2 if exponent is None else exponent
 
 
 def repeated(entries: Sequence[Dated] | Sequence[Invoice]) -> Iterator[tuple[int, int]]:

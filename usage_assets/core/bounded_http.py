@@ -175,6 +175,11 @@ def certificates() -> ssl.SSLContext:
         raise ValueError(f"{places}: no certificates can be read there ({error.strerror or error})") from None
 
 
+def unreachable(error: httpx.RequestError) -> str:
+    """Say which host was not reached, alike for whoever asks it: what one host does not answer has one cause."""
+    return f"{error.request.url.netloc.decode()} cannot be reached ({type(error).__name__})"
+
+
 def untrusted(error: httpx.RequestError) -> str | None:
     """What to say of a server whose certificate nobody vouches for; None for any other error."""
     if _UNTRUSTED not in str(error):

@@ -3,11 +3,16 @@
 No float, no Dagster, no database. Stored decimals become dollars in ``models/sql/valued.sql``, by the same rules.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
-from functools import reduce
-from typing import Self
+from functools import partial, reduce
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple, Self
+
+from iso4217 import Currency
 
 PRECISION = 38
 SCALE = 24
@@ -20,6 +25,9 @@ _SUMS = Context(prec=2 * PRECISION)
 """Enough for a sum of stored amounts."""
 _STEP = Decimal(1).scaleb(-SCALE)
 _NAN = Decimal("NaN")
+_CENTS = 2
+_CODES = frozenset(str(each.code) for each in Currency)
+_SMALLEST = ("cents", "minor units")
 
 
 class AmountError(ValueError):
@@ -60,6 +68,70 @@ def plain(amount: Decimal) -> str:
     """
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+class Rate(NamedTuple):
+    """An exchange rate that amounts were valued with."""
+
+    currency: str
+    rate: Decimal
+    """USD per unit of the currency."""
+    source: str
+    valid_from: date | None
+    """None: the connections file does not state it any more."""
+
+
+def rates_in_words(rates: Iterable[Rate]) -> str | None:
+    """Return what people read beside amounts that were valued with these rates; None without any.
+
+    >>> rates_in_words([Rate("EUR", Decimal("1.080"), "treasury", date(2026, 1, 1))])
+    'EUR at 1.08 (treasury), from 2026-01-01'
+    """
+    words = []
+    of_source = attrgetter("currency", "source")
+    for (currency, source), group in groupby(sorted(rates, key=of_source), key=of_source):
+        same = [*group]
+        ends = dict.fromkeys(plain(each) for each in (min(rate.rate for rate in same), max(rate.rate for rate in same)))
+        first = min((rate.valid_from for rate in same if rate.valid_from), default=None)
+        words.append(f"{currency} at {' to '.join(ends)} ({source}){f', from {first}' if first else ''}")
+    return "; ".join(words) or None
+
+
+def digits_of(currency: str) -> int:
+    """Decimal places of a currency (ISO 4217): 2 for euros, 0 for yen; 2 for codes without a smallest unit (gold)."""
+    exponent = Currency(currency).exponent
+    return 2 if exponent is None else exponent
+
+
+def in_words(amounts: Collection[Decimal], unit: str) -> Mapping[Decimal, str]:
+    """Each amount as people read it, with the digits in which the amounts differ.
+
+    ``unit``: a currency, with ``cents`` or ``minor units`` after it for amounts in its smallest unit; ``credits``; or
+    what is counted (``tokens``; nothing for a plain number).
+
+    >>> [*in_words([Decimal("1234.5"), Decimal("1234.4996")], "USD").values()]
+    ['$1,234.5000', '$1,234.4996']
+    >>> [*in_words([Decimal("12.5")], "EUR cents").values()]
+    ['0.13 EUR']
+    >>> [*in_words([Decimal(1234)], "tokens").values()]
+    ['1,234 tokens']
+    """
+    code, _, part = unit.partition(" ")
+    digits = digits_of(code) if code in _CODES else 0
+    shown = {each: each.scaleb(-digits, _SUMS) if part in _SMALLEST else each for each in amounts}
+    places = _CENTS if unit == "credits" else digits
+    while places < SCALE + digits and len({*map(partial(_rounded, places), shown.values())}) < len({*shown.values()}):
+        places += 1
+    name = code if code in _CODES else unit
+    return {each: _with_unit(_rounded(places, value), name) for each, value in shown.items()}
+
+
+def _rounded(places: int, amount: Decimal) -> str:
+    return f"{amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _SUMS):,f}"
+
+
+def _with_unit(number: str, unit: str) -> str:
+    return f"${number}".replace("$-", "-$") if unit == "USD" else f"{number} {unit}".rstrip()
 
 
 class UnitError(TypeError):

@@ -27,6 +27,7 @@ from usage_assets.automation.jobs import CONNECTION_TAG, LOOKUPS_JOB, REPORT_JOB
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.core.errors import UserError
 from usage_assets.core.private import keep_private
+from usage_assets.demo.agreement import MESSAGES, differences, everything_said, messages_of
 from usage_assets.demo.summary import (
     Books,
     Summary,
@@ -348,6 +349,7 @@ def settings_for(sandbox: str, home: Path) -> dict[str, str]:
         # the demo launches its own backfills: no day is so recent that the due sensor fetches it before them
         "USAGE_BACKFILL_HISTORY": "false",
         "USAGE_LOOKBACK_DAYS": "1",
+        "USAGE_DIGEST": "true",
         "USAGE_SCHEDULE": "59 23 * * *",
         "USAGE_CONNECTIONS": str(home / "connections.toml"),
         "SANDBOX_OPENAI_KEY": accounts.pop("OPENAI_ADMIN_KEY"),  # which is the connection's in the file
@@ -428,22 +430,27 @@ def fill_and_compare(
         filled = say.seconds
         say("comparing every total and every entity with the sandbox's books")
         summary = summarize(url, home, windows)
-        page = write_page(dagster, home, say)
+        page = home / "report.html"
+        contradictions = compare_readings(dagster, write_page(dagster, say), page, url, home)
     except (DemoError, PortError, UserError, httpx.HTTPError) as error:
         say(f"FAILED: {error}")
         return False
     seconds = {"until Dagster was ready": ready, "backfills and pushes": filled - ready, "in all": say.seconds}
     show(summary, seconds, say.console)
+    for line in contradictions:
+        say(f"FAILED: {line}")
+    if not contradictions:
+        say("the report, the tables, Port, the digest and the alerts say the same")
     say("everything is equal" if summary.is_equal else "FAILED: NOT EQUAL, see above")
     for line in summary.money:
         say(line)
     say(f"next: query costs.daily_costs and costs.focus in {home / 'usage-latest.duckdb'}")
     say(f"next: open {page}")
-    return summary.is_equal
+    return summary.is_equal and not contradictions
 
 
-def write_page(dagster: DagsterServices, home: Path, say: Say) -> Path:
-    """Have the report written now, as the sensor does some time after the last run. Raises DemoError."""
+def write_page(dagster: DagsterServices, say: Say) -> str:
+    """Have the report written now, as the sensor does after a while; return the run. Raises DemoError."""
     say("forecasting, and writing the report")
     run = dagster.launch_run(REPORT_JOB, OF_REPORT, {})
     while run not in (progress := dagster.progress()).failed_runs and progress.unfinished_runs:
@@ -451,7 +458,16 @@ def write_page(dagster: DagsterServices, home: Path, say: Say) -> Path:
         time.sleep(1)
     if run in progress.failed_runs:
         raise DemoError(f"the report failed{_why(progress, dagster)}")
-    return home / "report.html"
+    return run
+
+
+def compare_readings(dagster: Dagster, run: str, page: Path, sandbox: str, home: Path) -> Sequence[str]:
+    """Return a line for each figure that the report, the tables, Port, the digest and the alerts do not say alike."""
+    messages = messages_of(event for event in dagster.ask(MESSAGES, run=run)["logsForRun"]["events"] if event)
+    warehouse = Warehouse(database=str(home / "usage.duckdb"))
+    with PortClient(f"{sandbox}/port", credentials.PORT_CLIENT_ID, credentials.PORT_CLIENT_SECRET) as port:
+        html = page.read_text(encoding="utf-8")
+        return differences(everything_said(html, warehouse, port, messages, utc_today() - DAY))
 
 
 def look_up(dagster: Dagster, say: Say) -> Collection[str]:

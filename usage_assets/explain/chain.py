@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
+from itertools import chain
 from typing import Any, TypeAlias
 
 import duckdb
@@ -24,10 +25,10 @@ from usage_assets.explain.computed import Computations, ShownComputation
 from usage_assets.explain.figures import (
     AMOUNTS,
     COMPUTED,
-    COUNTERS,
     FOCUS,
     FOCUS_AMOUNTS,
-    OF_USAGE,
+    FROM_RAW,
+    GATEWAY_TAGS,
     RESTATEMENTS,
     USAGE,
     USAGE_SQL,
@@ -56,14 +57,16 @@ from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query, Seed, listed
 
-[OF_USAGE_VIEW] = (view for view in VIEWS if USAGE in view.names)
-QUERY_OF_USAGE = Query(
-    USAGE_SQL,
-    reads=(),
-    optional_refs=tuple(name for name in OF_USAGE_VIEW.reads if not name.startswith("ledger.")),
-    uses=used_views([USAGE]),
-)
-"""What computes rows of costs.usage whose ids are equal."""
+
+def _query_of(view: str, sql: str) -> Query:
+    """Return the query of a view over raw tables."""
+    [made] = (each for each in VIEWS if view in each.names)
+    read = tuple(name for name in dict.fromkeys(made.reads) if not name.startswith("ledger."))
+    return Query(sql, reads=(), optional_refs=read, uses=used_views([view]))
+
+
+QUERIES = {USAGE: _query_of(USAGE, USAGE_SQL), GATEWAY_TAGS: _query_of(GATEWAY_TAGS, f"from {GATEWAY_TAGS}")}
+"""View over raw tables -> what computes its rows; of costs.usage, those whose ids are equal are one."""
 DERIVED = frozenset(model.row.table for model in (*COSTS, *ALLOCATIONS, *ENTITIES))
 UI = "http://localhost:3000"
 """Address of Dagster's UI without USAGE_UI_URL."""
@@ -322,8 +325,8 @@ class Explainer:
 
     def query_of(self, row: Mapping[str, Any], relation: str) -> tuple[str, Query]:
         """Return what computes a row of a derived table, and the part of the table. Raises MissingLinkError."""
-        if relation == USAGE:
-            return "", QUERY_OF_USAGE
+        if relation in QUERIES:
+            return "", QUERIES[relation]
         for model, query in self.graph(str(row["connection"])).models:
             if model.row.table == relation and model.part == part_of(model.row, row):
                 return model.part, query
@@ -333,7 +336,7 @@ class Explainer:
         key = (relation, part, connection, day)
         if key not in self._trials:
             model = row_model(relation)
-            names = [each.name for each in columns(model)] if model else [*OF_USAGE, *COUNTERS]
+            names = [each.name for each in columns(model)] if model else [*chain(*FROM_RAW[relation])]
             read = [name for name in dict.fromkeys((*query.reads, *query.optional_refs)) if name not in LOOKUP_TABLES]
             stored = "select * from ledger.stored_days where connection = $connection and usage_date = $day"
             self._trials[key] = Trial(
@@ -414,7 +417,7 @@ class Explainer:
             for row in rows:
                 yield from self._follow_restatement(row, shown)
             return
-        if relation == USAGE:
+        if relation in QUERIES:
             of_days: defaultdict[tuple[str, date], list[Mapping[str, Any]]] = defaultdict(list)
             for row in rows:
                 of_days[row["connection"], row["usage_date"]].append(row)
@@ -447,7 +450,8 @@ class Explainer:
         else:
             amounts = shown
         for source, made_from in sources_of_view(self.database, relation, rows).items():
-            yield from self._follow(source, made_from, amounts)
+            # the part of a bill in its own currency is split by the gateway's dollars, too
+            yield from self._follow(source, made_from, ["amount_usd"] if source == GATEWAY_TAGS else amounts)
 
     def _follow_derived(
         self, relation: str, connection: str, day: date, rows: Sequence[Mapping[str, Any]], shown: Sequence[str]
@@ -625,7 +629,7 @@ class Explainer:
             [{name: row[name] for name in names} for row in rows],
             f"select *\nfrom {relation}\nwhere {condition}",
         )
-        if relation in (*DERIVED, USAGE):
+        if relation in (*DERIVED, *QUERIES):
             step.query = self._query(relation, rows, condition)
             step.arithmetic = [text for row in rows if (text := arithmetic(relation, row))]
         return step

@@ -26,24 +26,24 @@ from usage_assets.insights.stated import stated_in
 MADE = "select read_at from ledger.statements where name = 'insights'"
 OF_SUMS = "the sum of the days"
 OF_SERIES = (
-    "statistics/forecast.py: 500 equally likely futures of a level with a weekday season, from the settled days; "
-    "the mean, and the range that four of five are in"
+    "statistics/forecast.py: what is stored, times its usual growth until it is settled; of days to come, 500 futures "
+    "of a level with weekdays, and what recurs on its day; the mean, and the range that four of five are in"
 )
 OF_BASELINE = (
     "statistics/anomalies.py: median level and weekday of the days around, on logarithms; the range of four of five "
     "ordinary days, and the distance in standard deviations"
 )
 OF_DRIVERS = (
-    "statistics/drivers.py: the models' dollars and tokens against the same weekdays of two weeks before, split into "
-    "volume and price"
+    "statistics/drivers.py: the models' dollars and tokens against the two last same weekdays that are not odd, split "
+    "into volume and price"
 )
 METHODS: Mapping[tuple[type[SeedRow], str], str] = {
     (BudgetStatusRow, "amount"): "stated in the connections file, or bought ([[budget]], [[purchase]])",
-    (BudgetStatusRow, "settled"): f"insights/budgets.py: {OF_SUMS} of the period that no longer grow",
-    (BudgetStatusRow, "provisional"): f"insights/budgets.py: {OF_SUMS} of the period that may still grow",
-    (ForecastTotalRow, "settled"): f"insights/forecasts.py: {OF_SUMS} of the month that no longer grow",
-    (ForecastTotalRow, "provisional"): f"insights/forecasts.py: {OF_SUMS} of the month that may still grow",
-    (AnomalyRow, "actual"): "the average of the days; of a shift, of its first 14 days",
+    (BudgetStatusRow, "settled"): f"insights/budgets.py: {OF_SUMS} of the period that may no longer change",
+    (BudgetStatusRow, "provisional"): f"insights/budgets.py: {OF_SUMS} of the period that may still change",
+    (ForecastTotalRow, "settled"): f"insights/forecasts.py: {OF_SUMS} of the month that may no longer change",
+    (ForecastTotalRow, "provisional"): f"insights/forecasts.py: {OF_SUMS} of the month that may still change",
+    (AnomalyRow, "actual"): "what is stored, the average of the days; of a shift, of its first 14 days",
     **{(AnomalyRow, name): OF_BASELINE for name in ("expected", "low", "high")},
     **{(AnomalyRow, name): OF_DRIVERS for name in ("volume_usd", "price_usd")},
     **{
@@ -118,7 +118,7 @@ class Computations:
         [row] = figure.rows
         again = self.again(figure.relation, row)
         value = getattr(again.row, figure.column) if again.row else None
-        amounts, measure = again.scope.amounts, again.scope.measure
+        amounts, measure = again.amounts(figure.column), again.scope.measure
         unit = again.unit or ("USD" if measure.is_cost else measure.name)
         return ShownComputation(
             _method(COMPUTED[figure.relation], figure.column, row),
@@ -127,7 +127,7 @@ class Computations:
             value,
             [
                 ShownInput(
-                    day, amounts.get(day, Decimal(0)), unit, "settled" if day < again.growing_from else "provisional"
+                    day, amounts.get(day, Decimal(0)), unit, "settled" if again.scope.is_settled(day) else "provisional"
                 )
                 for day in self._days(figure, again)
             ],

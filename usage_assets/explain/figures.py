@@ -7,6 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from itertools import combinations
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
@@ -23,6 +24,7 @@ from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.tables import quoted
 from usage_assets.warehouse.values import WarehouseError, listed
 
+SQL = Path(__file__).parent / "sql"
 AMOUNTS = ("native_amount", "amount_usd")
 """The amounts of costs, in tables and in views of them."""
 FOCUS = "costs.focus"
@@ -64,6 +66,7 @@ COUNTERS: Mapping[str, str] = {
     "input_tokens": "tokens",
     "cached_input_tokens": "tokens",
     "cache_write_tokens": "tokens",
+    "cache_write_1h_tokens": "tokens",
     "output_tokens": "tokens",
     "images": "images",
     "characters": "characters",
@@ -79,6 +82,17 @@ USAGE_SQL = f"""select
   {", ".join(f"sum({name})::bigint as {name}" for name in COUNTERS)}
 from {USAGE}
 group by all"""
+GATEWAY_TAGS = "costs.gateway_tags"
+FROM_RAW: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
+    USAGE: (OF_USAGE, COUNTERS),
+    GATEWAY_TAGS: (
+        ("connection", "usage_date", "named_provider", "gateway_model", "use", "tag"),
+        {"amount_usd": "USD", "requests": "requests"},
+    ),
+}
+"""Views that are computed from raw tables -> what identifies a row, and what it counts, with its unit."""
+BY_TAG = "costs.by_tag"
+BILLS_OF_TAG, USES_OF_TAG = ((SQL / f"{name}_of_tag.sql").read_text() for name in ("bills", "uses"))
 RESTATEMENTS = "ledger.restatements"
 OF_RESTATEMENT = ("connection", "usage_date", "table_name", "slice", "version", "total")
 COMPUTED: Mapping[str, type[SeedRow]] = {
@@ -87,10 +101,10 @@ COMPUTED: Mapping[str, type[SeedRow]] = {
 """Tables whose rows are computed from series of days (computed.py)."""
 OF_ENTITIES: Mapping[str, type[SeedRow]] = {"ai_anomaly": AnomalyRow, "ai_budget": BudgetStatusRow}
 """Blueprint of computed rows -> their table."""
-EXPLAINED = frozenset((*SOURCES, *NAMED, FOCUS, USAGE, USAGE_BY_MODEL, RESTATEMENTS, *COMPUTED))
+EXPLAINED = frozenset((*SOURCES, *NAMED, FOCUS, *FROM_RAW, USAGE_BY_MODEL, BY_TAG, RESTATEMENTS, *COMPUTED))
 """What can be explained besides tables of days."""
 IDENTIFIED_BY: Mapping[str, Sequence[str]] = {
-    "ai_anomaly": ("kind", "id", "measure", "what", "first_day"),
+    "ai_anomaly": ("incident", "kind", "id", "measure", "what", "first_day"),
     "ai_budget": ("source", "id", "budget", "first_day"),
 }
 """Blueprint of computed rows -> the arguments of the macro that names its entities."""
@@ -197,8 +211,9 @@ def row_model(relation: str) -> type[Row] | None:
 @cache
 def measures_of(relation: str) -> Sequence[Measure]:
     """Return the columns that count something, of a table or of the rows of costs that a view shows."""
-    if relation in (USAGE, USAGE_BY_MODEL):
-        return [Measure(*each) for each in COUNTERS.items()]
+    if relation in (*FROM_RAW, USAGE_BY_MODEL):
+        _, counted = FROM_RAW.get(relation, FROM_RAW[USAGE])
+        return [Measure(*each) for each in counted.items()]
     if relation == RESTATEMENTS:
         return [Measure(name, "unit") for name in ("before", "after", "difference")]
     of_costs = AllocatedCost if relation == "costs.allocated_costs_named" else DailyCost
@@ -219,8 +234,8 @@ def identity_of(relation: str, names: Sequence[str]) -> Sequence[str]:
         return COMPUTED[relation].grain
     if relation == RESTATEMENTS:
         return OF_RESTATEMENT
-    if relation == USAGE:
-        return OF_USAGE
+    if relation in FROM_RAW:
+        return FROM_RAW[relation][0]
     if relation == FOCUS:
         return tuple(OF_FOCUS)
     if relation in NAMED:
@@ -394,6 +409,11 @@ def sources_of_view(
     """Return the rows that rows of a view are made from, by relation. Raises MissingLinkError."""
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
+        if relation == BY_TAG:
+            for source, sql in (("costs.allocated_costs_named", BILLS_OF_TAG), (GATEWAY_TAGS, USES_OF_TAG)):
+                if made_from := fetch(database, sql, {name: row[name] for name in re.findall(r"\$(\w+)", sql)}):
+                    found.setdefault(source, []).extend(made_from)
+            continue
         if relation in SOURCES:
             source, where = SOURCES[relation], _in_group(relation, row)
         elif relation == USAGE_BY_MODEL:

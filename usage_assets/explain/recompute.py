@@ -18,9 +18,11 @@ import duckdb
 
 from usage_assets.core.days import windows
 from usage_assets.core.schema import declared
-from usage_assets.explain.chain import QUERY_OF_USAGE, Explainer, part_of
+from usage_assets.explain.chain import QUERIES, Explainer, part_of
 from usage_assets.explain.figures import (
+    BY_TAG,
     FOCUS,
+    GATEWAY_TAGS,
     RESTATEMENTS,
     USAGE,
     USAGE_BY_MODEL,
@@ -48,6 +50,13 @@ from usage_assets.warehouse.values import Batch, WarehouseError
 from usage_assets.warehouse.views import make_views
 
 RUN = "explain"
+OF_ONE_POOL = """
+select distinct unnest([connection, gateway]) as connection
+from accounting.tag_allocations
+where gateway in (select gateway from accounting.tag_allocations where connection = $connection)
+order by connection
+"""
+"""The gateways of a connection's bills, and all connections whose bills are split by them."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +112,22 @@ def _needed(explainer: Explainer, relation: str, row: Mapping[str, Any]) -> tupl
         return set(), set()
     connection = str(row["x_Connection"] if relation == FOCUS else row["connection"])
     days = _days(explainer, relation, row, connection)
+    pool = explainer.database.execute(OF_ONE_POOL, {"connection": connection}).fetchall() if relation == BY_TAG else ()
+    together = [connection, *(other for (other,) in pool if other != connection)]
+    return {needed for each in together for needed in _needed_of(explainer, relation, row, each, days)}, days
+
+
+def _needed_of(
+    explainer: Explainer, relation: str, row: Mapping[str, Any], connection: str, days: set[date]
+) -> Iterator[Needed]:
+    """Yield the stored tables of a connection that a row is computed from."""
     stored = explainer.stored(connection, days)
     computed = {(model.row.table, model.part): query for model, query in explainer.graph(connection).models}
     if relation in (USAGE, USAGE_BY_MODEL):
-        wanted = {key for key in stored if key[0] in QUERY_OF_USAGE.optional_refs}
+        wanted = {key for key in stored if key[0] in QUERIES[USAGE].optional_refs}
     elif (model := row_model(relation)) is None:
         wanted = {key for key in computed if key[0] in (DailyCost.table, AllocatedCost.table)} & stored
+        wanted |= {key for key in stored if relation == BY_TAG and key[0] in QUERIES[GATEWAY_TAGS].optional_refs}
     else:
         wanted = {(relation, part_of(model, row))}
     found: set[tuple[str, str]] = set()
@@ -119,7 +138,7 @@ def _needed(explainer: Explainer, relation: str, row: Mapping[str, Any]) -> tupl
             optional = {(name, "") for name in query.optional_refs} & stored
             needed = {source for source in query.sources if source[0] not in query.may_lack}
             wanted |= (needed | optional) - found
-    return {Needed(connection, *key) for key in found}, days
+    yield from (Needed(connection, *key) for key in found)
 
 
 def _days(explainer: Explainer, relation: str, row: Mapping[str, Any], connection: str) -> set[date]:

@@ -31,6 +31,7 @@ from usage_assets.core.bounded_http import (
     decoded,
     pieces,
     unlogged,
+    unreachable,
     untrusted,
 )
 from usage_assets.fetching.rate_limiter import RateLimiter
@@ -51,6 +52,13 @@ _OF_THE_CONNECTION = frozenset((401, 403, 404, 407, 429))
 """Statuses that requests for other days would get as well. The same holds for any redirect."""
 _UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 """Nobody was reached: other days would not get further."""
+_VERBS = {
+    401: "refuses the key",
+    403: "refuses access",
+    404: "does not find what is asked for",
+    429: "limits the rate of requests",
+}
+"""Status -> what the provider does, as the cause of a failure."""
 NOTHING_STORED = "It was not stored"
 _ISO_DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 INCOMPLETE = "It was not stored, because the answer is not complete"
@@ -333,8 +341,11 @@ class Transport(Failures):
                 if what := untrusted(error):
                     raise self.failure(PermanentError, place, what, NOTHING_STORED) from None
                 what = f"no answer ({type(error).__name__}: {error})"
-                about = () if isinstance(error, _UNCONNECTED) else days
-                raise self.failure(TransientError, place, what, days=about) from None
+                if isinstance(error, _UNCONNECTED):
+                    cause = unreachable(error)
+                    raise self.failure(TransientError, place, what, cause=cause) from None
+                cause = f"{self._provider.company} gave {what}"
+                raise self.failure(TransientError, place, what, cause=cause, days=days) from None
             if response.status_code != httpx.codes.OK:
                 raise refused(place, days, response, content)
             try:
@@ -347,7 +358,7 @@ class Transport(Failures):
                 is_to_come = isinstance(error, DayToComeError)
                 about = [day for day in days if day == error.day or (is_to_come and error.day and day > error.day)]
                 about = about or list(days)  # it may name a day that was not requested
-                cause = f"{error.path}: {error.reason}"
+                cause = f"{self._provider.company} sent {error.path}: {error.reason}"
                 kind_of = NotServedYetError if is_to_come else PermanentError
                 raise self.failure(kind_of, place, str(error), error.advice, cause=cause, days=about) from None
 
@@ -375,7 +386,8 @@ class Transport(Failures):
         request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
         asked = f"{response.request.method} {response.url.path}"
         what = f"{status} from {asked}: {reason}{f' (request {request_id})' if request_id else ''}"
-        facts: dict[str, Any] = {"cause": f"{status}: {reason}", "status": status, "reason": reason, "days": days}
+        cause = f"{self._provider.company} {_verb(status)} ({status}: {reason})"
+        facts: dict[str, Any] = {"cause": cause, "status": status, "reason": reason, "days": days}
         if status == httpx.codes.BAD_REQUEST and (to_come := _too_recent(self._provider, reason, days)):
             return self.failure(NotServedYetError, place, what, LATER, **facts | {"days": to_come})
         if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
@@ -406,6 +418,13 @@ class Transport(Failures):
         except msgspec.DecodeError:
             message = None
         return self._safe(message or content.decode(errors="replace") or response.reason_phrase)
+
+
+def _verb(status: int) -> str:
+    """What a provider does that answers so."""
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return "fails"
+    return _VERBS.get(status, "refuses the request")
 
 
 def _error_of(state: tenacity.RetryCallState) -> TransientError:

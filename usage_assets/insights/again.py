@@ -1,7 +1,7 @@
 """Computes one row of insights again, and says from which days. compute.py computes all rows, with each report."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
@@ -17,13 +17,12 @@ from usage_assets.core.days import DAY
 from usage_assets.core.errors import UserError
 from usage_assets.core.money import Money
 from usage_assets.core.schema import SeedRow
-from usage_assets.insights.anomalies import find_anomalies
+from usage_assets.insights.anomalies import explained, odd_days, row_of
 from usage_assets.insights.budgets import budget_status, scope_of
-from usage_assets.insights.compute import known_anomalies
-from usage_assets.insights.forecasts import Outlook, forecasts
-from usage_assets.insights.guardrails import BEFORE, crossed, values_of
+from usage_assets.insights.forecasts import Growths, forecasts
+from usage_assets.insights.guardrails import BEFORE, bounded, crossed, values_of
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
-from usage_assets.insights.series import MEASURES, SQL, USD, Key, Measure, Scope, counter, read
+from usage_assets.insights.series import MEASURES, SQL, USD, Key, Measure, Scope, counter, growths, read
 from usage_assets.insights.stated import CREDITS, Stated
 from usage_assets.warehouse.arrow import fetch_arrow
 
@@ -40,23 +39,21 @@ class Again:
     """None: nothing is computed of it any more."""
     scope: Scope
     unit: str | None = None
-    """Currency of a budget, or credits; None: dollars of any currency, or a count."""
+    """Currency of a budget, or credits; None: USD, or a count."""
 
-    @property
-    def growing_from(self) -> date:
-        """The first day that may still grow."""
-        return Outlook(self.scope, date.max).unsettled_from if self.scope.series else date.max
+    def amounts(self, column: str) -> Mapping[date, Decimal]:
+        """Return what a figure is computed from, day by day."""
+        by_column = {"settled": self.scope.settled, "provisional": self.scope.provisional}
+        return by_column.get(column, self.scope.amounts)
 
     def days(self, column: str, bounds: tuple[date, date] | None) -> Sequence[date]:
         """Return the days that a figure is computed from, the newest first. ``bounds``: those of the row, if any."""
         series = self.scope.series
-        days: Iterable[date] = self.scope.amounts
+        days: Iterable[date] = self.amounts(column)
         if column in WHOLE and series:
             days = series.values
         elif bounds and column not in WHOLE:
             days = [day for day in days if bounds[0] <= day <= bounds[1]]
-        if column in ("settled", "provisional"):
-            days = [day for day in days if (day < self.growing_from) == (column == "settled")]
         return sorted(days, reverse=True)
 
 
@@ -81,8 +78,8 @@ class Recomputation:
     _scopes: dict[Measure, Mapping[Key, Scope]] = field(default_factory=dict)
 
     @cached_property
-    def _known(self) -> Sequence[AnomalyRow]:
-        return [*known_anomalies(self.database)]
+    def _growths(self) -> Growths:
+        return growths(self.database, self.newest, "USD")
 
     def again(self, row: SeedRow) -> Again:
         """Compute a row again. Raises UserError if what it is about is not in the configuration, or is not stored."""
@@ -92,11 +89,12 @@ class Recomputation:
             return self._guardrail(row)
         if isinstance(row, AnomalyRow):
             scope = self._scope(_measure(row.measure), row.kind, row.id)
-            found = find_anomalies(self.database, {(row.kind, row.id): scope}, self._known, self.newest)
-            return Again(next((each for each in found if each.key == row.key), None), scope)
+            found = ((each, row_of(each, self.newest)) for each in odd_days(scope))
+            same = next(((odd, again) for odd, again in found if _is_same(again, row)), None)
+            return Again(explained(self.database, *same) if same else None, scope)
         if isinstance(row, ForecastRow | ForecastTotalRow):
             scope = self._scope(USD, row.kind, row.id)
-            daily, months = forecasts({(row.kind, row.id): scope}, self.newest, self.today)
+            daily, months = forecasts({(row.kind, row.id): scope}, self._growths, self.newest, self.today)
             rows: Sequence[SeedRow] = [*daily, *months]
             return Again(next((each for each in rows if _is_same(each, row)), None), scope)
         raise TypeError(row)
@@ -123,10 +121,10 @@ class Recomputation:
             about = (guardrail.name, guardrail.kind, guardrail.id, guardrail.measure)
             if about == (row.what, row.kind, row.id, row.measure) and guardrail.first <= row.last_day <= guardrail.last:
                 found = crossed(self.database, [guardrail], self.newest)
-                values = values_of(self.database, guardrail, self.newest)
+                scope = bounded(self.database, guardrail, self.newest)
                 first = row.first_day if guardrail.above is not None else row.first_day - BEFORE * DAY
-                days = {day: value for day, value in values.items() if first <= day <= row.last_day}
-                scope = Scope(row.kind, row.id, row.name, days, (), {}, _measure(row.measure))
+                days = {day: value for day, value in values_of(scope).items() if first <= day <= row.last_day}
+                scope = replace(scope, amounts=days)
                 unit = "USD" if row.measure == USD.name else None
                 return Again(next((each for each in found if each.key == row.key), None), scope, unit)
         raise UserError(f"guardrail {row.what} is no longer in the connections file")
@@ -134,16 +132,17 @@ class Recomputation:
     def source(self, again: Again, day: date) -> Source:
         """Return the rows that a day of a scope consists of. Raises UserError if they add up to something else."""
         scope = again.scope
-        asked: dict[str, Any] = {"kind": scope.kind, "id": scope.id, "day": day}
+        asked: dict[str, Any] = {"kind": scope.kind, "id": scope.id, "first": day, "last": day}
         if scope.measure.is_cost:
-            column = "amount_usd" if again.unit in (None, "USD") else "native_amount"
-            sql, asked["unit"] = (SQL / "inputs_usd.sql").read_text(), again.unit
+            unit = again.unit or "USD"
+            column = "amount_usd" if unit == "USD" else "native_amount"
+            sql, asked["unit"] = (SQL / "inputs_usd.sql").read_text(), unit
             source = Source("costs.allocated_costs_named", [column], self._rows(sql, asked))
-            found = sum((_in_unit(row, column, again.unit) for row in source.rows), Decimal(0))
+            found = sum((_in_unit(row, column, unit) for row in source.rows), Decimal(0))
             if found != scope.amounts.get(day, Decimal(0)):
                 raise UserError(f"{scope.kind} {scope.id} {day}: its rows add up to {found}, not {scope.amounts[day]}")
             return source
-        sql = scope.measure.query("inputs_used").replace("$first", "$day").replace("$last", "$day")
+        sql = scope.measure.query("inputs_used")
         columns = ["input_tokens", "output_tokens"] if scope.measure.name == "tokens" else [scope.measure.name]
         return Source("costs.usage", columns, self._rows(sql, asked))
 
@@ -161,10 +160,10 @@ def _is_same(one: SeedRow, other: SeedRow) -> bool:
     return type(one) is type(other) and all(getattr(one, name) == getattr(other, name) for name in one.grain)
 
 
-def _in_unit(row: Mapping[str, Any], column: str, unit: str | None) -> Decimal:
+def _in_unit(row: Mapping[str, Any], column: str, unit: str) -> Decimal:
     amount: Decimal = row[column]
-    if row["native_unit"] == "minor units" and column == "native_amount" and unit not in (None, CREDITS):
-        return Money.of_minor(amount, str(unit), digits_of(str(unit))).amount
+    if row["native_unit"] == "minor units" and column == "native_amount" and unit != CREDITS:
+        return Money.of_minor(amount, unit, digits_of(unit)).amount
     return amount
 
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from usage_assets.insights.anomalies import TOLD
 from usage_assets.insights.budgets import BudgetStatus
-from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow
+from usage_assets.insights.rows import TOLD, AnomalyRow, BudgetStatusRow
 from usage_assets.insights.series import EVERYTHING, USD
 
 
@@ -46,40 +45,20 @@ def _of_budget(row: BudgetStatusRow, threshold: Decimal, day: date) -> str:
         )
     if row.exhausted_on:
         ahead += f", used up on {row.exhausted_on}"
+    valued = f"; {row.rates}" if row.rates else ""
     return (
         f"budget {row.budget}, {row.first_day} to {row.last_day}: {threshold:.0%} of {money(row.amount, row.unit)} "
-        f"was reached on {day}: {spent} spent{ahead}"
+        f"was reached on {day}: {spent} spent{ahead}{valued}"
     )
 
 
 def of_anomalies(rows: Iterable[AnomalyRow]) -> Sequence[Alert]:
-    """Return an alert for each open anomaly. A closed one has none."""
-    opened = [row for row in rows if row.is_open]
-    news = news_of(opened)
-    return [Alert(" ".join(map(str, row.key)), _of_anomaly(row) if row in news else "") for row in opened]
-
-
-def news_of(rows: Iterable[AnomalyRow]) -> Sequence[AnomalyRow]:
-    """Return the open anomalies. Those of tokens and requests are left out if the dollars of the scope are odd, too."""
-    opened = [row for row in rows if row.is_open]
-    dollars = [row for row in opened if row.measure == USD.name and row.score is not None]
-    return [row for row in opened if not any(_is_same(row, each) for each in dollars)]
-
-
-def _is_same(row: AnomalyRow, dollars: AnomalyRow) -> bool:
-    """Whether another measure of the same scope is odd on days on which its dollars are. A guardrail has no score."""
-    return (
-        row.measure != USD.name
-        and row.score is not None
-        and (row.kind, row.id, row.actual > row.expected)
-        == (dollars.kind, dollars.id, dollars.actual > dollars.expected)
-        and row.first_day <= dollars.last_day
-        and dollars.first_day <= row.last_day
-    )
+    """Return an alert for each open incident and crossed guardrail. A closed one has none."""
+    return [Alert(row.key, _of_anomaly(row)) for row in rows if row.is_open]
 
 
 def _of_anomaly(row: AnomalyRow) -> str:
-    subject = "everything" if row.kind == EVERYTHING else f"{row.kind} {row.name}"
+    subject = scope_named(row.kind, row.name)
     days = f"{row.first_day}" if row.first_day == row.last_day else f"{row.first_day} to {row.last_day}"
     if row.score is None:
         limit = f"{measured(row.actual, row.measure)}, and the limit is {measured(row.expected, row.measure)}"
@@ -90,6 +69,11 @@ def _of_anomaly(row: AnomalyRow) -> str:
     because = f"; most of it: {row.driver}" if row.driver else ""
     state = " (provisional)" if row.is_provisional else ""
     return f"{row.what} of {subject}, {days}: {measured(row.actual, row.measure)} a day{state}{ranged}{because}"
+
+
+def scope_named(kind: str, name: str) -> str:
+    """Return what people call a scope."""
+    return "everything" if kind == EVERYTHING else f"{kind} {name}"
 
 
 def money(value: Decimal, unit: str) -> str:

@@ -1,11 +1,9 @@
 """Budgets and prepaid credits: spent so far, and expected at the end of the period."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Literal
 
 import duckdb
@@ -13,12 +11,16 @@ import duckdb
 from usage_assets.config.accounting import digits_of
 from usage_assets.core.days import DAY, end_of_month
 from usage_assets.core.money import Money
-from usage_assets.insights.forecasts import Outlook, end_of_quarter
+from usage_assets.insights.forecasts import (
+    Growths,
+    Outlook,
+    end_of_quarter,
+    estimated,
+    start_of_month,
+    start_of_quarter,
+)
 from usage_assets.insights.rows import BudgetStatusRow
-from usage_assets.insights.series import LONGEST, Days, Scope, stored_days
-
-SPENT = (Path(__file__).parent / "sql" / "spent.sql").read_text()
-ZERO = Decimal(0)
+from usage_assets.insights.series import LONGEST, Days, Scope, growths, parts_of, query, stored_days
 
 
 @dataclass(frozen=True)
@@ -37,29 +39,18 @@ class Budget:
     first: date
     last: date
 
-    def periods(self, newest: date, others: Iterable["Budget"] = ()) -> Iterator[tuple[date, date]]:
-        """Yield the period of a day and the one before it, if the budget is valid in it. It ends with the budget.
-
-        Of several entries of one name that follow each other within a period, the last one that has begun counts.
-        """
+    def periods(self, newest: date) -> Iterator[tuple[date, date]]:
+        """Yield the days of the period of a day and of the one before it on which the budget is valid, if any."""
         if self.period == "once":
             yield self.first, self.last
             return
-        end = end_of_month if self.period == "month" else end_of_quarter
-        follows = min((each.first for each in others if each.is_after(self)), default=date.max)
+        end, start = (end_of_month, start_of_month) if self.period == "month" else (end_of_quarter, start_of_quarter)
         last = end(newest)
         for _ in range(2):
-            months = 1 if self.period == "month" else 3
-            first = last.replace(day=1)
-            for _ in range(months - 1):
-                first = (first - DAY).replace(day=1)
-            if self.first <= min(last, newest) < follows and first <= self.last:
-                yield first, min(last, self.last)
+            first = start(last)
+            if max(first, self.first) <= min(last, self.last, newest):
+                yield max(first, self.first), min(last, self.last)
             last = first - DAY
-
-    def is_after(self, other: "Budget") -> bool:
-        """Whether it is a later entry of the same budget."""
-        return (self.source, self.name) == (other.source, other.name) and self.first > other.first
 
 
 @dataclass(frozen=True)
@@ -78,13 +69,23 @@ def budget_status(
     configured: Collection[str] | None = None,
 ) -> Sequence[BudgetStatus]:
     """Return each budget in its periods, the newest first."""
-    days = stored_days(database, newest, configured=configured)
+    budgets = [budget for budget in budgets if budget.first <= newest]
+    days = _days(database, budgets, newest, configured)
+    grown = {unit: growths(database, newest, unit) for unit in {budget.unit for budget in budgets}}
     return [
-        _status(budget, Outlook(_scope(database, budget, days, newest), end_of_quarter(newest)), first, last)
+        _status(budget, outlook, *period)
         for budget in budgets
-        if budget.first <= newest
-        for first, last in budget.periods(newest, budgets)
+        if (periods := [*budget.periods(newest)])
+        for outlook in [_outlook(_scope(database, budget, days, newest), budget, periods, newest, grown[budget.unit])]
+        for period in periods
     ]
+
+
+def _outlook(
+    scope: Scope, budget: Budget, periods: Sequence[tuple[date, date]], newest: date, growths: Growths
+) -> Outlook:
+    first = min(first for first, _ in periods)
+    return Outlook(scope, newest, first, max(first, end_of_quarter(newest)), growths, budget.unit)
 
 
 def scope_of(
@@ -94,24 +95,34 @@ def scope_of(
     configured: Collection[str] | None = None,
 ) -> Scope:
     """Return what counts against a budget, day by day."""
-    return _scope(database, budget, stored_days(database, newest, configured=configured), newest)
+    return _scope(database, budget, _days(database, [budget], newest, configured), newest)
+
+
+def _days(
+    database: duckdb.DuckDBPyConnection, budgets: Sequence[Budget], newest: date, configured: Collection[str] | None
+) -> Mapping[str, Days]:
+    first = min((_first(budget, newest) for budget in budgets), default=None)
+    return stored_days(database, newest, configured=configured, first=first)
+
+
+def _first(budget: Budget, newest: date) -> date:
+    """The first day that is read."""
+    return min(newest - LONGEST, budget.first) if budget.period == "once" else newest - LONGEST
 
 
 def _scope(database: duckdb.DuckDBPyConnection, budget: Budget, days: Mapping[str, Days], newest: date) -> Scope:
-    first = min(newest - LONGEST, budget.first if budget.period == "once" else newest)
+    first = _first(budget, newest)
     asked = {"kind": budget.kind, "id": budget.id, "unit": budget.unit, "first": first, "last": newest}
-    amounts: dict[date, Decimal] = defaultdict(Decimal)
-    connections: set[str] = set()
-    for day, of_it, scale, amount in database.execute(SPENT, asked).fetchall():
-        amounts[day] += Money.of_minor(amount, budget.unit, digits_of(budget.unit)).amount if scale else amount
-        connections.update(of_it)
-    return Scope(budget.kind, budget.id, budget.name, dict(amounts), sorted(connections), days)
+    rows = [
+        (*of_it, Money.of_minor(amount, budget.unit, digits_of(budget.unit)).amount if scale else amount)
+        for *of_it, scale, amount in database.execute(query("spent"), asked).fetchall()
+    ]
+    return Scope.of_parts(budget.kind, budget.id, budget.name, parts_of(rows), days)
 
 
 def _status(budget: Budget, outlook: Outlook, first: date, last: date) -> BudgetStatus:
-    settled, provisional = outlook.settled(first, last), outlook.provisional(first, last)
-    estimate = outlook.expected(first, last)
-    reached = [*_reached(budget, outlook.scope, first, last)]
+    crossed = ((each, outlook.crossed_on(each * budget.amount, first, last)) for each in sorted(budget.thresholds))
+    reached = [(threshold, day) for threshold, day in crossed if day]
     row = BudgetStatusRow(
         budget=budget.name,
         source=budget.source,
@@ -121,23 +132,11 @@ def _status(budget: Budget, outlook: Outlook, first: date, last: date) -> Budget
         last_day=last,
         unit=budget.unit,
         amount=budget.amount,
-        settled=settled,
-        provisional=provisional,
-        expected=estimate.mean if estimate else None,
-        low=estimate.low if estimate else None,
-        high=estimate.high if estimate else None,
-        exhausted_on=outlook.exhausted_on(budget.amount, first, min(last, outlook.until)),
+        settled=outlook.settled(first, last),
+        provisional=outlook.provisional(first, last),
+        exhausted_on=outlook.exhausted_on(budget.amount, first, last),
         thresholds=", ".join(f"{threshold} on {day}" for threshold, day in reached),
         has_costs=bool(outlook.scope.amounts),
+        **estimated(outlook.expected(first, last)),
     )
     return BudgetStatus(row, reached)
-
-
-def _reached(budget: Budget, scope: Scope, first: date, last: date) -> Iterator[tuple[Decimal, date]]:
-    for threshold in sorted(budget.thresholds):
-        spent = ZERO
-        for day in sorted(day for day in scope.amounts if first <= day <= last):
-            spent += scope.amounts[day]
-            if spent >= threshold * budget.amount:
-                yield threshold, day
-                break

@@ -1,4 +1,4 @@
-"""The weekly digest: three lines about the last whole week."""
+"""The weekly digest: three lines about the last whole week, and one of the exchange rates, if there are any."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,15 +6,14 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from usage_assets.core.days import DAY
-from usage_assets.insights.alerts import money, news_of
+from usage_assets.insights.alerts import money, scope_named
+from usage_assets.insights.incidents import OF_PEOPLE
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastTotalRow
 from usage_assets.insights.series import EVERYTHING, USD, Days, Key, Scope
 
 WEEK = timedelta(days=7)
 MOVERS = ("team", "project", "model")
 PERSON = "person"
-OF_PEOPLE = (PERSON, "user", "api_key")
-"""Kinds whose names may be those of people."""
 MOST_BUDGETS = 2
 
 
@@ -35,12 +34,13 @@ def digest(
     newest: date,
     today: date,
     *,
+    rates: str | None = None,
     with_people: bool,
 ) -> Digest | None:
     """Return the digest of the last week that is over; None if its last day is missing, or nothing was billed.
 
     On Monday it waits until every connection has stored Sunday, on Tuesday it waits no longer. It names people only
-    ``with_people``.
+    ``with_people``. ``rates``: those with which its amounts were valued in USD (``first_day_of``).
     """
     sunday = min(newest, today - DAY)
     sunday -= DAY * ((sunday.weekday() + 1) % 7)
@@ -55,8 +55,14 @@ def digest(
         _week(everything, sunday, is_whole=whole[0], is_compared=all(whole)),
         _month(months, budgets, newest),
         _moved(scopes, anomalies, sunday, movers if all(whole) else ()),
+        rates and f"Billed, valued in USD: {rates}",
     )
     return Digest(f"{year}-W{week:02}", [line for line in lines if line])
+
+
+def first_day_of(newest: date) -> date:
+    """Return the first day whose amounts the digest may show: two weeks end on a Sunday, which may be 6 days ago."""
+    return min(newest.replace(day=1), newest - 2 * WEEK - 5 * DAY)
 
 
 def _is_missing(days: Mapping[str, Days], day: date) -> bool:
@@ -110,13 +116,13 @@ def _moved(scopes: Mapping[Key, Scope], anomalies: Iterable[AnomalyRow], sunday:
     """Return what changed most, and the open anomalies."""
     parts = [*_movers(scopes, sunday, kinds)]
     parts = [f"moved most: {', '.join(parts)}"] if parts else []
-    odd = news_of(anomalies)
+    odd = [row for row in anomalies if row.is_open]
     if odd:
         newest = max(odd, key=_importance)
-        named = "everything" if newest.kind == EVERYTHING else f"{newest.kind} {newest.name}"
+        is_named = newest.kind not in OF_PEOPLE
+        named = scope_named(newest.kind, newest.name) if is_named else f"one {newest.kind}".replace("_", " ")
         what = f"guardrail {newest.what}: {named}" if newest.score is None else f"{newest.what} of {named}"
-        latest = f": {what}, {newest.first_day}" if newest.kind not in OF_PEOPLE else ""
-        parts.append(f"{len(odd)} open {'anomaly' if len(odd) == 1 else 'anomalies'}{latest}")
+        parts.append(f"{len(odd)} open {'anomaly' if len(odd) == 1 else 'anomalies'}: {what}, {newest.first_day}")
     text = "; ".join(parts)
     return text[:1].upper() + text[1:]
 

@@ -6,100 +6,149 @@ from datetime import date
 from decimal import Decimal
 from functools import cached_property
 from itertools import accumulate
+from typing import Any
 
-from usage_assets.core.days import DAY, Window, end_of_month
+from usage_assets.core.days import DAY, Window, end_of_month, spans
 from usage_assets.core.errors import UserError
 from usage_assets.insights.rows import ForecastRow, ForecastTotalRow
-from usage_assets.insights.series import EVERYTHING, Key, Scope, largest
-from usage_assets.statistics.estimates import CENT
-from usage_assets.statistics.forecast import Estimate, Forecast, forecast
+from usage_assets.insights.series import EVERYTHING, Days, Key, Part, Scope, in_days, largest
+from usage_assets.statistics.forecast import Estimate, Forecast, Past, forecast
+from usage_assets.statistics.growth import Growth
+from usage_assets.statistics.looks import past_of
 
 KINDS = (EVERYTHING, "connection", "team")
 MOST = 60
 """The most scopes that are forecast: the largest of the last five weeks."""
-NEVER = date(1970, 1, 1)
-ZERO = Decimal(0)
+Growths = Mapping[tuple[str, str], Growth]
+"""Connection and source -> how stored days have grown."""
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a scope was billed so far, and its forecast."""
+    """What a scope was billed so far, and what is expected of a range of days."""
 
     scope: Scope
+    newest: date
+    """The last day that may be stored."""
+    first: date
     until: date
-    """The last day that is forecast."""
-
-    @cached_property
-    def forecast(self) -> Forecast | None:
-        """The forecast; None if no day is settled, if every day is, or if statsmodels is not installed."""
-        series = self.scope.series
-        if series is None or series.settled < 1 or series.day(series.settled) > self.until:
-            return None
-        try:
-            return forecast(series, self.until)
-        except UserError:
-            return None
+    growths: Growths
+    unit: str = "USD"
 
     @property
-    def unsettled_from(self) -> date:
-        """The first day that still grows, or is not stored yet; NEVER without any day."""
-        series = self.scope.series
-        return series.day(series.settled) if series else NEVER
+    def forecast(self) -> Forecast | None:
+        """The sum of the forecasts of all connections; None if there is none."""
+        return None if isinstance(self._found, str) else self._found
+
+    @cached_property
+    def _found(self) -> Forecast | str:
+        """The forecast, or why there is none."""
+        if not self.scope.parts:
+            return "no costs are stored"
+        if strange := self.scope.parts.keys() - self.scope.days.keys():
+            return f"no day of {', '.join(sorted(strange))} is stored whole"
+        try:
+            parts = [
+                forecast(_past(name, part, self._days[name], self.growths), self.first, self.until, self._key(name))
+                for name, part in self.scope.parts.items()
+            ]
+        except UserError as error:
+            return str(error)
+        return Forecast.together(parts)
+
+    @property
+    def _days(self) -> Mapping[str, Days]:
+        return {name: self.scope.days[name] for name in self.scope.parts}
+
+    def _key(self, connection: str) -> str:
+        """What is forecast. Everything is the sum of its connections, so it has their futures."""
+        of_it = ("connection", connection) if self.scope.kind == EVERYTHING else (self.scope.kind, self.scope.id)
+        return "/".join((*of_it, connection, self.unit))
 
     def settled(self, first: date, last: date) -> Decimal:
-        """What was billed on days that no longer grow."""
-        return self.scope.sum(first, min(last, self.unsettled_from - DAY))
+        """What was billed on days that no longer change."""
+        return in_days(self.scope.settled, first, last)
 
     def provisional(self, first: date, last: date) -> Decimal:
-        """What is billed so far on days that may still grow."""
-        return self.scope.sum(max(first, self.unsettled_from), last)
+        """What is billed so far on days that may still change."""
+        return in_days(self.scope.provisional, first, last)
 
-    def expected(self, first: date, last: date) -> Estimate | None:
-        """The estimate of the sum of a range of days; None if a past day is not stored, or there is no forecast."""
-        series = self.scope.series
-        if series is None or not self._is_whole(first, min(last, self.unsettled_from - DAY)):
+    def expected(self, first: date, last: date) -> Estimate | str:
+        """The estimate of the sum of a range of days, or why it is unknown: a past day is not stored, for example."""
+        if isinstance(self._found, str):
+            return self._found
+        if last > self.until:
+            return f"forecasts end on {self.until}"
+        for name, days in self._days.items():
+            end = last if last <= self.newest else days.last  # it may be late with the last days
+            if missing := [day for day in Window(max(first, days.first), end).days if day not in days.stored]:
+                return f"{name} is not stored on {spans(missing)}"
+        return self._found.total(first, last)
+
+    def unsettled(self) -> Iterator[tuple[date, Estimate]]:
+        """Yield the estimate of each day that may change or is to come. A day that a connection lacks has none."""
+        if self.forecast is None:
+            return
+        for day in Window(self.first, self.until).days:
+            is_settled = all(day < days.first or days.is_settled(day) for days in self._days.values())
+            if day > self.newest or not (is_settled or self._is_missing(day)):
+                yield day, self.forecast.day(day)
+
+    def _is_missing(self, day: date) -> bool:
+        """Whether a connection has days before and after this one, but not this one."""
+        return any(day not in days.stored and days.first < day < days.last for days in self._days.values())
+
+    def crossed_on(self, amount: Decimal, first: date, last: date) -> date | None:
+        """The day on which stored amounts reached an amount; None if they are below it now (after a refund)."""
+        days = sorted(day for day in self.scope.amounts if first <= day <= last)
+        sums = [*accumulate(self.scope.amounts[day] for day in days)]
+        if not sums or sums[-1] < amount:
             return None
-        settled = self.settled(first, last)
-        if last < self.unsettled_from:
-            return Estimate(settled, settled, settled)
-        if self.forecast is None or last > self.until:
-            return None
-        rest = self.forecast.total(max(first, self.unsettled_from), last)
-        return Estimate(*((settled + each).quantize(CENT) for each in (rest.mean, rest.low, rest.high)))
+        return next(day for day, spent in zip(days, sums, strict=True) if spent >= amount)
 
     def exhausted_on(self, amount: Decimal, first: date, last: date) -> date | None:
-        """The day on which an amount was, or is expected to be, spent; None if it is none of these days."""
-        days = Window(first, last).days
-        sums = accumulate(self._of(day) for day in days)
-        return next((day for day, spent in zip(days, sums, strict=True) if spent >= amount), None)
+        """The day on which an amount was spent, by what is stored. Else the day to come on which it is expected to be.
 
-    def _of(self, day: date) -> Decimal:
-        if day >= self.unsettled_from and self.forecast and self.forecast.first <= day <= self.forecast.last:
-            return self.forecast.day(day).mean
-        return self.scope.amounts.get(day, ZERO)
+        None if it is none of these days.
+        """
+        if crossed := self.crossed_on(amount, first, last):
+            return crossed
+        to_come = Window(max(first, self.newest + DAY), min(last, self.until)).days
+        spent = ((day, self.expected(first, day)) for day in to_come)
+        return next((day for day, sum_ in spent if not isinstance(sum_, str) and sum_.mean >= amount), None)
 
-    def _is_whole(self, first: date, last: date) -> bool:
-        series = self.scope.series
-        days = Window(first, last).days
-        return series is not None and all(day in series.values or day < series.first for day in days)
+
+def _past(connection: str, part: Part, days: Days, growths: Growths) -> Past:
+    """Return what is stored of a part of a scope, with what is known about its days."""
+    first = min(part.amounts)
+    return past_of(
+        connection,
+        [day for day in days.stored if day >= first],
+        part.by_source,
+        {} if days.ended_on else days.looks,
+        {source: growth for (name, source), growth in growths.items() if name == connection},
+        part.recurring,
+        has_ended=days.ended_on is not None,
+    )
 
 
 def forecasts(
-    scopes: Mapping[Key, Scope], newest: date, today: date
+    scopes: Mapping[Key, Scope], growths: Growths, newest: date, today: date
 ) -> tuple[Sequence[ForecastRow], Sequence[ForecastTotalRow]]:
     """Return the rows of both tables. Without statsmodels, they have no estimates, only what is billed."""
-    shown = [scope for scope in scopes.values() if scope.kind in KINDS and scope.series]
-    outlooks = [Outlook(scope, end_of_quarter(newest)) for scope in largest(shown, newest, MOST)]
-    daily = [row for outlook in outlooks for row in _daily(outlook, today)]
-    return daily, [_month(outlook, newest.replace(day=1), today) for outlook in outlooks]
+    first = min(start_of_quarter(newest), start_of_month(start_of_month(newest) - DAY))
+    shown = [scope for scope in scopes.values() if scope.kind in KINDS]
+    daily: list[ForecastRow] = []
+    months: list[ForecastTotalRow] = []
+    for scope in largest(shown, newest, MOST):
+        outlook = Outlook(scope, newest, first, end_of_quarter(newest), growths)
+        daily += _daily(outlook, today)
+        months.append(_month(outlook, start_of_month(newest), today))
+    return daily, months
 
 
 def _daily(outlook: Outlook, today: date) -> Iterator[ForecastRow]:
-    found = outlook.forecast
-    if found is None:
-        return
-    for day in Window(found.first, found.last).days:
-        estimate = found.day(day)
+    for day, estimate in outlook.unsettled():
         yield ForecastRow(
             kind=outlook.scope.kind,
             id=outlook.scope.id,
@@ -114,7 +163,6 @@ def _daily(outlook: Outlook, today: date) -> Iterator[ForecastRow]:
 
 def _month(outlook: Outlook, month: date, today: date) -> ForecastTotalRow:
     last = end_of_month(month)
-    estimate = outlook.expected(month, last)
     return ForecastTotalRow(
         kind=outlook.scope.kind,
         id=outlook.scope.id,
@@ -122,11 +170,26 @@ def _month(outlook: Outlook, month: date, today: date) -> ForecastTotalRow:
         month=month,
         settled=outlook.settled(month, last),
         provisional=outlook.provisional(month, last),
-        expected=estimate.mean if estimate else None,
-        low=estimate.low if estimate else None,
-        high=estimate.high if estimate else None,
         made_on=today,
+        **estimated(outlook.expected(month, last)),
     )
+
+
+def estimated(estimate: Estimate | str) -> dict[str, Any]:
+    """Return the columns of an estimate, or of the reason why it is unknown."""
+    if isinstance(estimate, str):
+        return {"expected": None, "low": None, "high": None, "expected_reason": estimate}
+    return {"expected": estimate.mean, "low": estimate.low, "high": estimate.high, "expected_reason": None}
+
+
+def start_of_month(day: date) -> date:
+    """Return the first day of the month of a day."""
+    return day.replace(day=1)
+
+
+def start_of_quarter(day: date) -> date:
+    """Return the first day of the quarter of a day."""
+    return day.replace(day=1, month=day.month - (day.month - 1) % 3)
 
 
 def end_of_quarter(day: date) -> date:

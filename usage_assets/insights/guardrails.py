@@ -8,9 +8,8 @@ from decimal import Decimal
 import duckdb
 
 from usage_assets.core.days import DAY, Window
-from usage_assets.insights.anomalies import TOLD
-from usage_assets.insights.rows import KEPT, AnomalyRow
-from usage_assets.insights.series import SQL, USD, counter
+from usage_assets.insights.rows import KEPT, TOLD, AnomalyRow
+from usage_assets.insights.series import USD, Scope, counter, parts_of, query, stored_days
 
 LOOKED_AT = KEPT
 """An older day that crossed one is in no table any more."""
@@ -45,47 +44,51 @@ class Guardrail:
 def crossed(database: duckdb.DuckDBPyConnection, guardrails: Sequence[Guardrail], newest: date) -> Iterator[AnomalyRow]:
     """Yield a row for each day on which a guardrail was crossed."""
     for guardrail in guardrails:
-        values = values_of(database, guardrail, newest)
+        scope = bounded(database, guardrail, newest)
+        values = values_of(scope)
         for day, value in values.items():
             limit = guardrail.limit(values, day)
             first = max(guardrail.first, newest - LOOKED_AT)
             if limit is not None and value > limit and first <= day <= guardrail.last:
-                yield _row(guardrail, day, value, limit, newest)
+                yield _row(guardrail, scope, day, limit, newest)
 
 
-def values_of(database: duckdb.DuckDBPyConnection, guardrail: Guardrail, newest: date) -> Mapping[date, Decimal]:
-    """Return what was used per day; 0 on a day between two others without any."""
-    asked: dict[str, object] = {
-        "kind": guardrail.kind,
-        "id": guardrail.id,
-        "first": newest - LOOKED_AT - BEFORE * DAY,
-        "last": newest,
-    }
-    if guardrail.measure == USD.name:
-        rows = database.execute((SQL / "spent.sql").read_text(), {**asked, "unit": "USD"}).fetchall()
-        found = {day: amount for day, _, _, amount in rows}
+def bounded(database: duckdb.DuckDBPyConnection, guardrail: Guardrail, newest: date) -> Scope:
+    """Return what a guardrail bounds, day by day."""
+    first = newest - LOOKED_AT - BEFORE * DAY
+    asked: dict[str, object] = {"kind": guardrail.kind, "id": guardrail.id, "first": first, "last": newest}
+    measure = USD if guardrail.measure == USD.name else counter(guardrail.measure)
+    if measure.is_cost:
+        rows = database.execute(query("spent"), {**asked, "unit": "USD"}).fetchall()
     else:
-        found = dict(database.execute(counter(guardrail.measure).query("measured"), asked).fetchall())
-    if not found:
+        rows = database.execute(measure.query("measured"), asked).fetchall()
+    days = stored_days(database, newest, measure, first=first)
+    parts = parts_of((*of_it, amount) for *of_it, _, amount in rows)
+    return Scope.of_parts(guardrail.kind, guardrail.id, guardrail.id or guardrail.kind, parts, days, measure)
+
+
+def values_of(scope: Scope) -> Mapping[date, Decimal]:
+    """Return what was used per day; 0 on a day between two others without any."""
+    if not scope.amounts:
         return {}
-    return {day: found.get(day, Decimal(0)) for day in Window(min(found), max(found)).days}
+    return {day: scope.amounts.get(day, Decimal(0)) for day in Window(min(scope.amounts), max(scope.amounts)).days}
 
 
-def _row(guardrail: Guardrail, day: date, value: Decimal, limit: Decimal, newest: date) -> AnomalyRow:
+def _row(guardrail: Guardrail, scope: Scope, day: date, limit: Decimal, newest: date) -> AnomalyRow:
     return AnomalyRow(
         kind=guardrail.kind,
         id=guardrail.id,
-        name=guardrail.id or guardrail.kind,
+        name=scope.name,
         measure=guardrail.measure,
         what=guardrail.name,
         first_day=day,
         last_day=day,
-        actual=value,
+        actual=scope.amounts[day],
         expected=limit,
         low=None,
         high=None,
         score=None,
-        is_provisional=False,
+        is_provisional=not scope.is_settled(day),
         is_open=day > newest - TOLD,
         driver=None,
         volume_usd=None,

@@ -72,5 +72,6 @@ def prices_from(provider: str, model: str, tier: str, window: str | None, first:
                 input=per_million.get("input"),
                 cache_read=per_million.get("read"),
                 cache_write=per_million.get("write"),
+                cache_write_1h=per_million.get("write_1h"),
                 output=per_million.get("output"),
             )

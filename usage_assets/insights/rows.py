@@ -6,6 +6,8 @@ from typing import Annotated
 
 from usage_assets.core.schema import SeedRow, column
 
+TOLD = timedelta(days=14)
+"""An anomaly is open for this long."""
 KEPT = timedelta(days=60)
 """How long after its last day a closed anomaly is kept, and a budget or an anomaly in Port. Stored days are kept for
 longer (USAGE_RETENTION_MONTHS)."""
@@ -27,8 +29,20 @@ High = Annotated[
 ]
 
 
+Rates = Annotated[
+    str | None,
+    column(
+        "Exchange rates with which the days so far were valued in USD, in words; null: none, all of it is in one unit"
+    ),
+]
+
+
 class ForecastRow(SeedRow):
-    """One row per scope (all, a connection or a team) and future or provisional day: an estimate, never money."""
+    """One row per scope (all, a connection or a team) and day to come, or that may still change: an estimate.
+
+    From the first day of this quarter, or of the last month, to the end of this quarter. A day that is over is what is
+    stored, times its usual growth. Everything is the sum of its connections.
+    """
 
     table = "costs.forecast"
     grain = ("kind", "id", "usage_date")
@@ -37,7 +51,14 @@ class ForecastRow(SeedRow):
     id: ScopeId
     name: ScopeName
     usage_date: Annotated[date, column("UTC day")]
-    expected: Annotated[Decimal, column("Dollars expected to be billed for the day", unit="USD", additive=False)]
+    expected: Annotated[
+        Decimal,
+        column(
+            "Dollars expected for the day in the end: what is stored, and in cents what is to come",
+            unit="USD",
+            additive=False,
+        ),
+    ]
     low: Low
     high: High
     made_on: Annotated[date, column("Day on which it was computed")]
@@ -53,19 +74,21 @@ class ForecastTotalRow(SeedRow):
     id: ScopeId
     name: ScopeName
     month: Annotated[date, column("First day of the month")]
-    settled: Annotated[Decimal, column("Billed on days that no longer grow", unit="USD", additive=False)]
-    provisional: Annotated[Decimal, column("Billed on days that may still grow", unit="USD", additive=False)]
+    settled: Annotated[Decimal, column("Billed on settled days (ledger.day_states)", unit="USD", additive=False)]
+    provisional: Annotated[Decimal, column("Billed so far on all other days", unit="USD", additive=False)]
     expected: Annotated[
         Decimal | None,
-        column("Dollars expected for the whole month; null: too little is known", unit="USD", additive=False),
+        column("Dollars expected for the whole month; null: unknown, see expected_reason", unit="USD", additive=False),
     ]
     low: Low
     high: High
     made_on: Annotated[date, column("Day on which it was computed")]
+    expected_reason: Annotated[str | None, column("Why expected is null")] = None
+    rates: Rates = None
 
 
 class AnomalyRow(SeedRow):
-    """One row per anomaly of one scope and measure, or per day on which a guardrail was crossed."""
+    """One row per incident, named by its cause, or per day on which a guardrail was crossed."""
 
     table = "costs.anomalies"
     grain = ("kind", "id", "measure", "what", "first_day")
@@ -75,9 +98,12 @@ class AnomalyRow(SeedRow):
     name: ScopeName
     measure: Annotated[str, column("usd, or a counter such as requests or tokens")]
     what: Annotated[str, column("spike, drop or shift; of a guardrail, its name")]
-    first_day: Annotated[date, column("First day. It stays the same if later data moves the beginning by up to 7 days")]
+    first_day: Annotated[date, column("First day")]
     last_day: Annotated[date, column("Last day; of a shift, the last day of the new level")]
-    actual: Annotated[Decimal, column("Average per day", unit="measure", additive=False)]
+    actual: Annotated[
+        Decimal,
+        column("What is stored, average per day; of a shift, of its first 14 days", unit="measure", additive=False),
+    ]
     expected: Annotated[
         Decimal,
         column("Expected per day, or the limit of a guardrail", unit="measure", additive=False),
@@ -106,11 +132,29 @@ class AnomalyRow(SeedRow):
             "First day on which it was not found: days were restated, or it is part of another row; null: still found"
         ),
     ] = None
+    incident: Annotated[
+        str | None,
+        column("Id of the incident. It stays the same while its days overlap and its cause changes; null: a guardrail"),
+    ] = None
+    evidence: Annotated[
+        str | None,
+        column("What else was odd because of it, per day, and what was expected; null: a guardrail", personal=True),
+    ] = None
 
     @property
-    def key(self) -> tuple[str, str, str, str, date]:
-        """What identifies the row: its grain."""
-        return self.kind, self.id, self.measure, self.what, self.first_day
+    def key(self) -> str:
+        """What identifies the row from one run to the next: the incident, or the grain of a guardrail."""
+        return self.incident or self.place
+
+    @property
+    def place(self) -> str:
+        """The grain."""
+        return " ".join(str(getattr(self, name)) for name in self.grain)
+
+    @property
+    def is_high(self) -> bool:
+        """Whether it is more than expected."""
+        return self.actual > self.expected
 
 
 class BudgetStatusRow(SeedRow):
@@ -127,20 +171,26 @@ class BudgetStatusRow(SeedRow):
     last_day: Annotated[date, column("Last day of the period")]
     unit: Annotated[str, column("USD, another currency, or credits")]
     amount: Annotated[Decimal, column("What may be spent in the period", unit="unit", additive=False)]
-    settled: Annotated[Decimal, column("Spent on days that no longer grow", unit="unit", additive=False)]
-    provisional: Annotated[Decimal, column("Spent on days that may still grow", unit="unit", additive=False)]
+    settled: Annotated[Decimal, column("Spent on settled days (ledger.day_states)", unit="unit", additive=False)]
+    provisional: Annotated[Decimal, column("Spent so far on all other days", unit="unit", additive=False)]
     expected: Annotated[
-        Decimal | None, column("Expected at the end of the period; null: unknown", unit="unit", additive=False)
+        Decimal | None,
+        column("Expected at the end of the period; null: see expected_reason", unit="unit", additive=False),
     ]
     low: Annotated[Decimal | None, column("Lower end of that, 80 %", unit="unit", additive=False)]
     high: Annotated[Decimal | None, column("Upper end of that, 80 %", unit="unit", additive=False)]
     exhausted_on: Annotated[
-        date | None, column("Day on which the amount was, or is expected to be, spent; null: not in this period")
+        date | None,
+        column(
+            "Day on which stored amounts reached the amount, or a day to come on which it is expected; null: neither"
+        ),
     ]
     thresholds: Annotated[str, column("Thresholds that were reached, with their days, such as `0.8 on 2026-11-17`")]
     has_costs: Annotated[
         bool | None, column("Whether any cost of its scope is stored, of the last 400 days. If not: is it misspelled?")
     ] = None
+    expected_reason: Annotated[str | None, column("Why expected is null")] = None
+    rates: Rates = None
 
     @property
     def subject(self) -> str:

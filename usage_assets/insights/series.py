@@ -2,17 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Self, TypeAlias
 
 import duckdb
 
 from usage_assets.core.days import Window
 from usage_assets.models.costs import SOURCES, VIEWS
+from usage_assets.statistics.growth import Fetched, Growth
+from usage_assets.statistics.looks import Look
 from usage_assets.statistics.series import Series
 
 SQL = Path(__file__).parent / "sql"
@@ -23,8 +25,18 @@ RECENT = timedelta(days=35)
 MOST_PER_KIND = 200
 """The most scopes of a kind that are read."""
 EVERYTHING = "all"
+CREDITS = "credits"
+ZERO = Decimal(0)
 Key: TypeAlias = tuple[str, str]
 """Kind (connection, team, ...) and id."""
+
+
+def query(name: str) -> str:
+    """Return a query, with the queries that it reads."""
+    text = (SQL / f"{name}.sql").read_text()
+    for read in ("charges", "recurring"):
+        text = text.replace(f"{{{read}}}", (SQL / f"{read}.sql").read_text())
+    return text
 
 
 @dataclass(frozen=True)
@@ -46,11 +58,11 @@ class Measure:
 
     def query(self, name: str) -> str:
         """Return a query over the rows of this measure."""
-        rows = (SQL / f"{self.rows}.sql").read_text()
-        return (SQL / f"{name}.sql").read_text().replace("{rows}", rows).replace("{measure}", self.name)
+        return query(name).replace("{rows}", query(self.rows)).replace("{measure}", self.name)
 
 
-BILLED = tuple(source.table for source in SOURCES if source.billed_totals)
+TOTALS = {source.table: source.billed_totals for source in SOURCES if source.billed_totals}
+"""Raw table -> which of its totals are billed."""
 [USED] = (view.reads for view in VIEWS if "costs.usage" in view.names)
 
 
@@ -59,7 +71,7 @@ def counter(name: str, least: Decimal = Decimal(0)) -> Measure:
     return Measure(name, "used", USED, least)
 
 
-USD = Measure("usd", "billed", BILLED, Decimal(1))
+USD = Measure("usd", "billed", tuple(TOTALS), Decimal(1))
 MEASURES = (USD, counter("tokens", Decimal(100_000)), counter("requests", Decimal(100)))
 """The measures that are searched for anomalies."""
 
@@ -68,9 +80,44 @@ MEASURES = (USD, counter("tokens", Decimal(100_000)), counter("requests", Decima
 class Days:
     """The days that are stored of a connection."""
 
-    stored: frozenset[date]
+    stored: Collection[date]
     growing_from: date | None
-    """The first of its last days that the provider had not settled when it was asked."""
+    """The first of its last days that were fetched before the end of their settling time."""
+    looks: Mapping[date, Mapping[str, Look]] = field(default_factory=dict)
+    """Day -> source -> what is known."""
+    ended_on: date | None = None
+    """The last stored day, if the connection is no longer configured: nothing comes after it, and nothing grows."""
+
+    @cached_property
+    def first(self) -> date:
+        """The first stored day."""
+        return min(self.stored)
+
+    @cached_property
+    def last(self) -> date:
+        """The last stored day."""
+        return max(self.stored)
+
+    def is_settled(self, day: date) -> bool:
+        """Whether no source of the day may change any more. The ledger's rule (ledger.day_states)."""
+        if self.ended_on and day > self.ended_on:
+            return True
+        return day in self.looks and all(look.state == "settled" for look in self.looks[day].values())
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one connection billed for a scope."""
+
+    by_source: Mapping[str, Mapping[date, Decimal]]
+    """Source -> day -> amount."""
+    recurring: Mapping[str, Mapping[int, Mapping[date, Decimal]]]
+    """Source -> day of the month on which it is due again (statistics.forecast) -> day -> the part of its amount."""
+
+    @cached_property
+    def amounts(self) -> Mapping[date, Decimal]:
+        """What all sources together billed, per day with any."""
+        return _added(self.by_source.values())
 
 
 @dataclass(frozen=True)
@@ -86,25 +133,89 @@ class Scope:
     days: Mapping[str, Days]
     """Of each connection."""
     measure: Measure = USD
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    """What each connection billed."""
+
+    @classmethod
+    def of_parts(
+        cls, kind: str, id_: str, name: str, parts: Mapping[str, Part], days: Mapping[str, Days], measure: Measure = USD
+    ) -> Self:
+        """Return the scope that these parts add up to."""
+        amounts = _added(part.amounts for part in parts.values())
+        return cls(kind, id_, name, amounts, sorted(parts), days, measure, parts)
 
     @cached_property
     def series(self) -> Series | None:
-        """The series, with 0 for stored days without any; None without any day."""
+        """The series that is searched: 0 on stored days without any, and without what recurs; None without any day."""
         of_it = [self.days[name] for name in self.connections if name in self.days]
         if not of_it or not self.amounts:
             return None
-        first, last = min(self.amounts), max(max(days.stored) for days in of_it)
+        recurring = _added(
+            amounts for part in self.parts.values() for due in part.recurring.values() for amounts in due.values()
+        )
+        first, last = min(self.amounts), max(days.last for days in of_it)
         values = {
-            day: self.amounts.get(day, Decimal(0))
+            day: self.amounts.get(day, ZERO) - recurring.get(day, ZERO)
             for day in Window(first, last).days
-            if all(day in days.stored or day < min(days.stored) for days in of_it)
+            if all(day in days.stored or day < days.first for days in of_it)
         }
         growing = [days.growing_from for days in of_it if days.growing_from]
         return Series(values, min(growing, default=None)) if values else None
 
+    @cached_property
+    def settled(self) -> Mapping[date, Decimal]:
+        """What connections billed on days that they may no longer change."""
+        return self._in_state(is_settled=True)
+
+    @cached_property
+    def provisional(self) -> Mapping[date, Decimal]:
+        """What connections have billed so far on days that they may still change."""
+        return self._in_state(is_settled=False)
+
+    def _in_state(self, *, is_settled: bool) -> Mapping[date, Decimal]:
+        return _added(
+            {
+                day: amount
+                for day, amount in part.amounts.items()
+                if (name in self.days and self.days[name].is_settled(day)) is is_settled
+            }
+            for name, part in self.parts.items()
+        )
+
+    def is_settled(self, day: date) -> bool:
+        """Whether no connection may change what it billed on a day."""
+        of_it = [self.days[name] for name in self.connections if name in self.days]
+        return all(days.is_settled(day) for days in of_it if day in days.stored)
+
     def sum(self, first: date, last: date) -> Decimal:
         """What these days add up to."""
-        return sum((amount for day, amount in self.amounts.items() if first <= day <= last), Decimal(0))
+        return in_days(self.amounts, first, last)
+
+
+def in_days(amounts: Mapping[date, Decimal], first: date, last: date) -> Decimal:
+    """Return what the amounts of a range of days add up to."""
+    return sum((amount for day, amount in amounts.items() if first <= day <= last), ZERO)
+
+
+def _added(many: Iterable[Mapping[date, Decimal]]) -> Mapping[date, Decimal]:
+    sums: dict[date, Decimal] = defaultdict(Decimal)
+    for amounts in many:
+        for day, amount in amounts.items():
+            sums[day] += amount
+    return dict(sums)
+
+
+def parts_of(rows: Iterable[tuple[date, str, str, int | None, Decimal]]) -> Mapping[str, Part]:
+    """Return connection -> its part, of rows of day, connection, source, day on which it is due again, and amount."""
+    sources: dict[str, dict[str, dict[date, Decimal]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(Decimal)))
+    recurring: dict[str, dict[str, dict[int, dict[date, Decimal]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(Decimal)))
+    )
+    for day, connection, source, due_on, amount in rows:
+        sources[connection][source][day] += amount
+        if due_on is not None:
+            recurring[connection][source][due_on][day] += amount
+    return {name: Part(by_source, recurring[name]) for name, by_source in sorted(sources.items())}
 
 
 def largest(scopes: Iterable[Scope], newest: date, most: int) -> Sequence[Scope]:
@@ -115,45 +226,72 @@ def largest(scopes: Iterable[Scope], newest: date, most: int) -> Sequence[Scope]
 def read(
     database: duckdb.DuckDBPyConnection, newest: date, measure: Measure = USD, configured: Collection[str] | None = None
 ) -> Mapping[Key, Scope]:
-    """Return the largest scopes by what was billed, or used, in the last five weeks: kind and id -> scope."""
+    """Return the connections and the largest scopes of the last five weeks: kind and id -> scope."""
     days = stored_days(database, newest, measure, configured)
     asked = {"first": newest - LONGEST, "last": newest, "recent": newest - RECENT, "most": MOST_PER_KIND}
     names: dict[Key, str] = {}
-    amounts: dict[Key, dict[date, Decimal]] = defaultdict(dict)
-    connections: dict[Key, set[str]] = defaultdict(set)
-    for kind, id_, name, day, of_it, amount in database.execute(measure.query("series"), asked).fetchall():
-        key = (kind, id_)
-        names[key] = name or id_
-        amounts[key][day] = amount
-        connections[key].update(of_it)
-    return {
-        key: Scope(*key, names[key] or EVERYTHING, of_key, sorted(connections[key]), days, measure)
-        for key, of_key in sorted(amounts.items())
+    rows: dict[Key, list[Any]] = defaultdict(list)
+    for kind, id_, name, *row in database.execute(measure.query("series"), asked).fetchall():
+        names[kind, id_] = name or id_
+        rows[kind, id_].append(row)
+    scopes = {
+        key: Scope.of_parts(*key, names[key], parts_of(of_key), days, measure) for key, of_key in sorted(rows.items())
     }
+    everything = {key[1]: scope.parts[key[1]] for key, scope in scopes.items() if key[0] == "connection"}
+    if everything:
+        scopes[EVERYTHING, ""] = Scope.of_parts(EVERYTHING, "", EVERYTHING, everything, days, measure)
+    return scopes
 
 
 def stored_days(
-    database: duckdb.DuckDBPyConnection, newest: date, measure: Measure = USD, configured: Collection[str] | None = None
+    database: duckdb.DuckDBPyConnection,
+    newest: date,
+    measure: Measure = USD,
+    configured: Collection[str] | None = None,
+    first: date | None = None,
 ) -> Mapping[str, Days]:
-    """Return the days whose costs, or counters, are stored, by connection.
+    """Return the days whose costs, or counters, are stored, by connection: from a day on, or of the last 400.
 
     ``configured``: the connections that are; None: all are. One that was taken out has nothing on the days since,
     and no day of it grows any more: otherwise everything together would have no whole day after its last one.
     """
-    stored: dict[str, dict[date, bool]] = defaultdict(dict)
-    asked = {"first": newest - LONGEST, "last": newest, "sources": [*measure.sources], "is_cost": measure.is_cost}
-    for connection, day, is_growing in database.execute((SQL / "days.sql").read_text(), asked).fetchall():
-        stored[connection][day] = is_growing
-    for name in () if configured is None else stored.keys() - {*configured}:
-        last = max(stored[name])
-        stored[name] = dict.fromkeys([*stored[name], *Window(last, newest).days], False)
-    return {name: Days(frozenset(days), _growing_from(days)) for name, days in stored.items()}
+    looks: dict[str, dict[date, dict[str, Look]]] = defaultdict(dict)
+    asked = {
+        "first": first or newest - LONGEST,
+        "last": newest,
+        "sources": [*measure.sources],
+        "totals": [TOTALS.get(source, "") for source in measure.sources],
+        "is_cost": measure.is_cost,
+    }
+    for connection, day, states in database.execute(query("days"), asked).fetchall():
+        looks[connection][day] = {state.pop("source"): Look(**state) for state in states}
+    return {
+        name: _ended(of_it, newest)
+        if configured is not None and name not in configured
+        else Days(frozenset(of_it), _growing_from(of_it), of_it)
+        for name, of_it in looks.items()
+    }
 
 
-def _growing_from(days: Mapping[date, bool]) -> date | None:
+def _ended(looks: Mapping[date, Mapping[str, Look]], newest: date) -> Days:
+    last = max(looks)
+    return Days(frozenset([*looks, *Window(last, newest).days]), None, looks, last)
+
+
+def _growing_from(looks: Mapping[date, Mapping[str, Look]]) -> date | None:
     first = None
-    for day in sorted(days, reverse=True):
-        if not days[day]:
+    for day in sorted(looks, reverse=True):
+        if not any(look.is_growing for look in looks[day].values()):
             break
         first = day
     return first
+
+
+def growths(database: duckdb.DuckDBPyConnection, newest: date, unit: str) -> Mapping[tuple[str, str], Growth]:
+    """Return how stored days have grown, by connection and source: billed amounts, or credits."""
+    asked = {"first": newest - LONGEST, "last": newest, "sources": [*TOTALS], "totals": [*TOTALS.values()]}
+    fetched: dict[tuple[str, str], list[Fetched]] = defaultdict(list)
+    for connection, source, is_credits, *twice in database.execute(query("growth"), asked).fetchall():
+        if is_credits == (unit == CREDITS):
+            fetched[connection, source].append(Fetched(*twice))
+    return {key: Growth.of(of_it) for key, of_it in fetched.items()}

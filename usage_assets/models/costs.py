@@ -13,11 +13,17 @@ import duckdb
 
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.models.due import ExpectedAsset  # noqa: F401 - a view reads its table, so it must be declared
-from usage_assets.models.model import SQL, Model, with_providers
+from usage_assets.models.model import SQL, Model, sql_files, with_providers
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
 from usage_assets.warehouse.values import View
 
+ChargeFrequency = Annotated[
+    str | None,
+    column(
+        "How often it is charged, as FOCUS says it: Usage-Based, Recurring (seats, fees), One-Time; null: not stated"
+    ),
+]
 UsageType = Annotated[
     str | None,
     column(
@@ -29,7 +35,15 @@ SOURCES = tuple(source for provider in PROVIDERS.values() for source in provider
 SPLIT = [source.table for source in SOURCES if source.splits_line_items]
 _FOR = ("model", "project_id", "workspace_id", "user_id", "api_key_id")
 """The dimensions that tell what was used, and for whom."""
-_PRICED_BY = ("line_item", "cost_type", "token_type", "service_tier", "context_window", "inference_geo")
+_PRICED_BY = (
+    "line_item",
+    "cost_type",
+    "token_type",
+    "service_tier",
+    "context_window",
+    "inference_geo",
+    "charge_frequency",
+)
 """The dimensions that tell what is billed, and not for whom."""
 
 
@@ -79,6 +93,7 @@ class DailyCost(Row):
     service_tier: Annotated[str | None, column("Anthropic service tier")]
     context_window: Annotated[str | None, column("Anthropic context window")]
     inference_geo: Annotated[str | None, column("Anthropic inference region")]
+    charge_frequency: ChargeFrequency
     grouped_by: Annotated[str, column("Dimensions that the provider granted: a null in another one was not requested")]
 
 
@@ -152,6 +167,7 @@ class AllocatedCost(Row):
     service_tier: Annotated[str | None, column("Anthropic service tier")]
     context_window: Annotated[str | None, column("Anthropic context window")]
     inference_geo: Annotated[str | None, column("Anthropic inference region")]
+    charge_frequency: ChargeFrequency
     allocation: Annotated[
         str,
         column(
@@ -247,6 +263,14 @@ _OF_KEYS: Mapping[str, Mapping[str, str]] = {
 }
 
 
+NEWER_COLUMNS = """\
+  union all by name
+  select null::text as charge_frequency
+  where false
+"""
+"""Columns of costs that a file of an earlier release lacks until its next write."""
+
+
 def _template(file: str, **values: str) -> str:
     return (SQL / f"{file}.sql").read_text().format(**values)
 
@@ -256,7 +280,7 @@ def _by_key(table: str, source: str) -> str:
 
 
 VIEWS = (
-    *(View(with_providers(path.read_text())) for path in sorted((SQL / "views").glob("*.sql"))),
+    *(View(with_providers(path.read_text())) for path in sql_files("views/*.sql")),
     *(View(_template("by_key_view", table=table, by_key=_by_key(table, "unsummed"))) for table in _OF_KEYS),
     *(View(_template("named", by_key=by_key)) for by_key in ("", "_by_key")),
     View(
@@ -265,6 +289,7 @@ VIEWS = (
             by_key="",
             part_columns="*, 'billed' as cost_basis",
             bill_columns="* exclude (grouped_by)",
+            newer_columns=NEWER_COLUMNS,
             what="Every cost once",
         )
     ),
@@ -274,6 +299,7 @@ VIEWS = (
             by_key="_by_key",
             part_columns="*",
             bill_columns="*",
+            newer_columns="",
             what="Every cost once, as sums by key",
         )
     ),
@@ -306,6 +332,12 @@ def used_views(names: Iterable[str]) -> tuple[View, ...]:
     return tuple(used)
 
 
+def reads_of(source: str) -> Sequence[str]:
+    """Return what the query of a source's costs says that it reads besides the source's own table."""
+    [file] = sql_files(f"daily_costs/{source.replace('.', '_')}.sql")
+    return View(file.read_text()).reads
+
+
 GROUPS = {endpoint.row.table: endpoint.group for provider in PROVIDERS.values() for endpoint in provider.endpoints}
 """Raw table -> asset group: what is computed from one source alone is in its group."""
 COSTS = tuple(
@@ -318,6 +350,7 @@ COSTS = tuple(
         row=DailyCost,
         reads=(source.table,),
         within="valued.sql",
+        uses=used_views(reads_of(source.table)),
         views=VIEWS,
         sums=(DailyCostSums, _by_key(DailyCost.table, DailyCost.table)),
         part=source.table,

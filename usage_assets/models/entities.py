@@ -5,6 +5,7 @@ mappings are listed in docs/port-parity.md. The entities here are computed from 
 provider's own entities are in its folder.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Annotated
@@ -13,8 +14,8 @@ import dagster as dg
 
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.schema import Row, Total, column
-from usage_assets.models.costs import AllocatedCost, DailyCost, costs_of, used_views
-from usage_assets.models.model import LOOKUP_TABLES, Model, Related, sql_files
+from usage_assets.models.costs import VIEWS, AllocatedCost, DailyCost, costs_of, used_views
+from usage_assets.models.model import Model, Related, sql_files
 from usage_assets.models.own_blueprints import own_entities
 from usage_assets.port.provision import CONNECTION, Foreign
 from usage_assets.providers import PROVIDERS
@@ -56,8 +57,8 @@ Credits = Annotated[Decimal, column("Credits; no currency", unit="credits")]
 class AiUserCost(Row):
     """One entity per connection, day and user; one without a user for what no user is known of, so that all add up.
 
-    Never add the four amounts to each other. A null is unknown, not zero: an amount in another currency, or a bill
-    that is switched off.
+    Never add the four amounts to each other. A null is unknown, not zero: an amount in a currency without a rate, or no
+    bill, because the connection is a gateway or its bill is switched off.
     """
 
     table = "port_entities.ai_user_cost"
@@ -118,28 +119,39 @@ class AiModelCost(Row):
     credits: Credits
 
 
+[ID_NAMES] = (view for view in VIEWS if "costs.names" in view.names)
+
+
+def names_of(*kinds: str) -> tuple[str, ...]:
+    """Return the tables in which costs.names finds names of these kinds of ids."""
+    stated = re.findall(r"'(\w+)' as kind\b.*?\bfrom (\w+\.\w+)", ID_NAMES.sql, re.DOTALL)
+    return tuple(table for kind, table in stated if kind in kinds)
+
+
 OF_COSTS = (
     Entities(
         row=AiCostRecord,
         reads=(DailyCost.table,),
-        optional_refs=LOOKUP_TABLES,
+        optional_refs=names_of("project_id", "workspace_id"),
+        views=("costs.daily_costs_named",),
         about={"project": ids_in("scope_id")},
     ),
     Entities(
         row=AiUserCost,
         reads=(DailyCost.table,),
-        optional_refs=LOOKUP_TABLES,
+        optional_refs=names_of("user_id"),
+        views=("costs.daily_costs_named",),
+        within="amounts.sql",
         about={"user": ids_in("user_email", "user_id")},
-        checked_by="amounts_by_basis",
     ),
     Entities(
         row=AiTeamCost,
         reads=(DailyCost.table,),
         optional_refs=(AllocatedCost.table,),
         views=("costs.by_team",),
-        checked_by="amounts_by_basis",
+        within="amounts.sql",
     ),
-    Entities(row=AiModelCost, reads=(DailyCost.table,), checked_by="amounts_by_basis"),
+    Entities(row=AiModelCost, reads=(DailyCost.table,), within="amounts.sql"),
 )
 ENTITIES = tuple(
     Model(
@@ -152,7 +164,7 @@ ENTITIES = tuple(
         reads=each.reads,
         optional_refs=each.optional_refs,
         uses=used_views(each.views),
-        checked_by=each.checked_by,
+        within=each.within,
         about=each.about,
     )
     for each in (*(each for provider in PROVIDERS.values() for each in provider.entities), *OF_COSTS)

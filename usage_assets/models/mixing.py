@@ -17,9 +17,9 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from usage_assets.warehouse.values import WarehouseError
 
-NATIVE = ("cost_basis", "native_unit", "currency")
+NATIVE = ("cost_basis", "native_unit", "currency", "counted_in")
 MUST_SHARE: Mapping[str, Sequence[str]] = {
-    "amount_usd": ("cost_basis", "metric", "scope_type"),
+    "amount_usd": ("cost_basis", "metric", "scope_type", "counted_in"),
     "quantity": ("metric", "scope_type", "cost_basis"),
     "native_amount": NATIVE,
     "billed_amount": NATIVE,

@@ -163,10 +163,9 @@ class Model(Related):
             in_part=f"{self.row.slice_by} = $part" if self.row.slice_by else "true",
             sums=stated["sums"],
             by=f"{stated['by']}, " if "by" in stated else "",
-            total=stated.get("total", "measure"),
-            differ="sum(expected) is distinct from sum(found)"
-            if stated.get("nulls") == "unknown"
-            else "coalesce(sum(expected), 0) <> coalesce(sum(found), 0)",
+            total=stated.get("total", "replace(measure, '_', ' ')"),
+            unit=stated.get("unit", "''"),
+            nothing="null" if stated.get("nulls") == "unknown" else "0",
         )
 
     @cached_property
@@ -192,8 +191,8 @@ class Model(Related):
         """No rows, for a connection whose usage another one covers: what was derived before is emptied."""
         part = f" where {self.row.slice_by} = '{self.part}'" if self.row.slice_by else ""
         rows = (
-            "select connection, usage_date, 'rows of a superseded connection' as total, 0 as expected, "
-            f"count(*) as found from {self.row.table}{part} group by all"
+            f"-- says: {self.row.table} holds {{found}} rows, and another connection covers the same usage\n"
+            f"select connection, usage_date, count(*) as found from {self.row.table}{part} group by all"
         )
         return replace(
             self.query,

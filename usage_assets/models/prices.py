@@ -28,18 +28,31 @@ if TYPE_CHECKING:
 HUNDREDFOLD = (Decimal(40), Decimal(250))
 """Billed over list price, or the other way round, that is taken for an error of units: rebates and unknown prices stay
 far from it."""
+UNIT_ADVICE = "Compare the day with the provider's invoice. If the invoice says another amount, please report it"
 FEW = 1000
 KINDS: Mapping[str, str] = {
     "input": "input_mtok",
     "read": "cache_read_mtok",
     "write": "cache_write_mtok",
+    "write_1h": "cache_write_1h_mtok",
     "output": "output_mtok",
 }
-"""Kinds of tokens, in which no token is counted twice -> what genai-prices calls their price."""
+"""Kinds of tokens, in which no token is counted twice -> what genai-prices calls their price. Tokens are written to a
+cache for 5 minutes or for an hour (``write_1h``), which costs more: what does not say for how long is ``write``."""
+WRITE_1H = "write_1h"
+"""genai-prices would give it the price of shorter writes where it does not know its own: then it has none."""
+CACHED = {
+    "read": ("cache_read_tokens",),
+    "write": ("cache_write_tokens",),
+    WRITE_1H: ("cache_write_tokens", "cache_write_1h_tokens"),
+}
+"""Kinds that are parts of the input -> all that genai-prices counts them as."""
 STANDARD = "standard"
 WINDOW = re.compile(r"(\d+)(k|m)?-(\d+)(k|m)?", re.I)
 """Sizes of requests, as Anthropic states them: 0-200k."""
 TIMES = {"": 1, "k": 1000, "m": 1_000_000}
+COUNTED = ("input", "output", "read", "write", WRITE_1H)
+"""Kinds of tokens, in the order of the columns of ``TOKENS``."""
 TOKENS = {cost.part: path.read_text() for cost in COSTS for path in sql_files(f"list_prices/{cost.file}.sql")}
 """Source of costs -> tokens that were used per day and model."""
 BILLED = f"""
@@ -60,7 +73,7 @@ def unit_errors(database: duckdb.DuckDBPyConnection, source: str, target: Slice)
     paid: dict[date, Decimal] = defaultdict(Decimal)
     provider = source.partition(".")[0]
     for day, model, *tokens in database.execute(TOKENS[source], target.bounds).fetchall():
-        price = _list_price(provider, model, day, dict(zip(("input", "output", "read", "write"), tokens, strict=True)))
+        price = _list_price(provider, model, day, dict(zip(COUNTED, tokens, strict=True)))
         if price and model in billed[day]:
             listed[day] += price
             paid[day] += billed[day][model]
@@ -69,8 +82,8 @@ def unit_errors(database: duckdb.DuckDBPyConnection, source: str, target: Slice)
         ratio = abs(paid[day]) / listed[day]
         if least < ratio < most or least < 1 / ratio < most:
             what = "cents taken for dollars" if ratio > 1 else "dollars taken for cents"
-            text = f"${paid[day]:.2f} is billed, {ratio:.3g} times the list price of ${listed[day]:.2f}: {what}?"
-            yield CheckFailure(day, text)
+            text = f"${paid[day]:,.2f} is billed, {ratio:.3g} times the list price of ${listed[day]:,.2f}: {what}?"
+            yield CheckFailure(day, text, UNIT_ADVICE)
 
 
 def has_prices() -> bool:
@@ -135,7 +148,7 @@ class ListPrices:
         stated = [
             kind
             for kind in kinds
-            if getattr(usual, KINDS[kind]) is None or any(getattr(each, KINDS[kind]) is not None for each in offered)
+            if _price_of(usual, kind) is None or any(_price_of(each, kind) is not None for each in offered)
         ]
         return self._prices(self.model.get_prices(noon, context), window, stated)
 
@@ -155,13 +168,18 @@ class ListPrices:
             if kind == "output":
                 both = Usage(input_tokens=size, output_tokens=FEW)
                 return (prices.calc_price(both)["total_price"] - prices.calc_price(before)["total_price"]) / FEW
-            cached = {"read": "cache_read_tokens", "write": "cache_write_tokens"}
-            usage = Usage(input_tokens=size, **{cached[kind]: size}) if kind in cached else before
+            usage = Usage(input_tokens=size, **dict.fromkeys(CACHED.get(kind, ()), size))
             return prices.calc_price(usage)["total_price"] / size
 
         # of the smallest and the largest request: longer ones may cost more
-        found = {kind: {price(kind, size) for size in _sizes(window)} for kind in kinds}
+        known = [kind for kind in kinds if kind != WRITE_1H or _price_of(prices, kind) is not None]
+        found = {kind: {price(kind, size) for size in _sizes(window)} for kind in known}
         return {kind: next(iter(each)) for kind, each in found.items() if len(each) == 1}
+
+
+def _price_of(prices: "ModelPrice", kind: str) -> object:
+    """Return what genai-prices states of a kind of tokens; None where it states nothing."""
+    return getattr(prices, KINDS[kind], None)
 
 
 def _sizes(window: str | None) -> Collection[int]:
@@ -175,9 +193,12 @@ def _sizes(window: str | None) -> Collection[int]:
 
 
 def _list_price(provider: str, model: str, day: date, tokens: Mapping[str, int]) -> Decimal | None:
-    """Dollars of the tokens of a day; None for a model without a price."""
+    """Dollars of the tokens of a day; None for a model that lacks the price of one."""
     found = ListPrices.of(provider, model)
     if found is None:
         return None
-    prices = found.on(day, kinds=[name for name in KINDS if tokens[name]])
+    used = [name for name in KINDS if tokens[name]]
+    prices = found.on(day, kinds=used)
+    if len(prices) < len(used):
+        return None
     return sum((tokens[name] * price for name, price in prices.items()), Decimal(0))

@@ -18,7 +18,15 @@ import msgspec
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from usage_assets.core.addresses import checked_url, is_loopback
-from usage_assets.core.bounded_http import AnswerTooLargeError, bounded, certificates, decoded, send, untrusted
+from usage_assets.core.bounded_http import (
+    AnswerTooLargeError,
+    bounded,
+    certificates,
+    decoded,
+    send,
+    unreachable,
+    untrusted,
+)
 from usage_assets.core.errors import UserError
 
 MAX_UPSERTS = 20
@@ -43,16 +51,18 @@ T = TypeVar("T")
 class PortError(UserError):
     """Port cannot be reached, or refuses: what, where and what to do, in one line. ``status`` is that of the answer."""
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, cause: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.cause = cause
+        """What went wrong, without the request: the same for every push that one fault fails. Empty: the message."""
 
 
 class _TransientError(PortError):
     """Worth another try, after ``pause`` seconds where Port named a time."""
 
-    def __init__(self, message: str, status: int | None = None, pause: float | None = None) -> None:
-        super().__init__(message, status)
+    def __init__(self, message: str, status: int | None = None, cause: str = "", pause: float | None = None) -> None:
+        super().__init__(message, status, cause)
         self.pause = pause
 
 
@@ -327,7 +337,8 @@ class PortClient:
             if what := untrusted(error):
                 raise PortError(f"Port cannot be reached: {what}") from error
             raise _TransientError(
-                f"Port did not answer {_named(request)}: {self._clean(str(error) or type(error).__name__)}"
+                f"Port did not answer {_named(request)}: {self._clean(str(error) or type(error).__name__)}",
+                cause=unreachable(error) if isinstance(error, httpx.ConnectError) else "Port does not answer",
             ) from error
         if response.headers.get("x-ratelimit-remaining") == "0":
             self._resume_at = time.monotonic() + min(_until_reset(response) or 0.0, self._max_delay)
@@ -336,10 +347,12 @@ class PortClient:
     def _decoded(self, response: httpx.Response, answer: type[T]) -> T:
         status = response.status_code
         if not response.is_success:
-            message = f"Port answered {status} to {_named(response.request)}: {self._reason(response)}"
+            reason = self._reason(response)
+            message = f"Port answered {status} to {_named(response.request)}: {reason}"
+            cause = f"Port {'fails' if response.is_server_error else 'refuses'} ({status}: {reason})"
             if status in _RETRIED or response.is_server_error:
-                raise _TransientError(message, status, _asked_pause(response))
-            raise PortError(f"{message} ({_ADVICE[status]})" if status in _ADVICE else message, status)
+                raise _TransientError(message, status, cause, _asked_pause(response))
+            raise PortError(f"{message} ({_ADVICE[status]})" if status in _ADVICE else message, status, cause)
         try:
             return decoded(response.content, msgspec.json.Decoder(answer, float_hook=Decimal))
         except msgspec.DecodeError as error:

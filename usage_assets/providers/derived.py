@@ -26,8 +26,8 @@ class Entities:
     """Tables of endpoints that may be switched off, and of lookups."""
     views: tuple[str, ...] = ()
     """Views that are read. What these read is in ``reads`` and ``optional_refs``, too."""
-    checked_by: str | None = None
-    """What else is checked: ``sql/checks/<checked_by>.sql``."""
+    within: str = ""
+    """A query below ``sql/`` over ``native``, which is what the file computes then."""
     file: str | None = None
     """The query is ``sql/entities/<file>.sql``; None: it is called like the blueprint."""
     about: Mapping[str, Ids] = field(default_factory=dict)

@@ -66,7 +66,7 @@ def _days(report: Report) -> alt.Chart:
     provisional = json.dumps([f"{row['day']} {row['provider']}" for row in days if row["state"] != "settled"])
     name = "utcFormat(datum.day, '%Y-%m-%d') + ' ' + datum.provider"
     chart: alt.Chart = (
-        alt.Chart(FACTS, width="container", height=240, description="Dollars billed per day, by provider")
+        alt.Chart(FACTS, width="container", height=240, description="Billed per day, valued in USD, by provider")
         .transform_filter(_kept())
         .transform_calculate(state=f"indexof({provisional}, {name}) < 0 ? 'settled' : 'provisional'")
         .mark_bar(cursor="pointer")
@@ -96,7 +96,7 @@ def _bars(dimension: str) -> alt.Chart:
             FACTS,
             width="container",
             height=alt.Step(BAR_HEIGHT),
-            description=f"Dollars billed by {in_words(dimension)}, the largest first",
+            description=f"Billed, valued in USD, by {in_words(dimension)}, the largest first",
         )
         .transform_filter(_kept(dimension))
         .transform_aggregate(usd="sum(usd)", groupby=[dimension])

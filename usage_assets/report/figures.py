@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from usage_assets.core.money import Rate, rates_in_words
 from usage_assets.providers import PROVIDERS
 from usage_assets.report.period import Period
 from usage_assets.warehouse.arrow import fetch_arrow
@@ -64,7 +65,12 @@ TEMPORARY: Mapping[str, str] = {
 """The tables that several queries read -> their queries. A query may read the tables before its own."""
 OVERVIEW = ("headline", "by_day", "budgets", "forecast", "forecast_days", "trend", "movers", "anomalies")
 ECONOMICS = ("unit_costs", "what_if")
-CERTAINTY = ("connections", "restatements", "unattributed", "unpriced", "billed_twice", "invoices")
+CERTAINTY = ("connections", "restatements", "unattributed", "unpriced", "rates", "billed_twice", "left_out", "invoices")
+RATES_USED = """
+select distinct currency, rate, source, valid_from
+from costs.rates_used
+where usage_date between $before_first and $last
+"""
 
 
 @dataclass(frozen=True)
@@ -82,10 +88,15 @@ class Figure:
     commands: Sequence[Sequence[str]]
     """For each row, its `usage-assets explain` commands; none for a row without an amount."""
 
+    @property
+    def is_valued(self) -> bool:
+        """Whether it has amounts in USD."""
+        return self.name == "headline" or any("usd" in name for name in self.rows.column_names)
+
 
 @dataclass(frozen=True)
 class Facts:
-    """Dollars billed per day, provider and label of each dimension: what the page filters."""
+    """Billed, valued in USD, per day, provider and label of each dimension: what the page filters."""
 
     rows: pa.Table
     others: Mapping[str, str]
@@ -105,6 +116,8 @@ class Report:
     """The first day whose costs are stored."""
     missing: Sequence[str]
     """Titles of figures without their tables, because nothing was ever stored in them."""
+    rates: str | None
+    """The exchange rates with which its amounts were valued in USD; None if all of them are in USD or have no rate."""
 
 
 def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
@@ -125,7 +138,9 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
             missing.append(stated["title"])
     activity = [name for name in figures if name not in _own()]
     [first_day] = database.execute("select min(usage_date) from costs.daily_costs").fetchall()[0]
-    return Report(period, figures, activity, _facts(database, period), first_day, missing)
+    rates = database.execute(RATES_USED, _used(RATES_USED, period)).fetchall()
+    words = rates_in_words(Rate(*rate) for rate in rates)
+    return Report(period, figures, activity, _facts(database, period), first_day, missing, words)
 
 
 def _own() -> Sequence[str]:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -31,6 +32,8 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "How sure it is": CERTAINTY,
 }
 """Heading -> figures; the providers' own come after ``tokens``."""
+VALUED = "billed, valued in USD"
+"""The one name of the sum that charts, forecasts and budgets in USD show, too (costs.counted_costs)."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +110,20 @@ def _cards(report: Report) -> Iterator[Mapping[str, str]]:
         if row["amount"] is None:
             continue
         yield {
-            "label": f"{row['cost_basis']}, {row['unit']}".replace("credits, credits", "credits"),
+            "label": label(row),
             "exact": plain(row["amount"]),
             "text": amount(row["amount"], row["unit"]),
             "change": change(row["amount"], row["same_days_before"], row["unit"], report),
-            "expected": expected(report) if (row["cost_basis"], row["unit"]) == ("billed", "USD") else "",
+            "expected": expected(report) if label(row) == VALUED else "",
+            "rates": (report.rates or "") if label(row) == VALUED else "",
         }
+
+
+def label(row: Mapping[str, Any]) -> str:
+    """Return what the amount of a basis and unit is called."""
+    if (row["cost_basis"], row["unit"]) == ("billed", "USD"):
+        return VALUED
+    return f"{row['cost_basis']}, {row['unit']}".replace("credits, credits", "credits")
 
 
 def expected(report: Report) -> str:
@@ -182,7 +193,7 @@ def _cell(name: str, value: object) -> Cell:
         return Cell(f"{moment:%Y-%m-%d %H:%M}", moment.isoformat())
     if name.endswith(("rate", "_share", "share_of_bill")) and isinstance(value, float):
         return Cell(f"{value:.1%}", str(value), style="number")
-    if name == "quantity" and isinstance(value, Decimal):
+    if name in ("quantity", "rate") and isinstance(value, Decimal):
         return Cell(f"{Decimal(plain(value)):,f}", plain(value), style="number")
     if isinstance(value, Decimal):
         unit = "USD" if "usd" in name else ""

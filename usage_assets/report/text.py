@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from usage_assets.report.figures import Figure, Report
-from usage_assets.report.page import amount, change, expected
+from usage_assets.report.page import amount, change, expected, label
 
 LARGEST = 5
 SHOWN = ("by_team", "by_project", "by_model", "by_person")
@@ -37,9 +37,8 @@ def _bases(report: Report) -> Table:
     table = _table("", "amount", "the period before", numbers=1)
     for row in _rows(report, "headline"):
         if row["amount"] is not None:
-            basis = f"{row['cost_basis']}, {row['unit']}"
             words = change(row["amount"], row["same_days_before"], row["unit"], report)
-            table.add_row(basis, amount(row["amount"], row["unit"]), words)
+            table.add_row(label(row), amount(row["amount"], row["unit"]), words)
     return table
 
 
@@ -67,7 +66,9 @@ def _table(*heads: str, numbers: int) -> Table:
 
 
 def _ahead(report: Report) -> Iterator[str]:
-    """Yield what to expect of the month and of each budget."""
+    """Yield the exchange rates, and what to expect of the month and of each budget."""
+    if report.rates:
+        yield f"valued in USD: {report.rates}"
     if words := expected(report):
         yield words
     for row in _rows(report, "budgets"):
@@ -75,7 +76,8 @@ def _ahead(report: Report) -> Iterator[str]:
         most = amount(row["amount"], row["unit"])
         used_up = f", used up on {row['used_up_on']}" if row["used_up_on"] else ""
         days = f"{row['first_day']} to {row['last_day']}"
-        yield f"budget {row['budget']} ({days}): {spent} of {most} {row['unit']}{used_up}"
+        valued = f" ({row['rates']})" if row["rates"] else ""
+        yield f"budget {row['budget']} ({days}): {spent} of {most} {row['unit']}{used_up}{valued}"
 
 
 def _certainty(report: Report) -> Iterator[str]:

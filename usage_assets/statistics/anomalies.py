@@ -52,12 +52,14 @@ BAND = 1.2816
 
 @dataclass(frozen=True)
 class Anomaly:
-    """Odd days. All amounts are averages per day of them; those of a shift are of its first days."""
+    """Odd days. All amounts are averages per day of ``days``."""
 
     kind: Kind
     first: date
     last: date
     """Of a shift, the last day of the new level."""
+    days: Sequence[date]
+    """The odd days without gaps and ordinary idle days; of a shift, its first SIDE days."""
     actual: Decimal
     expected: Decimal
     low: Decimal
@@ -381,6 +383,7 @@ def _anomaly(
         kind=kind,
         first=series.day(int(days.at[run.start])),
         last=series.day(int(days.at[run.stop - 1])),
+        days=[series.day(int(number)) for number in days.at[those]],
         actual=rounded(float(values[days.at[those]].mean())),
         expected=middle,
         low=low,

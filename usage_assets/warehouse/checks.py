@@ -14,7 +14,7 @@ from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.ledger import FailedCheck
 from usage_assets.warehouse.slices import IN_SLICE, Slice, in_slice, parts_of
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Alone, CheckFailure, Query
+from usage_assets.warehouse.values import Alone, CheckFailure, Query, declared_in, sentence
 
 
 def check_failures(
@@ -73,15 +73,15 @@ def missing_fields(connection: duckdb.DuckDBPyConnection, table: Table, target: 
 
 
 def differences(connection: duckdb.DuckDBPyConnection, query: str, target: Slice) -> list[CheckFailure]:
-    """Return what a reconciliation (see Query) finds in the slice."""
-    differing = connection.execute(
-        f"select usage_date, total, expected, found from ({query}) where {IN_SLICE} order by usage_date",
+    """Return what a reconciliation (see Query), or a warning, finds in the slice."""
+    found = connection.execute(
+        f"select * from ({query}) where {IN_SLICE} order by usage_date",
         target.bounds | ({"part": target.part} if "$part" in query else {}),
-    ).fetchall()
-    return [
-        CheckFailure(day, f"{total} is {stored} here and {expected} in its source")
-        for day, total, expected, stored in differing
-    ]
+    )
+    names = [name for name, *_ in found.description or ()]
+    rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    stated = declared_in(query)
+    return [CheckFailure(row["usage_date"], *sentence(stated, row)) for row in rows]
 
 
 def stored_slice(connection: duckdb.DuckDBPyConnection, table: Table, asset: str, name: str, part: str = "") -> Slice:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from usage_assets.core.errors import UserError
+from usage_assets.core.money import in_words
 from usage_assets.core.schema import of_days
 from usage_assets.warehouse.tables import Table
 
@@ -128,7 +130,8 @@ class Query:
     optional_refs: tuple[str, ...] = ()
     """Tables that may have no rows: those of endpoints that are switched off, for example."""
     reconciliations: tuple[str, ...] = ()
-    """Queries whose every row (connection, usage_date, total, expected, found) is a contradiction; ``$part`` is set."""
+    """Queries whose every row is a contradiction, and whose comments say it in words (see ``sentence``); ``$part`` is
+    set."""
     macros: tuple[str, ...] = ()
     """Temporary macros that the queries use."""
     constants: tuple[str, ...] = ()
@@ -170,6 +173,8 @@ class CheckFailure:
 
     day: date
     text: str
+    advice: str = ""
+    """What to do about it."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +201,25 @@ class Version:
 def declared_in(sql: str) -> Mapping[str, str]:
     """Return what the comments of an SQL file declare: ``-- name: value``, which may go on after ``--   ``."""
     return {name: value.replace("\n--   ", " ") for name, value in _DECLARED.findall(sql)}
+
+
+def sentence(stated: Mapping[str, str], row: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a check found, and what to do about it, as the comments of its SQL file state it.
+
+    ``says`` is a template that the columns of the row fill; ``do`` is the advice. Rows that say different things have a
+    column ``says`` with the rest of the name: ``refund`` for ``says_refund``. Numbers are of the unit that the column
+    ``unit`` holds (``in_words``); ``difference`` is between ``found`` and ``expected``.
+    """
+    kind = f"_{row['says']}" if "says" in row else ""
+    template = stated[f"says{kind}"]
+    numbers = {name: Decimal(value) for name, value in row.items() if isinstance(value, (int, Decimal))}
+    if "{difference}" in template:
+        numbers["difference"] = abs(numbers["found"] - numbers["expected"])
+    used = {name: number for name, number in numbers.items() if f"{{{name}}}" in template}
+    shown = in_words(used.values(), row.get("unit") or "")
+    texts = {name: "unknown" if value is None else value for name, value in row.items()}
+    text = template.format(**texts | {name: shown[number] for name, number in used.items()})
+    return text, stated.get(f"do{kind}", "")
 
 
 def listed(items: Iterable[str], most: int = 5) -> str:

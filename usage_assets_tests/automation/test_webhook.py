@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -22,73 +21,34 @@ from usage_assets.assets.checks import DAYS_WRONG
 from usage_assets.assets.failures import failure
 from usage_assets.assets.insights import ALERTS, DIGEST, WEEK
 from usage_assets.automation import webhook
+from usage_assets.automation.alarms import COLLECTED, COLLECTED_AT_MOST, FORGOTTEN, GIVE_UP, NOTHING_IS_LOST
 from usage_assets.automation.jobs import range_tags
-from usage_assets.automation.webhook import FORGOTTEN, GIVE_UP, NOTHING_IS_LOST, POSTS_PER_TICK, build_webhook_sensor
+from usage_assets.automation.webhook import POSTS_PER_TICK, build_webhook_sensor
 from usage_assets.config.settings import Settings
 from usage_assets.fetching.transport import PermanentError
+from usage_assets_tests.automation.receiver import PATH, Receiver, receiving
 from usage_assets_tests.conftest import NewInstance, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, open_project, with_endpoints, with_main_endpoints
+from usage_assets_tests.end_to_end.conftest import (
+    IMPATIENT,
+    PUSHED,
+    Project,
+    open_project,
+    with_endpoints,
+    with_main_endpoints,
+)
 from usage_assets_tests.terminal import SECRETS
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
-PATH = "/services/T0/B0/secret-token"
 SECRET = "sk-admin-very-secret"
 NOTHING_NEW = "nothing is new"
 POSTED = "1 messages posted"
 
 
-@dataclass
-class Receiver:
-    """What stands behind the webhook, and what it was sent."""
-
-    url: str
-    status: int = 200
-    body: str = "ok"
-    is_silent: bool = False
-    """Whether it hangs up without an answer."""
-    promised: int = 0
-    """How many bytes it says its answer's body has; 0: it does not say."""
-    is_read: Event | None = None
-    """What its answer's body waits for."""
-    paths: list[str] = field(default_factory=list)
-    messages: list[Any] = field(default_factory=list)
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts of the messages."""
-        assert all(message.keys() == {"text"} for message in self.messages)
-        return [message["text"] for message in self.messages]
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """A receiver that takes everything."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            assert self.headers["Content-Type"] == "application/json"
-            received.paths.append(self.path)
-            received.messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            if received.is_silent:
-                self.close_connection = True
-                return
-            self.send_response(received.status)
-            if received.promised:
-                self.send_header("Content-Length", str(received.promised))
-            self.end_headers()
-            if received.is_read:
-                received.is_read.wait()
-            self.wfile.write(received.body.encode())
-
-        def log_message(self, *_: object) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        received = Receiver(f"http://127.0.0.1:{server.server_port}{PATH}")
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield received
-        server.shutdown()
-        thread.join()
+    with receiving() as receiver:
+        yield receiver
 
 
 def asset_of(name: str, error: Exception | None) -> dg.AssetsDefinition:
@@ -108,12 +68,14 @@ class Daemon:
 
     instance: dg.DagsterInstance
     url: str
+    clock: time_machine.Traveller
     cursor: str | None = None
     settings: Settings = field(default_factory=lambda: Settings.load(_env_file=None, openai_admin_key=SECRET))
     location: str | None = None
 
-    def tick(self) -> str:
-        """Run one tick; return what it says."""
+    def tick(self, later: timedelta = COLLECTED) -> str:
+        """Run one tick, when what is new has waited for long enough; return what it says."""
+        self.clock.shift(later)
         sensor = build_webhook_sensor(self.settings, self.url)
         with dg.SensorEvaluationContext(
             instance_ref=None,
@@ -150,7 +112,7 @@ def clock() -> Iterator[time_machine.Traveller]:
 def daemon(clock: time_machine.Traveller, receiver: Receiver, new_instance: NewInstance) -> Iterator[Daemon]:
     """A daemon whose sensor has had its first tick."""
     with new_instance() as instance:
-        daemon = Daemon(instance, receiver.url)
+        daemon = Daemon(instance, receiver.url, clock)
         assert daemon.tick() == NOTHING_NEW
         clock.shift(1)
         yield daemon
@@ -165,8 +127,8 @@ def test_a_failed_run_is_told_once_with_its_asset_its_day_its_reason_and_its_id(
     assert receiver.paths == [PATH]
     assert receiver.texts == [
         (
-            "usage-assets: openai failed, 2026-11-19\nopenai/costs: OpenAI answered 401: the key was revoked\n"
-            f"{NOTHING_IS_LOST}\nrun {run_id}"
+            "usage-assets: OpenAI answered 401: the key was revoked: 1 asset of 1 connection; costs are among them\n"
+            f"openai: costs, 2026-11-19\n{NOTHING_IS_LOST}\nrun {run_id}"
         )
     ]
 
@@ -183,19 +145,24 @@ def test_a_run_of_a_range_names_its_days_and_each_asset_that_failed(daemon: Daem
     tags = range_tags(date(2026, 11, 13), date(2026, 11, 19))
     ended = dg.materialize([costs, usage], instance=daemon.instance, tags=dict(tags), raise_on_error=False)
     daemon.tick()
-    header, *assets, _, footer = receiver.texts[0].splitlines()
-    assert header == "usage-assets: openai failed, 2026-11-13 to 2026-11-19"
-    assert sorted(assets) == ["openai/costs: refused", "openai/usage: 'the cause'"]
-    assert footer == f"run {ended.run_id}"
+    assert sorted(receiver.texts) == [
+        (
+            "usage-assets: 'the cause': 1 asset of 1 connection\nopenai: usage, 2026-11-13 to 2026-11-19\n"
+            f"{NOTHING_IS_LOST}\nrun {ended.run_id}"
+        ),
+        (
+            "usage-assets: refused: 1 asset of 1 connection; costs are among them\n"
+            f"openai: costs, 2026-11-13 to 2026-11-19\n{NOTHING_IS_LOST}\nrun {ended.run_id}"
+        ),
+    ]
 
 
-def test_of_many_causes_the_first_are_named_and_the_others_counted(daemon: Daemon, receiver: Receiver) -> None:
+def test_each_of_many_causes_is_a_message_of_its_own(daemon: Daemon, receiver: Receiver) -> None:
     daemon.run(*[dg.Failure(name * 1000) for name in "abcdefgh"])
-    daemon.tick()
-    lines = receiver.texts[0].splitlines()
-    assert len(lines) == 9
-    assert lines[-3] == "and 3 more"
-    assert max(map(len, lines)) < 330
+    assert daemon.tick() == "4 messages posted, 4 to post"
+    assert daemon.tick() == "4 messages posted"
+    assert sorted(text[len("usage-assets: ")] for text in receiver.texts) == [*"abcdefgh"]
+    assert max(len(line) for text in receiver.texts for line in text.splitlines()) < 390
 
 
 def test_assets_that_fail_for_one_cause_are_one_line(daemon: Daemon, receiver: Receiver) -> None:
@@ -207,13 +174,13 @@ def test_assets_that_fail_for_one_cause_are_one_line(daemon: Daemon, receiver: R
         )
         for name in ("costs", "usage_completions", "usage_images", "usage_moderations", "users")
     ]
-    reasons = [str(error) for error in errors]
     daemon.run(*(failure(str(error), error.days, error.cause) for error in errors))
     daemon.tick()
-    _, line, *_ = receiver.texts[0].splitlines()
-    names, _, reason = line.partition(": ")
-    assert names.endswith(" and 2 more")
-    assert reason in reasons
+    [text] = receiver.texts
+    header, assets, reason, *_ = text.splitlines()
+    assert header == "usage-assets: 401: Bad key: 5 assets of 1 connection; costs are among them"
+    assert assets == "openai: costs, other_0, other_1 and 2 more, 2026-11-19"
+    assert reason in [str(error) for error in errors]
 
 
 def test_a_run_that_died_has_the_reason_that_dagster_gives(daemon: Daemon, receiver: Receiver) -> None:
@@ -223,8 +190,8 @@ def test_a_run_that_died_has_the_reason_that_dagster_gives(daemon: Daemon, recei
     daemon.tick()
     assert receiver.texts == [
         (
-            "usage-assets: chatgpt failed\nchatgpt usage: Run worker process died unexpectedly\n"
-            f"{NOTHING_IS_LOST}\nrun {run.run_id}"
+            f"usage-assets: Run worker process died unexpectedly: 1 run\nchatgpt usage run\n{NOTHING_IS_LOST}\n"
+            f"run {run.run_id}"
         )
     ]
 
@@ -250,7 +217,7 @@ def test_what_failed_before_the_first_tick_is_not_told(
     receiver: Receiver, clock: time_machine.Traveller, new_instance: NewInstance
 ) -> None:
     with new_instance() as instance:
-        daemon = Daemon(instance, receiver.url)
+        daemon = Daemon(instance, receiver.url, clock)
         daemon.fail()
         clock.shift(1)
         assert daemon.tick() == NOTHING_NEW
@@ -271,7 +238,7 @@ def test_runs_of_other_code_are_not_told(daemon: Daemon, receiver: Receiver) -> 
 def test_many_failures_are_told_in_several_ticks(daemon: Daemon, receiver: Receiver) -> None:
     ids = [daemon.fail(f"cause {cause}") for cause in "abcdef"]
     assert len(ids) == POSTS_PER_TICK + 2
-    assert daemon.tick() == f"{POSTS_PER_TICK} messages posted, 2 runs to read"
+    assert daemon.tick() == f"{POSTS_PER_TICK} messages posted, 2 to post"
     assert daemon.tick() == "2 messages posted"
     assert [text.splitlines()[-1] for text in receiver.texts] == [f"run {run_id}" for run_id in ids]
 
@@ -291,8 +258,8 @@ def test_while_a_cause_lasts_it_is_told_once_and_then_that_it_is_mended(
     daemon.tick()
     assert receiver.texts[1:] == [
         (
-            "usage-assets: refreshed again, after: openai: openai costs 2026-11-10: 401 from GET /v1/costs: "
-            f"Bad key (request r-0).\nrun {run_id}"
+            "usage-assets: works again, after: openai costs 2026-11-10: 401 from GET /v1/costs: Bad key (request r-0)."
+            f"\nrun {run_id}"
         )
     ]
     clock.shift(1)
@@ -307,7 +274,7 @@ def test_another_cause_of_the_same_asset_is_told(
         daemon.fail(reason)
         assert daemon.tick() == POSTED
         clock.shift(1)
-    assert [text.splitlines()[1] for text in receiver.texts] == ["openai/costs: refused", "openai/costs: unreachable"]
+    assert [text.split(": ")[1] for text in receiver.texts] == ["refused", "unreachable"]
 
 
 def test_a_cause_is_mended_when_all_days_that_failed_have_succeeded(
@@ -332,10 +299,10 @@ def test_a_cause_is_mended_when_all_days_that_failed_have_succeeded(
     run("2026-11-16", "2026-11-16", fails=True)
     assert len(receiver.messages) == 1, "one day fails still"
     run("2026-11-16", "2026-11-16", fails=False)
-    assert receiver.texts[1].startswith("usage-assets: refreshed again, after: openai: there is no bucket for a day")
+    assert receiver.texts[1].startswith("usage-assets: works again, after: there is no bucket for a day")
 
 
-def test_what_port_refuses_from_every_connection_is_one_cause(daemon: Daemon, receiver: Receiver) -> None:
+def test_what_port_refuses_from_every_connection_is_one_message(daemon: Daemon, receiver: Receiver) -> None:
     for connection in ("openai", "anthropic"):
 
         @dg.asset(key=[connection, "port_sync"])
@@ -362,6 +329,93 @@ def test_a_message_links_to_the_run_where_the_ui_has_an_address(daemon: Daemon, 
     run_id = daemon.fail()
     daemon.tick()
     assert receiver.texts[0].splitlines()[-1] == f"https://dagster.example/runs/{run_id}"
+
+
+# What is new waits for what belongs to it
+
+
+def test_a_message_waits_for_a_minute_and_names_what_failed_meanwhile(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    daemon.run(dg.Failure("refused"))
+    assert daemon.tick(timedelta(seconds=59)) == "1 to post"
+    daemon.run(None, dg.Failure("refused"))
+    assert daemon.tick(timedelta(seconds=1)) == "1 to post", "costs have succeeded, and usage failed a second ago"
+    daemon.run(dg.Failure("refused"))
+    assert daemon.tick(timedelta(seconds=59)) == POSTED
+    assert "2 assets of 1 connection" in receiver.texts[0]
+
+
+def test_a_failure_that_is_over_within_the_minute_is_not_told(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    daemon.fail()
+    assert daemon.tick(timedelta(seconds=30)) == "1 to post"
+    daemon.run(None, **{"usage_assets/connection": "openai"})
+    assert daemon.tick() == NOTHING_NEW
+    assert receiver.messages == []
+
+
+def test_a_message_waits_for_runs_that_are_under_way_but_not_for_ever(daemon: Daemon, receiver: Receiver) -> None:
+    daemon.fail()
+    daemon.instance.add_run(dg.DagsterRun("usage", make_new_run_id(), status=dg.DagsterRunStatus.STARTED))
+    assert daemon.tick() == "1 to post"
+    assert daemon.tick(COLLECTED_AT_MOST - COLLECTED) == POSTED
+
+
+def test_a_cause_that_reaches_another_connection_or_costs_is_told_again_with_all_of_it(
+    daemon: Daemon, receiver: Receiver
+) -> None:
+    def fail(*key: str) -> None:
+        @dg.asset(key=key)
+        def asset() -> None:
+            raise dg.Failure("refused")
+
+        dg.materialize([asset], instance=daemon.instance, raise_on_error=False)
+
+    for key, said in (
+        (("openai", "users"), POSTED),
+        (("openai", "projects"), NOTHING_NEW),
+        (("openai", "costs"), POSTED),
+        (("anthropic", "users"), POSTED),
+        (("anthropic", "users"), NOTHING_NEW),
+    ):
+        fail(*key)
+        assert daemon.tick() == said
+    assert [text.splitlines()[0] for text in receiver.texts] == [
+        "usage-assets: refused: 1 asset of 1 connection",
+        "usage-assets: refused: 3 assets of 1 connection; costs are among them",
+        "usage-assets: refused: 4 assets of 2 connections; costs are among them",
+    ]
+
+
+def test_a_tick_that_dies_before_its_post_loses_nothing(
+    daemon: Daemon, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.fail()
+    assert daemon.tick(timedelta(seconds=10)) == "1 to post"
+
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(webhook, "read_run", die)
+    daemon.fail("another cause")
+    with pytest.raises(SystemExit):
+        daemon.tick()
+    monkeypatch.undo()
+    assert daemon.tick() == "2 messages posted"
+    assert daemon.tick() == NOTHING_NEW
+
+
+def test_runs_that_ended_during_an_upgrade_are_told(
+    receiver: Receiver, clock: time_machine.Traveller, new_instance: NewInstance
+) -> None:
+    """An earlier release has kept its place in the sensor's cursor."""
+    with new_instance() as instance:
+        before = (NOW - timedelta(minutes=1)).isoformat()
+        daemon = Daemon(instance, receiver.url, clock, json.dumps({"since": before, "until": before, "read": {}}))
+        daemon.fail()
+        assert daemon.tick() == POSTED
 
 
 # Failed checks
@@ -438,9 +492,9 @@ def test_failed_checks_of_a_green_run_are_one_message_with_their_figures(checked
     run_id = checked.run({"2026-11-18": "12.30 here and 12.31 there", "2026-11-19": "1 here and 2 there"})
     assert receiver.texts == [
         (
-            "usage-assets: checks of openai failed, 2026-11-18 to 2026-11-19\n"
-            "ERROR openai/costs control_total 2026-11-18: 12.30 here and 12.31 there\n"
-            f"ERROR openai/costs control_total 2026-11-19: 1 here and 2 there\nrun {run_id}"
+            "usage-assets: 1 error about openai\n"
+            "Error, 2026-11-19: 1 here and 2 there (also on 1 day: 2026-11-18). (Check openai/costs control_total)\n"
+            f"run {run_id}"
         )
     ]
 
@@ -454,9 +508,9 @@ def test_the_same_text_about_the_same_day_is_told_once(checked: Checked, receive
     checked.run({"2026-11-18": "1 is 2", "2026-11-19": "1 is 2"}, dg.AssetCheckSeverity.WARN)
     checked.run({"2026-11-18": "1 is 3", "2026-11-19": ""}, dg.AssetCheckSeverity.WARN)
     assert [text.splitlines()[1:-1] for text in receiver.texts] == [
-        ["WARN openai/costs control_total 2026-11-18: 1 is 2"],
-        ["WARN openai/costs control_total 2026-11-19: 1 is 2"],
-        ["WARN openai/costs control_total 2026-11-18: 1 is 3"],
+        ["Warning, 2026-11-18: 1 is 2. (Check openai/costs control_total)"],
+        ["Warning, 2026-11-19: 1 is 2. (Check openai/costs control_total)"],
+        ["Warning, 2026-11-18: 1 is 3. (Check openai/costs control_total)"],
     ]
 
 
@@ -482,7 +536,7 @@ def test_a_check_that_is_run_without_days_takes_off_all_days_but_those_that_it_f
     checked.run(wrong)
     checked.run({"2026-11-17": "", "2026-11-18": "1 is 2"}, has_days=False)
     checked.run(wrong)
-    assert [text.count("1 is 2") for text in receiver.texts] == [2, 1]
+    assert ["(also on 1 day: 2026-11-17)" in text for text in receiver.texts] == [True, False]
 
 
 def test_an_alert_is_told_once_whatever_its_figures_become_and_again_when_it_was_gone(
@@ -568,13 +622,13 @@ def test_an_alert_links_to_the_report_and_to_its_run(
 ) -> None:
     daemon.settings = Settings.load(_env_file=None, openai_admin_key=SECRET, usage_report_url=REPORT_URL)
     observe(daemon, clock, "2026-W46", "AI spend: $7", alert="spike of everything")
-    [text] = receiver.texts
-    first, alert, report, run = text.splitlines()
-    assert (first, alert, report) == ("AI spend: $7", "usage-assets: spike of everything", REPORT_URL)
-    assert run.startswith("run ")
+    alert, digest = sorted((text.splitlines() for text in receiver.texts), key=len, reverse=True)
+    assert alert[:2] == ["usage-assets: spike of everything", REPORT_URL]
+    assert alert[2].startswith("run ")
+    assert digest == ["AI spend: $7", REPORT_URL]
     daemon.fail()
     daemon.tick()
-    assert REPORT_URL not in receiver.texts[1]
+    assert REPORT_URL not in receiver.texts[2]
 
 
 def test_checks_that_were_not_taken_are_sent_again_and_otherwise_never(checked: Checked, receiver: Receiver) -> None:
@@ -614,9 +668,7 @@ def test_secrets_addresses_and_slack_commands_are_not_posted(daemon: Daemon, rec
         _env_file=None, openai_admin_key=SECRET, usage_webhook_url=receiver.url, usage_hash_key="of"
     )
     daemon.tick()
-    assert receiver.texts[0].splitlines()[1] == (
-        "openai/costs: &lt;!channel&gt; key *** of address-dropped &amp; others ***"
-    )
+    assert receiver.texts[0].startswith("usage-assets: &lt;!channel&gt; key *** of address-dropped &amp; others ***: ")
 
 
 def test_a_secret_at_the_end_of_a_long_reason_is_not_cut_into_pieces_that_nobody_knows(
@@ -642,69 +694,120 @@ def test_the_address_is_in_no_log_and_no_tag(
     logged = [record.getMessage() for record in caplog.records]
     assert "something else" in logged
     assert "secret-token" not in " ".join([*logged, *map(str, said), *run.tags.values()])
-    assert said[0] == "0 messages posted, 1 runs to read; USAGE_WEBHOOK_URL answered 404: it is tried again"
+    assert said[0] == "0 messages posted, 1 to post; USAGE_WEBHOOK_URL answered 404: it is tried again"
 
 
-def test_a_refused_key_reaches_people_with_what_the_provider_says(
-    sandbox: Sandbox, receiver: Receiver, tmp_path: Path
-) -> None:
-    """The whole product: its graph, its sensor, its reasons."""
-    variables = with_main_endpoints(tmp_path) | {"USAGE_WEBHOOK_URL": receiver.url}
-    with open_project(sandbox, tmp_path, variables, patience=IMPATIENT) as project:
-        _, cursor = evaluated(project)
-        sandbox.faults({"route": "GET /openai/v1/organization/costs", "fault": "status", "status": 401})
-        ended = project.fetch("openai", last_days(2))
-        assert evaluated(project, cursor)[0] == POSTED
-    first, *assets, _, last = receiver.texts[0].splitlines()
-    assert first == "usage-assets: openai failed, 2026-11-18 to 2026-11-19"
-    (asset,) = assets
-    assert asset.startswith("openai/costs: openai costs 2026-11-18 to 2026-11-19: 401 from GET /openai/v1/")
-    assert last == f"run {ended.run_id}"
-    assert not any(secret in receiver.texts[0] for secret in SECRETS)
-
-
-def evaluated(project: Project, cursor: str | None = None) -> tuple[str, str | None]:
-    """What a tick of the product's sensor says, and its cursor."""
+def evaluated(project: Project, clock: time_machine.Traveller, later: timedelta = COLLECTED) -> str:
+    """What a tick of the product's sensor says, when what is new has waited for long enough."""
+    clock.shift(later)
     sensor = project.definitions.get_repository_def().get_sensor_def("webhook_sensor")
-    with dg.build_sensor_context(instance=project.instance, cursor=cursor) as context:
-        data = sensor.evaluate_tick(context)
-    return str(data.skip_message), data.cursor
+    with dg.build_sensor_context(instance=project.instance) as context:
+        said = str(sensor.evaluate_tick(context).skip_message)
+    clock.shift(1)
+    return said
 
 
-def test_lookups_and_usage_that_one_revoked_key_fails_are_one_message_and_one_when_it_is_mended(
-    sandbox: Sandbox, receiver: Receiver, tmp_path: Path
+REVOKED = {"status": 401, "body": {"error": {"message": "Incorrect API key provided"}}, "fault": "status"}
+
+
+def test_a_revoked_key_is_one_message_that_names_all_that_it_blocks_and_up_to_which_day_costs_are_stored(
+    sandbox: Sandbox, receiver: Receiver, tmp_path: Path, clock: time_machine.Traveller
 ) -> None:
-    variables = with_endpoints(tmp_path, "usage_completions") | {"USAGE_WEBHOOK_URL": receiver.url}
+    """Four lookups fail first, then costs and usage: seen with two messages, of which none named the costs."""
+    variables = with_endpoints(tmp_path, "costs", "usage_completions") | {"USAGE_WEBHOOK_URL": receiver.url}
+    *stored, newest = last_days(3)
     with open_project(sandbox, tmp_path, variables, patience=IMPATIENT) as project:
-        _, cursor = evaluated(project)
-        body = {"error": {"message": "Incorrect API key provided"}}
-        sandbox.faults({"route": "GET /openai/", "fault": "status", "status": 401, "body": body})
+        evaluated(project, clock)
+        assert project.fetch("openai", stored).success
+        evaluated(project, clock)
+        sandbox.faults({"route": "GET /openai/", **REVOKED})
         for is_refused in (True, False):
             assert project.look_up("openai").success is not is_refused
-            assert project.fetch("openai", last_days(1)).success is not is_refused
-            said, cursor = evaluated(project, cursor)
-            assert said == POSTED
+            assert evaluated(project, clock, timedelta(seconds=30)) == ("1 to post" if is_refused else NOTHING_NEW)
+            ended = project.fetch("openai", [*stored, newest])
+            assert ended.success is not is_refused
+            assert evaluated(project, clock) == POSTED
             sandbox.control("DELETE", "faults")
     refused, mended = receiver.texts
-    assert "and 1 more: openai " in refused or "and 2 more: openai " in refused
-    assert mended.startswith("usage-assets: refreshed again, after: openai: openai ")
+    header, assets, reason, nothing_is_lost, _ = refused.splitlines()
+    fault = "OpenAI refuses the key (401: Incorrect API key provided)"
+    assert header == f"usage-assets: {fault}: 6 assets of 1 connection; costs stop at {stored[-1]}"
+    assert assets == f"openai: costs, project_api_keys, projects and 3 more, {stored[0]} to {newest}"
+    assert reason.startswith("openai ")
+    assert "401 from GET /openai/v1/" in reason
+    assert nothing_is_lost == NOTHING_IS_LOST
+    assert mended.startswith(f"usage-assets: works again, after: {fault}\n")
+    assert not any(secret in text for secret in SECRETS for text in receiver.texts)
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ({"fault": "status", "status": 403, "body": {"message": "forbidden"}}, "Port refuses (403: forbidden)"),
+        ({"fault": "status", "status": 500, "body": {"message": "broken"}}, "Port fails (500: broken)"),
+    ],
+)
+def test_a_refusal_of_port_is_one_message_that_names_every_connection(
+    sandbox: Sandbox,
+    receiver: Receiver,
+    tmp_path: Path,
+    clock: time_machine.Traveller,
+    fault: dict[str, Any],
+    cause: str,
+) -> None:
+    """Each connection sends entities of other blueprints first: seen with a message that named one of three."""
+    variables = with_main_endpoints(tmp_path) | {"USAGE_WEBHOOK_URL": receiver.url}
+    patience = {**IMPATIENT, "attempts": 1}
+    with open_project(sandbox, tmp_path, variables, patience=patience) as project:
+        evaluated(project, clock)
+        for connection in PUSHED:
+            assert project.fetch(connection, last_days(1)).success
+        sandbox.faults({"route": "POST /port/v1/blueprints", **fault})
+        for connection in PUSHED:
+            assert not project.push_of(connection, last_days(1)).success
+        assert evaluated(project, clock) == POSTED
+    header, *connections, _, _, _ = receiver.texts[0].splitlines()
+    assert header == f"usage-assets: {cause}: 3 assets of 3 connections"
+    assert connections == [f"{name}: port_sync, {last_days(1)[0]}" for name in sorted(PUSHED)]
+
+
+def test_a_host_that_nobody_reaches_is_one_cause_for_all_connections(
+    sandbox: Sandbox, receiver: Receiver, tmp_path: Path, clock: time_machine.Traveller
+) -> None:
+    with closed_port() as closed:
+        host = closed.removesuffix(PATH)
+        variables = with_main_endpoints(tmp_path) | {
+            "USAGE_WEBHOOK_URL": receiver.url,
+            "OPENAI_BASE_URL": f"{host}/openai/v1",
+            "ANTHROPIC_BASE_URL": f"{host}/anthropic",
+            "PORT_BASE_URL": f"{host}/port",
+        }
+        patience = {**IMPATIENT, "attempts": 1}
+        with open_project(sandbox, tmp_path, variables, patience=patience) as project:
+            evaluated(project, clock)
+            for connection in ("openai", "anthropic"):
+                assert not project.fetch(connection, last_days(1)).success
+            assert not project.push_state_of("chatgpt").success
+            assert evaluated(project, clock) == POSTED
+    header, *_ = receiver.texts[0].splitlines()
+    cause = f"{host.removeprefix('http://')} cannot be reached (ConnectError)"
+    assert header == f"usage-assets: {cause}: 6 assets of 3 connections; costs are among them"
 
 
 def test_an_invoice_that_differs_from_what_is_stored_reaches_people_from_a_green_run(
-    sandbox: Sandbox, receiver: Receiver, tmp_path: Path
+    sandbox: Sandbox, receiver: Receiver, tmp_path: Path, clock: time_machine.Traveller
 ) -> None:
     variables = with_main_endpoints(tmp_path) | {"USAGE_WEBHOOK_URL": receiver.url}
     with Path(variables["USAGE_CONNECTIONS"]).open("a") as connections:
         connections.write('[[invoice]]\nconnection = "openai"\nmonth = "2026-10"\ntotal = 1400\nid = "I-1"\n')
     with open_project(sandbox, tmp_path, variables) as project:
-        _, cursor = evaluated(project)
+        evaluated(project, clock)
         for expected in (POSTED, NOTHING_NEW):
             assert replace(project, checks=True).run("accounting_tables", [dg.AssetKey("accounting")]).success
-            said, cursor = evaluated(project, cursor)
-            assert said == expected
+            assert evaluated(project, clock) == expected
     header, line, _ = receiver.texts[0].splitlines()
-    assert header == "usage-assets: checks of accounting_tables failed"
-    assert line.startswith("ERROR accounting invoices: I-1 (openai 2026-10): invoiced 1400 USD, stored 0 USD;")
+    assert header == "usage-assets: 1 error about accounting"
+    assert line.startswith("Error: I-1 (openai 2026-10): invoiced $1,400.00, stored $0.00; ")
 
 
 # A webhook that does not work
@@ -726,7 +829,7 @@ def test_a_refused_message_is_one_line_and_is_sent_again(
     daemon.fail("unreachable")
     receiver.status, receiver.body = status, body
     refused = f"USAGE_WEBHOOK_URL answered {words}: it is tried again"
-    assert daemon.tick() == f"0 messages posted, 2 runs to read; {refused}"
+    assert daemon.tick() == f"0 messages posted, 2 to post; {refused}"
     receiver.status = 200
     assert daemon.tick() == "2 messages posted"
     assert daemon.tick() == NOTHING_NEW
@@ -736,7 +839,7 @@ def test_a_refused_message_is_one_line_and_is_sent_again(
 def test_a_refusal_that_breaks_off_is_a_refusal(daemon: Daemon, receiver: Receiver) -> None:
     daemon.fail()
     receiver.status, receiver.body, receiver.promised = 503, "", 50
-    assert daemon.tick() == "0 messages posted, 1 runs to read; USAGE_WEBHOOK_URL answered 503: it is tried again"
+    assert daemon.tick() == "0 messages posted, 1 to post; USAGE_WEBHOOK_URL answered 503: it is tried again"
     receiver.status, receiver.promised = 200, 0
     assert daemon.tick() == POSTED
 
@@ -754,7 +857,7 @@ def test_a_webhook_that_cannot_be_reached_is_one_line_and_is_tried_again(daemon:
     with closed_port() as url:
         daemon.url = url
         expected = "USAGE_WEBHOOK_URL cannot be reached (ConnectError): it is tried again"
-        assert daemon.tick() == f"0 messages posted, 1 runs to read; {expected}"
+        assert daemon.tick() == f"0 messages posted, 1 to post; {expected}"
     daemon.url = receiver.url
     assert daemon.tick() == POSTED
 
@@ -839,9 +942,9 @@ def test_what_could_not_be_told_for_a_day_is_given_up(
 ) -> None:
     daemon.fail()
     receiver.status = 500
-    for passed in (timedelta(), GIVE_UP - timedelta(minutes=1)):
+    for passed in (timedelta(), GIVE_UP - timedelta(minutes=3)):
         clock.shift(passed)
-        assert str(daemon.tick()).startswith("0 messages posted, 1 runs to read")
+        assert str(daemon.tick()).startswith("0 messages posted, 1 to post")
     clock.shift(timedelta(minutes=2))
     assert daemon.tick() == NOTHING_NEW
 

@@ -27,8 +27,10 @@ from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
 from usage_assets.cli.doctor import NOTHING_IS_LOST, TIME_TO_BE_HEARD_OF
+from usage_assets.providers.github_copilot.billing import BillingUsage
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.postgres import lake_of
 from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
 
@@ -517,6 +519,17 @@ def test_an_api_key_without_a_bill_to_split_is_named(
     advice = "correct it in connections.toml, or remove it"
     said = f"WARN  tag_allocation of chatgpt: no stored cost is of API key 'typo': {advice}"
     assert finding(examined(terminal), "tag_allocation") == said
+
+
+def test_a_billed_product_that_is_not_known_is_named(chatgpt: Terminal) -> None:
+    days = Days(chatgpt.warehouse)
+    items = (("Copilot", "seat", "user-months"), ("Actions", "Actions Linux", "minutes"), ("New", "new_sku", None))
+    days.fetched(BillingUsage, *(raw(BillingUsage, product=p, sku=s, unit_type=u, net_amount=44) for p, s, u in items))
+    days.derive("github_copilot_billing_usage")
+    assert finding(examined(chatgpt), "in no cost") == (
+        "WARN  connection github_copilot: New, new_sku is billed and in no cost, because nobody knows whether it is "
+        "AI: 44.00 USD on 1 day. Report it, so that the next release knows it"
+    )
 
 
 def test_an_owner_that_matches_nothing_is_named(

@@ -218,7 +218,8 @@ def test_a_cell_of_a_view_is_explained_in_text(home: Terminal) -> None:
     for heading in ("rows", "requests", "versions", prices, "restatements", "runs", "SQL"):
         assert f"\n{heading}\n" in said.out
     assert "; inputs: anthropic.claude_code 2, query " in said.out
-    assert re.search(r"^  claude-[\w-]+, standard: input [\d.]+, read [\d.]+, write [\d.]+, output", said.out, re.M)
+    kinds = ", ".join(rf"{kind} [\d.]+" for kind in ("input", "read", "write", "write 1h", "output"))
+    assert re.search(rf"^  claude-[\w-]+, standard: {kinds}$", said.out, re.M)
     assert "GET v1/organizations/usage_report/claude_code?starting_at=" in said.out
     assert "http://localhost:3000/runs/" in said.out
 
@@ -264,7 +265,7 @@ def test_a_budget_names_its_method_its_days_and_its_code_and_each_day_goes_back_
     assert said.lines[0] == f"costs.budget_status provisional: {spent:f} USD"
     assert said.lines[2:4] == [
         f"  from the archived answers alone: {spent:f}",
-        "  insights/budgets.py: the sum of the days of the period that may still grow",
+        "  insights/budgets.py: the sum of the days of the period that may still change",
     ]
     computed = (
         r"  computed at 2026-11-20 \d\d:\d\d UTC; again now by usage-assets [\d.]+, code [0-9a-f]{12}: " + f"{spent:f}"

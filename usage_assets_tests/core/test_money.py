@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from usage_assets.core import money
-from usage_assets.core.money import Money
+from usage_assets.core.money import Money, in_words
 
 LARGEST = Decimal("99999999999999.999999999999999999999999")
 
@@ -85,3 +85,27 @@ def test_amounts_of_different_units_are_never_added_or_compared(
 ) -> None:
     with pytest.raises(TypeError):
         operation(Money(Decimal(1), "USD"), other)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "unit", "texts"),
+    [
+        (["0.336000032090999270000000", "0"], "USD", ["$0.34", "$0.00"]),
+        (["1234.5", "1234.4996"], "USD", ["$1,234.5000", "$1,234.4996"]),
+        (["-5"], "USD", ["-$5.00"]),
+        (["12.5", "12.5"], "EUR", ["12.50 EUR", "12.50 EUR"]),
+        (["1250", "1300"], "USD cents", ["$12.50", "$13.00"]),
+        (["1250"], "JPY minor units", ["1,250 JPY"]),
+        (["0.000000000000000000000001", "0"], "USD cents", ["$0.00000000000000000000000001", f"$0.{'0' * 26}"]),
+        (["3.5"], "credits", ["3.50 credits"]),
+        (["1234567", "0"], "tokens", ["1,234,567 tokens", "0 tokens"]),
+        (["7", "7.25"], "", ["7.0", "7.3"]),
+        (["7"], "unheard of", ["7 unheard of"]),
+    ],
+)
+def test_amounts_are_rounded_to_cents_or_to_the_digits_in_which_they_differ(
+    amounts: list[str], unit: str, texts: list[str]
+) -> None:
+    numbers = [*map(Decimal, amounts)]
+    shown = in_words(numbers, unit)
+    assert [shown[number] for number in numbers] == texts

@@ -695,11 +695,23 @@ NO_SCOPE = {"anthropic": "Default workspace", "focus": "no sub account"}
 """What costs without a project or workspace are for; elsewhere there is none."""
 
 
+ESTIMATES = {"anthropic.claude_code", "litellm.user_activity"}
+"""Sources of costs that bill nothing."""
+
+
 def cost_entities(
-    account: Account, day: date, costs: Sequence[Row], parts: Sequence[Row], accounting: Accounting, lookups: Lookups
+    account: Account,
+    day: date,
+    raw: Mapping[str, list[Row]],
+    costs: Sequence[Row],
+    parts: Sequence[Row],
+    accounting: Accounting,
+    lookups: Lookups,
 ) -> Mapping[str, list[Row]]:
     """What every provider's costs become in Port."""
     midnight, name = f"{day}T00:00:00Z", account.name
+    accounts = {row["sub_account_id"]: row["sub_account_name"] for row in raw.get("focus.charges", ())}
+    has_bill = any(source in raw for source in SOURCES if source not in ESTIMATES)
     keys = ("provider", "cost_basis", "native_unit", "currency", "scope_id", "used")
     cut = [
         {
@@ -713,7 +725,8 @@ def cost_entities(
     for (provider, basis, unit, currency, scope, model), same in by(cut, *keys).items():
         kind = basis if basis == "credits" or currency == "USD" else f"{basis}-{currency}"
         company = PROVIDERS[provider].company
-        scope_name = lookups.name(name, SCOPES, scope) or scope or NO_SCOPE.get(provider, "no project or workspace")
+        scope_name = lookups.name(name, SCOPES, scope) or accounts.get(scope) or scope
+        scope_name = scope_name or NO_SCOPE.get(provider, "no project or workspace")
         records.append(
             {
                 "identifier": path(name, kind, scope, model or "unknown", str(day)),
@@ -742,7 +755,7 @@ def cost_entities(
                 "provider": provider,
                 "user_id": user,
                 "user_email": address,
-                **_by_basis(same),
+                **_by_basis(same, has_bill=has_bill),
             }
         )
     models = [
@@ -753,7 +766,7 @@ def cost_entities(
             "provider": provider,
             "model": model or "no model",
             "usage_type": usage_type or "not itemized",
-            **_by_basis(same),
+            **_by_basis(same, has_bill=has_bill),
         }
         for (provider, model, usage_type), same in by(costs, "provider", "model", "usage_type").items()
     ]
@@ -768,18 +781,17 @@ def cost_entities(
             "record_date": midnight,
             "provider": provider,
             "team": team,
-            **_by_basis(same),
+            **_by_basis(same, has_bill=has_bill),
         }
         for (provider, team), same in by(owned, "provider", "team").items()
     ]
     return {"ai_cost_record": records, "ai_user_cost": people, "ai_model_cost": models, "ai_team_cost": teams}
 
 
-def _by_basis(costs: Sequence[Row]) -> Row:
+def _by_basis(costs: Sequence[Row], *, has_bill: bool) -> Row:
     credits_ = total(row["native_amount"] for row in costs if row["cost_basis"] == "credits") or Decimal(0)
-    return {f"{basis}_usd": _dollars(costs, basis) for basis in ("billed", "estimated", "notional")} | {
-        "credits": credits_
-    }
+    dollars = {f"{basis}_usd": _dollars(costs, basis) for basis in ("billed", "estimated", "notional")}
+    return dollars | {"credits": credits_} | ({} if has_bill else {"billed_usd": None})
 
 
 def _dollars(costs: Iterable[Row], basis: str) -> Decimal | None:
@@ -806,7 +818,7 @@ def tables_of(
             parts += kept[ALLOCATED, source]
     entities = [build(account, day, raw, lookups) for table, build in ENTITIES.items() if table in raw]
     if billed:
-        entities.append(cost_entities(account, day, costs, parts, accounting, lookups))
+        entities.append(cost_entities(account, day, raw, costs, parts, accounting, lookups))
     for found in entities:
         kept |= {(f"port_entities.{blueprint}", ""): rows for blueprint, rows in found.items()}
     return kept

@@ -443,7 +443,12 @@ def _charged(row: Row) -> Row:
         "line_item": row["charge_description"],
         "cost_type": row["service_name"],
         "inference_geo": row["region_id"],
+        "charge_frequency": row["other_columns"]["ChargeFrequency"],
     }
+
+
+def _seats(row: Row) -> Row:
+    return {**_metered(row), "charge_frequency": "Recurring"}
 
 
 MONEYS: Mapping[str, Sequence[Money]] = {
@@ -466,7 +471,7 @@ MONEYS: Mapping[str, Sequence[Money]] = {
             "billed",
             "net_amount",
             lambda row: (row["product"], row["unit_type"]) == ("Copilot", "user-months"),
-            _metered,
+            _seats,
         ),
     ),
 }
@@ -492,7 +497,7 @@ def costs_in(table: str) -> Callable[[Sequence[Row]], Iterator[Row]]:
 
 
 def _gateway_costs(rows: Sequence[Row]) -> Iterator[Row]:
-    """Estimates by model and API key, and one of what was used without a model."""
+    """Estimates by model and API key, and one of what no model explains."""
     of_models = [row for row in rows if row["cut"] == "model"]
     whole = [row for row in rows if row["cut"] == "total"]
     same = {"cost_basis": "estimated", "native_unit": "dollars", "currency": "USD"}
@@ -504,11 +509,8 @@ def _gateway_costs(rows: Sequence[Row]) -> Iterator[Row]:
             api_key_id=row["api_key"],
             native_amount=row["spend"],
         )
-    requests, spend = (
-        (total(row[name] for row in whole) or 0) - (total(row[name] for row in of_models) or 0)
-        for name in ("api_requests", "spend")
-    )
-    if requests > 0:
+    spend = (total(row["spend"] for row in whole) or 0) - (total(row["spend"] for row in of_models) or 0)
+    if spend:
         yield cost("litellm.user_activity", **same, native_amount=spend)
 
 
@@ -522,7 +524,7 @@ USD_TOTALS = {
     "cursor.usage_events": {"billed_cents": "cents"},
     "focus.charges": {"billed_usd": "dollars"},
     **{f"github_copilot.{name}": {"net_amount": "dollars"} for name in ("ai_credits", "premium_requests")},
-    "github_copilot.billing_usage": {"seats_amount": "dollars"},
+    "github_copilot.billing_usage": {"seats_amount": "dollars", "models_amount": "dollars"},
 }
 """Raw table -> its total that is billed, and that total's unit."""
 
@@ -573,7 +575,8 @@ TOTALS: Mapping[str, Mapping[str, Sum]] = {
     "github_copilot.ai_credits": AMOUNTS | {"ai_credits": Sum("gross_quantity", unit="credits")},
     "github_copilot.premium_requests": AMOUNTS | {"premium_requests": Sum("gross_quantity", unit="requests")},
     "github_copilot.billing_usage": AMOUNTS
-    | {"seats_amount": Sum("net_amount", lambda row: row["unit_type"] == "user-months", "USD")},
+    | {"seats_amount": Sum("net_amount", lambda row: row["unit_type"] == "user-months", "USD")}
+    | {"models_amount": Sum("net_amount", lambda _: False, "USD")},
     "github_copilot.users_1_day": {"ai_credits_used": Sum("ai_credits_used")},
 }
 
@@ -638,6 +641,7 @@ def _messages(row: Row) -> Row:
         "input_tokens": _sum_of(row, "uncached_input_tokens", "cache_read_input_tokens", *WRITTEN),
         "cached_input_tokens": row["cache_read_input_tokens"],
         "cache_write_tokens": _sum_of(row, *WRITTEN),
+        "cache_write_1h_tokens": row["cache_creation_1h_input_tokens"],
         "output_tokens": row["output_tokens"],
     }
 
@@ -675,17 +679,17 @@ def _tokens_of_charge(row: Row) -> Row | None:
         "input_tokens": 0 if kind == "output_tokens" else tokens,
         "cached_input_tokens": tokens if kind == "cache_read_input_tokens" else 0,
         "cache_write_tokens": tokens if kind == KINDS_OF_METERS[METERS[3]] else 0,
+        "cache_write_1h_tokens": 0,
         "output_tokens": tokens if kind == "output_tokens" else 0,
     }
 
 
 def _routes(row: Row) -> Row | None:
-    """The provider behind an own key counts the same use."""
+    """The provider behind an own key counts the same use. How much of a row with both is on credits is not known."""
+    what = {"model": row["model"], "workspace_id": row["workspace_id"]}
     if row["byok_usage_inference"] != 0:
-        return None
-    return {
-        "model": row["model"],
-        "workspace_id": row["workspace_id"],
+        return what if row["usage"] != 0 else None
+    return what | {
         "requests": row["requests"],
         "input_tokens": row["prompt_tokens"],
         "cached_input_tokens": min(row["cached_tokens"], row["prompt_tokens"]),

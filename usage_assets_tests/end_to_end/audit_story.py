@@ -18,12 +18,14 @@ import dagster as dg
 import httpx
 import time_machine
 
+from usage_assets.assets.insights import KEYS as INSIGHTS
 from usage_assets.automation.jobs import (
     ACCOUNTING_JOB,
     CONNECTION_TAG,
     PORT_SYNC_JOB,
     RANGE_END,
     RANGE_START,
+    REPORT_JOB,
     USAGE_JOB,
     port_sync_key,
 )
@@ -54,7 +56,7 @@ from usage_assets.sandbox.directory import Directory
 from usage_assets.sandbox.ledger import BOOKS, Clock, Ledger
 from usage_assets_tests.conftest import Sandbox, running_sandbox
 from usage_assets_tests.end_to_end.audit_books import MINOR_DIGITS, Account, Bills, Dated, Keeper, Key
-from usage_assets_tests.end_to_end.audit_sums import DAILY, total
+from usage_assets_tests.end_to_end.audit_sums import DAILY, by, total
 from usage_assets_tests.end_to_end.audit_views import whole_units
 from usage_assets_tests.end_to_end.conftest import Project, lose, open_project, sandbox_environment, settings_of
 from usage_assets_tests.end_to_end.test_refusals import failures
@@ -344,6 +346,14 @@ class Story:
             while self.tick():
                 pass
 
+    def compute(self) -> Iterator[str]:
+        """Compute forecasts, budgets and incidents. Yield what the run's own checks find wrong, a line each."""
+        result = self.project.run(REPORT_JOB, [*INSIGHTS])
+        assert result.success
+        for check in result.get_asset_check_evaluations():
+            if check.severity is dg.AssetCheckSeverity.ERROR and not check.passed:
+                yield f"check {check.check_name}: {check.description}"
+
     def load(self, accounting: Sequence[Dated]) -> None:
         """Edit the connections file and reload the code location."""
         Path(self.environment["USAGE_CONNECTIONS"]).write_text(self.connections + toml(accounting))
@@ -403,7 +413,9 @@ def toml(entries: Iterable[Dated]) -> str:
     """Entries as the connections file has them."""
 
     def value(said: object) -> str:
-        return f'"{said}"' if isinstance(said, str) else str(said)
+        if isinstance(said, tuple):
+            return f"[{', '.join(map(value, said))}]"
+        return f'"{said}"' if isinstance(said, str | Path) else str(said)
 
     return "\n".join(
         f"[[{entry.table}]]\n" + "\n".join(f"{name} = {value(said)}" for name, said in entry.said.items()) + "\n"
@@ -472,6 +484,57 @@ def stated(one: Organization, other: Organization) -> list[Dated]:
         said("owner", api_key="Laptop key (Bob)", team="laptops"),
         said("owner", project=name_other("proj_", "research"), team="research", connection="openai_emea"),
         said("owner", project=name_other("proj_", "checkout"), team="nobody's", connection="anthropic"),
+        *budgets(one, other),
+        said("guardrail", name="router", connection="router", measure="usd", above=Decimal("0.2")),
+        said("what_if", provider="anthropic", model="claude-opus-5", to="claude-sonnet-5"),
+        said("what_if", provider="openai", model="gpt-5.4", cached_share=Decimal("0.5")),
+    ]
+
+
+def budgets(one: Organization, other: Organization) -> list[Dated]:
+    """Some are reached and some are not, in dollars, euros and credits, of parts of a month and of quarters."""
+    checkout = one.ledger.company.identifier("proj_", "checkout")
+    return [
+        said("budget", name="everything", amount=Decimal(1500)),
+        said("budget", name="enough", amount=1000000, period="quarter"),
+        said("budget", name="lab", team="lab", amount=Decimal("250.5"), period="quarter"),
+        said("budget", name="cloud", connection="cloud", amount=400, thresholds=(Decimal("0.25"), Decimal(1))),
+        said("budget", name="checkout", project=checkout, amount=60),
+        said("budget", name="opus", model="claude-opus-5", amount=100),
+        said("budget", name="yen, too", connection="anthropic_labs", amount=200),
+        said("budget", name="euros", amount=Decimal("100.01"), currency="EUR"),
+        said("budget", name="codex", connection="chatgpt", credits=4000),
+        said("budget", name="late", connection="anthropic", amount=100, valid_from=LAST - timedelta(days=3)),
+        said("budget", name="over", connection="openai", amount=150, valid_until=LAST - timedelta(days=2)),
+        said("budget", name="seats", connection="copilot", amount=10000, valid_until=LAST - timedelta(days=1)),
+    ]
+
+
+def metrics(folder: Path) -> list[Dated]:
+    """Files of what users count: of everything, of teams, of a connection."""
+    entries = []
+    for scope, rows in by(metric_rows(), "scope_type").items():
+        lines = (f"{row['usage_date']},{row['scope_id']},{row['metric']},{row['value']}\n" for row in rows)
+        file = folder / f"metrics of {scope[0]}.csv"
+        file.write_text("".join(["date,scope,metric,value\n", *lines]))
+        entries.append(said("metric", file=file, **({} if scope[0] == "all" else {"scope": scope[0]})))
+    return entries
+
+
+def metric_rows() -> list[dict[str, Any]]:
+    """accounting.metrics; on every fourth day nothing is counted, and one team is misspelled."""
+    scopes = (("all", ""), ("team", "lab"), ("team", "unowned"), ("team", "lba"), ("connection", "openai"))
+    return [
+        {
+            "usage_date": day,
+            "scope_type": kind,
+            "scope_id": id_,
+            "metric": "merged pull requests",
+            "value": Decimal(day.toordinal() * (n + 3) % 7) / 2,
+        }
+        for day in DAYS
+        if day.toordinal() % 4
+        for n, (kind, id_) in enumerate(scopes)
     ]
 
 
@@ -752,7 +815,7 @@ def story_of(folder: Path, sandbox: Sandbox) -> Iterator[Story]:
             )
             for source in SOURCES
         ]
-        keeper = Keeper(accounts, stated(one, other))
+        keeper = Keeper(accounts, [*stated(one, other), *metrics(folder)])
         file = folder / "connections.toml"
         environment = sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | {
             **dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"), ""),

@@ -11,6 +11,8 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+import time_machine
+
 from usage_assets.sandbox.company import EXACT
 from usage_assets_tests.end_to_end import audit_sources
 from usage_assets_tests.end_to_end.audit_books import KEYS, MINOR_DIGITS, SCOPES, USERS, Keeper, counted, owner_of
@@ -133,6 +135,35 @@ def attributed(keeper: Keeper) -> list[Row]:
         {**row, **actor_of(row, keeper), **owner_of(row, keeper.accounting)}
         for row in _named(keeper, ({"allocation": None, "basis": None, **row} for row in (*whole, *split)))
     ]
+
+
+def counted_costs(keeper: Keeper) -> Iterator[Row]:
+    """costs.counted_costs: each cost once for each unit that it counts in."""
+    for row in attributed(keeper):
+        billed = row["cost_basis"] == "billed"
+        if billed and row["amount_usd"] is not None:
+            yield {**row, "counted_in": "USD"}
+        if billed and row["currency"] != "USD":
+            yield {**row, "counted_in": row["currency"]}
+        if row["cost_basis"] == "credits":
+            yield {**row, "counted_in": "credits"}
+
+
+def rates_used(keeper: Keeper) -> Iterator[Row]:
+    """costs.rates_used: what billed amounts in other currencies were multiplied by."""
+    keys = ("connection", "usage_date", "source_table", "currency", "usd_rate", "usd_rate_source")
+    valued = [row for row in keeper.rows(DAILY) if row["cost_basis"] == "billed" and row["usd_rate"]]
+    for *place, currency, rate, source in by(valued, *keys):
+        said = {"currency": currency, "usd": rate, "source": source}
+        [entry] = [
+            entry.said
+            for entry in keeper.accounting
+            if entry.table == "exchange_rate"
+            and entry.speaks_of(place[1])
+            and {name: entry.said.get(name) for name in said} == said
+        ]
+        names = (*keys[:4], "rate", "source", "valid_from")
+        yield dict(zip(names, (*place, currency, rate, source, entry["valid_from"]), strict=True))
 
 
 def by_key(keeper: Keeper) -> Mapping[str, list[Row]]:
@@ -747,6 +778,39 @@ def left_out(keeper: Keeper) -> list[Row]:
     ]
 
 
+def products_left_out(keeper: Keeper) -> list[Row]:
+    """costs.left_out: services of clouds that are not taken, and GitHub's products that are no AI."""
+    services = [
+        {
+            **{name: row[name] for name in ("connection", "usage_date")},
+            "provider": "focus",
+            "product": row["service_name"],
+            "currency": row["billing_currency"],
+            "row_count": row["left_out_rows"],
+            "amount": row["billed_cost"],
+            "reason": "a service that the connection does not take",
+            "is_unknown": False,
+        }
+        for row in keeper.rows("focus.charges")
+        if row["left_out_rows"]
+    ]
+    others = [row for row in keeper.rows("github_copilot.billing_usage") if row["product"] != "Copilot"]
+    return services + [
+        {
+            "connection": connection,
+            "usage_date": day,
+            "provider": "github_copilot",
+            "product": f"{product}, {sku}",
+            "currency": "USD",
+            "row_count": len(same),
+            "amount": total(row["net_amount"] for row in same),
+            "reason": "no AI product",
+            "is_unknown": False,
+        }
+        for (connection, day, product, sku), same in by(others, "connection", "usage_date", "product", "sku").items()
+    ]
+
+
 # --- Usage ------------------------------------------------------------------------------------------------------------
 
 
@@ -764,7 +828,8 @@ def usage(keeper: Keeper) -> Mapping[str, list[Row]]:
         for row in (counted(rows) if table == "chatgpt.codex_usage" else rows)
         if (counts := counts_of(row))
     ]
-    counters = ("requests", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens")
+    writes = ("cache_write_tokens", "cache_write_1h_tokens")
+    counters = ("requests", "input_tokens", "cached_input_tokens", *writes, "output_tokens")
     keys = ("connection", "provider", "usage_date", "model")
     meters = [row for row in used if row["provider"] == "focus"]
     used = [row for row in used if row["provider"] != "focus"] + [
@@ -775,7 +840,7 @@ def usage(keeper: Keeper) -> Mapping[str, list[Row]]:
     of_models = [
         dict.fromkeys((*keys, *counters)) | row
         for row in used
-        if any(row.get(name) is not None for name in ("requests", "input_tokens", "output_tokens"))
+        if all(row.get(name) is None for name in ("usage_bytes", "sessions"))
     ]
     sums_ = [
         dict(zip(keys, key, strict=True)) | {name: total(row[name] for row in same) for name in counters}
@@ -802,7 +867,7 @@ def _is_whole(rows: Sequence[Row]) -> bool:
         return {row[name] is not None for row in rows}
 
     return stated("input_tokens") == stated("output_tokens") == {True} and all(
-        len(stated(name)) == 1 for name in ("cached_input_tokens", "cache_write_tokens")
+        len(stated(name)) == 1 for name in ("cached_input_tokens", "cache_write_tokens", "cache_write_1h_tokens")
     )
 
 
@@ -853,6 +918,8 @@ def gateways_and_bills(keeper: Keeper) -> list[Row]:
         for (billed_on, billed_model, provider), billed in bills.items():
             if (billed_on, billed_model) == (day, model):
                 estimate, bill = (total(row["amount_usd"] for row in rows) for rows in (estimated, billed))
+                if any(row["amount_usd"] is None and row["native_amount"] for row in billed):
+                    bill = None  # a part of it is in a currency without a rate
                 pairs.append(
                     {
                         "connection": connection,
@@ -879,8 +946,36 @@ def stated(keeper: Keeper) -> dict[str, list[Row]]:
     """The tables accounting.*."""
     tables: defaultdict[str, list[Row]] = defaultdict(list)
     for entry in keeper.accounting:
-        tables[f"accounting.{entry.table}s"].append(_stored(entry.table, dict(entry.said)))
+        if entry.table == "budget":
+            name, since = entry.said["name"], entry.said.get("valid_from", EVER)
+            tables["accounting.budget_thresholds"] += [
+                {"name": name, "valid_from": since, "threshold": share}
+                for share in entry.said.get("thresholds", THRESHOLDS)
+            ]
+        if entry.table != "metric":
+            tables[f"accounting.{entry.table}s"].append(_stored(entry.table, dict(entry.said)))
     return tables
+
+
+def budgets_without_limits(keeper: Keeper) -> list[Row]:
+    """costs.budgets_and_limits: budgets that are valid today, by DuckDB's clock, which no test moves; no limits."""
+    today = time_machine.escape_hatch.datetime.datetime.now(UTC).date()
+    budgets = (entry for entry in keeper.accounting if entry.table == "budget" and entry.speaks_of(today))
+    rows = (_stored("budget", dict(entry.said)) for entry in budgets)
+    same = ("scope_type", "scope_id", "currency", "period")
+    return [
+        {name: row[name] for name in same} | {"budget": row["name"], "budget_amount": row["amount"]} for row in rows
+    ]
+
+
+EVER = date(1970, 1, 1)
+THRESHOLDS = (Decimal("0.5"), Decimal("0.8"), Decimal(1))
+SCOPED = ("connection", "team", "project", "workspace", "user", "model", "api_key")
+
+
+def scope_of(said: Mapping[str, Any]) -> tuple[str, str | None]:
+    """What a budget or guardrail is about: its kind, and its name or id."""
+    return next(((kind, said[kind]) for kind in SCOPED if kind in said), ("all", None))
 
 
 def _stored(table: str, said: Row) -> Row:
@@ -891,7 +986,19 @@ def _stored(table: str, said: Row) -> Row:
             return {**said, "minor_digits": MINOR_DIGITS[said["currency"]]}
         case "owner":
             kind = next(kind for kind in ("api_key", "user", "project", "workspace") if kind in said)
-            return {"valid_from": date(1970, 1, 1), **said, kind: None, "kind": kind, "id": said[kind]}
+            return {"valid_from": EVER, **said, kind: None, "kind": kind, "id": said[kind]}
+        case "budget" | "guardrail":
+            scope, id_ = scope_of(said)
+            stated = {"valid_from": EVER, **said, scope: None, "thresholds": None, "credits": None}
+            stated |= {"scope_type": scope, "scope_id": id_}
+            if table == "budget":
+                currency = None if "credits" in said else said.get("currency", "USD")
+                amount = said.get("amount", said.get("credits"))
+                stated |= {"period": said.get("period", "month"), "currency": currency, "amount": amount}
+            return stated
+        case "what_if":
+            model = {"to_provider": said["provider"], "to_model": said.get("to", said["model"])}
+            return {**said, "to": None, **model}
         case "invoice":
             return {"currency": "USD", **said, "month": date.fromisoformat(f"{said['month']}-01")}
     return {"currency": "USD", **said}

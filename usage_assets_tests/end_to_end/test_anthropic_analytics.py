@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+import time_machine
 
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.end_to_end.test_refusals import failures
 
@@ -48,6 +49,16 @@ def connections(folder: Path, claude: str = "", newer: str = "") -> dict[str, st
     return {"USAGE_CONNECTIONS": str(file), **dict.fromkeys(names, "")}
 
 
+SETTLED = "settling_days = 0"
+
+
+@pytest.fixture
+def settled(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
+    """A project with a connection of both reports, whose days are settled when they were read twice, a day apart."""
+    with hold_project(sandbox, tmp_path, connections(tmp_path, SETTLED, SETTLED)) as opened:
+        yield opened
+
+
 @pytest.fixture
 def both(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
     """A project with a connection of both reports, of one organization."""
@@ -80,6 +91,11 @@ def compared(project: Project, days: list[date] = DAYS) -> dict[tuple[str, str],
     return checks(result)
 
 
+def later(hours: int) -> time_machine.travel:
+    """That many hours after NOW."""
+    return time_machine.travel(NOW + timedelta(hours=hours))
+
+
 def test_both_agree_with_the_books_and_with_each_other_and_nothing_is_counted_twice(both: Project) -> None:
     assert both.fetch("claude", DAYS).success
     before = both.content()
@@ -102,18 +118,23 @@ def test_both_agree_with_the_books_and_with_each_other_and_nothing_is_counted_tw
     assert {row["settling_days"] for row in both.rows("ledger.stored_days") if row["connection"] == "newer"} == {38}
 
 
-def test_a_day_that_differs_is_a_warning_with_both_figures_and_the_difference(both: Project) -> None:
-    fetch_older(both, DAYS)
-    before = both.sandbox.truth(DAYS[1], DAYS[1])
+def test_a_day_that_differs_is_a_warning_with_both_figures_and_the_difference(settled: Project) -> None:
+    before = settled.sandbox.truth(DAYS[1], DAYS[1])
     for endpoint in ("cost", "usage"):
         restated = {"endpoint": endpoint, "days": [str(DAYS[1])], "change": "scale", "factor": 3}
-        both.sandbox.control("POST", "restate", {"provider": "anthropic_analytics", **restated})
-    after = both.sandbox.truth(DAYS[1], DAYS[1])["anthropic_analytics"]
-    found = compared(both)
-    for key, (name, unit) in {
-        ("cost", "cost_report"): ("amount_cents in USD", "cents"),
-        ("usage", "usage_messages"): ("output_tokens", "output_tokens"),
-        ("cost_report", "cost"): ("amount_cents in USD", "cents"),
+        settled.sandbox.control("POST", "restate", {"provider": "anthropic_analytics", **restated})
+    after = settled.sandbox.truth(DAYS[1], DAYS[1])["anthropic_analytics"]
+    fetch_older(settled, DAYS)
+    for [summary] in compared(settled).values():
+        assert summary.passed
+        assert said(summary)["not_compared"].startswith(f"{DAYS[1]}: the provider may still change anthropic")
+    with later(25):
+        fetch_older(settled, DAYS)
+        found = compared(settled)
+    for key, unit in {
+        ("cost", "cost_report"): "cents",
+        ("usage", "usage_messages"): "output_tokens",
+        ("cost_report", "cost"): "cents",
     }.items():
         [day, summary] = found[key]
         assert (day.partition, summary.passed) == (str(DAYS[1]), False)
@@ -121,19 +142,25 @@ def test_a_day_that_differs_is_a_warning_with_both_figures_and_the_difference(bo
         here, there = after[unit], before["anthropic"][unit]
         if key[0] == "cost_report":
             here, there = there, here
-        [line] = [line for line in said(day)["contradictions"] if line.startswith(name)]
-        beside, _, figures = line.removeprefix(f"{name} (difference to ").partition(": ")
-        assert beside == COMPARED[key]
-        difference, _, sides = figures.partition(") is ")
-        ours, _, theirs = sides.partition(" here and ")
-        assert (Decimal(ours), Decimal(theirs.removesuffix(" in its source"))) == (here, there)
-        assert Decimal(difference) == here - there != 0
+        amounts = [
+            f"${amount.scaleb(-2):,.2f}" if unit == "cents" else f"{amount:,}"
+            for amount in (here, there, abs(here - there))
+        ]
+        subject = "" if unit == "cents" else "output tokens: "
+        verb = "says" if unit == "cents" else "counts"
+        ours, theirs, apart = amounts
+        assert (
+            f"{subject}anthropic_analytics.{key[0]} {verb} {ours}, and {COMPARED[key]} {verb} {theirs} ({apart} apart)"
+            in said(day)["contradictions"]
+        )
 
 
-def test_a_millionth_of_a_cent_is_no_difference_and_a_cent_is(both: Project) -> None:
-    fetch_older(both, DAYS[:1])
-    cents = both.sandbox.truth(DAYS[0], DAYS[0])["anthropic"]["cents"]
-    for more, passes in (("0.00000001", True), ("1", False)):
+def test_a_millionth_of_a_cent_is_no_difference_and_a_cent_is(settled: Project) -> None:
+    cents = settled.sandbox.truth(DAYS[0], DAYS[0])["anthropic"]["cents"]
+    for hours in (0, 25):
+        with later(hours):
+            fetch_older(settled, DAYS[:1])
+    for start, more, passes in ((0, "0.00000001", True), (50, "1", False)):
         item = {
             "starting_at": f"{DAYS[0]}T00:00:00Z",
             "ending_at": f"{DAYS[1]}T00:00:00Z",
@@ -141,12 +168,14 @@ def test_a_millionth_of_a_cent_is_no_difference_and_a_cent_is(both: Project) -> 
             "cost": {"amount": str(cents + Decimal(more)), "list_amount": "1", "currency": "USD", "requests": None},
         }
         body = {"data": [item], "has_more": False, "next_page": None}
-        both.sandbox.control("DELETE", "faults")
-        both.sandbox.faults(
+        settled.sandbox.control("DELETE", "faults")
+        settled.sandbox.faults(
             {"route": "GET /anthropic/v1/organizations/analytics/cost", "fault": "replace", "body": body}
         )
-        result = replace(both, checks=True).fetch("newer", DAYS[:1], "cost")
-        assert result.success
+        for hours in (start, start + 25):
+            with later(hours):
+                result = replace(settled, checks=True).fetch("newer", DAYS[:1], "cost")
+                assert result.success
         assert {each.passed for each in checks(result)["cost", "cost_report"]} == {passes}
 
 

@@ -7,7 +7,8 @@ import csv
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,11 +20,13 @@ import pytest
 from usage_assets.cli.main import main
 from usage_assets.core.schema import declared
 from usage_assets.focus.columns import COLUMNS
+from usage_assets.report.figures import SQL
 from usage_assets.sandbox.company_github_copilot import CREDITS_PER_PERSON_SINCE
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox
-from usage_assets_tests.end_to_end import audit_views
-from usage_assets_tests.end_to_end.audit_books import USES, Content, content
+from usage_assets_tests.end_to_end import audit_ratios, audit_views
+from usage_assets_tests.end_to_end.audit_books import USES, Accounting, Content, content
+from usage_assets_tests.end_to_end.audit_insights import Spendings, wrong_budgets, wrong_forecasts, wrong_guardrails
 from usage_assets_tests.end_to_end.audit_story import (
     COUNT,
     DAYS,
@@ -33,6 +36,7 @@ from usage_assets_tests.end_to_end.audit_story import (
     ORGANIZATION,
     SHORT,
     Story,
+    metric_rows,
     play,
     story_of,
 )
@@ -59,20 +63,21 @@ UNCOMPARED = {
     "accounting.currencies",  # ISO 4217, in test_accounting.py
     "accounting.providers", "accounting.cost_sources",  # in every row of costs.focus
     "accounting.bill_names",  # in docs/one-bill.md, which models/test_billed_twice.py reads
-    "accounting.list_prices",  # in models/test_what_if.py
-    "costs.unit_costs", "costs.complete_days",  # in models/test_unit_costs.py
+    "accounting.list_prices",  # in what-if
+    "costs.budget_status", "costs.forecast", "costs.forecast_totals", "costs.anomalies",  # by their rules, below
+    "costs.unit_costs",  # with the figures, below
+    "costs.complete_days",  # in every row of costs.unit_costs
     "accounting.tag_allocations", "costs.tag_shares", "costs.tagged_costs", "costs.by_tag",
-    "litellm.tag_activity_by_model",  # these are in models/test_gateways.py
+    "litellm.tag_activity_by_model", "costs.gateway_tags",  # these are in models/test_gateways.py
+    "github_copilot.bill",  # in models/test_github_bill.py
     "ledger.late_days", "ledger.awaited_days",  # what is late is in ledger.due_days
     "openai.projects", "openai.users", "openai.project_api_keys", "openai.service_accounts",
     "anthropic.workspaces", "anthropic.users", "anthropic.api_keys", "anthropic.organization",  # in costs.names
 }  # fmt: skip
 """Relations of names, and of our own bookkeeping."""
 EMPTY = (
-    *("accounting.budgets", "accounting.budget_thresholds", "accounting.guardrails"),
-    *("accounting.metrics", "accounting.what_ifs"),
-    *("openai.spend_limits", "anthropic.spend_limits", "costs.budgets_and_limits"),
-    *("cursor.members", "github_copilot.seats", "github_copilot.budgets"),
+    *("openai.spend_limits", "anthropic.spend_limits"),
+    *("cursor.members", "github_copilot.budgets"),
     "costs.billed_twice",
 )
 """What nobody states here, lists that no connection asks for, and two bills of one use, which there are none of."""
@@ -92,6 +97,7 @@ def test_everything_says_what_the_books_say(sandbox: Sandbox, tmp_path: Path, mo
     monkeypatch.setenv(*ONE_PLAN_PER_ASSET)
     with story_of(tmp_path, sandbox) as story:
         play(story, what_is_fetched_alone_changes_no_costs)
+        wrong = [*story.compute()]
         the_copies_of_the_books_are_the_sandboxes_own(story)
         books = books_of(story)
         the_story_has_everything(books)
@@ -104,6 +110,13 @@ def test_everything_says_what_the_books_say(sandbox: Sandbox, tmp_path: Path, mo
         everybodys_part_is_theirs(story, books)
         port_is_what_the_books_say(story)
         exports_are_the_view(story, books["costs.focus"], tmp_path, monkeypatch)
+        with story.project.warehouse.get_connection() as database:
+            figures = Figures.of(story, books)
+            found = [*figures.wrong(database)]
+            if COUNT == SHORT:
+                every_planted_error_is_a_line(database, figures, found)
+            wrong += found
+        assert not wrong, "\n".join(wrong)
 
 
 def everything_stored_is_in_the_books(database: duckdb.DuckDBPyConnection, books: Books) -> None:
@@ -182,9 +195,12 @@ def costs_of(story: Story) -> dict[str, Sequence[Row]]:
         **dict(audit_views.sums(keeper)),
         "costs.daily_costs_named": audit_views.named(keeper),
         "costs.allocated_costs_named": audit_views.attributed(keeper),
+        "costs.counted_costs": list(audit_views.counted_costs(keeper)),
+        "costs.rates_used": list(audit_views.rates_used(keeper)),
         **audit_views.by_key(keeper),
         "costs.focus": audit_views.focus(keeper),
         "costs.focus_left_out": audit_views.left_out(keeper),
+        "costs.left_out": audit_views.products_left_out(keeper),
         "costs.gateways_and_bills": audit_views.gateways_and_bills(keeper),
     }
 
@@ -204,6 +220,8 @@ def books_of(story: Story) -> Books:
         "ledger.stored_days": list(keeper.stored_days()),
         "ledger.due_days": list(due(story)),
         **audit_views.stated(keeper),
+        "accounting.metrics": metric_rows(),
+        "costs.budgets_and_limits": audit_views.budgets_without_limits(keeper),
     }
 
 
@@ -343,7 +361,7 @@ PLANTED: Mapping[str, Sequence[str]] = {
     ONE.format("", LESS, "billed", "is not null"): OF_ROWS,
     ONE.format("_sums", MORE, "billed", "is not null"): OF_SUMS,
     ONE.format("_sums", LESS, "billed", "is not null"): OF_SUMS[:2],
-    ONE_PART.format("", MORE): ("costs.allocated_costs_named", "costs.focus"),
+    ONE_PART.format("", MORE): ("costs.allocated_costs_named", "costs.counted_costs", "costs.focus"),
     ONE_PART.format("_sums", MORE): (*audit_views.OF_PARTS, "costs.allocated_costs_by_key_named"),
     ONE.format("", MORE, "credits", "is null"): ("costs.focus_left_out",),
     f"update {DAILY} set {LESS} where provider = 'litellm'": ("costs.gateways_and_bills",),
@@ -352,6 +370,10 @@ PLANTED: Mapping[str, Sequence[str]] = {
         "costs.usage_by_model",
     ),
     "delete from cursor.daily_usage where is_active": ("costs.active_people",),
+    "update focus.charges set left_out_rows = left_out_rows + 1 where left_out_rows is not null": ("costs.left_out",),
+    "update github_copilot.billing_usage set net_amount = net_amount + 1 where product = 'Actions'": (
+        "costs.left_out",
+    ),
     "update openai.projects set name = upper(name)": ("costs.names",),
     "update ledger.partition_versions set row_count = row_count + 1 where version = 1": (
         "ledger.restatements",
@@ -469,6 +491,85 @@ def connections_are_described(story: Story) -> None:
             "settled_until": settled and f"{settled}T00:00:00Z",
             "last_error": None,
         }
+
+
+# --- Figures ----------------------------------------------------------------------------------------------------------
+
+MONTH = {"first": audit_views.month_of(LAST), "last": LAST}
+OF_MONTH = ((SQL / "unit_costs.sql").read_text(), "select * from costs.what_if($first, $last)")
+"""Queries of the month's unit costs and of what-if."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is computed from costs, by the books."""
+
+    spendings: Spendings
+    accounting: Accounting
+    unit_costs: Sequence[Row]
+    people: Sequence[Row]
+    what_ifs: Mapping[audit_ratios.WhatIf, Row]
+
+    @classmethod
+    def of(cls, story: Story, books: Books) -> "Figures":
+        """What must stand at the end of the story."""
+        keeper = story.keeper
+        return cls(
+            Spendings.of(keeper, books),
+            keeper.accounting,
+            [*audit_ratios.unit_costs(keeper, books["costs.allocated_costs_named"], metric_rows())],
+            books["costs.active_people"],
+            {asked: audit_ratios.expected_what_if(keeper, asked, **MONTH) for asked in audit_ratios.WHAT_IFS},
+        )
+
+    def wrong(self, database: duckdb.DuckDBPyConnection) -> Iterator[str]:
+        """A line for each budget, forecast, guardrail, unit cost and what-if that contradicts them."""
+        read = reader(database)
+        yield from wrong_budgets(read, self.spendings, self.accounting, LAST)
+        yield from wrong_forecasts(read, self.spendings, LAST)
+        yield from wrong_guardrails(read, self.spendings, self.accounting, LAST)
+        unit_costs, what_if = (database.execute(sql, MONTH).to_arrow_table().to_pylist() for sql in OF_MONTH)
+        yield from audit_ratios.wrong_days(read("costs.unit_costs"), self.unit_costs)
+        yield from audit_ratios.wrong_unit_costs(unit_costs, self.unit_costs, self.people, **MONTH)
+        yield from audit_ratios.wrong_what_ifs(what_if, self.what_ifs)
+
+
+TOMORROW = LAST + timedelta(days=1)
+PLANTED_FIGURES: Mapping[str, str] = {
+    "update costs.budget_status set settled = settled + 0.01 where budget = 'lab'": "budget lab, ",
+    "update costs.budget_status set provisional = provisional - 0.01 where budget = 'cloud'": "budget cloud, ",
+    f"update costs.budget_status set expected = expected + 0.01 where budget = 'yen, too' and last_day > '{LAST}'": (
+        "but "
+    ),
+    "update costs.budget_status set exhausted_on = exhausted_on - 1 where budget = 'everything'": "exhausted_on: ",
+    "update costs.budget_status set thresholds = '' where budget = 'opus'": "thresholds: ",
+    f"delete from costs.budget_status where budget = 'codex' and last_day > '{LAST}'": "budget codex, ",
+    "update costs.forecast_totals set settled = settled + 0.01 where id = 'anthropic'": "connection anthropic, settled",
+    "update costs.forecast_totals set provisional = provisional + 0.01 where id = 'legacy'": "legacy, provisional",
+    "update costs.forecast_totals set expected = expected + 0.01 where id = 'openai_emea'": "emea, expected",
+    f"update costs.forecast set expected = expected + 0.01 where id = 'openai' and usage_date = '{TOMORROW}'": (
+        "connection openai, expected: "
+    ),
+    "update costs.anomalies set actual = actual + 0.01 where what = 'router'": "guardrail router, ",
+    "update accounting.list_prices set output = output + 0.01 where model = 'claude-opus-5'": "claude-opus-5, instead",
+    "update accounting.metrics set value = value + 1 where scope_id = 'lab'": "team, lab, accounting.metrics",
+}
+"""An error in what is computed from costs, by a cent or a day -> what the line says that finds it."""
+
+
+def every_planted_error_is_a_line(
+    database: duckdb.DuckDBPyConnection, figures: Figures, found: Collection[str]
+) -> None:
+    """Each error of a copy in which all are made."""
+    database.execute("begin")
+    try:
+        for error in PLANTED_FIGURES:
+            database.execute(error)
+        lines = {*figures.wrong(database)} - {*found}
+    finally:
+        database.execute("rollback")
+    unseen = [error for error, line in PLANTED_FIGURES.items() if not any(line in each for each in lines)]
+    assert unseen == []
 
 
 # --- FOCUS ------------------------------------------------------------------------------------------------------------

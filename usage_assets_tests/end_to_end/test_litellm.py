@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
+from usage_assets.core.forgotten import Forgotten
+from usage_assets.explain.chain import Explainer
+from usage_assets.explain.figures import figures_of
+from usage_assets.explain.recompute import recomputed, value_of
+from usage_assets.report.figures import read
+from usage_assets.report.period import Period
+from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets_tests.end_to_end.conftest import Project, open_project, settings_in
+from usage_assets_tests.report.test_figures import start_of
 
 DAYS = last_days(2)
 
@@ -16,6 +24,15 @@ DAYS = last_days(2)
 @pytest.fixture
 def gateway(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
     """A project with a proxy and the bill of OpenAI behind it, whose days are stored and pushed."""
+    with open_project(sandbox, tmp_path, variables(sandbox, tmp_path)) as project:
+        for connection in ("openai", "gateway"):
+            assert project.fetch(connection, DAYS).success
+            assert project.push_of(connection, DAYS).success
+        yield project
+
+
+def variables(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    """The environment of that project."""
     connections, key = tmp_path / "connections.toml", tmp_path / "key"
     key.write_text("sk-litellm-sandbox")
     connections.write_text(
@@ -24,16 +41,11 @@ def gateway(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
         '[[tag_allocation]]\nconnection = "openai"\ngateway = "gateway"\ntags = "product:"\n'
         '[[budget]]\nname = "all"\namount = 1\n'
     )
-    environment = {
+    return {
         "USAGE_CONNECTIONS": str(connections),
         "OPENAI_ADMIN_KEY": "sk-admin-sandbox",
         "OPENAI_BASE_URL": f"{sandbox.base_url}/openai/v1",
     }
-    with open_project(sandbox, tmp_path, environment) as project:
-        for connection in ("openai", "gateway"):
-            assert project.fetch(connection, DAYS).success
-            assert project.push_of(connection, DAYS).success
-        yield project
 
 
 def by_day_and_model(rows: list[dict[str, Any]], name: str) -> dict[tuple[Any, ...], Decimal]:
@@ -119,3 +131,25 @@ def test_every_cut_equals_the_books_and_no_estimate_is_part_of_a_bill(gateway: P
         ours = gateway.sandbox.truth(DAYS[0], DAYS[-1])["litellm"]
         spend = total(gateway, f"amount_usd), 0) from costs.daily_costs where {of_gateway}")
         assert spend == ours["gateway_spend_usd"], change
+
+
+def test_a_part_of_a_bill_by_tag_is_explained_and_computed_again(gateway: Project, tmp_path: Path) -> None:
+    """By the bill's answers and the gateway's. The command of a row of the report finds its dollars."""
+    publish(gateway.warehouse)
+    settings = settings_in(gateway.sandbox, tmp_path, variables(gateway.sandbox, tmp_path))
+    with gateway.warehouse.reading() as database:
+        report = read(database, Period.of_days(DAYS[0], DAYS[-1])).figures["tags"]
+        explainer, found = Explainer(settings, database), dict[str, set[str]]()
+        rows = report.rows.to_pylist()
+        chosen = {row["found_by"]: (row, *command) for row, command in zip(rows, report.commands, strict=True)}
+        for how, (row, command) in chosen.items():
+            [figure] = figures_of(database, start_of(command), Forgotten())
+            explained = explainer.explain([figure])
+            assert not explained.missing
+            [shown] = explained.figures
+            assert figure.value == shown.value == row["usd"]
+            with recomputed(explainer, [figure]) as again:
+                assert value_of(again, figure) == row["usd"]
+            found[how] = {value.table for value in shown.values}
+    assert found["estimate"] == {"openai.costs", "litellm.user_activity", "litellm.tag_activity_by_model"}
+    assert found["no estimate"] == {"openai.costs"}

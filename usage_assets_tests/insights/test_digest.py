@@ -158,7 +158,9 @@ def test_the_two_budgets_with_the_largest_share_spent_are_named() -> None:
 
 def test_people_are_named_only_where_they_may_be() -> None:
     odd = [anomaly("person", "Ada"), anomaly("api_key", "Bob's key"), anomaly("project", "web", is_open=False)]
-    assert lines(anomalies=odd)[-1] == "Moved most: project research +$910.00; 2 open anomalies"
+    assert lines(anomalies=odd)[-1] == (
+        "Moved most: project research +$910.00; 2 open anomalies: spike of one person, 2026-11-05"
+    )
     assert lines(with_people=True)[-1] == "Moved most: project research +$910.00, person Ada +$700.00"
 
 

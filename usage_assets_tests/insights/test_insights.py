@@ -168,18 +168,23 @@ def test_a_connection_that_was_taken_out_has_ended_and_hides_no_day_of_the_other
     assert months[""].provisional == 0
 
 
-def test_a_spike_names_its_model_and_is_one_anomaly_on_two_days(days: Days) -> None:
+def test_a_spike_is_one_incident_with_its_driver_and_one_alert_on_two_days(days: Days) -> None:
     store(days, d20261110=Decimal(900))
     insights = found(days)
-    [spike] = [row for row in rows(insights, AnomalyRow) if (row.kind, row.id) == ("connection", "openai")]
-    assert (spike.what, spike.first_day, spike.actual) == ("spike", date(2026, 11, 10), Decimal("910.50"))
-    assert spike.driver == "gpt-5, p1, unknown"
-    assert spike.is_open
-    [told] = [text for text in texts(insights.alerts[AnomalyRow]) if "connection openai" in text]
-    assert told.startswith("spike of connection openai, 2026-11-10: $910.50 a day")
+    [spike] = rows(insights, AnomalyRow)
+    assert (spike.kind, spike.id, spike.what, spike.first_day) == ("project", "p1", "spike", date(2026, 11, 10))
+    assert (spike.actual, spike.driver, spike.is_open) == (Decimal(900), "gpt-5, p1", True)
+    others = [text.partition(" $")[0] for text in spike.evidence.split("; ")]
+    assert sorted(others) == ["connection openai", "everything", "model gpt-5", "team web"]
+    assert "everything $910.50 instead of $1" in spike.evidence, "with the ten dollars and a half of the other project"
+    [told] = texts(insights.alerts[AnomalyRow])
+    assert told.startswith("spike of project p1, 2026-11-10: $900.00 a day")
+    assert told.endswith("; most of it: gpt-5, p1")
+    assert "1 open anomaly: spike of project p1, 2026-11-10" in insights.digest.lines[-1] if insights.digest else False
     keep(days, insights)
-    keys = {alert.key for alert in insights.alerts[AnomalyRow]}
-    assert {alert.key for alert in found(days).alerts[AnomalyRow]} == keys
+    again = found(days)
+    assert again.rows[AnomalyRow] == insights.rows[AnomalyRow]
+    assert [alert.key for alert in again.alerts[AnomalyRow]] == [spike.incident]
 
 
 def keep(days: Days, insights: Insights) -> None:
@@ -188,9 +193,9 @@ def keep(days: Days, insights: Insights) -> None:
         write_seed(database, insights.seed(datetime.now(UTC)))
 
 
-def of_openai(insights: Insights) -> AnomalyRow:
-    """The odd day of one connection."""
-    [row] = [row for row in rows(insights, AnomalyRow) if (row.kind, row.id) == ("connection", "openai")]
+def incident(insights: Insights) -> AnomalyRow:
+    """The only one."""
+    [row] = rows(insights, AnomalyRow)
     assert isinstance(row, AnomalyRow)
     return row
 
@@ -201,64 +206,90 @@ def test_an_odd_day_that_a_restatement_explains_is_closed_and_opens_when_it_is_o
     store(days)
     explained = found(days)
     assert not explained.alerts[AnomalyRow]
-    assert (of_openai(explained).is_open, of_openai(explained).closed_on) == (False, TODAY)
+    assert (incident(explained).is_open, incident(explained).closed_on) == (False, TODAY)
+    assert incident(explained).driver == "gpt-5, p1", "it keeps what explained it"
+    assert "everything $910.50 instead of " in str(incident(explained).evidence)
     keep(days, explained)
     with days.warehouse.get_connection() as database:
         later = compute(database, stated_in(Accounting()), NEWEST + 2 * DAY, TODAY + 2 * DAY)
         much_later = compute(database, stated_in(Accounting()), NEWEST + KEPT, TODAY + KEPT)
-    assert of_openai(later).closed_on == TODAY, "it stays the day on which it was closed"
+    assert incident(later).closed_on == TODAY, "it stays the day on which it was closed"
     assert not rows(much_later, AnomalyRow)
     store(days, d20261110=Decimal(900))
-    again = of_openai(found(days))
-    assert (again.is_open, again.closed_on, again.driver) == (True, None, "gpt-5, p1, unknown")
+    again = incident(found(days))
+    assert (again.is_open, again.closed_on, again.driver) == (True, None, "gpt-5, p1")
+    assert again.incident == incident(explained).incident, "its days overlap"
 
 
 def test_what_has_ended_stays_odd_when_it_is_no_longer_looked_at(days: Days) -> None:
     store(days, d20260928=Decimal(900))
     keep(days, found(days))
     with days.warehouse.transaction() as database:
-        database.execute("update costs.anomalies set id = 'gone' where id = 'openai'")
+        database.execute(
+            "update costs.anomalies set incident = 'gone', id = 'gone', first_day = '2026-09-01', "
+            "last_day = '2026-09-20'"
+        )
     [row] = [row for row in rows(found(days), AnomalyRow) if row.id == "gone"]
-    assert (row.first_day, row.is_open, row.closed_on) == (date(2026, 9, 28), False, None)
+    assert (row.first_day, row.is_open, row.closed_on) == (date(2026, 9, 1), False, None)
+
+
+def test_the_table_of_the_release_before_is_read_and_gets_the_new_columns(days: Days) -> None:
+    store(days, d20261110=Decimal(900))
+    first = found(days)
+    keep(days, first)
+    with days.warehouse.transaction() as database:
+        for column in ("incident", "evidence"):
+            database.execute(f"alter table costs.anomalies drop column {column}")
+        database.execute("update ledger.statements set digest = 'of that release' where name = 'insights'")
+    again = found(days)
+    assert incident(again) == incident(first)
+    keep(days, again)
+    stored = days.warehouse.read("select incident, evidence from costs.anomalies").to_pylist()
+    assert stored == [{"incident": incident(first).incident, "evidence": incident(first).evidence}]
 
 
 def test_two_spikes_of_one_week_stay_two_when_both_are_known(days: Days) -> None:
     store(days, d20261106=Decimal(900), d20261110=Decimal(600))
     for _ in range(2):
         insights = found(days)
-        spikes = [row for row in rows(insights, AnomalyRow) if (row.kind, row.id) == ("connection", "openai")]
+        spikes = sorted(rows(insights, AnomalyRow), key=lambda row: row.first_day)
         assert [(row.first_day.day, row.last_day.day, row.actual, row.closed_on) for row in spikes] == [
-            (6, 6, Decimal("910.5"), None),
-            (10, 10, Decimal("610.5"), None),
+            (6, 6, Decimal(900), None),
+            (10, 10, Decimal(600), None),
         ]
+        assert spikes[0].incident != spikes[1].incident
         keep(days, insights)
 
 
-def test_an_anomaly_that_grows_by_a_day_before_it_keeps_its_first_day(days: Days) -> None:
+def test_an_incident_that_grows_by_a_day_before_it_is_the_same(days: Days) -> None:
     store(days, d20261110=Decimal(900))
-    keep(days, found(days))
+    first = found(days)
+    keep(days, first)
     store(days, d20261109=Decimal(900), d20261110=Decimal(900))
-    assert (of_openai(found(days)).first_day, of_openai(found(days)).last_day) == (date(2026, 11, 10),) * 2
+    grown = incident(found(days))
+    assert (grown.incident, grown.first_day.day, grown.last_day.day) == (incident(first).incident, 9, 10)
 
 
-def test_tokens_and_requests_are_watched_like_dollars(days: Days) -> None:
+def test_tokens_and_requests_are_watched_like_dollars_and_are_evidence_of_them(days: Days) -> None:
     usual = {FIRST + DAY * n: {"input_tokens": 2_000_000 + n, "num_model_requests": 400} for n in range(73)}
     odd = usual | {date(2026, 11, 10): {"input_tokens": 9_000_000, "num_model_requests": 4000}}
     store(days, used=odd)
     insights = found(days)
-    those = [row for row in rows(insights, AnomalyRow) if (row.kind, row.id) == ("person", "u1")]
-    assert [(row.measure, row.what, row.first_day, row.actual) for row in those] == [
-        ("tokens", "spike", date(2026, 11, 10), Decimal("9000005.00")),
-        ("requests", "spike", date(2026, 11, 10), Decimal("4000.00")),
-    ]
-    assert {row.driver for row in those} == {"gpt-5, p1, u1"}
-    assert {(row.volume_usd, row.price_usd) for row in those} == {(None, None)}
-    told = [text for text in texts(insights.alerts[AnomalyRow]) if "person u1" in text]
-    assert told[0].startswith("spike of person u1, 2026-11-10: 9,000,005 tokens a day, ordinary days are 1,9")
-    assert told[1].startswith("spike of person u1, 2026-11-10: 4,000 requests a day")
+    spike = incident(insights)
+    assert (spike.kind, spike.id, spike.measure, spike.what) == ("api_key", "k1", "tokens", "spike")
+    assert (spike.first_day, spike.actual) == (date(2026, 11, 10), Decimal(9_000_005))
+    assert (spike.driver, spike.volume_usd, spike.price_usd) == ("gpt-5, p1, u1", None, None)
+    assert "api_key k1 4,000 requests instead of 400" in str(spike.evidence)
+    [told] = texts(insights.alerts[AnomalyRow])
+    assert told.startswith("spike of api_key k1, 2026-11-10: 9,000,005 tokens a day, ordinary days are 1,9")
+    keep(days, insights)
     store(days, used=odd, d20261110=Decimal(900))
-    told = [text for text in texts(found(days).alerts[AnomalyRow]) if "connection openai" in text]
-    assert [text.partition(" a day")[0] for text in told] == ["spike of connection openai, 2026-11-10: $910.50"]
+    dollars = found(days)
+    with_dollars = incident(dollars)
+    assert (with_dollars.incident, with_dollars.measure) == (spike.incident, "usd"), "the bill came later"
+    assert "api_key k1 9,000,005 tokens instead of 2,000,0" in str(with_dollars.evidence)
+    [told] = texts(dollars.alerts[AnomalyRow])
+    assert told.startswith("spike of project p1, 2026-11-10: $900.00 a day")
     store(days, used=usual)
     assert not found(days).alerts[AnomalyRow]
 
@@ -300,14 +331,18 @@ def test_a_threshold_is_reached_on_a_day_and_the_highest_one_is_told(days: Days)
     assert told[0].startswith("budget all, 2026-11-01 to 2026-11-30: 100% of $1,000.00 was reached on 2026-11-12: $")
 
 
-def test_of_a_budget_that_is_changed_within_a_month_the_entry_that_is_valid_at_its_end_counts(days: Days) -> None:
+def test_of_a_budget_that_is_changed_within_a_month_each_entry_counts_its_own_days(days: Days) -> None:
     before = Budget(name="all", amount=Decimal(500), valid_until=date(2026, 11, 5))
     after = Budget(name="all", amount=Decimal(5000), valid_from=date(2026, 11, 6))
-    insights = found(days, budgets=[before, after])
-    amounts = {(row.first_day.month, row.amount) for row in rows(insights, BudgetStatusRow)}
-    assert amounts == {(11, Decimal(5000)), (10, Decimal(500))}
-    assert len(rows(insights, BudgetStatusRow)) == 2
-    assert not [text for text in texts(insights.alerts[BudgetStatusRow]) if "2026-11-01" in text]
+    periods = {
+        (row.first_day, row.last_day): (row.amount, row.settled + row.provisional)
+        for row in rows(found(days, budgets=[before, after]), BudgetStatusRow)
+    }
+    november = [NEWEST.replace(day=n + 1) for n in range(NEWEST.day)]
+    spent = [office(day) + Decimal("10.5") for day in november]
+    assert periods.pop((date(2026, 11, 1), date(2026, 11, 5))) == (Decimal(500), sum(spent[:5]))
+    assert periods.pop((date(2026, 11, 6), date(2026, 11, 30))) == (Decimal(5000), sum(spent[5:]))
+    assert [*periods] == [(date(2026, 10, 1), date(2026, 10, 31))]
 
 
 def test_a_budget_that_has_ended_keeps_its_last_state_until_the_month_ends(days: Days) -> None:
@@ -327,7 +362,7 @@ def test_without_statsmodels_nothing_is_expected_and_what_is_spent_stays(
 ) -> None:
     monkeypatch.setitem(sys.modules, "statsmodels.tsa.statespace.kalman_filter", None)
     insights = found(days, budgets=[BUDGET])
-    assert not rows(insights, ForecastRow)
+    assert {row.kind for row in rows(insights, ForecastRow)} == {"team"}, "one that costs the same every day"
     [month] = [row for row in rows(insights, ForecastTotalRow) if row.kind == "all"]
     november = rows(insights, BudgetStatusRow)[0]
     assert month.expected is november.expected is None

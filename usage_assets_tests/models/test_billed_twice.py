@@ -89,14 +89,15 @@ def test_a_charge_is_of_the_provider_whose_service_it_names_or_else_of_who_sells
     )
     [file] = sql_files("warnings/daily_costs/focus_charges.billed_twice.sql")
     warnings = days.warehouse.read(file.read_text()).to_pylist()
-    [openai] = [row for row in warnings if row["total"].startswith("OpenAI API")]
+    [openai] = [row for row in warnings if row["service"].startswith("OpenAI API")]
     assert openai == {
         "connection": "focus",
         "usage_date": DAY,
-        "total": "OpenAI API, which connection openai bills, too (count it once: leave the service out with "
-        "filters.services, or remove a connection): the amount in USD",
-        "expected": Decimal(9),
-        "found": Decimal(2),
+        "service": "OpenAI API",
+        "billed_by": "openai",
+        "unit": "USD",
+        "billed_by_usd": Decimal(9),
+        "amount_usd": Decimal(2),
     }
     assert len(warnings) == len(rows)
 

@@ -5,11 +5,16 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from dagster import AssetKey
 
 from usage_assets.config.accounting import Accounting, Owner
+from usage_assets.models.entities import ID_NAMES, names_of
 from usage_assets.port.provision import blueprint
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.cursor.usage import UsageEvents
+from usage_assets.providers.focus.charges import Charges
+from usage_assets.providers.litellm.activity import UserActivity
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
@@ -137,6 +142,43 @@ def test_a_project_has_the_name_it_was_last_listed_with(days: Days) -> None:
     row = days.row("ai_cost_record")
     assert (row["scope_name"], row["title"]) == ("Website", "OpenAI - Website - gpt-5 - 2026-11-01")
     assert row["identifier"] == "openai/billed/proj_a/gpt-5/2026-11-01"
+
+
+def test_an_account_of_a_cloud_bill_has_the_name_that_the_bill_states(days: Days) -> None:
+    days.fetched(
+        Charges, raw(Charges, sub_account_id="111122223333", sub_account_name="Research", billed_cost=Decimal(3))
+    )
+    days.derive("focus_charges")
+    row = days.row("ai_cost_record", "focus")
+    assert (row["scope_id"], row["scope_name"], row["model"]) == ("111122223333", "Research", "no model")
+    assert row["identifier"] == "focus/billed/111122223333/unknown/2026-11-01"
+    assert row["title"].endswith(" - Research - no model - 2026-11-01")
+
+
+def test_a_bill_that_names_accounts_is_a_source_of_the_entities_that_show_the_names() -> None:
+    sources = {"focus.charges": {"": AssetKey(["focus", "charges"])}}
+    assert ("focus.charges", "") in DERIVED["ai_cost_record"].query_of(sources).sources
+
+
+def test_every_table_that_names_ids_names_a_kind_of_them() -> None:
+    kinds = ("project_id", "workspace_id", "user_id", "api_key_id")
+    assert sorted(names_of(*kinds)) == sorted(ID_NAMES.reads)
+    assert sorted(table for kind in kinds for table in names_of(kind)) == sorted(ID_NAMES.reads), "each once"
+
+
+@pytest.mark.parametrize("name", ["ai_user_cost", "ai_team_cost", "ai_model_cost"])
+def test_a_gateway_that_bills_nothing_has_estimates_and_no_billed_amount(days: Days, name: str) -> None:
+    days.fetched(UserActivity, raw(UserActivity))
+    days.derive("litellm_user_activity")
+    row = days.row(name, "litellm")
+    assert (row["billed_usd"], row["estimated_usd"], row["notional_usd"], row["credits"]) == (None, 1, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["ai_user_cost", "ai_team_cost", "ai_model_cost"])
+def test_a_connection_that_bills_has_billed_zero_dollars_where_a_plan_covers_all_use(days: Days, name: str) -> None:
+    days.fetched(UsageEvents, raw(UsageEvents, charge="included", charged_cents=Decimal(0)))
+    days.derive("cursor_usage_events")
+    assert days.row(name, "cursor")["billed_usd"] == 0
 
 
 def test_each_person_has_one_entity_and_what_nobody_is_known_of_another(days: Days) -> None:

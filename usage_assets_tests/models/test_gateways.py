@@ -13,6 +13,8 @@ from usage_assets.models.model import sql_files
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.litellm.activity import TagActivityByModel, UserActivity
 from usage_assets.providers.openai.costs import Costs
+from usage_assets.warehouse.checks import differences
+from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.models.days import DAY, Days, raw
 from usage_assets_tests.models.test_attribution import PLACE
 from usage_assets_tests.models.test_valuation import stating
@@ -49,14 +51,85 @@ def test_an_estimate_stands_beside_each_bill_of_its_model_on_days_that_both_have
     [
         ("9", "2.5", []),  # 25 %, and half a dollar
         ("11", "2", []),  # 10 %
-        ("11.5", "3.5", ["claude-haiku-4-5, billed by anthropic", "gpt-5.4-mini, billed by openai"]),
+        (
+            "11.5",
+            "3.5",
+            [
+                "LiteLLM estimates $11.50 for gpt-5.4-mini, and openai billed $10.00 ($1.50 apart)",
+                "LiteLLM estimates $3.50 for claude-haiku-4-5, and anthropic billed $2.00 ($1.50 apart)",
+            ],
+        ),
     ],
 )
 def test_an_estimate_far_above_the_bills_is_a_warning(days: Days, openai: str, claude: str, warned: list[str]) -> None:
     store(days, {OPENAI: openai, CLAUDE: claude})
     [file] = sql_files("warnings/daily_costs/litellm_user_activity.bill.sql")
-    rows = days.warehouse.read(file.read_text()).to_pylist()
-    assert sorted(row["total"].removeprefix("the estimate in dollars of ") for row in rows) == warned
+    with days.warehouse.get_connection() as database:
+        found = differences(database, file.read_text(), Slice("litellm", DAY, DAY))
+    assert sorted(each.text for each in found) == warned
+
+
+@pytest.mark.parametrize(
+    ("models", "rest"),
+    [
+        ([("7", 5)], "3"),  # as many requests as in total
+        ([("12", 5)], "-2"),
+        ([("7", 3)], "3"),  # two requests without a model, of a tool
+        ([("4", 2), ("6", 3)], None),
+        ([("10", 2)], None),
+        ([], "10"),
+    ],
+)
+def test_what_no_model_explains_is_a_cost_of_no_model(
+    days: Days, models: list[tuple[str, int]], rest: str | None
+) -> None:
+    """Ten dollars and five requests in total."""
+    rows = [raw(UserActivity, cut="total", model=None, spend=Decimal(10), api_requests=5)]
+    rows += [
+        raw(UserActivity, model=f"m{n}", spend=Decimal(usd), api_requests=count)
+        for n, (usd, count) in enumerate(models)
+    ]
+    days.fetched(UserActivity, *rows)
+    costs = days.rows("litellm_user_activity")
+    assert sum(row["native_amount"] for row in costs) == 10
+    of_models = {f"m{n}": Decimal(usd) for n, (usd, _) in enumerate(models)}
+    assert {row["model"]: row["native_amount"] for row in costs} == of_models | ({None: Decimal(rest)} if rest else {})
+
+
+@pytest.mark.parametrize(
+    ("models", "is_warned"),
+    [
+        (("7", 5), True),  # dollars are missing, and no request is
+        (("12", 5), True),
+        (("12", 3), True),  # more dollars than in total, of fewer requests
+        (("7", 3), False),  # use without a model, of a tool
+        (("10", 5), False),
+        (("9.9999999999999", 5), False),  # the proxy adds up doubles
+    ],
+)
+def test_models_that_contradict_the_total_are_a_warning(
+    days: Days, models: tuple[str, int], *, is_warned: bool
+) -> None:
+    usd, count = models
+    total = {"spend": Decimal(10), "api_requests": 5}
+    same = [raw(UserActivity, cut=cut, model=None, custom_llm_provider=cut, **total) for cut in ("provider", "user")]
+    rows = [raw(UserActivity, cut="total", model=None, **total), *same]
+    days.fetched(UserActivity, *rows, raw(UserActivity, spend=Decimal(usd), api_requests=count))
+    [file] = sql_files("warnings/litellm_user_activity.total.sql")
+    found = [(row["other"], row["expected"], row["found"]) for row in days.warehouse.read(file.read_text()).to_pylist()]
+    assert found == ([("model", 10, Decimal(usd))] if is_warned else [])
+
+
+def test_an_estimate_is_not_divided_by_a_part_of_a_bill(days: Days) -> None:
+    """A bill that is partly without a dollar value is unknown, and no estimate is far above it."""
+    store(days, {OPENAI: "90"})
+    euros = raw(Costs, line_item="gpt-5.4-mini, cached", amount_value=Decimal(200), amount_currency="eur")
+    days.fetched(Costs, euros, raw(Costs, line_item="gpt-5.4-mini, input", amount_value=Decimal(1)))
+    days.derive("openai_costs")
+    [row] = days.warehouse.read("from costs.gateways_and_bills").to_pylist()
+    assert (row["estimated_usd"], row["billed_usd"], row["difference_usd"], row["ratio"]) == (90, None, None, None)
+    [file] = sql_files("warnings/daily_costs/litellm_user_activity.bill.sql")
+    assert not days.warehouse.read(file.read_text()).to_pylist()
 
 
 # Tags

@@ -42,12 +42,18 @@ def unit_costs(days: Days) -> dict[tuple[str, str, str], dict[str, Any]]:
     return {(row.pop("scope"), row.pop("metric"), row.pop("cost_basis")): row for row in rows}
 
 
-def made(usd: str, quantity: str, days_with_both: int, source: str, usd_reason: str | None = None) -> dict[str, Any]:
-    """A row, with the division done again in Python."""
+NO_COUNTER = "a counter is missing"
+
+
+def made(
+    usd: str, quantity: str, days_with_both: int, source: str, left_out: str = "0", because: str | None = None
+) -> dict[str, Any]:
+    """A row, with the division done again in Python, and the dollars that are in no division."""
     dollars, count = Decimal(usd), Decimal(quantity)
     each = (dollars / count).quantize(Decimal("1e-6"), ROUND_HALF_UP) if dollars and count else None
     counted = {"days_with_both": days_with_both, "days_in_period": 3, "source": source}
-    return {"usd_reason": usd_reason, "usd": dollars, "quantity": count, "usd_per_unit": each, **counted}
+    rest = {"usd_left_out": Decimal(left_out), "left_out_because": because}
+    return {"usd": dollars, "quantity": count, "usd_per_unit": each, **counted, **rest}
 
 
 def state(days: Days, *rows: MetricRow) -> None:
@@ -118,7 +124,7 @@ def test_a_counter_that_is_unknown_on_a_day_takes_the_day_out(days: Days) -> Non
     found = unit_costs(days)
     source = "github_copilot.organization_1_day"
     assert found["github_copilot", "accepted lines", "billed"] == made("30", "15", 3, source)
-    assert found["github_copilot", "merged pull requests", "billed"] == made("20", "2", 2, source)
+    assert found["github_copilot", "merged pull requests", "billed"] == made("20", "2", 2, source, "10", NO_COUNTER)
 
 
 def test_what_a_plan_covers_is_apart_and_use_of_an_own_key_is_not_counted(days: Days) -> None:
@@ -162,7 +168,11 @@ def test_requests_count_on_days_on_which_no_report_of_usage_is_missing(days: Day
     assert found["openai", "thousand requests", "billed"] == made("10", "4", 2, "openai.usage_*")
     assert found["openai", "active people", "billed"] == made("10", "1", 2, "openai.usage_*")
     fetch(days, UsageCompletions, *used, raw(UsageCompletions, user_id="v", num_model_requests=None))
-    assert unit_costs(days)["openai", "thousand requests", "billed"] == made("7", "2", 1, "openai.usage_*")
+    assert unit_costs(days)["openai", "thousand requests", "billed"] == made(
+        "7", "2", 1, "openai.usage_*", "3", NO_COUNTER
+    )
+    fetch(days, UsageCompletions, *used, raw(UsageCompletions, num_model_requests=None, input_tokens=None))
+    assert unit_costs(days)["openai", "thousand requests", "billed"]["quantity"] == 2, "nothing of the row is known"
 
 
 def test_routers_and_codex_have_their_own(days: Days) -> None:
@@ -173,6 +183,28 @@ def test_routers_and_codex_have_their_own(days: Days) -> None:
     found = unit_costs(days)
     assert found["openrouter", "thousand requests", "billed"]["quantity"] == Decimal("0.5")
     assert {key[0] for key in found} == {"openrouter"}, "credits without a rate have no dollars"
+
+
+def test_requests_and_dollars_are_of_the_same_rows_of_a_router(days: Days) -> None:
+    """A row may have requests with an own key and requests on credits. Nobody knows how many of which: its requests
+    count nowhere, and so do its dollars. 0.15 / 0.001 is 150; all dollars would make 1,150 of it."""
+    rows = [
+        raw(Activity, requests=1, usage=Decimal("0.15")),
+        raw(Activity, requests=10, usage=Decimal("1"), byok_usage_inference=Decimal("5"), provider_name="Azure"),
+        raw(Activity, requests=4, usage=Decimal("0"), byok_usage_inference=Decimal("2"), provider_name="Groq"),
+        raw(Activity, usage_date=SECOND, requests=3, usage=Decimal("0.2"), byok_usage_inference=Decimal("0")),
+    ]
+    fetch(days, Activity, *rows)
+    days.derive("openrouter_activity", first=DAY, last=THIRD)
+    mixed = "own keys and credits in one row"
+    expected = made("0.35", "0.004", 3, "openrouter.activity", "1", mixed)
+    assert unit_costs(days) == {("openrouter", "thousand requests", "billed"): expected}
+    [row] = days.warehouse.read(f"from costs.unit_costs where usage_date = date '{DAY}'").to_pylist()
+    assert (row["amount_usd"], row["quantity"]) == (Decimal("0.15"), Decimal("0.001"))
+    assert (row["left_out_usd"], row["left_out_reason"]) == (1, mixed)
+    fetch(days, Activity, *rows[1:3])
+    days.derive("openrouter_activity", first=DAY, last=THIRD)
+    assert [*unit_costs(days).values()] == [made("0", "0", 3, "openrouter.activity", "1", mixed)], "it does not vanish"
 
 
 def test_a_metric_of_users_is_set_against_what_its_scope_was_billed_on_its_days(days: Days) -> None:
@@ -206,7 +238,11 @@ def test_an_amount_without_dollars_takes_its_day_out(days: Days) -> None:
     fetch(days, Costs, euros, raw(Costs, usage_date=SECOND, project_id="p1"))
     days.derive("openai_costs", first=DAY, last=THIRD)
     state(days, metric("1"), metric("1", SECOND))
-    assert unit_costs(days) == {("everything", "merged", "billed"): made("1", "1", 1, "accounting.metrics")}
+    assert unit_costs(days) == {
+        ("everything", "merged", "billed"): made(
+            "1", "1", 1, "accounting.metrics", because="an amount has no dollar value"
+        )
+    }
 
 
 def test_a_scope_without_any_costs_is_unknown_and_has_not_spent_nothing(days: Days) -> None:
@@ -216,7 +252,7 @@ def test_a_scope_without_any_costs_is_unknown_and_has_not_spent_nothing(days: Da
     state(days, *(metric("1", day, *scope) for scope in scopes for day in (DAY, SECOND)))
     found = unit_costs(days)
     assert found.pop(("team web", "merged", "billed")) == made("1", "2", 2, "accounting.metrics")
-    assert {key: (row["usd"], row["usd_per_unit"], row["usd_reason"]) for key, row in found.items()} == {
+    assert {key: (row["usd"], row["usd_per_unit"], row["left_out_because"]) for key, row in found.items()} == {
         (name, "merged", "billed"): (None, None, f"{kind} without stored costs")
         for name, kind in (("team wbe", "team"), ("project P1", "project"), ("opnai", "connection"))
     }

@@ -322,7 +322,8 @@ def test_the_present_cached_share_of_the_report_changes_nothing(days: Days) -> N
     days.fetched(CostReport, raw(CostReport, model="large", amount_cents=Decimal(100)))
     days.derive("anthropic_cost_report")
     entry = WhatIf(provider="anthropic", model="large", cached_share=Decimal("0.4"))
-    row = what_if(days, [price("large", LARGE)], entry)["large", "large, 40% of the input cached"]
+    prices = [price("large", LARGE, cache_write_1h=Decimal(10))]
+    row = what_if(days, prices, entry)["large", "large, 40% of the input cached"]
     assert row["usd_change"] == 0
     with days.warehouse.transaction() as database:
         [tokens] = read(database, PERIOD).figures["tokens"].rows.to_pylist()
@@ -335,6 +336,7 @@ def test_the_present_cached_share_of_the_report_changes_nothing(days: Days) -> N
         ("uncached_input_tokens",),
         ("cache_read_input_tokens",),
         ("cache_creation_5m_input_tokens",),
+        ("cache_creation_1h_input_tokens",),
         ("output_tokens",),
         ("uncached_input_tokens", "output_tokens"),
     ],
@@ -351,9 +353,53 @@ def test_a_day_that_lacks_a_counter_of_one_row_is_not_compared(days: Days, lacki
     bill = [raw(CostReport, usage_date=day, model="large", amount_cents=Decimal(100)) for day in (DAY, SECOND)]
     days.fetched(CostReport, *bill, first=DAY, last=SECOND)
     days.derive("anthropic_cost_report", first=DAY, last=SECOND)
-    row = what_if(days, [price("large", LARGE)])["large", "no cheaper model in use"]
+    prices = [price("large", LARGE, cache_write_1h=Decimal(10))]
+    row = what_if(days, prices)["large", "no cheaper model in use"]
     assert (row["days"], row["usd"]) == (1, 1)
     assert (row["days_without_price"], row["tiers"]) == (1, "not stated; no price: a counter is missing")
+
+
+def written(days: Days, model: str, minutes: int, hour: int) -> None:
+    """A day of a model: a million tokens of input, and what it wrote to the cache for 5 minutes and for an hour."""
+    counted = {"uncached_input_tokens": 1_000_000, "cache_read_input_tokens": 0, "output_tokens": 0}
+    writes = {"cache_creation_5m_input_tokens": minutes, "cache_creation_1h_input_tokens": hour}
+    days.fetched(UsageMessages, raw(UsageMessages, model=model, **counted, **writes))
+    days.fetched(CostReport, raw(CostReport, model=model, amount_cents=Decimal(900)))
+    days.derive("anthropic_cost_report")
+
+
+def test_what_is_written_for_an_hour_has_the_price_of_an_hour(days: Days) -> None:
+    """A million of input at 5 dollars, 200,000 tokens at 6.25 and 100,000 at 10: 5 + 1.25 + 1."""
+    written(days, "large", 200_000, 100_000)
+    tiny = price("tiny", TINY, cache_write_1h=Decimal("0.4"))
+    entry = WhatIf(provider="anthropic", model="large", to="tiny")
+    row = what_if(days, [price("large", LARGE, cache_write_1h=Decimal(10)), tiny], entry)["large", "tiny"]
+    assert row["usd_list"] == Decimal("7.25")
+    assert row["usd_list_instead"] == Decimal("0.2") + Decimal("0.05") + Decimal("0.04")
+    assert row["usd_bill_less_list"] == Decimal("1.75")
+
+
+def test_a_price_of_an_hour_is_needed_only_where_something_is_written_for_an_hour(days: Days) -> None:
+    """It is never taken to be that of 5 minutes."""
+    written(days, "large", 200_000, 100_000)
+    assert ("anthropic large", "no list price: not stated") in what_if(days, [price("large", LARGE)])
+    written(days, "large", 300_000, 0)
+    row = what_if(days, [price("large", LARGE)])["large", "no cheaper model in use"]
+    assert row["usd_list"] == Decimal("6.875")
+
+
+def test_meters_of_a_bill_say_what_is_written_for_an_hour(days: Days) -> None:
+    """400,000 tokens at 10 dollars, 800,000 at 6.25, and a million of output at 25: 4 + 5 + 25."""
+    kinds = ("cache_creation.ephemeral_1h_input_tokens", "cache_creation.ephemeral_5m_input_tokens", "output_tokens")
+    charges = [
+        raw(Charges, model="large", sku_id=kind, usage_type=kind, tokens=count, billed_cost=Decimal(10))
+        for kind, count in zip(kinds, (400_000, 800_000, 1_000_000), strict=True)
+    ]
+    days.fetched(Charges, *charges)
+    days.derive("focus_charges")
+    prices = [price("large", LARGE, "focus", cache_write_1h=Decimal(10))]
+    row = what_if(days, prices)["large", "no cheaper model in use"]
+    assert (row["usd"], row["usd_list"]) == (30, 34)
 
 
 def test_meters_of_a_bill_are_added_up_by_account(days: Days) -> None:
@@ -482,4 +528,12 @@ def test_what_anthropic_publishes_of_batches_is_what_genai_prices_has() -> None:
     assert found
     standard, batch = found.on(day), found.on(day, declared.tier)
     assert batch == {kind: usd * declared.multiple for kind, usd in standard.items()}
-    assert len(batch) == 4
+    assert len(batch) == 5
+
+
+@pytest.mark.parametrize("model", ["claude-opus-5", "claude-sonnet-5", "claude-haiku-4-5"])
+def test_writes_cost_what_anthropic_publishes_of_them(model: str) -> None:
+    """1.25 times the input for 5 minutes, twice the input for an hour."""
+    [row] = prices_from("anthropic", model, "standard", None, date(2026, 11, 1))
+    assert row.input is not None
+    assert (row.cache_write, row.cache_write_1h) == (row.input * Decimal("1.25"), row.input * 2)

@@ -48,6 +48,7 @@ RESEARCH = BudgetStatusRow(
     high=Decimal(1150),
     exhausted_on=date(2026, 11, 28),
     thresholds="0.5 on 2026-11-17",
+    rates="EUR at 1.08 (treasury), from 2026-01-01",
 )
 SPIKE = AnomalyRow(
     kind="connection",
@@ -67,9 +68,12 @@ SPIKE = AnomalyRow(
     driver="gpt-5, p1",
     volume_usd=Decimal(700),
     price_usd=Decimal(100),
+    incident="2026-11-17-3f9a1c02",
+    evidence="team web $890.00 instead of $95.00",
 )
+GUARDRAIL = msgspec.structs.replace(SPIKE, what="most", score=None, incident=None, evidence=None)
 OF_BUDGET = "budget/research_&_more/2026-11-01"
-OF_SPIKE = "connection/openai/usd/spike/2026-11-17"
+OF_SPIKE = "2026-11-17-3f9a1c02"
 
 
 @pytest.fixture
@@ -168,6 +172,7 @@ def test_what_is_computed_is_in_port_exactly_with_its_scorecard_and_a_second_pus
         "expected_high": 1150,
         "exhausted_on": "2026-11-28T00:00:00Z",
         "thresholds": "0.5 on 2026-11-17",
+        "rates": "EUR at 1.08 (treasury), from 2026-01-01",
         "state": "at risk",
         "report": URL,
     }
@@ -189,6 +194,7 @@ def test_what_is_computed_is_in_port_exactly_with_its_scorecard_and_a_second_pus
         "expected_high": 120,
         "is_provisional": True,
         "driver": "gpt-5, p1",
+        "evidence": "team web $890.00 instead of $95.00",
         "volume_usd": 700,
         "price_usd": 100,
         "report": URL,
@@ -206,7 +212,7 @@ def test_purchases_of_one_id_and_anomalies_of_any_name_are_entities_of_their_own
         msgspec.structs.replace(RESEARCH, source="purchase", kind="connection", id=name, budget="po-9")
         for name in ("chatgpt", "chatgpt-2")
     ]
-    gone = msgspec.structs.replace(SPIKE, score=None, is_open=False, closed_on=TODAY, kind="team", id="a/b " * 400)
+    gone = msgspec.structs.replace(GUARDRAIL, is_open=False, closed_on=TODAY, kind="team", id="a/b " * 400)
     company.computed(*packs, gone, msgspec.structs.replace(gone, id="a/b " * 399 + "a_b "))
     company.push()
     assert names(company, BUDGET) == {f"purchase/{pack.id}/po-9/2026-11-01" for pack in packs}
@@ -240,10 +246,28 @@ def test_a_budget_is_used_up_or_at_risk_or_neither(company: Company) -> None:
 
 
 def test_a_guardrail_has_its_own_title_and_no_id_if_it_is_about_everything(company: Company) -> None:
-    company.computed(msgspec.structs.replace(SPIKE, kind="all", id="", name="all", what="most", score=None))
+    company.computed(msgspec.structs.replace(GUARDRAIL, kind="all", id="", name="all"))
     company.push()
     [(name, crossed)] = company.in_port(ANOMALY).items()
     assert (name, crossed["title"]) == ("all/usd/most/2026-11-17", "guardrail most: everything, 2026-11-17")
+
+
+def test_an_incident_whose_cause_is_refined_is_the_same_entity(company: Company) -> None:
+    company.push()
+    company.computed(msgspec.structs.replace(SPIKE, kind="api_key", id="k1", name="batch"))
+    company.push()
+    [(name, refined)] = company.in_port(ANOMALY).items()
+    assert (name, refined["properties"]["scope"]) == (OF_SPIKE, "api_key batch")
+
+
+def test_a_row_of_the_release_before_keeps_its_entity_until_insights_are_computed(company: Company) -> None:
+    before = msgspec.structs.replace(SPIKE, incident=None, evidence=None)
+    company.computed(before)
+    company.push()
+    assert names(company) == {"connection/openai/usd/spike/2026-11-17"}
+    company.computed(SPIKE)
+    company.push()
+    assert names(company) == {OF_SPIKE}
 
 
 def test_a_closed_anomaly_says_so_and_why(company: Company) -> None:
@@ -253,7 +277,7 @@ def test_a_closed_anomaly_says_so_and_why(company: Company) -> None:
     shown = company.in_port(ANOMALY)[OF_SPIKE]["properties"]
     assert (shown["state"], shown["closed_because"]) == (
         "closed",
-        "no longer odd since 2026-11-20: days were restated, or it is part of another anomaly",
+        "no longer odd since 2026-11-20: days were restated, or it is part of another incident",
     )
     company.computed(msgspec.structs.replace(SPIKE, is_open=False))
     company.push()
@@ -263,11 +287,11 @@ def test_a_closed_anomaly_says_so_and_why(company: Company) -> None:
 def test_entities_without_a_row_or_older_than_60_days_are_deleted(company: Company) -> None:
     company.push()
     old = msgspec.structs.replace(SPIKE, first_day=date(2026, 9, 1), last_day=date(2026, 9, 21))
-    newer = msgspec.structs.replace(SPIKE, first_day=date(2026, 9, 1), last_day=date(2026, 9, 22), what="drop")
+    newer = msgspec.structs.replace(SPIKE, first_day=date(2026, 9, 1), last_day=date(2026, 9, 22), incident="newer")
     company.computed(old, newer)
     company.push()
     assert names(company, BUDGET) == set()
-    assert names(company) == {"connection/openai/usd/drop/2026-09-01"}
+    assert names(company) == {"newer"}
     assert company.warehouse.read("from ledger.port_entities").num_rows == 1
 
 
@@ -287,16 +311,16 @@ def test_what_people_edit_or_delete_comes_back_and_what_they_add_stays(company: 
 
 
 def test_after_the_database_is_lost_our_entities_are_adopted_and_those_of_others_are_reported(company: Company) -> None:
-    gone = msgspec.structs.replace(SPIKE, what="drop")
-    of_nobody = msgspec.structs.replace(SPIKE, kind="team", id="web", what="drop")
+    gone = msgspec.structs.replace(SPIKE, what="drop", incident="gone")
+    of_nobody = msgspec.structs.replace(SPIKE, kind="team", id="web", what="drop", incident="of_nobody")
     company.computed(SPIKE, gone, of_nobody)
     company.push()
     with company.warehouse.transaction() as database:
         database.execute("delete from ledger.port_entities")
     company.computed(SPIKE)
     done = company.push()
-    assert names(company) == {OF_SPIKE, "team/web/usd/drop/2026-11-17"}
-    assert "ai_anomaly team/web/usd/drop/2026-11-17" in done.not_in_ledger
+    assert names(company) == {OF_SPIKE, "of_nobody"}
+    assert "ai_anomaly of_nobody" in done.not_in_ledger
 
 
 def test_a_push_that_failed_is_finished_by_the_next_and_the_run_says_why_in_a_line(company: Company) -> None:

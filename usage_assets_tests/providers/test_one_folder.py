@@ -26,10 +26,6 @@ EXCEPT = {
     "providers/__init__.py": "the registry",
     "port/adopt.py": "the blueprints of the published mappings are called so",
     "models/sql/macros/port_entity.sql": "identifiers of these three connections have no prefix; of no later one",
-    "models/sql/entities/ai_cost_record.sql": "reads names where lookups list them",
-    "models/sql/entities/ai_model_cost.sql": "passes an estimate",
-    "models/sql/entities/ai_team_cost.sql": "passes an estimate",
-    "models/sql/entities/ai_user_cost.sql": "reads names where lookups list them, and passes an estimate",
 }
 
 

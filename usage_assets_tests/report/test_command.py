@@ -1,5 +1,6 @@
 """`usage-assets report`, and the asset and the sensor that write the same page by themselves."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -11,6 +12,8 @@ import time_machine
 from usage_assets.assets.report import build_report_asset
 from usage_assets.automation.report_sensor import build_report_sensor
 from usage_assets.providers.openai.costs import Costs
+from usage_assets.report.figures import read
+from usage_assets.report.period import Period
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import TODAY, Sandbox
@@ -53,7 +56,7 @@ def test_the_first_screen_is_printed(terminal: Terminal) -> None:
     assert not said.code
     assert said.lines[0] == "AI spend, November 2026: 2026-11-01 to 2026-11-19, UTC"
     assert len(said.lines) <= 40
-    assert "billed, USD" in said.out
+    assert "billed, valued in USD" in said.out
     assert "$3.00" in said.out
     assert "openai: stored 2026-11-17 to 2026-11-19, no day is settled" in said.out
 
@@ -65,6 +68,31 @@ def test_the_page_is_written_beside_the_warehouse_or_where_it_is_asked_for(termi
     assert page.stat().st_mode & 0o077 == 0
     said = terminal.type("report", "--month", "2026-10", "--out", "october.html")
     assert "AI spend, October 2026" in (terminal.folder / said.lines[0].removeprefix("open ")).read_text()
+
+
+HOW = "Dagster computes them after runs (make run). To do it now: usage-assets report --refresh\n"
+
+
+def test_a_report_after_a_backfill_says_how_to_get_budgets_and_forecasts_and_gets_them(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three dollars of ten: nothing has computed it, because no sensor runs."""
+    (terminal.folder / "connections.toml").write_text('[[budget]]\nname = "all"\namount = 10\n')
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    said = terminal.type("report", "--text")
+    assert said.err == f"forecasts, anomalies and budgets are not computed yet. {HOW}"
+    said = terminal.type("report", "--refresh")
+    assert (said.code, said.err) == (None, "")
+    with terminal.warehouse.reading() as database:
+        figures = read(database, Period.of_month(TODAY, TODAY - timedelta(days=1))).figures
+        assert [(row["budget"], row["spent"]) for row in figures["budgets"].rows.to_pylist()] == [("all", 3)]
+        assert figures["forecast"].rows.num_rows
+    Days(terminal.warehouse).fetched(
+        Costs, raw(Costs, usage_date=TODAY - timedelta(days=4)), first=TODAY - timedelta(days=4)
+    )
+    publish(terminal.warehouse)
+    err = terminal.type("report", "--text").err
+    assert re.fullmatch(rf"forecasts, .* are of 2026-.* UTC, and what is stored has changed\. {re.escape(HOW)}", err)
 
 
 @pytest.mark.parametrize(

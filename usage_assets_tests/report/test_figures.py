@@ -47,14 +47,19 @@ def test_the_query_that_is_shown_gives_the_rows_that_are_shown(
         assert "$" not in figure.sql
 
 
-def figures_explained(command: str, database: duckdb.DuckDBPyConnection) -> dict[str, Decimal | int | None]:
-    """Column -> value of what a command of the page explains."""
+def start_of(command: str) -> Start:
+    """What a command of the page explains."""
     program, name, *arguments = shlex.split(command)
     assert (program, name) == ("usage-assets", "explain")
     typed = explain.make_context("explain", arguments).params
     chosen = {option: text for option in OPTIONS if (text := typed[option.replace("-", "_")]) is not None}
     where = [(column, value) for column, _, value in (text.partition("=") for text in typed["where"])]
-    start = Start(table=typed["table"], columns=typed["columns"], options=chosen, where=where)
+    return Start(table=typed["table"], columns=typed["columns"], options=chosen, where=where)
+
+
+def figures_explained(command: str, database: duckdb.DuckDBPyConnection) -> dict[str, Decimal | int | None]:
+    """Column -> value of what a command of the page explains."""
+    start = start_of(command)
     return {figure.column: figure.value for figure in figures_of(database.cursor(), start, Forgotten())}
 
 
@@ -226,9 +231,10 @@ def test_figures_without_tables_are_listed_as_missing(
     company: Days, published: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
-        for view in ("model", "tier"):
-            database.execute(f"drop view costs.usage_by_{view}")
+        for view in ("usage", "usage_by_tier"):
+            database.execute(f"drop view costs.{view}")
         assert read(database, NOVEMBER).missing == [
             "Tokens, requests and price by model",
+            "Unit costs",
             "What if: the same tokens on another model",
         ]

@@ -603,7 +603,8 @@ from tests.sample
 group by connection, usage_date
 """
 CHECK = """
-select connection, usage_date, 'requests' as total, sum(expected) as expected, sum(found) as found
+-- says: requests: doubled holds {found}, and the sample makes {expected}
+select connection, usage_date, sum(expected) as expected, sum(found) as found
 from (
   select connection, usage_date, 2 * requests as expected, 0 as found from tests.sample
   union all
@@ -665,10 +666,13 @@ def test_a_source_that_was_fetched_and_is_empty_gives_an_empty_day(warehouse: Wa
     [
         (
             TWICE.replace("2 * sum(requests)", "3 * sum(requests)"),
-            "2026-11-01: requests is 3 here and 2 in its source",
+            "2026-11-01: requests: doubled holds 3, and the sample makes 2",
         ),
         (TWICE + " union all " + TWICE, "2026-11-01: 2 rows for one connection, usage_date"),
-        (TWICE.replace("tests.sample", "tests.sample where false"), "requests is 0 here and 2 in its source"),
+        (
+            TWICE.replace("tests.sample", "tests.sample where false"),
+            "requests: doubled holds 0, and the sample makes 2",
+        ),
         (
             TWICE.replace(" as amount", " as amounts"),
             "the query's columns differ from the declaration: amount, amounts",
@@ -692,7 +696,7 @@ def test_a_query_that_is_wrong_writes_nothing(warehouse: Warehouse, sql: str, me
 def test_a_contradiction_of_one_day_refuses_the_whole_range(warehouse: Warehouse) -> None:
     write(warehouse, [sample(n) for n in range(3)], days(0, 2))
     wrong = TWICE.replace("2 * sum(requests)", "2 * sum(requests) + (usage_date = '2026-11-02')::int")
-    with refused(warehouse, r"tests\.doubled: 2026-11-02: requests is 3 here and 2 .*\(1 contradictions\)"):
+    with refused(warehouse, r"tests\.doubled: 2026-11-02: requests: doubled holds 3, and .* 2 \(1 contradictions\)"):
         warehouse.replace(DOUBLED, doubled(wrong), days(0, 2), "run")
 
 
@@ -703,7 +707,7 @@ def test_contradictions_outside_the_slice_are_not_looked_at(warehouse: Warehouse
     with warehouse.get_connection() as connection:
         assert check_failures(connection, DOUBLED, doubled(), days(0)) == []
         [found] = check_failures(connection, DOUBLED, doubled(), days(0, 1))
-    assert (found.day, found.text) == (day(1), "requests is 2 here and 18 in its source")
+    assert (found.day, found.text) == (day(1), "requests: doubled holds 2, and the sample makes 18")
 
 
 class Shared(Row):

@@ -1,8 +1,10 @@
--- what was billed in dollars, with the columns of every scope. series.sql and parts.sql read it
--- reads: costs.allocated_costs_named
+-- what was billed, valued in USD, with the columns of every scope. series.sql and parts.sql read it
+-- reads: costs.counted_costs, costs.daily_costs
 select
   usage_date,
   connection,
+  source_table,
+  due_on,
   provider,
   team,
   coalesce(project_id, workspace_id) as project,
@@ -13,5 +15,7 @@ select
   actor_name as person_name,
   api_key_display_name as api_key_name,
   amount_usd as usd
-from costs.allocated_costs_named
-where cost_basis = 'billed' and amount_usd is not null and usage_date between $first and $last
+from (
+{charges}
+)
+where counted_in = 'USD'

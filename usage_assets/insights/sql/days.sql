@@ -1,7 +1,11 @@
--- the days whose billed costs, or counters, are stored, per connection, and whether the provider was last asked before it had
--- settled them. $sources: the raw tables; $is_cost: whether the costs derived from them must be stored. A day before the
--- first or after the last stored day of a source is not missing
+-- the days whose billed costs, or counters, are stored, per connection, with the state of each source: settled, provisional or open,
+-- its age in whole days when it was last fetched, and whether that was before the end of the settling time. $sources: the raw
+-- tables; $totals: which of their totals are billed; $is_cost: whether the costs derived from them must be stored. A day before
+-- the first or after the last stored day of a source is not missing
 with
+billed as (
+  select unnest($sources::varchar[]) as table_name, unnest($totals::varchar[]) as totals
+),
 sources as (
   select
     connection,
@@ -29,18 +33,27 @@ whole as (
   group by all
   having count(*) = count(sources.source)
 ),
-growing as (
+states as (
   select
     connection,
     usage_date,
-    bool_or(last_fetched_at < (usage_date + 1 + coalesce(settling_days, 0)::integer)::timestamp at time zone 'UTC')
-      as is_growing
+    list({
+      'source': table_name,
+      'state': state,
+      'age': floor((epoch(coalesce(last_fetched_at, written_at)) - epoch(usage_date + 1)) / 86400)::integer,
+      'is_growing': state <> 'settled'
+        and last_fetched_at < (usage_date + 1 + coalesce(settling_days, 0)::integer)::timestamp at time zone 'UTC',
+      'is_empty': len(list_filter(
+        json_keys(day_totals),
+        lambda total: total glob totals and try_cast(day_totals ->> total as double) <> 0
+      )) = 0
+    } order by table_name) as states
   from ledger.day_states
   join ledger.stored_days using (connection, usage_date, table_name, slice)
-  where state <> 'settled' and table_name in $sources
+  join billed using (table_name)
   group by all
 )
-select connection, usage_date, coalesce(is_growing, false) as is_growing
+select connection, usage_date, coalesce(states, []) as states
 from whole
-left join growing using (connection, usage_date)
+left join states using (connection, usage_date)
 order by all

@@ -1,13 +1,9 @@
--- the costs of one day that a scope consists of; $unit: a currency or credits of a budget, null: all dollars
--- reads: costs.allocated_costs_named
-select *
-from costs.allocated_costs_named
-where usage_date = $day
-  and case
-    when $unit is null then cost_basis = 'billed' and amount_usd is not null
-    when $unit = 'credits' then cost_basis = 'credits'
-    else cost_basis = 'billed' and currency = $unit
-  end
+-- the costs of some days that a scope consists of; $unit: USD (billed, valued in USD), another currency, or credits
+-- reads: costs.counted_costs
+select * exclude (counted_in)
+from costs.counted_costs
+where usage_date between $first and $last
+  and counted_in = $unit
   and (
     $kind = 'all'
     or $id = case $kind

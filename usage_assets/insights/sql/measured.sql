@@ -1,8 +1,14 @@
--- what one scope used per day of one measure; dollars are in spent.sql
+-- what one scope used per day of one measure, with the columns of spent.sql, where dollars are
 -- reads: costs.usage, costs.names, accounting.owners
 with used as (
 {rows})
-select usage_date, sum({measure}) as value
+select
+  usage_date,
+  connection,
+  source_table,
+  due_on,
+  '' as scale,
+  sum({measure}) as amount
 from used
 where {measure} is not null
   and (

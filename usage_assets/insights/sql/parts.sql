@@ -1,5 +1,6 @@
--- what a scope was billed, or used, per day and part of it, and the tokens of each model in the same connections
--- reads: costs.allocated_costs_named, costs.usage, costs.names, accounting.owners, costs.usage_by_model
+-- what a scope was billed, or used, per day and part of it, and the tokens of each model in the same connections. $days: the
+-- days that are compared
+-- reads: costs.counted_costs, costs.usage, costs.names, accounting.owners, costs.usage_by_model
 with
 parts as (
 {rows}),
@@ -22,7 +23,7 @@ select
   any_value(tokens_of_model) as tokens
 from parts
 left join tokens using (connection, model, usage_date)
-where {measure} is not null
+where {measure} is not null and usage_date in (select unnest($days::date[]))
   and (
     $kind = 'all'
     or $id = case $kind

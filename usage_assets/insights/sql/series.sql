@@ -1,12 +1,12 @@
--- what was billed or used per day, of everything together and of the largest of each kind that a series is made of
--- reads: costs.allocated_costs_named, costs.usage, costs.names, accounting.owners
+-- what was billed or used per day, source and day on which it is due again, of each connection and of the largest scopes of each
+-- other kind. Everything together is the sum of its connections
+-- reads: costs.allocated_costs_named, costs.daily_costs, costs.usage, costs.names, accounting.owners
 with
 parts as not materialized (
 {rows}),
 sums as (
   select
     case
-      when grouping(connection) = 0 then 'connection'
       when grouping(provider) = 0 then 'provider'
       when grouping(team) = 0 then 'team'
       when grouping(project) = 0 then 'project'
@@ -14,11 +14,11 @@ sums as (
       when grouping(person) = 0 then 'person'
       else 'api_key'
     end as kind,
-    coalesce(connection, provider, team, project, model, person, api_key) as id,
+    coalesce(provider, team, project, model, person, api_key) as id,
     sum({measure}) as recent
   from parts
   where usage_date >= $recent
-  group by grouping sets ((connection), (provider), (team), (project), (model), (person), (api_key))
+  group by grouping sets ((provider), (team), (project), (model), (person), (api_key))
 ),
 largest as (
   select kind, id
@@ -30,7 +30,8 @@ watched as (
   select
     usage_date,
     connection,
-    if(connection in (select id from largest where kind = 'connection'), connection, null) as of_connection,
+    source_table,
+    due_on,
     if(provider in (select id from largest where kind = 'provider'), provider, null) as provider,
     if(team in (select id from largest where kind = 'team'), team, null) as team,
     if(project in (select id from largest where kind = 'project'), project, null) as project,
@@ -46,16 +47,15 @@ watched as (
 )
 select
   case
-    when grouping(of_connection) = 0 then 'connection'
     when grouping(provider) = 0 then 'provider'
     when grouping(team) = 0 then 'team'
     when grouping(project) = 0 then 'project'
     when grouping(model) = 0 then 'model'
     when grouping(person) = 0 then 'person'
     when grouping(api_key) = 0 then 'api_key'
-    else 'all'
+    else 'connection'
   end as kind,
-  coalesce(of_connection, provider, team, project, model, person, api_key, '') as id,
+  if(kind = 'connection', connection, coalesce(provider, team, project, model, person, api_key, '')) as id,
   case kind
     when 'project' then max(project_name)
     when 'person' then max(person_name)
@@ -63,11 +63,15 @@ select
     else id
   end as name,
   usage_date,
-  array_agg(distinct watched.connection) as connections,
+  connection,
+  source_table,
+  due_on,
   sum({measure}) as amount
 from watched
-group by grouping sets (
-  (usage_date), (usage_date, of_connection), (usage_date, provider), (usage_date, team), (usage_date, project),
-  (usage_date, model), (usage_date, person), (usage_date, api_key)
-)
-having kind = 'all' or id <> ''
+group by
+  usage_date,
+  connection,
+  source_table,
+  due_on,
+  grouping sets ((), (provider), (team), (project), (model), (person), (api_key))
+having id <> ''

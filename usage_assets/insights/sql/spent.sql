@@ -1,13 +1,17 @@
--- what one scope spent per day in one unit: billed money of a currency, or credits
--- reads: costs.allocated_costs_named
+-- what one scope spent per day, source and day on which it is due again, in one unit: billed and valued in USD, billed in
+-- another currency, or credits
+-- reads: costs.counted_costs, costs.daily_costs
 select
   usage_date,
-  array_agg(distinct connection) as connections,
-  case native_unit when 'minor units' then 'minor units' else '' end as scale,
-  sum(if(currency = 'USD', amount_usd, native_amount)) as amount
-from costs.allocated_costs_named
-where usage_date between $first and $last
-  and if($unit = 'credits', cost_basis = 'credits', cost_basis = 'billed' and currency = $unit)
+  connection,
+  source_table,
+  due_on,
+  if(native_unit = 'minor units' and $unit <> 'USD', 'minor units', '') as scale,
+  sum(if($unit = 'USD', amount_usd, native_amount)) as amount
+from (
+{charges}
+)
+where counted_in = $unit
   and (
     $kind = 'all'
     or $id = case $kind

@@ -28,6 +28,8 @@ owned as (
 select
   used.usage_date,
   used.connection,
+  '' as source_table,
+  null::integer as due_on,
   used.provider,
   coalesce(owned.team, 'unowned') as team,
   used.project_id,

@@ -22,6 +22,7 @@ select
   costs.service_tier,
   costs.context_window,
   costs.inference_geo,
+  costs.charge_frequency,
   case
     when parts.bill is not null then parts.unit
     when costs.api_key_id is not null

@@ -33,7 +33,7 @@ costs as (
   from costs.daily_costs{by_key}
   semi join (from days where not is_allocated) using (connection, usage_date, source_table)
   where cost_basis = 'billed'
-),
+{newer_columns}),
 -- the connections of an owner as a range, as the days are: all of them where none is stated
 owners as (
   select

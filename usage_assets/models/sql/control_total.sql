@@ -1,9 +1,11 @@
 -- costs as grouped equal costs as asked for without any grouping, per currency (within the provider's own arithmetic:
 -- it adds up doubles, in another order for each question); days from before there were control totals are left out
+-- says: the rows add up to {{found}}, and the provider's total of the day is {{expected}} ({{difference}} apart)
+-- do: Fetch the day again: usage-assets backfill --connection {connection} --start {day} --end {day}
 select
   connection,
   usage_date,
-  '{amount} in ' || coalesce(code, 'no currency') as total,
+  concat_ws(' ', code, if('{amount}' like '%cents', 'minor units', null)) as unit,
   sum(expected) as expected,
   sum(found) as found
 from (

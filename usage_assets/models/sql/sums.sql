@@ -1,11 +1,14 @@
 -- each day of {table} adds up to the rows that it was computed from. A file in checks/ selects those rows, and its comments
--- declare what is added up (sums), per what (by), what a sum is called (total), and whether null differs from 0 (nulls: unknown)
+-- declare what is added up (sums), per what (by), what a sum is called (total), its unit (unit), and whether null differs from
+-- 0 (nulls: unknown)
+-- says: {{total}}: {table} holds {{found}}, and the rows that it is computed from hold {{expected}}
 select
   connection,
   usage_date,
   {total} as total,
-  coalesce(sum(expected), 0) as expected,
-  coalesce(sum(found), 0) as found
+  {unit} as unit,
+  coalesce(sum(expected), {nothing}) as expected,
+  coalesce(sum(found), {nothing}) as found
 from (
   unpivot (
     select connection, usage_date, {by}{sums}
@@ -25,4 +28,4 @@ from (
   into name measure value found
 )
 group by connection, usage_date, {by}measure
-having {differ}
+having coalesce(sum(expected), {nothing}) is distinct from coalesce(sum(found), {nothing})

@@ -23,7 +23,7 @@ from (
   from native
   union all by name
   select model, usage_type, project_id, workspace_id, user_id, api_key_id, api_key_name, line_item, cost_type, token_type,
-    service_tier, context_window, inference_geo
+    service_tier, context_window, inference_geo, charge_frequency
   from costs.daily_costs
   where false
 ) as costs

@@ -23,6 +23,13 @@ from usage_assets.providers.records import Item, Json, Moment, OtherFields, Pars
 
 OF_SEATS = "lower(product) like '%copilot%' and lower(unit_type) like 'user%'"
 """SQL: whether a row of the report of all products is billed per seat of Copilot, in user-months."""
+OF_MODELS = (
+    "(lower(product) in ('models', 'github models') or regexp_matches(lower(sku), '^models[ _]inference')) "
+    "and not regexp_matches(lower(concat_ws(' ', sku, unit_type)), 'ai[ _-]?(credit|unit)|premium[ _-]?request')"
+)
+"""SQL: whether it is use of GitHub Models, as sql/views/github_copilot.bill.sql decides."""
+OF_REQUESTS = "not regexp_matches(lower(concat_ws(' ', sku, unit_type)), 'ai[ _-]?(credit|unit)')"
+"""SQL: whether a row of the report of premium requests is one, and no AI credits."""
 ENVELOPE = frozenset(("timePeriod", "organization", "usageItems", "user", "product", "model"))
 """What stands around the items. The last three repeat filters that are never sent."""
 
@@ -94,11 +101,15 @@ class PremiumRequests(Metered, kw_only=True, rename="camel"):
     """One row per connection, day, product, SKU, model, unit and price: premium requests, until 2026-05-31.
 
     net_amount is what GitHub bills: gross_amount less discount_amount. Do not add the three. The same use is in
-    github_copilot.billing_usage, without models: count one of the two.
+    github_copilot.billing_usage, without models: count one of the two. Since June 2026, GitHub repeats the AI credits
+    of github_copilot.ai_credits here: no total and no cost has these rows.
     """
 
     table = "github_copilot.premium_requests"
-    totals = MONEY | {"premium_requests": Total("sum(gross_quantity)", "requests")}
+    totals = {
+        **{name: Total(f"sum({name}) filter (where {OF_REQUESTS})") for name in MONEY},
+        "premium_requests": Total(f"sum(gross_quantity) filter (where {OF_REQUESTS})", "requests"),
+    }
 
 
 def metered_items(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
@@ -136,14 +147,18 @@ class BillingUsage(Row, kw_only=True, rename="camel"):
     """One row per connection, day, product, SKU, unit, price, organization and repository: all that GitHub bills,
     without models.
 
-    Costs are computed from Copilot's seats only (unit_type user-months). Copilot's other rows are those of
-    github_copilot.ai_credits and github_copilot.premium_requests once more: never add them. Other products are no AI.
-    net_amount is what is billed: gross_amount less discount_amount. Do not add the three.
+    Costs are computed from Copilot's seats (unit_type user-months) and use of GitHub Models, as github_copilot.bill
+    says. AI credits and premium requests are those of github_copilot.ai_credits and github_copilot.premium_requests
+    once more: never add them. Other products are in costs.left_out. net_amount is what is billed: gross_amount less
+    discount_amount. Do not add the three.
     """
 
     table = "github_copilot.billing_usage"
     grain = ("product", "sku", "unit_type", "price_per_unit", "organization", "repository")
-    totals = MONEY | {"seats_amount": Total(f"sum(net_amount) filter (where {OF_SEATS})", "USD")}
+    totals = MONEY | {
+        "seats_amount": Total(f"sum(net_amount) filter (where {OF_SEATS})", "USD"),
+        "models_amount": Total(f"sum(net_amount) filter (where {OF_MODELS})", "USD"),
+    }
 
     product: Product
     sku: Sku
@@ -213,7 +228,7 @@ GITHUB_COPILOT = Provider(
     costs=(
         CostSource(table="github_copilot.ai_credits", billed_totals="net_amount"),
         CostSource(table="github_copilot.premium_requests", billed_totals="net_amount"),
-        CostSource(table="github_copilot.billing_usage", billed_totals="seats_amount"),
+        CostSource(table="github_copilot.billing_usage", billed_totals="[sm]*s_amount"),  # of seats and of models
     ),
     allocations={"github_copilot.ai_credits": ("github_copilot.users_1_day",)},
     endpoints=(

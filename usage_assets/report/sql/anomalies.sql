@@ -1,6 +1,7 @@
 -- title: Anomalies and guardrails
--- note: Spikes, drops and level shifts of the last two weeks, per day, and days on which a guardrail was crossed. Volume and price
---   say how much of the difference comes from more tokens, and how much from dearer ones.
+-- note: Incidents (spikes, drops and level shifts) of the last two weeks and of these days, and days on which a guardrail was
+--   crossed. Amounts are per day. Each row names the cause; the evidence is what else was odd because of it. Volume and price say
+--   how much of the difference comes from more tokens, and how much from their price.
 -- explain: --table costs.anomalies --where kind={kind} --where id={id} --where measure={measure} --where what={what}
 --   --where first_day={first_day}
 select
@@ -15,8 +16,9 @@ select
   expected,
   low,
   high,
-  if(is_provisional, 'provisional', 'settled') as state,
+  if(is_open, 'open', 'closed') || if(is_provisional, ', provisional', '') as state,
   driver,
+  nullif(evidence, '') as evidence,
   volume_usd,
   price_usd
 from costs.anomalies

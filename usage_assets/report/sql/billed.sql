@@ -1,4 +1,4 @@
--- dollars billed, with every dimension of the report. Other queries of costs read this. Nulls have names here
+-- what was billed, valued in USD, with every dimension of the report. Other queries of costs read this. Nulls have names here
 select
   usage_date,
   costs.connection,
@@ -17,6 +17,6 @@ select
     'name': coalesce(api_key_display_name, 'no API key')
   } as api_key,
   amount_usd as dollars
-from costs.allocated_costs_named as costs
+from costs.counted_costs as costs
 left join accounting.providers as providers on providers.provider = costs.provider
-where cost_basis = 'billed' and amount_usd is not null and usage_date between $before_first and $last
+where counted_in = 'USD' and usage_date between $before_first and $last

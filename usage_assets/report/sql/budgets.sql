@@ -1,6 +1,6 @@
 -- title: Budgets and prepaid credits
--- note: Spent so far, and what to expect at the end of the period: a range that holds four times out of five. Used up: the day on
---   which the amount was, or is expected to be, spent.
+-- note: Spent so far (of a budget in USD: billed, valued in USD), and what to expect at the end of the period: a range that holds four
+--   times out of five. Used up: the day on which stored amounts reached the budget, or the day to come on which they are expected to.
 -- explain: --table costs.budget_status --where source={source} --where kind={kind} --where id={id} --where budget={budget}
 --   --where first_day={first_day}
 select
@@ -18,8 +18,10 @@ select
   expected,
   low,
   high,
+  expected_reason as why_unknown,
   exhausted_on as used_up_on,
-  thresholds as thresholds_reached
+  thresholds as thresholds_reached,
+  rates
 from costs.budget_status
 where last_day >= $first and first_day <= $last
 order by first_day desc, budget

@@ -1,4 +1,4 @@
--- title: Dollars billed, day by day
+-- title: Billed, valued in USD, day by day
 -- note: A pale day is provisional: the provider may still change it.
 -- explain: --table costs.by_day --day {day} --where provider={provider} --where cost_basis=billed --column amount_usd
 with

@@ -1,5 +1,6 @@
--- title: The month to its end
--- note: What is billed so far, and what to expect in the end: a range that holds four times out of five.
+-- title: Month-end forecast
+-- note: What is billed so far, valued in USD, and what to expect at the end of the month: a range that holds four times out of five.
+--   Everything is the sum of its connections. Teams are forecast one by one, so they need not add up to everything.
 -- explain: --table costs.forecast_totals --where kind={kind} --where id={id} --where month={month}
 select
   kind,  -- for explain
@@ -10,7 +11,9 @@ select
   provisional as usd_provisional,
   expected as usd_expected,
   low as usd_low,
-  high as usd_high
+  high as usd_high,
+  expected_reason as why_unknown,
+  rates
 from costs.forecast_totals
 where month between date_trunc('month', $first::date) and $last
 order by kind <> 'all', kind, usd_so_far desc

@@ -1,6 +1,8 @@
 -- title: By tag of a gateway
 -- note: What [[tag_allocation]] splits. The money is the bill's; how much of it each tag caused is the gateway's estimate. Rows without a
 --   tag say why nobody's tag is known.
+-- explain: {of_costs} {days} --connection {connection} --where tag_family={family} --where tag={tag} --where tag_allocation={found_by}
+--   --where cost_basis=billed --column amount_usd
 with tags as (
   select
     connection,
@@ -17,6 +19,7 @@ select
   connection,
   tag_family as family,
   if(rank <= 50, tag, 'other tags') as tag,
+  if(rank <= 50, ['--table', 'costs.by_tag'], null) as of_costs,  -- for explain
   tag_allocation as found_by,
   max(days) as days,
   if(count(usd) = count(*), sum(usd), null)::decimal(38, 24) as usd

@@ -1,38 +1,77 @@
 -- title: Tokens, requests and price by model
--- note: Input includes cached input; the cached share is of all input. The effective price is everything that is billed for the model, tools included, per
---   million of its tokens. Codex counts tokens without a model.
+-- note: Input includes cached input; the cached share is of the input of reports that state both. The effective price is everything that is
+--   billed for the model, tools included, per million of the tokens that are billed, over the days of a connection on which both are
+--   known. USD left out are the dollars of the other days: a row's tokens are unknown, or there are none. Codex counts tokens without a
+--   model.
 -- explain: --table costs.by_model {days} --where provider={provider} --model {model} --where cost_basis=billed --column amount_usd ;
 --   --table costs.usage_by_model {days} --where provider={provider} --model {model} --column requests --column input_tokens
 --   --column cached_input_tokens --column output_tokens
 with
 used as (
   select
+    connection,
+    usage_date,
     provider,
     coalesce(model, 'no model') as model,
     sum(requests) as requests,
     sum(input_tokens) as input_tokens,
     sum(cached_input_tokens) as cached_input_tokens,
-    sum(output_tokens) as output_tokens
-  from costs.usage_by_model
-  where usage_date between $first and $last
+    sum(input_tokens) filter (where cached_input_tokens is not null) as input_of_cached,
+    sum(output_tokens) as output_tokens,
+    sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) filter (where is_billed is distinct from false) as billed_tokens,
+    count(*) filter (where is_billed is distinct from false) as billed_rows,
+    count(input_tokens) filter (where is_billed is distinct from false) as rows_with_input,
+    count(output_tokens) filter (where is_billed is distinct from false) as rows_with_output
+  from costs.usage
+  where usage_date between $first and $last and coalesce(usage_bytes, sessions) is null
   group by all
 ),
-costs as (
-  select provider, coalesce(model, 'no model') as model, sum(amount_usd) as usd
+billed as (
+  select
+    connection,
+    usage_date,
+    provider,
+    coalesce(model, 'no model') as model,
+    sum(amount_usd) as usd,
+    bool_and(amount_usd is not null or native_amount = 0) as is_known
   from costs.by_model
   where cost_basis = 'billed' and usage_date between $first and $last
   group by all
+),
+-- embeddings have no output: it is unknown only where other rows of the model state it
+days as (
+  select
+    *,
+    coalesce(
+      is_known
+      and rows_with_input = billed_rows
+      and (rows_with_output = billed_rows or sum(rows_with_output) over (partition by provider, model) = 0)
+      and billed_tokens > 0,
+      false
+    ) as has_both
+  from used
+  full join billed using (connection, usage_date, provider, model)
+),
+models as (
+  select
+    provider,
+    model,
+    sum(requests)::bigint as requests,
+    sum(input_tokens)::bigint as input_tokens,
+    sum(output_tokens)::bigint as output_tokens,
+    round(sum(cached_input_tokens) / nullif(sum(input_of_cached), 0), 4) as cached_share,
+    sum(usd) as usd,
+    coalesce(sum(usd) filter (where not has_both), 0) as usd_left_out,
+    (sum(billed_tokens) filter (where has_both))::bigint as priced_tokens,
+    -- integers: dollars with 24 decimal places, over millions of tokens with 20, make 4
+    abs(replace((sum(usd) filter (where has_both))::varchar, '.', '')::hugeint) as dividend,
+    sign(sum(usd) filter (where has_both)) as sign_of_price
+  from days
+  group by provider, model
+  having count(billed_rows) > 0
 )
 select
-  provider,
-  model,
-  requests::bigint as requests,
-  input_tokens::bigint as input_tokens,
-  output_tokens::bigint as output_tokens,
-  round(cached_input_tokens / nullif(input_tokens, 0), 4) as cached_share,
-  usd,
-  (usd::decimal(24, 8) / nullif(coalesce(input_tokens, 0) + coalesce(output_tokens, 0), 0) * 1000000)::decimal(18, 4)
-    as usd_per_million_tokens
-from used
-left join costs using (provider, model)
+  * exclude (dividend, divisor, sign_of_price),
+  (sign_of_price * ((2 * dividend + divisor) // (2 * divisor)))::decimal(22, 0) * 0.0001 as usd_per_million_tokens
+from (select *, priced_tokens::hugeint * 100000000000000 as divisor from models)
 order by usd desc nulls last, input_tokens desc, model

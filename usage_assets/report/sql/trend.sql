@@ -1,4 +1,4 @@
--- title: Dollars billed, month by month
+-- title: Billed, valued in USD, month by month
 -- explain: --table costs.by_month --month {month:%Y-%m} --where provider={provider} --where cost_basis=billed --column amount_usd
 select date_trunc('month', usage_date)::date as month, provider, sum(amount_usd) as usd
 from costs.by_day

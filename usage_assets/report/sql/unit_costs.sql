@@ -1,7 +1,7 @@
 -- title: Unit costs
 -- note: Dollars divided by output, over the days that have both. A tool whose cost the bill does not show
 --   is set against its provider's estimate of it, everything else against all that its connection, team or project cost, whatever
---   that was for. The same dollars stand beside each metric: never add rows. People are counted once in the period. Rounded half up
+--   that was for. USD left out are dollars without a known output, and why it is not known. The same dollars stand beside each metric: never add rows. People are counted once in the period. Rounded half up
 --   to 6 decimal places.
 -- explain: {of_costs} {days} --where cost_basis={cost_basis} --column amount_usd
 with
@@ -12,7 +12,7 @@ days as materialized (
   -- a cost basis that a connection does not have is no row
   qualify source = 'accounting.metrics'
     or coalesce(
-      sum(amount_usd) over (partition by scope_type, scope_id, source, metric, cost_basis),
+      sum(amount_usd + coalesce(left_out_usd, 0)) over (partition by scope_type, scope_id, source, metric, cost_basis),
       if(cost_basis = 'billed', 1, 0)
     ) <> 0
 ),
@@ -40,7 +40,16 @@ sums as (
     sum(amount_usd) filter (where has_both) as usd,
     coalesce(any_value(people), sum(quantity) filter (where has_both)) as quantity,
     count(*) filter (where has_both) as days_with_both,
-    if(days_with_both = 0, any_value(usd_reason), null) as usd_reason
+    coalesce(sum(amount_usd) filter (where not has_both), 0) + coalesce(sum(left_out_usd), 0) as usd_left_out,
+    nullif(
+      array_to_string(
+        list_sort(
+          list_distinct(flatten(list([if(has_both, null, coalesce(usd_reason, quantity_reason)), left_out_reason])))
+        ),
+        ', '
+      ),
+      ''
+    ) as left_out_because
   from days
   left join people using (scope_id, source, metric, cost_basis)
   group by all
@@ -55,14 +64,15 @@ select
   quantity,
   days_with_both,
   days_in_period,
-  source,
-  usd_reason
+  usd_left_out,
+  left_out_because,
+  source
 from (
   select
     *,
     $last::date - $first::date + 1 as days_in_period,
     case
-      when days_with_both < days_in_period or scope_type = 'project' then null
+      when days_with_both < days_in_period or usd_left_out <> 0 or scope_type = 'project' then null
       when cost_source is not null
         then ['--table', 'costs.daily_costs', '--connection', scope_id, '--where', 'source_table=' || cost_source]
       when scope_type = 'all' then ['--table', 'costs.by_day']

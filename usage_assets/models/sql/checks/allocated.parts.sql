@@ -1,8 +1,10 @@
 -- each part is what its units are of all units, but for less than one last place; what is not split is whole
+-- says: a part of {total} is {found}, and its share of the bill is {expected}
 select
   connection,
   usage_date,
-  'a part of ' || coalesce(line_item, 'a bill') as total,
+  coalesce(line_item, 'a bill') as total,
+  concat_ws(' ', currency, native_unit) as unit,
   coalesce(of_last_places(share.sign * share.rounded), billed_amount) as expected,
   native_amount as found
 from (

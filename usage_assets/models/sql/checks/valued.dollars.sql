@@ -1,8 +1,9 @@
 -- dollars are dollars
+-- says: dollars add up to {expected}, and amount_usd to {found}
 select
   connection,
   usage_date,
-  'amount_usd' as total,
+  'USD' as unit,
   sum(native_amount) as expected,
   coalesce(sum(amount_usd), 0) as found
 from costs.daily_costs

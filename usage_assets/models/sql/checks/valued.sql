@@ -1,5 +1,6 @@
 -- every amount has the dollars that its unit and the rate stated for it make of it (another arithmetic than valued.sql's,
 -- near enough to tell a wrong unit), and none without a rate
+-- says: {found} of {expected} amounts in {native_unit} have the dollars that their unit and rate make of them
 with rated as (
   select
     stored.*,
@@ -25,7 +26,7 @@ with rated as (
 select
   connection,
   usage_date,
-  'amounts in ' || native_unit || ' with the right dollars' as total,
+  native_unit,
   count(*) as expected,
   count(*) filter (
     where usd_rate is not distinct from stated_rate

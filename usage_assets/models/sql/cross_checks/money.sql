@@ -1,13 +1,13 @@
 -- each day costs what {other} of {connection} says, per currency
 -- (within a millionth of a cent a row: amounts are text of as many places as Anthropic likes, and the two reports cut a
 -- day into other parts)
+-- says: {own} says {{found}}, and {other} of {connection} says {{expected}} ({{difference}} apart)
+-- do: Both reports cover the same usage. Compare the day with the invoice, and ask the provider about the report that differs
+-- settled: {own}, {other}
 select
   $connection as connection,
   usage_date,
-  concat(
-    'amount_cents in ', currency, ' (difference to {other} of {connection}: ',
-    sum(found) - sum(expected), ')'
-  ) as total,
+  concat(currency, ' minor units') as unit,
   sum(expected) as expected,
   sum(found) as found
 from (

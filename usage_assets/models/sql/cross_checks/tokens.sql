@@ -1,11 +1,12 @@
 -- each day has the tokens and web searches that {other} of {connection} says
+-- says: {{total}}: {own} counts {{found}}, and {other} of {connection} counts {{expected}} ({{difference}} apart)
+-- do: Both reports cover the same usage. Fetch the day again on both connections; if it stays, ask the provider which report
+--   is right
+-- settled: {own}, {other}
 select
   $connection as connection,
   usage_date,
-  concat(
-    measure, ' (difference to {other} of {connection}: ',
-    sum(if(is_own, counted, -counted)), ')'
-  ) as total,
+  replace(measure, '_', ' ') as total,
   coalesce(sum(counted) filter (where not is_own), 0) as expected,
   coalesce(sum(counted) filter (where is_own), 0) as found
 from (

@@ -1,39 +1,13 @@
--- one row per connection, day, model and usage type; all rows of a day add up to its costs. Dollars are null where an amount that is
--- not zero has no dollar value: a part must not look like all of it
-with
--- Claude Code estimates: where the bill itself is switched off, it is unknown and not zero
-billed as (
-  select distinct connection, usage_date
-  from ledger.stored_days
-  where table_name = 'costs.daily_costs' and slice <> 'anthropic.claude_code'
-),
-spent as (
-  select
-    connection,
-    usage_date,
-    provider,
-    model,
-    usage_type,
-    dollars(list(amount_usd) filter (where cost_basis = 'billed' and native_amount <> 0)) as billed_usd,
-    dollars(list(amount_usd) filter (where cost_basis = 'estimated' and native_amount <> 0)) as estimated_usd,
-    dollars(list(amount_usd) filter (where cost_basis = 'notional' and native_amount <> 0)) as notional_usd,
-    coalesce(sum(native_amount) filter (where cost_basis = 'credits'), 0) as credits
-  from costs.daily_costs
-  group by connection, usage_date, provider, model, usage_type
-)
+-- costs by model and usage type; amounts.sql adds them up to one row per connection, day and both. All rows of a day add up to its costs
 select
   connection,
   usage_date,
-  path_identifier([connection, model, usage_type, usage_date::varchar]) as identifier,
-  concat_ws(' - ', company, coalesce(model, 'no model'), coalesce(usage_type, 'not itemized'), usage_date) as title,
-  usage_date || 'T00:00:00Z' as record_date,
   provider,
-  coalesce(model, 'no model') as model,
-  coalesce(usage_type, 'not itemized') as usage_type,
-  if(billed.connection is null, null, billed_usd) as billed_usd,
-  estimated_usd,
-  notional_usd,
-  credits
-from spent
-join accounting.providers using (provider)
-left join billed using (connection, usage_date)
+  cost_basis,
+  native_amount,
+  amount_usd,
+  [costs.model, costs.usage_type] as identified_by,
+  [coalesce(costs.model, 'no model'), coalesce(costs.usage_type, 'not itemized')] as called,
+  coalesce(costs.model, 'no model') as model,
+  coalesce(costs.usage_type, 'not itemized') as usage_type
+from costs.daily_costs as costs

@@ -1,43 +1,14 @@
--- one row per connection, day and user, and one without a user for what no user is known of: all rows of a day add up to
--- its costs. Dollars are null where an amount that is not zero has no dollar value: a part must not look like all of it
-with
-people as (
-  select connection, id as user_id, name, email
-  from last_listed(['openai.users', 'openai.service_accounts', 'anthropic.users'])
-),
--- Claude Code estimates: where the bill itself is switched off, it is unknown and not zero
-billed as (
-  select distinct connection, usage_date
-  from ledger.stored_days
-  where table_name = 'costs.daily_costs' and slice <> 'anthropic.claude_code'
-),
-spent as (
-  select
-    connection,
-    usage_date,
-    provider,
-    user_id,
-    dollars(list(amount_usd) filter (where cost_basis = 'billed' and native_amount <> 0)) as billed_usd,
-    dollars(list(amount_usd) filter (where cost_basis = 'estimated' and native_amount <> 0)) as estimated_usd,
-    dollars(list(amount_usd) filter (where cost_basis = 'notional' and native_amount <> 0)) as notional_usd,
-    coalesce(sum(native_amount) filter (where cost_basis = 'credits'), 0) as credits
-  from costs.daily_costs
-  group by connection, usage_date, provider, user_id
-)
+-- costs by user; amounts.sql adds them up to one row per connection, day and user, and one for what no user is known of. All rows of a
+-- day add up to its costs
 select
   connection,
   usage_date,
-  path_identifier([connection, user_id, usage_date::varchar]) as identifier,
-  concat_ws(' - ', company, coalesce(name, user_id, 'unassigned'), usage_date) as title,
-  usage_date || 'T00:00:00Z' as record_date,
   provider,
+  cost_basis,
+  native_amount,
+  amount_usd,
+  [user_id] as identified_by,
+  [coalesce(user_name, 'unassigned')] as called,
   user_id,
-  coalesce(email, case when user_id like '%_@_%' then user_id end) as user_email,
-  if(billed.connection is null, null, billed_usd) as billed_usd,
-  estimated_usd,
-  notional_usd,
-  credits
-from spent
-join accounting.providers using (provider)
-left join people using (connection, user_id)
-left join billed using (connection, usage_date)
+  coalesce(user_email, if(user_id like '%_@_%', user_id, null)) as user_email
+from costs.daily_costs_named

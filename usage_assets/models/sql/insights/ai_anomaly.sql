@@ -1,11 +1,11 @@
--- one row per odd stretch of days, and per day on which a guardrail was crossed, until some time after its last day
+-- one row per incident, and per day on which a guardrail was crossed, until some time after its last day
 with odd as (
   select *, if(kind = 'all', 'everything', kind || ' ' || name) as scope
   from costs.anomalies
   where last_day > $since
 )
 select
-  ai_anomaly_identifier(kind, id, measure, what, first_day) as identifier,
+  ai_anomaly_identifier(incident, kind, id, measure, what, first_day) as identifier,
   if(score is null, 'guardrail ' || what || ': ' || scope, what || ' of ' || scope) || ', ' || first_day as title,
   last_day as usage_date,
   if(kind = 'connection', id, null) as ai_connection,
@@ -15,7 +15,7 @@ select
   case
     when closed_on is not null and score is null
       then 'not crossed any more since ' || closed_on || ': days were restated, or the guardrail was changed'
-    when closed_on is not null then 'no longer odd since ' || closed_on || ': days were restated, or it is part of another anomaly'
+    when closed_on is not null then 'no longer odd since ' || closed_on || ': days were restated, or it is part of another incident'
     when not is_open then 'older than two weeks'
   end as closed_because,
   what,
@@ -30,6 +30,7 @@ select
   high as expected_high,
   is_provisional,
   driver,
+  nullif(evidence, '') as evidence,
   volume_usd,
   price_usd,
   $report_url as report

@@ -29,6 +29,7 @@ select
   high as expected_high,
   exhausted_on || 'T00:00:00Z' as exhausted_on,
   nullif(thresholds, '') as thresholds,
+  rates,
   case
     when spent >= amount then 'used up'
     when expected >= amount then 'at risk'

@@ -6,5 +6,8 @@ create or replace temp macro ai_budget_identifier(source, id, budget, first_day)
     path_identifier([source, budget, first_day::varchar])
   );
 
-create or replace temp macro ai_anomaly_identifier(kind, id, measure, what, first_day) as
-  path_identifier(list_filter([kind, id, measure, what, first_day::varchar], lambda part: part <> ''));
+create or replace temp macro ai_anomaly_identifier(incident, kind, id, measure, what, first_day) as
+  coalesce(
+    incident,
+    path_identifier(list_filter([kind, id, measure, what, first_day::varchar], lambda part: part <> ''))
+  );

@@ -1,5 +1,6 @@
 -- what a gateway takes a model's use for, beside what a provider bills of the model on that day. Models are compared without the
--- date of their version; use that did not go through the gateway is in the bill only
+-- date of their version; use that did not go through the gateway is in the bill only. billed_usd is null where a part of the bill has
+-- no dollar value
 -- reads: costs.daily_costs
 create or replace view costs.gateways_and_bills as
 with gateways as (
@@ -15,7 +16,7 @@ bills as (
     usage_date,
     provider as billed_by,
     regexp_replace(lower(regexp_extract(model, '[^/]*$')), '-20\d\d-?\d\d-?\d\d$', '') as model,
-    sum(amount_usd) as billed_usd
+    if(count(*) filter (where amount_usd is null and native_amount <> 0) = 0, sum(amount_usd), null) as billed_usd
   from costs.daily_costs
   where cost_basis = 'billed' and model is not null
   group by all

@@ -6,12 +6,9 @@
 -- * A bill below the estimate: each tag has its share of it.
 -- * Nothing is split where tags of the family cost more, or have more requests, than the model did with a key: then some
 --   request has two of them, and nobody can say whose it is. Nor where nothing tells which bill the estimates are of.
--- reads: costs.allocated_costs_named, accounting.tag_allocations
+-- reads: costs.allocated_costs_named, costs.gateway_tags, accounting.tag_allocations
 create or replace view costs.tag_shares as
 with
-tags as (
-{tags}
-),
 entries as (
   select *, coalesce(valid_until, date '9999-12-31') as last_day
   from accounting.tag_allocations
@@ -71,7 +68,7 @@ uses as (
       false
     ) as is_overlapping
   from pooled
-  left join tags
+  left join costs.gateway_tags as tags
     on tags.connection = pooled.gateway
     and tags.usage_date = pooled.usage_date
     and tags.gateway_model = pooled.gateway_model
@@ -86,6 +83,7 @@ tagged as (
     model,
     api_key_id,
     gateway,
+    gateway_model,
     tag_family,
     billed,
     tag,

@@ -27,7 +27,8 @@ comment on view costs.active_people is
 
 -- what was spent on a day, beside what was made with it: of a connection by the provider's own reports, of any scope by the metrics
 -- that users state. A cost is null where a source of costs lacks the day, or a part has no dollar value; a quantity is null where a
--- report lacks it. Divide sums over the days that have both; active people have to be counted in costs.active_people
+-- report lacks it. Where a report cannot count some of its rows, the dollars of these rows are left_out_usd and not in amount_usd.
+-- Divide sums over the days that have both; active people have to be counted in costs.active_people
 -- reads: costs.daily_costs_by_key, costs.allocated_costs_by_key_named, accounting.metrics, costs.complete_days
 create or replace view costs.unit_costs as
 with
@@ -111,13 +112,16 @@ select
   case
     when with_costs.usage_date is null then null
     when costs.usage_date is null then 0
-    else costs.amount_usd
+    else costs.amount_usd - coalesce(activity.left_out_usd, 0)
   end::decimal(38, 24) as amount_usd,
   case
     when with_costs.usage_date is null then 'a source of costs is missing'
     when costs.usage_date is not null and costs.amount_usd is null then 'an amount has no dollar value'
   end as usd_reason,
-  quantity::decimal(38, 24) as quantity
+  quantity::decimal(38, 24) as quantity,
+  if(quantity is null, 'a counter is missing', null) as quantity_reason,
+  nullif(activity.left_out_usd, 0)::decimal(38, 24) as left_out_usd,
+  if(activity.left_out_usd <> 0, activity.left_out_reason, null) as left_out_reason
 from activity
 join complete as made
   on made.connection = activity.connection
@@ -166,4 +170,4 @@ left join billed
   and billed.usage_date = metrics.usage_date;
 
 comment on view costs.unit_costs is
-  'One row per day, scope, report, metric and cost basis: dollars and quantity. Divide sums of one metric and basis; null: unknown, for usd_reason'
+  'One row per day, scope, report, metric and cost basis: dollars and quantity. Divide sums of one metric and basis; null: unknown, for usd_reason or quantity_reason'

@@ -1,5 +1,5 @@
 -- what was used of every provider, in the same columns. input_tokens are all that a model read, cached ones included: the cached share
--- is cached_input_tokens / input_tokens. A counter that a report does not have is null, never 0. service_tier is standard, batch, flex,
+-- is cached_input_tokens / input_tokens. cache_write_1h_tokens are those of cache_write_tokens that are kept for an hour. A counter that a report does not have is null, never 0. service_tier is standard, batch, flex,
 -- priority or what else the report states. is_billed is false where a plan covers the use, or another provider bills it. usage_bytes
 -- are what was stored on a day: never add them over days
 create or replace view costs.usage as
@@ -19,6 +19,7 @@ select
   input_tokens,
   cached_input_tokens,
   cache_write_tokens,
+  cache_write_1h_tokens,
   output_tokens,
   images,
   characters,
@@ -42,10 +43,11 @@ select
   sum(input_tokens) as input_tokens,
   sum(cached_input_tokens) as cached_input_tokens,
   sum(cache_write_tokens) as cache_write_tokens,
+  sum(cache_write_1h_tokens) as cache_write_1h_tokens,
   sum(output_tokens) as output_tokens
 from costs.usage
-where coalesce(requests, input_tokens, output_tokens) is not null
+where coalesce(usage_bytes, sessions) is null
 group by all;
 
 comment on view costs.usage_by_model is
-  'One row per connection, day and model: requests and tokens. Input includes cached input'
+  'One row per connection, day and model: requests and tokens; null: not stated. Input includes cached input'

@@ -12,11 +12,13 @@ select
   sum(input_tokens) as input_tokens,
   sum(cached_input_tokens) as cached_input_tokens,
   sum(cache_write_tokens) as cache_write_tokens,
+  sum(cache_write_1h_tokens) as cache_write_1h_tokens,
   sum(output_tokens) as output_tokens,
   count(input_tokens) = count(*)
     and count(output_tokens) = count(*)
     and count(cached_input_tokens) in (0, count(*))
-    and count(cache_write_tokens) in (0, count(*)) as is_whole
+    and count(cache_write_tokens) in (0, count(*))
+    and count(cache_write_1h_tokens) in (0, count(*)) as is_whole
 from costs.usage
 where model is not null
   and is_billed is distinct from false
@@ -28,7 +30,7 @@ comment on view costs.usage_by_tier is
 ;
 
 -- what each model was billed in some days, the list price of its tokens at their own tiers, and of the same tokens on another model, at
--- another tier or with another cached share: one row per model and what instead; models that cannot be compared, by the reason.
+-- another tier or with another cached share (writes to a cache cost by how long it keeps them): one row per model and what instead; models that cannot be compared, by the reason.
 -- Every sum is of the same days. A day counts if its bill has a dollar value and each of its tokens a list price: a tier without one
 -- is never priced as the standard one. ``prices`` and ``entries`` are the tables of list prices and of [[what_if]]
 create or replace macro costs.what_if(
@@ -52,6 +54,7 @@ tokens as (
     coalesce(input_tokens, 0)::decimal(18, 0) as input,
     coalesce(cached_input_tokens, 0)::decimal(18, 0) as cached,
     coalesce(cache_write_tokens, 0)::decimal(18, 0) as written,
+    coalesce(cache_write_1h_tokens, 0)::decimal(18, 0) as written_for_an_hour,
     coalesce(output_tokens, 0)::decimal(18, 0) as generated
   from costs.usage_by_tier
   where usage_date between first_day and last_day
@@ -86,6 +89,7 @@ rates as (
     input::decimal(14, 6) as of_input,
     cache_read::decimal(14, 6) as of_cached,
     cache_write::decimal(14, 6) as of_written,
+    cache_write_1h::decimal(14, 6) as of_written_for_an_hour,
     output::decimal(14, 6) as of_output
   from query_table(prices)
   where input > 0 and output > 0
@@ -125,12 +129,13 @@ priced as (
     list_of,
     -- a report that lacks a counter, or whose parts are more than its input: nobody knows what was read
     if(
-      not is_whole or written + cached > input,
+      not is_whole or written + cached > input or written_for_an_hour > written,
       null,
       0.000001 * (
         (input - written - reads)::decimal(22, 4) * of_input
         + if(reads = 0, 0, reads * of_cached)
-        + if(written = 0, 0, written * of_written)
+        + if(written = written_for_an_hour, 0, (written - written_for_an_hour) * of_written)
+        + if(written_for_an_hour = 0, 0, written_for_an_hour * of_written_for_an_hour)
         + generated * of_output
       )
     ) as list_usd

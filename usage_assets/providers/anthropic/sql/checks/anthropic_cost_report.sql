@@ -1,7 +1,8 @@
 -- costs.daily_costs holds every cent of anthropic.cost_report, per currency
 -- sums: native_amount
 -- by: currency
--- total: currency
+-- total: 'billed'
+-- unit: concat(currency, ' minor units')
 select
   connection,
   usage_date,

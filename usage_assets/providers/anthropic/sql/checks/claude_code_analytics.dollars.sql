@@ -1,6 +1,7 @@
 -- amounts in model_breakdown of port_entities.claude_code_analytics are the minor units of anthropic.claude_code, per
 -- currency (read by pattern: DuckDB's JSON functions take a number through a double, and Port is sent every digit; dollars have
 -- 24 places, those of a cent of 23 places would have 25, so that each model may be off by half of the last one)
+-- says: what Port gets of Claude Code costs {found}, and anthropic.claude_code says {expected}
 with
 source_models as (
   select
@@ -24,7 +25,7 @@ entity_models as (
 select
   connection,
   usage_date,
-  currency as total,
+  currency as unit,
   sum(expected) as expected,
   sum(found) as found
 from (

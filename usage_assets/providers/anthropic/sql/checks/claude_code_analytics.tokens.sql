@@ -1,4 +1,5 @@
 -- tokens in model_breakdown of port_entities.claude_code_analytics add up to anthropic.claude_code
+-- says: {total}: what Port gets of Claude Code has {found}, and anthropic.claude_code has {expected}
 with
 source_models as (
   select
@@ -22,6 +23,7 @@ select
   connection,
   usage_date,
   total,
+  'tokens' as unit,
   coalesce(sum(expected), 0) as expected,
   coalesce(sum(found), 0) as found
 from (

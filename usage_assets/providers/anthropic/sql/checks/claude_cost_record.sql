@@ -1,7 +1,8 @@
 -- amounts of port_entities.claude_cost_record are the minor units of anthropic.cost_report, per currency
 -- sums: amount
 -- by: currency
--- total: currency
+-- total: 'billed'
+-- unit: currency
 select
   connection,
   usage_date,

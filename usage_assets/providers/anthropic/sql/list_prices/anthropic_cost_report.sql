@@ -5,7 +5,8 @@ select
   sum(uncached_input_tokens)::bigint as input_tokens,
   sum(output_tokens)::bigint as output_tokens,
   sum(cache_read_input_tokens)::bigint as cache_read_tokens,
-  sum(cache_creation_5m_input_tokens + cache_creation_1h_input_tokens)::bigint as cache_write_tokens
+  sum(cache_creation_5m_input_tokens)::bigint as cache_write_tokens,
+  sum(cache_creation_1h_input_tokens)::bigint as cache_write_1h_tokens
 from anthropic.usage_messages
 where model is not null and connection = $connection and usage_date between $first and $last
 group by all

@@ -13,5 +13,6 @@ select
     as input_tokens,
   cache_read_input_tokens as cached_input_tokens,
   cache_creation_5m_input_tokens + cache_creation_1h_input_tokens as cache_write_tokens,
+  cache_creation_1h_input_tokens as cache_write_1h_tokens,
   output_tokens
 from anthropic.usage_messages

@@ -1,9 +1,12 @@
 -- what the users of a day spent adds up to the workspace's own row: costs and entities are computed from the users
 -- (days with both; a user row without an amount hides what the workspace's row states)
+-- says: the users of the workspace add up to {found}, and the workspace's own row says {expected} ({difference} apart)
+-- do: Costs count the users. Compare the day with the workspace's analytics page; a user who left may be missing
+-- settled: chatgpt.codex_usage
 select
   connection,
   usage_date,
-  total,
+  if(total = 'credits', 'credits', 'USD') as unit,
   coalesce(sum(amount) filter (where cut = 'workspace'), 0) as expected,
   coalesce(sum(amount) filter (where cut = 'user'), 0) as found
 from (

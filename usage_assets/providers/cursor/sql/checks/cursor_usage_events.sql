@@ -2,6 +2,7 @@
 -- sums: native_amount
 -- by: cost_basis
 -- total: cost_basis
+-- unit: 'USD cents'
 select
   connection,
   usage_date,

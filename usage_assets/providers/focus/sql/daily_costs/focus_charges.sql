@@ -1,4 +1,4 @@
--- one row per connection, day, service, sub account, model, kind of usage, region, description and currency; billed. cost_type
+-- one row per connection, day, service, sub account, model, kind of usage, region, description, frequency and currency; billed. cost_type
 -- is the service. What is left out is in no cost
 select
   connection,
@@ -20,6 +20,7 @@ select
   other_columns ->> 'x_ServiceTier' as service_tier,
   other_columns ->> 'x_ContextWindow' as context_window,
   coalesce(other_columns ->> 'x_InferenceGeo', region_id) as inference_geo,
+  other_columns ->> 'ChargeFrequency' as charge_frequency,
   '' as grouped_by
 from focus.charges
 where left_out_rows is null
@@ -37,4 +38,5 @@ group by
   token_type,
   service_tier,
   context_window,
-  inference_geo
+  inference_geo,
+  charge_frequency

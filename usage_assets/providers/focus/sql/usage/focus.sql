@@ -10,6 +10,11 @@ select
   if(is_known, coalesce(sum(tokens) filter (class <> 'output'), 0), null)::bigint as input_tokens,
   if(is_known, coalesce(sum(tokens) filter (class = 'cache read'), 0), null)::bigint as cached_input_tokens,
   if(is_known, coalesce(sum(tokens) filter (class = 'cache write'), 0), null)::bigint as cache_write_tokens,
+  if(
+    is_known,
+    coalesce(sum(tokens) filter (usage_type = 'cache_creation.ephemeral_1h_input_tokens'), 0),
+    null
+  )::bigint as cache_write_1h_tokens,
   if(is_known, coalesce(sum(tokens) filter (class = 'output'), 0), null)::bigint as output_tokens
 from (
   select

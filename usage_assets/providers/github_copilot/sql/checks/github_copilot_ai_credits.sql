@@ -1,7 +1,8 @@
 -- costs.daily_costs holds every net dollar of github_copilot.ai_credits
 -- sums: native_amount
 -- by: currency
--- total: currency
+-- total: 'billed'
+-- unit: currency
 select
   connection,
   usage_date,

@@ -1,4 +1,5 @@
--- one row per connection, day, product and SKU of seats; billed. Metered use is billed per model in the other reports
+-- one row per connection, day, product and SKU of seats and of GitHub Models; billed. Metered use is billed per model in the other reports
+-- reads: github_copilot.bill
 select
   connection,
   'github_copilot' as provider,
@@ -10,8 +11,8 @@ select
   'USD' as currency,
   sku as usage_type,
   product || ', ' || sku as line_item,
+  if(charge = 'seats', 'Recurring', 'Usage-Based') as charge_frequency,
   '' as grouped_by
-from github_copilot.billing_usage
-where lower(product) like '%copilot%'
-  and lower(unit_type) like 'user%'
-group by connection, usage_date, usage_type, line_item
+from github_copilot.bill
+where charge in ('seats', 'models')
+group by connection, usage_date, usage_type, line_item, charge_frequency

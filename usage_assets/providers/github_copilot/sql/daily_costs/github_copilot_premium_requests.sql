@@ -1,4 +1,5 @@
--- one row per connection, day, product, SKU and model; billed. What the plan includes is not billed
+-- one row per connection, day, product, SKU and model; billed. What the plan includes is not billed. Since June 2026, the report also
+-- has the AI credits of github_copilot.ai_credits: each is counted there
 select
   connection,
   'github_copilot' as provider,
@@ -13,4 +14,5 @@ select
   product || ', ' || sku as line_item,
   '' as grouped_by
 from github_copilot.premium_requests
+where not regexp_matches(lower(concat_ws(' ', sku, unit_type)), '\bai[ _-]?(credit|unit)')
 group by connection, usage_date, model, usage_type, line_item

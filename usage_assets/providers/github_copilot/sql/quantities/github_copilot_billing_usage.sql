@@ -1,18 +1,18 @@
--- one row per connection, day and line item (product and SKU) of seats: months of users, which are bought every month, and
--- their price before discounts
--- reads: github_copilot.billing_usage
+-- one row per connection, day and line item (product and SKU): its price before discounts; of seats also months of users, which are
+-- bought every month
+-- reads: github_copilot.bill
 select
   'github_copilot.billing_usage' as source_table,
   connection,
   usage_date,
   'USD' as currency,
   product || ', ' || sku as line_item,
-  if(count(quantity) = count(*), sum(quantity), null)::decimal(38, 24) as quantity,
-  'User-Months' as unit,
+  if(count(quantity) = count(*) and min(charge) = 'seats', sum(quantity), null)::decimal(38, 24) as quantity,
+  if(min(charge) = 'seats', 'User-Months', null) as unit,
   sum(gross_amount) as list_amount,
-  'Purchase' as category,
-  'Recurring' as frequency
-from github_copilot.billing_usage
-where lower(product) like '%copilot%'
-  and lower(unit_type) like 'user%'
+  if(min(charge) = 'seats', 'Purchase', 'Usage') as category,
+  if(min(charge) = 'seats', 'Recurring', null) as frequency
+from github_copilot.bill
+where charge in ('seats', 'models')
 group by connection, usage_date, product || ', ' || sku
+having min(charge) = max(charge)

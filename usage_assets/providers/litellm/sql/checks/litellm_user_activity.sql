@@ -1,16 +1,13 @@
--- costs.daily_costs holds the spend of litellm.user_activity: of its total where some use has no model, else of its models
+-- costs.daily_costs holds the total spend of litellm.user_activity, or that of its models on a day without a total
 -- sums: native_amount
 -- by: currency
--- total: currency
+-- total: 'estimated'
+-- unit: currency
 select
   connection,
   usage_date,
   'USD' as currency,
-  if(
-    sum(api_requests) filter (where cut = 'total') > coalesce(sum(api_requests) filter (where cut = 'model'), 0),
-    sum(spend) filter (where cut = 'total'),
-    sum(spend) filter (where cut = 'model')
-  ) as native_amount
+  coalesce(sum(spend) filter (where cut = 'total'), sum(spend) filter (where cut = 'model')) as native_amount
 from litellm.user_activity
 where cut in ('total', 'model')
 group by connection, usage_date

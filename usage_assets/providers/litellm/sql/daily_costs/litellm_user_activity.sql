@@ -1,5 +1,5 @@
--- one row per connection, day, model and API key, and one for what was used without a model; estimated, never billed:
--- the providers behind the proxy bill the same use
+-- one row per connection, day, model and API key, and one for what of the total no model explains: use without a model (MCP tools), or
+-- what the proxy adds up otherwise. Estimated, never billed: the providers behind the proxy bill the same use
 select
   connection,
   'litellm' as provider,
@@ -28,5 +28,4 @@ select
 from litellm.user_activity
 where cut in ('total', 'model')
 group by connection, usage_date
-having
-  sum(api_requests) filter (where cut = 'total') > coalesce(sum(api_requests) filter (where cut = 'model'), 0)
+having native_amount <> 0 and bool_or(cut = 'total')

@@ -1,7 +1,8 @@
 -- costs.daily_costs holds every amount of openai.costs, per currency
 -- sums: native_amount
 -- by: currency
--- total: currency
+-- total: 'billed'
+-- unit: currency
 select
   connection,
   usage_date,

@@ -1,5 +1,6 @@
 -- dollars of port_entities.openai_daily_usage add up to openai.costs on days without another currency
 -- sums: total_cost
+-- unit: 'USD'
 select
   connection,
   usage_date,

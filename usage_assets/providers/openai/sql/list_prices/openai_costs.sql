@@ -5,7 +5,8 @@ select
   sum(input_tokens - coalesce(input_cached_tokens, 0))::bigint as input_tokens,
   sum(output_tokens)::bigint as output_tokens,
   sum(coalesce(input_cached_tokens, 0))::bigint as cache_read_tokens,
-  0 as cache_write_tokens
+  0 as cache_write_tokens,
+  0 as cache_write_1h_tokens
 from openai.usage_completions
 where model is not null and connection = $connection and usage_date between $first and $last
 group by all

@@ -1,7 +1,8 @@
 -- costs.daily_costs holds every cent of the lines in openai_legacy.billing_usage
 -- sums: native_amount
 -- by: currency
--- total: currency
+-- total: 'billed'
+-- unit: concat(currency, ' cents')
 select
   connection,
   usage_date,

@@ -1,5 +1,6 @@
 -- dollars of port_entities.openai_daily_usage are the cents of the lines in openai_legacy.billing_usage
 -- sums: total_cost
+-- unit: 'USD'
 select
   connection,
   usage_date,

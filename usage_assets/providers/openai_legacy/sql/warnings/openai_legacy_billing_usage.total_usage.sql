@@ -1,8 +1,10 @@
 -- the lines of a day add up to the total that OpenAI states for it (within its own arithmetic: it adds up doubles)
+-- says: the lines of the day add up to {found}, and the total that OpenAI states is {expected} ({difference} apart)
+-- do: Costs count the lines. Compare the day with OpenAI's invoice
 select
   connection,
   usage_date,
-  'the sum of the lines in cents' as total,
+  'USD cents' as unit,
   coalesce(sum(total_usage_cents), 0) as expected,
   coalesce(sum(cost_cents), 0) as found
 from openai_legacy.billing_usage

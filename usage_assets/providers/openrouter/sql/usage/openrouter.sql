@@ -1,4 +1,5 @@
--- without rows of own keys: the provider behind it reports that use, too
+-- without rows of own keys alone: the provider behind it reports that use, too. A row may have requests with an own key and requests
+-- on credits (or a fee for the own key). Nobody knows how many of which, so its counters are unknown
 -- reads: openrouter.activity
 select
   connection,
@@ -6,9 +7,9 @@ select
   'openrouter' as provider,
   model,
   workspace_id,
-  requests,
-  prompt_tokens as input_tokens,
-  least(cached_tokens, prompt_tokens) as cached_input_tokens,
-  completion_tokens as output_tokens
-from openrouter.activity
-where coalesce(byok_usage_inference, 0) = 0
+  if(is_known, requests, null) as requests,
+  if(is_known, prompt_tokens, null) as input_tokens,
+  if(is_known, least(cached_tokens, prompt_tokens), null) as cached_input_tokens,
+  if(is_known, completion_tokens, null) as output_tokens
+from (select *, coalesce(byok_usage_inference, 0) = 0 as is_known from openrouter.activity)
+where is_known or usage <> 0

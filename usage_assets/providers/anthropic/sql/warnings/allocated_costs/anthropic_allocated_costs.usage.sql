@@ -1,5 +1,9 @@
 -- of every model that tokens were used of some are billed, and of every model that tokens are billed of some were used
--- (Priority Tier is paid for in advance and not in the cost report)
+-- (Priority Tier is paid for in advance and not in the cost report; a filter of the usage report does not narrow the bill)
+-- says_unbilled: {model} used {amount}, and the bill has none of it
+-- says_unused: {model} is billed {amount} for tokens, and the usage report has none of it
+-- do: Compare the Usage and Cost pages of the Claude Console for that day. If they agree, please report it
+-- settled: sources
 with used as (
   select
     connection,
@@ -22,6 +26,7 @@ billed as (
     connection,
     usage_date,
     model,
+    concat_ws(' ', any_value(currency), any_value(native_unit)) as unit,
     sum(native_amount) as cents
   from costs.daily_costs
   where source_table = 'anthropic.cost_report' and cost_type = 'tokens' and model is not null
@@ -31,9 +36,17 @@ billed as (
 select
   connection,
   usage_date,
-  case when cents is null then 'billed tokens of ' else 'tokens that were used of the billed ' end || model as total,
-  coalesce(tokens, cents) as expected,
-  0 as found
+  model,
+  if(cents is null, 'unbilled', 'unused') as says,
+  if(cents is null, 'tokens', unit) as unit,
+  coalesce(tokens, cents) as amount
 from used
 full join billed using (connection, usage_date, model)
-where tokens is null or cents is null
+where (tokens is null or cents is null)
+  and not exists (
+    from ledger.stored_days as narrowed
+    where narrowed.table_name = 'anthropic.usage_messages'
+      and narrowed.connection = connection
+      and narrowed.usage_date = usage_date
+      and narrowed.filters is not null
+  )

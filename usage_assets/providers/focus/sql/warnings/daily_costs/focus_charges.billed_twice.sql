@@ -1,10 +1,12 @@
 -- no service of the files is billed by another connection on the same day (docs/one-bill.md)
+-- says: {service} is in this bill with {amount_usd}, and connection {billed_by} bills {billed_by_usd} of it, too
+-- do: Count it once: leave the service out with filters.services, or remove one of the two connections (docs/one-bill.md)
 select
   connection,
   usage_date,
-  service || ', which connection ' || billed_by
-  || ' bills, too (count it once: leave the service out with filters.services, or remove a connection): the amount in USD'
-    as total,
-  billed_by_usd as expected,
-  amount_usd as found
+  service,
+  billed_by,
+  'USD' as unit,
+  billed_by_usd,
+  amount_usd
 from costs.billed_twice

@@ -1,8 +1,10 @@
 -- credits and, where every amount has a dollar value, dollars of {table} add up to costs.daily_costs
+-- says: {total}: what Port gets adds up to {found}, and costs.daily_costs to {expected}
 select
   connection,
   usage_date,
   total,
+  if(total = 'credits', 'credits', 'USD') as unit,
   coalesce(sum(expected), 0) as expected,
   coalesce(sum(found), 0) as found
 from (

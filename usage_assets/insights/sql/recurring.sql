@@ -1,0 +1,63 @@
+-- one row per charge that recurs: a line item of an account, and the day of the month on which it is due (31: the last; 0: every day).
+-- Known by what the source states (charge_frequency), or by the last three months: one charge each, on the same day, within 5 %.
+-- charges.sql reads it
+select
+  connection,
+  source_table,
+  account,
+  line_item,
+  currency,
+  is_stated,
+  case
+    when is_stated and days[1] - days[2] = 1 then 0
+    when is_same_day and (is_stated or is_monthly and greatest(abs(most), abs(least)) <= least(abs(most), abs(least)) * 1.05)
+      then due_on
+    when is_stated then day(days[1])
+  end as due_on
+from (
+  select
+    *,
+    list_max(list_transform(days, lambda each: day(each))) as due_on,
+    len(list_filter(days, lambda each: day(each) <> least(due_on, day(last_day(each))))) = 0 as is_same_day,
+    list_max(amounts) as most,
+    list_min(amounts) as least,
+    len(days) = 3
+      and date_diff('month', days[2], days[1]) = 1
+      and date_diff('month', days[3], days[2]) = 1
+      and sign(most) = sign(least) as is_monthly
+  from (
+    select
+      connection,
+      source_table,
+      account,
+      line_item,
+      currency,
+      is_stated,
+      list(usage_date order by usage_date desc)[:3] as days,
+      list(amount order by usage_date desc)[:3] as amounts
+    from (
+      select
+        connection,
+        usage_date,
+        source_table,
+        coalesce(project_id, workspace_id) as account,
+        line_item,
+        currency,
+        coalesce(charge_frequency = 'Recurring', false) as is_stated,
+        sum(native_amount) as amount
+      from (
+        from costs.daily_costs
+        union all by name  -- a file of an earlier release lacks the column until its next write
+        select null::text as charge_frequency
+        where false
+      )
+      where cost_basis = 'billed'
+        and line_item is not null
+        and usage_date between $last::date - 400 and $last::date
+      group by all
+      having amount <> 0
+    )
+    group by all
+  )
+)
+where due_on is not null

@@ -1,0 +1,19 @@
+-- title: Billed, but not in costs
+-- note: Bills of several products also have products that are no AI. A product that is not known may be AI. The largest 50 are named.
+with products as (
+  select connection, product, currency, reason, count(distinct usage_date) as days, sum(amount) as amount
+  from costs.left_out
+  where usage_date between $first and $last
+  group by all
+  having sum(amount) <> 0
+)
+select
+  connection,
+  if(rank <= 50, product, 'other products') as product,
+  max(days) as days,
+  currency,
+  sum(amount)::decimal(38, 24) as amount,
+  reason as why
+from (select *, row_number() over (order by abs(amount) desc, connection, product, reason) as rank from products)
+group by all
+order by why, amount desc, connection, product

@@ -1,0 +1,65 @@
+"""What stands behind the webhook in tests: it keeps what it was sent."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from typing import Any
+
+PATH = "/services/T0/B0/secret-token"
+
+
+@dataclass
+class Receiver:
+    """What stands behind the webhook, and what it was sent."""
+
+    url: str
+    status: int = 200
+    body: str = "ok"
+    is_silent: bool = False
+    """Whether it hangs up without an answer."""
+    promised: int = 0
+    """How many bytes it says its answer's body has; 0: it does not say."""
+    is_read: Event | None = None
+    """What its answer's body waits for."""
+    paths: list[str] = field(default_factory=list)
+    messages: list[Any] = field(default_factory=list)
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of the messages."""
+        assert all(message.keys() == {"text"} for message in self.messages)
+        return [message["text"] for message in self.messages]
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """A receiver on this machine that takes everything."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.headers["Content-Type"] == "application/json"
+            received.paths.append(self.path)
+            received.messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            if received.is_silent:
+                self.close_connection = True
+                return
+            self.send_response(received.status)
+            if received.promised:
+                self.send_header("Content-Length", str(received.promised))
+            self.end_headers()
+            if received.is_read:
+                received.is_read.wait()
+            self.wfile.write(received.body.encode())
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        received = Receiver(f"http://127.0.0.1:{server.server_port}{PATH}")
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield received
+        server.shutdown()
+        thread.join()
