@@ -40,6 +40,7 @@ def column(
     additive: bool = True,
     personal: bool = False,
     address: Address | None = None,
+    is_added: bool = False,
 ) -> msgspec.Meta:
     """What a column means.
 
@@ -47,9 +48,11 @@ def column(
     may be null and has no default is ``expected``. ``personal`` keeps its values
     out of previews. An email ``address`` is personal, and USAGE_PEOPLE decides what is stored: it is the provider's
     only id of a person, was sent unasked next to one, or is part of a name that somebody chose. So is a person's own
-    name (``person_name``).
+    name (``person_name``). ``is_added`` says that days were stored before the column was there: a null leaves the
+    content hash of a day as it was.
     """
-    extra = {"unit": unit, "additive": additive, "personal": personal or address is not None, "address": address}
+    is_personal = personal or address is not None
+    extra = {"unit": unit, "additive": additive, "personal": is_personal, "address": address, "is_added": is_added}
     return msgspec.Meta(description=description, extra=extra)
 
 
@@ -67,6 +70,7 @@ class Column:
     additive: bool
     personal: bool
     address: Address | None
+    is_added: bool
 
     @property
     def arrow(self) -> pa.Field:

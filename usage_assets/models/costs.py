@@ -21,7 +21,8 @@ from usage_assets.warehouse.values import View
 ChargeFrequency = Annotated[
     str | None,
     column(
-        "How often it is charged, as FOCUS says it: Usage-Based, Recurring (seats, fees), One-Time; null: not stated"
+        "How often it is charged, as FOCUS says it: Usage-Based, Recurring (seats, fees), One-Time; null: not stated",
+        is_added=True,
     ),
 ]
 UsageType = Annotated[

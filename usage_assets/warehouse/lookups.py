@@ -131,10 +131,13 @@ def _refuse_older(database: duckdb.DuckDBPyConnection, table: Table, bounds: dic
 
 
 def current_items(warehouse: Warehouse, tables: Sequence[str]) -> dict[str, int]:
-    """Return how many items each lookup lists now, all connections together. The tables must exist."""
-    counts = [f"select '{table}' as table_name, count(*) from {table} where valid_to is null" for table in tables]
+    """Return how many items each lookup lists now, all connections together; 0 of a table that does not exist yet."""
+    count = "select count(*) from {} where valid_to is null"
+    counts = dict.fromkeys(tables, 0)
     with warehouse.get_connection() as database:
-        return dict(database.execute(" union all ".join(counts)).fetchall())
+        for table in _stored_tables(database) & counts.keys():
+            [(counts[table],)] = database.execute(count.format(table)).fetchall()
+    return counts
 
 
 def unknown_ids(

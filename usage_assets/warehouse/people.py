@@ -107,6 +107,9 @@ def find_rows(warehouse: Warehouse, person: Person) -> InRows:
 
 def replace_in_rows(warehouse: Warehouse, person: Person) -> InRows:
     """Put the stand-ins into all rows, in one transaction. The days keep their versions, with new content hashes."""
+    with warehouse.get_connection() as database:
+        stored = {table for table, _ in database.execute(TEXTS).fetchall()}
+        warehouse.declare(database, [Table(row) for name, row in declarations().items() if name in stored])
     with warehouse.transaction() as database:
         found = _search_tables(database, person, _update)
         for table, days in found.days.items():

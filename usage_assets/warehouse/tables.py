@@ -90,7 +90,8 @@ class Table:
     @property
     def content_hash(self) -> str:
         """SQL aggregate over a day's rows: equal where they are, in whatever order."""
-        return hash_of_rows(column.name for column in self.columns)
+        added = [column.name for column in self.columns if column.is_added]
+        return hash_of_rows([column.name for column in self.columns if not column.is_added], added)
 
     def ddl(self) -> Iterator[str]:
         """Yield the statements that create the table as declared, with its comments."""
@@ -137,14 +138,15 @@ class Table:
         )
 
 
-def hash_of_rows(columns: Iterable[str]) -> str:
+def hash_of_rows(columns: Iterable[str], added: Iterable[str] = ()) -> str:
     """Return a SQL aggregate that is equal for equal rows, in whatever order.
 
-    A sort key is every value of a row in binary, null distinct from every value. To write decimals out as text took
-    longer than all the rest.
+    A null in an ``added`` column leaves it as it is without that column. A sort key is every value of a row in binary,
+    null distinct from every value. To write decimals out as text took longer than all the rest.
     """
     values = ", ".join(f"{column}, 'asc nulls last'" for column in columns)
-    row = f"md5(create_sort_key({values}))"
+    stated = "".join(f" || coalesce(encode('{name}=' || {name}::text), ''::blob)" for name in added)
+    row = f"md5(create_sort_key({values}){stated})"
     return f"sha256(string_agg({row}, '' order by {row}))"
 
 

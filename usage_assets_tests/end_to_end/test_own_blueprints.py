@@ -289,7 +289,7 @@ def test_a_pair_is_previewed_computed_pushed_restated_and_reconciled_as_ours_are
         (
             "usage_date || 'T",
             "coalesce(model, '-') as identifier, usage_date || 'T",
-            "rows of an identifier is 2 here",
+            "2 rows have the identifier gpt-5.5, and Port would keep one of them",
         ),
     ],
 )
