@@ -4,6 +4,7 @@ CPU time is that of all processes, PostgreSQL's included; its server is of a whe
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -69,6 +70,9 @@ def backfill(
 def cpu_so_far(postmaster: int) -> float:
     """Return the CPU seconds of a PostgreSQL server: of its processes, and of those that have ended."""
     server = psutil.Process(postmaster)
+    alive = []
+    for child in server.children():
+        with suppress(psutil.NoSuchProcess):  # it ended just now: the server's own times have it
+            alive.append(child.cpu_times())
     own = server.cpu_times()
-    alive = [own, *(child.cpu_times() for child in server.children())]
-    return float(sum(each.user + each.system for each in alive) + own.children_user + own.children_system)
+    return float(sum(each.user + each.system for each in (own, *alive)) + own.children_user + own.children_system)
