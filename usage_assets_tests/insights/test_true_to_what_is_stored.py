@@ -160,6 +160,12 @@ def test_thirty_days_that_are_all_provisional_have_a_forecast(database: duckdb.D
     assert days == {*days_between(NEWEST + DAY, date(2026, 12, 31))}
 
 
+def test_fourteen_new_days_of_one_amount_are_forecast_to_the_cent(database: duckdb.DuckDBPyConnection) -> None:
+    insights = found(database, bill(level(NEWEST - 13 * DAY, NEWEST, "100"), is_new=True))
+    november = month_of(insights)
+    assert (november.expected, november.low, november.high) == (2400, 2400, 2400), "14 days are stored, 10 are to come"
+
+
 def test_a_refund_is_spent_and_expected(database: duckdb.DuckDBPyConnection) -> None:
     refund = {date(2026, 11, 10): Decimal(-1500)}
     insights = found(database, bill(level(JULY, NEWEST, "100"), refund))
