@@ -199,6 +199,14 @@ def test_fifty_euros_a_day_are_fifteen_hundred_a_month(database: duckdb.DuckDBPy
     assert {round(row.expected, 2) for row in coming} == {Decimal("55.00")}
 
 
+def test_a_budget_of_which_no_cost_has_its_unit_says_that_and_not_that_nothing_is_stored(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    november = budget_of(found(database, bill(level(JULY, NEWEST, "50"), currency="EUR")))
+    assert (november.expected, november.has_costs) == (None, False)
+    assert november.expected_reason == "no costs in USD are stored"
+
+
 def test_a_budget_below_zero_is_not_used_up(database: duckdb.DuckDBPyConnection) -> None:
     newest = date(2026, 11, 12)
     refund = {date(2026, 11, 5): Decimal(-1480)}
