@@ -44,7 +44,7 @@ class Outlook:
     def _found(self) -> Forecast | str:
         """The forecast, or why there is none."""
         if not self.scope.parts:
-            return "no costs are stored"
+            return f"no costs in {self.unit} are stored"
         if strange := self.scope.parts.keys() - self.scope.days.keys():
             return f"no day of {', '.join(sorted(strange))} is stored whole"
         try:

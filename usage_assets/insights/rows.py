@@ -187,7 +187,11 @@ class BudgetStatusRow(SeedRow):
     ]
     thresholds: Annotated[str, column("Thresholds that were reached, with their days, such as `0.8 on 2026-11-17`")]
     has_costs: Annotated[
-        bool | None, column("Whether any cost of its scope is stored, of the last 400 days. If not: is it misspelled?")
+        bool | None,
+        column(
+            "Whether any cost of its scope and in its unit is stored, of the last 400 days. If not: is it misspelled, "
+            "or is there no rate?"
+        ),
     ] = None
     expected_reason: Annotated[str | None, column("Why expected is null")] = None
     rates: Rates = None

@@ -8,7 +8,6 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +70,22 @@ select distinct currency, rate, source, valid_from
 from costs.rates_used
 where usage_date between $before_first and $last
 """
+ALL_STORED = """
+select coalesce(min(first_day) <= $before_first and bool_and(
+  before > date_diff('day', greatest(first_day, $before_first), least(last_day, $before_same))
+  and now > date_diff('day', greatest(first_day, $first), least(last_day, $last))
+), false)
+from (
+  select
+    min(usage_date) as first_day,
+    max(usage_date) as last_day,
+    count(*) filter (where usage_date between $before_first and $before_same) as before,
+    count(*) filter (where usage_date between $first and $last) as now
+  from ledger.stored_days
+  where table_name = 'costs.daily_costs'
+  group by connection, slice
+)
+"""
 
 
 @dataclass(frozen=True)
@@ -112,8 +127,9 @@ class Report:
     activity: Sequence[str]
     """The names of the providers' own figures."""
     facts: Facts
-    first_day: date | None
-    """The first day whose costs are stored."""
+    is_comparable: bool
+    """Whether all days of the period, and those it is compared with, are stored: of each connection, from its first
+    stored day to its last."""
     missing: Sequence[str]
     """Titles of figures without their tables, because nothing was ever stored in them."""
     rates: str | None
@@ -137,10 +153,10 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
         except (duckdb.CatalogException, duckdb.BinderException):  # not stored yet; or as an earlier release stored it
             missing.append(stated["title"])
     activity = [name for name in figures if name not in _own()]
-    [first_day] = database.execute("select min(usage_date) from costs.daily_costs").fetchall()[0]
+    [is_comparable] = database.execute(ALL_STORED, _used(ALL_STORED, period)).fetchall()[0]
     rates = database.execute(RATES_USED, _used(RATES_USED, period)).fetchall()
     words = rates_in_words(Rate(*rate) for rate in rates)
-    return Report(period, figures, activity, _facts(database, period), first_day, missing, words)
+    return Report(period, figures, activity, _facts(database, period), is_comparable, missing, words)
 
 
 def _own() -> Sequence[str]:

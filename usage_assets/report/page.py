@@ -140,7 +140,7 @@ def change(now: Decimal, before: Decimal | None, unit: str, report: Report) -> s
     """Return how an amount compares with the same days before, in words."""
     period = report.period
     days = f"{period.before_first:%d %b} to {period.before_same:%d %b}"
-    if report.first_day is None or report.first_day > period.before_first:
+    if not report.is_comparable:
         return f"{days}: not all days are stored"
     if not before:
         return f"{days}: {amount(before or Decimal(0), unit)}"

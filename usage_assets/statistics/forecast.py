@@ -99,9 +99,16 @@ class Past:
 
     @cached_property
     def history(self) -> Series:
-        """The days that others are forecast from, without what recurs. Days below zero (refunds) are left out."""
+        """The days that others are forecast from, without what recurs. Days below zero (refunds) are left out.
+
+        Young days are among them where they have the same amount as the days before: they need not grow.
+        """
         over = self.stored.keys() - {*self.open}
-        days = over - {*self.young} or over or self.stored.keys()
+        every = self._series(over or self.stored.keys())
+        old = over - {*self.young}
+        return every if _one_amount(every) or not old else self._series(old)
+
+    def _series(self, days: Collection[date]) -> Series:
         values = {day: self._usual(day) for day in days}
         used = sorted(value for value in values.values() if value)
         sign = -1 if used and used[len(used) // 2] < 0 else 1
@@ -138,6 +145,12 @@ class Past:
         over = sorted((day for day in self.stored if day not in self.open), reverse=True)
         last = {on: next((day for day in over if _is_due(on, day)), None) for on in self.recurring}
         return {on: self.recurring[on].get(day, ZERO) for on, day in last.items() if day and not self.has_ended}
+
+
+def _one_amount(history: Series) -> Decimal | None:
+    """The amount of each of the newest days, if they have only one and it is not 0."""
+    newest = [history.values[day] for day in sorted(history.values)[-SAME:]]
+    return newest[0] or None if len(newest) == SAME and len({*newest}) == 1 else None
 
 
 def _is_due(on: int, day: date) -> bool:
@@ -226,9 +239,8 @@ def forecast(past: Past, first: date, until: date, key: str) -> Forecast:
 def _rest(history: Series, until: date, key: str) -> tuple[Floats, Decimal]:
     """Draw each day after a history, a week at least, without what recurs; and return what each certainly is, or 0."""
     days = max(7, (until - history.last).days)
-    newest = [history.values[day] for day in sorted(history.values)[-SAME:]]
-    if len(newest) == SAME and len({*newest}) == 1 and newest[0]:
-        return np.full((FUTURES, days), float(newest[0])), newest[0]
+    if amount := _one_amount(history):
+        return np.full((FUTURES, days), float(amount)), amount
     sign = -1 if min(history.values.values()) < 0 else 1
     past = Series({day: abs(value) for day, value in history.values.items()})
     return sign * _futures(ordinary(past), history.last.weekday(), days, dice(key)), ZERO

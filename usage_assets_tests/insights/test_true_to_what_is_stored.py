@@ -160,6 +160,12 @@ def test_thirty_days_that_are_all_provisional_have_a_forecast(database: duckdb.D
     assert days == {*days_between(NEWEST + DAY, date(2026, 12, 31))}
 
 
+def test_fourteen_new_days_of_one_amount_are_forecast_to_the_cent(database: duckdb.DuckDBPyConnection) -> None:
+    insights = found(database, bill(level(NEWEST - 13 * DAY, NEWEST, "100"), is_new=True))
+    november = month_of(insights)
+    assert (november.expected, november.low, november.high) == (2400, 2400, 2400), "14 days are stored, 10 are to come"
+
+
 def test_a_refund_is_spent_and_expected(database: duckdb.DuckDBPyConnection) -> None:
     refund = {date(2026, 11, 10): Decimal(-1500)}
     insights = found(database, bill(level(JULY, NEWEST, "100"), refund))
@@ -191,6 +197,14 @@ def test_fifty_euros_a_day_are_fifteen_hundred_a_month(database: duckdb.DuckDBPy
     assert round(month_of(insights).expected, 2) == Decimal("1650.00"), "30 days at $55"
     coming = [row for row in rows(insights, ForecastRow) if row.kind == "all" and row.usage_date > NEWEST]
     assert {round(row.expected, 2) for row in coming} == {Decimal("55.00")}
+
+
+def test_a_budget_of_which_no_cost_has_its_unit_says_that_and_not_that_nothing_is_stored(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    november = budget_of(found(database, bill(level(JULY, NEWEST, "50"), currency="EUR")))
+    assert (november.expected, november.has_costs) == (None, False)
+    assert november.expected_reason == "no costs in USD are stored"
 
 
 def test_a_budget_below_zero_is_not_used_up(database: duckdb.DuckDBPyConnection) -> None:

@@ -17,6 +17,7 @@ from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageImages
 from usage_assets.report.figures import DIMENSIONS, MOST_ROWS, Report, read
+from usage_assets.report.page import change
 from usage_assets.report.period import Period
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
@@ -225,6 +226,19 @@ def test_a_mover_names_the_model_and_project_that_moved_it(november: Report) -> 
 def test_a_period_is_compared_with_as_many_days_before(period: Period, title: str, before: tuple[str, str]) -> None:
     assert period.title == title
     assert (str(period.before_first), str(period.before_same)) == before
+
+
+@pytest.mark.parametrize("day", ["2026-10-05", "2026-11-05"])
+def test_nothing_is_compared_if_a_day_in_between_is_not_stored(
+    company: Days, published: duckdb.DuckDBPyConnection, tmp_path: Path, day: str
+) -> None:
+    whole = read(published, NOVEMBER)
+    assert change(Decimal(3), Decimal(2), "USD", whole) == "01 Oct to 12 Oct: $2.00 (+50%)"
+    with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
+        for table in ("costs.daily_costs", "ledger.partition_versions"):
+            database.execute(f"delete from {table} where usage_date = date '{day}' and connection = 'openai'")
+        lacking = read(database, NOVEMBER)
+    assert change(Decimal(3), Decimal(2), "USD", lacking) == "01 Oct to 12 Oct: not all days are stored"
 
 
 def test_figures_without_tables_are_listed_as_missing(

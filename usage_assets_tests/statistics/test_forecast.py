@@ -137,6 +137,18 @@ def test_one_amount_on_14_days_goes_on_to_the_last_digit() -> None:
     assert of([amount] * 13).day(day(13)).low < amount
 
 
+def test_one_amount_on_14_days_goes_on_although_it_is_hardly_known_how_much_the_last_of_them_grow() -> None:
+    amount = Decimal("33.333333")
+    values = series([*office(30), *[amount] * 14]).values
+    young = [day(41), day(42), day(43)]
+    assert forecast(Past(values, young=young), day(44), day(51), "of").day(day(51)) == Estimate(amount, amount, amount)
+    fee = {day(42): Decimal(500)}
+    with_fee = Past({**values, day(42): amount + 500}, young=young, recurring={day(42).day: fee})
+    assert forecast(with_fee, day(44), day(51), "of").day(day(51)) == Estimate(amount, amount, amount)
+    half = forecast(Past({**values, day(43): amount / 2}, young=young), day(44), day(51), "of").day(day(51))
+    assert half.low < half.high, "11 days of one amount are known"
+
+
 def test_what_recurs_comes_on_its_day_as_it_came_last_and_is_in_no_other() -> None:
     values = series(office(90)).values  # from 2026-01-05 to 2026-04-04
     fee = {date(2026, 1, 31): Decimal(500), date(2026, 2, 28): Decimal(500), date(2026, 3, 31): Decimal("510.5")}
