@@ -54,11 +54,12 @@ class Cursor(msgspec.Struct):
 
     @property
     def oldest(self) -> datetime:
-        """Runs that ended before this are not read."""
-        return max(self.since, self.until - LATE, datetime.now(UTC) - GIVE_UP)
+        """Runs that ended before this are not read. Times to come were noted before a clock was set back."""
+        now = datetime.now(UTC)
+        return max(min(self.since, now), min(self.until, now) - LATE, now - GIVE_UP)
 
     def note(self, run_id: str, ended_at: datetime) -> None:
-        self.until = max(self.until, ended_at)
+        self.until = max(min(self.until, datetime.now(UTC)), ended_at)
         read = self.read | {run_id: ended_at}
         self.read = {run: at for run, at in read.items() if at >= self.until - LATE}
 
@@ -71,19 +72,19 @@ class Cause(msgspec.Struct):
     met_at: datetime
     """When a run last failed because of it."""
     failing: dict[str, Ranges]
-    """Asset -> ranges of days that failed; none for an asset without days."""
+    """Asset -> ranges of days that failed; none for an asset without days. Without assets it is fixed."""
     reason: str = ""
     """Why one of the assets failed: where, in the provider's words, and what to do. Empty if ``text`` says it all."""
     run: str = ""
-    """The newest run that failed because of it."""
+    """The newest run that failed because of it, or that has fixed it."""
     since: datetime | None = None
-    """Since when its post is due; None: it was posted."""
+    """Since when its post is due: that it is there, or that it is fixed; None: it was posted."""
     told: list[str] = []
     """Connections and sources of costs that it had reached when it was posted."""
 
 
 class Line(msgspec.Struct):
-    """What waits to be posted beside causes: a finding of a check, an alert, a cause that is fixed, a digest."""
+    """What waits to be posted beside causes: a finding of a check, an alert, a digest."""
 
     subject: str
     """Lines of one subject are one post."""
@@ -126,11 +127,20 @@ class Memory(msgspec.Struct):
             return cls()
         now = datetime.now(UTC)
         for key, cause in list(memory.causes.items()):
+            cause.since = cause.since and min(cause.since, now)  # a clock was set back since then
+            if cause.since is None and not cause.told:  # an earlier release has posted it, and did not note this
+                cause.told = _reached(cause, ())
             is_given_up = cause.since is not None and cause.since <= now - GIVE_UP
-            if cause.met_at <= now - FORGOTTEN or (is_given_up and not cause.told):
+            is_forgotten = bool(cause.failing) and cause.met_at <= now - FORGOTTEN
+            if is_forgotten or (is_given_up and not (cause.told and cause.failing)):
                 del memory.causes[key]
             elif is_given_up:
                 cause.since = None
+        for line in memory.waiting:
+            line.since = min(line.since, now)
+            if line.since <= now - GIVE_UP:  # it is news if it is found again
+                memory.checks.get(line.check, {}).pop(line.day, None)
+                memory.week = "" if line.subject == f"week {memory.week}" else memory.week
         memory.waiting = [line for line in memory.waiting if line.since > now - GIVE_UP]
         return memory
 
@@ -146,8 +156,10 @@ class Memory(msgspec.Struct):
             new = Cause(text, outcome.ended_at, {}, since=outcome.ended_at, reason="" if example == text else example)
             cause = self.causes.setdefault(_digest(reason.fault), new)
             cause.met_at, cause.run = outcome.ended_at, outcome.run.run_id
+            if cause.told and not cause.failing:
+                cause.since = None  # it was fixed, and nobody was told: it has not ended
             for asset in assets:
-                cause.failing[asset] = _ranges(_days([cause.failing.get(asset, [])]) | outcome.days)
+                cause.failing[asset] = _ranges(_days([cause.failing.get(asset, [])]) | outcome.days_of(asset))
             if cause.since is None and not {*_reached(cause, costs)} <= {*cause.told}:
                 cause.since = outcome.ended_at  # it is larger than its post said
         self._note_checks(outcome, shown)
@@ -166,11 +178,10 @@ class Memory(msgspec.Struct):
                 cause.failing[asset] = _ranges(left)
                 continue
             del cause.failing[asset]
-            if not cause.failing:
+            if not cause.failing and not cause.told:  # it was fixed before its post was due: no news
                 del self.causes[key]
-                if cause.told:  # one that was fixed before its post was due is no news
-                    text = f"usage-assets: works again, after: {cause.text}"
-                    self.waiting.append(Line(f"fixed {key}", text, outcome.run.run_id, outcome.ended_at))
+            elif not cause.failing:
+                cause.since, cause.run = outcome.ended_at, outcome.run.run_id
 
     def _note_checks(self, outcome: Outcome, shown: Shown) -> None:
         def wait(each_text: str, label: str, advice: str = "") -> None:
@@ -218,10 +229,14 @@ class Words:
 def next_post(memory: Memory, words: Words, *, is_quiet: bool) -> str | None:
     """Return a post that is due and note that it was posted; None if none is due. ``is_quiet``: no run is under way."""
     before = datetime.now(UTC) - (COLLECTED if is_quiet else COLLECTED_AT_MOST)
-    for cause in memory.causes.values():
-        if cause.since is not None and cause.since <= before:
-            cause.since, cause.told = None, _reached(cause, words.costs)
-            return _of_cause(cause, words)
+    for key, cause in memory.causes.items():
+        if cause.since is None or cause.since > before:
+            continue
+        if not cause.failing:
+            del memory.causes[key]
+            return f"usage-assets: works again, after: {cause.text}\n{words.link(cause.run)}"
+        cause.since, cause.told = None, _reached(cause, words.costs)
+        return _of_cause(cause, words)
     subject = next((line.subject for line in memory.waiting if line.since <= before), None)
     if subject is None:
         return None
@@ -248,7 +263,7 @@ def _of_cause(cause: Cause, words: Words) -> str:
     return "\n".join(
         [
             f"usage-assets: {cause.text.rstrip('.')}: {extent}" + (f"; {costs}" if costs else ""),
-            *_first(lines, MOST_LINES),
+            *first(lines, MOST_LINES),
             *([cause.reason] if cause.reason else []),
             NOTHING_IS_LOST,
             words.link(cause.run),
@@ -273,7 +288,7 @@ def _of_findings(subject: str, lines: Sequence[Line], words: Words) -> str:
     return "\n".join(
         [
             f"usage-assets: {header} about {subject.partition(' ')[0]}",
-            *_first([_of_check(each) for _, each in sorted(found.items())], MOST_LINES),
+            *first([_of_check(each) for _, each in sorted(found.items())], MOST_LINES),
             words.link(lines[-1].run),
         ]
     )
@@ -290,9 +305,9 @@ def _of_check(lines: Sequence[Line]) -> str:
 
 
 def _of_news(lines: Sequence[Line], words: Words) -> str:
-    page = [words.report] if words.report and not lines[0].subject.startswith("fixed ") else []
+    page = [words.report] if words.report else []
     links = [words.link(lines[-1].run)] if lines[-1].run else []
-    return "\n".join([*_first([line.text for line in lines], MOST_ALERTS), *page, *links])
+    return "\n".join([*first([line.text for line in lines], MOST_ALERTS), *page, *links])
 
 
 def _reached(cause: Cause, costs: Collection[str]) -> list[str]:
@@ -316,5 +331,6 @@ def _digest(*texts: str) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
 
 
-def _first(lines: Sequence[str], most: int) -> Sequence[str]:
+def first(lines: Sequence[str], most: int) -> Sequence[str]:
+    """Return the first lines, and how many more there are."""
     return [*lines[:most], *([f"and {len(lines) - most} more"] if len(lines) > most else [])]

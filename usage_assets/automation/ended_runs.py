@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from usage_assets.assets.checks import ADVICE, DAYS_WRONG, ONLY_SHOWN
-from usage_assets.assets.failures import Reason, cause_of, reason_of
+from usage_assets.assets.failures import Reason, cause_of, days_of, reason_of
 from usage_assets.assets.insights import ALERTS, DIGEST, WEEK
 from usage_assets.automation.jobs import CONNECTION_TAG, RANGE_END, RANGE_START
 from usage_assets.core.days import Window
@@ -59,6 +59,8 @@ class Outcome:
     evaluations: Sequence[Evaluation]
     weeks: Mapping[str, str]
     """Week -> its digest."""
+    named_days: Mapping[str, Collection[date]]
+    """Asset that failed -> the days that its failure names."""
 
     @property
     def days(self) -> set[date]:
@@ -66,6 +68,10 @@ class Outcome:
         tags = (self.run.tags.get(tag) for tag in (RANGE_START, RANGE_END, PARTITION_TAG))
         bounds = [date.fromisoformat(day) for day in tags if day]
         return {*Window(min(bounds), max(bounds)).days} if bounds else set()
+
+    def days_of(self, asset: str) -> set[date]:
+        """The days of an asset that failed: all of the run's, unless its failure names some of them."""
+        return self.days.intersection(self.named_days.get(asset, ())) or self.days
 
 
 def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> Outcome:
@@ -76,6 +82,7 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> Outcome:
     succeeded: list[str] = []
     evaluations: list[Evaluation] = []
     weeks: dict[str, str] = {}
+    named_days: dict[str, Collection[date]] = {}
     whole, died = " ".join(filter(None, (run.tags.get(CONNECTION_TAG), run.job_name))) + RUN, "it gives no reason"
     for entry in instance.all_logs(run.run_id, of_type=EVENTS):
         event = entry.dagster_event
@@ -88,6 +95,7 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> Outcome:
             succeeded.append(name)
         elif event.is_step_failure:
             failures[name] = Reason(reason_of(event.step_failure_data), cause_of(event.step_failure_data))
+            named_days[name] = days_of(event.step_failure_data)
         elif event.is_failure:
             died = event.message or died
         elif isinstance(event.event_specific_data, dg.AssetCheckEvaluation):
@@ -101,7 +109,8 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> Outcome:
         failures[whole] = Reason(died, died)
     elif run.status is dg.DagsterRunStatus.SUCCESS:
         succeeded.append(whole)
-    return Outcome(run, datetime.fromtimestamp(record.end_time or 0, UTC), failures, succeeded, evaluations, weeks)
+    ended_at = datetime.fromtimestamp(record.end_time or 0, UTC)
+    return Outcome(run, ended_at, failures, succeeded, evaluations, weeks, named_days)
 
 
 def _evaluations(evaluation: dg.AssetCheckEvaluation) -> Iterator[Evaluation]:

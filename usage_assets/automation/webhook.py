@@ -1,9 +1,9 @@
 """The sensor that posts failed runs, failed checks, alerts and the weekly digest to USAGE_WEBHOOK_URL.
 
 A post is about a cause, not a run (alarms.py). What was posted, what waits and which runs were read is stored as one
-value in Dagster's storage (KEY), before each post. So a message is posted again only if it certainly was not delivered,
-and nothing is lost if the process dies. Dagster's own run_failure_sensor cannot be used: it moves on to the next run
-even if a message could not be posted.
+value in Dagster's storage (KEY), before each post. So a message is posted again only if it certainly was not delivered.
+If the process dies, nothing is lost but a message that was being sent. Dagster's own run_failure_sensor cannot be used:
+it moves on to the next run even if a message could not be posted.
 
 The URL is a secret, because anyone who has it can post. It is in no log, cursor or message.
 """
@@ -14,18 +14,19 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime
 from functools import partial
 from threading import Thread
+from urllib.parse import quote, quote_plus
 
 import dagster as dg
 import duckdb
 import httpx
 import msgspec
 
-from usage_assets.automation.alarms import Cursor, Memory, Words, next_post
+from usage_assets.automation.alarms import Cursor, Memory, Words, first, next_post
 from usage_assets.automation.ended_runs import read_run
 from usage_assets.config.settings import Settings
 from usage_assets.core.addresses import checked_url, is_loopback
 from usage_assets.core.bounded_http import unlogged
-from usage_assets.core.days import counted, spans
+from usage_assets.core.days import counted, windows
 from usage_assets.core.errors import one_line
 from usage_assets.core.people import People
 from usage_assets.dagster_internals import REPOSITORY_LABEL_TAG
@@ -33,7 +34,7 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import UNDER_WAY
-from usage_assets.warehouse.values import WarehouseError
+from usage_assets.warehouse.values import WarehouseError, listed
 
 KEY = "usage_assets/told"
 """Where Dagster's storage keeps what was posted."""
@@ -150,7 +151,7 @@ def stored_costs(warehouse: Warehouse, tables: Mapping[str, str], failing: Mappi
         return "costs are among them"
     if len(found) == 1:
         return next(iter(found))
-    return "; ".join(f"{said} ({', '.join(dict.fromkeys(names))})" for said, names in found.items())
+    return "; ".join(first([f"{said} ({listed(dict.fromkeys(names), most=3)})" for said, names in found.items()], 3))
 
 
 def _of_costs(stored: set[date], failing: set[date]) -> str:
@@ -161,7 +162,8 @@ def _of_costs(stored: set[date], failing: set[date]) -> str:
         return f"costs are stored up to {max(stored)}, and not updated"
     if min(missing) > max(stored):
         return f"costs stop at {max(stored)}"
-    return f"costs of {counted(len(missing))} are missing: {spans(missing)}"
+    days = map(str, windows(missing, len(missing)))
+    return f"costs of {counted(len(missing))} are missing: {listed(days, most=3)}"
 
 
 def _first_position(cursor: str | None) -> Cursor:
@@ -197,15 +199,16 @@ def _under_way(context: dg.SensorEvaluationContext) -> bool:
 
 def _shown(reason: str, secrets: Collection[str]) -> str:
     """Return the reason without secrets and addresses. It is escaped: Slack would run ``<!channel>`` as a command."""
-    for secret in secrets:
-        reason = reason.replace(secret, "***") if len(secret) >= SHORTEST_SECRET else reason
+    for secret in (each for each in secrets if len(each) >= SHORTEST_SECRET):
+        for written in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret)):  # in an address, too
+            reason = reason.replace(written, "***")
     text = People("ids").scrubbed(one_line(reason))[:REASON_LENGTH]
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def post(url: str, text: str) -> None:
     """Post one message. Raises WebhookError, which contains neither the URL nor a response that may repeat it."""
-    answers: list[tuple[int, str] | httpx.RequestError] = []
+    answers: list[tuple[int, str] | Exception] = []
     poster = Thread(target=lambda: answers.append(_answer(url, text)), name="webhook", daemon=True)
     poster.start()
     poster.join(DEADLINE_SECONDS)  # a thread cannot be stopped: it may go on, but nobody waits for it
@@ -214,6 +217,9 @@ def post(url: str, text: str) -> None:
             raise WebhookError(f"cannot be reached ({type(error).__name__}): it is tried again", is_certain=True)
         case [httpx.RequestError() as error]:
             raise _no_answer(type(error).__name__)
+        case [Exception() as error]:  # its text may contain a proxy's password
+            why = "is SSL_CERT_FILE, SSL_CERT_DIR or HTTPS_PROXY right? It is tried again"
+            raise WebhookError(f"cannot be asked ({type(error).__name__}): {why}", is_certain=True)
         case [(status, words)] if not httpx.codes.is_success(status):
             said = f" ({words})" if _SLACK_REASON.fullmatch(words) else ""
             raise WebhookError(f"answered {status}{said}: it is tried again", is_certain=True)
@@ -227,8 +233,11 @@ def _no_answer(reason: str) -> WebhookError:
     )
 
 
-def _answer(url: str, text: str) -> tuple[int, str] | httpx.RequestError:
-    """Return the status and, for a refusal, its first words; or the error, if there is no response."""
+def _answer(url: str, text: str) -> tuple[int, str] | Exception:
+    """Return the status and, for a refusal, its first words; or the error, if there is no response.
+
+    An error that is no RequestError came before the request: certificates or a proxy that cannot be used.
+    """
     address = checked_url(url)
     try:
         with (
@@ -238,7 +247,7 @@ def _answer(url: str, text: str) -> tuple[int, str] | httpx.RequestError:
             client.stream("POST", address, json={"text": text}) as response,
         ):
             return response.status_code, "" if response.is_success else _first_words(response)
-    except httpx.RequestError as error:
+    except (httpx.RequestError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
         return error
 
 

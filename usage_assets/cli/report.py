@@ -11,6 +11,7 @@ from usage_assets.cli.access import complain, publish_copy, warehouse_now
 from usage_assets.config.days import last_day, parse_days
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.days import utc_today
+from usage_assets.models.connection_graph import seeds_of
 from usage_assets.report.figures import Report, read
 from usage_assets.report.period import Period
 from usage_assets.report.text import show
@@ -63,9 +64,12 @@ def report(
 
 def refresh_insights(settings: Settings) -> None:
     """Compute forecasts, anomalies and budgets from what is stored, and store them. Raises UserError."""
+    from usage_assets.focus.export import bring_up_to_date  # noqa: PLC0415 - only this option needs it
     from usage_assets.insights.refresh import refresh  # noqa: PLC0415 - brings NumPy with it
 
     connections = [each.name for each in settings.connections()]
+    if warehouse_now(settings).exists:
+        bring_up_to_date(warehouse_now(settings), seeds_of(settings)[0])
     publish_copy(settings)
     refresh(warehouse_at(settings.warehouse), settings.accounting(), connections, last_day(settings), utc_today())
     publish_copy(settings)

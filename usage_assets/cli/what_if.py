@@ -18,11 +18,11 @@ from usage_assets.core.days import counted
 from usage_assets.core.money import plain
 from usage_assets.core.schema import TableRow, to_arrow
 from usage_assets.insights.list_prices import price_rows
+from usage_assets.models.costs import unreadable
 from usage_assets.models.prices import has_prices
 from usage_assets.report.page import amount
 from usage_assets.report.period import Period
 from usage_assets.warehouse.arrow import fetch_arrow
-from usage_assets.warehouse.values import WarehouseError
 
 FIGURES: Mapping[str, str] = {
     "usd_list": "at its list price",
@@ -90,8 +90,8 @@ def compared(
         days = {"first": period.first, "last": period.last}
         found: Sequence[Mapping[str, Any]] = fetch_arrow(database.execute(COMPARED, days)).to_pylist()
         return found
-    except duckdb.CatalogException as error:
-        raise WarehouseError(f"nothing to compare is stored yet: {str(error).splitlines()[0]}") from None
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        raise unreadable(database, error) from None
 
 
 def _entry(wanted: Mapping[str, str]) -> WhatIfRow:

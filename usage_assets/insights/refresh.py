@@ -4,12 +4,15 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
+import duckdb
+
 from usage_assets.config.accounting import Accounting
 from usage_assets.insights.compute import Insights, compute
 from usage_assets.insights.invariants import contradictions
 from usage_assets.insights.list_prices import with_prices
 from usage_assets.insights.metrics import with_metrics
 from usage_assets.insights.stated import stated_in
+from usage_assets.models.costs import unreadable
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 
@@ -25,13 +28,17 @@ def refresh(
 ) -> Insights:
     """Store forecasts, anomalies, budgets, list prices and users' metrics as of ``newest``. Raises WarehouseError.
 
-    Metrics that cannot be used are an alert, and those that are stored stay.
+    Metrics that cannot be used are an alert, and those that are stored stay. What is stored meanwhile is not in them.
     """
+    began = datetime.now(UTC)
     with warehouse.reading() as database:
-        found = compute(database, stated_in(accounting, connections), newest, today, with_people=with_people)
-        found = replace(found, contradictions=contradictions(database, found.rows, newest))
-        found = with_prices(found, database, [each.row for each in accounting.what_ifs], newest)
+        try:
+            found = compute(database, stated_in(accounting, connections), newest, today, with_people=with_people)
+            found = replace(found, contradictions=contradictions(database, found.rows, newest))
+            found = with_prices(found, database, [each.row for each in accounting.what_ifs], newest)
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            raise unreadable(database, error) from None
     found = with_metrics(found, accounting.metrics)
     with warehouse.transaction() as database:
-        write_seed(database, found.seed(datetime.now(UTC)))
+        write_seed(database, found.seed(began))
     return found

@@ -16,7 +16,7 @@ from usage_assets.models.due import ExpectedAsset  # noqa: F401 - a view reads i
 from usage_assets.models.model import SQL, Model, sql_files, with_providers
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
-from usage_assets.warehouse.values import View
+from usage_assets.warehouse.values import View, WarehouseError
 
 ChargeFrequency = Annotated[
     str | None,
@@ -331,6 +331,17 @@ def used_views(names: Iterable[str]) -> tuple[View, ...]:
             used[view] = None
             waiting += [makers[name] for name in view.reads if name in makers]
     return tuple(used)
+
+
+def unreadable(database: duckdb.DuckDBPyConnection, error: duckdb.Error) -> WarehouseError:
+    """Return why costs cannot be read: none are stored, or those of an earlier release lack a view or a column."""
+    reason = str(error).splitlines()[0]
+    try:
+        database.execute(f"describe {DailyCost.table}")
+    except duckdb.CatalogException:
+        return WarehouseError(f"no costs are stored yet: {reason}")
+    how = "usage-assets report --refresh brings it up to date"
+    return WarehouseError(f"an earlier release has written what is stored: {how} ({reason})")
 
 
 def reads_of(source: str) -> Sequence[str]:

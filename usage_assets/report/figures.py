@@ -15,10 +15,11 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.core.money import Rate, rates_in_words
+from usage_assets.models.costs import unreadable
 from usage_assets.providers import PROVIDERS
 from usage_assets.report.period import Period
 from usage_assets.warehouse.arrow import fetch_arrow
-from usage_assets.warehouse.values import WarehouseError, declared_in
+from usage_assets.warehouse.values import declared_in
 
 SQL = Path(__file__).parent / "sql"
 DIMENSIONS: Mapping[str, str] = {
@@ -141,9 +142,8 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
     for table, sql in TEMPORARY.items():
         try:
             database.execute(f"create or replace temp table {table} as {sql}", _used(sql, period))
-        except duckdb.CatalogException as error:
-            reason = str(error).splitlines()[0]
-            raise WarehouseError(f"no costs are stored yet, and the report is about them: {reason}") from None
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            raise unreadable(database, error) from None
     figures: dict[str, Figure] = {}
     missing: list[str] = []
     for name, (sql, extra) in _queries().items():

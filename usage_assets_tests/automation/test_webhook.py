@@ -10,8 +10,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import dagster as dg
+import duckdb
 import pytest
 import time_machine
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
@@ -26,6 +28,7 @@ from usage_assets.automation.jobs import range_tags
 from usage_assets.automation.webhook import POSTS_PER_TICK, build_webhook_sensor
 from usage_assets.config.settings import Settings
 from usage_assets.fetching.transport import PermanentError
+from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.automation.receiver import PATH, Receiver, receiving
 from usage_assets_tests.conftest import NewInstance, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
@@ -302,6 +305,28 @@ def test_a_cause_is_mended_when_all_days_that_failed_have_succeeded(
     assert receiver.texts[1].startswith("usage-assets: works again, after: there is no bucket for a day")
 
 
+def test_a_cause_blocks_only_the_days_that_its_failure_names(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    """The other days of the range are stored, and no run fetches them again."""
+
+    def run(first: str, last: str, error: Exception | None) -> None:
+        @dg.asset(key=["openai", "costs"])
+        def costs() -> None:
+            if error:
+                raise error
+
+        tags = dict(range_tags(date.fromisoformat(first), date.fromisoformat(last)))
+        dg.materialize([costs], instance=daemon.instance, tags=tags, raise_on_error=False)
+        daemon.tick()
+        clock.shift(1)
+
+    run("2026-09-01", "2026-11-19", failure("there is no bucket for a day", [date(2026, 9, 7)]))
+    assert receiver.texts[0].splitlines()[1] == "openai: costs, 2026-09-07"
+    run("2026-09-07", "2026-09-07", None)
+    assert receiver.texts[1].startswith("usage-assets: works again, after: there is no bucket for a day")
+
+
 def test_what_port_refuses_from_every_connection_is_one_message(daemon: Daemon, receiver: Receiver) -> None:
     for connection in ("openai", "anthropic"):
 
@@ -354,6 +379,22 @@ def test_a_failure_that_is_over_within_the_minute_is_not_told(
     daemon.run(None, **{"usage_assets/connection": "openai"})
     assert daemon.tick() == NOTHING_NEW
     assert receiver.messages == []
+
+
+def test_a_cause_that_is_met_again_before_works_again_was_told_has_not_ended(
+    daemon: Daemon, receiver: Receiver
+) -> None:
+    daemon.fail()
+    assert daemon.tick() == POSTED
+    daemon.run(None)
+    assert daemon.tick(timedelta(seconds=30)) == "1 to post"
+    daemon.fail()
+    assert [daemon.tick(), daemon.tick()] == [NOTHING_NEW, NOTHING_NEW]
+    daemon.run(None)
+    assert daemon.tick() == POSTED
+    daemon.fail()
+    assert daemon.tick() == POSTED, "it had ended"
+    assert [text.startswith("usage-assets: works again") for text in receiver.texts] == [False, True, False]
 
 
 def test_a_message_waits_for_runs_that_are_under_way_but_not_for_ever(daemon: Daemon, receiver: Receiver) -> None:
@@ -416,6 +457,34 @@ def test_runs_that_ended_during_an_upgrade_are_told(
         daemon = Daemon(instance, receiver.url, clock, json.dumps({"since": before, "until": before, "read": {}}))
         daemon.fail()
         assert daemon.tick() == POSTED
+
+
+def test_a_cause_that_an_earlier_release_has_told_works_again(daemon: Daemon, receiver: Receiver) -> None:
+    """It has told every cause that it has kept, and did not say so."""
+    cause = {"text": "openai: refused", "met_at": NOW.isoformat(), "failing": {"openai/costs": []}}
+    storage = daemon.instance.daemon_cursor_storage
+    stored = json.loads(storage.get_cursor_values({webhook.KEY})[webhook.KEY])
+    storage.set_cursor_values({webhook.KEY: json.dumps(stored | {"causes": {"0123456789ab": cause}})})
+    run_id = daemon.run(None)
+    assert daemon.tick() == POSTED
+    assert receiver.texts == [f"usage-assets: works again, after: openai: refused\nrun {run_id}"]
+
+
+def test_runs_that_end_after_a_clock_was_set_back_are_told(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    clock.shift(timedelta(days=365))
+    daemon.fail("told")
+    assert daemon.tick() == POSTED
+    daemon.fail("waits")
+    assert daemon.tick(timedelta(seconds=1)) == "1 to post"
+    clock.move_to(NOW + timedelta(hours=1))
+    daemon.fail("new")
+    said = [daemon.tick(timedelta(seconds=1)), daemon.tick(), daemon.tick()]
+    assert said == ["2 to post", "2 messages posted", NOTHING_NEW]
+    daemon.run(None)
+    assert daemon.tick() == "3 messages posted", "all of it works again"
+    assert daemon.tick() == NOTHING_NEW
 
 
 # Failed checks
@@ -570,6 +639,30 @@ def test_an_alert_is_told_once_whatever_its_figures_become_and_again_when_it_was
     ]
 
 
+def test_what_was_given_up_is_news_when_it_is_found_again(
+    daemon: Daemon, checked: Checked, clock: time_machine.Traveller, receiver: Receiver
+) -> None:
+    """Or nobody would ever hear of a budget that was reached while the webhook did not work for a day."""
+
+    def happen() -> None:
+        checked.run({"2026-11-19": "1 is 2"})
+        observe(daemon, clock, "2026-W46", "AI spend: $7", alert="budget all: 100% of $10 was reached")
+
+    receiver.status = 500
+    happen()
+    assert daemon.tick(GIVE_UP) == NOTHING_NEW
+    receiver.status = 200
+    receiver.messages.clear()
+    for _ in range(2):
+        happen()
+        daemon.tick()
+    assert sorted(text.splitlines()[0] for text in receiver.texts) == [
+        "AI spend: $7",
+        "usage-assets: 1 error about openai",
+        "usage-assets: budget all: 100% of $10 was reached",
+    ]
+
+
 REPORT_URL = "https://finops.example.com/ai.html"
 
 
@@ -669,6 +762,14 @@ def test_secrets_addresses_and_slack_commands_are_not_posted(daemon: Daemon, rec
     )
     daemon.tick()
     assert receiver.texts[0].startswith("usage-assets: &lt;!channel&gt; key *** of address-dropped &amp; others ***: ")
+
+
+def test_a_secret_that_was_part_of_an_address_is_not_posted(daemon: Daemon, receiver: Receiver) -> None:
+    secret = "a/key+with=signs and spaces"
+    daemon.settings = Settings.load(_env_file=None, openai_admin_key=secret)
+    daemon.fail(f"404 from /v1?key={quote(secret)}&again={quote(secret, safe='')}&form={quote_plus(secret)}")
+    daemon.tick()
+    assert receiver.texts[0].startswith("usage-assets: 404 from /v1?key=***&amp;again=***&amp;form=***: ")
 
 
 def test_a_secret_at_the_end_of_a_long_reason_is_not_cut_into_pieces_that_nobody_knows(
@@ -794,6 +895,30 @@ def test_a_host_that_nobody_reaches_is_one_cause_for_all_connections(
     assert header == f"usage-assets: {cause}: 6 assets of 3 connections; costs are among them"
 
 
+def test_what_is_stored_of_many_connections_is_said_of_some(tmp_path: Path) -> None:
+    """Else the first line of a post would grow with the connections that a cause stops, and with their gaps."""
+    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    newest = date(2026, 11, 19)
+    with duckdb.connect(str(warehouse.published)) as database:
+        database.execute("create schema ledger")
+        database.execute("create table ledger.stored_days (connection varchar, table_name varchar, usage_date date)")
+        stored = [(f"c{n:03}", "openai.costs", newest - timedelta(days=n % 50)) for n in range(100)]
+        database.executemany("insert into ledger.stored_days values (?, ?, ?)", stored)
+    tables = {f"c{n:03}/costs": "openai.costs" for n in range(100)}
+    gaps = {newest - timedelta(days=2 * n) for n in range(45)}
+    said = [
+        webhook.stored_costs(warehouse, tables, {key: {newest + timedelta(days=1)} for key in tables}),
+        webhook.stored_costs(warehouse, tables, {"c000/costs": gaps}),
+    ]
+    assert said == [
+        (
+            "costs stop at 2026-11-19 (c000, c050); costs stop at 2026-11-18 (c001, c051); "
+            "costs stop at 2026-11-17 (c002, c052); and 47 more"
+        ),
+        "costs of 44 days are missing: 2026-08-23, 2026-08-25, 2026-08-27 and 41 more",
+    ]
+
+
 def test_an_invoice_that_differs_from_what_is_stored_reaches_people_from_a_green_run(
     sandbox: Sandbox, receiver: Receiver, tmp_path: Path, clock: time_machine.Traveller
 ) -> None:
@@ -858,6 +983,23 @@ def test_a_webhook_that_cannot_be_reached_is_one_line_and_is_tried_again(daemon:
         daemon.url = url
         expected = "USAGE_WEBHOOK_URL cannot be reached (ConnectError): it is tried again"
         assert daemon.tick() == f"0 messages posted, 1 to post; {expected}"
+    daemon.url = receiver.url
+    assert daemon.tick() == POSTED
+
+
+def test_what_keeps_a_message_from_being_sent_is_one_line_and_it_is_tried_again(
+    daemon: Daemon, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.fail()
+    daemon.url = "https://hooks.example.com/secret-token"
+    with monkeypatch.context() as patch:
+        for name, value in (("SSL_CERT_FILE", "nowhere.pem"), ("HTTPS_PROXY", "socks9://user:secret@proxy")):
+            patch.setenv(name, value)
+            said = daemon.tick()
+            assert said.startswith("0 messages posted, 1 to post; USAGE_WEBHOOK_URL cannot be asked (")
+            assert said.endswith("): is SSL_CERT_FILE, SSL_CERT_DIR or HTTPS_PROXY right? It is tried again")
+            assert "secret" not in said
+            patch.delenv(name)
     daemon.url = receiver.url
     assert daemon.tick() == POSTED
 

@@ -9,8 +9,15 @@ import dagster as dg
 import pytest
 import time_machine
 
+from usage_assets.assets.failures import reason_of
+from usage_assets.assets.insights import build_insights
 from usage_assets.assets.report import build_report_asset
 from usage_assets.automation.report_sensor import build_report_sensor
+from usage_assets.cli import access
+from usage_assets.config.accounting import Accounting
+from usage_assets.config.settings import Settings
+from usage_assets.insights import refresh
+from usage_assets.insights.compute import Insights
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.report.figures import read
 from usage_assets.report.period import Period
@@ -19,7 +26,7 @@ from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import TODAY, Sandbox
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.report.conftest import LAST, make_all_views
-from usage_assets_tests.terminal import Terminal
+from usage_assets_tests.terminal import Terminal, holding
 
 
 @dg.op
@@ -93,6 +100,59 @@ def test_a_report_after_a_backfill_says_how_to_get_budgets_and_forecasts_and_get
     publish(terminal.warehouse)
     err = terminal.type("report", "--text").err
     assert re.fullmatch(rf"forecasts, .* are of 2026-.* UTC, and what is stored has changed\. {re.escape(HOW)}", err)
+
+
+def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_brought_up_to_date(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    """Seen after an upgrade: three thousand costs, "no costs are stored yet", and a stack trace of --refresh."""
+    with terminal.warehouse.get_connection() as database:
+        views = "select view_name from duckdb_views() where schema_name = 'costs' and view_name like $name"
+        for (view,) in database.execute(views, {"name": "%"}).fetchall():
+            database.execute(f"drop view costs.{view}")
+        database.execute("alter table costs.daily_costs drop column charge_frequency")
+    publish(terminal.warehouse)
+    asset = build_insights(Accounting(), Settings.load(_env_file=None), lambda: LAST, [], ["openai"])
+    with dg.DagsterInstance.ephemeral() as instance:
+        resources = {"warehouse": terminal.warehouse}
+        run = dg.materialize([asset], instance=instance, resources=resources, raise_on_error=False)
+    [failed] = [event.step_failure_data for event in run.all_events if event.is_step_failure]
+    commands = ("report", "report --text", "what-if")
+    for line in (*(terminal.type(*command.split()).err for command in commands), f"{reason_of(failed)}\n"):
+        assert re.fullmatch(
+            r"(usage-assets: )?an earlier release has written what is stored: "
+            r"usage-assets report --refresh brings it up to date \(Catalog Error: .*\)\n",
+            line,
+        )
+    said = terminal.type("report", "--refresh", "--text")
+    assert (said.code, said.err) == (None, "")
+    assert "$3.00" in said.out
+
+
+def test_a_day_that_is_stored_while_insights_are_computed_is_not_in_them(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(found: Insights, *_: object) -> Insights:
+        day = TODAY - timedelta(days=4)
+        Days(terminal.warehouse).fetched(Costs, raw(Costs, usage_date=day), first=day)
+        return found
+
+    monkeypatch.setattr(refresh, "with_metrics", meanwhile)
+    assert "and what is stored has changed" in terminal.type("report", "--refresh").err
+
+
+def test_a_refresh_of_a_locked_warehouse_is_one_line_and_changes_nothing(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "SECONDS_FOR_THE_LOCK", 0)
+    assert not terminal.type("report", "--refresh").code
+    before = terminal.warehouse.published.read_bytes()
+    with holding(terminal.database) as holder:
+        said = terminal.type("report", "--refresh")
+    assert said.code == 2  # nobody waits for what would be lost at the end
+    assert len(said.complaints) == 1
+    assert f"in use by another process (PID {holder.pid}" in said.err
+    assert terminal.warehouse.published.read_bytes() == before
 
 
 @pytest.mark.parametrize(
