@@ -1,8 +1,7 @@
-"""What is posted to the webhook: which causes last, which findings are new, and their words. It makes no request.
+"""Decides what is posted to the webhook, and in which words: causes that last, and new findings. No requests here.
 
-A cause is one fault, whatever connections and assets it blocks: what fails for the same reason is one cause. What is
-new waits for a minute (COLLECTED), so that its post names all of its extent, and for runs that are under way, which
-may fail because of it, too.
+A cause is one fault, whatever connections and assets it blocks. What is new waits for a minute (COLLECTED), so that one
+post names all that the cause blocks. While runs are under way, it waits for longer: they may fail for the same reason.
 """
 
 import hashlib

@@ -136,8 +136,7 @@ def cost_tables(settings: Settings) -> Mapping[str, str]:
 
 
 def stored_costs(warehouse: Warehouse, tables: Mapping[str, str], failing: Mapping[str, set[date]]) -> str:
-    """Say up to which day costs are stored of which ``failing`` days could not be fetched; of each connection, if they
-    differ."""
+    """Say up to which day costs are stored; per connection, if they differ. ``failing``: asset -> days that failed."""
     found: dict[str, list[str]] = {}
     try:
         with warehouse.reading() as database:
