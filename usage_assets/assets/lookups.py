@@ -126,8 +126,8 @@ def build_unknown_ids_check(lookup: Lookup, connection: Connection) -> dg.AssetC
         return dg.AssetCheckResult(
             passed=not found.unknown,
             severity=dg.AssetCheckSeverity.WARN,
-            description=f"{found.unknown} of {found.checked} ids in costs and usage have no name, because the provider "
-            f"does not list them any more: {', '.join(found.examples)}"
+            description=f"{found.unknown} of {found.checked} ids in costs and usage are in no lookup, so they have no "
+            f"name: {', '.join(found.examples)}"
             if found.unknown
             else None,
             metadata={

@@ -1,8 +1,7 @@
-"""What is posted to the webhook: which causes last, which findings are new, and their words. It makes no request.
+"""Decides what is posted to the webhook, and in which words: causes that last, and new findings. No requests here.
 
-A cause is one fault, whatever connections and assets it blocks: what fails for the same reason is one cause. What is
-new waits for a minute (COLLECTED), so that its post names all of its extent, and for runs that are under way, which
-may fail because of it, too.
+A cause is one fault, whatever connections and assets it blocks. What is new waits for a minute (COLLECTED), so that one
+post names all that the cause blocks. While runs are under way, it waits for longer: they may fail for the same reason.
 """
 
 import hashlib
@@ -253,9 +252,12 @@ def _of_cause(cause: Cause, words: Words) -> str:
     runs = sum(name.endswith(RUN) for name in cause.failing)
     assets = len(cause.failing) - runs
     named = len(connections.keys() - {""})
-    of_connections = f" of {_number(named, 'connection')}" if named else ""
+    of_connections = f" of {number_of(named, 'connection')}" if named else ""
     extent = " and ".join(
-        [*([_number(assets, "asset") + of_connections] if assets else []), *([_number(runs, "run")] if runs else [])]
+        [
+            *([number_of(assets, "asset") + of_connections] if assets else []),
+            *([number_of(runs, "run")] if runs else []),
+        ]
     )
     failing = {asset: _days([cause.failing[asset]]) for asset in sorted({*cause.failing} & {*words.costs})}
     costs = words.of_costs(failing) if failing else ""
@@ -284,7 +286,7 @@ def _of_findings(subject: str, lines: Sequence[Line], words: Words) -> str:
     for line in lines:
         found[line.label, line.check].append(line)
     counts = Counter(label for label, _ in found)
-    header = " and ".join(_number(count, label.lower()) for label, count in sorted(counts.items()))
+    header = " and ".join(number_of(count, label.lower()) for label, count in sorted(counts.items()))
     return "\n".join(
         [
             f"usage-assets: {header} about {subject.partition(' ')[0]}",
@@ -315,7 +317,8 @@ def _reached(cause: Cause, costs: Collection[str]) -> list[str]:
     return sorted({asset if asset in costs else asset.partition("/")[0] for asset in cause.failing})
 
 
-def _number(count: int, noun: str) -> str:
+def number_of(count: int, noun: str) -> str:
+    """Return ``1 asset``, ``2 assets``."""
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 

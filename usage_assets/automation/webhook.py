@@ -21,7 +21,7 @@ import duckdb
 import httpx
 import msgspec
 
-from usage_assets.automation.alarms import Cursor, Memory, Words, first, next_post
+from usage_assets.automation.alarms import Cursor, Memory, Words, first, next_post, number_of
 from usage_assets.automation.ended_runs import read_run
 from usage_assets.config.settings import Settings
 from usage_assets.core.addresses import checked_url, is_loopback
@@ -116,8 +116,8 @@ def build_webhook_sensor(settings: Settings, url: str) -> dg.SensorDefinition:
                     memory = Memory.decoded(before)
                     remember(memory)
         counts = [
-            *([f"{posted} messages posted"] if posted or problem else []),
-            *([f"{len(unread)} runs to read"] if unread else []),
+            *([f"{number_of(posted, 'message')} posted"] if posted or problem else []),
+            *([f"{number_of(len(unread), 'run')} to read"] if unread else []),
             *([f"{memory.to_post} to post"] if memory.to_post else []),
         ]
         said = "; ".join(filter(None, [", ".join(counts), problem]))
@@ -137,8 +137,7 @@ def cost_tables(settings: Settings) -> Mapping[str, str]:
 
 
 def stored_costs(warehouse: Warehouse, tables: Mapping[str, str], failing: Mapping[str, set[date]]) -> str:
-    """Say up to which day costs are stored of which ``failing`` days could not be fetched; of each connection, if they
-    differ."""
+    """Say up to which day costs are stored; per connection, if they differ. ``failing``: asset -> days that failed."""
     found: dict[str, list[str]] = {}
     try:
         with warehouse.reading() as database:

@@ -367,8 +367,8 @@ def _left_out(warehouse: Warehouse) -> Iterator[Finding]:
         return
     for row in warehouse.read(UNKNOWN_PRODUCTS).to_pylist():
         text = (
-            f"{row['product']} is billed and in no cost, because nobody knows whether it is AI: {row['amount']:.2f} "
-            f"{row['currency']} on {counted(row['days'])}. Report it, so that the next release knows it"
+            f"{row['product']} is billed {row['amount']:.2f} {row['currency']} on {counted(row['days'])} and is in no "
+            "cost: this release does not know whether it is AI. Report it, so that the next release knows it"
         )
         yield Finding(Level.WARN, f"connection {row['connection']}", text)
 

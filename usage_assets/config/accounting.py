@@ -25,8 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from usage_assets.core.money import Money
-from usage_assets.core.money import digits_of as digits_of  # noqa: PLC0414 - insights import it from here
+from usage_assets.core.money import Money, digits_of
 from usage_assets.core.schema import SeedRow, column, to_arrow
 from usage_assets.providers import PROVIDERS
 

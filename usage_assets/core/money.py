@@ -123,14 +123,15 @@ def in_words(amounts: Collection[Decimal], unit: str) -> Mapping[Decimal, str]:
     while places < SCALE + digits and len({*map(partial(_rounded, places), shown.values())}) < len({*shown.values()}):
         places += 1
     name = code if code in _CODES else unit
-    return {each: _with_unit(_rounded(places, value), name) for each, value in shown.items()}
+    return {each: with_unit(_rounded(places, value), name) for each, value in shown.items()}
 
 
 def _rounded(places: int, amount: Decimal) -> str:
     return f"{amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _SUMS):,f}"
 
 
-def _with_unit(number: str, unit: str) -> str:
+def with_unit(number: str, unit: str) -> str:
+    """Return a number that is written out with its unit: ``-$5.00``, ``5.00 EUR``; alone, if it has none."""
     return f"${number}".replace("$-", "-$") if unit == "USD" else f"{number} {unit}".rstrip()
 
 

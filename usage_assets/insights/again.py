@@ -12,10 +12,9 @@ from typing import Any
 
 import duckdb
 
-from usage_assets.config.accounting import digits_of
 from usage_assets.core.days import DAY
 from usage_assets.core.errors import UserError
-from usage_assets.core.money import Money
+from usage_assets.core.money import Money, digits_of
 from usage_assets.core.schema import SeedRow
 from usage_assets.insights.anomalies import explained, odd_days, row_of
 from usage_assets.insights.budgets import budget_status, scope_of

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from usage_assets.core.money import with_unit
 from usage_assets.insights.budgets import BudgetStatus
-from usage_assets.insights.rows import TOLD, AnomalyRow, BudgetStatusRow
+from usage_assets.insights.rows import TOLD, AnomalyRow, BudgetStatusRow, ForecastTotalRow
 from usage_assets.insights.series import EVERYTHING, USD
 
 
@@ -38,13 +39,7 @@ def of_budgets(budgets: Iterable[BudgetStatus], newest: date) -> Sequence[Alert]
 
 def _of_budget(row: BudgetStatusRow, threshold: Decimal, day: date) -> str:
     spent = money(row.settled + row.provisional, row.unit)
-    ahead = ""
-    if row.expected is not None and row.low is not None and row.high is not None:
-        ahead = (
-            f", {money(row.expected, row.unit)} expected ({money(row.low, row.unit)} to {money(row.high, row.unit)})"
-        )
-    if row.exhausted_on:
-        ahead += f", used up on {row.exhausted_on}"
+    ahead = expected_in_words(row, row.unit) + used_up_in_words(row)
     valued = f"; {row.rates}" if row.rates else ""
     return (
         f"budget {row.budget}, {row.first_day} to {row.last_day}: {threshold:.0%} of {money(row.amount, row.unit)} "
@@ -71,6 +66,21 @@ def _of_anomaly(row: AnomalyRow) -> str:
     return f"{row.what} of {subject}, {days}: {measured(row.actual, row.measure)} a day{state}{ranged}{because}"
 
 
+def expected_in_words(row: BudgetStatusRow | ForecastTotalRow, unit: str) -> str:
+    """Return what is expected, to follow what is spent; empty if it is unknown."""
+    if row.expected is None or row.low is None or row.high is None:
+        return ""
+    return f", {money(row.expected, unit)} expected ({money(row.low, unit)} to {money(row.high, unit)})"
+
+
+def used_up_in_words(row: BudgetStatusRow) -> str:
+    """Return when a budget was used up, or is expected to be, to follow what is spent; empty if neither is."""
+    if row.exhausted_on is None:
+        return ""
+    is_used_up = row.settled + row.provisional >= row.amount
+    return f", {'' if is_used_up else 'likely to be '}used up on {row.exhausted_on}"
+
+
 def scope_named(kind: str, name: str) -> str:
     """Return what people call a scope."""
     return "everything" if kind == EVERYTHING else f"{kind} {name}"
@@ -78,7 +88,7 @@ def scope_named(kind: str, name: str) -> str:
 
 def money(value: Decimal, unit: str) -> str:
     """Return an amount as people read it."""
-    return f"${value:,.2f}".replace("$-", "-$") if unit == "USD" else f"{value:,.2f} {unit}"
+    return with_unit(f"{value:,.2f}", unit)
 
 
 def measured(value: Decimal, measure: str) -> str:

@@ -1,4 +1,4 @@
-"""Incidents: searches all scopes (team, model, person and so on) for odd days, and explains what happened once."""
+"""Finds incidents: searches all scopes (team, model, person and so on) for odd days, and groups and explains them."""
 
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence

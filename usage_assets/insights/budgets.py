@@ -8,9 +8,8 @@ from typing import Literal
 
 import duckdb
 
-from usage_assets.config.accounting import digits_of
 from usage_assets.core.days import DAY, end_of_month
-from usage_assets.core.money import Money
+from usage_assets.core.money import Money, digits_of
 from usage_assets.insights.forecasts import (
     Growths,
     Outlook,

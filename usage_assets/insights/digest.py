@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from usage_assets.core.days import DAY
-from usage_assets.insights.alerts import money, scope_named
+from usage_assets.insights.alerts import expected_in_words, money, scope_named, used_up_in_words
 from usage_assets.insights.incidents import OF_PEOPLE
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastTotalRow
 from usage_assets.insights.series import EVERYTHING, USD, Days, Key, Scope
@@ -93,23 +93,16 @@ def _month(months: Iterable[ForecastTotalRow], budgets: Iterable[BudgetStatusRow
     for month in months:
         if month.kind == EVERYTHING:
             spent = money(month.settled + month.provisional, "USD")
-            parts.append(f"{month.month:%B} so far: {spent}{_expected(month, 'USD')}")
+            parts.append(f"{month.month:%B} so far: {spent}{expected_in_words(month, 'USD')}")
     current = [row for row in budgets if row.first_day <= newest <= row.last_day]
     current.sort(key=lambda row: (-(row.settled + row.provisional) / row.amount, row.budget))
     for row in current[:MOST_BUDGETS]:
         share = f"{(row.settled + row.provisional) / row.amount:.0%}"
         share = f"{share if row.has_costs is not False else 'no stored costs'} of {money(row.amount, row.unit)}"
-        used_up = f", used up on {row.exhausted_on}" if row.exhausted_on else ""
-        parts.append(f"budget {row.budget}: {share}{used_up or _expected(row, row.unit)}")
+        parts.append(f"budget {row.budget}: {share}{used_up_in_words(row) or expected_in_words(row, row.unit)}")
     if (more := len(current) - MOST_BUDGETS) > 0:
         parts.append(f"{more} more {'budget' if more == 1 else 'budgets'}")
     return "; ".join(parts)
-
-
-def _expected(row: ForecastTotalRow | BudgetStatusRow, unit: str) -> str:
-    if row.expected is None or row.low is None or row.high is None:
-        return ""
-    return f", {money(row.expected, unit)} expected ({money(row.low, unit)} to {money(row.high, unit)})"
 
 
 def _moved(scopes: Mapping[Key, Scope], anomalies: Iterable[AnomalyRow], sunday: date, kinds: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Groups odd scopes into incidents: what happened once is one, in however many scopes it shows. Reads nothing."""
+"""Groups odd scopes into incidents: what happened once is one incident, however many scopes show it. Reads nothing."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -20,14 +20,15 @@ Usual: TypeAlias = tuple[tuple[date, tuple[date, ...]], ...]
 MOST = Decimal("0.7")
 """The cause has at least this share of the largest excess."""
 ALIKE = Decimal("0.5")
-"""The rest of a whole rose like a part of it if it has this share of the excess that it would have then."""
+"""The rest of a whole rose like a part of it if its excess is this share of what such a rise would make it."""
 PART, UNLIKE = Decimal("0.2"), Decimal("0.15")
-"""Several causes of one excess have at least PART of it each and MOST of it together. Their shares of it are larger
-than their shares of what is usual, by UNLIKE in total: where all parts rise alike, the whole is the cause."""
+"""Parts are the causes, and not the whole, if each has at least PART of the excess and all together have MOST. Their
+shares of the excess must also exceed their usual shares, by UNLIKE in total: if all parts rise alike, the whole is the
+cause."""
 KINDS = ("api_key", "person", "project", "team", "model", "connection", "provider", EVERYTHING)
 """Of scopes with the same rows, the first of these is the cause."""
 OF_PEOPLE = ("person", "user", "api_key")
-"""Kinds of scopes that one person may be. They pause: people are on leave."""
+"""Kinds of scopes that may be one person. A pause of one is no incident: people go on leave."""
 UNOWNED = ("team", "unowned")
 """What no team owns. It is named as a cause only if nothing else can be."""
 ZERO = Decimal(0)

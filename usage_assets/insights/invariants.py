@@ -1,7 +1,7 @@
 """What must hold between the rows of insights and what is stored: a query for each rule, in ``sql/invariants/``.
 
-The queries are another arithmetic than that which computes the rows. They read the state that the rows are computed
-from: days that are stored later would contradict it.
+The queries share no arithmetic with the code that computes the rows. They read the same state of the warehouse as that
+code: rows of days that are stored later would look like contradictions.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ READ: Sequence[type[SeedRow]] = (ForecastRow, ForecastTotalRow, BudgetStatusRow)
 
 @dataclass(frozen=True)
 class Invariant:
-    """A rule, and a query whose every row is a sentence that says what contradicts it."""
+    """A rule, and a query with one row for each contradiction: a sentence that says what is wrong."""
 
     name: str
     table: str

@@ -1,4 +1,4 @@
-"""Computes all tables of insights from what is published, and stores them: in the report's run, and by its command."""
+"""Computes all tables of insights from the published copy and stores them: for the report's run and its command."""
 
 from collections.abc import Collection
 from dataclasses import replace

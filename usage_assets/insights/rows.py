@@ -9,8 +9,8 @@ from usage_assets.core.schema import SeedRow, column
 TOLD = timedelta(days=14)
 """An anomaly is open for this long."""
 KEPT = timedelta(days=60)
-"""How long after its last day a closed anomaly is kept, and a budget or an anomaly in Port. Stored days are kept for
-longer (USAGE_RETENTION_MONTHS)."""
+"""How long after its last day an incident is computed anew, or kept if it was closed early. Port keeps incidents and
+budgets for as long. Stored days are kept for longer (USAGE_RETENTION_MONTHS)."""
 
 Kind = Annotated[
     str,
@@ -31,9 +31,7 @@ High = Annotated[
 
 Rates = Annotated[
     str | None,
-    column(
-        "Exchange rates with which the days so far were valued in USD, in words; null: none, all of it is in one unit"
-    ),
+    column("Exchange rates with which the days so far were valued in USD, in words; null: none were needed"),
 ]
 
 
@@ -115,7 +113,7 @@ class AnomalyRow(SeedRow):
         Decimal | None, column("Upper end of ordinary days, 80 %; null: a guardrail", unit="measure", additive=False)
     ]
     score: Annotated[Decimal | None, column("Distance in standard deviations; null: a guardrail", additive=False)]
-    is_provisional: Annotated[bool, column("Whether one of its days may still grow")]
+    is_provisional: Annotated[bool, column("Whether a provider may still change one of its days")]
     is_open: Annotated[bool, column("Whether it is of the last two weeks and not closed")]
     driver: Annotated[str | None, column("What explains most of the difference", personal=True)]
     volume_usd: Annotated[
@@ -129,7 +127,7 @@ class AnomalyRow(SeedRow):
     closed_on: Annotated[
         date | None,
         column(
-            "First day on which it was not found: days were restated, or it is part of another row; null: still found"
+            "First day on which it was not found: days were restated, or another one explains it; null: still found"
         ),
     ] = None
     incident: Annotated[

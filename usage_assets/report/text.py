@@ -74,7 +74,8 @@ def _ahead(report: Report) -> Iterator[str]:
     for row in _rows(report, "budgets"):
         spent = row["scope"] if row["spent"] is None else amount(row["spent"], row["unit"])
         most = amount(row["amount"], row["unit"])
-        used_up = f", used up on {row['used_up_on']}" if row["used_up_on"] else ""
+        likely = "" if row["spent"] is not None and row["spent"] >= row["amount"] else "likely to be "
+        used_up = f", {likely}used up on {row['used_up_on']}" if row["used_up_on"] else ""
         days = f"{row['first_day']} to {row['last_day']}"
         valued = f" ({row['rates']})" if row["rates"] else ""
         yield f"budget {row['budget']} ({days}): {spent} of {most} {row['unit']}{used_up}{valued}"

@@ -1,4 +1,4 @@
-"""Growth: how much a stored day usually still changes, learnt from the days that a provider was asked for again."""
+"""Growth: how much a stored day usually still changes, learned from days that were fetched again."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence

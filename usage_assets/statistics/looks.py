@@ -1,4 +1,4 @@
-"""What a past is made of: the stored days of each source, and what their last fetches say about them."""
+"""Makes the past of a forecast: the stored days of each source, and what their last fetches say about them."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping

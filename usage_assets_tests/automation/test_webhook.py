@@ -44,7 +44,7 @@ from usage_assets_tests.terminal import SECRETS
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 SECRET = "sk-admin-very-secret"
 NOTHING_NEW = "nothing is new"
-POSTED = "1 messages posted"
+POSTED = "1 message posted"
 
 
 @pytest.fixture

@@ -527,8 +527,8 @@ def test_a_billed_product_that_is_not_known_is_named(chatgpt: Terminal) -> None:
     days.fetched(BillingUsage, *(raw(BillingUsage, product=p, sku=s, unit_type=u, net_amount=44) for p, s, u in items))
     days.derive("github_copilot_billing_usage")
     assert finding(examined(chatgpt), "in no cost") == (
-        "WARN  connection github_copilot: New, new_sku is billed and in no cost, because nobody knows whether it is "
-        "AI: 44.00 USD on 1 day. Report it, so that the next release knows it"
+        "WARN  connection github_copilot: New, new_sku is billed 44.00 USD on 1 day and is in no cost: this release "
+        "does not know whether it is AI. Report it, so that the next release knows it"
     )
 
 

@@ -19,9 +19,9 @@ from usage_assets.config.accounting import (
     Measure,
     OwnerRow,
     TagAllocationRow,
-    digits_of,
 )
 from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.money import digits_of
 from usage_assets.core.people import People
 from usage_assets.models.costs import VIEWS
 from usage_assets.providers import PROVIDERS

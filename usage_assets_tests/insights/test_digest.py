@@ -149,10 +149,12 @@ def test_what_is_not_known_is_left_out() -> None:
 
 def test_the_two_budgets_with_the_largest_share_spent_are_named() -> None:
     used_up = budget("b", 1100, exhausted_on=date(2026, 11, 7))
+    likely = budget("c", 300, exhausted_on=date(2026, 11, 25))
     over = budget("over", 5000, first_day=date(2026, 10, 1), last_day=date(2026, 10, 31))
-    found = lines(budgets=[budget("a", 200), used_up, over, budget("c", 300), budget("d", 100)])
+    found = lines(budgets=[budget("a", 200), used_up, over, likely, budget("d", 100)])
     assert found[1] == (
-        "budget b: 110% of $1,000.00, used up on 2026-11-07; budget c: 30% of $1,000.00; 2 more budgets"
+        "budget b: 110% of $1,000.00, used up on 2026-11-07; budget c: 30% of $1,000.00, likely to be used up on "
+        "2026-11-25; 2 more budgets"
     )
 
 

@@ -796,7 +796,7 @@ def test_a_warning_of_attribution_says_the_share_of_the_day_and_that_of_before(
     shares(days, "100", "90", "80.5")
     result = derived_graph(days, "openai_allocated_costs").run("everything", DAY, days_from(3)[-1], instance)
     found = {day: metadata["contradictions"] for day, _, metadata in evaluations(result, "unattributed_share")[:-1]}
-    named = "of $100.00 billed name an API key or a person"
+    named = "of $100.00 billed has a known API key or person"
     assert [text for (text,) in found.values()] == [
         f"$90.00 {named}: 90.0 %, and 100.0 % is usual",
         f"$80.50 {named}: 80.5 %, and 95.0 % is usual",

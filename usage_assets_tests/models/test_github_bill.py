@@ -62,6 +62,7 @@ def warnings(days: Days, pattern: str) -> list[str]:
         (("Copilot", "Copilot Premium Request", "requests"), False, None),
         (("Spark", "Spark AI credits", "ai-credits"), False, None),
         (("Spark", "Spark premium requests", None), False, None),
+        (("Spark", "spark_premium_request", "requests"), False, None),
         (("Actions", "Actions Linux", "minutes"), False, NO_AI),
         (("git_lfs", "git_lfs_storage", "GigabyteHours"), False, NO_AI),
         (("GitHub Advanced Security", "ghas_licenses", "user-months"), False, NO_AI),
@@ -83,10 +84,11 @@ def test_each_product_is_a_cost_or_elsewhere_or_named(
     assert [item[0] in text and "44" in text for text in found] == ([True] if reason == UNKNOWN else [])
 
 
-def test_credits_that_two_reports_have_are_counted_once(days: Days) -> None:
+@pytest.mark.parametrize(("sku", "unit"), [("Copilot AI Credits", "ai-credits"), ("copilot_ai_credit", None)])
+def test_credits_that_two_reports_have_are_counted_once(days: Days, sku: str, unit: str | None) -> None:
     """Since June 2026, the report of premium requests repeats the AI credits of the other report."""
     metered = {"product": "Copilot", "model": "GPT-5"}
-    credit = {"sku": "Copilot AI Credits", "unit_type": "ai-credits", "net_amount": Decimal("0.55847275"), **metered}
+    credit = {"sku": sku, "unit_type": unit, "net_amount": Decimal("0.55847275"), **metered}
     request = {"sku": "Copilot Premium Request", "unit_type": "requests", "net_amount": Decimal("0.04"), **metered}
     days.fetched(AiCredits, raw(AiCredits, **credit))
     days.fetched(PremiumRequests, raw(PremiumRequests, **credit), raw(PremiumRequests, **request))

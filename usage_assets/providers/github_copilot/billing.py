@@ -29,7 +29,7 @@ OF_MODELS = (
 )
 """SQL: whether it is use of GitHub Models, as sql/views/github_copilot.bill.sql decides."""
 OF_REQUESTS = "not regexp_matches(lower(concat_ws(' ', sku, unit_type)), 'ai[ _-]?(credit|unit)')"
-"""SQL: whether a row of the report of premium requests is one, and no AI credits."""
+"""SQL: whether a row of the report of premium requests is one, and not AI credits."""
 ENVELOPE = frozenset(("timePeriod", "organization", "usageItems", "user", "product", "model"))
 """What stands around the items. The last three repeat filters that are never sent."""
 

@@ -1,6 +1,6 @@
 -- title: Month-end forecast
 -- note: What is billed so far, valued in USD, and what to expect at the end of the month: a range that holds four times out of five.
---   Everything is the sum of its connections. Teams are forecast one by one, so they need not add up to everything.
+--   Everything is the sum of its connections. Teams need not add up to it: each is forecast on its own, and some costs have no team.
 -- explain: --table costs.forecast_totals --where kind={kind} --where id={id} --where month={month}
 select
   kind,  -- for explain

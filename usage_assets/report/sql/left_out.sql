@@ -1,5 +1,5 @@
 -- title: Billed, but not in costs
--- note: Bills of several products also have products that are no AI. A product that is not known may be AI. The largest 50 are named.
+-- note: Some bills also have products that are not AI. A product that this release does not know may be AI. The 50 largest are named.
 with products as (
   select connection, product, currency, reason, count(distinct usage_date) as days, sum(amount) as amount
   from costs.left_out

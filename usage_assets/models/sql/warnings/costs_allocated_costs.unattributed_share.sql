@@ -1,7 +1,7 @@
 -- a day's bill is attributed to API keys and persons as far as the 28 days before it were, give or take 5 % of the bill
 -- (each kind of cost is compared with itself: one that never names anybody is no news. A refund counts as what it gives back;
 -- only the newest 28 stored days are looked at, because older ones are no news)
--- says: {found} of {expected} billed name an API key or a person: {percent} %, and {usual_percent} % is usual
+-- says: {found} of {expected} billed has a known API key or person: {percent} %, and {usual_percent} % is usual
 -- do: Select the day's rows of costs.allocated_costs where allocation is 'unattributed': the usage report that should name
 --   their user is off, filtered or incomplete
 -- settled: sources

@@ -9,4 +9,4 @@ select
   'USD' as currency,
   net_amount as native_amount
 from github_copilot.premium_requests
-where not regexp_matches(lower(concat_ws(' ', sku, unit_type)), '\bai[ _-]?(credit|unit)')
+where not regexp_matches(lower(concat_ws(' ', sku, unit_type)), 'ai[ _-]?(credit|unit)')

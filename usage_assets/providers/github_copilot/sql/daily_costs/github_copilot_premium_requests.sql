@@ -14,5 +14,5 @@ select
   product || ', ' || sku as line_item,
   '' as grouped_by
 from github_copilot.premium_requests
-where not regexp_matches(lower(concat_ws(' ', sku, unit_type)), '\bai[ _-]?(credit|unit)')
+where not regexp_matches(lower(concat_ws(' ', sku, unit_type)), 'ai[ _-]?(credit|unit)')
 group by connection, usage_date, model, usage_type, line_item

@@ -8,7 +8,7 @@ select
   case
     when lower(product) like '%copilot%' and lower(unit_type) like 'user%' then 'seats'
     when lower(product) like '%copilot%' then 'metered'
-    when regexp_matches(lower(concat_ws(' ', sku, unit_type)), '\b(ai[ _-]?(credit|unit)|premium[ _-]?request)') then 'metered'
+    when regexp_matches(lower(concat_ws(' ', sku, unit_type)), 'ai[ _-]?(credit|unit)|premium[ _-]?request') then 'metered'
     when lower(product) in ('models', 'github models') or regexp_matches(lower(sku), '^models[ _]inference') then 'models'
     when regexp_matches(
       lower(product),

@@ -30,7 +30,7 @@ stated as (
     discount_amount,
     net_amount
   from github_copilot.premium_requests
-  where not regexp_matches(lower(concat_ws(' ', sku, unit_type)), '\bai[ _-]?(credit|unit)')
+  where not regexp_matches(lower(concat_ws(' ', sku, unit_type)), 'ai[ _-]?(credit|unit)')
   union all by name
   select
     connection,
@@ -41,7 +41,7 @@ stated as (
     net_amount
   from github_copilot.billing_usage
   where (lower(product) like '%copilot%' and lower(coalesce(unit_type, '')) not like 'user%')
-    or regexp_matches(lower(concat_ws(' ', sku, unit_type)), '\b(ai[ _-]?(credit|unit)|premium[ _-]?request)')
+    or regexp_matches(lower(concat_ws(' ', sku, unit_type)), 'ai[ _-]?(credit|unit)|premium[ _-]?request')
 )
 select
   connection,

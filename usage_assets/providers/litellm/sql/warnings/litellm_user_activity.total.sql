@@ -1,7 +1,8 @@
 -- the models, the providers and the users of a day add up to its total (within the proxy's own arithmetic: it adds up doubles; models
 -- may have less, if requests of the day have no model, as those of MCP tools)
 -- says: the spend by {other} adds up to {found}, and the proxy's total of the day is {expected} ({difference} apart)
--- do: What no model explains is a cost without a model. Spend without a model, a key or a provider in LiteLLM's logs is the usual reason
+-- do: The difference to the models is a cost without a model. The usual reason is spend without a model, key or provider: look for it
+--   in LiteLLM's logs
 -- settled: litellm.user_activity
 select
   connection,

@@ -1,5 +1,5 @@
--- the bill has no product that is not known: nobody knows whether it is AI, and it is not in costs
--- says: {product} is billed with {amount} and in no cost, because nobody knows whether it is AI
+-- every product of the bill is known: another one may be AI, and it is in no cost
+-- says: {product} is billed {amount} and is in no cost: this release does not know whether it is AI
 -- do: Select the day's rows of costs.left_out, and report the product, so that the next release knows it
 select
   connection,

@@ -17,7 +17,7 @@ having count(billed_usd) = count(*)
   and max(estimated_usd) > sum(billed_usd) * 1.1
   and max(estimated_usd) - sum(billed_usd) > 1
   and usage_date not in (
-    -- a bill that may still grow
+    -- a provider may still change these bills
     select bills.usage_date
     from costs.daily_costs as bills
     join ledger.day_states on day_states.connection = bills.connection
