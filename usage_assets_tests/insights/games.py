@@ -52,6 +52,8 @@ CURRENCIES: Mapping[str, Sequence[str]] = {
     "anthropic.cost_report": ("USD", "USD", "EUR", "JPY"),
 }
 """What a source is billed in, where it is not always dollars. BRL never has a rate."""
+WITHOUT_ITEMS = ("chatgpt.codex_usage",)
+"""Reports of use, which name no line item: nothing in them is a monthly charge."""
 UNITS = ("USD", "EUR", "JPY", "BRL", CREDITS)
 SIZES = {"JPY": 150, "BRL": 5}
 """How many units are about a dollar."""
@@ -176,6 +178,8 @@ def level_lines(luck: Random, connection: str, table: str, span: Span) -> Iterat
 def recurring_lines(luck: Random, connection: str, table: str, span: Span) -> Iterator[Line]:
     """Level lines and a charge once a month, stated or not, of one amount or within 5 %."""
     yield from list(level_lines(luck, connection, table, span))[: luck.randint(1, 3)]
+    if table in WITHOUT_ITEMS:
+        return
     day = luck.choice((1, 3, 15, 28, 31, 31, *((30,) if no_february(span) else ())))
     is_stated = luck.random() < 0.5 and IS_STATED
     line = line_of(luck, connection, table, f"{FEE} {day}", frequency="Recurring" if is_stated else None)

@@ -245,6 +245,17 @@ def known_part(game: Game, kind: str, name: str, unit: str, connection: str) -> 
     }
     if len(monthly) != len(fees):
         return None  # two of one day in two tables
+    for (table, item), days in fees.items():
+        charged = {
+            day
+            for line in books.company.lines
+            if (line.connection, line.table, line.item) == (connection, table, item)
+            for day in line.amounts
+        }
+        if charged != days.keys():
+            return None  # it was another team's
+        if item == f"{FEE} 31" and all(day.day < 31 for day in days):
+            return None  # it may be due on the 28th or the 30th, too
 
     def future(day: date) -> tuple[Decimal, Decimal]:
         due = [amounts for on, amounts in monthly.items() if is_due(day, on)]
