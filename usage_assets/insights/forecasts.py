@@ -49,7 +49,7 @@ class Outlook:
             return f"no day of {', '.join(sorted(strange))} is stored whole"
         try:
             parts = [
-                forecast(_past(name, part, self._days[name], self.growths), self.first, self.until, self._key(name))
+                forecast(self._past(name, part), self.first, self.until, self._key(name))
                 for name, part in self.scope.parts.items()
             ]
         except UserError as error:
@@ -59,6 +59,26 @@ class Outlook:
     @property
     def _days(self) -> Mapping[str, Days]:
         return {name: self.scope.days[name] for name in self.scope.parts}
+
+    @cached_property
+    def _lapsed(self) -> str | None:
+        """Why no day to come is known in USD."""
+        lapsed = [f"{name}: {days.lapsed}" for name, days in self._days.items() if days.lapsed]
+        return "; ".join(lapsed) if lapsed and self.unit == "USD" else None
+
+    def _past(self, connection: str, part: Part) -> Past:
+        """Return what is stored of a part of the scope, with what is known about its days."""
+        days, first = self._days[connection], min(part.amounts)
+        return past_of(
+            connection,
+            [day for day in days.stored if day >= first],
+            part.by_source,
+            {} if days.ended_on else days.looks,
+            {source: growth for (name, source), growth in self.growths.items() if name == connection},
+            part.recurring,
+            too_small=days.unvalued if self.unit == "USD" else (),
+            has_ended=days.ended_on is not None,
+        )
 
     def _key(self, connection: str) -> str:
         """What is forecast. Everything is the sum of its connections, so it has their futures."""
@@ -79,6 +99,8 @@ class Outlook:
             return self._found
         if last > self.until:
             return f"forecasts end on {self.until}"
+        if last > self.newest and self._lapsed:
+            return self._lapsed
         for name, days in self._days.items():
             end = last if last <= self.newest else days.last  # it may be late with the last days
             if missing := [day for day in Window(max(first, days.first), end).days if day not in days.stored]:
@@ -86,10 +108,13 @@ class Outlook:
         return self._found.total(first, last)
 
     def unsettled(self) -> Iterator[tuple[date, Estimate]]:
-        """Yield the estimate of each day that may change or is to come. A day that a connection lacks has none."""
+        """Yield the estimate of each day that may change or is to come.
+
+        A day that a connection lacks has none, nor has a day to come if a rate has ended.
+        """
         if self.forecast is None:
             return
-        for day in Window(self.first, self.until).days:
+        for day in Window(self.first, self.newest if self._lapsed else self.until).days:
             is_settled = all(day < days.first or days.is_settled(day) for days in self._days.values())
             if day > self.newest or not (is_settled or self._is_missing(day)):
                 yield day, self.forecast.day(day)
@@ -116,20 +141,6 @@ class Outlook:
         to_come = Window(max(first, self.newest + DAY), min(last, self.until)).days
         spent = ((day, self.expected(first, day)) for day in to_come)
         return next((day for day, sum_ in spent if not isinstance(sum_, str) and sum_.mean >= amount), None)
-
-
-def _past(connection: str, part: Part, days: Days, growths: Growths) -> Past:
-    """Return what is stored of a part of a scope, with what is known about its days."""
-    first = min(part.amounts)
-    return past_of(
-        connection,
-        [day for day in days.stored if day >= first],
-        part.by_source,
-        {} if days.ended_on else days.looks,
-        {source: growth for (name, source), growth in growths.items() if name == connection},
-        part.recurring,
-        has_ended=days.ended_on is not None,
-    )
 
 
 def forecasts(

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -87,6 +87,10 @@ class Days:
     """Day -> source -> what is known."""
     ended_on: date | None = None
     """The last stored day, if the connection is no longer configured: nothing comes after it, and nothing grows."""
+    unvalued: Collection[date] = ()
+    """Days with amounts in a currency without a rate then that has one on other days. Their sum in USD is too small."""
+    lapsed: str | None = None
+    """That a rate ends before the last of these days: what the connection will cost in USD is unknown."""
 
     @cached_property
     def first(self) -> date:
@@ -157,7 +161,7 @@ class Scope:
         values = {
             day: self.amounts.get(day, ZERO) - recurring.get(day, ZERO)
             for day in Window(first, last).days
-            if all(day in days.stored or day < days.first for days in of_it)
+            if all((day in days.stored and day not in days.unvalued) or day < days.first for days in of_it)
         }
         growing = [days.growing_from for days in of_it if days.growing_from]
         return Series(values, min(growing, default=None)) if values else None
@@ -265,17 +269,29 @@ def stored_days(
     }
     for connection, day, states in database.execute(query("days"), asked).fetchall():
         looks[connection][day] = {state.pop("source"): Look(**state) for state in states}
-    return {
+    days = {
         name: _ended(of_it, newest)
         if configured is not None and name not in configured
         else Days(frozenset(of_it), _growing_from(of_it), of_it)
         for name, of_it in looks.items()
     }
+    if measure.is_cost:
+        range_ = {"first": asked["first"], "last": newest}
+        for name, currency, without_rate, last_valued in database.execute(query("unvalued"), range_).fetchall():
+            if name in days:
+                days[name] = _unvalued(days[name], currency, without_rate, last_valued)
+    return days
 
 
 def _ended(looks: Mapping[date, Mapping[str, Look]], newest: date) -> Days:
     last = max(looks)
     return Days(frozenset([*looks, *Window(last, newest).days]), None, looks, last)
+
+
+def _unvalued(days: Days, currency: str, without_rate: Collection[date], last_valued: date) -> Days:
+    has_lapsed = max(without_rate) > last_valued and not days.ended_on
+    lapsed = f"{currency} has no rate after {last_valued}" if has_lapsed else days.lapsed
+    return replace(days, unvalued={*days.unvalued, *without_rate}, lapsed=lapsed)
 
 
 def _growing_from(looks: Mapping[date, Mapping[str, Look]]) -> date | None:

@@ -155,13 +155,14 @@ CODE_INTERPRETER_SESSIONS = {"data-platform": 25, "research": 40, "support-bot":
 def openai_day(company: Company, day: date) -> DayRows:
     """The rows of every report of a day; costs are in dollars.
 
-    Costs pay for completions and OPENAI_EXTRAS and for nothing else: live, too, costs and usage need not agree.
+    Costs pay for completions and OPENAI_EXTRAS and for nothing else: live, too, costs and usage need not agree. But
+    nothing is billed to a project that no report has.
     """
     dice = company.dice("openai", day)
     completions = list(_completions(company, day, dice))
+    costs = list(_openai_costs(company, day, completions, dice))
     rows = {
         "usage_completions": completions,
-        "costs": list(_openai_costs(company, day, completions, dice)),
         **{report: list(_requests(company, day, report)) for report in MEASURES},
         "usage_images": list(_images(company, day)),
         "usage_code_interpreter_sessions": list(_code_interpreter(company, day)),
@@ -169,6 +170,8 @@ def openai_day(company: Company, day: date) -> DayRows:
         "usage_web_search_calls": list(_web_searches(company, day, completions)),
         "usage_decisions": list(_decisions(company, day)),
     }
+    used = {row["project_id"] for report in rows.values() for row in report}
+    rows["costs"] = [line for line in costs if line["project_id"] in used]
     if company.falls_on(OPENAI_QUIET, day):
         rows = {report: [] for report in rows}
     return rows | {"usage_vector_stores": list(_vector_stores(company, day))}  # nobody deletes files to rest

@@ -41,18 +41,20 @@ def past_of(
     growths: Mapping[str, Growth],
     recurring: Mapping[str, Mapping[int, Mapping[date, Decimal]]],
     *,
+    too_small: Collection[date] = (),
     has_ended: bool = False,
 ) -> Past:
     """Return the past of what a connection billed, in all its sources together.
 
     ``stored``: its stored days; 0 is the amount of a day that no source has. ``by_source``: source -> day -> amount.
     ``looks``: day -> source -> its look. ``growths``: of each source. ``recurring``: of each source, as in Past.
+    ``too_small``: days of which only a part is counted. No other day is forecast from them.
     What comes once a month does not grow: the growth of a source is that of its other days. Days of one connection
     share their random growth, whatever part of it is forecast.
     """
     amounts = {day: sum((of_it.get(day, ZERO) for of_it in by_source.values()), ZERO) for day in stored}
     grown: dict[date, Floats] = {}
-    open_, young = set[date](), set[date]()
+    open_, young = set[date](), {*too_small} & amounts.keys()
     for day, whole in amounts.items():
         changing = [
             (source, look, growths.get(source, Growth()), by_source.get(source, {}).get(day, ZERO))

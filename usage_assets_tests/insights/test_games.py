@@ -8,7 +8,7 @@ and compares the rows with the company's own books (books.py). An invariant is a
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -109,6 +109,17 @@ class Game:
     def horizon(self) -> date:
         """The end of the quarter."""
         return month_end(self.newest.replace(month=(self.newest.month + 2) // 3 * 3, day=1))
+
+    @cached_property
+    def lapsed(self) -> Collection[str]:
+        """The connections whose newest amounts are in a currency whose rate has ended."""
+        rated = {rate.currency for rate in self.accounting.exchange_rates}
+        newest: dict[tuple[str, str], dict[bool, date]] = defaultdict(dict)
+        for entry in self.books.entries:
+            if entry.amount and entry.line.unit in rated and entry.connection in self.books.company.configured:
+                days = newest[entry.connection, entry.line.unit]
+                days[entry.usd is not None] = max(entry.day, days.get(entry.usd is not None, date.min))
+        return {name for (name, _), days in newest.items() if days.get(True, date.max) < days.get(False, date.min)}
 
     @cached_property
     def daily(self) -> Mapping[tuple[str, str, date], ForecastRow]:
@@ -458,7 +469,7 @@ def a_month_is_what_is_settled_and_its_days_that_are_forecast(game: Game) -> Ite
 def every_coming_day_of_a_connection_has_a_forecast(game: Game) -> Iterator[str]:
     for name, days in game.books.parts("all", "").items():
         is_missed = game.books.lacks(name, game.newest.replace(day=1), game.newest)
-        if name not in game.books.company.configured or not any(days.values()) or is_missed:
+        if name not in game.books.company.configured or not any(days.values()) or is_missed or game.lapsed:
             continue
         lacking = [
             day
@@ -516,9 +527,18 @@ def what_is_unknown_has_a_missing_day(game: Game) -> Iterator[str]:
         names = [figure.id] if figure.kind == "connection" else game.books.company.connections
         last = min(figure.last, game.newest)
         parts = game.books.parts(figure.kind, figure.id, figure.unit)
+        if figure.unit == "USD" and game.lapsed & parts.keys():
+            continue
         is_stored = any(figure.first <= day <= last for days in parts.values() for day in days)
         if is_stored and not any(game.books.lacks(name, figure.first, last) for name in names):
             yield f"{figure.what}: every day is stored, and nothing is expected"
+
+
+def what_is_to_come_in_a_currency_whose_rate_has_ended_is_unknown(game: Game) -> Iterator[str]:
+    for figure in game.figures:
+        lapsed = game.lapsed & game.books.parts(figure.kind, figure.id, figure.unit).keys()
+        if lapsed and figure.unit == "USD" and figure.last > game.newest and figure.row.expected is not None:
+            yield f"{figure.what}: {figure.row.expected} expected, and a rate of {lapsed} has ended"
 
 
 def bands_hold_what_is_expected(game: Game) -> Iterator[str]:
@@ -553,6 +573,7 @@ INVARIANTS = (
     prepaid_credits_have_the_days_of_their_purchase,
     a_budget_expects_what_the_forecast_of_its_month_expects,
     what_is_unknown_has_a_missing_day,
+    what_is_to_come_in_a_currency_whose_rate_has_ended_is_unknown,
     bands_hold_what_is_expected,
 )
 

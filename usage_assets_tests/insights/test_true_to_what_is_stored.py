@@ -10,7 +10,7 @@ import pytest
 
 from usage_assets.config.accounting import Accounting, Budget, ExchangeRate
 from usage_assets.insights.compute import Insights, compute
-from usage_assets.insights.rows import BudgetStatusRow, ForecastRow, ForecastTotalRow
+from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.insights.series import growths
 from usage_assets.insights.stated import stated_in
 from usage_assets_tests.insights.books import DAY, Company, Line, Source, days_between
@@ -205,6 +205,40 @@ def test_a_budget_of_which_no_cost_has_its_unit_says_that_and_not_that_nothing_i
     november = budget_of(found(database, bill(level(JULY, NEWEST, "50"), currency="EUR")))
     assert (november.expected, november.has_costs) == (None, False)
     assert november.expected_reason == "no costs in USD are stored"
+
+
+def in_euros(database: duckdb.DuckDBPyConnection, first: date, last: date | None, **budget: Any) -> Insights:
+    """What is computed of 50 euros a day since July, with a rate on some of the days."""
+    rate = ExchangeRate(currency="EUR", usd=Decimal("1.1"), source="bank", valid_from=first, valid_until=last)
+    return found(database, bill(level(JULY, NEWEST, "50"), currency="EUR"), rates=[rate], **budget)
+
+
+def test_what_a_connection_will_cost_is_unknown_when_the_rate_of_its_currency_has_ended(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    insights = in_euros(database, JULY, date(2026, 11, 12))
+    november = budget_of(insights)
+    assert november.settled + november.provisional == 12 * 55
+    reason = "focus: EUR has no rate after 2026-11-12"
+    assert (november.expected, november.exhausted_on, november.expected_reason) == (None, None, reason)
+    assert (month_of(insights).expected, month_of(insights).expected_reason) == (None, reason)
+    assert not [row for row in rows(insights, ForecastRow) if row.usage_date > NEWEST]
+    assert not rows(insights, AnomalyRow), "euros without a rate are no fall to 0"
+    assert budget_of(insights, OCTOBER).expected == 31 * 55
+
+
+def test_a_budget_in_another_currency_needs_no_rate(database: duckdb.DuckDBPyConnection) -> None:
+    assert round(budget_of(in_euros(database, JULY, date(2026, 11, 12), currency="EUR")).expected, 2) == 1500
+
+
+def test_the_first_rate_is_no_rise(database: duckdb.DuckDBPyConnection) -> None:
+    """Of a connection that bills dollars, too: its sum in USD was too small before."""
+    rate = ExchangeRate(currency="EUR", usd=Decimal("1.1"), source="bank", valid_from=date(2026, 11, 10))
+    euros, source = bill(level(JULY, NEWEST, "50"), currency="EUR")
+    dollars, _ = bill(level(JULY, NEWEST, "10"))
+    insights = found(database, ([*euros, *dollars], source), rates=[rate])
+    assert not rows(insights, AnomalyRow)
+    assert 10 * 65 < month_of(insights).expected - (20 * 10 + 11 * 55) < 11 * 65
 
 
 def test_a_budget_below_zero_is_not_used_up(database: duckdb.DuckDBPyConnection) -> None:
