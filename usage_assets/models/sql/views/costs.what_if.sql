@@ -32,7 +32,8 @@ comment on view costs.usage_by_tier is
 -- what each model was billed in some days, the list price of its tokens at their own tiers, and of the same tokens on another model, at
 -- another tier or with another cached share: one row per model and what instead; models that cannot be compared, by the reason. Tokens
 -- that are written to a cache for 5 minutes and for an hour have prices of their own. Every sum is of the same days. A day counts if
--- its bill has a dollar value and each of its tokens a list price: a tier without one is never priced as the standard one. ``prices`` and ``entries`` are the tables of list prices and of [[what_if]]
+-- its bill has a dollar value and each of its tokens a list price: a tier without one is never priced as the standard one. ``prices``
+-- and ``entries`` are the tables of list prices and of [[what_if]]
 create or replace macro costs.what_if(
   first_day,
   last_day,
