@@ -60,6 +60,8 @@ def receiving() -> Iterator[Receiver]:
         received = Receiver(f"http://127.0.0.1:{server.server_port}{PATH}")
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield received
-        server.shutdown()
-        thread.join()
+        try:
+            yield received
+        finally:
+            server.shutdown()
+            thread.join()
