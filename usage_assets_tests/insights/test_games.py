@@ -225,6 +225,8 @@ def known_part(game: Game, kind: str, name: str, unit: str, connection: str) -> 
     books, newest = game.books, game.newest
     if connection not in books.company.configured:
         return lambda day: (ZERO, ZERO)
+    if unit == "USD" and connection in game.lapsed:
+        return None
     first, _ = books.days_of(connection)
     sources = [source for source in books.company.sources if source.connection == connection]
     is_calm = not any(source.early or source.asked_anew or source.lost or source.left_open for source in sources)
