@@ -49,7 +49,8 @@ def find_anomalies(
     if not odd:
         return ()
     known = [row for row in known if row.incident and row.last_day > newest - KEPT]
-    days = {day for each in odd for of_it, others in each.usual for day in (of_it, *others)}
+    compared = {day for each in odd for of_it, others in each.usual for day in (of_it, *others)}
+    days = compared or {day for each in odd for day in each.anomaly.days}  # none has a same weekday before it
     keys = {each.key for each in odd} | {(row.kind, row.id) for row in known}
     stored = {measure: [*_cells(database, measure, keys, days)] for measure in scopes}
     found = incidents(odd, stored)
