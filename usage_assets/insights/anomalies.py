@@ -49,8 +49,7 @@ def find_anomalies(
     if not odd:
         return ()
     known = [row for row in known if row.incident and row.last_day > newest - KEPT]
-    compared = {day for each in odd for of_it, others in each.usual for day in (of_it, *others)}
-    days = compared or {day for each in odd for day in each.anomaly.days}  # none has a same weekday before it
+    days = {day for each in odd for of_it, others in each.usual for day in (of_it, *others)}
     keys = {each.key for each in odd} | {(row.kind, row.id) for row in known}
     stored = {measure: [*_cells(database, measure, keys, days)] for measure in scopes}
     found = incidents(odd, stored)
@@ -83,11 +82,14 @@ def watched(scopes: Iterable[Scope]) -> Iterator[Scope]:
 
 
 def odd_days(scope: Scope) -> Iterator[Odd]:
-    """Yield the odd days of a scope that differ enough, each with the days that they are compared with."""
+    """Yield the odd days of a scope that differ enough, each with the days that they are compared with.
+
+    Without any same weekday before them, nobody knows what is usual: they are no incident.
+    """
     found = find(scope.series) if scope.series else ()
     for anomaly in found:
         odd = Odd(scope, anomaly, _usual(scope, anomaly, found))
-        if abs(odd.actual - odd.recurs - anomaly.expected) >= scope.measure.least:
+        if odd.usual and abs(odd.actual - odd.recurs - anomaly.expected) >= scope.measure.least:
             yield odd
 
 
@@ -267,8 +269,6 @@ def explained(database: duckdb.DuckDBPyConnection, odd: Odd, row: AnomalyRow) ->
         for other in others:
             weights[other, False] += WEEKS // len(others)
     days = sorted({day for day, _ in weights})
-    if not days:
-        return row
     bounds = {"first": days[0], "last": days[-1], "days": days, "kind": row.kind, "id": row.id}
     models: dict[bool, dict[tuple[str, str], Part]] = {True: {}, False: {}}
     places: dict[bool, dict[tuple[str | None, ...], Part]] = {True: {}, False: {}}

@@ -74,6 +74,8 @@ def seeds() -> Sequence[int]:
 
 
 SEEDS = seeds()
+FOUND = (607,)
+"""Companies of longer runs that showed a fault: an odd day without any same weekday before it."""
 
 
 @dataclass(frozen=True)
@@ -597,7 +599,7 @@ def computed(of: Company, accounting: Accounting, database: duckdb.DuckDBPyConne
     return compute(database, stated_in(accounting, of.configured), of.newest, of.today)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", sorted({*SEEDS, *FOUND}))
 def test_no_figure_contradicts_the_books(seed: int, database: duckdb.DuckDBPyConnection) -> None:
     game = play(seed, database)
     found = {each.__name__: [*each(game)] for each in INVARIANTS}
