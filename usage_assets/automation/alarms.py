@@ -252,11 +252,11 @@ def _of_cause(cause: Cause, words: Words) -> str:
     runs = sum(name.endswith(RUN) for name in cause.failing)
     assets = len(cause.failing) - runs
     named = len(connections.keys() - {""})
-    of_connections = f" of {number_of(named, 'connection')}" if named else ""
+    of_connections = f" of {counted(named, 'connection')}" if named else ""
     extent = " and ".join(
         [
-            *([number_of(assets, "asset") + of_connections] if assets else []),
-            *([number_of(runs, "run")] if runs else []),
+            *([counted(assets, "asset") + of_connections] if assets else []),
+            *([counted(runs, "run")] if runs else []),
         ]
     )
     failing = {asset: _days([cause.failing[asset]]) for asset in sorted({*cause.failing} & {*words.costs})}
@@ -286,7 +286,7 @@ def _of_findings(subject: str, lines: Sequence[Line], words: Words) -> str:
     for line in lines:
         found[line.label, line.check].append(line)
     counts = Counter(label for label, _ in found)
-    header = " and ".join(number_of(count, label.lower()) for label, count in sorted(counts.items()))
+    header = " and ".join(counted(count, label.lower()) for label, count in sorted(counts.items()))
     return "\n".join(
         [
             f"usage-assets: {header} about {subject.partition(' ')[0]}",
@@ -315,11 +315,6 @@ def _of_news(lines: Sequence[Line], words: Words) -> str:
 def _reached(cause: Cause, costs: Collection[str]) -> list[str]:
     """Return the connections that a cause blocks, and their costs: what else it reaches is news."""
     return sorted({asset if asset in costs else asset.partition("/")[0] for asset in cause.failing})
-
-
-def number_of(count: int, noun: str) -> str:
-    """Return ``1 asset``, ``2 assets``."""
-    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _days(ranges: Iterable[Ranges]) -> set[date]:

@@ -21,7 +21,7 @@ import duckdb
 import httpx
 import msgspec
 
-from usage_assets.automation.alarms import Cursor, Memory, Words, first, next_post, number_of
+from usage_assets.automation.alarms import Cursor, Memory, Words, first, next_post
 from usage_assets.automation.ended_runs import read_run
 from usage_assets.config.settings import Settings
 from usage_assets.core.addresses import checked_url, is_loopback
@@ -116,8 +116,8 @@ def build_webhook_sensor(settings: Settings, url: str) -> dg.SensorDefinition:
                     memory = Memory.decoded(before)
                     remember(memory)
         counts = [
-            *([f"{number_of(posted, 'message')} posted"] if posted or problem else []),
-            *([f"{number_of(len(unread), 'run')} to read"] if unread else []),
+            *([f"{counted(posted, 'message')} posted"] if posted or problem else []),
+            *([f"{counted(len(unread), 'run')} to read"] if unread else []),
             *([f"{memory.to_post} to post"] if memory.to_post else []),
         ]
         said = "; ".join(filter(None, [", ".join(counts), problem]))

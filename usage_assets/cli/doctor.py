@@ -114,12 +114,8 @@ def doctor() -> int:
     for finding in findings:
         click.echo(f"{finding.level.name:<5} {finding.subject}: {one_line(finding.text)}")
     problems, warnings = (sum(finding.level is level for finding in findings) for level in (Level.FAIL, Level.WARN))
-    click.echo(f"{_counted(problems, 'problem')}, {_counted(warnings, 'warning')}")
+    click.echo(f"{counted(problems, 'problem')}, {counted(warnings, 'warning')}")
     return 1 if problems else 0
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def examine(settings: Settings) -> Iterator[Finding]:

@@ -67,9 +67,9 @@ def refresh_insights(settings: Settings) -> None:
     from usage_assets.focus.export import bring_up_to_date  # noqa: PLC0415 - only this option needs it
     from usage_assets.insights.refresh import refresh  # noqa: PLC0415 - brings NumPy with it
 
-    connections = [each.name for each in settings.connections()]
-    if warehouse_now(settings).exists:
-        bring_up_to_date(warehouse_now(settings), seeds_of(settings)[0])
+    connections, stored = [each.name for each in settings.connections()], warehouse_now(settings)
+    if stored.exists:
+        bring_up_to_date(stored, seeds_of(settings)[0])
     publish_copy(settings)
     refresh(warehouse_at(settings.warehouse), settings.accounting(), connections, last_day(settings), utc_today())
     publish_copy(settings)

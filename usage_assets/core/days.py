@@ -20,6 +20,21 @@ def end_of_month(day: date) -> date:
     return day.replace(day=monthrange(day.year, day.month)[1])
 
 
+def start_of_month(day: date) -> date:
+    """Return the first day of the month of a day."""
+    return day.replace(day=1)
+
+
+def start_of_quarter(day: date) -> date:
+    """Return the first day of the quarter of a day."""
+    return day.replace(day=1, month=day.month - (day.month - 1) % 3)
+
+
+def end_of_quarter(day: date) -> date:
+    """Return the last day of the quarter of a day."""
+    return end_of_month(day.replace(day=1, month=day.month + (-day.month) % 3))
+
+
 def first_kept(months: int | None) -> date:
     """Return the first day that is kept, if the current month and this many months before it are."""
     if months is None:
@@ -76,9 +91,9 @@ def windows(days: Iterable[date], size: int) -> list[Window]:
     return found
 
 
-def counted(days: int) -> str:
-    """Say how many days: ``1 day``, ``3 days``."""
-    return f"{days} {'day' if days == 1 else 'days'}"
+def counted(count: int, noun: str = "day") -> str:
+    """Say how many: ``1 day``, ``3 days``, ``2 assets``."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def spans(days: Collection[date]) -> str:

@@ -8,16 +8,9 @@ from typing import Literal
 
 import duckdb
 
-from usage_assets.core.days import DAY, end_of_month
+from usage_assets.core.days import DAY, end_of_month, end_of_quarter, start_of_month, start_of_quarter
 from usage_assets.core.money import Money, digits_of
-from usage_assets.insights.forecasts import (
-    Growths,
-    Outlook,
-    end_of_quarter,
-    estimated,
-    start_of_month,
-    start_of_quarter,
-)
+from usage_assets.insights.forecasts import Growths, Outlook, estimated
 from usage_assets.insights.rows import BudgetStatusRow
 from usage_assets.insights.series import LONGEST, Days, Scope, growths, parts_of, query, stored_days
 

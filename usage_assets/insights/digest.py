@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from usage_assets.core.days import DAY
+from usage_assets.core.days import DAY, start_of_month
 from usage_assets.insights.alerts import expected_in_words, money, scope_named, used_up_in_words
 from usage_assets.insights.incidents import OF_PEOPLE
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastTotalRow
@@ -62,7 +62,7 @@ def digest(
 
 def first_day_of(newest: date) -> date:
     """Return the first day whose amounts the digest may show: two weeks end on a Sunday, which may be 6 days ago."""
-    return min(newest.replace(day=1), newest - 2 * WEEK - 5 * DAY)
+    return min(start_of_month(newest), newest - 2 * WEEK - 5 * DAY)
 
 
 def _is_missing(days: Mapping[str, Days], day: date) -> bool:

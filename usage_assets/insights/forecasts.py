@@ -8,7 +8,15 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
-from usage_assets.core.days import DAY, Window, end_of_month, spans
+from usage_assets.core.days import (
+    DAY,
+    Window,
+    end_of_month,
+    end_of_quarter,
+    spans,
+    start_of_month,
+    start_of_quarter,
+)
 from usage_assets.core.errors import UserError
 from usage_assets.insights.rows import ForecastRow, ForecastTotalRow
 from usage_assets.insights.series import EVERYTHING, Days, Key, Part, Scope, in_days, largest
@@ -56,7 +64,7 @@ class Outlook:
             return str(error)
         return Forecast.together(parts)
 
-    @property
+    @cached_property
     def _days(self) -> Mapping[str, Days]:
         return {name: self.scope.days[name] for name in self.scope.parts}
 
@@ -99,13 +107,17 @@ class Outlook:
             return self._found
         if last > self.until:
             return f"forecasts end on {self.until}"
+        return self._unknown(first, last) or self._found.total(first, last)
+
+    def _unknown(self, first: date, last: date) -> str | None:
+        """Why the sum of a range of days is unknown. It is the same whichever day to come is the last."""
         if last > self.newest and self._lapsed:
             return self._lapsed
         for name, days in self._days.items():
             end = last if last <= self.newest else days.last  # it may be late with the last days
             if missing := [day for day in Window(max(first, days.first), end).days if day not in days.stored]:
                 return f"{name} is not stored on {spans(missing)}"
-        return self._found.total(first, last)
+        return None
 
     def unsettled(self) -> Iterator[tuple[date, Estimate]]:
         """Yield the estimate of each day that may change or is to come.
@@ -138,9 +150,10 @@ class Outlook:
         """
         if crossed := self.crossed_on(amount, first, last):
             return crossed
+        if self.forecast is None or self._unknown(first, self.newest + DAY):
+            return None
         to_come = Window(max(first, self.newest + DAY), min(last, self.until)).days
-        spent = ((day, self.expected(first, day)) for day in to_come)
-        return next((day for day, sum_ in spent if not isinstance(sum_, str) and sum_.mean >= amount), None)
+        return next((day for day in to_come if self.forecast.total(first, day).mean >= amount), None)
 
 
 def forecasts(
@@ -191,18 +204,3 @@ def estimated(estimate: Estimate | str) -> dict[str, Any]:
     if isinstance(estimate, str):
         return {"expected": None, "low": None, "high": None, "expected_reason": estimate}
     return {"expected": estimate.mean, "low": estimate.low, "high": estimate.high, "expected_reason": None}
-
-
-def start_of_month(day: date) -> date:
-    """Return the first day of the month of a day."""
-    return day.replace(day=1)
-
-
-def start_of_quarter(day: date) -> date:
-    """Return the first day of the quarter of a day."""
-    return day.replace(day=1, month=day.month - (day.month - 1) % 3)
-
-
-def end_of_quarter(day: date) -> date:
-    """Return the last day of the quarter of a day."""
-    return end_of_month(day.replace(day=1, month=day.month + (-day.month) % 3))

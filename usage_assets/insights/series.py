@@ -12,7 +12,7 @@ from typing import Any, Self, TypeAlias
 import duckdb
 
 from usage_assets.core.days import Window
-from usage_assets.models.costs import SOURCES, VIEWS
+from usage_assets.models.costs import NEWER_COLUMNS, SOURCES, VIEWS
 from usage_assets.statistics.growth import Fetched, Growth
 from usage_assets.statistics.looks import Look
 from usage_assets.statistics.series import Series
@@ -36,7 +36,7 @@ def query(name: str) -> str:
     text = (SQL / f"{name}.sql").read_text()
     for read in ("charges", "recurring"):
         text = text.replace(f"{{{read}}}", (SQL / f"{read}.sql").read_text())
-    return text
+    return text.replace("{newer_columns}", NEWER_COLUMNS)
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,7 @@ from (
         sum(native_amount) as amount
       from (
         from costs.daily_costs
-        union all by name  -- a file of an earlier release lacks the column until its next write
-        select null::text as charge_frequency
-        where false
+{newer_columns}
       )
       where cost_basis = 'billed'
         and line_item is not null
