@@ -26,6 +26,7 @@ from usage_assets.fetching.transport import PermanentError, ProviderError, Trans
 from usage_assets.port.client import PortClient, PortError
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import ENDPOINTS, Answers, NewClient, answers, client_of, new_client
+from usage_assets_tests.in_background import in_background
 
 __all__ = ["answers", "new_client"]
 
@@ -44,18 +45,13 @@ class Server(ThreadingMixIn, TCPServer):
 @contextmanager
 def serving(handler: type[StreamRequestHandler], certificate: trustme.LeafCert | None = None) -> Iterator[int]:
     """A server on this machine; yields its port."""
-    with Server(("127.0.0.1", 0), handler) as server:
-        if certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            certificate.configure_cert(context)
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
-            thread.join()
+    server = Server(("127.0.0.1", 0), handler)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(context)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    with in_background(server):
+        yield server.server_address[1]
 
 
 def fetch(base_url: str, days: int = 1, **options: Any) -> FetchResult:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import pytest
 
@@ -16,6 +16,7 @@ from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError, Transport
 from usage_assets_tests.fetching.conftest import DAY, IDS, KEYS, OVER_HTTP, Answers, NewClient
+from usage_assets_tests.in_background import in_background
 
 PROVIDER, USERS = OVER_HTTP["github_copilot/users_1_day"]
 _, BILL = OVER_HTTP["github_copilot/ai_credits"]
@@ -64,14 +65,8 @@ def host() -> Iterator[Host]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     second = Host(f"http://127.0.0.1:{server.server_address[1]}")
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with in_background(server):
         yield second
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @dataclass(frozen=True)
