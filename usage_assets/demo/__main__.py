@@ -206,7 +206,7 @@ Windows = Mapping[str, Window]
 
 
 class DemoError(Exception):
-    """The demo did not come to its end: what happened, in one line."""
+    """The demo did not finish: what happened, in one line."""
 
 
 class Say:

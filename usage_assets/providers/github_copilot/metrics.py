@@ -60,7 +60,7 @@ class Users1Day(Row, kw_only=True):
     """One row per connection, day and person who used Copilot.
 
     A person who is a member of several organizations has the same row in each: never add organizations. AI credits are
-    what a person used, and not what is billed: the plan includes a part, and the bill has use that is nobody's.
+    what a person used, and not what is billed: the plan includes a part, and the bill has use without a user.
     """
 
     table = "github_copilot.users_1_day"
