@@ -167,7 +167,10 @@ left join known
 left join billed
   on billed.scope_type = metrics.scope_type
   and billed.scope_id = metrics.scope_id
-  and billed.usage_date = metrics.usage_date;
+  and billed.usage_date = metrics.usage_date
+-- in an order, because DuckDB 1.5 waits forever for who reads an unordered union as it is made, if it is larger than its buffer
+-- (https://github.com/duckdb/duckdb/issues/22215)
+order by usage_date;
 
 comment on view costs.unit_costs is
   'One row per day, scope, report, metric and cost basis: dollars and quantity. Divide sums of one metric and basis; null: unknown, for usd_reason or quantity_reason'
