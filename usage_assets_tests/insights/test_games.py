@@ -795,6 +795,9 @@ def fetched(days: Days, connection: str, day: date, amounts: Sequence[Decimal], 
 def test_futures_of_everything_are_the_sums_of_its_connections(seed: int, database: duckdb.DuckDBPyConnection) -> None:
     game = play(seed, database)
     scopes = read(database, game.newest, configured=game.books.company.configured)
+    if not game.books.parts("all", "", "USD"):  # a company of credits
+        assert not scopes
+        return
     growth, first = growths(database, game.newest, "USD"), game.newest.replace(day=1)
     found = {
         key: Outlook(scope, game.newest, first, game.horizon, growth).forecast
