@@ -3,10 +3,11 @@
 No float, no Dagster, no database. Stored decimals become dollars in ``models/sql/valued.sql``, by the same rules.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation, localcontext
 from functools import partial, reduce
 from itertools import groupby
 from operator import attrgetter
@@ -51,8 +52,22 @@ def stored(amount: Decimal) -> Decimal:
     return kept
 
 
+@contextmanager
+def exactly() -> Iterator[None]:
+    """Add and subtract stored amounts exactly in a block, or in a function that this decorates, also with ``sum``.
+
+    Python rounds to 28 digits, and a stored amount may have 38.
+
+    >>> with exactly():
+    ...     Decimal("99999.999999999999999999999999") + Decimal("0.000000000000000000000001")
+    Decimal('100000.000000000000000000000000')
+    """
+    with localcontext(_SUMS):
+        yield
+
+
 def total(amounts: Iterable[Decimal]) -> Decimal:
-    """The exact sum of stored amounts. Plain ``sum`` rounds to 28 digits, and a stored amount may have 38.
+    """The exact sum of stored amounts.
 
     >>> total([Decimal("99999.999999999999999999999999"), Decimal("0.000000000000000000000001")])
     Decimal('100000.000000000000000000000000')

@@ -14,7 +14,7 @@ import duckdb
 
 from usage_assets.core.days import DAY
 from usage_assets.core.errors import UserError
-from usage_assets.core.money import Money, digits_of
+from usage_assets.core.money import Money, digits_of, exactly
 from usage_assets.core.schema import SeedRow
 from usage_assets.insights.anomalies import explained, odd_days, row_of
 from usage_assets.insights.budgets import budget_status, scope_of
@@ -80,6 +80,7 @@ class Recomputation:
     def _growths(self) -> Growths:
         return growths(self.database, self.newest, "USD")
 
+    @exactly()
     def again(self, row: SeedRow) -> Again:
         """Compute a row again. Raises UserError if what it is about is not in the configuration, or is not stored."""
         if isinstance(row, BudgetStatusRow):
@@ -128,6 +129,7 @@ class Recomputation:
                 return Again(next((each for each in found if each.key == row.key), None), scope, unit)
         raise UserError(f"guardrail {row.what} is no longer in the connections file")
 
+    @exactly()
     def source(self, again: Again, day: date) -> Source:
         """Return the rows that a day of a scope consists of. Raises UserError if they add up to something else."""
         scope = again.scope

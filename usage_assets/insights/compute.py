@@ -9,6 +9,7 @@ import msgspec
 import pyarrow as pa
 
 from usage_assets.core.days import end_of_month
+from usage_assets.core.money import exactly
 from usage_assets.core.schema import TableRow, to_arrow
 from usage_assets.insights.alerts import Alert, of_anomalies, of_budgets
 from usage_assets.insights.anomalies import closed_anomalies, find_anomalies, with_ids
@@ -44,6 +45,7 @@ class Insights:
         return Seed(NAME, tables, read_at)
 
 
+@exactly()
 def compute(
     database: duckdb.DuckDBPyConnection, stated: Stated, newest: date, today: date, *, with_people: bool = False
 ) -> Insights:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from usage_assets.core.money import total
 from usage_assets.models.costs import COSTS
 from usage_assets.models.model import sql_files
 from usage_assets.providers import PROVIDERS
@@ -201,4 +202,4 @@ def _list_price(provider: str, model: str, day: date, tokens: Mapping[str, int])
     prices = found.on(day, kinds=used)
     if len(prices) < len(used):
         return None
-    return sum((tokens[name] * price for name, price in prices.items()), Decimal(0))
+    return total(tokens[name] * price for name, price in prices.items())

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from usage_assets.core.money import total
 from usage_assets.report.figures import Figure, Report
 from usage_assets.report.page import amount, change, expected, label
 
@@ -50,7 +51,7 @@ def _largest(figure: Figure) -> Table:
         table.add_row(_short(str(row[name])), amount(row["usd"], "USD"))
     if rest := rows[LARGEST:]:
         others = sum(row["count"] for row in rest)
-        table.add_row(f"{others:,} more", amount(sum((row["usd"] for row in rest), Decimal(0)), "USD"), style="dim")
+        table.add_row(f"{others:,} more", amount(total(row["usd"] for row in rest), "USD"), style="dim")
     return table
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import duckdb
@@ -143,6 +144,25 @@ def test_connections_add_up_to_everything(database: duckdb.DuckDBPyConnection) -
     for day in days_between(NEWEST + DAY, date(2026, 12, 31)):
         parts = [row.expected for row in daily["connection"] if row.usage_date == day]
         assert (len(parts), [sum(parts)]) == (2, [row.expected for row in daily["all"] if row.usage_date == day])
+
+
+LONG = "1234.567890123456789012345678"
+"""The sum of nine such days has 29 digits, and Python's decimals keep 28."""
+
+
+def test_sums_of_amounts_with_many_digits_are_exact(database: duckdb.DuckDBPyConnection) -> None:
+    days = bill(level(JULY, NEWEST, LONG)), bill(level(JULY, NEWEST, LONG), table="openai.costs", settling_days=7)
+    insights = found(database, *days, amount=Decimal(1_000_000))
+    of_both = 2 * Fraction(LONG)
+    october, november = budget_of(insights, OCTOBER), budget_of(insights)
+    assert Fraction(october.settled) + Fraction(october.provisional) == 31 * of_both
+    assert Fraction(november.settled) + Fraction(november.provisional) == 20 * of_both
+    assert Fraction(october.expected) == 31 * of_both
+    everything, parts = month_of(insights), rows(insights, ForecastTotalRow)
+    of_connections = [each for each in parts if (each.kind, each.month) == ("connection", NOVEMBER)]
+    for name in ("settled", "provisional", "expected"):
+        amounts = [Fraction(getattr(each, name)) for each in of_connections]
+        assert (len(amounts), sum(amounts)) == (2, Fraction(getattr(everything, name))), name
 
 
 def test_thirty_days_that_are_all_provisional_have_a_forecast(database: duckdb.DuckDBPyConnection) -> None:
