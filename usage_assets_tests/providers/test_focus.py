@@ -117,6 +117,24 @@ def test_a_bill_becomes_costs_and_usage_and_what_is_left_out_is_counted(project:
     assert sums(project, "select project_name from costs.by_project group by all") == [("research",)]
 
 
+def test_frequencies_are_spelled_as_focus_does(project: Project, files: Path) -> None:
+    """Oracle's rows of the sample data of the FinOps Foundation have Usage-based."""
+    spelled = ("Usage-based", "Usage-Based", "recurring", "ONE-TIME", "Monthly", "")
+    rows = [on("2026-11-02", ChargeFrequency=each, SkuId=f"S{n}") for n, each in enumerate(spelled)]
+    write(files / "november.csv", [*rows, on("2026-11-03")])
+    fetched(project)
+    counted = (
+        "select charge_frequency, sum(amount_usd) from costs.daily_costs where usage_date = '2026-11-02' group by 1"
+    )
+    assert dict(sums(project, counted)) == {
+        "Usage-Based": Decimal("2.5"),
+        "Recurring": Decimal("1.25"),
+        "One-Time": Decimal("1.25"),
+        "Monthly": Decimal("1.25"),
+        None: Decimal("1.25"),
+    }
+
+
 def test_a_rewritten_file_restates_its_days_and_no_others(project: Project, files: Path) -> None:
     write(files / "november.csv", [on("2026-11-02"), on("2026-11-03")])
     fetched(project)
