@@ -56,7 +56,9 @@ SEASON_TURNS = np.vstack([-np.ones(6), np.eye(5, 6)])
 """Transition of the six states of the season in a day. The seven weekday effects add up to zero."""
 SEASON = np.column_stack([np.linalg.matrix_power(SEASON_TURNS, day)[0] for day in range(7)])
 """What the states of a season add on each of the next seven days."""
-ZERO = Decimal(0)
+ZERO, NANO = Decimal(0), Decimal("1e-9")
+ROUNDED = Decimal("1e-6")
+"""How much the price of a month may differ that is billed in days, which GitHub rounds to billionths of a month."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,30 @@ class Past:
 
     def due(self, day: date) -> Decimal:
         """What recurs on a day to come."""
-        return sum((amount for on, amount in self._last_due.items() if _is_due(on, day)), ZERO)
+        return sum((self._due(on, amount, day) for on, amount in self._last_due.items() if _is_due(on, day)), ZERO)
+
+    def _due(self, on: int, amount: Decimal, day: date) -> Decimal:
+        """What comes on a day if this amount came when it was last due."""
+        if on != EVERY_DAY or not self._is_by_month or _length(day) == _length(self._last_over):
+            return amount
+        return (amount * _length(self._last_over) / _length(day)).quantize(NANO)
+
+    @cached_property
+    def _is_by_month(self) -> bool:
+        """Whether what comes every day is the price of a month in equal parts, as GitHub's seats: where the length of
+        the month changed, the day's amount changed so that the month's was the same."""
+        amounts = self.recurring.get(EVERY_DAY, {})
+        firsts = (day for day in amounts if day.day == 1 and day not in self.open and amounts.get(day - DAY))
+        return any(
+            _length(day) != _length(day - DAY)
+            and abs(amounts[day] * _length(day) / (amounts[day - DAY] * _length(day - DAY)) - 1) < ROUNDED
+            for day in firsts
+        )
+
+    @cached_property
+    def _last_over(self) -> date:
+        """The last stored day that was over when it was fetched."""
+        return max(self.stored.keys() - {*self.open}, default=self.last)
 
     def varies(self, day: date) -> float:
         """The standard deviation of what recurs on a day to come, by how it changed from one time to the next.
@@ -154,7 +179,12 @@ def _one_amount(history: Series) -> Decimal | None:
 
 
 def _is_due(on: int, day: date) -> bool:
-    return on == EVERY_DAY or day.day == min(on, monthrange(day.year, day.month)[1])
+    return on == EVERY_DAY or day.day == min(on, _length(day))
+
+
+def _length(day: date) -> int:
+    """How many days the month of a day has."""
+    return monthrange(day.year, day.month)[1]
 
 
 @dataclass(frozen=True)

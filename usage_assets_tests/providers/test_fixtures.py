@@ -135,6 +135,11 @@ def test_official_openai_usage(name: str, values: dict[str, int]) -> None:
     assert list(map(known, read(f"openai/{name}/official.json"))) == [{"usage_date": date(2024, 11, 1), **values}]
 
 
+def test_an_event_that_a_plan_includes_is_not_billed_although_cursor_calls_it_chargeable() -> None:
+    [event] = read("cursor/usage_events/observed_included_and_chargeable.json")
+    assert (event["charge"], event["charged_cents"]) == ("included", Decimal("14.68865"))
+
+
 def test_official_anthropic_messages() -> None:
     assert list(map(known, read("anthropic/usage_messages/official.json"))) == [
         {

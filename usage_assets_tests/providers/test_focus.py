@@ -20,6 +20,15 @@ from usage_assets.fetching.files.location import FileError, Location
 from usage_assets.fetching.files.reading import Reading
 from usage_assets.fetching.transport import NotServedYetError
 from usage_assets.providers.focus.charges import FOCUS
+from usage_assets.providers.focus.meters import (
+    CACHE_READ,
+    CACHE_WRITE,
+    CACHE_WRITE_1H,
+    INPUT,
+    OUTPUT,
+    kind_of,
+    model_in,
+)
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.fetching.conftest import client_of
@@ -106,6 +115,24 @@ def test_a_bill_becomes_costs_and_usage_and_what_is_left_out_is_counted(project:
         "tokens": "418500",
     }
     assert sums(project, "select project_name from costs.by_project group by all") == [("research",)]
+
+
+def test_frequencies_are_spelled_as_focus_does(project: Project, files: Path) -> None:
+    """Oracle's rows of the sample data of the FinOps Foundation have Usage-based."""
+    spelled = ("Usage-based", "Usage-Based", "recurring", "ONE-TIME", "Monthly", "")
+    rows = [on("2026-11-02", ChargeFrequency=each, SkuId=f"S{n}") for n, each in enumerate(spelled)]
+    write(files / "november.csv", [*rows, on("2026-11-03")])
+    fetched(project)
+    counted = (
+        "select charge_frequency, sum(amount_usd) from costs.daily_costs where usage_date = '2026-11-02' group by 1"
+    )
+    assert dict(sums(project, counted)) == {
+        "Usage-Based": Decimal("2.5"),
+        "Recurring": Decimal("1.25"),
+        "One-Time": Decimal("1.25"),
+        "Monthly": Decimal("1.25"),
+        None: Decimal("1.25"),
+    }
 
 
 def test_a_rewritten_file_restates_its_days_and_no_others(project: Project, files: Path) -> None:
@@ -279,6 +306,64 @@ def test_vendors_name_models_and_kinds_of_tokens_in_their_own_ways(vendor: str, 
     [row] = read(file)
     assert (row["model"], row["usage_type"], row["tokens"]) == known
     assert row["left_out_rows"] is None
+
+
+FOUNDRY = (
+    ("V4 Pro Inp glbl Tokens", "1K tokens", "27467.142", "47.7928"),
+    ("5.6 sol ShortCo Cd Inp Std Gl 1M Tokens", "1M tokens", "80.665984", "40.333"),
+    ("5.6 sol ShortCo Inp Std Gl 1M Tokens", "1M tokens", "5.386739", "26.9337"),
+    ("5.6 sol ShortCo Opt Std Gl 1M Tokens", "1M tokens", "0.133413", "4.0024"),
+    ("V4 Pro cached glbl Tokens", "1K tokens", "112335.104", "16.2886"),
+    ("V4 Pro cached DZ Tokens", "1K tokens", "21275.392", "3.4041"),
+    ("V4 Pro Outp glbl Tokens", "1K tokens", "360.536", "1.2547"),
+    ("GPT 5.1 inp Gl 1M Tokens", "1M tokens", "0.104331", "0.1304"),
+    ("GPT 5.1 cd inp Gl 1M Tokens", "1M tokens", "0.006144", "0.0008"),
+    ("GPT 5.1 opt Gl 1M Tokens", "1M tokens", "0.07131", "0.7131"),
+)
+"""Meters of a bill of Microsoft Foundry, with quantities and dollars, as a public report of August 2026 shows them."""
+
+
+def test_cached_input_of_a_real_bill_is_input_of_its_model_and_read_from_a_cache(project: Project, files: Path) -> None:
+    rows = [
+        on("2026-11-02", SkuMeter=meter, ConsumedUnit=unit, ConsumedQuantity=used, BilledCost=usd, ChargeDescription="")
+        for meter, unit, used, usd in FOUNDRY
+    ]
+    write(files / "november.csv", [*rows, on("2026-11-03")])
+    fetched(project)
+    billed = "select model, sum(amount_usd) from costs.by_model where usage_date = '2026-11-02' group by all order by 1"
+    assert sums(project, billed) == [
+        ("5.6-sol-shortco", Decimal("71.2691")),
+        ("gpt-5.1", Decimal("0.8443")),
+        ("v4-pro", Decimal("68.7402")),
+    ]
+    used = (
+        "select model, input_tokens, cached_input_tokens, output_tokens from costs.usage_by_model "
+        "where usage_date = '2026-11-02' order by 1"
+    )
+    assert sums(project, used) == [
+        ("5.6-sol-shortco", 86_052_723, 80_665_984, 133_413),
+        ("gpt-5.1", 110_475, 6_144, 71_310),
+        ("v4-pro", 161_077_638, 133_610_496, 360_536),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("meter", "model", "kind"),
+    [
+        ("GPT 5 Mini Inpt Glbl 1M Tokens", "gpt-5-mini", INPUT),
+        ("GPT 5 Mini cchd Inpt Glbl 1M Tokens", "gpt-5-mini", CACHE_READ),
+        ("GPT 5 Mini outpt Glbl 1M Tokens", "gpt-5-mini", OUTPUT),
+        ("5.6 sol ShortCo Cd Wr Std Gl 1M Tokens", "5.6-sol-shortco", CACHE_WRITE),
+        ("USE1-MP:USE1_InputTokenCount_Global-Units", None, INPUT),
+        ("USE1-MP:USE1_OutputTokenCount-Units", None, OUTPUT),
+        ("USE1-MP:USE1_CacheReadInputTokenCount-Units", None, CACHE_READ),
+        ("USE1-MP:USE1_CacheWrite1hInputTokenCount-Units", None, CACHE_WRITE_1H),
+        ("Generate content cached input token count gemini 2.5 flash input image", None, CACHE_READ),
+        ("Generate_content text output token count for gemini 3 flash", None, OUTPUT),
+    ],
+)
+def test_meters_of_public_price_lists_say_which_tokens_they_count(meter: str, model: str | None, kind: str) -> None:
+    assert (model_in(meter), kind_of(meter)) == (model, kind)
 
 
 def test_parquet_is_read_exactly(tmp_path: Path) -> None:

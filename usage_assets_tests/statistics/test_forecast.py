@@ -1,6 +1,7 @@
 """Forecasts: what may be read from them, and what they make of gaps, short histories and days that still grow."""
 
 import sys
+from calendar import monthrange
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
@@ -161,6 +162,37 @@ def test_what_recurs_comes_on_its_day_as_it_came_last_and_is_in_no_other() -> No
     del fee[date(2026, 3, 31)]
     ended = forecast(Past(stored, recurring={31: fee}), date(2026, 4, 30), date(2026, 4, 30), "of")
     assert ended.day(date(2026, 4, 30)).high < 500, "what did not come when it was due has ended"
+
+
+SEAT = {28: "0.678571416", 30: "0.633333327", 31: "0.612903216"}
+"""What GitHub bills a day for a seat of $19 a month, in months of so many days."""
+
+
+def seats(first: date, last: date) -> dict[date, Decimal]:
+    return {at: 10 * Decimal(SEAT[monthrange(at.year, at.month)[1]]) for at in Window(first, last).days}
+
+
+@pytest.mark.parametrize(
+    ("first", "today", "end"),
+    [
+        (date(2025, 7, 1), date(2025, 9, 10), date(2025, 10, 31)),
+        (date(2025, 8, 31), date(2025, 9, 20), date(2025, 12, 31)),
+        (date(2025, 10, 1), date(2026, 1, 31), date(2026, 2, 28)),
+    ],
+)
+def test_seats_that_are_billed_by_the_day_cost_the_same_in_months_of_all_lengths(
+    first: date, today: date, end: date
+) -> None:
+    stored = seats(first, today)
+    found = forecast(Past(stored, recurring={EVERY_DAY: stored}), today + DAY, end, "of")
+    for at, amount in seats(today + DAY, end).items():
+        assert abs(found.day(at).mean - amount) < Decimal("0.0000002")
+
+
+def test_what_costs_the_same_on_days_of_all_months_goes_on_so() -> None:
+    stored = dict.fromkeys(seats(date(2025, 7, 1), date(2025, 9, 10)), Decimal(7))
+    found = forecast(Past(stored, recurring={EVERY_DAY: stored}), date(2025, 10, 1), date(2025, 10, 31), "of")
+    assert found.total(date(2025, 10, 1), date(2025, 10, 31)) == Estimate(*[Decimal(7 * 31)] * 3)
 
 
 @pytest.mark.parametrize(

@@ -133,9 +133,10 @@ def usage_events(event: Json, path: str, parser: Parser) -> Iterator[tuple[str, 
 
 
 def charge_of(kind: str, is_chargeable: bool | None) -> str | None:
-    """What the amount of an event is; None where that is not known. What Cursor states of the event decides."""
+    """What the amount of an event is; None where that is not known. The kind decides, if it is known: Cursor also calls
+    events chargeable that a plan covers."""
     charge = INCLUDED if kind.startswith(INCLUDED_IN) else CHARGES.get(kind)
-    if is_chargeable and charge != OWN_KEY:
+    if is_chargeable and charge is None:
         return BILLED
     return INCLUDED if is_chargeable is False and charge == BILLED else charge
 

@@ -1,8 +1,10 @@
 """What a charge says in its own words: the model, the kind of usage and the number of tokens.
 
 FOCUS has no columns for them before 1.5. Kinds of tokens are called as Anthropic calls its own. Sources: AWS's usage
-types of Bedrock (``USE1-Claude4.5Sonnet-cache-read-input-token-count``), Azure's meters (``gpt 4o 0806 Inp glbl
-Tokens``), Google's SKUs (``Gemini 2.5 Flash Text Input - Predictions``). A name of another form stays as it is.
+types of Bedrock (``USE1-Claude4.5Sonnet-cache-read-input-token-count``) and of the AWS Marketplace
+(``USE1-MP:USE1_CacheWrite1hInputTokenCount-Units``), Azure's meters (``gpt 4o 0806 Inp glbl Tokens``, ``GPT 5 Mini cchd
+Inpt Glbl 1M Tokens``, ``GPT 5.1 cd inp Gl 1M Tokens``), Google's SKUs (``Gemini 2.5 Flash Text Input - Predictions``).
+A name of another form stays as it is.
 """
 
 import re
@@ -18,18 +20,18 @@ CACHE_READ = "cache_read_input_tokens"
 INPUT = "uncached_input_tokens"
 OUTPUT = "output_tokens"
 KINDS = (
-    (re.compile(r"cache[- ]?(write|creation).*\b1h", re.I), CACHE_WRITE_1H),
-    (re.compile(r"cache[- ]?(write|creation)", re.I), CACHE_WRITE),
-    (re.compile(r"cache[- ]?read|\b(cached|cchd|cach)[- ](inp|input)\b|caching", re.I), CACHE_READ),
-    (re.compile(r"(?<![a-z])(output|outp|outpt|opt|out)(?![a-z])", re.I), OUTPUT),
-    (re.compile(r"(?<![a-z])(input|inp|in)(?![a-z])", re.I), INPUT),
+    (re.compile(r"cache[- ]?(write|creation).*(?<!\d)1h", re.I), CACHE_WRITE_1H),
+    (re.compile(r"cache[- ]?(write|creation)|\bcd[- ]wr\b", re.I), CACHE_WRITE),
+    (re.compile(r"cache[- ]?read|\b(cached|cchd)\b|\b(cach|cd)[- ]inpt?\b|caching", re.I), CACHE_READ),
+    (re.compile(r"(?<![a-z])(output(?=tokencount)|(output|outpt?|opt|out)(?![a-z]))", re.I), OUTPUT),
+    (re.compile(r"(?<![a-z])(input(?=tokencount)|(input|inpt?|in)(?![a-z]))", re.I), INPUT),
 )
 """The first that is found in the name of a token meter says which tokens it counts."""
 METERS = ("SkuMeter", "x_UsageType", "x_SkuMeterName", "x_SkuDescription")
 """Columns that may name what is metered, the best first."""
 _REGION = r"(?:(?:USE|USW|UGW|UGE|CAN|CAW|SAE|MXC|EUC|EUN|EUW|EUS|EU|APN|APS|APE|MEC|MES|ILC|AFS)\d*-)?"
 _BEDROCK = re.compile(rf"{_REGION}(.+?)(?:-mantle)?-(?:cache-(?:read|write)-(?:1h-)?)?(?:input|output)-token.*")
-_AZURE = re.compile(r"(.+?)[ -](?:cached[ -]|cchd[ -])?(?:inp|input|outp|outpt|opt|output)\b.*tokens?", re.I)
+_AZURE = re.compile(r"(.+?)[ -](?:cached|cchd|cach|cd|inpt?|input|outpt?|opt|output)\b.*tokens?", re.I)
 _GOOGLE = re.compile(r"(gemini [\d.]+ (?:flash lite|flash|pro|ultra|nano)).*", re.I)
 _CLAUDE = re.compile(r"Claude(\d+)(?:\.(\d+))?(Opus|Sonnet|Haiku)")
 _VENDOR = re.compile(r"[a-z0-9]+\.(?=[a-z])")
@@ -45,8 +47,8 @@ def model_in(meter: str) -> str | None:
     'claude-sonnet-4-5'
     >>> model_in("USE1-anthropic.claude-opus-4-8-mantle-output-tokens-standard")
     'claude-opus-4-8'
-    >>> model_in("gpt 4o 0806 cached Inp glbl Tokens")
-    'gpt-4o-0806'
+    >>> model_in("gpt 4o 0806 cached Inp glbl Tokens"), model_in("GPT 5.1 cd inp Gl 1M Tokens")
+    ('gpt-4o-0806', 'gpt-5.1')
     """
     found = next((found for form in (_BEDROCK, _AZURE, _GOOGLE) if (found := form.fullmatch(meter))), None)
     if found is None:
@@ -64,8 +66,10 @@ def kind_of(meter: str) -> str:
 
     >>> kind_of("USW2-Claude4.5Sonnet-cache-write-input-token-count")
     'cache_creation.ephemeral_5m_input_tokens'
+    >>> kind_of("Gemini 3 Flash Text Input Caching Storage")
+    'Gemini 3 Flash Text Input Caching Storage'
     """
-    if "token" not in meter.lower() and not _GOOGLE.fullmatch(meter):
+    if ("token" not in meter.lower() and not _GOOGLE.fullmatch(meter)) or "storage" in meter.lower():
         return meter
     return next((kind for form, kind in KINDS if form.search(meter)), meter)
 

@@ -19,7 +19,16 @@ from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Prov
 from usage_assets.providers.github_copilot.entities import ENTITIES
 from usage_assets.providers.github_copilot.lookups import LOOKUPS
 from usage_assets.providers.github_copilot.metrics import METRICS
-from usage_assets.providers.records import Item, Json, Moment, OtherFields, Parser, ShapeError, whole_answer
+from usage_assets.providers.records import (
+    CountedFields,
+    Item,
+    Json,
+    Moment,
+    OtherFields,
+    Parser,
+    ShapeError,
+    whole_answer,
+)
 
 OF_SEATS = "lower(product) like '%copilot%' and lower(unit_type) like 'user%'"
 """SQL: whether a row of the report of all products is billed per seat of Copilot, in user-months."""
@@ -145,7 +154,7 @@ class BilledDay(Item, kw_only=True, rename={"start": "asked_for"}):
 
 class BillingUsage(Row, kw_only=True, rename="camel"):
     """One row per connection, day, product, SKU, unit, price, organization and repository: all that GitHub bills,
-    without models.
+    without models. Items of one day that differ in nothing but their time are added up.
 
     Costs are computed from Copilot's seats (unit_type user-months) and use of GitHub Models, as github_copilot.bill
     says. AI credits and premium requests are those of github_copilot.ai_credits and github_copilot.premium_requests
@@ -154,6 +163,7 @@ class BillingUsage(Row, kw_only=True, rename="camel"):
     """
 
     table = "github_copilot.billing_usage"
+    is_summed = True
     grain = ("product", "sku", "unit_type", "price_per_unit", "organization", "repository")
     totals = MONEY | {
         "seats_amount": Total(f"sum(net_amount) filter (where {OF_SEATS})", "USD"),
@@ -170,7 +180,7 @@ class BillingUsage(Row, kw_only=True, rename="camel"):
     gross_amount: Gross
     discount_amount: Discount
     net_amount: Net
-    other_fields: OtherFields = None
+    other_fields: CountedFields = None
 
 
 def billed_items(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:

@@ -20,7 +20,12 @@ select
   other_columns ->> 'x_ServiceTier' as service_tier,
   other_columns ->> 'x_ContextWindow' as context_window,
   coalesce(other_columns ->> 'x_InferenceGeo', region_id) as inference_geo,
-  other_columns ->> 'ChargeFrequency' as charge_frequency,
+  case lower(other_columns ->> 'ChargeFrequency')  -- Oracle writes Usage-based
+    when 'one-time' then 'One-Time'
+    when 'recurring' then 'Recurring'
+    when 'usage-based' then 'Usage-Based'
+    else other_columns ->> 'ChargeFrequency'
+  end as charge_frequency,
   '' as grouped_by
 from focus.charges
 where left_out_rows is null

@@ -28,7 +28,12 @@ from (
     model,
     list_cost,
     charge_category as category,
-    other_columns ->> 'ChargeFrequency' as frequency,
+    case lower(other_columns ->> 'ChargeFrequency')  -- Oracle writes Usage-based
+      when 'one-time' then 'One-Time'
+      when 'recurring' then 'Recurring'
+      when 'usage-based' then 'Usage-Based'
+      else other_columns ->> 'ChargeFrequency'
+    end as frequency,
     case charge_category
       when 'Usage' then coalesce(tokens, consumed_quantity)
       when 'Purchase' then pricing_quantity
