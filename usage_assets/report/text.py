@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from usage_assets.core.money import with_unit
 from usage_assets.report.figures import Figure, Report
 from usage_assets.report.page import amount, change, expected, label
 
@@ -72,13 +73,24 @@ def _ahead(report: Report) -> Iterator[str]:
     if words := expected(report):
         yield words
     for row in _rows(report, "budgets"):
-        spent = row["scope"] if row["spent"] is None else amount(row["spent"], row["unit"])
-        most = amount(row["amount"], row["unit"])
-        likely = "" if row["spent"] is not None and row["spent"] >= row["amount"] else "likely to be "
-        used_up = f", {likely}used up on {row['used_up_on']}" if row["used_up_on"] else ""
+        most = with_unit(amount(row["amount"], ""), row["unit"])
         days = f"{row['first_day']} to {row['last_day']}"
+        if row["spent"] is None:
+            yield f"budget {row['budget']} ({days}): {most}; {row['scope']}"
+            continue
+        likely = "" if row["spent"] >= row["amount"] else "likely to be "
+        used_up = f", {likely}used up on {row['used_up_on']}" if row["used_up_on"] else ""
         valued = f" ({row['rates']})" if row["rates"] else ""
-        yield f"budget {row['budget']} ({days}): {spent} of {most} {row['unit']}{used_up}{valued}"
+        spent = with_unit(amount(row["spent"], ""), row["unit"])
+        yield f"budget {row['budget']} ({days}): {spent} of {most}{_expected(row)}{used_up}{valued}"
+
+
+def _expected(row: Mapping[str, Any]) -> str:
+    """Return what is expected of a budget, or why it is unknown."""
+    if row["expected"] is None:
+        return f", expected: unknown ({row['why_unknown']})" if row["why_unknown"] else ""
+    most_likely, low, high = (with_unit(amount(row[name], ""), row["unit"]) for name in ("expected", "low", "high"))
+    return f", {most_likely} expected ({low} to {high})"
 
 
 def _certainty(report: Report) -> Iterator[str]:

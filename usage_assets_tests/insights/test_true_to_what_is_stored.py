@@ -227,6 +227,16 @@ def test_what_a_connection_will_cost_is_unknown_when_the_rate_of_its_currency_ha
     assert budget_of(insights, OCTOBER).expected == 31 * 55
 
 
+def test_an_alert_says_why_nothing_is_expected(database: duckdb.DuckDBPyConnection) -> None:
+    insights = in_euros(database, JULY, date(2026, 11, 12), amount=Decimal(600))
+    [told] = [alert.text for alert in insights.alerts[BudgetStatusRow] if "2026-11-30" in alert.text]
+    unknown = ", expected: unknown (focus: EUR has no rate after 2026-11-12)"
+    assert told == (
+        "budget b, 2026-11-01 to 2026-11-30: 100% of $600.00 was reached on 2026-11-11: $660.00 spent, "
+        f"used up on 2026-11-11{unknown}"
+    )
+
+
 def test_a_quarter_of_which_no_day_is_stored_is_unknown_and_not_zero(database: duckdb.DuckDBPyConnection) -> None:
     since = date(2026, 10, 24)
     insights = found(database, bill(level(since, NEWEST, "100"), is_new=True), period="quarter")

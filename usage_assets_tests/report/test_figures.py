@@ -241,6 +241,11 @@ def test_nothing_is_compared_if_a_day_in_between_is_not_stored(
     assert change(Decimal(3), Decimal(2), "USD", lacking) == "01 Oct to 12 Oct: not all days are stored"
 
 
+def test_no_share_is_given_of_a_period_whose_refunds_are_larger_than_its_costs(november: Report) -> None:
+    assert change(Decimal(150), Decimal(100), "USD", november).endswith(": $100.00 (+50%)")
+    assert change(Decimal(50), Decimal(-100), "USD", november).endswith(": -$100.00"), "not -150%"
+
+
 def test_figures_without_tables_are_listed_as_missing(
     company: Days, published: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
