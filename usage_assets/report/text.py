@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from usage_assets.core.days import counted
 from usage_assets.core.money import with_unit
 from usage_assets.report.figures import Figure, Report
 from usage_assets.report.page import amount, change, expected, label
@@ -96,9 +97,11 @@ def _expected(row: Mapping[str, Any]) -> str:
 def _certainty(report: Report) -> Iterator[str]:
     for row in _rows(report, "connections"):
         settled = f"settled until {row['settled_until']}" if row["settled_until"] else "no day is settled"
-        due = f", {row['due_days']:,} days are due ({row['why_due']})" if row["due_days"] else ""
+        are = "is" if row["due_days"] == 1 else "are"
+        due = f", {counted(row['due_days'])} {are} due ({row['why_due']})" if row["due_days"] else ""
+        ended = ", no longer configured: nothing more is expected of it" if row["ended"] else ""
         failed = f", {row['days_with_failed_checks']} days with failed checks" if row["days_with_failed_checks"] else ""
-        yield f"{row['connection']}: stored {row['first_day']} to {row['last_day']}, {settled}{due}{failed}"
+        yield f"{row['connection']}: stored {row['first_day']} to {row['last_day']}, {settled}{due}{failed}{ended}"
     for row in _rows(report, "unpriced"):
         yield f"{row['connection']}: {amount(row['amount'], '')} {row['unit']} have no dollar value: {row['why']}"
     for row in _rows(report, "billed_twice"):

@@ -102,6 +102,23 @@ def test_a_report_after_a_backfill_says_how_to_get_budgets_and_forecasts_and_get
     assert re.fullmatch(rf"forecasts, .* are of 2026-.* UTC, and what is stored has changed\. {re.escape(HOW)}", err)
 
 
+def test_a_connection_that_has_ended_is_named(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a shell without its key, the forecast of everything fell by what it costs, without a word."""
+    assert not terminal.type("report", "--refresh").err
+    with terminal.warehouse.transaction() as database:
+        database.execute("delete from ledger.assets")
+        database.execute(
+            "insert into ledger.assets (connection, table_name, slice, asset, first_day, reads, names) "
+            "values ('other', 'openai.costs', '', 'other/costs', '2026-11-01', '', '')"
+        )
+    monkeypatch.delenv("OPENAI_ADMIN_KEY")
+    said = terminal.type("report", "--refresh", "--text")
+    assert said.err.startswith("nothing more is expected of openai: no longer configured here. If that is wrong, set")
+    assert (
+        "openai: stored 2026-11-17 to 2026-11-19, no day is settled, no longer configured: nothing more is" in said.out
+    )
+
+
 def test_what_to_expect_is_of_whole_months_and_says_why_it_is_unknown(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
