@@ -20,6 +20,8 @@ def show(report: Report, console: Console) -> None:
     """Print what was spent, on what and how sure it is."""
     period = report.period
     console.print(f"AI spend, {period.title}: {period.first} to {period.last}, UTC", highlight=False, style="bold")
+    if report.begins_late:
+        console.print(report.begins_late, highlight=False)
     console.print(_bases(report))
     grid = Table.grid(padding=(0, 4))
     tables = [_largest(report.figures[name]) for name in SHOWN]

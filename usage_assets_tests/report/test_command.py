@@ -62,6 +62,9 @@ def test_the_first_screen_is_printed(terminal: Terminal) -> None:
     said = terminal.type("report", "--text")
     assert not said.code
     assert said.lines[0] == "AI spend, November 2026: 2026-11-01 to 2026-11-19, UTC"
+    assert said.lines[1] == "Nothing before 2026-11-17 is stored.", (
+        "a month of three stored days is not the whole month"
+    )
     assert len(said.lines) <= 40
     assert "billed, valued in USD" in said.out
     assert "$3.00" in said.out
