@@ -247,6 +247,11 @@ def test_a_quarter_of_which_no_day_is_stored_is_unknown_and_not_zero(database: d
     assert fourth.expected == 69 * 100, "from the first stored day to the end of the year"
 
 
+def test_a_budget_of_a_scope_without_costs_asks_whether_it_is_misspelled(database: duckdb.DuckDBPyConnection) -> None:
+    november = budget_of(found(database, bill(level(JULY, NEWEST, "50")), team="wbe"))
+    assert november.expected_reason == "no costs in USD are stored of this team: is it misspelled?"
+
+
 def test_a_budget_in_another_currency_needs_no_rate(database: duckdb.DuckDBPyConnection) -> None:
     assert round(budget_of(in_euros(database, JULY, date(2026, 11, 12), currency="EUR")).expected, 2) == 1500
 

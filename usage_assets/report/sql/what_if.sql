@@ -3,7 +3,8 @@
 --   what [[what_if]] names, or else of the next cheaper model in use (USD list instead). USD change is the difference of the two list
 --   prices. USD bill less list is the effect of discounts, long requests and tools. Each token has the price of its own tier, such as
 --   batch. A report that does not state the tier counts as standard. USD left out is what the model was billed on days that cannot be
---   compared. This is an estimate and no offer: quality is not compared. The last rows name the models that cannot be compared.
+--   compared, and is not in USD. This is an estimate and no offer: quality is not compared. The last rows name the models that cannot
+--   be compared.
 -- explain: {of_costs} {days} --model {model} --where cost_basis=billed --column amount_usd
 select
   model,
