@@ -20,6 +20,12 @@ from usage_assets.warehouse.opened import warehouse_at
 
 WIDTH = 120
 """Where no terminal says its own."""
+ENDED = """
+select distinct connection
+from ledger.stored_days
+where table_name = 'costs.daily_costs' and connection not in (select unnest($configured::varchar[]))
+order by all
+"""
 COMPUTED_AND_CHANGED = """
 select
   (select max(read_at) from ledger.statements where name = 'insights'),
@@ -73,6 +79,13 @@ def refresh_insights(settings: Settings) -> None:
     publish_copy(settings)
     refresh(warehouse_at(settings.warehouse), settings.accounting(), connections, last_day(settings), utc_today())
     publish_copy(settings)
+    with warehouse_now(settings).reading() as database:
+        ended = [name for (name,) in database.execute(ENDED, {"configured": connections}).fetchall()]
+    if ended:
+        complain(
+            f"nothing more is expected of {', '.join(ended)}: no longer configured here. If that is wrong, "
+            "set the missing keys or USAGE_CONNECTIONS, and repeat this"
+        )
 
 
 def behind_in_words(database: duckdb.DuckDBPyConnection) -> str | None:

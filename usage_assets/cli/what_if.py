@@ -119,6 +119,8 @@ def _shown(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"{row['provider']} {row['model']} -> {row['instead']}"
     if row["usd"] is not None:
         yield f"{amount(row['usd'], 'USD'):>16}  billed{days}: {row['share_of_bill']:.1%} of the whole bill"
+    if row.get("usd_left_out"):  # not of an earlier release
+        yield f"{amount(row['usd_left_out'], 'USD'):>16}  billed on other days, not compared: {row['left_out_because']}"
     for name, words in FIGURES.items():
         if row[name] is not None:
             yield f"{amount(row[name], 'USD'):>16}  {words}"

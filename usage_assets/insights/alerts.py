@@ -39,7 +39,7 @@ def of_budgets(budgets: Iterable[BudgetStatus], newest: date) -> Sequence[Alert]
 
 def _of_budget(row: BudgetStatusRow, threshold: Decimal, day: date) -> str:
     spent = money(row.settled + row.provisional, row.unit)
-    ahead = expected_in_words(row, row.unit) + used_up_in_words(row)
+    ahead = expected_in_words(row, row.unit) + used_up_in_words(row) + unknown_in_words(row)
     valued = f"; {row.rates}" if row.rates else ""
     return (
         f"budget {row.budget}, {row.first_day} to {row.last_day}: {threshold:.0%} of {money(row.amount, row.unit)} "
@@ -67,10 +67,15 @@ def _of_anomaly(row: AnomalyRow) -> str:
 
 
 def expected_in_words(row: BudgetStatusRow | ForecastTotalRow, unit: str) -> str:
-    """Return what is expected, to follow what is spent; empty if it is unknown."""
+    """Return what is expected, to follow what is spent; empty if it is unknown (``unknown_in_words``)."""
     if row.expected is None or row.low is None or row.high is None:
         return ""
     return f", {money(row.expected, unit)} expected ({money(row.low, unit)} to {money(row.high, unit)})"
+
+
+def unknown_in_words(row: BudgetStatusRow | ForecastTotalRow) -> str:
+    """Return why nothing is expected, to follow what is spent; empty if something is."""
+    return f", expected: unknown ({row.expected_reason})" if row.expected_reason else ""
 
 
 def used_up_in_words(row: BudgetStatusRow) -> str:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from usage_assets.core.days import DAY, start_of_month
-from usage_assets.insights.alerts import expected_in_words, money, scope_named, used_up_in_words
+from usage_assets.insights.alerts import expected_in_words, money, scope_named, unknown_in_words, used_up_in_words
 from usage_assets.insights.incidents import OF_PEOPLE
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastTotalRow
 from usage_assets.insights.series import EVERYTHING, USD, Days, Key, Scope
@@ -93,12 +93,13 @@ def _month(months: Iterable[ForecastTotalRow], budgets: Iterable[BudgetStatusRow
     for month in months:
         if month.kind == EVERYTHING:
             spent = money(month.settled + month.provisional, "USD")
-            parts.append(f"{month.month:%B} so far: {spent}{expected_in_words(month, 'USD')}")
+            ahead = expected_in_words(month, "USD") + unknown_in_words(month)
+            parts.append(f"{month.month:%B} so far: {spent}{ahead}")
     current = [row for row in budgets if row.first_day <= newest <= row.last_day]
     current.sort(key=lambda row: (-(row.settled + row.provisional) / row.amount, row.budget))
     for row in current[:MOST_BUDGETS]:
         share = f"{(row.settled + row.provisional) / row.amount:.0%}"
-        share = f"{share if row.has_costs is not False else 'no stored costs'} of {money(row.amount, row.unit)}"
+        share = f"{share if row.has_costs is not False else 'no stored costs out'} of {money(row.amount, row.unit)}"
         parts.append(f"budget {row.budget}: {share}{used_up_in_words(row) or expected_in_words(row, row.unit)}")
     if (more := len(current) - MOST_BUDGETS) > 0:
         parts.append(f"{more} more {'budget' if more == 1 else 'budgets'}")

@@ -52,9 +52,11 @@ class Outlook:
     def _found(self) -> Forecast | str:
         """The forecast, or why there is none."""
         if not self.scope.parts:
-            return f"no costs in {self.unit} are stored"
+            kind = self.scope.kind.replace("api_key", "API key")
+            misspelled = f" of this {kind}: is it misspelled?" if self.scope.id else ""
+            return f"no costs in {self.unit} are stored{misspelled}"
         if strange := self.scope.parts.keys() - self.scope.days.keys():
-            return f"no day of {', '.join(sorted(strange))} is stored whole"
+            return f"each stored day of {', '.join(sorted(strange))} lacks a source of its costs"
         try:
             parts = [
                 forecast(self._past(name, part), self.first, self.until, self._key(name))
@@ -106,13 +108,15 @@ class Outlook:
         if isinstance(self._found, str):
             return self._found
         if last > self.until:
-            return f"forecasts end on {self.until}"
+            return f"forecasts end on {self.until}, and the period {'has no end' if last == date.max else f'on {last}'}"
         return self._unknown(first, last) or self._found.total(first, last)
 
     def _unknown(self, first: date, last: date) -> str | None:
         """Why the sum of a range of days is unknown. It is the same whichever day to come is the last."""
         if last > self.newest and self._lapsed:
             return self._lapsed
+        if last < (since := min(days.first for days in self._days.values())):
+            return f"the first stored day is {since}"
         for name, days in self._days.items():
             end = last if last <= self.newest else days.last  # it may be late with the last days
             if missing := [day for day in Window(max(first, days.first), end).days if day not in days.stored]:

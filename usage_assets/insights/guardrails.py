@@ -32,7 +32,7 @@ class Guardrail:
     last: date
 
     def limit(self, values: Mapping[date, Decimal], day: date) -> Decimal | None:
-        """Return the limit of a day; None if one of the 7 days before it has no value."""
+        """Return the limit of a day; None if a rise is meant and one of the 7 days before it has no value."""
         if self.above is not None:
             return self.above
         before = [values[day - n * DAY] for n in range(1, BEFORE + 1) if day - n * DAY in values]
@@ -46,8 +46,9 @@ def crossed(database: duckdb.DuckDBPyConnection, guardrails: Sequence[Guardrail]
     for guardrail in guardrails:
         scope = bounded(database, guardrail, newest)
         values = values_of(scope)
+        whole = {day: value for day, value in values.items() if _is_whole(scope, day)}
         for day, value in values.items():
-            limit = guardrail.limit(values, day)
+            limit = guardrail.limit(whole, day)
             first = max(guardrail.first, newest - LOOKED_AT)
             if limit is not None and value > limit and first <= day <= guardrail.last:
                 yield _row(guardrail, scope, day, limit, newest)
@@ -72,6 +73,12 @@ def values_of(scope: Scope) -> Mapping[date, Decimal]:
     if not scope.amounts:
         return {}
     return {day: scope.amounts.get(day, Decimal(0)) for day in Window(min(scope.amounts), max(scope.amounts)).days}
+
+
+def _is_whole(scope: Scope, day: date) -> bool:
+    """Whether no connection lacks the day, or a rate on it: what is stored would then be too small to compare with."""
+    of_it = [scope.days[name] for name in scope.connections if name in scope.days]
+    return not any(day in days.unvalued or (day not in days.stored and days.first < day < days.last) for days in of_it)
 
 
 def _row(guardrail: Guardrail, scope: Scope, day: date, limit: Decimal, newest: date) -> AnomalyRow:

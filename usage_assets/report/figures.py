@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,11 @@ TEMPORARY: Mapping[str, str] = {
 OVERVIEW = ("headline", "by_day", "budgets", "forecast", "forecast_days", "trend", "movers", "anomalies")
 ECONOMICS = ("unit_costs", "what_if")
 CERTAINTY = ("connections", "restatements", "unattributed", "unpriced", "rates", "billed_twice", "left_out", "invoices")
+FIRST_STORED = """
+select min(usage_date)
+from ledger.stored_days
+where table_name = 'costs.daily_costs'
+"""
 RATES_USED = """
 select distinct currency, rate, source, valid_from
 from costs.rates_used
@@ -135,6 +141,15 @@ class Report:
     """Titles of figures without their tables, because nothing was ever stored in them."""
     rates: str | None
     """The exchange rates with which its amounts were valued in USD; None if all of them are in USD or have no rate."""
+    stored_since: date | None = None
+    """The first day of which costs are stored; None if there is none."""
+
+    @property
+    def begins_late(self) -> str:
+        """That the first days of the period are not stored, in words; empty if they are."""
+        if self.stored_since is None or self.stored_since <= self.period.first:
+            return ""
+        return f"Nothing before {self.stored_since} is stored."
 
 
 def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
@@ -154,9 +169,10 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
             missing.append(stated["title"])
     activity = [name for name in figures if name not in _own()]
     [is_comparable] = database.execute(ALL_STORED, _used(ALL_STORED, period)).fetchall()[0]
+    [since] = database.execute(FIRST_STORED).fetchall()[0]
     rates = database.execute(RATES_USED, _used(RATES_USED, period)).fetchall()
     words = rates_in_words(Rate(*rate) for rate in rates)
-    return Report(period, figures, activity, _facts(database, period), is_comparable, missing, words)
+    return Report(period, figures, activity, _facts(database, period), is_comparable, missing, words, since)
 
 
 def _own() -> Sequence[str]:

@@ -127,10 +127,12 @@ def label(row: Mapping[str, Any]) -> str:
 
 
 def expected(report: Report) -> str:
-    """Return the expected total of the report's month; empty without a forecast."""
+    """Return the expected total of the report's month, or why it is unknown; empty for a range, and without a row."""
     rows = report.figures["forecast"].rows.to_pylist() if "forecast" in report.figures else []
     for row in rows:
-        if row["scope"] == "everything" and row["usd_expected"] is not None and row["month"] <= report.period.first:
+        if row["scope"] == "everything" and report.period.is_month and row["month"] == report.period.first:
+            if row["usd_expected"] is None:
+                return f"expected in the end: unknown ({row['why_unknown']})"
             most_likely, low, high = (amount(row[f"usd_{name}"], "USD") for name in ("expected", "low", "high"))
             return f"{most_likely} expected in the end ({low} to {high})"
     return ""
@@ -142,7 +144,7 @@ def change(now: Decimal, before: Decimal | None, unit: str, report: Report) -> s
     days = f"{period.before_first:%d %b} to {period.before_same:%d %b}"
     if not report.is_comparable:
         return f"{days}: not all days are stored"
-    if not before:
+    if not before or before < 0:  # after refunds: a share of it would have the wrong sign
         return f"{days}: {amount(before or Decimal(0), unit)}"
     return f"{days}: {amount(before, unit)} ({(now - before) / before:+.0%})"
 

@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from usage_assets.core.money import total
+from usage_assets.core.days import counted
+from usage_assets.core.money import total, with_unit
 from usage_assets.report.figures import Figure, Report
 from usage_assets.report.page import amount, change, expected, label
 
@@ -19,6 +20,8 @@ def show(report: Report, console: Console) -> None:
     """Print what was spent, on what and how sure it is."""
     period = report.period
     console.print(f"AI spend, {period.title}: {period.first} to {period.last}, UTC", highlight=False, style="bold")
+    if report.begins_late:
+        console.print(report.begins_late, highlight=False)
     console.print(_bases(report))
     grid = Table.grid(padding=(0, 4))
     tables = [_largest(report.figures[name]) for name in SHOWN]
@@ -73,21 +76,34 @@ def _ahead(report: Report) -> Iterator[str]:
     if words := expected(report):
         yield words
     for row in _rows(report, "budgets"):
-        spent = row["scope"] if row["spent"] is None else amount(row["spent"], row["unit"])
-        most = amount(row["amount"], row["unit"])
-        likely = "" if row["spent"] is not None and row["spent"] >= row["amount"] else "likely to be "
-        used_up = f", {likely}used up on {row['used_up_on']}" if row["used_up_on"] else ""
+        most = with_unit(amount(row["amount"], ""), row["unit"])
         days = f"{row['first_day']} to {row['last_day']}"
+        if row["spent"] is None:
+            yield f"budget {row['budget']} ({days}): {most}; {row['scope']}"
+            continue
+        likely = "" if row["spent"] >= row["amount"] else "likely to be "
+        used_up = f", {likely}used up on {row['used_up_on']}" if row["used_up_on"] else ""
         valued = f" ({row['rates']})" if row["rates"] else ""
-        yield f"budget {row['budget']} ({days}): {spent} of {most} {row['unit']}{used_up}{valued}"
+        spent = with_unit(amount(row["spent"], ""), row["unit"])
+        yield f"budget {row['budget']} ({days}): {spent} of {most}{_expected(row)}{used_up}{valued}"
+
+
+def _expected(row: Mapping[str, Any]) -> str:
+    """Return what is expected of a budget, or why it is unknown."""
+    if row["expected"] is None:
+        return f", expected: unknown ({row['why_unknown']})" if row["why_unknown"] else ""
+    most_likely, low, high = (with_unit(amount(row[name], ""), row["unit"]) for name in ("expected", "low", "high"))
+    return f", {most_likely} expected ({low} to {high})"
 
 
 def _certainty(report: Report) -> Iterator[str]:
     for row in _rows(report, "connections"):
         settled = f"settled until {row['settled_until']}" if row["settled_until"] else "no day is settled"
-        due = f", {row['due_days']:,} days are due ({row['why_due']})" if row["due_days"] else ""
+        are = "is" if row["due_days"] == 1 else "are"
+        due = f", {counted(row['due_days'])} {are} due ({row['why_due']})" if row["due_days"] else ""
+        ended = ", no longer configured: nothing more is expected of it" if row["ended"] else ""
         failed = f", {row['days_with_failed_checks']} days with failed checks" if row["days_with_failed_checks"] else ""
-        yield f"{row['connection']}: stored {row['first_day']} to {row['last_day']}, {settled}{due}{failed}"
+        yield f"{row['connection']}: stored {row['first_day']} to {row['last_day']}, {settled}{due}{failed}{ended}"
     for row in _rows(report, "unpriced"):
         yield f"{row['connection']}: {amount(row['amount'], '')} {row['unit']} have no dollar value: {row['why']}"
     for row in _rows(report, "billed_twice"):

@@ -56,6 +56,7 @@ def test_a_change_of_the_cache_rate_is_exact_and_apart_from_the_discount(termina
         "usd_change": instead - today,
         "usd_bill_less_list": 7 - today,
         "usd_difference_to_bill": instead - 7,
+        "usd_left_out": 0,
     }
     assert row["instead"] == "claude-opus-5, 0% of the input cached"
 

@@ -110,8 +110,9 @@ class Spending:
         )
 
     def is_whole(self, first: date, last: date) -> bool:
-        """Whether every source has stored every day since its first."""
-        return all(
+        """Whether every source has stored every day since its first, and one of them any day."""
+        firsts = [min(stored) for source in self.sources if (stored := self.stored_days[source])]
+        return min(firsts, default=last) <= last and all(
             {*days_from(max(first, min(stored)), last)} <= {*stored}
             for source in self.sources
             if (stored := self.stored_days[source])

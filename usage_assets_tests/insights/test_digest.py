@@ -115,6 +115,19 @@ def test_three_lines_say_the_week_the_month_and_what_moved() -> None:
     ]
 
 
+def test_a_month_whose_end_cannot_be_known_says_why() -> None:
+    reason = "aws is not stored on 2026-11-03"
+    unknown = month(expected=None, low=None, high=None, expected_reason=reason)
+    assert lines(months=[unknown], budgets=[budget("all", 800)])[1] == (
+        f"November so far: $1,600.50, expected: unknown ({reason}); budget all: 80% of $1,000.00"
+    )
+
+
+def test_a_budget_without_costs_says_so() -> None:
+    line = lines(months=[month()], budgets=[budget("typo", 0, has_costs=False)])[1]
+    assert "budget typo: no stored costs out of $1,000.00" in line
+
+
 def test_a_week_is_compared_in_words() -> None:
     assert lines([scope("all", "all", 350, 700)])[0].endswith("$350.00, $350.00 (50%) less than the week before")
     assert lines([scope("all", "all", 700, 700)])[0].endswith("$700.00, $0.00 (0%) more than the week before")

@@ -171,10 +171,11 @@ class Game:
         return {(figure.kind, figure.id, figure.first): figure for figure in self.months}
 
     def is_whole(self, figure: Figure) -> bool:
-        """Whether no day of the period is missing, or was open when it was fetched."""
+        """Whether no day of the period is missing, or was open when it was fetched, and one of them is stored."""
         names = [figure.id] if figure.kind == "connection" else self.books.company.connections
         last = min(figure.last, self.newest)
-        return not any(
+        billing = self.books.parts(figure.kind, figure.id, figure.unit)
+        return min((self.books.days_of(name)[0] for name in billing), default=last) <= last and not any(
             self.books.lacks(name, figure.first, last) or self.books.is_open(name, figure.first, last)
             for name in names
             if name in self.books.company.connections

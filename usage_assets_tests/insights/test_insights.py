@@ -459,6 +459,17 @@ def test_a_guardrail_of_a_rise_stays_crossed_as_long_as_its_day_is_kept(days: Da
         ] == [date(2026, 9, 14)]
 
 
+def test_a_rise_is_not_measured_against_days_that_are_not_stored(days: Days) -> None:
+    """Six of seven days missing were six zeros: an ordinary Thursday was three times their mean."""
+    rise = Guardrail(name="rise", measure="usd", rises_by=Decimal(3), at_least=Decimal(50))
+    with days.warehouse.transaction() as database:
+        for table in ("costs.daily_costs", "costs.allocated_costs", "ledger.partition_versions"):
+            missing = "usage_date between date '2026-11-06' and date '2026-11-11' and connection = 'openai'"
+            database.execute(f"delete from {table} where {missing}")
+    crossed = [row.first_day for row in rows(found(days, guardrails=[rise]), AnomalyRow) if row.what == "rise"]
+    assert date(2026, 11, 12) not in crossed
+
+
 def test_the_asset_observes_the_week_where_a_digest_is_wanted_and_links_to_the_report(days: Days) -> None:
     url = "https://finops.example.com/ai.html"
     publish(days.warehouse)

@@ -247,6 +247,31 @@ def test_what_a_connection_will_cost_is_unknown_when_the_rate_of_its_currency_ha
     assert budget_of(insights, OCTOBER).expected == 31 * 55
 
 
+def test_an_alert_says_why_nothing_is_expected(database: duckdb.DuckDBPyConnection) -> None:
+    insights = in_euros(database, JULY, date(2026, 11, 12), amount=Decimal(600))
+    [told] = [alert.text for alert in insights.alerts[BudgetStatusRow] if "2026-11-30" in alert.text]
+    unknown = ", expected: unknown (focus: EUR has no rate after 2026-11-12)"
+    assert told == (
+        "budget b, 2026-11-01 to 2026-11-30: 100% of $600.00 was reached on 2026-11-11: $660.00 spent, "
+        f"used up on 2026-11-11{unknown}"
+    )
+
+
+def test_a_quarter_of_which_no_day_is_stored_is_unknown_and_not_zero(database: duckdb.DuckDBPyConnection) -> None:
+    since = date(2026, 10, 24)
+    insights = found(database, bill(level(since, NEWEST, "100"), is_new=True), period="quarter")
+    third, fourth = budget_of(insights, JULY), budget_of(insights, OCTOBER)
+    assert third.settled + third.provisional == 0
+    assert (third.expected, third.low, third.high) == (None, None, None)
+    assert third.expected_reason == "the first stored day is 2026-10-24"
+    assert fourth.expected == 69 * 100, "from the first stored day to the end of the year"
+
+
+def test_a_budget_of_a_scope_without_costs_asks_whether_it_is_misspelled(database: duckdb.DuckDBPyConnection) -> None:
+    november = budget_of(found(database, bill(level(JULY, NEWEST, "50")), team="wbe"))
+    assert november.expected_reason == "no costs in USD are stored of this team: is it misspelled?"
+
+
 def test_a_budget_in_another_currency_needs_no_rate(database: duckdb.DuckDBPyConnection) -> None:
     assert round(budget_of(in_euros(database, JULY, date(2026, 11, 12), currency="EUR")).expected, 2) == 1500
 

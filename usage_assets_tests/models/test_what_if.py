@@ -136,6 +136,22 @@ def test_a_price_counts_on_its_days(used: Days) -> None:
     assert (large["days"], large["usd"], large["usd_list"]) == (1, 10, at(LARGE, days=1))
 
 
+def test_what_was_billed_on_days_that_are_not_compared_is_left_out_and_says_why(used: Days) -> None:
+    """A model's two sums of ten days stood beside nothing that said what its other twelve days cost."""
+    since: dict[str, Any] = {"valid_from": SECOND}
+    later = what_if(used, [price("small", SMALL, **since), price("tiny", TINY)])["small", "tiny"]
+    assert (later["usd"], later["days_without_price"], later["usd_left_out"]) == (2, 1, 2)
+    assert later["left_out_because"] == "no list price: not stated"
+    other = what_if(used, [price("small", SMALL), price("tiny", TINY, **since)])["small", "tiny"]
+    assert (other["usd"], other["days_without_price"], other["usd_left_out"]) == (2, 0, 2)
+    assert other["left_out_because"] == "no list price of the other: not stated"
+    every = what_if(used, EVERY)
+    small, large = every["small", "tiny"], every["large", "small"]
+    assert (small["usd"], small["usd_left_out"], small["left_out_because"]) == (4, 0, None)
+    assert (large["usd"], large["usd_left_out"]) == (20, 1), "the third day has a bill and no tokens"
+    assert large["left_out_because"] == "no tokens are reported for the day"
+
+
 def test_what_the_connections_file_names_is_set_against_it(used: Days) -> None:
     uncached, read_, written, output = TOKENS
     both = uncached + read_

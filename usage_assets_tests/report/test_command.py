@@ -62,6 +62,9 @@ def test_the_first_screen_is_printed(terminal: Terminal) -> None:
     said = terminal.type("report", "--text")
     assert not said.code
     assert said.lines[0] == "AI spend, November 2026: 2026-11-01 to 2026-11-19, UTC"
+    assert said.lines[1] == "Nothing before 2026-11-17 is stored.", (
+        "a month of three stored days is not the whole month"
+    )
     assert len(said.lines) <= 40
     assert "billed, valued in USD" in said.out
     assert "$3.00" in said.out
@@ -100,6 +103,46 @@ def test_a_report_after_a_backfill_says_how_to_get_budgets_and_forecasts_and_get
     publish(terminal.warehouse)
     err = terminal.type("report", "--text").err
     assert re.fullmatch(rf"forecasts, .* are of 2026-.* UTC, and what is stored has changed\. {re.escape(HOW)}", err)
+
+
+def test_a_connection_that_has_ended_is_named(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a shell without its key, the forecast of everything fell by what it costs, without a word."""
+    assert not terminal.type("report", "--refresh").err
+    with terminal.warehouse.transaction() as database:
+        database.execute("delete from ledger.assets")
+        database.execute(
+            "insert into ledger.assets (connection, table_name, slice, asset, first_day, reads, names) "
+            "values ('other', 'openai.costs', '', 'other/costs', '2026-11-01', '', '')"
+        )
+    monkeypatch.delenv("OPENAI_ADMIN_KEY")
+    said = terminal.type("report", "--refresh", "--text")
+    assert said.err.startswith("nothing more is expected of openai: no longer configured here. If that is wrong, set")
+    assert (
+        "openai: stored 2026-11-17 to 2026-11-19, no day is settled, no longer configured: nothing more is" in said.out
+    )
+
+
+def test_what_to_expect_is_of_whole_months_and_says_why_it_is_unknown(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budgets = '[[budget]]\nname = "all"\namount = 10\n[[budget]]\nname = "typo"\nteam = "wbe"\namount = 5\n'
+    (terminal.folder / "connections.toml").write_text(budgets)
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    said = terminal.type("report", "--refresh", "--text")
+    assert re.search(r"(?m)^\$[\d.]+ expected in the end \(\$[\d.]+ to \$[\d.]+\)$", said.out)
+    period = r"\(2026-11-01 to 2026-11-30\)"
+    assert re.search(rf"(?m)^budget all {period}: \$3\.00 of \$10\.00, \$[\d.]+ expected \(\$.* to \$.*\)", said.out)
+    assert re.search(rf"(?m)^budget typo {period}: \$5\.00; team wbe: no stored costs in USD$", said.out)
+    week = terminal.type("report", "--text", "--start", "2026-11-13", "--end", "2026-11-19").out
+    assert "expected in the end" not in week, "a week has no end to come: the month's total was shown as its own"
+    with terminal.warehouse.transaction() as database:
+        for table in ("costs.forecast_totals", "costs.budget_status"):
+            unknown = "expected = null, low = null, high = null, expected_reason = 'a day is missing'"
+            database.execute(f"update {table} set {unknown} where kind = 'all'")
+    publish(terminal.warehouse)
+    out = terminal.type("report", "--text").out
+    assert "expected in the end: unknown (a day is missing)\n" in out
+    assert re.search(rf"(?m)^budget all {period}: \$3\.00 of \$10\.00, expected: unknown \(a day is missing\)", out)
 
 
 def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_brought_up_to_date(

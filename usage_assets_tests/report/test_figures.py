@@ -241,6 +241,20 @@ def test_nothing_is_compared_if_a_day_in_between_is_not_stored(
     assert change(Decimal(3), Decimal(2), "USD", lacking) == "01 Oct to 12 Oct: not all days are stored"
 
 
+def test_a_period_that_begins_before_the_first_stored_day_says_so(
+    november: Report, published: duckdb.DuckDBPyConnection
+) -> None:
+    assert november.begins_late == ""
+    assert (
+        read(published, Period.of_days(date(2026, 9, 20), LAST)).begins_late == "Nothing before 2026-10-01 is stored."
+    )
+
+
+def test_no_share_is_given_of_a_period_whose_refunds_are_larger_than_its_costs(november: Report) -> None:
+    assert change(Decimal(150), Decimal(100), "USD", november).endswith(": $100.00 (+50%)")
+    assert change(Decimal(50), Decimal(-100), "USD", november).endswith(": -$100.00"), "not -150%"
+
+
 def test_figures_without_tables_are_listed_as_missing(
     company: Days, published: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:

@@ -1,6 +1,6 @@
 -- title: State of each connection
 -- note: Days up to "settled until" are final, unless the provider corrects an invoiced month. A due day waits to be fetched
---   or computed.
+--   or computed. Of a connection that is no longer configured, nothing more is expected: forecasts end with its last day.
 with
 days as (
   select connection, usage_date, coalesce(bool_and(state = 'settled'), false) as is_settled
@@ -36,7 +36,12 @@ select
   if(settled_until >= first_day, settled_until, null) as settled_until,
   coalesce(due_days, 0) as due_days,
   because as why_due,
-  coalesce(days_with_failed_checks, 0) as days_with_failed_checks
+  coalesce(days_with_failed_checks, 0) as days_with_failed_checks,
+  if(
+    exists (from ledger.assets) and connection not in (select connection from ledger.assets),
+    'no longer configured',
+    null
+  ) as ended
 from ranges
 left join due using (connection)
 left join failed using (connection)

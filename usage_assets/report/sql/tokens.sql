@@ -1,7 +1,7 @@
 -- title: Tokens, requests and price by model
 -- note: Input includes cached input; the cached share is of the input of reports that state both. The effective price is everything that is
 --   billed for the model, tools included, per million of the tokens that are billed, over the days of a connection on which both are
---   known. USD left out are the dollars of all other days. Codex counts tokens without a model.
+--   known. USD left out are the dollars of all other days, and are in USD, too. Codex counts tokens without a model.
 -- explain: --table costs.by_model {days} --where provider={provider} --model {model} --where cost_basis=billed --column amount_usd ;
 --   --table costs.usage_by_model {days} --where provider={provider} --model {model} --column requests --column input_tokens
 --   --column cached_input_tokens --column output_tokens

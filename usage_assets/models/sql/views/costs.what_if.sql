@@ -32,8 +32,9 @@ comment on view costs.usage_by_tier is
 -- what each model was billed in some days, the list price of its tokens at their own tiers, and of the same tokens on another model, at
 -- another tier or with another cached share: one row per model and what instead; models that cannot be compared, by the reason. Tokens
 -- that are written to a cache for 5 minutes and for an hour have prices of their own. Every sum is of the same days. A day counts if
--- its bill has a dollar value and each of its tokens a list price: a tier without one is never priced as the standard one. ``prices``
--- and ``entries`` are the tables of list prices and of [[what_if]]
+-- its bill has a dollar value and each of its tokens a list price: a tier without one is never priced as the standard one. What a
+-- model was billed on its other days is left out, and the row says why. ``prices`` and ``entries`` are the tables of list prices and
+-- of [[what_if]]
 create or replace macro costs.what_if(
   first_day,
   last_day,
@@ -194,6 +195,7 @@ without_price as (
     provider,
     model,
     count(distinct usage_date) as days_without_price,
+    sum(usd) as unpriced_usd,
     array_to_string(list_sort(list_distinct(flatten(list(tiers_without_price)))), ', ') as tiers_without_price
   from as_they_were
   where list_usd is null
@@ -208,18 +210,17 @@ instead as (
     by_day.stated_tier,
     by_day.cached_share,
     by_day.is_stated,
-    count(distinct usage_date) as days,
-    sum(usd) as compared_usd,
-    sum(days.list_usd) as list_usd,
-    sum(by_day.list_usd) as list_usd_instead
+    count(distinct usage_date) filter (where by_day.list_usd is not null) as days,
+    sum(usd) filter (where by_day.list_usd is not null) as compared_usd,
+    sum(days.list_usd) filter (where by_day.list_usd is not null) as list_usd,
+    sum(by_day.list_usd) as list_usd_instead,
+    array_to_string(list_sort(list_distinct(flatten(list(by_day.tiers_without_price)))), ', ') as tiers_without_instead
   from days
   join by_day using (connection, usage_date, provider, model)
-  where by_day.list_usd is not null
-    and (
-      by_day.is_stated
-      or (not by_day.is_stated and (by_day.to_provider, by_day.to_model) in (select (provider, model) from listed))
-    )
+  where by_day.is_stated
+    or (not by_day.is_stated and (by_day.to_provider, by_day.to_model) in (select (provider, model) from listed))
   group by all
+  having count(by_day.list_usd) > 0
 ),
 chosen as (
   from instead
@@ -264,6 +265,20 @@ compared as (
     coalesce(days_without_price, 0) as days_without_price,
     if(coalesce(compared_usd, listed_usd) = model_usd, explained, null) as of_costs,
     coalesce(compared_usd, listed_usd) as usd,
+    model_usd - coalesce(compared_usd, listed_usd) as usd_left_out,
+    nullif(
+      concat_ws(
+        '; ',
+        'no list price: ' || tiers_without_price,
+        if(compared_usd <> listed_usd, 'no list price of the other: ' || tiers_without_instead, null),
+        if(
+          listed_usd + coalesce(unpriced_usd, 0) = model_usd,
+          null,
+          'no tokens are reported for the day' || if(is_known, '', ', or its bill has no dollar value')
+        )
+      ),
+      ''
+    ) as left_out_because,
     coalesce(chosen.list_usd, listed.list_usd) as list_usd,
     list_usd_instead
   from models
@@ -312,6 +327,8 @@ select
   round(usd / (select sum(billed.usd) from billed), 4) as share_of_bill,
   days,
   days_without_price,
+  usd_left_out,
+  left_out_because,
   provider,
   list_of
 from (from compared union all by name from others union all by name from without_bill)
