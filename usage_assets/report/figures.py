@@ -93,6 +93,16 @@ from (
   group by connection, slice
 )
 """
+PARTLY_VALUED = """
+select currency
+from costs.daily_costs
+where cost_basis = 'billed' and native_amount <> 0
+  and (usage_date between $before_first and $before_same or usage_date between $first and $last)
+group by connection, currency
+having bool_or(amount_usd is null) and bool_or(amount_usd is not null)
+order by currency
+limit 1
+"""
 
 
 @dataclass(frozen=True)
@@ -134,9 +144,10 @@ class Report:
     activity: Sequence[str]
     """The names of the providers' own figures."""
     facts: Facts
-    is_comparable: bool
-    """Whether all days of the period, and those it is compared with, are stored: of each connection, from its first
-    stored day to its last."""
+    incomparable: str
+    """Why its amounts are not compared with those before; empty if they are. All days of both must be stored, of each
+    connection from its first stored day to its last, and what was billed in a currency has a rate on all of them, or on
+    none."""
     missing: Sequence[str]
     """Titles of figures without their tables, because nothing was ever stored in them."""
     rates: str | None
@@ -168,11 +179,13 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
         except (duckdb.CatalogException, duckdb.BinderException):  # not stored yet; or as an earlier release stored it
             missing.append(stated["title"])
     activity = [name for name in figures if name not in _own()]
-    [is_comparable] = database.execute(ALL_STORED, _used(ALL_STORED, period)).fetchall()[0]
-    [since] = database.execute(FIRST_STORED).fetchall()[0]
+    incomparable = "" if _found(database, ALL_STORED, period) else "not all days are stored"
+    if not incomparable and (currency := _found(database, PARTLY_VALUED, period)):
+        incomparable = f"{currency} has no rate on some days"
+    since = _found(database, FIRST_STORED, period)
     rates = database.execute(RATES_USED, _used(RATES_USED, period)).fetchall()
     words = rates_in_words(Rate(*rate) for rate in rates)
-    return Report(period, figures, activity, _facts(database, period), is_comparable, missing, words, since)
+    return Report(period, figures, activity, _facts(database, period), incomparable, missing, words, since)
 
 
 def _own() -> Sequence[str]:
@@ -260,6 +273,12 @@ def _command(template: str, row: Mapping[str, Any], known: Mapping[str, object],
     if known.get("connection"):
         words += ["--connection", str(known["connection"])]
     return shlex.join(["usage-assets", "explain", *words])
+
+
+def _found(database: duckdb.DuckDBPyConnection, sql: str, period: Period) -> Any:
+    """Return the only value of a query; None if it has no row."""
+    row = database.execute(sql, _used(sql, period)).fetchone()
+    return row and row[0]
 
 
 def _used(sql: str, period: Period) -> Mapping[str, object]:

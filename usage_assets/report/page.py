@@ -142,8 +142,8 @@ def change(now: Decimal, before: Decimal | None, unit: str, report: Report) -> s
     """Return how an amount compares with the same days before, in words."""
     period = report.period
     days = f"{period.before_first:%d %b} to {period.before_same:%d %b}"
-    if not report.is_comparable:
-        return f"{days}: not all days are stored"
+    if report.incomparable:
+        return f"{days}: {report.incomparable}"
     if not before or before < 0:  # after refunds: a share of it would have the wrong sign
         return f"{days}: {amount(before or Decimal(0), unit)}"
     return f"{days}: {amount(before, unit)} ({(now - before) / before:+.0%})"

@@ -18,7 +18,7 @@ from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.report.figures import DIMENSIONS, Report, read
-from usage_assets.report.page import write
+from usage_assets.report.page import change, write
 from usage_assets.report.period import Period
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
@@ -160,6 +160,24 @@ def test_a_currency_with_a_rate_on_some_days_is_valued_on_these_and_stands_besid
         figure = report.figures["headline"]
         for [command], row in zip(figure.commands, figure.rows.to_pylist(), strict=True):
             assert [*figures_explained(command, database).values()] == [row["amount"]]
+        valued = read(database, Period.of_days(*every[2:]))
+        assert change(Decimal(3), Decimal(2), "USD", valued) == "07 Nov to 08 Nov: EUR has no rate on some days"
+
+
+def test_a_rate_that_begins_moves_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    warehouse = Warehouse(database=str(tmp_path_factory.mktemp("begins") / "usage.duckdb"))
+    with warehouse.get_connection() as database:
+        days = Days(warehouse, Accounting(exchange_rates=RATES[1:]))
+        every = [date(2026, 10, 30) + timedelta(days=n) for n in range(12)]
+        euros = [raw(Costs, usage_date=day, amount_currency="eur", amount_value=Decimal(5)) for day in every]
+        dollars = [raw(CostReport, usage_date=day, amount_cents=Decimal(day.day)) for day in every]
+        days.fetched(Costs, *euros, first=every[0], last=every[-1])
+        days.fetched(CostReport, *dollars, first=every[0], last=every[-1])
+        for file in ("openai_costs", "anthropic_cost_report"):
+            days.derive(file, first=every[0], last=every[-1])
+        make_all_views(warehouse)
+        movers = read(database, NOVEMBER).figures["movers"].rows.to_pylist()
+        assert {row["provider"] for row in movers} == {"anthropic"}
 
 
 def test_the_forecast_of_the_month_begins_from_the_card(insights: Insights) -> None:

@@ -1,5 +1,6 @@
 -- title: Top movers
--- note: A day against the same weekday a week before, and the model and project that explain most of the difference.
+-- note: A day against the same weekday a week before, and the model and project that explain most of the difference. A provider
+--   of which a currency has a rate on some of the days only is left out.
 -- explain: --table costs.by_day --day {day} --where provider={provider} --where cost_basis=billed --column amount_usd
 with
 billed as (
@@ -10,6 +11,13 @@ firsts as (
   from costs.daily_costs
   where cost_basis = 'billed'
   group by all
+),
+partly_valued as (
+  select provider
+  from costs.daily_costs
+  where cost_basis = 'billed' and native_amount <> 0 and usage_date between $first::date - 7 and $last
+  group by provider, connection, currency
+  having bool_or(amount_usd is null) and bool_or(amount_usd is not null)
 ),
 days as (
   select usage_date, provider, model.name as model, project.name as project, dollars
@@ -23,7 +31,7 @@ parts as (
   select usage_date, provider, model, project, sum(dollars) as change
   from days
   join firsts using (provider)
-  where usage_date >= $first and usage_date >= first_day + 7
+  where usage_date >= $first and usage_date >= first_day + 7 and provider not in (from partly_valued)
   group by all
 ),
 whole as (
