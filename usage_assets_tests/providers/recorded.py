@@ -12,28 +12,36 @@ from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pyarrow as pa
 
 from usage_assets.core.days import DAY, Window, windows
 from usage_assets.core.people import People
+from usage_assets.core.schema import LookupRow
 from usage_assets.fetching.client import fetched_from, read_page
+from usage_assets.fetching.listing import fetch_lookup
 from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
 from usage_assets.models.costs import COSTS, VIEWS, DailyCost
 from usage_assets.models.model import Model
+from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.records import Json, page_of_lines
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
 from usage_assets.warehouse.views import make_views
-from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, client_of
+from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, KEYS, client_of
 from usage_assets_tests.models.days import Days
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "recorded"
+EVERY_LOOKUP: Mapping[str, tuple[Provider, Lookup]] = {
+    lookup.row.table: (provider, lookup) for provider in PROVIDERS.values() for lookup in provider.lookups
+}
 SOME_DAY = date(2026, 6, 1)
 """The day that is asked for where a body has none."""
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -190,6 +198,22 @@ def store(days: Days, body: Body) -> None:
     for window, rows in list(rows_of(body)):
         target = Slice(body.name, window.first, window.last)
         days.warehouse.replace(Table(endpoint.row), Batch(rows=rows, began=datetime.now(UTC)), target, "run")
+
+
+def listed(body: Body) -> Sequence[LookupRow]:
+    """What a body of a lookup lists: it is the answer to every request for the list."""
+    provider, lookup = EVERY_LOOKUP[body.table]
+    ids = {"organization": "acme"}
+    known: dict[str, Any] = {
+        "key": KEYS[provider.name],
+        "base_url": "https://api.example.com",
+        "connection": body.name,
+        "ids": ids,
+    }
+    with client_of(provider, **known) as client:
+        answer = patch.object(client.transport, "get", lambda _path, _params, read, **_: read(body.path.read_bytes()))
+        with answer:
+            return fetch_lookup(client, lookup, datetime.now(UTC)).items
 
 
 # --- Sums -------------------------------------------------------------------------------------------------------------

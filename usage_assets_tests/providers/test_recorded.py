@@ -15,13 +15,14 @@ import pytest
 from usage_assets.core.bounded_http import decoded
 from usage_assets.core.days import Window
 from usage_assets.fetching.transport import ProviderError
+from usage_assets.providers.github_copilot.lookups import Budgets
 from usage_assets.providers.records import Json, ShapeError
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 from usage_assets_tests.models.days import Days
 from usage_assets_tests.providers import recorded
-from usage_assets_tests.providers.recorded import RECORDED, Body, Money
+from usage_assets_tests.providers.recorded import EVERY_LOOKUP, RECORDED, Body, Money
 
 BODIES = {body.name: body for body in recorded.every_body()}
 
@@ -29,9 +30,6 @@ NOT_PLAYED: Mapping[str, str] = {
     "cursor.spend": "Cursor's spend of a billing cycle has no day: the product has no table for it",
     "cursor.pooled_usage": "the pool of a contract has no day: the product has no table for it",
     "cursor.billing_groups": "groups repeat the spend of their members: the product has no table for them",
-    "cursor.members": "a lookup: test_listing.py has its pages",
-    "github_copilot.budgets": "a lookup of limits: test_github_copilot.py has its pages",
-    "github_copilot.seats": "a lookup: test_github_copilot.py has its pages",
     "github_copilot.billing_usage_summary": "the summary repeats billing_usage: the product has no table for it",
     "openai/costs_dashboard_export_2025_10.tsv": "a file of the dashboard: the product asks the API",
     "openai/costs_dashboard_export_30_decimals.csv": "a file of the dashboard: the product asks the API",
@@ -84,6 +82,10 @@ REFUSED_AS_WELL: Mapping[str, str] = {
     "github_copilot/organization_1_day_official_two_enterprises.json": (
         "the report of enterprises: two rows of no organization, where ours is asked for one organization"
     ),
+    "github_copilot/seats_enterprise_counted_once.json": (
+        "the list of an enterprise has a seat for each way to have it; ours is the list of an organization"
+    ),
+    "github_copilot/budgets_official_one_scalar_sku.json": "the answer to a request for one budget, which is no list",
     "litellm/user_activity_official_flat_metrics.json": (
         "release 1.65 has the metrics of a model without the object around them; later ones have it"
     ),
@@ -122,6 +124,9 @@ WRONG_TODAY: Mapping[str, str] = {
     ),
     "cursor/usage_events_official_2025_without_fee.json": (
         "days of 2025 are refused: the price of an event without chargedCents, totalCents, is not known to it"
+    ),
+    "github_copilot/seats_team_and_organization_assignees.json": (
+        "the whole list is refused for a seat of a team or an organization, which has no login"
     ),
     "litellm/team_activity_flat_cost_beside_spend.json": (
         "capacity that is paid for by time (flat_cost) is in no cost: costs are the spend of the users' report, "
@@ -218,7 +223,8 @@ def is_played(body: Body) -> bool:
     return body.table not in NOT_PLAYED and body.name not in NOT_PLAYED
 
 
-SOUND = [name for name, body in BODIES.items() if is_played(body) and not body.entry["refused"]]
+LOOKUPS = [name for name, body in BODIES.items() if body.table in EVERY_LOOKUP]
+SOUND = [name for name, body in BODIES.items() if is_played(body) and not body.entry["refused"] and name not in LOOKUPS]
 SPOILT = [name for name, body in BODIES.items() if is_played(body) and body.entry["refused"]]
 
 
@@ -264,10 +270,10 @@ def test_meanings_have_their_form(folder: str) -> None:
 def test_exceptions_are_about_bodies() -> None:
     tables = {body.table for body in BODIES.values()}
     assert NOT_PLAYED.keys() <= BODIES.keys() | tables
-    assert REFUSED_AS_WELL.keys() | WRONG_TODAY.keys() <= {*SOUND, *SPOILT}
+    assert REFUSED_AS_WELL.keys() | WRONG_TODAY.keys() <= {*SOUND, *SPOILT, *LOOKUPS}
     assert READ_ANYWAY.keys() <= {*SPOILT}
     assert OWN_COUNTERS.keys() | {what for what, _ in NOT_COMPARED} <= BODIES.keys() | tables
-    assert {body.table.replace(".", "/") for body in BODIES.values() if is_played(body)} <= EVERY_ENDPOINT.keys()
+    assert {BODIES[name].table.replace(".", "/") for name in (*SOUND, *SPOILT)} <= EVERY_ENDPOINT.keys()
 
 
 def meant(body: Body) -> Money:
@@ -342,6 +348,26 @@ def test_a_body_that_must_be_refused_is_refused(name: str) -> None:
         return
     with pytest.raises(REFUSALS):
         list(recorded.rows_of(BODIES[name]))
+
+
+@pytest.mark.parametrize("name", LOOKUPS)
+def test_a_lookup_lists_who_its_source_says(name: str) -> None:
+    body = BODIES[name]
+    if name in REFUSED_AS_WELL or name in WRONG_TODAY:
+        with pytest.raises(REFUSALS):
+            recorded.listed(body)
+        return
+    assert (rows := recorded.listed(body))
+    if "people" in body.entry:
+        assert len({row.id for row in rows}) == body.entry["people"]["count"]
+
+
+def test_a_budget_says_what_it_is_for() -> None:
+    budgets = recorded.listed(BODIES["github_copilot/budgets_official_bundle_pricing.json"])
+    assert {(row.budget_product_sku, row.budget_amount) for row in budgets if isinstance(row, Budgets)} == {
+        ("actions", Decimal(1000)),
+        ("ai_credits", Decimal(500)),
+    }
 
 
 @pytest.mark.parametrize("name", [name for name in BODIES if "download_links" in name])
