@@ -55,7 +55,7 @@ REFUSED_AS_WELL: Mapping[str, str] = {
         "a billed event without a price: 0 dollars is what the dashboard shows beside it, not what the event says"
     ),
     "cursor/usage_events_free_credit.json": (
-        "the dashboard leaves chargedCents out of what a free credit pays; no answer of the Admin API does"
+        "the dashboard leaves chargedCents out of what a free credit pays; no answer of the Admin API is known to"
     ),
     "cursor/usage_events_timestamp_iso.json": (
         "the reference of the Admin API has milliseconds alone, and so has every recorded event"
