@@ -46,9 +46,7 @@ class Budgets(LookupRow, kw_only=True):
     table = "github_copilot.budgets"
 
     budget_type: Annotated[str | None, column("ProductPricing or SkuPricing")] = None
-    budget_product_sku: Annotated[
-        str | None, column("Product or SKU that it is for")
-    ] = None
+    budget_product_sku: Annotated[str | None, column("Product or SKU that it is for")] = None
     budget_scope: Annotated[str | None, column("What it is for: organization, repository, cost_center or user")] = None
     budget_entity_name: Annotated[str | None, column("Name of that")] = None
     user: Annotated[str | None, column("Login of the person that it is for", personal=True)] = None
