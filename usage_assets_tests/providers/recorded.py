@@ -5,7 +5,7 @@ Here: how a body is read, and how it becomes rows of the product. What is compar
 
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -159,7 +159,43 @@ AS_ASKED: Mapping[str, Callable[[Json, date], Json]] = {
 days are played day by day. What must be refused is played as it is."""
 
 
+def _metered(body: Json, day: date) -> Json:
+    """GitHub's answer about a month or a year, as if it were about a day."""
+    return body | {"timePeriod": {"year": day.year, "month": day.month, "day": day.day}}
+
+
+def _billed(body: Json, day: date) -> Json:
+    """GitHub's rows of months, as if they were of a day."""
+    return body | {"usageItems": [item | {"date": str(day)} for item in body["usageItems"]]}
+
+
+def _all_events(body: Json | list[Json], day: date) -> Json:
+    """All events, in the envelope of the Admin API. Those without a moment are of the day."""
+    events = body if isinstance(body, list) else body.get("usageEventsDisplay") or body["usageEvents"]
+    noon = int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()) * 1000
+    return _cursor_events({"usageEvents": [{"timestamp": str(noon)} | event for event in events]}, day)
+
+
+IN_OUR_FRAME: Mapping[str, Callable[[Json, date], Json]] = {
+    "github_copilot.ai_credits": _metered,
+    "github_copilot.premium_requests": _metered,
+    "github_copilot.billing_usage": _billed,
+    "cursor.usage_events": _all_events,
+    "anthropic_analytics.cost_report": _spanning,
+}
+"""Table -> how a body that is refused for its period or its envelope becomes an answer about days: its amounts still
+mean something."""
+
+
 # --- Rows -------------------------------------------------------------------------------------------------------------
+
+
+def rows_in_our_frame(body: Body) -> Iterator[tuple[Window, pa.Table]]:
+    """The rows of a body that must be refused, in our frame. Raises what the product raises if it still refuses it."""
+    _, endpoint = body.asked
+    for day in body.days:
+        answer = _encode(IN_OUR_FRAME[body.table](_decode(body.path.read_bytes()), day))
+        yield Window(day, day), _read(body, endpoint, Window(day, day), answer)
 
 
 def rows_of(body: Body) -> Iterator[tuple[Window, pa.Table]]:
@@ -192,10 +228,10 @@ def _read(body: Body, endpoint: Endpoint, window: Window, content: bytes) -> pa.
     return fetched_from(endpoint, [parser], Counter()).rows
 
 
-def store(days: Days, body: Body) -> None:
+def store(days: Days, body: Body, rows_by_days: Iterable[tuple[Window, pa.Table]]) -> None:
     """Store the rows of a body, as of a connection that is called like it. Days without a row are stored, too."""
     _, endpoint = body.asked
-    for window, rows in list(rows_of(body)):
+    for window, rows in list(rows_by_days):
         target = Slice(body.name, window.first, window.last)
         days.warehouse.replace(Table(endpoint.row), Batch(rows=rows, began=datetime.now(UTC)), target, "run")
 

@@ -203,6 +203,17 @@ OWN_COUNTERS: Mapping[str, str] = {
 VALUED = frozenset(("effective", "list", "contracted"))
 """What a FOCUS file states of a charge besides what is billed, in the same currency."""
 REFUSALS = (ShapeError, msgspec.DecodeError, ProviderError, WarehouseError)
+STILL_REFUSED: Mapping[str, str] = {
+    "anthropic_analytics/cost_report_official_placeholder.json": r"amount .*: Invalid decimal string",
+    "cursor/usage_events_without_kind.json": r"\.kind .*: the field is missing",
+    "cursor/usage_events_unknown_kind.json": "nothing says whether the kind 'Grok Bot' is billed",
+    "cursor/usage_events_same_millisecond.json": "Expected milliseconds since 1970",
+    "github_copilot/premium_requests_answering_ai_credits.json": r"\.product .*: the field is missing",
+    "github_copilot/premium_requests_fractions_without_amounts.json": r"\.product .*: the field is missing",
+    "github_copilot/billing_usage_without_date.json": r"\.discountAmount .*: the field is missing",
+    "github_copilot/ai_credits_cloud_agent_sku.json": r"\.grossAmount .*: the field is missing",
+}
+"""Body -> what is wrong with it besides its period and its envelope, as the product says it."""
 PARTS = ("costs", "tokens", "people")
 FIELDS = {
     "file": str,
@@ -271,7 +282,7 @@ def test_exceptions_are_about_bodies() -> None:
     tables = {body.table for body in BODIES.values()}
     assert NOT_PLAYED.keys() <= BODIES.keys() | tables
     assert REFUSED_AS_WELL.keys() | WRONG_TODAY.keys() <= {*SOUND, *SPOILT, *LOOKUPS}
-    assert READ_ANYWAY.keys() <= {*SPOILT}
+    assert READ_ANYWAY.keys() | STILL_REFUSED.keys() <= {*SPOILT}
     assert OWN_COUNTERS.keys() | {what for what, _ in NOT_COMPARED} <= BODIES.keys() | tables
     assert {BODIES[name].table.replace(".", "/") for name in (*SOUND, *SPOILT)} <= EVERY_ENDPOINT.keys()
 
@@ -332,7 +343,7 @@ def test_bodies_name_nobody() -> None:
 @pytest.mark.parametrize("name", SOUND)
 def test_a_body_means_what_its_source_says(name: str, days: Days) -> None:
     try:
-        recorded.store(days, BODIES[name])
+        recorded.store(days, BODIES[name], recorded.rows_of(BODIES[name]))
     except REFUSALS:
         if name not in REFUSED_AS_WELL and name not in WRONG_TODAY:
             raise
@@ -348,6 +359,17 @@ def test_a_body_that_must_be_refused_is_refused(name: str) -> None:
         return
     with pytest.raises(REFUSALS):
         list(recorded.rows_of(BODIES[name]))
+
+
+@pytest.mark.parametrize("name", [name for name in SPOILT if BODIES[name].table in recorded.IN_OUR_FRAME])
+def test_amounts_of_what_is_refused_for_its_frame_mean_the_same(name: str, days: Days) -> None:
+    body = BODIES[name]
+    if name in STILL_REFUSED:
+        with pytest.raises(REFUSALS, match=STILL_REFUSED[name]):
+            list(recorded.rows_in_our_frame(body))
+        return
+    recorded.store(days, body, recorded.rows_in_our_frame(body))
+    assert [*differences(days, body)] == []
 
 
 @pytest.mark.parametrize("name", LOOKUPS)
