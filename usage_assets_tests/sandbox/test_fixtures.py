@@ -27,7 +27,9 @@ from usage_assets_tests.sandbox.calling import (
 )
 from usage_assets_tests.sandbox.record_fixtures import CHECKSUMS, checksums, recorded_queries
 
-FILES = sorted(path for path in FIXTURES.rglob("*.json"))
+COLLECTED = FIXTURES / "recorded"
+"""Bodies of others: each is listed in the meaning.toml beside it, which providers/test_recorded.py reads."""
+FILES = sorted(path for path in FIXTURES.rglob("*.json") if COLLECTED not in path.parents)
 # An error body, a shape that no provider sends, or amounts that are refused on purpose.
 WITHOUT_SCHEMA = ("error", "illustrative", "bad_amount", "official_workspace_usage")
 LOOKUPS = (
@@ -74,7 +76,8 @@ def test_the_readme_lists_every_file_once_with_its_kind() -> None:
     lines = [line for line in (FIXTURES / "README.md").read_text().splitlines() if line.startswith("| `")]
     listed = {line.split("`")[1]: line.split("|")[2].strip() for line in lines}
     assert len(listed) == len(lines)
-    files = sorted((*FILES, *FIXTURES.rglob("*.csv"), *FIXTURES.rglob("*.ndjson")))
+    others = (path for kind in ("csv", "ndjson") for path in FIXTURES.rglob(f"*.{kind}"))
+    files = sorted((*FILES, *(path for path in others if COLLECTED not in path.parents)))
     assert sorted(listed) == [path.relative_to(FIXTURES).as_posix() for path in files]
     for file, kind in listed.items():
         assert kind in ("official", "observed", "composed", "recorded", "captured")

@@ -306,7 +306,12 @@ def rows_of_day(record: Json, path: str, parser: Parser) -> Iterator[tuple[str, 
 
 
 def page_of_day(body: Json, window: Window) -> Json:
-    """The answer as a page. It says nothing of the day, but for summaries; the last page has no ``next_page``."""
+    """The answer as a page. It says nothing of the day, but for summaries; the last page has no ``next_page``.
+
+    The reference of 2026-08 and a live answer call the list of summaries ``summaries``, the package 2.12.0 ``data``.
+    """
+    if isinstance(body, dict) and "data" not in body and "summaries" in body:
+        body = {"data" if name == "summaries" else name: value for name, value in body.items()}
     if not isinstance(body, dict) or not isinstance(body.get("data"), list):
         return body
     day = {"starting_at": window.start}

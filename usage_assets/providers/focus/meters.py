@@ -27,6 +27,8 @@ KINDS = (
     (re.compile(r"(?<![a-z])(input(?=tokencount)|(input|inpt?|in)(?![a-z]))", re.I), INPUT),
 )
 """The first that is found in the name of a token meter says which tokens it counts."""
+STATED = {"input": INPUT, "output": OUTPUT, "cacheread": CACHE_READ, "cachewrite": CACHE_WRITE}
+"""Kinds as the examples of the FOCUS specification spell them in TokenType. Other spellings stay as they are."""
 METERS = ("SkuMeter", "x_UsageType", "x_SkuMeterName", "x_SkuDescription")
 """Columns that may name what is metered, the best first."""
 _REGION = r"(?:(?:USE|USW|UGW|UGE|CAN|CAW|SAE|MXC|EUC|EUN|EUW|EUS|EU|APN|APS|APE|MEC|MES|ILC|AFS)\d*-)?"
@@ -110,7 +112,9 @@ def described(row: Mapping[str, object]) -> dict[str, object]:
     """Return model, kind of usage and tokens of a charge, as far as it states them."""
     details = details_of(row)
     meter = next((text for name in METERS if isinstance(text := row.get(name), str)), None)
-    kind = row.get("x_TokenType") or details.get("x_TokenType") or details.get("TokenType")
+    kind = row.get("x_TokenType") or details.get("x_TokenType")
+    if kind is None and isinstance(token_type := details.get("TokenType"), str):
+        kind = STATED.get(token_type.lower(), token_type)
     if kind is None and "x_SourceTable" in row:  # our own export
         kind = row.get("x_UsageType")
     elif kind is None:

@@ -68,6 +68,24 @@ def numbered_page(
     return {name: value for name, value in fields.items() if name not in (items, total)} | page | stated
 
 
+def page_of_budgets(body: Json, after: str | None) -> Json:
+    """A page of budgets. In 2026, the reference's examples have a list ``budget_product_skus`` where its schema has one
+    ``budget_product_sku``, and say whether there is another page."""
+    page = numbered_page(body, after, items="budgets")
+    page.pop("total_count", None)
+    page["has_more"] = page.pop("has_next_page", page["has_more"])
+    page["data"] = [_with_one_sku(budget) if isinstance(budget, dict) else budget for budget in page["data"]]
+    return page
+
+
+def _with_one_sku(budget: Json) -> Json:
+    """A budget whose products or SKUs are one text."""
+    skus = budget.get("budget_product_skus")
+    if budget.get("budget_product_sku") is None and isinstance(skus, list):
+        return budget | {"budget_product_sku": ", ".join(map(str, skus)) or None}
+    return budget
+
+
 LOOKUPS = (
     Lookup(
         name="seats",
@@ -95,7 +113,7 @@ LOOKUPS = (
         row=Budgets,
         cursor="page",
         items="budgets",
-        page=partial(numbered_page, items="budgets"),
+        page=page_of_budgets,
         params={"per_page": str(PER_PAGE)},
         default_on=False,
         left_out=frozenset(("budget_alerting", "consumed_amount", "budget_product_skus")),

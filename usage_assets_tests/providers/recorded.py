@@ -1,0 +1,478 @@
+"""Bodies that this project did not write, and what each of them means (``fixtures/recorded``).
+
+Here: how a body is read, and how it becomes rows of the product. What is compared is in test_recorded.py.
+"""
+
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+import pyarrow as pa
+
+from usage_assets.core.days import DAY, Window, windows
+from usage_assets.core.people import People
+from usage_assets.core.schema import LookupRow
+from usage_assets.fetching.client import fetched_from, read_page
+from usage_assets.fetching.listing import fetch_lookup
+from usage_assets.fetching.page_parser import PageParser
+from usage_assets.fetching.scope import Scope
+from usage_assets.models.costs import COSTS, VIEWS, DailyCost
+from usage_assets.models.model import Model
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.providers.lookup import Lookup
+from usage_assets.providers.records import Json, page_of_lines
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch
+from usage_assets.warehouse.views import make_views
+from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, KEYS, client_of
+from usage_assets_tests.models.days import Days
+
+RECORDED = Path(__file__).parents[2] / "fixtures" / "recorded"
+EVERY_LOOKUP: Mapping[str, tuple[Provider, Lookup]] = {
+    lookup.row.table: (provider, lookup) for provider in PROVIDERS.values() for lookup in provider.lookups
+}
+SOME_DAY = date(2026, 6, 1)
+"""The day that is asked for where a body has none."""
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+@dataclass(frozen=True)
+class Body:
+    """An answer, and its entry in ``meaning.toml``."""
+
+    folder: str
+    """The provider."""
+    entry: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.folder}/{self.entry['file']}"
+
+    @property
+    def path(self) -> Path:
+        return RECORDED / self.name
+
+    @property
+    def table(self) -> str:
+        table: str = self.entry["table"]
+        return table
+
+    @cached_property
+    def days(self) -> Sequence[date]:
+        """The days that its rows belong to, or the day to ask for where it has none."""
+        return [date.fromisoformat(day) for day in self.entry["days"]] or [SOME_DAY]
+
+    @property
+    def asked(self) -> tuple[Provider, Endpoint]:
+        """The endpoint that it answers."""
+        return EVERY_ENDPOINT[self.table.replace(".", "/")]
+
+
+def every_body() -> Iterator[Body]:
+    """The bodies of all providers, as their ``meaning.toml`` list them."""
+    for file in sorted(RECORDED.glob("*/meaning.toml")):
+        for entry in tomllib.loads(file.read_text())["body"]:
+            yield Body(file.parent.name, entry)
+
+
+# --- Answers to our own requests --------------------------------------------------------------------------------------
+
+
+def _only(items: str, day_of: Callable[[Json], object]) -> Callable[[Json, date], Json]:
+    """Keeps the items of one day: what the same provider answers to a request for that day alone."""
+
+    def reduced(body: Json, day: date) -> Json:
+        return body | {items: [item for item in body[items] if day_of(item) == day]}
+
+    return reduced
+
+
+def _stated(field: str) -> Callable[[Json], object]:
+    """The day in the first ten characters of a field."""
+    return lambda item: date.fromisoformat(str(item[field])[:10])
+
+
+def _moment(milliseconds: object) -> object:
+    """The UTC day of a number of milliseconds; a time in another form stays what it is."""
+    text = str(milliseconds)
+    return datetime.fromtimestamp(int(text) / 1000, UTC).date() if text.isdigit() else text
+
+
+def _cursor_events(body: Json, day: date) -> Json:
+    """The events of a day, in the envelope of the Admin API: Cursor's dashboard calls the list otherwise."""
+    events = body.get("usageEventsDisplay") or body["usageEvents"]
+    kept = [event for event in events if _moment(event["timestamp"]) in (day, event["timestamp"])]
+    page = {"numPages": 1, "currentPage": 1, "pageSize": 500, "hasNextPage": False, "hasPreviousPage": False}
+    return {"totalUsageEventsCount": len(kept), "pagination": page, "usageEvents": kept}
+
+
+def _legacy_costs(body: Json, day: date) -> Json:
+    """The lines of a day, with their own total: the stated one is that of all days."""
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+    entries = [entry for entry in body["daily_costs"] if entry["timestamp"] == start]
+    total = sum((Decimal(line["cost"]) for entry in entries for line in entry["line_items"]), Decimal(0))
+    return body | {"daily_costs": entries, "total_usage": total}
+
+
+def _spanning(body: Json, day: date) -> Json:
+    """Rows without a time, or with the placeholder that generated examples have, as rows of the requested day."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    span = {"starting_at": midnight.isoformat(), "ending_at": (midnight + DAY).isoformat()}
+    rows = [row if "T00:00:00" in row.get("starting_at", "") else row | span for row in body["data"]]
+    return {name: value for name, value in body.items() if name != "data_refreshed_at"} | {"data": rows}
+
+
+def _of_proxy(body: Json, day: date) -> Json:
+    """The results of a day, with what stands around them in newer releases of LiteLLM. No number is added."""
+    results = [{"metrics": {}} | result | {"breakdown": _breakdown(result["breakdown"])} for result in body["results"]]
+    frame = {"page": 1, "total_pages": 1, "has_more": False} | body.get("metadata", {})
+    return {"results": [result for result in results if result["date"] == str(day)], "metadata": frame}
+
+
+def _breakdown(cuts: Json) -> Json:
+    missing: Json = {"metadata": {}, "api_key_breakdown": {}}
+    whole: Json = {"models": {}, "providers": {}, "entities": {}} | cuts
+    return {cut: {name: missing | part for name, part in parts.items()} for cut, parts in whole.items()}
+
+
+AS_ASKED: Mapping[str, Callable[[Json, date], Json]] = {
+    "openrouter.activity": _only("data", _stated("date")),
+    "github_copilot.billing_usage": _only("usageItems", _stated("date")),
+    **{f"litellm.{name}_activity": _of_proxy for name in ("user", "team", "tag", "customer")},
+    "cursor.usage_events": _cursor_events,
+    "openai_legacy.billing_usage": _legacy_costs,
+    **{f"anthropic_analytics.{name}": _spanning for name in ("usage_report", "user_usage_report", "user_cost_report")},
+}
+"""Table -> how a body of it becomes the answer to our own request, which is for one day. Bodies that answer for several
+days are played day by day. What must be refused is played as it is."""
+
+
+def _metered(body: Json, day: date) -> Json:
+    """GitHub's answer about a month or a year, as if it were about a day."""
+    return body | {"timePeriod": {"year": day.year, "month": day.month, "day": day.day}}
+
+
+def _billed(body: Json, day: date) -> Json:
+    """GitHub's rows of months, as if they were of a day."""
+    return body | {"usageItems": [item | {"date": str(day)} for item in body["usageItems"]]}
+
+
+def _all_events(body: Json | list[Json], day: date) -> Json:
+    """All events, in the envelope of the Admin API. Those without a moment are of the day."""
+    events = body if isinstance(body, list) else body.get("usageEventsDisplay") or body["usageEvents"]
+    noon = int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()) * 1000
+    return _cursor_events({"usageEvents": [{"timestamp": str(noon)} | event for event in events]}, day)
+
+
+IN_OUR_FRAME: Mapping[str, Callable[[Json, date], Json]] = {
+    "github_copilot.ai_credits": _metered,
+    "github_copilot.premium_requests": _metered,
+    "github_copilot.billing_usage": _billed,
+    "cursor.usage_events": _all_events,
+    "anthropic_analytics.cost_report": _spanning,
+}
+"""Table -> how a body that is refused for its period or its envelope becomes an answer about days: its amounts still
+mean something."""
+
+
+# --- Rows -------------------------------------------------------------------------------------------------------------
+
+
+def rows_in_our_frame(body: Body) -> Iterator[tuple[Window, pa.Table]]:
+    """The rows of a body that must be refused, in our frame. Raises what the product raises if it still refuses it."""
+    _, endpoint = body.asked
+    for day in body.days:
+        answer = _encode(IN_OUR_FRAME[body.table](_decode(body.path.read_bytes()), day))
+        yield Window(day, day), _read(body, endpoint, Window(day, day), answer)
+
+
+def rows_of(body: Body) -> Iterator[tuple[Window, pa.Table]]:
+    """The rows of a body, by the days that were asked for. Raises what the product raises of a body that it refuses."""
+    provider, endpoint = body.asked
+    if provider.reads_files:
+        everything = {"services": ["*"]}
+        with client_of(provider, key="", base_url=str(body.path), filters=everything, connection=body.name) as client:
+            for window in windows(body.days, 31):
+                yield window, client.fetch(endpoint, window.days).rows
+        return
+    content = body.path.read_bytes()
+    whole = Window(min(body.days), max(body.days))
+    as_asked = None if body.entry["refused"] else AS_ASKED.get(body.table)
+    if endpoint.window_days > 1 and not as_asked:
+        yield whole, _read(body, endpoint, whole, content)
+        return
+    for day in body.days if as_asked else body.days[:1]:
+        part = _encode(as_asked(_decode(content), day)) if as_asked else content
+        yield Window(day, day), _read(body, endpoint, Window(day, day), part)
+
+
+def _read(body: Body, endpoint: Endpoint, window: Window, content: bytes) -> pa.Table:
+    """The rows of an answer to a window, made by the product's own functions."""
+    ids = {"workspace_id": "ws-recorded", "organization": "acme"}
+    scope = Scope(connection=body.name, ids=ids, people=People("names"))
+    query = {"group": "workspace"} if "workspace" in body.name else {}
+    parser = PageParser(scope, window, query, endpoint.group_by)
+    read_page(endpoint, parser, page_of_lines(content, window) if endpoint.links else content)
+    return fetched_from(endpoint, [parser], Counter()).rows
+
+
+def store(days: Days, body: Body, rows_by_days: Iterable[tuple[Window, pa.Table]]) -> None:
+    """Store the rows of a body, as of a connection that is called like it. Days without a row are stored, too."""
+    _, endpoint = body.asked
+    for window, rows in list(rows_by_days):
+        target = Slice(body.name, window.first, window.last)
+        days.warehouse.replace(Table(endpoint.row), Batch(rows=rows, began=datetime.now(UTC)), target, "run")
+
+
+def listed(body: Body) -> Sequence[LookupRow]:
+    """What a body of a lookup lists: it is the answer to every request for the list."""
+    provider, lookup = EVERY_LOOKUP[body.table]
+    ids = {"organization": "acme"}
+    known: dict[str, Any] = {
+        "key": KEYS[provider.name],
+        "base_url": "https://api.example.com",
+        "connection": body.name,
+        "ids": ids,
+    }
+    with client_of(provider, **known) as client:
+        answer = patch.object(client.transport, "get", lambda _path, _params, read, **_: read(body.path.read_bytes()))
+        with answer:
+            return fetch_lookup(client, lookup, datetime.now(UTC)).items
+
+
+# --- Sums -------------------------------------------------------------------------------------------------------------
+
+Money = Mapping[tuple[date, str, str], Decimal]
+"""Day, cost basis, and unit (a currency, or credits) -> amount, unless it is 0: no row and a row of 0 are equal."""
+Counters = Mapping[str, int]
+
+WHERE = "where connection = $connection"
+COSTS_OF: Mapping[str, Model] = {model.part: model for model in COSTS if model.row is DailyCost and model.part}
+"""Raw table -> the model of its costs."""
+COST_ROWS = f"""
+select
+  usage_date,
+  cost_basis,
+  coalesce(currency, native_unit) as unit,
+  sum(if(currency = 'USD', amount_usd, native_amount)) as amount
+from costs.daily_costs
+{WHERE}
+group by all
+"""
+
+
+def _amounts(table: str, basis: str, unit: str, amount: str, only: str = "true") -> str:
+    """The query for the amounts in the rows of a table themselves."""
+    named = f"usage_date, '{basis}' as cost_basis, {unit} as unit, sum({amount}) as amount"
+    return f"select {named} from {table} {WHERE} and {only} group by all"
+
+
+CENTS = "amount_cents::decimal(34, 22) * 0.01::decimal(2, 2)"
+COVERED = "gross_amount - net_amount"
+AMOUNTS: Mapping[str, Sequence[str]] = {
+    **{
+        f"litellm.{name}_activity": [_amounts(f"litellm.{name}_activity", "estimated", "'USD'", "spend")]
+        for name in ("team", "tag", "customer")
+    },
+    **{
+        f"anthropic_analytics.{name}": [_amounts(f"anthropic_analytics.{name}", "billed", "upper(currency)", CENTS)]
+        for name in ("cost_report", "user_cost_report")
+    },
+    "github_copilot.users_1_day": [
+        _amounts("github_copilot.users_1_day", "credits", "'credits'", "ai_credits_used", "ai_credits_used > 0")
+    ],
+    **{
+        f"github_copilot.{name}": [_amounts(f"github_copilot.{name}", "notional", "'USD'", COVERED)]
+        for name in ("ai_credits", "premium_requests")
+    },
+    "github_copilot.billing_usage": [
+        _amounts("github_copilot.bill", "billed", "'USD'", "net_amount", "charge = 'metered'"),
+        _amounts("github_copilot.bill", "notional", "'USD'", COVERED, "charge = 'metered'"),
+    ],
+}
+"""Raw table -> money in its rows that is in no cost: it is in those of another table, or a plan covers it. GitHub's
+metered use is a cost of the reports by model, and is in the report of all products once more."""
+
+
+def costs(days: Days, body: Body) -> Money:
+    """What the stored rows of a body cost, as ``costs.daily_costs`` has it, and what else they state (AMOUNTS)."""
+    queries = list(AMOUNTS.get(body.table, ()))
+    if body.table in COSTS_OF:
+        derived = COSTS_OF[body.table]
+        for window in windows(body.days, 31):
+            days.derive(derived.file, body.name, window.first, window.last)
+        queries.append(COST_ROWS)
+    money: dict[tuple[date, str, str], Decimal] = {}
+    for row in (row for query in queries for row in _rows(days, query, body)):
+        place = row["usage_date"], row["cost_basis"], row["unit"]
+        money[place] = money.get(place, Decimal(0)) + row["amount"]
+    return {place: amount for place, amount in money.items() if amount}
+
+
+VALUES = f"""
+select
+  usage_date,
+  billing_currency,
+  sum(effective_cost) as effective,
+  sum(list_cost) as list,
+  sum(contracted_cost) as contracted
+from focus.charges
+{WHERE}
+group by all
+"""
+
+
+def values(days: Days, body: Body) -> Mapping[tuple[date, str], Mapping[str, Any]]:
+    """What a FOCUS file values its charges at, beside what it bills: by day and currency."""
+    return {(row["usage_date"], row["billing_currency"]): row for row in _rows(days, VALUES, body)}
+
+
+USED = f"""
+select
+  sum(input_tokens - coalesce(cached_input_tokens, 0) - coalesce(cache_write_tokens, 0))::bigint as input,
+  sum(cached_input_tokens)::bigint as cached_input,
+  sum(cache_write_tokens)::bigint as cache_write,
+  sum(output_tokens)::bigint as output,
+  sum(requests)::bigint as requests
+from costs.usage
+{WHERE}
+"""
+
+
+def _counters(table: str, only: str = "true", **counters: str) -> str:
+    """The query for the sums of a table's own counters."""
+    sums = ", ".join(f"sum({counter})::bigint as {name}" for name, counter in counters.items())
+    return f"select {sums} from {table} {WHERE} and {only}"
+
+
+CLASSES = {
+    "input": "uncached_input_tokens",
+    "cached_input": "cache_read_input_tokens",
+    "cache_write": "cache_creation_5m_input_tokens + cache_creation_1h_input_tokens",
+    "output": "output_tokens",
+}
+OF_PROXY = {
+    "input": "prompt_tokens - coalesce(cache_read_input_tokens, 0) - coalesce(cache_creation_input_tokens, 0)",
+    "cached_input": "cache_read_input_tokens",
+    "cache_write": "cache_creation_input_tokens",
+    "output": "completion_tokens",
+    "requests": "api_requests",
+}
+MODEL_USES = """(
+  select connection, unnest(from_json(model_breakdown, '[{
+    "input": "BIGINT", "cache_read": "BIGINT", "cache_creation": "BIGINT", "output": "BIGINT"
+  }]'), recursive := true)
+  from anthropic.claude_code
+)"""
+COUNTERS: Mapping[str, str] = {
+    "anthropic.usage_messages": _counters("anthropic.usage_messages", **CLASSES),
+    "anthropic.claude_code": _counters(
+        MODEL_USES, input="input", cached_input="cache_read", cache_write="cache_creation", output="output"
+    ),
+    **{
+        f"anthropic_analytics.{name}": _counters(f"anthropic_analytics.{name}", **CLASSES, requests="requests")
+        for name in ("usage_report", "user_usage_report")
+    },
+    "cursor.usage_events": _counters(
+        "cursor.usage_events",
+        input="input_tokens",
+        cached_input="cache_read_tokens",
+        cache_write="cache_write_tokens",
+        output="output_tokens",
+    ),
+    "litellm.user_activity": _counters("litellm.user_activity", "cut = 'total'", **OF_PROXY),
+    **{
+        f"litellm.{name}_activity": _counters(f"litellm.{name}_activity", **OF_PROXY)
+        for name in ("team", "tag", "customer")
+    },
+    "openai.usage_web_search_calls": _counters("openai.usage_web_search_calls", requests="num_model_requests"),
+    "openai.usage_file_search_calls": _counters("openai.usage_file_search_calls", requests="num_requests"),
+    "openrouter.activity": _counters(
+        "openrouter.activity",
+        input="prompt_tokens - coalesce(cached_tokens, 0)",
+        cached_input="cached_tokens",
+        output="completion_tokens",
+        requests="requests",
+    ),
+}
+"""Raw table -> its own counters, by the names of the meaning."""
+
+
+def tokens(days: Days, body: Body) -> Counters:
+    """What the stored rows of a body used, as ``costs.usage`` has it. ``input`` is what was not cached."""
+    return _counted(_rows(days, USED, body))
+
+
+def raw_tokens(days: Days, body: Body) -> Counters:
+    """What the stored rows of a body used, as they state it themselves."""
+    return _counted(_rows(days, COUNTERS[body.table], body))
+
+
+def _counted(rows: Sequence[Mapping[str, Any]]) -> Counters:
+    [used] = rows
+    return {name: count for name, count in used.items() if count is not None}
+
+
+PEOPLE: Mapping[str, str] = {
+    **{
+        f"openai.usage_{name}": "count(distinct user_id)"
+        for name in (
+            "completions",
+            "embeddings",
+            "moderations",
+            "images",
+            "audio_speeches",
+            "audio_transcriptions",
+            "web_search_calls",
+            "file_search_calls",
+        )
+    },
+    "anthropic.claude_code": "count(distinct actor_email)",
+    "anthropic_analytics.user_usage_report": "count(distinct actor_user_id)",
+    "anthropic_analytics.user_cost_report": "count(distinct actor_user_id)",
+    "anthropic_analytics.users": "count(distinct user_id)",
+    "anthropic_analytics.summaries": "sum(daily_active_user_count)",
+    "chatgpt.codex_usage": "count(distinct coalesce(user_id, actor_user_id))",
+    "cursor.usage_events": "count(distinct user_id)",
+    "cursor.daily_usage": "count(distinct user_id) filter (where is_active)",
+    "github_copilot.users_1_day": "count(distinct user_login)",
+    "github_copilot.organization_1_day": "sum(daily_active_users)",
+    "litellm.user_activity": "count(distinct user_id)",
+    "litellm.customer_activity": "count(distinct end_user_id)",
+}
+"""Raw table -> how many people its rows name, or count."""
+
+
+def people(days: Days, body: Body) -> int | None:
+    """How many people the stored rows of a body are about; None where the table names none."""
+    if body.table not in PEOPLE:
+        return None
+    [found] = _rows(days, f"select {PEOPLE[body.table]}::bigint as found from {body.table} {WHERE}", body)
+    count: int = found["found"]
+    return count
+
+
+def _rows(days: Days, query: str, body: Body) -> Sequence[Mapping[str, Any]]:
+    rows: list[dict[str, Any]] = days.warehouse.read(query, {"connection": body.name}).to_pylist()
+    return rows
+
+
+def declare(warehouse: Warehouse) -> None:
+    """Create every raw table, the table of costs, and the views over them."""
+    tables = [Table(DailyCost), *(Table(endpoint.row) for _, endpoint in EVERY_ENDPOINT.values())]
+    with warehouse.get_connection() as connection:
+        warehouse.declare(connection, tables)
+    with warehouse.transaction() as database:
+        make_views(database, VIEWS)

@@ -1,0 +1,402 @@
+"""Bodies that this project did not write mean what their sources say: costs per day, tokens and people.
+
+The meaning of each was decided by people who had not seen this code (``fixtures/recorded/*/meaning.toml``).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from usage_assets.core.bounded_http import decoded
+from usage_assets.core.days import Window
+from usage_assets.fetching.transport import ProviderError
+from usage_assets.providers.github_copilot.lookups import Budgets
+from usage_assets.providers.records import Json, ShapeError
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.values import WarehouseError
+from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
+from usage_assets_tests.models.days import Days
+from usage_assets_tests.providers import recorded
+from usage_assets_tests.providers.recorded import EVERY_LOOKUP, RECORDED, Body, Money
+
+BODIES = {body.name: body for body in recorded.every_body()}
+
+NOT_PLAYED: Mapping[str, str] = {
+    "cursor.spend": "Cursor's spend of a billing cycle has no day: the product has no table for it",
+    "cursor.pooled_usage": "the pool of a contract has no day: the product has no table for it",
+    "cursor.billing_groups": "groups repeat the spend of their members: the product has no table for them",
+    "github_copilot.billing_usage_summary": "the summary repeats billing_usage: the product has no table for it",
+    "openai/costs_dashboard_export_2025_10.tsv": "a file of the dashboard: the product asks the API",
+    "openai/costs_dashboard_export_30_decimals.csv": "a file of the dashboard: the product asks the API",
+    "openai/costs_dashboard_export_short_row.csv": "a file of the dashboard: the product asks the API",
+    "openai/usage_completions_dashboard_export_two_rows.tsv": "a file of the dashboard: the product asks the API",
+    "focus/charges_vercel_text_and_numbers.jsonl": "lines of JSON: the product reads FOCUS as CSV and Parquet",
+    "focus/charges_vercel_pacific_day.jsonl": "lines of JSON: the product reads FOCUS as CSV and Parquet",
+    "focus/charges_vercel_error_404_no_costs.json": "an answer of an API: the product reads files of FOCUS",
+    "github_copilot/organization_1_day_download_links.json": "links to a report: see test_links_lead_to_every_file",
+    "github_copilot/users_1_day_download_links_two_parts.json": "links to a report: see test_links_lead_to_every_file",
+}
+"""Table or body -> why it is not put through the parser."""
+
+REFUSED_AS_WELL: Mapping[str, str] = {
+    "cursor/daily_usage_official_active_only.json": (
+        "an answer to a request without a page: ours names one, and then the answer counts its pages"
+    ),
+    "cursor/daily_usage_official_2025_date_only.json": "an answer of 2025 to a request without a page",
+    "cursor/usage_events_custom_subscription_free.json": (
+        "nothing in the event says whether its kind is billed: a person has to decide"
+    ),
+    "cursor/usage_events_2025_free_model_without_cents.json": (
+        "a billed event without a price: 0 dollars is what the dashboard shows beside it, not what the event says"
+    ),
+    "cursor/usage_events_free_credit.json": (
+        "the dashboard leaves chargedCents out of what a free credit pays; no answer of the Admin API is known to"
+    ),
+    "cursor/usage_events_timestamp_iso.json": (
+        "the reference of the Admin API has milliseconds alone, and so has every recorded event"
+    ),
+    "cursor/usage_events_discount_half_numbers_as_text.json": (
+        "the dashboard writes counters as text; the Admin API writes numbers"
+    ),
+    "cursor/usage_events_errored_aborted_empty_usage.json": (
+        "the dashboard leaves chargedCents out of a billed event; the current Admin API states it of every one"
+    ),
+    "focus/charges_correction_in_a_member_account.csv": (
+        "corrections alone do not say that a file covers a day: May waits for its own file (test_focus.py has both)"
+    ),
+    "focus/charges_azure_credit_and_correction.csv": (
+        "a charge without a ServiceName, which FOCUS wants of each: the file is refused, and no credit is lost "
+        "in silence"
+    ),
+    "focus/charges_aws_exponent_and_tax.csv": (
+        "a charge without ServiceProviderName, which FOCUS wants of each; the source fills in two columns only"
+    ),
+    "focus/charges_two_currencies.csv": (
+        "one bill of one account and month in two currencies: FOCUS gives an invoice one currency"
+    ),
+    "github_copilot/organization_1_day_official_two_enterprises.json": (
+        "the report of enterprises: two rows of no organization, where ours is asked for one organization"
+    ),
+    "github_copilot/seats_enterprise_counted_once.json": (
+        "the list of an enterprise has a seat for each way to have it; ours is the list of an organization"
+    ),
+    "github_copilot/budgets_official_one_scalar_sku.json": "the answer to a request for one budget, which is no list",
+    "litellm/user_activity_official_flat_metrics.json": (
+        "release 1.65 has the metrics of a model without the object around them; later ones have it"
+    ),
+    "litellm/user_activity_first_release_long_float.json": (
+        "release 1.65 has the metrics of a model without the object around them; later ones have it"
+    ),
+    "openai/usage_completions_batch_row_missing_counters.json": (
+        "a bucket without its end, which the reference requires: nothing says that it is a day"
+    ),
+    "openai/costs_number_and_string_amounts.json": (
+        "buckets from 22:13:20 to 22:13:20, which are no UTC days; fixtures/openai has amounts as text on whole days"
+    ),
+    "openai/usage_completions_rows_without_cached_counter.json": (
+        "buckets from 22:13:20 to 22:13:20, which are no UTC days"
+    ),
+}
+"""Body that its source understands -> why the product may refuse it. Nothing of it is stored."""
+
+READ_ANYWAY: Mapping[str, str] = {
+    "chatgpt/codex_usage_two_rows_of_one_day.json": (
+        "users without an id are not told apart, so rows without a user are rows of several users: both count"
+    ),
+    "openai_legacy/billing_usage_total_differs.json": (
+        "the lines are stored with the stated total, and the check total_usage shows that they differ"
+    ),
+}
+"""Body that should be refused -> why the product may read it."""
+
+WRONG_TODAY: Mapping[str, str] = {
+    "cursor/usage_events_official_service_account.json": (
+        "a service account counts as a person: serviceAccountId is kept as an unknown field alone"
+    ),
+    "cursor/usage_events_official_2025_without_charged_cents.json": (
+        "days of 2025 are refused: the price of an event without chargedCents, totalCents + cursorTokenFee, is "
+        "not known to it"
+    ),
+    "cursor/usage_events_official_2025_without_fee.json": (
+        "days of 2025 are refused: the price of an event without chargedCents, totalCents, is not known to it"
+    ),
+    "github_copilot/seats_team_and_organization_assignees.json": (
+        "the whole list is refused for a seat of a team or an organization, which has no login"
+    ),
+    "litellm/team_activity_flat_cost_beside_spend.json": (
+        "capacity that is paid for by time (flat_cost) is in no cost: costs are the spend of the users' report, "
+        "where it is 0"
+    ),
+    "openai_legacy/usage_image_of_another_day.json": (
+        "use of another day is stored as of the requested one: the moments of rows are not read"
+    ),
+    "openrouter/activity_two_times_of_one_day.json": (
+        "two rows of one model and provider with different times are refused as one row twice, and with them the day"
+    ),
+}
+"""Body -> what the product makes of it that it does not mean. Who mends it removes the line."""
+
+NOT_COMPARED: Mapping[tuple[str, str], str] = {
+    **{
+        (
+            f"cursor/usage_events_{name}.json",
+            "people",
+        ): "the dashboard names people by a number, the Admin API by address"
+        for name in (
+            "included_but_chargeable",
+            "usage_based_with_fee",
+            "included_nothing_charged",
+            "team_usage_based",
+            "pro_plus_chargeable",
+            "ultra_chargeable",
+        )
+    },
+    ("github_copilot.users_1_day", "tokens"): "tokens of the command line are stored as they are sent, in breakdown",
+    ("github_copilot.organization_1_day", "tokens"): "tokens of the command line are stored as they are sent",
+    ("litellm/user_activity_aggregated_other_provider_total.json", "people"): "the aggregated route names no users",
+}
+"""Body or table, and part of the meaning -> why the product has nothing to compare it with."""
+
+OWN_COUNTERS: Mapping[str, str] = {
+    "anthropic.claude_code": "the use of anthropic.usage_messages once more",
+    "anthropic_analytics.usage_report": "the use of anthropic.usage_messages once more",
+    "anthropic_analytics.user_usage_report": "the use of anthropic.usage_messages once more",
+    **{
+        f"litellm.{name}_activity": "the use of other providers once more"
+        for name in ("user", "team", "tag", "customer")
+    },
+    "openai.usage_web_search_calls": "the requests of completions once more",
+    "openai.usage_file_search_calls": "searches, which are no requests to a model",
+    **{
+        f"anthropic/usage_messages_{name}.json": "a row lacks counters of its cache, so its whole input is unknown"
+        for name in ("row_without_cache_counters", "empty_cache_creation")
+    },
+    **{
+        f"cursor/usage_events_{name}.json": "an event lacks cacheWriteTokens, so its whole input is unknown"
+        for name in (
+            "included_but_chargeable",
+            "included_nothing_charged",
+            "team_usage_based",
+            "ultra_chargeable",
+            "timestamp_number_and_text",
+        )
+    },
+    **{
+        f"openrouter/activity_{name}.json": "a row has use with an own key, and nobody knows how much of it"
+        for name in (
+            "official_first_reference",
+            "official_cached_tokens",
+            "own_key_beside_credits",
+            "twelve_decimals_and_large_own_key",
+            "split_by_workspace",
+            "date_as_iso_instant",
+        )
+    },
+}
+"""Table or body -> why costs.usage has other counters, or none. Those of the raw rows are compared instead."""
+
+VALUED = frozenset(("effective", "list", "contracted"))
+"""What a FOCUS file states of a charge besides what is billed, in the same currency."""
+REFUSALS = (ShapeError, msgspec.DecodeError, ProviderError, WarehouseError)
+STILL_REFUSED: Mapping[str, str] = {
+    "anthropic_analytics/cost_report_official_placeholder.json": r"amount .*: Invalid decimal string",
+    "cursor/usage_events_without_kind.json": r"\.kind .*: the field is missing",
+    "cursor/usage_events_unknown_kind.json": "nothing says whether the kind 'Grok Bot' is billed",
+    "cursor/usage_events_same_millisecond.json": "Expected milliseconds since 1970",
+    "github_copilot/premium_requests_answering_ai_credits.json": r"\.product .*: the field is missing",
+    "github_copilot/premium_requests_fractions_without_amounts.json": r"\.product .*: the field is missing",
+    "github_copilot/billing_usage_without_date.json": r"\.discountAmount .*: the field is missing",
+    "github_copilot/ai_credits_cloud_agent_sku.json": r"\.grossAmount .*: the field is missing",
+}
+"""Body -> what is wrong with it besides its period and its envelope, as the product says it."""
+PARTS = ("costs", "tokens", "people")
+FIELDS = {
+    "file": str,
+    "table": str,
+    "kind": str,
+    "source": str,
+    "shortened": bool,
+    "request": str,
+    "days": list,
+    "decides": str,
+    "why": str,
+    "confidence": str,
+    "refused": str,
+}
+
+
+def is_played(body: Body) -> bool:
+    return body.table not in NOT_PLAYED and body.name not in NOT_PLAYED
+
+
+LOOKUPS = [name for name, body in BODIES.items() if body.table in EVERY_LOOKUP]
+SOUND = [name for name, body in BODIES.items() if is_played(body) and not body.entry["refused"] and name not in LOOKUPS]
+SPOILT = [name for name, body in BODIES.items() if is_played(body) and body.entry["refused"]]
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
+    """One warehouse for all bodies: each is a connection of its own."""
+    warehouse = Warehouse(database=str(tmp_path_factory.mktemp("recorded") / "usage.duckdb"))
+    with warehouse.get_connection():
+        recorded.declare(warehouse)
+        yield Days(warehouse)
+
+
+def test_every_file_has_one_meaning() -> None:
+    listed = Counter(body.path for body in recorded.every_body())
+    assert set(listed.values()) == {1}
+    assert listed.keys() == {path for path in RECORDED.glob("*/*") if path.name != "meaning.toml"}
+
+
+@pytest.mark.parametrize("folder", sorted({body.folder for body in BODIES.values()}))
+def test_meanings_have_their_form(folder: str) -> None:
+    for body in BODIES.values():
+        if body.folder != folder:
+            continue
+        entry = body.entry
+        assert {name: type(entry[name]) for name in FIELDS} == FIELDS, body.name
+        assert entry.keys() <= {*FIELDS, *PARTS}, body.name
+        assert entry["kind"] in ("official", "recorded", "test data"), body.name
+        assert entry["confidence"] in ("high", "medium", "low"), body.name
+        assert all(entry[name].strip() for name in ("source", "request", "decides", "why")), body.name
+        assert body.table.startswith(f"{folder}."), body.name
+        assert body.days == sorted(set(body.days)), body.name
+        assert {count for counts in ("tokens", "people") for count in map(type, entry.get(counts, {}).values())} <= {
+            int
+        }
+        for cost in entry.get("costs", []):
+            assert cost["basis"] in ("billed", "notional", "estimated", "credits"), body.name
+            assert (cost["basis"] == "credits") == (cost["unit"] == "credits"), body.name
+            assert Decimal(cost["amount"]).is_finite(), body.name
+            assert cost["working"], body.name
+            assert len(body.days) == 1 or cost["day"] in entry["days"], body.name
+
+
+def test_exceptions_are_about_bodies() -> None:
+    tables = {body.table for body in BODIES.values()}
+    assert NOT_PLAYED.keys() <= BODIES.keys() | tables
+    assert REFUSED_AS_WELL.keys() | WRONG_TODAY.keys() <= {*SOUND, *SPOILT, *LOOKUPS}
+    assert READ_ANYWAY.keys() | STILL_REFUSED.keys() <= {*SPOILT}
+    assert OWN_COUNTERS.keys() | {what for what, _ in NOT_COMPARED} <= BODIES.keys() | tables
+    assert {BODIES[name].table.replace(".", "/") for name in (*SOUND, *SPOILT)} <= EVERY_ENDPOINT.keys()
+
+
+def meant(body: Body) -> Money:
+    """What the body costs, by its meaning."""
+    money: dict[tuple[date, str, str], Decimal] = {}
+    for cost in body.entry.get("costs", []):
+        place = _day(cost, body), cost["basis"], cost["unit"]
+        money[place] = money.get(place, Decimal(0)) + Decimal(cost["amount"])
+    return {place: amount for place, amount in money.items() if amount}
+
+
+def _day(cost: Mapping[str, str], body: Body) -> date:
+    """The day of a cost: the body's only one, where none is stated."""
+    return date.fromisoformat(cost["day"]) if "day" in cost else body.days[0]
+
+
+def differences(days: Days, body: Body) -> Iterator[str]:
+    """What of a stored body is not what its source says. Of bases that it leaves out, only what is billed must be 0."""
+    stated = body.entry.keys() - {
+        part for part in PARTS if {(body.name, part), (body.table, part)} & NOT_COMPARED.keys()
+    }
+    if "costs" in stated:
+        expected, found = meant(body), recorded.costs(days, body)
+        bases = {"billed", *(cost["basis"] for cost in body.entry["costs"])}
+        for place in sorted(expected.keys() | {place for place in found if place[1] in bases}):
+            if expected.get(place) != found.get(place):
+                yield f"{place}: {found.get(place)} instead of {expected.get(place)}"
+        found_values = recorded.values(days, body) if body.folder == "focus" else {}
+        for cost in body.entry["costs"]:
+            for name in VALUED & cost.keys():
+                value = found_values[_day(cost, body), cost["unit"]][name]
+                if value != Decimal(cost[name]):
+                    yield f"{name}: {value} instead of {cost[name]}"
+    if "tokens" in stated:
+        is_own = {body.name, body.table} & OWN_COUNTERS.keys()
+        used = recorded.raw_tokens(days, body) if is_own else recorded.tokens(days, body)
+        for name, count in body.entry["tokens"].items():
+            if used.get(name, 0) != count:
+                yield f"{name}: {used.get(name)} instead of {count}"
+    if "people" in stated:
+        counted, count = recorded.people(days, body), body.entry["people"]["count"]
+        if counted not in (None, count):
+            yield f"people: {counted} instead of {count}"
+
+
+def test_bodies_name_nobody() -> None:
+    placeholders = re.compile(r"@((.+\.)?example(\.com|\.org|\.net)?|company\.com|emaildomain\.com)$")
+    for path in RECORDED.glob("*/*"):
+        text = path.read_text(encoding="utf-8-sig")
+        for address in re.findall(r"[\w.+-]+@[A-Za-z][\w.-]*\w", text):
+            assert placeholders.search(address), (path.name, address)
+        secrets = r"\b(sk-(ant|proj|admin|or)-|ghp_|github_pat_|AKIA)\w{8}|Bearer \w|/(tmp|work|home|Users)/\w"
+        assert not re.search(secrets, text), path.name
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_body_means_what_its_source_says(name: str, days: Days) -> None:
+    try:
+        recorded.store(days, BODIES[name], recorded.rows_of(BODIES[name]))
+    except REFUSALS:
+        if name not in REFUSED_AS_WELL and name not in WRONG_TODAY:
+            raise
+        return
+    assert name not in REFUSED_AS_WELL
+    assert bool(found := [*differences(days, BODIES[name])]) == (name in WRONG_TODAY), found
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_body_that_must_be_refused_is_refused(name: str) -> None:
+    if name in READ_ANYWAY or name in WRONG_TODAY:
+        assert sum(rows.num_rows for _, rows in recorded.rows_of(BODIES[name]))
+        return
+    with pytest.raises(REFUSALS):
+        list(recorded.rows_of(BODIES[name]))
+
+
+@pytest.mark.parametrize("name", [name for name in SPOILT if BODIES[name].table in recorded.IN_OUR_FRAME])
+def test_amounts_of_what_is_refused_for_its_frame_mean_the_same(name: str, days: Days) -> None:
+    body = BODIES[name]
+    if name in STILL_REFUSED:
+        with pytest.raises(REFUSALS, match=STILL_REFUSED[name]):
+            list(recorded.rows_in_our_frame(body))
+        return
+    recorded.store(days, body, recorded.rows_in_our_frame(body))
+    assert [*differences(days, body)] == []
+
+
+@pytest.mark.parametrize("name", LOOKUPS)
+def test_a_lookup_lists_who_its_source_says(name: str) -> None:
+    body = BODIES[name]
+    if name in REFUSED_AS_WELL or name in WRONG_TODAY:
+        with pytest.raises(REFUSALS):
+            recorded.listed(body)
+        return
+    assert (rows := recorded.listed(body))
+    if "people" in body.entry:
+        assert len({row.id for row in rows}) == body.entry["people"]["count"]
+
+
+def test_a_budget_says_what_it_is_for() -> None:
+    budgets = recorded.listed(BODIES["github_copilot/budgets_official_bundle_pricing.json"])
+    assert {(row.budget_product_sku, row.budget_amount) for row in budgets if isinstance(row, Budgets)} == {
+        ("actions", Decimal(1000)),
+        ("ai_credits", Decimal(500)),
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in BODIES if "download_links" in name])
+def test_links_lead_to_every_file(name: str) -> None:
+    body = BODIES[name]
+    [day] = body.days
+    _, endpoint = body.asked
+    answer: Json = decoded(body.path.read_bytes())
+    assert endpoint.links
+    assert [*endpoint.links(answer, Window(day, day))] == answer["download_links"]
