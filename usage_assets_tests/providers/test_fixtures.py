@@ -136,7 +136,7 @@ def test_official_openai_usage(name: str, values: dict[str, int]) -> None:
 
 
 def test_an_event_that_a_plan_includes_is_not_billed_although_cursor_calls_it_chargeable() -> None:
-    [event] = read("cursor/usage_events/observed_included_and_chargeable.json")
+    [event] = read("cursor/usage_events/composed_included_and_chargeable.json")
     assert (event["charge"], event["charged_cents"]) == ("included", Decimal("14.68865"))
 
 
