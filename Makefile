@@ -27,9 +27,10 @@ SANDBOX_TESTED := .venv/.sandbox-tested
 SANDBOX := $(shell find usage_assets/sandbox usage_assets_tests/sandbox fixtures -type f -not -name '*.pyc')
 READY_FOCUS := .venv-focus/.ready
 READY_LITELLM := .venv-litellm/.ready
+DRIFT := .venv-drift
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-all test-browser audit drill drill-lake distributed check docs pictures bench focus litellm wheel image mutants
+.PHONY: help demo run test test-all test-browser audit drill drill-lake distributed check docs pictures bench focus litellm drift wheel image mutants
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
@@ -48,6 +49,7 @@ help:
 	@echo "make bench   the benchmarks; exit 1 where a demand is missed"
 	@echo "make focus   FOCUS's own validator over a year of the sandbox in each version, or over FOCUS_FILE=x.csv; needs Python 3.12"
 	@echo "make litellm  the provider litellm against LiteLLM's own proxy, with a fake model behind it"
+	@echo "make drift   what the newest packages openai, anthropic and litellm have and our declarations lack; exit 1 where nobody has reviewed it"
 	@echo "make docs    write docs/tables.md from the declarations"
 	@echo "make pictures  take the README's pictures of a demo; needs Chromium"
 
@@ -161,6 +163,12 @@ $(READY_LITELLM): constraints-litellm.txt
 
 litellm: $(READY_LITELLM) $(READY)
 	@$(BIN)/python -m pytest -m litellm usage_assets_tests/litellm_proxy
+
+# The packages are read and never run, so what they depend on is left out.
+drift: $(READY)
+	@test -x $(DRIFT)/bin/python || "$(PYTHON)" -m venv $(DRIFT)
+	$(call patiently,installing the newest packages into $(DRIFT),$(DRIFT)/bin/python $(PIP_INSTALL) --upgrade --no-deps openai anthropic litellm)
+	@$(BIN)/python -m usage_assets_tests.drift "$$($(DRIFT)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 focus: $(READY_FOCUS) $(READY)
 	@$(if $(FOCUS_FILE),,$(BIN)/python -m usage_assets.focus)

@@ -38,6 +38,7 @@ select
   ['gpt-5, input', 'gpt-5, output', 'o4-mini, input', 'o4-mini, output', 'whisper'][n // 1000 % 5 + 1] as line_item,
   'key_' || lpad((n // 5000)::varchar, 16, '0') as api_key_id,
   null as api_source,
+  null as occurrence,
   null as organization_id,
   ('0.' || lpad((hash(n, day) % 10000000000000000)::varchar, 17, '0'))::decimal(38, 24) as amount_value,
   'usd' as amount_currency,

@@ -16,6 +16,10 @@ from usage_assets.models.due import DueDay, ExpectedAsset
 from usage_assets.models.entities import ENTITIES
 from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.warehouse.ledger import (
+    AcceptedBillDay,
+    BillDay,
+    BillSet,
+    BillState,
     DayState,
     FailedCheck,
     LateDay,
@@ -56,6 +60,7 @@ def page() -> str:
         "Port entities": list(dict.fromkeys(derived.row for derived in ENTITIES)),
         "Ledgers": [
             *(PartitionVersion, Restatement, DayState, LateDay, DueDay, ExpectedAsset, FailedCheck, Naming, Statement),
+            *(BillSet, BillDay, BillState, AcceptedBillDay),
             *(PortEntity, PortPush),
         ],
     }

@@ -34,9 +34,9 @@ def build_accounting_asset(seed: Seed) -> dg.AssetsDefinition:
     @dg.asset(
         key=ACCOUNTING,
         group_name="accounting",
-        description="The tables `accounting.*`: rates, purchases, invoices, owners, budgets and guardrails from the "
-        "connections file.\n\n"
-        "Views by team change at once. `due_days_sensor` recomputes the days that a changed rate covers.",
+        description="The tables `accounting.*`: rates, purchases, invoices, owners, budgets, guardrails and people "
+        "from the connections file.\n\n"
+        "Views by team and by person change at once. `due_days_sensor` recomputes the days that a changed rate covers.",
         kinds={"duckdb"},
     )
     def accounting(warehouse: Warehouse) -> dg.MaterializeResult[None]:

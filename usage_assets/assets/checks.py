@@ -16,8 +16,8 @@ import duckdb
 
 from usage_assets.assets.signatures import share_signature
 from usage_assets.core.money import TOLERANCE
-from usage_assets.core.schema import Row, TableRow, declared
-from usage_assets.models.costs import AllocatedCost
+from usage_assets.core.schema import Row, TableRow, declarations, declared
+from usage_assets.models.costs import AllocatedCost, used_views
 from usage_assets.models.due import stale_days
 from usage_assets.models.model import SQL, sql_files
 from usage_assets.models.prices import TOKENS, has_prices, unit_errors
@@ -136,8 +136,10 @@ class Comparison:
     find: Finder
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN
     excuses: Excuses = _nothing
-    reads: Sequence[Table] = ()
-    """Other tables that it reads, which the connection need not have."""
+    reads: Sequence[str] = ()
+    """Other tables and views that it reads, which the connection need not have."""
+    is_posted: bool = True
+    """Whether somebody has to hear of it: what it finds is shown in any case."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ class Finding:
     failures: Sequence[CheckFailure]
     left_out: Mapping[date, str]
     """Days that are not compared, with the reason."""
+    is_posted: bool = True
 
     @cached_property
     def wrong(self) -> Mapping[date, Sequence[str]]:
@@ -162,8 +165,8 @@ class Finding:
         return ". ".join(said).format(connection=connection, day=day)
 
     def rows(self, connection: str, run_id: str) -> Iterator[FailedCheck]:
-        """Yield the rows that ``ledger.failed_checks`` holds of it."""
-        for day, texts in self.wrong.items():
+        """Yield the rows that ``ledger.failed_checks`` holds of it: none of what is only shown."""
+        for day, texts in self.wrong.items() if self.is_posted else ():
             yield FailedCheck(
                 connection=connection,
                 usage_date=day,
@@ -180,6 +183,7 @@ class Finding:
 
         Where only days outside the run are wrong, it is a warning, because an error of a blocking check stops the run.
         """
+        quiet: dict[str, int | str] = {} if self.is_posted else {ONLY_SHOWN: True}
         for day, texts in self.wrong.items():
             yield dg.AssetCheckEvaluation(
                 asset_key=self.spec.asset_key,
@@ -189,6 +193,7 @@ class Finding:
                 metadata={
                     "contradictions": dg.MetadataValue.json(texts[:LISTED_TEXTS]),
                     ADVICE: self.advice(target.connection, day),
+                    **quiet,
                 },
                 severity=self.severity,
                 blocking=self.spec.blocking,
@@ -211,7 +216,8 @@ class Finding:
                 DAYS_WRONG: len(texts),
             }
             | ({"not_compared": not_compared} if not_compared else {})
-            | ({ADVICE: advice} if advice else {}),
+            | ({ADVICE: advice} if advice else {})
+            | quiet,
         )
 
 
@@ -242,8 +248,8 @@ def build_checks(
       columns for them
     * of a table that views read: ``views``
     * of allocated costs: ``list_price`` if there is a price list
-    * warnings: what ``sql/warnings/<table>.<check>.sql`` and those of a derived ``file`` (``<folder>/<file>``) find,
-      and where the table differs from that of ``cross_check``
+    * warnings: what ``sql/warnings/<table>.<check>.sql`` and those of a derived ``file`` (``<folder>/<file>``) find
+      (errors, where the file says ``severity: error``), and where the table differs from that of ``cross_check``
 
     They have one result per run, and an evaluation for each wrong day only: an event for every day and check was a
     third of what a backfill took.
@@ -265,8 +271,10 @@ def build_checks(
         viewed = [spec for spec in views if spec.key in selected]
         with warehouse.get_connection() as database:
             others = [read for each in comparisons for read in each.reads]
+            tables = [Table(declared(read)) for read in others if read in declarations()]
             used, viewing = (read_by(query), query.views if viewed else ()) if query else ((), ())
-            broken = warehouse.declare(database, [FAILED_CHECKS, *stored, *used, *others], viewing)
+            viewing = tuple(dict.fromkeys((*viewing, *used_views(others))))
+            broken = warehouse.declare(database, [FAILED_CHECKS, *stored, *used, *tables], viewing)
             if query:
                 define_macros(database, query)
             if context.has_partition_key or context.has_partition_key_range:
@@ -277,7 +285,8 @@ def build_checks(
             findings = []
             for each in (each for each in comparisons if each.spec.key in selected):
                 failures = [*each.find(database, target)]
-                findings.append(Finding(each.spec, each.severity, failures, each.excuses(database, target, failures)))
+                excused = each.excuses(database, target, failures)
+                findings.append(Finding(each.spec, each.severity, failures, excused, each.is_posted))
             named = [
                 (spec, find(database, table, target), said)
                 for spec, find, said in names_of_fields
@@ -357,16 +366,17 @@ def _comparisons(
 
     def warning(name: str, sql: str, excuses: Excuses = _nothing) -> Comparison:
         description = sql.partition("\n")[0].removeprefix("-- ")
-        stated = {name: value.split(", ") for name, value in declared_in(sql).items() if name in ("reads", "settled")}
-        reads = [Table(declared(read)) for read in stated.get("reads", ())]
+        stated = {name: value.split(", ") for name, value in declared_in(sql).items()}
         settled = stated.get("settled", ())
         if query and settled == ["sources"]:
             settled = [query.part, *query.reads, *query.optional_refs]
         return Comparison(
             spec(name, description),
             _finding(sql),
+            error if stated.get("severity") == ["error"] else dg.AssetCheckSeverity.WARN,
             excuses=_unsettled(settled) if settled and excuses is _nothing else excuses,
-            reads=reads,
+            reads=stated.get("reads", ()),
+            is_posted=stated.get("shown") != ["only"],
         )
 
     file, part, error = table.name.replace(".", "_"), query.part if query else "", dg.AssetCheckSeverity.ERROR

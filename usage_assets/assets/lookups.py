@@ -46,7 +46,7 @@ def build_lookup_asset(
     @dg.asset(
         key=key,
         group_name=f"{connection.name}_lookups",
-        description=f"{table.description}\n\nSource: `GET {lookup.path}`.",
+        description=f"{table.description}\n\nSource: `{lookup.method} {lookup.path}`.",
         metadata=table_metadata(lookup.row, connection.name),
         kinds={connection.provider, "duckdb"},
         check_specs=[

@@ -17,6 +17,8 @@ from usage_assets.warehouse.values import Query
 
 COSTS = dg.AssetKey("costs")
 """The asset that is downstream of every connection's costs."""
+NEEDED = "usage_assets/needed"
+"""The assets without which it is not computed: an asset may also read what need not be there."""
 
 
 def build_model_asset(
@@ -45,6 +47,7 @@ def build_model_asset(
         metadata={
             **table_metadata(model.row, connection.name, model.part),
             "query": dg.MetadataValue.md(f"```sql\n{query.sql}```"),
+            NEEDED: dg.MetadataValue.json([sources[table][part].to_user_string() for table, part in query.needed]),
         },
         kinds={"duckdb", "sql"},
         code_version=code_version(model.row, query.code),

@@ -4,9 +4,9 @@ All days are UTC days."""
 import dagster as dg
 
 from usage_assets.config.settings import Settings
+from usage_assets.core.days import MOST_DAYS
 
-MAX_PARTITIONS_PER_RUN = 186
-"""6 windows of 31 days, and one page of OpenAI costs plus a few days."""
+MAX_PARTITIONS_PER_RUN = MOST_DAYS
 
 
 def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:

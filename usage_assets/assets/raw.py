@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
+from usage_assets.assets.bills import BillsRead, read_bills
 from usage_assets.assets.days_to_store import DaysToStore, refusal
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import code_version, table_metadata
@@ -73,8 +74,12 @@ def build_raw_asset(
         from_archive = FROM_ARCHIVE in context.run.tags
         try:
             _refuse_days_out_of_reach(days, connection, provider, endpoint, from_archive=from_archive)
-            source_of_rows = replay() if from_archive else client()
-            fetched, totals = fetch_with_totals(source_of_rows, endpoint, days, partly=True)
+            if endpoint.files and not from_archive:
+                read = read_bills(client(), warehouse, connection, endpoint, days, context)
+            else:
+                source_of_rows = replay() if from_archive else client()
+                read = BillsRead(*fetch_with_totals(source_of_rows, endpoint, days, partly=True))
+            fetched, totals = read.fetched, read.totals
             late = {day: error for day, error in fetched.not_fetched.items() if isinstance(error, NotServedYetError)}
             if late:
                 again = note_late(warehouse, endpoint.tables, connection.name, late, context.run.run_id)
@@ -86,7 +91,7 @@ def build_raw_asset(
         except ProviderError as error:
             raise failure(str(error), error.days, error.cause) from None
         refused = {day: error for day, error in fetched.not_fetched.items() if day not in late}
-        served = [day for day in days if day not in fetched.not_fetched]
+        served = [day for day in days if day not in fetched.not_fetched and day not in read.kept]
         if not served:
             if refused:
                 raise refusal(refused)
@@ -108,6 +113,8 @@ def build_raw_asset(
                 shape_verified=not unverified(endpoint, fetched.rows, captured) if has_money else None,
             ),
             settling_days=settling_days(connection, provider),
+            bills=read.bills,
+            earliest=earliest_day(connection, provider, endpoint),
         )
         # the same code gets other answers on other days
         handed = DaysToStore(answer, served, {**refused})

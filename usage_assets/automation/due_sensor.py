@@ -18,11 +18,11 @@ from usage_assets.assets.failures import days_of, failed_steps, reason_of
 from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, USAGE_JOB, range_tags
 from usage_assets.automation.port_sensor import RUN_KEY_TAG, is_over, outcome_of
-from usage_assets.config.accounting import RELEASED
+from usage_assets.config.accounting import RELEASED, ConfiguredConnectionRow
 from usage_assets.core.days import DAY, Window, alike, utc_today, windows
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 from usage_assets.models.connection_graph import ConnectionGraph
-from usage_assets.models.due import Due, due_days, in_words
+from usage_assets.models.due import WANTED, Due, due_days, in_words, whole_sets
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import UNDER_WAY
 from usage_assets.warehouse.values import Seed, WarehouseError
@@ -155,7 +155,7 @@ def build_due_sensor(
             return _result([], cursor)
         patient = warehouse.model_copy(update={"wait_seconds": WAIT_SECONDS})
         try:
-            due = due_days(patient, seeds, keep=True)
+            due, sets = due_days(patient, seeds, keep=True), whole_sets(patient)
         except WarehouseError as error:
             return dg.SensorResult(skip_reason=f"not yet: {error}", cursor=_encoded(cursor))
         requests: list[dg.RunRequest] = []
@@ -169,9 +169,9 @@ def build_due_sensor(
                 if row.connection == name
                 and _is_wanted(row, utc_today() - recent_days * DAY, overdue, with_history=with_history)
             ]
-            planned = plan(wanted, watched[name], cursor.work[name])
+            planned = plan(wanted, watched[name], cursor.work[name], sets.get(name, ()))
             if cursor.work[name].succeeded and _is_repeat(cursor.work[name], planned):
-                planned = plan(wanted, watched[name], cursor.work[name])
+                planned = plan(wanted, watched[name], cursor.work[name], sets.get(name, ()))
             if planned and _is_in_use(context.instance, name, watched[name]):
                 cursor.seen = ""
             elif planned:
@@ -203,10 +203,10 @@ def _is_wanted(row: Due, recent: date, overdue: timedelta, *, with_history: bool
     return with_history or not row.is_history(recent)
 
 
-def plan(wanted: Iterable[Due], watched: ConnectionGraph, work: Work) -> Range | None:
+def plan(wanted: Iterable[Due], watched: ConnectionGraph, work: Work, sets: Collection[Window] = ()) -> Range | None:
     """Return the newest range of days that wants the same assets; days that failed before come last, on their own.
 
-    Forgets what failed before and is not wanted any more.
+    ``sets``: days that are stored together. Forgets what failed before and is not wanted any more.
     """
     days: dict[date, set[dg.AssetKey]] = defaultdict(set)
     for row in wanted:
@@ -214,7 +214,7 @@ def plan(wanted: Iterable[Due], watched: ConnectionGraph, work: Work) -> Range |
     keys = {key.to_user_string() for assets in days.values() for key in assets}
     work.assets_aside = {name: trouble for name, trouble in work.assets_aside.items() if name in keys}
     work.days_apart = [each for each in work.days_apart if any(each[0] <= day <= each[1] for day in days)]
-    resting = watched.with_computed(
+    resting = watched.held_up_by(
         dg.AssetKey.from_user_string(name)
         for name, trouble in work.assets_aside.items()
         if trouble.rests_until > _now()
@@ -226,7 +226,8 @@ def plan(wanted: Iterable[Due], watched: ConnectionGraph, work: Work) -> Range |
         if assets and (apart is None or work.days_apart[apart][2].rests_until <= _now()):
             wants[day] = assets, apart
     ranges = [
-        Range(window, assets, apart is not None) for window, (assets, apart) in alike(wants, MAX_PARTITIONS_PER_RUN)
+        Range(window, assets, apart is not None)
+        for window, (assets, apart) in alike(wants, MAX_PARTITIONS_PER_RUN, sets)
     ]
     return min(ranges, key=lambda each: each.is_apart, default=None)
 
@@ -326,7 +327,7 @@ def _result(requests: list[dg.RunRequest], cursor: Cursor) -> dg.SensorResult:
 
 
 def _due_in_words(due: Iterable[Due]) -> str:
-    pressing = in_words(row for row in due if row.state in ("missing", "stale"))
+    pressing = in_words(row for row in due if row.state in WANTED)
     return "; ".join(f"{name} {reason}" for name, reasons in pressing.items() for reason in reasons[:MOST_REASONS])
 
 
@@ -346,7 +347,11 @@ def _in_words(cursor: Cursor) -> str:
 
 
 def _digest(seeds: Seed) -> str:
-    tables = {table: rows for table, rows in seeds.tables.items() if table.row not in RELEASED and rows.num_rows}
+    tables = {
+        table: rows
+        for table, rows in seeds.tables.items()
+        if table.row not in (*RELEASED, ConfiguredConnectionRow) and rows.num_rows
+    }
     rows = [(table.name, rows.to_pylist()) for table, rows in tables.items()]
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:12] if rows else ""
 

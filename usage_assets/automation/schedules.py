@@ -5,9 +5,8 @@ Each requests one run per connection, and one more for each range of older days 
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import partial
 
 import dagster as dg
 
@@ -26,9 +25,9 @@ from usage_assets.automation.jobs import (
 )
 from usage_assets.config.days import WEEKLY_LOOKBACK_DAYS, daily_cron, minutes_to_first_fetch
 from usage_assets.config.settings import Connection, Settings
-from usage_assets.core.days import DAY, Window
+from usage_assets.core.days import DAY, Window, keeping_whole
 from usage_assets.fetching.connected import earliest_day, settling_days
-from usage_assets.models.due import due_days
+from usage_assets.models.due import due_days, whole_sets
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.values import Seed, WarehouseError
@@ -68,13 +67,15 @@ def build_schedules(
     """
     has_key = any(connection.has_access for connection in connections)
     status = dg.DefaultScheduleStatus.RUNNING if has_key else dg.DefaultScheduleStatus.STOPPED
+    reads_files = any(PROVIDERS[connection.provider].reads_files for connection in connections)
 
     def build(
         name: str,
         cron: str,
         days: int,
         description: str,
-        unsettled: Callable[[dg.ScheduleEvaluationContext], Mapping[str, Collection[date]]] = lambda _: {},
+        *,
+        with_unsettled: bool = False,
     ) -> dg.ScheduleDefinition:
         @dg.schedule(
             name=name,
@@ -88,10 +89,12 @@ def build_schedules(
             tick = context.scheduled_execution_time
             today = tick.date()
             recent = Window(today - days * DAY, today if settings.usage_include_today else today - DAY)
-            stored = unsettled(context)
+            unsettled = _unsettled(settings, seeds, context) if with_unsettled else {}
+            sets = _sets(settings, context) if reads_files else {}
             for connection in connections:
                 if keys := usage_keys.get(connection.name):
-                    for n, window in enumerate(_ranges(connection, today, recent, stored.get(connection.name, ()))):
+                    older, whole = unsettled.get(connection.name, ()), sets.get(connection.name, ())
+                    for n, window in enumerate(_ranges(connection, today, recent, older, whole)):
                         yield dg.RunRequest(
                             run_key=f"{name}:{connection.name}:{window.first}:{tick.isoformat()}",
                             asset_selection=list(keys),
@@ -119,7 +122,7 @@ def build_schedules(
             settings.usage_lookback_days,
             f"Fetches the last {settings.usage_lookback_days} closed days of every connection again, and all days "
             "that are stored and not settled (late data)",
-            unsettled=partial(_unsettled, settings, seeds),
+            with_unsettled=True,
         ),
         build(
             "weekly_restatement_schedule",
@@ -217,8 +220,20 @@ def _unsettled(
     return {}
 
 
-def _ranges(connection: Connection, today: date, recent: Window, unsettled: Collection[date]) -> Iterator[Window]:
-    """Yield the ranges to request, each a run: the recent days first, then older ones that are not settled.
+def _sets(settings: Settings, context: dg.ScheduleEvaluationContext) -> Mapping[str, Sequence[Window]]:
+    """Return the days that are stored together, by connection; none where the database cannot be read now."""
+    try:
+        return whole_sets(warehouse_at(settings.warehouse, TICK_PATIENCE))
+    except WarehouseError as error:
+        context.log.warning(f"{error}; bills are read in part this time, and refused where they have changed")
+        return {}
+
+
+def _ranges(
+    connection: Connection, today: date, recent: Window, unsettled: Collection[date], sets: Collection[Window] = ()
+) -> Iterator[Window]:
+    """Yield the ranges to request, each a run: the recent days first, then older ones that are not settled. None cuts
+    one of the sets, whose days are stored together.
 
     The first takes in the days that this run can settle. Others have runs of their own, however near they are: a day
     that its provider refuses for good would otherwise fail each run of the newest days.
@@ -229,8 +244,11 @@ def _ranges(connection: Connection, today: date, recent: Window, unsettled: Coll
     settling = today - (settling_days(connection, provider) + 1) * DAY
     first = next((day for day in older if day >= settling), max(recent.first, earliest))
     if first <= recent.last:
+        first = max(earliest, keeping_whole(Window(first, recent.last), sets).first)
         yield Window(first, recent.last)
-    yield from reversed(_joined(day for day in older if day < first))
+    for window in reversed(_joined(day for day in older if day < first)):
+        whole = keeping_whole(window, sets)
+        yield Window(max(earliest, whole.first), min(whole.last, recent.last))
 
 
 def _joined(days: Iterable[date]) -> list[Window]:

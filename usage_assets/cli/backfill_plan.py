@@ -15,6 +15,7 @@ import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from usage_assets.assets.failures import Reason, cause_of, days_of, reason_of
+from usage_assets.assets.models import NEEDED
 from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import (
@@ -27,7 +28,7 @@ from usage_assets.automation.jobs import (
 )
 from usage_assets.cli.progress import COUNTS
 from usage_assets.config.settings import Connection
-from usage_assets.core.days import DAY, Window, alike, windows
+from usage_assets.core.days import DAY, Window, alike, spans, windows
 from usage_assets.core.errors import one_line
 from usage_assets.dagster_internals import (
     SINGLETON_REPOSITORY_NAME,
@@ -79,6 +80,26 @@ where connection = $connection
   and usage_date between $first and $last
   and list_contains($raw_tables, table_name)
 """
+HAS_CHECKS = "from duckdb_tables() where schema_name = 'ledger' and table_name = 'failed_checks'"
+"""A first run that fails has made no table of them."""
+FAILED = """
+select check_name, asset, list(usage_date order by usage_date) as days, arg_max(text, usage_date) as text
+from ledger.failed_checks
+where connection = $connection
+  and usage_date between $first and $last
+  and severity = 'ERROR'
+group by check_name, asset
+order by check_name, asset
+"""
+CHANGED = """
+select because, list(distinct usage_date order by usage_date) as days
+from ledger.bill_states
+where connection = $connection
+  and state in ('changed', 'accepted')
+  and not waits
+group by because
+order by because
+"""
 WITHOUT_DOLLARS = """
 select
   concat_ws(' ', native_unit, 'of', coalesce(currency, 'no currency'), cost_basis, 'without a dollar value') as unit,
@@ -105,21 +126,37 @@ class RunPlan:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def still_to_compute(self, ended: Mapping[str, "AssetProgress"], definitions: dg.Definitions) -> "list[RunPlan]":
-        """Return runs of what was not computed, because what it reads was refused on some days: of the other days."""
+        """Return runs of what was not computed, because what it reads was refused on some days: of the other days. Days
+        of what it can be computed without are not lacking."""
         if not self.window:
             return []
         graph, days = definitions.resolve_asset_graph(), defaultdict[date, list[dg.AssetKey]](list)
+        specs = {spec.key: spec for spec in definitions.resolve_all_asset_specs()}
         for key in self.assets:
             if ended[key.to_user_string()].failure == NOT_COMPUTED:
                 read = dg.AssetSelection.assets(key).upstream(include_self=False).resolve(graph)
                 failed = [ended[name] for name in map(dg.AssetKey.to_user_string, read) if name in ended]
                 failed = [step for step in failed if step.failure and step.failure != NOT_COMPUTED]
-                lacking = frozenset[date]().union(*(step.days_refused for step in failed))
-                if lacking and all(step.days_refused for step in failed):
-                    for day in set(self.window.days) - lacking:
+                needed = _needed_for(key, specs)
+                lacking = [step.days_refused for step in failed if step.asset in needed]
+                if failed and all(lacking):
+                    for day in set(self.window.days).difference(*lacking):
                         days[day].append(key)
         wanted = {day: tuple(sorted(assets)) for day, assets in days.items()}
         return [replace(self, assets=assets, window=window) for window, assets in alike(wanted, len(wanted))]
+
+
+def _needed_for(key: dg.AssetKey, specs: Mapping[dg.AssetKey, dg.AssetSpec]) -> Collection[str]:
+    """Return the assets that one is not computed without, directly or not."""
+    found: set[str] = set()
+    waiting = [key]
+    while waiting:
+        spec = specs.get(waiting.pop())
+        stated = spec.metadata.get(NEEDED) if spec else None
+        new = {*map(str, stated.value or ())} - found if isinstance(stated, dg.JsonMetadataValue) else set[str]()
+        found |= new
+        waiting += map(dg.AssetKey.from_user_string, new)
+    return found
 
 
 @dataclass
@@ -220,6 +257,8 @@ class Stored:
     """Unit and cost basis -> total; never to be added up."""
     late: Sequence[Window]
     """Days that the provider does not serve yet, of one of these or more."""
+    wrong: Sequence[str]
+    """Checks that are errors, with their days and what they found on the last one."""
 
 
 def plan_of(
@@ -228,12 +267,13 @@ def plan_of(
     last: date,
     definitions: dg.Definitions,
     *,
+    sets: Collection[Window] = (),
     push: bool,
     from_archive: bool = False,
 ) -> BackfillPlan | None:
     """What to run for those of the days that the connection can fetch; None if there are none.
 
-    The archive has days only, and no lookups.
+    The archive has days only, and no lookups. ``sets``: days that are stored together.
     """
     provider = PROVIDERS[connection.provider]
     earliest = max(first, earliest_day(connection, provider, from_archive=from_archive))
@@ -255,7 +295,7 @@ def plan_of(
         *(
             (USAGE_JOB, [key for key in keys - {pushed} if served.get(key, start) <= start], run)
             for start, after in pairwise((*starts, last + DAY))
-            for run in windows(Window(start, after - DAY).days, MAX_PARTITIONS_PER_RUN)
+            for run in _runs(Window(start, after - DAY), sets)
         ),
         *((PORT_SYNC_JOB, sent, run) for run in windows(window.days, MAX_PARTITIONS_PER_RUN)),
     ]
@@ -267,17 +307,29 @@ def plan_of(
     return BackfillPlan(connection, window, run_plans)
 
 
+def _runs(window: Window, sets: Collection[Window]) -> Sequence[Window]:
+    """Return the days of a window as runs, the oldest first, that cut no set."""
+    if not sets:
+        return windows(window.days, MAX_PARTITIONS_PER_RUN)
+    return [run for run, _ in reversed(alike(dict.fromkeys(window.days, ""), MAX_PARTITIONS_PER_RUN, sets))]
+
+
 def due_plan_of(
-    connection: Connection, due: Iterable[Due], graph: ConnectionGraph, *, push: bool
+    connection: Connection,
+    due: Iterable[Due],
+    graph: ConnectionGraph,
+    sets: Collection[Window] = (),
+    *,
+    push: bool,
 ) -> BackfillPlan | None:
-    """What is to be run for a connection's due days; None where none is due."""
+    """What is to be run for a connection's due days; None where none is due. ``sets``: days stored together."""
     days: dict[date, set[dg.AssetKey]] = defaultdict(set)
     for row in due:
         if row.connection == connection.name and row.state != "late":
             days[row.day] |= {row.asset, *graph.computed_from[row.asset]}
     if not days:
         return None
-    wanted = alike({day: tuple(sorted(assets)) for day, assets in days.items()}, MAX_PARTITIONS_PER_RUN)
+    wanted = alike({day: tuple(sorted(assets)) for day, assets in days.items()}, MAX_PARTITIONS_PER_RUN, sets)
     run_plans = [RunPlan(connection.name, USAGE_JOB, assets, window) for window, assets in wanted]
     pushes = windows(days, MAX_PARTITIONS_PER_RUN) if push and graph.entities else []
     run_plans += [
@@ -393,10 +445,21 @@ def stored(warehouse: Warehouse, connection: Connection, window: Window) -> Stor
     with warehouse.one_moment() as now:
         (row,) = now.read(STORED, parameters).to_pylist()
         late = now.read(LATE, parameters)["usage_date"].to_pylist()
+        of_days = {name: parameters[name] for name in ("connection", "first", "last")}
+        failed = now.read(FAILED, of_days).to_pylist() if now.read(HAS_CHECKS).num_rows else []
         rows, days, has_costs = row.pop("rows"), row.pop("days"), row.pop("has_costs")
         costs = {unit: Decimal(amount) for unit, amount in row.items() if amount is not None}
         if has_costs:
             del parameters["raw_tables"]
             unvalued = now.read(WITHOUT_DOLLARS, parameters).to_pylist()
             costs |= {each["unit"]: each["amount"] for each in unvalued}
-    return Stored(rows or 0, days, costs, windows(late, len(late)))
+    wrong = [f"{each['asset']}, check {each['check_name']}, {spans(each['days'])}: {each['text']}" for each in failed]
+    return Stored(rows or 0, days, costs, windows(late, len(late)), wrong)
+
+
+def of_older_files(warehouse: Warehouse, connection: Connection) -> Sequence[str]:
+    """Which days of a connection are stored as files had them that have changed since, whichever days were run."""
+    if not PROVIDERS[connection.provider].reads_files:
+        return []
+    found = warehouse.read(CHANGED, {"connection": connection.name}).to_pylist()
+    return [f"{connection.name} {spans(each['days'])}: {each['because']}" for each in found]

@@ -1,11 +1,12 @@
 """What `usage-assets backfill` does: chooses the days and reports the outcome. backfill_plan.py runs them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 import dagster as dg
 
+from usage_assets.assets.bills import note_files
 from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import (
@@ -16,14 +17,16 @@ from usage_assets.cli.access import (
     publish_copy,
     warehouse_now,
 )
-from usage_assets.cli.backfill_plan import BackfillPlan, due_plan_of, plan_of, stored
+from usage_assets.cli.backfill_plan import BackfillPlan, due_plan_of, of_older_files, plan_of, stored
 from usage_assets.cli.progress import Display, in_words
 from usage_assets.config.days import parse_days
 from usage_assets.config.settings import Connection, Settings, SettingsError
-from usage_assets.fetching.connected import earliest_day
+from usage_assets.core.days import Window
+from usage_assets.fetching.connected import earliest_day, provider_client
+from usage_assets.fetching.transport import NotServedYetError, ProviderError
 from usage_assets.local.home import open_instance
 from usage_assets.models.connection_graph import graph_of, seeds_of
-from usage_assets.models.due import due_days
+from usage_assets.models.due import due_days, whole_sets
 from usage_assets.models.due import in_words as due_in_words
 from usage_assets.models.entities import all_entities, foreign_relations
 from usage_assets.models.same_use import refuse_same_use
@@ -82,8 +85,10 @@ def run(
             pass  # a file that cannot be opened fails here, before anything is fetched
         if days:
             first, last = parse_days(*days, settings)
-            plans = _plans_of(first, last, connections, graphs, shown, push=push, from_archive=from_archive)
+            sets = whole_sets(warehouse_now(settings))
+            plans = _plans_of(first, last, connections, sets, graphs, shown, push=push, from_archive=from_archive)
         else:
+            _note_files(settings, connections, outcome)
             plans = _due_plans(settings, connections, shown, push=push)
             outcome.lines.extend([] if plans else ["no day is due"])
         if push:
@@ -100,6 +105,11 @@ def run(
             publish_copy(settings, shown.say)
     for plan in plans:
         _report(plan, settings, outcome)
+    for connection in {plan.connection.name: plan.connection for plan in plans}.values():
+        outcome.failures.extend(
+            f"FAILED: {each}, and is stored as it was before: usage-assets backfill --due"
+            for each in of_older_files(warehouse_at(settings.warehouse), connection)
+        )
     return outcome
 
 
@@ -107,6 +117,7 @@ def _plans_of(
     first: date,
     last: date,
     connections: Sequence[Connection],
+    sets: Mapping[str, Collection[Window]],
     graphs: Graphs,
     shown: Display,
     *,
@@ -114,12 +125,29 @@ def _plans_of(
     from_archive: bool,
 ) -> list[BackfillPlan]:
     options = {"push": push, "from_archive": from_archive}
-    plans = [plan for each in connections if (plan := plan_of(each, first, last, graphs[each.name], **options))]
+    plans = [
+        plan
+        for each in connections
+        if (plan := plan_of(each, first, last, graphs[each.name], sets=sets.get(each.name, ()), **options))
+    ]
     if not plans:
         earliest = min(_earliest_day(each, from_archive=from_archive) for each in connections)
         raise SettingsError(f"end {last} is before the earliest day that can be fetched, {earliest}")
     _say_what_is_out_of_reach(connections, first, shown, from_archive=from_archive)
     return plans
+
+
+def _note_files(settings: Settings, connections: Sequence[Connection], outcome: Outcome) -> None:
+    """List the files of connections that read some: what has changed is due."""
+    for each in connections:
+        if PROVIDERS[each.provider].reads_files:
+            try:
+                with provider_client(each, settings) as client:
+                    note_files(client, warehouse_now(settings), each)
+            except NotServedYetError as error:
+                outcome.lines.append(str(error))
+            except ProviderError as error:
+                outcome.failures.append(f"FAILED: {error}")
 
 
 def _due_plans(
@@ -132,7 +160,12 @@ def _due_plans(
             shown.say(f"{name}: {reason}")
     entities = all_entities(settings)
     graphs = [graph_of(each, settings.connections(), seeds[0], entities) for each in connections]
-    return [plan for graph in graphs if (plan := due_plan_of(graph.connection, due, graph, push=push))]
+    sets = whole_sets(warehouse_now(settings))
+    return [
+        plan
+        for graph in graphs
+        if (plan := due_plan_of(graph.connection, due, graph, sets.get(graph.connection.name, ()), push=push))
+    ]
 
 
 def _earliest_day(connection: Connection, *, from_archive: bool) -> date:
@@ -167,6 +200,7 @@ def _report(plan: BackfillPlan, settings: Settings, outcome: Outcome) -> None:
     pushed = f"; Port: {in_words(0, 0, plan.counts(PORT_SYNC_JOB)) or nothing}" if plan.pushes else ""
     late = f"; not served yet: {', '.join(map(str, held.late))}" if held.late else ""
     outcome.lines.append(f"{plan.connection.name} {plan.window}: {fetched}{costs}{late}{pushed}; {plan.seconds:.0f} s")
+    outcome.failures.extend(f"FAILED: {each}" for each in held.wrong)
     if failures:
         links = ", ".join(dict.fromkeys(map(settings.run_link, plan.failed_runs)))
         outcome.failures.append(

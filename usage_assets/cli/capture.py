@@ -165,7 +165,7 @@ class Captured:
 
 
 def _declared(endpoint: Endpoint) -> Iterator[tuple[str, Column]]:
-    for model in (endpoint.row, *endpoint.parts.values()):
+    for model in (endpoint.row, *endpoint.row.parts.values()):
         spelled = dict(zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True))
         yield from ((spelled[column.name], column) for column in columns(model) if column.name not in OURS)
 

@@ -40,7 +40,7 @@ from usage_assets.local.home import dagster_home, missing_settings, open_instanc
 from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
-from usage_assets.models.due import Due, due_days, in_words
+from usage_assets.models.due import WANTED, Due, due_days, in_words
 from usage_assets.models.entities import ENTITIES, foreign_relations
 from usage_assets.models.owners import owners_of_nothing
 from usage_assets.models.same_use import billed_twice, refuse_same_use, same_use
@@ -71,6 +71,31 @@ where is_unknown
 group by all
 having sum(amount) <> 0
 order by all
+"""
+UNKNOWN_MODELS = """
+select
+  list_sort(list(model || ' of ' || provider) filter (where reason = 'no known form')) as names,
+  coalesce(sum(usd) filter (where reason = 'no known form'), 0)::decimal(38, 2) as usd,
+  coalesce(sum(usd) filter (where reason = 'no known form') / nullif(sum(usd), 0), 0) as share
+from (
+  select provider, model, sum(amount_usd) filter (where cost_basis = 'billed') as usd
+  from costs.daily_costs
+  where usage_date > (select max(usage_date) - 90 from costs.daily_costs)
+  group by all
+)
+join models.names_in_costs using (provider, model)
+"""
+MOST_UNKNOWN = 0.05
+"""The share of billed dollars that may be of models whose names mean nothing to the rules."""
+DISPUTED = """
+select
+  connection,
+  count(*) filter (where kind = 'address') as addresses,
+  list(id order by id) filter (where kind <> 'address') as readable
+from costs.people
+where evidence = 'disputed'
+group by connection
+order by connection
 """
 DERIVED = frozenset(model.row.table for model in (*ENTITIES, *COSTS, *ALLOCATIONS))
 STORED_TABLES = """
@@ -154,7 +179,13 @@ def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tu
             return [], [_new_warehouse(settings)]
         with warehouse.one_moment() as now:
             found = [*_warehouse(settings, definitions, now), *_counted_twice(settings, now), *_owners(settings, now)]
-            found += [*_metrics(settings, now), *_tag_allocations(settings, now), *_left_out(now)]
+            found += [
+                *_metrics(settings, now),
+                *_tag_allocations(settings, now),
+                *_left_out(now),
+                *_models(settings, now),
+                *_people(now),
+            ]
             return _due(settings, now), found
     except WarehouseError as error:
         return [], [Finding(Level.FAIL, "warehouse", str(error))]
@@ -169,7 +200,7 @@ def _due(settings: Settings, warehouse: Warehouse) -> Sequence[Due]:
         due = due_days(warehouse, seeds_of(settings))
     except (SettingsError, WarehouseError):
         return []
-    return [row for row in due if row.state in ("missing", "late", "stale")]
+    return [row for row in due if row.state == "late" or row.state in WANTED]
 
 
 def _connections(settings: Settings, due: Sequence[Due]) -> Iterator[Finding]:
@@ -194,6 +225,7 @@ def _due_in_words(settings: Settings, due: Sequence[Due], *, has_fault: bool) ->
     """What is said of a connection's due days: a warning, unless a fault or a setting explains them."""
     recent = utc_today() - settings.usage_lookback_days * DAY
     late = {row for row in due if row.state == "late"}
+    withdrawn = {row for row in due if row.state == "withdrawn"}
     left = {row for row in due if not settings.usage_backfill_history and row.is_history(recent)}
     what_to_do = "Start Dagster (make run), or run usage-assets backfill --due"
     if is_daemon_running():
@@ -202,7 +234,12 @@ def _due_in_words(settings: Settings, due: Sequence[Due], *, has_fault: bool) ->
         what_to_do = "They wait until this connection's fault is fixed"
     for name, reasons in in_words(late).items():
         yield Finding(Level.OK, f"connection {name}", "; ".join(reasons))
-    for name, reasons in in_words(row for row in due if row not in left | late).items():
+    for name, reasons in in_words(withdrawn).items():
+        days = [row.day for row in withdrawn if row.connection == name]
+        accept = f"usage-assets bills accept --connection {name} --start {min(days)} --end {max(days)}"
+        text = f"{'; '.join(reasons)}. Bring the charges back, or accept it: {accept}"
+        yield Finding(Level.FAIL, f"connection {name}", text)
+    for name, reasons in in_words(row for row in due if row not in left | late | withdrawn).items():
         level = Level.OK if has_fault else Level.WARN
         yield Finding(level, f"connection {name}", f"due: {'; '.join(reasons)}. {what_to_do}")
     for name, reasons in in_words(left).items():
@@ -220,6 +257,8 @@ def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]
         yield Finding(Level.FAIL, subject, str(error).removeprefix(f"{subject}: "))
         return
     yield Finding(Level.OK, subject, _in_words(connection))
+    for setting in connection.ids.keys() & provider.lacks.keys():
+        yield Finding(Level.OK, subject, provider.lacks[setting])
     refused: dict[str, Reason] = {}
     with client:
         for endpoint in provider.endpoints:
@@ -348,12 +387,23 @@ def _counted_twice(settings: Settings, warehouse: Warehouse) -> Iterator[Finding
             f"so every dollar of these days is counted twice: {what_to_do}",
         )
     for bill in bills:
-        amount = "an unknown amount" if bill.amount_usd is None else f"${bill.amount_usd:.2f}"
+        amount, other = (
+            "an unknown amount" if usd is None else f"${usd:.2f}" for usd in (bill.amount_usd, bill.billed_by_usd)
+        )
+        if bill.is_same_account:
+            yield Finding(
+                Level.FAIL,
+                f"connections {bill.connection} and {bill.billed_by}",
+                f"both store {bill.services} of the same account on {counted(bill.days)}: {amount} of "
+                f"{bill.connection} and {other} of {bill.billed_by} are in every total. Remove one of the two, or "
+                f'leave its files out; if they share no charge, say so: no_overlap_with = ["{bill.billed_by}"]',
+            )
+            continue
         yield Finding(
             Level.WARN,
             f"connections {bill.connection} and {bill.billed_by}",
-            f"both bill {bill.services} on {bill.days} days, so {amount} of {bill.connection} is counted twice: leave "
-            f"the services out (filters.services of {bill.connection}), or remove one of the connections",
+            f"both bill {bill.services} on {counted(bill.days)}, so {amount} of {bill.connection} is counted twice: "
+            f"leave the services out (filters.services of {bill.connection}), or remove one of the connections",
         )
 
 
@@ -365,6 +415,37 @@ def _left_out(warehouse: Warehouse) -> Iterator[Finding]:
         text = (
             f"{row['product']} is billed {row['amount']:.2f} {row['currency']} on {counted(row['days'])} and is in no "
             "cost: this release does not know whether it is AI. Report it, so that the next release knows it"
+        )
+        yield Finding(Level.WARN, f"connection {row['connection']}", text)
+
+
+def _models(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
+    """Names of models that no rule and no [[model]] resolves."""
+    if not warehouse.read(HAS_VIEW, {"name": "models.names_in_costs"}).num_rows:
+        return
+    [row] = warehouse.read(UNKNOWN_MODELS).to_pylist()
+    if not row["names"]:
+        return
+    file = settings.usage_connections or "a connections file (USAGE_CONNECTIONS)"
+    yield Finding(
+        Level.WARN if row["share"] > MOST_UNKNOWN else Level.OK,
+        "models",
+        f"${row['usd']:,} of the last 90 days ({row['share']:.1%} of what is billed for models) is of names that may "
+        f"be any model: {listed(row['names'])}. They are not added to other names: write a [[model]] with provider, "
+        f"as_sent and family for each in {file}",
+    )
+
+
+def _people(warehouse: Warehouse) -> Iterator[Finding]:
+    """Ids that lead to several persons of the connections file; an address is not repeated."""
+    if not warehouse.read(HAS_VIEW, {"name": "costs.people"}).num_rows:
+        return
+    for row in warehouse.read(DISPUTED).to_pylist():
+        addresses = [counted(row["addresses"], "email")] if row["addresses"] else []
+        which = listed([*(row["readable"] or ()), *addresses])
+        text = (
+            f"several [[person]] entries have the address or id of {which}: it is counted as nobody's. Name it in the "
+            "one entry that it belongs to"
         )
         yield Finding(Level.WARN, f"connection {row['connection']}", text)
 

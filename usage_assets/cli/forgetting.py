@@ -49,6 +49,8 @@ class Forgetting:
     history: Named
     lacks_ids: bool
     """Whether no id of the person is known, now or from before. The policy ``ids`` stores no address next to an id."""
+    handles: Sequence[str] = ()
+    """Logins and the like of the person. They stay, because they may be words: a person names them with --id."""
 
     def lines(self, account: str) -> Iterator[str]:
         """Yield a line for each place, with how much of it there is."""
@@ -133,7 +135,7 @@ def forgetting_of(
     """Find everything that names the person. Raises SettingsError if nothing does, or if the connections file does."""
     address = address.strip().casefold()
     before = settings.forgotten()
-    person, forgotten = _person(address, ids, settings, warehouse, before)
+    person, forgotten, handles = _person(address, ids, settings, warehouse, before)
     _refuse_stated(person, settings)
     has_tables, archive = warehouse.exists, settings.archive_path
     rows = find_rows(warehouse, person) if has_tables else InRows()
@@ -149,6 +151,7 @@ def forgetting_of(
         history=find_texts(instance, person),
         lacks_ids=before.stand_in(address) is None
         and all("@" in value or value.startswith("person-") for value in person.stand_ins),
+        handles=handles,
     )
     is_anywhere = rows.rows or found.archived or found.captured or found.history.rows or found.history.logs
     if not is_anywhere and before.stand_in(address) is None:
@@ -158,8 +161,11 @@ def forgetting_of(
 
 def _person(
     address: str, ids: Sequence[str], settings: Settings, warehouse: Warehouse, before: Forgotten
-) -> tuple[Person, Forgotten]:
-    """Return the person, and what ``forgotten.json`` has to hold. An id that already has a stand-in keeps it."""
+) -> tuple[Person, Forgotten, Sequence[str]]:
+    """Return the person, what ``forgotten.json`` has to hold, and their logins that were not named.
+
+    An id that already has a stand-in keeps it.
+    """
     key = settings.usage_hash_key
     hashes = People("hash", key.get_secret_value()) if key else None
     aliases = [hashes.only_id(address)] if hashes else []
@@ -177,15 +183,19 @@ def _person(
         of_hash = hashes.only_id(stand_ins[address])
         forgotten = forgotten.with_stand_ins((alias, lambda: of_hash) for alias in aliases)
         stand_ins |= dict.fromkeys(aliases, of_hash)
-    return Person(stand_ins, {name: forgotten.of(name) for name in names}), forgotten
+    person = Person(stand_ins, {name: forgotten.of(name) for name in names})
+    return person, forgotten, sorted(known.handles) if known else ()
 
 
 def _refuse_stated(person: Person, settings: Settings) -> None:
     path = settings.usage_connections
     lines = path.read_text().splitlines() if path else []
     if stated := [str(number) for number, line in enumerate(lines, 1) if person.in_text(line) != line]:
+        others = sorted({text for text in settings.stated_with(person.stand_ins) if text.lower() not in person.needles})
+        also = f", and name what else its [[person]] states: --id {' --id '.join(others)}" if others else ""
         raise SettingsError(
-            f"{path}: names them in line {', '.join(stated)}, and would again: take that out first; nothing was changed"
+            f"{path}: names them in line {', '.join(stated)}, and would again: take that out first{also}; "
+            "nothing was changed"
         )
 
 

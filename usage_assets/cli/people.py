@@ -39,6 +39,8 @@ def forget(address: str, ids: Sequence[str], *, dry_run: bool) -> int:
             click.echo(line)
         if forgetting.lacks_ids:
             click.echo("no provider's id of theirs is known: if they have some, name each with --id", err=True)
+        for handle in forgetting.handles:
+            click.echo(f"{handle}: is also theirs and is kept: to replace it, name it with --id", err=True)
         left = [*forgetting.elsewhere(port.account if port else "")]
         for line in left:
             click.echo(line, err=True)

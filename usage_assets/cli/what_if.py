@@ -37,12 +37,15 @@ from costs.what_if($first, $last, prices := 'temp.main.list_prices', entries := 
 """
 
 
+NAMES = "select model from models.names where provider = $1 and family = $2"
+
+
 @click.command()
 @click.option("--month", metavar="YYYY-MM", help="Month. Default: the current one, up to yesterday.")
 @click.option("--start", metavar="YYYY-MM-DD", help="First day (UTC), instead of --month.")
 @click.option("--end", metavar="YYYY-MM-DD", help="Last day, included.")
 @click.option("--provider", help="Provider of the model. Without it, the largest models and [[what_if]] are compared.")
-@click.option("--model", help="The model whose tokens are compared.")
+@click.option("--model", help="The model whose tokens are compared, or a family: each of its names.")
 @click.option("--to-provider", help="Provider of the other model. Default: the same.")
 @click.option("--to", help="The other model. Default: the same.")
 @click.option("--tier", help="standard, batch, flex, priority or fast. Default: the tier of each token.")
@@ -58,11 +61,13 @@ def what_if(month: str | None, start: str | None, end: str | None, *, as_csv: bo
     with warehouse_now(settings).reading() as database:
         rows = compared(database, period, entries)
         if wanted:
-            name = f"{wanted['provider']} {wanted['model']}"
-            found = [row for row in rows if (row["provider"], row["model"]) == (wanted["provider"], wanted["model"])]
+            provider, model = wanted["provider"], wanted["model"]
+            names = {model, *(name for (name,) in database.execute(NAMES, [provider, model]).fetchall())}
+            found = [row for row in rows if row["provider"] == provider and row["model"] in names]
             if not found:
-                reasons = (row["instead"] for row in rows if name in row["model"].split(", "))
-                raise SettingsError(f"{name}: {next(reasons)}")
+                words = {f"{provider} {name}" for name in names}
+                reasons = (row["instead"] for row in rows if not words.isdisjoint(row["model"].split(", ")))
+                raise SettingsError(f"{provider} {model}: {next(reasons)}")
             rows = found
     if as_csv:
         lines = csv.writer(sys.stdout, lineterminator="\n")

@@ -4,10 +4,13 @@ Each entry names its source or its subject, and the days on which it is valid. W
 value: nothing is guessed. What became of a budget is not computed here.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -26,6 +29,7 @@ from pydantic import (
 )
 
 from usage_assets.core.money import Money, digits_of
+from usage_assets.core.people import People, Policy
 from usage_assets.core.schema import SeedRow, column, to_arrow
 from usage_assets.providers import PROVIDERS
 
@@ -58,6 +62,30 @@ def _foreign(code: str) -> str:
     if code == USD:
         raise ValueError("USD needs no rate")
     return code
+
+
+def _several(value: object) -> object:
+    """Accept one text for a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+def known_provider(provider: str) -> str:
+    """Return the name of a provider. Raises ValueError for another one."""
+    if provider not in PROVIDERS:
+        raise ValueError(f"unknown; the providers are {', '.join(PROVIDERS)}")
+    return provider
+
+
+def _address(text: str) -> str:
+    if not re.fullmatch(r"[^\s@]+@[^\s@]+", text):
+        raise ValueError("write an email address")
+    return text
+
+
+def _no_address(text: str) -> str:
+    if "@" in text:
+        raise ValueError("is an address: write it in addresses")
+    return text
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -317,6 +345,40 @@ class Guardrail(Scoped):
         return self
 
 
+Handle = Annotated[Text, AfterValidator(_no_address)]
+
+
+class Person(BaseModel):
+    """What the providers call one person. Entries of one name are about the same person."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Text
+    connection: Text | None = None
+    """Where they are called so. None: in any connection."""
+    addresses: list[Annotated[Text, AfterValidator(_address)]] = []
+    logins: list[Handle] = []
+    """Of providers that know people by login. Upper and lower case are the same."""
+    ids: list[Handle] = []
+
+    @model_validator(mode="after")
+    def _has_an_identity(self) -> Self:
+        if not (self.addresses or self.logins or self.ids):
+            raise ValueError("name at least one of addresses, logins, ids")
+        return self
+
+    @property
+    def identities(self) -> Iterator[tuple[str, int, str, str]]:
+        """Yield the field, the position in it, the kind, and the text in the case in which it is compared."""
+        for field, kind, texts in (
+            ("addresses", "address", map(str.lower, self.addresses)),
+            ("logins", "login", map(str.lower, self.logins)),
+            ("ids", "id", self.ids),
+        ):
+            for number, text in enumerate(texts):
+                yield field, number, kind, text
+
+
 class Metric(BaseModel):
     """Where numbers of users' own are, with the columns date, scope, metric and value: a CSV file, or a query."""
 
@@ -382,9 +444,7 @@ class WhatIf(BaseModel):
     @field_validator("provider", "to_provider")
     @classmethod
     def _is_known(cls, provider: str) -> str:
-        if provider not in PROVIDERS:
-            raise ValueError(f"unknown; the providers are {', '.join(PROVIDERS)}")
-        return provider
+        return known_provider(provider)
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
@@ -402,6 +462,33 @@ class WhatIf(BaseModel):
             tier=self.tier,
             cached_share=self.cached_share,
         )
+
+
+class ModelName(BaseModel):
+    """Which model a name means that a provider sends: for names that the rules of models.names cannot know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    provider: Text | None = None
+    """None: whoever sends the name."""
+    as_sent: Annotated[list[Text], BeforeValidator(_several), Field(min_length=1)]
+    """The name, or several."""
+    family: Text
+    version: Text | None = None
+    variant: Text | None = None
+
+    @field_validator("provider")
+    @classmethod
+    def _is_known(cls, provider: str | None) -> str | None:
+        return provider and known_provider(provider)
+
+    @property
+    def rows(self) -> "Sequence[ModelNameRow]":
+        stated = self.model_dump(exclude={"as_sent"})
+        return [ModelNameRow(model=name, **stated) for name in self.as_sent]
+
+
+Provider = Annotated[str, column("Provider")]
 
 
 class CreditRateRow(SeedRow):
@@ -544,9 +631,6 @@ class MetricRow(SeedRow):
     value: Annotated[Decimal, column("How many", unit="metric", additive=False)]
 
 
-Provider = Annotated[str, column("Provider")]
-
-
 class WhatIfRow(SeedRow):
     """One row per [[what_if]] of the connections file."""
 
@@ -562,6 +646,19 @@ class WhatIfRow(SeedRow):
         Decimal | None,
         column("Share of the input that would be read from the cache; null: as it was", unit="share", additive=False),
     ]
+
+
+class ModelNameRow(SeedRow):
+    """One row per name in a [[model]] of the connections file. Read models.names instead: it has every name."""
+
+    table = "accounting.models"
+    grain = ("provider", "model")
+
+    provider: Annotated[str | None, column("Provider that sends the name; null: any")]
+    model: Annotated[str, column("Name of the model as it is sent")]
+    family: Annotated[str, column("Model that it means, in one spelling for all providers")]
+    version: Annotated[str | None, column("Its version; null: not stated")]
+    variant: Annotated[str | None, column("Its variant, such as fast or fine-tuned; null: none")]
 
 
 def _list_price(kind: str) -> Any:
@@ -608,6 +705,52 @@ class TagAllocationRow(SeedRow):
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
 
 
+class PersonRow(SeedRow):
+    """One row per address, login and id of a [[person]] of the connections file, under each policy that it concerns.
+
+    Under ids, an address is a digest: it matches only an address that is stored as a provider's only id. Under hash, it
+    is hashed as costs and usage are.
+    """
+
+    table = "accounting.people"
+    grain = ("policy", "person", "connection", "kind", "id")
+
+    policy: Annotated[str, column("Policy of the connections that the row is about: ids, hash or names")]
+    person: Annotated[str, column("The same of all rows of a person; another one under hash. A digest")]
+    connection: Annotated[str | None, column("Connection; null: any connection of this policy")]
+    kind: Annotated[str, column("address, login or id")]
+    id: Annotated[str, column("It, in lower case unless it is an id", personal=True)]
+    name: Annotated[str | None, column("Name of the person; null unless the policy is names", personal=True)]
+
+
+class ConfiguredConnectionRow(SeedRow):
+    """One row per configured connection. It says what is kept of people, and how its provider knows them."""
+
+    table = "accounting.connections"
+    grain = ("connection",)
+
+    connection: Annotated[str, column("Connection")]
+    provider: Provider
+    people: Annotated[str, column("What is kept of people (USAGE_PEOPLE): ids, hash or names")]
+    people_ids: Annotated[
+        str,
+        column(
+            "What the ids of people are: id, the provider's own; login, the same in any case; local, chosen in this "
+            "connection, so that another one may mean somebody else"
+        ),
+    ]
+
+
+class SeparateBillRow(SeedRow):
+    """One row per pair of connections of which the connections file says that their bills share no charge."""
+
+    table = "accounting.separate_bills"
+    grain = ("connection", "other")
+
+    connection: Annotated[str, column("Connection that says so (no_overlap_with)")]
+    other: Annotated[str, column("The other connection")]
+
+
 class CurrencyRow(SeedRow):
     """One row per ISO 4217 currency that has a smallest unit. Comes with the release, not from the connections file."""
 
@@ -651,6 +794,7 @@ class CostSourceRow(SeedRow):
     splits_line_items: Annotated[
         bool | None, column("Whether model and kind of usage are read from the line item; null: no")
     ] = None
+    is_focus: Annotated[bool | None, column("Whether its rows are exported as FOCUS as they are; null: no")] = None
 
 
 class BillNameRow(SeedRow):
@@ -686,10 +830,16 @@ class Accounting:
     """Where they are. What is there is read when the report is written (insights/metrics.py)."""
     what_ifs: Sequence[WhatIf] = ()
     tag_allocations: Sequence[TagAllocation] = ()
+    models: Sequence[ModelName] = ()
+    people: Sequence[PersonRow] = ()
+    """As they are stored (``person_rows``)."""
+    connections: Sequence[ConfiguredConnectionRow] = ()
+    separate_bills: Sequence[tuple[str, str]] = ()
+    """Pairs of connections whose bills share no charge."""
 
     def tables(self) -> Mapping[type[SeedRow], pa.Table]:
         """Return the rows of every accounting table: the entries, and what comes with the release (RELEASED)."""
-        stated: Mapping[type[SeedRow], list[SeedRow]] = {
+        stated: Mapping[type[SeedRow], Sequence[SeedRow]] = {
             CreditRateRow: [
                 CreditRateRow(workspace_id=rate.workspace, **rate.model_dump(exclude={"workspace"}))
                 for rate in self.credit_rates
@@ -715,6 +865,10 @@ class Accounting:
             GuardrailRow: [GuardrailRow(**guardrail.stated()) for guardrail in self.guardrails],
             WhatIfRow: [entry.row for entry in self.what_ifs],
             TagAllocationRow: [TagAllocationRow(**entry.model_dump()) for entry in self.tag_allocations],
+            ModelNameRow: [row for entry in self.models for row in entry.rows],
+            PersonRow: self.people,
+            ConfiguredConnectionRow: self.connections,
+            SeparateBillRow: [SeparateBillRow(connection=one, other=other) for one, other in self.separate_bills],
             CurrencyRow: [
                 CurrencyRow(currency=currency.code, minor_unit=Decimal(1).scaleb(-currency.exponent))
                 for currency in Currency
@@ -737,6 +891,7 @@ class Accounting:
                     billed_totals=source.billed_totals,
                     charge=source.charge,
                     splits_line_items=source.splits_line_items,
+                    is_focus=source.is_focus,
                 )
                 for provider in PROVIDERS.values()
                 for source in provider.costs
@@ -758,3 +913,59 @@ def repeated(entries: Sequence[Dated] | Sequence[Invoice]) -> Iterator[tuple[int
     for former, latter in pairwise(ordered):
         if entries[former].about == entries[latter].about and entries[latter].first <= entries[former].last:
             yield max(former, latter), min(former, latter)
+
+
+def person_rows(
+    entries: Sequence[Person], policies: Mapping[str, Policy], people_of: Callable[[Policy], People]
+) -> Sequence[PersonRow]:
+    """Return the identities of all persons as the connections of each policy store them, in an order of their own.
+
+    Of a person who was forgotten there is none, whatever the entries say.
+    """
+    persons: defaultdict[str, list[Person]] = defaultdict(list)
+    for entry in entries:
+        persons[entry.name].append(entry)
+    rows: list[PersonRow] = []
+    for policy in {*policies.values()}:
+        people = people_of(policy)
+        for name, same in persons.items():
+            if any(people.forgotten.stand_in(text) for entry in same for _, _, _, text in entry.identities):
+                continue
+            # a person of hashed addresses is not tied to readable ones
+            readable = people if policy == "hash" else People("ids")
+            first = min(
+                (entry.connection or "", *_as_stored(kind, text, readable))
+                for entry in same
+                for _, _, kind, text in entry.identities
+            )
+            person = sha256("/".join((str(policy == "hash"), *first)).encode()).hexdigest()[:24]
+            stated = {
+                (entry.connection, *_as_stored(kind, text, people))
+                for entry in same
+                if entry.connection is None or policies.get(entry.connection) == policy
+                for _, _, kind, text in entry.identities
+            }
+            shown = people.person_name(name)
+            rows += [
+                PersonRow(policy=policy, person=person, connection=connection, kind=kind, id=id_, name=shown)
+                for connection, kind, id_ in stated
+            ]
+    return sorted(rows, key=lambda row: (row.policy, row.person, row.connection or "", row.kind, row.id))
+
+
+def _as_stored(kind: str, text: str, people: People) -> tuple[str, str]:
+    return kind, people.stated(text) if kind == "address" else text
+
+
+def shared_identity(entries: Sequence[Person]) -> tuple[int, str, int, int] | None:
+    """Return the first identity, as entry, field and position, that an earlier entry has of somebody else; and it."""
+    stated: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for number, entry in enumerate(entries):
+        for field, position, kind, text in entry.identities:
+            for before in stated[kind, text]:
+                other = entries[before]
+                is_same_place = None in (entry.connection, other.connection) or entry.connection == other.connection
+                if other.name != entry.name and is_same_place:
+                    return number, field, position, before
+            stated[kind, text].append(number)
+    return None

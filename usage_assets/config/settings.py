@@ -6,7 +6,7 @@ file, the line and the field (SettingsError).
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -36,22 +36,27 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from usage_assets.config.accounting import (
     Accounting,
     Budget,
+    ConfiguredConnectionRow,
     CreditRate,
     ExchangeRate,
     Guardrail,
     Invoice,
     Metric,
+    ModelName,
     Owner,
+    Person,
     Purchase,
     Scoped,
     TagAllocation,
     WhatIf,
+    person_rows,
     repeated,
+    shared_identity,
 )
 from usage_assets.config.blueprints import OwnBlueprint, read_blueprints
 from usage_assets.config.toml_file import TomlFile
 from usage_assets.core.addresses import checked_url
-from usage_assets.core.days import first_kept
+from usage_assets.core.days import DAY, end_of_month, first_kept, utc_today
 from usage_assets.core.errors import UserError
 from usage_assets.core.forgotten import Forgotten, ForgottenError
 from usage_assets.core.people import People, Policy
@@ -102,6 +107,34 @@ class KeyReference:
 
 
 @dataclass(frozen=True)
+class FilesKept:
+    """For how long files are kept where they are read: days or months."""
+
+    count: int
+    unit: Literal["days", "months"]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        stated = re.fullmatch(r"([1-9]\d{0,3}) (day|month)s?", text)
+        if not stated:
+            raise ValueError('write it as "13 months" or "400 days"')
+        return cls(int(stated[1]), "days" if stated[2] == "day" else "months")
+
+    @property
+    def first_day(self) -> date:
+        """The first day whose files should still be there."""
+        today = utc_today()
+        if self.unit == "days":
+            return date.fromordinal(max(today.toordinal() - self.count, 1))
+        month = max(today.year * 12 + today.month - 1 - self.count, 12)
+        first = date(month // 12, month % 12 + 1, 1)
+        return min(first + (today.day - 1) * DAY, end_of_month(first))
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.unit}"
+
+
+@dataclass(frozen=True)
 class Connection:
     """One provider organization or ChatGPT workspace, with what is needed to ask it."""
 
@@ -124,6 +157,8 @@ class Connection:
     requests_per_second: float | None = None
     settling_days: int | None = None
     """How many days after a day's end the provider may still revise it; None: as its declaration says."""
+    keeps: FilesKept | None = None
+    """For how long its files are kept where they are; None: nobody says."""
     kept_months: int | None = None
     """Days of this many months before the current month are kept; None: all days."""
     owners: Sequence[str] = ()
@@ -283,6 +318,8 @@ class ConnectionEntry(IdentifiedConnection):
     )
     settling_days: int | None = Field(default=None, ge=0, le=60, strict=True)
     """Less than any provider's look-back: a day that is not served any more cannot settle."""
+    no_overlap_with: list[Name] = Field(default_factory=list)
+    keeps: Annotated[str, AfterValidator(lambda text: FilesKept.parse(text) and text)] | None = None
     owners: list[Annotated[str, AfterValidator(_owner)]] = Field(default_factory=list)
     shard: Name | None = None
 
@@ -330,6 +367,8 @@ class ConnectionsFile(BaseModel):
     metric: list[Metric] = Field(default_factory=list)
     what_if: list[WhatIf] = Field(default_factory=list)
     tag_allocation: list[TagAllocation] = Field(default_factory=list)
+    model: list[ModelName] = Field(default_factory=list)
+    person: list[Person] = Field(default_factory=list)
 
 
 def _table_at(place: Sequence[str | int]) -> type[BaseModel]:
@@ -538,10 +577,19 @@ class Settings(ProviderSettings):
 
     def accounting(self) -> Accounting:
         """What the connections file says about money. Raises SettingsError where two entries contradict each other."""
-        if self._connections_file is None:
-            return Accounting()
-        file, content = self._connections_file
         connections = {connection.name: connection for connection in self.connections()}
+        known = [
+            ConfiguredConnectionRow(
+                connection=name,
+                provider=connection.provider,
+                people=connection.people,
+                people_ids=PROVIDERS[connection.provider].people_ids,
+            )
+            for name, connection in sorted(connections.items())
+        ]
+        if self._connections_file is None:
+            return Accounting(connections=known)
+        file, content = self._connections_file
         policies = {name: connection.people for name, connection in connections.items()}
         owners = [
             (number, owner) for number, entry in enumerate(content.owner) for owner in self._as_stored(entry, policies)
@@ -555,12 +603,15 @@ class Settings(ProviderSettings):
             "budget",
             "guardrail",
             "tag_allocation",
+            "person",
         ):
             for number, entry in enumerate(getattr(content, table)):
                 for key in ("connection", "gateway"):
                     if (name := getattr(entry, key, None)) and name not in policies:
-                        known = f"unknown; the connections are {', '.join(sorted(policies))}"
-                        raise SettingsError(f"{file.place(table, number, key)}: {known}")
+                        reason = f"unknown; the connections are {', '.join(sorted(policies))}"
+                        raise SettingsError(f"{file.place(table, number, key)}: {reason}")
+            if table == "person":
+                continue
             for entries in _comparable(owners) if table == "owner" else [list(enumerate(getattr(content, table)))]:
                 for later, former in repeated([entry for _, entry in entries]):
                     place, other = (file.place(table, entries[position][0]) for position in (later, former))
@@ -572,6 +623,11 @@ class Settings(ProviderSettings):
                         f"{file.place('budget', number, 'period')}: {file.place('budget', before)} has the same name "
                         f"and is for each {named.period}: choose another name"
                     )
+        if shared := shared_identity(content.person):
+            number, of_field, position, before = shared
+            place, other = file.place("person", number, of_field, position), file.place("person", before)
+            what_to_do = "give it to one of them, or give both entries one name"
+            raise SettingsError(f"{place}: {other} has it under another name: {what_to_do}")
         for number, entry in enumerate(content.tag_allocation):
             gateway = connections[entry.gateway]
             tags = PROVIDERS[gateway.provider].tags
@@ -589,7 +645,18 @@ class Settings(ProviderSettings):
             content.metric,
             content.what_if,
             content.tag_allocation,
+            _named_once(file, content.model),
+            person_rows(content.person, policies, self.people),
+            known,
+            [*_separate_bills(file, content)],
         )
+
+    def stated_with(self, known: Collection[str]) -> Iterator[str]:
+        """Yield the logins, ids and addresses of each person of the connections file who has one of these."""
+        entries = self._connections_file[1].person if self._connections_file else ()
+        these = {text.lower() for text in known}
+        names = {entry.name for entry in entries if these & {text.lower() for *_, text in entry.identities}}
+        yield from (text for entry in entries if entry.name in names for *_, text in entry.identities)
 
     def _as_stored(self, owner: Owner, policies: Mapping[str, Policy]) -> Iterator[Owner]:
         """Yield the owner of what costs call it: of a connection that hashes addresses they have none."""
@@ -675,6 +742,7 @@ class Settings(ProviderSettings):
                 filters=entry.filters.parameters(),
                 requests_per_second=entry.requests_per_second,
                 settling_days=entry.settling_days,
+                keeps=FilesKept.parse(entry.keeps) if entry.keeps else None,
                 kept_months=self.usage_retention_months,
                 owners=entry.owners,
                 shard=entry.shard,
@@ -687,11 +755,26 @@ class Settings(ProviderSettings):
 
 def _refuse_misplaced(entry: ConnectionEntry, provider: Provider, place: Callable[..., str]) -> None:
     """Raise SettingsError unless the entry says where to ask, as its provider needs it."""
-    needed, others = ("files", ("key", "base_url")) if provider.reads_files else ("key", ("files",))
+    needed, others = (
+        ("files", ("key", "base_url")) if provider.reads_files else ("key", ("files", "keeps", "no_overlap_with"))
+    )
     if getattr(entry, needed) is None:
         raise SettingsError(f"{place(needed)}: missing; a connection of provider {entry.provider} needs it")
-    if misplaced := next((name for name in others if getattr(entry, name) is not None), None):
+    if misplaced := next((name for name in others if getattr(entry, name)), None):
         raise SettingsError(f"{place(misplaced)}: a connection of provider {entry.provider} has none")
+
+
+def _separate_bills(file: TomlFile, content: ConnectionsFile) -> Iterator[tuple[str, str]]:
+    """Yield the connections whose bills share no charge. Raises SettingsError for one that reads no such files."""
+    bills = {entry.name: entry.provider for entry in content.connection if PROVIDERS[entry.provider].reads_files}
+    for number, entry in enumerate(content.connection):
+        for position, other in enumerate(entry.no_overlap_with):
+            known = [name for name, provider in bills.items() if name != entry.name and provider == entry.provider]
+            if other not in known:
+                place = file.place("connection", number, "no_overlap_with", position)
+                reason = f"{other!r} is no other connection of provider {entry.provider}"
+                raise SettingsError(f"{place}: {reason} (there is {', '.join(known) or 'none'})")
+            yield entry.name, other
 
 
 def _environment() -> dict[str, str]:
@@ -726,6 +809,17 @@ def forget_exported_env_file(settings: Settings) -> None:
     for name in own_variables(settings) & exported.keys() & os.environ.keys():
         if os.environ[name] == exported[name]:
             del os.environ[name]
+
+
+def _named_once(file: TomlFile, entries: Sequence[ModelName]) -> Sequence[ModelName]:
+    """Return the entries. Raises SettingsError where two of them, or one twice, state a name of a provider."""
+    stated: dict[tuple[str | None, str], int] = {}
+    for number, entry in enumerate(entries):
+        for name in entry.as_sent:
+            if (before := stated.setdefault((entry.provider, name), number)) != number or entry.as_sent.count(name) > 1:
+                place, other = file.place("model", number, "as_sent"), file.place("model", before)
+                raise SettingsError(f"{place}: {name!r} is in {other}, too: state it once")
+    return entries
 
 
 def _comparable(owners: Sequence[tuple[int, Owner]]) -> Iterator[Sequence[tuple[int, Owner]]]:

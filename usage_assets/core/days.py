@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 DAY = timedelta(days=1)
+MOST_DAYS = 186
+"""As many days as a run may have: 6 windows of 31 days, and one page of OpenAI costs plus a few days."""
 K = TypeVar("K")
 
 
@@ -80,6 +82,15 @@ class Window:
         return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
 
 
+def keeping_whole(window: Window, spans: Iterable[Window], size: int = MOST_DAYS) -> Window:
+    """Return the window with the whole of each span that it has a part of, as long as it has at most ``size`` days."""
+    for span in sorted(spans, reverse=True):
+        wider = Window(min(window.first, span.first), max(window.last, span.last))
+        if span.first <= window.last and window.first <= span.last and len(wider.days) <= size:
+            window = wider
+    return window
+
+
 def windows(days: Iterable[date], size: int) -> list[Window]:
     """The fewest windows of at most ``size`` contiguous days that cover exactly ``days``."""
     found: list[Window] = []
@@ -101,13 +112,24 @@ def spans(days: Collection[date]) -> str:
     return ", ".join(map(str, windows(days, len(days))))
 
 
-def alike(days: Mapping[date, K], size: int) -> list[tuple[Window, K]]:
-    """Windows of at most ``size`` contiguous days that share a value, the newest first."""
+def alike(days: Mapping[date, K], size: int, uncut: Iterable[Window] = ()) -> list[tuple[Window, K]]:
+    """Windows of at most ``size`` contiguous days that share a value, the newest first.
+
+    Where a window is full, the next one begins with an ``uncut`` span, if one would be cut otherwise.
+    """
     found: list[tuple[Window, K]] = []
+    uncut = [span for span in uncut if len(span.days) <= size]
     for day in sorted(days, reverse=True):
         window, said = found[-1] if found else (Window(day, day), None)
-        if found and window.first == day + DAY and said == days[day] and len(window.days) < size:
+        if not found or window.first != day + DAY or said != days[day]:
+            found.append((Window(day, day), days[day]))
+        elif len(window.days) < size:
             found[-1] = Window(day, window.last), days[day]
+        elif cut := next(
+            (span for span in uncut if day in span and span.last in window and span.last < window.last), None
+        ):
+            before, after = window.split(cut.last + DAY)
+            found[-1:] = [(after, days[day]), (Window(day, before.last), days[day])]
         else:
             found.append((Window(day, day), days[day]))
     return found

@@ -38,6 +38,13 @@ class People:
             return None
         return self.only_id(address)
 
+    def stated(self, address: str) -> str:
+        """An address of the connections file, to be compared with stored ones. Under ``ids`` it is a digest, so that it
+        says nothing unless the same address is stored as somebody's only id."""
+        if self.policy == "ids":
+            return hashlib.sha256(address.strip().lower().encode()).hexdigest()
+        return self.only_id(address).strip().lower()
+
     def in_name(self, name: str) -> str:
         """A name that somebody chose (an API key's): an address in it is hashed under ``hash``, otherwise kept."""
         return self._scrubbed(name) if self.policy == "hash" else name

@@ -98,6 +98,8 @@ class TableRow(msgspec.Struct, kw_only=True, gc=False):
     """The columns that identify a row, besides ``connection`` and ``usage_date`` (null is a value of its own)."""
     totals: ClassVar[Mapping[str, Total]] = {}
     """Totals per day that are not the plain sum of an additive measure, by name."""
+    parts: ClassVar[Mapping[str, type[msgspec.Struct]]] = {}
+    """Columns of JSON whose records have a model of their own, as the provider's field of that name has them."""
     slice_by: ClassVar[str | None] = None
     """The column whose values are written by different assets, where several share the table."""
 

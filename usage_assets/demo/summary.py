@@ -127,6 +127,8 @@ UNITS: Mapping[str, Mapping[str, str]] = {
         "billed_cents",
         "included_cents",
         "own_key_cents",
+        "not_charged_cents",
+        "service_account_cents",
         "events",
         "input_tokens",
         "output_tokens",

@@ -29,6 +29,7 @@ from usage_assets.explain.figures import (
     FOCUS_AMOUNTS,
     FROM_RAW,
     GATEWAY_TAGS,
+    PASSED,
     RESTATEMENTS,
     USAGE,
     USAGE_SQL,
@@ -38,6 +39,7 @@ from usage_assets.explain.figures import (
     fetch,
     identity_of,
     measures_of,
+    passed_columns,
     row_model,
     sources_of_view,
     sum_of,
@@ -445,11 +447,15 @@ class Explainer:
     ) -> Iterable[InFigure]:
         if relation == FOCUS:
             for row in rows:
-                refuse_what_no_answer_states(row, shown)
+                if row["x_SourceTable"] not in PASSED:
+                    refuse_what_no_answer_states(row, shown)
             amounts: Sequence[str] = AMOUNTS if set(shown) <= {*FOCUS_AMOUNTS} else shown
         else:
             amounts = shown
         for source, made_from in sources_of_view(self.database, relation, rows).items():
+            if source in PASSED:
+                of_charges = passed_columns(source)
+                amounts = [of_charges.get(name, of_charges["BilledCost"]) for name in shown]
             # the part of a bill in its own currency is split by the gateway's dollars, too
             yield from self._follow(source, made_from, ["amount_usd"] if source == GATEWAY_TAGS else amounts)
 

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
+import msgspec
 
 from usage_assets.core import money
 from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.schema import Row, SeedRow, columns, declarations
 from usage_assets.explain.lineage import MissingLinkError
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
-from usage_assets.models.costs import SUMMED, AllocatedCost, DailyCost
+from usage_assets.models.costs import LISTED, OVER_ALL, OWN_COLUMNS, SUMMED, AllocatedCost, DailyCost
+from usage_assets.models.costs import SOURCES as COST_SOURCES
 from usage_assets.models.entities import ENTITIES, NAMES_OF_INSIGHTS
 from usage_assets.models.mixing import MUST_SHARE
 from usage_assets.warehouse.arrow import fetch_arrow
@@ -51,12 +53,17 @@ OF_FOCUS: Mapping[str, str] = {
     "x_UserId": "user_id",
 }
 """What identifies a row of FOCUS -> the same of costs.allocated_costs_named, which it is made from."""
+PASSED = frozenset(source.table for source in COST_SOURCES if source.is_focus)
+"""Raw tables whose rows are rows of FOCUS. Their columns are called alike."""
 FOCUS_AMOUNTS = ("BilledCost", "EffectiveCost", "x_NativeAmount", "ContractedCost", "ListCost")
 SOURCES = {f"costs.{name}": f"costs.{source.replace('_by_key', '')}" for name, source, *_ in SUMMED}
 """Views that sum -> what their sums by key are made from."""
 NAMED = {
     "costs.daily_costs_named": tuple(DailyCost.grain),
-    "costs.allocated_costs_named": tuple(dict.fromkeys((*AllocatedCost.grain, *DailyCost.grain))),
+    **dict.fromkeys(
+        ("costs.allocated_costs_named", "costs.allocated_costs_of_people"),
+        tuple(dict.fromkeys((*AllocatedCost.grain, *DailyCost.grain))),
+    ),
 }
 """Views with names -> the columns that identify a row, besides connection and day."""
 USAGE = "costs.usage"
@@ -95,6 +102,11 @@ BY_TAG = "costs.by_tag"
 BILLS_OF_TAG, USES_OF_TAG = ((SQL / f"{name}_of_tag.sql").read_text() for name in ("bills", "uses"))
 RESTATEMENTS = "ledger.restatements"
 OF_RESTATEMENT = ("connection", "usage_date", "table_name", "slice", "version", "total")
+OF_MODEL = (
+    "(select names.{column} from models.names_in_costs as names "
+    "where names.provider = daily_costs.provider and names.model = daily_costs.model)"
+)
+"""What models.names says of a row of costs.daily_costs."""
 COMPUTED: Mapping[str, type[SeedRow]] = {
     row.table: row for row in (ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow)
 }
@@ -114,7 +126,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {
     "start": ("usage_date", FOCUS_DAY),
     "end": ("usage_date", FOCUS_DAY),
     "month": ("month", "usage_date", FOCUS_DAY),
-    "model": ("model", "x_Model"),
+    "model": ("model", "family", "x_Model"),
     "project": ("project_id", "scope_id", "SubAccountId"),
     "workspace": ("workspace_id", "scope_id", "SubAccountId"),
     "user": ("user_id", "x_UserId", "account_id", "actor_email", "actor_user_id"),
@@ -216,7 +228,7 @@ def measures_of(relation: str) -> Sequence[Measure]:
         return [Measure(*each) for each in counted.items()]
     if relation == RESTATEMENTS:
         return [Measure(name, "unit") for name in ("before", "after", "difference")]
-    of_costs = AllocatedCost if relation == "costs.allocated_costs_named" else DailyCost
+    of_costs = AllocatedCost if relation in NAMED and relation != "costs.daily_costs_named" else DailyCost
     model = COMPUTED.get(relation) or row_model(relation) or of_costs
     return [Measure(each.name, each.unit) for each in columns(model) if each.unit]
 
@@ -240,7 +252,7 @@ def identity_of(relation: str, names: Sequence[str]) -> Sequence[str]:
         return tuple(OF_FOCUS)
     if relation in NAMED:
         return ("connection", "usage_date", *NAMED[relation])
-    return [name for name in names if name not in (*AMOUNTS, "rows_without_usd", *COUNTERS)]
+    return [name for name in names if name not in (*AMOUNTS, "rows_without_usd", *COUNTERS, *LISTED.values())]
 
 
 def figures_of(database: duckdb.DuckDBPyConnection, start: Start, forgotten: Forgotten) -> Sequence[Figure]:
@@ -418,7 +430,12 @@ def sources_of_view(
             source, where = SOURCES[relation], _in_group(relation, row)
         elif relation == USAGE_BY_MODEL:
             source = USAGE
-            where = {name: row[name] for name in identity_of(relation, [*row])}
+            where = {name: row[name] for name in identity_of(relation, [*row]) if name in OF_USAGE}
+        elif relation == FOCUS and row["x_SourceTable"] in PASSED:
+            source = str(row["x_SourceTable"])
+            where = {"connection": row["x_Connection"], "usage_date": row[FOCUS_DAY]} | {
+                raw: row[name] for name, raw in passed_columns(source).items() if name in row
+            }
         elif relation == FOCUS:
             source = "costs.allocated_costs_named"
             where = {text: row[name] for name, text in OF_FOCUS.items() if "$" not in text}
@@ -426,7 +443,7 @@ def sources_of_view(
             table = DailyCost if relation == "costs.daily_costs_named" or row["allocation"] is None else AllocatedCost
             source, where = table.table, {name: row[name] for name in ("connection", "usage_date", *table.grain)}
         conditions = [f"{text} is not distinct from {literal(value)}" for text, value in where.items()]
-        if relation == FOCUS:
+        if relation == FOCUS and source not in PASSED:
             conditions.append(
                 f"coalesce(line_item, {literal(row['ChargeDescription'])}) = {literal(row['ChargeDescription'])}"
             )
@@ -437,9 +454,15 @@ def sources_of_view(
     return found
 
 
+def passed_columns(table: str) -> Mapping[str, str]:
+    """Return FOCUS's name of each column of a table whose rows are FOCUS -> the table's own name."""
+    return {field.encode_name: field.name for field in msgspec.structs.fields(declarations()[table])}
+
+
 def _in_group(relation: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what the rows that were summed to a row have in common: SQL, and its value."""
-    by = next(by for name, _, by, _ in SUMMED if f"costs.{name}" == relation)
-    grouped = ["connection", "provider", *re.split(r", (?![^(]*\))", by), "cost_basis", "native_unit", "currency"]
+    name, by = next((name, by) for name, _, by, _ in SUMMED if f"costs.{name}" == relation)
+    grouped = [*OWN_COLUMNS[name in OVER_ALL], *re.split(r", (?![^(]*\))", by), "cost_basis", "native_unit", "currency"]
     pairs = [each.rpartition(" as ") if " as " in each else (each, "", each) for each in grouped]
-    return {text: row[name] for text, _, name in pairs}
+    of_model = {name: OF_MODEL.format(column=name) for name in ("family", "version", "variant", "developer")}
+    return {of_model.get(text, text): row[column] for text, _, column in pairs}

@@ -38,10 +38,11 @@ from usage_assets.explain.lineage import MissingLinkError
 from usage_assets.fetching.connected import filters_of
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.transport import ProviderError
-from usage_assets.models.costs import AllocatedCost, DailyCost, used_views
+from usage_assets.models.costs import LISTED, AllocatedCost, DailyCost, used_views
 from usage_assets.models.model import LOOKUP_TABLES
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import as_json
+from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice
@@ -50,6 +51,7 @@ from usage_assets.warehouse.values import Batch, WarehouseError
 from usage_assets.warehouse.views import make_views
 
 RUN = "explain"
+PEOPLE = "costs.people"
 OF_ONE_POOL = """
 select distinct unnest([connection, gateway]) as connection
 from accounting.tag_allocations
@@ -90,6 +92,7 @@ def recomputed(explainer: Explainer, figures: Sequence[Figure]) -> Iterator[duck
                 raise MissingLinkError(f"the archived answers cannot be stored: {error}") from None
             if days:
                 make_views(database, used_views({figure.relation for figure in figures}))
+                _copy_people(explainer, database)
             yield database
 
 
@@ -110,10 +113,13 @@ def _needed(explainer: Explainer, relation: str, row: Mapping[str, Any]) -> tupl
     """Return the stored tables and the days that a row is computed from. Endpoints that are switched off have none."""
     if relation == RESTATEMENTS:
         return set(), set()
-    connection = str(row["x_Connection"] if relation == FOCUS else row["connection"])
-    days = _days(explainer, relation, row, connection)
-    pool = explainer.database.execute(OF_ONE_POOL, {"connection": connection}).fetchall() if relation == BY_TAG else ()
-    together = [connection, *(other for (other,) in pool if other != connection)]
+    connections = row.get(LISTED["connection"]) or [
+        str(row["x_Connection"] if relation == FOCUS else row["connection"])
+    ]
+    days = _days(explainer, relation, row, connections[0])
+    asked = {"connection": connections[0]}
+    pool = explainer.database.execute(OF_ONE_POOL, asked).fetchall() if relation == BY_TAG else ()
+    together = dict.fromkeys((*connections, *(other for (other,) in pool)))
     return {needed for each in together for needed in _needed_of(explainer, relation, row, each, days)}, days
 
 
@@ -136,8 +142,7 @@ def _needed_of(
         found.add(key)
         if query := computed.get(key):
             optional = {(name, "") for name in query.optional_refs} & stored
-            needed = {source for source in query.sources if source[0] not in query.may_lack}
-            wanted |= (needed | optional) - found
+            wanted |= ({*query.needed} | optional) - found
     yield from (Needed(connection, *key) for key in found)
 
 
@@ -190,3 +195,10 @@ def _copy_names(explainer: Explainer, database: duckdb.DuckDBPyConnection) -> No
             create_or_alter(database, table)
             database.register("names", names)
             database.execute(f"insert into {table.name} by name from names")
+
+
+def _copy_people(explainer: Explainer, database: duckdb.DuckDBPyConnection) -> None:
+    """Say who is who as it is published: that comes from the ids of all days, and is no figure."""
+    if exists(database, PEOPLE):
+        database.register("people", fetch_arrow(explainer.database.execute(f"from {PEOPLE}")))
+        database.execute(f"drop view {PEOPLE}; create table {PEOPLE} as from people")

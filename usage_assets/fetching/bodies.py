@@ -58,7 +58,7 @@ def known_in(endpoint: Endpoint) -> Known:
     if endpoint.answer:
         return _known_in_answer(endpoint.answer)
     is_record = endpoint.records is not results
-    parts = tuple(endpoint.parts.items())
+    parts = tuple(endpoint.row.parts.items())
     return _known_in_page(endpoint.row, endpoint.item, parts, endpoint.items, is_record=is_record)
 
 

@@ -5,7 +5,7 @@ A result is complete, or there is an error. transport.py makes one request, page
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -17,6 +17,7 @@ from typing import NamedTuple, Self, TypeVar
 import msgspec
 import pyarrow as pa
 
+from usage_assets.core.bills import Bills
 from usage_assets.core.bounded_http import decoded
 from usage_assets.core.days import DAY, Window, spans, windows
 from usage_assets.core.schema import of_days, packed_schema
@@ -163,6 +164,10 @@ class Client:
     def __exit__(self, *_exc: object) -> None:
         self.transport.close()
 
+    def look(self, cleared: Collection[date]) -> Bills | None:
+        """List the files of a connection that reads some, for the fetches that follow (FileTransport.look)."""
+        return self.transport.look(cleared) if isinstance(self.transport, FileTransport) else None
+
     def fetch(self, endpoint: Endpoint, days: Sequence[date], *, partly: bool = False) -> FetchResult:
         """Return everything that the endpoint has for ``days``. Windows are fetched in parallel.
 
@@ -170,7 +175,7 @@ class Client:
         With ``partly``, days that an error names are left out instead (``FetchResult.not_fetched``), and others are
         fetched without them. After a TransientError, so are all windows that were not read to their end.
         """
-        if missing := next((name for name in endpoint.path_parameters if name not in self.scope.ids), None):
+        if missing := next((name for name in endpoint.needed_ids(self.scope.ids) if name not in self.scope.ids), None):
             what = f"{endpoint.name} needs a {missing.replace('_', ' ')}"
             raise PermanentError(f"{self.scope.connection}: {what}. {self.transport.advice(404)}.")
         planned = windows(days, endpoint.window_days)

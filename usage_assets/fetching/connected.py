@@ -46,10 +46,15 @@ def lookups_of(connection: Connection) -> Sequence[Lookup]:
 def _refuse_misplaced_ids(provider: Provider, connection: Connection) -> None:
     if misplaced := next((name for name in connection.ids if name not in provider.ids), None):
         raise connection.refusal(misplaced, reason=f"{provider.name} is not asked for one")
-    missing = next((name for name in provider.path_parameters if name not in connection.ids), None)
+    needed = provider.needed_ids(connection.ids)
+    if unused := next((name for name in provider.path_parameters if name in {*connection.ids} - {*needed}), None):
+        raise connection.refusal(unused, reason=f"state it or {' and '.join(needed)}, not both")
+    missing = next((name for name in needed if name not in connection.ids), None)
     if missing and connection.place:
         whose = missing.removesuffix("_id")
-        raise connection.refusal(missing, reason=f"missing; {provider.name} is asked for one {whose}'s usage")
+        instead = " and ".join(name for name in provider.path_parameters if name not in needed)
+        or_else = f" (or state its {instead})" if instead else ""
+        raise connection.refusal(missing, reason=f"missing; {provider.name} is asked for one {whose}'s usage{or_else}")
 
 
 def provider_client(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
+from operator import attrgetter
 from threading import Event
 from typing import Any
 from urllib.parse import quote
@@ -123,7 +124,7 @@ class _Chain:
             cursors.append(page.last_id)
             seen = len(self.items)
             page = self._page(page.last_id)
-            if page.last_id not in cursors and _is_known(self.items[seen:], self.items[:seen]):
+            if page.last_id not in cursors and self._has_come(self.items[seen:], self.items[:seen]):
                 raise self.client.transport.failure(PermanentError, self.place, "the page repeats", INCOMPLETE)
         if self.total is not None and len({item.id for item in self.items}) != self.total:
             what = f"{len(self.items)} items are listed, and the answer states {self.total}"
@@ -149,6 +150,7 @@ class _Chain:
             read,
             place=self.place,
             headers=self.lookup.headers,
+            post=self.lookup.post,
             stop=self.stop,
             on_retry=lambda: self.counts.update(retries=1),
         )
@@ -159,7 +161,7 @@ class _Chain:
     def _path(self) -> str:
         own = self.lookup.own_path if self.owner is None else None
         ids = {name: quote(value, safe="") for name, value in self.client.scope.ids.items()}
-        return own or self.lookup.path.format(**ids, id=quote(self.owner or "", safe=""))
+        return own or self.lookup.path_for(ids).format(**ids, id=quote(self.owner or "", safe=""))
 
     def _read_page(self, body: object) -> Page:
         match self.lookup.cursor:
@@ -180,6 +182,7 @@ class _Chain:
         fields |= {"connection": self.client.scope.connection, "valid_from": self.began, "valid_to": None}
         if self.lookup.may_be_unset:
             fields["id"] = self.owner or ORGANIZATION
+        fields |= {name: self.client.scope.ids.get(name) for name in self.lookup.settings}
         if self.lookup.for_each and self.lookup.for_each.known_as:
             fields[self.lookup.for_each.known_as] = self.owner
         try:
@@ -200,6 +203,11 @@ class _Chain:
             or (value is None and any(field.startswith(f"{name}.") for field in known))
         )
 
+    def _has_come(self, items: Sequence[LookupRow], before: Sequence[LookupRow]) -> bool:
+        """Whether there are items, and each has come before: the same thing, or its id where an id is listed once."""
+        key = msgspec.structs.astuple if self.lookup.merged else attrgetter("id")
+        return bool(items) and {key(item) for item in items} <= {key(item) for item in before}
+
     @property
     def place(self) -> str:
         return f"{self.client.scope.connection} {self.lookup.name}{f' of {self.owner}' if self.owner else ''}"
@@ -212,11 +220,6 @@ def _flat(fields: Json, within: str = "") -> Iterator[tuple[str, object]]:
             yield from _flat(value, f"{within}{name}.")
         else:
             yield f"{within}{name}", value
-
-
-def _is_known(items: Sequence[LookupRow], before: Sequence[LookupRow]) -> bool:
-    """Whether there are items, and each has come before."""
-    return bool(items) and {item.id for item in items} <= {item.id for item in before}
 
 
 def _how_far(client: Client, lookup: Lookup, chains: Sequence[_Chain]) -> str:
@@ -239,11 +242,14 @@ def _listed(chains: Sequence[_Chain], parents: Listed | None) -> Listed:
 
 
 def _distinct(chains: Sequence[_Chain]) -> list[LookupRow]:
-    """Every item once. Raises PermanentError for an id that is listed twice, as two different things."""
+    """Every item once. Raises PermanentError for an id that is listed twice, as two different things, unless the lookup
+    merges them."""
     items: dict[str, LookupRow] = {}
     for chain in chains:
         for item in chain.items:
-            if items.setdefault(item.id, item) != item:
+            if chain.lookup.merged and item.id in items:
+                items[item.id] = chain.lookup.merged(items[item.id], item)
+            elif items.setdefault(item.id, item) != item:
                 what = f"{item.id} is listed twice, with different attributes"
                 raise chain.client.transport.failure(PermanentError, chain.place, what, INCOMPLETE)
     return list(items.values())

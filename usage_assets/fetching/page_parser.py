@@ -80,7 +80,7 @@ class PageParser:
         """
         page = replace(self, tables=[], days_seen=set(), alike=Counter(), rounded=0, unknown_fields=Counter())
         rows = page.add(row, item, records, data, items)
-        self.tables.append(pa.concat_tables(page.tables))
+        self.tables.append(numbered(row, pa.concat_tables(page.tables), per_page=True))
         self.days_seen |= page.days_seen
         self.rounded += page.rounded
         self.unknown_fields += page.unknown_fields
@@ -223,14 +223,15 @@ def _values(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
     return zip(*(column.to_pylist() for column in rows.columns), strict=True)
 
 
-def numbered(row: type[Row], rows: pa.Table) -> pa.Table:
-    """The rows of a fetch, with their ``occurrence``: by content, so that the order of pages is no change.
+def numbered(row: type[Row], rows: pa.Table, *, per_page: bool = False) -> pa.Table:
+    """The rows of a fetch, or of a page, with their ``occurrence``: by content, so that their order is no change.
 
     Rows of several pages that are equal in everything keep one number: they are more likely one record on two shifting
     pages than two records, and the warehouse refuses them rather than count one twice. So do equal rows of one page
     that name a user; those that name none have come numbered (``PageParser``).
     """
-    if "occurrence" not in row.grain:
+    declared = {column.name: column for column in columns(row)}
+    if "occurrence" not in row.grain or declared["occurrence"].nullable != per_page:
         return rows
     grain = ["usage_date", *(name for name in row.grain if name != "occurrence")]
     if rows.select(grain).unify_dictionaries().group_by(grain).aggregate([]).num_rows == rows.num_rows:
@@ -244,7 +245,8 @@ def numbered(row: type[Row], rows: pa.Table) -> pa.Table:
     numbers = np.empty_like(contents)
     numbers[order] = contents - np.maximum.accumulate(before)
     place = rows.schema.get_field_index("occurrence")
-    return rows.set_column(place, rows.schema.field(place), pa.array(numbers, pa.int64()))
+    column = pa.array(numbers, pa.int64(), mask=numbers == 1 if per_page else None)
+    return rows.set_column(place, rows.schema.field(place), column)
 
 
 def _ranks(column: pa.ChunkedArray) -> "np.typing.NDArray[np.int32]":

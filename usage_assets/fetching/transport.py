@@ -1,7 +1,7 @@
 """One request to a provider: authentication, pace, retries, and errors in one line without secrets.
 
 client.py decides what is requested, and in which order. All requests only read: they are GET, or the POST that an
-endpoint declares because its API reads with nothing else (``Endpoint.post``).
+endpoint or a lookup declares because its API reads with nothing else (``Endpoint.post``, ``Lookup.post``).
 """
 
 import logging
@@ -36,8 +36,8 @@ from usage_assets.core.bounded_http import (
 )
 from usage_assets.fetching.rate_limiter import RateLimiter
 from usage_assets.fetching.scope import Scope
-from usage_assets.providers.endpoint import JsonBody, Provider
-from usage_assets.providers.records import LATER, DayToComeError, ShapeError
+from usage_assets.providers.endpoint import Provider
+from usage_assets.providers.records import LATER, DayToComeError, JsonBody, ShapeError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -33,6 +33,7 @@ class FocusColumn:
 
 
 PRICED = ("UNIT_PRICING_SUPPORTED", "PUBLIC_PRICE_LIST_SUPPORTED")
+FROM_FILES = "from files, as there; otherwise null: nobody states it"
 COMPANY = "the company that provides the service; the provider's id if this release does not know it"
 COLUMNS: Sequence[FocusColumn] = (
     FocusColumn(
@@ -45,7 +46,7 @@ COLUMNS: Sequence[FocusColumn] = (
     FocusColumn("BillingPeriodStart", "the calendar month, UTC; for a purchase, the month in which it begins", "time"),
     FocusColumn(
         "ChargeCategory",
-        "Usage or Purchase; from files also Tax, Credit and Adjustment, if all charges of the row have the same",
+        "Usage or Purchase; from files, its own: also Tax, Credit and Adjustment",
     ),
     FocusColumn("ChargeClass", "`Correction`, see [below](#corrections)"),
     FocusColumn("ChargeDescription", "the bill's line item or description, otherwise model and kind of usage"),
@@ -55,10 +56,16 @@ COLUMNS: Sequence[FocusColumn] = (
     ),
     FocusColumn("ChargePeriodEnd", "the end of the day; of a purchase without an end, that of its month", "time"),
     FocusColumn("ChargePeriodStart", "the UTC day; for a purchase, its first day", "time"),
+    FocusColumn("CommitmentDiscountCategory", FROM_FILES),
+    FocusColumn("CommitmentDiscountId", FROM_FILES),
+    FocusColumn("CommitmentDiscountName", FROM_FILES),
+    FocusColumn("CommitmentDiscountQuantity", FROM_FILES, "number"),
     FocusColumn(
         "CommitmentDiscountStatus",
-        "null: no commitment is known. FOCUS's validator cannot judge `ConsumedQuantity` without this column",
+        f"{FROM_FILES}. FOCUS's validator cannot judge `ConsumedQuantity` without this column",
     ),
+    FocusColumn("CommitmentDiscountType", FROM_FILES),
+    FocusColumn("CommitmentDiscountUnit", FROM_FILES),
     FocusColumn(
         "ConsumedQuantity",
         "what was used, see [Quantities](#quantities-and-prices); null for a purchase",
@@ -117,6 +124,11 @@ COLUMNS: Sequence[FocusColumn] = (
     FocusColumn("PricingUnit", "the bill's unit, such as `1000 Tokens`; `Units` if there is none"),
     FocusColumn("ProviderName", COMPANY, removed="1.4"),
     FocusColumn("PublisherName", COMPANY, removed="1.4"),
+    FocusColumn("RegionId", FROM_FILES),
+    FocusColumn("RegionName", FROM_FILES),
+    FocusColumn("ResourceId", FROM_FILES),
+    FocusColumn("ResourceName", FROM_FILES),
+    FocusColumn("ResourceType", FROM_FILES),
     FocusColumn("ServiceCategory", "AI and Machine Learning"),
     FocusColumn("ServiceName", "the service, as the company calls it"),
     FocusColumn("ServiceProviderName", COMPANY, since="1.3"),
@@ -164,6 +176,7 @@ COLUMNS: Sequence[FocusColumn] = (
     FocusColumn("x_Model", "the model"),
     FocusColumn("x_NativeAmount", "the amount as the provider states it; parts add up exactly", "number"),
     FocusColumn("x_NativeUnit", "its unit: dollars, cents, credits, major units, minor units"),
+    FocusColumn("x_OtherColumns", "JSON: of a charge from files, its columns that are not listed here; otherwise null"),
     FocusColumn(
         "x_QuantitySource", "`bill`, `usage`, `shared usage`, `connections file` or `none`: who states the quantity"
     ),

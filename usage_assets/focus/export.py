@@ -39,7 +39,8 @@ LAST_CONNECTION = "~"
 CHARGES = """
 select connection, sum(row_count)::bigint
 from ledger.stored_days
-where table_name in ('costs.daily_costs', 'costs.allocated_costs')
+left join accounting.cost_sources on source_table = table_name
+where (is_focus or table_name in ('costs.daily_costs', 'costs.allocated_costs'))
   and usage_date between $first and $last
 group by connection
 order by connection
@@ -152,6 +153,7 @@ def stage(database: duckdb.DuckDBPyConnection, part: Mapping[str, Any]) -> None:
     for macro in (*MACROS, NO_FORMULA, _sql("macros")):
         database.execute(macro)
     database.execute(f"create or replace temp table exported as {_sql('rows')}", part)
+    database.execute(_sql("invoice_ids"))
     database.execute(AS_TEXT)
 
 

@@ -16,8 +16,9 @@ from usage_assets.insights.series import LONGEST
 from usage_assets.models.prices import STANDARD, ListPrices, has_prices
 
 USED = """
-select distinct provider, model, coalesce(service_tier, $standard) as tier, context_window
+select distinct provider, model, coalesce(service_tier, $standard) as tier, context_window, family
 from costs.usage_by_tier
+join models.names using (provider, model)
 where usage_date between $first and $last
 order by all
 """
@@ -43,10 +44,16 @@ def price_rows(
         (provider, provider, model, None) for provider, model, *_ in used
     )
     models |= dict.fromkeys((each.provider, each.to_provider, each.to_model, each.tier) for each in what_ifs)
+    models |= dict.fromkeys(  # what is stated of a family concerns each of its names
+        (provider, provider, model, each.tier)
+        for each in what_ifs
+        for provider, model, *_, family in used
+        if (each.provider, each.model) == (provider, family) and (each.to_provider, each.to_model) == (provider, family)
+    )
     wanted = {
         (to_provider, to_model, tier or of_use, window): None
         for of_provider, to_provider, to_model, tier in models
-        for provider, _, of_use, window in used
+        for provider, _, of_use, window, _ in used
         if provider == of_provider
     }
     return [row for each in wanted for row in prices_from(*each, first)]

@@ -3,7 +3,7 @@
 ``build.py`` builds Dagster's assets from it, and ``seeds_of`` the tables of what is configured.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -45,16 +45,31 @@ class ConnectionGraph:
     @cached_property
     def computed_from(self) -> Mapping[dg.AssetKey, Collection[dg.AssetKey]]:
         """Each asset, with all that is computed from it, directly or not."""
+        return self._computed_from(lambda query: query.sources)
+
+    @cached_property
+    def needed_for(self) -> Mapping[dg.AssetKey, Collection[dg.AssetKey]]:
+        """Each asset, with all that is not computed without it, directly or not."""
+        return self._computed_from(lambda query: query.needed)
+
+    def _computed_from(
+        self, sources: Callable[[Query], Iterable[tuple[str, str]]]
+    ) -> Mapping[dg.AssetKey, Collection[dg.AssetKey]]:
         found = {key: set[dg.AssetKey]() for key in self.keys}
         for model, query in reversed(self.models):
             key = model.asset_key(self.connection.name)
-            for table, part in query.sources:
+            for table, part in sources(query):
                 found[self.sources[table][part]] |= {key, *found[key]}
         return found
 
     def with_computed(self, keys: Iterable[dg.AssetKey]) -> frozenset[dg.AssetKey]:
         """Return the assets of the connection among these, with all that is computed from them."""
         found = self.computed_from
+        return frozenset(each for key in keys if key in found for each in (key, *found[key]))
+
+    def held_up_by(self, keys: Iterable[dg.AssetKey]) -> frozenset[dg.AssetKey]:
+        """Return the assets of the connection among these, with all that is not computed without them."""
+        found = self.needed_for
         return frozenset(each for key in keys if key in found for each in (key, *found[key]))
 
     def expected(self, settings: Settings) -> Iterator[ExpectedAsset]:

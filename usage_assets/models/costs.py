@@ -7,13 +7,13 @@ users and keys that caused them: ``sql/allocated_costs/`` says who used what, an
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import duckdb
 
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.models.due import ExpectedAsset  # noqa: F401 - a view reads its table, so it must be declared
-from usage_assets.models.model import SQL, Model, sql_files, with_providers
+from usage_assets.models.model import MAY_LACK_DAYS, SQL, Model, sql_files, with_providers
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
 from usage_assets.warehouse.values import View, WarehouseError
@@ -25,6 +25,41 @@ ChargeFrequency = Annotated[
         is_added=True,
     ),
 ]
+ChargeCategory = Annotated[
+    str | None,
+    column("Usage, Purchase, Tax, Credit or Adjustment, as FOCUS says it; null: not stated", is_added=True),
+]
+CostsStated = Annotated[
+    str | None,
+    column(
+        "Which costs every charge of the row states besides the billed one: effective, contracted, list, "
+        "comma-separated; null: none",
+        is_added=True,
+    ),
+]
+Effective = Annotated[
+    Decimal | None,
+    column(
+        "Cost with prepaid charges spread over their use; null: not stated",
+        unit="native_unit",
+        additive=False,
+        is_added=True,
+    ),
+]
+Contracted = Annotated[
+    Decimal | None,
+    column("Cost at negotiated prices; null: not stated", unit="native_unit", additive=False, is_added=True),
+]
+Listed = Annotated[
+    Decimal | None, column("Cost at list prices; null: not stated", unit="native_unit", additive=False, is_added=True)
+]
+EffectiveUsd = Annotated[
+    Decimal | None,
+    column("Dollars of effective_amount; null where that or a rate is", unit="USD", additive=False, is_added=True),
+]
+KIND_OF_CHARGE = ("charge_category", "costs_stated")
+"""The dimensions that tell what kind of a charge it is, and what its source says of it besides the bill. All charges of
+a row state the same costs, so no cost of a row is that of a part of it."""
 UsageType = Annotated[
     str | None,
     column(
@@ -58,7 +93,16 @@ class DailyCost(Row):
 
     table = "costs.daily_costs"
     slice_by = "source_table"
-    grain = ("source_table", "cost_basis", "native_unit", "currency", *_FOR, "api_key_name", *_PRICED_BY)
+    grain = (
+        "source_table",
+        "cost_basis",
+        "native_unit",
+        "currency",
+        *_FOR,
+        "api_key_name",
+        *_PRICED_BY,
+        *KIND_OF_CHARGE,
+    )
     totals = {
         "billed_usd": Total("sum(amount_usd) filter (where cost_basis = 'billed')", "USD"),
         "estimated_usd": Total("sum(amount_usd) filter (where cost_basis = 'estimated')", "USD"),
@@ -95,6 +139,12 @@ class DailyCost(Row):
     context_window: Annotated[str | None, column("Anthropic context window")]
     inference_geo: Annotated[str | None, column("Anthropic inference region")]
     charge_frequency: ChargeFrequency
+    charge_category: ChargeCategory
+    costs_stated: CostsStated
+    effective_amount: Effective
+    contracted_amount: Contracted
+    list_amount: Listed
+    effective_usd: EffectiveUsd
     grouped_by: Annotated[str, column("Dimensions that the provider granted: a null in another one was not requested")]
 
 
@@ -188,7 +238,14 @@ class Sums(Row):
     """What rows of costs add up to, by what tells whom they are for. They are written with the rows."""
 
     slice_by = "source_table"
-    grain = ("source_table", "cost_basis", "native_unit", "currency", *_FOR[1:], "api_key_name")
+    grain: ClassVar[tuple[str, ...]] = (
+        "source_table",
+        "cost_basis",
+        "native_unit",
+        "currency",
+        *_FOR[1:],
+        "api_key_name",
+    )
 
     provider: Annotated[str, column("Provider")]
     source_table: Annotated[str, column("Raw table that the rows are computed from")]
@@ -209,13 +266,21 @@ class Sums(Row):
 
 
 class DailyCostSums(Sums):
-    """One row per connection, day, source, cost basis, unit, currency, project, workspace, user and API key.
+    """One row per connection, day, source, cost basis, unit, currency, project, workspace, user, API key and category.
 
     What the rows of costs.daily_costs add up to, written with them. Read costs.daily_costs_by_key instead: it also has
-    the days that an earlier release wrote.
+    the days that an earlier release wrote. Rows that state other costs (costs_stated) are other sums.
     """
 
     table = "costs.daily_costs_sums"
+    grain = (*Sums.grain, *KIND_OF_CHARGE)
+
+    charge_category: ChargeCategory
+    costs_stated: CostsStated
+    effective_amount: Effective
+    contracted_amount: Contracted
+    list_amount: Listed
+    effective_usd: EffectiveUsd
 
 
 class AllocatedCostSums(Sums):
@@ -231,7 +296,13 @@ class AllocatedCostSums(Sums):
 SUMMED = (
     ("by_day", "daily_costs_by_key", "usage_date", "day"),
     ("by_month", "daily_costs_by_key", "date_trunc('month', usage_date)::date as month", "month"),
-    ("by_model", "daily_costs", "usage_date, model, usage_type", "day, model, kind of usage"),
+    ("by_model", "daily_costs", "usage_date, family, variant, usage_type", "day, family, variant, kind of usage"),
+    (
+        "by_model_as_sent",
+        "daily_costs",
+        "usage_date, model, usage_type, family, version, variant, developer",
+        "day, model as its provider calls it, kind of usage",
+    ),
     (
         "by_project",
         "daily_costs_by_key_named",
@@ -251,16 +322,48 @@ SUMMED = (
         "usage_date, actor_kind, actor_id, actor_name",
         "day, actor (person, service_account, api_key or unknown)",
     ),
+    (
+        "by_person",
+        "allocated_costs_by_key_of_people",
+        "usage_date, actor_kind, person_id, person_name",
+        "day, person (service account, API key or unknown)",
+    ),
 )
 """The views that ``sql/summed.sql`` makes: name, what is summed, by which columns, and these in words."""
+OVER_ALL = frozenset({"by_model", "by_person"})
+"""Those of them whose rows are of all connections and providers together."""
+LISTED = {"model": "models", "provider": "providers", "connection": "connections"}
+"""Column that a view over all does not group by -> the list of what its rows have in it."""
+
+
+def lists_of(name: str) -> Sequence[str]:
+    """Return the columns of LISTED that a view over all has lists of: sums by key have no models."""
+    return [each for each in LISTED if name == "by_model" or (name in OVER_ALL and each != "model")]
+
+
+OWN_COLUMNS = {False: ("connection", "provider"), True: ()}
+"""What a view groups by besides its own columns, by whether it is over all."""
+_OF_MODEL = {
+    "read": ", models.names_in_costs",
+    "names": "\nleft join models.names_in_costs as names using (provider, model)",
+}
+"""What a query of rows with a model needs in order to show which one it is."""
+_OF_NO_MODEL = dict.fromkeys(_OF_MODEL, "")
 _OF_ROWS = {
     "without": "count(*) filter (where amount_usd is null)",
     "unknown": "count(*) filter (where amount_usd is null and native_amount <> 0)",
 }
 _OF_SUMS = {"without": "sum(rows_without_usd)", "unknown": "sum(rows_of_unknown_value)"}
+_STATED_SUMS = "".join(
+    f"  sum({name}) as {name},\n" for name in ("effective_amount", "contracted_amount", "list_amount", "effective_usd")
+)
 _OF_KEYS: Mapping[str, Mapping[str, str]] = {
-    DailyCost.table: {"cost_basis": "cost_basis", "api_key_name": "api_key_name"},
-    AllocatedCost.table: {"cost_basis": "'billed'", "api_key_name": "null::text"},
+    DailyCost.table: {
+        "cost_basis": "cost_basis",
+        "api_key_name": "api_key_name",
+        "stated": "".join(f"  {name},\n" for name in KIND_OF_CHARGE) + _STATED_SUMS,
+    },
+    AllocatedCost.table: {"cost_basis": "'billed'", "api_key_name": "null::text", "stated": ""},
 }
 
 
@@ -280,10 +383,25 @@ def _by_key(table: str, source: str) -> str:
     return _template("by_key", source=source, **_OF_KEYS[table])
 
 
+def _model_names(name: str, of_usage: str = "", **values: str) -> str:
+    """Return the view of models' names; its braces are regular expressions."""
+    sql = (SQL / "model_names.sql").read_text()
+    for key, value in {"name": name, "usage": of_usage, **values}.items():
+        sql = sql.replace(f"{{{key}}}", value)
+    return with_providers(sql)
+
+
+OF_USAGE = """\
+    select provider, model
+    from costs.usage
+    union all by name
+"""
 VIEWS = (
+    View(_model_names("models.names", OF_USAGE, reads="costs.usage, ", what="")),
+    View(_model_names("models.names_in_costs", reads="", what=", in costs")),
     *(View(with_providers(path.read_text())) for path in sql_files("views/*.sql")),
     *(View(_template("by_key_view", table=table, by_key=_by_key(table, "unsummed"))) for table in _OF_KEYS),
-    *(View(_template("named", by_key=by_key)) for by_key in ("", "_by_key")),
+    *(View(_template(file, by_key=by_key)) for file in ("named", "of_people") for by_key in ("", "_by_key")),
     View(
         _template(
             "attributed",
@@ -310,8 +428,12 @@ VIEWS = (
                 "summed",
                 name=name,
                 source=source,
-                by=by,
-                grain=grain,
+                by=",\n  ".join((*OWN_COLUMNS[name in OVER_ALL], by)),
+                grain=", ".join((*OWN_COLUMNS[name in OVER_ALL][:1], grain)),
+                lists="".join(
+                    f"\n  list_sort(list_distinct(list({each}))) as {LISTED[each]}," for each in lists_of(name)
+                ),
+                **(_OF_MODEL if "family" in by else _OF_NO_MODEL),
                 **(_OF_SUMS if "_by_key" in source else _OF_ROWS),
             )
         )
@@ -361,6 +483,8 @@ COSTS = tuple(
         group=GROUPS[source.table],
         row=DailyCost,
         reads=(source.table,),
+        optional_refs=source.beside,
+        may_lack=MAY_LACK_DAYS.union(source.beside),
         within="valued.sql",
         uses=used_views(reads_of(source.table)),
         views=VIEWS,

@@ -20,10 +20,10 @@ import msgspec
 
 from usage_assets.config.days import minutes_to_first_fetch
 from usage_assets.config.settings import Connection, Settings
-from usage_assets.core.days import counted, windows
+from usage_assets.core.days import Window, counted, windows
 from usage_assets.core.schema import Row, SeedRow, column, to_arrow
 from usage_assets.fetching.connected import filters_of
-from usage_assets.models.model import OWNER_PERIODS, SQL, Model
+from usage_assets.models.model import SQL, STATED, Model
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
@@ -38,7 +38,9 @@ NEVER_FETCHED = "never fetched"
 """Why a day is due that was never requested, as ``ledger.due_days`` says it."""
 AWAITED_FOR = timedelta(days=31)
 """How much older than recent days one may be that is missing because the provider did not serve it."""
-State = Literal["missing", "late", "stale", "open", "unsettled"]
+State = Literal["missing", "late", "stale", "changed", "withdrawn", "open", "unsettled"]
+WANTED: Collection[State] = ("missing", "stale", "changed", "withdrawn")
+"""States of days that somebody waits for. Others may still change."""
 
 
 class ExpectedAsset(SeedRow):
@@ -92,8 +94,9 @@ class DueDay(Row):
         str,
         column(
             "missing: never fetched or computed; late: the provider did not serve it yet when it was last asked; "
-            "stale: what it was computed from has changed, or what the connection "
-            "asks for; open: fetched before the day was over; unsettled: the provider may still change it"
+            "stale: what it was computed from has changed, or what the connection asks for; changed: the files of its "
+            "bill have changed; withdrawn: they no longer have it; open: fetched before the day was over; unsettled: "
+            "the provider may still change it"
         ),
     ]
     since: Annotated[datetime, column("Since when it is due")]
@@ -120,8 +123,25 @@ class Due:
 
 
 ASSETS = Table(ExpectedAsset)
-VIEWS = (OWNER_PERIODS, View((SQL / "ledger" / "due_days.sql").read_text()))
+VIEWS = (*(view for _, view in STATED.values()), View((SQL / "ledger" / "due_days.sql").read_text()))
 QUERY = "select connection, usage_date, asset, state, since, because from ledger.due_days order by all"
+WHOLE_SETS = """
+select connection, first_day, last_day
+from ledger.bill_sets
+where first_day is not null
+  and (
+    files is not null
+    or exists (
+      from ledger.bill_days
+      where bill_days.connection = bill_sets.connection
+        and bill_days.table_name = bill_sets.table_name
+        and bill_days.set_name = bill_sets.set_name
+        and stored is not null
+        and archived_at is null
+    )
+  )
+order by connection, last_day desc, first_day
+"""
 MISSING = """
 select distinct connection, asset
 from ledger.due_days as due
@@ -265,6 +285,17 @@ def _stated(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool) -> Itera
             write_seed(database, each)
         make_views(database, VIEWS)
         yield database
+
+
+def whole_sets(warehouse: Warehouse) -> Mapping[str, Sequence[Window]]:
+    """Return per connection the days that are stored together: those that a set of files covers, or is stored from."""
+    if not warehouse.exists:
+        return {}
+    found: dict[str, list[Window]] = {}
+    with warehouse.transaction(keep=False) as database:
+        for connection, first, last in database.execute(WHOLE_SETS).fetchall():
+            found.setdefault(connection, []).append(Window(first, last))
+    return found
 
 
 def missing_assets(warehouse: Warehouse, seeds: Sequence[Seed], day: date) -> Mapping[str, Sequence[dg.AssetKey]]:

@@ -97,7 +97,7 @@ class AiTeamCost(Row):
 
 
 class AiModelCost(Row):
-    """One entity per connection, day, model and usage type.
+    """One entity per connection, day, model, variant and usage type, whatever the provider's spellings of the model.
 
     Never add the four amounts to each other. A null is unknown, not zero.
     """
@@ -105,11 +105,11 @@ class AiModelCost(Row):
     table = "port_entities.ai_model_cost"
     grain = ("identifier",)
 
-    identifier: Annotated[str, column("Identifier in Port: <connection>/<model>/<usage type>/<day>")]
+    identifier: Annotated[str, column("Identifier in Port: <connection>/<model>[+<variant>]/<usage type>/<day>")]
     title: Title
     record_date: Midnight
     provider: Annotated[str, column("Provider")]
-    model: Annotated[str, column("Model, or no model")]
+    model: Annotated[str, column("Family of the model (models.names), or no model")]
     usage_type: Annotated[
         str, column("Token class, cost type or part of a line item; not itemized where none is stated")
     ]
@@ -117,6 +117,7 @@ class AiModelCost(Row):
     estimated_usd: Estimated
     notional_usd: Notional
     credits: Credits
+    variant: Annotated[str | None, column("Variant, such as fast or fine-tuned; null: none", is_added=True)]
 
 
 [ID_NAMES] = (view for view in VIEWS if "costs.names" in view.names)
@@ -151,7 +152,7 @@ OF_COSTS = (
         views=("costs.by_team",),
         within="amounts.sql",
     ),
-    Entities(row=AiModelCost, reads=(DailyCost.table,), within="amounts.sql"),
+    Entities(row=AiModelCost, reads=(DailyCost.table,), views=("models.names_in_costs",), within="amounts.sql"),
 )
 ENTITIES = tuple(
     Model(

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import dagster as dg
 
-from usage_assets.config.accounting import Accounting, OwnerRow
+from usage_assets.config.accounting import Accounting, ModelNameRow, OwnerRow
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.schema import Row, declared
 from usage_assets.providers import LOOKUPS, PROVIDERS
@@ -24,7 +24,11 @@ Sources: TypeAlias = Mapping[str, Mapping[str, dg.AssetKey]]
 SUMS = (SQL / "sums.sql").read_text()
 INPUTS = frozenset(path.stem for path in (SQL / "inputs").glob("*.sql"))
 NEVER = datetime.min.replace(tzinfo=UTC)
-OWNER_PERIODS = View((SQL / "ledger" / "owner_periods.sql").read_text())
+STATED: Mapping[str, tuple[str, View]] = {
+    name: (row.table, View((SQL / "ledger" / f"{view}.sql").read_text()))
+    for name, row, view in (("owners", OwnerRow, "owner_periods"), ("models", ModelNameRow, "stated_models"))
+}
+"""Input of what is computed with entries of the connections file -> their table, and the view with its digest."""
 MAY_LACK_DAYS = frozenset(
     endpoint.row.table for provider in PROVIDERS.values() for endpoint in provider.endpoints if endpoint.may_lack_days
 )
@@ -95,6 +99,8 @@ class Model(Related):
     optional_refs: tuple[str, ...] = ()
     """Tables that are read, too, but that a connection need not have: those of endpoints that may be switched off, and
     of lookups."""
+    may_lack: frozenset[str] = MAY_LACK_DAYS
+    """Those of the tables that need not hold the day: it is computed without them, and again when they hold it."""
     part: str = ""
     """The value of the table's ``slice_by`` column that this asset writes."""
     within: str = ""
@@ -127,7 +133,7 @@ class Model(Related):
         within = self.within.removesuffix(".sql")
         checks = filter(None, (self.file, within, self.checked_by))
         read = "\n".join((sql, *(view.sql for view in self.uses)))
-        has_owners = OwnerRow.table in read
+        stated = [name for name, (table, _) in STATED.items() if table in read]
         seed = money_seed(Accounting()) if "accounting." in read else None
         released = seed.tables.items() if seed else ()  # what has rows without a connections file
         return Query(
@@ -140,12 +146,12 @@ class Model(Related):
             names=tuple(name for name in LOOKUP_TABLES if name in (read if name in self.optional_refs else sql)),
             inputs=tuple(
                 (SQL / "inputs" / f"{name}.sql").read_text()
-                for name in (*([within] if within in INPUTS else []), *(["owners"] if has_owners else []))
+                for name in (*([within] if within in INPUTS else []), *stated)
             ),
             reconciliations=tuple(
                 self._reconciliation(path.read_text()) for check in checks for path in sql_files(f"checks/{check}.*")
             ),
-            uses=(*self.uses, *([OWNER_PERIODS] if has_owners else [])),
+            uses=(*self.uses, *(STATED[name][1] for name in stated)),
             place=self.place,
             macros=MACROS,
             views=self.views,
@@ -184,7 +190,7 @@ class Model(Related):
             for table in reads
             if table in self._parted
         }
-        return replace(self.query, reads=reads, parts=parts, may_lack=MAY_LACK_DAYS.intersection(reads))
+        return replace(self.query, reads=reads, parts=parts, may_lack=self.may_lack.intersection(reads))
 
     @cached_property
     def nothing(self) -> Query:

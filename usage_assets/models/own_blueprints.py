@@ -10,11 +10,11 @@ from operator import attrgetter
 
 import duckdb
 
-from usage_assets.config.accounting import RELEASED, OwnerRow
+from usage_assets.config.accounting import RELEASED, ModelNameRow, OwnerRow
 from usage_assets.config.blueprints import BlueprintError, OwnBlueprint
 from usage_assets.core.schema import declarations
 from usage_assets.models.costs import GROUPS, AllocatedCost, DailyCost, used_views
-from usage_assets.models.model import LOOKUP_TABLES, MACROS, OWNER_PERIODS, Model
+from usage_assets.models.model import LOOKUP_TABLES, MACROS, STATED, Model
 from usage_assets.port.provision import BLUEPRINTS
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 from usage_assets.warehouse.values import View
@@ -23,7 +23,9 @@ from usage_assets.warehouse.write import EXACT
 
 OF_DAYS = frozenset((*GROUPS, DailyCost.table, AllocatedCost.table))
 """Tables whose changes make days due."""
-READABLE = frozenset((*OF_DAYS, *LOOKUP_TABLES, OwnerRow.table, *map(attrgetter("table"), RELEASED)))
+READABLE = frozenset(
+    (*OF_DAYS, *LOOKUP_TABLES, OwnerRow.table, ModelNameRow.table, *map(attrgetter("table"), RELEASED))
+)
 
 
 @cache
@@ -84,7 +86,7 @@ def _one_query(database: duckdb.DuckDBPyConnection, pair: OwnBlueprint) -> str:
 
 def _tables(pair: OwnBlueprint, names: set[str], views: Sequence[View]) -> set[str]:
     """Return the declared tables that a query reads, itself or in views."""
-    made = {name for view in (*views, OWNER_PERIODS) for name in view.names}
+    made = {name for view in (*views, *(view for _, view in STATED.values())) for name in view.names}
     for name in sorted(names - made):
         if name not in READABLE:
             known = "a table or view of the warehouse" if name not in declarations() else "a table that days depend on"

@@ -14,6 +14,7 @@ from usage_assets.fetching.connected import endpoints_of, filters_of
 from usage_assets.models.costs import costs_of
 from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
+from usage_assets.providers.paths import parameters_of
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.tables import STORED
 from usage_assets.warehouse.views import HAS_VIEW
@@ -22,7 +23,7 @@ IDS: Mapping[str, str] = {lookup.row.table: "id" for lookup in LOOKUPS if lookup
     endpoint.row.table: name
     for provider in PROVIDERS.values()
     for endpoint in provider.endpoints
-    for name in endpoint.path_parameters
+    for name in parameters_of(endpoint.path)
     if name in endpoint.row.__struct_fields__
 }
 """Table -> the column of an id that only one organization has."""
@@ -54,10 +55,13 @@ select
   billed_by,
   string_agg(distinct service, ', ' order by service) as services,
   count(distinct usage_date) as days,
-  if(count(amount_usd) = count(*), sum(amount_usd), null) as amount_usd
+  if(count(amount_usd) = count(*), sum(amount_usd), null) as amount_usd,
+  if(count(billed_by_usd) = count(*), sum(billed_by_usd), null) as billed_by_usd,
+  accounts is not null as is_same_account
 from costs.billed_twice
-group by connection, billed_by
-order by connection, billed_by
+where accounts is null or connection < billed_by
+group by connection, billed_by, is_same_account
+order by connection, billed_by, is_same_account
 """
 
 
@@ -71,6 +75,10 @@ class BilledTwice:
     days: int
     amount_usd: Decimal | None
     """What the first connection bills of them on these days; None where a part has no rate."""
+    billed_by_usd: Decimal | None
+    """What the other one does."""
+    is_same_account: bool
+    """Whether both store charges of the same account; otherwise only names say that it is the same bill."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,7 @@ def refuse_same_use(connections: Sequence[Connection]) -> None:
     for group in alike.values():
         for one, other in combinations(group, 2):
             if any(_is_part(one, other, endpoint) for endpoint in _asked_by_both(one, other)):
-                same = next(iter(PROVIDERS[one.provider].path_parameters), "key")
+                same = next(iter(PROVIDERS[one.provider].needed_ids(one.ids)), "key")
                 raise other.refusal(
                     same,
                     reason=f"connection {one.name} asks for the same usage (same {same} and address), which would be "
@@ -134,8 +142,8 @@ def _account(connection: Connection) -> tuple[str, ...] | None:
     who: list[str | None] = [connection.key.get_secret_value() if connection.key else None]
     if connection.key_reference is None:
         who = []
-    elif provider.path_parameters:
-        who = [connection.ids.get(name) for name in provider.path_parameters]
+    elif needed := provider.needed_ids(connection.ids):
+        who = [f"{name} {connection.ids[name]}" if name in connection.ids else None for name in needed]
     organization = connection.ids.get("organization", "") if "organization" in provider.scope_headers else ""
     address = connection.base_url.rstrip("/").casefold()
     known = [each for each in who if each]

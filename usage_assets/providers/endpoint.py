@@ -1,12 +1,12 @@
 """What an endpoint is: data. The one client reads these declarations; a new endpoint adds no code to it."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from string import Formatter
+from typing import Literal
 from urllib.parse import quote
 
 import httpx
@@ -18,7 +18,8 @@ from usage_assets.providers.auth import bearer
 from usage_assets.providers.derived import Entities
 from usage_assets.providers.files import FileReport
 from usage_assets.providers.lookup import Lookup
-from usage_assets.providers.records import Item, Json, Records
+from usage_assets.providers.paths import parameters_of, path_of
+from usage_assets.providers.records import Item, Json, JsonBody, Records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +30,6 @@ class Each:
     """The parameter that narrows the answer down to one of them."""
     named_in: Callable[[Json], Iterable[str]]
     """The names in a page of the answer to a window, as it is sent."""
-
-
-JsonBody = Callable[[Sequence[tuple[str, str]]], Json]
-"""Makes of the parameters of a request its JSON body."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +91,12 @@ class Endpoint:
     """Asset group after the connection's name, as the provider's own pages call it."""
     path: str
     """Below the connection's base URL; the connection fills in parameters by name, such as ``{workspace_id}``."""
+    or_path: str | None = None
+    """The same of a connection that states other ids: an enterprise instead of an organization."""
     row: type[Row]
     item: type[Item]
     """An item of a page's ``data``: what is read of it before it is split into records."""
     records: Records
-    parts: Mapping[str, type[msgspec.Struct]] = field(default_factory=dict)
-    """Fields of an item that hold records of another model than ``row``."""
     page: Callable[[Json, Window], Json] | None = None
     """The answer to a window as ``{data, has_more, next_page, all_pages, all_items}``, if it is sent otherwise.
     The last two are left out where it does not state them."""
@@ -149,7 +146,12 @@ class Endpoint:
 
     @property
     def path_parameters(self) -> tuple[str, ...]:
-        return tuple(name for _, name, *_ in Formatter().parse(self.path) if name)
+        """The ids that its paths need: all of ``path``, or all of ``or_path``."""
+        return tuple(dict.fromkeys((*parameters_of(self.path), *parameters_of(self.or_path or ""))))
+
+    def needed_ids(self, ids: Collection[str]) -> tuple[str, ...]:
+        """The ids that its path needs of a connection that states these."""
+        return parameters_of(path_of((self.path, self.or_path), ids))
 
     @property
     def filter_names(self) -> frozenset[str]:
@@ -158,7 +160,8 @@ class Endpoint:
 
     def path_in(self, ids: Mapping[str, str]) -> str:
         """The path as a connection with these ids asks for it."""
-        return self.path.format(**{name: quote(ids.get(name, ""), safe="") for name in self.path_parameters})
+        path = path_of((self.path, self.or_path), ids)
+        return path.format(**{name: quote(ids.get(name, ""), safe="") for name in parameters_of(path)})
 
     @property
     def control(self) -> Control | None:
@@ -183,10 +186,15 @@ class CostSource:
     table: str
     billed_totals: str | None = None
     """Which totals of its days are billed, as a GLOB: a restated one corrects an invoice. None: it holds estimates."""
+    beside: tuple[str, ...] = ()
+    """Tables that may hold the same charges. Its costs do not wait for their days, and are computed again when a day is
+    there."""
     charge: str | None = None
     """What FOCUS calls a charge of it that has neither a line item nor a model."""
     splits_line_items: bool = False
     """Whether its line items are split into model and kind of usage. Those that cannot be split are counted."""
+    is_focus: bool = False
+    """Whether its rows are charges of FOCUS: ``sql/focus_rows/`` gives them to the export as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,6 +275,9 @@ class Provider:
     allocations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Table of costs that bills more than one API key or person in a row -> tables that say who used it
     (``sql/allocated_costs/``)."""
+    people_ids: Literal["id", "login", "local"] = "id"
+    """What ``user_id`` is in costs and usage, where it is no address: the provider's own id of a person, a login, which
+    is the same in any case, or a name that a connection's administrators have chosen."""
     tags: str = ""
     """Of a gateway: the endpoint that says what each tag used of each model (``sql/tags/``)."""
     entities: tuple[Entities, ...] = ()
@@ -278,6 +289,8 @@ class Provider:
     lookback_days: int | None = None
     first_day: date | None = None
     """The day before which it serves nothing, however long ago that is."""
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    """Setting of a connection (``organization``) -> what the numbers of a connection that states it do not cover."""
     names_organization: bool = False
     """Whether a connection may name its organization although no request has it: it says which connections tell
     of the same use."""
@@ -301,8 +314,13 @@ class Provider:
 
     @property
     def path_parameters(self) -> tuple[str, ...]:
-        """The settings of a connection that paths need. They tell accounts apart; where there is none, the key does."""
+        """The settings of a connection that paths may need."""
         return tuple(dict.fromkeys(name for endpoint in self.endpoints for name in endpoint.path_parameters))
+
+    def needed_ids(self, ids: Collection[str]) -> tuple[str, ...]:
+        """The settings that paths need of a connection that states these ids. They tell accounts apart; where there is
+        none, the key does."""
+        return tuple(dict.fromkeys(name for endpoint in self.endpoints for name in endpoint.needed_ids(ids)))
 
     @property
     def sql(self) -> Path:

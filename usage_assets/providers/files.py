@@ -24,7 +24,9 @@ class FileReport:
     amounts: tuple[str, ...]
     """Columns of numbers: each is a plain decimal number or has none."""
     amount: str
-    """The amount that is billed. It is the only one that is added up of rows that are left out."""
+    """The amount that is billed. It is added up of rows that are left out."""
+    amortized: str
+    """The amount with prepaid charges spread over their use. It is added up of them, too, unless a row has none."""
     currency: str
     billed_together: tuple[str, ...]
     """Columns that tell one bill from another: a bill has one currency."""

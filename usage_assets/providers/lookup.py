@@ -6,10 +6,11 @@ What changes with every use (last used at) and what is part of a secret (redacte
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from usage_assets.core.schema import LookupRow, column
-from usage_assets.providers.records import Json
+from usage_assets.providers.paths import path_of
+from usage_assets.providers.records import Json, JsonBody
 
 ChosenName = Annotated[str | None, column("Name, chosen by somebody", address="in_name")]
 PersonName = Annotated[
@@ -32,6 +33,8 @@ class Lookup:
     """Last part of the asset key."""
     path: str
     """Below the connection's base URL; ``{id}`` is each id of ``for_each``. The connection fills in other names."""
+    or_path: str | None = None
+    """The same of a connection that states other ids: an enterprise instead of an organization."""
     row: type[LookupRow]
     cursor: str | None
     """The parameter that asks for what follows an id; None where the answer is the only item itself."""
@@ -41,6 +44,8 @@ class Lookup:
     items: str = "data"
     """The field of an answer that holds its items, as it is sent."""
     params: Mapping[str, str] = field(default_factory=dict)
+    post: JsonBody | None = None
+    """Where the API reads with POST: what the parameters become."""
     for_each: "Lookup | None" = None
     """The lookup whose items have a list of these each."""
     known_as: str | None = None
@@ -56,3 +61,15 @@ class Lookup:
     headers: Mapping[str, str] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
     """Fields, or objects with all that is in them, that are known and not kept."""
+    settings: tuple[str, ...] = ()
+    """Columns that hold the connection's own setting of that name."""
+    merged: Callable[[Any, Any], LookupRow] | None = None
+    """What is kept of two items with one id. None: an id that is listed twice, as two different things, is refused."""
+
+    @property
+    def method(self) -> str:
+        return "POST" if self.post else "GET"
+
+    def path_for(self, ids: Mapping[str, str]) -> str:
+        """The path of a connection with these ids."""
+        return path_of((self.path, self.or_path), {**ids, "id": ""})

@@ -3,7 +3,7 @@
 How a body becomes rows is in fetching/page_parser.py.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Protocol, TypeVar
 
@@ -14,6 +14,8 @@ from usage_assets.core.people import People
 from usage_assets.core.schema import column
 
 Json = dict[str, Any]
+JsonBody = Callable[[Sequence[tuple[str, str]]], Json]
+"""Makes of the parameters of a request its JSON body."""
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -27,6 +29,15 @@ GroupedBy = Annotated[
 Occurrence = Annotated[
     int, column("Number of the row among rows that are equal in every other column of the grain, from 1")
 ]
+PageOccurrence = Annotated[
+    int | None,
+    column(
+        "Number of the row among different rows of one page that are equal in every other column of the grain, from 2; "
+        "null: the first one, nearly always the only one",
+        is_added=True,
+    ),
+]
+"""``Occurrence`` of rows that are told apart on one page only. Two pages more likely have one that has changed."""
 OtherFields = Annotated[
     str | None, column("Fields of the result that this version does not know, as JSON", personal=True)
 ]

@@ -35,10 +35,10 @@ DIMENSIONS: Mapping[str, str] = {
 BILLED = "{days} --where cost_basis=billed --column amount_usd"
 EXPLAINED: Mapping[str, str] = {
     "team": f"--table costs.by_team --team {{id}} {BILLED}",
-    "person": f"--table costs.by_actor --where actor_id={{id}} {BILLED}",
+    "person": f"--table costs.by_person --where person_id={{id}} {BILLED}",
     "project": f"--table costs.by_project --{{place}} {{id}} {BILLED}",
-    "model": f"--table costs.by_model --model {{id}} {BILLED}",
-    "usage_type": f"--table costs.by_model --where usage_type={{id}} {BILLED}",
+    "model": f"--table costs.by_model_as_sent --where family={{id}} {BILLED}",
+    "usage_type": f"--table costs.by_model_as_sent --where usage_type={{id}} {BILLED}",
     "api_key": f"--table costs.allocated_costs_named --api-key {{id}} {BILLED}",
 }
 """Dimension -> arguments of `usage-assets explain` for a row. ``{days}`` are those of the report."""
@@ -64,7 +64,7 @@ TEMPORARY: Mapping[str, str] = {
     },
 }
 """The tables that several queries read -> their queries. A query may read the tables before its own."""
-OVERVIEW = ("headline", "by_day", "budgets", "forecast", "forecast_days", "trend", "movers", "anomalies")
+OVERVIEW = ("headline", "amortized", "by_day", "budgets", "forecast", "forecast_days", "trend", "movers", "anomalies")
 ECONOMICS = ("unit_costs", "what_if")
 CERTAINTY = ("connections", "restatements", "unattributed", "unpriced", "rates", "billed_twice", "left_out", "invoices")
 FIRST_STORED = """
@@ -123,7 +123,7 @@ class Figure:
     @property
     def is_valued(self) -> bool:
         """Whether it has amounts in USD."""
-        return self.name == "headline" or any("usd" in name for name in self.rows.column_names)
+        return self.name in ("headline", "amortized") or any("usd" in name for name in self.rows.column_names)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ TEMPLATES = Path(__file__).parent / "page"
 SECTIONS: Mapping[str, Sequence[str]] = {
     "Spend": ("by_day", "budgets", "forecast", "trend", "forecast_days", "movers", "anomalies"),
     "Who and what": (*(f"by_{dimension}" for dimension in DIMENSIONS), "tags"),
-    "Every basis, apart": ("headline",),
+    "Every basis, apart": ("headline", "amortized"),
     "Use": ("tokens",),
     "What it buys": ECONOMICS,
     "How sure it is": CERTAINTY,

@@ -73,6 +73,14 @@ def _ahead(report: Report) -> Iterator[str]:
     """Yield the exchange rates, and what to expect of the month and of each budget."""
     if report.rates:
         yield f"valued in USD: {report.rates}"
+    for row in _rows(report, "amortized"):
+        is_part_only_billed = row["of_it_only_billed"] not in (0, row["amortized"])
+        if row["amortized"] != row["cash"] or is_part_only_billed:
+            cash, amortized, only_billed = (
+                amount(row[name], row["unit"]) for name in ("cash", "amortized", "of_it_only_billed")
+            )
+            part = f" ({only_billed} of it only billed)" if is_part_only_billed else ""
+            yield f"{row['connection']}: {cash} billed, {amortized} amortized{part}"
     if words := expected(report):
         yield words
     for row in _rows(report, "budgets"):
@@ -107,8 +115,14 @@ def _certainty(report: Report) -> Iterator[str]:
     for row in _rows(report, "unpriced"):
         yield f"{row['connection']}: {amount(row['amount'], '')} {row['unit']} have no dollar value: {row['why']}"
     for row in _rows(report, "billed_twice"):
-        billed = "an unknown amount" if row["usd"] is None else amount(row["usd"], "USD")
-        yield f"{row['connection']}: {billed} of {row['service']} is in the bill of {row['billed_by']}, too"
+        billed, other = (
+            "an unknown amount" if row[name] is None else amount(row[name], "USD") for name in ("usd", "other_usd")
+        )
+        if not row["accounts"]:
+            yield f"{row['connection']}: {billed} of {row['service']} is in the bill of {row['billed_by']}, too"
+        elif row["connection"] < row["billed_by"]:
+            both = f"{row['connection']} has {billed} and {row['billed_by']} {other}"
+            yield f"{row['service']} of account {row['accounts']} is stored twice: {both}"
     for row in _rows(report, "invoices"):
         if row["difference"] != 0:
             invoiced, stored = (amount(row[name] or Decimal(0), row["currency"]) for name in ("invoiced", "stored"))

@@ -68,7 +68,10 @@ def build_app(*, seed: int = DEFAULT_SEED, now: datetime | None = None) -> Starl
             Mount("/cursor", routes=cursor_routes(sandbox.ledger, sandbox.directory)),
             Mount(
                 "/github_copilot",
-                routes=[*github_directory_routes(sandbox.directory), *github_copilot_routes(sandbox.ledger)],
+                routes=[
+                    *github_directory_routes(sandbox.directory),
+                    *github_copilot_routes(sandbox.ledger, sandbox.shapes),
+                ],
             ),
             Mount(REPORTS, routes=report_routes(sandbox.ledger)),
             Mount("/litellm", routes=litellm_routes(sandbox.ledger)),

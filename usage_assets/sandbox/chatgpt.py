@@ -6,7 +6,6 @@ known to have (/control/shape): the illustrative one of a public sample.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -33,8 +32,8 @@ from usage_assets.sandbox.api import (
 from usage_assets.sandbox.company import Row, total, workspace_row
 from usage_assets.sandbox.credentials import CHATGPT_ANALYTICS_KEY, CHATGPT_WORKSPACE_ID, is_one_of
 from usage_assets.sandbox.ledger import Ledger
+from usage_assets.sandbox.shapes import CODEX_SHAPES, Shapes
 
-CODEX_SHAPES = ("documented", "illustrative")
 LOOKBACK_DAYS = 90
 DEFAULT_DAYS = 30
 PARAMETERS = {
@@ -62,13 +61,6 @@ PROBLEMS = {
     "lookback_exceeded": "start_time must be within the last {days} days",
     "page_invalid": "Invalid page token for these query parameters",
 }
-
-
-@dataclass
-class Shapes:
-    """The shape in which rows are served at present."""
-
-    codex_usage: str = CODEX_SHAPES[0]
 
 
 def chatgpt_routes(ledger: Ledger, shapes: Shapes) -> list[BaseRoute]:

@@ -16,6 +16,12 @@ MEMBERS = ("alice", "bob", "chen", "dana", "emeka", "fatima", "goran", "hana")
 QUIET = ("cursor quiet", 27)
 FORMER_MEMBER = "kofi"
 IDLE_MEMBER = "lena"  # a seat that nobody uses
+SERVICE_ACCOUNT, SERVICE_ACCOUNT_ID, SERVICE_ACCOUNT_NAME = "ci-runner", "sa_7f3a9c", "Nightly CI Agent"
+"""Who events without a client are of, except each person's second one of a day."""
+LIMITS = {"bob": 200, "chen": 50}
+"""Dollars that a member may spend in a cycle."""
+CYCLE_STARTS = 15, 51_128_000
+"""Day of the month, and milliseconds after its midnight, when a billing cycle begins."""
 ENUM = "USAGE_EVENT_KIND_"
 KINDS = (
     ("Included in Business", f"{ENUM}INCLUDED_IN_BUSINESS", 50),
@@ -28,6 +34,8 @@ KINDS = (
 """Label, constant, and how often."""
 BILLED, OWN_KEY = "Usage-based", "User API Key"
 COVERED = ("Included in Business", "Free Credit")
+ERRORED, ABORTED = "Errored, Not Charged", "Aborted, Not Charged"
+"""Neither is charged, but the former has a price. The latter has no tokens."""
 ENUM_FROM = date(2026, 11, 1)
 """From then on, kinds are spelled as constants on odd days."""
 FEE = Decimal(25)  # cents per million tokens
@@ -45,6 +53,8 @@ MODELS = (
     EditorModel("gpt-5", Decimal(125)),
     EditorModel("composer-1", Decimal(125)),
 )
+WITHOUT_CACHE_WRITES = "composer-1"
+"""The model of which events that a plan covers do not state what was written to the cache."""
 # Field, usual number, multiple of the price of input.
 TOKENS = (
     ("input_tokens", 900, Decimal(1)),
@@ -94,28 +104,37 @@ def _event(dice: Random, day: date, person: str, n: int, at: int | None) -> Row:
     [(label, constant, _)] = dice.choices(KINDS, [often for *_, often in KINDS])
     model = dice.choice(MODELS)
     failed = label.endswith("Not Charged")
-    counts = {name: int(usual * (0.2 + 1.6 * dice.random())) for name, usual, _ in TOKENS}
+    used = {name: int(usual * (0.2 + 1.6 * dice.random())) for name, usual, _ in TOKENS}
     by_token = dice.random() > 0.15
-    price = sum((millionths(counts[name], model.input * times) for name, _, times in TOKENS), Decimal(0))
+    price = sum((millionths(used[name], model.input * times) for name, _, times in TOKENS), Decimal(0))
     price = as_reported(price, dice)
-    fee = millionths(sum(counts.values()), FEE) if by_token else None
+    fee = millionths(sum(used.values()), FEE) if by_token else None
+    counts: dict[str, int | None] = {**used}
     own = label == OWN_KEY
-    charged = Decimal(0) if failed else fee or Decimal(0) if own else total((price, fee)) if by_token else Decimal(4)
+    charged = fee or Decimal(0) if own else total((price, fee)) if by_token else Decimal(4)
+    if label == ABORTED:
+        by_token, charged = False, Decimal(0)
+    if label == COVERED[0] and model.name == WITHOUT_CACHE_WRITES:
+        counts["cache_write_tokens"] = None
+    max_mode, is_headless = dice.random() < 0.2, dice.random() < 0.1
+    is_account = is_headless and n != 1
     return {
-        "person": person,
+        "person": SERVICE_ACCOUNT if is_account else person,
+        "is_account": is_account,
+        "conversation": f"{person} {day}",
         "n": n,
         "at": at,
         "model": model.name,
         "label": label,
         "kind": constant if day >= ENUM_FROM and day.day % 2 else label,
-        "max_mode": dice.random() < 0.2,
-        "is_headless": dice.random() < 0.1,
+        "max_mode": max_mode,
+        "is_headless": is_headless,
         "by_token": by_token,
         "events": 1,
         "request_units": None if failed else Decimal(dice.randrange(1, 60)) / 10,
         **{name: count if by_token else None for name, count in counts.items()},
         "model_cents": price if by_token else None,
-        "token_fee_cents": fee,
+        "token_fee_cents": fee if by_token else None,
         "charged_cents": charged,
     }
 

@@ -117,7 +117,10 @@ def _metered(company: Company, day: date, *, with_credits: bool) -> Iterator[Row
         quantity = Decimal(1 + int(100 * usual * company.pace(day) * (0.5 + dice.random()))).scaleb(-2)
         covered = min(quantity, included)
         gross = as_reported(quantity * price, dice)
-        discount = min(gross, covered * price)
+        net = max(gross - covered * price, Decimal(0))
+        discount = gross - net
+        if not net:  # as recorded: more than was used is discounted, and nothing is billed
+            covered, discount = quantity + 1, gross + price
         yield {
             "product": "Copilot",
             "sku": f"Copilot {sku}",
@@ -126,10 +129,10 @@ def _metered(company: Company, day: date, *, with_credits: bool) -> Iterator[Row
             "price_per_unit": price,
             "gross_quantity": quantity,
             "discount_quantity": covered,
-            "net_quantity": quantity - covered,
+            "net_quantity": max(quantity - covered, Decimal(0)),
             "gross_amount": gross,
             "discount_amount": discount,
-            "net_amount": total((gross, -discount)),
+            "net_amount": total((net,)),
         }
 
 

@@ -20,13 +20,13 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from usage_assets.sandbox.api import json_response, stamp
-from usage_assets.sandbox.chatgpt import CODEX_SHAPES, Shapes
 from usage_assets.sandbox.directory import CHANGES as DIRECTORY_CHANGES
 from usage_assets.sandbox.directory import Directory
 from usage_assets.sandbox.faults import Connections, Fault, read_fault
 from usage_assets.sandbox.focus import deliver
 from usage_assets.sandbox.ledger import BOOKS, CHANGES, COSTS, Ledger
 from usage_assets.sandbox.port import PortStore
+from usage_assets.sandbox.shapes import CODEX_SHAPES, COPILOT_SHAPES, Shapes
 
 DEFAULT_SEED = 7
 
@@ -51,7 +51,7 @@ class Sandbox:
         self.port.reset()
         self.faults.clear()
         self.requests.clear()
-        self.shapes.codex_usage = CODEX_SHAPES[0]
+        self.shapes.codex_usage, self.shapes.github_copilot = CODEX_SHAPES[0], COPILOT_SHAPES[0]
 
 
 class RequestLog:
@@ -199,9 +199,11 @@ def _set_currency(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _set_shape(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
-    _only(given, "codex_usage")
-    sandbox.shapes.codex_usage = _choice("codex_usage", given.get("codex_usage"), CODEX_SHAPES)
-    return {"codex_usage": sandbox.shapes.codex_usage}
+    shapes = {"codex_usage": CODEX_SHAPES, "github_copilot": COPILOT_SHAPES}
+    _only(given, *shapes)
+    for name in given or shapes:
+        setattr(sandbox.shapes, name, _choice(name, given.get(name), shapes[name]))
+    return {name: getattr(sandbox.shapes, name) for name in given}
 
 
 def _deliver_bills(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:

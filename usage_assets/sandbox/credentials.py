@@ -12,6 +12,7 @@ OPENROUTER_MANAGEMENT_KEY = "sk-or-sandbox-management"
 CURSOR_API_KEY = "key_cursor-sandbox"
 COPILOT_TOKEN = "github-copilot-sandbox-token"  # noqa: S105 - accepted by the sandbox only
 COPILOT_ORGANIZATION = "acme-robotics"
+COPILOT_ENTERPRISE = "acme"
 COPILOT_SIGNATURE = "sandbox-signature"  # whoever has a link that is signed with it can read the report
 PORT_CLIENT_ID = "sandbox-client-id"
 PORT_CLIENT_SECRET = "sandbox-client-secret"  # noqa: S105 - accepted by the sandbox only

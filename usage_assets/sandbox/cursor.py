@@ -7,6 +7,7 @@ import base64
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 from starlette.requests import Request
@@ -14,16 +15,28 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from usage_assets.sandbox.api import RefusedError, catch_all, days_between, json_response, unix
-from usage_assets.sandbox.company import Row, email
-from usage_assets.sandbox.company_cursor import ACTIVITY, BILLED
+from usage_assets.sandbox.company import Row, email, total
+from usage_assets.sandbox.company_cursor import (
+    ABORTED,
+    ACTIVITY,
+    BILLED,
+    COVERED,
+    CYCLE_STARTS,
+    ENUM,
+    SERVICE_ACCOUNT_ID,
+    SERVICE_ACCOUNT_NAME,
+    WITHOUT_CACHE_WRITES,
+)
 from usage_assets.sandbox.credentials import CURSOR_API_KEY, is_one_of
 from usage_assets.sandbox.directory import Directory, cursor_member_id
 from usage_assets.sandbox.ledger import Ledger
 
 FIELDS = ("startDate", "endDate", "page", "pageSize")
+PAGE_FIELDS = ("page", "pageSize")
 MOST_DAYS = 30
-LARGEST_PAGES = {"usage_events": 500, "daily_usage": 1000}
+LARGEST_PAGES = {"usage_events": 500, "daily_usage": 1000, "spend": 100}
 DEFAULT_PAGE = 10
+NOON = 43_200_000
 Body = dict[str, Any]
 
 
@@ -33,6 +46,7 @@ def cursor_routes(ledger: Ledger, directory: Directory) -> list[BaseRoute]:
         _route("/teams/members", "GET", lambda _request, _body: {"teamMembers": directory.lists["cursor"]["members"]}),
         _route("/teams/filtered-usage-events", "POST", lambda request, body: _events(ledger, request, body)),
         _route("/teams/daily-usage-data", "POST", lambda request, body: _days(ledger, request, body)),
+        _route("/teams/spend", "POST", lambda request, body: _spend(ledger, directory, request, body)),
         catch_all(lambda _request: _refuse(404, "Not Found")),
     ]
 
@@ -91,7 +105,6 @@ def _events(ledger: Ledger, request: Request, body: Body) -> Body:
 
 
 def _event(row: Row, day: date) -> Row:
-    at = 43_200_000 if row["at"] is None else row["at"]
     tokens = {
         "inputTokens": row["input_tokens"],
         "outputTokens": row["output_tokens"],
@@ -99,20 +112,80 @@ def _event(row: Row, day: date) -> Row:
         "cacheReadTokens": row["cache_read_tokens"],
         "totalCents": row["model_cents"],
     }
+    if row["label"] == COVERED[0] and row["model"] == WITHOUT_CACHE_WRITES:
+        del tokens["cacheWriteTokens"]
+    is_constant = row["kind"].startswith(ENUM)
     return {
-        "timestamp": str(unix(day) * 1000 + at),
+        "timestamp": str(_at(row, day)),
         "userEmail": email(row["person"]),
         "model": row["model"],
         "kind": row["kind"],
         "maxMode": row["max_mode"],
         "requestsCosts": row["request_units"],
         "isTokenBasedCall": row["by_token"],
-        "isChargeable": row["label"] == BILLED,
+        "isChargeable": row["label"] == BILLED or (is_constant and row["label"] == COVERED[0]),
         "isHeadless": row["is_headless"],
         **({"tokenUsage": tokens, "cursorTokenFee": row["token_fee_cents"]} if row["by_token"] else {}),
+        **({"tokenUsage": {}} if row["label"] == ABORTED else {}),
         "chargedCents": row["charged_cents"],
         "isFreeBugbot": False,
+        "conversationId": str(uuid5(NAMESPACE_URL, row["conversation"])),
+        **_agent(row),
     }
+
+
+def _agent(row: Row) -> Row:
+    """Whose an event is, unless it is a person's. What has no id may have the text ``null``."""
+    if row["is_account"]:
+        agent = str(uuid5(NAMESPACE_URL, f"{row['conversation']} {row['n']}"))
+        return {
+            "serviceAccountId": SERVICE_ACCOUNT_ID,
+            "serviceAccountName": SERVICE_ACCOUNT_NAME,
+            "cloudAgentId": f"bc-{agent}",
+        }
+    return {"serviceAccountId": "null", "cloudAgentId": "null"} if row["is_headless"] else {}
+
+
+def _at(row: Row, day: date) -> int:
+    return unix(day) * 1000 + (NOON if row["at"] is None else row["at"])
+
+
+def _spend(ledger: Ledger, directory: Directory, request: Request, body: Body) -> Body:
+    """What each member spent in the running cycle, until now. Who has spent nothing has no amounts."""
+    page, size = _page_asked(request, body, "spend", PAGE_FIELDS)
+    began, now = cycle_start(ledger.clock.now()), int(ledger.clock.now().timestamp() * 1000)
+    events = [
+        row
+        for day in days_between(_day(began), ledger.clock.today() + timedelta(days=1))
+        for row in ledger.rows("cursor", "usage_events", day)
+        if began <= _at(row, day) <= now and not row["is_account"]
+    ]
+    members = [_with_spend(member, events) for member in directory.lists["cursor"]["spend"]]
+    return {
+        "teamMemberSpend": members[(page - 1) * size : page * size],
+        "subscriptionCycleStart": began,
+        "totalMembers": len(members),
+        "totalPages": -(-len(members) // size),
+    }
+
+
+def _with_spend(member: Row, events: list[Row]) -> Row:
+    own = [event for event in events if email(event["person"]) == member["email"]]
+    billed = total(event["charged_cents"] for event in own if event["label"] == BILLED)
+    included = total(event["charged_cents"] for event in own if event["label"] == COVERED[0])
+    stated = {"spendCents": billed or 0, "overallSpendCents": total((billed, included)), "includedSpendCents": included}
+    sent = {"userId" if name == "id" else name: value for name, value in member.items()}
+    return sent | {"fastPremiumRequests": len(own)} | (stated if own else {})
+
+
+def cycle_start(now: datetime) -> int:
+    """The last moment at which a billing cycle began, in milliseconds."""
+    day_of_month, after_midnight = CYCLE_STARTS
+    day = now.date().replace(day=day_of_month)
+    began = unix(day) * 1000 + after_midnight
+    if began <= now.timestamp() * 1000:
+        return began
+    return unix((day.replace(day=1) - timedelta(days=1)).replace(day=day_of_month)) * 1000 + after_midnight
 
 
 def _days(ledger: Ledger, request: Request, body: Body) -> Body:
@@ -163,22 +236,28 @@ def _camel(name: str) -> str:
 
 
 def _asked(request: Request, body: Body, report: str) -> tuple[int, int, int, int]:
-    """Start, end, page and page size; the short_page fault makes pages smaller."""
-    for name, value in body.items():
-        if name not in FIELDS:
-            raise _refuse(400, f"Unrecognized key: {name}")
-        if type(value) is not int:
-            raise _refuse(400, f"{name} must be a number")
+    """Start, end, page and page size."""
+    page, size = _page_asked(request, body, report, FIELDS)
     for name in ("startDate", "endDate"):
         if name not in body:
             raise _refuse(400, f"{name} is required")
     start, end = body["startDate"], body["endDate"]
-    page, size = body.get("page", 1), body.get("pageSize", DEFAULT_PAGE)
     if not 0 <= start <= end < 10**13 or end - start > MOST_DAYS * 86_400_000:
         raise _refuse(400, f"Date range cannot exceed {MOST_DAYS} days")
+    return start, end, page, size
+
+
+def _page_asked(request: Request, body: Body, report: str, known: tuple[str, ...]) -> tuple[int, int]:
+    """Page and page size; the short_page fault makes pages smaller."""
+    for name, value in body.items():
+        if name not in known:
+            raise _refuse(400, f"Unrecognized key: {name}")
+        if type(value) is not int:
+            raise _refuse(400, f"{name} must be a number")
+    page, size = body.get("page", 1), body.get("pageSize", DEFAULT_PAGE)
     if page < 1 or not 1 <= size <= LARGEST_PAGES[report]:
         raise _refuse(400, f"page must be at least 1, and pageSize 1 to {LARGEST_PAGES[report]}")
-    return start, end, page, min(size, request.scope.get("page_size", size))
+    return page, min(size, request.scope.get("page_size", size))
 
 
 def _day(milliseconds: int) -> date:

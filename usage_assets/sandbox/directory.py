@@ -4,7 +4,7 @@ Ids are the digests of the company's own names for them, as in costs and usage. 
 list has them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -25,7 +25,7 @@ from usage_assets.sandbox.api import (
     text,
 )
 from usage_assets.sandbox.company import CLAUDE_CALLERS, CLAUDE_CODE_WORKSPACE, CODERS, Company, Row, email
-from usage_assets.sandbox.company_cursor import FORMER_MEMBER, IDLE_MEMBER, MEMBERS
+from usage_assets.sandbox.company_cursor import FORMER_MEMBER, IDLE_MEMBER, LIMITS, MEMBERS
 from usage_assets.sandbox.company_github_copilot import DEVELOPERS, SEATS, WITHOUT_USE
 from usage_assets.sandbox.company_openai import OPENAI_CALLERS
 from usage_assets.sandbox.ledger import Clock
@@ -78,7 +78,7 @@ class Directory:
         self.lists: dict[str, dict[str, list[Row]]] = {
             "openai": _openai(company),
             "anthropic": _anthropic(company),
-            "cursor": {"members": _cursor_members()},
+            "cursor": {"members": _cursor_members(), "spend": _cursor_spend(company)},
             "github_copilot": _github_copilot(),
         }
 
@@ -125,6 +125,22 @@ def _cursor_members() -> list[Row]:
             "isRemoved": person == FORMER_MEMBER,
         }
         for person in (*MEMBERS, FORMER_MEMBER, IDLE_MEMBER)
+    ]
+
+
+def _cursor_spend(company: Company) -> list[Row]:
+    """Members with their limits; what they spent is in the books. Their ids are not those of the list of members."""
+    return [
+        {
+            "id": company.identifier("user_", str(member["id"])),
+            "name": member["name"],
+            "email": member["email"],
+            "role": "removed" if member["isRemoved"] else member["role"],
+            "hardLimitOverrideDollars": 0,
+            "monthlyLimitDollars": (limit := LIMITS.get(member["email"].partition("@")[0])),
+            **({"effectivePerUserLimitDollars": limit} if limit else {}),
+        }
+        for member in _cursor_members()
     ]
 
 
@@ -274,14 +290,30 @@ def github_directory_routes(directory: Directory) -> list[BaseRoute]:
     """The routes to mount at /github_copilot, before its others."""
     return [
         endpoint(f"{path}/{name}", partial(_numbered_page, directory, name), github_copilot.bad_parameter)
-        for path, name in (("/orgs/{organization}/copilot/billing", "seats"), (github_copilot.BILLING, "budgets"))
+        for path, name in (
+            ("/orgs/{organization}/copilot/billing", "seats"),
+            ("/enterprises/{enterprise}/copilot/billing", "seats"),
+            (github_copilot.BILLING, "budgets"),
+            (github_copilot.BILLING_OF_ENTERPRISE, "budgets"),
+        )
     ]
 
 
+def _in_enterprise(seats: list[Row]) -> Iterator[Row]:
+    """An enterprise's list has a seat for each organization that gives it, and seats of teams."""
+    for n, seat in enumerate(seats):
+        for organization in ("acme-robotics", "acme-labs")[: 1 + (n % 2 == 0)]:
+            yield {**seat, "organization": {"login": organization, "id": len(organization)}}
+    team = {"id": 77, "slug": "night-shift", "name": "Night shift", "type": "Team"}
+    yield {"id": "Team night-shift", "name": None, "assignee": team, "created_at": stamp(_created(0))}
+
+
 def _numbered_page(directory: Directory, name: str, request: Request) -> Row:
-    github_copilot.authorized(request)
+    whose = github_copilot.authorized(request)
     query = read_query(request, NUMBERED)
     items = directory.lists["github_copilot"][name]
+    if name == "seats" and "enterprise" in whose:
+        items = [*_in_enterprise(items)]
     first = (query["page"] - 1) * query["per_page"]
     left_out = {"name"} if name == "budgets" else {"name", "id"}
     today = f"{directory.clock.now().date()}T00:00:00Z"
@@ -289,7 +321,10 @@ def _numbered_page(directory: Directory, name: str, request: Request) -> Row:
         {key: today if value == USED_DAILY else value for key, value in item.items() if key not in left_out}
         for item in items
     ]
-    return {**({"total_seats": len(items)} if name == "seats" else {}), name: page[first : first + query["per_page"]]}
+    return {
+        **({"total_seats": len({item["id"] for item in items})} if name == "seats" else {}),
+        name: page[first : first + query["per_page"]],
+    }
 
 
 def _unix(n: int) -> int:

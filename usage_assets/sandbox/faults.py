@@ -6,9 +6,9 @@ A kind of fault is one entry of KINDS: it gets the fault, the request and the re
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -249,6 +249,52 @@ async def _replace(options: Mapping[str, Any], _scope: Scope, _answer: Answer) -
     return json_response(options["body"])
 
 
+async def _play(options: Mapping[str, Any], scope: Scope, answer: Answer) -> Response:
+    """What somebody has recorded, to requests about one of its days. Requests about other days get the real answer.
+
+    A POST has its days in a body, which is not read: it gets the first one.
+    """
+    query = dict(parse_qsl(scope["query_string"].decode()))
+    asked = _asked_days(query)
+    for recorded in options["answers"]:
+        if asked is None or any(asked[0] <= date.fromisoformat(day) <= asked[1] for day in recorded["days"]):
+            page = _place_of(query.get("page"), recorded["pages"])
+            return Response(recorded["pages"][page], media_type="application/json")
+    return await answer(scope)
+
+
+def _asked_days(query: Mapping[str, str]) -> tuple[date, date] | None:
+    """The first and the last day that a query names, in any provider's parameters."""
+    if "year" in query:
+        day = date(int(query["year"]), int(query.get("month", 1)), int(query.get("day", 1)))
+        return day, day
+    for first, end in (("start_time", "end_time"), ("starting_at", "ending_at"), ("start_date", "end_date")):
+        if first in query:
+            begin = _day(query[first])
+            return begin, max(begin, _day(query[end]) - timedelta(days=1)) if end in query else begin
+    for name in ("date", "day"):
+        if name in query:
+            return _day(query[name]), _day(query[name])
+    return None
+
+
+def _day(moment: str) -> date:
+    return datetime.fromtimestamp(int(moment), UTC).date() if moment.isdigit() else date.fromisoformat(moment[:10])
+
+
+def _place_of(token: str | None, pages: Sequence[str]) -> int:
+    """Which page a token leads to: the one of that number, or the one after the page that has the token."""
+    if token is None or token.isdigit():
+        return int(token or 1) - 1
+    return next(n for n, page in enumerate(pages, 1) if json.dumps(token) in page)
+
+
+def _check_answers(options: Mapping[str, Any]) -> None:
+    for recorded in options["answers"]:
+        if not isinstance(recorded, dict) or recorded.keys() != {"days", "pages"} or not all(recorded.values()):
+            raise ValueError('an answer is an object such as {"days": ["2026-11-01"], "pages": ["{...}"]}')
+
+
 class Kind(NamedTuple):
     """What a kind of fault does and which options it takes; of `needs` exactly one is given.
 
@@ -276,6 +322,7 @@ KINDS = {
     "relabel": Kind(_relabel, {"content_type": str}),
     "edit": Kind(_edit, {"operations": list}, check=_check_operations),
     "replace": Kind(_replace, {"body": object, "text": str}),
+    "play": Kind(_play, {"answers": list}, check=_check_answers),
 }
 
 

@@ -1,10 +1,11 @@
 """The emulated reports of GitHub about Copilot: one day a request, without pages. Metrics are files behind links.
 
-Facts: @octokit/openapi-types 29.0.1 and docs.github.com, as listed in fixtures/README.md.
+An enterprise has one organization here, so both are answered the same use. Facts: @octokit/openapi-types 29.0.1 and
+docs.github.com, as listed in fixtures/README.md; the shape ``repeated`` is what others have recorded.
 """
 
 import hmac
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -23,15 +24,18 @@ from usage_assets.sandbox.api import (
     iso_date,
     json_response,
     read_query,
+    text,
 )
 from usage_assets.sandbox.company import Row
 from usage_assets.sandbox.credentials import (
+    COPILOT_ENTERPRISE,
     COPILOT_ORGANIZATION,
     COPILOT_SIGNATURE,
     COPILOT_TOKEN,
     is_one_of,
 )
 from usage_assets.sandbox.ledger import Ledger
+from usage_assets.sandbox.shapes import Shapes
 
 PARAMETERS = {
     parameter.name: parameter
@@ -41,10 +45,27 @@ PARAMETERS = {
         Parameter("day", integer(1, 31), required=True),
     )
 }
+OF_ENTERPRISE = PARAMETERS | {"cost_center_id": Parameter("cost_center_id", text)}
 BILLING = "/organizations/{organization}/settings/billing"
+BILLING_OF_ENTERPRISE = "/enterprises/{enterprise}/settings/billing"
 REPORTS = "/github_copilot_reports"
 REPORTS_SINCE = date(2025, 10, 10)
 METRICS = "/orgs/{organization}/copilot/metrics/reports"
+METRICS_OF_ENTERPRISE = "/enterprises/{enterprise}/copilot/metrics/reports"
+VERSIONS = ("2022-11-28", "2026-03-10")
+COST_CENTERS: Mapping[str, tuple[str, frozenset[str]]] = {"cc-research": ("Research", frozenset(("GPT-5",)))}
+"""Id -> name, and the models whose use it pays for."""
+OTHER_SPELLINGS: Mapping[str, Mapping[str, str]] = {
+    "premium_requests": {"ai-credits": "AI credits", "Copilot AI Credits": "copilot_premium_request"},
+    "billing_usage": {
+        "Copilot": "copilot",
+        "Copilot AI Credits": "copilot_ai_unit",
+        "ai-credits": "ai-units",
+        "requests": "Requests",
+        "user-months": "UserMonths",
+    },
+}
+"""How the shape ``repeated`` spells products, SKUs and units of a report."""
 PULL_REQUESTS = {
     "prs_created": "total_created_by_copilot",
     "prs_reviewed": "total_reviewed_by_copilot",
@@ -54,19 +75,29 @@ PULL_REQUESTS = {
 DOCUMENTATION = "https://docs.github.com/rest/billing/usage"
 
 
-def github_copilot_routes(ledger: Ledger) -> list[BaseRoute]:
+def github_copilot_routes(ledger: Ledger, shapes: Shapes) -> list[BaseRoute]:
     """The routes to mount at /github_copilot."""
     return [
-        endpoint(f"{BILLING}/ai_credit/usage", lambda request: _metered(ledger, "ai_credits", request), bad_parameter),
-        endpoint(
-            f"{BILLING}/premium_request/usage",
-            lambda request: _metered(ledger, "premium_requests", request),
-            bad_parameter,
-        ),
-        endpoint(f"{BILLING}/usage", lambda request: _all_products(ledger, request), bad_parameter),
+        *(route for billing in (BILLING, BILLING_OF_ENTERPRISE) for route in _billing(billing, ledger, shapes)),
         _links(f"{METRICS}/users-1-day", ledger, "users_1_day"),
         _links(f"{METRICS}/organization-1-day", ledger, "organization_1_day"),
+        _links(f"{METRICS_OF_ENTERPRISE}/users-1-day", ledger, "users_1_day"),
+        _links(f"{METRICS_OF_ENTERPRISE}/enterprise-1-day", ledger, "enterprise_1_day"),
         catch_all(lambda _request: _refuse(404, "Not Found")),
+    ]
+
+
+def _billing(path: str, ledger: Ledger, shapes: Shapes) -> list[BaseRoute]:
+    return [
+        endpoint(
+            f"{path}/ai_credit/usage", lambda request: _metered(ledger, shapes, "ai_credits", request), bad_parameter
+        ),
+        endpoint(
+            f"{path}/premium_request/usage",
+            lambda request: _metered(ledger, shapes, "premium_requests", request),
+            bad_parameter,
+        ),
+        endpoint(f"{path}/usage", lambda request: _all_products(ledger, shapes, request), bad_parameter),
     ]
 
 
@@ -94,7 +125,7 @@ def parts(ledger: Ledger, report: str, day: date) -> list[bytes]:
     """The files of a report: persons are a line each, in two files; an organization is one object."""
     rows = [*_metrics(ledger, report, day)]
     encode = msgspec.json.Encoder(decimal_format="number").encode
-    if report == "organization_1_day":
+    if report in ("organization_1_day", "enterprise_1_day"):
         return [encode(rows[0] if len(rows) == 1 else rows)]
     half = (len(rows) + 1) // 2
     return [_lines(encode, some) for some in (rows[:half], rows[half:]) if some] or [b"[]"]
@@ -105,11 +136,14 @@ def _lines(encode: Callable[[Any], bytes], rows: Sequence[Any]) -> bytes:
 
 
 def _metrics(ledger: Ledger, report: str, day: date) -> Iterator[dict[str, Any]]:
-    for row in ledger.rows("github_copilot", report, day):
+    is_of_enterprise = report == "enterprise_1_day"
+    for row in ledger.rows("github_copilot", "organization_1_day" if is_of_enterprise else report, day):
         sent = {name: value for name, value in row.items() if value is not None and name not in PULL_REQUESTS}
         cut = {"feature": "chat", "user_initiated_interaction_count": row["user_initiated_interaction_count"]}
-        if report == "organization_1_day":
+        if report != "users_1_day":
             sent["pull_requests"] = {sent_as: row[name] for name, sent_as in PULL_REQUESTS.items()}
+        if is_of_enterprise:
+            sent["enterprise_id"] = f"7{sent.pop('organization_id')}"
         yield {"day": str(day), **sent, "totals_by_feature": [cut]}
 
 
@@ -134,26 +168,40 @@ def _links(path: str, ledger: Ledger, report: str) -> BaseRoute:
     return Route(path, links, methods=["GET"])
 
 
-def _metered(ledger: Ledger, report: str, request: Request) -> dict[str, Any]:
+def _metered(ledger: Ledger, shapes: Shapes, report: str, request: Request) -> dict[str, Any]:
     """The items have no date: the envelope says which day they are of."""
-    organization, day = _asked(request)
-    return {
-        "timePeriod": {"year": day.year, "month": day.month, "day": day.day},
-        "organization": organization,
-        "usageItems": [
-            {_camel(name): value for name, value in row.items()} for row in ledger.rows("github_copilot", report, day)
-        ],
-    }
+    whose, day, cost_center = _asked(request)
+    rows = [*ledger.rows("github_copilot", report, day)]
+    if report == "premium_requests" and shapes.github_copilot == "repeated":
+        rows += ledger.rows("github_copilot", "ai_credits", day)
+    envelope = {"timePeriod": {"year": day.year, "month": day.month, "day": day.day}, **whose}
+    if cost_center:
+        name, models = COST_CENTERS.get(cost_center, ("", frozenset()))
+        others = frozenset().union(*(taken for _, taken in COST_CENTERS.values()))
+        rows = [
+            row for row in rows if (row["model"] not in others if cost_center == "none" else row["model"] in models)
+        ]
+        envelope["costCenter"] = {"id": cost_center, "name": name}
+    return {**envelope, "usageItems": [*_sent(rows, shapes, report)]}
 
 
-def _all_products(ledger: Ledger, request: Request) -> dict[str, Any]:
-    organization, day = _asked(request)
+def _all_products(ledger: Ledger, shapes: Shapes, request: Request) -> dict[str, Any]:
+    whose, day, _cost_center = _asked(request)
     rows = ledger.rows("github_copilot", "billing_usage", day)
-    return {"usageItems": [_item(row, day, organization) for row in rows]}
+    organization = whose.get("organization", COPILOT_ORGANIZATION)
+    return {"usageItems": [_item(row, day, organization) for row in _sent(rows, shapes, "billing_usage")]}
+
+
+def _sent(rows: Iterable[Row], shapes: Shapes, report: str) -> Iterator[dict[str, Any]]:
+    """Rows as they are sent, spelled as the shape has it."""
+    spelled = OTHER_SPELLINGS.get(report, {}) if shapes.github_copilot == "repeated" else {}
+    for row in rows:
+        again = {name: spelled.get(row[name], row[name]) for name in ("product", "sku", "unit_type")}
+        yield {_camel(name): value for name, value in {**row, **again}.items()}
 
 
 def _item(row: Row, day: date, organization: str) -> dict[str, Any]:
-    fields = {_camel(name): value for name, value in row.items() if name != "repository"}
+    fields = {name: value for name, value in row.items() if name != "repository"}
     return {
         "date": str(day),
         **fields,
@@ -167,20 +215,23 @@ def _camel(name: str) -> str:
     return first + "".join(word.title() for word in others)
 
 
-def authorized(request: Request) -> str:
-    organization: str = request.path_params["organization"]
+def authorized(request: Request) -> dict[str, str]:
+    """Whose use is asked for, as the envelope states it."""
     if not is_one_of(request.headers.get("authorization", "").removeprefix("Bearer "), COPILOT_TOKEN):
         raise _refuse(401, "Bad credentials")
-    if not is_one_of(organization, COPILOT_ORGANIZATION):
-        raise _refuse(404, "Not Found")
-    return organization
+    if request.headers.get("x-github-api-version", VERSIONS[0]) not in VERSIONS:
+        raise _refuse(400, "Unsupported API version")
+    for kind, known in (("organization", COPILOT_ORGANIZATION), ("enterprise", COPILOT_ENTERPRISE)):
+        if kind in request.path_params and is_one_of(request.path_params[kind], known):
+            return {kind: request.path_params[kind]}
+    raise _refuse(404, "Not Found")
 
 
-def _asked(request: Request) -> tuple[str, date]:
-    organization = authorized(request)
-    query = read_query(request, PARAMETERS)
+def _asked(request: Request) -> tuple[dict[str, str], date, str | None]:
+    whose = authorized(request)
+    query = read_query(request, OF_ENTERPRISE if "enterprise" in whose else PARAMETERS)
     try:
-        return organization, date(query["year"], query["month"], query["day"])
+        return whose, date(query["year"], query["month"], query["day"]), query.get("cost_center_id")
     except ValueError:
         raise _refuse(400, "Invalid date") from None
 

@@ -28,7 +28,7 @@ from usage_assets.sandbox.company_anthropic_analytics import (
     anthropic_analytics_day,
 )
 from usage_assets.sandbox.company_anthropic_engagement import anthropic_engagement_day
-from usage_assets.sandbox.company_cursor import ACTIVITY, COVERED, OWN_KEY, cursor_day
+from usage_assets.sandbox.company_cursor import ABORTED, ACTIVITY, COVERED, ERRORED, OWN_KEY, cursor_day
 from usage_assets.sandbox.company_cursor import BILLED as USAGE_BASED
 from usage_assets.sandbox.company_focus import BEDROCK, focus_day
 from usage_assets.sandbox.company_focus import DIMENSIONS as CLOUD_DIMENSIONS
@@ -360,11 +360,26 @@ BOOKS: dict[str, dict[str, Book]] = {
     },
     "cursor": {
         "usage_events": Book(
-            ("person", "n", "at", "model", "label", "kind", "max_mode", "is_headless", "by_token", "events"),
+            (
+                "person",
+                "is_account",
+                "conversation",
+                "n",
+                "at",
+                "model",
+                "label",
+                "kind",
+                "max_mode",
+                "is_headless",
+                "by_token",
+                "events",
+            ),
             {
                 "billed_cents": _of_events("charged_cents", USAGE_BASED),
                 "included_cents": _of_events("charged_cents", *COVERED),
                 "own_key_cents": _of_events("charged_cents", OWN_KEY),
+                "not_charged_cents": _of_events("charged_cents", ERRORED, ABORTED),
+                "service_account_cents": lambda row: row["charged_cents"] if row["is_account"] else None,
                 **_fields(
                     "events",
                     "input_tokens",
@@ -376,7 +391,7 @@ BOOKS: dict[str, dict[str, Book]] = {
                     "request_units",
                 ),
             },
-            lambda _, n: {"person": f"late{n}"},
+            lambda _, n: {"person": f"late{n}", "is_account": False},
         ),
         "daily_usage": Book(
             ("person", "is_active", "model"),

@@ -4,13 +4,14 @@ check_failures runs before a write is committed, and again in asset checks. The 
 days are stored in ``ledger.failed_checks``.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
 import duckdb
+import msgspec
 
-from usage_assets.core.schema import to_arrow
+from usage_assets.core.schema import columns, to_arrow
 from usage_assets.warehouse.ledger import FailedCheck
 from usage_assets.warehouse.slices import IN_SLICE, Slice, in_slice, parts_of
 from usage_assets.warehouse.tables import Table
@@ -62,14 +63,21 @@ def unknown_fields(connection: duckdb.DuckDBPyConnection, table: Table, target: 
 
 def missing_fields(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> Mapping[str, int]:
     """Return the fields that a provider always sends and has left out, as it spells them, with the number of rows."""
-    spelled = dict(zip(table.row.__struct_fields__, table.row.__struct_encode_fields__, strict=True))
-    expected = [column.name for column in table.columns if column.expected]
-    counts = connection.execute(
-        f"select {', '.join(f'count(*) - count({name})' for name in expected)} from {table.name} "
-        f"where {in_slice(table, target)}",
-        target.bounds,
+    counts = {spelled: f"count(*) - count({name})" for name, spelled in _expected(table.row)}
+    for part, model in table.row.parts.items():
+        for name, spelled in _expected(model):
+            lacks = f"list_contains(json_extract({part}, '$[*].{name}'), 'null'::json)"
+            counts[f"{part}.{spelled}"] = f"count(*) filter (where {lacks})"
+    found = connection.execute(
+        f"select {', '.join(counts.values())} from {table.name} where {in_slice(table, target)}", target.bounds
     ).fetchall()
-    return {spelled[name]: count for name, count in zip(expected, counts[0], strict=True) if count}
+    return {field: count for field, count in zip(counts, found[0], strict=True) if count}
+
+
+def _expected(model: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
+    """The counters that are always sent: what they are called here, and how the provider spells them."""
+    spelled = dict(zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True))
+    return ((column.name, spelled[column.name]) for column in columns(model) if column.expected)
 
 
 def differences(connection: duckdb.DuckDBPyConnection, query: str, target: Slice) -> list[CheckFailure]:

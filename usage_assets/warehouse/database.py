@@ -21,7 +21,15 @@ from pydantic import Field
 
 from usage_assets.core.ticking import log_progress
 from usage_assets.warehouse.arrow import fetch_arrow
-from usage_assets.warehouse.ledger import LATE_DAYS, NAMINGS, PORT_ENTITIES, VERSIONS, VIEWS
+from usage_assets.warehouse.ledger import (
+    ACCEPTED_BILL_DAYS,
+    BILL_DAYS,
+    LATE_DAYS,
+    NAMINGS,
+    PORT_ENTITIES,
+    VERSIONS,
+    VIEWS,
+)
 from usage_assets.warehouse.line import first_in_line, line_of
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice
@@ -202,6 +210,8 @@ class Warehouse(DuckDBResource):
     ) -> list[Version]:
         other = content.control if isinstance(content, Batch) else content.sums
         names = [table.name, *([other[0].name] if other else [])]
+        if isinstance(content, Batch) and content.bills:
+            names += [BILL_DAYS.name, ACCEPTED_BILL_DAYS.name]
         with self.locked(*names) as alone, self.get_connection() as connection:
             _begin(connection)
             if isinstance(content, Batch) and content.control:

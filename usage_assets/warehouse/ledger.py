@@ -101,6 +101,91 @@ class LateDay(Row):
     run_id: Annotated[str, column("Dagster run that asked")]
 
 
+class BillSet(ConnectionRow):
+    """One row per set of files of a bill that is there, or of which a day is stored.
+
+    ``files`` is as the last run has listed them. Where ``files_read`` differs, its days are due (ledger.bill_states).
+    """
+
+    table = "ledger.bill_sets"
+    grain = ("table_name", "set_name")
+
+    table_name: Annotated[str, column("Table that its charges are stored in")]
+    set_name: Annotated[str, column("Path below the location; it stays the same when the set is delivered again")]
+    files: Annotated[
+        str | None, column("Digest of path, size and time of its files; null: they are not there any more")
+    ]
+    files_read: Annotated[str | None, column("The same when it was last read to its end; null: never")]
+    manifest: Annotated[str | None, column("Its manifest; null: it has none")]
+    period_first: Annotated[date | None, column("First day that its path names; null: its path names none")]
+    period_last: Annotated[date | None, column("Last day that its path names")]
+    first_day: Annotated[date | None, column("First day that it covers, as it was last read; null: none")]
+    last_day: Annotated[date | None, column("Last day that it covers")]
+    missing: Annotated[str | None, column("Why it is not complete; null: it is")]
+    changed_at: Annotated[datetime, column("When a run first found it like this")]
+    run_id: Annotated[str, column("Dagster run that found it like this")]
+
+
+class BillDay(Row):
+    """One row per day and set of files that covers or corrects it, or did when the day was stored.
+
+    ``stored`` is written with the rows of the day. Where ``said`` differs, the day is due (ledger.bill_states).
+    """
+
+    table = "ledger.bill_days"
+    grain = ("table_name", "set_name")
+
+    table_name: Annotated[str, column("Table that the day is stored in")]
+    set_name: Annotated[str, column("Set of files, as in ledger.bill_sets")]
+    said: Annotated[
+        str | None, column("Digest of what the set says about the day, as it was last read; null: nothing any more")
+    ]
+    covers: Annotated[bool, column("Whether it covers the day; otherwise it corrects it")]
+    stored: Annotated[str | None, column("Digest of what is stored of it; null: nothing")]
+    archived_at: Annotated[
+        datetime | None, column("When a run found it gone after the time for which files are kept; null: it was not")
+    ]
+
+
+class AcceptedBillDay(Row):
+    """One row per withdrawn day of a bill that somebody has accepted: it has no charges from then on.
+
+    It holds until the day is stored again. Then it stays, as a record.
+    """
+
+    table = "ledger.accepted_bill_days"
+    grain = ("table_name", "accepted_at")
+
+    table_name: Annotated[str, column("Table that the day is stored in")]
+    accepted_at: Annotated[datetime, column("When")]
+    accepted_by: Annotated[str, column("User of the machine on which the command ran")]
+    withdrawn: Annotated[str, column("What was accepted: the sets that no longer have the day")]
+    day_totals: Annotated[
+        str, column("Totals of the day that were stored then, as JSON: name -> exact decimal as text")
+    ]
+    stored_at: Annotated[datetime | None, column("When the day was stored again; null: it holds")]
+
+
+class BillState(Row):
+    """One row per stored day and set of files of a bill that is not stored as the files are.
+
+    A view over ledger.bill_sets and ledger.bill_days. changed: the set has other files, or says something else about
+    the day; it is fetched again. withdrawn: the set no longer has the day, and no other set covers it. accepted: the
+    same, and somebody has accepted it; the next run clears the day. archived: its files went after the time for which
+    files are kept, and the day stays as it is stored.
+    """
+
+    table = "ledger.bill_states"
+    grain = ("table_name", "set_name")
+
+    table_name: Annotated[str, column("Table that the day is stored in")]
+    set_name: Annotated[str, column("Set of files, as in ledger.bill_sets")]
+    state: Annotated[str, column("changed, withdrawn, accepted or archived")]
+    waits: Annotated[bool, column("Whether the set is not complete: its days wait for the rest of the delivery")]
+    since: Annotated[datetime, column("Since when")]
+    because: Annotated[str, column("What is different")]
+
+
 class PortEntity(Row):
     """One row an entity that Port has acknowledged and that was not deleted since, per Port account."""
 
@@ -230,6 +315,9 @@ VERSIONS = Table(PartitionVersion)
 NAMINGS = Table(Naming)
 FAILED_CHECKS = Table(FailedCheck)
 LATE_DAYS = Table(LateDay)
+BILL_SETS = Table(BillSet)
+BILL_DAYS = Table(BillDay)
+ACCEPTED_BILL_DAYS = Table(AcceptedBillDay)
 STATEMENTS = Table(Statement)
 PORT_ENTITIES = Table(PortEntity)
 VIEWS = tuple(View(path.read_text()) for path in sorted((Path(__file__).parent / "sql").glob("*.sql")))

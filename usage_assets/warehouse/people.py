@@ -14,12 +14,14 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.core.forgotten import Person
+from usage_assets.core.people import People
 from usage_assets.core.schema import Address, LookupRow, Row, TableRow, declarations
 from usage_assets.warehouse.connections import PortLine
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import PORT_ENTITIES
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table, quoted
+from usage_assets.warehouse.views import HAS_VIEW
 
 IDS = ("user_id", "actor_user_id", "account_id")
 """Columns with the id of the person whose address is in the same row."""
@@ -28,6 +30,24 @@ COMPOSED = ("identifier", "title")
 """Columns of entities whose text is composed of other columns."""
 SHORTEST_WORD = 3
 """A shorter word before the @ is not searched for in names of keys: too many names contain it."""
+STATED = "accounting.people"
+"""What the connections file stated of people: rows are removed, because addresses may be digests."""
+OF_PERSON = f"""
+from {STATED}
+where person in (select person from {STATED} where list_contains($these, id))
+"""
+JOINED = f"""
+select distinct id, kind = 'address' or (kind = 'id' and people_ids = 'id') as is_unmistakable
+from costs.people
+left join accounting.connections using (connection)
+where kind <> 'service_account'
+  and person_id in (
+    select person_id
+    from costs.people
+    where list_contains($these, lower(id)) or lower(id) in (select lower(id) {OF_PERSON})
+  )
+"""
+"""The ids of a person, whatever ties them together. A login, or what administrators have chosen, may be any word."""
 QUOTING = "text"
 """The message of a failed check (``ledger.failed_checks``), which may quote anything."""
 TEXTS = """
@@ -53,6 +73,8 @@ class Known:
     ids: frozenset[str]
     names: frozenset[str]
     """The person's own names, and names of keys that contain the part before the @ as a word."""
+    handles: frozenset[str] = frozenset()
+    """Their logins, and the ids that administrators have chosen. They may be words that mean something else."""
 
 
 @dataclass
@@ -71,11 +93,13 @@ def known_of(warehouse: Warehouse, address: str, aliases: Sequence[str], ids: Se
     """Find the person's other addresses, ids and names.
 
     ``address`` is lower case, ``aliases`` are its hashes, ``ids`` are known already. An id is found in the same row as
-    an address, so none is found if the policy for people drops addresses.
+    an address, and in costs.people: so none is found if the policy for people drops addresses and no entry of the
+    connections file has told of any.
     """
     word = address.partition("@")[0]
     addresses: set[str] = set()
     found: set[str] = set()
+    handles: set[str] = set()
     names: set[str] = set()
     with warehouse.transaction(keep=False) as database:
         stored = {table for table, _ in database.execute(TEXTS).fetchall()}
@@ -85,6 +109,10 @@ def known_of(warehouse: Warehouse, address: str, aliases: Sequence[str], ids: Se
             for written, *own in _distinct(database, row, [name, *_ids_in(row)], where, [address, *aliases]):
                 addresses.add(written)
                 found |= {id_ for id_ in own if id_}
+        if database.execute(HAS_VIEW, {"name": "costs.people"}).fetchone():
+            these = {address, *aliases, *map(str.lower, (*found, *ids)), People().stated(address)}
+            for id_, is_unmistakable in database.execute(JOINED, {"these": [*these]}).fetchall():
+                (addresses if "@" in id_ else found if is_unmistakable else handles).add(id_)
         for row in rows:
             where = " or ".join(f"list_contains($these, {column})" for column in _ids_in(row)) or "false"
             for name in _addressed(row, "sent_unasked"):
@@ -96,7 +124,12 @@ def known_of(warehouse: Warehouse, address: str, aliases: Sequence[str], ids: Se
                 names |= {value for (value,) in values if _has_word(value, word)}
     written = {each for each in addresses if each and "@" in each}
     hashed = {each for each in addresses if each and "@" not in each}.difference(aliases)
-    return Known(frozenset(written), frozenset(found | hashed), frozenset(filter(None, names)))
+    return Known(
+        frozenset(written),
+        frozenset(found | hashed),
+        frozenset(filter(None, names)),
+        frozenset(handles.difference(ids)),
+    )
 
 
 def find_rows(warehouse: Warehouse, person: Person) -> InRows:
@@ -183,6 +216,12 @@ def _search_tables(
     found = InRows()
     for table, columns in database.execute(TEXTS).fetchall():
         if table == PORT_ENTITIES.name:
+            continue
+        if table == STATED:
+            these = {each for text in person.stand_ins for each in (text, text.lower(), People().stated(text))}
+            if stated := len(database.execute(f"select 1 {OF_PERSON}", {"these": [*these]}).fetchall()):
+                found.rows[table] = stated
+                database.execute(f"delete {OF_PERSON}", {"these": [*these]})
             continue
         rows = [*_rows(database, table, columns, person)]
         if not rows:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from usage_assets.core.bills import Bills
 from usage_assets.core.errors import UserError
 from usage_assets.core.money import in_words
 from usage_assets.core.schema import of_days
@@ -59,6 +60,10 @@ class Batch:
     """What the fetch was like, as the event of its last day shows it."""
     settling_days: int | None = None
     """How many days after a day's end the provider still changes it; None where the days have no state."""
+    bills: Bills | None = None
+    """The sets of files that it was read from; None where it was not."""
+    earliest: date = date.min
+    """The first day that a run may store."""
 
     def of(self, days: Iterable[date]) -> "Batch":
         """Return the part of it that is about these days."""
@@ -165,6 +170,11 @@ class Query:
     def sources(self) -> Sequence[tuple[str, str]]:
         """The tables that it reads and the part of each; no part of those that have none."""
         return [(table, part) for table in self.reads for part in self.parts.get(table, ("",))]
+
+    @property
+    def needed(self) -> Sequence[tuple[str, str]]:
+        """Those of them that must hold a day before it is computed."""
+        return [(table, part) for table, part in self.sources if table not in self.may_lack]
 
 
 @dataclass(frozen=True)

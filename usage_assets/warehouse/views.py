@@ -88,7 +88,9 @@ def broken_views_apart(connection: duckdb.DuckDBPyConnection, views: Collection[
 def in_order(views: Collection[View]) -> Sequence[View]:
     """Return the views, each after those that it reads. Raises graphlib.CycleError."""
     makers = {name: view for view in views for name in view.names}
-    read = {view: {makers[name] for name in view.reads if name in makers} - {view} for view in views}
+    read = {
+        view: dict.fromkeys(makers[name] for name in view.reads if makers.get(name, view) != view) for view in views
+    }
     return tuple(TopologicalSorter(read).static_order())
 
 

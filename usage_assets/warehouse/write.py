@@ -13,6 +13,7 @@ import pyarrow as pa
 from usage_assets.core import money
 from usage_assets.core.days import DAY
 from usage_assets.core.schema import packed_schema
+from usage_assets.warehouse.bills import refuse_parts, store_bill_days
 from usage_assets.warehouse.checks import check_failures
 from usage_assets.warehouse.inputs import record_inputs, record_none
 from usage_assets.warehouse.migrate import create_or_alter, make_ready
@@ -60,6 +61,8 @@ def replace_slice(
         as_of, asked = datetime.now(UTC), dict[str, Any](filters=None, settling_days=None, question=None)
         asked["has_sums"] = True if content.sums else None
     else:
+        if content.bills:
+            refuse_parts(connection, table.name, target, content.bills, content.earliest)
         sql, parts = _staged_answer(connection, table, content, target), []
         as_of = content.began
         asked = {name: getattr(content, name) for name in ("filters", "settling_days", "question")} | {"has_sums": None}
@@ -90,6 +93,8 @@ def replace_slice(
     note("recording the version of each day")
     versions = record_versions(connection, table, target, run_id, as_of, asked, stored)
     _refuse_older_content(connection, table, as_of)
+    if isinstance(content, Batch) and content.bills:
+        store_bill_days(connection, table.name, target, content.bills)
     return versions
 
 

@@ -105,6 +105,17 @@ def openai(start: str = "2026-11-12", more: str = "", on: Collection[str] = ON) 
     return OPENAI.format(start=start, more=more, switches="\n".join(f"{name} = false" for name in off))
 
 
+COPILOT = """
+[[connection]]
+name = "copilot"
+provider = "github_copilot"
+key = "env:A_KEY"
+organization = "acme"
+start_date = 2026-11-18
+endpoints = { billing_usage = false, users_1_day = false, organization_1_day = false, seats = false }
+"""
+
+
 @dataclass
 class Daemon:
     """What Dagster's daemon does with a tick: keeps the cursor, launches each run key once. Its runs store what the
@@ -908,6 +919,17 @@ def test_an_asset_that_fails_holds_back_nothing_but_what_is_computed_from_it(
     (run,) = daemon.under_way()
     asked = {key.to_user_string() for key in run.asset_selection or ()}
     assert asked == {"openai/usage_completions", "openai/entities/openai_model_usage"}
+
+
+def test_what_can_be_computed_without_an_asset_that_fails_is_not_held_back(daemon: Daemon) -> None:
+    """Two reports may state the same charges. If one is refused, the other one's costs are computed without it."""
+    daemon.load(COPILOT)
+    daemon.tick()
+    daemon.fail("copilot/ai_credits", reason="403")
+    assert daemon.tick() == ["copilot 2026-11-18..2026-11-19"]
+    (run,) = daemon.under_way()
+    assert {key.to_user_string() for key in run.asset_selection or ()} >= {"copilot/premium_requests/daily_costs"}
+    assert not [key for key in run.asset_selection or () if key.path[1] == "ai_credits"]
 
 
 @IN_BOTH_HISTORIES

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import dagster as dg
@@ -27,10 +28,15 @@ from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
 from usage_assets.cli.doctor import NOTHING_IS_LOST, TIME_TO_BE_HEARD_OF
+from usage_assets.config.accounting import Person
 from usage_assets.providers.github_copilot.billing import BillingUsage
+from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.models.test_attribution import listed
+from usage_assets_tests.models.test_by_person import known
+from usage_assets_tests.models.test_valuation import stating
 from usage_assets_tests.postgres import lake_of
 from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
 
@@ -529,6 +535,39 @@ def test_a_billed_product_that_is_not_known_is_named(chatgpt: Terminal) -> None:
     assert finding(examined(chatgpt), "in no cost") == (
         "WARN  connection github_copilot: New, new_sku is billed 44.00 USD on 1 day and is in no cost: this release "
         "does not know whether it is AI. Report it, so that the next release knows it"
+    )
+
+
+@pytest.mark.parametrize(("usd", "level"), [(Decimal(1000), "WARN "), (Decimal("0.01"), "OK   ")])
+def test_names_that_may_be_any_model_are_listed_with_their_share(
+    backfilled: Callable[[str], Terminal], usd: Decimal, level: str
+) -> None:
+    terminal = backfilled(YESTERDAY)
+    assert not [line for line in examined(terminal).lines if " models: " in line]
+    with terminal.warehouse.transaction() as database:
+        database.execute("update costs.daily_costs set cost_basis = 'billed', model = 'gpt-5', amount_usd = 1")
+        database.execute(
+            "update costs.daily_costs set model = 'house-model', amount_usd = $usd "
+            "where rowid = (select min(rowid) from costs.daily_costs)",
+            {"usd": usd},
+        )
+    [line] = [line for line in examined(terminal).lines if " models: " in line]
+    assert line.startswith(f"{level} models: ${usd:,.2f} of the last 90 days (")
+    assert "may be any model: house-model of chatgpt. They are not added to other names: write a [[model]]" in line
+
+
+def test_an_id_that_entries_of_several_persons_claim_is_named(chatgpt: Terminal) -> None:
+    two = [Person(name=name, ids=[f"user-{name}"]) for name in ("ann", "ben")]
+    days = stating(Days(chatgpt.warehouse), **known(*two, policy="names"))
+    days.fetched(Costs, *(raw(Costs, user_id=f"user-{name}") for name in ("ann", "ben", "eve")))
+    days.derive("openai_costs")
+    for name in ("ann", "ben"):
+        listed(days, "openai.users", id=f"user-{name}", email="team@example.com")
+    assert not [line for line in examined(chatgpt).lines if "[[person]]" in line]
+    listed(days, "openai.users", id="user-eve", email="team@example.com")
+    assert finding(examined(chatgpt), "[[person]]") == (
+        "WARN  connection openai: several [[person]] entries have the address or id of user-eve: it is counted as "
+        "nobody's. Name it in the one entry that it belongs to"
     )
 
 

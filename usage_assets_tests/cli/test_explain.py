@@ -340,6 +340,17 @@ def test_a_restated_total_is_in_two_answers(home: Terminal) -> None:
         assert len(files) == 2
 
 
+def test_a_model_of_two_providers_is_followed_to_the_answers_of_both(home: Terminal) -> None:
+    stated = "('gpt-5.4', 'house'), ('claude-opus-5', 'house')"
+    change(home, f"insert into accounting.models by name select * from (values {stated}) as stated(model, family)")
+    of_house = "family = 'house' and cost_basis = 'billed'"
+    assert first(home, f"select count(distinct provider) from costs.by_model_as_sent where {of_house}") == 2
+    words = ("--model", "house", "--where", "cost_basis=billed", "--column", "amount_usd", "--verify", "--json")
+    [figure] = explained(home.type("explain", "--table", "costs.by_model", *OF_DAY, *words))["figures"]
+    assert Decimal(figure["value"]) == first(home, f"select sum(amount_usd) from costs.by_model where {of_house}")
+    assert {value["table"] for value in figure["values"]} == {"openai.costs", "anthropic.cost_report"}
+
+
 def test_days_of_a_range_are_shown_and_their_sum_is_followed(home: Terminal) -> None:
     words = ("--connection", "openai", "--column", "input_tokens", "--column", "output_tokens", "--verify")
     days = ("--start", str(DAY - timedelta(days=3)), "--end", str(DAY))

@@ -24,7 +24,9 @@ from usage_assets.core.people import People, Policy
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.fetching.archive.store import Archive, ArchivedResponse, RequestRecord, packed, question_of
 from usage_assets.fetching.scope import Scope
+from usage_assets.models.costs import VIEWS
 from usage_assets.models.entities import ENTITIES, AiUserCost
+from usage_assets.models.model import money_seed
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION
 from usage_assets.port.sync import Changes, Entity, push
@@ -32,10 +34,12 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.lookups import AnthropicUsers
 from usage_assets.providers.anthropic.reports import UsageMessages
 from usage_assets.warehouse.lookups import record
+from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Batch
+from usage_assets.warehouse.values import Batch, Seed
+from usage_assets.warehouse.views import make_views
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import with_endpoints
 from usage_assets_tests.terminal import Said, Terminal
@@ -316,6 +320,56 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(home: Terminal, mon
     assert said == "c.toml: names them in line 2, and would again: take that out first; nothing was changed"
     assert left(home)
     assert not (home.folder / "forgotten.json").exists()
+
+
+STATED = f"""
+[[person]]
+name = "Dana"
+addresses = ["{ADDRESS.title()}"]
+ids = ["{ID}", "user-dana"]
+[[person]]
+name = "Mary"
+ids = ["user_01mary"]
+[[connection]]
+name = "anthropic"
+provider = "anthropic"
+key = "env:ANTHROPIC_ADMIN_KEY"
+"""
+
+
+def state(terminal: Terminal, text: str) -> Seed:
+    """Write the connections file, and store what it says of people as a run does."""
+    (terminal.folder / "c.toml").write_text(text)
+    seed = money_seed(Settings.load().accounting(), datetime.now(UTC))
+    with terminal.warehouse.transaction() as database:
+        write_seed(database, seed)
+        make_views(database, VIEWS)
+    return seed
+
+
+@pytest.mark.parametrize("policy", ["names", "hash", "ids"], indirect=True)
+def test_what_was_stated_of_a_person_leads_to_their_ids_and_is_removed(
+    home: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No --id is named under any policy. The entry brings nobody back, also if it is written again."""
+    monkeypatch.setenv("USAGE_CONNECTIONS", "c.toml")
+    monkeypatch.delenv("ANTHROPIC_ADMIN_KEY")
+    state(home, STATED)
+    said = refused(home.type("people", "forget", ADDRESS))
+    assert said == (
+        "c.toml: names them in line 4, 5, and would again: take that out first, and name what else its "
+        "[[person]] states: --id user-dana; nothing was changed"
+    )
+    (home.folder / "c.toml").write_text(STATED[STATED.index('[[person]]\nname = "Mary"') :])
+    done = home.type("people", "forget", ADDRESS)
+    assert (done.code, done.err) == (0, "")
+    assert "accounting.people: rows 3" in done.lines
+    assert left(home) == set()
+    persons = stored(home, "select id from accounting.people")
+    assert persons == [("user_01mary",)]
+    state(home, STATED)
+    assert stored(home, "select id from accounting.people") == persons
+    assert not {row[1] for row in stored(home, "select person_name, id from costs.people")} & {ID, ADDRESS}
 
 
 @pytest.mark.parametrize("policy", ["ids"], indirect=True)

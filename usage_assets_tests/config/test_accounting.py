@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import get_args
 
@@ -13,14 +14,17 @@ from usage_assets.config.accounting import (
     Accounting,
     BudgetRow,
     BudgetThresholdRow,
+    ConfiguredConnectionRow,
     CurrencyRow,
     GuardrailRow,
     InvoiceRow,
     Measure,
     OwnerRow,
+    PersonRow,
     TagAllocationRow,
 )
 from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.forgotten import Forgotten, new_address
 from usage_assets.core.money import digits_of
 from usage_assets.core.people import People
 from usage_assets.models.costs import VIEWS
@@ -75,6 +79,17 @@ above = 10000
 provider = "openai"
 model = "gpt-5"
 cached_share = 0.5
+
+[[person]]
+name = "Ann Example"
+addresses = ["Ann@example.com"]
+logins = ["ann-x"]
+ids = ["user-AbC"]
+
+[[model]]
+provider = "litellm"
+as_sent = "azure/prod"
+family = "gpt-5"
 """
 CREDIT = EVERYTHING.partition("\n[[exchange_rate]]")[0].strip()
 EXCHANGE = '[[exchange_rate]]\ncurrency = "EUR"\nusd = 1.1\nvalid_from = 2026-01-01\nsource = "ECB"\n'
@@ -99,8 +114,11 @@ TAGS = '[[tag_allocation]]\nconnection = "openai"\ngateway = "gateway"\ntags = "
 BUDGET = '[[budget]]\nname = "all"\namount = 9\n'
 WHAT_IF = '[[what_if]]\nprovider = "openai"\nmodel = "gpt-5"\n'
 METRIC = '[[metric]]\nfile = "prs.csv"\n'
+MODEL = '[[model]]\nprovider = "litellm"\nas_sent = "azure/prod"\nfamily = "gpt-5"\n'
 GUARDRAIL = '[[guardrail]]\nname = "all"\nmeasure = "usd"\nabove = 9\n'
 RISE = GUARDRAIL.replace("above = 9", "rises_by = 3\nat_least = 100")
+ANN = '[[person]]\nname = "Ann"\naddresses = ["ann@example.com"]\nids = ["user-ann"]\n'
+BEN = '[[person]]\nname = "Ben"\nlogins = ["ben-x"]\n'
 OWNER = '[[owner]]\nproject = "p"\nteam = "web"\n'
 Load = Callable[[str], Settings]
 
@@ -144,6 +162,10 @@ def test_everything_is_read_with_every_digit(load: Load) -> None:
         "accounting.guardrails": 1,
         "accounting.what_ifs": 1,
         "accounting.tag_allocations": 0,
+        "accounting.models": 1,
+        "accounting.people": 3,
+        "accounting.connections": len(load(EVERYTHING).connections()),
+        "accounting.separate_bills": 0,
         "accounting.currencies": len(rows[CurrencyRow]),
         "accounting.providers": len(PROVIDERS),
         "accounting.cost_sources": sum(len(provider.costs) for provider in PROVIDERS.values()),
@@ -229,7 +251,7 @@ def test_a_measure_is_a_column_of_usage_or_computed_from_some() -> None:
 
 def test_nothing_but_what_a_release_states_is_stated_without_a_file() -> None:
     tables = Settings.load(_env_file=None).accounting().tables()
-    assert {row for row, table in tables.items() if table.num_rows} == RELEASED
+    assert {row for row, table in tables.items() if table.num_rows} == {*RELEASED, ConfiguredConnectionRow}
 
 
 def test_the_smallest_unit_of_every_currency_is_that_of_iso_4217() -> None:
@@ -245,6 +267,19 @@ def test_the_smallest_unit_of_every_currency_is_that_of_iso_4217() -> None:
     assert "XAU" not in worth
 
 
+def test_models_are_stated_by_name_of_one_provider_or_of_all(load: Load) -> None:
+    several = (
+        MODEL.replace('"azure/prod"', '["azure/prod", "azure/eu"]') + 'version = "2025-08-07"\nvariant = "regional"\n'
+    )
+    of_all = MODEL.replace('provider = "litellm"\n', "")
+    rows = [row for entry in load(several + of_all).accounting().models for row in entry.rows]
+    assert [(row.provider, row.model, row.family, row.version, row.variant) for row in rows] == [
+        ("litellm", "azure/prod", "gpt-5", "2025-08-07", "regional"),
+        ("litellm", "azure/eu", "gpt-5", "2025-08-07", "regional"),
+        (None, "azure/prod", "gpt-5", None, None),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -256,6 +291,21 @@ def test_the_smallest_unit_of_every_currency_is_that_of_iso_4217() -> None:
         (CREDIT.replace('workspace = "ws-1"', 'workspace = " "'), "line 2: credit_rate.1.workspace: "),
         (CREDIT.replace("2026-12-31", "2025-12-31"), "line 1: credit_rate.1: valid_until 2025-12-31 is before"),
         (CREDIT.replace("2026-12-31", "2026-13-31"), "not a TOML file"),
+        ('[[person]]\nname = "Ann"\n', "line 1: person.1: name at least one of addresses, logins, ids"),
+        (ANN.replace("ann@example.com", "ann"), "line 3: person.1.addresses.1: write an email address"),
+        (ANN.replace("user-ann", "ann@example.com"), "line 4: person.1.ids.1: is an address: write it in addresses"),
+        (ANN.replace("ids =", "id ="), "line 4: person.1.id: unknown; known: name, connection, addresses, logins, ids"),
+        (BEN.replace('"Ben"', '" "'), "line 2: person.1.name: "),
+        (BEN + 'connection = "nowhere"\n', "line 4: person.1.connection: unknown; the connections are "),
+        (
+            ANN + BEN + 'addresses = ["b@example.com", "Ann@Example.com"]\n',
+            "line 8: person.2.addresses.2: connections.toml, line 1: person.1 has it under another name",
+        ),
+        (BEN + ANN + 'logins = ["BEN-X"]\n', "line 8: person.2.logins.1: connections.toml, line 1: person.1 has it"),
+        (
+            ANN + 'connection = "openai"\n' + ANN.replace("Ann", "Ben"),
+            "line 8: person.2.addresses.1: connections.toml, line 1: person.1 has it under another name",
+        ),
         (CREDIT.replace("0.0399999999", "9" * 5000), "not a TOML file"),
         (CREDIT.replace("2026-01-01", "1767225600"), "line 4: credit_rate.1.valid_from: write a day, such as 2026-"),
         (CREDIT.replace("2026-12-31", '"1798675200"'), "line 5: credit_rate.1.valid_until: write a day, such as 2026-"),
@@ -322,6 +372,19 @@ def test_the_smallest_unit_of_every_currency_is_that_of_iso_4217() -> None:
         (
             GATEWAY + TAGS + TAGS.replace("team:", "product:"),
             "line 19: tag_allocation.2: says again what connections.toml, line 15: tag_allocation.1 says",
+        ),
+        (MODEL.replace("litellm", "lite"), "line 2: model.1.provider: unknown; the providers are openai, "),
+        (MODEL.replace('family = "gpt-5"', ""), "line 1: model.1.family: Field required"),
+        (MODEL.replace('"azure/prod"', "[]"), "line 3: model.1.as_sent: Value should have at least 1 item"),
+        (MODEL.replace('"azure/prod"', "7"), "line 3: model.1.as_sent: Input should be a valid list"),
+        (
+            MODEL.replace('"azure/prod"', '["a", "a"]'),
+            "line 3: model.1.as_sent: 'a' is in connections.toml, line 1: model.1",
+        ),
+        (MODEL + "price = 3", "line 5: model.1.price: unknown; known: provider, as_sent, family, version, variant"),
+        (
+            MODEL + MODEL.replace('"azure/prod"', '["other", "azure/prod"]'),
+            "line 7: model.2.as_sent: 'azure/prod' is in connections.toml, line 1: model.1, too: state it once",
         ),
         (METRIC + 'sql = "select 1"', "line 1: metric.1: name file, or database and sql"),
         (METRIC.replace("file", "sql"), "line 1: metric.1: name file, or database and sql"),
@@ -418,3 +481,52 @@ def test_one_entry_may_follow_the_other(load: Load) -> None:
     assert [budget.amount for budget in load(budgets).accounting().budgets] == [9, 10]
     owners = OWNER + "valid_until = 2026-01-31\n" + OWNER.replace("web", "apps") + "valid_from = 2026-02-01\n"
     assert [owner.team for owner in load(owners).accounting().owners] == ["web", "apps"]
+
+
+def people(settings: Settings) -> list[dict[str, object]]:
+    """What is stored of the persons that are stated."""
+    rows: list[dict[str, object]] = settings.accounting().tables()[PersonRow].to_pylist()
+    return rows
+
+
+def test_a_person_is_stored_as_the_policy_says(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USAGE_HASH_KEY", "a long random text")
+    addresses = {
+        "ids": sha256(b"ann@example.com").hexdigest(),
+        "hash": People("hash", "a long random text").only_id("ANN@example.com"),
+        "names": "ann@example.com",
+    }
+    keys = set()
+    for policy, address in addresses.items():
+        monkeypatch.setenv("USAGE_PEOPLE", policy)
+        rows = people(load(ANN + 'logins = ["Ann-X"]\n'))
+        assert {(row["kind"], row["id"]) for row in rows} == {
+            ("address", address),
+            ("login", "ann-x"),
+            ("id", "user-ann"),
+        }
+        assert {(row["policy"], row["name"]) for row in rows} == {(policy, "Ann" if policy == "names" else None)}
+        [key] = {row["person"] for row in rows}
+        keys.add((policy == "hash", key))
+    assert len(keys) == len({key for _, key in keys}) == 2  # nothing ties a hashed address to a readable one
+
+
+def test_entries_of_one_name_are_one_person_in_any_order(load: Load) -> None:
+    elsewhere = BEN.replace("ben-x", "b") + 'connection = "openai"\n'
+    rows = people(load(ANN + BEN + elsewhere))
+    assert people(load(elsewhere + BEN + ANN)) == rows
+    logins = {(row["connection"], row["id"]) for row in rows if row["kind"] == "login"}
+    assert logins == {(None, "ben-x"), ("openai", "b")}
+    assert len({row["person"] for row in rows}) == 2
+
+
+def test_an_id_may_be_two_persons_of_two_connections(load: Load) -> None:
+    one = BEN + 'connection = "openai"\n'
+    two = BEN.replace('"Ben"', '"Bea"') + 'connection = "anthropic"\n'
+    assert len({row["person"] for row in people(load(one + two))}) == 2
+
+
+def test_nothing_is_stored_of_who_was_forgotten(load: Load) -> None:
+    settings = load(ANN + BEN + ANN.replace("example.com", "example.org").replace("user-ann", "user-a"))
+    Forgotten().with_stand_ins([("ann@example.com", new_address)]).save(settings.forgotten_path)
+    assert [row["id"] for row in people(settings)] == ["ben-x"]

@@ -595,11 +595,14 @@ def test_the_documented_rates_owners_invoices_and_purchases_can_be_used(
 ) -> None:
     connections_file(example_of("money.md"))
     stated = Settings.load().accounting()
-    connections_file(example_of("money.md", 1))
+    connections_file(example_of("money.md", 2))
     monkeypatch.setenv("OPENAI_ADMIN_KEY", SECRET)
     of_tags = Settings.load().accounting().tag_allocations
     assert [(entry.connection, entry.gateway, entry.tags) for entry in of_tags] == [("openai", "gateway", "team:")]
-    assert {name for name in vars(stated) if getattr(stated, name)} == set(vars(stated)) - {"tag_allocations"}
+    assert {name for name in vars(stated) if getattr(stated, name)} == set(vars(stated)) - {
+        "tag_allocations",
+        "separate_bills",
+    }
 
 
 TEAM = '[[connection]]\nname = "team"\nprovider = "chatgpt"\nkey = "env:TEAM_KEY"\nworkspace_id = "ws"\n'

@@ -331,8 +331,7 @@ def stored_and_pushed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proj
             project.fetch_all(DAYS)
             project.push(DAYS)
             for connection in ("focus", *MORE):
-                if connection != "anthropic_analytics":  # which has no entities
-                    assert project.push_of(connection, DAYS).success
+                assert project.push_of(connection, DAYS).success
         yield project
 
 

@@ -19,9 +19,11 @@ import msgspec
 from usage_assets.core.schema import declared
 from usage_assets.providers import PROVIDERS
 from usage_assets.sandbox.company import EXACT
+from usage_assets.sandbox.company_cursor import SERVICE_ACCOUNT_ID, SERVICE_ACCOUNT_NAME
 from usage_assets.sandbox.ledger import BOOKS, Ledger, group
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.end_to_end import audit_sources
+from usage_assets_tests.end_to_end.audit_models import identified
 from usage_assets_tests.end_to_end.audit_sums import (
     ALLOCATED,
     DAILY,
@@ -695,7 +697,7 @@ NO_SCOPE = {"anthropic": "Default workspace", "focus": "no sub account"}
 """What costs without a project or workspace are for; elsewhere there is none."""
 
 
-ESTIMATES = {"anthropic.claude_code", "litellm.user_activity"}
+ESTIMATES = {"anthropic.claude_code", "litellm.user_activity", "litellm.team_activity"}
 """Sources of costs that bill nothing."""
 
 
@@ -745,7 +747,8 @@ def cost_entities(
         )
     people = []
     for (provider, user), same in by(costs, "provider", "user_id").items():
-        called = lookups.name(name, USERS, user) or user or "unassigned"
+        agent = SERVICE_ACCOUNT_NAME if user == SERVICE_ACCOUNT_ID else None
+        called = lookups.name(name, USERS, user) or agent or user or "unassigned"
         address = lookups.email(name, user) or (user if re.fullmatch(".+@.+", user or "") else None)
         people.append(
             {
@@ -760,15 +763,25 @@ def cost_entities(
         )
     models = [
         {
-            "identifier": path(name, model, usage_type, str(day)),
-            "title": f"{PROVIDERS[provider].company} - {model or 'no model'} - {usage_type or 'not itemized'} - {day}",
+            "identifier": path(name, "+".join(filter(None, (family, variant))), usage_type, str(day)),
+            "title": " - ".join(
+                (
+                    PROVIDERS[provider].company,
+                    " ".join(filter(None, (family, variant))) or "no model",
+                    usage_type or "not itemized",
+                    str(day),
+                )
+            ),
             "record_date": midnight,
             "provider": provider,
-            "model": model or "no model",
+            "model": family or "no model",
+            "variant": variant,
             "usage_type": usage_type or "not itemized",
             **_by_basis(same, has_bill=has_bill),
         }
-        for (provider, model, usage_type), same in by(costs, "provider", "model", "usage_type").items()
+        for (provider, family, variant, usage_type), same in by(
+            map(identified, costs), "provider", "family", "variant", "usage_type"
+        ).items()
     ]
     split = {row["source_table"] for row in parts}
     shared = [row for row in costs if row["cost_basis"] != "billed" or row["source_table"] not in split]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from usage_assets.sandbox.company import EXACT
 from usage_assets_tests.end_to_end.audit_books import Keeper
+from usage_assets_tests.end_to_end.audit_models import identity_of
 from usage_assets_tests.end_to_end.audit_sources import USD_TOTALS
 from usage_assets_tests.end_to_end.audit_sums import Row, by, total
 from usage_assets_tests.end_to_end.audit_views import THRESHOLDS, month_of, next_month, scope_of, whole_units
@@ -125,7 +126,7 @@ IDS: Mapping[str, Callable[[Row], str | None]] = {
     "project": lambda row: row["project_id"],
     "workspace": lambda row: row["workspace_id"],
     "user": lambda row: row["user_id"],
-    "model": lambda row: row["model"],
+    "model": lambda row: identity_of(row["model"]).family,
     "api_key": lambda row: row["api_key_id"] or row["api_key_name"],
 }
 

@@ -114,7 +114,7 @@ def made(keeper: Keeper) -> Iterator[Made]:
                 yield Made(connection, day, "openai.usage_*", "thousand_requests", requests)
     people = by(audit_views.active_people(keeper), "connection", "usage_date", "source", "cost_basis", "cost_source")
     for (connection, day, source, basis, costs), rows in people.items():
-        count = Decimal(len({row["person"] for row in rows} - {None}))
+        count = Decimal(len({row["person_id"] for row in rows} - {None}))
         yield Made(connection, day, source, "active_people", count, [basis] if basis else BASES, costs)
 
 
@@ -229,7 +229,7 @@ def of_period(rows: Iterable[Row], people: Iterable[Row]) -> Mapping[tuple[str, 
         if key[3] == "active_people" and both:
             days = {row["usage_date"] for row in both}
             seen = [*active.get((key[1], key[2], key[4]), ()), *active.get((key[1], key[2], None), ())]
-            quantity = Decimal(len({row["person"] for row in seen if row["usage_date"] in days} - {None}))
+            quantity = Decimal(len({row["person_id"] for row in seen if row["usage_date"] in days} - {None}))
         sums[key] = (total(row["amount_usd"] for row in both), quantity, len(both))
     return sums
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from usage_assets.sandbox.anthropic_analytics import PROJECT_NUMBER
 from usage_assets.sandbox.anthropic_engagement import OFFICE, TOOLS
 from usage_assets.sandbox.company import email
-from usage_assets.sandbox.company_cursor import BILLED, COVERED, OWN_KEY
+from usage_assets.sandbox.company_cursor import BILLED, COVERED, OWN_KEY, SERVICE_ACCOUNT_ID, SERVICE_ACCOUNT_NAME
 from usage_assets.sandbox.company_focus import ACCOUNTS, BEDROCK, METERS
 from usage_assets.sandbox.company_litellm import MEASURES, TEAMS
 from usage_assets.sandbox.company_openai_legacy import MEASURES as LEGACY_MEASURES
@@ -112,7 +112,7 @@ def _charges(told: Told) -> Iterator[Row]:
     for (service,), same in by(others, "service").items():
         yield {
             "billing_currency": "USD",
-            "billed_cost": total(row["cost"] for row in same),
+            **dict.fromkeys(("billed_cost", "effective_cost"), total(row["cost"] for row in same)),
             "service_category": "Compute",
             "service_name": service,
             "service_provider_name": CLOUD,
@@ -129,7 +129,10 @@ EVENT_KINDS = {
     "Aborted, Not Charged": "aborted_not_charged",
 }
 CHARGES = {BILLED: "billed", OWN_KEY: "own_key", **dict.fromkeys(COVERED, "included")}
-OF_EVENTS = ("user_id", "model", "kind", "kind_as_sent", "charge", "max_mode", "is_headless")
+OF_EVENTS = (
+    *("user_id", "service_account_id", "service_account_name", "model", "kind", "kind_as_sent", "charge"),
+    *("is_chargeable", "max_mode", "is_headless", "is_cloud_agent"),
+)
 ADDED_EVENTS = (
     *("events", "request_units", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
     *("model_cents", "token_fee_cents", "charged_cents"),
@@ -141,7 +144,11 @@ def _events(told: Told) -> Iterator[Row]:
     events = [
         {
             **row,
-            "user_id": email(row["person"]),
+            "user_id": None if row["is_account"] else email(row["person"]),
+            "service_account_id": SERVICE_ACCOUNT_ID if row["is_account"] else None,
+            "service_account_name": SERVICE_ACCOUNT_NAME if row["is_account"] else None,
+            "is_cloud_agent": row["is_account"] or None,
+            "is_chargeable": row["label"] == BILLED or row["kind"].endswith("_INCLUDED_IN_BUSINESS"),
             "kind": EVENT_KINDS[row["label"]],
             "kind_as_sent": row["kind"],
             "charge": CHARGES.get(row["label"], "not_charged"),
@@ -194,8 +201,14 @@ def _gateway_entities(name: str) -> Callable[[Told], Iterator[Row]]:
     return entities
 
 
+def _units_of_copilot(told: Told) -> Iterator[Row]:
+    """Copilot's units are spelled as they are stored; the unit of another product is not kept in one spelling."""
+    for row in told.rows:
+        yield row | {"unit": row["unit_type"] if row["product"] == "Copilot" else None}
+
+
 def _billed_products(told: Told) -> Iterator[Row]:
-    yield from (row | {"organization": COPILOT_ORGANIZATION} for row in told.rows)
+    yield from (row | {"organization": COPILOT_ORGANIZATION} for row in _units_of_copilot(told))
 
 
 def _by_feature(row: Row) -> Row:
@@ -390,6 +403,8 @@ STORED: Mapping[str, Callable[[Told], Iterable[Row]]] = {
     "litellm/team_activity": _gateway_entities("team_id"),
     "litellm/tag_activity": _gateway_entities("tag"),
     "litellm/customer_activity": _gateway_entities("end_user_id"),
+    "github_copilot/ai_credits": _units_of_copilot,
+    "github_copilot/premium_requests": _units_of_copilot,
     "github_copilot/billing_usage": _billed_products,
     "github_copilot/users_1_day": _copilot_users,
     "github_copilot/organization_1_day": _copilot_organizations,
@@ -431,7 +446,8 @@ def _routed(row: Row) -> Row:
 
 def _edited(row: Row) -> Row:
     line_item = f"{row['model']}, {row['kind']}"
-    return {"model": row["model"], "usage_type": row["kind"], "user_id": row["user_id"], "line_item": line_item}
+    actor = row["service_account_id"] or row["user_id"]
+    return {"model": row["model"], "usage_type": row["kind"], "user_id": actor, "line_item": line_item}
 
 
 def _charged(row: Row) -> Row:
@@ -444,6 +460,8 @@ def _charged(row: Row) -> Row:
         "cost_type": row["service_name"],
         "inference_geo": row["region_id"],
         "charge_frequency": row["other_columns"]["ChargeFrequency"],
+        "charge_category": row["charge_category"],
+        "costs_stated": "effective,contracted,list",
     }
 
 
@@ -477,6 +495,10 @@ MONEYS: Mapping[str, Sequence[Money]] = {
 }
 
 
+VALUED = ("effective_amount", "contracted_amount", "list_amount", "effective_usd")
+"""What a charge of the cloud costs in other ways: as it is billed."""
+
+
 def costs_in(table: str) -> Callable[[Sequence[Row]], Iterator[Row]]:
     """How a raw table's rows become costs."""
 
@@ -484,11 +506,13 @@ def costs_in(table: str) -> Callable[[Sequence[Row]], Iterator[Row]]:
         for money in MONEYS[table]:
             uses = [(tuple(money.what(row).items()), row[money.amount]) for row in rows if money.where(row)]
             for what in dict.fromkeys(what for what, _ in uses):
+                amount = total(amount for same, amount in uses if same == what)
                 yield cost(
                     table,
                     **dict(what),
+                    **(dict.fromkeys(VALUED, amount) if "costs_stated" in dict(what) else {}),
                     cost_basis=money.basis,
-                    native_amount=total(amount for same, amount in uses if same == what),
+                    native_amount=amount,
                     native_unit=money.unit,
                     currency="USD",
                 )
@@ -514,9 +538,18 @@ def _gateway_costs(rows: Sequence[Row]) -> Iterator[Row]:
         yield cost("litellm.user_activity", **same, native_amount=spend)
 
 
+def _reserved_costs(rows: Sequence[Row]) -> Iterator[Row]:
+    """Estimates of what is reserved for a team."""
+    same = {"cost_basis": "estimated", "native_unit": "dollars", "currency": "USD", "line_item": "reserved capacity"}
+    for row in rows:
+        if row["flat_cost"]:
+            yield cost("litellm.team_activity", **same, workspace_id=row["team_id"], native_amount=row["flat_cost"])
+
+
 COSTS: Mapping[str, Callable[[Sequence[Row]], Iterator[Row]]] = {
     **{table: costs_in(table) for table in MONEYS},
     "litellm.user_activity": _gateway_costs,
+    "litellm.team_activity": _reserved_costs,
 }
 USD_TOTALS = {
     "openai_legacy.billing_usage": {"cost_cents": "cents"},
@@ -549,6 +582,7 @@ def _of_all(row: Row) -> bool:
 
 
 AMOUNTS = {name: Sum(name) for name in ("gross_amount", "discount_amount", "net_amount")}
+CENT = Decimal("0.01")
 CENTS = {"amount_cents": Sum("amount_cents")}
 REPORTS_OF_COST = ("cost", "cost_control", "cost_report", "cost_report_control", "user_cost_report")
 CUTS = ("product", "agent", "session", "slack_channel", "organization")
@@ -562,10 +596,11 @@ TOTALS: Mapping[str, Mapping[str, Sum]] = {
     },
     "cursor.usage_events": {
         **{f"{charge}_cents": _of_charge(charge) for charge in ("billed", "included", "own_key", "not_charged")},
+        "service_account_cents": Sum("charged_cents", lambda row: bool(row.get("service_account_id")), "cents"),
         **{name: Sum(name) for name in ("model_cents", "token_fee_cents", "request_units")},
     },
     "litellm.user_activity": {name: Sum(name, _of_all) for name in (*MEASURES, "total_tokens")},
-    "litellm.team_activity": {name: Sum(name) for name in ("spend", "api_requests")},
+    "litellm.team_activity": {name: Sum(name) for name in ("spend", "flat_cost", "api_requests")},
     "litellm.customer_activity": {name: Sum(name) for name in ("spend", "api_requests")},
     "litellm.tag_activity": {
         "overlapping_spend": Sum("spend", unit="USD"),
@@ -659,7 +694,7 @@ def _codex(row: Row) -> Row:
 def _edits(row: Row) -> Row:
     return {
         "model": row["model"],
-        "user_id": row["user_id"],
+        "user_id": row["service_account_id"] or row["user_id"],
         "is_billed": row["charge"] == "billed",
         "requests": row["events"],
         "input_tokens": _sum_of(row, "input_tokens", "cache_read_tokens", "cache_write_tokens"),
@@ -820,7 +855,124 @@ def _legacy_entities(account: Any, day: date, tables: Mapping[str, list[Row]], _
     }
 
 
+OF_CHAT = ("conversation_count", "skills_used_count", "projects_used_count", "projects_created_count")
+CLAUDE_PERSON = {
+    **{f"chat_{name}": f"chat_distinct_{name}" for name in OF_CHAT},
+    "chat_artifacts_created_count": "chat_distinct_artifacts_created_count",
+    "chat_files_uploaded_count": "chat_distinct_files_uploaded_count",
+    "lines_added": "claude_code_lines_added_count",
+    "lines_removed": "claude_code_lines_removed_count",
+    "code_session_count": "claude_code_distinct_session_count",
+    "code_commit_count": "claude_code_commit_count",
+    "code_pull_request_count": "claude_code_pull_request_count",
+    "cowork_session_count": "cowork_distinct_session_count",
+    "design_session_count": "design_distinct_session_count",
+    **{
+        name: name
+        for name in (
+            *("chat_message_count", "chat_thinking_message_count", "chat_connectors_used_count", "web_search_count"),
+            *("chat_shared_conversations_viewed_count", "cowork_message_count", "design_message_count"),
+        )
+    },
+}
+"""Property of a person's day in Port -> column."""
+
+
+def _claude_person(account: Any, day: date, tables: Mapping[str, list[Row]], _: Any) -> Mapping[str, list[Row]]:
+    def of(row: Row) -> Row:
+        office = row["office_metrics"].values()
+        return {
+            "identifier": identifier(account.name, f"{row['user_id']}-{day}"),
+            "title": f"{row['user_id']} - {day}",
+            "record_date": f"{day}T00:00:00Z",
+            "user_id": row["user_id"],
+            **{ours: row.get(theirs) for ours, theirs in CLAUDE_PERSON.items()},
+            **{
+                f"{tool}_{what}": counts[f"{what}_count"]
+                for tool, counts in row["claude_code_tool_actions"].items()
+                for what in ("accepted", "rejected")
+            },
+            "office_session_count": sum(app["distinct_session_count"] for app in office),
+            "office_message_count": sum(app["message_count"] for app in office),
+        }
+
+    return {"claude_ai_user_activity": [of(row) for row in tables["anthropic_analytics.users"]]}
+
+
+def _of_claude_person(account: Any, day: date, row: Row) -> Row:
+    """What usage and cost of a person have in common."""
+    parts = (row["actor_user_id"], str(day), row["product"] or "all", row["model"] or "all")
+    return {
+        "identifier": identifier(account.name, "-".join(parts)),
+        "title": f"{row['actor_user_id']} - {day}",
+        "record_date": f"{day}T00:00:00Z",
+        "range_end": f"{day + timedelta(days=1)}T00:00:00Z",
+        "user_id": row["actor_user_id"],
+        **{name: row[name] for name in ("product", "model", "requests")},
+    }
+
+
+def _claude_person_use(account: Any, day: date, tables: Mapping[str, list[Row]], _: Any) -> Mapping[str, list[Row]]:
+    same = ("uncached_input_tokens", "cache_read_input_tokens", "output_tokens", "total_tokens", "web_search_requests")
+    return {
+        "claude_ai_user_usage": [
+            {
+                **_of_claude_person(account, day, row),
+                **{name: row[name] for name in same},
+                **{
+                    f"cache_creation_{kept}_tokens": row[f"cache_creation_{kept}_input_tokens"] for kept in ("1h", "5m")
+                },
+            }
+            for row in tables["anthropic_analytics.user_usage_report"]
+        ]
+    }
+
+
+def _claude_person_cost(account: Any, day: date, tables: Mapping[str, list[Row]], _: Any) -> Mapping[str, list[Row]]:
+    return {
+        "claude_ai_user_cost": [
+            {
+                **_of_claude_person(account, day, row),
+                "currency": row["currency"],
+                **{name: times(row[f"{name}_cents"], CENT) for name in ("amount", "list_amount")},
+            }
+            for row in tables["anthropic_analytics.user_cost_report"]
+        ]
+    }
+
+
+SKILL_USES = {"chat_conversation": "chat_distinct_conversation"} | {
+    f"{ours}_session": f"{theirs}_distinct_session" for ours, theirs in (("code", "claude_code"), ("cowork", "cowork"))
+}
+
+
+def _claude_skill(account: Any, day: date, tables: Mapping[str, list[Row]], _: Any) -> Mapping[str, list[Row]]:
+    kept = ("skill_name", "skill_display_name", "distinct_user_count", "enable_count", "invocation_count")
+    amounts = ("estimated_overage_spend", "attributed_list_price")
+    return {
+        "claude_ai_skill_usage": [
+            {
+                "identifier": identifier(account.name, f"{row['skill_name']}-{day}"),
+                "title": f"{row.get('skill_display_name') or row['skill_name']} - {day}",
+                "record_date": f"{day}T00:00:00Z",
+                **{name: row.get(name) for name in (*kept, "share_status", "currency")},
+                **{name: cents and times(cents, CENT) for name in amounts for cents in (row.get(f"{name}_cents"),)},
+                **{f"{ours}_skill_used_count": row.get(f"{of}_skill_used_count") for ours, of in SKILL_USES.items()},
+                **{
+                    f"{app}_session_skill_used_count": (counts or {}).get("distinct_session_skill_used_count")
+                    for app, counts in (row.get("office_metrics") or {}).items()
+                },
+            }
+            for row in tables["anthropic_analytics.skills"]
+        ]
+    }
+
+
 ENTITIES: Mapping[str, Callable[..., Mapping[str, list[Row]]]] = {
+    "anthropic_analytics.users": _claude_person,
+    "anthropic_analytics.user_usage_report": _claude_person_use,
+    "anthropic_analytics.user_cost_report": _claude_person_cost,
+    "anthropic_analytics.skills": _claude_skill,
     "openai_legacy.usage": _legacy_entities,
     "github_copilot.organization_1_day": _copilot_organization,
     "github_copilot.users_1_day": _copilot_user,

@@ -75,6 +75,13 @@ CLOSED = FIRST + timedelta(days=WEEK + 1)
 """The first days are stored, and their month is over."""
 KEYS_SINCE = FIRST + timedelta(days=SHORT - 2)
 """The first day of which costs are told by API key: the sandboxes refuse it for the days before."""
+ENTITIES_OF_REPORTS = {
+    "claude_ai_user_activity": "users",
+    "claude_ai_user_usage": "user_usage_report",
+    "claude_ai_user_cost": "user_cost_report",
+    "claude_ai_skill_usage": "skills",
+}
+"""Entities of one report -> the report: where it lacks a day, so do they."""
 NEWER_SINCE = date(2026, 1, 1)
 """The first day that Anthropic's newer reports have."""
 SWITCH = FIRST + timedelta(days=3)
@@ -259,13 +266,16 @@ class Story:
         assert failures(result).keys() == {key.to_python_identifier() for key in lacking}
         for day in days:
             late = {key for key in keys if self.is_to_come(key, day)}
-            self.late |= dict.fromkeys(((key, day) for key in late), self.now)
-            self.keeper.written(connection, [day], self.now, result.run_id, self.parts({*keys} - lacking - late))
+            self.late |= dict.fromkeys(
+                ((key, day) for key in late if key.path[-1] not in ENTITIES_OF_REPORTS), self.now
+            )
+            absent = lacking | late | {key for key in keys if _report_of(key) in {_report_of(each) for each in lacking}}
+            self.keeper.written(connection, [day], self.now, result.run_id, self.parts({*keys} - absent))
 
     def is_to_come(self, key: dg.AssetKey, day: date) -> bool:
         """Whether an asset is a report that does not have a day yet."""
-        connection, report, *_ = key.path
-        is_late = self.keeper.accounts[connection].provider == "anthropic_analytics" and report in PATHS
+        report = _report_of(key)
+        is_late = self.keeper.accounts[key.path[0]].provider == "anthropic_analytics" and report in PATHS
         return is_late and day > latest_day(report, self.now)
 
     def behind(self) -> set[Key]:
@@ -398,6 +408,11 @@ class Story:
         for connection in connections or self.pushing:
             stored = self.keeper.days_of(connection)
             assert self.project.push_of(connection, [day for day in days if day in stored]).success
+
+
+def _report_of(key: dg.AssetKey) -> str:
+    """The report that an asset is, or that entities of Claude Enterprise are computed from."""
+    return ENTITIES_OF_REPORTS.get(key.path[-1], key.path[1])
 
 
 def tables_of(settings: Settings) -> Mapping[dg.AssetKey, Collection[tuple[str, str]]]:

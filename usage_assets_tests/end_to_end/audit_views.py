@@ -5,35 +5,42 @@ Computed in Python from the rows that audit_books.py says are stored.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import time_machine
 
 from usage_assets.sandbox.company import EXACT
+from usage_assets.sandbox.company_cursor import SERVICE_ACCOUNT_ID
 from usage_assets_tests.end_to_end import audit_sources
 from usage_assets_tests.end_to_end.audit_books import KEYS, MINOR_DIGITS, SCOPES, USERS, Keeper, counted, owner_of
+from usage_assets_tests.end_to_end.audit_models import identified, identity_of
 from usage_assets_tests.end_to_end.audit_sums import ALLOCATED, DAILY, Row, by, times, total
 
 VIEWS: Mapping[str, Sequence[str]] = {
     "costs.by_day": ("usage_date",),
     "costs.by_month": ("month",),
-    "costs.by_model": ("usage_date", "model", "usage_type"),
+    "costs.by_model": ("usage_date", "family", "variant", "usage_type"),
+    "costs.by_model_as_sent": ("usage_date", "model", "usage_type", "family", "version", "variant", "developer"),
     "costs.by_project": ("usage_date", "project_id", "project_name", "workspace_id", "workspace_name"),
     "costs.by_user": ("usage_date", "user_id", "user_name", "user_email"),
     "costs.by_actor": ("usage_date", "actor_kind", "actor_id", "actor_name"),
     "costs.by_team": ("usage_date", "team", "cost_centre"),
 }
 """View -> what it adds up by, beside connection, provider, cost basis, unit and currency."""
+LISTS = {"models": "model", "providers": "provider", "connections": "connection"}
+"""What costs.by_model lists instead of adding up by it."""
 OF_PARTS = ("costs.by_actor", "costs.by_team")
 """Those that know of parts of a bill."""
 BY_KEY = (
     *("connection", "usage_date", "provider", "source_table", "cost_basis", "native_unit", "currency"),
     *("project_id", "workspace_id", "user_id", "api_key_id", "api_key_name"),
 )
+STATED = ("charge_category", "costs_stated")
 NAMES = ("project_name", "workspace_name", "user_name", "user_email", "api_key_display_name")
 WHOSE = ("actor_kind", "actor_id", "actor_name", "team", "cost_centre")
 
@@ -59,17 +66,19 @@ def named(keeper: Keeper) -> list[Row]:
 
 
 NAMED_IN_ROWS = {
-    "focus.charges": ("sub_account_id", "sub_account_name"),
-    "litellm.user_activity": ("api_key", "api_key_alias"),
+    "focus.charges": ("project_id", "sub_account_id", "sub_account_name"),
+    "litellm.user_activity": ("api_key_id", "api_key", "api_key_alias"),
+    "litellm.team_activity": ("workspace_id", "team_id", "team_alias"),
+    "cursor.usage_events": ("user_id", "service_account_id", "service_account_name"),
 }
-"""Raw table -> its columns of an id and of that id's name."""
+"""Raw table -> what its ids are called in other tables, and its columns of an id and of that id's name."""
 
 
-def _names_in_rows(keeper: Keeper) -> Mapping[tuple[str, str], str]:
-    """(connection, id) -> name, where no list has them."""
+def _names_in_rows(keeper: Keeper) -> Mapping[tuple[str, str, str], str]:
+    """(kind, connection, id) -> name, where no list has them."""
     return {
-        (row["connection"], row[id_]): row[name]
-        for table, (id_, name) in NAMED_IN_ROWS.items()
+        (kind, row["connection"], row[id_]): row[name]
+        for table, (kind, id_, name) in NAMED_IN_ROWS.items()
         for row in keeper.rows(table)
         if row[id_] and row[name]
     }
@@ -82,7 +91,6 @@ KINDS = {
     **dict.fromkeys(KEYS, "api_key_id"),
 }
 """List -> what its ids are called in other tables."""
-KINDS_IN_ROWS = {"focus": "project_id", "litellm": "api_key_id"}
 
 
 def names(keeper: Keeper) -> Iterator[Row]:
@@ -97,9 +105,9 @@ def names(keeper: Keeper) -> Iterator[Row]:
                 "is_service_account": listed == "service_accounts",
                 "service_account_id": item["account"],
             }
-    for (connection, id_), name in _names_in_rows(keeper).items():
-        kind = KINDS_IN_ROWS[keeper.accounts[connection].provider]
-        yield {"connection": connection, "kind": kind, "id": id_, "name": name, "is_service_account": False}
+    for (kind, connection, id_), name in _names_in_rows(keeper).items():
+        is_account = kind == "user_id"
+        yield {"connection": connection, "kind": kind, "id": id_, "name": name, "is_service_account": is_account}
 
 
 def _named(keeper: Keeper, rows: Iterable[Row]) -> list[Row]:
@@ -108,13 +116,15 @@ def _named(keeper: Keeper, rows: Iterable[Row]) -> list[Row]:
         {
             **row,
             "project_name": names.name(row["connection"], SCOPES, row["project_id"])
-            or stated.get((row["connection"], row["project_id"]), row["project_id"]),
-            "workspace_name": names.name(row["connection"], SCOPES, row["workspace_id"]) or row["workspace_id"],
-            "user_name": names.name(row["connection"], USERS, row["user_id"]) or row["user_id"],
+            or stated.get(("project_id", row["connection"], row["project_id"]), row["project_id"]),
+            "workspace_name": names.name(row["connection"], SCOPES, row["workspace_id"])
+            or stated.get(("workspace_id", row["connection"], row["workspace_id"]), row["workspace_id"]),
+            "user_name": names.name(row["connection"], USERS, row["user_id"])
+            or stated.get(("user_id", row["connection"], row["user_id"]), row["user_id"]),
             "user_email": names.email(row["connection"], row["user_id"]),
             "api_key_display_name": names.name(row["connection"], KEYS, row["api_key_id"])
             or row["api_key_name"]
-            or stated.get((row["connection"], row["api_key_id"]), row["api_key_id"]),
+            or stated.get(("api_key_id", row["connection"], row["api_key_id"]), row["api_key_id"]),
         }
         for row in rows
     ]
@@ -139,7 +149,7 @@ def attributed(keeper: Keeper) -> list[Row]:
 
 def counted_costs(keeper: Keeper) -> Iterator[Row]:
     """costs.counted_costs: each cost once for each unit that it counts in."""
-    for row in attributed(keeper):
+    for row in map(identified, attributed(keeper)):
         billed = row["cost_basis"] == "billed"
         if billed and row["amount_usd"] is not None:
             yield {**row, "counted_in": "USD"}
@@ -177,19 +187,44 @@ def by_key(keeper: Keeper) -> Mapping[str, list[Row]]:
         f"{ALLOCATED}_by_key": sums_of_parts,
         f"{DAILY}_by_key_named": list(_by_key(named(keeper), *NAMES)),
         f"{ALLOCATED}_by_key_named": list(_by_key(attributed(keeper), *NAMES, *WHOSE)),
+        f"{ALLOCATED}_of_people": (parts := of_people(keeper, attributed(keeper))),
+        f"{ALLOCATED}_by_key_of_people": list(_by_key(parts, *NAMES, *WHOSE, "person_id", "person_name")),
     }
 
 
 def _by_key(costs: Iterable[Row], *names: str) -> Iterator[Row]:
-    keys = (*BY_KEY, *names)
-    for key, same in by(costs, *keys).items():
+    keys = (*BY_KEY, *STATED, *names)
+    lacking = dict.fromkeys((*STATED, *audit_sources.VALUED))
+    for key, same in by(({**lacking, **row} for row in costs), *keys).items():
         unknown = [row for row in same if row["amount_usd"] is None]
         yield dict(zip(keys, key, strict=True)) | {
             "native_amount": total(row["native_amount"] for row in same),
             "amount_usd": total(row["amount_usd"] for row in same),
             "rows_without_usd": len(unknown),
             "rows_of_unknown_value": len([row for row in unknown if row["native_amount"]]),
+            **{name: total(row[name] for row in same) for name in audit_sources.VALUED},
         }
+
+
+def amortized(keeper: Keeper) -> Iterator[Row]:
+    """costs.amortized: what is billed, and effective costs where they are stated."""
+    keys = ("connection", "provider", "usage_date", "native_unit", "currency")
+    bills = [row for row in keeper.rows(DAILY) if row["cost_basis"] == "billed"]
+    for key, same in by(bills, *keys).items():
+        found = dict(zip(keys, key, strict=True))
+        only_billed = [row for row in same if row.get("effective_amount") is None]
+        has_rate = not any(row["native_amount"] and row["amount_usd"] is None for row in same)
+        for unit, effective, name in (
+            ("amount", "effective_amount", "native_amount"),
+            ("usd", "effective_usd", "amount_usd"),
+        ):
+            amounts = [(row[name], row.get(effective)) for row in same]
+            found |= {
+                f"billed_{unit}": total(billed for billed, _ in amounts),
+                f"amortized_{unit}": total(billed if spread is None else spread for billed, spread in amounts),
+                f"only_billed_{unit}": total(row[name] for row in only_billed) or Decimal(0),
+            }
+        yield found if has_rate else {**found, **dict.fromkeys(name for name in found if name.endswith("_usd"))}
 
 
 def actor_of(row: Row, keeper: Keeper) -> Row:
@@ -197,7 +232,8 @@ def actor_of(row: Row, keeper: Keeper) -> Row:
     names, connection = keeper.lookups, row["connection"]
     kind, id_, name = "unknown", None, "unknown"
     if row["user_id"]:
-        kind, id_, name = "person", row["user_id"], row["user_name"]
+        is_account = row["user_id"] == SERVICE_ACCOUNT_ID
+        kind, id_, name = "service_account" if is_account else "person", row["user_id"], row["user_name"]
     elif account := names.account(connection, row["api_key_id"]):
         kind, id_, name = "service_account", account, names.name(connection, USERS, account) or account
     elif key := row["api_key_id"] or row["api_key_name"]:
@@ -205,14 +241,106 @@ def actor_of(row: Row, keeper: Keeper) -> Row:
     return {"actor_kind": kind, "actor_id": id_, "actor_name": name}
 
 
+CHOSEN = ("litellm", "focus")
+"""Providers whose ids of people are chosen in a connection."""
+
+
+def people(keeper: Keeper) -> list[Row]:
+    """costs.people: ids that share an address, or are the same id of a provider, are one person. No entry joins any."""
+    listed = keeper.lookups.listed
+    accounts = {(each, id_) for (each, kind), ids in listed.items() if kind == "service_accounts" for id_ in ids}
+    accounts |= {
+        (each, item["account"]) for (each, _), ids in listed.items() for item in ids.values() if item["account"]
+    }
+    in_rows = {(each, id_): name for (kind, each, id_), name in _names_in_rows(keeper).items() if kind == "user_id"}
+    accounts |= in_rows.keys()
+    with_users = (*keeper.rows(DAILY), *keeper.rows(ALLOCATED), *usage(keeper)["costs.usage"])
+    users: set[tuple[str, Any]] = {(row["connection"], row.get("user_id")) for row in with_users}
+    users |= {(row["connection"], row["person"]) for row in _active_people(keeper)}
+    users |= {(each, id_) for (each, kind), ids in listed.items() if kind in USERS for id_ in ids}
+    found = accounts | {(connection, id_) for connection, id_ in users if id_}
+    beside: defaultdict[tuple[str, str | None], set[str | None]] = defaultdict(set)
+    for row in (*keeper.rows("openai.costs"), *keeper.rows("chatgpt.codex_usage")):
+        beside[row["connection"], row.get("user_id")].add(row.get("user_email"))
+    for connection, id_ in found:
+        beside[connection, id_].add(keeper.lookups.email(connection, id_))
+    rows = [_identity(keeper, each, accounts, beside[each]) for each in sorted(found)]
+    for row in rows:
+        row["name"] = row["name"] or in_rows.get((row["connection"], row["id"]))
+    groups: list[list[Row]] = []
+    for row in rows:
+        near = [group for group in groups if any(row["known"] & other["known"] for other in group)]
+        groups = [group for group in groups if group not in near] + [[row, *(each for group in near for each in group)]]
+    for group in groups:
+        group.sort(key=lambda row: (("id", "login", "address").index(row["kind"]) if row["known"] else 0, row["own"]))
+        has_names = all(keeper.accounts[row["connection"]].keeps_names or not row["known"] for row in group)
+        name = next((row["name"] for row in group if row["name"]), None) if has_names else None
+        for row in group:
+            shared = set[str]().union(*(row["known"] & other["known"] for other in group if other is not row))
+            same = "same address" if any("@" in each for each in shared) else "same id" if shared else "own id"
+            row["evidence"] = same if row["known"] else "service account"
+            row |= {"person_id": group[0]["own"], "person_name": name or group[0]["id"]}
+    kept = ("connection", "provider", "kind", "id", "person_id", "person_name", "evidence")
+    return [{name: row[name] for name in kept} for row in rows]
+
+
+def _identity(keeper: Keeper, place: tuple[str, str], accounts: Set[tuple[str, str]], beside: Set[str | None]) -> Row:
+    connection, id_ = place
+    provider = keeper.accounts[connection].provider
+    kind = "address" if "@" in id_ else "login" if provider == "github_copilot" else "id"
+    kind = "service_account" if place in accounts else kind
+    is_local = provider in CHOSEN or kind == "service_account"
+    own = id_ if kind == "address" else f"{connection if is_local else provider}:{id_}"
+    return {
+        "connection": connection,
+        "provider": provider,
+        "id": id_,
+        "kind": kind,
+        "own": own,
+        "name": keeper.lookups.name(connection, USERS, id_),
+        "known": {own, *filter(None, beside)} if kind != "service_account" else set(),
+    }
+
+
+def of_people(keeper: Keeper, rows: Iterable[Row]) -> list[Row]:
+    """Costs with the person that each is for."""
+    persons = {(row["connection"], row["id"]): row for row in people(keeper)}
+    found = []
+    for row in rows:
+        actor = row["actor_id"]
+        person = persons.get((row["connection"], actor)) if row["actor_kind"] != "api_key" else None
+        own = {"person_id": actor and f"{row['connection']}:{actor}", "person_name": row["actor_name"]}
+        found.append({**row, **{name: person[name] for name in own}} if person else {**row, **own})
+    return found
+
+
 def sums(keeper: Keeper) -> Iterator[tuple[str, list[Row]]]:
     """Every view that adds costs up."""
-    costs = [{**row, "month": month_of(row["usage_date"])} for row in named(keeper)]
+    costs = [
+        {**row, **identity_of(row["model"])._asdict(), "month": month_of(row["usage_date"])} for row in named(keeper)
+    ]
     parts = attributed(keeper)
     for view, names in VIEWS.items():
         summed = parts if view in OF_PARTS else costs
-        keys = ("connection", "provider", *names, "cost_basis", "native_unit", "currency")
-        yield view, [dict(zip(keys, key, strict=True)) | _sum(same) for key, same in by(summed, *keys).items()]
+        keys = (*names, "cost_basis", "native_unit", "currency")
+        if view == "costs.by_model":
+            yield view, _summed(summed, keys, LISTS)
+        else:
+            yield view, _summed(summed, ("connection", "provider", *keys))
+    keys = ("usage_date", "actor_kind", "person_id", "person_name", "cost_basis", "native_unit", "currency")
+    yield (
+        "costs.by_person",
+        _summed(of_people(keeper, parts), keys, {each: LISTS[each] for each in LISTS if each != "models"}),
+    )
+
+
+def _summed(rows: Iterable[Row], keys: Sequence[str], lists: Mapping[str, str] = MappingProxyType({})) -> list[Row]:
+    return [
+        dict(zip(keys, key, strict=True))
+        | _sum(same)
+        | {each: sorted({row[one] for row in same} - {None}) for each, one in lists.items()}
+        for key, same in by(rows, *keys).items()
+    ]
 
 
 def _sum(costs: Sequence[Row]) -> Row:
@@ -251,13 +379,41 @@ def focus(keeper: Keeper) -> list[Row]:
             _charge(row, found, invoices)
             for row, found in _quantified([row for row in attributed(keeper) if _is_charged(row)], quantities, listed)
         ),
+        *(_passed(row) for row in keeper.rows("focus.charges") if not row.get("left_out_rows")),
         *_corrections(keeper, invoices),
         *_purchases(keeper),
     ]
 
 
 def _is_charged(row: Row) -> bool:
+    """Whether a row of costs is a charge. Charges of files are in their files."""
+    if row["provider"] == "focus":
+        return False
     return row["cost_basis"] == "billed" or (row["cost_basis"] == "credits" and row["amount_usd"] is not None)
+
+
+def _passed(row: Row) -> Row:
+    """A charge of a file, as the file states it."""
+    others = dict(row["other_columns"])
+    own = ("connection", "usage_date", "model", "usage_type", "tokens", "other_columns", "left_out_rows")
+    stated = {"".join(map(str.capitalize, name.split("_"))): value for name, value in row.items() if name not in own}
+    columns = ("BillingAccountName", "ChargeFrequency", "PublisherName", "Tags")
+    return {
+        **stated,
+        **{name: others.pop(name) for name in columns},
+        "BillingPeriodEnd": datetime.fromisoformat(others.pop("BillingPeriodEnd")),
+        "ProviderName": row["service_provider_name"],
+        "x_Connection": row["connection"],
+        "x_CostBasis": "billed",
+        "x_FirstDay": row["usage_date"],
+        "x_Model": row["model"],
+        "x_NativeAmount": row["billed_cost"],
+        "x_NativeUnit": "dollars",
+        "x_OtherColumns": others,
+        "x_QuantitySource": "bill",
+        "x_SourceTable": "focus.charges",
+        "x_UsageType": row["usage_type"],
+    }
 
 
 def whole_units(amount: Decimal, unit: str, currency: str) -> Decimal:
@@ -473,19 +629,6 @@ def _charge(row: Row, quantified: Quantified, invoices: Sequence[Row]) -> Row:
         "x_UsdPerCredit": row["usd_rate"] if is_credits else None,
         "x_UsdPerCreditSource": row["usd_rate_source"] if is_credits else None,
         "x_UserId": row["user_id"],
-        **_of_service(row),
-    }
-
-
-def _of_service(row: Row) -> Row:
-    """What a bill of several services says of one."""
-    if row["provider"] != "focus":
-        return {}
-    companies = ("ProviderName", "PublisherName", "ServiceProviderName", "HostProviderName")
-    return {
-        "ServiceName": row["cost_type"],
-        "InvoiceIssuerName": audit_sources.ISSUER,
-        **dict.fromkeys(companies, audit_sources.CLOUD),
     }
 
 
@@ -519,14 +662,8 @@ def _of_events(row: Row) -> Row | None:
     if row["charge"] != "billed":
         return None
     line_item = f"{row['model']}, {row['kind']}"
-    return {**NOBODY, **row, "line_item": line_item, "quantity": row["events"], "unit": "Requests"}
-
-
-def _of_charges(row: Row) -> Row | None:
-    if row.get("left_out_rows"):
-        return None
-    used = {"line_item": row["charge_description"], "quantity": row["tokens"], "unit": "Tokens"}
-    return {**NOBODY, **used, "project_id": row["sub_account_id"], "model": row["model"], "list": row["list_cost"]}
+    actor = row["service_account_id"] or row["user_id"]
+    return {**NOBODY, **row, "user_id": actor, "line_item": line_item, "quantity": row["events"], "unit": "Requests"}
 
 
 def _of_sku(row: Row) -> Row:
@@ -553,7 +690,6 @@ def _of_metered(unit: str) -> Callable[[Row], Row]:
 QUANTITIES: Mapping[str, Callable[[Row], Row | None]] = {
     "openai.costs": _of_line_items,
     "cursor.usage_events": _of_events,
-    "focus.charges": _of_charges,
     "github_copilot.billing_usage": _of_seats,
     "github_copilot.ai_credits": _of_metered("Credits"),
     "github_copilot.premium_requests": _of_metered("Requests"),
@@ -698,7 +834,7 @@ MONEY: Mapping[str, Callable[[str], tuple[str, str] | None]] = {
 def _corrections(keeper: Keeper, invoices: Sequence[Row]) -> Iterator[Row]:
     for line in keeper.restatements:
         table, name = line["table_name"], line.get("total")
-        if table not in MONEY or not name or not (money := MONEY[table](name)):
+        if table == "focus.charges" or table not in MONEY or not name or not (money := MONEY[table](name)):
             continue
         if keeper.is_ahead(table, line["connection"], line["usage_date"], line["version"]):
             continue
@@ -788,6 +924,7 @@ def products_left_out(keeper: Keeper) -> list[Row]:
             "currency": row["billing_currency"],
             "row_count": row["left_out_rows"],
             "amount": row["billed_cost"],
+            "effective_amount": row["effective_cost"],
             "reason": "a service that the connection does not take",
             "is_unknown": False,
         }
@@ -843,7 +980,7 @@ def usage(keeper: Keeper) -> Mapping[str, list[Row]]:
         if all(row.get(name) is None for name in ("usage_bytes", "sessions"))
     ]
     sums_ = [
-        dict(zip(keys, key, strict=True)) | {name: total(row[name] for row in same) for name in counters}
+        identified(dict(zip(keys, key, strict=True)) | {name: total(row[name] for row in same) for name in counters})
         for key, same in by(of_models, *keys).items()
     ]
     tiers = ("connection", "provider", "usage_date", "model", "service_tier", "context_window")
@@ -880,7 +1017,14 @@ OF_PEOPLE = {
 
 
 def active_people(keeper: Keeper) -> Iterator[Row]:
-    """costs.active_people: whom each report names on a day; nobody of a day on which it names none."""
+    """costs.active_people: the ids that reports name, and whose they are."""
+    persons = {(row["connection"], row["id"]): row["person_id"] for row in people(keeper)}
+    for row in _active_people(keeper):
+        yield row | {"person_id": persons.get((row["connection"], row["person"]))}
+
+
+def _active_people(keeper: Keeper) -> Iterator[Row]:
+    """Whom each report names on a day; nobody of a day on which it names none."""
     people: dict[tuple[Any, ...], set[str | None]] = {}
     for (table, _, connection, day), stored in keeper.days.items():
         if column := OF_PEOPLE.get(table):
@@ -910,7 +1054,7 @@ def active_people(keeper: Keeper) -> Iterator[Row]:
 
 def gateways_and_bills(keeper: Keeper) -> list[Row]:
     """costs.gateways_and_bills: what the proxy takes a model's use for, beside each bill of that model and day."""
-    costs = [{**row, "called": _called(row["model"])} for row in keeper.rows(DAILY) if row["model"]]
+    costs = [{**row, "called": identity_of(row["model"]).family} for row in keeper.rows(DAILY) if row["model"]]
     estimates = by((row for row in costs if row["provider"] == "litellm"), "connection", "usage_date", "called")
     bills = by((row for row in costs if row["cost_basis"] == "billed"), "usage_date", "called", "provider")
     pairs = []
@@ -932,11 +1076,6 @@ def gateways_and_bills(keeper: Keeper) -> list[Row]:
                     }
                 )
     return pairs
-
-
-def _called(model: str) -> str:
-    """A model without its vendor and the date of its version."""
-    return re.sub("-20[0-9]{2}-?[0-9]{2}-?[0-9]{2}$", "", model.rpartition("/")[2].lower())
 
 
 # --- What the connections file states ---------------------------------------------------------------------------------

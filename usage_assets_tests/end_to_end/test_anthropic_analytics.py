@@ -113,7 +113,8 @@ def test_both_agree_with_the_books_and_with_each_other_and_nothing_is_counted_tw
     after = both.content()
     assert {table: after[table] for table in before} == before, "neither costs nor entities nor the older tables"
     assert after.keys() - before.keys() == {
-        f"anthropic_analytics.{name}" for name in (*ENDPOINTS, "cost_control", "cost_report_control")
+        *(f"anthropic_analytics.{name}" for name in (*ENDPOINTS, "cost_control", "cost_report_control")),
+        *("port_entities.claude_ai_user_usage", "port_entities.claude_ai_user_cost"),
     }
     assert {row["settling_days"] for row in both.rows("ledger.stored_days") if row["connection"] == "newer"} == {38}
 

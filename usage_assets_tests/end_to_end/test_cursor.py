@@ -1,15 +1,19 @@
 """Cursor: from the sandbox's books to costs, FOCUS and Port, and people from events to names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from usage_assets.assets.checks import ONLY_SHOWN
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project
 
 DAYS = last_days(3)
+IS_KNOWN = "(user_id like '%@acme-robotics.example' or user_name = 'Nightly CI Agent')"
 
 
 @pytest.fixture
@@ -30,16 +34,13 @@ def editors(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
 def test_every_billed_cent_reaches_costs_people_focus_and_port_once(editors: Project) -> None:
     books = editors.sandbox.truth(DAYS[0], DAYS[-1])["cursor"]
     billed, included = (books[f"{charge}_cents"] / 100 for charge in ("billed", "included"))
-    assert min(billed, included, books["own_key_cents"]) > 0
+    assert min(billed, included, books["own_key_cents"], books["not_charged_cents"]) > 0
     for amount, dollars in (
         ("amount_usd) from costs.daily_costs where provider = 'cursor' and cost_basis = 'billed'", billed),
         ("amount_usd) from costs.daily_costs where provider = 'cursor' and cost_basis = 'notional'", included),
         ("amount_usd) from costs.daily_costs", billed + included),
-        (
-            "amount_usd) from costs.by_user where cost_basis = 'billed' and user_id like '%@acme-robotics.example'",
-            billed,
-        ),
-        ("amount_usd) from costs.by_actor where cost_basis = 'billed' and actor_kind = 'person'", billed),
+        (f"amount_usd) from costs.by_user where cost_basis = 'billed' and {IS_KNOWN}", billed),
+        ("amount_usd) from costs.by_actor where cost_basis = 'billed' and actor_kind <> 'unknown'", billed),
         ("BilledCost) from costs.focus where ServiceName = 'Cursor'", billed),
         (
             "amount_usd) from port_entities.ai_cost_record where connection = 'editors' and cost_basis = 'billed'",
@@ -60,10 +61,53 @@ def test_every_billed_cent_reaches_costs_people_focus_and_port_once(editors: Pro
     assert exported == {"n": stored["billed"], "units": ["Requests"]}
     assert stored["n"] == books["events"]
     assert stored["cents"] == sum(
-        (books[f"{charge}_cents"] for charge in ("billed", "included", "own_key")), Decimal(0)
+        (books[f"{charge}_cents"] for charge in ("billed", "included", "own_key", "not_charged")), Decimal(0)
     )
     assert editors.look_up("editors").success
     [names] = editors.warehouse.read(
         "select count(*) as people, count(member_id) as known, count(name) as names from cursor.members"
     ).to_pylist()
     assert names == {"people": 10, "known": 10, "names": 0}, "names of people are kept where that is asked for"
+
+
+def test_a_service_account_is_an_actor_with_a_name_and_its_own_dollars(editors: Project) -> None:
+    [cents] = editors.warehouse.read(
+        "select sum(charged_cents) from cursor.usage_events "
+        "where service_account_id is not null and charge in ('billed', 'included')"
+    ).column(0).to_pylist()  # fmt: skip
+    by_actor = editors.warehouse.read(
+        "select actor_kind, actor_name, sum(amount_usd) as usd from costs.by_actor "
+        "where actor_kind <> 'person' group by all"
+    )
+    account = {"actor_kind": "service_account", "actor_name": "Nightly CI Agent", "usd": cents / 100}
+    assert by_actor.to_pylist() == [account]
+    assert cents > 0
+    [people] = editors.warehouse.read(
+        "select count(*) as n from costs.active_people where person like '%ci-runner%' or person like 'sa_%'"
+    ).to_pylist()
+    assert people == {"n": 0}
+
+
+def test_what_cursor_says_that_people_spent_is_a_control_of_what_they_are_billed(editors: Project) -> None:
+    checked = replace(editors, checks=True)
+
+    def evaluated(check: str) -> Sequence[dg.AssetCheckEvaluation]:
+        found = checked.fetch("editors", DAYS, "usage_events").get_asset_check_evaluations()
+        return [each for each in found if each.check_name == check]
+
+    assert editors.look_up("editors").success
+    assert [each.passed for each in evaluated("spend")] == [True]
+    nothing = {"do": "set", "path": "teamMemberSpend[*].spendCents", "to": 0}
+    editors.sandbox.faults({"route": "POST /cursor/teams/spend", "fault": "edit", "operations": [nothing]})
+    assert editors.look_up("editors").success
+    day, whole = evaluated("spend")
+    assert (day.partition, day.severity, day.passed) == (str(DAYS[-1]), dg.AssetCheckSeverity.WARN, False)
+    assert f"by their events of {DAYS[0]} to {DAYS[-1]}, and Cursor says that they spent $0.00" in str(
+        whole.description
+    )
+    assert "@" not in str(whole.description)
+    shown = evaluated("chargeable")
+    assert {each.passed for each in shown} == {False}, "the sandbox calls included events chargeable on odd days"
+    assert all(ONLY_SHOWN in each.metadata for each in shown)
+    failed = "select check_name, usage_date from ledger.failed_checks where connection = 'editors'"
+    assert editors.warehouse.read(failed).to_pylist() == [{"check_name": "spend", "usage_date": DAYS[-1]}]

@@ -67,7 +67,7 @@ valid_from = 2026-01-01
 """
 """What the release was configured with."""
 KEYS = {"openai": "sk-admin-sandbox", "session": "sess-sandbox", "analytics": "sk-ant-analytics-sandbox"}
-NEW = {"ai_team_cost", "ai_model_cost"}
+NEW = {"ai_team_cost", "ai_model_cost", "claude_ai_user_usage", "claude_ai_user_cost"}
 """What the release did not have."""
 RETITLED = {"port_entities.ai_cost_record", "port_entities.ai_user_cost"}
 """Entities whose names and titles are others now: their days change, and they are pushed once more."""

@@ -65,7 +65,8 @@ def total(project: Project, query: str) -> Decimal:
 def test_tags_split_the_bill_of_each_model_exactly(gateway: Project) -> None:
     warehouse, found = gateway.warehouse, "tag_allocation"
     query = (
-        "select usage_date, model, sum(amount_usd) as usd from costs.by_model where provider = 'openai' group by all"
+        "select usage_date, model, sum(amount_usd) as usd from costs.by_model_as_sent "
+        "where provider = 'openai' group by all"
     )
     bills = {(row["usage_date"], row["model"]): row["usd"] for row in warehouse.read(query).to_pylist()}
     parts: dict[tuple[Any, ...], dict[tuple[Any, ...], Decimal]] = {}

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 
 from usage_assets_tests.focus_files import CHARGE, COLUMNS, on, text_of, write
 
-DAY = "2026-11-03"
+DAY, NEXT = "2026-11-03", "2026-11-04"
 OTHER = on(DAY, SkuMeter="USE1-Claude4.5Sonnet-output-tokens")
 GOOD = text_of([on(DAY), OTHER])
+LINES = "".join(f"{json.dumps(row)}\n" for row in (on(DAY), OTHER))
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class FileFault:
     """What the user reads, after the path; what stands in angle brackets may be anything."""
     waits: bool = False
     """Whether the day is fetched again later by itself."""
+    day: str = DAY
+    """The day that is asked for. DAY is stored already."""
 
 
 def of_row(name: str, reads: str, **changes: str) -> FileFault:
@@ -184,6 +187,54 @@ FAULTS = (
         "<path>: is no complete Parquet file (<details>): export it again. It was not stored.",
         "bill.parquet",
     ),
+    of_bytes(
+        "half a line of JSON",
+        LINES.encode()[:-150],
+        "<path>, row 2: is no JSON object (<details>): write one object a line. It was not stored.",
+        "bill.jsonl",
+    ),
+    of_bytes(
+        "a list of JSON",
+        json.dumps([on(DAY), OTHER]).encode(),
+        "<path>, row 1: is no JSON object (it is another value): write one object a line. It was not stored.",
+        "bill.jsonl",
+    ),
+    of_bytes(
+        "a line of JSON that is not UTF-8",
+        LINES.replace("research", "recherché").encode("latin-1"),
+        f"<path>, row 1: {_UTF8}",
+        "bill.jsonl",
+    ),
+    of_bytes(
+        "half a character in JSON",
+        LINES.replace("research", "\\ud83d").encode(),
+        f"<path>, row 1: {_UTF8}",
+        "bill.jsonl",
+    ),
+    of_bytes(
+        "NaN in JSON",
+        LINES.replace('"BilledCost": "1.25"', '"BilledCost": NaN').encode(),
+        "<path>, row 1: is no JSON object (NaN is no number): write one object a line. It was not stored.",
+        "bill.jsonl",
+    ),
+    of_bytes(
+        "a column of JSON twice",
+        LINES.replace('"BilledCost": "1.25"', '"BilledCost": 1, "BilledCost": 1').encode(),
+        "<path>, row 1: column BilledCost is there twice: export each column once. It was not stored.",
+        "bill.jsonl",
+    ),
+    of_bytes(
+        "a truth as an amount of JSON",
+        LINES.replace('"BilledCost": "1.25"', '"BilledCost": true').encode(),
+        f"<path>, row 1, BilledCost: 'true': {_NUMBER}",
+        "bill.jsonl",
+    ),
+    of_bytes(
+        "a line of JSON without a currency",
+        f"\n{LINES.replace('USD', '', 1)}".encode(),
+        "<path>, row 2, BillingCurrency: no value: each charge needs one. It was not stored.",
+        "bill.jsonl",
+    ),
     FileFault(
         "half a Parquet file",
         half_a_parquet_file,
@@ -202,6 +253,12 @@ FAULTS = (
         "a wrong amount of what is left out",
         f"<path>, row 3, BilledCost: '$5': {_NUMBER}",
         BilledCost="$5",
+        ServiceName="Amazon EC2",
+    ),
+    of_row(
+        "a wrong effective cost of what is left out",
+        f"<path>, row 3, EffectiveCost: 'NaN': {_NUMBER}",
+        EffectiveCost="NaN",
         ServiceName="Amazon EC2",
     ),
     of_row(
@@ -315,12 +372,20 @@ FAULTS = (
     FileFault(
         "no file",
         lambda folder: None,
-        "<path>: has no file whose name ends in .csv, .csv.gz, .parquet. It was not stored.",
+        "<path>: has no file whose name ends in .csv, .csv.gz, .jsonl, .jsonl.gz, .parquet. It was not stored.",
     ),
     FileFault(
         "no charges of a day",
         lambda folder: write(folder / "bill.csv", [CHARGE]),
-        f"no file has charges of {DAY}: <path> does not cover them yet. {_LATER}",
+        f"no file has charges of {NEXT}: <path> does not cover them yet. {_LATER}",
         waits=True,
+        day=NEXT,
+    ),
+    FileFault(
+        "no charges of a stored day any more",
+        lambda folder: write(folder / "bill.csv", [CHARGE]),
+        f"bill.csv no longer has charges of these days ({DAY}). They stay as they are stored, and nothing new of these "
+        "files is. Bring the charges back, or accept it: usage-assets bills accept --connection bill "
+        f"--start {DAY} --end {DAY}",
     ),
 )

@@ -49,6 +49,8 @@ class Shape(NamedTuple):
     """Columns that are not read from the record's field of their name: where in it they are, if anywhere."""
     required: str | None = None
     """The amount or counter that every record has, where the columns do not say which."""
+    amount: str | None = None
+    """The amount that a record may lack, where it is not the first one of the columns."""
     optional_parts: tuple[str, ...] = ()
     """Parts of a record that may be null or absent as a whole."""
     never_null: tuple[str, ...] = ()
@@ -73,7 +75,8 @@ def entity_of_gateway(name: str, column_name: str) -> Shape:
     return Shape(f"results[0].breakdown.entities.{name}", elsewhere={column_name: "^"}, has_pages=False)
 
 
-ITEMS_OF_A_DAY = Shape("usageItems[0]", has_pages=False)
+ITEMS_OF_A_DAY = Shape("usageItems[0]", elsewhere=dict.fromkeys(("unit", "unit_type")), has_pages=False)
+"""A unit is one of those that are known."""
 TEXTS_OF_A_FILE = Shape(
     "[0]", elsewhere=dict.fromkeys(("organization", "breakdown")), optional_parts=("pull_requests",), has_pages=False
 )
@@ -110,7 +113,6 @@ SHAPES = {
         },
         required="n_requests",
         has_pages=False,
-        names_days=False,
     ),
     "anthropic_analytics.usage": OF_AN_API_KEY,
     "anthropic_analytics.cost": OF_AN_API_KEY,
@@ -140,18 +142,29 @@ SHAPES = {
     "litellm.team_activity": entity_of_gateway("team-support", "team_id"),
     "litellm.tag_activity": entity_of_gateway("env:prod", "tag"),
     "litellm.customer_activity": entity_of_gateway("customer-1", "end_user_id"),
-    "openrouter.activity": Shape(has_pages=False),
+    "openrouter.activity": Shape(elsewhere={"stated_at": None}, has_pages=False),
     "github_copilot.ai_credits": ITEMS_OF_A_DAY,
     "github_copilot.premium_requests": ITEMS_OF_A_DAY,
     "github_copilot.billing_usage": ITEMS_OF_A_DAY,
     "github_copilot.users_1_day": TEXTS_OF_A_FILE._replace(optional_parts=()),
     "github_copilot.organization_1_day": TEXTS_OF_A_FILE,
     "cursor.usage_events": Shape(
-        "usageEvents[0]",
-        elsewhere=dict.fromkeys(("kind", "kind_as_sent", "charge", "events")),
-        required="chargedCents",
+        "usageEvents[4]",
+        elsewhere=dict.fromkeys(
+            (
+                "kind",
+                "kind_as_sent",
+                "charge",
+                "events",
+                "events_without_price",
+                "is_cloud_agent",
+                "service_account_id",
+                "service_account_name",
+                "service_account_email",
+            )
+        ),
+        amount="chargedCents",
         optional_parts=("tokenUsage",),
-        never_null=("charged_cents",),
         has_pages=False,
     ),
     "cursor.daily_usage": Shape(has_pages=False),
@@ -216,8 +229,8 @@ class Target:
     @property
     def amount(self) -> str:
         """Where the first record's amount stands, or a counter where there is no money; required if any is."""
-        if self.says.required:
-            return self.place(self.says.required)
+        if stated := self.says.required or self.says.amount:
+            return self.place(stated)
         measures = self.sent(lambda column: column.unit is not None and column.type in (Decimal, int))
         declared = {column.name: column for column in columns(self.endpoint.row)}
         rank = {name: (declared[name].nullable, declared[name].type is int) for name in measures}
@@ -306,7 +319,7 @@ PAGED = Scope(
     lambda target: target.says.has_pages,
 )
 DATED = Scope(
-    "every answer that names its days; per shape (openai_legacy/usage and engagement reports name none)",
+    "every answer that names its days; per shape (engagement reports name none)",
     lambda target: target.says.names_days,
 )
 OPTIONAL = Scope(
@@ -324,7 +337,12 @@ LONG_WINDOWS = Scope(
 )
 REFRESHED = Scope("anthropic_analytics; per shape", lambda target: target.provider.name == "anthropic_analytics")
 LINKED = Scope("reports behind links", lambda target: target.endpoint.row.table == "github_copilot.users_1_day")
+ITEMS = Scope(
+    "github_copilot/ai_credits, premium_requests, billing_usage; per shape",
+    lambda target: target.says is ITEMS_OF_A_DAY,
+)
 EVENTS = Scope("cursor/usage_events", lambda target: target.endpoint.row.table == "cursor.usage_events")
+DAYS_OF_PEOPLE = Scope("cursor/daily_usage", lambda target: target.endpoint.row.table == "cursor.daily_usage")
 LARGEST_GROUPS = Scope(
     "anthropic_analytics/usage_report, cost_report; per shape",
     lambda target: target.endpoint.records is largest_groups,
@@ -440,6 +458,7 @@ def outside(target: Target) -> Fault:
     return edit(
         *(put(f"data[0].{name}", moment) for name, moment in times.items()),
         put("daily_costs[0].timestamp", seconds["start_time"]),
+        put("data[0].aggregation_timestamp", seconds["start_time"]),
         put("timePeriod.day", day.day),
         put("usageItems[0].date", str(day)),
         put("[0].day", str(day)),
@@ -819,6 +838,27 @@ CASES = [
         script=lambda target: edit(
             put(target.place("kind"), NEVER_SEEN), {"do": "delete", "path": target.place("isChargeable")}
         ),
+    ),
+    Case(
+        name="a billed event without any price",
+        where=EVENTS,
+        outcome=P,
+        script=lambda target: edit(
+            put(target.place("kind"), "Usage-based"),
+            *({"do": "delete", "path": target.place(name)} for name in ("chargedCents", "tokenUsage")),
+        ),
+    ),
+    Case(
+        name="numbered pages that are not counted",
+        where=DAYS_OF_PEOPLE,
+        outcome=R,
+        script=lambda _: edit({"do": "delete", "path": "pagination"}),
+    ),
+    Case(
+        name="a unit of Copilot that nobody knows",
+        where=ITEMS,
+        outcome=P,
+        script=lambda target: edit(put(f"{target.says.record}.unitType", NEVER_SEEN)),
     ),
     Case(name="unordered buckets", where=ANYWHERE, outcome=A, script=reversed_order, days=3),
     Case(name="NaN as an amount", where=TRANSPORT, outcome=R, script=amount_is("NaN")),

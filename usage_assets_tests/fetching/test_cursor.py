@@ -144,7 +144,7 @@ def test_what_is_refused_in_one_line(
     [
         ("Usage-based", True, "billed"),
         ("USAGE_EVENT_KIND_USAGE_BASED", None, "billed"),
-        ("Usage-based", False, "included"),
+        ("Usage-based", False, "billed"),
         ("Included in Business", None, "included"),
         ("USAGE_EVENT_KIND_INCLUDED_IN_PRO_PLUS", False, "included"),
         ("Included in Ultra", True, "included"),
@@ -157,6 +157,7 @@ def test_what_is_refused_in_one_line(
         ("USAGE_EVENT_KIND_USER_API_KEY", True, "own_key"),
         ("Errored, Not Charged", None, "not_charged"),
         ("USAGE_EVENT_KIND_ABORTED_NOT_CHARGED", False, "not_charged"),
+        ("USAGE_EVENT_KIND_THROTTLED_NOT_CHARGED", True, "not_charged"),
         ("Custom Subscription", True, "billed"),
         ("Custom Subscription", None, None),
         ("Custom Subscription", False, None),
@@ -202,9 +203,24 @@ def test_a_sum_that_does_not_fit_is_refused(answers: Answers, new_client: NewCli
 @pytest.mark.parametrize("policy", ["ids", "hash"])
 def test_people_are_known_by_their_address_or_by_its_hash(new_client: NewClient, policy: Any) -> None:
     client = new_client(CURSOR, people=People(policy, "key"))
-    people = [{*client.fetch(endpoint, [DAY]).rows["user_id"].to_pylist()} for endpoint in CURSOR.endpoints]
+    people = [{*client.fetch(endpoint, [DAY]).rows["user_id"].drop_null().to_pylist()} for endpoint in CURSOR.endpoints]
     assert people[0] < people[1], "who used something is a member"
     assert all(("@" in str(person)) == (policy == "ids") for person in people[1])
+
+
+@pytest.mark.parametrize(("policy", "kept"), [("ids", "null"), ("hash", "person-"), ("names", "ci-runner@")])
+def test_a_service_account_is_no_person_and_its_address_is_kept_as_the_policy_says(
+    sandbox: Sandbox, new_client: NewClient, policy: Any, kept: str
+) -> None:
+    fetched = new_client(CURSOR, people=People(policy, "key")).fetch(EVENTS, DAYS)
+    rows = [row for row in fetched.rows.to_pylist() if row["service_account_id"]]
+    assert {(row["user_id"], row["service_account_name"], row["is_cloud_agent"]) for row in rows} == {
+        (None, "Nightly CI Agent", True)
+    }
+    assert all(str(row["service_account_email"] or "null").startswith(kept) for row in rows)
+    charged = sum((row["charged_cents"] for row in rows), Decimal(0))
+    assert charged == sandbox.truth(DAYS[0], DAYS[-1])["cursor"]["service_account_cents"] > 0
+    assert not fetched.unknown_fields
 
 
 def test_a_day_ends_with_its_last_millisecond(sandbox: Sandbox, new_client: NewClient) -> None:

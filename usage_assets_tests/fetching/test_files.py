@@ -35,16 +35,17 @@ def test_it_is_refused_in_one_line_and_nothing_changes(stored: Project, fault: F
     shutil.rmtree(folder)
     folder.mkdir()
     fault.plant(folder)
-    result = stored.fetch("bill", THE_DAY, "charges")
+    result = stored.fetch("bill", [date.fromisoformat(fault.day)], "charges")
     assert result.success is fault.waits
     assert not result.get_asset_materialization_events()
     if fault.waits:
-        [message] = stored.warehouse.read("select reason from ledger.late_days")["reason"].to_pylist()
+        of_day = "select reason from ledger.late_days where usage_date = $day"
+        [message] = stored.warehouse.read(of_day, {"day": fault.day})["reason"].to_pylist()
     else:
         [failed] = result.get_step_failure_events()
         assert failed.step_failure_data.user_failure_data is not None
         message = str(failed.step_failure_data.user_failure_data.description)
-    message = message.removeprefix(f"bill charges {DAY}: ")
+    message = message.removeprefix(f"bill charges {fault.day}: ")
     form = "".join(".+" if part[:1] == "<" else re.escape(part) for part in re.split(r"(<[a-z]+>)", fault.reads))
     assert re.fullmatch(form, message), message
     assert stored.rows("focus.charges") == before

@@ -1,9 +1,9 @@
 """Lookups are complete or an error: every page, every project, people as the policy wants them, and no secret."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,8 @@ from usage_assets.core.schema import LookupRow, columns
 from usage_assets.fetching.listing import Listed, fetch_lookup
 from usage_assets.fetching.transport import PermanentError, TransientError
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.github_copilot.lookups import Seats, numbered_page
+from usage_assets.providers.cursor.lookups import Spend
+from usage_assets.providers.github_copilot.lookups import Seats, page_of_seats
 from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.openai.lookups import PROJECTS
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox
@@ -53,7 +54,7 @@ def fetch(new_client: NewClient) -> Fetch:
 
 def route(provider: str, lookup: Lookup, id_: str = "") -> str:
     """The fault route of a lookup, of all projects where it has several."""
-    return f"GET /{PATHS[provider]}/{lookup.path.format(id=id_ or '*', **IDS.get(provider, {}))}"
+    return f"{lookup.method} /{PATHS[provider]}/{lookup.path.format(id=id_ or '*', **IDS.get(provider, {}))}"
 
 
 def listed_ids(sandbox: Sandbox, provider: str, lookup: Lookup) -> set[str]:
@@ -141,7 +142,9 @@ def test_a_refusal_is_an_error_with_its_place_and_advice(
 ) -> None:
     body = error_body(PROVIDERS[provider], "no")
     sandbox.faults({"route": route(provider, lookup), "fault": "status", "status": 403, "body": body})
-    with pytest.raises(PermanentError, match=rf"^{provider} {lookup.name}.*: 403 from GET .*: no\. ") as refused:
+    with pytest.raises(
+        PermanentError, match=rf"^{provider} {lookup.name}.*: 403 from {lookup.method} .*: no\. "
+    ) as refused:
         fetch(provider, lookup)
     assert PROVIDERS[provider].advice[403] in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -372,6 +375,59 @@ def test_limits_without_the_beta_header_are_an_error(sandbox: Sandbox, fetch: Fe
         fetch("anthropic", ANTHROPIC_LIMITS)
 
 
+# Spend
+
+SPEND = EVERY_LOOKUP["cursor/spend"][1]
+
+
+def spend_of(listed: Listed) -> Mapping[str, Spend]:
+    """Spend by person."""
+    return {item.id: item for item in listed.items if isinstance(item, Spend)}
+
+
+def test_spend_is_of_the_running_cycle_with_fractions_of_cents_and_limits(sandbox: Sandbox, fetch: Fetch) -> None:
+    spend = spend_of(fetch("cursor", SPEND))
+    assert {each.cycle_start for each in spend.values()} == {datetime(2026, 11, 15, 14, 12, 8, tzinfo=UTC)}
+    billed = sum((each.spend_cents or Decimal(0) for each in spend.values()), Decimal(0))
+    truth = sandbox.truth(date(2026, 11, 16), TODAY)["cursor"]
+    assert billed > 0
+    assert billed + truth["service_account_cents"] > truth["billed_cents"], "the cycle has a part of the 15th"
+    for each in spend.values():
+        if each.spend_cents and each.included_spend_cents:
+            assert each.spend_cents + each.included_spend_cents == each.overall_spend_cents
+    assert spend["lena@acme-robotics.example"].spend_cents is None, "who used nothing has no amounts"
+    limits = {each.id.partition("@")[0]: each.effective_limit_dollars for each in spend.values()}
+    assert {person: limit for person, limit in limits.items() if limit} == {"bob": 200, "chen": 50}
+
+
+def test_every_page_of_spend_is_read(sandbox: Sandbox, fetch: Fetch) -> None:
+    whole = fetch("cursor", SPEND)
+    sandbox.faults({"route": route("cursor", SPEND), "fault": "short_page", "size": 3})
+    paged = fetch("cursor", SPEND)
+    assert (paged.items, paged.requests) == (whole.items, 4)
+
+
+def test_spend_that_does_not_say_how_many_pages_it_has_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
+    sandbox.faults(edit("cursor", SPEND, {"do": "delete", "path": "totalPages"}))
+    with pytest.raises(TransientError, match="Object missing required field `totalPages`"):
+        fetch("cursor", SPEND)
+
+
+@pytest.mark.parametrize("cycle", ["1794751928000", None])
+def test_the_beginning_of_a_cycle_may_be_text_or_unknown(sandbox: Sandbox, fetch: Fetch, cycle: str | None) -> None:
+    sandbox.faults(edit("cursor", SPEND, {"do": "set", "path": "subscriptionCycleStart", "to": cycle}))
+    began = {each.cycle_start for each in spend_of(fetch("cursor", SPEND)).values()}
+    assert began == {datetime(2026, 11, 15, 14, 12, 8, tzinfo=UTC) if cycle else None}
+
+
+def test_a_cycle_that_begins_at_no_moment_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
+    sandbox.faults(edit("cursor", SPEND, {"do": "set", "path": "subscriptionCycleStart", "to": "soon"}))
+    with pytest.raises(
+        PermanentError, match=r"\$\.subscriptionCycleStart: Expected milliseconds since 1970, not 'soon'"
+    ):
+        fetch("cursor", SPEND)
+
+
 # Bodies of the references
 
 
@@ -435,7 +491,7 @@ SEATS = EVERY_LOOKUP["github_copilot/seats"][1]
 THREE_A_PAGE = replace(
     SEATS,
     params={"per_page": "3"},
-    page=partial(numbered_page, items="seats", total="total_seats", per_page=3),
+    page=partial(page_of_seats, per_page=3),
 )
 
 
@@ -463,6 +519,56 @@ def test_numbered_pages_that_do_not_add_up_are_an_error(
     sandbox.faults({"route": route("github_copilot", SEATS), "fault": "edit", "operations": operations})
     with pytest.raises(PermanentError, match=words):
         fetch("github_copilot", SEATS)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("budget_type", "TeamPricing", "'TeamPricing' is not known: budget budget-0"),
+        ("budget_scope", "planet", "'planet' is not known: budget budget-0"),
+        ("budget_scope", None, "it does not say what it is for: budget budget-0"),
+        ("budget_product_sku", None, "it does not say what it is for: budget budget-0"),
+        ("budget_product_sku", "", "it does not say what it is for: budget budget-0"),
+    ],
+)
+def test_a_budget_that_does_not_say_what_it_limits_is_an_error(
+    sandbox: Sandbox, fetch: Fetch, field: str, value: str | None, words: str
+) -> None:
+    """Else a budget of Copilot would not be seen, or one of a part would look like that of everything."""
+    provider, lookup = EVERY_LOOKUP["github_copilot/budgets"]
+    sandbox.faults(edit(provider, lookup, {"do": "set", "path": f"budgets[0].{field}", "to": value}))
+    with pytest.raises(PermanentError, match=rf"\$\.budgets\[0\]\.{field}: {words}\. It was not stored"):
+        fetch(provider, lookup)
+
+
+@pytest.mark.parametrize(
+    ("bundle", "is_known"), [(["ai_credits"], True), (["ai_everything"], False), (["ai_credits", "actions"], False)]
+)
+def test_a_bundle_is_known_or_an_error(sandbox: Sandbox, fetch: Fetch, bundle: list[str], *, is_known: bool) -> None:
+    provider, lookup = EVERY_LOOKUP["github_copilot/budgets"]
+    fields = {"id": "b", "budget_type": "BundlePricing", "budget_product_skus": bundle, "budget_scope": "user"}
+    sandbox.faults(edit(provider, lookup, {"do": "set", "path": "budgets", "to": [fields]}))
+    if is_known:
+        assert [getattr(each, "budget_product_sku", None) for each in fetch(provider, lookup).items] == bundle
+        return
+    with pytest.raises(PermanentError, match="is not known: budget b"):
+        fetch(provider, lookup)
+
+
+def test_a_page_of_persons_who_came_before_is_no_repeated_page(sandbox: Sandbox, fetch: Fetch) -> None:
+    """The list of an enterprise has a person once for each organization: such a page has no new person."""
+    seats = [
+        {"assignee": {"login": login, "type": "User"}, "organization": {"login": organization}}
+        for organization in ("acme", "labs")
+        for login in "abc"
+    ]
+    for n, (first, last) in enumerate(((0, 3), (3, 6), (6, 6)), start=1):
+        page = {"total_seats": 3, "seats": seats[first:last]}
+        sandbox.faults({"route": route("github_copilot", SEATS), "fault": "replace", "body": page, "calls": [n]})
+    listed = fetch("github_copilot", THREE_A_PAGE).items
+    assert {(seat.id, seat.organization) for seat in listed if isinstance(seat, Seats)} == {
+        (login, "acme, labs") for login in "abc"
+    }
 
 
 def test_a_numbered_page_that_is_sent_again_and_again_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:

@@ -39,6 +39,7 @@ from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating
 from usage_assets_tests.terminal import Terminal
 
 MONEY = ("BilledCost", "ListCost", "ContractedCost", "EffectiveCost", "PricingCurrencyEffectiveCost")
+MIDNIGHT = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC)
 LAST = DAY + timedelta(days=9)
 SMALLEST = Decimal("0.000000000000000000000001")
 INVOICE = Invoice(connection="openai", month="2026-11", total=Decimal(1), id="INV-1", issued=date(2026, 12, 1))
@@ -240,8 +241,9 @@ def test_nothing_is_written_where_a_row_breaks_a_rule(filled: Days, tmp_path: Pa
 
 def test_a_bill_from_files_is_exported_with_its_issuer_and_its_categories(days: Days, tmp_path: Path) -> None:
     of_aws = {"billing_currency": "USD", "service_name": "Amazon Bedrock", "service_provider_name": "AWS"}
+    period = {"charge_period_start": MIDNIGHT, "charge_period_end": MIDNIGHT + timedelta(days=1)}
     charges = [
-        raw(Charges, **of_aws, charge_category=category, sku_id=category, invoice_issuer_name="AWS EMEA SARL")
+        raw(Charges, **of_aws, **period, charge_category=category, sku_id=category, invoice_issuer_name="AWS EMEA SARL")
         for category in ("Usage", "Purchase", "Tax", "Credit", "Adjustment")
     ]
     days.fetched(Charges, *charges)
@@ -268,6 +270,7 @@ PRICE = "a price is not negative, and times the quantity it is the cost"
 SKU = "use and purchases have a SKU"
 CURRENCY = "a currency has three capital letters, and credits are priced in Credits"
 CORRECTION = "a Correction is of a month that is invoiced, and not on that invoice"
+OF_FILES = "a charge of a file has a cost, a currency, a period, a category and a service"
 SUMS = "the rows of a day add up to what is stored of it"
 TEXT = "times and numbers are written as FOCUS has them"
 
@@ -305,6 +308,8 @@ PLANTED = [
     (CORRECTION, "ChargeClass = 'Correction'"),
     ("InvoiceId is filled in every row or in none", "InvoiceId = 'INV-1'"),
     ("a sub-account has a name and a type", "SubAccountName = null"),
+    (OF_FILES, "x_SourceTable = 'focus.charges', ChargePeriodEnd = ChargePeriodStart"),
+    (OF_FILES, "x_SourceTable = 'focus.charges', ServiceName = '', ChargeCategory = null"),
 ]
 """A rule, and what is wrong in the row of cents, and in no other one."""
 OTHERWISE_PRICED = "EffectiveCost = 0.6, ContractedCost = 0.6, ListCost = 0.6"

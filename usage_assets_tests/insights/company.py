@@ -20,7 +20,7 @@ EVERY = tuple(FIRST + timedelta(days=n) for n in range((NEWEST - FIRST).days + 1
 RHYTHM = (100, 104, 98, 101, 97, 20, 15)
 """Percent of a usual day, from Monday to Sunday."""
 TABLES = """
-create schema costs; create schema accounting;
+create schema costs; create schema accounting; create schema models;
 create table costs.stored (
   usage_date date, connection text, provider text, team text, project_id text, workspace_id text, model text,
   actor_id text, api_key_id text, api_key_name text, project_name text, workspace_name text, actor_name text,
@@ -29,6 +29,7 @@ create table costs.stored (
 create view costs.allocated_costs_named as
 select
   *,
+  model as family,
   connection as source_table,
   'USD' as currency,
   amount_usd as native_amount,
@@ -43,8 +44,9 @@ create table costs.usage (
   seconds bigint, usage_bytes bigint, sessions bigint
 );
 create table costs.usage_by_model (
-  connection text, model text, usage_date date, input_tokens bigint, output_tokens bigint
+  connection text, model text, family text, usage_date date, input_tokens bigint, output_tokens bigint
 );
+create view models.names as select distinct provider, model, model as family from costs.usage;
 create table costs.names (kind text, connection text, id text, name text, service_account_id text);
 create table accounting.owners (kind text, id text, connection text, team text, valid_from date, valid_until date);
 """
@@ -161,7 +163,7 @@ class Company:
             insert(database, "costs.stored", costs)
             insert(database, "costs.usage", usage)
             database.execute(
-                "insert into costs.usage_by_model select connection, model, usage_date, sum(input_tokens), 0 "
+                "insert into costs.usage_by_model select connection, model, model, usage_date, sum(input_tokens), 0 "
                 "from costs.usage group by all"
             )
             teams = [("project", project, None, team, FIRST, None) for project, team in TEAMS.items()]

@@ -19,8 +19,10 @@ from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, Usa
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.focus.charges import Charges
+from usage_assets.providers.github_copilot.billing import AiCredits, PremiumRequests
 from usage_assets.providers.github_copilot.billing import BillingUsage as CopilotBilling
-from usage_assets.providers.litellm.activity import UserActivity
+from usage_assets.providers.github_copilot.metrics import Organization1Day, Users1Day
+from usage_assets.providers.litellm.activity import TeamActivity, UserActivity
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import (
     UsageAudioSpeeches,
@@ -68,8 +70,13 @@ OTHERS: Mapping[type[Row], Mapping[str, Any]] = {
     },
     Charges: {"billing_currency": "USD"},
     UserActivity: {"cut": "model", "model": "gpt-5", "spend": Decimal(1)},
+    TeamActivity: {"team_id": "team-1", "spend": Decimal(0), "flat_cost": Decimal(1)},
     RouterActivity: {"byok_usage_inference": None},
-    CopilotBilling: {"product": "Copilot", "unit_type": "user-months"},
+    CopilotBilling: {"product": "Copilot", "unit_type": "user-months", "unit": "user-months"},
+    AiCredits: {"unit_type": "ai-credits", "unit": "ai-credits"},
+    Organization1Day: {"organization": "acme"},
+    Users1Day: {"organization": "acme"},
+    PremiumRequests: {"unit_type": "requests", "unit": "requests"},
     UsageEvents: {"charge": "billed", "charged_cents": Decimal(100)},
     CostReport: {"amount_cents": Decimal(100), "currency": "USD"},
     ClaudeCode: {

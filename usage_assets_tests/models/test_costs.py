@@ -17,7 +17,7 @@ from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.github_copilot.billing import AiCredits, PremiumRequests
 from usage_assets.providers.github_copilot.billing import BillingUsage as CopilotBilling
-from usage_assets.providers.litellm.activity import UserActivity
+from usage_assets.providers.litellm.activity import TeamActivity, UserActivity
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.providers.openrouter.activity import Activity as RouterActivity
@@ -397,6 +397,7 @@ def test_native_amounts_equal_the_raw_amounts_to_the_last_of_24_places(days: Day
             for metered in (AiCredits, PremiumRequests):
                 rows[metered].append(raw(metered, model=f"model {n}", net_amount=amount, **at))
             rows[UserActivity].append(raw(UserActivity, cut="model", model=f"model {n}", spend=amount, **at))
+            rows[TeamActivity].append(raw(TeamActivity, team_id=f"team {n}", flat_cost=amount, **at))
             rows[RouterActivity].append(raw(RouterActivity, model=f"model {n}", usage=amount, **at))
             rows[CopilotBilling].append(raw(CopilotBilling, sku=f"seat {n}", net_amount=amount, **at))
             rows[UsageEvents].append(raw(UsageEvents, model=f"model {n}", charged_cents=amount, **at))

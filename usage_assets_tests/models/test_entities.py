@@ -15,11 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from usage_assets.core import money
+from usage_assets.core.days import DAY as ONE_DAY
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.entities import ENTITIES
 from usage_assets.port.provision import blueprint
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.anthropic_analytics.reports import EnterpriseUserCost, EnterpriseUserUsage
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.chatgpt.entities import CodexUsageRecord
 from usage_assets.providers.openai.costs import Costs
@@ -34,6 +36,7 @@ from usage_assets.providers.openai.usage import (
     UsageWebSearchCalls,
 )
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
+from usage_assets.providers.records import as_json
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
@@ -757,3 +760,78 @@ def test_requests_and_tokens_that_openai_leaves_out_are_unknown_and_not_zero(day
     assert (of_day["total_requests"], of_day["total_tokens"]) == (None, None)
     [of_model] = days.rows("openai_model_usage")
     assert (of_model["requests"], of_model["tokens"]) == (None, None)
+
+
+# People and skills of Claude Enterprise
+
+[EnterpriseUsers] = raw_rows(["anthropic_analytics.users"])
+[EnterpriseSkills] = raw_rows(["anthropic_analytics.skills"])
+
+
+def test_a_person_s_day_has_what_office_and_code_say_in_json(days: Days) -> None:
+    tools = {"edit_tool": {"accepted_count": 3, "rejected_count": 1}, "write_tool": {"accepted_count": 2}}
+    office = {"excel": {"distinct_session_count": 2, "message_count": 5}, "word": {"distinct_session_count": 1}}
+    days.fetched(
+        EnterpriseUsers,
+        raw(
+            EnterpriseUsers,
+            user_id="user_1",
+            user_email="ann@example.com",
+            chat_message_count=7,
+            claude_code_tool_actions=as_json(tools),
+            office_metrics=as_json(office),
+        ),
+        raw(EnterpriseUsers, user_id="user_2", chat_message_count=None),
+    )
+    ann, nobody = days.rows("claude_ai_user_activity")
+    assert (ann["identifier"], ann["title"]) == (f"anthropic_analytics:user_1-{DAY}", f"ann@example.com - {DAY}")
+    assert (ann["email"], ann["chat_message_count"]) == ("ann@example.com", 7)
+    assert (ann["edit_tool_accepted"], ann["edit_tool_rejected"], ann["write_tool_rejected"]) == (3, 1, None)
+    assert (ann["office_session_count"], ann["office_message_count"]) == (3, 5)
+    assert (nobody["title"], nobody["chat_message_count"]) == (f"user_2 - {DAY}", None)
+    assert nobody["office_session_count"] is nobody["edit_tool_accepted"] is nobody["email"] is None
+
+
+def test_a_person_s_cost_is_whole_units_per_product_model_and_currency(days: Days) -> None:
+    person = {"actor_type": "user_actor", "actor_user_id": "user_1", "actor_name": "Ann", "product": "chat"}
+    cents = {"amount_cents": Decimal("41280.5"), "list_amount_cents": Decimal(51600)}
+    days.fetched(
+        EnterpriseUserCost,
+        raw(EnterpriseUserCost, **person, **cents, currency="USD", model="opus"),
+        raw(EnterpriseUserCost, **person, **cents, currency="JPY"),
+    )
+    yen, dollars = days.rows("claude_ai_user_cost")
+    assert [yen["identifier"], dollars["identifier"]] == [
+        f"anthropic_analytics:user_1-{DAY}-chat-all-JPY",
+        f"anthropic_analytics:user_1-{DAY}-chat-opus",
+    ]
+    assert (dollars["amount"], dollars["list_amount"], dollars["title"]) == (Decimal("412.805"), 516, f"Ann - {DAY}")
+    assert (yen["amount"], yen["currency"], yen["range_end"]) == (
+        Decimal("41280.5"),
+        "JPY",
+        f"{DAY + ONE_DAY}T00:00:00Z",
+    )
+
+
+def test_a_person_s_usage_keeps_the_classes_of_tokens_apart(days: Days) -> None:
+    use = {"actor_type": "user_actor", "actor_user_id": "user_1", "uncached_input_tokens": 1, "output_tokens": 4}
+    writes = {"cache_creation_5m_input_tokens": 2, "cache_creation_1h_input_tokens": 3}
+    days.fetched(EnterpriseUserUsage, raw(EnterpriseUserUsage, **use, **writes, product="cowork"))
+    row = days.row("claude_ai_user_usage")
+    assert row["identifier"] == f"anthropic_analytics:user_1-{DAY}-cowork-all"
+    assert (row["uncached_input_tokens"], row["cache_creation_5m_tokens"], row["cache_creation_1h_tokens"]) == (1, 2, 3)
+
+
+def test_a_skill_of_two_ways_of_sharing_is_two_entities(days: Days) -> None:
+    office = as_json({"excel": {"distinct_session_skill_used_count": 2}})
+    price = {"attributed_list_price_cents": Decimal("123.4"), "currency": "USD"}
+    days.fetched(
+        EnterpriseSkills,
+        raw(EnterpriseSkills, skill_name="deck maker", share_status="private", office_metrics=office, **price),
+        raw(EnterpriseSkills, skill_name="deck maker", share_status="shared", skill_display_name="Decks"),
+    )
+    private, shared = sorted(days.rows("claude_ai_skill_usage"), key=lambda row: str(row["share_status"]))
+    assert private["identifier"].startswith(f"anthropic_analytics:deck_maker-{DAY}-")
+    assert f"{DAY}-shared" in shared["identifier"]
+    assert (private["attributed_list_price"], private["excel_session_skill_used_count"]) == (Decimal("1.234"), 2)
+    assert (shared["title"], shared["attributed_list_price"]) == (f"Decks - {DAY}", None)

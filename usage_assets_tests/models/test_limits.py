@@ -65,24 +65,43 @@ def test_a_limit_stands_beside_the_budget_of_its_scope_and_either_may_be_missing
             **MONTHLY,
         ),
     ]
+    anthropic += [
+        AnthropicLimits(
+            connection="anthropic", id=f"spl_{name}", scope_type=name, period="daily", amount=Decimal(100), **more
+        )
+        for name, more in (
+            ("seat_tier", {"seat_tier": "premium", **MONTHLY}),
+            ("organization_service", {"service": "claude_code", **MONTHLY}),
+        )
+    ]
     of_copilot: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("organization", "copilot", {"budget_amount": Decimal(900), "prevent_further_usage": True}),
         ("user", "ai_credits", {"budget_amount": Decimal(20), "user": "alice", "budget_entity_name": "acme"}),
         ("organization", "actions", {"budget_amount": Decimal(100)}),
         ("organization", "copilot_for_business", {"budget_amount": Decimal(30)}),
+        ("enterprise", "ai_credits", {"budget_amount": Decimal(7000), "enterprise": "acme"}),
+        (
+            "organization",
+            "ai_credits",
+            {"budget_amount": Decimal(70), "enterprise": "acme", "budget_entity_name": "labs"},
+        ),
+        ("multi_user_customer", "ai_credits", {"budget_amount": Decimal(7), "enterprise": "acme"}),
     )
     copilot: list[LookupRow] = [
         CopilotBudgets(
-            connection="copilot", id=str(n), valid_from=SINCE, budget_scope=scope, budget_product_sku=sku, **more
+            connection="enterprise" if "enterprise" in more else "copilot",
+            id=str(n),
+            valid_from=SINCE,
+            budget_scope=scope,
+            budget_product_sku=sku,
+            **more,
         )
         for n, (scope, sku, more) in enumerate(of_copilot)
     ]
-    for connection, row, limits in (
-        ("openai", OpenaiLimits, openai),
-        ("anthropic", AnthropicLimits, anthropic),
-        ("copilot", CopilotBudgets, copilot),
-    ):
-        record(days.warehouse, Table(row), to_arrow(row, limits), connection, SINCE, {})
+    for row, limits in ((OpenaiLimits, openai), (AnthropicLimits, anthropic), (CopilotBudgets, copilot)):
+        for name in dict.fromkeys(limit.connection for limit in limits):
+            own = [limit for limit in limits if limit.connection == name]
+            record(days.warehouse, Table(row), to_arrow(row, own), name, SINCE, {})
     with days.warehouse.transaction() as database:
         write_seed(database, money_seed(days.accounting, datetime.now(UTC)))
         create_or_alter(database, Table(DailyCost))
@@ -92,10 +111,15 @@ def test_a_limit_stands_beside_the_budget_of_its_scope_and_either_may_be_missing
         "from costs.budgets_and_limits order by all"
     )
     assert [tuple(row.values()) for row in found.to_pylist()] == [
+        ("multi_user_customer", None, "month", "USD", 7, None, None, None, None),
         ("organization", "copilot", "month", "USD", 900, True, None, None, None),
+        ("organization", "enterprise", "month", "USD", 7000, None, None, None, None),
         ("organization", "openai", "month", "USD", 5000, None, "organization", 6000, -1000),
+        ("organization_of_enterprise", "labs", "month", "USD", 70, None, None, None, None),
+        ("organization_service", "claude_code", "day", "USD", 1, None, None, None, None),
         ("project", "p1", "month", "USD", Decimal("1200.50"), True, "project", Decimal("1200.505"), Decimal("-0.005")),
         ("project", "p2", "quarter", "USD", None, None, "quarter", 9, None),
+        ("seat_tier", "premium", "day", "USD", 1, None, None, None, None),
         ("user", "alice", "month", "USD", 20, None, None, None, None),
         ("user", "u", "week", "USD", None, False, None, None, None),
         ("workspace", "w1", "month", "JPY", 50_001, None, None, None, None),

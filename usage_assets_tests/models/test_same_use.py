@@ -171,6 +171,24 @@ def test_an_id_of_an_organization_is_a_column_of_its_table() -> None:
     assert "github_copilot.seats" not in IDS, "a person may have a seat in two organizations"
 
 
+def test_an_enterprise_and_its_organization_are_told_of(
+    terminal: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bill of both names the organization. That an organization's bill may lack a cost center, nothing shows."""
+    monkeypatch.setenv("GITHUB_COPILOT_BASE_URL", f"{sandbox.base_url}/github_copilot")
+    (terminal.folder / "token").write_text("github-copilot-sandbox-token")
+    of_both = "endpoints = { seats = false, users_1_day = false, organization_1_day = false }"
+    organization, enterprise = (
+        entry(name, f'{name} = "{id_}"\n{of_both}', provider="github_copilot", key="token")
+        for name, id_ in (("organization", "acme-robotics"), ("enterprise", "acme"))
+    )
+    assert refusal(enterprise + enterprise.replace('name = "enterprise"', 'name = "again"')), "one enterprise, twice"
+    (line,) = stored(terminal, organization, enterprise)
+    assert "the same id in github_copilot.billing_usage (acme-robotics)" in line
+    lacking = [said for said in examined(terminal).lines if "is not in the reports of its organizations" in said]
+    assert [said.split(":")[0] for said in lacking] == ["OK    connection organization"]
+
+
 FEW = f"endpoints = {{ {COSTS_ONLY}, users = false, project_api_keys = false, service_accounts = false }}"
 
 

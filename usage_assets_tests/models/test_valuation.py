@@ -207,7 +207,7 @@ def test_every_view_holds_every_cost_once_per_basis_unit_and_currency(days: Days
         (date(2026, 11, 1), "EUR", 1, None),
         (date(2026, 11, 1), "USD", 100, 1),
     }
-    assert sums(days, "by_model", "model", "usage_type", "provider") == {
+    assert sums(days, "by_model_as_sent", "model", "usage_type", "provider") == {
         ("gpt-5", "input", "openai", 1, 1),
         ("gpt-5", "output", "openai", Decimal("1e-24"), Decimal("1e-24")),
         (None, None, "openai", 1, None),
@@ -317,7 +317,8 @@ def test_what_is_computed_with_minor_units_is_computed_again_when_a_release_has_
     monkeypatch.setattr("usage_assets.config.accounting.Currency", [each for each in Currency if each.code != "KWD"])
     changed = {file for file, derived in DERIVED.items() if replace(derived).query.code != before[file]}
     valued = {derived.file for derived in COSTS}
-    assert changed == {*valued, "claude_code_analytics", "claude_cost_record", "openai_legacy_daily_usage"}
+    in_cents = ("claude_code_analytics", "claude_cost_record", "claude_ai_user_cost", "claude_ai_skill_usage")
+    assert changed == {*valued, *in_cents, "openai_legacy_daily_usage"}
 
 
 @pytest.mark.parametrize(

@@ -138,4 +138,9 @@ def test_a_view_declares_what_it_reads(database: duckdb.DuckDBPyConnection, view
     for name in view.names:
         [(parsed,)] = database.execute(f"{query} schema_name || '.' || view_name = $name", {"name": name}).fetchall()
         read |= {".".join(table) for table in TABLE.findall(parsed) if table[0]}
+    for name in re.findall(r"create or replace macro (\S+)\(", view.sql):
+        query = "select macro_definition from duckdb_functions() where schema_name || '.' || function_name = $name"
+        [(definition,)] = database.execute(query, {"name": name}).fetchall()
+        found = re.findall(r'(?<!DISTINCT )(?:FROM|JOIN) \(*(\w+\."?\w+)', definition)
+        read |= {table.replace('"', "") for table in found}
     assert {*view.reads} == read - {*view.names}

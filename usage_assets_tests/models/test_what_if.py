@@ -185,6 +185,23 @@ def test_what_the_connections_file_names_is_set_against_it(used: Days) -> None:
     )
 
 
+def test_what_is_stated_of_a_family_concerns_each_of_its_names_and_merges_no_variants(days: Days) -> None:
+    names = ("claude-opus-4-8", "claude-opus-4-8-20260101", "claude-opus-4-8-fast")
+    uncached, read_, written, output = TOKENS
+    counted = {"cache_creation_5m_input_tokens": written, "cache_creation_1h_input_tokens": 0, "output_tokens": output}
+    used = {"uncached_input_tokens": uncached, "cache_read_input_tokens": read_, **counted}
+    days.fetched(UsageMessages, *(raw(UsageMessages, model=name, **used) for name in names))
+    days.fetched(CostReport, *(raw(CostReport, model=name) for name in names))
+    days.derive("anthropic_cost_report")
+    prices = [*(price(name, LARGE) for name in names[:2]), price(names[2], SMALL)]
+    prices += [price(name, TINY, tier="batch") for name in names]
+    found = what_if(days, prices, WhatIf(provider="anthropic", model="claude-opus-4-8", tier="batch"))
+    assert {key: (row["usd"], row["usd_list"], row["usd_list_instead"]) for key, row in found.items()} == {
+        (name, f"{name}, batch"): (1, at(SMALL if name == names[2] else LARGE, days=1), at(TINY, days=1))
+        for name in names
+    }
+
+
 def test_what_reads_and_writes_no_tokens_is_compared_with_nothing(days: Days) -> None:
     """An image model has requests and no tokens, an embedding model writes none: neither is a cheaper chat model."""
     days.fetched(UsageImages, raw(UsageImages, model="image"))

@@ -6,7 +6,7 @@ Here: how a body is read, and how it becomes rows of the product. What is compar
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -135,15 +135,23 @@ def _spanning(body: Json, day: date) -> Json:
 
 
 def _of_proxy(body: Json, day: date) -> Json:
-    """The results of a day, with what stands around them in newer releases of LiteLLM. No number is added."""
-    results = [{"metrics": {}} | result | {"breakdown": _breakdown(result["breakdown"])} for result in body["results"]]
+    """The results of a day, with what stands around them in newer releases of LiteLLM. No number is added: a day
+    without entities is in the one that stands for none."""
+    results = [
+        {"metrics": {}} | result | {"breakdown": _breakdown({"entities": _unassigned(result)} | result["breakdown"])}
+        for result in body["results"]
+    ]
     frame = {"page": 1, "total_pages": 1, "has_more": False} | body.get("metadata", {})
     return {"results": [result for result in results if result["date"] == str(day)], "metadata": frame}
 
 
+def _unassigned(result: Json) -> Json:
+    return {"Unassigned": {"metrics": result["metrics"]}} if "metrics" in result else {}
+
+
 def _breakdown(cuts: Json) -> Json:
     missing: Json = {"metadata": {}, "api_key_breakdown": {}}
-    whole: Json = {"models": {}, "providers": {}, "entities": {}} | cuts
+    whole: Json = {"models": {}, "providers": {}} | cuts
     return {cut: {name: missing | part for name, part in parts.items()} for cut, parts in whole.items()}
 
 
@@ -207,15 +215,21 @@ def rows_of(body: Body) -> Iterator[tuple[Window, pa.Table]]:
             for window in windows(body.days, 31):
                 yield window, client.fetch(endpoint, window.days).rows
         return
+    for window, content in answers_of(body):
+        yield window, _read(body, endpoint, window, content)
+
+
+def answers_of(body: Body) -> Iterator[tuple[Window, bytes]]:
+    """The answer that a body is to each of our own requests, by the days that are asked for."""
+    _, endpoint = body.asked
     content = body.path.read_bytes()
     whole = Window(min(body.days), max(body.days))
     as_asked = None if body.entry["refused"] else AS_ASKED.get(body.table)
     if endpoint.window_days > 1 and not as_asked:
-        yield whole, _read(body, endpoint, whole, content)
+        yield whole, content
         return
     for day in body.days if as_asked else body.days[:1]:
-        part = _encode(as_asked(_decode(content), day)) if as_asked else content
-        yield Window(day, day), _read(body, endpoint, Window(day, day), part)
+        yield Window(day, day), _encode(as_asked(_decode(content), day)) if as_asked else content
 
 
 def _read(body: Body, endpoint: Endpoint, window: Window, content: bytes) -> pa.Table:
@@ -236,9 +250,14 @@ def store(days: Days, body: Body, rows_by_days: Iterable[tuple[Window, pa.Table]
         days.warehouse.replace(Table(endpoint.row), Batch(rows=rows, began=datetime.now(UTC)), target, "run")
 
 
-def listed(body: Body) -> Sequence[LookupRow]:
-    """What a body of a lookup lists: it is the answer to every request for the list."""
+def listed(body: Body, frame: Json | None = None) -> Sequence[LookupRow]:
+    """What a body of a lookup lists: it is the answer to every request for the list, as its last page. ``frame`` stands
+    around it, where it has none of its own."""
     provider, lookup = EVERY_LOOKUP[body.table]
+    if lookup.own_path:
+        lookup = replace(lookup, path=lookup.own_path, own_path=None, for_each=None)
+    answered: Json = (frame or {}) | _decode(body.path.read_bytes())
+    last = {"next_page": None} if "next_page" in answered else {}
     ids = {"organization": "acme"}
     known: dict[str, Any] = {
         "key": KEYS[provider.name],
@@ -246,8 +265,9 @@ def listed(body: Body) -> Sequence[LookupRow]:
         "connection": body.name,
         "ids": ids,
     }
+    content = _encode(answered | last)
     with client_of(provider, **known) as client:
-        answer = patch.object(client.transport, "get", lambda _path, _params, read, **_: read(body.path.read_bytes()))
+        answer = patch.object(client.transport, "get", lambda _path, _params, read, **_: read(content))
         with answer:
             return fetch_lookup(client, lookup, datetime.now(UTC)).items
 
@@ -273,7 +293,7 @@ group by all
 """
 
 
-def _amounts(table: str, basis: str, unit: str, amount: str, only: str = "true") -> str:
+def amounts_of(table: str, basis: str, unit: str, amount: str, only: str = "true") -> str:
     """The query for the amounts in the rows of a table themselves."""
     named = f"usage_date, '{basis}' as cost_basis, {unit} as unit, sum({amount}) as amount"
     return f"select {named} from {table} {WHERE} and {only} group by all"
@@ -283,23 +303,23 @@ CENTS = "amount_cents::decimal(34, 22) * 0.01::decimal(2, 2)"
 COVERED = "gross_amount - net_amount"
 AMOUNTS: Mapping[str, Sequence[str]] = {
     **{
-        f"litellm.{name}_activity": [_amounts(f"litellm.{name}_activity", "estimated", "'USD'", "spend")]
+        f"litellm.{name}_activity": [amounts_of(f"litellm.{name}_activity", "estimated", "'USD'", "spend")]
         for name in ("team", "tag", "customer")
     },
     **{
-        f"anthropic_analytics.{name}": [_amounts(f"anthropic_analytics.{name}", "billed", "upper(currency)", CENTS)]
+        f"anthropic_analytics.{name}": [amounts_of(f"anthropic_analytics.{name}", "billed", "upper(currency)", CENTS)]
         for name in ("cost_report", "user_cost_report")
     },
     "github_copilot.users_1_day": [
-        _amounts("github_copilot.users_1_day", "credits", "'credits'", "ai_credits_used", "ai_credits_used > 0")
+        amounts_of("github_copilot.users_1_day", "credits", "'credits'", "ai_credits_used", "ai_credits_used > 0")
     ],
     **{
-        f"github_copilot.{name}": [_amounts(f"github_copilot.{name}", "notional", "'USD'", COVERED)]
+        f"github_copilot.{name}": [amounts_of(f"github_copilot.{name}", "notional", "'USD'", COVERED)]
         for name in ("ai_credits", "premium_requests")
     },
     "github_copilot.billing_usage": [
-        _amounts("github_copilot.bill", "billed", "'USD'", "net_amount", "charge = 'metered'"),
-        _amounts("github_copilot.bill", "notional", "'USD'", COVERED, "charge = 'metered'"),
+        amounts_of("github_copilot.bill", "billed", "'USD'", "net_amount", "charge = 'metered'"),
+        amounts_of("github_copilot.bill", "notional", "'USD'", COVERED, "charge = 'metered'"),
     ],
 }
 """Raw table -> money in its rows that is in no cost: it is in those of another table, or a plan covers it. GitHub's
@@ -308,35 +328,54 @@ metered use is a cost of the reports by model, and is in the report of all produ
 
 def costs(days: Days, body: Body) -> Money:
     """What the stored rows of a body cost, as ``costs.daily_costs`` has it, and what else they state (AMOUNTS)."""
-    queries = list(AMOUNTS.get(body.table, ()))
     if body.table in COSTS_OF:
-        derived = COSTS_OF[body.table]
-        for window in windows(body.days, 31):
-            days.derive(derived.file, body.name, window.first, window.last)
-        queries.append(COST_ROWS)
+        derive(days, body, COSTS_OF[body.table].file)
+        return money_in(days, body, *AMOUNTS.get(body.table, ()), COST_ROWS)
+    return money_in(days, body, *AMOUNTS.get(body.table, ()))
+
+
+def money_in(days: Days, body: Body, *queries: str) -> Money:
     money: dict[tuple[date, str, str], Decimal] = {}
-    for row in (row for query in queries for row in _rows(days, query, body)):
+    for row in (row for query in queries for row in rows_in(days, query, body)):
         place = row["usage_date"], row["cost_basis"], row["unit"]
         money[place] = money.get(place, Decimal(0)) + row["amount"]
     return {place: amount for place, amount in money.items() if amount}
 
 
+def derive(days: Days, body: Body, file: str) -> None:
+    for window in windows(body.days, 31):
+        days.derive(file, body.name, window.first, window.last)
+
+
 VALUES = f"""
 select
-  usage_date,
-  billing_currency,
-  sum(effective_cost) as effective,
-  sum(list_cost) as list,
-  sum(contracted_cost) as contracted
+  charges.usage_date,
+  charges.billing_currency as unit,
+  [sum(effective_cost), any_value(costs.effective)] as effective,
+  [sum(list_cost), any_value(costs.list)] as list,
+  [sum(contracted_cost), any_value(costs.contracted)] as contracted
 from focus.charges
+left join (
+  select
+    usage_date,
+    currency,
+    sum(effective_amount) as effective,
+    sum(list_amount) as list,
+    sum(contracted_amount) as contracted
+  from costs.daily_costs
+  {WHERE}
+  group by all
+) as costs
+  on costs.usage_date = charges.usage_date
+  and costs.currency = charges.billing_currency
 {WHERE}
 group by all
 """
 
 
 def values(days: Days, body: Body) -> Mapping[tuple[date, str], Mapping[str, Any]]:
-    """What a FOCUS file values its charges at, beside what it bills: by day and currency."""
-    return {(row["usage_date"], row["billing_currency"]): row for row in _rows(days, VALUES, body)}
+    """What a FOCUS file values its charges at, beside what it bills: by day and currency, in its rows and in costs."""
+    return {(row["usage_date"], row["unit"]): row for row in rows_in(days, VALUES, body)}
 
 
 USED = f"""
@@ -351,7 +390,7 @@ from costs.usage
 """
 
 
-def _counters(table: str, only: str = "true", **counters: str) -> str:
+def counters_of(table: str, only: str = "true", **counters: str) -> str:
     """The query for the sums of a table's own counters."""
     sums = ", ".join(f"sum({counter})::bigint as {name}" for name, counter in counters.items())
     return f"select {sums} from {table} {WHERE} and {only}"
@@ -377,29 +416,29 @@ MODEL_USES = """(
   from anthropic.claude_code
 )"""
 COUNTERS: Mapping[str, str] = {
-    "anthropic.usage_messages": _counters("anthropic.usage_messages", **CLASSES),
-    "anthropic.claude_code": _counters(
+    "anthropic.usage_messages": counters_of("anthropic.usage_messages", **CLASSES),
+    "anthropic.claude_code": counters_of(
         MODEL_USES, input="input", cached_input="cache_read", cache_write="cache_creation", output="output"
     ),
     **{
-        f"anthropic_analytics.{name}": _counters(f"anthropic_analytics.{name}", **CLASSES, requests="requests")
+        f"anthropic_analytics.{name}": counters_of(f"anthropic_analytics.{name}", **CLASSES, requests="requests")
         for name in ("usage_report", "user_usage_report")
     },
-    "cursor.usage_events": _counters(
+    "cursor.usage_events": counters_of(
         "cursor.usage_events",
         input="input_tokens",
         cached_input="cache_read_tokens",
         cache_write="cache_write_tokens",
         output="output_tokens",
     ),
-    "litellm.user_activity": _counters("litellm.user_activity", "cut = 'total'", **OF_PROXY),
+    "litellm.user_activity": counters_of("litellm.user_activity", "cut = 'total'", **OF_PROXY),
     **{
-        f"litellm.{name}_activity": _counters(f"litellm.{name}_activity", **OF_PROXY)
+        f"litellm.{name}_activity": counters_of(f"litellm.{name}_activity", **OF_PROXY)
         for name in ("team", "tag", "customer")
     },
-    "openai.usage_web_search_calls": _counters("openai.usage_web_search_calls", requests="num_model_requests"),
-    "openai.usage_file_search_calls": _counters("openai.usage_file_search_calls", requests="num_requests"),
-    "openrouter.activity": _counters(
+    "openai.usage_web_search_calls": counters_of("openai.usage_web_search_calls", requests="num_model_requests"),
+    "openai.usage_file_search_calls": counters_of("openai.usage_file_search_calls", requests="num_requests"),
+    "openrouter.activity": counters_of(
         "openrouter.activity",
         input="prompt_tokens - coalesce(cached_tokens, 0)",
         cached_input="cached_tokens",
@@ -412,15 +451,15 @@ COUNTERS: Mapping[str, str] = {
 
 def tokens(days: Days, body: Body) -> Counters:
     """What the stored rows of a body used, as ``costs.usage`` has it. ``input`` is what was not cached."""
-    return _counted(_rows(days, USED, body))
+    return counted(rows_in(days, USED, body))
 
 
 def raw_tokens(days: Days, body: Body) -> Counters:
     """What the stored rows of a body used, as they state it themselves."""
-    return _counted(_rows(days, COUNTERS[body.table], body))
+    return counted(rows_in(days, COUNTERS[body.table], body))
 
 
-def _counted(rows: Sequence[Mapping[str, Any]]) -> Counters:
+def counted(rows: Sequence[Mapping[str, Any]]) -> Counters:
     [used] = rows
     return {name: count for name, count in used.items() if count is not None}
 
@@ -453,18 +492,18 @@ PEOPLE: Mapping[str, str] = {
     "litellm.customer_activity": "count(distinct end_user_id)",
 }
 """Raw table -> how many people its rows name, or count."""
+SERVICE_ACCOUNTS: Mapping[str, str] = {"cursor.usage_events": "count(distinct service_account_id)"}
+"""Raw table -> how many service accounts its rows name."""
 
 
-def people(days: Days, body: Body) -> int | None:
-    """How many people the stored rows of a body are about; None where the table names none."""
-    if body.table not in PEOPLE:
-        return None
-    [found] = _rows(days, f"select {PEOPLE[body.table]}::bigint as found from {body.table} {WHERE}", body)
-    count: int = found["found"]
-    return count
+def people(days: Days, body: Body) -> Counters:
+    """How many people and service accounts the stored rows of a body are about, where the table names any."""
+    named = {"count": PEOPLE, "service_accounts": SERVICE_ACCOUNTS}
+    counts = [f"{of[body.table]}::bigint as {who}" for who, of in named.items() if body.table in of]
+    return counted(rows_in(days, f"select {', '.join(counts)} from {body.table} {WHERE}", body)) if counts else {}
 
 
-def _rows(days: Days, query: str, body: Body) -> Sequence[Mapping[str, Any]]:
+def rows_in(days: Days, query: str, body: Body) -> Sequence[Mapping[str, Any]]:
     rows: list[dict[str, Any]] = days.warehouse.read(query, {"connection": body.name}).to_pylist()
     return rows
 

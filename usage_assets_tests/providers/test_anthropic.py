@@ -83,6 +83,13 @@ def test_fields_that_are_new_in_a_model_are_kept_in_the_order_of_the_models(answ
     assert answer.unknown_fields == {"model_breakdown.speed": 2, "model_breakdown.tokens.thought": 2}
 
 
+@pytest.mark.parametrize("tokens", [{name: 1 for name in TOKENS if name != "output"}, TOKENS | {"output": None}])
+def test_a_token_counter_that_a_model_lacks_is_unknown(answers: Answers, tokens: dict[str, Any]) -> None:
+    row = first_row(answers, model_breakdown=[{"model": "claude-a", "tokens": tokens} | cost(186)])
+    [use] = json.loads(row["model_breakdown"])
+    assert (use["input"], use["output"], row["estimated_cost_usd_cents"]) == (1, None, 186)
+
+
 def test_keys_of_one_name_are_numbered_whatever_the_order_of_their_records(answers: Answers) -> None:
     key = {"actor": {"type": "api_actor", "api_key_name": "ci"}}
     records = [key | {"core_metrics": metrics(sessions)} for sessions in (5, 3, 4)]

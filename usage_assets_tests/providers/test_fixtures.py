@@ -140,6 +140,26 @@ def test_an_event_that_a_plan_includes_is_not_billed_although_cursor_calls_it_ch
     assert (event["charge"], event["charged_cents"]) == ("included", Decimal("14.68865"))
 
 
+def test_an_event_of_a_service_account_is_no_person_s_and_one_that_failed_costs_nothing() -> None:
+    account, unnamed, person, nobody = read("cursor/usage_events/composed_service_accounts.json")
+    names = ("user_id", "service_account_id", "service_account_name", "service_account_email", "team_id")
+    runner = "ci-runner@example.com"
+    assert [account[name] for name in names] == [None, "sa_1", "Nightly CI", runner, "7"]
+    assert [unnamed[name] for name in names] == [None, "Docs bot", "Docs bot", runner, None]
+    assert [person[name] for name in names] == ["dana@example.com", None, None, None, None]
+    assert [nobody[name] for name in names] == [None] * 5
+    assert [row["is_cloud_agent"] for row in (account, unnamed, person)] == [True, None, True]
+    assert [row["charge"] for row in (account, unnamed, person)] == ["billed", "included", "not_charged"]
+    assert [row["is_chargeable"] for row in (account, unnamed, person)] == [True, True, True]
+
+
+def test_an_event_of_2025_costs_what_its_model_costs_and_the_fee() -> None:
+    plain, with_fee, included = read("cursor/usage_events/composed_prices_of_2025.json")
+    assert [row["charged_cents"] for row in (plain, with_fee)] == [Decimal("20.18232"), Decimal("21.36232")]
+    assert (included["charged_cents"], included["events_without_price"]) == (None, 1)
+    assert plain["events_without_price"] is None
+
+
 def test_official_anthropic_messages() -> None:
     assert list(map(known, read("anthropic/usage_messages/official.json"))) == [
         {
@@ -322,6 +342,7 @@ def test_ai_credits_keep_three_amounts_and_three_quantities() -> None:
         "sku": "Copilot AI Credits",
         "model": "Claude Sonnet 4.5",
         "unit_type": "ai-credits",
+        "unit": "ai-credits",
         "price_per_unit": Decimal("0.01"),
         "gross_quantity": Decimal("812.5"),
         "discount_quantity": Decimal(300),
@@ -341,7 +362,7 @@ def test_all_products_are_kept_and_a_day_may_be_a_moment() -> None:
 
 def test_what_is_unknown_of_an_answer_of_github_is_kept_with_each_item() -> None:
     [row] = read("github_copilot/ai_credits/composed_unknown_fields.json")
-    assert msgspec.json.decode(row["other_fields"]) == {"answer.costCenter": "labs", "costCenterId": "cc-1"}
+    assert msgspec.json.decode(row["other_fields"]) == {"answer.businessUnit": "labs", "businessUnitId": "bu-1"}
 
 
 def test_composed_copilot_metrics() -> None:
@@ -390,6 +411,7 @@ def test_events_say_what_their_amount_is_and_keep_the_spelling_of_their_kind() -
         "kind": "usage_based",
         "kind_as_sent": "Usage-based",
         "charge": "billed",
+        "is_chargeable": True,
         "max_mode": True,
         "is_headless": False,
         "events": 1,

@@ -17,8 +17,8 @@ from pyarrow.fs import FileSystem
 
 from usage_assets.core.days import Window
 from usage_assets.fetching.files.location import FileError, Location
-from usage_assets.fetching.files.reading import Reading
-from usage_assets.fetching.transport import NotServedYetError
+from usage_assets.fetching.files.reading import Look, Reading
+from usage_assets.fetching.transport import NotServedYetError, PermanentError
 from usage_assets.providers.focus.charges import FOCUS
 from usage_assets.providers.focus.meters import (
     CACHE_READ,
@@ -35,6 +35,7 @@ from usage_assets_tests.fetching.conftest import client_of
 from usage_assets_tests.focus_files import COLUMNS, connection, on, text_of, write
 from usage_assets_tests.object_store import CREDENTIALS
 
+RECORDED = Path(__file__).parents[2] / "fixtures" / "recorded" / "focus"
 DAYS = [date(2026, 11, 2), date(2026, 11, 3)]
 
 
@@ -80,8 +81,10 @@ def test_a_bill_becomes_costs_and_usage_and_what_is_left_out_is_counted(project:
         [
             on("2026-11-02"),
             on("2026-11-02", BilledCost="0.1", SkuMeter="USE1-Claude4.5Sonnet-output-tokens", ConsumedQuantity="2"),
-            on("2026-11-02", BilledCost="20", ServiceName="Amazon EC2", SkuMeter="BoxUsage", ConsumedUnit="Hours"),
-            on("2026-11-02", BilledCost="0.5", ServiceName="Amazon EC2", SkuMeter="BoxUsage", ConsumedUnit="Hours"),
+            on("2026-11-02", BilledCost="20", EffectiveCost="0", ServiceName="Amazon EC2", ChargeCategory="Purchase"),
+            on("2026-11-02", BilledCost="0.5", EffectiveCost="62", ServiceName="Amazon EC2", SkuMeter="BoxUsage"),
+            on("2026-11-03", EffectiveCost="", ServiceName="Amazon EC2", SkuMeter="BoxUsage"),
+            on("2026-11-03", EffectiveCost="1", ServiceName="Amazon EC2", SkuMeter="BoxUsage"),
             on("2026-11-03", BilledCost="0.000000000000000000000001"),
         ],
     )
@@ -92,17 +95,20 @@ def test_a_bill_becomes_costs_and_usage_and_what_is_left_out_is_counted(project:
         (DAYS[0], "billed", Decimal("1.35")),
         (DAYS[1], "billed", Decimal("1e-24")),
     ]
-    kinds = "select model, usage_type, amount_usd from costs.by_model where usage_date = '2026-11-02' order by all"
+    kinds = (
+        "select model, usage_type, amount_usd from costs.by_model_as_sent where usage_date = '2026-11-02' order by all"
+    )
     assert sums(project, kinds) == [
         ("claude-sonnet-4-5", "output_tokens", Decimal("0.1")),
         ("claude-sonnet-4-5", "uncached_input_tokens", Decimal("1.25")),
     ]
     used = "select usage_date, input_tokens, output_tokens from costs.usage_by_model order by all"
     assert sums(project, used) == [(DAYS[0], 416500, 2000), (DAYS[1], 416500, 0)]
-    left = (
-        "select usage_date, service_name, left_out_rows, billed_cost from focus.charges where left_out_rows is not null"
-    )
-    assert sums(project, left) == [(DAYS[0], "Amazon EC2", 2, Decimal("20.5"))]
+    left = "select usage_date, product, row_count, amount, effective_amount from costs.left_out order by all"
+    assert sums(project, left) == [
+        (DAYS[0], "Amazon EC2", 2, Decimal("20.5"), 62),
+        (DAYS[1], "Amazon EC2", 2, Decimal("2.5"), None),
+    ], "of a sum of which a part is not stated, nothing is"
     [(totals,)] = sums(
         project,
         "select day_totals from ledger.partition_versions "
@@ -247,6 +253,19 @@ VENDORS: dict[str, tuple[dict[str, str], tuple[Any, ...]]] = {
         {"ServiceName": "Claude Opus 4.8 (Amazon Bedrock Edition)", "SkuMeter": "USW2-Nova2.0Lite-output-tokens"},
         ("Nova2.0Lite", "output_tokens", 416500),
     ),
+    "AWS Marketplace, whose meters name no model": (
+        {
+            "ServiceName": "Claude Opus 5 (Amazon Bedrock Edition)",
+            "SkuMeter": "",
+            "x_UsageType": "USE1-MP:USE1_output_tokens_global_standard-Units",
+            "ConsumedUnit": "Units",
+        },
+        ("Claude Opus 5", "output_tokens", None),
+    ),
+    "AWS Marketplace, guardrails": (
+        {"ServiceName": "Amazon Bedrock", "SkuMeter": "USE1-Guardrail-ContentPolicyUnitsConsumed"},
+        (None, "USE1-Guardrail-ContentPolicyUnitsConsumed", 416500),
+    ),
     "AWS, cache writes of an hour": (
         {"SkuMeter": "USE1-Claude4.5Haiku-cache-write-1h-input-token-count"},
         ("claude-haiku-4-5", "cache_creation.ephemeral_1h_input_tokens", 416500),
@@ -265,6 +284,24 @@ VENDORS: dict[str, tuple[dict[str, str], tuple[Any, ...]]] = {
         },
         ("gpt-4o-0806", "cache_read_input_tokens", 12000),
     ),
+    "Azure, a meter without the first word of its model": (
+        {
+            "ServiceName": "Foundry Models",
+            "SkuMeter": "",
+            "x_SkuMeterSubcategory": "Azure OpenAI GPT5",
+            "x_SkuMeterName": "5.5 ShortCo cd inp Gl 1M Tokens",
+            "ConsumedUnit": "1M",
+        },
+        ("gpt-5.5-shortco", "cache_read_input_tokens", 416_500_000),
+    ),
+    "Azure, a model of another maker": (
+        {
+            "ServiceName": "Foundry Models",
+            "SkuMeter": "4.3 Outp glbl Tokens",
+            "x_SkuMeterSubcategory": "Azure Grok Models",
+        },
+        ("grok-4.3", "output_tokens", 416500),
+    ),
     "Google": (
         {
             "ProviderName": "Google Cloud",
@@ -273,6 +310,16 @@ VENDORS: dict[str, tuple[dict[str, str], tuple[Any, ...]]] = {
             "ConsumedUnit": "Tokens",
         },
         ("gemini-2.5-flash", "output_tokens", 416),
+    ),
+    "Google, the Gemini API": (
+        {
+            "ProviderName": "Google Cloud",
+            "ServiceName": "Gemini API",
+            "SkuMeter": "",
+            "x_SkuDescription": "Generate content cached input token count gemini 2.5 flash lite short text",
+            "ConsumedUnit": "Tokens",
+        },
+        ("gemini-2.5-flash-lite", "cache_read_input_tokens", 416),
     ),
     "fal, FOCUS 1.3": (
         {
@@ -308,6 +355,86 @@ def test_vendors_name_models_and_kinds_of_tokens_in_their_own_ways(vendor: str, 
     assert row["left_out_rows"] is None
 
 
+NO_USE: dict[str, dict[str, str]] = {
+    "a credit": {"ChargeCategory": "Credit", "BilledCost": "-1"},
+    "a tax": {"ChargeCategory": "Tax"},
+    "a purchase": {"ChargeCategory": "Purchase", "PricingQuantity": "50000"},
+    "an adjustment": {"ChargeCategory": "Adjustment"},
+    "an unused commitment": {"CommitmentDiscountStatus": "Unused"},
+    "another quantity than the one that is priced": {"ConsumedUnit": "Requests"},
+    "a scale without tokens": {"ConsumedUnit": "1K", "SkuMeter": "Images"},
+    "storage of tokens": {"ConsumedUnit": "1K", "SkuMeter": "Cached Tokens Storage"},
+}
+USE: dict[str, tuple[dict[str, str], int]] = {
+    "a commitment that was used": ({"CommitmentDiscountStatus": "Used"}, 416_500),
+    "what was priced, where use is not stated": ({"ConsumedQuantity": "", "ConsumedUnit": ""}, 416_500),
+    "a correction takes back": ({"ChargeClass": "Correction", "ConsumedQuantity": "-0.5"}, -500),
+    "an exponent": ({"ConsumedQuantity": "1.5E3", "ConsumedUnit": "Tokens"}, 1_500),
+    "Azure's thousands": ({"ConsumedQuantity": "12", "ConsumedUnit": "1K", "SkuMeter": "4o Inp glbl Tokens"}, 12_000),
+    "Azure's millions": ({"ConsumedQuantity": "0.25", "ConsumedUnit": "1M", "SkuMeter": "4o Inp 1M Tokens"}, 250_000),
+}
+"""Charges on a meter of tokens -> the tokens that were used."""
+
+
+@pytest.mark.parametrize("charge", [*NO_USE, *USE])
+def test_tokens_are_what_was_used(charge: str, tmp_path: Path) -> None:
+    changes, tokens = USE.get(charge) or (NO_USE[charge], None)
+    columns = (*COLUMNS, "CommitmentDiscountStatus")
+    rows = [on("2026-11-02", SkuId="S2"), on("2026-11-02", **changes)]
+    assert [row["tokens"] for row in read(write(tmp_path / "bill.csv", rows, columns))] == [416_500, tokens]
+
+
+def test_corrections_take_tokens_back_and_nothing_else_adds_any(project: Project, files: Path) -> None:
+    write(
+        files / "november.csv",
+        [
+            on("2026-11-02"),
+            on("2026-11-02", ChargeClass="Correction", BilledCost="-0.003", ConsumedQuantity="-1"),
+            *(
+                on("2026-11-02", ChargeCategory=each, ConsumedQuantity="50000")
+                for each in ("Credit", "Tax", "Purchase")
+            ),
+            on("2026-11-03"),
+        ],
+    )
+    fetched(project)
+    used = "select input_tokens from costs.usage_by_model where usage_date = '2026-11-02'"
+    assert sums(project, used) == [(415_500,)]
+
+
+def test_lines_of_json_are_read_exactly(tmp_path: Path) -> None:
+    charge = on("2026-11-02", SkuId="S1")
+    first, second = ({**charge, "SkuId": sku, "Tags": {"b": 0.10, "a": [1, None]}} for sku in ("S1", "S2"))
+    lines = "\ufeff" + json.dumps(first | {"BilledCost": 0.1, "ConsumedQuantity": None, "ServiceCategory": "NULL"})
+    lines += "\r\n\r\n" + json.dumps(second).replace('"1.25"', "1.000000000000000000000001e1", 1) + "\n"
+    (tmp_path / "bill.jsonl").write_text(lines, newline="")
+    (tmp_path / "zipped").mkdir()
+    (tmp_path / "zipped" / "bill.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    for place in (tmp_path / "bill.jsonl", tmp_path / "zipped"):
+        one, two = read(place)
+        assert [row["billed_cost"] for row in (one, two)] == [Decimal("0.1"), Decimal("10.00000000000000000000001")]
+        assert (one["consumed_quantity"], one["service_category"]) == (None, None)
+        assert two["consumed_quantity"] == Decimal("416.5")
+        assert json.loads(one["other_columns"])["Tags"] == '{"a":[1,null],"b":0.1}'
+
+
+def test_a_bill_of_vercel_is_read(tmp_path: Path) -> None:
+    """Its amounts are text and numbers, it names no billing account, and one of its lines is empty."""
+    bill = RECORDED / "charges_vercel_text_and_numbers.jsonl"
+    days = date(2025, 10, 6), date(2025, 10, 7)
+    assert by_day(read(bill, *days, filters={"services": ["*"]})) == dict(
+        zip(days, (Decimal("0.42"), Decimal("654.08")), strict=True)
+    )
+
+
+def test_lines_of_json_are_refused_where_they_are(tmp_path: Path) -> None:
+    """A batch begins after each line without an object: rows are lines."""
+    rows = [json.dumps(on("2026-11-02", SkuId=f"S{n}")) for n in range(3)]
+    (tmp_path / "bill.jsonl").write_text("\n".join((*rows, "", "", json.dumps(on("2026-11-02", BilledCost="x")))))
+    with pytest.raises(PermanentError, match=r"bill\.jsonl, row 6, BilledCost: 'x': is no number"):
+        read(tmp_path)
+
+
 FOUNDRY = (
     ("V4 Pro Inp glbl Tokens", "1K tokens", "27467.142", "47.7928"),
     ("5.6 sol ShortCo Cd Inp Std Gl 1M Tokens", "1M tokens", "80.665984", "40.333"),
@@ -330,7 +457,10 @@ def test_cached_input_of_a_real_bill_is_input_of_its_model_and_read_from_a_cache
     ]
     write(files / "november.csv", [*rows, on("2026-11-03")])
     fetched(project)
-    billed = "select model, sum(amount_usd) from costs.by_model where usage_date = '2026-11-02' group by all order by 1"
+    billed = (
+        "select model, sum(amount_usd) from costs.by_model_as_sent "
+        "where usage_date = '2026-11-02' group by all order by 1"
+    )
     assert sums(project, billed) == [
         ("5.6-sol-shortco", Decimal("71.2691")),
         ("gpt-5.1", Decimal("0.8443")),
@@ -358,8 +488,18 @@ def test_cached_input_of_a_real_bill_is_input_of_its_model_and_read_from_a_cache
         ("USE1-MP:USE1_OutputTokenCount-Units", None, OUTPUT),
         ("USE1-MP:USE1_CacheReadInputTokenCount-Units", None, CACHE_READ),
         ("USE1-MP:USE1_CacheWrite1hInputTokenCount-Units", None, CACHE_WRITE_1H),
-        ("Generate content cached input token count gemini 2.5 flash input image", None, CACHE_READ),
-        ("Generate_content text output token count for gemini 3 flash", None, OUTPUT),
+        ("APN1-MP:APN1_MillionBatchInputTokens-Units", None, INPUT),
+        ("APN1-MP:APN1_MillionBatchOutputTokens-Units", None, OUTPUT),
+        ("USE1-MP:USE1_input_tokens_standard-Units", None, INPUT),
+        ("USE1-MP:USE1_cache_read_tokens_standard-Units", None, CACHE_READ),
+        ("EU-MP:EU_cache_write_tokens_standard-Units", None, CACHE_WRITE),
+        ("USE1-MP:USE1_cache_write_tokens_1h_global_standard-Units", None, CACHE_WRITE_1H),
+        # no kind is of half an hour, and a reserved minute is no token
+        (HALF_HOUR := "USE1-MP:USE1_cache_write_tokens_30m_standard-Units", None, HALF_HOUR),
+        (RESERVED := "USE1-MP:USE1_Reserved_1Month_InputTPM_Geo-Units", None, RESERVED),
+        ("USE1-openai.gpt-5.6-luna-mantle-cache-write-tokens-5m-long-ctx-flex", "gpt-5.6-luna", CACHE_WRITE),
+        ("Generate content cached input token count gemini 2.5 flash input image", "gemini-2.5-flash", CACHE_READ),
+        ("Generate_content text output token count for gemini 3 flash", "gemini-3-flash", OUTPUT),
     ],
 )
 def test_meters_of_public_price_lists_say_which_tokens_they_count(meter: str, model: str | None, kind: str) -> None:
@@ -401,7 +541,8 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None
     report = FOCUS.endpoints[0].files
     assert report
     file = write(tmp_path / "bill.csv", [on("2026-11-02")])
-    reading = Reading(Location(str(file)), report, Window(DAYS[0], DAYS[0]), report.taken)
+    location = Location(str(file))
+    reading = Reading(location, report, Window(DAYS[0], DAYS[0]), report.taken, Look.at(location))
     rows = reading.rows()
     next(rows)
     write(file, [on("2026-11-02"), on("2026-11-03")])

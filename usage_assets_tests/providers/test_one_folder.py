@@ -7,7 +7,7 @@ import usage_assets
 from usage_assets.providers import PROVIDERS
 
 PRODUCT = Path(usage_assets.__file__).parent
-ALSO_WORDS = {"focus": r"\bfocus\.[a-z_]*charges", "cursor": r"\bcursor\.(usage_events|daily_usage|members)"}
+ALSO_WORDS = {"focus": r"\bfocus\.[a-z_]*charges", "cursor": r"\bcursor\.(usage_events|daily_usage|members|spend)"}
 """Providers that are called as something else is, what we export or a place in a list: their tables are named only in
 their folders."""
 NAMES = re.compile(
@@ -25,6 +25,7 @@ EMULATED = ("sandbox", "demo", "focus/__main__.py")
 EXCEPT = {
     "providers/__init__.py": "the registry",
     "port/adopt.py": "the blueprints of the published mappings are called so",
+    "models/sql/model_names.sql": "how the makers of models call them, which any provider sells",
     "models/sql/macros/port_entity.sql": "identifiers of these three connections have no prefix; of no later one",
 }
 

@@ -1,10 +1,13 @@
-"""Costs grouped by user and project are refused for some days, in words that nobody knows: only those lose users."""
+"""Costs grouped by user and project are refused for some days, in words that nobody knows: only those lose users.
+
+Rows of one bucket that agree in every dimension both count, if they differ.
+"""
 
 import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,10 @@ import pytest
 from usage_assets.core import money
 from usage_assets.fetching.client import FetchResult
 from usage_assets.providers.openai.costs import USER_BY_PROJECT
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch, WarehouseError
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers, NewClient
 
@@ -153,3 +160,57 @@ def test_an_api_that_does_not_know_api_source_is_asked_without(
     assert fetched.refused == 1
     without = sorted(set(endpoint.group_by) - {"api_source"})
     assert set(fetched.rows["grouped_by"].to_pylist()) == {",".join(without)}
+
+
+COMPLETIONS = ENDPOINTS["openai/usage_completions"][1]
+USE = {"project_id": "proj_1", "model": "gpt-5-mini", "input_tokens": 1000, "output_tokens": 0}
+"""A row of a bucket, as the dashboard's exports repeat it: once with 8 requests, and once with 1."""
+
+
+def bucket(answers: Answers, *results: dict[str, Any]) -> FetchResult:
+    """What a day is whose bucket has these rows."""
+    answer = answers.real(PROVIDER, COMPLETIONS)
+    answer["data"][0]["results"] = [USE | result for result in results]
+    answers.replace(PROVIDER, COMPLETIONS, answer)
+    return answers.new_client(PROVIDER).fetch(COMPLETIONS, [DAY])
+
+
+def stored(fetched: FetchResult, tmp_path: Path) -> int:
+    """How many requests the warehouse holds of the day."""
+    warehouse, name = Warehouse(database=str(tmp_path / "usage.duckdb")), fetched.rows["connection"][0].as_py()
+    batch = Batch(rows=fetched.rows, began=datetime.now(UTC))
+    warehouse.replace(Table(COMPLETIONS.row), batch, Slice(name, DAY, DAY), "run")
+    [[requests]] = warehouse.read("select sum(num_model_requests)::bigint from openai.usage_completions").columns
+    return int(requests.as_py())
+
+
+def test_rows_that_differ_in_their_counters_alone_both_count(answers: Answers, tmp_path: Path) -> None:
+    eight, one, other = (
+        {"num_model_requests": 8},
+        {"num_model_requests": 1},
+        {"model": "gpt-5", "num_model_requests": 3},
+    )
+    found = bucket(answers, eight, one, other)
+    assert sorted((row["model"], row["num_model_requests"], row["occurrence"]) for row in found.rows.to_pylist()) == [
+        ("gpt-5", 3, None),
+        ("gpt-5-mini", 1, None),
+        ("gpt-5-mini", 8, 2),
+    ]
+    assert rows(found) == rows(bucket(answers, other, one, eight))
+    assert stored(found, tmp_path) == 12
+
+
+def test_rows_that_are_equal_in_everything_are_refused(answers: Answers, tmp_path: Path) -> None:
+    with pytest.raises(WarehouseError, match=r"2 rows for one .*occurrence"):
+        stored(bucket(answers, {"num_model_requests": 8}, {"num_model_requests": 8}), tmp_path)
+
+
+def test_a_row_that_has_changed_between_two_pages_is_not_counted_twice(answers: Answers, tmp_path: Path) -> None:
+    pages = []
+    for requests, more in ((8, True), (9, False)):
+        page = answers.real(PROVIDER, COMPLETIONS)
+        page["data"][0]["results"] = [USE | {"num_model_requests": requests}]
+        pages.append(page | {"has_more": more, "next_page": "page_2" if more else None})
+    answers.replace(PROVIDER, COMPLETIONS, *pages)
+    with pytest.raises(WarehouseError, match=r"2 rows for one .*occurrence"):
+        stored(answers.new_client(PROVIDER).fetch(COMPLETIONS, [DAY]), tmp_path)

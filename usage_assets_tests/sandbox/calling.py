@@ -321,7 +321,7 @@ CURSOR_ENDPOINTS = {
         cursor_report("daily_usage", "daily-usage-data"),
     )
 }
-POST_PATHS = {endpoint.path for endpoint in CURSOR_ENDPOINTS.values()}
+POST_PATHS = {endpoint.path for endpoint in CURSOR_ENDPOINTS.values()} | {"/cursor/teams/spend"}
 LEGACY_PATHS = {endpoint.path for endpoint in LEGACY_ENDPOINTS.values()}
 
 

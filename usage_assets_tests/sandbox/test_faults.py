@@ -27,7 +27,7 @@ def set_fault(sandbox: SandboxCaller, fault: str, **options: Any) -> None:
 
 def test_every_kind_has_a_test_here() -> None:
     tested = "status delay drip truncate reset break_off repeat_token split_bucket short_page html relabel edit replace"
-    assert set(KINDS) == {*tested.split(), "ungroupable"}
+    assert set(KINDS) == {*tested.split(), "ungroupable", "play"}
 
 
 def test_status_answers_with_the_given_status_body_and_headers(sandbox: SandboxCaller) -> None:
@@ -194,6 +194,26 @@ def test_replace_answers_with_the_given_body_digit_for_digit(sandbox: SandboxCal
 def test_replace_answers_with_any_text(sandbox: SandboxCaller) -> None:
     set_fault(sandbox, "replace", text='{"value": NaN')
     assert get(sandbox).text == '{"value": NaN'
+
+
+def test_play_answers_page_by_page_about_its_days_alone(sandbox: SandboxCaller) -> None:
+    expected = get(sandbox).content
+    pages = ['{"data": [], "next_page": "page_of_ours"}', '{"data": [1.10]}']
+    set_fault(sandbox, "play", answers=[{"days": [str(TODAY - timedelta(days=40))], "pages": pages}])
+    assert get(sandbox).content == expected
+    sandbox.client.delete("/control/faults")
+    set_fault(sandbox, "play", answers=[{"days": [str(TODAY - timedelta(days=3))], "pages": pages}])
+    assert [get(sandbox).text, get(sandbox, page="page_of_ours").text, get(sandbox, page="2").text] == [
+        *pages,
+        pages[1],
+    ]
+
+
+@pytest.mark.parametrize("answers", [["{}"], [{"days": [], "pages": ["{}"]}], [{"pages": ["{}"]}]])
+def test_play_needs_days_and_pages(sandbox: SandboxCaller, answers: list[Any]) -> None:
+    fault = {"route": ROUTE, "fault": "play", "answers": answers}
+    refused = sandbox.client.post("/control/faults", json={"faults": [fault]})
+    assert (refused.status_code, "an answer is an object" in refused.json()["error"]) == (400, True)
 
 
 def test_a_fault_happens_on_its_calls_only(sandbox: SandboxCaller) -> None:

@@ -43,6 +43,7 @@ LOOKUPS = (
     "spend_limits",
     "spend_alerts",
     "members",
+    "spend",
 )
 SHAPED = [
     path

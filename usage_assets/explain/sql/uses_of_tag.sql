@@ -1,10 +1,13 @@
 -- the gateway's estimates by which the bills of one row of costs.by_tag are split: of its tag, and of all use of the model
 select uses.*
 from costs.gateway_tags as uses
+join models.names_in_costs as names
+  on names.provider = uses.provider
+  and names.model = uses.gateway_model
 semi join costs.tag_shares as shares
   on shares.gateway = uses.connection
   and shares.usage_date = uses.usage_date
-  and shares.gateway_model = uses.gateway_model
+  and shares.model_family = names.family
   and shares.connection = $connection
   and shares.model = $model
   and shares.tag_family = $tag_family

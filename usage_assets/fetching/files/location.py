@@ -15,7 +15,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from pyarrow import fs
 
-TABLES = (".csv", ".csv.gz", ".parquet")
+TABLES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
 """How the names of files with rows end."""
 MANIFEST = re.compile(r"manifest\.json$", re.I)
 _HIDDEN = re.compile(r"(^|/)[._]")
@@ -91,6 +91,13 @@ class Location:
                 continue
             if start is None or fnmatchcase(info.path, path) or MANIFEST.search(info.path):
                 yield _file(info)
+
+    def below(self, file: File) -> str:
+        """Return the path of a file below the location; the name of a location that is a file itself."""
+        path = self._opened[1]
+        start = _WILD.search(path)
+        root = path[: path.rindex("/", 0, start.start())] if start else path
+        return file.path.removeprefix(root).lstrip("/") or file.name.name
 
     def open(self, file: File) -> pa.NativeFile:
         """Open a file to be read at any place. Raises OSError."""

@@ -5,15 +5,17 @@ Every row is checked, also of days that nobody asked for, so that a file is refu
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fnmatch import translate
 from functools import cached_property, lru_cache
+from hashlib import blake2b
 from typing import Any
 
 from usage_assets.core import money
+from usage_assets.core.bills import Bills, ReadSet
 from usage_assets.core.days import DAY, Window, spans
 from usage_assets.fetching.files.location import FileError, Location
 from usage_assets.fetching.files.sets import FileSet, sets_of
@@ -72,6 +74,38 @@ class Covered:
 
 
 @dataclass
+class Said:
+    """What the rows of a set say about each day, as digests that do not depend on the order of the rows."""
+
+    _days: dict[date, tuple[int, int]] = field(default_factory=dict)
+    """Day -> rows, and the sum of their digests."""
+
+    def add(self, day: date, content: object) -> None:
+        rows, added = self._days.get(day, (0, 0))
+        digest = int.from_bytes(blake2b(repr(content).encode(), digest_size=16).digest(), "big")
+        self._days[day] = rows + 1, (added + digest) % (1 << 128)
+
+    def about(self, covered: Window | None) -> Mapping[date, str]:
+        """Return the digest of each day that has rows or is covered."""
+        days = {*self._days, *(covered.days if covered else ())}
+        return {day: "{}-{:032x}".format(*self._days.get(day, (0, 0))) for day in sorted(days)}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a location had when it was listed. Everything that is fetched after that is read from these files."""
+
+    sets: Sequence[FileSet]
+    bills: Bills
+
+    @classmethod
+    def at(cls, location: Location) -> "Look":
+        """List the location. Raises FileError."""
+        sets = sets_of(location)
+        return cls(sets, Bills(listed=[each.listed(location) for each in sets]))
+
+
+@dataclass
 class Reading:
     """One pass over the files: of a connection's report, for a window."""
 
@@ -80,8 +114,11 @@ class Reading:
     window: Window
     patterns: Sequence[str]
     """Which rows are taken, as in FileReport.taken."""
-    _left_out: dict[tuple[Any, ...], tuple[int, Decimal]] = field(default_factory=dict)
-    """Day, currency and FileReport.left_out_by -> rows, and what they add up to."""
+    look: Look
+    cleared: Collection[date] = ()
+    """Days that have no charges where no set covers them: somebody has accepted that their bill was withdrawn."""
+    _left_out: dict[tuple[Any, ...], tuple[int, Decimal, Decimal | None]] = field(default_factory=dict)
+    """Day, currency and FileReport.left_out_by -> rows, and what they add up to: billed, and amortized if all do."""
     _seen: dict[int, tuple[str, int]] = field(default_factory=dict)
     """Content of a row that is taken -> file and row where it was first."""
     _currencies: dict[tuple[str | None, ...], tuple[str, str]] = field(default_factory=dict)
@@ -91,7 +128,7 @@ class Reading:
     def check(self) -> Sequence[str]:
         """Return the files that are ignored. Raises FileError unless every set is complete and every file has the
         columns that are needed."""
-        sets = sets_of(self.location)
+        sets = self.look.sets
         for each in sets:
             if each.missing:
                 raise FileError(f"{each.missing}: {NOT_WHOLE}", waits=True)
@@ -105,35 +142,41 @@ class Reading:
         Raises FileError at any time: then nothing that it has yielded may be used. Its ``days`` say which of the days
         other files could still answer for.
         """
-        for each in sets_of(self.location):
+        for each, listed in zip(self.look.sets, self.look.bills.listed, strict=True):
             if each.period and each.period.last < self.window.first:
                 continue  # what it says is about earlier days only
             if each.missing:
                 days = [day for day in self.window.days if not each.period or day <= each.period.last]
                 raise DaysError(f"{each.missing}: {NOT_WHOLE}", days)
-            yield from self._of_set(each)
-        if uncovered := [day for day in self.window.days if day not in self._by_day]:
+            said = Said()
+            covered = yield from self._of_set(each, said)
+            self.look.bills.read[listed.name] = ReadSet(files=listed.files, covered=covered, says=said.about(covered))
+        if uncovered := [day for day in self.window.days if day not in self._by_day and day not in self.cleared]:
             raise DaysError(
                 f"no file has charges of {spans(uncovered)}: {self.location.text} does not cover them yet", uncovered
             )
-        for (day, currency, *by), (count, total) in self._left_out.items():
-            named = {name: value for name, value in zip(self.report.left_out_by, by, strict=True) if value is not None}
+        for (day, currency, *by), (count, billed, amortized) in self._left_out.items():
+            stated = {
+                **dict(zip(self.report.left_out_by, by, strict=True)),
+                self.report.amortized: None if amortized is None else money.plain(amortized),
+            }
             yield (
                 day,
                 {
-                    **named,
+                    **{name: value for name, value in stated.items() if value is not None},
                     self.report.currency: currency,
-                    self.report.amount: money.plain(total),
+                    self.report.amount: money.plain(billed),
                     self.report.left_out_rows: count,
                 },
             )
 
-    def _of_set(self, each: FileSet) -> Iterator[Placed]:
+    def _of_set(self, each: FileSet, said: Said) -> Generator[Placed, None, Window | None]:
+        """Yield the rows of a set; return the days that it covers."""
         covered, others, count = Covered(), Covered(), 0
         for file in each.files:
             for rows in rows_of(self.location, file):
                 count += len(rows)
-                yield from self._of_batch(each, rows, covered, others)
+                yield from self._of_batch(each, rows, covered, others, said)
         if not count:
             raise FileError(f"{each.files[0].path}: has a header and no row: it says nothing about any day, remove it")
         window = covered.window or others.window
@@ -147,8 +190,9 @@ class Reading:
                         "each account a connection of its own"
                     )
                 self._by_day[day] = each
+        return window
 
-    def _of_batch(self, each: FileSet, rows: Rows, covered: Covered, others: Covered) -> Iterator[Placed]:
+    def _of_batch(self, each: FileSet, rows: Rows, covered: Covered, others: Covered, said: Said) -> Iterator[Placed]:
         report = self.report
         self._refuse_missing_columns(rows.file.path, rows.columns)
         values = {name: self._texts(rows, name) for name in report.required}
@@ -156,10 +200,12 @@ class Reading:
             if None in texts:
                 raise self._fault(rows, texts.index(None), name, None, "each charge needs one")
         begins, ends, amounts = values[report.begins], values[report.ends], values[report.amount]
+        amortized = rows.texts(report.amortized)
         currencies = values[report.currency]
         bills = list(zip(*(self._texts(rows, name) for name in report.billed_together), strict=True))
         late, use = rows.texts(report.late[0]), values[report.use[0]]
         by = list(zip(*(self._texts(rows, name) for name in report.left_out_by), strict=True))
+        sums = list(zip(*(self._texts(rows, name) for name in report.amounts), strict=True))
         taken = self._taken(rows)
         wanted: list[tuple[int, date]] = []
         for n in range(len(rows)):
@@ -177,15 +223,18 @@ class Reading:
                 (covered if use[n] == report.use[1] else others).add(begin, end)
             if taken[n]:
                 wanted.append((n, day))
-            elif day in self.window:
+                continue
+            said.add(day, (currency, by[n], sums[n]))
+            billed = self._number(rows, n, report.amount, amounts[n])
+            spread = None if amortized[n] is None else self._number(rows, n, report.amortized, amortized[n])
+            if day in self.window:
                 key = (day, currency, *by[n])
-                rows_before, total = self._left_out.get(key, (0, Decimal()))
-                amount = self._number(rows, n, report.amount, amounts[n])
-                self._left_out[key] = rows_before + 1, money.total((total, amount))
-            else:
-                self._number(rows, n, report.amount, amounts[n])
+                count, total, spread_before = self._left_out.get(key, (0, Decimal(), Decimal()))
+                spread = None if spread is None or spread_before is None else money.total((spread_before, spread))
+                self._left_out[key] = count + 1, money.total((total, billed)), spread
         for (n, day), row in zip(wanted, rows.taken([n for n, _ in wanted]), strict=True):
             self._check(rows, n, row)
+            said.add(day, sorted(row.items()))
             if day in self.window:
                 self._refuse_second_row(rows, n, row)
                 yield day, {**row, FILE: rows.file.path, ROW: rows.first + n}

@@ -8,6 +8,7 @@ an older part that it does not list was left by a delivery that had more. Source
 (export delivery), Azure Cost Management's export manifests.
 """
 
+import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
+from usage_assets.core.bills import ListedSet
 from usage_assets.core.days import Window, end_of_month
 from usage_assets.fetching.files.location import MANIFEST, TABLES, File, FileError, Location
 
@@ -65,6 +67,28 @@ class FileSet:
     manifest: File | None = None
     left: Sequence[File] = ()
     """Older files beside it that its manifest does not list."""
+
+    def listed(self, location: Location) -> ListedSet:
+        """Return it as the ledger knows it: by a name that stays, and by a digest of its files."""
+        files = [*self.files, *([self.manifest] if self.manifest else [])]
+        lines = sorted(f"{location.below(each)} {each.size} {each.changed_at.isoformat()}" for each in files)
+        first = self.manifest or self.files[0]
+        return ListedSet(
+            name=self._lasting(location.below(first)),
+            files=hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+            manifest=location.below(self.manifest) if self.manifest else None,
+            period=self.period,
+            missing=self.missing,
+        )
+
+    def _lasting(self, path: str) -> str:
+        """Return a path without what each delivery calls otherwise: the folder of a run, the number of a part."""
+        *folders, name = path.split("/")
+        if self.manifest:
+            at = next((n for n, part in enumerate(folders) if _PERIOD.fullmatch(part)), len(folders))
+            return "/".join([*folders[: at + 1], name])
+        numbered = _NUMBERED.fullmatch(name)
+        return "/".join([*folders, f"{numbered['stem']}*{numbered['rest']}" if numbered else name])
 
 
 def sets_of(location: Location) -> list[FileSet]:

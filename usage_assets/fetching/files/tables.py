@@ -1,32 +1,39 @@
-"""Rows of a CSV or Parquet file, in batches, every value as exact text. A file is refused whole, never read in part.
+"""Rows of a CSV, JSONL or Parquet file, in batches, every value as exact text. A file is refused whole, never in part.
 
-No number becomes a float on the way: CSV is read as text, and a double of a Parquet file is written as the shortest
-text that means the same double, which is how its writer would print it.
+No number becomes a float on the way: CSV and JSON are read as text, and a double of a Parquet file is written as the
+shortest text that means the same double, which is how its writer would print it.
 """
 
+import codecs
 import csv
 import gzip
 import io
 import json
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from typing import Any, NoReturn, TypeAlias
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from usage_assets.fetching.files.location import File, FileError, Location
 
 _BLOCK = 1 << 20
-"""Bytes of a CSV file that are read at once. A row must fit into it."""
+"""Bytes of a text file that are read at once. A row must fit into it."""
 _ROWS = 20_000
-"""Rows of a Parquet file that are read at once."""
+"""Rows of a Parquet or JSONL file that are read at once."""
 _NULLS = ("", "NULL")
 _BAD_ROW = re.compile(r"Row #(\d+): (.*)", re.S)
 _COUNTED = re.compile(r"Expected (\d+) columns, got (\d+)")
+
+
+Batch: TypeAlias = tuple[int, Sequence[str], pa.RecordBatch]
+"""The row of the first one, the columns, and consecutive rows."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,8 @@ class Rows:
 
     file: File
     first: int
-    """The row of the first one: in a CSV file, the header is row 1; in a Parquet file, the first row is row 1."""
+    """The row of the first one: in a CSV file, the header is row 1; in a JSONL file, each line is a row; in a Parquet
+    file, the first row is row 1."""
     columns: Sequence[str]
     _batch: pa.RecordBatch
 
@@ -64,11 +72,8 @@ class Rows:
 def rows_of(location: Location, file: File) -> Iterator[Rows]:
     """Yield all rows of a file. Raises FileError, maybe after some of them."""
     with _refused(file), location.unchanged(file), location.open(file) as opened:
-        batches = _parquet(opened) if file.path.endswith(".parquet") else _csv(file, opened)
-        row = 1 if file.path.endswith(".parquet") else 2
-        for names, batch in batches:
+        for row, names, batch in _reader_of(file)(file, opened):
             yield Rows(file, row, names, batch)
-            row += batch.num_rows
 
 
 def header_of(location: Location, file: File) -> Sequence[str]:
@@ -78,7 +83,13 @@ def header_of(location: Location, file: File) -> Sequence[str]:
             import pyarrow.parquet as pq  # noqa: PLC0415 - as below
 
             return _distinct(pq.ParquetFile(opened).schema_arrow.names)
+        if ".jsonl" in file.name.suffixes:
+            return next((names for _, names, _ in _jsonl(file, opened)), ())
         return _header(_bytes(file, opened))[0]
+
+
+def _reader_of(file: File) -> Callable[[File, pa.NativeFile], Iterator[Batch]]:
+    return _parquet if file.path.endswith(".parquet") else _jsonl if ".jsonl" in file.name.suffixes else _csv
 
 
 @contextmanager
@@ -113,7 +124,7 @@ def _in_words(file: File, text: str) -> str:
     return f"{place}: {what} ({reason}): export it again"
 
 
-def _csv(file: File, opened: pa.NativeFile) -> Iterator[tuple[Sequence[str], pa.RecordBatch]]:
+def _csv(file: File, opened: pa.NativeFile) -> Iterator[Batch]:
     from pyarrow import csv as arrow_csv  # noqa: PLC0415 - slow to import, and most connections have no files
 
     stream = _bytes(file, opened)
@@ -130,8 +141,82 @@ def _csv(file: File, opened: pa.NativeFile) -> Iterator[tuple[Sequence[str], pa.
             quoted_strings_can_be_null=True,
         ),
     )
+    row = 2
     for batch in reader:
-        yield names, batch
+        yield row, names, batch
+        row += batch.num_rows
+
+
+def _jsonl(file: File, opened: pa.NativeFile) -> Iterator[Batch]:
+    """Read one object a line. What an object does not have is null, and lines without one are skipped."""
+    first, found = 0, list[dict[str, str]]()
+    for row, line in enumerate(_lines(file, _bytes(file, opened)), 1):
+        has_object = bool(line.strip())
+        if found and (len(found) == _ROWS or not has_object):  # the rows of a batch are consecutive
+            yield _batch(first, found)
+            found = []
+        if has_object:
+            first = first if found else row
+            found.append(_object(f"{file.path}, row {row}", line))
+    if not first:
+        raise FileError("is empty: remove it, or export it again")
+    if found:
+        yield _batch(first, found)
+
+
+def _batch(first: int, rows: Sequence[Mapping[str, str]]) -> Batch:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = [pa.array([row.get(name) for row in rows], pa.string()) for name in names]
+    return first, names, pa.RecordBatch.from_arrays(columns, names=names)
+
+
+def _lines(file: File, stream: io.RawIOBase) -> Iterator[bytes]:
+    rest, row = b"", 0
+    while piece := stream.read(_BLOCK):
+        *lines, rest = ((rest + piece) if row else (rest + piece).removeprefix(codecs.BOM_UTF8)).split(b"\n")
+        yield from lines
+        row += len(lines)
+        if len(rest) > _BLOCK:
+            raise FileError(f"{file.path}, row {row + 1}: has more than {_BLOCK} bytes: write one object a line")
+    yield rest
+
+
+def _object(place: str, line: bytes) -> dict[str, str]:
+    """Return the values of a line that are not null: numbers as they are written, what has several parts as JSON."""
+    try:
+        found = _JSON.decode(line.decode())
+        if isinstance(found, dict):
+            texts = {name: _text_of(value) for name, value in found.items() if value is not None}
+            if b"\\ud" in line.lower():
+                "".join((*texts, *texts.values())).encode()  # half of a character
+            return texts
+        reason = "it is another value"
+    except UnicodeError:
+        raise FileError(f"{place}: is not UTF-8: export it as UTF-8") from None
+    except FileError as error:
+        raise FileError(f"{place}: {error}") from None
+    except (ValueError, RecursionError) as error:
+        reason = str(error)
+    raise FileError(f"{place}: is no JSON object ({reason}): write one object a line")
+
+
+def _text_of(value: Any) -> str:
+    return str(value) if isinstance(value, str | Decimal) else _as_json(value).decode()
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _distinct([name for name, _ in pairs])
+    return dict(pairs)
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+_JSON = json.JSONDecoder(
+    object_pairs_hook=_each_once, parse_float=Decimal, parse_int=Decimal, parse_constant=_no_number
+)
+_as_json = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
 
 
 def _header(stream: io.RawIOBase) -> tuple[Sequence[str], bytes]:
@@ -196,13 +281,15 @@ def _bytes(file: File, opened: pa.NativeFile) -> io.RawIOBase:
     return _Checked(gzip.GzipFile(fileobj=opened) if file.path.endswith(".gz") else opened)
 
 
-def _parquet(opened: pa.NativeFile) -> Iterator[tuple[Sequence[str], pa.RecordBatch]]:
+def _parquet(_: File, opened: pa.NativeFile) -> Iterator[Batch]:
     import pyarrow.parquet as pq  # noqa: PLC0415 - slow to import, and most connections have no files
 
     file = pq.ParquetFile(opened)
     names = _distinct(file.schema_arrow.names)
+    row = 1
     for batch in file.iter_batches(batch_size=_ROWS):
-        yield names, batch
+        yield row, names, batch
+        row += batch.num_rows
 
 
 def _texts(column: pa.Array) -> list[str | None]:

@@ -4,7 +4,7 @@ So what an API's answer goes through is the same for files: exact numbers, the p
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import count
 from threading import Event
@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from usage_assets.core.bills import Bills
 from usage_assets.core.days import Window
 from usage_assets.fetching.files.location import FileError, Location
-from usage_assets.fetching.files.reading import DaysError, Placed, Reading
+from usage_assets.fetching.files.reading import DaysError, Look, Placed, Reading
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import (
     NOTHING_STORED,
@@ -23,9 +24,9 @@ from usage_assets.fetching.transport import (
     PermanentError,
     StoppedError,
 )
-from usage_assets.providers.endpoint import Endpoint, JsonBody, Provider
+from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.providers.files import FILE, ROW
-from usage_assets.providers.records import LATER, ShapeError
+from usage_assets.providers.records import LATER, JsonBody, ShapeError
 
 T = TypeVar("T")
 _ROWS_PER_PAGE = 5_000
@@ -42,6 +43,22 @@ class FileTransport(Failures):
         self._started: dict[str, Iterator[list[Placed]]] = {}
         """Page token -> the pages that follow."""
         self._tokens = count(1)
+        self._look: Look | FileError | None = None
+        self._cleared: Collection[date] = ()
+
+    def look(self, cleared: Collection[date] = ()) -> Bills | None:
+        """List the files anew; what is fetched from now on is read from these. Returns what is found, and later read.
+
+        None if they cannot be listed, which every fetch says then. ``cleared``: days that have no charges where no set
+        covers them.
+        """
+        self._cleared = cleared
+        try:
+            self._look = Look.at(self._location)
+        except FileError as error:
+            self._look = error
+            return None
+        return self._look.bills
 
     def close(self) -> None:
         self._started.clear()
@@ -52,6 +69,7 @@ class FileTransport(Failures):
         Raises ProviderError unless there are files, all of their sets are complete, and they have the columns;
         NotServedYetError where the rest is awaited.
         """
+        self.look()
         try:
             return self._reading(endpoint.path, (), Window(date.min, date.min)).check()
         except FileError as error:
@@ -101,7 +119,10 @@ class FileTransport(Failures):
     def _reading(self, path: str, params: Sequence[tuple[str, str]], window: Window) -> Reading:
         report = self._reports[path]
         chosen = [value for name, value in params if name == report.taken_by]
-        return Reading(self._location, report, window, chosen or report.taken)
+        look = self._look or Look.at(self._location)
+        if isinstance(look, FileError):
+            raise look
+        return Reading(self._location, report, window, chosen or report.taken, look, self._cleared)
 
 
 def _pages(rows: Iterator[Placed]) -> Iterator[list[Placed]]:

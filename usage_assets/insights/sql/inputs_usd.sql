@@ -6,6 +6,7 @@ where usage_date between $first and $last
   and counted_in = $unit
   and (
     $kind = 'all'
+    or ($kind = 'model' and $id = family)
     or $id = case $kind
       when 'connection' then connection
       when 'provider' then provider

@@ -2,11 +2,12 @@
 -- reads: costs.usage, costs.names, accounting.owners
 with used as (
 {rows})
-select distinct connection, usage_date, provider, model, project_id, workspace_id, user_id, api_key as api_key_id
+select distinct connection, usage_date, provider, model_as_sent as model, project_id, workspace_id, user_id, api_key as api_key_id
 from used
 where {measure} is not null
   and (
     $kind = 'all'
+    or ($kind = 'model' and $id = model_as_sent)
     or $id = case $kind
       when 'connection' then connection
       when 'provider' then provider

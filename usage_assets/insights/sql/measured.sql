@@ -13,6 +13,7 @@ from used
 where {measure} is not null
   and (
     $kind = 'all'
+    or ($kind = 'model' and $id = model_as_sent)
     or $id = case $kind
       when 'connection' then connection
       when 'team' then team

@@ -7,11 +7,12 @@ parts as (
 tokens as (
   select
     connection,
-    model,
+    family as model,
     usage_date,
-    (coalesce(input_tokens, 0) + coalesce(output_tokens, 0))::decimal(38, 0) as tokens_of_model
+    sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0))::decimal(38, 0) as tokens_of_model
   from costs.usage_by_model
   where usage_date between $first and $last
+  group by all
 )
 select
   usage_date,
@@ -26,6 +27,7 @@ left join tokens using (connection, model, usage_date)
 where {measure} is not null and usage_date in (select unnest($days::date[]))
   and (
     $kind = 'all'
+    or ($kind = 'model' and $id = model_as_sent)
     or $id = case $kind
       when 'connection' then parts.connection
       when 'provider' then provider

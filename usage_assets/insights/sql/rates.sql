@@ -21,6 +21,7 @@ from (
       {'kind': 'workspace', 'id': workspace_id},
       {'kind': 'user', 'id': user_id},
       {'kind': 'model', 'id': model},
+      {'kind': 'model', 'id': family},
       {'kind': 'api_key', 'id': coalesce(api_key_id, api_key_name)}
     ]) as scope
   from costs.counted_costs

@@ -14,6 +14,7 @@ from (
 where counted_in = $unit
   and (
     $kind = 'all'
+    or ($kind = 'model' and $id = family)
     or $id = case $kind
       when 'connection' then connection
       when 'team' then team

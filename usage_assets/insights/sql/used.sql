@@ -1,5 +1,5 @@
 -- what was used, with the columns of every scope. series.sql, parts.sql and measured.sql read it
--- reads: costs.usage, costs.names, accounting.owners
+-- reads: costs.usage, costs.names, accounting.owners, models.names
 with
 used as (
   select row_number() over () as number, *
@@ -36,7 +36,8 @@ select
   used.workspace_id,
   used.user_id,
   coalesce(used.project_id, used.workspace_id) as project,
-  used.model,
+  models.family as model,
+  used.model as model_as_sent,
   coalesce(used.user_id, accounts.id, used.api_key_id) as person,
   used.api_key_id as api_key,
   coalesce(projects.name, used.project_id, workspaces.name, used.workspace_id) as project_name,
@@ -55,6 +56,8 @@ select
   sessions::decimal(38, 0) as sessions
 from used
 left join owned using (number)
+left join models.names as models
+  on models.provider = used.provider and models.model = used.model
 left join costs.names as projects
   on projects.kind = 'project_id' and projects.connection = used.connection and projects.id = used.project_id
 left join costs.names as workspaces

@@ -1,5 +1,5 @@
 -- one row per connection, day, source, cost basis, unit, currency, project, workspace, user and API key of {source}, with
--- what its rows add up to
+-- what its rows add up to; of bills also per category and per what they state besides the billed cost
 select
   connection,
   usage_date,
@@ -13,7 +13,7 @@ select
   user_id,
   api_key_id,
   {api_key_name} as api_key_name,
-  sum(native_amount) as native_amount,
+{stated}  sum(native_amount) as native_amount,
   sum(amount_usd) as amount_usd,
   count(*) filter (where amount_usd is null) as rows_without_usd,
   count(*) filter (where amount_usd is null and native_amount <> 0) as rows_of_unknown_value

@@ -5,13 +5,12 @@ select
   costs.*,
   coalesce(credit_rates.usd_per_credit, exchange_rates.usd) as usd_rate,
   coalesce(credit_rates.source, exchange_rates.source) as usd_rate_source,
-  case native_unit
-    when 'dollars' then native_amount
-    when 'cents' then major_units(native_amount, currencies.minor_unit)
-    when 'credits' then product(native_amount, credit_rates.usd_per_credit::decimal(14, 10))
-    when 'major units' then product(native_amount, exchange_rates.usd::decimal(11, 10))
-    when 'minor units' then product(native_amount, minor_rate(exchange_rates.usd, currencies.minor_unit))
-  end as amount_usd,
+  in_dollars(native_amount, native_unit, usd_per_credit, exchange_rates.usd, minor_unit) as amount_usd,
+  if(
+    effective_amount is not null,
+    in_dollars(effective_amount, native_unit, usd_per_credit, exchange_rates.usd, minor_unit),
+    null
+  ) as effective_usd,
   case
     when amount_usd is not null then null
     when native_unit = 'credits'
@@ -23,7 +22,8 @@ from (
   from native
   union all by name
   select model, usage_type, project_id, workspace_id, user_id, api_key_id, api_key_name, line_item, cost_type, token_type,
-    service_tier, context_window, inference_geo, charge_frequency
+    service_tier, context_window, inference_geo, charge_frequency, charge_category, costs_stated, effective_amount,
+    contracted_amount, list_amount
   from costs.daily_costs
   where false
 ) as costs

@@ -51,6 +51,8 @@ class ApiKeys(
         "created_by_id": "created_by.id",
         "principal_type": "principal.type",
         "principal_id": "principal.id",
+        "principal_user_id": "principal.user_id",
+        "principal_service_account_id": "principal.service_account_id",
     },
 ):
     """One row per connection, API key of the organization and version of its attributes."""
@@ -62,8 +64,10 @@ class ApiKeys(
     workspace_id: Annotated[str | None, column("Workspace; none is the default workspace")] = None
     created_by_type: Annotated[str | None, column("What created it, such as user")] = None
     created_by_id: Annotated[str | None, column("Who created it")] = None
-    principal_type: Annotated[str | None, column("What it acts as: user or service_account")] = None
-    principal_id: Annotated[str | None, column("Who it acts as")] = None
+    principal_type: Annotated[str | None, column("What it acts as, such as user or service_account")] = None
+    principal_id: Annotated[str | None, column("Who it acts as, where the answer has one id for both")] = None
+    principal_user_id: Annotated[str | None, column("User that it acts as", is_added=True)] = None
+    principal_service_account_id: Annotated[str | None, column("Service account that it acts as", is_added=True)] = None
     created_at: CreatedAt = None
     expires_at: ExpiresAt = None
 
@@ -84,6 +88,8 @@ class SpendLimits(
         "user_id": "scope.user_id",
         "workspace_id": "scope.workspace_id",
         "rbac_group_id": "scope.rbac_group_id",
+        "seat_tier": "scope.seat_tier",
+        "service": "scope.service",
     },
 ):
     """One row per connection, spend limit and version of its attributes."""
@@ -101,6 +107,8 @@ class SpendLimits(
     user_id: Annotated[str | None, column("User that it is for", personal=True)] = None
     workspace_id: Annotated[str | None, column("Workspace that it is for")] = None
     rbac_group_id: Annotated[str | None, column("Group that it is for")] = None
+    seat_tier: Annotated[str | None, column("Tier of seats that it is for", is_added=True)] = None
+    service: Annotated[str | None, column("Service that it is for", is_added=True)] = None
     created_at: CreatedAt = None
 
 

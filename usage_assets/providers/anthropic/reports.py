@@ -190,10 +190,10 @@ class ModelUse(
     """One entry of ``model_breakdown``, as it is stored."""
 
     model: Annotated[str, column("Model")]
-    input: Annotated[int, tokens("Input")]
-    output: Annotated[int, tokens("Output")]
-    cache_read: Annotated[int, tokens("Input read from the cache")]
-    cache_creation: Annotated[int, tokens("Input written to the cache")]
+    input: Annotated[int | None, tokens("Input")]
+    output: Annotated[int | None, tokens("Output")]
+    cache_read: Annotated[int | None, tokens("Input read from the cache")]
+    cache_creation: Annotated[int | None, tokens("Input written to the cache")]
     estimated_cost_cents: Annotated[Decimal, column("Estimated cost in minor units of currency", unit="cents")]
     currency: Annotated[str, column("Currency code as sent")]
 
@@ -232,6 +232,7 @@ class ClaudeCode(
         "is_remote",
         "occurrence",
     )
+    parts = {"model_breakdown": ModelUse}
     totals = {
         "estimated_cents_api": Total("sum(estimated_cost_usd_cents) filter (where customer_type = 'api')", "cents"),
         "estimated_cents_subscription": Total(
@@ -381,7 +382,6 @@ ANTHROPIC = Provider(
             row=ClaudeCode,
             item=ClaudeCodeRecord,
             records=claude_code_records,
-            parts={"model_breakdown": ModelUse},
             window_days=1,
             window_params=single_day,
             params={"limit": "1000"},

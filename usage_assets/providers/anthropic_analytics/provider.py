@@ -6,6 +6,7 @@ from datetime import date
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
+from usage_assets.providers.anthropic_analytics.entities import ENTITIES
 from usage_assets.providers.anthropic_analytics.reports import (
     BY,
     AnalyticsCost,
@@ -46,6 +47,7 @@ ANTHROPIC_ANALYTICS = Provider(
     lookback_days=364,  # the moment of the request less 365 days: the midnight before it is refused
     first_day=date(2026, 1, 1),
     names_organization=True,
+    entities=ENTITIES,
     too_recent=re.compile(r"\b(latest|most recent|too recent|not yet)\b", re.I),
     endpoints=(
         analytics(

@@ -1,12 +1,11 @@
-"""Cursor's Admin API: usage events with their money, daily activity, members, and the provider.
+"""Cursor's Admin API: usage events with their money, daily activity, and the provider. Lists are in lookups.py.
 
 Money here is cents, with fractions. Source: the Admin API page at cursor.com/docs/account/teams/admin-api, and public
-connectors for what it does not say. No answer has been seen live.
+connectors for what it does not say. No answer has been seen live; fixtures/recorded/cursor has what others recorded.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import partial
 from typing import Annotated
@@ -15,10 +14,10 @@ import httpx
 import msgspec
 
 from usage_assets.core.days import Window
-from usage_assets.core.schema import LookupRow, Row, Total, column
+from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.cursor.entities import ENTITIES
+from usage_assets.providers.cursor.lookups import LOOKUPS, MemberId, as_text, moment, numbers, of_person
 from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider
-from usage_assets.providers.lookup import Lookup, PersonName, Role
 from usage_assets.providers.records import CountedFields, Item, Json, OtherFields, Parser, ShapeError
 
 BILLED, INCLUDED, OWN_KEY, NOT_CHARGED = "billed", "included", "own_key", "not_charged"
@@ -29,20 +28,16 @@ CHARGES: Mapping[str, str] = {
     "free": INCLUDED,
     "free_credit": INCLUDED,
     "user_api_key": OWN_KEY,
-    "errored_not_charged": NOT_CHARGED,
-    "aborted_not_charged": NOT_CHARGED,
 }
-"""Kind of an event -> what its amount is. Kinds that begin with ``included_in_`` name a plan."""
+"""Kind of an event -> what its amount is. Kinds that begin with ``included_in_`` name a plan; those that end with
+``not_charged`` say why there is no charge: errored, or aborted."""
 INCLUDED_IN = "included_in_"
 _ENUM = "USAGE_EVENT_KIND_"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 cents = partial(column, unit="cents", additive=False)
 tokens = partial(column, unit="tokens")
 of_events = partial(column, unit="events")
 of_lines = partial(column, unit="lines")
-of_person = column("Person: the e-mail address, by which alone events know a person", address="only_id")
-MemberId = Annotated[str | None, column("Number of the member in Cursor")]
 
 
 class Event(Item, kw_only=True):
@@ -58,9 +53,16 @@ class UsageEvents(
     kw_only=True,
     rename={
         "user_id": "userEmail",
+        "service_account_id": "serviceAccountId",
+        "service_account_name": "serviceAccountName",
+        "service_account_email": "serviceAccountEmail",
+        "team_id": "teamId",
         "kind_as_sent": "kindAsSent",
+        "is_chargeable": "isChargeable",
         "max_mode": "maxMode",
         "is_headless": "isHeadless",
+        "is_cloud_agent": "isCloudAgent",
+        "events_without_price": "eventsWithoutPrice",
         "request_units": "requestsCosts",
         "input_tokens": "tokenUsage.inputTokens",
         "output_tokens": "tokenUsage.outputTokens",
@@ -71,35 +73,73 @@ class UsageEvents(
         "charged_cents": "chargedCents",
     },
 ):
-    """One row per connection, day, person, model, kind, charge, max mode and headless: usage events, added up.
+    """One row per connection, day, person or service account, team, model, kind, charge and mode: events, added up.
 
     Only charged_cents with the charge `billed` are billed. With `included` they are the price of what a plan covers.
     Never add token_fee_cents or model_cents to charged_cents, which contain both. The use of an own key is in the
     bill of that key's provider.
+
+    An event is of a person or of a service account, never of both. Ids of conversations and cloud agents are no
+    columns: with them, a row would be a single event. Whether a cloud agent ran is one. Conversations cannot be counted
+    in rows that are added up, because one has events of several models and days. The archive has the events.
     """
 
     table = "cursor.usage_events"
-    grain = ("user_id", "model", "kind", "kind_as_sent", "charge", "max_mode", "is_headless")
+    grain = (
+        "user_id",
+        "service_account_id",
+        "team_id",
+        "model",
+        "kind",
+        "kind_as_sent",
+        "charge",
+        "is_chargeable",
+        "max_mode",
+        "is_headless",
+        "is_cloud_agent",
+    )
     is_summed = True
     totals = {
         f"{charge}_cents": Total(f"sum(charged_cents) filter (where charge = '{charge}')", "cents")
         for charge in (BILLED, INCLUDED, OWN_KEY, NOT_CHARGED)
     } | {
+        "service_account_cents": Total("sum(charged_cents) filter (where service_account_id is not null)", "cents"),
         "model_cents": Total("sum(model_cents)"),
         "token_fee_cents": Total("sum(token_fee_cents)"),
         "request_units": Total("sum(request_units)"),
     }
 
     user_id: Annotated[str | None, of_person] = None
+    service_account_id: Annotated[
+        str | None, column("Service account; its name where no id is sent", address="in_name", is_added=True)
+    ] = None
+    service_account_name: Annotated[
+        str | None, column("Name of the service account", address="in_name", is_added=True)
+    ] = None
+    service_account_email: Annotated[
+        str | None,
+        column("Address of the service account, as USAGE_PEOPLE wants it", address="sent_unasked", is_added=True),
+    ] = None
+    team_id: Annotated[str | None, column("Team, where the event names it", is_added=True)] = None
     model: Annotated[str | None, column("Model")] = None
     kind: Annotated[str, column("Kind of charge, such as usage_based or included_in_business")]
     kind_as_sent: Annotated[str, column("The same, as Cursor spells it: a label or the name of a constant")]
     charge: Annotated[
         str, column("billed; included in a plan; own_key: billed by that key's provider; not_charged: failed requests")
     ]
+    is_chargeable: Annotated[
+        bool | None,
+        column("What Cursor calls the events; `charge` decides, and a check compares the two", is_added=True),
+    ] = None
     max_mode: Annotated[bool | None, column("Whether max mode was used")] = None
     is_headless: Annotated[bool | None, column("Whether it ran without a connected client")] = None
+    is_cloud_agent: Annotated[
+        bool | None, column("True if a cloud agent ran; null: the events name none", is_added=True)
+    ] = None
     events: Annotated[int, of_events("Usage events")] = 1
+    events_without_price: Annotated[
+        int | None, of_events("Those of them that a plan covers and that state no price", additive=False, is_added=True)
+    ] = None
     request_units: Annotated[
         Decimal | None, column("Request units, of plans that count requests", unit="request units", additive=False)
     ] = None
@@ -114,8 +154,11 @@ class UsageEvents(
 
 
 def usage_events(event: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
-    """An event with what its amount is. Raises ShapeError where nothing says that, or where a price is missing."""
-    is_chargeable = event.pop("isChargeable", None)
+    """An event with what its amount is, and whose. Raises ShapeError where nothing says what it is, or what is billed.
+
+    An event that a plan covers may lack its price: what it is worth is unknown then, and nothing is billed.
+    """
+    is_chargeable = event.get("isChargeable")
     kind = normalized(event["kind"])
     charge = charge_of(kind, is_chargeable)
     price = event.get("chargedCents")
@@ -123,22 +166,55 @@ def usage_events(event: Json, path: str, parser: Parser) -> Iterator[tuple[str, 
         if is_chargeable is None or price != 0:
             raise ShapeError(f"{path}.kind", parser.day, f"nothing says whether the kind {event['kind']!r} is billed")
         charge = NOT_CHARGED
-    if price is None and charge in (BILLED, INCLUDED):
+    if charge == BILLED and price is None and (price := price_of_2025(event)) is None:
         raise ShapeError(f"{path}.chargedCents", parser.day, f"the field is missing of an event that is {charge}")
     for known in ("start", "timestamp", "isTokenBasedCall", "isFreeBugbot"):
         event.pop(known, None)
     if isinstance(used := event.get("tokenUsage"), dict):
         used.pop("discountPercentOff", None)
-    yield path, event | {"kind": kind, "kindAsSent": event["kind"], "charge": charge}
+    unpriced = {"eventsWithoutPrice": 1} if charge == INCLUDED and price is None else {}
+    columns = whose(event) | unpriced
+    columns |= {"kind": kind, "kindAsSent": event["kind"], "charge": charge, "chargedCents": price}
+    yield path, event | columns
 
 
 def charge_of(kind: str, is_chargeable: bool | None) -> str | None:
     """What the amount of an event is; None where that is not known. The kind decides, if it is known: Cursor also calls
-    events chargeable that a plan covers."""
-    charge = INCLUDED if kind.startswith(INCLUDED_IN) else CHARGES.get(kind)
-    if is_chargeable and charge is None:
-        return BILLED
-    return INCLUDED if is_chargeable is False and charge == BILLED else charge
+    events chargeable that a plan covers, or that failed. ``isChargeable`` can only make an unknown kind billed."""
+    if kind.startswith(INCLUDED_IN):
+        return INCLUDED
+    return NOT_CHARGED if kind.endswith(NOT_CHARGED) else CHARGES.get(kind, BILLED if is_chargeable else None)
+
+
+def price_of_2025(event: Json) -> int | Decimal | None:
+    """The price of an event without ``chargedCents``: that of the model, plus the fee, as the reference of 2025 says.
+
+    None where the model's price is not stated, or where it has a discount: 2025 knew none, and this adds none up.
+    """
+    match event.get("tokenUsage"), event.get("cursorTokenFee"):
+        case {"discountPercentOff": _}, _:
+            return None
+        case {"totalCents": int() | Decimal() as model}, None:
+            return model
+        case {"totalCents": int() | Decimal() as model}, int() | Decimal() as fee:
+            return model + fee
+    return None
+
+
+_IDS = ("userEmail", "serviceAccountId", "serviceAccountName", "conversationId", "cloudAgentId")
+
+
+def whose(event: Json) -> Json:
+    """Takes the ids out of an event, and returns them as columns. An id that is not there may be the text ``null``."""
+    given = {name: value for name in _IDS if (value := event.pop(name, None)) not in (None, "", "null")}
+    account = given.get("serviceAccountId", given.get("serviceAccountName"))
+    return {
+        "serviceAccountEmail" if account else "userEmail": given.get("userEmail"),
+        "serviceAccountId": account,
+        "serviceAccountName": given.get("serviceAccountName"),
+        "isCloudAgent": "cloudAgentId" in given or None,
+        "teamId": as_text(event.pop("teamId", None)),
+    }
 
 
 def normalized(kind: str) -> str:
@@ -222,35 +298,7 @@ class DailyUsage(
 def daily_usage(person: Json, path: str, _parser: Parser) -> Iterator[tuple[str, Json]]:
     for known in ("start", "day"):
         person.pop(known, None)
-    yield path, person | {"userId": _as_text(person.get("userId"))}
-
-
-class Members(LookupRow, kw_only=True, rename={"id": "email", "member_id": "id", "is_removed": "isRemoved"}):
-    """One row per connection, member of the team and version of its attributes; removed members are listed, too.
-
-    The id is the e-mail address: costs and usage know a person by nothing else.
-    """
-
-    table = "cursor.members"
-
-    id: Annotated[str, of_person]
-    member_id: MemberId = None
-    name: PersonName = None
-    role: Role = None
-    is_removed: Annotated[bool | None, column("Whether the member was removed from the team")] = None
-
-
-class MembersAnswer(msgspec.Struct, rename="camel"):
-    """The whole list, which has no pages."""
-
-    team_members: list[Json]
-
-
-def all_members(body: Json, _after: str | None) -> Json:
-    """The list of members as a page."""
-    listed = msgspec.convert(body, MembersAnswer).team_members
-    data = [member | {"id": _as_text(member.get("id"))} for member in listed]
-    return {name: value for name, value in body.items() if name != "teamMembers"} | {"data": data, "has_more": False}
+    yield path, person | {"userId": as_text(person.get("userId"))}
 
 
 class EventPages(msgspec.Struct, rename="camel"):
@@ -324,26 +372,13 @@ def _numbered(page: int, all_pages: int, *, has_next: bool) -> Json:
 
 
 def _midnight(timestamp: object, path: str) -> str:
-    try:
-        moment = _EPOCH + timedelta(milliseconds=int(timestamp))  # type: ignore[call-overload]
-    except (TypeError, ValueError, OverflowError):
-        raise ShapeError(path, None, f"Expected milliseconds since 1970, not {timestamp!r}") from None
-    return f"{moment:%Y-%m-%d}T00:00:00Z"
-
-
-def _as_text(number: object) -> object:
-    return str(number) if isinstance(number, int) else number
+    return f"{moment(timestamp, path):%Y-%m-%d}T00:00:00Z"
 
 
 def epoch_ms(window: Window) -> Mapping[str, str]:
     """Window parameters of Cursor: milliseconds, up to the last one of the window, whose end is fixed."""
     first, end = (int(moment.timestamp()) * 1000 for moment in (window.start, window.end))
     return {"startDate": str(first), "endDate": str(end - 1)}
-
-
-def numbers(params: Sequence[tuple[str, str]]) -> Json:
-    """The JSON body that reads: every parameter is a number. The last ``page`` counts."""
-    return {name: int(value) for name, value in params}
 
 
 def basic(key: str) -> httpx.Auth:
@@ -405,16 +440,5 @@ CURSOR = Provider(
             window_days=30,
         ),
     ),
-    lookups=(
-        Lookup(
-            name="members",
-            path="teams/members",
-            row=Members,
-            cursor=None,
-            page=all_members,
-            items="teamMembers",
-            known_as="user_id",
-            is_of_one_organization=False,
-        ),
-    ),
+    lookups=LOOKUPS,
 )

@@ -13,7 +13,7 @@ from typing import Annotated
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider
 from usage_assets.providers.files import FILE, ROW, FileReport
-from usage_assets.providers.focus.meters import described
+from usage_assets.providers.focus.meters import described, object_in
 from usage_assets.providers.records import Item, Json, Moment, Parser, as_json
 
 money = partial(column, unit="currency units", additive=False)
@@ -48,7 +48,8 @@ class Charges(Row, kw_only=True, rename="pascal"):
 
     The day is the UTC day on which the charge period begins: a charge of several days is not split. billed_cost is what
     is invoiced. effective_cost, list_cost and contracted_cost value the same charge in other ways: never add them. Rows
-    with left_out_rows add up all charges of a service that is not taken. Costs are not computed from them.
+    with left_out_rows add up all charges of a service that is not taken, billed and effective: the effective cost is
+    null if one of them states none. Costs are not computed from them.
     """
 
     table = "focus.charges"
@@ -139,7 +140,10 @@ class Charges(Row, kw_only=True, rename="pascal"):
     usage_type: Annotated[
         str | None, column("Kind of tokens, called as Anthropic's, or the meter of anything else")
     ] = None
-    tokens: Annotated[int | None, column("Tokens, where the unit is one of tokens", unit="tokens")] = None
+    tokens: Annotated[
+        int | None,
+        column("Tokens that were used, where the unit is one of tokens; null for what is no use", unit="tokens"),
+    ] = None
     left_out_rows: Annotated[
         int | None, column("Rows of the service that are left out; null in a row of a charge", unit="rows")
     ] = None
@@ -155,6 +159,8 @@ class ChargesOfDay(Item, kw_only=True, rename={"start": "day"}):
 OURS = frozenset(("connection", "usage_date", "OtherColumns", "Model", "UsageType", "Tokens"))
 """Columns of the table that no file has."""
 _KNOWN = frozenset(Charges.__struct_encode_fields__) - OURS
+EXPORTED = "x_OtherColumns"
+"""Where our own export has the columns of a file that it has no column for."""
 
 
 def charges(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
@@ -162,6 +168,11 @@ def charges(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]
     for n, result in enumerate(item["results"]):
         fields = {name: value for name, value in result.items() if name in _KNOWN}
         others = {name: value for name, value in result.items() if name not in _KNOWN and name not in (FILE, ROW)}
+        if exported := object_in(result, EXPORTED):
+            others = {**exported, **others}
+            del others[EXPORTED]
+        if "x_InvoiceId" in result:  # our own export has no InvoiceId where a charge of the file has none
+            fields.setdefault("InvoiceId", result["x_InvoiceId"])
         fields["OtherColumns"] = as_json(parser.people.scrubbed(others)) if others else None
         yield f"{path}.results[{n}]", fields if "LeftOutRows" in fields else fields | described(result)
 
@@ -171,11 +182,12 @@ FOCUS = Provider(
     company="FOCUS files",
     service="FOCUS files",
     billed_as=BilledAs(services=HOSTED),
+    people_ids="local",
     sub_account_type="Account",
     default_sub_account="no sub account",
     advice={},
     settling_days=40,  # clouds close a bill within about 10 days after the month's end
-    costs=(CostSource(table="focus.charges", billed_totals="billed_*", charge="Charge that is not itemized"),),
+    costs=(CostSource(table="focus.charges", billed_totals="billed_*", is_focus=True),),
     endpoints=(
         Endpoint(
             name="charges",
@@ -192,7 +204,6 @@ FOCUS = Provider(
             files=FileReport(
                 required=(
                     "BilledCost",
-                    "BillingAccountId",
                     "BillingCurrency",
                     "ChargeCategory",
                     "ChargePeriodStart",
@@ -206,13 +217,20 @@ FOCUS = Provider(
                 times=("BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd"),
                 amounts=(
                     "BilledCost",
+                    "CommitmentDiscountQuantity",
                     "ConsumedQuantity",
                     "ContractedCost",
+                    "ContractedUnitPrice",
                     "EffectiveCost",
                     "ListCost",
+                    "ListUnitPrice",
+                    "PricingCurrencyContractedUnitPrice",
+                    "PricingCurrencyEffectiveCost",
+                    "PricingCurrencyListUnitPrice",
                     "PricingQuantity",
                 ),
                 amount="BilledCost",
+                amortized="EffectiveCost",
                 currency="BillingCurrency",
                 billed_together=("BillingAccountId", "InvoiceIssuerName", "BillingPeriodStart"),
                 use=("ChargeCategory", "Usage"),

@@ -2,9 +2,11 @@
 
 FOCUS has no columns for them before 1.5. Kinds of tokens are called as Anthropic calls its own. Sources: AWS's usage
 types of Bedrock (``USE1-Claude4.5Sonnet-cache-read-input-token-count``) and of the AWS Marketplace
-(``USE1-MP:USE1_CacheWrite1hInputTokenCount-Units``), Azure's meters (``gpt 4o 0806 Inp glbl Tokens``, ``GPT 5 Mini cchd
-Inpt Glbl 1M Tokens``, ``GPT 5.1 cd inp Gl 1M Tokens``), Google's SKUs (``Gemini 2.5 Flash Text Input - Predictions``).
-A name of another form stays as it is.
+(``USE1-MP:USE1_CacheWrite1hInputTokenCount-Units``, ``USE1-MP:USE1_cache_write_tokens_1h_standard-Units``: the model is
+in the name of the service), Azure's meters (``gpt 4o 0806 Inp glbl Tokens``, ``GPT 5 Mini cchd Inpt Glbl 1M Tokens``,
+``5.5 ShortCo cd inp Gl 1M Tokens``: the model's first word is in the subcategory), Google's SKUs (``Gemini 2.5 Flash
+Text Input - Predictions``, ``Generate content input token count gemini 2.5 flash text``). A name of another form stays
+as it is.
 """
 
 import re
@@ -21,10 +23,10 @@ INPUT = "uncached_input_tokens"
 OUTPUT = "output_tokens"
 KINDS = (
     (re.compile(r"cache[- ]?(write|creation).*(?<!\d)1h", re.I), CACHE_WRITE_1H),
-    (re.compile(r"cache[- ]?(write|creation)|\bcd[- ]wr\b", re.I), CACHE_WRITE),
+    (re.compile(r"cache[- ]?(write|creation)(?!.*(?<!\d)30m)|\bcd[- ]wr\b", re.I), CACHE_WRITE),
     (re.compile(r"cache[- ]?read|\b(cached|cchd)\b|\b(cach|cd)[- ]inpt?\b|caching", re.I), CACHE_READ),
-    (re.compile(r"(?<![a-z])(output(?=tokencount)|(output|outpt?|opt|out)(?![a-z]))", re.I), OUTPUT),
-    (re.compile(r"(?<![a-z])(input(?=tokencount)|(input|inpt?|in)(?![a-z]))", re.I), INPUT),
+    (re.compile(r"(?:(?<![a-z])|(?<=batch))(output(?=token)|(output|outpt?|opt|out)(?![a-z]))", re.I), OUTPUT),
+    (re.compile(r"(?:(?<![a-z])|(?<=batch))(input(?=token)|(input|inpt?|in)(?![a-z]))", re.I), INPUT),
 )
 """The first that is found in the name of a token meter says which tokens it counts."""
 STATED = {"input": INPUT, "output": OUTPUT, "cacheread": CACHE_READ, "cachewrite": CACHE_WRITE}
@@ -32,12 +34,22 @@ STATED = {"input": INPUT, "output": OUTPUT, "cacheread": CACHE_READ, "cachewrite
 METERS = ("SkuMeter", "x_UsageType", "x_SkuMeterName", "x_SkuDescription")
 """Columns that may name what is metered, the best first."""
 _REGION = r"(?:(?:USE|USW|UGW|UGE|CAN|CAW|SAE|MXC|EUC|EUN|EUW|EUS|EU|APN|APS|APE|MEC|MES|ILC|AFS)\d*-)?"
-_BEDROCK = re.compile(rf"{_REGION}(.+?)(?:-mantle)?-(?:cache-(?:read|write)-(?:1h-)?)?(?:input|output)-token.*")
+_BEDROCK = re.compile(
+    rf"{_REGION}(.+?)(?:-mantle)?(?:-text)?-"
+    r"(?:cache-(?:read|write)-(?:1h-)?(?:input-)?|(?:input|output)-)token.*"
+)
 _AZURE = re.compile(r"(.+?)[ -](?:cached|cchd|cach|cd|inpt?|input|outpt?|opt|output)\b.*tokens?", re.I)
-_GOOGLE = re.compile(r"(gemini [\d.]+ (?:flash lite|flash|pro|ultra|nano)).*", re.I)
+_GOOGLE = re.compile(r"(?:generate content .*)?(gemini [\d.]+ (?:flash lite|flash|pro|ultra|nano)(?: tts)?).*", re.I)
+_RESOLD = re.compile(r"(.+) \(Amazon Bedrock Edition\)")
+_MAKERS = (("azure openai gpt", "gpt"), ("azure grok", "grok"), ("azure deepseek", "deepseek"), ("azure kimi", "kimi"))
+"""How subcategories of Azure begin, and the word that their meters leave out before the number of the model."""
+_NUMBER = re.compile(r"[krv]?\d")
 _CLAUDE = re.compile(r"Claude(\d+)(?:\.(\d+))?(Opus|Sonnet|Haiku)")
-_VENDOR = re.compile(r"[a-z0-9]+\.(?=[a-z])")
+_VENDOR = re.compile(r"^(?!deepseek\.v)[a-z0-9]+\.(?=[a-z])")
+"""Stands before the name of a model; ``deepseek.v3.2`` is the name."""
 _UNIT = re.compile(r"(?:(\d+) ?([km]|thousand|million)?|([km]|thousand|million))? ?tokens?", re.I)
+_SCALE = re.compile(r"1?[km]", re.I)
+"""A unit of Azure that says how many, and not of what: its meter does."""
 _TIMES = {"k": 1000, "thousand": 1000, "m": 1_000_000, "million": 1_000_000}
 
 
@@ -52,7 +64,8 @@ def model_in(meter: str) -> str | None:
     >>> model_in("gpt 4o 0806 cached Inp glbl Tokens"), model_in("GPT 5.1 cd inp Gl 1M Tokens")
     ('gpt-4o-0806', 'gpt-5.1')
     """
-    found = next((found for form in (_BEDROCK, _AZURE, _GOOGLE) if (found := form.fullmatch(meter))), None)
+    words = meter.replace("_", " ")
+    found = next((found for form in (_BEDROCK, _AZURE, _GOOGLE) if (found := form.fullmatch(words))), None)
     if found is None:
         return None
     name = _VENDOR.sub("", found[1], count=1) if found.re is _BEDROCK else found[1].lower().replace(" ", "-")
@@ -71,36 +84,52 @@ def kind_of(meter: str) -> str:
     >>> kind_of("Gemini 3 Flash Text Input Caching Storage")
     'Gemini 3 Flash Text Input Caching Storage'
     """
-    if ("token" not in meter.lower() and not _GOOGLE.fullmatch(meter)) or "storage" in meter.lower():
+    words = meter.replace("_", " ")
+    if not (says_tokens(words) or _GOOGLE.fullmatch(words)) or "storage" in words.lower():
         return meter
-    return next((kind for form, kind in KINDS if form.search(meter)), meter)
+    return next((kind for form, kind in KINDS if form.search(words)), meter)
+
+
+def says_tokens(meter: str) -> bool:
+    return "token" in meter.lower() and "storage" not in meter.lower()
 
 
 @lru_cache(4096)
-def tokens_per(unit: str) -> int | None:
-    """Return how many tokens a unit has; None for a unit of something else.
+def tokens_per(unit: str, meter: str = "") -> int | None:
+    """Return how many tokens a unit of a meter has; None for a unit of something else.
 
     >>> tokens_per("1K tokens"), tokens_per("Tokens"), tokens_per("1M Tokens"), tokens_per("Hours")
     (1000, 1, 1000000, None)
+    >>> tokens_per("1K", "gpt 4o 0806 Inp glbl Tokens"), tokens_per("1K", "Images"), tokens_per("1", "Inp Tokens")
+    (1000, None, None)
     """
-    if not (found := _UNIT.fullmatch(unit.strip())):
+    unit = unit.strip()
+    if _SCALE.fullmatch(unit) and says_tokens(meter):
+        unit += " tokens"
+    if not (found := _UNIT.fullmatch(unit)):
         return None
     number, prefix, alone = found.groups()
     return int(number or 1) * _TIMES.get((prefix or alone or "").lower(), 1)
 
 
-def tokens_of(row: Mapping[str, object]) -> int | None:
-    """Return the tokens of a charge: consumed, or else priced; None where neither is in tokens."""
-    for quantity, unit in (("ConsumedQuantity", "ConsumedUnit"), ("PricingQuantity", "PricingUnit")):
-        number, name = row.get(quantity), row.get(unit)
-        if isinstance(number, str) and isinstance(name, str) and (per := tokens_per(name)):
-            return round(Decimal(number) * per)
+def tokens_of(row: Mapping[str, object], meter: str | None) -> int | None:
+    """Return the tokens that a charge was for: consumed, or priced where it does not state what was consumed.
+
+    None where these are not tokens, and where nothing was used: what is bought, credited or taxed, and the part of a
+    commitment that nobody used. A correction that takes use back has a negative number of them.
+    """
+    if row.get("ChargeCategory") != "Usage" or row.get("CommitmentDiscountStatus") == "Unused":
+        return None
+    stated = "Pricing" if row.get("ConsumedQuantity") is None else "Consumed"
+    number, unit = row.get(f"{stated}Quantity"), row.get(f"{stated}Unit")
+    if isinstance(number, str) and isinstance(unit, str) and (per := tokens_per(unit, meter or "")):
+        return round(Decimal(number) * per)
     return None
 
 
-def details_of(row: Mapping[str, object]) -> Mapping[str, object]:
-    """Return SkuPriceDetails, which has FOCUS 1.5's keys of the model where its writer knows them."""
-    text = row.get("SkuPriceDetails")
+def object_in(row: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """Return the JSON object in a column; an empty one where there is none."""
+    text = row.get(name)
     try:
         found = msgspec.json.decode(text) if isinstance(text, str) else {}
     except msgspec.DecodeError:
@@ -108,9 +137,19 @@ def details_of(row: Mapping[str, object]) -> Mapping[str, object]:
     return found if isinstance(found, dict) else {}
 
 
+def model_of(row: Mapping[str, object], meter: str | None) -> str | None:
+    """Return the model that a charge names: its meter, with Azure's subcategory, or service of AWS's Marketplace."""
+    if meter and (name := model_in(meter)):
+        sold_as = str(row.get("x_SkuMeterSubcategory") or "").lower()
+        word = next((word for start, word in _MAKERS if sold_as.startswith(start)), None)
+        return f"{word}-{name}" if word and _NUMBER.match(name) else name
+    resold = _RESOLD.fullmatch(str(row.get("ServiceName") or ""))
+    return resold[1] if resold else None
+
+
 def described(row: Mapping[str, object]) -> dict[str, object]:
     """Return model, kind of usage and tokens of a charge, as far as it states them."""
-    details = details_of(row)
+    details = object_in(row, "SkuPriceDetails")  # FOCUS 1.5 defines keys of the model
     meter = next((text for name in METERS if isinstance(text := row.get(name), str)), None)
     kind = row.get("x_TokenType") or details.get("x_TokenType")
     if kind is None and isinstance(token_type := details.get("TokenType"), str):
@@ -120,5 +159,4 @@ def described(row: Mapping[str, object]) -> dict[str, object]:
     elif kind is None:
         kind = kind_of(meter) if meter else None
     stated = row.get("x_Model") or details.get("ModelId")
-    model = stated or (model_in(meter) if meter else None)
-    return {"Model": model, "UsageType": kind, "Tokens": tokens_of(row)}
+    return {"Model": stated or model_of(row, meter), "UsageType": kind, "Tokens": tokens_of(row, meter)}

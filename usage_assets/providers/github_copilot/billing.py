@@ -1,10 +1,13 @@
-"""GitHub's billing reports of an organization's Copilot, and the provider. Money here is dollars: gross, discount, net.
+"""GitHub's billing reports of Copilot, and the provider. Money here is dollars: gross, discount, net.
 
 Since 2026-06-01, Copilot is billed in AI credits (1 credit is $0.01), before that in premium requests. Seats are in the
 report of all products. Source: @octokit/openapi-types 29.0.1 and docs.github.com, "Billing usage". No answer has been
 seen live.
+
+Net is billed. It is not gross less discount: recorded rows have a discount above gross, and a net of 0.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import partial
@@ -30,28 +33,45 @@ from usage_assets.providers.records import (
     whole_answer,
 )
 
-OF_SEATS = "lower(product) like '%copilot%' and lower(unit_type) like 'user%'"
-"""SQL: whether a row of the report of all products is billed per seat of Copilot, in user-months."""
-OF_MODELS = (
-    "(lower(product) in ('models', 'github models') or regexp_matches(lower(sku), '^models[ _]inference')) "
-    "and not regexp_matches(lower(concat_ws(' ', sku, unit_type)), 'ai[ _-]?(credit|unit)|premium[ _-]?request')"
+AI_CREDITS, REQUESTS, USER_MONTHS = "ai-credits", "requests", "user-months"
+UNITS: Mapping[str, str] = {
+    **dict.fromkeys(("aicredit", "aicredits", "aiunit", "aiunits", "credit", "credits"), AI_CREDITS),
+    **dict.fromkeys(("premiumrequest", "premiumrequests", "request", "requests"), REQUESTS),
+    **dict.fromkeys(("usermonth", "usermonths"), USER_MONTHS),
+}
+"""Letters of a unit as GitHub spells it -> the unit. The only place that knows spellings: everything else reads the
+column ``unit``. The unit decides what a row is, not its SKU: credits are also sent as ``copilot_premium_request``."""
+NO_UNIT = (
+    "It was not stored, because nothing else says what is billed. Please report it, so that a release knows the unit"
 )
-"""SQL: whether it is use of GitHub Models, as sql/views/github_copilot.bill.sql decides."""
-OF_REQUESTS = "not regexp_matches(lower(concat_ws(' ', sku, unit_type)), 'ai[ _-]?(credit|unit)')"
-"""SQL: whether a row of the report of premium requests is one, and not AI credits."""
-ENVELOPE = frozenset(("timePeriod", "organization", "usageItems", "user", "product", "model"))
-"""What stands around the items. The last three repeat filters that are never sent."""
+ENVELOPE = frozenset(
+    ("timePeriod", "organization", "enterprise", "usageItems", "user", "product", "model", "costCenter")
+)
+"""What stands around the items. Users, products and models repeat filters that are never sent."""
 
 dollars = partial(column, unit="USD", additive=False)
 quantity = partial(column, unit="see unit_type", additive=False)
 Product = Annotated[str, column("Product, such as Copilot")]
 Sku = Annotated[str, column("What was billed, such as Copilot AI Credits")]
-UnitType = Annotated[str | None, column("Unit of the quantities, such as ai-credits, requests or user-months")]
+UnitType = Annotated[str | None, column("Unit of the quantities, as GitHub spells it")]
+Unit = Annotated[
+    str | None,
+    column("The same unit in one spelling: ai-credits, requests or user-months; none of other products' units"),
+]
+CostCenter = Annotated[str | None, column("Id of the cost center; none where GitHub states none")]
+CostCenterName = Annotated[str | None, column("Name of the cost center")]
 Price = Annotated[Decimal | None, column("Price of a unit, in dollars", additive=False)]
 Gross = Annotated[Decimal, dollars("Price of the whole quantity: never billed")]
-Discount = Annotated[Decimal, dollars("What the plan includes")]
-Net = Annotated[Decimal, dollars("What is billed: gross less discount")]
-MONEY = {name: Total(f"sum({name})") for name in ("gross_amount", "discount_amount", "net_amount")}
+Discount = Annotated[Decimal, dollars("What the plan includes; it may be more than gross")]
+Net = Annotated[Decimal, dollars("What is billed; not always gross less discount")]
+AMOUNTS = ("gross_amount", "discount_amount", "net_amount")
+
+
+def _totals_of(unit: str, quantity: str, counted: str) -> Mapping[str, Total]:
+    """Totals of the rows of one unit. What a report says of another report's unit is in none of them."""
+    only = f"filter (where unit = '{unit}')"
+    amounts = {name: Total(f"sum({name}) {only}") for name in AMOUNTS}
+    return {**amounts, quantity: Total(f"sum(gross_quantity) {only}", counted)}
 
 
 class TimePeriod(msgspec.Struct):
@@ -79,12 +99,13 @@ class MeteredDay(Item, kw_only=True, rename={"start": "asked_for"}):
 class Metered(Row, kw_only=True, rename="camel"):
     """What is billed of a metered use, per model."""
 
-    grain: ClassVar[tuple[str, ...]] = ("product", "sku", "model", "unit_type", "price_per_unit")
+    grain: ClassVar[tuple[str, ...]] = ("product", "sku", "model", "unit_type", "price_per_unit", "cost_center_id")
 
     product: Product
     sku: Sku
     model: Annotated[str | None, column("Model; none where it is not stated")] = None
     unit_type: UnitType = None
+    unit: Unit = None
     price_per_unit: Price = None
     gross_quantity: Annotated[Decimal | None, quantity("What was used")]
     discount_quantity: Annotated[Decimal | None, quantity("What of it the plan includes")]
@@ -92,33 +113,33 @@ class Metered(Row, kw_only=True, rename="camel"):
     gross_amount: Gross
     discount_amount: Discount
     net_amount: Net
+    cost_center_id: CostCenter = None
+    cost_center_name: CostCenterName = None
     other_fields: OtherFields = None
 
 
 class AiCredits(Metered, kw_only=True, rename="camel"):
-    """One row per connection, day, product, SKU, model, unit and price: AI credits, since 2026-06-01.
+    """One row per connection, day, product, SKU, model, unit, price and cost center: AI credits, since 2026-06-01.
 
-    net_amount is what GitHub bills: gross_amount less discount_amount. Do not add the three. The same use is in
-    github_copilot.billing_usage, without models: count one of the two.
+    net_amount is what GitHub bills. Never add it to gross_amount or discount_amount. The same use is in
+    github_copilot.billing_usage, without models, and may be in github_copilot.premium_requests: github_copilot.metered
+    says which row is counted.
     """
 
     table = "github_copilot.ai_credits"
-    totals = MONEY | {"ai_credits": Total("sum(gross_quantity)", "credits")}
+    totals = _totals_of(AI_CREDITS, "ai_credits", "credits")
 
 
 class PremiumRequests(Metered, kw_only=True, rename="camel"):
-    """One row per connection, day, product, SKU, model, unit and price: premium requests, until 2026-05-31.
+    """One row per connection, day, product, SKU, model, unit, price and cost center: premium requests.
 
-    net_amount is what GitHub bills: gross_amount less discount_amount. Do not add the three. The same use is in
-    github_copilot.billing_usage, without models: count one of the two. Since June 2026, GitHub repeats the AI credits
-    of github_copilot.ai_credits here: no total and no cost has these rows.
+    Requests end on 2026-05-31. net_amount is what GitHub bills. Never add it to gross_amount or discount_amount. The
+    same use is in github_copilot.billing_usage, without models. Since June 2026, GitHub may repeat the AI credits of
+    github_copilot.ai_credits here: github_copilot.metered says which row is counted.
     """
 
     table = "github_copilot.premium_requests"
-    totals = {
-        **{name: Total(f"sum({name}) filter (where {OF_REQUESTS})") for name in MONEY},
-        "premium_requests": Total(f"sum(gross_quantity) filter (where {OF_REQUESTS})", "requests"),
-    }
+    totals = _totals_of(REQUESTS, "premium_requests", "requests")
 
 
 def metered_items(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
@@ -129,14 +150,41 @@ def metered_items(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, 
     if parser.day is None or stated != (parser.day.year, parser.day.month, parser.day.day):
         what = "-".join(str(part) for part in stated if part is not None)
         raise ShapeError(f"{path}.timePeriod", parser.day, f"date {what} is not the requested day")
-    yield from _items(answer, path)
+    for place, record in _items(answer, path):
+        record["unit"] = unit_of(record)
+        if record["unit"] not in (AI_CREDITS, REQUESTS):
+            raise _unknown_unit(place, parser, record)
+        yield place, record
+
+
+def unit_of(record: Json) -> str | None:
+    """The unit of an item; None for one that is not known."""
+    return UNITS.get(re.sub("[^a-z]", "", str(record.get("unitType", "")).lower()))
+
+
+def _unknown_unit(place: str, parser: Parser, record: Json) -> ShapeError:
+    what = ", ".join(str(record[name])[:100] for name in ("product", "sku") if name in record)
+    which = f"the unit {str(record['unitType'])[:100]!r} is not known" if "unitType" in record else "there is no unit"
+    return ShapeError(f"{place}.unitType", parser.day, f"{which}, of {what or 'an item'}", NO_UNIT)
 
 
 def _items(answer: Json, path: str) -> Iterator[tuple[str, Json]]:
-    """The items, each with what is not known of their envelope."""
+    """The items, each with the cost center and with what is not known of their envelope."""
     others = {f"answer.{name}": answer[name] for name in answer.keys() - ENVELOPE}
+    match answer.get("costCenter"):
+        case {"id": str(id_), **more}:
+            others |= {"costCenterId": id_, "costCenterName": more.get("name")}
     for n, record in enumerate(answer["usageItems"]):
-        yield f"{path}.usageItems[{n}]", record | others
+        yield f"{path}.usageItems[{n}]", others | record
+
+
+OF_SEATS = f"lower(product) like '%copilot%' and unit = '{USER_MONTHS}'"
+"""SQL: whether a row of the report of all products is billed per seat of Copilot."""
+OF_MODELS = (
+    "(lower(product) in ('models', 'github models') or regexp_matches(lower(sku), '^models[ _]inference')) "
+    f"and unit is distinct from '{AI_CREDITS}'"
+)
+"""SQL: whether it is use of GitHub Models, as sql/views/github_copilot.bill.sql decides."""
 
 
 class BilledAnswer(msgspec.Struct, rename="camel"):
@@ -146,26 +194,27 @@ class BilledAnswer(msgspec.Struct, rename="camel"):
 
 
 class BilledDay(Item, kw_only=True, rename={"start": "asked_for"}):
-    """The answer for one day."""
+    """The answer for one day. GitHub dates a whole month on its first day if it is asked for no day."""
 
     start: Moment
     answer: BilledAnswer
 
 
 class BillingUsage(Row, kw_only=True, rename="camel"):
-    """One row per connection, day, product, SKU, unit, price, organization and repository: all that GitHub bills,
-    without models. Items of one day that differ in nothing but their time are added up.
+    """One row per connection, day, product, SKU, unit, price, organization, repository and cost center: all that GitHub
+    bills, without models. Items of one day that differ in nothing but their time are added up.
 
     Costs are computed from Copilot's seats (unit_type user-months) and use of GitHub Models, as github_copilot.bill
     says. AI credits and premium requests are those of github_copilot.ai_credits and github_copilot.premium_requests
-    once more: never add them. Other products are in costs.left_out. net_amount is what is billed: gross_amount less
-    discount_amount. Do not add the three.
+    once more: never add them. Other products are in costs.left_out. net_amount is what is billed. Never add it to
+    gross_amount or discount_amount.
     """
 
     table = "github_copilot.billing_usage"
     is_summed = True
-    grain = ("product", "sku", "unit_type", "price_per_unit", "organization", "repository")
-    totals = MONEY | {
+    grain = ("product", "sku", "unit_type", "price_per_unit", "organization", "repository", "cost_center_id")
+    totals = {
+        **{name: Total(f"sum({name})") for name in AMOUNTS},
         "seats_amount": Total(f"sum(net_amount) filter (where {OF_SEATS})", "USD"),
         "models_amount": Total(f"sum(net_amount) filter (where {OF_MODELS})", "USD"),
     }
@@ -173,6 +222,7 @@ class BillingUsage(Row, kw_only=True, rename="camel"):
     product: Product
     sku: Sku
     unit_type: UnitType = None
+    unit: Unit = None
     price_per_unit: Price = None
     organization: Annotated[str | None, column("Organization")] = msgspec.field(name="organizationName", default=None)
     repository: Annotated[str | None, column("Repository")] = msgspec.field(name="repositoryName", default=None)
@@ -180,15 +230,20 @@ class BillingUsage(Row, kw_only=True, rename="camel"):
     gross_amount: Gross
     discount_amount: Discount
     net_amount: Net
+    cost_center_id: CostCenter = None
+    cost_center_name: CostCenterName = None
     other_fields: CountedFields = None
 
 
 def billed_items(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
-    """The items of an answer. Raises ShapeError for an item of another day."""
+    """The items of an answer. Raises ShapeError for an item of another day, and for an unknown unit of Copilot."""
     for place, record in _items(item["answer"], f"{path}.answer"):
         stated = record.pop("date", None)
         if str(stated)[:10] != str(parser.day):
             raise ShapeError(place, parser.day, f"date {stated} is not the requested day")
+        record["unit"] = unit_of(record)
+        if record["unit"] is None and "copilot" in str(record.get("product")).lower():
+            raise _unknown_unit(place, parser, record)
         yield place, record
 
 
@@ -214,30 +269,49 @@ one_day = partial(
     bucket_per_day=False,
     seen_live=False,
 )
+CLASSIC = "of an enterprise, a classic token of an administrator with the scope manage_billing:enterprise"
 PERMISSIONS = "Administration: read (billing) and Organization Copilot metrics: read (metrics)"
-BILLING = "organizations/{organization}/settings/billing"
+BILLING, OF_ENTERPRISE = "organizations/{organization}/settings/billing", "enterprises/{enterprise}/settings/billing"
 
 GITHUB_COPILOT = Provider(
     name="github_copilot",
     company="GitHub",
     service="GitHub Copilot",
     billed_as=BilledAs(services=("*GitHub Copilot*", "Copilot Business*", "Copilot Enterprise*")),
+    people_ids="login",
     sub_account_type="Organization",
     base_url="https://api.github.com",
     base_url_variable="GITHUB_COPILOT_BASE_URL",
     auth=bearer,
-    headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"},
+    headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2026-03-10"},
     error_message=error_message,
     advice={
-        401: "Check the connection's key: a fine-grained token of the organization",
-        403: f"Give the fine-grained token the organization permissions {PERMISSIONS}",
-        404: f"Check the connection's organization, and that the token has the permissions {PERMISSIONS}",
+        401: "Check the connection's key: a fine-grained token of the organization, or a classic one of an enterprise",
+        403: f"Give the fine-grained token the organization permissions {PERMISSIONS}; {CLASSIC}",
+        404: (
+            "Check the connection's organization or enterprise, and that the token has the permissions "
+            f"{PERMISSIONS}; {CLASSIC}"
+        ),
+    },
+    lacks={
+        "organization": (
+            "what an enterprise gives to a cost center is not in the reports of its organizations, and no answer "
+            "says so: if there are cost centers, state enterprise instead of organization"
+        )
     },
     settling_days=7,
     lookback_days=729,  # "the past 24 months"
     costs=(
-        CostSource(table="github_copilot.ai_credits", billed_totals="net_amount"),
-        CostSource(table="github_copilot.premium_requests", billed_totals="net_amount"),
+        CostSource(
+            table="github_copilot.ai_credits",
+            billed_totals="net_amount",
+            beside=("github_copilot.premium_requests",),
+        ),
+        CostSource(
+            table="github_copilot.premium_requests",
+            billed_totals="net_amount",
+            beside=("github_copilot.ai_credits",),
+        ),
         CostSource(table="github_copilot.billing_usage", billed_totals="[sm]*s_amount"),  # of seats and of models
     ),
     allocations={"github_copilot.ai_credits": ("github_copilot.users_1_day",)},
@@ -245,6 +319,7 @@ GITHUB_COPILOT = Provider(
         one_day(
             name="ai_credits",
             path=f"{BILLING}/ai_credit/usage",
+            or_path=f"{OF_ENTERPRISE}/ai_credit/usage",
             row=AiCredits,
             item=MeteredDay,
             records=metered_items,
@@ -252,6 +327,7 @@ GITHUB_COPILOT = Provider(
         one_day(
             name="premium_requests",
             path=f"{BILLING}/premium_request/usage",
+            or_path=f"{OF_ENTERPRISE}/premium_request/usage",
             row=PremiumRequests,
             item=MeteredDay,
             records=metered_items,
@@ -259,6 +335,7 @@ GITHUB_COPILOT = Provider(
         one_day(
             name="billing_usage",
             path=f"{BILLING}/usage",
+            or_path=f"{OF_ENTERPRISE}/usage",
             row=BillingUsage,
             item=BilledDay,
             records=billed_items,

@@ -1,4 +1,4 @@
-"""GitHub's daily metrics of Copilot: what each person did, and the organization. AI credits of persons are no bill.
+"""GitHub's daily metrics of Copilot: what each person did, and all of them. AI credits of persons are no bill.
 
 An answer is a list of links to files on another host. Source: docs.github.com, "Copilot usage metrics" and its example
 schema. No answer has been seen live.
@@ -40,7 +40,9 @@ SuggestedToAdd = Annotated[int | None, lines("Lines that it suggested to add")]
 SuggestedToDelete = Annotated[int | None, lines("Lines that it suggested to delete")]
 Added = Annotated[int | None, lines("Lines that were added with it")]
 Deleted = Annotated[int | None, lines("Lines that were deleted with it")]
-OrganizationLogin = Annotated[str, column("Login of the organization, as the connection names it")]
+OrganizationLogin = Annotated[
+    str | None, column("Login of the organization, as the connection names it; none where it names an enterprise")
+]
 OrganizationId = Annotated[str | None, column("GitHub's id of the organization")]
 EnterpriseId = Annotated[str | None, column("GitHub's id of the enterprise")]
 Breakdown = Annotated[
@@ -67,7 +69,7 @@ class Users1Day(Row, kw_only=True):
     grain = ("user_login",)
     totals = {"ai_credits_used": Total("sum(ai_credits_used)", "credits")}
 
-    organization: OrganizationLogin
+    organization: OrganizationLogin = None
     user_login: Annotated[str, column("Login of the person", personal=True)]
     user_id: Annotated[str | None, column("GitHub's id of the person")] = None
     organization_id: OrganizationId = None
@@ -99,16 +101,16 @@ class Organization1Day(
         "copilot_applied_suggestions": "pull_requests.total_copilot_applied_suggestions",
     },
 ):
-    """One row per connection, day and organization: its use of Copilot.
+    """One row per connection, day, and organization or enterprise: its use of Copilot.
 
     The numbers of people are distinct people of the day, or of the week or month that ends with it: never add them over
     days or organizations.
     """
 
     table = "github_copilot.organization_1_day"
-    grain = ("organization_id",)
+    grain = ("organization_id", "enterprise_id")
 
-    organization: OrganizationLogin
+    organization: OrganizationLogin = None
     organization_id: OrganizationId = None
     enterprise_id: EnterpriseId = None
     daily_active_users: Annotated[int | None, people("Distinct people who used it on the day")]
@@ -189,7 +191,7 @@ def _row(fields: Json, path: str, parser: Parser) -> tuple[str, Json]:
     if isinstance(requests := fields.get("pull_requests"), dict):
         cuts["pull_requests"] = requests
         fields["pull_requests"] = {name: requests[name] for name in requests if f"pull_requests.{name}" in OF_REQUESTS}
-    fields["organization"] = parser.ids["organization"]
+    fields["organization"] = parser.ids.get("organization")
     return path, fields | ({"breakdown": as_json(parser.people.scrubbed(cuts))} if cuts else {})
 
 
@@ -213,8 +215,21 @@ one_day = partial(
     may_lack_days=True,
 )
 """Reports begin on 2025-10-10 and go back a year; of some days there is none."""
-REPORTS = "orgs/{organization}/copilot/metrics/reports"
+REPORTS, OF_ENTERPRISE = (
+    "orgs/{organization}/copilot/metrics/reports",
+    "enterprises/{enterprise}/copilot/metrics/reports",
+)
 METRICS = (
-    one_day(name="users_1_day", path=f"{REPORTS}/users-1-day", row=Users1Day),
-    one_day(name="organization_1_day", path=f"{REPORTS}/organization-1-day", row=Organization1Day),
+    one_day(
+        name="users_1_day",
+        path=f"{REPORTS}/users-1-day",
+        or_path=f"{OF_ENTERPRISE}/users-1-day",
+        row=Users1Day,
+    ),
+    one_day(
+        name="organization_1_day",
+        path=f"{REPORTS}/organization-1-day",
+        or_path=f"{OF_ENTERPRISE}/enterprise-1-day",
+        row=Organization1Day,
+    ),
 )

@@ -49,6 +49,7 @@ NOT_KEPT = frozenset(
         "compression_savings_spend",
         "gateway_injected_caching_savings_spend",
         "prompt_caching_savings_spend",
+        "ptu_hours",
         "timed_requests",
         "total_response_time_ms",
     )
@@ -199,14 +200,15 @@ class UserActivity(
 
 
 class TeamActivity(Activity, kw_only=True, rename={"team_alias": "metadata.team_alias"}):
-    """One row per connection, day and team: what the proxy's API keys of a team were used for.
+    """One row per connection, day and team: what the proxy's API keys of a team were used for, and what is reserved.
 
-    A part of litellm.user_activity once more (not all keys are of a team): never add the two.
+    Its spend is a part of litellm.user_activity once more (not all keys are of a team): never add the two. Its
+    flat_cost is in no other report.
     """
 
     table = "litellm.team_activity"
     grain: ClassVar[tuple[str, ...]] = ("team_id",)
-    totals = {"spend": Total("sum(spend)"), "api_requests": Total("sum(api_requests)")}
+    totals = {name: Total(f"sum({name})") for name in ("spend", "flat_cost", "api_requests")}
 
     team_id: Annotated[str, column("Team of the proxy", address="in_name")]
     team_alias: TeamAlias = None
@@ -367,6 +369,7 @@ LITELLM = Provider(
     name="litellm",
     company="LiteLLM",
     service="LiteLLM",
+    people_ids="local",
     sub_account_type="Team",
     base_url_variable="LITELLM_BASE_URL",
     auth=bearer,
@@ -377,7 +380,7 @@ LITELLM = Provider(
         404: "Check the connection's base_url: the address of the proxy, without /v1",
     },
     settling_days=2,
-    costs=(CostSource(table="litellm.user_activity"),),
+    costs=(CostSource(table="litellm.user_activity"), CostSource(table="litellm.team_activity")),
     tags="tag_activity_by_model",
     endpoints=(
         activity(name="user_activity", path="user/daily/activity", row=UserActivity, records=cuts),

@@ -22,7 +22,7 @@ from usage_assets.providers.openai.usage import (
     UserId,
     bucketed,
 )
-from usage_assets.providers.records import GroupedBy, OtherFields
+from usage_assets.providers.records import GroupedBy, OtherFields, PageOccurrence
 
 MONEY = {
     "amount_usd": Total("sum(amount_value) filter (where lower(amount_currency) = 'usd')", "USD"),
@@ -34,13 +34,23 @@ MONEY = {
 
 
 class Costs(Row, kw_only=True, rename={"amount_value": "amount.value", "amount_currency": "amount.currency"}):
-    """One row per connection, day, project, user, line item, API key, API source, currency and unit of quantity.
+    """One row per connection, day, project, user, line item, API key, API source, currency, unit of quantity and
+    occurrence.
 
     What OpenAI bills. Do not add amounts of different currencies.
     """
 
     table = "openai.costs"
-    grain = ("project_id", "user_id", "line_item", "api_key_id", "api_source", "amount_currency", "quantity_unit")
+    grain = (
+        "project_id",
+        "user_id",
+        "line_item",
+        "api_key_id",
+        "api_source",
+        "amount_currency",
+        "quantity_unit",
+        "occurrence",
+    )
     totals = MONEY
 
     project_id: ProjectId = None
@@ -51,6 +61,7 @@ class Costs(Row, kw_only=True, rename={"amount_value": "amount.value", "amount_c
     line_item: Annotated[str | None, column("What was billed, such as `gpt-5, input`; not a stable grammar")] = None
     api_key_id: ApiKeyId = None
     api_source: ApiSource = None
+    occurrence: PageOccurrence = None
     organization_id: Annotated[str | None, column("Organization; undocumented, sent unasked")] = None
     amount_value: Annotated[
         Decimal,

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from usage_assets.core.days import unix_seconds
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.endpoint import Endpoint, Refusal
-from usage_assets.providers.records import GroupedBy, Item, Moment, OtherFields, results
+from usage_assets.providers.records import GroupedBy, Item, Moment, OtherFields, PageOccurrence, results
 
 tokens = partial(column, unit="tokens")
 
@@ -28,25 +28,26 @@ class OfKey(Row, kw_only=True):
     project_id: ProjectId = None
     user_id: UserId = None
     api_key_id: ApiKeyId = None
+    occurrence: PageOccurrence = None
 
 
 class OfModel(OfKey, kw_only=True):
     """A report by project, user, API key and model."""
 
-    grain: ClassVar[tuple[str, ...]] = ("project_id", "user_id", "api_key_id", "model")
+    grain: ClassVar[tuple[str, ...]] = ("project_id", "user_id", "api_key_id", "model", "occurrence")
 
     model: Model = None
 
 
 class UsageCompletions(OfModel, kw_only=True):
-    """One row per connection, day, project, user, API key, model, batch, service tier and API source.
+    """One row per connection, day, project, user, API key, model, batch, service tier, API source and occurrence.
 
     input_tokens contains the cached and cache-write tokens: do not add token columns to each other. Counters are null
     where OpenAI does not report them, which is normal in old data.
     """
 
     table = "openai.usage_completions"
-    grain = ("project_id", "user_id", "api_key_id", "model", "batch", "service_tier", "api_source")
+    grain = ("project_id", "user_id", "api_key_id", "model", "batch", "service_tier", "api_source", "occurrence")
 
     batch: Annotated[bool | None, column("Whether it went through the Batch API")] = None
     service_tier: Annotated[str | None, column("Service tier, such as default, flex or priority")] = None
@@ -75,7 +76,7 @@ class UsageCompletions(OfModel, kw_only=True):
 
 
 class UsageDecisions(UsageCompletions, kw_only=True):
-    """One row per connection, day, project, user, API key, model, batch, service tier and API source.
+    """One row per connection, day, project, user, API key, model, batch, service tier, API source and occurrence.
 
     OpenAI reports decisions with the columns of completions, in addition to them and not as part of them.
     """
@@ -84,7 +85,7 @@ class UsageDecisions(UsageCompletions, kw_only=True):
 
 
 class UsageEmbeddings(OfModel, kw_only=True):
-    """One row per connection, day, project, user, API key and model."""
+    """One row per connection, day, project, user, API key, model and occurrence."""
 
     table = "openai.usage_embeddings"
 
@@ -95,16 +96,16 @@ class UsageEmbeddings(OfModel, kw_only=True):
 
 
 class UsageModerations(UsageEmbeddings, kw_only=True):
-    """One row per connection, day, project, user, API key and model."""
+    """One row per connection, day, project, user, API key, model and occurrence."""
 
     table = "openai.usage_moderations"
 
 
 class UsageImages(OfModel, kw_only=True):
-    """One row per connection, day, project, user, API key, model, size and source."""
+    """One row per connection, day, project, user, API key, model, size, source and occurrence."""
 
     table = "openai.usage_images"
-    grain = ("project_id", "user_id", "api_key_id", "model", "size", "source")
+    grain = ("project_id", "user_id", "api_key_id", "model", "size", "source", "occurrence")
 
     size: Annotated[str | None, column("Size in pixels, such as 1024x1024")] = None
     source: Annotated[str | None, column("image.generation, image.edit or image.variation")] = None
@@ -115,7 +116,7 @@ class UsageImages(OfModel, kw_only=True):
 
 
 class UsageAudioSpeeches(OfModel, kw_only=True):
-    """One row per connection, day, project, user, API key and model."""
+    """One row per connection, day, project, user, API key, model and occurrence."""
 
     table = "openai.usage_audio_speeches"
 
@@ -126,7 +127,7 @@ class UsageAudioSpeeches(OfModel, kw_only=True):
 
 
 class UsageAudioTranscriptions(OfModel, kw_only=True):
-    """One row per connection, day, project, user, API key and model."""
+    """One row per connection, day, project, user, API key, model and occurrence."""
 
     table = "openai.usage_audio_transcriptions"
 
@@ -137,38 +138,40 @@ class UsageAudioTranscriptions(OfModel, kw_only=True):
 
 
 class UsageVectorStores(Row, kw_only=True):
-    """One row per connection, day and project.
+    """One row per connection, day, project and occurrence.
 
     usage_bytes is a level: add it over the projects of a day, never over days.
     """
 
     table = "openai.usage_vector_stores"
-    grain = ("project_id",)
+    grain = ("project_id", "occurrence")
     totals = {"usage_bytes": Total("sum(usage_bytes)")}
 
     project_id: ProjectId = None
+    occurrence: PageOccurrence = None
     usage_bytes: Annotated[int | None, column("Bytes stored that day, a level", unit="bytes", additive=False)]
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 
 
 class UsageCodeInterpreterSessions(Row, kw_only=True):
-    """One row per connection, day and project."""
+    """One row per connection, day, project and occurrence."""
 
     table = "openai.usage_code_interpreter_sessions"
-    grain = ("project_id",)
+    grain = ("project_id", "occurrence")
 
     project_id: ProjectId = None
+    occurrence: PageOccurrence = None
     num_sessions: Annotated[int | None, column("Code interpreter sessions", unit="sessions")]
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 
 
 class UsageFileSearchCalls(OfKey, kw_only=True):
-    """One row per connection, day, project, user, API key and vector store."""
+    """One row per connection, day, project, user, API key, vector store and occurrence."""
 
     table = "openai.usage_file_search_calls"
-    grain = ("project_id", "user_id", "api_key_id", "vector_store_id")
+    grain = ("project_id", "user_id", "api_key_id", "vector_store_id", "occurrence")
 
     vector_store_id: Annotated[str | None, column("Vector store that was searched")] = None
     num_requests: Annotated[int | None, column("File searches", unit="searches")]
@@ -177,13 +180,13 @@ class UsageFileSearchCalls(OfKey, kw_only=True):
 
 
 class UsageWebSearchCalls(OfModel, kw_only=True):
-    """One row per connection, day, project, user, API key, model, context level and API source.
+    """One row per connection, day, project, user, API key, model, context level, API source and occurrence.
 
     Its model requests are those that searched. Completions count them too: do not add them.
     """
 
     table = "openai.usage_web_search_calls"
-    grain = ("project_id", "user_id", "api_key_id", "model", "context_level", "api_source")
+    grain = ("project_id", "user_id", "api_key_id", "model", "context_level", "api_source", "occurrence")
 
     context_level: Annotated[str | None, column("Size of the search context: low, medium or high")] = None
     api_source: ApiSource = None
@@ -215,7 +218,11 @@ bucketed = partial(Endpoint, item=Bucket, records=results, window_params=unix_se
 
 
 def _usage(row: type[Row], group: str, *filters: str, default_on: bool = True) -> Endpoint:
-    """Return the endpoint of a report. It is grouped by every dimension that the report has: its grain."""
+    """Return the endpoint of a report. It is grouped by every dimension that the report has: its grain.
+
+    Rows of one bucket may agree in all of them and differ in their counters, as in exports of OpenAI's dashboard: each
+    counts (``occurrence``). Rows that are equal in everything are refused.
+    """
     name = row.table.removeprefix("openai.")
     return bucketed(
         name=name,
@@ -224,7 +231,7 @@ def _usage(row: type[Row], group: str, *filters: str, default_on: bool = True) -
         row=row,
         window_days=31,
         params={"bucket_width": "1d", "limit": "31"},
-        group_by=row.grain,
+        group_by=tuple(name for name in row.grain if name != "occurrence"),
         filters=filters,
         refusals=(API_SOURCE_UNKNOWN,) if "api_source" in row.grain else (),
         default_on=default_on,

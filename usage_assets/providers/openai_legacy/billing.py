@@ -154,10 +154,11 @@ LISTS: Mapping[str, type[Use]] = {
     "tts_api_data": SpeechUse,
 }
 """The lists of an answer whose rows we know."""
+MOMENTS = ("aggregation_timestamp", "timestamp")
+"""When a row was used, in unix seconds: one of them, by its list."""
 ADDED_OVER = (
     "object",
-    "aggregation_timestamp",
-    "timestamp",
+    *MOMENTS,
     "operation",
     "request_type",
     "image_size",
@@ -227,10 +228,18 @@ def usage_records(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, 
 def _added_up(
     rows: Iterable[Json], name: str, model: type[Use], path: str, parser: Parser
 ) -> Iterator[tuple[str, Json]]:
-    """The rows of a list, added up per model. What we do not know of them is kept one by one."""
+    """The rows of a list, added up per model. What we do not know of them is kept one by one.
+
+    Raises ShapeError for use of another day.
+    """
     uses: defaultdict[str | None, list[tuple[Use, Json]]] = defaultdict(list)
+    first, end = (moment.timestamp() for moment in (parser.window.start, parser.window.end))
     for n, row in enumerate(rows):
         place, fields = f"{path}[{n}]", {field: value for field, value in row.items() if field not in ADDED_OVER}
+        for field in MOMENTS:
+            moment = row.get(field)
+            if moment is not None and not (isinstance(moment, int | Decimal) and first <= moment < end):
+                raise ShapeError(f"{place}.{field}", parser.day, f"timestamp {moment} is not the requested day")
         unknown = parser.take_unknown(model, place, fields)
         use = parser.build(model, place, fields)
         uses[use.model].append((use, unknown))

@@ -6,6 +6,7 @@ Source: the official SDK ``openrouter`` 1.3.84, which is generated from OpenRout
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from functools import partial
 from typing import Annotated
@@ -36,7 +37,8 @@ class ActivityOfDay(Item, kw_only=True, rename={"start": "asked_for"}):
 
 
 class Activity(Row, kw_only=True):
-    """One row per connection, day, model, version of the model, endpoint, provider behind it and workspace.
+    """One row per connection, day, model, version of the model, endpoint, provider behind it, workspace and, where the
+    answer states one, moment.
 
     usage is what OpenRouter bills. byok_usage_inference is what requests with an own key of the provider behind it cost
     there: that provider bills it, so it is never added to usage. cached_tokens are inside prompt_tokens, but may exceed
@@ -44,14 +46,18 @@ class Activity(Row, kw_only=True):
     """
 
     table = "openrouter.activity"
-    grain = ("model", "model_permaslug", "endpoint_id", "provider_name", "workspace_id")
+    grain = ("model", "model_permaslug", "endpoint_id", "provider_name", "workspace_id", "stated_at")
     totals = {name: Total(f"sum({name})") for name in ("usage", "byok_usage_inference")}
 
-    model: Annotated[str, column("Model, such as anthropic/claude-sonnet-5")]
+    model: Annotated[str, column("Model, such as anthropic/claude-sonnet-5; its version where only that is stated")]
     model_permaslug: Annotated[str | None, column("Version of the model")] = None
     endpoint_id: Annotated[str | None, column("Endpoint that answered")] = None
     provider_name: Annotated[str | None, column("Provider that answered, as OpenRouter calls it")] = None
     workspace_id: Annotated[str | None, column("Workspace; none where the account has none")] = None
+    stated_at: Annotated[
+        datetime | None,
+        column("Moment that the row states, as parts of a day do; none for a day or its midnight", is_added=True),
+    ] = None
     usage: Annotated[Decimal, dollars("What is billed: one credit is one dollar")]
     byok_usage_inference: Annotated[
         Decimal | None, dollars("What own keys were billed for by the provider behind it: never billed here")
@@ -65,14 +71,26 @@ class Activity(Row, kw_only=True):
 
 
 def rows_of_day(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
-    """The rows of an answer, which state their day. Raises ShapeError for one of another day."""
+    """The rows of an answer, which state their day or a moment of it. Raises ShapeError for one of another day."""
     answer, path = item["answer"], f"{path}.answer"
     others = {f"answer.{name}": answer[name] for name in answer.keys() - {"data"}}
     for n, record in enumerate(answer["data"]):
         stated = record.pop("date", None)
-        if str(stated)[:10] != str(parser.day):
+        moment = _moment(stated)
+        if moment is None or moment.date() != parser.day:
             raise ShapeError(f"{path}.data[{n}]", parser.day, f"date {stated} is not the requested day")
-        yield f"{path}.data[{n}]", record | others
+        if not record.get("model") and (version := record.get("model_permaslug")):
+            record["model"] = version
+        yield f"{path}.data[{n}]", record | others | {"stated_at": moment if moment.time() != time() else None}
+
+
+def _moment(stated: object) -> datetime | None:
+    """A day or a moment, in UTC where it does not say; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(str(stated))
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 OPENROUTER = Provider(

@@ -4,13 +4,16 @@ select
   costs.connection,
   costs.provider,
   {'id': team, 'name': team} as team,
-  {'id': actor_id, 'name': actor_name} as person,
+  {
+    'id': coalesce(people.person_id, costs.connection || ':' || actor_id),
+    'name': coalesce(people.person_name, actor_name)
+  } as person,
   {
     'id': coalesce(costs.project_id, costs.workspace_id),
     'name': coalesce(project_name, workspace_name, providers.default_sub_account, 'no project or workspace')
   } as project,
   costs.project_id is not null as is_project,
-  {'id': model, 'name': coalesce(model, 'no model')} as model,
+  {'id': family, 'name': coalesce(family, 'no model')} as model,
   {'id': usage_type, 'name': coalesce(usage_type, 'not itemized')} as usage_type,
   {
     'id': coalesce(costs.api_key_id, costs.api_key_name),
@@ -18,5 +21,8 @@ select
   } as api_key,
   amount_usd as dollars
 from costs.counted_costs as costs
+left join costs.people as people
+  on people.connection = costs.connection
+  and people.id = if(actor_kind = 'api_key', null, actor_id)
 left join accounting.providers as providers on providers.provider = costs.provider
 where counted_in = 'USD' and usage_date between $before_first and $last

@@ -20,8 +20,11 @@ ranges as (
 ),
 due as (
   select connection, count(distinct usage_date) as due_days, string_agg(distinct because, '; ' order by because) as because
-  from ledger.due_days
-  where state not in ('late', 'unsettled')
+  from (
+    select * replace (if(state = 'withdrawn', 'withdrawn: ', '') || because as because)
+    from ledger.due_days
+    where state not in ('late', 'unsettled')
+  )
   group by all
 ),
 failed as (

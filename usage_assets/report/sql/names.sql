@@ -1,5 +1,5 @@
 -- each {dimension} with a label that no other has, what it was billed in the period and on the same days before, and its rank;
--- what comes after the last rank is grouped
+-- what comes after the last rank is grouped. A team and a person are the same in all connections
 select
   id,
   connection,
@@ -12,7 +12,7 @@ from (
   select
     {dimension}.id as id,
     {dimension}.name as name,
-    if({dimension}.id is distinct from {dimension}.name, connection, null) as connection,
+    if({dimension}.id is distinct from {dimension}.name and '{dimension}' <> 'person', connection, null) as connection,
     sum(dollars) filter (where usage_date >= $first) as dollars,
     sum(dollars) filter (where usage_date <= $before_same) as dollars_same_days_before,
     sum(dollars) as dollars_in_all

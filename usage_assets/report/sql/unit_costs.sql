@@ -17,7 +17,7 @@ days as materialized (
     ) <> 0
 ),
 people as (
-  select days.scope_id, days.source, days.metric, days.cost_basis, count(distinct person) as people
+  select days.scope_id, days.source, days.metric, days.cost_basis, count(distinct person_id) as people
   from costs.active_people
   join days
     on days.usage_date = active_people.usage_date

@@ -5,11 +5,7 @@ with rated as (
   select
     stored.*,
     coalesce(credit_rates.usd_per_credit, exchange_rates.usd) as stated_rate,
-    case
-      when stated_rate is not null then
-        native_amount::double * stated_rate::double
-          / case when native_unit = 'minor units' then pow(10, exchange_rates.minor_digits) else 1 end
-    end as about
+    stated_rate::double / if(native_unit = 'minor units', pow(10, exchange_rates.minor_digits), 1) as rate_of_unit
   from costs.daily_costs as stored
   left join accounting.credit_rates
     on native_unit = 'credits'
@@ -22,6 +18,20 @@ with rated as (
     and stored.usage_date >= exchange_rates.valid_from
     and (exchange_rates.valid_until is null or stored.usage_date <= exchange_rates.valid_until)
   where source_table = $part
+),
+amounts as (
+  select
+    *,
+    native_amount as amount,
+    amount_usd as usd
+  from rated
+  union all
+  select
+    *,
+    effective_amount as amount,
+    effective_usd as usd
+  from rated
+  where effective_amount is not null or effective_usd is not null
 )
 select
   connection,
@@ -31,12 +41,13 @@ select
   count(*) filter (
     where usd_rate is not distinct from stated_rate
     and case
-      when native_unit = 'dollars' then amount_usd is not distinct from native_amount
-      when native_unit = 'cents' then amount_usd is not distinct from (native_amount * 0.01)::decimal(38, 24)
-      when stated_rate is null then amount_usd is null
-      else coalesce(abs(amount_usd::double - about) <= 1e-9 * abs(about) + 1e-23, false)
+      when amount is null then false
+      when native_unit = 'dollars' then usd is not distinct from amount
+      when native_unit = 'cents' then usd is not distinct from (amount * 0.01)::decimal(38, 24)
+      when stated_rate is null then usd is null
+      else coalesce(abs(usd::double - amount::double * rate_of_unit) <= 1e-9 * abs(usd::double) + 1e-23, false)
     end
   ) as found
-from rated
+from amounts
 group by connection, usage_date, native_unit
 having expected <> found

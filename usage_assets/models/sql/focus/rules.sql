@@ -1,6 +1,15 @@
 -- one row per row that breaks a rule, with the first that it breaks: of FOCUS what its own validator does not see
--- (docs/focus.md), that no charge is there twice, and that the rows to export (exported) add up to their sources
+-- (docs/focus.md), that no charge is there twice, and that the rows to export (exported) add up to their sources. Rows that
+-- are made elsewhere (passed) are as their makers wrote them: only what reading them has promised is asked of them
 with
+passed as (
+  from exported
+  semi join (from accounting.cost_sources where is_focus) as sources on source_table = x_SourceTable
+),
+made as (
+  from exported
+  anti join (from accounting.cost_sources where is_focus) as sources on source_table = x_SourceTable
+),
 broken as (
   select
     x_Connection,
@@ -116,15 +125,35 @@ broken as (
         )
       ) is not true then 'a Correction is of a month that is invoiced, and not on that invoice'
       when (
-        (InvoiceId is null) = (select count(InvoiceId) = 0 from exported)
-      ) is not true then 'InvoiceId is filled in every row or in none'
-      when (
         (SubAccountId is null) = (SubAccountName is null) and (SubAccountId is null) = (SubAccountType is null)
       ) is not true then 'a sub-account has a name and a type'
     end as rule
-  from exported
+  from made
   left join accounting.currencies on currencies.currency = BillingCurrency
   where rule is not null
+  union all
+  select
+    x_Connection,
+    ChargePeriodStart,
+    ChargeDescription,
+    case
+      when (
+        BilledCost is not null
+        and regexp_full_match(BillingCurrency, '[A-Z]{3}')
+        and ChargePeriodEnd > ChargePeriodStart
+        and concat(ChargeCategory, ServiceName) <> ''
+      ) is not true then 'a charge of a file has a cost, a currency, a period, a category and a service'
+    end as rule
+  from passed
+  where rule is not null
+  union all
+  select
+    x_Connection,
+    ChargePeriodStart,
+    ChargeDescription,
+    'InvoiceId is filled in every row or in none' as rule
+  from exported
+  where (InvoiceId is null) <> (select count(InvoiceId) = 0 from exported)
 ),
 twice as (
   select *
@@ -145,7 +174,7 @@ twice as (
         x_NativeAmount,
         x_QuantitySource
       )
-    from exported
+    from made
   )
   group by all
   having count(*) > 1
@@ -153,7 +182,7 @@ twice as (
 exported_sums as (
   select
     x_Connection as connection,
-    ChargePeriodStart,
+    ChargePeriodStart::date as usage_date,
     x_SourceTable as source_table,
     x_NativeUnit as native_unit,
     BillingCurrency as currency,
@@ -166,14 +195,15 @@ exported_sums as (
 stored_sums as (
   select
     connection,
-    usage_date::timestamp at time zone 'UTC' as ChargePeriodStart,
+    usage_date,
     source_table,
     native_unit,
     coalesce(currency, 'USD') as currency,
     sum(native_amount) as native_amount,
     sum(if(native_unit = 'credits', 0, amount_usd)) as billed,
-    sum(amount_usd) as effective
+    sum(if(is_focus, effective_amount, amount_usd)) as effective
   from costs.daily_costs
+  left join accounting.cost_sources using (source_table)
   where usage_date between $first and $last
     and connection > $after
     and connection <= $upto
@@ -182,7 +212,7 @@ stored_sums as (
   union all
   select
     connection,
-    valid_from::timestamp at time zone 'UTC' as ChargePeriodStart,
+    valid_from as usage_date,
     'accounting.purchases' as source_table,
     if(currency = 'USD', 'dollars', 'major units') as native_unit,
     currency,
@@ -203,17 +233,22 @@ select 'no charge is there twice', x_Connection, ChargePeriodStart::date, Charge
 from twice
 union all
 select 'a SkuPriceId has one SkuId', any_value(x_Connection), null, SkuPriceId
-from exported
+from made
 group by SkuPriceId
 having min(SkuId) <> max(SkuId)
 union all
 select
   'the rows of a day add up to what is stored of it',
   connection,
-  ChargePeriodStart::date,
+  usage_date,
   concat_ws(' ', source_table, native_unit, currency)
 from stored_sums
-full join exported_sums using (connection, ChargePeriodStart, source_table, native_unit, currency)
+full join exported_sums using (connection, usage_date, source_table, native_unit, currency)
+-- charges that pass are those of now, and their costs may be of an earlier fetch
+anti join (
+  from costs.days_ahead
+  semi join (from accounting.cost_sources where is_focus) using (source_table)
+) using (source_table, connection, usage_date)
 -- a day that was cleared after its invoice has corrections, which add up to nothing, and no costs
 where (
   coalesce(stored_sums.native_amount, 0) = exported_sums.native_amount
@@ -221,7 +256,7 @@ where (
     (currency <> 'USD' and source_table <> 'accounting.purchases')  -- amount_usd is in another currency
     or (
       coalesce(stored_sums.billed, 0) = exported_sums.billed
-      and coalesce(stored_sums.effective, 0) = exported_sums.effective
+      and coalesce(stored_sums.effective, 0) = coalesce(exported_sums.effective, 0)
     )
   )
 ) is not true

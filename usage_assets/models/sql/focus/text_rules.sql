@@ -7,12 +7,13 @@ select
 from exported_text
 where not regexp_full_match(
     concat_ws(' ', BillingPeriodEnd, BillingPeriodStart, ChargePeriodEnd, ChargePeriodStart),
-    '(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ?){4}'
+    '(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ?){2,4}'
   )
   or not regexp_full_match(
     concat_ws(
       ' ',
       BilledCost,
+      CommitmentDiscountQuantity,
       ConsumedQuantity,
       ContractedCost,
       ContractedUnitPrice,

@@ -1,6 +1,6 @@
 -- the days that configured assets should have fetched or computed, and have not, or not from what is there now
 -- reads: ledger.assets, ledger.statements, ledger.awaited_days, ledger.stored_days, ledger.day_states, ledger.namings, accounting.credit_rates,
---   accounting.exchange_rates, ledger.owner_periods
+--   accounting.exchange_rates, ledger.owner_periods, ledger.stated_models, ledger.bill_states
 create or replace view ledger.due_days as
 with
 clock as (
@@ -28,6 +28,20 @@ expected as (
   from assets
   where query is null
 ),
+bills as (
+  select
+    connection,
+    table_name,
+    usage_date,
+    if(bool_or(state = 'withdrawn'), 'withdrawn', 'changed') as state,
+    bool_or(waits) as waits,
+    max(since) as since,
+    string_agg(distinct because, '; ' order by because) filter (where state = 'withdrawn') as because_withdrawn,
+    string_agg(distinct because, '; ' order by because) as because
+  from ledger.bill_states
+  where state <> 'archived'
+  group by connection, table_name, usage_date
+),
 raw as (
   select
     expected.*,
@@ -38,11 +52,16 @@ raw as (
     coalesce(states.last_fetched_at, stored.answered_at, stored.written_at) as asked_at,
     (expected.usage_date + 1)::timestamp at time zone 'UTC' + to_minutes(due_after_minutes) as due_since,
     late.asked_at as late_since,
-    late.again_at
+    late.again_at,
+    bills.state as state_of_bill,
+    bills.waits as bill_waits,
+    bills.since as bill_since,
+    coalesce(bills.because_withdrawn, bills.because) as bill_because
   from expected
   left join ledger.stored_days as stored using (connection, table_name, slice, usage_date)
   left join ledger.day_states as states using (connection, table_name, slice, usage_date)
   left join ledger.awaited_days as late using (connection, table_name, slice, usage_date)
+  left join bills using (connection, table_name, usage_date)
 ),
 fetched as (
   select
@@ -55,7 +74,7 @@ fetched as (
       case
         -- for so long, reports and bills may be late. A source that ends must not be silent
         when again_at > present
-          and present < (raw.usage_date + 4)::timestamp at time zone 'UTC'
+          and (bill_waits or present < (raw.usage_date + 4)::timestamp at time zone 'UTC')
         then {
           'state': 'late',
           'since': late_since,
@@ -68,6 +87,7 @@ fetched as (
         }
         when raw.question_stored <> raw.question
           then {'state': 'stale', 'since': statements.read_at, 'because': 'the connection asks for something else now'}
+        when state_of_bill is not null then {'state': state_of_bill, 'since': bill_since, 'because': bill_because}
         when state = 'open' then {
           'state': 'open',
           'since': (raw.usage_date + 1)::timestamp at time zone 'UTC',
@@ -79,7 +99,11 @@ fetched as (
   from raw, clock, ledger.statements
   where statements.name = concat_ws(':', 'assets', raw.shard)
     and (version is not null or due_since <= present)
-    and coalesce(state, '') <> case when raw.question_stored <> raw.question then '' else 'settled' end
+    and (
+      coalesce(state, '') <> 'settled'
+      or coalesce(raw.question_stored <> raw.question, false)
+      or state_of_bill is not null
+    )
 ),
 reads as (
   select
@@ -179,6 +203,10 @@ present as (
     where input = 'owners'
   ) as owned
   asof left join ledger.owner_periods on owned.usage_date >= owner_periods.valid_from
+  union all
+  select connection, usage_date, table_name, slice, input, digest as value, null as since
+  from recorded, ledger.stated_models
+  where input = 'models'
 ),
 changed as (
   select
@@ -223,7 +251,7 @@ derived as (
   join changed using (connection, usage_date, table_name, slice)
   join ledger.statements
     on statements.name = if(
-      changed.because like '%rate of %' or changed.because like '%owners changed%',
+      changed.because like '%rate of %' or changed.because like '%owners changed%' or changed.because like '%models changed%',
       'accounting',
       concat_ws(':', 'assets', computed.shard)
     )

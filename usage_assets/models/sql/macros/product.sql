@@ -16,3 +16,13 @@ create or replace temp macro minor_rate(usd, minor_unit) as
 -- that ISO 4217 does not list, or without a smallest unit, counts as having cents
 create or replace temp macro major_units(amount, minor_unit) as
   product(amount, coalesce(minor_unit, 0.01)::decimal(5, 4));
+
+-- what an amount in a native unit is worth in dollars, at the rates that are stated; null without one. Only for valued.sql
+create or replace temp macro in_dollars(amount, native_unit, usd_per_credit, usd, minor_unit) as
+  case native_unit
+    when 'dollars' then amount
+    when 'cents' then major_units(amount, minor_unit)
+    when 'credits' then product(amount, usd_per_credit::decimal(14, 10))
+    when 'major units' then product(amount, usd::decimal(11, 10))
+    when 'minor units' then product(amount, minor_rate(usd, minor_unit))
+  end;

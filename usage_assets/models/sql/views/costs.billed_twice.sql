@@ -1,8 +1,9 @@
 -- one row per connection that reads bills of several vendors, day, service, and connection that bills the same on that day: the
 -- vendor's own bill. A charge is of the provider whose service it names, or else of the one who sells it; what the connection's
 -- own provider claims is nobody else's. A row of costs has all charges of a day, service and line item: it is of a provider only if
--- all of them are. Null: a part has no dollar value. Every other view has both amounts
--- reads: costs.daily_costs, accounting.bill_names
+-- all of them are. Null: a part has no dollar value. Every other view has both amounts. Where accounts is not null, both connections
+-- store charges of these billing accounts (and sub accounts), and nobody has said that they share none
+-- reads: costs.daily_costs, accounting.bill_names, accounting.separate_bills
 create or replace view costs.billed_twice as
 with charges as (
   select *, count(*) over (partition by source_table, connection, usage_date, cost_type, line_item) as rows_of_line_item
@@ -29,6 +30,43 @@ claimed as (
   group by source_table, connection, usage_date, cost_type, line_item, of_provider
   having count(*) = any_value(rows_of_line_item)
 ),
+accounts as (
+{accounts_of_bills}
+),
+shared as (
+  select
+    accounts.provider,
+    accounts.source_table,
+    accounts.connection,
+    accounts.usage_date,
+    accounts.cost_type,
+    accounts.sub_account_id,
+    others.connection as billed_by,
+    string_agg(
+      distinct coalesce(accounts.billing_account_id, 'no account') || coalesce('/' || accounts.sub_account_id, ''), ', '
+    ) as accounts
+  from accounts
+  join accounts as others
+    using (provider, source_table, usage_date, cost_type)
+  where accounts.connection <> others.connection
+    and accounts.billing_account_id is not distinct from others.billing_account_id
+    and accounts.sub_account_id is not distinct from others.sub_account_id
+    and (accounts.connection, others.connection) not in (select (connection, other) from accounting.separate_bills)
+    and (others.connection, accounts.connection) not in (select (connection, other) from accounting.separate_bills)
+  group by all
+),
+of_accounts as (
+  select
+    source_table,
+    connection,
+    usage_date,
+    cost_type,
+    project_id,
+    if(count(amount_usd) = count(*), sum(amount_usd), null)::decimal(38, 24) as amount_usd
+  from costs.daily_costs
+  where cost_basis = 'billed'
+  group by source_table, connection, usage_date, cost_type, project_id
+),
 bills as (
   select
     connection,
@@ -46,7 +84,8 @@ select
   bills.provider,
   bills.connection as billed_by,
   if(count(costs.amount_usd) = count(*), sum(costs.amount_usd), null)::decimal(38, 24) as amount_usd,
-  any_value(bills.amount_usd) as billed_by_usd
+  any_value(bills.amount_usd) as billed_by_usd,
+  null as accounts
 from costs.daily_costs as costs
 join claimed
   on claimed.source_table = costs.source_table
@@ -63,7 +102,31 @@ group by
   costs.usage_date,
   costs.cost_type,
   bills.provider,
-  bills.connection;
+  bills.connection
+union all
+select
+  shared.connection,
+  shared.usage_date,
+  shared.cost_type as service,
+  shared.provider,
+  shared.billed_by,
+  if(count(mine.amount_usd) = count(*), sum(mine.amount_usd), null)::decimal(38, 24) as amount_usd,
+  if(count(theirs.amount_usd) = count(*), sum(theirs.amount_usd), null)::decimal(38, 24) as billed_by_usd,
+  string_agg(distinct shared.accounts, ', ' order by shared.accounts) as accounts
+from shared
+join of_accounts as mine
+  on mine.source_table = shared.source_table
+  and mine.connection = shared.connection
+  and mine.usage_date = shared.usage_date
+  and mine.cost_type = shared.cost_type
+  and mine.project_id is not distinct from shared.sub_account_id
+join of_accounts as theirs
+  on theirs.source_table = shared.source_table
+  and theirs.connection = shared.billed_by
+  and theirs.usage_date = shared.usage_date
+  and theirs.cost_type = shared.cost_type
+  and theirs.project_id is not distinct from shared.sub_account_id
+group by shared.connection, shared.usage_date, shared.cost_type, shared.provider, shared.billed_by;
 
 comment on view costs.billed_twice is
   'One row per connection, day and service of a bill of several vendors that another connection bills, too: docs/one-bill.md'

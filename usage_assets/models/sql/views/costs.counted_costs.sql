@@ -1,18 +1,26 @@
 -- every cost that counts, once for each unit that it counts in. USD: billed, valued in USD, which is what is billed in dollars, and in
 -- other currencies with a rate on their day. Another currency: what is billed in it, with a rate or without. Credits: credits. This is
 -- the one definition of these sums: reports, forecasts, anomalies, budgets, guardrails and Port read it
--- reads: costs.allocated_costs_named
+-- reads: costs.allocated_costs_named, models.names_in_costs
 create or replace view costs.counted_costs as
+with
+costs as (
+  select costs.*, names.family, names.variant
+  from costs.allocated_costs_named as costs
+  left join models.names_in_costs as names
+    on names.provider = costs.provider
+    and names.model = costs.model
+)
 select *, 'USD' as counted_in
-from costs.allocated_costs_named
+from costs
 where cost_basis = 'billed' and amount_usd is not null
 union all by name
 select *, currency as counted_in
-from costs.allocated_costs_named
+from costs
 where cost_basis = 'billed' and currency <> 'USD'
 union all by name
 select *, 'credits' as counted_in
-from costs.allocated_costs_named
+from costs
 where cost_basis = 'credits';
 
 comment on view costs.counted_costs is

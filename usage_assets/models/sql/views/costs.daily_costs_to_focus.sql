@@ -1,10 +1,10 @@
 -- costs as FOCUS has them, with the columns of every version (docs/focus.md): one row per billed row of
 -- costs.allocated_costs_named, in its own currency, per row of credits that has a rate, and per purchase; and two, which
--- add up to nothing, per correction of an invoiced month. Sums of BilledCost are those of costs.daily_costs. What cannot be
--- a row is in costs.focus_left_out
+-- add up to nothing, per correction of an invoiced month. Sums of BilledCost are those of costs.daily_costs. Sources that are
+-- FOCUS themselves give their rows as they are. What cannot be a row is in costs.focus_left_out
 -- reads: costs.daily_costs, costs.allocated_costs_named, costs.tag_shares, ledger.partition_versions, ledger.stored_days,
 --   ledger.restatements, accounting.invoices, accounting.purchases, accounting.currencies, accounting.providers,
---   accounting.cost_sources
+--   accounting.cost_sources, costs.days_ahead
 create or replace view costs.focus as
 with
 providers as (
@@ -13,39 +13,13 @@ providers as (
   where table_name = 'costs.daily_costs'
   group by connection
 ),
--- what a source has said that its costs do not hold yet: it was fetched again alone. Costs record which version they were
--- computed from; those of releases that did not are taken to hold what was written before them
-ahead as (
-  select
-    raw.connection,
-    raw.usage_date,
-    raw.table_name as source_table,
-    raw.version
-  from ledger.partition_versions as raw
-  left join ledger.stored_days as costs
-    on costs.table_name = 'costs.daily_costs'
-    and costs.slice = raw.table_name
-    and costs.connection = raw.connection
-    and costs.usage_date = raw.usage_date
-  where raw.changed
-    and case
-      when costs.inputs is not null then raw.version > (costs.inputs ->> raw.table_name)::bigint
-      else costs.written_at is null or costs.written_at < raw.written_at
-    end
-),
 -- what sources state of their charges, summed as the costs are: quantity, list amount, category. A quantity that is_split is that
 -- of a bill which the allocation splits by what is no quantity of it
 quantities as (
   from (
 {quantities}
   )
-  anti join ahead using (source_table, connection, usage_date)
-),
--- who provides and who invoices the services of bills that tell of more than one
-services as (
-  from (
-{services}
-  )
+  anti join costs.days_ahead using (source_table, connection, usage_date)
 ),
 -- an invoice of which no day is stated is made when the month is settled; of several, nobody can say what is on which
 settling as (
@@ -86,13 +60,13 @@ corrections as (
     found_at
   from ledger.restatements
   join accounting.cost_sources on source_table = table_name and total glob billed_totals
-  anti join ahead using (source_table, connection, usage_date, version)
-  where cause = 'provider' and difference <> 0
+  anti join costs.days_ahead using (source_table, connection, usage_date, version)
+  where cause = 'provider' and difference <> 0 and is_focus is not true
 ),
 -- bills that have in common what their use was found by share that use, as those of a model's context windows do
 billed as (
   select
-    *,
+    * exclude (list_amount),
     -- a digest: to sort by all that it is made of takes longer than the rest of the view
     if(
       units is null,
@@ -115,6 +89,7 @@ billed as (
     if(use is null, user_id, null) as billed_user_id,
     if(use is null, api_key_id, null) as billed_api_key_id
   from costs.allocated_costs_named
+  anti join (from accounting.cost_sources where is_focus) using (source_table)
   where (cost_basis = 'billed' and currency is not null)
     or (cost_basis = 'credits' and amount_usd is not null)
 ),
@@ -373,7 +348,13 @@ select
   frequency as ChargeFrequency,
   day_after::timestamp at time zone 'UTC' as ChargePeriodEnd,
   first_day::timestamp at time zone 'UTC' as ChargePeriodStart,
+  null::varchar as CommitmentDiscountCategory,
+  null::varchar as CommitmentDiscountId,
+  null::varchar as CommitmentDiscountName,
+  null::decimal(38, 24) as CommitmentDiscountQuantity,
   null::varchar as CommitmentDiscountStatus,
+  null::varchar as CommitmentDiscountType,
+  null::varchar as CommitmentDiscountUnit,
   case
     when category <> 'Usage' then null
     when quantity is null then one_unit
@@ -384,9 +365,9 @@ select
   contracted as ContractedCost,
   if(is_priced, prices[1], null) as ContractedUnitPrice,
   effective as EffectiveCost,
-  coalesce(service_provider, company, provider) as HostProviderName,
+  coalesce(company, provider) as HostProviderName,
   invoice_id as InvoiceId,
-  coalesce(invoice_issuer, service_provider, company, provider) as InvoiceIssuerName,
+  coalesce(company, provider) as InvoiceIssuerName,
   listed as ListCost,
   if(is_priced, prices[-1], null) as ListUnitPrice,
   if(cost_basis = 'credits', 'Credits', currency) as PricingCurrency,
@@ -395,11 +376,16 @@ select
   if(is_priced, if(cost_basis = 'credits', 1, prices[-1]), null)::decimal(38, 24) as PricingCurrencyListUnitPrice,
   if(is_priced, if(has_price, quantity, one_unit), null)::decimal(38, 24) as PricingQuantity,
   if(is_priced, if(has_price, unit, 'Units'), null) as PricingUnit,
-  coalesce(service_provider, company, provider) as ProviderName,
-  coalesce(service_provider, company, provider) as PublisherName,
+  coalesce(company, provider) as ProviderName,
+  coalesce(company, provider) as PublisherName,
+  null::varchar as RegionId,
+  null::varchar as RegionName,
+  null::varchar as ResourceId,
+  null::varchar as ResourceName,
+  null::varchar as ResourceType,
   'AI and Machine Learning' as ServiceCategory,
-  coalesce(services.cost_type, service, provider) as ServiceName,
-  coalesce(service_provider, company, provider) as ServiceProviderName,
+  coalesce(service, provider) as ServiceName,
+  coalesce(company, provider) as ServiceProviderName,
   'Generative AI' as ServiceSubcategory,
   if(is_priced, provider || '/' || item, null) as SkuId,
   if(is_priced, array_to_string(meter_words, ' '), null) as SkuMeter,
@@ -451,6 +437,7 @@ select
   model as x_Model,
   native_amount as x_NativeAmount,
   native_unit as x_NativeUnit,
+  null::varchar as x_OtherColumns,
   quantity_source as x_QuantitySource,
   service_tier as x_ServiceTier,
   source_table as x_SourceTable,
@@ -461,7 +448,6 @@ select
   user_id as x_UserId
 from named
 left join accounting.providers using (provider)
-left join services using (source_table, connection, cost_type)
 left join (
   select
     connection,
@@ -477,7 +463,20 @@ left join (
     )::varchar as tag_shares
   from costs.tag_shares
   group by all
-) using (connection, first_day, cost_basis, model, api_key_or_none);
+) using (connection, first_day, cost_basis, model, api_key_or_none)
+union all by name
+from (
+{focus_rows}
+)
+-- days of which no costs are stored, or whose costs are those of another connection, have no charges here, either
+semi join (
+  select
+    connection as x_Connection,
+    usage_date as x_FirstDay,
+    slice as x_SourceTable
+  from ledger.stored_days
+  where table_name = 'costs.daily_costs' and (inputs is null or (inputs ->> slice) is not null)
+) using (x_Connection, x_FirstDay, x_SourceTable);
 
 comment on view costs.focus is 'Costs and purchases as FOCUS has them, with the columns of all its versions: docs/focus.md';
 

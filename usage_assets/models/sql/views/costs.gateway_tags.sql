@@ -1,7 +1,7 @@
 -- what the tags of gateways' requests used of a model by the gateways' own estimates, and, in rows without a tag, all that was used of it.
 -- Tags of one request overlap
 create or replace view costs.gateway_tags as
-select connection, usage_date, named_provider, gateway_model, use, tag, amount_usd, requests
+select connection, provider, usage_date, named_provider, gateway_model, use, tag, amount_usd, requests
 from (
 {tags}
 );

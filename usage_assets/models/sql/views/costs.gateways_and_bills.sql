@@ -1,24 +1,25 @@
--- what a gateway takes a model's use for, beside what a provider bills of the model on that day. Models are compared without the
--- date of their version; use that did not go through the gateway is in the bill only. billed_usd is null where a part of the bill has
--- no dollar value
--- reads: costs.daily_costs
+-- what a gateway takes a model's use for, beside what a provider bills of the model on that day. A model is a family here; use that did
+-- not go through the gateway is in the bill only. billed_usd is null where a part of the bill has no dollar value
+-- reads: costs.daily_costs, models.names_in_costs
 create or replace view costs.gateways_and_bills as
 with gateways as (
 {gateways}
 ),
 estimates as (
-  select connection, usage_date, named_provider, model, sum(amount_usd) as estimated_usd
+  select connection, usage_date, named_provider, family as model, sum(amount_usd) as estimated_usd
   from gateways
+  join models.names_in_costs using (provider, model)
   group by all
 ),
 bills as (
   select
     usage_date,
     provider as billed_by,
-    regexp_replace(lower(regexp_extract(model, '[^/]*$')), '-20\d\d-?\d\d-?\d\d$', '') as model,
+    family as model,
     if(count(*) filter (where amount_usd is null and native_amount <> 0) = 0, sum(amount_usd), null) as billed_usd
   from costs.daily_costs
-  where cost_basis = 'billed' and model is not null
+  join models.names_in_costs using (provider, model)
+  where cost_basis = 'billed'
   group by all
 )
 select

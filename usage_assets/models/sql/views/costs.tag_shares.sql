@@ -6,7 +6,7 @@
 -- * A bill below the estimate: each tag has its share of it.
 -- * Nothing is split where tags of the family cost more, or have more requests, than the model did with a key: then some
 --   request has two of them, and nobody can say whose it is. Nor where nothing tells which bill the estimates are of.
--- reads: costs.allocated_costs_named, costs.gateway_tags, accounting.tag_allocations
+-- reads: costs.allocated_costs_named, costs.gateway_tags, accounting.tag_allocations, models.names_in_costs
 create or replace view costs.tag_shares as
 with
 entries as (
@@ -22,7 +22,7 @@ bills as (
     costs.api_key_id,
     coalesce(of_key.gateway, of_all.gateway) as gateway,
     coalesce(of_key.tags, of_all.tags) as tag_family,
-    regexp_replace(lower(regexp_extract(costs.model, '[^/]*$')), '-20\d\d-?\d\d-?\d\d$', '') as gateway_model,
+    names.family as model_family,
     sum(costs.amount_usd) as amount_usd,
     count(*) filter (where costs.amount_usd is null and costs.native_amount <> 0) > 0 as lacks_dollars
   from costs.allocated_costs_named as costs
@@ -36,8 +36,10 @@ bills as (
     on of_all.connection = costs.connection
     and of_all.api_key is null
     and costs.usage_date between of_all.valid_from and of_all.last_day
+  join models.names_in_costs as names
+    on names.provider = costs.provider
+    and names.model = costs.model
   where costs.cost_basis = 'billed'
-    and costs.model is not null
     and coalesce(of_key.gateway, of_all.gateway) is not null
   group by all
 ),
@@ -51,7 +53,14 @@ pooled as (
     -- millionths of a millionth of a dollar, so that shares need whole units
     greatest(replace((sum(amount_usd) over pool)::decimal(38, 12)::varchar, '.', '')::hugeint, 0) as billed
   from bills
-  window pool as (partition by gateway, usage_date, gateway_model)
+  window pool as (partition by gateway, usage_date, model_family)
+),
+used_of_families as (
+  select tags.*, names.family as model_family
+  from costs.gateway_tags as tags
+  join models.names_in_costs as names
+    on names.provider = tags.provider
+    and names.model = tags.gateway_model
 ),
 -- of each model and key of the gateway: what its tags of the family cost, each, and what everything did
 uses as (
@@ -68,10 +77,10 @@ uses as (
       false
     ) as is_overlapping
   from pooled
-  left join costs.gateway_tags as tags
+  left join used_of_families as tags
     on tags.connection = pooled.gateway
     and tags.usage_date = pooled.usage_date
-    and tags.gateway_model = pooled.gateway_model
+    and tags.model_family = pooled.model_family
     and (tags.named_provider is null or tags.named_provider = pooled.provider)
     and (tag is null or starts_with(tag, pooled.tag_family))
   window one_use as (partition by pooled.connection, pooled.usage_date, pooled.model, pooled.api_key_id, use)
@@ -83,7 +92,7 @@ tagged as (
     model,
     api_key_id,
     gateway,
-    gateway_model,
+    model_family,
     tag_family,
     billed,
     tag,

@@ -1,6 +1,6 @@
--- people who used a provider's tool, by day: people are counted once in a period, so never add up days. On a stored day on which
--- nobody is named, person is null
--- reads: costs.complete_days
+-- people who used a provider's tool, by day: people are counted once in a period, so never add up days. person is the provider's id,
+-- person_id is the same in all connections. On a stored day on which nobody is named, both are null
+-- reads: costs.complete_days, costs.people
 create or replace view costs.active_people as
 with people as (
 {people}
@@ -12,7 +12,8 @@ select
   days.source,
   days.cost_source,
   days.cost_basis,
-  person
+  person,
+  identities.person_id
 from costs.complete_days as days
 left join people
   on people.connection = days.connection
@@ -20,10 +21,13 @@ left join people
   and people.source = days.source
   and people.cost_basis is not distinct from days.cost_basis
   and people.person is not null
+left join costs.people as identities
+  on identities.connection = people.connection
+  and identities.id = people.person
 where days.has_people;
 
 comment on view costs.active_people is
-  'One row per connection, day, report, cost basis (null: any) and active person (null: nobody is named). Count distinct people of a period; never add up days';
+  'One row per connection, day, report, cost basis (null: any) and id of an active person (null: nobody is named). Count distinct person_id of a period; never add up days';
 
 -- what was spent on a day, beside what was made with it: of a connection by the provider's own reports, of any scope by the metrics
 -- that users state. A cost is null where a source of costs lacks the day, or a part has no dollar value; a quantity is null where a
@@ -96,7 +100,7 @@ activity as (
     source,
     cost_basis,
     'active_people' as metric,
-    count(person) as quantity
+    count(distinct person_id) as quantity
   from costs.active_people
   group by all
 )

@@ -32,23 +32,4 @@ from (
 );
 
 comment on view costs.usage is
-  'One row per row of the usage reports: requests, tokens, images, audio, storage and sessions. Input includes cached input';
-
-create or replace view costs.usage_by_model as
-select
-  connection,
-  provider,
-  usage_date,
-  model,
-  sum(requests) as requests,
-  sum(input_tokens) as input_tokens,
-  sum(cached_input_tokens) as cached_input_tokens,
-  sum(cache_write_tokens) as cache_write_tokens,
-  sum(cache_write_1h_tokens) as cache_write_1h_tokens,
-  sum(output_tokens) as output_tokens
-from costs.usage
-where coalesce(usage_bytes, sessions) is null
-group by all;
-
-comment on view costs.usage_by_model is
-  'One row per connection, day and model: requests and tokens; null: not stated. Input includes cached input'
+  'One row per row of the usage reports: requests, tokens, images, audio, storage and sessions. Input includes cached input'

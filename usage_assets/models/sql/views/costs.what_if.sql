@@ -1,6 +1,6 @@
 -- tokens that the provider of a connection bills, by tier and size of requests. null: the report does not state it. Sums leave out
 -- what a row lacks: without ``is_whole`` they are too small
--- reads: costs.usage
+-- reads: costs.usage, costs.by_model_as_sent, models.names
 create or replace view costs.usage_by_tier as
 select
   connection,
@@ -71,12 +71,21 @@ billed as (
     model,
     sum(amount_usd) as usd,
     bool_and(amount_usd is not null or native_amount = 0) as is_known
-  from costs.by_model
+  from costs.by_model_as_sent
   where cost_basis = 'billed' and usage_date between first_day and last_day
   group by all
 ),
+-- a model is stated by its name or its family, and is itself where nothing else is: variants have prices of their own
 stated as (
-  from query_table(entries)
+  select distinct
+    stated.* replace (
+      coalesce(names.model, stated.model) as model,
+      if((to_provider, to_model) = (stated.provider, stated.model), coalesce(names.model, to_model), to_model) as to_model
+    )
+  from query_table(entries) as stated
+  left join models.names as names
+    on names.provider = stated.provider
+    and stated.model in (names.model, names.family)
 ),
 -- per token, with 12 decimal places
 rates as (
@@ -238,7 +247,7 @@ models as (
     coalesce(model, 'no model') as model,
     sum(usd) as model_usd,
     bool_and(is_known) as is_known,
-    ['--table', 'costs.by_model', '--where', 'provider=' || provider] as explained
+    ['--table', 'costs.by_model_as_sent', '--where', 'provider=' || provider] as explained
   from billed
   group by all
   having model_usd <> 0 or not bool_and(is_known)

@@ -8,6 +8,6 @@ select
   connection,
   id,
   name,
-  if(principal_type = 'service_account', principal_id, null) as service_account_id,
+  coalesce(principal_service_account_id, if(principal_type = 'service_account', principal_id, null)) as service_account_id,
   valid_from
 from anthropic.api_keys

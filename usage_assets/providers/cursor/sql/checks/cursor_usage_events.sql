@@ -9,4 +9,4 @@ select
   if(charge = 'billed', 'billed', 'notional') as cost_basis,
   charged_cents as native_amount
 from cursor.usage_events
-where charge in ('billed', 'included')
+where charge in ('billed', 'included') and charged_cents is not null

@@ -6,7 +6,7 @@ select
   'cursor' as provider,
   model,
   charge = 'billed' as is_billed,
-  user_id,
+  coalesce(service_account_id, user_id) as user_id,
   events as requests,
   input_tokens + cache_read_tokens + cache_write_tokens as input_tokens,
   cache_read_tokens as cached_input_tokens,

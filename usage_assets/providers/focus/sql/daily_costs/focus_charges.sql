@@ -1,5 +1,5 @@
--- one row per connection, day, service, sub account, model, kind of usage, region, description, frequency and currency; billed. cost_type
--- is the service. What is left out is in no cost
+-- one row per connection, day, service, sub account, model, kind of usage, region, description, frequency, category, currency and what
+-- its charges state besides the bill; billed. cost_type is the service. What is left out is in no cost
 select
   connection,
   'focus' as provider,
@@ -26,6 +26,19 @@ select
     when 'usage-based' then 'Usage-Based'
     else other_columns ->> 'ChargeFrequency'
   end as charge_frequency,
+  charge_category,
+  nullif(
+    concat_ws(
+      ',',
+      if(effective_cost is not null, 'effective', null),
+      if(contracted_cost is not null, 'contracted', null),
+      if(list_cost is not null, 'list', null)
+    ),
+    ''
+  ) as costs_stated,
+  sum(effective_cost) as effective_amount,
+  sum(contracted_cost) as contracted_amount,
+  sum(list_cost) as list_amount,
   '' as grouped_by
 from focus.charges
 where left_out_rows is null
@@ -44,4 +57,6 @@ group by
   service_tier,
   context_window,
   inference_geo,
-  charge_frequency
+  charge_frequency,
+  charge_category,
+  costs_stated

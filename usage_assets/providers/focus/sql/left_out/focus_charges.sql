@@ -7,6 +7,7 @@ select
   billing_currency as currency,
   sum(left_out_rows)::bigint as row_count,
   sum(billed_cost) as amount,
+  if(count(effective_cost) = count(*), sum(effective_cost), null) as effective_amount,
   'a service that the connection does not take' as reason,
   false as is_unknown
 from focus.charges

@@ -5,11 +5,11 @@ from (
     connection,
     usage_date,
     source,
-    case when count(organization) = count(prs_merged_by_copilot) then coalesce(sum(prs_merged_by_copilot), 0) end
+    case when count(is_there) = count(prs_merged_by_copilot) then coalesce(sum(prs_merged_by_copilot), 0) end
       as merged_pull_requests,
-    case when count(organization) = count(loc_added_sum) then coalesce(sum(loc_added_sum), 0) end as accepted_lines
+    case when count(is_there) = count(loc_added_sum) then coalesce(sum(loc_added_sum), 0) end as accepted_lines
   from (from complete where source = 'github_copilot.organization_1_day')
-  left join github_copilot.organization_1_day using (connection, usage_date)
+  left join (select *, true as is_there from github_copilot.organization_1_day) using (connection, usage_date)
   group by connection, usage_date, source
 )
 unpivot include nulls (quantity for metric in (merged_pull_requests, accepted_lines))

@@ -6,3 +6,4 @@
 -- nulls: unknown
 select *, copilot_applied_suggestions as total_copilot_applied_suggestions
 from github_copilot.organization_1_day
+where organization is not null

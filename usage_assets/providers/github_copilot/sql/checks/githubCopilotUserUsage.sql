@@ -3,3 +3,4 @@
 --   loc_suggested_to_add_sum, loc_suggested_to_delete_sum, loc_added_sum, loc_deleted_sum
 -- nulls: unknown
 from github_copilot.users_1_day
+where organization is not null

@@ -1,4 +1,4 @@
--- costs.daily_costs holds every net dollar of github_copilot.ai_credits
+-- costs.daily_costs holds every net dollar of github_copilot.ai_credits that the other metered report does not own
 -- sums: native_amount
 -- by: currency
 -- total: 'billed'
@@ -8,4 +8,5 @@ select
   usage_date,
   'USD' as currency,
   net_amount as native_amount
-from github_copilot.ai_credits
+from github_copilot.metered
+where source_table = 'github_copilot.ai_credits' and is_counted is not false

@@ -9,4 +9,4 @@ select
   'USD' as currency,
   net_amount as native_amount
 from github_copilot.bill
-where charge in ('seats', 'models')
+where charge in ('seats', 'models', 'no unit')

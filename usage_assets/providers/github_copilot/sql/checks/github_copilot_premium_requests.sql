@@ -1,4 +1,4 @@
--- costs.daily_costs holds every net dollar of github_copilot.premium_requests, but for AI credits
+-- costs.daily_costs holds every net dollar of github_copilot.premium_requests that the other metered report does not own
 -- sums: native_amount
 -- by: currency
 -- total: 'billed'
@@ -8,5 +8,5 @@ select
   usage_date,
   'USD' as currency,
   net_amount as native_amount
-from github_copilot.premium_requests
-where not regexp_matches(lower(concat_ws(' ', sku, unit_type)), 'ai[ _-]?(credit|unit)')
+from github_copilot.metered
+where source_table = 'github_copilot.premium_requests' and is_counted is not false

@@ -1,10 +1,11 @@
--- one row per connection, day, product, SKU and model; billed. What the plan includes is not billed. Since June 2026, the report also
--- has the AI credits of github_copilot.ai_credits: each is counted there
+-- one row per connection, day, product, SKU and model; billed. What the plan includes is not billed, and a row that the other metered
+-- report owns is a cost of that one
+-- reads: github_copilot.metered
 select
   connection,
   'github_copilot' as provider,
   usage_date,
-  'github_copilot.premium_requests' as source_table,
+  source_table,
   'billed' as cost_basis,
   sum(net_amount) as native_amount,
   'dollars' as native_unit,
@@ -13,6 +14,6 @@ select
   sku as usage_type,
   product || ', ' || sku as line_item,
   '' as grouped_by
-from github_copilot.premium_requests
-where not regexp_matches(lower(concat_ws(' ', sku, unit_type)), 'ai[ _-]?(credit|unit)')
-group by connection, usage_date, model, usage_type, line_item
+from github_copilot.metered
+where source_table = 'github_copilot.premium_requests' and is_counted
+group by connection, usage_date, source_table, model, usage_type, line_item

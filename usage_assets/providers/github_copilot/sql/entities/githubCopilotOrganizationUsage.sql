@@ -22,3 +22,4 @@ select
   prs_merged_by_copilot,
   copilot_applied_suggestions as total_copilot_applied_suggestions
 from github_copilot.organization_1_day
+where organization is not null

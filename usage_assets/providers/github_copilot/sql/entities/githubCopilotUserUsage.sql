@@ -17,3 +17,4 @@ select
   used_agent,
   used_chat
 from github_copilot.users_1_day
+where organization is not null

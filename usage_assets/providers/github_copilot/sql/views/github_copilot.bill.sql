@@ -6,14 +6,15 @@ create or replace view github_copilot.bill as
 select
   *,
   case
-    when lower(product) like '%copilot%' and lower(unit_type) like 'user%' then 'seats'
-    when lower(product) like '%copilot%' then 'metered'
-    when regexp_matches(lower(concat_ws(' ', sku, unit_type)), 'ai[ _-]?(credit|unit)|premium[ _-]?request') then 'metered'
+    when lower(product) like '%copilot%' and unit = 'user-months' then 'seats'
+    when unit = 'ai-credits' then 'metered'
+    when lower(product) like '%copilot%' then if(unit = 'requests', 'metered', 'no unit')
     when lower(product) in ('models', 'github models') or regexp_matches(lower(sku), '^models[ _]inference') then 'models'
     when regexp_matches(
       lower(product),
       '^(github )?(actions|packages|codespaces|git[ _]lfs|shared storage|ghas|advanced security|ghec|enterprise|sandbox)\b'
     ) then 'no AI'
+    when unit = 'requests' and regexp_matches(lower(sku), 'premium[ _-]?request') then 'metered'
     else 'unknown'
   end as charge
 from github_copilot.billing_usage;

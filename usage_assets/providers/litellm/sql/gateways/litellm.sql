@@ -4,7 +4,8 @@ select
   connection,
   usage_date,
   if(model like '%/%', split_part(model, '/', 1), null) as named_provider,
-  regexp_replace(lower(regexp_extract(model, '[^/]*$')), '-20\d\d-?\d\d-?\d\d$', '') as model,
+  provider,
+  model,
   amount_usd
 from costs.daily_costs
 where source_table = 'litellm.user_activity' and model is not null

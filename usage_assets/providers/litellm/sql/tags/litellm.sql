@@ -3,9 +3,10 @@
 -- reads: litellm.user_activity, litellm.tag_activity_by_model, ledger.stored_days
 select
   connection,
+  'litellm' as provider,
   usage_date,
   if(model like '%/%', split_part(model, '/', 1), null) as named_provider,
-  regexp_replace(lower(regexp_extract(model, '[^/]*$')), '-20\d\d-?\d\d-?\d\d$', '') as gateway_model,
+  model as gateway_model,
   model || ' ' || api_key as use,
   tag,
   spend as amount_usd,

@@ -10,3 +10,4 @@ select
   billed_by_usd,
   amount_usd
 from costs.billed_twice
+where accounts is null

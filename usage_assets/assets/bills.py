@@ -1,0 +1,83 @@
+"""Reads bills from files: notes which sets of files a run has found, and which stored days these no longer have."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import dagster as dg
+import pyarrow as pa
+
+from usage_assets.config.settings import Connection
+from usage_assets.core.bills import Bills
+from usage_assets.core.days import DAY, spans, utc_today
+from usage_assets.fetching.client import Client, FetchResult, without
+from usage_assets.fetching.connected import settling_days
+from usage_assets.fetching.control_totals import fetch_with_totals
+from usage_assets.fetching.transport import PermanentError
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint
+from usage_assets.warehouse.bills import Kept, accepted_days, note_bills
+from usage_assets.warehouse.database import Warehouse
+
+
+@dataclass(frozen=True)
+class BillsRead:
+    """What a run has fetched, and the sets of files that it read it from."""
+
+    fetched: FetchResult
+    totals: pa.Table
+    bills: Bills | None = None
+    kept: Collection[date] = ()
+    """Days that stay as they are stored, because their files are kept for a limited time."""
+
+
+def read_bills(
+    client: Client,
+    warehouse: Warehouse,
+    connection: Connection,
+    endpoint: Endpoint,
+    days: Sequence[date],
+    context: dg.AssetExecutionContext,
+) -> BillsRead:
+    """List the files, read those that may be about the days, and note both, also if the fetch fails.
+
+    Days that were withdrawn are refused. Raises ProviderError and WarehouseError.
+    """
+    table = endpoint.row.table
+    bills = client.look(accepted_days(warehouse, connection.name, table))
+    if bills is None:
+        return BillsRead(*fetch_with_totals(client, endpoint, days, partly=True))  # which says why
+    try:
+        fetched, totals = fetch_with_totals(client, endpoint, days, partly=True)
+    finally:
+        kept = kept_of(connection)
+        found = note_bills(warehouse, table, connection.name, bills, kept, context.run.run_id)
+    if found.news:
+        context.log.warning(
+            f"days whose files are not there any more stay as they are stored: {spans(found.news)} "
+            f'(keeps = "{connection.keeps}")'
+        )
+    refused = {day: PermanentError(text, days=[day]) for day, text in found.withdrawn.items() if day in days}
+    kept_days = {day for day in found.archived if day in days} - refused.keys()
+    left = {day: error for day, error in fetched.not_fetched.items() if day not in kept_days}
+    return BillsRead(without(replace(fetched, not_fetched=left), refused), totals, bills, kept_days)
+
+
+def note_files(client: Client, warehouse: Warehouse, connection: Connection) -> None:
+    """List the files of a connection that reads some, so that what has changed is due. Reads none of them.
+
+    Raises ProviderError if they cannot be listed, and WarehouseError.
+    """
+    for endpoint in PROVIDERS[connection.provider].endpoints:
+        if endpoint.files:
+            bills = client.look(())
+            if bills is None:
+                client.probe(endpoint)
+            else:
+                note_bills(warehouse, endpoint.row.table, connection.name, bills, kept_of(connection), "")
+
+
+def kept_of(connection: Connection) -> Kept:
+    """When a day of the connection whose files have gone is no withdrawal."""
+    settles = settling_days(connection, PROVIDERS[connection.provider])
+    return Kept(utc_today() - settles * DAY, connection.keeps.first_day if connection.keeps else None)

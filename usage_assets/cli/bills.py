@@ -1,0 +1,59 @@
+"""`usage-assets bills`: its commands. What is recorded of bills is in warehouse/bills.py."""
+
+from getpass import getuser
+
+import click
+
+from usage_assets.cli.access import connections_named, publish_copy, warehouse_now
+from usage_assets.config.days import parse_days
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.days import Window, spans
+from usage_assets.core.money import plain
+from usage_assets.warehouse.bills import accept_days, bill_lines, withdrawn_days
+
+
+@click.group()
+def bills() -> None:
+    pass
+
+
+@bills.command("list")
+@click.option("--connection", "names", multiple=True, metavar="NAME", help="Only this connection. Repeatable.")
+def list_bills(names: tuple[str, ...]) -> None:
+    """Show the sets of files that were found, which days they cover, and what is not stored as they are."""
+    settings = Settings.load()
+    chosen = [each.name for each in connections_named(settings, names, keyed=False)]
+    warehouse = warehouse_now(settings)
+    lines = [line for name in chosen for line in bill_lines(warehouse, name)] if warehouse.exists else []
+    for line in lines or ["no bill was read from files yet"]:
+        click.echo(line)
+
+
+@bills.command("accept")
+@click.option("--connection", "name", required=True, metavar="NAME", help="Connection of the bill.")
+@click.option("--start", required=True, metavar="YYYY-MM-DD", help="First day (UTC).")
+@click.option("--end", required=True, metavar="YYYY-MM-DD", help="Last day, included.")
+@click.option("--yes", is_flag=True, help="Accept. Without it, only show what would be cleared.")
+def accept(name: str, start: str, end: str, *, yes: bool) -> int:
+    """Accept that the files no longer have these days: the next run clears them."""
+    settings = Settings.load()
+    connections_named(settings, [name], keyed=False)
+    window = Window(*parse_days(start, end, settings))
+    warehouse = warehouse_now(settings)
+    found = withdrawn_days(warehouse, name, window) if warehouse.exists else []
+    if not found:
+        raise SettingsError(f"connection {name}: no day from {window.first} to {window.last} is withdrawn")
+    for each in found:
+        stored = ", ".join(f"{which} {plain(total)}" for which, total in each.totals.items() if total)
+        click.echo(f"{each.day}: {'; '.join(each.because)}; stored: {stored or 'nothing'}")
+    days = [each.day for each in found]
+    if not yes:
+        click.echo(
+            f"nothing was changed; to accept this: usage-assets bills accept --connection {name} --start {start} "
+            f"--end {end} --yes"
+        )
+        return 0
+    accept_days(warehouse, name, found, getuser())
+    publish_copy(settings)
+    click.echo(f"accepted: {spans(days)}; the next run clears them (usage-assets backfill --due)")
+    return 0

@@ -1,0 +1,44 @@
+"""Sets of files as values: which are there, and what each says about days. Reading them is not here, nor the ledger."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from usage_assets.core.days import Window
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedSet:
+    """Files that are one answer, as they were listed."""
+
+    name: str
+    """Path below the location. It stays the same when the set is delivered again."""
+    files: str
+    """Digest of its files: path, size and time of each."""
+    manifest: str | None
+    period: Window | None
+    """The days that its path says it is about. None: only its rows tell."""
+    missing: str | None
+    """Why it is not complete."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadSet:
+    """What a set says, read to its end."""
+
+    files: str
+    covered: Window | None
+    says: Mapping[date, str]
+    """Day that it covers or corrects -> digest of what it says about it."""
+
+    def covers(self, day: date) -> bool:
+        return self.covered is not None and day in self.covered
+
+
+@dataclass(kw_only=True)
+class Bills:
+    """The sets of a location at one moment."""
+
+    listed: Sequence[ListedSet]
+    read: dict[str, ReadSet] = field(default_factory=dict)
+    """Name -> what it says. Only sets that may be about the days that were asked for are read."""

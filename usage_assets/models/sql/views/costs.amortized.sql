@@ -1,0 +1,36 @@
+-- what is billed (cash), and the same with prepaid charges spread over their use (amortized), one row per connection, day, unit
+-- and currency. Amortized is the effective cost, and the billed one where no effective cost is stated: only here. What part of it
+-- is only billed, only_billed says. Dollars are null where an amount has no rate
+-- reads: costs.daily_costs_by_key
+create or replace view costs.amortized as
+select
+  connection,
+  provider,
+  usage_date,
+  native_unit,
+  currency,
+  sum(native_amount) as billed_amount,
+  sum(coalesce(effective_amount, native_amount)) as amortized_amount,
+  coalesce(sum(native_amount) filter (where effective_amount is null), 0)::decimal(38, 24) as only_billed_amount,
+  if(count(*) filter (where has_no_rate) = 0, sum(amount_usd), null) as billed_usd,
+  if(
+    count(*) filter (where has_no_rate) = 0,
+    sum(if(effective_amount is null, amount_usd, effective_usd)),
+    null
+  ) as amortized_usd,
+  if(
+    count(*) filter (where has_no_rate) = 0,
+    coalesce(sum(amount_usd) filter (where effective_amount is null), 0),
+    null
+  )::decimal(38, 24) as only_billed_usd
+from (
+  select
+    *,
+    rows_of_unknown_value > 0 or (effective_amount <> 0 and effective_usd is null) as has_no_rate
+  from costs.daily_costs_by_key
+  where cost_basis = 'billed'
+)
+group by connection, provider, usage_date, native_unit, currency;
+
+comment on view costs.amortized is
+  'One row per connection, day, unit and currency: what is billed, and with prepaid charges spread over their use';

@@ -1,0 +1,3 @@
+-- reads: openai.costs
+select distinct connection, user_id as id, user_email as email
+from openai.costs

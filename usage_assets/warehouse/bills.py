@@ -1,0 +1,384 @@
+"""The sets of files that bills are stored from: what a run has found, what is stored of each, and what may be stored.
+
+``ledger.bill_states`` compares the two. Nothing here lists or reads files.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import duckdb
+import msgspec
+from msgspec.structs import astuple, replace
+
+from usage_assets.core.bills import Bills
+from usage_assets.core.days import MOST_DAYS, Window, spans
+from usage_assets.core.schema import ConnectionRow, to_arrow
+from usage_assets.warehouse.ledger import (
+    ACCEPTED_BILL_DAYS,
+    BILL_DAYS,
+    BILL_SETS,
+    AcceptedBillDay,
+    BillDay,
+    BillSet,
+)
+from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import WarehouseError
+
+if TYPE_CHECKING:
+    from usage_assets.warehouse.database import Warehouse
+
+R = TypeVar("R", bound=ConnectionRow)
+OF_TABLE = "connection = $connection and table_name = $table_name"
+STATES = (
+    f"select usage_date, set_name, because from ledger.bill_states where state = $state and {OF_TABLE} order by all"
+)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """When a day whose files have gone is no withdrawal: for how long files are kept, if the connection says so."""
+
+    settled_before: date
+    """Days before this one are settled."""
+    kept_from: date | None
+    """Files of days before this one may have gone. None: nothing is known."""
+
+    def explains(self, day: date, gone: Window | None) -> bool:
+        """Whether it explains that a day has gone; ``gone``: the days of its set, if all of it has gone."""
+        if self.kept_from is None:
+            return False
+        return day < self.kept_from or (
+            gone is not None and gone.first < self.kept_from and gone.last < self.settled_before
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a run has found of days that are stored."""
+
+    withdrawn: Mapping[date, str]
+    """Day that no set covers any more -> what is wrong."""
+    archived: Sequence[date]
+    """Days whose files are not there any more, which is no withdrawal."""
+    news: Sequence[date]
+    """Those of them that were there before."""
+
+
+def accepted_days(warehouse: "Warehouse", connection: str, table: str) -> Sequence[date]:
+    """Return the days that have no charges where no set covers them, because somebody has accepted it."""
+    with warehouse.transaction(keep=False) as database:
+        rows = database.execute(
+            f"select usage_date from ledger.accepted_bill_days where stored_at is null and {OF_TABLE}",
+            {"connection": connection, "table_name": table},
+        ).fetchall()
+    return [day for (day,) in rows]
+
+
+def note_bills(warehouse: "Warehouse", table: str, connection: str, bills: Bills, kept: Kept, run_id: str) -> Found:
+    """Record which sets were found and what was read of them; return what is wrong with stored days.
+
+    Nothing is written where nothing is new. Raises WarehouseError.
+    """
+    which = {"connection": connection, "table_name": table}
+    with warehouse.transaction(BILL_SETS.name, BILL_DAYS.name) as database:
+        for each in (BILL_SETS, BILL_DAYS, ACCEPTED_BILL_DAYS):
+            create_or_alter(database, each)
+        days = _noted_days(database, which, bills)
+        _note_sets(database, which, bills, {each.set_name for each in days}, run_id)
+        news = _archive(database, which, kept)
+        withdrawn: dict[date, str] = {}
+        for because, gone in _withdrawn(database, which).values():
+            withdrawn |= dict.fromkeys(gone, withdrawal(connection, because, gone))
+        archived = [day for day, *_ in database.execute(STATES, {**which, "state": "archived"}).fetchall()]
+    return Found(withdrawn, archived, news)
+
+
+def _noted_days(database: duckdb.DuckDBPyConnection, which: Mapping[str, Any], bills: Bills) -> Sequence[BillDay]:
+    """Record what each set says about days, as it was read now or before; return what the ledger holds then."""
+    before = _rows(database, BillDay, which)
+    there = {each.name for each in bills.listed}
+    now: list[BillDay] = []
+    for each in before:
+        read = bills.read.get(each.set_name)
+        said = each.said if each.set_name in there else None
+        covers = each.covers
+        if read:
+            said = read.says.get(each.usage_date)
+            covers = covers if said is None else read.covers(each.usage_date)
+        archived_at = each.archived_at if said is None else None
+        if said is not None or each.stored is not None:
+            now.append(replace(each, said=said, covers=covers, archived_at=archived_at))
+    known = {(each.set_name, each.usage_date) for each in before}
+    now += [
+        BillDay(
+            **which,
+            usage_date=day,
+            set_name=name,
+            said=said,
+            covers=read.covers(day),
+            stored=None,
+            archived_at=None,
+        )
+        for name, read in bills.read.items()
+        for day, said in read.says.items()
+        if (name, day) not in known
+    ]
+    _write(database, BillDay, before, now)
+    return now
+
+
+def _note_sets(
+    database: duckdb.DuckDBPyConnection, which: Mapping[str, Any], bills: Bills, with_days: set[str], run_id: str
+) -> None:
+    before = {each.set_name: each for each in _rows(database, BillSet, which)}
+    at = datetime.now(UTC)
+    now: list[BillSet] = []
+    for each in bills.listed:
+        known, read = before.get(each.name), bills.read.get(each.name)
+        covered = read.covered if read else _covered(known)
+        row = BillSet(
+            **which,
+            set_name=each.name,
+            files=each.files,
+            files_read=read.files if read else known.files_read if known else None,
+            manifest=each.manifest,
+            period_first=each.period.first if each.period else None,
+            period_last=each.period.last if each.period else None,
+            first_day=covered.first if covered else None,
+            last_day=covered.last if covered else None,
+            missing=each.missing,
+            changed_at=known.changed_at if known and known.files == each.files else at,
+            run_id=known.run_id if known and known.files == each.files else run_id,
+        )
+        now.append(row)
+    there = {each.name for each in bills.listed}
+    for name, gone in before.items():
+        if name not in there and name in with_days:
+            now.append(gone if gone.files is None else replace(gone, files=None, changed_at=at, run_id=run_id))
+    _write(database, BillSet, before.values(), now)
+
+
+def _archive(database: duckdb.DuckDBPyConnection, which: Mapping[str, Any], kept: Kept) -> Sequence[date]:
+    """Note the withdrawn days that are explained; return them."""
+    sets = {each.set_name: _covered(each) for each in _rows(database, BillSet, which) if each.files is None}
+    rows = database.execute(STATES, {**which, "state": "withdrawn"}).fetchall()
+    explained = [(day, name) for day, name, _ in rows if kept.explains(day, sets.get(name))]
+    for day, name in explained:
+        database.execute(
+            f"update ledger.bill_days set archived_at = $now "
+            f"where {OF_TABLE} and usage_date = $day and set_name = $name",
+            {**which, "now": datetime.now(UTC), "day": day, "name": name},
+        )
+    return sorted({day for day, _ in explained})
+
+
+@dataclass(frozen=True)
+class WithdrawnDay:
+    """A stored day of a bill whose files no longer have it."""
+
+    day: date
+    table: str
+    because: Sequence[str]
+    day_totals: str
+    """What is stored of it, as the ledger has it."""
+
+    @property
+    def totals(self) -> Mapping[str, Decimal]:
+        """Name -> what is stored."""
+        stored = msgspec.json.decode(self.day_totals, type=dict[str, str | None])
+        return {name: Decimal(total) for name, total in stored.items() if total is not None}
+
+
+def withdrawn_days(warehouse: "Warehouse", connection: str, window: Window) -> Sequence[WithdrawnDay]:
+    """Return the withdrawn days of a connection. Raises WarehouseError."""
+    with warehouse.transaction(keep=False) as database:
+        rows = database.execute(
+            """
+            select usage_date, table_name, list(because order by because), any_value(day_totals)
+            from ledger.bill_states
+            join ledger.stored_days using (connection, table_name, usage_date)
+            where state = 'withdrawn' and connection = $connection and usage_date between $first and $last
+            group by usage_date, table_name
+            order by usage_date, table_name
+            """,
+            {"connection": connection, "first": window.first, "last": window.last},
+        ).fetchall()
+    return [WithdrawnDay(*row) for row in rows]
+
+
+def accept_days(warehouse: "Warehouse", connection: str, days: Iterable[WithdrawnDay], accepted_by: str) -> None:
+    """Record that somebody accepts withdrawn days: from the next run on they have no charges."""
+    now = datetime.now(UTC)
+    rows = [
+        AcceptedBillDay(
+            connection=connection,
+            usage_date=each.day,
+            table_name=each.table,
+            accepted_at=now,
+            accepted_by=accepted_by,
+            withdrawn="; ".join(each.because),
+            day_totals=each.day_totals,
+            stored_at=None,
+        )
+        for each in days
+    ]
+    with warehouse.transaction(ACCEPTED_BILL_DAYS.name) as database:
+        create_or_alter(database, ACCEPTED_BILL_DAYS)
+        database.register("accepted", to_arrow(AcceptedBillDay, rows))
+        database.execute("insert into ledger.accepted_bill_days by name from accepted")
+
+
+def bill_lines(warehouse: "Warehouse", connection: str) -> Sequence[str]:
+    """Say which sets a connection has, which days they cover, and what is not stored as they are."""
+    with warehouse.transaction(keep=False) as database:
+        sets = database.execute(
+            """
+            select
+              set_name,
+              coalesce(first_day || ' to ' || last_day, 'not read yet'),
+              case when files is null then 'not there any more' when missing is not null then missing end
+            from ledger.bill_sets
+            where connection = $connection
+            order by coalesce(first_day, period_first), set_name
+            """,
+            {"connection": connection},
+        ).fetchall()
+        states: dict[str, dict[str, list[date]]] = {}
+        for name, state, day in database.execute(
+            "select set_name, state, usage_date from ledger.bill_states where connection = $connection order by all",
+            {"connection": connection},
+        ).fetchall():
+            states.setdefault(name, {}).setdefault(state, []).append(day)
+    return [
+        "; ".join(
+            filter(
+                None,
+                [
+                    f"{connection} {name}: {covered}",
+                    why,
+                    *(f"{state}: {spans(days)}" for state, days in states.get(name, {}).items()),
+                ],
+            )
+        )
+        for name, covered, why in sets
+    ]
+
+
+def refuse_parts(database: duckdb.DuckDBPyConnection, table: str, target: Slice, bills: Bills, earliest: date) -> None:
+    """Raise WarehouseError where a slice has days of a set that must not be stored without others.
+
+    A set that has changed is stored whole, if its changed days fit into a run (MOST_DAYS). Of one that no longer
+    has a stored day, nothing is stored. Days of a set that other files replace, and days that are cleared, are days of
+    the set that they are stored from, too. Then no total mixes two versions of a set.
+    """
+    which = {"connection": target.connection, "table_name": table}
+    rows = _rows(database, BillDay, which)
+    named = {each.usage_date for each in rows if each.stored is not None}
+    sets: dict[str, dict[date, BillDay]] = {name: {} for name in bills.read}
+    for each in rows:
+        if each.archived_at is None:
+            sets.setdefault(each.set_name, {})[each.usage_date] = each
+    own: dict[str, list[date]] = {}
+    changed: dict[str, set[date]] = {}
+    for name, known in sets.items():
+        read = bills.read.get(name)
+        says: Mapping[date, str | None] = read.says if read else {day: each.said for day, each in known.items()}
+        covered = {day for day, each in known.items() if each.covers}
+        covered.update(day for day in says if read and read.covers(day))
+        own[name] = [day for day in target.days if day in covered]
+        changed[name] = {
+            day
+            for day in covered
+            if (known[day].stored if day in known else None) != says.get(day)
+            and (target.first <= day <= target.last or (day in named and day >= earliest))
+        }
+    withdrawn = _withdrawn(database, which)
+    for name, days in own.items():
+        if not days:
+            continue
+        if name in withdrawn:
+            raise WarehouseError(withdrawal(target.connection, *withdrawn[name]), days=days)
+        together = changed[name]
+        others = together.difference(target.days)
+        if others in (set(), together) or len(Window(min(together), max(together)).days) > MOST_DAYS:
+            continue
+        while more := {day for each in changed.values() if each & together for day in each} - together:
+            together = together | more
+        raise WarehouseError(
+            f"{name} has changed on {spans(others)}, too, and its days are stored together: usage-assets backfill "
+            f"--connection {target.connection} --start {min(together)} --end {max(together)}",
+            days=days,
+        )
+
+
+def _withdrawn(
+    database: duckdb.DuckDBPyConnection, which: Mapping[str, Any]
+) -> Mapping[str, tuple[str, Sequence[date]]]:
+    """Return set -> what is wrong with it, and the stored days that it no longer has."""
+    found: dict[str, tuple[str, list[date]]] = {}
+    for day, name, because in database.execute(STATES, {**which, "state": "withdrawn"}).fetchall():
+        found.setdefault(name, (because, []))[1].append(day)
+    return found
+
+
+def withdrawal(connection: str, because: str, days: Sequence[date]) -> str:
+    """Say that stored days of a set have gone, and what to do."""
+    return (
+        f"{because} ({spans(days)}). They stay as they are stored, and nothing new of these files is. Bring the "
+        f"charges back, or accept it: usage-assets bills accept --connection {connection} --start {min(days)} "
+        f"--end {max(days)}"
+    )
+
+
+def store_bill_days(database: duckdb.DuckDBPyConnection, table: str, target: Slice, bills: Bills) -> None:
+    """Name the sets that the days of a slice are stored from, in the transaction that stores them."""
+    which = {"connection": target.connection, "table_name": table}
+    before = [each for each in _rows(database, BillDay, which) if target.first <= each.usage_date <= target.last]
+    now = [
+        BillDay(
+            **which,
+            usage_date=day,
+            set_name=name,
+            said=read.says[day],
+            covers=read.covers(day),
+            stored=read.says[day],
+            archived_at=None,
+        )
+        for name, read in bills.read.items()
+        for day in target.days
+        if day in read.says
+    ]
+    _write(database, BillDay, before, now)
+    database.execute(
+        f"update ledger.accepted_bill_days set stored_at = $now where stored_at is null and {OF_TABLE} "
+        "and usage_date between $first and $last",
+        {**which, "now": datetime.now(UTC), "first": target.first, "last": target.last},
+    )
+
+
+def _rows(database: duckdb.DuckDBPyConnection, row: type[R], which: Mapping[str, Any]) -> list[R]:
+    names = ", ".join(row.__struct_fields__)
+    found = database.execute(f"select {names} from {row.table} where {OF_TABLE}", which).fetchall()
+    return [row(**dict(zip(row.__struct_fields__, each, strict=True))) for each in found]
+
+
+def _write(database: duckdb.DuckDBPyConnection, row: type[R], before: Iterable[R], now: Iterable[R]) -> None:
+    """Replace the rows of before by those of now, where they differ."""
+    old, new = ({astuple(each): each for each in rows} for rows in (before, now))
+    grain = ", ".join(Table(row).grain)
+    for what, rows in (
+        (f"delete from {row.table} where ({grain}) in (select ({grain}) from rows_of_bills)", old.keys() - new.keys()),
+        (f"insert into {row.table} by name from rows_of_bills", new.keys() - old.keys()),
+    ):
+        if rows:
+            database.register("rows_of_bills", to_arrow(row, [{**old, **new}[each] for each in rows]))
+            database.execute(what)
+
+
+def _covered(known: BillSet | None) -> Window | None:
+    return Window(known.first_day, known.last_day) if known and known.first_day and known.last_day else None

@@ -1,0 +1,116 @@
+-- stored days of a bill that are not stored as its files are. Days between two changed ones of a set are changed, too: a set is
+-- stored together
+-- reads: ledger.bill_sets, ledger.bill_days, ledger.accepted_bill_days, ledger.stored_days
+create or replace view ledger.bill_states as
+with days as (
+  select
+    bill_days.*,
+    files is null as is_gone,
+    files is not null and files is distinct from files_read as is_unread,
+    coalesce(files is not null and files is distinct from files_read and missing is not null, false) as waits,
+    missing,
+    coalesce(bill_sets.changed_at, stored_days.written_at) as since,
+    accepted.accepted_at,
+    accepted.accepted_by
+  from ledger.bill_days
+  join ledger.stored_days using (connection, table_name, usage_date)
+  left join ledger.bill_sets using (connection, table_name, set_name)
+  left join (
+    from ledger.accepted_bill_days where stored_at is null
+  ) as accepted using (connection, table_name, usage_date)
+),
+unread as (
+  select
+    connection,
+    table_name,
+    bool_or(period_last is null) as of_any_day,
+    max(period_last) as until,
+    bool_or(missing is not null) as waits
+  from ledger.bill_sets
+  where files is not null and files is distinct from files_read
+  group by connection, table_name
+),
+-- what sets that are there say of a stored day, and whether one that is not read yet may say something
+others as (
+  select
+    connection,
+    table_name,
+    usage_date,
+    bool_or(said is not null and covers and not is_gone) as is_covered,
+    bool_or(said is not null and not covers and not is_gone and stored is null) as is_corrected,
+    coalesce(any_value(of_any_day or usage_date <= until), false) as may_be_read,
+    coalesce(any_value(unread.waits), false) as others_wait
+  from days
+  left join unread using (connection, table_name)
+  group by connection, table_name, usage_date
+),
+found as (
+  select
+    days.*,
+    others_wait,
+    case
+      when archived_at is not null then 'archived'
+      when stored is not null and said is null and if(covers, not is_covered, is_gone and not is_corrected)
+      then
+        case
+          when accepted_at is not null then 'accepted'
+          when may_be_read then 'changed'
+          else 'withdrawn'
+        end
+      when said is distinct from stored or is_unread then 'changed'
+    end as state
+  from days
+  join others using (connection, table_name, usage_date)
+),
+-- the changed days of a set, and those that it covers and that are not stored yet: they are stored in one run
+together as (
+  select connection, table_name, set_name, min(usage_date) as first_changed, max(usage_date) as last_changed
+  from (
+    select connection, table_name, set_name, usage_date, true as is_changed
+    from found
+    where covers and state in ('changed', 'accepted')
+    union all
+    select connection, table_name, set_name, usage_date, false as is_changed
+    from ledger.bill_days
+    anti join ledger.stored_days using (connection, table_name, usage_date)
+    where covers and said is not null
+  )
+  group by connection, table_name, set_name
+  having bool_or(is_changed)
+)
+select
+  connection,
+  usage_date,
+  table_name,
+  set_name,
+  coalesce(state, 'changed') as state,
+  waits or (said is null and state = 'changed' and others_wait) as waits,
+  since,
+  case
+    when state = 'archived' then set_name || ' is not there any more, and files are kept for a limited time'
+    when state = 'accepted' then 'withdrawn, which ' || accepted_by || ' has accepted: it is cleared'
+    when state = 'withdrawn' then set_name || if(is_gone, ' is not there any more', ' no longer has charges of these days')
+    when waits then missing
+    when said is null then set_name || ' no longer says anything about it'
+    else set_name || ' has changed'
+  end as because
+from found
+left join together using (connection, table_name, set_name)
+where state is not null or (covers and usage_date between first_changed and last_changed)
+union all
+-- a set that was never read and whose path names a period: it may cover or correct the stored days of that
+select
+  bill_sets.connection,
+  usage_date,
+  bill_sets.table_name,
+  set_name,
+  'changed' as state,
+  missing is not null as waits,
+  changed_at as since,
+  coalesce(missing, set_name || ' is new') as because
+from ledger.bill_sets
+join ledger.stored_days
+  on stored_days.connection = bill_sets.connection
+  and stored_days.table_name = bill_sets.table_name
+  and stored_days.usage_date between period_first and period_last
+where files is not null and files_read is null

@@ -1,0 +1,121 @@
+"""Drift is found in the source of an SDK, named, and silent where somebody has reviewed it."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from usage_assets_tests.drift import schemas, sdk
+from usage_assets_tests.drift.__main__ import REVIEWED, not_reviewed
+from usage_assets_tests.drift.surface import Asked, differences
+
+RESOURCE = """
+from ..types.costs_page import CostsPage
+from ..types.group_by import GroupBy
+
+class Costs:
+    def list(self, *, start: int, group_by: List[GroupBy] | Omit = omit, models: List[str] | Omit = omit):
+        return self._get(
+            path_template("/organization/{id}/costs?beta=true", id=id),
+            options=make(
+                query=transform({"start": start, "group_by": group_by, "models": models}, X), security={"key": True}
+            ),
+            cast_to=CostsPage,
+        )
+
+    def create(self, *, name: str):
+        return self._post("/organization/costs", cast_to=CostsPage)
+"""
+TYPES = {
+    "costs_page": """
+class Amount(BaseModel):
+    value: Optional[float] = None
+    currency: str
+
+class CostsResult(BaseModel):
+    object: Literal["organization.costs.result"]
+    amount: Optional[Amount] = None
+    model_groups: Dict[str, Amount]
+    quantity: float
+
+class UsageResult(BaseModel):
+    object: Literal["organization.usage.result"]
+    input_tokens: int
+
+class Bucket(BaseModel):
+    results: List[Annotated[Union[CostsResult, UsageResult, None], PropertyInfo(discriminator="object")]]
+
+class CostsPage(BaseModel):
+    data: List[Bucket]
+    next_page: Optional[str]
+""",
+    "group_by": 'GroupBy: TypeAlias = Literal["model", "user_id"]',
+    "another": "class Amount(BaseModel):\n    other: str",
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A small SDK."""
+    for folder, files in (("types", TYPES), ("resources", {"costs": RESOURCE})):
+        (tmp_path / folder).mkdir()
+        for name, text in files.items():
+            (tmp_path / folder / f"{name}.py").write_text(text)
+    return tmp_path
+
+
+def test_what_an_sdk_reads_is_found_in_its_source(package: Path) -> None:
+    assert sdk.surface(package, "types", "resources", "organization") == {
+        "organization/{}/costs": Asked(
+            fields={
+                "data.results.object",
+                "data.results.amount.value",
+                "data.results.amount.currency",
+                "data.results.model_groups.*.value",
+                "data.results.model_groups.*.currency",
+                "data.results.quantity",
+                "next_page",
+            },
+            group_by={"model", "user_id"},
+            parameters={"start", "group_by", "models"},
+        )
+    }
+
+
+def test_each_difference_is_a_line(package: Path) -> None:
+    theirs = sdk.surface(package, "types", "resources", "organization")
+    kept = Asked(fields={"amount.value", "model_groups", "gone"}, group_by={"model", "team"}, parameters={"start"})
+    ours = {"organization/{}/costs": kept, "organization/old": Asked()}
+    assert [*differences("sdk", theirs, ours)] == [
+        "sdk organization/old: endpoint is gone",
+        "sdk organization/{}/costs: field amount.currency is new",
+        "sdk organization/{}/costs: field quantity is new",
+        "sdk organization/{}/costs: field gone is gone",
+        "sdk organization/{}/costs: group_by user_id is new",
+        "sdk organization/{}/costs: group_by team is gone",
+        "sdk organization/{}/costs: parameter group_by is new",
+        "sdk organization/{}/costs: parameter models is new",
+    ]
+
+
+def test_what_is_reviewed_is_silent_and_what_is_over_is_named(tmp_path: Path) -> None:
+    reviewed = tmp_path / "reviewed.toml"
+    reviewed.write_text('[[reviewed]]\nwhy = "known"\nlines = ["sdk a: field * is new", "sdk b: endpoint is new"]\n')
+    lines = ["sdk a: field x is new", "sdk a: group_by x is new"]
+    assert not_reviewed(lines, reviewed) == (["sdk a: group_by x is new"], ["sdk b: endpoint is new"])
+
+
+def test_every_reviewed_line_has_a_reason_and_names_its_fields() -> None:
+    for entry in tomllib.loads(REVIEWED.read_text())["reviewed"]:
+        assert entry.keys() == {"why", "lines"}
+        assert entry["why"].strip()
+        for line in entry["lines"]:
+            kind, _, name = line.partition(": ")[2].removesuffix(" is new").removesuffix(" is gone").partition(" ")
+            assert line.endswith((" is new", " is gone"))
+            assert kind in ("endpoint", "field", "group_by", "parameter")
+            assert name != "*" or kind == "parameter", line
+
+
+def test_rows_keep_what_our_schemas_have() -> None:
+    new, _ = not_reviewed([*schemas.differences()])
+    assert new == []

@@ -1,0 +1,378 @@
+"""A bill has an identity and versions: what becomes of stored days when the files of their bill change."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import time_machine
+
+from usage_assets.core.days import Window
+from usage_assets.warehouse.bills import accept_days, withdrawn_days
+from usage_assets_tests.conftest import NOW, Sandbox
+from usage_assets_tests.end_to_end.conftest import hold_project
+from usage_assets_tests.fetching.automation import Automation
+from usage_assets_tests.focus_files import connection, on, write
+from usage_assets_tests.terminal import Terminal
+
+ALONE = {
+    "OPENAI_ADMIN_KEY": "",
+    "ANTHROPIC_ADMIN_KEY": "",
+    "CHATGPT_ANALYTICS_KEY": "",
+    "USAGE_START_DATE": "2026-09-01",
+}
+SEPTEMBER = [date(2026, 9, 1) + timedelta(days=n) for n in range(30)]
+NOVEMBER = [date(2026, 11, 1) + timedelta(days=n) for n in range(19)]
+TOGETHER = (
+    "2026-11.csv has changed on 2026-11-01 to 2026-11-12, too, and its days are stored together: "
+    "usage-assets backfill --connection bill --start 2026-11-01 --end 2026-11-19"
+)
+WITHDRAWN = (
+    "2026-11.csv no longer has charges of these days (2026-11-11 to 2026-11-19). They stay as they are stored, and "
+    "nothing new of these files is. Bring the charges back, or accept it: usage-assets bills accept --connection bill "
+    "--start 2026-11-11 --end 2026-11-19"
+)
+
+
+@pytest.fixture
+def bills(tmp_path: Path) -> Path:
+    return tmp_path / "bills"
+
+
+@pytest.fixture
+def auto(sandbox: Sandbox, tmp_path: Path, bills: Path, request: pytest.FixtureRequest) -> Iterator[Automation]:
+    """A project that reads bills, as its automation runs it."""
+    variables = ALONE | connection(tmp_path, bills, **getattr(request, "param", {}))
+    with hold_project(sandbox, tmp_path, variables) as project:
+        yield Automation(project, variables, tmp_path)
+
+
+def of(days: Sequence[date], amount: str = "1", **changes: str) -> list[dict[str, str]]:
+    return [on(str(day), BilledCost=amount, **changes) for day in days]
+
+
+def test_a_correction_of_a_settled_month_is_noticed(auto: Automation, bills: Path) -> None:
+    write(bills / "2026-09.csv", of(SEPTEMBER))
+    write(bills / "2026-11.csv", of(NOVEMBER))
+    auto.settle()
+    assert (auto.total(), auto.failures) == (Decimal(49), [])
+    write(bills / "2026-09.csv", of(SEPTEMBER, "3"))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal(109), [], {})
+
+
+def test_a_later_file_corrects_a_day_of_an_earlier_bill(auto: Automation, bills: Path) -> None:
+    write(bills / "2026-09.csv", of(SEPTEMBER))
+    write(bills / "2026-11.csv", of(NOVEMBER))
+    auto.settle()
+    correction = of(SEPTEMBER[4:5], "-0.25", ChargeClass="Correction")
+    write(bills / "2026-11.csv", of(NOVEMBER) + correction)
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal("48.75"), [], {})
+    write(bills / "2026-11.csv", of(NOVEMBER))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal(49), [], {})
+
+
+def test_a_new_set_of_an_old_period_is_noticed(auto: Automation, bills: Path) -> None:
+    write(bills / "BILLING_PERIOD=2026-09" / "bill.csv", of(SEPTEMBER))
+    write(bills / "BILLING_PERIOD=2026-11" / "bill.csv", of(NOVEMBER))
+    auto.settle()
+    with time_machine.travel(NOW + timedelta(days=2)):
+        auto.settle()
+    write(bills / "BILLING_PERIOD=2026-09" / "more.csv", of(SEPTEMBER[:3], "-0.5", ChargeClass="Correction"))
+    with time_machine.travel(NOW + timedelta(days=3)):
+        auto.settle()
+    assert auto.total() == Decimal(49)
+    assert {each.partition(" both ")[2].partition(" of ")[0] for each in auto.failures} == {"have charges"}
+    assert auto.due()["bill"] == ["30 days changed (2026-09-01 to 2026-09-30): BILLING_PERIOD=2026-09/more.csv is new"]
+
+
+def test_a_file_that_was_only_touched_makes_no_version(auto: Automation, bills: Path) -> None:
+    september = write(bills / "2026-09.csv", of(SEPTEMBER))
+    write(bills / "2026-11.csv", of(NOVEMBER))
+    auto.settle()
+    with time_machine.travel(NOW + timedelta(days=2)):
+        auto.settle()
+    versions = "select count(*) as n from ledger.partition_versions where usage_date < '2026-10-01'"
+    before = auto.project.warehouse.read(versions).to_pylist()
+    os.utime(september, (0, 0))
+    with time_machine.travel(NOW + timedelta(days=3)):
+        auto.settle()
+    assert auto.project.warehouse.read(versions).to_pylist() == before
+    assert (auto.failures, auto.due()) == ([], {})
+
+
+def test_a_backfill_of_what_is_due_looks_at_the_files_first(
+    auto: Automation, bills: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(bills / "2026-11.csv", of(NOVEMBER))
+    auto.settle()
+    terminal = Terminal.open(sandbox, auto.folder, monkeypatch, capfd)
+    for name, value in auto.variables.items():
+        monkeypatch.setenv(name, value)
+    write(bills / "2026-11.csv", of(NOVEMBER, "2"))
+    said = terminal.type("backfill", "--due")
+    assert said.code == 0, said.err
+    assert auto.total() == Decimal(38)
+    shutil.rmtree(bills)
+    said = terminal.type("backfill", "--due")
+    assert said.code == 1
+    assert f"FAILED: bill charges: {bills}: has no file whose name ends in .csv" in said.err
+
+
+def test_a_set_is_stored_together(auto: Automation, bills: Path) -> None:
+    write(bills / "2026-11.csv", of(NOVEMBER))
+    auto.settle()
+    write(bills / "2026-11.csv", of(NOVEMBER, "2"))
+    auto.run("bill", NOVEMBER[-7:])
+    assert (auto.total(), auto.failures) == (
+        Decimal(19),
+        [TOGETHER],
+    )
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal(38), [], {})
+
+
+def test_a_set_that_has_grown_and_changed_is_stored_in_one_run(auto: Automation, bills: Path) -> None:
+    write(bills / "2026-11.csv", of(NOVEMBER[:8]))
+    auto.settle()
+    write(bills / "2026-11.csv", of(NOVEMBER[:2], "2") + of(NOVEMBER[2:]))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal(21), [], {})
+
+
+def test_a_month_that_is_rewritten_smaller_is_withdrawn(auto: Automation, bills: Path) -> None:
+    write(bills / "2026-09.csv", of(SEPTEMBER))
+    november = write(bills / "2026-11.csv", of(NOVEMBER))
+    auto.settle()
+    write(bills / "2026-11.csv", of(NOVEMBER[:10], "2"))
+    auto.settle()
+    assert auto.total() == Decimal(49)
+    assert auto.due()["bill"] == [
+        "10 days changed (2026-11-01 to 2026-11-10): 2026-11.csv has changed",
+        "9 days withdrawn (2026-11-11 to 2026-11-19): 2026-11.csv no longer has charges of these days",
+    ]
+    assert {*auto.failures} == {WITHDRAWN}
+    november.unlink()
+    auto.settle()
+    assert auto.total() == Decimal(49)
+    assert "19 days withdrawn (2026-11-01 to 2026-11-19): 2026-11.csv is not there any more" in auto.due()["bill"]
+    write(bills / "2026-11.csv", of(NOVEMBER, "3"))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal(87), [], {})
+
+
+def test_another_file_may_take_over_the_days(auto: Automation, bills: Path) -> None:
+    november = write(bills / "2026-11.csv", of(NOVEMBER))
+    auto.settle()
+    november.unlink()
+    write(bills / "final" / "2026-11-final.csv", of(NOVEMBER, "2"))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal(38), [], {})
+
+
+def test_a_set_that_other_files_replace_is_replaced_whole(auto: Automation, bills: Path) -> None:
+    november = write(bills / "2026-11.csv", of(NOVEMBER))
+    auto.settle()
+    november.unlink()
+    write(bills / "first.csv", of(NOVEMBER[:10], "2"))
+    auto.run("bill", NOVEMBER[:10])
+    assert (auto.total(), auto.failures) == (
+        Decimal(19),
+        [WITHDRAWN.replace("no longer has charges of these days", "is not there any more")],
+    )
+    write(bills / "second.csv", of(NOVEMBER[10:], "2"))
+    auto.run("bill", NOVEMBER[:10])
+    assert (auto.total(), auto.failures) == (Decimal(19), [TOGETHER.replace("01 to 2026-11-12,", "11 to 2026-11-19,")])
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal(38), [], {})
+
+
+def test_the_range_to_run_names_all_sets_that_share_days(auto: Automation, bills: Path) -> None:
+    before = [write(bills / "a.csv", of(NOVEMBER[:8])), write(bills / "b.csv", of(NOVEMBER[8:]))]
+    auto.settle()
+    for file in before:
+        file.unlink()
+    write(bills / "c.csv", of(NOVEMBER[:4], "2"))
+    write(bills / "d.csv", of(NOVEMBER[4:], "2"))
+    for days in (NOVEMBER[:8], NOVEMBER[4:]):
+        auto.run("bill", days)
+        [told] = auto.failures
+        assert told.endswith("--start 2026-11-01 --end 2026-11-19"), told
+        assert auto.total() == Decimal(19)
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal(38), [], {})
+
+
+def test_an_empty_location_withdraws_nothing(auto: Automation, bills: Path) -> None:
+    november = write(bills / "2026-11.csv", of(NOVEMBER))
+    auto.settle()
+    november.unlink()
+    auto.settle()
+    assert auto.total() == Decimal(19)
+    assert any("has no file whose name ends in" in each for each in auto.failures)
+    assert auto.due() == {}
+
+
+def test_an_incomplete_set_waits(auto: Automation, bills: Path) -> None:
+    _, second, third = (write(bills / f"focus-0000{n}.csv", of(NOVEMBER, SkuId=str(n))) for n in (1, 2, 3))
+    auto.settle()
+    assert auto.total() == Decimal(57)
+    content = second.read_bytes()
+    second.unlink()
+    auto.settle()
+    assert (auto.total(), auto.failures) == (Decimal(57), [])
+    assert any("part 2 is missing beside" in each for each in auto.late())
+    second.write_bytes(content)
+    write(third, of(NOVEMBER, "2", SkuId="3"))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal(76), [], {})
+
+
+@pytest.mark.parametrize("auto", [{"keeps": '"1 month"'}], indirect=True)
+def test_files_that_are_kept_for_a_time_are_archived(auto: Automation, bills: Path) -> None:
+    september = write(bills / "2026-09.csv", of(SEPTEMBER))
+    november = write(bills / "2026-11.csv", of(NOVEMBER))
+    auto.settle()
+    september.unlink()
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal(49), [], {})
+    states = "select distinct state from ledger.bill_states"
+    assert auto.project.warehouse.read(states)["state"].to_pylist() == ["archived"]
+    november.rename(bills / "other.csv")
+    write(bills / "other.csv", of(NOVEMBER[:5]))
+    auto.settle()
+    assert "14 days withdrawn (2026-11-06 to 2026-11-19): 2026-11.csv is not there any more" in auto.due()["bill"]
+
+
+def test_a_withdrawn_day_can_be_accepted(
+    auto: Automation, bills: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(bills / "2026-11.csv", of(NOVEMBER))
+    auto.settle()
+    write(bills / "2026-11.csv", of(NOVEMBER[:17], "2"))
+    auto.settle()
+    terminal = Terminal.open(sandbox, auto.folder, monkeypatch, capfd)
+    for name, value in auto.variables.items():
+        monkeypatch.setenv(name, value)
+    [line] = terminal.type("bills", "list").lines
+    assert line == (
+        "bill 2026-11.csv: 2026-11-01 to 2026-11-17; changed: 2026-11-01 to 2026-11-17; "
+        "withdrawn: 2026-11-18 to 2026-11-19"
+    )
+    [line] = [line for line in terminal.type("doctor").lines if line.startswith("FAIL  connection bill")]
+    assert line == (
+        "FAIL  connection bill: 2 days withdrawn (2026-11-18 to 2026-11-19): 2026-11.csv no longer has charges of "
+        "these days. Bring the charges back, or accept it: usage-assets bills accept --connection bill "
+        "--start 2026-11-18 --end 2026-11-19"
+    )
+    accept = ("bills", "accept", "--connection", "bill", "--start", "2026-11-01", "--end", "2026-11-19")
+    because = "2026-11.csv no longer has charges of these days; stored: tokens 416500, billed_usd 1"
+    assert terminal.type(*accept).lines[:2] == [f"2026-11-18: {because}", f"2026-11-19: {because}"]
+    assert auto.total() == Decimal(19)
+    said = terminal.type(*accept, "--yes")
+    assert (said.code, said.lines[-1]) == (
+        0,
+        "accepted: 2026-11-18 to 2026-11-19; the next run clears them (usage-assets backfill --due)",
+    )
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal(34), [], {})
+    said = terminal.type(*accept, "--yes")
+    assert (said.code, said.err) == (
+        2,
+        "usage-assets: connection bill: no day from 2026-11-01 to 2026-11-19 is withdrawn\n",
+    )
+    write(bills / "2026-11.csv", of(NOVEMBER, "3"))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal(57), [], {})
+    write(bills / "2026-11.csv", of(NOVEMBER[:17], "3"))
+    auto.settle()
+    assert "2 days withdrawn (2026-11-18 to 2026-11-19)" in auto.due()["bill"][0], "it was accepted once"
+
+
+def test_what_is_accepted_is_cleared_with_the_rest_of_its_set(auto: Automation, bills: Path) -> None:
+    write(bills / "2026-11.csv", of(NOVEMBER))
+    auto.settle()
+    write(bills / "2026-11.csv", of(NOVEMBER[:10], "2"))
+    auto.settle()
+    warehouse = auto.project.warehouse
+    for accepted in (NOVEMBER[10:14], NOVEMBER[14:]):
+        accept_days(warehouse, "bill", withdrawn_days(warehouse, "bill", Window(accepted[0], accepted[-1])), "ann")
+        auto.run("bill", accepted)
+        assert auto.total() == Decimal(19)
+        assert auto.failures
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal(20), [], {})
+
+
+def two_connections(folder: Path, *more: str) -> dict[str, str]:
+    """Variables of a project with the connections payer and member."""
+    entries = [
+        f'[[connection]]\nname = "{name}"\nprovider = "focus"\nfiles = "{folder / name}"\n'
+        for name in ("payer", "member")
+    ]
+    file = folder / "connections.toml"
+    file.write_text("\n".join([*entries, *more]))
+    return ALONE | {"USAGE_CONNECTIONS": str(file)}
+
+
+def test_two_connections_that_store_one_account_are_an_error(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mine, other = {"SubAccountId": "1"}, {"SubAccountId": "2"}
+    write(tmp_path / "payer" / "2026-11.csv", of(NOVEMBER, **mine) + of(NOVEMBER, "5", **other))
+    write(tmp_path / "member" / "2026-11.csv", of(NOVEMBER, **mine))
+    variables = two_connections(tmp_path)
+    with hold_project(sandbox, tmp_path, variables) as project:
+        auto = Automation(project, variables, tmp_path)
+        auto.settle()
+        assert auto.total() == Decimal(19 * 7)
+        found = project.warehouse.read("from costs.billed_twice order by connection, usage_date").to_pylist()
+    assert len(found) == 38
+    assert {
+        name: found[-1][name] for name in ("connection", "billed_by", "amount_usd", "billed_by_usd", "accounts")
+    } == {
+        "connection": "payer",
+        "billed_by": "member",
+        "amount_usd": Decimal(1),
+        "billed_by_usd": Decimal(1),
+        "accounts": "111122223333/1",
+    }
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    [line] = [line for line in terminal.type("doctor").lines if line.startswith("FAIL  connections")]
+    assert line == (
+        "FAIL  connections member and payer: both store Amazon Bedrock of the same account on 19 days: $19.00 of "
+        "member and $19.00 of payer are in every total. Remove one of the two, or leave its files out; if they "
+        'share no charge, say so: no_overlap_with = ["payer"]'
+    )
+    reported = terminal.type("report", "--text", "--start", str(NOVEMBER[0]), "--end", str(NOVEMBER[-1])).lines
+    assert [line for line in reported if "111122223333" in line] == [
+        "Amazon Bedrock of account 111122223333/1 is stored twice: member has $19.00 and payer $19.00"
+    ]
+    two_connections(tmp_path, 'no_overlap_with = ["payer"]')
+    with hold_project(sandbox, tmp_path, variables) as project:
+        Automation(project, variables, tmp_path).settle()
+        assert project.warehouse.read("from costs.billed_twice").num_rows == 0
+    two_connections(tmp_path, 'no_overlap_with = ["team"]')
+    said = terminal.type("doctor")
+    assert (
+        "connection.2.no_overlap_with.1: 'team' is no other connection of provider focus (there is payer)" in said.out
+    )
+
+
+@pytest.mark.parametrize("text", ["13", "13 years", "0 months", "month"])
+def test_how_long_files_are_kept_is_months_or_days(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], text: str
+) -> None:
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    for name, value in (ALONE | connection(tmp_path, tmp_path / "bills", keeps=f'"{text}"')).items():
+        monkeypatch.setenv(name, value)
+    said = terminal.type("bills", "list")
+    place = f"usage-assets: {tmp_path}/connections.toml, line 5: connection.1.keeps"
+    assert (said.code, said.err) == (2, f'{place}: write it as "13 months" or "400 days"\n')

@@ -1,0 +1,231 @@
+"""Cursor's checks and actors: what contradicts an event, whose it is, and what spend says of what is billed."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from usage_assets.core.schema import to_arrow
+from usage_assets.models.costs import VIEWS, DailyCost
+from usage_assets.models.model import money_seed, sql_files
+from usage_assets.providers.cursor.lookups import Members, Spend
+from usage_assets.providers.cursor.usage import UsageEvents
+from usage_assets.warehouse.checks import differences
+from usage_assets.warehouse.lookups import record
+from usage_assets.warehouse.migrate import create_or_alter, write_seed
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.views import make_views
+from usage_assets_tests.models.days import DAY, Days, days_from, raw
+
+BEGAN = datetime(2026, 10, 31, 14, 12, 8, tzinfo=UTC)
+"""When the billing cycle began: DAY is its first whole day."""
+THIRD = DAY + timedelta(days=2)
+DANA, EMEKA = "dana@example.com", "emeka@example.com"
+
+
+def warned(days: Days, check: str, last: date = DAY) -> list[str]:
+    """What a check of the events finds."""
+    [path] = sql_files(f"warnings/cursor_usage_events.{check}.sql")
+    with days.warehouse.transaction() as database:
+        for row in (UsageEvents, Spend):
+            create_or_alter(database, Table(row))
+        found = differences(database, path.read_text(), Slice("cursor", DAY, last))
+    return [f"{each.day}: {each.text}" for each in found]
+
+
+# --- Whether an event is billed ---------------------------------------------------------------------------------------
+
+
+def test_events_that_cursor_calls_chargeable_and_a_plan_covers_are_counted_and_not_billed(days: Days) -> None:
+    included = {"kind": "included_in_business", "charge": "included", "charged_cents": Decimal(8000), "events": 1000}
+    failed = {"kind": "errored_not_charged", "charge": "not_charged", "charged_cents": Decimal("411.388"), "events": 1}
+    usual = raw(UsageEvents, kind="usage_based", is_chargeable=True)
+    events = [raw(UsageEvents, is_chargeable=True, **event) for event in (included, failed)]
+    days.fetched(UsageEvents, usual, *events)
+    assert {(row["cost_basis"], row["amount_usd"]) for row in days.rows("cursor_usage_events")} == {
+        ("billed", 1),
+        ("notional", 80),
+    }
+    what = "that Cursor calls chargeable and that their kind does not bill"
+    kinds = "errored_not_charged, included_in_business"
+    assert warned(days, "chargeable") == [f"{DAY}: events {what}: 1001 ({kinds}), at a price of $84.11"]
+    assert warned(days, "not_chargeable") == []
+
+
+def test_billed_events_that_cursor_calls_not_chargeable_are_counted_and_billed(days: Days) -> None:
+    own_key = raw(UsageEvents, kind="user_api_key", charge="own_key", is_chargeable=False)
+    silent = raw(UsageEvents, kind="usage_based", model="silent", is_chargeable=None)
+    days.fetched(UsageEvents, raw(UsageEvents, kind="usage_based", is_chargeable=False), own_key, silent)
+    assert sum(row["amount_usd"] for row in days.rows("cursor_usage_events")) == 2
+    costs = "$1.00 of the day's costs"
+    assert warned(days, "not_chargeable") == [
+        f"{DAY}: events that Cursor calls not chargeable and that their kind bills: 1 (usage_based), {costs}"
+    ]
+    assert warned(days, "chargeable") == []
+
+
+def test_what_a_plan_covers_without_a_price_has_no_cost_and_is_counted(days: Days) -> None:
+    unpriced = {"charge": "included", "charged_cents": None, "events": 3, "events_without_price": 3}
+    partly = {"charge": "included", "charged_cents": Decimal(5), "events": 3, "events_without_price": 1, "model": "b"}
+    days.fetched(UsageEvents, raw(UsageEvents, **unpriced), raw(UsageEvents, **partly))
+    assert [row["native_amount"] for row in days.rows("cursor_usage_events")] == [5]
+    assert warned(days, "unpriced") == [
+        f"{DAY}: events that a plan covers and that state no price: 4. Notional costs lack them"
+    ]
+
+
+# --- Whose it is ------------------------------------------------------------------------------------------------------
+
+
+def test_a_service_account_is_an_actor_with_its_last_name_and_no_person(days: Days) -> None:
+    names = ((DAY, "Old name"), (DAY + timedelta(days=1), "Nightly CI"))
+    for day, name in names:
+        account = raw(UsageEvents, usage_date=day, service_account_id="sa_1", service_account_name=name)
+        person = raw(UsageEvents, usage_date=day, user_id=DANA, charged_cents=Decimal(7))
+        days.fetched(UsageEvents, account, person, first=day)
+        days.derive("cursor_usage_events", first=day)
+    unnamed = raw(UsageEvents, usage_date=THIRD, service_account_id="sa_2")
+    days.fetched(UsageEvents, unnamed, first=THIRD)
+    days.derive("cursor_usage_events", first=THIRD)
+    listed = [Members(connection="cursor", id=DANA, name="Dana", valid_from=BEGAN)]
+    record(days.warehouse, Table(Members), to_arrow(Members, listed), "cursor", BEGAN, {})
+    with days.warehouse.transaction() as database:
+        make_views(database, VIEWS)
+    by_actor = days.warehouse.read(
+        "select actor_kind, actor_id, actor_name, sum(amount_usd) as usd from costs.by_actor group by all order by all"
+    )
+    assert [tuple(row.values()) for row in by_actor.to_pylist()] == [
+        ("person", DANA, "Dana", Decimal("0.14")),
+        ("service_account", "sa_1", "Nightly CI", 2),
+        ("service_account", "sa_2", "sa_2", 1),
+    ]
+    used = days.warehouse.read("select distinct user_id from costs.usage order by all").column(0).to_pylist()
+    assert used == [DANA, "sa_1", "sa_2"]
+
+
+# --- Spend ------------------------------------------------------------------------------------------------------------
+
+
+def spent(
+    days: Days, cents: Mapping[str, str | None], fetched_at: datetime, began: datetime | None = BEGAN, **others: Any
+) -> None:
+    """Store what Cursor says that people spent in the cycle."""
+    listed = [
+        Spend(
+            connection="cursor",
+            id=person,
+            spend_cents=None if spend is None else Decimal(spend),
+            cycle_start=began,
+            valid_from=fetched_at,
+            **others,
+        )
+        for person, spend in cents.items()
+    ]
+    record(days.warehouse, Table(Spend), to_arrow(Spend, listed), "cursor", fetched_at, {})
+
+
+def used(days: Days, *people: str | None, cents: str = "100", **values: Any) -> None:
+    """Store three days on each of which each of the people was billed so much."""
+    events = [
+        raw(UsageEvents, usage_date=day, user_id=person, charged_cents=Decimal(cents), **values)
+        for day in days_from(3)
+        for person in people
+    ]
+    days.fetched(UsageEvents, *events, first=DAY, last=THIRD)
+
+
+MORNING = datetime(2026, 11, 4, 6, tzinfo=UTC)
+"""After the third day."""
+
+
+@pytest.mark.parametrize(
+    ("spend", "said"),
+    [
+        ({DANA: "300", EMEKA: "300"}, []),
+        ({DANA: "5000.123456", EMEKA: "300"}, []),
+        ({DANA: "299", EMEKA: "300"}, []),  # whole cents, rounded down
+        ({DANA: "298.5", EMEKA: "9000"}, ["1 person was billed $3.00", "they spent $2.99", "($0.02 apart)"]),
+        ({DANA: "100", EMEKA: None}, ["2 people were billed $6.00", "they spent $1.00", "($5.00 apart)"]),
+        ({DANA: "300"}, []),  # who is not listed is not compared
+        ({}, []),
+    ],
+)
+def test_nobody_is_billed_more_than_cursor_says_that_they_spent(
+    days: Days, spend: dict[str, str | None], said: list[str]
+) -> None:
+    used(days, DANA, EMEKA.upper())
+    spent(days, spend, MORNING)
+    found = warned(days, "spend", THIRD)
+    assert len(found) == bool(said)
+    if found:
+        billed, by_cursor, difference = said
+        when = f"by their events of {DAY} to {THIRD}"
+        assert found == [
+            f"{THIRD}: {billed} {when}, and Cursor says that {by_cursor} in the whole cycle so far {difference}"
+        ]
+
+
+@pytest.mark.parametrize(
+    ("fetched_at", "began", "last"),
+    [
+        (MORNING, BEGAN, THIRD),
+        (MORNING, datetime(2026, 11, 1, tzinfo=UTC), THIRD),
+        (datetime(2026, 11, 4, 0, 59, tzinfo=UTC), BEGAN, DAY + timedelta(days=1)),  # the third day is not added up yet
+        (datetime(2026, 11, 2, 6, tzinfo=UTC), BEGAN, DAY),  # the spend is older than the days
+        (datetime(2026, 11, 1, 6, tzinfo=UTC), BEGAN, None),
+        (MORNING, datetime(2026, 11, 2, 14, tzinfo=UTC), THIRD),
+        (MORNING, datetime(2026, 11, 4, 5, tzinfo=UTC), None),  # the cycle has just turned
+        (MORNING, None, None),
+    ],
+)
+def test_only_whole_days_of_the_cycle_that_the_spend_has_are_compared(
+    days: Days, fetched_at: datetime, began: datetime | None, last: date | None
+) -> None:
+    used(days, DANA)
+    spent(days, {DANA: "0"}, fetched_at, began)
+    found = warned(days, "spend", THIRD)
+    assert [text.partition(":")[0] for text in found] == ([str(last)] if last else [])
+
+
+def test_service_accounts_what_a_plan_covers_and_rounded_prices_are_no_difference(days: Days) -> None:
+    used(days, DANA, cents="100.005", events=1)
+    events = [
+        raw(UsageEvents, usage_date=THIRD, service_account_id="sa_1"),
+        raw(UsageEvents, usage_date=THIRD, user_id=DANA, charge="included"),
+        raw(UsageEvents, usage_date=THIRD, user_id=DANA, charged_cents=Decimal("100.015"), events=4),
+    ]
+    days.fetched(UsageEvents, *events, first=THIRD)
+    spent(days, {DANA: "299"}, MORNING)
+    assert warned(days, "spend", THIRD) == []
+    spent(days, {DANA: "298.99"}, MORNING + timedelta(hours=1))
+    assert len(warned(days, "spend", THIRD)) == 1, "the newest answer counts, to the last digit"
+
+
+def test_the_limit_that_applies_to_a_member_is_a_limit_of_cursor(days: Days) -> None:
+    limits: Mapping[str, Mapping[str, int]] = {
+        "a": {"hard_limit_override_dollars": 100, "monthly_limit_dollars": 200, "effective_limit_dollars": 50},
+        "b": {"hard_limit_override_dollars": 0, "monthly_limit_dollars": 200},
+        "c": {"hard_limit_override_dollars": 30},
+        "d": {"hard_limit_override_dollars": 0},
+        "e": {},
+    }
+    for person, dollars in limits.items():
+        amounts: dict[str, Any] = {name: Decimal(value) for name, value in dollars.items()}
+        connection = f"cursor {person}"
+        listed = [Spend(connection=connection, id=person, valid_from=BEGAN, **amounts)]
+        record(days.warehouse, Table(Spend), to_arrow(Spend, listed), connection, BEGAN, {})
+    with days.warehouse.transaction() as database:
+        write_seed(database, money_seed(days.accounting, datetime.now(UTC)))
+        create_or_alter(database, Table(DailyCost))
+        make_views(database, VIEWS)
+    found = days.warehouse.read(
+        "select scope_id, scope_type, period, limit_amount from costs.budgets_and_limits order by all"
+    )
+    assert [tuple(row.values()) for row in found.to_pylist()] == [
+        ("a", "user", "month", 50),
+        ("b", "user", "month", 200),
+        ("c", "user", "month", 30),
+    ]

@@ -1,0 +1,275 @@
+"""models.names: one name for one model. ``model_names.csv`` has names of the world, each with its family as decided by
+hand from the source that it names; without a family, the name must stay itself."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from usage_assets.config.accounting import ModelName
+from usage_assets.insights.series import counter, query
+from usage_assets.providers.cursor.usage import UsageEvents
+from usage_assets.providers.focus.charges import Charges
+from usage_assets.providers.focus.meters import model_in
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import UsageCompletions
+from usage_assets.providers.openrouter.activity import Activity
+from usage_assets_tests.models.days import DAY, DERIVED, Days, raw
+from usage_assets_tests.models.test_valuation import stating
+
+NAMES = [*csv.DictReader((Path(__file__).parent / "model_names.csv").open())]
+METERS = (
+    ("USE1-Claude4.5Sonnet-input-tokens-cross-region-global", "claude-sonnet-4-5"),
+    ("USW2-Claude4.5Haiku-cache-write-input-token-count", "claude-haiku-4-5"),
+    ("USE1-anthropic.claude-opus-4-8-mantle-output-tokens-standard", "claude-opus-4-8"),
+    ("USE1-Nova2.0Lite-input-tokens", "nova-2-lite"),
+    ("USE1-NovaLite-output-tokens", "nova-lite"),
+    ("gpt 4o 0806 cached Inp glbl Tokens", "gpt-4o"),
+    ("GPT 5 Mini cchd Inpt Glbl 1M Tokens", "gpt-5-mini"),
+    ("GPT 5.1 cd inp Gl 1M Tokens", "gpt-5.1"),
+    ("Gemini 2.5 Flash Text Input - Predictions", "gemini-2.5-flash"),
+    ("Gemini 2.5 Flash Lite Text Output - Predictions", "gemini-2.5-flash-lite"),
+    ("Generate content input token count gemini 3.5 flash lite text", "gemini-3.5-flash-lite"),
+    ("Generate content output token count gemini 3.8 flash tts text", "gemini-3.8-flash-tts"),
+    ("USE1-Nova2.0Pro-text-input-tokens-priority-cross-region-global", "nova-2-pro"),
+    ("USE1-NovaSonic-text-input-tokens", "nova-sonic"),
+    ("USE1-deepseek.v3.2-mantle-input-tokens-standard", "deepseek-v3.2"),
+    ("USE1-Llama3-1-70B-LatencyOptimized-input-tokens", "llama-3.1-70b"),
+    ("GPT-5 Batch Inp Glbl 1M Tokens", "gpt-5"),
+)
+
+
+def sent(days: Days, names: Iterable[tuple[str, str]]) -> Sequence[dict[str, Any]]:
+    """What models.names says of names that providers send."""
+    with days.warehouse.transaction() as database:
+        for provider, model in names:
+            database.execute(
+                "insert into costs.daily_costs by name select 'c' as connection, $day::date as usage_date, "
+                "$provider as provider, 's' as source_table, 'billed' as cost_basis, 1 as native_amount, "
+                "'dollars' as native_unit, $model as model, '' as grouped_by",
+                {"day": DAY, "provider": provider, "model": model},
+            )
+    rows: list[dict[str, Any]] = days.warehouse.read("from models.names order by provider, model").to_pylist()
+    return rows
+
+
+@pytest.fixture
+def empty(days: Days) -> Days:
+    """Days with a table of costs and without a row in it."""
+    days.fetched(Costs)
+    days.derive("openai_costs")
+    return days
+
+
+def test_no_name_of_the_world_gets_another_model(empty: Days) -> None:
+    found = {
+        (row["provider"], row["model"]): row for row in sent(empty, ((n["provider"], n["as_sent"]) for n in NAMES))
+    }
+    assert len(found) == len(NAMES) >= 250
+    wrong = {}
+    for name in NAMES:
+        row = found[name["provider"], name["as_sent"]]
+        expected = (name["family"] or name["as_sent"], name["version"] or None, name["variant"] or None)
+        if (row["family"], row["version"], row["variant"]) != expected:
+            wrong[name["provider"], name["as_sent"]] = row
+        assert (row["source"] == "unresolved") is (not name["family"])
+    assert wrong == {}
+    assert sum(not name["family"] for name in NAMES) < len(NAMES) * 0.15
+
+
+def test_a_family_is_itself_a_name_of_the_same_model(empty: Days) -> None:
+    families = sorted({("anthropic", name["family"]) for name in NAMES if name["family"]})
+    assert [(row["family"], row["source"]) for row in sent(empty, families)] == [
+        (family, "rule:1") for _, family in families
+    ]
+
+
+def test_a_name_says_how_it_is_known(empty: Days) -> None:
+    names = ("gpt-5", "ft:gpt-5:acme", "openai/gpt-5", "GPT-5", "gpt-5-2025-08-07", "auto", "house-model")
+    rows = sent(
+        empty, [*(("openai", name) for name in names), ("cursor", "gpt-5-high"), ("cursor", "claude-4.5-haiku")]
+    )
+    assert {row["model"]: (row["source"], row["reason"]) for row in rows} == {
+        "gpt-5": ("rule:1", None),
+        "ft:gpt-5:acme": ("rule:2", None),
+        "openai/gpt-5": ("rule:3", None),
+        "GPT-5": ("rule:4", None),
+        "gpt-5-2025-08-07": ("rule:4", None),
+        "gpt-5-high": ("rule:5", None),
+        "claude-4.5-haiku": ("rule:6", None),
+        "auto": ("unresolved", "not a model"),
+        "house-model": ("unresolved", "no known form"),
+    }
+    assert {row["developer"] for row in rows} == {"OpenAI", "Anthropic", None}
+
+
+@pytest.mark.parametrize(("meter", "family"), METERS)
+def test_a_meter_of_a_cloud_is_the_model_that_it_meters(empty: Days, meter: str, family: str) -> None:
+    [row] = sent(empty, [("focus", model_in(meter) or "")])
+    assert row["family"] == family
+
+
+def test_words_that_one_provider_adds_are_no_variants_of_another(empty: Days) -> None:
+    rows = sent(empty, [("cursor", "gpt-5-high"), ("openai", "gpt-5-high")])
+    assert [(row["family"], row["variant"]) for row in rows] == [("gpt-5", "high"), ("gpt-5-high", None)]
+
+
+def test_names_of_usage_alone_are_names_too(days: Days) -> None:
+    days.fetched(UsageCompletions, raw(UsageCompletions, model="gpt-5-2025-08-07"))
+    days.fetched(Costs)
+    days.derive("openai_costs")
+    [row] = days.warehouse.read("from models.names").to_pylist()
+    assert (row["model"], row["family"], row["version"]) == ("gpt-5-2025-08-07", "gpt-5", "2025-08-07")
+
+
+# [[model]]
+
+
+def test_what_is_stated_of_a_name_comes_before_every_rule(empty: Days) -> None:
+    stated = [
+        ModelName(as_sent=["prod-chat", "gpt-5"], family="gpt-5.4", version="2026-03-05", variant="regional"),
+        ModelName(provider="cursor", as_sent=["prod-chat"], family="claude-opus-5"),
+    ]
+    days = stating(empty, models=stated)
+    days.derive("openai_costs")  # a write is what brings the table up to date
+    rows = sent(days, [("openai", "prod-chat"), ("cursor", "prod-chat"), ("cursor", "gpt-5"), ("cursor", "gpt-5-high")])
+    assert [
+        (row["provider"], row["model"], row["family"], row["version"], row["variant"], row["source"]) for row in rows
+    ] == [
+        ("cursor", "gpt-5", "gpt-5.4", "2026-03-05", "regional", "stated"),
+        ("cursor", "gpt-5-high", "gpt-5", None, "high", "rule:5"),
+        ("cursor", "prod-chat", "claude-opus-5", None, None, "stated"),
+        ("openai", "prod-chat", "gpt-5.4", "2026-03-05", "regional", "stated"),
+    ]
+    assert [row["developer"] for row in rows] == ["OpenAI", "OpenAI", "Anthropic", "OpenAI"]
+
+
+# costs by model
+
+
+@pytest.fixture
+def several(days: Days) -> Days:
+    """One model as three providers call it, its fast variant, another model, and costs without a model."""
+    days.fetched(
+        UsageEvents,
+        raw(UsageEvents, model="claude-4.5-sonnet"),
+        raw(UsageEvents, model="claude-4.5-sonnet-thinking", charged_cents=Decimal("7.000000000000000001")),
+        raw(UsageEvents, model="auto"),
+    )
+    days.fetched(Activity, raw(Activity, model="anthropic/claude-sonnet-4.5", usage=Decimal("0.1")))
+    days.fetched(Charges, raw(Charges, model="claude-sonnet-4-5", billed_cost=Decimal(3)))
+    days.fetched(Costs, raw(Costs, line_item="gpt-5-2025-08-07, input"), raw(Costs, line_item="web search"))
+    for file in ("cursor_usage_events", "openrouter_activity", "focus_charges", "openai_costs"):
+        days.derive(file, DERIVED[file].part.partition(".")[0])
+    return days
+
+
+def test_a_model_of_several_providers_has_one_row_per_variant_and_cost_basis(several: Days) -> None:
+    rows = several.warehouse.read(
+        "select family, variant, cost_basis, sum(amount_usd) as usd, count(distinct (family, variant)) as rows, "
+        "list_sort(list_distinct(flatten(list(models)))) as models, "
+        "list_sort(list_distinct(flatten(list(providers)))) as providers "
+        "from costs.by_model where cost_basis = 'billed' group by all order by all"
+    ).to_pylist()
+    found = {(row["family"], row["variant"]): row for row in rows}
+    assert len(found) == len(rows)
+    sonnet = found["claude-sonnet-4-5", None]
+    assert sonnet["models"] == ["anthropic/claude-sonnet-4.5", "claude-4.5-sonnet", "claude-sonnet-4-5"]
+    assert sonnet["providers"] == ["cursor", "focus", "openrouter"]
+    assert sonnet["usd"] == Decimal("4.1")
+    assert found["claude-sonnet-4-5", "thinking"]["usd"] == Decimal("0.07000000000000000001")
+    assert found["gpt-5", None]["models"] == ["gpt-5-2025-08-07"]
+    assert found["auto", None]["models"] == ["auto"]
+
+
+def test_totals_by_model_are_those_by_day_to_the_last_digit(several: Days) -> None:
+    per_day = (
+        "usage_date, cost_basis, native_unit, currency, sum(native_amount), sum(amount_usd), sum(rows_without_usd)"
+    )
+    by_day = several.warehouse.read(f"select {per_day} from costs.by_day group by all order by all").to_pylist()
+    assert len(by_day) > 1
+    for view in ("by_model", "by_model_as_sent"):
+        assert (
+            several.warehouse.read(f"select {per_day} from costs.{view} group by all order by all").to_pylist()
+            == by_day
+        )
+
+
+def test_costs_by_model_as_sent_keep_each_spelling_and_its_connection(several: Days) -> None:
+    rows = several.warehouse.read(
+        "select provider, model, family, version from costs.by_model_as_sent "
+        "where family in ('claude-sonnet-4-5', 'gpt-5') order by all"
+    ).to_pylist()
+    assert [tuple(row.values()) for row in rows] == [
+        ("cursor", "claude-4.5-sonnet", "claude-sonnet-4-5", None),
+        ("cursor", "claude-4.5-sonnet-thinking", "claude-sonnet-4-5", None),
+        ("focus", "claude-sonnet-4-5", "claude-sonnet-4-5", None),
+        ("openai", "gpt-5-2025-08-07", "gpt-5", "2025-08-07"),
+        ("openrouter", "anthropic/claude-sonnet-4.5", "claude-sonnet-4-5", None),
+    ]
+
+
+def test_an_entity_is_a_family_and_a_variant_and_none_changes_that_was_called_so_before(several: Days) -> None:
+    several.fetched(
+        UsageEvents,
+        raw(UsageEvents, model="gpt-5"),
+        raw(UsageEvents, model="GPT-5", charged_cents=Decimal(50)),
+        raw(UsageEvents, model="gpt-5-high-fast"),
+    )
+    several.derive("cursor_usage_events", "cursor")
+    rows = {row["identifier"]: row for row in several.rows("ai_model_cost", "cursor")}
+    assert {name: (row["model"], row["variant"], row["billed_usd"]) for name, row in rows.items()} == {
+        f"cursor/gpt-5//{DAY}": ("gpt-5", None, Decimal("1.5")),
+        f"cursor/gpt-5+fast+high//{DAY}": ("gpt-5", "fast high", Decimal(1)),
+    }
+
+
+def test_an_entity_records_what_was_stated_of_models_so_that_a_change_makes_its_days_due(several: Days) -> None:
+    table = "port_entities.ai_model_cost"
+    stored = f"select inputs ->> '$.models' as stated from ledger.stored_days where table_name = '{table}'"
+    several.derive("ai_model_cost", "cursor")
+    assert several.warehouse.read(stored).to_pylist() == [{"stated": "nothing"}]
+    days = stating(several, models=[ModelName(provider="cursor", as_sent=["auto"], family="house")])
+    identifiers = {row["identifier"] for row in days.rows("ai_model_cost", "cursor")}
+    assert f"cursor/house//{DAY}" in identifiers
+    assert f"cursor/auto//{DAY}" not in identifiers
+    [after] = several.warehouse.read(stored).to_pylist()
+    assert after["stated"] != "nothing"
+    with several.warehouse.get_connection() as database:
+        assert database.execute("select digest from ledger.stated_models").fetchall() == [(after["stated"],)]
+
+
+@pytest.mark.parametrize(
+    ("model", "usd"),
+    [
+        ("claude-sonnet-4-5", Decimal("4.17000000000000000001")),
+        ("claude-4.5-sonnet", Decimal(1)),
+        ("anthropic/claude-sonnet-4.5", Decimal("0.1")),
+        ("gpt-5", Decimal(1)),
+        ("gpt-5-codex", None),
+    ],
+)
+def test_a_budget_of_a_model_is_of_a_family_or_of_a_name_as_sent(
+    several: Days, model: str, usd: Decimal | None
+) -> None:
+    asked = {"kind": "model", "id": model, "first": DAY, "last": DAY, "unit": "USD"}
+    with several.warehouse.get_connection() as database:
+        found = database.execute(f"select sum(amount) from ({query('spent')})", asked).fetchone()
+    assert found == (usd,)
+
+
+@pytest.mark.parametrize(("model", "tokens"), [("gpt-5", 35), ("gpt-5-2025-08-07", 25), ("gpt-5-mini", None)])
+def test_a_guardrail_of_a_model_is_of_a_family_or_of_a_name_as_sent(
+    several: Days, model: str, tokens: int | None
+) -> None:
+    sizes = {"gpt-5-2025-08-07": 20, "gpt-5": 5}
+    several.fetched(
+        UsageCompletions, *(raw(UsageCompletions, model=name, input_tokens=size) for name, size in sizes.items())
+    )
+    sql = counter("tokens").query("measured")
+    with several.warehouse.get_connection() as database:
+        asked = {"kind": "model", "id": model, "first": DAY, "last": DAY}
+        assert database.execute(f"select sum(amount) from ({sql})", asked).fetchone() == (tokens,)

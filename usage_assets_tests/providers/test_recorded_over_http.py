@@ -1,0 +1,94 @@
+"""Bodies of others over HTTP: the sandbox answers as they were recorded, and a fetch stores what they mean."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from usage_assets.warehouse.database import Warehouse
+from usage_assets_tests.fetching.conftest import DAY, Answers
+from usage_assets_tests.models.days import Days
+from usage_assets_tests.providers import recorded
+from usage_assets_tests.providers.recorded import Body
+from usage_assets_tests.providers.test_recorded import BODIES, REFUSED_AS_WELL, SOUND, WRONG_TODAY, differences, meant
+
+
+def is_asked_over_http(body: Body) -> bool:
+    """Whether its endpoint answers with the body itself, and not with a file or links to one."""
+    provider, endpoint = body.asked
+    return not (provider.reads_files or endpoint.links)
+
+
+PAGES = [name for name in SOUND if "_page_" in name]
+"""The pages of one answer."""
+WRONG = {*REFUSED_AS_WELL, *WRONG_TODAY}
+WITH_COSTS = [name for name in SOUND if name not in WRONG and "costs" in BODIES[name].entry]
+PLAYED = [name for name in WITH_COSTS if name not in PAGES and is_asked_over_http(BODIES[name])]
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
+    """One warehouse for all bodies: each is a connection of its own."""
+    warehouse = Warehouse(database=str(tmp_path_factory.mktemp("recorded") / "usage.duckdb"))
+    with warehouse.get_connection():
+        recorded.declare(warehouse)
+        yield Days(warehouse)
+
+
+def pages(content: bytes) -> list[str]:
+    """A page, and an empty last one after it where it says that there are more."""
+    body = msgspec.json.decode(content)
+    if isinstance(body, dict) and body.get("has_more") is True:
+        last = body | {"data": [], "has_more": False, "next_page": None}
+        return [content.decode(), msgspec.json.encode(last).decode()]
+    return [content.decode()]
+
+
+@pytest.mark.parametrize("name", PLAYED)
+def test_a_recorded_body_is_fetched_stored_and_means_what_its_source_says(
+    name: str, answers: Answers, days: Days
+) -> None:
+    body = BODIES[name]
+    provider, endpoint = body.asked
+    recordings = [*recorded.answers_of(body)]
+    played = [{"days": [*map(str, window.days)], "pages": pages(content)} for window, content in recordings]
+    answers.faults(provider, endpoint, {"fault": "play", "answers": played})
+    client = answers.new_client(provider, connection=name)
+    recorded.store(days, body, [(window, client.fetch(endpoint, window.days).rows) for window, _ in recordings])
+    assert [*differences(days, body)] == []
+
+
+def test_the_pages_of_a_recorded_day_add_up(answers: Answers) -> None:
+    bodies = [BODIES[name] for name in PAGES]
+    provider, endpoint = bodies[0].asked
+    [day] = bodies[0].days
+    contents = [content.decode() for body in bodies for _, content in recorded.answers_of(body)]
+    answers.faults(provider, endpoint, {"fault": "play", "answers": [{"days": [str(day)], "pages": contents}]})
+    [row] = answers.new_client(provider).fetch(endpoint, [day]).rows.to_pylist()
+    assert row["spend"] == sum(sum(meant(body).values()) for body in bodies)
+
+
+def test_days_that_nobody_has_recorded_are_the_sandbox_s_own(answers: Answers) -> None:
+    body = BODIES["openrouter/activity_official_first_reference.json"]
+    provider, endpoint = body.asked
+    truth = answers.new_client(provider).fetch(endpoint, [DAY]).rows
+    [(window, content)] = recorded.answers_of(body)
+    played = {"days": [*map(str, window.days)], "pages": pages(content)}
+    answers.faults(provider, endpoint, {"fault": "play", "answers": [played]})
+    client = answers.new_client(provider)
+    assert client.fetch(endpoint, [DAY]).rows.equals(truth)
+    assert client.fetch(endpoint, window.days).rows.num_rows == 1
+
+
+def test_a_body_of_each_provider_is_played() -> None:
+    assert {BODIES[name].folder for name in PLAYED} >= {
+        "anthropic",
+        "anthropic_analytics",
+        "chatgpt",
+        "cursor",
+        "github_copilot",
+        "litellm",
+        "openai",
+        "openai_legacy",
+        "openrouter",
+    }
