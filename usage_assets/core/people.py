@@ -14,6 +14,8 @@ T = TypeVar("T")
 _ADDRESS = re.compile(r"[\w.+%'-]+(@[\w-]+(?:\.[\w-]+)+)*")
 """An address, or a word that is none, so that no text is searched twice: a long one of 1 MB took hours otherwise."""
 _HASHED = re.compile(r"person-[0-9a-f]{24}")
+NOBODY = ("", "null")
+"""What stands for nobody where a provider sends a text always. Hashed, it would be a person."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class People:
 
     def _hashed(self, address: str) -> str:
         """Keyed, so that nobody can hash a staff list and compare; case-folded, so that one person stays one."""
-        if _HASHED.fullmatch(address):
+        if address in NOBODY or _HASHED.fullmatch(address):
             return address
         digest = hmac.digest(self.hash_key.encode(), address.strip().casefold().encode(), hashlib.sha256)
         return f"person-{digest.hex()[:24]}"

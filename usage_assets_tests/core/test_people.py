@@ -42,6 +42,11 @@ def test_a_persons_name_is_kept_where_names_are_wanted_and_nowhere_else() -> Non
     assert People("hash", "key").person_name("Ann O'Neil") is None
 
 
+@pytest.mark.parametrize("nobody", ["", "null"])
+def test_a_text_for_nobody_is_not_hashed_to_a_person(nobody: str) -> None:
+    assert People("hash", "key").only_id(nobody) == nobody
+
+
 @pytest.mark.parametrize("policy", ["ids", "hash", "names"])
 def test_no_address_stays_none(policy: str) -> None:
     assert People(policy, "key").sent_unasked(None) is None  # type: ignore[arg-type]  # a parameter is only text

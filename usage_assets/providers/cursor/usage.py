@@ -14,6 +14,7 @@ import httpx
 import msgspec
 
 from usage_assets.core.days import Window
+from usage_assets.core.people import NOBODY
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.cursor.entities import ENTITIES
 from usage_assets.providers.cursor.lookups import LOOKUPS, MemberId, as_text, moment, numbers, of_person
@@ -206,7 +207,7 @@ _IDS = ("userEmail", "serviceAccountId", "serviceAccountName", "conversationId",
 
 def whose(event: Json) -> Json:
     """Takes the ids out of an event, and returns them as columns. An id that is not there may be the text ``null``."""
-    given = {name: value for name in _IDS if (value := event.pop(name, None)) not in (None, "", "null")}
+    given = {name: value for name in _IDS if (value := event.pop(name, None)) not in (None, *NOBODY)}
     account = given.get("serviceAccountId", given.get("serviceAccountName"))
     return {
         "serviceAccountEmail" if account else "userEmail": given.get("userEmail"),
