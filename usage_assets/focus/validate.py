@@ -27,6 +27,7 @@ CRITERIA = tuple(sorted({criterion for column in COLUMNS for criterion in column
 UNIT_PRICING = "SupportsUnitPricing"
 """The only one of them that the linter knows, in 1.4's words."""
 DATASET = "Cost and Usage"
+OF_FILES = "x_SourceTable = 'focus.charges'"
 SPEC = "https://github.com/FinOps-Open-Cost-and-Usage-Spec/FOCUS_Spec"
 
 Rules = Mapping[str, Mapping[str, Any]]
@@ -224,7 +225,28 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
 
 def judge(file: Path, package: Path) -> Sequence[str]:
-    """Print what each witness says of a file; return the rules that it breaks. Raises RuntimeError or duckdb.Error."""
+    """Print what each witness says of a file; return the rules that it breaks. Raises RuntimeError or duckdb.Error.
+
+    Rows of files are as their files state them. A rule that holds without them is broken by those files.
+    """
+    broken = judged(file, package)
+    charges = _charges(file)
+    if broken and "x_SourceTable" in charges.columns and charges.filter(OF_FILES).fetchone():
+        with TemporaryDirectory() as folder:
+            own = Path(folder) / f"own-rows-of-{file.name}"
+            rows = charges.filter(f"({OF_FILES}) is not true")
+            (rows.write_parquet if file.suffix == ".parquet" else rows.write_csv)(str(own))
+            ours = judged(own, package)
+        for rule in sorted(broken.keys() - ours.keys()):
+            print(f"broken by a file that is passed through: {rule}: {broken[rule]}")
+        broken = ours
+    for rule, text in broken.items():
+        print(f"FAILED: {rule}: {text}")
+    return [*broken]
+
+
+def judged(file: Path, package: Path) -> Mapping[str, str]:
+    """Print the figures and false alarms of each witness; return the broken rules, and what they require."""
     charges = _charges(file)
     version = version_of(charges.columns)
     reports: list[tuple[str, Report, Rules]] = [("columns and linter", lint(version, charges), {})]
@@ -232,18 +254,16 @@ def judge(file: Path, package: Path) -> Sequence[str]:
         name = model.stem.removeprefix("model-")
         reports.append((f"FOCUS's validator, model {name}", validate(file, name, package), rules_of(model)))
     else:
-        print(f"{file}: FOCUS {version}: FOCUS's validator has no model for it")
-    broken = []
+        print(f"{file.name}: FOCUS {version}: FOCUS's validator has no model for it")
+    broken = {}
     for witness, report, rules in reports:
         counts, alarms = Counter(report.verdicts.values()), false_alarms(report, rules, charges)
         figures = f"passed {counts['passed']}, failed {len(report.broken)}, skipped {counts['skipped']}"
-        print(f"{file}: FOCUS {version}: {witness}: rules {figures}")
+        print(f"{file.name}: FOCUS {version}: {witness}: rules {figures}")
         for rule, reason in alarms.items():
             print(f"false alarm: {rule}: {reason}")
         for rule in (each for each in report.broken if each not in alarms):
-            text = rules[rule]["ValidationCriteria"]["MustSatisfy"] if rule in rules else "as the linter says"
-            print(f"FAILED: {rule}: {text}")
-            broken.append(rule)
+            broken[rule] = rules[rule]["ValidationCriteria"]["MustSatisfy"] if rule in rules else "as the linter says"
     return broken
 
 

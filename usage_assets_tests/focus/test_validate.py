@@ -16,6 +16,7 @@ from usage_assets.focus.validate import (
     SPEC,
     Report,
     false_alarms,
+    judge,
     lint,
     model_of,
     validate,
@@ -189,6 +190,29 @@ def test_a_version_is_judged_by_its_own_model_or_by_one_whose_columns_it_keeps(
         (tmp_path / "rules" / f"model-{model}.json").touch()
     found = model_of(version, tmp_path)
     assert (found and found.stem) == (expected and f"model-{expected}")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_what_only_rows_of_files_break_is_said_and_is_not_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    file = tmp_path / f"x.{suffix}"
+    columns = ", ".join(f"null::varchar as {column.name}" for column in columns_of("1.4"))
+
+    def broken_by(source: str) -> set[str]:
+        with duckdb.connect() as database:
+            database.execute(f"create table charges as select {columns} limit 0")
+            database.execute("insert into charges by name select '1e' as BilledCost, ? as x_SourceTable", [source])
+            database.execute("insert into charges by name select '1e' as ListCost, 'openai.costs' as x_SourceTable")
+            rows = database.table("charges")
+            (rows.write_csv if suffix == "csv" else rows.write_parquet)(str(file))
+        return {*judge(file, tmp_path)}
+
+    wrong = {"BilledCost: bad_numeric_format", "ListCost: bad_numeric_format"}
+    assert broken_by("anthropic.cost_report") >= wrong
+    assert broken_by("focus.charges") & wrong == {"ListCost: bad_numeric_format"}
+    said = capsys.readouterr().out.splitlines()
+    assert "broken by a file that is passed through: BilledCost: bad_numeric_format: as the linter says" in said
 
 
 def test_any_other_broken_rule_is_none() -> None:
