@@ -341,8 +341,11 @@ def lists_of(name: str) -> Sequence[str]:
     return [each for each in LISTED if name == "by_model" or (name in OVER_ALL and each != "model")]
 
 
-OWN_COLUMNS = {False: ("connection", "provider"), True: ()}
-"""What a view groups by besides its own columns, by whether it is over all."""
+def source_columns(name: str) -> Sequence[str]:
+    """Return by which columns of a row's source a view of SUMMED groups, before its own columns."""
+    return () if name in OVER_ALL else ("connection", "provider")
+
+
 _OF_MODEL = {
     "read": ", models.names_in_costs",
     "names": "\nleft join models.names_in_costs as names using (provider, model)",
@@ -428,8 +431,8 @@ VIEWS = (
                 "summed",
                 name=name,
                 source=source,
-                by=",\n  ".join((*OWN_COLUMNS[name in OVER_ALL], by)),
-                grain=", ".join((*OWN_COLUMNS[name in OVER_ALL][:1], grain)),
+                by=",\n  ".join((*source_columns(name), by)),
+                grain=", ".join((*source_columns(name)[:1], grain)),
                 lists="".join(
                     f"\n  list_sort(list_distinct(list({each}))) as {LISTED[each]}," for each in lists_of(name)
                 ),

@@ -10,7 +10,7 @@ import pytest
 
 from usage_assets.config.accounting import ExchangeRate, Owner, TagAllocation
 from usage_assets.core.schema import Row
-from usage_assets.models.costs import LISTED, OVER_ALL, OWN_COLUMNS, SUMMED, lists_of
+from usage_assets.models.costs import LISTED, OVER_ALL, SUMMED, lists_of, source_columns
 from usage_assets.models.owners import owners_of_nothing
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
@@ -299,7 +299,7 @@ def assert_sums_are_those_of_rows(days: Days) -> None:
       count(*) filter (where amount_usd is null) as rows_without_usd
     """
     for name, source, by, _ in SUMMED:
-        keys = ", ".join((*OWN_COLUMNS[name in OVER_ALL], by, "cost_basis, native_unit, currency"))
+        keys = ", ".join((*source_columns(name), by, "cost_basis, native_unit, currency"))
         table = source.replace("_by_key", "") + (
             " left join models.names_in_costs using (provider, model)" if "family" in by else ""
         )

@@ -17,14 +17,15 @@ from usage_assets.assets.checks import ADVICE, DAYS_WRONG, build_checks
 from usage_assets.assets.io_manager import UsageIOManager, table_metadata
 from usage_assets.assets.models import build_model_asset
 from usage_assets.config.settings import Connection, KeyReference
-from usage_assets.core.schema import Row, columns, declared, to_arrow
-from usage_assets.models.costs import DailyCost
+from usage_assets.core.schema import Row, columns, to_arrow
+from usage_assets.models.costs import COSTS, DailyCost
 from usage_assets.models.model import Model, sql_files
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.cursor.usage import DailyUsage
 from usage_assets.providers.endpoint import Control
+from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.github_copilot.billing import AiCredits
 from usage_assets.providers.github_copilot.metrics import Organization1Day, Users1Day
 from usage_assets.providers.openai.costs import Costs
@@ -41,7 +42,24 @@ from usage_assets.warehouse.values import Batch, Query, View, WarehouseError, de
 from usage_assets_tests.conftest import NOW
 from usage_assets_tests.models.days import DAY, DERIVED, Days, days_from, models, owner_of, raw, raw_rows
 
-ENGAGEMENT: list[Any] = [declared(f"anthropic_analytics.{name}") for name in ("users", "skills")]
+TOOLS = ("edit_tool", "write_tool", "multi_edit_tool", "notebook_edit_tool")
+APPS = ("excel", "powerpoint", "word", "outlook")
+ENTERPRISE: dict[str, dict[str, Any]] = {
+    "users": {
+        "claude_code_tool_actions": as_json(
+            {tool: {"accepted_count": n, "rejected_count": n + 10} for n, tool in enumerate(TOOLS)}
+        ),
+        "office_metrics": as_json(
+            {app: {"distinct_session_count": n, "message_count": n + 10} for n, app in enumerate(APPS)}
+        ),
+    },
+    "skills": {
+        "office_metrics": as_json({app: {"distinct_session_skill_used_count": n} for n, app in enumerate(APPS)})
+    },
+    "user_usage_report": {},
+    "user_cost_report": {"currency": "USD"},
+}
+"""Reports of Claude Enterprise that entities are computed from -> what they state besides their counters."""
 FULL: dict[type[Row], dict[str, Any]] = {
     Costs: {"amount_value": Decimal("2.5")},
     UsageCompletions: {"model": "gpt-5"},
@@ -63,7 +81,12 @@ FULL: dict[type[Row], dict[str, Any]] = {
     Usage: {"model": "gpt-4o"},
     DailyUsage: {column.name: 3 for column in columns(DailyUsage) if column.unit},
     Organization1Day: {column.name: 3 for column in columns(Organization1Day) if column.unit},
-    **{row: {column.name: 3 for column in columns(row) if column.unit} for row in ENGAGEMENT},
+    Charges: {"effective_cost": Decimal(2), "contracted_cost": Decimal(3), "list_cost": Decimal(4)},
+    **{
+        row: {column.name: n for n, column in enumerate(columns(row)) if column.unit} | stated
+        for name, stated in ENTERPRISE.items()
+        for row in raw_rows([f"anthropic_analytics.{name}"])
+    },
 }
 TOKENS = {"model": "opus", "service_tier": "standard", "amount_cents": Decimal("123.78912")}
 SHARED: dict[str, dict[type[Row], list[dict[str, Any]]]] = {
@@ -94,12 +117,14 @@ def measures(derived: Model) -> list[str]:
     return [column.name for column in Table(derived.row).columns if column.unit]
 
 
-NOT_STATED = ("usd_rate", "effective_amount", "contracted_amount", "list_amount", "effective_usd")
-"""Null in these rows. test_valuation.py plants mistakes in rates, test_amortized.py compares the rest."""
-UNGUARDED = ("claude_ai_user_activity", "claude_ai_user_usage", "claude_ai_user_cost", "claude_ai_skill_usage")
-"""A gap: their transactions do not notice each planted mistake yet. Only the audit's books compare them."""
-GUARDED = [name for name in DERIVED if name not in UNGUARDED]
-EVERY_MEASURE = [(name, m) for name in GUARDED for m in measures(DERIVED[name]) if m not in NOT_STATED]
+EVERY_MEASURE = [(name, measure) for name, derived in DERIVED.items() for measure in measures(derived)]
+OF_FOCUS = ("effective_amount", "contracted_amount", "list_amount", "effective_usd")
+NEVER_STATED = {
+    *((derived.file, "usd_rate") for derived in COSTS),
+    *((derived.file, measure) for derived in COSTS for measure in OF_FOCUS if derived.file != "focus_charges"),
+}
+"""Null: dollars have no rate (test_valuation.py plants mistakes in rates), and only FOCUS states more than the bill. So
+the mistake is to have an amount at all."""
 
 
 def fetch(days: Days, derived: Model, first: date = DAY, last: date | None = None) -> None:
@@ -189,18 +214,19 @@ def test_a_query_that_miscounts_a_measure_writes_nothing(
     name: str, measure: str, computed: Callable[[str], Computed]
 ) -> None:
     it = computed(name)
-    wrong = planted(it.days.query(name), f"{measure} + 1 as {measure}")
+    assert all(row[measure] is None for row in it.right) == ((name, measure) in NEVER_STATED)
+    wrong = planted(it.days.query(name), f"coalesce({measure}, 0) + 1 as {measure}")
     it.refuses(wrong, r"2026-11-01: .*\([1-9]\d* contradictions\)")
 
 
-@pytest.mark.parametrize("name", GUARDED)
+@pytest.mark.parametrize("name", DERIVED)
 def test_a_query_that_drops_rows_writes_nothing(name: str, computed: Callable[[str], Computed]) -> None:
     it = computed(name)
     wrong = replace(it.days.query(name), sql=f"select * from ({it.derived.query.sql}) where false")
     it.refuses(wrong, r"2026-11-01: .* (\$?0|holds unknown)")  # a sum that may be unknown is not 0 without rows
 
 
-@pytest.mark.parametrize("name", GUARDED)
+@pytest.mark.parametrize("name", DERIVED)
 def test_a_query_that_doubles_rows_writes_nothing(name: str, computed: Callable[[str], Computed]) -> None:
     it = computed(name)
     sql = it.derived.query.sql
@@ -222,6 +248,16 @@ def test_a_query_that_doubles_rows_writes_nothing(name: str, computed: Callable[
         ("openai_legacy_billing_usage", "native_amount as amount_usd"),
         ("openai_legacy_daily_usage", "total_cost * 100 as total_cost"),
         ("codex_usage_record", "estimated_cost_usd as cost_usd"),
+        ("claude_ai_user_cost", "amount * 100 as amount"),
+        ("claude_ai_user_cost", "list_amount as amount"),
+        ("claude_ai_user_cost", "'JPY' as currency"),
+        ("claude_ai_skill_usage", "estimated_overage_spend * 100 as estimated_overage_spend"),
+        ("claude_ai_skill_usage", "null as attributed_list_price"),
+        ("claude_ai_user_activity", "edit_tool_rejected as edit_tool_accepted"),
+        ("claude_ai_user_activity", "null as office_session_count"),
+        ("focus_charges", "list_amount as contracted_amount"),
+        ("focus_charges", "native_amount as effective_amount, amount_usd as effective_usd"),
+        ("focus_charges", "null as effective_usd"),
         ("claude_cost_record", "amount * 100 as amount"),
         ("claude_cost_record", "'EUR' as currency"),
         ("anthropic_allocated_costs", "native_amount as amount_usd"),
@@ -248,6 +284,29 @@ def test_a_number_that_is_taken_for_another_writes_nothing(
 ) -> None:
     it = computed(name)
     it.refuses(planted(it.days.query(name), expression), r"2026-11-01: .*\([1-9]\d* contradictions\)")
+
+
+@pytest.mark.parametrize(
+    ("name", "measure"),
+    [
+        ("claude_ai_user_activity", "chat_skills_used_count"),
+        ("claude_ai_user_activity", "edit_tool_accepted"),
+        ("claude_ai_user_activity", "office_message_count"),
+        ("claude_ai_user_usage", "requests"),
+        ("claude_ai_user_cost", "requests"),
+        ("claude_ai_skill_usage", "word_session_skill_used_count"),
+        ("claude_ai_skill_usage", "estimated_overage_spend"),
+    ],
+)
+def test_a_zero_for_what_nobody_states_writes_nothing(name: str, measure: str, days: Days) -> None:
+    derived = DERIVED[name]
+    [row] = raw_rows(derived.reads)
+    days.fetched(row, raw(row))
+    days.derive(name)
+    with pytest.raises(WarehouseError, match=r"holds \$?0(\.00)?, and .* hold unknown"):
+        days.warehouse.replace(
+            Table(derived.row), planted(days.query(name), f"0 as {measure}"), target_of(derived), "run"
+        )
 
 
 # The same SQL as asset checks

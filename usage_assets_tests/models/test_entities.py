@@ -813,6 +813,18 @@ def test_a_person_s_cost_is_whole_units_per_product_model_and_currency(days: Day
     )
 
 
+def test_amounts_of_more_places_than_whole_units_have_are_rounded_and_stored(days: Days) -> None:
+    cents = {"amount_cents": Decimal("1.000000000000000000000049"), "list_amount_cents": Decimal(-1).scaleb(-24)}
+    people = [{"actor_type": "user_actor", "actor_user_id": f"user_{n}", "currency": "USD"} for n in range(3)]
+    days.fetched(EnterpriseUserCost, *(raw(EnterpriseUserCost, **person, **cents) for person in people))
+    amounts = [(row["amount"], row["list_amount"]) for row in days.rows("claude_ai_user_cost")]
+    assert amounts == [(Decimal("0.01"), 0)] * 3
+    skills = {"estimated_overage_spend_cents": cents["amount_cents"], "currency": "kwd"}
+    days.fetched(EnterpriseSkills, *(raw(EnterpriseSkills, skill_name=str(n), **skills) for n in range(3)))
+    spend = [row["estimated_overage_spend"] for row in days.rows("claude_ai_skill_usage")]
+    assert spend == [Decimal("0.001000000000000000000000")] * 3
+
+
 def test_a_person_s_usage_keeps_the_classes_of_tokens_apart(days: Days) -> None:
     use = {"actor_type": "user_actor", "actor_user_id": "user_1", "uncached_input_tokens": 1, "output_tokens": 4}
     writes = {"cache_creation_5m_input_tokens": 2, "cache_creation_1h_input_tokens": 3}
