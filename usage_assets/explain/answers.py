@@ -8,7 +8,7 @@ import json
 import re
 from bisect import bisect
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, localcontext
@@ -20,6 +20,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from usage_assets.core import money
 from usage_assets.core.bounded_http import decoded
 from usage_assets.core.schema import Row
 from usage_assets.fetching.archive.replay import Replay
@@ -266,12 +267,32 @@ class Totals:
         return self._grouped(rows, [0] * rows.num_rows).get(0)
 
     def moved(self, rows: pa.Table, variants: Sequence[tuple[int, Variant]]) -> Sequence[bool]:
-        """Tell which variants of single rows change the total."""
+        """Tell which variants of single rows change the total of all rows."""
         if not variants:
             return []
         alone = self._grouped(rows, range(rows.num_rows))
         changed = self._grouped(pa.concat_tables([each.row for _, each in variants]), range(len(variants)))
-        return [changed.get(n) != alone.get(position) for n, (position, _) in enumerate(variants)]
+        rises = [_rise(alone.get(position), changed.get(n)) for n, (position, _) in enumerate(variants)]
+        pairs = list(zip(variants, rises, strict=True))
+        counted = self._counted(rows, {position: (each.row, rise) for (position, each), rise in pairs if rise})
+        return [rise != 0 and position in counted for (position, _), rise in pairs]
+
+    def _counted(self, rows: pa.Table, changes: Mapping[int, tuple[pa.Table, Decimal]]) -> Set[int]:
+        """Return which rows that count alone count among all rows, too: some cuts count only where others are missing.
+
+        Changes of rows that all count raise the total by the sum of what each does alone. Others are halved.
+        """
+        if not changes:
+            return set()
+        others = rows.take(pa.array([n for n in range(rows.num_rows) if n not in changes], pa.int64()))
+        rise = _rise(self.of(rows), self.of(pa.concat_tables([others, *(row for row, _ in changes.values())])))
+        if rise == money.total(each for _, each in changes.values()):
+            return changes.keys()
+        if len(changes) == 1:
+            return changes.keys() if rise else set()
+        items = [*changes.items()]
+        middle = len(items) // 2
+        return self._counted(rows, dict(items[:middle])) | self._counted(rows, dict(items[middle:]))
 
     def _grouped(self, rows: pa.Table, groups: Iterable[int]) -> Mapping[int, Decimal]:
         """Return the total of each group of rows."""
@@ -287,6 +308,11 @@ class Totals:
             database.register("numbered", rows.append_column("n", pa.array(groups, pa.int64())))
             sql = f"select n, ({total})::decimal(38, 24) from numbered where {where} group by n"
             return dict(database.execute(sql, {"total": self.name} if "$" in where else {}).fetchall())
+
+
+def _rise(before: Decimal | None, after: Decimal | None) -> Decimal:
+    """Return the exact difference; nothing counts as 0."""
+    return money.total((after or Decimal(0), (before or Decimal(0)).copy_negate()))
 
 
 def _read_at(record: Any) -> str:

@@ -4,6 +4,7 @@
 users and keys that caused them: ``sql/allocated_costs/`` says who used what, and ``sql/allocated.sql`` splits the bill.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -391,7 +392,15 @@ def _model_names(name: str, of_usage: str = "", **values: str) -> str:
     sql = (SQL / "model_names.sql").read_text()
     for key, value in {"name": name, "usage": of_usage, **values}.items():
         sql = sql.replace(f"{{{key}}}", value)
-    return with_providers(sql)
+    return _with_rules(sql)
+
+
+def _with_rules(sql: str) -> str:
+    """Return a view in which what a model's name means stands for a line such as ``{model_rules of costs.provider,
+    costs.model}``, and the providers' queries for theirs."""
+    rules = (SQL / "model_rules.sql").read_text()
+    with_rules = re.sub(r"^\{model_rules of (.+)\}\n", lambda found: rules.replace("{name}", found[1]), sql, flags=re.M)
+    return with_providers(with_rules)
 
 
 OF_USAGE = """\
@@ -402,7 +411,7 @@ OF_USAGE = """\
 VIEWS = (
     View(_model_names("models.names", OF_USAGE, reads="costs.usage, ", what="")),
     View(_model_names("models.names_in_costs", reads="", what=", in costs")),
-    *(View(with_providers(path.read_text())) for path in sql_files("views/*.sql")),
+    *(View(_with_rules(path.read_text())) for path in sql_files("views/*.sql")),
     *(View(_template("by_key_view", table=table, by_key=_by_key(table, "unsummed"))) for table in _OF_KEYS),
     *(View(_template(file, by_key=by_key)) for file in ("named", "of_people") for by_key in ("", "_by_key")),
     View(

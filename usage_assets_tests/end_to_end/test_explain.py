@@ -29,6 +29,7 @@ from usage_assets.explain.figures import (
     USAGE_BY_MODEL,
     Figure,
     fetch,
+    literal,
     measures_of,
     row_model,
     rows_of,
@@ -295,6 +296,27 @@ def test_answers_in_several_pages_windows_and_shapes_are_explained(sandbox: Sand
     values = [value for figure in shown for value in figure.values]
     assert {value.page for value in values} >= {1, 2, 3}
     assert len({value.file for value in values if value.table == "openai.costs"}) == 2
+
+
+def test_restated_totals_of_cuts_that_overlap_are_followed_to_the_cut_that_counts(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The users and the workspace of a day are the same use twice; some days have the workspace alone."""
+    days = last_days(DAYS)
+    with hold_project(sandbox, tmp_path) as project:
+        assert project.fetch("chatgpt", days, "codex_usage").success
+        restated = {"provider": "chatgpt", "days": [str(day) for day in days], "change": "scale"}
+        sandbox.control("POST", "restate", restated)
+        assert project.fetch("chatgpt", days, "codex_usage").success
+        cuts = "select usage_date, list_sort(list_distinct(list(cut))) as cuts from chatgpt.codex_usage group by all"
+        last = {
+            tuple(row["cuts"]): row["usage_date"] for row in project.warehouse.read(f"{cuts} order by 1").to_pylist()
+        }
+        chosen_days = [last[("workspace",)], last["client", "model", "user", "workspace"]]
+        where = f"total = 'turns' and usage_date in ({', '.join(literal(day) for day in chosen_days)})"
+        settings = settings_in(sandbox, tmp_path, {})
+        shown = [*explain_everything(project, settings, RESTATEMENTS, where=where)]
+    assert [adds_up(figure) for figure in shown] == [True, True]
 
 
 @on_both

@@ -25,7 +25,7 @@ EMULATED = ("sandbox", "demo", "focus/__main__.py")
 EXCEPT = {
     "providers/__init__.py": "the registry",
     "port/adopt.py": "the blueprints of the published mappings are called so",
-    "models/sql/model_names.sql": "how the makers of models call them, which any provider sells",
+    "models/sql/model_rules.sql": "how the makers of models call them, which any provider sells",
     "models/sql/macros/port_entity.sql": "identifiers of these three connections have no prefix; of no later one",
 }
 

@@ -6,7 +6,7 @@
 -- * A bill below the estimate: each tag has its share of it.
 -- * Nothing is split where tags of the family cost more, or have more requests, than the model did with a key: then some
 --   request has two of them, and nobody can say whose it is. Nor where nothing tells which bill the estimates are of.
--- reads: costs.allocated_costs_named, costs.gateway_tags, accounting.tag_allocations, models.names_in_costs
+-- reads: costs.allocated_costs_named, costs.gateway_tags, accounting.tag_allocations
 create or replace view costs.tag_shares as
 with
 entries as (
@@ -22,7 +22,6 @@ bills as (
     costs.api_key_id,
     coalesce(of_key.gateway, of_all.gateway) as gateway,
     coalesce(of_key.tags, of_all.tags) as tag_family,
-    names.family as model_family,
     sum(costs.amount_usd) as amount_usd,
     count(*) filter (where costs.amount_usd is null and costs.native_amount <> 0) > 0 as lacks_dollars
   from costs.allocated_costs_named as costs
@@ -36,12 +35,18 @@ bills as (
     on of_all.connection = costs.connection
     and of_all.api_key is null
     and costs.usage_date between of_all.valid_from and of_all.last_day
-  join models.names_in_costs as names
-    on names.provider = costs.provider
-    and names.model = costs.model
   where costs.cost_basis = 'billed'
     and coalesce(of_key.gateway, of_all.gateway) is not null
   group by all
+),
+-- of sums: a filter of days does not reach the costs if their rows are joined with the rules
+bills_of_families as (
+  select bills.*, means.family as model_family
+  from bills
+  join lateral (
+{model_rules of bills.provider, bills.model}
+  ) as means
+    on true
 ),
 pooled as (
   select
@@ -52,15 +57,16 @@ pooled as (
     end as refusal,
     -- millionths of a millionth of a dollar, so that shares need whole units
     greatest(replace((sum(amount_usd) over pool)::decimal(38, 12)::varchar, '.', '')::hugeint, 0) as billed
-  from bills
+  from bills_of_families
   window pool as (partition by gateway, usage_date, model_family)
 ),
 used_of_families as (
-  select tags.*, names.family as model_family
+  select tags.*, means.family as model_family
   from costs.gateway_tags as tags
-  join models.names_in_costs as names
-    on names.provider = tags.provider
-    and names.model = tags.gateway_model
+  join lateral (
+{model_rules of tags.provider, tags.gateway_model as model}
+  ) as means
+    on true
 ),
 -- of each model and key of the gateway: what its tags of the family cost, each, and what everything did
 uses as (
