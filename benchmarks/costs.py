@@ -13,8 +13,7 @@ from time import perf_counter
 import duckdb
 
 from benchmarks.figures import Figure, cpu_of
-from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
-from usage_assets.core.days import DAY, Window, windows
+from usage_assets.core.days import DAY, MOST_DAYS, Window, windows
 from usage_assets.models.costs import COSTS
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.arrow import fetch_arrow
@@ -108,7 +107,7 @@ def store(warehouse: Warehouse, window: Window, rows: int) -> None:
 def build(warehouse: Warehouse, window: Window) -> None:
     """Make the costs of the days, a run's days at a time."""
     (billed,) = (derived for derived in COSTS if derived.part == Costs.table)
-    for part in windows(window.days, MAX_PARTITIONS_PER_RUN):
+    for part in windows(window.days, MOST_DAYS):
         target = Slice("openai", part.first, part.last, billed.part)
         warehouse.replace(Table(billed.row), billed.query, target, "benchmark")
 

@@ -14,10 +14,9 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from benchmarks.events import project_instance
 from benchmarks.figures import Figure, cpu_of
-from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
-from usage_assets.core.days import DAY, Window, windows
+from usage_assets.core.days import DAY, MOST_DAYS, Window, windows
 from usage_assets.core.schema import to_arrow
 from usage_assets.fetching.connected import settling_days
 from usage_assets.models.connection_graph import ConnectionGraph, graph_of, seeds_of
@@ -101,7 +100,7 @@ def write(warehouse: Warehouse, settings: Settings, year: Window) -> int:
     money, _ = seeds_of(settings)
     for connection in connections:
         graph = graph_of(connection, connections, money)
-        for part in windows(year.days, MAX_PARTITIONS_PER_RUN):
+        for part in windows(year.days, MOST_DAYS):
             write_part(warehouse, graph, part)
     with warehouse.transaction() as database:
         database.execute(FIRST_READ)

@@ -218,7 +218,14 @@ def build_connection(connection: Connection, shared: Shared) -> ConnectionAssets
         )
     for model, query in graph.models:
         asset = build_model_asset(
-            model, connection, query, graph.sources, partitions, policy, is_emptied=graph.is_superseded
+            model,
+            connection,
+            query,
+            graph.sources,
+            partitions,
+            policy,
+            needed=graph.needed_by(model.asset_key(connection.name)),
+            is_emptied=graph.is_superseded,
         )
         assets.append(asset)
         checks.append(build_checks(asset, model.row, connection.name, query=query, file=f"{model.folder}/{model.file}"))

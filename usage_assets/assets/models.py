@@ -18,7 +18,7 @@ from usage_assets.warehouse.values import Query
 COSTS = dg.AssetKey("costs")
 """The asset that is downstream of every connection's costs."""
 NEEDED = "usage_assets/needed"
-"""The assets without which it is not computed: an asset may also read what need not be there."""
+"""The assets without which it is not computed, directly or not: an asset may also read what need not be there."""
 
 
 def build_model_asset(
@@ -29,11 +29,13 @@ def build_model_asset(
     partitions: dg.PartitionsDefinition[str],
     policy: dg.BackfillPolicy,
     *,
+    needed: Iterable[dg.AssetKey] = (),
     is_emptied: bool = False,
 ) -> dg.AssetsDefinition:
     """Build the asset that recomputes the requested days of one derived table from stored rows.
 
-    ``is_emptied``: another connection covers the same usage, so the query returns no rows.
+    ``needed``: the assets without which it is not computed. ``is_emptied``: another connection covers the same usage,
+    so the query returns no rows.
     """
     emptied = "Empty: another connection covers the same usage.\n\n" if is_emptied else ""
 
@@ -47,7 +49,7 @@ def build_model_asset(
         metadata={
             **table_metadata(model.row, connection.name, model.part),
             "query": dg.MetadataValue.md(f"```sql\n{query.sql}```"),
-            NEEDED: dg.MetadataValue.json([sources[table][part].to_user_string() for table, part in query.needed]),
+            NEEDED: dg.MetadataValue.json([key.to_user_string() for key in needed]),
         },
         kinds={"duckdb", "sql"},
         code_version=code_version(model.row, query.code),

@@ -6,8 +6,6 @@ import dagster as dg
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import MOST_DAYS
 
-MAX_PARTITIONS_PER_RUN = MOST_DAYS
-
 
 def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
     """Build the ONE partitions definition: Dagster lets assets share a run only where they share it."""
@@ -18,4 +16,4 @@ def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
 
 def backfill_policy() -> dg.BackfillPolicy:
     """Build the ONE backfill policy: ranges of days, so that a year is a few runs and a few requests."""
-    return dg.BackfillPolicy.multi_run(MAX_PARTITIONS_PER_RUN)
+    return dg.BackfillPolicy.multi_run(MOST_DAYS)

@@ -15,9 +15,8 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.config.settings import PortRelation
-from usage_assets.core.days import DAY
+from usage_assets.core.days import DAY, MOST_DAYS
 from usage_assets.core.schema import to_arrow
 from usage_assets.core.ticking import log_progress
 from usage_assets.models.model import Related
@@ -144,7 +143,7 @@ class PortLedger:
         with self._reading() as database:
             days = [*self._counted(database, "connection = $connection", connection=self.target.connection)]
             while days:
-                near = [day for day in days if (day - days[0]).days < MAX_PARTITIONS_PER_RUN]
+                near = [day for day in days if (day - days[0]).days < MOST_DAYS]
                 found += replace(self, target=replace(self.target, first=near[0], last=near[-1])).pieces_in(database)
                 days = days[len(near) :]
         yield from found

@@ -15,11 +15,10 @@ import dagster as dg
 import msgspec
 
 from usage_assets.assets.failures import days_of, failed_steps, reason_of
-from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, USAGE_JOB, range_tags
 from usage_assets.automation.port_sensor import RUN_KEY_TAG, is_over, outcome_of
 from usage_assets.config.accounting import RELEASED, ConfiguredConnectionRow
-from usage_assets.core.days import DAY, Window, alike, utc_today, windows
+from usage_assets.core.days import DAY, MOST_DAYS, Window, alike, utc_today, windows
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 from usage_assets.models.connection_graph import ConnectionGraph
 from usage_assets.models.due import WANTED, Due, due_days, in_words, whole_sets
@@ -225,10 +224,7 @@ def plan(wanted: Iterable[Due], watched: ConnectionGraph, work: Work, sets: Coll
         apart = next((n for n, each in enumerate(work.days_apart) if each[0] <= day <= each[1]), None)
         if assets and (apart is None or work.days_apart[apart][2].rests_until <= _now()):
             wants[day] = assets, apart
-    ranges = [
-        Range(window, assets, apart is not None)
-        for window, (assets, apart) in alike(wants, MAX_PARTITIONS_PER_RUN, sets)
-    ]
+    ranges = [Range(window, assets, apart is not None) for window, (assets, apart) in alike(wants, MOST_DAYS, sets)]
     return min(ranges, key=lambda each: each.is_apart, default=None)
 
 

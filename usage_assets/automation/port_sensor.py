@@ -16,9 +16,8 @@ import dagster as dg
 import msgspec
 
 from usage_assets.assets.failures import failed_steps, reason_of
-from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.automation.jobs import CONNECTION_TAG, PORT_SYNC_JOB, port_sync_key, range_tags
-from usage_assets.core.days import Window, windows
+from usage_assets.core.days import MOST_DAYS, Window, windows
 from usage_assets.local.workers import last_heard_of
 
 EVENTS_PER_TICK = 500
@@ -276,7 +275,7 @@ def _requests(instance: dg.DagsterInstance, cursor: Cursor, newest: date) -> Ite
             if date.fromisoformat(day) <= newest and _is_due(pending) and is_over(pending.run_id):
                 ready.setdefault(pending.attempts, []).append(date.fromisoformat(day))
         for attempts, attempt_days in ready.items():
-            for window in windows(attempt_days, MAX_PARTITIONS_PER_RUN):
+            for window in windows(attempt_days, MOST_DAYS):
                 yield _request(connection, window, attempts, days)
 
 

@@ -10,7 +10,6 @@ from datetime import date
 
 import dagster as dg
 
-from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.automation.due_sensor import PRIORITY
 from usage_assets.automation.jobs import (
     ACCOUNTING_JOB,
@@ -25,7 +24,7 @@ from usage_assets.automation.jobs import (
 )
 from usage_assets.config.days import WEEKLY_LOOKBACK_DAYS, daily_cron, minutes_to_first_fetch
 from usage_assets.config.settings import Connection, Settings
-from usage_assets.core.days import DAY, Window, keeping_whole
+from usage_assets.core.days import DAY, MOST_DAYS, Window, keeping_whole
 from usage_assets.fetching.connected import earliest_day, settling_days
 from usage_assets.models.due import due_days, whole_sets
 from usage_assets.providers import PROVIDERS
@@ -256,7 +255,7 @@ def _joined(days: Iterable[date]) -> list[Window]:
     joined: list[Window] = []
     for day in days:
         first, last = (joined[-1].first, joined[-1].last) if joined else (date.min, date.min)
-        if (day - last).days <= LONGEST_GAP + 1 and (day - first).days < MAX_PARTITIONS_PER_RUN:
+        if (day - last).days <= LONGEST_GAP + 1 and (day - first).days < MOST_DAYS:
             joined[-1] = Window(first, day)
         else:
             joined.append(Window(day, day))

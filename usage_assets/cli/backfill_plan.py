@@ -16,7 +16,6 @@ from dagster_shared.error import SerializableErrorInfo
 
 from usage_assets.assets.failures import Reason, cause_of, days_of, reason_of
 from usage_assets.assets.models import NEEDED
-from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import (
     CONNECTION_TAG,
@@ -28,7 +27,7 @@ from usage_assets.automation.jobs import (
 )
 from usage_assets.cli.progress import COUNTS
 from usage_assets.config.settings import Connection
-from usage_assets.core.days import DAY, Window, alike, spans, windows
+from usage_assets.core.days import DAY, MOST_DAYS, Window, alike, spans, windows
 from usage_assets.core.errors import one_line
 from usage_assets.dagster_internals import (
     SINGLETON_REPOSITORY_NAME,
@@ -137,26 +136,14 @@ class RunPlan:
                 read = dg.AssetSelection.assets(key).upstream(include_self=False).resolve(graph)
                 failed = [ended[name] for name in map(dg.AssetKey.to_user_string, read) if name in ended]
                 failed = [step for step in failed if step.failure and step.failure != NOT_COMPUTED]
-                needed = _needed_for(key, specs)
-                lacking = [step.days_refused for step in failed if step.asset in needed]
+                needed = specs[key].metadata.get(NEEDED)
+                names = needed.value or () if isinstance(needed, dg.JsonMetadataValue) else ()
+                lacking = [step.days_refused for step in failed if step.asset in names]
                 if failed and all(lacking):
                     for day in set(self.window.days).difference(*lacking):
                         days[day].append(key)
         wanted = {day: tuple(sorted(assets)) for day, assets in days.items()}
         return [replace(self, assets=assets, window=window) for window, assets in alike(wanted, len(wanted))]
-
-
-def _needed_for(key: dg.AssetKey, specs: Mapping[dg.AssetKey, dg.AssetSpec]) -> Collection[str]:
-    """Return the assets that one is not computed without, directly or not."""
-    found: set[str] = set()
-    waiting = [key]
-    while waiting:
-        spec = specs.get(waiting.pop())
-        stated = spec.metadata.get(NEEDED) if spec else None
-        new = {*map(str, stated.value or ())} - found if isinstance(stated, dg.JsonMetadataValue) else set[str]()
-        found |= new
-        waiting += map(dg.AssetKey.from_user_string, new)
-    return found
 
 
 @dataclass
@@ -297,7 +284,7 @@ def plan_of(
             for start, after in pairwise((*starts, last + DAY))
             for run in _runs(Window(start, after - DAY), sets)
         ),
-        *((PORT_SYNC_JOB, sent, run) for run in windows(window.days, MAX_PARTITIONS_PER_RUN)),
+        *((PORT_SYNC_JOB, sent, run) for run in windows(window.days, MOST_DAYS)),
     ]
     run_plans = [
         RunPlan(connection.name, job, tuple(sorted(assets)), run, {FROM_ARCHIVE: "true"} if from_archive else {})
@@ -310,8 +297,8 @@ def plan_of(
 def _runs(window: Window, sets: Collection[Window]) -> Sequence[Window]:
     """Return the days of a window as runs, the oldest first, that cut no set."""
     if not sets:
-        return windows(window.days, MAX_PARTITIONS_PER_RUN)
-    return [run for run, _ in reversed(alike(dict.fromkeys(window.days, ""), MAX_PARTITIONS_PER_RUN, sets))]
+        return windows(window.days, MOST_DAYS)
+    return [run for run, _ in reversed(alike(dict.fromkeys(window.days, ""), MOST_DAYS, sets))]
 
 
 def due_plan_of(
@@ -329,9 +316,9 @@ def due_plan_of(
             days[row.day] |= {row.asset, *graph.computed_from[row.asset]}
     if not days:
         return None
-    wanted = alike({day: tuple(sorted(assets)) for day, assets in days.items()}, MAX_PARTITIONS_PER_RUN, sets)
+    wanted = alike({day: tuple(sorted(assets)) for day, assets in days.items()}, MOST_DAYS, sets)
     run_plans = [RunPlan(connection.name, USAGE_JOB, assets, window) for window, assets in wanted]
-    pushes = windows(days, MAX_PARTITIONS_PER_RUN) if push and graph.entities else []
+    pushes = windows(days, MOST_DAYS) if push and graph.entities else []
     run_plans += [
         RunPlan(connection.name, PORT_SYNC_JOB, (port_sync_key(connection.name),), window) for window in pushes
     ]

@@ -1,14 +1,16 @@
 """`usage-assets bills`: its commands. What is recorded of bills is in warehouse/bills.py."""
 
+from collections.abc import Collection
 from getpass import getuser
 
 import click
 
 from usage_assets.cli.access import connections_named, publish_copy, warehouse_now
 from usage_assets.config.days import parse_days
-from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.config.settings import Connection, Settings, SettingsError
 from usage_assets.core.days import Window, spans
 from usage_assets.core.money import plain
+from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.bills import accept_days, bill_lines, withdrawn_days
 
 
@@ -22,11 +24,22 @@ def bills() -> None:
 def list_bills(names: tuple[str, ...]) -> None:
     """Show the sets of files that were found, which days they cover, and what is not stored as they are."""
     settings = Settings.load()
-    chosen = [each.name for each in connections_named(settings, names, keyed=False)]
+    chosen = connections_named(settings, names, keyed=False)
     warehouse = warehouse_now(settings)
-    lines = [line for name in chosen for line in bill_lines(warehouse, name)] if warehouse.exists else []
-    for line in lines or ["no bill was read from files yet"]:
+    lines = [line for each in chosen for line in bill_lines(warehouse, each.name)] if warehouse.exists else []
+    for line in lines or [_why_none(chosen)]:
         click.echo(line)
+
+
+def _why_none(chosen: Collection[Connection]) -> str:
+    """Return why there is no bill, and what to do."""
+    readers = [each.name for each in chosen if PROVIDERS[each.provider].reads_files]
+    if not readers:
+        return (
+            f"none of these connections reads bills from files: {', '.join(each.name for each in chosen)}; add one of "
+            "provider focus to the file that USAGE_CONNECTIONS names (docs/focus-files.md)"
+        )
+    return f"no bill was read from files yet, by {', '.join(readers)}: usage-assets backfill --due"
 
 
 @bills.command("accept")

@@ -72,6 +72,10 @@ class ConnectionGraph:
         found = self.needed_for
         return frozenset(each for key in keys if key in found for each in (key, *found[key]))
 
+    def needed_by(self, key: dg.AssetKey) -> Sequence[dg.AssetKey]:
+        """Return the assets of the connection that one is not computed without, directly or not."""
+        return [each for each, held_up in self.needed_for.items() if key in held_up]
+
     def expected(self, settings: Settings) -> Iterator[ExpectedAsset]:
         for endpoint in self.endpoints:
             yield from expected_raw(endpoint, self.connection, settings)

@@ -387,6 +387,11 @@ def _by_key(table: str, source: str) -> str:
     return _template("by_key", source=source, **_OF_KEYS[table])
 
 
+def of_people(source: str) -> str:
+    """Return the query of a view of costs with the person that each is for."""
+    return _template("of_people", source=source)
+
+
 def _model_names(name: str, of_usage: str = "", **values: str) -> str:
     """Return the view of models' names; its braces are regular expressions."""
     sql = (SQL / "model_names.sql").read_text()
@@ -413,7 +418,11 @@ VIEWS = (
     View(_model_names("models.names_in_costs", reads="", what=", in costs")),
     *(View(_with_rules(path.read_text())) for path in sql_files("views/*.sql")),
     *(View(_template("by_key_view", table=table, by_key=_by_key(table, "unsummed"))) for table in _OF_KEYS),
-    *(View(_template(file, by_key=by_key)) for file in ("named", "of_people") for by_key in ("", "_by_key")),
+    *(View(_template("named", by_key=by_key)) for by_key in ("", "_by_key")),
+    *(
+        View(_template("of_people_view", by_key=by_key, of_people=of_people(f"costs.allocated_costs{by_key}_named")))
+        for by_key in ("", "_by_key")
+    ),
     View(
         _template(
             "attributed",

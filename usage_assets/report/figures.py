@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.core.money import Rate, rates_in_words
-from usage_assets.models.costs import unreadable
+from usage_assets.models.costs import of_people, unreadable
 from usage_assets.providers import PROVIDERS
 from usage_assets.report.period import Period
 from usage_assets.warehouse.arrow import fetch_arrow
@@ -57,7 +57,7 @@ LABELLED = """join names_{name}
   on names_{name}.id is not distinct from billed.{name}.id
   and (names_{name}.connection is null or names_{name}.connection = billed.connection)"""
 TEMPORARY: Mapping[str, str] = {
-    "billed": (SQL / "billed.sql").read_text(),
+    "billed": (SQL / "billed.sql").read_text().replace("{of_people}", of_people("costs.counted_costs")),
     **{
         f"names_{dimension}": (SQL / "names.sql").read_text().replace("{dimension}", dimension)
         for dimension in DIMENSIONS

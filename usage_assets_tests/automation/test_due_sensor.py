@@ -24,12 +24,11 @@ from dagster._core.utils import make_new_run_id
 
 from usage_assets.assets.failures import failure
 from usage_assets.assets.lookups import used_ids
-from usage_assets.assets.partitions import MAX_PARTITIONS_PER_RUN
 from usage_assets.automation import due_sensor
 from usage_assets.automation.jobs import ACCOUNTING_JOB, USAGE_JOB
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
-from usage_assets.core.days import Window, windows
+from usage_assets.core.days import MOST_DAYS, Window, windows
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.local.postgres import close
@@ -242,7 +241,7 @@ class Daemon:
             window = window_of(run.tags)
             self.store(window, watched - {asset, *self.computed_from(asset)})
             served = {*map(str, window.days)}.difference(days) if window and days else ()
-            for part in windows(map(date.fromisoformat, served), MAX_PARTITIONS_PER_RUN):
+            for part in windows(map(date.fromisoformat, served), MOST_DAYS):
                 self.store(part, {asset})
             self.refuse(run, key, refused)
         self.end(dg.DagsterEventType.RUN_FAILURE)

@@ -376,3 +376,19 @@ def test_how_long_files_are_kept_is_months_or_days(
     said = terminal.type("bills", "list")
     place = f"usage-assets: {tmp_path}/connections.toml, line 5: connection.1.keeps"
     assert (said.code, said.err) == (2, f'{place}: write it as "13 months" or "400 days"\n')
+
+
+def test_where_no_bill_was_read_the_list_says_what_to_do(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    [line] = terminal.type("bills", "list").lines
+    assert line == (
+        "none of these connections reads bills from files: openai, anthropic, chatgpt; add one of provider focus to "
+        "the file that USAGE_CONNECTIONS names (docs/focus-files.md)"
+    )
+    for name, value in (ALONE | connection(tmp_path, tmp_path / "bills")).items():
+        monkeypatch.setenv(name, value)
+    assert terminal.type("bills", "list").lines == [
+        "no bill was read from files yet, by bill: usage-assets backfill --due"
+    ]

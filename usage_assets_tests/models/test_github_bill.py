@@ -70,6 +70,7 @@ def warnings(days: Days, pattern: str) -> list[str]:
         (CREDITS, False, METERED),
         (("Copilot", "copilot_ai_unit", "ai-units"), False, METERED),
         (("Copilot", "Copilot Premium Request", "requests"), False, METERED),
+        (("Copilot", "models_inference", "requests"), False, METERED),  # of Copilot, whatever its SKU
         (("Spark", "Spark AI credits", "ai-credits"), False, METERED),
         (("Spark", "Spark premium requests", "premium-requests"), False, METERED),
         (("Spark", "Spark premium requests", None), False, UNKNOWN),  # the unit decides

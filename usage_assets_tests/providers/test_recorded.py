@@ -20,7 +20,6 @@ from usage_assets.fetching.transport import ProviderError
 from usage_assets.providers.cursor.lookups import Spend
 from usage_assets.providers.github_copilot.lookups import Budgets
 from usage_assets.providers.records import Json, ShapeError
-from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 from usage_assets_tests.models.days import Days
@@ -215,15 +214,6 @@ LOOKUPS = [name for name, body in BODIES.items() if body.table in EVERY_LOOKUP]
 SOUND = [name for name, body in BODIES.items() if is_played(body) and not body.entry["refused"] and name not in LOOKUPS]
 FIRST = {BODIES[name].table: name for name in reversed(SOUND) if name not in {*REFUSED_AS_WELL, *WRONG_TODAY}}.values()
 SPOILT = [name for name, body in BODIES.items() if is_played(body) and body.entry["refused"]]
-
-
-@pytest.fixture(scope="module")
-def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
-    """One warehouse for all bodies: each is a connection of its own."""
-    warehouse = Warehouse(database=str(tmp_path_factory.mktemp("recorded") / "usage.duckdb"))
-    with warehouse.get_connection():
-        recorded.declare(warehouse)
-        yield Days(warehouse)
 
 
 def test_every_file_has_one_meaning() -> None:

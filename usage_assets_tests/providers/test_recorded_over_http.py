@@ -1,11 +1,8 @@
 """Bodies of others over HTTP: the sandbox answers as they were recorded, and a fetch stores what they mean."""
 
-from collections.abc import Iterator
-
 import msgspec
 import pytest
 
-from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.fetching.conftest import DAY, Answers
 from usage_assets_tests.models.days import Days
 from usage_assets_tests.providers import recorded
@@ -24,15 +21,6 @@ PAGES = [name for name in SOUND if "_page_" in name]
 WRONG = {*REFUSED_AS_WELL, *WRONG_TODAY}
 WITH_COSTS = [name for name in SOUND if name not in WRONG and "costs" in BODIES[name].entry]
 PLAYED = [name for name in WITH_COSTS if name not in PAGES and is_asked_over_http(BODIES[name])]
-
-
-@pytest.fixture(scope="module")
-def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
-    """One warehouse for all bodies: each is a connection of its own."""
-    warehouse = Warehouse(database=str(tmp_path_factory.mktemp("recorded") / "usage.duckdb"))
-    with warehouse.get_connection():
-        recorded.declare(warehouse)
-        yield Days(warehouse)
 
 
 def pages(content: bytes) -> list[str]:

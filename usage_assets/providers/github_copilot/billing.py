@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -178,13 +179,8 @@ def _items(answer: Json, path: str) -> Iterator[tuple[str, Json]]:
         yield f"{path}.usageItems[{n}]", others | record
 
 
-OF_SEATS = f"lower(product) like '%copilot%' and unit = '{USER_MONTHS}'"
-"""SQL: whether a row of the report of all products is billed per seat of Copilot."""
-OF_MODELS = (
-    "(lower(product) in ('models', 'github models') or regexp_matches(lower(sku), '^models[ _]inference')) "
-    f"and unit is distinct from '{AI_CREDITS}'"
-)
-"""SQL: whether it is use of GitHub Models, as sql/views/github_copilot.bill.sql decides."""
+CHARGE = (Path(__file__).parent / "sql" / "charge" / "github_copilot_billing_usage.sql").read_text()
+"""SQL: what a row of the report of all products is, as github_copilot.bill has it."""
 
 
 class BilledAnswer(msgspec.Struct, rename="camel"):
@@ -215,8 +211,10 @@ class BillingUsage(Row, kw_only=True, rename="camel"):
     grain = ("product", "sku", "unit_type", "price_per_unit", "organization", "repository", "cost_center_id")
     totals = {
         **{name: Total(f"sum({name})") for name in AMOUNTS},
-        "seats_amount": Total(f"sum(net_amount) filter (where {OF_SEATS})", "USD"),
-        "models_amount": Total(f"sum(net_amount) filter (where {OF_MODELS})", "USD"),
+        **{
+            f"{charge}_amount": Total(f"sum(net_amount) filter (where '{charge}' = {CHARGE})", "USD")
+            for charge in ("seats", "models")
+        },
     }
 
     product: Product

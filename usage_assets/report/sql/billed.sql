@@ -4,10 +4,7 @@ select
   costs.connection,
   costs.provider,
   {'id': team, 'name': team} as team,
-  {
-    'id': coalesce(people.person_id, costs.connection || ':' || actor_id),
-    'name': coalesce(people.person_name, actor_name)
-  } as person,
+  {'id': person_id, 'name': person_name} as person,
   {
     'id': coalesce(costs.project_id, costs.workspace_id),
     'name': coalesce(project_name, workspace_name, providers.default_sub_account, 'no project or workspace')
@@ -20,9 +17,8 @@ select
     'name': coalesce(api_key_display_name, 'no API key')
   } as api_key,
   amount_usd as dollars
-from costs.counted_costs as costs
-left join costs.people as people
-  on people.connection = costs.connection
-  and people.id = if(actor_kind = 'api_key', null, actor_id)
+from (
+{of_people}
+) as costs
 left join accounting.providers as providers on providers.provider = costs.provider
 where counted_in = 'USD' and usage_date between $before_first and $last
