@@ -70,10 +70,29 @@ class Found:
 
 
 def accepted_days(warehouse: "Warehouse", connection: str, table: str) -> Sequence[date]:
-    """Return the days that have no charges where no set covers them, because somebody has accepted it."""
+    """Return the days that have no charges where no set covers them, because somebody has accepted it.
+
+    It holds until such a day is stored from a set that covers it.
+    """
     with warehouse.transaction(keep=False) as database:
         rows = database.execute(
-            f"select usage_date from ledger.accepted_bill_days where stored_at is null and {OF_TABLE}",
+            f"""
+            select distinct usage_date
+            from ledger.accepted_bill_days as accepted
+            where {OF_TABLE}
+              and (
+                stored_at is null
+                or not exists (
+                  from ledger.bill_days
+                  where bill_days.connection = accepted.connection
+                    and bill_days.table_name = accepted.table_name
+                    and bill_days.usage_date = accepted.usage_date
+                    and covers
+                    and stored is not null
+                )
+              )
+            order by usage_date
+            """,
             {"connection": connection, "table_name": table},
         ).fetchall()
     return [day for (day,) in rows]
@@ -272,46 +291,50 @@ def bill_lines(warehouse: "Warehouse", connection: str) -> Sequence[str]:
 def refuse_parts(database: duckdb.DuckDBPyConnection, table: str, target: Slice, bills: Bills, earliest: date) -> None:
     """Raise WarehouseError where a slice has days of a set that must not be stored without others.
 
-    A set that has changed is stored whole, if its changed days fit into a run (MOST_DAYS). Of one that no longer
-    has a stored day, nothing is stored. Days of a set that other files replace, and days that are cleared, are days of
-    the set that they are stored from, too. Then no total mixes two versions of a set.
+    A set that has changed is stored whole, if its changed days fit into a run (MOST_DAYS). So are the other days that
+    it corrects: a correction may have moved from one to another. Of a set that no longer has a stored day, nothing is
+    stored. Days of a set that other files replace, and days that are cleared, are days of the set that they are stored
+    from, too. Then no total mixes two versions of a set.
     """
     which = {"connection": target.connection, "table_name": table}
     rows = _rows(database, BillDay, which)
     named = {each.usage_date for each in rows if each.stored is not None}
+    incomplete = {each.name for each in bills.listed if each.missing}
+    staying = {each.usage_date for each in rows if each.archived_at is not None or each.set_name in incomplete}
     sets: dict[str, dict[date, BillDay]] = {name: {} for name in bills.read}
     for each in rows:
         if each.archived_at is None:
             sets.setdefault(each.set_name, {})[each.usage_date] = each
-    own: dict[str, list[date]] = {}
-    changed: dict[str, set[date]] = {}
+    withdrawn = _withdrawn(database, which)
+    groups: list[tuple[str, list[date], set[date]]] = []
     for name, known in sets.items():
         read = bills.read.get(name)
         says: Mapping[date, str | None] = read.says if read else {day: each.said for day, each in known.items()}
         covered = {day for day, each in known.items() if each.covers}
         covered.update(day for day in says if read and read.covers(day))
-        own[name] = [day for day in target.days if day in covered]
-        changed[name] = {
+        changed = {
             day
-            for day in covered
+            for day in known.keys() | says.keys()
             if (known[day].stored if day in known else None) != says.get(day)
             and (target.first <= day <= target.last or (day in named and day >= earliest))
         }
-    withdrawn = _withdrawn(database, which)
-    for name, days in own.items():
-        if not days:
-            continue
-        if name in withdrawn:
+        corrected = changed - covered
+        if name in withdrawn and (days := [day for day in target.days if day in covered | corrected]):
             raise WarehouseError(withdrawal(target.connection, *withdrawn[name]), days=days)
-        together = changed[name]
+        groups.append((name, [day for day in target.days if day in covered], changed & covered))
+        # a run has contiguous days, so those between them have to be stored, too
+        if corrected and (named | {*target.days}) - staying >= {*Window(min(corrected), max(corrected)).days}:
+            groups.append((name, [day for day in target.days if day in corrected], corrected))
+    for name, days, together in groups:
         others = together.difference(target.days)
-        if others in (set(), together) or len(Window(min(together), max(together)).days) > MOST_DAYS:
+        if not days or others in (set(), together) or len(Window(min(together), max(together)).days) > MOST_DAYS:
             continue
-        while more := {day for each in changed.values() if each & together for day in each} - together:
-            together = together | more
+        linked = together
+        while more := {day for *_, each in groups if each & linked for day in each} - linked:
+            linked = linked | more
         raise WarehouseError(
             f"{name} has changed on {spans(others)}, too, and its days are stored together: usage-assets backfill "
-            f"--connection {target.connection} --start {min(together)} --end {max(together)}",
+            f"--connection {target.connection} --start {min(linked)} --end {max(linked)}",
             days=days,
         )
 

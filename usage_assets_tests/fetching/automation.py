@@ -8,10 +8,12 @@ from pathlib import Path
 
 import dagster as dg
 
+from usage_assets.assets.bills import note_files
 from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.automation.schedules import _ranges
 from usage_assets.cli.backfill_plan import due_plan_of
 from usage_assets.core.days import DAY, Window
+from usage_assets.fetching.connected import provider_client
 from usage_assets.models.connection_graph import graph_of, seeds_of
 from usage_assets.models.due import WANTED, Due, State, due_days, in_words, whole_sets
 from usage_assets_tests.end_to_end.conftest import Project, settings_in
@@ -39,16 +41,10 @@ class Automation:
         self.settings = settings_in(self.project.sandbox, self.folder, self.variables)
         self.seeds = seeds_of(self.settings)
 
-    def settle(self) -> None:
-        """Run the daily schedule once, and what is due then."""
+    def settle(self, *, daily: bool = True) -> None:
+        """Run the daily schedule once, or look at the files as ``backfill --due`` does, and then run what is due."""
         self.failures = []
-        today = datetime.now(UTC).date()
-        recent = Window(today - self.settings.usage_lookback_days * DAY, today - DAY)
-        sets, due = whole_sets(self.project.warehouse), self._due()
-        for each in self.settings.connections():
-            unsettled = [row.day for row in due if row.connection == each.name and row.state in STORED]
-            for window in _ranges(each, today, recent, unsettled, sets.get(each.name, ())):
-                self._run(each.name, window)
+        (self._run_recent if daily else self._look)()
         wanted, due = WANTED, self._due()
         for _ in range(MOST_ROUNDS):
             before, failed = due, self.failures
@@ -60,6 +56,20 @@ class Automation:
             if due == before and self.failures == failed:
                 return
         raise AssertionError(f"days stay due: {self.due()}")
+
+    def _run_recent(self) -> None:
+        today = datetime.now(UTC).date()
+        recent = Window(today - self.settings.usage_lookback_days * DAY, today - DAY)
+        sets, due = whole_sets(self.project.warehouse), self._due()
+        for each in self.settings.connections():
+            unsettled = [row.day for row in due if row.connection == each.name and row.state in STORED]
+            for window in _ranges(each, today, recent, unsettled, sets.get(each.name, ())):
+                self._run(each.name, window)
+
+    def _look(self) -> None:
+        for each in self.settings.connections():
+            with provider_client(each, self.settings) as client:
+                note_files(client, self.project.warehouse, each)
 
     def run(self, connection: str, days: Sequence[date]) -> None:
         """Run some days, as a person does."""

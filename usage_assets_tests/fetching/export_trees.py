@@ -156,6 +156,8 @@ class Tree:
     """Files that are there twice: where the second one is."""
     stored: dict[str, set[date]] = field(default_factory=dict)
     """Export -> days that were stored of it."""
+    cleared: set[date] = field(default_factory=set)
+    """Days that somebody has accepted: of these, only corrections are stored until an export has them again."""
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     @classmethod
@@ -191,7 +193,8 @@ class Tree:
         kept = {day for each in there if not each.is_complete for day in self.stored.get(each.name, ())}
         stored = {day for days in self.stored.values() for day in days}
         lost = stored - kept - set(counted)
-        gone = lost | {day for each in self.exports if not each.is_there for day in each.corrected() & stored}
+        held = stored | self.cleared
+        gone = lost | {day for each in self.exports if not each.is_there for day in each.corrected() & held}
         waits = any(not each.is_complete for each in there)
         return Meaning(overlap, frozenset(lost), frozenset(gone), waits, is_empty=not there and not self.copies)
 
@@ -207,11 +210,15 @@ class Tree:
 
     def total(self) -> Decimal:
         """What its files bill on stored days."""
-        days = {day for each in self.stored.values() for day in each}
+        days = self.days()
         return sum(
             (each.amount for export in self.exports if export.is_there for each in export.charges if each.day in days),
             Decimal(),
         )
+
+    def days(self) -> set[date]:
+        """The stored days."""
+        return self.cleared.union(*self.stored.values())
 
     def regular(self, export: Export) -> Decimal:
         """What an export bills on the days that are stored of it, without corrections."""
@@ -221,7 +228,7 @@ class Tree:
 
     def keys(self) -> set[tuple[str, str, date]]:
         """Accounts, sub accounts and days that are billed and stored."""
-        days = {day for each in self.stored.values() for day in each}
+        days = self.days()
         return {
             (export.account, each.sub_account, each.day)
             for export in self.exports
@@ -269,6 +276,30 @@ class Tree:
         export = self.luck.choice(self.there())
         export.charges = [each for each in export.charges if not each.is_correction]
         export.write(self.clock)
+
+    def move(self) -> None:
+        """A correction was of another day."""
+        some = [each for each in self.there() if each.corrected() and each.covered()]
+        if not some:
+            self.correct()
+            return
+        export = self.luck.choice(some)
+        n = self.luck.choice([n for n, each in enumerate(export.charges) if each.is_correction])
+        billed = sorted({day for each in self.there() for day in each.covered() if day <= max(export.covered())})
+        export.charges[n] = replace(export.charges[n], day=self.luck.choice(billed))
+        export.write(self.clock)
+
+    def keep_times(self) -> None:
+        """A bill gets more charges, and its files keep their times."""
+        export = self.luck.choice(self.there())
+        if export.is_complete:
+            files = [*export.paths, *([export.manifest] if export.kind == "aws" else [])]
+            written_on, before = export.written_on, [(file, file.stat().st_mtime_ns) for file in files]
+            export.charges += self.charges_of(export, self.luck.choice(sorted(export.covered())))
+            export.write(self.clock)
+            export.written_on = written_on
+            for file, at in before:
+                os.utime(file, ns=(at, at))
 
     def reinvoice(self) -> None:
         """The invoice gets its number."""
@@ -346,6 +377,7 @@ class Tree:
     def accept(self) -> None:
         """Somebody has accepted that days are gone."""
         gone = self.meaning().gone
+        self.cleared |= gone
         for days in self.stored.values():
             days.difference_update(gone)
         self.exports = self.there()
@@ -357,9 +389,11 @@ MUTATIONS = (
     "grow",
     "correct",
     "correct",
+    "move",
     "uncorrect",
     "reinvoice",
     "touch",
+    "keep_times",
     "shrink",
     "shrink",
     "delete",

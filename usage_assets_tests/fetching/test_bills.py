@@ -124,6 +124,67 @@ def test_a_backfill_of_what_is_due_looks_at_the_files_first(
     assert f"FAILED: bill charges: {bills}: has no file whose name ends in .csv" in said.err
 
 
+def test_a_first_backfill_of_files_that_are_refused_says_so(
+    sandbox: Sandbox, tmp_path: Path, bills: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(bills / "2026-11.csv", of(NOVEMBER, "much"))
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    for name, value in (ALONE | connection(tmp_path, bills)).items():
+        monkeypatch.setenv(name, value)
+    said = terminal.type("backfill", "--start", str(NOVEMBER[0]), "--end", str(NOVEMBER[-1]))
+    assert said.code == 1
+    assert "BilledCost: 'much': is no number" in said.err
+    assert [line for line in said.complaints if line.startswith("FAILED: bill: not refreshed")]
+
+
+@pytest.mark.parametrize(
+    ("covered", "told", "then"),
+    [
+        (
+            SEPTEMBER,
+            TOGETHER.replace("2026-11-01 to 2026-11-12,", "2026-09-10,")
+            .replace("11-01", "09-05")
+            .replace("11-19", "09-10"),
+            Decimal(47),
+        ),
+        (
+            SEPTEMBER[:7] + SEPTEMBER[8:],  # no run can have both days
+            "bill 2026-09-10: 2026-11.csv has changed, and is stored as it was before: usage-assets backfill --due",
+            Decimal(48),
+        ),
+    ],
+    ids=["together", "apart"],
+)
+def test_a_correction_that_moves_is_stored_on_both_days_or_said(
+    auto: Automation,
+    bills: Path,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    covered: Sequence[date],
+    told: str,
+    then: Decimal,
+) -> None:
+    def corrected(day: date) -> list[dict[str, str]]:
+        return of(NOVEMBER) + of([day], "-2", ChargeClass="Correction")
+
+    for day in covered:
+        write(bills / f"{day}.csv", of([day]))
+    write(bills / "2026-11.csv", corrected(SEPTEMBER[4]))
+    auto.settle()
+    right = auto.total()
+    assert right == len(covered) + len(NOVEMBER) - 2
+    write(bills / "2026-11.csv", corrected(SEPTEMBER[9]))
+    terminal = Terminal.open(sandbox, auto.folder, monkeypatch, capfd)
+    for name, value in auto.variables.items():
+        monkeypatch.setenv(name, value)
+    said = terminal.type("backfill", "--start", "2026-09-05", "--end", "2026-09-05")
+    assert (said.code, auto.total()) == (1, then)
+    assert told in said.err
+    said = terminal.type("backfill", "--due")
+    assert (said.code, auto.total(), auto.due()) == (0, right, {})
+
+
 def test_a_set_is_stored_together(auto: Automation, bills: Path) -> None:
     write(bills / "2026-11.csv", of(NOVEMBER))
     auto.settle()
@@ -307,6 +368,27 @@ def test_what_is_accepted_is_cleared_with_the_rest_of_its_set(auto: Automation, 
         assert auto.failures
     auto.settle()
     assert (auto.total(), auto.failures, auto.due()) == (Decimal(20), [], {})
+
+
+def test_a_day_that_was_cleared_keeps_what_other_files_correct(auto: Automation, bills: Path) -> None:
+    def corrected(amount: str) -> list[dict[str, str]]:
+        return of(NOVEMBER) + of(SEPTEMBER[-1:], amount, ChargeClass="Correction")
+
+    write(bills / "2026-09.csv", of(SEPTEMBER))
+    write(bills / "2026-11.csv", corrected("-0.25"))
+    auto.settle()
+    write(bills / "2026-09.csv", of(SEPTEMBER[:-1]))
+    auto.settle()
+    warehouse = auto.project.warehouse
+    accept_days(warehouse, "bill", withdrawn_days(warehouse, "bill", Window(SEPTEMBER[0], SEPTEMBER[-1])), "ann")
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal("47.75"), [], {})
+    write(bills / "2026-11.csv", corrected("-0.5"))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal("47.5"), [], {})
+    write(bills / "2026-11.csv", of(NOVEMBER))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal(48), [], {})
 
 
 def two_connections(folder: Path, *more: str) -> dict[str, str]:

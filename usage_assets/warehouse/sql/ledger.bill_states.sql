@@ -62,41 +62,70 @@ found as (
   from days
   join others using (connection, table_name, usage_date)
 ),
--- the changed days of a set, and those that it covers and that are not stored yet: they are stored in one run
+-- the changed days of a set, and those that it covers and that are not stored yet: they are stored in one run. So are the
+-- other days that it corrects
 together as (
-  select connection, table_name, set_name, min(usage_date) as first_changed, max(usage_date) as last_changed
+  select
+    connection,
+    table_name,
+    set_name,
+    covers,
+    min(usage_date) as first_changed,
+    max(usage_date) as last_changed,
+    max(since) as since
   from (
-    select connection, table_name, set_name, usage_date, true as is_changed
+    select connection, table_name, set_name, usage_date, covers, since
     from found
-    where covers and state in ('changed', 'accepted')
+    where state in ('changed', 'accepted') and (covers or said is distinct from stored)
     union all
-    select connection, table_name, set_name, usage_date, false as is_changed
+    select connection, table_name, set_name, usage_date, covers, null as since
     from ledger.bill_days
     anti join ledger.stored_days using (connection, table_name, usage_date)
     where covers and said is not null
   )
-  group by connection, table_name, set_name
-  having bool_or(is_changed)
+  group by connection, table_name, set_name, covers
+  having count(since) > 0
+),
+stated as (
+  select
+    connection,
+    usage_date,
+    table_name,
+    set_name,
+    coalesce(state, 'changed') as state,
+    waits or (said is null and state = 'changed' and others_wait) as waits,
+    found.since,
+    case
+      when state = 'archived' then set_name || ' is not there any more, and files are kept for a limited time'
+      when state = 'accepted' then 'withdrawn, which ' || accepted_by || ' has accepted: it is cleared'
+      when state = 'withdrawn' then set_name || if(is_gone, ' is not there any more', ' no longer has charges of these days')
+      when waits then missing
+      when said is null then set_name || ' no longer says anything about it'
+      else set_name || ' has changed'
+    end as because
+  from found
+  left join together using (connection, table_name, set_name, covers)
+  where state is not null or (covers and usage_date between first_changed and last_changed)
 )
+from stated
+union all
+-- days between those that a set corrects: a run has contiguous days, and at most 186
 select
   connection,
   usage_date,
   table_name,
   set_name,
-  coalesce(state, 'changed') as state,
-  waits or (said is null and state = 'changed' and others_wait) as waits,
+  'changed' as state,
+  false as waits,
   since,
-  case
-    when state = 'archived' then set_name || ' is not there any more, and files are kept for a limited time'
-    when state = 'accepted' then 'withdrawn, which ' || accepted_by || ' has accepted: it is cleared'
-    when state = 'withdrawn' then set_name || if(is_gone, ' is not there any more', ' no longer has charges of these days')
-    when waits then missing
-    when said is null then set_name || ' no longer says anything about it'
-    else set_name || ' has changed'
-  end as because
-from found
-left join together using (connection, table_name, set_name)
-where state is not null or (covers and usage_date between first_changed and last_changed)
+  set_name || ' has changed what it corrects' as because
+from (
+  select connection, table_name, set_name, since, unnest(generate_series(first_changed, last_changed, interval 1 day))::date as usage_date
+  from together
+  where not covers and last_changed - first_changed < 186
+)
+semi join ledger.stored_days using (connection, table_name, usage_date)
+anti join stated using (connection, table_name, usage_date, set_name)
 union all
 -- a set that was never read and whose path names a period: it may cover or correct the stored days of that
 select
