@@ -334,7 +334,7 @@ SUMMED = (
 OVER_ALL = frozenset({"by_model", "by_person"})
 """Those of them whose rows are of all connections and providers together."""
 LISTED = {"model": "models", "provider": "providers", "connection": "connections"}
-"""Column that a view over all does not group by -> the list of what its rows have in it."""
+"""Column -> its list, in views over all connections that do not group by it."""
 
 
 def lists_of(name: str) -> Sequence[str]:

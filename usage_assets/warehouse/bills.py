@@ -41,7 +41,7 @@ STATES = (
 
 @dataclass(frozen=True)
 class Kept:
-    """When a day whose files have gone is no withdrawal: for how long files are kept, if the connection says so."""
+    """When a missing day is not withdrawn: files are kept for a limited time, if the connection says so."""
 
     settled_before: date
     """Days before this one are settled."""
@@ -66,14 +66,11 @@ class Found:
     archived: Sequence[date]
     """Days whose files are not there any more, which is no withdrawal."""
     news: Sequence[date]
-    """Those of them that were there before."""
+    """The days among them that this run has archived."""
 
 
 def accepted_days(warehouse: "Warehouse", connection: str, table: str) -> Sequence[date]:
-    """Return the days that have no charges where no set covers them, because somebody has accepted it.
-
-    It holds until such a day is stored from a set that covers it.
-    """
+    """Return the withdrawn days that somebody has accepted: they have no charges until a set covers them again."""
     with warehouse.transaction(keep=False) as database:
         rows = database.execute(
             f"""

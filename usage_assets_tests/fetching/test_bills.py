@@ -310,6 +310,23 @@ def test_files_that_are_kept_for_a_time_are_archived(auto: Automation, bills: Pa
     assert "14 days withdrawn (2026-11-06 to 2026-11-19): 2026-11.csv is not there any more" in auto.due()["bill"]
 
 
+@pytest.mark.parametrize("auto", [{"keeps": '"1 month"'}], indirect=True)
+def test_a_correction_of_an_archived_day_says_that_its_files_are_needed(auto: Automation, bills: Path) -> None:
+    september = write(bills / "2026-09.csv", of(SEPTEMBER))
+    write(bills / "2026-11.csv", of(NOVEMBER))
+    auto.settle()
+    september.unlink()
+    auto.settle()
+    write(bills / "2026-11.csv", of(NOVEMBER) + of([SEPTEMBER[4]], "-2", ChargeClass="Correction"))
+    auto.settle()
+    needed = "2026-11.csv corrects it, and the files of the day are not there any more: put them back"
+    assert auto.total() == Decimal(49)
+    assert needed in str(auto.due())
+    write(september, of(SEPTEMBER))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal(47), [], {})
+
+
 def test_a_withdrawn_day_can_be_accepted(
     auto: Automation, bills: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

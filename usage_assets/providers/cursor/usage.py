@@ -81,8 +81,8 @@ class UsageEvents(
     bill of that key's provider.
 
     An event is of a person or of a service account, never of both. Ids of conversations and cloud agents are no
-    columns: with them, a row would be a single event. Whether a cloud agent ran is one. Conversations cannot be counted
-    in rows that are added up, because one has events of several models and days. The archive has the events.
+    columns: with them, a row would be a single event. is_cloud_agent says whether an agent ran. Conversations cannot
+    be counted in rows that are added up, because one has events of several models and days. The archive has them.
     """
 
     table = "cursor.usage_events"
@@ -190,7 +190,7 @@ def charge_of(kind: str, is_chargeable: bool | None) -> str | None:
 def price_of_2025(event: Json) -> int | Decimal | None:
     """The price of an event without ``chargedCents``: that of the model, plus the fee, as the reference of 2025 says.
 
-    None where the model's price is not stated, or where it has a discount: 2025 knew none, and this adds none up.
+    None if the model's price is missing, or has a discount: events of 2025 had none, so nothing says what the sum is.
     """
     match event.get("tokenUsage"), event.get("cursorTokenFee"):
         case {"discountPercentOff": _}, _:

@@ -43,7 +43,7 @@ class Seats(
         "organization": "organization.login",
     },
 ):
-    """One row per connection, login of a person with a seat, and version of its attributes.
+    """One row per connection, seat, and version of its attributes.
 
     GitHub bills a seat whether it is used or not. Each use changes last_activity_at, so it makes a version. GitHub may
     list a seat once for each team or organization that gives it, and bills it once: the row names all of them. A seat
@@ -52,7 +52,9 @@ class Seats(
 
     table = "github_copilot.seats"
 
-    id: Annotated[str, column("Login of the person, as user_id in costs", personal=True)]
+    id: Annotated[
+        str, column("Login of the person, as user_id in costs; kind and name of a team or organization", personal=True)
+    ]
     user_id: Annotated[int | None, column("GitHub's id of the person")] = None
     assignee_type: Annotated[str | None, column("Who has the seat: User, Team or Organization")] = None
     assigning_team: Annotated[str | None, column("Teams that the person has the seat through; none: their own")] = None
@@ -64,7 +66,10 @@ class Seats(
 
 
 class Budgets(LookupRow, kw_only=True):
-    """One row per connection, budget of the organization, and version of its attributes. Of all products."""
+    """One row per connection, budget of the organization or enterprise, and version of its attributes.
+
+    GitHub lists the budgets of all products.
+    """
 
     table = "github_copilot.budgets"
 

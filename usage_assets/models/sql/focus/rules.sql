@@ -1,6 +1,6 @@
 -- one row per row that breaks a rule, with the first that it breaks: of FOCUS what its own validator does not see
--- (docs/focus.md), that no charge is there twice, and that the rows to export (exported) add up to their sources. Rows that
--- are made elsewhere (passed) are as their makers wrote them: only what reading them has promised is asked of them
+-- (docs/focus.md), that no charge is there twice, and that the rows to export (exported) add up to their sources. Rows of
+-- FOCUS files (passed) are exported as they are: only what their reader guarantees is checked
 with
 passed as (
   from exported

@@ -1,6 +1,6 @@
 -- what is billed (cash), and the same with prepaid charges spread over their use (amortized), one row per connection, day, unit
--- and currency. Amortized is the effective cost, and the billed one where no effective cost is stated: only here. What part of it
--- is only billed, only_billed says. Dollars are null where an amount has no rate
+-- and currency. Amortized is the effective cost, and the billed one where no effective cost is stated (only_billed_amount): only
+-- here. Dollars are null where an amount has no rate
 -- reads: costs.daily_costs_by_key
 create or replace view costs.amortized as
 select

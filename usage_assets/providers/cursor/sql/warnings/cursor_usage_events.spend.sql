@@ -1,7 +1,7 @@
 -- nobody is billed more on the closed days of the running billing cycle than Cursor says that they spent in it so far
 -- (whole days only, that had ended an hour before the spend was fetched: Cursor adds up by the hour. Spend goes on after them, so
 -- it may be larger. Who is not in the list of spend, such as a service account, is left out. A person may differ by a cent,
--- because spend was stated in whole cents, and by half of a hundredth for each event, to which some prices are rounded)
+-- because spend was stated in whole cents, and by 0.005 cents for each event, because some prices are rounded)
 -- says: {people} billed {found} by their events of {first_day} to {last_day}, and Cursor says that they spent {expected} in
 --   the whole cycle so far ({difference} apart)
 -- do: Costs count the events. Compare the people whose charged_cents in cursor.usage_events (charge = 'billed') are more than their
