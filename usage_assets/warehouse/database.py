@@ -126,6 +126,10 @@ class Warehouse(DuckDBResource):
                 "ledger.restatements says how totals have changed"
             )
         if not self.published.exists():
+            path = Path(self.database)
+            if path.stem.endswith("-latest"):
+                original = path.with_name(f"{path.stem.removesuffix('-latest')}.duckdb")
+                raise WarehouseError(f"{path}: is the published copy; USAGE_WAREHOUSE names the database: {original}")
             raise WarehouseError(f"{self.published}: does not exist yet: the next run makes it when it ends")
         with duckdb.connect(str(self.published), read_only=True) as connection:
             connection.execute(SESSION)

@@ -223,6 +223,16 @@ def test_without_a_published_copy_it_says_so_in_a_line(
     assert said.err.endswith("does not exist yet: the next run makes it when it ends\n")
 
 
+def test_the_published_copy_is_not_taken_for_the_database(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    monkeypatch.setenv("USAGE_WAREHOUSE", str(tmp_path / "usage-latest.duckdb"))
+    said = terminal.type("report")
+    assert said.code == 2
+    assert said.err.endswith(f"is the published copy; USAGE_WAREHOUSE names the database: {tmp_path}/usage.duckdb\n")
+
+
 def test_the_asset_writes_the_page_and_links_it(company: Days, tmp_path: Path) -> None:
     publish(company.warehouse)
     pages = []
