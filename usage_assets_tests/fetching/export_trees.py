@@ -263,9 +263,10 @@ class Tree:
         export.write(self.clock)
 
     def correct(self) -> None:
-        """A later file corrects a day of an earlier bill."""
-        export, of = self.there()[-1], self.luck.choice(self.there())
-        day = self.luck.choice([each.day for each in of.charges if not each.is_correction])
+        """A later file corrects a day of an earlier bill, often one that no run would ask for otherwise."""
+        export, of = self.there()[-1], self.there()[0] if self.luck.random() < 0.8 else self.luck.choice(self.there())
+        days = [each.day for each in of.charges if not each.is_correction]
+        day = self.luck.choice([day for day in days if day >= START] or days)
         amount = Decimal(self.luck.randint(-300, 300)) / 100
         charge = Charge(day, amount, f"{export.name}-{next(self.numbers)}", "s1", is_correction=True)
         export.charges.append(charge)

@@ -124,16 +124,25 @@ def test_a_backfill_of_what_is_due_looks_at_the_files_first(
     assert f"FAILED: bill charges: {bills}: has no file whose name ends in .csv" in said.err
 
 
+@pytest.mark.parametrize(("amount", "why"), [("much", "BilledCost: 'much': is no number"), (None, "has no file")])
 def test_a_first_backfill_of_files_that_are_refused_says_so(
-    sandbox: Sandbox, tmp_path: Path, bills: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    sandbox: Sandbox,
+    tmp_path: Path,
+    bills: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    amount: str | None,
+    why: str,
 ) -> None:
-    write(bills / "2026-11.csv", of(NOVEMBER, "much"))
+    bills.mkdir()
+    if amount:
+        write(bills / "2026-11.csv", of(NOVEMBER, amount))
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     for name, value in (ALONE | connection(tmp_path, bills)).items():
         monkeypatch.setenv(name, value)
     said = terminal.type("backfill", "--start", str(NOVEMBER[0]), "--end", str(NOVEMBER[-1]))
     assert said.code == 1
-    assert "BilledCost: 'much': is no number" in said.err
+    assert why in said.err
     assert [line for line in said.complaints if line.startswith("FAILED: bill: not refreshed")]
 
 
