@@ -27,7 +27,7 @@ CRITERIA = tuple(sorted({criterion for column in COLUMNS for criterion in column
 UNIT_PRICING = "SupportsUnitPricing"
 """The only one of them that the linter knows, in 1.4's words."""
 DATASET = "Cost and Usage"
-OF_FILES = "x_SourceTable = 'focus.charges'"
+OF_FILES = "x_SourceTable like 'focus.%'"
 SPEC = "https://github.com/FinOps-Open-Cost-and-Usage-Spec/FOCUS_Spec"
 
 Rules = Mapping[str, Mapping[str, Any]]
