@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import duckdb
 
 from usage_assets.core.schema import declarations
-from usage_assets.warehouse.database import SESSION, Warehouse
+from usage_assets.warehouse.database import SESSION, STORAGE, Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table, hash_of_rows
 from usage_assets.warehouse.values import WarehouseError
@@ -63,7 +63,7 @@ def move(source: Warehouse, target: Warehouse, note: Callable[[str], object] = s
                 database.execute(f"create table {name} as from {SOURCE}.{name} limit 0")
             database.execute(f"insert into {name} by name select * from {SOURCE}.{name}")
             rows += _count(database, name)
-            days += _compare(database, name, target)
+            days += compare(database, name, SOURCE, TARGET, target.database)
         database.commit()
         views = database.execute(VIEWS, {"database": SOURCE}).fetchall()
     return Moved(len(stored), rows, days, tuple(name for (name,) in views))
@@ -71,7 +71,7 @@ def move(source: Warehouse, target: Warehouse, note: Callable[[str], object] = s
 
 @contextmanager
 def _both(source: Warehouse, target: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
-    with target.locked(), duckdb.connect(":memory:") as database:
+    with target.locked(), duckdb.connect(":memory:", config={**STORAGE}) as database:
         try:
             database.execute(SESSION)
             source.attach(database, SOURCE, read_only=True)
@@ -90,13 +90,15 @@ def _count(database: duckdb.DuckDBPyConnection, table: str) -> int:
     return int(count)
 
 
-def _compare(database: duckdb.DuckDBPyConnection, name: str, target: Warehouse) -> int:
+def compare(database: duckdb.DuckDBPyConnection, name: str, source: str, target: str, file: str) -> int:
     """Compare a table on both sides, each day by the hash of its rows; return its days. Raises WarehouseError."""
-    columns = [column for column, *_ in database.execute(f"describe {name}").fetchall()]
-    by = [column for column in ("connection", "usage_date") if column in columns]
-    content = ", ".join([*by, "count(*)", hash_of_rows(columns)])
-    here, there = (f"select {content} from {side}.{name} {'group by all' if by else ''}" for side in (TARGET, SOURCE))
+    columns = [f'"{column}"' for column, *_ in database.execute(f"describe {target}.{name}").fetchall()]
+    by = [column for column in ('"connection"', '"usage_date"') if column in columns]
+    content = ", ".join(
+        [*by, "count(*)", hash_of_rows([*columns, "''"])]
+    )  # the sort key of one number alone is no text
+    here, there = (f"select {content} from {side}.{name} {'group by all' if by else ''}" for side in (target, source))
     if different := database.execute(f"(({here}) except ({there})) union all (({there}) except ({here}))").fetchone():
         place = " of ".join(map(str, reversed(different[: len(by)])))
-        raise WarehouseError(f"{target.database}: {name} {place} differs from its source; nothing was copied")
-    return _count(database, f"(select distinct {', '.join(by)} from {name})") if len(by) == 2 else 0
+        raise WarehouseError(f"{file}: {name} {place} differs from its source; nothing was copied")
+    return _count(database, f"(select distinct {', '.join(by)} from {target}.{name})") if len(by) == 2 else 0

@@ -1,0 +1,229 @@
+"""The format of the database file, and rewriting it: a kill at any moment and a full disk lose nothing."""
+
+import os
+import resource
+import shutil
+import signal
+import sys
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from usage_assets.warehouse import rewrite as rewriting
+from usage_assets.warehouse.database import STORAGE, Warehouse
+from usage_assets.warehouse.move import move
+from usage_assets.warehouse.published import copy_of, publish
+from usage_assets.warehouse.rewrite import is_in_format, rewrite
+from usage_assets.warehouse.values import WarehouseError
+from usage_assets_tests.forks import FORKS
+from usage_assets_tests.warehouse.samples import DAY, FULL, days, ledger, models, sample, stored, write
+
+FORMAT = (
+    "select block_size, tags['storage_version'] from duckdb_databases() "
+    "join pragma_database_size() using (database_name) where database_name = 'file'"
+)
+NEW, OLD = (16384, "v1.4.0+"), (262144, "v1.0.0+")
+ROWS = 200_000
+
+
+def format_of(path: Path | str) -> tuple[int, str]:
+    """Block size and version of a file, as another DuckDB sees it."""
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{path}' as file (read_only)")
+        [found] = connection.execute(FORMAT).fetchall()
+    return found[0], found[1]
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Warehouse:
+    """A file of an earlier release, with a table and views of a person's own."""
+    path = tmp_path / "usage.duckdb"
+    duckdb.connect(str(path)).close()
+    warehouse = Warehouse(database=str(path))
+    write(warehouse, [FULL, sample(model="other")])
+    write(warehouse, [sample(1, model="tomorrow")], days(1))
+    with warehouse.get_connection() as connection:
+        connection.execute('create schema "my own"')
+        connection.execute(f'create table "my own"."a b" as select range as "c d" from range({ROWS})')
+        connection.execute("create table main.number as select 1 as a")
+        connection.execute("create view main.seen as select a + 1 as b from main.number")
+        connection.execute("create table main.odd as select 1::union(x integer, y text) as either, 'a'::enum('a') as e")
+    return warehouse
+
+
+def content(warehouse: Warehouse) -> list[Any]:
+    """All that a person can read in it."""
+    queries = (
+        'from "my own"."a b" order by all',
+        "from main.seen",
+        "from main.odd",
+        "from ledger.stored_days order by all",
+    )
+    return [stored(warehouse, days(0, 1)), ledger(warehouse), *(warehouse.read(query).to_pylist() for query in queries)]
+
+
+def test_a_new_file_has_small_blocks_that_duckdb_1_4_reads_and_so_have_its_copies(tmp_path: Path) -> None:
+    file, moved = (Warehouse(database=str(tmp_path / name)) for name in ("usage.duckdb", "moved.duckdb"))
+    write(file, [FULL])
+    publish(file)
+    move(file, moved)
+    assert [format_of(path) for path in (file.database, copy_of(file.database), moved.database)] == [NEW] * 3
+    assert is_in_format(file)
+    assert list(STORAGE.values()) == ["v1.4.0", 16384]
+
+
+def test_a_file_of_an_earlier_release_goes_on_with_its_blocks(old: Warehouse) -> None:
+    publish(old)
+    assert [format_of(path) for path in (old.database, old.published)] == [OLD, OLD]
+    assert not is_in_format(old)
+    with old.reading() as connection:
+        assert connection.execute("from main.seen").fetchall() == [(2,)]
+
+
+def test_a_rewritten_file_has_the_format_and_everything_that_was_in_it(old: Warehouse) -> None:
+    Path(old.database).chmod(0o640)
+    before, steps = content(old), list[str]()
+    rewrite(old, steps.append)
+    assert format_of(old.database) == NEW
+    assert content(old) == before
+    assert Path(old.database).stat().st_mode & 0o777 == 0o640
+    assert {'"main"."odd"', '"my own"."a b"', '"tests"."sample"'} < {*steps}
+    write(old, [sample(model="goes on")])
+    assert [line["version"] for line in ledger(old) if line["usage_date"] == DAY] == [1, 2]
+
+
+def test_a_large_file_gets_large_blocks_and_one_of_middling_size_keeps_either(
+    old: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rewrite(old)
+    size = Path(old.database).stat().st_size
+    for large, expected in ((size, True), (size // 3, False)):
+        monkeypatch.setattr(rewriting, "LARGE", large)
+        assert is_in_format(old) == expected
+    before = content(old)
+    rewrite(old)
+    assert format_of(old.database) == (262144, "v1.4.0+")
+    assert content(old) == before
+    size = Path(old.database).stat().st_size
+    for large, expected in ((size, True), (size * 3, False)):
+        monkeypatch.setattr(rewriting, "LARGE", large)
+        assert is_in_format(old) == expected
+
+
+def test_the_file_that_a_link_leads_to_is_rewritten(old: Warehouse, tmp_path: Path) -> None:
+    link = tmp_path / "link.duckdb"
+    link.symlink_to(old.database)
+    before = content(old)
+    rewrite(Warehouse(database=str(link)))
+    assert link.is_symlink()
+    assert format_of(old.database) == NEW
+    assert content(old) == before
+
+
+def rewrite_until(database: str, moment: str) -> None:
+    """Rewrite and be killed at a step, or at an operation on a file."""
+
+    def kill(now: str) -> None:
+        if now == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    is_renamed = False
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal is_renamed
+        if event == "os.rename":
+            kill("before the rename")
+            is_renamed = True
+        elif event == "open" and is_renamed:
+            kill("after the rename")
+
+    sys.addaudithook(watch)
+    rewrite(Warehouse(database=database), kill)
+
+
+MOMENTS = ("copying the file", '"main"."number"', '"tests"."sample"', "replacing the file")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", [*MOMENTS, "before the rename", "after the rename", "never"])
+def test_a_kill_at_each_step_loses_nothing_and_the_next_one_ends_it(old: Warehouse, moment: str) -> None:
+    before = content(old)
+    process = FORKS.Process(target=rewrite_until, args=(old.database, moment))
+    process.start()
+    process.join(60)
+    assert process.exitcode == (0 if moment == "never" else -signal.SIGKILL)
+    assert format_of(old.database) == (NEW if moment in ("after the rename", "never") else OLD)
+    assert content(old) == before
+    write(old, [sample(5, model="later")], days(5))
+    rewrite(old)
+    assert (format_of(old.database), content(old)[0]) == (NEW, before[0])
+    assert models(old, days(5)) == ["later"]
+    assert not list(Path(old.database).parent.glob("*.new*"))
+
+
+@pytest.mark.slow
+def test_a_kill_in_the_middle_of_the_copy_loses_nothing(old: Warehouse) -> None:
+    with old.get_connection() as connection:
+        connection.execute("create table main.large as select hash(range) as a from range(3_000_000)")
+    before, draft = content(old), Path(f"{old.database}.new")
+    process = FORKS.Process(target=rewrite_until, args=(old.database, "never"))
+    process.start()
+    while process.is_alive() and not (draft.exists() and draft.stat().st_size > 1 << 20):
+        pass
+    process.kill()
+    process.join()
+    assert draft.stat().st_size > 1 << 20
+    assert (format_of(old.database), content(old)) == (OLD, before)
+    rewrite(old)
+    assert (format_of(old.database), content(old), draft.exists()) == (NEW, before, False)
+
+
+def rewrite_on_a_full_disk(database: str, size: int, pipe: Pipe) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    try:
+        rewrite(Warehouse(database=database))
+    except WarehouseError as error:
+        pipe.send(str(error))
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_and_the_file_is_as_it_was(old: Warehouse) -> None:
+    path = Path(old.database)
+    before, bytes_before = content(old), path.read_bytes()
+    ours, theirs = FORKS.Pipe()
+    process = FORKS.Process(target=rewrite_on_a_full_disk, args=(old.database, 200_000, theirs))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    said = ours.recv()
+    assert said.startswith(f"{path}: ")
+    assert "File too large" in said
+    assert said.endswith("; it is as it was, not rewritten")
+    assert "\n" not in said
+    assert path.read_bytes() == bytes_before
+    assert content(old) == before
+    assert not list(path.parent.glob("*.new*"))
+
+
+def test_whoever_opened_the_file_while_it_was_replaced_writes_into_the_new_one(
+    old: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between opening a file and locking it, another process can put a rewritten file in its place."""
+    connect, path = duckdb.connect, Path(old.database)
+    other = path.with_name("other")
+    shutil.copy(path, other)
+
+    def replaced_meanwhile(*arguments: Any, **options: Any) -> duckdb.DuckDBPyConnection:
+        opened = connect(*arguments, **options)
+        if other.exists():
+            other.replace(path)
+        return opened
+
+    monkeypatch.setattr(duckdb, "connect", replaced_meanwhile)
+    write(old, [sample(model="new")])
+    monkeypatch.undo()
+    assert models(old) == ["new"]
