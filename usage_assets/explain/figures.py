@@ -18,7 +18,7 @@ from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.schema import Row, SeedRow, columns, declarations
 from usage_assets.explain.lineage import MissingLinkError
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
-from usage_assets.models.costs import LISTED, SUMMED, AllocatedCost, DailyCost, source_columns
+from usage_assets.models.costs import LISTED, SUMMED, AllocatedCost, DailyCost, source_columns, unit_of
 from usage_assets.models.costs import SOURCES as COST_SOURCES
 from usage_assets.models.entities import ENTITIES, NAMES_OF_INSIGHTS
 from usage_assets.models.mixing import MUST_SHARE
@@ -462,7 +462,8 @@ def passed_columns(table: str) -> Mapping[str, str]:
 def _in_group(relation: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what the rows that were summed to a row have in common: SQL, and its value."""
     name, by = next((name, by) for name, _, by, _ in SUMMED if f"costs.{name}" == relation)
-    grouped = [*source_columns(name), *re.split(r", (?![^(]*\))", by), "cost_basis", "native_unit", "currency"]
+    unit = f"{unit_of(name)} as native_unit"
+    grouped = [*source_columns(name), *re.split(r", (?![^(]*\))", by), "cost_basis", unit, "currency"]
     pairs = [each.rpartition(" as ") if " as " in each else (each, "", each) for each in grouped]
     of_model = {name: OF_MODEL.format(column=name) for name in ("family", "version", "variant", "developer")}
     return {of_model.get(text, text): row[column] for text, _, column in pairs}

@@ -332,7 +332,9 @@ SUMMED = (
 )
 """The views that ``sql/summed.sql`` makes: name, what is summed, by which columns, and these in words."""
 OVER_ALL = frozenset({"by_model", "by_person"})
-"""Those of them whose rows are of all connections and providers together."""
+"""Those of them whose rows are of all connections and providers together, in whole units of a currency."""
+WHOLE_UNIT = "case native_unit when 'cents' then 'dollars' when 'minor units' then 'major units' else native_unit end"
+"""The unit that they show, of the one that a provider states."""
 LISTED = {"model": "models", "provider": "providers", "connection": "connections"}
 """Column -> its list, in views over all connections that do not group by it."""
 
@@ -340,6 +342,11 @@ LISTED = {"model": "models", "provider": "providers", "connection": "connections
 def lists_of(name: str) -> Sequence[str]:
     """Return the columns of LISTED that a view over all has lists of: sums by key have no models."""
     return [each for each in LISTED if name == "by_model" or (name in OVER_ALL and each != "model")]
+
+
+def unit_of(name: str) -> str:
+    """Return the unit that a view of SUMMED shows, in columns of a row's source."""
+    return WHOLE_UNIT if name in OVER_ALL else "native_unit"
 
 
 def source_columns(name: str) -> Sequence[str]:
@@ -446,13 +453,16 @@ VIEWS = (
     *(
         View(
             _template(
-                "summed",
+                "summed_over_all" if name in OVER_ALL else "summed",
                 name=name,
                 source=source,
                 by=",\n  ".join((*source_columns(name), by)),
                 grain=", ".join((*source_columns(name)[:1], grain)),
-                lists="".join(
-                    f"\n  list_sort(list_distinct(list({each}))) as {LISTED[each]}," for each in lists_of(name)
+                whole_unit=WHOLE_UNIT,
+                lists="".join(f"\n    list(distinct {each}) as {LISTED[each]}," for each in lists_of(name)),
+                merged_lists="".join(
+                    f"\n  list_sort(list_distinct(flatten(list({LISTED[each]})))) as {LISTED[each]},"
+                    for each in lists_of(name)
                 ),
                 **(_OF_MODEL if "family" in by else _OF_NO_MODEL),
                 **(_OF_SUMS if "_by_key" in source else _OF_ROWS),

@@ -345,10 +345,12 @@ def test_a_model_of_two_providers_is_followed_to_the_answers_of_both(home: Termi
     change(home, f"insert into accounting.models by name select * from (values {stated}) as stated(model, family)")
     of_house = "family = 'house' and cost_basis = 'billed'"
     assert first(home, f"select count(distinct provider) from costs.by_model_as_sent where {of_house}") == 2
-    words = ("--model", "house", "--where", "cost_basis=billed", "--column", "amount_usd", "--verify", "--json")
-    [figure] = explained(home.type("explain", "--table", "costs.by_model", *OF_DAY, *words))["figures"]
-    assert Decimal(figure["value"]) == first(home, f"select sum(amount_usd) from costs.by_model where {of_house}")
-    assert {value["table"] for value in figure["values"]} == {"openai.costs", "anthropic.cost_report"}
+    words = ("--model", "house", "--where", "cost_basis=billed", "--verify", "--json")
+    for column in ("amount_usd", "native_amount"):
+        said = home.type("explain", "--table", "costs.by_model", *OF_DAY, *words, "--column", column)
+        [figure] = explained(said)["figures"]
+        assert Decimal(figure["value"]) == first(home, f"select sum({column}) from costs.by_model where {of_house}")
+        assert {value["table"] for value in figure["values"]} == {"openai.costs", "anthropic.cost_report"}, column
 
 
 def test_days_of_a_range_are_shown_and_their_sum_is_followed(home: Terminal) -> None:

@@ -324,14 +324,24 @@ def sums(keeper: Keeper) -> Iterator[tuple[str, list[Row]]]:
         summed = parts if view in OF_PARTS else costs
         keys = (*names, "cost_basis", "native_unit", "currency")
         if view == "costs.by_model":
-            yield view, _summed(summed, keys, LISTS)
+            yield view, _summed(in_whole_units(summed), keys, LISTS)
         else:
             yield view, _summed(summed, ("connection", "provider", *keys))
     keys = ("usage_date", "actor_kind", "person_id", "person_name", "cost_basis", "native_unit", "currency")
-    yield (
-        "costs.by_person",
-        _summed(of_people(keeper, parts), keys, {each: LISTS[each] for each in LISTS if each != "models"}),
-    )
+    of_persons = in_whole_units(of_people(keeper, parts))
+    yield "costs.by_person", _summed(of_persons, keys, {each: LISTS[each] for each in LISTS if each != "models"})
+
+
+def in_whole_units(rows: Iterable[Row]) -> list[Row]:
+    """Costs in dollars where they are stated in cents: the company pays in dollars and credits alone."""
+    found = []
+    for row in rows:
+        assert row["native_unit"] in ("dollars", "cents", "credits")
+        found.append(row)
+        if row["native_unit"] == "cents":
+            with localcontext(EXACT):
+                found[-1] = {**row, "native_unit": "dollars", "native_amount": row["native_amount"] / 100}
+    return found
 
 
 def _summed(rows: Iterable[Row], keys: Sequence[str], lists: Mapping[str, str] = MappingProxyType({})) -> list[Row]:

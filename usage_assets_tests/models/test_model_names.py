@@ -169,7 +169,8 @@ def several(days: Days) -> Days:
 
 def test_a_model_of_several_providers_has_one_row_per_variant_and_cost_basis(several: Days) -> None:
     rows = several.warehouse.read(
-        "select family, variant, cost_basis, sum(amount_usd) as usd, count(distinct (family, variant)) as rows, "
+        "select family, variant, cost_basis, native_unit, sum(native_amount) as native, sum(amount_usd) as usd, "
+        "count(*) = count(distinct usage_type) + count(*) filter (where usage_type is null) as is_one_row_per_kind, "
         "list_sort(list_distinct(flatten(list(models)))) as models, "
         "list_sort(list_distinct(flatten(list(providers)))) as providers "
         "from costs.by_model where cost_basis = 'billed' group by all order by all"
@@ -179,23 +180,23 @@ def test_a_model_of_several_providers_has_one_row_per_variant_and_cost_basis(sev
     sonnet = found["claude-sonnet-4-5", None]
     assert sonnet["models"] == ["anthropic/claude-sonnet-4.5", "claude-4.5-sonnet", "claude-sonnet-4-5"]
     assert sonnet["providers"] == ["cursor", "focus", "openrouter"]
-    assert sonnet["usd"] == Decimal("4.1")
+    assert sonnet["usd"] == Decimal("4.1"), "100 cents of Cursor, 3 dollars of the cloud, 0.1 of OpenRouter"
+    assert {row["native_unit"] for row in rows} == {"dollars"}
+    assert all(row["native"] == row["usd"] and row["is_one_row_per_kind"] for row in rows)
     assert found["claude-sonnet-4-5", "thinking"]["usd"] == Decimal("0.07000000000000000001")
     assert found["gpt-5", None]["models"] == ["gpt-5-2025-08-07"]
     assert found["auto", None]["models"] == ["auto"]
 
 
 def test_totals_by_model_are_those_by_day_to_the_last_digit(several: Days) -> None:
-    per_day = (
-        "usage_date, cost_basis, native_unit, currency, sum(native_amount), sum(amount_usd), sum(rows_without_usd)"
-    )
-    by_day = several.warehouse.read(f"select {per_day} from costs.by_day group by all order by all").to_pylist()
-    assert len(by_day) > 1
-    for view in ("by_model", "by_model_as_sent"):
-        assert (
-            several.warehouse.read(f"select {per_day} from costs.{view} group by all order by all").to_pylist()
-            == by_day
+    per_day = "usage_date, cost_basis, currency, sum(amount_usd), sum(rows_without_usd)"
+    as_stated = f"native_unit, sum(native_amount), {per_day}"
+    for view, columns in (("by_model", per_day), ("by_model_as_sent", as_stated)):
+        expected, found = (
+            several.warehouse.read(f"select {columns} from costs.{each} group by all order by all").to_pylist()
+            for each in ("by_day", view)
         )
+        assert found == expected, view
 
 
 def test_costs_by_model_as_sent_keep_each_spelling_and_its_connection(several: Days) -> None:

@@ -197,7 +197,7 @@ def test_every_view_holds_every_cost_once_per_basis_unit_and_currency(days: Days
         days.derive(file)
     keys = "cost_basis, native_unit, currency"
     query = f"select {keys}, sum(native_amount), sum(amount_usd) from {{}} group by all order by all"
-    for view in ("by_day", "by_month", "by_model", "by_project", "by_user", "by_team"):
+    for view in ("by_day", "by_month", "by_model_as_sent", "by_project", "by_user", "by_team"):
         of_view, of_table = (
             days.warehouse.read(query.format(name)).to_pylist() for name in (f"costs.{view}", "costs.daily_costs")
         )

@@ -7,7 +7,7 @@ select
   {by},
   cost_basis,
   native_unit,
-  currency,{lists}
+  currency,
   sum(native_amount) as native_amount,
   if({unknown} = 0, sum(amount_usd), null) as amount_usd,
   {without}::bigint as rows_without_usd
