@@ -333,15 +333,18 @@ def sums(keeper: Keeper) -> Iterator[tuple[str, list[Row]]]:
 
 
 def in_whole_units(rows: Iterable[Row]) -> list[Row]:
-    """Costs in dollars where they are stated in cents: the company pays in dollars and credits alone."""
-    found = []
-    for row in rows:
-        assert row["native_unit"] in ("dollars", "cents", "credits")
-        found.append(row)
-        if row["native_unit"] == "cents":
-            with localcontext(EXACT):
-                found[-1] = {**row, "native_unit": "dollars", "native_amount": row["native_amount"] / 100}
-    return found
+    """Costs in the whole units of their currency. Cents are known in dollars: parts share a bill's last digits."""
+    whole = {"cents": "dollars", "minor units": "major units"}
+    return [
+        row
+        | {
+            "native_unit": whole.get(row["native_unit"], row["native_unit"]),
+            "native_amount": row["amount_usd"]
+            if row["native_unit"] == "cents"
+            else whole_units(row["native_amount"], row["native_unit"], row["currency"]),
+        }
+        for row in rows
+    ]
 
 
 def _summed(rows: Iterable[Row], keys: Sequence[str], lists: Mapping[str, str] = MappingProxyType({})) -> list[Row]:

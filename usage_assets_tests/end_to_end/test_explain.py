@@ -39,7 +39,6 @@ from usage_assets.insights.rows import AnomalyRow
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
-    CONNECTIONS,
     ONE_PLAN_PER_ASSET,
     Project,
     compute_insights,
@@ -84,8 +83,8 @@ rises_by = 1.01
 at_least = 1
 """
 OF_WHOLE_MONTHS = "costs.by_month"
-SCALES = {name: Decimal("0.01" if name in ("anthropic", "openai_legacy") else 1) for name in CONNECTIONS}
-"""What a provider's amount is in dollars."""
+IN_CENTS = ("anthropic", "openai_legacy", "cursor")
+"""Connections that state cents."""
 RESTATED = last_days(3)[0]
 FLOOR = [date(2025, 12, 5), date(2025, 12, 6)]
 """OpenAI groups by API key from the second of these days on."""
@@ -199,8 +198,9 @@ def adds_up(figure: ShownFigure) -> bool | None:
     if len(tables) != 1 or len(names) != 1:
         return None
     [table], [name] = tables, names
-    is_dollars = figure.unit in ("USD", "currency")
-    scale = (PER_CREDIT if name == "credits" else SCALES[table.partition(".")[0]]) if is_dollars else Decimal(1)
+    is_dollars = figure.unit in ("USD", "currency", "dollars")
+    per_value = Decimal("0.01") if table.partition(".")[0] in IN_CENTS else Decimal(1)
+    scale = (PER_CREDIT if name == "credits" else per_value) if is_dollars else Decimal(1)
     newest = max(stored_at(value) for value in figure.values)
     signs = {value: -1 if figure.column == "difference" and stored_at(value) < newest else 1 for value in figure.values}
     with localcontext(prec=100):
