@@ -327,12 +327,16 @@ class Books:
 
 
 def compare_totals(warehouse: Warehouse, books: Books, windows: Mapping[str, Window]) -> list[Compared]:
-    """Compare every unit of every table that has it, day by day; a unit that no table has differs, too."""
+    """Compare every unit of every table that has it, day by day; a unit that no table has differs, too.
+
+    A provider without a window has served no day yet, and has no tables.
+    """
     truth = {provider: books.truth(provider, window) for provider, window in windows.items()}
     with warehouse.one_moment() as now:
         compared = [
             _compared(provider, unit, source, by_day, truth[provider].get(unit, {}))
             for provider, source, units in _ours()
+            if provider in windows
             for unit, by_day in _by_unit(now, provider, source, units).items()
         ]
     seen = {(total.provider, total.unit) for total in compared}

@@ -417,6 +417,18 @@ def test_a_unit_that_no_table_has_is_not_equal() -> None:
     assert not Summary([total], [], {}, {}).is_equal
 
 
+def test_a_provider_that_has_served_no_day_yet_is_not_compared(filled: Project) -> None:
+    late = "anthropic_analytics"
+    with filled.warehouse.transaction() as database:
+        for table in (table for table in RAW_TABLES if table.startswith(f"{late}.")):
+            database.execute(f"drop table {table}")
+    books = Books(filled.sandbox.base_url)
+    served = {provider: window for provider, window in WINDOWS.items() if provider != late}
+    compared = compare_totals(filled.warehouse, books, served)
+    assert {total.provider for total in compared} == {*served}
+    assert not any(total.different_days for total in compared)
+
+
 def test_a_summary_of_nothing_is_not_equal() -> None:
     assert not Summary([], [], {}, {}).is_equal
 
