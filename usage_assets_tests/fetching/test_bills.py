@@ -88,7 +88,41 @@ def test_a_new_set_of_an_old_period_is_noticed(auto: Automation, bills: Path) ->
         auto.settle()
     assert auto.total() == Decimal(49)
     assert {each.partition(" both ")[2].partition(" of ")[0] for each in auto.failures} == {"have charges"}
-    assert auto.due()["bill"] == ["30 days changed (2026-09-01 to 2026-09-30): BILLING_PERIOD=2026-09/more.csv is new"]
+    both = "BILLING_PERIOD=2026-09/bill.csv and BILLING_PERIOD=2026-09/more.csv both cover it"
+    assert auto.due()["bill"] == [f"30 days changed (2026-09-01 to 2026-09-30): {both}"]
+
+
+def test_the_doctor_names_days_that_two_sets_cover(
+    auto: Automation, bills: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def failures() -> Sequence[str]:
+        said = terminal.type("doctor")
+        found = [line for line in said.lines if line.startswith("FAIL")]
+        assert said.code == bool(found)
+        return found
+
+    terminal = Terminal.open(sandbox, auto.folder, monkeypatch, capfd)
+    for name, value in auto.variables.items():
+        monkeypatch.setenv(name, value)
+    write(bills / "2026-11.csv", of(NOVEMBER))
+    first = write(bills / "first.csv", of(SEPTEMBER, SkuId="first"))
+    second = write(bills / "second.csv", of(SEPTEMBER[9:], SkuId="second"))
+    write(bills / "old.csv", of([date(2026, 8, 30)]))
+    write(bills / "older.csv", of([date(2026, 8, 30)], SkuId="older"))  # before the first day that is asked for
+    assert not failures(), "nothing was read yet"
+    auto.run("bill", SEPTEMBER)
+    assert auto.failures
+    named = (
+        "FAIL  connection bill: first.csv and second.csv both have charges of 2026-09-10 to 2026-09-30, so no run "
+        "stores these days: keep one of them, or give each account a connection of its own"
+    )
+    assert failures() == [named]
+    second.rename(bills / "other.csv")
+    assert not failures(), "nobody has read what is there now"
+    (bills / "other.csv").unlink()
+    write(first, of(SEPTEMBER))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due(), failures()) == (Decimal(49), [], {}, [])
 
 
 def test_a_file_that_was_only_touched_makes_no_version(auto: Automation, bills: Path) -> None:

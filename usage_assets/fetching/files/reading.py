@@ -170,6 +170,7 @@ class Reading:
             covered = yield from self._of_set(found)
             says = found.said.about(covered)
             self.look.bills.read[listed.name] = ReadSet(files=listed.files, covered=covered, says=says)
+            self._refuse_second_set(each, covered)
         yield from self._kept()
         uncovered = [day for day in self.window.days if day not in self._by_day and day not in self.cleared]
         if uncovered := [day for day in uncovered if None not in self.kept.get(day, ())]:
@@ -212,7 +213,14 @@ class Reading:
         window = found.covered.window or found.others.window
         if each.period and each.period.last < max(file.changed_at for file in each.files).date():
             window = each.period  # it was written after its end
-        for day in window.days if window else ():
+        own = set(window.days if window else ())
+        yield from ((day, row if day in own else {**row, CORRECTED_BY: found.name}) for day, row in found.late)
+        for key in [key for key in self._left_out if key[1] == found.name and key[0] in own]:
+            self._leave_out((key[0], None, *key[2:]), *self._left_out.pop(key))
+        return window
+
+    def _refuse_second_set(self, each: FileSet, covered: Window | None) -> None:
+        for day in covered.days if covered else ():
             if day in self.window:
                 if other := self._by_day.get(day):
                     raise FileError(
@@ -220,11 +228,6 @@ class Reading:
                         "each account a connection of its own"
                     )
                 self._by_day[day] = each
-        own = set(window.days if window else ())
-        yield from ((day, row if day in own else {**row, CORRECTED_BY: found.name}) for day, row in found.late)
-        for key in [key for key in self._left_out if key[1] == found.name and key[0] in own]:
-            self._leave_out((key[0], None, *key[2:]), *self._left_out.pop(key))
-        return window
 
     def _leave_out(self, key: tuple[Any, ...], more: int, billed: Decimal, amortized: Decimal | None) -> None:
         """Add rows to those that are left out."""
