@@ -9,15 +9,21 @@ import pyarrow as pa
 
 from usage_assets.config.settings import Connection
 from usage_assets.core.bills import Bills
-from usage_assets.core.days import DAY, spans, utc_today
+from usage_assets.core.days import DAY, Window, spans, utc_today
 from usage_assets.fetching.client import Client, FetchResult, without
 from usage_assets.fetching.connected import settling_days
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.transport import PermanentError
+from usage_assets.models.due import question_of
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets.warehouse.bills import Kept, accepted_days, note_bills
+from usage_assets.warehouse.bills import Kept, accepted_days, kept_rows, note_bills
 from usage_assets.warehouse.database import Warehouse
+
+NEEDS_ITS_FILES = (
+    "{} is corrected, and its files are not there any more. What is stored of it cannot be told apart from an older "
+    "correction, or was asked for with other filters or USAGE_PEOPLE: put the files back"
+)
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,12 @@ def read_bills(
     Days that were withdrawn are refused. Raises ProviderError and WarehouseError.
     """
     table = endpoint.row.table
-    bills = client.look(accepted_days(warehouse, connection.name, table))
+    window, question = Window(days[0], days[-1]), question_of(endpoint, connection)
+    stored, keeping = kept_rows(warehouse, endpoint.row, connection.name, window, question)
+    bills = client.look(accepted_days(warehouse, connection.name, table), stored)
     if bills is None:
         return BillsRead(*fetch_with_totals(client, endpoint, days, partly=True))  # which says why
+    bills.kept = keeping
     try:
         fetched, totals = fetch_with_totals(client, endpoint, days, partly=True)
     finally:
@@ -58,7 +67,13 @@ def read_bills(
             f'(keeps = "{connection.keeps}")'
         )
     refused = {day: PermanentError(text, days=[day]) for day, text in found.withdrawn.items() if day in days}
-    kept_days = {day for day in found.archived if day in days} - refused.keys()
+    left_behind = {*found.archived}.difference(keeping, found.news)
+    refused |= {
+        day: PermanentError(NEEDS_ITS_FILES.format(day), cause=NEEDS_ITS_FILES.format("a day"), days=[day])
+        for day in days
+        if day in left_behind and day in found.changed
+    }
+    kept_days = {day for day in found.archived if day in days and day not in keeping} - refused.keys()
     left = {day: error for day, error in fetched.not_fetched.items() if day not in kept_days}
     return BillsRead(without(replace(fetched, not_fetched=left), refused), totals, bills, kept_days)
 

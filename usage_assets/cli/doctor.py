@@ -28,11 +28,12 @@ from usage_assets.config.settings import (
     SettingsError,
     contradicted_variables,
 )
-from usage_assets.core.days import DAY, counted, utc_today
+from usage_assets.core.days import DAY, counted, spans, utc_today
 from usage_assets.core.errors import one_line
 from usage_assets.core.private import is_dedicated, shared
 from usage_assets.dagster_internals.storage import InstigatorState, InstigatorStatus
-from usage_assets.fetching.connected import endpoints_of, is_superseded, provider_client
+from usage_assets.fetching.client import Client
+from usage_assets.fetching.connected import earliest_day, endpoints_of, is_superseded, provider_client
 from usage_assets.fetching.shapes import load, money_columns
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
 from usage_assets.insights.metrics import MetricsError, metric_rows
@@ -48,6 +49,7 @@ from usage_assets.port.client import PortError
 from usage_assets.port.provision import plan
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
+from usage_assets.warehouse.bills import covered_twice
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import copy_of, is_current
@@ -279,12 +281,31 @@ def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]
             else:
                 left_out = f"; ignored, as not in the manifest: {listed(ignored)}" if ignored else ""
                 yield Finding(Level.OK, subject, f"{endpoint.name}: {with_what}{left_out}")
+                yield from _covered_twice(connection, endpoint, settings, client)
                 yield from _unverified_money(connection, endpoint, settings)
     for reason, names in by_cause(refused).items():
         verb = "is" if len(names) == 1 else "are"
         which = "no report is" if len(names) == len(fetched) else f"{', '.join(names)} {verb} not"
         text = f"{listed(names, most=3)}: {reason.text} Until then {which} refreshed. {NOTHING_IS_LOST}"
         yield Finding(Level.FAIL, subject, text)
+
+
+def _covered_twice(connection: Connection, endpoint: Endpoint, settings: Settings, client: Client) -> Iterator[Finding]:
+    """Days that no run can store, because two sets of files that are there cover them."""
+    warehouse, bills = _opened_soon(settings), client.look()
+    if bills is None or not warehouse.exists:
+        return
+    first = earliest_day(connection, PROVIDERS[connection.provider], endpoint)
+    try:
+        found = covered_twice(warehouse, connection.name, endpoint.row.table, bills, first)
+    except WarehouseError:  # said with the warehouse
+        return
+    for names, days in found.items():
+        text = (
+            f"{names} both have charges of {spans(days)}, so no run stores these days: keep one of them, or give each "
+            "account a connection of its own"
+        )
+        yield Finding(Level.FAIL, f"connection {connection.name}", text)
 
 
 def _in_words(connection: Connection) -> str:

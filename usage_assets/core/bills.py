@@ -1,10 +1,15 @@
 """Sets of files as values: which are there, and what each says about days. Reading them is not here, nor the ledger."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from usage_assets.core.days import Window
+
+KeptRows = Mapping[date, Mapping[str | None, Sequence[Mapping[str, Any]]]]
+"""Day -> set that corrects it, or None for the set that covers it -> what is stored of it, where the set does not have
+the day any more and its files are kept for a limited time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,3 +47,5 @@ class Bills:
     listed: Sequence[ListedSet]
     read: dict[str, ReadSet] = field(default_factory=dict)
     """Name -> what it says. Only sets that may be about the days that were asked for are read."""
+    kept: Collection[date] = ()
+    """Days with KeptRows, also those that were not asked for."""

@@ -17,7 +17,7 @@ from typing import NamedTuple, Self, TypeVar
 import msgspec
 import pyarrow as pa
 
-from usage_assets.core.bills import Bills
+from usage_assets.core.bills import Bills, KeptRows
 from usage_assets.core.bounded_http import decoded
 from usage_assets.core.days import DAY, Window, spans, windows
 from usage_assets.core.schema import of_days, packed_schema
@@ -164,9 +164,9 @@ class Client:
     def __exit__(self, *_exc: object) -> None:
         self.transport.close()
 
-    def look(self, cleared: Collection[date]) -> Bills | None:
+    def look(self, cleared: Collection[date] = (), kept: KeptRows | None = None) -> Bills | None:
         """List the files of a connection that reads some, for the fetches that follow (FileTransport.look)."""
-        return self.transport.look(cleared) if isinstance(self.transport, FileTransport) else None
+        return self.transport.look(cleared, kept) if isinstance(self.transport, FileTransport) else None
 
     def fetch(self, endpoint: Endpoint, days: Sequence[date], *, partly: bool = False) -> FetchResult:
         """Return everything that the endpoint has for ``days``. Windows are fetched in parallel.

@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 FILE, ROW = "_file", "_row"
 """Fields of a row, beside its columns: the file and the row that it was read from. They are archived and not stored,
 because a file that is written again in another order, or under another name, says the same."""
+CORRECTED_BY = "_corrected_by"
+"""Field of a row of a set that corrects a day and does not cover it: the name of the set."""
+KEPT = "_kept"
+"""The one field of a row that no file has any more: the columns of the table, as they are stored."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 ``ledger.bill_states`` compares the two. Nothing here lists or reads files.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,9 +13,11 @@ import duckdb
 import msgspec
 from msgspec.structs import astuple, replace
 
-from usage_assets.core.bills import Bills
+from usage_assets.core.bills import Bills, KeptRows
 from usage_assets.core.days import MOST_DAYS, Window, spans
-from usage_assets.core.schema import ConnectionRow, to_arrow
+from usage_assets.core.money import plain
+from usage_assets.core.schema import ConnectionRow, Row, to_arrow
+from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.ledger import (
     ACCEPTED_BILL_DAYS,
     BILL_DAYS,
@@ -37,6 +39,24 @@ OF_TABLE = "connection = $connection and table_name = $table_name"
 STATES = (
     f"select usage_date, set_name, because from ledger.bill_states where state = $state and {OF_TABLE} order by all"
 )
+
+
+KEEPING = """
+select usage_date, list(if(covers, null, set_name)) filter (archived_at is not null) as sets
+from ledger.bill_days
+join ledger.stored_days using (connection, table_name, usage_date)
+left join (
+  select distinct connection, usage_date, corrected_by as set_name, false as covers
+  from {table}
+  where corrected_by is not null
+) as noted using (connection, usage_date, set_name, covers)
+where connection = $connection and table_name = $table_name and question = $question
+group by usage_date
+having count(archived_at) > 0 and bool_and(bill_days.covers or stored is null or noted.set_name is not null)
+"""
+"""Days with rows to keep, and the sets that these are of (null: that covers the day). Not those of which an earlier
+release has stored corrections: it did not note which rows these are. Nor those that were asked for otherwise: what was
+left out then, and who the people are, cannot be known."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +85,8 @@ class Found:
     """Day that no set covers any more -> what is wrong."""
     archived: Sequence[date]
     """Days whose files are not there any more, which is no withdrawal."""
+    changed: Collection[date]
+    """Days that are not stored as the sets say that are there."""
     news: Sequence[date]
     """The days among them that this run has archived."""
 
@@ -95,6 +117,45 @@ def accepted_days(warehouse: "Warehouse", connection: str, table: str) -> Sequen
     return [day for (day,) in rows]
 
 
+def kept_rows(
+    warehouse: "Warehouse", row: type[Row], connection: str, window: Window, question: str
+) -> tuple[KeptRows, Collection[date]]:
+    """Return what the days of a window keep of sets that do not have them any more, and all days that keep something.
+
+    Files write a row as its model spells it. ``question``: digest of what is asked for. Raises WarehouseError.
+    """
+    table = Table(row)
+    which = {"connection": connection, "table_name": table.name, "question": question}
+    with warehouse.transaction(keep=False) as database:
+        for each in (table, BILL_DAYS):
+            create_or_alter(database, each)
+        sets: dict[date, list[str | None]] = dict(database.execute(KEEPING.format(table=table.name), which).fetchall())
+        days = [day for day in window.days if day in sets]
+        stored = fetch_arrow(
+            database.execute(
+                f"select * exclude (connection) from {table.name} "
+                "where connection = $connection and list_contains($days::date[], usage_date)",
+                {"connection": connection, "days": days},
+            )
+        ).to_pylist()
+    kept: dict[date, dict[str | None, list[Mapping[str, Any]]]]
+    kept = {day: {name: [] for name in sets[day]} for day in days}
+    spelled = dict(zip(row.__struct_fields__, row.__struct_encode_fields__, strict=True))
+    for each in stored:
+        day = each.pop("usage_date")
+        if each["corrected_by"] in kept[day]:
+            fields = {spelled[name]: _text(value) for name, value in each.items() if value is not None}
+            kept[day][each["corrected_by"]].append(fields)
+    return kept, sets.keys()
+
+
+def _text(value: object) -> object:
+    """Return a stored value as a file has it."""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%dT%H:%M:%S.%fZ}"
+    return plain(value) if isinstance(value, Decimal) else value
+
+
 def note_bills(warehouse: "Warehouse", table: str, connection: str, bills: Bills, kept: Kept, run_id: str) -> Found:
     """Record which sets were found and what was read of them; return what is wrong with stored days.
 
@@ -110,26 +171,37 @@ def note_bills(warehouse: "Warehouse", table: str, connection: str, bills: Bills
         withdrawn: dict[date, str] = {}
         for because, gone in _withdrawn(database, which).values():
             withdrawn |= dict.fromkeys(gone, withdrawal(connection, because, gone))
-        archived = [day for day, *_ in database.execute(STATES, {**which, "state": "archived"}).fetchall()]
-    return Found(withdrawn, archived, news)
+        archived, changed = (
+            [day for day, *_ in database.execute(STATES, {**which, "state": state}).fetchall()]
+            for state in ("archived", "changed")
+        )
+    return Found(withdrawn, archived, {*changed}, news)
 
 
 def _noted_days(database: duckdb.DuckDBPyConnection, which: Mapping[str, Any], bills: Bills) -> Sequence[BillDay]:
     """Record what each set says about days, as it was read now or before; return what the ledger holds then."""
     before = _rows(database, BillDay, which)
     there = {each.name for each in bills.listed}
+    archived = {(each.set_name, each.usage_date) for each in before if each.covers and each.archived_at}
+    corrected = archived & {(each.set_name, each.usage_date) for each in before if not each.covers}
     now: list[BillDay] = []
     for each in before:
         read = bills.read.get(each.set_name)
         said = each.said if each.set_name in there else None
-        covers = each.covers
-        if read:
+        covers, stored = each.covers, each.stored
+        if read and read.covers(each.usage_date) and (each.set_name, each.usage_date) in corrected:
+            if not covers:
+                continue
+            said, stored = read.says[each.usage_date], None  # the day is of its files again
+        elif read and each.archived_at and covers and not read.covers(each.usage_date):
+            said = None  # what it says now corrects what is kept
+        elif read:
             said = read.says.get(each.usage_date)
             covers = covers if said is None else read.covers(each.usage_date)
         archived_at = each.archived_at if said is None else None
-        if said is not None or each.stored is not None:
-            now.append(replace(each, said=said, covers=covers, archived_at=archived_at))
-    known = {(each.set_name, each.usage_date) for each in before}
+        if said is not None or stored is not None:
+            now.append(replace(each, said=said, covers=covers, stored=stored, archived_at=archived_at))
+    known = {(each.set_name, each.usage_date) for each in now if each.said is not None}
     now += [
         BillDay(
             **which,
@@ -285,6 +357,42 @@ def bill_lines(warehouse: "Warehouse", connection: str) -> Sequence[str]:
     ]
 
 
+def covered_twice(
+    warehouse: "Warehouse", connection: str, table: str, bills: Bills, first: date
+) -> Mapping[str, Sequence[date]]:
+    """Return the days from the first on that several of these sets cover, as they were last read, by their names."""
+    with warehouse.transaction(keep=False) as database:
+        for each in (BILL_SETS, BILL_DAYS):
+            create_or_alter(database, each)
+        rows = database.execute(
+            """
+            select names, list(usage_date order by usage_date) as days
+            from (
+              select usage_date, string_agg(set_name, ' and ' order by set_name) as names
+              from ledger.bill_days
+              join ledger.bill_sets using (connection, table_name, set_name)
+              where connection = $connection
+                and table_name = $table_name
+                and usage_date >= $first
+                and covers
+                and said is not null
+                and list_contains($there::text[], files_read || ' ' || set_name)
+              group by usage_date
+              having count(*) > 1
+            )
+            group by names
+            order by names
+            """,
+            {
+                "connection": connection,
+                "table_name": table,
+                "first": first,
+                "there": [f"{each.files} {each.name}" for each in bills.listed],
+            },
+        ).fetchall()
+    return dict(rows)
+
+
 def refuse_parts(database: duckdb.DuckDBPyConnection, table: str, target: Slice, bills: Bills, earliest: date) -> None:
     """Raise WarehouseError where a slice has days of a set that must not be stored without others.
 
@@ -297,7 +405,8 @@ def refuse_parts(database: duckdb.DuckDBPyConnection, table: str, target: Slice,
     rows = _rows(database, BillDay, which)
     named = {each.usage_date for each in rows if each.stored is not None}
     incomplete = {each.name for each in bills.listed if each.missing}
-    staying = {each.usage_date for each in rows if each.archived_at is not None or each.set_name in incomplete}
+    staying = {each.usage_date for each in rows if each.archived_at is not None}.difference(bills.kept)
+    staying |= {each.usage_date for each in rows if each.set_name in incomplete}
     sets: dict[str, dict[date, BillDay]] = {name: {} for name in bills.read}
     for each in rows:
         if each.archived_at is None:
@@ -359,7 +468,18 @@ def store_bill_days(database: duckdb.DuckDBPyConnection, table: str, target: Sli
     """Name the sets that the days of a slice are stored from, in the transaction that stores them."""
     which = {"connection": target.connection, "table_name": table}
     before = [each for each in _rows(database, BillDay, which) if target.first <= each.usage_date <= target.last]
+    covered = {day for read in bills.read.values() for day in target.days if read.covers(day)}
     now = [
+        each
+        for each in before
+        if each.archived_at is not None
+        and (
+            each.usage_date not in covered
+            if each.covers
+            else each.set_name not in bills.read or each.usage_date not in bills.read[each.set_name].says
+        )
+    ]
+    now += [
         BillDay(
             **which,
             usage_date=day,

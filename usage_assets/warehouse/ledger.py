@@ -129,11 +129,13 @@ class BillSet(ConnectionRow):
 class BillDay(Row):
     """One row per day and set of files that covers or corrects it, or did when the day was stored.
 
+    Two, if the set corrects a day that it covered until the day was archived.
+
     ``stored`` is written with the rows of the day. Where ``said`` differs, the day is due (ledger.bill_states).
     """
 
     table = "ledger.bill_days"
-    grain = ("table_name", "set_name")
+    grain = ("table_name", "set_name", "covers")
 
     table_name: Annotated[str, column("Table that the day is stored in")]
     set_name: Annotated[str, column("Set of files, as in ledger.bill_sets")]

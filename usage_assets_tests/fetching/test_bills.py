@@ -88,7 +88,41 @@ def test_a_new_set_of_an_old_period_is_noticed(auto: Automation, bills: Path) ->
         auto.settle()
     assert auto.total() == Decimal(49)
     assert {each.partition(" both ")[2].partition(" of ")[0] for each in auto.failures} == {"have charges"}
-    assert auto.due()["bill"] == ["30 days changed (2026-09-01 to 2026-09-30): BILLING_PERIOD=2026-09/more.csv is new"]
+    both = "BILLING_PERIOD=2026-09/bill.csv and BILLING_PERIOD=2026-09/more.csv both cover it"
+    assert auto.due()["bill"] == [f"30 days changed (2026-09-01 to 2026-09-30): {both}"]
+
+
+def test_the_doctor_names_days_that_two_sets_cover(
+    auto: Automation, bills: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def failures() -> Sequence[str]:
+        said = terminal.type("doctor")
+        found = [line for line in said.lines if line.startswith("FAIL")]
+        assert said.code == bool(found)
+        return found
+
+    terminal = Terminal.open(sandbox, auto.folder, monkeypatch, capfd)
+    for name, value in auto.variables.items():
+        monkeypatch.setenv(name, value)
+    write(bills / "2026-11.csv", of(NOVEMBER))
+    first = write(bills / "first.csv", of(SEPTEMBER, SkuId="first"))
+    second = write(bills / "second.csv", of(SEPTEMBER[9:], SkuId="second"))
+    write(bills / "old.csv", of([date(2026, 8, 30)]))
+    write(bills / "older.csv", of([date(2026, 8, 30)], SkuId="older"))  # before the first day that is asked for
+    assert not failures(), "nothing was read yet"
+    auto.run("bill", SEPTEMBER)
+    assert auto.failures
+    named = (
+        "FAIL  connection bill: first.csv and second.csv both have charges of 2026-09-10 to 2026-09-30, so no run "
+        "stores these days: keep one of them, or give each account a connection of its own"
+    )
+    assert failures() == [named]
+    second.rename(bills / "other.csv")
+    assert not failures(), "nobody has read what is there now"
+    (bills / "other.csv").unlink()
+    write(first, of(SEPTEMBER))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due(), failures()) == (Decimal(49), [], {}, [])
 
 
 def test_a_file_that_was_only_touched_makes_no_version(auto: Automation, bills: Path) -> None:
@@ -319,21 +353,162 @@ def test_files_that_are_kept_for_a_time_are_archived(auto: Automation, bills: Pa
     assert "14 days withdrawn (2026-11-06 to 2026-11-19): 2026-11.csv is not there any more" in auto.due()["bill"]
 
 
-@pytest.mark.parametrize("auto", [{"keeps": '"1 month"'}], indirect=True)
-def test_a_correction_of_an_archived_day_says_that_its_files_are_needed(auto: Automation, bills: Path) -> None:
+ARCHIVED = pytest.mark.parametrize("auto", [{"keeps": '"1 month"'}], indirect=True)
+CORRECTED = SEPTEMBER[4]
+
+
+def corrected(*amounts: str, day: date = CORRECTED, **changes: str) -> list[dict[str, str]]:
+    """November, with corrections of a day of September: each is of an account of its own."""
+    return of(NOVEMBER) + [
+        charge
+        for n, amount in enumerate(amounts)
+        for charge in of([day], amount, ChargeClass="Correction", SubAccountId=f"{n}", **changes)
+    ]
+
+
+def archived_days(auto: Automation) -> Sequence[date]:
+    states = "select distinct usage_date from ledger.bill_states where state = 'archived' order by all"
+    return list(auto.project.warehouse.read(states)["usage_date"].to_pylist())
+
+
+@ARCHIVED
+def test_a_correction_of_an_archived_day_is_stored_on_top_of_what_it_keeps(auto: Automation, bills: Path) -> None:
+    left_out = of(SEPTEMBER, "7", ServiceName="Amazon EC2")
+    september = write(bills / "2026-09.csv", of(SEPTEMBER, "1.000000000000000000000001") + left_out)
+    write(bills / "2026-11.csv", of(NOVEMBER))
+    auto.settle()
+    september.unlink()
+    auto.settle()
+    kept = Decimal("49.00000000000000000000003")
+    assert (auto.total(), auto.failures, auto.due()) == (kept, [], {})
+    for amounts in (("-2",), ("-2", "0.5"), ("-3",), (), ("-2",)):
+        rows = corrected(*amounts) + corrected(*amounts, ServiceName="Amazon EC2")[len(NOVEMBER) :]
+        write(bills / "2026-11.csv", rows)
+        auto.settle()
+        once = kept + sum(map(Decimal, amounts))
+        assert (auto.total(), auto.failures, auto.due(), archived_days(auto)) == (once, [], {}, SEPTEMBER)
+        auto.run("bill", SEPTEMBER)
+        assert (auto.total(), auto.failures, auto.due(), archived_days(auto)) == (once, [], {}, SEPTEMBER)
+        [row] = auto.project.warehouse.read(
+            "select sum(amount) as amount, sum(row_count) as n from costs.left_out where usage_date = '2026-09-05'"
+        ).to_pylist()
+        assert (row["amount"], row["n"]) == (7 + sum(map(Decimal, amounts)), 1 + len(amounts))
+    restated = (
+        "select difference, cause from ledger.restatements "
+        "where table_name = 'focus.charges' and total = 'billed_usd' order by version"
+    )
+    changes = [(row["difference"], row["cause"]) for row in auto.project.warehouse.read(restated).to_pylist()]
+    assert changes == [(Decimal(each), "provider") for each in ("-2", "0.5", "-1.5", "3", "-2")]
+    write(september, of(SEPTEMBER, "2"))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due(), archived_days(auto)) == (Decimal(77), [], {}, [])
+
+
+@ARCHIVED
+def test_the_archive_and_explain_have_what_an_archived_day_keeps(
+    auto: Automation, bills: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     september = write(bills / "2026-09.csv", of(SEPTEMBER))
     write(bills / "2026-11.csv", of(NOVEMBER))
     auto.settle()
     september.unlink()
     auto.settle()
-    write(bills / "2026-11.csv", of(NOVEMBER) + of([SEPTEMBER[4]], "-2", ChargeClass="Correction"))
+    write(bills / "2026-11.csv", corrected("-2", "0.125"))
     auto.settle()
-    needed = "2026-11.csv corrects it, and the files of the day are not there any more: put them back"
-    assert auto.total() == Decimal(49)
-    assert needed in str(auto.due())
-    write(september, of(SEPTEMBER))
+    stored = "select * from focus.charges where usage_date < '2026-10-01' order by all"
+    before = auto.project.warehouse.read(stored).to_pylist()
+    terminal = Terminal.open(sandbox, auto.folder, monkeypatch, capfd)
+    for name, value in auto.variables.items():
+        monkeypatch.setenv(name, value)
+    said = terminal.type("backfill", "--from-archive", "--start", "2026-09-01", "--end", "2026-09-30")
+    assert said.code == 0, said.err
+    assert auto.project.warehouse.read(stored).to_pylist() == before
+    assert (auto.total(), auto.due()) == (Decimal("47.125"), {})
+    said = terminal.type(
+        "explain", "--table", "costs.by_day", "--day", str(CORRECTED), "--column", "amount_usd", "--verify"
+    )
+    assert said.code == 0, said.err
+    assert "costs.by_day amount_usd: -0.875 USD" in said.out
+    assert "from the archived answers alone: -0.875" in said.out
+    assert f"from {bills / '2026-11.csv'}, row 21" in said.out
+
+
+@ARCHIVED
+def test_an_archived_day_keeps_a_correction_whose_files_are_gone_too(auto: Automation, bills: Path) -> None:
+    september = write(bills / "2026-09.csv", of(SEPTEMBER))
+    more = write(bills / "more.csv", of([CORRECTED], "-0.5", ChargeClass="Correction", SkuId="more"))
+    write(bills / "2026-11.csv", corrected("-2"))
+    auto.settle()
+    september.unlink()
+    more.unlink()
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal("46.5"), [], {})
+    write(bills / "2026-11.csv", corrected("-3"))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal("45.5"), [], {})
+    write(september, of(SEPTEMBER, "2"))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due(), archived_days(auto)) == (Decimal("75.5"), [], {}, [CORRECTED])
+    write(more, of([CORRECTED], "-1", ChargeClass="Correction", SkuId="more"))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due(), archived_days(auto)) == (Decimal(75), [], {}, [])
+
+
+@ARCHIVED
+def test_a_file_of_the_last_months_corrects_a_day_that_it_has_dropped(auto: Automation, bills: Path) -> None:
+    own = of([CORRECTED], "-0.25", ChargeClass="Correction", SkuId="own")
+    write(bills / "rolling.csv", of(SEPTEMBER) + of(NOVEMBER) + own)
+    auto.settle()
+    right = Decimal(49) - Decimal("0.25")
+    assert auto.total() == right
+    write(bills / "rolling.csv", of(SEPTEMBER[10:]) + of(NOVEMBER))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due(), archived_days(auto)) == (right, [], {}, SEPTEMBER[:10])
+    for amounts in (("-2",), ("-3", "1"), (), ("-1",)):
+        write(bills / "rolling.csv", of(SEPTEMBER[10:]) + corrected(*amounts))
+        auto.settle()
+        now = right + sum(map(Decimal, amounts))
+        assert (auto.total(), auto.failures, auto.due(), archived_days(auto)) == (now, [], {}, SEPTEMBER[:10])
+    write(bills / "rolling.csv", of(SEPTEMBER) + of(NOVEMBER) + own)
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due(), archived_days(auto)) == (right, [], {}, [])
+
+
+@ARCHIVED
+def test_a_correction_moves_between_archived_days(auto: Automation, bills: Path) -> None:
+    september = write(bills / "2026-09.csv", of(SEPTEMBER))
+    write(bills / "2026-11.csv", corrected("-2"))
+    auto.settle()
+    september.unlink()
+    auto.settle()
+    write(bills / "2026-11.csv", corrected("-2", day=SEPTEMBER[9]))
+    auto.run("bill", [CORRECTED])
+    [told] = auto.failures
+    assert told.endswith("--start 2026-09-05 --end 2026-09-10")
+    assert auto.total() == Decimal(47)
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due(), archived_days(auto)) == (Decimal(47), [], {}, SEPTEMBER)
+
+
+@ARCHIVED
+def test_what_cannot_be_told_apart_from_an_older_correction_needs_its_files(auto: Automation, bills: Path) -> None:
+    september = write(bills / "2026-09.csv", of(SEPTEMBER))
+    write(bills / "2026-11.csv", corrected("-2"))
+    auto.settle()
+    with auto.project.warehouse.transaction() as database:  # as an earlier release has stored it
+        database.execute("update focus.charges set corrected_by = null")
+    september.unlink()
     auto.settle()
     assert (auto.total(), auto.failures, auto.due()) == (Decimal(47), [], {})
+    write(bills / "2026-11.csv", corrected("-3") + corrected("-1", day=SEPTEMBER[19])[len(NOVEMBER) :])
+    auto.settle()
+    assert auto.total() == Decimal(46)
+    assert {each.partition(" What")[0] for each in auto.failures} == {
+        "2026-09-05 is corrected, and its files are not there any more."
+    }
+    write(september, of(SEPTEMBER))
+    auto.settle()
+    assert (auto.total(), auto.failures, auto.due()) == (Decimal(45), [], {})
 
 
 def test_a_withdrawn_day_can_be_accepted(

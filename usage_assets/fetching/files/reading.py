@@ -15,12 +15,12 @@ from hashlib import blake2b
 from typing import Any
 
 from usage_assets.core import money
-from usage_assets.core.bills import Bills, ReadSet
+from usage_assets.core.bills import Bills, KeptRows, ReadSet
 from usage_assets.core.days import DAY, Window, spans
 from usage_assets.fetching.files.location import FileError, Location
 from usage_assets.fetching.files.sets import FileSet, sets_of
 from usage_assets.fetching.files.tables import Rows, header_of, rows_of
-from usage_assets.providers.files import FILE, ROW, FileReport
+from usage_assets.providers.files import CORRECTED_BY, FILE, KEPT, ROW, FileReport
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.\d+)?)?)? ?(Z|UTC|[+-]\d\d:?\d\d)?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -91,6 +91,21 @@ class Said:
         return {day: "{}-{:032x}".format(*self._days.get(day, (0, 0))) for day in sorted(days)}
 
 
+@dataclass
+class _Pass:
+    """What one pass over the rows of a set has found so far."""
+
+    files: FileSet
+    name: str
+    """As in ListedSet."""
+    covered: Covered = field(default_factory=Covered)
+    others: Covered = field(default_factory=Covered)
+    """The same of charges that are not for usage."""
+    said: Said = field(default_factory=Said)
+    late: list[Placed] = field(default_factory=list)
+    """Rows that do not say which days the set covers."""
+
+
 @dataclass(frozen=True)
 class Look:
     """What a location had when it was listed. Everything that is fetched after that is read from these files."""
@@ -117,8 +132,11 @@ class Reading:
     look: Look
     cleared: Collection[date] = ()
     """Days that have no charges where no set covers them: somebody has accepted that their bill was withdrawn."""
+    kept: KeptRows = field(default_factory=dict)
+    """What days keep of sets that do not have them any more."""
     _left_out: dict[tuple[Any, ...], tuple[int, Decimal, Decimal | None]] = field(default_factory=dict)
-    """Day, currency and FileReport.left_out_by -> rows, and what they add up to: billed, and amortized if all do."""
+    """Day, set that corrects it, currency and FileReport.left_out_by -> rows, and what they add up to: billed, and
+    amortized if all do."""
     _seen: dict[int, tuple[str, int]] = field(default_factory=dict)
     """Content of a row that is taken -> file and row where it was first."""
     _currencies: dict[tuple[str | None, ...], tuple[str, str]] = field(default_factory=dict)
@@ -148,17 +166,22 @@ class Reading:
             if each.missing:
                 days = [day for day in self.window.days if not each.period or day <= each.period.last]
                 raise DaysError(f"{each.missing}: {NOT_WHOLE}", days)
-            said = Said()
-            covered = yield from self._of_set(each, said)
-            self.look.bills.read[listed.name] = ReadSet(files=listed.files, covered=covered, says=said.about(covered))
-        if uncovered := [day for day in self.window.days if day not in self._by_day and day not in self.cleared]:
+            found = _Pass(each, listed.name)
+            covered = yield from self._of_set(found)
+            says = found.said.about(covered)
+            self.look.bills.read[listed.name] = ReadSet(files=listed.files, covered=covered, says=says)
+            self._refuse_second_set(each, covered)
+        yield from self._kept()
+        uncovered = [day for day in self.window.days if day not in self._by_day and day not in self.cleared]
+        if uncovered := [day for day in uncovered if None not in self.kept.get(day, ())]:
             raise DaysError(
                 f"no file has charges of {spans(uncovered)}: {self.location.text} does not cover them yet", uncovered
             )
-        for (day, currency, *by), (count, billed, amortized) in self._left_out.items():
+        for (day, corrected_by, currency, *by), (count, billed, amortized) in self._left_out.items():
             stated = {
                 **dict(zip(self.report.left_out_by, by, strict=True)),
                 self.report.amortized: None if amortized is None else money.plain(amortized),
+                CORRECTED_BY: corrected_by,
             }
             yield (
                 day,
@@ -170,19 +193,34 @@ class Reading:
                 },
             )
 
-    def _of_set(self, each: FileSet, said: Said) -> Generator[Placed, None, Window | None]:
-        """Yield the rows of a set; return the days that it covers."""
-        covered, others, count = Covered(), Covered(), 0
+    def _kept(self) -> Iterator[Placed]:
+        """Yield the rows that the window's days keep, but of sets that have them again."""
+        for day in self.window.days:
+            for name, stored in self.kept.get(day, {}).items():
+                read = self.look.bills.read.get(name) if name else None
+                if not (read and day in read.says if name else day in self._by_day):
+                    yield from ((day, {KEPT: row}) for row in stored)
+
+    def _of_set(self, found: _Pass) -> Generator[Placed, None, Window | None]:
+        """Yield the rows of a set; return the days that it covers. Rows that correct other days name it."""
+        each, count = found.files, 0
         for file in each.files:
             for rows in rows_of(self.location, file):
                 count += len(rows)
-                yield from self._of_batch(each, rows, covered, others, said)
+                yield from self._of_batch(found, rows)
         if not count:
             raise FileError(f"{each.files[0].path}: has a header and no row: it says nothing about any day, remove it")
-        window = covered.window or others.window
+        window = found.covered.window or found.others.window
         if each.period and each.period.last < max(file.changed_at for file in each.files).date():
             window = each.period  # it was written after its end
-        for day in window.days if window else ():
+        own = set(window.days if window else ())
+        yield from ((day, row if day in own else {**row, CORRECTED_BY: found.name}) for day, row in found.late)
+        for key in [key for key in self._left_out if key[1] == found.name and key[0] in own]:
+            self._leave_out((key[0], None, *key[2:]), *self._left_out.pop(key))
+        return window
+
+    def _refuse_second_set(self, each: FileSet, covered: Window | None) -> None:
+        for day in covered.days if covered else ():
             if day in self.window:
                 if other := self._by_day.get(day):
                     raise FileError(
@@ -190,10 +228,15 @@ class Reading:
                         "each account a connection of its own"
                     )
                 self._by_day[day] = each
-        return window
 
-    def _of_batch(self, each: FileSet, rows: Rows, covered: Covered, others: Covered, said: Said) -> Iterator[Placed]:
-        report = self.report
+    def _leave_out(self, key: tuple[Any, ...], more: int, billed: Decimal, amortized: Decimal | None) -> None:
+        """Add rows to those that are left out."""
+        count, total, spread = self._left_out.get(key, (0, Decimal(), Decimal()))
+        spread = None if spread is None or amortized is None else money.total((spread, amortized))
+        self._left_out[key] = count + more, money.total((total, billed)), spread
+
+    def _of_batch(self, found: _Pass, rows: Rows) -> Iterator[Placed]:
+        report, each, said = self.report, found.files, found.said
         self._refuse_missing_columns(rows.file.path, rows.columns)
         values = {name: self._texts(rows, name) for name in report.required}
         for name, texts in values.items():
@@ -207,7 +250,7 @@ class Reading:
         by = list(zip(*(self._texts(rows, name) for name in report.left_out_by), strict=True))
         sums = list(zip(*(self._texts(rows, name) for name in report.amounts), strict=True))
         taken = self._taken(rows)
-        wanted: list[tuple[int, date]] = []
+        wanted: list[tuple[int, date, bool]] = []
         for n in range(len(rows)):
             begin, end = self._period(rows, n, begins[n], ends[n])
             currency = currencies[n]
@@ -215,29 +258,31 @@ class Reading:
                 raise self._fault(rows, n, report.currency, currency, "is no currency code: write it as USD")
             self._refuse_second_currency(rows, n, bills[n], currency)
             day = begin.date()
-            if late[n] != report.late[1] and (each.period is None or day >= each.period.first):
+            is_late = late[n] == report.late[1] or (each.period is not None and day < each.period.first)
+            if not is_late:
                 if each.period and day > each.period.last:
                     raise self._fault(
                         rows, n, report.begins, begins[n], f"is after the period of its folder ({each.period})"
                     )
-                (covered if use[n] == report.use[1] else others).add(begin, end)
+                (found.covered if use[n] == report.use[1] else found.others).add(begin, end)
             if taken[n]:
-                wanted.append((n, day))
+                wanted.append((n, day, is_late))
                 continue
             said.add(day, (currency, by[n], sums[n]))
             billed = self._number(rows, n, report.amount, amounts[n])
             spread = None if amortized[n] is None else self._number(rows, n, report.amortized, amortized[n])
             if day in self.window:
-                key = (day, currency, *by[n])
-                count, total, spread_before = self._left_out.get(key, (0, Decimal(), Decimal()))
-                spread = None if spread is None or spread_before is None else money.total((spread_before, spread))
-                self._left_out[key] = count + 1, money.total((total, billed)), spread
-        for (n, day), row in zip(wanted, rows.taken([n for n, _ in wanted]), strict=True):
+                self._leave_out((day, found.name if is_late else None, currency, *by[n]), 1, billed, spread)
+        for (n, day, is_late), row in zip(wanted, rows.taken([n for n, *_ in wanted]), strict=True):
             self._check(rows, n, row)
             said.add(day, sorted(row.items()))
             if day in self.window:
                 self._refuse_second_row(rows, n, row)
-                yield day, {**row, FILE: rows.file.path, ROW: rows.first + n}
+                placed = day, {**row, FILE: rows.file.path, ROW: rows.first + n}
+                if is_late:
+                    found.late.append(placed)
+                else:
+                    yield placed
 
     def _taken(self, rows: Rows) -> list[bool]:
         taken = [False] * len(rows)

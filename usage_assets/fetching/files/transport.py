@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from usage_assets.core.bills import Bills
+from usage_assets.core.bills import Bills, KeptRows
 from usage_assets.core.days import Window
 from usage_assets.fetching.files.location import FileError, Location
 from usage_assets.fetching.files.reading import DaysError, Look, Placed, Reading
@@ -45,14 +45,15 @@ class FileTransport(Failures):
         self._tokens = count(1)
         self._look: Look | FileError | None = None
         self._cleared: Collection[date] = ()
+        self._kept: KeptRows = {}
 
-    def look(self, cleared: Collection[date] = ()) -> Bills | None:
+    def look(self, cleared: Collection[date] = (), kept: KeptRows | None = None) -> Bills | None:
         """List the files anew; what is fetched from now on is read from these. Returns what is found, and later read.
 
         None if they cannot be listed, which every fetch says then. ``cleared``: days that have no charges where no set
-        covers them.
+        covers them. ``kept``: what days keep of sets that do not have them any more.
         """
-        self._cleared = cleared
+        self._cleared, self._kept = cleared, kept or {}
         try:
             self._look = Look.at(self._location)
         except FileError as error:
@@ -122,7 +123,7 @@ class FileTransport(Failures):
         look = self._look or Look.at(self._location)
         if isinstance(look, FileError):
             raise look
-        return Reading(self._location, report, window, chosen or report.taken, look, self._cleared)
+        return Reading(self._location, report, window, chosen or report.taken, look, self._cleared, self._kept)
 
 
 def _pages(rows: Iterator[Placed]) -> Iterator[list[Placed]]:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider
-from usage_assets.providers.files import FILE, ROW, FileReport
+from usage_assets.providers.files import CORRECTED_BY, FILE, KEPT, ROW, FileReport
 from usage_assets.providers.focus.meters import described, object_in
 from usage_assets.providers.records import Item, Json, Moment, Parser, as_json
 
@@ -77,6 +77,7 @@ class Charges(Row, kw_only=True, rename="pascal"):
         "sub_account_id",
         "sub_account_name",
         "other_columns",
+        "corrected_by",
     )
     totals = {
         "billed_usd": Total(
@@ -147,6 +148,10 @@ class Charges(Row, kw_only=True, rename="pascal"):
     left_out_rows: Annotated[
         int | None, column("Rows of the service that are left out; null in a row of a charge", unit="rows")
     ] = None
+    corrected_by: Annotated[
+        str | None,
+        column("Set of files (ledger.bill_sets) that corrects the day; null: of the set that covers it", is_added=True),
+    ] = None
 
 
 class ChargesOfDay(Item, kw_only=True, rename={"start": "day"}):
@@ -156,9 +161,11 @@ class ChargesOfDay(Item, kw_only=True, rename={"start": "day"}):
     results: list[dict[str, object]]
 
 
-OURS = frozenset(("connection", "usage_date", "OtherColumns", "Model", "UsageType", "Tokens"))
+OURS = frozenset(("connection", "usage_date", "OtherColumns", "Model", "UsageType", "Tokens", "CorrectedBy"))
 """Columns of the table that no file has."""
 _KNOWN = frozenset(Charges.__struct_encode_fields__) - OURS
+ADDED = (FILE, ROW, CORRECTED_BY)
+"""Fields that stand beside the columns of a row."""
 EXPORTED = "x_OtherColumns"
 """Where our own export has the columns of a file that it has no column for."""
 
@@ -166,14 +173,18 @@ EXPORTED = "x_OtherColumns"
 def charges(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
     """Yield the rows. Columns that have no column of their own are kept as one JSON text."""
     for n, result in enumerate(item["results"]):
+        if isinstance(kept := result.get(KEPT), dict):  # what a file says is text
+            yield f"{path}.results[{n}]", kept
+            continue
         fields = {name: value for name, value in result.items() if name in _KNOWN}
-        others = {name: value for name, value in result.items() if name not in _KNOWN and name not in (FILE, ROW)}
+        others = {name: value for name, value in result.items() if name not in _KNOWN and name not in ADDED}
         if exported := object_in(result, EXPORTED):
             others = {**exported, **others}
             del others[EXPORTED]
         if "x_InvoiceId" in result:  # our own export has no InvoiceId where a charge of the file has none
             fields.setdefault("InvoiceId", result["x_InvoiceId"])
         fields["OtherColumns"] = as_json(parser.people.scrubbed(others)) if others else None
+        fields["CorrectedBy"] = result.get(CORRECTED_BY)
         yield f"{path}.results[{n}]", fields if "LeftOutRows" in fields else fields | described(result)
 
 

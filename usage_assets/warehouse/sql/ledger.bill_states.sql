@@ -36,9 +36,10 @@ others as (
     connection,
     table_name,
     usage_date,
-    bool_or(said is not null and covers and not is_gone) as is_covered,
+    count(*) filter (said is not null and covers and not is_gone) as covered_by,
+    covered_by > 0 as is_covered,
+    string_agg(set_name, ' and ' order by set_name) filter (said is not null and covers and not is_gone) as covering,
     bool_or(said is not null and not covers and not is_gone and stored is null) as is_corrected,
-    bool_or(archived_at is not null and covers) as is_archived,
     coalesce(any_value(of_any_day or usage_date <= until), false) as may_be_read,
     coalesce(any_value(unread.waits), false) as others_wait
   from days
@@ -49,7 +50,7 @@ found as (
   select
     days.*,
     others_wait,
-    is_archived,
+    if(covered_by > 1, covering, null) as sets_of_the_day,
     case
       when archived_at is not null then 'archived'
       when stored is not null and said is null and if(covers, not is_covered, is_gone and not is_corrected)
@@ -102,7 +103,7 @@ stated as (
       when state = 'accepted' then 'withdrawn, which ' || accepted_by || ' has accepted: it is cleared'
       when state = 'withdrawn' then set_name || if(is_gone, ' is not there any more', ' no longer has charges of these days')
       when waits then missing
-      when is_archived then set_name || ' corrects it, and the files of the day are not there any more: put them back to store the correction'
+      when sets_of_the_day is not null then sets_of_the_day || ' both cover it'
       when said is null then set_name || ' no longer says anything about it'
       else set_name || ' has changed'
     end as because
