@@ -3,9 +3,9 @@
 import gzip
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ def test_a_bill_becomes_costs_and_usage_and_what_is_left_out_is_counted(project:
         "billed_usd": "1.350000000000000000000000",
         "left_out_usd": "20.500000000000000000000000",
         "left_out_rows": "2",
-        "tokens": "418500",
+        "tokens": "418500.000000000000000000000000",
     }
     assert sums(project, "select project_name from costs.by_project group by all") == [("research",)]
 
@@ -400,6 +400,49 @@ def test_corrections_take_tokens_back_and_nothing_else_adds_any(project: Project
     fetched(project)
     used = "select input_tokens from costs.usage_by_model where usage_date = '2026-11-02'"
     assert sums(project, used) == [(415_500,)]
+
+
+PARTS_OF_TOKENS: dict[str, tuple[Sequence[tuple[str, str]], Sequence[int]]] = {
+    "many halves": ([("input", "0.5")] * 1000, (500, 0, 0)),
+    "a half goes to the even number below": ([("input", "2"), ("input", "0.5")], (2, 0, 0)),
+    "a half goes to the even number above": ([("input", "3"), ("input", "0.5")], (4, 0, 0)),
+    "a half that is taken back": ([("input", "0.5"), ("input", "-3")], (-2, 0, 0)),
+    "a little more than a half": ([("input", "0.5"), ("input", "0.000000000000000000000001")], (1, 0, 0)),
+    "thirds": ([("output", "0.333333333333333333333333")] * 30, (0, 0, 10)),
+    "all digits": ([("input", "12345678901234.4"), ("input", "0.1")], (12345678901234, 0, 0)),
+    "each kind for itself": ([("input", "1.5"), ("cache-read-input", "1.5"), ("output", "1.5")], (4, 2, 2)),
+}
+"""Kinds and tokens of charges -> input, cached input and output tokens of their day."""
+
+
+@pytest.mark.parametrize("parts", PARTS_OF_TOKENS)
+def test_parts_of_tokens_are_added_up_before_they_are_rounded(project: Project, files: Path, parts: str) -> None:
+    charges, used = PARTS_OF_TOKENS[parts]
+    meter = "USE1-Claude4.5Sonnet-{}-token-count"
+    write(
+        files / "november.csv",
+        [
+            on(
+                "2026-11-02",
+                SkuMeter=meter.format(kind),
+                ConsumedQuantity=tokens,
+                ConsumedUnit="Tokens",
+                SkuPriceId=f"{n}",
+                ChargeClass="Correction" if tokens.startswith("-") else "",
+            )
+            for n, (kind, tokens) in enumerate(charges)
+        ]
+        + [on("2026-11-03")],
+    )
+    fetched(project)
+    stored = "select input_tokens, cached_input_tokens, output_tokens from costs.usage where usage_date = '2026-11-02'"
+    assert sums(project, stored) == [tuple(used)]
+    total = (
+        "select (day_totals ->> 'tokens')::decimal(38, 24) from ledger.stored_days "
+        "where table_name = 'focus.charges' and usage_date = '2026-11-02'"
+    )
+    with localcontext(prec=50):
+        assert sums(project, total) == [(sum(Decimal(tokens) for _, tokens in charges),)]
 
 
 def test_lines_of_json_are_read_exactly(tmp_path: Path) -> None:

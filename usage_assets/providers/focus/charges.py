@@ -80,6 +80,7 @@ class Charges(Row, kw_only=True, rename="pascal"):
         "corrected_by",
     )
     totals = {
+        "tokens": Total("sum(coalesce(exact_tokens, tokens))"),
         "billed_usd": Total(
             "sum(billed_cost) filter (where left_out_rows is null and billing_currency = 'USD')", "USD"
         ),
@@ -143,7 +144,13 @@ class Charges(Row, kw_only=True, rename="pascal"):
     ] = None
     tokens: Annotated[
         int | None,
-        column("Tokens that were used, where the unit is one of tokens; null for what is no use", unit="tokens"),
+        column(
+            "Tokens that were used, where the unit is one of tokens, rounded; null for what is no use", unit="tokens"
+        ),
+    ] = None
+    exact_tokens: Annotated[
+        Decimal | None,
+        column("The same with their fraction; null: they have none", unit="tokens", additive=False, is_added=True),
     ] = None
     left_out_rows: Annotated[
         int | None, column("Rows of the service that are left out; null in a row of a charge", unit="rows")
@@ -161,7 +168,9 @@ class ChargesOfDay(Item, kw_only=True, rename={"start": "day"}):
     results: list[dict[str, object]]
 
 
-OURS = frozenset(("connection", "usage_date", "OtherColumns", "Model", "UsageType", "Tokens", "CorrectedBy"))
+OURS = frozenset(
+    ("connection", "usage_date", "OtherColumns", "Model", "UsageType", "Tokens", "ExactTokens", "CorrectedBy")
+)
 """Columns of the table that no file has."""
 _KNOWN = frozenset(Charges.__struct_encode_fields__) - OURS
 ADDED = (FILE, ROW, CORRECTED_BY)

@@ -16,6 +16,8 @@ from functools import lru_cache
 
 import msgspec
 
+from usage_assets.core import money
+
 CACHE_WRITE = "cache_creation.ephemeral_5m_input_tokens"
 CACHE_WRITE_1H = "cache_creation.ephemeral_1h_input_tokens"
 CACHE_READ = "cache_read_input_tokens"
@@ -112,8 +114,10 @@ def tokens_per(unit: str, meter: str = "") -> int | None:
     return int(number or 1) * _TIMES.get((prefix or alone or "").lower(), 1)
 
 
-def tokens_of(row: Mapping[str, object], meter: str | None) -> int | None:
-    """Return the tokens that a charge was for: consumed, or priced where it does not state what was consumed.
+@money.exactly()
+def tokens_of(row: Mapping[str, object], meter: str | None) -> Decimal | None:
+    """Return the tokens that a charge was for: consumed, or priced where it does not state what was consumed. They may
+    have a fraction, because many charges are parts of one.
 
     None where these are not tokens, and where nothing was used: what is bought, credited or taxed, and the part of a
     commitment that nobody used. A correction that takes use back has a negative number of them.
@@ -123,7 +127,7 @@ def tokens_of(row: Mapping[str, object], meter: str | None) -> int | None:
     stated = "Pricing" if row.get("ConsumedQuantity") is None else "Consumed"
     number, unit = row.get(f"{stated}Quantity"), row.get(f"{stated}Unit")
     if isinstance(number, str) and isinstance(unit, str) and (per := tokens_per(unit, meter or "")):
-        return round(Decimal(number) * per)
+        return Decimal(number) * per
     return None
 
 
@@ -159,4 +163,7 @@ def described(row: Mapping[str, object]) -> dict[str, object]:
     elif kind is None:
         kind = kind_of(meter) if meter else None
     stated = row.get("x_Model") or details.get("ModelId")
-    return {"Model": stated or model_of(row, meter), "UsageType": kind, "Tokens": tokens_of(row, meter)}
+    tokens = tokens_of(row, meter)
+    whole = None if tokens is None else round(tokens)
+    exact = None if tokens == whole else f"{tokens:f}"
+    return {"Model": stated or model_of(row, meter), "UsageType": kind, "Tokens": whole, "ExactTokens": exact}
