@@ -21,7 +21,8 @@ from usage_assets.warehouse.values import Query, Seed, View, declared_in
 SQL = Path(__file__).parent / "sql"
 Sources: TypeAlias = Mapping[str, Mapping[str, dg.AssetKey]]
 """A connection's assets by the table that they write and the part of it; the part is empty where a table has none."""
-SUMS = (SQL / "sums.sql").read_text()
+SUMS = {name: (SQL / f"{name}.sql").read_text() for name in ("sums", "minor_units")}
+"""What a file in ``sql/checks/`` declares that is added up -> the query that its own query is put in."""
 INPUTS = frozenset(path.stem for path in (SQL / "inputs").glob("*.sql"))
 NEVER = datetime.min.replace(tzinfo=UTC)
 STATED: Mapping[str, tuple[str, View]] = {
@@ -159,15 +160,16 @@ class Model(Related):
         )
 
     def _reconciliation(self, sql: str) -> str:
-        """Return the query of a file in ``sql/checks/``: within ``sql/sums.sql`` where it declares what is added up."""
+        """Return the query of a file in ``sql/checks/``: within one of ``SUMS`` where it declares what is added up."""
         stated = declared_in(sql)
-        if "sums" not in stated:
+        kind = next((name for name in SUMS if name in stated), None)
+        if not kind:
             return sql.replace("{table}", self.row.table)
-        return SUMS.format(
+        return SUMS[kind].format(
             expected=sql,
             table=self.row.table,
             in_part=f"{self.row.slice_by} = $part" if self.row.slice_by else "true",
-            sums=stated["sums"],
+            sums=stated[kind],
             by=f"{stated['by']}, " if "by" in stated else "",
             total=stated.get("total", "replace(measure, '_', ' ')"),
             unit=stated.get("unit", "''"),

@@ -1,6 +1,6 @@
 -- amounts in model_breakdown of port_entities.claude_code_analytics are the minor units of anthropic.claude_code, per
--- currency (read by pattern: DuckDB's JSON functions take a number through a double, and Port is sent every digit; dollars have
--- 24 places, those of a cent of 23 places would have 25, so that each model may be off by half of the last one)
+-- currency (read by pattern: DuckDB's JSON functions take a number through a double, and Port is sent every digit. Counted in
+-- minor units, as in sql/minor_units.sql: another arithmetic than the entity's, which may round half of an amount's last place)
 -- says: what Port gets of Claude Code costs {found}, and anthropic.claude_code says {expected}
 with
 source_models as (
@@ -25,26 +25,17 @@ entity_models as (
 select
   connection,
   usage_date,
-  currency as unit,
-  sum(expected) as expected,
-  sum(found) as found
+  concat(currency, ' minor units') as unit,
+  any_value((1 / coalesce(minor_unit, 0.01))::integer) as minor_units_of_one,
+  coalesce(sum(in_minor_units), 0) as expected,
+  coalesce(sum(in_whole_units), 0) * minor_units_of_one as found
 from (
-  select
-    connection,
-    usage_date,
-    source_models.currency,
-    major_units(estimated_cost_cents, minor_unit) as expected,
-    0 as found
+  select connection, usage_date, upper(currency) as currency, estimated_cost_cents as in_minor_units
   from source_models
-  left join accounting.currencies on currencies.currency = upper(source_models.currency)
-  union all
-  select
-    connection,
-    usage_date,
-    currency,
-    0 as expected,
-    amount as found
+  union all by name
+  select connection, usage_date, upper(currency) as currency, amount as in_whole_units
   from entity_models
 )
+left join accounting.currencies using (currency)
 group by connection, usage_date, currency
-having abs(sum(expected) - sum(found)) >= count(*) * 0.000000000000000000000001
+having abs(expected - found) > count(in_whole_units) * minor_units_of_one * 0.000000000000000000000001

@@ -1,13 +1,10 @@
 -- amounts of port_entities.claude_cost_record are the minor units of anthropic.cost_report, per currency
--- sums: amount
+-- minor_units: amount
 -- by: currency
 -- total: 'billed'
--- unit: currency
 select
   connection,
   usage_date,
-  upper(cost_report.currency) as currency,
-  major_units(sum(amount_cents), any_value(minor_unit)) as amount
+  upper(currency) as currency,
+  amount_cents as amount
 from anthropic.cost_report
-left join accounting.currencies on currencies.currency = upper(cost_report.currency)
-group by connection, usage_date, upper(cost_report.currency)

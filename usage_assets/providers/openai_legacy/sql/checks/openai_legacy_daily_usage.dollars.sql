@@ -1,11 +1,9 @@
 -- dollars of port_entities.openai_daily_usage are the cents of the lines in openai_legacy.billing_usage
--- sums: total_cost
--- unit: 'USD'
+-- minor_units: total_cost
+-- by: 'USD' as currency
 select
   connection,
   usage_date,
-  major_units(sum(cost_cents), any_value(minor_unit)) as total_cost
+  cost_cents as total_cost
 from openai_legacy.billing_usage
-left join accounting.currencies on currency = 'USD'
 where name is not null
-group by connection, usage_date
