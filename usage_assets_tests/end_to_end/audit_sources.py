@@ -107,6 +107,9 @@ def _charges(told: Told) -> Iterator[Row]:
             "model": MODELS_OF_METERS[model],
             "usage_type": KINDS_OF_METERS[meter],
             "tokens": int(row["quantity"] * 1000),
+            "corrected_by": f"metadata/BILLING_PERIOD={booked:%Y-%m}/focus-Manifest.json"
+            if booked > told.day
+            else None,
         }
     others = (row for row in told.rows if row["service"] not in BEDROCK)
     for (service,), same in by(others, "service").items():

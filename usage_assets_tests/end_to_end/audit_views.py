@@ -408,7 +408,16 @@ def _is_charged(row: Row) -> bool:
 def _passed(row: Row) -> Row:
     """A charge of a file, as the file states it."""
     others = dict(row["other_columns"])
-    own = ("connection", "usage_date", "model", "usage_type", "tokens", "other_columns", "left_out_rows")
+    own = (
+        "connection",
+        "usage_date",
+        "model",
+        "usage_type",
+        "tokens",
+        "other_columns",
+        "left_out_rows",
+        "corrected_by",
+    )
     stated = {"".join(map(str.capitalize, name.split("_"))): value for name, value in row.items() if name not in own}
     columns = ("BillingAccountName", "ChargeFrequency", "PublisherName", "Tags")
     return {
