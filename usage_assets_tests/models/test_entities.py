@@ -792,6 +792,38 @@ def test_a_person_s_day_has_what_office_and_code_say_in_json(days: Days) -> None
     assert nobody["office_session_count"] is nobody["edit_tool_accepted"] is nobody["email"] is None
 
 
+COUNTERS: Sequence[tuple[object, int | None]] = [
+    (3, 3),
+    (Decimal("3.0"), 3),
+    ("3", 3),
+    ("three", None),
+    (2**63, None),
+    ({"n": 3}, None),
+    (None, None),
+]
+"""A counter as a body has it, and what it is: null where it is no number."""
+
+
+@pytest.mark.parametrize(("sent", "count"), COUNTERS)
+def test_a_counter_in_json_is_its_number_or_unknown(sent: object, count: int | None, days: Days) -> None:
+    tools = as_json({"edit_tool": {"accepted_count": sent, "rejected_count": 1}})
+    office = as_json({"excel": {"distinct_session_count": sent, "message_count": 5}})
+    days.fetched(EnterpriseUsers, raw(EnterpriseUsers, claude_code_tool_actions=tools, office_metrics=office))
+    row = days.row("claude_ai_user_activity")
+    assert (row["edit_tool_accepted"], row["edit_tool_rejected"]) == (count, 1)
+    assert (row["office_session_count"], row["office_message_count"]) == (count, 5)
+    used = as_json({"excel": {"distinct_session_skill_used_count": sent}})
+    days.fetched(EnterpriseSkills, raw(EnterpriseSkills, skill_name="deck maker", office_metrics=used))
+    assert days.row("claude_ai_skill_usage")["excel_session_skill_used_count"] == count
+
+
+def test_a_counter_in_json_that_is_true_is_refused_in_words(days: Days) -> None:
+    used = as_json({"excel": {"distinct_session_skill_used_count": True}})
+    days.fetched(EnterpriseSkills, raw(EnterpriseSkills, skill_name="deck maker", office_metrics=used))
+    with pytest.raises(WarehouseError, match=r"excel session skill used count.* 1,? and .* unknown"):
+        days.derive("claude_ai_skill_usage")
+
+
 def test_a_person_s_cost_is_whole_units_per_product_model_and_currency(days: Days) -> None:
     person = {"actor_type": "user_actor", "actor_user_id": "user_1", "actor_name": "Ann", "product": "chat"}
     cents = {"amount_cents": Decimal("41280.5"), "list_amount_cents": Decimal(51600)}

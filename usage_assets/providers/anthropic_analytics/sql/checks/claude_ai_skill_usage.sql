@@ -9,8 +9,9 @@ select
     claude_code_distinct_session_skill_used_count as code_session_skill_used_count,
     cowork_distinct_session_skill_used_count as cowork_session_skill_used_count
   ),
-  (office_metrics ->> '$.excel.distinct_session_skill_used_count')::bigint as excel_session_skill_used_count,
-  (office_metrics ->> '$.powerpoint.distinct_session_skill_used_count')::bigint as powerpoint_session_skill_used_count,
-  (office_metrics ->> '$.word.distinct_session_skill_used_count')::bigint as word_session_skill_used_count,
-  (office_metrics ->> '$.outlook.distinct_session_skill_used_count')::bigint as outlook_session_skill_used_count
+  try_cast(office_metrics ->> '$.excel.distinct_session_skill_used_count' as bigint) as excel_session_skill_used_count,
+  try_cast(office_metrics ->> '$.powerpoint.distinct_session_skill_used_count' as bigint)
+    as powerpoint_session_skill_used_count,
+  try_cast(office_metrics ->> '$.word.distinct_session_skill_used_count' as bigint) as word_session_skill_used_count,
+  try_cast(office_metrics ->> '$.outlook.distinct_session_skill_used_count' as bigint) as outlook_session_skill_used_count
 from anthropic_analytics.skills

@@ -23,24 +23,24 @@ select
     cowork_distinct_session_count as cowork_session_count,
     design_distinct_session_count as design_session_count
   ),
-  (claude_code_tool_actions ->> '$.edit_tool.accepted_count')::bigint as edit_tool_accepted,
-  (claude_code_tool_actions ->> '$.edit_tool.rejected_count')::bigint as edit_tool_rejected,
-  (claude_code_tool_actions ->> '$.write_tool.accepted_count')::bigint as write_tool_accepted,
-  (claude_code_tool_actions ->> '$.write_tool.rejected_count')::bigint as write_tool_rejected,
-  (claude_code_tool_actions ->> '$.multi_edit_tool.accepted_count')::bigint as multi_edit_tool_accepted,
-  (claude_code_tool_actions ->> '$.multi_edit_tool.rejected_count')::bigint as multi_edit_tool_rejected,
-  (claude_code_tool_actions ->> '$.notebook_edit_tool.accepted_count')::bigint as notebook_edit_tool_accepted,
-  (claude_code_tool_actions ->> '$.notebook_edit_tool.rejected_count')::bigint as notebook_edit_tool_rejected,
-  list_sum((office_metrics ->> [
+  try_cast(claude_code_tool_actions ->> '$.edit_tool.accepted_count' as bigint) as edit_tool_accepted,
+  try_cast(claude_code_tool_actions ->> '$.edit_tool.rejected_count' as bigint) as edit_tool_rejected,
+  try_cast(claude_code_tool_actions ->> '$.write_tool.accepted_count' as bigint) as write_tool_accepted,
+  try_cast(claude_code_tool_actions ->> '$.write_tool.rejected_count' as bigint) as write_tool_rejected,
+  try_cast(claude_code_tool_actions ->> '$.multi_edit_tool.accepted_count' as bigint) as multi_edit_tool_accepted,
+  try_cast(claude_code_tool_actions ->> '$.multi_edit_tool.rejected_count' as bigint) as multi_edit_tool_rejected,
+  try_cast(claude_code_tool_actions ->> '$.notebook_edit_tool.accepted_count' as bigint) as notebook_edit_tool_accepted,
+  try_cast(claude_code_tool_actions ->> '$.notebook_edit_tool.rejected_count' as bigint) as notebook_edit_tool_rejected,
+  list_sum(try_cast(office_metrics ->> [
     '$.excel.distinct_session_count',
     '$.powerpoint.distinct_session_count',
     '$.word.distinct_session_count',
     '$.outlook.distinct_session_count'
-  ])::bigint[]) as office_session_count,
-  list_sum((office_metrics ->> [
+  ] as bigint[])) as office_session_count,
+  list_sum(try_cast(office_metrics ->> [
     '$.excel.message_count',
     '$.powerpoint.message_count',
     '$.word.message_count',
     '$.outlook.message_count'
-  ])::bigint[]) as office_message_count
+  ] as bigint[])) as office_message_count
 from anthropic_analytics.users
