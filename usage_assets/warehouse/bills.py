@@ -427,10 +427,13 @@ def refuse_parts(database: duckdb.DuckDBPyConnection, table: str, target: Slice,
         corrected = changed - covered
         if name in withdrawn and (days := [day for day in target.days if day in covered | corrected]):
             raise WarehouseError(withdrawal(target.connection, *withdrawn[name]), days=days)
-        groups.append((name, [day for day in target.days if day in covered], changed & covered))
-        # a run has contiguous days, so those between them have to be stored, too
-        if corrected and (named | {*target.days}) - staying >= {*Window(min(corrected), max(corrected)).days}:
-            groups.append((name, [day for day in target.days if day in corrected], corrected))
+        own, stored = changed & covered, (named | {*target.days}) - staying
+        # a run has contiguous days, so those between have to be stored, too
+        for together in (changed, corrected) if corrected else ():
+            if stored >= {*Window(min(together), max(together)).days}:
+                groups.append((name, [day for day in target.days if day in together], together))
+                break
+        groups.append((name, [day for day in target.days if day in own], own))
     for name, days, together in groups:
         others = together.difference(target.days)
         if not days or others in (set(), together) or len(Window(min(together), max(together)).days) > MOST_DAYS:

@@ -228,6 +228,44 @@ def test_a_correction_that_moves_is_stored_on_both_days_or_said(
     assert (said.code, auto.total(), auto.due()) == (0, right, {})
 
 
+OCTOBER = [date(2026, 10, 1) + timedelta(days=n) for n in range(31)]
+OWN = NOVEMBER[2]
+
+
+@pytest.mark.parametrize("moves", ["back", "forth"])
+@pytest.mark.parametrize("between", [OCTOBER, []], ids=["together", "apart"])
+def test_a_correction_that_moves_between_a_day_of_its_own_set_and_another_is_stored_on_both_or_said(
+    auto: Automation,
+    bills: Path,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    between: Sequence[date],
+    moves: str,
+) -> None:
+    other = SEPTEMBER[-1]
+    before, after = (OWN, other) if moves == "back" else (other, OWN)
+    write(bills / "2026-09.csv", of(SEPTEMBER + list(between)))
+    write(bills / "2026-11.csv", of(NOVEMBER) + of([before], "-2", ChargeClass="Correction"))
+    auto.settle()
+    right = auto.total()
+    assert right == len(SEPTEMBER) + len(between) + len(NOVEMBER) - 2
+    write(bills / "2026-11.csv", of(NOVEMBER) + of([after], "-2", ChargeClass="Correction"))
+    terminal = Terminal.open(sandbox, auto.folder, monkeypatch, capfd)
+    for name, value in auto.variables.items():
+        monkeypatch.setenv(name, value)
+    for only in (before, after):
+        said = terminal.type("backfill", "--start", str(only), "--end", str(only))
+        if between:
+            assert (said.code, auto.total()) == (1, right), "both days are refused, and stay as they were"
+            assert "its days are stored together" in said.err
+        else:
+            assert said.code == (only == before), "a mixture is named until the other day is stored, too"
+            assert (auto.total() == right) == (only == after)
+    said = terminal.type("backfill", "--due")
+    assert (said.code, auto.total(), auto.due()) == (0, right, {})
+
+
 def test_a_set_is_stored_together(auto: Automation, bills: Path) -> None:
     write(bills / "2026-11.csv", of(NOVEMBER))
     auto.settle()
