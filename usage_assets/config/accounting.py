@@ -708,18 +708,18 @@ class TagAllocationRow(SeedRow):
 class PersonRow(SeedRow):
     """One row per address, login and id of a [[person]] of the connections file, under each policy that it concerns.
 
-    Under ids, an address is a digest: it matches only an address that is stored as a provider's only id. Under hash, it
-    is hashed as costs and usage are.
+    Under ids, an address is a digest: it matches only an address that is a provider's only id of a person. Under hash, it
+    is hashed as in costs and usage.
     """
 
     table = "accounting.people"
     grain = ("policy", "person", "connection", "kind", "id")
 
-    policy: Annotated[str, column("Policy of the connections that the row is about: ids, hash or names")]
-    person: Annotated[str, column("The same of all rows of a person; another one under hash. A digest")]
+    policy: Annotated[str, column("Policy of the connections that the row applies to: ids, hash or names")]
+    person: Annotated[str, column("Digest, the same in all rows of a person; a different one under hash")]
     connection: Annotated[str | None, column("Connection; null: any connection of this policy")]
     kind: Annotated[str, column("address, login or id")]
-    id: Annotated[str, column("It, in lower case unless it is an id", personal=True)]
+    id: Annotated[str, column("The address, login or id; in lower case unless it is an id", personal=True)]
     name: Annotated[str | None, column("Name of the person; null unless the policy is names", personal=True)]
 
 
@@ -742,13 +742,13 @@ class ConfiguredConnectionRow(SeedRow):
 
 
 class SeparateBillRow(SeedRow):
-    """One row per pair of connections of which the connections file says that their bills share no charge."""
+    """One row per pair of connections that share no charge, as the connections file states (no_overlap_with)."""
 
     table = "accounting.separate_bills"
     grain = ("connection", "other")
 
-    connection: Annotated[str, column("Connection that says so (no_overlap_with)")]
-    other: Annotated[str, column("The other connection")]
+    connection: Annotated[str, column("Connection with the no_overlap_with")]
+    other: Annotated[str, column("Connection that it names")]
 
 
 class CurrencyRow(SeedRow):

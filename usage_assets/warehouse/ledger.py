@@ -102,26 +102,24 @@ class LateDay(Row):
 
 
 class BillSet(ConnectionRow):
-    """One row per set of files of a bill that is there, or of which a day is stored.
+    """One row per set of bill files that exists, or that has stored days.
 
-    ``files`` is as the last run has listed them. Where ``files_read`` differs, its days are due (ledger.bill_states).
+    ``files`` is what the last run listed. If ``files_read`` differs, its days are due (ledger.bill_states).
     """
 
     table = "ledger.bill_sets"
     grain = ("table_name", "set_name")
 
     table_name: Annotated[str, column("Table that its charges are stored in")]
-    set_name: Annotated[str, column("Path below the location; it stays the same when the set is delivered again")]
-    files: Annotated[
-        str | None, column("Digest of path, size and time of its files; null: they are not there any more")
-    ]
-    files_read: Annotated[str | None, column("The same when it was last read to its end; null: never")]
-    manifest: Annotated[str | None, column("Its manifest; null: it has none")]
-    period_first: Annotated[date | None, column("First day that its path names; null: its path names none")]
+    set_name: Annotated[str, column("Path below the location; a new delivery of the set keeps it")]
+    files: Annotated[str | None, column("Digest of path, size and time of its files; null: the files are gone")]
+    files_read: Annotated[str | None, column("The same digest when the set was last read to its end; null: never")]
+    manifest: Annotated[str | None, column("Its manifest; null: none")]
+    period_first: Annotated[date | None, column("First day that its path names; null: none")]
     period_last: Annotated[date | None, column("Last day that its path names")]
     first_day: Annotated[date | None, column("First day that it covers, as it was last read; null: none")]
     last_day: Annotated[date | None, column("Last day that it covers")]
-    missing: Annotated[str | None, column("Why it is not complete; null: it is")]
+    missing: Annotated[str | None, column("Why it is incomplete; null: it is complete")]
     changed_at: Annotated[datetime, column("When a run first found it like this")]
     run_id: Annotated[str, column("Dagster run that found it like this")]
 
@@ -129,9 +127,9 @@ class BillSet(ConnectionRow):
 class BillDay(Row):
     """One row per day and set of files that covers or corrects it, or did when the day was stored.
 
-    Two, if the set corrects a day that it covered until the day was archived.
+    Two rows, if the set corrects a day that it covered until the day was archived.
 
-    ``stored`` is written with the rows of the day. Where ``said`` differs, the day is due (ledger.bill_states).
+    ``stored`` is written with the rows of the day. If ``said`` differs, the day is due (ledger.bill_states).
     """
 
     table = "ledger.bill_days"
@@ -140,12 +138,13 @@ class BillDay(Row):
     table_name: Annotated[str, column("Table that the day is stored in")]
     set_name: Annotated[str, column("Set of files, as in ledger.bill_sets")]
     said: Annotated[
-        str | None, column("Digest of what the set says about the day, as it was last read; null: nothing any more")
+        str | None, column("Digest of what the set says about the day, when it was last read; null: nothing any more")
     ]
-    covers: Annotated[bool, column("Whether it covers the day; otherwise it corrects it")]
+    covers: Annotated[bool, column("Whether it covers the day; false: it corrects the day")]
     stored: Annotated[str | None, column("Digest of what is stored of it; null: nothing")]
     archived_at: Annotated[
-        datetime | None, column("When a run found it gone after the time for which files are kept; null: it was not")
+        datetime | None,
+        column("When a run found it gone after the time that files are kept (keeps); null: it is not archived"),
     ]
 
 

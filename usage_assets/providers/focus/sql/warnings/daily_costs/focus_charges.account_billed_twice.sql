@@ -1,4 +1,5 @@
--- no account of the files is stored by another connection on the same day (docs/one-bill.md)
+-- no account of the files is stored by another connection on the same day (docs/focus-files.md). An error: both store the same
+-- charges. billed_twice warns of another vendor's bill, which only names tell
 -- severity: error
 -- says: {amount_usd} of {service} of account {accounts} is stored, and connection {billed_by} stores {billed_by_usd} of the same, too
 -- do: Store it once: remove one of the two connections, or leave its files out. If they share no charge, say so with no_overlap_with
