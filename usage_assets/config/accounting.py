@@ -708,8 +708,8 @@ class TagAllocationRow(SeedRow):
 class PersonRow(SeedRow):
     """One row per address, login and id of a [[person]] of the connections file, under each policy that it concerns.
 
-    Under ids, an address is a digest: it matches only an address that is a provider's only id of a person. Under hash, it
-    is hashed as in costs and usage.
+    Under ids, an address is a digest: it matches only an address that is a provider's only id of a person. Under
+    hash, it is hashed as in costs and usage.
     """
 
     table = "accounting.people"
