@@ -792,7 +792,7 @@ def test_a_person_s_day_has_what_office_and_code_say_in_json(days: Days) -> None
     assert nobody["office_session_count"] is nobody["edit_tool_accepted"] is nobody["email"] is None
 
 
-COUNTERS: Sequence[tuple[object, int | None]] = [
+JSON_COUNTERS: Sequence[tuple[object, int | None]] = [
     (3, 3),
     (Decimal("3.0"), 3),
     ("3", 3),
@@ -804,7 +804,7 @@ COUNTERS: Sequence[tuple[object, int | None]] = [
 """A counter as a body has it, and what it is: null where it is no number."""
 
 
-@pytest.mark.parametrize(("sent", "count"), COUNTERS)
+@pytest.mark.parametrize(("sent", "count"), JSON_COUNTERS)
 def test_a_counter_in_json_is_its_number_or_unknown(sent: object, count: int | None, days: Days) -> None:
     tools = as_json({"edit_tool": {"accepted_count": sent, "rejected_count": 1}})
     office = as_json({"excel": {"distinct_session_count": sent, "message_count": 5}})
