@@ -26,6 +26,7 @@ from usage_assets.assets.port_assets import PortAssets
 from usage_assets.assets.port_insights import PORT_INSIGHTS, build_port_insights
 from usage_assets.assets.raw import build_raw_asset
 from usage_assets.assets.report import REPORT, build_report_asset
+from usage_assets.assets.warehouse_resource import resource_of
 from usage_assets.automation.due_sensor import build_due_sensor
 from usage_assets.automation.jobs import build_jobs
 from usage_assets.automation.port_sensor import build_port_sensor
@@ -52,7 +53,8 @@ from usage_assets.models.connection_graph import (
 from usage_assets.models.entities import all_entities, entities_of, pushed_assets
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.port.client import PortClient
-from usage_assets.warehouse.opened import warehouse_of_runs
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table
 
 # Backfill policies are used on purpose; Dagster would warn of each at every start.
@@ -119,13 +121,13 @@ def build_definitions(
     *,
     only: Collection[str] | None = None,
     patience: Mapping[str, float] | None = None,
-    **overrides: Any,
+    warehouse: Warehouse | None = None,
 ) -> dg.Definitions:
     """Build the graph of this code location's connections.
 
     Opens no file and no network: without any key the whole graph loads, so that a newcomer sees it. With ``only``, it
-    is what runs of these connections need: no schedules and no sensors. ``overrides`` replace resources; ``patience``
-    (attempts, base_delay, ...) replaces what the HTTP clients wait.
+    is what runs of these connections need: no schedules and no sensors. ``patience`` (attempts, base_delay, ...)
+    replaces what the HTTP clients wait. Where ``warehouse`` is stated, runs store there and publish nothing.
     """
     shared, connections = Shared(settings, patience or {}), settings.own_connections()
     is_main = settings.usage_shard is None
@@ -134,7 +136,7 @@ def build_definitions(
     built = [build_connection(each, shared) for each in connections if only is None or each.name in only]
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [asset for each in built for asset in each.assets]
     checks = [check for each in built for check in each.checks]
-    usage = {each.name: each.graph.keys for each in built}
+    usage = {each.name: [*map(dg.AssetKey.from_user_string, each.graph.assets)] for each in built}
     lookups = {each.name: each.lookups for each in built}
     pushed = {each.name: each.pushed for each in built if each.pushed}
     with_report = is_main and (only is None or any(key.path[0] in only for key in (REPORT, PORT_INSIGHTS, *INSIGHTS)))
@@ -183,18 +185,19 @@ def build_definitions(
                 )
             )
     if only is None and is_main:
-        assets.append(costs_of_all_connections(cost_assets(shared.everywhere)))
+        assets.append(costs_of_all_connections([*map(dg.AssetKey.from_user_string, cost_assets(shared.everywhere))]))
         sensors.append(build_report_sensor(running=any(each.has_access or each.shard for each in shared.everywhere)))
         schedules.append(build_pruning(settings, shared.port_client))
-    warehouse = overrides.setdefault("warehouse", warehouse_of_runs(settings.warehouse))
-    io_manager = UsageIOManager(warehouse=warehouse, is_sharded=shared.is_sharded, shard=settings.usage_shard)
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
         jobs=jobs,
         schedules=schedules,
         sensors=sensors,
-        resources={"io_manager": io_manager, **overrides},
+        resources={
+            "io_manager": UsageIOManager.of_runs(is_sharded=shared.is_sharded, shard=settings.usage_shard),
+            "warehouse": warehouse or resource_of(warehouse_at(settings.warehouse)),
+        },
         executor=dg.in_process_executor,
     )
 
@@ -224,7 +227,7 @@ def build_connection(connection: Connection, shared: Shared) -> ConnectionAssets
             graph.sources,
             partitions,
             policy,
-            needed=graph.needed_by(model.asset_key(connection.name)),
+            needed=graph.needed_by(model.asset_of(connection.name)),
             is_emptied=graph.is_superseded,
         )
         assets.append(asset)
@@ -235,11 +238,11 @@ def build_connection(connection: Connection, shared: Shared) -> ConnectionAssets
     pushed: Sequence[dg.AssetKey] = []
     if graph.entities and shared.pushes:
         people = partial(settings.people, connection.people)
-        keys = [model.asset_key(connection.name) for model in graph.entities]
+        keys = [dg.AssetKey.from_user_string(model.asset_of(connection.name)) for model in graph.entities]
         stored = entities_of([endpoint.row.table for endpoint in graph.provider.endpoints], shared.entities)
         port = PortAssets(connection, graph.endpoints, stored, shared.relations, shared.port_client, people)
         assets += [port.build_sync(keys, partitions, policy), port.build_connection(), port.build_reconcile()]
-        pushed = pushed_assets(connection, shared.entities)
+        pushed = [*map(dg.AssetKey.from_user_string, pushed_assets(connection, shared.entities))]
     if owners := owners_of(connection, shared.accounting):
         assets = [asset.map_asset_specs(lambda spec: spec.replace_attributes(owners=owners)) for asset in assets]
     return ConnectionAssets(

@@ -5,9 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from inspect import ismodule
-from itertools import islice
 from pathlib import Path
 
 import dagster as dg
@@ -38,10 +36,8 @@ from usage_assets.dagster_internals import (
     UnresolvedAssetJobDefinition,
     WorkerStatus,
     capture_interrupts,
-    cron_string_iterator,
     execute_run_iterator,
     grpc,
-    is_valid_cron_schedule,
     pop_captured_interrupt,
     postgres,
     storage,
@@ -259,17 +255,6 @@ def test_sqlite_busy_timeout_seconds_is_how_long_a_writer_waits() -> None:
 def test_configurable_class_data_names_the_class_of_a_storage() -> None:
     data = ConfigurableClassData("usage_assets.local.event_log", "KeptSqliteEventLogStorage", "{}\n")
     assert (data.module_name, data.class_name) == ("usage_assets.local.event_log", "KeptSqliteEventLogStorage")
-
-
-def test_cron_string_iterator_yields_the_ticks_from_a_time_on() -> None:
-    start = datetime(2026, 11, 20, 6, tzinfo=UTC)
-    ticks = list(islice(cron_string_iterator(start.timestamp(), "0 6 * * *", "UTC"), 2))
-    assert [tick.isoformat() for tick in ticks] == ["2026-11-20T06:00:00+00:00", "2026-11-21T06:00:00+00:00"]
-
-
-def test_is_valid_cron_schedule_refuses_what_is_none() -> None:
-    assert is_valid_cron_schedule("0 6 * * *")
-    assert not is_valid_cron_schedule("at six")
 
 
 def test_asset_events_and_asset_check_events_are_those_that_have_rows_beside_the_event_itself() -> None:

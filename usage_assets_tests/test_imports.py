@@ -43,3 +43,10 @@ def test_answers_become_arrow_in_one_place() -> None:
     sources = [path for folder in ("usage_assets", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
     callers = [path.relative_to(ROOT) for path in sources if ".to_arrow_table(" in path.read_text()]
     assert callers == [Path("usage_assets/warehouse/arrow.py")]
+
+
+@pytest.mark.parametrize(
+    "command", ["bills", "capture", "connection", "explain", "export", "move", "query", "report", "what_if"]
+)
+def test_a_command_that_starts_no_run_loads_no_dagster(command: str) -> None:
+    assert not {"dagster", "dagster_shared"} & loaded_by(f"usage_assets.cli.{command}")

@@ -39,7 +39,7 @@ def build_accounting_asset(seed: Seed) -> dg.AssetsDefinition:
         "Views by team and by person change at once. `due_days_sensor` recomputes the days that a changed rate covers.",
         kinds={"duckdb"},
     )
-    def accounting(warehouse: Warehouse) -> dg.MaterializeResult[None]:
+    def accounting(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[None]:
         try:
             with warehouse.transaction() as database:
                 write_seed(database, seed)
@@ -64,7 +64,7 @@ def build_invoices_check(
         name="invoices",
         description="The stored billed total of each month equals its invoice, rounded to the invoice's precision",
     )
-    def invoices(warehouse: Warehouse) -> dg.AssetCheckResult:
+    def invoices(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
         try:
             kept = [invoice for invoice in accounting.invoices if invoice.first >= first_kept(kept_months)]
             compared = [against_invoice(warehouse, invoice, fetched) for invoice in kept]

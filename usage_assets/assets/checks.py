@@ -266,7 +266,7 @@ def build_checks(
         can_subset=True,  # or nobody could execute one in the UI
     )
     @share_signature
-    def checks(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> Results:
+    def checks(context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Results:
         selected = context.selected_asset_check_keys
         viewed = [spec for spec in views if spec.key in selected]
         with warehouse.get_connection() as database:

@@ -32,7 +32,9 @@ def build_completeness_checks(
     }
 
     @dg.multi_asset_check(name="yesterday", specs=list(specs.values()), can_subset=True)
-    def yesterday(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
+    def yesterday(
+        context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[dg.AssetCheckResult]:
         day = newest_due_day(settings)
         try:
             missing = missing_assets(warehouse, seeds, day)
@@ -41,10 +43,10 @@ def build_completeness_checks(
         for name, spec in specs.items():
             if spec.key not in context.selected_asset_check_keys:
                 continue
-            failures = last_failures(context.instance, missing.get(name, ()))
+            lacking = [dg.AssetKey.from_user_string(asset) for asset in missing.get(name, ())]
+            failures = last_failures(context.instance, lacking)
             reasons = {
-                "/".join(asset.path[1:]): reason_of(failures[asset]) if asset in failures else ""
-                for asset in missing.get(name, ())
+                "/".join(asset.path[1:]): reason_of(failures[asset]) if asset in failures else "" for asset in lacking
             }
             why = next((f" The last run failed: {reason}" for reason in reasons.values() if reason), "")
             yield dg.AssetCheckResult(

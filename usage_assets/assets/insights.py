@@ -80,7 +80,7 @@ def build_insights(
         ],
     )
     def insights(
-        warehouse: Warehouse,
+        warehouse: dg.ResourceParam[Warehouse],
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult | dg.AssetObservation]:
         from usage_assets.insights.refresh import refresh  # noqa: PLC0415 - brings NumPy with it
 

@@ -1,7 +1,7 @@
 """The IO manager: replaces the requested days in the warehouse in one transaction, and records a version of each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cache
 from hashlib import sha256
@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pyarrow as pa
-from dagster import ResourceDependency
-from pydantic import Field
 
 from usage_assets.assets.days_to_store import DaysToStore, refusal
 from usage_assets.assets.failures import failure
@@ -22,7 +20,7 @@ from usage_assets.models.due import refuse_other_shard
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.late import note_late
 from usage_assets.warehouse.slices import Slice, in_slice
-from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.tables import SQL_TYPES, Table, described
 from usage_assets.warehouse.values import Batch, Query, Version, WarehouseError
 
 if TYPE_CHECKING:
@@ -45,7 +43,17 @@ def table_metadata(row: type[TableRow], connection: str, part: str = "") -> dict
 @cache
 def column_schema(row: type[TableRow]) -> dg.TableSchema:
     """Return the columns of a table as Dagster's UI shows them on an asset: the same for every connection."""
-    return Table(row).dagster_schema()
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                SQL_TYPES[column.type],
+                description=described(column),
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for column in Table(row).columns
+        ]
+    )
 
 
 @cache
@@ -56,12 +64,25 @@ def code_version(row: type[TableRow], *code: str) -> str:
     return sha256("\n".join((table.name, *table.grain, *columns, *code)).encode()).hexdigest()[:12]
 
 
-class UsageIOManager(dg.ConfigurableIOManager):
+@dataclass(frozen=True)
+class UsageIOManager(dg.IOManager):
     """Writes batches, queries, Arrow tables and exact pandas frames to the declared table; reads frames for people."""
 
-    warehouse: ResourceDependency[Warehouse]
-    is_sharded: bool = Field(default=False, description="Whether other code locations run other connections")
-    shard: str | None = Field(default=None, description="USAGE_SHARD: whose connections run here")
+    warehouse: Warehouse
+    is_sharded: bool = False
+    """Whether other code locations run other connections."""
+    shard: str | None = None
+    """USAGE_SHARD: whose connections run here."""
+
+    @classmethod
+    def of_runs(cls, *, is_sharded: bool, shard: str | None) -> dg.IOManagerDefinition:
+        """Return the IO manager of the resource ``warehouse``, which every run that stores something opens so."""
+
+        @dg.io_manager(required_resource_keys={"warehouse"}, description=(cls.__doc__ or "").splitlines()[0])
+        def io_manager(context: dg.InitResourceContext) -> UsageIOManager:
+            return cls(context.resources.warehouse, is_sharded, shard)
+
+        return io_manager
 
     def handle_output(
         self, context: dg.OutputContext, obj: "DaysToStore | Batch | Query | pa.Table | pd.DataFrame"

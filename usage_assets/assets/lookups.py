@@ -58,7 +58,7 @@ def build_lookup_asset(
         ],
     )
     @share_signature
-    def lookup_asset(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:  # type: ignore[type-arg]  # next to checks Dagster knows only the bare class
+    def lookup_asset(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # next to checks Dagster knows only the bare class
         began = datetime.now(UTC)
         try:
             if is_sharded:
@@ -121,7 +121,7 @@ def build_unknown_ids_check(lookup: Lookup, connection: Connection) -> dg.AssetC
         description=f"Every {column} in costs and usage is listed, or once was; others have no name but their id",
     )
     @share_signature
-    def check(warehouse: Warehouse) -> dg.AssetCheckResult:
+    def check(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
         found = unknown_ids(warehouse, connection.name, column, tables, lookups)
         return dg.AssetCheckResult(
             passed=not found.unknown,

@@ -29,7 +29,7 @@ def build_model_asset(
     partitions: dg.PartitionsDefinition[str],
     policy: dg.BackfillPolicy,
     *,
-    needed: Iterable[dg.AssetKey] = (),
+    needed: Iterable[str] = (),
     is_emptied: bool = False,
 ) -> dg.AssetsDefinition:
     """Build the asset that recomputes the requested days of one derived table from stored rows.
@@ -40,16 +40,16 @@ def build_model_asset(
     emptied = "Empty: another connection covers the same usage.\n\n" if is_emptied else ""
 
     @dg.asset(
-        key=model.asset_key(connection.name),
+        key=dg.AssetKey.from_user_string(model.asset_of(connection.name)),
         group_name=f"{connection.name}_{model.group}",
-        deps=[sources[table][part] for table, part in query.sources],
+        deps=[dg.AssetKey.from_user_string(sources[table][part]) for table, part in query.sources],
         partitions_def=partitions,
         backfill_policy=policy,
         description=f"{emptied}{Table(model.row).description}\n\n{VERIFIED}",
         metadata={
             **table_metadata(model.row, connection.name, model.part),
             "query": dg.MetadataValue.md(f"```sql\n{query.sql}```"),
-            NEEDED: dg.MetadataValue.json([key.to_user_string() for key in needed]),
+            NEEDED: dg.MetadataValue.json([*needed]),
         },
         kinds={"duckdb", "sql"},
         code_version=code_version(model.row, query.code),

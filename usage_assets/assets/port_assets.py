@@ -62,7 +62,9 @@ class PortAssets:
             kinds={"port"},
         )
         @share_signature
-        def port_sync(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+        def port_sync(
+            context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+        ) -> dg.MaterializeResult[None]:
             days = days_of(context.partition_keys)
             with self._opened(context, warehouse, days) as (port, ledger):
                 report, unchanged = push_until_equal(port, ledger)
@@ -92,7 +94,9 @@ class PortAssets:
             kinds={"port"},
         )
         @share_signature
-        def port_connection(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+        def port_connection(
+            context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+        ) -> dg.MaterializeResult[None]:
             with self._opened(context, warehouse) as (port, ledger):
                 report, _ = push_until_equal(port, ledger)
                 requests = port.requests
@@ -115,7 +119,9 @@ class PortAssets:
             kinds={"port"},
         )
         @share_signature
-        def port_reconcile(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+        def port_reconcile(
+            context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+        ) -> dg.MaterializeResult[None]:
             with self._opened(context, warehouse) as (port, ledger):
                 return reconcile(context, port, ledger, self.people())
 

@@ -107,7 +107,9 @@ def build_port_insights(
         "so it resends those that people edited or deleted, and deletes those that are in no table any more.",
         kinds={"port"},
     )
-    def port_insights(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+    def port_insights(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult[None]:
         with in_one_line(people), client() as port:
             ledger = InsightsLedger(
                 warehouse,

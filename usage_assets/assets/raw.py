@@ -68,7 +68,7 @@ def build_raw_asset(
     )
     @share_signature
     def raw_asset(
-        context: dg.AssetExecutionContext, warehouse: Warehouse
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.MaterializeResult[DaysToStore]]:
         days, began = days_of(context.partition_keys), datetime.now(UTC)
         from_archive = FROM_ARCHIVE in context.run.tags

@@ -29,7 +29,7 @@ def build_report_asset(
         "the numbers are.\n\n`report_sensor` writes it after runs that changed what is stored.",
         kinds={"html"},
     )
-    def report(warehouse: Warehouse) -> dg.MaterializeResult[None]:
+    def report(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[None]:
         from usage_assets.report.figures import read  # noqa: PLC0415 - as below
         from usage_assets.report.period import Period  # noqa: PLC0415 - as below
         from usage_assets.report.write import write_report  # noqa: PLC0415 - brings Altair with it

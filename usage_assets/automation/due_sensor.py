@@ -8,13 +8,14 @@ pushes to Port.
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import msgspec
 
 from usage_assets.assets.failures import days_of, failed_steps, reason_of
+from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, USAGE_JOB, range_tags
 from usage_assets.automation.port_sensor import RUN_KEY_TAG, is_over, outcome_of
 from usage_assets.config.accounting import RELEASED, ConfiguredConnectionRow
@@ -23,7 +24,6 @@ from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 from usage_assets.models.connection_graph import ConnectionGraph
 from usage_assets.models.due import WANTED, Due, due_days, in_words, whole_sets
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.published import UNDER_WAY
 from usage_assets.warehouse.values import Seed, WarehouseError
 
 WAIT_SECONDS = 5
@@ -107,13 +107,13 @@ class Range:
     """One run to request."""
 
     window: Window
-    assets: frozenset[dg.AssetKey]
+    assets: frozenset[str]
     is_apart: bool
 
     @property
     def name(self) -> str:
         """What tells it from other ranges of its connection."""
-        return " ".join((str(self.window), *sorted(key.to_user_string() for key in self.assets)))
+        return " ".join((str(self.window), *sorted(self.assets)))
 
 
 def build_due_sensor(
@@ -142,7 +142,7 @@ def build_due_sensor(
         description="Fetches and computes the days that are missing or stale, newest first: one run of a connection at "
         "a time, after everybody else's",
     )
-    def due_days_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult:
+    def due_days_sensor(context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.SensorResult:
         cursor = _decoded(context.cursor)
         cursor.work = {name: cursor.work.get(name, Work()) for name in watched}
         for name, work in cursor.work.items():
@@ -152,7 +152,7 @@ def build_due_sensor(
         waiting = [name for name, work in cursor.work.items() if not work.run]
         if not waiting or (look == cursor.seen and not any(_may_go_on(cursor.work[name]) for name in waiting)):
             return _result([], cursor)
-        patient = warehouse.model_copy(update={"wait_seconds": WAIT_SECONDS})
+        patient = replace(warehouse, wait_seconds=WAIT_SECONDS)
         try:
             due, sets = due_days(patient, seeds, keep=True), whole_sets(patient)
         except WarehouseError as error:
@@ -207,18 +207,14 @@ def plan(wanted: Iterable[Due], watched: ConnectionGraph, work: Work, sets: Coll
 
     ``sets``: days that are stored together. Forgets what failed before and is not wanted any more.
     """
-    days: dict[date, set[dg.AssetKey]] = defaultdict(set)
+    days: dict[date, set[str]] = defaultdict(set)
     for row in wanted:
         days[row.day].add(row.asset)
-    keys = {key.to_user_string() for assets in days.values() for key in assets}
-    work.assets_aside = {name: trouble for name, trouble in work.assets_aside.items() if name in keys}
+    named = {asset for assets in days.values() for asset in assets}
+    work.assets_aside = {name: trouble for name, trouble in work.assets_aside.items() if name in named}
     work.days_apart = [each for each in work.days_apart if any(each[0] <= day <= each[1] for day in days)]
-    resting = watched.held_up_by(
-        dg.AssetKey.from_user_string(name)
-        for name, trouble in work.assets_aside.items()
-        if trouble.rests_until > _now()
-    )
-    wants: dict[date, tuple[frozenset[dg.AssetKey], int | None]] = {}
+    resting = watched.held_up_by(name for name, trouble in work.assets_aside.items() if trouble.rests_until > _now())
+    wants: dict[date, tuple[frozenset[str], int | None]] = {}
     for day, due in days.items():
         assets = watched.with_computed(due - resting) - resting
         apart = next((n for n, each in enumerate(work.days_apart) if each[0] <= day <= each[1]), None)
@@ -253,7 +249,9 @@ def _is_in_use(instance: dg.DagsterInstance, connection: str, watched: Connectio
     return any(
         not is_over(instance, record)
         and (
-            not watched.computed_from.keys().isdisjoint(record.dagster_run.asset_selection)
+            not watched.computed_from.keys().isdisjoint(
+                key.to_user_string() for key in record.dagster_run.asset_selection
+            )
             if record.dagster_run.asset_selection
             else record.dagster_run.tags.get(CONNECTION_TAG) == connection
         )
@@ -266,21 +264,20 @@ def _is_settled(instance: dg.DagsterInstance, work: Work, watched: ConnectionGra
     succeeded = outcome_of(instance, work.run)
     if succeeded is None or not work.days:
         return False
-    window, assets = Window(*work.days), {dg.AssetKey.from_user_string(name) for name in work.assets}
+    window, assets = Window(*work.days), {*work.assets}
     failures = [] if succeeded else list(_failures(instance, work.run, assets))
     work.run = ""
     work.succeeded = Range(window, frozenset(assets), is_apart=False).name if succeeded else ""
-    failed = watched.with_computed(key for key, *_ in failures)
-    done = {key.to_user_string() for key in assets - failed} if succeeded or failures else set()
+    failed = watched.with_computed(name for name, *_ in failures)
+    done = assets - failed if succeeded or failures else set()
     before = [each for each in work.days_apart if each[0] in window or window.first in Window(*each[:2])]
     work.days_apart = [each for each in work.days_apart if each[1] < window.first or window.last < each[0]]
     aside = {name: trouble for name, trouble in work.assets_aside.items() if name not in done}
     named: dict[date, str] = {}
-    for key, days, reason in failures:
+    for name, days, reason in failures:
         if days:
             named |= dict.fromkeys((day for day in days if day in window), reason)
         else:
-            name = key.to_user_string()
             aside[name] = aside.get(name, Trouble()).again(reason)
     if not succeeded and not failures:  # its process died: nothing is wrong with the assets
         for name in work.assets:
@@ -294,10 +291,10 @@ def _is_settled(instance: dg.DagsterInstance, work: Work, watched: ConnectionGra
 
 
 def _failures(
-    instance: dg.DagsterInstance, run_key: str, assets: Collection[dg.AssetKey]
-) -> Iterable[tuple[dg.AssetKey, Collection[date], str]]:
+    instance: dg.DagsterInstance, run_key: str, assets: Collection[str]
+) -> Iterable[tuple[str, Collection[date], str]]:
     """Yield the assets that failed, the days that they failed for where the failure names some, and why."""
-    steps = {key.to_python_identifier(): key for key in assets}
+    steps = {dg.AssetKey.from_user_string(name).to_python_identifier(): name for name in assets}
     for record in instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1):
         for step, failed in failed_steps(instance, record.dagster_run.run_id).items():
             if step in steps:
@@ -306,12 +303,12 @@ def _failures(
 
 def _request(connection: str, planned: Range, work: Work, number: int) -> dg.RunRequest:
     window = planned.window
-    work.days, work.assets = (window.first, window.last), sorted(key.to_user_string() for key in planned.assets)
+    work.days, work.assets = (window.first, window.last), sorted(planned.assets)
     work.run = f"due:{connection}:{window.first}:{window.last}:{number}:{_now()}"
     return dg.RunRequest(
         run_key=work.run,
         job_name=USAGE_JOB,
-        asset_selection=sorted(planned.assets),
+        asset_selection=[*map(dg.AssetKey.from_user_string, work.assets)],
         tags={**range_tags(window.first, window.last), **PRIORITY, CONNECTION_TAG: connection},
     )
 

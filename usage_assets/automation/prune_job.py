@@ -23,7 +23,7 @@ def build_pruning(
     has_key = any(connection.has_access or connection.shard for connection in settings.connections())
 
     @dg.op(name="remove_what_is_old")
-    def remove(context: dg.OpExecutionContext, warehouse: Warehouse) -> None:
+    def remove(context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> None:
         from usage_assets.automation.pruning import find_old  # noqa: PLC0415 - brings SQLAlchemy with it
 
         try:

@@ -51,7 +51,11 @@ def find_old(instance: dg.DagsterInstance, settings: Settings, warehouse: Wareho
     """Find what is older than the settings say. Raises SettingsError and WarehouseError."""
     before = datetime.now(UTC) - timedelta(days=settings.usage_history_days)
     entities = all_entities(settings)
-    pushed = [key for connection in settings.connections() for key in pushed_assets(connection, entities)]
+    pushed = [
+        dg.AssetKey.from_user_string(asset)
+        for connection in settings.connections()
+        for asset in pushed_assets(connection, entities)
+    ]
     first = first_kept(settings.usage_retention_months)
     history = History.of(instance).prunable(before, pushed, first)
     return Old(history, old_days(settings, warehouse, account), timedelta(days=settings.usage_lake_days))

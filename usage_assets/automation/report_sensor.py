@@ -5,10 +5,10 @@ from datetime import date
 import dagster as dg
 import duckdb
 
+from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.automation.jobs import REPORT_JOB
 from usage_assets.core.days import utc_today
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.published import UNDER_WAY
 from usage_assets.warehouse.values import WarehouseError
 
 CHANGED = "select max(written_at) from ledger.partition_versions where changed"
@@ -24,7 +24,9 @@ def build_report_sensor(*, running: bool) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description="Writes the report when what is stored has changed and no run is under way, and once a day",
     )
-    def report_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult | dg.SkipReason:
+    def report_sensor(
+        context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.SensorResult | dg.SkipReason:
         seen, _, written = (context.cursor or " ").partition(" ")
         look = f"{warehouse.fingerprint}:{utc_today()}"
         if look == seen:

@@ -21,6 +21,7 @@ import duckdb
 import httpx
 import msgspec
 
+from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.automation.alarms import Cursor, Memory, Words, first, next_post
 from usage_assets.automation.ended_runs import read_run
 from usage_assets.config.settings import Settings
@@ -33,7 +34,6 @@ from usage_assets.dagster_internals import REPOSITORY_LABEL_TAG
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
-from usage_assets.warehouse.published import UNDER_WAY
 from usage_assets.warehouse.values import WarehouseError, listed
 
 KEY = "usage_assets/told"

@@ -6,13 +6,9 @@ What only one command needs is in its own module.
 from collections.abc import Callable, Sequence
 
 import click
-import dagster as dg
 
-from usage_assets.assets.port_insights import PORT_INSIGHTS
 from usage_assets.config.settings import Connection, PortAccount, Settings, SettingsError
-from usage_assets.models.entities import OF_INSIGHTS
 from usage_assets.port.client import PortClient
-from usage_assets.port.provision import CONNECTION
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import publish
@@ -68,12 +64,3 @@ def port_account(settings: Settings, who: str = "") -> PortAccount:
 def port_client(account: PortAccount) -> PortClient:
     """A client of the Port account that soon gives up."""
     return PortClient(account.base_url, account.client_id, account.client_secret.get_secret_value(), attempts=ATTEMPTS)
-
-
-def blueprints_of(definitions: dg.Definitions, connections: Sequence[Connection]) -> list[str]:
-    """The blueprints that the connections' entities need, and the one that these relate to."""
-    names = {connection.name for connection in connections}
-    keys = [key.path for key in definitions.resolve_all_asset_keys()]
-    needed = {path[-1] for path in keys if path[0] in names and path[1:-1] == ["entities"]}
-    needed |= {each.name for each in OF_INSIGHTS if list(PORT_INSIGHTS.path) in keys}
-    return sorted({*needed, CONNECTION}) if needed else []

@@ -310,14 +310,17 @@ def due_plan_of(
     push: bool,
 ) -> BackfillPlan | None:
     """What is to be run for a connection's due days; None where none is due. ``sets``: days stored together."""
-    days: dict[date, set[dg.AssetKey]] = defaultdict(set)
+    days: dict[date, set[str]] = defaultdict(set)
     for row in due:
         if row.connection == connection.name and row.state != "late":
             days[row.day] |= {row.asset, *graph.computed_from[row.asset]}
     if not days:
         return None
     wanted = alike({day: tuple(sorted(assets)) for day, assets in days.items()}, MOST_DAYS, sets)
-    run_plans = [RunPlan(connection.name, USAGE_JOB, assets, window) for window, assets in wanted]
+    run_plans = [
+        RunPlan(connection.name, USAGE_JOB, tuple(map(dg.AssetKey.from_user_string, assets)), window)
+        for window, assets in wanted
+    ]
     pushes = windows(days, MOST_DAYS) if push and graph.entities else []
     run_plans += [
         RunPlan(connection.name, PORT_SYNC_JOB, (port_sync_key(connection.name),), window) for window in pushes

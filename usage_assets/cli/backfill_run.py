@@ -10,7 +10,6 @@ from usage_assets.assets.bills import note_files
 from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import (
-    blueprints_of,
     connections_named,
     port_account,
     port_client,
@@ -18,6 +17,7 @@ from usage_assets.cli.access import (
     warehouse_now,
 )
 from usage_assets.cli.backfill_plan import BackfillPlan, due_plan_of, of_older_files, plan_of, stored
+from usage_assets.cli.blueprints import blueprints_of
 from usage_assets.cli.progress import Display, in_words
 from usage_assets.config.days import parse_days
 from usage_assets.config.settings import Connection, Settings, SettingsError

@@ -5,10 +5,8 @@ from contextlib import nullcontext
 import click
 
 from usage_assets.cli.access import port_client, publish_copy, warehouse_now
-from usage_assets.cli.removal import removal_of
 from usage_assets.config.settings import Settings
 from usage_assets.core.errors import one_line
-from usage_assets.local.home import open_instance
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.connections import stored_connections
 
@@ -38,6 +36,9 @@ def list_connections() -> None:
 @click.option("--yes", is_flag=True, help="Delete. Without it, only show what would be deleted.")
 def remove_connection(name: str, *, yes: bool) -> int:
     """Delete what is stored of a connection that is no longer configured, and its entities in Port."""
+    from usage_assets.cli.removal import removal_of  # noqa: PLC0415 - Dagster takes a second, and a list needs none
+    from usage_assets.local.home import open_instance  # noqa: PLC0415
+
     settings = Settings.load()
     warehouse, account = warehouse_now(settings), settings.port_account
     with open_instance() as instance, port_client(account) if account else nullcontext() as port:

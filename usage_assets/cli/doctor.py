@@ -20,7 +20,8 @@ from usage_assets.assets.failures import Reason, by_cause
 from usage_assets.assets.io_manager import CONNECTION as CONNECTION_OF_TABLE
 from usage_assets.assets.io_manager import PART, TABLE
 from usage_assets.build import build_definitions
-from usage_assets.cli.access import ATTEMPTS, blueprints_of, port_client
+from usage_assets.cli.access import ATTEMPTS, port_client
+from usage_assets.cli.blueprints import blueprints_of
 from usage_assets.config.settings import (
     ENV_FILE,
     Connection,

@@ -12,6 +12,7 @@ import dagster as dg
 
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.assets.port_push import push_until_equal
+from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.automation.history_texts import Named, find_texts, replace_texts
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.forgotten import Forgotten, Person, new_address, new_id
@@ -24,7 +25,7 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.connections import PortLine
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.people import InRows, find_rows, known_of, lines_to_move, replace_in_rows
-from usage_assets.warehouse.published import UNDER_WAY, publish
+from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.rewrite import rewrite
 from usage_assets.warehouse.slices import Slice
 

@@ -8,7 +8,8 @@ import click
 from usage_assets.assets.port_insights import EVERYTHING, InsightsLedger
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.build import build_definitions
-from usage_assets.cli.access import blueprints_of, connections_named, port_account, port_client, warehouse_now
+from usage_assets.cli.access import connections_named, port_account, port_client, warehouse_now
+from usage_assets.cli.blueprints import blueprints_of
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.errors import one_line
 from usage_assets.models.connection_graph import graph_of, seeds_of

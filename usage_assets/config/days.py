@@ -1,15 +1,20 @@
 """Which days there are and when they are fetched, as configured. All days are UTC days."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice, pairwise
 
+from croniter import CroniterError, croniter
+
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.days import DAY, utc_today
-from usage_assets.dagster_internals import cron_string_iterator, is_valid_cron_schedule
 
 WEEKLY_LOOKBACK_DAYS = 31
 """Providers correct days until the invoice is made: a month is read again every week, settled days too."""
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+CRON_FIELDS = 5
+"""Dagster knows no seconds."""
 TIME_TO_FETCH = timedelta(hours=1)
 """What the schedule's runs may take before the due sensor asks for what they have not stored."""
 
@@ -38,8 +43,10 @@ def parse_days(start: str, end: str, settings: Settings) -> tuple[date, date]:
 
 def daily_cron(settings: Settings) -> str:
     """Return USAGE_SCHEDULE. Raises SettingsError where it is no cron expression."""
-    if is_valid_cron_schedule(settings.usage_schedule):
-        return settings.usage_schedule
+    with suppress(CroniterError):
+        fields, _ = croniter.expand(settings.usage_schedule)
+        if len(fields) == CRON_FIELDS and next(_ticks_of(settings.usage_schedule, MONDAY)):
+            return settings.usage_schedule
     raise SettingsError(
         f"USAGE_SCHEDULE: {settings.usage_schedule!r} is not a cron expression of five fields (UTC), "
         "such as '0 6 * * *' (set in the environment or .env)"
@@ -51,8 +58,7 @@ def minutes_to_first_fetch(settings: Settings) -> int:
 
     Raises SettingsError for a USAGE_SCHEDULE that is no cron expression.
     """
-    monday = datetime(2026, 1, 5, tzinfo=UTC)
-    waits = [next(_ticks(settings, monday + n * DAY)) - (monday + n * DAY) for n in range(7)]
+    waits = [next(_ticks(settings, MONDAY + n * DAY)) - (MONDAY + n * DAY) for n in range(7)]
     return int((max(waits) + TIME_TO_FETCH) / timedelta(minutes=1))
 
 
@@ -63,12 +69,20 @@ def newest_due_day(settings: Settings) -> date:
 
 def longest_pause(settings: Settings) -> timedelta:
     """Return after how long a day that is not settled was read again by the daily schedule, if nothing is wrong."""
-    ticks = _ticks(settings, datetime(2026, 1, 5, tzinfo=UTC))
+    ticks = _ticks(settings, MONDAY)
     return max(after - before for before, after in pairwise(islice(ticks, 10))) + 2 * TIME_TO_FETCH
 
 
 def _ticks(settings: Settings, since: datetime) -> Iterator[datetime]:
-    return cron_string_iterator(since.timestamp(), daily_cron(settings), "UTC")
+    return _ticks_of(daily_cron(settings), since)
+
+
+def _ticks_of(cron: str, since: datetime) -> Iterator[datetime]:
+    """Yield the times of a cron expression from a time on. Dagster's schedules have a copy of the same library.
+
+    That copy is not imported, because Dagster itself takes a second, and a command does without.
+    """
+    yield from croniter(cron, since - timedelta(seconds=1), ret_type=datetime)
 
 
 def _day(name: str, text: str) -> date:

@@ -18,4 +18,3 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from dagster._core.storage.tags import GRPC_INFO_TAG, REPOSITORY_LABEL_TAG
 from dagster._serdes import ConfigurableClassData
 from dagster._utils.interrupts import capture_interrupts, pop_captured_interrupt
-from dagster._utils.schedules import cron_string_iterator, is_valid_cron_schedule

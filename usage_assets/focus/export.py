@@ -93,7 +93,7 @@ def export(
     due = in_words(
         row
         for row in due_days(warehouse, seeds)
-        if first <= row.day <= last and row.state == "stale" and row.asset.path[-1] in EXPORTED
+        if first <= row.day <= last and row.state == "stale" and row.asset.rpartition("/")[2] in EXPORTED
     )
     bring_up_to_date(warehouse, seeds[0])
     range_of_days = Window(first, last)

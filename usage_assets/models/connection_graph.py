@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
-import dagster as dg
-
 from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.days import utc_today
@@ -37,44 +35,42 @@ class ConnectionGraph:
     models: Sequence[tuple[Model, Query]]
 
     @property
-    def keys(self) -> Sequence[dg.AssetKey]:
-        """The assets that fetch and compute days."""
-        fetched = [dg.AssetKey([self.connection.name, endpoint.name]) for endpoint in self.endpoints]
-        return [*fetched, *(model.asset_key(self.connection.name) for model, _ in self.models)]
+    def assets(self) -> Sequence[str]:
+        """The assets that fetch and compute days, as ``ledger.assets`` names them."""
+        fetched = [f"{self.connection.name}/{endpoint.name}" for endpoint in self.endpoints]
+        return [*fetched, *(model.asset_of(self.connection.name) for model, _ in self.models)]
 
     @cached_property
-    def computed_from(self) -> Mapping[dg.AssetKey, Collection[dg.AssetKey]]:
+    def computed_from(self) -> Mapping[str, Collection[str]]:
         """Each asset, with all that is computed from it, directly or not."""
         return self._computed_from(lambda query: query.sources)
 
     @cached_property
-    def needed_for(self) -> Mapping[dg.AssetKey, Collection[dg.AssetKey]]:
+    def needed_for(self) -> Mapping[str, Collection[str]]:
         """Each asset, with all that is not computed without it, directly or not."""
         return self._computed_from(lambda query: query.needed)
 
-    def _computed_from(
-        self, sources: Callable[[Query], Iterable[tuple[str, str]]]
-    ) -> Mapping[dg.AssetKey, Collection[dg.AssetKey]]:
-        found = {key: set[dg.AssetKey]() for key in self.keys}
+    def _computed_from(self, sources: Callable[[Query], Iterable[tuple[str, str]]]) -> Mapping[str, Collection[str]]:
+        found = {asset: set[str]() for asset in self.assets}
         for model, query in reversed(self.models):
-            key = model.asset_key(self.connection.name)
+            asset = model.asset_of(self.connection.name)
             for table, part in sources(query):
-                found[self.sources[table][part]] |= {key, *found[key]}
+                found[self.sources[table][part]] |= {asset, *found[asset]}
         return found
 
-    def with_computed(self, keys: Iterable[dg.AssetKey]) -> frozenset[dg.AssetKey]:
+    def with_computed(self, assets: Iterable[str]) -> frozenset[str]:
         """Return the assets of the connection among these, with all that is computed from them."""
         found = self.computed_from
-        return frozenset(each for key in keys if key in found for each in (key, *found[key]))
+        return frozenset(each for asset in assets if asset in found for each in (asset, *found[asset]))
 
-    def held_up_by(self, keys: Iterable[dg.AssetKey]) -> frozenset[dg.AssetKey]:
+    def held_up_by(self, assets: Iterable[str]) -> frozenset[str]:
         """Return the assets of the connection among these, with all that is not computed without them."""
         found = self.needed_for
-        return frozenset(each for key in keys if key in found for each in (key, *found[key]))
+        return frozenset(each for asset in assets if asset in found for each in (asset, *found[asset]))
 
-    def needed_by(self, key: dg.AssetKey) -> Sequence[dg.AssetKey]:
+    def needed_by(self, asset: str) -> Sequence[str]:
         """Return the assets of the connection that one is not computed without, directly or not."""
-        return [each for each, held_up in self.needed_for.items() if key in held_up]
+        return [each for each, held_up in self.needed_for.items() if asset in held_up]
 
     def expected(self, settings: Settings) -> Iterator[ExpectedAsset]:
         for endpoint in self.endpoints:
@@ -93,13 +89,13 @@ def graph_of(
     provider = PROVIDERS[connection.provider]
     endpoints = endpoints_of(provider, connection)
     superseded = is_superseded(connection, connections)
-    sources = {endpoint.row.table: {"": dg.AssetKey([connection.name, endpoint.name])} for endpoint in endpoints}
+    sources = {endpoint.row.table: {"": f"{connection.name}/{endpoint.name}"} for endpoint in endpoints}
     costs = costs_of(sources)
     if costs:
-        sources[DailyCost.table] = {cost.part: cost.asset_key(connection.name) for cost in costs}
+        sources[DailyCost.table] = {cost.part: cost.asset_of(connection.name) for cost in costs}
     allocations = [allocation for allocation in ALLOCATIONS if allocation.part in sources]
     if allocations:
-        sources[AllocatedCost.table] = {each.part: each.asset_key(connection.name) for each in allocations}
+        sources[AllocatedCost.table] = {each.part: each.asset_of(connection.name) for each in allocations}
     entities = entities_of(sources, entities)
 
     def query_of(model: Model) -> Query:
@@ -147,9 +143,9 @@ def stated_assets(settings: Settings, graphs: Iterable[ConnectionGraph]) -> Seed
     return assets_seed(expected, datetime.now(UTC), settings.usage_shard, others)
 
 
-def cost_assets(connections: Sequence[Connection]) -> Sequence[dg.AssetKey]:
+def cost_assets(connections: Sequence[Connection]) -> Sequence[str]:
     """Return the assets that write ``costs.daily_costs``."""
-    return [cost.asset_key(connection.name) for connection in connections for cost in _costs(connection)]
+    return [cost.asset_of(connection.name) for connection in connections for cost in _costs(connection)]
 
 
 def fetched_costs(connections: Sequence[Connection]) -> Sequence[tuple[str, str]]:

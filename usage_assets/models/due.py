@@ -14,7 +14,6 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Annotated, Literal
 
-import dagster as dg
 import duckdb
 import msgspec
 
@@ -109,7 +108,8 @@ class Due:
 
     connection: str
     day: date
-    asset: dg.AssetKey
+    asset: str
+    """The key of the asset, as Dagster's UI shows it."""
     state: State
     since: datetime
     because: str
@@ -117,7 +117,7 @@ class Due:
     def is_history(self, recent: date) -> bool:
         """Whether USAGE_BACKFILL_HISTORY is about it: missing, and older than ``recent`` if it was never requested, or
         much older if the provider did not serve it."""
-        is_raw = len(self.asset.path) == len(("connection", "endpoint"))
+        is_raw = len(self.asset.split("/")) == len(("connection", "endpoint"))
         oldest = recent if self.because == NEVER_FETCHED else recent - AWAITED_FOR
         return is_raw and self.state == "missing" and self.day < oldest
 
@@ -206,7 +206,7 @@ def expected_derived(model: Model, query: Query, connection: Connection, setting
         connection=connection.name,
         table_name=model.row.table,
         slice=model.part,
-        asset=model.asset_key(connection.name).to_user_string(),
+        asset=model.asset_of(connection.name),
         first_day=settings.usage_start_date,
         kept_months=settings.usage_retention_months,
         includes_today=settings.usage_include_today,
@@ -260,10 +260,7 @@ def due_days(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = False)
     """
     with _stated(warehouse, seeds, keep=keep) as database:
         rows = database.execute(QUERY).fetchall()
-    return [
-        Due(connection, day, dg.AssetKey.from_user_string(asset), state_, since, because)
-        for connection, day, asset, state_, since, because in rows
-    ]
+    return [Due(*row) for row in rows]
 
 
 @contextmanager
@@ -298,15 +295,15 @@ def whole_sets(warehouse: Warehouse) -> Mapping[str, Sequence[Window]]:
     return found
 
 
-def missing_assets(warehouse: Warehouse, seeds: Sequence[Seed], day: date) -> Mapping[str, Sequence[dg.AssetKey]]:
+def missing_assets(warehouse: Warehouse, seeds: Sequence[Seed], day: date) -> Mapping[str, Sequence[str]]:
     """Return per connection the assets that lack a day although they hold an earlier one. Raises WarehouseError.
 
     An asset without any day was just added, or has failed since it was added, which its runs say.
     """
-    missing: dict[str, list[dg.AssetKey]] = {}
+    missing: dict[str, list[str]] = {}
     with _stated(warehouse, seeds, keep=False) as database:
         for connection, asset in database.execute(MISSING, {"day": day}).fetchall():
-            missing.setdefault(connection, []).append(dg.AssetKey.from_user_string(asset))
+            missing.setdefault(connection, []).append(asset)
     return missing
 
 

@@ -10,8 +10,6 @@ from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Annotated
 
-import dagster as dg
-
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.models.costs import VIEWS, AllocatedCost, DailyCost, costs_of, used_views
@@ -207,10 +205,10 @@ def entities_of(tables: Collection[str], entities: Sequence[Model] = ENTITIES) -
     ]
 
 
-def pushed_assets(connection: Connection, entities: Sequence[Model]) -> list[dg.AssetKey]:
+def pushed_assets(connection: Connection, entities: Sequence[Model]) -> list[str]:
     """Return the assets that a connection's push sends, also those that were computed of endpoints that are off now."""
     tables = [each.row.table for each in PROVIDERS[connection.provider].endpoints]
-    return [entity.asset_key(connection.name) for entity in entities_of(tables, entities)]
+    return [entity.asset_of(connection.name) for entity in entities_of(tables, entities)]
 
 
 def foreign_relations(settings: Settings) -> Foreign:

@@ -8,8 +8,6 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeAlias
 
-import dagster as dg
-
 from usage_assets.config.accounting import Accounting, ModelNameRow, OwnerRow
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.schema import Row, declared
@@ -19,7 +17,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query, Seed, View, declared_in
 
 SQL = Path(__file__).parent / "sql"
-Sources: TypeAlias = Mapping[str, Mapping[str, dg.AssetKey]]
+Sources: TypeAlias = Mapping[str, Mapping[str, str]]
 """A connection's assets by the table that they write and the part of it; the part is empty where a table has none."""
 SUMS = {name: (SQL / f"{name}.sql").read_text() for name in ("sums", "minor_units")}
 """What a file in ``sql/checks/`` declares that is added up -> the query that its own query is put in."""
@@ -119,8 +117,9 @@ class Model(Related):
     place: str | None = None
     """The user's file that holds it."""
 
-    def asset_key(self, connection: str) -> dg.AssetKey:
-        return dg.AssetKey([connection, self.under, self.name])
+    def asset_of(self, connection: str) -> str:
+        """Return the asset that computes it, as Dagster's UI and ``ledger.assets`` name it."""
+        return f"{connection}/{self.under}/{self.name}"
 
     @cached_property
     def query(self) -> Query:

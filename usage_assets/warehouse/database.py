@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,6 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import tenacity
-from dagster_duckdb import DuckDBResource
-from pydantic import Field
 
 from usage_assets.core.ticking import log_progress
 from usage_assets.warehouse.arrow import fetch_arrow
@@ -66,10 +64,12 @@ _OPEN: Counter[str] = Counter()
 LOGGER = logging.getLogger(__name__)
 
 
-class Warehouse(DuckDBResource):
+@dataclass(frozen=True, kw_only=True)
+class Warehouse:
     """The DuckDB file. One process has it open at a time; the others wait for at most ``wait_seconds``."""
 
-    wait_seconds: float = Field(default=PATIENCE, description="How long to wait for a process that has the file open")
+    database: str
+    wait_seconds: float = PATIENCE
 
     @property
     def is_shared(self) -> bool:
@@ -100,8 +100,9 @@ class Warehouse(DuckDBResource):
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the file, in UTC, and close it whatever happens. Raises WarehouseError.
 
-        Dagster's DuckDBResource leaves the file locked after an exception, and its wait doubles: of 12 writers, the
-        slowest waited 26 s with it, and 8 s with random waits of 50-150 ms. Today, writers wait in line (line.py).
+        It is no DuckDBResource of Dagster: that one leaves the file locked after an exception, and its wait doubles. Of
+        12 writers, the slowest waited 26 s with it, and 8 s with random waits of 50-150 ms. Today, writers wait in line
+        (line.py).
         """
         with closing(self._open()) as connection, _counted(self.database):
             try:

@@ -16,6 +16,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.util import find_spec
@@ -29,7 +30,6 @@ import duckdb
 import psycopg
 import tenacity
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from pydantic import Field, PrivateAttr
 
 from usage_assets.core.keepalives import FREED_AFTER, KEEPALIVES
 from usage_assets.core.schema import declarations
@@ -86,10 +86,12 @@ _PREPARED: set[tuple[str, str]] = set()
 _NUMBERS = count()
 
 
+@dataclass(frozen=True, kw_only=True)
 class Lake(Warehouse):
     """The DuckLake catalog ``database``, with its files in ``data``."""
 
-    data: str = Field(description="Folder or address of the object store that holds the Parquet files")
+    data: str
+    """Folder or address of the object store that holds the Parquet files."""
 
     @property
     def is_shared(self) -> bool:
@@ -199,9 +201,7 @@ class Lake(Warehouse):
     @contextmanager
     def one_moment(self) -> Iterator[Warehouse]:
         with self.transaction(keep=False) as connection:
-            moment = _Moment(database=self.database, data=self.data, wait_seconds=self.wait_seconds)
-            moment._connection = connection  # noqa: SLF001 - its own
-            yield moment
+            yield _Moment(database=self.database, data=self.data, wait_seconds=self.wait_seconds, connection=connection)
 
     def _snapshot(self, moment: datetime | None) -> int:
         """Return the newest state, or that of a moment. Raises WarehouseError where none is kept."""
@@ -385,15 +385,16 @@ class Lake(Warehouse):
         return WarehouseError(redacted(f"{self.database}: {_REPEATED.sub('', lines[0])}"))
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Moment(Lake):
     """A lake within a transaction that is not committed: each read sees the state of its beginning."""
 
-    _connection: duckdb.DuckDBPyConnection = PrivateAttr()
+    connection: duckdb.DuckDBPyConnection
 
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
-            yield self._connection
+            yield self.connection
         except duckdb.Error as error:
             raise self._refused(error) from None
 

@@ -2,7 +2,6 @@
 
 from usage_assets.core.warehouse_address import AddressError, WarehouseAddress
 from usage_assets.warehouse.database import PATIENCE, Warehouse
-from usage_assets.warehouse.published import PublishedWarehouse
 
 
 def warehouse_at(address: WarehouseAddress, wait_seconds: float = PATIENCE) -> Warehouse:
@@ -15,8 +14,3 @@ def warehouse_at(address: WarehouseAddress, wait_seconds: float = PATIENCE) -> W
         missing = f"the package {error.name} is missing: pip install 'usage-assets[lake]'"
         raise AddressError(f"the warehouse is a lake, and {missing}") from None
     return Lake(database=address.url, data=address.data or "", wait_seconds=wait_seconds)
-
-
-def warehouse_of_runs(address: WarehouseAddress) -> Warehouse:
-    """Return the warehouse that publishes what a run has stored when the run ends, where readers need that."""
-    return warehouse_at(address) if address.is_lake else PublishedWarehouse(database=str(address.file))

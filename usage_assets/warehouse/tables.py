@@ -1,4 +1,4 @@
-"""What a declared table is to DuckDB and to Dagster: DDL, content hash, daily totals, column schema.
+"""What a declared table is to DuckDB: DDL, content hash, daily totals.
 
 All of it is derived from a row model (usage_assets.core.schema). Opens nothing.
 """
@@ -9,7 +9,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
 
-import dagster as dg
 import pyarrow as pa
 
 from usage_assets.core import money
@@ -121,21 +120,7 @@ class Table:
 
     def comment_ddl(self, column: Column) -> str:
         """Return the statement that puts a column's meaning and unit into the database."""
-        return f"comment on column {self.name}.{column.name} is {quoted(_described(column))}"
-
-    def dagster_schema(self) -> dg.TableSchema:
-        """Return the column schema that Dagster's UI shows on the asset."""
-        return dg.TableSchema(
-            columns=[
-                dg.TableColumn(
-                    column.name,
-                    SQL_TYPES[column.type],
-                    description=_described(column),
-                    constraints=dg.TableColumnConstraints(nullable=column.nullable),
-                )
-                for column in self.columns
-            ]
-        )
+        return f"comment on column {self.name}.{column.name} is {quoted(described(column))}"
 
 
 def hash_of_rows(columns: Iterable[str], added: Iterable[str] = ()) -> str:
@@ -150,7 +135,7 @@ def hash_of_rows(columns: Iterable[str], added: Iterable[str] = ()) -> str:
     return f"sha256(string_agg({row}, '' order by {row}))"
 
 
-def _described(column: Column) -> str:
+def described(column: Column) -> str:
     return f"{column.description} [{column.unit}]" if column.unit else column.description
 
 

@@ -296,7 +296,7 @@ class Daemon:
                 if assets is None or f"{connection.name}/{endpoint.name}" in assets:
                     self.fetch(endpoint.row, target, question=question_of(endpoint, connection))
             for derived, query in graph.models:
-                if assets is None or derived.asset_key(connection.name).to_user_string() in assets:
+                if assets is None or derived.asset_of(connection.name) in assets:
                     part = Slice(connection.name, window.first, window.last, derived.part)
                     self.warehouse.replace(Table(derived.row), query, part, "run")
 

@@ -149,7 +149,7 @@ def test_days_that_are_not_kept_leave_no_trace_and_what_stays_adds_up(
     settings = Settings.load()
     due = due_days(terminal.warehouse, seeds_of(settings))
     assert min(each.day for each in due) == KEPT[0]
-    lacking = [each for each in due if each.asset.path[0] == "openai" and each.state in ("missing", "stale")]
+    lacking = [each for each in due if each.connection == "openai" and each.state in ("missing", "stale")]
     assert min(each.day for each in lacking) == KEPT[1] + DAY, "nothing of the kept days is missing or computed anew"
     refused = terminal.type("backfill", "--start", str(OLD[0]), "--end", str(KEPT[0]))
     assert f"start {OLD[0]} is before {KEPT[0]}, the first day that USAGE_RETENTION_MONTHS keeps" in refused.err

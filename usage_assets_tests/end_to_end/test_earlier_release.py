@@ -106,7 +106,7 @@ def due(project: Project, variables: Mapping[str, str]) -> list[Due]:
 
 def is_raw(each: Due) -> bool:
     """Whether a provider is asked for it."""
-    return len(each.asset.path) == len(("connection", "endpoint"))
+    return each.asset.count("/") == 1
 
 
 def as_stored(project: Project) -> dict[str, Rows]:
@@ -161,7 +161,7 @@ def test_opening_it_and_asking_what_is_due_changes_no_row(old: Project, variable
     }
     states: dict[bool, set[str]] = {True: set(), False: set()}
     for each in due(old, variables):
-        if each.asset.path[-1] in NEW:
+        if each.asset.rpartition("/")[2] in NEW:
             assert each.state == "missing"
             continue
         states[is_raw(each)].add(each.state)

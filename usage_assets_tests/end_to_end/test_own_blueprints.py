@@ -239,7 +239,7 @@ def due(variables: dict[str, str], project: Project) -> list[str]:
     """Why the entities of the pair are due."""
     settings = Settings.load(_env_file=None, **{name.lower(): value for name, value in variables.items()})
     found = due_days(project.warehouse, seeds_of(settings))
-    return [each.because for each in found if (each.day, each.asset.path[-1]) == (DAY, NAME)]
+    return [each.because for each in found if (each.day, each.asset.rpartition("/")[2]) == (DAY, NAME)]
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ def test_days_that_are_not_served_yet_are_no_failure_and_what_reads_them_waits(
         said = " ".join(entry.user_message for entry in project.instance.all_logs(result.run_id))
         assert f"not served yet, tried again from 2026-11-20 12:00 UTC on: {DAYS[-1]} (bill charges" in said
         assert f"costs.daily_costs: {DAYS[-1]} will be computed when focus.charges of connection bill is" in said
-        late = [(row.asset.to_user_string(), row.day) for row in due_of(project, variables) if row.state == "late"]
+        late = [(row.asset, row.day) for row in due_of(project, variables) if row.state == "late"]
         assert late == [("bill/charges", DAYS[-1])]
         assert {row.state for row in due_of(project, variables)} == {"late", "unsettled"}
 

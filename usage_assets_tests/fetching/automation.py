@@ -93,7 +93,7 @@ class Automation:
 
     def _due(self) -> list[Due]:
         due = due_days(self.project.warehouse, self.seeds, keep=True)
-        return [row for row in due if tuple(row.asset.path[1:]) in self.assets]
+        return [row for row in due if tuple(row.asset.split("/")[1:]) in self.assets]
 
     def due(self) -> Mapping[str, Sequence[str]]:
         """What is due of stored days, in words."""

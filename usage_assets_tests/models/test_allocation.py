@@ -7,7 +7,6 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import Any
 
-import dagster as dg
 import duckdb
 import pyarrow as pa
 import pytest
@@ -90,7 +89,7 @@ def test_a_day_that_costs_nothing_has_no_rows_and_one_that_was_not_computed_is_r
     assert days.rows(file) == []
 
 
-MESSAGES, REPORT = dg.AssetKey(["anthropic", "usage_messages"]), dg.AssetKey(["anthropic", "cost_report"])
+MESSAGES, REPORT = "anthropic/usage_messages", "anthropic/cost_report"
 
 
 def test_another_source_of_costs_is_not_the_bill_that_must_be_there(days: Days) -> None:

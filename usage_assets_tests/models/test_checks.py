@@ -381,9 +381,7 @@ def derived_graph(days: Days, name: str, *views: View) -> Graph:
     )
     sources = {
         table: {
-            derived.part or "openai.costs" if table == DailyCost.table else "": dg.AssetKey(
-                [provider, table.partition(".")[2]]
-            )
+            derived.part or "openai.costs" if table == DailyCost.table else "": f"{provider}/{table.partition('.')[2]}"
         }
         for table in derived.reads
     }

@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from dagster import AssetKey
 
 from usage_assets.config.accounting import Accounting, Owner
 from usage_assets.models.entities import ID_NAMES, names_of
@@ -156,7 +155,7 @@ def test_an_account_of_a_cloud_bill_has_the_name_that_the_bill_states(days: Days
 
 
 def test_a_bill_that_names_accounts_is_a_source_of_the_entities_that_show_the_names() -> None:
-    sources = {"focus.charges": {"": AssetKey(["focus", "charges"])}}
+    sources = {"focus.charges": {"": "focus/charges"}}
     assert ("focus.charges", "") in DERIVED["ai_cost_record"].query_of(sources).sources
 
 

@@ -1,6 +1,8 @@
 """`usage-assets report`, and the asset and the sensor that write the same page by themselves."""
 
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -278,3 +280,31 @@ def test_the_page_is_written_when_runs_have_changed_what_is_stored_and_have_ende
         publish(warehouse)
         assert asked(MORNING) == 1
         assert asked(MORNING + timedelta(days=1)) == 1, "another day"
+
+
+FROM, UNTIL = str(TODAY - timedelta(days=3)), str(TODAY - timedelta(days=1))
+PERIOD = ("--start", FROM, "--end", UNTIL)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "--text", *PERIOD),
+        ("report", "--refresh", *PERIOD),
+        ("explain", "--table", "costs.by_project", "--connection", "openai", "--day", UNTIL, "--column", "amount_usd"),
+        ("export", "focus", *PERIOD, "--out", "focus.csv"),
+        ("what-if", *PERIOD),
+        ("query", "select sum(amount_usd) from costs.daily_costs"),
+        ("connection", "list"),
+        ("bills", "accept", "--connection", "openai", "--start", FROM, "--end", UNTIL),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_command_that_starts_no_run_does_without_dagster(terminal: Terminal, words: tuple[str, ...]) -> None:
+    """Dagster takes a second to import, which every question would pay."""
+    code = "import sys; sys.modules['dagster'] = None; from usage_assets.cli.main import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=terminal.folder, capture_output=True, text=True, check=False
+    )
+    refused = {"explain": (1, "archived answer is missing"), "bills": (2, "is withdrawn")}.get(words[0], (0, ""))
+    assert (ended.returncode, refused[1] in ended.stderr) == (refused[0], True), ended.stderr

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from usage_assets.assets.io_manager import UsageIOManager, table_metadata
+from usage_assets.assets.io_manager import UsageIOManager, column_schema, table_metadata
 from usage_assets.assets.materializations import PREVIEW_BYTES
 from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.database import Warehouse
@@ -344,4 +344,4 @@ def test_the_definition_says_what_the_table_is() -> None:
     metadata = sample_asset(lambda _: None).metadata_by_key[KEY]
     assert metadata["dagster/table_name"] == "tests.sample"
     assert metadata["dagster/storage_kind"] == "duckdb"
-    assert metadata["dagster/column_schema"] == SAMPLE.dagster_schema()
+    assert metadata["dagster/column_schema"] == column_schema(SAMPLE.row)

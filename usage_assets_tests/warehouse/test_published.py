@@ -14,26 +14,30 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+import pyarrow as pa
 import pytest
 import time_machine
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.utils import make_new_run_id
 
-from usage_assets.warehouse import published
+from usage_assets.assets import warehouse_resource
+from usage_assets.assets.io_manager import UsageIOManager, table_metadata
+from usage_assets.assets.warehouse_resource import LIFETIME, PATIENCE, resource_of
+from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.published import LIFETIME, PATIENCE, PublishedWarehouse, copy_of, is_current, publish
+from usage_assets.warehouse.published import copy_of, is_current, publish
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.forks import FORKS
-from usage_assets_tests.warehouse.samples import days, models, sample, write
+from usage_assets_tests.warehouse.samples import Sample, days, models, sample, write
 from usage_assets_tests.warehouse.test_processes import child, held_by_another, in_process
 
 WRITES = 12
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> PublishedWarehouse:
+def warehouse(tmp_path: Path) -> Warehouse:
     """A warehouse whose runs publish, of which nothing exists yet."""
-    return PublishedWarehouse(database=str(tmp_path / "data" / "usage.duckdb"))
+    return Warehouse(database=str(tmp_path / "data" / "usage.duckdb"))
 
 
 @pytest.fixture
@@ -54,13 +58,15 @@ def run(
     """A run that stores one row of day 0, and may fail afterwards."""
 
     @dg.asset
-    def stored(warehouse: Warehouse) -> None:
+    def stored(warehouse: dg.ResourceParam[Warehouse]) -> None:
         write(warehouse, [sample(model=model)])
         meanwhile()
         if fails:
             raise dg.Failure("refused")
 
-    return dg.materialize([stored], instance=instance, resources={"warehouse": warehouse}, raise_on_error=False)
+    return dg.materialize(
+        [stored], instance=instance, resources={"warehouse": resource_of(warehouse)}, raise_on_error=False
+    )
 
 
 def open_copy(warehouse: Warehouse) -> duckdb.DuckDBPyConnection:
@@ -103,7 +109,7 @@ def test_the_copy_is_called_after_the_database_and_stands_beside_it() -> None:
     assert copy_of("/data/costs.db") == Path("/data/costs-latest.duckdb")
 
 
-def test_a_run_publishes_what_it_has_stored(warehouse: PublishedWarehouse, instance: dg.DagsterInstance) -> None:
+def test_a_run_publishes_what_it_has_stored(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
     assert run(warehouse, instance, "first").success
     assert in_copy(warehouse) == ["first"]
     assert run(warehouse, instance, "second").success
@@ -112,14 +118,26 @@ def test_a_run_publishes_what_it_has_stored(warehouse: PublishedWarehouse, insta
     assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb", "usage.duckdb.line"]
 
 
-def test_what_a_failed_run_has_stored_is_published_too(
-    warehouse: PublishedWarehouse, instance: dg.DagsterInstance
+def test_a_run_in_which_only_the_io_manager_stores_publishes(
+    warehouse: Warehouse, instance: dg.DagsterInstance
 ) -> None:
+    table = table_metadata(Sample, "c")
+
+    @dg.asset(metadata=table, partitions_def=dg.DailyPartitionsDefinition("2026-11-01"))
+    def stored() -> pa.Table:
+        return to_arrow(Sample, [sample(model="by the io manager")])
+
+    opened = {"warehouse": resource_of(warehouse), "io_manager": UsageIOManager.of_runs(is_sharded=False, shard=None)}
+    assert dg.materialize([stored], instance=instance, resources=opened, partition_key="2026-11-01").success
+    assert in_copy(warehouse) == ["by the io manager"]
+
+
+def test_what_a_failed_run_has_stored_is_published_too(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
     assert not run(warehouse, instance, "stored", fails=True).success
     assert in_copy(warehouse) == ["stored"]
 
 
-def test_a_copy_has_every_table_view_and_comment(warehouse: PublishedWarehouse) -> None:
+def test_a_copy_has_every_table_view_and_comment(warehouse: Warehouse) -> None:
     write(warehouse, [sample()])
     publish(warehouse)
     catalog = """
@@ -133,7 +151,7 @@ def test_a_copy_has_every_table_view_and_comment(warehouse: PublishedWarehouse) 
         assert copy.execute("select count(*) from ledger.stored_days").fetchone() == (1,)
 
 
-def test_a_slow_query_draws_no_bar_into_what_a_command_prints(warehouse: PublishedWarehouse) -> None:
+def test_a_slow_query_draws_no_bar_into_what_a_command_prints(warehouse: Warehouse) -> None:
     """DuckDB draws one where Python runs no file, as in a notebook."""
     write(warehouse, [sample()])
     publish(warehouse)
@@ -156,14 +174,12 @@ def read_copy(copy: str, pipe: Pipe) -> None:
                 return
 
 
-def test_readers_hold_their_copy_open_and_block_no_run(
-    warehouse: PublishedWarehouse, instance: dg.DagsterInstance
-) -> None:
+def test_readers_hold_their_copy_open_and_block_no_run(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
     run(warehouse, instance, "old")
     path, (one, theirs), (two, others) = str(copy_of(warehouse.database)), FORKS.Pipe(), FORKS.Pipe()
     with child(read_copy, path, theirs) as first, child(read_copy, path, others) as second:
         assert one.recv() == two.recv() == [(["old"],)]
-        impatient = PublishedWarehouse(database=warehouse.database, wait_seconds=0.2)
+        impatient = Warehouse(database=warehouse.database, wait_seconds=0.2)
         assert run(impatient, instance, "new").success
         assert in_copy(warehouse) == ["new"]
         for reader in (one, two):
@@ -176,7 +192,7 @@ def test_readers_hold_their_copy_open_and_block_no_run(
 
 
 def test_nobody_can_write_the_copy_and_whoever_may_read_the_database_may_read_it(
-    warehouse: PublishedWarehouse,
+    warehouse: Warehouse,
 ) -> None:
     for mode, expected in ((0o644, 0o444), (0o600, 0o400)):
         write(warehouse, [sample(model=oct(mode))])
@@ -185,20 +201,20 @@ def test_nobody_can_write_the_copy_and_whoever_may_read_the_database_may_read_it
         assert copy_of(warehouse.database).stat().st_mode & 0o777 == expected
 
 
-def test_without_a_change_nothing_is_copied(warehouse: PublishedWarehouse, instance: dg.DagsterInstance) -> None:
+def test_without_a_change_nothing_is_copied(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
     run(warehouse, instance)
     before = copy_of(warehouse.database).stat()
 
     @dg.asset
-    def reads(warehouse: Warehouse) -> None:
+    def reads(warehouse: dg.ResourceParam[Warehouse]) -> None:
         assert models(warehouse) == ["m"]
 
-    assert dg.materialize([reads], instance=instance, resources={"warehouse": warehouse}).success
+    assert dg.materialize([reads], instance=instance, resources={"warehouse": resource_of(warehouse)}).success
     publish(warehouse)
     assert copy_of(warehouse.database).stat() == before
 
 
-def test_an_older_database_put_in_its_place_is_published(warehouse: PublishedWarehouse, tmp_path: Path) -> None:
+def test_an_older_database_put_in_its_place_is_published(warehouse: Warehouse, tmp_path: Path) -> None:
     write(warehouse, [sample(model="old")])
     backup = tmp_path / "backup.duckdb"
     Path(warehouse.database).rename(backup)
@@ -227,7 +243,7 @@ def test_without_a_database_nothing_is_made(tmp_path: Path) -> None:
     ],
 )
 def test_of_many_runs_in_a_row_the_last_one_publishes(
-    status: dg.DagsterRunStatus, warehouse: PublishedWarehouse, instance: dg.DagsterInstance
+    status: dg.DagsterRunStatus, warehouse: Warehouse, instance: dg.DagsterInstance
 ) -> None:
     run(warehouse, instance, "old")
     others = [under_way(instance, status) for _ in range(2)]
@@ -239,15 +255,13 @@ def test_of_many_runs_in_a_row_the_last_one_publishes(
     assert in_copy(warehouse) == ["last"]
 
 
-def test_the_first_copy_waits_for_no_other_run(warehouse: PublishedWarehouse, instance: dg.DagsterInstance) -> None:
+def test_the_first_copy_waits_for_no_other_run(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
     under_way(instance)
     run(warehouse, instance)
     assert in_copy(warehouse) == ["m"]
 
 
-def test_a_queue_that_never_ends_delays_a_copy_for_minutes(
-    warehouse: PublishedWarehouse, instance: dg.DagsterInstance
-) -> None:
+def test_a_queue_that_never_ends_delays_a_copy_for_minutes(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
     run(warehouse, instance, "old")
     published_at = datetime.fromtimestamp(copy_of(warehouse.database).stat().st_mtime, UTC)
     for passed, expected in ((PATIENCE / 2, "old"), (PATIENCE + timedelta(seconds=1), "new")):
@@ -257,7 +271,7 @@ def test_a_queue_that_never_ends_delays_a_copy_for_minutes(
         assert in_copy(warehouse) == [expected]
 
 
-def test_a_run_that_was_killed_is_not_waited_for(warehouse: PublishedWarehouse, instance: dg.DagsterInstance) -> None:
+def test_a_run_that_was_killed_is_not_waited_for(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
     with time_machine.travel(datetime.now(UTC) - LIFETIME - timedelta(minutes=1), tick=False):
         killed = under_way(instance, dg.DagsterRunStatus.STARTING)
         started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, killed.job_name)
@@ -267,13 +281,13 @@ def test_a_run_that_was_killed_is_not_waited_for(warehouse: PublishedWarehouse, 
     assert in_copy(warehouse) == ["new"]
 
 
-def test_runs_of_other_code_are_not_waited_for(warehouse: PublishedWarehouse, instance: dg.DagsterInstance) -> None:
+def test_runs_of_other_code_are_not_waited_for(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
     """A run that the UI, a schedule or the command line has launched knows where its code is; these here do not."""
     run(warehouse, instance)
     ours = under_way(instance)
     for location, is_waited_for in (("somebody_else", False), ("usage_assets", True)):
         under_way(instance, location=location)
-        assert published._is_left_to_others(warehouse, ours, instance) == is_waited_for
+        assert warehouse_resource._is_left_to_others(warehouse, ours, instance) == is_waited_for
 
 
 # What goes wrong
@@ -285,7 +299,7 @@ def end_at_a_megabyte(database: str, at_the_limit: signal.Handlers, pipe: Pipe) 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
     with dg.DagsterInstance.ephemeral() as instance:
-        ended = run_reader(PublishedWarehouse(database=database), instance)
+        ended = run_reader(Warehouse(database=database), instance)
         pipe.send((ended.success, warnings(instance, ended)))
 
 
@@ -293,10 +307,12 @@ def run_reader(warehouse: Warehouse, instance: dg.DagsterInstance) -> dg.Execute
     """A run that changes nothing, after others that did not publish."""
 
     @dg.asset
-    def reads(warehouse: Warehouse) -> None:
+    def reads(warehouse: dg.ResourceParam[Warehouse]) -> None:
         warehouse.read("select 1")
 
-    return dg.materialize([reads], instance=instance, resources={"warehouse": warehouse}, raise_on_error=False)
+    return dg.materialize(
+        [reads], instance=instance, resources={"warehouse": resource_of(warehouse)}, raise_on_error=False
+    )
 
 
 def large(warehouse: Warehouse) -> None:
@@ -305,7 +321,7 @@ def large(warehouse: Warehouse) -> None:
     assert Path(warehouse.database).stat().st_size > 2 << 20
 
 
-def test_a_full_disk_is_one_warning_and_the_former_copy_stays(warehouse: PublishedWarehouse) -> None:
+def test_a_full_disk_is_one_warning_and_the_former_copy_stays(warehouse: Warehouse) -> None:
     write(warehouse, [sample(model="old")])
     publish(warehouse)
     large(warehouse)
@@ -318,7 +334,7 @@ def test_a_full_disk_is_one_warning_and_the_former_copy_stays(warehouse: Publish
 
 
 def test_a_run_killed_while_it_publishes_leaves_the_former_copy_and_the_next_one_clears_up(
-    warehouse: PublishedWarehouse, instance: dg.DagsterInstance
+    warehouse: Warehouse, instance: dg.DagsterInstance
 ) -> None:
     write(warehouse, [sample(model="old")])
     publish(warehouse)
@@ -340,7 +356,7 @@ def commit_and_die(database: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_what_a_killed_run_had_committed_is_in_the_copy(warehouse: PublishedWarehouse) -> None:
+def test_what_a_killed_run_had_committed_is_in_the_copy(warehouse: Warehouse) -> None:
     write(warehouse, [sample(model="old")])
     publish(warehouse)
     in_process(commit_and_die, warehouse.database)
@@ -356,7 +372,7 @@ def write_into_the_copy_and_die(copy: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_what_somebody_wrote_into_a_copy_does_not_get_into_the_next_one(warehouse: PublishedWarehouse) -> None:
+def test_what_somebody_wrote_into_a_copy_does_not_get_into_the_next_one(warehouse: Warehouse) -> None:
     write(warehouse, [sample(model="old")])
     publish(warehouse)
     copy_of(warehouse.database).chmod(0o644)
@@ -367,17 +383,15 @@ def test_what_somebody_wrote_into_a_copy_does_not_get_into_the_next_one(warehous
     assert in_copy(warehouse) == ["new"]
 
 
-def test_a_database_that_somebody_holds_is_one_warning(
-    warehouse: PublishedWarehouse, instance: dg.DagsterInstance
-) -> None:
-    impatient = PublishedWarehouse(database=warehouse.database, wait_seconds=0.1)
+def test_a_database_that_somebody_holds_is_one_warning(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
+    impatient = Warehouse(database=warehouse.database, wait_seconds=0.1)
     write(impatient, [sample()])
 
     @dg.asset
-    def idle(warehouse: Warehouse) -> None: ...
+    def idle(warehouse: dg.ResourceParam[Warehouse]) -> None: ...
 
     with held_by_another(warehouse.database) as holder:
-        ended = dg.materialize([idle], instance=instance, resources={"warehouse": impatient})
+        ended = dg.materialize([idle], instance=instance, resources={"warehouse": resource_of(impatient)})
     assert ended.success
     (warning,) = warnings(instance, ended)
     assert warning.startswith("the published copy is out of date: ")
@@ -385,7 +399,7 @@ def test_a_database_that_somebody_holds_is_one_warning(
     assert not copy_of(warehouse.database).exists()
 
 
-def test_a_folder_in_the_copys_place_is_one_line(warehouse: PublishedWarehouse) -> None:
+def test_a_folder_in_the_copys_place_is_one_line(warehouse: Warehouse) -> None:
     write(warehouse, [sample()])
     copy_of(warehouse.database).mkdir()
     with pytest.raises(WarehouseError, match=r"usage-latest\.duckdb: Is a directory: what was published before stays"):
@@ -404,9 +418,7 @@ def try_to_write(database: str, pipe: Pipe) -> None:
         pipe.send(str(error))
 
 
-def test_nobody_can_write_before_the_last_byte_is_copied(
-    warehouse: PublishedWarehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nobody_can_write_before_the_last_byte_is_copied(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     write(warehouse, [sample(model="whole")])
     copy, said = shutil.copyfileobj, list[str]()
 
@@ -438,7 +450,7 @@ def keep_publishing(database: str, pipe: Pipe) -> None:
         publish(Warehouse(database=database))
 
 
-def test_whatever_happens_at_once_every_copy_is_one_state(warehouse: PublishedWarehouse) -> None:
+def test_whatever_happens_at_once_every_copy_is_one_state(warehouse: Warehouse) -> None:
     """Each write says its number in three days and in the ledger: a torn copy would show two numbers, or not open."""
     write(warehouse, [sample(n, requests=0) for n in range(3)], days(0, 2), "0")
     publish(warehouse)

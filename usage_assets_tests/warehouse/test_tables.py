@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from usage_assets.assets.io_manager import column_schema
 from usage_assets.core.schema import Row, declared, to_arrow
 from usage_assets.models.costs import ALLOCATIONS, COSTS
 from usage_assets.models.entities import ENTITIES
@@ -116,7 +117,7 @@ def test_every_total_has_a_unit(row: type[Row]) -> None:
 
 
 def test_the_column_schema_shows_units_and_nulls() -> None:
-    shown = {column.name: column for column in SAMPLE.dagster_schema().columns}
+    shown = {column.name: column for column in column_schema(SAMPLE.row).columns}
     assert list(shown) == SAMPLE.arrow_schema.names
     assert shown["amount"].type == "DECIMAL(38,24)"
     assert shown["amount"].description == "Cost [USD]"

@@ -1,0 +1,58 @@
+"""The warehouse as a Dagster resource: what a run has stored is published when the run ends."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from usage_assets.dagster_internals import REPOSITORY_LABEL_TAG
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import copy_of, publish
+from usage_assets.warehouse.values import WarehouseError
+
+PATIENCE = timedelta(minutes=15)
+"""A run leaves the copy to others that are under way, but for no longer than this."""
+LIFETIME = timedelta(hours=1)
+"""A run without an event for longer is not waited for: one that was killed stays "started"."""
+UNDER_WAY = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+)
+
+
+def resource_of(warehouse: Warehouse) -> dg.ResourceDefinition:
+    """Return the resource. When a run ends, it publishes, unless another run soon will.
+
+    The run has its outcome by then: a failure is one line in its log. A run that failed publishes, too: where one
+    endpoint is refused, the days of all the others are stored.
+    """
+
+    @dg.resource(description=(Warehouse.__doc__ or "").splitlines()[0])
+    def of_run(context: dg.InitResourceContext) -> Iterator[Warehouse]:
+        yield warehouse
+        if context.run is None or context.instance is None or warehouse.is_shared:
+            return
+        try:
+            if not _is_left_to_others(warehouse, context.run, context.instance):
+                publish(warehouse)
+        except WarehouseError as error:
+            if context.log:
+                context.log.warning(f"the published copy is out of date: {error}")
+
+    return of_run
+
+
+def _is_left_to_others(warehouse: Warehouse, run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
+    """Whether a run that is queued or under way will publish soon: of many in a row not each copies everything.
+
+    This run is no longer under way, so the last of them finds no other.
+    """
+    now, copy = datetime.now(UTC), copy_of(warehouse.database)
+    if not copy.exists() or datetime.fromtimestamp(copy.stat().st_mtime, UTC) + PATIENCE <= now:
+        return False
+    origin = run.remote_job_origin
+    ours = {REPOSITORY_LABEL_TAG: origin.repository_origin.get_label()} if origin else {}
+    under_way = dg.RunsFilter(statuses=UNDER_WAY, tags=ours, updated_after=now - LIFETIME)
+    return any(run_id != run.run_id for run_id in instance.get_run_ids(under_way, limit=2))
