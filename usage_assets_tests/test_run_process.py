@@ -1,11 +1,14 @@
-"""A process of a run builds only what the run needs: both ways in which Dagster starts one."""
+"""A process of a run builds only what the run needs and imports little: all ways in which Dagster starts one."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import pytest
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.test_utils import poll_for_finished_run
@@ -34,6 +37,41 @@ def asset(key):
 
 defs = dg.Definitions([asset(["a", "one"]), asset(["b", "two"])], executor=dg.in_process_executor)
 """
+FORKED = """
+from usage_assets.dagster_internals.run_process import fork_runs
+
+fork_runs("usage_assets.local.preload")
+"""
+WHERE = """
+import os
+import sys
+import dagster as dg
+
+HEAVY = {"alembic", "dagster", "duckdb", "httpx", "pandas", "pyarrow", "sqlalchemy", "usage_assets.build"}
+IMPORTED = sorted(HEAVY - {*sys.modules})
+
+
+@dg.asset
+def where():
+    return dg.MaterializeResult(metadata={"parent": os.getppid(), "imports": IMPORTED})
+
+
+defs = dg.Definitions([where], executor=dg.in_process_executor)
+"""
+HANGS = """
+import threading
+from pathlib import Path
+import dagster as dg
+
+
+@dg.asset
+def hangs():
+    Path("BEGUN").write_text("begun")
+    threading.Event().wait()
+
+
+defs = dg.Definitions([hangs], executor=dg.in_process_executor)
+"""
 Start = Callable[[dg.DagsterInstance, BaseWorkspaceRequestContext, dg.DagsterRun], object]
 
 
@@ -57,15 +95,14 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("start", [by_the_code_server, by_a_command])
-@pytest.mark.parametrize("selection", [["b", "two"], None])
-def test_a_run_says_which_assets_it_is_for_while_the_definitions_are_loaded(
-    instance: dg.DagsterInstance, tmp_path: Path, start: Start, selection: list[str] | None
-) -> None:
-    file = tmp_path / "loaded.py"
-    file.write_text(LOADED)
-    target = PythonFileTarget(str(file), attribute=None, working_directory=str(tmp_path), location_name="here")
+@contextmanager
+def created(
+    instance: dg.DagsterInstance, folder: Path, definitions: str, selection: list[str] | None = None
+) -> Iterator[tuple[BaseWorkspaceRequestContext, dg.DagsterRun]]:
+    """A code server that has loaded a file, and a run of its assets that is still to be started."""
+    file = folder / "loaded.py"
+    file.write_text(definitions)
+    target = PythonFileTarget(str(file), attribute=None, working_directory=str(folder), location_name="here")
     with WorkspaceProcessContext(instance, target) as process:
         workspace = process.create_request_context()
         (repository,) = workspace.get_code_location("here").get_repositories().values()
@@ -75,20 +112,98 @@ def test_a_run_says_which_assets_it_is_for_while_the_definitions_are_loaded(
              "execution_plan_snapshot", "job_snapshot", "parent_job_snapshot", "asset_check_selection",
              "resolved_op_selection", "op_selection")
         )  # fmt: skip
-        run = instance.create_run(
-            job_name=job.name,
-            asset_selection={dg.AssetKey(selection)} if selection else None,
-            remote_job_origin=job.get_remote_origin(),
-            job_code_origin=job.get_python_origin(),
-            asset_graph=repository.asset_graph,
-            **nothing,
+        yield (
+            workspace,
+            instance.create_run(
+                job_name=job.name,
+                asset_selection={dg.AssetKey(selection)} if selection else None,
+                remote_job_origin=job.get_remote_origin(),
+                job_code_origin=job.get_python_origin(),
+                asset_graph=repository.asset_graph,
+                **nothing,
+            ),
         )
-        start(instance, workspace, run)
-        assert poll_for_finished_run(instance, run.run_id).is_success
-    event = instance.get_latest_materialization_event(dg.AssetKey(["b", "two"]))
+
+
+def said(instance: dg.DagsterInstance, asset: list[str]) -> dict[str, object]:
+    """What the newest event of an asset says."""
+    event = instance.get_latest_materialization_event(dg.AssetKey(asset))
     assert event
     assert event.asset_materialization
-    assert event.asset_materialization.metadata["selected"].value == (["b/two"] if selection else [])
+    return {name: fact.value for name, fact in event.asset_materialization.metadata.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [by_the_code_server, by_a_command])
+@pytest.mark.parametrize("selection", [["b", "two"], None])
+@pytest.mark.parametrize("definitions", [LOADED, FORKED + LOADED], ids=["spawned", "forked"])
+def test_a_run_says_which_assets_it_is_for_while_the_definitions_are_loaded(
+    instance: dg.DagsterInstance, tmp_path: Path, start: Start, selection: list[str] | None, definitions: str
+) -> None:
+    with created(instance, tmp_path, definitions, selection) as (workspace, run):
+        start(instance, workspace, run)
+        assert poll_for_finished_run(instance, run.run_id).is_success
+    assert said(instance, ["b", "two"])["selected"] == (["b/two"] if selection else [])
+
+
+@pytest.mark.slow
+def test_the_process_of_a_run_is_forked_from_one_that_ends_with_its_code_server(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    with created(instance, tmp_path, FORKED + WHERE) as (workspace, run):
+        by_the_code_server(instance, workspace, run)
+        assert poll_for_finished_run(instance, run.run_id).is_success
+        found = said(instance, ["where"])
+        warm = psutil.Process(int(str(found["parent"])))
+        server = warm.parent()
+        assert "multiprocessing.forkserver" in " ".join(warm.cmdline())
+        assert server
+        assert "grpc" in server.cmdline()
+        assert found["imports"] == []
+    assert not psutil.wait_procs([warm], timeout=60)[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("definitions", [HANGS, FORKED + HANGS], ids=["spawned", "forked"])
+def test_a_run_is_canceled_however_its_process_was_started(
+    instance: dg.DagsterInstance, tmp_path: Path, definitions: str
+) -> None:
+    begun = tmp_path / "begun"
+    os.mkfifo(begun)
+    with created(instance, tmp_path, definitions.replace("BEGUN", str(begun))) as (workspace, run):
+        by_the_code_server(instance, workspace, run)
+        assert begun.read_text() == "begun"
+        assert instance.run_launcher.terminate(run.run_id)
+        assert poll_for_finished_run(instance, run.run_id).status is dg.DagsterRunStatus.CANCELED
+
+
+def test_only_three_libraries_start_threads_before_processes_are_forked() -> None:
+    """A forked process lacks the threads of the first one. These three start theirs again when they need them."""
+    code = (
+        "import os, threading; from pathlib import Path; {}; print(threading.active_count() == 1, "
+        "*(Path('/proc/self/task', each, 'comm').read_text().strip() for each in os.listdir('/proc/self/task')))"
+    )
+    known, warm = (
+        subprocess.run([sys.executable, "-c", code.format(each)], check=True, capture_output=True, text=True).stdout
+        for each in ("import duckdb, numpy, pyarrow.compute", "import usage_assets.local.preload")
+    )
+    assert known.startswith("True")
+    assert sorted(warm.split()) == sorted(known.split())
+
+
+@pytest.mark.parametrize("children", [24, pytest.param(1000, marks=pytest.mark.slow)])
+def test_forked_processes_use_what_their_parent_has_imported(children: int) -> None:
+    command = [sys.executable, "-m", "usage_assets_tests.forked_children", str(children)]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout.strip()) == (0, f"{children} ended with 0"), ended.stderr[-2000:]
+
+
+def test_a_module_that_cannot_be_imported_before_the_fork_is_said() -> None:
+    code = "import sys; sys.modules['pandas'] = None; import usage_assets.local.preload"
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ended.stderr.splitlines() == [
+        "usage-assets: each run imports pandas again: import of pandas halted; None in sys.modules"
+    ]
 
 
 def test_another_process_is_for_no_run() -> None:

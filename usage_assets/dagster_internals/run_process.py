@@ -1,4 +1,4 @@
-"""What a process was started to run. Dagster says it only after it has loaded the whole graph."""
+"""How a code server starts the process of a run, and what that process was started to run."""
 
 import multiprocessing
 import sys
@@ -8,6 +8,20 @@ from dagster import AssetKey, RunsFilter
 
 ARGUMENTS = '{"__class__": "Execute'
 """Beginning of what Dagster writes about the run that it wants."""
+MODULES_OF_A_RUN = (
+    "dagster._grpc.server",
+    "dagster._core.executor.in_process",
+    "dagster._core.instance.factory",
+    "dagster._core.storage.legacy_storage",
+    "dagster._core.storage.local_compute_log_manager",
+    "dagster._core.storage.root",
+    "dagster._core.storage.sqlite_storage",
+    "dagster._core.types.primitive_mapping",
+    "dagster._utils.test",
+    "sqlalchemy.dialects.sqlite",
+    "upath.implementations.local",
+)
+"""What the process of a run imports of Dagster, besides what defines assets."""
 
 
 def assets_of_this_run() -> AbstractSet[AssetKey] | None:
@@ -29,3 +43,19 @@ def assets_of_this_run() -> AbstractSet[AssetKey] | None:
     if not runs or not runs[0].asset_selection:
         return None
     return runs[0].asset_selection | {check.asset_key for check in runs[0].asset_check_selection or ()}
+
+
+def fork_runs(preload: str) -> None:
+    """Let this code server fork the processes of runs from one that has imported ``preload``. Elsewhere, do nothing.
+
+    Dagster starts a new Python for each, which imports everything again (``DagsterApiServer``). On macOS it still does:
+    the libraries there are not safe to use after a fork. The process that is forked ends with its code server. A reload
+    starts new ones. Arguments, signals and exit codes are as before.
+    """
+    server = sys.modules.get("dagster._grpc.server")
+    if server is None or sys.platform != "linux" or multiprocessing.parent_process() is not None:
+        return
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([preload])
+    # a server has set its own by the time it loads the definitions; a property of the class has precedence
+    server.DagsterApiServer._mp_ctx = property(lambda _: context, lambda *_: None)  # noqa: SLF001
