@@ -1,6 +1,6 @@
 """What a materialization writes, what it says on each day's event, and what it refuses, in real in-process runs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -14,7 +14,19 @@ from usage_assets.assets.materializations import PREVIEW_BYTES
 from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import Batch, Query
-from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample, answer, day, days, models, sample, stored, write
+from usage_assets_tests.warehouse.samples import (
+    FULL,
+    SAMPLE,
+    Sample,
+    answer,
+    day,
+    days,
+    ledger,
+    models,
+    sample,
+    stored,
+    write,
+)
 
 PARTITIONS = dg.DailyPartitionsDefinition("2026-11-01", end_date="2026-12-01")
 KEY = dg.AssetKey(["c", "sample"])
@@ -50,7 +62,9 @@ class Run:
         self.instance = instance
         self.resources = {"io_manager": UsageIOManager(warehouse=warehouse)}
 
-    def __call__(self, content: Content, first: int = 0, last: int | None = None) -> dg.ExecuteInProcessResult:
+    def __call__(
+        self, content: Content, first: int = 0, last: int | None = None, asked_by: Mapping[str, str] | None = None
+    ) -> dg.ExecuteInProcessResult:
         """Run the asset for a day, or for a range of days, as the daemon does."""
         chosen = (
             {"partition_key": str(day(first))}
@@ -59,6 +73,7 @@ class Run:
                 "tags": {
                     "dagster/asset_partition_range_start": str(day(first)),
                     "dagster/asset_partition_range_end": str(day(last)),
+                    **(asked_by or {}),
                 }
             }
         )
@@ -212,6 +227,21 @@ def test_only_the_days_of_a_range_that_differ_are_announced(run: Run) -> None:
     run(arrow(sample(0), sample(1), sample(2)), 0, 2)
     run(arrow(sample(0), sample(1, requests=2), sample(2)), 0, 2)
     assert [partition for partition, changed in run.changes()[3:] if changed] == ["2026-11-02"]
+
+
+@pytest.mark.parametrize("tag", ["dagster/schedule_name", "dagster/sensor_name"])
+def test_a_run_that_nobody_started_has_events_of_the_days_that_differ_alone(
+    run: Run, warehouse: Warehouse, tag: str
+) -> None:
+    run(arrow(sample(0), sample(1)), 0, 2, {tag: "each_day"})
+    assert [partition for partition, _ in run.events()] == [str(day(n)) for n in (0, 1, 2)]
+    run(arrow(sample(0), sample(1, requests=9)), 0, 2, {tag: "each_day"})
+    assert run.changes()[3:] == [(str(day(1)), True)]
+    run(arrow(sample(0), sample(1, requests=9)), 0, 2, {tag: "each_day"})
+    assert run.changes()[4:] == [(str(day(2)), False)], "when it was last looked at is the newest event"
+    assert {line["version"] for line in ledger(warehouse) if line["usage_date"] == day(0)} == {1, 2, 3}
+    run(arrow(sample(0), sample(1, requests=9)), 0, 2)
+    assert [partition for partition, _ in run.events()[5:]] == [str(day(n)) for n in (0, 1, 2)]
 
 
 def test_a_change_whose_event_is_missing_is_announced_once_by_the_next_equal_write(
