@@ -112,8 +112,15 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 
 @pytest.fixture
-def daemon(clock: time_machine.Traveller, receiver: Receiver, new_instance: NewInstance) -> Iterator[Daemon]:
-    """A daemon whose sensor has had its first tick."""
+def daemon(
+    clock: time_machine.Traveller,
+    receiver: Receiver,
+    new_instance: NewInstance,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Daemon]:
+    """A daemon whose sensor has had its first tick, in a folder without a warehouse."""
+    monkeypatch.chdir(tmp_path)
     with new_instance() as instance:
         daemon = Daemon(instance, receiver.url, clock)
         assert daemon.tick() == NOTHING_NEW
