@@ -236,7 +236,8 @@ def after_a_power_loss_and_after_a_killed_worker_no_run_holds_a_place(made: Make
     before = made.runs()
     made.launch("openai/costs")
     until(lambda: list(made.new(before).values()) == ["STARTED"], "a run waits for its provider")
-    assert made.kill(lambda command: "api grpc" in command or "spawn_main" in command) >= 2, "code server and worker"
+    run_processes = ("api grpc", "forkserver", "spawn_main")  # a forked worker is called like what it was forked from
+    assert made.kill(lambda command: any(name in command for name in run_processes)) >= 2, "code server and worker"
     (run,) = made.new(before)
     until(lambda: made.runs()[run] == "FAILURE", "Dagster notices")
     assert "its process is gone" in made.said_by(run)
