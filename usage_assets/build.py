@@ -255,10 +255,22 @@ def build_from_environment() -> dg.Definitions:
 
     Raises SettingsError.
     """
+    assets = assets_of_this_run()
+    if assets is not None:
+        return _of_run(frozenset(key.path[0] for key in assets))
+    return _built(None)
+
+
+@cache
+def _of_run(connections: frozenset[str]) -> dg.Definitions:
+    """Build these connections once: Dagster asks for them twice in the process of a run."""
+    return _built(connections)
+
+
+def _built(connections: frozenset[str] | None) -> dg.Definitions:
     keep_private()
     settings = Settings.load()
-    assets = assets_of_this_run()
-    definitions = build_definitions(settings, only=None if assets is None else {key.path[0] for key in assets})
+    definitions = build_definitions(settings, only=connections)
     gc.freeze()  # Dagster makes a repository of it next, and would go through all of it for garbage
     forget_exported_env_file(settings)
     return definitions

@@ -25,22 +25,24 @@ class DaysToStore:
     refused: dict[date, ProviderError | WarehouseError] = field(default_factory=dict)
     """Day -> why it was not stored."""
     stored: set[date] = field(default_factory=set)
+    unchanged: int = 0
+    """How many other days of the run are stored as they were."""
 
     def raise_refused(self) -> None:
         """Raise dg.Failure if a day was refused."""
         if self.refused:
-            raise refusal(self.refused, len(self.stored))
+            raise refusal(self.refused, len(self.stored) + self.unchanged)
 
 
 def refusal(refused: Mapping[date, ProviderError | WarehouseError], others: int = 0) -> dg.Failure:
-    """Return the failure of a step: the days that it did not store, why, and how many it did."""
+    """Return the failure of a step: the days that it did not store, why, and how many others are stored."""
     reasons: dict[str, str] = {}
     for _, error in sorted(refused.items()):
         reasons.setdefault(error.cause or str(error), str(error))
     first, *more = reasons.values()
     said = first
     if others:
-        said = f"refused: {spans(refused)}; {others} other {'day was' if others == 1 else 'days were'} stored. {first}"
+        said = f"refused: {spans(refused)}; {others} other {'day is' if others == 1 else 'days are'} stored. {first}"
     if more:
         said += f" And: {more[0]}" + (f" (and {len(more) - 1} more)" if len(more) > 1 else "")
     return failure(said, sorted(refused), refused[min(refused)].cause)

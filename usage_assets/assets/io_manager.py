@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from usage_assets.assets.days_to_store import DaysToStore, refusal
 from usage_assets.assets.failures import failure
-from usage_assets.assets.materializations import event_metadata, newest_materializations
+from usage_assets.assets.materializations import HASH, event_metadata, newest_materializations
 from usage_assets.core.days import windows
 from usage_assets.core.schema import TableRow, declared
 from usage_assets.dagster_internals.outputs import only_partitions
@@ -90,8 +90,7 @@ class UsageIOManager(dg.IOManager):
         """Replace the days of the partitions with the value, and add metadata to the event of each day.
 
         Raises dg.Failure if the warehouse refuses the value, with nothing written. Of ``DaysToStore``, it stores the
-        days that are not refused, and only these have an event. In a run of a schedule or sensor, only those of them
-        that have changed have one, or the last one if none has.
+        days that are not refused, and only these have an event.
         """
         metadata = context.definition_metadata
         table, target = _table(metadata), _slice(metadata, context.asset_partition_keys)
@@ -108,14 +107,12 @@ class UsageIOManager(dg.IOManager):
         except (WarehouseError, ValueError) as error:
             raise failure(str(error), error.days if isinstance(error, WarehouseError) else ()) from error
         changed = {version.day for version in versions if version.changed} | _unannounced(context, versions)
-        announced = [version for version in versions if version.day in changed or not _is_automatic(context)]
-        announced = announced or [versions[-1]]
-        for version in announced:
-            is_last = version is announced[-1]
+        for version in versions:
+            is_last = version is versions[-1]
             facts = event_metadata(table, content, version, changed=version.day in changed, is_last=is_last)
             _put_on_event(context, version.day, facts)
-        if len(announced) < len(target.days):
-            only_partitions(context, [version.day.isoformat() for version in announced])
+        if len(versions) < len(target.days):
+            only_partitions(context, [version.day.isoformat() for version in versions])
         context.log.info(
             f"{table.name}: replaced {versions[0].day} to {versions[-1].day} of {target.connection}: "
             f"{sum(version.row_count for version in versions)} rows, "
@@ -205,16 +202,8 @@ def _unannounced(context: dg.OutputContext, versions: Sequence[Version]) -> set[
     }
 
 
-def _is_automatic(context: dg.OutputContext) -> bool:
-    """Whether a schedule or sensor asked for the run. Its days that have not changed need no event of their own.
-
-    What a person starts has all of its events: Dagster takes days of a backfill that have none for failed.
-    """
-    return not {"dagster/schedule_name", "dagster/sensor_name"}.isdisjoint(context.step_context.run_tags)
-
-
 def _content_hash(event: dg.EventLogRecord) -> object:
-    content_hash = event.asset_materialization and event.asset_materialization.metadata.get("content_hash")
+    content_hash = event.asset_materialization and event.asset_materialization.metadata.get(HASH)
     return content_hash.value if content_hash else None
 
 

@@ -21,6 +21,8 @@ from usage_assets.warehouse.values import Batch, Query, Version
 VERIFIED = "A day has an event only if its rows passed the check `content` before they were stored."
 """Part of each asset's description. In each day's event it would take 230 bytes."""
 PREVIEW_BYTES = 1500
+HASH = "content_hash"
+"""Metadata of each day's event: the hash of its rows, as in ``ledger.partition_versions``."""
 
 
 def newest_materializations(
@@ -55,7 +57,7 @@ def event_metadata(
         **(_counts(totals) if is_last or not (amounts or isinstance(content, Query)) else {}),
         **({"preview": dg.MetadataValue.md(_preview(version.sample))} if version.sample else {}),
         **({name: fact for name, fact in facts.items() if name not in totals} if is_last else {}),
-        "content_hash": version.content_hash,
+        HASH: version.content_hash,
     }
 
 

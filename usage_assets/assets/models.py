@@ -5,15 +5,19 @@ from collections.abc import Iterable, Iterator
 import dagster as dg
 
 from usage_assets.assets.days_to_store import DaysToStore
+from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import TABLE, code_version, column_schema, table_metadata
+from usage_assets.assets.looks import days_to_write
 from usage_assets.assets.materializations import VERIFIED, data_version
 from usage_assets.assets.signatures import share_signature
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import days_of
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.model import Model, Sources
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Query
+from usage_assets.warehouse.values import Query, WarehouseError
 
 COSTS = dg.AssetKey("costs")
 """The asset that is downstream of every connection's costs."""
@@ -44,6 +48,7 @@ def build_model_asset(
         group_name=f"{connection.name}_{model.group}",
         deps=[dg.AssetKey.from_user_string(sources[table][part]) for table, part in query.sources],
         partitions_def=partitions,
+        output_required=False,  # nothing is computed if no day has changed
         backfill_policy=policy,
         description=f"{emptied}{Table(model.row).description}\n\n{VERIFIED}",
         metadata={
@@ -55,8 +60,18 @@ def build_model_asset(
         code_version=code_version(model.row, query.code),
     )
     @share_signature
-    def model_asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[DaysToStore]]:
-        computed = DaysToStore(query, days_of(context.partition_keys))
+    def model_asset(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[dg.MaterializeResult[DaysToStore]]:
+        days = days_of(context.partition_keys)
+        target = Slice(connection.name, days[0], days[-1], model.part)
+        try:
+            stale = days_to_write(context, warehouse, Table(model.row), query, target, days)
+        except WarehouseError as error:
+            raise failure(str(error)) from None
+        if not stale:
+            return
+        computed = DaysToStore(query, stale)
         # with the same code and sources, names and rates may still change rows
         yield dg.MaterializeResult(value=computed, data_version=data_version(context))
         computed.raise_refused()

@@ -9,6 +9,7 @@ from usage_assets.assets.bills import BillsRead, read_bills
 from usage_assets.assets.days_to_store import DaysToStore, refusal
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import code_version, table_metadata
+from usage_assets.assets.looks import days_to_write, is_automatic
 from usage_assets.assets.materializations import VERIFIED, data_version, fetch_facts
 from usage_assets.assets.signatures import share_signature
 from usage_assets.config.settings import Connection, SettingsError
@@ -25,6 +26,7 @@ from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.providers.records import as_json
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.late import note_late
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, WarehouseError
 
@@ -57,7 +59,7 @@ def build_raw_asset(
         key=[connection.name, endpoint.name],
         group_name=f"{connection.name}_{endpoint.group}",
         partitions_def=partitions,
-        output_required=False,  # nothing is stored if no day is served yet
+        output_required=False,  # nothing is stored if no day is served yet, or none has changed
         backfill_policy=policy,
         description=f"{Table(endpoint.row).description}\n\n{VERIFIED}\n\nSource: {source}.",
         metadata=table_metadata(endpoint.row, connection.name),
@@ -116,8 +118,18 @@ def build_raw_asset(
             bills=read.bills,
             earliest=earliest_day(connection, provider, endpoint),
         )
+        lacking = archive.lacks(fetched.responses, served) if archive and is_automatic(context) else ()
+        target = Slice(connection.name, days[0], days[-1])
+        try:
+            changed = days_to_write(context, warehouse, Table(endpoint.row), answer, target, served, lacking=lacking)
+        except WarehouseError as error:
+            raise failure(str(error)) from None
+        if not changed:
+            if refused:
+                raise refusal(refused, len(served))
+            return
         # the same code gets other answers on other days
-        handed = DaysToStore(answer, served, {**refused})
+        handed = DaysToStore(answer, changed, {**refused}, unchanged=len(served) - len(changed))
         yield dg.MaterializeResult(value=handed, data_version=data_version(context))
         # here the rows are stored: an answer that the warehouse refuses must never be derived from
         kept, left_out = [], set[date]()

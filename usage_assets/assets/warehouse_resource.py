@@ -23,7 +23,8 @@ UNDER_WAY = (
 
 
 def resource_of(warehouse: Warehouse) -> dg.ResourceDefinition:
-    """Return the resource. When a run ends, it publishes, unless another run soon will.
+    """Return the resource. It holds the file open during a run, and publishes when the run ends, unless another run
+    soon will.
 
     The run has its outcome by then: a failure is one line in its log. A run that failed publishes, too: where one
     endpoint is refused, the days of all the others are stored.
@@ -31,7 +32,8 @@ def resource_of(warehouse: Warehouse) -> dg.ResourceDefinition:
 
     @dg.resource(description=(Warehouse.__doc__ or "").splitlines()[0])
     def of_run(context: dg.InitResourceContext) -> Iterator[Warehouse]:
-        yield warehouse
+        with warehouse.held():
+            yield warehouse
         if context.run is None or context.instance is None or warehouse.is_shared:
             return
         try:

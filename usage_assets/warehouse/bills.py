@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=ConnectionRow)
 OF_TABLE = "connection = $connection and table_name = $table_name"
+_IN_FORCE = f"stored_at is null and {OF_TABLE} and usage_date between $first and $last"
+"""What was accepted of the days of a slice and not stored since."""
 STATES = (
     f"select usage_date, set_name, because from ledger.bill_states where state = $state and {OF_TABLE} order by all"
 )
@@ -469,6 +472,31 @@ def withdrawal(connection: str, because: str, days: Sequence[date]) -> str:
 
 def store_bill_days(database: duckdb.DuckDBPyConnection, table: str, target: Slice, bills: Bills) -> None:
     """Name the sets that the days of a slice are stored from, in the transaction that stores them."""
+    before, now = _bill_days(database, table, target, bills)
+    _write(database, BillDay, before, now)
+    database.execute(
+        f"update ledger.accepted_bill_days set stored_at = $now where {_IN_FORCE}",
+        {"table_name": table, **target.bounds, "now": datetime.now(UTC)},
+    )
+
+
+def unchanged_bill_days(
+    database: duckdb.DuckDBPyConnection, table: str, target: Slice, bills: Bills
+) -> AbstractSet[date]:
+    """Return the days of a slice for which ``store_bill_days`` would change nothing."""
+    before, now = _bill_days(database, table, target, bills)
+    changed = {each.usage_date for each in before if each not in now}
+    changed |= {each.usage_date for each in now if each not in before}
+    accepted = database.execute(
+        f"select usage_date from ledger.accepted_bill_days where {_IN_FORCE}", {"table_name": table, **target.bounds}
+    ).fetchall()
+    return {*target.days}.difference(changed, (day for (day,) in accepted))
+
+
+def _bill_days(
+    database: duckdb.DuckDBPyConnection, table: str, target: Slice, bills: Bills
+) -> tuple[list[BillDay], list[BillDay]]:
+    """Return what the ledger says of the days of a slice, and what it has to say when they are stored."""
     which = {"connection": target.connection, "table_name": table}
     before = [each for each in _rows(database, BillDay, which) if target.first <= each.usage_date <= target.last]
     covered = {day for read in bills.read.values() for day in target.days if read.covers(day)}
@@ -496,12 +524,7 @@ def store_bill_days(database: duckdb.DuckDBPyConnection, table: str, target: Sli
         for day in target.days
         if day in read.says
     ]
-    _write(database, BillDay, before, now)
-    database.execute(
-        f"update ledger.accepted_bill_days set stored_at = $now where stored_at is null and {OF_TABLE} "
-        "and usage_date between $first and $last",
-        {**which, "now": datetime.now(UTC), "first": target.first, "last": target.last},
-    )
+    return before, now
 
 
 def _rows(database: duckdb.DuckDBPyConnection, row: type[R], which: Mapping[str, Any]) -> list[R]:

@@ -4,12 +4,13 @@ A day is replaced whole or not at all: ``Warehouse.replace`` is the only way int
 """
 
 import logging
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import tenacity
 
 from usage_assets.core.ticking import log_progress
 from usage_assets.warehouse.arrow import fetch_arrow
+from usage_assets.warehouse.held import held, is_held, keeping_open, opening
 from usage_assets.warehouse.ledger import (
     ACCEPTED_BILL_DAYS,
     BILL_DAYS,
@@ -29,6 +31,7 @@ from usage_assets.warehouse.ledger import (
     VIEWS,
 )
 from usage_assets.warehouse.line import first_in_line, line_of
+from usage_assets.warehouse.looks import days_to_write
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table, quoted
@@ -83,12 +86,13 @@ class Warehouse:
 
     @property
     def fingerprint(self) -> str:
-        """What changes with every write, however the file came to be what it is; asking for it opens nothing."""
-        try:
-            state = Path(self.database).stat()
-        except OSError:
-            return ""
-        return f"{state.st_ino}-{state.st_mtime_ns}-{state.st_size}"
+        """What changes with every write, however the file came to be what it is; asking for it opens nothing.
+
+        A file that a run holds open does not change: what was committed is in the log next to it.
+        """
+        path = Path(self.database)
+        states = [state for state in map(_state, (path, write_ahead_log(path))) if state]
+        return "+".join(f"{state.st_ino}-{state.st_mtime_ns}-{state.st_size}" for state in states)
 
     @property
     def published(self) -> Path:
@@ -104,7 +108,8 @@ class Warehouse:
         12 writers, the slowest waited 26 s with it, and 8 s with random waits of 50-150 ms. Today, writers wait in line
         (line.py).
         """
-        with closing(self._open()) as connection, _counted(self.database):
+        keeping = keeping_open(self.database, self._connect)
+        with closing(self._open()) as connection, _counted(self.database), keeping:
             try:
                 connection.execute(SESSION)
                 connection.execute("set variable usage_now = $now", {"now": datetime.now(UTC)})
@@ -139,6 +144,12 @@ class Warehouse:
         with duckdb.connect(str(self.published), read_only=True) as connection:
             connection.execute(SESSION)
             yield connection
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the file open between uses, until somebody else wants it (held.py). A lake is open to everybody."""
+        with held(self.database):
+            yield
 
     @contextmanager
     def one_moment(self) -> Iterator["Warehouse"]:
@@ -208,6 +219,18 @@ class Warehouse:
             note("waiting for the database file")
             return self._replace(table, content, target, run_id, warn, note)
 
+    def days_to_write(
+        self, table: Table, content: Batch | Query, target: Slice, announced: Mapping[date, str], run_id: str
+    ) -> list[date]:
+        """Return the days of the slice that ``replace`` would change, and note that a run has looked at the others.
+
+        ``announced``: the content hash that each day was announced with; a day without one is written. Raises
+        WarehouseError.
+        """
+        names = [table.name, *([content.control[0].name] if isinstance(content, Batch) and content.control else [])]
+        with self.transaction(*names, keep=isinstance(content, Batch)) as connection:
+            return days_to_write(connection, table, content, target, announced, run_id)
+
     def _replace(
         self,
         table: Table,
@@ -251,6 +274,9 @@ class Warehouse:
         with self.get_connection() as connection:
             return fetch_arrow(connection.execute(query, dict(parameters or {})))
 
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect(self.database, config={**CONFIG, **STORAGE})
+
     def _open(self) -> duckdb.DuckDBPyConnection:
         try:
             Path(self.database).parent.mkdir(parents=True, exist_ok=True)
@@ -265,12 +291,14 @@ class Warehouse:
                     with attempt:
                         # a file that another process is about to make is no database yet; where one was never waited
                         # for, there is no line; whoever is first in line waits for this process if it has it open
-                        is_due = attempt.retry_state.attempt_number > 1 or (line.exists() and not _OPEN[self.database])
+                        is_open = _OPEN[self.database] or is_held(self.database)
+                        is_due = attempt.retry_state.attempt_number > 1 or (line.exists() and not is_open)
                         if not is_waiting and (is_due or not Path(self.database).exists()):
                             waiting.enter_context(first_in_line(line, self.wait_seconds))
                             is_waiting = True
                         opened = _inode(self.database)
-                        connection = duckdb.connect(self.database, config={**CONFIG, **STORAGE})
+                        with opening(self.database):
+                            connection = self._connect()
                         if opened in (None, _inode(self.database)):
                             return connection
                         connection.close()  # while it was opened, another process put a rewritten file in its place
@@ -323,11 +351,16 @@ def _counted(database: str) -> Iterator[None]:
         _OPEN[database] -= 1
 
 
-def _inode(database: str) -> int | None:
+def _state(path: Path) -> os.stat_result | None:
     try:
-        return Path(database).stat().st_ino
-    except FileNotFoundError:
+        return path.stat()
+    except OSError:
         return None
+
+
+def _inode(database: str) -> int | None:
+    state = _state(Path(database))
+    return state.st_ino if state else None
 
 
 def _begin(connection: duckdb.DuckDBPyConnection) -> None:

@@ -5,10 +5,12 @@ version of its content; ``names in <lookup>`` and when ids of this day or an ear
 ``rate of <currency or workspace>`` and the rate; ``query`` and its digest.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
+
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.values import Query
 
 SOURCES = """
 select usage_date, concat_ws('/', table_name, nullif(slice, '')) as input, content_version::varchar as value
@@ -28,30 +30,23 @@ group by usage_date, lookup
 """
 
 
-def record_inputs(
-    connection: duckdb.DuckDBPyConnection,
-    bounds: Mapping[str, Any],
-    *,
-    query: str,
-    sources: Sequence[tuple[str, str]],
-    names: Sequence[str],
-    others: Sequence[tuple[str, Mapping[str, str]]],
-) -> None:
-    """Fill the temporary table ``inputs`` (usage_date, inputs as JSON) for the days within the bounds.
+def record_inputs(connection: duckdb.DuckDBPyConnection, content: Query, target: Slice) -> None:
+    """Fill the temporary table ``inputs`` (usage_date, inputs as JSON) for the days of a derived slice.
 
-    ``others`` are queries over the rows just written (connection, usage_date, input, value), with their parameters.
+    Of inputs that the rows decide (``Query.inputs``), those of the stored rows.
     """
     entries = ["select usage_date, 'query' as input, $query as value from days"]
-    parameters: dict[str, Any] = {**bounds, "query": query}
-    if sources:
+    parameters: dict[str, Any] = {**target.bounds, "query": content.code}
+    if content.sources:
         entries.append(SOURCES)
-        parameters["tables"] = sorted({table for table, _ in sources})
-        parameters["sources"] = [f"{table}/{part}" if part else table for table, part in sources]
-    if names:
+        parameters["tables"] = sorted({table for table, _ in content.sources})
+        parameters["sources"] = [f"{table}/{part}" if part else table for table, part in content.sources]
+    if content.names:
         entries.append(NAMES)
-        parameters["names"] = [*names]
-    for other, values in others:
-        parameters |= values
+        parameters["names"] = [*content.names]
+    for other in content.inputs:
+        if "$part" in other:
+            parameters["part"] = target.part
         entries.append(
             f"select usage_date, input, value from ({other}) where connection = $connection "
             "and usage_date between $first and $last"

@@ -113,6 +113,10 @@ class Lake(Warehouse):
             return ""
         return str(newest[0]) if newest else ""
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        yield
+
     def detach(self) -> None:
         """Let this process forget the lake, which nobody may be reading here."""
         with _OPENING:

@@ -15,6 +15,7 @@ from typing import BinaryIO
 import duckdb
 
 from usage_assets.warehouse.database import Warehouse, write_ahead_log
+from usage_assets.warehouse.held import let_go, suspended
 from usage_assets.warehouse.values import WarehouseError
 
 GIGABYTE = 1 << 30
@@ -45,6 +46,7 @@ def publish(warehouse: Warehouse) -> None:
         return
     database, copy = Path(warehouse.database), copy_of(warehouse.database)
     try:
+        let_go(warehouse.database)  # which writes what is in the log into the file
         with _alone_in(database.parent):
             if not is_current(database):
                 _replace(copy, warehouse)
@@ -85,7 +87,8 @@ def _copy(warehouse: Warehouse, file: BinaryIO) -> os.stat_result:
 
     The source is closed after the database: a process that closes any handle of a file gives up its locks on it.
     """
-    with Path(warehouse.database).open("rb") as source, warehouse.get_connection() as connection:
+    path = Path(warehouse.database)
+    with suspended(warehouse.database), path.open("rb") as source, warehouse.get_connection() as connection:
         connection.execute("checkpoint")  # takes in what a killed process has left next to the file
         _copy_bytes(source, file)
         return os.fstat(source.fileno())

@@ -84,10 +84,7 @@ def replace_slice(
     stored = parts_of(connection, table, target)
     _refuse_failures(check_failures(connection, table, query, target, stored), place or table.name)
     if query:
-        others = [(other, {"part": target.part} if "$part" in other else {}) for other in query.inputs]
-        record_inputs(
-            connection, target.bounds, query=query.code, sources=query.sources, names=query.names, others=others
-        )
+        record_inputs(connection, query, target)
     else:
         record_none(connection)
     note("recording the version of each day")

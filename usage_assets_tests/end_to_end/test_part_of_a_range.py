@@ -97,7 +97,7 @@ def test_a_refused_day_keeps_its_rows_and_holds_back_no_other(
     [failed] = result.get_step_failure_events()
     reason = failed.step_failure_data.user_failure_data
     assert reason is not None
-    assert str(reason.description).startswith(f"refused: {DAYS[1]}; 3 other days were stored. {said}")
+    assert str(reason.description).startswith(f"refused: {DAYS[1]}; 3 other days are stored. {said}")
     assert reason.metadata["failed_days"].value == [str(DAYS[1])]
     good = [str(day) for day in DAYS if day != DAYS[1]]
     assert events_of(result) == {"openai/usage_completions": good}

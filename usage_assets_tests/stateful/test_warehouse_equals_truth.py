@@ -156,6 +156,29 @@ class WarehouseAndTruth(RuleBasedStateMachine):
         for run in windows(question.days, run_days):
             self.write(self.ask(question._replace(first=DAYS.index(run.first), length=len(run.days))))
 
+    @rule(question=QUESTIONS)
+    def look(self, question: Question) -> None:
+        """Fetch days as a schedule does: what is equal to what is stored is noted and not written again."""
+        self.restate(question)
+        asked = self.ask(question)
+        changed = {
+            key[-1] for key, rows in asked.truth.items() if key not in self.stored or rows != self.stored[key].rows
+        }
+        self.is_checked = False
+        self.writes += 1
+        announced = {
+            line["usage_date"]: line["content_hash"]
+            for (table, connection, _), line in self.ledger().items()
+            if (table, connection) == (asked.table.name, question.connection)
+        }
+        warehouse, run_id = self.file.warehouse, f"run {self.writes}"
+        left = warehouse.days_to_write(asked.table, asked.answer, asked.target, announced, run_id)
+        assert {*left} == changed
+        for window in windows(left, len(DAYS)):
+            part = Slice(question.connection, window.first, window.last)
+            warehouse.replace(asked.table, asked.answer.of(window.days), part, run_id)
+        self.remember(asked)
+
     @rule(question=QUESTIONS, data=st.data())
     def fetch_over_obstacles(self, question: Question, data: st.DataObject) -> None:
         """Fetch days although something goes wrong."""

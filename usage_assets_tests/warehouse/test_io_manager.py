@@ -21,7 +21,6 @@ from usage_assets_tests.warehouse.samples import (
     answer,
     day,
     days,
-    ledger,
     models,
     sample,
     stored,
@@ -227,21 +226,6 @@ def test_only_the_days_of_a_range_that_differ_are_announced(run: Run) -> None:
     run(arrow(sample(0), sample(1), sample(2)), 0, 2)
     run(arrow(sample(0), sample(1, requests=2), sample(2)), 0, 2)
     assert [partition for partition, changed in run.changes()[3:] if changed] == ["2026-11-02"]
-
-
-@pytest.mark.parametrize("tag", ["dagster/schedule_name", "dagster/sensor_name"])
-def test_a_run_that_nobody_started_has_events_of_the_days_that_differ_alone(
-    run: Run, warehouse: Warehouse, tag: str
-) -> None:
-    run(arrow(sample(0), sample(1)), 0, 2, {tag: "each_day"})
-    assert [partition for partition, _ in run.events()] == [str(day(n)) for n in (0, 1, 2)]
-    run(arrow(sample(0), sample(1, requests=9)), 0, 2, {tag: "each_day"})
-    assert run.changes()[3:] == [(str(day(1)), True)]
-    run(arrow(sample(0), sample(1, requests=9)), 0, 2, {tag: "each_day"})
-    assert run.changes()[4:] == [(str(day(2)), False)], "when it was last looked at is the newest event"
-    assert {line["version"] for line in ledger(warehouse) if line["usage_date"] == day(0)} == {1, 2, 3}
-    run(arrow(sample(0), sample(1, requests=9)), 0, 2)
-    assert [partition for partition, _ in run.events()[5:]] == [str(day(n)) for n in (0, 1, 2)]
 
 
 def test_a_change_whose_event_is_missing_is_announced_once_by_the_next_equal_write(

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
+from math import inf
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -28,9 +29,10 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from usage_assets.warehouse import held
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.line import line_of
-from usage_assets.warehouse.published import copy_of
+from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.forks import FORKS
@@ -242,6 +244,95 @@ def test_where_there_can_be_no_line_the_file_is_waited_for_all_the_same(warehous
             waiting.join(60)
             assert waiting.exitcode == 0
     assert models(warehouse, days(0, 1)) == ["old", "m"]
+
+
+def hold_between_uses(database: str, pipe: Pipe) -> None:
+    warehouse = Warehouse(database=database)
+    held.IDLE_SECONDS = inf  # only for whoever waits
+    with warehouse.held():
+        write(warehouse, [sample(model="held")])
+        pipe.send("held")
+        pipe.recv()
+        write(warehouse, [sample(9, model="held again")], days(9))
+    pipe.send("ended")
+
+
+def test_a_file_that_is_held_between_uses_is_let_go_for_whoever_waits(warehouse: Warehouse) -> None:
+    ours, theirs = FORKS.Pipe()
+    with child(hold_between_uses, warehouse.database, theirs) as holder:
+        assert ours.recv() == "held"
+        with pytest.raises(duckdb.IOException, match=f"PID {holder.pid}"):  # which does not wait
+            duckdb.connect(warehouse.database)
+        before = warehouse.fingerprint
+        assert in_process(add_a_day, warehouse.database, 1) == 0, "it waits for a second at most"
+        assert warehouse.fingerprint != before
+        ours.send("go on")
+        assert ours.recv() == "ended"
+    assert models(warehouse, days(0, 9)) == ["held", "m", "held again"]
+
+
+def test_a_commit_into_the_log_of_a_held_file_changes_its_fingerprint(warehouse: Warehouse) -> None:
+    with warehouse.held():
+        write(warehouse, [sample()])
+        before = warehouse.fingerprint
+        write(warehouse, [sample(requests=9)])
+        assert warehouse.fingerprint != before
+
+
+def test_a_file_is_let_go_after_an_error(warehouse: Warehouse) -> None:
+    with warehouse.held():
+        write(warehouse, [sample()])
+        with pytest.raises(WarehouseError):
+            write(warehouse, [sample(5)])
+        assert in_process(open_at_once, warehouse.database) == 0
+
+
+def open_at_once(database: str) -> None:
+    duckdb.connect(database).close()
+
+
+def test_a_held_file_is_published_whole(warehouse: Warehouse) -> None:
+    with warehouse.held():
+        write(warehouse, [sample(model="published")])
+        publish(warehouse)
+        with warehouse.reading() as database:
+            assert database.execute("select model from tests.sample").fetchall() == [("published",)]
+        write(warehouse, [sample(1)], days(1))
+    assert in_process(open_at_once, warehouse.database) == 0
+    assert models(warehouse, days(0, 1)) == ["published", "m"]
+
+
+def write_while_holding(database: str, number: int, pipe: Pipe) -> None:
+    """Write a day of its own again and again, and say after each commit what it holds."""
+    warehouse = Warehouse(database=database)
+    with warehouse.held():
+        for requests in range(1, 200):
+            write(warehouse, [sample(number, requests=requests)], days(number))
+            pipe.send(requests)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_three_that_hold_the_file_in_turn_whoever_is_killed_loses_no_commit(warehouse: Warehouse, seed: int) -> None:
+    chance = random.Random(seed)
+    write(warehouse, [sample(9)], days(9))
+    pipes = [FORKS.Pipe(duplex=False) for _ in range(3)]
+    with ExitStack() as running:
+        writers = [
+            running.enter_context(child(write_while_holding, warehouse.database, number, theirs))
+            for number, (_, theirs) in enumerate(pipes)
+        ]
+        said = [0, 0, 0]
+        for number in chance.sample(range(3), 3):
+            for _ in range(chance.randint(1, 12)):
+                said[number] = pipes[number][0].recv()
+            writers[number].kill()
+            writers[number].join()
+        for number, (ours, _) in enumerate(pipes):
+            while ours.poll():
+                said[number] = ours.recv()
+    stored_ones = [row["requests"] for row in stored(warehouse, days(0, 2))]
+    assert [there - told in (0, 1) for there, told in zip(stored_ones, said, strict=True)] == [True] * 3
+    assert Counter(line["usage_date"] for line in ledger(warehouse))[day(0)] == stored_ones[0]
 
 
 def unusable(place: str, tmp_path: Path) -> Path:

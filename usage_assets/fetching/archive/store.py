@@ -249,6 +249,16 @@ class Archive:
         found = map(File.at, (self.folder / question.connection / question.endpoint).glob("*"))
         return [file for file in found if file and file.series == question.series]
 
+    def lacks(self, answers: Iterable[ArchivedResponse], days: Iterable[date]) -> set[date]:
+        """The days on which one of the questions that were answered has no archived answer."""
+        asked = {answer.asked.question.series: answer.asked.question for answer in answers}
+        wanted = set(days)
+        return {
+            day
+            for question in asked.values()
+            for day in wanted.difference(*(file.window.days for file in self.files(question)))
+        }
+
     def write(self, answers: Sequence[ArchivedResponse]) -> None:
         """Keep the answers whose rows have just been stored, all or none, and what the limits allow of the others."""
         stored_at = datetime.now(UTC)

@@ -1,0 +1,70 @@
+"""What a run that nobody started has to write: the days that differ from what is stored and announced."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+
+import dagster as dg
+
+from usage_assets.assets.materializations import HASH, newest_materializations
+from usage_assets.core.days import spans, windows
+from usage_assets.dagster_internals.outputs import expect_steps_without_output
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch, Query
+
+expect_steps_without_output()
+CODE_VERSION = "dagster/code_version"
+"""The tag of an event that says which code has written the day."""
+
+
+def days_to_write(
+    context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
+    table: Table,
+    content: Batch | Query,
+    target: Slice,
+    days: Sequence[date],
+    *,
+    lacking: Collection[date] = (),
+) -> list[date]:
+    """Return the days that the run has to write, ascending, and note in the ledger that it has looked at the others.
+
+    What a person starts writes all of them: Dagster takes days of a backfill without an event for failed, and people
+    run days again to repair a table. In runs of schedules and sensors, a day stays as it is if the warehouse holds
+    what the run brings, and the newest event of the day says so and is of this code. ``lacking`` days are written in
+    any case: they have no archived answer. If no day is left, the asset's page shows that the run has looked.
+
+    Raises WarehouseError.
+    """
+    if not is_automatic(context):
+        return [*days]
+    announced = _announced(context, [day for day in days if day not in lacking])
+    if not announced:
+        return [*days]
+    found: list[date] = []
+    for window in windows(days, len(days)):
+        part = content.of(window.days) if isinstance(content, Batch) and len(window.days) < len(days) else content
+        asked = Slice(target.connection, window.first, window.last, target.part)
+        found += warehouse.days_to_write(table, part, asked, announced, context.run.run_id)
+    if not found:
+        facts: dict[str, str | int] = {"days": spans(days), "days_unchanged": len(days)}
+        context.log_event(dg.AssetObservation(context.asset_key, description="No day has changed", metadata=facts))
+    context.log.info(f"{table.name}: {len(days) - len(found)} of {len(days)} days have not changed")
+    return found
+
+
+def is_automatic(context: dg.AssetExecutionContext) -> bool:
+    """Whether a schedule or sensor asked for the run."""
+    return not {"dagster/schedule_name", "dagster/sensor_name"}.isdisjoint(context.run.tags)
+
+
+def _announced(context: dg.AssetExecutionContext, days: Sequence[date]) -> Mapping[date, str]:
+    """Return the content hash that the newest event of each day has, of the days that this code has written."""
+    code_version = context.assets_def.code_versions_by_key[context.asset_key]
+    hashes: dict[date, str] = {}
+    for day, event in newest_materializations(context.instance, context.asset_key, days).items():
+        written = event.asset_materialization
+        if written and (written.tags or {}).get(CODE_VERSION) == code_version and HASH in written.metadata:
+            hashes[day] = str(written.metadata[HASH].value)
+    return hashes

@@ -1,0 +1,201 @@
+"""A run that nobody started writes the days that differ, and notes that it has looked at the others."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import time_machine
+
+from usage_assets.assets import raw
+from usage_assets.automation.jobs import USAGE_JOB
+from usage_assets.build import build_definitions
+from usage_assets.models.connection_graph import seeds_of
+from usage_assets.models.due import due_days
+from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import Project, hold_project, on_both, settings_in, with_endpoints
+
+DAYS = last_days(4)
+SCHEDULED = {"dagster/schedule_name": "daily_usage_schedule"}
+COSTS, DAILY = "openai/costs", "openai/costs/daily_costs"
+
+
+@pytest.fixture
+def project(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
+    """A project whose connection ``openai`` has costs only; three days are stored."""
+    with hold_project(sandbox, tmp_path, with_endpoints(tmp_path, "costs")) as opened:
+        assert opened.fetch("openai", DAYS[:3]).success
+        yield opened
+
+
+def look(
+    project: Project, days: Sequence[date] = DAYS[:3], tags: Mapping[str, str] = SCHEDULED
+) -> dg.ExecuteInProcessResult:
+    """Run the connection as the daily schedule does."""
+    keys = [key for key in project.keys_of(USAGE_JOB) if key.path[0] == "openai"]
+    result = project.run(USAGE_JOB, keys, [*days], **tags)
+    assert result.success
+    return result
+
+
+def written(result: dg.ExecuteInProcessResult, asset: str = COSTS) -> list[date]:
+    """The days of an asset that have an event of the run."""
+    key = dg.AssetKey.from_user_string(asset)
+    events = [event for event in result.get_asset_materialization_events() if event.asset_key == key]
+    return [date.fromisoformat(str(event.partition)) for event in events]
+
+
+def restate(sandbox: Sandbox, day: date, change: str = "scale") -> None:
+    wanted = {"provider": "openai", "endpoint": "costs", "days": [str(day)], "change": change}
+    sandbox.control("POST", "restate", wanted)
+
+
+def versions(project: Project, table: str = "openai.costs") -> dict[date, int]:
+    """How often each day of a table was written or looked at."""
+    return {
+        row["usage_date"]: row["version"] for row in project.rows("ledger.stored_days") if row["table_name"] == table
+    }
+
+
+@on_both
+def test_a_new_day_is_stored_computed_and_announced_alone(project: Project) -> None:
+    before = project.content()
+    result = look(project, DAYS)
+    assert written(result) == written(result, DAILY) == DAYS[3:]
+    assert versions(project) == versions(project, "openai.costs_control") == {**dict.fromkeys(DAYS[:3], 2), DAYS[3]: 1}
+    assert versions(project, "costs.daily_costs") == dict.fromkeys(DAYS, 1)
+    assert project.totals_of("openai usd")["openai usd"] == project.truth(DAYS)["openai usd"]
+    for table, rows in before.items():
+        assert [row for row in project.rows(table) if row["usage_date"] != DAYS[3]] == rows
+
+
+@on_both
+def test_a_run_that_finds_nothing_computes_nothing_and_shows_that_it_has_looked(project: Project) -> None:
+    before = project.content()
+    result = look(project)
+    assert not result.get_asset_materialization_events()
+    [seen] = [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
+    assert seen.asset_key == dg.AssetKey(["openai", "costs"])
+    assert seen.metadata["days"].value == f"{DAYS[0]} to {DAYS[2]}"
+    skipped = {event.step_key for event in result.all_events if event.is_step_skipped}
+    assert "openai__costs__daily_costs" in skipped
+    assert project.content() == before
+    assert versions(project) == dict.fromkeys(DAYS[:3], 2)
+    assert {row["run_id"] for row in project.rows("ledger.stored_days") if row["table_name"] == "openai.costs"} == {
+        result.run_id
+    }
+
+
+def test_a_restated_day_is_stored_computed_and_announced_alone(project: Project) -> None:
+    restate(project.sandbox, DAYS[1])
+    result = look(project)
+    assert written(result) == written(result, DAILY) == [DAYS[1]]
+    assert project.totals_of("openai usd")["openai usd"] == project.truth(DAYS[:3])["openai usd"]
+
+
+def test_a_day_that_is_empty_now_is_cleared(project: Project) -> None:
+    restate(project.sandbox, DAYS[0], "clear")
+    assert written(look(project)) == [DAYS[0]]
+    assert {row["usage_date"] for row in project.rows("openai.costs")} == {*DAYS[1:3]}
+
+
+@pytest.mark.parametrize("tags", [{"dagster/backfill": "abc"}, {"usage_assets/connection": "openai"}])
+def test_what_a_person_starts_writes_every_day(project: Project, tags: dict[str, str]) -> None:
+    assert written(look(project, tags=tags)) == DAYS[:3]
+    assert versions(project, "costs.daily_costs") == dict.fromkeys(DAYS[:3], 2)
+
+
+def test_days_without_an_event_are_written(project: Project) -> None:
+    with dg.DagsterInstance.ephemeral() as forgetful:
+        lost = replace(project, instance=forgetful)
+        assert written(look(lost)) == DAYS[:3]
+        assert written(look(lost)) == []
+
+
+def test_a_day_whose_event_has_other_content_is_announced(project: Project) -> None:
+    restate(project.sandbox, DAYS[1])
+    with dg.DagsterInstance.ephemeral() as other:  # whose events are not there: a kill after the commit
+        assert look(replace(project, instance=other)).success
+    result = look(project)
+    assert written(result) == written(result, DAILY) == [DAYS[1]]
+    key = dg.AssetKey.from_user_string(COSTS)
+    [event] = [each for each in result.get_asset_materialization_events() if each.asset_key == key]
+    assert event.materialization.metadata["changed"].value is True
+    assert not look(project).get_asset_materialization_events()
+
+
+def test_days_without_an_archived_answer_are_written(project: Project, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "raw")
+    assert written(look(project)) == DAYS[:3]
+    assert [*(tmp_path / "raw").rglob("*.zst")]
+    assert written(look(project)) == []
+
+
+@pytest.mark.parametrize("change", ["people", "settling_days", "filters"])
+def test_days_that_were_asked_for_otherwise_are_written(project: Project, tmp_path: Path, change: str) -> None:
+    variables = with_endpoints(tmp_path, "costs") | ({"USAGE_PEOPLE": "names"} if change == "people" else {})
+    entry = {"people": "", "settling_days": "settling_days = 9\n", "filters": 'filters = { line_items = ["a"] }\n'}
+    connections = Path(variables["USAGE_CONNECTIONS"])
+    connections.write_text(connections.read_text() + entry[change])
+    changed = of(project, tmp_path, variables)
+    assert written(look(changed)) == DAYS[:3]
+    assert written(look(changed)) == []
+
+
+def test_days_that_other_code_has_written_are_written(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raw, "code_version", lambda *_: "of another release")
+    changed = of(project, tmp_path, with_endpoints(tmp_path, "costs"))
+    result = look(changed)
+    assert written(result) == DAYS[:3]
+    assert written(result, DAILY) == [], "nothing that they are computed from has changed"
+    assert written(look(changed)) == []
+
+
+def test_days_of_a_table_that_is_not_as_declared_are_written(project: Project) -> None:
+    with project.warehouse.transaction() as database:
+        database.execute("alter table openai.costs drop column other_fields")
+    assert written(look(project)) == DAYS[:3]
+    assert {row["other_fields"] for row in project.rows("openai.costs")} == {None}
+
+
+def test_two_looks_settle_a_day(project: Project) -> None:
+    later = NOW + timedelta(days=40)
+    project.sandbox.control("POST", "clock", {"now": later.isoformat()})
+    with time_machine.travel(later, tick=False):
+        assert written(look(project)) == []
+        states = {row["state"] for row in project.rows("ledger.day_states") if row["table_name"] == "openai.costs"}
+    assert states == {"settled"}
+
+
+def test_what_reads_a_report_that_has_changed_and_one_that_has_not_is_due_and_then_computed(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    variables = with_endpoints(tmp_path, "costs", "usage_completions")
+    with hold_project(sandbox, tmp_path, variables) as project:
+        assert project.fetch("openai", DAYS[:3]).success
+        restate(sandbox, DAYS[1])
+        assert written(look(project)) == [DAYS[1]]
+
+        def stale() -> list[tuple[str, date]]:
+            due = due_days(project.warehouse, seeds_of(settings_in(sandbox, tmp_path, variables)))
+            return [(each.asset, each.day) for each in due if each.state not in ("missing", "unsettled")]
+
+        assert ("openai/entities/openai_daily_usage", DAYS[1]) in stale()
+        assert {day for _, day in stale()} == {DAYS[1]}
+        keys = [dg.AssetKey.from_user_string(asset) for asset, _ in stale()]
+        assert project.run(USAGE_JOB, keys, [DAYS[1]], **{"dagster/sensor_name": "due_days_sensor"}).success
+        assert stale() == []
+        looked = project.content()
+    with hold_project(sandbox, tmp_path, variables | {"USAGE_WAREHOUSE": str(tmp_path / "other.duckdb")}) as other:
+        assert other.fetch("openai", DAYS[:3]).success
+        assert looked == other.content()
+
+
+def of(project: Project, folder: Path, variables: dict[str, str]) -> Project:
+    """The project as it is when its settings have changed."""
+    return replace(project, definitions=build_definitions(settings_in(project.sandbox, folder, variables)))
