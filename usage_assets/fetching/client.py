@@ -24,6 +24,7 @@ from usage_assets.core.schema import of_days, packed_schema
 from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every
 from usage_assets.fetching.archive.store import ArchivedResponse, ArchivePage, Body, RequestRecord, question_of
 from usage_assets.fetching.files.transport import FileTransport
+from usage_assets.fetching.one_pass import read_in_one_pass
 from usage_assets.fetching.page_parser import PageParser, numbered, summed
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import (
@@ -515,8 +516,10 @@ def read_page(endpoint: Endpoint, parser: PageParser, content: bytes) -> tuple[P
     body = _opened(endpoint, content, parser.window)
     page = msgspec.convert(body, Page)
     _refuse_days_to_come(page, parser.window)
-    data = (decoded(item) if isinstance(item, msgspec.Raw) else item for item in page.data)
-    rows = parser.read(endpoint.row, endpoint.item, endpoint.records, data, endpoint.items)
+    rows = read_in_one_pass(endpoint, parser, page.data)
+    if rows is None:
+        data = (decoded(item) if isinstance(item, msgspec.Raw) else item for item in page.data)
+        rows = parser.read(endpoint.row, endpoint.item, endpoint.records, data, endpoint.items)
     parser.unknown_fields.update(f"page.{name}" for name in body.keys() - _PAGE_FIELDS)
     return PageRead(page.has_more, page.next_page, page.all_pages, page.all_items, len(page.data)), rows
 
