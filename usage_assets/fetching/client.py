@@ -107,6 +107,8 @@ MOST_REFUSALS = 12
 MOST_MOVES = 3
 """So often a window is read again that changes while it is read."""
 _PAGE_FIELDS = frozenset((*Page.__struct_fields__, "object"))
+_PAGE = msgspec.json.Decoder(dict[str, list[msgspec.Raw] | dict[str, msgspec.Raw] | str | int | bool | None])
+"""Any page but one with a fraction beside its items."""
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -537,7 +539,10 @@ def _opened(endpoint: Endpoint, content: bytes, window: Window) -> Json:
     """Return the answer as a page. Its items stay text: decoded together, they take ten times the memory."""
     if endpoint.page:
         return endpoint.page(decoded(content), window)
-    fields = decoded(content, _FIELDS)
+    try:
+        return decoded(content, _PAGE)  # half the time of looking for the end of the items first
+    except msgspec.ValidationError:
+        fields = decoded(content, _FIELDS)
     return {name: decoded(text, _ITEMS) if name == "data" else decoded(text) for name, text in fields.items()}
 
 
