@@ -127,10 +127,12 @@ def test_windows_of_all_connections_are_fetched_on_both_sides(sandbox: Sandbox) 
 
 
 def test_parsing_compares_equal_rows_and_only_ours_are_exact() -> None:
-    costs, completions = parsing.figures(1, rows=20, rounds=1)
+    costs, costs_a_second, completions, completions_a_second = parsing.figures(1, rows=20, rounds=1)
     assert costs.name.startswith("costs: 620 rows")
     assert "whose sum is off by" in costs.note
     assert completions.name.startswith("usage_completions: 620 rows")
+    for figure in (costs_a_second, completions_a_second):
+        assert (figure.theirs, figure.demanded, figure.is_at_factor_1) == (620 / 250, 1, True)
 
 
 def test_parsing_notices_an_amount_that_is_not_as_it_is_spelled() -> None:

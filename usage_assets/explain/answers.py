@@ -44,6 +44,8 @@ Path: TypeAlias = tuple[str | int, ...]
 class PlacedParser(PageParser):
     """A page parser that also notes where each row was."""
 
+    builds_each_row = True
+
     places: list[str] = field(default_factory=list)
     """The path of each row in its page."""
     pages: list[int] = field(default_factory=list)

@@ -24,6 +24,7 @@ from usage_assets.core.schema import of_days, packed_schema
 from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every
 from usage_assets.fetching.archive.store import ArchivedResponse, ArchivePage, Body, RequestRecord, question_of
 from usage_assets.fetching.files.transport import FileTransport
+from usage_assets.fetching.one_pass import read_in_one_pass
 from usage_assets.fetching.page_parser import PageParser, numbered, summed
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import (
@@ -106,6 +107,8 @@ MOST_REFUSALS = 12
 MOST_MOVES = 3
 """So often a window is read again that changes while it is read."""
 _PAGE_FIELDS = frozenset((*Page.__struct_fields__, "object"))
+_PAGE = msgspec.json.Decoder(dict[str, list[msgspec.Raw] | dict[str, msgspec.Raw] | str | int | bool | None])
+"""Any page but one with a fraction beside its items."""
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -515,8 +518,10 @@ def read_page(endpoint: Endpoint, parser: PageParser, content: bytes) -> tuple[P
     body = _opened(endpoint, content, parser.window)
     page = msgspec.convert(body, Page)
     _refuse_days_to_come(page, parser.window)
-    data = (decoded(item) if isinstance(item, msgspec.Raw) else item for item in page.data)
-    rows = parser.read(endpoint.row, endpoint.item, endpoint.records, data, endpoint.items)
+    rows = read_in_one_pass(endpoint, parser, page.data)
+    if rows is None:
+        data = (decoded(item) if isinstance(item, msgspec.Raw) else item for item in page.data)
+        rows = parser.read(endpoint.row, endpoint.item, endpoint.records, data, endpoint.items)
     parser.unknown_fields.update(f"page.{name}" for name in body.keys() - _PAGE_FIELDS)
     return PageRead(page.has_more, page.next_page, page.all_pages, page.all_items, len(page.data)), rows
 
@@ -534,7 +539,10 @@ def _opened(endpoint: Endpoint, content: bytes, window: Window) -> Json:
     """Return the answer as a page. Its items stay text: decoded together, they take ten times the memory."""
     if endpoint.page:
         return endpoint.page(decoded(content), window)
-    fields = decoded(content, _FIELDS)
+    try:
+        return decoded(content, _PAGE)  # half the time of looking for the end of the items first
+    except msgspec.ValidationError:
+        fields = decoded(content, _FIELDS)
     return {name: decoded(text, _ITEMS) if name == "data" else decoded(text) for name, text in fields.items()}
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cache, cached_property
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import msgspec
 import numpy as np
@@ -34,7 +34,7 @@ POLICY: Mapping[Address, Callable[[People, str], str | None]] = {
     "person_name": People.person_name,
 }
 """What the policy for people makes of an address or a person's name."""
-_ROWS_AT_ONCE = 5_000
+ROWS_AT_ONCE = 5_000
 """Rows of a page that are objects at once, before they become Arrow. As objects, they take ten times the memory."""
 _WIDE = pa.decimal256(76, money.SCALE)
 """In which sums are made."""
@@ -44,6 +44,9 @@ _MISSING = re.compile(r"Object missing required field `(.+)`")
 @dataclass
 class PageParser:
     """What is known, and what is counted, while the pages of one window become rows."""
+
+    builds_each_row: ClassVar[bool] = False
+    """Whether each row has to come through ``build``: then no page is read in one pass (one_pass.py)."""
 
     scope: Scope
     window: Window
@@ -78,28 +81,41 @@ class PageParser:
         Raises ShapeError: nothing of the window is usable.
         ``data`` may decode its items one by one: what it raises is passed on, and nothing of the page was added.
         """
-        page = replace(self, tables=[], days_seen=set(), alike=Counter(), rounded=0, unknown_fields=Counter())
-        rows = page.add(row, item, records, data, items)
-        self.tables.append(numbered(row, pa.concat_tables(page.tables), per_page=True))
+        page = self.new_page()
+        page.add(row, item, records, data, items)
+        return self.add_page(row, page)
+
+    def new_page(self) -> Self:
+        """Return a parser of a page, of which nothing is here until it is added."""
+        return replace(self, tables=[], days_seen=set(), alike=Counter(), rounded=0, unknown_fields=Counter())
+
+    def add_page(self, row: type[Row], page: Self) -> int:
+        """Add the rows of a page; returns how many."""
+        rows = numbered(row, pa.concat_tables(page.tables), per_page=True)
+        self.tables.append(rows)
         self.days_seen |= page.days_seen
         self.rounded += page.rounded
         self.unknown_fields += page.unknown_fields
-        return rows
+        return len(rows)
 
-    def add(self, row: type[Row], item: type[Item], records: Records, data: Iterable[Any], items: str = "data") -> int:
-        """Add the rows of items; returns how many. Raises ShapeError, with part of them added."""
+    def add(self, row: type[Row], item: type[Item], records: Records, data: Iterable[Any], items: str = "data") -> None:
+        """Add the rows of items. Raises ShapeError, with part of them added."""
         rows: list[Row] = []
         for n, raw in enumerate(data):
             path = f"$.{items}[{n}]"
-            self.day = self.window.first if self.window.first == self.window.last else None
-            self.day = self._day_of(self._convert(item, path, raw, strict=False), path)
-            self.days_seen.add(self.day)
+            self.begin(item, raw, path)
             for place, fields in records(raw, path, self):
                 rows.append(self._told_apart(self.build(row, place, fields)))
-                if len(rows) == _ROWS_AT_ONCE:
+                if len(rows) == ROWS_AT_ONCE:
                     self._pack(row, rows)
         self._pack(row, rows)
-        return sum(table.num_rows for table in self.tables)
+
+    def begin(self, item: type[Item], raw: object, path: str) -> date:
+        """Return the day of an item, which is that of the rows to come. Raises ShapeError."""
+        self.day = self.window.first if self.window.first == self.window.last else None
+        self.day = self._day_of(self._convert(item, path, raw, strict=False), path)
+        self.days_seen.add(self.day)
+        return self.day
 
     def _told_apart(self, row: Row) -> Row:
         """Return the row, numbered if the page has equal rows that name no user: they belong to several users."""
